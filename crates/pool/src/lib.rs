@@ -1,1 +1,40 @@
-//! Placeholder until its first module lands.
+//! The rules over accounts, as pure functions: what a signal does to an account, which account serves a request, what an
+//! attempt may do next, which model a name means, what a key is.
+//!
+//! Sans-IO: no async, clock, randomness, environment or files; `now` and random bytes are arguments.
+
+pub mod account;
+pub mod attempt;
+pub mod catalog;
+pub mod keys;
+pub mod pick;
+pub mod quota;
+pub mod secret;
+pub mod status;
+
+pub use account::{Account, AccountId, Tokens};
+pub use secret::Secret;
+pub use status::Status;
+
+/// Unix milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// This instant plus `millis`, saturating.
+    #[must_use]
+    pub fn plus(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// Milliseconds from `self` until `later`; 0 when it has passed.
+    pub fn until(self, later: Self) -> u64 {
+        u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0)
+    }
+
+    /// Whole Unix seconds.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+}

@@ -1,1 +1,28 @@
-//! Placeholder until its first module lands.
+//! Wire protocols in, one canonical model in the middle, wire protocols out.
+//!
+//! Sans-IO: no async, clock, randomness, environment or files. Bytes and events go in, bytes and events come out;
+//! the time and every id are arguments. One request and its reply cross this crate like this:
+//!
+//! ```text
+//! client bytes -> Dialect::read_request -> Request (+ Notes) -> Dialect::write_request -> upstream bytes
+//! upstream bytes -> Reader::push -> Event -> [Trim] -> Writer::push -> client bytes     (streaming)
+//!                                            [Trim] -> Fold -> Dialect::whole           (collected)
+//! ```
+
+pub mod canon;
+pub mod dialect;
+pub mod failure;
+pub mod fold;
+pub mod framing;
+pub mod json;
+pub mod notes;
+pub mod text;
+pub mod tokens;
+pub mod trim;
+
+pub use canon::{Event, Item, Request, What};
+pub use dialect::{Dialect, Reader, Writer};
+pub use failure::{Failure, Kind};
+pub use fold::{Fold, Whole};
+pub use notes::Notes;
+pub use text::{Json, Text};

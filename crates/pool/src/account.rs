@@ -1,0 +1,61 @@
+//! What an account is. Claims from its tokens (e-mail, plan) are display strings; they never grant anything.
+
+use std::fmt;
+
+use crate::Millis;
+use crate::quota::Quota;
+use crate::secret::Secret;
+use crate::status::Status;
+
+/// Our own id of an account: UUID v7 text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct AccountId(pub String);
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An account without its secrets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    /// Our id.
+    pub id: AccountId,
+    /// Name shown to people; e-mail at first.
+    pub label: String,
+    /// E-mail claim, empty when unknown.
+    pub email: String,
+    /// Plan claim (`plus`, `pro`, ...), empty when unknown; unknown values are kept.
+    pub plan: String,
+    /// The `chatgpt-account-id` header's value. With `user`, it makes an account unique.
+    pub upstream_id: String,
+    /// ChatGPT user id claim, empty when unknown. Two users may share one workspace `upstream_id`.
+    pub user: String,
+    /// Whether the workspace is a FedRAMP one.
+    pub fedramp: bool,
+    /// Whether it can serve, and if not why.
+    pub status: Status,
+    /// Last known quota.
+    pub quota: Quota,
+    /// When it was added.
+    pub created: Millis,
+    /// Grows with every write of its row; fences late writers.
+    pub version: i64,
+}
+
+/// An account's secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// Bearer for the backend.
+    pub access: Secret,
+    /// Single-use; `None` for an account added by access token.
+    pub refresh: Option<Secret>,
+    /// Identity token, where known.
+    pub id: Option<Secret>,
+    /// `exp` of the access token; `None` when unreadable.
+    pub expires: Option<Millis>,
+    /// When the tokens were last refreshed or imported.
+    pub refreshed: Millis,
+}

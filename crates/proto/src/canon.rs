@@ -1,0 +1,470 @@
+//! The canonical model: what every dialect is read into and written from.
+//!
+//! A request is Responses-shaped items; a reply is a short list of semantic events. Texts and JSON values are slices of
+//! the buffer that they came in (see [`crate::text`]). `raw` fields carry the original bytes so that a writer of the same
+//! dialect can re-emit them; whoever edits a value sets its `raw` to `None`.
+
+use bytes::Bytes;
+
+use crate::failure::Failure;
+use crate::text::{Json, Text};
+
+/// One request, whatever protocol it came in.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Model name as the client wrote it; `None` when it named none.
+    pub model: Option<String>,
+    /// Top-level system text (`instructions`); system messages inside the history stay items.
+    pub instructions: Option<Text>,
+    /// The conversation, oldest first.
+    pub items: Vec<Item>,
+    /// Tools on offer.
+    pub tools: Vec<Tool>,
+    /// Which tool may or must be called; `None` when the client did not say.
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether several calls in one turn are allowed; `None` when the client did not say.
+    pub parallel: Option<bool>,
+    /// Reasoning wishes.
+    pub reasoning: Reasoning,
+    /// Output format; `None` is plain text.
+    pub format: Option<Format>,
+    /// `low`, `medium` or `high`.
+    pub verbosity: Option<String>,
+    /// Length and stop limits; applied by [`crate::trim`] where the upstream has no such field.
+    pub limits: Limits,
+    /// Sampling fields by their OpenAI names (`temperature`, `top_p`, `seed`, ...), values as they came. Relays get them; the
+    /// Codex backend rejects them, so its writer drops them with a note.
+    pub sampling: Vec<(&'static str, Json)>,
+    /// The client's cache or conversation key.
+    pub cache_key: Option<Text>,
+    /// Service tier as the client wrote it.
+    pub tier: Option<String>,
+    /// `previous_response_id`.
+    pub previous: Option<String>,
+    /// How the client wants its reply.
+    pub reply: Reply,
+    /// Unknown top-level fields in their order.
+    pub rest: Vec<(String, Json)>,
+    /// The body as it came, in the dialect that read it; a writer of the same dialect patches it field by field.
+    pub raw: Option<Bytes>,
+}
+
+/// How the client wants its reply; read from the request, obeyed by the writer of the same dialect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// Whether to stream.
+    pub stream: bool,
+    /// Chat's `stream_options.include_usage`.
+    pub include_usage: bool,
+    /// Whether the client used chat's legacy `functions`, and so expects `function_call` back.
+    pub legacy_functions: bool,
+}
+
+/// Reasoning wishes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reasoning {
+    /// `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, `ultra`; unknown values are kept.
+    pub effort: Option<String>,
+    /// `auto`, `concise`, `detailed`.
+    pub summary: Option<String>,
+    /// Other fields of the responses `reasoning` object.
+    pub rest: Vec<(String, Json)>,
+}
+
+/// Output format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that fits a schema.
+    JsonSchema {
+        /// `[A-Za-z0-9_-]{1,64}`.
+        name: Text,
+        /// What the format is for.
+        description: Option<Text>,
+        /// The schema as the client wrote it.
+        schema: Json,
+        /// Strict mode; `None` when the client did not say.
+        strict: Option<bool>,
+    },
+    /// A format of another type, kept as it came.
+    Other(Json),
+}
+
+/// Length and stop limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Highest number of visible output tokens.
+    pub max_tokens: Option<u64>,
+    /// Stop sequences, plain text, none of them empty.
+    pub stop: Vec<String>,
+}
+
+/// One piece of the conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What it is.
+    pub kind: ItemKind,
+    /// The item as it came in the responses dialect; `None` once edited or when read from another dialect.
+    pub raw: Option<Json>,
+}
+
+/// What an [`Item`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemKind {
+    /// Text, images and files of one speaker.
+    Message {
+        /// Upstream item id, if it has one.
+        id: Option<Text>,
+        /// Who speaks.
+        role: Role,
+        /// What is said, in order.
+        parts: Vec<Part>,
+        /// `commentary` or `final_answer` on assistant messages of newer models.
+        phase: Option<Text>,
+    },
+    /// The model's thinking.
+    Reasoning {
+        /// Upstream item id.
+        id: Option<Text>,
+        /// Summaries, one a paragraph.
+        summary: Vec<Text>,
+        /// Raw reasoning texts, where the model shows them.
+        text: Vec<Text>,
+        /// Opaque state that only the account that made it can read.
+        encrypted: Option<Text>,
+    },
+    /// A tool call by the model.
+    Call {
+        /// Function or custom.
+        kind: CallKind,
+        /// Upstream item id.
+        id: Option<Text>,
+        /// Joins the call with its output.
+        call_id: Text,
+        /// The tool's name.
+        name: Text,
+        /// The namespace that the tool lies in, where the upstream groups tools.
+        namespace: Option<Text>,
+        /// JSON text of the arguments, or the free text of a custom tool; escaped as string content.
+        input: Text,
+    },
+    /// A tool's result.
+    Output {
+        /// The kind of call it answers.
+        kind: CallKind,
+        /// Joins the output with its call.
+        call_id: Text,
+        /// The result.
+        parts: Vec<Part>,
+        /// Whether the tool says that it failed (Anthropic `is_error`).
+        failed: bool,
+    },
+    /// A hosted web search; `raw` or `action` says what was searched.
+    Search {
+        /// Upstream item id.
+        id: Option<Text>,
+        /// The `action` object.
+        action: Option<Json>,
+    },
+    /// A generated image.
+    Image {
+        /// Upstream item id.
+        id: Option<Text>,
+        /// Base64 bytes; empty until done.
+        result: Text,
+        /// `png`, `jpeg` or `webp`.
+        format: Option<Text>,
+        /// The prompt that was finally used.
+        prompt: Option<Text>,
+    },
+    /// Anything else; only `raw` knows more.
+    Other {
+        /// Its `type`.
+        kind: String,
+    },
+}
+
+/// Function tools take JSON arguments, custom tools free text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallKind {
+    /// JSON arguments.
+    Function,
+    /// Free text.
+    Custom,
+}
+
+/// Who speaks in a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The operator's instructions, as old clients call them.
+    System,
+    /// The operator's instructions.
+    Developer,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One part of a message or tool output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Text.
+    Text {
+        /// The text.
+        text: Text,
+        /// The `annotations` array (citations), where there is one.
+        annotations: Option<Json>,
+    },
+    /// The model's refusal.
+    Refusal(Text),
+    /// An image by URL or data URL, or by upstream file id.
+    Image {
+        /// `https:` or `data:` URL, or a file id.
+        source: Source,
+        /// `low`, `high`, `auto` or `original`.
+        detail: Option<Text>,
+    },
+    /// A document.
+    File {
+        /// Where its bytes are.
+        source: Source,
+        /// File name.
+        name: Option<Text>,
+    },
+    /// Anything else, as it came in its dialect.
+    Other(Json),
+}
+
+/// Where the bytes of an image or file are. Never fetched by us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `https:` or `data:` URL.
+    Url(Text),
+    /// Upstream file id.
+    Id(Text),
+}
+
+/// A tool on offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// What it is.
+    pub kind: ToolKind,
+    /// The tool as it came in the responses dialect (flat form); `None` once edited or when read from another dialect.
+    pub raw: Option<Json>,
+}
+
+/// What a [`Tool`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToolKind {
+    /// A function with a JSON schema.
+    Function {
+        /// 1 to 128 characters.
+        name: Text,
+        /// What it does.
+        description: Option<Text>,
+        /// JSON schema of its arguments.
+        parameters: Option<Json>,
+        /// Strict mode; `None` when the client did not say.
+        strict: Option<bool>,
+    },
+    /// A tool that takes free text.
+    Custom {
+        /// 1 to 128 characters.
+        name: Text,
+        /// What it does.
+        description: Option<Text>,
+        /// `{"type":"text"}` or a grammar.
+        format: Option<Json>,
+    },
+    /// A hosted tool (`web_search`, `image_generation`, ...) or another type; `raw` holds it.
+    Hosted {
+        /// Its `type`.
+        kind: String,
+    },
+}
+
+/// Which tool may or must be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// The model decides.
+    Auto,
+    /// No calls.
+    None,
+    /// Some call.
+    Required,
+    /// This function.
+    Function(Text),
+    /// This custom tool.
+    Custom(Text),
+    /// Another shape (`allowed_tools`, a hosted tool), as it came in the responses dialect.
+    Other(Json),
+}
+
+/// One step of a reply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// What happened.
+    pub what: What,
+    /// The frame that said so, where one frame is one event and nobody edited it.
+    pub raw: Option<Frame>,
+}
+
+impl Event {
+    /// An event with no frame behind it.
+    pub fn new(what: What) -> Self {
+        Self { what, raw: None }
+    }
+}
+
+/// The bytes of one upstream frame, complete with its line ends and the blank line that closes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame(pub Bytes);
+
+/// What an [`Event`] says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// The reply begins.
+    Open(Open),
+    /// An item begins at output index `at`.
+    ItemOpen {
+        /// Output index.
+        at: u32,
+        /// What begins.
+        head: Head,
+    },
+    /// A piece of the item at `at`.
+    Delta {
+        /// Output index.
+        at: u32,
+        /// Part index inside the item (content, summary or annotation index); 0 where there is one part.
+        part: u32,
+        /// What the piece belongs to.
+        channel: Channel,
+        /// The piece, never empty on text channels.
+        data: Text,
+    },
+    /// A citation on the text of the item at `at`, as it came.
+    Annotation {
+        /// Output index.
+        at: u32,
+        /// Content index.
+        part: u32,
+        /// The annotation object.
+        data: Json,
+    },
+    /// The item at `at` is whole.
+    ItemDone {
+        /// Output index.
+        at: u32,
+        /// The item.
+        item: Item,
+    },
+    /// Rate-limit state in the stream (`codex.rate_limits`), as it came. Consumed by the engine.
+    Limits(Json),
+    /// Headers in the stream (`codex.response.metadata`, `response.metadata`), as they came.
+    Metadata(Json),
+    /// Token counts.
+    Usage(Usage),
+    /// The reply ended well; `response` is the terminal response object where the dialect has one.
+    End {
+        /// Why it ended.
+        finish: Finish,
+        /// The terminal object (responses dialect), as it came.
+        response: Option<Json>,
+    },
+    /// The reply failed.
+    Fail(Failure),
+    /// Nothing that another dialect could say; passes with its frame only.
+    Other,
+}
+
+/// How a reply begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// The upstream's id of the reply.
+    pub id: Text,
+    /// The model that answers, as the upstream names it.
+    pub model: Option<Text>,
+    /// Unix seconds, 0 when the upstream did not say.
+    pub created: u64,
+}
+
+/// What begins at an [`What::ItemOpen`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// A message of the assistant.
+    Message {
+        /// `commentary` or `final_answer`.
+        phase: Option<Text>,
+    },
+    /// Reasoning.
+    Reasoning,
+    /// A tool call.
+    Call {
+        /// Function or custom.
+        kind: CallKind,
+        /// Joins call and output.
+        call_id: Text,
+        /// The tool's name.
+        name: Text,
+        /// Its namespace, if any.
+        namespace: Option<Text>,
+    },
+    /// A hosted search.
+    Search,
+    /// An image.
+    Image,
+    /// Anything else.
+    Other,
+}
+
+/// What a [`What::Delta`] belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// Visible text.
+    Text,
+    /// Visible refusal.
+    Refusal,
+    /// Raw reasoning.
+    Reasoning,
+    /// Reasoning summary.
+    Summary,
+    /// Arguments of a function call or input of a custom one.
+    Arguments,
+    /// A partial image, base64.
+    Image,
+}
+
+/// Token counts of one reply. `input` includes `cached` and `cache_write`; `output` includes `reasoning`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Input tokens.
+    pub input: u64,
+    /// Input tokens read from a prompt cache.
+    pub cached: u64,
+    /// Input tokens written to a prompt cache.
+    pub cache_write: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Output tokens spent on reasoning.
+    pub reasoning: u64,
+    /// Whether we counted or guessed because the upstream gave no figures.
+    pub estimated: bool,
+}
+
+/// Why a reply ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The model was done.
+    Stop,
+    /// The model waits for tool results.
+    ToolCalls,
+    /// A length limit.
+    Length,
+    /// A content filter.
+    Filter,
+    /// Somebody cancelled it.
+    Cancelled,
+}

@@ -1,0 +1,196 @@
+//! The closed list of protocols. One `match` per verb, so a new dialect makes the compiler list the places.
+
+pub mod chat;
+pub mod responses;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::canon::{Event, Request};
+use crate::failure::Failure;
+use crate::fold::Whole;
+use crate::notes::Notes;
+
+/// A wire protocol that clients or upstreams speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI Responses.
+    Responses,
+    /// OpenAI Chat Completions.
+    Chat,
+}
+
+/// What a request is written for.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// The ChatGPT Codex backend, which speaks responses with a strict field list.
+    Codex(Codex),
+    /// A relay that speaks the public form of a dialect.
+    Relay(Relay),
+}
+
+/// Facts about a Codex model and conversation that shape the request.
+#[derive(Clone, Debug, Default)]
+pub struct Codex {
+    /// Catalogue slug to send.
+    pub model: String,
+    /// Whether the catalogue entry asks for the lite shape.
+    pub lite: bool,
+    /// Effort from a model suffix or setting, used when the request names none.
+    pub effort: Option<String>,
+    /// Default effort of the catalogue entry.
+    pub default_effort: Option<String>,
+    /// Efforts that the model lists; a wish outside is moved to the nearest lower one with a note. Empty: unknown, pass as is.
+    pub efforts: Vec<String>,
+    /// Whether the model lists the `priority` tier.
+    pub priority_tier: bool,
+    /// Tier from a model suffix (`fast`, `flex`), used when the request names none.
+    pub tier: Option<String>,
+    /// `prompt_cache_key` when the client gave none: stable per conversation.
+    pub cache_key: String,
+    /// `client_metadata` entries of ours (session and thread ids), used when the client sends no such object.
+    pub metadata: Vec<(String, String)>,
+    /// Leave out replay-only items (reasoning state, compaction state) that another account made.
+    pub without_replay: bool,
+}
+
+/// Facts about a relay model.
+#[derive(Clone, Debug, Default)]
+pub struct Relay {
+    /// Model name to send.
+    pub model: String,
+    /// Effort from a model suffix, used when the request names none.
+    pub effort: Option<String>,
+}
+
+/// What a writer needs to know that the events do not say.
+#[derive(Clone, Debug, Default)]
+pub struct Setting {
+    /// Id for replies in dialects that need one of their own (`chatcmpl-...`); ASCII, no quotes.
+    pub id: String,
+    /// Model to show when the upstream does not name one.
+    pub model: String,
+    /// Unix seconds to show when the upstream does not say.
+    pub created: u64,
+    /// How the client wants its reply.
+    pub reply: crate::canon::Reply,
+    /// Whether the client is Codex (originator or User-Agent `codex*`) and so gets `codex.*` events.
+    pub codex: bool,
+}
+
+impl Dialect {
+    /// Reads a request body. The body's depth, nodes and escapes are checked first ([`crate::json::check`]).
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind `Invalid` with the path of the offending field.
+    pub fn read_request(self, body: Bytes) -> Result<(Request, Notes), Failure> {
+        match self {
+            Self::Responses => responses::read_request(body),
+            Self::Chat => chat::read_request(body),
+        }
+    }
+
+    /// Writes a request body for an upstream that speaks this dialect.
+    ///
+    /// # Errors
+    /// `Invalid` where a part cannot be said in this dialect and must not be dropped.
+    pub fn write_request(self, request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
+        match self {
+            Self::Responses => responses::write_request(request, target),
+            Self::Chat => chat::write_request(request, target),
+        }
+    }
+
+    /// The body of a collected reply.
+    pub fn whole(self, whole: &Whole, setting: &Setting) -> Bytes {
+        match self {
+            Self::Responses => responses::whole(whole, setting),
+            Self::Chat => chat::whole(whole, setting),
+        }
+    }
+
+    /// Status and body of a failure before the stream began.
+    pub fn error(self, failure: &Failure) -> (u16, Bytes) {
+        match self {
+            Self::Responses => responses::error(failure),
+            Self::Chat => chat::error(failure),
+        }
+    }
+}
+
+/// Upstream bytes to events, whatever the chunking.
+#[derive(Debug)]
+pub enum Reader {
+    /// OpenAI Responses and the Codex backend.
+    Responses(responses::Reader),
+    /// OpenAI Chat Completions.
+    Chat(chat::Reader),
+}
+
+impl Reader {
+    /// A reader for a stream in `dialect`.
+    pub fn new(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Responses => Self::Responses(responses::Reader::new()),
+            Dialect::Chat => Self::Chat(chat::Reader::new()),
+        }
+    }
+
+    /// Reads one chunk and appends its events to `out`.
+    pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Event>) {
+        match self {
+            Self::Responses(reader) => reader.push(chunk, out),
+            Self::Chat(reader) => reader.push(chunk, out),
+        }
+    }
+
+    /// The upstream is done or cut; appends a failure when no terminal event was seen.
+    pub fn end(self, out: &mut Vec<Event>) {
+        match self {
+            Self::Responses(reader) => reader.end(out),
+            Self::Chat(reader) => reader.end(out),
+        }
+    }
+}
+
+/// Events to client bytes.
+#[derive(Debug)]
+pub enum Writer {
+    /// OpenAI Responses.
+    Responses(responses::Writer),
+    /// OpenAI Chat Completions.
+    Chat(chat::Writer),
+}
+
+impl Writer {
+    /// A writer for a client that speaks `dialect`.
+    pub fn new(dialect: Dialect, setting: Setting) -> Self {
+        match dialect {
+            Dialect::Responses => Self::Responses(responses::Writer::new(setting)),
+            Dialect::Chat => Self::Chat(chat::Writer::new(setting)),
+        }
+    }
+
+    /// Appends what `event` means in this dialect.
+    pub fn push(&mut self, event: &Event, out: &mut BytesMut) {
+        match self {
+            Self::Responses(writer) => writer.push(event, out),
+            Self::Chat(writer) => writer.push(event, out),
+        }
+    }
+
+    /// Appends what keeps an idle client waiting.
+    pub fn heartbeat(&self, out: &mut BytesMut) {
+        match self {
+            Self::Responses(writer) => writer.heartbeat(out),
+            Self::Chat(writer) => writer.heartbeat(out),
+        }
+    }
+
+    /// Closes the stream; writes a failure when no terminal event was pushed, so there is exactly one.
+    pub fn end(self, out: &mut BytesMut) {
+        match self {
+            Self::Responses(writer) => writer.end(out),
+            Self::Chat(writer) => writer.end(out),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Frames inside byte streams.
+
+pub mod ndjson;
+pub mod sse;

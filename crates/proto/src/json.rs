@@ -1,0 +1,1 @@
+//! Checks on raw JSON before any parse. Placeholder.

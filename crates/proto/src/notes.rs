@@ -1,0 +1,38 @@
+//! What a translation dropped or approximated. Notes go to the request log and, joined, to the `x-polygate-notes` header.
+
+/// An ordered list of notes without repeats.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes(Vec<String>);
+
+impl Notes {
+    /// Adds a note such as `dropped temperature`: printable ASCII, no comma or semicolon, at most 120 characters.
+    pub fn add(&mut self, note: impl Into<String>) {
+        let note = note.into();
+        if !self.0.contains(&note) {
+            self.0.push(note);
+        }
+    }
+
+    /// Adds all of `other`.
+    pub fn extend(&mut self, other: Notes) {
+        other.0.into_iter().for_each(|note| self.add(note));
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The notes in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// All notes as one header value, `"; "` between them, cut at 1,024 bytes.
+    pub fn header(&self) -> String {
+        let mut joined = self.0.join("; ");
+        joined.retain(|c| (' '..='~').contains(&c));
+        joined.truncate(1024);
+        joined
+    }
+}

@@ -1,0 +1,139 @@
+//! Borrowed pieces of JSON: [`Json`] is one whole value, [`Text`] the inside of one string, both still escaped.
+//!
+//! Both are reference-counted slices of the buffer that they arrived in, so carrying a token from an upstream frame
+//! to a client frame copies its bytes once, into the output, and never unescapes them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+
+/// One complete JSON value as it came: key order, number spelling and inner whitespace untouched. Always valid UTF-8 JSON.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Json(Bytes);
+
+/// The inside of a JSON string, without its quotes and still escaped. Always valid UTF-8 and a legal string body.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Text(Bytes);
+
+impl Json {
+    /// Wraps bytes that the caller knows to be one valid JSON value (a `RawValue`, or output of `serde_json`).
+    pub fn from_valid(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    /// The part of `buffer` that `raw` points into, without copying; copies when `raw` lies elsewhere.
+    pub fn slice(buffer: &Bytes, raw: &serde_json::value::RawValue) -> Self {
+        Self(slice_of(buffer, raw.get().as_bytes()))
+    }
+
+    /// Serialises a value of ours.
+    ///
+    /// # Panics
+    /// Never for types whose `Serialize` cannot fail, which all of ours are.
+    pub fn of<T: serde::Serialize + ?Sized>(value: &T) -> Self {
+        Self(Bytes::from(serde_json::to_vec(value).expect("invariant: our types serialise")))
+    }
+
+    /// The value's bytes.
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The value as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("invariant: Json holds UTF-8")
+    }
+
+    /// Parses the value into `T`, borrowing from it where `T` can.
+    pub fn parse<'a, T: serde::Deserialize<'a>>(&'a self) -> serde_json::Result<T> {
+        serde_json::from_slice(&self.0)
+    }
+
+    /// The inside of the value when it is a string.
+    pub fn as_text(&self) -> Option<Text> {
+        let bytes = &self.0;
+        (bytes.len() >= 2 && bytes[0] == b'"').then(|| Text(bytes.slice(1..bytes.len() - 1)))
+    }
+}
+
+impl Text {
+    /// Wraps bytes that the caller knows to be a legal, still escaped string body.
+    pub fn from_escaped(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    /// Escapes plain text.
+    pub fn from_plain(plain: &str) -> Self {
+        if !plain.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
+            return Self(Bytes::copy_from_slice(plain.as_bytes()));
+        }
+        Json::of(plain).as_text().unwrap_or_default()
+    }
+
+    /// The still escaped bytes, ready to stand between two quotes.
+    pub fn escaped(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The text with escapes resolved; borrowed when it has none. A lone surrogate becomes U+FFFD.
+    pub fn plain(&self) -> Cow<'_, str> {
+        let body = std::str::from_utf8(&self.0).expect("invariant: Text holds UTF-8");
+        if !body.contains('\\') {
+            return Cow::Borrowed(body);
+        }
+        let quoted = format!("\"{body}\"");
+        match serde_json::from_str::<String>(&quoted) {
+            Ok(plain) => Cow::Owned(plain),
+            // serde_json refuses lone surrogates in strings; its byte form keeps them as WTF-8.
+            Err(_) => Cow::Owned(lossy(&quoted)),
+        }
+    }
+
+    /// Whether there is no text at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text as a JSON string value.
+    pub fn quoted(&self) -> Json {
+        let mut out = Vec::with_capacity(self.0.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(&self.0);
+        out.push(b'"');
+        Json(Bytes::from(out))
+    }
+}
+
+impl From<&str> for Text {
+    fn from(plain: &str) -> Self {
+        Self::from_plain(plain)
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Json({})", String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Text({})", String::from_utf8_lossy(&self.0))
+    }
+}
+
+/// `part` as a slice of `buffer` when it lies inside, else a copy.
+pub fn slice_of(buffer: &Bytes, part: &[u8]) -> Bytes {
+    let range = buffer.as_ptr_range();
+    let inside = part.as_ptr() >= range.start && part.as_ptr_range().end <= range.end;
+    if inside { buffer.slice_ref(part) } else { Bytes::copy_from_slice(part) }
+}
+
+fn lossy(quoted: &str) -> String {
+    let mut bytes = serde_json::Deserializer::from_str(quoted);
+    let raw: Vec<u8> = serde::Deserialize::deserialize(&mut bytes)
+        .map(|raw: serde_json::Value| raw.as_str().unwrap_or_default().as_bytes().to_vec())
+        .unwrap_or_default();
+    String::from_utf8_lossy(&raw).into_owned()
+}

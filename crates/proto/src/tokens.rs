@@ -1,0 +1,1 @@
+//! Token counting, loaded on first need. Placeholder.
