@@ -1,1 +1,24 @@
-//! Placeholder until its first module lands.
+//! Everything that leaves this machine over a socket: the Codex backend, its token endpoint, the login's callback.
+//!
+//! One client, one TLS stack, one place that says what went wrong on the way ([`Fault`], [`Cut`]). Nothing here chooses an
+//! account, retries, or reads what an answer means: that is `pool` and `engine`.
+
+pub mod authfile;
+mod body;
+mod client;
+mod codex;
+mod config;
+mod cookies;
+mod fault;
+pub mod jwt;
+mod meta;
+pub mod oauth;
+pub mod profile;
+
+pub use body::{Body, Cut};
+pub use client::Upstream;
+pub use codex::{Answer, CallFacts, Leg, PASSED};
+pub use config::{BuildError, CLIENT_ID, Config, Timeouts};
+pub use fault::{Fault, FaultKind, Sent};
+pub use meta::{ModelsAnswer, Small};
+pub use profile::Profile;

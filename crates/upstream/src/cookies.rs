@@ -1,0 +1,1 @@
+//! The backend cookie allow-list, one jar per account.
