@@ -1,1 +1,252 @@
-//! Placeholder.
+//! Keys that clients and admins present: their text, their stored form, what they may do.
+//!
+//! `pgk_` (client) or `pga_` (admin) + 8-char id + `_` + 43 base62 chars (256 bit) + 6-char CRC32. The prefix lets secret
+//! scanners find a leaked one, the checksum refuses a typo without a database hit. Stored is an HMAC with a pepper that
+//! every install has of its own; high entropy needs no slow hash.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use crate::{Millis, Secret};
+
+/// Random bytes that one key takes.
+pub const RANDOM: usize = 40;
+
+/// Whose key it is. The two never stand in for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// Calls models.
+    Client,
+    /// Administers the gateway.
+    Admin,
+}
+
+/// What an admin token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// See state, without secrets.
+    Read,
+    /// Change state.
+    Write,
+    /// Take secrets out.
+    Export,
+}
+
+/// A set of scopes; text form `read,write`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Scopes(u8);
+
+/// A stored key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// 8 characters, shown to people and logs.
+    pub id: String,
+    /// Client or admin.
+    pub kind: KeyKind,
+    /// Its owner's name for it.
+    pub name: String,
+    /// What is compared.
+    pub digest: Digest,
+    /// What an admin token may do; empty for client keys.
+    pub scopes: Scopes,
+    /// When it was made.
+    pub created: Millis,
+    /// When it ends; `None` for never.
+    pub expires: Option<Millis>,
+    /// When it was revoked.
+    pub revoked: Option<Millis>,
+}
+
+/// A new key. The text is shown once and kept nowhere.
+#[derive(Debug)]
+pub struct Minted {
+    /// 8 characters.
+    pub id: String,
+    /// What its owner presents.
+    pub text: Secret,
+    /// What is stored.
+    pub digest: Digest,
+}
+
+/// A presented text that has the form of a key of ours; says nothing about its validity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parsed<'a> {
+    /// Client or admin.
+    pub kind: KeyKind,
+    /// Whom to look up.
+    pub id: &'a str,
+}
+
+/// Why a presented text is no key of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// Another prefix: perhaps a user-chosen key.
+    #[error("not a Polygate key")]
+    Foreign,
+    /// Our prefix, but another length or alphabet, or the checksum is wrong.
+    #[error("damaged or mistyped Polygate key")]
+    Damaged,
+}
+
+/// HMAC-SHA-256 of a whole key text under the install's pepper.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Digest(pub [u8; 32]);
+
+/// A key that its owner chose (configuration, environment).
+#[derive(Debug)]
+pub struct Fixed {
+    /// `fixed-` and 8 hex digits of the digest: stable, tells nothing.
+    pub id: String,
+    /// What is compared.
+    pub digest: Digest,
+    /// Whether it may guard a public address.
+    pub strength: Strength,
+}
+
+/// How good a user-chosen key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strength {
+    /// A sample from somebody's documentation.
+    Known,
+    /// Under 24 characters.
+    Weak,
+    /// Fit for a public address.
+    Strong,
+}
+
+/// Why a stored key does not work any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// Its time is over.
+    #[error("the key has expired")]
+    Expired,
+    /// Somebody took it back.
+    #[error("the key was revoked")]
+    Revoked,
+}
+
+/// Makes a key from fresh random bytes.
+pub fn mint(kind: KeyKind, random: &[u8; RANDOM], pepper: &[u8; 32]) -> Minted {
+    unimplemented!("{kind:?}{random:?}{pepper:?}")
+}
+
+/// Reads the form of a presented text.
+pub fn parse(text: &str) -> Result<Parsed<'_>, ParseError> {
+    unimplemented!("{text}")
+}
+
+/// The stored form of a key text.
+pub fn digest(text: &str, pepper: &[u8; 32]) -> Digest {
+    unimplemented!("{text}{pepper:?}")
+}
+
+/// Judges and digests a key that its owner chose.
+pub fn fixed(text: &str, pepper: &[u8; 32]) -> Fixed {
+    unimplemented!("{text}{pepper:?}")
+}
+
+impl Digest {
+    /// Whether both are equal, in constant time.
+    pub fn matches(&self, other: &Self) -> bool {
+        use subtle::ConstantTimeEq;
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(***)")
+    }
+}
+
+impl Key {
+    /// Whether it still works at `now`.
+    pub fn live(&self, now: Millis) -> Result<(), Ended> {
+        match (self.revoked, self.expires) {
+            (Some(_), _) => Err(Ended::Revoked),
+            (None, Some(end)) if end <= now => Err(Ended::Expired),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl KeyKind {
+    /// The text prefix.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Client => "pgk_",
+            Self::Admin => "pga_",
+        }
+    }
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Export];
+
+    /// Its name in text and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Export => "export",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        match self {
+            Self::Read => 1,
+            Self::Write => 2,
+            Self::Export => 4,
+        }
+    }
+}
+
+impl Scopes {
+    /// Whether `scope` is in the set.
+    pub fn has(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The scopes in order.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.has(*scope))
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().fold(0, |set, scope| set | scope.bit()))
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.iter().map(Scope::name).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+/// A word that is no scope.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown scope `{0}`; the scopes are read, write, export")]
+pub struct UnknownScope(pub String);
+
+impl std::str::FromStr for Scopes {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, UnknownScope> {
+        let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let scope = |word: &str| Scope::ALL.into_iter().find(|scope| scope.name() == word);
+        words.map(|word| scope(word).ok_or_else(|| UnknownScope(word.to_owned()))).collect()
+    }
+}

@@ -7,8 +7,10 @@ pub mod account;
 pub mod attempt;
 pub mod catalog;
 pub mod keys;
+pub mod limits;
 pub mod pick;
 pub mod quota;
+pub mod refresh;
 pub mod secret;
 pub mod status;
 

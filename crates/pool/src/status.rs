@@ -1,6 +1,15 @@
 //! Whether an account can serve: one sum type, every transition named by its signal.
+//!
+//! Signals come from [`crate::attempt`] (what an answer said), [`crate::quota`] (what the figures say) and from people
+//! signing in. Passing states end by themselves when their time is over; nobody has to write `Active` back.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 
 use crate::Millis;
+use crate::limits;
 
 /// An account's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -35,4 +44,199 @@ pub enum Status {
     },
     /// Switched off by its owner.
     Disabled,
+}
+
+/// What was learned about an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Nothing about the account itself.
+    None,
+    /// It served: the backend answered a model call with 200.
+    Served,
+    /// Fresh figures show quota left. Heals `Exhausted` only: a cooling account may still be rate limited.
+    Ample,
+    /// A person signed in again, or new tokens were imported.
+    SignedIn,
+    /// Its login is refused for good.
+    NeedsLogin {
+        /// What the token endpoint or backend said.
+        why: String,
+    },
+    /// A passing trouble.
+    Cool {
+        /// When it may serve again.
+        until: Millis,
+        /// What happened.
+        why: String,
+    },
+    /// A quota window is used up.
+    Exhaust {
+        /// When it resets.
+        until: Millis,
+        /// `primary`, `secondary`, `credits`, `plan` or a named limit.
+        window: String,
+    },
+    /// The provider refuses the account itself.
+    Block {
+        /// What it said.
+        why: String,
+    },
+    /// The account does not have the model after all; its catalogue is stale. No change of state.
+    ModelMissing,
+}
+
+/// Why an account does not serve a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// [`Status::Cooling`], and the time is not over.
+    Cooling {
+        /// When it may serve again.
+        until: Millis,
+        /// What happened.
+        why: String,
+    },
+    /// [`Status::Exhausted`], and the window has not reset.
+    Exhausted {
+        /// When the window resets.
+        until: Millis,
+        /// Which window.
+        window: String,
+    },
+    /// [`Status::NeedsLogin`].
+    NeedsLogin {
+        /// What was said.
+        why: String,
+    },
+    /// [`Status::Blocked`].
+    Blocked {
+        /// What was said.
+        why: String,
+    },
+    /// [`Status::Disabled`].
+    Disabled,
+    /// Its catalogue does not list the model.
+    NoModel,
+    /// This request has tried it already.
+    Tried,
+    /// All its places and its whole queue are taken.
+    Full,
+}
+
+impl Status {
+    /// The state after `signal` at `now`.
+    ///
+    /// Nothing that the provider says changes `Disabled`. `Blocked` and `NeedsLogin` end only when a person signs in, so a
+    /// late answer or quota figure never brings such an account back. Of two rests the later end wins, so that concurrent
+    /// refusals never shorten each other. Ends are clamped to [`limits::RESET_MAX`].
+    #[must_use]
+    pub fn apply(&self, signal: &Signal, now: Millis) -> Self {
+        match (self, signal) {
+            (Self::Disabled, _) | (_, Signal::None | Signal::ModelMissing) => self.clone(),
+            (Self::Exhausted { .. }, Signal::SignedIn) => self.clone(),
+            (_, Signal::SignedIn) => Self::Active,
+            (Self::Blocked { .. }, _) => self.clone(),
+            (_, Signal::Block { why }) => Self::Blocked { why: why.clone() },
+            (Self::NeedsLogin { .. }, _) => self.clone(),
+            (_, Signal::NeedsLogin { why }) => Self::NeedsLogin { why: why.clone() },
+            (_, Signal::Served) | (Self::Exhausted { .. }, Signal::Ample) => Self::Active,
+            (_, Signal::Ample) => self.clone(),
+            (_, Signal::Cool { until, why }) => {
+                self.later(Self::Cooling { until: clamp(*until, now), why: why.clone() }, now)
+            }
+            (_, Signal::Exhaust { until, window }) => {
+                self.later(Self::Exhausted { until: clamp(*until, now), window: window.clone() }, now)
+            }
+        }
+    }
+
+    /// Whether the account may serve at `now`, and if not why.
+    pub fn usable(&self, now: Millis) -> Result<(), Reason> {
+        match self {
+            Self::Active => Ok(()),
+            Self::Cooling { until, .. } | Self::Exhausted { until, .. } if rested(*until, now) => Ok(()),
+            Self::Cooling { until, why } => Err(Reason::Cooling { until: *until, why: why.clone() }),
+            Self::Exhausted { until, window } => Err(Reason::Exhausted { until: *until, window: window.clone() }),
+            Self::NeedsLogin { why } => Err(Reason::NeedsLogin { why: why.clone() }),
+            Self::Blocked { why } => Err(Reason::Blocked { why: why.clone() }),
+            Self::Disabled => Err(Reason::Disabled),
+        }
+    }
+
+    /// One word for lists and logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Cooling { .. } => "cooling",
+            Self::Exhausted { .. } => "exhausted",
+            Self::NeedsLogin { .. } => "needs_login",
+            Self::Blocked { .. } => "blocked",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    fn end(&self) -> Option<Millis> {
+        match self {
+            Self::Cooling { until, .. } | Self::Exhausted { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
+
+    fn later(&self, new: Self, now: Millis) -> Self {
+        let keeps = self.end().is_some_and(|end| !rested(end, now) && Some(end) > new.end());
+        if keeps { self.clone() } else { new }
+    }
+}
+
+/// Whether a rest that ends at `until` is over. An end further away than any that is accepted can only come from a clock
+/// that was set back, and is not waited for.
+fn rested(until: Millis, now: Millis) -> bool {
+    until <= now || now.until(until) > limits::RESET_MAX.as_millis() as u64
+}
+
+/// `until`, no later than [`limits::RESET_MAX`] from `now`.
+fn clamp(until: Millis, now: Millis) -> Millis {
+    let latest = now.plus(limits::RESET_MAX.as_millis() as i64);
+    until.min(latest)
+}
+
+impl Reason {
+    /// When this reason ends by itself; `None` when it does not.
+    pub fn until(&self) -> Option<Millis> {
+        match self {
+            Self::Cooling { until, .. } | Self::Exhausted { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// The reason for people, with the time left.
+    pub fn words(&self, now: Millis) -> String {
+        match self {
+            Self::Cooling { until, why } => format!("cooling down for {}: {why}", Span(now.until(*until))),
+            Self::Exhausted { until, window } => {
+                format!("{window} quota used up, resets in {}", Span(now.until(*until)))
+            }
+            Self::NeedsLogin { why } => format!("needs a new login: {why}"),
+            Self::Blocked { why } => format!("blocked by the provider: {why}"),
+            Self::Disabled => "switched off".into(),
+            Self::NoModel => "does not list this model".into(),
+            Self::Tried => "already tried for this request".into(),
+            Self::Full => "busy, and its queue is full".into(),
+        }
+    }
+}
+
+/// Milliseconds for people: the two largest units, rounded up to a second.
+struct Span(u64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.div_ceil(1000);
+        let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+        match (days, hours, minutes) {
+            (0, 0, 0) => write!(f, "{seconds} s"),
+            (0, 0, _) => write!(f, "{minutes} min {} s", seconds % 60),
+            (0, _, _) => write!(f, "{hours} h {minutes} min"),
+            _ => write!(f, "{days} d {hours} h"),
+        }
+    }
 }

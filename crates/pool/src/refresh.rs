@@ -1,0 +1,35 @@
+//! When tokens are refreshed, and how long to wait after the token endpoint failed.
+
+use std::time::Duration;
+
+use crate::account::Tokens;
+use crate::{Millis, limits};
+
+/// When `tokens` are due: five minutes before their end, up to 15 % earlier by `jitter` (0 to 1) so that accounts which
+/// were added together do not refresh together; eight days after the last refresh when the end cannot be read. `None` for
+/// an account without a refresh token.
+pub fn due(tokens: &Tokens, jitter: f64) -> Option<Millis> {
+    tokens.refresh.as_ref()?;
+    let ahead = spread(limits::REFRESH_AHEAD, jitter);
+    Some(match tokens.expires {
+        Some(end) => end.plus(-ahead),
+        None => tokens.refreshed.plus(millis(limits::REFRESH_BLIND)),
+    })
+}
+
+/// The pause after the `failures`-th passing failure in a row: 1, 2, 4 .. 60 minutes, up to 15 % more by `jitter` (0 to 1).
+pub fn backoff(failures: u32, jitter: f64) -> Duration {
+    let (first, longest) = limits::REFRESH_BACKOFF;
+    let base = first.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(longest);
+    Duration::from_millis(u64::try_from(spread(base, jitter)).unwrap_or(0))
+}
+
+fn spread(base: Duration, jitter: f64) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 15 % of an hour")]
+    let extra = (base.as_secs_f64() * 150.0 * jitter.clamp(0.0, 1.0)) as i64;
+    millis(base) + extra
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
