@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 
+use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::text::{Json, Text};
 
@@ -318,9 +319,15 @@ impl Event {
     }
 }
 
-/// The bytes of one upstream frame, complete with its line ends and the blank line that closes it.
+/// One upstream frame as it came. Only the writer of the same dialect may re-emit it. Where one frame says several things,
+/// each of its events carries it and the writer emits it once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame(pub Bytes);
+pub struct Frame {
+    /// The protocol that the frame speaks.
+    pub dialect: Dialect,
+    /// The frame's bytes, complete with its line ends and the blank line that closes it.
+    pub bytes: Bytes,
+}
 
 /// What an [`Event`] says.
 #[derive(Clone, Debug, PartialEq)]
