@@ -1,2 +1,74 @@
-//! Placeholder.
-fn main() {}
+//! The one entry point for people and CI: `cargo xtask test | ci | lint | tidy | gen | bench | soak`.
+
+#![allow(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
+
+mod bench;
+mod generate;
+mod lint;
+mod shell;
+mod soak;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Build, check, test and measure Polygate")]
+struct Cli {
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// All lints, then all tests: what CI runs.
+    Ci,
+    /// All tests; installs what they need first.
+    Test {
+        /// Only the Rust tests.
+        #[arg(long)]
+        rust: bool,
+        /// Only the SDK and client tests.
+        #[arg(long)]
+        sdk: bool,
+    },
+    /// Formatting, clippy, layers, licences, spelling, generated files.
+    Lint,
+    /// Which crate may use which.
+    Tidy,
+    /// Writes the generated files.
+    Gen {
+        /// Only say whether they are up to date.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Measures the gateway beside the pass-through floor.
+    Bench {
+        /// Passed on to the bench runner.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Long runs that CI has no time for.
+    Soak {
+        /// Which one.
+        #[command(subcommand)]
+        run: soak::Run,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().job {
+        Job::Ci => {
+            lint::all()?;
+            test::all()
+        }
+        Job::Test { rust: true, sdk: false } => test::rust(),
+        Job::Test { rust: false, sdk: true } => test::sdk(),
+        Job::Test { .. } => test::all(),
+        Job::Lint => lint::all(),
+        Job::Tidy => tidy::check(),
+        Job::Gen { check } => generate::run(check),
+        Job::Bench { args } => bench::run(&args),
+        Job::Soak { run } => soak::run(&run),
+    }
+}

@@ -1,0 +1,60 @@
+//! Everything that judges the code without running it.
+
+use anyhow::Result;
+
+use crate::shell::{cargo, command, from_pypi, step, works};
+use crate::{generate, tidy};
+
+/// All of it, cheapest first.
+pub(crate) fn all() -> Result<()> {
+    step("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
+    tidy::check()?;
+    spelling()?;
+    licences()?;
+    clippy()?;
+    generate::run(true)
+}
+
+fn clippy() -> Result<()> {
+    let args = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--features",
+        "polygate/failpoints",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    step("clippy", &mut cargo(&args))
+}
+
+fn spelling() -> Result<()> {
+    let typos =
+        if works("typos", &["--version"]) { Some("typos".into()) } else { from_pypi("typos", "1.52.0", "typos") };
+    match typos {
+        Some(typos) => step("spelling", &mut command(typos, ["--config", "typos.toml"])),
+        None => {
+            println!("\n== spelling: NOT RUN, typos is neither installed nor on PyPI");
+            Ok(())
+        }
+    }
+}
+
+/// Bans, licences and sources always; advisories where their database can be reached.
+fn licences() -> Result<()> {
+    if !works("cargo", &["deny", "--version"]) {
+        println!(
+            "\n== cargo deny: NOT RUN, it is not installed (CI compiles no cargo tool); `xtask tidy` holds the layers"
+        );
+        return Ok(());
+    }
+    step("bans, licences, sources", &mut cargo(&["deny", "--workspace", "check", "bans", "licenses", "sources"]))?;
+    if works("cargo", &["deny", "fetch", "db"]) {
+        step("advisories", &mut cargo(&["deny", "--workspace", "check", "advisories"]))
+    } else {
+        println!("\n== advisories: NOT RUN, their database cannot be reached");
+        Ok(())
+    }
+}
