@@ -46,8 +46,10 @@ pub struct Request {
     pub reply: Reply,
     /// Unknown top-level fields in their order.
     pub rest: Vec<(String, Json)>,
-    /// The body as it came, in the dialect that read it; a writer of the same dialect patches it field by field.
+    /// The body as it came, in the dialect `origin`; a writer of the same dialect patches it field by field.
     pub raw: Option<Bytes>,
+    /// The dialect that read the request; `None` when it was built by hand.
+    pub origin: Option<Dialect>,
 }
 
 /// How the client wants its reply; read from the request, obeyed by the writer of the same dialect.
@@ -320,7 +322,7 @@ impl Event {
 }
 
 /// One upstream frame as it came. Only the writer of the same dialect may re-emit it. Where one frame says several things,
-/// each of its events carries it and the writer emits it once.
+/// each of its events carries it and the writer emits it once; or the last of them carries it and the others an empty frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The protocol that the frame speaks.
@@ -383,6 +385,11 @@ pub enum What {
     },
     /// The reply failed.
     Fail(Failure),
+    /// A piece of a frame that is too large to hold, which says nothing to other dialects; its frame holds just the piece.
+    Piece {
+        /// Whether the frame ends with this piece.
+        last: bool,
+    },
     /// Nothing that another dialect could say; passes with its frame only.
     Other,
 }
