@@ -1,1 +1,27 @@
-//! Placeholder until its first module lands.
+//! The loop of a request: model name, account, attempt, upstream, events, usage. And what keeps accounts alive beside it:
+//! token refresh, model lists, quota figures.
+//!
+//! The server and the command line see only what this file exports; they never see the store or the upstream. Policy is
+//! `pool`'s, bytes are `proto`'s: here they meet sockets, clocks and tasks.
+//!
+//! ```text
+//! Call -> run -> (catalogue, slots, refresh) -> Attempt -> commit barrier -> Committed -> Stream | Whole
+//! ```
+
+mod accounts;
+mod call;
+mod clock;
+mod engine;
+mod keys;
+mod reply;
+mod settings;
+mod stream;
+
+pub use accounts::{AccountView, Ready};
+pub use call::{Call, Client};
+pub use clock::Clock;
+pub use engine::{Engine, Parts, StartError};
+pub use keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
+pub use reply::{Head, Refusal, Reply, Whole};
+pub use settings::Settings;
+pub use stream::Stream;

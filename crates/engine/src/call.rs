@@ -1,0 +1,39 @@
+//! What the server hands over: one request, read and authenticated.
+
+use proto::{Dialect, Notes, Request};
+
+use crate::keys::KeyId;
+
+/// One request of a client.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The protocol that the client speaks; its reply is written in it.
+    pub dialect: Dialect,
+    /// What it asks.
+    pub request: Request,
+    /// What reading the request has noted.
+    pub notes: Notes,
+    /// Who asks.
+    pub key: KeyId,
+    /// The rest that is known of the client.
+    pub client: Client,
+}
+
+/// What is known of a client besides its request.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// Our id of the request; the same over all attempts.
+    pub request_id: String,
+    /// Its `User-Agent`, empty when it sent none.
+    pub user_agent: String,
+    /// Whether it is a Codex client (originator or User-Agent `codex*`); such clients get `codex.*` events and headers.
+    pub codex: bool,
+    /// Its Codex headers, those that [`upstream::PASSED`] names, lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The conversation that it names in a header (`session-id`, `session_id`, `conversation_id`), if it does.
+    pub session: Option<String>,
+    /// Its `thread-id`, when it has one of its own (subagents).
+    pub thread: Option<String>,
+    /// The `x-codex-turn-state` that it echoes.
+    pub turn_state: Option<String>,
+}

@@ -1,0 +1,63 @@
+//! What the server gets back: a reply that runs, a whole one, or a refusal.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use pool::AccountId;
+use proto::{Failure, Notes};
+
+use crate::stream::Stream;
+
+/// A reply with status 200. Dropping it cancels the upstream.
+pub enum Reply {
+    /// It runs.
+    Stream(Stream),
+    /// It is complete.
+    Whole(Whole),
+}
+
+/// A complete reply.
+#[derive(Debug)]
+pub struct Whole {
+    /// What the headers say.
+    pub head: Head,
+    /// The body in the client's protocol.
+    pub body: Bytes,
+}
+
+/// What the headers of an answer say.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// The account that served or was tried last; `None` when none was reached.
+    pub account: Option<AccountId>,
+    /// The model's slug, empty when the name was not resolved.
+    pub model: String,
+    /// The retired name that the model took over; such answers carry a `Deprecation` header.
+    pub retired_from: Option<String>,
+    /// Model calls that this request made.
+    pub attempts: u32,
+    /// What was dropped or approximated.
+    pub notes: Notes,
+    /// Upstream headers that the client may see: the rate-limit family and `openai-model`; for Codex clients also
+    /// `x-codex-turn-state` and `x-models-etag`.
+    pub headers: HeaderMap,
+}
+
+/// An answer other than 200. Nothing has been sent to the client; the server writes `dialect.error(&failure)`.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", failure.message)]
+pub struct Refusal {
+    /// Why.
+    pub failure: Failure,
+    /// What the headers say.
+    pub head: Box<Head>,
+}
+
+impl Reply {
+    /// What the headers say.
+    pub fn head(&self) -> &Head {
+        match self {
+            Self::Stream(stream) => stream.head(),
+            Self::Whole(whole) => &whole.head,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What the composition root tells the engine. Nothing here is read from files or the environment.
+
+use std::time::Duration;
+
+use pool::catalog::Names;
+use pool::pick::Strategy;
+use pool::{Secret, limits};
+
+/// The engine's settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Aliases and the default model.
+    pub names: Names,
+    /// Effort when neither the request nor the model's name asks for one; `None` leaves it to the catalogue.
+    pub effort: Option<String>,
+    /// Requests per account at the same time; 0 is no limit.
+    pub max_concurrent: u32,
+    /// How an account is chosen.
+    pub strategy: Strategy,
+    /// Longest wait for a free place on an account.
+    pub queue_wait: Duration,
+    /// Longest silence of the upstream inside a reply.
+    pub idle: Duration,
+    /// Silence after which a streaming client gets a heartbeat.
+    pub heartbeat: Duration,
+    /// Longest wait for the first real event before the reply is committed.
+    pub commit: Duration,
+    /// A client key that the owner chose, valid beside the stored ones.
+    pub api_key: Option<Secret>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            names: Names::default(),
+            effort: None,
+            max_concurrent: 0,
+            strategy: Strategy::default(),
+            queue_wait: limits::QUEUE_WAIT,
+            idle: limits::IDLE,
+            heartbeat: limits::HEARTBEAT,
+            commit: limits::COMMIT,
+            api_key: None,
+        }
+    }
+}
