@@ -1,16 +1,37 @@
 //! What a request may do after a try: the retry table, one pure function.
 //!
 //! Only tries before the first client byte come here; after it there is nothing left to decide.
+//!
+//! | try | account | request |
+//! |---|---|---|
+//! | nothing sent | - | once more: another account, else the same |
+//! | sent, no status | - | 502 (cut) or 504 (timeout) |
+//! | 401 | - | refresh, the same account |
+//! | 401 after a refresh, or the refresh fails for good | needs login | another account, outside the cap |
+//! | 402, 403, empty 404, 429 | exhausted, cooling or blocked | another account |
+//! | model not supported | its catalogue is stale | another account that lists it |
+//! | 500, 502, 503, 504 | - | another account, else the same |
+//! | `previous_response_not_found`, `invalid_encrypted_content` | - | the same account, once, without replay-only items |
+//! | anything else | - | given to the client |
+//!
+//! Whatever the row says, a request makes at most [`limits::MODEL_POSTS`] model POSTs. Every POST that got an answer counts,
+//! refused ones too, so a storm of 429 costs at most two POSTs per client request. Only the POSTs of an account whose login
+//! turned out to be dead are taken out of the count again: a 401 is a certain refusal.
 
+mod date;
+mod refusal;
+mod said;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
-use proto::failure::Failure;
+use proto::failure::{Failure, Kind};
 
-use crate::Millis;
+use self::refusal::{Class, Refusal};
 use crate::account::AccountId;
+use crate::quota::Quota;
 pub use crate::status::Signal;
+use crate::{Millis, limits};
 
 /// How much of a request may have reached the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,18 +179,135 @@ impl Outcome {
 impl Retry {
     /// From response headers (names in any case).
     pub fn from_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: Millis) -> Self {
-        unimplemented!("{}{}", headers.count(), now.0)
+        let headers: Vec<_> = headers.collect();
+        let mut retry = Self::default();
+        for &(name, value) in &headers {
+            match name.to_ascii_lowercase().as_str() {
+                "retry-after" => retry.after = date::wait(value, now),
+                "x-codex-rate-limit-reached-type" => retry.reached = Some(crate::loose::short(value, 128)),
+                "cf-mitigated" => retry.challenged = true,
+                _ => {}
+            }
+        }
+        if let Some((window, resets_at)) = Quota::from_headers(headers.into_iter(), now).and_then(|quota| quota.full(now)) {
+            retry.window = Some(window);
+            retry.resets_at = resets_at.map(Millis::seconds);
+        }
+        retry
+    }
+
+    /// The window, credits or workspace limit that the headers call used up.
+    fn spent(&self) -> Option<&'static str> {
+        match self.reached.as_deref() {
+            Some(reached) if reached.contains("credits") => Some("credits"),
+            Some(reached) if reached.starts_with("workspace") => Some("workspace"),
+            Some(_) => self.window.or(Some("usage")),
+            None => self.window,
+        }
     }
 }
 
 impl History {
     /// Notes that `account` came to `outcome` and says what is next. The one call that the engine needs.
     pub fn settle(&mut self, account: &AccountId, outcome: &Outcome, now: Millis) -> (Signal, Step) {
-        unimplemented!("{account}{outcome:?}{}", now.0)
+        if self.tried.last() != Some(account) {
+            self.tried.push(account.clone());
+            self.refreshed = false;
+            self.here = 0;
+        }
+        match outcome {
+            Outcome::NotSent { .. } => self.unsent += 1,
+            Outcome::NotRefreshed { .. } => {}
+            Outcome::NoStatus { .. } | Outcome::Status { .. } | Outcome::EarlyFail(_) => {
+                self.posts += 1;
+                self.here += 1;
+            }
+        }
+        let (signal, step) = next(outcome, self, now);
+        if let Step::Again { refresh, strip_replay, .. } = &step {
+            self.refreshed |= refresh;
+            self.stripped |= strip_replay;
+        }
+        if matches!(signal, Signal::NeedsLogin { .. }) || matches!(outcome, Outcome::NotRefreshed { .. }) {
+            self.posts -= self.here;
+            self.here = 0;
+        }
+        (signal, step)
+    }
+
+    fn post_left(&self) -> bool {
+        self.posts < limits::MODEL_POSTS
     }
 }
 
 /// The table: what `outcome` says about the account, and what the request does next. `history` includes this try.
 pub fn next(outcome: &Outcome, history: &History, now: Millis) -> (Signal, Step) {
-    unimplemented!("{outcome:?}{history:?}{}", now.0)
+    match outcome {
+        Outcome::NotSent { cause } => {
+            let again = history.unsent < limits::UNSENT_TRIES;
+            (Signal::None, step(again, To::PreferOther, broken(cause)))
+        }
+        Outcome::NoStatus { cause } => (Signal::None, Step::Give(broken(cause))),
+        Outcome::Status { code, body, retry } => refused(refusal::status(*code, body, retry, now), history),
+        Outcome::EarlyFail(failure) => refused(refusal::early(failure, now), history),
+        Outcome::NotRefreshed { lasting, why } => (unrefreshed(*lasting, why, now), relogin(history, why)),
+    }
+}
+
+/// The rows for an answer that refuses.
+fn refused(refusal: Refusal, history: &History) -> (Signal, Step) {
+    let Refusal { class, until, failure } = refusal;
+    let why = failure.message.clone();
+    let left = history.post_left();
+    match class {
+        Class::Login if history.refreshed => {
+            let step = relogin(history, &why);
+            (Signal::NeedsLogin { why }, step)
+        }
+        Class::Login => (Signal::None, repeat(left, true, failure)),
+        Class::Challenge | Class::Forbidden | Class::Limited => {
+            (Signal::Cool { until, why }, step(left, To::Other, failure))
+        }
+        Class::Spent(window) => (Signal::Exhaust { until, window }, step(left, To::Other, failure)),
+        Class::Banned => (Signal::Block { why }, step(left, To::Other, failure)),
+        Class::NoModel => (Signal::ModelMissing, step(left, To::Other, failure)),
+        Class::Unsteady => (Signal::None, step(left, To::PreferOther, failure)),
+        Class::Replay => (Signal::None, repeat(left && !history.stripped, false, failure)),
+        Class::Final => (Signal::None, Step::Give(failure)),
+    }
+}
+
+/// Once more when `again`, else the answer.
+fn step(again: bool, to: To, failure: Failure) -> Step {
+    if again { Step::Again { to, refresh: false, strip_replay: false, otherwise: failure } } else { Step::Give(failure) }
+}
+
+/// Once more with the same account when `again`: with new tokens, or without replay-only items.
+fn repeat(again: bool, refresh: bool, failure: Failure) -> Step {
+    if again {
+        Step::Again { to: To::Same, refresh, strip_replay: !refresh, otherwise: failure }
+    } else {
+        Step::Give(failure)
+    }
+}
+
+/// The login is dead: the next account, whatever the count, for a bounded number of accounts.
+fn relogin(history: &History, why: &str) -> Step {
+    let failure = Failure::new(Kind::Upstream, why);
+    step(history.tried.len() < limits::LOGIN_WALK, To::Other, failure)
+}
+
+fn unrefreshed(lasting: bool, why: &str, now: Millis) -> Signal {
+    let rest = i64::try_from(limits::LOGIN_BACKOFF.as_millis()).unwrap_or(i64::MAX);
+    if lasting {
+        Signal::NeedsLogin { why: why.to_owned() }
+    } else {
+        Signal::Cool { until: now.plus(rest), why: format!("its tokens could not be refreshed: {why}") }
+    }
+}
+
+/// The answer for a connection that gave none.
+fn broken(cause: &Trouble) -> Failure {
+    let kind = if cause.kind == TroubleKind::Timeout { Kind::Timeout } else { Kind::Upstream };
+    Failure::new(kind, said::clean(&cause.message))
 }

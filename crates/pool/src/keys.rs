@@ -4,15 +4,33 @@
 //! scanners find a leaked one, the checksum refuses a typo without a database hit. Stored is an HMAC with a pepper that
 //! every install has of its own; high entropy needs no slow hash.
 
+mod base62;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
 use crate::{Millis, Secret};
 
-/// Random bytes that one key takes.
+/// Random bytes that one key takes: 8 for the id, 32 for the secret.
 pub const RANDOM: usize = 40;
+
+const PREFIX: usize = 4;
+const ID: usize = 8;
+const SECRET: usize = 43;
+const SUM: usize = 6;
+const LENGTH: usize = PREFIX + ID + 1 + SECRET + SUM;
+
+/// Characters from which on a user-chosen key may guard a public address.
+const STRONG: usize = 24;
+/// Keys that documentation and sample files of gateways show, in lower case.
+const SAMPLES: [&str; 9] =
+    ["codex-proxy", "sk-tmp", "pwd", "password", "secret", "test", "sk-test", "sk-xxx", "sk-codex-proxy"];
+/// Beginnings of such keys.
+const SAMPLE_PREFIXES: [&str; 6] = ["your-api-key", "your_api_key", "changeme", "change-me", "change_me", "sk-your-"];
 
 /// Whose key it is. The two never stand in for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -131,22 +149,59 @@ pub enum Ended {
 
 /// Makes a key from fresh random bytes.
 pub fn mint(kind: KeyKind, random: &[u8; RANDOM], pepper: &[u8; 32]) -> Minted {
-    unimplemented!("{kind:?}{random:?}{pepper:?}")
+    let (name, secret) = random.split_at(RANDOM - 32);
+    let id = base62::encode(name, ID);
+    let body = format!("{}{id}_{}", kind.prefix(), base62::encode(secret, SECRET));
+    let text = format!("{body}{}", checksum(&body));
+    Minted { id, digest: digest(&text, pepper), text: Secret::new(text) }
 }
 
 /// Reads the form of a presented text.
 pub fn parse(text: &str) -> Result<Parsed<'_>, ParseError> {
-    unimplemented!("{text}")
+    let kinds = [KeyKind::Client, KeyKind::Admin];
+    let kind = kinds.into_iter().find(|kind| text.starts_with(kind.prefix())).ok_or(ParseError::Foreign)?;
+    let whole = text.len() == LENGTH && text.is_ascii() && text.as_bytes()[PREFIX + ID] == b'_';
+    if !whole {
+        return Err(ParseError::Damaged);
+    }
+    let (body, sum) = text.split_at(LENGTH - SUM);
+    let (id, secret) = (&body[PREFIX..PREFIX + ID], &body[PREFIX + ID + 1..]);
+    if !base62::is(id) || !base62::is(secret) || checksum(body) != sum {
+        return Err(ParseError::Damaged);
+    }
+    Ok(Parsed { kind, id })
 }
 
 /// The stored form of a key text.
 pub fn digest(text: &str, pepper: &[u8; 32]) -> Digest {
-    unimplemented!("{text}{pepper:?}")
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(pepper).expect("invariant: HMAC takes keys of any length");
+    mac.update(text.as_bytes());
+    Digest(mac.finalize().into_bytes().into())
 }
 
 /// Judges and digests a key that its owner chose.
 pub fn fixed(text: &str, pepper: &[u8; 32]) -> Fixed {
-    unimplemented!("{text}{pepper:?}")
+    let digest = digest(text, pepper);
+    let id = digest.0[..4].iter().fold("fixed-".to_owned(), |id, byte| format!("{id}{byte:02x}"));
+    Fixed { id, digest, strength: Strength::of(text) }
+}
+
+fn checksum(body: &str) -> String {
+    base62::encode(&crc32fast::hash(body.as_bytes()).to_be_bytes(), SUM)
+}
+
+impl Strength {
+    /// Judges a key by its text alone.
+    pub fn of(text: &str) -> Self {
+        let lower = text.trim().to_ascii_lowercase();
+        if SAMPLES.contains(&lower.as_str()) || SAMPLE_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+            Self::Known
+        } else if text.chars().count() < STRONG {
+            Self::Weak
+        } else {
+            Self::Strong
+        }
+    }
 }
 
 impl Digest {

@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod catalog;
 pub mod keys;
 pub mod limits;
+mod loose;
 pub mod pick;
 pub mod quota;
 pub mod refresh;

@@ -70,6 +70,9 @@ pub const RESET_MAX: Duration = Duration::from_secs(31 * 86_400);
 pub const MODEL_POSTS: u32 = 2;
 /// Tries per request that never reached the upstream.
 pub const UNSENT_TRIES: u32 = 2;
+/// Accounts with a dead login that one request walks past: an outage that answers 401 to everyone must not end as a request
+/// that signs out every account.
+pub const LOGIN_WALK: usize = 8;
 /// Requests that wait for one busy account.
 pub const QUEUE: u32 = 64;
 /// Longest wait in that queue; then 429.

@@ -68,14 +68,116 @@ pub struct NoAccount {
 
 /// Chooses an account. Linear in the candidates; copies nothing unless it fails.
 pub fn pick(candidates: &[Candidate<'_>], ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
-    unimplemented!("{}", candidates.len() + ask.tried.len() + limits::QUEUE as usize + now.0 as usize)
+    let usable = || candidates.iter().filter(|candidate| candidate.usable(ask, now));
+    let free = || usable().filter(|candidate| candidate.free(ask));
+    let preferred = ask.prefer.and_then(|owner| free().find(|candidate| candidate.account.id == *owner));
+    let best = || match ask.strategy {
+        Strategy::LeastUsed => free().min_by_key(|candidate| candidate.load(now)),
+    };
+    if let Some(chosen) = preferred.or_else(best) {
+        return Ok(Pick::Ready(chosen.account.id.clone()));
+    }
+    let queue = usable().filter(|candidate| candidate.waiting < limits::QUEUE);
+    // The owner's prompt cache is worth waiting for when everybody has to wait.
+    let queue = queue.min_by_key(|candidate| {
+        let id = &candidate.account.id;
+        (Some(id) != ask.prefer, candidate.waiting, candidate.last_used, id)
+    });
+    if let Some(chosen) = queue {
+        return Ok(Pick::Queue(chosen.account.id.clone()));
+    }
+    let reasons = candidates.iter().map(|candidate| (candidate.account.id.clone(), candidate.reason(ask, now))).collect();
+    Err(NoAccount { model: ask.model.to_owned(), reasons })
+}
+
+impl<'a> Candidate<'a> {
+    /// Whether it may serve this request at all, busy or not.
+    fn usable(&self, ask: &Ask<'_>, now: Millis) -> bool {
+        self.lists_model && self.account.status.serves(now) && !ask.tried.contains(&self.account.id)
+    }
+
+    /// Why it does not. What holds for every request is said before what holds for this one.
+    fn reason(&self, ask: &Ask<'_>, now: Millis) -> Reason {
+        if !self.lists_model {
+            return Reason::NoModel;
+        }
+        match self.account.status.usable(now) {
+            Err(reason) => reason,
+            Ok(()) if ask.tried.contains(&self.account.id) => Reason::Tried,
+            Ok(()) => Reason::Full,
+        }
+    }
+
+    fn free(&self, ask: &Ask<'_>) -> bool {
+        ask.max_concurrent == 0 || self.in_flight < ask.max_concurrent
+    }
+
+    /// Lower is better; the id makes it a total order.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is 0 to 100")]
+    fn load(&self, now: Millis) -> (u32, u8, Millis, &'a AccountId) {
+        let tenth = (self.account.quota.used(now) / 10.0) as u8;
+        (self.in_flight, tenth, self.last_used, &self.account.id)
+    }
 }
 
 impl NoAccount {
-    /// The answer for the client: 429 with the earliest reset when time heals it, `ModelNotFound` when no account lists the
-    /// model, else 503 with what to do. `last` is the failure of the previous try, given when an account is merely used up
-    /// by this request. Never 401.
+    /// The answer for the client: `ModelNotFound` when no account lists the model, 429 with the earliest reset when time
+    /// heals it, else 503 with what to do. `last` is the failure of the previous try: it is the answer when the only
+    /// accounts left are those that this request has tried. Never 401.
     pub fn failure(&self, last: Option<&Failure>, now: Millis) -> Failure {
-        unimplemented!("{:?}", (Kind::NoAccount, last, now))
+        let has = |reason: fn(&Reason) -> bool| self.reasons.iter().any(|(_, why)| reason(why));
+        if self.reasons.is_empty() {
+            return lacking("no account is configured: run `polygate login`".into());
+        }
+        if !has(|why| !matches!(why, Reason::NoModel)) {
+            return match last {
+                Some(last) => last.clone(),
+                None => unlisted(&self.model),
+            };
+        }
+        if has(|why| matches!(why, Reason::Full)) {
+            return Failure::new(Kind::RateLimited, "every account is busy and its queue is full").retry_after(1);
+        }
+        if let (Some(last), true) = (last, has(|why| matches!(why, Reason::Tried))) {
+            return last.clone();
+        }
+        let spent = has(|why| matches!(why, Reason::Exhausted { .. }));
+        match self.reasons.iter().filter_map(|(_, why)| why.until()).min() {
+            Some(until) => resting(spent, until, self.summary(now), now),
+            None => lacking(format!("no account can serve: {}; run `polygate login`", self.summary(now))),
+        }
     }
+
+    /// The reasons for people: each kind with its number of accounts, the first of its kind in full.
+    fn summary(&self, now: Millis) -> String {
+        let mut groups: Vec<(&Reason, u32)> = Vec::new();
+        for (_, why) in self.reasons.iter().filter(|(_, why)| !matches!(why, Reason::NoModel)) {
+            let same = |(first, _): &&mut (&Reason, u32)| std::mem::discriminant(*first) == std::mem::discriminant(why);
+            match groups.iter_mut().find(same) {
+                Some((_, count)) => *count += 1,
+                None => groups.push((why, 1)),
+            }
+        }
+        let plural = |count: u32| if count == 1 { "account" } else { "accounts" };
+        let words = |(why, count): &(&Reason, u32)| format!("{count} {} {}", plural(*count), why.words(now));
+        crate::loose::short(&groups.iter().map(words).collect::<Vec<_>>().join("; "), limits::MESSAGE)
+    }
+}
+
+fn lacking(message: String) -> Failure {
+    Failure::new(Kind::NoAccount, message)
+}
+
+fn resting(spent: bool, until: Millis, summary: String, now: Millis) -> Failure {
+    let (kind, code) =
+        if spent { (Kind::Exhausted, "usage_limit_reached") } else { (Kind::RateLimited, "rate_limit_exceeded") };
+    Failure {
+        resets_at: u64::try_from(until.0.div_euclid(1000)).ok().filter(|_| spent),
+        ..Failure::new(kind, summary).code(code).retry_after(now.until(until).div_ceil(1000).max(1))
+    }
+}
+
+fn unlisted(model: &str) -> Failure {
+    let model = crate::loose::short(model, 128);
+    Failure::new(Kind::ModelNotFound, format!("No account lists the model `{model}`.")).code("model_not_found").at("model")
 }

@@ -1,7 +1,10 @@
 //! Quota windows: what headers, stream events and the usage poll say.
 //!
-//! Everything here comes from outside: figures are bounded, dates are clamped to [`limits::RESET_MAX`], strings are short.
+//! Everything here comes from outside: figures are bounded, dates are clamped to [`limits::RESET_MAX`], strings are short
+//! and few. Where a source gives both a span and an instant the span counts, because it holds whatever our clock says.
 
+mod headers;
+mod json;
 #[cfg(test)]
 mod tests;
 
@@ -9,6 +12,11 @@ use proto::text::Json;
 
 use crate::status::Signal;
 use crate::{Millis, limits};
+
+/// Most limits of single features or models that are kept.
+const NAMED: usize = 16;
+/// Longest text that is kept, bytes.
+const TEXT: usize = 64;
 
 /// Last known quota of an account.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -77,36 +85,120 @@ pub struct Credits {
 impl Quota {
     /// From response headers (names in any case). `None` when none of them is about quota.
     pub fn from_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: Millis) -> Option<Self> {
-        unimplemented!("{}{}", headers.count(), now.0)
+        headers::read(headers, now)
     }
 
     /// From a `codex.rate_limits` event. `None` when it says nothing that we know.
     pub fn from_event(event: &Json, now: Millis) -> Option<Self> {
-        unimplemented!("{event:?}{}", now.0)
+        json::event(event.bytes(), now)
     }
 
-    /// From the body of `GET /wham/usage`. `None` when it is not such a body.
+    /// From the body of `GET /wham/usage`. `None` when it says nothing that we know.
     pub fn from_usage(body: &[u8], now: Millis) -> Option<Self> {
-        unimplemented!("{body:?}{}", now.0)
-    }
-
-    /// Takes over what `newer` says and keeps the rest (headers name no credits of a usage poll, for example).
-    pub fn merge(&mut self, newer: Self) {
-        unimplemented!("{newer:?}")
-    }
-
-    /// The higher share of the two windows at `now`, 0 to 100; a window that has reset counts as 0.
-    pub fn used(&self, now: Millis) -> f64 {
-        unimplemented!("{}", now.0)
-    }
-
-    /// What these figures say about the account: `Exhaust`, `Ample`, or `None` when they say nothing.
-    pub fn signal(&self, now: Millis) -> Signal {
-        unimplemented!("{}{:?}", now.0, limits::RESET_MAX)
+        json::usage(body, now)
     }
 
     /// As response headers for clients, names in lower case.
     pub fn headers(&self, now: Millis) -> Vec<(String, String)> {
-        unimplemented!("{}", now.0)
+        headers::write(self, now)
+    }
+
+    /// Takes over what `newer` says and keeps the rest (headers know less than a usage poll, for example). An older answer
+    /// that arrives late changes nothing.
+    pub fn merge(&mut self, newer: Self) {
+        if newer.updated < self.updated {
+            return;
+        }
+        // A window comes whole or not at all, so windows are replaced and never mixed.
+        let windows = newer.primary.is_some() || newer.secondary.is_some();
+        if windows {
+            self.primary = newer.primary;
+            self.secondary = newer.secondary;
+            self.reached = newer.reached;
+            self.allowed = newer.allowed;
+        }
+        for limit in newer.named {
+            self.name(limit);
+        }
+        self.credits = newer.credits.or(self.credits.take());
+        self.plan = newer.plan.or(self.plan.take());
+        self.updated = newer.updated;
+    }
+
+    fn name(&mut self, limit: Named) {
+        // Events name a limit by what people call it, headers and polls by id.
+        let same = |known: &&mut Named| known.id == limit.id || known.name.as_ref() == Some(&limit.id);
+        if let Some(known) = self.named.iter_mut().find(same) {
+            known.name = limit.name.or(known.name.take());
+            (known.primary, known.secondary) = (limit.primary, limit.secondary);
+        } else if self.named.len() < NAMED {
+            self.named.push(limit);
+        }
+    }
+
+    /// The higher share of the two windows at `now`, 0 to 100; a window that has reset counts as 0.
+    pub fn used(&self, now: Millis) -> f64 {
+        let used = |window: Option<Window>| window.map_or(0.0, |window| window.used(now));
+        used(self.primary).max(used(self.secondary))
+    }
+
+    /// The used-up window that resets last, and when; `None` when quota or credits are left.
+    pub fn full(&self, now: Millis) -> Option<(&'static str, Option<Millis>)> {
+        if self.credits.as_ref().is_some_and(|credits| credits.has || credits.unlimited) {
+            return None;
+        }
+        let windows = [("primary", self.primary), ("secondary", self.secondary)];
+        let full = |window: Option<Window>| window.filter(|window| window.used(now) >= 100.0);
+        let full = windows.into_iter().filter_map(|(name, window)| Some((name, full(window)?.resets_at)));
+        full.max_by_key(|(_, resets_at)| *resets_at)
+    }
+
+    /// What these figures say about the account: `Exhaust`, `Ample`, or `None` when they say nothing.
+    pub fn signal(&self, now: Millis) -> Signal {
+        let backoff = |span: std::time::Duration| now.plus(i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
+        if let Some((window, resets_at)) = self.full(now) {
+            let until = resets_at.unwrap_or_else(|| backoff(limits::QUOTA_BACKOFF));
+            return Signal::Exhaust { until, window: window.into() };
+        }
+        if self.allowed == Some(false) {
+            let window = if self.reached.as_deref().is_some_and(|reached| reached.contains("credits")) {
+                "credits"
+            } else {
+                "plan"
+            };
+            return Signal::Exhaust { until: backoff(limits::QUOTA_BACKOFF), window: window.into() };
+        }
+        if self.primary.is_some() || self.secondary.is_some() { Signal::Ample } else { Signal::None }
+    }
+}
+
+impl Window {
+    /// The share used at `now`: 0 once the window has reset.
+    pub fn used(&self, now: Millis) -> f64 {
+        if self.resets_at.is_some_and(|at| at <= now) { 0.0 } else { self.used_percent }
+    }
+}
+
+/// A window as it comes: spans and instants in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parts {
+    used: Option<f64>,
+    minutes: Option<i64>,
+    after: Option<i64>,
+    at: Option<i64>,
+}
+
+impl Parts {
+    /// The window, bounded; `None` without a share.
+    fn window(self, now: Millis) -> Option<Window> {
+        let most = i64::try_from(limits::RESET_MAX.as_secs()).unwrap_or(i64::MAX);
+        let after = self.after.map(|after| now.plus(after.clamp(0, most) * 1000));
+        let (first, last) = (now.plus(-most * 1000), now.plus(most * 1000));
+        let at = self.at.map(|at| Millis(at.saturating_mul(1000)).clamp(first, last));
+        Some(Window {
+            used_percent: self.used.filter(|used| used.is_finite())?.clamp(0.0, 100.0),
+            minutes: self.minutes.and_then(|minutes| u32::try_from(minutes).ok()).filter(|minutes| *minutes > 0),
+            resets_at: after.or(at),
+        })
     }
 }

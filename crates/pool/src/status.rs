@@ -141,19 +141,28 @@ impl Status {
             (_, Signal::Served) | (Self::Exhausted { .. }, Signal::Ample) => Self::Active,
             (_, Signal::Ample) => self.clone(),
             (_, Signal::Cool { until, why }) => {
-                self.later(Self::Cooling { until: clamp(*until, now), why: why.clone() }, now)
+                self.later(Self::Cooling { until: (*until).min(latest(now)), why: why.clone() }, now)
             }
             (_, Signal::Exhaust { until, window }) => {
-                self.later(Self::Exhausted { until: clamp(*until, now), window: window.clone() }, now)
+                self.later(Self::Exhausted { until: (*until).min(latest(now)), window: window.clone() }, now)
             }
+        }
+    }
+
+    /// Whether the account may serve at `now`.
+    pub fn serves(&self, now: Millis) -> bool {
+        match self {
+            Self::Active => true,
+            Self::Cooling { until, .. } | Self::Exhausted { until, .. } => rested(*until, now),
+            Self::NeedsLogin { .. } | Self::Blocked { .. } | Self::Disabled => false,
         }
     }
 
     /// Whether the account may serve at `now`, and if not why.
     pub fn usable(&self, now: Millis) -> Result<(), Reason> {
         match self {
+            _ if self.serves(now) => Ok(()),
             Self::Active => Ok(()),
-            Self::Cooling { until, .. } | Self::Exhausted { until, .. } if rested(*until, now) => Ok(()),
             Self::Cooling { until, why } => Err(Reason::Cooling { until: *until, why: why.clone() }),
             Self::Exhausted { until, window } => Err(Reason::Exhausted { until: *until, window: window.clone() }),
             Self::NeedsLogin { why } => Err(Reason::NeedsLogin { why: why.clone() }),
@@ -187,16 +196,15 @@ impl Status {
     }
 }
 
+/// The latest end of a rest that begins at `now`.
+fn latest(now: Millis) -> Millis {
+    now.plus(i64::try_from(limits::RESET_MAX.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// Whether a rest that ends at `until` is over. An end further away than any that is accepted can only come from a clock
 /// that was set back, and is not waited for.
 fn rested(until: Millis, now: Millis) -> bool {
-    until <= now || now.until(until) > limits::RESET_MAX.as_millis() as u64
-}
-
-/// `until`, no later than [`limits::RESET_MAX`] from `now`.
-fn clamp(until: Millis, now: Millis) -> Millis {
-    let latest = now.plus(limits::RESET_MAX.as_millis() as i64);
-    until.min(latest)
+    until <= now || until > latest(now)
 }
 
 impl Reason {

@@ -1,0 +1,161 @@
+//! What an error body says, in whichever of the known shapes: `{"error":{..}}`, `{"error":".."}`, `{"detail":..}`, a bare
+//! error object, or plain text.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::refusal::Class;
+use crate::limits;
+use crate::loose::{self, Number};
+
+/// An error body, read. Texts are short and clean.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) code: Option<String>,
+    /// `type`, which carries the code on usage limits.
+    pub(super) kind: Option<String>,
+    pub(super) message: Option<String>,
+    pub(super) param: Option<String>,
+    /// Seconds.
+    pub(super) resets_in: Option<u64>,
+    /// Unix seconds.
+    pub(super) resets_at: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Outer<'a> {
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    detail: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Inner {
+    #[serde(default, deserialize_with = "loose::field")]
+    code: Option<String>,
+    #[serde(default, rename = "type", deserialize_with = "loose::field")]
+    kind: Option<String>,
+    #[serde(default, deserialize_with = "loose::field")]
+    message: Option<String>,
+    #[serde(default, deserialize_with = "loose::field")]
+    param: Option<String>,
+    #[serde(default, deserialize_with = "loose::field")]
+    resets_in_seconds: Option<Number>,
+    #[serde(default, deserialize_with = "loose::field")]
+    resets_at: Option<Number>,
+}
+
+impl Said {
+    /// Reads a body; never fails.
+    pub(super) fn read(body: &[u8]) -> Self {
+        match serde_json::from_slice::<Outer<'_>>(body) {
+            Ok(Outer { error: Some(inner), .. } | Outer { detail: Some(inner), .. }) => Self::value(inner.get()),
+            Ok(_) => Self::value(&String::from_utf8_lossy(body)),
+            Err(_) => Self::text(String::from_utf8_lossy(body).trim()),
+        }
+    }
+
+    fn text(text: &str) -> Self {
+        Self { message: (!text.is_empty()).then(|| clean(text)), ..Self::default() }
+    }
+
+    fn value(json: &str) -> Self {
+        if let Ok(text) = serde_json::from_str::<String>(json) {
+            return Self::text(&text);
+        }
+        let Ok(inner) = serde_json::from_str::<Inner>(json) else { return Self::text(json) };
+        let word = |word: Option<String>| word.map(|word| loose::short(&word, 128)).filter(|word| !word.is_empty());
+        Self {
+            message: inner.message.map(|text| clean(&text)).filter(|text| !text.is_empty()),
+            code: word(inner.code),
+            kind: word(inner.kind),
+            param: word(inner.param),
+            resets_in: inner.resets_in_seconds.and_then(Number::count),
+            resets_at: inner.resets_at.map(Number::whole),
+        }
+    }
+
+    /// The machine-readable code for a client: `code`, else a `type` that is one.
+    pub(super) fn code(&self) -> Option<String> {
+        let kind = self.kind.as_ref().filter(|kind| coded(kind).is_some());
+        self.code.as_ref().or(kind).cloned()
+    }
+
+    /// The class that code, type or wording names.
+    pub(super) fn class(&self) -> Option<Class> {
+        let words = [self.code.as_deref(), self.kind.as_deref()];
+        words.into_iter().flatten().find_map(coded).or_else(|| worded(self.message.as_deref()?))
+    }
+
+    /// Seconds from "try again in 1.054s", as the official client reads them; rounded up.
+    pub(super) fn wait(&self) -> Option<u64> {
+        const LEAD: &str = "try again in ";
+        let text = self.message.as_deref()?.to_ascii_lowercase();
+        let rest = &text[text.find(LEAD)? + LEAD.len()..];
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let number = Number::read(&rest[..digits])?.0;
+        let unit = rest[digits..].trim_start();
+        let seconds = if unit.starts_with("ms") { number / 1000.0 } else { number };
+        let known = unit.starts_with("ms") || unit.starts_with('s');
+        known.then(|| Number(seconds.ceil()).count()).flatten()
+    }
+}
+
+fn coded(code: &str) -> Option<Class> {
+    Some(match code {
+        "token_invalidated" | "token_expired" | "token_revoked" | "token_invalid" | "access_token_expired" => Class::Login,
+        "account_deactivated" | "account_banned" | "account_suspended" | "deactivated_workspace"
+        | "organization_disabled" | "identity_verification_required" => Class::Banned,
+        "unsupported_country_region_territory" | "workspace_access_denied" => Class::Forbidden,
+        "rate_limit_exceeded" => Class::Limited,
+        "usage_limit_reached" | "quota_exceeded" => Class::Spent("usage".into()),
+        "workspace_owner_usage_limit_reached" | "workspace_member_usage_limit_reached" => Class::Spent("workspace".into()),
+        "insufficient_quota" | "billing_limit" | "organization_spend_limit_exceeded"
+        | "workspace_owner_credits_depleted" | "workspace_member_credits_depleted" => Class::Spent("credits".into()),
+        "usage_not_included" => Class::Spent("plan".into()),
+        "model_not_supported" | "model_not_found" => Class::NoModel,
+        "previous_response_not_found" | "invalid_encrypted_content" => Class::Replay,
+        "server_is_overloaded" | "slow_down" | "server_error" => Class::Unsteady,
+        _ => return None,
+    })
+}
+
+/// Answers that carry no code: the backend's `{"detail":".."}` about models, and texts beside a generic type.
+fn worded(message: &str) -> Option<Class> {
+    let text = message.to_ascii_lowercase();
+    let has = |words: &str| text.contains(words);
+    if has("model is not supported") || has("model not found") {
+        Some(Class::NoModel)
+    } else if has("previous response") && has("not found") || has("encrypted content") && has("verif") {
+        Some(Class::Replay)
+    } else {
+        None
+    }
+}
+
+/// Whether a body is a web page.
+pub(super) fn html(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'<')
+}
+
+/// `text` for clients and logs: at most [`limits::MESSAGE`] bytes, no control characters, nothing that looks like a token.
+pub(super) fn clean(text: &str) -> String {
+    let text = loose::short(text, 2 * limits::MESSAGE);
+    let mut out = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|c: char| !token_char(c)) {
+        let word = piece.trim_end_matches(|c: char| !token_char(c));
+        out.push_str(if secret(word) { "***" } else { word });
+        out.push_str(&piece[word.len()..]);
+    }
+    loose::short(&out, limits::MESSAGE)
+}
+
+fn token_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.~+/=".contains(c)
+}
+
+fn secret(word: &str) -> bool {
+    const PREFIXES: [&str; 6] = ["eyJ", "sk-", "rt_", "oaistb_", "pgk_", "pga_"];
+    word.len() >= 20 && PREFIXES.iter().any(|prefix| word.starts_with(prefix))
+}
