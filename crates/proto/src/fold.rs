@@ -1,8 +1,13 @@
 //! A whole reply from its events: the non-stream body is always a fold of the stream.
 
-use crate::canon::{Event, Finish, Item, Usage};
+mod slot;
+#[cfg(test)]
+mod tests;
+
+use crate::canon::{Event, Finish, Item, Usage, What};
 use crate::failure::Failure;
 use crate::text::{Json, Text};
+use slot::Slot;
 
 /// A collected reply.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,10 +30,12 @@ pub struct Whole {
     pub failure: Option<Failure>,
 }
 
-/// Collects events into a [`Whole`].
+/// Collects events into a [`Whole`]. What comes after the first terminal event is ignored.
 #[derive(Debug, Default)]
 pub struct Fold {
     whole: Whole,
+    /// By output index, ascending.
+    slots: Vec<(u32, Slot)>,
 }
 
 impl Fold {
@@ -38,10 +45,44 @@ impl Fold {
     }
 
     /// Adds one event.
-    pub fn push(&mut self, _event: &Event) {}
+    pub fn push(&mut self, event: &Event) {
+        if self.whole.finish.is_some() || self.whole.failure.is_some() {
+            return;
+        }
+        match &event.what {
+            What::Open(open) => {
+                self.whole.id = open.id.clone();
+                self.whole.model = open.model.clone();
+                self.whole.created = open.created;
+            }
+            What::ItemOpen { at, head } => self.slot(*at).open(head),
+            What::Delta { at, part, channel, data } => self.slot(*at).delta(*part, *channel, data),
+            What::Annotation { at, part, data } => self.slot(*at).annotation(*part, data),
+            What::ItemDone { at, item } => self.slot(*at).done(item),
+            What::Usage(usage) => self.whole.usage = Some(*usage),
+            What::End { finish, response } => {
+                self.whole.finish = Some(*finish);
+                self.whole.response.clone_from(response);
+            }
+            What::Fail(failure) => self.whole.failure = Some(failure.clone()),
+            What::Limits(_) | What::Metadata(_) | What::Piece { .. } | What::Other => {}
+        }
+    }
 
-    /// The reply so far.
-    pub fn finish(self) -> Whole {
+    /// The reply so far. An item that never ended is made of its pieces.
+    pub fn finish(mut self) -> Whole {
+        self.whole.items = self.slots.into_iter().filter_map(|(_, slot)| slot.item()).collect();
         self.whole
+    }
+
+    fn slot(&mut self, at: u32) -> &mut Slot {
+        let index = match self.slots.binary_search_by_key(&at, |(at, _)| *at) {
+            Ok(index) => index,
+            Err(index) => {
+                self.slots.insert(index, (at, Slot::default()));
+                index
+            }
+        };
+        &mut self.slots[index].1
     }
 }

@@ -1,1 +1,17 @@
-//! Checks on raw JSON before any parse. Placeholder.
+//! JSON without trees: one checking pass over bytes from outside, then cheap walks over bytes that are known to be valid.
+//!
+//! [`check`] is what every request body passes first; afterwards [`Json::fields`] and [`Json::elements`] cut values out of
+//! the body without parsing, copying or recursion.
+
+mod check;
+mod path;
+mod scan;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::{MAX_DEPTH, MAX_NODES, check, valid};
+pub use path::Path;
+pub(crate) use scan::Scan;
+pub use walk::{Elements, Fields, Shape};

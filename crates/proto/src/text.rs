@@ -78,16 +78,18 @@ impl Text {
 
     /// The text with escapes resolved; borrowed when it has none. A lone surrogate becomes U+FFFD.
     pub fn plain(&self) -> Cow<'_, str> {
-        let body = std::str::from_utf8(&self.0).expect("invariant: Text holds UTF-8");
-        if !body.contains('\\') {
-            return Cow::Borrowed(body);
-        }
-        let quoted = format!("\"{body}\"");
-        match serde_json::from_str::<String>(&quoted) {
-            Ok(plain) => Cow::Owned(plain),
-            // serde_json refuses lone surrogates in strings; its byte form keeps them as WTF-8.
-            Err(_) => Cow::Owned(lossy(&quoted)),
-        }
+        let body = self.as_str();
+        if body.contains('\\') { Cow::Owned(unescape(body)) } else { Cow::Borrowed(body) }
+    }
+
+    /// The still escaped text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("invariant: Text holds UTF-8")
+    }
+
+    /// Whether the text says `plain`, whatever its escapes.
+    pub fn is(&self, plain: &str) -> bool {
+        self.0 == plain.as_bytes() || (self.0.contains(&b'\\') && self.plain() == plain)
     }
 
     /// Whether there is no text at all.
@@ -130,10 +132,49 @@ pub fn slice_of(buffer: &Bytes, part: &[u8]) -> Bytes {
     if inside { buffer.slice_ref(part) } else { Bytes::copy_from_slice(part) }
 }
 
-fn lossy(quoted: &str) -> String {
-    let mut bytes = serde_json::Deserializer::from_str(quoted);
-    let raw: Vec<u8> = serde::Deserialize::deserialize(&mut bytes)
-        .map(|raw: serde_json::Value| raw.as_str().unwrap_or_default().as_bytes().to_vec())
-        .unwrap_or_default();
-    String::from_utf8_lossy(&raw).into_owned()
+/// Resolves the escapes of a legal string body.
+fn unescape(body: &str) -> String {
+    let mut plain = String::with_capacity(body.len());
+    let mut rest = body;
+    while let Some((before, after)) = rest.split_once('\\') {
+        plain.push_str(before);
+        let mut chars = after.chars();
+        match chars.next() {
+            Some('b') => plain.push('\u{8}'),
+            Some('f') => plain.push('\u{c}'),
+            Some('n') => plain.push('\n'),
+            Some('r') => plain.push('\r'),
+            Some('t') => plain.push('\t'),
+            Some('u') => {
+                let (char, used) = code_point(after);
+                plain.push(char);
+                rest = after.get(used..).unwrap_or_default();
+                continue;
+            }
+            Some(other) => plain.push(other),
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    plain + rest
 }
+
+/// The character that `uXXXX` or `uXXXX\uXXXX` at the start of `escape` stands for, and the bytes it takes.
+fn code_point(escape: &str) -> (char, usize) {
+    let unit = |at: usize| u32::from_str_radix(escape.get(at..at + 4)?, 16).ok();
+    let Some(first) = unit(1) else { return (char::REPLACEMENT_CHARACTER, 1) };
+    if let Some(char) = char::from_u32(first) {
+        return (char, 5);
+    }
+    let second = if escape.get(5..7) == Some("\\u") { unit(7) } else { None };
+    match (first, second) {
+        (0xD800..0xDC00, Some(low @ 0xDC00..0xE000)) => {
+            let point = 0x1_0000 + ((first - 0xD800) << 10) + (low - 0xDC00);
+            (char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER), 11)
+        }
+        _ => (char::REPLACEMENT_CHARACTER, 5),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! The fields of one complete frame.
+
+use bytes::{Bytes, BytesMut};
+use memchr::memchr2;
+
+use super::{Extent, Frame};
+
+/// Reads the fields of one whole frame; `None` when it has no data and so says nothing.
+pub fn parse(raw: Bytes) -> Option<Frame> {
+    let mut event = Bytes::new();
+    let mut data = Data::None;
+    let mut rest = &raw[..];
+    while !rest.is_empty() {
+        let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let line = &rest[..end];
+        rest = rest.get(end + 1..).unwrap_or_default();
+        if let Some(value) = field(line, b"data") {
+            data.add(&raw, value);
+        } else if let Some(value) = field(line, b"event") {
+            event = raw.slice_ref(value);
+        }
+    }
+    let data = data.finish()?;
+    Some(Frame { raw, event, data, extent: Extent::Whole })
+}
+
+/// The value of `line` when its field is `name`: what follows the colon, less one space.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let rest = line.strip_prefix(name)?;
+    match rest.split_first() {
+        None => Some(rest),
+        Some((b':', value)) => Some(value.strip_prefix(b" ").unwrap_or(value)),
+        Some(_) => None,
+    }
+}
+
+/// The data lines so far: nearly always one, which is not copied.
+enum Data {
+    None,
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Data {
+    fn add(&mut self, raw: &Bytes, line: &[u8]) {
+        *self = match std::mem::replace(self, Self::None) {
+            Self::None => Self::One(raw.slice_ref(line)),
+            Self::One(first) => {
+                let mut joined = BytesMut::with_capacity(raw.len());
+                joined.extend_from_slice(&first);
+                Self::Many(append(joined, line))
+            }
+            Self::Many(joined) => Self::Many(append(joined, line)),
+        };
+    }
+
+    fn finish(self) -> Option<Bytes> {
+        match self {
+            Self::None => None,
+            Self::One(line) => Some(line),
+            Self::Many(joined) => Some(joined.freeze()),
+        }
+    }
+}
+
+fn append(mut joined: BytesMut, line: &[u8]) -> BytesMut {
+    joined.extend_from_slice(b"\n");
+    joined.extend_from_slice(line);
+    joined
+}

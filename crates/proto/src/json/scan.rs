@@ -1,0 +1,245 @@
+//! The innermost loops: strings, numbers and literals. Every step checks what it passes, so the same code serves bytes
+//! from outside and bytes that were checked before.
+
+/// A cursor over bytes that may not be JSON.
+#[derive(Clone, Debug)]
+pub(crate) struct Scan<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+/// What a scan ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Snag {
+    /// The bytes end inside a value.
+    End,
+    /// A byte that cannot stand here.
+    Byte,
+    /// A raw control character inside a string.
+    Control,
+    /// An escape that does not exist.
+    Escape,
+    /// Half of a surrogate pair alone.
+    Surrogate,
+}
+
+/// What a string is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Body {
+    /// First byte after the opening quote.
+    pub(crate) start: usize,
+    /// The closing quote.
+    pub(crate) end: usize,
+    /// Whether there is a backslash in it.
+    pub(crate) escaped: bool,
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+impl<'a> Scan<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// A cursor that starts at `at`.
+    pub(crate) fn from(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    pub(crate) fn bump(&mut self) {
+        self.at += 1;
+    }
+
+    /// Skips whitespace and says what comes next.
+    pub(crate) fn next_token(&mut self) -> Option<u8> {
+        while let Some(byte) = self.peek() {
+            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// Passes `byte`, after whitespace.
+    pub(crate) fn expect(&mut self, byte: u8) -> Result<(), Snag> {
+        match self.next_token() {
+            Some(found) if found == byte => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(_) => Err(Snag::Byte),
+            None => Err(Snag::End),
+        }
+    }
+
+    /// Passes a string that starts here. `strict` refuses lone surrogates.
+    pub(crate) fn string(&mut self, strict: bool) -> Result<Body, Snag> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at = plain_end(self.bytes, self.at);
+            match self.peek() {
+                None => return Err(Snag::End),
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(Body { start, end: self.at - 1, escaped });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape(strict)?;
+                }
+                Some(_) => return Err(Snag::Control),
+            }
+        }
+    }
+
+    fn escape(&mut self, strict: bool) -> Result<(), Snag> {
+        self.at += 1;
+        match self.peek().ok_or(Snag::End)? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {
+                self.at += 1;
+                Ok(())
+            }
+            b'u' => self.unicode(strict),
+            _ => Err(Snag::Escape),
+        }
+    }
+
+    fn unicode(&mut self, strict: bool) -> Result<(), Snag> {
+        let unit = self.unit()?;
+        match unit {
+            0xD800..=0xDBFF if strict => {
+                if self.peek() != Some(b'\\') {
+                    return Err(if self.peek().is_none() { Snag::End } else { Snag::Surrogate });
+                }
+                self.at += 1;
+                match self.peek() {
+                    None => Err(Snag::End),
+                    Some(b'u') if matches!(self.unit()?, 0xDC00..=0xDFFF) => Ok(()),
+                    Some(_) => Err(Snag::Surrogate),
+                }
+            }
+            0xDC00..=0xDFFF if strict => Err(Snag::Surrogate),
+            _ => Ok(()),
+        }
+    }
+
+    /// Passes `uXXXX`.
+    fn unit(&mut self) -> Result<u32, Snag> {
+        let digits = self.bytes.get(self.at + 1..self.at + 5).ok_or(Snag::End)?;
+        let unit = digits.iter().try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?));
+        self.at += 5;
+        unit.ok_or(Snag::Escape)
+    }
+
+    /// Passes a number, `true`, `false` or `null`.
+    pub(crate) fn scalar(&mut self) -> Result<(), Snag> {
+        match self.peek().ok_or(Snag::End)? {
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
+            b'-' | b'0'..=b'9' => self.number(),
+            _ => Err(Snag::Byte),
+        }
+    }
+
+    fn literal(&mut self, word: &[u8]) -> Result<(), Snag> {
+        let rest = &self.bytes[self.at..];
+        if rest.starts_with(word) {
+            self.at += word.len();
+            return Ok(());
+        }
+        Err(if word.starts_with(rest) { Snag::End } else { Snag::Byte })
+    }
+
+    fn number(&mut self) -> Result<(), Snag> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Snag> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at > start {
+            return Ok(());
+        }
+        Err(if self.peek().is_none() { Snag::End } else { Snag::Byte })
+    }
+
+    /// Passes one whole value of a document that was checked before; stops at the end of the bytes at the latest.
+    pub(crate) fn skip(&mut self) -> Option<()> {
+        let mut depth = 0usize;
+        loop {
+            match self.next_token()? {
+                b'"' => {
+                    self.string(false).ok()?;
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' => {
+                    depth = depth.checked_sub(1)?;
+                    self.at += 1;
+                }
+                b',' | b':' if depth > 0 => self.at += 1,
+                _ => self.scalar().ok()?,
+            }
+            if depth == 0 {
+                return Some(());
+            }
+        }
+    }
+}
+
+/// Index of the first quote, backslash or control character at or after `at`, else the length. Eight bytes a step: strings
+/// are most of every body, and a byte loop is three times slower.
+fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(eight) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(eight.try_into().expect("invariant: eight bytes"));
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let quote = word ^ (ONES * u64::from(b'"'));
+        let slash = word ^ (ONES * u64::from(b'\\'));
+        let zero = |w: u64| w.wrapping_sub(ONES) & !w;
+        // Borrows make false hits only above a true one, so the lowest hit is always true.
+        let hits = (control | zero(quote) | zero(slash)) & HIGHS;
+        if hits != 0 {
+            return at + (hits.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while at < bytes.len() && bytes[at] >= 0x20 && bytes[at] != b'"' && bytes[at] != b'\\' {
+        at += 1;
+    }
+    at
+}

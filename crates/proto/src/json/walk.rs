@@ -1,0 +1,139 @@
+//! Walking through values that are known to be valid. Nothing here recurses, copies or parses more than it passes.
+
+use bytes::Bytes;
+
+use super::scan::Scan;
+use crate::text::{Json, Text};
+
+/// What kind of value a [`Json`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool,
+    /// A number in any spelling.
+    Number,
+    /// A string.
+    String,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+impl Json {
+    /// What kind of value it is.
+    pub fn shape(&self) -> Shape {
+        match Scan::new(self.bytes()).next_token() {
+            Some(b'{') => Shape::Object,
+            Some(b'[') => Shape::Array,
+            Some(b'"') => Shape::String,
+            Some(b't' | b'f') => Shape::Bool,
+            Some(b'n') | None => Shape::Null,
+            Some(_) => Shape::Number,
+        }
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(&self) -> bool {
+        self.shape() == Shape::Null
+    }
+
+    /// The fields of an object in their order; none for other values.
+    pub fn fields(&self) -> Fields {
+        Fields { bytes: self.bytes().clone(), at: enter(self.bytes(), b'{') }
+    }
+
+    /// The elements of an array; none for other values.
+    pub fn elements(&self) -> Elements {
+        Elements { bytes: self.bytes().clone(), at: enter(self.bytes(), b'[') }
+    }
+
+    /// The last field called `name` that is not `null`, as most parsers read repeated names.
+    pub fn get(&self, name: &str) -> Option<Json> {
+        self.fields().filter(|(key, _)| key.is(name)).last().map(|(_, value)| value).filter(|value| !value.is_null())
+    }
+
+    /// The field `name` when it is a string.
+    pub fn text(&self, name: &str) -> Option<Text> {
+        self.get(name)?.as_text()
+    }
+
+    /// The value when it is a boolean.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.bytes().trim_ascii() {
+            b"true" => Some(true),
+            b"false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The value when it is a whole number from 0 to 2^64 - 1; `7.0` and `7e0` count as whole.
+    pub fn as_u64(&self) -> Option<u64> {
+        let digits = self.as_str().trim_ascii();
+        if let Ok(number) = digits.parse() {
+            return Some(number);
+        }
+        let number: f64 = if self.shape() == Shape::Number { digits.parse().ok()? } else { return None };
+        let whole = number.fract() == 0.0 && (0.0..9e15).contains(&number);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in the line above")]
+        whole.then_some(number as u64)
+    }
+}
+
+/// Iterator over the fields of an object.
+#[derive(Clone, Debug)]
+pub struct Fields {
+    bytes: Bytes,
+    at: Option<usize>,
+}
+
+/// Iterator over the elements of an array.
+#[derive(Clone, Debug)]
+pub struct Elements {
+    bytes: Bytes,
+    at: Option<usize>,
+}
+
+impl Iterator for Fields {
+    type Item = (Text, Json);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut scan = Scan::from(&self.bytes, self.at.take()?);
+        let key = scan.string(false).ok()?;
+        scan.expect(b':').ok()?;
+        let (value, next) = value(&self.bytes, scan)?;
+        let key = Text::from_escaped(self.bytes.slice(key.start..key.end));
+        self.at = next;
+        Some((key, value))
+    }
+}
+
+impl Iterator for Elements {
+    type Item = Json;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let scan = Scan::from(&self.bytes, self.at.take()?);
+        let (value, next) = value(&self.bytes, scan)?;
+        self.at = next;
+        Some(value)
+    }
+}
+
+/// Where the first member of a container begins; `None` when it is empty or something else.
+fn enter(bytes: &[u8], opening: u8) -> Option<usize> {
+    let mut scan = Scan::new(bytes);
+    scan.expect(opening).ok()?;
+    (!matches!(scan.next_token()?, b'}' | b']')).then(|| scan.at())
+}
+
+/// Cuts out the value that `scan` stands before; the position is that of the next member.
+fn value(bytes: &Bytes, mut scan: Scan<'_>) -> Option<(Json, Option<usize>)> {
+    scan.next_token()?;
+    let start = scan.at();
+    scan.skip()?;
+    let value = Json::from_valid(bytes.slice(start..scan.at()));
+    let next = scan.expect(b',').is_ok().then(|| scan.at());
+    Some((value, next))
+}
