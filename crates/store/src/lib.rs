@@ -1,1 +1,23 @@
-//! Placeholder until its first module lands.
+//! State on disk: accounts with their tokens, keys, settings, usage. The only crate that speaks SQL.
+//!
+//! Two SQLite files, or one PostgreSQL database that speaks the same statements. Secrets are sealed before they reach a
+//! statement. Policy lives in `pool`; here are rows, leases, files and their modes.
+
+mod account;
+mod error;
+mod key;
+mod lock;
+mod models;
+mod refresh;
+mod setting;
+mod store;
+mod usage;
+
+pub use account::{NewAccount, Origin, Put};
+pub use error::{CommitError, Error, LockError, OpenError};
+pub use lock::ServeLock;
+pub use models::StoredModels;
+pub use pool::keys::Key;
+pub use refresh::{Begin, Ticket};
+pub use store::{Options, Store};
+pub use usage::{Outcome, Tally, Usage, UsageRow};
