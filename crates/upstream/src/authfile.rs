@@ -1,10 +1,16 @@
-//! Reads a Codex `auth.json`.
+//! Reads a Codex `auth.json`, in any of its shapes. The file stays its owner's: it is never written here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pool::{Millis, Secret};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::jwt::Claims;
+
+/// Longer files are not read.
+const LONGEST: u64 = 1024 * 1024;
 
 /// What an auth.json holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,25 +36,145 @@ pub struct Login {
     pub refreshed: Option<Millis>,
 }
 
-/// Why a file cannot be taken.
+/// Why a file, or a token, cannot be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// Cannot be read.
     #[error("cannot read {path}: {source}; hint: give the path of a Codex auth.json, usually ~/.codex/auth.json")]
     Io {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
+    /// Over 1 MiB.
+    #[error("{path} is too large to be an auth.json; hint: give the path of a Codex auth.json")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not the JSON that the Codex CLI writes. The parser's words are left out: they could quote a token.
+    #[error("this is not a Codex auth.json (line {line}, column {column}); hint: sign in with `codex login` and import again")]
+    Malformed {
+        /// From 1; 0 when the JSON is sound but has other fields.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// Codex keeps its tokens elsewhere.
+    #[error(
+        "this auth.json holds no tokens: Codex keeps them in the system's keyring; hint: set \
+         `cli_auth_credentials_store = \"file\"` in ~/.codex/config.toml and run `codex login`, or use `polygate login`"
+    )]
+    Keyring,
+    /// An auth mode without tokens that could be used here.
+    #[error("auth mode {0} cannot be imported; hint: sign in to Codex with ChatGPT or an API key, or use `polygate login`")]
+    Mode(String),
+    /// Neither the file nor its tokens name the workspace.
+    #[error("the tokens name no ChatGPT account; hint: sign in again with `codex login` or `polygate login`")]
+    NoAccount,
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    auth_mode: Option<String>,
+    #[serde(default, rename = "OPENAI_API_KEY")]
+    api_key: Option<String>,
+    #[serde(default)]
+    tokens: Option<Tokens>,
+    #[serde(default)]
+    last_refresh: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    #[serde(default)]
+    id_token: Option<Value>,
+    #[serde(default)]
+    access_token: Option<String>,
+    #[serde(default)]
+    refresh_token: Option<String>,
+    #[serde(default)]
+    account_id: Option<String>,
 }
 
 /// Reads the file's text.
-pub fn parse(_text: &[u8]) -> Result<Imported, ImportError> {
-    unimplemented!()
+pub fn parse(text: &[u8]) -> Result<Imported, ImportError> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let file: File = serde_json::from_slice(text)
+        .map_err(|error| ImportError::Malformed { line: error.line(), column: error.column() })?;
+    let key = some(file.api_key);
+    let mode = file.auth_mode.as_deref().unwrap_or_default();
+    match (file.tokens, key) {
+        (_, Some(key)) if mode.eq_ignore_ascii_case("apikey") => Ok(Imported::ApiKey(key)),
+        (Some(tokens), key) if some(tokens.access_token.clone()).is_some() || key.is_none() => {
+            login(tokens, file.last_refresh.as_ref()).map(Imported::Login)
+        }
+        (_, Some(key)) => Ok(Imported::ApiKey(key)),
+        (None, None) if matches!(mode, "" | "chatgpt") => Err(ImportError::Keyring),
+        (_, None) => Err(ImportError::Mode(mode.chars().filter(|c| !c.is_control()).take(40).collect())),
+    }
 }
 
-/// Reads the file; a half-written one is read again up to 3 times, 50 ms apart.
-pub async fn load(_path: &Path) -> Result<Imported, ImportError> {
-    unimplemented!()
+/// A login made of tokens alone (`login --token`): who, from their claims.
+pub fn from_tokens(access: Secret, refresh: Option<Secret>, id: Option<Secret>) -> Result<Login, ImportError> {
+    let claims = Claims::of(&access, id.as_ref());
+    if claims.account_id.is_empty() {
+        return Err(ImportError::NoAccount);
+    }
+    Ok(Login { access, refresh, id, claims, refreshed: None })
 }
+
+/// Reads the file; one that was caught half-written is read again up to 3 times, 50 ms apart.
+pub async fn load(path: &Path) -> Result<Imported, ImportError> {
+    let mut tries = 0;
+    loop {
+        match parse(&read(path).await?) {
+            Err(ImportError::Malformed { .. }) if tries < 3 => tries += 1,
+            result => return result,
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn read(path: &Path) -> Result<Vec<u8>, ImportError> {
+    let io = |source| ImportError::Io { path: path.to_owned(), source };
+    let size = tokio::fs::metadata(path).await.map_err(io)?.len();
+    if size > LONGEST {
+        return Err(ImportError::TooLarge { path: path.to_owned() });
+    }
+    tokio::fs::read(path).await.map_err(io)
+}
+
+fn login(tokens: Tokens, refreshed: Option<&Value>) -> Result<Login, ImportError> {
+    let access = some(tokens.access_token).ok_or(ImportError::Keyring)?;
+    let id = tokens.id_token.as_ref().and_then(id_token);
+    let mut claims = Claims::of(&access, id.as_ref());
+    // The file's own word comes first: it is what the official client sends.
+    if let Some(account) = tokens.account_id.filter(|account| !account.is_empty()) {
+        claims.account_id = account;
+    }
+    if claims.account_id.is_empty() {
+        return Err(ImportError::NoAccount);
+    }
+    Ok(Login { access, refresh: some(tokens.refresh_token), id, claims, refreshed: refreshed.and_then(instant) })
+}
+
+/// Usually the JWT; a parsed form with `raw_jwt` inside is met too.
+fn id_token(value: &Value) -> Option<Secret> {
+    let text = value.as_str().or_else(|| value.get("raw_jwt")?.as_str());
+    some(text.map(str::to_owned))
+}
+
+fn instant(value: &Value) -> Option<Millis> {
+    let stamp: jiff::Timestamp = value.as_str()?.parse().ok()?;
+    Some(Millis(stamp.as_millisecond()))
+}
+
+fn some(text: Option<String>) -> Option<Secret> {
+    text.filter(|text| !text.trim().is_empty()).map(Secret::new)
+}
+
+#[cfg(test)]
+mod tests;

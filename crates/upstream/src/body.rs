@@ -1,27 +1,48 @@
-//! An answer's body, read chunk by chunk.
+//! An answer's body, read chunk by chunk: each as it came from the socket, none copied.
 
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
 
-/// An answer's body.
-pub struct Body(());
+use crate::fault::root;
+
+/// What [`Body::drain`] reads at most.
+const DRAIN: usize = 64 * 1024;
+
+/// An answer's body. Dropping it before its end ends the exchange: the connection is closed, or the stream reset.
+pub struct Body(reqwest::Body);
 
 /// A body that ended badly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cut {
     /// The connection ended, was reset or broke the protocol.
-    #[error("upstream closed the stream: {0}")]
+    #[error("the upstream's answer broke off: {0}")]
     Broken(String),
     /// More than the cap given to [`Body::collect`].
-    #[error("upstream's answer is larger than {0} bytes")]
+    #[error("the upstream's answer is larger than {0} bytes")]
     TooLarge(usize),
 }
 
 impl Body {
-    /// The next chunk as it came from the socket; `None` at the end.
-    pub fn poll_chunk(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
-        unimplemented!()
+    pub(crate) fn new(body: reqwest::Body) -> Self {
+        Self(body)
+    }
+
+    /// The next chunk as it came from the socket, never empty; `None` at the proper end. Trailers are skipped.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        loop {
+            let Some(frame) = ready!(Pin::new(&mut self.0).poll_frame(cx)) else { return Poll::Ready(None) };
+            match frame.map_err(|error| Cut::Broken(root(&error.without_url()))) {
+                Err(cut) => return Poll::Ready(Some(Err(cut))),
+                Ok(frame) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
+                    _ => {}
+                },
+            }
+        }
     }
 
     /// As [`Body::poll_chunk`], awaited.
@@ -29,13 +50,60 @@ impl Body {
         std::future::poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
-    /// The whole body, at most `cap` bytes.
-    pub async fn collect(self, _cap: usize) -> Result<Bytes, Cut> {
-        unimplemented!()
+    /// The whole body, at most `cap` bytes. One chunk is handed on without a copy.
+    pub async fn collect(mut self, cap: usize) -> Result<Bytes, Cut> {
+        let Some(first) = self.chunk().await.transpose()? else { return Ok(Bytes::new()) };
+        let mut whole = Whole::One(first);
+        while whole.len() <= cap {
+            match self.chunk().await.transpose()? {
+                Some(next) => whole = whole.join(&next),
+                None => return Ok(whole.freeze()),
+            }
+        }
+        Err(Cut::TooLarge(cap))
     }
 
-    /// Reads what is left so that the connection can be reused: at most 64 KiB, and not longer than `limit`.
-    pub async fn drain(self, _limit: std::time::Duration) {
-        unimplemented!()
+    /// Reads what is left so that the connection can be used again: at most 64 KiB, and not longer than `limit`.
+    pub async fn drain(mut self, limit: Duration) {
+        let rest = async {
+            let mut read = 0;
+            while let Some(Ok(chunk)) = self.chunk().await {
+                read += chunk.len();
+                if read > DRAIN {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(limit, rest).await;
+    }
+}
+
+enum Whole {
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Whole {
+    fn len(&self) -> usize {
+        match self {
+            Self::One(bytes) => bytes.len(),
+            Self::Many(bytes) => bytes.len(),
+        }
+    }
+
+    fn join(self, next: &[u8]) -> Self {
+        let mut all = match self {
+            Self::One(bytes) => BytesMut::from(&bytes[..]),
+            Self::Many(bytes) => bytes,
+        };
+        all.extend_from_slice(next);
+        Self::Many(all)
+    }
+
+    fn freeze(self) -> Bytes {
+        match self {
+            Self::One(bytes) => bytes,
+            Self::Many(bytes) => bytes.freeze(),
+        }
     }
 }

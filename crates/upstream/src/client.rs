@@ -1,38 +1,161 @@
-//! The one HTTP client.
+//! The one HTTP client: connections, TLS, timers, cookies. It follows no redirect, decompresses nothing and reads no
+//! environment.
+
+pub(crate) mod dial;
+mod roots;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
 use pool::{AccountId, Secret};
+use reqwest::redirect::Policy;
+use tokio::sync::OnceCell;
+use url::Url;
 
+use self::dial::Dial;
+use self::roots::Roots;
+use crate::body::Body;
+use crate::codex::Answer;
+use crate::config::Places;
+use crate::cookies::Jars;
+use crate::fault::{Fault, FaultKind, Sent};
 use crate::{BuildError, Config};
 
 /// The way out. Clones share connections and cookies.
 #[derive(Clone)]
-pub struct Upstream(Arc<Config>);
+pub struct Upstream(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    places: Places,
+    http: reqwest::Client,
+    roots: Arc<Roots>,
+    warm: OnceCell<()>,
+    jars: Jars,
+}
+
+/// One request, ready to go.
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
 
 impl Upstream {
     /// Checks the settings and builds the client; opens nothing and reads no certificate store yet.
     pub fn new(config: Config) -> Result<Self, BuildError> {
-        Ok(Self(Arc::new(config)))
+        let places = Places::new(&config)?;
+        config.profile.check()?;
+        let roots = Roots::new(config.ca_bundle.as_deref())?;
+        let http = build(&config, &roots)?;
+        let jars = Jars::new(&config.base_url);
+        Ok(Self(Arc::new(Inner { config, places, http, roots, warm: OnceCell::new(), jars })))
     }
 
     /// Its settings.
     pub fn config(&self) -> &Config {
-        &self.0
+        &self.0.config
     }
 
     /// The account's persistable cookies; `None` when it has none.
-    pub fn cookies(&self, _id: &AccountId) -> Option<Secret> {
-        unimplemented!()
+    pub fn cookies(&self, id: &AccountId) -> Option<Secret> {
+        self.0.jars.save(id)
     }
 
     /// Restores what [`Upstream::cookies`] gave; what cannot be read is dropped.
-    pub fn set_cookies(&self, _id: &AccountId, _saved: &Secret) {
-        unimplemented!()
+    pub fn set_cookies(&self, id: &AccountId, saved: &Secret) {
+        self.0.jars.restore(id, saved);
     }
 
     /// Forgets the account's cookies.
-    pub fn forget(&self, _id: &AccountId) {
-        unimplemented!()
+    pub fn forget(&self, id: &AccountId) {
+        self.0.jars.forget(id);
     }
+
+    pub(crate) fn jars(&self) -> &Jars {
+        &self.0.jars
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        &self.0.places
+    }
+
+    /// Sends and waits for the headers, at most `headers`. Any status but 3xx is an answer; 304 is one too.
+    pub(crate) async fn send(&self, ask: Ask) -> Result<Answer, Fault> {
+        if ask.url.scheme() == "https" && self.0.roots.cold() {
+            self.warm().await;
+        }
+        let mut request = reqwest::Request::new(ask.method, ask.url);
+        *request.headers_mut() = ask.headers;
+        if !ask.body.is_empty() {
+            *request.body_mut() = Some(ask.body.into());
+        }
+        let limit = self.config().timeouts.headers;
+        let response = match tokio::time::timeout(limit, self.0.http.execute(request)).await {
+            Ok(result) => result.map_err(Fault::sort)?,
+            Err(_) => return Err(late(limit)),
+        };
+        answer(response)
+    }
+
+    /// Loads the certificate store off the runtime's threads, once; a failure shows up again in the handshake.
+    async fn warm(&self) {
+        let roots = &self.0.roots;
+        let load = || async {
+            let roots = Arc::clone(roots);
+            let _ = tokio::task::spawn_blocking(move || roots.load().map(|_| ())).await;
+        };
+        self.0.warm.get_or_init(load).await;
+    }
+}
+
+fn answer(response: reqwest::Response) -> Result<Answer, Fault> {
+    let status = response.status();
+    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+        let message = format!("the upstream answered with a redirect ({}), which is never followed", status.as_u16());
+        return Err(Fault::new(Sent::Yes, FaultKind::Redirect, message));
+    }
+    let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
+    Ok(Answer { status: status.as_u16(), headers: head.headers, body: Body::new(body) })
+}
+
+fn late(limit: Duration) -> Fault {
+    let message = format!("no answer within {} s", limit.as_secs_f32());
+    Fault::new(Sent::Maybe, FaultKind::Timeout, message)
+}
+
+fn build(config: &Config, roots: &Arc<Roots>) -> Result<reqwest::Client, BuildError> {
+    let timeouts = &config.timeouts;
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(roots.config()?)
+        .no_proxy()
+        .redirect(Policy::none())
+        .referer(false)
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .tcp_nodelay(true)
+        .tcp_keepalive(Duration::from_secs(30))
+        .tcp_keepalive_interval(Duration::from_secs(10))
+        .tcp_keepalive_retries(3)
+        .pool_idle_timeout(Duration::from_secs(90))
+        .pool_max_idle_per_host(usize::MAX)
+        // The layer keeps the stages' own limits; this one only stands behind it.
+        .connect_timeout(timeouts.connect + timeouts.handshake)
+        .connector_layer(Dial::new(timeouts, config.proxy.as_ref()));
+    if let Some(url) = &config.proxy {
+        builder = builder.proxy(proxy(url)?);
+    }
+    builder.build().map_err(|error| BuildError::Client(crate::fault::root(&error.without_url())))
+}
+
+/// Every target but loopback goes through it: a proxy elsewhere cannot reach this machine's loopback.
+fn proxy(url: &Url) -> Result<reqwest::Proxy, BuildError> {
+    let loopback = reqwest::NoProxy::from_string("localhost,127.0.0.0/8,::1");
+    let proxy = reqwest::Proxy::all(url.clone()).map_err(|error| BuildError::Client(error.without_url().to_string()))?;
+    Ok(proxy.no_proxy(loopback))
 }

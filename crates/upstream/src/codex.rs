@@ -1,9 +1,15 @@
-//! The model call.
+//! The model call: `POST {base}/codex/responses`, request compressed, answer handed on at its headers.
+
+pub(crate) mod headers;
+mod squeeze;
 
 use bytes::Bytes;
+use http::Method;
 use pool::{Account, Secret};
 
-use crate::{Body, Fault, Upstream};
+use crate::client::Ask;
+use crate::profile::Slot;
+use crate::{Body, Fault, FaultKind, Profile, Sent, Upstream};
 
 /// Request headers of a Codex client that are passed on; any other is not sent.
 pub const PASSED: [&str; 5] = [
@@ -58,8 +64,71 @@ pub struct Answer {
 }
 
 impl Upstream {
-    /// `POST {base}/codex/responses`; resolves at the answer's headers.
-    pub async fn responses(&self, _leg: Leg<'_>) -> Result<Answer, Fault> {
-        unimplemented!()
+    /// `POST {base}/codex/responses`; resolves at the answer's headers. Dropping the future, or the answer's body,
+    /// ends the exchange with the backend.
+    pub async fn responses(&self, leg: Leg<'_>) -> Result<Answer, Fault> {
+        let profile = &self.config().profile;
+        let order = profile.orders.responses;
+        let cookie = self.jars().header(&leg.account.id);
+        let headers = headers::write(order, |slot| match slot {
+            Slot::Accept => Some("text/event-stream".to_owned()),
+            Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
+            slot => value(slot, profile, &leg),
+        })?;
+        let body = squeeze::zstd(leg.body).await;
+        let ask = Ask { method: Method::POST, url: self.places().responses.clone(), headers, body };
+        let mut answer = self.send(ask).await?;
+        self.jars().absorb(&leg.account.id, &mut answer.headers);
+        if answer.status == 304 {
+            let message = "the upstream answered 304 to a POST".to_owned();
+            return Err(Fault { sent: Sent::Yes, kind: FaultKind::Redirect, message });
+        }
+        Ok(answer)
+    }
+}
+
+fn value(slot: Slot, profile: &Profile, leg: &Leg<'_>) -> Option<String> {
+    let call = &leg.call;
+    let own = |text: &str| Some(text.to_owned());
+    match slot {
+        Slot::Version => own(&profile.version),
+        Slot::Routing => call.routing.and_then(own),
+        Slot::Beta => passed(call, slot).or_else(|| profile.beta.and_then(own)),
+        Slot::TurnState => call.turn_state.and_then(own),
+        Slot::Window => passed(call, slot).or_else(|| profile.window.then(|| format!("{}:0", call.thread))),
+        Slot::TurnMetadata | Slot::ParentThread | Slot::Subagent => passed(call, slot),
+        Slot::Lite => call.lite.then(|| "true".to_owned()),
+        Slot::Hint => Some(hint(call)),
+        Slot::RequestId | Slot::Thread => own(call.thread),
+        Slot::Session => own(call.session),
+        Slot::Encoding => own("zstd"),
+        Slot::ContentType => own("application/json"),
+        slot => identity(slot, profile, leg.account, leg.access),
+    }
+}
+
+/// The slots that say who calls, the same in every call.
+pub(crate) fn identity(slot: Slot, profile: &Profile, account: &Account, access: &Secret) -> Option<String> {
+    match slot {
+        Slot::Authorization => Some(format!("Bearer {}", access.expose())),
+        Slot::Account => Some(account.upstream_id.clone()),
+        Slot::Fedramp => account.fedramp.then(|| "true".to_owned()),
+        Slot::Originator => Some(profile.originator.clone()),
+        Slot::UserAgent => Some(profile.user_agent.clone()),
+        Slot::Version => Some(profile.version.clone()),
+        _ => None,
+    }
+}
+
+fn passed(call: &CallFacts<'_>, slot: Slot) -> Option<String> {
+    let name = slot.name();
+    let found = call.passed.iter().find(|(given, _)| name == *given && PASSED.contains(given));
+    found.map(|(_, value)| value.clone())
+}
+
+fn hint(call: &CallFacts<'_>) -> String {
+    match call.tier {
+        Some(tier) => format!("model={};tier={tier}", call.model),
+        None => format!("model={}", call.model),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
+use url::{Host, Url};
 
 use crate::profile::Profile;
 
@@ -98,4 +98,91 @@ pub enum BuildError {
     /// The HTTP client refused its settings.
     #[error("HTTP client: {0}")]
     Client(String),
+}
+
+/// Every address that is called, derived once.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    pub(crate) responses: Url,
+    pub(crate) models: Url,
+    pub(crate) usage: Url,
+    pub(crate) accounts: Url,
+    pub(crate) authorize: Url,
+    pub(crate) token: Url,
+    pub(crate) revoke: Url,
+    pub(crate) device_code: Url,
+    pub(crate) device_token: Url,
+    pub(crate) device_page: Url,
+    pub(crate) device_redirect: Url,
+}
+
+impl Places {
+    pub(crate) fn new(config: &Config) -> Result<Self, BuildError> {
+        check("upstream.base_url", &config.base_url)?;
+        check("upstream.auth_url", &config.auth_url)?;
+        config.proxy.as_ref().map_or(Ok(()), check_proxy)?;
+        let base = |path: &str| join(&config.base_url, path);
+        let auth = |path: &str| join(&config.auth_url, path);
+        let mut models = base("/codex/models");
+        models.query_pairs_mut().append_pair("client_version", &config.profile.version);
+        // The official client's rule: elsewhere than under /backend-api, `wham` is called `api/codex`.
+        let side = if config.base_url.path().contains("/backend-api") { "/wham" } else { "/api/codex" };
+        Ok(Self {
+            responses: base("/codex/responses"),
+            models,
+            usage: base(&format!("{side}/usage")),
+            accounts: base(&format!("{side}/accounts/check")),
+            authorize: auth("/oauth/authorize"),
+            token: auth("/oauth/token"),
+            revoke: auth("/oauth/revoke"),
+            device_code: auth("/api/accounts/deviceauth/usercode"),
+            device_token: auth("/api/accounts/deviceauth/token"),
+            device_page: auth("/codex/device"),
+            device_redirect: auth("/deviceauth/callback"),
+        })
+    }
+}
+
+fn join(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+    url
+}
+
+/// Whether a URL's host is this machine's loopback by its text, without asking a resolver.
+pub(crate) fn loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn check(setting: &'static str, url: &Url) -> Result<(), BuildError> {
+    let bad = |problem: &str, hint| Err(BuildError::Url { setting, problem: problem.to_owned(), hint });
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback(url) => {}
+        "http" => return bad("is plain http to another machine", "use https; http is allowed for localhost only"),
+        other => return bad(&format!("has the scheme {other}"), "use https"),
+    }
+    if !url.has_host() {
+        return bad("names no host", "write it as https://host/path");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return bad("holds a user name or password", "remove it; logins are added with `polygate login`");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return bad("has a query or fragment", "write only scheme, host, port and path");
+    }
+    Ok(())
+}
+
+fn check_proxy(url: &Url) -> Result<(), BuildError> {
+    if matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.has_host() {
+        return Ok(());
+    }
+    let problem = format!("cannot be used with the scheme {}", url.scheme());
+    Err(BuildError::Url { setting: "upstream.proxy", problem, hint: "use http, https, socks5 or socks5h and a host" })
 }

@@ -1,1 +1,106 @@
-//! The backend cookie allow-list, one jar per account.
+//! Cookies of the backend: one jar per account, and only those that its load balancers and Cloudflare need.
+//!
+//! The official client keeps the same names and drops all others (measured 2026-11-21). A jar belongs to the one host of
+//! the base URL; cookies never go to the auth server, and never from one account to another.
+
+use std::collections::HashMap;
+
+use cookie_store::{Cookie, CookieStore, RawCookie};
+use http::{HeaderMap, header};
+use parking_lot::Mutex;
+use pool::{AccountId, Secret};
+use url::Url;
+
+use crate::config::loopback;
+
+const NAMES: [&str; 10] = [
+    "__cf_bm",
+    "__cflb",
+    "__cfruid",
+    "__cfseq",
+    "__cfwaitingroom",
+    "_cfuvid",
+    "cf_clearance",
+    "cf_ob_info",
+    "cf_use_ob",
+    "__oailb",
+];
+const PREFIX: &str = "cf_chl_";
+
+/// Bounds of one jar: browsers allow 4 KiB a cookie; the list above leaves room for a few `cf_chl_*`.
+const LONGEST: usize = 4096;
+const MOST: usize = 32;
+
+/// Every account's jar.
+pub(crate) struct Jars {
+    host: Url,
+    jars: Mutex<HashMap<AccountId, CookieStore>>,
+}
+
+impl Jars {
+    /// Jars for the base URL's host. Loopback counts as secure, as browsers have it, so that `Secure` cookies of the
+    /// offline backend come back.
+    pub(crate) fn new(base: &Url) -> Self {
+        let mut host = base.clone();
+        if loopback(base) {
+            let _ = host.set_scheme("https");
+        }
+        Self { host, jars: Mutex::default() }
+    }
+
+    /// The `cookie` header's value.
+    pub(crate) fn header(&self, id: &AccountId) -> Option<Secret> {
+        let jars = self.jars.lock();
+        let pairs: Vec<_> = jars.get(id)?.get_request_values(&self.host).map(|(k, v)| format!("{k}={v}")).collect();
+        (!pairs.is_empty()).then(|| Secret::new(pairs.join("; ")))
+    }
+
+    /// Takes an answer's cookies into the jar and out of its headers.
+    pub(crate) fn absorb(&self, id: &AccountId, headers: &mut HeaderMap) {
+        let given: Vec<_> = headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
+        let kept: Vec<_> = given.iter().filter_map(|text| allowed(text)).collect();
+        if !kept.is_empty() {
+            let mut jars = self.jars.lock();
+            let jar = jars.entry(id.clone()).or_default();
+            for cookie in kept {
+                if jar.iter_any().count() < MOST || jar.iter_any().any(|old| old.name() == cookie.name()) {
+                    // Refused by the jar: another domain, a path elsewhere, expired.
+                    let _ = jar.insert_raw(&cookie, &self.host);
+                }
+            }
+        }
+        headers.remove(header::SET_COOKIE);
+    }
+
+    /// The jar as JSON, session cookies included.
+    pub(crate) fn save(&self, id: &AccountId) -> Option<Secret> {
+        let jars = self.jars.lock();
+        let live: Vec<_> = jars.get(id)?.iter_unexpired().collect();
+        if live.is_empty() {
+            return None;
+        }
+        serde_json::to_string(&live).ok().map(Secret::new)
+    }
+
+    /// The opposite of [`Jars::save`], under the same allow-list.
+    pub(crate) fn restore(&self, id: &AccountId, saved: &Secret) {
+        let Ok(cookies) = serde_json::from_str::<Vec<Cookie<'static>>>(saved.expose()) else { return };
+        let cookies = cookies.into_iter().filter(|cookie| named(cookie.name())).take(MOST);
+        let jar = CookieStore::from_cookies(cookies.map(Ok::<_, std::convert::Infallible>), false);
+        let Ok(jar) = jar;
+        self.jars.lock().insert(id.clone(), jar);
+    }
+
+    pub(crate) fn forget(&self, id: &AccountId) {
+        self.jars.lock().remove(id);
+    }
+}
+
+fn named(name: &str) -> bool {
+    NAMES.contains(&name) || name.starts_with(PREFIX)
+}
+
+fn allowed(text: &str) -> Option<RawCookie<'static>> {
+    let cookie = RawCookie::parse(text.to_owned()).ok()?;
+    (text.len() <= LONGEST && named(cookie.name())).then_some(cookie)
+}

@@ -1,15 +1,11 @@
 //! What can go wrong before an answer's headers, and how much of the request had gone out by then.
 
-/// What reached the upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// Certainly nothing of the request.
-    No,
-    /// Perhaps all of it.
-    Maybe,
-    /// All of it: an answer came.
-    Yes,
-}
+use std::error::Error as StdError;
+
+pub use pool::attempt::Sent;
+use pool::attempt::{Trouble, TroubleKind};
+
+use crate::client::dial::DialError;
 
 /// A call that ended without a usable answer. Holds no URL, header or token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +22,10 @@ pub struct Fault {
 /// Kinds of [`Fault`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
-    /// Name lookup or TCP connect failed, or a pooled connection was gone before the request.
+    /// Name lookup or TCP connect failed.
     Connect,
+    /// A pooled connection was gone before any byte of the request.
+    Closed,
     /// Certificate refused, handshake failed or stalled.
     Tls,
     /// The proxy refused, failed or stalled.
@@ -40,4 +38,90 @@ pub enum FaultKind {
     Redirect,
     /// Larger than its cap.
     TooLarge,
+    /// A token or account id that cannot be a header; nothing was tried.
+    Unsendable,
+}
+
+impl FaultKind {
+    /// The machine-readable code shown to clients and in logs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Connect => "upstream_connect",
+            Self::Closed => "upstream_closed",
+            Self::Tls => "upstream_tls",
+            Self::Proxy => "upstream_proxy",
+            Self::Timeout => "upstream_timeout",
+            Self::Cut => "upstream_cut",
+            Self::Redirect => "upstream_redirect",
+            Self::TooLarge => "upstream_too_large",
+            Self::Unsendable => "upstream_unsendable",
+        }
+    }
+}
+
+impl Fault {
+    pub(crate) fn new(sent: Sent, kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { sent, kind, message: message.into() }
+    }
+
+    /// Sorts what the HTTP client reported; the error's URL is dropped first.
+    pub(crate) fn sort(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        if let Some(dial) = find::<DialError>(&error) {
+            return Self::new(Sent::No, dial.kind, dial.to_string());
+        }
+        if error.is_connect() {
+            return Self::new(Sent::No, FaultKind::Connect, format!("could not open a connection: {}", root(&error)));
+        }
+        let (kind, sent) = match find::<hyper::Error>(&error) {
+            Some(inner) if inner.is_canceled() => (FaultKind::Closed, Sent::No),
+            Some(inner) if inner.is_parse_too_large() => (FaultKind::TooLarge, Sent::Maybe),
+            _ if error.is_builder() => (FaultKind::Unsendable, Sent::No),
+            _ => (FaultKind::Cut, Sent::Maybe),
+        };
+        Self::new(sent, kind, format!("the connection gave no answer: {}", root(&error)))
+    }
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        let kind = match fault.kind {
+            FaultKind::Connect => TroubleKind::Connect,
+            FaultKind::Closed => TroubleKind::Closed,
+            FaultKind::Tls => TroubleKind::Tls,
+            FaultKind::Proxy => TroubleKind::Proxy,
+            FaultKind::Timeout => TroubleKind::Timeout,
+            FaultKind::Cut => TroubleKind::Cut,
+            FaultKind::Redirect | FaultKind::TooLarge | FaultKind::Unsendable => TroubleKind::Protocol,
+        };
+        Self { kind, message: fault.message }
+    }
+}
+
+/// The first error of type `E` in the chain. An `io::Error` hides the error it wraps from `source`, hence the detour.
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        next = step(error);
+    }
+    None
+}
+
+/// The innermost error's own words, which name the cause and not the layers above it.
+pub(crate) fn root(error: &(dyn StdError + 'static)) -> String {
+    let mut last = error;
+    while let Some(next) = step(last) {
+        last = next;
+    }
+    last.to_string()
+}
+
+fn step<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
 }

@@ -1,9 +1,20 @@
-//! The small calls beside the model call: catalogue, usage, workspace routing.
+//! The small calls beside the model call: catalogue, usage, workspace routing. Each reads its whole answer, bounded in
+//! size and time.
 
 use bytes::Bytes;
+use http::{Method, header};
 use pool::{Account, Secret};
+use url::Url;
 
-use crate::{Answer, Fault, Upstream};
+use crate::body::Cut;
+use crate::client::Ask;
+use crate::codex::{headers, identity};
+use crate::profile::Slot;
+use crate::{Fault, FaultKind, Sent, Upstream};
+
+/// The live catalogue is some 300 kB with its instructions.
+const MODELS: usize = 8 * 1024 * 1024;
+const SMALL: usize = 1024 * 1024;
 
 /// A catalogue call's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,20 +46,77 @@ pub struct Small {
     pub body: Bytes,
 }
 
+/// Whose call, and where.
+struct Side<'a> {
+    account: &'a Account,
+    access: &'a Secret,
+    url: &'a Url,
+    order: &'static [Slot],
+    etag: Option<&'a str>,
+}
+
 impl Upstream {
-    /// The account's live catalogue.
-    pub async fn models(&self, _a: &Account, _s: &Secret, _etag: Option<&str>) -> Result<ModelsAnswer, Fault> {
-        let _: Option<Answer> = None;
-        unimplemented!()
+    /// The account's live catalogue, at most 8 MiB; `etag` as [`ModelsAnswer::Fresh`] gave it.
+    pub async fn models(&self, account: &Account, access: &Secret, etag: Option<&str>) -> Result<ModelsAnswer, Fault> {
+        let order = self.config().profile.orders.models;
+        let side = Side { account, access, url: &self.places().models, order, etag };
+        let (head, body) = self.side(&side, MODELS).await?;
+        Ok(match head.status {
+            304 => ModelsAnswer::NotModified,
+            200 => ModelsAnswer::Fresh { etag: head.etag, body },
+            status => ModelsAnswer::Refused { status, body },
+        })
     }
 
-    /// The account's quota, as JSON.
-    pub async fn usage(&self, _account: &Account, _access: &Secret) -> Result<Small, Fault> {
-        unimplemented!()
+    /// The account's quota: `GET /wham/usage`.
+    pub async fn usage(&self, account: &Account, access: &Secret) -> Result<Small, Fault> {
+        self.small(account, access, &self.places().usage).await
     }
 
-    /// The account's workspaces and their routing, as JSON.
-    pub async fn accounts_check(&self, _account: &Account, _access: &Secret) -> Result<Small, Fault> {
-        unimplemented!()
+    /// The account's workspaces and their routing: `GET /wham/accounts/check`.
+    pub async fn accounts_check(&self, account: &Account, access: &Secret) -> Result<Small, Fault> {
+        self.small(account, access, &self.places().accounts).await
     }
+
+    async fn small(&self, account: &Account, access: &Secret, url: &Url) -> Result<Small, Fault> {
+        let side = Side { account, access, url, order: self.config().profile.orders.side, etag: None };
+        let (head, body) = self.side(&side, SMALL).await?;
+        Ok(Small { status: head.status, body })
+    }
+
+    async fn side(&self, side: &Side<'_>, cap: usize) -> Result<(Head, Bytes), Fault> {
+        let limit = self.config().timeouts.small;
+        let late = || Fault::new(Sent::Maybe, FaultKind::Timeout, format!("no full answer within {} s", limit.as_secs_f32()));
+        tokio::time::timeout(limit, self.fetch(side, cap)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn fetch(&self, side: &Side<'_>, cap: usize) -> Result<(Head, Bytes), Fault> {
+        let cookie = self.jars().header(&side.account.id);
+        let headers = headers::write(side.order, |slot| match slot {
+            Slot::Accept => Some("*/*".to_owned()),
+            Slot::IfNoneMatch => side.etag.map(str::to_owned),
+            Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
+            slot => identity(slot, &self.config().profile, side.account, side.access),
+        })?;
+        let ask = Ask { method: Method::GET, url: side.url.clone(), headers, body: Bytes::new() };
+        let mut answer = self.send(ask).await?;
+        self.jars().absorb(&side.account.id, &mut answer.headers);
+        let etag = answer.headers.get(header::ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body = answer.body.collect(cap).await.map_err(cut)?;
+        Ok((Head { status: answer.status, etag }, body))
+    }
+}
+
+struct Head {
+    status: u16,
+    etag: Option<String>,
+}
+
+/// A body that broke off after its headers.
+pub(crate) fn cut(cut: Cut) -> Fault {
+    let kind = match cut {
+        Cut::Broken(_) => FaultKind::Cut,
+        Cut::TooLarge(_) => FaultKind::TooLarge,
+    };
+    Fault::new(Sent::Yes, kind, cut.to_string())
 }

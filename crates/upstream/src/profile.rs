@@ -1,5 +1,238 @@
-//! Who we say we are.
+//! Who we say we are, as data: names, versions, and which headers go out in which order.
+//!
+//! The header orders are those of the official client 0.169.0 (measured 2026-11-21); `tests/golden.rs` holds them.
+
+use http::{HeaderName, HeaderValue};
+
+use crate::BuildError;
+
+/// The version of the official client whose protocol is spoken; sent as `version` and `client_version`.
+pub const CODEX_VERSION: &str = "0.169.0";
 
 /// An identity towards the backend.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Profile;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// `polygate`, `codex-cli` or `codex-desktop`.
+    pub name: &'static str,
+    /// Header `version` and query `client_version`: the protocol version spoken. The catalogue depends on it.
+    pub version: String,
+    /// Header `originator` of model and catalogue calls.
+    pub originator: String,
+    /// Header `user-agent` of every call that has one.
+    pub user_agent: String,
+    /// `originator` of the authorize URL and of refreshes.
+    pub login_originator: String,
+    /// `x-codex-beta-features`, unless a Codex client's own is passed on.
+    pub beta: Option<&'static str>,
+    /// Whether `x-codex-window-id` is made up (`<thread>:0`) when no Codex client's own is passed on.
+    pub window: bool,
+    /// Which headers, in which order.
+    pub orders: &'static Orders,
+}
+
+/// The machine as the official client describes it in its User-Agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platform {
+    /// `Debian 12.0.0`, `Mac OS 15.6.1`.
+    pub os: String,
+    /// `x86_64`, `arm64`.
+    pub arch: String,
+    /// `xterm`, `unknown`.
+    pub terminal: String,
+}
+
+impl Default for Platform {
+    /// What is known without asking the machine.
+    fn default() -> Self {
+        let os = match std::env::consts::OS {
+            "linux" => "Linux",
+            "macos" => "Mac OS",
+            "windows" => "Windows",
+            other => other,
+        };
+        Self { os: os.to_owned(), arch: std::env::consts::ARCH.to_owned(), terminal: "unknown".to_owned() }
+    }
+}
+
+impl Default for Profile {
+    /// [`Profile::polygate`].
+    fn default() -> Self {
+        Self::polygate()
+    }
+}
+
+impl Profile {
+    /// Our own name, as OpenAI asks of third-party clients.
+    pub fn polygate() -> Self {
+        let (version, platform) = (env!("CARGO_PKG_VERSION"), Platform::default());
+        Self {
+            name: "polygate",
+            version: CODEX_VERSION.to_owned(),
+            originator: "polygate".to_owned(),
+            user_agent: format!("polygate/{version} ({}; {})", platform.os, platform.arch),
+            login_originator: "polygate".to_owned(),
+            beta: None,
+            window: false,
+            orders: &CODEX,
+        }
+    }
+
+    /// The official terminal client of a version.
+    pub fn codex_cli(version: &str, platform: &Platform) -> Self {
+        Self::codex("codex-cli", "codex_cli_rs", version, &agent("codex_cli_rs", version, platform, None))
+    }
+
+    /// The official desktop app: a core of `version` inside an app of version `app`.
+    pub fn codex_desktop(version: &str, app: &str, platform: &Platform) -> Self {
+        let name = "Codex Desktop";
+        Self::codex("codex-desktop", name, version, &agent(name, version, platform, Some((name, app))))
+    }
+
+    fn codex(name: &'static str, originator: &str, version: &str, user_agent: &str) -> Self {
+        Self {
+            name,
+            version: version.to_owned(),
+            originator: originator.to_owned(),
+            user_agent: user_agent.to_owned(),
+            login_originator: "codex_cli_rs".to_owned(),
+            beta: Some("remote_compaction_v2"),
+            window: true,
+            orders: &CODEX,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        let fields = [
+            ("version", &self.version),
+            ("originator", &self.originator),
+            ("user_agent", &self.user_agent),
+            ("login_originator", &self.login_originator),
+        ];
+        let bad = fields.iter().find(|(_, value)| value.is_empty() || HeaderValue::from_str(value).is_err());
+        bad.map_or(Ok(()), |(field, _)| Err(BuildError::Profile(field)))
+    }
+}
+
+/// The official client's User-Agent; `client` is what its host app calls itself and its version.
+pub fn agent(originator: &str, version: &str, platform: &Platform, client: Option<(&str, &str)>) -> String {
+    let Platform { os, arch, terminal } = platform;
+    let suffix = client.map_or(String::new(), |(name, version)| format!(" ({name}; {version})"));
+    format!("{originator}/{version} ({os}; {arch}) {terminal}{suffix}")
+}
+
+/// The headers of each kind of call, in order; a slot without a value is left out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Orders {
+    /// `POST /codex/responses`.
+    pub responses: &'static [Slot],
+    /// `GET /codex/models`.
+    pub models: &'static [Slot],
+    /// `GET /wham/...`.
+    pub side: &'static [Slot],
+    /// Refresh and revoke.
+    pub refresh: &'static [Slot],
+    /// The other calls of the auth server.
+    pub auth: &'static [Slot],
+}
+
+/// A header's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is the header of the same name, see `Slot::name`")]
+pub enum Slot {
+    Version,
+    Routing,
+    Beta,
+    TurnState,
+    Window,
+    TurnMetadata,
+    ParentThread,
+    Subagent,
+    Lite,
+    Hint,
+    RequestId,
+    Session,
+    Thread,
+    Accept,
+    Encoding,
+    ContentType,
+    Authorization,
+    Account,
+    Fedramp,
+    Originator,
+    UserAgent,
+    Cookie,
+    IfNoneMatch,
+}
+
+impl Slot {
+    /// Its name on the wire.
+    pub fn name(self) -> HeaderName {
+        HeaderName::from_static(match self {
+            Self::Version => "version",
+            Self::Routing => "x-openai-account-routing-override",
+            Self::Beta => "x-codex-beta-features",
+            Self::TurnState => "x-codex-turn-state",
+            Self::Window => "x-codex-window-id",
+            Self::TurnMetadata => "x-codex-turn-metadata",
+            Self::ParentThread => "x-codex-parent-thread-id",
+            Self::Subagent => "x-openai-subagent",
+            Self::Lite => "x-openai-internal-codex-responses-lite",
+            Self::Hint => "x-codex-routing-hint",
+            Self::RequestId => "x-client-request-id",
+            Self::Session => "session-id",
+            Self::Thread => "thread-id",
+            Self::Accept => "accept",
+            Self::Encoding => "content-encoding",
+            Self::ContentType => "content-type",
+            Self::Authorization => "authorization",
+            Self::Account => "chatgpt-account-id",
+            Self::Fedramp => "x-openai-fedramp",
+            Self::Originator => "originator",
+            Self::UserAgent => "user-agent",
+            Self::Cookie => "cookie",
+            Self::IfNoneMatch => "if-none-match",
+        })
+    }
+}
+
+/// The official client's orders; `host` and `content-length` follow from the HTTP client.
+pub static CODEX: Orders = Orders {
+    responses: &[
+        Slot::Version,
+        Slot::Routing,
+        Slot::Beta,
+        Slot::TurnState,
+        Slot::Window,
+        Slot::TurnMetadata,
+        Slot::ParentThread,
+        Slot::Subagent,
+        Slot::Lite,
+        Slot::Hint,
+        Slot::RequestId,
+        Slot::Session,
+        Slot::Thread,
+        Slot::Accept,
+        Slot::Encoding,
+        Slot::ContentType,
+        Slot::Authorization,
+        Slot::Account,
+        Slot::Fedramp,
+        Slot::Originator,
+        Slot::UserAgent,
+        Slot::Cookie,
+    ],
+    models: &[
+        Slot::Version,
+        Slot::Authorization,
+        Slot::Account,
+        Slot::Fedramp,
+        Slot::Originator,
+        Slot::UserAgent,
+        Slot::Accept,
+        Slot::IfNoneMatch,
+        Slot::Cookie,
+    ],
+    side: &[Slot::UserAgent, Slot::Authorization, Slot::Account, Slot::Fedramp, Slot::Accept, Slot::Cookie],
+    refresh: &[Slot::ContentType, Slot::Originator, Slot::UserAgent, Slot::Accept],
+    auth: &[Slot::ContentType, Slot::Accept],
+};

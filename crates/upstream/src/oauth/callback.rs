@@ -1,9 +1,49 @@
-//! The loopback listener of a browser login.
+//! The loopback listener that a browser login ends at. It lives while one login waits, and serves one address.
+//!
+//! The state is looked at before anything else: whoever does not know it can neither end the login nor give it a code.
+//! Neither the Host header nor any parameter finds its way into an answer.
 
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use pool::Secret;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use url::form_urlencoded;
 
-/// A listener that lives only while one login is pending.
-pub struct Callback(());
+use super::page::Page;
+use super::reply::clean;
+
+/// The ports that the provider accepts as redirects of this client id.
+const PORTS: [u16; 2] = [1455, 1457];
+const PATH: &str = "/auth/callback";
+const LIFETIME: Duration = Duration::from_secs(10 * 60);
+/// A browser that takes longer to send a request or take the page is let go.
+const PATIENCE: Duration = Duration::from_secs(10);
+const CONNECTIONS: usize = 16;
+const CODE: usize = 2048;
+
+/// A listener that waits for one login.
+#[derive(Debug)]
+pub struct Callback {
+    v4: TcpListener,
+    /// Absent on machines without IPv6.
+    v6: Option<TcpListener>,
+    port: u16,
+    state: Secret,
+}
 
 /// Why no code came.
 #[derive(Debug, thiserror::Error)]
@@ -11,27 +51,190 @@ pub enum CallbackError {
     /// Both ports are taken.
     #[error("ports 1455 and 1457 are taken; hint: end the other login, or use `login --device` or `login --import`")]
     Taken,
+    /// Loopback cannot be listened on.
+    #[error("cannot listen on 127.0.0.1: {0}; hint: use `login --device` or `login --import`")]
+    Listen(std::io::Error),
     /// Nobody finished in 10 minutes.
     #[error("the login was not finished within 10 minutes; hint: start it again")]
     Expired,
     /// The provider sent an error instead of a code.
     #[error("the provider refused the login: {0}")]
     Denied(String),
+    /// A pasted address that belongs to another login.
+    #[error("this address belongs to another login; hint: open the link printed last and paste where it ends")]
+    Foreign,
+    /// A pasted address without a code.
+    #[error("there is no code in this address; hint: paste the whole address, starting with http://127.0.0.1:1455/")]
+    NoCode,
+}
+
+/// What a request's parameters come to.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Code(Secret),
+    Denied(String),
+    Foreign,
+    NoCode,
+}
+
+type Outcome = Result<Secret, CallbackError>;
+
+/// What every connection shares.
+struct Desk {
+    state: Secret,
+    /// Empty once the login is finished.
+    tell: Mutex<Option<oneshot::Sender<Outcome>>>,
 }
 
 impl Callback {
-    /// Listens on 127.0.0.1 and ::1, port 1455 else 1457.
-    pub async fn bind(_state: String) -> Result<Self, CallbackError> {
-        unimplemented!()
+    /// Listens on 127.0.0.1 and ::1, port 1455 else 1457, for the login of this `state`.
+    pub async fn bind(state: &str) -> Result<Self, CallbackError> {
+        Self::bind_on(&PORTS, state).await
     }
 
-    /// The redirect to name in the authorize URL and at the exchange.
+    /// As [`Callback::bind`] on other ports; 0 takes a free one.
+    pub async fn bind_on(ports: &[u16], state: &str) -> Result<Self, CallbackError> {
+        for &port in ports {
+            if let Some((v4, v6)) = listen(port).await.map_err(CallbackError::Listen)? {
+                let port = v4.local_addr().map_err(CallbackError::Listen)?.port();
+                return Ok(Self { v4, v6, port, state: Secret::new(state) });
+            }
+        }
+        Err(CallbackError::Taken)
+    }
+
+    /// The redirect to name in the authorize URL and at the exchange: our own address, never a request's.
     pub fn redirect(&self) -> String {
-        unimplemented!()
+        format!("http://127.0.0.1:{}{PATH}", self.port)
     }
 
-    /// Waits for the browser, 10 minutes at most; ends the listener.
-    pub async fn code(self) -> Result<Secret, CallbackError> {
-        unimplemented!()
+    /// Waits for the browser, 10 minutes at most; the listener ends with it.
+    pub async fn code(self) -> Outcome {
+        let (tell, told) = oneshot::channel();
+        let desk = Arc::new(Desk { state: self.state, tell: Mutex::new(Some(tell)) });
+        let mut connections = JoinSet::new();
+        let outcome = tokio::select! {
+            outcome = told => outcome.expect("invariant: the desk outlives the wait"),
+            () = tokio::time::sleep(LIFETIME) => Err(CallbackError::Expired),
+            () = serve(&self.v4, self.v6.as_ref(), &desk, &mut connections) => Err(CallbackError::Expired),
+        };
+        // The page may still be on its way out. Whatever is left after that is cut when the set is dropped.
+        let _ = timeout(Duration::from_secs(1), async { while connections.join_next().await.is_some() {} }).await;
+        outcome
     }
 }
+
+/// The code in an address that a person pasted: the whole URL or what follows its `?`.
+pub fn pasted(text: &str, state: &str) -> Outcome {
+    let text = text.trim();
+    let query = text.split_once('?').map_or(text, |(_, query)| query);
+    let query = query.split_once('#').map_or(query, |(query, _)| query);
+    match judge(query, &Secret::new(state)) {
+        Verdict::Code(code) => Ok(code),
+        Verdict::Denied(why) => Err(CallbackError::Denied(why)),
+        Verdict::Foreign => Err(CallbackError::Foreign),
+        Verdict::NoCode => Err(CallbackError::NoCode),
+    }
+}
+
+/// Both loopbacks on one port; `None` when either is taken: what listens there would get a browser's `localhost`.
+async fn listen(port: u16) -> std::io::Result<Option<(TcpListener, Option<TcpListener>)>> {
+    use std::io::ErrorKind::AddrInUse;
+    let v4 = match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await {
+        Err(error) if error.kind() == AddrInUse => return Ok(None),
+        result => result?,
+    };
+    let port = v4.local_addr()?.port();
+    match TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await {
+        Ok(v6) => Ok(Some((v4, Some(v6)))),
+        Err(error) if error.kind() == AddrInUse => Ok(None),
+        Err(_) => Ok(Some((v4, None))),
+    }
+}
+
+async fn serve(v4: &TcpListener, v6: Option<&TcpListener>, desk: &Arc<Desk>, connections: &mut JoinSet<()>) {
+    loop {
+        let stream = tokio::select! {
+            accepted = v4.accept() => accepted,
+            accepted = accept(v6) => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        // An accept fails for reasons that pass (descriptors used up); the wait's own limit bounds the tries.
+        let Ok((stream, _)) = stream else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        if connections.len() < CONNECTIONS {
+            connections.spawn(converse(stream, Arc::clone(desk)));
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn converse(stream: TcpStream, desk: Arc<Desk>) {
+    let service = service_fn(|request| {
+        let page = desk.answer(&request);
+        async move { Ok::<_, Infallible>(page) }
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(16 * 1024)
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(stream), service);
+    // A browser that goes away is no concern of the login.
+    let _ = timeout(PATIENCE * 2, connection).await;
+}
+
+impl Desk {
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let page = match (request.method(), request.uri().path()) {
+            (&Method::GET, PATH) => self.take(judge(request.uri().query().unwrap_or_default(), &self.state)),
+            (&Method::GET, _) => Page::Nothing,
+            _ => Page::Method,
+        };
+        page.answer()
+    }
+
+    /// Only a verdict of someone who knows the state ends the wait, and only once.
+    fn take(&self, verdict: Verdict) -> Page {
+        let (outcome, page) = match verdict {
+            Verdict::Foreign => return Page::Foreign,
+            Verdict::NoCode => return Page::NoCode,
+            Verdict::Code(code) => (Ok(code), Page::Done),
+            Verdict::Denied(why) => (Err(CallbackError::Denied(why)), Page::Denied),
+        };
+        match self.tell.lock().take() {
+            Some(tell) => tell.send(outcome).map_or(Page::Used, |()| page),
+            None => Page::Used,
+        }
+    }
+}
+
+fn judge(query: &str, state: &Secret) -> Verdict {
+    if only(query, "state").is_none_or(|given| Secret::new(given) != *state) {
+        return Verdict::Foreign;
+    }
+    if let Some(error) = only(query, "error") {
+        let why = only(query, "error_description").unwrap_or_default();
+        return Verdict::Denied(clean(format!("{error} {why}").trim()));
+    }
+    let fit = |code: &String| (1..=CODE).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
+    only(query, "code").filter(fit).map_or(Verdict::NoCode, |code| Verdict::Code(Secret::new(code)))
+}
+
+/// A parameter's value when it is there exactly once.
+fn only(query: &str, name: &str) -> Option<String> {
+    let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
+    let value = found.next()?.1.into_owned();
+    found.next().is_none().then_some(value)
+}
+
+#[cfg(test)]
+mod tests;

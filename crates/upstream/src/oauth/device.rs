@@ -1,12 +1,19 @@
-//! Device-code login.
+//! Device-code login: a code typed on another machine.
 
 use std::time::Duration;
 
 use pool::Secret;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
+use super::reply::clean;
+use super::token::{Reply, accepted, odd};
 use super::{Grant, LoginError};
 use crate::Upstream;
+
+/// The provider's own limit.
+const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// A started device login.
 #[derive(Clone, Debug)]
@@ -15,11 +22,11 @@ pub struct Device {
     pub user_code: String,
     /// Where.
     pub page: Url,
-    /// Between two polls.
+    /// Between two polls, 1 to 60 s.
     pub interval: Duration,
     /// How long the code lives.
     pub lifetime: Duration,
-    pub(crate) id: Secret,
+    id: Secret,
 }
 
 /// A poll's outcome.
@@ -31,14 +38,91 @@ pub enum Poll {
     Done(Grant),
 }
 
+#[derive(Serialize)]
+struct Start<'a> {
+    client_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Ask<'a> {
+    device_auth_id: &'a str,
+    user_code: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Started {
+    device_auth_id: String,
+    // Spelled either way, never both.
+    #[serde(alias = "usercode")]
+    user_code: String,
+    // A number in a string; a plain number is taken too.
+    #[serde(default)]
+    interval: Value,
+}
+
+#[derive(Deserialize)]
+struct Typed {
+    authorization_code: String,
+    code_verifier: String,
+}
+
 impl Upstream {
     /// Asks for a code to type.
     pub async fn device_start(&self) -> Result<Device, LoginError> {
-        unimplemented!()
+        let start = Start { client_id: &self.config().client_id };
+        let reply = self.ask(&self.places().device_code, &start).await?;
+        if reply.status == 404 {
+            return Err(LoginError::DeviceDisabled);
+        }
+        let started: Started = read(&accepted(reply)?)?;
+        Ok(Device {
+            user_code: clean(&started.user_code),
+            page: self.places().device_page.clone(),
+            interval: interval(&started.interval),
+            lifetime: LIFETIME,
+            id: Secret::new(started.device_auth_id),
+        })
     }
 
-    /// Asks once whether it was typed; exchanges at once when so. The caller waits `interval` between calls and stops after `lifetime`.
-    pub async fn device_poll(&self, _device: &Device) -> Result<Poll, LoginError> {
-        unimplemented!()
+    /// Asks once whether the code was typed, and trades it at once when so. The caller waits `interval` between calls
+    /// and stops after `lifetime`.
+    pub async fn device_poll(&self, device: &Device) -> Result<Poll, LoginError> {
+        let ask = Ask { device_auth_id: device.id.expose(), user_code: &device.user_code };
+        let reply = self.ask(&self.places().device_token, &ask).await?;
+        match reply.status {
+            403 | 404 => return Ok(Poll::Pending),
+            410 => return Err(LoginError::Expired),
+            _ => {}
+        }
+        let typed: Typed = read(&accepted(reply)?)?;
+        let (code, verifier) = (Secret::new(typed.authorization_code), Secret::new(typed.code_verifier));
+        let redirect = self.places().device_redirect.as_str();
+        self.exchange(&code, &verifier, redirect).await.map(Poll::Done)
     }
+
+    /// Polls until signed in, refused, or the code's lifetime is over.
+    pub async fn device_wait(&self, device: &Device) -> Result<Grant, LoginError> {
+        let polls = async {
+            loop {
+                tokio::time::sleep(device.interval).await;
+                match self.device_poll(device).await {
+                    Ok(Poll::Done(grant)) => return Ok(grant),
+                    Ok(Poll::Pending) => {}
+                    // The code outlives a moment without network, unless an exchange may have used it up.
+                    Err(LoginError::Failed { sent: crate::Sent::No, .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        tokio::time::timeout(device.lifetime, polls).await.unwrap_or(Err(LoginError::Expired))
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, LoginError> {
+    serde_json::from_slice(&reply.body).map_err(|_| odd("not the fields of a device login"))
+}
+
+fn interval(given: &Value) -> Duration {
+    let seconds = given.as_u64().or_else(|| given.as_str()?.trim().parse().ok()).unwrap_or(5);
+    Duration::from_secs(seconds.clamp(1, 60))
 }

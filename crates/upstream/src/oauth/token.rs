@@ -1,10 +1,26 @@
-//! The token endpoint.
+//! The token endpoint: code exchange, refresh, API-key exchange, revocation.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
 use pool::Secret;
+use serde::Serialize;
 use url::Url;
+use url::form_urlencoded::Serializer;
 
 use super::Pkce;
-use crate::{Sent, Upstream};
+use super::reply::{Refusal, refusal, tokens};
+use crate::client::Ask;
+use crate::codex::headers;
+use crate::fault::{Fault, FaultKind, Sent};
+use crate::meta::cut;
+use crate::profile::Slot;
+use crate::{Profile, Upstream};
+
+/// Bigger answers of the auth server are refused.
+const CAP: usize = 256 * 1024;
+const SCOPE: &str = "openid profile email offline_access api.connectors.read api.connectors.invoke";
 
 /// What the token endpoint gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +40,15 @@ pub enum RefreshReason {
     ProactiveExpiry,
     /// The backend answered 401.
     UnauthorizedRecovery,
+}
+
+impl RefreshReason {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ProactiveExpiry => "proactive_expiry",
+            Self::UnauthorizedRecovery => "unauthorized_recovery",
+        }
+    }
 }
 
 /// A refresh that gave no access token.
@@ -57,7 +82,7 @@ pub enum RefreshError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
     /// The endpoint refused.
-    #[error("sign-in refused: {message}")]
+    #[error("sign-in refused ({status}): {message}")]
     Refused {
         /// The status.
         status: u16,
@@ -67,7 +92,7 @@ pub enum LoginError {
         message: String,
     },
     /// It did not answer, or not with what the protocol says.
-    #[error("sign-in failed: {message}; hint: try again")]
+    #[error("sign-in failed: {message}; hint: check the network and try again")]
     Failed {
         /// How much went out.
         sent: Sent,
@@ -77,31 +102,222 @@ pub enum LoginError {
     /// Device login is switched off for the workspace.
     #[error("device login is not enabled for this workspace; hint: use the browser login or `login --import`")]
     DeviceDisabled,
+    /// The code was not typed in time.
+    #[error("the code has expired; hint: start the device login again")]
+    Expired,
+}
+
+impl From<Fault> for LoginError {
+    fn from(fault: Fault) -> Self {
+        Self::Failed { sent: fault.sent, message: fault.message }
+    }
+}
+
+/// An answer of the auth server, whole.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<u64>,
+    pub(super) body: Bytes,
+}
+
+#[derive(Serialize)]
+struct Refresh<'a> {
+    client_id: &'a str,
+    grant_type: &'static str,
+    refresh_reason: &'static str,
+    refresh_token: &'a str,
+}
+
+#[derive(Serialize)]
+struct Revoke<'a> {
+    token: &'a str,
+    token_type_hint: &'static str,
+    client_id: &'a str,
 }
 
 impl Upstream {
-    /// Where the browser goes.
-    pub fn authorize_url(&self, _pkce: &Pkce, _state: &str, _redirect: &str) -> Url {
-        unimplemented!()
+    /// Where the browser goes; the parameters are in the official client's order.
+    pub fn authorize_url(&self, pkce: &Pkce, state: &str, redirect: &str) -> Url {
+        let config = self.config();
+        let query = form(&[
+            ("response_type", "code"),
+            ("client_id", &config.client_id),
+            ("redirect_uri", redirect),
+            ("code_challenge", &pkce.challenge),
+            ("code_challenge_method", "S256"),
+            ("state", state),
+            ("scope", SCOPE),
+            ("id_token_add_organizations", "true"),
+            ("codex_cli_simplified_flow", "true"),
+            ("originator", &config.profile.login_originator),
+        ]);
+        let mut url = self.places().authorize.clone();
+        // A literal plus is %2B by now, so every `+` left is a space.
+        url.set_query(Some(&query.replace('+', "%20")));
+        url
     }
 
-    /// Trades a refresh token, once. Not retried here; 30 s at most.
-    pub async fn refresh(&self, _refresh: &Secret, _reason: RefreshReason) -> Result<Grant, RefreshError> {
-        unimplemented!()
+    /// Trades a refresh token, once; 30 s at most. Not to be cancelled: the answer may hold the only good token.
+    pub async fn refresh(&self, refresh: &Secret, reason: RefreshReason) -> Result<Grant, RefreshError> {
+        let body = json(&Refresh {
+            client_id: &self.config().client_id,
+            grant_type: "refresh_token",
+            refresh_reason: reason.name(),
+            refresh_token: refresh.expose(),
+        });
+        let headers = refresh_headers(&self.config().profile);
+        match self.call(&self.places().token, headers, body).await {
+            Ok(reply) => judge(&reply),
+            Err(fault) => Err(transient(fault.sent, None, fault.message)),
+        }
     }
 
     /// Trades a browser login's code.
-    pub async fn exchange(&self, _code: &Secret, _verifier: &Secret, _redirect: &str) -> Result<Grant, LoginError> {
-        unimplemented!()
+    pub async fn exchange(&self, code: &Secret, verifier: &Secret, redirect: &str) -> Result<Grant, LoginError> {
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("client_id", &self.config().client_id),
+            ("code", code.expose()),
+            ("redirect_uri", redirect),
+            ("code_verifier", verifier.expose()),
+        ];
+        let tokens = tokens(&self.form(&fields).await?.body).ok_or_else(|| odd("no JSON object"))?;
+        let access = tokens.access.ok_or_else(|| odd("no access token"))?;
+        Ok(Grant { access, refresh: tokens.refresh, id: tokens.id })
     }
 
-    /// Asks for an API key for the login's organisation; many logins have none to give.
-    pub async fn api_key(&self, _id: &Secret) -> Result<Secret, LoginError> {
-        unimplemented!()
+    /// Asks for an API key for the login's organisation (RFC 8693); many logins have none to give.
+    pub async fn api_key(&self, id: &Secret) -> Result<Secret, LoginError> {
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("client_id", &self.config().client_id),
+            ("requested_token", "openai-api-key"),
+            ("subject_token", id.expose()),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+        ];
+        let tokens = tokens(&self.form(&fields).await?.body).ok_or_else(|| odd("no JSON object"))?;
+        tokens.access.ok_or_else(|| odd("no API key"))
     }
 
     /// Ends a login at the provider.
-    pub async fn revoke(&self, _refresh: &Secret) -> Result<(), LoginError> {
-        unimplemented!()
+    pub async fn revoke(&self, refresh: &Secret) -> Result<(), LoginError> {
+        let client_id = &self.config().client_id;
+        let body = json(&Revoke { token: refresh.expose(), token_type_hint: "refresh_token", client_id });
+        let headers = refresh_headers(&self.config().profile);
+        accepted(self.call(&self.places().revoke, headers, body).await?).map(|_| ())
     }
+
+    async fn form(&self, fields: &[(&str, &str)]) -> Result<Reply, LoginError> {
+        let headers = auth_headers(&self.config().profile, "application/x-www-form-urlencoded");
+        accepted(self.call(&self.places().token, headers, form(fields).into()).await?)
+    }
+
+    /// A small JSON call of the auth server, without identity headers as the official client makes it.
+    pub(super) async fn ask(&self, url: &Url, body: &impl Serialize) -> Result<Reply, Fault> {
+        self.call(url, auth_headers(&self.config().profile, "application/json"), json(body)).await
+    }
+
+    async fn call(&self, url: &Url, headers: HeaderMap, body: Bytes) -> Result<Reply, Fault> {
+        let limit = self.config().timeouts.token;
+        let ask = Ask { method: Method::POST, url: url.clone(), headers, body };
+        tokio::time::timeout(limit, self.whole(ask)).await.unwrap_or_else(|_| Err(late(limit)))
+    }
+
+    async fn whole(&self, ask: Ask) -> Result<Reply, Fault> {
+        let answer = self.send(ask).await?;
+        let wait = answer.headers.get(header::RETRY_AFTER);
+        let retry_after = wait.and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
+        let body = answer.body.collect(CAP).await.map_err(cut)?;
+        Ok(Reply { status: answer.status, retry_after, body })
+    }
+}
+
+/// The refusal table: who must sign in again, and what may pass.
+///
+/// A 401 in the endpoint's own words is final whatever its code, as the official client has it; one in HTML comes from
+/// something in between. 400 is final only as `invalid_grant` or a known code: other 400s are about us, not the login.
+fn judge(reply: &Reply) -> Result<Grant, RefreshError> {
+    const FINAL: [&str; 3] = ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"];
+    if (200..300).contains(&reply.status) {
+        return granted(reply);
+    }
+    let Refusal { json, code, message } = refusal(&reply.body);
+    let known = FINAL.contains(&code.as_str()) && (400..500).contains(&reply.status);
+    let over = match reply.status {
+        _ if known => true,
+        400 => code == "invalid_grant",
+        401 => json,
+        _ => false,
+    };
+    let message = if message.is_empty() { format!("the token endpoint answered {}", reply.status) } else { message };
+    if over {
+        let code = if code.is_empty() { "unauthorized".to_owned() } else { code };
+        return Err(RefreshError::Permanent { code, message });
+    }
+    Err(transient(Sent::Yes, Some(reply), message))
+}
+
+fn granted(reply: &Reply) -> Result<Grant, RefreshError> {
+    let Some(tokens) = tokens(&reply.body) else {
+        return Err(transient(Sent::Yes, Some(reply), "the token endpoint's answer cannot be read".to_owned()));
+    };
+    if let Some(access) = tokens.access {
+        return Ok(Grant { access, refresh: tokens.refresh, id: tokens.id });
+    }
+    let message = "the token endpoint's answer holds no access token".to_owned();
+    let (status, retry_after) = (Some(reply.status), reply.retry_after);
+    Err(RefreshError::Transient { sent: Sent::Yes, status, retry_after, rotated: tokens.refresh, message })
+}
+
+fn transient(sent: Sent, reply: Option<&Reply>, message: String) -> RefreshError {
+    let (status, retry_after) = (reply.map(|reply| reply.status), reply.and_then(|reply| reply.retry_after));
+    RefreshError::Transient { sent, status, retry_after, rotated: None, message }
+}
+
+/// A 2xx, or the refusal in it.
+pub(super) fn accepted(reply: Reply) -> Result<Reply, LoginError> {
+    if (200..300).contains(&reply.status) {
+        return Ok(reply);
+    }
+    let Refusal { code, message, .. } = refusal(&reply.body);
+    let message = if message.is_empty() { "no reason given".to_owned() } else { message };
+    Err(LoginError::Refused { status: reply.status, code, message })
+}
+
+/// An answer that is not what the protocol says.
+pub(super) fn odd(problem: &str) -> LoginError {
+    LoginError::Failed { sent: Sent::Yes, message: format!("the auth server's answer holds {problem}") }
+}
+
+fn late(limit: Duration) -> Fault {
+    let message = format!("the auth server did not answer within {} s", limit.as_secs_f32());
+    Fault::new(Sent::Maybe, FaultKind::Timeout, message)
+}
+
+fn refresh_headers(profile: &Profile) -> HeaderMap {
+    let value = |slot| match slot {
+        Slot::ContentType => Some("application/json".to_owned()),
+        Slot::Originator => Some(profile.login_originator.clone()),
+        Slot::UserAgent => Some(profile.user_agent.clone()),
+        Slot::Accept => Some("*/*".to_owned()),
+        _ => None,
+    };
+    headers::write(profile.orders.refresh, value).expect("invariant: these slots hold no credential")
+}
+
+fn auth_headers(profile: &Profile, content_type: &'static str) -> HeaderMap {
+    let value = |slot: &Slot| match slot {
+        Slot::ContentType => Some((header::CONTENT_TYPE, HeaderValue::from_static(content_type))),
+        Slot::Accept => Some((header::ACCEPT, HeaderValue::from_static("*/*"))),
+        _ => None,
+    };
+    profile.orders.auth.iter().filter_map(value).collect()
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+fn json(body: &impl Serialize) -> Bytes {
+    serde_json::to_vec(body).expect("invariant: strings serialise").into()
 }

@@ -1,0 +1,191 @@
+//! Bounds and names the stages of opening a connection: lookup and TCP (or the proxy), then TLS.
+//!
+//! The HTTP client offers one timer over all stages and one kind of error for them. This layer around its connector keeps
+//! a timer per stage and says in which one it failed. It learns that a handshake began from the TLS session store, which
+//! rustls asks for a ticket first thing in each handshake, on the connecting task.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustls::NamedGroup;
+use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::pki_types::ServerName;
+use tokio::time::{Instant, sleep};
+use tower::{Layer, Service};
+
+use crate::config::Timeouts;
+use crate::fault::{FaultKind, root};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+tokio::task_local! {
+    static PROGRESS: Arc<Progress>;
+}
+
+/// When the handshakes of one connection began; an https proxy makes two.
+#[derive(Default)]
+struct Progress(Mutex<Vec<Instant>>);
+
+/// A connection that could not be opened: nothing of any request went out.
+#[derive(Debug)]
+pub(crate) struct DialError {
+    /// `Connect`, `Proxy` or `Tls`.
+    pub(crate) kind: FaultKind,
+    /// `None`: the stage took too long.
+    source: Option<BoxError>,
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match self.kind {
+            FaultKind::Tls => "TLS handshake",
+            FaultKind::Proxy => "connecting through the proxy",
+            _ => "connecting",
+        };
+        match &self.source {
+            Some(source) => write!(f, "{stage} failed: {}", root(source.as_ref())),
+            None => write!(f, "{stage} took too long"),
+        }
+    }
+}
+
+impl std::error::Error for DialError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Which way connections take, and how long each stage may last.
+#[derive(Clone, Copy)]
+pub(crate) struct Dial {
+    connect: Duration,
+    handshake: Duration,
+    /// Handshakes before the one with the backend: 1 behind an https proxy.
+    before: usize,
+    proxied: bool,
+}
+
+impl Dial {
+    pub(crate) fn new(timeouts: &Timeouts, proxy: Option<&url::Url>) -> Self {
+        let before = usize::from(proxy.is_some_and(|url| url.scheme() == "https"));
+        Self { connect: timeouts.connect, handshake: timeouts.handshake, before, proxied: proxy.is_some() }
+    }
+
+    fn kind(self, progress: &Progress) -> FaultKind {
+        match (progress.0.lock().len() > self.before, self.proxied) {
+            (true, _) => FaultKind::Tls,
+            (false, true) => FaultKind::Proxy,
+            (false, false) => FaultKind::Connect,
+        }
+    }
+
+    /// The deadline as it stands: every handshake that began has its own time from then on.
+    fn deadline(self, start: Instant, progress: &Progress) -> Instant {
+        let begun = progress.0.lock();
+        begun.last().map_or(start + self.connect, |began| *began + self.handshake)
+    }
+
+    async fn run<T>(self, work: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+        let start = Instant::now();
+        let progress = Arc::new(Progress::default());
+        let mut work = pin!(PROGRESS.scope(Arc::clone(&progress), work));
+        let mut timer = pin!(sleep(self.connect));
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done.map_err(|source| {
+                    DialError { kind: self.kind(&progress), source: Some(source) }.into()
+                }),
+                () = &mut timer => {
+                    let deadline = self.deadline(start, &progress);
+                    if deadline <= Instant::now() {
+                        return Err(DialError { kind: self.kind(&progress), source: None }.into());
+                    }
+                    timer.as_mut().reset(deadline);
+                }
+            }
+        }
+    }
+}
+
+impl<S> Layer<S> for Dial {
+    type Service = Dialing<S>;
+
+    fn layer(&self, inner: S) -> Dialing<S> {
+        Dialing { inner, dial: *self }
+    }
+}
+
+/// The connector with its timers.
+#[derive(Clone)]
+pub(crate) struct Dialing<S> {
+    inner: S,
+    dial: Dial,
+}
+
+impl<S, R> Service<R> for Dialing<S>
+where
+    S: Service<R, Error = BoxError>,
+    S::Future: Send + 'static,
+    S::Response: 'static,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        Box::pin(self.dial.run(self.inner.call(request)))
+    }
+}
+
+/// rustls' own session cache, which also tells [`Dial`] that a handshake began.
+#[derive(Debug)]
+pub(crate) struct Sessions(ClientSessionMemoryCache);
+
+impl Sessions {
+    pub(crate) fn new() -> Self {
+        // 256 is rustls' own default.
+        Self(ClientSessionMemoryCache::new(256))
+    }
+}
+
+impl ClientSessionStore for Sessions {
+    fn set_kx_hint(&self, server_name: ServerName<'static>, group: NamedGroup) {
+        self.0.set_kx_hint(server_name, group);
+    }
+
+    fn kx_hint(&self, server_name: &ServerName<'_>) -> Option<NamedGroup> {
+        self.0.kx_hint(server_name)
+    }
+
+    fn set_tls12_session(&self, server_name: ServerName<'static>, value: Tls12ClientSessionValue) {
+        self.0.set_tls12_session(server_name, value);
+    }
+
+    fn tls12_session(&self, server_name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.0.tls12_session(server_name)
+    }
+
+    fn remove_tls12_session(&self, server_name: &ServerName<'static>) {
+        self.0.remove_tls12_session(server_name);
+    }
+
+    fn insert_tls13_ticket(&self, server_name: ServerName<'static>, value: Tls13ClientSessionValue) {
+        self.0.insert_tls13_ticket(server_name, value);
+    }
+
+    fn take_tls13_ticket(&self, server_name: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        // Outside of a dial (a test's own client) there is nobody to tell.
+        let _ = PROGRESS.try_with(|progress| progress.0.lock().push(Instant::now()));
+        self.0.take_tls13_ticket(server_name)
+    }
+}

@@ -1,0 +1,103 @@
+//! The certificate verifier: the system's authorities plus a bundle, loaded when the first certificate is to be checked.
+//!
+//! Loading costs some 30 ms and some MiB, which a gateway that only talks to loopback, or has not been used yet, never pays.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls_platform_verifier::Verifier;
+
+use super::dial::Sessions;
+use crate::BuildError;
+
+/// The verifier and what it is built from.
+#[derive(Debug)]
+pub(crate) struct Roots {
+    provider: Arc<CryptoProvider>,
+    extra: Vec<CertificateDer<'static>>,
+    verifier: OnceLock<Verifier>,
+}
+
+impl Roots {
+    /// Reads the bundle, not the system's store.
+    pub(crate) fn new(bundle: Option<&Path>) -> Result<Arc<Self>, BuildError> {
+        let extra = bundle.map(read).transpose()?.unwrap_or_default();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        Ok(Arc::new(Self { provider, extra, verifier: OnceLock::new() }))
+    }
+
+    /// TLS settings around this verifier. The hello they make is held by `tests/hello.rs`.
+    pub(crate) fn config(self: &Arc<Self>) -> Result<ClientConfig, BuildError> {
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| BuildError::Client(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(self) as Arc<dyn ServerCertVerifier>)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.resumption = rustls::client::Resumption::store(Arc::new(Sessions::new()));
+        Ok(config)
+    }
+
+    /// Whether [`Roots::load`] still has work to do.
+    pub(crate) fn cold(&self) -> bool {
+        self.verifier.get().is_none()
+    }
+
+    /// Loads the store if that has not been done; a failure is tried again by the next caller.
+    pub(crate) fn load(&self) -> Result<&Verifier, Error> {
+        if let Some(verifier) = self.verifier.get() {
+            return Ok(verifier);
+        }
+        let fresh = Verifier::new_with_extra_roots(self.extra.iter().cloned(), Arc::clone(&self.provider))?;
+        Ok(self.verifier.get_or_init(|| fresh))
+    }
+}
+
+impl ServerCertVerifier for Roots {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.load()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, BuildError> {
+    let bad = |problem: String| BuildError::Bundle { path: path.to_owned(), problem };
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| bad(error.to_string()))?;
+    if certificates.is_empty() { Err(bad("no certificate in it".to_owned())) } else { Ok(certificates) }
+}

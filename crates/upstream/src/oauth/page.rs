@@ -1,0 +1,70 @@
+//! The pages a browser sees at the end of a login: fixed text, no script, nothing of the request in them.
+
+use bytes::Bytes;
+use http::{Response, StatusCode, header};
+use http_body_util::Full;
+
+/// What the browser is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    /// The code was taken.
+    Done,
+    /// The provider said no.
+    Denied,
+    /// The state is missing or another login's.
+    Foreign,
+    /// The state fits, the rest does not.
+    NoCode,
+    /// The login was finished before.
+    Used,
+    /// Another path.
+    Nothing,
+    /// Not a GET.
+    Method,
+}
+
+impl Page {
+    fn text(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Done => (StatusCode::OK, "Signed in", "You can close this window and go back to Polygate."),
+            Self::Denied => {
+                (StatusCode::OK, "Not signed in", "The provider refused the login. Polygate shows the reason.")
+            }
+            Self::Foreign => (
+                StatusCode::BAD_REQUEST,
+                "Not this login",
+                "This address does not belong to the login that is waiting. Open the newest link from Polygate.",
+            ),
+            Self::NoCode => (StatusCode::BAD_REQUEST, "Not signed in", "The provider sent no code. Start the login again."),
+            Self::Used => (StatusCode::GONE, "Already used", "This login is finished. You can close this window."),
+            Self::Nothing => (StatusCode::NOT_FOUND, "Not found", "Only a login's end is served here."),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "Not allowed", "Only GET is served here."),
+        }
+    }
+
+    /// The whole answer. Its head forbids scripts, framing, caching and passing the address on.
+    pub(super) fn answer(self) -> Response<Full<Bytes>> {
+        let (status, title, text) = self.text();
+        let html = format!(
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title} - Polygate</title></head>\
+             <body><h1>{title}</h1><p>{text}</p></body></html>\n"
+        );
+        let mut response = Response::new(Full::new(Bytes::from(html)));
+        *response.status_mut() = status;
+        let fixed = [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+            (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::CONNECTION, "close"),
+        ];
+        for (name, value) in fixed {
+            response.headers_mut().insert(name, header::HeaderValue::from_static(value));
+        }
+        if self == Self::Method {
+            response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET"));
+        }
+        response
+    }
+}

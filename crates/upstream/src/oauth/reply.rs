@@ -1,0 +1,89 @@
+//! What the auth server said, read without trusting its shape.
+
+use pool::Secret;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What people are shown of a foreign text at most.
+const SHOWN: usize = 300;
+
+/// The tokens of a 200; every one optional, other fields ignored.
+#[derive(Default, Deserialize)]
+struct Raw {
+    access_token: Option<String>,
+    refresh_token: Option<String>,
+    id_token: Option<String>,
+}
+
+/// As [`Raw`], in custody; empty strings read as absent.
+#[derive(Default)]
+pub(super) struct Tokens {
+    pub(super) access: Option<Secret>,
+    pub(super) refresh: Option<Secret>,
+    pub(super) id: Option<Secret>,
+}
+
+/// Reads a 200's body; `None` when it is not a JSON object.
+pub(super) fn tokens(body: &[u8]) -> Option<Tokens> {
+    let raw: Raw = serde_json::from_slice(body).ok()?;
+    let keep = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Secret::new);
+    Some(Tokens { access: keep(raw.access_token), refresh: keep(raw.refresh_token), id: keep(raw.id_token) })
+}
+
+/// An error body's code and message. Both shapes are met: `{"error":{"code","message"}}` and RFC 6749's
+/// `{"error":"invalid_grant","error_description":".."}`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Whether the body was JSON at all; HTML comes from something in between.
+    pub(super) json: bool,
+    /// May be empty.
+    pub(super) code: String,
+    /// May be empty.
+    pub(super) message: String,
+}
+
+/// Reads an error body.
+pub(super) fn refusal(body: &[u8]) -> Refusal {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return Refusal::default() };
+    let text = |path: &str| body.pointer(path).and_then(Value::as_str).map(clean);
+    let first = |paths: &[&str]| paths.iter().find_map(|path| text(path)).unwrap_or_default();
+    Refusal {
+        json: true,
+        code: first(&["/error/code", "/error", "/code", "/error/type", "/detail/code"]),
+        message: first(&["/error/message", "/error_description", "/message", "/detail"]),
+    }
+}
+
+/// A foreign text fit to be shown: one line, no control characters, bounded.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_error_shapes_are_read() {
+        let nested = br#"{"error":{"message":"used","type":"invalid_request_error","param":null,"code":"refresh_token_reused"}}"#;
+        let flat = br#"{"error":"invalid_grant","error_description":"gone"}"#;
+        assert_eq!(refusal(nested), Refusal { json: true, code: "refresh_token_reused".into(), message: "used".into() });
+        assert_eq!(refusal(flat), Refusal { json: true, code: "invalid_grant".into(), message: "gone".into() });
+        assert_eq!(refusal(b"<html>"), Refusal::default());
+        assert!(refusal(b"[]").json);
+    }
+
+    #[test]
+    fn shown_texts_are_one_bounded_line() {
+        assert_eq!(clean("a\r\nb\u{1b}[31m"), "a  b [31m");
+        assert_eq!(clean(&"x".repeat(9999)).len(), SHOWN);
+    }
+
+    #[test]
+    fn junk_is_no_tokens_and_empty_is_absent() {
+        assert!(tokens(b"\"junk\"").is_none());
+        assert!(tokens(b"{\"access_token\":5}").is_none());
+        let some = tokens(br#"{"access_token":"a","refresh_token":"","extra":[]}"#).unwrap();
+        assert!(some.access.is_some() && some.refresh.is_none() && some.id.is_none());
+    }
+}
