@@ -1,6 +1,7 @@
 //! The closed list of protocols. One `match` per verb, so a new dialect makes the compiler list the places.
 
 pub mod chat;
+pub mod openai_error;
 pub mod responses;
 
 use bytes::{Bytes, BytesMut};

@@ -4,7 +4,10 @@
 //! the body without parsing, copying or recursion.
 
 mod check;
+pub(crate) mod node;
+pub(crate) mod patch;
 mod path;
+pub(crate) mod pen;
 mod scan;
 mod walk;
 
@@ -13,5 +16,5 @@ mod tests;
 
 pub use check::{MAX_DEPTH, MAX_NODES, check, valid};
 pub use path::Path;
-pub(crate) use scan::Scan;
+pub(crate) use scan::{Body, Scan};
 pub use walk::{Elements, Fields, Shape};

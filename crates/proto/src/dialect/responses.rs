@@ -20,8 +20,8 @@ pub(super) fn whole(_whole: &Whole, _setting: &Setting) -> Bytes {
     Bytes::new()
 }
 
-pub(super) fn error(_failure: &Failure) -> (u16, Bytes) {
-    (500, Bytes::new())
+pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
+    super::openai_error::write(failure)
 }
 
 /// Upstream responses bytes to events.

@@ -1,0 +1,155 @@
+//! Reading a request body one object at a time: each value stays raw until its own reader looks at it, and whatever nobody
+//! took is left over to be noted.
+
+use crate::failure::Failure;
+use super::path::Path;
+use super::walk::Shape;
+use crate::text::{Json, Text};
+
+/// What a reader of one value returns; the failure names the value's path.
+pub(crate) type Read<T> = Result<T, Failure>;
+
+/// One value of the body and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node<'n> {
+    json: &'n Json,
+    path: &'n Path<'n>,
+}
+
+impl<'n> Node<'n> {
+    /// The value `json`, which stands at `path`.
+    pub(crate) fn new(json: &'n Json, path: &'n Path<'n>) -> Self {
+        Self { json, path }
+    }
+
+    /// The fields of an object.
+    pub(crate) fn object(self) -> Read<Fields<'n>> {
+        self.expect(Shape::Object, "an object")?;
+        Ok(Fields { path: self.path, list: self.json.fields().collect() })
+    }
+
+    /// Reads each element of an array of at most `most`.
+    pub(crate) fn each<T>(self, most: usize, mut read: impl FnMut(Node<'_>) -> Read<T>) -> Read<Vec<T>> {
+        self.expect(Shape::Array, "an array")?;
+        if self.json.elements().nth(most).is_some() {
+            return Err(self.bad(&format!("at most {most} elements are supported.")));
+        }
+        let elements = self.json.elements().enumerate();
+        elements.map(|(at, json)| read(Node::new(&json, &self.path.index(at)))).collect()
+    }
+
+    /// Whether the value has this shape.
+    pub(crate) fn is(self, shape: Shape) -> bool {
+        self.json.shape() == shape
+    }
+
+    /// A string, still escaped.
+    pub(crate) fn text(self) -> Read<Text> {
+        self.json.as_text().ok_or_else(|| self.path.wrong("a string", self.json))
+    }
+
+    /// A string that is not empty.
+    pub(crate) fn filled(self) -> Read<Text> {
+        let text = self.text()?;
+        if text.is_empty() { Err(self.bad("it must not be empty.")) } else { Ok(text) }
+    }
+
+    /// A short string, unescaped.
+    pub(crate) fn string(self) -> Read<String> {
+        self.text().map(|text| text.plain().into_owned())
+    }
+
+    /// A boolean.
+    pub(crate) fn boolean(self) -> Read<bool> {
+        self.json.as_bool().ok_or_else(|| self.path.wrong("a boolean", self.json))
+    }
+
+    /// An integer of at least 1.
+    pub(crate) fn positive(self) -> Read<u64> {
+        self.expect(Shape::Number, "an integer")?;
+        let number = self.json.as_u64().filter(|number| *number >= 1);
+        number.ok_or_else(|| self.bad("expected an integer of at least 1."))
+    }
+
+    /// The value as it came.
+    pub(crate) fn json(self) -> Json {
+        self.json.clone()
+    }
+
+    /// The value as it came, which must have this shape.
+    pub(crate) fn shaped(self, shape: Shape, name: &str) -> Read<Json> {
+        self.expect(shape, name)?;
+        Ok(self.json())
+    }
+
+    /// A failure: the value is not one that we can serve; `why` is a whole sentence.
+    pub(crate) fn bad(self, why: &str) -> Failure {
+        self.path.bad(why)
+    }
+
+    /// A failure: the value has another shape than `expected`.
+    pub(crate) fn wrong(self, expected: &str) -> Failure {
+        self.path.wrong(expected, self.json)
+    }
+
+    /// A failure: the client asks for what no reply of ours could give; `what` is a whole sentence.
+    pub(crate) fn unsupported(self, what: &str) -> Failure {
+        self.path.bad(what).code("unsupported_value")
+    }
+
+    fn expect(self, shape: Shape, name: &str) -> Read<()> {
+        if self.is(shape) { Ok(()) } else { Err(self.path.wrong(name, self.json)) }
+    }
+}
+
+/// The fields of one object that nobody took yet, in their order.
+#[derive(Debug)]
+pub(crate) struct Fields<'n> {
+    path: &'n Path<'n>,
+    list: Vec<(Text, Json)>,
+}
+
+impl Fields<'_> {
+    /// Takes the field `name` out; `None` when it is missing or null.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Json> {
+        let at = self.list.iter().position(|(key, _)| key.is(name))?;
+        Some(self.list.remove(at).1).filter(|json| !json.is_null())
+    }
+
+    /// Takes the field `name` out and reads it; `None` when it is missing or null.
+    pub(crate) fn read<T>(&mut self, name: &str, read: impl FnOnce(Node<'_>) -> Read<T>) -> Read<Option<T>> {
+        let Some(json) = self.take(name) else { return Ok(None) };
+        read(Node::new(&json, &self.path.field(name))).map(Some)
+    }
+
+    /// Takes the field `name` out and reads it.
+    pub(crate) fn need<T>(&mut self, name: &str, read: impl FnOnce(Node<'_>) -> Read<T>) -> Read<T> {
+        self.read(name, read)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// Whether the field `name` is there and not null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.list.iter().any(|(key, json)| key.is(name) && !json.is_null())
+    }
+
+    /// A failure: the field `name` must be there.
+    pub(crate) fn missing(&self, name: &str) -> Failure {
+        self.path.field(name).missing()
+    }
+
+    /// A failure: the field `name` has the word `value`, which we do not know.
+    pub(crate) fn unknown(&self, name: &str, value: &str) -> Failure {
+        let short: String = value.chars().filter(|c| !c.is_control()).take(40).collect();
+        self.path.field(name).bad(&format!("'{short}' is not supported here."))
+    }
+
+    /// A failure: the field `name` asks for what no reply of ours could give; `what` is a whole sentence.
+    pub(crate) fn unsupported(&self, name: &str, what: &str) -> Failure {
+        self.path.field(name).bad(what).code("unsupported_value")
+    }
+
+    /// What nobody took, nulls included.
+    pub(crate) fn rest(self) -> impl Iterator<Item = (Text, Json)> {
+        self.list.into_iter()
+    }
+}

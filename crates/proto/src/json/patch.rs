@@ -1,0 +1,66 @@
+//! Changing single members of an object and leaving the others, and their order, as they came.
+
+use bytes::{BufMut, BytesMut};
+
+use crate::text::{Json, Text};
+
+/// What becomes of one member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Edit {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Drop,
+    /// It gets this value.
+    Set(Json),
+}
+
+/// `object` with each member edited and `extra` members at its end. Unchanged objects are returned as they came.
+pub(crate) fn patch(
+    object: &Json,
+    mut edit: impl FnMut(&Text, &Json) -> Edit,
+    extra: impl IntoIterator<Item = (&'static str, Json)>,
+) -> Json {
+    let mut out = BytesMut::with_capacity(object.bytes().len() + 64);
+    let mut changed = false;
+    out.put_u8(b'{');
+    for (key, value) in object.fields() {
+        let edit = edit(&key, &value);
+        changed |= edit != Edit::Keep;
+        match edit {
+            Edit::Keep => member(&mut out, key.escaped(), &value),
+            Edit::Set(value) => member(&mut out, key.escaped(), &value),
+            Edit::Drop => {}
+        }
+    }
+    for (key, value) in extra {
+        changed = true;
+        member(&mut out, key.as_bytes(), &value);
+    }
+    out.put_u8(b'}');
+    if changed { Json::from_valid(out.freeze()) } else { object.clone() }
+}
+
+/// `object` with the member `name` set to `value`, in its place or at the end.
+pub(crate) fn set(object: &Json, name: &'static str, value: &Json) -> Json {
+    let mut there = false;
+    let edit = |key: &Text, old: &Json| {
+        if !key.is(name) {
+            return Edit::Keep;
+        }
+        there = true;
+        if old == value { Edit::Keep } else { Edit::Set(value.clone()) }
+    };
+    let patched = patch(object, edit, []);
+    if there { patched } else { patch(object, |_, _| Edit::Keep, [(name, value.clone())]) }
+}
+
+fn member(out: &mut BytesMut, key: &[u8], value: &Json) {
+    if out.len() > 1 {
+        out.put_u8(b',');
+    }
+    out.put_u8(b'"');
+    out.put_slice(key);
+    out.put_slice(b"\":");
+    out.put_slice(value.bytes());
+}

@@ -1,0 +1,113 @@
+//! Writing JSON straight into a buffer: keys are ours, values are slices that are already escaped.
+
+use std::io::Write;
+
+use bytes::{BufMut, BytesMut};
+
+use crate::text::{Json, Text};
+
+/// Writes the members of one object.
+pub(crate) struct Pen<'o> {
+    out: &'o mut BytesMut,
+    first: bool,
+}
+
+impl Pen<'_> {
+    /// Writes a member name and gives the buffer for its value.
+    pub(crate) fn key(&mut self, key: &str) -> &mut BytesMut {
+        if !self.first {
+            self.out.put_u8(b',');
+        }
+        self.first = false;
+        self.out.put_u8(b'"');
+        self.out.put_slice(key.as_bytes());
+        self.out.put_slice(b"\":");
+        self.out
+    }
+
+    /// A string that is already escaped.
+    pub(crate) fn text(&mut self, key: &str, text: &Text) {
+        quote(self.key(key), text);
+    }
+
+    /// A string that is already escaped, left out when there is none.
+    pub(crate) fn maybe(&mut self, key: &str, text: Option<&Text>) {
+        if let Some(text) = text {
+            self.text(key, text);
+        }
+    }
+
+    /// A string of ours.
+    pub(crate) fn plain(&mut self, key: &str, plain: &str) {
+        escape(self.key(key), plain);
+    }
+
+    /// A value as it is.
+    pub(crate) fn json(&mut self, key: &str, json: &Json) {
+        self.key(key).put_slice(json.bytes());
+    }
+
+    /// A word of JSON: `true`, `null`, `[]`.
+    pub(crate) fn word(&mut self, key: &str, word: &str) {
+        self.key(key).put_slice(word.as_bytes());
+    }
+
+    /// A number.
+    pub(crate) fn number(&mut self, key: &str, number: u64) {
+        digits(self.key(key), number);
+    }
+
+    /// An object.
+    pub(crate) fn object<T>(&mut self, key: &str, write: impl FnOnce(&mut Pen<'_>) -> T) -> T {
+        object(self.key(key), write)
+    }
+
+    /// An array, one element for each of `items`.
+    pub(crate) fn array<T>(&mut self, key: &str, items: impl IntoIterator<Item = T>, write: impl FnMut(&mut BytesMut, T)) {
+        array(self.key(key), items, write);
+    }
+}
+
+/// Writes an object.
+pub(crate) fn object<T>(out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>) -> T) -> T {
+    out.put_u8(b'{');
+    let value = write(&mut Pen { out, first: true });
+    out.put_u8(b'}');
+    value
+}
+
+/// An object as a value.
+pub(crate) fn json(write: impl FnOnce(&mut Pen<'_>)) -> Json {
+    let mut out = BytesMut::new();
+    object(&mut out, write);
+    Json::from_valid(out.freeze())
+}
+
+/// Writes an array, one element for each of `items`.
+pub(crate) fn array<T>(out: &mut BytesMut, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut BytesMut, T)) {
+    out.put_u8(b'[');
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            out.put_u8(b',');
+        }
+        write(out, item);
+    }
+    out.put_u8(b']');
+}
+
+/// Writes an escaped text between quotes.
+pub(crate) fn quote(out: &mut BytesMut, text: &Text) {
+    out.put_u8(b'"');
+    out.put_slice(text.escaped());
+    out.put_u8(b'"');
+}
+
+/// Escapes a plain string and writes it between quotes.
+pub(crate) fn escape(out: &mut BytesMut, plain: &str) {
+    serde_json::to_writer(out.writer(), plain).expect("invariant: a string serialises into memory");
+}
+
+/// Writes a number.
+pub(crate) fn digits(out: &mut BytesMut, number: u64) {
+    write!(out.writer(), "{number}").expect("invariant: memory takes every write");
+}
