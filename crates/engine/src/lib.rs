@@ -25,3 +25,4 @@ pub use keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
 pub use reply::{Head, Refusal, Reply, Whole};
 pub use settings::Settings;
 pub use stream::Stream;
+pub use upstream::PASSED;

@@ -23,4 +23,10 @@ impl Stream {
     pub fn poll_bytes(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         unimplemented!()
     }
+
+    /// Ends the reply now, because the server stops: cancels the upstream and gives what the client's protocol says when a
+    /// reply fails midway; empty when it has ended already.
+    pub fn cut(self: Pin<&mut Self>, _failure: &proto::Failure) -> Bytes {
+        unimplemented!()
+    }
 }
