@@ -1,1 +1,28 @@
-//! Placeholder until its first module lands.
+//! The way in: listeners, guard, key check, router and the protocol edges. Talks to the engine only; never sees SQL or the
+//! HTTP client.
+//!
+//! ```text
+//! socket -> listen (caps, timers) -> gate (head check) -> hyper -> service: guard -> route -> auth -> edge | admin -> engine
+//! engine's stream -> reply::Body -> hyper -> gate (write timer) -> socket
+//! ```
+
+mod admin;
+mod auth;
+mod bind;
+mod body;
+mod client;
+mod cors;
+mod edge;
+mod guard;
+mod listen;
+mod reply;
+mod route;
+mod server;
+mod service;
+mod settings;
+
+pub use bind::BindError;
+pub use guard::Counters;
+pub use route::{Class, Route, routes};
+pub use server::Server;
+pub use settings::{Keys, Limits, Settings, hosts};

@@ -1,0 +1,98 @@
+//! Client keys: made, listed, taken back. Admin tokens are made on the command line only, where their owner already is: a stolen
+//! token must not be able to make its own successor.
+
+use engine::{KeyError, NewKey};
+use http::StatusCode;
+use pool::Millis;
+use pool::keys::{Key, KeyKind, Scopes};
+use proto::{Failure, Kind};
+use serde::{Deserialize, Serialize};
+
+use crate::body;
+use crate::reply::{Answer, Denied, bare, json};
+use crate::route::Ask;
+
+/// Longest name of a key, characters.
+const NAME: usize = 64;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    name: String,
+    #[serde(default)]
+    expires: Option<Millis>,
+}
+
+#[derive(Serialize)]
+struct Made {
+    id: String,
+    name: String,
+    /// Shown this once.
+    key: String,
+    expires: Option<Millis>,
+}
+
+#[derive(Serialize)]
+struct List {
+    keys: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    id: String,
+    kind: KeyKind,
+    name: String,
+    scopes: Vec<&'static str>,
+    created: Millis,
+    expires: Option<Millis>,
+    revoked: Option<Millis>,
+}
+
+impl From<Key> for Entry {
+    fn from(key: Key) -> Self {
+        Self {
+            id: key.id,
+            kind: key.kind,
+            name: key.name,
+            scopes: key.scopes.iter().map(pool::keys::Scope::name).collect(),
+            created: key.created,
+            expires: key.expires,
+            revoked: key.revoked,
+        }
+    }
+}
+
+/// `GET /admin/keys`
+pub(crate) async fn list(ask: Ask) -> Answer {
+    Ok(json(StatusCode::OK, &List { keys: ask.app.engine.keys().into_iter().map(Entry::from).collect() }))
+}
+
+/// `POST /admin/keys` with `{"name": "...", "expires": <Unix ms>}`
+pub(crate) async fn create(ask: Ask) -> Answer {
+    let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
+    let wish: Wish = serde_json::from_slice(&body.map_err(Failure::from)?)
+        .map_err(|error| Failure::new(Kind::Invalid, format!("The body is not {{\"name\": \"...\"}}: {error}")))?;
+    let name = wish.name.trim();
+    if name.is_empty() || name.chars().count() > NAME || name.chars().any(char::is_control) {
+        return Err(Failure::new(Kind::Invalid, "A key's name has 1 to 64 characters").at("name").into());
+    }
+    let (name, expires) = (name.to_owned(), wish.expires);
+    let new = NewKey { name: name.clone(), kind: KeyKind::Client, scopes: Scopes::default(), expires };
+    let made = ask.app.engine.create_key(new).await.map_err(|error| failed(&error))?;
+    let key = made.text.expose().to_owned();
+    Ok(json(StatusCode::CREATED, &Made { id: made.id, name, key, expires }))
+}
+
+/// `DELETE /admin/keys/{id}`
+pub(crate) async fn revoke(ask: Ask) -> Answer {
+    let id = ask.param.unwrap_or_default();
+    if ask.app.engine.revoke_key(&id).await.map_err(|error| failed(&error))? {
+        return Ok(bare(StatusCode::NO_CONTENT));
+    }
+    Err(Failure::new(Kind::NotFound, "No key has this id").into())
+}
+
+fn failed(error: &KeyError) -> Denied {
+    tracing::error!(%error, "admin keys");
+    Failure::new(Kind::Internal, "The store failed; see the log").into()
+}

@@ -1,0 +1,137 @@
+//! Who asks: one credential per request, checked by the engine, and only for the class that the route declares.
+
+use engine::{AdminId, AuthError, Engine, KeyId};
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue};
+use pool::keys::Scope;
+use proto::{Failure, Kind};
+
+use crate::guard::Counters;
+use crate::reply::Denied;
+use crate::route::Class;
+
+/// Whom a request comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Anybody.
+    Anyone,
+    /// The holder of a client key.
+    Client(KeyId),
+    /// The holder of an admin token.
+    Admin(AdminId),
+}
+
+/// What a request presents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presented<'a> {
+    /// No credential.
+    Nothing,
+    /// One, perhaps said twice.
+    One(&'a str),
+    /// Several that differ, or no readable text.
+    Conflict,
+}
+
+/// The credential in `Authorization: Bearer`, `x-api-key` and `x-goog-api-key`.
+pub(crate) fn presented(headers: &HeaderMap) -> Presented<'_> {
+    let bearers = headers.get_all(AUTHORIZATION).iter().map(bearer);
+    let bare = ["x-api-key", "x-goog-api-key"].into_iter().flat_map(|name| headers.get_all(name)).map(text);
+    let mut found = Presented::Nothing;
+    for value in bearers.chain(bare) {
+        found = match (found, value) {
+            (found, Some("")) => found,
+            (Presented::Nothing, Some(value)) => Presented::One(value),
+            (Presented::One(first), Some(value)) if first == value => found,
+            _ => return Presented::Conflict,
+        };
+    }
+    found
+}
+
+fn text(value: &HeaderValue) -> Option<&str> {
+    value.to_str().ok().map(str::trim)
+}
+
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let value = text(value)?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// What the check needs to know of the server.
+pub(crate) struct Desk<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) counters: &'a Counters,
+    /// Whether data routes ask for a key here.
+    pub(crate) closed: bool,
+}
+
+impl Desk<'_> {
+    /// Lets a request pass to a route of `class`.
+    ///
+    /// # Errors
+    /// 401 without a valid credential, 403 with a valid one of the wrong kind or scope.
+    pub(crate) async fn check(&self, headers: &HeaderMap, class: Class) -> Result<Caller, Denied> {
+        let caller = match class {
+            Class::Public => Ok(Caller::Anyone),
+            Class::Data => self.client(headers).await,
+            Class::Admin(scope) => self.admin(headers, scope).await,
+        };
+        caller.inspect_err(|denied| match denied.failure.kind {
+            Kind::Forbidden => Counters::add(&self.counters.forbidden),
+            _ => Counters::add(&self.counters.unauthorized),
+        })
+    }
+
+    async fn client(&self, headers: &HeaderMap) -> Result<Caller, Denied> {
+        let presented = presented(headers);
+        let checked = match presented {
+            Presented::One(text) => self.engine.authenticate(text).await,
+            _ => Err(AuthError::Unknown),
+        };
+        match checked {
+            Ok(key) => Ok(Caller::Client(key)),
+            // The owner has opened the data plane on loopback; clients there send any placeholder as a key.
+            Err(error) if !self.closed && error != AuthError::NotClient => Ok(Caller::Client(KeyId("open".to_owned()))),
+            Err(error) => Err(denied(presented, error)),
+        }
+    }
+
+    async fn admin(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Denied> {
+        let presented = presented(headers);
+        let Presented::One(text) = presented else { return Err(denied(presented, AuthError::Unknown)) };
+        let admin = self.engine.authenticate_admin(text).await.map_err(|error| denied(presented, error))?;
+        if admin.scopes.has(scope) {
+            return Ok(Caller::Admin(admin));
+        }
+        let lacks = format!("This admin token lacks the scope `{}`", scope.name());
+        Err(Failure::new(Kind::Forbidden, lacks).code("insufficient_scope").into())
+    }
+
+    /// Who asks, on a route that answers everybody but tells holders of a key or token more.
+    pub(crate) async fn recognise(&self, headers: &HeaderMap) -> Caller {
+        let Presented::One(text) = presented(headers) else { return Caller::Anyone };
+        if let Ok(key) = self.engine.authenticate(text).await {
+            return Caller::Client(key);
+        }
+        self.engine.authenticate_admin(text).await.map_or(Caller::Anyone, Caller::Admin)
+    }
+}
+
+fn denied(presented: Presented<'_>, error: AuthError) -> Denied {
+    let (kind, message) = match (presented, error) {
+        (Presented::Nothing, _) => (Kind::Unauthorized, "Missing API key".to_owned()),
+        (Presented::Conflict, _) => (Kind::Unauthorized, "Conflicting or unreadable credentials".to_owned()),
+        (_, AuthError::NotClient | AuthError::NotAdmin) => (Kind::Forbidden, error.to_string()),
+        _ => (Kind::Unauthorized, error.to_string()),
+    };
+    let code = if kind == Kind::Forbidden { "wrong_key_kind" } else { "invalid_api_key" };
+    let mut denied = Denied::from(Failure::new(kind, message).code(code));
+    if kind == Kind::Unauthorized {
+        denied.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    denied
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! Opening the listeners, and refusing those that would put a gateway in front of strangers.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use pool::keys::Strength;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+use crate::settings::{Keys, Settings};
+
+/// Connections that wait for the accept loop.
+const BACKLOG: i32 = 1024;
+/// Tries to find one free port for all hosts.
+const TRIES: u32 = 32;
+
+/// Why a server does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// A public address without any key.
+    #[error(
+        "refusing to listen on {0}: there is no client key, so anybody could use your accounts; hint: run `polygate keys create` \
+         or set server.api_key (POLYGATE_SERVER__API_KEY), or listen on localhost (server.host)"
+    )]
+    NoKey(IpAddr),
+    /// A public address with a key that everybody knows.
+    #[error(
+        "refusing to listen on {0}: server.api_key is a sample key that everybody knows; hint: unset it and run \
+         `polygate keys create`, or listen on localhost (server.host)"
+    )]
+    SampleKey(IpAddr),
+    /// A public address with a key that can be guessed.
+    #[error(
+        "refusing to listen on {0}: server.api_key has fewer than 24 characters; hint: choose a longer one, or unset it and run \
+         `polygate keys create`"
+    )]
+    ShortKey(IpAddr),
+    /// A public address that would serve without asking for a key.
+    #[error("refusing to listen on {0}: server.require_key = false is for localhost only (server.host)")]
+    Keyless(IpAddr),
+    /// A public address over plain HTTP.
+    #[error(
+        "refusing to listen on {0}: plain HTTP shows keys and prompts to the network; hint: put TLS in front on this machine and \
+         listen on localhost, or allow it with --allow-plain-http (server.allow_plain_http = true)"
+    )]
+    PlainHttp(IpAddr),
+    /// Nothing to listen on.
+    #[error("no address to listen on; hint: set server.host")]
+    NoHost,
+    /// Another program has the port.
+    #[error("{0} is in use by another program; hint: stop it or choose another server.port (0 picks a free one)")]
+    InUse(SocketAddr),
+    /// The system refuses.
+    #[error("cannot listen on {address}")]
+    Io {
+        /// What was asked for.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Opens every listener of `settings`, all at one port.
+pub(crate) fn listen(settings: &Settings) -> Result<Vec<TcpListener>, BindError> {
+    refuse(settings)?;
+    if settings.port != 0 {
+        return open(settings, settings.port);
+    }
+    let mut last = BindError::NoHost;
+    for _ in 0..TRIES {
+        match open(settings, 0) {
+            Err(BindError::InUse(address)) => last = BindError::InUse(address),
+            other => return other,
+        }
+    }
+    Err(last)
+}
+
+fn refuse(settings: &Settings) -> Result<(), BindError> {
+    let public = settings.hosts.iter().copied().find(|host| !host.to_canonical().is_loopback());
+    let Some(host) = public else { return Ok(()) };
+    if !settings.require_key {
+        return Err(BindError::Keyless(host));
+    }
+    match settings.keys {
+        Keys::None => return Err(BindError::NoKey(host)),
+        Keys::Fixed(Strength::Known) => return Err(BindError::SampleKey(host)),
+        Keys::Fixed(Strength::Weak) => return Err(BindError::ShortKey(host)),
+        Keys::Fixed(Strength::Strong) | Keys::Minted => {}
+    }
+    if settings.allow_plain_http { Ok(()) } else { Err(BindError::PlainHttp(host)) }
+}
+
+/// Opens all hosts at `port`; with port 0, the first one's choice holds for the others.
+fn open(settings: &Settings, mut port: u16) -> Result<Vec<TcpListener>, BindError> {
+    let mut listeners = Vec::new();
+    for host in &settings.hosts {
+        let address = SocketAddr::new(*host, port);
+        match listener(address) {
+            Ok((listener, chosen)) => {
+                port = chosen;
+                listeners.push(listener);
+            }
+            Err(error) if *host == Ipv6Addr::LOCALHOST && settings.hosts.len() > 1 && lacks_ipv6(&error) => {}
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(BindError::InUse(address)),
+            Err(source) => return Err(BindError::Io { address, source }),
+        }
+    }
+    if listeners.is_empty() { Err(BindError::NoHost) } else { Ok(listeners) }
+}
+
+/// Whether this machine has no IPv6 loopback.
+fn lacks_ipv6(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+        // EAFNOSUPPORT has no kind of its own: 97 on Linux, 47 on macOS and the BSDs, 10047 on Windows.
+        || matches!(error.raw_os_error(), Some(97 | 47 | 10047))
+}
+
+fn listener(address: SocketAddr) -> io::Result<(TcpListener, u16)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Not on Windows, where it would let another program take the port over.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! Request bodies: read whole, decoded, under every cap, and charged to one budget for as long as anybody holds a slice of them.
+
+mod budget;
+mod decode;
+
+pub(crate) use budget::Budget;
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{Stream, StreamExt, unfold};
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http_body::Body;
+use http_body_util::BodyStream;
+use proto::{Failure, Kind};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_util::io::StreamReader;
+
+use crate::settings::Limits;
+use budget::Charge;
+use decode::Coding;
+
+/// Output between two yields to the runtime while decoding.
+const TURN: usize = 1 << 20;
+
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Broken {
+    /// Over the cap on the wire or decoded (413).
+    #[error("the request body is too large")]
+    TooLarge,
+    /// No byte for too long (408).
+    #[error("the request body stopped arriving")]
+    Stalled,
+    /// Cut, or badly chunked (400).
+    #[error("the request body was cut short")]
+    Cut,
+    /// A coding that we do not read (415).
+    #[error("the content-encoding is not supported; use gzip, deflate, br, zstd or identity")]
+    Coding,
+    /// Coded bytes that do not decode, end early or go on after their end (400).
+    #[error("the request body does not match its content-encoding")]
+    Corrupt,
+    /// Too many bodies at once (503).
+    #[error("too many request bodies are in flight")]
+    Full,
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        let kind = match broken {
+            Broken::TooLarge => Kind::TooLarge,
+            Broken::Stalled => Kind::Stalled,
+            Broken::Cut | Broken::Corrupt => Kind::Invalid,
+            Broken::Coding => Kind::Unsupported,
+            Broken::Full => return Self::new(Kind::Overloaded, broken.to_string()).code("overloaded").retry_after(1),
+        };
+        Self::new(kind, broken.to_string())
+    }
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// See [`Broken`]; a declared length over the cap is refused before the first byte is read.
+pub(crate) async fn read<B>(headers: &HeaderMap, body: B, limits: &Limits, budget: &Budget) -> Result<Bytes, Broken>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Send,
+{
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > limits.wire) {
+        return Err(Broken::TooLarge);
+    }
+    let codings = decode::codings(headers)?;
+    let wire = chunks(body, limits.wire, limits.body_stall);
+    let charge = budget.charge();
+    if codings.is_empty() {
+        let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+        return plain(wire, expected, charge).await;
+    }
+    decoded(wire, &codings, limits.decoded, charge).await
+}
+
+/// The body's data, counted and timed.
+fn chunks<B>(body: B, cap: u64, stall: Duration) -> impl Stream<Item = Result<Bytes, Broken>> + Send + Unpin
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Send,
+{
+    let state = (BodyStream::new(body), cap);
+    Box::pin(unfold(state, move |(mut body, left)| async move {
+        loop {
+            let frame = match tokio::time::timeout(stall, body.next()).await {
+                Err(_) => return Some((Err(Broken::Stalled), (body, left))),
+                Ok(None) => return None,
+                Ok(Some(Err(_))) => return Some((Err(Broken::Cut), (body, left))),
+                Ok(Some(Ok(frame))) => frame,
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            return match left.checked_sub(data.len() as u64) {
+                Some(left) => Some((Ok(data), (body, left))),
+                None => Some((Err(Broken::TooLarge), (body, 0))),
+            };
+        }
+    }))
+}
+
+async fn plain(
+    mut wire: impl Stream<Item = Result<Bytes, Broken>> + Unpin,
+    expected: usize,
+    mut charge: Charge,
+) -> Result<Bytes, Broken> {
+    let mut whole = Vec::new();
+    // The declared length is a promise of somebody who may not keep it: only the first MiB is taken on trust.
+    charge.reserve(&mut whole, expected.min(TURN))?;
+    while let Some(chunk) = wire.next().await {
+        let chunk = chunk?;
+        charge.reserve(&mut whole, chunk.len())?;
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(charge.seal(whole))
+}
+
+async fn decoded(
+    wire: impl Stream<Item = Result<Bytes, Broken>> + Send + Unpin + 'static,
+    codings: &[Coding],
+    cap: usize,
+    mut charge: Charge,
+) -> Result<Bytes, Broken> {
+    let wire = StreamReader::new(wire.map(|chunk| chunk.map_err(io::Error::other)));
+    let mut reader = decode::chain(Box::pin(wire), codings);
+    let mut whole = Vec::new();
+    let mut turn = 0;
+    loop {
+        charge.reserve(&mut whole, 16 << 10)?;
+        let count = fill(&mut reader, &mut whole).await?;
+        if count == 0 {
+            return Ok(charge.seal(whole));
+        }
+        if whole.len() > cap {
+            return Err(Broken::TooLarge);
+        }
+        turn += count;
+        if turn >= TURN {
+            // A decoder fed from memory never waits by itself.
+            turn = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Reads into the spare capacity of `whole`, without growing it.
+async fn fill(reader: &mut (impl AsyncRead + Unpin), whole: &mut Vec<u8>) -> Result<usize, Broken> {
+    let room = whole.capacity() - whole.len();
+    reader.take(room as u64).read_buf(whole).await.map_err(|error| {
+        let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Broken>());
+        ours.copied().unwrap_or(Broken::Corrupt)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! What a request's headers say of the client behind it, beside its key.
+
+use engine::Client;
+use http::HeaderMap;
+use http::header::USER_AGENT;
+
+/// Headers that name a conversation, most telling first: Codex (new and old), opencode, Claude Code.
+const SESSIONS: [&str; 6] =
+    ["session-id", "session_id", "x-session-id", "x-session-affinity", "x-claude-code-session-id", "conversation_id"];
+const THREADS: [&str; 2] = ["thread-id", "thread_id"];
+/// Longest header that is passed on; Codex's turn metadata is the longest of them.
+const LONGEST: usize = 16 << 10;
+
+/// Reads the client's facts. `subagent` is what the path says of a Codex subagent.
+pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>) -> Client {
+    let user_agent = one(headers, USER_AGENT.as_str(), 512).unwrap_or_default();
+    let codex = is_codex(user_agent) || one(headers, "originator", 256).is_some_and(is_codex);
+    let mut passed: Vec<(&'static str, String)> = Vec::new();
+    if codex {
+        let given = engine::PASSED.iter().filter_map(|name| Some((*name, one(headers, name, LONGEST)?.to_owned())));
+        passed.extend(given);
+    }
+    const SUBAGENT: &str = "x-openai-subagent";
+    if let Some(subagent) = subagent
+        && passed.iter().all(|(name, _)| *name != SUBAGENT)
+    {
+        passed.push((SUBAGENT, subagent.to_owned()));
+    }
+    Client {
+        request_id: request_id.to_owned(),
+        user_agent: user_agent.to_owned(),
+        codex,
+        headers: passed,
+        session: first(headers, &SESSIONS),
+        thread: first(headers, &THREADS),
+        turn_state: one(headers, "x-codex-turn-state", LONGEST).filter(|_| codex).map(str::to_owned),
+    }
+}
+
+fn is_codex(name: &str) -> bool {
+    name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("codex"))
+}
+
+fn first(headers: &HeaderMap, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| one(headers, name, 256)).map(str::to_owned)
+}
+
+/// A header that stands once, as visible ASCII of at most `longest` bytes.
+fn one<'a>(headers: &'a HeaderMap, name: &str, longest: usize) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    (values.next().is_none() && !value.is_empty() && value.len() <= longest).then_some(value)
+}
+
+#[cfg(test)]
+mod tests;

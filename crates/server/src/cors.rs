@@ -1,0 +1,42 @@
+//! Browser apps of other origins, where the owner has listed them: the data plane only, no credentials, no wildcard.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
+    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, VARY,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+
+use crate::guard::origin::Site;
+use crate::reply::{Body, bare};
+use crate::route::{self, Class};
+
+/// Request headers that such a page may send; what the official SDKs add is named, for a wildcard would name all.
+const ALLOWED: &str = "authorization, content-type, x-api-key, x-goog-api-key, openai-organization, openai-project, \
+    openai-beta, x-request-id, x-stainless-arch, x-stainless-lang, x-stainless-os, x-stainless-package-version, \
+    x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, x-stainless-timeout";
+/// Response headers that it may read.
+const EXPOSED: &str = "x-request-id, x-polygate-account, x-polygate-model, x-polygate-notes, retry-after";
+
+/// The answer to a preflight of a listed origin, if the path is on the data plane.
+pub(crate) fn preflight(parts: &Parts, origin: &str) -> Option<Response<Body>> {
+    let wanted = parts.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+    let data = || route::at(parts.uri.path()).filter(|route| route.class == Class::Data);
+    data().any(|route| route.method.as_str().as_bytes() == wanted.as_bytes()).then_some(())?;
+    let methods: Vec<&str> = data().map(|route| route.method.as_str()).chain([Method::OPTIONS.as_str()]).collect();
+    let mut response = bare(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    headers.extend(HeaderValue::from_str(&methods.join(", ")).ok().map(|value| (ACCESS_CONTROL_ALLOW_METHODS, value)));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    mark(headers, &Site::Listed(origin.to_owned()));
+    Some(response)
+}
+
+/// Lets a listed page read the answer.
+pub(crate) fn mark(headers: &mut HeaderMap, site: &Site) {
+    let Site::Listed(origin) = site else { return };
+    headers.extend(HeaderValue::from_str(origin).ok().map(|origin| (ACCESS_CONTROL_ALLOW_ORIGIN, origin)));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+}

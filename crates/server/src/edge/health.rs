@@ -1,0 +1,111 @@
+//! Health, without side effects. Everybody learns whether the gateway works; how much stands behind it is for holders of a key.
+
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::auth::{Caller, Desk};
+use crate::reply::{Answer, json};
+use crate::route::Ask;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[derive(Serialize)]
+struct Process {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uptime_seconds: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+    reasons: Vec<String>,
+}
+
+/// The system S0's `/health`.
+#[derive(Serialize)]
+struct Pooled {
+    status: &'static str,
+    authenticated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<Slots>,
+    timestamp: u64,
+}
+
+/// Without a limit of requests per account there are no total and available figures: they are null.
+#[derive(Serialize)]
+struct Slots {
+    total: usize,
+    active: usize,
+    max_concurrent_per_account: Option<u32>,
+    total_slots: Option<u64>,
+    used_slots: u64,
+    available_slots: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Root {
+    name: &'static str,
+    hint: &'static str,
+}
+
+/// `GET /`
+pub(crate) async fn root(_ask: Ask) -> Answer {
+    let hint = "An AI gateway. Point an OpenAI client's base URL at /v1 and send your key as a bearer token.";
+    Ok(json(StatusCode::OK, &Root { name: "polygate", hint }))
+}
+
+/// `GET /healthz`: the process answers.
+pub(crate) async fn process(ask: Ask) -> Answer {
+    let known = trusted(&ask).await;
+    let (version, uptime_seconds) = (Some(VERSION).filter(|_| known), Some(ask.app.started.elapsed().as_secs()));
+    Ok(json(StatusCode::OK, &Process { status: "ok", version, uptime_seconds: uptime_seconds.filter(|_| known) }))
+}
+
+/// `GET /readyz`: requests can be served.
+pub(crate) async fn ready(ask: Ask) -> Answer {
+    if ask.app.draining.load(Ordering::Acquire) {
+        let reasons = vec!["shutting down".to_owned()];
+        return Ok(json(StatusCode::SERVICE_UNAVAILABLE, &Readiness { status: "unavailable", reasons }));
+    }
+    let state = ask.app.engine.ready();
+    let (status, word) =
+        if state.ok { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
+    let reasons = match (state.ok, trusted(&ask).await) {
+        (_, true) => state.reasons,
+        (true, false) => Vec::new(),
+        (false, false) => vec!["no usable account".to_owned()],
+    };
+    Ok(json(status, &Readiness { status: word, reasons }))
+}
+
+/// `GET /health`
+pub(crate) async fn pool(ask: Ask) -> Answer {
+    let authenticated = ask.app.engine.ready().ok;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let timestamp = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    let pool = if trusted(&ask).await { Some(slots(&ask)) } else { None };
+    Ok(json(StatusCode::OK, &Pooled { status: "ok", authenticated, pool, timestamp }))
+}
+
+fn slots(ask: &Ask) -> Slots {
+    let accounts = ask.app.engine.accounts();
+    Slots {
+        total: accounts.len(),
+        active: accounts.iter().filter(|account| account.status == "active").count(),
+        max_concurrent_per_account: None,
+        total_slots: None,
+        used_slots: accounts.iter().map(|account| u64::from(account.in_flight)).sum(),
+        available_slots: None,
+    }
+}
+
+async fn trusted(ask: &Ask) -> bool {
+    let desk = Desk { engine: &ask.app.engine, counters: &ask.app.counters, closed: true };
+    desk.recognise(&ask.parts.headers).await != Caller::Anyone
+}

@@ -1,0 +1,95 @@
+//! The way of every model call: body, request, engine, reply.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use engine::{Call, Head, KeyId, Reply, Stream};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use proto::{Failure, Kind};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::auth::Caller;
+use crate::body::{self, Broken};
+use crate::client;
+use crate::guard::Counters;
+use crate::reply::{Answer, Body, Denied, Slot, Source, whole};
+use crate::route::Ask;
+
+/// Serves a model call in the route's dialect.
+pub(crate) async fn run(ask: Ask, subagent: Option<&str>) -> Answer {
+    let Ask { app, link, parts, body, dialect, id, caller, .. } = ask;
+    let permit = app.replies.clone().try_acquire_owned().map_err(|_| {
+        Failure::new(Kind::Overloaded, "Too many replies are in progress").code("overloaded").retry_after(1)
+    })?;
+    let body = body::read(&parts.headers, body, &app.settings.limits, &app.budget).await.map_err(|broken| {
+        if broken == Broken::Full {
+            Counters::add(&app.counters.overloaded);
+        }
+        Failure::from(broken)
+    })?;
+    let (request, notes) = dialect.read_request(body)?;
+    let key = match caller {
+        Caller::Client(key) => key,
+        Caller::Anyone | Caller::Admin(_) => KeyId::default(),
+    };
+    let client = client::read(&parts.headers, &id, subagent);
+    match app.engine.run(Call { dialect, request, notes, key, client }).await {
+        Ok(Reply::Stream(stream)) => {
+            let headers = head(stream.head());
+            let slot = Slot::new(Box::new(Live { stream: Box::pin(stream), _permit: permit }));
+            link.adopt(&slot);
+            Ok(streamed(headers, Body::Stream(slot)))
+        }
+        Ok(Reply::Whole(reply)) => {
+            let mut response = whole(StatusCode::OK, reply.body);
+            response.headers_mut().extend(head(&reply.head));
+            Ok(response)
+        }
+        Err(refusal) => Err(Denied { headers: head(&refusal.head), ..refusal.failure.into() }),
+    }
+}
+
+fn streamed(headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// The headers that say who served and how.
+fn head(head: &Head) -> HeaderMap {
+    let mut headers = head.headers.clone();
+    let notes = head.notes.header();
+    let said = [
+        ("x-polygate-account", head.account.as_ref().map_or("", |account| account.0.as_str())),
+        ("x-polygate-model", head.model.as_str()),
+        ("x-polygate-notes", notes.as_str()),
+        ("x-polygate-attempts", if head.attempts > 1 { "2" } else { "" }),
+        ("deprecation", if head.retired_from.is_some() { "true" } else { "" }),
+    ];
+    for (name, value) in said.into_iter().filter(|(_, value)| !value.is_empty()) {
+        headers.extend(HeaderValue::from_str(value).ok().map(|value| (HeaderName::from_static(name), value)));
+    }
+    headers
+}
+
+/// A reply of the engine as a body's source.
+struct Live {
+    stream: Pin<Box<Stream>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Source for Live {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.stream.as_mut().poll_bytes(cx)
+    }
+
+    fn cut(&mut self, failure: &Failure) -> Bytes {
+        self.stream.as_mut().cut(failure)
+    }
+}

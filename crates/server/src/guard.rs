@@ -1,0 +1,90 @@
+//! What every request must pass before it is routed: a `Host` that is ours, no foreign web page behind it, plain names.
+//! Nothing here looks at the path or at a key, and forwarded headers play no part.
+
+pub(crate) mod content;
+pub(crate) mod host;
+pub(crate) mod origin;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::StatusCode;
+use http::request::Parts;
+use proto::{Failure, Kind};
+
+use crate::listen::head::Refused;
+use crate::listen::link::Link;
+use crate::reply::Denied;
+use crate::settings::Settings;
+use host::Host;
+use origin::Site;
+
+/// How many requests and connections each rule has turned away since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Heads that HTTP parsers could disagree about.
+    pub malformed: AtomicU64,
+    /// Heads over the limits.
+    pub oversized: AtomicU64,
+    /// `Host` headers that are not ours.
+    pub host: AtomicU64,
+    /// Requests from foreign web pages.
+    pub origin: AtomicU64,
+    /// Bodies that are no JSON by their type.
+    pub content_type: AtomicU64,
+    /// Requests without a valid key.
+    pub unauthorized: AtomicU64,
+    /// Valid keys of the wrong kind or scope.
+    pub forbidden: AtomicU64,
+    /// Bodies refused because the buffer budget was used up.
+    pub overloaded: AtomicU64,
+    /// Connections over a cap.
+    pub connections: AtomicU64,
+}
+
+impl Counters {
+    /// Counts one.
+    pub(crate) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Passes a request or says why not.
+pub(crate) fn check(parts: &Parts, link: &Link, settings: &Settings, counters: &Counters) -> Result<Site, Denied> {
+    if let Some(why) = link.refused() {
+        return Err(refused(why, counters));
+    }
+    if parts.headers.len() > settings.limits.headers {
+        return Err(refused(Refused::TooLarge, counters));
+    }
+    let host = Host::of(parts).filter(|host| host.is_ours(link.local.ip(), &settings.allowed_hosts));
+    let Some(host) = host else {
+        Counters::add(&counters.host);
+        let hint = Failure::new(Kind::Invalid, "Host not allowed; add its name to server.allowed_hosts");
+        return Err(Denied::with(StatusCode::MISDIRECTED_REQUEST, hint.code("host_not_allowed")));
+    };
+    origin::check(&parts.headers, &host, &settings.cors_origins).ok_or_else(|| foreign(counters))
+}
+
+/// The answer to a page of another origin.
+pub(crate) fn foreign(counters: &Counters) -> Denied {
+    Counters::add(&counters.origin);
+    let hint = "Web origin not allowed; add it to cors.allowed_origins";
+    Denied::from(Failure::new(Kind::Forbidden, hint).code("origin_not_allowed"))
+}
+
+fn refused(why: Refused, counters: &Counters) -> Denied {
+    match why {
+        Refused::Malformed => {
+            Counters::add(&counters.malformed);
+            Denied::from(Failure::new(Kind::Invalid, "Malformed HTTP request").code("malformed_request"))
+        }
+        Refused::TooLarge => {
+            Counters::add(&counters.oversized);
+            let failure = Failure::new(Kind::Invalid, "Request headers are too large").code("headers_too_large");
+            Denied::with(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, failure)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Whether a web page is behind a request, and whose. Browsers tell by `Origin` and `Sec-Fetch-Site`; no client library sends
+//! either. Cookies and loopback prove nothing: another port of this machine is same-site.
+
+use http::HeaderMap;
+use http::header::ORIGIN;
+
+use super::host::Host;
+
+/// Where a request comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Site {
+    /// No web page, or one of our own.
+    Own,
+    /// A page of this origin, which is on the list for the data plane.
+    Listed(String),
+}
+
+/// Places a request; `None` when it comes from a page of another origin.
+pub(crate) fn check(headers: &HeaderMap, host: &Host, listed: &[String]) -> Option<Site> {
+    let (origin, relation) = (one(headers, ORIGIN.as_str())?, one(headers, "sec-fetch-site")?);
+    if let Some(origin) = origin
+        && listed.iter().any(|entry| same(entry.trim(), origin))
+    {
+        return Some(Site::Listed(origin.to_owned()));
+    }
+    let own = origin.is_none_or(|origin| is_own(origin, host));
+    (own && matches!(relation, None | Some("same-origin" | "none"))).then_some(Site::Own)
+}
+
+/// A header that may stand once: `None` when it stands twice or is no text.
+fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<Option<&'a str>> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Some(None),
+        (Some(value), None) => value.to_str().ok().map(Some),
+        _ => None,
+    }
+}
+
+/// `*` and `null` never match: the first would name everybody, the second anybody.
+fn same(entry: &str, origin: &str) -> bool {
+    entry.contains("://") && entry.trim_end_matches('/').eq_ignore_ascii_case(origin)
+}
+
+/// Either scheme, because TLS may end in front of us; the default port may be written or not.
+fn is_own(origin: &str, host: &Host) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let default = match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => return false,
+    };
+    let plain = |port: Option<u16>| port.filter(|port| Some(*port) != default);
+    Host::parse(authority).is_some_and(|origin| origin.name == host.name && plain(origin.port) == plain(host.port))
+}
+
+#[cfg(test)]
+mod tests;

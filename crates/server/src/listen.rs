@@ -1,0 +1,260 @@
+//! The accept loop and the life of connections: caps, socket options, hyper with every timer set, and the drain.
+
+pub(crate) mod gate;
+pub(crate) mod head;
+pub(crate) mod link;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::guard::Counters;
+use crate::service::{self, App};
+use crate::settings::Limits;
+use gate::{Gate, Version};
+use link::{Link, Phase};
+
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const USER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pause after the system refuses an accept (no file descriptors left), so that the loop does not spin.
+const BREATHER: Duration = Duration::from_millis(50);
+/// How often stalled HTTP/2 streams are looked for.
+const ROUND: Duration = Duration::from_secs(5);
+
+/// Serves on `listeners` until `drain`, then lets replies finish until the drain limit or `now`.
+pub(crate) async fn run(app: Arc<App>, listeners: Vec<TcpListener>, drain: CancellationToken, now: CancellationToken) {
+    let all = Arc::new(Connections::default());
+    let (accepting, stop) = (TaskTracker::new(), CancellationToken::new());
+    for listener in listeners {
+        accepting.spawn(accept(app.clone(), all.clone(), listener, stop.clone()));
+    }
+    accepting.close();
+    let end = async {
+        tokio::select! { () = drain.cancelled() => {} () = now.cancelled() => {} }
+        app.drain();
+        stop.cancel();
+        accepting.wait().await;
+        all.tasks.close();
+        all.advance(Phase::Drain);
+        tokio::select! {
+            () = all.tasks.wait() => return,
+            () = now.cancelled() => {}
+            () = sleep(app.settings.limits.drain) => {}
+        }
+        all.advance(Phase::Farewell);
+        let _ = tokio::time::timeout(app.settings.limits.farewell, all.tasks.wait()).await;
+        all.advance(Phase::Dead);
+        all.tasks.wait().await;
+    };
+    let rounds = async {
+        loop {
+            sleep(ROUND).await;
+            all.reap(app.settings.limits.write_stall);
+        }
+    };
+    futures_util::future::select(pin!(end), pin!(rounds)).await;
+}
+
+async fn accept(app: Arc<App>, all: Arc<Connections>, listener: TcpListener, stop: CancellationToken) {
+    let private = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
+    loop {
+        let accepted = tokio::select! { () = stop.cancelled() => return, accepted = listener.accept() => accepted };
+        match accepted {
+            Ok((socket, peer)) => admit(&app, &all, socket, (peer.ip(), private)),
+            Err(error) if of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                sleep(BREATHER).await;
+            }
+        }
+    }
+}
+
+/// Errors that say something of the connection that was not accepted and nothing of the listener.
+fn of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+fn admit(app: &Arc<App>, all: &Arc<Connections>, socket: TcpStream, (peer, private): (IpAddr, bool)) {
+    let limits = &app.settings.limits;
+    let Ok(local) = socket.local_addr() else { return };
+    let link = Arc::new(Link::new(peer, local, private));
+    let Some(place) = all.enter(link.clone(), limits.connections, limits.per_address) else {
+        Counters::add(&app.counters.connections);
+        return;
+    };
+    if let Err(error) = tune(&socket) {
+        tracing::debug!(%error, "socket options");
+    }
+    let (app, seats) = (app.clone(), all.clone());
+    all.tasks.spawn(async move {
+        let _place = place;
+        if let Err(error) = connection(app, seats, link, socket).await {
+            tracing::debug!(error = %error, "connection ended");
+        }
+    });
+}
+
+fn tune(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let socket = SockRef::from(socket);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(())
+}
+
+async fn connection(app: Arc<App>, all: Arc<Connections>, link: Arc<Link>, socket: TcpStream) -> Result<(), Failed> {
+    let limits = app.limits.clone();
+    let mut gate = Gate::new(socket, link.clone(), limits.clone());
+    let version = gate.version().await?;
+    let served = link.clone();
+    let service = service_fn(move |request| {
+        let answer = service::serve(app.clone(), served.clone(), request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let io = TokioIo::new(gate);
+    if version == Version::Http1 {
+        let conn = Box::pin(http1_builder(&limits).serve_connection(io, service));
+        Driven { link, conn, finish: Some(|conn| conn.graceful_shutdown()) }.await?;
+    } else {
+        link.multiplex();
+        let conn = Box::pin(http2_builder(&limits, all).serve_connection(io, service));
+        Driven { link, conn, finish: Some(|conn| conn.graceful_shutdown()) }.await?;
+    }
+    Ok(())
+}
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+fn http1_builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // The gate has its own timer for a head; hyper's runs between requests, before the first byte.
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.idle);
+    builder.max_headers(limits.headers).max_header_size(limits.head_bytes);
+    builder
+}
+
+fn http2_builder(limits: &Limits, all: Arc<Connections>) -> http2::Builder<Tracked> {
+    let mut builder = http2::Builder::new(Tracked(all));
+    builder.timer(TokioTimer::new()).keep_alive_interval(limits.h2_ping).keep_alive_timeout(limits.h2_pong);
+    builder.max_concurrent_streams(limits.h2_streams);
+    builder.max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX));
+    builder.initial_stream_window_size(limits.h2_window).initial_connection_window_size(limits.h2_window);
+    builder
+}
+
+/// Spawns the tasks of HTTP/2 streams where the drain can wait for them.
+#[derive(Clone)]
+struct Tracked(Arc<Connections>);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tracked {
+    fn execute(&self, task: F) {
+        self.0.tasks.spawn(task);
+    }
+}
+
+/// Drives a connection, and obeys its link. A flag is looked at instead of a second future, because this is polled for every token.
+struct Driven<C> {
+    link: Arc<Link>,
+    conn: Pin<Box<C>>,
+    /// How the connection is told to finish what it has begun, until it was.
+    finish: Option<fn(Pin<&mut C>)>,
+}
+
+impl<C: Future<Output = hyper::Result<()>>> Future for Driven<C> {
+    type Output = hyper::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        let phase = self.link.phase(cx.waker());
+        if phase == Phase::Dead {
+            return Poll::Ready(Ok(()));
+        }
+        if phase != Phase::Open
+            && let Some(finish) = self.finish.take()
+        {
+            finish(self.conn.as_mut());
+        }
+        self.conn.as_mut().poll(cx)
+    }
+}
+
+/// The connections there are.
+#[derive(Debug, Default)]
+struct Connections {
+    tasks: TaskTracker,
+    seats: Mutex<Seats>,
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    next: u64,
+    links: HashMap<u64, Arc<Link>>,
+    per_address: HashMap<IpAddr, usize>,
+}
+
+/// A connection's place among the others, free again on drop.
+struct Place {
+    all: Arc<Connections>,
+    id: u64,
+}
+
+impl Connections {
+    fn enter(self: &Arc<Self>, link: Arc<Link>, most: usize, per_address: usize) -> Option<Place> {
+        let mut seats = self.seats.lock();
+        let of_peer = seats.per_address.get(&link.peer).copied().unwrap_or(0);
+        if seats.links.len() >= most || (of_peer >= per_address && !link.peer.is_loopback()) {
+            return None;
+        }
+        seats.per_address.insert(link.peer, of_peer + 1);
+        seats.next += 1;
+        let id = seats.next;
+        seats.links.insert(id, link);
+        Some(Place { all: self.clone(), id })
+    }
+
+    fn links(&self) -> Vec<Arc<Link>> {
+        self.seats.lock().links.values().cloned().collect()
+    }
+
+    fn advance(&self, phase: Phase) {
+        self.links().iter().for_each(|link| link.advance(phase));
+    }
+
+    fn reap(&self, limit: Duration) {
+        self.links().iter().for_each(|link| link.reap(limit));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut seats = self.all.seats.lock();
+        let Some(link) = seats.links.remove(&self.id) else { return };
+        let left = seats.per_address.get(&link.peer).copied().unwrap_or(0).saturating_sub(1);
+        if left == 0 {
+            seats.per_address.remove(&link.peer);
+        } else {
+            seats.per_address.insert(link.peer, left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

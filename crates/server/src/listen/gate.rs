@@ -1,0 +1,323 @@
+//! The socket under hyper. Reading, it holds back each HTTP/1 head until it is complete and checked ([`super::head`]), with a
+//! deadline; writing, it ends a connection whose client has stopped reading.
+//!
+//! A refused head is replaced by a harmless stand-in request, so that the answer is made where all answers are made and leaves in
+//! its order; nothing more is read from such a connection. After a chunked body there is no telling where the next head begins
+//! without a second chunk parser, so that request is the connection's last.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::head::{self, Framing, Refused};
+use super::link::{Link, Phase as Life};
+use crate::settings::Limits;
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\n\r\n";
+/// How long a closed connection is still read from, so that a reset does not take the answer away from a client that sends.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    Http1,
+    Http2,
+}
+
+/// See the module.
+pub(crate) struct Gate {
+    socket: TcpStream,
+    link: Arc<Link>,
+    limits: Arc<Limits>,
+    reading: Reading,
+    held: BytesMut,
+    deadline: Option<Pin<Box<Sleep>>>,
+    blocked: Option<Instant>,
+    stall: Option<Pin<Box<Sleep>>>,
+    lingering: Option<Pin<Box<Sleep>>>,
+}
+
+/// Where in the byte stream the reader is.
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    /// Collects a head in `held`, `seen` bytes of which hold no end.
+    Head { seen: usize },
+    /// Hands over the first `left` bytes of `held`.
+    Release { left: usize, then: Then },
+    /// Hands over a body of known length.
+    Body { left: u64 },
+    /// Hands over everything.
+    Open,
+    /// Hands over nothing.
+    Shut,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    Body(u64),
+    Open,
+    Shut,
+}
+
+impl Gate {
+    /// Puts a gate on an accepted socket; the wait for its first byte begins now.
+    pub(crate) fn new(socket: TcpStream, link: Arc<Link>, limits: Arc<Limits>) -> Self {
+        let deadline = Some(Box::pin(sleep_until(Instant::now() + limits.first_byte)));
+        let (held, reading) = (BytesMut::new(), Reading::Head { seen: 0 });
+        Self { socket, link, limits, reading, held, deadline, blocked: None, stall: None, lingering: None }
+    }
+
+    /// Waits for enough bytes to tell the version.
+    ///
+    /// # Errors
+    /// When the client leaves, is too slow, or the server drains before it has said a word.
+    pub(crate) async fn version(&mut self) -> io::Result<Version> {
+        std::future::poll_fn(|cx| self.poll_version(cx)).await
+    }
+
+    fn poll_version(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Version>> {
+        loop {
+            if self.held.starts_with(PREFACE) {
+                self.reading = Reading::Open;
+                self.deadline = None;
+                return Poll::Ready(Ok(Version::Http2));
+            }
+            if !self.held.is_empty() && !PREFACE.starts_with(&self.held) {
+                return Poll::Ready(Ok(Version::Http1));
+            }
+            if self.link.phase(cx.waker()) != Life::Open {
+                return Poll::Ready(Err(io::ErrorKind::Interrupted.into()));
+            }
+            if ready!(self.poll_more(cx))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+
+    /// Reads more into `held`; 0 at the end of the stream.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        loop {
+            ready!(self.socket.poll_read_ready(cx))?;
+            self.held.reserve(2048);
+            match self.socket.try_read_buf(&mut self.held) {
+                Err(again) if again.kind() == io::ErrorKind::WouldBlock => self.forget(),
+                Ok(count) => {
+                    self.forget();
+                    self.wait_for_head(cx);
+                    return Poll::Ready(Ok(count));
+                }
+                Err(failed) => return Poll::Ready(Err(failed)),
+            }
+        }
+    }
+
+    /// Gives the memory of an empty buffer back; connections idle for hours.
+    fn forget(&mut self) {
+        if self.held.is_empty() {
+            self.held = BytesMut::new();
+        }
+    }
+
+    /// Starts the deadline of a head at its first byte; that of the first head runs since the accept.
+    fn wait_for_head(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.reading, Reading::Head { .. }) && self.deadline.is_none() && !self.held.is_empty() {
+            let mut timer = Box::pin(sleep_until(Instant::now() + self.limits.head));
+            let _ = timer.as_mut().poll(cx);
+            self.deadline = Some(timer);
+        }
+    }
+
+    /// Looks for the end of the head in what is held, and lets it pass or refuses it.
+    fn judge(&mut self, seen: usize) {
+        if seen == 0 && self.held.starts_with(b"\r\n") {
+            // RFC 9112 2.2: an empty line before a request line is ignored.
+            self.held.advance(2);
+        }
+        match self.verdict(seen) {
+            Ok(Some(ready)) => self.reading = ready,
+            Ok(None) => self.reading = Reading::Head { seen: self.held.len() },
+            Err(why) => self.refuse(why),
+        }
+        if !matches!(self.reading, Reading::Head { .. }) {
+            self.deadline = None;
+        }
+    }
+
+    fn verdict(&mut self, seen: usize) -> Result<Option<Reading>, Refused> {
+        let end = head::end(&self.held, seen)?;
+        if end.unwrap_or(self.held.len()) > self.limits.head_bytes {
+            return Err(Refused::TooLarge);
+        }
+        let Some(left) = end else { return Ok(None) };
+        let then = match head::check(&self.held[..left], self.limits.headers)? {
+            Framing::Length(length) => Then::Body(length),
+            Framing::Chunked => {
+                self.link.end_after();
+                Then::Open
+            }
+        };
+        Ok(Some(Reading::Release { left, then }))
+    }
+
+    fn refuse(&mut self, why: Refused) {
+        self.link.refuse(why);
+        self.held = BytesMut::from(STAND_IN);
+        self.reading = Reading::Release { left: STAND_IN.len(), then: Then::Shut };
+    }
+
+    /// Moves up to `most` held bytes into `buf`.
+    fn hand(&mut self, most: usize, buf: &mut ReadBuf<'_>) -> usize {
+        let count = most.min(self.held.len()).min(buf.remaining());
+        buf.put_slice(&self.held[..count]);
+        self.held.advance(count);
+        self.forget();
+        count
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>, left: u64, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let most = usize::try_from(left).unwrap_or(usize::MAX);
+        let mut count = self.hand(most, buf);
+        if count == 0 {
+            let before = buf.filled().len();
+            if buf.remaining() <= most {
+                ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+                count = buf.filled().len() - before;
+            } else {
+                let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
+                ready!(Pin::new(&mut self.socket).poll_read(cx, &mut part))?;
+                count = part.filled().len();
+                buf.advance(count);
+            }
+        }
+        self.reading = Reading::Body { left: left - count as u64 };
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_open(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.held.is_empty() {
+            self.hand(usize::MAX, buf);
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.socket).poll_read(cx, buf)
+    }
+
+    /// Passes a write's result on, and fails it once the client has taken nothing for the limit.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.blocked = None;
+            return written;
+        }
+        let deadline = *self.blocked.get_or_insert_with(Instant::now) + self.limits.write_stall;
+        let timer = self.stall.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Reads and drops what the client still sends after our end is closed.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.lingering.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
+        if timer.as_mut().poll(cx).is_ready() || self.link.phase(cx.waker()) >= Life::Farewell {
+            return Poll::Ready(());
+        }
+        let mut scrap = [0; 8192];
+        loop {
+            let mut part = ReadBuf::new(&mut scrap);
+            match ready!(Pin::new(&mut self.socket).poll_read(cx, &mut part)) {
+                Ok(()) if !part.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// Whether the client may still be sending something that nobody will read.
+    fn unread(&self) -> bool {
+        match self.reading {
+            Reading::Body { left } => left > 0,
+            Reading::Shut | Reading::Release { .. } => true,
+            Reading::Open => self.link.is_last(),
+            Reading::Head { .. } => false,
+        }
+    }
+}
+
+impl AsyncRead for Gate {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.reading {
+                Reading::Head { seen } => {
+                    if self.held.len() > seen {
+                        self.judge(seen);
+                    } else if ready!(self.poll_more(cx))? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Reading::Release { left, then } => {
+                    let count = self.hand(left, buf);
+                    self.reading = match (left - count, then) {
+                        (0, Then::Body(left)) => Reading::Body { left },
+                        (0, Then::Open) => Reading::Open,
+                        (0, Then::Shut) => Reading::Shut,
+                        (left, then) => Reading::Release { left, then },
+                    };
+                    return Poll::Ready(Ok(()));
+                }
+                Reading::Body { left: 0 } => self.reading = Reading::Head { seen: 0 },
+                Reading::Body { left } => return self.poll_body(cx, left, buf),
+                Reading::Open => return self.poll_open(cx, buf),
+                // Nothing will wake this: hyper closes after the answer, and the write timer bounds that.
+                Reading::Shut => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Gate {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.watch(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.watch(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        self.watch(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.lingering.is_none() {
+            ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
+        }
+        if self.unread() {
+            ready!(self.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+}

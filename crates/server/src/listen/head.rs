@@ -1,0 +1,136 @@
+//! The check of an HTTP/1 request head, before hyper parses it: refuses every shape that two HTTP parsers could read
+//! differently. It decides nothing else; hyper stays the only parser. Pure, so that a corpus can be run through it.
+
+/// Why a head is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// A shape that parsers disagree about, or no HTTP at all (400).
+    Malformed,
+    /// Too many bytes or headers (431).
+    TooLarge,
+}
+
+/// How the body that follows a head is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// This many bytes, 0 without a body.
+    Length(u64),
+    /// Chunked.
+    Chunked,
+}
+
+/// Where a head ends in `held`, if it does. `from` is how far an earlier call has looked.
+///
+/// # Errors
+/// `Malformed` at the first line end that is not CRLF, so that such a head is answered at once.
+pub(crate) fn end(held: &[u8], from: usize) -> Result<Option<usize>, Refused> {
+    for at in from..held.len() {
+        if held[at] != b'\n' {
+            continue;
+        }
+        if at == 0 || held[at - 1] != b'\r' {
+            return Err(Refused::Malformed);
+        }
+        if at >= 3 && held[at - 3..].starts_with(b"\r\n") {
+            return Ok(Some(at + 1));
+        }
+    }
+    Ok(None)
+}
+
+/// Checks a complete head, its closing empty line included.
+pub(crate) fn check(head: &[u8], most: usize) -> Result<Framing, Refused> {
+    let mut lines = head.strip_suffix(b"\r\n\r\n").ok_or(Refused::Malformed)?.split(|byte| *byte == b'\n');
+    let newer = request_line(whole(lines.next().unwrap_or_default()))?;
+    let mut seen = Seen::default();
+    for (count, line) in lines.enumerate() {
+        if count >= most {
+            return Err(Refused::TooLarge);
+        }
+        seen.take(whole(line))?;
+    }
+    seen.framing(newer)
+}
+
+/// The line without the CR that every line but the last still has.
+fn whole(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Whether the version is HTTP/1.1.
+fn request_line(line: &[u8]) -> Result<bool, Refused> {
+    let mut words = line.split(|byte| *byte == b' ');
+    let (method, target, version) = (words.next(), words.next(), words.next());
+    let sound = words.next().is_none()
+        && method.is_some_and(|method| !method.is_empty() && method.iter().all(|byte| token(*byte)))
+        && target.is_some_and(|target| !target.is_empty() && target.iter().all(u8::is_ascii_graphic));
+    match version {
+        Some(b"HTTP/1.1") if sound => Ok(true),
+        Some(b"HTTP/1.0") if sound => Ok(false),
+        _ => Err(Refused::Malformed),
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    length: Option<u64>,
+    chunked: bool,
+}
+
+impl Seen {
+    fn take(&mut self, line: &[u8]) -> Result<(), Refused> {
+        let colon = line.iter().position(|byte| *byte == b':').ok_or(Refused::Malformed)?;
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        let named = !name.is_empty() && name.iter().all(|byte| token(*byte));
+        let clean = value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f));
+        if !named || !clean || disguised(name) {
+            return Err(Refused::Malformed);
+        }
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let length = length(value).filter(|_| self.length.is_none());
+            self.length = Some(length.ok_or(Refused::Malformed)?);
+        }
+        if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(Refused::Malformed);
+            }
+            self.chunked = true;
+        }
+        Ok(())
+    }
+
+    fn framing(&self, newer: bool) -> Result<Framing, Refused> {
+        match (self.chunked, self.length) {
+            (true, None) if newer => Ok(Framing::Chunked),
+            (true, _) => Err(Refused::Malformed),
+            (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
+        }
+    }
+}
+
+fn length(value: &[u8]) -> Option<u64> {
+    let plain = !value.is_empty() && value.len() <= 18 && value.iter().all(u8::is_ascii_digit);
+    plain.then(|| value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+}
+
+/// Headers that decide where a message ends, whom it is for or who sent it. A proxy in front may read `Content_Length` as
+/// `Content-Length`; other names with underscores (`session_id` of older Codex clients) are harmless and pass.
+fn disguised(name: &[u8]) -> bool {
+    const FRAMING: [&str; 9] = [
+        "content-length", "transfer-encoding", "host", "connection", "upgrade", "expect", "authorization", "x-api-key",
+        "x-goog-api-key",
+    ];
+    name.contains(&b'_') && FRAMING.iter().any(|framing| {
+        framing.len() == name.len()
+            && framing.bytes().zip(name).all(|(plain, byte)| {
+                plain == byte.to_ascii_lowercase() || (plain == b'-' && *byte == b'_')
+            })
+    })
+}
+
+fn token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! Answers: the body types that hyper writes, and how a failure becomes a response of the client's protocol.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use parking_lot::Mutex;
+use proto::{Dialect, Failure, Kind};
+
+/// Where a streamed body comes from.
+pub(crate) trait Source: Send {
+    /// The next bytes, written to the client as they are; `None` after the terminal.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>>;
+
+    /// Ends the stream now: what its protocol says when a reply fails midway, empty when it has ended already.
+    fn cut(&mut self, failure: &Failure) -> Bytes;
+}
+
+/// A stream on its way to a client. The connection can end it from outside.
+pub(crate) struct Slot {
+    state: Mutex<State>,
+    finish: AtomicBool,
+    waker: AtomicWaker,
+}
+
+struct State {
+    source: Option<Box<dyn Source>>,
+    /// When hyper took a frame, until it comes for the next one.
+    handed: Option<Instant>,
+}
+
+impl Slot {
+    /// Takes a source in.
+    pub(crate) fn new(source: Box<dyn Source>) -> Arc<Self> {
+        let state = Mutex::new(State { source: Some(source), handed: None });
+        Arc::new(Self { state, finish: AtomicBool::new(false), waker: AtomicWaker::new() })
+    }
+
+    /// Asks the stream to end with its protocol's failure, because the server stops.
+    pub(crate) fn finish(&self) {
+        self.finish.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Drops the source when its last frame has lain untaken for `limit`.
+    pub(crate) fn reap(&self, limit: Duration) {
+        let mut state = self.state.lock();
+        if state.handed.is_some_and(|since| since.elapsed() >= limit) {
+            state.source = None;
+            self.waker.wake();
+        }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
+        let mut state = self.state.lock();
+        let State { source, handed } = &mut *state;
+        let Some(live) = source else { return Poll::Ready(Some(Err(Abandoned))) };
+        if self.finish.load(Ordering::Acquire) {
+            let last = live.cut(&Failure::new(Kind::Overloaded, "The gateway is shutting down"));
+            *source = Some(Box::new(Ended));
+            return Poll::Ready((!last.is_empty()).then_some(Ok(last)));
+        }
+        let polled = live.poll_bytes(cx);
+        match &polled {
+            Poll::Ready(Some(_)) => *handed = Some(Instant::now()),
+            Poll::Ready(None) => *source = Some(Box::new(Ended)),
+            Poll::Pending => {
+                *handed = None;
+                self.waker.register(cx.waker());
+            }
+        }
+        polled.map(|bytes| bytes.map(Ok))
+    }
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Slot")
+    }
+}
+
+/// A source that has said all.
+struct Ended;
+
+impl Source for Ended {
+    fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        Poll::Ready(None)
+    }
+
+    fn cut(&mut self, _failure: &Failure) -> Bytes {
+        Bytes::new()
+    }
+}
+
+/// The client has not taken a frame for too long; its stream is reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the client stopped reading")]
+pub(crate) struct Abandoned;
+
+/// A response body.
+pub(crate) enum Body {
+    /// All there is, until it is taken.
+    Whole(Option<Bytes>),
+    /// A stream, one frame for each read of the upstream.
+    Stream(Arc<Slot>),
+}
+
+impl Body {
+    /// No bytes.
+    pub(crate) fn empty() -> Self {
+        Self::Whole(None)
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole((!bytes.is_empty()).then_some(bytes))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Abandoned;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Abandoned>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(slot) => slot.poll(cx).map(|next| next.map(|bytes| bytes.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// A response that is no success.
+#[derive(Debug)]
+pub(crate) struct Denied {
+    /// What the protocol says.
+    pub(crate) failure: Failure,
+    /// The status, where the protocol's own for the failure's kind is not meant.
+    pub(crate) status: Option<StatusCode>,
+    /// Methods of the path, for a 405.
+    pub(crate) allow: Vec<Method>,
+    /// Headers that the engine wants passed on.
+    pub(crate) headers: http::HeaderMap,
+}
+
+impl Denied {
+    /// A refusal with a status that no [`Kind`] has.
+    pub(crate) fn with(status: StatusCode, failure: Failure) -> Self {
+        Self { status: Some(status), ..Self::from(failure) }
+    }
+
+    /// The refusal in the words of `dialect`.
+    pub(crate) fn respond(self, dialect: Dialect) -> Response<Body> {
+        let (status, body) = dialect.error(&self.failure);
+        let status = self.status.or(StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        *response.headers_mut() = self.headers;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(seconds) = self.failure.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if !self.allow.is_empty() {
+            let allow: Vec<&str> = self.allow.iter().map(Method::as_str).collect();
+            headers.extend(HeaderValue::from_str(&allow.join(", ")).ok().map(|value| (ALLOW, value)));
+        }
+        response
+    }
+}
+
+impl From<Failure> for Denied {
+    fn from(failure: Failure) -> Self {
+        Self { failure, status: None, allow: Vec::new(), headers: http::HeaderMap::new() }
+    }
+}
+
+/// What a handler gives.
+pub(crate) type Answer = Result<Response<Body>, Denied>;
+
+/// A JSON answer.
+pub(crate) fn json<T: serde::Serialize>(status: StatusCode, value: &T) -> Response<Body> {
+    whole(status, Bytes::from(serde_json::to_vec(value).expect("invariant: our answers serialise")))
+}
+
+/// A JSON answer whose bytes are ready.
+pub(crate) fn whole(status: StatusCode, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// An answer without a body.
+pub(crate) fn bare(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+use std::task::Waker;
+
+use http_body::Body as _;
+use proto::Dialect;
+
+use super::*;
+
+/// Gives what it holds, then waits for ever.
+struct Words(Vec<&'static str>);
+
+impl Source for Words {
+    fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.0.is_empty() { Poll::Pending } else { Poll::Ready(Some(Bytes::from(self.0.remove(0)))) }
+    }
+
+    fn cut(&mut self, failure: &Failure) -> Bytes {
+        Bytes::from(format!("cut: {}", failure.message))
+    }
+}
+
+fn next(body: &mut Body) -> Poll<Option<Result<Bytes, Abandoned>>> {
+    let mut cx = Context::from_waker(Waker::noop());
+    Pin::new(body).poll_frame(&mut cx).map(|next| next.map(|frame| frame.map(|frame| frame.into_data().unwrap())))
+}
+
+#[test]
+fn a_stream_gives_one_frame_a_read() {
+    let mut body = Body::Stream(Slot::new(Box::new(Words(vec!["a", "b"]))));
+    assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("a")))));
+    assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("b")))));
+    assert_eq!(next(&mut body), Poll::Pending);
+}
+
+#[test]
+fn a_stopping_server_ends_a_stream_cleanly_and_once() {
+    let slot = Slot::new(Box::new(Words(vec!["a"])));
+    let mut body = Body::Stream(slot.clone());
+    slot.finish();
+    assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("cut: The gateway is shutting down")))));
+    assert_eq!(next(&mut body), Poll::Ready(None));
+}
+
+#[test]
+fn an_untaken_frame_costs_the_stream_and_a_quiet_upstream_does_not() {
+    let slot = Slot::new(Box::new(Words(vec!["a"])));
+    let mut body = Body::Stream(slot.clone());
+    slot.reap(Duration::ZERO);
+    assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("a")))));
+    assert_eq!(next(&mut body), Poll::Pending, "hyper came back for more, so the frame was taken");
+    slot.reap(Duration::ZERO);
+    assert_eq!(next(&mut body), Poll::Pending);
+
+    let slot = Slot::new(Box::new(Words(vec!["a", "b"])));
+    let mut body = Body::Stream(slot.clone());
+    assert!(next(&mut body).is_ready());
+    slot.reap(Duration::ZERO);
+    assert_eq!(next(&mut body), Poll::Ready(Some(Err(Abandoned))));
+}
+
+#[test]
+fn whole_bodies_know_their_length() {
+    let body = Body::from(Bytes::from("abc"));
+    assert_eq!(body.size_hint().exact(), Some(3));
+    assert!(Body::empty().is_end_stream());
+}
+
+#[test]
+fn a_refusal_has_its_status_and_headers() {
+    let mut denied = Denied::with(StatusCode::MISDIRECTED_REQUEST, Failure::new(Kind::Invalid, "no").retry_after(7));
+    denied.allow = vec![Method::GET, Method::POST];
+    let response = denied.respond(Dialect::Chat);
+    assert_eq!(response.status(), 421);
+    assert_eq!(response.headers()[RETRY_AFTER], "7");
+    assert_eq!(response.headers()[ALLOW], "GET, POST");
+}

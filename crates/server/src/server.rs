@@ -1,0 +1,54 @@
+//! The server as its owner sees it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use engine::Engine;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::bind::{self, BindError};
+use crate::guard::Counters;
+use crate::listen;
+use crate::service::App;
+use crate::settings::Settings;
+
+/// A server with open listeners that does not accept yet.
+pub struct Server {
+    app: Arc<App>,
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Server {
+    /// Opens the listeners. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`BindError`]: an address that is taken, or one that would be unsafe.
+    pub fn bind(settings: Settings, engine: Engine) -> Result<Self, BindError> {
+        let listeners = bind::listen(&settings)?;
+        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        Ok(Self { app: Arc::new(App::new(settings, engine)), listeners, addresses })
+    }
+
+    /// Where it listens; all addresses have the same port.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What the guard has turned away.
+    pub fn counters(&self) -> Arc<Counters> {
+        self.app.counters.clone()
+    }
+
+    /// Serves until `shutdown`, then drains: listeners close at once, replies in progress may finish within the drain limit,
+    /// and what is left then ends with its protocol's failure.
+    pub async fn run(self, shutdown: CancellationToken) {
+        self.run_until(shutdown, CancellationToken::new()).await;
+    }
+
+    /// As [`Server::run`]; `now` cuts the drain short.
+    pub async fn run_until(self, shutdown: CancellationToken, now: CancellationToken) {
+        listen::run(self.app, self.listeners, shutdown, now).await;
+    }
+}

@@ -1,0 +1,214 @@
+//! One request from head to answer: guard, route, key check, handler. Every answer leaves through [`serve`], which is where it
+//! gets its id, its security headers and its log line.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use engine::Engine;
+use futures_util::FutureExt;
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HeaderName, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use proto::{Dialect, Failure, Kind};
+use tokio::sync::Semaphore;
+
+use crate::auth::Desk;
+use crate::body::Budget;
+use crate::cors;
+use crate::guard::origin::Site;
+use crate::guard::{self, Counters};
+use crate::listen::link::Link;
+use crate::reply::{Answer, Body, Denied};
+use crate::route::{self, Ask, Class, Found, Route};
+use crate::settings::{Limits, Settings};
+
+/// What all requests share.
+pub(crate) struct App {
+    pub(crate) engine: Engine,
+    pub(crate) settings: Settings,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) budget: Budget,
+    /// One permit for each reply in progress.
+    pub(crate) replies: Arc<Semaphore>,
+    pub(crate) started: Instant,
+    /// Whether new work should go elsewhere.
+    pub(crate) draining: AtomicBool,
+}
+
+impl App {
+    /// Puts a server's state together.
+    pub(crate) fn new(settings: Settings, engine: Engine) -> Self {
+        Self {
+            engine,
+            counters: Arc::default(),
+            limits: Arc::new(settings.limits.clone()),
+            budget: Budget::new(settings.limits.buffered),
+            replies: Arc::new(Semaphore::new(settings.limits.replies)),
+            started: Instant::now(),
+            draining: AtomicBool::new(false),
+            settings,
+        }
+    }
+
+    /// Tells `/readyz` that the server stops.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+}
+
+/// Answers one request.
+pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incoming>) -> Response<Body> {
+    let began = Instant::now();
+    let (parts, body) = request.into_parts();
+    let (version, method) = (parts.version, parts.method.clone());
+    let id = request_id(&parts.headers);
+    let mut seen = Seen { route: None, dialect: Dialect::Chat, site: Site::Own };
+    let handled = AssertUnwindSafe(handle(&app, &link, (parts, body), &id, &mut seen)).catch_unwind().await;
+    let mut response = match handled {
+        Ok(Ok(response)) => response,
+        Ok(Err(denied)) => denied.respond(seen.dialect),
+        Err(_panic) => {
+            // The payload may hold anything of the request; the panic hook has said where it was.
+            tracing::error!(request = %id, route = seen.route.map(|route| route.path), "a handler panicked");
+            Denied::from(Failure::new(Kind::Internal, "The gateway failed on this request")).respond(seen.dialect)
+        }
+    };
+    let last = link.is_last() || method == Method::CONNECT;
+    finish(response.headers_mut(), &id);
+    cors::mark(response.headers_mut(), &seen.site);
+    if last && version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    tracing::debug!(
+        request = %id,
+        %method,
+        route = seen.route.map(|route| route.path),
+        status = response.status().as_u16(),
+        peer = %link.peer,
+        ms = began.elapsed().as_millis(),
+        "answered"
+    );
+    response
+}
+
+/// What was found out about a request on its way.
+struct Seen {
+    route: Option<&'static Route>,
+    dialect: Dialect,
+    site: Site,
+}
+
+async fn handle(
+    app: &Arc<App>,
+    link: &Arc<Link>,
+    request: (Parts, Incoming),
+    id: &str,
+    seen: &mut Seen,
+) -> Answer {
+    let (parts, body) = request;
+    let site = guard::check(&parts, link, &app.settings, &app.counters)?;
+    if let (&Method::OPTIONS, Site::Listed(origin)) = (&parts.method, &site)
+        && let Some(preflight) = cors::preflight(&parts, origin)
+    {
+        return Ok(preflight);
+    }
+    let (route, param) = find(app, link, &parts, seen)?;
+    if let Site::Listed(_) = site {
+        if route.class != Class::Data {
+            return Err(guard::foreign(&app.counters));
+        }
+        seen.site = site;
+    }
+    let desk = Desk {
+        engine: &app.engine,
+        counters: &app.counters,
+        closed: app.settings.require_key || !link.private,
+    };
+    let caller = desk.check(&parts.headers, route.class).await?;
+    upgrade(link, &parts, route)?;
+    if route.method == Method::POST && !guard::content::is_json(&parts.headers) {
+        Counters::add(&app.counters.content_type);
+        return Err(Failure::new(Kind::Unsupported, "Content-Type must be application/json in UTF-8").into());
+    }
+    let (app, link, id, dialect) = (app.clone(), link.clone(), id.to_owned(), route.dialect);
+    (route.handler)(Ask { app, link, parts, body, dialect, param, id, caller }).await
+}
+
+fn find(
+    app: &App,
+    link: &Link,
+    parts: &Parts,
+    seen: &mut Seen,
+) -> Result<(&'static Route, Option<String>), Denied> {
+    let found = route::find(&parts.method, parts.uri.path());
+    let hidden = |route: &Route| matches!(route.class, Class::Admin(_)) && !link.private && !app.settings.admin_remote;
+    match found {
+        Found::Route(route, param) if !hidden(route) => {
+            (seen.route, seen.dialect) = (Some(route), route.dialect);
+            Ok((route, param))
+        }
+        Found::Method(allow, dialect) if !route::at(parts.uri.path()).any(hidden) => {
+            seen.dialect = dialect;
+            Err(Denied { allow, ..Failure::new(Kind::Method, "Method not allowed").into() })
+        }
+        _ if matches!(parts.method, Method::TRACE | Method::CONNECT) || parts.uri.path() == "*" => {
+            Err(Failure::new(Kind::Method, "Method not allowed").into())
+        }
+        _ => Err(Failure::new(Kind::NotFound, "No such endpoint").into()),
+    }
+}
+
+/// Refuses to change protocols, without a doubt about who reads the next byte. `h2c` is only an offer, which Java's client makes
+/// with every request, so that one is passed over; the socket routes answer for themselves.
+fn upgrade(link: &Link, parts: &Parts, route: &Route) -> Result<(), Denied> {
+    let mut offers = parts.headers.get_all(UPGRADE).iter();
+    if parts.version >= Version::HTTP_2 || offers.all(|offer| offer.as_bytes().eq_ignore_ascii_case(b"h2c")) {
+        return Ok(());
+    }
+    link.end_after();
+    if route.method == Method::GET && route.path.ends_with("/responses") {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Invalid, "This endpoint has no other protocol to upgrade to").code("upgrade_refused").into())
+}
+
+/// The client's own id where it is harmless, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = ["x-request-id", "x-correlation-id"].into_iter().filter_map(|name| headers.get(name)?.to_str().ok());
+    given.filter(|id| harmless(id)).map(str::to_owned).next().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
+}
+
+fn harmless(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// The headers of every answer.
+fn finish(headers: &mut HeaderMap, id: &str) {
+    const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+    const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(RESOURCE, HeaderValue::from_static("same-origin"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.extend(HeaderValue::from_str(id).ok().map(|id| (HeaderName::from_static("x-request-id"), id)));
+}
+
+/// What a socket route answers to a request that asks for none.
+pub(crate) fn no_socket(parts: &Parts) -> Denied {
+    if !parts.headers.contains_key(UPGRADE) {
+        return Denied { allow: vec![Method::POST], ..Failure::new(Kind::Method, "Method not allowed").into() };
+    }
+    let failure = Failure::new(Kind::Invalid, "WebSocket is not offered here; use HTTP").code("upgrade_required");
+    let mut denied = Denied::with(StatusCode::UPGRADE_REQUIRED, failure);
+    denied.headers.insert(UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+    denied
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! What the composition root tells the server, and the limits table. Nothing here is read from files or the environment.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use pool::keys::Strength;
+use pool::limits;
+
+/// How and where the server listens, and whom it answers.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Addresses to listen on, all at the same port. Both loopback families by default.
+    pub hosts: Vec<IpAddr>,
+    /// Port; 0 picks a free one for all hosts together.
+    pub port: u16,
+    /// Names that a `Host` header may carry beside localhost and IP literals of the interface that was reached.
+    pub allowed_hosts: Vec<String>,
+    /// Web origins (`https://app.example`) that may call the data plane from a browser.
+    pub cors_origins: Vec<String>,
+    /// Whether plain HTTP may leave this machine (`--allow-plain-http`).
+    pub allow_plain_http: bool,
+    /// Whether data routes ask for a client key. `false` only has effect on loopback and is refused elsewhere.
+    pub require_key: bool,
+    /// Whether the admin side also answers on listeners that are not loopback.
+    pub admin_remote: bool,
+    /// How good the client keys are; decides whether a public bind is safe.
+    pub keys: Keys,
+    /// Timers and caps.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            hosts: loopback(),
+            port: 8080,
+            allowed_hosts: Vec::new(),
+            cors_origins: Vec::new(),
+            allow_plain_http: false,
+            require_key: true,
+            admin_remote: false,
+            keys: Keys::None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Reads `server.host`: `localhost` (or nothing) means both loopback families, else an IP literal.
+///
+/// # Errors
+/// Gives the text back when it is a name: a name may resolve to anything, so it is never bound.
+pub fn hosts(text: &str) -> Result<Vec<IpAddr>, String> {
+    let bare = text.trim().trim_start_matches('[').trim_end_matches(']');
+    if bare.is_empty() || bare.eq_ignore_ascii_case("localhost") {
+        return Ok(loopback());
+    }
+    bare.parse().map(|address| vec![address]).map_err(|_| text.to_owned())
+}
+
+fn loopback() -> Vec<IpAddr> {
+    vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+}
+
+/// How good the client keys are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// There is no key at all.
+    None,
+    /// One that the owner chose.
+    Fixed(Strength),
+    /// Minted ones only; these are always good.
+    Minted,
+}
+
+impl Keys {
+    /// Judges a fixed key (`server.api_key`), or the minted ones where none is fixed. A weak fixed key is not mended by good
+    /// minted ones beside it.
+    pub fn judge(fixed: Option<&str>, minted: bool) -> Self {
+        match fixed.map(str::trim).filter(|key| !key.is_empty()) {
+            Some(key) => Self::Fixed(Strength::of(key)),
+            None if minted => Self::Minted,
+            None => Self::None,
+        }
+    }
+}
+
+/// Timers and caps of the listener.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// From accept to the first byte.
+    pub first_byte: Duration,
+    /// From the first byte of a request head to its last.
+    pub head: Duration,
+    /// Idle time between requests of one connection.
+    pub idle: Duration,
+    /// Bytes of a request head.
+    pub head_bytes: usize,
+    /// Headers of a request.
+    pub headers: usize,
+    /// Longest time without a byte of a request body.
+    pub body_stall: Duration,
+    /// Longest time that a write to a client may block.
+    pub write_stall: Duration,
+    /// How long streams may finish after a shutdown was asked for.
+    pub drain: Duration,
+    /// How long the last frames may take once the drain is over.
+    pub farewell: Duration,
+    /// Bytes of a request body on the wire.
+    pub wire: u64,
+    /// Bytes of a request body once decoded.
+    pub decoded: usize,
+    /// Bytes of all request bodies held at once.
+    pub buffered: usize,
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one address; loopback is exempt.
+    pub per_address: usize,
+    /// Replies in progress at once.
+    pub replies: usize,
+    /// HTTP/2 streams of one connection.
+    pub h2_streams: u32,
+    /// HTTP/2 flow-control window, per stream and per connection, in bytes.
+    pub h2_window: u32,
+    /// How often an HTTP/2 connection is pinged.
+    pub h2_ping: Duration,
+    /// How long the answer to a ping may take.
+    pub h2_pong: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            first_byte: limits::HEADER_READ,
+            head: limits::HEADER_READ,
+            // Longer than the 90 s after which common clients drop an idle connection, so that they never send into a close.
+            idle: Duration::from_secs(120),
+            head_bytes: limits::HEADER_BYTES,
+            headers: limits::HEADER_COUNT,
+            body_stall: limits::BODY_STALL,
+            write_stall: limits::WRITE_STALL,
+            drain: limits::DRAIN,
+            farewell: Duration::from_secs(2),
+            wire: limits::BODY_WIRE as u64,
+            decoded: limits::BODY_DECODED,
+            buffered: limits::BUFFERED,
+            connections: limits::CONNECTIONS,
+            per_address: limits::CONNECTIONS_PER_IP,
+            replies: limits::STREAMS,
+            h2_streams: limits::H2_STREAMS,
+            h2_window: limits::H2_WINDOW,
+            h2_ping: Duration::from_secs(20),
+            h2_pong: Duration::from_secs(10),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
