@@ -1,12 +1,29 @@
 //! Which models exist and which one a name means.
+//!
+//! A name is looked up in this order: the catalogue as it stands; our own aliases; the same without suffixes (`-high`,
+//! `-fast`, both); the same without a vendor prefix; the retirement table. What is not found then is a 404 that names models
+//! which exist: never another model in silence. Because the catalogue comes first, a live name is never treated as retired,
+//! suffixed or prefixed.
 
+mod names;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::collections::HashMap;
 
-use proto::failure::Failure;
+use proto::failure::{Failure, Kind};
 use proto::text::Json;
+
+use self::names::{Reading, readings};
+
+/// Aliases of aliases that are followed.
+const HOPS: u32 = 4;
+/// Models that a 404 names.
+const NAMED: usize = 6;
+
+/// How a name is looked up.
+type Find = for<'c> fn(&'c Catalog, &str) -> Option<&'c Model>;
 
 /// A model of the upstream's catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,27 +95,35 @@ pub struct Resolved {
     pub retired_from: Option<String>,
 }
 
-/// Reads the body of `GET /codex/models`. Unknown fields stay in `raw`; an entry without a slug is left out.
+/// Reads the body of `GET /codex/models`. Unknown fields stay in `raw`; an entry without a usable slug is left out.
 pub fn parse_models(body: &[u8]) -> Result<Vec<Model>, ListError> {
-    unimplemented!("{body:?}")
+    wire::parse(body)
 }
 
-/// The list that is built in. Serves only until the first live one.
+/// The list that is built in: facts about the models of the time of writing. Serves only until the first live one.
 pub fn bundled() -> Vec<Model> {
-    unimplemented!()
+    parse_models(include_bytes!("../data/models.json")).expect("invariant: the built-in list is valid, a test reads it")
 }
 
 impl Catalog {
     /// The bundled catalogue.
     pub fn bundled() -> Self {
-        unimplemented!()
+        Self::of(bundled(), false)
     }
 
     /// The union of live lists, usable accounts first: the first entry of a slug counts. Pass the lists of all accounts that
     /// are not switched off, also of exhausted ones, so that a name which only those list is answered with their reset and
     /// not with 404.
     pub fn live<'a>(lists: impl IntoIterator<Item = &'a [Model]>) -> Self {
-        unimplemented!("{}", lists.into_iter().count())
+        let mut seen = std::collections::HashSet::new();
+        let models = lists.into_iter().flatten().filter(|model| seen.insert(model.slug.as_str())).cloned().collect();
+        Self::of(models, true)
+    }
+
+    fn of(mut models: Vec<Model>, live: bool) -> Self {
+        models.sort_by(|a, b| (a.priority, &a.slug).cmp(&(b.priority, &b.slug)));
+        let at = models.iter().enumerate().map(|(at, model)| (model.slug.clone(), at)).collect();
+        Self { models, at, live }
     }
 
     /// Whether it holds live lists.
@@ -121,8 +146,59 @@ impl Catalog {
         self.at.get(slug).map(|at| &self.models[*at])
     }
 
-    /// What `name` means; `None` asks for the default. The order is in the module's head.
+    /// What `name` means; nothing or an empty name asks for the default. The order is in the module's head.
     pub fn resolve(&self, name: Option<&str>, names: &Names) -> Result<Resolved, Failure> {
-        unimplemented!("{name:?}{names:?}")
+        let asked = name.filter(|name| !name.is_empty()).or(names.default.as_deref());
+        let Some(asked) = asked else {
+            let first = self.listed().next().ok_or_else(|| self.missing("", names))?;
+            return Ok(Resolved { model: first.clone(), effort: None, tier: None, retired_from: None });
+        };
+        let sought = |find: Find| readings(asked).find_map(|reading| self.seek(find, reading, names, HOPS));
+        let (model, reading, retired) = sought(Self::get)
+            .map(|(model, reading)| (model, reading, false))
+            .or_else(|| sought(Self::heir).map(|(model, reading)| (model, reading, true)))
+            .ok_or_else(|| self.missing(asked, names))?;
+        Ok(Resolved {
+            model: model.clone(),
+            effort: reading.effort.map(str::to_owned),
+            tier: reading.tier.map(str::to_owned),
+            retired_from: retired.then(|| reading.base.to_owned()),
+        })
+    }
+
+    /// The listed successor of a retired name.
+    fn heir(&self, name: &str) -> Option<&Model> {
+        self.get(names::successor(name)?)
+    }
+
+    /// What `find` makes of a reading, or of what our aliases make of it.
+    fn seek<'n>(&self, find: Find, reading: Reading<'n>, names: &'n Names, hops: u32) -> Option<(&Model, Reading<'n>)> {
+        if let Some(model) = find(self, reading.base) {
+            return Some((model, reading));
+        }
+        let target = names.alias(reading.base).filter(|_| hops > 0)?;
+        readings(target).find_map(|inner| self.seek(find, reading.over(inner), names, hops - 1))
+    }
+
+    fn missing(&self, asked: &str, names: &Names) -> Failure {
+        let name = crate::loose::short(asked, 128);
+        let target = names.alias(asked);
+        let stated = readings(target.unwrap_or(asked)).find_map(|reading| names::stated(reading.base));
+        let known: Vec<_> = self.listed().take(NAMED).map(|model| model.slug.as_str()).collect();
+        let hint = if known.is_empty() {
+            "No account lists any model.".to_owned()
+        } else {
+            format!("Models that can be used: {}.", known.join(", "))
+        };
+        let meant = target.map(|target| format!(" (an alias of `{target}`)")).unwrap_or_default();
+        let stated = stated.map(|words| format!("{words} ")).unwrap_or_default();
+        let message = format!("The model `{name}`{meant} does not exist or no account has access to it. {stated}{hint}");
+        Failure::new(Kind::ModelNotFound, message).code("model_not_found").at("model")
+    }
+}
+
+impl Names {
+    fn alias(&self, name: &str) -> Option<&str> {
+        self.aliases.iter().find(|(alias, _)| alias == name).map(|(_, target)| target.as_str())
     }
 }

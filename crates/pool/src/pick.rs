@@ -148,7 +148,7 @@ impl NoAccount {
         }
     }
 
-    /// The reasons for people: each kind with its number of accounts, the first of its kind in full.
+    /// The reasons for people: each kind with its number of accounts, in the words of the first.
     fn summary(&self, now: Millis) -> String {
         let mut groups: Vec<(&Reason, u32)> = Vec::new();
         for (_, why) in self.reasons.iter().filter(|(_, why)| !matches!(why, Reason::NoModel)) {
@@ -159,7 +159,7 @@ impl NoAccount {
             }
         }
         let plural = |count: u32| if count == 1 { "account" } else { "accounts" };
-        let words = |(why, count): &(&Reason, u32)| format!("{count} {} {}", plural(*count), why.words(now));
+        let words = |(why, count): &(&Reason, u32)| format!("{} ({count} {})", why.words(now), plural(*count));
         crate::loose::short(&groups.iter().map(words).collect::<Vec<_>>().join("; "), limits::MESSAGE)
     }
 }

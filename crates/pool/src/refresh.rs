@@ -1,5 +1,8 @@
 //! When tokens are refreshed, and how long to wait after the token endpoint failed.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use crate::account::Tokens;

@@ -130,7 +130,7 @@ fn finish(class: Class, said: &Said, retry: &Retry, kind: Kind, now: Millis) -> 
         Class::NoModel => named(Kind::ModelNotFound).code("model_not_found").at("model"),
         Class::Replay => named(Kind::Invalid),
         Class::Unsteady => Failure { retry_after: retry.after, ..named(unsteady(kind, said)) },
-        Class::Final => named(refused(said).unwrap_or(kind)),
+        Class::Final => named(said.code.as_deref().and_then(said::refused).unwrap_or(kind)),
     };
     Refusal { class, until, failure }
 }
@@ -139,16 +139,6 @@ fn unsteady(kind: Kind, said: &Said) -> Kind {
     match said.code.as_deref() {
         Some("server_is_overloaded" | "slow_down") => Kind::Overloaded,
         _ => kind,
-    }
-}
-
-/// Kinds that a code names more exactly than its status does.
-fn refused(said: &Said) -> Option<Kind> {
-    match said.code.as_deref()? {
-        "context_length_exceeded" | "context_window_exceeded" => Some(Kind::ContextLength),
-        "cyber_policy" | "bio_policy" | "misalignment_policy_violation" | "content_filter" => Some(Kind::Filtered),
-        "invalid_prompt" | "invalid_image_request" => Some(Kind::Invalid),
-        _ => None,
     }
 }
 

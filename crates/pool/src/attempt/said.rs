@@ -1,6 +1,7 @@
 //! What an error body says, in whichever of the known shapes: `{"error":{..}}`, `{"error":".."}`, `{"detail":..}`, a bare
 //! error object, or plain text.
 
+use proto::failure::Kind;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -64,7 +65,11 @@ impl Said {
         if let Ok(text) = serde_json::from_str::<String>(json) {
             return Self::text(&text);
         }
-        let Ok(inner) = serde_json::from_str::<Inner>(json) else { return Self::text(json) };
+        // Derived readers take arrays for structs too.
+        let object = json.trim_start().starts_with('{');
+        let Some(inner) = object.then(|| serde_json::from_str::<Inner>(json).ok()).flatten() else {
+            return Self::text(json);
+        };
         let word = |word: Option<String>| word.map(|word| loose::short(&word, 128)).filter(|word| !word.is_empty());
         Self {
             message: inner.message.map(|text| clean(&text)).filter(|text| !text.is_empty()),
@@ -117,8 +122,19 @@ fn coded(code: &str) -> Option<Class> {
         "model_not_supported" | "model_not_found" => Class::NoModel,
         "previous_response_not_found" | "invalid_encrypted_content" => Class::Replay,
         "server_is_overloaded" | "slow_down" | "server_error" => Class::Unsteady,
+        code if refused(code).is_some() => Class::Final,
         _ => return None,
     })
+}
+
+/// Kinds of refusals of the request itself that a code names more exactly than a status does.
+pub(super) fn refused(code: &str) -> Option<Kind> {
+    match code {
+        "context_length_exceeded" | "context_window_exceeded" => Some(Kind::ContextLength),
+        "cyber_policy" | "bio_policy" | "misalignment_policy_violation" | "content_filter" => Some(Kind::Filtered),
+        "invalid_prompt" | "invalid_image_request" => Some(Kind::Invalid),
+        _ => None,
+    }
 }
 
 /// Answers that carry no code: the backend's `{"detail":".."}` about models, and texts beside a generic type.

@@ -1,1 +1,409 @@
-//! Table tests.
+use proptest::prelude::*;
+use rstest::rstest;
+
+use super::*;
+
+const NOW: Millis = Millis(1_800_000_000_000);
+
+/// The page that Cloudflare puts before a backend which it guards.
+const PAGE: &str = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>_cf_chl_opt</body></html>";
+
+fn id(name: &str) -> AccountId {
+    AccountId(name.into())
+}
+
+fn status(code: u16, body: &str) -> Outcome {
+    Outcome::Status { code, body: Bytes::copy_from_slice(body.as_bytes()), retry: Retry::default() }
+}
+
+fn with(code: u16, body: &str, headers: &[(&str, &str)]) -> Outcome {
+    let retry = Retry::from_headers(headers.iter().copied(), NOW);
+    Outcome::Status { code, body: Bytes::copy_from_slice(body.as_bytes()), retry }
+}
+
+fn coded(code: &str) -> String {
+    format!(r#"{{"error":{{"message":"said so","type":"invalid_request_error","code":"{code}","param":null}}}}"#)
+}
+
+fn early(kind: Kind, code: Option<&str>, message: &str) -> Outcome {
+    Outcome::EarlyFail(Failure { code: code.map(str::to_owned), ..Failure::new(kind, message) })
+}
+
+fn trouble(kind: TroubleKind) -> Trouble {
+    Trouble { kind, message: "it broke".into() }
+}
+
+fn unsent() -> Outcome {
+    Outcome::trouble(Sent::No, trouble(TroubleKind::Connect))
+}
+
+fn maybe(kind: TroubleKind) -> Outcome {
+    Outcome::trouble(Sent::Maybe, trouble(kind))
+}
+
+fn cool(seconds: i64) -> Mark {
+    Mark::Cool(seconds)
+}
+
+fn spent(window: &'static str, seconds: i64) -> Mark {
+    Mark::Spent(window, seconds)
+}
+
+/// A signal without its words.
+#[derive(Debug, PartialEq)]
+enum Mark {
+    Nothing,
+    NeedsLogin,
+    Cool(i64),
+    Spent(&'static str, i64),
+    Block,
+    NoModel,
+}
+
+fn is(mark: &Mark, signal: &Signal) -> bool {
+    let after = |until: &Millis| (until.0 - NOW.0) / 1000;
+    match signal {
+        Signal::None => *mark == Mark::Nothing,
+        Signal::NeedsLogin { .. } => *mark == Mark::NeedsLogin,
+        Signal::Cool { until, .. } => *mark == Mark::Cool(after(until)),
+        Signal::Exhaust { until, window } => {
+            matches!(mark, Mark::Spent(name, seconds) if name == window && *seconds == after(until))
+        }
+        Signal::Block { .. } => *mark == Mark::Block,
+        Signal::ModelMissing => *mark == Mark::NoModel,
+        Signal::Served | Signal::Ample | Signal::SignedIn => false,
+    }
+}
+
+/// A step without its words.
+#[derive(Debug, PartialEq)]
+enum Then {
+    Other,
+    PreferOther,
+    Refresh,
+    Strip,
+    Give(Kind),
+}
+
+fn then(step: &Step) -> Then {
+    match step {
+        Step::Again { to: To::Other, refresh: false, strip_replay: false, .. } => Then::Other,
+        Step::Again { to: To::PreferOther, refresh: false, strip_replay: false, .. } => Then::PreferOther,
+        Step::Again { to: To::Same, refresh: true, strip_replay: false, .. } => Then::Refresh,
+        Step::Again { to: To::Same, refresh: false, strip_replay: true, .. } => Then::Strip,
+        Step::Give(failure) => Then::Give(failure.kind),
+        step => panic!("a step that no row of the table makes: {step:?}"),
+    }
+}
+
+/// What the client is told if nothing else works.
+fn told(step: Step) -> Failure {
+    match step {
+        Step::Again { otherwise, .. } => otherwise,
+        Step::Give(failure) => failure,
+    }
+}
+
+#[rstest]
+// Nothing sent: another route or account, else the same.
+#[case(unsent(), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
+#[case(Outcome::trouble(Sent::No, trouble(TroubleKind::Tls)), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
+#[case(Outcome::trouble(Sent::No, trouble(TroubleKind::Proxy)), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
+#[case(Outcome::trouble(Sent::No, trouble(TroubleKind::Closed)), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
+#[case(Outcome::trouble(Sent::No, trouble(TroubleKind::Timeout)), Mark::Nothing, Then::PreferOther, Kind::Timeout)]
+// Sent, no status: never again.
+#[case(maybe(TroubleKind::Cut), Mark::Nothing, Then::Give(Kind::Upstream), Kind::Upstream)]
+#[case(maybe(TroubleKind::Timeout), Mark::Nothing, Then::Give(Kind::Timeout), Kind::Timeout)]
+#[case(maybe(TroubleKind::Protocol), Mark::Nothing, Then::Give(Kind::Upstream), Kind::Upstream)]
+// 401: refresh. The client never sees a 401 that is about our accounts.
+#[case(status(401, r#"{"detail":"Unauthorized"}"#), Mark::Nothing, Then::Refresh, Kind::Upstream)]
+#[case(status(401, &coded("token_expired")), Mark::Nothing, Then::Refresh, Kind::Upstream)]
+#[case(status(401, &coded("token_revoked")), Mark::Nothing, Then::Refresh, Kind::Upstream)]
+#[case(status(401, ""), Mark::Nothing, Then::Refresh, Kind::Upstream)]
+#[case(status(401, &coded("account_deactivated")), Mark::Block, Then::Other, Kind::Upstream)]
+// 402.
+#[case(status(402, r#"{"detail":{"code":"deactivated_workspace"}}"#), Mark::Block, Then::Other, Kind::Upstream)]
+#[case(status(402, r#"{"detail":"Payment required"}"#), spent("credits", 3600), Then::Other, Kind::Exhausted)]
+// 403: a challenge, a ban, or a passing no.
+#[case(status(403, PAGE), cool(30), Then::Other, Kind::Upstream)]
+#[case(with(403, "{}", &[("CF-Mitigated", "challenge")]), cool(30), Then::Other, Kind::Upstream)]
+#[case(status(403, &coded("account_banned")), Mark::Block, Then::Other, Kind::Upstream)]
+#[case(status(403, &coded("account_suspended")), Mark::Block, Then::Other, Kind::Upstream)]
+#[case(status(403, r#"{"detail":"Forbidden"}"#), cool(300), Then::Other, Kind::Upstream)]
+#[case(status(403, &coded("unsupported_country_region_territory")), cool(300), Then::Other, Kind::Upstream)]
+// 404: empty is Cloudflare's path block, JSON is an answer.
+#[case(status(404, ""), cool(30), Then::Other, Kind::Upstream)]
+#[case(status(404, r#"{"detail":"Not Found"}"#), Mark::Nothing, Then::Give(Kind::NotFound), Kind::NotFound)]
+// 429.
+#[case(status(429, r#"{"detail":"Too Many Requests"}"#), cool(60), Then::Other, Kind::RateLimited)]
+#[case(with(429, "", &[("Retry-After", "7")]), cool(7), Then::Other, Kind::RateLimited)]
+#[case(with(429, "", &[("retry-after", "0")]), cool(1), Then::Other, Kind::RateLimited)]
+#[case(with(429, "", &[("retry-after", "Fri, 15 Jan 2027 08:01:00 GMT")]), cool(60), Then::Other, Kind::RateLimited)]
+#[case(
+    status(429, r#"{"error":{"type":"rate_limit_exceeded","message":"Rate limit reached. Please try again in 1.2s."}}"#),
+    cool(2), Then::Other, Kind::RateLimited
+)]
+#[case(
+    status(429, r#"{"error":{"type":"usage_limit_reached","message":"m","resets_at":1777936568,"resets_in_seconds":13872}}"#),
+    spent("usage", 13872), Then::Other, Kind::Exhausted
+)]
+#[case(
+    status(429, r#"{"error":{"type":"usage_limit_reached","message":"m","resets_at":1800000500}}"#),
+    spent("usage", 500), Then::Other, Kind::Exhausted
+)]
+#[case(
+    status(429, r#"{"error":{"type":"usage_limit_reached","message":"m","resets_at":9999999999}}"#),
+    spent("usage", 31 * 86_400), Then::Other, Kind::Exhausted
+)]
+#[case(
+    status(429, r#"{"error":{"type":"usage_limit_reached","message":"the reset has passed","resets_at":5}}"#),
+    spent("usage", 60), Then::Other, Kind::Exhausted
+)]
+#[case(
+    with(429, r#"{"error":{"type":"usage_limit_reached","message":"m"}}"#,
+        &[("x-codex-secondary-used-percent", "100"), ("x-codex-secondary-reset-after-seconds", "900")]),
+    spent("secondary", 900), Then::Other, Kind::Exhausted
+)]
+#[case(status(429, r#"{"error":{"type":"usage_not_included","message":"m"}}"#), spent("plan", 3600), Then::Other, Kind::Exhausted)]
+#[case(
+    with(429, "{}", &[("x-codex-rate-limit-reached-type", "workspace_owner_credits_depleted")]),
+    spent("credits", 3600), Then::Other, Kind::Exhausted
+)]
+// The model is not the account's.
+#[case(
+    status(400, r#"{"detail":"The 'gpt-5.1-codex' model is not supported when using Codex with a ChatGPT account."}"#),
+    Mark::NoModel, Then::Other, Kind::ModelNotFound
+)]
+#[case(status(404, r#"{"detail":"Model not found gpt-6-sol"}"#), Mark::NoModel, Then::Other, Kind::ModelNotFound)]
+#[case(status(400, &coded("model_not_supported")), Mark::NoModel, Then::Other, Kind::ModelNotFound)]
+// 500, 502, 503, 504, whatever code they carry.
+#[case(status(500, &coded("server_error")), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
+#[case(status(500, &coded("usage_limit_reached")), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
+#[case(status(502, PAGE), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
+#[case(status(503, &coded("server_is_overloaded")), Mark::Nothing, Then::PreferOther, Kind::Overloaded)]
+#[case(status(504, ""), Mark::Nothing, Then::PreferOther, Kind::Timeout)]
+#[case(status(501, ""), Mark::Nothing, Then::Give(Kind::Upstream), Kind::Upstream)]
+#[case(status(302, ""), Mark::Nothing, Then::Give(Kind::Upstream), Kind::Upstream)]
+// State of an earlier reply.
+#[case(status(400, &coded("previous_response_not_found")), Mark::Nothing, Then::Strip, Kind::Invalid)]
+#[case(status(400, &coded("invalid_encrypted_content")), Mark::Nothing, Then::Strip, Kind::Invalid)]
+#[case(
+    status(400, r#"{"error":{"message":"The encrypted content gAAA could not be verified."}}"#),
+    Mark::Nothing, Then::Strip, Kind::Invalid
+)]
+// Other 4xx are the client's.
+#[case(status(400, r#"{"detail":"Unsupported parameter: top_p"}"#), Mark::Nothing, Then::Give(Kind::Invalid), Kind::Invalid)]
+#[case(status(400, &coded("server_error")), Mark::Nothing, Then::Give(Kind::Invalid), Kind::Invalid)]
+#[case(status(400, &coded("context_length_exceeded")), Mark::Nothing, Then::Give(Kind::ContextLength), Kind::ContextLength)]
+#[case(status(400, &coded("cyber_policy")), Mark::Nothing, Then::Give(Kind::Filtered), Kind::Filtered)]
+#[case(status(413, PAGE), Mark::Nothing, Then::Give(Kind::TooLarge), Kind::TooLarge)]
+#[case(status(415, ""), Mark::Nothing, Then::Give(Kind::Unsupported), Kind::Unsupported)]
+#[case(status(422, r#"{"detail":[{"loc":["body"],"msg":"bad"}]}"#), Mark::Nothing, Then::Give(Kind::Invalid), Kind::Invalid)]
+// Failure events before the first real one follow the same rows.
+#[case(early(Kind::Upstream, Some("server_error"), "m"), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
+#[case(early(Kind::Upstream, None, "m"), Mark::Nothing, Then::PreferOther, Kind::Upstream)]
+#[case(early(Kind::Overloaded, Some("server_is_overloaded"), "m"), Mark::Nothing, Then::PreferOther, Kind::Overloaded)]
+#[case(early(Kind::Upstream, Some("slow_down"), "m"), Mark::Nothing, Then::PreferOther, Kind::Overloaded)]
+#[case(early(Kind::RateLimited, Some("rate_limit_exceeded"), "try again in 11.054s"), cool(12), Then::Other, Kind::RateLimited)]
+#[case(early(Kind::RateLimited, None, "try again in 350 ms"), cool(1), Then::Other, Kind::RateLimited)]
+#[case(early(Kind::Exhausted, Some("usage_limit_reached"), "m"), spent("usage", 60), Then::Other, Kind::Exhausted)]
+#[case(early(Kind::Upstream, Some("insufficient_quota"), "m"), spent("credits", 3600), Then::Other, Kind::Exhausted)]
+#[case(early(Kind::Upstream, Some("usage_not_included"), "m"), spent("plan", 3600), Then::Other, Kind::Exhausted)]
+#[case(early(Kind::ContextLength, Some("context_length_exceeded"), "m"), Mark::Nothing, Then::Give(Kind::ContextLength), Kind::ContextLength)]
+#[case(early(Kind::Upstream, Some("invalid_prompt"), "m"), Mark::Nothing, Then::Give(Kind::Invalid), Kind::Invalid)]
+#[case(early(Kind::Invalid, Some("invalid_encrypted_content"), "m"), Mark::Nothing, Then::Strip, Kind::Invalid)]
+#[case(early(Kind::Upstream, Some("token_expired"), "m"), Mark::Nothing, Then::Refresh, Kind::Upstream)]
+fn the_first_try_comes_to(#[case] outcome: Outcome, #[case] mark: Mark, #[case] step: Then, #[case] kind: Kind) {
+    let (signal, next) = History::default().settle(&id("a"), &outcome, NOW);
+    assert!(is(&mark, &signal), "{signal:?} is not {mark:?}");
+    assert_eq!(then(&next), step);
+    assert_eq!(told(next).kind, kind);
+}
+
+/// A whole request: who was tried with what, and what came of each.
+#[rstest]
+#[case::one_more_attempt(&[("a", status(500, ""), Then::PreferOther), ("b", status(500, ""), Then::Give(Kind::Upstream))])]
+#[case::same_account_when_alone(&[("a", status(502, ""), Then::PreferOther), ("a", status(502, ""), Then::Give(Kind::Upstream))])]
+#[case::refusals_count(&[("a", status(429, ""), Then::Other), ("b", status(429, ""), Then::Give(Kind::RateLimited))])]
+#[case::refusal_then_trouble(&[("a", status(403, PAGE), Then::Other), ("b", status(503, ""), Then::Give(Kind::Overloaded))])]
+#[case::unsent_is_no_post(&[
+    ("a", unsent(), Then::PreferOther),
+    ("b", status(500, ""), Then::PreferOther),
+    ("c", status(500, ""), Then::Give(Kind::Upstream)),
+])]
+#[case::unsent_once(&[("a", unsent(), Then::PreferOther), ("a", unsent(), Then::Give(Kind::Upstream))])]
+#[case::the_replay_counts(&[("a", status(401, ""), Then::Refresh), ("a", status(500, ""), Then::Give(Kind::Upstream))])]
+#[case::no_replay_beyond_the_cap(&[("a", status(500, ""), Then::PreferOther), ("b", status(401, ""), Then::Give(Kind::Upstream))])]
+#[case::dead_login_is_outside_the_cap(&[
+    ("a", status(401, ""), Then::Refresh),
+    ("a", status(401, ""), Then::Other),
+    ("b", status(500, ""), Then::PreferOther),
+    ("c", status(500, ""), Then::Give(Kind::Upstream)),
+])]
+#[case::each_account_has_its_refresh(&[
+    ("a", status(401, ""), Then::Refresh),
+    ("a", status(401, ""), Then::Other),
+    ("b", status(401, ""), Then::Refresh),
+    ("b", status(401, ""), Then::Other),
+])]
+#[case::a_dead_login_forgives_only_its_own(&[
+    ("a", status(500, ""), Then::PreferOther),
+    ("b", status(401, ""), Then::Give(Kind::Upstream)),
+])]
+#[case::no_refresh(&[
+    ("a", status(401, ""), Then::Refresh),
+    ("a", Outcome::NotRefreshed { lasting: true, why: "reused".into() }, Then::Other),
+    ("b", status(429, ""), Then::Other),
+    ("c", status(429, ""), Then::Give(Kind::RateLimited)),
+])]
+#[case::stripped_once(&[
+    ("a", status(400, &coded("invalid_encrypted_content")), Then::Strip),
+    ("a", status(400, &coded("invalid_encrypted_content")), Then::Give(Kind::Invalid)),
+])]
+#[case::strip_needs_a_post(&[
+    ("a", status(429, ""), Then::Other),
+    ("b", status(400, &coded("invalid_encrypted_content")), Then::Give(Kind::Invalid)),
+])]
+#[case::never_after_maybe(&[("a", status(503, ""), Then::PreferOther), ("b", maybe(TroubleKind::Cut), Then::Give(Kind::Upstream))])]
+fn a_request_goes(#[case] tries: &[(&str, Outcome, Then)]) {
+    let mut history = History::default();
+    for (account, outcome, expected) in tries {
+        let (_, step) = history.settle(&id(account), outcome, NOW);
+        assert_eq!(then(&step), *expected, "{account}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_second_401_signs_the_account_out() {
+    let mut history = History::default();
+    history.settle(&id("a"), &status(401, ""), NOW);
+    assert!(history.refreshed && history.posts == 1);
+    let (signal, _) = history.settle(&id("a"), &status(401, &coded("token_invalidated")), NOW);
+    assert_eq!(signal, Signal::NeedsLogin { why: "the upstream refused the account's login: said so".into() });
+    assert_eq!((history.posts, history.here), (0, 0));
+    assert_eq!(history.tried, [id("a")]);
+}
+
+#[rstest]
+#[case(true, Mark::NeedsLogin)]
+#[case(false, Mark::Cool(60))]
+fn a_failed_refresh_marks_the_account(#[case] lasting: bool, #[case] mark: Mark) {
+    let mut history = History::default();
+    history.settle(&id("a"), &status(401, ""), NOW);
+    let outcome = Outcome::NotRefreshed { lasting, why: "invalid_grant".into() };
+    let (signal, step) = history.settle(&id("a"), &outcome, NOW);
+    assert!(is(&mark, &signal), "{signal:?}");
+    assert_eq!((then(&step), history.posts), (Then::Other, 0));
+}
+
+#[test]
+fn an_outage_that_refuses_every_login_ends() {
+    let mut history = History::default();
+    let walked = (0..100).take_while(|n| {
+        let account = id(&n.to_string());
+        let _ = history.settle(&account, &status(401, ""), NOW);
+        matches!(history.settle(&account, &status(401, ""), NOW).1, Step::Again { .. })
+    });
+    assert_eq!(walked.count() + 1, limits::LOGIN_WALK);
+}
+
+#[test]
+fn a_usage_limit_tells_when_it_ends() {
+    let body = r#"{"error":{"type":"usage_limit_reached","message":"The usage limit has been reached","plan_type":"plus",
+        "resets_at":1777936568,"resets_in_seconds":13872,"eligible_promo":null}}"#;
+    let (_, step) = History::default().settle(&id("a"), &status(429, body), NOW);
+    let failure = told(step);
+    assert_eq!(failure.message, "The usage limit has been reached");
+    assert_eq!(failure.code.as_deref(), Some("usage_limit_reached"));
+    assert_eq!((failure.retry_after, failure.resets_at), (Some(13_872), Some(1_800_013_872)));
+}
+
+#[rstest]
+#[case(r#"{"error":{"message":"m","code":"c","param":"input[3]"}}"#, "m", Some("c"), Some("input[3]"))]
+#[case(r#"{"error":"plain words"}"#, "plain words", None, None)]
+#[case(r#"{"detail":"plain words"}"#, "plain words", None, None)]
+#[case(r#"{"detail":{"message":"m","code":"c"}}"#, "m", Some("c"), None)]
+#[case(r#"{"error":null,"detail":"second"}"#, "second", None, None)]
+#[case(r#"{"message":"bare","type":"invalid_request_error"}"#, "bare", None, None)]
+#[case(r#"{"detail":[{"msg":"bad"}]}"#, r#"[{"msg":"bad"}]"#, None, None)]
+#[case("upstream connect error", "upstream connect error", None, None)]
+#[case("a\r\nb\u{0}c", "a  b c", None, None)]
+#[case("", "the upstream answered 400 without an explanation", None, None)]
+#[case("{}", "the upstream answered 400 without an explanation", None, None)]
+#[case(PAGE, "the upstream answered 400 with an HTML page", None, None)]
+#[case(r#"{"detail":"sent Bearer eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln, refused"}"#, "sent Bearer ***, refused", None, None)]
+fn a_refusal_is_said_in_its_own_words(
+    #[case] body: &str,
+    #[case] message: &str,
+    #[case] code: Option<&str>,
+    #[case] param: Option<&str>,
+) {
+    let failure = told(next(&status(400, body), &History::default(), NOW).1);
+    assert_eq!((failure.message.as_str(), failure.code.as_deref()), (message, code));
+    assert_eq!(failure.param.as_deref(), param);
+}
+
+#[test]
+fn a_long_refusal_is_cut_at_a_character() {
+    let failure = told(next(&status(400, &"ü".repeat(9999)), &History::default(), NOW).1);
+    assert_eq!(failure.message.len(), limits::MESSAGE);
+}
+
+#[rstest]
+#[case("120", Some(120))]
+#[case(" 1.2 ", Some(2))]
+#[case("99999999999", Some(31 * 86_400))]
+#[case("Fri, 15 Jan 2027 08:00:30 GMT", Some(30))]
+#[case("Sun, 06 Nov 1994 08:49:37 GMT", Some(0))]
+#[case("Thu, 29 Feb 2029 00:00:00 GMT", Some(31 * 86_400))]
+#[case("-5", None)]
+#[case("soon", None)]
+#[case("Fri, 15 Jan 2027 08:00:30 CET", None)]
+#[case("Fri, 15 Foo 2027 08:00:30 GMT", None)]
+fn retry_after_is_read(#[case] value: &str, #[case] seconds: Option<u64>) {
+    assert_eq!(Retry::from_headers([("Retry-After", value)].into_iter(), NOW).after, seconds);
+}
+
+fn any_outcome() -> impl Strategy<Value = Outcome> {
+    let kinds = [TroubleKind::Connect, TroubleKind::Cut, TroubleKind::Timeout];
+    let code = prop::sample::select(vec![302_u16, 400, 401, 402, 403, 404, 413, 429, 500, 502, 503, 504, 520]);
+    let codes = ["", "usage_limit_reached", "invalid_encrypted_content", "model_not_found", "account_banned", "token_expired"];
+    let codes = prop::sample::select(codes.to_vec());
+    prop_oneof![
+        prop::sample::select(kinds.to_vec()).prop_map(|kind| Outcome::trouble(Sent::No, trouble(kind))),
+        prop::sample::select(kinds.to_vec()).prop_map(|kind| Outcome::trouble(Sent::Maybe, trouble(kind))),
+        (code, codes.clone()).prop_map(|(status, code)| super::tests::status(status, &coded(code))),
+        codes.prop_map(|code| early(Kind::Upstream, Some(code), "m")),
+        any::<bool>().prop_map(|lasting| Outcome::NotRefreshed { lasting, why: "w".into() }),
+    ]
+}
+
+proptest! {
+    /// Whatever comes, a request ends, with at most two POSTs that were not refused for a dead login.
+    #[test]
+    fn a_request_ends_within_its_cap(outcomes in proptest::collection::vec(any_outcome(), 200)) {
+        let mut history = History::default();
+        let (mut account, mut refreshing) = (0, false);
+        let mut tries = 0;
+        for outcome in outcomes {
+            if refreshing == matches!(outcome, Outcome::NotRefreshed { .. }) || !matches!(outcome, Outcome::NotRefreshed { .. }) {
+                tries += 1;
+                let (_, step) = history.settle(&id(&account.to_string()), &outcome, NOW);
+                prop_assert!(history.posts <= limits::MODEL_POSTS);
+                let Step::Again { to, refresh, .. } = step else { return Ok(()) };
+                refreshing = refresh;
+                account += i32::from(to != To::Same);
+            }
+        }
+        prop_assert!(tries < 40, "{} tries", tries);
+    }
+
+    #[test]
+    fn no_body_panics(code in 100_u16..600, body in proptest::collection::vec(any::<u8>(), 0..300), text in ".{0,80}") {
+        for body in [Bytes::from(body), Bytes::from(format!("{{\"error\":{{\"message\":\"try again in {text}\"}}}}"))] {
+            let outcome = Outcome::Status { code, body, retry: Retry::default() };
+            prop_assert!(told(next(&outcome, &History::default(), NOW).1).message.len() <= limits::MESSAGE + 64);
+        }
+        let _ = Retry::from_headers([("retry-after", text.as_str())].into_iter(), NOW);
+    }
+}

@@ -1,0 +1,88 @@
+//! Readings of a model name: what it may mean once suffixes and vendor prefixes are taken off, and which names are retired.
+
+/// Tier suffixes.
+const TIERS: [&str; 2] = ["fast", "flex"];
+/// Effort suffixes.
+const EFFORTS: [&str; 8] = ["none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"];
+/// Vendor prefixes that clients and routers put before a name.
+const VENDORS: [&str; 3] = ["openai/", "anthropic/", "google/"];
+/// Beginnings of names of image models; those take no suffixes.
+const IMAGES: [&str; 3] = ["gpt-image", "chatgpt-image", "dall-e"];
+
+/// A name with what its suffixes said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reading<'a> {
+    pub(super) base: &'a str,
+    pub(super) effort: Option<&'a str>,
+    pub(super) tier: Option<&'a str>,
+}
+
+/// The readings of `name`, the most literal first: with its vendor prefix and then without, each with no, one and two
+/// suffixes taken off.
+pub(super) fn readings(name: &str) -> impl Iterator<Item = Reading<'_>> {
+    let bare = VENDORS.iter().find_map(|vendor| name.strip_prefix(vendor)).filter(|bare| !bare.is_empty());
+    std::iter::once(name).chain(bare).flat_map(|name| {
+        let whole = Reading { base: name, ..Reading::default() };
+        std::iter::successors(Some(whole), |reading| reading.shorter())
+    })
+}
+
+impl<'a> Reading<'a> {
+    /// With one more suffix taken off: at most one tier and one effort, in either order.
+    fn shorter(&self) -> Option<Self> {
+        let (base, suffix) = self.base.rsplit_once('-')?;
+        if base.is_empty() || image(base) {
+            return None;
+        }
+        if self.tier.is_none() && TIERS.contains(&suffix) {
+            return Some(Self { base, tier: Some(suffix), ..*self });
+        }
+        let effort = self.effort.is_none() && EFFORTS.contains(&suffix);
+        effort.then_some(Self { base, effort: Some(suffix), ..*self })
+    }
+
+    /// These suffixes on top of those of an inner reading; the outer ones, which the client wrote, count.
+    pub(super) fn over(self, inner: Reading<'a>) -> Self {
+        Self { base: inner.base, effort: self.effort.or(inner.effort), tier: self.tier.or(inner.tier) }
+    }
+}
+
+fn image(name: &str) -> bool {
+    IMAGES.iter().any(|image| name.starts_with(image))
+}
+
+/// The successor of a retired model. A name counts with its own suffix first (`gpt-5.1-codex-max` was a model, not an
+/// effort), so callers ask for the most literal reading first.
+pub(super) fn successor(name: &str) -> Option<&'static str> {
+    const SOL: &str = "gpt-6-sol";
+    const LUNA: &str = "gpt-6-luna";
+    let family = |stem: &str| name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    let suffixed = Reading { base: name, ..Reading::default() }.shorter().is_some();
+    match name {
+        "gpt-5.1-codex-max" => Some(SOL),
+        _ if suffixed || stated(name).is_some() => None,
+        _ if name.ends_with("-mini") && ours(name) => Some(LUNA),
+        "gpt-5.4" | "gpt-5.3-codex" | "gpt-5-codex" => Some(SOL),
+        _ if family("gpt-5.2") || family("gpt-5.1") => Some(SOL),
+        _ => None,
+    }
+}
+
+/// Whether a name is of OpenAI's families; other vendors have minis too.
+fn ours(name: &str) -> bool {
+    let numbered = name.strip_prefix('o').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    name.starts_with("gpt-") || name.starts_with("codex-") || numbered
+}
+
+/// Why a name that people will try does not work here, where there is more to say than that nobody lists it.
+pub(super) fn stated(name: &str) -> Option<&'static str> {
+    if name == "gpt-5.3-codex-spark" {
+        Some("It was a preview for some plans and has no successor of its kind; a small fast model is the nearest.")
+    } else if name.starts_with("gpt-oss-") {
+        Some("It is an open-weight model, which the ChatGPT backend does not serve; run it elsewhere.")
+    } else if image(name) {
+        Some("It makes images and cannot chat; offer a chat model the image_generation tool instead.")
+    } else {
+        None
+    }
+}
