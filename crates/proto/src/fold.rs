@@ -7,7 +7,7 @@ mod tests;
 use crate::canon::{Event, Finish, Item, Usage, What};
 use crate::failure::Failure;
 use crate::text::{Json, Text};
-use slot::Slot;
+pub(crate) use slot::Slot;
 
 /// A collected reply.
 #[derive(Clone, Debug, Default, PartialEq)]

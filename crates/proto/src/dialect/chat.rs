@@ -1,50 +1,42 @@
-//! The chat dialect. Placeholder.
+//! OpenAI Chat Completions: read from clients, written to relays that speak it; its replies likewise.
 
-use bytes::{Bytes, BytesMut};
+mod outbound;
+mod reader;
+mod request;
+mod say;
+mod whole;
+mod wire;
+mod writer;
+
+use bytes::Bytes;
 
 use super::{Setting, Target};
-use crate::canon::{Event, Request};
+use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
 use crate::notes::Notes;
 
-pub(super) fn read_request(_body: Bytes) -> Result<(Request, Notes), Failure> {
-    Ok(Default::default())
+pub use reader::Reader;
+pub use writer::Writer;
+
+#[expect(clippy::needless_pass_by_value, reason = "the verb is the same in every dialect")]
+pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
+    request::read(&body)
 }
 
-pub(super) fn write_request(_request: &Request, _target: &Target) -> Result<(Bytes, Notes), Failure> {
-    Ok(Default::default())
+pub(super) fn write_request(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
+    outbound::write(request, target)
 }
 
-pub(super) fn whole(_whole: &Whole, _setting: &Setting) -> Bytes {
-    Bytes::new()
+pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+    whole::write(whole, setting)
 }
 
-pub(super) fn error(_failure: &Failure) -> (u16, Bytes) {
-    (500, Bytes::new())
+pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
+    super::openai_error::write(failure)
 }
 
-/// Upstream chat bytes to events.
-#[derive(Debug)]
-pub struct Reader {}
-
-impl Reader {
-    pub(super) fn new() -> Self {
-        Self {}
-    }
-    pub(super) fn push(&mut self, _chunk: Bytes, _out: &mut Vec<Event>) {}
-    pub(super) fn end(self, _out: &mut Vec<Event>) {}
-}
-
-/// Events to chat bytes.
-#[derive(Debug)]
-pub struct Writer {}
-
-impl Writer {
-    pub(super) fn new(_setting: Setting) -> Self {
-        Self {}
-    }
-    pub(super) fn push(&mut self, _event: &Event, _out: &mut BytesMut) {}
-    pub(super) fn heartbeat(&self, _out: &mut BytesMut) {}
-    pub(super) fn end(self, _out: &mut BytesMut) {}
+/// A client's word for use in a note or message.
+fn word(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(40).collect()
 }

@@ -102,6 +102,31 @@ impl<'n> Node<'n> {
     }
 }
 
+/// [`Node::text`] as a reader of a field.
+pub(crate) fn text(node: Node<'_>) -> Read<Text> {
+    node.text()
+}
+
+/// [`Node::filled`] as a reader of a field.
+pub(crate) fn filled(node: Node<'_>) -> Read<Text> {
+    node.filled()
+}
+
+/// [`Node::string`] as a reader of a field.
+pub(crate) fn string(node: Node<'_>) -> Read<String> {
+    node.string()
+}
+
+/// [`Node::boolean`] as a reader of a field.
+pub(crate) fn boolean(node: Node<'_>) -> Read<bool> {
+    node.boolean()
+}
+
+/// [`Node::positive`] as a reader of a field.
+pub(crate) fn positive(node: Node<'_>) -> Read<u64> {
+    node.positive()
+}
+
 /// The fields of one object that nobody took yet, in their order.
 #[derive(Debug)]
 pub(crate) struct Fields<'n> {

@@ -76,6 +76,11 @@ pub(crate) fn object<T>(out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>) -> 
     value
 }
 
+/// Writes the members of an object whose braces are written elsewhere.
+pub(crate) fn members(out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>)) {
+    write(&mut Pen { out, first: true });
+}
+
 /// An object as a value.
 pub(crate) fn json(write: impl FnOnce(&mut Pen<'_>)) -> Json {
     let mut out = BytesMut::new();

@@ -1,0 +1,120 @@
+//! Canonical request to a chat body, for relays that speak chat.
+
+mod messages;
+mod patch;
+mod tools;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::canon::{Format, Request};
+use crate::dialect::{Dialect, Target};
+use crate::failure::{Failure, Kind};
+use crate::json::pen::{self, Pen};
+use crate::notes::Notes;
+
+/// Fields that other dialects keep in `rest` and that chat has under the same name.
+const SHARED: [&str; 6] =
+    ["metadata", "store", "safety_identifier", "prompt_cache_retention", "prediction", "repetition_penalty"];
+
+/// Writes a chat request: the client's own body patched where it spoke chat, else from the canonical form.
+pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
+    let (model, effort) = match target {
+        Target::Codex(codex) => (&codex.model, &codex.effort),
+        Target::Relay(relay) => (&relay.model, &relay.effort),
+    };
+    let effort = request.reasoning.effort.as_ref().or(effort.as_ref()).map(String::as_str);
+    let own = request.raw.as_ref().filter(|_| request.origin == Some(Dialect::Chat));
+    if let Some(raw) = own {
+        return Ok((patch::body(raw, model, effort), Notes::default()));
+    }
+    let mut notes = Notes::default();
+    let mut out = BytesMut::with_capacity(4096);
+    pen::object(&mut out, |pen| {
+        pen.plain("model", model);
+        messages::write(pen, request, &mut notes)?;
+        tools::write(pen, request, &mut notes);
+        options(pen, request, model, &mut notes)?;
+        if let Some(effort) = effort {
+            pen.plain("reasoning_effort", effort);
+        }
+        rest(pen, request, &mut notes);
+        pen.word("stream", "true");
+        pen.word("stream_options", r#"{"include_usage":true}"#);
+        Ok::<(), Failure>(())
+    })?;
+    Ok((out.freeze(), notes))
+}
+
+fn options(pen: &mut Pen<'_>, request: &Request, model: &str, notes: &mut Notes) -> Result<(), Failure> {
+    if let Some(format) = &request.format {
+        response_format(pen, format)?;
+    }
+    if let Some(verbosity) = &request.verbosity {
+        pen.plain("verbosity", verbosity);
+    }
+    if let Some(limit) = request.limits.max_tokens {
+        pen.number(limit_name(model), limit);
+    }
+    if !request.limits.stop.is_empty() {
+        pen.array("stop", &request.limits.stop, |out, stop| pen::escape(out, stop));
+    }
+    for (name, value) in &request.sampling {
+        pen.json(name, value);
+    }
+    if let Some(tier) = &request.tier {
+        pen.plain("service_tier", tier);
+    }
+    if let Some(key) = &request.cache_key {
+        pen.text("prompt_cache_key", key);
+    }
+    if request.reasoning.summary.is_some() {
+        notes.add("dropped reasoning.summary");
+    }
+    if request.previous.is_some() {
+        notes.add("dropped previous_response_id");
+    }
+    Ok(())
+}
+
+/// OpenAI's reasoning models refuse `max_tokens`; most other servers know no other name.
+fn limit_name(model: &str) -> &'static str {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let newer = ["o1", "o3", "o4", "gpt-5", "gpt-6", "codex"].iter().any(|prefix| name.starts_with(prefix));
+    if newer { "max_completion_tokens" } else { "max_tokens" }
+}
+
+fn response_format(pen: &mut Pen<'_>, format: &Format) -> Result<(), Failure> {
+    match format {
+        Format::JsonObject => pen.word("response_format", r#"{"type":"json_object"}"#),
+        Format::JsonSchema { name, description, schema, strict } => pen.object("response_format", |pen| {
+            pen.plain("type", "json_schema");
+            pen.object("json_schema", |pen| {
+                pen.text("name", name);
+                if let Some(description) = description {
+                    pen.text("description", description);
+                }
+                pen.json("schema", schema);
+                if let Some(strict) = strict {
+                    pen.word("strict", if *strict { "true" } else { "false" });
+                }
+            });
+        }),
+        Format::Other(_) => {
+            let message = "this output format cannot be sent to an upstream that speaks Chat Completions";
+            return Err(Failure::new(Kind::Invalid, message).at("text.format"));
+        }
+    }
+    Ok(())
+}
+
+fn rest(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
+    for (name, value) in &request.rest {
+        if SHARED.contains(&name.as_str()) {
+            pen.json(name, value);
+        } else if name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
+            notes.add(format!("dropped {name}"));
+        } else {
+            notes.add("dropped unknown fields");
+        }
+    }
+}

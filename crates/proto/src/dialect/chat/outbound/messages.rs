@@ -1,0 +1,271 @@
+//! Items to chat messages: the calls of one turn in one assistant message, their results right behind it.
+
+use std::collections::HashMap;
+
+use bytes::BytesMut;
+
+use super::super::word;
+use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role, Source};
+use crate::failure::{Failure, Kind};
+use crate::json::pen::{self, Pen};
+use crate::notes::Notes;
+use crate::text::Text;
+
+/// Writes `messages`.
+///
+/// # Errors
+/// `Invalid` where a part has no form in chat and leaving it out would change the question.
+pub(super) fn write(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) -> Result<(), Failure> {
+    let turns = Turns::of(&request.items, notes);
+    let mut failed = None;
+    let instructions = request.instructions.iter().map(Turn::Instructions);
+    pen.array("messages", instructions.chain(turns.done), |out, turn| {
+        if let Err(failure) = message(out, &turn) {
+            failed.get_or_insert(failure);
+        }
+    });
+    failed.map_or(Ok(()), Err)
+}
+
+/// One chat message.
+enum Turn<'a> {
+    Instructions(&'a Text),
+    Said { role: &'static str, parts: Vec<&'a Part> },
+    Assistant(Answer<'a>),
+    Result { call_id: &'a Text, parts: Vec<&'a Part> },
+}
+
+#[derive(Default)]
+struct Answer<'a> {
+    parts: Vec<&'a Part>,
+    calls: Vec<Call<'a>>,
+}
+
+struct Call<'a> {
+    kind: CallKind,
+    call_id: &'a Text,
+    name: &'a Text,
+    input: &'a Text,
+}
+
+/// A tool result and its place in the history.
+struct Waiting<'a> {
+    at: usize,
+    call_id: &'a Text,
+    parts: &'a [Part],
+}
+
+/// Items on their way to messages.
+struct Turns<'a> {
+    done: Vec<Turn<'a>>,
+    open: Option<Answer<'a>>,
+    /// Results that wait for their call's message, by call id.
+    results: HashMap<&'a [u8], Vec<Waiting<'a>>>,
+}
+
+impl<'a> Turns<'a> {
+    fn of(items: &'a [Item], notes: &mut Notes) -> Self {
+        let mut turns = Self { done: Vec::with_capacity(items.len()), open: None, results: HashMap::new() };
+        for (at, item) in items.iter().enumerate() {
+            if let ItemKind::Output { call_id, parts, .. } = &item.kind {
+                turns.results.entry(call_id.escaped()).or_default().push(Waiting { at, call_id, parts });
+            }
+        }
+        for item in items {
+            turns.push(&item.kind, notes);
+        }
+        turns.flush(notes);
+        turns
+    }
+
+    fn push(&mut self, kind: &'a ItemKind, notes: &mut Notes) {
+        match kind {
+            ItemKind::Message { role: Role::Assistant, parts, .. } => {
+                if self.open.as_ref().is_some_and(|open| !open.parts.is_empty()) {
+                    self.flush(notes);
+                }
+                self.open.get_or_insert_default().parts.extend(parts);
+            }
+            ItemKind::Message { role, parts, .. } => {
+                self.flush(notes);
+                self.done.push(Turn::Said { role: speaker(role, notes), parts: parts.iter().collect() });
+            }
+            ItemKind::Call { kind, call_id, name, namespace, input, .. } => {
+                if namespace.is_some() {
+                    notes.add("dropped the namespace of a call");
+                }
+                let call = Call { kind: *kind, call_id, name, input };
+                self.open.get_or_insert_default().calls.push(call);
+            }
+            ItemKind::Output { call_id, failed, .. } => {
+                if *failed {
+                    notes.add("dropped the error mark of a tool result");
+                }
+                self.flush(notes);
+                self.answer(&[call_id.escaped()], notes);
+            }
+            ItemKind::Reasoning { .. } => notes.add("dropped reasoning"),
+            ItemKind::Search { .. } => notes.add("dropped a web search of the history"),
+            ItemKind::Image { .. } => notes.add("dropped a generated image of the history"),
+            ItemKind::Other { kind } => notes.add(format!("dropped an item of type {}", word(kind))),
+        }
+    }
+
+    fn flush(&mut self, notes: &mut Notes) {
+        let Some(answer) = self.open.take() else { return };
+        let ids: Vec<&[u8]> = answer.calls.iter().map(|call| call.call_id.escaped().as_ref()).collect();
+        self.done.push(Turn::Assistant(answer));
+        self.answer(&ids, notes);
+    }
+
+    /// Writes the results of these calls, in the order of the history; images, for which tool messages have no place,
+    /// follow in a user message.
+    fn answer(&mut self, ids: &[&'a [u8]], notes: &mut Notes) {
+        let mut found: Vec<Waiting<'a>> = ids.iter().filter_map(|id| self.results.remove(id)).flatten().collect();
+        found.sort_by_key(|waiting| waiting.at);
+        let mut shown = Vec::new();
+        for Waiting { call_id, parts, .. } in found {
+            let is_text = |part: &&Part| matches!(part, Part::Text { .. } | Part::Refusal(_));
+            let (text, other): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(is_text);
+            shown.extend(other);
+            self.done.push(Turn::Result { call_id, parts: text });
+        }
+        if !shown.is_empty() {
+            notes.add("moved images of a tool result into a user message");
+            self.done.push(Turn::Said { role: "user", parts: shown });
+        }
+    }
+}
+
+fn speaker(role: &Role, notes: &mut Notes) -> &'static str {
+    match role {
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::System => "system",
+        Role::Developer => {
+            // Every chat server knows `system`; OpenAI's treat it as `developer` where the model wants that.
+            notes.add("sent developer messages as system");
+            "system"
+        }
+    }
+}
+
+fn message(out: &mut BytesMut, turn: &Turn<'_>) -> Result<(), Failure> {
+    pen::object(out, |pen| match turn {
+        Turn::Instructions(text) => {
+            pen.plain("role", "system");
+            pen.text("content", text);
+            Ok(())
+        }
+        Turn::Said { role, parts } => {
+            pen.plain("role", role);
+            content(pen, parts)
+        }
+        Turn::Result { call_id, parts } => {
+            pen.plain("role", "tool");
+            pen.text("tool_call_id", call_id);
+            content(pen, parts)
+        }
+        Turn::Assistant(answer) => assistant(pen, answer),
+    })
+}
+
+fn assistant(pen: &mut Pen<'_>, answer: &Answer<'_>) -> Result<(), Failure> {
+    pen.plain("role", "assistant");
+    let refusal = answer.parts.iter().find_map(|part| match part {
+        Part::Refusal(refusal) => Some(refusal),
+        _ => None,
+    });
+    let said: Vec<&Part> = answer.parts.iter().copied().filter(|part| !matches!(part, Part::Refusal(_))).collect();
+    if said.is_empty() {
+        pen.word("content", "null");
+    } else {
+        content(pen, &said)?;
+    }
+    if let Some(refusal) = refusal {
+        pen.text("refusal", refusal);
+    }
+    if !answer.calls.is_empty() {
+        pen.array("tool_calls", &answer.calls, |out, call| pen::object(out, |pen| call_member(pen, call)));
+    }
+    Ok(())
+}
+
+fn call_member(pen: &mut Pen<'_>, call: &Call<'_>) {
+    let (kind, input) = match call.kind {
+        CallKind::Function => ("function", "arguments"),
+        CallKind::Custom => ("custom", "input"),
+    };
+    pen.text("id", call.call_id);
+    pen.plain("type", kind);
+    pen.object(kind, |pen| {
+        pen.text("name", call.name);
+        pen.text(input, call.input);
+    });
+}
+
+/// One text as a string, everything else as an array of parts.
+fn content(pen: &mut Pen<'_>, parts: &[&Part]) -> Result<(), Failure> {
+    match parts {
+        [] => pen.plain("content", ""),
+        [Part::Text { text, .. }] => pen.text("content", text),
+        parts => {
+            let mut failed = None;
+            pen.array("content", parts, |out, part| {
+                if let Err(failure) = pen::object(out, |pen| one(pen, part)) {
+                    failed.get_or_insert(failure);
+                }
+            });
+            return failed.map_or(Ok(()), Err);
+        }
+    }
+    Ok(())
+}
+
+fn one(pen: &mut Pen<'_>, part: &Part) -> Result<(), Failure> {
+    match part {
+        Part::Text { text, .. } => {
+            pen.plain("type", "text");
+            pen.text("text", text);
+        }
+        Part::Refusal(refusal) => {
+            pen.plain("type", "refusal");
+            pen.text("refusal", refusal);
+        }
+        Part::Image { source: Source::Url(url), detail } => {
+            pen.plain("type", "image_url");
+            pen.object("image_url", |pen| {
+                pen.text("url", url);
+                if let Some(detail) = detail {
+                    pen.text("detail", detail);
+                }
+            });
+        }
+        Part::Image { source: Source::Id(_), .. } => return Err(refused("an image by file id")),
+        Part::File { source, name } => file(pen, source, name.as_ref())?,
+        Part::Other(_) => return Err(refused("a content part of an unknown type")),
+    }
+    Ok(())
+}
+
+fn file(pen: &mut Pen<'_>, source: &Source, name: Option<&Text>) -> Result<(), Failure> {
+    let inline = |url: &Text| url.escaped().starts_with(b"data:");
+    let (key, value) = match source {
+        Source::Id(id) => ("file_id", id),
+        Source::Url(url) if inline(url) => ("file_data", url),
+        Source::Url(_) => return Err(refused("a file by URL")),
+    };
+    pen.plain("type", "file");
+    pen.object("file", |pen| {
+        pen.text(key, value);
+        if let Some(name) = name {
+            pen.text("filename", name);
+        }
+    });
+    Ok(())
+}
+
+fn refused(what: &str) -> Failure {
+    Failure::new(Kind::Invalid, format!("{what} cannot be sent to an upstream that speaks Chat Completions"))
+        .code("unsupported_value")
+}

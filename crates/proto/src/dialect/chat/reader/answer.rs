@@ -1,0 +1,289 @@
+//! The state of one reply: which items are open and what they hold so far.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::super::say;
+use super::super::wire::{Choice, Message, Reply};
+use super::Sink;
+use super::calls::Calls;
+use crate::canon::{Channel, Finish, Frame, Head, Item, ItemKind, Open, Usage, What};
+use crate::failure::{Failure, Kind};
+use crate::fold::Slot;
+use crate::text::{Json, Text};
+
+/// One reply in the making. Reasoning and message items close when something else begins; calls stay open to the end,
+/// because servers interleave them.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    opened: bool,
+    /// The next output index.
+    next: u32,
+    speech: Option<Speech>,
+    thought: Option<(u32, Slot)>,
+    calls: Calls,
+    finish: Option<Finish>,
+}
+
+/// The open message.
+#[derive(Debug)]
+struct Speech {
+    at: u32,
+    /// The channel of each part.
+    parts: Vec<Channel>,
+    slot: Slot,
+}
+
+impl Answer {
+    /// Whether the reply began.
+    pub(super) fn opened(&self) -> bool {
+        self.opened
+    }
+
+    /// Whether the server said why the reply ended.
+    pub(super) fn finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// Whether a piece of text would go on with the text that is open.
+    pub(super) fn speaking(&self) -> bool {
+        self.speech.as_ref().is_some_and(|speech| speech.parts.first() == Some(&Channel::Text))
+    }
+
+    /// Reads one chunk or whole body; `data` is its buffer.
+    pub(super) fn read(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        let choices = reply.choices.iter().flatten();
+        // There is one choice only, because none of our requests asks for more.
+        for choice in choices.filter(|choice| choice.index.unwrap_or(0) == 0) {
+            self.open(data, reply, sink);
+            self.choice(data, choice, sink)?;
+            if sink.count == 0 {
+                sink.push(What::Other);
+            }
+        }
+        if let Some(usage) = reply.usage.and_then(|usage| read_usage(&Json::slice(data, usage))) {
+            sink.push(What::Usage(usage));
+        }
+        Ok(())
+    }
+
+    /// The end of the reply; `frame` is the one that said so.
+    pub(super) fn close(&mut self, sink: &mut Sink<'_>, frame: Option<Frame>) {
+        self.close_items(sink);
+        let usual = if self.calls.any() { Finish::ToolCalls } else { Finish::Stop };
+        sink.frame = frame;
+        sink.push(What::End { finish: self.finish.unwrap_or(usual), response: None });
+    }
+
+    fn open(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut Sink<'_>) {
+        if std::mem::replace(&mut self.opened, true) {
+            return;
+        }
+        let word = |raw: Option<&RawValue>| raw.and_then(|raw| Json::slice(data, raw).as_text());
+        let id = word(reply.id).unwrap_or_default();
+        let created = reply.created.and_then(|raw| Json::slice(data, raw).as_u64()).unwrap_or(0);
+        self.calls.name_after(&id);
+        sink.push(What::Open(Open { id, model: word(reply.model).filter(|model| !model.is_empty()), created }));
+    }
+
+    fn choice(&mut self, data: &Bytes, choice: &Choice<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        if let Some(error) = choice.error {
+            return Err(crate::dialect::openai_error::of(&Json::slice(data, error)));
+        }
+        if let Some(message) = choice.delta.as_ref().or(choice.message.as_ref()) {
+            self.message(data, message, sink)?;
+        }
+        let Some(reason) = choice.finish_reason.and_then(|raw| Json::slice(data, raw).as_text()) else { return Ok(()) };
+        self.finish = Some(finish(&reason)?);
+        self.calls.settle()?;
+        self.close_items(sink);
+        Ok(())
+    }
+
+    fn message(&mut self, data: &Bytes, message: &Message<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        // Servers that send both names send the same text under them.
+        if let Some(thought) = message.reasoning_content.or(message.reasoning) {
+            text_of(data, thought).into_iter().for_each(|text| self.thought(text, sink));
+        }
+        for (channel, raw) in [(Channel::Text, message.content), (Channel::Refusal, message.refusal)] {
+            for (thinking, text) in raw.into_iter().flat_map(|raw| pieces(data, raw)) {
+                if thinking { self.thought(text, sink) } else { self.say(channel, text, sink) }
+            }
+        }
+        for citation in message.annotations.iter().flatten() {
+            self.cite(&Json::slice(data, citation), sink);
+        }
+        for (place, call) in (0..).zip(message.tool_calls.iter().flatten()) {
+            self.close_speech(sink);
+            self.calls.read(data, place, call, &mut self.next, sink);
+        }
+        if let Some(called) = &message.function_call {
+            self.close_speech(sink);
+            self.calls.legacy(data, called, &mut self.next, sink);
+        }
+        for image in message.images.iter().flatten() {
+            self.image(&Json::slice(data, image), sink);
+        }
+        Ok(())
+    }
+
+    fn thought(&mut self, text: Text, sink: &mut Sink<'_>) {
+        self.close_message(sink);
+        if self.thought.is_none() {
+            let at = self.take_index();
+            sink.push(What::ItemOpen { at, head: Head::Reasoning });
+            let mut slot = Slot::default();
+            slot.open(&Head::Reasoning);
+            self.thought = Some((at, slot));
+        }
+        if let Some((at, slot)) = &mut self.thought {
+            slot.delta(0, Channel::Reasoning, &text);
+            sink.push(What::Delta { at: *at, part: 0, channel: Channel::Reasoning, data: text });
+        }
+    }
+
+    /// A piece of text for the text that is open.
+    pub(super) fn text(&mut self, text: Text, sink: &mut Sink<'_>) {
+        self.say(Channel::Text, text, sink);
+    }
+
+    fn say(&mut self, channel: Channel, text: Text, sink: &mut Sink<'_>) {
+        let speech = self.speech(sink);
+        let part = speech.part(channel);
+        speech.slot.delta(part, channel, &text);
+        let at = speech.at;
+        sink.push(What::Delta { at, part, channel, data: text });
+    }
+
+    fn cite(&mut self, citation: &Json, sink: &mut Sink<'_>) {
+        let data = say::flat_citation(citation);
+        let speech = self.speech(sink);
+        let part = speech.part(Channel::Text);
+        speech.slot.annotation(part, &data);
+        let at = speech.at;
+        sink.push(What::Annotation { at, part, data });
+    }
+
+    /// The open message; a new one when there is none.
+    fn speech(&mut self, sink: &mut Sink<'_>) -> &mut Speech {
+        self.close_thought(sink);
+        if self.speech.is_none() {
+            let at = self.take_index();
+            let head = Head::Message { phase: None };
+            let mut slot = Slot::default();
+            slot.open(&head);
+            sink.push(What::ItemOpen { at, head });
+            self.speech = Some(Speech { at, parts: Vec::new(), slot });
+        }
+        self.speech.as_mut().expect("invariant: set in the lines above")
+    }
+
+    /// A generated picture as a data URL.
+    fn image(&mut self, image: &Json, sink: &mut Sink<'_>) {
+        let Some(url) = image.get("image_url").and_then(|url| url.text("url")) else { return };
+        let Some((format, start)) = data_url(url.as_str()) else { return };
+        self.close_speech(sink);
+        let at = self.take_index();
+        let kind = ItemKind::Image {
+            id: None,
+            result: Text::from_escaped(url.escaped().slice(start..)),
+            format: Some(Text::from_plain(format)),
+            prompt: None,
+        };
+        sink.push(What::ItemOpen { at, head: Head::Image });
+        sink.push(What::ItemDone { at, item: Item { kind, raw: None } });
+    }
+
+    fn take_index(&mut self) -> u32 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn close_items(&mut self, sink: &mut Sink<'_>) {
+        self.close_speech(sink);
+        self.calls.close(sink);
+    }
+
+    fn close_speech(&mut self, sink: &mut Sink<'_>) {
+        self.close_thought(sink);
+        self.close_message(sink);
+    }
+
+    fn close_thought(&mut self, sink: &mut Sink<'_>) {
+        let Some((at, slot)) = self.thought.take() else { return };
+        sink.push(What::ItemDone { at, item: slot.item().expect("invariant: the slot was opened as reasoning") });
+    }
+
+    fn close_message(&mut self, sink: &mut Sink<'_>) {
+        let Some(speech) = self.speech.take() else { return };
+        let item = speech.slot.item().expect("invariant: the slot was opened as a message");
+        sink.push(What::ItemDone { at: speech.at, item });
+    }
+}
+
+impl Speech {
+    fn part(&mut self, channel: Channel) -> u32 {
+        let index = self.parts.iter().position(|part| *part == channel).unwrap_or_else(|| {
+            self.parts.push(channel);
+            self.parts.len() - 1
+        });
+        u32::try_from(index).expect("invariant: a message has a text and a refusal at most")
+    }
+}
+
+fn finish(reason: &Text) -> Result<Finish, Failure> {
+    match reason.plain().as_ref() {
+        "length" | "max_tokens" => Ok(Finish::Length),
+        "content_filter" => Ok(Finish::Filter),
+        "tool_calls" | "function_call" => Ok(Finish::ToolCalls),
+        "error" => Err(Failure::new(Kind::Upstream, "The upstream failed while it answered.").code("upstream_error")),
+        // `stop`, and other servers' words for it: `eos`, `end_turn`.
+        _ => Ok(Finish::Stop),
+    }
+}
+
+/// A string that is not empty.
+pub(super) fn text_of(data: &Bytes, raw: &RawValue) -> Option<Text> {
+    Json::slice(data, raw).as_text().filter(|text| !text.is_empty())
+}
+
+/// Content as a string or, from servers that think aloud in it, as an array of parts; true marks thinking.
+fn pieces(data: &Bytes, raw: &RawValue) -> Vec<(bool, Text)> {
+    let json = Json::slice(data, raw);
+    if let Some(text) = json.as_text() {
+        return if text.is_empty() { Vec::new() } else { vec![(false, text)] };
+    }
+    let mut pieces = Vec::new();
+    for part in json.elements() {
+        pieces.extend(part.text("text").map(|text| (false, text)));
+        let thinking = part.get("thinking").into_iter().flat_map(|list| list.elements());
+        pieces.extend(thinking.filter_map(|part| Some((true, part.text("text")?))));
+    }
+    pieces.retain(|(_, text)| !text.is_empty());
+    pieces
+}
+
+/// Format and start of the base64 part of an image's data URL.
+fn data_url(url: &str) -> Option<(&str, usize)> {
+    let (head, data) = url.split_once(";base64,")?;
+    let format = head.replace("\\/", "/");
+    let format = format.strip_prefix("data:image/")?;
+    let start = url.len() - data.len();
+    Some((&head[head.len() - format.len()..], start))
+}
+
+fn read_usage(usage: &Json) -> Option<Usage> {
+    let input = usage.get("prompt_tokens")?.as_u64()?;
+    let count = |json: Option<Json>, name| json.and_then(|json| json.get(name)).and_then(|count| count.as_u64());
+    let prompt = || usage.get("prompt_tokens_details");
+    // DeepSeek names the cached part beside the sum.
+    let cached = count(prompt(), "cached_tokens").or_else(|| count(Some(usage.clone()), "prompt_cache_hit_tokens"));
+    Some(Usage {
+        input,
+        cached: cached.unwrap_or(0),
+        cache_write: count(prompt(), "cache_write_tokens").unwrap_or(0),
+        output: count(Some(usage.clone()), "completion_tokens").unwrap_or(0),
+        reasoning: count(usage.get("completion_tokens_details"), "reasoning_tokens").unwrap_or(0),
+        estimated: false,
+    })
+}

@@ -1,0 +1,139 @@
+//! Limits, reasoning, format and the other options of a chat request.
+
+use super::Scope;
+use crate::canon::{Format, Limits, Reasoning, Request};
+use crate::json::Shape;
+use crate::json::node::{self, Fields, Node, Read};
+use crate::text::Text;
+
+/// OpenAI takes 4 stop sequences; other servers more, so we do too.
+const MAX_STOPS: usize = 16;
+/// Longest stop sequence in bytes: as much text as this may be held back.
+const MAX_STOP: usize = 4096;
+
+/// Names of the output limit, the one that wins first.
+const LIMITS: [&str; 3] = ["max_completion_tokens", "max_tokens", "max_output_tokens"];
+
+/// Refuses what no reply of ours could honour.
+pub(super) fn refuse(fields: &mut Fields<'_>) -> Read<()> {
+    let n = fields.read("n", node::positive)?;
+    if n.is_some_and(|n| n > 1) {
+        return Err(fields.unsupported("n", "only one choice is supported."));
+    }
+    fields.read("audio", |node| Err::<(), _>(node.unsupported("audio output is not supported.")))?;
+    fields.read("modalities", modalities)?;
+    Ok(())
+}
+
+fn modalities(node: Node<'_>) -> Read<()> {
+    let refuse = |node: Node<'_>| match node.string()?.as_str() {
+        "audio" => Err(node.unsupported("audio output is not supported.")),
+        _ => Ok(()),
+    };
+    node.each(16, refuse).map(|_| ())
+}
+
+impl Scope {
+    pub(super) fn options(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+        request.limits = limits(fields)?;
+        request.reasoning = self.reasoning(fields)?;
+        request.format = fields.read("response_format", |node| self.format(node))?.flatten();
+        request.verbosity = fields.read("verbosity", node::string)?;
+        fields.read("text", |node| self.text_options(node, request))?;
+        request.tier = fields.read("service_tier", node::string)?;
+        let user = fields.read("user", node::text)?;
+        let key = fields.read("prompt_cache_key", node::text)?;
+        request.cache_key = key.or(user).filter(|key| !key.is_empty());
+        Ok(())
+    }
+
+    fn reasoning(&mut self, fields: &mut Fields<'_>) -> Read<Reasoning> {
+        let effort = fields.read("reasoning_effort", node::string)?;
+        let mut reasoning = fields.read("reasoning", |node| self.reasoning_object(node))?.unwrap_or_default();
+        reasoning.effort = effort.or(reasoning.effort);
+        Ok(reasoning)
+    }
+
+    /// The responses object `{effort, summary}`; other servers add `enabled`.
+    fn reasoning_object(&mut self, node: Node<'_>) -> Read<Reasoning> {
+        let mut fields = node.object()?;
+        let enabled = fields.read("enabled", node::boolean)?;
+        let effort = fields.read("effort", node::string)?;
+        let off = (enabled == Some(false)).then(|| "none".to_owned());
+        let summary = fields.read("summary", node::string)?;
+        self.leftover("reasoning", fields);
+        Ok(Reasoning { effort: off.or(effort), summary, rest: Vec::new() })
+    }
+
+    /// The responses object `text`, which comes with `input`.
+    fn text_options(&mut self, node: Node<'_>, request: &mut Request) -> Read<()> {
+        let mut fields = node.object()?;
+        let verbosity = fields.read("verbosity", node::string)?;
+        let format = fields.read("format", |node| self.format(node))?.flatten();
+        request.verbosity = request.verbosity.take().or(verbosity);
+        request.format = request.format.take().or(format);
+        self.leftover("text", fields);
+        Ok(())
+    }
+
+    /// `response_format`, nested as in chat or flat as in responses; `None` is plain text.
+    fn format(&mut self, node: Node<'_>) -> Read<Option<Format>> {
+        let mut fields = node.object()?;
+        match fields.need("type", node::string)?.as_str() {
+            "text" => Ok(None),
+            "json_object" => Ok(Some(Format::JsonObject)),
+            "json_schema" if fields.has("json_schema") => {
+                fields.need("json_schema", |node| self.schema(node)).map(Some)
+            }
+            "json_schema" if fields.has("schema") => self.schema(node).map(Some),
+            "json_schema" => Err(fields.missing("json_schema")),
+            other => Err(fields.unknown("type", other)),
+        }
+    }
+
+    fn schema(&mut self, node: Node<'_>) -> Read<Format> {
+        let mut fields = node.object()?;
+        fields.take("type");
+        let format = Format::JsonSchema {
+            name: fields.need("name", |node| schema_name(node))?,
+            description: fields.read("description", node::text)?,
+            schema: fields.need("schema", |node| node.shaped(Shape::Object, "an object"))?,
+            strict: fields.read("strict", node::boolean)?,
+        };
+        self.leftover("response_format", fields);
+        Ok(format)
+    }
+}
+
+fn schema_name(node: Node<'_>) -> Read<Text> {
+    let name = node.filled()?;
+    let legal = name.escaped().iter().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(b));
+    if legal && name.escaped().len() <= 64 {
+        return Ok(name);
+    }
+    Err(node.bad("expected 1 to 64 characters of 'A-Z', 'a-z', '0-9', '_' and '-'."))
+}
+
+fn limits(fields: &mut Fields<'_>) -> Read<Limits> {
+    let mut limits = Limits::default();
+    for name in LIMITS {
+        let limit = fields.read(name, node::positive)?;
+        limits.max_tokens = limits.max_tokens.or(limit);
+    }
+    limits.stop = fields.read("stop", stops)?.unwrap_or_default();
+    Ok(limits)
+}
+
+fn stops(node: Node<'_>) -> Read<Vec<String>> {
+    let mut stops = if node.is(Shape::Array) { node.each(MAX_STOPS, stop)? } else { vec![stop(node)?] };
+    stops.retain(|stop| !stop.is_empty());
+    Ok(stops)
+}
+
+fn stop(node: Node<'_>) -> Read<String> {
+    let stop = node.string().map_err(|_| node.wrong("a string or an array of strings"))?;
+    if stop.len() > MAX_STOP {
+        return Err(node.bad(&format!("a stop sequence may be {MAX_STOP} bytes long at most.")));
+    }
+    Ok(stop)
+}

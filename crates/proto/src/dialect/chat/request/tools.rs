@@ -1,0 +1,199 @@
+//! Tools and tool choice of a chat request, in the nested form of chat, the flat form of responses and the legacy form.
+
+use super::super::word;
+use super::Scope;
+use crate::canon::{Tool, ToolChoice, ToolKind};
+use crate::json::Shape;
+use crate::json::node::{self, Fields, Node, Read};
+use crate::json::pen;
+use crate::text::{Json, Text};
+
+/// Most tools of one request.
+const MAX_TOOLS: usize = 1024;
+/// Longest tool name.
+const MAX_NAME: usize = 128;
+
+impl Scope {
+    pub(super) fn tool_list(&mut self, node: Node<'_>) -> Read<Vec<Tool>> {
+        node.each(MAX_TOOLS, |node| self.tool(node))
+    }
+
+    /// Legacy `functions`.
+    pub(super) fn legacy_tools(&mut self, node: Node<'_>) -> Read<Vec<Tool>> {
+        node.each(MAX_TOOLS, |node| self.function(node.object()?))
+    }
+
+    fn tool(&mut self, node: Node<'_>) -> Read<Tool> {
+        let mut fields = node.object()?;
+        let kind = fields.need("type", node::string)?;
+        match kind.as_str() {
+            "function" if fields.has("function") => {
+                let tool = fields.need("function", |node| self.function(node.object()?))?;
+                self.leftover("tools", fields);
+                Ok(tool)
+            }
+            "function" if fields.has("name") => self.function(fields),
+            "function" => Err(fields.missing("function")),
+            "custom" if fields.has("custom") => {
+                let tool = fields.need("custom", |node| self.custom(node.object()?))?;
+                self.leftover("tools", fields);
+                Ok(tool)
+            }
+            "custom" if fields.has("name") => self.custom(fields),
+            "custom" => Err(fields.missing("custom")),
+            // Hosted tools and tools that we do not know; the upstream judges them.
+            _ => Ok(Tool { kind: ToolKind::Hosted { kind }, raw: Some(node.json()) }),
+        }
+    }
+
+    fn function(&mut self, mut fields: Fields<'_>) -> Read<Tool> {
+        let kind = ToolKind::Function {
+            name: fields.need("name", tool_name)?,
+            description: fields.read("description", node::text)?,
+            parameters: fields.read("parameters", |node| node.shaped(Shape::Object, "an object"))?,
+            strict: fields.read("strict", node::boolean)?,
+        };
+        self.leftover("tools.function", fields);
+        Ok(Tool { kind, raw: None })
+    }
+
+    fn custom(&mut self, mut fields: Fields<'_>) -> Read<Tool> {
+        let kind = ToolKind::Custom {
+            name: fields.need("name", tool_name)?,
+            description: fields.read("description", node::text)?,
+            format: fields.read("format", |node| grammar(node))?,
+        };
+        self.leftover("tools.custom", fields);
+        Ok(Tool { kind, raw: None })
+    }
+
+    /// The hosted search tool that `web_search_options` asks for.
+    pub(super) fn search_tool(&mut self, node: Node<'_>) -> Read<Tool> {
+        let mut fields = node.object()?;
+        let size = fields.read("search_context_size", node::text)?;
+        let place = fields.read("user_location", location)?;
+        self.leftover("web_search_options", fields);
+        let raw = pen::json(|pen| {
+            pen.plain("type", "web_search");
+            if let Some(size) = &size {
+                pen.text("search_context_size", size);
+            }
+            if let Some(place) = &place {
+                pen.json("user_location", place);
+            }
+        });
+        Ok(Tool { kind: ToolKind::Hosted { kind: "web_search".to_owned() }, raw: Some(raw) })
+    }
+
+    /// A word, or an object that names a tool.
+    pub(super) fn tool_choice(&mut self, node: Node<'_>) -> Read<ToolChoice> {
+        if node.is(Shape::String) {
+            return match node::string(node)?.as_str() {
+                "auto" => Ok(ToolChoice::Auto),
+                "none" => Ok(ToolChoice::None),
+                // `any` is what some servers call it.
+                "required" | "any" => Ok(ToolChoice::Required),
+                other => Err(node.bad(&format!("'{}' is not a tool choice.", word(other)))),
+            };
+        }
+        let mut fields = node.object()?;
+        let kind = fields.need("type", node::string)?;
+        match kind.as_str() {
+            "auto" => Ok(ToolChoice::Auto),
+            "none" => Ok(ToolChoice::None),
+            "required" => Ok(ToolChoice::Required),
+            "function" => named(&mut fields, "function").map(ToolChoice::Function),
+            "custom" => named(&mut fields, "custom").map(ToolChoice::Custom),
+            "allowed_tools" if fields.has("allowed_tools") => fields.need("allowed_tools", allowed_tools),
+            _ => Ok(ToolChoice::Other(node.json())),
+        }
+    }
+
+    /// Legacy `function_call`: a word or `{name}`.
+    pub(super) fn legacy_choice(&mut self, node: Node<'_>) -> Read<ToolChoice> {
+        if node.is(Shape::String) {
+            return self.tool_choice(node);
+        }
+        node.object()?.need("name", tool_name).map(ToolChoice::Function)
+    }
+}
+
+/// The name in `{type, function: {name}}` or `{type, name}`.
+fn named(fields: &mut Fields<'_>, key: &str) -> Read<Text> {
+    if fields.has(key) {
+        return fields.need(key, |node| node.object()?.need("name", tool_name));
+    }
+    fields.need("name", tool_name)
+}
+
+/// `{mode, tools: [{type, function: {name}}]}` to the flat responses form.
+fn allowed_tools(node: Node<'_>) -> Read<ToolChoice> {
+    let mut fields = node.object()?;
+    let mode = fields.need("mode", node::text)?;
+    let tools = fields.need("tools", |node| node.each(MAX_TOOLS, allowed_tool))?;
+    Ok(ToolChoice::Other(pen::json(|pen| {
+        pen.plain("type", "allowed_tools");
+        pen.text("mode", &mode);
+        pen.array("tools", &tools, |out, tool| out.extend_from_slice(tool.bytes()));
+    })))
+}
+
+fn allowed_tool(node: Node<'_>) -> Read<Json> {
+    let mut fields = node.object()?;
+    let kind = fields.need("type", node::string)?;
+    if !matches!(kind.as_str(), "function" | "custom") {
+        return Ok(node.json());
+    }
+    let name = named(&mut fields, &kind)?;
+    Ok(pen::json(|pen| {
+        pen.plain("type", &kind);
+        pen.text("name", &name);
+    }))
+}
+
+/// `{type, grammar: {syntax, definition}}` to the flat responses form; every other format as it came.
+fn grammar(node: Node<'_>) -> Read<Json> {
+    let parts = node.object()?.read("grammar", |node| {
+        let mut fields = node.object()?;
+        Ok((fields.need("syntax", node::text)?, fields.need("definition", node::text)?))
+    })?;
+    let Some((syntax, definition)) = parts else { return Ok(node.json()) };
+    Ok(pen::json(|pen| {
+        pen.plain("type", "grammar");
+        pen.text("syntax", &syntax);
+        pen.text("definition", &definition);
+    }))
+}
+
+/// `{type, approximate: {city, ..}}` to the flat responses form.
+fn location(node: Node<'_>) -> Read<Json> {
+    let mut fields = node.object()?;
+    let mut known = fields.read("approximate", places)?.unwrap_or_default();
+    if known.is_empty() {
+        known = places(node)?;
+    }
+    Ok(pen::json(|pen| {
+        pen.plain("type", "approximate");
+        for (name, place) in &known {
+            pen.text(name, place);
+        }
+    }))
+}
+
+fn places(node: Node<'_>) -> Read<Vec<(&'static str, Text)>> {
+    let mut fields = node.object()?;
+    let mut known = Vec::new();
+    for name in ["city", "country", "region", "timezone"] {
+        known.extend(fields.read(name, node::text)?.map(|place| (name, place)));
+    }
+    Ok(known)
+}
+
+fn tool_name(node: Node<'_>) -> Read<Text> {
+    let name = node.filled()?;
+    let legal = name.escaped().iter().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(b));
+    if legal && name.escaped().len() <= MAX_NAME {
+        return Ok(name);
+    }
+    Err(node.bad("expected 1 to 128 characters of 'A-Z', 'a-z', '0-9', '_', '.' and '-'."))
+}

@@ -1,0 +1,126 @@
+//! The words of chat that streams and whole bodies share.
+
+use std::borrow::Cow;
+
+use bytes::{BufMut, BytesMut};
+
+use crate::canon::{CallKind, Finish, Usage};
+use crate::json::pen::{self, Pen};
+use crate::text::{Json, Text};
+
+/// The finish reason. A reply that ends well with calls in it waits for their results, whatever the upstream calls that.
+pub(super) fn reason(finish: Finish, calls: bool, legacy: bool) -> &'static str {
+    match finish {
+        Finish::Length => "length",
+        Finish::Filter => "content_filter",
+        Finish::Stop | Finish::ToolCalls if calls && legacy => "function_call",
+        Finish::Stop | Finish::ToolCalls if calls => "tool_calls",
+        Finish::ToolCalls | Finish::Stop | Finish::Cancelled => "stop",
+    }
+}
+
+/// The members of a usage object.
+pub(super) fn usage(pen: &mut Pen<'_>, usage: &Usage) {
+    pen.number("prompt_tokens", usage.input);
+    pen.number("completion_tokens", usage.output);
+    pen.number("total_tokens", usage.input.saturating_add(usage.output));
+    pen.object("prompt_tokens_details", |pen| {
+        pen.number("cached_tokens", usage.cached);
+        if usage.cache_write > 0 {
+            pen.number("cache_write_tokens", usage.cache_write);
+        }
+    });
+    pen.object("completion_tokens_details", |pen| pen.number("reasoning_tokens", usage.reasoning));
+}
+
+/// The members of a call.
+pub(super) fn call(pen: &mut Pen<'_>, kind: CallKind, (call_id, name, input): (&Text, &Text, &Text)) {
+    pen.text("id", call_id);
+    pen.plain("type", kind_name(kind));
+    pen.object(kind_name(kind), |pen| {
+        pen.text("name", name);
+        pen.text(input_name(kind), input);
+    });
+}
+
+/// The first piece of a streamed call.
+pub(super) fn call_start(out: &mut BytesMut, index: usize, kind: CallKind, call_id: &Text, name: &Text) {
+    pen::object(out, |pen| {
+        pen.number("index", index as u64);
+        call(pen, kind, (call_id, name, &Text::default()));
+    });
+}
+
+/// A further piece of a streamed call.
+pub(super) fn call_more(out: &mut BytesMut, index: usize, kind: CallKind, input: &Text) {
+    pen::object(out, |pen| {
+        pen.number("index", index as u64);
+        pen.object(kind_name(kind), |pen| pen.text(input_name(kind), input));
+    });
+}
+
+fn kind_name(kind: CallKind) -> &'static str {
+    match kind {
+        CallKind::Function => "function",
+        CallKind::Custom => "custom",
+    }
+}
+
+fn input_name(kind: CallKind) -> &'static str {
+    match kind {
+        CallKind::Function => "arguments",
+        CallKind::Custom => "input",
+    }
+}
+
+/// A generated picture as a data URL; chat has no form of its own for it, this one is what other gateways use.
+pub(super) fn image(out: &mut BytesMut, result: &Text, format: Option<&Text>) {
+    let format = format.map_or(Cow::Borrowed("png"), Text::plain);
+    let plain = !format.is_empty() && format.bytes().all(|b| b.is_ascii_alphanumeric());
+    let format = if plain { format.as_ref() } else { "png" };
+    pen::object(out, |pen| {
+        pen.plain("type", "image_url");
+        pen.object("image_url", |pen| {
+            let url = pen.key("url");
+            url.put_slice(b"\"data:image/");
+            url.put_slice(format.as_bytes());
+            url.put_slice(b";base64,");
+            url.put_slice(result.escaped());
+            url.put_u8(b'"');
+        });
+    });
+}
+
+/// A citation in chat's nested form; `None` for kinds that chat does not know.
+pub(super) fn citation(data: &Json) -> Option<Json> {
+    if !data.text("type")?.is("url_citation") {
+        return None;
+    }
+    if data.get("url_citation").is_some() {
+        return Some(data.clone());
+    }
+    Some(pen::json(|pen| {
+        pen.plain("type", "url_citation");
+        pen.object("url_citation", |pen| {
+            for (name, value) in data.fields().filter(|(name, _)| !name.is("type")) {
+                pen.json(&name.plain(), &value);
+            }
+        });
+    }))
+}
+
+/// A citation in the flat form of responses.
+pub(super) fn flat_citation(data: &Json) -> Json {
+    let Some(nested) = data.get("url_citation") else { return data.clone() };
+    pen::json(|pen| {
+        pen.plain("type", "url_citation");
+        for (name, value) in nested.fields() {
+            pen.json(&name.plain(), &value);
+        }
+    })
+}
+
+/// A value as it is.
+pub(super) fn raw(out: &mut BytesMut, json: &Json) {
+    out.put_slice(json.bytes());
+}

@@ -1,0 +1,106 @@
+//! The chunks of one reply: what is the same in all of them is rendered once.
+
+use bytes::{BufMut, BytesMut};
+
+use super::super::say;
+use crate::canon::{Open, Usage};
+use crate::dialect::Setting;
+use crate::json::pen::{self, Pen};
+use crate::text::Text;
+
+/// Renders chunks.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    /// `data: {"id":..,"choices":[{"index":0,"delta":{`
+    head: BytesMut,
+    /// How much of `head` comes before `"choices"`.
+    base: usize,
+    /// What follows a delta: `},"logprobs":null,"finish_reason":null}]}` and the blank line.
+    tail: &'static [u8],
+    include_usage: bool,
+}
+
+impl Chunks {
+    pub(super) fn new(include_usage: bool) -> Self {
+        let tail: &[u8] = if include_usage {
+            b"},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n"
+        } else {
+            b"},\"logprobs\":null,\"finish_reason\":null}]}\n\n"
+        };
+        Self { head: BytesMut::new(), base: 0, tail, include_usage }
+    }
+
+    /// Renders the head for a reply of ours.
+    pub(super) fn prepare(&mut self, setting: &Setting, open: Option<&Open>) {
+        let id = open.map(|open| &open.id).filter(|_| setting.id.is_empty());
+        let id = id.cloned().unwrap_or_else(|| Text::from_plain(&setting.id));
+        self.render(&id, setting, open);
+    }
+
+    /// Renders the head for a reply that a chat upstream opened, so that chunks of ours fit between its own.
+    pub(super) fn adopt(&mut self, setting: &Setting, open: &Open) {
+        self.render(&open.id, setting, Some(open));
+    }
+
+    fn render(&mut self, id: &Text, setting: &Setting, open: Option<&Open>) {
+        let head = &mut self.head;
+        head.clear();
+        head.put_slice(b"data: {\"id\":");
+        pen::quote(head, id);
+        head.put_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
+        let created = open.map(|open| open.created).filter(|created| *created > 0);
+        pen::digits(head, created.unwrap_or(setting.created));
+        head.put_slice(b",\"model\":");
+        match open.and_then(|open| open.model.as_ref()) {
+            Some(model) => pen::quote(head, model),
+            None => pen::escape(head, &setting.model),
+        }
+        head.put_u8(b',');
+        self.base = head.len();
+        head.put_slice(b"\"choices\":[{\"index\":0,\"delta\":{");
+    }
+
+    /// A chunk with one text in its delta.
+    pub(super) fn text(&self, name: &str, text: &Text, out: &mut BytesMut) {
+        out.reserve(self.head.len() + name.len() + text.escaped().len() + self.tail.len() + 5);
+        out.put_slice(&self.head);
+        out.put_u8(b'"');
+        out.put_slice(name.as_bytes());
+        out.put_slice(b"\":\"");
+        out.put_slice(text.escaped());
+        out.put_u8(b'"');
+        out.put_slice(self.tail);
+    }
+
+    /// A chunk whose delta holds these members.
+    pub(super) fn fixed(&self, members: &str, out: &mut BytesMut) {
+        out.put_slice(&self.head);
+        out.put_slice(members.as_bytes());
+        out.put_slice(self.tail);
+    }
+
+    /// A chunk whose delta holds what `write` writes.
+    pub(super) fn delta(&self, out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>)) {
+        out.put_slice(&self.head);
+        pen::members(out, write);
+        out.put_slice(self.tail);
+    }
+
+    /// The chunk with the finish reason.
+    pub(super) fn finish(&self, reason: &str, out: &mut BytesMut) {
+        out.put_slice(&self.head);
+        out.put_slice(b"},\"logprobs\":null,\"finish_reason\":\"");
+        out.put_slice(reason.as_bytes());
+        out.put_slice(if self.include_usage { b"\"}],\"usage\":null}\n\n" } else { b"\"}]}\n\n" });
+    }
+
+    /// The chunk that holds the usage and no choice.
+    pub(super) fn usage(&self, usage: &Usage, out: &mut BytesMut) {
+        out.put_slice(&self.head[..self.base]);
+        pen::members(out, |pen| {
+            pen.word("choices", "[]");
+            pen.object("usage", |pen| say::usage(pen, usage));
+        });
+        out.put_slice(b"}\n\n");
+    }
+}
