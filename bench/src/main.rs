@@ -1,2 +1,57 @@
-//! Placeholder.
-fn main() {}
+//! What the gateway costs, beside a program that only passes bytes through.
+//!
+//! `bench run` starts a backend, the floor, nginx where it is installed, and the gateway; it pins each proxy to core 0 and
+//! everything else to core 1, loads them in turn, and prints CPU per request and per token as ratios to the floor of the
+//! same run. The other subcommands are the parts it starts.
+
+#![allow(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
+
+mod backend;
+mod contest;
+mod floor;
+mod load;
+mod machine;
+mod plan;
+mod report;
+mod run;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Measure the gateway beside the pass-through floor")]
+struct Cli {
+    #[command(subcommand)]
+    part: Part,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// The whole contest.
+    Run(run::Run),
+    /// The pass-through floor.
+    Floor {
+        /// Port to listen on.
+        #[arg(long)]
+        port: u16,
+        /// Port of the backend.
+        #[arg(long)]
+        backend: u16,
+    },
+    /// A backend that streams numbered tokens.
+    Backend {
+        /// Port to listen on.
+        #[arg(long)]
+        port: u16,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match Cli::parse().part {
+            Part::Run(run) => run.run().await,
+            Part::Floor { port, backend } => floor::serve(port, backend).await,
+            Part::Backend { port } => backend::serve(port).await,
+        }
+    })
+}

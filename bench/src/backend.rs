@@ -1,0 +1,196 @@
+//! The backend of a contest: streams numbered tokens in the shapes of the Codex backend, as cheaply as hyper allows, so
+//! that the proxy under test is what saturates. Its tokens are `<n> `, counted from 0, one event each.
+
+use std::fmt::Write;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use axum::{Json, Router};
+use bytes::{Bytes, BytesMut};
+use http::header;
+use http_body::Frame;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::plan::{Plan, micros_now, text};
+
+/// Serves until the process ends.
+pub(crate) async fn serve(port: u16) -> anyhow::Result<()> {
+    let plan = Arc::new(Mutex::new(Plan { tokens: 100, pace: 0.0, batch: 1, stamp: false }));
+    let app = Router::new()
+        .route("/plan", post(set))
+        .route("/backend-api/codex/responses", post(answer))
+        .route("/backend-api/codex/models", get(models))
+        .route("/backend-api/wham/usage", get(usage))
+        .route("/v1/responses", post(answer))
+        .route("/v1/chat/completions", post(answer))
+        .with_state(plan);
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    Ok(axum::serve(listener, app).await?)
+}
+
+type Shared = Arc<Mutex<Plan>>;
+
+async fn set(State(shared): State<Shared>, Query(plan): Query<Plan>) {
+    *shared.lock().expect("invariant: nobody panics with the lock") = plan;
+}
+
+async fn answer(State(shared): State<Shared>, body: Body) -> Response {
+    let plan = *shared.lock().expect("invariant: nobody panics with the lock");
+    // Read to the end, or the connection could not be used again.
+    let _ = body.collect().await;
+    let stream = Tokens::new(plan);
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(stream)).into_response()
+}
+
+async fn models() -> Json<Value> {
+    Json(json!({ "models": [{
+        "slug": "gpt-5.5", "display_name": "GPT-5.5", "visibility": "list", "supported_in_api": true, "priority": 1,
+        "supported_reasoning_levels": [], "input_modalities": ["text"], "context_window": 272_000,
+        "use_responses_lite": false, "service_tiers": [],
+    }] }))
+}
+
+async fn usage() -> Json<Value> {
+    let window = json!({ "used_percent": 1, "limit_window_seconds": 18_000, "reset_after_seconds": 9_000, "reset_at": 4_000_000_000_u64 });
+    Json(
+        json!({ "plan_type": "plus", "rate_limit": { "allowed": true, "limit_reached": false, "primary_window": window, "secondary_window": null } }),
+    )
+}
+
+/// One answer.
+struct Tokens {
+    plan: Plan,
+    sent: u32,
+    stage: Stage,
+    /// Whether the last poll gave a frame: then the next one waits a turn, so that each frame is a write of its own.
+    gave: bool,
+    timer: Pin<Box<Sleep>>,
+    began: Instant,
+}
+
+#[derive(PartialEq)]
+enum Stage {
+    Head,
+    Deltas,
+    Tail,
+    Over,
+}
+
+impl Tokens {
+    fn new(plan: Plan) -> Self {
+        let began = Instant::now();
+        Self { plan, sent: 0, stage: Stage::Head, gave: false, timer: Box::pin(sleep_until(began)), began }
+    }
+
+    fn due(&self) -> Instant {
+        let seconds = if self.plan.pace > 0.0 { f64::from(self.sent) / self.plan.pace } else { 0.0 };
+        self.began + Duration::from_secs_f64(seconds)
+    }
+
+    fn next(&mut self) -> Option<Bytes> {
+        match self.stage {
+            Stage::Head => {
+                self.stage = Stage::Deltas;
+                Some(head())
+            }
+            Stage::Deltas => {
+                let upto = self.plan.tokens.min(self.sent + self.plan.batch.max(1));
+                let mut out = BytesMut::with_capacity(192 * self.plan.batch as usize);
+                let stamp = self.plan.stamp.then(micros_now);
+                (self.sent..upto).for_each(|n| delta(n, stamp, &mut out));
+                self.sent = upto;
+                if self.sent >= self.plan.tokens {
+                    self.stage = Stage::Tail;
+                }
+                Some(out.freeze())
+            }
+            Stage::Tail => {
+                self.stage = Stage::Over;
+                Some(tail(self.plan.tokens))
+            }
+            Stage::Over => None,
+        }
+    }
+}
+
+impl http_body::Body for Tokens {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.gave {
+            self.gave = false;
+            let due = self.due();
+            if self.stage == Stage::Deltas && due > Instant::now() {
+                self.timer.as_mut().reset(due);
+            } else {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+        if self.stage == Stage::Deltas && self.timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.gave = true;
+        Poll::Ready(self.next().map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+fn event(kind: &str, body: &Value) -> String {
+    let mut body = body.clone();
+    body["type"] = kind.into();
+    format!("event: {kind}\ndata: {body}\n\n")
+}
+
+fn head() -> Bytes {
+    let response = json!({ "id": "resp_bench", "object": "response", "created_at": 1, "status": "in_progress", "model": "gpt-5.5", "output": [] });
+    let item = json!({ "id": "msg_1", "type": "message", "status": "in_progress", "role": "assistant", "content": [] });
+    let part = json!({ "type": "output_text", "annotations": [], "logprobs": [], "text": "" });
+    let mut out = event("response.created", &json!({ "sequence_number": 0, "response": response }));
+    out += &event("response.in_progress", &json!({ "sequence_number": 1, "response": response }));
+    out += &event("response.output_item.added", &json!({ "sequence_number": 2, "output_index": 0, "item": item }));
+    out += &event(
+        "response.content_part.added",
+        &json!({ "sequence_number": 3, "item_id": "msg_1", "output_index": 0, "content_index": 0, "part": part }),
+    );
+    out.into()
+}
+
+fn delta(n: u32, stamp: Option<u64>, out: &mut BytesMut) {
+    let stamp = stamp.map_or(String::new(), |at| format!("@{at}"));
+    let _ = write!(
+        out,
+        "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"sequence_number\":{},\"item_id\":\"msg_1\",\
+         \"output_index\":0,\"content_index\":0,\"delta\":\"{n}{stamp} \",\"logprobs\":[],\"obfuscation\":\"x7Qk2\"}}\n\n",
+        n + 4
+    );
+}
+
+fn tail(tokens: u32) -> Bytes {
+    let item = json!({
+        "id": "msg_1", "type": "message", "status": "completed", "role": "assistant",
+        "content": [{ "type": "output_text", "annotations": [], "logprobs": [], "text": text(tokens) }],
+    });
+    let usage = json!({
+        "input_tokens": 300, "input_tokens_details": { "cached_tokens": 0 }, "output_tokens": tokens,
+        "output_tokens_details": { "reasoning_tokens": 0 }, "total_tokens": tokens + 300,
+    });
+    let response = json!({ "id": "resp_bench", "object": "response", "created_at": 1, "status": "completed", "model": "gpt-5.5", "output": [], "usage": usage });
+    let mut out =
+        event("response.output_item.done", &json!({ "sequence_number": tokens + 5, "output_index": 0, "item": item }));
+    out += &event("response.completed", &json!({ "sequence_number": tokens + 6, "response": response }));
+    out.into()
+}

@@ -1,0 +1,210 @@
+//! The load: many connections that ask one request after the other and count every token of every answer.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use http::{Method, Request, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use memchr::memmem::Finder;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::plan::{micros_now, text};
+
+/// The protocol and form of a round's requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// Chat Completions instead of Responses.
+    pub(crate) chat: bool,
+    /// Streamed instead of collected.
+    pub(crate) stream: bool,
+}
+
+/// Whom to load and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    pub(crate) port: u16,
+    pub(crate) key: String,
+    pub(crate) form: Form,
+    /// Tokens that each answer must have.
+    pub(crate) tokens: u32,
+    pub(crate) connections: u32,
+    pub(crate) time: Duration,
+}
+
+/// What a round gave.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) requests: u64,
+    pub(crate) tokens: u64,
+    /// Request to first token, microseconds.
+    pub(crate) first: Vec<u64>,
+    /// Sending to arrival of stamped tokens, microseconds.
+    pub(crate) delays: Vec<u64>,
+}
+
+impl Load {
+    /// Loads until the time is over and every started answer has ended.
+    pub(crate) async fn run(&self) -> Result<Taken> {
+        let end = Instant::now() + self.time;
+        let mut clients = JoinSet::new();
+        for _ in 0..self.connections {
+            let load = self.clone();
+            clients.spawn(async move { load.client(end).await });
+        }
+        let mut all = Taken::default();
+        while let Some(taken) = clients.join_next().await {
+            let taken = taken??;
+            all.requests += taken.requests;
+            all.tokens += taken.tokens;
+            all.first.extend(taken.first);
+            all.delays.extend(taken.delays);
+        }
+        Ok(all)
+    }
+
+    async fn client(&self, end: Instant) -> Result<Taken> {
+        let mut sender = connect(self.port).await?;
+        let mut taken = Taken::default();
+        while Instant::now() < end {
+            self.once(&mut sender, &mut taken).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn once(&self, sender: &mut SendRequest<Full<Bytes>>, taken: &mut Taken) -> Result<()> {
+        sender.ready().await?;
+        let began = Instant::now();
+        let answer = sender.send_request(self.request()?).await?;
+        ensure!(answer.status().is_success(), "{} from port {}", answer.status(), self.port);
+        let mut body = answer.into_body();
+        let mut count = Count::new(self.form);
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            let before = count.next;
+            count.push(&data)?;
+            if before == 0 && count.next > 0 {
+                taken.first.push(micros(began.elapsed()));
+            }
+        }
+        taken.delays.append(&mut count.delays);
+        count.finish(self.tokens)?;
+        taken.requests += 1;
+        taken.tokens += u64::from(self.tokens);
+        Ok(())
+    }
+
+    fn request(&self) -> Result<Request<Full<Bytes>>> {
+        let prompt = "a prompt of about a kilobyte; ".repeat(33);
+        let stream = self.form.stream;
+        let (path, body) = if self.form.chat {
+            let body = format!(
+                r#"{{"model":"gpt-5.5","stream":{stream},"messages":[{{"role":"user","content":"{prompt}"}}]}}"#
+            );
+            ("/v1/chat/completions", body)
+        } else {
+            let body = format!(
+                r#"{{"model":"gpt-5.5","stream":{stream},"input":[{{"type":"message","role":"user","content":[{{"type":"input_text","text":"{prompt}"}}]}}]}}"#
+            );
+            ("/v1/responses", body)
+        };
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(header::HOST, format!("127.0.0.1:{}", self.port))
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
+            .header(header::CONTENT_TYPE, "application/json");
+        Ok(request.body(Full::from(body))?)
+    }
+}
+
+/// One connection with its driver running.
+pub(crate) async fn connect(port: u16) -> Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// Checks that the tokens are 0, 1, 2, ... without a gap or a double, whatever the chunking.
+struct Count {
+    marks: [Finder<'static>; 2],
+    collected: bool,
+    rest: Vec<u8>,
+    next: u32,
+    delays: Vec<u64>,
+}
+
+impl Count {
+    fn new(form: Form) -> Self {
+        Self {
+            marks: [Finder::new(br#""delta":""#), Finder::new(br#""content":""#)],
+            collected: !form.stream,
+            rest: Vec::new(),
+            next: 0,
+            delays: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, data: &[u8]) -> Result<()> {
+        if self.collected {
+            self.rest.extend_from_slice(data);
+            return Ok(());
+        }
+        // Only whole lines are looked at; the tail of a line waits for its end.
+        let Some(end) = memchr::memrchr(b'\n', data) else {
+            self.rest.extend_from_slice(data);
+            return Ok(());
+        };
+        if self.rest.is_empty() {
+            return self.lines(&data[..end]).map(|()| self.rest.extend_from_slice(&data[end + 1..]));
+        }
+        let mut whole = std::mem::take(&mut self.rest);
+        whole.extend_from_slice(&data[..end]);
+        self.lines(&whole)?;
+        self.rest.extend_from_slice(&data[end + 1..]);
+        Ok(())
+    }
+
+    fn lines(&mut self, data: &[u8]) -> Result<()> {
+        for line in data.split(|&byte| byte == b'\n') {
+            let found = self.marks.iter().find_map(|mark| mark.find(line).map(|at| at + mark.needle().len()));
+            let Some((number, rest)) = found.and_then(|at| number(&line[at..])) else { continue };
+            ensure!(number == u64::from(self.next), "token {number} came where {} was due", self.next);
+            self.next += 1;
+            if let Some((sent, _)) = rest.strip_prefix(b"@").and_then(self::number) {
+                self.delays.push(micros_now().saturating_sub(sent));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, tokens: u32) -> Result<()> {
+        if self.collected {
+            ensure!(memchr::memmem::find(&self.rest, text(tokens).as_bytes()).is_some(), "the collected text is not whole");
+            return Ok(());
+        }
+        let rest = std::mem::take(&mut self.rest);
+        self.lines(&rest)?;
+        if self.next != tokens {
+            bail!("{} of {tokens} tokens came", self.next);
+        }
+        Ok(())
+    }
+}
+
+/// The number that `text` begins with, and what follows it.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let value = text[..digits].iter().fold(0_u64, |value, digit| value.wrapping_mul(10) + u64::from(digit - b'0'));
+    (digits > 0).then_some((value, &text[digits..]))
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

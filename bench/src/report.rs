@@ -1,0 +1,252 @@
+//! Figures, medians, ratios to the floor, and the bars.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::contest::Contestant;
+use crate::load::{Form, Taken};
+
+/// One round of one proxy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figure {
+    /// CPU per token, microseconds.
+    token: f64,
+    /// CPU per request, microseconds.
+    request: f64,
+    /// How busy the proxy's core was, on rounds that count only when it was.
+    busy: Option<f64>,
+}
+
+impl Figure {
+    /// Divides what was spent by what was taken.
+    #[expect(clippy::cast_precision_loss, reason = "counts of one round are far below 2^52")]
+    pub(crate) fn new(taken: &Taken, spent: Duration, busy: Option<f64>) -> Self {
+        let micros = spent.as_secs_f64() * 1e6;
+        Self { token: micros / taken.tokens.max(1) as f64, request: micros / taken.requests.max(1) as f64, busy }
+    }
+
+    /// Share of a core below which a saturated round says nothing.
+    const BUSY: f64 = 0.95;
+
+    fn counts(&self) -> bool {
+        self.busy.is_none_or(|busy| busy >= Self::BUSY)
+    }
+}
+
+/// Memory before and while streams were open, bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    pub(crate) streams: u32,
+    pub(crate) before: u64,
+    pub(crate) open: u64,
+}
+
+impl Memory {
+    #[expect(clippy::cast_precision_loss, reason = "bytes of one process are far below 2^52")]
+    fn per_stream(self) -> f64 {
+        self.open.saturating_sub(self.before) as f64 / f64::from(self.streams) / 1024.0
+    }
+}
+
+/// The highest ratio to the floor that each course may have.
+const RATIOS: &[(&str, f64)] = &[
+    ("responses stream, saturated", 1.25),
+    ("responses stream, 400 tokens/s", 1.25),
+    ("chat stream, saturated", 1.4),
+    ("chat stream, 400 tokens/s", 1.4),
+];
+
+/// CPU of one collected answer, microseconds.
+const COLLECTED: f64 = 500.0;
+/// Kibibytes per open stream.
+const PER_STREAM: f64 = 48.0;
+/// Idle memory, mebibytes.
+const IDLE: f64 = 15.0;
+/// Start to first healthy answer, milliseconds.
+const START: f64 = 50.0;
+/// Added first-token time p50 and p99, microseconds.
+const FIRST: (f64, f64) = (350.0, 1000.0);
+/// Token delay p99, microseconds.
+const DELAY: f64 = 500.0;
+/// A delay of this length is a Nagle or delayed-ACK step, microseconds.
+const STEP: u64 = 30_000;
+
+/// Everything measured.
+pub(crate) struct Report {
+    proxies: Vec<&'static str>,
+    courses: Vec<&'static str>,
+    rounds: BTreeMap<(&'static str, &'static str), Vec<Figure>>,
+    idle: BTreeMap<&'static str, (u64, Duration)>,
+    memory: BTreeMap<&'static str, Memory>,
+    first: BTreeMap<(bool, &'static str), Vec<u64>>,
+    delays: BTreeMap<(bool, &'static str), Vec<u64>>,
+    met: bool,
+}
+
+impl Report {
+    /// An empty report of these proxies.
+    pub(crate) fn new(proxies: &[Contestant]) -> Self {
+        Self {
+            proxies: proxies.iter().map(|proxy| proxy.name).collect(),
+            courses: Vec::new(),
+            rounds: BTreeMap::new(),
+            idle: BTreeMap::new(),
+            memory: BTreeMap::new(),
+            first: BTreeMap::new(),
+            delays: BTreeMap::new(),
+            met: true,
+        }
+    }
+
+    pub(crate) fn round(&mut self, course: &'static str, proxy: &'static str, figure: Figure) {
+        if !self.courses.contains(&course) {
+            self.courses.push(course);
+        }
+        self.rounds.entry((course, proxy)).or_default().push(figure);
+    }
+
+    pub(crate) fn idle(&mut self, proxy: &'static str, rss: u64, started: Duration) {
+        self.idle.insert(proxy, (rss, started));
+    }
+
+    pub(crate) fn memory(&mut self, proxy: &'static str, memory: Memory) {
+        self.memory.insert(proxy, memory);
+    }
+
+    pub(crate) fn delays(&mut self, form: Form, proxy: &'static str, taken: &Taken) {
+        self.first.entry((form.chat, proxy)).or_default().extend(&taken.first);
+        self.delays.entry((form.chat, proxy)).or_default().extend(&taken.delays);
+    }
+
+    /// Prints everything; whether every bar was met.
+    pub(crate) fn print(mut self) -> bool {
+        self.print_idle();
+        for course in self.courses.clone() {
+            self.print_course(course);
+        }
+        self.print_delays();
+        self.print_memory();
+        println!("\n{}", if self.met { "every bar is met" } else { "A BAR WAS MISSED" });
+        self.met
+    }
+
+    fn bar(&mut self, what: &str, value: f64, bar: f64) {
+        let met = value <= bar;
+        self.met &= met;
+        println!("    {} {what}: {value:.2}, bar {bar:.2}", if met { "ok  " } else { "MISS" });
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "bytes of one process are far below 2^52")]
+    fn print_idle(&mut self) {
+        println!("\nidle memory and start");
+        for (name, (rss, started)) in &self.idle {
+            println!("  {name:<10} {:>7.1} MiB {:>7.1} ms", *rss as f64 / 1_048_576.0, started.as_secs_f64() * 1e3);
+        }
+        let floor = self.idle["floor"];
+        let (rss, started) = self.idle["polygate"];
+        let loose = |bar: f64, floor: f64| bar.max(1.5 * floor);
+        self.bar("idle MiB", rss as f64 / 1_048_576.0, loose(IDLE, floor.0 as f64 / 1_048_576.0));
+        self.bar("start ms", started.as_secs_f64() * 1e3, loose(START, floor.1.as_secs_f64() * 1e3));
+    }
+
+    fn print_course(&mut self, course: &'static str) {
+        println!("\n{course}: CPU microseconds per token, per request");
+        let mut medians = BTreeMap::new();
+        for proxy in self.proxies.clone() {
+            let rounds = &self.rounds[&(course, proxy)];
+            let counted: Vec<Figure> = rounds.iter().copied().filter(Figure::counts).collect();
+            let dropped = rounds.len() - counted.len();
+            if counted.is_empty() {
+                let busy: Vec<String> =
+                    rounds.iter().map(|round| format!("{:.0} %", round.busy.unwrap_or(0.0) * 100.0)).collect();
+                println!("  {proxy:<10} no round counts: its core was busy {}", busy.join(", "));
+                continue;
+            }
+            let token = median(counted.iter().map(|figure| figure.token).collect());
+            let request = median(counted.iter().map(|figure| figure.request).collect());
+            medians.insert(proxy, (token, request));
+            let note = if dropped > 0 { format!("  ({dropped} rounds did not saturate)") } else { String::new() };
+            println!("  {proxy:<10} {token:>8.2} {request:>10.1}{note}");
+        }
+        self.judge_course(course, &medians);
+    }
+
+    fn judge_course(&mut self, course: &str, medians: &BTreeMap<&'static str, (f64, f64)>) {
+        let (Some(floor), Some(ours)) = (medians.get("floor"), medians.get("polygate")) else {
+            self.met = false;
+            return println!("    MISS nothing to compare");
+        };
+        if let Some(nginx) = medians.get("nginx").filter(|_| course.contains("stream")) {
+            let ratio = floor.0 / nginx.0;
+            println!("    the floor is {ratio:.2} x nginx{}", if ratio <= 1.2 { "" } else { ": NOT VALID as a floor" });
+        }
+        match RATIOS.iter().find(|(name, _)| *name == course) {
+            Some((_, bar)) => self.bar("per token, x floor", ours.0 / floor.0, *bar),
+            None => self.bar("per request, us", ours.1, COLLECTED.max(1.5 * floor.1)),
+        }
+    }
+
+    fn print_delays(&mut self) {
+        for (chat, name) in [(false, "responses"), (true, "chat")] {
+            println!("\n{name}: first token p50 p99, token delay p50 p99 max, microseconds");
+            for proxy in std::iter::once("backend").chain(self.proxies.clone()) {
+                let (first, delay) = (&self.first[&(chat, proxy)], &self.delays[&(chat, proxy)]);
+                println!(
+                    "  {proxy:<10} {:>7} {:>7}   {:>6} {:>6} {:>6}",
+                    rank(first, 0.5),
+                    rank(first, 0.99),
+                    rank(delay, 0.5),
+                    rank(delay, 0.99),
+                    rank(delay, 1.0)
+                );
+            }
+            self.judge_delays(chat);
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of one round are far below 2^52")]
+    fn judge_delays(&mut self, chat: bool) {
+        let first = |proxy, share| rank(&self.first[&(chat, proxy)], share) as f64;
+        let added = |proxy, share| first(proxy, share) - first("backend", share);
+        let delay = |proxy, share| rank(&self.delays[&(chat, proxy)], share) as f64;
+        let rows = [
+            ("added first token p50, us", added("polygate", 0.5), FIRST.0.max(1.5 * added("floor", 0.5))),
+            ("added first token p99, us", added("polygate", 0.99), FIRST.1.max(1.5 * added("floor", 0.99))),
+            ("token delay p99, us", delay("polygate", 0.99), DELAY.max(1.5 * delay("floor", 0.99))),
+        ];
+        let steps = self.delays[&(chat, "polygate")].iter().filter(|&&delay| delay > STEP).count();
+        let others = self.delays[&(chat, "floor")].iter().filter(|&&delay| delay > STEP).count();
+        for (what, value, bar) in rows {
+            self.bar(what, value, bar);
+        }
+        self.bar("40 ms steps", steps as f64, others as f64);
+    }
+
+    fn print_memory(&mut self) {
+        println!("\nmemory per open stream");
+        for (name, memory) in &self.memory {
+            println!("  {name:<10} {:>7.1} KiB with {} open", memory.per_stream(), memory.streams);
+        }
+        let (floor, ours) = (self.memory["floor"].per_stream(), self.memory["polygate"].per_stream());
+        self.bar("KiB per stream", ours, PER_STREAM.max(1.5 * floor));
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The value below which `share` of the values lie.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an index into a list of one round"
+)]
+fn rank(values: &[u64], share: f64) -> u64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let at = ((sorted.len().saturating_sub(1)) as f64 * share).round() as usize;
+    sorted.get(at).copied().unwrap_or(0)
+}

@@ -1,0 +1,193 @@
+//! The contest: rounds in turn, so that what the machine does meanwhile hits everybody alike.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use tokio::task::JoinSet;
+
+use crate::contest::{self, Contestant};
+use crate::load::{Form, Load, Taken};
+use crate::machine::{self, Core};
+use crate::plan::Plan;
+use crate::report::{Figure, Memory, Report};
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// Folder of the built binaries.
+    #[arg(long)]
+    folder: PathBuf,
+    /// Rounds per figure; the median counts.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Seconds per round.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Streams held open for the memory figure.
+    #[arg(long, default_value_t = 1000)]
+    streams: u32,
+    /// Fail when a bar is missed.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// One figure's load.
+#[derive(Clone, Copy)]
+struct Course {
+    name: &'static str,
+    form: Form,
+    plan: Plan,
+    connections: u32,
+    /// Whether a round counts only when the proxy's core was busy all along.
+    saturated: bool,
+}
+
+const RESPONSES: Form = Form { chat: false, stream: true };
+const CHAT: Form = Form { chat: true, stream: true };
+
+const fn plan(tokens: u32, pace: f64) -> Plan {
+    Plan { tokens, pace, batch: 1, stamp: false }
+}
+
+/// What is measured: names as in the report.
+const COURSES: &[Course] = &[
+    Course {
+        name: "responses stream, saturated",
+        form: RESPONSES,
+        plan: plan(500, 0.0),
+        connections: 32,
+        saturated: true,
+    },
+    Course { name: "chat stream, saturated", form: CHAT, plan: plan(500, 0.0), connections: 32, saturated: true },
+    Course {
+        name: "responses stream, 400 tokens/s",
+        form: RESPONSES,
+        plan: plan(200, 50.0),
+        connections: 8,
+        saturated: false,
+    },
+    Course { name: "chat stream, 400 tokens/s", form: CHAT, plan: plan(200, 50.0), connections: 8, saturated: false },
+    Course {
+        name: "responses collected, 100 tokens",
+        form: Form { chat: false, stream: false },
+        plan: plan(100, 0.0),
+        connections: 8,
+        saturated: true,
+    },
+    Course {
+        name: "chat collected, 100 tokens",
+        form: Form { chat: true, stream: false },
+        plan: plan(100, 0.0),
+        connections: 8,
+        saturated: true,
+    },
+];
+
+impl Run {
+    pub(crate) async fn run(self) -> Result<()> {
+        // The load shares core 1 with the backend; core 0 is the proxy's alone.
+        let own = std::process::id().to_string();
+        let pinned = Command::new("taskset")
+            .args(["-a", "-cp", "1", &own])
+            .output()
+            .context("taskset (util-linux) is needed")?;
+        ensure!(pinned.status.success(), "cannot pin the load to core 1; two cores are needed");
+        let backend = contest::backend(&self.folder).await?;
+        let mut proxies = vec![contest::floor(&self.folder, backend.port).await?];
+        proxies.extend(contest::nginx(backend.port).await?);
+        proxies.push(contest::gateway(&self.folder, backend.port).await?);
+        let mut report = Report::new(&proxies);
+        for proxy in &proxies {
+            report.idle(proxy.name, machine::rss(proxy.pid)?, proxy.started);
+        }
+        for course in COURSES {
+            self.course(course, &backend, &proxies, &mut report).await?;
+        }
+        self.delays(&backend, &proxies, &mut report).await?;
+        for proxy in &proxies {
+            report.memory(proxy.name, self.memory(&backend, proxy).await?);
+        }
+        let met = report.print();
+        ensure!(met || !self.strict, "a bar was missed");
+        Ok(())
+    }
+
+    async fn course(
+        &self,
+        course: &Course,
+        backend: &Contestant,
+        proxies: &[Contestant],
+        report: &mut Report,
+    ) -> Result<()> {
+        contest::set(backend.port, course.plan).await?;
+        for round in 0..=self.rounds {
+            for proxy in proxies {
+                let figure = self.round(course, proxy).await?;
+                // The first round only warms up.
+                if round > 0 {
+                    report.round(course.name, proxy.name, figure);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn round(&self, course: &Course, proxy: &Contestant) -> Result<Figure> {
+        let load = self.load(course, proxy.port);
+        let (cpu, core) = (machine::cpu(proxy.pid)?, Core::zero()?);
+        let taken = load.run().await.with_context(|| format!("{} on {}", course.name, proxy.name))?;
+        let (spent, busy) = (machine::cpu(proxy.pid)?.saturating_sub(cpu), Core::zero()?.busy_since(core));
+        Ok(Figure::new(&taken, spent, (course.saturated).then_some(busy)))
+    }
+
+    fn load(&self, course: &Course, port: u16) -> Load {
+        Load {
+            port,
+            key: contest::KEY.to_owned(),
+            form: course.form,
+            tokens: course.plan.tokens,
+            connections: course.connections,
+            time: Duration::from_secs_f64(self.seconds),
+        }
+    }
+
+    /// First-token times and stamped token delays at a modest pace, with the backend asked directly beside the proxies.
+    async fn delays(&self, backend: &Contestant, proxies: &[Contestant], report: &mut Report) -> Result<()> {
+        let plan = Plan { tokens: 20, pace: 100.0, batch: 1, stamp: true };
+        contest::set(backend.port, plan).await?;
+        for form in [RESPONSES, CHAT] {
+            let course = Course { name: "", form, plan, connections: 4, saturated: false };
+            for round in 0..=self.rounds {
+                for proxy in std::iter::once(backend).chain(proxies) {
+                    let taken = self.load(&course, proxy.port).run().await?;
+                    if round > 0 {
+                        report.delays(form, proxy.name, &taken);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Memory that each of many open streams takes.
+    async fn memory(&self, backend: &Contestant, proxy: &Contestant) -> Result<Memory> {
+        contest::set(backend.port, Plan { tokens: 6, pace: 1.0, batch: 1, stamp: false }).await?;
+        let before = machine::rss(proxy.pid)?;
+        let load = Load { connections: 1, time: Duration::ZERO, tokens: 6, ..self.load(&COURSES[0], proxy.port) };
+        let mut streams: JoinSet<Result<Taken>> = JoinSet::new();
+        for _ in 0..self.streams {
+            let one = Load { time: Duration::from_millis(1), ..load.clone() };
+            streams.spawn(async move { one.run().await });
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let open = machine::rss(proxy.pid)?;
+        let mut tokens = 0;
+        while let Some(taken) = streams.join_next().await {
+            tokens += taken??.tokens;
+        }
+        ensure!(tokens >= u64::from(self.streams) * 6, "{tokens} tokens of {} streams", self.streams);
+        Ok(Memory { streams: self.streams, before, open })
+    }
+}
