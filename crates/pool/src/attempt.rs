@@ -151,7 +151,7 @@ pub enum Step {
         /// What to tell the client when no account can take the next try ([`crate::pick::NoAccount::failure`]).
         otherwise: Failure,
     },
-    /// Answer the client.
+    /// Answer the client; where it is about a limit, in the words of [`crate::pick::concede`].
     Give(Failure),
 }
 
@@ -189,7 +189,9 @@ impl Retry {
                 _ => {}
             }
         }
-        if let Some((window, resets_at)) = Quota::from_headers(headers.into_iter(), now).and_then(|quota| quota.full(now)) {
+        if let Some((window, resets_at)) =
+            Quota::from_headers(headers.into_iter(), now).and_then(|quota| quota.full(now))
+        {
             retry.window = Some(window);
             retry.resets_at = resets_at.map(Millis::seconds);
         }
@@ -279,7 +281,11 @@ fn refused(refusal: Refusal, history: &History) -> (Signal, Step) {
 
 /// Once more when `again`, else the answer.
 fn step(again: bool, to: To, failure: Failure) -> Step {
-    if again { Step::Again { to, refresh: false, strip_replay: false, otherwise: failure } } else { Step::Give(failure) }
+    if again {
+        Step::Again { to, refresh: false, strip_replay: false, otherwise: failure }
+    } else {
+        Step::Give(failure)
+    }
 }
 
 /// Once more with the same account when `again`: with new tokens, or without replay-only items.

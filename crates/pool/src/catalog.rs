@@ -192,7 +192,8 @@ impl Catalog {
         };
         let meant = target.map(|target| format!(" (an alias of `{target}`)")).unwrap_or_default();
         let stated = stated.map(|words| format!("{words} ")).unwrap_or_default();
-        let message = format!("The model `{name}`{meant} does not exist or no account has access to it. {stated}{hint}");
+        let message =
+            format!("The model `{name}`{meant} does not exist or no account has access to it. {stated}{hint}");
         Failure::new(Kind::ModelNotFound, message).code("model_not_found").at("model")
     }
 }

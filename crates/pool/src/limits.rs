@@ -13,7 +13,7 @@ pub const BODY_WIRE: usize = 32 << 20;
 /// Longest request body after decompression, bytes.
 pub const BODY_DECODED: usize = 64 << 20;
 /// Longest pause in a request body.
-pub const BODY_STALL: Duration = Duration::from_secs(60);
+pub const BODY_STALL: Duration = Duration::from_mins(1);
 /// Buffered bytes over all streams; a quarter of the memory where that is less.
 pub const BUFFERED: usize = 512 << 20;
 /// Longest SSE event, bytes.
@@ -33,19 +33,19 @@ pub const CONNECTIONS_PER_IP: usize = 256;
 /// Most replies in progress.
 pub const STREAMS: usize = 16_384;
 /// How long SIGTERM waits for replies in progress.
-pub const DRAIN: Duration = Duration::from_secs(120);
+pub const DRAIN: Duration = Duration::from_mins(2);
 /// Connecting to the upstream: TCP, then as much again for TLS.
 pub const CONNECT: Duration = Duration::from_secs(10);
 /// From the sent request to the upstream's response head.
-pub const RESPONSE_HEAD: Duration = Duration::from_secs(120);
+pub const RESPONSE_HEAD: Duration = Duration::from_mins(2);
 /// Longest silence of the upstream inside a body.
-pub const IDLE: Duration = Duration::from_secs(300);
+pub const IDLE: Duration = Duration::from_mins(5);
 /// Longest wait for the first real event before a reply is committed (design: commit rule).
-pub const COMMIT: Duration = Duration::from_secs(60);
+pub const COMMIT: Duration = Duration::from_mins(1);
 /// Silence after which the client gets a heartbeat.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long one write to a client may block.
-pub const WRITE_STALL: Duration = Duration::from_secs(60);
+pub const WRITE_STALL: Duration = Duration::from_mins(1);
 /// Bytes waiting for one client; one translated or terminal event may exceed it up to [`EVENT`].
 pub const STREAM_BUFFER: usize = 1 << 20;
 /// Events waiting for one client.
@@ -55,17 +55,19 @@ pub const REFRESH_CALL: Duration = Duration::from_secs(30);
 /// Token calls at the same time, over all accounts.
 pub const REFRESH_PARALLEL: usize = 2;
 /// Refresh this long before a token ends; measured of the official client (295 s refreshes, 335 s does not).
-pub const REFRESH_AHEAD: Duration = Duration::from_secs(300);
+pub const REFRESH_AHEAD: Duration = Duration::from_mins(5);
+/// Two refreshes of one account are at least this far apart, whatever a clock says.
+pub const REFRESH_GAP: Duration = Duration::from_mins(5);
 /// Refresh a token whose end cannot be read once it is this old.
-pub const REFRESH_BLIND: Duration = Duration::from_secs(8 * 86_400);
+pub const REFRESH_BLIND: Duration = Duration::from_hours(8 * 24);
 /// First and longest pause after a passing failure of the token endpoint; doubles in between.
-pub const REFRESH_BACKOFF: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+pub const REFRESH_BACKOFF: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
 /// SQLite's busy timeout.
 pub const SQLITE_BUSY: Duration = Duration::from_secs(5);
 /// Usage rows are written at least this often.
 pub const USAGE_BATCH: Duration = Duration::from_millis(250);
 /// A reset further away than this is not believed.
-pub const RESET_MAX: Duration = Duration::from_secs(31 * 86_400);
+pub const RESET_MAX: Duration = Duration::from_hours(31 * 24);
 /// Model POSTs per request, the replay after a 401 included.
 pub const MODEL_POSTS: u32 = 2;
 /// Tries per request that never reached the upstream.
@@ -78,14 +80,14 @@ pub const QUEUE: u32 = 64;
 /// Longest wait in that queue; then 429.
 pub const QUEUE_WAIT: Duration = Duration::from_secs(30);
 /// Rest after a 429 that says nothing about time (`rate_limit_backoff_seconds`).
-pub const RATE_BACKOFF: Duration = Duration::from_secs(60);
+pub const RATE_BACKOFF: Duration = Duration::from_mins(1);
 /// Rest after a used-up quota, plan or credit without a reset time: then it is asked again.
-pub const QUOTA_BACKOFF: Duration = Duration::from_secs(3600);
+pub const QUOTA_BACKOFF: Duration = Duration::from_hours(1);
 /// Rest after a Cloudflare challenge or path block.
 pub const CHALLENGE_BACKOFF: Duration = Duration::from_secs(30);
 /// Rest after a 403 that neither blocks the account nor is a challenge (forbidden, country).
-pub const FORBIDDEN_BACKOFF: Duration = Duration::from_secs(300);
+pub const FORBIDDEN_BACKOFF: Duration = Duration::from_mins(5);
 /// Rest after the token endpoint failed for a passing reason while a request waited for it.
-pub const LOGIN_BACKOFF: Duration = Duration::from_secs(60);
+pub const LOGIN_BACKOFF: Duration = Duration::from_mins(1);
 /// Longest upstream message shown to a client, bytes.
 pub const MESSAGE: usize = 2 << 10;

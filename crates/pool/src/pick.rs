@@ -86,7 +86,8 @@ pub fn pick(candidates: &[Candidate<'_>], ask: &Ask<'_>, now: Millis) -> Result<
     if let Some(chosen) = queue {
         return Ok(Pick::Queue(chosen.account.id.clone()));
     }
-    let reasons = candidates.iter().map(|candidate| (candidate.account.id.clone(), candidate.reason(ask, now))).collect();
+    let reasons =
+        candidates.iter().map(|candidate| (candidate.account.id.clone(), candidate.reason(ask, now))).collect();
     Err(NoAccount { model: ask.model.to_owned(), reasons })
 }
 
@@ -164,6 +165,23 @@ impl NoAccount {
     }
 }
 
+/// What a client is told when its tries are over and `failure` was the last: an account's limit is not the pool's. `now_free`
+/// is a fresh [`pick`] without `tried`. Failures that are not about limits stay as they are.
+pub fn concede(failure: Failure, now_free: Result<Pick, NoAccount>, now: Millis) -> Failure {
+    if !matches!(failure.kind, Kind::RateLimited | Kind::Exhausted) {
+        return failure;
+    }
+    match now_free {
+        Ok(_) => Failure::new(
+            Kind::RateLimited,
+            "the accounts that were tried are at their limit; another one is free: try again",
+        )
+        .code("rate_limit_exceeded")
+        .retry_after(1),
+        Err(none) => none.failure(Some(&failure), now),
+    }
+}
+
 fn lacking(message: String) -> Failure {
     Failure::new(Kind::NoAccount, message)
 }
@@ -179,5 +197,7 @@ fn resting(spent: bool, until: Millis, summary: String, now: Millis) -> Failure 
 
 fn unlisted(model: &str) -> Failure {
     let model = crate::loose::short(model, 128);
-    Failure::new(Kind::ModelNotFound, format!("No account lists the model `{model}`.")).code("model_not_found").at("model")
+    Failure::new(Kind::ModelNotFound, format!("No account lists the model `{model}`."))
+        .code("model_not_found")
+        .at("model")
 }

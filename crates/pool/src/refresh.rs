@@ -9,13 +9,14 @@ use crate::account::Tokens;
 use crate::{Millis, limits};
 
 /// When `tokens` are due: five minutes before their end, up to 15 % earlier by `jitter` (0 to 1) so that accounts which
-/// were added together do not refresh together; eight days after the last refresh when the end cannot be read. `None` for
-/// an account without a refresh token.
+/// were added together do not refresh together; eight days after the last refresh when the end cannot be read; never less
+/// than [`limits::REFRESH_GAP`] after the last refresh, so that a wrong clock makes no storm. `None` for an account without
+/// a refresh token. What a wrong clock leaves too late, a 401 refreshes.
 pub fn due(tokens: &Tokens, jitter: f64) -> Option<Millis> {
     tokens.refresh.as_ref()?;
     let ahead = spread(limits::REFRESH_AHEAD, jitter);
     Some(match tokens.expires {
-        Some(end) => end.plus(-ahead),
+        Some(end) => end.plus(-ahead).max(tokens.refreshed.plus(millis(limits::REFRESH_GAP))),
         None => tokens.refreshed.plus(millis(limits::REFRESH_BLIND)),
     })
 }

@@ -51,7 +51,8 @@ pub enum Status {
 pub enum Signal {
     /// Nothing about the account itself.
     None,
-    /// It served: the backend answered a model call with 200.
+    /// It served: the first real event of a reply came. Give it before the figures of the same answer, which may say that
+    /// this reply used the quota up.
     Served,
     /// Fresh figures show quota left. Heals `Exhausted` only: a cooling account may still be rate limited.
     Ample,
@@ -81,7 +82,8 @@ pub enum Signal {
         /// What it said.
         why: String,
     },
-    /// The account does not have the model after all; its catalogue is stale. No change of state.
+    /// The account does not have the model after all: its catalogue is stale, and the model is left out of it until the next
+    /// one. No change of state.
     ModelMissing,
 }
 
@@ -131,8 +133,9 @@ impl Status {
     #[must_use]
     pub fn apply(&self, signal: &Signal, now: Millis) -> Self {
         match (self, signal) {
-            (Self::Disabled, _) | (_, Signal::None | Signal::ModelMissing) => self.clone(),
-            (Self::Exhausted { .. }, Signal::SignedIn) => self.clone(),
+            (Self::Disabled, _)
+            | (_, Signal::None | Signal::ModelMissing)
+            | (Self::Exhausted { .. }, Signal::SignedIn) => self.clone(),
             (_, Signal::SignedIn) => Self::Active,
             (Self::Blocked { .. }, _) => self.clone(),
             (_, Signal::Block { why }) => Self::Blocked { why: why.clone() },

@@ -61,6 +61,9 @@ pub(super) fn status(status: u16, body: &Bytes, retry: &Retry, now: Millis) -> R
         (Class::Spent(name), Some(window)) if name == "usage" => Class::Spent(window.into()),
         (class, _) => class,
     };
+    if class == Class::Challenge {
+        said.message = Some(format!("Cloudflare stopped the request before the upstream ({status})"));
+    }
     said.message.get_or_insert_with(|| format!("the upstream answered {status} without an explanation"));
     finish(class, &said, retry, kind_of(status), now)
 }
@@ -178,4 +181,3 @@ fn kind_of(status: u16) -> Kind {
         _ => Kind::Upstream,
     }
 }
-

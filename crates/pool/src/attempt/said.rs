@@ -109,15 +109,26 @@ impl Said {
 
 fn coded(code: &str) -> Option<Class> {
     Some(match code {
-        "token_invalidated" | "token_expired" | "token_revoked" | "token_invalid" | "access_token_expired" => Class::Login,
-        "account_deactivated" | "account_banned" | "account_suspended" | "deactivated_workspace"
-        | "organization_disabled" | "identity_verification_required" => Class::Banned,
+        "token_invalidated" | "token_expired" | "token_revoked" | "token_invalid" | "access_token_expired" => {
+            Class::Login
+        }
+        "account_deactivated"
+        | "account_banned"
+        | "account_suspended"
+        | "deactivated_workspace"
+        | "organization_disabled"
+        | "identity_verification_required" => Class::Banned,
         "unsupported_country_region_territory" | "workspace_access_denied" => Class::Forbidden,
         "rate_limit_exceeded" => Class::Limited,
         "usage_limit_reached" | "quota_exceeded" => Class::Spent("usage".into()),
-        "workspace_owner_usage_limit_reached" | "workspace_member_usage_limit_reached" => Class::Spent("workspace".into()),
-        "insufficient_quota" | "billing_limit" | "organization_spend_limit_exceeded"
-        | "workspace_owner_credits_depleted" | "workspace_member_credits_depleted" => Class::Spent("credits".into()),
+        "workspace_owner_usage_limit_reached" | "workspace_member_usage_limit_reached" => {
+            Class::Spent("workspace".into())
+        }
+        "insufficient_quota"
+        | "billing_limit"
+        | "organization_spend_limit_exceeded"
+        | "workspace_owner_credits_depleted"
+        | "workspace_member_credits_depleted" => Class::Spent("credits".into()),
         "usage_not_included" => Class::Spent("plan".into()),
         "model_not_supported" | "model_not_found" => Class::NoModel,
         "previous_response_not_found" | "invalid_encrypted_content" => Class::Replay,

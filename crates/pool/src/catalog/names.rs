@@ -23,7 +23,7 @@ pub(super) fn readings(name: &str) -> impl Iterator<Item = Reading<'_>> {
     let bare = VENDORS.iter().find_map(|vendor| name.strip_prefix(vendor)).filter(|bare| !bare.is_empty());
     std::iter::once(name).chain(bare).flat_map(|name| {
         let whole = Reading { base: name, ..Reading::default() };
-        std::iter::successors(Some(whole), |reading| reading.shorter())
+        std::iter::successors(Some(whole), Reading::shorter)
     })
 }
 

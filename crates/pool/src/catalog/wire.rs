@@ -58,7 +58,8 @@ struct Tier {
 
 pub(super) fn parse(body: &[u8]) -> Result<Vec<Model>, ListError> {
     let body = Bytes::copy_from_slice(body);
-    let list: List<'_> = serde_json::from_slice(&body).map_err(|error| ListError::Shape(short(&error.to_string(), 256)))?;
+    let list: List<'_> =
+        serde_json::from_slice(&body).map_err(|error| ListError::Shape(short(&error.to_string(), 256)))?;
     let models: Vec<_> = list.models.into_iter().take(MODELS).filter_map(|raw| model(&body, raw)).collect();
     if models.is_empty() { Err(ListError::Empty) } else { Ok(models) }
 }

@@ -27,6 +27,7 @@ fn candidate(account: &Account) -> Candidate<'_> {
     Candidate { account, in_flight: 0, waiting: 0, last_used: Millis(0), lists_model: true }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form in which a pick is compared")]
 fn ready(id: &str) -> Result<Pick, NoAccount> {
     Ok(Pick::Ready(AccountId(id.into())))
 }
@@ -53,7 +54,11 @@ fn needs_login() -> Status {
 #[case((2, 0.0, 7), (2, 0.0, 7), "a")]
 fn the_least_used_serves(#[case] a: (u32, f64, i64), #[case] b: (u32, f64, i64), #[case] chosen: &str) {
     let accounts = [account("a", Status::Active, a.1), account("b", Status::Active, b.1)];
-    let load = |account, load: (u32, f64, i64)| Candidate { in_flight: load.0, last_used: Millis(load.2), ..candidate(account) };
+    let load = |account, load: (u32, f64, i64)| Candidate {
+        in_flight: load.0,
+        last_used: Millis(load.2),
+        ..candidate(account)
+    };
     let mut candidates = [load(&accounts[0], a), load(&accounts[1], b)];
     assert_eq!(pick(&candidates, &Ask::default(), NOW), ready(chosen));
     candidates.reverse();
@@ -158,6 +163,26 @@ fn a_model_that_nobody_lists_is_not_found() {
     // One that lists it but rests counts more than those that do not list it.
     let mixed = [candidates[0], candidate(&accounts[1])];
     assert_eq!(pick(&mixed, &ask, NOW).unwrap_err().failure(None, NOW).kind, Kind::Exhausted);
+}
+
+#[test]
+fn the_last_limit_is_not_the_pools() {
+    let limit = Failure::new(Kind::Exhausted, "b is used up").retry_after(18_000);
+    let accounts =
+        [account("a", cooling(60), 0.0), account("b", exhausted(18_000), 0.0), account("c", Status::Active, 0.0)];
+    let candidates = accounts.each_ref().map(candidate);
+    let tell = |failure: &Failure, candidates: &[Candidate<'_>]| {
+        concede(failure.clone(), pick(candidates, &Ask::default(), NOW), NOW)
+    };
+    // A third account is free: its own try is a new request away.
+    let told = tell(&limit, &candidates);
+    assert_eq!((told.kind, told.retry_after, told.resets_at), (Kind::RateLimited, Some(1), None));
+    // None is: the earliest end of all.
+    let told = tell(&limit, &candidates[..2]);
+    assert_eq!((told.kind, told.retry_after), (Kind::Exhausted, Some(60)));
+    // Other failures are nobody's limit.
+    let other = Failure::new(Kind::Invalid, "no");
+    assert_eq!(tell(&other, &candidates), other);
 }
 
 #[test]

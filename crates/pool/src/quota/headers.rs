@@ -59,10 +59,10 @@ fn window(families: &mut Vec<Family>, name: &str, value: &str) {
         if let (Some(family), Some(number)) = (family(families, limit), Number::read(value)) {
             set(&mut family.secondary, number);
         }
-    } else if let Some(limit) = name.strip_suffix("-limit-name").filter(|limit| limit.starts_with(BASE)) {
-        if let Some(family) = family(families, limit) {
-            family.name = Some(short(value, TEXT));
-        }
+    } else if let Some(limit) = name.strip_suffix("-limit-name").filter(|limit| limit.starts_with(BASE))
+        && let Some(family) = family(families, limit)
+    {
+        family.name = Some(short(value, TEXT));
     }
 }
 

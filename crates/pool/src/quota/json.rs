@@ -80,8 +80,8 @@ struct Balance {
     #[serde(default, deserialize_with = "loose::field")]
     unlimited: Option<bool>,
     /// Decimal text, or a number.
-    #[serde(default)]
-    balance: Option<Box<RawValue>>,
+    #[serde(default, rename = "balance")]
+    amount: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -96,7 +96,7 @@ pub(super) fn event(event: &[u8], now: Millis) -> Option<Quota> {
     let more = more.map(|(name, limit)| limit.named(&name, None, now));
     let quota = Quota {
         named: review(event.code_review_rate_limits, now).into_iter().chain(more).take(NAMED).collect(),
-        ..base(event.rate_limits, event.credits, event.plan_type, now)
+        ..base(event.rate_limits.as_ref(), event.credits, event.plan_type, now)
     };
     said(quota)
 }
@@ -111,16 +111,16 @@ pub(super) fn usage(body: &[u8], now: Millis) -> Option<Quota> {
     let quota = Quota {
         named: review(usage.code_review_rate_limit, now).into_iter().chain(more).take(NAMED).collect(),
         reached: usage.rate_limit_reached_type.and_then(|reached| reached.kind).map(|kind| short(&kind, TEXT)),
-        ..base(usage.rate_limit, usage.credits, usage.plan_type, now)
+        ..base(usage.rate_limit.as_ref(), usage.credits, usage.plan_type, now)
     };
     said(quota)
 }
 
-fn base(limit: Option<Limit>, credits: Option<Balance>, plan: Option<String>, now: Millis) -> Quota {
+fn base(limit: Option<&Limit>, credits: Option<Balance>, plan: Option<String>, now: Millis) -> Quota {
     Quota {
-        allowed: limit.as_ref().and_then(|limit| limit.allowed),
-        primary: limit.as_ref().and_then(|limit| limit.primary.as_ref()?.window(now)),
-        secondary: limit.as_ref().and_then(|limit| limit.secondary.as_ref()?.window(now)),
+        allowed: limit.and_then(|limit| limit.allowed),
+        primary: limit.and_then(|limit| limit.primary.as_ref()?.window(now)),
+        secondary: limit.and_then(|limit| limit.secondary.as_ref()?.window(now)),
         credits: credits.map(Balance::credits),
         plan: plan.map(|plan| short(&plan, TEXT)),
         updated: now,
@@ -164,7 +164,7 @@ impl Balance {
         Credits {
             has: self.has_credits.unwrap_or(false),
             unlimited: self.unlimited.unwrap_or(false),
-            balance: self.balance.map(|raw| short(&text(&raw), TEXT)),
+            balance: self.amount.map(|raw| short(&text(&raw), TEXT)),
         }
     }
 }

@@ -7,10 +7,12 @@ const NOW: Millis = Millis(1_800_000_000_000);
 const MOST: i64 = 31 * 86_400;
 
 /// An instant in seconds from [`NOW`].
+#[expect(clippy::unnecessary_wraps, reason = "the form in which it is compared")]
 fn at(after: i64) -> Option<Millis> {
     Some(NOW.plus(after * 1000))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form in which it is compared")]
 fn window(used_percent: f64, minutes: u32, after: i64) -> Option<Window> {
     Some(Window { used_percent, minutes: Some(minutes), resets_at: at(after) })
 }
@@ -203,7 +205,12 @@ fn newer_figures_replace_and_keep_the_rest() {
 #[test]
 fn headers_written_are_read_back() {
     let mut quota = headers(&SPENT).unwrap();
-    quota.named.push(Named { id: "codex_some".into(), name: Some("Some".into()), primary: quota.primary, secondary: None });
+    quota.named.push(Named {
+        id: "codex_some".into(),
+        name: Some("Some".into()),
+        primary: quota.primary,
+        secondary: None,
+    });
     let written = quota.headers(NOW);
     assert!(written.iter().all(|(name, _)| *name == name.to_lowercase()));
     let back = Quota::from_headers(written.iter().map(|(name, value)| (name.as_str(), value.as_str())), NOW);
@@ -229,7 +236,8 @@ fn floods_are_bounded() {
     let quota = Quota::from_headers(names.iter().map(|(name, value)| (name.as_str(), *value)), NOW).unwrap();
     assert_eq!(quota.named.len(), NAMED);
     let limits: Vec<_> = (0..1000).map(|n| format!("\"{n}\":{{\"primary\":{{\"used_percent\":1}}}}")).collect();
-    let event = format!("{{\"plan_type\":\"{}\",\"additional_rate_limits\":{{{}}}}}", "p".repeat(9999), limits.join(","));
+    let event =
+        format!("{{\"plan_type\":\"{}\",\"additional_rate_limits\":{{{}}}}}", "p".repeat(9999), limits.join(","));
     let quota = Quota::from_event(&json(&event), NOW).unwrap();
     assert_eq!((quota.named.len(), quota.plan.unwrap().len()), (NAMED, TEXT));
 }

@@ -17,7 +17,8 @@ fn tokens(refresh: bool, expires: Option<i64>) -> Tokens {
 #[case(true, Some(1_000_000), 0.0, Some(700_000))]
 #[case(true, Some(1_000_000), 1.0, Some(655_000))]
 #[case(true, Some(1_000_000), 7.0, Some(655_000))]
-#[case(true, Some(i64::MIN), 0.5, Some(i64::MIN))]
+#[case(true, Some(i64::MIN), 0.5, Some(301_000))]
+#[case(true, Some(500_000), 0.0, Some(301_000))]
 #[case(true, None, 0.5, Some(8 * 86_400_000 + 1000))]
 #[case(false, Some(1_000_000), 0.0, None)]
 fn tokens_are_due(#[case] refresh: bool, #[case] expires: Option<i64>, #[case] jitter: f64, #[case] at: Option<i64>) {
