@@ -150,9 +150,11 @@ impl http_body::Body for Tokens {
 }
 
 fn event(kind: &str, body: &Value) -> String {
-    let mut body = body.clone();
-    body["type"] = kind.into();
-    format!("event: {kind}\ndata: {body}\n\n")
+    let mut whole = json!({ "type": kind });
+    for (name, value) in body.as_object().into_iter().flatten() {
+        whole[name] = value.clone();
+    }
+    format!("event: {kind}\ndata: {whole}\n\n")
 }
 
 fn head() -> Bytes {
