@@ -1,44 +1,221 @@
-//! The accounts in memory.
+//! The accounts in memory: a snapshot that requests read without waiting, edited by signals, refreshes and reloads.
+//!
+//! The store is the truth for who exists and for tokens; statuses and quota figures are learned here and written back by
+//! [`crate::keeper`]. Edits copy the one entry that changes; they happen per request at most, never per token.
 
-use pool::Millis;
+mod adopt;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use pool::catalog::{Catalog, Model};
 use pool::quota::Quota;
+use pool::status::Signal;
+use pool::{Account, AccountId, Millis, Status, Tokens};
+use tokio::sync::Notify;
 
-/// An account for people: no secrets.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct AccountView {
-    /// Our id.
-    pub id: String,
-    /// Name shown to people.
-    pub label: String,
-    /// E-mail claim, empty when unknown.
-    pub email: String,
-    /// Plan claim, empty when unknown.
-    pub plan: String,
-    /// `active`, `cooling`, `exhausted`, `needs_login`, `blocked` or `disabled`, as it is now.
-    pub status: &'static str,
-    /// Why it does not serve, for people.
-    pub why: Option<String>,
-    /// When that ends by itself.
-    pub until: Option<Millis>,
-    /// Last known quota.
-    pub quota: Quota,
-    /// When its access token ends.
-    pub expires: Option<Millis>,
-    /// Requests that it serves now.
-    pub in_flight: u32,
-    /// Requests that wait for it.
-    pub waiting: u32,
-    /// Models of its live list; 0 until that was fetched.
-    pub models: usize,
-    /// When it was added.
-    pub created: Millis,
+pub(crate) use adopt::Changes;
+pub use view::{AccountView, Ready};
+
+/// Every account, oldest first.
+pub(crate) type List = Vec<Arc<Entry>>;
+
+/// One account with what only the engine needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The account; its status and quota are the newest known.
+    pub(crate) account: Account,
+    /// Its tokens; `None` when the store has none.
+    pub(crate) tokens: Option<Arc<Tokens>>,
+    /// Its live model list; `None` until the first came.
+    pub(crate) models: Option<Arc<Listing>>,
+    /// Models that it refused in spite of its list; forgotten when a new list comes.
+    pub(crate) missing: Vec<String>,
+    /// 0 to 1: how much earlier than needed its tokens are refreshed.
+    pub(crate) jitter: f64,
 }
 
-/// Whether requests can be served.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ready {
-    /// At least one account can serve now.
-    pub ok: bool,
-    /// One line per trouble, also when `ok`.
-    pub reasons: Vec<String>,
+/// An account's live model list.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    pub(crate) etag: Option<String>,
+    pub(crate) models: Vec<Model>,
+}
+
+/// What of an account is not written yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Dirty {
+    pub(crate) status: bool,
+    pub(crate) quota: bool,
+}
+
+/// The accounts.
+pub(crate) struct Accounts {
+    list: ArcSwap<List>,
+    catalog: ArcSwap<Catalog>,
+    /// Taken by writers, so that no edit is lost; readers never wait.
+    edits: Mutex<()>,
+    dirty: Mutex<HashMap<AccountId, Dirty>>,
+    /// A status waits to be written.
+    pub(crate) unsaved: Notify,
+    /// Tokens or accounts changed: the refresh schedule is another one.
+    pub(crate) rescheduled: Notify,
+}
+
+impl Accounts {
+    /// None yet, and the bundled catalogue.
+    pub(crate) fn new() -> Self {
+        Self {
+            list: ArcSwap::default(),
+            catalog: ArcSwap::from_pointee(Catalog::bundled()),
+            edits: Mutex::new(()),
+            dirty: Mutex::default(),
+            unsaved: Notify::new(),
+            rescheduled: Notify::new(),
+        }
+    }
+
+    /// The accounts as they are now.
+    pub(crate) fn list(&self) -> Arc<List> {
+        self.list.load_full()
+    }
+
+    /// One account.
+    pub(crate) fn get(&self, id: &AccountId) -> Option<Arc<Entry>> {
+        self.list.load().iter().find(|entry| entry.account.id == *id).cloned()
+    }
+
+    /// The models that can be asked for.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.load_full()
+    }
+
+    /// Applies what was learned about an account; `true` when it served before and does not now.
+    pub(crate) fn signal(&self, id: &AccountId, signal: &Signal, now: Millis) -> bool {
+        // The signal of nearly every request: nothing to say that is not known.
+        let idle = matches!(signal, Signal::None | Signal::ModelMissing);
+        let known = matches!(signal, Signal::Served | Signal::Ample) && self.status(id) == Some(Status::Active);
+        if idle || known {
+            return false;
+        }
+        let mut lost = false;
+        let changed = self.edit(id, |entry| {
+            let next = entry.account.status.apply(signal, now);
+            lost = entry.account.status.serves(now) && !next.serves(now);
+            let changed = next != entry.account.status;
+            entry.account.status = next;
+            changed
+        });
+        if changed {
+            self.dirty.lock().entry(id.clone()).or_default().status = true;
+            self.unsaved.notify_one();
+        }
+        lost
+    }
+
+    /// Takes over newer figures; `true` as in [`Self::signal`].
+    pub(crate) fn learn(&self, id: &AccountId, quota: Quota, now: Millis) -> bool {
+        let mut signal = Signal::None;
+        self.edit(id, |entry| {
+            entry.account.quota.merge(quota);
+            signal = entry.account.quota.signal(now);
+            true
+        });
+        self.dirty.lock().entry(id.clone()).or_default().quota = true;
+        self.signal(id, &signal, now)
+    }
+
+    /// Publishes refreshed tokens, which the store has already.
+    pub(crate) fn renew(&self, id: &AccountId, tokens: Arc<Tokens>) {
+        self.edit(id, |entry| {
+            entry.tokens = Some(tokens);
+            entry.jitter = rand::random();
+            true
+        });
+        self.rescheduled.notify_one();
+    }
+
+    /// Publishes an account's live list.
+    pub(crate) fn listed(&self, id: &AccountId, listing: Arc<Listing>) {
+        self.edit(id, |entry| {
+            entry.models = Some(listing);
+            entry.missing.clear();
+            true
+        });
+        self.recatalog();
+    }
+
+    /// Notes that the backend refused a model that the account's list has.
+    pub(crate) fn lacks(&self, id: &AccountId, slug: &str) {
+        self.edit(id, |entry| {
+            let new = !entry.missing.iter().any(|missing| missing == slug);
+            if new {
+                entry.missing.push(slug.to_owned());
+            }
+            new
+        });
+    }
+
+    /// What waits to be written; the caller writes it and gives back what failed.
+    pub(crate) fn take_dirty(&self) -> HashMap<AccountId, Dirty> {
+        std::mem::take(&mut *self.dirty.lock())
+    }
+
+    /// Marks what could not be written.
+    pub(crate) fn give_back(&self, id: AccountId, failed: Dirty) {
+        let mut dirty = self.dirty.lock();
+        let entry = dirty.entry(id).or_default();
+        entry.status |= failed.status;
+        entry.quota |= failed.quota;
+    }
+
+    fn status(&self, id: &AccountId) -> Option<Status> {
+        self.list.load().iter().find(|entry| entry.account.id == *id).map(|entry| entry.account.status.clone())
+    }
+
+    /// Edits one entry; the change is published when `edit` says that there is one.
+    fn edit(&self, id: &AccountId, edit: impl FnOnce(&mut Entry) -> bool) -> bool {
+        let _one_writer = self.edits.lock();
+        let list = self.list.load_full();
+        let Some(at) = list.iter().position(|entry| entry.account.id == *id) else { return false };
+        let mut entry = Entry::clone(&list[at]);
+        let changed = edit(&mut entry);
+        if changed {
+            let mut next = List::clone(&list);
+            next[at] = Arc::new(entry);
+            self.list.store(Arc::new(next));
+        }
+        changed
+    }
+
+    /// Joins the live lists: accounts that can serve first, so that their entry of a model counts.
+    fn recatalog(&self) {
+        let list = self.list.load();
+        let live = |wanted: bool| {
+            let entries = list.iter().filter(move |entry| (entry.account.status == Status::Active) == wanted);
+            let enabled = entries.filter(|entry| entry.account.status != Status::Disabled);
+            enabled.filter_map(|entry| entry.models.as_ref()).map(|listing| listing.models.as_slice())
+        };
+        let lists: Vec<_> = live(true).chain(live(false)).collect();
+        let catalog = if lists.is_empty() { Catalog::bundled() } else { Catalog::live(lists) };
+        self.catalog.store(Arc::new(catalog));
+    }
+}
+
+impl Entry {
+    /// Whether the account can take the model: by its live list, else by the bundled one.
+    pub(crate) fn lists(&self, slug: &str, bundled: &Catalog) -> bool {
+        if self.missing.iter().any(|missing| missing == slug) {
+            return false;
+        }
+        match &self.models {
+            Some(listing) => listing.models.iter().any(|model| model.slug == slug),
+            None => bundled.get(slug).is_some(),
+        }
+    }
 }

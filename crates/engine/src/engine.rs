@@ -2,20 +2,31 @@
 
 use std::sync::Arc;
 
-use pool::catalog::{Model, Resolved};
+use pool::catalog::{Catalog, Model, Resolved};
 use pool::keys::Key;
 use proto::Failure;
+use store::Store;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use upstream::Upstream;
 
-use crate::accounts::{AccountView, Ready};
+use crate::accounts::{AccountView, Accounts, Ready};
+use crate::affinity::Affinity;
 use crate::call::Call;
 use crate::clock::Clock;
-use crate::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
+use crate::core::Core;
+use crate::keeper::Keeper;
+use crate::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, Keys, NewKey};
+use crate::models::{self, Wanted};
+use crate::refresh::{Refresh, keep_fresh};
 use crate::reply::{Refusal, Reply};
 use crate::settings::Settings;
+use crate::slots::Slots;
 
 /// What an engine is made of.
 pub struct Parts {
+    /// Accounts, keys, usage.
+    pub store: Store,
     /// The way out.
     pub upstream: Upstream,
     /// Settings.
@@ -29,74 +40,105 @@ pub struct Parts {
 pub enum StartError {
     /// The store failed.
     #[error("cannot read the store: {0}")]
-    Store(String),
+    Store(#[from] store::Error),
 }
 
 /// The engine. Clones are handles to the same one.
 #[derive(Clone)]
-pub struct Engine(Arc<Parts>);
+pub struct Engine(Arc<Core>);
 
 impl Engine {
     /// Reads the store and starts the background tasks. Does not wait for the network.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        Ok(Self(Arc::new(parts)))
+        let core = Arc::new(Core::new(parts));
+        let keeper = Keeper::open(Arc::clone(&core)).await?;
+        models::restore(&core).await;
+        core.tasks.spawn(keeper.run());
+        core.tasks.spawn(keep_fresh(Arc::clone(&core)));
+        core.tasks.spawn(models::keep_listed(Arc::clone(&core)));
+        Ok(Self(core))
     }
 
     /// Ends the background tasks, waits for refreshes under way and writes what is in memory only. Call it once the
-    /// server has drained.
+    /// server has drained; replies that still run are not waited for.
     pub async fn stop(&self) {
-        unimplemented!()
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.store.usage().flush().await;
     }
 
     /// Serves one request: resolves at the commit barrier of a stream or at the end of a collected reply. Dropping the
     /// future or the reply cancels the upstream.
-    pub async fn run(&self, _call: Call) -> Result<Reply, Refusal> {
-        unimplemented!()
+    pub async fn run(&self, call: Call) -> Result<Reply, Refusal> {
+        crate::run::run(Arc::clone(&self.0), call).await
     }
 
     /// Whose client key `presented` is.
-    pub async fn authenticate(&self, _presented: &str) -> Result<KeyId, AuthError> {
-        unimplemented!()
+    pub async fn authenticate(&self, presented: &str) -> Result<KeyId, AuthError> {
+        self.0.client(presented).await
     }
 
     /// Whose admin token `presented` is.
-    pub async fn authenticate_admin(&self, _presented: &str) -> Result<AdminId, AuthError> {
-        unimplemented!()
+    pub async fn authenticate_admin(&self, presented: &str) -> Result<AdminId, AuthError> {
+        self.0.admin(presented).await
     }
 
     /// The models to show, best first.
     pub fn models(&self) -> Vec<Model> {
-        unimplemented!()
+        self.0.accounts.catalog().listed().cloned().collect()
     }
 
     /// What a model name means; `None` asks for the default.
-    pub fn resolve(&self, _name: Option<&str>) -> Result<Resolved, Failure> {
-        unimplemented!()
+    pub fn resolve(&self, name: Option<&str>) -> Result<Resolved, Failure> {
+        self.0.accounts.catalog().resolve(name, &self.0.settings.names)
     }
 
     /// Whether requests can be served now.
     pub fn ready(&self) -> Ready {
-        unimplemented!()
+        self.0.accounts.ready(self.0.now())
     }
 
     /// Every account, oldest first.
     pub fn accounts(&self) -> Vec<AccountView> {
-        unimplemented!()
+        let now = self.0.now();
+        let view = |entry: &Arc<crate::accounts::Entry>| entry.view(self.0.slots.load(&entry.account.id), now);
+        self.0.accounts.list().iter().map(view).collect()
     }
 
     /// Makes a key.
-    pub async fn create_key(&self, _new: NewKey) -> Result<CreatedKey, KeyError> {
-        unimplemented!()
+    pub async fn create_key(&self, new: NewKey) -> Result<CreatedKey, KeyError> {
+        self.0.mint(new).await
     }
 
-    /// Takes a key back; `false` when there is none of this id.
-    pub async fn revoke_key(&self, _id: &str) -> Result<bool, KeyError> {
-        unimplemented!()
+    /// Takes a key back; `false` when there is none of this id or it was taken back before.
+    pub async fn revoke_key(&self, id: &str) -> Result<bool, KeyError> {
+        self.0.revoke(id).await
     }
 
     /// Every stored key, oldest first.
     pub fn keys(&self) -> Vec<Key> {
-        let _ = &self.0;
-        unimplemented!()
+        self.0.keys.all()
+    }
+}
+
+impl Core {
+    fn new(parts: Parts) -> Self {
+        let Parts { store, upstream, settings, clock } = parts;
+        Self {
+            keys: Keys::new(settings.api_key.as_ref(), store.pepper()),
+            store,
+            upstream,
+            settings,
+            clock,
+            accounts: Accounts::new(),
+            bundled: Catalog::bundled(),
+            slots: Arc::new(Slots::default()),
+            affinity: Affinity::default(),
+            refresh: Refresh::new(),
+            wanted: Wanted::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }
     }
 }

@@ -1,9 +1,25 @@
 //! Who may call: client keys and admin tokens, checked against a snapshot in memory.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 use std::fmt;
 
-use pool::keys::{KeyKind, Scopes};
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use pool::keys::{self, Ended, Fixed, Key, KeyKind, ParseError, Scopes};
 use pool::{Millis, Secret};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+use crate::core::Core;
+
+/// A key of our form that nobody knows is looked for in the store, at most this often: it may be a second old.
+const LOOK: Duration = Duration::from_millis(200);
+/// No key is longer.
+const LONGEST: usize = 512;
 
 /// A client key's id; fit for logs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -68,7 +84,144 @@ pub struct CreatedKey {
 pub enum KeyError {
     /// The store failed.
     #[error("keys: {0}")]
-    Store(String),
+    Store(#[from] store::Error),
+}
+
+/// The keys in memory.
+pub(crate) struct Keys {
+    ring: ArcSwap<HashMap<String, Key>>,
+    fixed: Option<Fixed>,
+    looked: Mutex<Option<Instant>>,
+}
+
+impl Keys {
+    /// No stored key yet.
+    pub(crate) fn new(api_key: Option<&Secret>, pepper: &[u8; 32]) -> Self {
+        let fixed = api_key.filter(|key| !key.is_empty()).map(|key| keys::fixed(key.expose(), pepper));
+        Self { ring: ArcSwap::default(), fixed, looked: Mutex::new(None) }
+    }
+
+    /// Takes over the stored keys.
+    pub(crate) fn adopt(&self, stored: Vec<Key>) {
+        self.ring.store(Arc::new(stored.into_iter().map(|key| (key.id.clone(), key)).collect()));
+    }
+
+    /// Every stored key, oldest first.
+    pub(crate) fn all(&self) -> Vec<Key> {
+        let mut all: Vec<_> = self.ring.load().values().cloned().collect();
+        all.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        all
+    }
+
+    fn get(&self, id: &str) -> Option<Key> {
+        self.ring.load().get(id).cloned()
+    }
+
+    fn may_look(&self) -> bool {
+        let now = Instant::now();
+        let mut looked = self.looked.lock();
+        let may = looked.is_none_or(|last| now.duration_since(last) >= LOOK);
+        if may {
+            *looked = Some(now);
+        }
+        may
+    }
+}
+
+impl Core {
+    /// Whose client key `presented` is.
+    pub(crate) async fn client(&self, presented: &str) -> Result<KeyId, AuthError> {
+        if presented.len() > LONGEST {
+            return Err(AuthError::Unknown);
+        }
+        if let Some(fixed) = &self.keys.fixed
+            && keys::digest(presented, self.store.pepper()).matches(&fixed.digest)
+        {
+            return Ok(KeyId(fixed.id.clone()));
+        }
+        self.stored(presented, KeyKind::Client).await.map(|key| KeyId(key.id))
+    }
+
+    /// Whose admin token `presented` is.
+    pub(crate) async fn admin(&self, presented: &str) -> Result<AdminId, AuthError> {
+        if presented.len() > LONGEST {
+            return Err(AuthError::Unknown);
+        }
+        let key = self.stored(presented, KeyKind::Admin).await?;
+        Ok(AdminId { id: key.id, scopes: key.scopes })
+    }
+
+    async fn stored(&self, presented: &str, wanted: KeyKind) -> Result<Key, AuthError> {
+        let parsed = keys::parse(presented).map_err(|error| match error {
+            ParseError::Foreign => AuthError::Unknown,
+            ParseError::Damaged => AuthError::Damaged,
+        })?;
+        let key = match self.keys.get(parsed.id) {
+            Some(key) => key,
+            None => self.look(parsed.id).await.ok_or(AuthError::Unknown)?,
+        };
+        if !keys::digest(presented, self.store.pepper()).matches(&key.digest) {
+            return Err(AuthError::Unknown);
+        }
+        match (key.kind == wanted, wanted) {
+            (true, _) => {}
+            (false, KeyKind::Client) => return Err(AuthError::NotClient),
+            (false, KeyKind::Admin) => return Err(AuthError::NotAdmin),
+        }
+        key.live(self.now())?;
+        Ok(key)
+    }
+
+    /// Looks for a key that may have been made since the last look at the store.
+    async fn look(&self, id: &str) -> Option<Key> {
+        if !self.keys.may_look() {
+            return None;
+        }
+        match self.store.keys().await {
+            Ok(stored) => self.keys.adopt(stored),
+            Err(error) => tracing::warn!(%error, "keys not readable"),
+        }
+        self.keys.get(id)
+    }
+
+    /// Makes a key and knows it at once.
+    pub(crate) async fn mint(&self, new: NewKey) -> Result<CreatedKey, KeyError> {
+        let minted = keys::mint(new.kind, &rand::random(), self.store.pepper());
+        let key = Key {
+            id: minted.id.clone(),
+            kind: new.kind,
+            name: new.name,
+            digest: minted.digest,
+            scopes: new.scopes,
+            created: self.now(),
+            expires: new.expires,
+            revoked: None,
+        };
+        self.store.add_key(&key).await?;
+        self.reload_keys().await?;
+        Ok(CreatedKey { id: minted.id, text: minted.text })
+    }
+
+    /// Takes a key back at once.
+    pub(crate) async fn revoke(&self, id: &str) -> Result<bool, KeyError> {
+        let revoked = self.store.revoke_key(id, self.now()).await?;
+        self.reload_keys().await?;
+        Ok(revoked)
+    }
+
+    async fn reload_keys(&self) -> Result<(), KeyError> {
+        self.keys.adopt(self.store.keys().await?);
+        Ok(())
+    }
+}
+
+impl From<Ended> for AuthError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Expired => Self::Expired,
+            Ended::Revoked => Self::Revoked,
+        }
+    }
 }
 
 impl fmt::Display for KeyId {

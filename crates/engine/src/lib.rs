@@ -9,12 +9,22 @@
 //! ```
 
 mod accounts;
+mod affinity;
 mod call;
 mod clock;
+mod conversation;
+mod core;
 mod engine;
+mod head;
+mod keeper;
 mod keys;
+mod ledger;
+mod models;
+mod refresh;
 mod reply;
+mod run;
 mod settings;
+mod slots;
 mod stream;
 
 pub use accounts::{AccountView, Ready};
@@ -22,7 +32,7 @@ pub use call::{Call, Client};
 pub use clock::Clock;
 pub use engine::{Engine, Parts, StartError};
 pub use keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
+pub use refresh::FAILPOINTS;
 pub use reply::{Head, Refusal, Reply, Whole};
 pub use settings::Settings;
 pub use stream::Stream;
-pub use upstream::PASSED;

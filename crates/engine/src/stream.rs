@@ -1,4 +1,9 @@
-//! A reply that runs.
+//! A reply that runs, as the server sees it: a source of bytes.
+
+pub(crate) mod flow;
+pub(crate) mod pipe;
+#[cfg(test)]
+mod tests;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,13 +11,19 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use crate::reply::Head;
+use flow::Flow;
 
 /// A committed reply: upstream bytes in, client bytes out. Dropping it cancels the upstream.
 pub struct Stream {
     head: Head,
+    flow: Box<Flow>,
 }
 
 impl Stream {
+    pub(crate) fn new(head: Head, flow: Box<Flow>) -> Self {
+        Self { head, flow }
+    }
+
     /// What the headers say.
     pub fn head(&self) -> &Head {
         &self.head
@@ -20,13 +31,7 @@ impl Stream {
 
     /// The next bytes for the client, one piece per upstream read, heartbeats included. A failed upstream is written in the
     /// client's protocol; `None` follows the terminal event at once.
-    pub fn poll_bytes(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        unimplemented!()
-    }
-
-    /// Ends the reply now, because the server stops: cancels the upstream and gives what the client's protocol says when a
-    /// reply fails midway; empty when it has ended already.
-    pub fn cut(self: Pin<&mut Self>, _failure: &proto::Failure) -> Bytes {
-        unimplemented!()
+    pub fn poll_bytes(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.get_mut().flow.poll_bytes(cx)
     }
 }

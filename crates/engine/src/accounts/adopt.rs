@@ -1,0 +1,72 @@
+//! Taking over what the store holds.
+
+use std::sync::Arc;
+
+use pool::{Account, AccountId, Tokens};
+
+use super::{Accounts, Dirty, Entry, List};
+
+/// What [`Accounts::adopt`] found.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Accounts that were not there before.
+    pub(crate) added: Vec<AccountId>,
+    /// Accounts that are gone.
+    pub(crate) removed: Vec<AccountId>,
+}
+
+impl Accounts {
+    /// Takes over the stored accounts. Memory wins where it is newer: tokens that were refreshed later, statuses that are
+    /// not written yet, figures that were learned later. Tokens of a new login bring their stored status with them.
+    pub(crate) fn adopt(&self, rows: Vec<(Account, Option<Tokens>)>) -> Changes {
+        let changes = {
+            let _one_writer = self.edits.lock();
+            let old = self.list.load_full();
+            let mut changes = Changes::default();
+            let dirty = self.dirty.lock().clone();
+            let mut next = List::with_capacity(rows.len());
+            for (account, tokens) in rows {
+                let known = old.iter().find(|entry| entry.account.id == account.id);
+                let unsaved = dirty.get(&account.id).copied().unwrap_or_default();
+                if known.is_none() {
+                    changes.added.push(account.id.clone());
+                }
+                next.push(Arc::new(match known {
+                    Some(known) => join(known, account, tokens, unsaved),
+                    None => fresh(account, tokens),
+                }));
+            }
+            let kept = |entry: &Arc<Entry>| next.iter().any(|new| new.account.id == entry.account.id);
+            changes.removed = old.iter().filter(|entry| !kept(entry)).map(|entry| entry.account.id.clone()).collect();
+            self.list.store(Arc::new(next));
+            changes
+        };
+        self.recatalog();
+        self.rescheduled.notify_one();
+        changes
+    }
+}
+
+fn fresh(account: Account, tokens: Option<Tokens>) -> Entry {
+    Entry { account, tokens: tokens.map(Arc::new), models: None, missing: Vec::new(), jitter: rand::random() }
+}
+
+fn join(known: &Entry, stored: Account, tokens: Option<Tokens>, unsaved: Dirty) -> Entry {
+    let mut entry = known.clone();
+    let same = known.tokens.as_deref() == tokens.as_ref();
+    let late = |ours: &Tokens| tokens.as_ref().is_some_and(|stored| stored.refreshed < ours.refreshed);
+    let ours_newer = !same && known.tokens.as_deref().is_some_and(late);
+    let relogged = !same && !ours_newer;
+    if relogged {
+        entry.tokens = tokens.map(Arc::new);
+        entry.jitter = rand::random();
+    }
+    entry.account = stored;
+    if unsaved.status && !relogged {
+        entry.account.status = known.account.status.clone();
+    }
+    if known.account.quota.updated > entry.account.quota.updated {
+        entry.account.quota = known.account.quota.clone();
+    }
+    entry
+}

@@ -1,0 +1,85 @@
+//! The accounts for people.
+
+use pool::Millis;
+use pool::quota::Quota;
+
+use super::{Accounts, Entry};
+
+/// An account for people: no secrets.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct AccountView {
+    /// Our id.
+    pub id: String,
+    /// Name shown to people.
+    pub label: String,
+    /// E-mail claim, empty when unknown.
+    pub email: String,
+    /// Plan claim, empty when unknown.
+    pub plan: String,
+    /// `active`, `cooling`, `exhausted`, `needs_login`, `blocked` or `disabled`, as it is now.
+    pub status: &'static str,
+    /// Why it does not serve, for people.
+    pub why: Option<String>,
+    /// When that ends by itself.
+    pub until: Option<Millis>,
+    /// Last known quota.
+    pub quota: Quota,
+    /// When its access token ends.
+    pub expires: Option<Millis>,
+    /// Requests that it serves now.
+    pub in_flight: u32,
+    /// Requests that wait for it.
+    pub waiting: u32,
+    /// Models of its live list; 0 until that was fetched.
+    pub models: usize,
+    /// When it was added.
+    pub created: Millis,
+}
+
+/// Whether requests can be served.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Ready {
+    /// At least one account can serve now.
+    pub ok: bool,
+    /// One line per trouble, also when `ok`.
+    pub reasons: Vec<String>,
+}
+
+impl Entry {
+    /// The account for people; `load` is how many it serves and how many wait.
+    pub(crate) fn view(&self, load: (u32, u32), now: Millis) -> AccountView {
+        let account = &self.account;
+        let reason = account.status.usable(now).err();
+        AccountView {
+            id: account.id.0.clone(),
+            label: account.label.clone(),
+            email: account.email.clone(),
+            plan: account.plan.clone(),
+            status: if reason.is_some() { account.status.word() } else { "active" },
+            until: reason.as_ref().and_then(pool::status::Reason::until),
+            why: reason.map(|reason| reason.words(now)),
+            quota: account.quota.clone(),
+            expires: self.tokens.as_ref().and_then(|tokens| tokens.expires),
+            in_flight: load.0,
+            waiting: load.1,
+            models: self.models.as_ref().map_or(0, |listing| listing.models.len()),
+            created: account.created,
+        }
+    }
+}
+
+impl Accounts {
+    /// Whether any account can serve now, and what is wrong with those that cannot.
+    pub(crate) fn ready(&self, now: Millis) -> Ready {
+        let list = self.list();
+        if list.is_empty() {
+            return Ready { ok: false, reasons: vec!["no account is configured: run `polygate login`".into()] };
+        }
+        let trouble = |entry: &Entry| {
+            let reason = entry.account.status.usable(now).err()?;
+            Some(format!("{}: {}", entry.account.id, reason.words(now)))
+        };
+        let ok = list.iter().any(|entry| entry.account.status.serves(now));
+        Ready { ok, reasons: list.iter().filter_map(|entry| trouble(entry)).collect() }
+    }
+}

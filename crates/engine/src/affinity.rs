@@ -1,0 +1,52 @@
+//! Which account served a conversation last, so that its prompt cache and its encrypted state are found again.
+//!
+//! Bounded without bookkeeping: two generations of a map, the older one is forgotten when the younger is full.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use pool::AccountId;
+use uuid::Uuid;
+
+/// Conversations of one generation.
+const GENERATION: usize = 8192;
+
+/// What is remembered of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bond {
+    /// The account that served it last.
+    pub(crate) account: AccountId,
+    /// Fingerprint of the turn state that this account gave; it means nothing to any other.
+    pub(crate) turn: Option<Uuid>,
+}
+
+/// The memory.
+#[derive(Default)]
+pub(crate) struct Affinity(Mutex<Generations>);
+
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Uuid, Bond>,
+    old: HashMap<Uuid, Bond>,
+}
+
+impl Affinity {
+    /// Who served the conversation last.
+    pub(crate) fn get(&self, conversation: Uuid) -> Option<Bond> {
+        let generations = self.0.lock();
+        generations.young.get(&conversation).or_else(|| generations.old.get(&conversation)).cloned()
+    }
+
+    /// Remembers who served it.
+    pub(crate) fn set(&self, conversation: Uuid, bond: Bond) {
+        let mut generations = self.0.lock();
+        if generations.young.len() >= GENERATION && !generations.young.contains_key(&conversation) {
+            generations.old = std::mem::take(&mut generations.young);
+        }
+        generations.old.remove(&conversation);
+        generations.young.insert(conversation, bond);
+    }
+}

@@ -1,0 +1,101 @@
+//! Which conversation a request belongs to, and the ids that the backend is told.
+//!
+//! The backend keeps its prompt cache by session id, so the same conversation must carry the same one. It is never the
+//! client's own text: two keys that use the same cache key are two conversations. Only a Codex client's session id, a UUID
+//! that it made itself, goes through as it is.
+
+#[cfg(test)]
+mod tests;
+
+use proto::Request;
+use proto::canon::{Item, ItemKind, Part, Role, Source};
+use uuid::Uuid;
+
+use crate::call::Call;
+
+/// The namespace of our session ids.
+const SPACE: Uuid = Uuid::from_u128(0x9f1c_2d6e_7b0a_5c43_8e1d_6a2f_4b90_c7d5);
+/// How much of one text goes into a derived id.
+const SAMPLE: usize = 4096;
+
+/// A conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Conversation {
+    /// What it is remembered by; scoped to the client's key.
+    pub(crate) id: Uuid,
+    /// Its session id towards the backend; also its prompt cache key when the client names none.
+    pub(crate) session: String,
+    /// Its thread id; the session id but for subagents.
+    pub(crate) thread: String,
+}
+
+impl Conversation {
+    /// The conversation of a request to the model `slug`.
+    pub(crate) fn of(call: &Call, slug: &str) -> Self {
+        let mut name = Name::new(&call.key.0);
+        let cache_key = call.request.cache_key.as_ref().filter(|key| !key.is_empty());
+        match (&call.client.session, cache_key) {
+            (Some(session), _) => name.part("session", session.as_bytes()),
+            (None, Some(key)) => name.part("cache", key.escaped()),
+            (None, None) => opening(&call.request, slug, &mut name),
+        }
+        let id = name.id();
+        let own = |text: &Option<String>| text.as_deref().filter(|_| call.client.codex).and_then(uuid);
+        let session = own(&call.client.session).unwrap_or_else(|| id.to_string());
+        let thread = own(&call.client.thread).unwrap_or_else(|| session.clone());
+        Self { id, session, thread }
+    }
+}
+
+/// What stays the same over all turns of a conversation that nobody named: everything up to the first user message.
+fn opening(request: &Request, slug: &str, name: &mut Name) {
+    name.part("model", slug.as_bytes());
+    if let Some(instructions) = &request.instructions {
+        name.part("instructions", instructions.escaped());
+    }
+    for item in &request.items {
+        if item_parts(item, name) {
+            return;
+        }
+    }
+}
+
+/// Adds an item's texts; `true` when it is a user message.
+fn item_parts(item: &Item, name: &mut Name) -> bool {
+    let ItemKind::Message { role, parts, .. } = &item.kind else { return false };
+    for part in parts {
+        match part {
+            Part::Text { text, .. } | Part::Refusal(text) => name.part("text", text.escaped()),
+            Part::Image { source: Source::Url(text) | Source::Id(text), .. }
+            | Part::File { source: Source::Url(text) | Source::Id(text), .. } => name.part("source", text.escaped()),
+            Part::Other(json) => name.part("other", json.bytes()),
+        }
+    }
+    *role == Role::User
+}
+
+fn uuid(text: &str) -> Option<String> {
+    Uuid::try_parse(text).ok().map(|id| id.to_string())
+}
+
+/// Collects what an id is derived from; each piece carries its length, so that no two lists look alike.
+struct Name(Vec<u8>);
+
+impl Name {
+    fn new(scope: &str) -> Self {
+        let mut name = Self(Vec::with_capacity(256));
+        name.part("key", scope.as_bytes());
+        name
+    }
+
+    fn part(&mut self, label: &str, bytes: &[u8]) {
+        let sample = &bytes[..bytes.len().min(SAMPLE)];
+        self.0.extend_from_slice(label.as_bytes());
+        self.0.extend_from_slice(&bytes.len().to_le_bytes());
+        self.0.extend_from_slice(sample);
+    }
+
+    fn id(&self) -> Uuid {
+        Uuid::new_v5(&SPACE, &self.0)
+    }
+}

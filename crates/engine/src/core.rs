@@ -1,0 +1,63 @@
+//! What every part of the engine shares.
+
+use std::sync::Arc;
+
+use pool::catalog::Catalog;
+use pool::status::Signal;
+use pool::{AccountId, Millis};
+use store::Store;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use upstream::Upstream;
+
+use crate::accounts::Accounts;
+use crate::affinity::Affinity;
+use crate::clock::Clock;
+use crate::keys::Keys;
+use crate::models::Wanted;
+use crate::refresh::Refresh;
+use crate::settings::Settings;
+use crate::slots::Slots;
+
+/// The engine's insides.
+pub(crate) struct Core {
+    pub(crate) store: Store,
+    pub(crate) upstream: Upstream,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) accounts: Accounts,
+    /// What an account is taken to list until its live list came.
+    pub(crate) bundled: Catalog,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) affinity: Affinity,
+    pub(crate) refresh: Refresh,
+    pub(crate) keys: Keys,
+    pub(crate) wanted: Wanted,
+    /// Owns every task.
+    pub(crate) tasks: TaskTracker,
+    /// Ends the background tasks.
+    pub(crate) stop: CancellationToken,
+}
+
+impl Core {
+    /// The time of day.
+    pub(crate) fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Applies what was learned about an account. Whoever waits for one that does not serve any more chooses again.
+    pub(crate) fn signal(&self, id: &AccountId, signal: &Signal) {
+        if self.accounts.signal(id, signal, self.now()) {
+            tracing::warn!(account = %id, ?signal, "account stops serving");
+            self.slots.scatter(id);
+        }
+    }
+
+    /// Takes over newer quota figures.
+    pub(crate) fn learn(&self, id: &AccountId, quota: pool::quota::Quota) {
+        if self.accounts.learn(id, quota, self.now()) {
+            tracing::info!(account = %id, "account's quota is used up");
+            self.slots.scatter(id);
+        }
+    }
+}

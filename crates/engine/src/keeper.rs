@@ -1,0 +1,164 @@
+//! Keeps memory and store the same: takes over what other processes wrote, writes back what was learned here.
+//!
+//! One task does both, so a reload never reads a row that is being written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool::{AccountId, Secret};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::accounts::{Changes, Dirty};
+use crate::core::Core;
+
+/// How often the store is asked whether somebody wrote.
+const LOOK: Duration = Duration::from_millis(500);
+/// Quota figures and cookies are written at most this often.
+const FIGURES: Duration = Duration::from_secs(5);
+
+/// What the keeper remembers between its rounds.
+pub(crate) struct Keeper {
+    core: Arc<Core>,
+    generation: Option<i64>,
+    /// Cookies as stored last.
+    cookies: HashMap<AccountId, Secret>,
+    figures: Instant,
+    /// Whether the last look at the store failed, so that an outage is one line and not one per look.
+    blind: bool,
+}
+
+impl Keeper {
+    /// Reads everything once.
+    pub(crate) async fn open(core: Arc<Core>) -> Result<Self, store::Error> {
+        let generation = core.store.generation().await?;
+        let mut keeper =
+            Self { core, generation: Some(generation), cookies: HashMap::new(), figures: Instant::now(), blind: false };
+        keeper.reload().await?;
+        for entry in keeper.core.accounts.list().iter() {
+            keeper.restore_cookies(&entry.account.id).await;
+        }
+        Ok(keeper)
+    }
+
+    /// Works until the engine stops, then writes what is left.
+    pub(crate) async fn run(mut self) {
+        let core = Arc::clone(&self.core);
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = core.stop.cancelled() => break,
+                () = core.accounts.unsaved.notified() => self.save(false).await,
+                _ = look.tick() => self.look().await,
+            }
+        }
+    }
+
+    /// One look at the store, and the figures when it is time.
+    async fn look(&mut self) {
+        if let Err(error) = self.follow().await {
+            if !self.blind {
+                tracing::error!(%error, "the store cannot be read; accounts and keys stay as they are");
+            }
+            self.blind = true;
+        } else {
+            self.blind = false;
+        }
+        if self.figures.elapsed() >= FIGURES {
+            self.figures = Instant::now();
+            self.save(true).await;
+        }
+    }
+
+    async fn follow(&mut self) -> Result<(), store::Error> {
+        let generation = self.core.store.generation().await?;
+        if self.generation == Some(generation) {
+            return Ok(());
+        }
+        let changes = self.reload().await?;
+        self.generation = Some(generation);
+        for id in &changes.added {
+            self.restore_cookies(id).await;
+            self.core.wanted.want(id);
+        }
+        for id in &changes.removed {
+            tracing::info!(account = %id, "account removed");
+            self.core.upstream.forget(id);
+            self.core.slots.scatter(id);
+            self.cookies.remove(id);
+        }
+        Ok(())
+    }
+
+    async fn reload(&mut self) -> Result<Changes, store::Error> {
+        let store = &self.core.store;
+        let mut rows = Vec::new();
+        for account in store.accounts().await? {
+            let tokens = match store.tokens(&account.id).await {
+                Ok(tokens) => tokens,
+                // One damaged row must not take the other accounts with it.
+                Err(error @ (store::Error::Sealed { .. } | store::Error::Damaged { .. })) => {
+                    tracing::error!(account = %account.id, %error, "tokens are not readable");
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            rows.push((account, tokens));
+        }
+        self.core.keys.adopt(store.keys().await?);
+        Ok(self.core.accounts.adopt(rows))
+    }
+
+    async fn restore_cookies(&mut self, id: &AccountId) {
+        match self.core.store.cookies(id).await {
+            Ok(Some(saved)) => {
+                self.core.upstream.set_cookies(id, &saved);
+                self.cookies.insert(id.clone(), saved);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(account = %id, %error, "cookies are not readable"),
+        }
+    }
+
+    /// Writes statuses, and with `all` figures and cookies too. What fails is tried again with the next round.
+    pub(crate) async fn save(&mut self, all: bool) {
+        for (id, dirty) in self.core.accounts.take_dirty() {
+            let Some(entry) = self.core.accounts.get(&id) else { continue };
+            let mut left = dirty;
+            if dirty.status && done(&id, &self.core.store.set_status(&id, &entry.account.status).await) {
+                left.status = false;
+            }
+            if all && dirty.quota && done(&id, &self.core.store.set_quota(&id, &entry.account.quota).await) {
+                left.quota = false;
+                self.save_cookies(&id).await;
+            }
+            if left.any() {
+                self.core.accounts.give_back(id, left);
+            }
+        }
+    }
+
+    async fn save_cookies(&mut self, id: &AccountId) {
+        let Some(jar) = self.core.upstream.cookies(id) else { return };
+        if self.cookies.get(id) == Some(&jar) {
+            return;
+        }
+        if done(id, &self.core.store.set_cookies(id, &jar).await) {
+            self.cookies.insert(id.clone(), jar);
+        }
+    }
+}
+
+impl Dirty {
+    fn any(self) -> bool {
+        self.status || self.quota
+    }
+}
+
+fn done(id: &AccountId, result: &Result<(), store::Error>) -> bool {
+    if let Err(error) = result {
+        tracing::warn!(account = %id, %error, "account state not stored");
+    }
+    result.is_ok()
+}

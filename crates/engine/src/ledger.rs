@@ -1,0 +1,155 @@
+//! The usage row of one request: exactly one, whatever happens. It is written when the ledger is dropped; a request that
+//! nobody closed was left by its client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool::AccountId;
+use proto::canon::{Channel, Usage};
+use proto::{Dialect, Event, Failure, What};
+use store::{Outcome, Tally, UsageRow};
+use tokio::time::Instant;
+
+use crate::call::Call;
+use crate::core::Core;
+
+/// A client that left, as nginx logs it.
+const LEFT: u16 = 499;
+
+/// The row in the making.
+pub(crate) struct Ledger {
+    core: Arc<Core>,
+    row: UsageRow,
+    started: Instant,
+    /// Size of the request as sent upstream, for an estimate.
+    sent: usize,
+    /// Bytes of output, for an estimate.
+    seen: usize,
+    usage: Option<Usage>,
+}
+
+impl Ledger {
+    /// Opens the row.
+    pub(crate) fn open(core: &Arc<Core>, call: &Call) -> Self {
+        let row = UsageRow {
+            id: call.client.request_id.clone(),
+            at: core.now(),
+            key: call.key.0.clone(),
+            account: None,
+            dialect: name(call.dialect).into(),
+            model: call.request.model.clone().unwrap_or_default(),
+            status: LEFT,
+            outcome: Outcome::Aborted,
+            tally: Tally::default(),
+            attempts: 0,
+            ttft_ms: None,
+            duration_ms: 0,
+            stream: call.request.reply.stream,
+            notes: String::new(),
+        };
+        Self { core: Arc::clone(core), row, started: Instant::now(), sent: 0, seen: 0, usage: None }
+    }
+
+    /// When the request began.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The model that the name meant.
+    pub(crate) fn model(&mut self, slug: &str) {
+        slug.clone_into(&mut self.row.model);
+    }
+
+    /// A model call of `size` bytes goes to `account`.
+    pub(crate) fn posted(&mut self, account: &AccountId, size: usize) {
+        self.row.account = Some(account.clone());
+        self.row.attempts += 1;
+        self.sent = size;
+    }
+
+    /// Model calls so far.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.row.attempts
+    }
+
+    /// What was dropped or approximated.
+    pub(crate) fn notes(&mut self, notes: &proto::Notes) {
+        self.row.notes = notes.header();
+    }
+
+    /// Looks at an event on its way to the client.
+    pub(crate) fn see(&mut self, event: &Event) {
+        if self.row.ttft_ms.is_none() && real(&event.what) {
+            self.row.ttft_ms = Some(millis(self.started.elapsed()));
+        }
+        match &event.what {
+            What::Delta { channel: Channel::Image, .. } => {}
+            What::Delta { data, .. } => self.seen += data.escaped().len(),
+            What::Usage(usage) => self.usage = Some(*usage),
+            _ => {}
+        }
+    }
+
+    /// The reply ended well.
+    pub(crate) fn complete(&mut self) {
+        self.row.status = 200;
+        self.row.outcome = Outcome::Completed;
+    }
+
+    /// The reply failed after its 200.
+    pub(crate) fn fail(&mut self) {
+        self.row.status = 200;
+        self.row.outcome = Outcome::Failed;
+    }
+
+    /// The request was answered with another status.
+    pub(crate) fn refuse(&mut self, dialect: Dialect, failure: &Failure) {
+        self.row.status = dialect.error(failure).0;
+        self.row.outcome = Outcome::Failed;
+    }
+
+    /// Figures, given or guessed: four bytes a token, when the model had begun to speak and nobody counted.
+    fn figures(&self) -> Option<Usage> {
+        let guess = || Usage {
+            input: self.sent.div_ceil(4) as u64,
+            output: self.seen.div_ceil(4) as u64,
+            estimated: true,
+            ..Usage::default()
+        };
+        self.usage.or_else(|| self.row.ttft_ms.is_some().then(guess))
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        let usage = self.figures().unwrap_or_default();
+        let Usage { input, cached, output, reasoning, estimated, .. } = usage;
+        let tally = Tally { input, cached, output, reasoning, estimated };
+        let row = UsageRow { tally, duration_ms: millis(self.started.elapsed()), ..self.row.clone() };
+        self.core.store.usage().record(row);
+    }
+}
+
+/// Whether an event is one that a client waits for. What comes before the first of them can still be taken back.
+pub(crate) fn real(what: &What) -> bool {
+    match what {
+        What::Open(_) | What::Limits(_) | What::Metadata(_) | What::Usage(_) | What::Other | What::Fail(_) => false,
+        What::ItemOpen { .. }
+        | What::Delta { .. }
+        | What::Annotation { .. }
+        | What::ItemDone { .. }
+        | What::Piece { .. }
+        | What::End { .. } => true,
+    }
+}
+
+fn name(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Responses => "responses",
+        Dialect::Chat => "chat",
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

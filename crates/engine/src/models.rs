@@ -1,0 +1,188 @@
+//! The live model list of each account: fetched beside the requests, at the start, for a new account, and when an answer
+//! names another etag. The bundled list serves only until the first live one.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use pool::{AccountId, Status};
+use store::StoredModels;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use upstream::ModelsAnswer;
+use upstream::oauth::RefreshReason;
+
+use crate::accounts::{Entry, Listing};
+use crate::core::Core;
+use crate::refresh::Wish;
+
+/// Lists fetched at the same time.
+const PARALLEL: usize = 4;
+/// First and longest pause after a failure; doubles in between.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_hours(1));
+/// The longest time between two looks.
+const LOOK: Duration = Duration::from_hours(1);
+
+/// Lists that are to be fetched.
+#[derive(Default)]
+pub(crate) struct Wanted {
+    wants: Mutex<HashMap<AccountId, Want>>,
+    /// The etag that an account's answers named when its list was last asked for: an etag that never matches the list's own
+    /// must not cause a fetch per request.
+    named: Mutex<HashMap<AccountId, String>>,
+    wake: Notify,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Want {
+    failures: u32,
+    at: Instant,
+}
+
+/// Why a list did not come.
+#[derive(Debug, thiserror::Error)]
+enum NotListed {
+    #[error("{0}")]
+    Upstream(String),
+    #[error("answered {0}")]
+    Refused(u16),
+    #[error("{0}")]
+    Unreadable(#[from] pool::catalog::ListError),
+}
+
+impl Wanted {
+    /// Asks for an account's list.
+    pub(crate) fn want(&self, id: &AccountId) {
+        self.wants.lock().insert(id.clone(), Want { failures: 0, at: Instant::now() });
+        self.wake.notify_one();
+    }
+
+    /// An answer named the etag of the account's list.
+    pub(crate) fn saw(&self, core: &Core, id: &AccountId, etag: &str) {
+        let current = core.accounts.get(id).and_then(|entry| entry.models.as_ref()?.etag.clone());
+        if current.as_deref().is_some_and(|current| plain(current) == plain(etag)) {
+            return;
+        }
+        let old = self.named.lock().insert(id.clone(), etag.to_owned());
+        if old.as_deref() != Some(etag) {
+            self.want(id);
+        }
+    }
+
+    fn due(&self, now: Instant) -> Vec<(AccountId, u32)> {
+        let mut wants = self.wants.lock();
+        let due: Vec<_> =
+            wants.iter().filter(|(_, want)| want.at <= now).map(|(id, want)| (id.clone(), want.failures)).collect();
+        wants.retain(|_, want| want.at > now);
+        due
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.wants.lock().values().map(|want| want.at).min()
+    }
+
+    /// Asks again later, unless somebody asked for it meanwhile.
+    fn later(&self, id: AccountId, failures: u32) {
+        let pause = PAUSE.0.saturating_mul(1 << failures.min(10)).min(PAUSE.1);
+        self.wants.lock().entry(id).or_insert(Want { failures: failures + 1, at: Instant::now() + pause });
+    }
+}
+
+/// Restores the stored lists of this client version and asks for all of them.
+pub(crate) async fn restore(core: &Core) {
+    for entry in core.accounts.list().iter() {
+        let id = &entry.account.id;
+        match core.store.models(id).await {
+            Ok(Some(stored)) if stored.client_version == version(core) => {
+                if let Err(error) = take(core, id, stored.etag, &stored.body) {
+                    tracing::warn!(account = %id, %error, "stored model list is not usable");
+                }
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(account = %id, %error, "stored model list is not readable"),
+        }
+        core.wanted.want(id);
+    }
+}
+
+/// Fetches lists as they are asked for, until the engine stops.
+pub(crate) async fn keep_listed(core: Arc<Core>) {
+    loop {
+        let due = core.wanted.due(Instant::now());
+        let fetches =
+            futures_util::stream::iter(due).for_each_concurrent(PARALLEL, |(id, failures)| one(&core, id, failures));
+        tokio::select! {
+            () = core.stop.cancelled() => return,
+            () = fetches => {}
+        }
+        let next = core.wanted.next().unwrap_or_else(|| Instant::now() + LOOK);
+        tokio::select! {
+            () = core.stop.cancelled() => return,
+            () = core.wanted.wake.notified() => {}
+            () = tokio::time::sleep_until(next) => {}
+        }
+    }
+}
+
+async fn one(core: &Arc<Core>, id: AccountId, failures: u32) {
+    let Some(entry) = core.accounts.get(&id) else { return };
+    if matches!(entry.account.status, Status::Disabled | Status::NeedsLogin { .. } | Status::Blocked { .. }) {
+        return;
+    }
+    if let Err(error) = fetch(core, &entry).await {
+        tracing::warn!(account = %id, %error, "model list not fetched");
+        core.wanted.later(id, failures);
+    }
+}
+
+async fn fetch(core: &Arc<Core>, entry: &Entry) -> Result<(), NotListed> {
+    let id = &entry.account.id;
+    let etag = entry.models.as_ref().and_then(|listing| listing.etag.as_deref());
+    let trouble = |why: &dyn std::fmt::Display| NotListed::Upstream(why.to_string());
+    let tokens = core.fresh(entry).await.map_err(|error| trouble(&error))?;
+    let mut answer =
+        core.upstream.models(&entry.account, &tokens.access, etag).await.map_err(|fault| trouble(&fault))?;
+    if matches!(answer, ModelsAnswer::Refused { status: 401, .. }) {
+        let wish = Wish { seen: tokens.access.clone(), reason: RefreshReason::UnauthorizedRecovery };
+        let tokens = core.renew(id, wish).await.map_err(|error| trouble(&error))?;
+        answer = core.upstream.models(&entry.account, &tokens.access, etag).await.map_err(|fault| trouble(&fault))?;
+    }
+    match answer {
+        ModelsAnswer::NotModified => Ok(()),
+        ModelsAnswer::Refused { status, .. } => Err(NotListed::Refused(status)),
+        ModelsAnswer::Fresh { etag, body } => {
+            take(core, id, etag.clone(), &body)?;
+            save(core, id, etag, body).await;
+            Ok(())
+        }
+    }
+}
+
+fn take(core: &Core, id: &AccountId, etag: Option<String>, body: &[u8]) -> Result<(), NotListed> {
+    let models = pool::catalog::parse_models(body)?;
+    core.accounts.listed(id, Arc::new(Listing { etag, models }));
+    Ok(())
+}
+
+async fn save(core: &Core, id: &AccountId, etag: Option<String>, body: Bytes) {
+    let models = StoredModels { etag, client_version: version(core).to_owned(), body, fetched: core.now() };
+    if let Err(error) = core.store.set_models(id, &models).await {
+        tracing::warn!(account = %id, %error, "model list not stored");
+    }
+}
+
+/// The list depends on the client version that is asked for.
+fn version(core: &Core) -> &str {
+    &core.upstream.config().profile.version
+}
+
+/// An etag without its weakness mark and quotes: the header inside answers carries the bare value.
+fn plain(etag: &str) -> &str {
+    etag.trim_start_matches("W/").trim_matches('"')
+}

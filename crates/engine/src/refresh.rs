@@ -1,0 +1,202 @@
+//! Keeps access tokens fresh. A refresh token works once, so all of this is about using it once and losing no successor.
+//!
+//! One refresh per account at a time, in this process (everybody waits for the same [`Flight`]) and over all processes (the
+//! store's lease). It runs in a task of its own: a client that leaves cancels nothing. Order: lease and re-read, durable
+//! intent, POST, durable commit, publish.
+
+mod single;
+#[cfg(test)]
+mod tests;
+mod timetable;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
+use pool::attempt::Outcome;
+use pool::{AccountId, Millis, Secret, Tokens, limits};
+use tokio::sync::{Semaphore, oneshot};
+use upstream::oauth::RefreshReason;
+
+use crate::accounts::Entry;
+use crate::core::Core;
+
+pub(crate) use timetable::keep_fresh;
+
+/// The places at which a test may end or stop the process.
+pub const FAILPOINTS: [&str; 5] = [
+    "engine::before_refresh_post",
+    "engine::after_refresh_post",
+    "engine::before_refresh_commit",
+    "engine::after_refresh_commit",
+    "engine::before_refresh_publish",
+];
+
+/// A token that ends sooner than this is waited for; one that ends later is still used while it is refreshed.
+const TOO_LATE: i64 = 10_000;
+
+/// A refresh gave no tokens.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub(crate) struct NotRefreshed {
+    /// Whether only a person can help.
+    pub(crate) lasting: bool,
+    /// What was said.
+    pub(crate) why: String,
+}
+
+/// A refresh under way; clones wait for the same one.
+type Flight = Shared<BoxFuture<'static, Result<Arc<Tokens>, NotRefreshed>>>;
+
+/// Refreshes under way and pauses after failures.
+pub(crate) struct Refresh {
+    flights: Mutex<HashMap<AccountId, Flight>>,
+    pauses: Mutex<HashMap<AccountId, Pause>>,
+    /// Calls of the token endpoint at the same time.
+    calls: Semaphore,
+    /// Names this process in the store's leases.
+    holder: String,
+}
+
+/// A pause after passing failures.
+#[derive(Clone, Debug)]
+struct Pause {
+    failures: u32,
+    until: Millis,
+    why: String,
+    /// Whether the account could not serve meanwhile.
+    cooled: bool,
+}
+
+/// Why tokens are refreshed, and which ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    /// The access token that is about to end or was refused.
+    pub(crate) seen: Secret,
+    pub(crate) reason: RefreshReason,
+}
+
+impl NotRefreshed {
+    /// Only a person can help.
+    pub(crate) fn lasting(why: impl Into<String>) -> Self {
+        Self { lasting: true, why: why.into() }
+    }
+
+    /// May work later.
+    pub(crate) fn passing(why: impl Into<String>) -> Self {
+        Self { lasting: false, why: why.into() }
+    }
+}
+
+impl From<NotRefreshed> for Outcome {
+    fn from(error: NotRefreshed) -> Self {
+        Self::NotRefreshed { lasting: error.lasting, why: error.why }
+    }
+}
+
+impl Refresh {
+    pub(crate) fn new() -> Self {
+        Self {
+            flights: Mutex::default(),
+            pauses: Mutex::default(),
+            calls: Semaphore::new(limits::REFRESH_PARALLEL),
+            holder: format!("{}/{}", std::process::id(), uuid::Uuid::new_v4()),
+        }
+    }
+
+    /// Whether the account's tokens are being refreshed.
+    fn flying(&self, id: &AccountId) -> bool {
+        self.flights.lock().contains_key(id)
+    }
+
+    fn pause(&self, id: &AccountId) -> Option<Pause> {
+        self.pauses.lock().get(id).cloned()
+    }
+}
+
+impl Core {
+    /// Tokens that can be sent now. One that is about to end is refreshed beside the request, an ended one before it.
+    pub(crate) async fn fresh(self: &Arc<Self>, entry: &Entry) -> Result<Arc<Tokens>, NotRefreshed> {
+        let Some(tokens) = &entry.tokens else { return Err(NotRefreshed::lasting("it has no tokens")) };
+        let Some(end) = tokens.expires else { return Ok(Arc::clone(tokens)) };
+        let now = self.now();
+        let ahead = i64::try_from(limits::REFRESH_AHEAD.as_millis()).unwrap_or(i64::MAX);
+        if end > now.plus(ahead) {
+            return Ok(Arc::clone(tokens));
+        }
+        let wish = Wish { seen: tokens.access.clone(), reason: RefreshReason::ProactiveExpiry };
+        let flight = self.renew(&entry.account.id, wish);
+        if end > now.plus(TOO_LATE) {
+            return Ok(Arc::clone(tokens));
+        }
+        flight.await
+    }
+
+    /// Refreshes an account's tokens, or joins the refresh under way. Gives what is there already when that is newer than
+    /// what was seen.
+    pub(crate) fn renew(self: &Arc<Self>, id: &AccountId, wish: Wish) -> Flight {
+        let mut flights = self.refresh.flights.lock();
+        if let Some(flight) = flights.get(id) {
+            return flight.clone();
+        }
+        if let Some(known) = self.settled(id, &wish) {
+            return std::future::ready(known).boxed().shared();
+        }
+        let (done, result) = oneshot::channel();
+        let landing = Landing { core: Arc::clone(self), id: id.clone() };
+        self.tasks.spawn(async move {
+            let result = landing.fly(&wish).await;
+            drop(landing);
+            let _ = done.send(result);
+        });
+        let died = || Err(NotRefreshed::passing("the refresh ended early"));
+        let flight = result.map(move |result| result.unwrap_or_else(|_| died())).boxed().shared();
+        flights.insert(id.clone(), flight.clone());
+        flight
+    }
+
+    /// What can be said without a refresh: newer tokens are there, or a pause is on.
+    fn settled(&self, id: &AccountId, wish: &Wish) -> Option<Result<Arc<Tokens>, NotRefreshed>> {
+        let Some(entry) = self.accounts.get(id) else { return Some(Err(NotRefreshed::lasting("the account is gone"))) };
+        let now = self.now();
+        if let Some(tokens) = entry.tokens.clone().filter(|tokens| usable(tokens, &wish.seen, now)) {
+            return Some(Ok(tokens));
+        }
+        let pause = self.refresh.pause(id).filter(|pause| pause.until > now)?;
+        Some(Err(NotRefreshed::passing(pause.why)))
+    }
+}
+
+/// Whether `tokens` are others than those that were seen to fail, and not about to end.
+fn usable(tokens: &Tokens, seen: &Secret, now: Millis) -> bool {
+    tokens.access != *seen && tokens.expires.is_none_or(|end| end > now.plus(TOO_LATE))
+}
+
+/// Takes the flight off the list when its task ends, also by panic.
+struct Landing {
+    core: Arc<Core>,
+    id: AccountId,
+}
+
+impl Landing {
+    async fn fly(&self, wish: &Wish) -> Result<Arc<Tokens>, NotRefreshed> {
+        let _call = self.core.refresh.calls.acquire().await.expect("invariant: the semaphore is never closed");
+        let result = self.core.refresh_once(&self.id, wish).await;
+        match &result {
+            Ok(_) => tracing::debug!(account = %self.id, "tokens refreshed"),
+            Err(error) => {
+                tracing::warn!(account = %self.id, lasting = error.lasting, why = %error.why, "tokens not refreshed");
+            }
+        }
+        result
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.core.refresh.flights.lock().remove(&self.id);
+        self.core.accounts.rescheduled.notify_one();
+    }
+}

@@ -1,0 +1,218 @@
+//! One refresh of one account, from lease to publication.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fail::fail_point;
+use pool::attempt::Sent;
+use pool::status::Signal;
+use pool::{AccountId, Secret, Status, Tokens};
+use store::{Begin, CommitError, Ticket};
+use upstream::jwt::Claims;
+use upstream::oauth::{Grant, RefreshError};
+
+use super::{NotRefreshed, Pause, Wish, usable};
+use crate::core::Core;
+
+/// How often a lease that another process holds is looked at.
+const HELD: Duration = Duration::from_millis(250);
+/// Pause between two tries to store tokens that exist nowhere else.
+const COMMIT: Duration = Duration::from_secs(1);
+/// Leases taken for one refresh at most: the first, one after a reused token, one after a login that came between.
+const ROUNDS: usize = 3;
+/// The code of a refresh token that was used before: by another process, or by a try whose answer was lost.
+const REUSED: &str = "refresh_token_reused";
+
+/// What asking for the lease came to.
+enum Lease {
+    /// It is ours.
+    Ours(Ticket),
+    /// Somebody else refreshed meanwhile.
+    Done(Tokens),
+}
+
+/// What one call of the token endpoint came to.
+enum Call {
+    Done(Arc<Tokens>),
+    /// The token was used before; whether that is the end depends on what the store holds now.
+    Reused(Secret),
+    /// Somebody else signed the account in meanwhile: what the store holds counts.
+    Overtaken,
+}
+
+impl Core {
+    /// Refreshes one account's tokens. A token that was reused is tried again only when the store holds another by then.
+    pub(super) async fn refresh_once(&self, id: &AccountId, wish: &Wish) -> Result<Arc<Tokens>, NotRefreshed> {
+        let mut used: Option<Secret> = None;
+        for _ in 0..ROUNDS {
+            let ticket = match self.lease(id, wish).await? {
+                Lease::Ours(ticket) => ticket,
+                Lease::Done(tokens) => return Ok(self.publish(id, tokens)),
+            };
+            let Some(refresh) = ticket.tokens.refresh.clone() else {
+                return Err(self.give_up(ticket, "its access token ended and it has no refresh token").await);
+            };
+            if used.as_ref() == Some(&refresh) {
+                return Err(self.give_up(ticket, "its refresh token was used by somebody else").await);
+            }
+            let again = used.is_some();
+            match self.trade(ticket, refresh, wish).await? {
+                Call::Done(tokens) => return Ok(tokens),
+                Call::Reused(_) if again => return Err(self.end(id, "its refresh token was used by somebody else")),
+                Call::Reused(refresh) => used = Some(refresh),
+                Call::Overtaken => {}
+            }
+        }
+        Err(NotRefreshed::passing("its tokens kept changing"))
+    }
+
+    /// Takes the lease; waits while another process has it.
+    async fn lease(&self, id: &AccountId, wish: &Wish) -> Result<Lease, NotRefreshed> {
+        loop {
+            let begun = self.store.begin_refresh(id, &self.refresh.holder, self.now()).await;
+            match begun.map_err(|error| NotRefreshed::passing(format!("store: {error}")))? {
+                Begin::Granted(ticket) if usable(&ticket.tokens, &wish.seen, self.now()) => {
+                    let tokens = ticket.tokens.clone();
+                    self.let_go(ticket, None).await;
+                    return Ok(Lease::Done(tokens));
+                }
+                Begin::Granted(ticket) => return Ok(Lease::Ours(ticket)),
+                Begin::Gone => return Err(NotRefreshed::lasting("the account is gone")),
+                // Bounded: a lease ends after 60 s.
+                Begin::Held { until } => {
+                    let left = Duration::from_millis(self.now().until(until)).max(Duration::from_millis(10));
+                    tokio::time::sleep(left.min(HELD)).await;
+                }
+            }
+        }
+    }
+
+    /// Uses the refresh token, once.
+    async fn trade(&self, ticket: Ticket, refresh: Secret, wish: &Wish) -> Result<Call, NotRefreshed> {
+        if let Err(error) = self.store.intend(&ticket, self.now()).await {
+            self.let_go(ticket, None).await;
+            return Err(NotRefreshed::passing(format!("store: {error}")));
+        }
+        fail_point!("engine::before_refresh_post");
+        let answer = self.upstream.refresh(&refresh, wish.reason).await;
+        fail_point!("engine::after_refresh_post");
+        match answer {
+            Ok(grant) => self.keep(ticket, grant).await,
+            Err(RefreshError::Permanent { code, .. }) if code == REUSED => {
+                self.let_go(ticket, None).await;
+                Ok(Call::Reused(refresh))
+            }
+            Err(RefreshError::Permanent { message, .. }) => Err(self.give_up(ticket, &message).await),
+            Err(error @ RefreshError::Transient { .. }) => Err(self.rest(ticket, error).await),
+        }
+    }
+
+    /// Stores what was granted, then publishes it.
+    async fn keep(&self, ticket: Ticket, grant: Grant) -> Result<Call, NotRefreshed> {
+        let id = ticket.id.clone();
+        let old = &ticket.tokens;
+        let tokens = Tokens {
+            expires: Claims::read(&grant.access).and_then(|claims| claims.expires),
+            refresh: grant.refresh.or_else(|| old.refresh.clone()),
+            id: grant.id.or_else(|| old.id.clone()),
+            access: grant.access,
+            refreshed: self.now(),
+        };
+        fail_point!("engine::before_refresh_commit");
+        let stored = self.commit(ticket, &tokens).await?;
+        fail_point!("engine::after_refresh_commit");
+        fail_point!("engine::before_refresh_publish");
+        Ok(if stored { Call::Done(self.publish(&id, tokens)) } else { Call::Overtaken })
+    }
+
+    /// Commits until it holds; `false` when somebody else stored other tokens. Not bounded but by the engine's end: what is
+    /// in hand exists nowhere else.
+    async fn commit(&self, mut ticket: Ticket, tokens: &Tokens) -> Result<bool, NotRefreshed> {
+        loop {
+            match self.store.commit_refresh(ticket, tokens).await {
+                Ok(()) => return Ok(true),
+                Err(CommitError::Stale) => return Ok(false),
+                Err(CommitError::Failed { ticket: back, source }) => {
+                    tracing::error!(account = %back.id, error = %source, "refreshed tokens are not stored yet");
+                    ticket = *back;
+                }
+            }
+            if self.stop.is_cancelled() {
+                return Err(NotRefreshed::passing("the store did not take the refreshed tokens"));
+            }
+            tokio::time::sleep(COMMIT).await;
+        }
+    }
+
+    /// Makes stored tokens the ones that requests use.
+    fn publish(&self, id: &AccountId, tokens: Tokens) -> Arc<Tokens> {
+        let tokens = Arc::new(tokens);
+        self.accounts.renew(id, Arc::clone(&tokens));
+        let pause = self.refresh.pauses.lock().remove(id);
+        if pause.is_some_and(|pause| pause.cooled) {
+            self.signal(id, &Signal::Served);
+        }
+        tokens
+    }
+
+    /// The token endpoint is in trouble: a pause, longer each time. A refresh token that came alone is stored first.
+    async fn rest(&self, ticket: Ticket, error: RefreshError) -> NotRefreshed {
+        let RefreshError::Transient { sent, status, retry_after, rotated, message } = error else {
+            return self.give_up(ticket, "the token endpoint refused").await;
+        };
+        let id = ticket.id.clone();
+        if let Some(refresh) = rotated {
+            let tokens = Tokens { refresh: Some(refresh), refreshed: self.now(), ..ticket.tokens.clone() };
+            if matches!(self.commit(ticket, &tokens).await, Ok(true)) {
+                self.accounts.renew(&id, Arc::new(tokens));
+            }
+        } else if ticket.interrupted && sent != Sent::No && status.is_none() {
+            // An earlier try may have used the token up and this one too: there is no third.
+            return self.give_up(ticket, "a refresh was interrupted, and its token could not be confirmed").await;
+        } else {
+            self.let_go(ticket, None).await;
+        }
+        self.pause_after(&id, retry_after, &message);
+        NotRefreshed::passing(message)
+    }
+
+    fn pause_after(&self, id: &AccountId, retry_after: Option<u64>, why: &str) {
+        let now = self.now();
+        let ended = |tokens: &Tokens| tokens.expires.is_some_and(|end| end <= now);
+        let cooled = self.accounts.get(id).is_some_and(|entry| entry.tokens.as_deref().is_some_and(ended));
+        let until = {
+            let mut pauses = self.refresh.pauses.lock();
+            let failures = pauses.get(id).map_or(0, |pause| pause.failures) + 1;
+            let asked = Duration::from_secs(retry_after.unwrap_or(0)).min(pool::limits::REFRESH_BACKOFF.1);
+            let wait = pool::refresh::backoff(failures, rand::random()).max(asked);
+            let until = now.plus(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+            pauses.insert(id.clone(), Pause { failures, until, why: why.to_owned(), cooled });
+            until
+        };
+        if cooled {
+            self.signal(id, &Signal::Cool { until, why: format!("its tokens could not be refreshed: {why}") });
+        }
+    }
+
+    /// The login is over: a person must sign in again. Stored with the end of the lease.
+    async fn give_up(&self, ticket: Ticket, why: &str) -> NotRefreshed {
+        let status = Status::NeedsLogin { why: why.to_owned() };
+        let id = ticket.id.clone();
+        self.let_go(ticket, Some(&status)).await;
+        self.end(&id, why)
+    }
+
+    fn end(&self, id: &AccountId, why: &str) -> NotRefreshed {
+        self.refresh.pauses.lock().remove(id);
+        self.signal(id, &Signal::NeedsLogin { why: why.to_owned() });
+        NotRefreshed::lasting(why)
+    }
+
+    /// Ends the lease. When that fails it ends by itself after 60 s.
+    async fn let_go(&self, ticket: Ticket, status: Option<&Status>) {
+        let id = ticket.id.clone();
+        if let Err(error) = self.store.end_refresh(ticket, status).await {
+            tracing::warn!(account = %id, %error, "refresh lease not given back");
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! A request that nothing has been sent back for: it may be tried again, as `pool::attempt` says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pool::attempt::{History, Outcome, Step, To};
+use pool::catalog::Resolved;
+use pool::pick::{Ask, NoAccount};
+use pool::status::Signal;
+use pool::{AccountId, Tokens};
+use proto::dialect::{Codex, Setting, Target};
+use proto::{Dialect, Failure, Kind};
+use tokio::time::{Instant, timeout_at};
+use upstream::oauth::RefreshReason;
+use uuid::Uuid;
+
+use super::committed::Committed;
+use super::opening::{Barrier, Opening};
+use super::post::{Miss, Plan, Shot};
+use crate::accounts::Entry;
+use crate::affinity::Bond;
+use crate::call::Call;
+use crate::conversation::Conversation;
+use crate::core::Core;
+use crate::head::{self, TURN_STATE};
+use crate::ledger::Ledger;
+use crate::refresh::{NotRefreshed, Wish};
+use crate::reply::{Head, Refusal};
+use crate::slots::{Slot, Taken, Woken};
+use crate::stream::flow::{Begin, Flow};
+use crate::stream::pipe::{Pipe, Shape};
+
+/// A request before its commit. [`Self::commit`] consumes it; what comes out cannot be tried again.
+pub(crate) struct Attempt {
+    core: Arc<Core>,
+    call: Call,
+    plan: Arc<Plan>,
+    /// Who served the conversation before.
+    bond: Option<Bond>,
+    history: History,
+    /// The body as written last, and whether it was without replay-only items.
+    body: Option<(bool, Bytes)>,
+    /// The tokens that were sent last.
+    sent: Option<Arc<Tokens>>,
+    deadline: Instant,
+    head: Head,
+    ledger: Ledger,
+}
+
+/// What the next try is.
+struct Next {
+    to: To,
+    refresh: bool,
+    /// The answer when no account can take it.
+    otherwise: Option<Failure>,
+}
+
+/// Why a try did not come to an opening.
+enum Short {
+    /// The table decides.
+    Miss(Miss),
+    /// There is nothing to decide.
+    Over(Failure),
+}
+
+impl Attempt {
+    pub(crate) fn new(core: Arc<Core>, mut call: Call, resolved: Resolved, ledger: Ledger) -> Self {
+        let conversation = Conversation::of(&call, &resolved.model.slug);
+        let bond = core.affinity.get(conversation.id);
+        let head = Head {
+            model: resolved.model.slug.clone(),
+            retired_from: resolved.retired_from.clone(),
+            notes: std::mem::take(&mut call.notes),
+            ..Head::default()
+        };
+        let client = std::mem::take(&mut call.client);
+        let tier = tier(&call, &resolved);
+        let deadline = ledger.started() + core.settings.commit;
+        let plan = Arc::new(Plan { resolved, conversation, client, tier });
+        let history = History::default();
+        Self { core, call, plan, bond, history, body: None, sent: None, deadline, head, ledger }
+    }
+
+    /// Tries until a call is worth a commit, or the table says what to answer.
+    pub(crate) async fn commit(mut self) -> Result<Committed, Refusal> {
+        match self.open().await {
+            Ok((slot, opening)) => Ok(self.seal(slot, opening)),
+            Err(failure) => Err(self.refuse(failure)),
+        }
+    }
+
+    async fn open(&mut self) -> Result<(Slot, Opening), Failure> {
+        let mut next = Next { to: To::Other, refresh: false, otherwise: None };
+        let mut slot = None;
+        loop {
+            let place = self.place(slot.take(), &next).await?;
+            let miss = match self.shoot(place.account(), next.refresh).await {
+                Ok(opening) => return Ok((place, opening)),
+                Err(Short::Over(failure)) => return Err(failure),
+                Err(Short::Miss(miss)) => miss,
+            };
+            next = self.settle(place.account(), &miss)?;
+            slot = Some(place);
+        }
+    }
+
+    /// A place for the next try.
+    async fn place(&self, held: Option<Slot>, next: &Next) -> Result<Slot, Failure> {
+        let held = match (held, next.to) {
+            (Some(slot), To::Same) => return Ok(slot),
+            (held, To::PreferOther) => held,
+            (held, To::Same | To::Other) => {
+                drop(held);
+                None
+            }
+        };
+        // Whoever has a place already does not queue for another.
+        let patience = if held.is_some() { Duration::ZERO } else { self.core.settings.queue_wait };
+        match (self.take(patience).await, held) {
+            (Ok(slot), _) | (Err(_), Some(slot)) => Ok(slot),
+            (Err(Lacking::Account(none)), None) => Err(none.failure(next.otherwise.as_ref(), self.core.now())),
+            (Err(Lacking::Turn), None) => Err(busy()),
+        }
+    }
+
+    /// Chooses an account that this request has not tried and waits for a place on it.
+    async fn take(&self, patience: Duration) -> Result<Slot, Lacking> {
+        let until = self.deadline.min(Instant::now() + patience);
+        let mut ticket = None;
+        loop {
+            let list = self.core.accounts.list();
+            let ask = Ask {
+                model: &self.plan.resolved.model.slug,
+                tried: &self.history.tried,
+                prefer: self.bond.as_ref().map(|bond| &bond.account),
+                max_concurrent: self.core.settings.max_concurrent,
+                strategy: self.core.settings.strategy,
+            };
+            let turn = (ticket, self.core.now());
+            match self.core.slots.take(&list, &self.core.bundled, &ask, turn).map_err(Lacking::Account)? {
+                Taken::Now(slot) => return Ok(slot),
+                Taken::Later(waiting) => match timeout_at(until, waiting.turn()).await {
+                    Ok(Woken::Slot(slot)) => return Ok(slot),
+                    Ok(Woken::Again(turn)) => ticket = Some(turn),
+                    Err(_) => return Err(Lacking::Turn),
+                },
+            }
+        }
+    }
+
+    /// One try: tokens, body, model call, commit barrier.
+    async fn shoot(&mut self, id: &AccountId, refresh: bool) -> Result<Opening, Short> {
+        let Some(entry) = self.core.accounts.get(id) else {
+            return Err(Short::from(NotRefreshed::lasting("the account was removed")));
+        };
+        let tokens = self.tokens(&entry, refresh).await?;
+        let body = self.body(id)?;
+        let turn = self.turn(id);
+        self.ledger.posted(id, body.len());
+        self.sent = Some(Arc::clone(&tokens));
+        self.head.account = Some(id.clone());
+        let shot = Shot {
+            core: Arc::clone(&self.core),
+            plan: Arc::clone(&self.plan),
+            entry,
+            tokens,
+            body,
+            turn: turn.is_some(),
+        };
+        let barrier = Barrier { core: &self.core, account: id, history: &self.history, deadline: self.deadline };
+        Ok(barrier.hold(shot.fire()).await?)
+    }
+
+    async fn tokens(&self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, NotRefreshed> {
+        let fresh = async {
+            match &self.sent {
+                Some(sent) if refresh => {
+                    let wish = Wish { seen: sent.access.clone(), reason: RefreshReason::UnauthorizedRecovery };
+                    self.core.renew(&entry.account.id, wish).await
+                }
+                _ => self.core.fresh(entry).await,
+            }
+        };
+        let late = || Err(NotRefreshed::passing("the token endpoint did not answer in time"));
+        timeout_at(self.deadline, fresh).await.unwrap_or_else(|_| late())
+    }
+
+    /// The body for this account. Replay-only items that another account made are left out: it could not read them.
+    fn body(&mut self, id: &AccountId) -> Result<Bytes, Failure> {
+        let moved = self.bond.as_ref().is_some_and(|bond| bond.account != *id);
+        let without_replay = moved || self.history.stripped;
+        if let Some((same, body)) = &self.body
+            && *same == without_replay
+        {
+            return Ok(body.clone());
+        }
+        let target = Target::Codex(self.target(without_replay));
+        let (body, notes) = Dialect::Responses.write_request(&self.call.request, &target)?;
+        self.head.notes.extend(notes);
+        self.body = Some((without_replay, body.clone()));
+        Ok(body)
+    }
+
+    fn target(&self, without_replay: bool) -> Codex {
+        let Plan { resolved, conversation, .. } = &*self.plan;
+        let model = &resolved.model;
+        Codex {
+            model: model.slug.clone(),
+            lite: model.lite,
+            effort: resolved.effort.clone().or_else(|| self.core.settings.effort.clone()),
+            default_effort: model.default_effort.clone(),
+            efforts: model.efforts.clone(),
+            priority_tier: lists_priority(resolved),
+            tier: resolved.tier.clone(),
+            cache_key: conversation.session.clone(),
+            metadata: vec![
+                ("session_id".into(), conversation.session.clone()),
+                ("thread_id".into(), conversation.thread.clone()),
+            ],
+            without_replay,
+        }
+    }
+
+    /// The fingerprint of the client's turn state, when it is this account's.
+    fn turn(&self, id: &AccountId) -> Option<Uuid> {
+        let bond = self.bond.as_ref().filter(|bond| bond.account == *id)?;
+        let state = self.plan.client.turn_state.as_deref().filter(|_| self.plan.client.codex)?;
+        bond.turn.filter(|turn| *turn == fingerprint(state))
+    }
+
+    /// Asks the table, once per try.
+    fn settle(&mut self, id: &AccountId, miss: &Miss) -> Result<Next, Failure> {
+        let (signal, step) = self.history.settle(id, &miss.outcome, self.core.now());
+        tracing::debug!(request = %self.plan.client.request_id, account = %id, outcome = ?miss.code, "a try failed");
+        if signal == Signal::ModelMissing {
+            self.core.accounts.lacks(id, &self.plan.resolved.model.slug);
+            self.core.wanted.want(id);
+        }
+        self.core.signal(id, &signal);
+        match step {
+            Step::Give(failure) => Err(miss.name(failure)),
+            Step::Again { to, refresh, otherwise, .. } => {
+                Ok(Next { to, refresh, otherwise: Some(miss.name(otherwise)) })
+            }
+        }
+    }
+
+    /// The point of no return.
+    fn seal(mut self, slot: Slot, opening: Opening) -> Committed {
+        let id = slot.account();
+        let turn = self.turn(id).or_else(|| head::text(&opening.headers, TURN_STATE).map(fingerprint));
+        self.core.affinity.set(self.plan.conversation.id, Bond { account: id.clone(), turn });
+        self.head.headers = head::passed(&opening.headers, self.plan.client.codex);
+        self.head.attempts = self.ledger.attempts();
+        self.ledger.notes(&self.head.notes);
+        let shape = self.shape();
+        let Opening { source, reader, held, .. } = opening;
+        let begin = Begin { source, pipe: Pipe::new(&shape, reader, held), slot, ledger: self.ledger };
+        let flow = Box::new(Flow::new(self.core, begin, shape.stream));
+        Committed::new(shape, self.head, flow)
+    }
+
+    fn shape(&self) -> Shape {
+        let request = &self.call.request;
+        let prefix = match self.call.dialect {
+            Dialect::Chat => "chatcmpl-",
+            Dialect::Responses => "resp_",
+        };
+        let setting = Setting {
+            id: format!("{prefix}{}", Uuid::new_v4().simple()),
+            model: self.plan.resolved.model.slug.clone(),
+            created: u64::try_from(self.core.now().seconds()).unwrap_or(0),
+            reply: request.reply.clone(),
+            codex: self.plan.client.codex,
+        };
+        Shape { dialect: self.call.dialect, setting, limits: request.limits.clone(), stream: request.reply.stream }
+    }
+
+    fn refuse(mut self, failure: Failure) -> Refusal {
+        self.ledger.notes(&self.head.notes);
+        self.ledger.refuse(self.call.dialect, &failure);
+        self.head.attempts = self.ledger.attempts();
+        Refusal { failure, head: Box::new(self.head) }
+    }
+}
+
+/// Why there is no place.
+enum Lacking {
+    /// No account can serve.
+    Account(NoAccount),
+    /// The turn did not come in time.
+    Turn,
+}
+
+impl From<Miss> for Short {
+    fn from(miss: Miss) -> Self {
+        Self::Miss(miss)
+    }
+}
+
+impl From<NotRefreshed> for Short {
+    fn from(error: NotRefreshed) -> Self {
+        Self::Miss(Outcome::from(error).into())
+    }
+}
+
+impl From<Failure> for Short {
+    fn from(failure: Failure) -> Self {
+        Self::Over(failure)
+    }
+}
+
+fn busy() -> Failure {
+    Failure::new(Kind::RateLimited, "every account is busy; no place became free in time").retry_after(1)
+}
+
+fn lists_priority(resolved: &Resolved) -> bool {
+    resolved.model.tiers.iter().any(|tier| tier == "priority")
+}
+
+/// The tier that the body will carry, for the routing header.
+fn tier(call: &Call, resolved: &Resolved) -> Option<&'static str> {
+    let wish = call.request.tier.as_deref().or(resolved.tier.as_deref())?;
+    (matches!(wish, "priority" | "fast") && lists_priority(resolved)).then_some("priority")
+}
+
+fn fingerprint(state: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, state.as_bytes())
+}

@@ -1,0 +1,38 @@
+//! A request past its commit: its call runs to its end, whatever that is. There is no way to try again here.
+
+use proto::Dialect;
+use proto::dialect::Setting;
+
+use crate::reply::{Head, Refusal, Reply, Whole};
+use crate::stream::Stream;
+use crate::stream::flow::Flow;
+use crate::stream::pipe::Shape;
+
+/// A committed reply.
+pub(crate) struct Committed {
+    dialect: Dialect,
+    /// `Some` for a reply that is collected.
+    whole: Option<Setting>,
+    head: Head,
+    flow: Box<Flow>,
+}
+
+impl Committed {
+    pub(crate) fn new(shape: Shape, head: Head, flow: Box<Flow>) -> Self {
+        let whole = (!shape.stream).then_some(shape.setting);
+        Self { dialect: shape.dialect, whole, head, flow }
+    }
+
+    /// The reply: at once when it streams, else at its end. A collected reply that fails is a refusal with a status of its
+    /// own, as nothing has been sent for it.
+    pub(crate) async fn reply(self) -> Result<Reply, Refusal> {
+        let Self { dialect, whole: setting, head, flow } = self;
+        let Some(setting) = setting else { return Ok(Reply::Stream(Stream::new(head, flow))) };
+        let (mut whole, mut ledger) = flow.finish().await;
+        if let Some(failure) = whole.failure.take() {
+            ledger.refuse(dialect, &failure);
+            return Err(Refusal { failure, head: Box::new(head) });
+        }
+        Ok(Reply::Whole(Whole { body: dialect.whole(&whole, &setting), head }))
+    }
+}

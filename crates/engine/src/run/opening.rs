@@ -1,0 +1,114 @@
+//! The commit barrier: a model call is read until its first real event, and nothing of it leaves before.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use pool::attempt::{History, Outcome, Trouble, TroubleKind};
+use pool::quota::Quota;
+use pool::{AccountId, limits};
+use proto::{Dialect, Event, Failure, Reader, What};
+use tokio::time::{Instant, timeout_at};
+use upstream::{Body, Cut};
+
+use super::post::{Miss, Post};
+use crate::core::Core;
+use crate::ledger::real;
+use crate::stream::flow::{DRAIN, Late, Source};
+
+/// A model call that is worth a commit.
+pub(crate) struct Opening {
+    pub(crate) source: Source,
+    pub(crate) reader: Reader,
+    /// What was read so far.
+    pub(crate) held: Vec<Event>,
+    /// The answer's headers; empty when it has not come yet.
+    pub(crate) headers: HeaderMap,
+}
+
+/// The barrier's surroundings.
+pub(crate) struct Barrier<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) account: &'a AccountId,
+    /// What a call that outlives the barrier is judged by.
+    pub(crate) history: &'a History,
+    /// When the reply is committed whatever came.
+    pub(crate) deadline: Instant,
+}
+
+/// What the events so far mean.
+enum Sign {
+    Wait,
+    Real,
+    Fail(Failure),
+}
+
+impl Barrier<'_> {
+    /// Waits for the first real event of a call, or for the deadline.
+    pub(crate) async fn hold(&self, mut post: Post) -> Result<Opening, Miss> {
+        let reader = Reader::new(Dialect::Responses);
+        let held = Vec::new();
+        let Ok(answer) = timeout_at(self.deadline, post.as_mut()).await else {
+            let late = Late { post, history: self.history.clone() };
+            return Ok(Opening { source: Source::Head(Box::new(late)), reader, held, headers: HeaderMap::new() });
+        };
+        let answer = answer?;
+        let opening = Opening { source: Source::Gone, reader, held, headers: answer.headers };
+        self.read(opening, answer.body).await
+    }
+
+    async fn read(&self, mut opening: Opening, mut body: Body) -> Result<Opening, Miss> {
+        let mut size = 0;
+        while let Some(chunk) = self.chunk(&mut body).await? {
+            size += chunk.len();
+            let known = opening.held.len();
+            opening.reader.push(chunk, &mut opening.held);
+            match self.judge(&opening.held[known..]) {
+                Sign::Wait if size < limits::STREAM_BUFFER => {}
+                Sign::Wait | Sign::Real => break,
+                Sign::Fail(failure) => {
+                    self.core.tasks.spawn(body.drain(DRAIN));
+                    return Err(Outcome::EarlyFail(failure).into());
+                }
+            }
+        }
+        Ok(Opening { source: Source::Body(body), ..opening })
+    }
+
+    /// The next chunk; `None` at the deadline.
+    async fn chunk(&self, body: &mut Body) -> Result<Option<Bytes>, Miss> {
+        let idle = Instant::now() + self.core.settings.idle;
+        let cut = |kind, message: String| Miss {
+            outcome: Outcome::NoStatus { cause: Trouble { kind, message } },
+            code: Some(if kind == TroubleKind::Timeout { "upstream_timeout" } else { "upstream_cut" }),
+        };
+        match timeout_at(idle.min(self.deadline), body.chunk()).await {
+            Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+            Ok(Some(Err(error @ (Cut::Broken(_) | Cut::TooLarge(_))))) => Err(cut(TroubleKind::Cut, error.to_string())),
+            Ok(None) => Err(cut(TroubleKind::Cut, "the upstream's answer ended before its first event".into())),
+            Err(_) if idle < self.deadline => Err(cut(TroubleKind::Timeout, silent(self.core.settings.idle))),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Reads new events. Quota figures count whatever becomes of the call.
+    fn judge(&self, events: &[Event]) -> Sign {
+        for event in events {
+            match &event.what {
+                What::Fail(failure) => return Sign::Fail(failure.clone()),
+                What::Limits(json) => {
+                    if let Some(quota) = Quota::from_event(json, self.core.now()) {
+                        self.core.learn(self.account, quota);
+                    }
+                }
+                what if real(what) => return Sign::Real,
+                _ => {}
+            }
+        }
+        Sign::Wait
+    }
+}
+
+fn silent(idle: Duration) -> String {
+    format!("the upstream sent nothing for {} s", idle.as_secs())
+}

@@ -1,0 +1,148 @@
+//! One model call, up to the head of its answer. Holds all it needs, so that it can outlive the attempt that made it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use pool::attempt::{Outcome, Retry, Trouble, TroubleKind};
+use pool::catalog::Resolved;
+use pool::{AccountId, Tokens};
+use proto::Failure;
+use upstream::{Answer, Body, CallFacts, Fault, Leg};
+
+use crate::accounts::Entry;
+use crate::call::Client;
+use crate::conversation::Conversation;
+use crate::core::Core;
+use crate::head;
+
+/// How much of a refusal's body is read, and for how long.
+const REFUSAL: (usize, Duration) = (64 << 10, Duration::from_secs(10));
+
+/// A model call under way. Dropping it cancels it.
+pub(crate) type Post = Pin<Box<dyn Future<Output = Result<Answer, Miss>> + Send>>;
+
+/// A model call that gave no stream.
+#[derive(Debug)]
+pub(crate) struct Miss {
+    /// What it came to, for the retry table.
+    pub(crate) outcome: Outcome,
+    /// The machine-readable code, where the table has none.
+    pub(crate) code: Option<&'static str>,
+}
+
+/// What all calls of one request share.
+pub(crate) struct Plan {
+    pub(crate) resolved: Resolved,
+    pub(crate) conversation: Conversation,
+    pub(crate) client: Client,
+    /// Service tier as the body has it.
+    pub(crate) tier: Option<&'static str>,
+}
+
+/// One call, ready to go.
+pub(crate) struct Shot {
+    pub(crate) core: Arc<Core>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) body: Bytes,
+    /// Whether the client's turn state comes from this account.
+    pub(crate) turn: bool,
+}
+
+impl Miss {
+    /// Gives `failure` our code where it has none.
+    pub(crate) fn name(&self, failure: Failure) -> Failure {
+        match (self.code, &failure.code) {
+            (Some(code), None) => failure.code(code),
+            _ => failure,
+        }
+    }
+}
+
+impl From<Outcome> for Miss {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, code: None }
+    }
+}
+
+impl From<Fault> for Miss {
+    fn from(fault: Fault) -> Self {
+        let (sent, code) = (fault.sent, fault.kind.code());
+        Self { outcome: Outcome::trouble(sent, Trouble::from(fault)), code: Some(code) }
+    }
+}
+
+impl Shot {
+    /// Sends it; resolves at the head of a stream.
+    pub(crate) fn fire(self) -> Post {
+        Box::pin(async move {
+            let answer = self.send().await?;
+            let id = &self.entry.account.id;
+            if answer.status != 200 {
+                return Err(refused(&self.core, id, answer).await);
+            }
+            head::served(&self.core, id, &answer.headers);
+            if streams(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
+        })
+    }
+
+    async fn send(&self) -> Result<Answer, Fault> {
+        let Plan { resolved, conversation, client, tier } = &*self.plan;
+        let call = CallFacts {
+            model: &resolved.model.slug,
+            tier: *tier,
+            lite: resolved.model.lite,
+            session: &conversation.session,
+            thread: &conversation.thread,
+            turn_state: client.turn_state.as_deref().filter(|_| self.turn),
+            routing: None,
+            passed: &client.headers,
+        };
+        let (account, access) = (&self.entry.account, &self.tokens.access);
+        self.core.upstream.responses(Leg { account, access, body: self.body.clone(), call }).await
+    }
+}
+
+/// A status other than 200, with what its body says.
+async fn refused(core: &Core, id: &AccountId, answer: Answer) -> Miss {
+    head::quota(core, id, &answer.headers);
+    if (200..300).contains(&answer.status) {
+        return no_stream(&answer);
+    }
+    let retry = Retry::from_headers(head::pairs(&answer.headers), core.now());
+    let body = tokio::time::timeout(REFUSAL.1, read(answer.body)).await.unwrap_or_default();
+    Outcome::Status { code: answer.status, body, retry }.into()
+}
+
+/// The beginning of a refusal's body; what cannot be read is left out.
+async fn read(mut body: Body) -> Bytes {
+    let mut all = BytesMut::new();
+    while let Some(Ok(chunk)) = body.chunk().await {
+        let room = REFUSAL.0.saturating_sub(all.len());
+        all.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if all.len() >= REFUSAL.0 {
+            break;
+        }
+    }
+    all.freeze()
+}
+
+/// An answer of another content type is not from the backend, or not an answer to this.
+fn streams(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
+    value.to_str().is_ok_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+}
+
+fn no_stream(answer: &Answer) -> Miss {
+    let kind = head::text(&answer.headers, CONTENT_TYPE.as_str()).unwrap_or("no content type");
+    let kind: String = kind.chars().filter(char::is_ascii_graphic).take(64).collect();
+    let message = format!("the upstream answered {} with {kind} instead of an event stream", answer.status);
+    let cause = Trouble { kind: TroubleKind::Protocol, message };
+    Miss { outcome: Outcome::NoStatus { cause }, code: Some("upstream_protocol") }
+}

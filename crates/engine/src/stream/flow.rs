@@ -1,0 +1,289 @@
+//! A committed reply that runs: the upstream's body, the pipe, the timers. Polled, no task and no channel in between.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use pool::AccountId;
+use pool::attempt::{self, History, Step};
+use pool::quota::Quota;
+use proto::{Failure, Kind};
+use tokio::time::{Instant, Sleep};
+use upstream::{Body, Cut};
+
+use super::pipe::{Aside, Pace, Pipe};
+use crate::core::Core;
+use crate::ledger::Ledger;
+use crate::run::post::{Miss, Post};
+use crate::slots::Slot;
+
+/// How long the rest of an upstream body is read after its terminal event, so that the connection is used again.
+pub(crate) const DRAIN: Duration = Duration::from_secs(2);
+/// Reads without output in one poll before others get their turn.
+const TURNS: usize = 64;
+
+/// Where a reply's bytes come from.
+pub(crate) enum Source {
+    /// The model call has not been answered yet: the commit came first.
+    Head(Box<Late>),
+    /// The answer's body.
+    Body(Body),
+    /// Nothing more comes.
+    Gone,
+}
+
+/// A model call that outlived the commit barrier.
+pub(crate) struct Late {
+    pub(crate) post: Post,
+    /// What its failure is judged by; there is no retry any more.
+    pub(crate) history: History,
+}
+
+/// A committed reply.
+pub(crate) struct Flow {
+    core: Arc<Core>,
+    account: AccountId,
+    source: Source,
+    pipe: Pipe,
+    timers: Timers,
+    /// How it ended; `None` while it runs.
+    ended: Option<Pace>,
+    slot: Option<Slot>,
+    ledger: Ledger,
+}
+
+/// What a flow is made of.
+pub(crate) struct Begin {
+    pub(crate) source: Source,
+    pub(crate) pipe: Pipe,
+    pub(crate) slot: Slot,
+    pub(crate) ledger: Ledger,
+}
+
+/// One step of a flow.
+pub(crate) enum Progress {
+    /// Something was read or is due; look at the pipe.
+    Step,
+    /// It is over.
+    Over,
+}
+
+struct Timers {
+    /// When the upstream spoke last.
+    heard: Instant,
+    /// When the client was given something last.
+    spoke: Instant,
+    idle: Duration,
+    /// `None` for collected replies.
+    heartbeat: Option<Duration>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+enum Due {
+    Heartbeat,
+    Idle,
+}
+
+impl Flow {
+    /// Takes over a committed reply and passes on what was held back.
+    pub(crate) fn new(core: Arc<Core>, begin: Begin, heartbeat: bool) -> Self {
+        let Begin { source, pipe, slot, ledger } = begin;
+        let account = slot.account().clone();
+        let timers = Timers::new(core.settings.idle, heartbeat.then_some(core.settings.heartbeat));
+        let mut flow = Self { core, account, source, pipe, timers, ended: None, slot: Some(slot), ledger };
+        let pace = flow.pipe.start(&mut flow.ledger);
+        flow.note(pace);
+        flow
+    }
+
+    /// Reads on. Bytes for the client are in the pipe afterwards, if there are any.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+        if self.ended.is_some() {
+            self.settle(cx);
+            return Poll::Ready(Progress::Over);
+        }
+        let chunk = match self.read(cx) {
+            Poll::Ready(chunk) => chunk,
+            Poll::Pending => return self.wait(cx),
+        };
+        self.timers.heard = Instant::now();
+        let pace = match chunk {
+            Some(Ok(chunk)) => self.pipe.push(chunk, &mut self.ledger),
+            Some(Err(failure)) => {
+                self.source = Source::Gone;
+                self.pipe.fail(*failure, &mut self.ledger)
+            }
+            None => {
+                self.source = Source::Gone;
+                self.pipe.end(&mut self.ledger)
+            }
+        };
+        self.note(pace);
+        Poll::Ready(Progress::Step)
+    }
+
+    /// The next bytes for the client.
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        for _ in 0..TURNS {
+            if let Some(bytes) = self.pipe.take() {
+                self.timers.spoke = self.timers.heard.max(self.timers.spoke);
+                return Poll::Ready(Some(bytes));
+            }
+            match std::task::ready!(self.poll(cx)) {
+                Progress::Step => {}
+                Progress::Over => return Poll::Ready(None),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads to the end.
+    pub(crate) async fn finish(mut self) -> (proto::Whole, Ledger) {
+        while let Progress::Step = std::future::poll_fn(|cx| self.poll(cx)).await {}
+        (self.pipe.whole(), self.ledger)
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<Failure>>>> {
+        loop {
+            match &mut self.source {
+                Source::Gone => return Poll::Ready(None),
+                Source::Body(body) => {
+                    return match std::task::ready!(body.poll_chunk(cx)) {
+                        Some(Ok(chunk)) => Poll::Ready(Some(Ok(chunk))),
+                        None => Poll::Ready(None),
+                        Some(Err(cut)) => {
+                            tracing::debug!(account = %self.account, %cut, "upstream cut a reply");
+                            Poll::Ready(cut_end(&cut))
+                        }
+                    };
+                }
+                Source::Head(late) => match std::task::ready!(late.post.as_mut().poll(cx)) {
+                    Ok(answer) => self.source = Source::Body(answer.body),
+                    Err(miss) => {
+                        let failure = judge(&self.core, &self.account, &late.history, &miss);
+                        return Poll::Ready(Some(Err(Box::new(failure))));
+                    }
+                },
+            }
+        }
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+        match std::task::ready!(self.timers.poll(cx)) {
+            Due::Heartbeat => self.pipe.heartbeat(),
+            Due::Idle => {
+                self.source = Source::Gone;
+                let silence = self.timers.idle.as_secs();
+                let failure = Failure::new(Kind::Timeout, format!("the upstream sent nothing for {silence} s"));
+                let pace = self.pipe.fail(failure.code("upstream_timeout"), &mut self.ledger);
+                self.note(pace);
+            }
+        }
+        Poll::Ready(Progress::Step)
+    }
+
+    /// Books what the last events said.
+    fn note(&mut self, pace: Pace) {
+        for aside in self.pipe.asides() {
+            heed(&self.core, &self.account, &aside);
+        }
+        match &pace {
+            Pace::Going => return,
+            Pace::Ended | Pace::Enough => self.ledger.complete(),
+            Pace::Failed(failure) => {
+                self.ledger.fail();
+                let history = History::default();
+                let outcome = attempt::Outcome::EarlyFail((**failure).clone());
+                let (signal, _) = attempt::next(&outcome, &history, self.core.now());
+                self.core.signal(&self.account, &signal);
+            }
+        }
+        self.ended = Some(pace);
+        self.slot = None;
+    }
+
+    /// Lets go of the upstream: one that has said everything is read to its end beside us, any other is cancelled.
+    fn settle(&mut self, cx: &mut Context<'_>) {
+        let source = std::mem::replace(&mut self.source, Source::Gone);
+        let (Source::Body(mut body), Some(Pace::Ended | Pace::Failed(_))) = (source, &self.ended) else { return };
+        // Most often the end is here already.
+        if let Poll::Ready(None | Some(Err(_))) = body.poll_chunk(cx) {
+            return;
+        }
+        self.core.tasks.spawn(body.drain(DRAIN));
+    }
+}
+
+/// A reader that has seen no terminal event says so itself when it ends; the cut adds nothing to that.
+fn cut_end(cut: &Cut) -> Option<Result<Bytes, Box<Failure>>> {
+    match cut {
+        Cut::Broken(_) => None,
+        Cut::TooLarge(_) => Some(Err(Box::new(Failure::new(Kind::Upstream, cut.to_string())))),
+    }
+}
+
+/// The failure of a call whose answer came after the commit.
+fn judge(core: &Core, account: &AccountId, history: &History, miss: &Miss) -> Failure {
+    let mut history = history.clone();
+    let (signal, step) = history.settle(account, &miss.outcome, core.now());
+    core.signal(account, &signal);
+    let (Step::Give(failure) | Step::Again { otherwise: failure, .. }) = step;
+    miss.name(failure)
+}
+
+/// Takes over what a stream says to us.
+fn heed(core: &Core, account: &AccountId, aside: &Aside) {
+    match aside {
+        Aside::Limits(json) => {
+            if let Some(quota) = Quota::from_event(json, core.now()) {
+                core.learn(account, quota);
+            }
+        }
+        Aside::Metadata(json) => {
+            if let Some(etag) = json.parse::<Metadata>().ok().and_then(|said| said.headers.etag) {
+                core.wanted.saw(core, account, &etag);
+            }
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Metadata {
+    headers: Inner,
+}
+
+#[derive(serde::Deserialize)]
+struct Inner {
+    #[serde(rename = "x-models-etag")]
+    etag: Option<String>,
+}
+
+impl Timers {
+    fn new(idle: Duration, heartbeat: Option<Duration>) -> Self {
+        let now = Instant::now();
+        let first = heartbeat.map_or(idle, |heartbeat| heartbeat.min(idle));
+        Self { heard: now, spoke: now, idle, heartbeat, sleep: Box::pin(tokio::time::sleep_until(now + first)) }
+    }
+
+    /// The timer is armed for the earliest time at which something could be due, and looked at only when it fires: a token
+    /// moves no timer.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
+        loop {
+            std::task::ready!(self.sleep.as_mut().poll(cx));
+            let now = Instant::now();
+            let idle = self.heard + self.idle;
+            let beat = self.heartbeat.map(|heartbeat| self.spoke + heartbeat);
+            if idle <= now {
+                return Poll::Ready(Due::Idle);
+            }
+            if beat.is_some_and(|beat| beat <= now) {
+                self.spoke = now;
+                return Poll::Ready(Due::Heartbeat);
+            }
+            self.sleep.as_mut().reset(beat.map_or(idle, |beat| beat.min(idle)));
+        }
+    }
+}

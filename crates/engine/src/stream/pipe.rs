@@ -1,0 +1,190 @@
+//! The bytes-to-bytes part of a reply: reader, limits, ledger, writer or fold. Knows no sockets and no time.
+
+use bytes::{Bytes, BytesMut};
+use proto::canon::Limits;
+use proto::dialect::Setting;
+use proto::trim::{Trim, Verdict};
+use proto::{Dialect, Event, Failure, Fold, Reader, Text, What, Writer};
+
+use crate::ledger::Ledger;
+
+/// First size of the output buffer: some ten small events.
+const OUTPUT: usize = 2048;
+
+/// A reply on its way through.
+pub(crate) struct Pipe {
+    reader: Option<Reader>,
+    trim: Option<Trim>,
+    sink: Sink,
+    /// Between reader and limits; empty between two calls.
+    events: Vec<Event>,
+    /// Between limits and sink; empty between two calls.
+    trimmed: Vec<Event>,
+    aside: Vec<Aside>,
+}
+
+/// What the engine itself reads in a stream.
+#[derive(Debug)]
+pub(crate) enum Aside {
+    /// Quota figures.
+    Limits(proto::Json),
+    /// Headers inside the stream.
+    Metadata(proto::Json),
+}
+
+/// Where events go.
+enum Sink {
+    Stream { writer: Option<Writer>, out: BytesMut },
+    Fold(Fold),
+}
+
+/// Whether a reply goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// More may come.
+    Going,
+    /// The terminal event is out; what follows is read and dropped.
+    Ended,
+    /// As `Ended`, by a limit of ours: the upstream is still generating.
+    Enough,
+    /// It failed; the failure is written.
+    Failed(Box<Failure>),
+}
+
+/// How a reply is written.
+pub(crate) struct Shape {
+    /// The client's protocol.
+    pub(crate) dialect: Dialect,
+    /// What its writer needs to know.
+    pub(crate) setting: Setting,
+    /// Limits that the upstream does not know.
+    pub(crate) limits: Limits,
+    /// Whether it streams.
+    pub(crate) stream: bool,
+}
+
+impl Pipe {
+    /// A pipe that goes on from `reader`, which has given `held` so far; call [`Self::start`] first.
+    pub(crate) fn new(shape: &Shape, reader: Reader, held: Vec<Event>) -> Self {
+        let sink = if shape.stream {
+            let writer = Some(Writer::new(shape.dialect, shape.setting.clone()));
+            Sink::Stream { writer, out: BytesMut::with_capacity(OUTPUT) }
+        } else {
+            Sink::Fold(Fold::new())
+        };
+        let trim = Trim::new(&shape.limits);
+        Self { reader: Some(reader), trim, sink, events: held, trimmed: Vec::new(), aside: Vec::new() }
+    }
+
+    /// Passes on what was held back before the commit.
+    pub(crate) fn start(&mut self, ledger: &mut Ledger) -> Pace {
+        self.pass(ledger)
+    }
+
+    /// Passes on a chunk of the upstream.
+    pub(crate) fn push(&mut self, chunk: Bytes, ledger: &mut Ledger) -> Pace {
+        if let Some(reader) = &mut self.reader {
+            reader.push(chunk, &mut self.events);
+        }
+        self.pass(ledger)
+    }
+
+    /// The upstream is done or cut; without a terminal event that is a failure.
+    pub(crate) fn end(&mut self, ledger: &mut Ledger) -> Pace {
+        if let Some(reader) = self.reader.take() {
+            reader.end(&mut self.events);
+        }
+        match self.pass(ledger) {
+            Pace::Going => self.fail(Failure::new(proto::Kind::Upstream, "the upstream ended without an end"), ledger),
+            pace => pace,
+        }
+    }
+
+    /// Ends the reply with a failure of ours.
+    pub(crate) fn fail(&mut self, failure: Failure, ledger: &mut Ledger) -> Pace {
+        self.events.clear();
+        self.events.push(Event::new(What::Fail(failure)));
+        self.pass(ledger)
+    }
+
+    /// Adds what keeps an idle client waiting.
+    pub(crate) fn heartbeat(&mut self) {
+        if let Sink::Stream { writer: Some(writer), out } = &mut self.sink {
+            writer.heartbeat(out);
+        }
+    }
+
+    /// What is ready for the client, as one piece.
+    pub(crate) fn take(&mut self) -> Option<Bytes> {
+        match &mut self.sink {
+            Sink::Stream { out, .. } if !out.is_empty() => Some(out.split().freeze()),
+            _ => None,
+        }
+    }
+
+    /// What the engine itself is to read, in order.
+    pub(crate) fn asides(&mut self) -> std::vec::Drain<'_, Aside> {
+        self.aside.drain(..)
+    }
+
+    /// The collected reply.
+    pub(crate) fn whole(self) -> proto::Whole {
+        match self.sink {
+            Sink::Fold(fold) => fold.finish(),
+            Sink::Stream { .. } => proto::Whole { id: Text::default(), ..proto::Whole::default() },
+        }
+    }
+
+    fn pass(&mut self, ledger: &mut Ledger) -> Pace {
+        let mut events = std::mem::take(&mut self.events);
+        let mut pace = Pace::Going;
+        for event in events.drain(..) {
+            pace = self.through(event, ledger);
+            if pace != Pace::Going {
+                break;
+            }
+        }
+        self.events = events;
+        pace
+    }
+
+    fn through(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
+        let Some(trim) = &mut self.trim else { return self.deliver(&event, ledger) };
+        let mut trimmed = std::mem::take(&mut self.trimmed);
+        let verdict = trim.push(event, &mut trimmed);
+        let mut pace = Pace::Going;
+        for event in trimmed.drain(..) {
+            if pace == Pace::Going {
+                pace = self.deliver(&event, ledger);
+            }
+        }
+        self.trimmed = trimmed;
+        if verdict == Verdict::Done { Pace::Enough } else { pace }
+    }
+
+    fn deliver(&mut self, event: &Event, ledger: &mut Ledger) -> Pace {
+        ledger.see(event);
+        match &mut self.sink {
+            Sink::Stream { writer: Some(writer), out } => writer.push(event, out),
+            Sink::Stream { .. } => {}
+            Sink::Fold(fold) => fold.push(event),
+        }
+        match &event.what {
+            What::Limits(json) => self.aside.push(Aside::Limits(json.clone())),
+            What::Metadata(json) => self.aside.push(Aside::Metadata(json.clone())),
+            What::End { .. } => return self.close(Pace::Ended),
+            What::Fail(failure) => return self.close(Pace::Failed(Box::new(failure.clone()))),
+            _ => {}
+        }
+        Pace::Going
+    }
+
+    fn close(&mut self, pace: Pace) -> Pace {
+        if let Sink::Stream { writer, out } = &mut self.sink
+            && let Some(writer) = writer.take()
+        {
+            writer.end(out);
+        }
+        pace
+    }
+}
