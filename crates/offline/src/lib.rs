@@ -1,1 +1,77 @@
-//! Placeholder until its first module lands.
+//! A faithful, strict ChatGPT Codex backend on loopback.
+//!
+//! It stands where `chatgpt.com/backend-api` and `auth.openai.com` stand for a real login: OAuth with PKCE, refresh
+//! rotation and device codes, the account check, models with their ETag, usage, and `/backend-api/codex/responses` over
+//! server-sent events. It answers simple prompts by itself, replays recorded streams, plays scripted faults, and judges
+//! what its client does. `polygate demo`, the tests and the benchmarks run on it.
+//!
+//! It shares no code with the gateway: its wire shapes are written a second time on purpose, so that a mistake in `proto`
+//! meets a stranger here and not its own reflection.
+//!
+//! # Use
+//! ```no_run
+//! # async fn example() -> std::io::Result<()> {
+//! use offline::{How, Offline, Options, Plan, Rule};
+//! use std::time::Duration;
+//!
+//! let backend = Offline::start(Options::default()).await?;
+//! let account = backend.account("plus"); // tokens of a fresh login; `account.auth_json()` is a Codex auth.json
+//! let _ = (backend.base_url(), backend.auth_url()); // upstream.base_url and upstream.auth_url
+//!
+//! // The next model request of this account answers 429; the one after it is cut with a reset after 700 body bytes.
+//! backend.script(Rule::responses(Plan::usage_limit(3600)).account(&account.account_id));
+//! backend.script(Rule::responses(Plan::auto().cut_byte(700, How::Reset)).prompt("count"));
+//!
+//! // Wait for a condition of the record instead of sleeping.
+//! let saw = backend.wait_until(Duration::from_secs(5), |record| record.posts().count() == 2).await;
+//! assert!(saw.is_ok() && backend.record().offences.is_empty());
+//! backend.stop().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # What a prompt leads to
+//! The last user message decides: `Reply with exactly: X` gives X; `count to N` gives `1 2 ... N`, one number per delta,
+//! N up to 100,000; a prompt that names an offered tool, or says `tool` or `weather`, gives a call whose arguments fit the
+//! tool's schema, `both` or `parallel` gives several; `run: CMD` calls the offered shell tool; `draw` with the image tool
+//! gives a PNG; `search` with the search tool gives an annotated text; `text.format` gives JSON that fits the schema; an
+//! input image is reported with its size; tool outputs are quoted; anything else is echoed.
+//!
+//! # Scripting
+//! A [`Rule`] is a condition, a [`Plan`] and how often it applies; the first rule that matches a request is used. A plan
+//! says what is answered and what goes wrong with it. The same rules are taken as JSON by `POST /offline/script`;
+//! `GET /offline/record`, `POST /offline/reset`, `/offline/release`, `/offline/forbid` and `/offline/accounts` complete the
+//! control side, for tests in other languages.
+
+mod account;
+mod answer;
+mod control;
+mod errors;
+mod faults;
+mod gate;
+mod listen;
+mod models;
+mod oauth;
+mod plan;
+mod record;
+mod replay;
+mod responses;
+mod route;
+mod running;
+mod script;
+mod shape;
+mod state;
+mod token;
+mod usage;
+mod wire;
+
+pub use account::{FakeAccount, NewAccount, Quota, Window};
+pub use oauth::REAL_CLIENT_ID;
+pub use plan::{Blob, Body, Coding, Extra, Idle, Interim, Newline, Pause, Place, Plan, Shape, Spot, Split, Stop, Wait};
+pub use record::{Ending, Left, Offence, Record, Refresh, Seen, TimedOut};
+pub use running::{Offline, Options, Running, serve_forever};
+pub use script::{Rule, When};
+pub use token::Revocation;
+pub use wire::{Greeting, How};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! The people who can log in, their tokens, and what their plan still allows.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::token::{self, Revocation};
+
+/// A login as its owner sees it: one account, one user, fresh tokens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FakeAccount {
+    /// `chatgpt_account_id`, a UUID.
+    pub account_id: String,
+    /// `chatgpt_user_id`, `user-...`.
+    pub user: String,
+    /// `user@example.test`.
+    pub email: String,
+    /// `plus`, `pro`, `free`, ...
+    pub plan: String,
+    /// Access token (JWT).
+    pub access: String,
+    /// Refresh token, `rt_...`.
+    pub refresh: String,
+    /// Id token (JWT).
+    pub id: String,
+}
+
+impl FakeAccount {
+    /// The Codex `auth.json` of this login.
+    pub fn auth_json(&self) -> String {
+        let file = json!({
+            "auth_mode": "chatgpt",
+            "OPENAI_API_KEY": null,
+            "tokens": {
+                "id_token": self.id,
+                "access_token": self.access,
+                "refresh_token": self.refresh,
+                "account_id": self.account_id,
+            },
+            "last_refresh": token::iso(token::now()),
+        });
+        serde_json::to_string_pretty(&file).expect("invariant: a value of strings serialises")
+    }
+}
+
+/// A login to be made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewAccount {
+    /// `plus` by default.
+    pub plan: String,
+    /// A random UUID when absent; give the same one twice for two users of a workspace.
+    pub account_id: Option<String>,
+    /// Random when absent.
+    pub user: Option<String>,
+    /// Derived from the user when absent.
+    pub email: Option<String>,
+    /// A FedRAMP workspace.
+    pub fedramp: bool,
+    /// Lifetime of the first access token, seconds; negative is already expired.
+    pub expires_in: i64,
+}
+
+impl Default for NewAccount {
+    fn default() -> Self {
+        Self { plan: "plus".into(), account_id: None, user: None, email: None, fedramp: false, expires_in: 864_000 }
+    }
+}
+
+/// One rate-limit window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// 0 to 100.
+    pub used_percent: f64,
+    /// Its length.
+    pub window_minutes: u32,
+    /// Unix seconds.
+    pub reset_at: i64,
+}
+
+/// What an account has used up. A window at 100 % refuses model requests with `usage_limit_reached`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Quota {
+    /// Usually five hours.
+    pub primary: Option<Window>,
+    /// Usually a week.
+    pub secondary: Option<Window>,
+    /// `x-codex-rate-limit-reached-type` sent with a refusal.
+    pub reached: Option<String>,
+    /// Resets that can be spent.
+    pub reset_credits: u32,
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        let now = token::now();
+        Self {
+            primary: Some(Window { used_percent: 12.0, window_minutes: 300, reset_at: now + 9_000 }),
+            secondary: Some(Window { used_percent: 34.0, window_minutes: 10_080, reset_at: now + 300_000 }),
+            reached: None,
+            reset_credits: 1,
+        }
+    }
+}
+
+impl Quota {
+    /// A plan that has used up its primary window, which resets in `after`.
+    pub fn exhausted(after: Duration) -> Self {
+        let mut quota = Self::default();
+        if let Some(window) = &mut quota.primary {
+            window.used_percent = 100.0;
+            window.reset_at = token::now() + i64::try_from(after.as_secs()).unwrap_or(i64::MAX / 2);
+        }
+        quota
+    }
+
+    /// When the last full window resets, if one is full.
+    pub(crate) fn resets_at(&self) -> Option<i64> {
+        let full = |window: &&Window| window.used_percent >= 100.0;
+        [&self.primary, &self.secondary].into_iter().flatten().filter(full).map(|window| window.reset_at).max()
+    }
+}
+
+/// One login's standing facts.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) account_id: String,
+    pub(crate) user: String,
+    pub(crate) email: String,
+    pub(crate) plan: String,
+    pub(crate) fedramp: bool,
+    pub(crate) quota: Quota,
+    /// Slugs it may use; all of the catalogue when absent.
+    pub(crate) models: Option<Vec<String>>,
+}
+
+/// A login's place in the book.
+pub(crate) type Index = usize;
+
+pub(crate) struct Access {
+    pub(crate) who: Index,
+    pub(crate) expires: i64,
+    pub(crate) refused: Option<Revocation>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Current,
+    Used,
+    Expired,
+    Invalidated,
+}
+
+pub(crate) struct RefreshToken {
+    pub(crate) who: Index,
+    pub(crate) fate: Fate,
+}
+
+/// Everybody and every token ever issued.
+#[derive(Default)]
+pub(crate) struct Book {
+    pub(crate) people: Vec<Person>,
+    pub(crate) access: HashMap<String, Access>,
+    pub(crate) refresh: HashMap<String, RefreshToken>,
+    pub(crate) login_as: Option<Index>,
+    pub(crate) deny: bool,
+}
+
+/// What a token endpoint hands out.
+pub(crate) struct Grant {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+    pub(crate) id: String,
+}
+
+impl Book {
+    pub(crate) fn add(&mut self, new: NewAccount) -> Index {
+        let user = new.user.unwrap_or_else(|| format!("user-{}", token::random(18).replace(['-', '_'], "x")));
+        let tail = user.trim_start_matches("user-").to_lowercase();
+        let email = new.email.unwrap_or_else(|| format!("{}@example.test", &tail[..tail.len().min(8)]));
+        self.people.push(Person {
+            account_id: new.account_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+            user: format!("user-{}", user.trim_start_matches("user-")),
+            email,
+            plan: new.plan,
+            fedramp: new.fedramp,
+            quota: Quota::default(),
+            models: None,
+        });
+        self.people.len() - 1
+    }
+
+    /// Tokens for a login; nothing that was issued before changes.
+    pub(crate) fn grant(&mut self, who: Index, lifetime: i64, client: &str) -> Grant {
+        let person = &self.people[who];
+        let expires = token::now() + lifetime;
+        let grant = Grant {
+            access: token::access(person, expires, client),
+            refresh: format!("rt_{}", token::random(48)),
+            id: token::id(person, client),
+        };
+        self.access.insert(grant.access.clone(), Access { who, expires, refused: None });
+        self.refresh.insert(grant.refresh.clone(), RefreshToken { who, fate: Fate::Current });
+        grant
+    }
+
+    pub(crate) fn show(&self, who: Index, grant: Grant) -> FakeAccount {
+        let person = self.people[who].clone();
+        FakeAccount {
+            account_id: person.account_id,
+            user: person.user,
+            email: person.email,
+            plan: person.plan,
+            access: grant.access,
+            refresh: grant.refresh,
+            id: grant.id,
+        }
+    }
+
+    /// Whose access token this is, or why it is refused; `None` for a token nobody issued.
+    pub(crate) fn judge(&self, token: &str) -> Result<Index, Option<Revocation>> {
+        let access = self.access.get(token).ok_or(None)?;
+        match access.refused {
+            Some(why) => Err(Some(why)),
+            None if access.expires <= token::now() => Err(Some(Revocation::Expired)),
+            None => Ok(access.who),
+        }
+    }
+
+    /// Every login of this account id.
+    pub(crate) fn of<'a>(&'a self, account_id: &'a str) -> impl Iterator<Item = Index> + 'a {
+        let same = move |(_, person): &(usize, &Person)| person.account_id == account_id;
+        self.people.iter().enumerate().filter(same).map(|(index, _)| index)
+    }
+
+    /// Refuses all access tokens that this account has now.
+    pub(crate) fn refuse(&mut self, account_id: &str, why: Revocation) {
+        let who: Vec<Index> = self.of(account_id).collect();
+        for access in self.access.values_mut().filter(|access| who.contains(&access.who)) {
+            access.refused = Some(why);
+        }
+    }
+
+    /// Decides the fate of the refresh tokens that this account can still use.
+    pub(crate) fn doom(&mut self, account_id: &str, fate: Fate) {
+        let who: Vec<Index> = self.of(account_id).collect();
+        let current = |token: &&mut RefreshToken| who.contains(&token.who) && token.fate == Fate::Current;
+        for token in self.refresh.values_mut().filter(current) {
+            token.fate = fate;
+        }
+    }
+
+    /// The refresh tokens of this account that still work.
+    pub(crate) fn current(&self, account_id: &str) -> Vec<String> {
+        let who: Vec<Index> = self.of(account_id).collect();
+        let live = |entry: &(&String, &RefreshToken)| entry.1.fate == Fate::Current && who.contains(&entry.1.who);
+        self.refresh.iter().filter(live).map(|(token, _)| token.clone()).collect()
+    }
+}

@@ -1,0 +1,298 @@
+//! An answer on its way: built by an endpoint, changed by its plan, sent as the HTTP body.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Response, StatusCode};
+use http_body::SizeHint;
+use serde_json::Value;
+use tokio::time::{Duration, Instant};
+
+use crate::errors::Reject;
+use crate::plan::{Body, Plan, Shape};
+use crate::record::{Left, Visit};
+use crate::replay;
+use crate::shape::{Frame, Frames, Step, Steps};
+use crate::state::Shared;
+use crate::wire::{How, Line};
+
+/// Status, headers and payload of an endpoint.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) payload: Payload,
+}
+
+pub(crate) enum Payload {
+    Whole(Bytes),
+    Stream(Frames),
+}
+
+impl Answer {
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        Self::typed(status, "application/json", body.to_string())
+    }
+
+    pub(crate) fn typed(status: u16, kind: &'static str, body: impl Into<Bytes>) -> Self {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+        Self { status, headers, payload: Payload::Whole(body.into()) }
+    }
+
+    pub(crate) fn empty(status: u16) -> Self {
+        Self { status, headers: HeaderMap::new(), payload: Payload::Whole(Bytes::new()) }
+    }
+
+    pub(crate) fn stream(frames: Frames) -> Self {
+        let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
+        Self {
+            status: 200,
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, kind)]),
+            payload: Payload::Stream(frames),
+        }
+    }
+
+    /// Adds a header; names and values of this crate are valid by construction, those of a script may not be.
+    pub(crate) fn header(&mut self, name: &str, value: &str) {
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
+            (Ok(name), Ok(value)) => drop(self.headers.append(name, value)),
+            _ => tracing::error!(name, "not a valid header; use a wire body to send it anyway"),
+        }
+    }
+
+    /// What the plan says instead of what the endpoint answered.
+    pub(crate) fn planned(mut self, plan: &Plan, shared: &Shared) -> Self {
+        match body(&plan.body, shared) {
+            Some(Ok(answer)) => self = answer,
+            Some(Err(reject)) => self = reject.into(),
+            None => {}
+        }
+        if let Some(status) = plan.status {
+            self.status = status;
+        }
+        for (name, _) in &plan.headers {
+            self.headers.remove(name.as_str());
+        }
+        for (name, value) in &plan.headers {
+            self.header(name, value);
+        }
+        if !plan.shape.compress.is_empty() {
+            let names: Vec<&str> = plan.shape.compress.iter().map(|coding| coding.name()).collect();
+            self.header(CONTENT_ENCODING.as_str(), &names.join(", "));
+        }
+        self
+    }
+
+    /// The HTTP response; its body owns the visit.
+    pub(crate) fn respond(self, plan: &Plan, send: Sending) -> Response<Flow> {
+        send.visit.status(self.status);
+        let flow = match self.payload {
+            Payload::Whole(bytes) if plan.shape.plain() => Flow::whole(bytes, send),
+            Payload::Whole(bytes) => Flow::pump(Box::new(std::iter::once(Frame::new(bytes))), &plan.shape, send),
+            Payload::Stream(frames) => Flow::pump(frames, &plan.shape, send),
+        };
+        let mut response = Response::new(flow);
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+impl From<Reject> for Answer {
+    fn from(reject: Reject) -> Self {
+        Self::json(reject.status, &reject.body)
+    }
+}
+
+/// The answer a planned body makes, if it has one of its own.
+fn body(body: &Body, shared: &Shared) -> Option<Result<Answer, Reject>> {
+    Some(Ok(match body {
+        Body::Auto => return None,
+        Body::Wire(_) => Answer::empty(200),
+        Body::Json(value) => Answer::json(200, value),
+        Body::Text(text) => Answer::typed(200, "text/plain; charset=utf-8", text.clone()),
+        Body::Bytes(blob) => Answer::stream(Box::new(replay::frames(&blob.0).into_iter())),
+        Body::Events(events) => {
+            let frames: Vec<Frame> =
+                events.iter().map(|event| Frame::new(Bytes::from(replay::framed(&event.to_string())))).collect();
+            Answer::stream(Box::new(frames.into_iter()))
+        }
+        Body::Replay(name) => match replay::load(&shared.options.replay, name) {
+            Ok(frames) => Answer::stream(Box::new(frames.into_iter())),
+            Err(error) => return Some(Err(Reject::detail(500, format!("offline: no replay named {name}: {error}")))),
+        },
+    }))
+}
+
+/// What an answer needs while it is sent.
+pub(crate) struct Sending {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) line: Arc<Line>,
+    pub(crate) visit: Visit,
+}
+
+/// The HTTP body.
+pub(crate) enum Flow {
+    Whole(Option<Bytes>, Sending),
+    Pump(Box<Pump>),
+}
+
+impl Flow {
+    fn whole(bytes: Bytes, mut send: Sending) -> Self {
+        if bytes.is_empty() {
+            send.done();
+        }
+        Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()), send)
+    }
+
+    fn pump(frames: Frames, shape: &Shape, send: Sending) -> Self {
+        let mut shape = shape.clone();
+        shape.pace = shape.pace.or(send.shared.options.pace);
+        let pace = shape.pace.map(|rate| Pace { rate, start: Instant::now(), count: 0 });
+        let steps: Box<dyn Iterator<Item = Step> + Send> =
+            if shape.plain() { Box::new(frames.map(|frame| Step::Bytes(frame.bytes))) } else { Box::new(Steps::new(frames, shape)) };
+        Self::Pump(Box::new(Pump { steps, send, pace, batch: BytesMut::new(), wait: None, ending: None, dead: false }))
+    }
+}
+
+impl Sending {
+    /// The last byte was handed to hyper.
+    fn done(&mut self) {
+        self.visit.end(Left::Complete);
+        self.line.answered();
+    }
+}
+
+/// Performs the steps of a stream.
+pub(crate) struct Pump {
+    steps: Box<dyn Iterator<Item = Step> + Send>,
+    send: Sending,
+    pace: Option<Pace>,
+    batch: BytesMut,
+    wait: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    ending: Option<How>,
+    dead: bool,
+}
+
+struct Pace {
+    rate: f64,
+    start: Instant,
+    count: u32,
+}
+
+/// Frames are gathered up to this size for one write.
+const BATCH: usize = 16 << 10;
+
+impl Pump {
+    /// The next chunk for hyper, or the end.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(wait) = &mut self.wait {
+                ready!(wait.as_mut().poll(cx));
+                self.wait = None;
+            }
+            if let Some(how) = self.ending.take() {
+                return self.end(how);
+            }
+            if self.dead {
+                return Poll::Pending;
+            }
+            let Some(step) = self.steps.next() else {
+                if self.batch.is_empty() {
+                    self.send.done();
+                    return Poll::Ready(None);
+                }
+                return Poll::Ready(Some(self.batch.split().freeze()));
+            };
+            if let Some(chunk) = self.step(step) {
+                return Poll::Ready(Some(chunk));
+            }
+        }
+    }
+
+    /// Takes a step; a chunk comes back when it is time to write.
+    fn step(&mut self, step: Step) -> Option<Bytes> {
+        match step {
+            Step::Bytes(bytes) if self.batch.is_empty() && bytes.len() >= BATCH => return Some(bytes),
+            Step::Bytes(bytes) => {
+                self.batch.extend_from_slice(&bytes);
+                if self.batch.len() < BATCH {
+                    return None;
+                }
+            }
+            Step::Flush => self.wait = Some(Box::pin(tokio::task::yield_now())),
+            Step::Wait(wait) => {
+                let shared = Arc::clone(&self.send.shared);
+                self.wait = Some(Box::pin(async move { shared.gates.pass(&wait).await }));
+            }
+            Step::Pace => {
+                let due = self.pace.as_mut()?.due();
+                if due <= Instant::now() {
+                    return None;
+                }
+                self.wait = Some(Box::pin(tokio::time::sleep_until(due)));
+            }
+            Step::End(how) => self.ending = Some(how),
+        }
+        Some(self.batch.split().freeze()).filter(|batch| !batch.is_empty())
+    }
+
+    fn end(&mut self, how: How) -> Poll<Option<Bytes>> {
+        self.send.visit.end(Left::Cut);
+        match how {
+            How::Reset | How::Fin => {
+                self.dead = true;
+                self.send.line.end(how);
+                Poll::Pending
+            }
+            How::End | How::Failed { .. } | How::Incomplete { .. } => {
+                self.send.line.answered();
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+impl Pace {
+    fn due(&mut self) -> Instant {
+        let due = self.start + Duration::from_secs_f64(f64::from(self.count) / self.rate.max(0.001));
+        self.count += 1;
+        due
+    }
+}
+
+impl http_body::Body for Flow {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        let (chunk, send) = match self.get_mut() {
+            Self::Whole(bytes, send) => {
+                let bytes = bytes.take();
+                send.done();
+                (bytes, send)
+            }
+            Self::Pump(pump) => (ready!(pump.poll(cx)), &mut pump.send),
+        };
+        send.visit.sent(chunk.as_ref().map_or(0, Bytes::len));
+        Poll::Ready(chunk.map(|chunk| Ok(http_body::Frame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None, _))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes, _) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Pump(_) => SizeHint::default(),
+        }
+    }
+}

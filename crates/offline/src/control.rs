@@ -1,0 +1,141 @@
+//! `/offline/*`: scripts, record and accounts as JSON, for tests in other languages and for people. Not recorded itself.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::Response;
+use http::request::Parts;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::account::{Fate, NewAccount, Quota};
+use crate::answer::{Answer, Flow};
+use crate::errors::Reject;
+use crate::plan::Plan;
+use crate::record::Record;
+use crate::route;
+use crate::script::{Rule, When};
+use crate::state::Shared;
+use crate::token::Revocation;
+use crate::wire::Greeting;
+
+/// One rule or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Rules {
+    Many(Vec<Rule>),
+    One(Box<Rule>),
+}
+
+#[derive(Deserialize)]
+struct Name {
+    gate: String,
+}
+
+#[derive(Deserialize)]
+struct Forbid {
+    #[serde(default)]
+    when: When,
+    note: String,
+}
+
+#[derive(Deserialize)]
+struct Device {
+    user_code: String,
+}
+
+/// Changes to an account.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    account_id: String,
+    quota: Option<Quota>,
+    models: Option<Vec<String>>,
+    revoke_access: Option<Revocation>,
+    /// `expired` or `invalidated`.
+    refresh: Option<String>,
+}
+
+/// Answers one control request.
+pub(crate) fn answer(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Response<Flow> {
+    let path = parts.uri.path().trim_start_matches("/offline/");
+    let done = match (parts.method.as_str(), path) {
+        ("GET", "record") => Ok(record(&shared.recorder.snapshot())),
+        ("GET", "script") => Ok(json!(shared.script.pending())),
+        ("POST", "script") => read(body).map(|rules| script(shared, rules)),
+        ("POST", "reset") => Ok(reset(shared)),
+        ("POST", "release") => read(body).map(|Name { gate }| ok(shared.gates.release(&gate))),
+        ("POST", "forbid") => read(body).map(|Forbid { when, note }| ok(shared.script.forbid(when, note))),
+        ("POST", "greet") => read(body).map(|greeting: Greeting| ok(shared.greetings.lock().push_back(greeting))),
+        ("POST", "approve") => read(body).map(|Device { user_code }| json!({ "approved": shared.logins.lock().approve(&user_code) })),
+        ("POST", "accounts") => read(body).map(|new| account(shared, new)),
+        ("PATCH", "accounts") => read(body).map(|change| edit(shared, change)),
+        _ => Err(Reject::detail(404, "no such control; see the crate's documentation")),
+    };
+    let answer = done.map_or_else(Answer::from, |value| Answer::json(200, &value));
+    answer.respond(&Plan::auto(), route::unrecorded(shared))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Reject> {
+    serde_json::from_slice(body).map_err(|error| Reject::detail(400, error.to_string()))
+}
+
+fn ok((): ()) -> Value {
+    json!({ "ok": true })
+}
+
+fn script(shared: &Shared, rules: Rules) -> Value {
+    let rules = match rules {
+        Rules::Many(rules) => rules,
+        Rules::One(rule) => vec![*rule],
+    };
+    rules.into_iter().for_each(|rule| shared.script.add(rule));
+    json!({ "pending": shared.script.pending().len() })
+}
+
+fn reset(shared: &Shared) -> Value {
+    shared.reset();
+    ok(())
+}
+
+fn account(shared: &Shared, new: NewAccount) -> Value {
+    let mut book = shared.book.lock();
+    let expires_in = new.expires_in;
+    let who = book.add(new);
+    let grant = book.grant(who, expires_in, &shared.options.client_id);
+    let account = book.show(who, grant);
+    json!({ "account": account, "auth_json": account.auth_json() })
+}
+
+fn edit(shared: &Shared, change: Change) -> Value {
+    let mut book = shared.book.lock();
+    let who: Vec<usize> = book.of(&change.account_id).collect();
+    for person in who.iter().map(|index| *index) {
+        if let Some(quota) = &change.quota {
+            book.people[person].quota = quota.clone();
+        }
+        if let Some(models) = &change.models {
+            book.people[person].models = Some(models.clone());
+        }
+    }
+    if let Some(why) = change.revoke_access {
+        book.refuse(&change.account_id, why);
+    }
+    match change.refresh.as_deref() {
+        Some("expired") => book.doom(&change.account_id, Fate::Expired),
+        Some(_) => book.doom(&change.account_id, Fate::Invalidated),
+        None => {}
+    }
+    json!({ "changed": who.len() })
+}
+
+/// The record with bodies: JSON where they are JSON, else base64.
+fn record(record: &Record) -> Value {
+    let mut whole = json!(record);
+    for (shown, seen) in whole["requests"].as_array_mut().into_iter().flatten().zip(&record.requests) {
+        shown["body"] = serde_json::from_slice(&seen.body).unwrap_or_else(|_| json!(STANDARD.encode(&seen.body)));
+    }
+    whole
+}

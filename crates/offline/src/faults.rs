@@ -1,0 +1,210 @@
+//! Ready-made plans for the failures a client of this backend meets (spec: the backend's error table and the token faults).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::errors;
+use crate::plan::{Coding, Plan, Wait};
+use crate::token::{self, Revocation};
+use crate::wire::How;
+
+const CHALLENGE: &str = "<!DOCTYPE html><html lang=\"en-US\"><head><title>Just a moment...</title>\
+<meta http-equiv=\"Content-Type\" content=\"text/html; charset=UTF-8\"></head><body><noscript>Enable JavaScript and \
+cookies to continue</noscript><script>(function(){window._cf_chl_opt={cvId:'3',cType:'managed'};})();</script></body></html>";
+
+/// Model and account failures.
+impl Plan {
+    /// 429: the plan's window is used up and resets in so many seconds.
+    pub fn usage_limit(resets_in: i64) -> Self {
+        let resets_at = token::now() + resets_in;
+        Self::json(429, errors::usage_limit("plus", resets_at))
+            .header("x-codex-active-limit", "premium")
+            .header("x-codex-plan-type", "plus")
+            .header("x-codex-primary-used-percent", "100")
+            .header("x-codex-primary-window-minutes", "300")
+            .header("x-codex-primary-reset-after-seconds", resets_in.to_string())
+            .header("x-codex-primary-reset-at", resets_at.to_string())
+    }
+
+    /// 429: the plan has no Codex.
+    pub fn usage_not_included() -> Self {
+        Self::json(429, json!({ "error": { "type": "usage_not_included", "message": "Usage not included in your plan" } }))
+    }
+
+    /// 429 without a reset; `retry_after` in seconds becomes the header.
+    pub fn rate_limit(retry_after: Option<u32>) -> Self {
+        let message = "Rate limit reached. Please try again later.";
+        let plan = Self::json(429, errors::error(message, "tokens", None, Some("rate_limit_exceeded")));
+        match retry_after {
+            Some(seconds) => plan.header("retry-after", seconds.to_string()),
+            None => plan,
+        }
+    }
+
+    /// 429 with the backend's bare body.
+    pub fn too_many() -> Self {
+        Self::json(429, json!({ "detail": "Too Many Requests" }))
+    }
+
+    /// 429: a workspace without credits.
+    pub fn workspace_depleted() -> Self {
+        Self::usage_limit(3_600).header("x-codex-rate-limit-reached-type", "workspace_owner_credits_depleted")
+    }
+
+    /// 401 with the body of this refusal; `None` is `{"detail":"Unauthorized"}`.
+    pub fn unauthorized(why: Option<Revocation>) -> Self {
+        Self::json(401, errors::unauthorized(why))
+    }
+
+    /// 402: a workspace that was switched off.
+    pub fn deactivated_workspace() -> Self {
+        Self::json(402, json!({ "detail": { "code": "deactivated_workspace" } }))
+    }
+
+    /// 403 in the backend's own form.
+    pub fn forbidden() -> Self {
+        Self::json(403, json!({ "detail": "Forbidden" }))
+    }
+
+    /// 403: the country is not served.
+    pub fn unsupported_country() -> Self {
+        let message = "Country, region, or territory not supported";
+        let code = "unsupported_country_region_territory";
+        Self::json(403, errors::error(message, "request_forbidden", None, Some(code)))
+    }
+
+    /// 403: Cloudflare's challenge page.
+    pub fn challenge() -> Self {
+        Self::text(403, CHALLENGE)
+            .header("content-type", "text/html; charset=UTF-8")
+            .header("cf-mitigated", "challenge")
+            .header("server", "cloudflare")
+            .header("cf-ray", "8f00000000000000-AMS")
+    }
+
+    /// 404 with an empty body: the path is blocked at the edge.
+    pub fn path_block() -> Self {
+        Self::text(404, "").header("server", "cloudflare").header("cf-ray", "8f00000000000000-AMS")
+    }
+
+    /// 400: the model is not for this kind of account.
+    pub fn model_not_supported(model: &str) -> Self {
+        let text = format!("The '{model}' model is not supported when using Codex with a ChatGPT account.");
+        Self::json(400, json!({ "detail": text }))
+    }
+
+    /// 400 with a code, as `context_length_exceeded` or `invalid_encrypted_content`.
+    pub fn bad_request(code: &str, message: &str) -> Self {
+        Self::json(400, errors::error(message, "invalid_request_error", None, Some(code)))
+    }
+
+    /// 503: the model is at capacity.
+    pub fn overloaded() -> Self {
+        let message = "Our servers are currently overloaded. Please try again later.";
+        Self::json(503, errors::error(message, "service_unavailable_error", None, Some("server_is_overloaded")))
+    }
+
+    /// A 5xx with the public API's body.
+    pub fn server_error(status: u16) -> Self {
+        let message = "The server had an error while processing your request. Sorry about that!";
+        Self::json(status, errors::error(message, "server_error", None, Some("server_error")))
+    }
+
+    /// A 5xx page of the edge, so many bytes of HTML.
+    pub fn html(status: u16, bytes: usize) -> Self {
+        let head = "<html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1>";
+        let text = format!("{head}{}</body></html>", "<p>Error</p>".repeat(bytes.saturating_sub(head.len()) / 12));
+        Self::text(status, text).header("content-type", "text/html; charset=UTF-8")
+    }
+
+    /// 3xx to another place.
+    pub fn redirect(status: u16, location: &str) -> Self {
+        Self::text(status, "").header("location", location)
+    }
+
+    /// `count` informational answers before the usual one.
+    pub fn informational(status: u16, count: usize) -> Self {
+        (0..count).fold(Self::auto(), |plan, _| plan.interim(status))
+    }
+
+    /// The usual answer with so many more headers.
+    pub fn many_headers(count: usize) -> Self {
+        (0..count).fold(Self::auto(), |plan, at| plan.header(format!("x-filler-{at}"), "0123456789abcdef"))
+    }
+
+    /// The connection is reset with the request read and nothing answered.
+    pub fn reset() -> Self {
+        Self::auto().cut_wire(0, How::Reset)
+    }
+
+    /// The connection is closed with the request read and nothing answered.
+    pub fn close() -> Self {
+        Self::auto().cut_wire(0, How::Fin)
+    }
+
+    /// Silence after so many events.
+    pub fn silence(after: u32, time: Duration) -> Self {
+        Self::auto().pause(after, time)
+    }
+
+    /// `response.failed` after so many events.
+    pub fn failed(after: u32, code: &str, message: &str) -> Self {
+        Self::auto().cut_event(after, How::Failed { code: code.to_owned(), message: message.to_owned() })
+    }
+
+    /// `response.incomplete` after so many events.
+    pub fn incomplete(after: u32, reason: &str) -> Self {
+        Self::auto().cut_event(after, How::Incomplete { reason: reason.to_owned() })
+    }
+
+    /// A stream of one delta of so many bytes that compresses to next to nothing.
+    pub fn bomb(bytes: u64, coding: Coding) -> Self {
+        Self::auto().huge(bytes).compress(coding)
+    }
+
+    /// One text delta frame, for `extra`.
+    pub fn delta_frame(text: &str) -> String {
+        let event = json!({ "type": "response.output_text.delta", "item_id": "msg_extra", "output_index": 0,
+            "content_index": 0, "delta": text, "logprobs": [] });
+        format!("event: response.output_text.delta\ndata: {event}\n\n")
+    }
+}
+
+/// Token endpoint failures.
+impl Plan {
+    /// 401 with one of `refresh_token_reused`, `refresh_token_expired`, `refresh_token_invalidated`.
+    pub fn refresh_refused(code: &str) -> Self {
+        Self::json(401, errors::refresh_failed(code))
+    }
+
+    /// 400 `invalid_grant`.
+    pub fn invalid_grant() -> Self {
+        Self::json(400, errors::oauth("invalid_grant", "The provided grant is invalid."))
+    }
+
+    /// 200 with an access token and nothing else. The token presented still works afterwards.
+    pub fn refresh_keeps(access: &str) -> Self {
+        Self::json(200, json!({ "access_token": access, "token_type": "Bearer", "expires_in": 864_000 }))
+    }
+
+    /// 200 with something that is not JSON; the token has rotated all the same.
+    pub fn junk() -> Self {
+        Self::text(200, "<html>maintenance</html>").header("content-type", "text/html").acting()
+    }
+
+    /// The token rotates, then nothing is said until the client gives up.
+    pub fn stall_after_acting() -> Self {
+        Self::auto().delay(Wait::Forever)
+    }
+
+    /// The token rotates, then the connection is reset after the headers.
+    pub fn reset_after_headers() -> Self {
+        Self::auto().cut_byte(0, How::Reset)
+    }
+
+    /// Any JSON with a status, for bodies not named here.
+    pub fn answer(status: u16, body: Value) -> Self {
+        Self::json(status, body)
+    }
+}

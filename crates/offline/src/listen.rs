@@ -1,0 +1,67 @@
+//! Accepts connections and speaks HTTP/1.1 on them.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::route;
+use crate::state::Shared;
+use crate::wire::{Greeting, Line, Wire};
+
+/// Runs until the token is cancelled; the tracker owns every connection.
+pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken, tasks: TaskTracker) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        let Ok((tcp, _)) = accepted else { continue };
+        let (shared, stop) = (Arc::clone(&shared), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                ended = connection(tcp, shared) => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection to the offline backend ended");
+                },
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+}
+
+async fn connection(tcp: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let line = Line::new(shared.recorder.connected());
+    let greeting = shared.greetings.lock().pop_front();
+    if let Some(greeting) = greeting {
+        return greet(tcp, greeting).await;
+    }
+    let wire = Wire::new(tcp, Arc::clone(&line));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (shared, line) = (Arc::clone(&shared), Arc::clone(&line));
+        async move { route::serve(shared, line, request).await }
+    });
+    http1::Builder::new().serve_connection(TokioIo::new(wire), service).await.map_err(io::Error::other)
+}
+
+async fn greet(mut tcp: TcpStream, greeting: Greeting) -> io::Result<()> {
+    match greeting {
+        Greeting::Close => Ok(()),
+        Greeting::Reset => socket2::SockRef::from(&tcp).set_linger(Some(std::time::Duration::ZERO)),
+        Greeting::Silence => std::future::pending().await,
+        Greeting::Bytes(blob) => {
+            let bytes: Bytes = blob.0;
+            tcp.write_all(&bytes).await?;
+            tcp.shutdown().await
+        }
+    }
+}

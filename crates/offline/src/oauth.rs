@@ -1,0 +1,132 @@
+//! The issuer: browser login with PKCE, refresh with rotation and reuse detection, revocation, device codes.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::account::{Index, NewAccount};
+use crate::answer::Answer;
+use crate::errors;
+use crate::route::Call;
+use crate::state::Shared;
+use crate::token;
+
+mod device;
+mod grant;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use device::{device_code, device_page, device_token};
+pub(crate) use grant::{presented, revoke, token};
+
+/// The OAuth client id of the official Codex client.
+pub const REAL_CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
+
+/// A code lives ten minutes.
+const CODE_LIFETIME: i64 = 600;
+
+/// Logins under way.
+#[derive(Default)]
+pub(crate) struct Logins {
+    pub(crate) codes: HashMap<String, Code>,
+    pub(crate) devices: Vec<device::Device>,
+}
+
+/// An authorization code and what it is bound to.
+pub(crate) struct Code {
+    pub(crate) who: Index,
+    pub(crate) challenge: String,
+    pub(crate) redirect: String,
+    pub(crate) expires: i64,
+    pub(crate) used: bool,
+}
+
+impl Logins {
+    pub(crate) fn issue(&mut self, who: Index, challenge: &str, redirect: &str) -> String {
+        let code = format!("ac_{}", token::random(32));
+        let expires = token::now() + CODE_LIFETIME;
+        let entry = Code { who, challenge: challenge.to_owned(), redirect: redirect.to_owned(), expires, used: false };
+        self.codes.insert(code.clone(), entry);
+        code
+    }
+}
+
+/// The S256 challenge of a verifier.
+fn challenge(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier))
+}
+
+/// Whose login the next authorization becomes.
+fn person(shared: &Shared) -> Index {
+    let mut book = shared.book.lock();
+    match book.login_as {
+        Some(who) => who,
+        None => book.add(NewAccount::default()),
+    }
+}
+
+/// The browser's part: checks the request and sends the browser back at once, without asking anybody.
+pub(crate) fn authorize(shared: &Shared, call: &Call) -> Answer {
+    let query = call.uri.query().unwrap_or_default().as_bytes();
+    let params: HashMap<String, String> = url::form_urlencoded::parse(query).into_owned().collect();
+    let param = |name: &str| params.get(name).map_or("", String::as_str);
+    if let Err(reason) = judge(shared, &param) {
+        return Answer::json(400, &errors::oauth("invalid_request", reason));
+    }
+    let Ok(mut to) = url::Url::parse(param("redirect_uri")) else {
+        return Answer::json(400, &errors::oauth("invalid_request", "redirect_uri is not a URL"));
+    };
+    if shared.book.lock().deny {
+        to.query_pairs_mut().append_pair("error", "access_denied");
+    } else {
+        let who = person(shared);
+        let code = shared.logins.lock().issue(who, param("code_challenge"), param("redirect_uri"));
+        to.query_pairs_mut().append_pair("code", &code).append_pair("scope", param("scope"));
+    }
+    to.query_pairs_mut().append_pair("state", param("state"));
+    let mut answer = Answer::empty(302);
+    answer.header("location", to.as_str());
+    answer
+}
+
+fn judge<'a>(shared: &Shared, param: &impl Fn(&str) -> &'a str) -> Result<(), &'static str> {
+    let scopes: Vec<&str> = param("scope").split(' ').collect();
+    let checks = [
+        (param("response_type") == "code", "response_type must be code"),
+        (param("client_id") == shared.options.client_id, "unknown client_id"),
+        (loopback(param("redirect_uri"), &shared.options.redirect_ports), "redirect_uri is not registered"),
+        (param("code_challenge_method") == "S256", "code_challenge_method must be S256"),
+        (param("code_challenge").len() == 43, "code_challenge must be 43 base64url characters"),
+        (param("state").len() >= 8, "state is too short"),
+        (scopes.contains(&"openid") && scopes.contains(&"offline_access"), "scope must hold openid and offline_access"),
+    ];
+    checks.iter().find(|(good, _)| !good).map_or(Ok(()), |(_, reason)| Err(reason))
+}
+
+/// `http://localhost:1455/auth/callback` and its like.
+fn loopback(uri: &str, ports: &[u16]) -> bool {
+    url::Url::parse(uri).is_ok_and(|uri| {
+        uri.scheme() == "http"
+            && matches!(uri.host_str(), Some("localhost" | "127.0.0.1"))
+            && uri.port().is_some_and(|port| ports.contains(&port))
+            && uri.path() == "/auth/callback"
+            && uri.query().is_none()
+    })
+}
+
+/// A successful token answer.
+fn granted(shared: &Shared, who: Index) -> Value {
+    let options = &shared.options;
+    let grant = shared.book.lock().grant(who, options.access_lifetime, &options.client_id);
+    json!({
+        "access_token": grant.access,
+        "expires_in": options.access_lifetime,
+        "id_token": grant.id,
+        "refresh_token": grant.refresh,
+        "scope": "openid profile email offline_access api.connectors.read api.connectors.invoke",
+        "token_type": "Bearer",
+    })
+}

@@ -1,0 +1,171 @@
+//! `POST /oauth/token` and `/oauth/revoke`.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{challenge, granted};
+use crate::account::Fate;
+use crate::answer::Answer;
+use crate::errors;
+use crate::record::{Offence, Refresh};
+use crate::route::{Call, header};
+use crate::state::Shared;
+use crate::token;
+
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// A refresh, as JSON or as a form.
+#[derive(Deserialize)]
+struct Refreshing {
+    client_id: String,
+    grant_type: String,
+    refresh_token: String,
+    refresh_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Revoking {
+    token: String,
+    client_id: String,
+}
+
+/// The refresh token in a token request's body, if it is one.
+pub(crate) fn presented(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Token {
+        refresh_token: String,
+    }
+    serde_json::from_slice::<Token>(body).map(|token| token.refresh_token).ok().or_else(|| form(body).remove("refresh_token"))
+}
+
+fn form(body: &[u8]) -> HashMap<String, String> {
+    url::form_urlencoded::parse(body).into_owned().collect()
+}
+
+/// Every grant of the token endpoint.
+pub(crate) fn token(shared: &Shared, call: &Call) -> Answer {
+    let kind = header(&call.headers, "content-type").unwrap_or_default();
+    if kind.starts_with("application/json") {
+        return match serde_json::from_slice::<Refreshing>(&call.body) {
+            Ok(body) => refresh(shared, call.id, &body),
+            Err(error) => Answer::json(400, &errors::oauth("invalid_request", &error.to_string())),
+        };
+    }
+    if !kind.starts_with("application/x-www-form-urlencoded") {
+        return Answer::json(415, &errors::oauth("invalid_request", "unsupported content type"));
+    }
+    let form = form(&call.body);
+    let field = |name: &str| form.get(name).map_or("", String::as_str);
+    if field("client_id") != shared.options.client_id {
+        return Answer::json(401, &errors::oauth("invalid_client", "Unknown client."));
+    }
+    match field("grant_type") {
+        "authorization_code" => code(shared, call.id, &field),
+        "refresh_token" => {
+            let body = Refreshing {
+                client_id: field("client_id").to_owned(),
+                grant_type: field("grant_type").to_owned(),
+                refresh_token: field("refresh_token").to_owned(),
+                refresh_reason: None,
+            };
+            refresh(shared, call.id, &body)
+        }
+        EXCHANGE => exchange(shared, &field),
+        _ => Answer::json(400, &errors::oauth("unsupported_grant_type", "Unknown grant_type.")),
+    }
+}
+
+/// A code is taken once, with the verifier it was asked for and the same redirect.
+fn code<'a>(shared: &Shared, request: u64, field: &impl Fn(&str) -> &'a str) -> Answer {
+    let refused = |reason: &str| Answer::json(400, &errors::oauth("invalid_grant", reason));
+    let who = {
+        let mut logins = shared.logins.lock();
+        let Some(code) = logins.codes.get_mut(field("code")) else { return refused("Unknown authorization code.") };
+        if code.used {
+            shared.recorder.offend(Offence::ReusedCode { request });
+            return refused("The authorization code has already been used.");
+        }
+        code.used = true;
+        if code.expires <= token::now() {
+            return refused("The authorization code has expired.");
+        }
+        if !same_redirect(&code.redirect, field("redirect_uri")) {
+            return refused("redirect_uri does not match.");
+        }
+        if challenge(field("code_verifier")) != code.challenge {
+            return refused("code_verifier does not match.");
+        }
+        code.who
+    };
+    Answer::json(200, &granted(shared, who))
+}
+
+/// Exact, but for the issuer's own address in the device flow: a client may know us by another name.
+fn same_redirect(bound: &str, given: &str) -> bool {
+    const DEVICE: &str = "/deviceauth/callback";
+    bound == given || (bound == DEVICE && given.ends_with(DEVICE))
+}
+
+/// Uses a refresh token: it rotates, and works only once.
+fn refresh(shared: &Shared, request: u64, body: &Refreshing) -> Answer {
+    if body.client_id != shared.options.client_id {
+        return Answer::json(401, &errors::oauth("invalid_client", "Unknown client."));
+    }
+    if body.grant_type != "refresh_token" {
+        return Answer::json(400, &errors::oauth("unsupported_grant_type", "Unknown grant_type."));
+    }
+    let (who, fate, account) = {
+        let mut book = shared.book.lock();
+        let found = book.refresh.get_mut(&body.refresh_token).map(|token| {
+            let fate = token.fate;
+            if fate == Fate::Current {
+                token.fate = Fate::Used;
+            }
+            (token.who, fate)
+        });
+        match found {
+            Some((who, fate)) => (Some(who), Some(fate), Some(book.people[who].account_id.clone())),
+            None => (None, None, None),
+        }
+    };
+    let reused = fate == Some(Fate::Used);
+    let (token, reason) = (body.refresh_token.clone(), body.refresh_reason.clone());
+    shared.recorder.refresh(Refresh { request, token, account: account.clone(), reused, reason });
+    if reused {
+        shared.recorder.offend(Offence::ReusedRefreshToken { request, account: account.unwrap_or_default() });
+    }
+    match (who, fate) {
+        (Some(who), Some(Fate::Current)) => Answer::json(200, &granted(shared, who)),
+        (_, Some(Fate::Used)) => Answer::json(401, &errors::refresh_failed("refresh_token_reused")),
+        (_, Some(Fate::Expired)) => Answer::json(401, &errors::refresh_failed("refresh_token_expired")),
+        (_, Some(Fate::Invalidated)) => Answer::json(401, &errors::refresh_failed("refresh_token_invalidated")),
+        _ => Answer::json(400, &errors::oauth("invalid_grant", "Unknown refresh token.")),
+    }
+}
+
+/// An API key for an id token. The key opens nothing here.
+fn exchange<'a>(shared: &Shared, field: &impl Fn(&str) -> &'a str) -> Answer {
+    let subject = field("subject_token").split('.').count() == 3;
+    let kind = field("subject_token_type") == "urn:ietf:params:oauth:token-type:id_token";
+    if field("requested_token") != "openai-api-key" || !subject || !kind {
+        return Answer::json(400, &errors::oauth("invalid_request", "Not a token exchange for an API key."));
+    }
+    debug_assert_eq!(field("client_id"), shared.options.client_id, "checked by the caller");
+    Answer::json(200, &json!({ "access_token": format!("sk-offline-{}", token::random(24)) }))
+}
+
+/// Takes a refresh token back; unknown ones are no error (RFC 7009).
+pub(crate) fn revoke(shared: &Shared, call: &Call) -> Answer {
+    let Ok(body) = serde_json::from_slice::<Revoking>(&call.body) else {
+        return Answer::json(400, &errors::oauth("invalid_request", "token and client_id are required."));
+    };
+    if body.client_id != shared.options.client_id {
+        return Answer::json(401, &errors::oauth("invalid_client", "Unknown client."));
+    }
+    if let Some(token) = shared.book.lock().refresh.get_mut(&body.token) {
+        token.fate = Fate::Invalidated;
+    }
+    Answer::json(200, &json!({}))
+}

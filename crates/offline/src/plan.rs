@@ -1,0 +1,465 @@
+//! What one request is answered with and what goes wrong with the answer.
+//!
+//! Plain data that also reads from JSON; `faults` holds ready-made plans, `shape` and `wire` carry them out.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::wire::How;
+
+/// The endpoints a rule can speak about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// `POST /backend-api/codex/responses`.
+    #[default]
+    Responses,
+    /// `GET /backend-api/codex/models`.
+    Models,
+    /// `POST /backend-api/codex/images/generations` and `/edits`.
+    Images,
+    /// `GET /backend-api/wham/accounts/check`.
+    AccountsCheck,
+    /// `GET /backend-api/wham/usage`.
+    Usage,
+    /// `GET /backend-api/wham/rate-limit-reset-credits` and its `/consume`.
+    Credits,
+    /// `GET /backend-api/wham/profiles/me`.
+    Profile,
+    /// `GET /oauth/authorize`.
+    Authorize,
+    /// `POST /oauth/token`, every grant.
+    Token,
+    /// `POST /oauth/revoke`.
+    Revoke,
+    /// `POST /api/accounts/deviceauth/usercode`.
+    DeviceCode,
+    /// `POST /api/accounts/deviceauth/token`.
+    DeviceToken,
+    /// The page where a person enters a device code.
+    DevicePage,
+    /// Whatever has no route here.
+    Other,
+}
+
+/// One planned answer. The default one is what the backend would do by itself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Plan {
+    /// Passed in order after the request was read and acted on, before the status line.
+    pub before_headers: Vec<Wait>,
+    /// Informational (1xx) heads sent before the real one.
+    pub interim: Vec<Interim>,
+    /// Replaces the status.
+    pub status: Option<u16>,
+    /// Added to the headers; a name given here replaces the backend's own values, repeated names stay repeated.
+    pub headers: Vec<(String, String)>,
+    /// The payload.
+    pub body: Body,
+    /// With a body of its own: the endpoint still acts (a refresh token rotates) before this answer is given.
+    pub act: bool,
+    /// What happens to the payload on its way.
+    pub shape: Shape,
+    /// What happens to the connection once the answer is out.
+    pub idle: Option<Idle>,
+}
+
+/// The payload of a planned answer.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// What the backend answers by itself.
+    #[default]
+    Auto,
+    /// A JSON document.
+    Json(Value),
+    /// Any text; `text/plain` unless a header says otherwise.
+    Text(String),
+    /// Any bytes, as an event stream unless a header says otherwise.
+    Bytes(Blob),
+    /// An event stream of these events, framed by us.
+    Events(Vec<Value>),
+    /// The recorded stream of this file name, found in [`crate::Options::replay`]; `*.sse` is sent as it is, any other
+    /// file holds one JSON event per line.
+    Replay(String),
+    /// Bytes for the socket instead of an HTTP answer, each piece after so many milliseconds; the connection is closed
+    /// after them.
+    Wire(Vec<(u64, Blob)>),
+}
+
+/// Bytes; base64 in JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blob(pub Bytes);
+
+impl<T: Into<Bytes>> From<T> for Blob {
+    fn from(bytes: T) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl Serialize for Blob {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        STANDARD.decode(text).map(|bytes| Self(bytes.into())).map_err(serde::de::Error::custom)
+    }
+}
+
+/// How long to stand still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// Milliseconds of the runtime's clock.
+    Millis(u64),
+    /// Until [`crate::Running::release`] is called with this name; passes at once when it already was.
+    Gate(String),
+    /// Until the client leaves.
+    Forever,
+}
+
+impl From<Duration> for Wait {
+    fn from(time: Duration) -> Self {
+        Self::Millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<&str> for Wait {
+    fn from(gate: &str) -> Self {
+        Self::Gate(gate.to_owned())
+    }
+}
+
+/// One informational answer, for example 103 with a `link`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Interim {
+    /// 100 to 199.
+    pub status: u16,
+    /// Sent with it.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+}
+
+/// Changes to a stream. Events are counted from 0; `after: 0` means before the first one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shape {
+    /// Tokens (text deltas) per second; as fast as the socket takes them without it.
+    pub pace: Option<f64>,
+    /// Silences.
+    pub pauses: Vec<Pause>,
+    /// Frames put between those of the answer, as raw text.
+    pub extra: Vec<Extra>,
+    /// Adds one text delta of this many bytes after the second event.
+    pub huge: Option<u64>,
+    /// Where the stream ends before its time.
+    pub stop: Option<Stop>,
+    /// Events sent after the last one.
+    pub tail: Vec<Value>,
+    /// Keeps the answer open after everything was sent.
+    pub hold: Option<Wait>,
+    /// Line ends; LF by default.
+    pub newline: Option<Newline>,
+    /// Begins with a byte order mark.
+    pub bom: bool,
+    /// Cuts the bytes into writes of their own.
+    pub split: Option<Split>,
+    /// Stands still between the writes of `split`, milliseconds.
+    pub drip: u64,
+    /// `Content-Encoding`s applied in this order, flushed after every event.
+    pub compress: Vec<Coding>,
+}
+
+/// A silence inside a stream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pause {
+    /// Events sent before it.
+    pub after: u32,
+    /// How long.
+    pub wait: Wait,
+}
+
+/// A frame that the answer would not have.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Extra {
+    /// Events sent before it.
+    pub after: u32,
+    /// Raw text, with its own line ends; a comment is `: text\n\n`.
+    pub frame: String,
+}
+
+/// An early end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stop {
+    /// Where.
+    pub at: Spot,
+    /// How.
+    pub how: How,
+}
+
+/// A position in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spot {
+    /// After this many events.
+    Event(u32),
+    /// After this many bytes of the (uncompressed) body.
+    Byte(u64),
+    /// After this many bytes on the socket, status line and headers included; 0 is "nothing at all".
+    Wire(u64),
+}
+
+/// Line ends of an event stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Newline {
+    /// `\r\n`.
+    CrLf,
+    /// `\r`.
+    Cr,
+}
+
+/// Where writes are cut.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// Every this many bytes.
+    Every(usize),
+    /// Pieces of these lengths, the rest in one.
+    Sizes(Vec<usize>),
+    /// Each event in a write of its own.
+    Events,
+}
+
+/// A `Content-Encoding`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coding {
+    /// `gzip`.
+    Gzip,
+    /// `br`.
+    Brotli,
+    /// `zstd`.
+    Zstd,
+    /// `deflate` (zlib).
+    Deflate,
+}
+
+impl Coding {
+    /// Its name in `content-encoding`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Brotli => "br",
+            Self::Zstd => "zstd",
+            Self::Deflate => "deflate",
+        }
+    }
+}
+
+/// How a kept-alive connection ends after the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Idle {
+    /// Closed at once, without `connection: close` having said so.
+    Close,
+    /// Reset when the next request's first byte arrives: a stale pooled socket.
+    ResetNext,
+}
+
+impl Plan {
+    /// What the backend does by itself; the start of most faults.
+    pub fn auto() -> Self {
+        Self::default()
+    }
+
+    /// A status with a JSON body.
+    pub fn json(status: u16, body: Value) -> Self {
+        Self { status: Some(status), body: Body::Json(body), ..Self::default() }
+    }
+
+    /// A status with a text body.
+    pub fn text(status: u16, body: impl Into<String>) -> Self {
+        Self { status: Some(status), body: Body::Text(body.into()), ..Self::default() }
+    }
+
+    /// A 200 stream of these events.
+    pub fn events(events: impl IntoIterator<Item = Value>) -> Self {
+        Self { body: Body::Events(events.into_iter().collect()), ..Self::default() }
+    }
+
+    /// A 200 stream of exactly these bytes.
+    pub fn stream(bytes: impl Into<Bytes>) -> Self {
+        Self { body: Body::Bytes(Blob(bytes.into())), ..Self::default() }
+    }
+
+    /// A recorded stream by file name.
+    pub fn replay(name: impl Into<String>) -> Self {
+        Self { body: Body::Replay(name.into()), ..Self::default() }
+    }
+
+    /// Bytes for the socket instead of an HTTP answer.
+    pub fn wire(bytes: impl Into<Bytes>) -> Self {
+        Self { body: Body::Wire(vec![(0, Blob(bytes.into()))]), ..Self::default() }
+    }
+
+    /// The endpoint acts before this answer is given: a token rotates and then this comes.
+    #[must_use]
+    pub fn acting(mut self) -> Self {
+        self.act = true;
+        self
+    }
+
+    /// Another status with the same body.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// One more header; a name given here replaces the backend's own.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Stands still before the status line.
+    #[must_use]
+    pub fn delay(mut self, wait: impl Into<Wait>) -> Self {
+        self.before_headers.push(wait.into());
+        self
+    }
+
+    /// Sends an informational answer first.
+    #[must_use]
+    pub fn interim(mut self, status: u16) -> Self {
+        self.interim.push(Interim { status, headers: Vec::new() });
+        self
+    }
+
+    /// Stands still after this many events.
+    #[must_use]
+    pub fn pause(mut self, after: u32, wait: impl Into<Wait>) -> Self {
+        self.shape.pauses.push(Pause { after, wait: wait.into() });
+        self
+    }
+
+    /// Puts a raw frame after this many events.
+    #[must_use]
+    pub fn extra(mut self, after: u32, frame: impl Into<String>) -> Self {
+        self.shape.extra.push(Extra { after, frame: frame.into() });
+        self
+    }
+
+    /// Adds one text delta of this many bytes.
+    #[must_use]
+    pub fn huge(mut self, bytes: u64) -> Self {
+        self.shape.huge = Some(bytes);
+        self
+    }
+
+    /// Ends after this many events.
+    #[must_use]
+    pub fn cut_event(mut self, event: u32, how: How) -> Self {
+        self.shape.stop = Some(Stop { at: Spot::Event(event), how });
+        self
+    }
+
+    /// Ends after this many body bytes.
+    #[must_use]
+    pub fn cut_byte(mut self, byte: u64, how: How) -> Self {
+        self.shape.stop = Some(Stop { at: Spot::Byte(byte), how });
+        self
+    }
+
+    /// Ends after this many bytes on the socket; 0 gives no status line.
+    #[must_use]
+    pub fn cut_wire(mut self, byte: u64, how: How) -> Self {
+        self.shape.stop = Some(Stop { at: Spot::Wire(byte), how });
+        self
+    }
+
+    /// Sends one more event after the last.
+    #[must_use]
+    pub fn tail(mut self, event: Value) -> Self {
+        self.shape.tail.push(event);
+        self
+    }
+
+    /// Keeps the answer open after its last byte.
+    #[must_use]
+    pub fn hold(mut self, wait: impl Into<Wait>) -> Self {
+        self.shape.hold = Some(wait.into());
+        self
+    }
+
+    /// Other line ends.
+    #[must_use]
+    pub fn newline(mut self, newline: Newline) -> Self {
+        self.shape.newline = Some(newline);
+        self
+    }
+
+    /// Cuts the body into writes of their own.
+    #[must_use]
+    pub fn split(mut self, split: Split) -> Self {
+        self.shape.split = Some(split);
+        self
+    }
+
+    /// One write of `bytes` every `every`.
+    #[must_use]
+    pub fn drip(mut self, bytes: usize, every: Duration) -> Self {
+        self.shape.split = Some(Split::Every(bytes));
+        self.shape.drip = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Tokens per second.
+    #[must_use]
+    pub fn pace(mut self, tokens: f64) -> Self {
+        self.shape.pace = Some(tokens);
+        self
+    }
+
+    /// Compresses the body, flushed after every event.
+    #[must_use]
+    pub fn compress(mut self, coding: Coding) -> Self {
+        self.shape.compress.push(coding);
+        self
+    }
+
+    /// Ends the kept-alive connection after the answer.
+    #[must_use]
+    pub fn idle(mut self, idle: Idle) -> Self {
+        self.idle = Some(idle);
+        self
+    }
+}
+
+impl Shape {
+    /// Nothing is changed: the answer may go out as it is.
+    pub(crate) fn plain(&self) -> bool {
+        self.pace.is_none()
+            && self.pauses.is_empty()
+            && self.extra.is_empty()
+            && self.huge.is_none()
+            && self.stop.is_none()
+            && self.tail.is_empty()
+            && self.hold.is_none()
+            && self.newline.is_none()
+            && !self.bom
+            && self.split.is_none()
+            && self.compress.is_empty()
+    }
+}

@@ -1,0 +1,391 @@
+//! The judge's record: every request, what became of it, and what its client did wrong.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::plan::Place;
+
+/// One request and its answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Seen {
+    /// Counted from 1 in order of arrival.
+    pub id: u64,
+    /// Which connection it came over, counted from 1.
+    pub connection: u64,
+    /// Arrival (headers read), since the backend's start.
+    pub at: Duration,
+    /// Its endpoint.
+    pub place: Place,
+    /// `GET`, `POST`, ...
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    /// Without the `?`.
+    pub query: Option<String>,
+    /// Lower-case names, in order of arrival.
+    pub headers: Vec<(String, String)>,
+    /// Decoded body; empty once the record dropped it for space.
+    #[serde(skip)]
+    pub body: Bytes,
+    /// Its length on the wire.
+    pub wire_length: usize,
+    /// The account that the bearer token belongs to.
+    pub account: Option<String>,
+    /// The text of the last user message, model requests only.
+    pub prompt: Option<String>,
+    /// The answer's status, once it has one.
+    pub status: Option<u16>,
+    /// Body bytes handed to the socket.
+    pub sent: u64,
+    /// How it ended; `None` while it runs.
+    pub ending: Option<Ending>,
+}
+
+impl Seen {
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON; `Null` when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// When the client closed the connection before the answer's end.
+    pub fn left_at(&self) -> Option<Duration> {
+        self.ending.filter(|ending| ending.left == Left::Client).map(|ending| ending.at)
+    }
+}
+
+/// The end of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Ending {
+    /// Since the backend's start.
+    pub at: Duration,
+    /// Who ended it.
+    pub left: Left,
+}
+
+/// Who ended an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Left {
+    /// Sent to its end.
+    Complete,
+    /// The client closed the connection first.
+    Client,
+    /// The plan cut it.
+    Cut,
+}
+
+/// One use of a refresh token.
+#[derive(Clone, Debug, Serialize)]
+pub struct Refresh {
+    /// The request that brought it.
+    pub request: u64,
+    /// The token.
+    pub token: String,
+    /// Whose it is.
+    pub account: Option<String>,
+    /// It had been used before.
+    pub reused: bool,
+    /// `refresh_reason` of the body.
+    pub reason: Option<String>,
+}
+
+/// Something a correct client does not do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Offence {
+    /// A refresh token was presented a second time.
+    ReusedRefreshToken {
+        /// The request.
+        request: u64,
+        /// Whose token it is.
+        account: String,
+    },
+    /// An authorization code was presented a second time.
+    ReusedCode {
+        /// The request.
+        request: u64,
+    },
+    /// The `chatgpt-account-id` is not the token's.
+    WrongAccount {
+        /// The request.
+        request: u64,
+        /// What the header said, if there was one.
+        claimed: Option<String>,
+        /// The token's account.
+        actual: String,
+    },
+    /// A bearer token that was never issued here, or none.
+    UnknownToken {
+        /// The request.
+        request: u64,
+    },
+    /// The body is not what `content-encoding` says.
+    WrongEncoding {
+        /// The request.
+        request: u64,
+        /// What the header said.
+        encoding: String,
+    },
+    /// A cookie that a Codex client must not store came back.
+    ForbiddenCookie {
+        /// The request.
+        request: u64,
+        /// Its name.
+        name: String,
+    },
+    /// A cookie of one account came back with another.
+    CookieCrossed {
+        /// The request.
+        request: u64,
+        /// Its name.
+        name: String,
+    },
+    /// A turn state of one account came back with another.
+    TurnStateCrossed {
+        /// The request.
+        request: u64,
+    },
+    /// A request matched a condition given to [`crate::Running::forbid`].
+    Forbidden {
+        /// The request.
+        request: u64,
+        /// The condition's note, for example "the client left".
+        note: String,
+    },
+}
+
+/// A wait for the record's condition ran out of time.
+#[derive(Debug, thiserror::Error)]
+#[error("the offline backend's record did not reach the condition within {0:?}")]
+pub struct TimedOut(pub Duration);
+
+/// Everything seen since the start or the last reset.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Record {
+    /// In order of arrival; the oldest leave beyond [`crate::Options::keep`].
+    pub requests: VecDeque<Seen>,
+    /// In order.
+    pub refreshes: Vec<Refresh>,
+    /// In order.
+    pub offences: Vec<Offence>,
+    /// Requests ever seen, also those that left the list.
+    pub total: u64,
+    /// Connections ever accepted.
+    pub connections: u64,
+    /// Requests whose answer runs now.
+    pub open: usize,
+    /// The most of them at once.
+    pub peak: usize,
+}
+
+impl Record {
+    /// Requests to one endpoint.
+    pub fn at(&self, place: Place) -> impl Iterator<Item = &Seen> {
+        self.requests.iter().filter(move |seen| seen.place == place)
+    }
+
+    /// Model requests.
+    pub fn posts(&self) -> impl Iterator<Item = &Seen> {
+        self.at(Place::Responses)
+    }
+
+    /// Uses of the token endpoint.
+    pub fn token_posts(&self) -> impl Iterator<Item = &Seen> {
+        self.at(Place::Token)
+    }
+
+    fn find(&mut self, id: u64) -> Option<&mut Seen> {
+        let first = self.requests.front()?.id;
+        let index = usize::try_from(id.checked_sub(first)?).ok()?;
+        self.requests.get_mut(index)
+    }
+}
+
+/// Writes the record and wakes whoever waits for it.
+pub(crate) struct Recorder {
+    start: Instant,
+    keep: usize,
+    book: Mutex<Ledger>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Ledger {
+    record: Record,
+    next: u64,
+    /// Bytes of the bodies kept.
+    held: usize,
+}
+
+/// Bodies kept in all; beyond it the oldest are dropped.
+const HELD: usize = 256 << 20;
+
+impl Recorder {
+    pub(crate) fn new(keep: usize) -> Self {
+        Self { start: Instant::now(), keep, book: Mutex::default(), changed: Notify::new() }
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Opens the entry of a request. The answer's owner keeps the visit; dropping it unfinished means the client left.
+    pub(crate) fn open(self: &Arc<Self>, seen: impl FnOnce(u64, Duration) -> Seen) -> Visit {
+        let at = self.now();
+        let mut book = self.book.lock();
+        book.next += 1;
+        let id = book.next;
+        let record = &mut book.record;
+        record.requests.push_back(seen(id, at));
+        record.total += 1;
+        record.open += 1;
+        record.peak = record.peak.max(record.open);
+        book.trim(self.keep);
+        drop(book);
+        self.changed.notify_waiters();
+        Visit { recorder: Arc::clone(self), id, sent: 0, left: Left::Client }
+    }
+
+    pub(crate) fn edit(&self, id: u64, change: impl FnOnce(&mut Seen)) {
+        let mut book = self.book.lock();
+        if let Some(seen) = book.record.find(id) {
+            change(seen);
+        }
+        drop(book);
+        self.changed.notify_waiters();
+    }
+
+    /// Keeps a decoded body with its request.
+    pub(crate) fn body(&self, id: u64, body: Bytes, wire_length: usize) {
+        let mut book = self.book.lock();
+        let length = body.len();
+        if let Some(seen) = book.record.find(id) {
+            seen.body = body;
+            seen.wire_length = wire_length;
+            book.held += length;
+        }
+        book.thin();
+        drop(book);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn connected(&self) -> u64 {
+        let mut book = self.book.lock();
+        book.record.connections += 1;
+        book.record.connections
+    }
+
+    pub(crate) fn offend(&self, offence: Offence) {
+        tracing::warn!(?offence, "the client of the offline backend did something wrong");
+        self.book.lock().record.offences.push(offence);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn refresh(&self, refresh: Refresh) {
+        self.book.lock().record.refreshes.push(refresh);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn snapshot(&self) -> Record {
+        self.book.lock().record.clone()
+    }
+
+    /// Forgets what is over; running requests stay.
+    pub(crate) fn reset(&self) {
+        let mut book = self.book.lock();
+        let (connections, open) = (book.record.connections, book.record.open);
+        book.record = Record { connections, open, peak: open, ..Record::default() };
+        book.held = 0;
+    }
+
+    pub(crate) async fn wait(&self, limit: Duration, until: impl Fn(&Record) -> bool) -> Result<(), TimedOut> {
+        let reached = async {
+            loop {
+                let changed = self.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if until(&self.book.lock().record) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(limit, reached).await.map_err(|_| TimedOut(limit))
+    }
+}
+
+impl Ledger {
+    fn trim(&mut self, keep: usize) {
+        while self.record.requests.len() > keep {
+            let gone = self.record.requests.pop_front().map_or(0, |seen| seen.body.len());
+            self.held -= gone;
+        }
+    }
+
+    fn thin(&mut self) {
+        let bodies = self.record.requests.iter_mut().filter(|seen| !seen.body.is_empty());
+        for seen in bodies {
+            if self.held <= HELD {
+                return;
+            }
+            self.held -= std::mem::take(&mut seen.body).len();
+        }
+    }
+}
+
+/// A running request. Its drop writes the ending.
+pub(crate) struct Visit {
+    recorder: Arc<Recorder>,
+    pub(crate) id: u64,
+    sent: u64,
+    left: Left,
+}
+
+impl Visit {
+    /// For requests that are not recorded.
+    pub(crate) fn none(recorder: &Arc<Recorder>) -> Self {
+        Self { recorder: Arc::clone(recorder), id: 0, sent: 0, left: Left::Complete }
+    }
+
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    pub(crate) fn end(&mut self, left: Left) {
+        self.left = left;
+    }
+
+    pub(crate) fn status(&self, status: u16) {
+        self.recorder.edit(self.id, |seen| seen.status = Some(status));
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if self.id == 0 {
+            return;
+        }
+        let at = self.recorder.now();
+        let mut book = self.recorder.book.lock();
+        book.record.open -= 1;
+        if let Some(seen) = book.record.find(self.id) {
+            seen.sent = self.sent;
+            seen.ending = Some(Ending { at, left: self.left });
+        }
+        drop(book);
+        self.recorder.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,194 @@
+//! `POST /backend-api/codex/responses`: check the request, decide what to say, stream it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::account::Person;
+use crate::answer::Answer;
+use crate::errors::{self, Reject};
+use crate::models::Model;
+use crate::record::Offence;
+use crate::route::{Call, header};
+use crate::shape::Frames;
+use crate::state::Shared;
+use crate::token;
+
+pub(crate) mod cache;
+mod check;
+mod choose;
+mod events;
+mod hint;
+pub(crate) mod image;
+mod item;
+pub(crate) mod read;
+mod schema;
+
+use events::{Stream, Turn};
+use read::Ask;
+
+/// Cookies that a Codex client keeps.
+const KEPT: [&str; 9] =
+    ["__cf_bm", "__cflb", "__cfruid", "__cfseq", "__cfwaitingroom", "_cfuvid", "cf_clearance", "cf_ob_info", "__oailb"];
+
+/// The answer to one model request.
+pub(crate) fn answer(shared: &Shared, call: &Call, person: &Person) -> Result<Answer, Reject> {
+    if call.method == Method::GET {
+        return Err(Reject::detail(426, "Upgrade Required"));
+    }
+    judge_cookies(shared, call, person);
+    let lite = header(&call.headers, "x-openai-internal-codex-responses-lite") == Some("true");
+    let (model, body) = check::all(shared, person, call.json.as_ref(), lite)?;
+    let turn_state = turn_state(shared, call, person);
+    let limits = errors::limit_headers(person);
+    if let Some(resets_at) = person.quota.resets_at() {
+        return Ok(exhausted(person, resets_at, &limits));
+    }
+    let ask = Ask::new(model, person, body);
+    let usage = shared.cache.lock().usage(&person.account_id, &ask, call.body.len());
+    let turn = Turn { response: response(&ask, person), items: choose::items(&ask), usage };
+    let frames = Stream::new(turn, shared.options.completed_output);
+    let frames: Frames = if shared.options.rate_limits_event {
+        Box::new(std::iter::once(events::rate_limits(person)).chain(frames))
+    } else {
+        Box::new(frames)
+    };
+    let mut answer = Answer::stream(frames);
+    answer.header("x-models-etag", &shared.catalogue.etag(person));
+    answer.header("openai-model", model.slug);
+    answer.header("x-codex-turn-state", &turn_state);
+    answer.header("x-reasoning-included", "true");
+    answer.header("openai-processing-ms", "7");
+    decorate(&mut answer, &limits);
+    if shared.options.cookies {
+        cookies(&mut answer, call, person);
+    }
+    Ok(answer)
+}
+
+/// Headers that every answer of the edge carries.
+fn decorate(answer: &mut Answer, limits: &[(String, String)]) {
+    let id = uuid::Uuid::new_v4().to_string();
+    let ray = format!("{}-AMS", &token::hex()[..16]);
+    answer.header("x-request-id", &id);
+    answer.header("x-oai-request-id", &id);
+    answer.header("cf-ray", &ray);
+    answer.header("server", "cloudflare");
+    answer.header("cf-cache-status", "DYNAMIC");
+    limits.iter().for_each(|(name, value)| answer.header(name, value));
+}
+
+fn exhausted(person: &Person, resets_at: i64, limits: &[(String, String)]) -> Answer {
+    let mut answer = Answer::json(429, &errors::usage_limit(&person.plan, resets_at));
+    decorate(&mut answer, limits);
+    if let Some(reached) = &person.quota.reached {
+        answer.header("x-codex-rate-limit-reached-type", reached);
+    }
+    answer
+}
+
+/// Eight characters that tell an account's cookies and turn states from another's.
+fn tag(person: &Person) -> &str {
+    let id = person.account_id.as_str();
+    id.get(..8).unwrap_or(id)
+}
+
+/// The turn state to send: the client's own, or a new one.
+fn turn_state(shared: &Shared, call: &Call, person: &Person) -> String {
+    match header(&call.headers, "x-codex-turn-state") {
+        Some(state) => {
+            if !state.starts_with(&format!("ts_{}_", tag(person))) {
+                shared.recorder.offend(Offence::TurnStateCrossed { request: call.id });
+            }
+            state.to_owned()
+        }
+        None => format!("ts_{}_{}", tag(person), token::random(24)),
+    }
+}
+
+fn cookies(answer: &mut Answer, call: &Call, person: &Person) {
+    if header(&call.headers, "cookie").is_some_and(|cookie| cookie.contains("__cf_bm=")) {
+        return;
+    }
+    for name in ["__cf_bm", "_cfuvid", "oai-did"] {
+        let value = format!("{name}={}.{}; Path=/; HttpOnly; SameSite=None", tag(person), token::random(18));
+        answer.header("set-cookie", &value);
+    }
+}
+
+/// Cookies that came back: only the kept ones, and only the account's own.
+fn judge_cookies(shared: &Shared, call: &Call, person: &Person) {
+    let request = call.id;
+    let pairs = header(&call.headers, "cookie").unwrap_or_default().split("; ");
+    for (name, value) in pairs.filter_map(|pair| pair.split_once('=')) {
+        let name = name.to_owned();
+        let (kept, own) = (KEPT.contains(&name.as_str()) || name.starts_with("cf_chl_"), tag(person));
+        if !kept {
+            shared.recorder.offend(Offence::ForbiddenCookie { request, name });
+        } else if !value.starts_with(own) {
+            shared.recorder.offend(Offence::CookieCrossed { request, name });
+        }
+    }
+}
+
+/// Seconds since 1970, as `created_at` has them.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// The `response` object of `response.created`, with every key of the real one.
+fn response(ask: &Ask<'_>, person: &Person) -> Map<String, Value> {
+    let body = ask.body;
+    let echo = |key: &str, default: Value| body.get(key).cloned().unwrap_or(default);
+    let text = json!({
+        "format": body.get("text").and_then(|text| text.get("format")).cloned().unwrap_or(json!({ "type": "text" })),
+        "verbosity": body.get("text").and_then(|text| text.get("verbosity")).cloned().unwrap_or(json!("low")),
+    });
+    let effort = ask.reasoning("effort").unwrap_or(ask.model.default_effort);
+    let count = json!({ "image_tokens": 0, "text_tokens": 0 });
+    let image = json!({ "input_tokens": 0, "input_tokens_details": count, "output_tokens": 0, "output_tokens_details": count, "total_tokens": 0 });
+    let response = json!({
+        "id": format!("resp_{}", token::hex()),
+        "object": "response",
+        "created_at": now(),
+        "status": "in_progress",
+        "background": false,
+        "completed_at": null,
+        "error": null,
+        "frequency_penalty": 0.0,
+        "incomplete_details": null,
+        "instructions": echo("instructions", Value::Null),
+        "max_output_tokens": null,
+        "max_tool_calls": null,
+        "model": ask.model.slug,
+        "output": [],
+        "parallel_tool_calls": echo("parallel_tool_calls", json!(true)),
+        "presence_penalty": 0.0,
+        "previous_response_id": null,
+        "prompt_cache_key": echo("prompt_cache_key", Value::Null),
+        "prompt_cache_retention": null,
+        "reasoning": { "effort": effort, "summary": ask.reasoning("summary") },
+        "safety_identifier": person.user,
+        "service_tier": echo("service_tier", json!("auto")),
+        "store": false,
+        "temperature": 1.0,
+        "text": text,
+        "tool_choice": echo("tool_choice", json!("auto")),
+        "tool_usage": { "image_gen": image, "web_search": { "num_requests": 0 } },
+        "tools": echo("tools", json!([])),
+        "top_logprobs": 0,
+        "top_p": 1.0,
+        "truncation": "disabled",
+        "usage": null,
+        "user": null,
+        "metadata": {},
+    });
+    match response {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// The model's facts beside the request they were checked with.
+type Checked<'a> = (&'static Model, &'a Map<String, Value>);

@@ -1,0 +1,109 @@
+//! The items an answer is made of, and their JSON at the beginning and at the end.
+
+use serde_json::{Value, json};
+
+use crate::token;
+
+/// One item, with its id.
+#[derive(Clone, Debug)]
+pub(super) struct Out {
+    pub(super) id: String,
+    pub(super) what: What,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Reasoning { summary: Vec<String>, encrypted: Option<String> },
+    Message { text: String, annotations: Vec<Value> },
+    Function { call: Call, arguments: String },
+    Custom { call: Call, input: String },
+    Search { query: String },
+    Image { prompt: String, result: &'static str },
+    Compaction { encrypted: String },
+}
+
+/// What function and custom calls share.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) call_id: String,
+    pub(super) namespace: Option<String>,
+    pub(super) name: String,
+}
+
+impl Call {
+    pub(super) fn new(namespace: Option<&str>, name: &str) -> Self {
+        let call_id = format!("call_{}", &token::hex()[..24]);
+        Self { call_id, namespace: namespace.map(str::to_owned), name: name.to_owned() }
+    }
+}
+
+impl From<What> for Out {
+    fn from(what: What) -> Self {
+        let prefix = match &what {
+            What::Reasoning { .. } => "rs",
+            What::Message { .. } => "msg",
+            What::Function { .. } => "fc",
+            What::Custom { .. } => "ctc",
+            What::Search { .. } => "ws",
+            What::Image { .. } => "ig",
+            What::Compaction { .. } => "cmp",
+        };
+        Self { id: format!("{prefix}_{}", token::hex()), what }
+    }
+}
+
+impl Out {
+    /// The item of `response.output_item.added`.
+    pub(super) fn opened(&self) -> Value {
+        let id = &self.id;
+        match &self.what {
+            What::Reasoning { encrypted, .. } => {
+                with(json!({ "id": id, "type": "reasoning", "summary": [] }), "encrypted_content", encrypted.as_ref())
+            }
+            What::Message { .. } => json!({ "id": id, "type": "message", "status": "in_progress", "role": "assistant",
+                "content": [], "phase": "final_answer" }),
+            What::Function { call, .. } => called(call, json!({ "id": id, "type": "function_call",
+                "status": "in_progress", "arguments": "", "call_id": call.call_id, "name": call.name })),
+            What::Custom { call, .. } => called(call, json!({ "id": id, "type": "custom_tool_call",
+                "status": "in_progress", "input": "", "call_id": call.call_id, "name": call.name })),
+            What::Search { .. } => json!({ "id": id, "type": "web_search_call", "status": "in_progress" }),
+            What::Image { .. } => json!({ "id": id, "type": "image_generation_call", "status": "in_progress" }),
+            What::Compaction { .. } => json!({ "id": id, "type": "compaction", "encrypted_content": "" }),
+        }
+    }
+
+    /// The item of `response.output_item.done`.
+    pub(super) fn closed(&self) -> Value {
+        let id = &self.id;
+        match &self.what {
+            What::Reasoning { summary, encrypted } => {
+                let summary: Vec<Value> = summary.iter().map(|text| json!({ "type": "summary_text", "text": text })).collect();
+                with(json!({ "id": id, "type": "reasoning", "summary": summary }), "encrypted_content", encrypted.as_ref())
+            }
+            What::Message { text, annotations } => json!({ "id": id, "type": "message", "status": "completed",
+                "role": "assistant", "phase": "final_answer",
+                "content": [{ "type": "output_text", "annotations": annotations, "logprobs": [], "text": text }] }),
+            What::Function { call, arguments } => called(call, json!({ "id": id, "type": "function_call",
+                "status": "completed", "arguments": arguments, "call_id": call.call_id, "name": call.name })),
+            What::Custom { call, input } => called(call, json!({ "id": id, "type": "custom_tool_call",
+                "status": "completed", "input": input, "call_id": call.call_id, "name": call.name })),
+            What::Search { query } => json!({ "id": id, "type": "web_search_call", "status": "completed",
+                "action": { "type": "search", "query": query } }),
+            What::Image { prompt, result } => json!({ "id": id, "type": "image_generation_call",
+                "status": "completed", "result": result, "revised_prompt": prompt, "background": "opaque",
+                "output_format": "png", "quality": "low", "size": "1024x1024", "action": "generate" }),
+            What::Compaction { encrypted } => json!({ "id": id, "type": "compaction", "encrypted_content": encrypted }),
+        }
+    }
+}
+
+fn called(call: &Call, item: Value) -> Value {
+    with(item, "namespace", call.namespace.as_ref())
+}
+
+fn with(mut item: Value, key: &str, value: Option<&String>) -> Value {
+    if let Some(value) = value {
+        item[key] = json!(value);
+    }
+    item
+}

@@ -1,0 +1,249 @@
+//! One request from its first byte to its answer: record, judge, plan, act, answer.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING};
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use crate::account::Person;
+use crate::answer::{Answer, Flow, Sending};
+use crate::control;
+use crate::errors::{self, Reject};
+use crate::plan::{Body, Place, Plan, Spot, Stop};
+use crate::record::{Offence, Seen, Visit};
+use crate::responses::read::last_prompt;
+use crate::script::Facts;
+use crate::state::Shared;
+use crate::wire::Line;
+use crate::{models, oauth, responses, usage};
+
+/// A request in hand: headers, decoded body, and whom it comes from.
+pub(crate) struct Call {
+    pub(crate) id: u64,
+    pub(crate) method: Method,
+    pub(crate) uri: http::Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The body as JSON, model requests only.
+    pub(crate) json: Option<Value>,
+}
+
+/// Every endpoint.
+const ROUTES: &[(&str, &str, Place)] = &[
+    ("POST", "/backend-api/codex/responses", Place::Responses),
+    ("GET", "/backend-api/codex/responses", Place::Responses),
+    ("GET", "/backend-api/codex/models", Place::Models),
+    ("POST", "/backend-api/codex/images/generations", Place::Images),
+    ("POST", "/backend-api/codex/images/edits", Place::Images),
+    ("GET", "/backend-api/wham/accounts/check", Place::AccountsCheck),
+    ("GET", "/backend-api/wham/usage", Place::Usage),
+    ("GET", "/backend-api/wham/rate-limit-reset-credits", Place::Credits),
+    ("POST", "/backend-api/wham/rate-limit-reset-credits/consume", Place::Credits),
+    ("GET", "/backend-api/wham/profiles/me", Place::Profile),
+    ("GET", "/oauth/authorize", Place::Authorize),
+    ("POST", "/oauth/token", Place::Token),
+    ("POST", "/oauth/revoke", Place::Revoke),
+    ("POST", "/api/accounts/deviceauth/usercode", Place::DeviceCode),
+    ("POST", "/api/accounts/deviceauth/token", Place::DeviceToken),
+    ("GET", "/codex/device", Place::DevicePage),
+    ("POST", "/codex/device", Place::DevicePage),
+];
+
+fn place(method: &Method, path: &str) -> Place {
+    let found = ROUTES.iter().find(|(verb, route, _)| *verb == method.as_str() && *route == path);
+    found.map_or(Place::Other, |(_, _, place)| *place)
+}
+
+/// Answers one request. An error closes the connection: the client left while it sent.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    line: Arc<Line>,
+    request: Request<Incoming>,
+) -> io::Result<Response<Flow>> {
+    let (parts, incoming) = request.into_parts();
+    let control = parts.uri.path().starts_with("/offline/");
+    let place = place(&parts.method, parts.uri.path());
+    let visit = (!control).then(|| shared.recorder.open(|id, at| seen(&parts, place, (id, line.id), at)));
+    let wire = incoming.collect().await.map_err(io::Error::other)?.to_bytes();
+    let Some(visit) = visit else {
+        return Ok(control::answer(&shared, &parts, &wire));
+    };
+    let mut call = Call {
+        id: visit.id,
+        method: parts.method,
+        uri: parts.uri,
+        headers: parts.headers,
+        body: wire.clone(),
+        json: None,
+    };
+    let decoded = decode(&call.headers, &wire);
+    if let Ok(body) = &decoded {
+        call.body = body.clone();
+    }
+    shared.recorder.body(call.id, call.body.clone(), wire.len());
+    if place == Place::Responses {
+        call.json = serde_json::from_slice(&call.body).ok();
+    }
+    let plan = plan(&shared, place, &call);
+    let answer = match decoded {
+        Err(reject) => {
+            let encoding = header(&call.headers, "content-encoding").unwrap_or_default().to_owned();
+            shared.recorder.offend(Offence::WrongEncoding { request: call.id, encoding });
+            reject.into()
+        }
+        Ok(_) if plan.act || matches!(plan.body, Body::Auto) => act(&shared, place, &mut call),
+        Ok(_) => Answer::empty(200),
+    };
+    Ok(carry_out(answer.planned(&plan, &shared), &plan, Sending { shared, line, visit }).await)
+}
+
+/// Gives the connection its orders, passes the waits, and answers.
+async fn carry_out(answer: Answer, plan: &Plan, send: Sending) -> Response<Flow> {
+    send.line.fresh();
+    if let Some(idle) = plan.idle {
+        send.line.idle(idle);
+    }
+    if let Some(Stop { at: Spot::Wire(bytes), how }) = &plan.shape.stop {
+        send.line.budget(*bytes, how.clone());
+    }
+    for wait in &plan.before_headers {
+        send.shared.gates.pass(wait).await;
+    }
+    if let Body::Wire(steps) = &plan.body {
+        let step = |(time, blob): &(u64, crate::plan::Blob)| (std::time::Duration::from_millis(*time), blob.0.clone());
+        send.line.raw(steps.iter().map(step).collect());
+    }
+    let interim = plan.interim.iter().fold(String::new(), |mut text, interim| {
+        let headers: String = interim.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        text.push_str(&format!("HTTP/1.1 {} Informational\r\n{headers}\r\n", interim.status));
+        text
+    });
+    send.line.preface(Bytes::from(interim));
+    answer.respond(plan, send)
+}
+
+fn seen(parts: &http::request::Parts, place: Place, ids: (u64, u64), at: std::time::Duration) -> Seen {
+    let text = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    Seen {
+        id: ids.0,
+        connection: ids.1,
+        at,
+        place,
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().map(str::to_owned),
+        headers: parts.headers.iter().map(text).collect(),
+        body: Bytes::new(),
+        wire_length: 0,
+        account: None,
+        prompt: None,
+        status: None,
+        sent: 0,
+        ending: None,
+    }
+}
+
+/// The body without its content encoding. Only zstd is known to be taken.
+fn decode(headers: &HeaderMap, wire: &Bytes) -> Result<Bytes, Reject> {
+    match headers.get(CONTENT_ENCODING).map(http::HeaderValue::as_bytes) {
+        None | Some(b"identity") => Ok(wire.clone()),
+        Some(b"zstd") => zstd::decode_all(&wire[..])
+            .map(Bytes::from)
+            .map_err(|_| Reject::detail(400, "Failed to decompress request body")),
+        Some(_) => Err(Reject::detail(415, "Unsupported content encoding")),
+    }
+}
+
+/// Notes whom the request comes from, judges it, and takes the plan for it.
+fn plan(shared: &Shared, place: Place, call: &Call) -> Plan {
+    let account = whose(shared, place, call);
+    let prompt = call.json.as_ref().map(last_prompt);
+    shared.recorder.edit(call.id, |seen| {
+        seen.account.clone_from(&account);
+        seen.prompt.clone_from(&prompt);
+    });
+    let facts = Facts {
+        place,
+        account: account.as_deref(),
+        prompt: prompt.as_deref(),
+        model: call.json.as_ref().and_then(|json| json["model"].as_str()),
+        headers: &call.headers,
+    };
+    if let Some(note) = shared.script.forbidden(facts) {
+        shared.recorder.offend(Offence::Forbidden { request: call.id, note });
+    }
+    shared.script.take(facts).unwrap_or_default()
+}
+
+/// The account behind the bearer token or, at the token endpoint, behind the refresh token.
+fn whose(shared: &Shared, place: Place, call: &Call) -> Option<String> {
+    let book = shared.book.lock();
+    let who = match place {
+        Place::Token => book.refresh.get(&oauth::presented(&call.body)?)?.who,
+        _ => book.access.get(bearer(&call.headers)?)?.who,
+    };
+    Some(book.people[who].account_id.clone())
+}
+
+fn act(shared: &Shared, place: Place, call: &mut Call) -> Answer {
+    let open = |answer: Result<Answer, Reject>| answer.unwrap_or_else(Answer::from);
+    match place {
+        Place::Authorize => oauth::authorize(shared, call),
+        Place::Token => oauth::token(shared, call),
+        Place::Revoke => oauth::revoke(shared, call),
+        Place::DeviceCode => oauth::device_code(shared, call),
+        Place::DeviceToken => oauth::device_token(shared, call),
+        Place::DevicePage => oauth::device_page(shared, call),
+        Place::Other => Answer::json(404, &serde_json::json!({ "detail": "Not Found" })),
+        Place::Responses => open(admit(shared, call).and_then(|person| responses::answer(shared, call, &person))),
+        Place::Models => open(admit(shared, call).and_then(|person| models::answer(shared, call, &person))),
+        Place::Images => open(admit(shared, call).and_then(|person| responses::image::answer(call, &person))),
+        Place::AccountsCheck => open(admit(shared, call).map(|person| usage::accounts(&person))),
+        Place::Usage => open(admit(shared, call).map(|person| usage::usage(&person))),
+        Place::Credits => open(admit(shared, call).and_then(|person| usage::credits(shared, call, &person))),
+        Place::Profile => open(admit(shared, call).map(|_| usage::profile())),
+    }
+}
+
+/// Checks the bearer token and the account id beside it.
+fn admit(shared: &Shared, call: &Call) -> Result<Person, Reject> {
+    let judged = {
+        let book = shared.book.lock();
+        let judged = bearer(&call.headers).map_or(Err(None), |token| book.judge(token));
+        judged.map(|who| book.people[who].clone())
+    };
+    let person = judged.map_err(|why| {
+        if why.is_none() {
+            shared.recorder.offend(Offence::UnknownToken { request: call.id });
+        }
+        Reject { status: 401, body: errors::unauthorized(why) }
+    })?;
+    let claimed = header(&call.headers, "chatgpt-account-id");
+    if claimed != Some(person.account_id.as_str()) {
+        let (request, claimed) = (call.id, claimed.map(str::to_owned));
+        shared.recorder.offend(Offence::WrongAccount { request, claimed, actual: person.account_id });
+        return Err(Reject::detail(403, "Forbidden"));
+    }
+    Ok(person)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+/// A header's text.
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The visit of a control request is none; nothing else ends without one.
+pub(crate) fn unrecorded(shared: &Arc<Shared>) -> Sending {
+    Sending { shared: Arc::clone(shared), line: Line::new(0), visit: Visit::none(&shared.recorder) }
+}

@@ -1,0 +1,180 @@
+//! Planned answers: which request gets which plan.
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Place, Plan};
+
+/// A condition on requests; every field that is given must hold.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct When {
+    /// The endpoint; model requests by default.
+    pub place: Place,
+    /// `chatgpt_account_id` of the token.
+    pub account: Option<String>,
+    /// A part of the last user message, upper and lower case alike.
+    pub prompt: Option<String>,
+    /// The model asked for.
+    pub model: Option<String>,
+    /// A header that must be there; with a value, equal to it.
+    pub header: Option<(String, Option<String>)>,
+}
+
+/// A condition, the plan for requests that meet it, and how many of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Which requests.
+    #[serde(default)]
+    pub when: When,
+    /// Matching requests that pass untouched first.
+    #[serde(default)]
+    pub skip: u32,
+    /// How many requests; 0 is all of them.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// What they get.
+    #[serde(default)]
+    pub plan: Plan,
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl Rule {
+    /// For the next request to an endpoint.
+    pub fn at(place: Place, plan: Plan) -> Self {
+        Self { when: When { place, ..When::default() }, skip: 0, times: 1, plan }
+    }
+
+    /// For the next model request.
+    pub fn responses(plan: Plan) -> Self {
+        Self::at(Place::Responses, plan)
+    }
+
+    /// For the next use of the token endpoint.
+    pub fn token(plan: Plan) -> Self {
+        Self::at(Place::Token, plan)
+    }
+
+    /// Only this account's requests.
+    #[must_use]
+    pub fn account(mut self, account_id: &str) -> Self {
+        self.when.account = Some(account_id.to_owned());
+        self
+    }
+
+    /// Only requests whose last user message contains this.
+    #[must_use]
+    pub fn prompt(mut self, part: &str) -> Self {
+        self.when.prompt = Some(part.to_owned());
+        self
+    }
+
+    /// Only requests for this model.
+    #[must_use]
+    pub fn model(mut self, model: &str) -> Self {
+        self.when.model = Some(model.to_owned());
+        self
+    }
+
+    /// So many requests.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// Every request from now on.
+    #[must_use]
+    pub fn always(self) -> Self {
+        self.times(0)
+    }
+
+    /// Lets so many matching requests pass first.
+    #[must_use]
+    pub fn skip(mut self, skip: u32) -> Self {
+        self.skip = skip;
+        self
+    }
+}
+
+/// What a rule may ask about a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) place: Place,
+    pub(crate) account: Option<&'a str>,
+    pub(crate) prompt: Option<&'a str>,
+    pub(crate) model: Option<&'a str>,
+    pub(crate) headers: &'a http::HeaderMap,
+}
+
+impl When {
+    pub(crate) fn holds(&self, facts: Facts<'_>) -> bool {
+        let same = |want: &Option<String>, is: Option<&str>| want.as_deref().is_none_or(|want| is == Some(want));
+        let prompt = |part: &String| {
+            facts.prompt.is_some_and(|prompt| prompt.to_lowercase().contains(&part.to_lowercase()))
+        };
+        let header = |(name, value): &(String, Option<String>)| {
+            let is = facts.headers.get(name);
+            is.is_some() && value.as_ref().is_none_or(|value| is.is_some_and(|is| is == value.as_str()))
+        };
+        self.place == facts.place
+            && same(&self.account, facts.account)
+            && same(&self.model, facts.model)
+            && self.prompt.as_ref().is_none_or(prompt)
+            && self.header.as_ref().is_none_or(header)
+    }
+}
+
+/// The rules still to be used, in the order they were given.
+#[derive(Default)]
+pub(crate) struct Script {
+    rules: Mutex<Vec<Rule>>,
+    forbidden: Mutex<Vec<(When, String)>>,
+}
+
+impl Script {
+    pub(crate) fn add(&self, rule: Rule) {
+        self.rules.lock().push(rule);
+    }
+
+    pub(crate) fn clear(&self) {
+        self.rules.lock().clear();
+        self.forbidden.lock().clear();
+    }
+
+    pub(crate) fn pending(&self) -> Vec<Rule> {
+        self.rules.lock().clone()
+    }
+
+    /// The plan for a request; the rule is used up by it.
+    pub(crate) fn take(&self, facts: Facts<'_>) -> Option<Plan> {
+        let mut rules = self.rules.lock();
+        let index = rules.iter().position(|rule| rule.when.holds(facts))?;
+        let rule = &mut rules[index];
+        if rule.skip > 0 {
+            rule.skip -= 1;
+            return None;
+        }
+        match rule.times {
+            0 => Some(rule.plan.clone()),
+            1 => Some(rules.remove(index).plan),
+            _ => {
+                rule.times -= 1;
+                Some(rule.plan.clone())
+            }
+        }
+    }
+
+    pub(crate) fn forbid(&self, when: When, note: String) {
+        self.forbidden.lock().push((when, note));
+    }
+
+    /// The note of the first condition that forbids this request.
+    pub(crate) fn forbidden(&self, facts: Facts<'_>) -> Option<String> {
+        self.forbidden.lock().iter().find(|(when, _)| when.holds(facts)).map(|(_, note)| note.clone())
+    }
+}

@@ -1,0 +1,305 @@
+//! From the frames of an answer to the steps of its body: silences, extra events, early ends, other line ends, other
+//! write boundaries, compression. Pure; `answer` performs the steps.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use serde_json::{Value, json};
+
+use crate::plan::{Extra, Newline, Pause, Shape, Split, Spot, Stop, Wait};
+use crate::replay::framed;
+use crate::wire::How;
+
+use squeeze::Squeeze;
+
+mod squeeze;
+#[cfg(test)]
+mod tests;
+
+/// One event on the wire.
+pub(crate) struct Frame {
+    pub(crate) bytes: Bytes,
+    /// Counts as a token for pacing.
+    pub(crate) token: bool,
+}
+
+impl Frame {
+    pub(crate) fn new(bytes: Bytes) -> Self {
+        Self { bytes, token: false }
+    }
+}
+
+/// The frames of an answer, made as they are needed.
+pub(crate) type Frames = Box<dyn Iterator<Item = Frame> + Send>;
+
+/// What the body does next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Send these; neighbours may share a write.
+    Bytes(Bytes),
+    /// Write what there is on its own.
+    Flush,
+    /// Stand still.
+    Wait(Wait),
+    /// The next token's turn.
+    Pace,
+    /// End early.
+    End(How),
+}
+
+/// The steps of a shaped answer.
+pub(crate) struct Steps {
+    frames: Frames,
+    shape: Shape,
+    sent: u32,
+    /// Of the first frame that has one; failures inside the stream carry it.
+    response: Option<String>,
+    /// Steps before the byte stage.
+    early: VecDeque<Step>,
+    frames_over: bool,
+    bytes: ByteStage,
+    out: VecDeque<Step>,
+    over: bool,
+}
+
+/// Counters of the byte stage.
+struct ByteStage {
+    /// Body bytes until the cut.
+    budget: Option<u64>,
+    squeeze: Squeeze,
+    sizes: VecDeque<usize>,
+    /// Gathered for a write of the size that is due.
+    rest: BytesMut,
+}
+
+impl Steps {
+    pub(crate) fn new(frames: Frames, shape: Shape) -> Self {
+        let budget = match shape.stop {
+            Some(Stop { at: Spot::Byte(byte), .. }) => Some(byte),
+            _ => None,
+        };
+        let sizes = match &shape.split {
+            Some(Split::Sizes(sizes)) => sizes.iter().copied().filter(|size| *size > 0).collect(),
+            _ => VecDeque::new(),
+        };
+        let bytes = ByteStage { budget, squeeze: Squeeze::new(&shape.compress), sizes, rest: BytesMut::new() };
+        let mut early = VecDeque::new();
+        if shape.bom {
+            early.push_back(Step::Bytes(Bytes::from_static(b"\xef\xbb\xbf")));
+        }
+        Self {
+            frames,
+            shape,
+            sent: 0,
+            response: None,
+            early,
+            frames_over: false,
+            bytes,
+            out: VecDeque::new(),
+            over: false,
+        }
+    }
+
+    /// Puts the steps up to the next frame into `early`.
+    fn frame(&mut self) {
+        let at = self.sent;
+        let pauses = self.shape.pauses.iter().filter(|Pause { after, .. }| *after == at);
+        self.early.extend(pauses.map(|pause| Step::Wait(pause.wait.clone())));
+        let extra = self.shape.extra.iter().filter(|Extra { after, .. }| *after == at);
+        self.early.extend(extra.map(|extra| Step::Bytes(Bytes::from(extra.frame.clone()))));
+        if at == 2 && let Some(bytes) = self.shape.huge.take() {
+            self.early.extend(huge(bytes).map(Step::Bytes));
+        }
+        if let Some(Stop { at: Spot::Event(event), how }) = &self.shape.stop && *event == at {
+            let how = how.clone();
+            return self.stop(&how);
+        }
+        let Some(frame) = self.frames.next() else { return self.finish() };
+        if self.response.is_none() {
+            self.response = response_id(&frame.bytes);
+        }
+        if frame.token && self.shape.pace.is_some() {
+            self.early.push_back(Step::Pace);
+        }
+        self.early.push_back(Step::Bytes(frame.bytes));
+        if self.shape.split == Some(Split::Events) {
+            self.early.push_back(Step::Flush);
+        }
+        self.sent += 1;
+    }
+
+    fn stop(&mut self, how: &How) {
+        self.frames_over = true;
+        if let Some(frame) = self.last_words(how) {
+            self.early.push_back(Step::Bytes(frame));
+        }
+        self.early.push_back(Step::End(how.clone()));
+    }
+
+    /// The event that announces an in-stream failure.
+    fn last_words(&self, how: &How) -> Option<Bytes> {
+        let id = self.response.as_deref().unwrap_or("resp_offline");
+        let mut response = json!({ "id": id, "object": "response", "status": "failed", "output": [], "usage": null });
+        let kind = match how {
+            How::Failed { code, message } => {
+                response["error"] = json!({ "code": code, "message": message });
+                "response.failed"
+            }
+            How::Incomplete { reason } => {
+                response["status"] = json!("incomplete");
+                response["error"] = Value::Null;
+                response["incomplete_details"] = json!({ "reason": reason });
+                "response.incomplete"
+            }
+            How::Reset | How::Fin | How::End => return None,
+        };
+        let event = json!({ "type": kind, "sequence_number": self.sent, "response": response });
+        Some(Bytes::from(framed(&event.to_string())))
+    }
+
+    fn finish(&mut self) {
+        self.frames_over = true;
+        let tail = std::mem::take(&mut self.shape.tail);
+        self.early.extend(tail.iter().map(|event| Step::Bytes(Bytes::from(framed(&event.to_string())))));
+        self.early.extend(self.shape.hold.take().map(Step::Wait));
+    }
+
+    /// The byte stage: line ends, the cut, compression, write boundaries.
+    fn carry(&mut self, bytes: Bytes) {
+        let mut bytes = match self.shape.newline {
+            Some(newline) => relined(&bytes, newline),
+            None => bytes,
+        };
+        let mut cut = None;
+        if let Some(budget) = &mut self.bytes.budget {
+            let length = bytes.len() as u64;
+            if length >= *budget {
+                bytes.truncate(usize::try_from(*budget).unwrap_or(usize::MAX));
+                cut = self.shape.stop.as_ref().map(|stop| stop.how.clone());
+            }
+            *budget = budget.saturating_sub(length);
+        }
+        let bytes = self.bytes.squeeze.push(bytes);
+        self.write(bytes);
+        if let Some(how) = cut {
+            self.flush();
+            if let Some(frame) = self.last_words(&how) {
+                self.out.push_back(Step::Bytes(frame));
+            }
+            self.out.push_back(Step::End(how));
+            self.over = true;
+        }
+    }
+
+    /// Cuts bytes into writes where the shape says so.
+    fn write(&mut self, bytes: Bytes) {
+        if !matches!(self.shape.split, Some(Split::Every(_) | Split::Sizes(_))) {
+            return self.out.push_back(Step::Bytes(bytes));
+        }
+        self.bytes.rest.extend_from_slice(&bytes);
+        while let Some(size) = self.due().filter(|size| self.bytes.rest.len() >= *size) {
+            self.bytes.sizes.pop_front();
+            let piece = self.bytes.rest.split_to(size).freeze();
+            self.piece(piece);
+        }
+        if self.due().is_none() {
+            self.flush();
+        }
+    }
+
+    /// The size of the write that is due.
+    fn due(&self) -> Option<usize> {
+        match self.shape.split {
+            Some(Split::Every(size)) => Some(size.max(1)),
+            _ => self.bytes.sizes.front().copied(),
+        }
+    }
+
+    fn piece(&mut self, piece: Bytes) {
+        self.out.push_back(Step::Bytes(piece));
+        self.out.push_back(Step::Flush);
+        if self.shape.drip > 0 {
+            self.out.push_back(Step::Wait(Wait::Millis(self.shape.drip)));
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.bytes.rest.is_empty() {
+            let rest = self.bytes.rest.split().freeze();
+            self.out.push_back(Step::Bytes(rest));
+        }
+    }
+
+    fn advance(&mut self) {
+        match self.early.pop_front() {
+            Some(Step::Bytes(bytes)) => self.carry(bytes),
+            Some(Step::End(how)) => {
+                self.flush();
+                self.out.push_back(Step::End(how));
+                self.over = true;
+            }
+            Some(wait @ (Step::Wait(_) | Step::Flush)) => {
+                self.flush();
+                self.out.push_back(wait);
+            }
+            Some(step) => self.out.push_back(step),
+            None if self.frames_over => {
+                let end = self.bytes.squeeze.end();
+                self.write(end);
+                self.flush();
+                self.over = true;
+            }
+            None => self.frame(),
+        }
+    }
+}
+
+impl Iterator for Steps {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        loop {
+            match self.out.pop_front() {
+                Some(Step::Bytes(bytes)) if bytes.is_empty() => {}
+                Some(step) => return Some(step),
+                None if self.over => return None,
+                None => self.advance(),
+            }
+        }
+    }
+}
+
+/// A text delta of so many bytes, in pieces that share their memory.
+fn huge(bytes: u64) -> impl Iterator<Item = Bytes> {
+    const PIECE: usize = 64 << 10;
+    let head = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\
+        \"item_id\":\"msg_huge\",\"output_index\":0,\"content_index\":0,\"logprobs\":[],\"delta\":\"";
+    let piece = Bytes::from(vec![b'x'; PIECE]);
+    let whole = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let pieces = std::iter::repeat_n(piece.clone(), whole / PIECE);
+    std::iter::once(Bytes::from_static(head.as_bytes()))
+        .chain(pieces)
+        .chain(std::iter::once(piece.slice(..whole % PIECE)))
+        .chain(std::iter::once(Bytes::from_static(b"\"}\n\n")))
+}
+
+fn relined(bytes: &[u8], newline: Newline) -> Bytes {
+    let end: &[u8] = match newline {
+        Newline::CrLf => b"\r\n",
+        Newline::Cr => b"\r",
+    };
+    let mut to = BytesMut::with_capacity(bytes.len() + 8);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let text = line.strip_suffix(b"\n");
+        to.extend_from_slice(text.unwrap_or(line));
+        to.extend_from_slice(if text.is_some() { end } else { b"" });
+    }
+    to.freeze()
+}
+
+/// The `resp_...` id in a frame's text.
+fn response_id(frame: &[u8]) -> Option<String> {
+    let at = memchr::memmem::find(frame, b"\"resp_")? + 1;
+    let length = memchr::memchr(b'"', &frame[at..])?;
+    Some(String::from_utf8_lossy(&frame[at..at + length]).into_owned())
+}

@@ -1,0 +1,55 @@
+//! What all connections share.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::account::Book;
+use crate::gate::Gates;
+use crate::models::Catalogue;
+use crate::oauth::Logins;
+use crate::record::Recorder;
+use crate::responses::cache::Cache;
+use crate::running::Options;
+use crate::script::Script;
+use crate::wire::Greeting;
+
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) origin: String,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) script: Script,
+    pub(crate) gates: Gates,
+    pub(crate) book: Mutex<Book>,
+    pub(crate) logins: Mutex<Logins>,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) cache: Mutex<Cache>,
+    pub(crate) greetings: Mutex<VecDeque<Greeting>>,
+}
+
+impl Shared {
+    pub(crate) fn new(options: Options, origin: String) -> Self {
+        Self {
+            recorder: Arc::new(Recorder::new(options.keep)),
+            options,
+            origin,
+            script: Script::default(),
+            gates: Gates::default(),
+            book: Mutex::default(),
+            logins: Mutex::default(),
+            catalogue: Catalogue::new(),
+            cache: Mutex::default(),
+            greetings: Mutex::default(),
+        }
+    }
+
+    /// Forgets the record and the script; accounts and tokens stay.
+    pub(crate) fn reset(&self) {
+        self.recorder.reset();
+        self.script.clear();
+        self.gates.reset();
+        self.greetings.lock().clear();
+    }
+}

@@ -1,0 +1,7 @@
+//! The backend as a client meets it: over sockets.
+
+mod answers;
+pub(crate) mod client;
+mod faults;
+mod record;
+mod routes;

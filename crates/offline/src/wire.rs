@@ -1,0 +1,304 @@
+//! The socket under HTTP: where an answer can be cut at a byte, replaced by raw bytes, or reset.
+//!
+//! hyper writes through [`Wire`]; a request's handler holds the [`Line`] of its connection and leaves orders on it. An
+//! order to end the connection is carried out only after everything written before it was taken by the peer, so the peer
+//! sees exactly the bytes that were meant.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use crate::plan::Idle;
+
+/// How an answer ends before its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// TCP reset (`SO_LINGER` 0).
+    Reset,
+    /// TCP FIN without the end of the HTTP body.
+    Fin,
+    /// The HTTP body ends properly, only too early.
+    End,
+    /// A `response.failed` event, then the proper end.
+    Failed {
+        /// For example `server_error`.
+        code: String,
+        /// For people.
+        message: String,
+    },
+    /// A `response.incomplete` event, then the proper end.
+    Incomplete {
+        /// `max_output_tokens` or `content_filter`.
+        reason: String,
+    },
+}
+
+/// What happens to a connection that has just been accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Greeting {
+    /// Reset before a byte was read.
+    Reset,
+    /// Closed before a byte was read.
+    Close,
+    /// Held open without a word.
+    Silence,
+    /// These bytes, then closed: not HTTP.
+    Bytes(crate::plan::Blob),
+}
+
+/// Orders for one connection, shared by its requests and its socket.
+pub(crate) struct Line {
+    pub(crate) id: u64,
+    orders: Mutex<Orders>,
+}
+
+#[derive(Default)]
+struct Orders {
+    /// Written before hyper's next byte.
+    preface: Bytes,
+    /// Written instead of hyper's bytes; the connection ends after it.
+    raw: Option<Vec<(Duration, Bytes)>>,
+    /// Bytes that may still go out, and how it ends then.
+    budget: Option<(u64, How)>,
+    /// Ends the connection after the next flush.
+    end: Option<How>,
+    /// Ends the connection once the answer is out.
+    idle: Option<Idle>,
+    answered: bool,
+}
+
+impl Line {
+    pub(crate) fn new(id: u64) -> Arc<Self> {
+        Arc::new(Self { id, orders: Mutex::default() })
+    }
+
+    /// Forgets the orders of the request before.
+    pub(crate) fn fresh(&self) {
+        *self.orders.lock() = Orders::default();
+    }
+
+    pub(crate) fn preface(&self, bytes: Bytes) {
+        self.orders.lock().preface = bytes;
+    }
+
+    pub(crate) fn raw(&self, steps: Vec<(Duration, Bytes)>) {
+        self.orders.lock().raw = Some(steps);
+    }
+
+    pub(crate) fn budget(&self, bytes: u64, how: How) {
+        self.orders.lock().budget = Some((bytes, how));
+    }
+
+    /// Ends the connection after what is buffered was flushed. The caller then stays pending.
+    pub(crate) fn end(&self, how: How) {
+        self.orders.lock().end = Some(how);
+    }
+
+    pub(crate) fn idle(&self, idle: Idle) {
+        self.orders.lock().idle = Some(idle);
+    }
+
+    /// The answer's last byte was handed to hyper.
+    pub(crate) fn answered(&self) {
+        self.orders.lock().answered = true;
+    }
+}
+
+/// A TCP stream that follows the orders of its [`Line`].
+pub(crate) struct Wire {
+    tcp: TcpStream,
+    line: Arc<Line>,
+    names: Option<(SocketAddr, SocketAddr)>,
+    state: State,
+}
+
+enum State {
+    Open,
+    /// Writing raw steps: the rest of them, the bytes at hand, and the wait before them.
+    Raw {
+        steps: std::vec::IntoIter<(Duration, Bytes)>,
+        now: Bytes,
+        wait: Option<Pin<Box<Sleep>>>,
+    },
+    /// Waiting for the peer to have everything.
+    Draining {
+        how: How,
+        wait: Pin<Box<Sleep>>,
+        rounds: u32,
+    },
+    Ended,
+}
+
+/// 5 s at a millisecond each; a peer that stops reading is then cut anyway.
+const DRAIN_ROUNDS: u32 = 5_000;
+const DRAIN_STEP: Duration = Duration::from_millis(1);
+
+impl Wire {
+    pub(crate) fn new(tcp: TcpStream, line: Arc<Line>) -> Self {
+        let names = tcp.local_addr().and_then(|local| Ok((local, tcp.peer_addr()?))).ok();
+        Self { tcp, line, names, state: State::Open }
+    }
+
+    /// Carries out what was ordered; `Ready(Ok)` means go on as usual.
+    fn follow(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match &mut self.state {
+                State::Open => {
+                    let mut orders = self.line.orders.lock();
+                    if let Some(how) = orders.end.take() {
+                        drop(orders);
+                        self.drain(how);
+                    } else if let Some(steps) = orders.raw.take() {
+                        drop(orders);
+                        self.state = State::Raw { steps: steps.into_iter(), now: Bytes::new(), wait: None };
+                    } else {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                State::Raw { steps, now, wait } => {
+                    if let Some(sleep) = wait {
+                        ready!(sleep.as_mut().poll(cx));
+                        *wait = None;
+                    }
+                    if now.has_remaining() {
+                        let sent = ready!(Pin::new(&mut self.tcp).poll_write(cx, now))?;
+                        now.advance(sent);
+                    } else if let Some((time, bytes)) = steps.next() {
+                        *wait = (!time.is_zero()).then(|| Box::pin(tokio::time::sleep(time)));
+                        *now = bytes;
+                    } else {
+                        self.drain(How::Fin);
+                    }
+                }
+                State::Draining { wait, rounds, how } => {
+                    ready!(wait.as_mut().poll(cx));
+                    let left = self.names.and_then(|(local, peer)| unsent(local, peer)).unwrap_or(0);
+                    if left > 0 && *rounds < DRAIN_ROUNDS {
+                        *rounds += 1;
+                        *wait = Box::pin(tokio::time::sleep(DRAIN_STEP));
+                        continue;
+                    }
+                    let reset = *how == How::Reset;
+                    self.state = State::Ended;
+                    return Poll::Ready(Err(self.finish(reset)));
+                }
+                State::Ended => return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            }
+        }
+    }
+
+    fn drain(&mut self, how: How) {
+        self.state = State::Draining { how, wait: Box::pin(tokio::time::sleep(Duration::ZERO)), rounds: 0 };
+    }
+
+    /// The error that makes hyper drop the connection, which closes it.
+    fn finish(&mut self, reset: bool) -> io::Error {
+        if reset && let Err(error) = socket2::SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO)) {
+            return error;
+        }
+        io::ErrorKind::ConnectionAborted.into()
+    }
+
+    /// Writes what must precede hyper's bytes.
+    fn preface(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut preface = self.line.orders.lock().preface.clone();
+            if preface.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let sent = ready!(Pin::new(&mut self.tcp).poll_write(cx, &preface))?;
+            preface.advance(sent);
+            self.line.orders.lock().preface = preface;
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !matches!(this.state, State::Open) {
+            return Poll::Pending;
+        }
+        let idle = {
+            let orders = this.line.orders.lock();
+            orders.idle.filter(|_| orders.answered)
+        };
+        match idle {
+            Some(Idle::Close) => Poll::Ready(Ok(())),
+            Some(Idle::ResetNext) => {
+                ready!(this.tcp.poll_read_ready(cx))?;
+                this.state = State::Ended;
+                Poll::Ready(Err(this.finish(true)))
+            }
+            None => Pin::new(&mut this.tcp).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let swallow = {
+            let orders = this.line.orders.lock();
+            orders.raw.is_some() || matches!(this.state, State::Raw { .. })
+        };
+        if swallow {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        if !matches!(this.state, State::Open) {
+            ready!(this.follow(cx))?;
+        }
+        ready!(this.preface(cx))?;
+        let budget = this.line.orders.lock().budget.clone();
+        let Some((left, how)) = budget else {
+            return Pin::new(&mut this.tcp).poll_write(cx, buf);
+        };
+        if left == 0 {
+            this.drain(how.clone());
+            ready!(this.follow(cx))?;
+        }
+        let most = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let sent = ready!(Pin::new(&mut this.tcp).poll_write(cx, &buf[..most]))?;
+        this.line.orders.lock().budget = Some((left - sent as u64, how));
+        Poll::Ready(Ok(sent))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.follow(cx))?;
+        ready!(this.preface(cx))?;
+        Pin::new(&mut this.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if matches!(this.state, State::Raw { .. }) {
+            ready!(this.follow(cx))?;
+        }
+        Pin::new(&mut this.tcp).poll_shutdown(cx)
+    }
+}
+
+/// Bytes of this connection that the peer has not acknowledged, as far as the system tells (Linux, IPv4).
+fn unsent(local: SocketAddr, peer: SocketAddr) -> Option<u64> {
+    let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
+    let (local, peer) = (format!(":{:04X}", local.port()), format!(":{:04X}", peer.port()));
+    table.lines().skip(1).find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let ours = words.next()?.ends_with(&local) && words.next()?.ends_with(&peer);
+        let queue = words.nth(1)?;
+        ours.then(|| u64::from_str_radix(queue.split(':').next()?, 16).ok()).flatten()
+    })
+}
