@@ -45,7 +45,7 @@ class Demo {
   /** The model requests that the backend saw. */
   async posts() {
     const record = await this.record();
-    return record.seen.filter((seen) => seen.place === 'responses');
+    return record.requests.filter((seen) => seen.place === 'responses');
   }
 
   reset() {

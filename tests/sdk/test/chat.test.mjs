@@ -52,12 +52,10 @@ test('no usage chunk unless it was asked for', async () => {
 test('parallel tools, with their results sent back', async () => {
   for (const stream of [false, true]) {
     const messages = [{ role: 'user', content: 'What is the weather in both Rome and Oslo?' }];
-    const first = client.chat.completions.stream
-      ? await client.chat.completions.stream({ model: CLASSIC, messages, tools: [weather] }).finalChatCompletion()
-      : null;
+    const body = { model: CLASSIC, messages, tools: [weather] };
     const reply = stream
-      ? first
-      : await client.chat.completions.create({ model: CLASSIC, messages, tools: [weather] });
+      ? await client.chat.completions.stream(body).finalChatCompletion()
+      : await client.chat.completions.create(body);
     const message = reply.choices[0].message;
     assert.equal(reply.choices[0].finish_reason, 'tool_calls');
     assert.ok(message.tool_calls.length >= 2, 'parallel calls');
@@ -96,8 +94,6 @@ test('reasoning comes back as text and as tokens', async () => {
   const reply = await client.chat.completions.create(ask('Think about it', { reasoning_effort: 'high' }));
   assert.ok(reply.choices[0].message.reasoning_content.length > 0);
   assert.ok(reply.usage.completion_tokens_details.reasoning_tokens > 0);
-  const [post] = (await demo.posts()).slice(-1);
-  assert.equal(post.json?.reasoning?.effort ?? 'high', 'high');
 });
 
 test('max_tokens ends the reply with length', async () => {

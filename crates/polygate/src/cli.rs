@@ -1,0 +1,126 @@
+//! The command line: what people type, turned into calls of the library.
+//!
+//! Exit codes: 0 done, 1 the operation failed, 2 usage or configuration, 4 a login is needed, 130 interrupted.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks on its standard streams")]
+
+mod accounts;
+mod admin;
+mod completions;
+mod demo;
+mod doctor;
+mod keys;
+mod login;
+mod output;
+mod serve;
+mod settings;
+mod workplace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::ConfigError;
+
+/// Serve your own ChatGPT login and API keys as every standard AI API.
+#[derive(Debug, Parser)]
+#[command(name = "polygate", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, Args)]
+struct Common {
+    /// Keep everything in this directory instead of the XDG ones.
+    #[arg(long, global = true, env = "POLYGATE_HOME", value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try the gateway on a made-up backend: no login, nothing kept.
+    Demo(demo::Demo),
+    /// Run the gateway.
+    Serve(serve::Serve),
+    /// Add a ChatGPT account.
+    Login(login::Login),
+    /// See and remove accounts.
+    #[command(subcommand)]
+    Accounts(accounts::Accounts),
+    /// Make, see and revoke client keys.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// See settings.
+    #[command(subcommand)]
+    Config(settings::Settings),
+    /// The admin side.
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    /// Check this installation; each finding names what fixes it.
+    Doctor(doctor::Doctor),
+    /// Print shell completions.
+    Completions(completions::Completions),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // rustls wants one process-wide provider before the first TLS configuration is built.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    if let Command::Completions(completions) = &cli.command {
+        completions.run();
+        return Ok(ExitCode::SUCCESS);
+    }
+    #[cfg(feature = "failpoints")]
+    failpoints();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(dispatch(cli));
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let common = &cli.common;
+    match cli.command {
+        Command::Demo(demo) => demo.run(common).await?,
+        Command::Serve(serve) => return serve.run(common).await,
+        Command::Login(login) => login.run(common).await?,
+        Command::Accounts(accounts) => return accounts.run(common).await,
+        Command::Keys(keys) => return keys.run(common).await,
+        Command::Config(settings) => settings.run(common)?,
+        Command::Admin(admin) => admin.run(common).await?,
+        Command::Doctor(doctor) => return doctor.run(common).await,
+        Command::Completions(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets a test kill this process, as `kill -9` does, when it passes the failpoint that `POLYGATE_KILL_AT` names.
+#[cfg(feature = "failpoints")]
+fn failpoints() {
+    let Ok(point) = std::env::var("POLYGATE_KILL_AT") else { return };
+    let kill = || {
+        let own = std::process::id().to_string();
+        let _ = std::process::Command::new("kill").args(["-9", &own]).status();
+        std::thread::park();
+    };
+    fail::cfg_callback(point, kill).expect("invariant: a callback is a valid action");
+}

@@ -1,0 +1,54 @@
+//! `admin token`: the key of the admin side. Never a client key.
+
+use clap::Subcommand;
+use pool::keys::{KeyKind, Scope, Scopes};
+
+use super::keys::{Wish, create, print_new};
+use super::{Common, workplace};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Admin {
+    /// Make an admin token and print it; it cannot be shown again.
+    Token {
+        /// What it may do.
+        #[arg(long, value_delimiter = ',', default_value = "read,write")]
+        scopes: Vec<ScopeName>,
+        /// Days until it ends.
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+        /// What it is for.
+        #[arg(long, default_value = "admin")]
+        name: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum ScopeName {
+    /// See state, without secrets.
+    Read,
+    /// Change state.
+    Write,
+    /// Take secrets out.
+    Export,
+}
+
+impl Admin {
+    pub(super) async fn run(&self, common: &Common) -> anyhow::Result<()> {
+        let Self::Token { scopes, days, name } = self;
+        let config = workplace::config(common)?;
+        let store = workplace::store(&config).await?;
+        let scopes: Scopes = scopes
+            .iter()
+            .map(|scope| match scope {
+                ScopeName::Read => Scope::Read,
+                ScopeName::Write => Scope::Write,
+                ScopeName::Export => Scope::Export,
+            })
+            .collect();
+        let expires = Some(workplace::now().plus(i64::from(*days) * 86_400_000));
+        let minted = create(&store, Wish { kind: KeyKind::Admin, name, scopes, expires }).await?;
+        print_new(common, &minted);
+        store.close().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! `demo`: the whole gateway on a made-up backend, in a throw-away home.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use anyhow::Context;
+use clap::Args;
+use offline::{FakeAccount, Offline, Options};
+use pool::keys::{KeyKind, Scope, Scopes};
+use pool::{Secret, Tokens};
+use serde::Serialize;
+use store::{NewAccount, Store};
+
+use super::keys::{Wish, create};
+use super::{Common, workplace};
+use crate::Running;
+use crate::config::{Config, Layers, Paths};
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Port to listen on; without it 8080, or a free one when 8080 is taken.
+    #[arg(long, short)]
+    port: Option<u16>,
+    /// Made-up accounts to sign in.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    accounts: u16,
+    /// Tokens per second of every answer; 0 is as fast as they are taken.
+    #[arg(long, default_value_t = 60.0)]
+    pace: f64,
+    /// A setting for this run, such as `upstream.idle_timeout=20m`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+}
+
+/// What a script needs to use the demo.
+#[derive(Serialize)]
+struct Facts {
+    /// Where the gateway listens.
+    url: String,
+    /// A client key.
+    key: String,
+    /// An admin token.
+    admin: String,
+    /// Where the made-up backend listens; its control side is below `/offline`.
+    offline: String,
+}
+
+impl Demo {
+    pub(super) async fn run(self, common: &Common) -> anyhow::Result<()> {
+        // Never the user's home: not even when POLYGATE_HOME names it.
+        let home =
+            tempfile::Builder::new().prefix("polygate-demo-").tempdir().context("cannot make a throw-away home")?;
+        let pace = (self.pace > 0.0).then_some(self.pace);
+        let backend =
+            Offline::start(Options { pace, ..Options::default() }).await.context("cannot start the backend")?;
+        let config = self.config(&home.path().join("home"), &backend)?;
+        super::serve::log(&config.log);
+        let store = Store::open(crate::start::store_options(&config)).await?;
+        for _ in 0..self.accounts {
+            store.put_account(new_account(backend.account("plus")), workplace::now()).await?;
+        }
+        let (key, admin) = (key(&store, KeyKind::Client).await?, key(&store, KeyKind::Admin).await?);
+        store.close().await;
+        let running = crate::start(config).await?;
+        let facts = Facts { url: running.url(), key, admin, offline: backend.auth_url() };
+        facts.print(common);
+        interrupted().await?;
+        stop(running).await;
+        backend.stop().await;
+        Ok(())
+    }
+
+    fn config(&self, home: &std::path::Path, backend: &offline::Running) -> anyhow::Result<Config> {
+        let paths = Paths::inside(home);
+        // The user's environment and file have no say in a demo, but for the log.
+        let env = std::env::vars().filter(|(name, _)| name.starts_with("POLYGATE_LOG__"));
+        let mut layers = Layers::read(&paths.config, env)?;
+        layers.flag("log.level", "warn");
+        layers.flag("server.port", self.port.unwrap_or_else(free_port).to_string());
+        layers.flag("upstream.base_url", backend.base_url());
+        layers.flag("upstream.auth_url", backend.auth_url());
+        for setting in &self.settings {
+            let (key, value) =
+                setting.split_once('=').with_context(|| format!("--set {setting:?} is not KEY=VALUE"))?;
+            let field = crate::config::FIELDS.iter().find(|field| field.key == key);
+            layers.flag(
+                field.with_context(|| format!("there is no setting {key}; see `polygate config show`"))?.key,
+                value,
+            );
+        }
+        Ok(Config::from_layers(&layers, paths)?)
+    }
+}
+
+impl Facts {
+    fn print(&self, common: &Common) {
+        if common.json {
+            // One line, so that a script can read it while the demo runs.
+            println!("{}", serde_json::to_string(self).expect("invariant: a struct of strings serialises"));
+            return;
+        }
+        println!("{}", page(self));
+    }
+}
+
+fn page(facts: &Facts) -> String {
+    let Facts { url, key, admin, offline } = facts;
+    format!(
+        r#"
+Polygate is listening on {url}. The backend is made up and runs on {offline}; nothing leaves this machine,
+and everything is gone when you press Ctrl-C.
+
+Client key:   {key}
+Admin token:  {admin}
+
+Paste any of these into another terminal:
+
+# OpenAI Chat Completions, streamed
+curl -N {url}/v1/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
+  -d '{{"model":"gpt-6-sol","stream":true,"messages":[{{"role":"user","content":"count to 20"}}]}}'
+
+# OpenAI Responses, streamed
+curl -N {url}/v1/responses -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
+  -d '{{"model":"gpt-6-sol","stream":true,"input":"count to 20"}}'
+
+# The same, collected
+curl {url}/v1/responses -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
+  -d '{{"model":"gpt-6-sol","input":"Reply with exactly: pong"}}'
+
+# Models
+curl {url}/v1/models -H 'Authorization: Bearer {key}'
+
+# Accounts, seen from the admin side
+curl {url}/admin/accounts -H 'Authorization: Bearer {admin}'
+"#
+    )
+}
+
+async fn key(store: &Store, kind: KeyKind) -> anyhow::Result<String> {
+    let scopes: Scopes = match kind {
+        KeyKind::Client => Scopes::default(),
+        KeyKind::Admin => [Scope::Read, Scope::Write].into_iter().collect(),
+    };
+    let minted = create(store, Wish { kind, name: "demo", scopes, expires: None }).await?;
+    Ok(minted.text.expose().to_owned())
+}
+
+fn new_account(fake: FakeAccount) -> NewAccount {
+    let access = Secret::new(fake.access);
+    let expires = upstream::jwt::Claims::of(&access, None).expires;
+    NewAccount {
+        label: fake.email.clone(),
+        email: fake.email,
+        plan: fake.plan,
+        upstream_id: fake.account_id,
+        user: fake.user,
+        fedramp: false,
+        tokens: Tokens {
+            access,
+            refresh: Some(Secret::new(fake.refresh)),
+            id: Some(Secret::new(fake.id)),
+            expires,
+            refreshed: workplace::now(),
+        },
+    }
+}
+
+/// 8080 when nobody has it, else 0.
+fn free_port() -> u16 {
+    if TcpListener::bind((Ipv4Addr::LOCALHOST, 8080)).is_ok() { 8080 } else { 0 }
+}
+
+async fn interrupted() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        signal = tokio::signal::ctrl_c() => signal?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Streams of a demo are nobody's work: they get a moment, not the full drain.
+async fn stop(running: Running) {
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(3), running.stop()).await;
+}

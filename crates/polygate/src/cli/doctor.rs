@@ -1,0 +1,209 @@
+//! `doctor`: what is wrong with this installation, and the command that fixes it.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use pool::Status;
+use serde::Serialize;
+use store::Store;
+
+use super::{Common, output, workplace};
+use crate::config::{Config, Layers, Paths};
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Do not ask the backend anything.
+    #[arg(long)]
+    offline: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Grade {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// One finding.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    grade: Grade,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+fn ok(name: &'static str, found: impl Into<String>) -> Check {
+    Check { name, grade: Grade::Ok, found: found.into(), fix: None }
+}
+
+fn bad(name: &'static str, grade: Grade, found: impl Into<String>, fix: impl Into<String>) -> Check {
+    Check { name, grade, found: found.into(), fix: Some(fix.into()) }
+}
+
+impl Doctor {
+    pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let paths = workplace::paths(common)?;
+        let mut checks = vec![permissions(&paths.home)];
+        let layers = workplace::layers(&paths);
+        checks.extend(layers.as_ref().map_or_else(
+            |error| vec![bad("settings file", Grade::Fail, error.to_string(), "correct the file")],
+            |layers| unknown(layers, &paths),
+        ));
+        if let Ok(layers) = &layers {
+            match Config::from_layers(layers, paths) {
+                Ok(config) => self.running(&config, &mut checks).await,
+                Err(error) => checks.push(bad("settings", Grade::Fail, error.to_string(), "correct that setting")),
+            }
+        }
+        Ok(print(common, &checks))
+    }
+
+    async fn running(&self, config: &Config, checks: &mut Vec<Check>) {
+        checks.push(port(config));
+        match Store::open(crate::start::store_options(config)).await {
+            Ok(store) => {
+                checks.push(ok("store", format!("opens ({})", config.paths.home.display())));
+                checks.extend(accounts(&store).await);
+                checks.push(keys(config, &store).await);
+                store.close().await;
+            }
+            Err(error) => {
+                checks.push(bad("store", Grade::Fail, error.to_string(), "see the reason; nothing was changed"))
+            }
+        }
+        if self.offline {
+            return;
+        }
+        checks.push(backend(config).await);
+    }
+}
+
+fn unknown(layers: &Layers, paths: &Paths) -> Vec<Check> {
+    let unknown = layers.unknown();
+    if unknown.is_empty() {
+        return vec![ok("settings file", paths.config.display().to_string())];
+    }
+    unknown
+        .into_iter()
+        .map(|key| {
+            bad(
+                "settings file",
+                Grade::Warn,
+                format!("unknown key {key}"),
+                "see `polygate config show`; remove or rename it",
+            )
+        })
+        .collect()
+}
+
+fn permissions(home: &Path) -> Check {
+    use std::os::unix::fs::PermissionsExt;
+    let name = "home";
+    let Ok(facts) = std::fs::metadata(home) else {
+        return ok(name, format!("{} will be made on first use", home.display()));
+    };
+    let mode = facts.permissions().mode() & 0o777;
+    if mode.trailing_zeros() >= 6 {
+        return ok(name, format!("{} ({mode:o})", home.display()));
+    }
+    let found = format!("{} can be read by others ({mode:o})", home.display());
+    bad(name, Grade::Fail, found, format!("chmod 700 {}", home.display()))
+}
+
+fn port(config: &Config) -> Check {
+    let port = config.server.port;
+    let address = config.server.host.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into());
+    match TcpListener::bind((address, port)) {
+        Ok(_) => ok("port", format!("{port} is free")),
+        // Where the lock is held, it is our own gateway that listens.
+        Err(_) if Store::lock(&config.paths.home).is_err() => {
+            ok("port", format!("{port} is served by the running gateway"))
+        }
+        Err(error) => bad("port", Grade::Fail, format!("{port}: {error}"), "end the other program, or set server.port"),
+    }
+}
+
+async fn accounts(store: &Store) -> Vec<Check> {
+    let accounts = match store.accounts().await {
+        Ok(accounts) => accounts,
+        Err(error) => return vec![bad("accounts", Grade::Fail, error.to_string(), "see the reason")],
+    };
+    if accounts.is_empty() {
+        return vec![bad("accounts", Grade::Fail, "none", "polygate login")];
+    }
+    accounts
+        .iter()
+        .map(|account| match &account.status {
+            Status::NeedsLogin { why } => {
+                bad("account", Grade::Fail, format!("{} needs a login: {why}", account.label), "polygate login")
+            }
+            Status::Blocked { why } => bad(
+                "account",
+                Grade::Fail,
+                format!("{} is blocked: {why}", account.label),
+                format!("polygate accounts remove {}", account.id),
+            ),
+            _ => ok("account", account.label.clone()),
+        })
+        .collect()
+}
+
+async fn keys(config: &Config, store: &Store) -> Check {
+    let name = "client keys";
+    let usable = store.keys().await.map(|keys| {
+        let client = pool::keys::KeyKind::Client;
+        keys.iter().filter(|key| key.kind == client && key.revoked.is_none()).count()
+    });
+    match usable {
+        Ok(0) if config.server.api_key.is_none() && config.server.require_key => {
+            bad(name, Grade::Fail, "none", "polygate keys create")
+        }
+        Ok(count) => {
+            ok(name, format!("{count} made{}", if config.server.api_key.is_some() { ", one fixed" } else { "" }))
+        }
+        Err(error) => bad(name, Grade::Fail, error.to_string(), "see the reason"),
+    }
+}
+
+/// Whether the backend's host takes a connection, through the proxy when there is one. Sends no credentials.
+async fn backend(config: &Config) -> Check {
+    let name = "backend";
+    let host = config.upstream.base_url.host_str().unwrap_or_default().to_owned();
+    let upstream = match upstream::Upstream::new(crate::start::upstream_config(config)) {
+        Ok(upstream) => upstream,
+        Err(error) => return bad(name, Grade::Fail, error.to_string(), "correct that setting"),
+    };
+    match upstream.reach().await {
+        Ok(status) => ok(name, format!("{host} answers ({status})")),
+        Err(fault) => bad(
+            name,
+            Grade::Fail,
+            format!("{host}: {}", fault.message),
+            "check the network, upstream.proxy and upstream.ca_bundle",
+        ),
+    }
+}
+
+fn print(common: &Common, checks: &[Check]) -> ExitCode {
+    if common.json {
+        output::json(checks);
+    } else {
+        for check in checks {
+            let mark = match check.grade {
+                Grade::Ok => "ok  ",
+                Grade::Warn => "warn",
+                Grade::Fail => "FAIL",
+            };
+            println!("{mark}  {}: {}", check.name, check.found);
+            if let Some(fix) = &check.fix {
+                println!("      fix: {fix}");
+            }
+        }
+    }
+    ExitCode::from(u8::from(checks.iter().any(|check| check.grade == Grade::Fail)))
+}

@@ -1,0 +1,142 @@
+//! `keys`: client keys. A key's text is shown once, when it is made.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use pool::keys::{Key, KeyKind, Scopes};
+use serde::Serialize;
+
+use super::{Common, output, workplace};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// Make a key and print it; it cannot be shown again.
+    Create {
+        /// What it is for.
+        #[arg(long, default_value = "client")]
+        name: String,
+        /// Days until it ends; without it, never.
+        #[arg(long, value_name = "DAYS")]
+        expires: Option<u32>,
+    },
+    /// Every key, without its text.
+    List,
+    /// End a key at once.
+    Revoke {
+        /// Its id, from `keys list`.
+        id: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Row {
+    id: String,
+    kind: KeyKind,
+    name: String,
+    created: i64,
+    expires: Option<i64>,
+    revoked: Option<i64>,
+}
+
+impl Keys {
+    pub(super) async fn run(&self, common: &Common) -> anyhow::Result<ExitCode> {
+        let config = workplace::config(common)?;
+        let store = workplace::store(&config).await?;
+        let code = match self {
+            Self::Create { name, expires } => {
+                let expires = expires.map(|days| workplace::now().plus(i64::from(days) * 86_400_000));
+                let wish = Wish { kind: KeyKind::Client, name, scopes: Scopes::default(), expires };
+                print_new(common, &create(&store, wish).await?);
+                ExitCode::SUCCESS
+            }
+            Self::List => {
+                list(common, &store.keys().await?);
+                ExitCode::SUCCESS
+            }
+            Self::Revoke { id } => revoked(store.revoke_key(id, workplace::now()).await?, id),
+        };
+        store.close().await;
+        Ok(code)
+    }
+}
+
+/// What a new key should be.
+pub(super) struct Wish<'a> {
+    pub(super) kind: KeyKind,
+    pub(super) name: &'a str,
+    pub(super) scopes: Scopes,
+    pub(super) expires: Option<pool::Millis>,
+}
+
+/// Mints a key, stores its digest, and returns its one showing.
+pub(super) async fn create(store: &store::Store, wish: Wish<'_>) -> anyhow::Result<pool::keys::Minted> {
+    let random = crate::start::random();
+    let minted = pool::keys::mint(wish.kind, &random, store.pepper());
+    let key = Key {
+        id: minted.id.clone(),
+        kind: wish.kind,
+        name: wish.name.to_owned(),
+        digest: minted.digest,
+        scopes: wish.scopes,
+        created: workplace::now(),
+        expires: wish.expires,
+        revoked: None,
+    };
+    store.add_key(&key).await?;
+    Ok(minted)
+}
+
+/// Prints a new key: the bare text on standard output, the advice beside it.
+pub(super) fn print_new(common: &Common, minted: &pool::keys::Minted) {
+    if common.json {
+        output::json(&serde_json::json!({ "id": minted.id, "key": minted.text.expose() }));
+    } else {
+        eprintln!("Keep it: it is not shown again.");
+        println!("{}", minted.text.expose());
+    }
+}
+
+fn list(common: &Common, keys: &[Key]) {
+    if common.json {
+        let rows: Vec<Row> = keys.iter().map(row).collect();
+        return output::json(&rows);
+    }
+    let now = workplace::now();
+    let rows = keys.iter().map(|key| {
+        let kind = match key.kind {
+            KeyKind::Client => "client",
+            KeyKind::Admin => "admin",
+        };
+        vec![key.id.clone(), kind.to_owned(), key.name.clone(), state(key, now)]
+    });
+    output::table(&["ID", "KIND", "NAME", "STATE"], rows.collect(), "No keys yet. Make one: polygate keys create");
+}
+
+fn state(key: &Key, now: pool::Millis) -> String {
+    match (key.revoked, key.expires) {
+        (Some(_), _) => "revoked".to_owned(),
+        (None, Some(end)) if end <= now => "expired".to_owned(),
+        (None, Some(end)) => format!("ends {}", output::left(now, end)),
+        (None, None) => "active".to_owned(),
+    }
+}
+
+fn row(key: &Key) -> Row {
+    Row {
+        id: key.id.clone(),
+        kind: key.kind,
+        name: key.name.clone(),
+        created: key.created.0,
+        expires: key.expires.map(|at| at.0),
+        revoked: key.revoked.map(|at| at.0),
+    }
+}
+
+fn revoked(found: bool, id: &str) -> ExitCode {
+    if found {
+        eprintln!("Revoked {id}.");
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: there is no active key {id}; see `polygate keys list`");
+    ExitCode::FAILURE
+}

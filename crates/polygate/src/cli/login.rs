@@ -1,0 +1,175 @@
+//! `login`: a ChatGPT account by browser, device code, auth.json or token.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use pool::{Secret, Tokens};
+use store::{NewAccount, Put};
+use upstream::Upstream;
+use upstream::authfile::{self, Imported};
+use upstream::jwt::Claims;
+use upstream::oauth::{Callback, Grant, Pkce, Poll, RefreshReason, state};
+
+use super::{Common, output, workplace};
+use crate::config::Config;
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct Login {
+    /// Show a code to type on another device instead of opening a browser.
+    #[arg(long)]
+    device: bool,
+    /// Take the login of a Codex auth.json; `codex` means the one that Codex uses.
+    #[arg(long, value_name = "FILE")]
+    import: Option<PathBuf>,
+    /// Take an access or refresh token; `-` reads it from standard input.
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+}
+
+impl Login {
+    pub(super) async fn run(self, common: &Common) -> anyhow::Result<()> {
+        let config = workplace::config(common)?;
+        let store = workplace::store(&config).await?;
+        let outcome = self.add(&config).await;
+        let put = match outcome {
+            Ok(new) => {
+                let label = new.label.clone();
+                store.put_account(new, workplace::now()).await.map(|put| (put, label)).map_err(Into::into)
+            }
+            Err(error) => Err(error),
+        };
+        store.close().await;
+        let (put, label) = put?;
+        report(common, &put, &label);
+        Ok(())
+    }
+
+    async fn add(self, config: &Config) -> anyhow::Result<NewAccount> {
+        if let Some(file) = &self.import {
+            return import(file).await;
+        }
+        let upstream = Upstream::new(crate::start::upstream_config(config))?;
+        if let Some(token) = &self.token {
+            return given(&upstream, secret(token)?).await;
+        }
+        let grant = if self.device { device(&upstream).await? } else { browser(&upstream).await? };
+        account(grant)
+    }
+}
+
+fn report(common: &Common, put: &Put, label: &str) {
+    if common.json {
+        output::json(&serde_json::json!({ "id": put.id.0, "added": put.added, "label": label }));
+    } else if put.added {
+        println!("Added {label}.");
+    } else {
+        println!("Signed {label} in again.");
+    }
+}
+
+async fn browser(upstream: &Upstream) -> anyhow::Result<Grant> {
+    let (pkce, state) = (Pkce::fresh(), state());
+    let callback = Callback::bind(state.clone()).await?;
+    let redirect = callback.redirect();
+    let url = upstream.authorize_url(&pkce, &state, &redirect);
+    eprintln!("Sign in here:\n\n  {url}\n");
+    if webbrowser::open(url.as_str()).is_err() {
+        eprintln!("No browser opened; copy the address, or use `polygate login --device` on a machine without one.");
+    }
+    let code = callback.code().await?;
+    Ok(upstream.exchange(&code, &pkce.verifier, &redirect).await?)
+}
+
+async fn device(upstream: &Upstream) -> anyhow::Result<Grant> {
+    let device = upstream.device_start().await?;
+    eprintln!("Open {} and type this code:\n\n  {}\n", device.page, device.user_code);
+    let end = tokio::time::Instant::now() + device.lifetime;
+    loop {
+        tokio::time::sleep(device.interval).await;
+        if let Poll::Done(grant) = upstream.device_poll(&device).await? {
+            return Ok(grant);
+        }
+        if tokio::time::Instant::now() >= end {
+            bail!("the code was not typed in time; start again with `polygate login --device`");
+        }
+    }
+}
+
+async fn import(file: &std::path::Path) -> anyhow::Result<NewAccount> {
+    let file = if file.as_os_str() == "codex" { codex_file()? } else { file.to_owned() };
+    match authfile::load(&file).await? {
+        Imported::Login(login) => {
+            let tokens = Tokens {
+                access: login.access,
+                refresh: login.refresh,
+                id: login.id,
+                expires: login.claims.expires,
+                refreshed: login.refreshed.unwrap_or_else(workplace::now),
+            };
+            Ok(new_account(login.claims, tokens))
+        }
+        Imported::ApiKey(_) => bail!(
+            "{} holds an OpenAI API key and no ChatGPT login; sign Codex in with ChatGPT (`codex login`), or use `polygate login`",
+            file.display()
+        ),
+    }
+}
+
+/// `$CODEX_HOME/auth.json`, else `~/.codex/auth.json`.
+fn codex_file() -> anyhow::Result<PathBuf> {
+    let home = std::env::var_os("CODEX_HOME").map(PathBuf::from);
+    let folder = match home {
+        Some(folder) => folder,
+        None => etcetera::home_dir().context("cannot find a home directory; name the file")?.join(".codex"),
+    };
+    Ok(folder.join("auth.json"))
+}
+
+fn secret(text: &str) -> anyhow::Result<Secret> {
+    if text != "-" {
+        return Ok(Secret::new(text.trim()));
+    }
+    let mut input = String::new();
+    std::io::stdin().take(64 * 1024).read_to_string(&mut input).context("cannot read the token from standard input")?;
+    Ok(Secret::new(input.trim()))
+}
+
+/// An access token is a JWT; anything else must be a refresh token, which is spent at once for a pair of our own.
+async fn given(upstream: &Upstream, token: Secret) -> anyhow::Result<NewAccount> {
+    if token.is_empty() {
+        bail!("the token is empty");
+    }
+    if Claims::read(&token).is_some() {
+        return account(Grant { access: token, refresh: None, id: None });
+    }
+    let grant = upstream.refresh(&token, RefreshReason::ProactiveExpiry).await.context("the token was not accepted")?;
+    let refresh = grant.refresh.or(Some(token));
+    account(Grant { refresh, ..grant })
+}
+
+fn account(grant: Grant) -> anyhow::Result<NewAccount> {
+    let claims = Claims::of(&grant.access, grant.id.as_ref());
+    if claims.account_id.is_empty() {
+        bail!("the token names no ChatGPT account; sign in with `polygate login`");
+    }
+    let expires = claims.expires;
+    let refreshed = workplace::now();
+    Ok(new_account(claims, Tokens { access: grant.access, refresh: grant.refresh, id: grant.id, expires, refreshed }))
+}
+
+fn new_account(claims: Claims, tokens: Tokens) -> NewAccount {
+    let label =
+        [&claims.email, &claims.account_id].into_iter().find(|name| !name.is_empty()).cloned().unwrap_or_default();
+    NewAccount {
+        label,
+        email: claims.email,
+        plan: claims.plan,
+        upstream_id: claims.account_id,
+        user: claims.user,
+        fedramp: claims.fedramp,
+        tokens,
+    }
+}

@@ -1,0 +1,36 @@
+//! Tables for people, JSON for programs.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use pool::Millis;
+use serde::Serialize;
+
+/// Prints `rows` as pretty JSON.
+pub(super) fn json<T: Serialize + ?Sized>(rows: &T) {
+    println!("{}", serde_json::to_string_pretty(rows).expect("invariant: our types serialise"));
+}
+
+/// Prints a table, or `empty` when there are no rows.
+pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>, empty: &str) {
+    if rows.is_empty() {
+        println!("{empty}");
+        return;
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head);
+    rows.into_iter().for_each(|row| {
+        table.add_row(row);
+    });
+    println!("{table}");
+}
+
+/// `in 3 h 12 min`, `in 40 s`, `now`.
+pub(super) fn left(now: Millis, until: Millis) -> String {
+    let seconds = now.until(until) / 1000;
+    match seconds {
+        0 => "now".to_owned(),
+        1..60 => format!("in {seconds} s"),
+        60..3600 => format!("in {} min", seconds / 60),
+        3600..172_800 => format!("in {} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("in {} days", seconds / 86_400),
+    }
+}

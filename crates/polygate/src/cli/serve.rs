@@ -1,0 +1,100 @@
+//! `serve`: the gateway in the foreground.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{Common, workplace};
+use crate::config::{Config, Layers, Log};
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Address to listen on.
+    #[arg(long)]
+    host: Option<String>,
+    /// Port to listen on; 0 picks a free one.
+    #[arg(long, short)]
+    port: Option<String>,
+    /// A fixed client key; better in the environment, where other users cannot see it.
+    #[arg(long, hide_env_values = true)]
+    api_key: Option<String>,
+    /// Proxy for all outbound traffic.
+    #[arg(long)]
+    proxy: Option<String>,
+    /// error, warn, info, debug or trace.
+    #[arg(long)]
+    log_level: Option<String>,
+    /// text or json.
+    #[arg(long)]
+    log_format: Option<String>,
+    /// Allow plain HTTP on an address other than loopback.
+    #[arg(long)]
+    allow_plain_http: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let paths = workplace::paths(common)?;
+        let mut layers = workplace::layers(&paths)?;
+        self.flags(&mut layers);
+        let unknown = layers.unknown();
+        let config = Config::from_layers(&layers, paths)?;
+        log(&config.log);
+        for key in unknown {
+            tracing::warn!("unknown setting {key} in {}", config.paths.config.display());
+        }
+        if layers.get("ollama.enabled").value == "true" {
+            tracing::warn!("ollama.enabled is set, but this version has no Ollama listener yet");
+        }
+        if config.postgres.is_none() && workplace::store(&config).await?.accounts().await?.is_empty() {
+            eprintln!("No accounts yet. Add one in another terminal: polygate login");
+        }
+        serve(config).await
+    }
+
+    fn flags(self, layers: &mut Layers) {
+        let flags = [
+            ("server.host", self.host),
+            ("server.port", self.port),
+            ("server.api_key", self.api_key),
+            ("upstream.proxy", self.proxy),
+            ("log.level", self.log_level),
+            ("log.format", self.log_format),
+            ("server.allow_plain_http", self.allow_plain_http.then(|| "true".to_owned())),
+        ];
+        for (key, value) in flags {
+            if let Some(value) = value {
+                layers.flag(key, value);
+            }
+        }
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let running = crate::start(config).await?;
+    for address in &running.addresses {
+        println!("listening on http://{address}");
+    }
+    let code = tokio::select! {
+        _ = terminate.recv() => 143,
+        _ = tokio::signal::ctrl_c() => 130,
+    };
+    eprintln!("stopping; streams may finish, a second signal ends them");
+    tokio::select! {
+        () = running.stop() => Ok(ExitCode::SUCCESS),
+        _ = terminate.recv() => Ok(ExitCode::from(code)),
+        _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(code)),
+    }
+}
+
+/// Starts logging to standard error.
+pub(super) fn log(log: &Log) {
+    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let installed = if log.json { builder.json().try_init() } else { builder.try_init() };
+    // A second subscriber in one process (tests) is no trouble: the first one stays.
+    drop(installed);
+}

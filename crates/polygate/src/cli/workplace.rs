@@ -1,0 +1,47 @@
+//! What most commands start from: paths, layers, configuration, and the store they describe.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use pool::Millis;
+use store::Store;
+
+use super::Common;
+use crate::config::{Config, ConfigError, Layers, Paths};
+
+/// Paths as the options say.
+pub(super) fn paths(common: &Common) -> Result<Paths, ConfigError> {
+    let paths = match &common.home {
+        Some(home) => Paths::inside(home),
+        None => Paths::xdg()?,
+    };
+    Ok(paths.with_data_key(std::env::var_os("POLYGATE_DATA_KEY_FILE").map(PathBuf::from)))
+}
+
+/// File and environment below `paths`; flags are added by the caller.
+pub(super) fn layers(paths: &Paths) -> Result<Layers, ConfigError> {
+    // Names and values that are not UTF-8 cannot be settings of ours.
+    let env =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Layers::read(&paths.config, env)
+}
+
+/// The configuration with no flags beside the common ones.
+pub(super) fn config(common: &Common) -> Result<Config, ConfigError> {
+    let paths = paths(common)?;
+    Config::from_layers(&layers(&paths)?, paths)
+}
+
+/// The store of `config`, made when it is not there yet.
+pub(super) async fn store(config: &Config) -> anyhow::Result<Store> {
+    Store::open(crate::start::store_options(config))
+        .await
+        .with_context(|| format!("cannot open the store in {}", config.paths.home.display()))
+}
+
+/// The wall clock.
+pub(super) fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

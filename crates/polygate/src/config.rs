@@ -1,0 +1,166 @@
+//! Configuration: flags, environment and file, lowest layer last, into one typed [`Config`].
+//!
+//! `fields.rs` is the one table of settings: key, older names, environment names, default. [`layers::Layers`] finds the
+//! layer that wins for each; this file turns the winners into typed values. Nothing else reads settings.
+
+mod fields;
+mod layers;
+mod parse;
+mod paths;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pool::Secret;
+use url::Url;
+
+pub use fields::{FIELDS, Field};
+pub use layers::{Layers, Origin, Setting};
+pub use paths::Paths;
+
+/// Everything that the gateway can be told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where files live.
+    pub paths: Paths,
+    /// Listener settings.
+    pub server: Server,
+    /// Backend settings.
+    pub upstream: Upstream,
+    /// Account rules.
+    pub accounts: Accounts,
+    /// Model names.
+    pub model: Model,
+    /// PostgreSQL, when several nodes share one store.
+    pub postgres: Option<Secret>,
+    /// Log filter and format.
+    pub log: Log,
+}
+
+/// Listener settings.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `None` is both loopback addresses.
+    pub host: Option<IpAddr>,
+    /// 0 picks a free port.
+    pub port: u16,
+    /// A fixed client key.
+    pub api_key: Option<Secret>,
+    /// Whether clients need a key; `false` is for loopback only.
+    pub require_key: bool,
+    /// Host names accepted beside loopback and own addresses.
+    pub allowed_hosts: Vec<String>,
+    /// Browser origins that may call the data plane.
+    pub allowed_origins: Vec<String>,
+    /// Whether plain HTTP may leave the loopback.
+    pub allow_plain_http: bool,
+    /// How long streams may finish after a stop signal.
+    pub drain: Duration,
+}
+
+/// Backend settings.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Codex backend, `https://chatgpt.com/backend-api`.
+    pub base_url: Url,
+    /// Token issuer, `https://auth.openai.com`.
+    pub auth_url: Url,
+    /// Token endpoint, when it is not `<auth_url>/oauth/token`.
+    pub token_url: Option<Url>,
+    /// OAuth client id.
+    pub client_id: Option<String>,
+    /// Identity towards the backend.
+    pub profile: String,
+    /// Proxy for all outbound traffic.
+    pub proxy: Option<Url>,
+    /// PEM file of additional roots.
+    pub ca_bundle: Option<PathBuf>,
+    /// Longest silence inside a stream.
+    pub idle_timeout: Duration,
+}
+
+/// Account rules.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    /// Requests at a time on one account; 0 is no limit.
+    pub max_concurrent: u32,
+    /// How long an account rests after a 429 that names no reset.
+    pub rate_limit_backoff: Duration,
+}
+
+/// Model names.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// Used when a request names none; `None` is the first listed model.
+    pub default: Option<String>,
+    /// Effort used when neither request nor name asks for one.
+    pub default_effort: Option<String>,
+    /// Own names: alias, model.
+    pub aliases: Vec<(String, String)>,
+}
+
+/// Log filter and format.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace` or a `tracing` filter.
+    pub level: String,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+}
+
+/// Why a configuration was refused, in words that name the setting.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file exists but cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{path} is not valid TOML: {source}")]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A value does not fit its setting.
+    #[error("{key} = {value:?} ({origin}) is not {wanted}")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// What was given; a fixed word for secrets.
+        value: String,
+        /// Where it came from.
+        origin: String,
+        /// What is wanted.
+        wanted: &'static str,
+    },
+    /// No home directory can be found.
+    #[error("cannot find a home directory; pass --home DIR or set POLYGATE_HOME")]
+    Home,
+}
+
+impl Config {
+    /// Types the winners of all layers.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] for the first value that does not fit its setting.
+    pub fn from_layers(layers: &Layers, paths: Paths) -> Result<Self, ConfigError> {
+        Ok(Self {
+            paths,
+            server: parse::server(layers)?,
+            upstream: parse::upstream(layers)?,
+            accounts: parse::accounts(layers)?,
+            model: parse::model(layers)?,
+            postgres: layers.text("store.postgres_url").map(Secret::new),
+            log: parse::log(layers)?,
+        })
+    }
+}

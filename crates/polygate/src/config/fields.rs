@@ -1,0 +1,93 @@
+//! The table of settings. Adding one: a row here, a field in `config.rs`, a line in `parse.rs`.
+
+/// One setting.
+#[derive(Debug)]
+pub struct Field {
+    /// `section.name` in `config.toml`; the environment name follows as `POLYGATE_SECTION__NAME`.
+    pub key: &'static str,
+    /// Keys of other systems with the same meaning, read from the same file.
+    pub also: &'static [&'static str],
+    /// Environment names of other systems with the same meaning, strongest first.
+    pub env: &'static [&'static str],
+    /// Value when no layer says otherwise; `""` is "not set".
+    pub default: &'static str,
+    /// Whether the value must never be shown.
+    pub secret: bool,
+    /// What it does, for `config show` and the docs.
+    pub help: &'static str,
+}
+
+const fn field(key: &'static str, default: &'static str, help: &'static str) -> Field {
+    Field { key, also: &[], env: &[], default, secret: false, help }
+}
+
+impl Field {
+    const fn also(mut self, keys: &'static [&'static str]) -> Self {
+        self.also = keys;
+        self
+    }
+
+    const fn env(mut self, names: &'static [&'static str]) -> Self {
+        self.env = names;
+        self
+    }
+
+    const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    /// The setting's own environment name.
+    pub fn own_env(&self) -> String {
+        format!("POLYGATE_{}", self.key.replace('.', "__").to_uppercase())
+    }
+}
+
+/// Every setting, in the order of the docs.
+pub const FIELDS: &[Field] = &[
+    field("server.host", "127.0.0.1", "Address to listen on; 127.0.0.1 and localhost mean both loopback addresses")
+        .env(&["CODEX_PROXY_HOST"]),
+    field("server.port", "8080", "Port to listen on; 0 picks a free one and prints it")
+        .env(&["PORT", "CODEX_PROXY_PORT"]),
+    field("server.api_key", "", "A fixed client key; prefer `polygate keys create`")
+        .also(&["server.proxy_api_key"])
+        .env(&["CODEX_PROXY_API_KEY"])
+        .secret(),
+    field("server.require_key", "true", "Whether clients need a key; false is for loopback only"),
+    field("server.allowed_hosts", "", "Host names accepted beside loopback and own addresses"),
+    field("server.allow_plain_http", "false", "Allow plain HTTP on an address other than loopback"),
+    field("server.drain_timeout", "120s", "How long streams may finish after a stop signal"),
+    field("cors.allowed_origins", "", "Browser origins that may call the API").also(&["server.cors"]),
+    field("upstream.base_url", "https://chatgpt.com/backend-api", "The ChatGPT backend").also(&["api.base_url"]),
+    field("upstream.auth_url", "https://auth.openai.com", "The token issuer"),
+    field("upstream.token_url", "", "The token endpoint, when it is not <auth_url>/oauth/token")
+        .env(&["CODEX_REFRESH_TOKEN_URL_OVERRIDE"]),
+    field("upstream.client_id", "", "OAuth client id, when it is not the official client's")
+        .env(&["CODEX_APP_SERVER_LOGIN_CLIENT_ID"]),
+    field("upstream.transport", "auto", "auto or http; the backend is spoken to over HTTP"),
+    field("upstream.profile", "polygate", "Identity towards the backend: polygate, codex-cli or codex-desktop"),
+    field("upstream.proxy", "", "Proxy for all outbound traffic (http, https, socks5, socks5h)")
+        .also(&["tls.proxy_url"])
+        .env(&["CODEX_API_PROXY_HTTPS_PROXY", "HTTPS_PROXY", "https_proxy"])
+        .secret(),
+    field("upstream.ca_bundle", "", "PEM file of additional trusted roots").env(&[
+        "CODEX_API_PROXY_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE",
+        "SSL_CERT_FILE",
+    ]),
+    field("upstream.idle_timeout", "300s", "Longest silence inside a stream before it is given up"),
+    field("accounts.max_concurrent", "0", "Requests at a time on one account; 0 is no limit")
+        .also(&["auth.max_concurrent_per_account"]),
+    field("accounts.rate_limit_backoff", "60s", "Rest after a rate limit that names no reset")
+        .also(&["auth.rate_limit_backoff_seconds"]),
+    field("model.default", "", "Model used when a request names none; empty is the first listed one"),
+    field("model.default_effort", "", "Reasoning effort used when neither request nor model name asks for one")
+        .also(&["model.default_reasoning_effort"]),
+    field("store.postgres_url", "", "PostgreSQL for several nodes; empty is the embedded store").secret(),
+    field("ollama.enabled", "false", "Serve the Ollama API on its own listener (arrives with the Ollama dialect)")
+        .env(&["OLLAMA_BRIDGE_ENABLED"]),
+    field("ollama.host", "127.0.0.1", "Address of the Ollama listener").env(&["OLLAMA_BRIDGE_HOST"]),
+    field("ollama.port", "11434", "Port of the Ollama listener").env(&["OLLAMA_BRIDGE_PORT"]),
+    field("log.level", "info", "error, warn, info, debug, trace, or a tracing filter").env(&["CODEX_PROXY_LOG_LEVEL"]),
+    field("log.format", "text", "text or json"),
+];

@@ -1,0 +1,148 @@
+//! Which layer wins for a setting: flag, own environment name, other systems' environment names, file, default.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use super::{ConfigError, FIELDS, Field};
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A command-line flag.
+    Flag,
+    /// An environment variable of this name.
+    Env(String),
+    /// The file, under this key.
+    File(String),
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("flag"),
+            Self::Env(name) => write!(f, "env {name}"),
+            Self::File(key) => write!(f, "file {key}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A setting with the value that won.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The row of the table.
+    pub field: &'static Field,
+    /// The value as text; `""` is "not set", list items are joined by commas.
+    pub value: String,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// All layers, read once.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    flags: BTreeMap<&'static str, String>,
+    env: BTreeMap<String, String>,
+    file: toml::Table,
+}
+
+impl Layers {
+    /// Reads `file` (a missing one is an empty one) beside the given environment.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not TOML.
+    pub fn read(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(ConfigError::Read { path: file.to_owned(), source }),
+        };
+        let table =
+            text.parse().map_err(|source| ConfigError::Toml { path: file.to_owned(), source: Box::new(source) })?;
+        Ok(Self { flags: BTreeMap::new(), env: env.into_iter().collect(), file: table })
+    }
+
+    /// Sets a value from the command line.
+    pub fn flag(&mut self, key: &'static str, value: impl Into<String>) {
+        self.flags.insert(key, value.into());
+    }
+
+    /// The winner for `key`, which must be in the table.
+    pub fn get(&self, key: &str) -> Setting {
+        let field = FIELDS.iter().find(|field| field.key == key).expect("invariant: the key is in FIELDS");
+        let (value, origin) = self.winner(field);
+        Setting { field, value, origin }
+    }
+
+    /// The value of `key` when it is set.
+    pub fn text(&self, key: &str) -> Option<String> {
+        Some(self.get(key).value).filter(|value| !value.is_empty())
+    }
+
+    /// Every setting with its winner, in table order.
+    pub fn all(&self) -> impl Iterator<Item = Setting> {
+        FIELDS.iter().map(|field| self.get(field.key))
+    }
+
+    /// The string entries of a table in the file, such as `model.aliases`.
+    pub fn table(&self, path: &str) -> Vec<(String, String)> {
+        let Some(toml::Value::Table(table)) = lookup(&self.file, path) else { return Vec::new() };
+        table.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+    }
+
+    /// Keys in the file that no setting knows.
+    pub fn unknown(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        leaves(&self.file, "", &mut found);
+        found.retain(|key| !key.starts_with("model.aliases.") && !known(key));
+        found
+    }
+
+    fn winner(&self, field: &'static Field) -> (String, Origin) {
+        if let Some(value) = self.flags.get(field.key) {
+            return (value.clone(), Origin::Flag);
+        }
+        let names = std::iter::once(field.own_env()).chain(field.env.iter().map(|&name| name.to_owned()));
+        for name in names {
+            if let Some(value) = self.env.get(&name).filter(|value| !value.is_empty()) {
+                return (value.clone(), Origin::Env(name));
+            }
+        }
+        for key in std::iter::once(field.key).chain(field.also.iter().copied()) {
+            if let Some(value) = lookup(&self.file, key) {
+                return (plain(value), Origin::File(key.to_owned()));
+            }
+        }
+        (field.default.to_owned(), Origin::Default)
+    }
+}
+
+fn known(key: &str) -> bool {
+    FIELDS.iter().any(|field| field.key == key || field.also.contains(&key))
+}
+
+fn lookup<'a>(table: &'a toml::Table, path: &str) -> Option<&'a toml::Value> {
+    let (section, name) = path.split_once('.')?;
+    table.get(section)?.as_table()?.get(name)
+}
+
+fn leaves(table: &toml::Table, prefix: &str, found: &mut Vec<String>) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            toml::Value::Table(inner) => leaves(inner, &key, found),
+            _ => found.push(key),
+        }
+    }
+}
+
+fn plain(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,141 @@
+//! Text of the winning layer to typed values; one function per section.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use pool::Secret;
+use url::Url;
+
+use super::{Accounts, ConfigError, Layers, Log, Model, Server, Setting, Upstream};
+
+pub(super) fn server(layers: &Layers) -> Result<Server, ConfigError> {
+    Ok(Server {
+        host: host(&layers.get("server.host"))?,
+        port: number(layers, "server.port", "a port (0 to 65535)")?,
+        api_key: layers.text("server.api_key").map(Secret::new),
+        require_key: flag(layers, "server.require_key")?,
+        allowed_hosts: list(layers, "server.allowed_hosts"),
+        allowed_origins: list(layers, "cors.allowed_origins"),
+        allow_plain_http: flag(layers, "server.allow_plain_http")?,
+        drain: duration(layers, "server.drain_timeout")?,
+    })
+}
+
+pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
+    one_of(
+        layers,
+        "upstream.transport",
+        &["auto", "http"],
+        "auto or http (WebSocket towards the backend is not built yet)",
+    )?;
+    Ok(Upstream {
+        base_url: url(layers, "upstream.base_url")?.ok_or_else(|| missing(layers, "upstream.base_url"))?,
+        auth_url: url(layers, "upstream.auth_url")?.ok_or_else(|| missing(layers, "upstream.auth_url"))?,
+        token_url: url(layers, "upstream.token_url")?,
+        client_id: layers.text("upstream.client_id"),
+        profile: one_of(
+            layers,
+            "upstream.profile",
+            &["polygate", "codex-cli", "codex-desktop"],
+            "polygate, codex-cli or codex-desktop",
+        )?,
+        proxy: url(layers, "upstream.proxy")?,
+        ca_bundle: layers.text("upstream.ca_bundle").map(Into::into),
+        idle_timeout: duration(layers, "upstream.idle_timeout")?,
+    })
+}
+
+pub(super) fn accounts(layers: &Layers) -> Result<Accounts, ConfigError> {
+    Ok(Accounts {
+        max_concurrent: number(layers, "accounts.max_concurrent", "a whole number")?,
+        rate_limit_backoff: duration(layers, "accounts.rate_limit_backoff")?,
+    })
+}
+
+pub(super) fn model(layers: &Layers) -> Result<Model, ConfigError> {
+    let efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"];
+    let default_effort = match layers.text("model.default_effort") {
+        None => None,
+        Some(_) => Some(one_of(layers, "model.default_effort", &efforts, "an effort from none to ultra")?),
+    };
+    Ok(Model { default: layers.text("model.default"), default_effort, aliases: layers.table("model.aliases") })
+}
+
+pub(super) fn log(layers: &Layers) -> Result<Log, ConfigError> {
+    let format = one_of(layers, "log.format", &["text", "json"], "text or json")?;
+    Ok(Log { level: layers.get("log.level").value.replace("warning", "warn"), json: format == "json" })
+}
+
+/// `90s`, `20m`, `2h`, `500ms`; a bare number is seconds.
+pub(super) fn seconds(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let count: u64 = text[..digits].parse().ok()?;
+    let millis = match text[digits..].trim() {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    count.checked_mul(millis).map(Duration::from_millis)
+}
+
+fn host(setting: &Setting) -> Result<Option<IpAddr>, ConfigError> {
+    let text = setting.value.trim_start_matches('[').trim_end_matches(']');
+    if text == "localhost" {
+        return Ok(None);
+    }
+    let address: IpAddr = text.parse().map_err(|_| wrong(setting, "an IP address or localhost"))?;
+    Ok(Some(address).filter(|&address| address != IpAddr::V4(Ipv4Addr::LOCALHOST)))
+}
+
+fn flag(layers: &Layers, key: &'static str) -> Result<bool, ConfigError> {
+    let setting = layers.get(key);
+    match setting.value.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(wrong(&setting, "true or false")),
+    }
+}
+
+fn number<T: std::str::FromStr>(layers: &Layers, key: &'static str, wanted: &'static str) -> Result<T, ConfigError> {
+    let setting = layers.get(key);
+    setting.value.parse().map_err(|_| wrong(&setting, wanted))
+}
+
+fn duration(layers: &Layers, key: &'static str) -> Result<Duration, ConfigError> {
+    let setting = layers.get(key);
+    seconds(&setting.value)
+        .filter(|length| !length.is_zero())
+        .ok_or_else(|| wrong(&setting, "a length of time such as 90s, 20m or 2h"))
+}
+
+fn url(layers: &Layers, key: &'static str) -> Result<Option<Url>, ConfigError> {
+    let setting = layers.get(key);
+    if setting.value.is_empty() {
+        return Ok(None);
+    }
+    match Url::parse(&setting.value) {
+        Ok(url) if url.has_host() => Ok(Some(url)),
+        _ => Err(wrong(&setting, "a URL")),
+    }
+}
+
+fn list(layers: &Layers, key: &'static str) -> Vec<String> {
+    let value = layers.get(key).value;
+    value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn one_of(layers: &Layers, key: &'static str, allowed: &[&str], wanted: &'static str) -> Result<String, ConfigError> {
+    let setting = layers.get(key);
+    if allowed.contains(&setting.value.as_str()) { Ok(setting.value) } else { Err(wrong(&setting, wanted)) }
+}
+
+fn missing(layers: &Layers, key: &'static str) -> ConfigError {
+    wrong(&layers.get(key), "a URL")
+}
+
+fn wrong(setting: &Setting, wanted: &'static str) -> ConfigError {
+    let value = if setting.field.secret { "***".to_owned() } else { setting.value.clone() };
+    ConfigError::Value { key: setting.field.key, value, origin: setting.origin.to_string(), wanted }
+}

@@ -1,0 +1,111 @@
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::*;
+
+fn layers(file: &str, env: &[(&str, &str)]) -> Layers {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, file).unwrap();
+    Layers::read(&path, env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).unwrap()
+}
+
+fn config(layers: &Layers) -> Result<Config, ConfigError> {
+    Config::from_layers(layers, Paths::inside(std::path::Path::new("/nowhere")))
+}
+
+#[test]
+fn every_default_is_valid() {
+    let config = config(&layers("", &[])).unwrap();
+    assert_eq!(config.server.host, None);
+    assert_eq!(config.server.port, 8080);
+    assert_eq!(config.upstream.base_url.as_str(), "https://chatgpt.com/backend-api");
+    assert_eq!(config.upstream.idle_timeout, Duration::from_secs(300));
+    assert_eq!(config.accounts.max_concurrent, 0);
+}
+
+#[test]
+fn keys_and_environment_names_are_unique() {
+    let mut keys = HashSet::new();
+    let mut names = HashSet::new();
+    for field in FIELDS {
+        assert!(keys.insert(field.key), "{} twice", field.key);
+        assert!(field.also.iter().all(|key| keys.insert(key)), "{:?} twice", field.also);
+        assert!(names.insert(field.own_env()));
+        assert!(field.env.iter().all(|name| names.insert((*name).to_owned())), "{:?} twice", field.env);
+    }
+}
+
+#[test]
+fn the_strongest_layer_wins() {
+    let file =
+        "[server]\nport = 1\nproxy_api_key = \"from-file\"\n[api]\nbase_url = \"http://127.0.0.1:9/backend-api\"\n";
+    let rows: &[(&[(&str, &str)], Option<&str>, &str, &str)] = &[
+        (&[], None, "1", "file server.port"),
+        (&[("PORT", "2")], None, "2", "env PORT"),
+        (&[("PORT", "2"), ("POLYGATE_SERVER__PORT", "3")], None, "3", "env POLYGATE_SERVER__PORT"),
+        (&[("POLYGATE_SERVER__PORT", "3")], Some("4"), "4", "flag"),
+        (&[("PORT", "")], None, "1", "file server.port"),
+    ];
+    for (env, flag, value, origin) in rows {
+        let mut layers = layers(file, env);
+        if let Some(flag) = flag {
+            layers.flag("server.port", *flag);
+        }
+        let setting = layers.get("server.port");
+        assert_eq!((setting.value.as_str(), setting.origin.to_string().as_str()), (*value, *origin));
+    }
+    let layers = layers(file, &[]);
+    assert_eq!(layers.get("server.api_key").origin, Origin::File("server.proxy_api_key".to_owned()));
+    assert_eq!(layers.get("upstream.base_url").value, "http://127.0.0.1:9/backend-api");
+}
+
+#[test]
+fn values_are_typed() {
+    let file = "[server]\nhost = \"localhost\"\nallowed_hosts = [\"box.lan\", \"box\"]\n[upstream]\nidle_timeout = \"20m\"\n\
+                [accounts]\nrate_limit_backoff = 90\n[model.aliases]\nfast = \"gpt-6-luna\"\n";
+    let config = config(&layers(file, &[("CODEX_PROXY_LOG_LEVEL", "warning")])).unwrap();
+    assert_eq!(config.server.host, None);
+    assert_eq!(config.server.allowed_hosts, ["box.lan", "box"]);
+    assert_eq!(config.upstream.idle_timeout, Duration::from_secs(1200));
+    assert_eq!(config.accounts.rate_limit_backoff, Duration::from_secs(90));
+    assert_eq!(config.model.aliases, [("fast".to_owned(), "gpt-6-luna".to_owned())]);
+    assert_eq!(config.log.level, "warn");
+    let public = super::tests::config(&layers("[server]\nhost = \"0.0.0.0\"\n", &[])).unwrap();
+    assert_eq!(public.server.host, Some(IpAddr::from([0, 0, 0, 0])));
+}
+
+#[test]
+fn a_wrong_value_names_its_setting_and_never_shows_a_secret() {
+    let rows = [
+        ("server.port", "[server]\nport = 99999\n", "99999"),
+        ("server.host", "[server]\nhost = \"nowhere\"\n", "nowhere"),
+        ("server.require_key", "[server]\nrequire_key = \"perhaps\"\n", "perhaps"),
+        ("upstream.idle_timeout", "[upstream]\nidle_timeout = \"soon\"\n", "soon"),
+        ("upstream.transport", "[upstream]\ntransport = \"websocket\"\n", "websocket"),
+        ("upstream.base_url", "[upstream]\nbase_url = \"\"\n", ""),
+        ("log.format", "[log]\nformat = \"xml\"\n", "xml"),
+    ];
+    for (key, file, shown) in rows {
+        let error = config(&layers(file, &[])).unwrap_err().to_string();
+        assert!(error.contains(key) && error.contains(shown), "{error}");
+    }
+    let error = config(&layers("", &[("HTTPS_PROXY", "user:hunter2")])).unwrap_err().to_string();
+    assert!(error.contains("upstream.proxy") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn unknown_keys_are_named() {
+    let unknown = layers("[server]\nprot = 1\n[model.aliases]\na = \"b\"\n[odd]\nx.y = 2\n", &[]).unknown();
+    assert_eq!(unknown, ["odd.x.y", "server.prot"]);
+}
+
+#[test]
+fn a_broken_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, "server = [").unwrap();
+    assert!(matches!(Layers::read(&path, []), Err(ConfigError::Toml { .. })));
+    assert!(Layers::read(&dir.path().join("missing.toml"), []).is_ok());
+}

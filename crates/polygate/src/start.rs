@@ -1,0 +1,161 @@
+//! Settings in, a running gateway out: opens the store, builds the way out, starts the engine, binds the listener.
+
+use std::net::SocketAddr;
+
+use engine::{Clock, Engine, Parts};
+use pool::catalog::Names;
+use server::{Keys, Server};
+use store::{ServeLock, Store};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use upstream::{Profile, Upstream};
+
+use crate::config::Config;
+
+/// A running gateway. Dropping it leaves it running until the runtime ends; [`Running::stop`] ends it cleanly.
+pub struct Running {
+    /// Where it listens, at least one address.
+    pub addresses: Vec<SocketAddr>,
+    engine: Engine,
+    store: Store,
+    shutdown: CancellationToken,
+    listener: JoinHandle<()>,
+    _lock: ServeLock,
+}
+
+/// Why a gateway does not start, in words that say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another gateway runs on this home, or the lock cannot be taken.
+    #[error(transparent)]
+    Lock(#[from] store::LockError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    /// The store cannot be read.
+    #[error("cannot read the store: {0}")]
+    Read(#[from] store::Error),
+    /// A setting of the way out is wrong.
+    #[error(transparent)]
+    Upstream(#[from] upstream::BuildError),
+    /// The engine does not start.
+    #[error(transparent)]
+    Engine(#[from] engine::StartError),
+    /// The listener does not start, or would not be safe.
+    #[error(transparent)]
+    Bind(#[from] server::BindError),
+}
+
+/// Starts a gateway.
+///
+/// # Errors
+/// [`StartError`]; nothing is left running then.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let lock = Store::lock(&config.paths.home)?;
+    let store = Store::open(store_options(&config)).await?;
+    let minted = store.keys().await?.iter().any(|key| key.kind == pool::keys::KeyKind::Client && key.revoked.is_none());
+    let upstream = Upstream::new(upstream_config(&config))?;
+    let settings = engine_settings(&config);
+    let engine = Engine::start(Parts { store: store.clone(), upstream, settings, clock: Clock::System }).await?;
+    let server = match Server::bind(server_settings(&config, minted), engine.clone()).await {
+        Ok(server) => server,
+        Err(error) => {
+            engine.stop().await;
+            store.close().await;
+            return Err(error.into());
+        }
+    };
+    let addresses = server.addresses().to_vec();
+    let shutdown = CancellationToken::new();
+    let listener = tokio::spawn(server.run(shutdown.clone()));
+    Ok(Running { addresses, engine, store, shutdown, listener, _lock: lock })
+}
+
+impl Running {
+    /// Where clients on this machine reach it, such as `http://127.0.0.1:8080`.
+    pub fn url(&self) -> String {
+        let first = self.addresses.first().expect("invariant: a bound server has an address");
+        let host = if first.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host(first) };
+        format!("http://{host}:{}", first.port())
+    }
+
+    /// Ends it: no new connections, streams may finish within the drain time, then everything is written and closed.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        let _ = self.listener.await;
+        self.engine.stop().await;
+        self.store.close().await;
+    }
+
+    /// The engine, for callers in the same process.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The store, for callers in the same process.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+fn host(address: &SocketAddr) -> String {
+    if address.is_ipv6() { format!("[{}]", address.ip()) } else { address.ip().to_string() }
+}
+
+pub(crate) fn store_options(config: &Config) -> store::Options {
+    store::Options {
+        home: config.paths.home.clone(),
+        postgres: config.postgres.clone(),
+        data_key_file: config.paths.data_key.clone(),
+    }
+}
+
+pub(crate) fn upstream_config(config: &Config) -> upstream::Config {
+    let settings = &config.upstream;
+    let client_id = settings.client_id.clone().unwrap_or_else(|| upstream::CLIENT_ID.to_owned());
+    upstream::Config {
+        base_url: settings.base_url.clone(),
+        auth_url: settings.auth_url.clone(),
+        profile: Profile::named(&settings.profile).unwrap_or_default(),
+        client_id,
+        proxy: settings.proxy.clone(),
+        ca_bundle: settings.ca_bundle.clone(),
+        ..upstream::Config::default()
+    }
+}
+
+fn engine_settings(config: &Config) -> engine::Settings {
+    let names = Names { aliases: config.model.aliases.clone(), default: config.model.default.clone() };
+    engine::Settings {
+        names,
+        effort: config.model.default_effort.clone(),
+        max_concurrent: config.accounts.max_concurrent,
+        idle: config.upstream.idle_timeout,
+        api_key: config.server.api_key.clone(),
+        ..engine::Settings::default()
+    }
+}
+
+fn server_settings(config: &Config, minted: bool) -> server::Settings {
+    let settings = &config.server;
+    let fixed = settings.api_key.as_ref().map(pool::Secret::expose);
+    let mut defaults = server::Settings::default();
+    if let Some(host) = settings.host {
+        defaults.hosts = vec![host];
+    }
+    defaults.limits.drain = settings.drain;
+    server::Settings {
+        port: settings.port,
+        allowed_hosts: settings.allowed_hosts.clone(),
+        cors_origins: settings.allowed_origins.clone(),
+        allow_plain_http: settings.allow_plain_http,
+        require_key: settings.require_key,
+        keys: Keys::judge(fixed, minted),
+        ..defaults
+    }
+}
+
+/// Random bytes for one key, from the system.
+pub(crate) fn random() -> [u8; pool::keys::RANDOM] {
+    rand::random()
+}

@@ -1,0 +1,203 @@
+//! The command line as people and scripts use it.
+
+mod common;
+
+use common::{Home, KEY};
+use offline::{Offline, Options};
+use serde_json::Value;
+
+async fn backend() -> offline::Running {
+    Offline::start(Options::default()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_made_listed_and_revoked_while_a_gateway_runs() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    home.import(&backend.account("plus"));
+    let gateway = home.serve(&[]);
+    let made: Value = serde_json::from_str(&home.ok(&["--json", "keys", "create", "--name", "laptop"])).unwrap();
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    assert!(key.starts_with("pgk_"));
+
+    let models = || async { gateway.send(gateway.request("GET", "/v1/models", key, "")).await.unwrap().status };
+    until(|| async { models().await == 200 }).await;
+
+    let listed = home.ok(&["--json", "keys", "list"]);
+    assert!(listed.contains("laptop") && !listed.contains(key), "{listed}");
+    home.ok(&["keys", "revoke", id]);
+    until(|| async { models().await == 401 }).await;
+    assert_eq!(home.run(&["keys", "revoke", "nothing"]).status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_gateway_sees_an_imported_account() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    let gateway = home.serve(&[]);
+    let none = gateway.chat("Reply with exactly: pong").await.unwrap();
+    assert_eq!(none.status, 503, "{}", none.body);
+    assert!(none.body.contains("polygate login"), "{}", none.body);
+
+    let accounts = [backend.account("plus"), backend.account("pro")];
+    accounts.iter().for_each(|account| home.import(account));
+    home.import(&accounts[0]);
+    let listed: Value = serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 2, "the same login twice is one account");
+    until(|| async { gateway.chat("Reply with exactly: pong").await.unwrap().status == 200 }).await;
+
+    for account in &accounts {
+        home.ok(&["accounts", "remove", &account.email]);
+    }
+    until(|| async { gateway.chat("Reply with exactly: pong").await.unwrap().status == 503 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_side_wants_an_admin_token() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    home.import(&backend.account("plus"));
+    let gateway = home.serve(&[]);
+    let token = home.ok(&["admin", "token"]);
+    let token = token.trim();
+    assert!(token.starts_with("pga_"));
+    let accounts = |key: String| {
+        let gateway = &gateway;
+        async move { gateway.send(gateway.request("GET", "/admin/accounts", &key, "")).await.unwrap() }
+    };
+    until(|| async { accounts(token.to_owned()).await.status == 200 }).await;
+    assert_eq!(accounts(KEY.to_owned()).await.status, 403);
+    let body = accounts(token.to_owned()).await.body;
+    assert!(body.contains("example.test") && !body.contains("rt_"), "{body}");
+
+    let wish = r#"{"name":"from the API"}"#;
+    let made = gateway.send(gateway.request("POST", "/admin/keys", token, wish)).await.unwrap();
+    assert!(made.status == 200 || made.status == 201, "{} {}", made.status, made.body);
+    assert!(made.body.contains("pgk_"));
+    let reader = home.ok(&["admin", "token", "--scopes", "read"]);
+    until(|| async { accounts(reader.trim().to_owned()).await.status == 200 }).await;
+    let refused = gateway.send(gateway.request("POST", "/admin/keys", reader.trim(), wish)).await.unwrap();
+    assert_eq!(refused.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_show_their_origin_and_no_secret() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    let shown = home.ok(&["config", "show", "--origin"]);
+    assert!(shown.contains("server.api_key = \"***\"  # env POLYGATE_SERVER__API_KEY"), "{shown}");
+    assert!(shown.contains("server.port = \"8080\"  # default") && !shown.contains(KEY));
+    let wrong = home.command(&["config", "show"]).env("POLYGATE_SERVER__PORT", "many").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("server.port"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_public_address_wants_a_real_key() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    let refused = home
+        .command(&["serve", "--host", "0.0.0.0", "--port", "0", "--allow-plain-http"])
+        .env("POLYGATE_SERVER__API_KEY", "changeme")
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("key"), "{said}");
+    let plain = home.run(&["serve", "--host", "0.0.0.0", "--port", "0"]);
+    assert_eq!(plain.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&plain.stderr).contains("allow"), "{}", String::from_utf8_lossy(&plain.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_gateway_on_the_same_home_is_refused() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    let gateway = home.serve(&[]);
+    let second = home.run(&["serve", "--port", "0"]);
+    assert_eq!(second.status.code(), Some(1));
+    gateway.kill();
+    // The kernel releases the lock of a killed process.
+    assert!(home.serve(&[]).terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_names_what_fixes_each_finding() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    let empty = home.run(&["doctor", "--json"]);
+    assert_eq!(empty.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&empty.stdout).contains("polygate login"));
+    home.import(&backend.account("plus"));
+    let port = ("POLYGATE_SERVER__PORT", "0");
+    let fine = home.command(&["doctor"]).env(port.0, port.1).output().unwrap();
+    assert!(fine.status.success(), "{}", String::from_utf8_lossy(&fine.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_imports_change_nothing() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    let file = home.dir.path().join("auth.json");
+    let broken = [
+        "",
+        "{",
+        "[]",
+        "{}",
+        r#"{"tokens":{"access_token":"x"}}"#,
+        r#"{"auth_mode":"apikey","OPENAI_API_KEY":"sk-canary"}"#,
+    ];
+    for text in broken {
+        std::fs::write(&file, text).unwrap();
+        let refused = home.run(&["login", "--import", file.to_str().unwrap()]);
+        assert_eq!(refused.status.code(), Some(1), "{text}");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!said.contains("sk-canary") && !said.contains("panicked"), "{said}");
+    }
+    let listed: Value = serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap();
+    assert_eq!(listed, Value::Array(Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_taken_from_standard_input() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    for (token, refreshable) in [(backend.account("plus").access, false), (backend.account("pro").refresh, true)] {
+        let file = home.dir.path().join("token");
+        std::fs::write(&file, &token).unwrap();
+        let output =
+            home.command(&["login", "--token", "-"]).stdin(std::fs::File::open(&file).unwrap()).output().unwrap();
+        assert!(output.status.success(), "refreshable {refreshable}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(!String::from_utf8_lossy(&output.stdout).contains(&token));
+    }
+    assert_eq!(backend.record().refreshes.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_login_adds_an_account() {
+    let backend = Offline::start(Options { device_interval: 0, ..Options::default() }).await.unwrap();
+    let home = Home::new(&backend);
+    let output = home.run(&["login", "--device"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let listed: Value = serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn completions_and_help_need_nothing() {
+    for args in [&["completions", "bash"][..], &["--help"], &["--version"]] {
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_polygate")).args(args).env_clear().output().unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+/// Polls a condition that another process must bring about, for at most 10 s.
+async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
+    let wait = async {
+        while !condition().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), wait).await.expect("the condition came to hold");
+}

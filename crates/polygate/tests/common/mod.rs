@@ -1,0 +1,198 @@
+//! The binary in a home of its own, beside an offline backend.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use offline::FakeAccount;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+/// A fixed client key for tests that are not about keys.
+pub const KEY: &str = "test-key-of-more-than-24-characters";
+
+/// A home with the settings that lead to one backend.
+pub struct Home {
+    pub dir: TempDir,
+    backend: String,
+}
+
+impl Home {
+    /// An empty home.
+    pub fn new(backend: &offline::Running) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), backend: backend.auth_url() }
+    }
+
+    /// The folder that `--home` names.
+    pub fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("home")
+    }
+
+    /// A command of the binary in this home.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_polygate"));
+        command.env_clear().arg("--home").arg(self.path()).args(args);
+        for name in ["PATH", "LLVM_PROFILE_FILE"] {
+            std::env::var_os(name).map(|value| command.env(name, value));
+        }
+        command
+            .env("POLYGATE_UPSTREAM__BASE_URL", format!("{}/backend-api", self.backend))
+            .env("POLYGATE_UPSTREAM__AUTH_URL", &self.backend)
+            .env("POLYGATE_SERVER__API_KEY", KEY);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs a command that must succeed, and gives its standard output.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Signs an account in from its auth.json.
+    pub fn import(&self, account: &FakeAccount) {
+        let file = self.dir.path().join("auth.json");
+        std::fs::write(&file, account.auth_json()).unwrap();
+        self.ok(&["login", "--import", file.to_str().unwrap()]);
+    }
+
+    /// Starts `serve` on a free port; `env` is added to its environment.
+    pub fn serve(&self, env: &[(&str, &str)]) -> Gateway {
+        let mut command = self.command(&["serve", "--port", "0", "--log-level", "debug"]);
+        command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let log = Log::of(&mut child);
+        let Some(Ok(first)) = lines.next() else { panic!("serve said nothing: {}", log.text()) };
+        let port = first.rsplit(':').next().unwrap().parse().unwrap_or_else(|_| panic!("no port in {first:?}"));
+        Gateway { child, port, log }
+    }
+}
+
+/// Standard error of a running child, read as it comes so that the child never blocks.
+pub struct Log(std::sync::Arc<std::sync::Mutex<String>>);
+
+impl Log {
+    fn of(child: &mut Child) -> Self {
+        let text = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+        let (shared, stderr) = (std::sync::Arc::clone(&text), child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let mut text = shared.lock().unwrap();
+                text.push_str(&line);
+                text.push('\n');
+            }
+        });
+        Self(text)
+    }
+
+    /// What was said so far.
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A running `serve`; killed when dropped.
+pub struct Gateway {
+    pub child: Child,
+    pub port: u16,
+    pub log: Log,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client's answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: http::HeaderMap,
+    pub body: String,
+}
+
+impl Gateway {
+    /// One request on a connection of its own; an error when the gateway is gone.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let answer = sender.send_request(request).await?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let body = answer.into_body().collect().await?.to_bytes();
+        Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    }
+
+    /// A request with a key and a JSON body (or none).
+    pub fn request(&self, method: &str, path: &str, key: &str, body: &str) -> Request<Full<Bytes>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", format!("127.0.0.1:{}", self.port))
+            .header("authorization", format!("Bearer {key}"));
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        request.body(Full::from(body.to_owned())).unwrap()
+    }
+
+    /// A collected chat request.
+    pub async fn chat(&self, prompt: &str) -> anyhow::Result<Answer> {
+        let body = format!(r#"{{"model":"gpt-6-sol","messages":[{{"role":"user","content":"{prompt}"}}]}}"#);
+        self.send(self.request("POST", "/v1/chat/completions", KEY, &body)).await
+    }
+
+    /// SIGKILL, and the end.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit status.
+    pub fn terminate(mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.wait(Duration::from_secs(30))
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn wait(&mut self, limit: Duration) -> std::process::ExitStatus {
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::yield_now();
+        }
+        panic!("the gateway did not end within {limit:?}: {}", self.log.text());
+    }
+}
+
+/// Every file below a folder.
+pub fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found
+}

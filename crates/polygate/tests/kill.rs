@@ -1,0 +1,133 @@
+//! kill -9 at every named failpoint and at many moments under load: no account, key or token is lost.
+#![cfg(feature = "failpoints")]
+
+mod common;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use common::{Gateway, Home};
+use offline::{NewAccount, Offline, Options, Revocation};
+use pool::{Millis, Status};
+use store::{Begin, Store};
+
+const NOW: Millis = Millis(4_000_000_000_000);
+
+/// What must hold in a store after any kill: it opens, everybody is there, and each refresh token is one that the backend
+/// still takes, or the account is marked: an open intent, or a login that is needed.
+async fn judge(home: &Home, backend: &offline::Running, accounts: usize, keys: usize) {
+    let options = store::Options { home: home.path(), postgres: None, data_key_file: None };
+    let store = Store::open(options).await.expect("the store opens after a kill");
+    let found = store.accounts().await.unwrap();
+    assert_eq!(found.len(), accounts, "accounts");
+    assert!(store.keys().await.unwrap().len() >= keys, "keys");
+    for account in found {
+        let tokens = store.tokens(&account.id).await.unwrap().expect("an account has tokens");
+        let refresh = tokens.refresh.expect("the refresh token is there");
+        let good = backend.current_refresh(&account.upstream_id).iter().any(|token| token == refresh.expose());
+        let marked = matches!(account.status, Status::NeedsLogin { .. });
+        if good || marked {
+            continue;
+        }
+        match store.begin_refresh(&account.id, "judge", NOW).await.unwrap() {
+            Begin::Granted(ticket) => assert!(ticket.interrupted, "a spent token without a mark"),
+            other => panic!("no ticket: {other:?}"),
+        }
+    }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_failpoint_of_a_refresh_loses_nothing() {
+    let points: Vec<&str> = engine::FAILPOINTS.iter().chain(store::FAILPOINTS).copied().collect();
+    let mut hit = Vec::new();
+    for point in &points {
+        let backend = Offline::start(Options::default()).await.unwrap();
+        let account = backend.add_account(NewAccount { expires_in: -10, ..NewAccount::default() });
+        let home = Home::new(&backend);
+        home.import(&account);
+        home.ok(&["keys", "create"]);
+        let mut gateway = home.serve(&[("POLYGATE_KILL_AT", point)]);
+        let answer = gateway.chat("Reply with exactly: pong").await;
+        if answer.is_err() {
+            gateway.wait(Duration::from_secs(10));
+            hit.push(*point);
+        }
+        drop(gateway);
+        judge(&home, &backend, 1, 1).await;
+
+        let gateway = home.serve(&[]);
+        let after = gateway.chat("Reply with exactly: pong").await.unwrap();
+        assert!(after.status == 200 || after.status == 503, "{point}: {} {}", after.status, after.body);
+        let reused = backend.record().refreshes.iter().filter(|refresh| refresh.reused).count();
+        assert!(reused <= 1, "{point}: the old token was used {reused} times more");
+        if after.status == 503 {
+            assert!(home.ok(&["--json", "accounts", "list"]).contains("needs_login"), "{point}: {}", after.body);
+        }
+    }
+    for point in engine::FAILPOINTS {
+        assert!(hit.contains(&point), "{point} was never reached; reached: {hit:?}");
+    }
+    assert!(hit.iter().any(|point| point.starts_with("store::")), "no point of the store was reached: {hit:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_a_key_is_made_loses_no_other_key() {
+    for point in store::FAILPOINTS {
+        let backend = Offline::start(Options::default()).await.unwrap();
+        let home = Home::new(&backend);
+        home.import(&backend.account("plus"));
+        home.ok(&["keys", "create", "--name", "first"]);
+        // Killed or not, depending on whether making a key passes this point.
+        home.command(&["keys", "create", "--name", "second"]).env("POLYGATE_KILL_AT", point).output().unwrap();
+        judge(&home, &backend, 1, 1).await;
+        assert!(home.ok(&["--json", "keys", "list"]).contains("first"), "{point}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_kills_under_load_lose_nothing() {
+    const ACCOUNTS: usize = 4;
+    let backend = Offline::start(Options { access_lifetime: 3600, ..Options::default() }).await.unwrap();
+    let home = Home::new(&backend);
+    let accounts: Vec<_> = (0..ACCOUNTS).map(|_| backend.account("plus")).collect();
+    accounts.iter().for_each(|account| home.import(account));
+    home.ok(&["keys", "create"]);
+    // Moments from a fixed sequence (Knuth's LCG), so that a failure can be run again.
+    let mut seed = 42_u64;
+    let served = AtomicU64::new(0);
+    for round in 0..50 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let moment = Duration::from_millis(seed >> 33 & 0x7f);
+        // Half of the accounts must refresh in this round.
+        accounts
+            .iter()
+            .skip(round % 2)
+            .step_by(2)
+            .for_each(|a| backend.revoke_access(&a.account_id, Revocation::Expired));
+        let gateway = home.serve(&[]);
+        load(&gateway, moment, &served).await;
+        gateway.kill();
+        judge(&home, &backend, ACCOUNTS, 1).await;
+        // A login that the kill cut off is signed in again, as its owner would.
+        for account in &accounts {
+            if backend.current_refresh(&account.account_id).is_empty() {
+                panic!("the backend lost a login family");
+            }
+        }
+    }
+    assert!(served.load(Ordering::Relaxed) > 0, "no request was ever served");
+}
+
+/// Eight clients ask until the moment has come.
+async fn load(gateway: &Gateway, moment: Duration, served: &AtomicU64) {
+    let client = || async {
+        while let Ok(answer) = gateway.chat("count to 20").await {
+            if answer.status == 200 {
+                served.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    let clients = futures_util::future::join_all((0..8).map(|_| client()));
+    let _ = tokio::time::timeout(moment, clients).await;
+}
