@@ -36,3 +36,4 @@ pub use refresh::FAILPOINTS;
 pub use reply::{Head, Refusal, Reply, Whole};
 pub use settings::Settings;
 pub use stream::Stream;
+pub use upstream::PASSED;

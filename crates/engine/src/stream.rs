@@ -34,4 +34,10 @@ impl Stream {
     pub fn poll_bytes(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.get_mut().flow.poll_bytes(cx)
     }
+
+    /// Ends the reply now, because the server stops: cancels the upstream and gives what the client's protocol says when a
+    /// reply fails midway; empty when it has ended already.
+    pub fn cut(self: Pin<&mut Self>, failure: &proto::Failure) -> Bytes {
+        self.get_mut().flow.cut(failure.clone())
+    }
 }

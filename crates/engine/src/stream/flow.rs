@@ -140,6 +140,17 @@ impl Flow {
         Poll::Pending
     }
 
+    /// Ends the reply midway because the server stops: the upstream is cancelled, and no account is to blame.
+    pub(crate) fn cut(&mut self, failure: Failure) -> Bytes {
+        if self.ended.is_none() {
+            self.source = Source::Gone;
+            self.ended = Some(self.pipe.fail(failure, &mut self.ledger));
+            self.ledger.fail();
+            self.slot = None;
+        }
+        self.pipe.take().unwrap_or_default()
+    }
+
     /// Reads to the end.
     pub(crate) async fn finish(mut self) -> (proto::Whole, Ledger) {
         while let Progress::Step = std::future::poll_fn(|cx| self.poll(cx)).await {}
