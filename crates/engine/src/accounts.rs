@@ -104,17 +104,18 @@ impl Accounts {
             return false;
         }
         let mut lost = false;
-        let changed = self.edit(id, |entry| {
+        self.edit(id, |entry| {
             let next = entry.account.status.apply(signal, now);
+            if next == entry.account.status {
+                return false;
+            }
             lost = entry.account.status.serves(now) && !next.serves(now);
-            let changed = next != entry.account.status;
             entry.account.status = next;
-            changed
-        });
-        if changed {
+            // While no reload can come between.
             self.dirty.lock().entry(id.clone()).or_default().status = true;
             self.unsaved.notify_one();
-        }
+            true
+        });
         lost
     }
 

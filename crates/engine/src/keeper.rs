@@ -53,6 +53,7 @@ impl Keeper {
                 _ = look.tick() => self.look().await,
             }
         }
+        self.save(true).await;
     }
 
     /// One look at the store, and the figures when it is time.
@@ -80,6 +81,8 @@ impl Keeper {
         self.generation = Some(generation);
         for id in &changes.added {
             self.restore_cookies(id).await;
+        }
+        for id in changes.added.iter().chain(&changes.signed_in) {
             self.core.wanted.want(id);
         }
         for id in &changes.removed {

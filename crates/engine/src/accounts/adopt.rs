@@ -11,6 +11,8 @@ use super::{Accounts, Dirty, Entry, List};
 pub(crate) struct Changes {
     /// Accounts that were not there before.
     pub(crate) added: Vec<AccountId>,
+    /// Accounts whose tokens are others than before, by somebody else's hand.
+    pub(crate) signed_in: Vec<AccountId>,
     /// Accounts that are gone.
     pub(crate) removed: Vec<AccountId>,
 }
@@ -28,13 +30,16 @@ impl Accounts {
             for (account, tokens) in rows {
                 let known = old.iter().find(|entry| entry.account.id == account.id);
                 let unsaved = dirty.get(&account.id).copied().unwrap_or_default();
-                if known.is_none() {
+                let Some(known) = known else {
                     changes.added.push(account.id.clone());
+                    next.push(Arc::new(fresh(account, tokens)));
+                    continue;
+                };
+                let (entry, signed_in) = join(known, account, tokens, unsaved);
+                if signed_in {
+                    changes.signed_in.push(entry.account.id.clone());
                 }
-                next.push(Arc::new(match known {
-                    Some(known) => join(known, account, tokens, unsaved),
-                    None => fresh(account, tokens),
-                }));
+                next.push(Arc::new(entry));
             }
             let kept = |entry: &Arc<Entry>| next.iter().any(|new| new.account.id == entry.account.id);
             changes.removed = old.iter().filter(|entry| !kept(entry)).map(|entry| entry.account.id.clone()).collect();
@@ -51,7 +56,8 @@ fn fresh(account: Account, tokens: Option<Tokens>) -> Entry {
     Entry { account, tokens: tokens.map(Arc::new), models: None, missing: Vec::new(), jitter: rand::random() }
 }
 
-fn join(known: &Entry, stored: Account, tokens: Option<Tokens>, unsaved: Dirty) -> Entry {
+/// The known account with what is stored, and whether it was signed in again.
+fn join(known: &Entry, stored: Account, tokens: Option<Tokens>, unsaved: Dirty) -> (Entry, bool) {
     let mut entry = known.clone();
     let same = known.tokens.as_deref() == tokens.as_ref();
     let late = |ours: &Tokens| tokens.as_ref().is_some_and(|stored| stored.refreshed < ours.refreshed);
@@ -68,5 +74,5 @@ fn join(known: &Entry, stored: Account, tokens: Option<Tokens>, unsaved: Dirty) 
     if known.account.quota.updated > entry.account.quota.updated {
         entry.account.quota = known.account.quota.clone();
     }
-    entry
+    (entry, relogged)
 }

@@ -8,6 +8,7 @@ use pool::attempt::Sent;
 use pool::status::Signal;
 use pool::{AccountId, Secret, Status, Tokens};
 use store::{Begin, CommitError, Ticket};
+use tokio::sync::SemaphorePermit;
 use upstream::jwt::Claims;
 use upstream::oauth::{Grant, RefreshError};
 
@@ -24,9 +25,9 @@ const ROUNDS: usize = 3;
 const REUSED: &str = "refresh_token_reused";
 
 /// What asking for the lease came to.
-enum Lease {
-    /// It is ours.
-    Ours(Ticket),
+enum Lease<'a> {
+    /// It is ours, and so is a place at the token endpoint.
+    Ours(Ticket, SemaphorePermit<'a>),
     /// Somebody else refreshed meanwhile.
     Done(Tokens),
 }
@@ -45,8 +46,8 @@ impl Core {
     pub(super) async fn refresh_once(&self, id: &AccountId, wish: &Wish) -> Result<Arc<Tokens>, NotRefreshed> {
         let mut used: Option<Secret> = None;
         for _ in 0..ROUNDS {
-            let ticket = match self.lease(id, wish).await? {
-                Lease::Ours(ticket) => ticket,
+            let (ticket, _call) = match self.lease(id, wish).await? {
+                Lease::Ours(ticket, call) => (ticket, call),
                 Lease::Done(tokens) => return Ok(self.publish(id, tokens)),
             };
             let Some(refresh) = ticket.tokens.refresh.clone() else {
@@ -67,8 +68,10 @@ impl Core {
     }
 
     /// Takes the lease; waits while another process has it.
-    async fn lease(&self, id: &AccountId, wish: &Wish) -> Result<Lease, NotRefreshed> {
+    async fn lease(&self, id: &AccountId, wish: &Wish) -> Result<Lease<'_>, NotRefreshed> {
         loop {
+            // First the place, then the lease: a lease ends whether or not its holder got a place.
+            let call = self.refresh.calls.acquire().await.expect("invariant: the semaphore is never closed");
             let begun = self.store.begin_refresh(id, &self.refresh.holder, self.now()).await;
             match begun.map_err(|error| NotRefreshed::passing(format!("store: {error}")))? {
                 Begin::Granted(ticket) if usable(&ticket.tokens, &wish.seen, self.now()) => {
@@ -76,10 +79,11 @@ impl Core {
                     self.let_go(ticket, None).await;
                     return Ok(Lease::Done(tokens));
                 }
-                Begin::Granted(ticket) => return Ok(Lease::Ours(ticket)),
+                Begin::Granted(ticket) => return Ok(Lease::Ours(ticket, call)),
                 Begin::Gone => return Err(NotRefreshed::lasting("the account is gone")),
                 // Bounded: a lease ends after 60 s.
                 Begin::Held { until } => {
+                    drop(call);
                     let left = Duration::from_millis(self.now().until(until)).max(Duration::from_millis(10));
                     tokio::time::sleep(left.min(HELD)).await;
                 }

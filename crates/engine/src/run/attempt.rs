@@ -255,8 +255,8 @@ impl Attempt {
         self.head.attempts = self.ledger.attempts();
         self.ledger.notes(&self.head.notes);
         let shape = self.shape();
-        let Opening { source, reader, held, .. } = opening;
-        let begin = Begin { source, pipe: Pipe::new(&shape, reader, held), slot, ledger: self.ledger };
+        let Opening { source, reader, held, heard, .. } = opening;
+        let begin = Begin { source, pipe: Pipe::new(&shape, reader, held), heard, slot, ledger: self.ledger };
         let flow = Box::new(Flow::new(self.core, begin, shape.stream));
         Committed::new(shape, self.head, flow)
     }

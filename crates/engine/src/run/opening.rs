@@ -24,6 +24,8 @@ pub(crate) struct Opening {
     pub(crate) held: Vec<Event>,
     /// The answer's headers; empty when it has not come yet.
     pub(crate) headers: HeaderMap,
+    /// When the upstream spoke last.
+    pub(crate) heard: Instant,
 }
 
 /// The barrier's surroundings.
@@ -50,17 +52,19 @@ impl Barrier<'_> {
         let held = Vec::new();
         let Ok(answer) = timeout_at(self.deadline, post.as_mut()).await else {
             let late = Late { post, history: self.history.clone() };
-            return Ok(Opening { source: Source::Head(Box::new(late)), reader, held, headers: HeaderMap::new() });
+            let (source, headers) = (Source::Head(Box::new(late)), HeaderMap::new());
+            return Ok(Opening { source, reader, held, headers, heard: Instant::now() });
         };
         let answer = answer?;
-        let opening = Opening { source: Source::Gone, reader, held, headers: answer.headers };
+        let opening = Opening { source: Source::Gone, reader, held, headers: answer.headers, heard: Instant::now() };
         self.read(opening, answer.body).await
     }
 
     async fn read(&self, mut opening: Opening, mut body: Body) -> Result<Opening, Miss> {
         let mut size = 0;
-        while let Some(chunk) = self.chunk(&mut body).await? {
+        while let Some(chunk) = self.chunk(&mut body, opening.heard).await? {
             size += chunk.len();
+            opening.heard = Instant::now();
             let known = opening.held.len();
             opening.reader.push(chunk, &mut opening.held);
             match self.judge(&opening.held[known..]) {
@@ -76,8 +80,8 @@ impl Barrier<'_> {
     }
 
     /// The next chunk; `None` at the deadline.
-    async fn chunk(&self, body: &mut Body) -> Result<Option<Bytes>, Miss> {
-        let idle = Instant::now() + self.core.settings.idle;
+    async fn chunk(&self, body: &mut Body, heard: Instant) -> Result<Option<Bytes>, Miss> {
+        let idle = heard + self.core.settings.idle;
         let cut = |kind, message: String| Miss {
             outcome: Outcome::NoStatus { cause: Trouble { kind, message } },
             code: Some(if kind == TroubleKind::Timeout { "upstream_timeout" } else { "upstream_cut" }),

@@ -58,6 +58,8 @@ pub(crate) struct Flow {
 pub(crate) struct Begin {
     pub(crate) source: Source,
     pub(crate) pipe: Pipe,
+    /// When the upstream spoke last.
+    pub(crate) heard: Instant,
     pub(crate) slot: Slot,
     pub(crate) ledger: Ledger,
 }
@@ -89,9 +91,9 @@ enum Due {
 impl Flow {
     /// Takes over a committed reply and passes on what was held back.
     pub(crate) fn new(core: Arc<Core>, begin: Begin, heartbeat: bool) -> Self {
-        let Begin { source, pipe, slot, ledger } = begin;
+        let Begin { source, pipe, heard, slot, ledger } = begin;
         let account = slot.account().clone();
-        let timers = Timers::new(core.settings.idle, heartbeat.then_some(core.settings.heartbeat));
+        let timers = Timers::new(heard, core.settings.idle, heartbeat.then_some(core.settings.heartbeat));
         let mut flow = Self { core, account, source, pipe, timers, ended: None, slot: Some(slot), ledger };
         let pace = flow.pipe.start(&mut flow.ledger);
         flow.note(pace);
@@ -121,6 +123,9 @@ impl Flow {
             }
         };
         self.note(pace);
+        if self.ended.is_some() {
+            self.settle(cx);
+        }
         Poll::Ready(Progress::Step)
     }
 
@@ -273,10 +278,11 @@ struct Inner {
 }
 
 impl Timers {
-    fn new(idle: Duration, heartbeat: Option<Duration>) -> Self {
-        let now = Instant::now();
-        let first = heartbeat.map_or(idle, |heartbeat| heartbeat.min(idle));
-        Self { heard: now, spoke: now, idle, heartbeat, sleep: Box::pin(tokio::time::sleep_until(now + first)) }
+    fn new(heard: Instant, idle: Duration, heartbeat: Option<Duration>) -> Self {
+        let spoke = Instant::now();
+        let silent = heard + idle;
+        let first = heartbeat.map_or(silent, |heartbeat| silent.min(spoke + heartbeat));
+        Self { heard, spoke, idle, heartbeat, sleep: Box::pin(tokio::time::sleep_until(first)) }
     }
 
     /// The timer is armed for the earliest time at which something could be due, and looked at only when it fires: a token

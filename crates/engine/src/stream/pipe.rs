@@ -10,6 +10,10 @@ use crate::ledger::Ledger;
 
 /// First size of the output buffer: some ten small events.
 const OUTPUT: usize = 2048;
+/// A piece of output after which the buffer is not kept.
+const LARGE: usize = 16 << 10;
+/// Events of one read after which their list is not kept.
+const MANY: usize = 64;
 
 /// A reply on its way through.
 pub(crate) struct Pipe {
@@ -117,7 +121,14 @@ impl Pipe {
     /// What is ready for the client, as one piece.
     pub(crate) fn take(&mut self) -> Option<Bytes> {
         match &mut self.sink {
-            Sink::Stream { out, .. } if !out.is_empty() => Some(out.split().freeze()),
+            Sink::Stream { out, .. } if !out.is_empty() => {
+                let piece = out.split().freeze();
+                if piece.len() > LARGE {
+                    // What one large piece needed is not kept for the small ones that follow.
+                    *out = BytesMut::with_capacity(OUTPUT);
+                }
+                Some(piece)
+            }
             _ => None,
         }
     }
@@ -144,7 +155,9 @@ impl Pipe {
                 break;
             }
         }
-        self.events = events;
+        if events.capacity() <= MANY {
+            self.events = events;
+        }
         pace
     }
 
