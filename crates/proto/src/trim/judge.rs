@@ -1,0 +1,74 @@
+//! Stop sequences first, then the token limit: a stop sequence ends the text that is counted.
+
+use super::budget::{Budget, Grant};
+use super::stops::Stops;
+use crate::canon::{Finish, Limits};
+
+/// Decides how much of the text of one segment after another may pass.
+#[derive(Debug)]
+pub(super) struct Judge {
+    stops: Stops,
+    budget: Option<Budget>,
+}
+
+/// What may be delivered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ruling {
+    /// Bytes of text, counted from the first that was not delivered yet.
+    pub(super) grant: usize,
+    /// Set when the reply ends behind these bytes.
+    pub(super) end: Option<Finish>,
+}
+
+impl Judge {
+    pub(super) fn new(limits: &Limits) -> Option<Self> {
+        let stops = Stops::new(&limits.stop);
+        let budget = limits.max_tokens.map(Budget::new);
+        (budget.is_some() || !stops.is_empty()).then_some(Self { stops, budget })
+    }
+
+    /// More text of the segment.
+    pub(super) fn feed(&mut self, plain: &str) -> Ruling {
+        let cleared = self.stops.feed(plain);
+        let spent = spend(&mut self.budget, self.stops.front(cleared.bytes), cleared.found);
+        self.stops.drop_front(cleared.bytes);
+        ruling(&spent, cleared.found.then_some(Finish::Stop))
+    }
+
+    /// The segment is complete.
+    pub(super) fn close(&mut self) -> Ruling {
+        let rest = self.stops.close();
+        let spent = spend(&mut self.budget, &rest, true);
+        ruling(&spent, None)
+    }
+
+    /// A whole segment at once: how many of its bytes pass, and the finish when that is not all.
+    pub(super) fn whole(&mut self, plain: &str) -> (usize, Option<Finish>) {
+        let first = self.feed(plain);
+        if first.end.is_some() {
+            return (first.grant, first.end);
+        }
+        let rest = self.close();
+        (first.grant + rest.grant, rest.end)
+    }
+
+    /// Tokens of the delivered text; `None` when nobody counts.
+    pub(super) fn counted(&self) -> Option<u64> {
+        self.budget.as_ref().map(Budget::counted)
+    }
+}
+
+/// Takes `text` to the budget; `last` when no more of the segment follows.
+fn spend(budget: &mut Option<Budget>, text: &str, last: bool) -> Grant {
+    let Some(budget) = budget else { return Grant { bytes: text.len(), over: false } };
+    let first = budget.feed(text);
+    if first.over || !last {
+        return first;
+    }
+    let rest = budget.close();
+    Grant { bytes: first.bytes + rest.bytes, over: rest.over }
+}
+
+fn ruling(spent: &Grant, stop: Option<Finish>) -> Ruling {
+    Ruling { grant: spent.bytes, end: if spent.over { Some(Finish::Length) } else { stop } }
+}
