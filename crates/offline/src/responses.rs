@@ -24,6 +24,8 @@ pub(crate) mod image;
 mod item;
 pub(crate) mod read;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use events::{Stream, Turn};
 use read::Ask;
