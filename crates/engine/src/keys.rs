@@ -163,13 +163,13 @@ impl Core {
         if !keys::digest(presented, self.store.pepper()).matches(&key.digest) {
             return Err(AuthError::Unknown);
         }
-        match (key.kind == wanted, wanted) {
-            (true, _) => {}
-            (false, KeyKind::Client) => return Err(AuthError::NotClient),
-            (false, KeyKind::Admin) => return Err(AuthError::NotAdmin),
-        }
+        // A key that has ended is nobody's, whatever it once opened.
         key.live(self.now())?;
-        Ok(key)
+        match (key.kind == wanted, wanted) {
+            (true, _) => Ok(key),
+            (false, KeyKind::Client) => Err(AuthError::NotClient),
+            (false, KeyKind::Admin) => Err(AuthError::NotAdmin),
+        }
     }
 
     /// Looks for a key that may have been made since the last look at the store.
