@@ -54,7 +54,9 @@ pub enum ImportError {
         path: PathBuf,
     },
     /// Not the JSON that the Codex CLI writes. The parser's words are left out: they could quote a token.
-    #[error("this is not a Codex auth.json (line {line}, column {column}); hint: sign in with `codex login` and import again")]
+    #[error(
+        "this is not a Codex auth.json (line {line}, column {column}); hint: sign in with `codex login` and import again"
+    )]
     Malformed {
         /// From 1; 0 when the JSON is sound but has other fields.
         line: usize,
@@ -68,7 +70,9 @@ pub enum ImportError {
     )]
     Keyring,
     /// An auth mode without tokens that could be used here.
-    #[error("auth mode {0} cannot be imported; hint: sign in to Codex with ChatGPT or an API key, or use `polygate login`")]
+    #[error(
+        "auth mode {0} cannot be imported; hint: sign in to Codex with ChatGPT or an API key, or use `polygate login`"
+    )]
     Mode(String),
     /// Neither the file nor its tokens name the workspace.
     #[error("the tokens name no ChatGPT account; hint: sign in again with `codex login` or `polygate login`")]
@@ -102,6 +106,10 @@ struct Tokens {
 /// Reads the file's text.
 pub fn parse(text: &[u8]) -> Result<Imported, ImportError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    // serde would take a list for a struct.
+    if text.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ImportError::Malformed { line: 1, column: 1 });
+    }
     let file: File = serde_json::from_slice(text)
         .map_err(|error| ImportError::Malformed { line: error.line(), column: error.column() })?;
     let key = some(file.api_key);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use pool::{AccountId, Secret};
 use reqwest::redirect::Policy;
 use tokio::sync::OnceCell;
@@ -118,6 +118,12 @@ fn answer(response: reqwest::Response) -> Result<Answer, Fault> {
         let message = format!("the upstream answered with a redirect ({}), which is never followed", status.as_u16());
         return Err(Fault::new(Sent::Yes, FaultKind::Redirect, message));
     }
+    // Two framings at once are how requests are smuggled; the connection goes with the answer (RFC 9112, section 6.1).
+    let headers = response.headers();
+    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
+        let message = "the upstream's answer has both a length and chunks".to_owned();
+        return Err(Fault::new(Sent::Yes, FaultKind::Cut, message));
+    }
     let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
     Ok(Answer { status: status.as_u16(), headers: head.headers, body: Body::new(body) })
 }
@@ -156,6 +162,7 @@ fn build(config: &Config, roots: &Arc<Roots>) -> Result<reqwest::Client, BuildEr
 /// Every target but loopback goes through it: a proxy elsewhere cannot reach this machine's loopback.
 fn proxy(url: &Url) -> Result<reqwest::Proxy, BuildError> {
     let loopback = reqwest::NoProxy::from_string("localhost,127.0.0.0/8,::1");
-    let proxy = reqwest::Proxy::all(url.clone()).map_err(|error| BuildError::Client(error.without_url().to_string()))?;
+    let proxy =
+        reqwest::Proxy::all(url.clone()).map_err(|error| BuildError::Client(error.without_url().to_string()))?;
     Ok(proxy.no_proxy(loopback))
 }

@@ -1,5 +1,6 @@
 //! Where the backend is and how long to wait for it, checked once.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use crate::profile::Profile;
 /// The public OAuth client id of the Codex CLI; a login through it is a Codex login.
 pub const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
-/// How the backend is reached.
-#[derive(Clone, Debug)]
+/// How the backend is reached. `Debug` leaves out a proxy's user name and password.
+#[derive(Clone)]
 pub struct Config {
     /// `https://chatgpt.com/backend-api`; `/codex/...` and `/wham/...` are appended. Plain http only for loopback.
     pub base_url: Url,
@@ -44,6 +45,20 @@ impl Default for Config {
     }
 }
 
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bare = |url: &Url| format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
+        f.debug_struct("Config")
+            .field("base_url", &bare(&self.base_url))
+            .field("auth_url", &bare(&self.auth_url))
+            .field("profile", &self.profile.name)
+            .field("timeouts", &self.timeouts)
+            .field("proxy", &self.proxy.as_ref().map(bare))
+            .field("ca_bundle", &self.ca_bundle)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Bounds of every wait; the body of an answer has none (its reader keeps its own idle timer).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -64,7 +79,7 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(10),
             handshake: Duration::from_secs(10),
-            headers: Duration::from_secs(120),
+            headers: Duration::from_mins(2),
             token: Duration::from_secs(30),
             small: Duration::from_secs(30),
         }
@@ -186,3 +201,6 @@ fn check_proxy(url: &Url) -> Result<(), BuildError> {
     let problem = format!("cannot be used with the scheme {}", url.scheme());
     Err(BuildError::Url { setting: "upstream.proxy", problem, hint: "use http, https, socks5 or socks5h and a host" })
 }
+
+#[cfg(test)]
+mod tests;

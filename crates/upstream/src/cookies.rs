@@ -57,7 +57,8 @@ impl Jars {
 
     /// Takes an answer's cookies into the jar and out of its headers.
     pub(crate) fn absorb(&self, id: &AccountId, headers: &mut HeaderMap) {
-        let given: Vec<_> = headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
+        let given: Vec<_> =
+            headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
         let kept: Vec<_> = given.iter().filter_map(|text| allowed(text)).collect();
         if !kept.is_empty() {
             let mut jars = self.jars.lock();

@@ -86,7 +86,8 @@ impl Upstream {
 
     async fn side(&self, side: &Side<'_>, cap: usize) -> Result<(Head, Bytes), Fault> {
         let limit = self.config().timeouts.small;
-        let late = || Fault::new(Sent::Maybe, FaultKind::Timeout, format!("no full answer within {} s", limit.as_secs_f32()));
+        let late =
+            || Fault::new(Sent::Maybe, FaultKind::Timeout, format!("no full answer within {} s", limit.as_secs_f32()));
         tokio::time::timeout(limit, self.fetch(side, cap)).await.unwrap_or_else(|_| Err(late()))
     }
 
@@ -102,7 +103,7 @@ impl Upstream {
         let mut answer = self.send(ask).await?;
         self.jars().absorb(&side.account.id, &mut answer.headers);
         let etag = answer.headers.get(header::ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = answer.body.collect(cap).await.map_err(cut)?;
+        let body = answer.body.collect(cap).await.map_err(|error| cut(&error))?;
         Ok((Head { status: answer.status, etag }, body))
     }
 }
@@ -113,7 +114,7 @@ struct Head {
 }
 
 /// A body that broke off after its headers.
-pub(crate) fn cut(cut: Cut) -> Fault {
+pub(crate) fn cut(cut: &Cut) -> Fault {
     let kind = match cut {
         Cut::Broken(_) => FaultKind::Cut,
         Cut::TooLarge(_) => FaultKind::TooLarge,

@@ -5,7 +5,7 @@
 //! rustls asks for a ticket first thing in each handshake, on the connecting task.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,6 +20,9 @@ use tower::{Layer, Service};
 
 use crate::config::Timeouts;
 use crate::fault::{FaultKind, root};
+
+/// An unknown authority is nearly always a company's TLS inspection.
+const HINT: &str = "; hint: if a proxy of your network inspects TLS, name its certificate in upstream.ca_bundle";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -48,7 +51,11 @@ impl fmt::Display for DialError {
             _ => "connecting",
         };
         match &self.source {
-            Some(source) => write!(f, "{stage} failed: {}", root(source.as_ref())),
+            Some(source) => {
+                let cause = root(source.as_ref());
+                let hint = if cause.contains("UnknownIssuer") { HINT } else { "" };
+                write!(f, "{stage} failed: {cause}{hint}")
+            }
             None => write!(f, "{stage} took too long"),
         }
     }
@@ -95,21 +102,19 @@ impl Dial {
         let progress = Arc::new(Progress::default());
         let mut work = pin!(PROGRESS.scope(Arc::clone(&progress), work));
         let mut timer = pin!(sleep(self.connect));
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return done.map_err(|source| {
-                    DialError { kind: self.kind(&progress), source: Some(source) }.into()
-                }),
-                () = &mut timer => {
-                    let deadline = self.deadline(start, &progress);
-                    if deadline <= Instant::now() {
-                        return Err(DialError { kind: self.kind(&progress), source: None }.into());
-                    }
-                    timer.as_mut().reset(deadline);
-                }
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                let named = |source| DialError { kind: self.kind(&progress), source: Some(source) }.into();
+                return Poll::Ready(done.map_err(named));
             }
-        }
+            // The work may just have entered a handshake.
+            let deadline = self.deadline(start, &progress);
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
+            timer.as_mut().poll(cx).map(|()| Err(DialError { kind: self.kind(&progress), source: None }.into()))
+        })
+        .await
     }
 }
 

@@ -101,3 +101,15 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, BuildError> {
         .map_err(|error| bad(error.to_string()))?;
     if certificates.is_empty() { Err(bad("no certificate in it".to_owned())) } else { Ok(certificates) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn building_a_client_loads_no_certificates() {
+        let roots = Roots::new(None).unwrap();
+        roots.config().unwrap();
+        assert!(roots.cold());
+    }
+}

@@ -21,7 +21,8 @@ pub(super) async fn zstd(body: Bytes) -> Bytes {
         return frame(&body);
     }
     // A large body gets a compressor of its own, so that no thread keeps large tables.
-    let work = move || Bytes::from(zstd::bulk::compress(&body, LEVEL).expect("invariant: memory to memory cannot fail"));
+    let work =
+        move || Bytes::from(zstd::bulk::compress(&body, LEVEL).expect("invariant: memory to memory cannot fail"));
     tokio::task::spawn_blocking(work).await.expect("invariant: compressing does not panic")
 }
 

@@ -29,7 +29,7 @@ use super::reply::clean;
 /// The ports that the provider accepts as redirects of this client id.
 const PORTS: [u16; 2] = [1455, 1457];
 const PATH: &str = "/auth/callback";
-const LIFETIME: Duration = Duration::from_secs(10 * 60);
+const LIFETIME: Duration = Duration::from_mins(10);
 /// A browser that takes longer to send a request or take the page is let go.
 const PATIENCE: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 16;
@@ -235,6 +235,3 @@ fn only(query: &str, name: &str) -> Option<String> {
     let value = found.next()?.1.into_owned();
     found.next().is_none().then_some(value)
 }
-
-#[cfg(test)]
-mod tests;

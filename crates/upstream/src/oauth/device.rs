@@ -10,10 +10,10 @@ use url::Url;
 use super::reply::clean;
 use super::token::{Reply, accepted, odd};
 use super::{Grant, LoginError};
-use crate::Upstream;
+use crate::{Sent, Upstream};
 
 /// The provider's own limit.
-const LIFETIME: Duration = Duration::from_secs(15 * 60);
+const LIFETIME: Duration = Duration::from_mins(15);
 
 /// A started device login.
 #[derive(Clone, Debug)]
@@ -108,13 +108,21 @@ impl Upstream {
                 match self.device_poll(device).await {
                     Ok(Poll::Done(grant)) => return Ok(grant),
                     Ok(Poll::Pending) => {}
-                    // The code outlives a moment without network, unless an exchange may have used it up.
-                    Err(LoginError::Failed { sent: crate::Sent::No, .. }) => {}
+                    Err(error) if passing(&error) => {}
                     Err(error) => return Err(error),
                 }
             }
         };
         tokio::time::timeout(device.lifetime, polls).await.unwrap_or(Err(LoginError::Expired))
+    }
+}
+
+/// The code outlives a moment of trouble, unless an exchange may have used it up.
+fn passing(error: &LoginError) -> bool {
+    match error {
+        LoginError::Failed { sent, .. } => *sent == Sent::No,
+        LoginError::Refused { status, .. } => *status == 429 || *status >= 500,
+        _ => false,
     }
 }
 
@@ -125,4 +133,30 @@ fn read<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, LoginError> {
 fn interval(given: &Value) -> Duration {
     let seconds = given.as_u64().or_else(|| given.as_str()?.trim().parse().ok()).unwrap_or(5);
     Duration::from_secs(seconds.clamp(1, 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_interval_is_read_either_way_and_bounded() {
+        let cases =
+            [(json!("7"), 7), (json!(9), 9), (json!(null), 5), (json!("x"), 5), (json!(0), 1), (json!("9999"), 60)];
+        for (given, seconds) in cases {
+            assert_eq!(interval(&given), Duration::from_secs(seconds), "{given}");
+        }
+    }
+
+    #[test]
+    fn only_trouble_that_cannot_have_used_the_code_up_is_waited_out() {
+        let failed = |sent| LoginError::Failed { sent, message: String::new() };
+        let refused = |status| LoginError::Refused { status, code: String::new(), message: String::new() };
+        assert!([failed(Sent::No), refused(429), refused(503)].iter().all(passing));
+        let over =
+            [failed(Sent::Maybe), failed(Sent::Yes), refused(400), LoginError::Expired, LoginError::DeviceDisabled];
+        assert!(!over.iter().any(passing));
+    }
 }

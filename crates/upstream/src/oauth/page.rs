@@ -35,7 +35,9 @@ impl Page {
                 "Not this login",
                 "This address does not belong to the login that is waiting. Open the newest link from Polygate.",
             ),
-            Self::NoCode => (StatusCode::BAD_REQUEST, "Not signed in", "The provider sent no code. Start the login again."),
+            Self::NoCode => {
+                (StatusCode::BAD_REQUEST, "Not signed in", "The provider sent no code. Start the login again.")
+            }
             Self::Used => (StatusCode::GONE, "Already used", "This login is finished. You can close this window."),
             Self::Nothing => (StatusCode::NOT_FOUND, "Not found", "Only a login's end is served here."),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "Not allowed", "Only GET is served here."),
@@ -53,7 +55,10 @@ impl Page {
         *response.status_mut() = status;
         let fixed = [
             (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-            (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+            (
+                header::CONTENT_SECURITY_POLICY,
+                "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+            ),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "no-referrer"),
             (header::CACHE_CONTROL, "no-store"),

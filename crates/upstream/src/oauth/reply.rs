@@ -10,9 +10,12 @@ const SHOWN: usize = 300;
 /// The tokens of a 200; every one optional, other fields ignored.
 #[derive(Default, Deserialize)]
 struct Raw {
-    access_token: Option<String>,
-    refresh_token: Option<String>,
-    id_token: Option<String>,
+    #[serde(rename = "access_token")]
+    access: Option<String>,
+    #[serde(rename = "refresh_token")]
+    refresh: Option<String>,
+    #[serde(rename = "id_token")]
+    id: Option<String>,
 }
 
 /// As [`Raw`], in custody; empty strings read as absent.
@@ -27,7 +30,7 @@ pub(super) struct Tokens {
 pub(super) fn tokens(body: &[u8]) -> Option<Tokens> {
     let raw: Raw = serde_json::from_slice(body).ok()?;
     let keep = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Secret::new);
-    Some(Tokens { access: keep(raw.access_token), refresh: keep(raw.refresh_token), id: keep(raw.id_token) })
+    Some(Tokens { access: keep(raw.access), refresh: keep(raw.refresh), id: keep(raw.id) })
 }
 
 /// An error body's code and message. Both shapes are met: `{"error":{"code","message"}}` and RFC 6749's
@@ -67,7 +70,10 @@ mod tests {
     fn both_error_shapes_are_read() {
         let nested = br#"{"error":{"message":"used","type":"invalid_request_error","param":null,"code":"refresh_token_reused"}}"#;
         let flat = br#"{"error":"invalid_grant","error_description":"gone"}"#;
-        assert_eq!(refusal(nested), Refusal { json: true, code: "refresh_token_reused".into(), message: "used".into() });
+        assert_eq!(
+            refusal(nested),
+            Refusal { json: true, code: "refresh_token_reused".into(), message: "used".into() }
+        );
         assert_eq!(refusal(flat), Refusal { json: true, code: "invalid_grant".into(), message: "gone".into() });
         assert_eq!(refusal(b"<html>"), Refusal::default());
         assert!(refusal(b"[]").json);

@@ -124,8 +124,10 @@ pub(super) struct Reply {
 struct Refresh<'a> {
     client_id: &'a str,
     grant_type: &'static str,
-    refresh_reason: &'static str,
-    refresh_token: &'a str,
+    #[serde(rename = "refresh_reason")]
+    reason: &'static str,
+    #[serde(rename = "refresh_token")]
+    token: &'a str,
 }
 
 #[derive(Serialize)]
@@ -162,8 +164,8 @@ impl Upstream {
         let body = json(&Refresh {
             client_id: &self.config().client_id,
             grant_type: "refresh_token",
-            refresh_reason: reason.name(),
-            refresh_token: refresh.expose(),
+            reason: reason.name(),
+            token: refresh.expose(),
         });
         let headers = refresh_headers(&self.config().profile);
         match self.call(&self.places().token, headers, body).await {
@@ -227,7 +229,7 @@ impl Upstream {
         let answer = self.send(ask).await?;
         let wait = answer.headers.get(header::RETRY_AFTER);
         let retry_after = wait.and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
-        let body = answer.body.collect(CAP).await.map_err(cut)?;
+        let body = answer.body.collect(CAP).await.map_err(|error| cut(&error))?;
         Ok(Reply { status: answer.status, retry_after, body })
     }
 }

@@ -1,0 +1,188 @@
+//! What goes wrong before and in an answer, and what `sent` says of it (rows F11, F12, F22, F30).
+
+use bytes::Bytes;
+use pool::Secret;
+use rstest::rstest;
+use upstream::{Config, Cut, FaultKind, Leg, Sent, Upstream};
+
+use crate::recorder::{Recorder, Reply, full, soon};
+use crate::setup::{account, call, config, discreet, facts, short};
+
+#[tokio::test]
+async fn refused_connections_sent_nothing() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let base_url = format!("http://{closed}/backend-api").parse().unwrap();
+    let fault = call(&Upstream::new(Config { base_url, ..Config::default() }).unwrap()).await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect), "{fault}");
+    discreet(&fault);
+}
+
+#[tokio::test]
+async fn names_that_do_not_resolve_sent_nothing() {
+    let base_url = "https://nowhere.invalid/backend-api".parse().unwrap();
+    let fault = call(&Upstream::new(Config { base_url, ..Config::default() }).unwrap()).await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect), "{fault}");
+}
+
+#[rstest]
+#[case::at_once(b"".to_vec())]
+#[case::inside_the_status_line(b"HTTP/1.1 20".to_vec())]
+#[case::inside_the_headers(b"HTTP/1.1 200 OK\r\ncontent-ty".to_vec())]
+#[tokio::test]
+async fn a_cut_before_the_headers_may_have_sent_all(#[case] bytes: Vec<u8>) {
+    let mut server = Recorder::always(Reply::Close(bytes)).await;
+    let fault = call(&Upstream::new(config(&server)).unwrap()).await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Cut), "{fault}");
+    discreet(&fault);
+    server.request().await;
+    server.closed().await;
+    assert!(server.quiet(), "the request was sent again");
+}
+
+#[tokio::test]
+async fn silence_is_a_timeout_and_hangs_up() {
+    let mut server = Recorder::always(Reply::Hang(Vec::new())).await;
+    let upstream = Upstream::new(Config { timeouts: short(), ..config(&server) }).unwrap();
+    let fault = call(&upstream).await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Timeout), "{fault}");
+    server.request().await;
+    server.closed().await;
+}
+
+#[rstest]
+#[case(301)]
+#[case(302)]
+#[case(303)]
+#[case(307)]
+#[case(308)]
+#[case(300)]
+#[case(304)]
+#[tokio::test]
+async fn redirects_are_never_followed(#[case] status: u16) {
+    let mut target = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
+    let head = format!("location: http://{}/latest/meta-data\r\n", target.addr);
+    let server = Recorder::always(Reply::Keep(full(&format!("{status} Elsewhere"), &head, ""))).await;
+    let fault = call(&Upstream::new(config(&server)).unwrap()).await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind, fault.kind.code()), (Sent::Yes, FaultKind::Redirect, "upstream_redirect"));
+    discreet(&fault);
+    assert!(target.quiet());
+}
+
+#[tokio::test]
+async fn informational_answers_are_passed_over() {
+    let mut bytes = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n".to_vec();
+    bytes.extend(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".repeat(1000));
+    bytes.extend(full("200 OK", "", "hello"));
+    let server = Recorder::always(Reply::Keep(bytes)).await;
+    let answer = call(&Upstream::new(config(&server)).unwrap()).await.unwrap();
+    assert_eq!((answer.status, answer.body.collect(100).await.unwrap()), (200, Bytes::from("hello")));
+}
+
+#[rstest]
+#[case("204 No Content", 204)]
+#[case("205 Reset Content", 205)]
+#[case("206 Partial Content", 206)]
+#[case("403 Forbidden", 403)]
+#[case("404 Not Found", 404)]
+#[case("429 Too Many Requests", 429)]
+#[case("502 Bad Gateway", 502)]
+#[tokio::test]
+async fn every_other_status_is_an_answer(#[case] line: &str, #[case] status: u16) {
+    let server = Recorder::always(Reply::Keep(format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\n\r\n").into())).await;
+    let answer = call(&Upstream::new(config(&server)).unwrap()).await.unwrap();
+    assert_eq!((answer.status, answer.body.collect(10).await.unwrap().len()), (status, 0));
+}
+
+#[rstest]
+#[case::a_thousand_headers("x-filler: 1\r\n".repeat(1000))]
+#[case::a_header_of_a_mebibyte(format!("x-filler: {}\r\n", "y".repeat(1024 * 1024)))]
+#[case::nul("x-nul: a\0b\r\n".to_owned())]
+#[case::bare_cr("x-cr: a\rb\r\n".to_owned())]
+#[case::name_with_space("x bad: a\r\n".to_owned())]
+#[case::folded("x-fold: a\r\n b\r\n".to_owned())]
+#[case::two_lengths("content-length: 5\r\ncontent-length: 6\r\n".to_owned())]
+#[tokio::test]
+async fn malformed_heads_are_faults_and_end_the_connection(#[case] headers: String) {
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 5\r\n\r\nhello");
+    let mut server = Recorder::always(Reply::Keep(head.into_bytes())).await;
+    let fault = call(&Upstream::new(config(&server)).unwrap()).await.err().expect("refused");
+    assert_ne!(fault.sent, Sent::No, "{fault}");
+    assert!(matches!(fault.kind, FaultKind::Cut | FaultKind::TooLarge), "{fault}");
+    server.request().await;
+    server.closed().await;
+}
+
+#[tokio::test]
+async fn a_long_header_is_no_trouble() {
+    let head = format!("x-filler: {}\r\n", "y".repeat(64 * 1024));
+    let server = Recorder::always(Reply::Keep(full("200 OK", &head, "hello"))).await;
+    let answer = call(&Upstream::new(config(&server)).unwrap()).await.unwrap();
+    assert_eq!(answer.body.collect(100).await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn both_framings_at_once_are_refused() {
+    let bytes = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let mut server = Recorder::always(Reply::Keep(bytes.to_vec())).await;
+    let fault = call(&Upstream::new(config(&server)).unwrap()).await.err().expect("refused");
+    assert_eq!((fault.sent, fault.kind), (Sent::Yes, FaultKind::Cut), "{fault}");
+    server.request().await;
+    server.closed().await;
+}
+
+#[rstest]
+#[case::by_length("content-length: 50\r\n\r\nhello")]
+#[case::by_chunks("transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")]
+#[case::inside_a_chunk("transfer-encoding: chunked\r\n\r\n9\r\nhello")]
+#[tokio::test]
+async fn a_body_cut_short_says_so_after_its_bytes(#[case] rest: &str) {
+    let server = Recorder::always(Reply::Close(format!("HTTP/1.1 200 OK\r\n{rest}").into_bytes())).await;
+    let mut answer = call(&Upstream::new(config(&server)).unwrap()).await.unwrap();
+    assert_eq!(answer.body.chunk().await.unwrap().unwrap(), "hello");
+    let cut = soon(answer.body.chunk()).await.unwrap().unwrap_err();
+    assert!(matches!(cut, Cut::Broken(_)), "{cut}");
+}
+
+#[tokio::test]
+async fn whole_bodies_have_a_cap() {
+    let server = Recorder::always(Reply::Keep(full("200 OK", "", "hello"))).await;
+    let upstream = Upstream::new(config(&server)).unwrap();
+    assert_eq!(call(&upstream).await.unwrap().body.collect(5).await.unwrap(), "hello");
+    assert_eq!(call(&upstream).await.unwrap().body.collect(4).await.unwrap_err(), Cut::TooLarge(4));
+}
+
+#[tokio::test]
+async fn leaving_while_waiting_hangs_up() {
+    let mut server = Recorder::always(Reply::Hang(Vec::new())).await;
+    let upstream = Upstream::new(config(&server)).unwrap();
+    let (account, access) = (account("acct-1"), Secret::from("t"));
+    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts() };
+    tokio::select! {
+        _ = upstream.responses(leg) => panic!("no answer was sent"),
+        _ = server.request() => {}
+    }
+    server.closed().await;
+}
+
+#[tokio::test]
+async fn leaving_in_the_middle_hangs_up() {
+    let bytes = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n".to_vec();
+    let mut server = Recorder::always(Reply::Hang(bytes)).await;
+    let mut answer = call(&Upstream::new(config(&server)).unwrap()).await.unwrap();
+    assert_eq!(answer.body.chunk().await.unwrap().unwrap(), "hello");
+    server.request().await;
+    assert!(server.quiet());
+    drop(answer);
+    server.closed().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_no_header_is_not_sent() {
+    let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
+    let upstream = Upstream::new(config(&server)).unwrap();
+    let (account, access) = (account("acct-1"), Secret::from("a\r\nb"));
+    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts() };
+    let fault = upstream.responses(leg).await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Unsendable), "{fault}");
+    assert!(server.quiet());
+}

@@ -1,0 +1,123 @@
+//! HTTP/2, which https speaks with the backend: a reader that leaves resets its stream and keeps the connection, and a
+//! connection that the server ends is replaced.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use upstream::{Timeouts, Upstream};
+
+use crate::recorder::soon;
+use crate::setup::call;
+use crate::tls::{self, Authority};
+
+/// `hello`, then nothing; tells when it is dropped.
+struct Endless {
+    first: Option<Bytes>,
+    tell: mpsc::UnboundedSender<&'static str>,
+}
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.first.take().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(Frame::data(bytes)))))
+    }
+}
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        let _ = self.tell.send("reset");
+    }
+}
+
+struct Server {
+    upstream: Upstream,
+    events: mpsc::UnboundedReceiver<&'static str>,
+    _tasks: JoinSet<()>,
+}
+
+/// A server whose answers never end; `once`: each connection takes one request and then says goodbye.
+async fn serve(once: bool) -> Server {
+    let authority = Authority::new();
+    let mut config = Arc::into_inner(authority.server(&tls::localhost())).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = tls::upstream(listener.local_addr().unwrap(), authority.bundle.path(), Timeouts::default());
+    let (tell, events) = mpsc::unbounded_channel();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            connections.spawn(Box::pin(converse(acceptor.clone(), stream, tell.clone(), once)));
+        }
+    });
+    Server { upstream, events, _tasks: tasks }
+}
+
+async fn converse(
+    acceptor: TlsAcceptor,
+    stream: tokio::net::TcpStream,
+    tell: mpsc::UnboundedSender<&'static str>,
+    once: bool,
+) {
+    let stream = acceptor.accept(stream).await.unwrap();
+    let _ = tell.send("connection");
+    let (asked, mut answered) = mpsc::unbounded_channel();
+    let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
+        assert_eq!(request.version(), http::Version::HTTP_2);
+        let _ = asked.send(());
+        let body = Endless { first: Some(Bytes::from("hello")), tell: tell.clone() };
+        async move { Ok::<_, Infallible>(http::Response::new(body)) }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        _ = &mut connection => return,
+        _ = answered.recv(), if once => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+    let _ = tell.send("end");
+}
+
+#[tokio::test]
+async fn leaving_resets_the_stream_and_keeps_the_connection() {
+    let mut server = serve(false).await;
+    for round in 0..3 {
+        let mut answer = call(&server.upstream).await.unwrap();
+        assert_eq!(answer.body.chunk().await.unwrap().unwrap(), "hello");
+        if round == 0 {
+            assert_eq!(soon(server.events.recv()).await, Some("connection"));
+        }
+        assert!(server.events.try_recv().is_err());
+        drop(answer);
+        assert_eq!(soon(server.events.recv()).await, Some("reset"));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_ends_is_replaced() {
+    let mut server = serve(true).await;
+    for _ in 0..5 {
+        let mut answer = call(&server.upstream).await.unwrap();
+        assert_eq!(answer.body.chunk().await.unwrap().unwrap(), "hello");
+        drop(answer);
+        assert_eq!(soon(server.events.recv()).await, Some("connection"));
+        let mut rest = [soon(server.events.recv()).await, soon(server.events.recv()).await];
+        rest.sort_unstable();
+        assert_eq!(rest, [Some("end"), Some("reset")]);
+    }
+}

@@ -1,0 +1,17 @@
+//! The crate against small loopback servers that record what reaches them, byte by byte.
+
+#![allow(clippy::unwrap_used, reason = "a test's failed unwrap is a failed test, also in its helpers")]
+
+mod callback;
+mod cookies;
+mod faults;
+mod golden;
+mod hello;
+mod http2;
+mod login;
+mod proxy;
+mod recorder;
+mod reuse;
+mod setup;
+mod side;
+mod tls;

@@ -1,0 +1,75 @@
+//! Settings and accounts of the tests.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use pool::{Account, AccountId, Millis, Secret, Status};
+use upstream::{Answer, CallFacts, Config, Fault, Leg, Timeouts, Upstream};
+
+use crate::recorder::Recorder;
+
+pub(crate) const TOKEN: &str = "at_canary_token_4f1c";
+
+pub(crate) fn account(upstream_id: &str) -> Account {
+    Account {
+        id: AccountId(format!("id-{upstream_id}")),
+        label: String::new(),
+        email: String::new(),
+        plan: String::new(),
+        upstream_id: upstream_id.to_owned(),
+        user: String::new(),
+        fedramp: false,
+        status: Status::Active,
+        quota: pool::quota::Quota::default(),
+        created: Millis(0),
+        version: 0,
+    }
+}
+
+/// Both base URLs at one server.
+pub(crate) fn config(recorder: &Recorder) -> Config {
+    Config {
+        base_url: recorder.base().parse().unwrap(),
+        auth_url: format!("http://{}", recorder.addr).parse().unwrap(),
+        ..Config::default()
+    }
+}
+
+/// Limits that a test can wait out.
+pub(crate) fn short() -> Timeouts {
+    let short = Duration::from_millis(150);
+    Timeouts { connect: short, handshake: short, headers: short, token: short, small: short }
+}
+
+pub(crate) fn facts() -> CallFacts<'static> {
+    CallFacts { model: "gpt-6-sol", session: "session-1", thread: "thread-1", ..CallFacts::default() }
+}
+
+/// A plain model call.
+pub(crate) async fn call(upstream: &Upstream) -> Result<Answer, Fault> {
+    let (account, access) = (account("acct-1"), Secret::from(TOKEN));
+    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts() };
+    crate::recorder::soon(upstream.responses(leg)).await
+}
+
+/// A fault's message names neither the token nor an address with it.
+pub(crate) fn discreet(fault: &Fault) {
+    let shown = format!("{fault} {fault:?}");
+    assert!(!shown.contains(TOKEN) && !shown.contains("Bearer") && !shown.contains("://"), "{shown}");
+}
+
+/// The recorded material outside the project, or a visible skip.
+pub(crate) fn shared() -> Option<std::path::PathBuf> {
+    let shared = std::env::var_os("POLYGATE_SHARED");
+    if shared.is_none() {
+        // Not `eprintln`, which the test runner would swallow.
+        writeln!(std::io::stderr(), "SKIPPED: POLYGATE_SHARED is not set").unwrap();
+    }
+    shared.map(Into::into)
+}
+
+/// One capture of the official client.
+pub(crate) fn capture(name: &str) -> Option<serde_json::Value> {
+    let path = shared()?.join("captures").join(name);
+    Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+}

@@ -1,0 +1,68 @@
+//! Catalogue, usage and routing calls.
+
+use pool::Secret;
+use upstream::{Config, FaultKind, ModelsAnswer, Sent, Upstream};
+
+use crate::recorder::{Recorder, Reply, full};
+use crate::setup::{account, config, short};
+
+#[tokio::test]
+async fn the_catalogue_comes_with_its_etag_and_can_be_unchanged() {
+    let mut server = Recorder::start(|n| match n {
+        0 => Reply::Keep(full("200 OK", "etag: W/\"7\"\r\n", "{\"models\":[]}")),
+        1 => Reply::Keep(b"HTTP/1.1 304 Not Modified\r\n\r\n".to_vec()),
+        _ => Reply::Keep(full("401 Unauthorized", "", "{\"detail\":\"Unauthorized\"}")),
+    })
+    .await;
+    let upstream = Upstream::new(config(&server)).unwrap();
+    let (account, access) = (account("acct-1"), Secret::from("t"));
+    let fresh = upstream.models(&account, &access, None).await.unwrap();
+    let etag = Some("W/\"7\"".to_owned());
+    assert_eq!(fresh, ModelsAnswer::Fresh { etag, body: "{\"models\":[]}".into() });
+    let seen = server.request().await;
+    assert_eq!(seen.line, "GET /backend-api/codex/models?client_version=0.169.0 HTTP/1.1");
+    let names = ["version", "authorization", "chatgpt-account-id", "originator", "user-agent", "accept", "host"];
+    assert_eq!(seen.names(), names);
+    assert_eq!(upstream.models(&account, &access, Some("W/\"7\"")).await.unwrap(), ModelsAnswer::NotModified);
+    assert_eq!(server.request().await.header("if-none-match"), Some("W/\"7\""));
+    let refused = upstream.models(&account, &access, None).await.unwrap();
+    assert!(matches!(refused, ModelsAnswer::Refused { status: 401, .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn usage_and_routing_are_asked_without_originator() {
+    let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{}"))).await;
+    let upstream = Upstream::new(config(&server)).unwrap();
+    let (mut account, access) = (account("acct-1"), Secret::from("t"));
+    assert_eq!(upstream.usage(&account, &access).await.unwrap().status, 200);
+    let seen = server.request().await;
+    assert_eq!(seen.line, "GET /backend-api/wham/usage HTTP/1.1");
+    assert_eq!(seen.names(), ["user-agent", "authorization", "chatgpt-account-id", "accept", "host"]);
+    account.fedramp = true;
+    upstream.accounts_check(&account, &access).await.unwrap();
+    let seen = server.request().await;
+    assert_eq!(seen.line, "GET /backend-api/wham/accounts/check HTTP/1.1");
+    assert_eq!(seen.header("x-openai-fedramp"), Some("true"));
+}
+
+#[tokio::test]
+async fn other_bases_have_other_side_paths() {
+    let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{}"))).await;
+    let base_url = format!("http://{}/api/", server.addr).parse().unwrap();
+    let upstream = Upstream::new(Config { base_url, ..config(&server) }).unwrap();
+    upstream.usage(&account("acct-1"), &Secret::from("t")).await.unwrap();
+    assert_eq!(server.request().await.line, "GET /api/api/codex/usage HTTP/1.1");
+}
+
+#[tokio::test]
+async fn small_calls_are_bounded_in_time_and_size() {
+    let hang = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec();
+    let server = Recorder::always(Reply::Hang(hang)).await;
+    let upstream = Upstream::new(Config { timeouts: short(), ..config(&server) }).unwrap();
+    let fault = upstream.usage(&account("a"), &Secret::from("t")).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Timeout);
+    let server = Recorder::always(Reply::Keep(full("200 OK", "", &"x".repeat(1024 * 1024 + 1)))).await;
+    let upstream = Upstream::new(config(&server)).unwrap();
+    let fault = upstream.usage(&account("a"), &Secret::from("t")).await.unwrap_err();
+    assert_eq!((fault.sent, fault.kind), (Sent::Yes, FaultKind::TooLarge));
+}
