@@ -14,6 +14,7 @@ pub mod jwt;
 mod meta;
 pub mod oauth;
 pub mod profile;
+mod reach;
 
 pub use body::{Body, Cut};
 pub use client::Upstream;

@@ -88,8 +88,8 @@ struct Desk {
 
 impl Callback {
     /// Listens on 127.0.0.1 and ::1, port 1455 else 1457, for the login of this `state`.
-    pub async fn bind(state: &str) -> Result<Self, CallbackError> {
-        Self::bind_on(&PORTS, state).await
+    pub async fn bind(state: impl AsRef<str>) -> Result<Self, CallbackError> {
+        Self::bind_on(&PORTS, state.as_ref()).await
     }
 
     /// As [`Callback::bind`] on other ports; 0 takes a free one.

@@ -59,10 +59,10 @@ pub(crate) fn discreet(fault: &Fault) {
 }
 
 /// The recorded material outside the project, or a visible skip.
+#[expect(clippy::explicit_write, reason = "the test runner would swallow eprintln")]
 pub(crate) fn shared() -> Option<std::path::PathBuf> {
     let shared = std::env::var_os("POLYGATE_SHARED");
     if shared.is_none() {
-        // Not `eprintln`, which the test runner would swallow.
         writeln!(std::io::stderr(), "SKIPPED: POLYGATE_SHARED is not set").unwrap();
     }
     shared.map(Into::into)
