@@ -8,6 +8,8 @@ use crate::BuildError;
 
 /// The version of the official client whose protocol is spoken; sent as `version` and `client_version`.
 pub const CODEX_VERSION: &str = "0.169.0";
+/// The newest version of the desktop app whose User-Agent is publicly known (2026-09).
+pub const DESKTOP_VERSION: &str = "26.908.40834";
 
 /// An identity towards the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +64,17 @@ impl Default for Profile {
 }
 
 impl Profile {
+    /// The profile of a setting's name; `None` for a name that is none of the three.
+    pub fn named(name: &str) -> Option<Self> {
+        let platform = Platform::default();
+        match name {
+            "polygate" => Some(Self::polygate()),
+            "codex-cli" => Some(Self::codex_cli(CODEX_VERSION, &platform)),
+            "codex-desktop" => Some(Self::codex_desktop(CODEX_VERSION, DESKTOP_VERSION, &platform)),
+            _ => None,
+        }
+    }
+
     /// Our own name, as OpenAI asks of third-party clients.
     pub fn polygate() -> Self {
         let (version, platform) = (env!("CARGO_PKG_VERSION"), Platform::default());

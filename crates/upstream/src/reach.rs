@@ -15,7 +15,8 @@ impl Upstream {
         let url = self.places().models.clone();
         let ask = Ask { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() };
         let limit = self.config().timeouts.small;
-        let late = || Fault::new(Sent::Maybe, FaultKind::Timeout, format!("no answer within {} s", limit.as_secs_f32()));
+        let late =
+            || Fault::new(Sent::Maybe, FaultKind::Timeout, format!("no answer within {} s", limit.as_secs_f32()));
         tokio::time::timeout(limit, self.send(ask)).await.unwrap_or_else(|_| Err(late())).map(|answer| answer.status)
     }
 }

@@ -119,6 +119,14 @@ async fn large_bodies_arrive_whole() {
 }
 
 #[test]
+fn profiles_go_by_their_names() {
+    for name in ["polygate", "codex-cli", "codex-desktop"] {
+        assert_eq!(Profile::named(name).unwrap().name, name);
+    }
+    assert_eq!(Profile::named("chrome"), None);
+}
+
+#[test]
 fn the_desktop_profile_names_core_and_app() {
     let platform = Platform { os: "Mac OS 26.0".into(), arch: "arm64".into(), terminal: "unknown".into() };
     let profile = Profile::codex_desktop("0.169.0", "26.1.2", &platform);
