@@ -1,9 +1,18 @@
-//! Account rows.
+//! Account rows. Their tokens are sealed; whether new tokens replace stored ones is decided here, on a row that nobody
+//! changes in between.
+
+mod newer;
 
 use pool::quota::Quota;
+use pool::status::Signal;
 use pool::{Account, AccountId, Millis, Secret, Status, Tokens};
 
-use crate::{Error, Store};
+use crate::db::{Arg, Row, args};
+use crate::seal::Place;
+use crate::{Error, Store, failpoint, sql};
+
+/// How often a write is tried again when the row changed under it.
+const TRIES: usize = 16;
 
 /// Where tokens come from, which decides whether they replace stored ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,48 +51,216 @@ pub struct Put {
     pub id: AccountId,
     /// Whether it was not known before.
     pub added: bool,
-    /// Whether the given tokens are stored now; `false` when the stored ones are newer.
+    /// Whether the given tokens are stored now; `false` when the stored ones are as new or newer.
     pub stored: bool,
+}
+
+/// What decides about a known account.
+struct Known {
+    id: AccountId,
+    version: i64,
+    status: Status,
+    tokens: Tokens,
+}
+
+/// Tokens as they are stored.
+pub(crate) struct SealedTokens {
+    pub(crate) access: String,
+    pub(crate) refresh: Option<String>,
+    pub(crate) identity: Option<String>,
 }
 
 impl Store {
     /// Every account, oldest first.
     pub async fn accounts(&self) -> Result<Vec<Account>, Error> {
-        unimplemented!()
+        self.read(sql::ACCOUNTS, &[]).await?.iter().map(account).collect()
     }
 
     /// An account's tokens; `None` when there is no such account.
-    pub async fn tokens(&self, _id: &AccountId) -> Result<Option<Tokens>, Error> {
-        unimplemented!()
+    pub async fn tokens(&self, id: &AccountId) -> Result<Option<Tokens>, Error> {
+        let row = self.find(sql::TOKENS, &args![&id.0]).await?;
+        row.map(|row| self.unseal_tokens(id, &row)).transpose()
     }
 
     /// Adds an account, or signs a known one (same upstream id and user) in again. Newer tokens are never replaced by older.
-    pub async fn put_account(&self, _new: NewAccount, _now: Millis) -> Result<Put, Error> {
-        unimplemented!()
+    pub async fn put_account(&self, new: NewAccount, now: Millis) -> Result<Put, Error> {
+        for _ in 0..TRIES {
+            let put = match self.known(&new).await? {
+                None => self.add(&new, now).await?,
+                Some(known) if newer::replaces(&new, &known.tokens, &known.status) => {
+                    self.sign_in(&new, known, now).await?
+                }
+                Some(known) => Some(Put { id: known.id, added: false, stored: false }),
+            };
+            if let Some(put) = put {
+                return Ok(put);
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    async fn known(&self, new: &NewAccount) -> Result<Option<Known>, Error> {
+        let Some(row) = self.find(sql::ACCOUNT_KNOWN, &args![&new.upstream_id, &new.user]).await? else {
+            return Ok(None);
+        };
+        let id = AccountId(row.text(0)?);
+        // Tokens that cannot be unsealed any more are replaced by any others.
+        let sealed = SealedTokens { access: row.text(3)?, refresh: row.maybe_text(4)?, identity: None };
+        let tokens = match self.open_tokens(&id, &sealed) {
+            Ok((access, refresh, id)) => {
+                Tokens { access, refresh, id, expires: row.maybe_int(5)?.map(Millis), refreshed: Millis(row.int(6)?) }
+            }
+            Err(_) => Tokens {
+                access: Secret::from(""),
+                refresh: None,
+                id: None,
+                expires: None,
+                refreshed: Millis(i64::MIN),
+            },
+        };
+        Ok(Some(Known { version: row.int(1)?, status: status(&id.0, &row.text(2)?)?, id, tokens }))
+    }
+
+    /// `None` when somebody else was first.
+    async fn add(&self, new: &NewAccount, now: Millis) -> Result<Option<Put>, Error> {
+        let id = AccountId(uuid::Uuid::now_v7().to_string());
+        let sealed = self.seal_tokens(&id, &new.tokens)?;
+        let label = if new.label.is_empty() { &new.email } else { &new.label };
+        let row = args![
+            &id.0,
+            label,
+            &new.email,
+            &new.plan,
+            &new.upstream_id,
+            &new.user,
+            new.fedramp,
+            json(&Status::Active),
+            json(&Quota::default()),
+            now,
+            sealed.access,
+            sealed.refresh,
+            sealed.identity,
+            new.tokens.expires,
+            new.tokens.refreshed,
+        ];
+        let added = self.write(failpoint::ACCOUNT, sql::ACCOUNT_ADD, &row).await? > 0;
+        Ok(added.then_some(Put { id, added: true, stored: true }))
+    }
+
+    /// `None` when the row has changed since it was read.
+    async fn sign_in(&self, new: &NewAccount, known: Known, now: Millis) -> Result<Option<Put>, Error> {
+        let sealed = self.seal_tokens(&known.id, &new.tokens)?;
+        let row = args![
+            &known.id.0,
+            known.version,
+            &new.label,
+            &new.email,
+            &new.plan,
+            new.fedramp,
+            json(&known.status.apply(&Signal::SignedIn, now)),
+            sealed.access,
+            sealed.refresh,
+            sealed.identity,
+            new.tokens.expires,
+            new.tokens.refreshed,
+        ];
+        let done = self.write(failpoint::ACCOUNT, sql::ACCOUNT_SIGN_IN, &row).await? > 0;
+        Ok(done.then_some(Put { id: known.id, added: false, stored: true }))
     }
 
     /// Removes an account with everything that belongs to it; `false` when there is none.
-    pub async fn remove_account(&self, _id: &AccountId) -> Result<bool, Error> {
-        unimplemented!()
+    pub async fn remove_account(&self, id: &AccountId) -> Result<bool, Error> {
+        Ok(self.write(failpoint::REMOVE, sql::ACCOUNT_REMOVE, &args![&id.0]).await? > 0)
     }
 
-    /// Writes an account's status.
-    pub async fn set_status(&self, _id: &AccountId, _status: &Status) -> Result<(), Error> {
-        unimplemented!()
+    /// Writes an account's status. Does nothing for an account that is gone.
+    pub async fn set_status(&self, id: &AccountId, status: &Status) -> Result<(), Error> {
+        self.write(failpoint::STATUS, sql::ACCOUNT_STATUS, &args![&id.0, json(status)]).await?;
+        Ok(())
     }
 
-    /// Writes an account's quota.
-    pub async fn set_quota(&self, _id: &AccountId, _quota: &Quota) -> Result<(), Error> {
-        unimplemented!()
+    /// Writes an account's quota. Does nothing for an account that is gone.
+    pub async fn set_quota(&self, id: &AccountId, quota: &Quota) -> Result<(), Error> {
+        self.write(failpoint::QUOTA, sql::ACCOUNT_QUOTA, &args![&id.0, json(quota)]).await?;
+        Ok(())
     }
 
     /// An account's cookie jar as [`Store::set_cookies`] got it.
-    pub async fn cookies(&self, _id: &AccountId) -> Result<Option<Secret>, Error> {
-        unimplemented!()
+    pub async fn cookies(&self, id: &AccountId) -> Result<Option<Secret>, Error> {
+        let row = self.find(sql::COOKIES, &args![&id.0]).await?;
+        row.map(|row| self.sealer().open(jar(id), &row.text(0)?)).transpose()
     }
 
-    /// Keeps an account's cookie jar, sealed.
-    pub async fn set_cookies(&self, _id: &AccountId, _jar: &Secret) -> Result<(), Error> {
-        unimplemented!()
+    /// Keeps an account's cookie jar, sealed. Does nothing for an account that is gone.
+    pub async fn set_cookies(&self, id: &AccountId, cookies: &Secret) -> Result<(), Error> {
+        let sealed = self.sealer().seal(jar(id), cookies)?;
+        self.write(failpoint::COOKIES, sql::COOKIES_SET, &args![&id.0, sealed]).await?;
+        Ok(())
     }
+
+    pub(crate) fn seal_tokens(&self, id: &AccountId, tokens: &Tokens) -> Result<SealedTokens, Error> {
+        let seal = |column, secret: &Secret| self.sealer().seal(field(id, column), secret);
+        Ok(SealedTokens {
+            access: seal("access", &tokens.access)?,
+            refresh: tokens.refresh.as_ref().map(|token| seal("refresh", token)).transpose()?,
+            identity: tokens.id.as_ref().map(|token| seal("identity", token)).transpose()?,
+        })
+    }
+
+    /// The first five columns of a row: access, refresh, identity, expires, refreshed.
+    pub(crate) fn unseal_tokens(&self, id: &AccountId, row: &Row) -> Result<Tokens, Error> {
+        let sealed = SealedTokens { access: row.text(0)?, refresh: row.maybe_text(1)?, identity: row.maybe_text(2)? };
+        let (access, refresh, identity) = self.open_tokens(id, &sealed)?;
+        let (expires, refreshed) = (row.maybe_int(3)?.map(Millis), Millis(row.int(4)?));
+        Ok(Tokens { access, refresh, id: identity, expires, refreshed })
+    }
+
+    fn open_tokens(
+        &self,
+        id: &AccountId,
+        sealed: &SealedTokens,
+    ) -> Result<(Secret, Option<Secret>, Option<Secret>), Error> {
+        let open = |column, text: &str| self.sealer().open(field(id, column), text);
+        Ok((
+            open("access", &sealed.access)?,
+            sealed.refresh.as_deref().map(|text| open("refresh", text)).transpose()?,
+            sealed.identity.as_deref().map(|text| open("identity", text)).transpose()?,
+        ))
+    }
+}
+
+fn field<'a>(id: &'a AccountId, column: &'static str) -> Place<'a> {
+    Place { table: "account", column, row: &id.0 }
+}
+
+fn jar(id: &AccountId) -> Place<'_> {
+    Place { table: "cookies", column: "jar", row: &id.0 }
+}
+
+fn account(row: &Row) -> Result<Account, Error> {
+    let id = row.text(0)?;
+    Ok(Account {
+        label: row.text(1)?,
+        email: row.text(2)?,
+        plan: row.text(3)?,
+        upstream_id: row.text(4)?,
+        user: row.text(5)?,
+        fedramp: row.int(6)? != 0,
+        status: status(&id, &row.text(7)?)?,
+        // Quota figures come again with the next answer; nothing is lost with them.
+        quota: serde_json::from_str(&row.text(8)?).unwrap_or_default(),
+        created: Millis(row.int(9)?),
+        version: row.int(10)?,
+        id: AccountId(id),
+    })
+}
+
+fn status(id: &str, text: &str) -> Result<Status, Error> {
+    let place = Place { table: "account", column: "status", row: id };
+    serde_json::from_str(text).map_err(|_| place.damaged())
+}
+
+/// A status or quota as JSON text.
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> Arg<'static> {
+    Arg::from(serde_json::to_string(value).expect("invariant: pool's types have string keys only"))
 }

@@ -1,7 +1,7 @@
 //! What can go wrong, with hints. No variant carries a secret, a URL or a bound value.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Ticket;
 
@@ -11,11 +11,14 @@ pub enum Error {
     /// The database refused or is not there.
     #[error("database: {0}")]
     Database(#[source] sqlx::Error),
+    /// Another process has been writing for over five seconds.
+    #[error("the database is busy; hint: another program holds it open for writing, close it and try again")]
+    Busy,
     /// The disk is full; state is unchanged.
     #[error("the disk is full; hint: make room in the data directory, the gateway goes on by itself")]
     Full,
     /// A stored secret cannot be opened with the data key.
-    #[error("{table}.{column} of {row} cannot be unsealed: damaged, or sealed with another data key")]
+    #[error("{table}.{column} of {row} cannot be unsealed; hint: it is damaged, sign this account in again")]
     Sealed {
         /// Table.
         table: &'static str,
@@ -25,7 +28,7 @@ pub enum Error {
         row: String,
     },
     /// A stored value is not what was once written.
-    #[error("{table}.{column} of {row} is damaged")]
+    #[error("{table}.{column} of {row} is damaged; hint: restore a backup, or remove this row")]
     Damaged {
         /// Table.
         table: &'static str,
@@ -38,17 +41,20 @@ pub enum Error {
     #[error("the refresh lease was taken over")]
     Stale,
     /// The key id is taken.
-    #[error("a key with this id exists")]
+    #[error("a key with this id exists; hint: make another")]
     Exists,
     /// The name of a setting belongs to the store.
     #[error("the setting {0} is reserved")]
     Reserved(String),
     /// A value that is not UTF-8.
-    #[error("{0} is not text")]
+    #[error("{0} is not UTF-8 text")]
     NotText(&'static str),
     /// Rows kept changing under a write.
     #[error("too many writers at once; hint: try again")]
     Contended,
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
 }
 
 /// Why new tokens were not stored.
@@ -71,33 +77,182 @@ pub enum CommitError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A file or directory could not be read or made.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}; hint: the data directory must exist on a writable disk and be yours, or choose another with --home")]
     Io {
         /// Which.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// The database failed.
-    #[error("database: {0}")]
-    Database(#[source] sqlx::Error),
+    /// Somebody could point the symlink elsewhere.
+    #[error("{path} is a symlink; hint: give the path that it points to")]
+    Symlink {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Something else is at the path.
+    #[error("{path} is not {wanted}; hint: move it away, or choose another data directory with --home")]
+    Kind {
+        /// Which.
+        path: PathBuf,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// It belongs to another user.
+    #[error("{path} belongs to user {owner}, and this is user {us}; hint: run as its owner, or give it over with chown")]
+    Owner {
+        /// Which.
+        path: PathBuf,
+        /// User id of its owner.
+        owner: u32,
+        /// Our user id.
+        us: u32,
+    },
+    /// Others may read or write it.
+    #[error("{path} is open to other users (mode {mode:04o}); hint: chmod {wanted:o} {path}")]
+    Mode {
+        /// Which.
+        path: PathBuf,
+        /// What it is.
+        mode: u32,
+        /// What it should be.
+        wanted: u32,
+    },
+    /// SQLite's locks do not hold on network file systems.
+    #[error("{path} is on a network file system; hint: choose a local directory with --home, or use PostgreSQL")]
+    Remote {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Another process holds `open.lock`.
+    #[error("{path} is held by another process that is opening the store; hint: wait for it, or end it if it hangs")]
+    Opening {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// The database file is damaged. It stays as it is; a copy was set aside.
+    #[error(
+        "{path} is damaged ({reason}); nothing was changed, a copy is at {copy}; \
+         hint: restore a backup over it, or move it away to start with no accounts"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The copy.
+        copy: PathBuf,
+        /// What the check said.
+        reason: String,
+    },
+    /// A newer Polygate wrote the database.
+    #[error("the database has schema {found}, this Polygate knows up to {known}; hint: update Polygate")]
+    Newer {
+        /// What the database has.
+        found: i64,
+        /// What we know.
+        known: i64,
+    },
+    /// A migration that ran has another text now.
+    #[error("migration {number} of the database is not the one that this Polygate knows; hint: use the Polygate that made it")]
+    Changed {
+        /// Its number.
+        number: i64,
+    },
+    /// Sealed rows without the key: a new one would make them unreadable for good.
+    #[error(
+        "the data key {path} is missing, and the stored logins are sealed with it; \
+         hint: put the key back, or name its file in POLYGATE_DATA_KEY_FILE"
+    )]
+    NoKey {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// Not 32 bytes.
+    #[error("{path} is not a data key (32 bytes expected, {found} found); hint: put the right file back")]
+    BadKey {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        found: u64,
+    },
+    /// Another install's key.
+    #[error(
+        "{path} is not the key that the stored logins are sealed with; \
+         hint: put the right one back; nodes of one PostgreSQL need the same key file"
+    )]
+    WrongKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The PostgreSQL URL cannot be read. Its text may hold a password and is not shown.
+    #[error("the PostgreSQL URL cannot be read; hint: postgres://user:password@host:5432/database")]
+    Url,
+    /// The database is there but failed.
+    #[error("{0}")]
+    Store(#[from] Error),
 }
 
 /// Why the serve lock was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another gateway serves this home.
-    #[error("another gateway is serving {home}; hint: stop it, or use another --home")]
+    #[error("another gateway{process} is serving {home}; hint: stop it, or use another --home")]
     Held {
         /// The home.
         home: PathBuf,
+        /// ` (process 123)`, or empty when unknown.
+        process: String,
     },
     /// The lock file could not be made or opened.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}; hint: the data directory must be writable")]
     Io {
         /// Which.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
+    /// The home directory or lock file is not ours alone.
+    #[error(transparent)]
+    Home(#[from] OpenError),
+}
+
+impl OpenError {
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_path_buf(), source }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match code(&error).as_deref() {
+            Some("13" | "53100") => Self::Full,
+            Some("5") => Self::Busy,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Database(sqlx::Error::Io(error))
+    }
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// SQLite's primary result code in decimal, or PostgreSQL's SQLSTATE (five characters).
+pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
+    let code = error.as_database_error()?.code()?;
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => Some((number & 0xff).to_string()),
+        _ => Some(code.into_owned()),
+    }
+}
+
+/// Whether SQLite says that the file is no sound database (CORRUPT, NOTADB).
+pub(crate) fn corrupt(error: &sqlx::Error) -> bool {
+    matches!(code(error).as_deref(), Some("11" | "26"))
 }

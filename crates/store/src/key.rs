@@ -1,23 +1,60 @@
 //! Key rows: digests only, never a key's text.
 
 use pool::Millis;
-use pool::keys::Key;
+use pool::keys::{Digest, Key, KeyKind};
 
-use crate::{Error, Store};
+use crate::db::{Row, args};
+use crate::seal::{Place, hex, unhex};
+use crate::{Error, Store, failpoint, sql};
 
 impl Store {
     /// Every key, revoked ones too, oldest first.
     pub async fn keys(&self) -> Result<Vec<Key>, Error> {
-        unimplemented!()
+        self.read(sql::KEYS, &[]).await?.iter().map(key).collect()
     }
 
     /// Adds a key; its id must be new.
-    pub async fn add_key(&self, _key: &Key) -> Result<(), Error> {
-        unimplemented!()
+    pub async fn add_key(&self, key: &Key) -> Result<(), Error> {
+        let (digest, scopes) = (hex(&key.digest.0), key.scopes.to_string());
+        let row =
+            args![&key.id, kind(key.kind), &key.name, digest, scopes, key.created, key.expires, key.revoked];
+        match self.write(failpoint::KEY, sql::KEY_ADD, &row).await? {
+            0 => Err(Error::Exists),
+            _ => Ok(()),
+        }
     }
 
     /// Revokes a key from `now` on; `false` when there is none or it was revoked before.
-    pub async fn revoke_key(&self, _id: &str, _now: Millis) -> Result<bool, Error> {
-        unimplemented!()
+    pub async fn revoke_key(&self, id: &str, now: Millis) -> Result<bool, Error> {
+        Ok(self.write(failpoint::REVOKE, sql::KEY_REVOKE, &args![id, now]).await? > 0)
     }
+}
+
+fn key(row: &Row) -> Result<Key, Error> {
+    let id = row.text(0)?;
+    let place = |column| Place { table: "api_key", column, row: &id };
+    let kind = read_kind(&row.text(1)?).ok_or_else(|| place("kind").damaged())?;
+    let digest = unhex(&row.text(3)?).map(Digest).ok_or_else(|| place("digest").damaged())?;
+    let scopes = row.text(4)?.parse().map_err(|_| place("scopes").damaged())?;
+    Ok(Key {
+        kind,
+        name: row.text(2)?,
+        digest,
+        scopes,
+        created: Millis(row.int(5)?),
+        expires: row.maybe_int(6)?.map(Millis),
+        revoked: row.maybe_int(7)?.map(Millis),
+        id,
+    })
+}
+
+fn kind(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Client => "client",
+        KeyKind::Admin => "admin",
+    }
+}
+
+fn read_kind(text: &str) -> Option<KeyKind> {
+    [KeyKind::Client, KeyKind::Admin].into_iter().find(|known| kind(*known) == text)
 }

@@ -4,17 +4,30 @@
 //! statement. Policy lives in `pool`; here are rows, leases, files and their modes.
 
 mod account;
+mod db;
 mod error;
+mod failpoint;
+mod files;
+mod home;
 mod key;
 mod lock;
+mod migrate;
 mod models;
+mod postgres;
 mod refresh;
+mod reserve;
+mod seal;
 mod setting;
+mod sql;
+mod sqlite;
 mod store;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 pub use account::{NewAccount, Origin, Put};
 pub use error::{CommitError, Error, LockError, OpenError};
+pub use failpoint::FAILPOINTS;
 pub use lock::ServeLock;
 pub use models::StoredModels;
 pub use pool::keys::Key;

@@ -1,8 +1,11 @@
 //! One serving gateway per home: a lock that the kernel releases, also on kill -9.
 
-use std::fs::File;
-use std::path::Path;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
 
+use crate::files::{self, Kind};
+use crate::home::Home;
 use crate::{LockError, Store};
 
 /// Held while a gateway serves; dropping it lets go.
@@ -13,7 +16,29 @@ pub struct ServeLock {
 
 impl Store {
     /// Takes `<home>/serve.lock`, creating home if need be. Never waits.
-    pub fn lock(_home: &Path) -> Result<ServeLock, LockError> {
-        unimplemented!()
+    pub fn lock(home: &Path) -> Result<ServeLock, LockError> {
+        let path = Home::open(home)?.path().join("serve.lock");
+        let mut file = files::lock_file(&path).map_err(|source| LockError::Io { path: path.clone(), source })?;
+        files::judge(&path, Kind::File)?;
+        match file.try_lock() {
+            Ok(()) => sign(&mut file).map_err(|source| LockError::Io { path, source })?,
+            Err(TryLockError::WouldBlock) => return Err(held(home, &mut file)),
+            Err(TryLockError::Error(source)) => return Err(LockError::Io { path, source }),
+        }
+        Ok(ServeLock { _file: file })
     }
+}
+
+/// Leaves our process id, for the message that the next one gives.
+fn sign(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(std::process::id().to_string().as_bytes())
+}
+
+fn held(home: &Path, file: &mut File) -> LockError {
+    let mut text = String::new();
+    let pid = file.take(16).read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+    let process = pid.map_or_else(String::new, |pid: u32| format!(" (process {pid})"));
+    LockError::Held { home: PathBuf::from(home), process }
 }

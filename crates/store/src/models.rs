@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use pool::{AccountId, Millis};
 
-use crate::{Error, Store};
+use crate::db::args;
+use crate::{Error, Store, failpoint, sql};
 
 /// A model list as the backend sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +21,21 @@ pub struct StoredModels {
 
 impl Store {
     /// An account's model list.
-    pub async fn models(&self, _id: &AccountId) -> Result<Option<StoredModels>, Error> {
-        unimplemented!()
+    pub async fn models(&self, id: &AccountId) -> Result<Option<StoredModels>, Error> {
+        let Some(row) = self.find(sql::MODELS, &args![&id.0]).await? else { return Ok(None) };
+        Ok(Some(StoredModels {
+            etag: row.maybe_text(0)?,
+            client_version: row.text(1)?,
+            body: row.text(2)?.into(),
+            fetched: Millis(row.int(3)?),
+        }))
     }
 
-    /// Keeps an account's model list.
-    pub async fn set_models(&self, _id: &AccountId, _models: &StoredModels) -> Result<(), Error> {
-        unimplemented!()
+    /// Keeps an account's model list. Does nothing for an account that is gone.
+    pub async fn set_models(&self, id: &AccountId, models: &StoredModels) -> Result<(), Error> {
+        let body = std::str::from_utf8(&models.body).map_err(|_| Error::NotText("the model list"))?;
+        let row = args![&id.0, models.etag.as_deref(), &models.client_version, body, models.fetched];
+        self.write(failpoint::MODELS, sql::MODELS_SET, &row).await?;
+        Ok(())
     }
 }

@@ -1,8 +1,20 @@
-//! The refresh of a single-use token, as rows: lease, intent, commit. See [`Store::begin_refresh`].
+//! The refresh of a single-use token, as rows: lease, re-read, intent, commit.
+//!
+//! The lease keeps others away for 60 s. The intent says, before anything is sent, which token is about to be used, so
+//! that after a crash it is known to be doubtful. The fence number grows with every grant and every change of tokens, so
+//! that a holder which was away too long cannot overwrite what came later. Each step is one statement.
 
 use pool::{AccountId, Millis, Status, Tokens};
 
-use crate::{CommitError, Error, Store};
+use crate::account::json;
+use crate::db::{Arg, args};
+use crate::seal::fingerprint;
+use crate::{CommitError, Error, Store, failpoint, sql};
+
+/// How long a lease holds.
+const LEASE: i64 = 60_000;
+/// A lease that ends further away than this was written under a wrong clock and does not count.
+const BELIEVED: i64 = 10 * LEASE;
 
 /// The right to refresh one account until the lease ends or somebody takes over.
 #[derive(Debug)]
@@ -34,22 +46,69 @@ pub enum Begin {
 impl Store {
     /// Takes the account's refresh lease for 60 s and re-reads its tokens, in one atomic statement. `holder` names the
     /// process for people.
-    pub async fn begin_refresh(&self, _id: &AccountId, _holder: &str, _now: Millis) -> Result<Begin, Error> {
-        unimplemented!()
+    pub async fn begin_refresh(&self, id: &AccountId, holder: &str, now: Millis) -> Result<Begin, Error> {
+        let until = now.plus(LEASE);
+        let lease = args![&id.0, holder, until, now, now.plus(BELIEVED)];
+        if let Some(row) = self.change(failpoint::LEASE, sql::LEASE, &lease).await? {
+            let tokens = self.unseal_tokens(id, &row)?;
+            let digest = tokens.refresh.as_ref().map(|token| fingerprint(token, self.pepper()));
+            let interrupted = row.maybe_text(6)?.is_some_and(|intent| Some(intent) == digest);
+            return Ok(Begin::Granted(Ticket { id: id.clone(), version: row.int(5)?, tokens, interrupted }));
+        }
+        match self.find(sql::LEASE_END, &args![&id.0]).await? {
+            Some(row) => Ok(Begin::Held { until: row.maybe_int(0)?.map_or(now, Millis) }),
+            None => Ok(Begin::Gone),
+        }
     }
 
     /// Announces durably that the refresh token is about to be used. Without `Ok` nothing may be sent.
-    pub async fn intend(&self, _ticket: &Ticket, _now: Millis) -> Result<(), Error> {
-        unimplemented!()
+    pub async fn intend(&self, ticket: &Ticket, now: Millis) -> Result<(), Error> {
+        let digest = ticket.tokens.refresh.as_ref().map(|token| fingerprint(token, self.pepper()));
+        let row = args![&ticket.id.0, ticket.version, digest, now];
+        match self.write(failpoint::INTENT, sql::INTENT, &row).await? {
+            0 => Err(Error::Stale),
+            _ => Ok(()),
+        }
     }
 
-    /// Stores what the token endpoint gave, durably, and ends lease and intent. A failed commit gives the ticket back.
-    pub async fn commit_refresh(&self, _ticket: Ticket, _tokens: &Tokens) -> Result<(), CommitError> {
-        unimplemented!()
+    /// Stores what the token endpoint gave, durably, and ends lease and intent. A failed commit gives the ticket back; it
+    /// may be repeated, also when the first one had come through after all.
+    pub async fn commit_refresh(&self, ticket: Ticket, tokens: &Tokens) -> Result<(), CommitError> {
+        match self.commit(&ticket, tokens).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(CommitError::Stale),
+            Err(source) => Err(CommitError::Failed { ticket: Box::new(ticket), source }),
+        }
+    }
+
+    async fn commit(&self, ticket: &Ticket, tokens: &Tokens) -> Result<bool, Error> {
+        let sealed = self.seal_tokens(&ticket.id, tokens)?;
+        let row = args![
+            &ticket.id.0,
+            ticket.version,
+            sealed.access,
+            sealed.refresh,
+            sealed.identity,
+            tokens.expires,
+            tokens.refreshed,
+        ];
+        if self.write(failpoint::COMMIT, sql::COMMIT, &row).await? > 0 {
+            return Ok(true);
+        }
+        Ok(self.tokens(&ticket.id).await?.as_ref() == Some(tokens))
     }
 
     /// Ends lease and intent without new tokens, and sets the status if one is given. Does nothing when fenced out.
-    pub async fn end_refresh(&self, _ticket: Ticket, _status: Option<&Status>) -> Result<(), Error> {
-        unimplemented!()
+    pub async fn end_refresh(&self, ticket: Ticket, status: Option<&Status>) -> Result<(), Error> {
+        let status = status.map_or(Arg::MaybeText(None), json);
+        let row = [Arg::from(&ticket.id.0), Arg::from(ticket.version), status];
+        self.write(failpoint::END, sql::END, &row).await?;
+        Ok(())
+    }
+
+    /// Accounts whose refresh was cut off after its intent: the stored token may be used up. Refresh these at start.
+    pub async fn interrupted(&self, now: Millis) -> Result<Vec<AccountId>, Error> {
+        let rows = self.read(sql::INTERRUPTED, &args![now, now.plus(BELIEVED)]).await?;
+        rows.iter().map(|row| Ok(AccountId(row.text(0)?))).collect()
     }
 }

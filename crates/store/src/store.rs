@@ -1,11 +1,19 @@
-//! The handle.
+//! The handle, and how it opens.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pool::Secret;
 
-use crate::{Error, OpenError, Usage};
+use crate::db::{Arg, Db, Row, args};
+use crate::failpoint::{self, Step};
+use crate::home::Home;
+use crate::reserve::Reserve;
+use crate::seal::{Place, Sealer, random};
+use crate::sqlite::{self, Worth};
+use crate::usage::{Place as UsagePlace, Usage};
+use crate::{Error, OpenError, files, migrate, postgres, setting, sql};
 
 /// Where the state is.
 #[derive(Clone, Debug, Default)]
@@ -23,15 +31,45 @@ pub struct Options {
 pub struct Store(Arc<Inner>);
 
 struct Inner {
+    db: Db,
+    sealer: Sealer,
     pepper: [u8; 32],
     instance: String,
     usage: Usage,
+    reserve: Arc<Reserve>,
 }
 
 impl Store {
     /// Opens the store: creates what is missing, migrates, loads the data key. Never replaces what it cannot read.
-    pub async fn open(_options: Options) -> Result<Self, OpenError> {
-        unimplemented!()
+    pub async fn open(options: Options) -> Result<Self, OpenError> {
+        let home = Home::open(&options.home)?;
+        let opening = home.opening().await?;
+        let now = clock();
+        let db = match &options.postgres {
+            Some(url) => postgres::open(url, now).await?,
+            None => local(&home, now).await?,
+        };
+        let opened = Self::install(db.clone(), &home, &options).await;
+        if opened.is_err() {
+            db.close().await;
+        }
+        drop(opening);
+        opened
+    }
+
+    /// Loads the data key and what the install has of its own.
+    async fn install(db: Db, home: &Home, options: &Options) -> Result<Self, OpenError> {
+        let path = data_key(home, options)?;
+        let sealed = db.read(sql::SEALED, &[]).await?.first().map_or(Ok(0), |row| row.int(0))? > 0;
+        let sealer = Sealer::load(&path, sealed)?;
+        let pepper = pepper(&db, &sealer, &path).await?;
+        let instance = first(&db, setting::INSTANCE, &uuid::Uuid::now_v7().to_string()).await?;
+        let reserve = Arc::new(Reserve::open(home.reserve()));
+        let usage = Usage::start(match &db {
+            Db::Sqlite { .. } => UsagePlace::File(home.clone(), Arc::clone(&reserve)),
+            Db::Postgres(_) => UsagePlace::Shared(db.clone()),
+        });
+        Ok(Self(Arc::new(Inner { db, sealer, pepper, instance, usage, reserve })))
     }
 
     /// Random bytes of this install that key digests are made with.
@@ -46,7 +84,7 @@ impl Store {
 
     /// A number that differs from the last call's when something was written since, by any process. Not usage.
     pub async fn generation(&self) -> Result<i64, Error> {
-        unimplemented!()
+        Ok(self.0.db.generation().await?)
     }
 
     /// The usage table.
@@ -56,6 +94,93 @@ impl Store {
 
     /// Writes what is waiting and closes the files.
     pub async fn close(self) {
-        unimplemented!()
+        self.0.usage.close().await;
+        self.0.db.close().await;
     }
+
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
+    pub(crate) async fn read(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, Error> {
+        Ok(self.0.db.read(sql, args).await?)
+    }
+
+    /// At most one row.
+    pub(crate) async fn find(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, Error> {
+        Ok(self.read(sql, args).await?.into_iter().next())
+    }
+
+    /// One durable step; how many rows it changed. On a full disk it spends the reserve.
+    pub(crate) async fn write(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<u64, Error> {
+        step.before()?;
+        let mut done = self.0.db.write(sql, args).await.map_err(Error::from);
+        if matches!(done, Err(Error::Full)) && self.0.reserve.release() {
+            done = self.0.db.write(sql, args).await.map_err(Error::from);
+        }
+        let done = done?;
+        step.after()?;
+        self.0.reserve.refill();
+        Ok(done)
+    }
+
+    /// One durable step that returns rows.
+    pub(crate) async fn change(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, Error> {
+        step.before()?;
+        let mut done = self.0.db.change(sql, args).await.map_err(Error::from);
+        if matches!(done, Err(Error::Full)) && self.0.reserve.release() {
+            done = self.0.db.change(sql, args).await.map_err(Error::from);
+        }
+        let done = done?;
+        step.after()?;
+        Ok(done.into_iter().next())
+    }
+}
+
+async fn local(home: &Home, now: i64) -> Result<Db, OpenError> {
+    files::local(home.path())?;
+    let plan = sqlite::Plan { path: home.accounts(), schema: migrate::ACCOUNTS, worth: Worth::Kept };
+    sqlite::open(&plan, now).await
+}
+
+/// The data key's path; its directory is made only when it is ours.
+fn data_key(home: &Home, options: &Options) -> Result<PathBuf, OpenError> {
+    if let Some(path) = &options.data_key_file {
+        return Ok(path.clone());
+    }
+    let path = home.data_key();
+    files::directory(path.parent().unwrap_or(home.path()))?;
+    Ok(path)
+}
+
+/// The install's pepper, made at the first opening. It also tells whether the data key is the right one.
+async fn pepper(db: &Db, sealer: &Sealer, key: &Path) -> Result<[u8; 32], OpenError> {
+    let place = Place { table: "setting", column: "value", row: setting::PEPPER };
+    let fresh = random::<32>().map_err(|source| OpenError::io(key, source))?;
+    let sealed = sealer.seal(place, &Secret::new(crate::seal::hex(&fresh)))?;
+    let stored = first(db, setting::PEPPER, &sealed).await?;
+    if !sealer.made(&stored) {
+        return Err(OpenError::WrongKey { path: key.to_path_buf() });
+    }
+    let text = sealer.open(place, &stored)?;
+    Ok(crate::seal::unhex(text.expose()).ok_or_else(|| place.damaged())?)
+}
+
+/// A setting's value, which is `value` if it had none.
+async fn first(db: &Db, name: &str, value: &str) -> Result<String, OpenError> {
+    let stored = db.read(sql::SETTING, &args![name]).await?;
+    if let Some(row) = stored.first() {
+        return Ok(row.text(0)?);
+    }
+    failpoint::INSTALL.before().map_err(sqlx::Error::Io)?;
+    db.write(sql::SETTING_FIRST, &args![name, value]).await?;
+    failpoint::INSTALL.after().map_err(sqlx::Error::Io)?;
+    let stored = db.read(sql::SETTING, &args![name]).await?;
+    Ok(stored.first().map_or_else(|| Ok(value.to_owned()), |row| row.text(0))?)
+}
+
+/// The time of day, for names of files and rows of migrations; rules get theirs from the caller.
+pub(crate) fn clock() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,10 +1,27 @@
 //! Usage rows: one per accepted request, written in batches away from the request's path.
+//!
+//! The file is disposable: it opens when first needed, and no trouble with it reaches accounts or requests.
+
+mod row;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use pool::{AccountId, Millis};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::Error;
+pub(crate) use writer::Place;
+use writer::{Job, Writer};
+
+/// Rows that may wait for the writer.
+const QUEUE: usize = 65_536;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,27 +85,55 @@ pub struct UsageRow {
 /// The usage table.
 #[derive(Clone)]
 pub struct Usage {
-    _queue: (),
+    queue: mpsc::Sender<Job>,
+    lost: Arc<AtomicU64>,
+    task: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Usage {
+    pub(crate) fn start(place: Place) -> Self {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let task = tokio::spawn(Writer::new(place, Arc::clone(&lost)).run(jobs));
+        Self { queue, lost, task: Arc::new(Mutex::new(Some(task))) }
+    }
+
     /// Queues a row; written within 250 ms. Never waits: when the writer is far behind the row is counted as lost.
-    pub fn record(&self, _row: UsageRow) {
-        unimplemented!()
+    pub fn record(&self, row: UsageRow) {
+        if self.queue.try_send(Job::Row(Box::new(row))).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    /// Waits until every row recorded so far is written, or given up.
+    /// Tries to write every row recorded so far; returns when that is done, or has failed.
     pub async fn flush(&self) {
-        unimplemented!()
+        let (done, wait) = oneshot::channel();
+        if self.queue.send(Job::Flush(done)).await.is_ok() {
+            wait.await.ok();
+        }
     }
 
-    /// The newest rows, newest first.
-    pub async fn rows(&self, _limit: u32) -> Result<Vec<UsageRow>, Error> {
-        unimplemented!()
+    /// The newest rows, newest first, those recorded just now among them.
+    pub async fn rows(&self, limit: u32) -> Result<Vec<UsageRow>, Error> {
+        let (done, wait) = oneshot::channel();
+        self.queue.send(Job::Read(limit, done)).await.map_err(|_| Error::Closed)?;
+        wait.await.map_err(|_| Error::Closed)?
     }
 
     /// Rows lost since the start, because the writer was too far behind or the disk refused them.
     pub fn lost(&self) -> u64 {
-        unimplemented!()
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Writes what waits and ends the writer.
+    pub(crate) async fn close(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.queue.send(Job::Close(done)).await.is_ok() {
+            wait.await.ok();
+        }
+        let task = self.task.lock().take();
+        if let Some(task) = task {
+            task.await.ok();
+        }
     }
 }

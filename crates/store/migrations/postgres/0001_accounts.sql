@@ -1,0 +1,79 @@
+-- Sealed columns: account.access, account.refresh, account.identity, cookies.jar, setting 'pepper'.
+CREATE TABLE setting (
+    name TEXT PRIMARY KEY NOT NULL,
+    value TEXT NOT NULL
+);
+
+CREATE TABLE account (
+    id TEXT PRIMARY KEY NOT NULL,
+    label TEXT NOT NULL,
+    email TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    upstream_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    fedramp BIGINT NOT NULL,
+    status TEXT NOT NULL,
+    quota TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    access TEXT NOT NULL,
+    refresh TEXT,
+    identity TEXT,
+    expires BIGINT,
+    refreshed BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    fence BIGINT NOT NULL,
+    lease_holder TEXT,
+    lease_until BIGINT,
+    intent_digest TEXT,
+    intent_at BIGINT,
+    UNIQUE (upstream_id, user_id)
+);
+
+CREATE TABLE cookies (
+    account_id TEXT PRIMARY KEY NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    jar TEXT NOT NULL
+);
+
+CREATE TABLE models (
+    account_id TEXT PRIMARY KEY NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    etag TEXT,
+    client_version TEXT NOT NULL,
+    body TEXT NOT NULL,
+    fetched BIGINT NOT NULL
+);
+
+CREATE TABLE api_key (
+    id TEXT PRIMARY KEY NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    expires BIGINT,
+    revoked BIGINT
+);
+
+-- What PRAGMA data_version is on SQLite: a number that every committed write changes. A sequence would not do, it moves
+-- before the write can be seen.
+CREATE TABLE generation (
+    only_row BIGINT PRIMARY KEY NOT NULL CHECK (only_row = 1),
+    number BIGINT NOT NULL
+);
+
+INSERT INTO generation (only_row, number) VALUES (1, 0);
+
+CREATE FUNCTION polygate_generation() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE generation SET number = number + 1 WHERE only_row = 1;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER setting_generation AFTER INSERT OR UPDATE OR DELETE ON setting
+    FOR EACH STATEMENT EXECUTE FUNCTION polygate_generation();
+CREATE TRIGGER account_generation AFTER INSERT OR UPDATE OR DELETE ON account
+    FOR EACH STATEMENT EXECUTE FUNCTION polygate_generation();
+CREATE TRIGGER models_generation AFTER INSERT OR UPDATE OR DELETE ON models
+    FOR EACH STATEMENT EXECUTE FUNCTION polygate_generation();
+CREATE TRIGGER api_key_generation AFTER INSERT OR UPDATE OR DELETE ON api_key
+    FOR EACH STATEMENT EXECUTE FUNCTION polygate_generation();

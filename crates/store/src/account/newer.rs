@@ -1,0 +1,33 @@
+//! Whether tokens replace stored ones.
+
+#[cfg(test)]
+mod tests;
+
+use pool::{Status, Tokens};
+
+use crate::{NewAccount, Origin};
+
+/// Whether `new` replaces the stored tokens.
+///
+/// A login was issued just now and always does. An import does when its tokens are newer: by the end that the issuer
+/// signed, else by the time of the last refresh. An import without a refresh token never costs the account its own. An
+/// account that needs a login takes any tokens but those that failed.
+pub(super) fn replaces(new: &NewAccount, stored: &Tokens, status: &Status) -> bool {
+    let given = &new.tokens;
+    if new.origin == Origin::Login {
+        return true;
+    }
+    if given.access == stored.access && given.refresh == stored.refresh {
+        return false;
+    }
+    if matches!(status, Status::NeedsLogin { .. }) {
+        return true;
+    }
+    if given.refresh.is_none() && stored.refresh.is_some() {
+        return false;
+    }
+    match (given.expires, stored.expires) {
+        (Some(given), Some(stored)) if given != stored => given > stored,
+        _ => given.refreshed > stored.refreshed,
+    }
+}

@@ -1,0 +1,75 @@
+//! Failpoints: named moments around every persistence step at which a test kills the process or fails the step.
+
+use std::io;
+
+/// The moments around one write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    before: &'static str,
+    after: &'static str,
+}
+
+macro_rules! points {
+    (steps { $($step:ident $before:literal $after:literal)* } moments { $($moment:ident $name:literal)* }) => {
+        $(pub(crate) const $step: Step = Step { before: $before, after: $after };)*
+        $(pub(crate) const $moment: &str = $name;)*
+        /// Every failpoint of this crate, for tests that loop over them.
+        pub const FAILPOINTS: &[&str] = &[$($before, $after,)* $($name,)*];
+    };
+}
+
+points! {
+    steps {
+        INSTALL "store::before_install" "store::after_install"
+        SETTING "store::before_setting" "store::after_setting"
+        ACCOUNT "store::before_account" "store::after_account"
+        REMOVE "store::before_remove" "store::after_remove"
+        STATUS "store::before_status" "store::after_status"
+        QUOTA "store::before_quota" "store::after_quota"
+        LEASE "store::before_lease" "store::after_lease"
+        INTENT "store::before_intent" "store::after_intent"
+        COMMIT "store::before_commit" "store::after_commit"
+        END "store::before_end" "store::after_end"
+        COOKIES "store::before_cookies" "store::after_cookies"
+        MODELS "store::before_models" "store::after_models"
+        KEY "store::before_key" "store::after_key"
+        REVOKE "store::before_revoke" "store::after_revoke"
+    }
+    moments {
+        KEY_WRITE "store::before_key_write"
+        KEY_SYNC "store::before_key_sync"
+        KEY_RENAME "store::before_key_rename"
+        KEY_DONE "store::after_key_write"
+        CREATE "store::before_create"
+        CREATE_RENAME "store::before_create_rename"
+        CREATE_DONE "store::after_create"
+        MIGRATE "store::before_migrate"
+        MIGRATE_COMMIT "store::before_migrate_commit"
+        MIGRATE_DONE "store::after_migrate"
+        USAGE_BEGIN "store::before_usage"
+        USAGE_COMMIT "store::before_usage_commit"
+        USAGE_DONE "store::after_usage"
+        STATEMENT "store::statement"
+        READ "store::read"
+    }
+}
+
+impl Step {
+    /// The moment before.
+    pub(crate) fn before(self) -> io::Result<()> {
+        hit(self.before)
+    }
+
+    /// The moment after.
+    pub(crate) fn after(self) -> io::Result<()> {
+        hit(self.after)
+    }
+}
+
+/// Passes the moment `name`, or fails there when a test wants that.
+#[cfg_attr(not(feature = "failpoints"), expect(clippy::unnecessary_wraps, reason = "fails only with failpoints"))]
+pub(crate) fn hit(name: &'static str) -> io::Result<()> {
+    fail::fail_point!(name, |_| Err(io::Error::other(name)));
+    let _ = name;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Files and directories that hold secrets: ours alone (0700, 0600), never behind a symlink, made whole or not at all.
+//! What is wrong is reported with what to do; nobody's permissions are changed.
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::OpenError;
+use crate::failpoint::{self, hit};
+
+/// What a path is expected to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A directory; others may read but not write it.
+    Directory,
+    /// A regular file that nobody else may touch.
+    File,
+}
+
+/// Makes a directory with mode 0700 where there is none, and judges it.
+pub(crate) fn directory(path: &Path) -> Result<(), OpenError> {
+    if !exists(path)? {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path).map_err(|source| OpenError::io(path, source))?;
+    }
+    judge(path, Kind::Directory)
+}
+
+/// Whether there is anything at the path, a dangling symlink too.
+pub(crate) fn exists(path: &Path) -> Result<bool, OpenError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(OpenError::io(path, error)),
+    }
+}
+
+/// The size of a file, 0 when there is none.
+pub(crate) fn size(path: &Path) -> u64 {
+    fs::symlink_metadata(path).map_or(0, |facts| facts.len())
+}
+
+/// Refuses what is not ours alone.
+pub(crate) fn judge(path: &Path, kind: Kind) -> Result<(), OpenError> {
+    let facts = fs::symlink_metadata(path).map_err(|source| OpenError::io(path, source))?;
+    let path = path.to_path_buf();
+    if facts.file_type().is_symlink() {
+        return Err(OpenError::Symlink { path });
+    }
+    match kind {
+        Kind::Directory if !facts.is_dir() => return Err(OpenError::Kind { path, wanted: "a directory" }),
+        Kind::File if !facts.is_file() => return Err(OpenError::Kind { path, wanted: "a regular file" }),
+        _ => (),
+    }
+    #[cfg(unix)]
+    ours(path, &facts, kind)?;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn ours(path: PathBuf, facts: &fs::Metadata, kind: Kind) -> Result<(), OpenError> {
+    use std::os::unix::fs::MetadataExt;
+    let (owner, us, mode) = (facts.uid(), rustix::process::geteuid().as_raw(), facts.mode() & 0o777);
+    let (forbidden, wanted) = match kind {
+        Kind::Directory => (0o022, 0o700),
+        Kind::File => (0o077, 0o600),
+    };
+    if owner != us {
+        return Err(OpenError::Owner { path, owner, us });
+    }
+    if mode & forbidden != 0 {
+        return Err(OpenError::Mode { path, mode, wanted });
+    }
+    Ok(())
+}
+
+/// Refuses network file systems, where SQLite's locks and shared memory do not hold.
+pub(crate) fn local(path: &Path) -> Result<(), OpenError> {
+    #[cfg(target_os = "linux")]
+    {
+        /// NFS, SMB 1, CIFS, SMB 2 (statfs(2)).
+        const REMOTE: [u32; 4] = [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42];
+        let facts = rustix::fs::statfs(path).map_err(|errno| OpenError::io(path, errno.into()))?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the numbers are 32 bits wide")]
+        if REMOTE.contains(&(facts.f_type as u32)) {
+            return Err(OpenError::Remote { path: path.to_path_buf() });
+        }
+    }
+    let _ = path;
+    Ok(())
+}
+
+/// A new file, 0600. Fails when something is there.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    options().create_new(true).open(path)
+}
+
+/// Opens a lock file, making it where there is none. It holds nothing but the process id.
+pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
+    options().create(true).truncate(false).read(true).open(path)
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+        #[expect(clippy::cast_possible_wrap, reason = "flags are an int in C")]
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
+    }
+    options
+}
+
+/// Writes a new file so that after a crash it is there whole or not at all. The caller holds the lock that keeps others
+/// from making it.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = beside(path, ".new");
+    remove(&draft)?;
+    hit(failpoint::KEY_WRITE)?;
+    let mut file = create(&draft)?;
+    file.write_all(bytes)?;
+    hit(failpoint::KEY_SYNC)?;
+    file.sync_all()?;
+    hit(failpoint::KEY_RENAME)?;
+    publish(&draft, path)?;
+    hit(failpoint::KEY_DONE)
+}
+
+/// Gives a synced draft its name, durably.
+pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(draft, path)?;
+    sync_parent(path)
+}
+
+/// Copies a file to a new one, 0600, durably.
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut target = create(to)?;
+    io::copy(&mut File::open(from)?, &mut target)?;
+    target.sync_all()?;
+    sync_parent(to)
+}
+
+/// Removes a file if it is there.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The path with `ending` added to its name.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Makes a change of names durable.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Some(parent) = path.parent() {
+        File::open(parent)?.sync_all()?;
+    }
+    let _ = path;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Which file lies where under the home directory.
+
+use std::fs::TryLockError;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::OpenError;
+use crate::files::{self, Kind};
+
+/// How long another process may take to open the same store.
+const OPENING: Duration = Duration::from_secs(30);
+/// How often the lock is tried.
+const TRY: Duration = Duration::from_millis(20);
+
+/// The home directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Home(PathBuf);
+
+/// Held while a store opens: whoever holds it may make, migrate and set aside files.
+#[derive(Debug)]
+pub(crate) struct Opening(#[expect(dead_code, reason = "held, not used")] std::fs::File);
+
+impl Home {
+    /// Makes the directory where there is none, and judges it.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        files::directory(path)?;
+        Ok(Self(path.to_path_buf()))
+    }
+
+    /// Accounts, keys, settings.
+    pub(crate) fn accounts(&self) -> PathBuf {
+        self.0.join("accounts.db")
+    }
+
+    /// Usage.
+    pub(crate) fn usage(&self) -> PathBuf {
+        self.0.join("usage.db")
+    }
+
+    /// The data key, in a directory of its own that backups leave out.
+    pub(crate) fn data_key(&self) -> PathBuf {
+        self.0.join("secret").join("data.key")
+    }
+
+    /// Room for a full disk.
+    pub(crate) fn reserve(&self) -> PathBuf {
+        self.0.join("reserve")
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Waits until no other process opens the store.
+    pub(crate) async fn opening(&self) -> Result<Opening, OpenError> {
+        let path = self.0.join("open.lock");
+        let file = files::lock_file(&path).map_err(|source| OpenError::io(&path, source))?;
+        files::judge(&path, Kind::File)?;
+        let end = Instant::now() + OPENING;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Opening(file)),
+                Err(TryLockError::WouldBlock) if Instant::now() < end => sleep(TRY).await,
+                Err(TryLockError::WouldBlock) => return Err(OpenError::Opening { path }),
+                Err(TryLockError::Error(source)) => return Err(OpenError::io(&path, source)),
+            }
+        }
+    }
+}

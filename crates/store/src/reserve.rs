@@ -1,0 +1,89 @@
+//! Room on the disk that is given up when it is full, so that a refreshed token, which exists nowhere else, can still be
+//! written. Usage waits until the room is back.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::files;
+
+/// Bytes kept free.
+const SIZE: u64 = 4 << 20;
+/// Pause before the room is taken again.
+const REFILL: Duration = Duration::from_secs(30);
+
+/// The reserve.
+pub(crate) struct Reserve {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Held,
+    Spent { since: Instant },
+}
+
+impl Reserve {
+    /// Takes the room if it is not taken yet. A full disk is no reason not to start.
+    pub(crate) fn open(path: PathBuf) -> Self {
+        let state = match fill(&path) {
+            Ok(()) => State::Held,
+            Err(error) => {
+                tracing::warn!(%error, "no room for the disk reserve");
+                State::Spent { since: Instant::now() }
+            }
+        };
+        Self { path, state: Mutex::new(state) }
+    }
+
+    /// Whether the room is there; when not, everything that can wait should.
+    pub(crate) fn held(&self) -> bool {
+        matches!(*self.state.lock(), State::Held)
+    }
+
+    /// Gives the room up; `false` when there was none.
+    pub(crate) fn release(&self) -> bool {
+        let mut state = self.state.lock();
+        if matches!(*state, State::Spent { .. }) {
+            return false;
+        }
+        *state = State::Spent { since: Instant::now() };
+        tracing::warn!("the disk is full; giving up the reserve");
+        files::remove(&self.path).is_ok()
+    }
+
+    /// Takes the room again some time after it was given up.
+    pub(crate) fn refill(&self) {
+        let mut state = self.state.lock();
+        let State::Spent { since } = *state else { return };
+        if since.elapsed() < REFILL {
+            return;
+        }
+        *state = fill(&self.path).map_or(State::Spent { since: Instant::now() }, |()| State::Held);
+    }
+}
+
+fn fill(path: &Path) -> io::Result<()> {
+    if files::size(path) >= SIZE {
+        return Ok(());
+    }
+    files::remove(path)?;
+    let filled = files::create(path).and_then(write);
+    if filled.is_err() {
+        files::remove(path)?;
+    }
+    filled
+}
+
+/// Real bytes: a sparse file keeps no room.
+fn write(mut file: File) -> io::Result<()> {
+    let block = vec![0x5a; 64 << 10];
+    for _ in 0..SIZE / block.len() as u64 {
+        file.write_all(&block)?;
+    }
+    file.sync_all()
+}

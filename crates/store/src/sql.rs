@@ -1,0 +1,75 @@
+//! Every statement, once, in the text that both engines take: `$n` placeholders, TEXT, BIGINT, times in milliseconds.
+//! Everything is bound. A statement that only one engine knows lives with that engine.
+
+macro_rules! statements {
+    ($($name:ident = $text:literal;)*) => {
+        $(pub(crate) const $name: &str = $text;)*
+        /// Name and text of each, for the test that prepares them on both engines.
+        #[cfg(test)]
+        pub(crate) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+statements! {
+    MIGRATION_TABLE = "CREATE TABLE IF NOT EXISTS migration (number BIGINT PRIMARY KEY NOT NULL, name TEXT NOT NULL, \
+        digest TEXT NOT NULL, applied BIGINT NOT NULL)";
+    MIGRATIONS = "SELECT number, digest FROM migration ORDER BY number";
+    MIGRATED = "INSERT INTO migration (number, name, digest, applied) VALUES ($1, $2, $3, $4)";
+
+    SETTING = "SELECT value FROM setting WHERE name = $1";
+    SETTING_SET = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    SETTING_FIRST = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    SEALED = "SELECT (SELECT COUNT(*) FROM account) + (SELECT COUNT(*) FROM setting WHERE name = 'pepper')";
+
+    ACCOUNTS = "SELECT id, label, email, plan, upstream_id, user_id, fedramp, status, quota, created, version FROM account \
+        ORDER BY created, id";
+    ACCOUNT_KNOWN = "SELECT id, version, status, access, refresh, expires, refreshed FROM account \
+        WHERE upstream_id = $1 AND user_id = $2";
+    ACCOUNT_ADD = "INSERT INTO account (id, label, email, plan, upstream_id, user_id, fedramp, status, quota, created, \
+        access, refresh, identity, expires, refreshed, version, fence) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1, 1) \
+        ON CONFLICT (upstream_id, user_id) DO NOTHING";
+    ACCOUNT_SIGN_IN = "UPDATE account SET label = CASE WHEN $3 = '' THEN label ELSE $3 END, \
+        email = CASE WHEN $4 = '' THEN email ELSE $4 END, plan = CASE WHEN $5 = '' THEN plan ELSE $5 END, \
+        fedramp = $6, status = $7, access = $8, refresh = $9, identity = $10, expires = $11, refreshed = $12, \
+        version = version + 1, fence = fence + 1, \
+        lease_holder = NULL, lease_until = NULL, intent_digest = NULL, intent_at = NULL \
+        WHERE id = $1 AND version = $2";
+    ACCOUNT_REMOVE = "DELETE FROM account WHERE id = $1";
+    ACCOUNT_STATUS = "UPDATE account SET status = $2, version = version + 1 WHERE id = $1";
+    ACCOUNT_QUOTA = "UPDATE account SET quota = $2, version = version + 1 WHERE id = $1";
+    TOKENS = "SELECT access, refresh, identity, expires, refreshed FROM account WHERE id = $1";
+
+    LEASE = "UPDATE account SET lease_holder = $2, lease_until = $3, fence = fence + 1, version = version + 1 \
+        WHERE id = $1 AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) \
+        RETURNING access, refresh, identity, expires, refreshed, fence, intent_digest";
+    LEASE_END = "SELECT lease_until FROM account WHERE id = $1";
+    INTENT = "UPDATE account SET intent_digest = $3, intent_at = $4, version = version + 1 WHERE id = $1 AND fence = $2";
+    INTERRUPTED = "SELECT id FROM account WHERE intent_at IS NOT NULL \
+        AND (lease_until IS NULL OR lease_until <= $1 OR lease_until > $2) ORDER BY created, id";
+    COMMIT = "UPDATE account SET access = $3, refresh = $4, identity = $5, expires = $6, refreshed = $7, \
+        version = version + 1, fence = fence + 1, \
+        lease_holder = NULL, lease_until = NULL, intent_digest = NULL, intent_at = NULL WHERE id = $1 AND fence = $2";
+    END = "UPDATE account SET status = COALESCE($3, status), version = version + 1, \
+        lease_holder = NULL, lease_until = NULL, intent_digest = NULL, intent_at = NULL WHERE id = $1 AND fence = $2";
+
+    COOKIES = "SELECT jar FROM cookies WHERE account_id = $1";
+    COOKIES_SET = "INSERT INTO cookies (account_id, jar) SELECT id, $2 FROM account WHERE id = $1 \
+        ON CONFLICT (account_id) DO UPDATE SET jar = excluded.jar";
+    MODELS = "SELECT etag, client_version, body, fetched FROM models WHERE account_id = $1";
+    MODELS_SET = "INSERT INTO models (account_id, etag, client_version, body, fetched) \
+        SELECT id, $2, $3, $4, $5 FROM account WHERE id = $1 \
+        ON CONFLICT (account_id) DO UPDATE SET etag = excluded.etag, client_version = excluded.client_version, \
+        body = excluded.body, fetched = excluded.fetched";
+
+    KEYS = "SELECT id, kind, name, digest, scopes, created, expires, revoked FROM api_key ORDER BY created, id";
+    KEY_ADD = "INSERT INTO api_key (id, kind, name, digest, scopes, created, expires, revoked) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
+    KEY_REVOKE = "UPDATE api_key SET revoked = $2 WHERE id = $1 AND revoked IS NULL";
+
+    USAGE_ADD = "INSERT INTO usage_row (id, accepted, key_id, account_id, dialect, model, status, outcome, input, cached, \
+        output, reasoning, estimated, attempts, ttft, duration, stream, notes) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (id) DO NOTHING";
+    USAGE_LAST = "SELECT id, accepted, key_id, account_id, dialect, model, status, outcome, input, cached, output, reasoning, \
+        estimated, attempts, ttft, duration, stream, notes FROM usage_row ORDER BY accepted DESC, id DESC LIMIT $1";
+}

@@ -1,0 +1,252 @@
+//! Opening a SQLite file: made whole, checked before use, migrated after a backup, never replaced when damaged.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use pool::limits;
+use sqlx::pool::PoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Executor, Row, Sqlite};
+
+use crate::db::{Db, args, lite};
+use crate::error::corrupt;
+use crate::failpoint::{self, hit};
+use crate::files::{self, Kind};
+use crate::migrate::{self, Migration};
+use crate::{Error, OpenError};
+
+/// Connections that read.
+const READERS: u32 = 4;
+/// The WAL is cut back to this after a checkpoint, bytes.
+const WAL_CAP: &str = "67108864";
+
+/// A database file and how it is to be kept.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// Its schema.
+    pub(crate) schema: &'static [Migration],
+    /// What its content is worth.
+    pub(crate) worth: Worth,
+}
+
+/// What a file's content is worth, which decides how it is written, checked and set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worth {
+    /// Commits are synced; everything is checked at opening; a damaged file stays, beside a copy.
+    Kept,
+    /// Commits are synced now and then; pages are checked up to [`CHECKED`]; a damaged file is moved away.
+    Disposable,
+}
+
+impl Worth {
+    fn commit(self) -> SqliteSynchronous {
+        match self {
+            Self::Kept => SqliteSynchronous::Full,
+            Self::Disposable => SqliteSynchronous::Normal,
+        }
+    }
+}
+
+/// Largest disposable file whose pages are checked at opening, bytes.
+const CHECKED: u64 = 256 << 20;
+
+/// Opens the file, making it where there is none. The caller holds the opening lock.
+pub(crate) async fn open(plan: &Plan, now: i64) -> Result<Db, OpenError> {
+    match files::exists(&plan.path)? {
+        false if files::size(&wal(&plan.path)) > 0 => return Err(set_aside(plan, now, "only its WAL is there")),
+        false => make(plan, now).await?,
+        true => files::judge(&plan.path, Kind::File)?,
+    }
+    if files::size(&plan.path) == 0 {
+        return Err(set_aside(plan, now, "it is empty"));
+    }
+    for side in [wal(&plan.path), shm(&plan.path)] {
+        if files::exists(&side)? {
+            files::judge(&side, Kind::File)?;
+        }
+    }
+    let options = options(&plan.path, plan.worth.commit());
+    let mut connection = match options.connect().await {
+        Ok(connection) => connection,
+        Err(error) => return Err(verdict(plan, now, error)),
+    };
+    let ready = prepare(plan, &mut connection, now).await;
+    connection.close().await?;
+    ready?;
+    Ok(pools(&options))
+}
+
+/// Checks and migrates through a connection of its own.
+async fn prepare(plan: &Plan, connection: &mut SqliteConnection, now: i64) -> Result<(), OpenError> {
+    match check(plan, connection).await {
+        Ok(None) => (),
+        Ok(Some(reason)) => return Err(set_aside(plan, now, &reason)),
+        Err(error) => return Err(verdict(plan, now, error)),
+    }
+    let schema = match migrate::plan(connection, plan.schema).await {
+        Err(OpenError::Store(Error::Database(error))) if foreign(&error) => {
+            return Err(set_aside(plan, now, "it is no Polygate database"));
+        }
+        other => other?,
+    };
+    if schema.missing.is_empty() {
+        return Ok(());
+    }
+    backup(plan, connection, schema.found, now).await?;
+    migrate::sqlite(connection, plan.schema, now).await
+}
+
+/// What is wrong with the file's content, if anything.
+async fn check(plan: &Plan, connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
+    let pragma = match plan.worth {
+        Worth::Kept => "PRAGMA integrity_check(1)",
+        Worth::Disposable if files::size(&plan.path) <= CHECKED => "PRAGMA quick_check(1)",
+        Worth::Disposable => return Ok(None),
+    };
+    let said: String = connection.fetch_one(pragma).await?.try_get(0)?;
+    if said != "ok" {
+        return Ok(Some(said.lines().take(2).collect::<Vec<_>>().join(" ")));
+    }
+    Ok(None)
+}
+
+/// Makes the file under another name and gives it its own when it is whole.
+async fn make(plan: &Plan, now: i64) -> Result<(), OpenError> {
+    let draft = files::beside(&plan.path, ".new");
+    let io = |source| OpenError::io(&plan.path, source);
+    for old in [&draft, &wal(&draft), &shm(&draft)] {
+        files::remove(old).map_err(io)?;
+    }
+    hit(failpoint::CREATE).map_err(io)?;
+    files::create(&draft).map_err(io)?;
+    let mut connection = options(&draft, SqliteSynchronous::Full).connect().await?;
+    let migrated = migrate::sqlite(&mut connection, plan.schema, now).await;
+    connection.close().await?;
+    migrated?;
+    hit(failpoint::CREATE_RENAME).map_err(io)?;
+    File::open(&draft).and_then(|file| file.sync_all()).map_err(io)?;
+    files::publish(&draft, &plan.path).map_err(io)?;
+    hit(failpoint::CREATE_DONE).map_err(io)
+}
+
+/// A copy of the file as it was before a migration: `backup/<name>-v<schema>-<ms>.db`.
+async fn backup(plan: &Plan, connection: &mut SqliteConnection, schema: i64, now: i64) -> Result<(), OpenError> {
+    let folder = plan.path.with_file_name("backup");
+    files::directory(&folder)?;
+    let stem = plan.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let target = folder.join(format!("{stem}-v{schema}-{now}.db"));
+    // VACUUM INTO takes an empty file as its target and keeps that file's mode.
+    files::create(&target).map_err(|source| OpenError::io(&target, source))?;
+    connection.execute(lite("VACUUM INTO $1", &args![target.to_string_lossy().into_owned()])).await?;
+    File::open(&target).and_then(|file| file.sync_all()).map_err(|source| OpenError::io(&target, source))
+}
+
+fn verdict(plan: &Plan, now: i64, error: sqlx::Error) -> OpenError {
+    if corrupt(&error) { set_aside(plan, now, &error.to_string()) } else { error.into() }
+}
+
+/// Copies a damaged file with its WAL to `<name>.quarantine-<ms>` and says so. The file itself stays; a disposable one is
+/// left to [`discard`].
+fn set_aside(plan: &Plan, now: i64, reason: &str) -> OpenError {
+    let path = plan.path.clone();
+    let copied = match plan.worth {
+        Worth::Kept => keep_copy(&plan.path, now),
+        Worth::Disposable => Ok(quarantine(&plan.path, now)),
+    };
+    match copied {
+        Ok(copy) => OpenError::Damaged { path, copy, reason: reason.to_owned() },
+        Err(source) => OpenError::Io { path, source },
+    }
+}
+
+fn keep_copy(path: &Path, now: i64) -> io::Result<PathBuf> {
+    if let Some(copy) = copied(path)? {
+        return Ok(copy);
+    }
+    let copy = quarantine(path, now);
+    for (from, to) in [(path.to_path_buf(), copy.clone()), (wal(path), wal(&copy))] {
+        if files::size(&from) > 0 || (from == path && from.exists()) {
+            files::copy(&from, &to)?;
+        }
+    }
+    Ok(copy)
+}
+
+/// An earlier copy of the very same bytes: a service that is restarted again and again must not fill the disk.
+fn copied(path: &Path) -> io::Result<Option<PathBuf>> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+    let prefix = format!("{}.quarantine-", name.to_string_lossy());
+    let Ok(bytes) = fs::read(path) else { return Ok(None) };
+    for entry in fs::read_dir(folder)? {
+        let candidate = entry?.path();
+        let named = candidate.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix));
+        if named && files::size(&candidate) == bytes.len() as u64 && fs::read(&candidate)? == bytes {
+            return Ok(Some(candidate));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the error says that our tables are not there.
+fn foreign(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().starts_with("no such table"))
+}
+
+fn pools(options: &SqliteConnectOptions) -> Db {
+    let steady = |size: u32| -> PoolOptions<Sqlite> {
+        SqlitePoolOptions::new().max_connections(size).idle_timeout(None).max_lifetime(None).test_before_acquire(false)
+    };
+    let reading = options.clone().read_only(true);
+    Db::Sqlite {
+        writer: steady(1).connect_lazy_with(options.clone()),
+        readers: SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(reading.clone()),
+        watch: steady(1).connect_lazy_with(reading),
+    }
+}
+
+fn options(path: &Path, commit: SqliteSynchronous) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(commit)
+        .foreign_keys(true)
+        .busy_timeout(limits::SQLITE_BUSY)
+        .pragma("journal_size_limit", WAL_CAP)
+        .disable_statement_logging()
+}
+
+fn quarantine(path: &Path, now: i64) -> PathBuf {
+    files::beside(path, &format!(".quarantine-{now}"))
+}
+
+fn wal(path: &Path) -> PathBuf {
+    files::beside(path, "-wal")
+}
+
+fn shm(path: &Path) -> PathBuf {
+    files::beside(path, "-shm")
+}
+
+/// Moves a damaged disposable file away, with what belongs to it; only the newest such copy is kept.
+pub(crate) fn discard(path: &Path, now: i64) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let prefix = format!("{}.quarantine-", path.file_name().unwrap_or_default().to_string_lossy());
+    for entry in fs::read_dir(folder)? {
+        let old = entry?;
+        if old.file_name().to_string_lossy().starts_with(&prefix) {
+            files::remove(&old.path())?;
+        }
+    }
+    let away = quarantine(path, now);
+    for (from, to) in [(path.to_path_buf(), away.clone()), (wal(path), wal(&away))] {
+        if files::size(&from) > 0 || (from == path && from.exists()) {
+            fs::rename(&from, &to)?;
+        }
+    }
+    files::remove(&wal(path))?;
+    files::remove(&shm(path))
+}

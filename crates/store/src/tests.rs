@@ -1,0 +1,118 @@
+//! The store as its users see it: every scenario on SQLite and on PostgreSQL.
+
+mod cluster;
+mod disk;
+mod races;
+mod refresh;
+mod rows;
+mod statements;
+
+use std::path::Path;
+
+use pool::{AccountId, Millis, Secret, Tokens};
+use tempfile::TempDir;
+
+use self::cluster::Cluster;
+use crate::{NewAccount, Options, Origin, Store};
+
+/// A place where stores open: one home, one database.
+pub(super) struct Site {
+    home: TempDir,
+    postgres: Option<Secret>,
+}
+
+impl Site {
+    pub(super) fn sqlite() -> Self {
+        Self { home: TempDir::new().unwrap(), postgres: None }
+    }
+
+    pub(super) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub(super) fn options(&self) -> Options {
+        Options { home: self.home().to_path_buf(), postgres: self.postgres.clone(), data_key_file: None }
+    }
+
+    pub(super) async fn open(&self) -> Store {
+        Store::open(self.options()).await.unwrap()
+    }
+}
+
+/// Each scenario as a test on SQLite, and all of them in one test on one PostgreSQL cluster.
+macro_rules! scenarios {
+    ($($module:ident::$name:ident,)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$module::$name(&super::Site::sqlite()).await;
+            })*
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn postgres() {
+            let Some(cluster) = Cluster::start().await else { return };
+            statements::prepare_postgres(&cluster).await;
+            $(
+                println!("{}", stringify!($name));
+                let site = cluster.site(concat!("CREATE DATABASE ", stringify!($name)), stringify!($name)).await;
+                $module::$name(&site).await;
+            )*
+        }
+    };
+}
+
+scenarios! {
+    rows::accounts_come_back,
+    rows::signing_in_again_keeps_the_newer_tokens,
+    rows::a_login_revives_an_account,
+    rows::removal_takes_everything_along,
+    rows::status_and_quota_come_back,
+    rows::keys_come_back,
+    rows::settings_come_back,
+    rows::any_text_is_taken,
+    rows::usage_comes_back,
+    rows::an_install_keeps_its_secrets,
+    refresh::a_refresh_replaces_the_tokens,
+    refresh::a_lease_keeps_others_away,
+    refresh::a_dead_holder_is_taken_over,
+    refresh::a_late_commit_is_fenced_out,
+    refresh::a_late_commit_without_successor_counts,
+    refresh::a_commit_may_be_repeated,
+    refresh::a_login_fences_out_a_refresh,
+    refresh::an_ended_refresh_leaves_no_trace,
+    refresh::a_wrong_clock_does_not_hold_a_lease,
+    races::one_of_many_gets_the_lease,
+    races::one_of_many_adds_the_account,
+    races::many_writers_all_count,
+    races::others_writes_are_noticed,
+}
+
+pub(super) const NOW: Millis = Millis(1_800_000_000_000);
+
+pub(super) fn tokens(name: &str, refreshed: i64) -> Tokens {
+    Tokens {
+        access: Secret::new(format!("access-{name}")),
+        refresh: Some(Secret::new(format!("refresh-{name}"))),
+        id: Some(Secret::new(format!("identity-{name}"))),
+        expires: Some(NOW.plus(refreshed + 864_000_000)),
+        refreshed: NOW.plus(refreshed),
+    }
+}
+
+pub(super) fn account(upstream: &str, tokens: Tokens) -> NewAccount {
+    NewAccount {
+        label: String::new(),
+        email: format!("{upstream}@example.com"),
+        plan: "plus".into(),
+        upstream_id: upstream.into(),
+        user: "user-1".into(),
+        fedramp: false,
+        tokens,
+        origin: Origin::Import,
+    }
+}
+
+pub(super) async fn add(store: &Store, upstream: &str) -> AccountId {
+    store.put_account(account(upstream, tokens(upstream, 0)), NOW).await.unwrap().id
+}

@@ -1,0 +1,96 @@
+//! Many tasks, two stores on one database.
+
+use std::sync::Arc;
+
+use pool::Secret;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use super::{NOW, Site, account, add, tokens};
+use crate::{Begin, Store};
+
+/// Runs `task` of every number at once, on two stores by turns.
+async fn race<T, F>(site: &Site, count: usize, task: impl Fn(Store, usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let stores = [site.open().await, site.open().await];
+    let start = Arc::new(Barrier::new(count));
+    let mut tasks = JoinSet::new();
+    for number in 0..count {
+        let (work, start) = (task(stores[number % 2].clone(), number), Arc::clone(&start));
+        tasks.spawn(async move {
+            start.wait().await;
+            work.await
+        });
+    }
+    let done = tasks.join_all().await;
+    for store in stores {
+        store.close().await;
+    }
+    done
+}
+
+pub(super) async fn one_of_many_gets_the_lease(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    for round in 0..5 {
+        let now = NOW.plus(round * 60_000);
+        let id = id.clone();
+        let answers = race(site, 24, move |store, number| {
+            let id = id.clone();
+            async move { store.begin_refresh(&id, &number.to_string(), now).await.unwrap() }
+        });
+        let granted = answers.await.into_iter().filter(|answer| matches!(answer, Begin::Granted(_))).count();
+        assert_eq!(granted, 1, "round {round}");
+    }
+}
+
+pub(super) async fn one_of_many_adds_the_account(site: &Site) {
+    let puts = race(site, 16, |store, number| async move {
+        let name = number.to_string();
+        let refreshed = i64::try_from(number).unwrap();
+        store.put_account(account("one", tokens(&name, refreshed)), NOW).await.unwrap()
+    });
+    let puts = puts.await;
+    assert_eq!(puts.iter().filter(|put| put.added).count(), 1);
+    assert!(puts.iter().all(|put| put.id == puts[0].id));
+    let store = site.open().await;
+    assert_eq!(store.tokens(&puts[0].id).await.unwrap(), Some(tokens("15", 15)), "the newest, whatever the order");
+}
+
+pub(super) async fn many_writers_all_count(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let before = store.accounts().await.unwrap()[0].version;
+    race(site, 20, move |store, number| {
+        let id = id.clone();
+        async move {
+            store.set_cookies(&id, &Secret::new(number.to_string())).await.unwrap();
+            store.set_quota(&id, &pool::quota::Quota::default()).await.unwrap();
+            store.set_setting(&number.to_string(), "set").await.unwrap();
+        }
+    })
+    .await;
+    assert_eq!(store.accounts().await.unwrap()[0].version, before + 20);
+    for number in 0..20 {
+        assert_eq!(store.setting(&number.to_string()).await.unwrap().as_deref(), Some("set"));
+    }
+}
+
+pub(super) async fn others_writes_are_noticed(site: &Site) {
+    let (store, other) = (site.open().await, site.open().await);
+    let id = add(&store, "one").await;
+    let first = store.generation().await.unwrap();
+    assert_eq!(store.generation().await.unwrap(), first, "nothing was written");
+    store.accounts().await.unwrap();
+    other.usage().record(super::rows::usage("1", NOW));
+    other.usage().flush().await;
+    assert_eq!(store.generation().await.unwrap(), first, "neither reads nor usage count");
+    other.set_status(&id, &pool::Status::Disabled).await.unwrap();
+    let second = store.generation().await.unwrap();
+    assert_ne!(second, first);
+    other.remove_account(&id).await.unwrap();
+    assert_ne!(store.generation().await.unwrap(), second);
+}

@@ -1,0 +1,148 @@
+//! Lease, intent, commit, fence.
+
+use pool::{AccountId, Millis, Status};
+
+use super::{NOW, Site, account, add, tokens};
+use crate::{Begin, CommitError, Error, Origin, Store, Ticket};
+
+/// The lease, which must be free.
+pub(super) async fn lease(store: &Store, id: &AccountId, now: Millis) -> Ticket {
+    match store.begin_refresh(id, "test", now).await.unwrap() {
+        Begin::Granted(ticket) => ticket,
+        other => panic!("not granted: {other:?}"),
+    }
+}
+
+async fn held(store: &Store, id: &AccountId, now: Millis) -> bool {
+    matches!(store.begin_refresh(id, "test", now).await.unwrap(), Begin::Held { .. })
+}
+
+pub(super) async fn a_refresh_replaces_the_tokens(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let ticket = lease(&store, &id, NOW).await;
+    assert_eq!((&ticket.tokens, ticket.interrupted), (&tokens("one", 0), false));
+    store.intend(&ticket, NOW).await.unwrap();
+    store.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
+    assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("two", 5)));
+    let next = lease(&store, &id, NOW).await;
+    assert_eq!((&next.tokens, next.interrupted), (&tokens("two", 5), false));
+}
+
+pub(super) async fn a_lease_keeps_others_away(site: &Site) {
+    let (store, other) = (site.open().await, site.open().await);
+    let id = add(&store, "one").await;
+    let ticket = lease(&store, &id, NOW).await;
+    let Begin::Held { until } = other.begin_refresh(&id, "other", NOW.plus(59_999)).await.unwrap() else {
+        panic!("granted twice");
+    };
+    assert_eq!(until, NOW.plus(60_000));
+    store.end_refresh(ticket, None).await.unwrap();
+    lease(&other, &id, NOW.plus(59_999)).await;
+    let gone = other.begin_refresh(&AccountId("none".into()), "other", NOW).await.unwrap();
+    assert!(matches!(gone, Begin::Gone));
+}
+
+pub(super) async fn a_dead_holder_is_taken_over(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let before = lease(&store, &id, NOW).await;
+    assert_eq!(store.interrupted(NOW.plus(60_000)).await.unwrap(), [], "no intent yet");
+    drop(before);
+    let later = NOW.plus(60_000);
+    let ticket = lease(&store, &id, later).await;
+    assert!(!ticket.interrupted, "the first holder never announced a POST");
+    store.intend(&ticket, later).await.unwrap();
+    drop(ticket);
+    store.close().await;
+
+    let store = site.open().await;
+    assert_eq!(store.interrupted(later).await.unwrap(), [], "the holder may still live");
+    assert!(held(&store, &id, later.plus(59_999)).await);
+    let later = later.plus(60_000);
+    assert_eq!(store.interrupted(later).await.unwrap(), [id.clone()]);
+    let ticket = lease(&store, &id, later).await;
+    assert!(ticket.interrupted);
+    store.end_refresh(ticket, None).await.unwrap();
+    assert!(!lease(&store, &id, later).await.interrupted);
+}
+
+pub(super) async fn a_late_commit_is_fenced_out(site: &Site) {
+    let (slow, quick) = (site.open().await, site.open().await);
+    let id = add(&slow, "one").await;
+    let old = lease(&slow, &id, NOW).await;
+    slow.intend(&old, NOW).await.unwrap();
+    let new = lease(&quick, &id, NOW.plus(60_000)).await;
+    assert!(matches!(slow.intend(&old, NOW).await, Err(Error::Stale)));
+    quick.commit_refresh(new, &tokens("new", 2)).await.unwrap();
+    let late = slow.commit_refresh(old, &tokens("late", 1)).await;
+    assert!(matches!(late, Err(CommitError::Stale)));
+    assert_eq!(slow.tokens(&id).await.unwrap(), Some(tokens("new", 2)));
+
+    let old = lease(&slow, &id, NOW).await;
+    let new = lease(&quick, &id, NOW.plus(60_000)).await;
+    slow.end_refresh(old, Some(&Status::NeedsLogin { why: "late".into() })).await.unwrap();
+    assert_eq!(slow.accounts().await.unwrap()[0].status, Status::Active, "a late failure is fenced out too");
+    assert!(held(&slow, &id, NOW.plus(60_001)).await, "and leaves the lease alone");
+    quick.end_refresh(new, None).await.unwrap();
+}
+
+pub(super) async fn a_late_commit_without_successor_counts(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let ticket = lease(&store, &id, NOW).await;
+    // Other writes to the row in between do not matter.
+    store.set_status(&id, &Status::Disabled).await.unwrap();
+    store.commit_refresh(ticket, &tokens("late", 90_000)).await.unwrap();
+    assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("late", 90_000)));
+    assert_eq!(store.accounts().await.unwrap()[0].status, Status::Disabled);
+}
+
+pub(super) async fn a_commit_may_be_repeated(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let ticket = lease(&store, &id, NOW).await;
+    let again = Ticket { id: id.clone(), version: ticket.version, tokens: ticket.tokens.clone(), interrupted: false };
+    let other = Ticket { id: id.clone(), version: ticket.version, tokens: ticket.tokens.clone(), interrupted: false };
+    store.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
+    store.commit_refresh(again, &tokens("two", 5)).await.unwrap();
+    assert!(matches!(store.commit_refresh(other, &tokens("three", 6)).await, Err(CommitError::Stale)));
+}
+
+pub(super) async fn a_login_fences_out_a_refresh(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let ticket = lease(&store, &id, NOW).await;
+    store.intend(&ticket, NOW).await.unwrap();
+    let mut login = account("one", tokens("login", 3));
+    login.origin = Origin::Login;
+    store.put_account(login, NOW).await.unwrap();
+    assert!(matches!(store.commit_refresh(ticket, &tokens("two", 5)).await, Err(CommitError::Stale)));
+    assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("login", 3)));
+    assert!(!lease(&store, &id, NOW).await.interrupted, "the doubtful token is gone");
+}
+
+pub(super) async fn an_ended_refresh_leaves_no_trace(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let ticket = lease(&store, &id, NOW).await;
+    store.intend(&ticket, NOW).await.unwrap();
+    let why = Status::NeedsLogin { why: "refresh_token_reused".into() };
+    store.end_refresh(ticket, Some(&why)).await.unwrap();
+    assert_eq!(store.accounts().await.unwrap()[0].status, why);
+    assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("one", 0)));
+    assert!(!lease(&store, &id, NOW).await.interrupted);
+
+    let gone = lease(&store, &id, NOW.plus(60_000)).await;
+    store.remove_account(&id).await.unwrap();
+    assert!(matches!(store.intend(&gone, NOW).await, Err(Error::Stale)));
+    assert!(matches!(store.commit_refresh(gone, &tokens("two", 5)).await, Err(CommitError::Stale)));
+}
+
+pub(super) async fn a_wrong_clock_does_not_hold_a_lease(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    lease(&store, &id, NOW.plus(864_000_000)).await;
+    lease(&store, &id, NOW).await;
+    assert!(held(&store, &id, NOW.plus(-30_000)).await, "a clock that is a little behind believes the lease");
+}

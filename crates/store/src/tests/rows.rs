@@ -1,0 +1,206 @@
+//! What is written comes back.
+
+use std::borrow::Cow;
+
+use pool::keys::{Digest, Key, KeyKind};
+use pool::quota::Quota;
+use pool::{AccountId, Millis, Secret, Status};
+
+use super::{NOW, Site, account, add, tokens};
+use crate::{Error, Origin, Outcome, StoredModels, Tally, UsageRow};
+
+pub(super) async fn accounts_come_back(site: &Site) {
+    let store = site.open().await;
+    assert_eq!(store.accounts().await.unwrap(), []);
+    let mut first = account("one", tokens("one", 0));
+    first.label = "Work".into();
+    first.fedramp = true;
+    let put = store.put_account(first, NOW).await.unwrap();
+    assert!(put.added && put.stored);
+    let second = store.put_account(account("two", tokens("two", 0)), NOW.plus(1)).await.unwrap();
+    store.close().await;
+
+    let store = site.open().await;
+    let accounts = store.accounts().await.unwrap();
+    assert_eq!(accounts.iter().map(|account| &account.id).collect::<Vec<_>>(), [&put.id, &second.id]);
+    let one = &accounts[0];
+    assert_eq!((one.label.as_str(), one.email.as_str(), one.plan.as_str()), ("Work", "one@example.com", "plus"));
+    assert_eq!((one.upstream_id.as_str(), one.user.as_str(), one.fedramp), ("one", "user-1", true));
+    assert_eq!((&one.status, one.created), (&Status::Active, NOW));
+    assert_eq!(accounts[1].label, "two@example.com");
+    assert_eq!(store.tokens(&put.id).await.unwrap(), Some(tokens("one", 0)));
+    assert_eq!(store.tokens(&AccountId("none".into())).await.unwrap(), None);
+}
+
+pub(super) async fn signing_in_again_keeps_the_newer_tokens(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let put = store.put_account(account("one", tokens("old", -1000)), NOW).await.unwrap();
+    assert_eq!((&put.id, put.added, put.stored), (&id, false, false));
+    assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("one", 0)));
+
+    let put = store.put_account(account("one", tokens("new", 1000)), NOW).await.unwrap();
+    assert_eq!((&put.id, put.added, put.stored), (&id, false, true));
+    assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("new", 1000)));
+
+    let mut other = account("one", tokens("other", 0));
+    other.user = "user-2".into();
+    assert!(store.put_account(other, NOW).await.unwrap().added, "another user of the workspace");
+    assert_eq!(store.accounts().await.unwrap().len(), 2);
+}
+
+pub(super) async fn a_login_revives_an_account(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    store.set_status(&id, &Status::NeedsLogin { why: "reused".into() }).await.unwrap();
+    let mut login = account("one", tokens("login", -5000));
+    login.origin = Origin::Login;
+    login.plan = String::new();
+    assert!(store.put_account(login, NOW).await.unwrap().stored);
+    let accounts = store.accounts().await.unwrap();
+    assert_eq!((&accounts[0].status, accounts[0].plan.as_str()), (&Status::Active, "plus"));
+    assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("login", -5000)));
+}
+
+pub(super) async fn removal_takes_everything_along(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let models = StoredModels { etag: None, client_version: "1".into(), body: "[]".into(), fetched: NOW };
+    store.set_cookies(&id, &Secret::from("jar")).await.unwrap();
+    store.set_models(&id, &models).await.unwrap();
+    assert!(store.remove_account(&id).await.unwrap());
+    assert!(!store.remove_account(&id).await.unwrap());
+    assert_eq!(store.cookies(&id).await.unwrap(), None);
+    assert_eq!(store.models(&id).await.unwrap(), None);
+    // A late write for an account that is gone is no error and leaves nothing.
+    store.set_cookies(&id, &Secret::from("jar")).await.unwrap();
+    store.set_models(&id, &models).await.unwrap();
+    store.set_status(&id, &Status::Disabled).await.unwrap();
+    assert_eq!(store.cookies(&id).await.unwrap(), None);
+    assert_eq!(store.accounts().await.unwrap(), []);
+}
+
+pub(super) async fn status_and_quota_come_back(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let models = StoredModels {
+        etag: Some("\"e\"".into()),
+        client_version: "0.169.0".into(),
+        body: r#"{"models":[]}"#.into(),
+        fetched: NOW,
+    };
+    let exhausted = Status::Exhausted { until: NOW.plus(5), window: "primary".into() };
+    let quota = Quota { plan: Some("pro".into()), allowed: Some(true), ..Quota::default() };
+    let before = store.accounts().await.unwrap()[0].version;
+    for status in [Status::Active, Status::Blocked { why: "gone".into() }, exhausted.clone()] {
+        store.set_status(&id, &status).await.unwrap();
+        assert_eq!(store.accounts().await.unwrap()[0].status, status);
+    }
+    store.set_quota(&id, &quota).await.unwrap();
+    store.set_cookies(&id, &Secret::from("a=b")).await.unwrap();
+    store.set_cookies(&id, &Secret::from("a=c")).await.unwrap();
+    store.set_models(&id, &models).await.unwrap();
+    store.close().await;
+
+    let store = site.open().await;
+    let accounts = store.accounts().await.unwrap();
+    assert_eq!((&accounts[0].status, &accounts[0].quota), (&exhausted, &quota));
+    assert!(accounts[0].version > before);
+    assert_eq!(store.cookies(&id).await.unwrap(), Some(Secret::from("a=c")));
+    assert_eq!(store.models(&id).await.unwrap(), Some(models.clone()));
+    let broken = StoredModels { body: vec![0xff].into(), ..models };
+    assert!(matches!(store.set_models(&id, &broken).await, Err(Error::NotText(_))));
+}
+
+pub(super) async fn keys_come_back(site: &Site) {
+    let store = site.open().await;
+    let key = |id: &str, kind, scopes: &str| Key {
+        id: id.into(),
+        kind,
+        name: "laptop".into(),
+        digest: Digest([7; 32]),
+        scopes: scopes.parse().unwrap(),
+        created: NOW,
+        expires: Some(NOW.plus(9)),
+        revoked: None,
+    };
+    let keys = [key("aaaaaaaa", KeyKind::Client, ""), key("bbbbbbbb", KeyKind::Admin, "read,export")];
+    for key in &keys {
+        store.add_key(key).await.unwrap();
+    }
+    assert!(matches!(store.add_key(&keys[0]).await, Err(Error::Exists)));
+    assert_eq!(store.keys().await.unwrap(), keys);
+    assert!(store.revoke_key("aaaaaaaa", NOW.plus(1)).await.unwrap());
+    assert!(!store.revoke_key("aaaaaaaa", NOW.plus(2)).await.unwrap(), "the first revocation counts");
+    assert!(!store.revoke_key("none", NOW).await.unwrap());
+    assert_eq!(store.keys().await.unwrap()[0].revoked, Some(NOW.plus(1)));
+}
+
+pub(super) async fn settings_come_back(site: &Site) {
+    let store = site.open().await;
+    assert_eq!(store.setting("theme").await.unwrap(), None);
+    store.set_setting("theme", "dark").await.unwrap();
+    store.set_setting("theme", "light").await.unwrap();
+    assert_eq!(store.setting("theme").await.unwrap().as_deref(), Some("light"));
+    for name in ["pepper", "instance"] {
+        assert!(matches!(store.set_setting(name, "mine").await, Err(Error::Reserved(_))));
+    }
+}
+
+pub(super) async fn any_text_is_taken(site: &Site) {
+    let store = site.open().await;
+    let mut new = account("one", tokens("one", 0));
+    new.label = "a\0b'; DROP TABLE account; -- \u{1f600}".into();
+    store.put_account(new, NOW).await.unwrap();
+    let label = store.accounts().await.unwrap().remove(0).label;
+    assert_eq!(label, "a\u{fffd}b'; DROP TABLE account; -- \u{1f600}");
+}
+
+pub(super) async fn usage_comes_back(site: &Site) {
+    let store = site.open().await;
+    let rows: Vec<UsageRow> = (0..2_500).map(|at| usage(&format!("{at:05}"), NOW.plus(at))).collect();
+    for row in &rows {
+        store.usage().record(row.clone());
+    }
+    store.usage().record(rows[0].clone());
+    store.usage().flush().await;
+    let newest: Vec<UsageRow> = rows.iter().rev().take(2_400).cloned().collect();
+    assert_eq!(store.usage().rows(2_400).await.unwrap(), newest);
+    assert_eq!(store.usage().rows(10_000).await.unwrap().len(), rows.len(), "an id is written once");
+    store.usage().record(usage("last", NOW.plus(9_999)));
+    store.clone().close().await;
+    assert_eq!(store.usage().lost(), 0);
+    store.usage().record(usage("late", NOW));
+    assert_eq!(store.usage().lost(), 1);
+
+    let store = site.open().await;
+    assert_eq!(store.usage().rows(1).await.unwrap()[0].id, "last");
+}
+
+pub(super) fn usage(id: &str, at: Millis) -> UsageRow {
+    UsageRow {
+        id: id.into(),
+        at,
+        key: "aaaaaaaa".into(),
+        account: Some(AccountId("a".into())),
+        dialect: Cow::Borrowed("chat"),
+        model: "gpt-6-sol".into(),
+        status: 200,
+        outcome: Outcome::Aborted,
+        tally: Tally { input: 1, cached: 2, output: 3, reasoning: u64::from(u32::MAX), estimated: true },
+        attempts: 2,
+        ttft_ms: None,
+        duration_ms: 77,
+        stream: true,
+        notes: "dropped=logit_bias".into(),
+    }
+}
+
+pub(super) async fn an_install_keeps_its_secrets(site: &Site) {
+    let store = site.open().await;
+    let (pepper, instance) = (*store.pepper(), store.instance().to_owned());
+    assert_ne!(pepper, [0; 32]);
+    store.close().await;
+    let store = site.open().await;
+    assert_eq!((*store.pepper(), store.instance()), (pepper, instance.as_str()));
+}

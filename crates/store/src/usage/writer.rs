@@ -1,0 +1,191 @@
+//! The one task that writes usage.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pool::limits;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::{UsageRow, row};
+use crate::db::{Db, args};
+use crate::error::corrupt;
+use crate::failpoint::{self, hit};
+use crate::home::Home;
+use crate::reserve::Reserve;
+use crate::sqlite::{self, Worth};
+use crate::store::clock;
+use crate::{Error, OpenError, migrate, sql};
+
+/// Rows of one transaction.
+const BATCH: usize = 1_000;
+/// Rows kept while the database refuses them; the oldest go first.
+const SPOOL: usize = 10_000;
+
+/// Where usage goes.
+pub(crate) enum Place {
+    /// A file of its own, opened when first needed.
+    File(Home, Arc<Reserve>),
+    /// The database of everything else.
+    Shared(Db),
+}
+
+/// What the task is asked.
+pub(super) enum Job {
+    Row(Box<UsageRow>),
+    Flush(oneshot::Sender<()>),
+    Read(u32, oneshot::Sender<Result<Vec<UsageRow>, Error>>),
+    Close(oneshot::Sender<()>),
+}
+
+pub(super) struct Writer {
+    place: Place,
+    file: Option<Db>,
+    spool: VecDeque<UsageRow>,
+    lost: Arc<AtomicU64>,
+    due: Option<Instant>,
+}
+
+impl Writer {
+    pub(super) fn new(place: Place, lost: Arc<AtomicU64>) -> Self {
+        Self { place, file: None, spool: VecDeque::new(), lost, due: None }
+    }
+
+    /// Runs until it is closed or nobody is left to ask.
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        loop {
+            let due = self.due;
+            tokio::select! {
+                biased;
+                () = until(due) => self.write().await,
+                job = jobs.recv() => match job {
+                    Some(Job::Row(row)) => self.take(*row).await,
+                    Some(Job::Flush(done)) => {
+                        self.write().await;
+                        done.send(()).ok();
+                    }
+                    Some(Job::Read(limit, done)) => {
+                        self.write().await;
+                        done.send(self.read(limit).await).ok();
+                    }
+                    Some(Job::Close(done)) => {
+                        self.close().await;
+                        done.send(()).ok();
+                        return;
+                    }
+                    None => return self.close().await,
+                },
+            }
+        }
+    }
+
+    async fn take(&mut self, row: UsageRow) {
+        self.spool.push_back(row);
+        self.due.get_or_insert_with(|| Instant::now() + limits::USAGE_BATCH);
+        if self.spool.len() >= BATCH && self.spool.len().is_multiple_of(BATCH) {
+            self.write().await;
+        }
+    }
+
+    /// Writes what waits. What the database refuses stays for the next round, up to a bound.
+    async fn write(&mut self) {
+        self.due = None;
+        while !self.spool.is_empty() {
+            let size = self.spool.len().min(BATCH);
+            match self.batch(size).await {
+                Ok(()) => drop(self.spool.drain(..size)),
+                Err(error) => return self.refused(&error, size).await,
+            }
+        }
+    }
+
+    async fn batch(&mut self, size: usize) -> Result<(), Error> {
+        hit(failpoint::USAGE_BEGIN)?;
+        let db = self.db().await?;
+        let rows: Vec<_> = self.spool.range(..size).map(row::write).collect();
+        db.write_all(sql::USAGE_ADD, &rows).await?;
+        Ok(hit(failpoint::USAGE_DONE)?)
+    }
+
+    async fn refused(&mut self, error: &Error, size: usize) {
+        tracing::warn!(%error, rows = size, "usage rows are not written yet");
+        if let Error::Database(cause) = error
+            && corrupt(cause)
+        {
+            self.discard().await;
+        }
+        let over = self.spool.len().saturating_sub(SPOOL);
+        self.spool.drain(..over);
+        self.lost.fetch_add(over as u64, Ordering::Relaxed);
+        self.due = Some(Instant::now() + limits::USAGE_BATCH * 20);
+    }
+
+    async fn read(&mut self, limit: u32) -> Result<Vec<UsageRow>, Error> {
+        let rows = self.db().await?.read(sql::USAGE_LAST, &args![i64::from(limit)]).await?;
+        Ok(rows.iter().map(row::read).collect::<Result<_, _>>()?)
+    }
+
+    /// The database, opened if need be. A damaged file is moved away and made anew.
+    async fn db(&mut self) -> Result<Db, Error> {
+        let (home, reserve) = match &self.place {
+            Place::Shared(db) => return Ok(db.clone()),
+            Place::File(home, reserve) => (home, reserve),
+        };
+        if !reserve.held() {
+            reserve.refill();
+            return Err(Error::Full);
+        }
+        if let Some(db) = &self.file {
+            return Ok(db.clone());
+        }
+        let db = open(home).await.map_err(plain)?;
+        self.file = Some(db.clone());
+        Ok(db)
+    }
+
+    /// Lets go of a file whose damage showed while it was in use.
+    async fn discard(&mut self) {
+        let Place::File(home, _) = &self.place else { return };
+        let Some(db) = self.file.take() else { return };
+        db.close().await;
+        if let Err(error) = sqlite::discard(&home.usage(), clock()) {
+            tracing::warn!(%error, "cannot move the damaged usage file away");
+        }
+    }
+
+    async fn close(&mut self) {
+        self.write().await;
+        self.lost.fetch_add(self.spool.len() as u64, Ordering::Relaxed);
+        if let Some(db) = self.file.take() {
+            db.close().await;
+        }
+    }
+}
+
+async fn open(home: &Home) -> Result<Db, OpenError> {
+    let _opening = home.opening().await?;
+    let plan = sqlite::Plan { path: home.usage(), schema: migrate::USAGE, worth: Worth::Disposable };
+    match sqlite::open(&plan, clock()).await {
+        Err(OpenError::Damaged { path, copy, reason }) => {
+            tracing::warn!(?path, ?copy, reason, "the usage file is damaged; starting a new one");
+            sqlite::discard(&path, clock()).map_err(|source| OpenError::io(&path, source))?;
+            sqlite::open(&plan, clock()).await
+        }
+        other => other,
+    }
+}
+
+fn plain(error: OpenError) -> Error {
+    match error {
+        OpenError::Store(error) => error,
+        other => Error::from(std::io::Error::other(other.to_string())),
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
