@@ -57,7 +57,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let upstream = Upstream::new(upstream_config(&config))?;
     let settings = engine_settings(&config);
     let engine = Engine::start(Parts { store: store.clone(), upstream, settings, clock: Clock::System }).await?;
-    let server = match Server::bind(server_settings(&config, minted), engine.clone()).await {
+    let server = match Server::bind(server_settings(&config, minted), engine.clone()) {
         Ok(server) => server,
         Err(error) => {
             engine.stop().await;

@@ -8,7 +8,7 @@ use offline::{FakeAccount, Offline, Options};
 use pool::keys::{KeyKind, Scope, Scopes};
 use pool::{Secret, Tokens};
 use serde::Serialize;
-use store::{NewAccount, Store};
+use store::{NewAccount, Origin, Store};
 
 use super::keys::{Wish, create};
 use super::{Common, workplace};
@@ -154,6 +154,7 @@ fn new_account(fake: FakeAccount) -> NewAccount {
         upstream_id: fake.account_id,
         user: fake.user,
         fedramp: false,
+        origin: Origin::Login,
         tokens: Tokens {
             access,
             refresh: Some(Secret::new(fake.refresh)),

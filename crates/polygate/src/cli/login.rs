@@ -1,16 +1,16 @@
 //! `login`: a ChatGPT account by browser, device code, auth.json or token.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use pool::{Secret, Tokens};
-use store::{NewAccount, Put};
+use store::{NewAccount, Origin, Put};
 use upstream::Upstream;
 use upstream::authfile::{self, Imported};
 use upstream::jwt::Claims;
-use upstream::oauth::{Callback, Grant, Pkce, Poll, RefreshReason, state};
+use upstream::oauth::{Callback, CallbackError, Grant, Pkce, RefreshReason, pasted, state};
 
 use super::{Common, output, workplace};
 use crate::config::Config;
@@ -56,7 +56,7 @@ impl Login {
             return given(&upstream, secret(token)?).await;
         }
         let grant = if self.device { device(&upstream).await? } else { browser(&upstream).await? };
-        account(grant)
+        account(grant, Origin::Login)
     }
 }
 
@@ -72,30 +72,41 @@ fn report(common: &Common, put: &Put, label: &str) {
 
 async fn browser(upstream: &Upstream) -> anyhow::Result<Grant> {
     let (pkce, state) = (Pkce::fresh(), state());
-    let callback = Callback::bind(state.clone()).await?;
+    let callback = Callback::bind(&state).await?;
     let redirect = callback.redirect();
     let url = upstream.authorize_url(&pkce, &state, &redirect);
     eprintln!("Sign in here:\n\n  {url}\n");
     if webbrowser::open(url.as_str()).is_err() {
         eprintln!("No browser opened; copy the address, or use `polygate login --device` on a machine without one.");
     }
-    let code = callback.code().await?;
+    eprintln!("Signing in on another machine? Paste the address where the browser ends up, and press Enter.");
+    let code = tokio::select! {
+        code = callback.code() => code?,
+        code = typed(&state) => code?,
+    };
     Ok(upstream.exchange(&code, &pkce.verifier, &redirect).await?)
+}
+
+/// The code of an address that the person pastes; never ends where nobody can type.
+async fn typed(state: &str) -> Result<Secret, CallbackError> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    if std::io::stdin().is_terminal() {
+        // A thread of its own: a blocked read of standard input would hold up the end of the runtime.
+        std::thread::spawn(move || {
+            let line = std::io::stdin().lines().map_while(Result::ok).find(|line| !line.trim().is_empty());
+            line.map(|line| tell.send(line))
+        });
+    }
+    match told.await {
+        Ok(line) => pasted(&line, state),
+        Err(_) => std::future::pending().await,
+    }
 }
 
 async fn device(upstream: &Upstream) -> anyhow::Result<Grant> {
     let device = upstream.device_start().await?;
     eprintln!("Open {} and type this code:\n\n  {}\n", device.page, device.user_code);
-    let end = tokio::time::Instant::now() + device.lifetime;
-    loop {
-        tokio::time::sleep(device.interval).await;
-        if let Poll::Done(grant) = upstream.device_poll(&device).await? {
-            return Ok(grant);
-        }
-        if tokio::time::Instant::now() >= end {
-            bail!("the code was not typed in time; start again with `polygate login --device`");
-        }
-    }
+    Ok(upstream.device_wait(&device).await?)
 }
 
 async fn import(file: &std::path::Path) -> anyhow::Result<NewAccount> {
@@ -109,7 +120,7 @@ async fn import(file: &std::path::Path) -> anyhow::Result<NewAccount> {
                 expires: login.claims.expires,
                 refreshed: login.refreshed.unwrap_or_else(workplace::now),
             };
-            Ok(new_account(login.claims, tokens))
+            Ok(new_account(login.claims, tokens, Origin::Import))
         }
         Imported::ApiKey(_) => bail!(
             "{} holds an OpenAI API key and no ChatGPT login; sign Codex in with ChatGPT (`codex login`), or use `polygate login`",
@@ -143,24 +154,28 @@ async fn given(upstream: &Upstream, token: Secret) -> anyhow::Result<NewAccount>
         bail!("the token is empty");
     }
     if Claims::read(&token).is_some() {
-        return account(Grant { access: token, refresh: None, id: None });
+        return account(Grant { access: token, refresh: None, id: None }, Origin::Import);
     }
     let grant = upstream.refresh(&token, RefreshReason::ProactiveExpiry).await.context("the token was not accepted")?;
     let refresh = grant.refresh.or(Some(token));
-    account(Grant { refresh, ..grant })
+    account(Grant { refresh, ..grant }, Origin::Login)
 }
 
-fn account(grant: Grant) -> anyhow::Result<NewAccount> {
+fn account(grant: Grant, origin: Origin) -> anyhow::Result<NewAccount> {
     let claims = Claims::of(&grant.access, grant.id.as_ref());
     if claims.account_id.is_empty() {
         bail!("the token names no ChatGPT account; sign in with `polygate login`");
     }
     let expires = claims.expires;
     let refreshed = workplace::now();
-    Ok(new_account(claims, Tokens { access: grant.access, refresh: grant.refresh, id: grant.id, expires, refreshed }))
+    Ok(new_account(
+        claims,
+        Tokens { access: grant.access, refresh: grant.refresh, id: grant.id, expires, refreshed },
+        origin,
+    ))
 }
 
-fn new_account(claims: Claims, tokens: Tokens) -> NewAccount {
+fn new_account(claims: Claims, tokens: Tokens, origin: Origin) -> NewAccount {
     let label =
         [&claims.email, &claims.account_id].into_iter().find(|name| !name.is_empty()).cloned().unwrap_or_default();
     NewAccount {
@@ -171,5 +186,6 @@ fn new_account(claims: Claims, tokens: Tokens) -> NewAccount {
         user: claims.user,
         fedramp: claims.fedramp,
         tokens,
+        origin,
     }
 }

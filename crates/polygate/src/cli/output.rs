@@ -1,6 +1,7 @@
 //! Tables for people, JSON for programs.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::presets;
+use comfy_table::{ContentArrangement, Table};
 use pool::Millis;
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>, empty: &str) {
         return;
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head);
     rows.into_iter().for_each(|row| {
         table.add_row(row);
     });
