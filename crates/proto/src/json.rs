@@ -4,6 +4,7 @@
 //! the body without parsing, copying or recursion.
 
 mod check;
+pub(crate) mod closer;
 pub(crate) mod node;
 pub(crate) mod patch;
 mod path;
@@ -16,5 +17,5 @@ mod tests;
 
 pub use check::{MAX_DEPTH, MAX_NODES, check, valid};
 pub use path::Path;
-pub(crate) use scan::{Body, Scan};
+pub(crate) use scan::Scan;
 pub use walk::{Elements, Fields, Shape};

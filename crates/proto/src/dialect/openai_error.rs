@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use crate::failure::{Failure, Kind};
 use crate::json::pen::{self, Pen};
 
-pub use read::{of, read};
+pub use read::{of, read, refine};
 
 /// Status and body of a failure before the stream began.
 pub fn write(failure: &Failure) -> (u16, Bytes) {

@@ -1,50 +1,35 @@
-//! The responses dialect. Placeholder.
+//! OpenAI Responses: the protocol of the Codex backend, and so the one that passes through untouched.
 
-use bytes::{Bytes, BytesMut};
+mod item;
+mod reader;
+mod request;
+mod tool;
+mod wire;
+mod writer;
 
-use super::{Setting, Target};
-use crate::canon::{Event, Request};
+use bytes::Bytes;
+
+use super::{Setting, Target, openai_error};
+use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
 use crate::notes::Notes;
 
-pub(super) fn read_request(_body: Bytes) -> Result<(Request, Notes), Failure> {
-    Ok(Default::default())
+pub use reader::Reader;
+pub use writer::Writer;
+
+pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
+    request::read(body)
 }
 
-pub(super) fn write_request(_request: &Request, _target: &Target) -> Result<(Bytes, Notes), Failure> {
-    Ok(Default::default())
-}
-
-pub(super) fn whole(_whole: &Whole, _setting: &Setting) -> Bytes {
-    Bytes::new()
+pub(super) fn write_request(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
+    request::write(request, target)
 }
 
 pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
-    super::openai_error::write(failure)
+    openai_error::write(failure)
 }
 
-/// Upstream responses bytes to events.
-#[derive(Debug)]
-pub struct Reader {}
-
-impl Reader {
-    pub(super) fn new() -> Self {
-        Self {}
-    }
-    pub(super) fn push(&mut self, _chunk: Bytes, _out: &mut Vec<Event>) {}
-    pub(super) fn end(self, _out: &mut Vec<Event>) {}
-}
-
-/// Events to responses bytes.
-#[derive(Debug)]
-pub struct Writer {}
-
-impl Writer {
-    pub(super) fn new(_setting: Setting) -> Self {
-        Self {}
-    }
-    pub(super) fn push(&mut self, _event: &Event, _out: &mut BytesMut) {}
-    pub(super) fn heartbeat(&self, _out: &mut BytesMut) {}
-    pub(super) fn end(self, _out: &mut BytesMut) {}
+pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+    writer::whole(whole, setting)
 }

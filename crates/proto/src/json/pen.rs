@@ -13,16 +13,28 @@ pub(crate) struct Pen<'o> {
 }
 
 impl Pen<'_> {
-    /// Writes a member name and gives the buffer for its value.
+    /// Writes a member name that needs no escapes and gives the buffer for its value.
     pub(crate) fn key(&mut self, key: &str) -> &mut BytesMut {
-        if !self.first {
-            self.out.put_u8(b',');
-        }
-        self.first = false;
+        self.comma();
         self.out.put_u8(b'"');
         self.out.put_slice(key.as_bytes());
         self.out.put_slice(b"\":");
         self.out
+    }
+
+    /// A member as it is, its name still escaped.
+    pub(crate) fn member(&mut self, key: &Text, value: &Json) {
+        self.comma();
+        quote(self.out, key);
+        self.out.put_u8(b':');
+        self.out.put_slice(value.bytes());
+    }
+
+    fn comma(&mut self) {
+        if !self.first {
+            self.out.put_u8(b',');
+        }
+        self.first = false;
     }
 
     /// A string that is already escaped.

@@ -110,3 +110,23 @@ proptest! {
         json.elements().count();
     }
 }
+
+#[test]
+fn cut_values_can_be_closed() {
+    let whole = r#" {"a":"x\"y\\\u00e9","b":[1,-2.5e+7,true,false,null,{"c":{}},[]],"d" : 0 } "#;
+    for cut in 1..whole.len() {
+        for split in [cut, cut / 2] {
+            let mut closer = super::closer::Closer::default();
+            closer.feed(&whole.as_bytes()[..split]);
+            closer.feed(&whole.as_bytes()[split..cut]);
+            let mut text = whole[..cut].as_bytes().to_vec();
+            text.extend(closer.closing().unwrap());
+            assert!(valid(&text), "{}", String::from_utf8_lossy(&text));
+        }
+    }
+    for broken in ["{]", "[}", "{1", "{\"a\" 1", "nope", "{\"a\":1 2", "{,", "1}"] {
+        let mut closer = super::closer::Closer::default();
+        closer.feed(broken.as_bytes());
+        assert!(closer.closing().is_none() || broken == "nope", "{broken}");
+    }
+}

@@ -15,13 +15,18 @@ pub fn read(status: u16, body: &Bytes) -> Failure {
     let body = if json::valid(body) { Json::from_valid(body.clone()) } else { Json::from_valid(Bytes::from_static(b"{}")) };
     let error = body.get("error").or_else(|| body.get("detail")).unwrap_or(body);
     let mut failure = of(&error);
-    if failure.kind == Kind::Upstream {
-        failure.kind = by_status(status);
-    }
+    refine(&mut failure, status);
     if failure.message.is_empty() {
         failure.message = format!("The upstream answered with status {status}.");
     }
     failure
+}
+
+/// Lets the status say what the error object left open.
+pub fn refine(failure: &mut Failure, status: u16) {
+    if failure.kind == Kind::Upstream {
+        failure.kind = by_status(status);
+    }
 }
 
 /// The failure that an error object says: an OpenAI error, an in-stream `error` event, or a bare string. `Upstream` when it does

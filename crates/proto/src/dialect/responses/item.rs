@@ -1,0 +1,195 @@
+//! Items, as they stand in requests and replies alike.
+//!
+//! [`read`] is for requests: it names the path of what is wrong and brings near-miss spellings (a message whose content is a
+//! string, chat-style part types) into the dialect's own form, in `raw` too. [`reply`] is for upstreams: what it cannot read is
+//! kept as [`ItemKind::Other`].
+
+mod part;
+#[cfg(test)]
+mod tests;
+
+use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Role};
+use crate::json::node::{Fields, Node, Read};
+use crate::json::patch::set;
+use crate::json::{Path, Shape, pen};
+use crate::text::{Json, Text};
+pub(super) use part::{Side, text, without_detail, write as write_part};
+
+/// Reads one input item.
+pub(super) fn read(node: Node<'_>) -> Read<Item> {
+    let mut fields = node.object()?;
+    let kind = match fields.read("type", |node| node.string())? {
+        Some(kind) => kind,
+        // The short form of a message has a role and no type.
+        None if fields.has("role") => "message".to_owned(),
+        None => return Err(fields.missing("type")),
+    };
+    let (kind, list) = match kind.as_str() {
+        "message" => message(&mut fields)?,
+        "function_call_output" => output(CallKind::Function, &mut fields)?,
+        "custom_tool_call_output" => output(CallKind::Custom, &mut fields)?,
+        _ => (other(&kind, &mut fields)?, None),
+    };
+    Ok(Item { raw: Some(normal(node.json(), &kind, list)), kind })
+}
+
+/// Reads one output item of an upstream.
+pub(super) fn reply(json: &Json) -> Item {
+    let item = read(Node::new(json, &Path::ROOT));
+    let kind = item.map_or_else(|_| ItemKind::Other { kind: type_of(json) }, |item| item.kind);
+    Item { kind, raw: Some(json.clone()) }
+}
+
+/// How an output item begins.
+pub(super) fn head(json: &Json) -> Head {
+    match reply(json).kind {
+        ItemKind::Message { phase, .. } => Head::Message { phase },
+        ItemKind::Reasoning { .. } => Head::Reasoning,
+        ItemKind::Call { kind, call_id, name, namespace, .. } => Head::Call { kind, call_id, name, namespace },
+        ItemKind::Search { .. } => Head::Search,
+        ItemKind::Image { .. } => Head::Image,
+        ItemKind::Output { .. } | ItemKind::Other { .. } => Head::Other,
+    }
+}
+
+/// The texts of an item with the channel and part index that their deltas have.
+pub(super) fn texts(item: &Item) -> Vec<(Channel, usize, &Text)> {
+    match &item.kind {
+        ItemKind::Message { parts, .. } => parts.iter().enumerate().filter_map(visible).collect(),
+        ItemKind::Reasoning { summary, text, .. } => {
+            let summary = summary.iter().enumerate().map(|(at, text)| (Channel::Summary, at, text));
+            summary.chain(text.iter().enumerate().map(|(at, text)| (Channel::Reasoning, at, text))).collect()
+        }
+        ItemKind::Call { input, .. } => vec![(Channel::Arguments, 0, input)],
+        _ => Vec::new(),
+    }
+}
+
+fn visible((at, part): (usize, &Part)) -> Option<(Channel, usize, &Text)> {
+    match part {
+        Part::Text { text, .. } => Some((Channel::Text, at, text)),
+        Part::Refusal(text) => Some((Channel::Refusal, at, text)),
+        _ => None,
+    }
+}
+
+/// A message and, where it had to be normalised, its content.
+fn message(fields: &mut Fields<'_>) -> Read<(ItemKind, Option<Json>)> {
+    let word = fields.need("role", |node| node.string())?;
+    let role = match word.as_str() {
+        "system" => Role::System,
+        "developer" => Role::Developer,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        _ => return Err(fields.unknown("role", &word)),
+    };
+    let side = if role == Role::Assistant { Side::Output } else { Side::Input };
+    let content = fields.read("content", |node| part::list(node, side))?;
+    let content = match content {
+        Some(content) => content,
+        // Other stacks write assistant turns that only call tools with no content at all.
+        None if role == Role::Assistant => part::Parts { parts: Vec::new(), normal: Some(Json::of::<[u8]>(&[])) },
+        None => return Err(fields.missing("content")),
+    };
+    let kind = ItemKind::Message { id: id(fields)?, role, parts: content.parts, phase: fields.read("phase", |node| node.text())? };
+    Ok((kind, content.normal))
+}
+
+fn other(kind: &str, fields: &mut Fields<'_>) -> Read<ItemKind> {
+    Ok(match kind {
+        "reasoning" => reasoning(fields)?,
+        "function_call" => call(CallKind::Function, "arguments", fields)?,
+        "custom_tool_call" => call(CallKind::Custom, "input", fields)?,
+        "web_search_call" => ItemKind::Search { id: id(fields)?, action: fields.take("action") },
+        "image_generation_call" => ItemKind::Image {
+            id: id(fields)?,
+            result: fields.read("result", |node| node.text())?.unwrap_or_default(),
+            format: fields.read("output_format", |node| node.text())?,
+            prompt: fields.read("revised_prompt", |node| node.text())?,
+        },
+        _ => ItemKind::Other { kind: kind.to_owned() },
+    })
+}
+
+fn reasoning(fields: &mut Fields<'_>) -> Read<ItemKind> {
+    const MOST: usize = 100_000;
+    let texts = |node: Node<'_>| node.each(MOST, |part| part.object()?.need("text", |node| node.text()));
+    Ok(ItemKind::Reasoning {
+        id: id(fields)?,
+        summary: fields.read("summary", texts)?.unwrap_or_default(),
+        text: fields.read("content", texts)?.unwrap_or_default(),
+        encrypted: fields.read("encrypted_content", |node| node.text())?,
+    })
+}
+
+fn call(kind: CallKind, input: &str, fields: &mut Fields<'_>) -> Read<ItemKind> {
+    Ok(ItemKind::Call {
+        kind,
+        id: id(fields)?,
+        call_id: fields.need("call_id", |node| node.text())?,
+        name: fields.need("name", |node| node.text())?,
+        namespace: fields.read("namespace", |node| node.text())?,
+        input: fields.need(input, |node| node.text())?,
+    })
+}
+
+/// A tool output and, where its list had to be normalised, that list. A string stays one: it is a legal form here.
+fn output(kind: CallKind, fields: &mut Fields<'_>) -> Read<(ItemKind, Option<Json>)> {
+    let call_id = fields.need("call_id", |node| node.text())?;
+    let mut string = false;
+    let list = fields.need("output", |node| {
+        string = node.is(Shape::String);
+        part::list(node, Side::Input)
+    })?;
+    let normal = list.normal.filter(|_| !string);
+    Ok((ItemKind::Output { kind, call_id, parts: list.parts, failed: false }, normal))
+}
+
+fn id(fields: &mut Fields<'_>) -> Read<Option<Text>> {
+    fields.read("id", |node| node.text())
+}
+
+/// The item with its type written out and its parts in this dialect's form.
+fn normal(json: Json, kind: &ItemKind, list: Option<Json>) -> Json {
+    let message = matches!(kind, ItemKind::Message { .. });
+    let json = if message { set(&json, "type", &Json::of("message")) } else { json };
+    match list {
+        Some(list) => set(&json, if message { "content" } else { "output" }, &list),
+        None => json,
+    }
+}
+
+/// The `type` of an item, at most 64 bytes of it.
+fn type_of(json: &Json) -> String {
+    let kind = json.text("type").unwrap_or_default();
+    let kind = kind.plain();
+    kind[..kind.floor_char_boundary(64)].to_owned()
+}
+
+/// `raw` with the role `developer`.
+pub(super) fn as_developer(raw: &Json) -> Json {
+    set(raw, "role", &Json::of("developer"))
+}
+
+/// Whether the item is nothing but state that only the account that made it can read.
+pub(super) fn is_replay(item: &Item) -> bool {
+    match &item.kind {
+        ItemKind::Reasoning { encrypted, .. } => encrypted.is_some(),
+        ItemKind::Other { .. } => item.raw.as_ref().is_some_and(|raw| raw.get("encrypted_content").is_some()),
+        _ => false,
+    }
+}
+
+/// A developer message that says `text`.
+pub(super) fn developer(text: &Text) -> Json {
+    pen::json(|pen| {
+        pen.plain("type", "message");
+        pen.plain("role", "developer");
+        pen.array("content", [text], |out, text| pen::object(out, |pen| part::text(pen, "input_text", text)));
+    })
+}
+
+/// Whether `json` is an `additional_tools` item, the mark of a body that has the lite shape already.
+pub(super) fn is_tool_list(item: &Item) -> bool {
+    matches!(&item.kind, ItemKind::Other { kind } if kind == "additional_tools")
+}

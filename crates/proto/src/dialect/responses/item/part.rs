@@ -1,0 +1,182 @@
+//! Parts of messages and tool outputs.
+
+use bytes::BytesMut;
+
+use crate::canon::{Part, Source};
+use crate::json::node::{Fields, Node, Read};
+use crate::json::patch::{Edit, patch, set};
+use crate::json::pen::{self, Pen};
+use crate::json::Shape;
+use crate::notes::Notes;
+use crate::text::{Json, Text};
+
+/// Most parts in one list.
+const MOST: usize = 100_000;
+
+/// Whose words the parts are; decides what a text part is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Everybody's but the model's.
+    Input,
+    /// The model's.
+    Output,
+}
+
+/// A list of parts.
+pub(super) struct Parts {
+    pub(super) parts: Vec<Part>,
+    /// The list in the dialect's own form, where it came in another.
+    pub(super) normal: Option<Json>,
+}
+
+/// Reads a string or a list of parts.
+pub(super) fn list(node: Node<'_>, side: Side) -> Read<Parts> {
+    if node.is(Shape::String) {
+        let text = node.text()?;
+        let mut out = BytesMut::new();
+        pen::array(&mut out, [&text], |out, text| pen::object(out, |pen| self::text(pen, side.text(), text)));
+        let normal = Some(Json::from_valid(out.freeze()));
+        return Ok(Parts { parts: vec![Part::Text { text, annotations: None }], normal });
+    }
+    if !node.is(Shape::Array) {
+        return Err(node.wrong("a string or an array of content parts"));
+    }
+    let read = node.each(MOST, |node| part(node, side))?;
+    let changed = read.iter().zip(node.json().elements()).any(|((_, new), old)| *new != old);
+    let normal = changed.then(|| {
+        let mut out = BytesMut::new();
+        pen::array(&mut out, &read, |out, (_, json)| out.extend_from_slice(json.bytes()));
+        Json::from_valid(out.freeze())
+    });
+    Ok(Parts { parts: read.into_iter().map(|(part, _)| part).collect(), normal })
+}
+
+/// A part and its form in this dialect.
+fn part(node: Node<'_>, side: Side) -> Read<(Part, Json)> {
+    if node.is(Shape::String) {
+        let text = node.text()?;
+        let json = pen::json(|pen| self::text(pen, side.text(), &text));
+        return Ok((Part::Text { text, annotations: None }, json));
+    }
+    let mut fields = node.object()?;
+    let kind = fields.need("type", |node| node.string())?;
+    Ok(match kind.as_str() {
+        "input_text" | "output_text" | "text" => {
+            let text = fields.need("text", |node| node.text())?;
+            let part = Part::Text { text, annotations: fields.read("annotations", |node| node.shaped(Shape::Array, "an array"))? };
+            (part, renamed(node.json(), &kind, side))
+        }
+        "refusal" => (Part::Refusal(fields.need("refusal", |node| node.text())?), node.json()),
+        "input_image" | "image_url" => image(&mut fields, node)?,
+        "input_file" => (file(&mut fields)?, node.json()),
+        _ => (Part::Other(node.json()), node.json()),
+    })
+}
+
+impl Side {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Input => "input_text",
+            Self::Output => "output_text",
+        }
+    }
+}
+
+/// A text part under the name that its side uses; upstreams refuse the other one.
+fn renamed(json: Json, kind: &str, side: Side) -> Json {
+    if kind == side.text() { json } else { set(&json, "type", &Json::of(side.text())) }
+}
+
+fn image(fields: &mut Fields<'_>, node: Node<'_>) -> Read<(Part, Json)> {
+    let mut detail = fields.read("detail", |node| node.text())?;
+    let mut nested = false;
+    let url = fields.read("image_url", |url| {
+        if url.is(Shape::String) {
+            return url.text();
+        }
+        nested = true;
+        let mut inner = url.object()?;
+        detail = inner.read("detail", |node| node.text())?.or_else(|| detail.take());
+        inner.need("url", |node| node.text())
+    })?;
+    let id = fields.read("file_id", |node| node.text())?;
+    let source = match (url, id) {
+        (Some(url), _) => Source::Url(url),
+        (None, Some(id)) => Source::Id(id),
+        (None, None) => return Err(fields.missing("image_url")),
+    };
+    let part = Part::Image { source, detail };
+    let chat_style = nested || !node.json().text("type").is_some_and(|kind| kind.is("input_image"));
+    let json = if chat_style { pen::json(|pen| write(pen, &part, Side::Input)) } else { node.json() };
+    Ok((part, json))
+}
+
+fn file(fields: &mut Fields<'_>) -> Read<Part> {
+    let name = fields.read("filename", |node| node.text())?;
+    let data = fields.read("file_data", |node| node.text())?;
+    let url = fields.read("file_url", |node| node.text())?;
+    let id = fields.read("file_id", |node| node.text())?;
+    let source = match (data.or(url), id) {
+        (Some(url), _) => Source::Url(url),
+        (None, Some(id)) => Source::Id(id),
+        (None, None) => return Err(fields.missing("file_data")),
+    };
+    Ok(Part::File { source, name })
+}
+
+/// Writes the members of a text part.
+pub(crate) fn text(pen: &mut Pen<'_>, kind: &str, text: &Text) {
+    pen.plain("type", kind);
+    pen.text("text", text);
+}
+
+/// Writes the members of one part of an input item. `Other` parts must be of this dialect.
+pub(crate) fn write(pen: &mut Pen<'_>, part: &Part, side: Side) {
+    match part {
+        Part::Text { text, .. } => self::text(pen, side.text(), text),
+        Part::Refusal(refusal) => {
+            pen.plain("type", "refusal");
+            pen.text("refusal", refusal);
+        }
+        Part::Image { source, detail } => {
+            pen.plain("type", "input_image");
+            match source {
+                Source::Url(url) => pen.text("image_url", url),
+                Source::Id(id) => pen.text("file_id", id),
+            }
+            pen.maybe("detail", detail.as_ref());
+        }
+        Part::File { source, name } => {
+            pen.plain("type", "input_file");
+            pen.maybe("filename", name.as_ref());
+            match source {
+                Source::Id(id) => pen.text("file_id", id),
+                Source::Url(url) if url.as_str().starts_with("http") => pen.text("file_url", url),
+                Source::Url(url) => pen.text("file_data", url),
+            }
+        }
+        Part::Other(json) => json.fields().for_each(|(key, value)| pen.member(&key, &value)),
+    }
+}
+
+/// A message or tool output without the `detail` of its images, which lite models refuse; a part list elsewhere stays.
+pub(crate) fn without_detail(raw: &Json, notes: &mut Notes) -> Json {
+    let edit = |key: &Text, value: &Json| {
+        if !(key.is("content") || key.is("output")) || value.shape() != Shape::Array {
+            return Edit::Keep;
+        }
+        let has = |part: &Json| part.text("type").is_some_and(|kind| kind.is("input_image")) && part.get("detail").is_some();
+        if !value.elements().any(|part| has(&part)) {
+            return Edit::Keep;
+        }
+        notes.add("dropped image detail");
+        let strip = |key: &Text, _: &Json| if key.is("detail") { Edit::Drop } else { Edit::Keep };
+        let mut out = BytesMut::new();
+        pen::array(&mut out, value.elements(), |out, part| {
+            let part = if has(&part) { patch(&part, strip, []) } else { part };
+            out.extend_from_slice(part.bytes());
+        });
+        Edit::Set(Json::from_valid(out.freeze()))
+    };
+    patch(raw, edit, [])
+}

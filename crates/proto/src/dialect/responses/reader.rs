@@ -1,0 +1,324 @@
+//! Upstream bytes in the responses dialect to events. Deltas are scanned, everything else is walked; no trees.
+//!
+//! What it promises to writers: an `Open` comes first (rate limits, metadata and opaque frames may precede it), every item is
+//! opened before its pieces and its pieces say all of its text, even where the upstream sent only the finished item. Events
+//! that no frame of their own stands for carry an empty frame, so that the writer of this dialect adds nothing for them.
+
+mod delta;
+mod seen;
+mod terminal;
+#[cfg(test)]
+mod tests;
+
+use bytes::{Bytes, BytesMut};
+
+use super::item;
+use super::wire::{Kind, type_of, type_of_head};
+use crate::canon::{CallKind, Channel, Event, Frame, Head, Item, ItemKind, Open, What};
+use crate::dialect::{Dialect, openai_error};
+use crate::failure::{self, Failure};
+use crate::framing::sse;
+use crate::json;
+use crate::text::{Json, Text};
+use seen::Seen;
+
+/// Longest event that is read, in bytes.
+pub(crate) const MAX_EVENT: usize = 64 << 20;
+/// Frames longer than this pass in pieces where their type allows it.
+const SPILL_OVER: usize = 256 << 10;
+
+/// Upstream responses bytes to events.
+#[derive(Debug)]
+pub struct Reader {
+    source: Source,
+    /// Reused between chunks.
+    frames: Vec<sse::Frame>,
+    seen: Seen,
+    state: State,
+}
+
+/// What form the reply has.
+#[derive(Debug)]
+enum Source {
+    /// Nothing but whitespace came.
+    Unknown,
+    Stream(sse::Decoder),
+    /// A JSON body: some relays answer so even when a stream was asked for.
+    Body(BytesMut),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing but preliminaries so far.
+    Before,
+    /// The reply began.
+    Open,
+    /// A terminal event was read; nothing counts any more.
+    Done,
+}
+
+impl Reader {
+    pub(crate) fn new() -> Self {
+        Self { source: Source::Unknown, frames: Vec::new(), seen: Seen::default(), state: State::Before }
+    }
+
+    /// Reads one chunk.
+    pub(crate) fn push(&mut self, chunk: Bytes, out: &mut Vec<Event>) {
+        if self.state == State::Done {
+            return;
+        }
+        if matches!(self.source, Source::Unknown) {
+            let Some(first) = chunk.trim_ascii_start().first() else { return };
+            self.source = if *first == b'{' { Source::Body(BytesMut::new()) } else { Source::Stream(decoder()) };
+        }
+        match &mut self.source {
+            Source::Stream(decoder) => {
+                let mut frames = std::mem::take(&mut self.frames);
+                let decoded = decoder.push(chunk, &mut frames);
+                frames.drain(..).for_each(|frame| self.frame(frame, out));
+                self.frames = frames;
+                if decoded.is_err() {
+                    self.fail(too_large(), None, out);
+                }
+            }
+            Source::Body(body) if body.len() + chunk.len() > MAX_EVENT => self.fail(too_large(), None, out),
+            Source::Body(body) => body.extend_from_slice(&chunk),
+            Source::Unknown => {}
+        }
+    }
+
+    /// The upstream is done or cut.
+    pub(crate) fn end(mut self, out: &mut Vec<Event>) {
+        match std::mem::replace(&mut self.source, Source::Unknown) {
+            Source::Stream(decoder) => {
+                let mut frames = Vec::new();
+                decoder.end(&mut frames);
+                frames.into_iter().for_each(|frame| self.frame(frame, out));
+            }
+            Source::Body(body) if json::valid(&body) && self.state != State::Done => {
+                self.body(&Json::from_valid(body.freeze()), out);
+            }
+            Source::Body(_) | Source::Unknown => {}
+        }
+        let cut = Failure::new(failure::Kind::Upstream, "The upstream's stream ended before the reply was complete.");
+        self.fail(cut.code("stream_cut"), None, out);
+    }
+
+    /// A reply that came as one body: a response object or an error.
+    fn body(&mut self, body: &Json, out: &mut Vec<Event>) {
+        if body.get("status").is_some_and(|status| status.as_text().is_some()) {
+            self.terminal(Kind::Completed, body, None, out);
+        } else {
+            self.fail(error(body), None, out);
+        }
+    }
+
+    fn frame(&mut self, frame: sse::Frame, out: &mut Vec<Event>) {
+        if self.state == State::Done {
+            return;
+        }
+        let raw = Some(Frame { dialect: Dialect::Responses, bytes: frame.raw });
+        if frame.extent != sse::Extent::Whole {
+            out.push(Event { what: What::Piece { last: frame.extent == sse::Extent::Last }, raw });
+            return;
+        }
+        let kind = Kind::of(type_of(&frame.data).unwrap_or(&frame.event));
+        if let Kind::Delta(channel) = kind
+            && let Some(delta) = delta::scan(&frame.data, channel)
+        {
+            return self.delta(channel, delta, raw, out);
+        }
+        self.slow(kind, frame.data, raw, out);
+    }
+
+    /// Frames other than the usual deltas.
+    fn slow(&mut self, kind: Kind, data: Bytes, raw: Option<Frame>, out: &mut Vec<Event>) {
+        let Some(json) = readable(data) else {
+            return match kind {
+                Kind::Other => out.push(Event { what: What::Other, raw }),
+                _ => {
+                    let garbled = Failure::new(failure::Kind::Upstream, "The upstream sent an event that is not valid JSON.");
+                    self.fail(garbled.code("malformed_event"), None, out);
+                }
+            };
+        };
+        // The type may stand elsewhere than at the head of the object.
+        let kind = match json.text("type") {
+            Some(name) => Kind::of(name.plain().as_bytes()),
+            None if kind == Kind::Other && json.get("error").is_some() => Kind::Error,
+            None => kind,
+        };
+        self.event(kind, &json, raw, out);
+    }
+
+    fn event(&mut self, kind: Kind, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
+        match kind {
+            Kind::Created | Kind::Begun => self.open(json, raw, out),
+            Kind::ItemAdded => self.added(json, raw, out),
+            Kind::ItemDone => self.done(json, raw, out),
+            Kind::Delta(channel) => match delta::parse(json, channel) {
+                Some(delta) => self.delta(channel, delta, raw, out),
+                None => out.push(Event { what: What::Other, raw }),
+            },
+            Kind::Annotation => self.annotation(json, raw, out),
+            Kind::Completed | Kind::Incomplete | Kind::Cancelled | Kind::Failed => self.terminal(kind, json, raw, out),
+            Kind::Error => self.fail(error(json), None, out),
+            Kind::Limits => out.push(Event { what: What::Limits(json.clone()), raw }),
+            Kind::Metadata => out.push(Event { what: What::Metadata(json.clone()), raw }),
+            Kind::Other => out.push(Event { what: What::Other, raw }),
+        }
+    }
+
+    fn open(&mut self, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
+        let what = match json.get("response").filter(|_| self.state == State::Before) {
+            Some(response) => What::Open(opening(&response)),
+            None => What::Other,
+        };
+        if matches!(what, What::Open(_)) {
+            self.state = State::Open;
+        }
+        out.push(Event { what, raw });
+    }
+
+    /// Makes sure that the reply is open, for upstreams that never say so.
+    fn opened(&mut self, open: impl FnOnce() -> Open, out: &mut Vec<Event>) {
+        if self.state == State::Before {
+            self.state = State::Open;
+            out.push(Event::new(What::Open(open())));
+        }
+    }
+
+    fn delta(&mut self, channel: Channel, delta: delta::Delta, raw: Option<Frame>, out: &mut Vec<Event>) {
+        if delta.data.is_empty() {
+            return out.push(Event { what: What::Other, raw });
+        }
+        self.opened(anonymous, out);
+        let at = delta.at.unwrap_or_else(|| self.seen.current());
+        if !self.seen.delta(at, channel) {
+            // Without its opening a call has no name; its item will say all of it.
+            let Some(head) = head_for(channel) else { return out.push(Event { what: What::Other, raw }) };
+            self.seen.open(at);
+            self.seen.delta(at, channel);
+            out.push(silent(What::ItemOpen { at, head }));
+        }
+        out.push(Event { what: What::Delta { at, part: delta.part, channel, data: delta.data }, raw });
+    }
+
+    fn annotation(&mut self, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
+        let Some(data) = json.get("annotation") else { return out.push(Event { what: What::Other, raw }) };
+        self.opened(anonymous, out);
+        let (at, part) = (self.at(json), index(json, "content_index").unwrap_or(0));
+        out.push(Event { what: What::Annotation { at, part, data }, raw });
+    }
+
+    fn added(&mut self, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
+        let Some(item) = json.get("item") else { return out.push(Event { what: What::Other, raw }) };
+        self.opened(anonymous, out);
+        let at = index(json, "output_index").unwrap_or_else(|| self.seen.next());
+        let what = if self.seen.open(at) { What::ItemOpen { at, head: item::head(&item) } } else { What::Other };
+        out.push(Event { what, raw });
+    }
+
+    fn done(&mut self, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
+        let Some(item) = json.get("item") else { return out.push(Event { what: What::Other, raw }) };
+        self.opened(anonymous, out);
+        self.item(self.at(json), item::reply(&item), raw, out);
+    }
+
+    /// An item is whole; says first whatever of it was not said piece by piece.
+    fn item(&mut self, at: u32, item: Item, raw: Option<Frame>, out: &mut Vec<Event>) {
+        if self.seen.open(at) {
+            let head = item.raw.as_ref().map_or(Head::Other, item::head);
+            out.push(silent(What::ItemOpen { at, head }));
+        }
+        let mut say = |seen: &Seen, channel, part: usize, text: &Text| {
+            if !seen.has(at, channel) && !text.is_empty() {
+                let part = u32::try_from(part).unwrap_or(u32::MAX);
+                out.push(silent(What::Delta { at, part, channel, data: text.clone() }));
+            }
+        };
+        for (channel, part, text) in item::texts(&item) {
+            say(&self.seen, channel, part, text);
+        }
+        self.seen.done(at, matches!(&item.kind, ItemKind::Call { kind: CallKind::Function | CallKind::Custom, .. }));
+        out.push(Event { what: What::ItemDone { at, item }, raw });
+    }
+
+    fn fail(&mut self, failure: Failure, raw: Option<Frame>, out: &mut Vec<Event>) {
+        if self.state != State::Done {
+            self.state = State::Done;
+            out.push(Event { what: What::Fail(failure), raw });
+        }
+    }
+
+    fn at(&self, json: &Json) -> u32 {
+        index(json, "output_index").unwrap_or_else(|| self.seen.current())
+    }
+}
+
+fn decoder() -> sse::Decoder {
+    let may = |head: &[u8]| type_of_head(head).is_some_and(|name| Kind::of(name).is_opaque());
+    sse::Decoder::new(MAX_EVENT).spilling(sse::Spill { over: SPILL_OVER, may })
+}
+
+fn too_large() -> Failure {
+    Failure::new(failure::Kind::Upstream, "The upstream sent an event that is too large.").code("event_too_large")
+}
+
+/// An event that the frame of a later event stands for.
+fn silent(what: What) -> Event {
+    Event { what, raw: Some(Frame { dialect: Dialect::Responses, bytes: Bytes::new() }) }
+}
+
+/// The data as JSON; invalid UTF-8 becomes U+FFFD where that saves it.
+fn readable(data: Bytes) -> Option<Json> {
+    if json::valid(&data) {
+        return Some(Json::from_valid(data));
+    }
+    let lossy = String::from_utf8_lossy(&data).into_owned();
+    json::valid(lossy.as_bytes()).then(|| Json::from_valid(Bytes::from(lossy)))
+}
+
+/// What an item must be that has pieces in `channel`.
+fn head_for(channel: Channel) -> Option<Head> {
+    match channel {
+        Channel::Text | Channel::Refusal => Some(Head::Message { phase: None }),
+        Channel::Reasoning | Channel::Summary => Some(Head::Reasoning),
+        Channel::Image => Some(Head::Image),
+        Channel::Arguments => None,
+    }
+}
+
+fn anonymous() -> Open {
+    Open { id: Text::default(), model: None, created: 0 }
+}
+
+fn opening(response: &Json) -> Open {
+    let mut open = anonymous();
+    for (key, value) in response.fields() {
+        match key.as_str() {
+            "id" => open.id = value.as_text().unwrap_or_default(),
+            "model" => open.model = value.as_text(),
+            "created_at" => open.created = value.as_u64().unwrap_or(0),
+            _ => {}
+        }
+    }
+    open
+}
+
+/// The failure of a top-level `error` event: `{"error":{...}}`, a flat object, or only a status.
+fn error(json: &Json) -> Failure {
+    let mut failure = openai_error::of(&json.get("error").unwrap_or_else(|| json.clone()));
+    let status = json.get("status").or_else(|| json.get("status_code")).and_then(|status| status.as_u64());
+    if let Some(status) = status.and_then(|status| u16::try_from(status).ok()) {
+        openai_error::refine(&mut failure, status);
+    }
+    if failure.message.is_empty() {
+        failure.message = "The upstream reported an error in its stream.".to_owned();
+    }
+    failure
+}
+
+fn index(json: &Json, name: &str) -> Option<u32> {
+    json.get(name)?.as_u64()?.try_into().ok()
+}

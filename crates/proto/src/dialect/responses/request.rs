@@ -1,0 +1,117 @@
+//! Reads a `/v1/responses` body. Every value that the canonical model does not name is kept, in `rest` and in `raw`.
+
+mod body;
+mod codex;
+mod items;
+mod relay;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+
+use super::{item, tool};
+use crate::canon::{Item, ItemKind, Part, Reasoning, Reply, Request, Role};
+use crate::dialect::{Dialect, Target};
+use crate::failure::Failure;
+use crate::json::node::{Node, Read};
+use crate::json::{self, Path, Shape};
+use crate::notes::Notes;
+use crate::text::Json;
+
+/// Most items in one conversation.
+const MOST_ITEMS: usize = 100_000;
+/// Sampling fields by their names here and in the canonical model.
+const SAMPLING: [&str; 7] =
+    ["temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty", "seed", "logit_bias"];
+
+/// Reads a request body.
+pub(crate) fn read(body: Bytes) -> Result<(Request, Notes), Failure> {
+    json::check(&body)?;
+    let json = Json::from_valid(body.clone());
+    let mut request = Request { raw: Some(body), origin: Some(Dialect::Responses), ..Request::default() };
+    for (key, value) in json.fields() {
+        let key = key.plain();
+        let path = Path::ROOT.field(&key);
+        let node = Node::new(&value, &path);
+        if node.is(Shape::Null) || known(&mut request, &key, node)? {
+            continue;
+        }
+        match SAMPLING.iter().find(|name| **name == key) {
+            Some(name) => request.sampling.push((name, sampling(&key, node)?)),
+            None => request.rest.push((key.into_owned(), value.clone())),
+        }
+    }
+    let continued = request.previous.is_some() || request.rest.iter().any(|(key, _)| key == "prompt" || key == "conversation");
+    if request.items.is_empty() && !continued && json.get("input").is_none() {
+        return Err(Path::ROOT.field("input").missing());
+    }
+    Ok((request, Notes::default()))
+}
+
+/// Reads the field `key` if the canonical model has a place for it.
+fn known(request: &mut Request, key: &str, node: Node<'_>) -> Read<bool> {
+    match key {
+        "model" => request.model = Some(node.string()?),
+        "instructions" => request.instructions = Some(node.text()?).filter(|text| !text.is_empty()),
+        "input" => request.items = input(node)?,
+        "tools" => request.tools = tool::list(node)?,
+        "tool_choice" => request.tool_choice = Some(tool::choice(node)?.0),
+        "parallel_tool_calls" => request.parallel = Some(node.boolean()?),
+        "reasoning" => request.reasoning = reasoning(node)?,
+        "text" => text(request, node)?,
+        "max_output_tokens" => request.limits.max_tokens = Some(node.positive()?),
+        "max_completion_tokens" | "max_tokens" => {
+            let limit = node.positive()?;
+            request.limits.max_tokens.get_or_insert(limit);
+        }
+        "stop" => request.limits.stop = stop(node)?,
+        "prompt_cache_key" => request.cache_key = Some(node.text()?),
+        "service_tier" => request.tier = Some(node.string()?),
+        "previous_response_id" => request.previous = Some(node.string()?),
+        "stream" => request.reply = Reply { stream: node.boolean()?, ..Reply::default() },
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn input(node: Node<'_>) -> Read<Vec<Item>> {
+    if !node.is(Shape::String) {
+        return if node.is(Shape::Array) { node.each(MOST_ITEMS, item::read) } else { Err(node.wrong("a string or an array of items")) };
+    }
+    let parts = vec![Part::Text { text: node.text()?, annotations: None }];
+    let kind = ItemKind::Message { id: None, role: Role::User, parts, phase: None };
+    Ok(vec![Item { kind, raw: None }])
+}
+
+fn reasoning(node: Node<'_>) -> Read<Reasoning> {
+    let mut fields = node.object()?;
+    let effort = fields.read("effort", |node| node.string())?;
+    let summary = fields.read("summary", |node| node.string())?;
+    let rest = fields.rest().map(|(key, value)| (key.plain().into_owned(), value)).collect();
+    Ok(Reasoning { effort, summary, rest })
+}
+
+fn text(request: &mut Request, node: Node<'_>) -> Read<()> {
+    let mut fields = node.object()?;
+    request.format = fields.read("format", tool::format)?.flatten();
+    request.verbosity = fields.read("verbosity", |node| node.string())?;
+    Ok(())
+}
+
+fn stop(node: Node<'_>) -> Read<Vec<String>> {
+    let words = if node.is(Shape::String) { vec![node.string()?] } else { node.each(16, |node| node.string())? };
+    Ok(words.into_iter().filter(|word| !word.is_empty()).collect())
+}
+
+fn sampling(key: &str, node: Node<'_>) -> Read<Json> {
+    let (shape, name) = if key == "logit_bias" { (Shape::Object, "an object") } else { (Shape::Number, "a number") };
+    node.shaped(shape, name)
+}
+
+/// Writes a request for an upstream that speaks this dialect.
+pub(crate) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
+    match target {
+        Target::Codex(codex) => codex::write(request, codex),
+        Target::Relay(relay) => relay::write(request, relay),
+    }
+}

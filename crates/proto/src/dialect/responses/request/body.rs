@@ -1,0 +1,93 @@
+//! A request body in the making: the fields that we decide about, laid over the client's own where there is one.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::canon::{Item, ItemKind, Request, Role, Tool};
+use crate::dialect::Dialect;
+use crate::json::{Shape, pen};
+use crate::text::Json;
+
+use super::tool;
+
+/// Our fields, in the order that a fresh body has.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    fields: Vec<(&'static str, Json)>,
+}
+
+impl Body {
+    /// Sets a field.
+    pub(super) fn set(&mut self, name: &'static str, value: impl Into<Option<Json>>) {
+        self.fields.extend(value.into().map(|value| (name, value)));
+    }
+
+    /// The body. With `raw`, fields stand where they stand there, and those that we do not set stay if `keep` says so.
+    pub(super) fn render(mut self, raw: Option<&Json>, keep: impl Fn(&str) -> bool) -> Bytes {
+        let mut out = BytesMut::with_capacity(raw.map_or(1024, |raw| raw.bytes().len() + 512));
+        pen::object(&mut out, |pen| {
+            for (key, value) in raw.into_iter().flat_map(Json::fields) {
+                match self.fields.iter().position(|(name, _)| key.is(name)) {
+                    Some(at) => pen.member(&key, &self.fields.remove(at).1),
+                    None if keep(&key.plain()) => pen.member(&key, &value),
+                    None => {}
+                }
+            }
+            self.fields.iter().for_each(|(name, value)| pen.json(name, value));
+        });
+        out.freeze()
+    }
+}
+
+/// The client's own body, if it came in this dialect.
+pub(super) fn raw(request: &Request) -> Option<Json> {
+    let raw = request.raw.clone().filter(|_| request.origin == Some(Dialect::Responses))?;
+    Some(Json::from_valid(raw))
+}
+
+/// The list `elements`, as the client's own bytes where nothing changed.
+pub(super) fn list(raw: Option<&Json>, name: &str, elements: &[Json]) -> Json {
+    let same = raw.and_then(|raw| raw.get(name)).filter(|list| list.elements().eq(elements.iter().cloned()));
+    same.filter(|list| list.shape() == Shape::Array).unwrap_or_else(|| {
+        let mut out = BytesMut::new();
+        pen::array(&mut out, elements, |out, element| out.put_slice(element.bytes()));
+        Json::from_valid(out.freeze())
+    })
+}
+
+/// The tools in this dialect.
+pub(super) fn tools(tools: &[Tool]) -> Vec<Json> {
+    tools.iter().map(tool::tool_json).collect()
+}
+
+/// The `text` object: the client's own, or built from format and verbosity.
+pub(super) fn text(request: &Request, raw: Option<&Json>) -> Option<Json> {
+    if raw.is_some() || (request.format.is_none() && request.verbosity.is_none()) {
+        return raw.and_then(|raw| raw.get("text"));
+    }
+    Some(pen::json(|pen| {
+        if let Some(verbosity) = &request.verbosity {
+            pen.plain("verbosity", verbosity);
+        }
+        if let Some(format) = &request.format {
+            tool::write_format(pen, format);
+        }
+    }))
+}
+
+/// The `reasoning` object with this effort: the client's own, or built.
+pub(super) fn reasoning(request: &Request, raw: Option<&Json>, effort: Option<&str>) -> Option<Json> {
+    let mut object = raw.and_then(|raw| raw.get("reasoning"));
+    let built = if object.is_none() { request.reasoning.summary.as_deref() } else { None };
+    for (name, value) in [("effort", effort), ("summary", built)] {
+        if let Some(value) = value {
+            object = Some(tool::with(object.as_ref(), name, &Json::of(value)));
+        }
+    }
+    object
+}
+
+/// Whether any item tells the model who it is.
+pub(super) fn has_system(items: &[Item]) -> bool {
+    let system = |item: &Item| matches!(&item.kind, ItemKind::Message { role: Role::System | Role::Developer, .. });
+    items.iter().any(system)
+}

@@ -1,0 +1,213 @@
+//! Requests for the ChatGPT Codex backend: a strict list of fields, in the classic or the lite shape.
+//!
+//! Source: spec of the official client 0.169.0 on the wire and the backend's error bodies, November 2026.
+
+mod effort;
+
+use bytes::Bytes;
+
+use super::body::{self, Body};
+use super::{item, items, tool};
+use crate::canon::{Limits, Request, Tool, ToolKind};
+use crate::dialect::Codex;
+use crate::failure::{Failure, Kind};
+use crate::json::{Shape, pen};
+use crate::notes::Notes;
+use crate::text::Json;
+
+/// The fields that the backend takes; any other is answered with `Unsupported parameter`.
+const ALLOWED: [&str; 14] = [
+    "model", "instructions", "stream", "service_tier", "input", "tools", "tool_choice", "parallel_tool_calls", "reasoning",
+    "store", "include", "prompt_cache_key", "text", "client_metadata",
+];
+/// Sent to classic models when the client says nothing: the backend used to refuse bodies without instructions.
+const INSTRUCTIONS: &str = "You are a helpful assistant.";
+const ENCRYPTED: &str = "reasoning.encrypted_content";
+
+/// Writes the body.
+pub(super) fn write(request: &Request, target: &Codex) -> Result<(Bytes, Notes), Failure> {
+    refuse(request)?;
+    let raw = body::raw(request);
+    let raw = raw.as_ref();
+    let mut notes = Notes::default();
+    let shape = Shaped::of(request, target, raw, &mut notes);
+    let mut body = Body::default();
+    body.set("model", Json::of(&target.model));
+    body.set("instructions", shape.instructions);
+    body.set("stream", Json::of(&true));
+    body.set("service_tier", tier(request, target, &mut notes));
+    body.set("input", shape.input);
+    body.set("tools", shape.tools);
+    body.set("tool_choice", shape.tool_choice);
+    body.set("parallel_tool_calls", shape.parallel);
+    body.set("reasoning", reasoning(request, target, raw, &mut notes));
+    body.set("store", Json::of(&false));
+    body.set("include", include(raw));
+    body.set("prompt_cache_key", cache_key(request, target));
+    body.set("text", body::text(request, raw));
+    body.set("client_metadata", metadata(target, raw));
+    dropped(request, raw, &mut notes);
+    Ok((body.render(raw, |_| false), notes))
+}
+
+/// Fields whose loss would change the answer's meaning are refused, not dropped.
+fn refuse(request: &Request) -> Result<(), Failure> {
+    let unsupported = |name: &str, why: &str, code: &str| {
+        Err(Failure::new(Kind::Invalid, format!("'{name}' is not supported here: {why}")).at(name).code(code))
+    };
+    if request.previous.is_some() {
+        let why = "responses are not stored; send the whole conversation in 'input'.";
+        return unsupported("previous_response_id", why, "previous_response_not_found");
+    }
+    for (name, value) in &request.rest {
+        let why = match name.as_str() {
+            "conversation" => "conversations are not stored; send the whole conversation in 'input'.",
+            "prompt" if value.shape() == Shape::Object => "stored prompts belong to a platform account.",
+            "background" if value.as_bool() == Some(true) => "the backend answers in the foreground only.",
+            _ => continue,
+        };
+        return unsupported(name, why, "unsupported_parameter");
+    }
+    Ok(())
+}
+
+/// The fields that differ between the classic and the lite shape.
+struct Shaped {
+    instructions: Option<Json>,
+    input: Json,
+    tools: Option<Json>,
+    tool_choice: Option<Json>,
+    parallel: Option<Json>,
+}
+
+impl Shaped {
+    fn of(request: &Request, target: &Codex, raw: Option<&Json>, notes: &mut Notes) -> Self {
+        let mut list = items::codex(&request.items, target, notes);
+        let tools = body::tools(&request.tools);
+        let choice = request.tool_choice.as_ref().map(tool::choice_json);
+        let ready = request.items.first().is_some_and(item::is_tool_list);
+        if !target.lite {
+            let auto = || (!tools.is_empty()).then(|| Json::of("auto"));
+            return Self {
+                instructions: classic_instructions(request),
+                input: body::list(raw, "input", &list),
+                tool_choice: choice.or_else(auto),
+                parallel: request.parallel.or((!tools.is_empty()).then_some(true)).map(|parallel| Json::of(&parallel)),
+                tools: (!tools.is_empty()).then(|| body::list(raw, "tools", &tools)),
+            };
+        }
+        if request.parallel != Some(false) && !(tools.is_empty() && request.parallel.is_none()) {
+            notes.add("parallel_tool_calls set to false");
+        }
+        let head = usize::from(ready);
+        if let Some(instructions) = &request.instructions {
+            list.insert(head, item::developer(instructions));
+        }
+        if !tools.is_empty() {
+            list.insert(head, tool_list(&request.tools, &tools));
+        }
+        Self {
+            instructions: None,
+            input: body::list(raw, "input", &list),
+            tools: None,
+            tool_choice: choice.or_else(|| Some(Json::of("auto"))),
+            parallel: Some(Json::of(&false)),
+        }
+    }
+}
+
+fn classic_instructions(request: &Request) -> Option<Json> {
+    match &request.instructions {
+        Some(instructions) => Some(instructions.quoted()),
+        None if body::has_system(&request.items) => None,
+        None => Some(Json::of(INSTRUCTIONS)),
+    }
+}
+
+/// The item that carries tools in the lite shape: everything in one namespace, the client's own namespaces beside it.
+fn tool_list(tools: &[Tool], list: &[Json]) -> Json {
+    let is_namespace = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if kind == "namespace");
+    let (spaces, plain): (Vec<_>, Vec<_>) = tools.iter().zip(list).partition(|(tool, _)| is_namespace(tool));
+    let functions = pen::json(|pen| {
+        pen.plain("type", "namespace");
+        pen.plain("name", "functions");
+        pen.plain("description", "");
+        pen.array("tools", &plain, |out, (_, json)| out.extend_from_slice(json.bytes()));
+    });
+    let first = (!plain.is_empty()).then_some(&functions);
+    pen::json(|pen| {
+        pen.plain("type", "additional_tools");
+        pen.plain("role", "developer");
+        let all = first.into_iter().chain(spaces.iter().map(|(_, json)| *json));
+        pen.array("tools", all, |out, json| out.extend_from_slice(json.bytes()));
+    })
+}
+
+fn tier(request: &Request, target: &Codex, notes: &mut Notes) -> Option<Json> {
+    let wish = request.tier.as_deref().or(target.tier.as_deref())?;
+    match wish {
+        "fast" | "priority" if target.priority_tier => return Some(Json::of("priority")),
+        "auto" | "default" => {}
+        _ => notes.add(format!("dropped service_tier {}", plain(wish))),
+    }
+    None
+}
+
+fn reasoning(request: &Request, target: &Codex, raw: Option<&Json>, notes: &mut Notes) -> Option<Json> {
+    let effort = effort::choose(request, target, notes);
+    let object = body::reasoning(request, raw, effort.as_deref());
+    if !target.lite || object.as_ref().is_some_and(|object| object.get("context").is_some()) {
+        return object;
+    }
+    Some(tool::with(object.as_ref(), "context", &Json::of("all_turns")))
+}
+
+/// The client's list, with the encrypted reasoning that a conversation without stored responses needs.
+fn include(raw: Option<&Json>) -> Json {
+    let list = raw.and_then(|raw| raw.get("include"));
+    let mut elements: Vec<Json> = list.iter().flat_map(Json::elements).collect();
+    if !elements.iter().any(|element| element.as_text().is_some_and(|text| text.is(ENCRYPTED))) {
+        elements.push(Json::of(ENCRYPTED));
+    }
+    body::list(raw, "include", &elements)
+}
+
+fn cache_key(request: &Request, target: &Codex) -> Option<Json> {
+    match &request.cache_key {
+        Some(key) => Some(key.quoted()),
+        None => (!target.cache_key.is_empty()).then(|| Json::of(&target.cache_key)),
+    }
+}
+
+fn metadata(target: &Codex, raw: Option<&Json>) -> Option<Json> {
+    let own = raw.and_then(|raw| raw.get("client_metadata"));
+    own.or_else(|| {
+        let ours = || pen::json(|pen| target.metadata.iter().for_each(|(key, value)| pen.plain(key, value)));
+        (!target.metadata.is_empty()).then(ours)
+    })
+}
+
+/// Notes every field of the client that the backend does not take.
+fn dropped(request: &Request, raw: Option<&Json>, notes: &mut Notes) {
+    let Limits { max_tokens, stop } = &request.limits;
+    if max_tokens.is_some() {
+        notes.add("max_output_tokens applied by the gateway");
+    }
+    if !stop.is_empty() {
+        notes.add("stop applied by the gateway");
+    }
+    let limits = ["max_output_tokens", "max_completion_tokens", "max_tokens", "stop"];
+    let sampling = request.sampling.iter().map(|(name, _)| *name);
+    let rest = request.rest.iter().map(|(name, _)| name.as_str());
+    for name in sampling.chain(rest).filter(|name| !ALLOWED.contains(name) && !limits.contains(name)) {
+        notes.add(format!("dropped {}", plain(name)));
+    }
+    if raw.and_then(|raw| raw.get("store")).and_then(|store| store.as_bool()) == Some(true) {
+        notes.add("store set to false");
+    }
+}
+
+/// A client's word in a form that a note may hold.
+fn plain(word: &str) -> String {
+    word.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')).take(60).collect()
+}

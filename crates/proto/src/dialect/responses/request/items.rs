@@ -1,0 +1,129 @@
+//! Items on their way to an upstream.
+
+use bytes::{BufMut, BytesMut};
+
+use super::item::{self, Side};
+use crate::canon::{CallKind, Item, ItemKind, Part, Role};
+use crate::dialect::Codex;
+use crate::json::pen::{self, Pen};
+use crate::notes::Notes;
+use crate::text::{Json, Text};
+
+/// The items for the Codex backend.
+pub(super) fn codex(items: &[Item], target: &Codex, notes: &mut Notes) -> Vec<Json> {
+    let mut list = Vec::with_capacity(items.len() + 2);
+    for item in items {
+        if target.without_replay && item::is_replay(item) {
+            notes.add("dropped reasoning state of another account");
+            continue;
+        }
+        let Some(mut json) = one(item, notes) else { continue };
+        if matches!(&item.kind, ItemKind::Message { role: Role::System, .. }) {
+            json = item::as_developer(&json);
+        }
+        if target.lite && matches!(&item.kind, ItemKind::Message { .. } | ItemKind::Output { .. }) {
+            json = item::without_detail(&json, notes);
+        }
+        list.push(json);
+    }
+    list
+}
+
+/// The items for a relay.
+pub(super) fn relay(items: &[Item], notes: &mut Notes) -> Vec<Json> {
+    items.iter().filter_map(|item| one(item, notes)).collect()
+}
+
+/// One item: as it came, or fresh; `None` when it cannot be said here.
+fn one(item: &Item, notes: &mut Notes) -> Option<Json> {
+    if let Some(raw) = &item.raw {
+        return Some(raw.clone());
+    }
+    if let Some(why) = unsayable(&item.kind) {
+        notes.add(why);
+        return None;
+    }
+    Some(pen::json(|pen| fresh(pen, &item.kind, notes)))
+}
+
+fn unsayable(kind: &ItemKind) -> Option<&'static str> {
+    match kind {
+        ItemKind::Reasoning { encrypted: None, .. } => Some("dropped reasoning without its state"),
+        ItemKind::Search { .. } => Some("dropped web search item"),
+        ItemKind::Other { .. } => Some("dropped item of unknown type"),
+        _ => None,
+    }
+}
+
+fn fresh(pen: &mut Pen<'_>, kind: &ItemKind, notes: &mut Notes) {
+    match kind {
+        ItemKind::Message { id, role, parts, phase } => {
+            pen.plain("type", "message");
+            pen.maybe("id", id.as_ref());
+            pen.plain("role", word(role));
+            let side = if *role == Role::Assistant { Side::Output } else { Side::Input };
+            write_parts(pen.key("content"), parts, side, notes);
+            pen.maybe("phase", phase.as_ref());
+        }
+        ItemKind::Reasoning { id, summary, encrypted, .. } => {
+            pen.plain("type", "reasoning");
+            pen.maybe("id", id.as_ref());
+            let write = |out: &mut BytesMut, text: &Text| pen::object(out, |pen| item::text(pen, "summary_text", text));
+            pen.array("summary", summary, write);
+            pen.maybe("encrypted_content", encrypted.as_ref());
+        }
+        ItemKind::Call { kind, id, call_id, name, namespace, input } => {
+            pen.plain("type", if *kind == CallKind::Function { "function_call" } else { "custom_tool_call" });
+            pen.maybe("id", id.as_ref());
+            pen.text("call_id", call_id);
+            pen.text("name", name);
+            pen.maybe("namespace", namespace.as_ref());
+            pen.text(if *kind == CallKind::Function { "arguments" } else { "input" }, input);
+        }
+        ItemKind::Output { kind, call_id, parts, failed } => {
+            pen.plain("type", if *kind == CallKind::Function { "function_call_output" } else { "custom_tool_call_output" });
+            pen.text("call_id", call_id);
+            output(pen, parts, notes);
+            if *failed {
+                notes.add("dropped tool error flag");
+            }
+        }
+        ItemKind::Image { id, result, .. } => {
+            pen.plain("type", "image_generation_call");
+            pen.maybe("id", id.as_ref());
+            pen.plain("status", "completed");
+            pen.text("result", result);
+        }
+        ItemKind::Search { .. } | ItemKind::Other { .. } => {}
+    }
+}
+
+fn word(role: &Role) -> &'static str {
+    match role {
+        Role::System => "system",
+        Role::Developer => "developer",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    }
+}
+
+/// A tool output: a string when it is nothing but text.
+fn output(pen: &mut Pen<'_>, parts: &[Part], notes: &mut Notes) {
+    let texts: Option<Vec<&Text>> = parts.iter().map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None }).collect();
+    let Some(texts) = texts else { return write_parts(pen.key("output"), parts, Side::Input, notes) };
+    let out = pen.key("output");
+    out.put_u8(b'"');
+    texts.iter().for_each(|text| out.put_slice(text.escaped()));
+    out.put_u8(b'"');
+}
+
+fn write_parts(out: &mut BytesMut, parts: &[Part], side: Side, notes: &mut Notes) {
+    let known = parts.iter().filter(|part| {
+        let other = matches!(part, Part::Other(_));
+        if other {
+            notes.add("dropped content part of unknown type");
+        }
+        !other
+    });
+    pen::array(out, known, |out, part| pen::object(out, |pen| item::write_part(pen, part, side)));
+}

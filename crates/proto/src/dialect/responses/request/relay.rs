@@ -1,0 +1,63 @@
+//! Requests for relays that speak the public Responses API.
+
+use bytes::Bytes;
+
+use super::body::{self, Body};
+use super::{items, tool};
+use crate::canon::Request;
+use crate::dialect::Relay;
+use crate::failure::Failure;
+use crate::notes::Notes;
+use crate::text::Json;
+
+/// Spellings of other APIs that are read but not passed on.
+const ALIASES: [&str; 3] = ["max_completion_tokens", "max_tokens", "stop"];
+
+/// Writes the body. Everything that the client said in this dialect stays; what we normalise or decide is laid over it.
+pub(super) fn write(request: &Request, target: &Relay) -> Result<(Bytes, Notes), Failure> {
+    let raw = body::raw(request);
+    let raw = raw.as_ref();
+    let mut notes = Notes::default();
+    let mut body = Body::default();
+    body.set("model", Json::of(&target.model));
+    body.set("stream", Json::of(&true));
+    input(&mut body, request, raw, &mut notes);
+    let effort = request.reasoning.effort.as_deref().or(target.effort.as_deref());
+    body.set("reasoning", body::reasoning(request, raw, effort));
+    body.set("text", body::text(request, raw));
+    body.set("max_output_tokens", request.limits.max_tokens.map(|limit| Json::of(&limit)));
+    if !request.limits.stop.is_empty() {
+        notes.add("stop applied by the gateway");
+    }
+    if raw.is_none() {
+        fresh(&mut body, request);
+    }
+    Ok((body.render(raw, |key| !ALIASES.contains(&key)), notes))
+}
+
+fn input(body: &mut Body, request: &Request, raw: Option<&Json>, notes: &mut Notes) {
+    if !request.items.is_empty() {
+        body.set("input", body::list(raw, "input", &items::relay(&request.items, notes)));
+    }
+    let tools = body::tools(&request.tools);
+    if !tools.is_empty() {
+        body.set("tools", body::list(raw, "tools", &tools));
+    }
+    body.set("tool_choice", request.tool_choice.as_ref().map(tool::choice_json));
+}
+
+/// What a request of another dialect says in fields that a body of this dialect brings along as they are.
+fn fresh(body: &mut Body, request: &Request) {
+    body.set("instructions", request.instructions.as_ref().map(|text| text.quoted()));
+    body.set("parallel_tool_calls", request.parallel.map(|parallel| Json::of(&parallel)));
+    for (name, value) in &request.sampling {
+        // The public API has no such fields and refuses them.
+        if !matches!(*name, "frequency_penalty" | "presence_penalty" | "seed" | "logit_bias") {
+            body.set(name, value.clone());
+        }
+    }
+    body.set("service_tier", request.tier.as_ref().map(Json::of));
+    body.set("prompt_cache_key", request.cache_key.as_ref().map(|key| key.quoted()));
+    body.set("store", Json::of(&false));
+    body.set("include", Json::of(&["reasoning.encrypted_content"]));
+}

@@ -1,0 +1,189 @@
+//! Tools, tool choice and output format.
+
+use crate::canon::{Format, Tool, ToolChoice, ToolKind};
+use crate::json::node::{Fields, Node, Read};
+use crate::json::pen::{self, Pen};
+use crate::json::{Shape, patch};
+use crate::text::{Json, Text};
+
+/// Most tools in one request.
+const MOST: usize = 1024;
+/// Longest tool name, in characters.
+const NAME: usize = 128;
+
+/// Reads `tools`.
+pub(super) fn list(node: Node<'_>) -> Read<Vec<Tool>> {
+    node.each(MOST, tool)
+}
+
+fn tool(node: Node<'_>) -> Read<Tool> {
+    let mut fields = node.object()?;
+    let kind = fields.need("type", |node| node.string())?;
+    // Chat's form nests the definition under the type's own name.
+    if matches!(kind.as_str(), "function" | "custom")
+        && let Some(tool) = fields.read(&kind, |inner| nested(&kind, inner))?
+    {
+        return Ok(tool);
+    }
+    Ok(Tool { kind: known(&kind, &mut fields)?, raw: Some(node.json()) })
+}
+
+fn nested(kind: &str, inner: Node<'_>) -> Read<Tool> {
+    let known = known(kind, &mut inner.object()?)?;
+    Ok(Tool { kind: known, raw: Some(flat(kind, &inner.json())) })
+}
+
+fn known(kind: &str, fields: &mut Fields<'_>) -> Read<ToolKind> {
+    Ok(match kind {
+        "function" => ToolKind::Function {
+            name: fields.need("name", name)?,
+            description: fields.read("description", |node| node.text())?,
+            parameters: fields.read("parameters", |node| node.shaped(Shape::Object, "an object"))?,
+            strict: fields.read("strict", |node| node.boolean())?,
+        },
+        "custom" => ToolKind::Custom {
+            name: fields.need("name", name)?,
+            description: fields.read("description", |node| node.text())?,
+            format: fields.read("format", |node| node.shaped(Shape::Object, "an object"))?,
+        },
+        _ => ToolKind::Hosted { kind: kind.to_owned() },
+    })
+}
+
+/// A tool's name; any characters but control characters, as namespaced and MCP names have dots and slashes.
+fn name(node: Node<'_>) -> Read<Text> {
+    let text = node.filled()?;
+    let plain = text.plain();
+    if plain.chars().count() > NAME {
+        return Err(node.bad(&format!("a name has at most {NAME} characters.")));
+    }
+    if plain.chars().any(char::is_control) {
+        return Err(node.bad("a name has no control characters."));
+    }
+    drop(plain);
+    Ok(text)
+}
+
+/// A nested definition in the flat form.
+fn flat(kind: &str, inner: &Json) -> Json {
+    pen::json(|pen| {
+        pen.plain("type", kind);
+        inner.fields().filter(|(key, _)| !key.is("type")).for_each(|(key, value)| pen.member(&key, &value));
+    })
+}
+
+/// Reads `tool_choice`; the value is its form in this dialect.
+pub(super) fn choice(node: Node<'_>) -> Read<(ToolChoice, Json)> {
+    if node.is(Shape::String) {
+        let choice = match node.string()?.as_str() {
+            "auto" => ToolChoice::Auto,
+            "none" => ToolChoice::None,
+            "required" | "any" => ToolChoice::Required,
+            _ => return Err(node.bad("supported are 'auto', 'none', 'required' and objects.")),
+        };
+        let json = choice_json(&choice);
+        return Ok((choice, json));
+    }
+    let mut fields = node.object()?;
+    let kind = fields.need("type", |node| node.string())?;
+    if kind != "function" && kind != "custom" {
+        return Ok((ToolChoice::Other(node.json()), node.json()));
+    }
+    let nested = fields.read(&kind, |node| node.object()?.need("name", |node| node.filled()))?;
+    let is_nested = nested.is_some();
+    let name = match nested {
+        Some(name) => name,
+        None => fields.need("name", |node| node.filled())?,
+    };
+    let choice = if kind == "function" { ToolChoice::Function(name) } else { ToolChoice::Custom(name) };
+    let json = if is_nested { choice_json(&choice) } else { node.json() };
+    Ok((choice, json))
+}
+
+/// A tool choice in this dialect.
+pub(super) fn choice_json(choice: &ToolChoice) -> Json {
+    let named = |kind: &str, name: &Text| {
+        pen::json(|pen| {
+            pen.plain("type", kind);
+            pen.text("name", name);
+        })
+    };
+    match choice {
+        ToolChoice::Auto => Json::of("auto"),
+        ToolChoice::None => Json::of("none"),
+        ToolChoice::Required => Json::of("required"),
+        ToolChoice::Function(name) => named("function", name),
+        ToolChoice::Custom(name) => named("custom", name),
+        ToolChoice::Other(json) => json.clone(),
+    }
+}
+
+/// A tool in this dialect.
+pub(super) fn tool_json(tool: &Tool) -> Json {
+    if let Some(raw) = &tool.raw {
+        return raw.clone();
+    }
+    pen::json(|pen| match &tool.kind {
+        ToolKind::Function { name, description, parameters, strict } => {
+            pen.plain("type", "function");
+            pen.text("name", name);
+            pen.maybe("description", description.as_ref());
+            // The field's default is true here and false in the other dialects.
+            pen.word("strict", if *strict == Some(true) { "true" } else { "false" });
+            match parameters {
+                Some(parameters) => pen.json("parameters", parameters),
+                None => pen.word("parameters", r#"{"type":"object","properties":{}}"#),
+            }
+        }
+        ToolKind::Custom { name, description, format } => {
+            pen.plain("type", "custom");
+            pen.text("name", name);
+            pen.maybe("description", description.as_ref());
+            if let Some(format) = format {
+                pen.json("format", format);
+            }
+        }
+        ToolKind::Hosted { kind } => pen.plain("type", kind),
+    })
+}
+
+/// Reads `text.format`; `None` is plain text.
+pub(super) fn format(node: Node<'_>) -> Read<Option<Format>> {
+    let mut fields = node.object()?;
+    Ok(match fields.need("type", |node| node.string())?.as_str() {
+        "text" => None,
+        "json_object" => Some(Format::JsonObject),
+        "json_schema" => Some(Format::JsonSchema {
+            name: fields.need("name", |node| node.filled())?,
+            description: fields.read("description", |node| node.text())?,
+            schema: fields.need("schema", |node| node.shaped(Shape::Object, "an object"))?,
+            strict: fields.read("strict", |node| node.boolean())?,
+        }),
+        _ => Some(Format::Other(node.json())),
+    })
+}
+
+/// Writes `format` as the member of a `text` object.
+pub(super) fn write_format(pen: &mut Pen<'_>, format: &Format) {
+    match format {
+        Format::Other(json) => pen.json("format", json),
+        Format::JsonObject => pen.object("format", |pen| pen.plain("type", "json_object")),
+        Format::JsonSchema { name, description, schema, strict } => pen.object("format", |pen| {
+            pen.plain("type", "json_schema");
+            pen.text("name", name);
+            pen.maybe("description", description.as_ref());
+            if let Some(strict) = strict {
+                pen.word("strict", if *strict { "true" } else { "false" });
+            }
+            pen.json("schema", schema);
+        }),
+    }
+}
+
+/// `object` with `name` set, or built with only that member.
+pub(super) fn with(object: Option<&Json>, name: &'static str, value: &Json) -> Json {
+    match object {
+        Some(object) => patch::set(object, name, value),
+        None => pen::json(|pen| pen.json(name, value)),
+    }
+}

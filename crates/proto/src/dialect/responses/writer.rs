@@ -1,0 +1,178 @@
+//! Events to responses bytes. A frame of this dialect passes as it came; everything else is written out as the full, legal
+//! series of Responses events. Both kinds may mix in one reply, as a cut by [`crate::trim`] does.
+
+mod items;
+mod object;
+mod pieces;
+mod terminal;
+
+use bytes::{BufMut, BytesMut};
+
+use super::wire::type_of_head;
+use crate::canon::{Event, Open, Usage, What};
+use crate::dialect::{Dialect, Setting};
+use crate::failure::{Failure, Kind};
+use crate::json::pen::{self, Pen};
+use crate::text::{Json, Text};
+use items::Items;
+use object::Facts;
+use pieces::Pieces;
+
+pub(super) use object::whole;
+
+/// Events to responses bytes.
+#[derive(Debug)]
+pub struct Writer {
+    facts: Facts,
+    codex: bool,
+    state: State,
+    /// The number of the next event.
+    sequence: u64,
+    items: Items,
+    usage: Option<Usage>,
+    /// The large frame that is passing in pieces.
+    pieces: Option<Pieces>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing was written: the official SDKs insist on `response.created` as the first event.
+    Before,
+    Open,
+    /// A terminal event was written.
+    Done,
+}
+
+impl Writer {
+    pub(crate) fn new(setting: Setting) -> Self {
+        let codex = setting.codex;
+        Self {
+            facts: Facts::new(setting),
+            codex,
+            state: State::Before,
+            sequence: 0,
+            items: Items::default(),
+            usage: None,
+            pieces: None,
+        }
+    }
+
+    /// Appends what `event` means here.
+    pub(crate) fn push(&mut self, event: &Event, out: &mut BytesMut) {
+        if self.state == State::Done {
+            return;
+        }
+        let raw = event.raw.as_ref().filter(|frame| frame.dialect == Dialect::Responses).map(|frame| &frame.bytes[..]);
+        match &event.what {
+            What::Open(open) => self.open(open, raw, out),
+            What::Usage(usage) => self.usage = Some(*usage),
+            What::End { finish, response } => self.finish(*finish, response.as_ref(), raw, out),
+            What::Fail(failure) => self.fail(failure, raw, out),
+            _ if self.state == State::Before => {}
+            What::Piece { last } => self.piece(*last, raw, out),
+            What::Limits(_) | What::Metadata(_) => self.private(raw, out),
+            What::Other if raw.is_some_and(is_private) => self.private(raw, out),
+            What::Other => self.pass(raw, out),
+            what => {
+                let written = self.items.note(what, raw);
+                match raw.filter(|_| written) {
+                    Some(raw) => self.pass(Some(raw), out),
+                    None => self.say(what, out),
+                }
+            }
+        }
+    }
+
+    /// Appends what keeps an idle client waiting: data once the reply is open, as Codex counts no comments.
+    pub(crate) fn heartbeat(&self, out: &mut BytesMut) {
+        match self.state {
+            _ if self.pieces.is_some() => {}
+            State::Before => out.put_slice(b": keepalive\n\n"),
+            State::Open => out.put_slice(b"data: {\"type\":\"keepalive\"}\n\n"),
+            State::Done => {}
+        }
+    }
+
+    /// Closes the stream.
+    pub(crate) fn end(mut self, out: &mut BytesMut) {
+        let cut = Failure::new(Kind::Upstream, "The stream ended before the reply was complete.");
+        self.fail(&cut.code("stream_cut"), None, out);
+    }
+
+    fn open(&mut self, open: &Open, raw: Option<&[u8]>, out: &mut BytesMut) {
+        if self.state != State::Before {
+            return self.pass(raw, out);
+        }
+        self.facts.open(open);
+        self.state = State::Open;
+        match raw.filter(|raw| !raw.is_empty()) {
+            Some(raw) => self.pass(Some(raw), out),
+            None => self.begin(out),
+        }
+    }
+
+    /// Writes the opening events.
+    fn begin(&mut self, out: &mut BytesMut) {
+        self.state = State::Open;
+        for name in ["response.created", "response.in_progress"] {
+            let response = self.facts.response("in_progress", |_| ());
+            self.frame(name, out, |pen| pen.json("response", &response));
+        }
+    }
+
+    /// Writes an upstream frame as it is.
+    fn pass(&mut self, raw: Option<&[u8]>, out: &mut BytesMut) {
+        if let Some(raw) = raw.filter(|raw| !raw.is_empty()) {
+            self.sequence += 1;
+            out.put_slice(raw);
+        }
+    }
+
+    /// The same for frames that only Codex clients understand; they have no sequence number.
+    fn private(&self, raw: Option<&[u8]>, out: &mut BytesMut) {
+        if let Some(raw) = raw.filter(|_| self.codex) {
+            out.put_slice(raw);
+        }
+    }
+
+    fn piece(&mut self, last: bool, raw: Option<&[u8]>, out: &mut BytesMut) {
+        let Some(raw) = raw else { return };
+        out.put_slice(raw);
+        self.pieces.get_or_insert_default().feed(raw);
+        if last {
+            self.pieces = None;
+            self.sequence += 1;
+        }
+    }
+
+    /// Writes one frame of ours.
+    fn frame(&mut self, name: &str, out: &mut BytesMut, members: impl FnOnce(&mut Pen<'_>)) {
+        out.put_slice(b"event: ");
+        out.put_slice(name.as_bytes());
+        out.put_slice(b"\ndata: ");
+        let number = self.sequence;
+        self.sequence += 1;
+        pen::object(out, |pen| {
+            pen.plain("type", name);
+            pen.number("sequence_number", number);
+            members(pen);
+        });
+        out.put_slice(b"\n\n");
+    }
+}
+
+/// Whether a frame is of a kind that only Codex clients understand.
+fn is_private(frame: &[u8]) -> bool {
+    type_of_head(frame).is_some_and(|name| name.starts_with(b"codex.") || name.starts_with(b"responsesapi."))
+}
+
+/// The text in a buffer of its own, so that keeping it does not keep a whole chunk.
+fn kept(text: &Text) -> Text {
+    Text::from_escaped(bytes::Bytes::copy_from_slice(text.escaped()))
+}
+
+/// The same for a value; large ones came in a buffer of their own.
+fn kept_json(json: &Json) -> Json {
+    const LARGE: usize = 64 << 10;
+    if json.bytes().len() > LARGE { json.clone() } else { Json::from_valid(bytes::Bytes::copy_from_slice(json.bytes())) }
+}

@@ -1,0 +1,382 @@
+//! The items of a reply: which of them the client saw begin, and the events of those that we say ourselves.
+
+use bytes::BytesMut;
+
+use super::super::item;
+use super::object::{render, write_part};
+use super::{Writer, kept, kept_json};
+use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Role, What};
+use crate::fold::Slot;
+use crate::text::{Json, Text};
+
+/// The items so far.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    live: Vec<Live>,
+    /// Finished items by output index.
+    done: Vec<(u32, Json)>,
+}
+
+/// An item that is not finished.
+#[derive(Debug)]
+struct Live {
+    at: u32,
+    head: Head,
+    id: Text,
+    origin: Origin,
+    /// Parts that the client saw begin.
+    parts: Vec<(u32, Channel)>,
+    /// The text so far, of items that we say ourselves.
+    slot: Slot,
+    annotations: u64,
+}
+
+/// Who told the client of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The upstream's frames, which also begin and end its parts.
+    Upstream,
+    /// Nobody yet: the upstream sends only the finished item.
+    Silent,
+    /// We.
+    Us,
+}
+
+impl Items {
+    /// Keeps track; says whether the frame `raw` may stand for the event.
+    pub(super) fn note(&mut self, what: &What, raw: Option<&[u8]>) -> bool {
+        let Some(raw) = raw else { return false };
+        match what {
+            What::ItemOpen { at, head } => self.begin(*at, head, raw),
+            What::ItemDone { at, item } => {
+                self.live.retain(|live| live.at != *at);
+                if let Some(json) = &item.raw {
+                    self.finish(*at, kept_json(json));
+                }
+            }
+            What::Delta { at, part, channel, .. } => {
+                if let Some(live) = self.find(*at) {
+                    if live.origin == Origin::Us {
+                        return false;
+                    }
+                    if live.origin == Origin::Upstream && live.parts.last() != Some(&(*part, *channel)) {
+                        live.saw(*part, *channel);
+                    }
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn begin(&mut self, at: u32, head: &Head, raw: &[u8]) {
+        let origin = if raw.is_empty() { Origin::Silent } else { Origin::Upstream };
+        let id = if raw.is_empty() { Text::default() } else { id_of(raw) };
+        self.live.push(Live::new(at, head, id, origin));
+    }
+
+    fn finish(&mut self, at: u32, json: Json) {
+        let index = self.done.partition_point(|(done, _)| *done < at);
+        match self.done.get_mut(index).filter(|done| done.0 == at) {
+            Some(done) => done.1 = json,
+            None => self.done.insert(index, (at, json)),
+        }
+    }
+
+    pub(super) fn output_is_empty(&self) -> bool {
+        self.done.is_empty()
+    }
+
+    /// The finished items in their order.
+    pub(super) fn output(&self) -> Vec<Json> {
+        self.done.iter().map(|(_, json)| json.clone()).collect()
+    }
+
+    fn find(&mut self, at: u32) -> Option<&mut Live> {
+        self.live.iter_mut().rev().find(|live| live.at == at)
+    }
+}
+
+impl Live {
+    fn new(at: u32, head: &Head, id: Text, origin: Origin) -> Self {
+        Self { at, head: kept_head(head), id, origin, parts: Vec::new(), slot: Slot::default(), annotations: 0 }
+    }
+
+    /// Notes that the client saw a part begin; `false` when it had.
+    fn saw(&mut self, part: u32, channel: Channel) -> bool {
+        let new = !self.parts.contains(&(part, channel));
+        if new {
+            self.parts.push((part, channel));
+        }
+        new
+    }
+}
+
+impl Writer {
+    /// Says an event in our own words.
+    pub(super) fn say(&mut self, what: &What, out: &mut BytesMut) {
+        match what {
+            What::ItemOpen { at, head } => {
+                let id = self.facts.item_id(&blank(head), *at);
+                self.items.live.push(Live::new(*at, head, id, Origin::Us));
+                self.added(*at, out);
+            }
+            What::Delta { at, part, channel, data } => self.delta((*at, *part, *channel), data, out),
+            What::Annotation { at, part, data } => self.annotation(*at, *part, data, out),
+            What::ItemDone { at, item } => self.done(*at, item, out),
+            _ => {}
+        }
+    }
+
+    /// Ends the items that we began and nobody ended.
+    pub(super) fn close_items(&mut self, out: &mut BytesMut) {
+        let open: Vec<u32> = self.items.live.iter().filter(|live| live.origin == Origin::Us).map(|live| live.at).collect();
+        for at in open {
+            let item = self.items.find(at).and_then(|live| std::mem::take(&mut live.slot).item());
+            if let Some(item) = item {
+                self.done(at, &item, out);
+            }
+        }
+    }
+
+    /// The item at `at`, which the client has seen begin after this.
+    fn live(&mut self, at: u32, channel: Channel, out: &mut BytesMut) -> usize {
+        let found = self.items.live.iter().rposition(|live| live.at == at);
+        let index = found.unwrap_or_else(|| {
+            let head = guess(channel);
+            let id = self.facts.item_id(&blank(&head), at);
+            self.items.live.push(Live::new(at, &head, id, Origin::Silent));
+            self.items.live.len() - 1
+        });
+        if self.items.live[index].origin == Origin::Silent {
+            let live = &mut self.items.live[index];
+            live.origin = Origin::Us;
+            live.slot.open(&live.head);
+            if live.id.is_empty() {
+                live.id = self.facts.item_id(&blank(&live.head), at);
+            }
+            self.added(at, out);
+        }
+        index
+    }
+
+    fn added(&mut self, at: u32, out: &mut BytesMut) {
+        let Some(live) = self.items.find(at) else { return };
+        live.slot.open(&live.head);
+        if live.head == Head::Other {
+            return;
+        }
+        let item = render(&blank(&live.head), &live.id, "in_progress");
+        self.frame("response.output_item.added", out, |pen| {
+            pen.number("output_index", at.into());
+            pen.json("item", &item);
+        });
+    }
+
+    fn delta(&mut self, (at, part, channel): (u32, u32, Channel), data: &Text, out: &mut BytesMut) {
+        let index = self.live(at, channel, out);
+        self.begin_part(index, part, channel, out);
+        let live = &mut self.items.live[index];
+        if live.origin == Origin::Us {
+            live.slot.delta(part, channel, data);
+        }
+        let (id, function) = (live.id.clone(), is_function(&live.head));
+        let (name, index_name) = delta_names(channel, function);
+        self.frame(name, out, |pen| {
+            pen.text("item_id", &id);
+            pen.number("output_index", at.into());
+            if let Some(index_name) = index_name {
+                pen.number(index_name, part.into());
+            }
+            pen.text(super::super::wire::piece_field(channel), data);
+            if channel == Channel::Text {
+                pen.word("logprobs", "[]");
+            }
+        });
+    }
+
+    /// Says that a part begins, if the client does not know. Parts of items that the upstream tells of are begun by its frames.
+    fn begin_part(&mut self, index: usize, part: u32, channel: Channel, out: &mut BytesMut) {
+        let live = &mut self.items.live[index];
+        if !live.saw(part, channel) || live.origin == Origin::Upstream {
+            return;
+        }
+        self.part_event(index, (part, channel), "added", &Text::default(), out);
+    }
+
+    fn annotation(&mut self, at: u32, part: u32, data: &Json, out: &mut BytesMut) {
+        let index = self.live(at, Channel::Text, out);
+        self.begin_part(index, part, Channel::Text, out);
+        let live = &mut self.items.live[index];
+        if live.origin == Origin::Us {
+            live.slot.annotation(part, data);
+        }
+        let (id, number) = (live.id.clone(), live.annotations);
+        live.annotations += 1;
+        self.frame("response.output_text.annotation.added", out, |pen| {
+            pen.text("item_id", &id);
+            pen.number("output_index", at.into());
+            pen.number("content_index", part.into());
+            pen.number("annotation_index", number);
+            pen.json("annotation", data);
+        });
+    }
+
+    /// An item is whole: says what of its text was not said, ends its parts and the item.
+    fn done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
+        if matches!(item.kind, ItemKind::Other { .. } | ItemKind::Output { .. }) && item.raw.is_none() {
+            return;
+        }
+        let texts = item::texts(item);
+        if self.items.find(at).is_none() {
+            let id = self.facts.item_id(&item.kind, at);
+            self.items.live.push(Live::new(at, &head_of(&item.kind), id, Origin::Silent));
+        }
+        let first = texts.first().map_or(Channel::Text, |(channel, ..)| *channel);
+        let index = self.live(at, first, out);
+        for (channel, part, text) in texts {
+            let part = u32::try_from(part).unwrap_or(u32::MAX);
+            let live = &self.items.live[index];
+            if !live.parts.contains(&(part, channel)) && !text.is_empty() {
+                self.delta((at, part, channel), text, out);
+            }
+            if self.items.live[index].parts.contains(&(part, channel)) {
+                self.end_part(index, (part, channel), text, out);
+            }
+        }
+        let live = self.items.live.remove(index);
+        let json = item.raw.as_ref().map_or_else(|| render(&item.kind, &live.id, "completed"), kept_json);
+        self.frame("response.output_item.done", out, |pen| {
+            pen.number("output_index", at.into());
+            pen.json("item", &json);
+        });
+        self.items.finish(at, json);
+    }
+
+    fn end_part(&mut self, index: usize, (part, channel): (u32, Channel), text: &Text, out: &mut BytesMut) {
+        let live = &self.items.live[index];
+        let (at, id) = (live.at, live.id.clone());
+        let (name, field) = done_names(channel, is_function(&live.head));
+        self.frame(name, out, |pen| {
+            pen.text("item_id", &id);
+            pen.number("output_index", at.into());
+            match channel {
+                Channel::Arguments => {}
+                Channel::Summary => pen.number("summary_index", part.into()),
+                _ => pen.number("content_index", part.into()),
+            }
+            pen.text(field, text);
+            if channel == Channel::Text {
+                pen.word("logprobs", "[]");
+            }
+        });
+        self.part_event(index, (part, channel), "done", text, out);
+    }
+
+    /// `content_part.*` or `reasoning_summary_part.*`; calls and images have no parts.
+    fn part_event(&mut self, index: usize, (part, channel): (u32, Channel), verb: &str, text: &Text, out: &mut BytesMut) {
+        let live = &self.items.live[index];
+        let (at, id) = (live.at, live.id.clone());
+        let (family, index_name) = match channel {
+            Channel::Arguments | Channel::Image => return,
+            Channel::Summary => ("reasoning_summary_part", "summary_index"),
+            _ => ("content_part", "content_index"),
+        };
+        self.frame(&format!("response.{family}.{verb}"), out, |pen| {
+            pen.text("item_id", &id);
+            pen.number("output_index", at.into());
+            pen.number(index_name, part.into());
+            pen.object("part", |pen| match channel {
+                Channel::Refusal => write_part(pen, &Part::Refusal(text.clone())),
+                Channel::Text => write_part(pen, &Part::Text { text: text.clone(), annotations: None }),
+                Channel::Summary => item::text(pen, "summary_text", text),
+                _ => item::text(pen, "reasoning_text", text),
+            });
+        });
+    }
+}
+
+fn delta_names(channel: Channel, function: bool) -> (&'static str, Option<&'static str>) {
+    match channel {
+        Channel::Text => ("response.output_text.delta", Some("content_index")),
+        Channel::Refusal => ("response.refusal.delta", Some("content_index")),
+        Channel::Reasoning => ("response.reasoning_text.delta", Some("content_index")),
+        Channel::Summary => ("response.reasoning_summary_text.delta", Some("summary_index")),
+        Channel::Arguments if function => ("response.function_call_arguments.delta", None),
+        Channel::Arguments => ("response.custom_tool_call_input.delta", None),
+        Channel::Image => ("response.image_generation_call.partial_image", Some("partial_image_index")),
+    }
+}
+
+fn done_names(channel: Channel, function: bool) -> (&'static str, &'static str) {
+    match channel {
+        Channel::Text | Channel::Image => ("response.output_text.done", "text"),
+        Channel::Refusal => ("response.refusal.done", "refusal"),
+        Channel::Reasoning => ("response.reasoning_text.done", "text"),
+        Channel::Summary => ("response.reasoning_summary_text.done", "text"),
+        Channel::Arguments if function => ("response.function_call_arguments.done", "arguments"),
+        Channel::Arguments => ("response.custom_tool_call_input.done", "input"),
+    }
+}
+
+fn is_function(head: &Head) -> bool {
+    !matches!(head, Head::Call { kind: CallKind::Custom, .. })
+}
+
+/// The head of an item of which only a piece is known.
+fn guess(channel: Channel) -> Head {
+    match channel {
+        Channel::Text | Channel::Refusal => Head::Message { phase: None },
+        Channel::Reasoning | Channel::Summary => Head::Reasoning,
+        Channel::Image => Head::Image,
+        Channel::Arguments => Head::Other,
+    }
+}
+
+/// The head in buffers of its own.
+fn kept_head(head: &Head) -> Head {
+    match head {
+        Head::Call { kind, call_id, name, namespace } => {
+            Head::Call { kind: *kind, call_id: kept(call_id), name: kept(name), namespace: namespace.as_ref().map(kept) }
+        }
+        Head::Message { phase } => Head::Message { phase: phase.as_ref().map(kept) },
+        other => other.clone(),
+    }
+}
+
+/// The item as it is when it begins.
+fn blank(head: &Head) -> ItemKind {
+    let empty = Text::default;
+    match head {
+        Head::Message { phase } => ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: phase.clone() },
+        Head::Reasoning => ItemKind::Reasoning { id: None, summary: Vec::new(), text: Vec::new(), encrypted: None },
+        Head::Call { kind, call_id, name, namespace } => {
+            let (call_id, name, namespace) = (call_id.clone(), name.clone(), namespace.clone());
+            ItemKind::Call { kind: *kind, id: None, call_id, name, namespace, input: empty() }
+        }
+        Head::Search => ItemKind::Search { id: None, action: None },
+        Head::Image => ItemKind::Image { id: None, result: empty(), format: None, prompt: None },
+        Head::Other => ItemKind::Other { kind: String::new() },
+    }
+}
+
+fn head_of(kind: &ItemKind) -> Head {
+    match kind {
+        ItemKind::Message { phase, .. } => Head::Message { phase: phase.clone() },
+        ItemKind::Reasoning { .. } => Head::Reasoning,
+        ItemKind::Call { kind, call_id, name, namespace, .. } => {
+            Head::Call { kind: *kind, call_id: call_id.clone(), name: name.clone(), namespace: namespace.clone() }
+        }
+        ItemKind::Search { .. } => Head::Search,
+        ItemKind::Image { .. } => Head::Image,
+        ItemKind::Output { .. } | ItemKind::Other { .. } => Head::Other,
+    }
+}
+
+/// The item id in an `output_item.added` frame.
+fn id_of(raw: &[u8]) -> Text {
+    let data = crate::framing::sse::parse(bytes::Bytes::copy_from_slice(raw)).map(|frame| frame.data);
+    let json = data.filter(|data| crate::json::valid(data)).map(Json::from_valid);
+    let id = json.and_then(|json| json.get("item")).and_then(|item| item.text("id"));
+    id.as_ref().map(kept).unwrap_or_default()
+}

@@ -1,0 +1,265 @@
+//! The response object and the items in it, as OpenAI writes them.
+
+use bytes::{Bytes, BytesMut};
+
+use super::super::item;
+use super::kept;
+use crate::canon::{CallKind, Finish, Item, ItemKind, Open, Part, Usage};
+use crate::dialect::{Setting, openai_error};
+use crate::failure::{Failure, Kind};
+use crate::fold::Whole;
+use crate::json::patch::set;
+use crate::json::pen::{self, Pen};
+use crate::json::Shape;
+use crate::text::{Json, Text};
+
+/// What every response object of one reply says.
+#[derive(Debug)]
+pub(super) struct Facts {
+    setting: Setting,
+    id: Text,
+    model: Text,
+    created: u64,
+}
+
+impl Facts {
+    pub(super) fn new(setting: Setting) -> Self {
+        let id = if setting.id.starts_with("resp_") { setting.id.clone() } else { format!("resp_{}", setting.id) };
+        Self { id: Text::from_plain(&id), model: Text::from_plain(&setting.model), created: setting.created, setting }
+    }
+
+    /// Takes over what the upstream says. Ids of other dialects have another form, so ours stays.
+    pub(super) fn open(&mut self, open: &Open) {
+        if open.id.as_str().starts_with("resp_") {
+            self.id = kept(&open.id);
+        }
+        if let Some(model) = open.model.as_ref().filter(|model| !model.is_empty()) {
+            self.model = kept(model);
+        }
+        if open.created > 0 {
+            self.created = open.created;
+        }
+    }
+
+    /// The id of the item at an output index that has none of its own.
+    pub(super) fn item_id(&self, kind: &ItemKind, at: u32) -> Text {
+        let prefix = match kind {
+            ItemKind::Message { .. } => "msg",
+            ItemKind::Reasoning { .. } => "rs",
+            ItemKind::Call { kind: CallKind::Function, .. } => "fc",
+            ItemKind::Call { kind: CallKind::Custom, .. } => "ctc",
+            ItemKind::Search { .. } => "ws",
+            ItemKind::Image { .. } => "ig",
+            ItemKind::Output { .. } | ItemKind::Other { .. } => "item",
+        };
+        let base = self.setting.id.strip_prefix("resp_").unwrap_or(&self.setting.id);
+        Text::from_plain(&format!("{prefix}_{base}_{at}"))
+    }
+
+    /// A response object of ours with this status; `more` adds what differs.
+    pub(super) fn response(&self, status: &str, more: impl FnOnce(&mut Facets)) -> Json {
+        let mut facets = Facets::default();
+        more(&mut facets);
+        pen::json(|pen| {
+            pen.text("id", &self.id);
+            pen.plain("object", "response");
+            pen.number("created_at", self.created);
+            pen.plain("status", status);
+            pen.word("background", "false");
+            error(pen, facets.failure.as_ref());
+            match facets.incomplete {
+                Some(reason) => pen.object("incomplete_details", |pen| pen.plain("reason", reason)),
+                None => pen.word("incomplete_details", "null"),
+            }
+            pen.word("instructions", "null");
+            pen.word("max_output_tokens", "null");
+            pen.word("metadata", "{}");
+            pen.text("model", &self.model);
+            pen.array("output", &facets.output, |out, item| out.extend_from_slice(item.bytes()));
+            pen.word("parallel_tool_calls", "true");
+            pen.word("previous_response_id", "null");
+            pen.word("reasoning", r#"{"effort":null,"summary":null}"#);
+            pen.word("store", "false");
+            pen.word("temperature", "1.0");
+            pen.word("text", r#"{"format":{"type":"text"}}"#);
+            pen.plain("tool_choice", "auto");
+            pen.word("tools", "[]");
+            pen.word("top_p", "1.0");
+            pen.plain("truncation", "disabled");
+            match &facets.usage {
+                Some(usage) => pen.object("usage", |pen| tokens(pen, usage)),
+                None => pen.word("usage", "null"),
+            }
+            pen.word("user", "null");
+        })
+    }
+}
+
+/// What differs between the response objects of one reply.
+#[derive(Debug, Default)]
+pub(super) struct Facets {
+    pub(super) output: Vec<Json>,
+    pub(super) usage: Option<Usage>,
+    pub(super) incomplete: Option<&'static str>,
+    pub(super) failure: Option<Failure>,
+}
+
+/// Status and reason of a finish.
+pub(super) fn status(finish: Finish) -> (&'static str, Option<&'static str>) {
+    match finish {
+        Finish::Stop | Finish::ToolCalls => ("completed", None),
+        Finish::Length => ("incomplete", Some("max_output_tokens")),
+        Finish::Filter => ("incomplete", Some("content_filter")),
+        Finish::Cancelled => ("cancelled", None),
+    }
+}
+
+/// The body of a collected reply.
+pub(crate) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+    let mut facts = Facts::new(setting.clone());
+    facts.open(&Open { id: whole.id.clone(), model: whole.model.clone(), created: whole.created });
+    let edited = whole.items.iter().any(|item| item.raw.is_none());
+    let output: Vec<Json> = (0..).zip(&whole.items).filter_map(|(at, item)| item_json(item, &facts, at)).collect();
+    if let Some(response) = &whole.response {
+        return with_output(response, &output, edited).bytes().clone();
+    }
+    let (status, incomplete) = match whole.finish {
+        Some(finish) => status(finish),
+        None => ("failed", None),
+    };
+    let failure = whole.failure.clone();
+    facts.response(status, |facets| *facets = Facets { output, usage: whole.usage, incomplete, failure }).bytes().clone()
+}
+
+/// A terminal object with its output filled in: the Codex backend leaves it empty, and the official SDKs read it there.
+pub(super) fn with_output(response: &Json, output: &[Json], always: bool) -> Json {
+    let empty = response.get("output").is_none_or(|output| output.elements().next().is_none());
+    if output.is_empty() || !(empty || always) || response.shape() != Shape::Object {
+        return response.clone();
+    }
+    let mut list = BytesMut::new();
+    pen::array(&mut list, output, |out, item| out.extend_from_slice(item.bytes()));
+    set(response, "output", &Json::from_valid(list.freeze()))
+}
+
+/// A finished output item; `None` for one that only another dialect could say.
+pub(super) fn item_json(item: &Item, facts: &Facts, at: u32) -> Option<Json> {
+    if item.raw.is_some() {
+        return item.raw.clone();
+    }
+    let own = match &item.kind {
+        ItemKind::Message { id, .. }
+        | ItemKind::Reasoning { id, .. }
+        | ItemKind::Call { id, .. }
+        | ItemKind::Search { id, .. }
+        | ItemKind::Image { id, .. } => id.clone(),
+        ItemKind::Output { .. } | ItemKind::Other { .. } => return None,
+    };
+    let id = own.unwrap_or_else(|| facts.item_id(&item.kind, at));
+    Some(render(&item.kind, &id, "completed"))
+}
+
+/// An output item of ours.
+pub(super) fn render(kind: &ItemKind, id: &Text, status: &str) -> Json {
+    pen::json(|pen| {
+        pen.text("id", id);
+        match kind {
+            ItemKind::Message { parts, phase, .. } => {
+                pen.plain("type", "message");
+                pen.plain("status", status);
+                pen.plain("role", "assistant");
+                pen.array("content", parts, |out, part| pen::object(out, |pen| write_part(pen, part)));
+                pen.maybe("phase", phase.as_ref());
+            }
+            ItemKind::Reasoning { summary, text, encrypted, .. } => {
+                pen.plain("type", "reasoning");
+                let write = |kind: &'static str| move |out: &mut BytesMut, text: &Text| pen::object(out, |pen| item::text(pen, kind, text));
+                pen.array("summary", summary, write("summary_text"));
+                if !text.is_empty() {
+                    pen.array("content", text, write("reasoning_text"));
+                }
+                pen.maybe("encrypted_content", encrypted.as_ref());
+            }
+            ItemKind::Call { kind, call_id, name, namespace, input, .. } => {
+                let function = *kind == CallKind::Function;
+                pen.plain("type", if function { "function_call" } else { "custom_tool_call" });
+                pen.plain("status", status);
+                pen.text(if function { "arguments" } else { "input" }, input);
+                pen.text("call_id", call_id);
+                pen.text("name", name);
+                pen.maybe("namespace", namespace.as_ref());
+            }
+            ItemKind::Search { action, .. } => {
+                pen.plain("type", "web_search_call");
+                pen.plain("status", status);
+                match action {
+                    Some(action) => pen.json("action", action),
+                    None => pen.word("action", r#"{"type":"search","query":""}"#),
+                }
+            }
+            ItemKind::Image { result, .. } => {
+                pen.plain("type", "image_generation_call");
+                pen.plain("status", if status == "in_progress" { "in_progress" } else { "completed" });
+                match result.is_empty() {
+                    true => pen.word("result", "null"),
+                    false => pen.text("result", result),
+                }
+            }
+            ItemKind::Output { .. } | ItemKind::Other { .. } => pen.plain("type", "other"),
+        }
+    })
+}
+
+/// Writes the members of an output part.
+pub(super) fn write_part(pen: &mut Pen<'_>, part: &Part) {
+    match part {
+        Part::Text { text, annotations } => {
+            pen.plain("type", "output_text");
+            match annotations {
+                Some(annotations) => pen.json("annotations", annotations),
+                None => pen.word("annotations", "[]"),
+            }
+            pen.word("logprobs", "[]");
+            pen.text("text", text);
+        }
+        Part::Refusal(refusal) => {
+            pen.plain("type", "refusal");
+            pen.text("refusal", refusal);
+        }
+        Part::Image { .. } | Part::File { .. } | Part::Other(_) => {
+            pen.plain("type", "output_text");
+            pen.word("annotations", "[]");
+            pen.word("logprobs", "[]");
+            pen.plain("text", "");
+        }
+    }
+}
+
+fn tokens(pen: &mut Pen<'_>, usage: &Usage) {
+    pen.number("input_tokens", usage.input);
+    pen.object("input_tokens_details", |pen| {
+        pen.number("cached_tokens", usage.cached);
+        pen.number("cache_write_tokens", usage.cache_write);
+    });
+    pen.number("output_tokens", usage.output);
+    pen.object("output_tokens_details", |pen| pen.number("reasoning_tokens", usage.reasoning));
+    pen.number("total_tokens", usage.input.saturating_add(usage.output));
+}
+
+/// The `error` member. The Codex client decides by its code whether it asks again, and after how long by the words of the
+/// message (client 0.169.0, measured).
+fn error(pen: &mut Pen<'_>, failure: Option<&Failure>) {
+    let Some(failure) = failure else { return pen.word("error", "null") };
+    let code = match failure.kind {
+        Kind::Upstream | Kind::Internal | Kind::Timeout => "server_error",
+        _ => openai_error::code(failure).unwrap_or("invalid_prompt"),
+    };
+    let told = failure.message.contains("try again in");
+    pen.object("error", |pen| {
+        pen.plain("code", code);
+        match failure.retry_after.filter(|_| failure.kind == Kind::RateLimited && !told) {
+            Some(seconds) => pen.plain("message", &format!("{} Please try again in {seconds}s.", failure.message)),
+            None => pen.plain("message", &failure.message),
+        }
+    });
+}

@@ -1,0 +1,39 @@
+//! A frame that passes in pieces, and how it is closed when its rest never comes.
+
+use bytes::{BufMut, BytesMut};
+
+use crate::json::closer::Closer;
+
+/// What has passed of the frame.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    value: Option<Closer>,
+}
+
+impl Pieces {
+    /// The next piece; the first holds all that stands before the data.
+    pub(super) fn feed(&mut self, piece: &[u8]) {
+        match &mut self.value {
+            Some(value) => value.feed(piece),
+            None => self.value = Some(start(piece)),
+        }
+    }
+
+    /// Ends the frame. A client must see the failure that follows, and a frame of half a JSON value would hide it behind a
+    /// parse error; so the value is closed first.
+    pub(super) fn close(&self, out: &mut BytesMut) {
+        let closing = self.value.as_ref().and_then(Closer::closing);
+        out.put_slice(&closing.unwrap_or_default());
+        out.put_slice(b"\n\n");
+    }
+}
+
+fn start(piece: &[u8]) -> Closer {
+    let mut closer = Closer::default();
+    let mut rest = piece;
+    while let Some(end) = memchr::memchr2(b'\n', b'\r', rest).filter(|_| !rest.starts_with(b"data:")) {
+        rest = &rest[end + 1..];
+    }
+    closer.feed(rest.strip_prefix(b"data:").unwrap_or(rest));
+    closer
+}
