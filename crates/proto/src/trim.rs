@@ -160,7 +160,7 @@ impl Trim {
         let Some((at, part, channel)) = self.segment.as_ref().map(|segment| segment.place) else { return };
         for what in self.line.release(ruling.grant) {
             let event = match what {
-                line::Waiting::Event(event) => event,
+                line::Waiting::Event(event) => *event,
                 line::Waiting::Text(plain) => {
                     Event::new(What::Delta { at, part, channel, data: Text::from_plain(&plain) })
                 }

@@ -14,7 +14,7 @@ pub(super) enum Waiting {
     /// Plain text of the segment, not empty.
     Text(String),
     /// An event that must not overtake the text before it.
-    Event(Event),
+    Event(Box<Event>),
 }
 
 impl Line {
@@ -27,7 +27,7 @@ impl Line {
     }
 
     pub(super) fn event(&mut self, event: Event) {
-        self.0.push_back(Waiting::Event(event));
+        self.0.push_back(Waiting::Event(Box::new(event)));
     }
 
     pub(super) fn text(&mut self, plain: &str) {

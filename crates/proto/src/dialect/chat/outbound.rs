@@ -67,7 +67,8 @@ fn options(pen: &mut Pen<'_>, request: &Request, model: &str, notes: &mut Notes)
     if let Some(key) = &request.cache_key {
         pen.text("prompt_cache_key", key);
     }
-    if request.reasoning.summary.is_some() {
+    // `auto` is what every chat server does by itself.
+    if request.reasoning.summary.as_deref().is_some_and(|summary| summary != "auto") {
         notes.add("dropped reasoning.summary");
     }
     if request.previous.is_some() {

@@ -88,7 +88,7 @@ impl Reader {
         match std::mem::replace(&mut self.mode, Mode::Start) {
             Mode::Done => return,
             Mode::Start => {}
-            Mode::Body(body) => self.body(body.freeze(), out),
+            Mode::Body(body) => self.body(&body.freeze(), out),
             Mode::Stream(decoder) => {
                 let mut frames = Vec::new();
                 decoder.end(&mut frames);
@@ -125,8 +125,10 @@ impl Reader {
                 }
                 None => self.frame(&frame.data, frame.event == "error", &mut sink),
             };
-            if let Err(failure) = read {
-                self.fail(failure, out);
+            match read {
+                Ok(()) if sink.count == 0 => sink.push(What::Other),
+                Ok(()) => {}
+                Err(failure) => self.fail(failure, out),
             }
         }
     }
@@ -142,16 +144,12 @@ impl Reader {
         if is_error || reply.object.is_some_and(named) {
             return Err(openai_error::of(&Json::from_valid(data.clone())));
         }
-        self.answer.read(data, &reply, sink)?;
-        if sink.count == 0 {
-            sink.push(What::Other);
-        }
-        Ok(())
+        self.answer.read(data, &reply, sink)
     }
 
-    fn body(&mut self, body: Bytes, out: &mut Vec<Event>) {
+    fn body(&mut self, body: &Bytes, out: &mut Vec<Event>) {
         let mut sink = Sink { out, frame: None, count: 0 };
-        match self.frame(&body, false, &mut sink) {
+        match self.frame(body, false, &mut sink) {
             Ok(()) if self.answer.opened() => {
                 self.answer.close(&mut sink, None);
                 self.mode = Mode::Done;

@@ -12,16 +12,13 @@ use self::messages::History;
 use crate::canon::{Request, ToolKind};
 use crate::dialect::Dialect;
 use crate::failure::Failure;
+use crate::json::Path;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::json::{Path, Shape};
 use crate::notes::Notes;
 use crate::text::Json;
 
 /// Most notes about unknown members of one request; the names are the client's, so their number is bounded.
 const MAX_UNKNOWN: usize = 16;
-
-/// Sampling fields with a number for a value; relays get them as they came.
-const NUMBERS: [&str; 7] = ["temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty", "frequency_penalty"];
 
 /// Reads a chat request.
 pub(super) fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
@@ -47,19 +44,14 @@ impl Scope {
         // A body with `input` is not one that a chat upstream reads, so there is nothing to patch.
         request.raw = fields.has("messages").then(|| node.json().bytes().clone());
         options::refuse(&mut fields)?;
-        self.reply(&mut fields, &mut request)?;
+        request.reply.stream = fields.read("stream", node::boolean)?.unwrap_or(false);
+        request.reply.include_usage = fields.read("stream_options", stream_options)?.unwrap_or(false);
         self.conversation(&mut fields, &mut request)?;
         self.tools(&mut fields, &mut request)?;
         self.options(&mut fields, &mut request)?;
-        self.sampling(&mut fields, &mut request)?;
+        request.sampling = options::sampling(&mut fields)?;
         request.rest = fields.rest().map(|(name, json)| (name.plain().into_owned(), json)).collect();
         Ok(request)
-    }
-
-    fn reply(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
-        request.reply.stream = fields.read("stream", node::boolean)?.unwrap_or(false);
-        request.reply.include_usage = fields.read("stream_options", stream_options)?.unwrap_or(false);
-        Ok(())
     }
 
     /// `messages`, or the responses form `input` and `instructions` that some editors post to this path.
@@ -77,11 +69,11 @@ impl Scope {
 
     fn tools(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
         let legacy = fields.read("functions", |node| self.legacy_tools(node))?;
-        let legacy_choice = fields.read("function_call", |node| self.legacy_choice(node))?;
+        let legacy_choice = fields.read("function_call", tools::legacy_choice)?;
         let tools = fields.read("tools", |node| self.tool_list(node))?;
         request.reply.legacy_functions = legacy.is_some() && tools.is_none();
         request.tools = tools.or(legacy).unwrap_or_default();
-        request.tool_choice = fields.read("tool_choice", |node| self.tool_choice(node))?.or(legacy_choice);
+        request.tool_choice = fields.read("tool_choice", tools::tool_choice)?.or(legacy_choice);
         request.parallel = fields.read("parallel_tool_calls", node::boolean)?;
         if request.reply.legacy_functions && request.parallel.is_none() {
             // The legacy reply has room for one call only.
@@ -97,20 +89,6 @@ impl Scope {
         if !request.tools.iter().any(|tool| searches(&tool.kind)) {
             request.tools.push(tool);
         }
-        Ok(())
-    }
-
-    fn sampling(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
-        for name in NUMBERS {
-            let value = fields.read(name, |node| node.shaped(Shape::Number, "a number"))?;
-            request.sampling.extend(value.map(|value| (name, value)));
-        }
-        let flag = |node: Node<'_>| node.shaped(Shape::Bool, "a boolean");
-        request.sampling.extend(fields.read("logprobs", flag)?.map(|value| ("logprobs", value)));
-        let count = fields.read("top_logprobs", |node| node.shaped(Shape::Number, "a number"))?;
-        request.sampling.extend(count.map(|value| ("top_logprobs", value)));
-        let bias = fields.read("logit_bias", |node| node.shaped(Shape::Object, "an object"))?;
-        request.sampling.extend(bias.map(|value| ("logit_bias", value)));
         Ok(())
     }
 

@@ -15,9 +15,9 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
     let mut out = BytesMut::with_capacity(answer.content.len() + 1024);
     pen::object(&mut out, |pen| {
         if setting.id.is_empty() {
-            pen.text("id", &whole.id)
+            pen.text("id", &whole.id);
         } else {
-            pen.plain("id", &setting.id)
+            pen.plain("id", &setting.id);
         }
         pen.plain("object", "chat.completion");
         pen.number("created", if whole.created > 0 { whole.created } else { setting.created });
@@ -83,7 +83,7 @@ impl<'w> Answer<'w> {
             Part::Text { text, annotations } => {
                 self.said = true;
                 self.content.put_slice(text.escaped());
-                let citations = annotations.iter().flat_map(|list| list.elements());
+                let citations = annotations.iter().flat_map(Json::elements);
                 self.annotations.extend(citations.filter_map(|data| say::citation(&data)));
             }
             Part::Refusal(refusal) => self.refusal.put_slice(refusal.escaped()),
@@ -105,14 +105,14 @@ fn message(pen: &mut Pen<'_>, answer: &Answer<'_>, legacy: bool) {
     pen.plain("role", "assistant");
     let silent = answer.calls.is_empty() && answer.refusal.is_empty() && answer.images.is_empty();
     if answer.said || silent {
-        joined(pen, "content", &answer.content)
+        joined(pen, "content", &answer.content);
     } else {
-        pen.word("content", "null")
+        pen.word("content", "null");
     }
     if answer.refusal.is_empty() {
-        pen.word("refusal", "null")
+        pen.word("refusal", "null");
     } else {
-        joined(pen, "refusal", &answer.refusal)
+        joined(pen, "refusal", &answer.refusal);
     }
     if !answer.reasoning.is_empty() {
         joined(pen, "reasoning_content", &answer.reasoning);

@@ -124,21 +124,25 @@ impl Writer {
     fn call_open(&mut self, at: u32, kind: CallKind, (call_id, name): (&Text, &Text), out: &mut BytesMut) {
         let Some(index) = self.tracks.call(at, kind) else { return };
         let legacy = self.setting.reply.legacy_functions && index == 0;
-        self.chunks.delta(out, |pen| match legacy {
-            true => pen.object("function_call", |pen| {
-                pen.text("name", name);
-                pen.plain("arguments", "");
-            }),
-            false => pen.array("tool_calls", [()], |out, ()| say::call_start(out, index, kind, call_id, name)),
+        self.chunks.delta(out, |pen| {
+            if legacy {
+                pen.object("function_call", |pen| {
+                    pen.text("name", name);
+                    pen.plain("arguments", "");
+                });
+            } else {
+                pen.array("tool_calls", [()], |out, ()| say::call_start(out, index, kind, call_id, name));
+            }
         });
     }
 
     fn delta(&mut self, place: (u32, u32, Channel), data: &Text, out: &mut BytesMut) {
-        if data.is_empty() {
+        let (at, _, channel) = place;
+        // A partial picture has no form in chat; the whole one follows.
+        if data.is_empty() || channel == Channel::Image {
             return;
         }
         self.open(None, out);
-        let (at, _, channel) = place;
         let before = self.tracks.seen(place);
         match channel {
             Channel::Text => self.chunks.text("content", data, out),
@@ -150,7 +154,6 @@ impl Writer {
                 self.chunks.text("reasoning_content", data, out);
             }
             Channel::Arguments => self.arguments(at, data, out),
-            // A partial picture has no form in chat; the whole one follows.
             Channel::Image => {}
         }
     }
@@ -158,9 +161,12 @@ impl Writer {
     fn arguments(&mut self, at: u32, data: &Text, out: &mut BytesMut) {
         let Some((index, kind)) = self.tracks.index(at) else { return };
         let legacy = self.setting.reply.legacy_functions && index == 0;
-        self.chunks.delta(out, |pen| match legacy {
-            true => pen.object("function_call", |pen| pen.text("arguments", data)),
-            false => pen.array("tool_calls", [()], |out, ()| say::call_more(out, index, kind, data)),
+        self.chunks.delta(out, |pen| {
+            if legacy {
+                pen.object("function_call", |pen| pen.text("arguments", data));
+            } else {
+                pen.array("tool_calls", [()], |out, ()| say::call_more(out, index, kind, data));
+            }
         });
     }
 

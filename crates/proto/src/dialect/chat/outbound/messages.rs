@@ -43,7 +43,7 @@ struct Answer<'a> {
 
 struct Call<'a> {
     kind: CallKind,
-    call_id: &'a Text,
+    id: &'a Text,
     name: &'a Text,
     input: &'a Text,
 }
@@ -94,7 +94,7 @@ impl<'a> Turns<'a> {
                 if namespace.is_some() {
                     notes.add("dropped the namespace of a call");
                 }
-                let call = Call { kind: *kind, call_id, name, input };
+                let call = Call { kind: *kind, id: call_id, name, input };
                 self.open.get_or_insert_default().calls.push(call);
             }
             ItemKind::Output { call_id, failed, .. } => {
@@ -113,7 +113,7 @@ impl<'a> Turns<'a> {
 
     fn flush(&mut self, notes: &mut Notes) {
         let Some(answer) = self.open.take() else { return };
-        let ids: Vec<&[u8]> = answer.calls.iter().map(|call| call.call_id.escaped().as_ref()).collect();
+        let ids: Vec<&[u8]> = answer.calls.iter().map(|call| call.id.escaped().as_ref()).collect();
         self.done.push(Turn::Assistant(answer));
         self.answer(&ids, notes);
     }
@@ -196,7 +196,7 @@ fn call_member(pen: &mut Pen<'_>, call: &Call<'_>) {
         CallKind::Function => ("function", "arguments"),
         CallKind::Custom => ("custom", "input"),
     };
-    pen.text("id", call.call_id);
+    pen.text("id", call.id);
     pen.plain("type", kind);
     pen.object(kind, |pen| {
         pen.text("name", call.name);

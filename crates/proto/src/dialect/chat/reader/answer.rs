@@ -8,6 +8,7 @@ use super::super::wire::{Choice, Message, Reply};
 use super::Sink;
 use super::calls::Calls;
 use crate::canon::{Channel, Finish, Frame, Head, Item, ItemKind, Open, Usage, What};
+use crate::dialect::openai_error;
 use crate::failure::{Failure, Kind};
 use crate::fold::Slot;
 use crate::text::{Json, Text};
@@ -58,6 +59,7 @@ impl Answer {
             self.open(data, reply, sink);
             self.choice(data, choice, sink)?;
             if sink.count == 0 {
+                // The usage of a frame with a choice in it comes second, and so does not stand for the frame.
                 sink.push(What::Other);
             }
         }
@@ -70,9 +72,13 @@ impl Answer {
     /// The end of the reply; `frame` is the one that said so.
     pub(super) fn close(&mut self, sink: &mut Sink<'_>, frame: Option<Frame>) {
         self.close_items(sink);
-        let usual = if self.calls.any() { Finish::ToolCalls } else { Finish::Stop };
+        let finish = match self.finish {
+            // Calls that the client forced end with `stop`, and some servers say so always.
+            None | Some(Finish::Stop) if self.calls.any() => Finish::ToolCalls,
+            finish => finish.unwrap_or(Finish::Stop),
+        };
         sink.frame = frame;
-        sink.push(What::End { finish: self.finish.unwrap_or(usual), response: None });
+        sink.push(What::End { finish, response: None });
     }
 
     fn open(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut Sink<'_>) {
@@ -88,10 +94,10 @@ impl Answer {
 
     fn choice(&mut self, data: &Bytes, choice: &Choice<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
         if let Some(error) = choice.error {
-            return Err(crate::dialect::openai_error::of(&Json::slice(data, error)));
+            return Err(openai_error::of(&Json::slice(data, error)));
         }
         if let Some(message) = choice.delta.as_ref().or(choice.message.as_ref()) {
-            self.message(data, message, sink)?;
+            self.message(data, message, sink);
         }
         let Some(reason) = choice.finish_reason.and_then(|raw| Json::slice(data, raw).as_text()) else { return Ok(()) };
         self.finish = Some(finish(&reason)?);
@@ -100,10 +106,11 @@ impl Answer {
         Ok(())
     }
 
-    fn message(&mut self, data: &Bytes, message: &Message<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    fn message(&mut self, data: &Bytes, message: &Message<'_>, sink: &mut Sink<'_>) {
         // Servers that send both names send the same text under them.
-        if let Some(thought) = message.reasoning_content.or(message.reasoning) {
-            text_of(data, thought).into_iter().for_each(|text| self.thought(text, sink));
+        let thought = message.reasoning_content.or(message.reasoning);
+        if let Some(text) = thought.and_then(|raw| text_of(data, raw)) {
+            self.thought(text, sink);
         }
         for (channel, raw) in [(Channel::Text, message.content), (Channel::Refusal, message.refusal)] {
             for (thinking, text) in raw.into_iter().flat_map(|raw| pieces(data, raw)) {
@@ -124,7 +131,6 @@ impl Answer {
         for image in message.images.iter().flatten() {
             self.image(&Json::slice(data, image), sink);
         }
-        Ok(())
     }
 
     fn thought(&mut self, text: Text, sink: &mut Sink<'_>) {

@@ -24,11 +24,11 @@ impl Scope {
         let kind = fields.read("type", node::string)?.unwrap_or_else(|| "message".to_owned());
         let kind = match kind.as_str() {
             "message" => return self.input_message(&mut fields),
-            "function_call" => self.input_call(&mut fields, CallKind::Function)?,
-            "custom_tool_call" => self.input_call(&mut fields, CallKind::Custom)?,
+            "function_call" => call(&mut fields, CallKind::Function)?,
+            "custom_tool_call" => call(&mut fields, CallKind::Custom)?,
             "function_call_output" => self.input_output(&mut fields, CallKind::Function)?,
             "custom_tool_call_output" => self.input_output(&mut fields, CallKind::Custom)?,
-            "reasoning" => self.input_reasoning(&mut fields)?,
+            "reasoning" => reasoning(&mut fields)?,
             _ => ItemKind::Other { kind },
         };
         if let ItemKind::Call { kind: CallKind::Custom, call_id, .. } = &kind {
@@ -49,37 +49,37 @@ impl Scope {
         Ok(message(role, parts))
     }
 
-    fn input_call(&mut self, fields: &mut Fields<'_>, kind: CallKind) -> Read<ItemKind> {
-        let input = match kind {
-            CallKind::Function => "arguments",
-            CallKind::Custom => "input",
-        };
-        Ok(ItemKind::Call {
-            kind,
-            id: fields.read("id", node::text)?,
-            call_id: fields.need("call_id", node::filled)?,
-            name: fields.need("name", node::filled)?,
-            namespace: fields.read("namespace", node::text)?,
-            input: fields.need(input, node::text)?,
-        })
-    }
-
     fn input_output(&mut self, fields: &mut Fields<'_>, kind: CallKind) -> Read<ItemKind> {
         let call_id = fields.need("call_id", node::filled)?;
         let parts = fields.need("output", |node| self.content(node, Allowed::Everything))?;
         Ok(ItemKind::Output { kind, call_id, parts, failed: false })
     }
+}
 
-    fn input_reasoning(&mut self, fields: &mut Fields<'_>) -> Read<ItemKind> {
-        Ok(ItemKind::Reasoning {
-            id: fields.read("id", node::text)?,
-            summary: fields.read("summary", |node| self.paragraphs(node))?.unwrap_or_default(),
-            text: fields.read("content", |node| self.paragraphs(node))?.unwrap_or_default(),
-            encrypted: fields.read("encrypted_content", node::text)?,
-        })
-    }
+fn call(fields: &mut Fields<'_>, kind: CallKind) -> Read<ItemKind> {
+    let input = match kind {
+        CallKind::Function => "arguments",
+        CallKind::Custom => "input",
+    };
+    Ok(ItemKind::Call {
+        kind,
+        id: fields.read("id", node::text)?,
+        call_id: fields.need("call_id", node::filled)?,
+        name: fields.need("name", node::filled)?,
+        namespace: fields.read("namespace", node::text)?,
+        input: fields.need(input, node::text)?,
+    })
+}
 
-    fn paragraphs(&mut self, node: Node<'_>) -> Read<Vec<Text>> {
-        node.each(usize::MAX, |node| node.object()?.need("text", node::text))
-    }
+fn reasoning(fields: &mut Fields<'_>) -> Read<ItemKind> {
+    Ok(ItemKind::Reasoning {
+        id: fields.read("id", node::text)?,
+        summary: fields.read("summary", paragraphs)?.unwrap_or_default(),
+        text: fields.read("content", paragraphs)?.unwrap_or_default(),
+        encrypted: fields.read("encrypted_content", node::text)?,
+    })
+}
+
+fn paragraphs(node: Node<'_>) -> Read<Vec<Text>> {
+    node.each(usize::MAX, |node| node.object()?.need("text", node::text))
 }

@@ -140,10 +140,9 @@ impl Scope {
     fn called(&mut self, node: Node<'_>, input: &'static str) -> Read<(Text, Text)> {
         let mut fields = node.object()?;
         let name = fields.need("name", node::filled)?;
-        let input = fields.read(input, |node| match node.is(Shape::Object) {
+        let input = fields.read(input, |node| {
             // Some servers hand out, and so some clients send back, arguments as an object.
-            true => Ok(Text::from_plain(node.json().as_str())),
-            false => node.text(),
+            if node.is(Shape::Object) { Ok(Text::from_plain(node.json().as_str())) } else { node.text() }
         })?;
         self.leftover("messages.tool_calls", fields);
         Ok((name, input.unwrap_or_default()))

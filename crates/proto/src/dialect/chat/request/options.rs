@@ -4,7 +4,7 @@ use super::Scope;
 use crate::canon::{Format, Limits, Reasoning, Request};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::text::Text;
+use crate::text::{Json, Text};
 
 /// OpenAI takes 4 stop sequences; other servers more, so we do too.
 const MAX_STOPS: usize = 16;
@@ -13,6 +13,29 @@ const MAX_STOP: usize = 4096;
 
 /// Names of the output limit, the one that wins first.
 const LIMITS: [&str; 3] = ["max_completion_tokens", "max_tokens", "max_output_tokens"];
+
+/// Sampling fields and the shape of their values; relays get them as they came.
+const SAMPLING: [(&str, Shape, &str); 10] = [
+    ("temperature", Shape::Number, "a number"),
+    ("top_p", Shape::Number, "a number"),
+    ("top_k", Shape::Number, "a number"),
+    ("min_p", Shape::Number, "a number"),
+    ("seed", Shape::Number, "an integer"),
+    ("presence_penalty", Shape::Number, "a number"),
+    ("frequency_penalty", Shape::Number, "a number"),
+    ("logprobs", Shape::Bool, "a boolean"),
+    ("top_logprobs", Shape::Number, "an integer"),
+    ("logit_bias", Shape::Object, "an object"),
+];
+
+/// The sampling fields.
+pub(super) fn sampling(fields: &mut Fields<'_>) -> Read<Vec<(&'static str, Json)>> {
+    let mut sampling = Vec::new();
+    for (name, shape, expected) in SAMPLING {
+        sampling.extend(fields.read(name, |node| node.shaped(shape, expected))?.map(|value| (name, value)));
+    }
+    Ok(sampling)
+}
 
 /// Refuses what no reply of ours could honour.
 pub(super) fn refuse(fields: &mut Fields<'_>) -> Read<()> {
@@ -51,6 +74,10 @@ impl Scope {
         let effort = fields.read("reasoning_effort", node::string)?;
         let mut reasoning = fields.read("reasoning", |node| self.reasoning_object(node))?.unwrap_or_default();
         reasoning.effort = effort.or(reasoning.effort);
+        if reasoning.effort.as_deref() != Some("none") {
+            // Chat has no word for it, and without it no reasoning text would come.
+            reasoning.summary.get_or_insert_with(|| "auto".to_owned());
+        }
         Ok(reasoning)
     }
 
@@ -95,7 +122,7 @@ impl Scope {
         let mut fields = node.object()?;
         fields.take("type");
         let format = Format::JsonSchema {
-            name: fields.need("name", |node| schema_name(node))?,
+            name: fields.need("name", schema_name)?,
             description: fields.read("description", node::text)?,
             schema: fields.need("schema", |node| node.shaped(Shape::Object, "an object"))?,
             strict: fields.read("strict", node::boolean)?,

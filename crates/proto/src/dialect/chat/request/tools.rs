@@ -5,7 +5,7 @@ use super::Scope;
 use crate::canon::{Tool, ToolChoice, ToolKind};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::json::pen;
+use crate::json::{patch, pen};
 use crate::text::{Json, Text};
 
 /// Most tools of one request.
@@ -41,6 +41,11 @@ impl Scope {
             }
             "custom" if fields.has("name") => self.custom(fields),
             "custom" => Err(fields.missing("custom")),
+            // The preview had other names; upstreams that know only the tool itself refuse them.
+            _ if kind.starts_with("web_search_preview") => {
+                let search = patch::set(&node.json(), "type", &Text::from("web_search").quoted());
+                Ok(Tool { kind: ToolKind::Hosted { kind: "web_search".to_owned() }, raw: Some(search) })
+            }
             // Hosted tools and tools that we do not know; the upstream judges them.
             _ => Ok(Tool { kind: ToolKind::Hosted { kind }, raw: Some(node.json()) }),
         }
@@ -61,7 +66,7 @@ impl Scope {
         let kind = ToolKind::Custom {
             name: fields.need("name", tool_name)?,
             description: fields.read("description", node::text)?,
-            format: fields.read("format", |node| grammar(node))?,
+            format: fields.read("format", grammar)?,
         };
         self.leftover("tools.custom", fields);
         Ok(Tool { kind, raw: None })
@@ -84,38 +89,38 @@ impl Scope {
         });
         Ok(Tool { kind: ToolKind::Hosted { kind: "web_search".to_owned() }, raw: Some(raw) })
     }
+}
 
-    /// A word, or an object that names a tool.
-    pub(super) fn tool_choice(&mut self, node: Node<'_>) -> Read<ToolChoice> {
-        if node.is(Shape::String) {
-            return match node::string(node)?.as_str() {
-                "auto" => Ok(ToolChoice::Auto),
-                "none" => Ok(ToolChoice::None),
-                // `any` is what some servers call it.
-                "required" | "any" => Ok(ToolChoice::Required),
-                other => Err(node.bad(&format!("'{}' is not a tool choice.", word(other)))),
-            };
-        }
-        let mut fields = node.object()?;
-        let kind = fields.need("type", node::string)?;
-        match kind.as_str() {
+/// A word, or an object that names a tool.
+pub(super) fn tool_choice(node: Node<'_>) -> Read<ToolChoice> {
+    if node.is(Shape::String) {
+        return match node.string()?.as_str() {
             "auto" => Ok(ToolChoice::Auto),
             "none" => Ok(ToolChoice::None),
-            "required" => Ok(ToolChoice::Required),
-            "function" => named(&mut fields, "function").map(ToolChoice::Function),
-            "custom" => named(&mut fields, "custom").map(ToolChoice::Custom),
-            "allowed_tools" if fields.has("allowed_tools") => fields.need("allowed_tools", allowed_tools),
-            _ => Ok(ToolChoice::Other(node.json())),
-        }
+            // `any` is what some servers call it.
+            "required" | "any" => Ok(ToolChoice::Required),
+            other => Err(node.bad(&format!("'{}' is not a tool choice.", word(other)))),
+        };
     }
+    let mut fields = node.object()?;
+    let kind = fields.need("type", node::string)?;
+    match kind.as_str() {
+        "auto" => Ok(ToolChoice::Auto),
+        "none" => Ok(ToolChoice::None),
+        "required" => Ok(ToolChoice::Required),
+        "function" => named(&mut fields, "function").map(ToolChoice::Function),
+        "custom" => named(&mut fields, "custom").map(ToolChoice::Custom),
+        "allowed_tools" if fields.has("allowed_tools") => fields.need("allowed_tools", allowed_tools),
+        _ => Ok(ToolChoice::Other(node.json())),
+    }
+}
 
-    /// Legacy `function_call`: a word or `{name}`.
-    pub(super) fn legacy_choice(&mut self, node: Node<'_>) -> Read<ToolChoice> {
-        if node.is(Shape::String) {
-            return self.tool_choice(node);
-        }
-        node.object()?.need("name", tool_name).map(ToolChoice::Function)
+/// Legacy `function_call`: a word or `{name}`.
+pub(super) fn legacy_choice(node: Node<'_>) -> Read<ToolChoice> {
+    if node.is(Shape::String) {
+        return tool_choice(node);
     }
+    node.object()?.need("name", tool_name).map(ToolChoice::Function)
 }
 
 /// The name in `{type, function: {name}}` or `{type, name}`.

@@ -1,1 +1,88 @@
+use bytes::{Bytes, BytesMut};
 
+use super::{Writer, says_finish};
+use crate::canon::{Channel, Event, Finish, Frame, Head, Open, What};
+use crate::dialect::{Dialect, Setting};
+
+fn frame(dialect: Dialect, text: &str) -> Frame {
+    Frame { dialect, bytes: Bytes::copy_from_slice(text.as_bytes()) }
+}
+
+fn event(what: What, raw: Option<&Frame>) -> Event {
+    Event { what, raw: raw.cloned() }
+}
+
+fn delta(text: &str) -> What {
+    What::Delta { at: 0, part: 0, channel: Channel::Text, data: text.into() }
+}
+
+fn open() -> What {
+    What::Open(Open { id: "chatcmpl-up".into(), model: Some("m".into()), created: 1 })
+}
+
+fn write(events: &[Event]) -> String {
+    let mut writer = Writer::new(Setting { id: "chatcmpl-own".to_owned(), ..Setting::default() });
+    let mut out = BytesMut::new();
+    for event in events {
+        writer.push(event, &mut out);
+    }
+    writer.end(&mut out);
+    String::from_utf8(out.to_vec()).unwrap()
+}
+
+#[test]
+fn a_frame_with_several_events_goes_out_once() {
+    let first = frame(Dialect::Chat, "data: one\n\n");
+    let second = frame(Dialect::Chat, "data: one\n\n");
+    let events = [
+        event(open(), Some(&first)),
+        event(What::ItemOpen { at: 0, head: Head::Message { phase: None } }, Some(&first)),
+        event(delta("a"), Some(&first)),
+        event(delta("a"), Some(&second)),
+    ];
+    assert!(write(&events).starts_with("data: one\n\ndata: one\n\ndata: {\"error\":"));
+}
+
+#[test]
+fn an_edited_delta_fits_between_the_frames() {
+    let before = frame(Dialect::Chat, "data: before\n\n");
+    let done = frame(Dialect::Chat, "data: [DONE]\n\n");
+    let events = [
+        event(open(), Some(&before)),
+        event(delta("cut"), None),
+        event(What::End { finish: Finish::Length, response: None }, Some(&done)),
+    ];
+    let out = write(&events);
+    let frames: Vec<&str> = out.split_terminator("\n\n").collect();
+    assert_eq!(frames.len(), 4);
+    assert!(frames[1].contains(r#""id":"chatcmpl-up""#) && frames[1].contains(r#""content":"cut""#));
+    assert!(frames[2].contains(r#""finish_reason":"length""#));
+    assert_eq!(frames[3], "data: [DONE]");
+}
+
+#[test]
+fn frames_of_other_dialects_do_not_pass() {
+    let foreign = frame(Dialect::Responses, "event: response.output_text.delta\ndata: {}\n\n");
+    let out = write(&[event(delta("a"), Some(&foreign)), event(What::Other, Some(&foreign))]);
+    assert!(!out.contains("event:"));
+    assert!(out.contains(r#""delta":{"content":"a"}"#));
+}
+
+#[test]
+fn nothing_pushed_is_one_error() {
+    let out = write(&[]);
+    assert!(out.starts_with(r#"data: {"error":{"message":"#), "{out}");
+    assert_eq!(out.matches("data:").count(), 1);
+}
+
+#[test]
+fn a_finish_reason_is_found_in_any_spelling() {
+    for text in
+        [r#""finish_reason":"stop""#, r#""finish_reason" : "length""#, r#""finish_reason":null,"finish_reason":"stop""#]
+    {
+        assert!(says_finish(text.as_bytes()), "{text}");
+    }
+    for text in [r#""finish_reason":null"#, r#""content":"\"finish_reason\":\"stop\"""#, ""] {
+        assert!(!says_finish(text.as_bytes()), "{text}");
+    }
+}

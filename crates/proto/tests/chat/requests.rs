@@ -1,0 +1,244 @@
+//! Requests: what is read, what is written from it, and what is refused with which path.
+
+use bytes::Bytes;
+use proto::dialect::{Codex, Relay, Target};
+use proto::{Dialect, Failure, Kind, Notes, Request};
+
+use crate::{corpus, utf8};
+
+fn read(body: &str) -> Result<(Request, Notes), Failure> {
+    Dialect::Chat.read_request(Bytes::copy_from_slice(body.as_bytes()))
+}
+
+fn codex(lite: bool) -> Target {
+    let model = "gpt-5.5".to_owned();
+    Target::Codex(Codex { model, lite, cache_key: "conversation-1".to_owned(), ..Codex::default() })
+}
+
+fn relay() -> Target {
+    Target::Relay(Relay { model: "relay-large".to_owned(), effort: None })
+}
+
+fn notes(notes: &Notes) -> String {
+    notes.iter().collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn requests_written_for_every_upstream() {
+    for (name, body) in corpus("requests/chat", ".json") {
+        let (mut request, read) = Dialect::Chat.read_request(body).unwrap();
+        // The patched body is tested on its own.
+        (request.raw, request.origin) = (None, None);
+        let mut lines = vec![format!("read: {}", notes(&read)), format!("{:?}", request.reply)];
+        let targets = [
+            ("classic", Dialect::Responses, codex(false)),
+            ("lite", Dialect::Responses, codex(true)),
+            ("chat", Dialect::Chat, relay()),
+        ];
+        for (target_name, dialect, target) in targets {
+            let (out, written) = dialect.write_request(&request, &target).unwrap();
+            lines.push(format!("{target_name}: {}\n{}", notes(&written), utf8(&out)));
+        }
+        insta::assert_snapshot!(name, lines.join("\n\n"));
+    }
+}
+
+#[test]
+fn chat_to_chat_changes_only_what_it_must() {
+    let body = r#"{ "x":{"k":1.50}, "stream_options":{"include_usage":false,"y":null},"model":"gpt","messages":[{"role":"user","content":"\u00e9"}] }"#;
+    let (request, _) = read(body).unwrap();
+    let (out, notes) = Dialect::Chat.write_request(&request, &relay()).unwrap();
+    assert_eq!(
+        utf8(&out),
+        r#"{"x":{"k":1.50},"stream_options":{"include_usage":true,"y":null},"model":"relay-large","messages":[{"role":"user","content":"\u00e9"}],"stream":true}"#
+    );
+    assert!(notes.is_empty());
+    let effort = Target::Relay(Relay { model: "m".to_owned(), effort: Some("high".to_owned()) });
+    let (out, _) = Dialect::Chat.write_request(&request, &effort).unwrap();
+    assert!(utf8(&out).ends_with(r#","stream":true,"reasoning_effort":"high"}"#));
+}
+
+#[test]
+fn every_truncation_is_invalid() {
+    for (name, body) in corpus("requests/chat", ".json") {
+        let whole = body.trim_ascii_end().len();
+        for end in 0..whole {
+            let failure = Dialect::Chat.read_request(body.slice(..end)).expect_err(&name);
+            assert_eq!(failure.kind, Kind::Invalid, "{name} at {end}");
+        }
+    }
+}
+
+/// A request with one message whose `member` is this.
+fn with(member: &str) -> String {
+    format!(r#"{{"model":"m","messages":[{{"role":"user","content":"a"}}],{member}}}"#)
+}
+
+fn message(message: &str) -> String {
+    format!(r#"{{"model":"m","messages":[{{"role":"user","content":"a"}},{message}]}}"#)
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn bad_values_are_refused_with_their_path() {
+    let long = "a".repeat(129);
+    let tools = vec![r#"{"type":"web_search"}"#; 1025].join(",");
+    let cases = [
+        ("{}".to_owned(), "messages"),
+        (r#"{"messages":[]}"#.to_owned(), "messages"),
+        (r#"{"messages":{}}"#.to_owned(), "messages"),
+        (r#"{"messages":["a"]}"#.to_owned(), "messages[0]"),
+        (r#"{"model":7,"messages":[]}"#.to_owned(), "model"),
+        (r#"{"input":[]}"#.to_owned(), "input"),
+        (r#"{"input":[{"role":"user","content":[{"type":"input_audio"}]}]}"#.to_owned(), "input[0].content[0].type"),
+        (message(r#"{"content":"a"}"#), "messages[1].role"),
+        (message(r#"{"role":"bishop","content":"a"}"#), "messages[1].role"),
+        (message(r#"{"role":"user"}"#), "messages[1].content"),
+        (message(r#"{"role":"user","content":7}"#), "messages[1].content"),
+        (message(r#"{"role":"user","content":[7]}"#), "messages[1].content[0]"),
+        (message(r#"{"role":"user","content":[{"text":"a"}]}"#), "messages[1].content[0].type"),
+        (
+            message(r#"{"role":"user","content":[{"type":"text","text":"a"},{"type":"video"}]}"#),
+            "messages[1].content[1].type",
+        ),
+        (message(r#"{"role":"user","content":[{"type":"text"}]}"#), "messages[1].content[0].text"),
+        (
+            message(r#"{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"","format":"wav"}}]}"#),
+            "messages[1].content[0].type",
+        ),
+        (
+            message(r#"{"role":"user","content":[{"type":"image_url","image_url":{}}]}"#),
+            "messages[1].content[0].image_url.url",
+        ),
+        (
+            message(r#"{"role":"user","content":[{"type":"image_url","image_url":{"url":"file:///etc/passwd"}}]}"#),
+            "messages[1].content[0].image_url.url",
+        ),
+        (
+            message(r#"{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,"}}]}"#),
+            "messages[1].content[0].image_url.url",
+        ),
+        (
+            message(r#"{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:text/html,<p>"}}]}"#),
+            "messages[1].content[0].image_url.url",
+        ),
+        (
+            message(r#"{"role":"user","content":[{"type":"file","file":{"filename":"a"}}]}"#),
+            "messages[1].content[0].file.file_data",
+        ),
+        (
+            message(
+                r#"{"role":"system","content":[{"type":"image_url","image_url":{"url":"https://a.example/b.png"}}]}"#,
+            ),
+            "messages[1].content[0].type",
+        ),
+        (message(r#"{"role":"tool","content":"a"}"#), "messages[1].tool_call_id"),
+        (message(r#"{"role":"function","content":"a"}"#), "messages[1].name"),
+        (
+            message(r#"{"role":"assistant","tool_calls":[{"id":"a","type":"function"}]}"#),
+            "messages[1].tool_calls[0].function",
+        ),
+        (
+            message(r#"{"role":"assistant","tool_calls":[{"type":"function","function":{"name":"f"}}]}"#),
+            "messages[1].tool_calls[0].id",
+        ),
+        (message(r#"{"role":"assistant","tool_calls":[{"id":"a","type":"odd"}]}"#), "messages[1].tool_calls[0].type"),
+        (message(r#"{"role":"assistant","audio":{"id":"a"}}"#), "messages[1].audio"),
+        (with(r#""n":2"#), "n"),
+        (with(r#""n":0"#), "n"),
+        (with(r#""max_tokens":-1"#), "max_tokens"),
+        (with(r#""max_tokens":0"#), "max_tokens"),
+        (with(r#""max_completion_tokens":1.5"#), "max_completion_tokens"),
+        (with(r#""max_output_tokens":"9""#), "max_output_tokens"),
+        (with(r#""temperature":"hot""#), "temperature"),
+        (with(r#""stop":[1]"#), "stop[0]"),
+        (with(r#""stop":{}"#), "stop"),
+        (with(r#""stream":"yes""#), "stream"),
+        (with(r#""stream_options":{"include_usage":1}"#), "stream_options.include_usage"),
+        (with(r#""tools":{}"#), "tools"),
+        (with(r#""tools":[{}]"#), "tools[0].type"),
+        (with(r#""tools":[{"type":"function"}]"#), "tools[0].function"),
+        (with(r#""tools":[{"type":"function","function":{}}]"#), "tools[0].function.name"),
+        (with(r#""tools":[{"type":"function","function":{"name":"a b"}}]"#), "tools[0].function.name"),
+        (with(&format!(r#""tools":[{{"type":"function","function":{{"name":"{long}"}}}}]"#)), "tools[0].function.name"),
+        (with(r#""tools":[{"type":"function","name":"a","parameters":true}]"#), "tools[0].parameters"),
+        (with(&format!(r#""tools":[{tools}]"#)), "tools"),
+        (with(r#""tool_choice":"sometimes""#), "tool_choice"),
+        (with(r#""tool_choice":{"type":"function"}"#), "tool_choice.name"),
+        (with(r#""tool_choice":{"type":"function","function":{}}"#), "tool_choice.function.name"),
+        (with(r#""response_format":{"type":"yaml"}"#), "response_format.type"),
+        (with(r#""response_format":{"type":"json_schema"}"#), "response_format.json_schema"),
+        (
+            with(r#""response_format":{"type":"json_schema","json_schema":{"name":"a"}}"#),
+            "response_format.json_schema.schema",
+        ),
+        (
+            with(r#""response_format":{"type":"json_schema","json_schema":{"name":"a b","schema":{}}}"#),
+            "response_format.json_schema.name",
+        ),
+        (with(r#""reasoning":{"effort":1}"#), "reasoning.effort"),
+        (with(r#""modalities":["text","audio"]"#), "modalities[1]"),
+        (with(r#""audio":{"voice":"a"}"#), "audio"),
+        (with(r#""functions":[{}]"#), "functions[0].name"),
+        (with(r#""logit_bias":[]"#), "logit_bias"),
+    ];
+    for (body, path) in cases {
+        let failure = read(&body).expect_err(&body);
+        assert_eq!((failure.kind, failure.param.as_deref()), (Kind::Invalid, Some(path)), "{body}");
+        assert!(failure.message.contains(path) && failure.message.len() < 300, "{}", failure.message);
+    }
+}
+
+#[test]
+fn lenient_forms_are_taken() {
+    let bodies = [
+        with(r#""stop":null"#),
+        with(r#""stop":"""#),
+        with(r#""stop":["a","b","c","d","e"]"#),
+        with(r#""n":null,"temperature":null,"tools":null,"user":"""#),
+        with(r#""temperature":1e400,"seed":123456789012345678901234567890"#),
+        with(r#""max_tokens":1000000000000"#),
+        with(r#""tools":[],"tool_choice":"any""#),
+        with(r#""tools":[{"type":"function","function":{"name":"__proto__","strict":null}}]"#),
+        with(r#""reasoning_effort":"xhigh","service_tier":"priority","verbosity":"high""#),
+        with(r#""reasoning":{"enabled":false}"#),
+        with(r#""response_format":{"type":"text"},"modalities":["text"]"#),
+        message(r#"{"role":"assistant","content":null}"#),
+        message(r#"{"role":"tool","tool_call_id":"a","content":null}"#),
+        message(r#"{"role":"user","content":[{"type":"image_url","image_url":"https://a.example/b.png"}]}"#),
+        message(r#"{"role":"user","content":[{"type":"file","file":{"file_data":"JVBERi0=","filename":"a.pdf"}}]}"#),
+    ];
+    for body in bodies {
+        read(&body).expect(&body);
+    }
+}
+
+#[test]
+fn what_is_dropped_is_noted() {
+    let body = message(
+        r#"{"role":"user","name":"mate","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}],"weird\u0000name":1}"#,
+    );
+    let (_, dropped) = read(&body).unwrap();
+    let expected = "dropped messages.content.cache_control; dropped messages.name; dropped unknown fields of messages";
+    assert_eq!(notes(&dropped), expected);
+}
+
+#[test]
+fn texts_are_slices_of_the_body() {
+    let body = Bytes::from(message(r#"{"role":"user","content":"a long enough text to be a slice"}"#));
+    let (request, _) = Dialect::Chat.read_request(body.clone()).unwrap();
+    let proto::canon::ItemKind::Message { parts, .. } = &request.items[1].kind else { panic!() };
+    let proto::canon::Part::Text { text, .. } = &parts[0] else { panic!() };
+    assert!(body.as_ptr_range().contains(&text.escaped().as_ptr()));
+}
+
+#[test]
+fn results_follow_their_calls_and_pictures_follow_them() {
+    let (_, body) = corpus("requests/chat", "conversation.json").remove(0);
+    let (mut request, _) = Dialect::Chat.read_request(body).unwrap();
+    (request.raw, request.origin) = (None, None);
+    let (out, _) = Dialect::Chat.write_request(&request, &relay()).unwrap_or_else(|failure| panic!("{failure:?}"));
+    let roles: Vec<&str> =
+        utf8(&out).split(r#"{"role":""#).skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(roles, ["system", "system", "user", "assistant", "tool", "tool", "tool", "user", "assistant", "user"]);
+}
