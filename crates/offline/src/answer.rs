@@ -49,24 +49,22 @@ impl Answer {
 
     pub(crate) fn stream(frames: Frames) -> Self {
         let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
-        Self {
-            status: 200,
-            headers: HeaderMap::from_iter([(CONTENT_TYPE, kind)]),
-            payload: Payload::Stream(frames),
-        }
+        Self { status: 200, headers: HeaderMap::from_iter([(CONTENT_TYPE, kind)]), payload: Payload::Stream(frames) }
     }
 
     /// Adds a header; names and values of this crate are valid by construction, those of a script may not be.
     pub(crate) fn header(&mut self, name: &str, value: &str) {
-        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
-            (Ok(name), Ok(value)) => drop(self.headers.append(name, value)),
-            _ => tracing::error!(name, "not a valid header; use a wire body to send it anyway"),
+        let pair = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()));
+        if let (Ok(name), Ok(value)) = pair {
+            self.headers.append(name, value);
+        } else {
+            tracing::error!(name, "not a valid header; use a wire body to send it anyway");
         }
     }
 
     /// What the plan says instead of what the endpoint answered.
     pub(crate) fn planned(mut self, plan: &Plan, shared: &Shared) -> Self {
-        match body(&plan.body, shared) {
+        match body(plan, shared) {
             Some(Ok(answer)) => self = answer,
             Some(Err(reject)) => self = reject.into(),
             None => {}
@@ -109,12 +107,15 @@ impl From<Reject> for Answer {
 }
 
 /// The answer a planned body makes, if it has one of its own.
-fn body(body: &Body, shared: &Shared) -> Option<Result<Answer, Reject>> {
-    Some(Ok(match body {
+fn body(plan: &Plan, shared: &Shared) -> Option<Result<Answer, Reject>> {
+    Some(Ok(match &plan.body {
         Body::Auto => return None,
         Body::Wire(_) => Answer::empty(200),
         Body::Json(value) => Answer::json(200, value),
         Body::Text(text) => Answer::typed(200, "text/plain; charset=utf-8", text.clone()),
+        Body::Bytes(blob) if plan.shape.plain() && shared.options.pace.is_none() => {
+            Answer::stream(Box::new(std::iter::once(Frame { bytes: blob.0.clone(), token: false })))
+        }
         Body::Bytes(blob) => Answer::stream(Box::new(replay::frames(&blob.0).into_iter())),
         Body::Events(events) => {
             let frames: Vec<Frame> =
@@ -153,8 +154,11 @@ impl Flow {
         let mut shape = shape.clone();
         shape.pace = shape.pace.or(send.shared.options.pace);
         let pace = shape.pace.map(|rate| Pace { rate, start: Instant::now(), count: 0 });
-        let steps: Box<dyn Iterator<Item = Step> + Send> =
-            if shape.plain() { Box::new(frames.map(|frame| Step::Bytes(frame.bytes))) } else { Box::new(Steps::new(frames, shape)) };
+        let steps: Box<dyn Iterator<Item = Step> + Send> = if shape.plain() {
+            Box::new(frames.map(|frame| Step::Bytes(frame.bytes)))
+        } else {
+            Box::new(Steps::new(frames, shape))
+        };
         Self::Pump(Box::new(Pump { steps, send, pace, batch: BytesMut::new(), wait: None, ending: None, dead: false }))
     }
 }

@@ -65,13 +65,13 @@ pub(crate) fn answer(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Respon
         ("GET", "record") => Ok(record(&shared.recorder.snapshot())),
         ("GET", "script") => Ok(json!(shared.script.pending())),
         ("POST", "script") => read(body).map(|rules| script(shared, rules)),
-        ("POST", "reset") => Ok(reset(shared)),
-        ("POST", "release") => read(body).map(|Name { gate }| ok(shared.gates.release(&gate))),
-        ("POST", "forbid") => read(body).map(|Forbid { when, note }| ok(shared.script.forbid(when, note))),
-        ("POST", "greet") => read(body).map(|greeting: Greeting| ok(shared.greetings.lock().push_back(greeting))),
-        ("POST", "approve") => read(body).map(|Device { user_code }| json!({ "approved": shared.logins.lock().approve(&user_code) })),
+        ("POST", "reset") => Ok(()).map(|()| shared.reset()).map(ok),
+        ("POST", "release") => read(body).map(|Name { gate }| shared.gates.release(&gate)).map(ok),
+        ("POST", "forbid") => read(body).map(|Forbid { when, note }| shared.script.forbid(when, note)).map(ok),
+        ("POST", "greet") => read(body).map(|greeting: Greeting| shared.greetings.lock().push_back(greeting)).map(ok),
+        ("POST", "approve") => read(body).map(|Device { user_code }| approve(shared, &user_code)),
         ("POST", "accounts") => read(body).map(|new| account(shared, new)),
-        ("PATCH", "accounts") => read(body).map(|change| edit(shared, change)),
+        ("PATCH", "accounts") => read(body).map(|change| edit(shared, &change)),
         _ => Err(Reject::detail(404, "no such control; see the crate's documentation")),
     };
     let answer = done.map_or_else(Answer::from, |value| Answer::json(200, &value));
@@ -91,13 +91,14 @@ fn script(shared: &Shared, rules: Rules) -> Value {
         Rules::Many(rules) => rules,
         Rules::One(rule) => vec![*rule],
     };
-    rules.into_iter().for_each(|rule| shared.script.add(rule));
+    for rule in rules {
+        shared.script.add(rule);
+    }
     json!({ "pending": shared.script.pending().len() })
 }
 
-fn reset(shared: &Shared) -> Value {
-    shared.reset();
-    ok(())
+fn approve(shared: &Shared, user_code: &str) -> Value {
+    json!({ "approved": shared.logins.lock().approve(user_code) })
 }
 
 fn account(shared: &Shared, new: NewAccount) -> Value {
@@ -109,10 +110,10 @@ fn account(shared: &Shared, new: NewAccount) -> Value {
     json!({ "account": account, "auth_json": account.auth_json() })
 }
 
-fn edit(shared: &Shared, change: Change) -> Value {
+fn edit(shared: &Shared, change: &Change) -> Value {
     let mut book = shared.book.lock();
     let who: Vec<usize> = book.of(&change.account_id).collect();
-    for person in who.iter().map(|index| *index) {
+    for person in who.iter().copied() {
         if let Some(quota) = &change.quota {
             book.people[person].quota = quota.clone();
         }

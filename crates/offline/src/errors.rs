@@ -31,9 +31,7 @@ pub(crate) fn error(message: &str, kind: &str, param: Option<&str>, code: Option
 
 /// 401 bodies of a refused access token; `None` is a token nobody knows.
 pub(crate) fn unauthorized(why: Option<Revocation>) -> Value {
-    let body = |message: &str, kind: Value, code: &str| {
-        json!({ "error": { "message": message, "type": kind, "code": code, "param": null }, "status": 401 })
-    };
+    let body = |message: &str, kind: Value, code: &str| json!({ "error": { "message": message, "type": kind, "code": code, "param": null }, "status": 401 });
     match why {
         None => json!({ "detail": "Unauthorized" }),
         Some(Revocation::Invalidated) => body(

@@ -29,7 +29,10 @@ impl Plan {
 
     /// 429: the plan has no Codex.
     pub fn usage_not_included() -> Self {
-        Self::json(429, json!({ "error": { "type": "usage_not_included", "message": "Usage not included in your plan" } }))
+        Self::json(
+            429,
+            json!({ "error": { "type": "usage_not_included", "message": "Usage not included in your plan" } }),
+        )
     }
 
     /// 429 without a reset; `retry_after` in seconds becomes the header.

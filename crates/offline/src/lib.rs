@@ -66,7 +66,7 @@ mod wire;
 
 pub use account::{FakeAccount, NewAccount, Quota, Window};
 pub use oauth::REAL_CLIENT_ID;
-pub use plan::{Blob, Body, Coding, Extra, Idle, Interim, Newline, Pause, Place, Plan, Shape, Spot, Split, Stop, Wait};
+pub use plan::{Blob, Body, Coding, Extra, Idle, Interim, Newline, Pause, Place, Plan, Shape, Split, Spot, Stop, Wait};
 pub use record::{Ending, Left, Offence, Record, Refresh, Seen, TimedOut};
 pub use running::{Offline, Options, Running, serve_forever};
 pub use script::{Rule, When};

@@ -1,4 +1,4 @@
-//! Accepts connections and speaks HTTP/1.1 on them.
+//! Accepts connections and speaks HTTP/1.1 on them, over TLS when told.
 
 use std::io;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -46,11 +47,20 @@ async fn connection(tcp: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
         return greet(tcp, greeting).await;
     }
     let wire = Wire::new(tcp, Arc::clone(&line));
+    let tls = shared.options.tls.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (shared, line) = (Arc::clone(&shared), Arc::clone(&line));
         async move { route::serve(shared, line, request).await }
     });
-    http1::Builder::new().serve_connection(TokioIo::new(wire), service).await.map_err(io::Error::other)
+    let http = http1::Builder::new();
+    let ended = match tls {
+        None => http.serve_connection(TokioIo::new(wire), service).await,
+        Some(tls) => {
+            let wire = TlsAcceptor::from(tls).accept(wire).await?;
+            http.serve_connection(TokioIo::new(wire), service).await
+        }
+    };
+    ended.map_err(io::Error::other)
 }
 
 async fn greet(mut tcp: TcpStream, greeting: Greeting) -> io::Result<()> {

@@ -9,7 +9,6 @@ use crate::account::Person;
 use crate::answer::Answer;
 use crate::errors::Reject;
 use crate::route::{Call, header};
-use crate::state::Shared;
 
 /// What the rest of the backend needs to know about a model, and what its catalogue entry is made from.
 #[derive(Debug)]
@@ -68,12 +67,7 @@ static MODELS: [Model; 12] = [
         fast: false,
         ..model("gpt-daybreak-blue-latest", "Daybreak Blue", 11)
     },
-    Model {
-        listed: false,
-        context: (372, 372),
-        fast: false,
-        ..model("gpt-daybreak-red-latest", "Daybreak Red", 12)
-    },
+    Model { listed: false, context: (372, 372), fast: false, ..model("gpt-daybreak-red-latest", "Daybreak Red", 12) },
     Model {
         efforts: 4,
         context: (272, 272),
@@ -84,33 +78,25 @@ static MODELS: [Model; 12] = [
     Model { listed: false, efforts: 5, ..model("codex-auto-review", "Codex Auto Review", 43) },
 ];
 
-/// The models an account may use.
-#[derive(Debug)]
-pub(crate) struct Catalogue;
+/// The models that an account may use.
+fn of(person: &Person) -> impl Iterator<Item = &'static Model> {
+    let allowed =
+        |model: &&Model| person.models.as_ref().is_none_or(|slugs| slugs.iter().any(|slug| slug == model.slug));
+    MODELS.iter().filter(allowed)
+}
 
-impl Catalogue {
-    pub(crate) fn new() -> Self {
-        Self
-    }
+/// A model by its slug, if the account has it.
+pub(crate) fn find(person: &Person, slug: &str) -> Option<&'static Model> {
+    of(person).find(|model| model.slug == slug)
+}
 
-    pub(crate) fn of<'a>(&self, person: &'a Person) -> impl Iterator<Item = &'static Model> + 'a {
-        let allowed = |model: &&Model| {
-            person.models.as_ref().is_none_or(|slugs| slugs.iter().any(|slug| slug == model.slug))
-        };
-        MODELS.iter().filter(allowed)
+/// The ETag of an account's list.
+pub(crate) fn etag(person: &Person) -> String {
+    let mut hash = Sha256::new();
+    for model in of(person) {
+        hash.update(model.slug);
     }
-
-    /// A model by its slug, if the account has it.
-    pub(crate) fn find(&self, person: &Person, slug: &str) -> Option<&'static Model> {
-        self.of(person).find(|model| model.slug == slug)
-    }
-
-    /// The ETag of an account's list.
-    pub(crate) fn etag(&self, person: &Person) -> String {
-        let mut hash = Sha256::new();
-        self.of(person).for_each(|model| hash.update(model.slug));
-        format!("W/\"{}\"", &URL_SAFE_NO_PAD.encode(hash.finalize())[..22])
-    }
+    format!("W/\"{}\"", &URL_SAFE_NO_PAD.encode(hash.finalize())[..22])
 }
 
 impl Model {
@@ -122,7 +108,8 @@ impl Model {
     fn entry(&self) -> Value {
         let levels = &EFFORTS[..self.efforts];
         let fast = json!({ "id": "priority", "name": "Fast", "description": "Answers sooner, counts more" });
-        let upgrade = self.upgrade.map(|to| json!({ "model": to, "migration_markdown": format!("{to} follows this model.\n") }));
+        let upgrade =
+            self.upgrade.map(|to| json!({ "model": to, "migration_markdown": format!("{to} follows this model.\n") }));
         let instructions = format!("You are {}, played by an offline backend. Help with the task at hand.", self.name);
         let mut entry = json!({
             "slug": self.slug,
@@ -183,17 +170,17 @@ impl Model {
 }
 
 /// The list, or 304 when the client has it.
-pub(crate) fn answer(shared: &Shared, call: &Call, person: &Person) -> Result<Answer, Reject> {
+pub(crate) fn answer(call: &Call, person: &Person) -> Result<Answer, Reject> {
     let query = call.uri.query().unwrap_or_default();
     let version = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "client_version");
     if version.is_none_or(|(_, value)| value.split('.').count() != 3) {
         return Err(Reject::detail(400, "client_version is required"));
     }
-    let etag = shared.catalogue.etag(person);
+    let etag = etag(person);
     let mut answer = if header(&call.headers, "if-none-match") == Some(etag.as_str()) {
         Answer::empty(304)
     } else {
-        let models: Vec<Value> = shared.catalogue.of(person).map(Model::entry).collect();
+        let models: Vec<Value> = of(person).map(Model::entry).collect();
         Answer::json(200, &json!({ "models": models }))
     };
     answer.header("etag", &etag);

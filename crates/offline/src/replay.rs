@@ -20,25 +20,22 @@ pub(crate) fn load(folders: &[PathBuf], name: &str) -> io::Result<Vec<Frame>> {
 
 /// Cuts an event stream after each blank line.
 pub(crate) fn frames(bytes: &Bytes) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    let mut from = 0;
-    while from < bytes.len() {
-        let blank = ["\n\n", "\r\n\r\n", "\r\r"]
-            .iter()
-            .filter_map(|end| memmem::find(&bytes[from..], end.as_bytes()).map(|at| from + at + end.len()))
-            .min();
-        let to = blank.unwrap_or(bytes.len());
-        frames.push(Frame::new(bytes.slice(from..to)));
-        from = to;
-    }
-    frames
+    let mut blanks: Vec<usize> = ["\n\n", "\r\n\r\n", "\r\r"]
+        .iter()
+        .flat_map(|end| memmem::find_iter(bytes, end.as_bytes()).map(|at| at + end.len()))
+        .chain([bytes.len()])
+        .collect();
+    blanks.sort_unstable();
+    blanks.dedup();
+    let starts = std::iter::once(0).chain(blanks.iter().copied());
+    let pieces = starts.zip(&blanks).filter(|(from, to)| from < to);
+    pieces.map(|(from, to)| Frame::new(bytes.slice(from..*to))).collect()
 }
 
-/// Frames a file of one JSON event per line.
-fn events(bytes: &[u8]) -> Vec<Frame> {
-    let text = String::from_utf8_lossy(bytes);
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.map(|line| Frame::new(Bytes::from(framed(line)))).collect()
+/// Frames a file of one event per line, whatever the line holds: recordings have broken lines too.
+fn events(bytes: &Bytes) -> Vec<Frame> {
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    lines.map(|line| Frame::new(Bytes::from(framed(&String::from_utf8_lossy(line))))).collect()
 }
 
 /// `event:` and `data:` lines of one event.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::account::Person;
 use crate::answer::Answer;
 use crate::errors::{self, Reject};
-use crate::models::Model;
+use crate::models::{self, Model};
 use crate::record::Offence;
 use crate::route::{Call, header};
 use crate::shape::Frames;
@@ -57,7 +57,7 @@ pub(crate) fn answer(shared: &Shared, call: &Call, person: &Person) -> Result<An
         Box::new(frames)
     };
     let mut answer = Answer::stream(frames);
-    answer.header("x-models-etag", &shared.catalogue.etag(person));
+    answer.header("x-models-etag", &models::etag(person));
     answer.header("openai-model", model.slug);
     answer.header("x-codex-turn-state", &turn_state);
     answer.header("x-reasoning-included", "true");
@@ -78,7 +78,9 @@ fn decorate(answer: &mut Answer, limits: &[(String, String)]) {
     answer.header("cf-ray", &ray);
     answer.header("server", "cloudflare");
     answer.header("cf-cache-status", "DYNAMIC");
-    limits.iter().for_each(|(name, value)| answer.header(name, value));
+    for (name, value) in limits {
+        answer.header(name, value);
+    }
 }
 
 fn exhausted(person: &Person, resets_at: i64, limits: &[(String, String)]) -> Answer {

@@ -14,7 +14,7 @@ use crate::account::Person;
 use crate::answer::{Answer, Flow, Sending};
 use crate::control;
 use crate::errors::{self, Reject};
-use crate::plan::{Body, Place, Plan, Spot, Stop};
+use crate::plan::{Body, Interim, Place, Plan, Spot, Stop};
 use crate::record::{Offence, Seen, Visit};
 use crate::responses::read::last_prompt;
 use crate::script::Facts;
@@ -118,13 +118,19 @@ async fn carry_out(answer: Answer, plan: &Plan, send: Sending) -> Response<Flow>
         let step = |(time, blob): &(u64, crate::plan::Blob)| (std::time::Duration::from_millis(*time), blob.0.clone());
         send.line.raw(steps.iter().map(step).collect());
     }
-    let interim = plan.interim.iter().fold(String::new(), |mut text, interim| {
-        let headers: String = interim.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        text.push_str(&format!("HTTP/1.1 {} Informational\r\n{headers}\r\n", interim.status));
-        text
-    });
-    send.line.preface(Bytes::from(interim));
+    send.line.preface(interim(plan));
     answer.respond(plan, send)
+}
+
+/// Informational heads; hyper sends none of its own.
+fn interim(plan: &Plan) -> Bytes {
+    let head = |interim: &Interim| {
+        let first = format!("HTTP/1.1 {} Informational", interim.status);
+        let headers = interim.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+        let lines: Vec<String> = std::iter::once(first).chain(headers).collect();
+        lines.join("\r\n") + "\r\n\r\n"
+    };
+    Bytes::from(plan.interim.iter().map(head).collect::<Vec<_>>().concat())
 }
 
 fn seen(parts: &http::request::Parts, place: Place, ids: (u64, u64), at: std::time::Duration) -> Seen {
@@ -203,7 +209,7 @@ fn act(shared: &Shared, place: Place, call: &mut Call) -> Answer {
         Place::DevicePage => oauth::device_page(shared, call),
         Place::Other => Answer::json(404, &serde_json::json!({ "detail": "Not Found" })),
         Place::Responses => open(admit(shared, call).and_then(|person| responses::answer(shared, call, &person))),
-        Place::Models => open(admit(shared, call).and_then(|person| models::answer(shared, call, &person))),
+        Place::Models => open(admit(shared, call).and_then(|person| models::answer(call, &person))),
         Place::Images => open(admit(shared, call).and_then(|person| responses::image::answer(call, &person))),
         Place::AccountsCheck => open(admit(shared, call).map(|person| usage::accounts(&person))),
         Place::Usage => open(admit(shared, call).map(|person| usage::usage(&person))),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use tokio::net::TcpListener;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +26,9 @@ use crate::wire::Greeting;
 pub struct Options {
     /// Where it listens; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Speaks TLS with this certificate, good or bad; the addresses become `https`. Informational answers and planned
+    /// wire bytes go under it, as plain bytes.
+    pub tls: Option<Arc<ServerConfig>>,
     /// Folders with recorded streams for [`crate::Plan::replay`].
     pub replay: Vec<PathBuf>,
     /// Tokens (text deltas) per second of every answer; as fast as they are taken without it.
@@ -55,6 +59,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            tls: None,
             replay: Vec::new(),
             pace: None,
             completed_output: false,
@@ -79,7 +84,8 @@ impl Offline {
     pub async fn start(options: Options) -> io::Result<Running> {
         let listener = TcpListener::bind(options.listen).await?;
         let addr = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(options, format!("http://{addr}")));
+        let scheme = if options.tls.is_some() { "https" } else { "http" };
+        let shared = Arc::new(Shared::new(options, format!("{scheme}://{addr}")));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(listen::run(listener, Arc::clone(&shared), stop.clone(), tasks.clone()));
         tasks.close();

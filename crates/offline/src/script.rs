@@ -114,9 +114,8 @@ pub(crate) struct Facts<'a> {
 impl When {
     pub(crate) fn holds(&self, facts: Facts<'_>) -> bool {
         let same = |want: &Option<String>, is: Option<&str>| want.as_deref().is_none_or(|want| is == Some(want));
-        let prompt = |part: &String| {
-            facts.prompt.is_some_and(|prompt| prompt.to_lowercase().contains(&part.to_lowercase()))
-        };
+        let prompt =
+            |part: &String| facts.prompt.is_some_and(|prompt| prompt.to_lowercase().contains(&part.to_lowercase()));
         let header = |(name, value): &(String, Option<String>)| {
             let is = facts.headers.get(name);
             is.is_some() && value.as_ref().is_none_or(|value| is.is_some_and(|is| is == value.as_str()))

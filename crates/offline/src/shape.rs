@@ -24,8 +24,10 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    /// A frame of any origin; deltas are told by their name.
     pub(crate) fn new(bytes: Bytes) -> Self {
-        Self { bytes, token: false }
+        let token = memchr::memmem::find(&bytes[..bytes.len().min(120)], b".delta\"").is_some();
+        Self { bytes, token }
     }
 }
 
@@ -107,10 +109,14 @@ impl Steps {
         self.early.extend(pauses.map(|pause| Step::Wait(pause.wait.clone())));
         let extra = self.shape.extra.iter().filter(|Extra { after, .. }| *after == at);
         self.early.extend(extra.map(|extra| Step::Bytes(Bytes::from(extra.frame.clone()))));
-        if at == 2 && let Some(bytes) = self.shape.huge.take() {
+        if at == 2
+            && let Some(bytes) = self.shape.huge.take()
+        {
             self.early.extend(huge(bytes).map(Step::Bytes));
         }
-        if let Some(Stop { at: Spot::Event(event), how }) = &self.shape.stop && *event == at {
+        if let Some(Stop { at: Spot::Event(event), how }) = &self.shape.stop
+            && *event == at
+        {
             let how = how.clone();
             return self.stop(&how);
         }

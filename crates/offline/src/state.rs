@@ -7,7 +7,6 @@ use parking_lot::Mutex;
 
 use crate::account::Book;
 use crate::gate::Gates;
-use crate::models::Catalogue;
 use crate::oauth::Logins;
 use crate::record::Recorder;
 use crate::responses::cache::Cache;
@@ -24,7 +23,6 @@ pub(crate) struct Shared {
     pub(crate) gates: Gates,
     pub(crate) book: Mutex<Book>,
     pub(crate) logins: Mutex<Logins>,
-    pub(crate) catalogue: Catalogue,
     pub(crate) cache: Mutex<Cache>,
     pub(crate) greetings: Mutex<VecDeque<Greeting>>,
 }
@@ -39,7 +37,6 @@ impl Shared {
             gates: Gates::default(),
             book: Mutex::default(),
             logins: Mutex::default(),
-            catalogue: Catalogue::new(),
             cache: Mutex::default(),
             greetings: Mutex::default(),
         }

@@ -5,3 +5,4 @@ pub(crate) mod client;
 mod faults;
 mod record;
 mod routes;
+mod tls;

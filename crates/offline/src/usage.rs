@@ -110,7 +110,9 @@ fn spend(shared: &Shared, account_id: &str) -> (&'static str, u32) {
             (0, _) => ("no_credit", 0),
             (_, 0) => ("nothing_to_reset", 0),
             (_, windows) => {
-                full.into_iter().for_each(|window| window.used_percent = 0.0);
+                for window in full {
+                    window.used_percent = 0.0;
+                }
                 quota.reset_credits -= 1;
                 ("reset", u32::try_from(windows).unwrap_or(2))
             }

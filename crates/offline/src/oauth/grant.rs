@@ -37,7 +37,10 @@ pub(crate) fn presented(body: &[u8]) -> Option<String> {
     struct Token {
         refresh_token: String,
     }
-    serde_json::from_slice::<Token>(body).map(|token| token.refresh_token).ok().or_else(|| form(body).remove("refresh_token"))
+    serde_json::from_slice::<Token>(body)
+        .map(|token| token.refresh_token)
+        .ok()
+        .or_else(|| form(body).remove("refresh_token"))
 }
 
 fn form(body: &[u8]) -> HashMap<String, String> {

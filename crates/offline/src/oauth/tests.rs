@@ -126,7 +126,9 @@ async fn rotates_and_detects_reuse() {
     let record = backend.record();
     assert_eq!(record.refreshes.iter().map(|refresh| refresh.reused).collect::<Vec<_>>(), [false, true]);
     assert_eq!(record.refreshes[0].reason.as_deref(), Some("proactive_expiry"));
-    assert!(matches!(&record.offences[..], [Offence::ReusedRefreshToken { account: whose, .. }] if *whose == account.account_id));
+    assert!(
+        matches!(&record.offences[..], [Offence::ReusedRefreshToken { account: whose, .. }] if *whose == account.account_id)
+    );
 }
 
 #[tokio::test]
@@ -162,7 +164,8 @@ async fn revokes_and_exchanges() {
 #[tokio::test]
 async fn lets_devices_in_after_approval() {
     let backend = Offline::start(Options { device_polls: None, ..Options::default() }).await.unwrap();
-    let asked = post(&backend, "/api/accounts/deviceauth/usercode", &json!({ "client_id": REAL_CLIENT_ID })).await.json();
+    let asked =
+        post(&backend, "/api/accounts/deviceauth/usercode", &json!({ "client_id": REAL_CLIENT_ID })).await.json();
     assert_eq!(asked["interval"], "5");
     let poll = json!({ "device_auth_id": asked["device_auth_id"], "user_code": asked["user_code"] });
     let path = "/api/accounts/deviceauth/token";
@@ -181,7 +184,8 @@ async fn lets_devices_in_after_approval() {
 #[tokio::test]
 async fn approves_devices_after_some_polls() {
     let backend = backend().await;
-    let asked = post(&backend, "/api/accounts/deviceauth/usercode", &json!({ "client_id": REAL_CLIENT_ID })).await.json();
+    let asked =
+        post(&backend, "/api/accounts/deviceauth/usercode", &json!({ "client_id": REAL_CLIENT_ID })).await.json();
     let poll = json!({ "device_auth_id": asked["device_auth_id"], "user_code": asked["user_code"] });
     let mut statuses = Vec::new();
     for _ in 0..3 {

@@ -8,15 +8,15 @@ use serde_json::{Map, Value};
 use super::Checked;
 use crate::account::Person;
 use crate::errors::Reject;
-use crate::models::Model;
+use crate::models::{self, Model};
 use crate::state::Shared;
 
 pub(super) mod encrypted;
 mod format;
 mod input;
-mod tools;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 /// Parameters that are taken over HTTP. Every other name is unsupported.
 const TAKEN: [&str; 14] = [
@@ -67,9 +67,8 @@ pub(super) fn all<'a>(
     let slug = body.get("model").and_then(Value::as_str);
     let slug = slug.ok_or_else(|| missing("model"))?;
     let unsupported = || format!("The '{slug}' model is not supported when using Codex with a ChatGPT account.");
-    let model = shared.catalogue.find(person, slug).ok_or_else(|| Reject::detail(400, unsupported()))?;
-    let case =
-        Case { body, model, account: &person.account_id, strict_encrypted: shared.options.strict_encrypted };
+    let model = models::find(person, slug).ok_or_else(|| Reject::detail(400, unsupported()))?;
+    let case = Case { body, model, account: &person.account_id, strict_encrypted: shared.options.strict_encrypted };
     required(case)?;
     if let Some(name) = body.keys().find(|name| !TAKEN.contains(&name.as_str())) {
         return Err(Reject::detail(400, format!("Unsupported parameter: {name}")));
@@ -185,7 +184,11 @@ fn longest(case: Case<'_>) -> Result<(), Reject> {
     for (name, value) in case.body.get("client_metadata").and_then(Value::as_object).into_iter().flatten() {
         let param = format!("client_metadata.{name}");
         let Some(text) = value.as_str() else {
-            return Err(Reject::invalid(format!("Invalid type for '{param}': expected a string."), Some(&param), Some("invalid_type")));
+            return Err(Reject::invalid(
+                format!("Invalid type for '{param}': expected a string."),
+                Some(&param),
+                Some("invalid_type"),
+            ));
         };
         if text.chars().count() > 2_048 {
             return Err(too_long(&param, 2_048, text.chars().count()));

@@ -133,7 +133,9 @@ fn choice<'a>(ask: &Ask<'_>, offered: &[&'a Tool<'a>]) -> Choice<'a> {
                 choice["tools"].as_array().into_iter().flatten().flat_map(|tool| named(&tool["name"])).collect();
             if choice["mode"] == "required" { Choice::Must(allowed) } else { Choice::May(allowed) }
         }
-        Some(choice) if choice["type"] == "function" || choice["type"] == "custom" => Choice::Must(named(&choice["name"])),
+        Some(choice) if choice["type"] == "function" || choice["type"] == "custom" => {
+            Choice::Must(named(&choice["name"]))
+        }
         _ => Choice::May(offered.to_vec()),
     }
 }
@@ -152,7 +154,10 @@ fn asked<'a>(prompt: &str, offered: &[&'a Tool<'a>]) -> Vec<&'a Tool<'a>> {
     }
     let about = offered.iter().find(|tool| weather && tool.name.to_lowercase().contains("weather"));
     let several = ["both", "parallel"].iter().any(|word| hint::says(prompt, word)) && about.is_none();
-    about.map(|tool| vec![*tool]).unwrap_or_else(|| offered.iter().take(if several { 2 } else { 1 }).copied().collect())
+    match about {
+        Some(tool) => vec![tool],
+        None => offered.iter().take(if several { 2 } else { 1 }).copied().collect(),
+    }
 }
 
 fn call(tool: &Tool<'_>, hint: &Hint) -> What {
@@ -178,16 +183,21 @@ fn run(ask: &Ask<'_>, offered: &[&Tool<'_>]) -> Option<What> {
     let command = hint::command(&ask.prompt)?;
     let find = |name: &str| offered.iter().find(|tool| tool.name == name);
     let wrapped = json!(["bash", "-lc", command]);
-    let shells =
-        [("exec_command", "cmd", json!(command)), ("shell_command", "command", json!(command)), ("shell", "command", wrapped)];
+    let shells = [
+        ("exec_command", "cmd", json!(command)),
+        ("shell_command", "command", json!(command)),
+        ("shell", "command", wrapped),
+    ];
     for (name, key, value) in shells {
         let Some(tool) = find(name) else { continue };
-        let mut arguments = tool.schema.map_or_else(|| json!({}), |schema| schema::sample(schema, &mut Hint::default()));
+        let mut arguments =
+            tool.schema.map_or_else(|| json!({}), |schema| schema::sample(schema, &mut Hint::default()));
         hint::set(&mut arguments, key, value);
         return Some(What::Function { call: Call::new(tool.namespace, name), arguments: arguments.to_string() });
     }
     let tool = find("exec").filter(|tool| tool.kind == ToolKind::Custom)?;
-    let input = format!("const result = await tools.exec_command({});\ntext(result.output);\n", json!({ "cmd": command }));
+    let input =
+        format!("const result = await tools.exec_command({});\ntext(result.output);\n", json!({ "cmd": command }));
     Some(What::Custom { call: Call::new(tool.namespace, tool.name), input })
 }
 
@@ -197,7 +207,10 @@ fn hosted(ask: &Ask<'_>) -> Option<Vec<What>> {
     let forced = ask.body.get("tool_choice").and_then(|choice| choice["type"].as_str()).unwrap_or_default();
     let off = ask.body.get("tool_choice").is_some_and(|choice| choice == "none");
     if has(ToolKind::Image) && !off && (hint::says(&ask.prompt, "draw") || forced == "image_generation") {
-        return Some(vec![What::Image { prompt: ask.prompt.clone(), result: PIXEL }, text("Here is the picture.".to_owned())]);
+        return Some(vec![
+            What::Image { prompt: ask.prompt.clone(), result: PIXEL },
+            text("Here is the picture.".to_owned()),
+        ]);
     }
     if has(ToolKind::Search) && !off && (hint::says(&ask.prompt, "search") || forced.starts_with("web_search")) {
         return Some(search(&ask.prompt));

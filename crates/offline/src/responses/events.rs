@@ -254,13 +254,23 @@ impl Deltas {
         frame.push_str(&self.head);
         write!(frame, "{sequence}").expect("invariant: a string takes writes");
         frame.push_str(&self.middle);
-        let quoted = serde_json::to_string(piece).expect("invariant: a string serialises");
-        frame.push_str(&quoted);
+        if piece.bytes().all(plain) {
+            frame.push('"');
+            frame.push_str(piece);
+            frame.push('"');
+        } else {
+            frame.push_str(&serde_json::to_string(piece).expect("invariant: a string serialises"));
+        }
         frame.push_str(if self.text { ",\"logprobs\":[],\"obfuscation\":\"" } else { ",\"obfuscation\":\"" });
         frame.push_str(&NOISE[piece.len() % NOISE.len()..]);
         frame.push_str("\"}\n\n");
         Bytes::from(frame)
     }
+}
+
+/// A byte that JSON takes as it is.
+fn plain(byte: u8) -> bool {
+    byte >= b' ' && byte != b'"' && byte != b'\\'
 }
 
 /// The text of an item that comes in deltas.

@@ -30,7 +30,9 @@ impl Hint {
     pub(super) fn string(&self, name: &str) -> String {
         let name = name.to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-        if has(&["city", "location", "place"]) && let Some(place) = self.places.first() {
+        if has(&["city", "location", "place"])
+            && let Some(place) = self.places.first()
+        {
             return place.clone();
         }
         if has(&["query", "text", "message", "input", "prompt", "question"]) && !self.text.is_empty() {

@@ -16,7 +16,11 @@ pub(super) const PIXEL: &str =
 pub(crate) fn answer(call: &Call, person: &Person) -> Result<Answer, Reject> {
     let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
     if body["prompt"].as_str().is_none_or(str::is_empty) {
-        return Err(Reject::invalid("Missing required parameter: 'prompt'.", Some("prompt"), Some("missing_required_parameter")));
+        return Err(Reject::invalid(
+            "Missing required parameter: 'prompt'.",
+            Some("prompt"),
+            Some("missing_required_parameter"),
+        ));
     }
     if person.plan == "free" {
         return Err(Reject::detail(403, "Forbidden"));

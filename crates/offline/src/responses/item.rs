@@ -25,15 +25,16 @@ pub(super) enum What {
 /// What function and custom calls share.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
-    pub(super) call_id: String,
+    /// `call_id`.
+    pub(super) link: String,
     pub(super) namespace: Option<String>,
     pub(super) name: String,
 }
 
 impl Call {
     pub(super) fn new(namespace: Option<&str>, name: &str) -> Self {
-        let call_id = format!("call_{}", &token::hex()[..24]);
-        Self { call_id, namespace: namespace.map(str::to_owned), name: name.to_owned() }
+        let link = format!("call_{}", &token::hex()[..24]);
+        Self { link, namespace: namespace.map(str::to_owned), name: name.to_owned() }
     }
 }
 
@@ -62,10 +63,16 @@ impl Out {
             }
             What::Message { .. } => json!({ "id": id, "type": "message", "status": "in_progress", "role": "assistant",
                 "content": [], "phase": "final_answer" }),
-            What::Function { call, .. } => called(call, json!({ "id": id, "type": "function_call",
-                "status": "in_progress", "arguments": "", "call_id": call.call_id, "name": call.name })),
-            What::Custom { call, .. } => called(call, json!({ "id": id, "type": "custom_tool_call",
-                "status": "in_progress", "input": "", "call_id": call.call_id, "name": call.name })),
+            What::Function { call, .. } => called(
+                call,
+                json!({ "id": id, "type": "function_call",
+                "status": "in_progress", "arguments": "", "call_id": call.link, "name": call.name }),
+            ),
+            What::Custom { call, .. } => called(
+                call,
+                json!({ "id": id, "type": "custom_tool_call",
+                "status": "in_progress", "input": "", "call_id": call.link, "name": call.name }),
+            ),
             What::Search { .. } => json!({ "id": id, "type": "web_search_call", "status": "in_progress" }),
             What::Image { .. } => json!({ "id": id, "type": "image_generation_call", "status": "in_progress" }),
             What::Compaction { .. } => json!({ "id": id, "type": "compaction", "encrypted_content": "" }),
@@ -77,16 +84,27 @@ impl Out {
         let id = &self.id;
         match &self.what {
             What::Reasoning { summary, encrypted } => {
-                let summary: Vec<Value> = summary.iter().map(|text| json!({ "type": "summary_text", "text": text })).collect();
-                with(json!({ "id": id, "type": "reasoning", "summary": summary }), "encrypted_content", encrypted.as_ref())
+                let summary: Vec<Value> =
+                    summary.iter().map(|text| json!({ "type": "summary_text", "text": text })).collect();
+                with(
+                    json!({ "id": id, "type": "reasoning", "summary": summary }),
+                    "encrypted_content",
+                    encrypted.as_ref(),
+                )
             }
             What::Message { text, annotations } => json!({ "id": id, "type": "message", "status": "completed",
                 "role": "assistant", "phase": "final_answer",
                 "content": [{ "type": "output_text", "annotations": annotations, "logprobs": [], "text": text }] }),
-            What::Function { call, arguments } => called(call, json!({ "id": id, "type": "function_call",
-                "status": "completed", "arguments": arguments, "call_id": call.call_id, "name": call.name })),
-            What::Custom { call, input } => called(call, json!({ "id": id, "type": "custom_tool_call",
-                "status": "completed", "input": input, "call_id": call.call_id, "name": call.name })),
+            What::Function { call, arguments } => called(
+                call,
+                json!({ "id": id, "type": "function_call",
+                "status": "completed", "arguments": arguments, "call_id": call.link, "name": call.name }),
+            ),
+            What::Custom { call, input } => called(
+                call,
+                json!({ "id": id, "type": "custom_tool_call",
+                "status": "completed", "input": input, "call_id": call.link, "name": call.name }),
+            ),
             What::Search { query } => json!({ "id": id, "type": "web_search_call", "status": "completed",
                 "action": { "type": "search", "query": query } }),
             What::Image { prompt, result } => json!({ "id": id, "type": "image_generation_call",

@@ -29,24 +29,28 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
     kinds.is_empty() || kinds.iter().any(|kind| is(root, schema, kind, value))
 }
 
+fn size(length: usize) -> f64 {
+    f64::from(u32::try_from(length).unwrap())
+}
+
 fn is(root: &Value, schema: &Value, kind: &str, value: &Value) -> bool {
     let least = |key: &str| schema[key].as_f64().unwrap_or(f64::MIN);
     let most = |key: &str| schema[key].as_f64().unwrap_or(f64::MAX);
     match (kind, value) {
         ("null", Value::Null) | ("boolean", Value::Bool(_)) => true,
         ("string", Value::String(text)) => {
-            let length = text.chars().count() as f64;
+            let length = size(text.chars().count());
             least("minLength") <= length && length <= most("maxLength")
         }
         ("integer" | "number", Value::Number(number)) => {
-            let step = schema["multipleOf"].as_i64().unwrap_or(1);
+            let step = schema["multipleOf"].as_f64().unwrap_or(1.0);
             let number = number.as_f64().unwrap();
-            let whole = kind == "number" || (number.fract() == 0.0 && number as i64 % step == 0);
+            let whole = kind == "number" || (number / step).fract() == 0.0;
             whole && least("minimum") <= number && number <= most("maximum") && least("exclusiveMinimum") < number
         }
         ("array", Value::Array(values)) => {
-            least("minItems") <= values.len() as f64
-                && values.len() as f64 <= most("maxItems")
+            least("minItems") <= size(values.len())
+                && size(values.len()) <= most("maxItems")
                 && values.iter().all(|value| fits(root, &schema["items"], value))
         }
         ("object", Value::Object(object)) => {

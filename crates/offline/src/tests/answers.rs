@@ -36,7 +36,8 @@ async fn echoes_exactly_in_order() {
     assert_eq!((&done["status"], &done["output"]), (&json!("completed"), &json!([])));
     assert_eq!(done["id"], events[0]["response"]["id"]);
     assert!(done["usage"]["total_tokens"].as_u64().unwrap() > 0);
-    for name in ["x-request-id", "x-models-etag", "openai-model", "x-codex-turn-state", "x-codex-primary-used-percent"] {
+    for name in ["x-request-id", "x-models-etag", "openai-model", "x-codex-turn-state", "x-codex-primary-used-percent"]
+    {
         assert!(reply.header(name).is_some(), "{name}");
     }
 }
@@ -184,8 +185,9 @@ async fn counts_cached_tokens_under_one_key() {
 
 #[tokio::test]
 async fn fills_the_completed_output_when_told() {
-    let backend =
-        Offline::start(Options { completed_output: true, rate_limits_event: true, ..Options::default() }).await.unwrap();
+    let backend = Offline::start(Options { completed_output: true, rate_limits_event: true, ..Options::default() })
+        .await
+        .unwrap();
     let account = backend.account("plus");
     let reply = ask(&backend, &account, &classic("hello")).await;
     assert_eq!(reply.kinds()[0], "codex.rate_limits");

@@ -241,15 +241,42 @@ async fn plays_token_faults() {
         backend.script(Rule::token(plan).account(&account.account_id));
         assert_eq!(post(&backend, "/oauth/token", &refresh(&account.refresh)).await.status, status);
     }
-    assert_eq!(backend.current_refresh(&account.account_id), [account.refresh.clone()], "none of these rotates");
+    assert_eq!(
+        backend.current_refresh(&account.account_id),
+        std::slice::from_ref(&account.refresh),
+        "none of these rotates"
+    );
     backend.script(Rule::token(Plan::junk()));
     assert_eq!(post(&backend, "/oauth/token", &refresh(&account.refresh)).await.status, 200);
     let current = backend.current_refresh(&account.account_id);
-    assert_ne!(current, [account.refresh.clone()], "the token rotated before the junk");
+    assert_ne!(current, std::slice::from_ref(&account.refresh), "the token rotated before the junk");
     backend.script(Rule::token(Plan::reset_after_headers()));
     let reply = post(&backend, "/oauth/token", &refresh(&current[0])).await;
     assert_eq!((reply.status, reply.body.len(), reply.reset), (200, 0, true));
     assert_ne!(backend.current_refresh(&account.account_id), current);
     assert!(backend.record().offences.is_empty());
     assert_eq!(backend.record().at(Place::Token).count(), 7);
+}
+
+/// Recorded streams of the shared corpus arrive event for event.
+#[tokio::test]
+async fn replays_the_shared_corpus() {
+    let Some(shared) = std::env::var_os("POLYGATE_SHARED") else {
+        println!("SKIPPED: POLYGATE_SHARED is not set");
+        return;
+    };
+    let folder = std::path::Path::new(&shared).join("corpus/responses");
+    let options = crate::Options { replay: vec![folder.clone()], ..crate::Options::default() };
+    let backend = crate::Offline::start(options).await.unwrap();
+    let account = backend.account("plus");
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        let Some(stem) = name.strip_suffix(".chunks.txt") else { continue };
+        backend.script(Rule::responses(Plan::replay(stem).split(Split::Every(1_000))));
+        let reply = ask(&backend, &account, &classic("x")).await;
+        let file = std::fs::read_to_string(folder.join(&name)).unwrap();
+        let text = reply.text();
+        let data: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+        assert_eq!(data, file.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>(), "{name}");
+    }
 }

@@ -117,7 +117,9 @@ async fn judges_cookies_and_turn_states() {
     let offences = backend.record().offences;
     let crossed = offences.iter().filter(|offence| matches!(offence, Offence::CookieCrossed { .. })).count();
     assert_eq!(crossed, 2);
-    assert!(offences.iter().any(|offence| matches!(offence, Offence::ForbiddenCookie { name, .. } if name == "oai-did")));
+    assert!(
+        offences.iter().any(|offence| matches!(offence, Offence::ForbiddenCookie { name, .. } if name == "oai-did"))
+    );
     assert!(offences.iter().any(|offence| matches!(offence, Offence::TurnStateCrossed { .. })));
 }
 
@@ -125,7 +127,7 @@ async fn judges_cookies_and_turn_states() {
 async fn refuses_what_the_plan_no_longer_allows() {
     let backend = backend().await;
     let account = backend.account("plus");
-    backend.set_quota(&account.account_id, &Quota::exhausted(Duration::from_secs(600)));
+    backend.set_quota(&account.account_id, &Quota::exhausted(Duration::from_mins(10)));
     let reply = ask(&backend, &account, &classic("hello")).await;
     assert_eq!((reply.status, &reply.json()["error"]["type"]), (429, &json!("usage_limit_reached")));
     assert_eq!(reply.header("x-codex-primary-used-percent"), Some("100"));
@@ -146,7 +148,8 @@ async fn counts_what_runs_at_once() {
     let account = backend.account("plus");
     backend.script(Rule::responses(Plan::auto().delay("go")).always());
     let bytes = turn(&account, &classic("hello"));
-    let all = async { tokio::join!(exchange(&backend, &bytes), exchange(&backend, &bytes), exchange(&backend, &bytes)) };
+    let all =
+        async { tokio::join!(exchange(&backend, &bytes), exchange(&backend, &bytes), exchange(&backend, &bytes)) };
     let open = async {
         backend.wait_until(SOON, |record| record.open == 3).await.unwrap();
         backend.release("go");

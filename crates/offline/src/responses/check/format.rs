@@ -12,7 +12,8 @@ pub(super) fn check(case: Case<'_>) -> Result<(), Reject> {
         Some("json_object") => mentions_json(case),
         Some("json_schema") => schema(format),
         Some(other) => {
-            let message = format!("Invalid value: '{other}'. Supported values are: 'json_object', 'json_schema', and 'text'.");
+            let message =
+                format!("Invalid value: '{other}'. Supported values are: 'json_object', 'json_schema', and 'text'.");
             Err(Reject::invalid(message, Some("text.format.type"), Some("invalid_value")))
         }
         None => Err(missing("text.format.type")),
@@ -45,7 +46,8 @@ pub(super) fn strict(schema: &Value, path: &str) -> Option<String> {
         let children = schema[key].as_object().into_iter().flatten();
         children.map(|(name, child)| (format!("{path}'{key}', '{name}', "), child)).collect::<Vec<_>>()
     };
-    let mut children: Vec<(String, &Value)> = ["properties", "$defs", "definitions"].into_iter().flat_map(inside).collect();
+    let mut children: Vec<(String, &Value)> =
+        ["properties", "$defs", "definitions"].into_iter().flat_map(inside).collect();
     children.extend(schema.get("items").map(|items| (format!("{path}'items', "), items)));
     let choices = schema["anyOf"].as_array().into_iter().flatten().enumerate();
     children.extend(choices.map(|(at, choice)| (format!("{path}'anyOf', '{at}', "), choice)));

@@ -104,8 +104,9 @@ fn message(case: Case<'_>, item: &Value, path: &str) -> Result<(), Reject> {
         "user" | "developer" => &["input_text", "input_image", "input_file", "input_audio"],
         "assistant" => &["output_text", "refusal"],
         other => {
-            let message =
-                format!("Invalid value: '{other}'. Supported values are: 'assistant', 'system', 'developer', and 'user'.");
+            let message = format!(
+                "Invalid value: '{other}'. Supported values are: 'assistant', 'system', 'developer', and 'user'."
+            );
             return Err(Reject::invalid(message, Some(&format!("{path}.role")), Some("invalid_value")));
         }
     };
@@ -171,7 +172,10 @@ fn sealed(case: Case<'_>, item: &Value, path: &str) -> Result<(), Reject> {
                 let message = format!(
                     "Item with id '{id}' not found. Items are not persisted when `store` is set to false. Try again with `store` set to true, or remove this item from your input."
                 );
-                Err(Reject { status: 404, body: crate::errors::error(&message, "invalid_request_error", Some("input"), None) })
+                Err(Reject {
+                    status: 404,
+                    body: crate::errors::error(&message, "invalid_request_error", Some("input"), None),
+                })
             }
             None => Err(missing(&format!("{path}.encrypted_content"))),
         },

@@ -71,9 +71,24 @@ fn takes_both_shapes() {
 #[test]
 fn refuses_parameters_by_name() {
     let names = [
-        "max_output_tokens", "max_completion_tokens", "temperature", "top_p", "frequency_penalty", "presence_penalty",
-        "truncation", "previous_response_id", "metadata", "safety_identifier", "prompt_cache_retention",
-        "context_management", "user", "seed", "top_logprobs", "stream_options", "generate", "made_up",
+        "max_output_tokens",
+        "max_completion_tokens",
+        "temperature",
+        "top_p",
+        "frequency_penalty",
+        "presence_penalty",
+        "truncation",
+        "previous_response_id",
+        "metadata",
+        "safety_identifier",
+        "prompt_cache_retention",
+        "context_management",
+        "user",
+        "seed",
+        "top_logprobs",
+        "stream_options",
+        "generate",
+        "made_up",
     ];
     for name in names {
         let body = changed(classic(), &format!("/{name}"), Value::Null);
@@ -103,9 +118,13 @@ fn refuses_the_other_shape() {
     assert_eq!(judge(&changed(lite(), "/tools", json!([])), true), missing);
     assert_eq!(judge(&changed(lite(), "/instructions", json!("Be short.")), true), missing);
     let (status, body) = judge(&changed(lite(), "/reasoning", json!({ "effort": "low" })), true);
-    assert_eq!((status, &body["error"]["code"], &body["error"]["param"]), (400, &json!("unsupported_value"), &json!("reasoning.context")));
+    assert_eq!(
+        (status, &body["error"]["code"], &body["error"]["param"]),
+        (400, &json!("unsupported_value"), &json!("reasoning.context"))
+    );
     assert_eq!(judge(&classic(), true).0, 400);
-    let tools = json!([{ "type": "additional_tools", "role": "developer", "tools": [] }, { "role": "user", "content": "hi" }]);
+    let tools =
+        json!([{ "type": "additional_tools", "role": "developer", "tools": [] }, { "role": "user", "content": "hi" }]);
     assert_eq!(judge(&changed(classic(), "/input", tools), false).0, 400);
     let image = json!([{ "type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "high" }]);
     let (status, body) = judge(&changed(lite(), "/input/0/content", image), true);
@@ -127,7 +146,11 @@ fn refuses_bad_values() {
         ("/tools", json!([{ "type": "function", "function": { "name": "f" } }]), "missing_required_parameter"),
         ("/tools", json!([{ "type": "function", "name": "a b" }]), "invalid_value"),
         ("/tools", json!([{ "type": "computer" }]), "invalid_value"),
-        ("/tools", json!([{ "type": "function", "name": "f", "parameters": { "type": "string" } }]), "invalid_function_parameters"),
+        (
+            "/tools",
+            json!([{ "type": "function", "name": "f", "parameters": { "type": "string" } }]),
+            "invalid_function_parameters",
+        ),
         ("/text", json!({ "format": { "type": "json_schema", "schema": {} } }), "missing_required_parameter"),
         ("/input/0/content", json!([{ "type": "text", "text": "hi" }]), "invalid_value"),
         ("/input/0/id", json!("item_1"), "invalid_value"),
@@ -146,7 +169,8 @@ fn refuses_bad_values() {
 
 #[test]
 fn wants_strict_schemas_strict() {
-    let format = |schema: Value| json!({ "format": { "type": "json_schema", "name": "x", "strict": true, "schema": schema } });
+    let format =
+        |schema: Value| json!({ "format": { "type": "json_schema", "name": "x", "strict": true, "schema": schema } });
     let closed = json!({ "type": "object", "properties": { "a": { "type": "string" } }, "required": ["a"], "additionalProperties": false });
     assert_eq!(judge(&changed(classic(), "/text", format(closed.clone())), false).0, 200);
     for (key, value) in [("additionalProperties", json!(true)), ("required", json!([])), ("type", json!("array"))] {

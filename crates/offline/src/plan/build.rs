@@ -1,0 +1,180 @@
+//! Putting plans together.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{Blob, Body, Coding, Extra, Idle, Interim, Newline, Pause, Plan, Split, Spot, Stop, Wait};
+use crate::wire::How;
+
+impl Plan {
+    /// What the backend does by itself; the start of most faults.
+    pub fn auto() -> Self {
+        Self::default()
+    }
+
+    /// A status with a JSON body.
+    pub fn json(status: u16, body: Value) -> Self {
+        Self { status: Some(status), body: Body::Json(body), ..Self::default() }
+    }
+
+    /// A status with a text body.
+    pub fn text(status: u16, body: impl Into<String>) -> Self {
+        Self { status: Some(status), body: Body::Text(body.into()), ..Self::default() }
+    }
+
+    /// A 200 stream of these events.
+    pub fn events(events: impl IntoIterator<Item = Value>) -> Self {
+        Self { body: Body::Events(events.into_iter().collect()), ..Self::default() }
+    }
+
+    /// A 200 stream of exactly these bytes.
+    pub fn stream(bytes: impl Into<Bytes>) -> Self {
+        Self { body: Body::Bytes(Blob(bytes.into())), ..Self::default() }
+    }
+
+    /// A recorded stream by file name.
+    pub fn replay(name: impl Into<String>) -> Self {
+        Self { body: Body::Replay(name.into()), ..Self::default() }
+    }
+
+    /// Bytes for the socket instead of an HTTP answer.
+    pub fn wire(bytes: impl Into<Bytes>) -> Self {
+        Self { body: Body::Wire(vec![(0, Blob(bytes.into()))]), ..Self::default() }
+    }
+
+    /// The endpoint acts before this answer is given: a token rotates and then this comes.
+    #[must_use]
+    pub fn acting(mut self) -> Self {
+        self.act = true;
+        self
+    }
+
+    /// Another status with the same body.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// One more header; a name given here replaces the backend's own.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Stands still before the status line.
+    #[must_use]
+    pub fn delay(mut self, wait: impl Into<Wait>) -> Self {
+        self.before_headers.push(wait.into());
+        self
+    }
+
+    /// Sends an informational answer first.
+    #[must_use]
+    pub fn interim(mut self, status: u16) -> Self {
+        self.interim.push(Interim { status, headers: Vec::new() });
+        self
+    }
+
+    /// Stands still after this many events.
+    #[must_use]
+    pub fn pause(mut self, after: u32, wait: impl Into<Wait>) -> Self {
+        self.shape.pauses.push(Pause { after, wait: wait.into() });
+        self
+    }
+
+    /// Puts a raw frame after this many events.
+    #[must_use]
+    pub fn extra(mut self, after: u32, frame: impl Into<String>) -> Self {
+        self.shape.extra.push(Extra { after, frame: frame.into() });
+        self
+    }
+
+    /// Adds one text delta of this many bytes.
+    #[must_use]
+    pub fn huge(mut self, bytes: u64) -> Self {
+        self.shape.huge = Some(bytes);
+        self
+    }
+
+    /// Ends after this many events.
+    #[must_use]
+    pub fn cut_event(mut self, event: u32, how: How) -> Self {
+        self.shape.stop = Some(Stop { at: Spot::Event(event), how });
+        self
+    }
+
+    /// Ends after this many body bytes.
+    #[must_use]
+    pub fn cut_byte(mut self, byte: u64, how: How) -> Self {
+        self.shape.stop = Some(Stop { at: Spot::Byte(byte), how });
+        self
+    }
+
+    /// Ends after this many bytes on the socket; 0 gives no status line.
+    #[must_use]
+    pub fn cut_wire(mut self, byte: u64, how: How) -> Self {
+        self.shape.stop = Some(Stop { at: Spot::Wire(byte), how });
+        self
+    }
+
+    /// Sends one more event after the last.
+    #[must_use]
+    pub fn tail(mut self, event: Value) -> Self {
+        self.shape.tail.push(event);
+        self
+    }
+
+    /// Keeps the answer open after its last byte.
+    #[must_use]
+    pub fn hold(mut self, wait: impl Into<Wait>) -> Self {
+        self.shape.hold = Some(wait.into());
+        self
+    }
+
+    /// Other line ends.
+    #[must_use]
+    pub fn newline(mut self, newline: Newline) -> Self {
+        self.shape.newline = Some(newline);
+        self
+    }
+
+    /// Cuts the body into writes of their own.
+    #[must_use]
+    pub fn split(mut self, split: Split) -> Self {
+        self.shape.split = Some(split);
+        self
+    }
+
+    /// One write of `bytes` every `every`.
+    #[must_use]
+    pub fn drip(mut self, bytes: usize, every: Duration) -> Self {
+        self.shape.split = Some(Split::Every(bytes));
+        self.shape.drip = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Tokens per second.
+    #[must_use]
+    pub fn pace(mut self, tokens: f64) -> Self {
+        self.shape.pace = Some(tokens);
+        self
+    }
+
+    /// Compresses the body, flushed after every event.
+    #[must_use]
+    pub fn compress(mut self, coding: Coding) -> Self {
+        self.shape.compress.push(coding);
+        self
+    }
+
+    /// Ends the kept-alive connection after the answer.
+    #[must_use]
+    pub fn idle(mut self, idle: Idle) -> Self {
+        self.idle = Some(idle);
+        self
+    }
+}
