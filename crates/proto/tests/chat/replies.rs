@@ -1,6 +1,7 @@
 //! Replies: chat streams and responses streams to chat, snapshot by snapshot.
 
-use proto::canon::{Finish, What};
+use proto::canon::{Finish, Limits, What};
+use proto::trim::{Trim, Verdict};
 use proto::{Dialect, Kind};
 
 use crate::{corpus, fold, read, setting, strange, utf8, write};
@@ -122,6 +123,24 @@ fn odd_bodies_are_failures() {
         assert!(matches!(events.last().map(|event| &event.what), Some(What::Fail(_))), "{body:?}: {events:?}");
         assert_eq!(events.len(), 1, "{body:?}");
     }
+}
+
+#[test]
+fn a_limit_cuts_a_stream_of_a_backend_without_limits() {
+    let (_, body) = corpus("responses", "text.sse").remove(0);
+    let limits = Limits { max_tokens: Some(3), stop: Vec::new() };
+    let mut trim = Trim::new(&limits).unwrap().with_input(21);
+    let mut events = Vec::new();
+    for event in read(Dialect::Responses, [&body[..]]) {
+        if trim.push(event, &mut events) == Verdict::Done {
+            break;
+        }
+    }
+    insta::assert_snapshot!("trimmed_chat", utf8(&write(Dialect::Chat, setting(true), &events)));
+    insta::assert_snapshot!("trimmed_chat_whole", utf8(&Dialect::Chat.whole(&fold(&events), &setting(true))));
+    let responses = write(Dialect::Responses, setting(true), &events);
+    assert!(utf8(&responses).contains(r#""incomplete_details":{"reason":"max_output_tokens"}"#));
+    assert!(utf8(&responses).contains(r#""text":"Hello, world""#));
 }
 
 #[test]
