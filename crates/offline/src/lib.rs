@@ -38,9 +38,30 @@
 //!
 //! # Scripting
 //! A [`Rule`] is a condition, a [`Plan`] and how often it applies; the first rule that matches a request is used. A plan
-//! says what is answered and what goes wrong with it. The same rules are taken as JSON by `POST /offline/script`;
-//! `GET /offline/record`, `POST /offline/reset`, `/offline/release`, `/offline/forbid` and `/offline/accounts` complete the
-//! control side, for tests in other languages.
+//! says what is answered and what goes wrong with it: [`Plan::auto`] is the usual answer, changed by the methods after it;
+//! ready-made failures are [`Plan::usage_limit`], [`Plan::challenge`], [`Plan::reset`], [`Plan::silence`] and their
+//! neighbours. A [`Wait`] at a gate stands still until [`Running::release`], so that no test needs to sleep.
+//!
+//! # Control over HTTP
+//! For tests in other languages, on the same listener, not recorded:
+//!
+//! | request | body | does |
+//! |---|---|---|
+//! | `POST /offline/script` | a [`Rule`] or a list of them | adds rules |
+//! | `GET /offline/script` | | shows the rules that are left |
+//! | `GET /offline/record` | | the [`Record`], with each request's `body` as JSON (else base64) |
+//! | `POST /offline/reset` | | forgets record, script and gates |
+//! | `POST /offline/release` | `{"gate": NAME}` | opens a gate |
+//! | `POST /offline/forbid` | `{"when": {..}, "note": TEXT}` | makes matching requests offences |
+//! | `POST /offline/greet` | a [`Greeting`] | for the next connection |
+//! | `POST /offline/accounts` | a [`NewAccount`] | `{"account": {..}, "auth_json": TEXT}` |
+//! | `PATCH /offline/accounts` | `account_id` and any of `quota`, `models`, `revoke_access`, `refresh` | changes an account |
+//! | `POST /offline/approve` | `{"user_code": CODE}` | approves a device code |
+//!
+//! Rules as JSON: `{"plan": {"status": 503, "body": {"json": {"detail": "no"}}}}` answers the next model request;
+//! `{"when": {"place": "token", "account": ID}, "times": 0, "plan": {"before_headers": [{"millis": 200}]}}` slows every
+//! refresh of an account; `{"when": {"prompt": "count"}, "plan": {"shape": {"stop": {"at": {"byte": 700}, "how": "reset"}}}}`
+//! cuts; `{"plan": {"shape": {"pauses": [{"after": 1, "wait": {"millis": 360000}}]}}}` is silent after `response.created`.
 
 mod account;
 mod answer;

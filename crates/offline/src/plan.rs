@@ -161,7 +161,7 @@ pub struct Shape {
     pub pauses: Vec<Pause>,
     /// Frames put between those of the answer, as raw text.
     pub extra: Vec<Extra>,
-    /// Adds one text delta of this many bytes after the second event.
+    /// Adds a text delta event of this many bytes in all after the second event; `u64::MAX` is endless.
     pub huge: Option<u64>,
     /// Where the stream ends before its time.
     pub stop: Option<Stop>,

@@ -59,6 +59,8 @@ pub(crate) struct Steps {
     /// Steps before the byte stage.
     early: VecDeque<Step>,
     frames_over: bool,
+    /// The rest of a huge event.
+    flood: Option<Box<dyn Iterator<Item = Bytes> + Send>>,
     bytes: ByteStage,
     out: VecDeque<Step>,
     over: bool,
@@ -96,6 +98,7 @@ impl Steps {
             response: None,
             early,
             frames_over: false,
+            flood: None,
             bytes,
             out: VecDeque::new(),
             over: false,
@@ -112,8 +115,15 @@ impl Steps {
         if at == 2
             && let Some(bytes) = self.shape.huge.take()
         {
-            self.early.extend(huge(bytes).map(Step::Bytes));
+            self.flood = Some(huge(bytes));
+            return;
         }
+        self.next_frame();
+    }
+
+    /// Puts the next frame, or the early end that stands in its place, into `early`.
+    fn next_frame(&mut self) {
+        let at = self.sent;
         if let Some(Stop { at: Spot::Event(event), how }) = &self.shape.stop
             && *event == at
         {
@@ -249,6 +259,13 @@ impl Steps {
                 self.out.push_back(wait);
             }
             Some(step) => self.out.push_back(step),
+            None if self.flood.is_some() => {
+                if let Some(piece) = self.flood.as_mut().and_then(Iterator::next) {
+                    return self.carry(piece);
+                }
+                self.flood = None;
+                self.next_frame();
+            }
             None if self.frames_over => {
                 let end = self.bytes.squeeze.end();
                 self.write(end);
@@ -275,18 +292,18 @@ impl Iterator for Steps {
     }
 }
 
-/// A text delta of so many bytes, in pieces that share their memory.
-fn huge(bytes: u64) -> impl Iterator<Item = Bytes> {
+/// A text delta event of so many bytes in all, in pieces that share their memory.
+fn huge(bytes: u64) -> Box<dyn Iterator<Item = Bytes> + Send> {
     const PIECE: usize = 64 << 10;
-    let head = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\
+    const HEAD: &[u8] = b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\
         \"item_id\":\"msg_huge\",\"output_index\":0,\"content_index\":0,\"logprobs\":[],\"delta\":\"";
+    const TAIL: &[u8] = b"\"}\n\n";
     let piece = Bytes::from(vec![b'x'; PIECE]);
-    let whole = usize::try_from(bytes).unwrap_or(usize::MAX);
-    let pieces = std::iter::repeat_n(piece.clone(), whole / PIECE);
-    std::iter::once(Bytes::from_static(head.as_bytes()))
-        .chain(pieces)
-        .chain(std::iter::once(piece.slice(..whole % PIECE)))
-        .chain(std::iter::once(Bytes::from_static(b"\"}\n\n")))
+    let text = bytes.saturating_sub((HEAD.len() + TAIL.len()) as u64);
+    let (whole, rest) = (text / PIECE as u64, usize::try_from(text % PIECE as u64).unwrap_or(0));
+    let last = piece.slice(..rest);
+    let pieces = (0..whole).map(move |_| piece.clone());
+    Box::new(std::iter::once(Bytes::from_static(HEAD)).chain(pieces).chain([last, Bytes::from_static(TAIL)]))
 }
 
 fn relined(bytes: &[u8], newline: Newline) -> Bytes {

@@ -93,7 +93,7 @@ impl Plan {
         self
     }
 
-    /// Adds one text delta of this many bytes.
+    /// Adds a text delta event of this many bytes in all, after the second event.
     #[must_use]
     pub fn huge(mut self, bytes: u64) -> Self {
         self.shape.huge = Some(bytes);

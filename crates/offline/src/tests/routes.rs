@@ -21,6 +21,21 @@ async fn tells_a_client_where_its_workspace_is() {
     assert_eq!(get(&backend, &account, "/backend-api/nothing", &[]).await.status, 404);
 }
 
+/// The rules that the crate's documentation shows.
+#[test]
+fn reads_the_documented_rules() {
+    for rule in [
+        r#"{"plan": {"status": 503, "body": {"json": {"detail": "no"}}}}"#,
+        r#"{"when": {"place": "token", "account": "a"}, "times": 0, "plan": {"before_headers": [{"millis": 200}]}}"#,
+        r#"{"when": {"prompt": "count"}, "plan": {"shape": {"stop": {"at": {"byte": 700}, "how": "reset"}}}}"#,
+        r#"{"plan": {"shape": {"pauses": [{"after": 1, "wait": {"millis": 360000}}]}}}"#,
+    ] {
+        let read: crate::Rule = serde_json::from_str(rule).unwrap();
+        let again: crate::Rule = serde_json::from_value(serde_json::to_value(&read).unwrap()).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{again:?}"));
+    }
+}
+
 #[tokio::test]
 async fn is_scripted_and_read_over_http() {
     let backend = backend().await;
