@@ -8,6 +8,7 @@ use http::header::USER_AGENT;
 const SESSIONS: [&str; 6] =
     ["session-id", "session_id", "x-session-id", "x-session-affinity", "x-claude-code-session-id", "conversation_id"];
 const THREADS: [&str; 2] = ["thread-id", "thread_id"];
+const SUBAGENT: &str = "x-openai-subagent";
 /// Longest header that is passed on; Codex's turn metadata is the longest of them.
 const LONGEST: usize = 16 << 10;
 
@@ -20,7 +21,6 @@ pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>
         let given = engine::PASSED.iter().filter_map(|name| Some((*name, one(headers, name, LONGEST)?.to_owned())));
         passed.extend(given);
     }
-    const SUBAGENT: &str = "x-openai-subagent";
     if let Some(subagent) = subagent
         && passed.iter().all(|(name, _)| *name != SUBAGENT)
     {

@@ -85,6 +85,3 @@ fn refused(why: Refused, counters: &Counters) -> Denied {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

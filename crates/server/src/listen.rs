@@ -31,11 +31,9 @@ use gate::{Gate, Version};
 use link::{Link, Phase};
 
 const KEEPALIVE: Duration = Duration::from_secs(30);
-const USER_TIMEOUT: Duration = Duration::from_secs(60);
+const USER_TIMEOUT: Duration = Duration::from_mins(1);
 /// Pause after the system refuses an accept (no file descriptors left), so that the loop does not spin.
 const BREATHER: Duration = Duration::from_millis(50);
-/// How often stalled HTTP/2 streams are looked for.
-const ROUND: Duration = Duration::from_secs(5);
 
 /// Serves on `listeners` until `drain`, then lets replies finish until the drain limit or `now`.
 pub(crate) async fn run(app: Arc<App>, listeners: Vec<TcpListener>, drain: CancellationToken, now: CancellationToken) {
@@ -63,9 +61,11 @@ pub(crate) async fn run(app: Arc<App>, listeners: Vec<TcpListener>, drain: Cance
         all.tasks.wait().await;
     };
     let rounds = async {
+        // Stalled HTTP/2 streams are looked for ten times within the limit.
+        let limit = app.limits.write_stall;
         loop {
-            sleep(ROUND).await;
-            all.reap(app.settings.limits.write_stall);
+            sleep(limit / 10).await;
+            all.reap(limit);
         }
     };
     futures_util::future::select(pin!(end), pin!(rounds)).await;
@@ -133,11 +133,11 @@ async fn connection(app: Arc<App>, all: Arc<Connections>, link: Arc<Link>, socke
     let io = TokioIo::new(gate);
     if version == Version::Http1 {
         let conn = Box::pin(http1_builder(&limits).serve_connection(io, service));
-        Driven { link, conn, finish: Some(|conn| conn.graceful_shutdown()) }.await?;
+        Driven { link, conn, finish: Some(http1::Connection::graceful_shutdown) }.await?;
     } else {
         link.multiplex();
         let conn = Box::pin(http2_builder(&limits, all).serve_connection(io, service));
-        Driven { link, conn, finish: Some(|conn| conn.graceful_shutdown()) }.await?;
+        Driven { link, conn, finish: Some(http2::Connection::graceful_shutdown) }.await?;
     }
     Ok(())
 }
@@ -255,6 +255,3 @@ impl Drop for Place {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

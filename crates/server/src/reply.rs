@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 use proto::{Dialect, Failure, Kind};
@@ -152,13 +152,11 @@ impl http_body::Body for Body {
 #[derive(Debug)]
 pub(crate) struct Denied {
     /// What the protocol says.
-    pub(crate) failure: Failure,
+    pub(crate) failure: Box<Failure>,
     /// The status, where the protocol's own for the failure's kind is not meant.
     pub(crate) status: Option<StatusCode>,
-    /// Methods of the path, for a 405.
-    pub(crate) allow: Vec<Method>,
-    /// Headers that the engine wants passed on.
-    pub(crate) headers: http::HeaderMap,
+    /// Headers beside those of every answer.
+    pub(crate) headers: Box<HeaderMap>,
 }
 
 impl Denied {
@@ -167,21 +165,25 @@ impl Denied {
         Self { status: Some(status), ..Self::from(failure) }
     }
 
+    /// A method that the path does not have.
+    pub(crate) fn method(others: &[Method]) -> Self {
+        let mut denied = Self::from(Failure::new(Kind::Method, "Method not allowed"));
+        let others: Vec<&str> = others.iter().map(Method::as_str).collect();
+        denied.headers.extend(HeaderValue::from_str(&others.join(", ")).ok().map(|others| (ALLOW, others)));
+        denied
+    }
+
     /// The refusal in the words of `dialect`.
     pub(crate) fn respond(self, dialect: Dialect) -> Response<Body> {
         let (status, body) = dialect.error(&self.failure);
         let status = self.status.or(StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
-        *response.headers_mut() = self.headers;
+        *response.headers_mut() = *self.headers;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seconds) = self.failure.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if !self.allow.is_empty() {
-            let allow: Vec<&str> = self.allow.iter().map(Method::as_str).collect();
-            headers.extend(HeaderValue::from_str(&allow.join(", ")).ok().map(|value| (ALLOW, value)));
         }
         response
     }
@@ -189,7 +191,7 @@ impl Denied {
 
 impl From<Failure> for Denied {
     fn from(failure: Failure) -> Self {
-        Self { failure, status: None, allow: Vec::new(), headers: http::HeaderMap::new() }
+        Self { failure: Box::new(failure), status: None, headers: Box::default() }
     }
 }
 

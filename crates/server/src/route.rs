@@ -49,8 +49,8 @@ pub(crate) struct Ask {
     pub(crate) parts: Parts,
     pub(crate) body: Incoming,
     pub(crate) dialect: Dialect,
-    /// What stands for the segment in braces, percent-decoded.
-    pub(crate) param: Option<String>,
+    /// What stands for the segment in braces, percent-decoded; empty on routes without one.
+    pub(crate) param: String,
     pub(crate) id: String,
     pub(crate) caller: Caller,
 }
@@ -102,7 +102,7 @@ pub fn routes() -> &'static [Route] {
 /// What a path and method come to.
 pub(crate) enum Found {
     /// This route.
-    Route(&'static Route, Option<String>),
+    Route(&'static Route, String),
     /// The path is there, the method is not.
     Method(Vec<Method>, Dialect),
     /// Nothing.
@@ -130,10 +130,11 @@ pub(crate) fn at(path: &str) -> impl Iterator<Item = &'static Route> {
     routes().iter().filter(move |route| matches(route.path, path).is_some())
 }
 
-fn matches(pattern: &str, path: &str) -> Option<Option<String>> {
-    let Some((before, _)) = pattern.split_once('{') else { return (pattern == path).then_some(None) };
+/// Whether a path fits a pattern, and what stands for the segment in braces: empty when it has none.
+fn matches(pattern: &str, path: &str) -> Option<String> {
+    let Some((before, _)) = pattern.split_once('{') else { return (pattern == path).then(String::new) };
     let segment = path.strip_prefix(before).filter(|rest| !rest.is_empty() && !rest.contains('/'))?;
-    decode(segment).map(Some)
+    decode(segment)
 }
 
 /// A segment without its percent signs; `None` when it hides a separator or is no text.

@@ -8,9 +8,7 @@ use std::time::Instant;
 
 use engine::Engine;
 use futures_util::FutureExt;
-use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HeaderName, UPGRADE, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HeaderName, UPGRADE, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -69,12 +67,11 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
     let (version, method) = (parts.version, parts.method.clone());
     let id = request_id(&parts.headers);
     let mut seen = Seen { route: None, dialect: Dialect::Chat, site: Site::Own };
-    let handled = AssertUnwindSafe(handle(&app, &link, (parts, body), &id, &mut seen)).catch_unwind().await;
+    let handled = caught(handle(&app, &link, (parts, body), &id, &mut seen)).await;
     let mut response = match handled {
         Ok(Ok(response)) => response,
         Ok(Err(denied)) => denied.respond(seen.dialect),
-        Err(_panic) => {
-            // The payload may hold anything of the request; the panic hook has said where it was.
+        Err(Panicked) => {
             tracing::error!(request = %id, route = seen.route.map(|route| route.path), "a handler panicked");
             Denied::from(Failure::new(Kind::Internal, "The gateway failed on this request")).respond(seen.dialect)
         }
@@ -97,6 +94,15 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
     response
 }
 
+/// A handler panicked. The payload is dropped: it may hold anything of the request, and the panic hook has said where it was.
+#[derive(Debug, PartialEq, Eq)]
+struct Panicked;
+
+/// Keeps a panic from ending the connection, which other requests may share.
+async fn caught<T>(handling: impl Future<Output = T>) -> Result<T, Panicked> {
+    AssertUnwindSafe(handling).catch_unwind().await.map_err(|_payload| Panicked)
+}
+
 /// What was found out about a request on its way.
 struct Seen {
     route: Option<&'static Route>,
@@ -104,13 +110,7 @@ struct Seen {
     site: Site,
 }
 
-async fn handle(
-    app: &Arc<App>,
-    link: &Arc<Link>,
-    request: (Parts, Incoming),
-    id: &str,
-    seen: &mut Seen,
-) -> Answer {
+async fn handle(app: &Arc<App>, link: &Arc<Link>, request: (Parts, Incoming), id: &str, seen: &mut Seen) -> Answer {
     let (parts, body) = request;
     let site = guard::check(&parts, link, &app.settings, &app.counters)?;
     if let (&Method::OPTIONS, Site::Listed(origin)) = (&parts.method, &site)
@@ -125,11 +125,7 @@ async fn handle(
         }
         seen.site = site;
     }
-    let desk = Desk {
-        engine: &app.engine,
-        counters: &app.counters,
-        closed: app.settings.require_key || !link.private,
-    };
+    let desk = Desk { engine: &app.engine, counters: &app.counters, closed: app.settings.require_key || !link.private };
     let caller = desk.check(&parts.headers, route.class).await?;
     upgrade(link, &parts, route)?;
     if route.method == Method::POST && !guard::content::is_json(&parts.headers) {
@@ -140,12 +136,7 @@ async fn handle(
     (route.handler)(Ask { app, link, parts, body, dialect, param, id, caller }).await
 }
 
-fn find(
-    app: &App,
-    link: &Link,
-    parts: &Parts,
-    seen: &mut Seen,
-) -> Result<(&'static Route, Option<String>), Denied> {
+fn find(app: &App, link: &Link, parts: &Parts, seen: &mut Seen) -> Result<(&'static Route, String), Denied> {
     let found = route::find(&parts.method, parts.uri.path());
     let hidden = |route: &Route| matches!(route.class, Class::Admin(_)) && !link.private && !app.settings.admin_remote;
     match found {
@@ -155,10 +146,10 @@ fn find(
         }
         Found::Method(allow, dialect) if !route::at(parts.uri.path()).any(hidden) => {
             seen.dialect = dialect;
-            Err(Denied { allow, ..Failure::new(Kind::Method, "Method not allowed").into() })
+            Err(Denied::method(&allow))
         }
         _ if matches!(parts.method, Method::TRACE | Method::CONNECT) || parts.uri.path() == "*" => {
-            Err(Failure::new(Kind::Method, "Method not allowed").into())
+            Err(Denied::method(&[]))
         }
         _ => Err(Failure::new(Kind::NotFound, "No such endpoint").into()),
     }
@@ -202,7 +193,7 @@ fn finish(headers: &mut HeaderMap, id: &str) {
 /// What a socket route answers to a request that asks for none.
 pub(crate) fn no_socket(parts: &Parts) -> Denied {
     if !parts.headers.contains_key(UPGRADE) {
-        return Denied { allow: vec![Method::POST], ..Failure::new(Kind::Method, "Method not allowed").into() };
+        return Denied::method(&[Method::POST]);
     }
     let failure = Failure::new(Kind::Invalid, "WebSocket is not offered here; use HTTP").code("upgrade_required");
     let mut denied = Denied::with(StatusCode::UPGRADE_REQUIRED, failure);
@@ -211,4 +202,16 @@ pub(crate) fn no_socket(parts: &Parts) -> Denied {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_stays_with_its_request() {
+        assert_eq!(caught(async { 7 }).await, Ok(7));
+        let panicking = async {
+            tokio::task::yield_now().await;
+            assert!(std::hint::black_box(false), "with a secret in it");
+        };
+        assert_eq!(caught(panicking).await, Err(Panicked));
+    }
+}

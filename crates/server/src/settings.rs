@@ -133,7 +133,7 @@ impl Default for Limits {
             first_byte: limits::HEADER_READ,
             head: limits::HEADER_READ,
             // Longer than the 90 s after which common clients drop an idle connection, so that they never send into a close.
-            idle: Duration::from_secs(120),
+            idle: Duration::from_mins(2),
             head_bytes: limits::HEADER_BYTES,
             headers: limits::HEADER_COUNT,
             body_stall: limits::BODY_STALL,

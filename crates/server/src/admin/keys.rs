@@ -85,7 +85,7 @@ pub(crate) async fn create(ask: Ask) -> Answer {
 
 /// `DELETE /admin/keys/{id}`
 pub(crate) async fn revoke(ask: Ask) -> Answer {
-    let id = ask.param.unwrap_or_default();
+    let id = ask.param;
     if ask.app.engine.revoke_key(&id).await.map_err(|error| failed(&error))? {
         return Ok(bare(StatusCode::NO_CONTENT));
     }

@@ -18,7 +18,7 @@ fn a_public_address_needs_a_real_key_and_a_yes_to_plain_http() {
         (strong, true, false, "Keyless"),
     ];
     for (keys, allow_plain_http, require_key, variant) in table {
-        let refused = refuse(&Settings { keys, allow_plain_http, require_key, ..public() }).unwrap_err();
+        let refused = refuse(&Settings { allow_plain_http, require_key, keys, ..public() }).unwrap_err();
         assert!(format!("{refused:?}").starts_with(variant), "{refused:?}");
         assert!(refused.to_string().contains("server."), "{refused} names no setting");
     }

@@ -29,7 +29,11 @@ fn codex_clients_are_known_by_either_name_and_pass_their_headers() {
 
 #[test]
 fn others_are_not_and_pass_none() {
-    let other = read(&headers(&[("user-agent", "my-codex/1"), ("x-codex-turn-state", "t"), ("x-codex-window-id", "w")]), "id", None);
+    let other = read(
+        &headers(&[("user-agent", "my-codex/1"), ("x-codex-turn-state", "t"), ("x-codex-window-id", "w")]),
+        "id",
+        None,
+    );
     assert!(!other.codex && other.headers.is_empty() && other.turn_state.is_none());
     assert_eq!(read(&headers(&[("x-session-affinity", "a")]), "id", None).session.as_deref(), Some("a"));
 }

@@ -43,9 +43,12 @@ struct Slots {
     total: usize,
     active: usize,
     max_concurrent_per_account: Option<u32>,
-    total_slots: Option<u64>,
-    used_slots: u64,
-    available_slots: Option<u64>,
+    #[serde(rename = "total_slots")]
+    places: Option<u64>,
+    #[serde(rename = "used_slots")]
+    used: u64,
+    #[serde(rename = "available_slots")]
+    free: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -99,9 +102,9 @@ fn slots(ask: &Ask) -> Slots {
         total: accounts.len(),
         active: accounts.iter().filter(|account| account.status == "active").count(),
         max_concurrent_per_account: None,
-        total_slots: None,
-        used_slots: accounts.iter().map(|account| u64::from(account.in_flight)).sum(),
-        available_slots: None,
+        places: None,
+        used: accounts.iter().map(|account| u64::from(account.in_flight)).sum(),
+        free: None,
     }
 }
 

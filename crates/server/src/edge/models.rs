@@ -61,7 +61,7 @@ pub(crate) async fn list(ask: Ask) -> Answer {
 
 /// `GET /v1/models/{id}`: any name that a request may use, hidden models and aliases too.
 pub(crate) async fn one(ask: Ask) -> Answer {
-    let name = ask.param.unwrap_or_default();
+    let name = ask.param;
     let slug = ask.app.engine.resolve(Some(&name))?.model.slug;
     let model = ask.app.engine.models().into_iter().find(|model| model.slug == slug);
     let Some(model) = model else {

@@ -47,7 +47,7 @@ pub(crate) async fn run(ask: Ask, subagent: Option<&str>) -> Answer {
             response.headers_mut().extend(head(&reply.head));
             Ok(response)
         }
-        Err(refusal) => Err(Denied { headers: head(&refusal.head), ..refusal.failure.into() }),
+        Err(refusal) => Err(Denied { headers: Box::new(head(&refusal.head)), ..refusal.failure.into() }),
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use http::Version;
 use http::header::HOST;
 use http::request::Parts;
-use http::Version;
 
 /// A `Host` in its one accepted spelling.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,16 +45,13 @@ impl Host {
         if text.ends_with(':') {
             return None;
         }
-        let (name, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (address, port) = rest.split_once(']')?;
-                let address = address.parse::<Ipv6Addr>().ok()?;
-                (Name::Ip(IpAddr::V6(address).to_canonical()), port.strip_prefix(':').or(port.is_empty().then_some(""))?)
-            }
-            None => {
-                let (name, port) = text.split_once(':').unwrap_or((text, ""));
-                (Name::parse(name)?, port)
-            }
+        let (name, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (address, port) = rest.split_once(']')?;
+            let address = address.parse::<Ipv6Addr>().ok()?;
+            (Name::Ip(IpAddr::V6(address).to_canonical()), port.strip_prefix(':').or(port.is_empty().then_some(""))?)
+        } else {
+            let (name, port) = text.split_once(':').unwrap_or((text, ""));
+            (Name::parse(name)?, port)
         };
         let port = if port.is_empty() { None } else { Some(digits(port)?) };
         Some(Self { name, port })
@@ -69,9 +66,10 @@ impl Host {
     }
 
     fn listed(&self, allowed: &[String]) -> bool {
-        allowed.iter().filter_map(|entry| Self::parse(entry.trim())).any(|entry| {
-            entry.name == self.name && (entry.port.is_none() || entry.port == self.port)
-        })
+        allowed
+            .iter()
+            .filter_map(|entry| Self::parse(entry.trim()))
+            .any(|entry| entry.name == self.name && (entry.port.is_none() || entry.port == self.port))
     }
 }
 

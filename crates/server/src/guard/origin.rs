@@ -17,7 +17,9 @@ pub(crate) enum Site {
 
 /// Places a request; `None` when it comes from a page of another origin.
 pub(crate) fn check(headers: &HeaderMap, host: &Host, listed: &[String]) -> Option<Site> {
-    let (origin, relation) = (one(headers, ORIGIN.as_str())?, one(headers, "sec-fetch-site")?);
+    let (Ok(origin), Ok(relation)) = (one(headers, ORIGIN.as_str()), one(headers, "sec-fetch-site")) else {
+        return None;
+    };
     if let Some(origin) = origin
         && listed.iter().any(|entry| same(entry.trim(), origin))
     {
@@ -27,13 +29,16 @@ pub(crate) fn check(headers: &HeaderMap, host: &Host, listed: &[String]) -> Opti
     (own && matches!(relation, None | Some("same-origin" | "none"))).then_some(Site::Own)
 }
 
-/// A header that may stand once: `None` when it stands twice or is no text.
-fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<Option<&'a str>> {
+/// A header that stands twice, or is no text.
+struct Unreadable;
+
+/// A header that may stand once.
+fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unreadable> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
-        (None, _) => Some(None),
-        (Some(value), None) => value.to_str().ok().map(Some),
-        _ => None,
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| Unreadable),
+        _ => Err(Unreadable),
     }
 }
 

@@ -117,15 +117,24 @@ fn length(value: &[u8]) -> Option<u64> {
 /// `Content-Length`; other names with underscores (`session_id` of older Codex clients) are harmless and pass.
 fn disguised(name: &[u8]) -> bool {
     const FRAMING: [&str; 9] = [
-        "content-length", "transfer-encoding", "host", "connection", "upgrade", "expect", "authorization", "x-api-key",
+        "content-length",
+        "transfer-encoding",
+        "host",
+        "connection",
+        "upgrade",
+        "expect",
+        "authorization",
+        "x-api-key",
         "x-goog-api-key",
     ];
-    name.contains(&b'_') && FRAMING.iter().any(|framing| {
-        framing.len() == name.len()
-            && framing.bytes().zip(name).all(|(plain, byte)| {
-                plain == byte.to_ascii_lowercase() || (plain == b'-' && *byte == b'_')
-            })
-    })
+    name.contains(&b'_')
+        && FRAMING.iter().any(|framing| {
+            framing.len() == name.len()
+                && framing
+                    .bytes()
+                    .zip(name)
+                    .all(|(plain, byte)| plain == byte.to_ascii_lowercase() || (plain == b'-' && *byte == b'_'))
+        })
 }
 
 fn token(byte: u8) -> bool {

@@ -67,9 +67,14 @@ fn whole_bodies_know_their_length() {
 #[test]
 fn a_refusal_has_its_status_and_headers() {
     let mut denied = Denied::with(StatusCode::MISDIRECTED_REQUEST, Failure::new(Kind::Invalid, "no").retry_after(7));
-    denied.allow = vec![Method::GET, Method::POST];
+    denied.headers.insert("x-more", HeaderValue::from_static("1"));
     let response = denied.respond(Dialect::Chat);
     assert_eq!(response.status(), 421);
     assert_eq!(response.headers()[RETRY_AFTER], "7");
-    assert_eq!(response.headers()[ALLOW], "GET, POST");
+    assert_eq!(response.headers()["x-more"], "1");
+    let response = Denied::method(&[Method::GET, Method::POST]).respond(Dialect::Chat);
+    assert_eq!(
+        (response.status(), &response.headers()[ALLOW]),
+        (StatusCode::METHOD_NOT_ALLOWED, &HeaderValue::from_static("GET, POST"))
+    );
 }

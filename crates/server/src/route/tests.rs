@@ -4,7 +4,7 @@ use super::*;
 
 fn name(method: &Method, path: &str) -> String {
     match find(method, path) {
-        Found::Route(route, param) => format!("{} {}", route.path, param.unwrap_or_default()).trim_end().to_owned(),
+        Found::Route(route, param) => format!("{} {}", route.path, param).trim_end().to_owned(),
         Found::Method(others, _) => format!("405 {others:?}"),
         Found::Nothing => "404".to_owned(),
     }

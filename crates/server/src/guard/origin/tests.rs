@@ -5,7 +5,7 @@ use super::*;
 fn placed(origin: Option<&str>, relation: Option<&str>) -> Option<Site> {
     let mut headers = HeaderMap::new();
     headers.extend(origin.map(|value| (ORIGIN, value.parse().unwrap())));
-    headers.extend(relation.map(|value| ("sec-fetch-site".parse().unwrap(), value.parse().unwrap())));
+    headers.extend(relation.map(|value| (http::HeaderName::from_static("sec-fetch-site"), value.parse().unwrap())));
     let host = Host::parse("localhost:8080").unwrap();
     check(&headers, &host, &["https://app.example".to_owned(), "*".to_owned(), "null".to_owned()])
 }

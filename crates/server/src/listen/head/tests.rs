@@ -69,6 +69,7 @@ fn a_hundred_headers_pass_and_one_more_does_not() {
 #[case(b"\n", Err(Refused::Malformed))]
 fn the_end_is_found(#[case] held: &[u8], #[case] found: Result<Option<usize>, Refused>) {
     assert_eq!(end(held, 0), found);
-    let stepwise = (0..=held.len()).map(|upto| end(&held[..upto], upto.saturating_sub(1))).find(|step| step != &Ok(None));
+    let stepwise =
+        (0..=held.len()).map(|upto| end(&held[..upto], upto.saturating_sub(1))).find(|step| step != &Ok(None));
     assert_eq!(stepwise.unwrap_or(Ok(None)), found);
 }

@@ -1,0 +1,178 @@
+use std::convert::Infallible;
+
+use async_compression::tokio::bufread::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::{Full, StreamBody};
+use rstest::rstest;
+use tokio::io::AsyncReadExt;
+
+use super::*;
+
+const TEXT: &[u8] = br#"{"model":"m","input":"hello hello hello hello"}"#;
+
+fn limits() -> Limits {
+    Limits { wire: 1 << 20, decoded: 2 << 20, buffered: 16 << 20, ..Limits::default() }
+}
+
+fn headers(given: &[(&'static str, &str)]) -> HeaderMap {
+    given.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
+}
+
+async fn read_as(coding: &str, body: impl Into<Bytes>) -> Result<Bytes, Broken> {
+    let limits = limits();
+    let headers = headers(&[("content-encoding", coding)]);
+    read(&headers, Full::new(body.into()), &limits, &Budget::new(limits.buffered)).await
+}
+
+async fn encode(coding: &str, plain: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    match coding {
+        "gzip" => GzipEncoder::new(plain).read_to_end(&mut out).await,
+        "deflate" => ZlibEncoder::new(plain).read_to_end(&mut out).await,
+        "raw" => DeflateEncoder::new(plain).read_to_end(&mut out).await,
+        "br" => BrotliEncoder::new(plain).read_to_end(&mut out).await,
+        "zstd" => ZstdEncoder::new(plain).read_to_end(&mut out).await,
+        _ => unreachable!("a coding of this test"),
+    }
+    .unwrap();
+    out
+}
+
+#[rstest]
+#[case("gzip", "gzip")]
+#[case("x-gzip", "gzip")]
+#[case("deflate", "deflate")]
+#[case("deflate", "raw")]
+#[case("br", "br")]
+#[case("ZSTD", "zstd")]
+#[tokio::test]
+async fn every_coding_is_read(#[case] named: &str, #[case] coding: &str) {
+    assert_eq!(read_as(named, encode(coding, TEXT).await).await.as_deref(), Ok(TEXT));
+    let large: Vec<u8> = (0..1_500_000_u32).flat_map(|n| (n % 251).to_be_bytes()).take(1_500_000).collect();
+    let read = read_as(named, encode(coding, &large).await).await;
+    assert!(read.is_ok_and(|read| read == large), "{named}");
+}
+
+#[tokio::test]
+async fn chains_are_undone_from_the_end() {
+    let once = encode("gzip", TEXT).await;
+    let twice = encode("zstd", &once).await;
+    assert_eq!(read_as("gzip, identity, zstd", twice.clone()).await.as_deref(), Ok(TEXT));
+    assert_eq!(read_as("zstd, gzip", twice.clone()).await, Err(Broken::Corrupt));
+    let five = "gzip, gzip, gzip, gzip, gzip";
+    assert_eq!(read_as(five, twice).await, Err(Broken::Coding));
+}
+
+#[rstest]
+#[case("identity")]
+#[case("")]
+#[tokio::test]
+async fn identity_is_no_coding(#[case] named: &str) {
+    assert_eq!(read_as(named, TEXT).await.as_deref(), Ok(TEXT));
+    assert_eq!(read_as(named, "").await.as_deref(), Ok(&b""[..]));
+}
+
+#[rstest]
+#[case("compress")]
+#[case("gzip;q=1")]
+#[case("aes128gcm")]
+#[case("gzip, wat")]
+#[tokio::test]
+async fn other_codings_are_not(#[case] named: &str) {
+    assert_eq!(read_as(named, TEXT).await, Err(Broken::Coding));
+}
+
+#[rstest]
+#[case("gzip")]
+#[case("deflate")]
+#[case("br")]
+#[case("zstd")]
+#[tokio::test]
+async fn damaged_bodies_are_refused(#[case] coding: &str) {
+    let sound = encode(coding, TEXT).await;
+    for cut in 0..sound.len() {
+        assert_eq!(read_as(coding, sound[..cut].to_vec()).await, Err(Broken::Corrupt), "{coding} cut at {cut}");
+    }
+    assert_eq!(read_as(coding, [&sound[..], b"x"].concat()).await, Err(Broken::Corrupt), "{coding} goes on");
+    assert_eq!(read_as(coding, [&sound[..], &sound[..]].concat()).await, Err(Broken::Corrupt), "{coding} twice");
+    assert_eq!(read_as(coding, TEXT).await, Err(Broken::Corrupt), "{coding} is not what it says");
+}
+
+#[rstest]
+#[case("gzip")]
+#[case("deflate")]
+#[case("br")]
+#[case("zstd")]
+#[tokio::test]
+async fn bombs_stop_at_the_cap(#[case] coding: &str) {
+    let bomb = encode(coding, &vec![0; 64 << 20]).await;
+    assert!(bomb.len() < 1 << 20, "{coding}: {}", bomb.len());
+    assert_eq!(read_as(coding, bomb).await, Err(Broken::TooLarge));
+}
+
+#[rstest]
+#[case::zstd_window_of_2_gib("zstd", &[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00])]
+#[case::zstd_window_of_16_mib("zstd", &[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x70, 0x01, 0x00, 0x00])]
+#[case::brotli_large_window("br", &[0x11, 0x1e, 0x00, 0x00, 0x00, 0x03])]
+#[tokio::test]
+async fn windows_are_capped(#[case] coding: &str, #[case] frame: &[u8]) {
+    assert_eq!(read_as(coding, frame.to_vec()).await, Err(Broken::Corrupt));
+}
+
+#[tokio::test]
+async fn the_wire_is_capped_with_and_without_a_length() {
+    let limits = limits();
+    let budget = Budget::new(limits.buffered);
+    let declared = headers(&[("content-length", "1073741824")]);
+    let never = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    assert_eq!(read(&declared, never, &limits, &budget).await, Err(Broken::TooLarge));
+    let chunk = Bytes::from(vec![b' '; 100 << 10]);
+    let chunks = stream::iter((0..1024).map(move |_| Ok::<_, Infallible>(Frame::data(chunk.clone()))));
+    assert_eq!(read(&HeaderMap::new(), StreamBody::new(chunks), &limits, &budget).await, Err(Broken::TooLarge));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_is_given_up_after_the_stall_limit() {
+    let limits = limits();
+    let began = tokio::time::Instant::now();
+    let first = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{")))]);
+    let body = StreamBody::new(Box::pin(first.chain(stream::pending())));
+    assert_eq!(read(&HeaderMap::new(), body, &limits, &Budget::new(limits.buffered)).await, Err(Broken::Stalled));
+    assert_eq!(began.elapsed().as_secs(), 60);
+}
+
+#[tokio::test]
+async fn a_cut_body_is_told_apart() {
+    let limits = limits();
+    let cut = stream::iter([Ok(Frame::data(Bytes::from_static(b"{"))), Err(())]);
+    let read = read(&HeaderMap::new(), StreamBody::new(cut), &limits, &Budget::new(limits.buffered)).await;
+    assert_eq!(read, Err(Broken::Cut));
+}
+
+#[tokio::test]
+async fn a_full_budget_refuses_and_empties_again() {
+    let limits = limits();
+    let budget = Budget::new(64 << 10);
+    let body = || Full::new(Bytes::from(vec![b' '; 40 << 10]));
+    let first = read(&HeaderMap::new(), body(), &limits, &budget).await.unwrap();
+    assert_eq!(read(&HeaderMap::new(), body(), &limits, &budget).await, Err(Broken::Full));
+    drop(first);
+    assert!(read(&HeaderMap::new(), body(), &limits, &budget).await.is_ok());
+}
+
+#[test]
+fn every_trouble_has_its_status() {
+    let statuses = [
+        (Broken::TooLarge, Kind::TooLarge),
+        (Broken::Stalled, Kind::Stalled),
+        (Broken::Cut, Kind::Invalid),
+        (Broken::Coding, Kind::Unsupported),
+        (Broken::Corrupt, Kind::Invalid),
+        (Broken::Full, Kind::Overloaded),
+    ];
+    for (broken, kind) in statuses {
+        assert_eq!(Failure::from(broken).kind, kind);
+    }
+    assert_eq!(Failure::from(Broken::Full).retry_after, Some(1));
+}

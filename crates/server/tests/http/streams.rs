@@ -1,0 +1,156 @@
+//! Replies that run, with the offline backend behind a real engine: what they look like, and how they end when somebody leaves.
+
+use std::time::{Duration, Instant};
+
+use offline::{Offline, Plan, Rule, Running};
+use pool::{Millis, Secret, Tokens};
+use server::Settings;
+use store::{NewAccount, Origin};
+use tempfile::TempDir;
+
+use crate::gateway::{Gateway, engine, request, store};
+use crate::wire::Wire;
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A gateway with one account on an offline backend.
+async fn gateway(change: impl FnOnce(&mut Settings)) -> (Gateway, Running) {
+    let backend = Offline::start(offline::Options::default()).await.unwrap();
+    let fake = backend.account("plus");
+    let home = TempDir::new().unwrap();
+    let tokens = Tokens {
+        access: Secret::new(fake.access),
+        refresh: Some(Secret::new(fake.refresh)),
+        id: Some(Secret::new(fake.id)),
+        expires: Some(Millis(4_102_444_800_000)),
+        refreshed: Millis(1),
+    };
+    let new = NewAccount {
+        label: String::new(),
+        email: fake.email,
+        plan: fake.plan,
+        upstream_id: fake.account_id,
+        user: fake.user,
+        fedramp: false,
+        tokens,
+        origin: Origin::Login,
+    };
+    let store = store(&home).await;
+    store.put_account(new, Millis(1)).await.unwrap();
+    let engine = engine(store, &format!("http://{}", backend.addr())).await;
+    (Gateway::on(engine, home, change).await, backend)
+}
+
+fn call(gateway: &Gateway, path: &str, prompt: &str, stream: bool) -> Vec<u8> {
+    let key = format!("authorization: Bearer {}", gateway.keys.client);
+    let headers = ["host: localhost", "content-type: application/json", &key];
+    let body = if path.contains("chat") {
+        format!(r#"{{"model":"gpt-6-sol","stream":{stream},"messages":[{{"role":"user","content":"{prompt}"}}]}}"#)
+    } else {
+        format!(r#"{{"model":"gpt-6-sol","stream":{stream},"input":"{prompt}"}}"#)
+    };
+    request(&format!("POST {path}"), &headers, body.as_bytes())
+}
+
+#[tokio::test]
+async fn streams_say_who_served_them_and_how_to_treat_them() {
+    let (gateway, _backend) = gateway(|_| {}).await;
+    for (path, last) in [("/v1/responses", "response.completed"), ("/v1/chat/completions", "data: [DONE]")] {
+        let mut wire = Wire::open(gateway.port).await;
+        wire.send(call(&gateway, path, "count to 3", true)).await;
+        let answer = wire.answer().await.unwrap();
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, Some("text/event-stream")),
+            "{}",
+            answer.text()
+        );
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.header("x-accel-buffering"), Some("no"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert!(answer.header("x-polygate-account").is_some(), "{}", answer.head);
+        assert_eq!(answer.header("x-polygate-model"), Some("gpt-6-sol"));
+        assert!(answer.text().contains(last), "{}", answer.text());
+        wire.send(call(&gateway, path, "count to 3", false)).await;
+        let whole = wire.answer().await.unwrap();
+        assert_eq!(
+            (whole.check().status, whole.header("x-polygate-model")),
+            (200, Some("gpt-6-sol")),
+            "{}",
+            whole.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_terminal_even_when_the_upstream_stays_open() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    backend.script(Rule::responses(Plan::auto().hold(Duration::from_mins(1))));
+    let mut wire = Wire::open(gateway.port).await;
+    wire.send(call(&gateway, "/v1/responses", "count to 3", true)).await;
+    let began = Instant::now();
+    let answer = wire.answer().await.unwrap();
+    assert!(answer.text().contains("response.completed"));
+    assert!(began.elapsed() < Duration::from_secs(2), "ended after {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_upstream() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    let plans = [
+        Plan::auto().delay(offline::Wait::Forever),
+        Plan::auto().pause(1, offline::Wait::Forever),
+        Plan::auto().pause(6, offline::Wait::Forever),
+    ];
+    let mut calls = 0;
+    for plan in plans {
+        for (path, stream) in [("/v1/responses", true), ("/v1/responses", false), ("/v1/chat/completions", true)] {
+            backend.script(Rule::responses(plan.clone()));
+            let mut wire = Wire::open(gateway.port).await;
+            wire.send(call(&gateway, path, "count to 9", stream)).await;
+            calls += 1;
+            backend.wait_until(SOON, |record| record.posts().count() == calls).await.unwrap();
+            let left = backend.now();
+            drop(wire);
+            let seen = backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await;
+            assert!(seen.is_ok(), "{path} {stream} {plan:?}");
+            let ended = backend.record().posts().last().unwrap().left_at().expect("the gateway left");
+            assert!(ended.saturating_sub(left) < Duration::from_secs(1), "{path} {stream} {plan:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_given_up() {
+    let (gateway, backend) = gateway(|settings| settings.limits.write_stall = Duration::from_millis(300)).await;
+    let mut wire = Wire::open(gateway.port).await;
+    wire.send(call(&gateway, "/v1/responses", "count to 100000", true)).await;
+    let gone =
+        backend.wait_until(Duration::from_secs(30), |record| record.posts().any(|post| post.ending.is_some())).await;
+    assert!(gone.is_ok());
+    assert!(backend.record().posts().next().unwrap().left_at().is_some(), "the gateway left before the end");
+    drop(wire);
+}
+
+#[tokio::test]
+async fn a_drain_lets_streams_finish_and_cuts_the_rest_cleanly() {
+    let (gateway, backend) = gateway(|settings| settings.limits.drain = Duration::from_millis(500)).await;
+    backend.script(Rule::responses(Plan::auto().pause(4, offline::Wait::Gate("go".to_owned()))));
+    backend.script(Rule::responses(Plan::auto().pause(4, offline::Wait::Forever)).times(2));
+    let mut wires = Vec::new();
+    for (at, path) in ["/v1/responses", "/v1/responses", "/v1/chat/completions"].into_iter().enumerate() {
+        let mut wire = Wire::open(gateway.port).await;
+        wire.send(call(&gateway, path, "count to 9", true)).await;
+        backend.wait_until(SOON, |record| record.posts().count() > at).await.unwrap();
+        wire.begun().await;
+        wires.push(wire);
+    }
+    gateway.shutdown.cancel();
+    backend.release("go");
+    let texts = [wires[0].answer().await, wires[1].answer().await, wires[2].answer().await]
+        .map(|answer| answer.unwrap().text());
+    assert!(texts[0].contains("response.completed") && !texts[0].contains("response.failed"), "{}", texts[0]);
+    assert!(texts[1].contains("response.failed") && texts[1].contains("shutting down"), "{}", texts[1]);
+    assert!(texts[2].contains("shutting down") && !texts[2].contains("[DONE]"), "{}", texts[2]);
+    gateway.stopped().await;
+}
