@@ -1,29 +1,25 @@
 //! The wall clock, so that tests can have one of their own.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pool::Millis;
-use tokio::time::Instant;
 
 /// Tells the time of day. Durations are measured by the runtime's own clock.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum Clock {
     /// The system's clock.
     #[default]
     System,
-    /// A clock that showed `at` when the runtime's clock showed `from`; with a paused runtime it stands still.
-    Since {
-        /// What it showed.
-        at: Millis,
-        /// When.
-        from: Instant,
-    },
+    /// A clock that is moved by hand; clones show the same time.
+    Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that shows `at` now and goes with the runtime's clock.
-    pub fn starting(at: Millis) -> Self {
-        Self::Since { at, from: Instant::now() }
+    /// A clock that stands at `at`.
+    pub fn manual(at: Millis) -> Self {
+        Self::Manual(Arc::new(AtomicI64::new(at.0)))
     }
 
     /// The time.
@@ -31,9 +27,20 @@ impl Clock {
         match self {
             Self::System => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+                Millis(millis(since))
             }
-            Self::Since { at, from } => at.plus(i64::try_from(from.elapsed().as_millis()).unwrap_or(i64::MAX)),
+            Self::Manual(at) => Millis(at.load(Ordering::Relaxed)),
         }
     }
+
+    /// Moves a manual clock; the system's goes by itself.
+    pub fn advance(&self, by: Duration) {
+        if let Self::Manual(at) = self {
+            at.fetch_add(millis(by), Ordering::Relaxed);
+        }
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

@@ -63,7 +63,7 @@ pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn family(name: &str) -> bool {
-    let Some(rest) = name.strip_prefix("x-codex") else { return false };
+    let Some(rest) = name.strip_prefix("x-codex").filter(|rest| rest.starts_with('-')) else { return false };
     rest.starts_with("-credits-") || FAMILY.iter().any(|part| rest.ends_with(part))
 }
 

@@ -1,7 +1,5 @@
 //! Who may call: client keys and admin tokens, checked against a snapshot in memory.
 
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
 use std::fmt;

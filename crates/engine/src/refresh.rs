@@ -5,8 +5,6 @@
 //! intent, POST, durable commit, publish.
 
 mod single;
-#[cfg(test)]
-mod tests;
 mod timetable;
 
 use std::collections::HashMap;

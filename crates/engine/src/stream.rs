@@ -2,8 +2,6 @@
 
 pub(crate) mod flow;
 pub(crate) mod pipe;
-#[cfg(test)]
-mod tests;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,1 +1,116 @@
-//! Tests.
+//! What a reload takes over, and what it must leave alone.
+
+use pool::quota::Window;
+
+use super::*;
+
+const NOW: Millis = Millis(1_000_000);
+
+fn account(id: &str) -> Account {
+    Account {
+        id: AccountId(id.into()),
+        label: id.into(),
+        email: String::new(),
+        plan: "plus".into(),
+        upstream_id: id.into(),
+        user: String::new(),
+        fedramp: false,
+        status: Status::Active,
+        quota: Quota::default(),
+        created: Millis(0),
+        version: 1,
+    }
+}
+
+fn tokens(access: &str, refreshed: i64) -> Tokens {
+    Tokens { access: access.into(), refresh: Some("rt".into()), id: None, expires: None, refreshed: Millis(refreshed) }
+}
+
+fn one(access: &str, refreshed: i64) -> Vec<(Account, Option<Tokens>)> {
+    vec![(account("a"), Some(tokens(access, refreshed)))]
+}
+
+fn access(accounts: &Accounts) -> String {
+    let entry = accounts.get(&AccountId("a".into())).expect("the account");
+    entry.tokens.as_ref().expect("its tokens").access.expose().to_owned()
+}
+
+fn status(accounts: &Accounts) -> Status {
+    accounts.get(&AccountId("a".into())).expect("the account").account.status.clone()
+}
+
+#[test]
+fn a_reload_finds_what_came_and_went() {
+    let accounts = Accounts::new();
+    let id = AccountId("a".into());
+    assert_eq!(accounts.adopt(one("t1", 1)).added, [id.clone()]);
+    let same = accounts.adopt(one("t1", 1));
+    assert!(same.added.is_empty() && same.signed_in.is_empty() && same.removed.is_empty());
+    assert_eq!(accounts.adopt(one("t2", 2)).signed_in, [id.clone()]);
+    assert_eq!(accounts.adopt(Vec::new()).removed, [id]);
+}
+
+#[test]
+fn tokens_refreshed_here_outlive_an_older_row() {
+    let accounts = Accounts::new();
+    accounts.adopt(one("t1", 1));
+    accounts.renew(&AccountId("a".into()), Arc::new(tokens("t2", 2)));
+    accounts.adopt(one("t1", 1));
+    assert_eq!(access(&accounts), "t2");
+    accounts.adopt(one("t3", 3));
+    assert_eq!(access(&accounts), "t3");
+}
+
+#[test]
+fn an_unsaved_status_outlives_a_reload_but_not_a_login() {
+    let accounts = Accounts::new();
+    let id = AccountId("a".into());
+    accounts.adopt(one("t1", 1));
+    assert!(accounts.signal(&id, &Signal::NeedsLogin { why: "reused".into() }, NOW), "it served before");
+    accounts.adopt(one("t1", 1));
+    assert!(matches!(status(&accounts), Status::NeedsLogin { .. }));
+    accounts.adopt(one("t2", 2));
+    assert_eq!(status(&accounts), Status::Active);
+}
+
+#[test]
+fn what_is_saved_is_the_stores_again() {
+    let accounts = Accounts::new();
+    let id = AccountId("a".into());
+    accounts.adopt(one("t1", 1));
+    accounts.signal(&id, &Signal::Block { why: "banned".into() }, NOW);
+    let dirty = accounts.take_dirty();
+    assert!(dirty[&id].status && !dirty[&id].quota);
+    assert!(accounts.take_dirty().is_empty());
+    accounts.adopt(one("t1", 1));
+    assert_eq!(status(&accounts), Status::Active, "somebody wrote the row after us");
+}
+
+#[test]
+fn figures_that_are_newer_here_stay() {
+    let accounts = Accounts::new();
+    let id = AccountId("a".into());
+    accounts.adopt(one("t1", 1));
+    let window = Window { used_percent: 100.0, minutes: Some(300), resets_at: Some(NOW.plus(60_000)) };
+    let full = Quota { primary: Some(window), updated: NOW, ..Quota::default() };
+    assert!(accounts.learn(&id, full, NOW), "a full window ends its service");
+    assert!(matches!(status(&accounts), Status::Exhausted { .. }));
+    accounts.adopt(one("t1", 1));
+    let entry = accounts.get(&id).expect("the account");
+    assert_eq!(entry.account.quota.primary, Some(window));
+}
+
+#[test]
+fn a_refused_model_is_not_listed_until_a_new_list_comes() {
+    let accounts = Accounts::new();
+    let id = AccountId("a".into());
+    accounts.adopt(one("t1", 1));
+    let bundled = Catalog::bundled();
+    let slug = bundled.models()[0].slug.clone();
+    let lists = || accounts.get(&id).expect("the account").lists(&slug, &bundled);
+    assert!(lists());
+    accounts.lacks(&id, &slug);
+    assert!(!lists());
+    accounts.listed(&id, Arc::new(Listing { etag: None, models: bundled.models().to_vec() }));
+    assert!(lists() && accounts.catalog().is_live());
+}

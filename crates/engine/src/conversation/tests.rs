@@ -1,1 +1,60 @@
-//! Tests.
+//! Same conversation, same ids; nothing else shares them.
+
+use proto::{Dialect, Text};
+use rstest::rstest;
+
+use super::*;
+use crate::call::Client;
+use crate::keys::KeyId;
+
+fn call(messages: &str) -> Call {
+    let body = format!(r#"{{"model":"m","messages":[{messages}]}}"#);
+    let (request, notes) = Dialect::Chat.read_request(body.into()).expect("a chat request");
+    Call { dialect: Dialect::Chat, request, notes, key: KeyId("key".into()), client: Client::default() }
+}
+
+const SYSTEM: &str = r#"{"role":"system","content":"Be brief."}"#;
+const HELLO: &str = r#"{"role":"user","content":"Hello"}"#;
+
+#[test]
+fn later_turns_belong_to_the_conversation() {
+    let first = Conversation::of(&call(&format!("{SYSTEM},{HELLO}")), "m");
+    let reply = r#"{"role":"assistant","content":"Hi"},{"role":"user","content":"More"}"#;
+    assert_eq!(Conversation::of(&call(&format!("{SYSTEM},{HELLO},{reply}")), "m"), first);
+    assert_eq!(first.session, first.thread);
+    assert_eq!(Uuid::parse_str(&first.session).map(|id| id.get_version_num()), Ok(5));
+}
+
+#[rstest]
+#[case::user(|call: &mut Call| *call = super::tests::call(r#"{"role":"user","content":"Bye"}"#))]
+#[case::key(|call: &mut Call| call.key = KeyId("other".into()))]
+#[case::cache_key(|call: &mut Call| call.request.cache_key = Some(Text::from("k")))]
+#[case::session(|call: &mut Call| call.client.session = Some("s".into()))]
+fn others_do_not(#[case] change: fn(&mut Call)) {
+    let mut other = call(&format!("{SYSTEM},{HELLO}"));
+    let first = Conversation::of(&other, "m");
+    change(&mut other);
+    assert_ne!(Conversation::of(&other, "m").id, first.id);
+}
+
+#[test]
+fn a_named_conversation_does_not_depend_on_its_texts() {
+    let named = |messages: &str| {
+        let mut call = call(messages);
+        call.request.cache_key = Some(Text::from("k"));
+        Conversation::of(&call, "m")
+    };
+    assert_eq!(named(HELLO), named(SYSTEM));
+}
+
+#[test]
+fn only_a_codex_clients_uuid_goes_through() {
+    let id = "0190a5b2-7c3d-7e4f-8a1b-2c3d4e5f6071";
+    let with = |codex: bool, session: &str| {
+        let client = Client { codex, session: Some(session.into()), ..Client::default() };
+        Conversation::of(&Call { client, ..call(HELLO) }, "m").session
+    };
+    assert_eq!(with(true, id), id);
+    assert_ne!(with(false, id), id);
+    assert_ne!(with(true, "not a uuid\r\nx: y"), "not a uuid\r\nx: y");
+}

@@ -1,0 +1,101 @@
+//! The commit barrier: nothing leaves before the first real event, or before the time is up.
+
+use std::time::Duration;
+
+use engine::Reply;
+use offline::{How, Plan, Rule};
+use proto::Dialect;
+use serde_json::json;
+
+use crate::bench::{Bench, Setup, Tap, call, chat, refused, responses, words};
+
+fn hasty() -> Setup {
+    Setup::accounts(2).settings(|settings| {
+        settings.commit = Duration::from_millis(150);
+        settings.heartbeat = Duration::from_millis(50);
+    })
+}
+
+#[tokio::test]
+async fn no_status_before_the_first_real_event() {
+    let bench = Bench::new().await;
+    bench.backend.script(Rule::responses(Plan::auto().pause(2, "go")));
+    let mut run = std::pin::pin!(bench.engine.run(responses("hello")));
+    let early = tokio::time::timeout(Duration::from_millis(200), run.as_mut()).await;
+    assert!(early.is_err(), "answered before anything real came");
+    bench.backend.release("go");
+    let Ok(Reply::Stream(stream)) = run.await else { panic!("no stream") };
+    let answer = Tap::from(stream).rest().await;
+    assert!(answer.text().find("response.created") < answer.text().find("response.output_text.delta"));
+}
+
+/// After the barrier's time a reply is committed whatever came: here not even the upstream's headers.
+#[tokio::test]
+async fn a_silent_upstream_is_committed_in_time() {
+    let bench = Bench::with(hasty()).await;
+    bench.backend.script(Rule::responses(Plan::auto().delay("head")));
+    let mut tap = bench.open(chat("count to 9")).await;
+    tap.see(":").await;
+    bench.backend.release("head");
+    let answer = tap.rest().await;
+    assert_eq!(words(Dialect::Chat, answer.text()).trim(), "1 2 3 4 5 6 7 8 9");
+    assert_eq!(bench.posts(), 1);
+}
+
+/// Once committed there is no second account, however early the failure is.
+#[tokio::test]
+async fn a_late_refusal_is_an_error_in_the_stream() {
+    let bench = Bench::with(hasty()).await;
+    bench.backend.script(Rule::responses(Plan::usage_limit(3600).delay("head")));
+    let mut tap = bench.open(responses("hello")).await;
+    tap.see(":").await;
+    bench.backend.release("head");
+    let answer = tap.rest().await;
+    assert!(answer.text().contains("usage_limit_reached"), "{}", answer.text());
+    assert!(!answer.text().contains("response.completed"));
+    assert_eq!(bench.posts(), 1);
+    assert!((0..2).any(|at| bench.status(at) == "exhausted"), "the account is marked all the same");
+}
+
+/// A collected reply has a status until its end: a failure behind the barrier is a refusal, and never asked for again.
+#[tokio::test]
+async fn a_collected_reply_that_breaks_is_refused_and_not_repeated() {
+    let bench = Bench::with(Setup::accounts(2)).await;
+    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, How::Reset)));
+    let refusal = refused(bench.ask(call(Dialect::Chat, "count to 30", false)).await);
+    assert_eq!(Dialect::Chat.error(&refusal.failure).0, 502);
+    assert_eq!(bench.posts(), 1);
+    let rows = bench.rows(1).await;
+    assert_eq!((rows[0].status, rows[0].outcome), (502, store::Outcome::Failed));
+}
+
+/// Quota figures count for us; their event reaches no ordinary client.
+#[tokio::test]
+async fn the_preamble_is_kept_from_ordinary_clients() {
+    let setup = Setup { options: offline::Options { rate_limits_event: true, ..offline::Options::default() }, ..Setup::default() };
+    let bench = Bench::with(setup).await;
+    let answer = bench.ask(responses("hello")).await.expect("a reply");
+    assert!(!answer.text().contains("codex.rate_limits"), "{}", answer.text());
+    assert!(bench.engine.accounts()[0].quota.primary.is_some());
+    let mut codex = responses("hello");
+    codex.client.codex = true;
+    let answer = bench.ask(codex).await.expect("a reply");
+    assert!(answer.text().contains("codex.rate_limits"));
+    assert!(answer.text().find("response.created") < answer.text().find("codex.rate_limits"), "not before the reply begins");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_stream_is_refused() {
+    let bench = Bench::with(Setup::accounts(2)).await;
+    let page = Plan::text(200, "<html>welcome</html>").header("content-type", "text/html");
+    bench.backend.script(Rule::responses(page));
+    let refusal = refused(bench.ask(chat("hello")).await);
+    assert_eq!(refusal.failure.code.as_deref(), Some("upstream_protocol"));
+    assert!(!refusal.failure.message.contains("welcome"));
+    bench.backend.script(Rule::responses(Plan::json(200, json!({"ok": true}))));
+    assert_eq!(Dialect::Chat.error(&refused(bench.ask(chat("hello")).await).failure).0, 502);
+    assert_eq!(bench.posts(), 2, "what was sent is not sent again");
+    bench.backend.script(Rule::responses(Plan::text(302, "").header("location", "http://127.0.0.1:1/")));
+    let refusal = refused(bench.ask(chat("hello")).await);
+    assert_eq!(refusal.failure.code.as_deref(), Some("upstream_redirect"));
+}

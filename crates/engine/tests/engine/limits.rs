@@ -1,0 +1,146 @@
+//! `accounts.max_concurrent`, its queue, and which account a conversation goes to.
+
+use std::time::Duration;
+
+use offline::{Plan, Rule};
+use proto::{Kind, Text};
+
+use crate::bench::{Bench, PATIENCE, Setup, Tap, chat, refused, responses, whole};
+
+fn narrow(accounts: usize) -> Setup {
+    Setup::accounts(accounts).settings(|settings| settings.max_concurrent = 1)
+}
+
+/// A request that holds the only place until the gate `go` opens.
+async fn hold(bench: &Bench) -> Tap {
+    bench.backend.script(Rule::responses(Plan::auto().pause(5, "go")));
+    bench.open(chat("count to 9")).await
+}
+
+#[tokio::test]
+async fn without_a_limit_nobody_waits() {
+    let bench = Bench::new().await;
+    let mut taps = Vec::new();
+    bench.backend.script(Rule::responses(Plan::auto().pause(5, "go")).always());
+    for _ in 0..20 {
+        taps.push(bench.open(chat("count to 9")).await);
+    }
+    assert_eq!(bench.engine.accounts()[0].in_flight, 20);
+    bench.backend.release("go");
+    for tap in taps {
+        tap.rest().await;
+    }
+    assert_eq!(bench.engine.accounts()[0].in_flight, 0);
+}
+
+#[tokio::test]
+async fn one_is_served_and_the_queue_is_fair_and_bounded() {
+    let bench = Bench::with(narrow(1)).await;
+    let served = hold(&bench).await;
+    let mut waiting = Vec::new();
+    for n in 0..64_u32 {
+        let engine = bench.engine.clone();
+        waiting.push(tokio::spawn(async move { engine.run(whole(&format!("Reply with exactly: {n}"))).await.map(|_| ()) }));
+        bench.until("its place in the queue", |bench| bench.engine.accounts()[0].waiting == n + 1).await;
+    }
+    let refusal = refused(bench.ask(chat("one too many")).await);
+    assert_eq!(refusal.failure.kind, Kind::RateLimited);
+    assert!(refusal.failure.retry_after.is_some());
+    assert_eq!(bench.posts(), 1);
+    bench.backend.release("go");
+    served.rest().await;
+    for task in waiting {
+        tokio::time::timeout(PATIENCE, task).await.expect("in time").expect("no panic").expect("served");
+    }
+    let record = bench.backend.record();
+    let order: Vec<_> = record.posts().skip(1).filter_map(|seen| seen.prompt.clone()).collect();
+    assert_eq!(order, (0..64).map(|n| format!("Reply with exactly: {n}")).collect::<Vec<_>>());
+    assert_eq!(record.peak, 1 + usize::from(record.peak > 1), "one at a time, beside the model list");
+}
+
+#[tokio::test]
+async fn a_turn_that_does_not_come_is_429() {
+    let setup = narrow(1).settings(|settings| settings.queue_wait = Duration::from_millis(100));
+    let bench = Bench::with(setup).await;
+    let served = hold(&bench).await;
+    let refusal = refused(bench.ask(chat("hello")).await);
+    assert_eq!(refusal.failure.kind, Kind::RateLimited);
+    assert_eq!(bench.engine.accounts()[0].waiting, 0);
+    bench.backend.release("go");
+    served.rest().await;
+    bench.ask(chat("hello")).await.expect("a free place");
+}
+
+/// An account that stops serving sends those who wait for it to another.
+#[tokio::test]
+async fn who_waits_for_a_lost_account_moves_on() {
+    let bench = Bench::with(narrow(2)).await;
+    bench.backend.script(Rule::responses(Plan::auto().pause(5, "go")));
+    bench.backend.script(Rule::responses(Plan::usage_limit(3600).delay("refuse")));
+    let served = bench.open(chat("count to 9")).await;
+    let lost = tokio::spawn({
+        let engine = bench.engine.clone();
+        async move { engine.run(whole("lost")).await.map(|_| ()) }
+    });
+    bench.backend.wait_until(PATIENCE, |record| record.posts().count() == 2).await.expect("both are busy");
+    let waiting = tokio::spawn({
+        let engine = bench.engine.clone();
+        async move { engine.run(whole("waiting")).await.map(|_| ()) }
+    });
+    bench.until("the queue", |bench| bench.engine.accounts().iter().any(|view| view.waiting == 1)).await;
+    bench.backend.release("refuse");
+    bench.until("the mark", |bench| (0..2).any(|at| bench.status(at) == "exhausted")).await;
+    bench.backend.release("go");
+    served.rest().await;
+    tokio::time::timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("served by the other");
+    tokio::time::timeout(PATIENCE, lost).await.expect("in time").expect("no panic").expect("served by the other");
+}
+
+#[tokio::test]
+async fn a_conversation_stays_with_its_account() {
+    let bench = Bench::with(Setup::accounts(3)).await;
+    let mut served = Vec::new();
+    for n in 0..5 {
+        let mut asked = chat(&format!("turn {n}"));
+        asked.request.cache_key = Some(Text::from("conversation"));
+        served.push(bench.ask(asked).await.expect("a reply").head.account);
+        bench.ask(chat(&format!("something else {n}"))).await.expect("a reply");
+    }
+    assert!(served.iter().all(|account| *account == served[0]), "{served:?}");
+    let record = bench.backend.record();
+    let turns: Vec<_> = record.posts().filter(|seen| seen.prompt.as_deref().is_some_and(|p| p.starts_with("turn"))).collect();
+    let sessions: std::collections::HashSet<_> = turns.iter().map(|seen| seen.header("session-id")).collect();
+    assert_eq!(sessions.len(), 1);
+    let others: std::collections::HashSet<_> = record.posts().map(|seen| seen.account.clone()).collect();
+    assert_eq!(others.len(), 3, "other conversations are spread");
+}
+
+/// A turn state goes back to the account that gave it, for Codex clients, and nowhere else.
+#[tokio::test]
+async fn turn_state_never_crosses_accounts() {
+    let bench = Bench::with(Setup::accounts(2)).await;
+    let turn = |state: Option<String>| {
+        let mut asked = responses("hello");
+        asked.client.codex = true;
+        asked.client.session = Some("0190a5b2-7c3d-7e4f-8a1b-2c3d4e5f6071".into());
+        asked.client.turn_state = state;
+        asked
+    };
+    let first = bench.ask(turn(None)).await.expect("a reply");
+    let state = first.head.headers.get("x-codex-turn-state").expect("a turn state").to_str().expect("text").to_owned();
+    let second = bench.ask(turn(Some(state.clone()))).await.expect("a reply");
+    assert_eq!(second.head.account, first.head.account);
+    let sent = |at: usize| {
+        let record = bench.backend.record();
+        record.posts().nth(at).expect("a post").header("x-codex-turn-state").map(str::to_owned)
+    };
+    assert_eq!((sent(0), sent(1)), (None, Some(state.clone())));
+    let owner = bench.ids.iter().position(|id| Some(id) == first.head.account.as_ref()).expect("one of ours");
+    bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[owner].account_id));
+    let moved = bench.ask(turn(Some(state.clone()))).await.expect("a reply from the other");
+    assert_ne!(moved.head.account, first.head.account);
+    assert_eq!((sent(2), sent(3)), (Some(state), None));
+    let stranger = bench.ask(responses("hello")).await.expect("a reply");
+    assert!(stranger.head.headers.get("x-codex-turn-state").is_none());
+    bench.innocent();
+}

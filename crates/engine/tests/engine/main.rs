@@ -1,0 +1,11 @@
+//! The engine against the offline backend, over real sockets, without a server in front.
+
+mod bench;
+mod cancel;
+mod commit;
+mod limits;
+mod models;
+mod refresh;
+mod retry;
+mod stream;
+mod usage;

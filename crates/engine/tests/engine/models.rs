@@ -1,0 +1,90 @@
+//! Live model lists, accounts that come and go, and keys.
+
+use engine::{AuthError, NewKey};
+use pool::keys::{KeyKind, Scope};
+use proto::Kind;
+
+use crate::bench::{Bench, MODEL, Setup, chat, import, refused};
+
+fn slugs(bench: &Bench) -> Vec<String> {
+    bench.engine.models().into_iter().map(|model| model.slug).collect()
+}
+
+#[tokio::test]
+async fn the_live_list_replaces_the_bundled_one() {
+    let bench = Bench::new().await;
+    bench.until("the live list", |bench| bench.engine.accounts()[0].models > 0).await;
+    assert!(slugs(&bench).contains(&MODEL.to_owned()));
+    bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
+    bench.ask(chat("hello")).await.expect("a reply, which names the new list");
+    bench.until("the new list", |bench| slugs(bench) == [MODEL]).await;
+    let mut asked = chat("hello");
+    asked.request.model = Some("gpt-6-sol".into());
+    let refusal = refused(bench.ask(asked).await);
+    assert_eq!(refusal.failure.kind, Kind::ModelNotFound);
+    let rows = bench.rows(2).await;
+    assert_eq!((rows[0].status, rows[0].attempts), (404, 0));
+    bench.innocent();
+}
+
+#[tokio::test]
+async fn an_account_that_lists_the_model_is_chosen() {
+    let bench = Bench::with(Setup::accounts(2)).await;
+    bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
+    bench.ask(chat("hello")).await.expect("a reply");
+    bench.ask(chat("good day")).await.expect("a reply");
+    bench.until("both lists", |bench| {
+        let models: Vec<_> = bench.engine.accounts().iter().map(|view| view.models).collect();
+        models.iter().all(|count| *count > 0) && models.contains(&1)
+    })
+    .await;
+    let mut asked = chat("Reply with exactly: sol");
+    asked.request.model = Some("gpt-6-sol".into());
+    let answer = bench.ask(asked).await.expect("served by the account that lists it");
+    assert_eq!(answer.head.account.as_ref(), Some(&bench.ids[1]));
+    assert_eq!(answer.head.attempts, 1);
+}
+
+/// `login --import` and `accounts remove` of another process are seen by a running engine.
+#[tokio::test]
+async fn accounts_come_and_go_while_it_runs() {
+    let bench = Bench::with(Setup::accounts(0)).await;
+    assert!(!bench.engine.ready().ok);
+    let refusal = refused(bench.ask(chat("hello")).await);
+    assert_eq!(refusal.failure.kind, Kind::NoAccount);
+    assert!(refusal.failure.message.contains("polygate login"));
+    let login = bench.backend.account("plus");
+    let id = import(&bench.store, &login).await;
+    bench.until("the account", |bench| bench.engine.ready().ok).await;
+    bench.ask(chat("hello")).await.expect("a reply");
+    bench.until("its models", |bench| bench.engine.accounts()[0].models > 0).await;
+    bench.store.remove_account(&id).await.expect("removed");
+    bench.until("its end", |bench| bench.engine.accounts().is_empty()).await;
+}
+
+#[tokio::test]
+async fn keys_let_in_whom_they_should() {
+    let bench = Bench::with(Setup::default().settings(|settings| settings.api_key = Some("my own key of 24 chars".into()))).await;
+    let new = |kind, scopes: &[Scope]| NewKey {
+        name: "test".into(),
+        kind,
+        scopes: scopes.iter().copied().collect(),
+        expires: None,
+    };
+    let client = bench.engine.create_key(new(KeyKind::Client, &[])).await.expect("a key");
+    let admin = bench.engine.create_key(new(KeyKind::Admin, &[Scope::Read])).await.expect("a token");
+    assert_eq!(bench.engine.authenticate(client.text.expose()).await.expect("a client").0, client.id);
+    assert!(bench.engine.authenticate("my own key of 24 chars").await.expect("the fixed key").0.starts_with("fixed-"));
+    let token = bench.engine.authenticate_admin(admin.text.expose()).await.expect("an admin");
+    assert!(token.scopes.has(Scope::Read) && !token.scopes.has(Scope::Write));
+    assert_eq!(bench.engine.authenticate(admin.text.expose()).await, Err(AuthError::NotClient));
+    assert_eq!(bench.engine.authenticate_admin(client.text.expose()).await, Err(AuthError::NotAdmin));
+    assert_eq!(bench.engine.authenticate("sk-unknown").await, Err(AuthError::Unknown));
+    assert_eq!(bench.engine.authenticate(&"x".repeat(100_000)).await, Err(AuthError::Unknown));
+    let mut damaged = client.text.expose().to_owned();
+    damaged.pop();
+    assert_eq!(bench.engine.authenticate(&damaged).await, Err(AuthError::Damaged));
+    assert!(bench.engine.revoke_key(&client.id).await.expect("revoked"));
+    assert_eq!(bench.engine.authenticate(client.text.expose()).await, Err(AuthError::Revoked));
+    assert_eq!(bench.engine.keys().len(), 2);
+}

@@ -1,0 +1,69 @@
+//! One usage row per request, whatever happens to it.
+
+use offline::{How, Plan, Rule};
+use proto::Dialect;
+use serde_json::json;
+use store::Outcome;
+
+use crate::bench::{Bench, call, chat, refused, responses};
+
+#[tokio::test]
+async fn a_served_request_is_counted_as_the_provider_counted() {
+    let bench = Bench::new().await;
+    let asked = chat("Reply with exactly: one two three");
+    let id = asked.client.request_id.clone();
+    bench.ask(asked).await.expect("a reply");
+    let rows = bench.rows(1).await;
+    let row = &rows[0];
+    assert_eq!((row.id.as_str(), row.key.as_str(), row.dialect.as_ref()), (id.as_str(), "testkey1", "chat"));
+    assert_eq!((row.status, row.outcome, row.attempts, row.stream), (200, Outcome::Completed, 1, true));
+    assert_eq!(row.account.as_ref(), Some(&bench.ids[0]));
+    assert!(row.tally.input > 0 && row.tally.output > 0 && !row.tally.estimated, "{:?}", row.tally);
+    assert!(row.ttft_ms.is_some_and(|first| first <= row.duration_ms));
+}
+
+#[tokio::test]
+async fn every_way_out_leaves_one_row() {
+    let bench = Bench::new().await;
+    bench.ask(responses("hello")).await.expect("a reply");
+    bench.backend.script(Rule::responses(Plan::json(400, json!({"detail": "no"}))));
+    refused(bench.ask(chat("hello")).await);
+    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, How::Reset)));
+    bench.ask(responses("count to 30")).await.expect("a stream that breaks");
+    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, How::Reset)));
+    refused(bench.ask(call(Dialect::Responses, "count to 30", false)).await);
+    let mut unknown = chat("hello");
+    unknown.request.model = Some("nobody-knows-me".into());
+    refused(bench.ask(unknown).await);
+    let mut left = bench.open(responses("count to 2000")).await;
+    left.see("delta").await;
+    drop(left);
+    let rows = bench.rows(6).await;
+    let mut seen: Vec<_> = rows.iter().map(|row| (row.status, row.outcome)).collect();
+    seen.sort_by_key(|(status, outcome)| (*status, *outcome != Outcome::Completed));
+    assert_eq!(seen, [
+        (200, Outcome::Completed),
+        (200, Outcome::Failed),
+        (400, Outcome::Failed),
+        (404, Outcome::Failed),
+        (499, Outcome::Aborted),
+        (502, Outcome::Failed),
+    ]);
+    let broken = rows.iter().find(|row| (row.status, row.outcome) == (200, Outcome::Failed)).expect("the broken one");
+    assert!(broken.tally.estimated && broken.tally.output > 0, "{:?}", broken.tally);
+    let refused = rows.iter().find(|row| row.status == 400).expect("the refused one");
+    assert_eq!((refused.tally.input, refused.tally.estimated), (0, false));
+}
+
+#[tokio::test]
+async fn stopping_writes_everything() {
+    let bench = Bench::new().await;
+    bench.ask(chat("hello")).await.expect("a reply");
+    bench.backend.script(Rule::responses(Plan::usage_limit(3600)));
+    refused(bench.ask(chat("hello")).await);
+    bench.engine.stop().await;
+    let accounts = bench.store.accounts().await.expect("accounts");
+    assert_eq!(accounts[0].status.word(), "exhausted");
+    assert!(accounts[0].quota.primary.is_some());
+    assert_eq!(bench.store.usage().rows(10).await.expect("rows").len(), 2);
+}
