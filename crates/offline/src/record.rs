@@ -20,7 +20,8 @@ pub struct Seen {
     pub id: u64,
     /// Which connection it came over, counted from 1.
     pub connection: u64,
-    /// Arrival (headers read), since the backend's start.
+    /// Arrival (headers read), since the backend's start; milliseconds in JSON.
+    #[serde(serialize_with = "millis")]
     pub at: Duration,
     /// Its endpoint.
     pub place: Place,
@@ -69,10 +70,15 @@ impl Seen {
 /// The end of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Ending {
-    /// Since the backend's start.
+    /// Since the backend's start; milliseconds in JSON.
+    #[serde(serialize_with = "millis")]
     pub at: Duration,
     /// Who ended it.
     pub left: Left,
+}
+
+fn millis<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Who ended an answer.

@@ -63,6 +63,7 @@ async fn is_scripted_and_read_over_http() {
     assert_eq!(record["requests"].as_array().unwrap().len(), 3, "control requests are not recorded");
     assert_eq!(record["requests"][0]["body"]["model"], "gpt-5.5");
     assert_eq!(record["requests"][1]["ending"]["left"], "cut");
+    assert!(record["requests"][1]["at"].is_u64() && record["requests"][1]["ending"]["at"].is_u64());
     post(&backend, "/offline/reset", &json!({})).await;
     assert!(backend.record().requests.is_empty());
 }
