@@ -110,13 +110,9 @@ impl Store {
             Ok((access, refresh, id)) => {
                 Tokens { access, refresh, id, expires: row.maybe_int(5)?.map(Millis), refreshed: Millis(row.int(6)?) }
             }
-            Err(_) => Tokens {
-                access: Secret::from(""),
-                refresh: None,
-                id: None,
-                expires: None,
-                refreshed: Millis(i64::MIN),
-            },
+            Err(_) => {
+                Tokens { access: Secret::from(""), refresh: None, id: None, expires: None, refreshed: Millis(i64::MIN) }
+            }
         };
         Ok(Some(Known { version: row.int(1)?, status: status(&id.0, &row.text(2)?)?, id, tokens }))
     }

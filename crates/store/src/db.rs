@@ -95,7 +95,9 @@ impl Db {
     pub(crate) async fn generation(&self) -> Result<i64, sqlx::Error> {
         match self {
             Self::Sqlite { watch, .. } => watch.fetch_one("PRAGMA data_version").await?.try_get(0),
-            Self::Postgres(pool) => pool.fetch_one("SELECT number FROM generation WHERE only_row = 1").await?.try_get(0),
+            Self::Postgres(pool) => {
+                pool.fetch_one("SELECT number FROM generation WHERE only_row = 1").await?.try_get(0)
+            }
         }
     }
 

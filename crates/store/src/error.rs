@@ -77,7 +77,9 @@ pub enum CommitError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A file or directory could not be read or made.
-    #[error("{path}: {source}; hint: the data directory must exist on a writable disk and be yours, or choose another with --home")]
+    #[error(
+        "{path}: {source}; hint: the data directory must exist on a writable disk and be yours, or choose another with --home"
+    )]
     Io {
         /// Which.
         path: PathBuf,
@@ -99,7 +101,9 @@ pub enum OpenError {
         wanted: &'static str,
     },
     /// It belongs to another user.
-    #[error("{path} belongs to user {owner}, and this is user {us}; hint: run as its owner, or give it over with chown")]
+    #[error(
+        "{path} belongs to user {owner}, and this is user {us}; hint: run as its owner, or give it over with chown"
+    )]
     Owner {
         /// Which.
         path: PathBuf,
@@ -152,7 +156,9 @@ pub enum OpenError {
         known: i64,
     },
     /// A migration that ran has another text now.
-    #[error("migration {number} of the database is not the one that this Polygate knows; hint: use the Polygate that made it")]
+    #[error(
+        "migration {number} of the database is not the one that this Polygate knows; hint: use the Polygate that made it"
+    )]
     Changed {
         /// Its number.
         number: i64,
@@ -186,6 +192,9 @@ pub enum OpenError {
     /// The PostgreSQL URL cannot be read. Its text may hold a password and is not shown.
     #[error("the PostgreSQL URL cannot be read; hint: postgres://user:password@host:5432/database")]
     Url,
+    /// PostgreSQL does not answer, or lets us not in.
+    #[error("PostgreSQL cannot be reached: {0}; hint: check that it runs, and the URL's host, user and password")]
+    Unreachable(#[source] sqlx::Error),
     /// The database is there but failed.
     #[error("{0}")]
     Store(#[from] Error),

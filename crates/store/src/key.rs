@@ -16,8 +16,7 @@ impl Store {
     /// Adds a key; its id must be new.
     pub async fn add_key(&self, key: &Key) -> Result<(), Error> {
         let (digest, scopes) = (hex(&key.digest.0), key.scopes.to_string());
-        let row =
-            args![&key.id, kind(key.kind), &key.name, digest, scopes, key.created, key.expires, key.revoked];
+        let row = args![&key.id, kind(key.kind), &key.name, digest, scopes, key.created, key.expires, key.revoked];
         match self.write(failpoint::KEY, sql::KEY_ADD, &row).await? {
             0 => Err(Error::Exists),
             _ => Ok(()),

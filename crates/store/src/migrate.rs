@@ -71,10 +71,7 @@ impl Migration {
 }
 
 /// What a SQLite file is missing; refuses a newer or foreign one.
-pub(crate) async fn plan<'a>(
-    connection: &mut SqliteConnection,
-    known: &'a [Migration],
-) -> Result<Plan<'a>, OpenError> {
+pub(crate) async fn plan<'a>(connection: &mut SqliteConnection, known: &'a [Migration]) -> Result<Plan<'a>, OpenError> {
     let rows = connection.fetch_all(sql::MIGRATIONS).await?;
     let applied: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
     compare(&applied?, known, Text::Sqlite)
@@ -115,11 +112,7 @@ pub(crate) async fn postgres(connection: &mut PgConnection, known: &[Migration],
     Ok(())
 }
 
-fn compare<'a>(
-    applied: &BTreeMap<i64, String>,
-    known: &'a [Migration],
-    engine: Text,
-) -> Result<Plan<'a>, OpenError> {
+fn compare<'a>(applied: &BTreeMap<i64, String>, known: &'a [Migration], engine: Text) -> Result<Plan<'a>, OpenError> {
     let latest = known.last().map_or(0, |step| step.number);
     let found = applied.keys().next_back().copied().unwrap_or(0);
     if found > latest {

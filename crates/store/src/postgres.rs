@@ -20,7 +20,8 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 pub(crate) async fn open(url: &Secret, now: i64) -> Result<Db, OpenError> {
     let options = PgConnectOptions::from_str(url.expose()).map_err(|_| OpenError::Url)?;
     let options = options.application_name("polygate").disable_statement_logging();
-    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).connect_with(options).await?;
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE);
+    let pool = pool.connect_with(options).await.map_err(OpenError::Unreachable)?;
     let known: Vec<Migration> = migrate::ACCOUNTS.iter().chain(migrate::USAGE).copied().collect();
     migrate::postgres(&mut *pool.acquire().await?, &known, now).await?;
     Ok(Db::Postgres(pool))

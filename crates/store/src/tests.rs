@@ -1,28 +1,32 @@
 //! The store as its users see it: every scenario on SQLite and on PostgreSQL.
 
 mod cluster;
-mod disk;
+mod damage;
+mod modes;
 mod races;
 mod refresh;
 mod rows;
+mod sealed;
 mod statements;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use pool::{AccountId, Millis, Secret, Tokens};
 use tempfile::TempDir;
 
 use self::cluster::Cluster;
-use crate::{NewAccount, Options, Origin, Store};
+pub(crate) use self::rows::usage;
+use crate::{NewAccount, OpenError, Options, Origin, Store};
 
 /// A place where stores open: one home, one database.
-pub(super) struct Site {
+pub(crate) struct Site {
     home: TempDir,
     postgres: Option<Secret>,
 }
 
 impl Site {
-    pub(super) fn sqlite() -> Self {
+    pub(crate) fn sqlite() -> Self {
         Self { home: TempDir::new().unwrap(), postgres: None }
     }
 
@@ -34,7 +38,7 @@ impl Site {
         Options { home: self.home().to_path_buf(), postgres: self.postgres.clone(), data_key_file: None }
     }
 
-    pub(super) async fn open(&self) -> Store {
+    pub(crate) async fn open(&self) -> Store {
         Store::open(self.options()).await.unwrap()
     }
 }
@@ -88,7 +92,7 @@ scenarios! {
     races::others_writes_are_noticed,
 }
 
-pub(super) const NOW: Millis = Millis(1_800_000_000_000);
+pub(crate) const NOW: Millis = Millis(1_800_000_000_000);
 
 pub(super) fn tokens(name: &str, refreshed: i64) -> Tokens {
     Tokens {
@@ -115,4 +119,23 @@ pub(super) fn account(upstream: &str, tokens: Tokens) -> NewAccount {
 
 pub(super) async fn add(store: &Store, upstream: &str) -> AccountId {
     store.put_account(account(upstream, tokens(upstream, 0)), NOW).await.unwrap().id
+}
+
+/// Why the store does not open.
+pub(super) async fn refusal(site: &Site) -> OpenError {
+    match Store::open(site.options()).await {
+        Ok(_) => panic!("the store opened"),
+        Err(error) => error,
+    }
+}
+
+/// Every file under a directory.
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
 }

@@ -1,0 +1,97 @@
+use std::path::Path;
+
+use sqlx::sqlite::SqlitePool;
+use tempfile::TempDir;
+
+use super::*;
+use crate::sqlite::{Plan as File, Worth, open};
+
+const fn step(number: i64, sqlite: &'static str) -> Migration {
+    Migration { number, name: "test", sqlite, postgres: "" }
+}
+
+const FIRST: &str = "CREATE TABLE a (id TEXT); INSERT INTO a VALUES ('kept')";
+const SECOND: &str = "ALTER TABLE a ADD COLUMN more TEXT; CREATE TABLE b (id TEXT)";
+const OLD: &[Migration] = &[step(1, FIRST)];
+const NEW: &[Migration] = &[step(1, FIRST), step(3, SECOND)];
+const BROKEN: &[Migration] = &[step(1, FIRST), step(3, SECOND), step(4, "CREATE TABLE c (id TEXT); SELECT nonsense")];
+
+async fn bring(path: &Path, schema: &'static [Migration]) -> Result<(), OpenError> {
+    let file = File { path: path.to_path_buf(), schema, worth: Worth::Kept };
+    open(&file, 42).await?.close().await;
+    Ok(())
+}
+
+async fn tables(path: &Path) -> Vec<String> {
+    let pool = SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
+    let rows = pool.fetch_all("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").await.unwrap();
+    let kept: String = pool.fetch_one("SELECT id FROM a").await.unwrap().get(0);
+    assert_eq!(kept, "kept");
+    pool.close().await;
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn migrations_run_once_after_a_backup() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("accounts.db");
+    bring(&path, OLD).await.unwrap();
+    assert!(!home.path().join("backup").exists(), "a new file needs none");
+    for _ in 0..2 {
+        bring(&path, NEW).await.unwrap();
+        assert_eq!(tables(&path).await, ["a", "b", "migration"]);
+    }
+    let backup = home.path().join("backup/accounts-v1-42.db");
+    crate::files::judge(&backup, crate::files::Kind::File).unwrap();
+    assert_eq!(tables(&backup).await, ["a", "migration"]);
+}
+
+#[tokio::test]
+async fn a_failed_migration_leaves_the_old_schema() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("accounts.db");
+    bring(&path, OLD).await.unwrap();
+    assert!(bring(&path, BROKEN).await.is_err());
+    assert_eq!(tables(&path).await, ["a", "migration"]);
+    bring(&path, OLD).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_older_program_refuses_a_newer_schema() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("accounts.db");
+    bring(&path, NEW).await.unwrap();
+    assert!(matches!(bring(&path, OLD).await, Err(OpenError::Newer { found: 3, known: 1 })));
+}
+
+#[test]
+fn numbers_are_unique_and_rise() {
+    let mut numbers: Vec<i64> = ACCOUNTS.iter().chain(USAGE).map(|step| step.number).collect();
+    for set in [ACCOUNTS, USAGE] {
+        assert!(set.is_sorted_by_key(|step| step.number));
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=i64::try_from(numbers.len()).unwrap()).collect::<Vec<_>>());
+}
+
+/// `migrations/released.txt` grows with each release; a line in it never changes, and neither does what it names.
+#[test]
+fn released_migrations_are_frozen() {
+    let known: Vec<String> = ACCOUNTS
+        .iter()
+        .chain(USAGE)
+        .flat_map(|step| {
+            [("sqlite", Text::Sqlite), ("postgres", Text::Postgres)]
+                .map(|(engine, text)| format!("{} {engine} {}", step.name, step.digest(text)))
+        })
+        .collect();
+    let released = include_str!("../../migrations/released.txt");
+    for line in released.lines().filter(|line| !line.starts_with('#')) {
+        assert!(
+            known.iter().any(|step| step == line),
+            "changed after its release: {line}\nknown now:\n{}",
+            known.join("\n")
+        );
+    }
+    assert_eq!(released.lines().filter(|line| !line.starts_with('#')).count(), known.len(), "{}", known.join("\n"));
+}

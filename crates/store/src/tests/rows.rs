@@ -177,7 +177,7 @@ pub(super) async fn usage_comes_back(site: &Site) {
     assert_eq!(store.usage().rows(1).await.unwrap()[0].id, "last");
 }
 
-pub(super) fn usage(id: &str, at: Millis) -> UsageRow {
+pub(crate) fn usage(id: &str, at: Millis) -> UsageRow {
     UsageRow {
         id: id.into(),
         at,

@@ -11,7 +11,8 @@ use super::{NOW, Site};
 use crate::sql;
 
 const USAGE: &str = "usage_row";
-const LITE_COLUMNS: &str = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'";
+const LITE_COLUMNS: &str =
+    "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'";
 const POST_COLUMNS: &str = "SELECT table_name::text, column_name::text FROM information_schema.columns \
     WHERE table_schema = 'public' AND table_name <> 'generation'";
 
@@ -62,7 +63,10 @@ fn insist(columns: &BTreeSet<(String, String)>) {
     let tables: BTreeSet<&str> = columns.iter().map(|(table, _)| table.as_str()).collect();
     let known = ["account", "api_key", "cookies", "migration", "models", "setting", USAGE];
     assert_eq!(tables, known.into());
-    let texts = [include_str!("../../migrations/sqlite/0001_accounts.sql"), include_str!("../../migrations/sqlite/0002_usage.sql")];
+    let texts = [
+        include_str!("../../migrations/sqlite/0001_accounts.sql"),
+        include_str!("../../migrations/sqlite/0002_usage.sql"),
+    ];
     let declared = texts.concat().lines().filter(|line| line.starts_with("    ") && !line.contains("UNIQUE (")).count();
     let migration = 4;
     assert_eq!(columns.len(), declared + migration);

@@ -110,11 +110,7 @@ impl Writer {
 
     async fn refused(&mut self, error: &Error, size: usize) {
         tracing::warn!(%error, rows = size, "usage rows are not written yet");
-        if let Error::Database(cause) = error
-            && corrupt(cause)
-        {
-            self.discard().await;
-        }
+        self.judge(error).await;
         let over = self.spool.len().saturating_sub(SPOOL);
         self.spool.drain(..over);
         self.lost.fetch_add(over as u64, Ordering::Relaxed);
@@ -122,6 +118,13 @@ impl Writer {
     }
 
     async fn read(&mut self, limit: u32) -> Result<Vec<UsageRow>, Error> {
+        match self.last(limit).await {
+            Err(error) if self.judge(&error).await => self.last(limit).await,
+            other => other,
+        }
+    }
+
+    async fn last(&mut self, limit: u32) -> Result<Vec<UsageRow>, Error> {
         let rows = self.db().await?.read(sql::USAGE_LAST, &args![i64::from(limit)]).await?;
         Ok(rows.iter().map(row::read).collect::<Result<_, _>>()?)
     }
@@ -144,14 +147,13 @@ impl Writer {
         Ok(db)
     }
 
-    /// Lets go of a file whose damage showed while it was in use.
-    async fn discard(&mut self) {
-        let Place::File(home, _) = &self.place else { return };
-        let Some(db) = self.file.take() else { return };
+    /// Lets go of a file whose damage shows while it is in use; whether it was that.
+    async fn judge(&mut self, error: &Error) -> bool {
+        let (Place::File(home, _), Error::Database(cause)) = (&self.place, error) else { return false };
+        let Some(db) = self.file.take_if(|_| corrupt(cause)) else { return false };
         db.close().await;
-        if let Err(error) = sqlite::discard(&home.usage(), clock()) {
-            tracing::warn!(%error, "cannot move the damaged usage file away");
-        }
+        tracing::warn!(%error, "the usage file is damaged; starting a new one");
+        sqlite::discard(&home.usage(), clock()).is_ok()
     }
 
     async fn close(&mut self) {

@@ -1,0 +1,126 @@
+//! Whose the files are, and who may read them.
+#![cfg(unix)]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use super::{NOW, Site, add, files, refusal};
+use crate::{LockError, OpenError, Options, Store};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o777
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[tokio::test]
+async fn files_are_ours_alone() {
+    let mut site = Site::sqlite();
+    let outer = std::mem::replace(&mut site.home, tempfile::TempDir::new().unwrap());
+    let options = Options { home: outer.path().join("a/b"), ..site.options() };
+    let store = Store::open(options.clone()).await.unwrap();
+    let _lock = Store::lock(&options.home).unwrap();
+    add(&store, "one").await;
+    store.usage().record(super::rows::usage("1", NOW));
+    store.usage().flush().await;
+    let found = files(&options.home);
+    let names: Vec<&str> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    let expected = [
+        "accounts.db",
+        "accounts.db-shm",
+        "accounts.db-wal",
+        "open.lock",
+        "reserve",
+        "data.key",
+        "serve.lock",
+        "usage.db",
+        "usage.db-shm",
+        "usage.db-wal",
+    ];
+    assert_eq!(names, expected);
+    for path in &found {
+        assert_eq!(mode(path), 0o600, "{}", path.display());
+    }
+    for folder in ["", "secret"] {
+        assert_eq!(mode(&options.home.join(folder)), 0o700);
+    }
+    assert_eq!(mode(&outer.path().join("a")), 0o700);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_others_may_touch_is_refused_and_left_alone() {
+    for (name, bad) in
+        [("accounts.db", 0o644), ("accounts.db", 0o660), ("secret/data.key", 0o604), ("secret", 0o770), ("", 0o777)]
+    {
+        let site = Site::sqlite();
+        site.open().await.close().await;
+        let path = site.home().join(name);
+        chmod(&path, bad);
+        let error = refusal(&site).await;
+        assert!(matches!(error, OpenError::Mode { mode, .. } if mode == bad), "{name}: {error}");
+        assert!(error.to_string().contains("hint: chmod"), "{error}");
+        assert_eq!(mode(&path), bad);
+    }
+}
+
+#[tokio::test]
+async fn symlinks_are_refused() {
+    for name in ["accounts.db", "secret/data.key", "open.lock", "secret"] {
+        let site = Site::sqlite();
+        site.open().await.close().await;
+        let (path, target) = (site.home().join(name), site.home().join("elsewhere"));
+        fs::rename(&path, &target).unwrap();
+        symlink(&target, &path).unwrap();
+        let error = refusal(&site).await;
+        assert!(matches!(error, OpenError::Symlink { .. } | OpenError::Io { .. }), "{name}: {error}");
+    }
+    let site = Site::sqlite();
+    let link = site.home().join("link");
+    symlink(Site::sqlite().home(), &link).unwrap();
+    assert!(matches!(Store::open(Options { home: link, ..site.options() }).await, Err(OpenError::Symlink { .. })));
+}
+
+#[tokio::test]
+async fn somebody_elses_files_are_refused() {
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: only root can give files away");
+        return;
+    }
+    for name in ["", "accounts.db", "secret/data.key"] {
+        let site = Site::sqlite();
+        site.open().await.close().await;
+        std::os::unix::fs::chown(site.home().join(name), Some(65_534), None).unwrap();
+        let error = refusal(&site).await;
+        assert!(matches!(error, OpenError::Owner { owner: 65_534, .. }), "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn other_things_in_the_way_are_refused() {
+    let site = Site::sqlite();
+    fs::create_dir(site.home().join("accounts.db")).unwrap();
+    assert!(matches!(refusal(&site).await, OpenError::Kind { .. }));
+    let file = site.home().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(matches!(Store::open(Options { home: file, ..site.options() }).await, Err(OpenError::Kind { .. })));
+    let nowhere = Options { home: PathBuf::from("/proc/polygate"), ..site.options() };
+    let error = Store::open(nowhere).await.err().unwrap().to_string();
+    assert!(error.contains("hint:"), "{error}");
+}
+
+#[tokio::test]
+async fn one_gateway_serves_a_home() {
+    let site = Site::sqlite();
+    let lock = Store::lock(site.home()).unwrap();
+    let store = site.open().await;
+    let error = Store::lock(site.home()).unwrap_err();
+    assert!(matches!(error, LockError::Held { .. }));
+    assert!(error.to_string().contains(&format!("(process {})", std::process::id())), "{error}");
+    drop(lock);
+    drop(Store::lock(site.home()).unwrap());
+    store.close().await;
+}

@@ -1,0 +1,198 @@
+//! Rows S5 and S6: kill -9 at every failpoint and at random moments. The store opens, what was acknowledged is there, and
+//! of each account the old or the new tokens, with a warning when the old ones may be used up.
+//!
+//! The victim is this very test program, started again; it prints a line after each thing that it has done.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use pool::quota::Quota;
+use pool::{AccountId, Secret, Status, Tokens};
+use store::{Begin, FAILPOINTS, LockError, Store};
+use tempfile::TempDir;
+
+use crate::site::{NOW, account, key, models, open, tokens, usage};
+
+const HOME: &str = "STORE_VICTIM_HOME";
+const POINT: &str = "STORE_VICTIM_POINT";
+const FIRST: &str = "STORE_VICTIM_FIRST";
+/// `kill -9`.
+const SIGKILL: i32 = 9;
+
+fn start(home: &Path, point: &str, first: usize) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["kill::victim", "--exact", "--ignored", "--nocapture"])
+        .env(HOME, home)
+        .env(POINT, point)
+        .env(FIRST, first.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// What the victim has said, and how it ended; `kill` after so many lines.
+fn watch(mut victim: Child, kill: Option<usize>) -> (BTreeSet<String>, ExitStatus) {
+    let mut said = BTreeSet::new();
+    for line in BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        said.insert(line.trim_start_matches("test kill::victim ... ").to_owned());
+        if kill.is_some_and(|lines| said.len() >= lines) {
+            victim.kill().unwrap();
+        }
+    }
+    (said, victim.wait().unwrap())
+}
+
+/// The victim: everything that a store can be asked, with a line after each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "started by the other tests"]
+async fn victim() {
+    let (Ok(home), Ok(point)) = (std::env::var(HOME), std::env::var(POINT)) else { return };
+    let first: usize = std::env::var(FIRST).unwrap().parse().unwrap();
+    if FAILPOINTS.contains(&point.as_str()) {
+        fail::cfg_callback(point, die).unwrap();
+    }
+    let home = Path::new(&home);
+    let _lock = Store::lock(home).unwrap();
+    println!("locked");
+    let store = open(home).await.unwrap();
+    println!("opened");
+    for number in first..first + 40 {
+        round(&store, number).await;
+    }
+    store.close().await;
+    println!("closed");
+}
+
+/// Ends this process as `kill -9` does.
+fn die() {
+    Command::new("kill").args(["-9", &std::process::id().to_string()]).status().ok();
+    loop {
+        std::thread::park();
+    }
+}
+
+async fn round(store: &Store, number: usize) {
+    let name = format!("account-{number}");
+    let id = store.put_account(account(&name, tokens(&format!("{name}-0"), 0)), NOW).await.unwrap().id;
+    println!("added {name}");
+    store.add_key(&key(&format!("key-{number}"))).await.unwrap();
+    println!("key key-{number}");
+    refresh(store, &id, &name).await;
+    store.set_status(&id, &Status::Disabled).await.unwrap();
+    println!("status {name}");
+    store.set_quota(&id, &Quota::default()).await.unwrap();
+    store.set_cookies(&id, &Secret::from("jar")).await.unwrap();
+    store.set_models(&id, &models("1")).await.unwrap();
+    store.set_setting(&name, "set").await.unwrap();
+    println!("setting {name}");
+    store.usage().record(usage(&name));
+    store.usage().flush().await;
+    println!("usage {name}");
+    store.revoke_key(&format!("key-{number}"), NOW).await.unwrap();
+    println!("revoked key-{number}");
+    let other = store.put_account(account("other", tokens("other", 0)), NOW).await.unwrap().id;
+    store.remove_account(&other).await.unwrap();
+    println!("removed other after {number}");
+}
+
+/// Two refreshes: the first one succeeds, the second one fails.
+async fn refresh(store: &Store, id: &AccountId, name: &str) {
+    let Begin::Granted(ticket) = store.begin_refresh(id, "victim", NOW).await.unwrap() else { panic!("held") };
+    store.intend(&ticket, NOW).await.unwrap();
+    println!("rotated {name}");
+    store.commit_refresh(ticket, &tokens(&format!("{name}-1"), 1)).await.unwrap();
+    println!("committed {name}");
+    let Begin::Granted(ticket) = store.begin_refresh(id, "victim", NOW).await.unwrap() else { panic!("held") };
+    store.end_refresh(ticket, None).await.unwrap();
+}
+
+/// Opens what the victim left and compares it with what it said.
+async fn inspect(home: &Path, said: &BTreeSet<String>, at: &str) {
+    drop(Store::lock(home).unwrap_or_else(|error| panic!("{at}: the lock outlived its holder: {error}")));
+    let store = open(home).await.unwrap_or_else(|error| panic!("{at}: {error}"));
+    let accounts = store.accounts().await.unwrap();
+    let keys = store.keys().await.unwrap();
+    let rows = store.usage().rows(100_000).await.unwrap();
+    for (what, name) in said.iter().filter_map(|line| line.split_once(' ')) {
+        let account = accounts.iter().find(|account| account.upstream_id == name);
+        let there = match what {
+            "added" => account.is_some(),
+            "status" => account.is_some_and(|account| account.status == Status::Disabled),
+            "key" => keys.iter().any(|key| key.id == name),
+            "revoked" => keys.iter().any(|key| key.id == name && key.revoked.is_some()),
+            "setting" => store.setting(name).await.unwrap().is_some(),
+            "usage" => rows.iter().any(|row| row.id == name),
+            _ => true,
+        };
+        assert!(there, "{at}: lost: {what} {name}");
+    }
+    for account in accounts.iter().filter(|account| account.upstream_id != "other") {
+        check_tokens(&store, &account.id, &account.upstream_id, said).await.unwrap_or_else(|why| panic!("{at}: {why}"));
+    }
+    store.close().await;
+}
+
+/// Old or new tokens, never neither; old ones that the provider may have used up are known as such.
+async fn check_tokens(store: &Store, id: &AccountId, name: &str, said: &BTreeSet<String>) -> Result<(), String> {
+    let heard = |what: &str| said.contains(&format!("{what} {name}"));
+    let (old, new): (Tokens, Tokens) = (tokens(&format!("{name}-0"), 0), tokens(&format!("{name}-1"), 1));
+    let interrupted = store.interrupted(NOW.plus(60_000)).await.unwrap().contains(id);
+    let Begin::Granted(ticket) = store.begin_refresh(id, "heir", NOW.plus(60_000)).await.unwrap() else {
+        return Err(format!("{name}: the lease outlived its time"));
+    };
+    let found = ticket.tokens.clone();
+    let verdict = match () {
+        () if found == new => Ok(()),
+        () if heard("committed") => Err(format!("{name}: committed tokens are lost")),
+        () if found != old => Err(format!("{name}: neither old nor new tokens")),
+        () if heard("rotated") && !(ticket.interrupted && interrupted) => {
+            Err(format!("{name}: used up, and nobody knows"))
+        }
+        () => Ok(()),
+    };
+    // As the engine would: the doubtful token is tried once and, here, works.
+    store.commit_refresh(ticket, &new).await.unwrap();
+    verdict
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_every_failpoint() {
+    for point in FAILPOINTS {
+        let home = TempDir::new().unwrap();
+        let (said, status) = watch(start(home.path(), point, 0), None);
+        assert_eq!(status.signal(), Some(SIGKILL), "{point} is never reached: {said:?}");
+        inspect(home.path(), &said, point).await;
+    }
+}
+
+/// 50 random moments of one home's life.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_random_moments_50() {
+    let home = TempDir::new().unwrap();
+    let mut all = BTreeSet::new();
+    let mut random = u64::from(std::process::id());
+    for life in 0..50 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let lines = 1 + usize::try_from(random >> 33).unwrap() % 60;
+        let (said, status) = watch(start(home.path(), "", life * 100), Some(lines));
+        assert_eq!(status.signal(), Some(SIGKILL), "life {life} ended by itself: {said:?}");
+        all.extend(said);
+        inspect(home.path(), &all, &format!("life {life}, {lines} lines")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lock_ends_with_its_holder() {
+    let home = TempDir::new().unwrap();
+    let mut victim = start(home.path(), "", 0);
+    let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+    assert!(lines.by_ref().map_while(Result::ok).any(|line| line.ends_with("locked")));
+    assert!(matches!(Store::lock(home.path()), Err(LockError::Held { .. })));
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    Store::lock(home.path()).unwrap();
+}

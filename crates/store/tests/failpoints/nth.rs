@@ -1,0 +1,204 @@
+//! Row S9: fail the first, second, third ... call of each operation until none is left. What was there stays, the error is
+//! said, and doing it again works.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use fail::FailScenario;
+use pool::quota::Quota;
+use pool::{AccountId, Secret, Status};
+use store::{Begin, CommitError, FAILPOINTS, Store, Ticket};
+use tempfile::TempDir;
+
+use crate::site::{NOW, account, key, models, open, tokens, usage};
+
+type Done = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type Operation = fn(Store, AccountId) -> Done;
+
+fn said<T>(result: Result<T, impl std::fmt::Display>) -> Result<(), String> {
+    result.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Every write of the interface, as a thing that may be done again.
+const OPERATIONS: &[(&str, Operation)] = &[
+    ("put", |store, _| Box::pin(async move { said(store.put_account(account("new", tokens("new", 0)), NOW).await) })),
+    ("sign in", |store, _| {
+        Box::pin(async move { said(store.put_account(account("old", tokens("later", 9)), NOW).await) })
+    }),
+    ("remove", |store, _| {
+        Box::pin(async move {
+            let id =
+                store.put_account(account("gone", tokens("gone", 0)), NOW).await.map_err(|error| error.to_string())?;
+            said(store.remove_account(&id.id).await)
+        })
+    }),
+    ("status", |store, id| Box::pin(async move { said(store.set_status(&id, &Status::Disabled).await) })),
+    ("quota", |store, id| Box::pin(async move { said(store.set_quota(&id, &Quota::default()).await) })),
+    ("cookies", |store, id| Box::pin(async move { said(store.set_cookies(&id, &Secret::from("jar")).await) })),
+    ("models", |store, id| Box::pin(async move { said(store.set_models(&id, &models("1")).await) })),
+    ("add key", |store, _| {
+        Box::pin(async move {
+            match store.add_key(&key("newnewne")).await {
+                Err(store::Error::Exists) => Ok(()),
+                other => said(other),
+            }
+        })
+    }),
+    ("revoke key", |store, _| Box::pin(async move { said(store.revoke_key("oldoldol", NOW).await) })),
+    ("setting", |store, _| Box::pin(async move { said(store.set_setting("name", "value").await) })),
+    ("refresh", |store, id| Box::pin(refresh(store, id, false))),
+    ("ended refresh", |store, id| Box::pin(refresh(store, id, true))),
+];
+
+/// A refresh that repeats its commit, as the engine does.
+async fn refresh(store: Store, id: AccountId, fails: bool) -> Result<(), String> {
+    let ticket = match store.begin_refresh(&id, "test", NOW).await.map_err(|error| error.to_string())? {
+        Begin::Granted(ticket) => ticket,
+        Begin::Held { .. } => lease_later(&store, &id).await?,
+        Begin::Gone => return Err("gone".into()),
+    };
+    store.intend(&ticket, NOW).await.map_err(|error| error.to_string())?;
+    if fails {
+        return said(store.end_refresh(ticket, Some(&Status::Disabled)).await);
+    }
+    let mut ticket = ticket;
+    for _ in 0..3 {
+        match store.commit_refresh(ticket, &tokens("refreshed", 5)).await {
+            Err(CommitError::Failed { ticket: again, .. }) => ticket = *again,
+            other => return said(other),
+        }
+    }
+    Err("three commits failed".into())
+}
+
+async fn lease_later(store: &Store, id: &AccountId) -> Result<Ticket, String> {
+    match store.begin_refresh(id, "test", NOW.plus(60_000)).await.map_err(|error| error.to_string())? {
+        Begin::Granted(ticket) => Ok(ticket),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+/// A home with an account `old`, a key and a setting.
+async fn filled(home: &Path) -> (Store, AccountId) {
+    let store = open(home).await.unwrap();
+    let id = store.put_account(account("old", tokens("old", 0)), NOW).await.unwrap().id;
+    store.add_key(&key("oldoldol")).await.unwrap();
+    store.set_setting("old", "kept").await.unwrap();
+    (store, id)
+}
+
+/// What was there before is there, or what replaced it.
+async fn intact(store: &Store, id: &AccountId, at: &str) {
+    let accounts = store.accounts().await.unwrap();
+    assert!(accounts.iter().any(|account| account.id == *id), "{at}: the account is gone");
+    let found = store.tokens(id).await.unwrap().unwrap();
+    let known = [tokens("old", 0), tokens("later", 9), tokens("refreshed", 5)];
+    assert!(known.contains(&found), "{at}: torn tokens");
+    assert!(store.keys().await.unwrap().iter().any(|key| key.id == "oldoldol"), "{at}: the key is gone");
+    assert_eq!(store.setting("old").await.unwrap().as_deref(), Some("kept"), "{at}");
+}
+
+/// The points that `work` passes, each with how often.
+async fn passed<T>(work: impl Future<Output = T>) -> BTreeMap<&'static str, usize> {
+    let counts: Arc<Mutex<BTreeMap<&str, usize>>> = Arc::default();
+    for point in FAILPOINTS {
+        let counts = Arc::clone(&counts);
+        fail::cfg_callback(*point, move || *counts.lock().unwrap().entry(point).or_default() += 1).unwrap();
+    }
+    work.await;
+    for point in FAILPOINTS {
+        fail::remove(point);
+    }
+    std::mem::take(&mut counts.lock().unwrap())
+}
+
+/// Every moment of `work` at which a call can fail: point and which time it is passed.
+async fn moments<T>(work: impl Future<Output = T>) -> Vec<(&'static str, usize)> {
+    passed(work).await.into_iter().flat_map(|(point, times)| (1..=times).map(move |nth| (point, nth))).collect()
+}
+
+/// Makes the `nth` call at `point` fail.
+fn fail_at((point, nth): (&'static str, usize)) {
+    fail::cfg(point, &format!("{}*off->1*return->off", nth - 1)).unwrap();
+}
+
+#[tokio::test]
+async fn every_write_survives_a_failure_of_each_call() {
+    let scenario = FailScenario::setup();
+    let (mut failures, mut runs) = (0, 0);
+    for (name, operation) in OPERATIONS {
+        let home = TempDir::new().unwrap();
+        let (store, id) = filled(home.path()).await;
+        let moments = moments(operation(store.clone(), id)).await;
+        store.close().await;
+        assert!(moments.len() >= 3, "{name} passes only {moments:?}");
+        for moment in moments {
+            let at = format!("{name}, call {} at {}", moment.1, moment.0);
+            let home = TempDir::new().unwrap();
+            let (store, id) = filled(home.path()).await;
+            fail_at(moment);
+            let failed = operation(store.clone(), id.clone()).await.is_err();
+            fail::remove(moment.0);
+            intact(&store, &id, &at).await;
+            operation(store.clone(), id.clone()).await.unwrap_or_else(|error| panic!("{at}: then {error}"));
+            intact(&store, &id, &at).await;
+            store.close().await;
+            runs += 1;
+            failures += usize::from(failed);
+        }
+    }
+    // The three of a repeated commit are no failures of the refresh.
+    assert_eq!(failures, runs - 3);
+    scenario.teardown();
+}
+
+#[tokio::test]
+async fn opening_survives_a_failure_of_each_call() {
+    let scenario = FailScenario::setup();
+    for fresh in [true, false] {
+        for moment in moments(opening(&home(fresh).await)).await {
+            let at = format!("call {} at {}, fresh: {fresh}", moment.1, moment.0);
+            let home = home(fresh).await;
+            fail_at(moment);
+            assert!(open(home.path()).await.is_err(), "{at}");
+            fail::remove(moment.0);
+            let store = open(home.path()).await.unwrap_or_else(|error| panic!("{at}: then {error}"));
+            assert_eq!(store.accounts().await.unwrap().len(), usize::from(!fresh), "{at}");
+            store.close().await;
+        }
+    }
+    scenario.teardown();
+}
+
+async fn opening(home: &TempDir) {
+    open(home.path()).await.unwrap().close().await;
+}
+
+/// A home, with an account or without anything.
+async fn home(fresh: bool) -> TempDir {
+    let home = TempDir::new().unwrap();
+    if !fresh {
+        filled(home.path()).await.0.close().await;
+    }
+    home
+}
+
+#[tokio::test]
+async fn usage_waits_for_better_times() {
+    let scenario = FailScenario::setup();
+    for point in ["store::statement", "store::before_usage", "store::before_usage_commit", "store::after_usage"] {
+        let home = TempDir::new().unwrap();
+        let store = open(home.path()).await.unwrap();
+        fail::cfg(point, "return").unwrap();
+        store.usage().record(usage("1"));
+        store.usage().flush().await;
+        fail::remove(point);
+        store.usage().record(usage("2"));
+        assert_eq!(store.usage().rows(9).await.unwrap().len(), 2, "{point}");
+        assert_eq!(store.usage().lost(), 0, "{point}");
+        store.close().await;
+    }
+    scenario.teardown();
+}
