@@ -1,6 +1,5 @@
 //! Who may call: client keys and admin tokens, checked against a snapshot in memory.
 
-
 use std::collections::HashMap;
 use std::fmt;
 

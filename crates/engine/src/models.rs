@@ -1,7 +1,6 @@
 //! The live model list of each account: fetched beside the requests, at the start, for a new account, and when an answer
 //! names another etag. The bundled list serves only until the first live one.
 
-
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

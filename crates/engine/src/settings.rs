@@ -17,6 +17,8 @@ pub struct Settings {
     pub max_concurrent: u32,
     /// How an account is chosen.
     pub strategy: Strategy,
+    /// Rest of an account after a rate limit that says nothing about time.
+    pub rest: Duration,
     /// Longest wait for a free place on an account.
     pub queue_wait: Duration,
     /// Longest silence of the upstream inside a reply.
@@ -36,6 +38,7 @@ impl Default for Settings {
             effort: None,
             max_concurrent: 0,
             strategy: Strategy::default(),
+            rest: limits::RATE_BACKOFF,
             queue_wait: limits::QUEUE_WAIT,
             idle: limits::IDLE,
             heartbeat: limits::HEARTBEAT,

@@ -24,6 +24,8 @@ mod said;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use proto::failure::{Failure, Kind};
 
@@ -118,6 +120,8 @@ pub struct Retry {
     pub reached: Option<String>,
     /// `cf-mitigated` is there: Cloudflare answered, not the backend.
     pub challenged: bool,
+    /// Rest after a rate limit that says nothing about time; `None` is [`limits::RATE_BACKOFF`]. Taken from [`History`].
+    pub rest: Option<Duration>,
 }
 
 /// What this request has done so far.
@@ -135,6 +139,8 @@ pub struct History {
     pub stripped: bool,
     /// Accounts in the order of their tries; the last is the current one.
     pub tried: Vec<AccountId>,
+    /// Rest of an account after a rate limit that says nothing about time; `None` is [`limits::RATE_BACKOFF`].
+    pub rest: Option<Duration>,
 }
 
 /// What to do next.
@@ -250,8 +256,11 @@ pub fn next(outcome: &Outcome, history: &History, now: Millis) -> (Signal, Step)
             (Signal::None, step(again, To::PreferOther, broken(cause)))
         }
         Outcome::NoStatus { cause } => (Signal::None, Step::Give(broken(cause))),
-        Outcome::Status { code, body, retry } => refused(refusal::status(*code, body, retry, now), history),
-        Outcome::EarlyFail(failure) => refused(refusal::early(failure, now), history),
+        Outcome::Status { code, body, retry } => {
+            let retry = Retry { rest: history.rest, ..retry.clone() };
+            refused(refusal::status(*code, body, &retry, now), history)
+        }
+        Outcome::EarlyFail(failure) => refused(refusal::early(failure, history.rest, now), history),
         Outcome::NotRefreshed { lasting, why } => (unrefreshed(*lasting, why, now), relogin(history, why)),
     }
 }

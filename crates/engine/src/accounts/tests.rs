@@ -43,10 +43,10 @@ fn status(accounts: &Accounts) -> Status {
 fn a_reload_finds_what_came_and_went() {
     let accounts = Accounts::new();
     let id = AccountId("a".into());
-    assert_eq!(accounts.adopt(one("t1", 1)).added, [id.clone()]);
+    assert_eq!(accounts.adopt(one("t1", 1)).added, std::slice::from_ref(&id));
     let same = accounts.adopt(one("t1", 1));
     assert!(same.added.is_empty() && same.signed_in.is_empty() && same.removed.is_empty());
-    assert_eq!(accounts.adopt(one("t2", 2)).signed_in, [id.clone()]);
+    assert_eq!(accounts.adopt(one("t2", 2)).signed_in, std::slice::from_ref(&id));
     assert_eq!(accounts.adopt(Vec::new()).removed, [id]);
 }
 

@@ -78,7 +78,7 @@ impl Attempt {
         let tier = tier(&call, &resolved);
         let deadline = ledger.started() + core.settings.commit;
         let plan = Arc::new(Plan { resolved, conversation, client, tier });
-        let history = History::default();
+        let history = History { rest: Some(core.settings.rest), ..History::default() };
         Self { core, call, plan, bond, history, body: None, sent: None, deadline, head, ledger }
     }
 

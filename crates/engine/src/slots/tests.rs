@@ -28,7 +28,8 @@ fn account(id: &str) -> Account {
 }
 
 fn list(ids: &[&str]) -> List {
-    let entry = |id: &&str| Entry { account: account(id), tokens: None, models: None, missing: Vec::new(), jitter: 0.0 };
+    let entry =
+        |id: &&str| Entry { account: account(id), tokens: None, models: None, missing: Vec::new(), jitter: 0.0 };
     ids.iter().map(|id| Arc::new(entry(id))).collect()
 }
 
@@ -149,7 +150,8 @@ fn a_free_place_elsewhere_calls_the_longest_waiting() {
     let served = [desk.now(), desk.now()];
     let waiting = [desk.later(), desk.later(), desk.later()];
     let (queue_of, first) = (waiting[0].account.clone(), waiting[0].ticket);
-    let others = waiting.iter().filter(|waiting| waiting.account != queue_of).map(|waiting| waiting.ticket).collect::<Vec<_>>();
+    let others =
+        waiting.iter().filter(|waiting| waiting.account != queue_of).map(|waiting| waiting.ticket).collect::<Vec<_>>();
     let mut waiting = Vec::from(waiting);
     // Everybody who waits for the other account leaves; its place is then free for whoever waits longest.
     waiting.retain(|waiting| !others.contains(&waiting.ticket));

@@ -211,7 +211,7 @@ impl Flow {
             Pace::Ended | Pace::Enough => self.ledger.complete(),
             Pace::Failed(failure) => {
                 self.ledger.fail();
-                let history = History::default();
+                let history = History { rest: Some(self.core.settings.rest), ..History::default() };
                 let outcome = attempt::Outcome::EarlyFail((**failure).clone());
                 let (signal, _) = attempt::next(&outcome, &history, self.core.now());
                 self.core.signal(&self.account, &signal);

@@ -298,7 +298,9 @@ pub(crate) fn events(text: &str) -> Vec<Value> {
 pub(crate) fn words(dialect: Dialect, text: &str) -> String {
     let delta = |event: &Value| match dialect {
         Dialect::Chat => event["choices"][0]["delta"]["content"].as_str().map(str::to_owned),
-        Dialect::Responses if event["type"] == "response.output_text.delta" => event["delta"].as_str().map(str::to_owned),
+        Dialect::Responses if event["type"] == "response.output_text.delta" => {
+            event["delta"].as_str().map(str::to_owned)
+        }
         Dialect::Responses => None,
     };
     events(text).iter().filter_map(delta).collect()

@@ -36,12 +36,18 @@ async fn leave(bench: &Bench, call: Call, plan: Plan) {
 #[case::mid_stream(Plan::auto().pause(9, Wait::Forever))]
 #[tokio::test]
 async fn leaving_cancels_the_upstream(
-    #[case] plan: Plan, #[values(Dialect::Chat, Dialect::Responses)] dialect: Dialect, #[values(true, false)] stream: bool,
+    #[case] plan: Plan,
+    #[values(Dialect::Chat, Dialect::Responses)] dialect: Dialect,
+    #[values(true, false)] stream: bool,
 ) {
     let bench = Bench::new().await;
     leave(&bench, call(dialect, "count to 30", stream), plan).await;
     let left = bench.backend.now();
-    bench.backend.wait_until(SOON, |record| record.posts().all(|seen| seen.left_at().is_some())).await.expect("cancelled");
+    bench
+        .backend
+        .wait_until(SOON, |record| record.posts().all(|seen| seen.left_at().is_some()))
+        .await
+        .expect("cancelled");
     let at = bench.backend.record().posts().find_map(offline::Seen::left_at).expect("an end");
     assert!(at < left + SOON, "{at:?} after {left:?}");
     let rows = bench.rows(1).await;
@@ -64,7 +70,8 @@ async fn leaving_after_the_end_is_no_abort() {
     assert_eq!(bench.engine.accounts()[0].in_flight, 0);
     // The upstream body is still read to its end.
     bench.backend.release("end");
-    let done = |record: &offline::Record| record.posts().all(|seen| seen.ending.is_some_and(|end| end.left == Left::Complete));
+    let done =
+        |record: &offline::Record| record.posts().all(|seen| seen.ending.is_some_and(|end| end.left == Left::Complete));
     bench.backend.wait_until(SOON, done).await.expect("read to its end");
 }
 

@@ -40,7 +40,9 @@ async fn one_is_served_and_the_queue_is_fair_and_bounded() {
     let mut waiting = Vec::new();
     for n in 0..64_u32 {
         let engine = bench.engine.clone();
-        waiting.push(tokio::spawn(async move { engine.run(whole(&format!("Reply with exactly: {n}"))).await.map(|_| ()) }));
+        waiting.push(tokio::spawn(
+            async move { engine.run(whole(&format!("Reply with exactly: {n}"))).await.map(|_| ()) },
+        ));
         bench.until("its place in the queue", |bench| bench.engine.accounts()[0].waiting == n + 1).await;
     }
     let refusal = refused(bench.ask(chat("one too many")).await);
@@ -108,7 +110,8 @@ async fn a_conversation_stays_with_its_account() {
     }
     assert!(served.iter().all(|account| *account == served[0]), "{served:?}");
     let record = bench.backend.record();
-    let turns: Vec<_> = record.posts().filter(|seen| seen.prompt.as_deref().is_some_and(|p| p.starts_with("turn"))).collect();
+    let turns: Vec<_> =
+        record.posts().filter(|seen| seen.prompt.as_deref().is_some_and(|p| p.starts_with("turn"))).collect();
     let sessions: std::collections::HashSet<_> = turns.iter().map(|seen| seen.header("session-id")).collect();
     assert_eq!(sessions.len(), 1);
     let others: std::collections::HashSet<_> = record.posts().map(|seen| seen.account.clone()).collect();

@@ -33,11 +33,12 @@ async fn an_account_that_lists_the_model_is_chosen() {
     bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
     bench.ask(chat("hello")).await.expect("a reply");
     bench.ask(chat("good day")).await.expect("a reply");
-    bench.until("both lists", |bench| {
-        let models: Vec<_> = bench.engine.accounts().iter().map(|view| view.models).collect();
-        models.iter().all(|count| *count > 0) && models.contains(&1)
-    })
-    .await;
+    bench
+        .until("both lists", |bench| {
+            let models: Vec<_> = bench.engine.accounts().iter().map(|view| view.models).collect();
+            models.iter().all(|count| *count > 0) && models.contains(&1)
+        })
+        .await;
     let mut asked = chat("Reply with exactly: sol");
     asked.request.model = Some("gpt-6-sol".into());
     let answer = bench.ask(asked).await.expect("served by the account that lists it");
@@ -64,7 +65,9 @@ async fn accounts_come_and_go_while_it_runs() {
 
 #[tokio::test]
 async fn keys_let_in_whom_they_should() {
-    let bench = Bench::with(Setup::default().settings(|settings| settings.api_key = Some("my own key of 24 chars".into()))).await;
+    let bench =
+        Bench::with(Setup::default().settings(|settings| settings.api_key = Some("my own key of 24 chars".into())))
+            .await;
     let new = |kind, scopes: &[Scope]| NewKey {
         name: "test".into(),
         kind,

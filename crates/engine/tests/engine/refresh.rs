@@ -28,7 +28,9 @@ async fn a_thousand_requests_make_one_refresh() {
     let mut running = Vec::new();
     for n in 0..1000 {
         let engine = bench.engine.clone();
-        running.push(tokio::spawn(async move { engine.run(whole(&format!("Reply with exactly: {n}"))).await.map(|_| ()) }));
+        running.push(tokio::spawn(
+            async move { engine.run(whole(&format!("Reply with exactly: {n}"))).await.map(|_| ()) },
+        ));
     }
     for task in running {
         let result = tokio::time::timeout(3 * PATIENCE, task).await.expect("in time").expect("no panic");
@@ -63,10 +65,9 @@ async fn tokens_are_refreshed_ahead() {
     let soon = NewAccount { expires_in: 200, ..NewAccount::default() };
     let bench = Bench::with(Setup { accounts: vec![soon], ..Setup::default() }).await;
     bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("the refresh");
-    bench.until("new tokens", |bench| {
-        bench.engine.accounts()[0].expires.is_some_and(|end| end > now().plus(3_600_000))
-    })
-    .await;
+    bench
+        .until("new tokens", |bench| bench.engine.accounts()[0].expires.is_some_and(|end| end > now().plus(3_600_000)))
+        .await;
     assert_eq!(bench.backend.record().refreshes[0].reason.as_deref(), Some("proactive_expiry"));
     bench.innocent();
 }
@@ -83,7 +84,9 @@ async fn a_dead_login_is_said_so(#[case] status: u16, #[case] body: serde_json::
     bench.backend.script(Rule::token(Plan::json(status, body)).always());
     let login = bench.backend.add_account(expired());
     let id = import(&bench.store, &login).await;
-    bench.until("the verdict", |bench| bench.engine.accounts().first().is_some_and(|view| view.status == "needs_login")).await;
+    bench
+        .until("the verdict", |bench| bench.engine.accounts().first().is_some_and(|view| view.status == "needs_login"))
+        .await;
     assert_eq!(token_posts(&bench), 1, "said once, believed");
     refused(bench.ask(chat("hello")).await);
     assert_eq!(token_posts(&bench), 1);
@@ -92,9 +95,14 @@ async fn a_dead_login_is_said_so(#[case] status: u16, #[case] body: serde_json::
     assert_eq!(stored.status.word(), "needs_login");
     // Signing in again heals it.
     bench.backend.reset();
-    import(&bench.store, &bench.backend.add_account(NewAccount {
-        account_id: Some(login.account_id.clone()), user: Some(login.user.clone()), ..NewAccount::default()
-    }))
+    import(
+        &bench.store,
+        &bench.backend.add_account(NewAccount {
+            account_id: Some(login.account_id.clone()),
+            user: Some(login.user.clone()),
+            ..NewAccount::default()
+        }),
+    )
     .await;
     bench.until("the new login", |bench| bench.status_of(&id) == "active").await;
     bench.ask(chat("hello")).await.expect("a reply");
@@ -112,7 +120,9 @@ async fn a_token_endpoint_in_trouble_is_given_time(#[case] plan: Plan) {
     let bench = Bench::with(Setup { accounts: vec![], ..Setup::default() }).await;
     bench.backend.script(Rule::token(plan).times(2));
     let id = import(&bench.store, &bench.backend.add_account(expired())).await;
-    bench.until("the failure", |bench| bench.engine.accounts().first().is_some_and(|view| view.status == "cooling")).await;
+    bench
+        .until("the failure", |bench| bench.engine.accounts().first().is_some_and(|view| view.status == "cooling"))
+        .await;
     assert_eq!(token_posts(&bench), 1);
     refused(bench.ask(chat("hello")).await);
     assert_eq!(token_posts(&bench), 1, "not before the pause is over");
@@ -139,7 +149,9 @@ async fn a_lost_answer_costs_one_more_use_and_then_says_so(#[case] plan: Plan) {
     let bench = Bench::with(Setup { accounts: vec![], timeouts, ..Setup::default() }).await;
     bench.backend.script(Rule::token(plan));
     import(&bench.store, &bench.backend.add_account(expired())).await;
-    bench.until("the failure", |bench| bench.engine.accounts().first().is_some_and(|view| view.status == "cooling")).await;
+    bench
+        .until("the failure", |bench| bench.engine.accounts().first().is_some_and(|view| view.status == "cooling"))
+        .await;
     bench.clock.advance(Duration::from_secs(75));
     refused(bench.ask(chat("hello")).await);
     assert_eq!(bench.engine.accounts()[0].status, "needs_login");
@@ -152,7 +164,11 @@ async fn a_lost_answer_costs_one_more_use_and_then_says_so(#[case] plan: Plan) {
 async fn an_answer_without_a_new_refresh_token_keeps_the_old() {
     let bench = Bench::with(Setup { accounts: vec![], ..Setup::default() }).await;
     let login = bench.backend.add_account(expired());
-    let same = NewAccount { account_id: Some(login.account_id.clone()), user: Some(login.user.clone()), ..NewAccount::default() };
+    let same = NewAccount {
+        account_id: Some(login.account_id.clone()),
+        user: Some(login.user.clone()),
+        ..NewAccount::default()
+    };
     let fresh = bench.backend.add_account(same);
     bench.backend.script(Rule::token(Plan::json(200, json!({"access_token": fresh.access}))));
     let id = import(&bench.store, &login).await;
@@ -172,7 +188,11 @@ async fn a_reused_token_is_forgiven_when_the_store_has_another() {
     let login = bench.backend.add_account(expired());
     let id = import(&bench.store, &login).await;
     bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("the refresh");
-    let same = NewAccount { account_id: Some(login.account_id.clone()), user: Some(login.user.clone()), ..NewAccount::default() };
+    let same = NewAccount {
+        account_id: Some(login.account_id.clone()),
+        user: Some(login.user.clone()),
+        ..NewAccount::default()
+    };
     import(&bench.store, &bench.backend.add_account(same)).await;
     bench.backend.release("answer");
     bench.ask(chat("hello")).await.expect("served with the new login");
@@ -191,14 +211,17 @@ async fn an_interrupted_refresh_is_tried_once(#[case] used: bool, #[case] status
     let login = bench.backend.add_account(expired());
     let id = import(&bench.store, &login).await;
     let then = Millis(now().0 - 120_000);
-    let Begin::Granted(ticket) = bench.store.begin_refresh(&id, "dead", then).await.expect("a lease") else { panic!("no lease") };
+    let Begin::Granted(ticket) = bench.store.begin_refresh(&id, "dead", then).await.expect("a lease") else {
+        panic!("no lease")
+    };
     bench.store.intend(&ticket, then).await.expect("an intent");
     let way = upstream(&bench.backend, Timeouts::default());
     if used {
         let refresh = Secret::from(login.refresh.as_str());
         way.refresh(&refresh, upstream::oauth::RefreshReason::ProactiveExpiry).await.expect("the first use");
     }
-    let parts = Parts { store: bench.store.clone(), upstream: way, settings: Settings::default(), clock: Clock::System };
+    let parts =
+        Parts { store: bench.store.clone(), upstream: way, settings: Settings::default(), clock: Clock::System };
     let engine = Engine::start(parts).await.expect("the next start");
     let _ = engine.run(whole("hello")).await.map(|_| ());
     assert_eq!(engine.accounts()[0].status, status);

@@ -41,14 +41,17 @@ async fn every_way_out_leaves_one_row() {
     let rows = bench.rows(6).await;
     let mut seen: Vec<_> = rows.iter().map(|row| (row.status, row.outcome)).collect();
     seen.sort_by_key(|(status, outcome)| (*status, *outcome != Outcome::Completed));
-    assert_eq!(seen, [
-        (200, Outcome::Completed),
-        (200, Outcome::Failed),
-        (400, Outcome::Failed),
-        (404, Outcome::Failed),
-        (499, Outcome::Aborted),
-        (502, Outcome::Failed),
-    ]);
+    assert_eq!(
+        seen,
+        [
+            (200, Outcome::Completed),
+            (200, Outcome::Failed),
+            (400, Outcome::Failed),
+            (404, Outcome::Failed),
+            (499, Outcome::Aborted),
+            (502, Outcome::Failed),
+        ]
+    );
     let broken = rows.iter().find(|row| (row.status, row.outcome) == (200, Outcome::Failed)).expect("the broken one");
     assert!(broken.tally.estimated && broken.tally.output > 0, "{:?}", broken.tally);
     let refused = rows.iter().find(|row| row.status == 400).expect("the refused one");

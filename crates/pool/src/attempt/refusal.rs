@@ -69,7 +69,7 @@ pub(super) fn status(status: u16, body: &Bytes, retry: &Retry, now: Millis) -> R
 }
 
 /// Reads a failure event that came before the first real one.
-pub(super) fn early(failure: &Failure, now: Millis) -> Refusal {
+pub(super) fn early(failure: &Failure, rest: Option<Duration>, now: Millis) -> Refusal {
     let said = Said {
         code: failure.code.clone(),
         message: Some(said::clean(&failure.message)),
@@ -77,7 +77,7 @@ pub(super) fn early(failure: &Failure, now: Millis) -> Refusal {
         resets_at: failure.resets_at.and_then(|at| i64::try_from(at).ok()),
         ..Said::default()
     };
-    let retry = Retry { after: failure.retry_after, ..Retry::default() };
+    let retry = Retry { after: failure.retry_after, rest, ..Retry::default() };
     let class = said.class().unwrap_or(match failure.kind {
         Kind::Unauthorized => Class::Login,
         Kind::RateLimited => Class::Limited,
@@ -161,6 +161,7 @@ fn until(class: &Class, said: &Said, retry: &Retry, now: Millis) -> Millis {
         Class::Challenge => limits::CHALLENGE_BACKOFF,
         Class::Forbidden => limits::FORBIDDEN_BACKOFF,
         Class::Spent(window) if window == "credits" || window == "plan" => limits::QUOTA_BACKOFF,
+        Class::Limited => retry.rest.unwrap_or(limits::RATE_BACKOFF),
         _ => limits::RATE_BACKOFF,
     };
     let rest = seconds.map_or(rest, |seconds| Duration::from_secs(seconds.max(1))).min(limits::RESET_MAX);

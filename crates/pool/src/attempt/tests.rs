@@ -412,6 +412,17 @@ fn retry_after_is_read(#[case] value: &str, #[case] seconds: Option<u64>) {
     assert_eq!(Retry::from_headers([("Retry-After", value)].into_iter(), NOW).after, seconds);
 }
 
+#[rstest]
+#[case(with(429, "{}", &[]), 90)]
+#[case(with(429, "{}", &[("retry-after", "7")]), 7)]
+#[case(early(Kind::RateLimited, None, "slow down"), 90)]
+#[case(status(403, r#"{"detail":"Forbidden"}"#), 300)]
+fn the_owners_rest_counts_where_nothing_says_how_long(#[case] outcome: Outcome, #[case] seconds: i64) {
+    let history = History { rest: Some(Duration::from_secs(90)), ..History::default() };
+    let (signal, _) = next(&outcome, &history, NOW);
+    assert!(is(&cool(seconds), &signal), "{signal:?}");
+}
+
 fn any_outcome() -> impl Strategy<Value = Outcome> {
     let kinds = [TroubleKind::Connect, TroubleKind::Cut, TroubleKind::Timeout];
     let code = prop::sample::select(vec![302_u16, 400, 401, 402, 403, 404, 413, 429, 500, 502, 503, 504, 520]);
