@@ -76,12 +76,12 @@ where
     }
     let codings = decode::codings(headers)?;
     let wire = chunks(body, limits.wire, limits.body_stall);
-    let charge = budget.charge();
     if codings.is_empty() {
+        let charge = budget.charge(usize::try_from(limits.wire).unwrap_or(usize::MAX));
         let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
         return plain(wire, expected, charge).await;
     }
-    decoded(wire, &codings, limits.decoded, charge).await
+    decoded(wire, &codings, limits.decoded, budget.charge(limits.decoded)).await
 }
 
 /// The body's data, counted and timed.

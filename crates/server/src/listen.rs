@@ -55,6 +55,7 @@ pub(crate) async fn run(app: Arc<App>, listeners: Vec<TcpListener>, drain: Cance
             () = now.cancelled() => {}
             () = sleep(app.settings.limits.drain) => {}
         }
+        app.farewell.cancel();
         all.advance(Phase::Farewell);
         let _ = tokio::time::timeout(app.settings.limits.farewell, all.tasks.wait()).await;
         all.advance(Phase::Dead);
@@ -127,7 +128,8 @@ async fn connection(app: Arc<App>, all: Arc<Connections>, link: Arc<Link>, socke
     let version = gate.version().await?;
     let served = link.clone();
     let service = service_fn(move |request| {
-        let answer = service::serve(app.clone(), served.clone(), request);
+        // Boxed, for hyper keeps room for this future as long as the connection lives: hours, for a stream.
+        let answer = Box::pin(service::serve(app.clone(), served.clone(), request));
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let io = TokioIo::new(gate);
@@ -148,7 +150,10 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // The gate has its own timer for a head; hyper's runs between requests, before the first byte.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.idle);
-    builder.max_headers(limits.headers).max_header_size(limits.head_bytes);
+    // The gate has counted the headers; hyper's own default of 100 keeps them on the stack, any set number on the heap.
+    if limits.headers > 100 {
+        builder.max_headers(limits.headers);
+    }
     builder
 }
 

@@ -63,7 +63,7 @@ impl Slot {
         let State { source, handed } = &mut *state;
         let Some(live) = source else { return Poll::Ready(Some(Err(Abandoned))) };
         if self.finish.load(Ordering::Acquire) {
-            let last = live.cut(&Failure::new(Kind::Overloaded, "The gateway is shutting down"));
+            let last = live.cut(&shutting_down());
             *source = Some(Box::new(Ended));
             return Poll::Ready((!last.is_empty()).then_some(Ok(last)));
         }
@@ -193,6 +193,11 @@ impl From<Failure> for Denied {
     fn from(failure: Failure) -> Self {
         Self { failure: Box::new(failure), status: None, headers: Box::default() }
     }
+}
+
+/// What is said to whoever the drain did not wait for.
+pub(crate) fn shutting_down() -> Failure {
+    Failure::new(Kind::Overloaded, "The gateway is shutting down").code("shutting_down").retry_after(5)
 }
 
 /// What a handler gives.

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use hyper::body::Incoming;
 use proto::{Dialect, Failure, Kind};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::Desk;
 use crate::body::Budget;
@@ -21,7 +22,7 @@ use crate::cors;
 use crate::guard::origin::Site;
 use crate::guard::{self, Counters};
 use crate::listen::link::Link;
-use crate::reply::{Answer, Body, Denied};
+use crate::reply::{Answer, Body, Denied, shutting_down};
 use crate::route::{self, Ask, Class, Found, Route};
 use crate::settings::{Limits, Settings};
 
@@ -37,6 +38,8 @@ pub(crate) struct App {
     pub(crate) started: Instant,
     /// Whether new work should go elsewhere.
     pub(crate) draining: AtomicBool,
+    /// Cancelled when what has not been answered yet is answered with a failure.
+    pub(crate) farewell: CancellationToken,
 }
 
 impl App {
@@ -50,6 +53,7 @@ impl App {
             replies: Arc::new(Semaphore::new(settings.limits.replies)),
             started: Instant::now(),
             draining: AtomicBool::new(false),
+            farewell: CancellationToken::new(),
             settings,
         }
     }
@@ -67,7 +71,11 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
     let (version, method) = (parts.version, parts.method.clone());
     let id = request_id(&parts.headers);
     let mut seen = Seen { route: None, dialect: Dialect::Chat, site: Site::Own };
-    let handled = caught(handle(&app, &link, (parts, body), &id, &mut seen)).await;
+    let handled = tokio::select! {
+        biased;
+        handled = caught(handle(&app, &link, (parts, body), &id, &mut seen)) => handled,
+        () = app.farewell.cancelled() => Ok(Err(shutting_down().into())),
+    };
     let mut response = match handled {
         Ok(Ok(response)) => response,
         Ok(Err(denied)) => denied.respond(seen.dialect),

@@ -45,7 +45,7 @@ impl Default for Settings {
     }
 }
 
-/// Reads `server.host`: `localhost` (or nothing) means both loopback families, else an IP literal.
+/// Reads `server.host`: `localhost` (or nothing) means both loopback families, `::` every address of both, else an IP literal.
 ///
 /// # Errors
 /// Gives the text back when it is a name: a name may resolve to anything, so it is never bound.
@@ -54,7 +54,11 @@ pub fn hosts(text: &str) -> Result<Vec<IpAddr>, String> {
     if bare.is_empty() || bare.eq_ignore_ascii_case("localhost") {
         return Ok(loopback());
     }
-    bare.parse().map(|address| vec![address]).map_err(|_| text.to_owned())
+    match bare.parse() {
+        Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => Ok(vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]),
+        Ok(address) => Ok(vec![address]),
+        Err(_) => Err(text.to_owned()),
+    }
 }
 
 fn loopback() -> Vec<IpAddr> {

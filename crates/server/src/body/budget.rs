@@ -20,9 +20,9 @@ impl Budget {
         Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
     }
 
-    /// An account for one body, nothing on it yet.
-    pub(crate) fn charge(&self) -> Charge {
-        Charge { budget: self.0.clone(), held: None }
+    /// An account for one body of at most `most` bytes, nothing on it yet.
+    pub(crate) fn charge(&self, most: usize) -> Charge {
+        Charge { budget: self.0.clone(), held: None, most }
     }
 }
 
@@ -31,6 +31,7 @@ impl Budget {
 pub(crate) struct Charge {
     budget: Arc<Semaphore>,
     held: Option<OwnedSemaphorePermit>,
+    most: usize,
 }
 
 impl Charge {
@@ -40,7 +41,7 @@ impl Charge {
         if needed <= whole.capacity() {
             return Ok(());
         }
-        let capacity = needed.max(whole.capacity() * 2);
+        let capacity = needed.max((whole.capacity() * 2).min(self.most));
         self.pay(capacity - whole.capacity())?;
         whole.reserve_exact(capacity - whole.len());
         Ok(())
@@ -83,15 +84,15 @@ mod tests {
     #[test]
     fn a_body_is_charged_until_its_last_slice_is_gone() {
         let budget = Budget::new(8 * UNIT);
-        let mut charge = budget.charge();
+        let mut charge = budget.charge(usize::MAX);
         let mut whole = Vec::new();
         charge.reserve(&mut whole, 5 * UNIT).unwrap();
         whole.resize(5 * UNIT, 7);
         let body = charge.seal(whole);
         let slice = body.slice(3..9);
         drop(body);
-        assert_eq!(budget.charge().reserve(&mut Vec::new(), 4 * UNIT), Err(Broken::Full));
+        assert_eq!(budget.charge(usize::MAX).reserve(&mut Vec::new(), 4 * UNIT), Err(Broken::Full));
         drop(slice);
-        assert_eq!(budget.charge().reserve(&mut Vec::new(), 4 * UNIT), Ok(()));
+        assert_eq!(budget.charge(usize::MAX).reserve(&mut Vec::new(), 4 * UNIT), Ok(()));
     }
 }

@@ -157,6 +157,9 @@ impl Gate {
     }
 
     fn verdict(&mut self, seen: usize) -> Result<Option<Reading>, Refused> {
+        if head::hopeless(&self.held) {
+            return Err(Refused::Malformed);
+        }
         let end = head::end(&self.held, seen)?;
         if end.unwrap_or(self.held.len()) > self.limits.head_bytes {
             return Err(Refused::TooLarge);

@@ -19,6 +19,11 @@ pub(crate) enum Framing {
     Chunked,
 }
 
+/// Whether no request can begin like this: TLS on a plain port, a binary protocol, a stray body.
+pub(crate) fn hopeless(held: &[u8]) -> bool {
+    held.first().is_some_and(|byte| !token(*byte) && *byte != b'\r')
+}
+
 /// Where a head ends in `held`, if it does. `from` is how far an earlier call has looked.
 ///
 /// # Errors
@@ -59,16 +64,23 @@ fn whole(line: &[u8]) -> &[u8] {
 
 /// Whether the version is HTTP/1.1.
 fn request_line(line: &[u8]) -> Result<bool, Refused> {
-    let mut words = line.split(|byte| *byte == b' ');
-    let (method, target, version) = (words.next(), words.next(), words.next());
-    let sound = words.next().is_none()
-        && method.is_some_and(|method| !method.is_empty() && method.iter().all(|byte| token(*byte)))
-        && target.is_some_and(|target| !target.is_empty() && target.iter().all(u8::is_ascii_graphic));
+    let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    let [method, to, version] = words[..] else { return Err(Refused::Malformed) };
+    let sound = !method.is_empty() && method.iter().all(|byte| token(*byte)) && target(method, to);
     match version {
-        Some(b"HTTP/1.1") if sound => Ok(true),
-        Some(b"HTTP/1.0") if sound => Ok(false),
+        b"HTTP/1.1" if sound => Ok(true),
+        b"HTTP/1.0" if sound => Ok(false),
         _ => Err(Refused::Malformed),
     }
+}
+
+/// The four forms of RFC 9112 3.2.
+fn target(method: &[u8], target: &[u8]) -> bool {
+    let form = match target {
+        [b'/', ..] | b"*" => true,
+        _ => method == b"CONNECT" || target.starts_with(b"http://") || target.starts_with(b"https://"),
+    };
+    form && target.iter().all(u8::is_ascii_graphic) && http::Uri::try_from(target).is_ok()
 }
 
 #[derive(Default)]

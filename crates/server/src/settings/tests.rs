@@ -17,7 +17,9 @@ fn keys_are_judged(#[case] fixed: Option<&str>, #[case] minted: bool, #[case] ju
 #[case("", 2)]
 #[case("localhost", 2)]
 #[case("127.0.0.1", 1)]
-#[case("[::]", 1)]
+#[case("[::]", 2)]
+#[case("0.0.0.0", 1)]
+#[case("[::1]", 1)]
 fn hosts_are_read(#[case] text: &str, #[case] count: usize) {
     assert_eq!(hosts(text).map(|found| found.len()), Ok(count));
 }

@@ -54,6 +54,26 @@ async fn bad_hosts_get_421_with_and_without_a_key() {
 }
 
 #[tokio::test]
+async fn a_public_listener_has_the_data_plane_only() {
+    let public = |remote| {
+        Gateway::with(move |settings| {
+            settings.hosts = vec!["0.0.0.0".parse().unwrap()];
+            (settings.allow_plain_http, settings.keys, settings.admin_remote) = (true, server::Keys::Minted, remote);
+        })
+    };
+    for remote in [false, true] {
+        let gateway = public(remote).await;
+        let admin = format!("authorization: Bearer {}", gateway.keys.admin);
+        let key = format!("authorization: Bearer {}", gateway.keys.client);
+        let status = async |line: &str, key: &str| gateway.ask(line, &["host: 127.0.0.1", key], b"").await.status;
+        assert_eq!(status("GET /v1/models", &key).await, 200);
+        for (line, answered) in [("GET /admin/keys", 200), ("PUT /admin/keys", 405), ("DELETE /admin/keys/x", 404)] {
+            assert_eq!(status(line, &admin).await, if remote { answered } else { 404 }, "{line}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_bad_host_is_refused_before_the_body_arrives() {
     let gateway = Gateway::start().await;
     let mut wire = Wire::open(gateway.port).await;

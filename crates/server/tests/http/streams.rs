@@ -2,11 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use offline::{Offline, Plan, Rule, Running};
 use pool::{Millis, Secret, Tokens};
 use server::Settings;
 use store::{NewAccount, Origin};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use crate::gateway::{Gateway, engine, request, store};
 use crate::wire::Wire;
@@ -132,17 +137,66 @@ async fn a_client_that_stops_reading_is_given_up() {
     drop(wire);
 }
 
+/// The same over HTTP/2, where a client leaves or blocks one stream while its connection lives on.
+#[tokio::test]
+async fn http2_clients_that_leave_or_stop_reading_are_given_up_too() {
+    let (gateway, backend) = gateway(|settings| settings.limits.write_stall = Duration::from_millis(500)).await;
+    let mut sender = http2(gateway.port).await;
+    let ask = |prompt: &str| {
+        let body = format!(r#"{{"model":"gpt-6-sol","stream":true,"input":"{prompt}"}}"#);
+        http::Request::post("http://localhost/v1/responses")
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {}", gateway.keys.client))
+            .body(Full::new(Bytes::from(body)))
+            .unwrap()
+    };
+    backend.script(Rule::responses(Plan::auto().pause(4, offline::Wait::Forever)));
+    let answer = sender.send_request(ask("count to 9")).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let left = backend.now();
+    drop(answer);
+    backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
+    let ended = backend.record().posts().last().unwrap().left_at().expect("the gateway left");
+    assert!(ended.saturating_sub(left) < Duration::from_secs(1));
+
+    let blocked = sender.send_request(ask("count to 100000")).await.unwrap();
+    let gone =
+        backend.wait_until(SOON, |record| record.posts().nth(1).is_some_and(|post| post.left_at().is_some())).await;
+    assert!(gone.is_ok(), "a blocked stream is given up");
+    let mut body = blocked.into_body();
+    let reset = loop {
+        match body.frame().await {
+            Some(Ok(_)) => {}
+            end => break end,
+        }
+    };
+    assert!(reset.is_some_and(|end| end.is_err()), "the client is told that its stream is not whole");
+    let whole = sender.send_request(ask("count to 3")).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&whole).contains("response.completed"), "the connection serves on");
+}
+
+async fn http2(port: u16) -> http2::SendRequest<Full<Bytes>> {
+    let socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
 #[tokio::test]
 async fn a_drain_lets_streams_finish_and_cuts_the_rest_cleanly() {
     let (gateway, backend) = gateway(|settings| settings.limits.drain = Duration::from_millis(500)).await;
     backend.script(Rule::responses(Plan::auto().pause(4, offline::Wait::Gate("go".to_owned()))));
-    backend.script(Rule::responses(Plan::auto().pause(4, offline::Wait::Forever)).times(2));
+    backend.script(Rule::responses(Plan::auto().pause(4, offline::Wait::Forever)).times(3));
+    let calls =
+        [("/v1/responses", true), ("/v1/responses", true), ("/v1/chat/completions", true), ("/v1/responses", false)];
     let mut wires = Vec::new();
-    for (at, path) in ["/v1/responses", "/v1/responses", "/v1/chat/completions"].into_iter().enumerate() {
+    for (at, (path, stream)) in calls.into_iter().enumerate() {
         let mut wire = Wire::open(gateway.port).await;
-        wire.send(call(&gateway, path, "count to 9", true)).await;
+        wire.send(call(&gateway, path, "count to 9", stream)).await;
         backend.wait_until(SOON, |record| record.posts().count() > at).await.unwrap();
-        wire.begun().await;
+        if stream {
+            wire.begun().await;
+        }
         wires.push(wire);
     }
     gateway.shutdown.cancel();
@@ -152,5 +206,12 @@ async fn a_drain_lets_streams_finish_and_cuts_the_rest_cleanly() {
     assert!(texts[0].contains("response.completed") && !texts[0].contains("response.failed"), "{}", texts[0]);
     assert!(texts[1].contains("response.failed") && texts[1].contains("shutting down"), "{}", texts[1]);
     assert!(texts[2].contains("shutting down") && !texts[2].contains("[DONE]"), "{}", texts[2]);
+    let unanswered = wires[3].answer().await.unwrap();
+    assert_eq!(
+        (unanswered.check().status, unanswered.header("retry-after")),
+        (503, Some("5")),
+        "{}",
+        unanswered.text()
+    );
     gateway.stopped().await;
 }

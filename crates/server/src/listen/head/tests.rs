@@ -50,6 +50,10 @@ fn sound_heads_pass(#[case] lines: &str, #[case] framing: Framing) {
 #[case::two_spaces("GET  / HTTP/1.1\nHost: a")]
 #[case::space_in_target("GET /a b HTTP/1.1\nHost: a")]
 #[case::method("G\u{e9}T / HTTP/1.1\nHost: a")]
+#[case::no_path("GET ?x HTTP/1.1\nHost: a")]
+#[case::relative("GET v1/models HTTP/1.1\nHost: a")]
+#[case::scheme("GET file:///v1 HTTP/1.1\nHost: a")]
+#[case::bad_authority("GET http://[::1 HTTP/1.1\nHost: a")]
 #[case::empty("")]
 fn ambiguous_heads_do_not(#[case] lines: &str) {
     assert_eq!(verdict(lines), Err(Refused::Malformed));
