@@ -74,6 +74,10 @@ pub struct Upstream {
     pub client_id: Option<String>,
     /// Identity towards the backend.
     pub profile: String,
+    /// Operating system that the Codex profiles name; `None` is this one.
+    pub platform: Option<String>,
+    /// Processor that the Codex profiles name; `None` is this one.
+    pub arch: Option<String>,
     /// Proxy for all outbound traffic.
     pub proxy: Option<Url>,
     /// PEM file of additional roots.

@@ -8,6 +8,7 @@ use server::{Keys, Server};
 use store::{ServeLock, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use upstream::profile::Platform;
 use upstream::{Profile, Upstream};
 
 use crate::config::Config;
@@ -116,12 +117,24 @@ pub(crate) fn upstream_config(config: &Config) -> upstream::Config {
     upstream::Config {
         base_url: settings.base_url.clone(),
         auth_url: settings.auth_url.clone(),
-        profile: Profile::named(&settings.profile).unwrap_or_default(),
+        token_url: settings.token_url.clone(),
+        profile: profile(settings),
         client_id,
         proxy: settings.proxy.clone(),
         ca_bundle: settings.ca_bundle.clone(),
         ..upstream::Config::default()
     }
+}
+
+fn profile(settings: &crate::config::Upstream) -> Profile {
+    let mut platform = Platform::default();
+    if let Some(os) = &settings.platform {
+        platform.os.clone_from(os);
+    }
+    if let Some(arch) = &settings.arch {
+        platform.arch.clone_from(arch);
+    }
+    Profile::named(&settings.profile, &platform).expect("invariant: the settings know the names of all profiles")
 }
 
 fn engine_settings(config: &Config) -> engine::Settings {
@@ -130,6 +143,8 @@ fn engine_settings(config: &Config) -> engine::Settings {
         names,
         effort: config.model.default_effort.clone(),
         max_concurrent: config.accounts.max_concurrent,
+        rest: config.accounts.rate_limit_backoff,
+        rest: config.accounts.rate_limit_backoff,
         idle: config.upstream.idle_timeout,
         api_key: config.server.api_key.clone(),
         ..engine::Settings::default()

@@ -18,6 +18,8 @@ pub struct Config {
     pub base_url: Url,
     /// `https://auth.openai.com`; `/oauth/...` is appended. Plain http only for loopback.
     pub auth_url: Url,
+    /// The token endpoint, when it is not `<auth_url>/oauth/token`. Plain http only for loopback.
+    pub token_url: Option<Url>,
     /// Who we say we are.
     pub profile: Profile,
     /// Every wait's bound.
@@ -36,6 +38,7 @@ impl Default for Config {
         Self {
             base_url: url("https://chatgpt.com/backend-api"),
             auth_url: url("https://auth.openai.com"),
+            token_url: None,
             profile: Profile::default(),
             timeouts: Timeouts::default(),
             client_id: CLIENT_ID.to_owned(),
@@ -135,6 +138,7 @@ impl Places {
     pub(crate) fn new(config: &Config) -> Result<Self, BuildError> {
         check("upstream.base_url", &config.base_url)?;
         check("upstream.auth_url", &config.auth_url)?;
+        config.token_url.as_ref().map_or(Ok(()), |url| check("upstream.token_url", url))?;
         config.proxy.as_ref().map_or(Ok(()), check_proxy)?;
         let base = |path: &str| join(&config.base_url, path);
         let auth = |path: &str| join(&config.auth_url, path);
@@ -148,7 +152,7 @@ impl Places {
             usage: base(&format!("{side}/usage")),
             accounts: base(&format!("{side}/accounts/check")),
             authorize: auth("/oauth/authorize"),
-            token: auth("/oauth/token"),
+            token: config.token_url.clone().unwrap_or_else(|| auth("/oauth/token")),
             revoke: auth("/oauth/revoke"),
             device_code: auth("/api/accounts/deviceauth/usercode"),
             device_token: auth("/api/accounts/deviceauth/token"),

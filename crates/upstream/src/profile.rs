@@ -65,12 +65,11 @@ impl Default for Profile {
 
 impl Profile {
     /// The profile of a setting's name; `None` for a name that is none of the three.
-    pub fn named(name: &str) -> Option<Self> {
-        let platform = Platform::default();
+    pub fn named(name: &str, platform: &Platform) -> Option<Self> {
         match name {
             "polygate" => Some(Self::polygate()),
-            "codex-cli" => Some(Self::codex_cli(CODEX_VERSION, &platform)),
-            "codex-desktop" => Some(Self::codex_desktop(CODEX_VERSION, DESKTOP_VERSION, &platform)),
+            "codex-cli" => Some(Self::codex_cli(CODEX_VERSION, platform)),
+            "codex-desktop" => Some(Self::codex_desktop(CODEX_VERSION, DESKTOP_VERSION, platform)),
             _ => None,
         }
     }

@@ -66,6 +66,12 @@ pub const FIELDS: &[Field] = &[
         .env(&["CODEX_APP_SERVER_LOGIN_CLIENT_ID"]),
     field("upstream.transport", "auto", "auto or http; the backend is spoken to over HTTP"),
     field("upstream.profile", "polygate", "Identity towards the backend: polygate, codex-cli or codex-desktop"),
+    field("upstream.platform", "", "Operating system that the Codex profiles name; empty is this one")
+        .also(&["client.platform"])
+        .env(&["CODEX_PLATFORM"]),
+    field("upstream.arch", "", "Processor that the Codex profiles name; empty is this one")
+        .also(&["client.arch"])
+        .env(&["CODEX_ARCH"]),
     field("upstream.proxy", "", "Proxy for all outbound traffic (http, https, socks5, socks5h)")
         .also(&["tls.proxy_url"])
         .env(&["CODEX_API_PROXY_HTTPS_PROXY", "HTTPS_PROXY", "https_proxy"])
@@ -88,6 +94,9 @@ pub const FIELDS: &[Field] = &[
         .env(&["OLLAMA_BRIDGE_ENABLED"]),
     field("ollama.host", "127.0.0.1", "Address of the Ollama listener").env(&["OLLAMA_BRIDGE_HOST"]),
     field("ollama.port", "11434", "Port of the Ollama listener").env(&["OLLAMA_BRIDGE_PORT"]),
+    field("ollama.version", "0.18.3", "Version that the Ollama listener names").env(&["OLLAMA_BRIDGE_VERSION"]),
+    field("ollama.disable_vision", "false", "Whether the Ollama listener hides that models can see")
+        .env(&["OLLAMA_BRIDGE_DISABLE_VISION"]),
     field("log.level", "info", "error, warn, info, debug, trace, or a tracing filter").env(&["CODEX_PROXY_LOG_LEVEL"]),
     field("log.format", "text", "text or json"),
 ];

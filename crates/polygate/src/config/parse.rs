@@ -39,6 +39,8 @@ pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
             &["polygate", "codex-cli", "codex-desktop"],
             "polygate, codex-cli or codex-desktop",
         )?,
+        platform: layers.text("upstream.platform"),
+        arch: layers.text("upstream.arch"),
         proxy: url(layers, "upstream.proxy")?,
         ca_bundle: layers.text("upstream.ca_bundle").map(Into::into),
         idle_timeout: duration(layers, "upstream.idle_timeout")?,

@@ -121,9 +121,9 @@ async fn large_bodies_arrive_whole() {
 #[test]
 fn profiles_go_by_their_names() {
     for name in ["polygate", "codex-cli", "codex-desktop"] {
-        assert_eq!(Profile::named(name).unwrap().name, name);
+        assert_eq!(Profile::named(name, &Platform::default()).unwrap().name, name);
     }
-    assert_eq!(Profile::named("chrome"), None);
+    assert_eq!(Profile::named("chrome", &Platform::default()), None);
 }
 
 #[test]
