@@ -144,7 +144,6 @@ fn engine_settings(config: &Config) -> engine::Settings {
         effort: config.model.default_effort.clone(),
         max_concurrent: config.accounts.max_concurrent,
         rest: config.accounts.rate_limit_backoff,
-        rest: config.accounts.rate_limit_backoff,
         idle: config.upstream.idle_timeout,
         api_key: config.server.api_key.clone(),
         ..engine::Settings::default()
