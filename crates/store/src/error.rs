@@ -234,6 +234,7 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match code(&error).as_deref() {
             Some("13" | "53100") => Self::Full,
+            Some("10") if shm_full(&error) => Self::Full,
             Some("5") => Self::Busy,
             _ => Self::Database(error),
         }
@@ -259,6 +260,11 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
         Ok(number) if code.len() < 5 => Some((number & 0xff).to_string()),
         _ => Some(code.into_owned()),
     }
+}
+
+/// Whether SQLite's shared memory file could not grow (IOERR_SHMSIZE), as on a full disk.
+fn shm_full(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("4874")
 }
 
 /// Whether SQLite says that the file is no sound database (CORRUPT, NOTADB).

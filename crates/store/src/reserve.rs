@@ -1,6 +1,9 @@
 //! Room on the disk that is given up when it is full, so that a refreshed token, which exists nowhere else, can still be
 //! written. Usage waits until the room is back.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

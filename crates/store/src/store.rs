@@ -36,7 +36,8 @@ struct Inner {
     pepper: [u8; 32],
     instance: String,
     usage: Usage,
-    reserve: Arc<Reserve>,
+    /// Only where the disk is ours.
+    reserve: Option<Arc<Reserve>>,
 }
 
 impl Store {
@@ -64,11 +65,14 @@ impl Store {
         let sealer = Sealer::load(&path, sealed)?;
         let pepper = pepper(&db, &sealer, &path).await?;
         let instance = first(&db, setting::INSTANCE, &uuid::Uuid::now_v7().to_string()).await?;
-        let reserve = Arc::new(Reserve::open(home.reserve()));
-        let usage = Usage::start(match &db {
-            Db::Sqlite { .. } => UsagePlace::File(home.clone(), Arc::clone(&reserve)),
-            Db::Postgres(_) => UsagePlace::Shared(db.clone()),
-        });
+        let (place, reserve) = match &db {
+            Db::Sqlite { .. } => {
+                let reserve = Arc::new(Reserve::open(home.reserve()));
+                (UsagePlace::File(home.clone(), Arc::clone(&reserve)), Some(reserve))
+            }
+            Db::Postgres(_) => (UsagePlace::Shared(db.clone()), None),
+        };
+        let usage = Usage::start(place);
         Ok(Self(Arc::new(Inner { db, sealer, pepper, instance, usage, reserve })))
     }
 
@@ -115,12 +119,14 @@ impl Store {
     pub(crate) async fn write(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<u64, Error> {
         step.before()?;
         let mut done = self.0.db.write(sql, args).await.map_err(Error::from);
-        if matches!(done, Err(Error::Full)) && self.0.reserve.release() {
+        if matches!(done, Err(Error::Full)) && self.give_room() {
             done = self.0.db.write(sql, args).await.map_err(Error::from);
         }
         let done = done?;
         step.after()?;
-        self.0.reserve.refill();
+        if let Some(reserve) = &self.0.reserve {
+            reserve.refill();
+        }
         Ok(done)
     }
 
@@ -128,12 +134,17 @@ impl Store {
     pub(crate) async fn change(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, Error> {
         step.before()?;
         let mut done = self.0.db.change(sql, args).await.map_err(Error::from);
-        if matches!(done, Err(Error::Full)) && self.0.reserve.release() {
+        if matches!(done, Err(Error::Full)) && self.give_room() {
             done = self.0.db.change(sql, args).await.map_err(Error::from);
         }
         let done = done?;
         step.after()?;
         Ok(done.into_iter().next())
+    }
+
+    /// Gives up the room kept for a full disk; `false` when there is none.
+    fn give_room(&self) -> bool {
+        self.0.reserve.as_ref().is_some_and(|reserve| reserve.release())
     }
 }
 

@@ -2,9 +2,11 @@
 
 mod cluster;
 mod damage;
+mod full;
 mod modes;
 mod races;
 mod refresh;
+mod remote;
 mod rows;
 mod sealed;
 mod statements;

@@ -69,7 +69,7 @@ impl Drop for Cluster {
 
 async fn ready(socket: &Path) -> PgPool {
     let options = PgConnectOptions::new().socket(socket).username("polygate").database("postgres");
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     loop {
         match options.clone().disable_statement_logging().connect().await {
             Ok(connection) => {

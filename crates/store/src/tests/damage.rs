@@ -28,7 +28,8 @@ fn quarantined(site: &Site, name: &str) -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn a_damaged_database_is_set_aside_and_refused() {
-    let cases: [(&str, fn(Vec<u8>) -> Vec<u8>); 5] = [
+    type Damage = fn(Vec<u8>) -> Vec<u8>;
+    let cases: [(&str, Damage); 5] = [
         ("empty", |_| Vec::new()),
         ("truncated", |bytes| bytes[..bytes.len() / 2].to_vec()),
         ("without its last page", |bytes| bytes[..bytes.len() - 4096].to_vec()),

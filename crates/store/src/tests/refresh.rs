@@ -60,7 +60,7 @@ pub(super) async fn a_dead_holder_is_taken_over(site: &Site) {
     assert_eq!(store.interrupted(later).await.unwrap(), [], "the holder may still live");
     assert!(held(&store, &id, later.plus(59_999)).await);
     let later = later.plus(60_000);
-    assert_eq!(store.interrupted(later).await.unwrap(), [id.clone()]);
+    assert_eq!(store.interrupted(later).await.unwrap(), std::slice::from_ref(&id));
     let ticket = lease(&store, &id, later).await;
     assert!(ticket.interrupted);
     store.end_refresh(ticket, None).await.unwrap();

@@ -9,6 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use fail::FailScenario;
 use pool::quota::Quota;
 use pool::{AccountId, Secret, Status, Tokens};
 use store::{Begin, FAILPOINTS, LockError, Store};
@@ -161,17 +162,20 @@ async fn check_tokens(store: &Store, id: &AccountId, name: &str, said: &BTreeSet
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_every_failpoint() {
+    let alone = FailScenario::setup();
     for point in FAILPOINTS {
         let home = TempDir::new().unwrap();
         let (said, status) = watch(start(home.path(), point, 0), None);
         assert_eq!(status.signal(), Some(SIGKILL), "{point} is never reached: {said:?}");
         inspect(home.path(), &said, point).await;
     }
+    alone.teardown();
 }
 
 /// 50 random moments of one home's life.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_random_moments_50() {
+    let alone = FailScenario::setup();
     let home = TempDir::new().unwrap();
     let mut all = BTreeSet::new();
     let mut random = u64::from(std::process::id());
@@ -183,10 +187,12 @@ async fn killed_at_random_moments_50() {
         all.extend(said);
         inspect(home.path(), &all, &format!("life {life}, {lines} lines")).await;
     }
+    alone.teardown();
 }
 
 #[tokio::test]
 async fn a_lock_ends_with_its_holder() {
+    let alone = FailScenario::setup();
     let home = TempDir::new().unwrap();
     let mut victim = start(home.path(), "", 0);
     let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines();
@@ -195,4 +201,5 @@ async fn a_lock_ends_with_its_holder() {
     victim.kill().unwrap();
     victim.wait().unwrap();
     Store::lock(home.path()).unwrap();
+    alone.teardown();
 }
