@@ -2,6 +2,7 @@
 //! of each account the old or the new tokens, with a warning when the old ones may be used up.
 //!
 //! The victim is this very test program, started again; it prints a line after each thing that it has done.
+//! Failpoints are set for a whole process: no test of another file may set some while a home is inspected here.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
