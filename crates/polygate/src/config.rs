@@ -43,8 +43,8 @@ pub struct Config {
 /// Listener settings.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// `None` is both loopback addresses.
-    pub host: Option<IpAddr>,
+    /// Addresses to listen on, all at the same port.
+    pub hosts: Vec<IpAddr>,
     /// 0 picks a free port.
     pub port: u16,
     /// A fixed client key.

@@ -20,6 +20,7 @@ pub struct Running {
     engine: Engine,
     store: Store,
     shutdown: CancellationToken,
+    now: CancellationToken,
     listener: JoinHandle<()>,
     _lock: ServeLock,
 }
@@ -67,9 +68,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         }
     };
     let addresses = server.addresses().to_vec();
-    let shutdown = CancellationToken::new();
-    let listener = tokio::spawn(server.run(shutdown.clone()));
-    Ok(Running { addresses, engine, store, shutdown, listener, _lock: lock })
+    let (shutdown, now) = (CancellationToken::new(), CancellationToken::new());
+    let listener = tokio::spawn(server.run_until(shutdown.clone(), now.clone()));
+    Ok(Running { addresses, engine, store, shutdown, now, listener, _lock: lock })
 }
 
 impl Running {
@@ -86,6 +87,11 @@ impl Running {
         let _ = self.listener.await;
         self.engine.stop().await;
         self.store.close().await;
+    }
+
+    /// Cuts the drain of [`Running::stop`] short when it is cancelled: streams end with their protocol's failure.
+    pub fn hurry(&self) -> CancellationToken {
+        self.now.clone()
     }
 
     /// The engine, for callers in the same process.
@@ -154,11 +160,9 @@ fn server_settings(config: &Config, minted: bool) -> server::Settings {
     let settings = &config.server;
     let fixed = settings.api_key.as_ref().map(pool::Secret::expose);
     let mut defaults = server::Settings::default();
-    if let Some(host) = settings.host {
-        defaults.hosts = vec![host];
-    }
     defaults.limits.drain = settings.drain;
     server::Settings {
+        hosts: settings.hosts.clone(),
         port: settings.port,
         allowed_hosts: settings.allowed_hosts.clone(),
         cors_origins: settings.allowed_origins.clone(),

@@ -1,6 +1,6 @@
 //! `doctor`: what is wrong with this installation, and the command that fixes it.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -117,8 +117,8 @@ fn permissions(home: &Path) -> Check {
 
 fn port(config: &Config) -> Check {
     let port = config.server.port;
-    let address = config.server.host.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into());
-    match TcpListener::bind((address, port)) {
+    let addresses: Vec<SocketAddr> = config.server.hosts.iter().map(|&host| (host, port).into()).collect();
+    match TcpListener::bind(addresses.as_slice()) {
         Ok(_) => ok("port", format!("{port} is free")),
         // Where the lock is held, it is our own gateway that listens.
         Err(_) if Store::lock(&config.paths.home).is_err() => {

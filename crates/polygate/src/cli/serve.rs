@@ -1,5 +1,6 @@
 //! `serve`: the gateway in the foreground.
 
+use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -78,16 +79,21 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     for address in &running.addresses {
         println!("listening on http://{address}");
     }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    eprintln!("stopping; streams may finish, a second signal ends them");
+    let hurry = running.hurry();
+    let mut stopping = pin!(running.stop());
     let code = tokio::select! {
+        () = &mut stopping => return Ok(ExitCode::SUCCESS),
         _ = terminate.recv() => 143,
         _ = tokio::signal::ctrl_c() => 130,
     };
-    eprintln!("stopping; streams may finish, a second signal ends them");
-    tokio::select! {
-        () = running.stop() => Ok(ExitCode::SUCCESS),
-        _ = terminate.recv() => Ok(ExitCode::from(code)),
-        _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(code)),
-    }
+    hurry.cancel();
+    stopping.await;
+    Ok(ExitCode::from(code))
 }
 
 /// Starts logging to standard error.

@@ -45,7 +45,7 @@ impl Field {
 
 /// Every setting, in the order of the docs.
 pub const FIELDS: &[Field] = &[
-    field("server.host", "127.0.0.1", "Address to listen on; 127.0.0.1 and localhost mean both loopback addresses")
+    field("server.host", "localhost", "Address to listen on; localhost means both loopback addresses")
         .env(&["CODEX_PROXY_HOST"]),
     field("server.port", "8080", "Port to listen on; 0 picks a free one and prints it")
         .env(&["PORT", "CODEX_PROXY_PORT"]),

@@ -1,6 +1,6 @@
 //! Text of the winning layer to typed values; one function per section.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use pool::Secret;
@@ -10,7 +10,7 @@ use super::{Accounts, ConfigError, Layers, Log, Model, Server, Setting, Upstream
 
 pub(super) fn server(layers: &Layers) -> Result<Server, ConfigError> {
     Ok(Server {
-        host: host(&layers.get("server.host"))?,
+        hosts: hosts(&layers.get("server.host"))?,
         port: number(layers, "server.port", "a port (0 to 65535)")?,
         api_key: layers.text("server.api_key").map(Secret::new),
         require_key: flag(layers, "server.require_key")?,
@@ -82,13 +82,8 @@ pub(super) fn seconds(text: &str) -> Option<Duration> {
     count.checked_mul(millis).map(Duration::from_millis)
 }
 
-fn host(setting: &Setting) -> Result<Option<IpAddr>, ConfigError> {
-    let text = setting.value.trim_start_matches('[').trim_end_matches(']');
-    if text == "localhost" {
-        return Ok(None);
-    }
-    let address: IpAddr = text.parse().map_err(|_| wrong(setting, "an IP address or localhost"))?;
-    Ok(Some(address).filter(|&address| address != IpAddr::V4(Ipv4Addr::LOCALHOST)))
+fn hosts(setting: &Setting) -> Result<Vec<IpAddr>, ConfigError> {
+    server::hosts(&setting.value).map_err(|_| wrong(setting, "an IP address or localhost"))
 }
 
 fn flag(layers: &Layers, key: &'static str) -> Result<bool, ConfigError> {

@@ -18,7 +18,8 @@ fn config(layers: &Layers) -> Result<Config, ConfigError> {
 #[test]
 fn every_default_is_valid() {
     let config = config(&layers("", &[])).unwrap();
-    assert_eq!(config.server.host, None);
+    assert_eq!(config.server.hosts.len(), 2);
+    assert!(config.server.hosts.iter().all(IpAddr::is_loopback));
     assert_eq!(config.server.port, 8080);
     assert_eq!(config.upstream.base_url.as_str(), "https://chatgpt.com/backend-api");
     assert_eq!(config.upstream.idle_timeout, Duration::from_secs(300));
@@ -66,14 +67,14 @@ fn values_are_typed() {
     let file = "[server]\nhost = \"localhost\"\nallowed_hosts = [\"box.lan\", \"box\"]\n[upstream]\nidle_timeout = \"20m\"\n\
                 [accounts]\nrate_limit_backoff = 90\n[model.aliases]\nfast = \"gpt-6-luna\"\n";
     let config = config(&layers(file, &[("CODEX_PROXY_LOG_LEVEL", "warning")])).unwrap();
-    assert_eq!(config.server.host, None);
+    assert_eq!(config.server.hosts.len(), 2);
     assert_eq!(config.server.allowed_hosts, ["box.lan", "box"]);
     assert_eq!(config.upstream.idle_timeout, Duration::from_secs(1200));
     assert_eq!(config.accounts.rate_limit_backoff, Duration::from_secs(90));
     assert_eq!(config.model.aliases, [("fast".to_owned(), "gpt-6-luna".to_owned())]);
     assert_eq!(config.log.level, "warn");
     let public = super::tests::config(&layers("[server]\nhost = \"0.0.0.0\"\n", &[])).unwrap();
-    assert_eq!(public.server.host, Some(IpAddr::from([0, 0, 0, 0])));
+    assert_eq!(public.server.hosts, [IpAddr::from([0, 0, 0, 0])]);
 }
 
 #[test]

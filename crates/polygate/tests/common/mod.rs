@@ -17,27 +17,27 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 /// A fixed client key for tests that are not about keys.
-pub const KEY: &str = "test-key-of-more-than-24-characters";
+pub(crate) const KEY: &str = "test-key-of-more-than-24-characters";
 
 /// A home with the settings that lead to one backend.
-pub struct Home {
-    pub dir: TempDir,
+pub(crate) struct Home {
+    pub(crate) dir: TempDir,
     backend: String,
 }
 
 impl Home {
     /// An empty home.
-    pub fn new(backend: &offline::Running) -> Self {
+    pub(crate) fn new(backend: &offline::Running) -> Self {
         Self { dir: tempfile::tempdir().unwrap(), backend: backend.auth_url() }
     }
 
     /// The folder that `--home` names.
-    pub fn path(&self) -> std::path::PathBuf {
+    pub(crate) fn path(&self) -> std::path::PathBuf {
         self.dir.path().join("home")
     }
 
     /// A command of the binary in this home.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_polygate"));
         command.env_clear().arg("--home").arg(self.path()).args(args);
         for name in ["PATH", "LLVM_PROFILE_FILE"] {
@@ -51,26 +51,26 @@ impl Home {
     }
 
     /// Runs a command to its end.
-    pub fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }
 
     /// Runs a command that must succeed, and gives its standard output.
-    pub fn ok(&self, args: &[&str]) -> String {
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// Signs an account in from its auth.json.
-    pub fn import(&self, account: &FakeAccount) {
+    pub(crate) fn import(&self, account: &FakeAccount) {
         let file = self.dir.path().join("auth.json");
         std::fs::write(&file, account.auth_json()).unwrap();
         self.ok(&["login", "--import", file.to_str().unwrap()]);
     }
 
     /// Starts `serve` on a free port; `env` is added to its environment.
-    pub fn serve(&self, env: &[(&str, &str)]) -> Gateway {
+    pub(crate) fn serve(&self, env: &[(&str, &str)]) -> Gateway {
         let mut command = self.command(&["serve", "--port", "0", "--log-level", "debug"]);
         command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -83,7 +83,7 @@ impl Home {
 }
 
 /// Standard error of a running child, read as it comes so that the child never blocks.
-pub struct Log(std::sync::Arc<std::sync::Mutex<String>>);
+pub(crate) struct Log(std::sync::Arc<std::sync::Mutex<String>>);
 
 impl Log {
     fn of(child: &mut Child) -> Self {
@@ -100,16 +100,16 @@ impl Log {
     }
 
     /// What was said so far.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.0.lock().unwrap().clone()
     }
 }
 
 /// A running `serve`; killed when dropped.
-pub struct Gateway {
-    pub child: Child,
-    pub port: u16,
-    pub log: Log,
+pub(crate) struct Gateway {
+    pub(crate) child: Child,
+    pub(crate) port: u16,
+    pub(crate) log: Log,
 }
 
 impl Drop for Gateway {
@@ -121,15 +121,15 @@ impl Drop for Gateway {
 
 /// A client's answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: http::HeaderMap,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Gateway {
     /// One request on a connection of its own; an error when the gateway is gone.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
@@ -140,7 +140,7 @@ impl Gateway {
     }
 
     /// A request with a key and a JSON body (or none).
-    pub fn request(&self, method: &str, path: &str, key: &str, body: &str) -> Request<Full<Bytes>> {
+    pub(crate) fn request(&self, method: &str, path: &str, key: &str, body: &str) -> Request<Full<Bytes>> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -153,26 +153,26 @@ impl Gateway {
     }
 
     /// A collected chat request.
-    pub async fn chat(&self, prompt: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn chat(&self, prompt: &str) -> anyhow::Result<Answer> {
         let body = format!(r#"{{"model":"gpt-6-sol","messages":[{{"role":"user","content":"{prompt}"}}]}}"#);
         self.send(self.request("POST", "/v1/chat/completions", KEY, &body)).await
     }
 
     /// SIGKILL, and the end.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM, and the exit status.
-    pub fn terminate(mut self) -> std::process::ExitStatus {
+    pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         self.wait(Duration::from_secs(30))
     }
 
     /// Waits for the process to end by itself.
-    pub fn wait(&mut self, limit: Duration) -> std::process::ExitStatus {
+    pub(crate) fn wait(&mut self, limit: Duration) -> std::process::ExitStatus {
         let end = Instant::now() + limit;
         while Instant::now() < end {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -185,7 +185,7 @@ impl Gateway {
 }
 
 /// Every file below a folder.
-pub fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.path().is_dir() {
