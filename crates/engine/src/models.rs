@@ -146,7 +146,7 @@ async fn fetch(core: &Arc<Core>, entry: &Entry) -> Result<(), NotListed> {
     let mut answer =
         core.upstream.models(&entry.account, &tokens.access, etag).await.map_err(|fault| trouble(&fault))?;
     if matches!(answer, ModelsAnswer::Refused { status: 401, .. }) {
-        let wish = Wish { seen: tokens.access.clone(), reason: RefreshReason::UnauthorizedRecovery };
+        let wish = Wish::of(&tokens, RefreshReason::UnauthorizedRecovery);
         let tokens = core.renew(id, wish).await.map_err(|error| trouble(&error))?;
         answer = core.upstream.models(&entry.account, &tokens.access, etag).await.map_err(|fault| trouble(&fault))?;
     }

@@ -76,6 +76,13 @@ pub(crate) struct Wish {
     pub(crate) reason: RefreshReason,
 }
 
+impl Wish {
+    /// The wish for other tokens than these.
+    pub(crate) fn of(tokens: &Tokens, reason: RefreshReason) -> Self {
+        Self { seen: tokens.access.clone(), reason }
+    }
+}
+
 impl NotRefreshed {
     /// Only a person can help.
     pub(crate) fn lasting(why: impl Into<String>) -> Self {
@@ -118,15 +125,15 @@ impl Core {
     /// Tokens that can be sent now. One that is about to end is refreshed beside the request, an ended one before it.
     pub(crate) async fn fresh(self: &Arc<Self>, entry: &Entry) -> Result<Arc<Tokens>, NotRefreshed> {
         let Some(tokens) = &entry.tokens else { return Err(NotRefreshed::lasting("it has no tokens")) };
-        let Some(end) = tokens.expires else { return Ok(Arc::clone(tokens)) };
         let now = self.now();
-        let ahead = i64::try_from(limits::REFRESH_AHEAD.as_millis()).unwrap_or(i64::MAX);
-        if end > now.plus(ahead) {
+        let ended =
+            tokens.expires.is_some_and(|end| end <= now.plus(if tokens.refresh.is_some() { TOO_LATE } else { 0 }));
+        let due = pool::refresh::due(tokens, 0.0).is_some_and(|due| due <= now);
+        if !ended && !due {
             return Ok(Arc::clone(tokens));
         }
-        let wish = Wish { seen: tokens.access.clone(), reason: RefreshReason::ProactiveExpiry };
-        let flight = self.renew(&entry.account.id, wish);
-        if end > now.plus(TOO_LATE) {
+        let flight = self.renew(&entry.account.id, Wish::of(tokens, RefreshReason::ProactiveExpiry));
+        if !ended {
             return Ok(Arc::clone(tokens));
         }
         flight.await

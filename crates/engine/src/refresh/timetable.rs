@@ -50,7 +50,7 @@ impl Core {
     /// The flight belongs to its own task; whoever wants its result asks for it.
     fn start(self: &Arc<Self>, id: &AccountId, entry: &Entry) {
         if let Some(tokens) = &entry.tokens {
-            drop(self.renew(id, Wish { seen: tokens.access.clone(), reason: RefreshReason::ProactiveExpiry }));
+            drop(self.renew(id, Wish::of(tokens, RefreshReason::ProactiveExpiry)));
         }
     }
 }

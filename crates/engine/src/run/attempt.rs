@@ -176,7 +176,7 @@ impl Attempt {
         let fresh = async {
             match &self.sent {
                 Some(sent) if refresh => {
-                    let wish = Wish { seen: sent.access.clone(), reason: RefreshReason::UnauthorizedRecovery };
+                    let wish = Wish::of(sent, RefreshReason::UnauthorizedRecovery);
                     self.core.renew(&entry.account.id, wish).await
                 }
                 _ => self.core.fresh(entry).await,

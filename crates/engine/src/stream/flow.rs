@@ -304,3 +304,6 @@ impl Timers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,7 +186,7 @@ pub(crate) async fn import(store: &Store, login: &FakeAccount) -> AccountId {
             refresh: Some(Secret::from(login.refresh.as_str())),
             id: Some(Secret::from(login.id.as_str())),
             expires: claims.expires,
-            refreshed: now,
+            refreshed: now.plus(-3_600_000),
         },
         origin: Origin::Login,
     };
