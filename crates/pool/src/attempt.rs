@@ -190,7 +190,7 @@ impl Retry {
         for &(name, value) in &headers {
             match name.to_ascii_lowercase().as_str() {
                 "retry-after" => retry.after = date::wait(value, now),
-                "x-codex-rate-limit-reached-type" => retry.reached = Some(crate::loose::short(value, 128)),
+                "x-codex-rate-limit-reached-type" => retry.reached = Some(crate::shown::short(value, 128)),
                 "cf-mitigated" => retry.challenged = true,
                 _ => {}
             }

@@ -181,7 +181,7 @@ impl Catalog {
     }
 
     fn missing(&self, asked: &str, names: &Names) -> Failure {
-        let name = crate::loose::short(asked, 128);
+        let name = crate::shown::short(asked, 128);
         let target = names.alias(asked);
         let stated = readings(target.unwrap_or(asked)).find_map(|reading| names::stated(reading.base));
         let known: Vec<_> = self.listed().take(NAMED).map(|model| model.slug.as_str()).collect();

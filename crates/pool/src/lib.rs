@@ -13,6 +13,7 @@ pub mod pick;
 pub mod quota;
 pub mod refresh;
 pub mod secret;
+pub mod shown;
 pub mod status;
 
 pub use account::{Account, AccountId, Tokens};

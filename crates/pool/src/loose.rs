@@ -64,16 +64,3 @@ impl Visitor<'_> for NumberVisitor {
         Number::read(text).ok_or_else(|| E::custom("not a number"))
     }
 }
-
-/// `text` without control characters, at most `most` bytes, cut at a character.
-pub(crate) fn short(text: &str, most: usize) -> String {
-    let mut out = String::with_capacity(text.len().min(most));
-    for c in text.chars() {
-        let c = if c.is_control() { ' ' } else { c };
-        if out.len() + c.len_utf8() > most {
-            break;
-        }
-        out.push(c);
-    }
-    out
-}

@@ -161,7 +161,7 @@ impl NoAccount {
         }
         let plural = |count: u32| if count == 1 { "account" } else { "accounts" };
         let words = |(why, count): &(&Reason, u32)| format!("{} ({count} {})", why.words(now), plural(*count));
-        crate::loose::short(&groups.iter().map(words).collect::<Vec<_>>().join("; "), limits::MESSAGE)
+        crate::shown::short(&groups.iter().map(words).collect::<Vec<_>>().join("; "), limits::MESSAGE)
     }
 }
 
@@ -196,7 +196,7 @@ fn resting(spent: bool, until: Millis, summary: String, now: Millis) -> Failure 
 }
 
 fn unlisted(model: &str) -> Failure {
-    let model = crate::loose::short(model, 128);
+    let model = crate::shown::short(model, 128);
     Failure::new(Kind::ModelNotFound, format!("No account lists the model `{model}`."))
         .code("model_not_found")
         .at("model")

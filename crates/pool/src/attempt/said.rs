@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::refusal::Class;
-use crate::limits;
 use crate::loose::{self, Number};
+use crate::{limits, shown};
 
 /// An error body, read. Texts are short and clean.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ impl Said {
         let Some(inner) = object.then(|| serde_json::from_str::<Inner>(json).ok()).flatten() else {
             return Self::text(json);
         };
-        let word = |word: Option<String>| word.map(|word| loose::short(&word, 128)).filter(|word| !word.is_empty());
+        let word = |word: Option<String>| word.map(|word| shown::short(&word, 128)).filter(|word| !word.is_empty());
         Self {
             message: inner.message.map(|text| clean(&text)).filter(|text| !text.is_empty()),
             code: word(inner.code),
@@ -166,23 +166,7 @@ pub(super) fn html(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'<')
 }
 
-/// `text` for clients and logs: at most [`limits::MESSAGE`] bytes, no control characters, nothing that looks like a token.
+/// `text` for clients and logs.
 pub(super) fn clean(text: &str) -> String {
-    let text = loose::short(text, 2 * limits::MESSAGE);
-    let mut out = String::with_capacity(text.len());
-    for piece in text.split_inclusive(|c: char| !token_char(c)) {
-        let word = piece.trim_end_matches(|c: char| !token_char(c));
-        out.push_str(if secret(word) { "***" } else { word });
-        out.push_str(&piece[word.len()..]);
-    }
-    loose::short(&out, limits::MESSAGE)
-}
-
-fn token_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "-_.~+/=".contains(c)
-}
-
-fn secret(word: &str) -> bool {
-    const PREFIXES: [&str; 6] = ["eyJ", "sk-", "rt_", "oaistb_", "pgk_", "pga_"];
-    word.len() >= 20 && PREFIXES.iter().any(|prefix| word.starts_with(prefix))
+    shown::clean(text, limits::MESSAGE)
 }

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{ListError, Model};
-use crate::loose::{self, Number, short};
+use crate::loose::{self, Number};
+use crate::shown::short;
 
 /// Most entries that are read.
 const MODELS: usize = 256;

@@ -3,7 +3,8 @@
 
 use super::{Credits, NAMED, Named, Parts, Quota, TEXT, Window};
 use crate::Millis;
-use crate::loose::{Number, short};
+use crate::loose::Number;
+use crate::shown::short;
 
 /// The account's own limit.
 const BASE: &str = "codex";

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use super::{Credits, NAMED, Named, Parts, Quota, TEXT, Window};
 use crate::Millis;
-use crate::loose::{self, Number, short};
+use crate::loose::{self, Number};
+use crate::shown::short;
 
 #[derive(Deserialize)]
 struct Event {

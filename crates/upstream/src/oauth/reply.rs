@@ -1,10 +1,10 @@
 //! What the auth server said, read without trusting its shape.
 
-use pool::Secret;
+use pool::{Secret, shown};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What people are shown of a foreign text at most.
+/// What people are shown of a foreign text at most, bytes.
 const SHOWN: usize = 300;
 
 /// The tokens of a 200; every one optional, other fields ignored.
@@ -57,9 +57,9 @@ pub(super) fn refusal(body: &[u8]) -> Refusal {
     }
 }
 
-/// A foreign text fit to be shown: one line, no control characters, bounded.
+/// A foreign text fit to be shown: one line, bounded, without anything that looks like a token.
 pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect()
+    shown::clean(text, SHOWN)
 }
 
 #[cfg(test)]
@@ -80,9 +80,10 @@ mod tests {
     }
 
     #[test]
-    fn shown_texts_are_one_bounded_line() {
-        assert_eq!(clean("a\r\nb\u{1b}[31m"), "a  b [31m");
-        assert_eq!(clean(&"x".repeat(9999)).len(), SHOWN);
+    fn a_refusal_that_repeats_the_token_does_not_show_it() {
+        let body = br#"{"error":{"code":"invalid_grant","message":"refresh_token=rt_canary0123456789abcdef is void"}}"#;
+        assert_eq!(refusal(body).message, "refresh_token=*** is void");
+        assert_eq!(clean(&"x ".repeat(9999)).len(), SHOWN);
     }
 
     #[test]
