@@ -110,13 +110,12 @@ impl Quota {
             return;
         }
         // A window comes whole or not at all, so windows are replaced and never mixed.
-        let windows = newer.primary.is_some() || newer.secondary.is_some();
-        if windows {
-            self.primary = newer.primary;
-            self.secondary = newer.secondary;
-            self.reached = newer.reached;
-            self.allowed = newer.allowed;
+        if newer.windowed() {
+            (self.primary, self.secondary) = (newer.primary, newer.secondary);
         }
+        // These hold for the moment of an answer: the next one says them again or takes them back. Plans without windows
+        // have nothing else.
+        (self.allowed, self.reached) = (newer.allowed, newer.reached);
         for limit in newer.named {
             self.name(limit);
         }
@@ -144,7 +143,7 @@ impl Quota {
 
     /// The used-up window that resets last, and when; `None` when quota or credits are left.
     pub fn full(&self, now: Millis) -> Option<(&'static str, Option<Millis>)> {
-        if self.credits.as_ref().is_some_and(|credits| credits.has || credits.unlimited) {
+        if self.credited() {
             return None;
         }
         let windows = [("primary", self.primary), ("secondary", self.secondary)];
@@ -160,15 +159,22 @@ impl Quota {
             let until = resets_at.unwrap_or_else(|| backoff(limits::QUOTA_BACKOFF));
             return Signal::Exhaust { until, window: window.into() };
         }
-        if self.allowed == Some(false) {
-            let window = if self.reached.as_deref().is_some_and(|reached| reached.contains("credits")) {
-                "credits"
-            } else {
-                "plan"
-            };
+        // With credits left, only ordinary use is over.
+        if self.allowed == Some(false) && !self.credited() {
+            let credits = self.reached.as_deref().is_some_and(|reached| reached.contains("credits"));
+            let window = if credits { "credits" } else { "plan" };
             return Signal::Exhaust { until: backoff(limits::QUOTA_BACKOFF), window: window.into() };
         }
-        if self.primary.is_some() || self.secondary.is_some() { Signal::Ample } else { Signal::None }
+        if self.windowed() || self.allowed == Some(true) { Signal::Ample } else { Signal::None }
+    }
+
+    fn windowed(&self) -> bool {
+        self.primary.is_some() || self.secondary.is_some()
+    }
+
+    /// Whether credits are left, which serve when the windows are used up.
+    fn credited(&self) -> bool {
+        self.credits.as_ref().is_some_and(|credits| credits.has || credits.unlimited)
     }
 }
 

@@ -165,6 +165,13 @@ fn a_body_without_quota_says_nothing(#[case] body: &str) {
     r#"{"rate_limit":{"allowed":false},"rate_limit_reached_type":{"type":"workspace_owner_credits_depleted"}}"#,
     spent("credits")
 )]
+// Credits serve when ordinary use is over.
+#[case(
+    r#"{"rate_limit":{"allowed":false,"primary_window":{"used_percent":100}},"credits":{"has_credits":true}}"#,
+    Signal::Ample
+)]
+#[case(r#"{"rate_limit":{"allowed":false},"credits":{"has_credits":true}}"#, Signal::None)]
+#[case(r#"{"rate_limit":{"allowed":true}}"#, Signal::Ample)]
 #[case(r#"{"plan_type":"plus"}"#, Signal::None)]
 fn figures_give_a_signal(#[case] body: &str, #[case] signal: Signal) {
     assert_eq!(Quota::from_usage(body.as_bytes(), NOW).unwrap().signal(NOW), signal);
@@ -200,6 +207,22 @@ fn newer_figures_replace_and_keep_the_rest() {
     let before = quota.clone();
     quota.merge(headers(&SPENT).unwrap());
     assert_eq!(quota, before);
+}
+
+/// Windows may be null: then `allowed` is all that a poll or an event says.
+#[test]
+fn a_plan_without_windows_is_followed_too() {
+    let poll = |body: &str, after| Quota { updated: NOW.plus(after), ..Quota::from_usage(body.as_bytes(), NOW).unwrap() };
+    let mut quota = poll(r#"{"rate_limit":{"allowed":true,"primary_window":null,"secondary_window":null}}"#, 0);
+    let over = r#"{"rate_limit":{"allowed":false,"primary_window":null,"secondary_window":null},
+        "rate_limit_reached_type":{"type":"workspace_owner_credits_depleted"}}"#;
+    quota.merge(poll(over, 1));
+    assert_eq!(quota.signal(NOW), spent("credits"));
+    // The figures of an answer that was served after all.
+    quota.merge(poll(r#"{"plan_type":"business"}"#, 2));
+    assert_eq!((quota.signal(NOW), &quota.reached), (Signal::None, &None));
+    quota.merge(poll(r#"{"rate_limit":{"allowed":true}}"#, 3));
+    assert_eq!(quota.signal(NOW), Signal::Ample);
 }
 
 #[test]
