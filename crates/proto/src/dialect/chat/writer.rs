@@ -17,6 +17,7 @@ use super::say;
 use crate::canon::{CallKind, Channel, Event, Finish, Frame, Head, Item, ItemKind, Open, Part, Usage, What};
 use crate::dialect::{Dialect, Setting, openai_error};
 use crate::failure::{Failure, Kind};
+use crate::framing::sse;
 use crate::text::{Json, Text};
 
 /// The frame after the last chunk.
@@ -272,7 +273,10 @@ impl Writer {
             }
             _ => {}
         }
-        self.passed.finish |= !matches!(what, What::Delta { .. }) && says_finish(&frame.bytes);
+        if !matches!(what, What::Delta { .. }) {
+            // Lines of the frame that are not data say nothing.
+            self.passed.finish |= sse::parse(frame.bytes.clone()).is_some_and(|frame| says_finish(&frame.data));
+        }
         let alone = matches!(what, What::Usage(_)) && !self.is_last(frame);
         if alone && !self.setting.reply.include_usage {
             return;
@@ -296,10 +300,10 @@ impl Writer {
 }
 
 /// Whether a chunk has a finish reason. Inside a string the quotes of the name would be escaped.
-fn says_finish(frame: &[u8]) -> bool {
+fn says_finish(data: &[u8]) -> bool {
     let name = br#""finish_reason""#;
-    memchr::memmem::find_iter(frame, name).any(|at| {
-        let value = frame[at + name.len()..].trim_ascii_start().strip_prefix(b":").unwrap_or_default();
+    memchr::memmem::find_iter(data, name).any(|at| {
+        let value = data[at + name.len()..].trim_ascii_start().strip_prefix(b":").unwrap_or_default();
         value.trim_ascii_start().starts_with(b"\"")
     })
 }

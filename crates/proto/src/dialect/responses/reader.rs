@@ -153,7 +153,7 @@ impl Reader {
 
     fn event(&mut self, kind: Kind, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
         match kind {
-            Kind::Created | Kind::Begun => self.open(json, raw, out),
+            Kind::Created | Kind::Begun => self.open(kind, json, raw, out),
             Kind::ItemAdded => self.added(json, raw, out),
             Kind::ItemDone => self.done(json, raw, out),
             Kind::Delta(channel) => match delta::parse(json, channel) {
@@ -169,15 +169,14 @@ impl Reader {
         }
     }
 
-    fn open(&mut self, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
-        let what = match json.get("response").filter(|_| self.state == State::Before) {
-            Some(response) => What::Open(opening(&response)),
-            None => What::Other,
+    fn open(&mut self, kind: Kind, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
+        let Some(response) = json.get("response").filter(|_| self.state == State::Before) else {
+            return out.push(Event { what: What::Other, raw });
         };
-        if matches!(what, What::Open(_)) {
-            self.state = State::Open;
-        }
-        out.push(Event { what, raw });
+        self.state = State::Open;
+        let what = What::Open(opening(&response));
+        // The official SDKs insist on `response.created`; a frame of another type cannot stand for it.
+        out.push(if kind == Kind::Created { Event { what, raw } } else { silent(what) });
     }
 
     /// Makes sure that the reply is open, for upstreams that never say so.

@@ -83,10 +83,6 @@ impl Items {
         }
     }
 
-    pub(super) fn output_is_empty(&self) -> bool {
-        self.done.is_empty()
-    }
-
     /// The finished items in their order.
     pub(super) fn output(&self) -> Vec<Json> {
         self.done.iter().map(|(_, json)| json.clone()).collect()

@@ -120,7 +120,7 @@ pub(crate) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
     facts.open(&Open { id: whole.id.clone(), model: whole.model.clone(), created: whole.created });
     let edited = whole.items.iter().any(|item| item.raw.is_none());
     let output: Vec<Json> = (0..).zip(&whole.items).filter_map(|(at, item)| item_json(item, &facts, at)).collect();
-    if let Some(response) = &whole.response {
+    if let Some(response) = whole.response.as_ref().filter(|response| response.shape() == Shape::Object) {
         return with_output(response, &output, edited).bytes().clone();
     }
     let (status, incomplete) = match whole.finish {
@@ -131,10 +131,13 @@ pub(crate) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
     facts.response(status, |facets| *facets = Facets { output, usage: whole.usage, incomplete, failure }).bytes().clone()
 }
 
-/// A terminal object with its output filled in: the Codex backend leaves it empty, and the official SDKs read it there.
+/// A terminal object with its output filled in: the Codex backend leaves it empty, and the official SDKs read it there. They
+/// fail where there is none, so a missing one becomes an empty one.
 pub(super) fn with_output(response: &Json, output: &[Json], always: bool) -> Json {
-    let empty = response.get("output").is_none_or(|output| output.elements().next().is_none());
-    if output.is_empty() || !(empty || always) || response.shape() != Shape::Object {
+    let own = response.get("output").filter(|output| output.shape() == Shape::Array);
+    let empty = own.as_ref().is_none_or(|own| own.elements().next().is_none());
+    let stays = own.is_some() && (output.is_empty() || !(empty || always));
+    if stays || response.shape() != Shape::Object {
         return response.clone();
     }
     let mut list = BytesMut::new();

@@ -7,7 +7,7 @@ use super::{State, Writer};
 use crate::canon::Finish;
 use crate::failure::Failure;
 use crate::framing::sse;
-use crate::json::{self, patch};
+use crate::json::{self, Shape, patch};
 use crate::text::Json;
 
 impl Writer {
@@ -68,9 +68,6 @@ impl Writer {
 
     /// Event name and data of the frame with its output filled in; `None` when the frame can stay.
     fn filled(&self, raw: &[u8]) -> Option<(Bytes, Json)> {
-        if self.items.output_is_empty() {
-            return None;
-        }
         let frame = sse::parse(Bytes::copy_from_slice(raw))?;
         // A line break in the data would end the line that it is written on.
         let one_line = !frame.data.contains(&b'\n') && json::valid(&frame.data);
@@ -85,7 +82,7 @@ impl Writer {
         let output = self.items.output();
         let (status, incomplete) = status(finish);
         let usage = self.usage;
-        let response = match response {
+        let response = match response.filter(|response| response.shape() == Shape::Object) {
             Some(response) => with_output(response, &output, false),
             None => {
                 let facets = Facets { output, usage, incomplete, failure: None };

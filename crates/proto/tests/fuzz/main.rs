@@ -1,0 +1,58 @@
+//! The fuzz corpora as ordinary tests. `fuzz/README.md` says how to run the fuzzer itself.
+
+#[path = "properties.rs"]
+mod properties;
+#[path = "../../../../fuzz/replay.rs"]
+mod replay;
+
+use properties::{events, json, ndjson, request, sse, stream, trim};
+use replay::replay;
+
+const CHAT: &str = "crates/proto/corpus/chat";
+const RESPONSES: &str = "crates/proto/corpus/responses";
+const REQUESTS: &str = "crates/proto/corpus/requests";
+
+#[test]
+fn sse_decoder() {
+    replay("sse", &[CHAT, RESPONSES], sse::check);
+}
+
+#[test]
+fn ndjson_decoder() {
+    replay("ndjson", &[REQUESTS], ndjson::check);
+}
+
+#[test]
+fn json_checks_and_walks() {
+    replay("json", &[REQUESTS], json::check);
+}
+
+#[test]
+fn chat_requests() {
+    replay("chat_request", &[REQUESTS], request::chat);
+}
+
+#[test]
+fn responses_requests() {
+    replay("responses_request", &[REQUESTS], request::responses);
+}
+
+#[test]
+fn chat_streams() {
+    replay("chat_stream", &[CHAT], stream::chat);
+}
+
+#[test]
+fn responses_streams() {
+    replay("responses_stream", &[RESPONSES], stream::responses);
+}
+
+#[test]
+fn event_sequences() {
+    replay("events", &[], events::check);
+}
+
+#[test]
+fn limits_and_stops() {
+    replay("trim", &[], trim::check);
+}

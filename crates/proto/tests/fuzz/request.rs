@@ -1,0 +1,73 @@
+//! Request bodies: read, written for every target, read again. No panic, every refusal is the client's 4xx with a place, and what
+//! was written once is written the same way again.
+
+use bytes::Bytes;
+use proto::dialect::{Codex, Relay, Target};
+use proto::{Dialect, Failure, Kind, Request, json};
+
+/// Checks a chat body.
+pub fn chat(body: &[u8]) {
+    check(Dialect::Chat, body);
+}
+
+/// Checks a responses body.
+pub fn responses(body: &[u8]) {
+    check(Dialect::Responses, body);
+}
+
+fn check(client: Dialect, body: &[u8]) {
+    let (request, notes) = match client.read_request(Bytes::copy_from_slice(body)) {
+        Ok(read) => read,
+        Err(failure) => return refused(client, &failure),
+    };
+    let header = notes.header();
+    assert!(header.len() <= 1024 && header.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "notes {header:?}");
+    for target in targets() {
+        write(client, Dialect::Responses, &request, &target);
+        if matches!(target, Target::Relay(_)) {
+            write(client, Dialect::Chat, &request, &target);
+        }
+    }
+}
+
+/// Writes for `upstream`, reads that and writes it again: the second body is the first.
+fn write(client: Dialect, upstream: Dialect, request: &Request, target: &Target) {
+    let (body, notes) = match upstream.write_request(request, target) {
+        Ok(written) => written,
+        Err(failure) => return refused(client, &failure),
+    };
+    json::check(&body).unwrap_or_else(|failure| panic!("{}: {}", failure.message, body.escape_ascii()));
+    assert!(notes.header().len() <= 1024);
+    let (again, _) = upstream.read_request(body.clone()).unwrap_or_else(|failure| {
+        panic!("our own body is refused: {failure:?}: {}", body.escape_ascii());
+    });
+    let (second, _) = upstream.write_request(&again, target).expect("what was read from our own body can be written");
+    assert_eq!(second.escape_ascii().to_string(), body.escape_ascii().to_string(), "{target:?}");
+}
+
+/// A refusal is about the request, says so in few words, and has a body in the client's protocol.
+fn refused(client: Dialect, failure: &Failure) {
+    assert_eq!(failure.kind, Kind::Invalid, "{failure:?}");
+    assert!(!failure.message.is_empty() && failure.message.len() <= 4096, "{} bytes of message", failure.message.len());
+    let (status, body) = client.error(failure);
+    assert_eq!(status, 400);
+    json::check(&body).unwrap_or_else(|failure| panic!("{}: {}", failure.message, body.escape_ascii()));
+}
+
+fn targets() -> [Target; 4] {
+    let codex = |lite, without_replay| {
+        Target::Codex(Codex {
+            model: "gpt-6-sol".to_owned(),
+            lite,
+            default_effort: Some("medium".to_owned()),
+            efforts: ["low", "medium", "high"].map(str::to_owned).to_vec(),
+            priority_tier: lite,
+            cache_key: "key".to_owned(),
+            metadata: vec![("session_id".to_owned(), "s".to_owned())],
+            without_replay,
+            ..Codex::default()
+        })
+    };
+    let relay = Target::Relay(Relay { model: "relay-1".to_owned(), effort: Some("low".to_owned()) });
+    [codex(false, false), codex(true, false), codex(true, true), relay]
+}

@@ -1,0 +1,306 @@
+//! What a client understands of a reply, in whichever protocol and form it comes. Two replies that say the same are equal here.
+
+use bytes::Bytes;
+use proto::canon::{Channel, Finish, ItemKind, Part};
+use proto::fold::Whole;
+use proto::text::{Json, Text};
+
+use super::legal::{Frame, frames};
+
+/// The contents of one reply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) text: String,
+    pub(crate) refusal: String,
+    /// Paragraphs joined by a blank line.
+    pub(crate) reasoning: String,
+    pub(crate) calls: Vec<Called>,
+    pub(crate) images: Vec<String>,
+    /// `stop`, `length` or `content_filter`; `None` when it failed.
+    pub(crate) finish: Option<String>,
+}
+
+/// One call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Called {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) input: String,
+}
+
+/// Texts while they come in, still escaped: a character may be cut in two.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    text: String,
+    refusal: String,
+    paragraphs: Vec<((u64, u8, u64), String)>,
+    calls: Vec<(u64, Called)>,
+    images: Vec<String>,
+    finish: Option<String>,
+}
+
+impl Draft {
+    /// A piece of text at output index, part and channel.
+    pub(crate) fn add(&mut self, at: u64, part: u64, channel: Channel, piece: &str) {
+        match channel {
+            Channel::Text => self.text.push_str(piece),
+            Channel::Refusal => self.refusal.push_str(piece),
+            Channel::Reasoning | Channel::Summary => {
+                let place = (at, u8::from(channel == Channel::Reasoning), part);
+                match self.paragraphs.iter_mut().find(|paragraph| paragraph.0 == place) {
+                    Some(paragraph) => paragraph.1.push_str(piece),
+                    None => self.paragraphs.push((place, piece.to_owned())),
+                }
+            }
+            Channel::Arguments => self.call(at).input.push_str(piece),
+            Channel::Image => {}
+        }
+    }
+
+    /// The call at an output index.
+    pub(crate) fn call(&mut self, at: u64) -> &mut Called {
+        let found = self.calls.iter().position(|call| call.0 == at);
+        let index = found.unwrap_or_else(|| {
+            self.calls.push((at, Called::default()));
+            self.calls.len() - 1
+        });
+        &mut self.calls[index].1
+    }
+
+    /// A generated picture.
+    pub(crate) fn image(&mut self, result: &str) {
+        self.images.push(result.to_owned());
+    }
+
+    /// How it ended.
+    pub(crate) fn finish(&mut self, finish: Finish) {
+        let word = match finish {
+            Finish::Stop | Finish::ToolCalls | Finish::Cancelled => "stop",
+            Finish::Length => "length",
+            Finish::Filter => "content_filter",
+        };
+        self.finish = Some(word.to_owned());
+    }
+
+    /// All of it, plain.
+    pub(crate) fn said(self) -> Said {
+        let paragraphs: Vec<String> = self.paragraphs.iter().map(|(_, text)| plain(text)).collect();
+        let calls = self.calls.into_iter().map(|(_, call)| Called {
+            id: plain(&call.id),
+            name: plain(&call.name),
+            input: plain(&call.input),
+        });
+        Said {
+            text: plain(&self.text),
+            refusal: plain(&self.refusal),
+            reasoning: paragraphs.join("\n\n"),
+            calls: calls.collect(),
+            images: self.images,
+            finish: self.finish,
+        }
+    }
+}
+
+fn plain(escaped: &str) -> String {
+    Text::from_escaped(Bytes::copy_from_slice(escaped.as_bytes())).plain().into_owned()
+}
+
+fn text(json: &Json, name: &str) -> String {
+    json.text(name).map(|text| text.as_str().to_owned()).unwrap_or_default()
+}
+
+/// A chat stream.
+pub(crate) fn chat_stream(out: &[u8]) -> Said {
+    let mut draft = Draft::default();
+    for frame in frames(out) {
+        let Frame::Data(_, json) = frame else { continue };
+        let Some(choice) = json.get("choices").and_then(|choices| choices.elements().next()) else { continue };
+        if let Some(delta) = choice.get("delta") {
+            chat_message(&mut draft, &delta);
+        }
+        chat_finish(&mut draft, &choice);
+    }
+    draft.said()
+}
+
+/// A chat completion.
+pub(crate) fn chat_whole(body: &Bytes) -> Said {
+    let mut draft = Draft::default();
+    let json = Json::from_valid(body.clone());
+    let choice = json.get("choices").and_then(|choices| choices.elements().next()).expect("a completion has a choice");
+    chat_message(&mut draft, &choice.get("message").expect("a choice has a message"));
+    chat_finish(&mut draft, &choice);
+    draft.said()
+}
+
+fn chat_finish(draft: &mut Draft, choice: &Json) {
+    let Some(reason) = choice.text("finish_reason") else { return };
+    draft.finish(match reason.as_str() {
+        "length" => Finish::Length,
+        "content_filter" => Finish::Filter,
+        _ => Finish::Stop,
+    });
+}
+
+/// A message or a delta.
+fn chat_message(draft: &mut Draft, message: &Json) {
+    draft.add(0, 0, Channel::Text, &text(message, "content"));
+    draft.add(0, 0, Channel::Refusal, &text(message, "refusal"));
+    if let Some(reasoning) = message.text("reasoning_content") {
+        draft.add(0, 0, Channel::Reasoning, reasoning.as_str());
+    }
+    if let Some(called) = message.get("function_call") {
+        let call = draft.call(0);
+        call.name.push_str(&text(&called, "name"));
+        call.input.push_str(&text(&called, "arguments"));
+    }
+    let calls = message.get("tool_calls");
+    // A whole message has no numbers; the legacy call before them is the first.
+    let first = u64::from(message.get("function_call").is_some());
+    for (place, json) in (first..).zip(calls.iter().flat_map(Json::elements)) {
+        let call = draft.call(json.get("index").and_then(|index| index.as_u64()).unwrap_or(place));
+        let called = json.get("function").or_else(|| json.get("custom")).expect("a call says what is called");
+        call.id.push_str(&text(&json, "id"));
+        call.name.push_str(&text(&called, "name"));
+        call.input.push_str(&(text(&called, "arguments") + &text(&called, "input")));
+    }
+    for image in message.get("images").iter().flat_map(Json::elements) {
+        let url = image.get("image_url").map(|url| text(&url, "url")).unwrap_or_default();
+        draft.image(url.split_once(";base64,").map_or("", |(_, data)| data));
+    }
+}
+
+/// A responses stream.
+pub(crate) fn responses_stream(out: &[u8]) -> Said {
+    let (mut draft, mut heard) = (Draft::default(), Vec::new());
+    for frame in frames(out) {
+        let Frame::Data(event, json) = frame else { continue };
+        let name = json.text("type").map_or(event, |name| name.plain().into_owned());
+        let number = |name: &str| json.get(name).and_then(|value| value.as_u64()).unwrap_or(0);
+        let at = number("output_index");
+        let mut add = |channel, part: &str| {
+            heard.push((at, channel));
+            draft.add(at, number(part), channel, &text(&json, "delta"));
+        };
+        match name.as_str() {
+            "response.output_text.delta" => add(Channel::Text, "content_index"),
+            "response.refusal.delta" => add(Channel::Refusal, "content_index"),
+            "response.reasoning_text.delta" => add(Channel::Reasoning, "content_index"),
+            "response.reasoning_summary_text.delta" => add(Channel::Summary, "summary_index"),
+            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
+                add(Channel::Arguments, "");
+            }
+            "response.output_item.added" => head(&mut draft, at, &json.get("item").expect("an item event has an item")),
+            "response.output_item.done" => {
+                // An upstream may send nothing but the finished item.
+                item(&mut draft, at, &json.get("item").expect("an item event has an item"), &heard);
+            }
+            "response.completed" | "response.incomplete" | "response.cancelled" => {
+                responses_finish(&mut draft, &json.get("response").unwrap_or_else(|| json.clone()));
+            }
+            _ => {}
+        }
+    }
+    draft.said()
+}
+
+fn head(draft: &mut Draft, at: u64, item: &Json) {
+    if item.text("type").is_some_and(|kind| kind.is("function_call") || kind.is("custom_tool_call")) {
+        let call = draft.call(at);
+        call.id = text(item, "call_id");
+        call.name = text(item, "name");
+    }
+}
+
+/// A finished item, less what was heard of it.
+fn item(draft: &mut Draft, at: u64, item: &Json, heard: &[(u64, Channel)]) {
+    let kind = item.text("type").unwrap_or_default();
+    let parts = |name: &str| item.get(name).map(|parts| parts.elements().collect::<Vec<_>>()).unwrap_or_default();
+    let mut add = |channel, part, piece: &str| {
+        if !heard.contains(&(at, channel)) {
+            draft.add(at, part, channel, piece);
+        }
+    };
+    for (index, part) in (0..).zip(parts("summary")) {
+        add(Channel::Summary, index, &text(&part, "text"));
+    }
+    for (index, part) in (0..).zip(parts("content")) {
+        match part.text("refusal") {
+            Some(refusal) => add(Channel::Refusal, index, refusal.as_str()),
+            None if kind.is("reasoning") => add(Channel::Reasoning, index, &text(&part, "text")),
+            None => add(Channel::Text, index, &text(&part, "text")),
+        }
+    }
+    if kind.is("function_call") || kind.is("custom_tool_call") {
+        add(Channel::Arguments, 0, &(text(item, "arguments") + &text(item, "input")));
+    }
+    head(draft, at, item);
+    if let Some(result) = item.text("result").filter(|result| kind.is("image_generation_call") && !result.is_empty()) {
+        draft.image(result.as_str());
+    }
+}
+
+/// A responses body.
+pub(crate) fn responses_whole(body: &Bytes) -> Said {
+    let mut draft = Draft::default();
+    let json = Json::from_valid(body.clone());
+    let output = json.get("output").expect("a response has an output");
+    for (at, json) in (0..).zip(output.elements()) {
+        item(&mut draft, at, &json, &[]);
+    }
+    responses_finish(&mut draft, &json);
+    draft.said()
+}
+
+fn responses_finish(draft: &mut Draft, response: &Json) {
+    let reason = response.get("incomplete_details").map(|details| text(&details, "reason")).unwrap_or_default();
+    match (text(response, "status").as_str(), reason.as_str()) {
+        ("failed", _) => {}
+        ("incomplete", "content_filter") => draft.finish(Finish::Filter),
+        ("incomplete", _) => draft.finish(Finish::Length),
+        _ => draft.finish(Finish::Stop),
+    }
+}
+
+/// A collected reply before any dialect says it.
+pub(crate) fn whole(whole: &Whole) -> Said {
+    let mut draft = Draft::default();
+    for (at, item) in (0..).zip(&whole.items) {
+        for (channel, part, text) in texts(&item.kind) {
+            draft.add(at, part, channel, text.as_str());
+        }
+        match &item.kind {
+            ItemKind::Call { call_id, name, .. } => {
+                let call = draft.call(at);
+                call_id.as_str().clone_into(&mut call.id);
+                name.as_str().clone_into(&mut call.name);
+            }
+            ItemKind::Image { result, .. } if !result.is_empty() => draft.image(result.as_str()),
+            _ => {}
+        }
+    }
+    if let Some(finish) = whole.finish {
+        draft.finish(finish);
+    }
+    draft.said()
+}
+
+/// The texts of an item, with the channel and part index of their deltas.
+pub(crate) fn texts(item: &ItemKind) -> Vec<(Channel, u64, &Text)> {
+    match item {
+        ItemKind::Message { parts, .. } => {
+            let spoken = (0..).zip(parts).filter_map(|(at, part)| match part {
+                Part::Text { text, .. } => Some((Channel::Text, at, text)),
+                Part::Refusal(text) => Some((Channel::Refusal, at, text)),
+                _ => None,
+            });
+            spoken.collect()
+        }
+        ItemKind::Reasoning { summary, text, .. } => {
+            let summary = (0..).zip(summary).map(|(at, text)| (Channel::Summary, at, text));
+            summary.chain((0..).zip(text).map(|(at, text)| (Channel::Reasoning, at, text))).collect()
+        }
+        ItemKind::Call { input, .. } => vec![(Channel::Arguments, 0, input)],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,271 @@
+//! Legal replies made of arbitrary bytes: each byte is a step of a model that talks, thinks and calls.
+
+use bytes::Bytes;
+use proto::canon::{CallKind, Channel, Event, Finish, Head, Item, ItemKind, Open, Part, Role, Usage, What};
+use proto::text::{Json, Text};
+use proto::{Failure, Kind};
+
+use super::said::{Draft, Said};
+
+/// Pieces of text, escaped: quotes, line ends, characters cut in two, words that tests stop at.
+const PIECES: [&str; 16] = [
+    "a",
+    "b ",
+    "hello",
+    "\\n",
+    "\\\"q\\\"",
+    "é",
+    "\\u00e9",
+    "\u{1f600}",
+    "\\ud83d\\ude00",
+    "\\ud83d",
+    "\\ude00",
+    " stop",
+    "END",
+    "\\\\",
+    "don't   ",
+    "{\\\"k\\\":[1,2]}",
+];
+/// Most calls of a reply.
+const CALLS: usize = 4;
+
+/// A reply.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    /// Its events; without a terminal one when the upstream was cut.
+    pub(crate) events: Vec<Event>,
+    /// What it says.
+    pub(crate) said: Said,
+}
+
+/// The message or reasoning that is open.
+struct Talk {
+    at: u32,
+    thinks: bool,
+    parts: Vec<(Channel, String)>,
+    /// Whether the next piece begins another part.
+    fresh: bool,
+}
+
+struct Call {
+    at: u32,
+    kind: CallKind,
+    input: String,
+}
+
+struct Maker<'b> {
+    bytes: std::slice::Iter<'b, u8>,
+    events: Vec<Event>,
+    draft: Draft,
+    next: u32,
+    talk: Option<Talk>,
+    calls: Vec<Call>,
+    called: usize,
+    over: bool,
+}
+
+/// Plays `bytes`.
+pub(crate) fn script(bytes: &[u8]) -> Script {
+    let mut maker = Maker {
+        bytes: bytes.iter(),
+        events: Vec::new(),
+        draft: Draft::default(),
+        next: 0,
+        talk: None,
+        calls: Vec::new(),
+        called: 0,
+        over: false,
+    };
+    maker.push(What::Open(Open { id: "resp_up".into(), model: Some("up".into()), created: 5 }));
+    while let Some(step) = maker.bytes.next().copied().filter(|_| !maker.over) {
+        maker.step(step % 16);
+    }
+    Script { events: maker.events, said: maker.draft.said() }
+}
+
+impl Maker<'_> {
+    fn push(&mut self, what: What) {
+        self.events.push(Event::new(what));
+    }
+
+    fn byte(&mut self) -> usize {
+        self.bytes.next().copied().unwrap_or(0).into()
+    }
+
+    fn index(&mut self) -> u32 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn step(&mut self, step: u8) {
+        match step {
+            0 | 1 => self.open(step == 1),
+            2 | 3 => self.call(if step == 2 { CallKind::Function } else { CallKind::Custom }),
+            4..=7 => self.say(),
+            8 => drop(self.talk.as_mut().map(|talk| talk.fresh = true)),
+            9 => self.argue(),
+            10 => self.close(),
+            11 => self.hang_up(),
+            12 => self.cite(),
+            13 => self.picture(),
+            14 => self.aside(),
+            _ => self.end(),
+        }
+    }
+
+    fn open(&mut self, thinks: bool) {
+        self.close();
+        let at = self.index();
+        let head = if thinks { Head::Reasoning } else { Head::Message { phase: None } };
+        self.push(What::ItemOpen { at, head });
+        self.talk = Some(Talk { at, thinks, parts: Vec::new(), fresh: true });
+    }
+
+    fn say(&mut self) {
+        let (piece, other) = (PIECES[self.byte() % PIECES.len()], self.byte().is_multiple_of(3));
+        let Some(talk) = &mut self.talk else { return };
+        if std::mem::take(&mut talk.fresh) {
+            let thought = talk.parts.last().is_some_and(|part| part.0 == Channel::Reasoning);
+            let channel = match (talk.thinks, other || thought) {
+                (true, true) => Channel::Reasoning,
+                (true, false) => Channel::Summary,
+                (false, true) => Channel::Refusal,
+                (false, false) => Channel::Text,
+            };
+            talk.parts.push((channel, String::new()));
+        }
+        let (at, part) = (talk.at, talk.part());
+        let Some((channel, text)) = talk.parts.last_mut() else { return };
+        text.push_str(piece);
+        let channel = *channel;
+        self.draft.add(at.into(), part.into(), channel, piece);
+        self.push(What::Delta { at, part, channel, data: escaped(piece) });
+    }
+
+    fn call(&mut self, kind: CallKind) {
+        if self.called == CALLS {
+            return;
+        }
+        self.called += 1;
+        let (at, n) = (self.index(), self.called);
+        let called = self.draft.call(at.into());
+        (called.id, called.name) = (format!("call_{n}"), format!("f{n}"));
+        let (call_id, name) = (Text::from_plain(&called.id), Text::from_plain(&called.name));
+        self.push(What::ItemOpen { at, head: Head::Call { kind, call_id, name, namespace: None } });
+        self.calls.push(Call { at, kind, input: String::new() });
+    }
+
+    fn argue(&mut self) {
+        let (which, piece) = (self.byte(), PIECES[self.byte() % PIECES.len()]);
+        let count = self.calls.len().max(1);
+        let Some(call) = self.calls.get_mut(which % count) else { return };
+        call.input.push_str(piece);
+        let at = call.at;
+        self.draft.add(at.into(), 0, Channel::Arguments, piece);
+        self.push(What::Delta { at, part: 0, channel: Channel::Arguments, data: escaped(piece) });
+    }
+
+    /// The message or reasoning is whole.
+    fn close(&mut self) {
+        let Some(talk) = self.talk.take() else { return };
+        let text = |channel| {
+            let parts = talk.parts.iter().filter(move |part| part.0 == channel);
+            parts.map(|part| escaped(&part.1)).collect()
+        };
+        let part = |(channel, text): &(Channel, String)| match channel {
+            Channel::Refusal => Part::Refusal(escaped(text)),
+            _ => Part::Text { text: escaped(text), annotations: None },
+        };
+        let kind = if talk.thinks {
+            ItemKind::Reasoning {
+                id: None,
+                summary: text(Channel::Summary),
+                text: text(Channel::Reasoning),
+                encrypted: None,
+            }
+        } else {
+            ItemKind::Message {
+                id: None,
+                role: Role::Assistant,
+                parts: talk.parts.iter().map(part).collect(),
+                phase: None,
+            }
+        };
+        self.push(What::ItemDone { at: talk.at, item: Item { kind, raw: None } });
+    }
+
+    /// A call is whole.
+    fn hang_up(&mut self) {
+        let which = self.byte() % self.calls.len().max(1);
+        if self.calls.is_empty() {
+            return;
+        }
+        let Call { at, kind, input } = self.calls.remove(which);
+        let called = self.draft.call(at.into());
+        let (call_id, name) = (Text::from_plain(&called.id), Text::from_plain(&called.name));
+        let kind = ItemKind::Call { kind, id: None, call_id, name, namespace: None, input: escaped(&input) };
+        self.push(What::ItemDone { at, item: Item { kind, raw: None } });
+    }
+
+    fn cite(&mut self) {
+        let Some(talk) = self.talk.as_ref().filter(|talk| !talk.fresh) else { return };
+        if talk.parts.last().is_some_and(|part| part.0 == Channel::Text) {
+            let citation =
+                r#"{"type":"url_citation","url":"https://e.example/","title":"t","start_index":0,"end_index":1}"#;
+            let data = Json::from_valid(Bytes::from_static(citation.as_bytes()));
+            self.push(What::Annotation { at: talk.at, part: talk.part(), data });
+        }
+    }
+
+    fn picture(&mut self) {
+        self.close();
+        let (at, search) = (self.index(), self.byte().is_multiple_of(2));
+        let (head, kind) = if search {
+            (Head::Search, ItemKind::Search { id: None, action: None })
+        } else {
+            self.draft.image("aGk=");
+            let kind = ItemKind::Image { id: None, result: "aGk=".into(), format: Some("png".into()), prompt: None };
+            (Head::Image, kind)
+        };
+        self.push(What::ItemOpen { at, head });
+        self.push(What::ItemDone { at, item: Item { kind, raw: None } });
+    }
+
+    fn aside(&mut self) {
+        let json = || Json::from_valid(Bytes::from_static(b"{}"));
+        let what = match self.byte() % 4 {
+            0 => What::Usage(Usage { input: 3, output: 2, ..Usage::default() }),
+            1 => What::Limits(json()),
+            2 => What::Metadata(json()),
+            _ => What::Other,
+        };
+        self.push(what);
+    }
+
+    fn end(&mut self) {
+        self.over = true;
+        let finish = match self.byte() % 6 {
+            0 => return self.push(What::Fail(Failure::new(Kind::Overloaded, "busy").code("server_is_overloaded"))),
+            1 => Finish::Length,
+            2 => Finish::Filter,
+            3 => Finish::Cancelled,
+            _ if self.called > 0 => Finish::ToolCalls,
+            _ => Finish::Stop,
+        };
+        self.draft.finish(finish);
+        self.push(What::End { finish, response: None });
+    }
+}
+
+impl Talk {
+    /// Index of the last part among those that are numbered with it.
+    fn part(&self) -> u32 {
+        let Some(last) = self.parts.last() else { return 0 };
+        let counted = self.parts.iter().filter(|part| !self.thinks || part.0 == last.0).count();
+        u32::try_from(counted - 1).expect("a reply is short")
+    }
+}
+
+fn escaped(text: &str) -> Text {
+    Text::from_escaped(Bytes::copy_from_slice(text.as_bytes()))
+}

@@ -1,0 +1,213 @@
+//! Upstream bytes of any kind, read and written for both kinds of clients: any chunking gives the same bytes, exactly one end also
+//! after a cut, every frame is JSON, what we say ourselves is legal, and the collected body says what the stream said.
+
+use std::collections::HashMap;
+
+use bytes::{Bytes, BytesMut};
+use proto::canon::{Channel, Event, Head, ItemKind, Reply, What};
+use proto::dialect::Setting;
+use proto::fold::Whole;
+use proto::{Dialect, Fold, Reader, Writer, json};
+
+use super::cut::{cuts, inflated};
+use super::{legal, said};
+
+/// Checks what a chat upstream sends.
+pub fn chat(input: &[u8]) {
+    check(Dialect::Chat, input);
+}
+
+/// Checks what a responses upstream sends.
+pub fn responses(input: &[u8]) {
+    check(Dialect::Responses, input);
+}
+
+fn check(upstream: Dialect, input: &[u8]) {
+    let bytes = inflated(input);
+    let events = read(upstream, &[Bytes::copy_from_slice(&bytes)]);
+    promises(upstream, &events);
+    let ways: Vec<Vec<Event>> = cuts(&bytes).iter().map(|chunks| read(upstream, chunks)).collect();
+    for way in &ways {
+        promises(upstream, way);
+        assert!(bytes.len() > input.len() || *way == events, "another chunking gives other events");
+    }
+    let garbled = legal::garbled(&bytes);
+    let legal = |client: Dialect, out: &[u8]| {
+        if client == upstream { legal::passed(client, out, &garbled) } else { legal::ours(client, out) }
+    };
+    for client in [Dialect::Chat, Dialect::Responses] {
+        for setting in settings() {
+            let out = write(client, &setting, &events);
+            legal(client, &out);
+            for way in &ways {
+                assert_eq!(write(client, &setting, way), out, "another chunking gives other bytes");
+                cut_short(client, &setting, way, &legal);
+            }
+            // A client cannot read all that an upstream garbled.
+            if client != upstream || garbled.is_empty() {
+                folded(client, &setting, &events, &out);
+            }
+        }
+    }
+}
+
+/// The events of an upstream's bytes.
+pub(crate) fn read(upstream: Dialect, chunks: &[Bytes]) -> Vec<Event> {
+    let (mut reader, mut events) = (Reader::new(upstream), Vec::new());
+    for chunk in chunks {
+        reader.push(chunk.clone(), &mut events);
+    }
+    reader.end(&mut events);
+    events
+}
+
+/// The bytes that a client gets for these events.
+pub(crate) fn write(client: Dialect, setting: &Setting, events: &[Event]) -> BytesMut {
+    let (mut writer, mut out) = (Writer::new(client, setting.clone()), BytesMut::new());
+    for event in events {
+        writer.push(event, &mut out);
+    }
+    writer.end(&mut out);
+    out
+}
+
+/// Clients of different wishes.
+pub(crate) fn settings() -> [Setting; 2] {
+    let setting = |include_usage, legacy_functions, codex| Setting {
+        id: "f1".to_owned(),
+        model: "m".to_owned(),
+        created: 1,
+        reply: Reply { stream: true, include_usage, legacy_functions },
+        codex,
+    };
+    [setting(true, false, true), setting(false, true, false)]
+}
+
+/// A stream that breaks off after any event still ends as it must.
+fn cut_short(client: Dialect, setting: &Setting, events: &[Event], legal: &impl Fn(Dialect, &[u8])) {
+    let step = 1 + events.len() / 16;
+    for count in (0..events.len()).step_by(step) {
+        legal(client, &write(client, setting, &events[..count]));
+    }
+}
+
+/// What every reader promises to writers and folds.
+fn promises(upstream: Dialect, events: &[Event]) {
+    let ends = events.iter().filter(|event| matches!(event.what, What::End { .. } | What::Fail(_))).count();
+    let last = events.last().is_some_and(|event| matches!(event.what, What::End { .. } | What::Fail(_)));
+    assert!(ends == 1 && last, "{ends} terminal events");
+    let (mut open, mut items) = (false, HashMap::new());
+    for event in events {
+        match &event.what {
+            What::Open(_) => assert!(!std::mem::replace(&mut open, true), "two openings"),
+            What::End { .. } => assert!(open, "an end without an opening"),
+            What::ItemOpen { at, .. } => assert!(open && items.insert(*at, true).is_none(), "item {at} opens twice"),
+            What::Delta { at, data, .. } => {
+                let live = items.get(at).copied();
+                assert!(live.is_some() && !data.is_empty(), "a delta of item {at}, which is not open");
+                assert!(live == Some(true) || upstream == Dialect::Responses, "a delta of item {at}, which is done");
+            }
+            What::ItemDone { at, .. } => assert!(items.insert(*at, false).is_some(), "item {at} ends unopened"),
+            _ => {}
+        }
+    }
+}
+
+/// The collected body is JSON, and says what the stream said where the upstream did not contradict itself.
+fn folded(client: Dialect, setting: &Setting, events: &[Event], out: &[u8]) {
+    let whole = fold(events);
+    let body = client.whole(&whole, setting);
+    assert!(json::valid(&body), "a body is no JSON: {}", body.escape_ascii());
+    let told = whole
+        .response
+        .as_ref()
+        .and_then(|response| response.get("output"))
+        .is_some_and(|output| output.elements().next().is_some());
+    if whole.finish.is_none() || told || !coherent(events) {
+        return;
+    }
+    let (mut stream, mut body) = match client {
+        Dialect::Chat => (said::chat_stream(out), said::chat_whole(&body)),
+        Dialect::Responses => (said::responses_stream(out), said::responses_whole(&body)),
+    };
+    if client == Dialect::Chat {
+        // The legacy form has no ids, and both an upstream's frames and a client's wish may be of that form.
+        stream.calls.iter_mut().chain(&mut body.calls).for_each(|call| call.id.clear());
+    }
+    assert_eq!(stream, body, "stream and body differ");
+}
+
+/// The reply that the events make.
+pub(crate) fn fold(events: &[Event]) -> Whole {
+    let mut fold = Fold::new();
+    for event in events {
+        fold.push(event);
+    }
+    fold.finish()
+}
+
+/// Whether an upstream speaks in order, and its finished items say what their pieces said.
+fn coherent(events: &[Event]) -> bool {
+    let (mut texts, mut heads): (HashMap<_, String>, HashMap<u32, &Head>) = (HashMap::new(), HashMap::new());
+    let mut done = Vec::new();
+    let (mut latest, mut newest) = ((0, 0, 0), None);
+    for event in events {
+        match &event.what {
+            What::ItemOpen { at, head } => {
+                if newest.is_some_and(|newest| newest >= *at) {
+                    return false;
+                }
+                newest = Some(*at);
+                heads.insert(*at, head);
+            }
+            What::Delta { at, part, channel, data } => {
+                let place = (*at, u8::from(*channel == Channel::Reasoning), *part);
+                let fits = heads.get(at).is_some_and(|head| belongs(head, *channel)) && !done.contains(at);
+                let behind = *channel != Channel::Arguments && place < latest;
+                if !fits || behind || *channel == Channel::Image {
+                    return false;
+                }
+                latest = latest.max(place);
+                texts.entry((*at, *channel as u8, u64::from(*part))).or_default().push_str(data.as_str());
+            }
+            What::ItemDone { at, item } => {
+                let said =
+                    said::texts(&item.kind).into_iter().filter(|(.., text)| !text.is_empty()).collect::<Vec<_>>();
+                let heard = texts.keys().filter(|key| key.0 == *at).count();
+                let same = said.iter().all(|(channel, part, text)| {
+                    texts.get(&(*at, *channel as u8, *part)).is_some_and(|heard| heard == text.as_str())
+                });
+                if done.contains(at) || !same || heard != said.len() || !fits(heads.get(at), &item.kind) {
+                    return false;
+                }
+                done.push(*at);
+            }
+            _ => {}
+        }
+    }
+    true
+}
+
+fn belongs(head: &Head, channel: Channel) -> bool {
+    match head {
+        Head::Message { .. } => matches!(channel, Channel::Text | Channel::Refusal),
+        Head::Reasoning => matches!(channel, Channel::Reasoning | Channel::Summary),
+        Head::Call { .. } => channel == Channel::Arguments,
+        Head::Search | Head::Image | Head::Other => false,
+    }
+}
+
+/// Whether an item is what its beginning announced.
+fn fits(head: Option<&&Head>, item: &ItemKind) -> bool {
+    match (head, item) {
+        (Some(Head::Message { .. }), ItemKind::Message { .. })
+        | (Some(Head::Reasoning), ItemKind::Reasoning { .. })
+        | (Some(Head::Search), ItemKind::Search { .. })
+        | (Some(Head::Image), ItemKind::Image { .. })
+        | (Some(Head::Other), ItemKind::Other { .. } | ItemKind::Output { .. }) => true,
+        (Some(Head::Call { kind, call_id, name, .. }), ItemKind::Call { kind: k, call_id: c, name: n, .. }) => {
+            (kind, call_id, name) == (k, c, n) && !name.is_empty()
+        }
+        _ => false,
+    }
+}
