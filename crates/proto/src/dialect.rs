@@ -120,6 +120,7 @@ impl Dialect {
 
 /// Upstream bytes to events, whatever the chunking.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a stream, made once and never moved in bulk")]
 pub enum Reader {
     /// OpenAI Responses and the Codex backend.
     Responses(responses::Reader),

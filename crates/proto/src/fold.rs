@@ -52,7 +52,7 @@ impl Fold {
         match &event.what {
             What::Open(open) => {
                 self.whole.id = open.id.clone();
-                self.whole.model = open.model.clone();
+                self.whole.model.clone_from(&open.model);
                 self.whole.created = open.created;
             }
             What::ItemOpen { at, head } => self.slot(*at).open(head),

@@ -50,7 +50,9 @@ impl Slot {
         }
         let head = self.head.clone().or_else(|| self.guess())?;
         let kind = match head {
-            Head::Message { phase } => ItemKind::Message { id: None, role: Role::Assistant, parts: self.parts(), phase },
+            Head::Message { phase } => {
+                ItemKind::Message { id: None, role: Role::Assistant, parts: self.parts(), phase }
+            }
             Head::Reasoning => ItemKind::Reasoning {
                 id: None,
                 summary: self.texts(Channel::Summary),

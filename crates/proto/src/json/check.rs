@@ -27,7 +27,7 @@ pub fn check(body: &[u8]) -> Result<(), Failure> {
         return Err(malformed("it must be a JSON object"));
     }
     let mut checker = Checker { bytes: body, scan, depth: 0, objects: 0, nodes: 0, seen: 0, strict: true };
-    checker.document().map_err(|trouble| checker.explain(trouble))
+    checker.document().map_err(|trouble| checker.explain(&trouble))
 }
 
 /// Whether `bytes` are one valid JSON value with the same limits; lone surrogates pass, as upstreams split pairs over deltas.
@@ -157,9 +157,9 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn explain(&self, trouble: Trouble) -> Failure {
+    fn explain(&self, trouble: &Trouble) -> Failure {
         let at = self.scan.at();
-        match trouble {
+        match *trouble {
             Trouble::Snag(Snag::End) => malformed("it ends too early"),
             Trouble::Snag(Snag::Byte) => malformed(&format!("unexpected character at byte {at}")),
             Trouble::Snag(Snag::Control) => malformed(&format!("raw control character in a string at byte {at}")),

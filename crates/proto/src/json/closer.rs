@@ -79,11 +79,17 @@ impl Closer {
                 return self.step(byte);
             }
             (place, b' ' | b'\t' | b'\n' | b'\r') => place,
-            (Place::Value | Place::First, b'}' | b']') | (Place::After, b'}' | b']') => self.close(byte),
+            (Place::Value | Place::First | Place::After, b'}' | b']') => self.close(byte),
             (Place::First, _) if object == Some(true) => key(byte),
             (Place::Key, _) => key(byte),
             (Place::Colon, b':') => Place::Value,
-            (Place::After, b',') if object.is_some() => if object == Some(true) { Place::Key } else { Place::Value },
+            (Place::After, b',') if object.is_some() => {
+                if object == Some(true) {
+                    Place::Key
+                } else {
+                    Place::Value
+                }
+            }
             (Place::Value | Place::First, _) => self.value(byte),
             _ => Place::Broken,
         };
@@ -120,7 +126,7 @@ fn key(byte: u8) -> Place {
 fn next_escape(escape: u8, byte: u8) -> u8 {
     match (escape, byte) {
         (1, b'u') => 2,
-        (1, _) | (5, _) => 0,
+        (1 | 5, _) => 0,
         _ => escape + 1,
     }
 }

@@ -1,9 +1,9 @@
 //! Reading a request body one object at a time: each value stays raw until its own reader looks at it, and whatever nobody
 //! took is left over to be noted.
 
-use crate::failure::Failure;
 use super::path::Path;
 use super::walk::Shape;
+use crate::failure::Failure;
 use crate::text::{Json, Text};
 
 /// What a reader of one value returns; the failure names the value's path.

@@ -75,7 +75,12 @@ impl Pen<'_> {
     }
 
     /// An array, one element for each of `items`.
-    pub(crate) fn array<T>(&mut self, key: &str, items: impl IntoIterator<Item = T>, write: impl FnMut(&mut BytesMut, T)) {
+    pub(crate) fn array<T>(
+        &mut self,
+        key: &str,
+        items: impl IntoIterator<Item = T>,
+        write: impl FnMut(&mut BytesMut, T),
+    ) {
         array(self.key(key), items, write);
     }
 }
@@ -101,7 +106,11 @@ pub(crate) fn json(write: impl FnOnce(&mut Pen<'_>)) -> Json {
 }
 
 /// Writes an array, one element for each of `items`.
-pub(crate) fn array<T>(out: &mut BytesMut, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut BytesMut, T)) {
+pub(crate) fn array<T>(
+    out: &mut BytesMut,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut BytesMut, T),
+) {
     out.put_u8(b'[');
     for (at, item) in items.into_iter().enumerate() {
         if at > 0 {

@@ -101,7 +101,11 @@ fn an_empty_output_is_filled_in() {
     for (name, stream) in STREAMS.iter().filter(|(name, _)| !matches!(*name, "failed" | "error")) {
         let written = write(Dialect::Responses, setting(), &events(Dialect::Responses, stream.as_bytes()));
         let all = data(&written);
-        let done: Vec<_> = all.iter().filter(|event| kind(event) == "response.output_item.done").map(|event| event["item"].clone()).collect();
+        let done: Vec<_> = all
+            .iter()
+            .filter(|event| kind(event) == "response.output_item.done")
+            .map(|event| event["item"].clone())
+            .collect();
         assert!(!done.is_empty(), "{name}");
         assert_eq!(all.last().unwrap()["response"]["output"], serde_json::Value::Array(done), "{name}");
     }

@@ -1,0 +1,268 @@
+//! Streams that are broken, odd or huge.
+
+use bytes::{Bytes, BytesMut};
+use proto::canon::Finish;
+use proto::{Dialect, Event, Kind, Reader, What, Writer};
+
+use crate::support::{data, events, fold, kind, read, setting, write};
+
+const CREATED: &str =
+    "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\"}}\n\n";
+const COMPLETED: &str = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\"status\":\"completed\",\"output\":[]}}\n\n";
+
+fn frame(data: &str) -> String {
+    format!("data: {data}\n\n")
+}
+
+fn text(data: &str) -> String {
+    frame(&format!(
+        r#"{{"type":"response.output_text.delta","item_id":"m","output_index":0,"content_index":0,"delta":"{data}"}}"#
+    ))
+}
+
+fn last(stream: &str) -> What {
+    events(Dialect::Responses, stream.as_bytes()).pop().unwrap().what
+}
+
+#[test]
+fn error_events_of_any_shape_fail() {
+    let cases = [
+        (
+            r#"{"type":"error","error":{"type":"usage_limit_reached","message":"m","resets_at":7,"resets_in_seconds":9},"status_code":429}"#,
+            Kind::Exhausted,
+        ),
+        (r#"{"type":"error","code":"rate_limit_exceeded","message":"Try again in 3s"}"#, Kind::RateLimited),
+        (r#"{"type":"error","error":"boom"}"#, Kind::Upstream),
+        (r#"{"type":"error","error":null,"status":503}"#, Kind::Overloaded),
+        (
+            r#"{"type":"error","status":400,"error":{"code":"websocket_connection_limit_reached","message":"m"}}"#,
+            Kind::Invalid,
+        ),
+        (r#"{"error":{"message":"m","code":"context_length_exceeded"}}"#, Kind::ContextLength),
+        (r#"{"type":"error"}"#, Kind::Upstream),
+        (r#"{"type":"response.failed","response":{"error":{"code":"cyber_policy","message":"m"}}}"#, Kind::Filtered),
+        (r#"{"type":"response.failed","response":{"status":"failed","error":null}}"#, Kind::Upstream),
+        (r#"{"type":"response.failed"}"#, Kind::Upstream),
+        (
+            r#"{"type":"response.completed","response":{"status":"failed","error":{"code":"server_is_overloaded"}}}"#,
+            Kind::Overloaded,
+        ),
+    ];
+    for (data, expected) in cases {
+        for before in ["", CREATED] {
+            let stream = format!("{before}{}{COMPLETED}", frame(data));
+            let What::Fail(failure) = last(&stream) else { panic!("{data}") };
+            assert_eq!(failure.kind, expected, "{data}");
+            assert!(!failure.message.is_empty(), "{data}");
+            let written = crate::support::data(&write(
+                Dialect::Responses,
+                setting(),
+                &events(Dialect::Responses, stream.as_bytes()),
+            ));
+            assert_eq!(kind(&written[0]), "response.created", "{data}");
+            assert_eq!(kind(written.last().unwrap()), "response.failed", "{data}");
+        }
+    }
+    let What::Fail(failure) = last("event: error\ndata: not json\n\n") else { panic!() };
+    assert_eq!(failure.code.as_deref(), Some("malformed_event"));
+}
+
+#[test]
+fn finishes() {
+    let call = frame(
+        r#"{"type":"response.output_item.done","output_index":0,"item":{"type":"custom_tool_call","call_id":"c","name":"n","input":"i"}}"#,
+    );
+    let cases = [
+        (COMPLETED.to_owned(), Finish::Stop),
+        (format!("{call}{COMPLETED}"), Finish::ToolCalls),
+        (
+            frame(r#"{"type":"response.incomplete","response":{"incomplete_details":{"reason":"max_output_tokens"}}}"#),
+            Finish::Length,
+        ),
+        (
+            frame(r#"{"type":"response.incomplete","response":{"incomplete_details":{"reason":"content_filter"}}}"#),
+            Finish::Filter,
+        ),
+        (frame(r#"{"type":"response.incomplete","response":{}}"#), Finish::Length),
+        (frame(r#"{"type":"response.completed","response":{"status":"incomplete"}}"#), Finish::Length),
+        (frame(r#"{"response":{"status":"cancelled"},"type":"response.cancelled"}"#), Finish::Cancelled),
+    ];
+    for (stream, expected) in cases {
+        let What::End { finish, .. } = last(&format!("{CREATED}{stream}{}", text("late"))) else { panic!("{stream}") };
+        assert_eq!(finish, expected, "{stream}");
+    }
+}
+
+#[test]
+fn items_that_only_the_terminal_object_tells_of() {
+    let stream = format!(
+        "{CREATED}{}",
+        frame(
+            r#"{"type":"response.completed","response":{"status":"completed","output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"late"}]}]}}"#
+        )
+    );
+    let events = events(Dialect::Responses, stream.as_bytes());
+    assert!(write(Dialect::Chat, setting(), &events).contains("late"));
+    assert_eq!(write(Dialect::Responses, setting(), &events), stream);
+    assert_eq!(fold(&events).items.len(), 1);
+}
+
+#[test]
+fn a_whole_body_instead_of_a_stream() {
+    let body = r#"  {"id":"resp_9","object":"response","model":"m","status":"completed","output":[{"type":"message","id":"msg_1","role":"assistant","content":[{"type":"output_text","text":"hi"}]}],"usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let events = events(Dialect::Responses, body.as_bytes());
+    let whole = fold(&events);
+    assert_eq!((whole.finish, whole.items.len()), (Some(Finish::Stop), 1));
+    let written = write(Dialect::Responses, setting(), &events);
+    assert_eq!(kind(data(&written).last().unwrap()), "response.completed");
+    let What::Fail(failure) = last(r#"{"error":{"message":"no","code":"model_not_found"}}"#) else { panic!() };
+    assert_eq!(failure.kind, Kind::ModelNotFound);
+    assert!(matches!(last(r#"{"id":"resp_9","status":"completed","output":["#), What::Fail(_)));
+}
+
+#[test]
+fn surprising_delta_frames_are_read_all_the_same() {
+    let frames = [
+        r#"{"delta":"x","type":"response.output_text.delta","output_index":0}"#,
+        r#"{ "type" : "response.output_text.delta" , "output_index" : 0.0 , "delta" : "x" }"#,
+        r#"{"type":"response.output_text.delta","delta":"\u0078","logprobs":[{"token":"x","top":[{"a":[]}]}],"output_index":0}"#,
+        r#"{"type":"response.output_text.delta","output_index":0,"d\u0065lta":"x"}"#,
+    ];
+    for data in frames {
+        let events = events(Dialect::Responses, format!("{CREATED}{}{COMPLETED}", frame(data)).as_bytes());
+        let said = events
+            .iter()
+            .filter_map(|event| if let What::Delta { data, .. } = &event.what { Some(data.plain()) } else { None });
+        assert_eq!(said.collect::<String>(), "x", "{data}");
+    }
+    for data in [
+        r#"{"type":"response.output_text.delta"}"#,
+        r#"{"type":"response.output_text.delta","delta":null}"#,
+        r#"{"type":"response.output_text.delta","delta":""}"#,
+    ] {
+        let stream = format!("{CREATED}{}{COMPLETED}", frame(data));
+        let events = events(Dialect::Responses, stream.as_bytes());
+        assert!(events.iter().any(|event| event.what == What::Other), "{data}");
+        assert!(
+            write(Dialect::Responses, setting(), &events).starts_with(&stream[..stream.len() - COMPLETED.len()]),
+            "{data}"
+        );
+    }
+}
+
+#[test]
+fn invalid_utf8_passes_untouched_and_is_replaced_in_translation() {
+    let text = "grüße 😀".as_bytes();
+    for at in 0..text.len() {
+        for damage in [Some(0xff), None] {
+            let mut broken = text.to_vec();
+            match damage {
+                Some(byte) => broken[at] = byte,
+                None => drop(broken.remove(at)),
+            }
+            let delta =
+                [br#"data: {"type":"response.output_text.delta","output_index":0,"delta":""#, &broken[..], b"\"}\n\n"]
+                    .concat();
+            let stream = [CREATED.as_bytes(), &delta, COMPLETED.as_bytes()].concat();
+            let events = events(Dialect::Responses, &stream);
+            assert!(matches!(events.last().unwrap().what, What::End { .. }));
+            let mut writer = Writer::new(Dialect::Responses, setting());
+            let mut out = BytesMut::new();
+            for event in &events {
+                writer.push(event, &mut out);
+            }
+            assert_eq!(&out[..], &stream[..], "cut at {at}");
+            let chat = write(Dialect::Chat, setting(), &events);
+            assert!(chat.contains(&*String::from_utf8_lossy(&broken)), "{chat}");
+        }
+    }
+}
+
+#[test]
+fn replies_that_never_say_that_they_begin() {
+    let events = events(Dialect::Responses, format!("{}{COMPLETED}", text("x")).as_bytes());
+    assert!(matches!(events[0].what, What::Open(_)));
+    assert!(matches!(events[1].what, What::ItemOpen { .. }));
+    let written = data(&write(Dialect::Responses, setting(), &events));
+    assert_eq!(kind(&written[0]), "response.created");
+    let order: Vec<&str> = written.iter().map(kind).collect();
+    assert_eq!(order[2..], ["response.output_text.delta", "response.completed"]);
+}
+
+#[test]
+fn nothing_precedes_the_opening() {
+    let early = frame(r#"{"type":"keepalive"}"#) + &frame(r#"{"type":"response.metadata","headers":{}}"#);
+    let stream = format!("{early}{CREATED}{}{COMPLETED}", frame(r#"{"type":"codex.rate_limits"}"#));
+    for codex in [false, true] {
+        let setting = proto::dialect::Setting { codex, ..setting() };
+        let written = write(Dialect::Responses, setting, &events(Dialect::Responses, stream.as_bytes()));
+        assert!(written.starts_with(CREATED));
+        assert_eq!(written.contains("codex.rate_limits"), codex);
+    }
+    let mut out = BytesMut::new();
+    Writer::new(Dialect::Responses, setting()).heartbeat(&mut out);
+    assert_eq!(&out[..], b": keepalive\n\n");
+}
+
+/// A stream with one frame of `length` bytes between its opening and its end.
+fn huge(name: &str, field: &str, length: usize) -> Vec<u8> {
+    let head =
+        format!("event: {name}\ndata: {{\"type\":\"{name}\",\"output_index\":0,\"item_id\":\"m\",\"{field}\":\"");
+    let fill = "A".repeat(length - head.len() - 4);
+    format!("{CREATED}{head}{fill}\"}}\n\n{COMPLETED}").into_bytes()
+}
+
+fn chunks(bytes: &[u8]) -> impl Iterator<Item = Bytes> {
+    bytes.chunks(60_000).map(Bytes::copy_from_slice)
+}
+
+#[test]
+fn huge_events_pass_up_to_the_limit() {
+    const LIMIT: usize = 64 << 20;
+    let cases = [
+        ("response.output_text.delta", 10_000_000, true),
+        ("response.output_text.done", 10_000_000, true),
+        ("response.output_text.done", LIMIT, true),
+        ("response.output_text.done", LIMIT + 1, false),
+        ("response.output_text.delta", LIMIT + 1, false),
+    ];
+    for (name, length, fits) in cases {
+        let stream = huge(name, "delta", length);
+        let events = read(Dialect::Responses, chunks(&stream));
+        assert_eq!(matches!(events.last().unwrap().what, What::End { .. }), fits, "{name} {length}");
+        let written = write(Dialect::Responses, setting(), &events);
+        assert!(!fits || written.as_bytes() == &stream[..], "{name} {length}");
+        let in_pieces = events.iter().any(|event| matches!(event.what, What::Piece { .. }));
+        assert_eq!(in_pieces, name.ends_with("done"), "{name}");
+        let end = &written[written.trim_end().rfind("event: ").unwrap()..];
+        assert_eq!(end.starts_with("event: response.completed"), fits, "{name} {length}");
+        assert_eq!(end.starts_with("event: response.failed"), !fits, "{name} {length}");
+    }
+    let endless = std::iter::repeat_n(Bytes::from(vec![b'x'; 1 << 20]), 70);
+    assert!(matches!(read(Dialect::Responses, endless).last().unwrap().what, What::Fail(_)));
+}
+
+#[test]
+fn a_frame_cut_between_its_pieces_is_closed() {
+    let stream = huge("response.output_text.done", "text", 1_000_000);
+    for at in [400_000, 700_000, 1_000_060] {
+        let mut reader = Reader::new(Dialect::Responses);
+        let mut writer = Writer::new(Dialect::Responses, setting());
+        let (mut events, mut out) = (Vec::<Event>::new(), BytesMut::new());
+        chunks(&stream[..at]).for_each(|chunk| reader.push(chunk, &mut events));
+        for event in &events {
+            writer.push(event, &mut out);
+        }
+        let length = out.len();
+        writer.heartbeat(&mut out);
+        assert_eq!(out.len(), length, "a heartbeat would tear the frame");
+        events.clear();
+        reader.end(&mut events);
+        for event in &events {
+            writer.push(event, &mut out);
+        }
+        let written = data(std::str::from_utf8(&out).unwrap());
+        let order: Vec<&str> = written.iter().map(kind).collect();
+        assert_eq!(order, ["response.created", "response.output_text.done", "response.failed"]);
+    }
+}

@@ -1,5 +1,6 @@
 //! The responses dialect from outside: our own streams as snapshots, the invariants as properties, the recorded streams of
 //! `$POLYGATE_SHARED/corpus` as an oracle.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what is wrong by failing, or aloud")]
 
 mod corpus;
 mod faults;

@@ -67,7 +67,10 @@ fn assert_legal(name: &str, stream: &str) {
 #[test]
 fn fresh_streams_are_legal() {
     for (name, stream) in STREAMS {
-        assert_legal(name, &write(Dialect::Responses, setting(), &bare(&events(Dialect::Responses, stream.as_bytes()))));
+        assert_legal(
+            name,
+            &write(Dialect::Responses, setting(), &bare(&events(Dialect::Responses, stream.as_bytes()))),
+        );
     }
 }
 
@@ -81,6 +84,34 @@ fn fresh_streams_mean_the_same() {
         assert_eq!(items(&one), items(&two), "{name}");
         assert_eq!((one.usage, one.finish), (two.usage, two.finish), "{name}");
         assert_eq!(one.failure.map(|f| f.kind), two.failure.map(|f| f.kind), "{name}");
+    }
+}
+
+#[test]
+fn chat_streams_become_legal_responses() {
+    let streams = [
+        ("text", include_str!("../../corpus/chat/text.sse")),
+        ("tools", include_str!("../../corpus/chat/tools.sse")),
+        ("interleaved", include_str!("../../corpus/chat/interleaved.sse")),
+        ("custom", include_str!("../../corpus/chat/custom.sse")),
+        ("reasoning", include_str!("../../corpus/chat/reasoning.sse")),
+        ("refusal", include_str!("../../corpus/chat/refusal.sse")),
+        ("citations", include_str!("../../corpus/chat/citations.sse")),
+        ("length", include_str!("../../corpus/chat/length.sse")),
+        ("filter", include_str!("../../corpus/chat/filter.sse")),
+        ("error", include_str!("../../corpus/chat/error.sse")),
+    ];
+    for (name, stream) in streams {
+        for length in (0..=stream.len()).step_by(97).chain([stream.len()]) {
+            let chat = events(Dialect::Chat, &stream.as_bytes()[..length]);
+            let written = write(Dialect::Responses, setting(), &chat);
+            assert_legal(name, &written);
+            let whole = fold(&chat);
+            let body: Value = serde_json::from_slice(&Dialect::Responses.whole(&whole, &setting())).unwrap();
+            if whole.finish.is_some() {
+                assert_eq!(data(&written).last().unwrap()["response"], body, "{name}");
+            }
+        }
     }
 }
 
@@ -134,8 +165,9 @@ proptest! {
         let events = read(Dialect::Responses, split(&stream.as_bytes()[..at], &cuts));
         let terminal = |event: &&Event| matches!(event.what, What::End { .. } | What::Fail(_));
         prop_assert_eq!(events.iter().filter(terminal).count(), 1);
-        let ended = stream[..at].find("event: response.completed").or(stream[..at].find("event: response.incomplete"));
-        let complete = ended.is_some_and(|start| stream[start..at].ends_with("\n\n") );
+        let came = String::from_utf8_lossy(&stream.as_bytes()[..at]);
+        let ended = ["event: response.completed", "event: response.incomplete"].iter().any(|name| came.contains(name));
+        let complete = ended && came.ends_with("\n\n");
         prop_assert_eq!(matches!(events.last().unwrap().what, What::End { .. }), complete);
         let written = write(Dialect::Responses, setting(), &events);
         let terminals: Vec<Value> = data(&written).into_iter().filter(|event| is_terminal(kind(event))).collect();

@@ -44,7 +44,9 @@ pub(crate) fn events(dialect: Dialect, bytes: &[u8]) -> Vec<Event> {
 pub(crate) fn write(dialect: Dialect, setting: Setting, events: &[Event]) -> String {
     let mut writer = Writer::new(dialect, setting);
     let mut out = BytesMut::new();
-    events.iter().for_each(|event| writer.push(event, &mut out));
+    for event in events {
+        writer.push(event, &mut out);
+    }
     writer.end(&mut out);
     String::from_utf8_lossy(&out).into_owned()
 }
@@ -79,7 +81,9 @@ pub(crate) fn bare(events: &[Event]) -> Vec<Event> {
 /// All events folded.
 pub(crate) fn fold(events: &[Event]) -> Whole {
     let mut fold = Fold::new();
-    events.iter().for_each(|event| fold.push(event));
+    for event in events {
+        fold.push(event);
+    }
     fold.finish()
 }
 

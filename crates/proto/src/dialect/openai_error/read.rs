@@ -12,7 +12,8 @@ const MESSAGE: usize = 2048;
 /// The failure that an error body of an upstream speaks of: `{"error":{...}}`, `{"error":".."}`, `{"detail":".."}`,
 /// `{"detail":{...}}`, `{"message":".."}`, or something that is no JSON at all.
 pub fn read(status: u16, body: &Bytes) -> Failure {
-    let body = if json::valid(body) { Json::from_valid(body.clone()) } else { Json::from_valid(Bytes::from_static(b"{}")) };
+    let body =
+        if json::valid(body) { Json::from_valid(body.clone()) } else { Json::from_valid(Bytes::from_static(b"{}")) };
     let error = body.get("error").or_else(|| body.get("detail")).unwrap_or(body);
     let mut failure = of(&error);
     refine(&mut failure, status);
@@ -71,9 +72,11 @@ fn by_code(code: &str) -> Option<Kind> {
         | "workspace_owner_usage_limit_reached"
         | "workspace_member_usage_limit_reached" => Kind::Exhausted,
         "context_length_exceeded" | "context_window_exceeded" => Kind::ContextLength,
-        "server_is_overloaded" | "service_unavailable_error" | "overloaded_error" | "policy_capacity_unavailable" | "flex_unavailable" => {
-            Kind::Overloaded
-        }
+        "server_is_overloaded"
+        | "service_unavailable_error"
+        | "overloaded_error"
+        | "policy_capacity_unavailable"
+        | "flex_unavailable" => Kind::Overloaded,
         "cyber_policy"
         | "bio_policy"
         | "misalignment_policy_violation"
@@ -82,13 +85,17 @@ fn by_code(code: &str) -> Option<Kind> {
         | "moderation_blocked"
         | "invalid_prompt" => Kind::Filtered,
         "model_not_found" | "model_not_supported" => Kind::ModelNotFound,
-        "previous_response_not_found" | "missing_tool_output" | "invalid_encrypted_content" | "unsupported_value" => Kind::Invalid,
+        "previous_response_not_found" | "missing_tool_output" | "invalid_encrypted_content" | "unsupported_value" => {
+            Kind::Invalid
+        }
         "request_timeout" | "timeout" | "upstream_timeout" => Kind::Timeout,
         "server_error" | "internal_server_error" | "internal_error" | "api_error" | "stream_cut" => Kind::Upstream,
         _ if code.starts_with("invalid_image") || code.starts_with("image_") => Kind::Invalid,
-        "invalid_value" | "invalid_type" | "invalid_request_error" | "missing_required_parameter" | "unsupported_parameter" => {
-            Kind::Invalid
-        }
+        "invalid_value"
+        | "invalid_type"
+        | "invalid_request_error"
+        | "missing_required_parameter"
+        | "unsupported_parameter" => Kind::Invalid,
         _ => return None,
     })
 }

@@ -13,7 +13,8 @@ fn bodies_have_openai_shape() {
     let failure = Failure::new(Kind::Invalid, "no \"x\"").at("input[0]").code("invalid_type");
     let (status, body) = write(&failure);
     assert_eq!(status, 400);
-    let expected = r#"{"error":{"message":"no \"x\"","type":"invalid_request_error","param":"input[0]","code":"invalid_type"}}"#;
+    let expected =
+        r#"{"error":{"message":"no \"x\"","type":"invalid_request_error","param":"input[0]","code":"invalid_type"}}"#;
     assert_eq!(body, expected);
     let mut failure = Failure::new(Kind::Exhausted, "used up").retry_after(60);
     failure.resets_at = Some(1_777_936_568);
@@ -25,8 +26,16 @@ fn bodies_have_openai_shape() {
 #[test]
 fn what_is_written_reads_back() {
     let kinds = [
-        Kind::Invalid, Kind::ModelNotFound, Kind::RateLimited, Kind::Exhausted, Kind::ContextLength, Kind::Filtered,
-        Kind::Upstream, Kind::Overloaded, Kind::Timeout, Kind::TooLarge,
+        Kind::Invalid,
+        Kind::ModelNotFound,
+        Kind::RateLimited,
+        Kind::Exhausted,
+        Kind::ContextLength,
+        Kind::Filtered,
+        Kind::Upstream,
+        Kind::Overloaded,
+        Kind::Timeout,
+        Kind::TooLarge,
     ];
     for kind in kinds {
         let (status, body) = write(&Failure::new(kind, "m"));
@@ -72,7 +81,8 @@ fn delays_are_read() {
         let body = serde_json::json!({ "message": message }).to_string();
         assert_eq!(of(&Json::from_valid(Bytes::from(body))).retry_after, seconds, "{message}");
     }
-    let usage = error(r#"{"type":"usage_limit_reached","message":"m","resets_at":1777936568,"resets_in_seconds":13872}"#);
+    let usage =
+        error(r#"{"type":"usage_limit_reached","message":"m","resets_at":1777936568,"resets_in_seconds":13872}"#);
     assert_eq!((usage.retry_after, usage.resets_at), (Some(13872), Some(1_777_936_568)));
     assert_eq!(usage.code.as_deref(), Some("usage_limit_reached"));
 }
@@ -81,8 +91,18 @@ fn delays_are_read() {
 fn bodies_of_any_shape_are_read() {
     let cases: [(u16, &'static str, Kind, &str); 8] = [
         (400, r#"{"detail":"Unsupported parameter: user"}"#, Kind::Invalid, "Unsupported parameter: user"),
-        (400, r#"{"detail":"The 'x' model is not supported when using Codex with a ChatGPT account."}"#, Kind::ModelNotFound, "The 'x'"),
-        (402, r#"{"detail":{"code":"deactivated_workspace"}}"#, Kind::Upstream, "The upstream answered with status 402."),
+        (
+            400,
+            r#"{"detail":"The 'x' model is not supported when using Codex with a ChatGPT account."}"#,
+            Kind::ModelNotFound,
+            "The 'x'",
+        ),
+        (
+            402,
+            r#"{"detail":{"code":"deactivated_workspace"}}"#,
+            Kind::Upstream,
+            "The upstream answered with status 402.",
+        ),
         (429, r#"{"detail":"Too Many Requests"}"#, Kind::RateLimited, "Too Many"),
         (500, "<html>", Kind::Upstream, "The upstream answered with status 500."),
         (503, "", Kind::Overloaded, "The upstream"),

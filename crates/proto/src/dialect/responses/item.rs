@@ -5,11 +5,9 @@
 //! kept as [`ItemKind::Other`].
 
 mod part;
-#[cfg(test)]
-mod tests;
 
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Role};
-use crate::json::node::{Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, Read};
 use crate::json::patch::set;
 use crate::json::{Path, Shape, pen};
 use crate::text::{Json, Text};
@@ -18,7 +16,7 @@ pub(super) use part::{Side, text, without_detail, write as write_part};
 /// Reads one input item.
 pub(super) fn read(node: Node<'_>) -> Read<Item> {
     let mut fields = node.object()?;
-    let kind = match fields.read("type", |node| node.string())? {
+    let kind = match fields.read("type", node::string)? {
         Some(kind) => kind,
         // The short form of a message has a role and no type.
         None if fields.has("role") => "message".to_owned(),
@@ -75,7 +73,7 @@ fn visible((at, part): (usize, &Part)) -> Option<(Channel, usize, &Text)> {
 
 /// A message and, where it had to be normalised, its content.
 fn message(fields: &mut Fields<'_>) -> Read<(ItemKind, Option<Json>)> {
-    let word = fields.need("role", |node| node.string())?;
+    let word = fields.need("role", node::string)?;
     let role = match word.as_str() {
         "system" => Role::System,
         "developer" => Role::Developer,
@@ -91,7 +89,8 @@ fn message(fields: &mut Fields<'_>) -> Read<(ItemKind, Option<Json>)> {
         None if role == Role::Assistant => part::Parts { parts: Vec::new(), normal: Some(Json::of::<[u8]>(&[])) },
         None => return Err(fields.missing("content")),
     };
-    let kind = ItemKind::Message { id: id(fields)?, role, parts: content.parts, phase: fields.read("phase", |node| node.text())? };
+    let kind =
+        ItemKind::Message { id: id(fields)?, role, parts: content.parts, phase: fields.read("phase", node::text)? };
     Ok((kind, content.normal))
 }
 
@@ -103,9 +102,9 @@ fn other(kind: &str, fields: &mut Fields<'_>) -> Read<ItemKind> {
         "web_search_call" => ItemKind::Search { id: id(fields)?, action: fields.take("action") },
         "image_generation_call" => ItemKind::Image {
             id: id(fields)?,
-            result: fields.read("result", |node| node.text())?.unwrap_or_default(),
-            format: fields.read("output_format", |node| node.text())?,
-            prompt: fields.read("revised_prompt", |node| node.text())?,
+            result: fields.read("result", node::text)?.unwrap_or_default(),
+            format: fields.read("output_format", node::text)?,
+            prompt: fields.read("revised_prompt", node::text)?,
         },
         _ => ItemKind::Other { kind: kind.to_owned() },
     })
@@ -113,12 +112,12 @@ fn other(kind: &str, fields: &mut Fields<'_>) -> Read<ItemKind> {
 
 fn reasoning(fields: &mut Fields<'_>) -> Read<ItemKind> {
     const MOST: usize = 100_000;
-    let texts = |node: Node<'_>| node.each(MOST, |part| part.object()?.need("text", |node| node.text()));
+    let texts = |node: Node<'_>| node.each(MOST, |part| part.object()?.need("text", node::text));
     Ok(ItemKind::Reasoning {
         id: id(fields)?,
         summary: fields.read("summary", texts)?.unwrap_or_default(),
         text: fields.read("content", texts)?.unwrap_or_default(),
-        encrypted: fields.read("encrypted_content", |node| node.text())?,
+        encrypted: fields.read("encrypted_content", node::text)?,
     })
 }
 
@@ -126,16 +125,16 @@ fn call(kind: CallKind, input: &str, fields: &mut Fields<'_>) -> Read<ItemKind> 
     Ok(ItemKind::Call {
         kind,
         id: id(fields)?,
-        call_id: fields.need("call_id", |node| node.text())?,
-        name: fields.need("name", |node| node.text())?,
-        namespace: fields.read("namespace", |node| node.text())?,
-        input: fields.need(input, |node| node.text())?,
+        call_id: fields.need("call_id", node::text)?,
+        name: fields.need("name", node::text)?,
+        namespace: fields.read("namespace", node::text)?,
+        input: fields.need(input, node::text)?,
     })
 }
 
 /// A tool output and, where its list had to be normalised, that list. A string stays one: it is a legal form here.
 fn output(kind: CallKind, fields: &mut Fields<'_>) -> Read<(ItemKind, Option<Json>)> {
-    let call_id = fields.need("call_id", |node| node.text())?;
+    let call_id = fields.need("call_id", node::text)?;
     let mut string = false;
     let list = fields.need("output", |node| {
         string = node.is(Shape::String);
@@ -146,7 +145,7 @@ fn output(kind: CallKind, fields: &mut Fields<'_>) -> Read<(ItemKind, Option<Jso
 }
 
 fn id(fields: &mut Fields<'_>) -> Read<Option<Text>> {
-    fields.read("id", |node| node.text())
+    fields.read("id", node::text)
 }
 
 /// The item with its type written out and its parts in this dialect's form.

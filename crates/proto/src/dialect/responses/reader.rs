@@ -7,8 +7,6 @@
 mod delta;
 mod seen;
 mod terminal;
-#[cfg(test)]
-mod tests;
 
 use bytes::{Bytes, BytesMut};
 
@@ -75,7 +73,9 @@ impl Reader {
             Source::Stream(decoder) => {
                 let mut frames = std::mem::take(&mut self.frames);
                 let decoded = decoder.push(chunk, &mut frames);
-                frames.drain(..).for_each(|frame| self.frame(frame, out));
+                for frame in frames.drain(..) {
+                    self.frame(frame, out);
+                }
                 self.frames = frames;
                 if decoded.is_err() {
                     self.fail(too_large(), None, out);
@@ -93,7 +93,9 @@ impl Reader {
             Source::Stream(decoder) => {
                 let mut frames = Vec::new();
                 decoder.end(&mut frames);
-                frames.into_iter().for_each(|frame| self.frame(frame, out));
+                for frame in frames {
+                    self.frame(frame, out);
+                }
             }
             Source::Body(body) if json::valid(&body) && self.state != State::Done => {
                 self.body(&Json::from_valid(body.freeze()), out);
@@ -134,13 +136,11 @@ impl Reader {
     /// Frames other than the usual deltas.
     fn slow(&mut self, kind: Kind, data: Bytes, raw: Option<Frame>, out: &mut Vec<Event>) {
         let Some(json) = readable(data) else {
-            return match kind {
-                Kind::Other => out.push(Event { what: What::Other, raw }),
-                _ => {
-                    let garbled = Failure::new(failure::Kind::Upstream, "The upstream sent an event that is not valid JSON.");
-                    self.fail(garbled.code("malformed_event"), None, out);
-                }
-            };
+            if kind == Kind::Other {
+                return out.push(Event { what: What::Other, raw });
+            }
+            let garbled = Failure::new(failure::Kind::Upstream, "The upstream sent an event that is not valid JSON.");
+            return self.fail(garbled.code("malformed_event"), None, out);
         };
         // The type may stand elsewhere than at the head of the object.
         let kind = match json.text("type") {
@@ -313,7 +313,7 @@ fn error(json: &Json) -> Failure {
         openai_error::refine(&mut failure, status);
     }
     if failure.message.is_empty() {
-        failure.message = "The upstream reported an error in its stream.".to_owned();
+        "The upstream reported an error in its stream.".clone_into(&mut failure.message);
     }
     failure
 }

@@ -4,8 +4,6 @@ mod body;
 mod codex;
 mod items;
 mod relay;
-#[cfg(test)]
-mod tests;
 
 use bytes::Bytes;
 
@@ -13,7 +11,7 @@ use super::{item, tool};
 use crate::canon::{Item, ItemKind, Part, Reasoning, Reply, Request, Role};
 use crate::dialect::{Dialect, Target};
 use crate::failure::Failure;
-use crate::json::node::{Node, Read};
+use crate::json::node::{self, Node, Read};
 use crate::json::{self, Path, Shape};
 use crate::notes::Notes;
 use crate::text::Json;
@@ -41,7 +39,8 @@ pub(crate) fn read(body: Bytes) -> Result<(Request, Notes), Failure> {
             None => request.rest.push((key.into_owned(), value.clone())),
         }
     }
-    let continued = request.previous.is_some() || request.rest.iter().any(|(key, _)| key == "prompt" || key == "conversation");
+    let continued =
+        request.previous.is_some() || request.rest.iter().any(|(key, _)| key == "prompt" || key == "conversation");
     if request.items.is_empty() && !continued && json.get("input").is_none() {
         return Err(Path::ROOT.field("input").missing());
     }
@@ -76,7 +75,11 @@ fn known(request: &mut Request, key: &str, node: Node<'_>) -> Read<bool> {
 
 fn input(node: Node<'_>) -> Read<Vec<Item>> {
     if !node.is(Shape::String) {
-        return if node.is(Shape::Array) { node.each(MOST_ITEMS, item::read) } else { Err(node.wrong("a string or an array of items")) };
+        return if node.is(Shape::Array) {
+            node.each(MOST_ITEMS, item::read)
+        } else {
+            Err(node.wrong("a string or an array of items"))
+        };
     }
     let parts = vec![Part::Text { text: node.text()?, annotations: None }];
     let kind = ItemKind::Message { id: None, role: Role::User, parts, phase: None };
@@ -85,8 +88,8 @@ fn input(node: Node<'_>) -> Read<Vec<Item>> {
 
 fn reasoning(node: Node<'_>) -> Read<Reasoning> {
     let mut fields = node.object()?;
-    let effort = fields.read("effort", |node| node.string())?;
-    let summary = fields.read("summary", |node| node.string())?;
+    let effort = fields.read("effort", node::string)?;
+    let summary = fields.read("summary", node::string)?;
     let rest = fields.rest().map(|(key, value)| (key.plain().into_owned(), value)).collect();
     Ok(Reasoning { effort, summary, rest })
 }
@@ -94,12 +97,12 @@ fn reasoning(node: Node<'_>) -> Read<Reasoning> {
 fn text(request: &mut Request, node: Node<'_>) -> Read<()> {
     let mut fields = node.object()?;
     request.format = fields.read("format", tool::format)?.flatten();
-    request.verbosity = fields.read("verbosity", |node| node.string())?;
+    request.verbosity = fields.read("verbosity", node::string)?;
     Ok(())
 }
 
 fn stop(node: Node<'_>) -> Read<Vec<String>> {
-    let words = if node.is(Shape::String) { vec![node.string()?] } else { node.each(16, |node| node.string())? };
+    let words = if node.is(Shape::String) { vec![node.string()?] } else { node.each(16, node::string)? };
     Ok(words.into_iter().filter(|word| !word.is_empty()).collect())
 }
 
@@ -112,6 +115,6 @@ fn sampling(key: &str, node: Node<'_>) -> Read<Json> {
 pub(crate) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
     match target {
         Target::Codex(codex) => codex::write(request, codex),
-        Target::Relay(relay) => relay::write(request, relay),
+        Target::Relay(relay) => Ok(relay::write(request, relay)),
     }
 }

@@ -1,7 +1,7 @@
 //! Tools, tool choice and output format.
 
 use crate::canon::{Format, Tool, ToolChoice, ToolKind};
-use crate::json::node::{Fields, Node, Read};
+use crate::json::node::{self, Fields, Node, Read};
 use crate::json::pen::{self, Pen};
 use crate::json::{Shape, patch};
 use crate::text::{Json, Text};
@@ -18,7 +18,7 @@ pub(super) fn list(node: Node<'_>) -> Read<Vec<Tool>> {
 
 fn tool(node: Node<'_>) -> Read<Tool> {
     let mut fields = node.object()?;
-    let kind = fields.need("type", |node| node.string())?;
+    let kind = fields.need("type", node::string)?;
     // Chat's form nests the definition under the type's own name.
     if matches!(kind.as_str(), "function" | "custom")
         && let Some(tool) = fields.read(&kind, |inner| nested(&kind, inner))?
@@ -37,13 +37,13 @@ fn known(kind: &str, fields: &mut Fields<'_>) -> Read<ToolKind> {
     Ok(match kind {
         "function" => ToolKind::Function {
             name: fields.need("name", name)?,
-            description: fields.read("description", |node| node.text())?,
+            description: fields.read("description", node::text)?,
             parameters: fields.read("parameters", |node| node.shaped(Shape::Object, "an object"))?,
-            strict: fields.read("strict", |node| node.boolean())?,
+            strict: fields.read("strict", node::boolean)?,
         },
         "custom" => ToolKind::Custom {
             name: fields.need("name", name)?,
-            description: fields.read("description", |node| node.text())?,
+            description: fields.read("description", node::text)?,
             format: fields.read("format", |node| node.shaped(Shape::Object, "an object"))?,
         },
         _ => ToolKind::Hosted { kind: kind.to_owned() },
@@ -85,15 +85,15 @@ pub(super) fn choice(node: Node<'_>) -> Read<(ToolChoice, Json)> {
         return Ok((choice, json));
     }
     let mut fields = node.object()?;
-    let kind = fields.need("type", |node| node.string())?;
+    let kind = fields.need("type", node::string)?;
     if kind != "function" && kind != "custom" {
         return Ok((ToolChoice::Other(node.json()), node.json()));
     }
-    let nested = fields.read(&kind, |node| node.object()?.need("name", |node| node.filled()))?;
+    let nested = fields.read(&kind, |node| node.object()?.need("name", node::filled))?;
     let is_nested = nested.is_some();
     let name = match nested {
         Some(name) => name,
-        None => fields.need("name", |node| node.filled())?,
+        None => fields.need("name", node::filled)?,
     };
     let choice = if kind == "function" { ToolChoice::Function(name) } else { ToolChoice::Custom(name) };
     let json = if is_nested { choice_json(&choice) } else { node.json() };
@@ -150,14 +150,14 @@ pub(super) fn tool_json(tool: &Tool) -> Json {
 /// Reads `text.format`; `None` is plain text.
 pub(super) fn format(node: Node<'_>) -> Read<Option<Format>> {
     let mut fields = node.object()?;
-    Ok(match fields.need("type", |node| node.string())?.as_str() {
+    Ok(match fields.need("type", node::string)?.as_str() {
         "text" => None,
         "json_object" => Some(Format::JsonObject),
         "json_schema" => Some(Format::JsonSchema {
-            name: fields.need("name", |node| node.filled())?,
-            description: fields.read("description", |node| node.text())?,
+            name: fields.need("name", node::filled)?,
+            description: fields.read("description", node::text)?,
             schema: fields.need("schema", |node| node.shaped(Shape::Object, "an object"))?,
-            strict: fields.read("strict", |node| node.boolean())?,
+            strict: fields.read("strict", node::boolean)?,
         }),
         _ => Some(Format::Other(node.json())),
     })

@@ -96,6 +96,9 @@ pub(super) fn type_of(data: &[u8]) -> Option<&[u8]> {
 
 /// The same for the head of a frame that is still arriving: of its data line, else of its `event` line.
 pub(super) fn type_of_head(head: &[u8]) -> Option<&[u8]> {
+    // The names stand at the front; the rest of a large frame must not be searched with every chunk.
+    const FRONT: usize = 4096;
+    let head = &head[..head.len().min(FRONT)];
     let mut event = None;
     for line in head.split(|&byte| byte == b'\n' || byte == b'\r').take(8) {
         if let Some(data) = line.strip_prefix(b"data:") {

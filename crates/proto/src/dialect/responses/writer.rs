@@ -174,5 +174,9 @@ fn kept(text: &Text) -> Text {
 /// The same for a value; large ones came in a buffer of their own.
 fn kept_json(json: &Json) -> Json {
     const LARGE: usize = 64 << 10;
-    if json.bytes().len() > LARGE { json.clone() } else { Json::from_valid(bytes::Bytes::copy_from_slice(json.bytes())) }
+    if json.bytes().len() > LARGE {
+        json.clone()
+    } else {
+        Json::from_valid(bytes::Bytes::copy_from_slice(json.bytes()))
+    }
 }

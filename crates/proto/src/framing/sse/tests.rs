@@ -131,7 +131,8 @@ fn long_frames_are_refused() {
         }
         assert_eq!(out.len(), 2, "{cuts:?}");
         let mut decoder = Decoder::new(100);
-        let refused = split(frame(101).as_bytes(), cuts).into_iter().any(|chunk| decoder.push(chunk, &mut out).is_err());
+        let refused =
+            split(frame(101).as_bytes(), cuts).into_iter().any(|chunk| decoder.push(chunk, &mut out).is_err());
         assert!(refused, "{cuts:?}");
         decoder.push(Bytes::from_static(b"data: 1\n\n"), &mut out).unwrap();
         assert_eq!(out.len(), 2, "a dead decoder reads nothing");
@@ -171,7 +172,8 @@ fn line() -> impl Strategy<Value = String> {
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let end = prop_oneof![Just("\n"), Just("\r\n"), Just("\r")];
     let lines = prop::collection::vec((line(), end), 0..30);
-    let text = lines.prop_map(|lines| lines.into_iter().flat_map(|(line, end)| [line, end.to_owned()]).collect::<String>());
+    let text =
+        lines.prop_map(|lines| lines.into_iter().flat_map(|(line, end)| [line, end.to_owned()]).collect::<String>());
     prop_oneof![
         4 => text.prop_map(String::into_bytes),
         1 => prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b':'), any::<u8>()], 0..60),

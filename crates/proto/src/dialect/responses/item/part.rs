@@ -3,10 +3,10 @@
 use bytes::BytesMut;
 
 use crate::canon::{Part, Source};
-use crate::json::node::{Fields, Node, Read};
+use crate::json::Shape;
+use crate::json::node::{self, Fields, Node, Read};
 use crate::json::patch::{Edit, patch, set};
 use crate::json::pen::{self, Pen};
-use crate::json::Shape;
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
@@ -59,14 +59,17 @@ fn part(node: Node<'_>, side: Side) -> Read<(Part, Json)> {
         return Ok((Part::Text { text, annotations: None }, json));
     }
     let mut fields = node.object()?;
-    let kind = fields.need("type", |node| node.string())?;
+    let kind = fields.need("type", node::string)?;
     Ok(match kind.as_str() {
         "input_text" | "output_text" | "text" => {
-            let text = fields.need("text", |node| node.text())?;
-            let part = Part::Text { text, annotations: fields.read("annotations", |node| node.shaped(Shape::Array, "an array"))? };
+            let text = fields.need("text", node::text)?;
+            let part = Part::Text {
+                text,
+                annotations: fields.read("annotations", |node| node.shaped(Shape::Array, "an array"))?,
+            };
             (part, renamed(node.json(), &kind, side))
         }
-        "refusal" => (Part::Refusal(fields.need("refusal", |node| node.text())?), node.json()),
+        "refusal" => (Part::Refusal(fields.need("refusal", node::text)?), node.json()),
         "input_image" | "image_url" => image(&mut fields, node)?,
         "input_file" => (file(&mut fields)?, node.json()),
         _ => (Part::Other(node.json()), node.json()),
@@ -88,7 +91,7 @@ fn renamed(json: Json, kind: &str, side: Side) -> Json {
 }
 
 fn image(fields: &mut Fields<'_>, node: Node<'_>) -> Read<(Part, Json)> {
-    let mut detail = fields.read("detail", |node| node.text())?;
+    let mut detail = fields.read("detail", node::text)?;
     let mut nested = false;
     let url = fields.read("image_url", |url| {
         if url.is(Shape::String) {
@@ -96,10 +99,10 @@ fn image(fields: &mut Fields<'_>, node: Node<'_>) -> Read<(Part, Json)> {
         }
         nested = true;
         let mut inner = url.object()?;
-        detail = inner.read("detail", |node| node.text())?.or_else(|| detail.take());
-        inner.need("url", |node| node.text())
+        detail = inner.read("detail", node::text)?.or_else(|| detail.take());
+        inner.need("url", node::text)
     })?;
-    let id = fields.read("file_id", |node| node.text())?;
+    let id = fields.read("file_id", node::text)?;
     let source = match (url, id) {
         (Some(url), _) => Source::Url(url),
         (None, Some(id)) => Source::Id(id),
@@ -112,10 +115,10 @@ fn image(fields: &mut Fields<'_>, node: Node<'_>) -> Read<(Part, Json)> {
 }
 
 fn file(fields: &mut Fields<'_>) -> Read<Part> {
-    let name = fields.read("filename", |node| node.text())?;
-    let data = fields.read("file_data", |node| node.text())?;
-    let url = fields.read("file_url", |node| node.text())?;
-    let id = fields.read("file_id", |node| node.text())?;
+    let name = fields.read("filename", node::text)?;
+    let data = fields.read("file_data", node::text)?;
+    let url = fields.read("file_url", node::text)?;
+    let id = fields.read("file_id", node::text)?;
     let source = match (data.or(url), id) {
         (Some(url), _) => Source::Url(url),
         (None, Some(id)) => Source::Id(id),
@@ -165,7 +168,8 @@ pub(crate) fn without_detail(raw: &Json, notes: &mut Notes) -> Json {
         if !(key.is("content") || key.is("output")) || value.shape() != Shape::Array {
             return Edit::Keep;
         }
-        let has = |part: &Json| part.text("type").is_some_and(|kind| kind.is("input_image")) && part.get("detail").is_some();
+        let has =
+            |part: &Json| part.text("type").is_some_and(|kind| kind.is("input_image")) && part.get("detail").is_some();
         if !value.elements().any(|part| has(&part)) {
             return Edit::Keep;
         }

@@ -59,7 +59,7 @@ fn failed_response(response: &Json) -> Failure {
     };
     let mut failure = openai_error::of(&error);
     if failure.message.is_empty() {
-        failure.message = "The upstream says that the response failed.".to_owned();
+        "The upstream says that the response failed.".clone_into(&mut failure.message);
     }
     failure
 }

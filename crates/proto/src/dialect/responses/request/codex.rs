@@ -17,8 +17,20 @@ use crate::text::Json;
 
 /// The fields that the backend takes; any other is answered with `Unsupported parameter`.
 const ALLOWED: [&str; 14] = [
-    "model", "instructions", "stream", "service_tier", "input", "tools", "tool_choice", "parallel_tool_calls", "reasoning",
-    "store", "include", "prompt_cache_key", "text", "client_metadata",
+    "model",
+    "instructions",
+    "stream",
+    "service_tier",
+    "input",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "reasoning",
+    "store",
+    "include",
+    "prompt_cache_key",
+    "text",
+    "client_metadata",
 ];
 /// Sent to classic models when the client says nothing: the backend used to refuse bodies without instructions.
 const INSTRUCTIONS: &str = "You are a helpful assistant.";

@@ -81,7 +81,10 @@ fn fresh(pen: &mut Pen<'_>, kind: &ItemKind, notes: &mut Notes) {
             pen.text(if *kind == CallKind::Function { "arguments" } else { "input" }, input);
         }
         ItemKind::Output { kind, call_id, parts, failed } => {
-            pen.plain("type", if *kind == CallKind::Function { "function_call_output" } else { "custom_tool_call_output" });
+            pen.plain(
+                "type",
+                if *kind == CallKind::Function { "function_call_output" } else { "custom_tool_call_output" },
+            );
             pen.text("call_id", call_id);
             output(pen, parts, notes);
             if *failed {
@@ -109,11 +112,14 @@ fn word(role: &Role) -> &'static str {
 
 /// A tool output: a string when it is nothing but text.
 fn output(pen: &mut Pen<'_>, parts: &[Part], notes: &mut Notes) {
-    let texts: Option<Vec<&Text>> = parts.iter().map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None }).collect();
+    let texts: Option<Vec<&Text>> =
+        parts.iter().map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None }).collect();
     let Some(texts) = texts else { return write_parts(pen.key("output"), parts, Side::Input, notes) };
     let out = pen.key("output");
     out.put_u8(b'"');
-    texts.iter().for_each(|text| out.put_slice(text.escaped()));
+    for text in texts {
+        out.put_slice(text.escaped());
+    }
     out.put_u8(b'"');
 }
 

@@ -6,15 +6,14 @@ use super::body::{self, Body};
 use super::{items, tool};
 use crate::canon::Request;
 use crate::dialect::Relay;
-use crate::failure::Failure;
 use crate::notes::Notes;
-use crate::text::Json;
+use crate::text::{Json, Text};
 
 /// Spellings of other APIs that are read but not passed on.
 const ALIASES: [&str; 3] = ["max_completion_tokens", "max_tokens", "stop"];
 
 /// Writes the body. Everything that the client said in this dialect stays; what we normalise or decide is laid over it.
-pub(super) fn write(request: &Request, target: &Relay) -> Result<(Bytes, Notes), Failure> {
+pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
     let raw = body::raw(request);
     let raw = raw.as_ref();
     let mut notes = Notes::default();
@@ -32,7 +31,7 @@ pub(super) fn write(request: &Request, target: &Relay) -> Result<(Bytes, Notes),
     if raw.is_none() {
         fresh(&mut body, request);
     }
-    Ok((body.render(raw, |key| !ALIASES.contains(&key)), notes))
+    (body.render(raw, |key| !ALIASES.contains(&key)), notes)
 }
 
 fn input(body: &mut Body, request: &Request, raw: Option<&Json>, notes: &mut Notes) {
@@ -48,7 +47,7 @@ fn input(body: &mut Body, request: &Request, raw: Option<&Json>, notes: &mut Not
 
 /// What a request of another dialect says in fields that a body of this dialect brings along as they are.
 fn fresh(body: &mut Body, request: &Request) {
-    body.set("instructions", request.instructions.as_ref().map(|text| text.quoted()));
+    body.set("instructions", request.instructions.as_ref().map(Text::quoted));
     body.set("parallel_tool_calls", request.parallel.map(|parallel| Json::of(&parallel)));
     for (name, value) in &request.sampling {
         // The public API has no such fields and refuses them.
@@ -57,7 +56,6 @@ fn fresh(body: &mut Body, request: &Request) {
         }
     }
     body.set("service_tier", request.tier.as_ref().map(Json::of));
-    body.set("prompt_cache_key", request.cache_key.as_ref().map(|key| key.quoted()));
+    body.set("prompt_cache_key", request.cache_key.as_ref().map(Text::quoted));
     body.set("store", Json::of(&false));
-    body.set("include", Json::of(&["reasoning.encrypted_content"]));
 }

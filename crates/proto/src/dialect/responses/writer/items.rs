@@ -126,7 +126,8 @@ impl Writer {
 
     /// Ends the items that we began and nobody ended.
     pub(super) fn close_items(&mut self, out: &mut BytesMut) {
-        let open: Vec<u32> = self.items.live.iter().filter(|live| live.origin == Origin::Us).map(|live| live.at).collect();
+        let open: Vec<u32> =
+            self.items.live.iter().filter(|live| live.origin == Origin::Us).map(|live| live.at).collect();
         for at in open {
             let item = self.items.find(at).and_then(|live| std::mem::take(&mut live.slot).item());
             if let Some(item) = item {
@@ -270,7 +271,14 @@ impl Writer {
     }
 
     /// `content_part.*` or `reasoning_summary_part.*`; calls and images have no parts.
-    fn part_event(&mut self, index: usize, (part, channel): (u32, Channel), verb: &str, text: &Text, out: &mut BytesMut) {
+    fn part_event(
+        &mut self,
+        index: usize,
+        (part, channel): (u32, Channel),
+        verb: &str,
+        text: &Text,
+        out: &mut BytesMut,
+    ) {
         let live = &self.items.live[index];
         let (at, id) = (live.at, live.id.clone());
         let (family, index_name) = match channel {
@@ -332,9 +340,12 @@ fn guess(channel: Channel) -> Head {
 /// The head in buffers of its own.
 fn kept_head(head: &Head) -> Head {
     match head {
-        Head::Call { kind, call_id, name, namespace } => {
-            Head::Call { kind: *kind, call_id: kept(call_id), name: kept(name), namespace: namespace.as_ref().map(kept) }
-        }
+        Head::Call { kind, call_id, name, namespace } => Head::Call {
+            kind: *kind,
+            call_id: kept(call_id),
+            name: kept(name),
+            namespace: namespace.as_ref().map(kept),
+        },
         Head::Message { phase } => Head::Message { phase: phase.as_ref().map(kept) },
         other => other.clone(),
     }
@@ -344,7 +355,9 @@ fn kept_head(head: &Head) -> Head {
 fn blank(head: &Head) -> ItemKind {
     let empty = Text::default;
     match head {
-        Head::Message { phase } => ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: phase.clone() },
+        Head::Message { phase } => {
+            ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: phase.clone() }
+        }
         Head::Reasoning => ItemKind::Reasoning { id: None, summary: Vec::new(), text: Vec::new(), encrypted: None },
         Head::Call { kind, call_id, name, namespace } => {
             let (call_id, name, namespace) = (call_id.clone(), name.clone(), namespace.clone());

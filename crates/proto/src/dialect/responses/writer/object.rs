@@ -8,9 +8,9 @@ use crate::canon::{CallKind, Finish, Item, ItemKind, Open, Part, Usage};
 use crate::dialect::{Setting, openai_error};
 use crate::failure::{Failure, Kind};
 use crate::fold::Whole;
+use crate::json::Shape;
 use crate::json::patch::set;
 use crate::json::pen::{self, Pen};
-use crate::json::Shape;
 use crate::text::{Json, Text};
 
 /// What every response object of one reply says.
@@ -128,7 +128,10 @@ pub(crate) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
         None => ("failed", None),
     };
     let failure = whole.failure.clone();
-    facts.response(status, |facets| *facets = Facets { output, usage: whole.usage, incomplete, failure }).bytes().clone()
+    facts
+        .response(status, |facets| *facets = Facets { output, usage: whole.usage, incomplete, failure })
+        .bytes()
+        .clone()
 }
 
 /// A terminal object with its output filled in: the Codex backend leaves it empty, and the official SDKs read it there. They
@@ -176,7 +179,9 @@ pub(super) fn render(kind: &ItemKind, id: &Text, status: &str) -> Json {
             }
             ItemKind::Reasoning { summary, text, encrypted, .. } => {
                 pen.plain("type", "reasoning");
-                let write = |kind: &'static str| move |out: &mut BytesMut, text: &Text| pen::object(out, |pen| item::text(pen, kind, text));
+                let write = |kind: &'static str| {
+                    move |out: &mut BytesMut, text: &Text| pen::object(out, |pen| item::text(pen, kind, text))
+                };
                 pen.array("summary", summary, write("summary_text"));
                 if !text.is_empty() {
                     pen.array("content", text, write("reasoning_text"));
@@ -203,10 +208,7 @@ pub(super) fn render(kind: &ItemKind, id: &Text, status: &str) -> Json {
             ItemKind::Image { result, .. } => {
                 pen.plain("type", "image_generation_call");
                 pen.plain("status", if status == "in_progress" { "in_progress" } else { "completed" });
-                match result.is_empty() {
-                    true => pen.word("result", "null"),
-                    false => pen.text("result", result),
-                }
+                if result.is_empty() { pen.word("result", "null") } else { pen.text("result", result) }
             }
             ItemKind::Output { .. } | ItemKind::Other { .. } => pen.plain("type", "other"),
         }

@@ -32,8 +32,9 @@ impl Writer {
             let output = self.items.output();
             let usage = self.usage;
             let failure = Some(failure.clone());
-            let response =
-                self.facts.response("failed", |facets| *facets = Facets { output, usage, failure, ..Facets::default() });
+            let response = self
+                .facts
+                .response("failed", |facets| *facets = Facets { output, usage, failure, ..Facets::default() });
             self.frame("response.failed", out, |pen| pen.json("response", &response));
         }
         self.state = State::Done;
@@ -82,12 +83,11 @@ impl Writer {
         let output = self.items.output();
         let (status, incomplete) = status(finish);
         let usage = self.usage;
-        let response = match response.filter(|response| response.shape() == Shape::Object) {
-            Some(response) => with_output(response, &output, false),
-            None => {
-                let facets = Facets { output, usage, incomplete, failure: None };
-                self.facts.response(status, |all| *all = facets)
-            }
+        let response = if let Some(response) = response.filter(|response| response.shape() == Shape::Object) {
+            with_output(response, &output, false)
+        } else {
+            let facets = Facets { output, usage, incomplete, failure: None };
+            self.facts.response(status, |all| *all = facets)
         };
         let name = if status == "completed" { "response.completed" } else { "response.incomplete" };
         self.frame(name, out, |pen| pen.json("response", &response));
