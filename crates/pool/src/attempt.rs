@@ -185,7 +185,7 @@ impl Outcome {
 impl Retry {
     /// From response headers (names in any case).
     pub fn from_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: Millis) -> Self {
-        let headers: Vec<_> = headers.collect();
+        let headers: Vec<_> = headers.filter(|(_, value)| !value.trim().is_empty()).collect();
         let mut retry = Self::default();
         for &(name, value) in &headers {
             match name.to_ascii_lowercase().as_str() {

@@ -136,6 +136,7 @@ fn told(step: Step) -> Failure {
 #[case(status(404, r#"{"detail":"Not Found"}"#), Mark::Nothing, Then::Give(Kind::NotFound), Kind::NotFound)]
 // 429.
 #[case(status(429, r#"{"detail":"Too Many Requests"}"#), cool(60), Then::Other, Kind::RateLimited)]
+#[case(with(429, "", &[("x-codex-rate-limit-reached-type", "")]), cool(60), Then::Other, Kind::RateLimited)]
 #[case(with(429, "", &[("Retry-After", "7")]), cool(7), Then::Other, Kind::RateLimited)]
 #[case(with(429, "", &[("retry-after", "0")]), cool(1), Then::Other, Kind::RateLimited)]
 #[case(with(429, "", &[("retry-after", "Fri, 15 Jan 2027 08:01:00 GMT")]), cool(60), Then::Other, Kind::RateLimited)]

@@ -27,6 +27,9 @@ pub(super) fn read<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: M
         let name = name.to_ascii_lowercase();
         let Some(name) = name.strip_prefix("x-") else { continue };
         let value = value.trim();
+        if value.is_empty() {
+            continue;
+        }
         match name {
             "codex-plan-type" => quota.plan = Some(short(value, TEXT)),
             "codex-rate-limit-reached-type" => quota.reached = Some(short(value, TEXT)),
@@ -77,10 +80,11 @@ fn setter(field: &str) -> Option<fn(&mut Parts, Number)> {
     })
 }
 
-/// The family of `limit`, new when there is room.
+/// The family of `limit`, new when there is room; for the account's own there always is.
 fn family<'f>(families: &'f mut Vec<Family>, limit: &str) -> Option<&'f mut Family> {
     let at = families.iter().position(|family| family.limit == limit);
-    if at.is_none() && (families.len() > NAMED || limit.len() > TEXT) {
+    let room = limit == BASE || !limit.is_empty() && limit.len() <= TEXT && families.len() < NAMED;
+    if at.is_none() && !room {
         return None;
     }
     let at = at.unwrap_or_else(|| {

@@ -78,6 +78,8 @@ fn other_limits_have_a_prefix_of_their_own() {
 #[case(&[("x-codex-primary-window-minutes", "300")], None)]
 #[case(&[("x-codex-primary-used-percent", "often")], None)]
 #[case(&[("x-codex-primary-used-percent", "NaN")], None)]
+#[case(&[("x-codex-plan-type", ""), ("x-codex-rate-limit-reached-type", " "), ("x-codex-credits-has-credits", "")], None)]
+#[case(&[("x--primary-used-percent", "5")], None)]
 #[case(&[("x-codex-primary-used-percent", "-5")], Some(0.0))]
 #[case(&[("x-codex-primary-used-percent", "1e9")], Some(100.0))]
 #[case(&[("x-codex-secondary-used-percent", " 12.25 ")], Some(12.25))]
@@ -255,9 +257,10 @@ fn names_that_no_header_can_carry_are_left_out() {
 
 #[test]
 fn floods_are_bounded() {
-    let names: Vec<_> = (0..1000).map(|n| (format!("x-codex-l{n}-primary-used-percent"), "1")).collect();
+    let mut names: Vec<_> = (0..1000).map(|n| (format!("x-codex-l{n}-primary-used-percent"), "1")).collect();
+    names.push(("x-codex-primary-used-percent".into(), "77"));
     let quota = Quota::from_headers(names.iter().map(|(name, value)| (name.as_str(), *value)), NOW).unwrap();
-    assert_eq!(quota.named.len(), NAMED);
+    assert_eq!((quota.named.len(), quota.primary.unwrap().used_percent), (NAMED, 77.0));
     let limits: Vec<_> = (0..1000).map(|n| format!("\"{n}\":{{\"primary\":{{\"used_percent\":1}}}}")).collect();
     let event =
         format!("{{\"plan_type\":\"{}\",\"additional_rate_limits\":{{{}}}}}", "p".repeat(9999), limits.join(","));
