@@ -51,8 +51,8 @@ pub enum Status {
 pub enum Signal {
     /// Nothing about the account itself.
     None,
-    /// It served: the first real event of a reply came. Give it before the figures of the same answer, which may say that
-    /// this reply used the quota up.
+    /// It served a request. Give it before the figures of the same answer, which may say that this reply used the quota up.
+    /// Ends no rest that lasts: a resting account is sent nothing, so the request is older than the refusal.
     Served,
     /// Fresh figures show quota left. Heals `Exhausted` only: a cooling account may still be rate limited.
     Ample,
@@ -141,8 +141,9 @@ impl Status {
             (_, Signal::Block { why }) => Self::Blocked { why: why.clone() },
             (Self::NeedsLogin { .. }, _) => self.clone(),
             (_, Signal::NeedsLogin { why }) => Self::NeedsLogin { why: why.clone() },
-            (_, Signal::Served) | (Self::Exhausted { .. }, Signal::Ample) => Self::Active,
-            (_, Signal::Ample) => self.clone(),
+            (_, Signal::Served) if self.serves(now) => Self::Active,
+            (Self::Exhausted { .. }, Signal::Ample) => Self::Active,
+            (_, Signal::Served | Signal::Ample) => self.clone(),
             (_, Signal::Cool { until, why }) => {
                 self.later(Self::Cooling { until: (*until).min(latest(now)), why: why.clone() }, now)
             }

@@ -47,9 +47,12 @@ fn block() -> Signal {
 #[case(Status::Active, exhaust(DAY), exhausted(DAY))]
 #[case(Status::Active, lost(), needs_login())]
 #[case(Status::Active, block(), blocked())]
+// A late answer ends no rest, the end of its time does.
+#[case(cooling(60_000), Signal::Served, cooling(60_000))]
+#[case(exhausted(DAY), Signal::Served, exhausted(DAY))]
+#[case(cooling(0), Signal::Served, Status::Active)]
+#[case(exhausted(-1), Signal::Served, Status::Active)]
 // Healing.
-#[case(cooling(60_000), Signal::Served, Status::Active)]
-#[case(exhausted(DAY), Signal::Served, Status::Active)]
 #[case(exhausted(DAY), Signal::Ample, Status::Active)]
 #[case(cooling(60_000), Signal::Ample, cooling(60_000))]
 #[case(needs_login(), Signal::SignedIn, Status::Active)]
