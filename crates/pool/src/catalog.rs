@@ -146,10 +146,10 @@ impl Catalog {
         self.at.get(slug).map(|at| &self.models[*at])
     }
 
-    /// What `name` means; nothing or an empty name asks for the default. The order is in the module's head.
+    /// What `name` means; `None` asks for the default, an empty name for nothing that exists. The order is in the module's
+    /// head.
     pub fn resolve(&self, name: Option<&str>, names: &Names) -> Result<Resolved, Failure> {
-        let asked = name.filter(|name| !name.is_empty()).or(names.default.as_deref());
-        let Some(asked) = asked else {
+        let Some(asked) = name.or(names.default.as_deref()) else {
             let first = self.listed().next().ok_or_else(|| self.missing("", names))?;
             return Ok(Resolved { model: first.clone(), effort: None, tier: None, retired_from: None });
         };
