@@ -141,9 +141,9 @@ impl Status {
             (_, Signal::Block { why }) => Self::Blocked { why: why.clone() },
             (Self::NeedsLogin { .. }, _) => self.clone(),
             (_, Signal::NeedsLogin { why }) => Self::NeedsLogin { why: why.clone() },
-            (_, Signal::Served) if self.serves(now) => Self::Active,
-            (Self::Exhausted { .. }, Signal::Ample) => Self::Active,
-            (_, Signal::Served | Signal::Ample) => self.clone(),
+            (_, Signal::Served) if !self.serves(now) => self.clone(),
+            (_, Signal::Served) | (Self::Exhausted { .. }, Signal::Ample) => Self::Active,
+            (_, Signal::Ample) => self.clone(),
             (_, Signal::Cool { until, why }) => {
                 self.later(Self::Cooling { until: (*until).min(latest(now)), why: why.clone() }, now)
             }

@@ -214,7 +214,8 @@ fn newer_figures_replace_and_keep_the_rest() {
 /// Windows may be null: then `allowed` is all that a poll or an event says.
 #[test]
 fn a_plan_without_windows_is_followed_too() {
-    let poll = |body: &str, after| Quota { updated: NOW.plus(after), ..Quota::from_usage(body.as_bytes(), NOW).unwrap() };
+    let poll =
+        |body: &str, after| Quota { updated: NOW.plus(after), ..Quota::from_usage(body.as_bytes(), NOW).unwrap() };
     let mut quota = poll(r#"{"rate_limit":{"allowed":true,"primary_window":null,"secondary_window":null}}"#, 0);
     let over = r#"{"rate_limit":{"allowed":false,"primary_window":null,"secondary_window":null},
         "rate_limit_reached_type":{"type":"workspace_owner_credits_depleted"}}"#;
