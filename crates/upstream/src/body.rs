@@ -7,13 +7,17 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 
+use crate::client::lanes::Place;
 use crate::fault::root;
 
 /// What [`Body::drain`] reads at most.
 const DRAIN: usize = 64 * 1024;
 
 /// An answer's body. Dropping it before its end ends the exchange: the connection is closed, or the stream reset.
-pub struct Body(reqwest::Body);
+pub struct Body {
+    body: reqwest::Body,
+    _place: Place,
+}
 
 /// A body that ended badly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,14 +31,14 @@ pub enum Cut {
 }
 
 impl Body {
-    pub(crate) fn new(body: reqwest::Body) -> Self {
-        Self(body)
+    pub(crate) fn new(body: reqwest::Body, place: Place) -> Self {
+        Self { body, _place: place }
     }
 
     /// The next chunk as it came from the socket, never empty; `None` at the proper end. Trailers are skipped.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         loop {
-            let Some(frame) = ready!(Pin::new(&mut self.0).poll_frame(cx)) else { return Poll::Ready(None) };
+            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else { return Poll::Ready(None) };
             match frame.map_err(|error| Cut::Broken(root(&error.without_url()))) {
                 Err(cut) => return Poll::Ready(Some(Err(cut))),
                 Ok(frame) => match frame.into_data() {

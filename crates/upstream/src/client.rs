@@ -1,7 +1,7 @@
-//! The one HTTP client: connections, TLS, timers, cookies. It follows no redirect, decompresses nothing and reads no
-//! environment.
+//! The way out: connections, TLS, timers, cookies. It follows no redirect, decompresses nothing and reads no environment.
 
 pub(crate) mod dial;
+pub(crate) mod lanes;
 mod roots;
 
 use std::sync::Arc;
@@ -10,11 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use pool::{AccountId, Secret};
-use reqwest::redirect::Policy;
 use tokio::sync::OnceCell;
 use url::Url;
 
-use self::dial::Dial;
+use self::lanes::{Lanes, Place};
 use self::roots::Roots;
 use crate::body::Body;
 use crate::codex::Answer;
@@ -30,7 +29,7 @@ pub struct Upstream(Arc<Inner>);
 struct Inner {
     config: Config,
     places: Places,
-    http: reqwest::Client,
+    lanes: Lanes,
     roots: Arc<Roots>,
     warm: OnceCell<()>,
     jars: Jars,
@@ -50,9 +49,9 @@ impl Upstream {
         let places = Places::new(&config)?;
         config.profile.check()?;
         let roots = Roots::new(config.ca_bundle.as_deref())?;
-        let http = build(&config, &roots)?;
+        let lanes = Lanes::new(&config, &roots)?;
         let jars = Jars::new(&config.base_url);
-        Ok(Self(Arc::new(Inner { config, places, http, roots, warm: OnceCell::new(), jars })))
+        Ok(Self(Arc::new(Inner { config, places, lanes, roots, warm: OnceCell::new(), jars })))
     }
 
     /// Its settings.
@@ -94,11 +93,12 @@ impl Upstream {
             *request.body_mut() = Some(ask.body.into());
         }
         let limit = self.config().timeouts.headers;
-        let response = match tokio::time::timeout(limit, self.0.http.execute(request)).await {
+        let (http, place) = self.0.lanes.take();
+        let response = match tokio::time::timeout(limit, http.execute(request)).await {
             Ok(result) => result.map_err(Fault::sort)?,
             Err(_) => return Err(late(limit)),
         };
-        answer(response)
+        answer(response, place)
     }
 
     /// Loads the certificate store off the runtime's threads, once; a failure shows up again in the handshake.
@@ -112,7 +112,7 @@ impl Upstream {
     }
 }
 
-fn answer(response: reqwest::Response) -> Result<Answer, Fault> {
+fn answer(response: reqwest::Response, place: Place) -> Result<Answer, Fault> {
     let status = response.status();
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         let message = format!("the upstream answered with a redirect ({}), which is never followed", status.as_u16());
@@ -125,44 +125,10 @@ fn answer(response: reqwest::Response) -> Result<Answer, Fault> {
         return Err(Fault::new(Sent::Yes, FaultKind::Cut, message));
     }
     let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
-    Ok(Answer { status: status.as_u16(), headers: head.headers, body: Body::new(body) })
+    Ok(Answer { status: status.as_u16(), headers: head.headers, body: Body::new(body, place) })
 }
 
 fn late(limit: Duration) -> Fault {
     let message = format!("no answer within {} s", limit.as_secs_f32());
     Fault::new(Sent::Maybe, FaultKind::Timeout, message)
-}
-
-fn build(config: &Config, roots: &Arc<Roots>) -> Result<reqwest::Client, BuildError> {
-    let timeouts = &config.timeouts;
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(roots.config()?)
-        .no_proxy()
-        .redirect(Policy::none())
-        .referer(false)
-        .no_gzip()
-        .no_brotli()
-        .no_zstd()
-        .no_deflate()
-        .tcp_nodelay(true)
-        .tcp_keepalive(Duration::from_secs(30))
-        .tcp_keepalive_interval(Duration::from_secs(10))
-        .tcp_keepalive_retries(3)
-        .pool_idle_timeout(Duration::from_secs(90))
-        .pool_max_idle_per_host(usize::MAX)
-        // The layer keeps the stages' own limits; this one only stands behind it.
-        .connect_timeout(timeouts.connect + timeouts.handshake)
-        .connector_layer(Dial::new(timeouts, config.proxy.as_ref()));
-    if let Some(url) = &config.proxy {
-        builder = builder.proxy(proxy(url)?);
-    }
-    builder.build().map_err(|error| BuildError::Client(crate::fault::root(&error.without_url())))
-}
-
-/// Every target but loopback goes through it: a proxy elsewhere cannot reach this machine's loopback.
-fn proxy(url: &Url) -> Result<reqwest::Proxy, BuildError> {
-    let loopback = reqwest::NoProxy::from_string("localhost,127.0.0.0/8,::1");
-    let proxy =
-        reqwest::Proxy::all(url.clone()).map_err(|error| BuildError::Client(error.without_url().to_string()))?;
-    Ok(proxy.no_proxy(loopback))
 }

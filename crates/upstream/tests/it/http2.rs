@@ -21,6 +21,9 @@ use crate::recorder::soon;
 use crate::setup::call;
 use crate::tls::{self, Authority};
 
+/// Streams that a connection takes, as the backend's has it.
+const STREAMS: u32 = 100;
+
 /// `hello`, then nothing; tells when it is dropped.
 struct Endless {
     first: Option<Bytes>,
@@ -83,7 +86,8 @@ async fn converse(
         let body = Endless { first: Some(Bytes::from("hello")), tell: tell.clone() };
         async move { Ok::<_, Infallible>(http::Response::new(body)) }
     });
-    let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let connection = builder.max_concurrent_streams(STREAMS).serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = &mut connection => return,
@@ -120,4 +124,22 @@ async fn a_connection_that_the_server_ends_is_replaced() {
         rest.sort_unstable();
         assert_eq!(rest, [Some("end"), Some("reset")]);
     }
+}
+
+#[tokio::test]
+async fn what_one_connection_does_not_take_goes_over_another() {
+    let mut server = serve(false).await;
+    let mut answers = Vec::new();
+    for _ in 0..STREAMS {
+        answers.push(call(&server.upstream).await.unwrap());
+    }
+    assert_eq!(soon(server.events.recv()).await, Some("connection"));
+    assert!(server.events.try_recv().is_err());
+    answers.push(call(&server.upstream).await.unwrap());
+    assert_eq!(soon(server.events.recv()).await, Some("connection"));
+    // A place that is free again is taken before a new connection is.
+    drop(answers.remove(0));
+    assert_eq!(soon(server.events.recv()).await, Some("reset"));
+    answers.push(call(&server.upstream).await.unwrap());
+    assert!(server.events.try_recv().is_err());
 }

@@ -1,7 +1,9 @@
 //! A proxy that fails: its own kind of fault, nothing sent, and never a direct connection instead (row F21, in part).
 
+use std::time::Duration;
+
 use rstest::rstest;
-use upstream::{Config, Fault, FaultKind, Sent, Upstream};
+use upstream::{Config, Fault, FaultKind, Sent, Timeouts, Upstream};
 
 use crate::recorder::{Recorder, Reply};
 use crate::setup::{call, discreet, short};
@@ -10,7 +12,8 @@ async fn through(proxy: &str) -> Fault {
     let config = Config {
         base_url: "https://api.example.test/backend-api".parse().unwrap(),
         proxy: Some(proxy.parse().unwrap()),
-        timeouts: short(),
+        // The limit of the whole call must not come first.
+        timeouts: Timeouts { headers: Duration::from_secs(20), ..short() },
         ..Config::default()
     };
     let fault = call(&Upstream::new(config).unwrap()).await.err().unwrap();

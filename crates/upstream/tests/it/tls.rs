@@ -98,7 +98,7 @@ async fn a_bundled_authority_is_trusted() {
         stream.write_all(&full("200 OK", "", "hello")).await.unwrap();
         seen
     };
-    let (seen, answer) = soon(async { tokio::join!(serve, call(&upstream)) }).await;
+    let (seen, answer) = soon(Box::pin(async { tokio::join!(serve, call(&upstream)) })).await;
     assert_eq!(seen.line, "POST /backend-api/codex/responses HTTP/1.1");
     assert_eq!(answer.unwrap().status, 200);
 }

@@ -1,0 +1,110 @@
+//! Several HTTP clients side by side, so that no request waits for another's end.
+//!
+//! A client keeps one HTTP/2 connection per host. A request beyond the server's limit of streams waits inside it, unsent and
+//! without a word, until another one has ended. A lane is a client that is given no more than a server has to allow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use reqwest::redirect::Policy;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
+
+use super::dial::Dial;
+use super::roots::Roots;
+use crate::config::Timeouts;
+use crate::fault::root;
+use crate::{BuildError, Config};
+
+/// Exchanges of one lane at the same time. Servers should allow no fewer (RFC 9113, section 6.5.2); Cloudflare allows these.
+const STREAMS: usize = 100;
+
+/// Every lane, the first one always there. There are never more than the most exchanges at once need.
+pub(crate) struct Lanes {
+    recipe: Recipe,
+    lanes: Mutex<Vec<Lane>>,
+}
+
+/// What every lane's client is built from.
+struct Recipe {
+    tls: rustls::ClientConfig,
+    timeouts: Timeouts,
+    proxy: Option<Url>,
+}
+
+struct Lane {
+    http: reqwest::Client,
+    places: Arc<Semaphore>,
+}
+
+/// The right to one exchange on a lane, until it is dropped.
+pub(crate) type Place = OwnedSemaphorePermit;
+
+impl Lanes {
+    pub(crate) fn new(config: &Config, roots: &Arc<Roots>) -> Result<Self, BuildError> {
+        let recipe = Recipe { tls: roots.config()?, timeouts: config.timeouts, proxy: config.proxy.clone() };
+        let first = recipe.lane()?;
+        Ok(Self { recipe, lanes: Mutex::new(vec![first]) })
+    }
+
+    /// A client with a free place: the first, so that few connections are kept in use.
+    pub(crate) fn take(&self) -> (reqwest::Client, Place) {
+        let mut lanes = self.lanes.lock();
+        if let Some(taken) = lanes.iter().find_map(Lane::take) {
+            return taken;
+        }
+        let lane = self.recipe.lane().expect("invariant: the first lane was built from the same settings");
+        let taken = lane.take().expect("invariant: a new lane has places");
+        lanes.push(lane);
+        taken
+    }
+}
+
+impl Lane {
+    fn take(&self) -> Option<(reqwest::Client, Place)> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some((self.http.clone(), place))
+    }
+}
+
+impl Recipe {
+    fn lane(&self) -> Result<Lane, BuildError> {
+        Ok(Lane { http: self.client()?, places: Arc::new(Semaphore::new(STREAMS)) })
+    }
+
+    /// The client's own retry stays on: it repeats only what the server says it has not processed (REFUSED_STREAM, GOAWAY),
+    /// on the same account and at most twice.
+    fn client(&self) -> Result<reqwest::Client, BuildError> {
+        let timeouts = &self.timeouts;
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .no_proxy()
+            .redirect(Policy::none())
+            .referer(false)
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(30))
+            .tcp_keepalive_interval(Duration::from_secs(10))
+            .tcp_keepalive_retries(3)
+            .pool_idle_timeout(Duration::from_secs(90))
+            // The layer keeps the stages' own limits; this one only stands behind it.
+            .connect_timeout(timeouts.connect + timeouts.handshake)
+            .connector_layer(Dial::new(timeouts, self.proxy.as_ref()));
+        if let Some(url) = &self.proxy {
+            builder = builder.proxy(proxy(url)?);
+        }
+        builder.build().map_err(|error| BuildError::Client(root(&error.without_url())))
+    }
+}
+
+/// Every target but loopback goes through it: a proxy elsewhere cannot reach this machine's loopback.
+fn proxy(url: &Url) -> Result<reqwest::Proxy, BuildError> {
+    let loopback = reqwest::NoProxy::from_string("localhost,127.0.0.0/8,::1");
+    let proxy =
+        reqwest::Proxy::all(url.clone()).map_err(|error| BuildError::Client(error.without_url().to_string()))?;
+    Ok(proxy.no_proxy(loopback))
+}
