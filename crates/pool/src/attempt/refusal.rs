@@ -71,9 +71,9 @@ pub(super) fn status(status: u16, body: &Bytes, retry: &Retry, now: Millis) -> R
 /// Reads a failure event that came before the first real one.
 pub(super) fn early(failure: &Failure, rest: Option<Duration>, now: Millis) -> Refusal {
     let said = Said {
-        code: failure.code.clone(),
+        code: said::word(failure.code.as_deref()),
         message: Some(said::clean(&failure.message)),
-        param: failure.param.clone(),
+        param: said::word(failure.param.as_deref()),
         resets_at: failure.resets_at.and_then(|at| i64::try_from(at).ok()),
         ..Said::default()
     };

@@ -70,12 +70,11 @@ impl Said {
         let Some(inner) = object.then(|| serde_json::from_str::<Inner>(json).ok()).flatten() else {
             return Self::text(json);
         };
-        let word = |word: Option<String>| word.map(|word| shown::short(&word, 128)).filter(|word| !word.is_empty());
         Self {
             message: inner.message.map(|text| clean(&text)).filter(|text| !text.is_empty()),
-            code: word(inner.code),
-            kind: word(inner.kind),
-            param: word(inner.param),
+            code: word(inner.code.as_deref()),
+            kind: word(inner.kind.as_deref()),
+            param: word(inner.param.as_deref()),
             resets_in: inner.resets_in_seconds.and_then(Number::count),
             resets_at: inner.resets_at.map(Number::whole),
         }
@@ -164,6 +163,11 @@ fn worded(message: &str) -> Option<Class> {
 /// Whether a body is a web page.
 pub(super) fn html(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'<')
+}
+
+/// A machine-readable word of the upstream, fit to be passed on; an empty one is none.
+pub(super) fn word(word: Option<&str>) -> Option<String> {
+    word.map(|word| shown::short(word, 128)).filter(|word| !word.is_empty())
 }
 
 /// `text` for clients and logs.

@@ -398,6 +398,14 @@ fn a_long_refusal_is_cut_at_a_character() {
     assert_eq!(failure.message.len(), limits::MESSAGE);
 }
 
+#[test]
+fn the_words_of_an_event_are_cleaned_like_those_of_a_body() {
+    let failure = Failure::new(Kind::Invalid, "a\r\nb").code("c\r\nx-evil: 1").at("p".repeat(9999));
+    let failure = told(next(&Outcome::EarlyFail(failure), &History::default(), NOW).1);
+    assert_eq!((failure.message.as_str(), failure.code.as_deref()), ("a  b", Some("c  x-evil: 1")));
+    assert_eq!(failure.param.map(|param| param.len()), Some(128));
+}
+
 #[rstest]
 #[case("120", Some(120))]
 #[case(" 1.2 ", Some(2))]
