@@ -67,6 +67,13 @@ impl Load {
         Ok(all)
     }
 
+    /// Asks once.
+    pub(crate) async fn one(&self) -> Result<Taken> {
+        let mut taken = Taken::default();
+        self.once(&mut connect(self.port).await?, &mut taken).await?;
+        Ok(taken)
+    }
+
     async fn client(&self, end: Instant) -> Result<Taken> {
         let mut sender = connect(self.port).await?;
         let mut taken = Taken::default();

@@ -175,11 +175,11 @@ impl Run {
     async fn memory(&self, backend: &Contestant, proxy: &Contestant) -> Result<Memory> {
         contest::set(backend.port, Plan { tokens: 6, pace: 1.0, batch: 1, stamp: false }).await?;
         let before = machine::rss(proxy.pid)?;
-        let load = Load { connections: 1, time: Duration::ZERO, tokens: 6, ..self.load(&COURSES[0], proxy.port) };
+        let load = Load { tokens: 6, ..self.load(&COURSES[0], proxy.port) };
         let mut streams: JoinSet<Result<Taken>> = JoinSet::new();
         for _ in 0..self.streams {
-            let one = Load { time: Duration::from_millis(1), ..load.clone() };
-            streams.spawn(async move { one.run().await });
+            let load = load.clone();
+            streams.spawn(async move { load.one().await });
         }
         tokio::time::sleep(Duration::from_secs(3)).await;
         let open = machine::rss(proxy.pid)?;

@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 the operation failed, 2 usage or configuration, 4 a login is needed, 130 interrupted.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks on its standard streams")]
+#![allow(clippy::print_stderr, reason = "a command-line tool talks on its standard streams")]
 
 mod accounts;
 mod admin;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use store::{NewAccount, Origin, Store};
 
 use super::keys::{Wish, create};
-use super::{Common, workplace};
+use super::{Common, output, workplace};
 use crate::Running;
 use crate::config::{Config, Layers, Paths};
 
@@ -95,10 +95,10 @@ impl Facts {
     fn print(&self, common: &Common) {
         if common.json {
             // One line, so that a script can read it while the demo runs.
-            println!("{}", serde_json::to_string(self).expect("invariant: a struct of strings serialises"));
+            output::line(&serde_json::to_string(self).expect("invariant: a struct of strings serialises"));
             return;
         }
-        println!("{}", page(self));
+        output::line(&page(self));
     }
 }
 

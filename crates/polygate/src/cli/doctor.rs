@@ -199,9 +199,9 @@ fn print(common: &Common, checks: &[Check]) -> ExitCode {
                 Grade::Warn => "warn",
                 Grade::Fail => "FAIL",
             };
-            println!("{mark}  {}: {}", check.name, check.found);
+            output::line(&format!("{mark}  {}: {}", check.name, check.found));
             if let Some(fix) = &check.fix {
-                println!("      fix: {fix}");
+                output::line(&format!("      fix: {fix}"));
             }
         }
     }

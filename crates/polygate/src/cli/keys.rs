@@ -92,7 +92,7 @@ pub(super) fn print_new(common: &Common, minted: &pool::keys::Minted) {
         output::json(&serde_json::json!({ "id": minted.id, "key": minted.text.expose() }));
     } else {
         eprintln!("Keep it: it is not shown again.");
-        println!("{}", minted.text.expose());
+        output::line(minted.text.expose());
     }
 }
 

@@ -64,9 +64,9 @@ fn report(common: &Common, put: &Put, label: &str) {
     if common.json {
         output::json(&serde_json::json!({ "id": put.id.0, "added": put.added, "label": label }));
     } else if put.added {
-        println!("Added {label}.");
+        output::line(&format!("Added {label}."));
     } else {
-        println!("Signed {label} in again.");
+        output::line(&format!("Signed {label} in again."));
     }
 }
 

@@ -7,13 +7,13 @@ use serde::Serialize;
 
 /// Prints `rows` as pretty JSON.
 pub(super) fn json<T: Serialize + ?Sized>(rows: &T) {
-    println!("{}", serde_json::to_string_pretty(rows).expect("invariant: our types serialise"));
+    line(&serde_json::to_string_pretty(rows).expect("invariant: our types serialise"));
 }
 
 /// Prints a table, or `empty` when there are no rows.
 pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>, empty: &str) {
     if rows.is_empty() {
-        println!("{empty}");
+        line(empty);
         return;
     }
     let mut table = Table::new();
@@ -21,7 +21,7 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>, empty: &str) {
     rows.into_iter().for_each(|row| {
         table.add_row(row);
     });
-    println!("{table}");
+    line(&table.to_string());
 }
 
 /// `in 3 h 12 min`, `in 40 s`, `now`.
@@ -34,4 +34,11 @@ pub(super) fn left(now: Millis, until: Millis) -> String {
         3600..172_800 => format!("in {} h {} min", seconds / 3600, seconds % 3600 / 60),
         _ => format!("in {} days", seconds / 86_400),
     }
+}
+
+/// Prints a line. A reader that has gone away (`| head`, a closed terminal) is no reason to end a running gateway.
+pub(super) fn line(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::{Common, workplace};
+use super::{Common, output, workplace};
 use crate::config::{Config, Layers, Log};
 
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let running = crate::start(config).await?;
     for address in &running.addresses {
-        println!("listening on http://{address}");
+        output::line(&format!("listening on http://{address}"));
     }
     tokio::select! {
         _ = terminate.recv() => {}

@@ -31,7 +31,7 @@ impl Settings {
         match self {
             Self::Show { origin } => show(common, *origin),
             Self::Docs => {
-                print!("{}", docs());
+                output::line(docs().trim_end());
                 Ok(())
             }
         }
@@ -45,10 +45,10 @@ fn show(common: &Common, origin: bool) -> anyhow::Result<()> {
     if common.json {
         output::json(&rows);
     } else {
-        println!("# {}", paths.config.display());
+        output::line(&format!("# {}", paths.config.display()));
         for row in rows {
             let from = if origin { format!("  # {}", row.origin) } else { String::new() };
-            println!("{} = {:?}{from}", row.key, row.value);
+            output::line(&format!("{} = {:?}{from}", row.key, row.value));
         }
     }
     Config::from_layers(&layers, paths)?;
