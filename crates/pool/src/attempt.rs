@@ -38,7 +38,7 @@ use crate::{Millis, limits};
 /// How much of a request may have reached the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// Not one byte: trying again costs nothing.
+    /// Not one byte, or none that was looked at: trying again costs nothing.
     No,
     /// Perhaps all of it: trying again might spend quota twice.
     Maybe,
@@ -64,7 +64,7 @@ pub enum TroubleKind {
     Tls,
     /// The proxy refused or failed.
     Proxy,
-    /// A pooled connection was closed before any byte of the request.
+    /// A pooled connection was closed before any byte of the request, or the upstream did not look at it.
     Closed,
     /// The connection broke.
     Cut,

@@ -24,7 +24,7 @@ pub struct Fault {
 pub enum FaultKind {
     /// Name lookup or TCP connect failed.
     Connect,
-    /// A pooled connection was gone before any byte of the request.
+    /// A pooled connection was gone before any byte of the request, or the server says that it processed none of it.
     Closed,
     /// Certificate refused, handshake failed or stalled.
     Tls,
@@ -75,6 +75,7 @@ impl Fault {
         }
         let (kind, sent) = match find::<hyper::Error>(&error) {
             Some(inner) if inner.is_canceled() => (FaultKind::Closed, Sent::No),
+            _ if find::<h2::Error>(&error).is_some_and(unprocessed) => (FaultKind::Closed, Sent::No),
             Some(inner) if inner.is_parse_too_large() => (FaultKind::TooLarge, Sent::Maybe),
             _ if error.is_builder() => (FaultKind::Unsendable, Sent::No),
             _ => (FaultKind::Cut, Sent::Maybe),
@@ -96,6 +97,14 @@ impl From<Fault> for Trouble {
         };
         Self { kind, message: fault.message }
     }
+}
+
+/// Whether the server says that it has not looked at the request: such a one may be sent again whatever it asks for
+/// (RFC 9113, section 8.7).
+fn unprocessed(error: &h2::Error) -> bool {
+    let goodbye = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (goodbye || refused)
 }
 
 /// The first error of type `E` in the chain. An `io::Error` hides the error it wraps from `source`, hence the detour.

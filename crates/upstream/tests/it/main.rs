@@ -11,6 +11,7 @@ mod http2;
 mod login;
 mod proxy;
 mod recorder;
+mod refused;
 mod reuse;
 mod setup;
 mod side;
