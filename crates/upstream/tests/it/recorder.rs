@@ -101,9 +101,14 @@ impl Recorder {
         }
     }
 
+    /// The next event that has happened already.
+    pub(crate) fn past(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
     /// Nothing happened that was not asked for yet.
     pub(crate) fn quiet(&mut self) -> bool {
-        self.events.try_recv().is_err()
+        self.past().is_none()
     }
 }
 
