@@ -5,7 +5,6 @@ pub(crate) mod lanes;
 mod roots;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -96,7 +95,7 @@ impl Upstream {
         let (http, place) = self.0.lanes.take();
         let response = match tokio::time::timeout(limit, http.execute(request)).await {
             Ok(result) => result.map_err(Fault::sort)?,
-            Err(_) => return Err(late(limit)),
+            Err(_) => return Err(Fault::late(limit)),
         };
         answer(response, place)
     }
@@ -126,9 +125,4 @@ fn answer(response: reqwest::Response, place: Place) -> Result<Answer, Fault> {
     }
     let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
     Ok(Answer { status: status.as_u16(), headers: head.headers, body: Body::new(body, place) })
-}
-
-fn late(limit: Duration) -> Fault {
-    let message = format!("no answer within {} s", limit.as_secs_f32());
-    Fault::new(Sent::Maybe, FaultKind::Timeout, message)
 }

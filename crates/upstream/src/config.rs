@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pool::limits;
 use url::{Host, Url};
 
 use crate::profile::Profile;
@@ -80,10 +81,10 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(10),
-            handshake: Duration::from_secs(10),
-            headers: Duration::from_mins(2),
-            token: Duration::from_secs(30),
+            connect: limits::CONNECT,
+            handshake: limits::CONNECT,
+            headers: limits::RESPONSE_HEAD,
+            token: limits::REFRESH_CALL,
             small: Duration::from_secs(30),
         }
     }

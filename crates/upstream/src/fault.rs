@@ -1,6 +1,7 @@
 //! What can go wrong before an answer's headers, and how much of the request had gone out by then.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 pub use pool::attempt::Sent;
 use pool::attempt::{Trouble, TroubleKind};
@@ -62,6 +63,11 @@ impl FaultKind {
 impl Fault {
     pub(crate) fn new(sent: Sent, kind: FaultKind, message: impl Into<String>) -> Self {
         Self { sent, kind, message: message.into() }
+    }
+
+    /// Nothing, or not all of it, came within `limit`.
+    pub(crate) fn late(limit: Duration) -> Self {
+        Self::new(Sent::Maybe, FaultKind::Timeout, format!("no full answer within {} s", limit.as_secs_f32()))
     }
 
     /// Sorts what the HTTP client reported; the error's URL is dropped first.

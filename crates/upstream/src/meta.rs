@@ -86,9 +86,7 @@ impl Upstream {
 
     async fn side(&self, side: &Side<'_>, cap: usize) -> Result<(Head, Bytes), Fault> {
         let limit = self.config().timeouts.small;
-        let late =
-            || Fault::new(Sent::Maybe, FaultKind::Timeout, format!("no full answer within {} s", limit.as_secs_f32()));
-        tokio::time::timeout(limit, self.fetch(side, cap)).await.unwrap_or_else(|_| Err(late()))
+        tokio::time::timeout(limit, self.fetch(side, cap)).await.unwrap_or_else(|_| Err(Fault::late(limit)))
     }
 
     async fn fetch(&self, side: &Side<'_>, cap: usize) -> Result<(Head, Bytes), Fault> {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use crate::client::Ask;
-use crate::{Fault, FaultKind, Sent, Upstream};
+use crate::{Fault, Upstream};
 
 impl Upstream {
     /// Asks the backend's catalogue without credentials and gives the status; any status means that the way is open.
@@ -15,8 +15,7 @@ impl Upstream {
         let url = self.places().models.clone();
         let ask = Ask { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() };
         let limit = self.config().timeouts.small;
-        let late =
-            || Fault::new(Sent::Maybe, FaultKind::Timeout, format!("no answer within {} s", limit.as_secs_f32()));
-        tokio::time::timeout(limit, self.send(ask)).await.unwrap_or_else(|_| Err(late())).map(|answer| answer.status)
+        let answer = tokio::time::timeout(limit, self.send(ask)).await.unwrap_or_else(|_| Err(Fault::late(limit)))?;
+        Ok(answer.status)
     }
 }

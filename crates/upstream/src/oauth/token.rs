@@ -1,7 +1,5 @@
 //! The token endpoint: code exchange, refresh, API-key exchange, revocation.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use pool::Secret;
@@ -13,7 +11,7 @@ use super::Pkce;
 use super::reply::{Refusal, refusal, tokens};
 use crate::client::Ask;
 use crate::codex::headers;
-use crate::fault::{Fault, FaultKind, Sent};
+use crate::fault::{Fault, Sent};
 use crate::meta::cut;
 use crate::profile::Slot;
 use crate::{Profile, Upstream};
@@ -222,7 +220,7 @@ impl Upstream {
     async fn call(&self, url: &Url, headers: HeaderMap, body: Bytes) -> Result<Reply, Fault> {
         let limit = self.config().timeouts.token;
         let ask = Ask { method: Method::POST, url: url.clone(), headers, body };
-        tokio::time::timeout(limit, self.whole(ask)).await.unwrap_or_else(|_| Err(late(limit)))
+        tokio::time::timeout(limit, self.whole(ask)).await.unwrap_or_else(|_| Err(Fault::late(limit)))
     }
 
     async fn whole(&self, ask: Ask) -> Result<Reply, Fault> {
@@ -289,11 +287,6 @@ pub(super) fn accepted(reply: Reply) -> Result<Reply, LoginError> {
 /// An answer that is not what the protocol says.
 pub(super) fn odd(problem: &str) -> LoginError {
     LoginError::Failed { sent: Sent::Yes, message: format!("the auth server's answer holds {problem}") }
-}
-
-fn late(limit: Duration) -> Fault {
-    let message = format!("the auth server did not answer within {} s", limit.as_secs_f32());
-    Fault::new(Sent::Maybe, FaultKind::Timeout, message)
 }
 
 fn refresh_headers(profile: &Profile) -> HeaderMap {
