@@ -6,6 +6,7 @@ use std::time::Duration;
 use pool::{Millis, Secret};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 
 use crate::jwt::Claims;
 
@@ -148,11 +149,14 @@ pub async fn load(path: &Path) -> Result<Imported, ImportError> {
 
 async fn read(path: &Path) -> Result<Vec<u8>, ImportError> {
     let io = |source| ImportError::Io { path: path.to_owned(), source };
-    let size = tokio::fs::metadata(path).await.map_err(io)?.len();
-    if size > LONGEST {
+    let file = tokio::fs::File::open(path).await.map_err(io)?;
+    let mut text = Vec::new();
+    // The size that a device or a pipe states is no bound.
+    let read = file.take(LONGEST + 1).read_to_end(&mut text).await.map_err(io)?;
+    if read as u64 > LONGEST {
         return Err(ImportError::TooLarge { path: path.to_owned() });
     }
-    tokio::fs::read(path).await.map_err(io)
+    Ok(text)
 }
 
 fn login(tokens: Tokens, refreshed: Option<&Value>) -> Result<Login, ImportError> {

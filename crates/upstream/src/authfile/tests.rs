@@ -109,3 +109,9 @@ async fn a_file_is_read_once_it_is_whole() {
     std::fs::write(file.path(), vec![b' '; 1024 * 1024 + 1]).unwrap();
     assert!(matches!(load(file.path()).await.unwrap_err(), ImportError::TooLarge { .. }));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_states_no_size_is_bounded_too() {
+    assert!(matches!(load(Path::new("/dev/zero")).await.unwrap_err(), ImportError::TooLarge { .. }));
+}
