@@ -1,24 +1,12 @@
 //! What the auth server said, read without trusting its shape.
 
 use pool::{Secret, shown};
-use serde::Deserialize;
 use serde_json::Value;
 
 /// What people are shown of a foreign text at most, bytes.
 const SHOWN: usize = 300;
 
 /// The tokens of a 200; every one optional, other fields ignored.
-#[derive(Default, Deserialize)]
-struct Raw {
-    #[serde(rename = "access_token")]
-    access: Option<String>,
-    #[serde(rename = "refresh_token")]
-    refresh: Option<String>,
-    #[serde(rename = "id_token")]
-    id: Option<String>,
-}
-
-/// As [`Raw`], in custody; empty strings read as absent.
 #[derive(Default)]
 pub(super) struct Tokens {
     pub(super) access: Option<Secret>,
@@ -26,11 +14,13 @@ pub(super) struct Tokens {
     pub(super) id: Option<Secret>,
 }
 
-/// Reads a 200's body; `None` when it is not a JSON object.
+/// Reads a 200's body; `None` when it is not a JSON object. Empty strings and other types read as absent, so that a refresh
+/// token is not lost over its neighbours.
 pub(super) fn tokens(body: &[u8]) -> Option<Tokens> {
-    let raw: Raw = serde_json::from_slice(body).ok()?;
-    let keep = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Secret::new);
-    Some(Tokens { access: keep(raw.access), refresh: keep(raw.refresh), id: keep(raw.id) })
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let body = body.as_object()?;
+    let keep = |name: &str| body.get(name)?.as_str().filter(|text| !text.is_empty()).map(Secret::from);
+    Some(Tokens { access: keep("access_token"), refresh: keep("refresh_token"), id: keep("id_token") })
 }
 
 /// An error body's code and message. Both shapes are met: `{"error":{"code","message"}}` and RFC 6749's
@@ -88,8 +78,10 @@ mod tests {
 
     #[test]
     fn junk_is_no_tokens_and_empty_is_absent() {
-        assert!(tokens(b"\"junk\"").is_none());
-        assert!(tokens(b"{\"access_token\":5}").is_none());
+        assert!(tokens(b"\"junk\"").is_none() && tokens(br#"["a","rt","it"]"#).is_none());
+        let odd = tokens(br#"{"access_token":5,"refresh_token":"rt","id_token":null}"#).unwrap();
+        assert!(odd.access.is_none() && odd.id.is_none());
+        assert_eq!(odd.refresh, Some(Secret::from("rt")));
         let some = tokens(br#"{"access_token":"a","refresh_token":"","extra":[]}"#).unwrap();
         assert!(some.access.is_some() && some.refresh.is_none() && some.id.is_none());
     }
