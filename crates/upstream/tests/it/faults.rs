@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use pool::Secret;
 use rstest::rstest;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use upstream::{Config, Cut, FaultKind, Leg, Sent, Upstream};
 
 use crate::recorder::{Recorder, Reply, full, soon};
@@ -37,6 +39,62 @@ async fn a_cut_before_the_headers_may_have_sent_all(#[case] bytes: Vec<u8>) {
     server.request().await;
     server.closed().await;
     assert!(server.quiet(), "the request was sent again");
+}
+
+/// A call with a body that no buffer on the way holds.
+async fn heavy(addr: std::net::SocketAddr) -> Result<upstream::Answer, upstream::Fault> {
+    let mut noise = 1_u32;
+    let body: Vec<u8> = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        noise.to_be_bytes()[0]
+    })
+    .take(16 << 20)
+    .collect();
+    let base_url = format!("http://{addr}/backend-api").parse().unwrap();
+    let upstream = Upstream::new(Config { base_url, ..Config::default() }).unwrap();
+    let (account, access) = (account("acct-1"), Secret::from("t"));
+    soon(upstream.responses(Leg { account: &account, access: &access, body: body.into(), call: facts() })).await
+}
+
+#[tokio::test]
+async fn a_reset_inside_the_body_may_have_sent_all() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // What is left unread turns the close into a reset.
+        stream.read_exact(&mut [0; 10_000]).await.unwrap();
+        drop(stream);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = serve => unreachable!(),
+        result = heavy(addr) => {
+            let fault = result.err().unwrap();
+            assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Cut), "{fault}");
+            discreet(&fault);
+        }
+    }
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), listener.accept()).await.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_body_is_out_is_an_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 10_000]).await.unwrap();
+        stream.write_all(&full("413 Too Large", "", "no")).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = serve => unreachable!(),
+        result = heavy(addr) => {
+            let answer = result.unwrap();
+            assert_eq!((answer.status, answer.body.collect(10).await.unwrap()), (413, Bytes::from("no")));
+        }
+    }
 }
 
 #[tokio::test]
