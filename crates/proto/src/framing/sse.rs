@@ -7,6 +7,8 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
@@ -17,12 +19,19 @@ pub use parse::parse;
 pub struct Frame {
     /// All its bytes with the blank line that closes it; comments inside it included, a byte order mark not.
     pub raw: Bytes,
-    /// The `event` field, empty when there is none.
-    pub event: Bytes,
+    /// Where the `event` field lies in `raw`.
+    event: Range<usize>,
     /// The `data` lines joined by LF. Not checked to be UTF-8.
     pub data: Bytes,
     /// Whether `raw` is the whole frame.
     pub extent: Extent,
+}
+
+impl Frame {
+    /// The `event` field, empty when there is none.
+    pub fn event(&self) -> &[u8] {
+        self.raw.get(self.event.clone()).unwrap_or_default()
+    }
 }
 
 /// Whether a [`Frame`] is whole.
@@ -167,7 +176,7 @@ impl Decoder {
 }
 
 fn piece(raw: Bytes, extent: Extent) -> Frame {
-    Frame { raw, event: Bytes::new(), data: Bytes::new(), extent }
+    Frame { raw, event: 0..0, data: Bytes::new(), extent }
 }
 
 /// Finds the ends of frames line by line, remembering across chunks what the last bytes were.

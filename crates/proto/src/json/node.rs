@@ -31,11 +31,13 @@ impl<'n> Node<'n> {
     /// Reads each element of an array of at most `most`.
     pub(crate) fn each<T>(self, most: usize, mut read: impl FnMut(Node<'_>) -> Read<T>) -> Read<Vec<T>> {
         self.expect(Shape::Array, "an array")?;
-        if self.json.elements().nth(most).is_some() {
-            return Err(self.bad(&format!("at most {most} elements are supported.")));
-        }
-        let elements = self.json.elements().enumerate();
-        elements.map(|(at, json)| read(Node::new(&json, &self.path.index(at)))).collect()
+        let element = |(at, json)| {
+            if at >= most {
+                return Err(self.bad(&format!("at most {most} elements are supported.")));
+            }
+            read(Node::new(&json, &self.path.index(at)))
+        };
+        self.json.elements().enumerate().map(element).collect()
     }
 
     /// Whether the value has this shape.

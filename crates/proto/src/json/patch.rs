@@ -43,16 +43,17 @@ pub(crate) fn patch(
 
 /// `object` with the member `name` set to `value`, in its place or at the end.
 pub(crate) fn set(object: &Json, name: &'static str, value: &Json) -> Json {
-    let mut there = false;
-    let edit = |key: &Text, old: &Json| {
-        if !key.is(name) {
-            return Edit::Keep;
+    let mut same = None;
+    for (key, old) in object.fields() {
+        if key.is(name) {
+            same = Some(same.unwrap_or(true) && old == *value);
         }
-        there = true;
-        if old == value { Edit::Keep } else { Edit::Set(value.clone()) }
-    };
-    let patched = patch(object, edit, []);
-    if there { patched } else { patch(object, |_, _| Edit::Keep, [(name, value.clone())]) }
+    }
+    match same {
+        Some(true) => object.clone(),
+        Some(false) => patch(object, |key, _| if key.is(name) { Edit::Set(value.clone()) } else { Edit::Keep }, []),
+        None => patch(object, |_, _| Edit::Keep, [(name, value.clone())]),
+    }
 }
 
 fn member(out: &mut BytesMut, key: &[u8], value: &Json) {

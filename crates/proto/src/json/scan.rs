@@ -83,8 +83,13 @@ impl<'a> Scan<'a> {
     }
 
     /// Passes a string that starts here. `strict` refuses lone surrogates.
+    #[inline]
     pub(crate) fn string(&mut self, strict: bool) -> Result<Body, Snag> {
-        self.expect(b'"')?;
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+        } else {
+            self.expect(b'"')?;
+        }
         let start = self.at;
         let mut escaped = false;
         loop {
@@ -196,6 +201,18 @@ impl<'a> Scan<'a> {
         Err(if self.peek().is_none() { Snag::End } else { Snag::Byte })
     }
 
+    /// Passes a plain whole number that fits; `None` for any other spelling.
+    pub(crate) fn small(&mut self) -> Option<u32> {
+        let (start, mut number) = (self.at, 0u32);
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            number = number.checked_mul(10)?.checked_add(u32::from(digit - b'0'))?;
+            self.at += 1;
+        }
+        let padded = self.at - start > 1 && self.bytes[start] == b'0';
+        let more = matches!(self.peek(), Some(b'.' | b'e' | b'E'));
+        (self.at > start && !padded && !more).then_some(number)
+    }
+
     /// Passes one whole value of a document that was checked before; stops at the end of the bytes at the latest.
     pub(crate) fn skip(&mut self) -> Option<()> {
         let mut depth = 0usize;
@@ -225,8 +242,9 @@ impl<'a> Scan<'a> {
 /// Index of the first quote, backslash or control character at or after `at`, else the length. Eight bytes a step: strings
 /// are most of every body, and a byte loop is three times slower.
 fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(eight) = bytes.get(at..at + 8) {
-        let word = u64::from_le_bytes(eight.try_into().expect("invariant: eight bytes"));
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((eight, after)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(*eight);
         let control = word.wrapping_sub(ONES * 0x20) & !word;
         let quote = word ^ (ONES * u64::from(b'"'));
         let slash = word ^ (ONES * u64::from(b'\\'));
@@ -237,6 +255,7 @@ fn plain_end(bytes: &[u8], mut at: usize) -> usize {
             return at + (hits.trailing_zeros() / 8) as usize;
         }
         at += 8;
+        rest = after;
     }
     while at < bytes.len() && bytes[at] >= 0x20 && bytes[at] != b'"' && bytes[at] != b'\\' {
         at += 1;

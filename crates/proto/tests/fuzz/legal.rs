@@ -30,11 +30,12 @@ pub(crate) fn frames(out: &[u8]) -> Vec<Frame> {
         if frame.data == "[DONE]" {
             return Frame::Done;
         }
+        let name = String::from_utf8_lossy(frame.event()).into_owned();
         let data = readable(frame.data);
         if !json::valid(&data) {
             return Frame::Garbled(data);
         }
-        Frame::Data(String::from_utf8_lossy(&frame.event).into_owned(), Json::from_valid(data))
+        Frame::Data(name, Json::from_valid(data))
     };
     frames.into_iter().map(frame).collect()
 }

@@ -102,7 +102,7 @@ fn in_order(input: &[u8], frames: &[Frame]) {
 }
 
 fn pairs(frames: &[Frame]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    frames.iter().map(|frame| (frame.event.to_vec(), frame.data.to_vec())).collect()
+    frames.iter().map(|frame| (frame.event().to_vec(), frame.data.to_vec())).collect()
 }
 
 /// The standard's algorithm, line by line: event and data of each dispatch.

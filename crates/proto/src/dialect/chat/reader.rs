@@ -111,6 +111,7 @@ impl Reader {
             if matches!(self.mode, Mode::Done) {
                 continue;
             }
+            let is_error = frame.event() == b"error";
             let raw = Some(Frame { dialect: Dialect::Chat, bytes: frame.raw });
             if frame.data.trim_ascii() == b"[DONE]" {
                 self.done(raw, out);
@@ -123,7 +124,7 @@ impl Reader {
                     self.answer.text(text, &mut sink);
                     Ok(())
                 }
-                None => self.frame(&frame.data, frame.event == "error", &mut sink),
+                None => self.frame(&frame.data, is_error, &mut sink),
             };
             match read {
                 Ok(()) if sink.count == 0 => sink.push(What::Other),

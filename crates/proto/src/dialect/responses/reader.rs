@@ -11,7 +11,7 @@ mod terminal;
 use bytes::{Bytes, BytesMut};
 
 use super::item;
-use super::wire::{Kind, type_of, type_of_head};
+use super::wire::{Kind, head, type_of_head};
 use crate::canon::{CallKind, Channel, Event, Frame, Head, Item, ItemKind, Open, What};
 use crate::dialect::{Dialect, openai_error};
 use crate::failure::{self, Failure};
@@ -119,16 +119,19 @@ impl Reader {
         if self.state == State::Done {
             return;
         }
+        let head = head(&frame.data);
+        let kind = Kind::of(head.map_or(frame.event(), |(name, _)| name));
+        let delta = match (kind, head) {
+            (Kind::Delta(channel), Some((_, after))) => delta::scan(&frame.data, after, channel),
+            _ => None,
+        };
         let raw = Some(Frame { dialect: Dialect::Responses, bytes: frame.raw });
         if frame.extent != sse::Extent::Whole {
             out.push(Event { what: What::Piece { last: frame.extent == sse::Extent::Last }, raw });
             return;
         }
-        let kind = Kind::of(type_of(&frame.data).unwrap_or(&frame.event));
-        if let Kind::Delta(channel) = kind
-            && let Some(delta) = delta::scan(&frame.data, channel)
-        {
-            return self.delta(channel, delta, raw, out);
+        if let (Kind::Delta(channel), Some(found)) = (kind, delta) {
+            return self.delta(channel, found.cut(frame.data), raw, out);
         }
         self.slow(kind, frame.data, raw, out);
     }

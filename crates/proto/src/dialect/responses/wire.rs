@@ -86,12 +86,18 @@ pub(super) fn part_field(channel: Channel) -> &'static str {
 
 /// The `type` at the head of `data`, where every known writer puts it; `None` when it stands elsewhere. `data` may be cut.
 pub(super) fn type_of(data: &[u8]) -> Option<&[u8]> {
+    head(data).map(|(name, _)| name)
+}
+
+/// The same, with the position behind it.
+pub(super) fn head(data: &[u8]) -> Option<(&[u8], usize)> {
     let mut scan = Scan::new(data);
     scan.expect(b'{').ok()?;
     let key = scan.string(false).ok()?;
     scan.expect(b':').ok()?;
     let name = scan.string(false).ok()?;
-    (&data[key.start..key.end] == b"type" && !name.escaped).then(|| &data[name.start..name.end])
+    let first = &data[key.start..key.end] == b"type" && !name.escaped;
+    first.then(|| (&data[name.start..name.end], name.end + 1))
 }
 
 /// The same for the head of a frame that is still arriving: of its data line, else of its `event` line.

@@ -7,17 +7,17 @@ use super::{Extent, Frame};
 
 /// Reads the fields of one whole frame; `None` when it has no data and so says nothing.
 pub fn parse(raw: Bytes) -> Option<Frame> {
-    let mut event = Bytes::new();
+    let mut event = 0..0;
     let mut data = Data::None;
-    let mut rest = &raw[..];
-    while !rest.is_empty() {
-        let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-        let line = &rest[..end];
-        rest = rest.get(end + 1..).unwrap_or_default();
+    let mut at = 0;
+    while at < raw.len() {
+        let length = memchr2(b'\n', b'\r', &raw[at..]).unwrap_or(raw.len() - at);
+        let line = &raw[at..at + length];
+        at += length + 1;
         if let Some(value) = field(line, b"data") {
             data.add(&raw, value);
         } else if let Some(value) = field(line, b"event") {
-            event = raw.slice_ref(value);
+            event = at - 1 - value.len()..at - 1;
         }
     }
     let data = data.finish()?;

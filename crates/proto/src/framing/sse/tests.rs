@@ -66,7 +66,7 @@ fn split(bytes: &[u8], cuts: &[usize]) -> Vec<Bytes> {
 }
 
 fn pairs(frames: &[Frame]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    frames.iter().map(|frame| (frame.event.to_vec(), frame.data.to_vec())).collect()
+    frames.iter().map(|frame| (frame.event().to_vec(), frame.data.to_vec())).collect()
 }
 
 fn check(input: &str, expected: &[(&str, &str)]) {

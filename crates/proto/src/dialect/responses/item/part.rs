@@ -41,8 +41,12 @@ pub(super) fn list(node: Node<'_>, side: Side) -> Read<Parts> {
     if !node.is(Shape::Array) {
         return Err(node.wrong("a string or an array of content parts"));
     }
-    let read = node.each(MOST, |node| part(node, side))?;
-    let changed = read.iter().zip(node.json().elements()).any(|((_, new), old)| *new != old);
+    let mut changed = false;
+    let read = node.each(MOST, |node| {
+        let read = part(node, side)?;
+        changed |= read.1 != node.json();
+        Ok(read)
+    })?;
     let normal = changed.then(|| {
         let mut out = BytesMut::new();
         pen::array(&mut out, &read, |out, (_, json)| out.extend_from_slice(json.bytes()));

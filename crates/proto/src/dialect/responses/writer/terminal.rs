@@ -75,7 +75,8 @@ impl Writer {
         let data = one_line.then(|| Json::from_valid(frame.data.clone()))?;
         let response = data.get("response")?;
         let filled = with_output(&response, &self.items.output(), false);
-        (filled != response).then(|| (frame.event, patch::set(&data, "response", &filled)))
+        let event = Bytes::copy_from_slice(frame.event());
+        (filled != response).then(|| (event, patch::set(&data, "response", &filled)))
     }
 
     fn say_terminal(&mut self, finish: Finish, response: Option<&Json>, out: &mut BytesMut) {
