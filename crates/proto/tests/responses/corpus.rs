@@ -2,7 +2,7 @@
 
 use proto::{Dialect, Event, What};
 
-use crate::support::{STREAMS, bare, data, events, fold, kind, setting, write};
+use crate::support::{STREAMS, bare, data, events, expected, fold, kind, setting, write};
 
 /// One line an event, without frames.
 fn lines(events: &[Event]) -> String {
@@ -55,20 +55,6 @@ fn whole_bodies() {
             insta::assert_json_snapshot!(format!("whole_{name}_{dialect:?}").to_lowercase(), body);
         }
     }
-}
-
-/// The frames of the stream that a client of this dialect gets, in the order of the stream.
-fn expected(stream: &str, codex: bool) -> String {
-    let mut open = false;
-    let mut frames = String::new();
-    for frame in stream.split_inclusive("\n\n") {
-        open |= frame.starts_with("event: response.created");
-        let private = frame.starts_with("event: codex.") || frame.starts_with("event: responsesapi.");
-        if open && (codex || !private) {
-            frames.push_str(frame);
-        }
-    }
-    frames
 }
 
 #[test]

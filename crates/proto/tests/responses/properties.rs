@@ -7,7 +7,7 @@ use proto::{Dialect, Event, Item, Reader, What, Whole, Writer};
 use serde_json::Value;
 
 use crate::support::{
-    STREAMS, bare, data, events, fold, is_terminal, kind, meaning, nameless, read, setting, split, write,
+    STREAMS, bare, data, events, expected, fold, is_terminal, kind, meaning, nameless, read, setting, split, write,
 };
 
 const DIALECTS: [Dialect; 2] = [Dialect::Responses, Dialect::Chat];
@@ -173,6 +173,9 @@ proptest! {
         let terminals: Vec<Value> = data(&written).into_iter().filter(|event| is_terminal(kind(event))).collect();
         prop_assert_eq!(terminals.len(), 1);
         prop_assert_eq!(kind(&terminals[0]) == "response.failed", !complete, "{} {}", name, written);
+        let passed = events.iter().any(|event| matches!(event.what, What::Open(_)));
+        let (before, _) = written.trim_end().rsplit_once("\n\n").unwrap();
+        prop_assert!(!passed || expected(stream, false).starts_with(before), "{} {}", name, written);
         let chat = write(Dialect::Chat, setting(), &events);
         prop_assert_eq!(chat.contains("finish_reason\":\"stop"), chat.contains("finish_reason\":\"stop") && complete);
     }

@@ -119,3 +119,17 @@ pub(crate) fn meaning(events: &[Event]) -> Whole {
     whole.response = None;
     whole
 }
+
+/// The frames of the stream that a client of this dialect gets, in the order of the stream.
+pub(crate) fn expected(stream: &str, codex: bool) -> String {
+    let mut open = false;
+    let mut frames = String::new();
+    for frame in stream.split_inclusive("\n\n") {
+        open |= frame.starts_with("event: response.created");
+        let private = frame.starts_with("event: codex.") || frame.starts_with("event: responsesapi.");
+        if open && (codex || !private) {
+            frames.push_str(frame);
+        }
+    }
+    frames
+}
