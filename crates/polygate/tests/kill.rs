@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{Gateway, Home};
 use offline::{NewAccount, Offline, Options, Revocation};
 use pool::{Millis, Status};
-use store::{Begin, Store};
+use store::Store;
 
 const NOW: Millis = Millis(4_000_000_000_000);
 
@@ -21,29 +21,25 @@ async fn judge(home: &Home, backend: &offline::Running, accounts: usize, keys: u
     let found = store.accounts().await.unwrap();
     assert_eq!(found.len(), accounts, "accounts");
     assert!(store.keys().await.unwrap().len() >= keys, "keys");
+    let interrupted = store.interrupted(NOW).await.unwrap();
     for account in found {
         let tokens = store.tokens(&account.id).await.unwrap().expect("an account has tokens");
         let refresh = tokens.refresh.expect("the refresh token is there");
         let good = backend.current_refresh(&account.upstream_id).iter().any(|token| token == refresh.expose());
-        let marked = matches!(account.status, Status::NeedsLogin { .. });
-        if good || marked {
-            continue;
-        }
-        match store.begin_refresh(&account.id, "judge", NOW).await.unwrap() {
-            Begin::Granted(ticket) => {
-                assert!(ticket.interrupted, "a spent token without a mark");
-                store.end_refresh(ticket, None).await.unwrap();
-            }
-            other => panic!("no ticket: {other:?}"),
-        }
+        let marked = matches!(account.status, Status::NeedsLogin { .. }) || interrupted.contains(&account.id);
+        assert!(good || marked, "a spent token without a mark: {:?}", account.status);
     }
     store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_any_failpoint_of_a_refresh_loses_nothing() {
-    let points: Vec<&str> = engine::FAILPOINTS.iter().chain(store::FAILPOINTS).copied().collect();
-    let mut hit = Vec::new();
+    // The store's own tests kill it at every one of its points; here are those that a refresh passes.
+    let stores =
+        ["lease", "intent", "commit"].map(|step| [format!("store::before_{step}"), format!("store::after_{step}")]);
+    let points: Vec<String> =
+        engine::FAILPOINTS.map(str::to_owned).into_iter().chain(stores.into_iter().flatten()).collect();
+    let mut missed = Vec::new();
     for point in &points {
         let backend = Offline::start(Options::default()).await.unwrap();
         let account = backend.add_account(NewAccount { expires_in: -10, ..NewAccount::default() });
@@ -54,7 +50,8 @@ async fn a_kill_at_any_failpoint_of_a_refresh_loses_nothing() {
         let answer = gateway.chat("Reply with exactly: pong").await;
         if answer.is_err() {
             gateway.wait(Duration::from_secs(10));
-            hit.push(*point);
+        } else {
+            missed.push(point.clone());
         }
         drop(gateway);
         judge(&home, &backend, 1, 1).await;
@@ -68,15 +65,12 @@ async fn a_kill_at_any_failpoint_of_a_refresh_loses_nothing() {
             assert!(home.ok(&["--json", "accounts", "list"]).contains("needs_login"), "{point}: {}", after.body);
         }
     }
-    for point in engine::FAILPOINTS {
-        assert!(hit.contains(&point), "{point} was never reached; reached: {hit:?}");
-    }
-    assert!(hit.iter().any(|point| point.starts_with("store::")), "no point of the store was reached: {hit:?}");
+    assert_eq!(missed, Vec::<String>::new(), "never reached");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_while_a_key_is_made_loses_no_other_key() {
-    for point in store::FAILPOINTS {
+    for point in store::FAILPOINTS.iter().filter(|point| point.ends_with("_key") || point.ends_with("statement")) {
         let backend = Offline::start(Options::default()).await.unwrap();
         let home = Home::new(&backend);
         home.import(&backend.account("plus"));
