@@ -19,9 +19,9 @@ pub const BUFFERED: usize = 512 << 20;
 /// Longest SSE event, bytes.
 pub const EVENT: usize = 64 << 20;
 /// Deepest JSON nesting of a request.
-pub const JSON_DEPTH: usize = 128;
+pub const JSON_DEPTH: u32 = proto::json::MAX_DEPTH;
 /// Most JSON values in a request.
-pub const JSON_NODES: usize = 1_000_000;
+pub const JSON_NODES: u32 = proto::json::MAX_NODES;
 /// HTTP/2 streams per client connection.
 pub const H2_STREAMS: u32 = 100;
 /// HTTP/2 window per stream, bytes.
@@ -48,8 +48,6 @@ pub const HEARTBEAT: Duration = Duration::from_secs(15);
 pub const WRITE_STALL: Duration = Duration::from_mins(1);
 /// Bytes waiting for one client; one translated or terminal event may exceed it up to [`EVENT`].
 pub const STREAM_BUFFER: usize = 1 << 20;
-/// Events waiting for one client.
-pub const STREAM_EVENTS: usize = 64;
 /// One call of the token endpoint.
 pub const REFRESH_CALL: Duration = Duration::from_secs(30);
 /// Token calls at the same time, over all accounts.
