@@ -79,7 +79,7 @@ pub const QUEUE: u32 = 64;
 pub const QUEUE_WAIT: Duration = Duration::from_secs(30);
 /// Rest after a 429, a used-up window included, that says nothing about time (`rate_limit_backoff_seconds`).
 pub const RATE_BACKOFF: Duration = Duration::from_mins(1);
-/// Rest without a reset time when plan or credits are used up, or when figures say that a window is: then it is asked again.
+/// Rest without a reset time after plan or credits are used up, or a window by its figures: then it is asked again.
 pub const QUOTA_BACKOFF: Duration = Duration::from_hours(1);
 /// Rest after a Cloudflare challenge or path block.
 pub const CHALLENGE_BACKOFF: Duration = Duration::from_secs(30);
