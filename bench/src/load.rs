@@ -193,7 +193,10 @@ impl Count {
 
     fn finish(mut self, tokens: u32) -> Result<()> {
         if self.collected {
-            ensure!(memchr::memmem::find(&self.rest, text(tokens).as_bytes()).is_some(), "the collected text is not whole");
+            ensure!(
+                memchr::memmem::find(&self.rest, text(tokens).as_bytes()).is_some(),
+                "the collected text is not whole"
+            );
             return Ok(());
         }
         let rest = std::mem::take(&mut self.rest);

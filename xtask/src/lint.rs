@@ -33,13 +33,11 @@ fn clippy() -> Result<()> {
 fn spelling() -> Result<()> {
     let typos =
         if works("typos", &["--version"]) { Some("typos".into()) } else { from_pypi("typos", "1.52.0", "typos") };
-    match typos {
-        Some(typos) => step("spelling", &mut command(typos, ["--config", "typos.toml"])),
-        None => {
-            println!("\n== spelling: NOT RUN, typos is neither installed nor on PyPI");
-            Ok(())
-        }
-    }
+    let Some(typos) = typos else {
+        println!("\n== spelling: NOT RUN, typos is neither installed nor on PyPI");
+        return Ok(());
+    };
+    step("spelling", &mut command(typos, ["--config", "typos.toml"]))
 }
 
 /// Bans, licences and sources always; advisories where their database can be reached.

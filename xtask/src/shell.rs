@@ -32,7 +32,8 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
 /// Runs a step, with its name before it and its failure as an error.
 pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
     println!("\n== {name}");
-    let status = command.status().with_context(|| format!("{name}: cannot start {:?}", command.get_program()))?;
+    let status =
+        command.status().with_context(|| format!("{name}: cannot start {}", command.get_program().display()))?;
     if !status.success() {
         bail!("{name} failed ({status})");
     }
@@ -41,9 +42,10 @@ pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
 
 /// Standard output of a command that must succeed.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("{:?}", command.get_program()))?;
+    let output =
+        command.stderr(Stdio::inherit()).output().with_context(|| command.get_program().display().to_string())?;
     if !output.status.success() {
-        bail!("{:?} failed ({})", command.get_program(), output.status);
+        bail!("{} failed ({})", command.get_program().display(), output.status);
     }
     Ok(String::from_utf8(output.stdout)?)
 }

@@ -25,7 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const RESERVED: &[(&str, &[&str])] = &[
     ("reqwest", &["upstream"]),
     ("sqlx", &["store"]),
-    ("axum", &["server", "offline", "bench"]),
+    ("axum", &["bench"]),
     ("hyper", &["upstream", "server", "offline", "bench"]),
     ("tokio", &["upstream", "store", "engine", "server", "offline", "polygate", "bench"]),
     ("clap", &["polygate", "xtask", "bench"]),

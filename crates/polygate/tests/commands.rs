@@ -1,5 +1,7 @@
 //! The command line as people and scripts use it.
 
+#![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
+
 mod common;
 
 use common::{Home, KEY};
@@ -40,7 +42,9 @@ async fn a_running_gateway_sees_an_imported_account() {
     assert!(none.body.contains("polygate login"), "{}", none.body);
 
     let accounts = [backend.account("plus"), backend.account("pro")];
-    accounts.iter().for_each(|account| home.import(account));
+    for account in &accounts {
+        home.import(account);
+    }
     home.import(&accounts[0]);
     let listed: Value = serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 2, "the same login twice is one account");

@@ -1,5 +1,6 @@
 //! kill -9 at every named failpoint and at many moments under load: no account, key or token is lost.
 #![cfg(feature = "failpoints")]
+#![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
 
 mod common;
 
@@ -89,7 +90,9 @@ async fn fifty_kills_under_load_lose_nothing() {
         Offline::start(Options { access_lifetime: 3600, device_interval: 0, ..Options::default() }).await.unwrap();
     let home = Home::new(&backend);
     let accounts: Vec<_> = (0..ACCOUNTS).map(|_| backend.account("plus")).collect();
-    accounts.iter().for_each(|account| home.import(account));
+    for account in &accounts {
+        home.import(account);
+    }
     home.ok(&["keys", "create"]);
     // Moments from a fixed sequence (Knuth's LCG), so that a failure can be run again.
     let mut seed = 42_u64;

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
 
 use common::{Home, KEY, files};
@@ -25,7 +26,7 @@ async fn no_secret_leaves_the_store() {
     ] {
         backend.script(Rule::responses(plan).times(2));
         let answer = gateway.chat("Reply with exactly: pong").await.unwrap();
-        said += &format!("{:?}{}", answer.headers, answer.body);
+        write!(said, "{:?}{}", answer.headers, answer.body).unwrap();
     }
     backend.reset();
     backend.revoke_access(&account.account_id, Revocation::Expired);
@@ -37,7 +38,7 @@ async fn no_secret_leaves_the_store() {
         ("/readyz", &minted),
     ] {
         let answer = gateway.send(gateway.request("GET", path, key, "")).await.unwrap();
-        said += &format!("{:?}{}", answer.headers, answer.body);
+        write!(said, "{:?}{}", answer.headers, answer.body).unwrap();
     }
     said += &home.ok(&["--json", "accounts", "list"]);
     said += &home.ok(&["--json", "keys", "list"]);

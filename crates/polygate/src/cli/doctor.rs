@@ -73,7 +73,7 @@ impl Doctor {
                 store.close().await;
             }
             Err(error) => {
-                checks.push(bad("store", Grade::Fail, error.to_string(), "see the reason; nothing was changed"))
+                checks.push(bad("store", Grade::Fail, error.to_string(), "see the reason; nothing was changed"));
             }
         }
         if self.offline {

@@ -18,9 +18,7 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>, empty: &str) {
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head);
-    rows.into_iter().for_each(|row| {
-        table.add_row(row);
-    });
+    table.add_rows(rows);
     line(&table.to_string());
 }
 

@@ -1,5 +1,7 @@
 //! `config`: what is set, and by whom.
 
+use std::fmt::Write;
+
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -72,7 +74,7 @@ fn docs() -> String {
         also.extend(field.env.iter().map(|name| format!("`{name}`")));
         also.extend(field.also.iter().map(|key| format!("`{key}` in the file")));
         let default = if field.default.is_empty() { String::new() } else { format!("`{}`", field.default) };
-        page.push_str(&format!("| `{}` | {default} | {} | {} |\n", field.key, field.help, also.join(", ")));
+        let _ = writeln!(page, "| `{}` | {default} | {} | {} |", field.key, field.help, also.join(", "));
     }
     page.push_str("\n`[model.aliases]` in the file maps names of your own to models: `fast = \"gpt-6-luna\"`.\n");
     page

@@ -60,6 +60,18 @@ impl Layers {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Read { path: file.to_owned(), source }),
         };
+        Self::parse(&text, file, env)
+    }
+
+    /// The same for the text of `file`.
+    ///
+    /// # Errors
+    /// The text is not TOML.
+    pub fn parse(
+        text: &str,
+        file: &Path,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         let table =
             text.parse().map_err(|source| ConfigError::Toml { path: file.to_owned(), source: Box::new(source) })?;
         Ok(Self { flags: BTreeMap::new(), env: env.into_iter().collect(), file: table })

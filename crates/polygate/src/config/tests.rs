@@ -22,7 +22,7 @@ fn every_default_is_valid() {
     assert!(config.server.hosts.iter().all(IpAddr::is_loopback));
     assert_eq!(config.server.port, 8080);
     assert_eq!(config.upstream.base_url.as_str(), "https://chatgpt.com/backend-api");
-    assert_eq!(config.upstream.idle_timeout, Duration::from_secs(300));
+    assert_eq!(config.upstream.idle_timeout, Duration::from_mins(5));
     assert_eq!(config.accounts.max_concurrent, 0);
 }
 
@@ -38,11 +38,14 @@ fn keys_and_environment_names_are_unique() {
     }
 }
 
+/// Environment, flag, the value that wins, and its origin.
+type Row<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>, &'a str, &'a str);
+
 #[test]
 fn the_strongest_layer_wins() {
     let file =
         "[server]\nport = 1\nproxy_api_key = \"from-file\"\n[api]\nbase_url = \"http://127.0.0.1:9/backend-api\"\n";
-    let rows: &[(&[(&str, &str)], Option<&str>, &str, &str)] = &[
+    let rows: &[Row] = &[
         (&[], None, "1", "file server.port"),
         (&[("PORT", "2")], None, "2", "env PORT"),
         (&[("PORT", "2"), ("POLYGATE_SERVER__PORT", "3")], None, "3", "env POLYGATE_SERVER__PORT"),
@@ -69,7 +72,7 @@ fn values_are_typed() {
     let config = config(&layers(file, &[("CODEX_PROXY_LOG_LEVEL", "warning")])).unwrap();
     assert_eq!(config.server.hosts.len(), 2);
     assert_eq!(config.server.allowed_hosts, ["box.lan", "box"]);
-    assert_eq!(config.upstream.idle_timeout, Duration::from_secs(1200));
+    assert_eq!(config.upstream.idle_timeout, Duration::from_mins(20));
     assert_eq!(config.accounts.rate_limit_backoff, Duration::from_secs(90));
     assert_eq!(config.model.aliases, [("fast".to_owned(), "gpt-6-luna".to_owned())]);
     assert_eq!(config.log.level, "warn");

@@ -1,6 +1,7 @@
 //! The binary in a home of its own, beside an offline backend.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
