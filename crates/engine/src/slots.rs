@@ -47,8 +47,18 @@ struct Waiter {
 enum Wake {
     /// The place is the waiter's.
     Place,
-    /// Something changed: choose again.
+    /// The account does not serve any more: choose again.
     Again,
+    /// Another account has a free place: choose again.
+    Called,
+}
+
+/// The turn of a request that waited before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    ticket: u64,
+    /// Whether it was called for a free place, which others may use when it cannot.
+    called: bool,
 }
 
 /// A place on an account, held while a request is served.
@@ -78,23 +88,24 @@ pub(crate) enum Woken {
     /// With a place.
     Slot(Slot),
     /// Choose again; the ticket keeps the turn.
-    Again(u64),
+    Again(Turn),
 }
 
 impl Slots {
-    /// Chooses an account and takes a place on it or in its queue. `ticket` is the turn of a request that waited before.
+    /// Chooses an account and takes a place on it or in its queue. `turn` is that of a request that waited before.
     pub(crate) fn take(
         self: &Arc<Self>,
         list: &List,
         bundled: &Catalog,
         ask: &Ask<'_>,
-        turn: (Option<u64>, Millis),
+        (turn, now): (Option<Turn>, Millis),
     ) -> Result<Taken, NoAccount> {
-        let (ticket, now) = turn;
         let mut book = self.0.lock();
-        let candidate = |entry| book.candidate(entry, ask.model, bundled);
-        let candidates: Vec<_> = list.iter().map(|entry| candidate(entry)).collect();
-        match pick::pick(&candidates, ask, now)? {
+        let choice = book.choose(list, bundled, ask, now);
+        if let (Some(Turn { ticket, called: true }), Err(_) | Ok(Pick::Queue(_))) = (turn, &choice) {
+            book.call_next(ticket);
+        }
+        match choice? {
             Pick::Ready(account) => {
                 let place = book.places.entry(account.clone()).or_default();
                 place.in_flight += 1;
@@ -102,7 +113,7 @@ impl Slots {
                 Ok(Taken::Now(Slot { slots: Arc::clone(self), account }))
             }
             Pick::Queue(account) => {
-                let ticket = ticket.unwrap_or_else(|| book.ticket());
+                let ticket = turn.map_or_else(|| book.ticket(), |turn| turn.ticket);
                 let (sender, wake) = oneshot::channel();
                 book.places.entry(account.clone()).or_default().enqueue(Waiter { ticket, wake: sender });
                 Ok(Taken::Later(Waiting { slots: Arc::clone(self), account, ticket, wake }))
@@ -134,7 +145,12 @@ impl Slots {
                 return;
             }
         }
-        book.call_longest();
+        book.call_next(0);
+    }
+
+    /// The call that `ticket` got goes on to whoever waits longest after it.
+    fn pass_on(&self, ticket: u64) {
+        self.0.lock().call_next(ticket);
     }
 
     fn leave(&self, account: &AccountId, ticket: u64) {
@@ -145,6 +161,12 @@ impl Slots {
 }
 
 impl Book {
+    fn choose(&self, list: &List, bundled: &Catalog, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+        let candidate = |entry| self.candidate(entry, ask.model, bundled);
+        let candidates: Vec<_> = list.iter().map(|entry| candidate(entry)).collect();
+        pick::pick(&candidates, ask, now)
+    }
+
     fn candidate<'a>(&self, entry: &'a crate::accounts::Entry, model: &str, bundled: &Catalog) -> Candidate<'a> {
         let place = self.places.get(&entry.account.id);
         Candidate {
@@ -161,13 +183,13 @@ impl Book {
         self.ticket
     }
 
-    /// A place is free that nobody waits for: the request that waits longest may choose again.
-    fn call_longest(&mut self) {
-        let first = |place: &Place| place.queue.front().map(|waiter| waiter.ticket);
-        while let Some(place) = self.places.values_mut().filter(|place| first(place).is_some()).min_by_key(|p| first(p))
-        {
-            let waiter = place.queue.pop_front().expect("invariant: filtered for a first waiter");
-            if waiter.wake.send(Wake::Again).is_ok() {
+    /// A place is free that nobody waits for: of the requests whose ticket is higher than `after`, the one that waits longest
+    /// may choose again; when it cannot use the place, the call goes on. Tickets begin with 1.
+    fn call_next(&mut self, after: u64) {
+        let next = |place: &Place| place.queue.get(place.behind(after)).map(|waiter| waiter.ticket);
+        while let Some(place) = self.places.values_mut().filter(|place| next(place).is_some()).min_by_key(|p| next(p)) {
+            let waiter = place.queue.remove(place.behind(after)).expect("invariant: filtered for such a waiter");
+            if waiter.wake.send(Wake::Called).is_ok() {
                 return;
             }
         }
@@ -180,8 +202,12 @@ impl Place {
     }
 
     fn enqueue(&mut self, waiter: Waiter) {
-        let at = self.queue.partition_point(|earlier| earlier.ticket < waiter.ticket);
-        self.queue.insert(at, waiter);
+        self.queue.insert(self.behind(waiter.ticket), waiter);
+    }
+
+    /// Where in the queue the tickets higher than `ticket` begin.
+    fn behind(&self, ticket: u64) -> usize {
+        self.queue.partition_point(|waiter| waiter.ticket <= ticket)
     }
 }
 
@@ -203,7 +229,8 @@ impl Waiting {
     pub(crate) async fn turn(mut self) -> Woken {
         match (&mut self.wake).await {
             Ok(Wake::Place) => Woken::Slot(Slot { slots: Arc::clone(&self.slots), account: self.account.clone() }),
-            Ok(Wake::Again) | Err(_) => Woken::Again(self.ticket),
+            Ok(Wake::Called) => Woken::Again(Turn { ticket: self.ticket, called: true }),
+            Ok(Wake::Again) | Err(_) => Woken::Again(Turn { ticket: self.ticket, called: false }),
         }
     }
 }
@@ -211,9 +238,11 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.slots.leave(&self.account, self.ticket);
-        // The place may have been given in the instant in which the client left.
-        if let Ok(Wake::Place) = self.wake.try_recv() {
-            self.slots.release(&self.account);
+        // The turn may have come in the instant in which the client left.
+        match self.wake.try_recv() {
+            Ok(Wake::Place) => self.slots.release(&self.account),
+            Ok(Wake::Called) => self.slots.pass_on(self.ticket),
+            Ok(Wake::Again) | Err(_) => {}
         }
     }
 }

@@ -127,25 +127,29 @@ impl Attempt {
     /// Chooses an account that this request has not tried and waits for a place on it.
     async fn take(&self, patience: Duration) -> Result<Slot, Lacking> {
         let until = self.deadline.min(Instant::now() + patience);
-        let mut ticket = None;
+        let mut turn = None;
         loop {
             let list = self.core.accounts.list();
-            let ask = Ask {
-                model: &self.plan.resolved.model.slug,
-                tried: &self.history.tried,
-                prefer: self.bond.as_ref().map(|bond| &bond.account),
-                max_concurrent: self.core.settings.max_concurrent,
-                strategy: self.core.settings.strategy,
-            };
-            let turn = (ticket, self.core.now());
-            match self.core.slots.take(&list, &self.core.bundled, &ask, turn).map_err(Lacking::Account)? {
+            let ask = self.ask(&self.history.tried);
+            let turn_now = (turn, self.core.now());
+            match self.core.slots.take(&list, &self.core.bundled, &ask, turn_now).map_err(Lacking::Account)? {
                 Taken::Now(slot) => return Ok(slot),
                 Taken::Later(waiting) => match timeout_at(until, waiting.turn()).await {
                     Ok(Woken::Slot(slot)) => return Ok(slot),
-                    Ok(Woken::Again(turn)) => ticket = Some(turn),
+                    Ok(Woken::Again(kept)) => turn = Some(kept),
                     Err(_) => return Err(Lacking::Turn),
                 },
             }
+        }
+    }
+
+    fn ask<'a>(&'a self, tried: &'a [AccountId]) -> Ask<'a> {
+        Ask {
+            model: &self.plan.resolved.model.slug,
+            tried,
+            prefer: self.bond.as_ref().map(|bond| &bond.account),
+            max_concurrent: self.core.settings.max_concurrent,
+            strategy: self.core.settings.strategy,
         }
     }
 

@@ -45,10 +45,19 @@ impl Desk {
         Self { slots: Arc::default(), list: list(ids), bundled: Catalog::bundled(), most }
     }
 
-    fn take(&self, ticket: Option<u64>) -> Result<Taken, NoAccount> {
+    fn take(&self, turn: Option<Turn>) -> Result<Taken, NoAccount> {
+        self.choose(turn, &[])
+    }
+
+    /// As [`Self::take`], for a request that has tried this account.
+    fn take_without(&self, turn: Option<Turn>, tried: &AccountId) -> Result<Taken, NoAccount> {
+        self.choose(turn, std::slice::from_ref(tried))
+    }
+
+    fn choose(&self, turn: Option<Turn>, tried: &[AccountId]) -> Result<Taken, NoAccount> {
         let model = self.bundled.models()[0].slug.clone();
-        let ask = Ask { model: &model, max_concurrent: self.most, ..Ask::default() };
-        self.slots.take(&self.list, &self.bundled, &ask, (ticket, Millis(1)))
+        let ask = Ask { model: &model, tried, max_concurrent: self.most, ..Ask::default() };
+        self.slots.take(&self.list, &self.bundled, &ask, (turn, Millis(1)))
     }
 
     fn now(&self) -> Slot {
@@ -63,6 +72,18 @@ impl Desk {
             Ok(Taken::Later(waiting)) => waiting,
             _ => panic!("not queued"),
         }
+    }
+
+    /// One busy account; one that is free, because the two who waited for it have left; two who wait for the busy one.
+    fn uneven(&self) -> (Slot, Waiting, Waiting) {
+        let mut served = vec![self.now(), self.now()];
+        let mut waiting: Vec<_> = (0..4).map(|_| self.later()).collect();
+        let busy = waiting[0].account.clone();
+        waiting.retain(|waiting| waiting.account == busy);
+        let free = served.iter().position(|slot| *slot.account() != busy).expect("two accounts");
+        drop(served.remove(free));
+        let (second, first) = (waiting.pop().expect("two wait"), waiting.pop().expect("two wait"));
+        (served.remove(0), first, second)
     }
 
     fn load(&self, id: &str) -> (u32, u32) {
@@ -149,7 +170,7 @@ fn a_free_place_elsewhere_calls_the_longest_waiting() {
     let desk = Desk::new(&["a", "b"], 1);
     let served = [desk.now(), desk.now()];
     let waiting = [desk.later(), desk.later(), desk.later()];
-    let (queue_of, first) = (waiting[0].account.clone(), waiting[0].ticket);
+    let (queue_of, first) = (waiting[0].account.clone(), Turn { ticket: waiting[0].ticket, called: true });
     let others =
         waiting.iter().filter(|waiting| waiting.account != queue_of).map(|waiting| waiting.ticket).collect::<Vec<_>>();
     let mut waiting = Vec::from(waiting);
@@ -159,7 +180,7 @@ fn a_free_place_elsewhere_calls_the_longest_waiting() {
     let mut served = Vec::from(served);
     drop(served.remove(other));
     match poll(waiting.remove(0).turn()) {
-        Some(Woken::Again(ticket)) => assert_eq!(ticket, first),
+        Some(Woken::Again(turn)) => assert_eq!(turn, first),
         _ => panic!("the longest waiting was not called"),
     }
     assert!(matches!(desk.take(Some(first)), Ok(Taken::Now(_))));
@@ -178,4 +199,26 @@ fn choosing_again_keeps_the_turn() {
     drop(served);
     let _served = slot(poll(first.turn()));
     assert!(poll(second.turn()).is_none(), "the later ticket waits");
+}
+
+#[test]
+fn a_call_to_one_who_left_goes_on_to_the_next() {
+    let desk = Desk::new(&["a", "b"], 1);
+    let (_served, first, second) = desk.uneven();
+    drop(first);
+    assert!(matches!(poll(second.turn()), Some(Woken::Again(_))), "the free place is offered to the next");
+}
+
+#[test]
+fn a_call_that_is_of_no_use_goes_on_to_the_next() {
+    let desk = Desk::new(&["a", "b"], 1);
+    let (served, first, mut second) = desk.uneven();
+    let Some(Woken::Again(turn)) = poll(first.turn()) else { panic!("not called") };
+    let free =
+        desk.list.iter().map(|entry| &entry.account.id).find(|id| *id != served.account()).expect("two accounts");
+    let Ok(Taken::Later(first)) = desk.take_without(Some(turn), free) else { panic!("not queued") };
+    let again = poll(&mut second.wake);
+    assert!(matches!(again, Some(Ok(Wake::Called))), "the free place is offered to the next: {again:?}");
+    drop(served);
+    drop(slot(poll(first.turn())));
 }
