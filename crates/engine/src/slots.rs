@@ -121,6 +121,11 @@ impl Slots {
         }
     }
 
+    /// What a choice would come to now; takes nothing.
+    pub(crate) fn look(&self, list: &List, bundled: &Catalog, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+        self.0.lock().choose(list, bundled, ask, now)
+    }
+
     /// How many requests an account serves and how many wait for it.
     pub(crate) fn load(&self, account: &AccountId) -> (u32, u32) {
         self.0.lock().places.get(account).map_or((0, 0), |place| (place.in_flight, place.waiting()))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pool::attempt::{History, Outcome, Step, To};
 use pool::catalog::Resolved;
-use pool::pick::{Ask, NoAccount};
+use pool::pick::{self, Ask, NoAccount};
 use pool::status::Signal;
 use pool::{AccountId, Tokens};
 use proto::dialect::{Codex, Setting, Target};
@@ -243,11 +243,17 @@ impl Attempt {
         }
         self.core.signal(id, &signal);
         match step {
-            Step::Give(failure) => Err(miss.name(failure)),
+            Step::Give(failure) => Err(self.concede(miss.name(failure))),
             Step::Again { to, refresh, otherwise, .. } => {
                 Ok(Next { to, refresh, otherwise: Some(miss.name(otherwise)) })
             }
         }
+    }
+
+    /// The last failure as the client is to hear it: what one account lacks, others may have.
+    fn concede(&self, failure: Failure) -> Failure {
+        let (list, now) = (self.core.accounts.list(), self.core.now());
+        pick::concede(failure, self.core.slots.look(&list, &self.core.bundled, &self.ask(&[]), now), now)
     }
 
     /// The point of no return.

@@ -169,6 +169,30 @@ async fn all_used_up_is_429_with_the_earliest_reset() {
     assert_eq!(bench.posts(), 2, "nobody is asked who is known to be used up");
 }
 
+/// Row F14: the answer is about the pool, not about the account that was asked last.
+#[tokio::test]
+async fn a_429_carries_the_earliest_reset_of_all() {
+    let bench = Bench::with(Setup::accounts(2)).await;
+    let first = if bench.ids[0] < bench.ids[1] { 0 } else { 1 };
+    for (at, seconds) in [(first, 600), (1 - first, 7200)] {
+        bench.backend.script(Rule::responses(Plan::usage_limit(seconds)).account(&bench.logins[at].account_id));
+    }
+    let refusal = refused(bench.ask(chat("hello")).await);
+    assert_eq!(accounts(&bench), [first, 1 - first], "the one with the later reset is asked last");
+    let wait = refusal.failure.retry_after.expect("Retry-After");
+    assert!((500..=600).contains(&wait), "{wait}");
+}
+
+/// Two calls are the most, but a third account that is free is no reason to stay away for an hour.
+#[tokio::test]
+async fn a_429_beside_a_free_account_says_try_again() {
+    let bench = Bench::with(Setup::accounts(3)).await;
+    bench.backend.script(Rule::responses(Plan::usage_limit(3600)).times(2));
+    let refusal = refused(bench.ask(chat("hello")).await);
+    assert_eq!((refusal.failure.kind, refusal.failure.retry_after), (proto::Kind::RateLimited, Some(1)), "{refusal}");
+    bench.ask(chat("hello")).await.expect("served by the third");
+}
+
 #[tokio::test]
 async fn a_model_that_one_account_lacks_is_another_ones() {
     let bench = Bench::with(Setup::accounts(2)).await;
