@@ -10,6 +10,7 @@ mod paths;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,11 +80,25 @@ pub struct Upstream {
     /// Processor that the Codex profiles name; `None` is this one.
     pub arch: Option<String>,
     /// Proxy for all outbound traffic.
-    pub proxy: Option<Url>,
+    pub proxy: Option<Proxy>,
     /// PEM file of additional roots.
     pub ca_bundle: Option<PathBuf>,
     /// Longest silence inside a stream.
     pub idle_timeout: Duration,
+}
+
+/// A proxy's address. It may hold a password, so its `Debug` form leaves out all but scheme, host and port.
+#[derive(Clone)]
+pub struct Proxy(pub Url);
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, host) = (self.0.scheme(), self.0.host_str().unwrap_or_default());
+        match self.0.port() {
+            Some(port) => write!(f, "Proxy({scheme}://{host}:{port})"),
+            None => write!(f, "Proxy({scheme}://{host})"),
+        }
+    }
 }
 
 /// Account rules.
@@ -126,13 +141,17 @@ pub enum ConfigError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The file is not TOML.
-    #[error("{path} is not valid TOML: {source}")]
+    /// The file is not TOML. The line itself is left out: it could hold a secret.
+    #[error("{path} is not valid TOML (line {line}, column {column}): {why}")]
     Toml {
         /// The file.
         path: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What is wrong there.
+        why: String,
     },
     /// A value does not fit its setting.
     #[error("{key} = {value:?} ({origin}) is not {wanted}")]

@@ -55,6 +55,10 @@ pub enum StartError {
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let lock = Store::lock(&config.paths.home)?;
     let store = Store::open(store_options(&config)).await?;
+    if config.postgres.is_none() {
+        // We hold the home's lock, so whoever held a refresh lease is dead: no need to wait until it runs out.
+        store.free_leases().await?;
+    }
     let minted = store.keys().await?.iter().any(|key| key.kind == pool::keys::KeyKind::Client && key.revoked.is_none());
     let upstream = Upstream::new(upstream_config(&config))?;
     let settings = engine_settings(&config);
@@ -126,7 +130,7 @@ pub(crate) fn upstream_config(config: &Config) -> upstream::Config {
         token_url: settings.token_url.clone(),
         profile: profile(settings),
         client_id,
-        proxy: settings.proxy.clone(),
+        proxy: settings.proxy.as_ref().map(|proxy| proxy.0.clone()),
         ca_bundle: settings.ca_bundle.clone(),
         ..upstream::Config::default()
     }

@@ -61,6 +61,12 @@ impl Store {
         }
     }
 
+    /// Ends every lease, whoever holds it. Only for a process that knows all others to be dead: one that has just taken the
+    /// [`crate::ServeLock`] of a store that no other machine shares. Open intents stay, for they say that a token may be used.
+    pub async fn free_leases(&self) -> Result<u64, Error> {
+        self.write(failpoint::LEASE, sql::LEASES_FREE, &args![]).await
+    }
+
     /// Announces durably that the refresh token is about to be used. Without `Ok` nothing may be sent.
     pub async fn intend(&self, ticket: &Ticket, now: Millis) -> Result<(), Error> {
         let digest = ticket.tokens.refresh.as_ref().map(|token| fingerprint(token, self.pepper()));

@@ -43,6 +43,8 @@ statements! {
     LEASE = "UPDATE account SET lease_holder = $2, lease_until = $3, fence = fence + 1, version = version + 1 \
         WHERE id = $1 AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) \
         RETURNING access, refresh, identity, expires, refreshed, fence, intent_digest";
+    LEASES_FREE = "UPDATE account SET lease_holder = NULL, lease_until = NULL, fence = fence + 1, version = version + 1 \
+        WHERE lease_until IS NOT NULL";
     LEASE_END = "SELECT lease_until FROM account WHERE id = $1";
     INTENT = "UPDATE account SET intent_digest = $3, intent_at = $4, version = version + 1 WHERE id = $1 AND fence = $2";
     INTERRUPTED = "SELECT id FROM account WHERE intent_at IS NOT NULL \

@@ -88,6 +88,7 @@ scenarios! {
     refresh::a_login_fences_out_a_refresh,
     refresh::an_ended_refresh_leaves_no_trace,
     refresh::a_wrong_clock_does_not_hold_a_lease,
+    refresh::the_only_process_frees_the_leases_of_the_dead,
     races::one_of_many_gets_the_lease,
     races::one_of_many_adds_the_account,
     races::many_writers_all_count,

@@ -72,8 +72,7 @@ impl Layers {
         file: &Path,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let table =
-            text.parse().map_err(|source| ConfigError::Toml { path: file.to_owned(), source: Box::new(source) })?;
+        let table = text.parse().map_err(|error| malformed(text, file, &error))?;
         Ok(Self { flags: BTreeMap::new(), env: env.into_iter().collect(), file: table })
     }
 
@@ -130,6 +129,13 @@ impl Layers {
         }
         (field.default.to_owned(), Origin::Default)
     }
+}
+
+fn malformed(text: &str, file: &Path, error: &toml::de::Error) -> ConfigError {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let line = before.matches('\n').count() + 1;
+    ConfigError::Toml { path: file.to_owned(), line, column, why: error.message().to_owned() }
 }
 
 fn known(key: &str) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pool::Secret;
 use url::Url;
 
-use super::{Accounts, ConfigError, Layers, Log, Model, Server, Setting, Upstream};
+use super::{Accounts, ConfigError, Layers, Log, Model, Proxy, Server, Setting, Upstream};
 
 pub(super) fn server(layers: &Layers) -> Result<Server, ConfigError> {
     Ok(Server {
@@ -41,7 +41,7 @@ pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
         )?,
         platform: layers.text("upstream.platform"),
         arch: layers.text("upstream.arch"),
-        proxy: url(layers, "upstream.proxy")?,
+        proxy: url(layers, "upstream.proxy")?.map(Proxy),
         ca_bundle: layers.text("upstream.ca_bundle").map(Into::into),
         idle_timeout: duration(layers, "upstream.idle_timeout")?,
     })

@@ -146,3 +146,15 @@ pub(super) async fn a_wrong_clock_does_not_hold_a_lease(site: &Site) {
     lease(&store, &id, NOW).await;
     assert!(held(&store, &id, NOW.plus(-30_000)).await, "a clock that is a little behind believes the lease");
 }
+
+pub(super) async fn the_only_process_frees_the_leases_of_the_dead(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let dead = lease(&store, &id, NOW).await;
+    store.intend(&dead, NOW).await.unwrap();
+    assert_eq!(store.free_leases().await.unwrap(), 1);
+    let ticket = lease(&store, &id, NOW).await;
+    assert!(ticket.interrupted, "the intent of the dead holder is still there");
+    assert!(store.commit_refresh(dead, &tokens("late", 5)).await.is_err(), "a late commit is fenced out");
+    assert_eq!(store.free_leases().await.unwrap(), 1);
+}
