@@ -21,8 +21,8 @@ pub(crate) struct Ledger {
     core: Arc<Core>,
     row: UsageRow,
     started: Instant,
-    /// Size of the request as sent upstream, for an estimate.
-    sent: usize,
+    /// Input tokens of the request as sent upstream, estimated.
+    input: u64,
     /// Bytes of output, for an estimate.
     seen: usize,
     usage: Option<Usage>,
@@ -47,7 +47,7 @@ impl Ledger {
             stream: call.request.reply.stream,
             notes: String::new(),
         };
-        Self { core: Arc::clone(core), row, started: Instant::now(), sent: 0, seen: 0, usage: None }
+        Self { core: Arc::clone(core), row, started: Instant::now(), input: 0, seen: 0, usage: None }
     }
 
     /// When the request began.
@@ -60,11 +60,16 @@ impl Ledger {
         slug.clone_into(&mut self.row.model);
     }
 
-    /// A model call of `size` bytes goes to `account`.
-    pub(crate) fn posted(&mut self, account: &AccountId, size: usize) {
+    /// A model call of about `input` tokens goes to `account`.
+    pub(crate) fn posted(&mut self, account: &AccountId, input: u64) {
         self.row.account = Some(account.clone());
         self.row.attempts += 1;
-        self.sent = size;
+        self.input = input;
+    }
+
+    /// Input tokens of the last model call, estimated.
+    pub(crate) fn input(&self) -> u64 {
+        self.input
     }
 
     /// Model calls so far.
@@ -108,15 +113,15 @@ impl Ledger {
         self.row.outcome = Outcome::Failed;
     }
 
-    /// Figures, given or guessed: four bytes a token, when the model had begun to speak and nobody counted.
+    /// Figures, given or estimated when the model had begun to speak and nobody counted.
     fn figures(&self) -> Option<Usage> {
-        let guess = || Usage {
-            input: self.sent.div_ceil(4) as u64,
-            output: self.seen.div_ceil(4) as u64,
+        let estimate = || Usage {
+            input: self.input,
+            output: proto::tokens::estimate(self.seen as u64),
             estimated: true,
             ..Usage::default()
         };
-        self.usage.or_else(|| self.row.ttft_ms.is_some().then(guess))
+        self.usage.or_else(|| self.row.ttft_ms.is_some().then(estimate))
     }
 }
 

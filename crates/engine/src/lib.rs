@@ -15,6 +15,7 @@ mod clock;
 mod conversation;
 mod core;
 mod engine;
+mod estimate;
 mod head;
 mod keeper;
 mod keys;

@@ -23,6 +23,7 @@ use crate::affinity::Bond;
 use crate::call::Call;
 use crate::conversation::Conversation;
 use crate::core::Core;
+use crate::estimate;
 use crate::head::{self, TURN_STATE};
 use crate::ledger::Ledger;
 use crate::refresh::{NotRefreshed, Wish};
@@ -161,7 +162,7 @@ impl Attempt {
         let tokens = self.tokens(&entry, refresh).await?;
         let body = self.body(id)?;
         let turn = self.turn(id);
-        self.ledger.posted(id, body.len());
+        self.ledger.posted(id, estimate::input(&self.call.request, body.len()));
         self.sent = Some(Arc::clone(&tokens));
         self.head.account = Some(id.clone());
         let shot = Shot {
@@ -284,7 +285,13 @@ impl Attempt {
             reply: request.reply.clone(),
             codex: self.plan.client.codex,
         };
-        Shape { dialect: self.call.dialect, setting, limits: request.limits.clone(), stream: request.reply.stream }
+        Shape {
+            dialect: self.call.dialect,
+            setting,
+            limits: request.limits.clone(),
+            input: self.ledger.input(),
+            stream: request.reply.stream,
+        }
     }
 
     fn refuse(mut self, failure: Failure) -> Refusal {

@@ -63,6 +63,8 @@ pub(crate) struct Shape {
     pub(crate) setting: Setting,
     /// Limits that the upstream does not know.
     pub(crate) limits: Limits,
+    /// Input tokens to report when one of them ends the reply.
+    pub(crate) input: u64,
     /// Whether it streams.
     pub(crate) stream: bool,
 }
@@ -76,7 +78,7 @@ impl Pipe {
         } else {
             Sink::Fold(Fold::new())
         };
-        let trim = Trim::new(&shape.limits);
+        let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input));
         Self { reader: Some(reader), trim, sink, events: held, trimmed: Vec::new(), aside: Vec::new() }
     }
 
