@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
 use pool::attempt::Outcome;
-use pool::{AccountId, Millis, Secret, Tokens, limits};
+use pool::{AccountId, Millis, Secret, Status, Tokens, limits};
 use tokio::sync::{Semaphore, oneshot};
 use upstream::oauth::RefreshReason;
 
@@ -162,12 +162,15 @@ impl Core {
         flight
     }
 
-    /// What can be said without a refresh: newer tokens are there, or a pause is on.
+    /// What can be said without a refresh: newer tokens are there, the login is over, or a pause is on.
     fn settled(&self, id: &AccountId, wish: &Wish) -> Option<Result<Arc<Tokens>, NotRefreshed>> {
         let Some(entry) = self.accounts.get(id) else { return Some(Err(NotRefreshed::lasting("the account is gone"))) };
         let now = self.now();
         if let Some(tokens) = entry.tokens.clone().filter(|tokens| usable(tokens, &wish.seen, now)) {
             return Some(Ok(tokens));
+        }
+        if let Status::NeedsLogin { why } = &entry.account.status {
+            return Some(Err(NotRefreshed::lasting(why)));
         }
         let pause = self.refresh.pause(id).filter(|pause| pause.until > now)?;
         Some(Err(NotRefreshed::passing(pause.why)))

@@ -108,6 +108,26 @@ async fn a_dead_login_is_said_so(#[case] status: u16, #[case] body: serde_json::
     bench.ask(chat("hello")).await.expect("a reply");
 }
 
+/// A request that was under way when the login ended does not use the dead token again.
+#[tokio::test]
+async fn a_dead_token_is_used_once() {
+    let bench = Bench::new().await;
+    let no = || Plan::json(401, json!({"detail": "Unauthorized"}));
+    bench.backend.script(Rule::responses(no().delay("late")));
+    bench.backend.script(Rule::responses(no()));
+    bench.backend.script(Rule::token(Plan::json(400, json!({"error": "invalid_grant"}))).always());
+    let late = tokio::spawn({
+        let engine = bench.engine.clone();
+        async move { engine.run(whole("late")).await.map(|_| ()) }
+    });
+    bench.backend.wait_until(PATIENCE, |record| record.posts().count() == 1).await.expect("the first call");
+    refused(bench.ask(chat("hello")).await);
+    assert_eq!((bench.status(0), token_posts(&bench)), ("needs_login", 1));
+    bench.backend.release("late");
+    assert!(late.await.expect("no panic").is_err());
+    assert_eq!(token_posts(&bench), 1);
+}
+
 /// Row S4, the answers that may pass: a pause, longer each time, and never a verdict on the account.
 #[rstest]
 #[case::page(Plan::text(403, "<html>no</html>"))]
