@@ -35,16 +35,13 @@ enum Lease<'a> {
 /// What one call of the token endpoint came to.
 enum Call {
     Done(Arc<Tokens>),
-    /// The token was used before; whether that is the end depends on what the store holds now.
-    Reused(Secret),
-    /// Somebody else signed the account in meanwhile: what the store holds counts.
+    /// Somebody else stored other tokens meanwhile: they count.
     Overtaken,
 }
 
 impl Core {
     /// Refreshes one account's tokens. A token that was reused is tried again only when the store holds another by then.
     pub(super) async fn refresh_once(&self, id: &AccountId, wish: &Wish) -> Result<Arc<Tokens>, NotRefreshed> {
-        let mut used: Option<Secret> = None;
         for _ in 0..ROUNDS {
             let (ticket, _call) = match self.lease(id, wish).await? {
                 Lease::Ours(ticket, call) => (ticket, call),
@@ -53,14 +50,8 @@ impl Core {
             let Some(refresh) = ticket.tokens.refresh.clone() else {
                 return Err(self.give_up(ticket, "its access token ended and it has no refresh token").await);
             };
-            if used.as_ref() == Some(&refresh) {
-                return Err(self.give_up(ticket, "its refresh token was used by somebody else").await);
-            }
-            let again = used.is_some();
             match self.trade(ticket, refresh, wish).await? {
                 Call::Done(tokens) => return Ok(tokens),
-                Call::Reused(_) if again => return Err(self.end(id, "its refresh token was used by somebody else")),
-                Call::Reused(refresh) => used = Some(refresh),
                 Call::Overtaken => {}
             }
         }
@@ -102,13 +93,22 @@ impl Core {
         fail_point!("engine::after_refresh_post");
         match answer {
             Ok(grant) => self.keep(ticket, grant).await,
-            Err(RefreshError::Permanent { code, .. }) if code == REUSED => {
-                self.let_go(ticket, None).await;
-                Ok(Call::Reused(refresh))
-            }
+            Err(RefreshError::Permanent { code, .. }) if code == REUSED => self.reused(ticket, &refresh).await,
             Err(RefreshError::Permanent { message, .. }) => Err(self.give_up(ticket, &message).await),
             Err(error @ RefreshError::Transient { .. }) => Err(self.rest(ticket, error).await),
         }
+    }
+
+    /// The token was used before: the end, unless the store holds another one by now. The intent stays open until that is
+    /// decided, and ends in the same statement that says so: a crash in between must not leave a spent token unmarked.
+    async fn reused(&self, ticket: Ticket, refresh: &Secret) -> Result<Call, NotRefreshed> {
+        let stored = self.store.tokens(&ticket.id).await;
+        let stored = stored.map_err(|error| NotRefreshed::passing(format!("store: {error}")))?;
+        if stored.and_then(|tokens| tokens.refresh).is_some_and(|stored| stored != *refresh) {
+            self.let_go(ticket, None).await;
+            return Ok(Call::Overtaken);
+        }
+        Err(self.give_up(ticket, "its refresh token was used by somebody else").await)
     }
 
     /// Stores what was granted, then publishes it.
