@@ -15,6 +15,8 @@ mod cors;
 mod edge;
 mod guard;
 mod listen;
+#[doc(hidden)]
+pub mod probe;
 mod reply;
 mod route;
 mod server;

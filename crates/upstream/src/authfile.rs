@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 
-use crate::jwt::Claims;
+use crate::jwt::{CLAIM, Claims};
 
 /// Longer files are not read.
 const LONGEST: u64 = 1024 * 1024;
@@ -164,7 +164,8 @@ fn login(tokens: Tokens, refreshed: Option<&Value>) -> Result<Login, ImportError
     let id = tokens.id_token.as_ref().and_then(id_token);
     let mut claims = Claims::of(&access, id.as_ref());
     // The file's own word comes first: it is what the official client sends.
-    if let Some(account) = tokens.account_id.filter(|account| !account.is_empty()) {
+    let fit = |account: &String| (1..=CLAIM).contains(&account.len()) && !account.chars().any(char::is_control);
+    if let Some(account) = tokens.account_id.filter(fit) {
         claims.account_id = account;
     }
     if claims.account_id.is_empty() {

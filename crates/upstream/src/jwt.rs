@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Longer tokens are not read.
 const LONGEST: usize = 64 * 1024;
 /// Longer claims are read as absent.
-const CLAIM: usize = 512;
+pub(crate) const CLAIM: usize = 512;
 
 /// What a token says of its owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

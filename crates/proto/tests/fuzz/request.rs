@@ -38,9 +38,14 @@ fn write(client: Dialect, upstream: Dialect, request: &Request, target: &Target)
     };
     json::check(&body).unwrap_or_else(|failure| panic!("{}: {}", failure.message, body.escape_ascii()));
     assert!(notes.header().len() <= 1024);
-    let (again, _) = upstream.read_request(body.clone()).unwrap_or_else(|failure| {
-        panic!("our own body is refused: {failure:?}: {}", body.escape_ascii());
-    });
+    let again = match upstream.read_request(body.clone()) {
+        Ok((again, _)) => again,
+        // Chat holds names to a rule that responses leaves to the upstream.
+        Err(failure) if client != upstream && failure.param.as_ref().is_some_and(|param| param.ends_with("name")) => {
+            return;
+        }
+        Err(failure) => panic!("our own body is refused: {failure:?}: {}", body.escape_ascii()),
+    };
     let (second, _) = upstream.write_request(&again, target).expect("what was read from our own body can be written");
     assert_eq!(second.escape_ascii().to_string(), body.escape_ascii().to_string(), "{target:?}");
 }

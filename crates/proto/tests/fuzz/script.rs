@@ -8,7 +8,7 @@ use proto::{Failure, Kind};
 use super::said::{Draft, Said};
 
 /// Pieces of text, escaped: quotes, line ends, characters cut in two, words that tests stop at.
-const PIECES: [&str; 16] = [
+const PIECES: [&str; 15] = [
     "a",
     "b ",
     "hello",
@@ -18,14 +18,16 @@ const PIECES: [&str; 16] = [
     "\\u00e9",
     "\u{1f600}",
     "\\ud83d\\ude00",
-    "\\ud83d",
-    "\\ude00",
+    HALF,
     " stop",
     "END",
     "\\\\",
     "don't   ",
     "{\\\"k\\\":[1,2]}",
 ];
+/// A character that an upstream cuts in two; both halves come right after each other.
+const HALF: &str = "\\ud83d";
+const OTHER_HALF: &str = "\\ude00";
 /// Most calls of a reply.
 const CALLS: usize = 4;
 
@@ -135,11 +137,12 @@ impl Maker<'_> {
             talk.parts.push((channel, String::new()));
         }
         let (at, part) = (talk.at, talk.part());
-        let Some((channel, text)) = talk.parts.last_mut() else { return };
-        text.push_str(piece);
-        let channel = *channel;
-        self.draft.add(at.into(), part.into(), channel, piece);
-        self.push(What::Delta { at, part, channel, data: escaped(piece) });
+        let Some(channel) = talk.parts.last().map(|part| part.0) else { return };
+        for piece in halves(piece) {
+            self.talk.iter_mut().filter_map(|talk| talk.parts.last_mut()).for_each(|(_, text)| text.push_str(piece));
+            self.draft.add(at.into(), part.into(), channel, piece);
+            self.push(What::Delta { at, part, channel, data: escaped(piece) });
+        }
     }
 
     fn call(&mut self, kind: CallKind) {
@@ -159,10 +162,12 @@ impl Maker<'_> {
         let (which, piece) = (self.byte(), PIECES[self.byte() % PIECES.len()]);
         let count = self.calls.len().max(1);
         let Some(call) = self.calls.get_mut(which % count) else { return };
-        call.input.push_str(piece);
         let at = call.at;
-        self.draft.add(at.into(), 0, Channel::Arguments, piece);
-        self.push(What::Delta { at, part: 0, channel: Channel::Arguments, data: escaped(piece) });
+        for piece in halves(piece) {
+            self.calls.iter_mut().filter(|call| call.at == at).for_each(|call| call.input.push_str(piece));
+            self.draft.add(at.into(), 0, Channel::Arguments, piece);
+            self.push(What::Delta { at, part: 0, channel: Channel::Arguments, data: escaped(piece) });
+        }
     }
 
     /// The message or reasoning is whole.
@@ -264,6 +269,11 @@ impl Talk {
         let counted = self.parts.iter().filter(|part| !self.thinks || part.0 == last.0).count();
         u32::try_from(counted - 1).expect("a reply is short")
     }
+}
+
+/// A piece, or the two deltas that a cut character comes in.
+fn halves(piece: &'static str) -> impl Iterator<Item = &'static str> {
+    std::iter::once(piece).chain((piece == HALF).then_some(OTHER_HALF))
 }
 
 fn escaped(text: &str) -> Text {

@@ -14,9 +14,13 @@ use crate::text::Text;
 /// Writes `messages`.
 ///
 /// # Errors
-/// `Invalid` where a part has no form in chat and leaving it out would change the question.
+/// `Invalid` where a part has no form in chat and leaving it out would change the question, or nothing is left to ask.
 pub(super) fn write(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) -> Result<(), Failure> {
     let turns = Turns::of(&request.items, notes);
+    if turns.done.is_empty() && request.instructions.is_none() {
+        let message = "nothing in this conversation can be sent to an upstream that speaks Chat Completions";
+        return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
+    }
     let mut failed = None;
     let instructions = request.instructions.iter().map(Turn::Instructions);
     pen.array("messages", instructions.chain(turns.done), |out, turn| {

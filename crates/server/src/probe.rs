@@ -1,0 +1,46 @@
+//! The parsers of outside bytes, callable without a socket. Only fuzz targets use them.
+
+use bytes::Bytes;
+use futures_util::stream::iter;
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, HeaderValue};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use proto::Failure;
+
+use crate::body::{self, Budget};
+use crate::guard::host::{Host, Name};
+use crate::listen::head::{self, Framing};
+use crate::settings::Limits;
+
+/// Name and port that a `Host` header says; `None` when it is refused.
+pub fn host(text: &str) -> Option<(String, Option<u16>)> {
+    let host = Host::parse(text)?;
+    let name = match host.name {
+        Name::Ip(address) => address.to_string(),
+        Name::Dns(name) => name,
+    };
+    Some((name, host.port))
+}
+
+/// Where a request head ends, and the length of the body behind it, `None` for a chunked one; an error when it is refused.
+#[expect(clippy::result_unit_err, reason = "the callers ask only whether")]
+pub fn head(held: &[u8], most: usize) -> Result<Option<(usize, Option<u64>)>, ()> {
+    let Some(end) = head::end(held, 0).map_err(|_| ())? else { return Ok(None) };
+    match head::check(&held[..end], most).map_err(|_| ())? {
+        Framing::Length(length) => Ok(Some((end, Some(length)))),
+        Framing::Chunked => Ok(Some((end, None))),
+    }
+}
+
+/// A request body with this `Content-Encoding`, as it is read off a connection.
+///
+/// # Errors
+/// What the client is answered.
+pub async fn body(coding: &str, chunks: Vec<Bytes>, limits: &Limits) -> Result<Bytes, Failure> {
+    let coding = HeaderValue::from_str(coding).ok();
+    let headers: HeaderMap = coding.into_iter().map(|coding| (CONTENT_ENCODING, coding)).collect();
+    let frames = chunks.into_iter().map(|chunk| Ok::<_, std::convert::Infallible>(Frame::data(chunk)));
+    let budget = Budget::new(limits.buffered);
+    Ok(body::read(&headers, StreamBody::new(iter(frames)), limits, &budget).await?)
+}
