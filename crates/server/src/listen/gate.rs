@@ -131,9 +131,11 @@ impl Gate {
         }
     }
 
-    /// Starts the deadline of a head at its first byte; that of the first head runs since the accept.
+    /// Starts the deadline of a head at its first byte; that of the first head runs since the accept. The empty line that some
+    /// clients send after a body is no head: its deadline would end the answer that is still running.
     fn wait_for_head(&mut self, cx: &mut Context<'_>) {
-        if matches!(self.reading, Reading::Head { .. }) && self.deadline.is_none() && !self.held.is_empty() {
+        let begun = !matches!(&self.held[..], b"" | b"\r" | b"\r\n");
+        if matches!(self.reading, Reading::Head { .. }) && self.deadline.is_none() && begun {
             let mut timer = Box::pin(sleep_until(Instant::now() + self.limits.head));
             let _ = timer.as_mut().poll(cx);
             self.deadline = Some(timer);

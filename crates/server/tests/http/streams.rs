@@ -99,6 +99,22 @@ async fn a_stream_ends_with_its_terminal_even_when_the_upstream_stays_open() {
     assert!(began.elapsed() < Duration::from_secs(2), "ended after {:?}", began.elapsed());
 }
 
+/// Some clients send an empty line after a body (RFC 9112 2.2); it begins no head that could be late.
+#[tokio::test]
+async fn an_empty_line_after_a_body_does_not_end_its_stream() {
+    let limit = Duration::from_millis(200);
+    let (gateway, backend) = gateway(|settings| settings.limits.head = limit).await;
+    backend.script(Rule::responses(Plan::auto().pause(6, 3 * limit)));
+    let mut wire = Wire::open(gateway.port).await;
+    wire.send(call(&gateway, "/v1/responses", "count to 9", true)).await;
+    wire.begun().await;
+    wire.send("\r\n").await;
+    let answer = wire.answer().await.expect("the whole answer");
+    assert!(answer.text().contains("response.completed"), "{}", answer.text());
+    wire.send(call(&gateway, "/v1/responses", "count to 3", false)).await;
+    assert_eq!(wire.answer().await.unwrap().status, 200, "the connection serves on");
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_ends_the_upstream() {
     let (gateway, backend) = gateway(|_| {}).await;
