@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use engine::{Call, Head, KeyId, Reply, Stream};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use proto::{Failure, Kind};
 use tokio::sync::OwnedSemaphorePermit;
@@ -56,7 +56,6 @@ fn streamed(headers: HeaderMap, body: Body) -> Response<Body> {
     *response.headers_mut() = headers;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
 }
@@ -65,11 +64,12 @@ fn streamed(headers: HeaderMap, body: Body) -> Response<Body> {
 fn head(head: &Head) -> HeaderMap {
     let mut headers = head.headers.clone();
     let notes = head.notes.header();
+    let attempts = if head.attempts > 1 { head.attempts.to_string() } else { String::new() };
     let said = [
         ("x-polygate-account", head.account.as_ref().map_or("", |account| account.0.as_str())),
         ("x-polygate-model", head.model.as_str()),
         ("x-polygate-notes", notes.as_str()),
-        ("x-polygate-attempts", if head.attempts > 1 { "2" } else { "" }),
+        ("x-polygate-attempts", attempts.as_str()),
         ("deprecation", if head.retired_from.is_some() { "true" } else { "" }),
     ];
     for (name, value) in said.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -93,3 +93,6 @@ impl Source for Live {
         self.stream.as_mut().cut(failure)
     }
 }
+
+#[cfg(test)]
+mod tests;
