@@ -15,6 +15,8 @@ use crate::core::Core;
 
 /// A client that left, as nginx logs it.
 const LEFT: u16 = 499;
+/// Longest model name in a row, bytes; what a client asks for may be anything.
+const NAME: usize = 128;
 
 /// The row in the making.
 pub(crate) struct Ledger {
@@ -37,7 +39,7 @@ impl Ledger {
             key: call.key.0.clone(),
             account: None,
             dialect: name(call.dialect).into(),
-            model: call.request.model.clone().unwrap_or_default(),
+            model: call.request.model.as_deref().map(short).unwrap_or_default(),
             status: LEFT,
             outcome: Outcome::Aborted,
             tally: Tally::default(),
@@ -146,6 +148,10 @@ pub(crate) fn real(what: &What) -> bool {
         | What::Piece { .. }
         | What::End { .. } => true,
     }
+}
+
+fn short(name: &str) -> String {
+    name[..name.floor_char_boundary(NAME)].to_owned()
 }
 
 fn name(dialect: Dialect) -> &'static str {

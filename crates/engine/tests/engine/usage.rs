@@ -59,6 +59,15 @@ async fn every_way_out_leaves_one_row() {
 }
 
 #[tokio::test]
+async fn a_name_that_nobody_knows_does_not_fill_the_disk() {
+    let bench = Bench::new().await;
+    let mut asked = chat("hello");
+    asked.request.model = Some("é".repeat(1 << 19));
+    refused(bench.ask(asked).await);
+    assert_eq!(bench.rows(1).await[0].model, "é".repeat(64));
+}
+
+#[tokio::test]
 async fn stopping_writes_everything() {
     let bench = Bench::new().await;
     bench.ask(chat("hello")).await.expect("a reply");
