@@ -196,6 +196,8 @@ impl Accounts {
 
     /// Joins the live lists: accounts that can serve first, so that their entry of a model counts.
     fn recatalog(&self) {
+        // The catalogue of an older list must not overtake that of a newer one.
+        let _one_writer = self.edits.lock();
         let list = self.list.load();
         let live = |wanted: bool| {
             let entries = list.iter().filter(move |entry| (entry.account.status == Status::Active) == wanted);
