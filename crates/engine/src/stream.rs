@@ -27,6 +27,11 @@ impl Stream {
         &self.head
     }
 
+    /// Takes out what the headers say: kept for as long as the stream runs it holds memory, the upstream's header block too.
+    pub fn take_head(&mut self) -> Head {
+        std::mem::take(&mut self.head)
+    }
+
     /// The next bytes for the client, one piece per upstream read, heartbeats included. A failed upstream is written in the
     /// client's protocol; `None` follows the terminal event at once.
     pub fn poll_bytes(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {

@@ -214,3 +214,13 @@ async fn stop_sequences_end_the_reply_and_cancel_the_upstream() {
     assert_eq!(rows[0].outcome, store::Outcome::Completed);
     assert!(rows[0].tally.estimated && rows[0].tally.input > 0, "{:?}", rows[0].tally);
 }
+
+/// What the headers say is not kept for the life of a stream.
+#[tokio::test]
+async fn the_head_is_taken_out() {
+    let bench = Bench::new().await;
+    let Ok(engine::Reply::Stream(mut stream)) = bench.engine.run(chat("hello")).await else { panic!("no stream") };
+    let head = stream.take_head();
+    assert!(head.account.is_some() && !head.headers.is_empty());
+    assert!(stream.head().account.is_none() && stream.head().headers.is_empty());
+}

@@ -36,18 +36,18 @@ pub(crate) async fn run(ask: Ask, subagent: Option<&str>) -> Answer {
     };
     let client = client::read(&parts.headers, &id, subagent);
     match app.engine.run(Call { dialect, request, notes, key, client }).await {
-        Ok(Reply::Stream(stream)) => {
-            let headers = head(stream.head());
+        Ok(Reply::Stream(mut stream)) => {
+            let headers = head(stream.take_head());
             let slot = Slot::new(Box::new(Live { stream: Box::pin(stream), _permit: permit }));
             link.adopt(&slot);
             Ok(streamed(headers, Body::Stream(slot)))
         }
         Ok(Reply::Whole(reply)) => {
             let mut response = whole(StatusCode::OK, reply.body);
-            response.headers_mut().extend(head(&reply.head));
+            response.headers_mut().extend(head(reply.head));
             Ok(response)
         }
-        Err(refusal) => Err(Denied { headers: Box::new(head(&refusal.head)), ..refusal.failure.into() }),
+        Err(refusal) => Err(Denied { headers: Box::new(head(*refusal.head)), ..refusal.failure.into() }),
     }
 }
 
@@ -61,8 +61,8 @@ fn streamed(headers: HeaderMap, body: Body) -> Response<Body> {
 }
 
 /// The headers that say who served and how.
-fn head(head: &Head) -> HeaderMap {
-    let mut headers = head.headers.clone();
+fn head(head: Head) -> HeaderMap {
+    let mut headers = head.headers;
     let notes = head.notes.header();
     let attempts = if head.attempts > 1 { head.attempts.to_string() } else { String::new() };
     let said = [
