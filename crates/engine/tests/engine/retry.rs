@@ -173,7 +173,7 @@ async fn all_used_up_is_429_with_the_earliest_reset() {
 #[tokio::test]
 async fn a_429_carries_the_earliest_reset_of_all() {
     let bench = Bench::with(Setup::accounts(2)).await;
-    let first = if bench.ids[0] < bench.ids[1] { 0 } else { 1 };
+    let first = usize::from(bench.ids[0] > bench.ids[1]);
     for (at, seconds) in [(first, 600), (1 - first, 7200)] {
         bench.backend.script(Rule::responses(Plan::usage_limit(seconds)).account(&bench.logins[at].account_id));
     }
