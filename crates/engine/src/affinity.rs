@@ -21,6 +21,8 @@ pub(crate) struct Bond {
     pub(crate) account: AccountId,
     /// Fingerprint of the turn state that this account gave; it means nothing to any other.
     pub(crate) turn: Option<Uuid>,
+    /// Whether its history holds replay-only items that this account cannot read: they come again with every turn.
+    pub(crate) mixed: bool,
 }
 
 /// The memory.

@@ -193,8 +193,8 @@ impl Attempt {
 
     /// The body for this account. Replay-only items that another account made are left out: it could not read them.
     fn body(&mut self, id: &AccountId) -> Result<Bytes, Failure> {
-        let moved = self.bond.as_ref().is_some_and(|bond| bond.account != *id);
-        let without_replay = moved || self.history.stripped;
+        let foreign = self.bond.as_ref().is_some_and(|bond| bond.mixed || bond.account != *id);
+        let without_replay = foreign || self.history.stripped;
         if let Some((same, body)) = &self.body
             && *same == without_replay
         {
@@ -261,7 +261,8 @@ impl Attempt {
     fn seal(mut self, slot: Slot, opening: Opening) -> Committed {
         let id = slot.account();
         let turn = self.turn(id).or_else(|| head::text(&opening.headers, TURN_STATE).map(fingerprint));
-        self.core.affinity.set(self.plan.conversation.id, Bond { account: id.clone(), turn });
+        let mixed = self.body.as_ref().is_some_and(|(without_replay, _)| *without_replay);
+        self.core.affinity.set(self.plan.conversation.id, Bond { account: id.clone(), turn, mixed });
         self.head.headers = head::passed(&opening.headers, self.plan.client.codex);
         self.head.attempts = self.ledger.attempts();
         self.ledger.notes(&self.head.notes);

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use offline::{Plan, Rule};
-use proto::{Kind, Text};
+use proto::{Dialect, Kind, Text};
+use serde_json::json;
 
-use crate::bench::{Bench, PATIENCE, Setup, Tap, chat, refused, responses, whole};
+use crate::bench::{Bench, MODEL, PATIENCE, Setup, Tap, chat, from, refused, responses, whole};
 
 fn narrow(accounts: usize) -> Setup {
     Setup::accounts(accounts).settings(|settings| settings.max_concurrent = 1)
@@ -146,4 +147,20 @@ async fn turn_state_never_crosses_accounts() {
     let stranger = bench.ask(responses("hello")).await.expect("a reply");
     assert!(stranger.head.headers.get("x-codex-turn-state").is_none());
     bench.innocent();
+}
+
+/// What an account could not read comes again with every turn of the conversation; it is sent to be refused once.
+#[tokio::test]
+async fn an_unreadable_history_is_refused_once() {
+    let bench = Bench::new().await;
+    let user = json!({"type": "message", "role": "user", "content": "hello"});
+    let reasoning =
+        json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "of another account"});
+    let body = json!({"model": MODEL, "stream": true, "prompt_cache_key": "one", "input": [user, reasoning, user]});
+    for _ in 0..3 {
+        bench.ask(from(Dialect::Responses, &body)).await.expect("a reply");
+    }
+    let record = bench.backend.record();
+    let sent: Vec<_> = record.posts().map(|seen| seen.json()["input"].to_string().contains("encrypted")).collect();
+    assert_eq!(sent, [true, false, false, false]);
 }
