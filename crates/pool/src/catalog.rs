@@ -190,7 +190,8 @@ impl Catalog {
         } else {
             format!("Models that can be used: {}.", known.join(", "))
         };
-        let meant = target.map(|target| format!(" (an alias of `{target}`)")).unwrap_or_default();
+        let meant =
+            target.map(|target| format!(" (an alias of `{}`)", crate::shown::short(target, 128))).unwrap_or_default();
         let stated = stated.map(|words| format!("{words} ")).unwrap_or_default();
         let message =
             format!("The model `{name}`{meant} does not exist or no account has access to it. {stated}{hint}");

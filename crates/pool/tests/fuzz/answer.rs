@@ -20,8 +20,10 @@ impl Answer {
         let head = String::from_utf8_lossy(head);
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.trim().parse().ok()).unwrap_or(429);
-        let headers =
-            lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_owned(), value.to_owned()));
+        // Names are tokens: no HTTP library gives us any other.
+        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        let named = lines.filter_map(|line| line.split_once(':')).filter(|(name, _)| name.chars().all(token));
+        let headers = named.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self { status, headers: headers.collect(), body: body.to_vec() }
     }
 
