@@ -74,14 +74,14 @@ const COURSES: &[Course] = &[
         form: Form { chat: false, stream: false },
         plan: plan(100, 0.0),
         connections: 8,
-        saturated: true,
+        saturated: false,
     },
     Course {
         name: "chat collected, 100 tokens",
         form: Form { chat: true, stream: false },
         plan: plan(100, 0.0),
         connections: 8,
-        saturated: true,
+        saturated: false,
     },
 ];
 

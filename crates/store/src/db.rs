@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Executor, Postgres, Row as _, Sqlite};
 
 use crate::failpoint::{self, hit};
+use crate::watch::Watch;
 
 /// An open database.
 #[derive(Clone)]
@@ -18,8 +19,8 @@ pub(crate) enum Db {
         writer: SqlitePool,
         /// Connections that only read.
         readers: SqlitePool,
-        /// A connection that never writes and is never replaced, so that its data version can be compared.
-        watch: SqlitePool,
+        /// Says whether anybody wrote.
+        watch: Watch,
     },
     /// A PostgreSQL database.
     Postgres(PgPool),
@@ -94,7 +95,7 @@ impl Db {
     /// A number that differs from the last call's when something was committed since.
     pub(crate) async fn generation(&self) -> Result<i64, sqlx::Error> {
         match self {
-            Self::Sqlite { watch, .. } => watch.fetch_one("PRAGMA data_version").await?.try_get(0),
+            Self::Sqlite { watch, .. } => watch.version().await,
             Self::Postgres(pool) => {
                 pool.fetch_one("SELECT number FROM generation WHERE only_row = 1").await?.try_get(0)
             }

@@ -24,6 +24,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod watch;
 
 pub use account::{NewAccount, Origin, Put};
 pub use error::{CommitError, Error, LockError, OpenError};

@@ -14,6 +14,7 @@ use crate::error::corrupt;
 use crate::failpoint::{self, hit};
 use crate::files::{self, Kind};
 use crate::migrate::{self, Migration};
+use crate::watch::Watch;
 use crate::{Error, OpenError};
 
 /// Connections that read.
@@ -203,7 +204,7 @@ fn pools(options: &SqliteConnectOptions) -> Db {
     Db::Sqlite {
         writer: steady(1).connect_lazy_with(options.clone()),
         readers: SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(reading.clone()),
-        watch: steady(1).connect_lazy_with(reading),
+        watch: Watch::new(steady(1).connect_lazy_with(reading), options.get_filename()),
     }
 }
 

@@ -1,0 +1,70 @@
+//! Whether a SQLite file was written to, by any process. Asked twice a second for the life of a gateway, so it looks at the
+//! WAL's length and time of change first: a question to SQLite costs two thread switches, a look at a file none.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Executor, Row};
+
+/// A WAL that changed this recently may change again within the same tick of the file system's clock, unseen.
+const SETTLED: Duration = Duration::from_millis(100);
+
+/// Watches one file.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    /// A connection that never writes and is never replaced, so that its data version can be compared.
+    pool: SqlitePool,
+    wal: PathBuf,
+    last: Arc<Mutex<Option<Look>>>,
+}
+
+/// What was found last, when it may be relied on.
+#[derive(Clone, Copy)]
+struct Look {
+    stamp: Stamp,
+    version: i64,
+}
+
+/// Length and time of change of the WAL.
+type Stamp = (u64, SystemTime);
+
+impl Watch {
+    /// Watches the database at `path` through `pool`.
+    pub(crate) fn new(pool: SqlitePool, path: &std::path::Path) -> Self {
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        Self { pool, wal: wal.into(), last: Arc::default() }
+    }
+
+    /// A number that differs from the last call's when something was committed since.
+    pub(crate) async fn version(&self) -> Result<i64, sqlx::Error> {
+        let stamp = self.stamp();
+        let last = *self.last.lock();
+        if let (Some(look), Some(stamp)) = (last, stamp)
+            && look.stamp == stamp
+        {
+            return Ok(look.version);
+        }
+        let version = self.pool.fetch_one("PRAGMA data_version").await?.try_get(0)?;
+        // The stamp is from before the question: a commit in between shows as another stamp next time.
+        *self.last.lock() = stamp.filter(settled).map(|stamp| Look { stamp, version });
+        Ok(version)
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        let facts = fs::metadata(&self.wal).ok()?;
+        Some((facts.len(), facts.modified().ok()?))
+    }
+}
+
+fn settled((_, changed): &Stamp) -> bool {
+    changed.elapsed().is_ok_and(|age| age >= SETTLED)
+}
