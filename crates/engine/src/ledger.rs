@@ -158,6 +158,9 @@ fn name(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Responses => "responses",
         Dialect::Chat => "chat",
+        Dialect::Messages => "messages",
+        Dialect::Gemini => "gemini",
+        Dialect::Ollama => "ollama",
     }
 }
 

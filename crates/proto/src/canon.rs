@@ -61,6 +61,10 @@ pub struct Reply {
     pub include_usage: bool,
     /// Whether the client used chat's legacy `functions`, and so expects `function_call` back.
     pub legacy_functions: bool,
+    /// Gemini's streaming form without `alt=sse`: one JSON array.
+    pub array: bool,
+    /// Ollama's `/api/generate`: `response` and `context` instead of `message`.
+    pub generate: bool,
 }
 
 /// Reasoning wishes.
@@ -134,7 +138,8 @@ pub enum ItemKind {
         summary: Vec<Text>,
         /// Raw reasoning texts, where the model shows them.
         text: Vec<Text>,
-        /// Opaque state that only the account that made it can read.
+        /// Opaque state that only the account that made it can read: as the Codex backend and public Responses give it, or in
+        /// an envelope that names another protocol ([`crate::state`]).
         encrypted: Option<Text>,
     },
     /// A tool call by the model.

@@ -1,8 +1,13 @@
 //! The closed list of protocols. One `match` per verb, so a new dialect makes the compiler list the places.
 
 pub mod chat;
+pub mod gemini;
+pub mod messages;
+pub mod ollama;
 pub mod openai_error;
 pub mod responses;
+
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -11,13 +16,43 @@ use crate::failure::Failure;
 use crate::fold::Whole;
 use crate::notes::Notes;
 
-/// A wire protocol that clients or upstreams speak.
+/// A protocol that clients speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// OpenAI Responses.
     Responses,
     /// OpenAI Chat Completions.
     Chat,
+    /// Anthropic Messages.
+    Messages,
+    /// Google Gemini.
+    Gemini,
+    /// Ollama; an Ollama upstream is spoken to in Chat, which it serves too.
+    Ollama,
+}
+
+/// A protocol that upstreams speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wire {
+    /// OpenAI Responses; also the Codex backend's.
+    Responses,
+    /// OpenAI Chat Completions.
+    Chat,
+    /// Anthropic Messages.
+    Messages,
+    /// Google Gemini.
+    Gemini,
+}
+
+impl From<Wire> for Dialect {
+    fn from(wire: Wire) -> Self {
+        match wire {
+            Wire::Responses => Self::Responses,
+            Wire::Chat => Self::Chat,
+            Wire::Messages => Self::Messages,
+            Wire::Gemini => Self::Gemini,
+        }
+    }
 }
 
 /// What a request is written for.
@@ -61,6 +96,10 @@ pub struct Relay {
     pub model: String,
     /// Effort from a model suffix, used when the request names none.
     pub effort: Option<String>,
+    /// Most output tokens that the model can give; what a protocol that must have a figure gets when the client named none.
+    pub max_output: Option<u64>,
+    /// Leave out opaque reasoning state that another upstream made.
+    pub without_replay: bool,
 }
 
 /// What a writer needs to know that the events do not say.
@@ -79,6 +118,17 @@ pub struct Setting {
 }
 
 impl Dialect {
+    /// The same protocol as upstreams speak it; none does Ollama's.
+    pub fn wire(self) -> Option<Wire> {
+        match self {
+            Self::Responses => Some(Wire::Responses),
+            Self::Chat => Some(Wire::Chat),
+            Self::Messages => Some(Wire::Messages),
+            Self::Gemini => Some(Wire::Gemini),
+            Self::Ollama => None,
+        }
+    }
+
     /// Reads a request body. The body's depth, nodes and escapes are checked first ([`crate::json::check`]).
     ///
     /// # Errors
@@ -87,17 +137,9 @@ impl Dialect {
         match self {
             Self::Responses => responses::read_request(body),
             Self::Chat => chat::read_request(body),
-        }
-    }
-
-    /// Writes a request body for an upstream that speaks this dialect.
-    ///
-    /// # Errors
-    /// `Invalid` where a part cannot be said in this dialect and must not be dropped.
-    pub fn write_request(self, request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
-        match self {
-            Self::Responses => responses::write_request(request, target),
-            Self::Chat => chat::write_request(request, target),
+            Self::Messages => messages::read_request(body),
+            Self::Gemini => gemini::read_request(body),
+            Self::Ollama => ollama::read_request(body),
         }
     }
 
@@ -106,6 +148,9 @@ impl Dialect {
         match self {
             Self::Responses => responses::whole(whole, setting),
             Self::Chat => chat::whole(whole, setting),
+            Self::Messages => messages::whole(whole, setting),
+            Self::Gemini => gemini::whole(whole, setting),
+            Self::Ollama => ollama::whole(whole, setting),
         }
     }
 
@@ -114,6 +159,24 @@ impl Dialect {
         match self {
             Self::Responses => responses::error(failure),
             Self::Chat => chat::error(failure),
+            Self::Messages => messages::error(failure),
+            Self::Gemini => gemini::error(failure),
+            Self::Ollama => ollama::error(failure),
+        }
+    }
+}
+
+impl Wire {
+    /// Writes a request body for an upstream that speaks this protocol.
+    ///
+    /// # Errors
+    /// `Invalid` where a part cannot be said in this protocol and must not be dropped.
+    pub fn write_request(self, request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
+        match self {
+            Self::Responses => responses::write_request(request, target),
+            Self::Chat => chat::write_request(request, target),
+            Self::Messages => messages::write_request(request, target),
+            Self::Gemini => gemini::write_request(request, target),
         }
     }
 }
@@ -126,14 +189,20 @@ pub enum Reader {
     Responses(responses::Reader),
     /// OpenAI Chat Completions.
     Chat(chat::Reader),
+    /// Anthropic Messages.
+    Messages(messages::Reader),
+    /// Google Gemini.
+    Gemini(gemini::Reader),
 }
 
 impl Reader {
-    /// A reader for a stream in `dialect`.
-    pub fn new(dialect: Dialect) -> Self {
-        match dialect {
-            Dialect::Responses => Self::Responses(responses::Reader::new()),
-            Dialect::Chat => Self::Chat(chat::Reader::new()),
+    /// A reader for a stream in `wire`.
+    pub fn new(wire: Wire) -> Self {
+        match wire {
+            Wire::Responses => Self::Responses(responses::Reader::new()),
+            Wire::Chat => Self::Chat(chat::Reader::new()),
+            Wire::Messages => Self::Messages(messages::Reader::new()),
+            Wire::Gemini => Self::Gemini(gemini::Reader::new()),
         }
     }
 
@@ -142,6 +211,8 @@ impl Reader {
         match self {
             Self::Responses(reader) => reader.push(chunk, out),
             Self::Chat(reader) => reader.push(chunk, out),
+            Self::Messages(reader) => reader.push(chunk, out),
+            Self::Gemini(reader) => reader.push(chunk, out),
         }
     }
 
@@ -150,6 +221,8 @@ impl Reader {
         match self {
             Self::Responses(reader) => reader.end(out),
             Self::Chat(reader) => reader.end(out),
+            Self::Messages(reader) => reader.end(out),
+            Self::Gemini(reader) => reader.end(out),
         }
     }
 }
@@ -161,6 +234,12 @@ pub enum Writer {
     Responses(responses::Writer),
     /// OpenAI Chat Completions.
     Chat(chat::Writer),
+    /// Anthropic Messages.
+    Messages(messages::Writer),
+    /// Google Gemini.
+    Gemini(gemini::Writer),
+    /// Ollama.
+    Ollama(ollama::Writer),
 }
 
 impl Writer {
@@ -169,6 +248,9 @@ impl Writer {
         match dialect {
             Dialect::Responses => Self::Responses(responses::Writer::new(setting)),
             Dialect::Chat => Self::Chat(chat::Writer::new(setting)),
+            Dialect::Messages => Self::Messages(messages::Writer::new(setting)),
+            Dialect::Gemini => Self::Gemini(gemini::Writer::new(setting)),
+            Dialect::Ollama => Self::Ollama(ollama::Writer::new(setting)),
         }
     }
 
@@ -177,6 +259,16 @@ impl Writer {
         match self {
             Self::Responses(writer) => writer.push(event, out),
             Self::Chat(writer) => writer.push(event, out),
+            Self::Messages(writer) => writer.push(event, out),
+            Self::Gemini(writer) => writer.push(event, out),
+            Self::Ollama(writer) => writer.push(event, out),
+        }
+    }
+
+    /// Tells the writer how long ago the request came, for dialects whose replies carry durations.
+    pub fn at(&mut self, elapsed: Duration) {
+        if let Self::Ollama(writer) = self {
+            writer.at(elapsed);
         }
     }
 
@@ -185,6 +277,9 @@ impl Writer {
         match self {
             Self::Responses(writer) => writer.heartbeat(out),
             Self::Chat(writer) => writer.heartbeat(out),
+            Self::Messages(writer) => writer.heartbeat(out),
+            Self::Gemini(writer) => writer.heartbeat(out),
+            Self::Ollama(writer) => writer.heartbeat(out),
         }
     }
 
@@ -193,6 +288,9 @@ impl Writer {
         match self {
             Self::Responses(writer) => writer.end(out),
             Self::Chat(writer) => writer.end(out),
+            Self::Messages(writer) => writer.end(out),
+            Self::Gemini(writer) => writer.end(out),
+            Self::Ollama(writer) => writer.end(out),
         }
     }
 }

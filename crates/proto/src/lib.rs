@@ -4,7 +4,7 @@
 //! the time and every id are arguments. One request and its reply cross this crate like this:
 //!
 //! ```text
-//! client bytes -> Dialect::read_request -> Request (+ Notes) -> Dialect::write_request -> upstream bytes
+//! client bytes -> Dialect::read_request -> Request (+ Notes) -> Wire::write_request -> upstream bytes
 //! upstream bytes -> Reader::push -> Event -> [Trim] -> Writer::push -> client bytes     (streaming)
 //!                                            [Trim] -> Fold -> Dialect::whole           (collected)
 //! ```
@@ -16,12 +16,13 @@ pub mod fold;
 pub mod framing;
 pub mod json;
 pub mod notes;
+pub mod state;
 pub mod text;
 pub mod tokens;
 pub mod trim;
 
 pub use canon::{Event, Item, Request, What};
-pub use dialect::{Dialect, Reader, Writer};
+pub use dialect::{Dialect, Reader, Wire, Writer};
 pub use failure::{Failure, Kind};
 pub use fold::{Fold, Whole};
 pub use notes::Notes;

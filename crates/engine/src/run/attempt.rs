@@ -9,7 +9,7 @@ use pool::catalog::Resolved;
 use pool::pick::{self, Ask, NoAccount};
 use pool::status::Signal;
 use pool::{AccountId, Tokens};
-use proto::dialect::{Codex, Setting, Target};
+use proto::dialect::{Codex, Setting, Target, Wire};
 use proto::{Dialect, Failure, Kind};
 use tokio::time::{Instant, timeout_at};
 use upstream::oauth::RefreshReason;
@@ -201,7 +201,7 @@ impl Attempt {
             return Ok(body.clone());
         }
         let target = Target::Codex(self.target(without_replay));
-        let (body, notes) = Dialect::Responses.write_request(&self.call.request, &target)?;
+        let (body, notes) = Wire::Responses.write_request(&self.call.request, &target)?;
         self.head.notes.extend(notes);
         self.body = Some((without_replay, body.clone()));
         Ok(body)
@@ -278,6 +278,8 @@ impl Attempt {
         let prefix = match self.call.dialect {
             Dialect::Chat => "chatcmpl-",
             Dialect::Responses => "resp_",
+            Dialect::Messages => "msg_",
+            Dialect::Gemini | Dialect::Ollama => "",
         };
         let setting = Setting {
             id: format!("{prefix}{}", Uuid::new_v4().simple()),

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use pool::attempt::{History, Outcome, Trouble, TroubleKind};
 use pool::quota::Quota;
 use pool::{AccountId, limits};
-use proto::{Dialect, Event, Failure, Reader, What};
+use proto::{Event, Failure, Reader, What, Wire};
 use tokio::time::{Instant, timeout_at};
 use upstream::{Body, Cut};
 
@@ -48,7 +48,7 @@ enum Sign {
 impl Barrier<'_> {
     /// Waits for the first real event of a call, or for the deadline.
     pub(crate) async fn hold(&self, mut post: Post) -> Result<Opening, Miss> {
-        let reader = Reader::new(Dialect::Responses);
+        let reader = Reader::new(Wire::Responses);
         let held = Vec::new();
         let Ok(answer) = timeout_at(self.deadline, post.as_mut()).await else {
             let late = Late { post, history: self.history.clone() };

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use pool::attempt::{History, Outcome, Retry, Signal, Step, To};
 use pool::{AccountId, Status, limits};
-use proto::{Dialect, Failure, Kind, Reader, What};
+use proto::{Dialect, Failure, Kind, Reader, What, Wire};
 
 use super::answer::{Answer, NOW, clean, latest};
 
@@ -28,7 +28,7 @@ pub fn check(input: &[u8]) {
 fn early(error: &[u8]) -> Option<Failure> {
     let line: Vec<u8> = error.iter().map(|byte| if b"\r\n".contains(byte) { b' ' } else { *byte }).collect();
     let frame = [&b"data: {\"type\":\"error\",\"error\":"[..], &line, b"}\n\n"].concat();
-    let (mut reader, mut events) = (Reader::new(Dialect::Responses), Vec::new());
+    let (mut reader, mut events) = (Reader::new(Wire::Responses), Vec::new());
     reader.push(Bytes::from(frame), &mut events);
     events.into_iter().find_map(|event| if let What::Fail(failure) = event.what { Some(failure) } else { None })
 }

@@ -44,14 +44,14 @@ fn setting(include_usage: bool) -> Setting {
         id: "chatcmpl-test".to_owned(),
         model: "gpt-5.5".to_owned(),
         created: 1_767_225_600,
-        reply: Reply { stream: true, include_usage, legacy_functions: false },
+        reply: Reply { stream: true, include_usage, ..Reply::default() },
         codex: false,
     }
 }
 
 /// The events of a stream that comes in these chunks.
 fn read<'a>(dialect: Dialect, chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
-    let mut reader = Reader::new(dialect);
+    let mut reader = Reader::new(dialect.wire().unwrap());
     let mut events = Vec::new();
     for chunk in chunks {
         reader.push(Bytes::copy_from_slice(chunk), &mut events);

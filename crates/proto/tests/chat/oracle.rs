@@ -4,8 +4,8 @@ use async_openai::types::chat::{
     CreateChatCompletionRequest, CreateChatCompletionResponse, CreateChatCompletionStreamResponse, FinishReason,
 };
 use bytes::Bytes;
-use proto::Dialect;
 use proto::dialect::{Relay, Target};
+use proto::{Dialect, Wire};
 
 use crate::{corpus, fold, read, setting, shared, strange, utf8, write};
 
@@ -152,11 +152,11 @@ fn recorded_responses_streams() {
 
 #[test]
 fn requests_for_relays() {
-    let target = Target::Relay(Relay { model: "relay-large".to_owned(), effort: None });
+    let target = Target::Relay(Relay { model: "relay-large".to_owned(), ..Relay::default() });
     for (name, body) in corpus("requests/chat", ".json") {
         let (mut request, _) = Dialect::Chat.read_request(body).unwrap();
         (request.raw, request.origin) = (None, None);
-        let (out, _) = Dialect::Chat.write_request(&request, &target).unwrap();
+        let (out, _) = Wire::Chat.write_request(&request, &target).unwrap();
         let read: CreateChatCompletionRequest = match serde_json::from_slice(&out) {
             Ok(read) => read,
             // The oracle does not know the custom calls and allowed tools of the real API.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proto::dialect::{Codex, Relay, Target};
-use proto::{Dialect, Failure, Kind, Notes, Request};
+use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 
 use crate::{corpus, utf8};
 
@@ -16,7 +16,7 @@ fn codex(lite: bool) -> Target {
 }
 
 fn relay() -> Target {
-    Target::Relay(Relay { model: "relay-large".to_owned(), effort: None })
+    Target::Relay(Relay { model: "relay-large".to_owned(), ..Relay::default() })
 }
 
 fn notes(notes: &Notes) -> String {
@@ -31,12 +31,12 @@ fn requests_written_for_every_upstream() {
         (request.raw, request.origin) = (None, None);
         let mut lines = vec![format!("read: {}", notes(&read)), format!("{:?}", request.reply)];
         let targets = [
-            ("classic", Dialect::Responses, codex(false)),
-            ("lite", Dialect::Responses, codex(true)),
-            ("chat", Dialect::Chat, relay()),
+            ("classic", Wire::Responses, codex(false)),
+            ("lite", Wire::Responses, codex(true)),
+            ("chat", Wire::Chat, relay()),
         ];
-        for (target_name, dialect, target) in targets {
-            let (out, written) = dialect.write_request(&request, &target).unwrap();
+        for (target_name, wire, target) in targets {
+            let (out, written) = wire.write_request(&request, &target).unwrap();
             lines.push(format!("{target_name}: {}\n{}", notes(&written), utf8(&out)));
         }
         insta::assert_snapshot!(name, lines.join("\n\n"));
@@ -47,14 +47,14 @@ fn requests_written_for_every_upstream() {
 fn chat_to_chat_changes_only_what_it_must() {
     let body = r#"{ "x":{"k":1.50}, "stream_options":{"include_usage":false,"y":null},"model":"gpt","messages":[{"role":"user","content":"\u00e9"}] }"#;
     let (request, _) = read(body).unwrap();
-    let (out, notes) = Dialect::Chat.write_request(&request, &relay()).unwrap();
+    let (out, notes) = Wire::Chat.write_request(&request, &relay()).unwrap();
     assert_eq!(
         utf8(&out),
         r#"{"x":{"k":1.50},"stream_options":{"include_usage":true,"y":null},"model":"relay-large","messages":[{"role":"user","content":"\u00e9"}],"stream":true}"#
     );
     assert!(notes.is_empty());
-    let effort = Target::Relay(Relay { model: "m".to_owned(), effort: Some("high".to_owned()) });
-    let (out, _) = Dialect::Chat.write_request(&request, &effort).unwrap();
+    let effort = Target::Relay(Relay { model: "m".to_owned(), effort: Some("high".to_owned()), ..Relay::default() });
+    let (out, _) = Wire::Chat.write_request(&request, &effort).unwrap();
     assert!(utf8(&out).ends_with(r#","stream":true,"reasoning_effort":"high"}"#));
 }
 
@@ -237,7 +237,7 @@ fn results_follow_their_calls_and_pictures_follow_them() {
     let (_, body) = corpus("requests/chat", "conversation.json").remove(0);
     let (mut request, _) = Dialect::Chat.read_request(body).unwrap();
     (request.raw, request.origin) = (None, None);
-    let (out, _) = Dialect::Chat.write_request(&request, &relay()).unwrap_or_else(|failure| panic!("{failure:?}"));
+    let (out, _) = Wire::Chat.write_request(&request, &relay()).unwrap_or_else(|failure| panic!("{failure:?}"));
     let roles: Vec<&str> =
         utf8(&out).split(r#"{"role":""#).skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(roles, ["system", "system", "user", "assistant", "tool", "tool", "tool", "user", "assistant", "user"]);

@@ -32,7 +32,7 @@ fn check(client: Dialect, body: &[u8]) {
 
 /// Writes for `upstream`, reads that and writes it again: the second body is the first.
 fn write(client: Dialect, upstream: Dialect, request: &Request, target: &Target) {
-    let (body, notes) = match upstream.write_request(request, target) {
+    let (body, notes) = match upstream.wire().expect("an upstream's").write_request(request, target) {
         Ok(written) => written,
         Err(failure) => return refused(client, &failure),
     };
@@ -46,7 +46,11 @@ fn write(client: Dialect, upstream: Dialect, request: &Request, target: &Target)
         }
         Err(failure) => panic!("our own body is refused: {failure:?}: {}", body.escape_ascii()),
     };
-    let (second, _) = upstream.write_request(&again, target).expect("what was read from our own body can be written");
+    let (second, _) = upstream
+        .wire()
+        .expect("an upstream's")
+        .write_request(&again, target)
+        .expect("what was read from our own body can be written");
     assert_eq!(second.escape_ascii().to_string(), body.escape_ascii().to_string(), "{target:?}");
 }
 

@@ -53,7 +53,7 @@ fn check(upstream: Dialect, input: &[u8]) {
 
 /// The events of an upstream's bytes.
 pub(crate) fn read(upstream: Dialect, chunks: &[Bytes]) -> Vec<Event> {
-    let (mut reader, mut events) = (Reader::new(upstream), Vec::new());
+    let (mut reader, mut events) = (Reader::new(upstream.wire().expect("an upstream's")), Vec::new());
     for chunk in chunks {
         reader.push(chunk.clone(), &mut events);
     }

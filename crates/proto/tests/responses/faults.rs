@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use proto::canon::Finish;
-use proto::{Dialect, Event, Kind, Reader, What, Writer};
+use proto::{Dialect, Event, Kind, Reader, What, Wire, Writer};
 
 use crate::support::{data, events, fold, kind, read, setting, write};
 
@@ -246,7 +246,7 @@ fn huge_events_pass_up_to_the_limit() {
 fn a_frame_cut_between_its_pieces_is_closed() {
     let stream = huge("response.output_text.done", "text", 1_000_000);
     for at in [400_000, 700_000, 1_000_060] {
-        let mut reader = Reader::new(Dialect::Responses);
+        let mut reader = Reader::new(Wire::Responses);
         let mut writer = Writer::new(Dialect::Responses, setting());
         let (mut events, mut out) = (Vec::<Event>::new(), BytesMut::new());
         chunks(&stream[..at]).for_each(|chunk| reader.push(chunk, &mut events));

@@ -7,7 +7,7 @@ use async_openai::types::responses::ResponseStreamEvent;
 use bytes::Bytes;
 use proto::canon::{Finish, ItemKind, Part};
 use proto::dialect::{Codex, Target};
-use proto::{Dialect, What, Whole};
+use proto::{Dialect, What, Whole, Wire};
 use serde_json::Value;
 
 use crate::support::{bare, data, events, fold, kind, meaning, read, setting, split, write};
@@ -213,7 +213,7 @@ fn the_official_clients_requests_pass_unchanged() {
             priority_tier: true,
             ..Codex::default()
         };
-        let (written, notes) = Dialect::Responses.write_request(&request, &Target::Codex(target)).unwrap();
+        let (written, notes) = Wire::Responses.write_request(&request, &Target::Codex(target)).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), body, "{name}");
         assert_eq!(written, body.to_string(), "{name}");
         assert!(notes.is_empty(), "{name}: {notes:?}");

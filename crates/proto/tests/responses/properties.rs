@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use proto::canon::{ItemKind, Part};
-use proto::{Dialect, Event, Item, Reader, What, Whole, Writer};
+use proto::{Dialect, Event, Item, Reader, What, Whole, Wire, Writer};
 use serde_json::Value;
 
 use crate::support::{
@@ -234,7 +234,7 @@ proptest! {
             writer.push(event, &mut out);
         }
         writer.end(&mut out);
-        let mut reader = Reader::new(Dialect::Responses);
+        let mut reader = Reader::new(Wire::Responses);
         let mut again = Vec::new();
         reader.push(out.freeze(), &mut again);
         reader.end(&mut again);

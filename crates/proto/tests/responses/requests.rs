@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proto::canon::{ItemKind, Part, Role, ToolChoice, ToolKind};
 use proto::dialect::{Codex, Relay, Target};
-use proto::{Dialect, Failure, Kind, Notes, Request};
+use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 use serde_json::{Value, json};
 
 fn read(body: &str) -> Result<Request, Failure> {
@@ -28,12 +28,12 @@ fn lite() -> Codex {
 }
 
 fn write(request: &Request, target: &Codex) -> (Bytes, Notes) {
-    Dialect::Responses.write_request(request, &Target::Codex(target.clone())).unwrap()
+    Wire::Responses.write_request(request, &Target::Codex(target.clone())).unwrap()
 }
 
 fn relay(request: &Request) -> (Bytes, Notes) {
     let target = Relay { model: "gpt-x".into(), effort: Some("low".into()) };
-    Dialect::Responses.write_request(request, &Target::Relay(target)).unwrap()
+    Wire::Responses.write_request(request, &Target::Relay(target)).unwrap()
 }
 
 /// A body as text, one top-level field a line, and its notes.
@@ -199,12 +199,12 @@ fn what_would_change_the_answer_is_refused() {
     ];
     for (field, param) in cases {
         let request = read(&format!(r#"{{"input":"x",{field}}}"#)).unwrap();
-        let failure = Dialect::Responses.write_request(&request, &Target::Codex(classic())).unwrap_err();
+        let failure = Wire::Responses.write_request(&request, &Target::Codex(classic())).unwrap_err();
         assert_eq!((failure.kind, failure.param.as_deref()), (Kind::Invalid, Some(param)));
-        assert!(Dialect::Responses.write_request(&request, &Target::Relay(Relay::default())).is_ok());
+        assert!(Wire::Responses.write_request(&request, &Target::Relay(Relay::default())).is_ok());
     }
     let harmless = read(r#"{"input":"x","background":false,"previous_response_id":null}"#).unwrap();
-    assert!(Dialect::Responses.write_request(&harmless, &Target::Codex(classic())).is_ok());
+    assert!(Wire::Responses.write_request(&harmless, &Target::Codex(classic())).is_ok());
 }
 
 #[test]
@@ -341,7 +341,7 @@ proptest! {
         }
         if let Ok((request, _)) = Dialect::Responses.read_request(Bytes::from(body)) {
             for target in [classic(), lite()] {
-                let _ = Dialect::Responses.write_request(&request, &Target::Codex(target));
+                let _ = Wire::Responses.write_request(&request, &Target::Codex(target));
             }
             relay(&request);
         }

@@ -28,7 +28,7 @@ pub(crate) fn setting() -> Setting {
 
 /// Reads `chunks`, then the end.
 pub(crate) fn read(dialect: Dialect, chunks: impl IntoIterator<Item = Bytes>) -> Vec<Event> {
-    let mut reader = Reader::new(dialect);
+    let mut reader = Reader::new(dialect.wire().unwrap());
     let mut events = Vec::new();
     chunks.into_iter().for_each(|chunk| reader.push(chunk, &mut events));
     reader.end(&mut events);

@@ -1,0 +1,54 @@
+//! Opaque reasoning state on its way through a protocol that did not make it.
+//!
+//! Every upstream that hides its reasoning hands out a text to send back: `encrypted_content` (Responses), `signature`
+//! (Messages), `thoughtSignature` (Gemini). A client that speaks another protocol keeps it in the field that its own protocol
+//! has; so that it finds its way home on the next turn, it travels in an envelope that names its maker:
+//! `pg1.<wire>.<item id>.<data>`. State in its maker's own protocol travels bare.
+
+use crate::dialect::Wire;
+
+/// What every envelope begins with.
+const MARK: &str = "pg1.";
+
+/// Opaque state and who made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State<'a> {
+    /// The protocol of its maker.
+    pub wire: Wire,
+    /// The maker's id of the reasoning item; `[A-Za-z0-9_-]+`, empty when it has none.
+    pub id: &'a str,
+    /// The state itself, as its maker wrote it.
+    pub data: &'a str,
+}
+
+impl<'a> State<'a> {
+    /// The envelope's text. An id of other characters is left out: it names an item, the state does not depend on it.
+    pub fn seal(&self) -> String {
+        let letter = match self.wire {
+            Wire::Responses => 'r',
+            Wire::Chat => 'c',
+            Wire::Messages => 'm',
+            Wire::Gemini => 'g',
+        };
+        let plain = self.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        let id = if plain { self.id } else { "" };
+        format!("{MARK}{letter}.{id}.{}", self.data)
+    }
+
+    /// Opens an envelope; `None` for a text that is none, which then is state of the protocol that it came in.
+    pub fn open(text: &'a str) -> Option<Self> {
+        let (letter, rest) = text.strip_prefix(MARK)?.split_once('.')?;
+        let (id, data) = rest.split_once('.')?;
+        let wire = match letter {
+            "r" => Wire::Responses,
+            "c" => Wire::Chat,
+            "m" => Wire::Messages,
+            "g" => Wire::Gemini,
+            _ => return None,
+        };
+        Some(Self { wire, id, data })
+    }
+}
+
+#[cfg(test)]
+mod tests;
