@@ -26,7 +26,7 @@ use crate::plan::{Plan, micros_now, text};
 
 /// Serves until the process ends.
 pub(crate) async fn serve(port: u16) -> anyhow::Result<()> {
-    let plan = Arc::new(Mutex::new(Plan { tokens: 100, pace: 0.0, batch: 1, stamp: false }));
+    let plan = Arc::new(Mutex::new((Plan { tokens: 100, pace: 0.0, batch: 1, phases: 0, stamp: false }, Grid::new())));
     let app = Router::new()
         .route("/plan", post(set))
         .route("/backend-api/codex/responses", post(answer))
@@ -41,17 +41,19 @@ pub(crate) async fn serve(port: u16) -> anyhow::Result<()> {
     Ok(axum::serve(listener, app).await?)
 }
 
-type Shared = Arc<Mutex<Plan>>;
+type Shared = Arc<Mutex<(Plan, Grid)>>;
 
 async fn set(State(shared): State<Shared>, Query(plan): Query<Plan>) {
-    *shared.lock().expect("invariant: nobody panics with the lock") = plan;
+    *shared.lock().expect("invariant: nobody panics with the lock") = (plan, Grid::new());
 }
 
 async fn answer(State(shared): State<Shared>, body: Body) -> Response {
-    let plan = *shared.lock().expect("invariant: nobody panics with the lock");
     // Read to the end, or the connection could not be used again.
     let _ = body.collect().await;
-    let stream = Tokens::new(plan);
+    let stream = {
+        let (plan, grid) = &mut *shared.lock().expect("invariant: nobody panics with the lock");
+        Tokens::new(*plan, grid.begin(*plan))
+    };
     ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(stream)).into_response()
 }
 
@@ -68,6 +70,30 @@ async fn usage() -> Json<Value> {
     Json(
         json!({ "plan_type": "plus", "rate_limit": { "allowed": true, "limit_reached": false, "primary_window": window, "secondary_window": null } }),
     )
+}
+
+/// When paced answers begin.
+struct Grid {
+    origin: Instant,
+    answers: u32,
+}
+
+impl Grid {
+    fn new() -> Self {
+        Self { origin: Instant::now(), answers: 0 }
+    }
+
+    /// When the next answer's first token is due: the next time that its phase comes.
+    fn begin(&mut self, plan: Plan) -> Instant {
+        let now = Instant::now();
+        if plan.phases == 0 {
+            return now;
+        }
+        let phase = f64::from(self.answers % plan.phases) / f64::from(plan.phases);
+        self.answers = self.answers.wrapping_add(1);
+        let turns = (now - self.origin).as_secs_f64() * plan.pace - phase;
+        self.origin + Duration::from_secs_f64((turns.ceil().max(0.0) + phase) / plan.pace)
+    }
 }
 
 /// One answer.
@@ -90,8 +116,7 @@ enum Stage {
 }
 
 impl Tokens {
-    fn new(plan: Plan) -> Self {
-        let began = Instant::now();
+    fn new(plan: Plan, began: Instant) -> Self {
         Self { plan, sent: 0, stage: Stage::Head, gave: false, timer: Box::pin(sleep_until(began)), began }
     }
 

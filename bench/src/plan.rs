@@ -11,6 +11,9 @@ pub(crate) struct Plan {
     pub(crate) pace: f64,
     /// Tokens per write.
     pub(crate) batch: u32,
+    /// Paced answers in flight whose tokens are spread evenly over a token's time; 0 lets each begin when it is asked for. Answers
+    /// that begin together would have their tokens come together, and a proxy that is quick to begin would be woken less often.
+    pub(crate) phases: u32,
     /// Writes the time of sending into each token, as `<n>@<microseconds> `.
     pub(crate) stamp: bool,
 }
@@ -18,7 +21,10 @@ pub(crate) struct Plan {
 impl Plan {
     /// As the query of `POST /plan`.
     pub(crate) fn query(&self) -> String {
-        format!("tokens={}&pace={}&batch={}&stamp={}", self.tokens, self.pace, self.batch, self.stamp)
+        format!(
+            "tokens={}&pace={}&batch={}&phases={}&stamp={}",
+            self.tokens, self.pace, self.batch, self.phases, self.stamp
+        )
     }
 }
 

@@ -74,7 +74,6 @@ const STEP: u64 = 30_000;
 /// Everything measured.
 pub(crate) struct Report {
     proxies: Vec<&'static str>,
-    courses: Vec<&'static str>,
     rounds: BTreeMap<(&'static str, &'static str), Vec<Figure>>,
     idle: BTreeMap<&'static str, (u64, Duration)>,
     memory: BTreeMap<&'static str, Memory>,
@@ -88,7 +87,6 @@ impl Report {
     pub(crate) fn new(proxies: &[Contestant]) -> Self {
         Self {
             proxies: proxies.iter().map(|proxy| proxy.name).collect(),
-            courses: Vec::new(),
             rounds: BTreeMap::new(),
             idle: BTreeMap::new(),
             memory: BTreeMap::new(),
@@ -99,9 +97,6 @@ impl Report {
     }
 
     pub(crate) fn round(&mut self, course: &'static str, proxy: &'static str, figure: Figure) {
-        if !self.courses.contains(&course) {
-            self.courses.push(course);
-        }
         self.rounds.entry((course, proxy)).or_default().push(figure);
     }
 
@@ -118,14 +113,8 @@ impl Report {
         self.delays.entry((form.chat, proxy)).or_default().extend(&taken.delays);
     }
 
-    /// Prints everything; whether every bar was met.
-    pub(crate) fn print(mut self) -> bool {
-        self.print_idle();
-        for course in self.courses.clone() {
-            self.print_course(course);
-        }
-        self.print_delays();
-        self.print_memory();
+    /// Prints the verdict; whether every bar was met.
+    pub(crate) fn finish(self) -> bool {
         println!("\n{}", if self.met { "every bar is met" } else { "A BAR WAS MISSED" });
         self.met
     }
@@ -137,7 +126,8 @@ impl Report {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "bytes of one process are far below 2^52")]
-    fn print_idle(&mut self) {
+    /// Prints what every program takes before its first request.
+    pub(crate) fn print_idle(&mut self) {
         println!("\nidle memory and start");
         for (name, (rss, started)) in &self.idle {
             println!("  {name:<10} {:>7.1} MiB {:>7.1} ms", *rss as f64 / 1_048_576.0, started.as_secs_f64() * 1e3);
@@ -149,7 +139,8 @@ impl Report {
         self.bar("start ms", started.as_secs_f64() * 1e3, loose(START, floor.1.as_secs_f64() * 1e3));
     }
 
-    fn print_course(&mut self, course: &'static str) {
+    /// Prints a course that is over.
+    pub(crate) fn print_course(&mut self, course: &'static str) {
         println!("\n{course}: CPU microseconds per token, per request");
         let mut medians = BTreeMap::new();
         for proxy in self.proxies.clone() {
@@ -186,7 +177,8 @@ impl Report {
         }
     }
 
-    fn print_delays(&mut self) {
+    /// Prints first-token times and token delays.
+    pub(crate) fn print_delays(&mut self) {
         for (chat, name) in [(false, "responses"), (true, "chat")] {
             println!("\n{name}: first token p50 p99, token delay p50 p99 max, microseconds");
             for proxy in std::iter::once("backend").chain(self.proxies.clone()) {
@@ -222,7 +214,8 @@ impl Report {
         self.bar("40 ms steps", steps as f64, others as f64);
     }
 
-    fn print_memory(&mut self) {
+    /// Prints what open streams take.
+    pub(crate) fn print_memory(&mut self) {
         println!("\nmemory per open stream");
         for (name, memory) in &self.memory {
             println!("  {name:<10} {:>7.1} KiB with {} open", memory.per_stream(), memory.streams);

@@ -28,6 +28,9 @@ pub(crate) struct Run {
     /// Streams held open for the memory figure.
     #[arg(long, default_value_t = 1000)]
     streams: u32,
+    /// Only the parts whose name has this in it: a course's, `delays` or `memory`.
+    #[arg(long, default_value = "")]
+    only: String,
     /// Fail when a bar is missed.
     #[arg(long)]
     strict: bool,
@@ -47,8 +50,12 @@ struct Course {
 const RESPONSES: Form = Form { chat: false, stream: true };
 const CHAT: Form = Form { chat: true, stream: true };
 
+/// Connections of a paced course.
+const PACED: u32 = 8;
+
 const fn plan(tokens: u32, pace: f64) -> Plan {
-    Plan { tokens, pace, batch: 1, stamp: false }
+    let phases = if pace > 0.0 { PACED } else { 0 };
+    Plan { tokens, pace, batch: 1, phases, stamp: false }
 }
 
 /// What is measured: names as in the report.
@@ -65,10 +72,16 @@ const COURSES: &[Course] = &[
         name: "responses stream, 400 tokens/s",
         form: RESPONSES,
         plan: plan(200, 50.0),
-        connections: 8,
+        connections: PACED,
         saturated: false,
     },
-    Course { name: "chat stream, 400 tokens/s", form: CHAT, plan: plan(200, 50.0), connections: 8, saturated: false },
+    Course {
+        name: "chat stream, 400 tokens/s",
+        form: CHAT,
+        plan: plan(200, 50.0),
+        connections: PACED,
+        saturated: false,
+    },
     Course {
         name: "responses collected, 100 tokens",
         form: Form { chat: false, stream: false },
@@ -102,14 +115,23 @@ impl Run {
         for proxy in &proxies {
             report.idle(proxy.name, machine::rss(proxy.pid)?, proxy.started);
         }
-        for course in COURSES {
+        report.print_idle();
+        let wanted = |name: &str| name.contains(&self.only);
+        for course in COURSES.iter().filter(|course| wanted(course.name)) {
             self.course(course, &backend, &proxies, &mut report).await?;
+            report.print_course(course.name);
         }
-        self.delays(&backend, &proxies, &mut report).await?;
-        for proxy in &proxies {
-            report.memory(proxy.name, self.memory(&backend, proxy).await?);
+        if wanted("delays") {
+            self.delays(&backend, &proxies, &mut report).await?;
+            report.print_delays();
         }
-        let met = report.print();
+        if wanted("memory") {
+            for proxy in &proxies {
+                report.memory(proxy.name, self.memory(&backend, proxy).await?);
+            }
+            report.print_memory();
+        }
+        let met = report.finish();
         ensure!(met || !self.strict, "a bar was missed");
         Ok(())
     }
@@ -155,7 +177,7 @@ impl Run {
 
     /// First-token times and stamped token delays at a modest pace, with the backend asked directly beside the proxies.
     async fn delays(&self, backend: &Contestant, proxies: &[Contestant], report: &mut Report) -> Result<()> {
-        let plan = Plan { tokens: 20, pace: 100.0, batch: 1, stamp: true };
+        let plan = Plan { tokens: 20, pace: 100.0, batch: 1, phases: 0, stamp: true };
         contest::set(backend.port, plan).await?;
         for form in [RESPONSES, CHAT] {
             let course = Course { name: "", form, plan, connections: 4, saturated: false };
@@ -173,7 +195,7 @@ impl Run {
 
     /// Memory that each of many open streams takes.
     async fn memory(&self, backend: &Contestant, proxy: &Contestant) -> Result<Memory> {
-        contest::set(backend.port, Plan { tokens: 6, pace: 1.0, batch: 1, stamp: false }).await?;
+        contest::set(backend.port, Plan { tokens: 6, pace: 1.0, batch: 1, phases: 0, stamp: false }).await?;
         let before = machine::rss(proxy.pid)?;
         let load = Load { tokens: 6, ..self.load(&COURSES[0], proxy.port) };
         let mut streams: JoinSet<Result<Taken>> = JoinSet::new();
