@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use http::{Method, Request, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use memchr::memmem::Finder;
@@ -13,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::line::Line;
 use crate::plan::{micros_now, text};
 
 /// The protocol and form of a round's requests.
@@ -34,6 +34,8 @@ pub(crate) struct Load {
     pub(crate) tokens: u32,
     pub(crate) connections: u32,
     pub(crate) time: Duration,
+    /// How long each connection begins after the one before.
+    pub(crate) stagger: Duration,
 }
 
 /// What a round gave.
@@ -52,9 +54,9 @@ impl Load {
     pub(crate) async fn run(&self) -> Result<Taken> {
         let end = Instant::now() + self.time;
         let mut clients = JoinSet::new();
-        for _ in 0..self.connections {
+        for n in 0..self.connections {
             let load = self.clone();
-            clients.spawn(async move { load.client(end).await });
+            clients.spawn(async move { load.client(load.stagger * n, end).await });
         }
         let mut all = Taken::default();
         while let Some(taken) = clients.join_next().await {
@@ -70,34 +72,32 @@ impl Load {
     /// Asks once.
     pub(crate) async fn one(&self) -> Result<Taken> {
         let mut taken = Taken::default();
-        self.once(&mut connect(self.port).await?, &mut taken).await?;
+        self.once(&mut Line::connect(self.port).await?, &self.request(), &mut taken).await?;
         Ok(taken)
     }
 
-    async fn client(&self, end: Instant) -> Result<Taken> {
-        let mut sender = connect(self.port).await?;
+    async fn client(&self, begin: Duration, end: Instant) -> Result<Taken> {
+        tokio::time::sleep(begin).await;
+        let (mut line, request) = (Line::connect(self.port).await?, self.request());
         let mut taken = Taken::default();
         while Instant::now() < end {
-            self.once(&mut sender, &mut taken).await?;
+            self.once(&mut line, &request, &mut taken).await?;
         }
         Ok(taken)
     }
 
-    async fn once(&self, sender: &mut SendRequest<Full<Bytes>>, taken: &mut Taken) -> Result<()> {
-        sender.ready().await?;
+    async fn once(&self, line: &mut Line, request: &[u8], taken: &mut Taken) -> Result<()> {
         let began = Instant::now();
-        let answer = sender.send_request(self.request()?).await?;
-        ensure!(answer.status().is_success(), "{} from port {}", answer.status(), self.port);
-        let mut body = answer.into_body();
         let mut count = Count::new(self.form);
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame?.into_data() else { continue };
+        let mut take = |data: &[u8]| {
             let before = count.next;
-            count.push(&data)?;
+            count.push(data)?;
             if before == 0 && count.next > 0 {
                 taken.first.push(micros(began.elapsed()));
             }
-        }
+            Ok(())
+        };
+        line.ask(request, &mut take).await.with_context(|| format!("port {}", self.port))?;
         taken.delays.append(&mut count.delays);
         count.finish(self.tokens)?;
         taken.requests += 1;
@@ -105,7 +105,7 @@ impl Load {
         Ok(())
     }
 
-    fn request(&self) -> Result<Request<Full<Bytes>>> {
+    fn request(&self) -> Vec<u8> {
         let prompt = "a prompt of about a kilobyte; ".repeat(33);
         let stream = self.form.stream;
         let (path, body) = if self.form.chat {
@@ -119,13 +119,12 @@ impl Load {
             );
             ("/v1/responses", body)
         };
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(path)
-            .header(header::HOST, format!("127.0.0.1:{}", self.port))
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
-            .header(header::CONTENT_TYPE, "application/json");
-        Ok(request.body(Full::from(body))?)
+        let (port, key, length) = (self.port, &self.key, body.len());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        [head, body].concat().into_bytes()
     }
 }
 

@@ -9,6 +9,7 @@
 mod backend;
 mod contest;
 mod floor;
+mod line;
 mod load;
 mod machine;
 mod plan;

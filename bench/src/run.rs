@@ -50,6 +50,8 @@ struct Course {
 const RESPONSES: Form = Form { chat: false, stream: true };
 const CHAT: Form = Form { chat: true, stream: true };
 
+/// Connections of the round of first tokens and delays.
+const DELAYED: u32 = 4;
 /// Connections of a paced course.
 const PACED: u32 = 8;
 
@@ -172,6 +174,7 @@ impl Run {
             tokens: course.plan.tokens,
             connections: course.connections,
             time: Duration::from_secs_f64(self.seconds),
+            stagger: Duration::ZERO,
         }
     }
 
@@ -179,11 +182,13 @@ impl Run {
     async fn delays(&self, backend: &Contestant, proxies: &[Contestant], report: &mut Report) -> Result<()> {
         let plan = Plan { tokens: 20, pace: 100.0, batch: 1, phases: 0, stamp: true };
         contest::set(backend.port, plan).await?;
+        // What is asked for is the time of one request, not its wait for others that came in the same instant.
+        let stagger = Duration::from_secs_f64(f64::from(plan.tokens) / plan.pace / f64::from(DELAYED));
         for form in [RESPONSES, CHAT] {
-            let course = Course { name: "", form, plan, connections: 4, saturated: false };
+            let course = Course { name: "", form, plan, connections: DELAYED, saturated: false };
             for round in 0..=self.rounds {
                 for proxy in std::iter::once(backend).chain(proxies) {
-                    let taken = self.load(&course, proxy.port).run().await?;
+                    let taken = Load { stagger, ..self.load(&course, proxy.port) }.run().await?;
                     if round > 0 {
                         report.delays(form, proxy.name, &taken);
                     }
