@@ -44,6 +44,8 @@ pub struct Model {
     pub context: Option<u64>,
     /// Largest context window, tokens.
     pub max_context: Option<u64>,
+    /// Most output tokens of one answer, where the list says it.
+    pub max_output: Option<u64>,
     /// Input modalities (`text`, `image`).
     pub modalities: Vec<String>,
     /// Whether it is shown in lists; hidden ones can be asked for by name.

@@ -1,17 +1,19 @@
 //! The rules over accounts, as pure functions: what a signal does to an account, which account serves a request, what an
-//! attempt may do next, which model a name means, what a key is.
+//! attempt may do next, which model a name means, what a key is, what a relay is and where its address may lead.
 //!
 //! Sans-IO: no async, clock, randomness, environment or files; `now` and random bytes are arguments.
 
 pub mod account;
 pub mod attempt;
 pub mod catalog;
+pub mod guard;
 pub mod keys;
 pub mod limits;
 mod loose;
 pub mod pick;
 pub mod quota;
 pub mod refresh;
+pub mod relay;
 pub mod secret;
 pub mod shown;
 pub mod status;

@@ -38,6 +38,8 @@ pub const DRAIN: Duration = Duration::from_mins(2);
 pub const CONNECT: Duration = Duration::from_secs(10);
 /// From the sent request to the upstream's response head.
 pub const RESPONSE_HEAD: Duration = Duration::from_mins(2);
+/// From the sent request to the head of a relay's answer to anything but a conversation: a picture is made before it begins.
+pub const SERVICE_HEAD: Duration = Duration::from_mins(10);
 /// Longest silence of the upstream inside a body.
 pub const IDLE: Duration = Duration::from_mins(5);
 /// Longest wait for the first real event before a reply is committed (design: commit rule).

@@ -18,7 +18,9 @@ pub enum Error {
     #[error("the disk is full; hint: make room in the data directory, the gateway goes on by itself")]
     Full,
     /// A stored secret cannot be opened with the data key.
-    #[error("{table}.{column} of {row} cannot be unsealed; hint: it is damaged, sign this account in again")]
+    #[error(
+        "{table}.{column} of {row} cannot be unsealed; hint: it is damaged, sign this account in again, or give the relay's key again"
+    )]
     Sealed {
         /// Table.
         table: &'static str,
@@ -43,6 +45,15 @@ pub enum Error {
     /// The key id is taken.
     #[error("a key with this id exists; hint: make another")]
     Exists,
+    /// Another relay has the name.
+    #[error("a relay named {0} exists; hint: choose another name, or remove that one first")]
+    Taken(String),
+    /// The stored key was given for another scheme, host or port.
+    #[error("the relay's address is another one now; hint: give its key again")]
+    KeyNeeded,
+    /// There is no such relay.
+    #[error("there is no such relay; hint: `polygate relays list` shows those that are there")]
+    Gone,
     /// The name of a setting belongs to the store.
     #[error("the setting {0} is reserved")]
     Reserved(String),
@@ -265,6 +276,11 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
 /// Whether SQLite's shared memory file could not grow (IOERR_SHMSIZE), as on a full disk.
 fn shm_full(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("4874")
+}
+
+/// Whether a value that must be unique is there already.
+pub(crate) fn duplicate(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 /// Whether SQLite says that the file is no sound database (CORRUPT, NOTADB).

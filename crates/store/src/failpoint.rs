@@ -34,6 +34,10 @@ points! {
         MODELS "store::before_models" "store::after_models"
         KEY "store::before_key" "store::after_key"
         REVOKE "store::before_revoke" "store::after_revoke"
+        RELAY "store::before_relay" "store::after_relay"
+        RELAY_REMOVE "store::before_relay_remove" "store::after_relay_remove"
+        RELAY_STATUS "store::before_relay_status" "store::after_relay_status"
+        RELAY_MODELS "store::before_relay_models" "store::after_relay_models"
     }
     moments {
         KEY_WRITE "store::before_key_write"

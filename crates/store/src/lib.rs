@@ -1,4 +1,4 @@
-//! State on disk: accounts with their tokens, keys, settings, usage. The only crate that speaks SQL.
+//! State on disk: accounts with their tokens, relays with their keys, client keys, settings, usage. The only crate that speaks SQL.
 //!
 //! Two SQLite files, or one PostgreSQL database that speaks the same statements. Secrets are sealed before they reach a
 //! statement. Policy lives in `pool`; here are rows, leases, files and their modes.
@@ -15,6 +15,7 @@ mod migrate;
 mod models;
 mod postgres;
 mod refresh;
+mod relay;
 mod reserve;
 mod seal;
 mod setting;
@@ -33,5 +34,6 @@ pub use lock::ServeLock;
 pub use models::StoredModels;
 pub use pool::keys::Key;
 pub use refresh::{Begin, Ticket};
+pub use relay::{NewRelay, RelayModels};
 pub use store::{Options, Store};
 pub use usage::{Outcome, Tally, Usage, UsageRow};

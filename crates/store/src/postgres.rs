@@ -22,7 +22,8 @@ pub(crate) async fn open(url: &Secret, now: i64) -> Result<Db, OpenError> {
     let options = options.application_name("polygate").disable_statement_logging();
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE);
     let pool = pool.connect_with(options).await.map_err(OpenError::Unreachable)?;
-    let known: Vec<Migration> = migrate::ACCOUNTS.iter().chain(migrate::USAGE).copied().collect();
+    let mut known: Vec<Migration> = migrate::ACCOUNTS.iter().chain(migrate::USAGE).copied().collect();
+    known.sort_unstable_by_key(|step| step.number);
     migrate::postgres(&mut *pool.acquire().await?, &known, now).await?;
     Ok(Db::Postgres(pool))
 }

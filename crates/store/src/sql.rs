@@ -69,6 +69,21 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
     KEY_REVOKE = "UPDATE api_key SET revoked = $2 WHERE id = $1 AND revoked IS NULL";
 
+    RELAYS = "SELECT id, name, base_url, wire, models, prefix, capabilities, allow_private, enabled, weight, status, created, \
+        version FROM relay ORDER BY created, id";
+    RELAY_KEY = "SELECT api_key FROM relay WHERE id = $1";
+    RELAY_ADD = "INSERT INTO relay (id, name, base_url, wire, models, prefix, capabilities, allow_private, enabled, weight, \
+        status, created, api_key, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1) \
+        ON CONFLICT (name) DO NOTHING";
+    RELAY_CHANGE = "UPDATE relay SET name = $3, base_url = $4, wire = $5, models = $6, prefix = $7, capabilities = $8, \
+        allow_private = $9, enabled = $10, weight = $11, status = $12, api_key = COALESCE($13, api_key), \
+        version = version + 1 WHERE id = $1 AND version = $2";
+    RELAY_REMOVE = "DELETE FROM relay WHERE id = $1";
+    RELAY_STATUS = "UPDATE relay SET status = $2, version = version + 1 WHERE id = $1";
+    RELAY_MODELS = "SELECT body, fetched FROM relay_models WHERE relay_id = $1";
+    RELAY_MODELS_SET = "INSERT INTO relay_models (relay_id, body, fetched) SELECT id, $2, $3 FROM relay WHERE id = $1 \
+        ON CONFLICT (relay_id) DO UPDATE SET body = excluded.body, fetched = excluded.fetched";
+
     USAGE_ADD = "INSERT INTO usage_row (id, accepted, key_id, account_id, dialect, model, status, outcome, input, cached, \
         output, reasoning, estimated, attempts, ttft, duration, stream, notes) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (id) DO NOTHING";

@@ -6,6 +6,7 @@ mod full;
 mod modes;
 mod races;
 mod refresh;
+mod relays;
 mod remote;
 mod rows;
 mod sealed;
@@ -93,6 +94,13 @@ scenarios! {
     races::one_of_many_adds_the_account,
     races::many_writers_all_count,
     races::others_writes_are_noticed,
+    relays::relays_come_back,
+    relays::a_name_belongs_to_one_relay,
+    relays::a_key_stays_with_its_target,
+    relays::a_new_key_ends_what_the_old_one_caused,
+    relays::a_relay_takes_its_list_along,
+    relays::changes_of_relays_are_noticed,
+    relays::one_of_many_adds_the_relay,
 }
 
 pub(crate) const NOW: Millis = Millis(1_800_000_000_000);

@@ -1,15 +1,15 @@
 //! The way out: connections, TLS, timers, cookies. It follows no redirect, decompresses nothing and reads no environment.
 
 pub(crate) mod dial;
+pub(crate) mod gate;
 pub(crate) mod lanes;
-mod roots;
+pub(crate) mod roots;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use pool::{AccountId, Secret};
-use tokio::sync::OnceCell;
 use url::Url;
 
 use self::lanes::{Lanes, Place};
@@ -19,7 +19,7 @@ use crate::codex::Answer;
 use crate::config::Places;
 use crate::cookies::Jars;
 use crate::fault::{Fault, FaultKind, Sent};
-use crate::{BuildError, Config};
+use crate::{BuildError, Config, Relays};
 
 /// The way out. Clones share connections and cookies.
 #[derive(Clone)]
@@ -29,9 +29,8 @@ struct Inner {
     config: Config,
     places: Places,
     lanes: Lanes,
-    roots: Arc<Roots>,
-    warm: OnceCell<()>,
     jars: Jars,
+    relays: Relays,
 }
 
 /// One request, ready to go.
@@ -48,14 +47,20 @@ impl Upstream {
         let places = Places::new(&config)?;
         config.profile.check()?;
         let roots = Roots::new(config.ca_bundle.as_deref())?;
-        let lanes = Lanes::new(&config, &roots)?;
+        let lanes = Lanes::new(&config, &roots, None)?;
         let jars = Jars::new(&config.base_url);
-        Ok(Self(Arc::new(Inner { config, places, lanes, roots, warm: OnceCell::new(), jars })))
+        let relays = Relays::new(&config, roots);
+        Ok(Self(Arc::new(Inner { config, places, lanes, jars, relays })))
     }
 
     /// Its settings.
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// The calls of relays.
+    pub fn relays(&self) -> &Relays {
+        &self.0.relays
     }
 
     /// The account's persistable cookies; `None` when it has none.
@@ -83,31 +88,30 @@ impl Upstream {
 
     /// Sends and waits for the headers, at most `headers`. Any status but 3xx is an answer; 304 is one too.
     pub(crate) async fn send(&self, ask: Ask) -> Result<Answer, Fault> {
-        if ask.url.scheme() == "https" && self.0.roots.cold() {
-            self.warm().await;
-        }
         let mut request = reqwest::Request::new(ask.method, ask.url);
         *request.headers_mut() = ask.headers;
         if !ask.body.is_empty() {
             *request.body_mut() = Some(ask.body.into());
         }
         let limit = self.config().timeouts.headers;
-        let (http, place) = self.0.lanes.take();
-        let response = match tokio::time::timeout(limit, http.execute(request)).await {
-            Ok(result) => result.map_err(Fault::sort)?,
-            Err(_) => return Err(Fault::late(limit)),
-        };
-        answer(response, place)
+        exchange(&self.0.lanes, request, Fault::after(limit)).await
     }
+}
 
-    /// Loads the certificate store off the runtime's threads, once; a failure shows up again in the handshake.
-    async fn warm(&self) {
-        let roots = &self.0.roots;
-        let load = || async {
-            let roots = Arc::clone(roots);
-            let _ = tokio::task::spawn_blocking(move || roots.load().map(|_| ())).await;
-        };
-        self.0.warm.get_or_init(load).await;
+/// Sends over one of the lanes and waits for the headers, unless `late` comes first.
+pub(crate) async fn exchange(
+    lanes: &Lanes,
+    request: reqwest::Request,
+    late: impl Future<Output = Fault>,
+) -> Result<Answer, Fault> {
+    if request.url().scheme() == "https" {
+        lanes.roots().warm().await;
+    }
+    let (http, place) = lanes.take();
+    tokio::select! {
+        biased;
+        response = http.execute(request) => answer(response.map_err(Fault::sort)?, place),
+        fault = late => Err(fault),
     }
 }
 

@@ -76,6 +76,8 @@ pub struct Timeouts {
     pub token: Duration,
     /// A whole small call (models, usage, accounts).
     pub small: Duration,
+    /// From the end of a request to the headers of a relay's answer, for anything but a conversation.
+    pub service: Duration,
 }
 
 impl Default for Timeouts {
@@ -86,6 +88,7 @@ impl Default for Timeouts {
             headers: limits::RESPONSE_HEAD,
             token: limits::REFRESH_CALL,
             small: Duration::from_secs(30),
+            service: limits::SERVICE_HEAD,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 pub use pool::attempt::Sent;
 use pool::attempt::{Trouble, TroubleKind};
+use pool::guard::Denied;
 
 use crate::client::dial::DialError;
 
@@ -41,6 +42,8 @@ pub enum FaultKind {
     TooLarge,
     /// A token or account id that cannot be a header; nothing was tried.
     Unsendable,
+    /// A relay's address that may not be called; nothing was sent.
+    Denied,
 }
 
 impl FaultKind {
@@ -56,6 +59,7 @@ impl FaultKind {
             Self::Redirect => "upstream_redirect",
             Self::TooLarge => "upstream_too_large",
             Self::Unsendable => "upstream_unsendable",
+            Self::Denied => "upstream_denied",
         }
     }
 }
@@ -70,9 +74,23 @@ impl Fault {
         Self::new(Sent::Maybe, FaultKind::Timeout, format!("no full answer within {} s", limit.as_secs_f32()))
     }
 
+    /// [`Fault::late`], once `limit` is over.
+    pub(crate) async fn after(limit: Duration) -> Self {
+        tokio::time::sleep(limit).await;
+        Self::late(limit)
+    }
+
+    /// An address that may not be called.
+    pub(crate) fn denied(denied: &Denied) -> Self {
+        Self::new(Sent::No, FaultKind::Denied, format!("the relay is not called: {denied}"))
+    }
+
     /// Sorts what the HTTP client reported; the error's URL is dropped first.
     pub(crate) fn sort(error: reqwest::Error) -> Self {
         let error = error.without_url();
+        if let Some(denied) = find::<Denied>(&error) {
+            return Self::denied(denied);
+        }
         if let Some(dial) = find::<DialError>(&error) {
             return Self::new(Sent::No, dial.kind, dial.to_string());
         }
@@ -99,7 +117,9 @@ impl From<Fault> for Trouble {
             FaultKind::Proxy => TroubleKind::Proxy,
             FaultKind::Timeout => TroubleKind::Timeout,
             FaultKind::Cut => TroubleKind::Cut,
-            FaultKind::Redirect | FaultKind::TooLarge | FaultKind::Unsendable => TroubleKind::Protocol,
+            FaultKind::Redirect | FaultKind::TooLarge | FaultKind::Unsendable | FaultKind::Denied => {
+                TroubleKind::Protocol
+            }
         };
         Self { kind, message: fault.message }
     }

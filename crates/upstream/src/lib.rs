@@ -1,4 +1,4 @@
-//! Everything that leaves this machine over a socket: the Codex backend, its token endpoint, the login's callback.
+//! Everything that leaves this machine over a socket: the Codex backend, its token endpoint, the login's callback, relays.
 //!
 //! One client, one TLS stack, one place that says what went wrong on the way ([`Fault`], [`Cut`]). Nothing here chooses an
 //! account, retries, or reads what an answer means: that is `pool` and `engine`.
@@ -15,6 +15,7 @@ mod meta;
 pub mod oauth;
 pub mod profile;
 mod reach;
+pub mod relay;
 
 pub use body::{Body, Cut};
 pub use client::Upstream;
@@ -23,3 +24,4 @@ pub use config::{BuildError, CLIENT_ID, Config, Timeouts};
 pub use fault::{Fault, FaultKind, Sent};
 pub use meta::{ModelsAnswer, Small};
 pub use profile::Profile;
+pub use relay::Relays;

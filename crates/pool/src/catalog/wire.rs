@@ -86,6 +86,7 @@ fn model(body: &Bytes, raw: &RawValue) -> Option<Model> {
         tiers: few(tiers.into_iter().map(|tier| tier.id).collect()),
         context: entry.context_window.and_then(Number::count),
         max_context: entry.max_context_window.and_then(Number::count),
+        max_output: None,
         modalities: few(entry.input_modalities.unwrap_or_default()),
         listed: entry.visibility.is_none_or(|visibility| visibility == "list"),
         priority: entry.priority.map_or(i64::MAX, Number::whole),

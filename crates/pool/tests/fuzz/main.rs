@@ -5,7 +5,7 @@ mod properties;
 #[path = "../../../../fuzz/replay.rs"]
 mod replay;
 
-use properties::{keys, models, quota, refusal};
+use properties::{address, keys, list, models, quota, refusal};
 use replay::replay;
 
 #[test]
@@ -21,6 +21,16 @@ fn refusals() {
 #[test]
 fn model_lists() {
     replay("models", &["crates/pool/data"], models::check);
+}
+
+#[test]
+fn relay_addresses() {
+    replay("address", &[], address::check);
+}
+
+#[test]
+fn relay_lists() {
+    replay("list", &["crates/pool/data"], list::check);
 }
 
 #[test]

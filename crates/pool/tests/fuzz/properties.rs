@@ -2,8 +2,10 @@
 
 #![allow(unreachable_pub, reason = "the fuzz crate calls what the tests need not export")]
 
+pub mod address;
 pub(crate) mod answer;
 pub mod keys;
+pub mod list;
 pub mod models;
 pub mod quota;
 pub mod refusal;

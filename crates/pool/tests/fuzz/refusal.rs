@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use pool::attempt::{History, Outcome, Retry, Signal, Step, To};
 use pool::{AccountId, Status, limits};
-use proto::{Dialect, Failure, Kind, Reader, What, Wire};
+use proto::{Failure, Kind, Reader, What, Wire};
 
 use super::answer::{Answer, NOW, clean, latest};
 

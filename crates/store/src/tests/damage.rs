@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 
+use pool::Secret;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Connection, Executor, SqliteConnection};
 
+use super::relays::relay;
 use super::{NOW, Site, add, files, refusal, tokens};
-use crate::{OpenError, Store};
+use crate::{Error, OpenError, Store};
 
 /// A closed home with two accounts and their database's path.
 async fn filled() -> (Site, PathBuf) {
@@ -130,11 +132,39 @@ async fn a_newer_or_changed_schema_is_refused() {
     let (site, path) = filled().await;
     let pool = SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     pool.execute("INSERT INTO migration VALUES (9999, 'future', 'x', 0)").await.unwrap();
-    assert!(matches!(refusal(&site).await, OpenError::Newer { found: 9999, known: 1 }));
+    assert!(matches!(refusal(&site).await, OpenError::Newer { found: 9999, known: 3 }));
     pool.execute("DELETE FROM migration WHERE number = 9999").await.unwrap();
     pool.execute("UPDATE migration SET digest = 'x' WHERE number = 1").await.unwrap();
     assert!(matches!(refusal(&site).await, OpenError::Changed { number: 1 }));
     assert!(quarantined(&site, "accounts.db").is_empty(), "it is sound, only not ours to open");
+}
+
+/// A relay whose row was changed by hand is named, and its key opens in no other row.
+#[tokio::test]
+async fn a_damaged_relay_is_said() {
+    let site = Site::sqlite();
+    let store = site.open().await;
+    let one = store.put_relay(&relay("one"), NOW).await.unwrap();
+    let two = store.put_relay(&relay("two"), NOW).await.unwrap();
+    let pool = SqlitePool::connect(site.home().join("accounts.db").to_str().unwrap()).await.unwrap();
+    pool.execute("UPDATE relay SET api_key = (SELECT api_key FROM relay WHERE name = 'one')").await.unwrap();
+    assert_eq!(store.relay_key(&one).await.unwrap(), Some(Secret::from("key-one")));
+    let moved = store.relay_key(&two).await;
+    assert!(matches!(&moved, Err(Error::Sealed { column: "api_key", row, .. }) if *row == two.0), "{moved:?}");
+    let damages = [
+        ("wire", "UPDATE relay SET wire = 'soap'"),
+        ("models", "UPDATE relay SET wire = 'chat', models = '{'"),
+        ("capabilities", "UPDATE relay SET models = '[]', capabilities = 'flight'"),
+        ("weight", "UPDATE relay SET capabilities = 'chat', weight = -1"),
+        ("status", "UPDATE relay SET weight = 1, status = '\"up\"'"),
+    ];
+    for (column, damage) in damages {
+        pool.execute(damage).await.unwrap();
+        let error = store.relays().await.unwrap_err();
+        assert!(matches!(error, Error::Damaged { table: "relay", column: said, .. } if said == column), "{error}");
+    }
+    pool.execute("UPDATE relay SET status = '{\"state\":\"active\"}'").await.unwrap();
+    assert_eq!(store.relays().await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::{NOW, Site, account, add, tokens};
 use crate::{Begin, Store};
 
 /// Runs `task` of every number at once, on two stores by turns.
-async fn race<T, F>(site: &Site, count: usize, task: impl Fn(Store, usize) -> F) -> Vec<T>
+pub(super) async fn race<T, F>(site: &Site, count: usize, task: impl Fn(Store, usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,

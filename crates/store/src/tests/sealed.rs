@@ -10,15 +10,17 @@ use pool::{Secret, Tokens};
 
 use super::{NOW, Site, account, add, files, refusal, tokens};
 use crate::seal::hex;
-use crate::{Begin, OpenError, Options, Store};
+use crate::{Begin, NewRelay, OpenError, Options, Store};
 
-const CANARIES: [&str; 6] = [
+const CANARIES: [&str; 8] = [
     "canary-access-1",
     "canary-refresh-1",
     "canary-identity-1",
     "canary-access-2",
     "canary-refresh-2",
     "canary-cookie-1",
+    "canary-relay-key-1",
+    "canary-relay-key-2",
 ];
 
 /// No file under `home` shows a canary, plain or encoded.
@@ -66,6 +68,9 @@ async fn no_secret_is_in_the_clear() {
         revoked: None,
     };
     store.add_key(&key).await.unwrap();
+    let relay = |id, key: &str| NewRelay { id, key: Some(Secret::from(key)), ..super::relays::relay("one") };
+    let id = store.put_relay(&relay(None, "canary-relay-key-1"), NOW).await.unwrap();
+    store.put_relay(&relay(Some(id), "canary-relay-key-2"), NOW).await.unwrap();
     scan(site.home(), store.pepper());
     let pepper = *store.pepper();
     store.close().await;

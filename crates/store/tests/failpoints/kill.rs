@@ -16,7 +16,7 @@ use pool::{AccountId, Secret, Status, Tokens};
 use store::{Begin, FAILPOINTS, LockError, Store};
 use tempfile::TempDir;
 
-use crate::site::{NOW, account, key, models, open, tokens, usage};
+use crate::site::{NOW, account, key, models, open, relay, relay_models, tokens, usage};
 
 const HOME: &str = "STORE_VICTIM_HOME";
 const POINT: &str = "STORE_VICTIM_POINT";
@@ -96,6 +96,13 @@ async fn round(store: &Store, number: usize) {
     println!("usage {name}");
     store.revoke_key(&format!("key-{number}"), NOW).await.unwrap();
     println!("revoked key-{number}");
+    let id = store.put_relay(&relay(&name), NOW).await.unwrap();
+    println!("relay {name}");
+    store.set_relay_models(&id, &relay_models()).await.unwrap();
+    store.set_relay_status(&id, &Status::Disabled).await.unwrap();
+    println!("resting {name}");
+    let other = store.put_relay(&relay("other"), NOW).await.unwrap();
+    store.remove_relay(&other).await.unwrap();
     let other = store.put_account(account("other", tokens("other", 0)), NOW).await.unwrap().id;
     store.remove_account(&other).await.unwrap();
     println!("removed other after {number}");
@@ -118,6 +125,10 @@ async fn inspect(home: &Path, said: &BTreeSet<String>, at: &str) {
     let store = open(home).await.unwrap_or_else(|error| panic!("{at}: {error}"));
     let accounts = store.accounts().await.unwrap();
     let keys = store.keys().await.unwrap();
+    let relays = store.relays().await.unwrap();
+    for relay in &relays {
+        assert_eq!(store.relay_key(&relay.id).await.unwrap(), Some(Secret::from("relay key")), "{at}");
+    }
     let rows = store.usage().rows(100_000).await.unwrap();
     for (what, name) in said.iter().filter_map(|line| line.split_once(' ')) {
         let account = accounts.iter().find(|account| account.upstream_id == name);
@@ -126,6 +137,8 @@ async fn inspect(home: &Path, said: &BTreeSet<String>, at: &str) {
             "status" => account.is_some_and(|account| account.status == Status::Disabled),
             "key" => keys.iter().any(|key| key.id == name),
             "revoked" => keys.iter().any(|key| key.id == name && key.revoked.is_some()),
+            "relay" => relays.iter().any(|relay| relay.name == name),
+            "resting" => relays.iter().any(|relay| relay.name == name && relay.status == Status::Disabled),
             "setting" => store.setting(name).await.unwrap().is_some(),
             "usage" => rows.iter().any(|row| row.id == name),
             _ => true,

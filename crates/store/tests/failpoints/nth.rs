@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use fail::FailScenario;
 use pool::quota::Quota;
 use pool::{AccountId, Secret, Status};
-use store::{Begin, CommitError, FAILPOINTS, Store, Ticket};
+use store::{Begin, CommitError, FAILPOINTS, NewRelay, Store, Ticket};
 use tempfile::TempDir;
 
-use crate::site::{NOW, account, key, models, open, tokens, usage};
+use crate::site::{NOW, account, key, models, open, relay, relay_models, tokens, usage};
 
 type Done = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 type Operation = fn(Store, AccountId) -> Done;
@@ -47,6 +47,41 @@ const OPERATIONS: &[(&str, Operation)] = &[
         })
     }),
     ("revoke key", |store, _| Box::pin(async move { said(store.revoke_key("oldoldol", NOW).await) })),
+    ("add relay", |store, _| {
+        Box::pin(async move {
+            match store.put_relay(&relay("new"), NOW).await {
+                Err(store::Error::Taken(_)) => Ok(()),
+                other => said(other),
+            }
+        })
+    }),
+    ("change relay", |store, _| {
+        Box::pin(async move {
+            let id = old_relay(&store).await.map_err(|error| error.to_string())?;
+            said(store.put_relay(&NewRelay { id: Some(id), weight: 2, ..relay("old") }, NOW).await)
+        })
+    }),
+    ("relay status", |store, _| {
+        Box::pin(async move {
+            let id = old_relay(&store).await.map_err(|error| error.to_string())?;
+            said(store.set_relay_status(&id, &Status::Disabled).await)
+        })
+    }),
+    ("relay models", |store, _| {
+        Box::pin(async move {
+            let id = old_relay(&store).await.map_err(|error| error.to_string())?;
+            said(store.set_relay_models(&id, &relay_models()).await)
+        })
+    }),
+    ("remove relay", |store, _| {
+        Box::pin(async move {
+            let id = match store.put_relay(&relay("gone"), NOW).await {
+                Err(store::Error::Taken(_)) => find(&store, "gone").await.map_err(|error| error.to_string())?,
+                other => other.map_err(|error| error.to_string())?,
+            };
+            said(store.remove_relay(&id).await)
+        })
+    }),
     ("setting", |store, _| Box::pin(async move { said(store.set_setting("name", "value").await) })),
     ("refresh", |store, id| Box::pin(refresh(store, id, false))),
     ("ended refresh", |store, id| Box::pin(refresh(store, id, true))),
@@ -80,11 +115,21 @@ async fn lease_later(store: &Store, id: &AccountId) -> Result<Ticket, String> {
     }
 }
 
-/// A home with an account `old`, a key and a setting.
+async fn old_relay(store: &Store) -> Result<AccountId, store::Error> {
+    find(store, "old").await
+}
+
+async fn find(store: &Store, name: &str) -> Result<AccountId, store::Error> {
+    let relays = store.relays().await?;
+    Ok(relays.into_iter().find(|relay| relay.name == name).unwrap().id)
+}
+
+/// A home with an account `old`, a relay `old`, a key and a setting.
 async fn filled(home: &Path) -> (Store, AccountId) {
     let store = open(home).await.unwrap();
     let id = store.put_account(account("old", tokens("old", 0)), NOW).await.unwrap().id;
     store.add_key(&key("oldoldol")).await.unwrap();
+    store.put_relay(&relay("old"), NOW).await.unwrap();
     store.set_setting("old", "kept").await.unwrap();
     (store, id)
 }
@@ -97,6 +142,8 @@ async fn intact(store: &Store, id: &AccountId, at: &str) {
     let known = [tokens("old", 0), tokens("later", 9), tokens("refreshed", 5)];
     assert!(known.contains(&found), "{at}: torn tokens");
     assert!(store.keys().await.unwrap().iter().any(|key| key.id == "oldoldol"), "{at}: the key is gone");
+    let relay = old_relay(store).await.unwrap();
+    assert_eq!(store.relay_key(&relay).await.unwrap(), Some(Secret::from("relay key")), "{at}");
     assert_eq!(store.setting("old").await.unwrap().as_deref(), Some("kept"), "{at}");
 }
 

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use pool::keys::{Digest, Key, KeyKind};
 use pool::{Millis, Secret, Tokens};
-use store::{NewAccount, OpenError, Options, Origin, Outcome, Store, StoredModels, Tally, UsageRow};
+use store::{
+    NewAccount, NewRelay, OpenError, Options, Origin, Outcome, RelayModels, Store, StoredModels, Tally, UsageRow,
+};
 
 pub(crate) const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -51,6 +53,26 @@ pub(crate) fn key(id: &str) -> Key {
 
 pub(crate) fn models(version: &str) -> StoredModels {
     StoredModels { etag: None, client_version: version.into(), body: "[]".into(), fetched: NOW }
+}
+
+pub(crate) fn relay(name: &str) -> NewRelay {
+    NewRelay {
+        id: None,
+        name: name.into(),
+        base_url: "https://relay.example/v1".into(),
+        wire: pool::relay::Wire::Chat,
+        models: Vec::new(),
+        prefix: String::new(),
+        capabilities: pool::relay::Capabilities::default(),
+        allow_private: false,
+        enabled: true,
+        weight: 1,
+        key: Some(Secret::from("relay key")),
+    }
+}
+
+pub(crate) fn relay_models() -> RelayModels {
+    RelayModels { body: "{\"models\":[]}".into(), fetched: NOW }
 }
 
 pub(crate) fn usage(id: &str) -> UsageRow {

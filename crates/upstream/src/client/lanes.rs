@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::dial::Dial;
+use super::gate::Gate;
 use super::roots::Roots;
 use crate::config::Timeouts;
 use crate::fault::root;
@@ -19,6 +20,11 @@ use crate::{BuildError, Config};
 
 /// Exchanges of one lane at the same time. Servers should allow no fewer (RFC 9113, section 6.5.2); Cloudflare allows these.
 const STREAMS: usize = 100;
+
+/// What no proxy is asked for.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+/// As [`LOOPBACK`], for relays that may be on private addresses.
+const NEAR: &str = "localhost,127.0.0.0/8,::1,10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10";
 
 /// Every lane, the first one always there. There are never more than the most exchanges at once need.
 pub(crate) struct Lanes {
@@ -28,9 +34,11 @@ pub(crate) struct Lanes {
 
 /// What every lane's client is built from.
 struct Recipe {
+    roots: Arc<Roots>,
     tls: rustls::ClientConfig,
     timeouts: Timeouts,
     proxy: Option<Url>,
+    gate: Option<Arc<Gate>>,
 }
 
 struct Lane {
@@ -42,10 +50,17 @@ struct Lane {
 pub(crate) type Place = OwnedSemaphorePermit;
 
 impl Lanes {
-    pub(crate) fn new(config: &Config, roots: &Arc<Roots>) -> Result<Self, BuildError> {
-        let recipe = Recipe { tls: roots.config()?, timeouts: config.timeouts, proxy: config.proxy.clone() };
+    /// Lanes to the backend; with a `gate`, to whatever it lets through.
+    pub(crate) fn new(config: &Config, roots: &Arc<Roots>, gate: Option<Gate>) -> Result<Self, BuildError> {
+        let (tls, timeouts, proxy) = (roots.config()?, config.timeouts, config.proxy.clone());
+        let recipe = Recipe { roots: Arc::clone(roots), tls, timeouts, proxy, gate: gate.map(Arc::new) };
         let first = recipe.lane()?;
         Ok(Self { recipe, lanes: Mutex::new(vec![first]) })
+    }
+
+    /// The certificate store of every lane.
+    pub(crate) fn roots(&self) -> &Arc<Roots> {
+        &self.recipe.roots
     }
 
     /// A client with a free place: the first, so that few connections are kept in use.
@@ -95,16 +110,21 @@ impl Recipe {
             .connect_timeout(timeouts.connect + timeouts.handshake)
             .connector_layer(Dial::new(timeouts, self.proxy.as_ref()));
         if let Some(url) = &self.proxy {
-            builder = builder.proxy(proxy(url)?);
+            builder = builder.proxy(proxy(url, self.gate.as_deref())?);
+        }
+        if let Some(gate) = &self.gate {
+            builder = builder.dns_resolver(Arc::clone(gate));
         }
         builder.build().map_err(|error| BuildError::Client(root(&error.without_url())))
     }
 }
 
-/// Every target but loopback goes through it: a proxy elsewhere cannot reach this machine's loopback.
-fn proxy(url: &Url) -> Result<reqwest::Proxy, BuildError> {
-    let loopback = reqwest::NoProxy::from_string("localhost,127.0.0.0/8,::1");
+/// Every target but loopback goes through it: a proxy elsewhere cannot reach this machine's loopback, nor the networks that a
+/// relay on a private address is on.
+fn proxy(url: &Url, gate: Option<&Gate>) -> Result<reqwest::Proxy, BuildError> {
+    let near = if gate.is_some_and(Gate::private) { NEAR } else { LOOPBACK };
+    let near = reqwest::NoProxy::from_string(near);
     let proxy =
         reqwest::Proxy::all(url.clone()).map_err(|error| BuildError::Client(error.without_url().to_string()))?;
-    Ok(proxy.no_proxy(loopback))
+    Ok(proxy.no_proxy(near))
 }

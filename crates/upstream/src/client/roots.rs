@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
+use tokio::sync::OnceCell;
 
 use super::dial::Sessions;
 use crate::BuildError;
@@ -21,6 +22,7 @@ pub(crate) struct Roots {
     provider: Arc<CryptoProvider>,
     extra: Vec<CertificateDer<'static>>,
     verifier: OnceLock<Verifier>,
+    warmed: OnceCell<()>,
 }
 
 impl Roots {
@@ -28,7 +30,7 @@ impl Roots {
     pub(crate) fn new(bundle: Option<&Path>) -> Result<Arc<Self>, BuildError> {
         let extra = bundle.map(read).transpose()?.unwrap_or_default();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        Ok(Arc::new(Self { provider, extra, verifier: OnceLock::new() }))
+        Ok(Arc::new(Self { provider, extra, verifier: OnceLock::new(), warmed: OnceCell::new() }))
     }
 
     /// TLS settings around this verifier. The hello they make is held by `tests/hello.rs`.
@@ -44,8 +46,20 @@ impl Roots {
         Ok(config)
     }
 
+    /// Loads the certificate store off the runtime's threads, once; a failure shows up again in the handshake.
+    pub(crate) async fn warm(self: &Arc<Self>) {
+        if !self.cold() {
+            return;
+        }
+        let load = || async {
+            let roots = Arc::clone(self);
+            let _ = tokio::task::spawn_blocking(move || roots.load().map(|_| ())).await;
+        };
+        self.warmed.get_or_init(load).await;
+    }
+
     /// Whether [`Roots::load`] still has work to do.
-    pub(crate) fn cold(&self) -> bool {
+    fn cold(&self) -> bool {
         self.verifier.get().is_none()
     }
 

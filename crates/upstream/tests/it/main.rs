@@ -12,6 +12,7 @@ mod login;
 mod proxy;
 mod recorder;
 mod refused;
+mod relay;
 mod reuse;
 mod setup;
 mod side;

@@ -38,7 +38,7 @@ pub(crate) fn config(recorder: &Recorder) -> Config {
 /// Limits that a test can wait out.
 pub(crate) fn short() -> Timeouts {
     let short = Duration::from_millis(150);
-    Timeouts { connect: short, handshake: short, headers: short, token: short, small: short }
+    Timeouts { connect: short, handshake: short, headers: short, token: short, small: short, service: short }
 }
 
 pub(crate) fn facts() -> CallFacts<'static> {

@@ -1,0 +1,188 @@
+//! Relay rows. Their keys are sealed; a key goes only where it was given for.
+
+use pool::relay::{Capabilities, Relay, Wire, format, same_target, wire};
+use pool::status::Signal;
+use pool::{AccountId, Millis, Secret, Status};
+
+use crate::account::json;
+use crate::db::{Row, args};
+use crate::error::duplicate;
+use crate::seal::Place;
+use crate::{Error, Store, failpoint, sql};
+
+/// How often a write is tried again when the row changed under it.
+const TRIES: usize = 16;
+
+/// A relay to add, or a known one with what is to be changed. Its owner has checked it ([`Relay::check`]).
+#[derive(Clone, Debug)]
+pub struct NewRelay {
+    /// `None` adds one; else the relay of this id takes these values.
+    pub id: Option<AccountId>,
+    /// Unique.
+    pub name: String,
+    /// As [`Relay::base_url`].
+    pub base_url: String,
+    /// The protocol that it speaks.
+    pub wire: Wire,
+    /// Its models; empty for its live list.
+    pub models: Vec<String>,
+    /// What is put before its model names.
+    pub prefix: String,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// Whether plain http and private addresses are allowed.
+    pub allow_private: bool,
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// Its share among relays that could serve the same request.
+    pub weight: u32,
+    /// Its key, empty for a relay that takes none. `None` keeps the stored one, which only the same scheme, host and port may have.
+    pub key: Option<Secret>,
+}
+
+/// A relay's model list, in the form of [`pool::relay::models::write`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayModels {
+    /// The list, JSON.
+    pub body: bytes::Bytes,
+    /// When it was fetched.
+    pub fetched: Millis,
+}
+
+impl Store {
+    /// Every relay, oldest first.
+    pub async fn relays(&self) -> Result<Vec<Relay>, Error> {
+        self.read(sql::RELAYS, &[]).await?.iter().map(relay).collect()
+    }
+
+    /// A relay's key, empty when it has none; `None` when there is no such relay.
+    pub async fn relay_key(&self, id: &AccountId) -> Result<Option<Secret>, Error> {
+        let row = self.find(sql::RELAY_KEY, &args![&id.0]).await?;
+        row.map(|row| self.sealer().open(field(&id.0), &row.text(0)?)).transpose()
+    }
+
+    /// Adds a relay or changes a known one; its id.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] when another relay has the name, [`Error::KeyNeeded`] when a new target needs the key again,
+    /// [`Error::Gone`] when the relay to change is not there.
+    pub async fn put_relay(&self, new: &NewRelay, now: Millis) -> Result<AccountId, Error> {
+        let Some(id) = &new.id else { return self.add_relay(new, now).await };
+        for _ in 0..TRIES {
+            if self.change_relay(id, new, now).await? {
+                return Ok(id.clone());
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Removes a relay with everything that belongs to it; `false` when there is none.
+    pub async fn remove_relay(&self, id: &AccountId) -> Result<bool, Error> {
+        Ok(self.write(failpoint::RELAY_REMOVE, sql::RELAY_REMOVE, &args![&id.0]).await? > 0)
+    }
+
+    /// Writes a relay's status. Does nothing for a relay that is gone.
+    pub async fn set_relay_status(&self, id: &AccountId, status: &Status) -> Result<(), Error> {
+        self.write(failpoint::RELAY_STATUS, sql::RELAY_STATUS, &args![&id.0, json(status)]).await?;
+        Ok(())
+    }
+
+    /// A relay's model list as it was last kept.
+    pub async fn relay_models(&self, id: &AccountId) -> Result<Option<RelayModels>, Error> {
+        let Some(row) = self.find(sql::RELAY_MODELS, &args![&id.0]).await? else { return Ok(None) };
+        Ok(Some(RelayModels { body: row.text(0)?.into(), fetched: Millis(row.int(1)?) }))
+    }
+
+    /// Keeps a relay's model list. Does nothing for a relay that is gone.
+    pub async fn set_relay_models(&self, id: &AccountId, models: &RelayModels) -> Result<(), Error> {
+        let body = std::str::from_utf8(&models.body).map_err(|_| Error::NotText("the model list"))?;
+        self.write(failpoint::RELAY_MODELS, sql::RELAY_MODELS_SET, &args![&id.0, body, models.fetched]).await?;
+        Ok(())
+    }
+
+    async fn add_relay(&self, new: &NewRelay, now: Millis) -> Result<AccountId, Error> {
+        let id = AccountId(uuid::Uuid::now_v7().to_string());
+        let key = self.sealer().seal(field(&id.0), new.key.as_ref().unwrap_or(&Secret::from("")))?;
+        let row = args![
+            &id.0,
+            &new.name,
+            &new.base_url,
+            format(new.wire),
+            json(&new.models),
+            &new.prefix,
+            new.capabilities.to_string(),
+            new.allow_private,
+            new.enabled,
+            i64::from(new.weight),
+            json(&Status::Active),
+            now,
+            key,
+        ];
+        match self.write(failpoint::RELAY, sql::RELAY_ADD, &row).await? {
+            0 => Err(Error::Taken(new.name.clone())),
+            _ => Ok(id),
+        }
+    }
+
+    /// `false` when the row has changed since it was read.
+    async fn change_relay(&self, id: &AccountId, new: &NewRelay, now: Millis) -> Result<bool, Error> {
+        let known = self.relays().await?;
+        if known.iter().any(|other| other.id != *id && other.name == new.name) {
+            return Err(Error::Taken(new.name.clone()));
+        }
+        let old = known.into_iter().find(|known| known.id == *id).ok_or(Error::Gone)?;
+        let same = same_target(&old.base_url, &new.base_url);
+        let key = match &new.key {
+            Some(key) => Some(self.sealer().seal(field(&id.0), key)?),
+            None if same => None,
+            None => return Err(Error::KeyNeeded),
+        };
+        // What was said about another address or key does not hold any more.
+        let fresh = key.is_some() || !same;
+        let status = if fresh { old.status.apply(&Signal::SignedIn, now) } else { old.status };
+        let row = args![
+            &id.0,
+            old.version,
+            &new.name,
+            &new.base_url,
+            format(new.wire),
+            json(&new.models),
+            &new.prefix,
+            new.capabilities.to_string(),
+            new.allow_private,
+            new.enabled,
+            i64::from(new.weight),
+            json(&status),
+            key,
+        ];
+        match self.write(failpoint::RELAY, sql::RELAY_CHANGE, &row).await {
+            // Somebody gave the name away since it was looked at.
+            Err(Error::Database(error)) if duplicate(&error) => Err(Error::Taken(new.name.clone())),
+            done => Ok(done? > 0),
+        }
+    }
+}
+
+fn field(id: &str) -> Place<'_> {
+    Place { table: "relay", column: "api_key", row: id }
+}
+
+fn relay(row: &Row) -> Result<Relay, Error> {
+    let id = row.text(0)?;
+    let damaged = |column| Place { table: "relay", column, row: &id }.damaged();
+    Ok(Relay {
+        name: row.text(1)?,
+        base_url: row.text(2)?,
+        wire: wire(&row.text(3)?).ok_or_else(|| damaged("wire"))?,
+        models: serde_json::from_str(&row.text(4)?).map_err(|_| damaged("models"))?,
+        prefix: row.text(5)?,
+        capabilities: row.text(6)?.parse().map_err(|_| damaged("capabilities"))?,
+        allow_private: row.int(7)? != 0,
+        enabled: row.int(8)? != 0,
+        weight: u32::try_from(row.int(9)?).map_err(|_| damaged("weight"))?,
+        status: serde_json::from_str(&row.text(10)?).map_err(|_| damaged("status"))?,
+        created: Millis(row.int(11)?),
+        version: row.int(12)?,
+        id: AccountId(id),
+    })
+}

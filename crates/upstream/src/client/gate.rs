@@ -1,0 +1,111 @@
+//! Looks names up for relays and lets only addresses through that may be dialled: the connector gets no others, so that a name which
+//! means another address by now (DNS rebinding) gains nothing. Addresses without a name are checked before the call.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use pool::guard::{self, Denied};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+/// Our own listeners.
+pub(crate) type Listeners = Arc<RwLock<Vec<SocketAddr>>>;
+
+/// What connections of some lanes may reach. Relays with different rules share no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Rule {
+    /// Whether private addresses are allowed.
+    pub(crate) private: bool,
+    /// The target's port, where one of our own listeners has it.
+    pub(crate) ours: Option<u16>,
+}
+
+/// The resolver of some lanes.
+pub(crate) struct Gate {
+    rule: Rule,
+    listeners: Listeners,
+    /// The proxy's own name; its owner's business.
+    proxy: Option<String>,
+    lookup: Lookup,
+}
+
+/// How names become addresses.
+#[derive(Clone)]
+pub(crate) enum Lookup {
+    /// The system's resolver.
+    System,
+    /// One answer after the other, the last one for good.
+    #[cfg(test)]
+    Script(Arc<parking_lot::Mutex<std::collections::VecDeque<Vec<IpAddr>>>>),
+}
+
+impl Gate {
+    pub(crate) fn new(rule: Rule, listeners: Listeners, proxy: Option<&url::Url>, lookup: Lookup) -> Self {
+        let proxy = proxy.and_then(|url| url.host_str()).map(str::to_owned);
+        Self { rule, listeners, proxy, lookup }
+    }
+
+    /// Whether it lets private addresses through.
+    pub(crate) fn private(&self) -> bool {
+        self.rule.private
+    }
+}
+
+impl Resolve for Gate {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (rule, listeners) = (self.rule, Arc::clone(&self.listeners));
+        // With a proxy, only names of loopback are looked up to be dialled, besides its own.
+        let proxy = self.proxy.as_deref() == Some(name.as_str()) && rule.ours.is_none();
+        let lookup = self.lookup.clone();
+        Box::pin(async move {
+            let found = lookup.ask(name.as_str()).await?;
+            if proxy {
+                return Ok(Box::new(found.into_iter()) as Addrs);
+            }
+            Ok(Box::new(allowed(found, rule, &listeners)?.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl Lookup {
+    async fn ask(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::System => Ok(tokio::net::lookup_host((name, 0)).await?.collect()),
+            #[cfg(test)]
+            Self::Script(answers) => {
+                let mut answers = answers.lock();
+                let next = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+                Ok(next.unwrap_or_default().into_iter().map(|address| SocketAddr::new(address, 0)).collect())
+            }
+        }
+    }
+}
+
+/// Those that may be dialled; why not, when none may.
+fn allowed(found: Vec<SocketAddr>, rule: Rule, listeners: &Listeners) -> Result<Vec<SocketAddr>, Denied> {
+    let mut first = None;
+    let mut good = Vec::with_capacity(found.len());
+    for address in found {
+        match check(address.ip(), rule, listeners) {
+            Ok(()) => good.push(address),
+            Err(denied) => first = first.or(Some(denied)),
+        }
+    }
+    match first {
+        Some(denied) if good.is_empty() => Err(denied),
+        _ => Ok(good),
+    }
+}
+
+/// Whether an address may be dialled.
+pub(crate) fn check(address: IpAddr, rule: Rule, listeners: &Listeners) -> Result<(), Denied> {
+    guard::check_ip(address, rule.private)?;
+    let ours = |port| guard::own(SocketAddr::new(address, port), &listeners.read(), local);
+    if rule.ours.is_some_and(ours) { Err(Denied::Own) } else { Ok(()) }
+}
+
+/// Whether an address is one of this machine's: only those can be bound.
+fn local(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}

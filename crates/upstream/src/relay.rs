@@ -1,0 +1,204 @@
+//! Calls of relays: services at any base URL with a key of their own.
+//!
+//! Nothing of the Codex identity goes there: no originator, no cookies, our own User-Agent. Every call is checked against
+//! [`pool::guard`], the addresses of a name at the moment of dialling; a redirect is never followed; connections are not shared
+//! between relays that may reach private addresses and others.
+//!
+//! Behind a proxy that looks names up itself, only names and literal addresses are checked here; what it reaches is its own
+//! network, not this machine's.
+
+mod forward;
+mod list;
+mod probe;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use parking_lot::Mutex;
+use pool::Secret;
+use pool::guard;
+use pool::relay::{self, Relay, Wire};
+use url::{Host, Url};
+
+pub use self::forward::{Forward, Outgoing};
+pub use self::list::Listed;
+pub use self::probe::{ProbeError, Probed};
+use crate::client::exchange;
+use crate::client::gate::{self, Gate, Listeners, Lookup, Rule};
+use crate::client::lanes::Lanes;
+use crate::client::roots::Roots;
+use crate::{Answer, Config, Fault, FaultKind, Profile, Sent};
+
+/// Headers of a client that are passed on to a relay of the client's own protocol; any other is not sent.
+pub const PASSED: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
+
+/// The version of Anthropic's protocol that is spoken where the client names none.
+const ANTHROPIC: &str = "2023-06-01";
+
+/// Calls of relays. Belongs to an [`crate::Upstream`].
+pub struct Relays {
+    config: Config,
+    agent: HeaderValue,
+    roots: Arc<Roots>,
+    listeners: Listeners,
+    lookup: Lookup,
+    lanes: Mutex<HashMap<Rule, Arc<Lanes>>>,
+}
+
+/// One model call.
+pub struct Call<'a> {
+    /// The relay; its address is checked again.
+    pub relay: &'a Relay,
+    /// Its key; empty sends none.
+    pub key: &'a Secret,
+    /// The relay's own name of the model, which some protocols have in the path.
+    pub model: &'a str,
+    /// The JSON body in the relay's protocol.
+    pub body: Bytes,
+    /// The client's own headers where it speaks the relay's protocol; only those in [`PASSED`] are sent.
+    pub passed: &'a [(&'static str, String)],
+}
+
+/// Where a request goes and with which credentials.
+struct Target<'a> {
+    url: Url,
+    wire: Wire,
+    key: &'a Secret,
+    private: bool,
+}
+
+impl Relays {
+    pub(crate) fn new(config: &Config, roots: Arc<Roots>) -> Self {
+        let agent = HeaderValue::from_str(&Profile::polygate().user_agent);
+        Self {
+            config: config.clone(),
+            agent: agent.unwrap_or_else(|_| HeaderValue::from_static("polygate")),
+            roots,
+            listeners: Listeners::default(),
+            lookup: Lookup::System,
+            lanes: Mutex::default(),
+        }
+    }
+
+    /// Says where this gateway listens, every listener of it: no relay may be there. Call it once they are bound.
+    pub fn listening(&self, addresses: Vec<SocketAddr>) {
+        *self.listeners.write() = addresses;
+    }
+
+    /// A model call, always streamed; resolves at the answer's headers. Dropping the future, or the answer's body, ends the exchange.
+    ///
+    /// # Errors
+    /// The [`Fault`] of the way; [`FaultKind::Denied`] for an address that may not be called.
+    pub async fn call(&self, call: Call<'_>) -> Result<Answer, Fault> {
+        let url = relay::call_url(call.relay, call.model).map_err(|error| unreadable(&error))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        for (name, value) in call.passed.iter().filter(|(name, _)| PASSED.contains(name)) {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(*name, value);
+            }
+        }
+        let target = Target { url, wire: call.relay.wire, key: call.key, private: call.relay.allow_private };
+        let request = self.request(Method::POST, &target, headers)?;
+        let late = Fault::after(self.config.timeouts.headers);
+        let answer = self.send(&target, with_body(request, call.body.into()), late).await?;
+        if answer.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            let message = "the relay compressed its answer although nobody asked for that";
+            return Err(Fault::new(Sent::Yes, FaultKind::Cut, message));
+        }
+        Ok(answer)
+    }
+
+    /// A request with the credentials of its protocol, without a body.
+    fn request(&self, method: Method, target: &Target<'_>, mut headers: HeaderMap) -> Result<reqwest::Request, Fault> {
+        headers.insert(header::USER_AGENT, self.agent.clone());
+        if target.wire == Wire::Messages {
+            headers.entry("anthropic-version").or_insert(HeaderValue::from_static(ANTHROPIC));
+        }
+        if !target.key.is_empty() {
+            let (name, value) = credentials(target.wire, target.key)?;
+            headers.insert(name, value);
+        }
+        let mut request = reqwest::Request::new(method, target.url.clone());
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    /// Sends, if the target may be called, and waits for the headers unless `late` comes first.
+    async fn send(
+        &self,
+        target: &Target<'_>,
+        request: reqwest::Request,
+        late: impl Future<Output = Fault>,
+    ) -> Result<Answer, Fault> {
+        let rule = self.admit(target)?;
+        let lanes = self.lanes(rule)?;
+        let mut answer = exchange(&lanes, request, late).await?;
+        answer.headers.remove(header::SET_COOKIE);
+        if answer.status == 304 {
+            let message = "the relay answered 304, which nobody asked for";
+            return Err(Fault::new(Sent::Yes, FaultKind::Redirect, message));
+        }
+        Ok(answer)
+    }
+
+    /// Checks a target as far as its text tells, and says under which rule its name is looked up.
+    fn admit(&self, target: &Target<'_>) -> Result<Rule, Fault> {
+        guard::check_target(&target.url, target.private).map_err(|denied| Fault::denied(&denied))?;
+        let port = target.url.port_or_known_default();
+        let ours = port.filter(|port| self.listeners.read().iter().any(|listener| listener.port() == *port));
+        let rule = Rule { private: target.private, ours };
+        let literal = match target.url.host() {
+            Some(Host::Ipv4(address)) => Some(address.into()),
+            Some(Host::Ipv6(address)) => Some(address.into()),
+            Some(Host::Domain(_)) | None => None,
+        };
+        let checked = literal.map_or(Ok(()), |address| gate::check(address, rule, &self.listeners));
+        checked.map(|()| rule).map_err(|denied| Fault::denied(&denied))
+    }
+
+    fn lanes(&self, rule: Rule) -> Result<Arc<Lanes>, Fault> {
+        let mut all = self.lanes.lock();
+        if let Some(lanes) = all.get(&rule) {
+            return Ok(Arc::clone(lanes));
+        }
+        let proxy = self.config.proxy.as_ref();
+        let gate = Gate::new(rule, Arc::clone(&self.listeners), proxy, self.lookup.clone());
+        let lanes = Lanes::new(&self.config, &self.roots, Some(gate))
+            .map_err(|error| Fault::new(Sent::No, FaultKind::Connect, error.to_string()))?;
+        let lanes = Arc::new(lanes);
+        all.insert(rule, Arc::clone(&lanes));
+        Ok(lanes)
+    }
+}
+
+fn with_body(mut request: reqwest::Request, body: reqwest::Body) -> reqwest::Request {
+    *request.body_mut() = Some(body);
+    request
+}
+
+/// The header that carries a key.
+fn credentials(wire: Wire, key: &Secret) -> Result<(&'static str, HeaderValue), Fault> {
+    let (name, text) = match wire {
+        Wire::Chat | Wire::Responses => ("authorization", format!("Bearer {}", key.expose())),
+        Wire::Messages => ("x-api-key", key.expose().to_owned()),
+        Wire::Gemini => ("x-goog-api-key", key.expose().to_owned()),
+    };
+    let mut value = HeaderValue::from_str(&text).map_err(|_| {
+        let message = "the relay's key holds characters that cannot be sent; hint: give it again";
+        Fault::new(Sent::No, FaultKind::Unsendable, message)
+    })?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+/// A base URL that cannot be read.
+fn unreadable(error: &relay::AddressError) -> Fault {
+    Fault::new(Sent::No, FaultKind::Unsendable, error.to_string())
+}

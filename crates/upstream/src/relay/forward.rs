@@ -1,0 +1,158 @@
+//! Embeddings, audio and images: handed to a relay as they came, and the answer handed back as it comes.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
+use pool::Secret;
+use pool::relay::{self, Relay, Service, Wire};
+use tokio::sync::oneshot;
+
+use super::{Relays, Target, unreadable, with_body};
+use crate::{Answer, Fault, FaultKind, Sent};
+
+/// Headers of an answer that are handed back; any other is not.
+const ANSWERED: [HeaderName; 5] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::CONTENT_DISPOSITION,
+    header::RETRY_AFTER,
+];
+/// As [`ANSWERED`], those with these beginnings.
+const FAMILIES: [&str; 3] = ["x-ratelimit-", "x-request-id", "openai-processing-ms"];
+/// Kinds of content that a browser could take for a page of ours are handed back as these.
+const PLAIN: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// One call to hand on.
+pub struct Forward<'a> {
+    /// The relay; its address is checked again.
+    pub relay: &'a Relay,
+    /// Its key; empty sends none.
+    pub key: &'a Secret,
+    /// Which call.
+    pub service: Service,
+    /// The client's `content-type`, with the boundary of a multipart body.
+    pub content_type: Option<HeaderValue>,
+    /// The body.
+    pub body: Outgoing,
+}
+
+/// A body on its way to a relay.
+pub struct Outgoing {
+    body: reqwest::Body,
+    /// Resolves when the body is sent; at once for one that is in memory.
+    sent: Option<oneshot::Receiver<()>>,
+}
+
+/// A client's body, which says when it has been read.
+struct Passing {
+    body: Mutex<Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>>,
+    reading: Option<oneshot::Sender<()>>,
+}
+
+impl From<Bytes> for Outgoing {
+    fn from(bytes: Bytes) -> Self {
+        Self { body: bytes.into(), sent: None }
+    }
+}
+
+impl Outgoing {
+    /// A body that is still arriving. Its length is announced where it is known.
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (reading, sent) = oneshot::channel();
+        let body = http_body_util::BodyExt::map_err(body, |error| -> BoxError { error.into() });
+        let passing = Passing { body: Mutex::new(Box::pin(body)), reading: Some(reading) };
+        Self { body: reqwest::Body::wrap(passing), sent: Some(sent) }
+    }
+}
+
+impl Body for Passing {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(self.body.get_mut().as_mut().poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.reading = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.lock().is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.lock().size_hint()
+    }
+}
+
+impl Relays {
+    /// Hands a call on; resolves at the answer's headers, which are those that a client may see. The limit for them begins when the
+    /// body is sent. Dropping the future, or the answer's body, ends the exchange.
+    ///
+    /// # Errors
+    /// The [`Fault`] of the way; [`FaultKind::Unsendable`] when the relay's protocol has no such call.
+    pub async fn forward(&self, forward: Forward<'_>) -> Result<Answer, Fault> {
+        let Forward { relay, key, service, content_type, body } = forward;
+        let url = relay::service_url(relay, service).map_err(|error| unreadable(&error))?;
+        let Some(url) = url else {
+            let message = format!("a relay of format {} has no {}", relay::format(relay.wire), service.path());
+            return Err(Fault::new(Sent::No, FaultKind::Unsendable, message));
+        };
+        // Google has these calls under its OpenAI endpoints, with their credentials.
+        let wire = if relay.wire == Wire::Gemini { Wire::Chat } else { relay.wire };
+        let target = Target { url, wire, key, private: relay.allow_private };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        if let Some(content_type) = content_type {
+            headers.insert(header::CONTENT_TYPE, content_type);
+        }
+        let request = with_body(self.request(Method::POST, &target, headers)?, body.body);
+        let late = after(body.sent, self.config.timeouts.service);
+        let mut answer = self.send(&target, request, late).await?;
+        answer.headers = answered(&answer.headers);
+        Ok(answer)
+    }
+}
+
+/// [`Fault::late`], `limit` after the body was sent. A client that stops in the middle of its body is its reader's concern.
+async fn after(sent: Option<oneshot::Receiver<()>>, limit: Duration) -> Fault {
+    if let Some(sent) = sent {
+        let _ = sent.await;
+    }
+    Fault::after(limit).await
+}
+
+/// The headers that a client may see.
+fn answered(headers: &HeaderMap) -> HeaderMap {
+    let family = |name: &HeaderName| FAMILIES.iter().any(|start| name.as_str().starts_with(start));
+    let named = headers.iter().filter(|(name, _)| ANSWERED.contains(name) || family(name));
+    let mut kept: HeaderMap = named.map(|(name, value)| (name.clone(), value.clone())).collect();
+    if kept.get(header::CONTENT_TYPE).is_some_and(|kind| !harmless(kind)) {
+        kept.insert(header::CONTENT_TYPE, PLAIN);
+    }
+    kept
+}
+
+/// Whether a browser shows it as data and not as a page.
+fn harmless(kind: &HeaderValue) -> bool {
+    let Ok(kind) = kind.to_str() else { return false };
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let data = ["application/json", "application/x-ndjson", "application/octet-stream", "application/x-subrip"];
+    let texts = ["text/plain", "text/event-stream", "text/vtt", "text/srt"];
+    let media = ["audio/", "video/"].iter().any(|start| kind.starts_with(start));
+    let picture = kind.starts_with("image/") && !kind.starts_with("image/svg");
+    data.contains(&kind.as_str()) || texts.contains(&kind.as_str()) || media || picture
+}

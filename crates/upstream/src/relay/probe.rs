@@ -1,0 +1,119 @@
+//! Which protocol a relay speaks, found out by asking for its model list in each.
+//!
+//! Every question goes to the address that was given, and to no other host: the key is theirs anyway. Lists cost nothing and change
+//! nothing.
+
+use pool::Secret;
+use pool::relay::models::{Page, Shape};
+use pool::relay::{self, Pasted, Wire};
+
+use super::list::{Asked, Listed, Source};
+use super::{Relays, unreadable};
+use crate::Fault;
+
+/// Most bytes of an answer that is looked at.
+const BYTES: usize = 4 << 20;
+
+/// What a relay turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// The protocol that it speaks.
+    pub wire: Wire,
+    /// Its base URL for that protocol.
+    pub base_url: String,
+    /// How many models the first page of its list has.
+    pub models: usize,
+}
+
+/// Why the protocol is not known. Holds no URL, key or text of the relay.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    /// No answer at all: the fault of the first question.
+    #[error("{0}")]
+    Way(Fault),
+    /// 401 or 403 to every question that was understood.
+    #[error("the relay refuses the key (status {0}); hint: check the key, and whether it belongs to this address")]
+    Refused(u16),
+    /// Nothing that looks like a model list.
+    #[error(
+        "the relay answers, but with no model list (status {0}); hint: name its format (chat, responses, messages, gemini)"
+    )]
+    Unknown(u16),
+}
+
+/// How one question ended.
+enum Said {
+    Yes(Probed),
+    No(u16),
+}
+
+impl Relays {
+    /// Asks a relay what it speaks: in the protocol that its address tells first, else OpenAI's, Anthropic's, Gemini's, then as an
+    /// Ollama. OpenAI's list does not tell Chat from Responses; Chat, which more services have, is assumed.
+    ///
+    /// # Errors
+    /// [`ProbeError`].
+    pub async fn probe(&self, pasted: &Pasted, key: &Secret, allow_private: bool) -> Result<Probed, ProbeError> {
+        let told = pasted.detect();
+        let rest = [Wire::Chat, Wire::Messages, Wire::Gemini].into_iter().filter(|wire| Some(*wire) != told);
+        let (mut refused, mut other, mut fault) = (None, None, None);
+        for wire in told.into_iter().chain(rest) {
+            let base = pasted.base(wire);
+            let source = Source { base_url: &base, wire, key, private: allow_private };
+            match self.asks(&source).await {
+                Ok(Said::Yes(probed)) => return Ok(probed),
+                Ok(Said::No(status @ (401 | 403))) => refused = refused.or(Some(status)),
+                Ok(Said::No(status)) => other = other.or(Some(status)),
+                Err(error) => fault = fault.or(Some(error)),
+            }
+            // Where nothing answers, more questions only take more time.
+            if let (Some(fault), None, None) = (&fault, refused, other) {
+                return Err(ProbeError::Way(fault.clone()));
+            }
+        }
+        if let Ok(Said::Yes(probed)) = self.ollama(pasted, key, allow_private).await {
+            return Ok(probed);
+        }
+        match (refused, other, fault) {
+            (Some(status), _, _) => Err(ProbeError::Refused(status)),
+            (None, Some(status), _) => Err(ProbeError::Unknown(status)),
+            (None, None, Some(fault)) => Err(ProbeError::Way(fault)),
+            (None, None, None) => Err(ProbeError::Unknown(0)),
+        }
+    }
+
+    /// Asks for the list in one protocol.
+    async fn asks(&self, source: &Source<'_>) -> Result<Said, Fault> {
+        let url = relay::models_url(source.base_url, source.wire, None).map_err(|error| unreadable(&error))?;
+        self.question(source, url).await
+    }
+
+    /// Asks as Ollama is asked; it then speaks Chat below `/v1`.
+    async fn ollama(&self, pasted: &Pasted, key: &Secret, allow_private: bool) -> Result<Said, Fault> {
+        let base = pasted.base(Wire::Chat);
+        let source = Source { base_url: &base, wire: Wire::Chat, key, private: allow_private };
+        let url = relay::tags_url(&base).map_err(|error| unreadable(&error))?;
+        self.question(&source, url).await
+    }
+
+    async fn question(&self, source: &Source<'_>, url: url::Url) -> Result<Said, Fault> {
+        let limit = self.config.timeouts.small;
+        let asked = tokio::time::timeout(limit, self.page(source, url, BYTES)).await;
+        Ok(match asked.unwrap_or_else(|_| Err(Fault::late(limit)))?.0 {
+            Asked::Page(page) => Said::Yes(probed(source, &page)),
+            Asked::Not(Listed::Refused(status)) => Said::No(status),
+            Asked::Not(_) => Said::No(200),
+        })
+    }
+}
+
+/// A list may be in another protocol's shape than the one that was asked in: its shape counts.
+fn probed(source: &Source<'_>, page: &Page) -> Probed {
+    let wire = match (page.shape, source.wire) {
+        (Shape::Anthropic, _) => Wire::Messages,
+        (Shape::Gemini, _) => Wire::Gemini,
+        (Shape::Ollama, _) => Wire::Chat,
+        (Shape::OpenAi, wire) => wire,
+    };
+    Probed { wire, base_url: source.base_url.to_owned(), models: page.models.len() }
+}

@@ -1,0 +1,145 @@
+//! Names that change what they mean: only what is found at the moment of dialling counts, and it is checked.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pool::relay::Capabilities;
+use pool::{AccountId, Millis, Status};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::*;
+
+const LOOPBACK: &str = "127.0.0.1";
+
+/// Relays whose names mean one list of addresses after the other.
+fn relays(answers: &[&[&str]]) -> Relays {
+    let parsed = |list: &&[&str]| list.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect();
+    let answers = answers.iter().map(parsed).collect();
+    let mut relays = Relays::new(&Config::default(), Roots::new(None).unwrap());
+    relays.lookup = Lookup::Script(Arc::new(Mutex::new(answers)));
+    relays
+}
+
+fn relay(base_url: &str, allow_private: bool) -> Relay {
+    Relay {
+        id: AccountId("r".into()),
+        name: "relay".into(),
+        base_url: base_url.into(),
+        wire: Wire::Chat,
+        models: Vec::new(),
+        prefix: String::new(),
+        capabilities: Capabilities::CHAT,
+        allow_private,
+        enabled: true,
+        weight: 1,
+        status: Status::Active,
+        created: Millis(0),
+        version: 1,
+    }
+}
+
+async fn call(relays: &Relays, relay: &Relay) -> Result<u16, Fault> {
+    let key = Secret::from("key");
+    let call = Call { relay, key: &key, model: "m", body: "{}".into(), passed: &[] };
+    Ok(relays.call(call).await?.status)
+}
+
+/// A server that answers everything, and how many connections it has seen.
+async fn server() -> (u16, Arc<Mutex<usize>>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, count, mut tasks) =
+        (listener.local_addr().unwrap().port(), Arc::<Mutex<usize>>::default(), JoinSet::new());
+    let seen = Arc::clone(&count);
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            *seen.lock() += 1;
+            connections.spawn(async move {
+                let mut bytes = [0; 4096];
+                while stream.read(&mut bytes).await.is_ok_and(|read| read > 0) {
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+                }
+            });
+        }
+    });
+    (port, count, tasks)
+}
+
+#[tokio::test]
+async fn a_public_name_that_means_a_private_address_is_not_dialled() {
+    let (port, count, _server) = server().await;
+    for address in [LOOPBACK, "::ffff:127.0.0.1", "0.0.0.0", "10.0.0.1", "169.254.169.254", "64:ff9b::7f00:1"] {
+        let fault = call(&relays(&[&[address]]), &relay(&format!("https://relay.example:{port}/v1"), false)).await;
+        let fault = fault.unwrap_err();
+        assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Denied), "{address}: {fault}");
+        assert!(!fault.message.contains("relay.example") && !fault.message.contains(address), "{fault}");
+    }
+    assert_eq!(*count.lock(), 0);
+}
+
+#[tokio::test]
+async fn metadata_behind_a_name_is_never_dialled() {
+    for address in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "100.100.100.200"] {
+        let fault = call(&relays(&[&[address]]), &relay("http://relay.example:8080/v1", true)).await.unwrap_err();
+        assert!(fault.kind == FaultKind::Denied && fault.message.contains("metadata"), "{address}: {fault}");
+    }
+}
+
+/// What may not be dialled is left out; the connection goes to the rest.
+#[tokio::test]
+async fn of_several_addresses_the_allowed_ones_are_dialled() {
+    let (port, count, _server) = server().await;
+    let relays = relays(&[&["169.254.169.254", LOOPBACK]]);
+    assert_eq!(call(&relays, &relay(&format!("http://relay.example:{port}/v1"), true)).await, Ok(200));
+    assert_eq!(*count.lock(), 1);
+}
+
+/// A connection that one relay may have is none that another finds in the pool.
+#[tokio::test]
+async fn relays_with_other_rules_share_no_connection() {
+    let (port, count, _server) = server().await;
+    let relays = relays(&[&[LOOPBACK]]);
+    let base = format!("http://relay.example:{port}/v1");
+    for _ in 0..2 {
+        assert_eq!(call(&relays, &relay(&base, true)).await, Ok(200));
+    }
+    let fault = call(&relays, &relay(&base, false)).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Denied, "{fault}");
+    relays.listening(vec![format!("127.0.0.1:{port}").parse().unwrap()]);
+    let fault = call(&relays, &relay(&base, true)).await.unwrap_err();
+    assert!(fault.kind == FaultKind::Denied && fault.message.contains("itself"), "{fault}");
+    assert_eq!(*count.lock(), 1);
+}
+
+#[tokio::test]
+async fn our_own_listener_behind_a_name_is_not_dialled() {
+    let (port, count, _server) = server().await;
+    for listener in [format!("127.0.0.1:{port}"), format!("0.0.0.0:{port}"), format!("[::]:{port}")] {
+        let relays = relays(&[&[LOOPBACK, "::ffff:127.0.0.1"]]);
+        relays.listening(vec![listener.parse().unwrap()]);
+        let fault = call(&relays, &relay(&format!("http://relay.example:{port}/v1"), true)).await.unwrap_err();
+        assert!(fault.kind == FaultKind::Denied && fault.message.contains("itself"), "{fault}");
+    }
+    assert_eq!(*count.lock(), 0);
+}
+
+/// The first lookup is harmless, the second is not: there is only one, and it is the one that is dialled.
+#[tokio::test]
+async fn a_name_is_looked_up_once_for_a_connection() {
+    let (port, _, _server) = server().await;
+    let relays = relays(&[&[LOOPBACK], &["169.254.169.254"]]);
+    let relay = relay(&format!("http://relay.example:{port}/v1"), true);
+    assert_eq!(call(&relays, &relay).await, Ok(200));
+    let Lookup::Script(answers) = &relays.lookup else { unreachable!() };
+    assert_eq!(answers.lock().len(), 1, "one answer was taken");
+}
+
+#[tokio::test]
+async fn a_name_that_means_nothing_is_a_connect_fault() {
+    let fault = call(&relays(&[&[]]), &relay("http://relay.example:8080/v1", true)).await.unwrap_err();
+    assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect), "{fault}");
+}

@@ -1,0 +1,50 @@
+//! Relays: what goes out in each protocol, and what never does.
+
+mod calls;
+mod forward;
+mod house;
+mod list;
+mod probe;
+mod targets;
+
+use pool::relay::{Capabilities, Relay, Wire};
+use pool::{AccountId, Millis, Secret, Status};
+use upstream::{Config, Timeouts, Upstream};
+
+/// A relay at `base_url`, allowed on private addresses.
+fn relay(wire: Wire, base_url: &str) -> Relay {
+    Relay {
+        id: AccountId("relay".into()),
+        name: "relay".into(),
+        base_url: base_url.into(),
+        wire,
+        models: Vec::new(),
+        prefix: String::new(),
+        capabilities: Capabilities::ALL,
+        allow_private: true,
+        enabled: true,
+        weight: 1,
+        status: Status::Active,
+        created: Millis(0),
+        version: 1,
+    }
+}
+
+fn key() -> Secret {
+    Secret::from(KEY)
+}
+
+const KEY: &str = "sk-relay-canary-9d2e";
+
+fn upstream() -> Upstream {
+    with(Timeouts::default())
+}
+
+fn with(timeouts: Timeouts) -> Upstream {
+    Upstream::new(Config { timeouts, ..Config::default() }).unwrap()
+}
+
+/// Nothing that is shown of an error holds the key or an address.
+fn discreet(shown: &str) {
+    assert!(!shown.contains(KEY) && !shown.contains("://") && !shown.contains("127.0.0.1"), "{shown}");
+}
