@@ -3,10 +3,13 @@
 //! The vocabulary costs about 57 ms and 67 MB on first use and stays loaded, so nothing here is called before a count is
 //! really needed; [`estimate`] is free.
 
-use bpe_openai::o200k_base;
-
+mod request;
 #[cfg(test)]
 mod tests;
+
+use bpe_openai::o200k_base;
+
+pub use request::request;
 
 /// The number of tokens in `text`. Loads the vocabulary.
 pub fn count(text: &str) -> u64 {

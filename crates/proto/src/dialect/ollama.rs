@@ -1,48 +1,51 @@
-//! Ollama.
+//! Ollama's own API, `/api/chat` and `/api/generate`: a client protocol only. Upstreams of this kind serve Chat Completions too and
+//! are spoken to in that.
+
+mod request;
+mod say;
+mod stamp;
+#[cfg(test)]
+mod tests;
+mod whole;
+mod writer;
 
 use bytes::{Bytes, BytesMut};
 
-use super::Setting;
-use crate::canon::{Event, Request};
+use super::{Setting, openai_error};
+use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
+use crate::json::pen;
 use crate::notes::Notes;
 
-pub(super) fn read_request(_body: Bytes) -> Result<(Request, Notes), Failure> {
-    unimplemented!()
+pub use request::{Asked, read};
+pub use whole::loaded;
+pub use writer::Writer;
+
+/// Reads the body of `/api/chat` that asks for a reply.
+pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
+    request::reply(body, false)
 }
 
-pub(super) fn whole(_whole: &Whole, _setting: &Setting) -> Bytes {
-    unimplemented!()
+/// Reads the body of `/api/generate` that asks for a reply.
+///
+/// # Errors
+/// `Invalid` with the path of the offending field, also when there is no prompt.
+pub fn read_generate(body: Bytes) -> Result<(Request, Notes), Failure> {
+    request::reply(body, true)
 }
 
-pub(super) fn error(_failure: &Failure) -> (u16, Bytes) {
-    unimplemented!()
+pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+    whole::write(whole, setting)
 }
 
-/// Events to stream.
-#[derive(Debug)]
-pub struct Writer {}
+pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
+    let mut out = BytesMut::new();
+    write_error(failure, &mut out);
+    (openai_error::status(failure.kind), out.freeze())
+}
 
-impl Writer {
-    /// A new writer.
-    pub fn new(_setting: Setting) -> Self {
-        Self {}
-    }
-    /// Appends an event.
-    pub fn push(&mut self, _event: &Event, _out: &mut BytesMut) {
-        unimplemented!()
-    }
-    /// Appends a heartbeat.
-    pub fn heartbeat(&self, _out: &mut BytesMut) {
-        unimplemented!()
-    }
-    /// Closes the stream.
-    pub fn end(self, _out: &mut BytesMut) {
-        unimplemented!()
-    }
-    /// How long ago the request came.
-    pub fn at(&mut self, _elapsed: std::time::Duration) {
-        unimplemented!()
-    }
+/// The object that stands for a failure, before a stream and inside one.
+fn write_error(failure: &Failure, out: &mut BytesMut) {
+    pen::object(out, |pen| pen.plain("error", &failure.message));
 }

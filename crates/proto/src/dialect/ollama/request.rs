@@ -1,0 +1,169 @@
+//! Request bodies of `/api/chat` and `/api/generate` to canonical requests.
+
+mod images;
+mod messages;
+mod options;
+mod tools;
+
+use bytes::Bytes;
+
+use self::messages::Calls;
+use crate::canon::{Item, ItemKind, Part, Request, Role};
+use crate::dialect::{Dialect, shape};
+use crate::failure::Failure;
+use crate::json::node::{self, Fields, Node, Read};
+use crate::json::{Path, Shape};
+use crate::notes::Notes;
+use crate::text::{Json, Text};
+
+/// Most notes about unknown members of one request; the names are the client's, so their number is bounded.
+const MAX_UNKNOWN: usize = 16;
+
+/// What a body asks for.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// A reply.
+    Reply(Box<Request>, Notes),
+    /// That a model be loaded or unloaded: there are no messages, or there is no prompt.
+    Load {
+        /// The model's name.
+        model: String,
+        /// Whether `keep_alive` is zero.
+        unload: bool,
+        /// Whether the answer is expected as a stream of one line.
+        stream: bool,
+    },
+}
+
+/// Reads a body of `/api/chat`, or of `/api/generate` when `generate`.
+///
+/// # Errors
+/// `Invalid` with the path of the offending field.
+pub fn read(body: &Bytes, generate: bool) -> Result<Asked, Failure> {
+    crate::json::check(body)?;
+    let json = Json::from_valid(body.clone());
+    let mut scope = Scope::default();
+    let node = Node::new(&json, &Path::ROOT);
+    let mut fields = node.object()?;
+    if is_load(&fields, generate) {
+        return load(&mut fields);
+    }
+    let mut request = scope.request(fields, generate)?;
+    shape::settle(&mut request, &mut scope.notes);
+    Ok(Asked::Reply(Box::new(request), scope.notes))
+}
+
+/// As [`read`], for callers that cannot answer anything but a reply.
+#[expect(clippy::needless_pass_by_value, reason = "the verb is the same in every dialect")]
+pub(super) fn reply(body: Bytes, generate: bool) -> Result<(Request, Notes), Failure> {
+    match read(&body, generate)? {
+        Asked::Reply(request, notes) => Ok((*request, notes)),
+        Asked::Load { .. } => Err(Path::ROOT.field(if generate { "prompt" } else { "messages" }).missing()),
+    }
+}
+
+fn load(fields: &mut Fields<'_>) -> Read<Asked> {
+    let model = fields.need("model", node::string)?;
+    let unload = fields.read("keep_alive", keep_alive)?.unwrap_or(false);
+    let stream = fields.read("stream", node::boolean)?.unwrap_or(true);
+    Ok(Asked::Load { model, unload, stream })
+}
+
+/// A number of seconds or a length of time; whether it is zero.
+fn keep_alive(node: Node<'_>) -> Read<bool> {
+    if node.is(Shape::Number) {
+        return Ok(node.json().as_u64() == Some(0));
+    }
+    let text = node.string().map_err(|_| node.wrong("a number or a length of time"))?;
+    Ok(text.starts_with('0') && text.chars().all(|c| !c.is_ascii_digit() || c == '0'))
+}
+
+/// What the readers of the single values share.
+#[derive(Default)]
+struct Scope {
+    notes: Notes,
+    unknown: usize,
+}
+
+impl Scope {
+    fn request(&mut self, mut fields: Fields<'_>, generate: bool) -> Read<Request> {
+        let mut request = Request { model: fields.read("model", node::string)?, ..Request::default() };
+        request.origin = Some(Dialect::Ollama);
+        request.reply.generate = generate;
+        request.reply.stream = fields.read("stream", node::boolean)?.unwrap_or(true);
+        if generate {
+            self.prompt(&mut fields, &mut request)?;
+        } else {
+            request.items = fields.need("messages", |node| self.messages(node, &mut Calls::default()))?;
+            request.tools = fields.read("tools", |node| self.tools(node))?.unwrap_or_default();
+        }
+        self.options(&mut fields, &mut request)?;
+        // There is nothing here that a model is kept loaded in.
+        fields.read("keep_alive", keep_alive)?;
+        self.leftover("", fields);
+        Ok(request)
+    }
+
+    /// What only `/api/generate` has.
+    fn prompt(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+        refuse(fields)?;
+        request.instructions = fields.read("system", node::text)?.filter(|system| !system.is_empty());
+        let text = fields.read("prompt", node::text)?.unwrap_or_default();
+        let mut parts = vec![Part::Text { text, annotations: None }];
+        parts.extend(fields.read("images", |node| self.images(node))?.into_iter().flatten());
+        request.items = vec![message(Role::User, parts)];
+        Ok(())
+    }
+
+    /// Notes members that nobody read.
+    fn leftover(&mut self, place: &str, fields: Fields<'_>) {
+        for (name, _) in fields.rest().filter(|(_, json)| !json.is_null()) {
+            let name = name.plain();
+            let plain = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+            if self.unknown < MAX_UNKNOWN && plain {
+                self.unknown += 1;
+                self.notes.add(format!("dropped {place}{name}"));
+            } else {
+                self.notes.add(format!("dropped unknown fields of {}", if place.is_empty() { "the body" } else { place }));
+            }
+        }
+    }
+}
+
+/// Whether a body has nothing to answer.
+fn is_load(fields: &Fields<'_>, generate: bool) -> bool {
+    let none = |name| !fields.has(name) || is_empty(fields, name);
+    if generate { none("prompt") && none("images") } else { none("messages") }
+}
+
+/// Refuses what no chat model could honour.
+fn refuse(fields: &mut Fields<'_>) -> Read<()> {
+    if fields.read("suffix", node::text)?.is_some_and(|suffix| !suffix.is_empty()) {
+        return Err(fields.unsupported("suffix", "these models answer and do not fill in; send the whole task as prompt."));
+    }
+    if fields.read("raw", node::boolean)? == Some(true) {
+        return Err(fields.unsupported("raw", "these models have no template of their own; send a plain prompt."));
+    }
+    let context = fields.take("context").is_some_and(|context| context.elements().next().is_some());
+    if context {
+        return Err(fields.unsupported("context", "it is another server's; send the conversation to /api/chat."));
+    }
+    Ok(())
+}
+
+/// Whether a field is an empty string or array.
+fn is_empty(fields: &Fields<'_>, name: &str) -> bool {
+    fields.get(name).is_some_and(|json| matches!(json.bytes().trim_ascii(), b"\"\"" | b"[]"))
+}
+
+fn message(role: Role, parts: Vec<Part>) -> Item {
+    item(ItemKind::Message { id: None, role, parts, phase: None })
+}
+
+fn item(kind: ItemKind) -> Item {
+    Item { kind, raw: None }
+}
+
+fn said(text: Text) -> Part {
+    Part::Text { text, annotations: None }
+}

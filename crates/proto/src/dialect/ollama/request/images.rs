@@ -1,0 +1,49 @@
+//! Pictures: bare base64, as Ollama has them, or URLs.
+
+use super::Scope;
+use crate::canon::{Part, Source};
+use crate::json::node::{Node, Read};
+use crate::text::Text;
+
+/// Most pictures of one message.
+const MAX_IMAGES: usize = 256;
+/// How the base64 of each type of picture begins.
+const MAGIC: [(&str, &str); 5] = [
+    ("iVBORw0KGgo", "image/png"),
+    ("/9j/", "image/jpeg"),
+    ("R0lGOD", "image/gif"),
+    ("UklGR", "image/webp"),
+    ("Qk", "image/bmp"),
+];
+
+impl Scope {
+    pub(super) fn images(&mut self, node: Node<'_>) -> Read<Vec<Part>> {
+        node.each(MAX_IMAGES, |node| self.image(node))
+    }
+
+    fn image(&mut self, node: Node<'_>) -> Read<Part> {
+        let text = node.filled()?;
+        let plain = text.plain();
+        let source = if is_url(&plain) { text.clone() } else { self.inline(node, &plain)? };
+        Ok(Part::Image { source: Source::Url(source), detail: None })
+    }
+
+    /// Bare base64 as a data URL.
+    fn inline(&mut self, node: Node<'_>, base64: &str) -> Read<Text> {
+        if !base64.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=\r\n".contains(&b)) {
+            return Err(node.bad("expected base64, or an http, https or data URL of an image."));
+        }
+        let kind = MAGIC.iter().find(|(magic, _)| base64.starts_with(magic)).map(|(_, kind)| *kind);
+        if kind.is_none() {
+            self.notes.add("guessed that an image is PNG");
+        }
+        let kind = kind.unwrap_or("image/png");
+        Ok(Text::from_plain(&format!("data:{kind};base64,{}", base64.replace(['\r', '\n'], ""))))
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    let starts = |prefix: &str| text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    let data = starts("data:image/") && text.split_once(";base64,").is_some_and(|(_, data)| !data.is_empty());
+    data || starts("https://") || starts("http://")
+}

@@ -1,0 +1,131 @@
+//! The conversation.
+
+use super::{Scope, item, message, said};
+use crate::canon::{CallKind, Item, ItemKind, Part, Role};
+use crate::json::Shape;
+use crate::json::node::{self, Fields, Node, Read};
+use crate::text::Text;
+
+/// The calls that wait for their results: results name a tool, and an id only sometimes.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    /// Name and id, oldest first.
+    open: Vec<(Text, Text)>,
+    made: usize,
+}
+
+impl Calls {
+    /// An id for a call that has none: the same in every turn of a conversation.
+    fn id(&mut self) -> Text {
+        self.made += 1;
+        Text::from_plain(&format!("call_ollama_{}", self.made))
+    }
+
+    /// Takes out the call that a result answers: by its id, else the oldest of that tool, else the oldest.
+    fn answer(&mut self, id: Option<&Text>, name: Option<&Text>) -> Option<Text> {
+        let by_id = id.and_then(|id| self.open.iter().position(|(_, other)| other == id));
+        let by_name = || name.and_then(|name| self.open.iter().position(|(other, _)| other == name));
+        let oldest = || (name.is_none() && !self.open.is_empty()).then_some(0);
+        let at = by_id.or_else(by_name).or_else(oldest)?;
+        Some(self.open.remove(at).1)
+    }
+}
+
+impl Scope {
+    pub(super) fn messages(&mut self, node: Node<'_>, calls: &mut Calls) -> Read<Vec<Item>> {
+        let mut items = Vec::new();
+        node.each(usize::MAX, |node| self.message(node, calls, &mut items))?;
+        Ok(items)
+    }
+
+    fn message(&mut self, node: Node<'_>, calls: &mut Calls, items: &mut Vec<Item>) -> Read<()> {
+        let mut fields = node.object()?;
+        match fields.need("role", node::string)?.as_str() {
+            "system" => items.push(self.told(&mut fields, Role::System)?),
+            "developer" => items.push(self.told(&mut fields, Role::Developer)?),
+            "user" => {
+                let parts = self.shown(&mut fields)?;
+                items.push(message(Role::User, parts));
+            }
+            "assistant" => self.assistant(&mut fields, calls, items)?,
+            "tool" => items.push(self.result(&mut fields, calls)?),
+            other => return Err(fields.unknown("role", other)),
+        }
+        // Every message of some clients has all members, empty ones too.
+        for name in ["images", "tool_calls", "tool_name", "tool_call_id", "thinking"] {
+            if super::is_empty(&fields, name) {
+                fields.take(name);
+            }
+        }
+        self.leftover("messages.", fields);
+        Ok(())
+    }
+
+    fn told(&mut self, fields: &mut Fields<'_>, role: Role) -> Read<Item> {
+        let text = fields.read("content", node::text)?.unwrap_or_default();
+        Ok(message(role, vec![said(text)]))
+    }
+
+    /// Text, then pictures.
+    fn shown(&mut self, fields: &mut Fields<'_>) -> Read<Vec<Part>> {
+        let text = fields.read("content", node::text)?.unwrap_or_default();
+        let images = fields.read("images", |node| self.images(node))?.unwrap_or_default();
+        let text = Some(text).filter(|text| !text.is_empty() || images.is_empty());
+        Ok(text.map(said).into_iter().chain(images).collect())
+    }
+
+    fn assistant(&mut self, fields: &mut Fields<'_>, calls: &mut Calls, items: &mut Vec<Item>) -> Read<()> {
+        let before = items.len();
+        let text = fields.read("content", node::text)?.filter(|text| !text.is_empty());
+        items.extend(text.map(|text| message(Role::Assistant, vec![said(text)])));
+        let made = fields.read("tool_calls", |node| node.each(usize::MAX, |node| self.call(node, calls)))?;
+        items.extend(made.into_iter().flatten());
+        let thinking = fields.read("thinking", node::text)?;
+        if thinking.is_some_and(|text| !text.is_empty()) {
+            // Reasoning without its encrypted state cannot be replayed to any upstream.
+            self.notes.add("dropped messages.thinking");
+        }
+        if items.len() == before {
+            self.notes.add("dropped an empty assistant message");
+        }
+        Ok(())
+    }
+
+    /// `{id, function: {name, arguments}}`
+    fn call(&mut self, node: Node<'_>, calls: &mut Calls) -> Read<Item> {
+        let mut fields = node.object()?;
+        let call_id = fields.read("id", node::text)?.filter(|id| !id.is_empty()).unwrap_or_else(|| calls.id());
+        fields.take("type");
+        let (name, input) = fields.need("function", |node| self.called(node))?;
+        calls.open.push((name.clone(), call_id.clone()));
+        self.leftover("messages.tool_calls.", fields);
+        Ok(item(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input }))
+    }
+
+    fn called(&mut self, node: Node<'_>) -> Read<(Text, Text)> {
+        let mut fields = node.object()?;
+        let name = fields.need("name", node::filled)?;
+        // Some clients send the arguments as text, as OpenAI has them.
+        let input = fields.read("arguments", |node| match node {
+            node if node.is(Shape::String) => node.text(),
+            node => Ok(Text::from_plain(node.shaped(Shape::Object, "an object")?.as_str())),
+        })?;
+        fields.take("index");
+        fields.take("description");
+        self.leftover("messages.tool_calls.function.", fields);
+        Ok((name, input.unwrap_or_else(|| Text::from_plain("{}"))))
+    }
+
+    fn result(&mut self, fields: &mut Fields<'_>, calls: &mut Calls) -> Read<Item> {
+        let named = fields.read("tool_name", node::text)?;
+        let name = fields.read("name", node::text)?;
+        let name = named.or(name).filter(|name| !name.is_empty());
+        let id = fields.read("tool_call_id", node::text)?;
+        let Some(call_id) = calls.answer(id.as_ref(), name.as_ref()) else {
+            let field = if id.is_some() && name.is_none() { "tool_call_id" } else { "tool_name" };
+            return Err(fields.bad(field, "no earlier tool call waits for this result."));
+        };
+        let parts = self.shown(fields)?;
+        Ok(item(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed: false }))
+    }
+}

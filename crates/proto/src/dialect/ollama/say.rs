@@ -1,0 +1,78 @@
+//! The words of Ollama that streams and whole bodies share.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::canon::{CallKind, Finish, Usage};
+use crate::fold::Timing;
+use crate::json::pen::{self, Pen};
+use crate::json::{Shape, valid};
+use crate::text::{Json, Text};
+
+/// A call: kind, id, name and input.
+pub(super) type Call<'c> = (CallKind, &'c Text, &'c Text, &'c Text);
+
+/// `done` and everything behind it.
+pub(super) fn done(pen: &mut Pen<'_>, finish: Finish, usage: Option<Usage>, timing: &Timing) {
+    pen.word("done", "true");
+    pen.plain("done_reason", reason(finish));
+    let usage = usage.unwrap_or_default();
+    pen.number("total_duration", nanos(timing.last));
+    // Nothing is loaded here; what an upstream does until its first word is reading the prompt.
+    pen.number("load_duration", 0);
+    pen.number("prompt_eval_count", usage.input);
+    pen.number("prompt_eval_duration", nanos(timing.first));
+    pen.number("eval_count", usage.output);
+    // Clients divide by it.
+    pen.number("eval_duration", nanos(timing.last.saturating_sub(timing.first)).max(1));
+}
+
+/// Why a reply ended. Ollama has no word of its own for a reply that waits for tools.
+fn reason(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Stop | Finish::ToolCalls | Finish::Cancelled => "stop",
+        Finish::Length => "length",
+        Finish::Filter => "content_filter",
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// One element of `tool_calls`.
+pub(super) fn call(out: &mut BytesMut, index: usize, (kind, call_id, name, input): Call<'_>) {
+    pen::object(out, |pen| {
+        pen.text("id", call_id);
+        pen.object("function", |pen| {
+            pen.number("index", index as u64);
+            pen.text("name", name);
+            pen.json("arguments", &arguments(kind, input).unwrap_or_else(|| wrapped(input)));
+        });
+    });
+}
+
+/// Whether a call's input is an object, as all of Ollama's arguments are.
+pub(super) fn is_sound(kind: CallKind, input: &Text) -> bool {
+    arguments(kind, input).is_some()
+}
+
+fn arguments(kind: CallKind, input: &Text) -> Option<Json> {
+    if kind == CallKind::Custom {
+        return Some(wrapped(input));
+    }
+    let plain = input.plain();
+    let plain = if plain.is_empty() { "{}" } else { plain.as_ref() };
+    if !valid(plain.as_bytes()) {
+        return None;
+    }
+    // A reply is one line. Between members a line end means nothing, and inside a string it is escaped.
+    let bytes: Vec<u8> = plain.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
+    Some(Json::from_valid(Bytes::from(bytes))).filter(|json| json.shape() == Shape::Object)
+}
+
+/// Text that is no object, as one.
+fn wrapped(input: &Text) -> Json {
+    pen::json(|pen| pen.text("input", input))
+}

@@ -1,0 +1,140 @@
+//! A collected reply as one object.
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::say::{self, Call};
+use super::stamp::stamp;
+use crate::canon::{Finish, ItemKind, Part, Thinking};
+use crate::dialect::Setting;
+use crate::fold::Whole;
+use crate::json::pen::{self, Pen};
+use crate::text::Text;
+
+/// Writes the body.
+pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
+    let finish = whole.finish.unwrap_or(Finish::Stop);
+    let mut answer = Answer::of(whole, finish);
+    if setting.reply.thinking == Thinking::Hidden {
+        answer.thinking.clear();
+    }
+    let mut out = BytesMut::with_capacity(answer.content.len() + answer.thinking.len() + 512);
+    pen::object(&mut out, |pen| {
+        match &whole.model {
+            Some(model) => pen.text("model", model),
+            None => pen.plain("model", &setting.model),
+        }
+        created(pen, Duration::from_secs(setting.created));
+        if setting.reply.generate {
+            answer.generated(pen);
+        } else {
+            pen.object("message", |pen| answer.message(pen));
+        }
+        say::done(pen, finish, whole.usage, &whole.timing);
+    });
+    out.freeze()
+}
+
+/// The answer to a request without messages or prompt, which asks for a model to be loaded or unloaded: there is nothing to load.
+pub fn loaded(model: &str, generate: bool, unload: bool, created_at: u64) -> Bytes {
+    let mut out = BytesMut::new();
+    pen::object(&mut out, |pen| {
+        pen.plain("model", model);
+        created(pen, Duration::from_secs(created_at));
+        let answer = Answer::default();
+        if generate {
+            answer.generated(pen);
+        } else {
+            pen.object("message", |pen| answer.message(pen));
+        }
+        pen.word("done", "true");
+        pen.plain("done_reason", if unload { "unload" } else { "load" });
+    });
+    out.freeze()
+}
+
+fn created(pen: &mut Pen<'_>, since: Duration) {
+    let out = pen.key("created_at");
+    out.put_u8(b'"');
+    out.put_slice(&stamp(since));
+    out.put_u8(b'"');
+}
+
+/// What one message has room for; texts escaped and joined.
+#[derive(Default)]
+struct Answer<'w> {
+    content: BytesMut,
+    thinking: BytesMut,
+    calls: Vec<Call<'w>>,
+    images: Vec<&'w Text>,
+}
+
+impl<'w> Answer<'w> {
+    fn of(whole: &'w Whole, finish: Finish) -> Self {
+        let mut answer = Self::default();
+        for item in &whole.items {
+            answer.add(&item.kind);
+        }
+        if !matches!(finish, Finish::Stop | Finish::ToolCalls) {
+            // A call whose arguments were cut off must not run.
+            answer.calls.retain(|(kind, _, _, input)| say::is_sound(*kind, input));
+        }
+        answer
+    }
+
+    fn add(&mut self, kind: &'w ItemKind) {
+        match kind {
+            ItemKind::Message { parts, .. } => {
+                for part in parts {
+                    if let Part::Text { text, .. } | Part::Refusal(text) = part {
+                        self.content.put_slice(text.escaped());
+                    }
+                }
+            }
+            ItemKind::Reasoning { summary, text, .. } => {
+                for paragraph in summary.iter().chain(text).filter(|text| !text.is_empty()) {
+                    if !self.thinking.is_empty() {
+                        self.thinking.put_slice(b"\\n\\n");
+                    }
+                    self.thinking.put_slice(paragraph.escaped());
+                }
+            }
+            ItemKind::Call { kind, call_id, name, input, .. } => self.calls.push((*kind, call_id, name, input)),
+            ItemKind::Image { result, .. } if !result.is_empty() => self.images.push(result),
+            ItemKind::Output { .. } | ItemKind::Search { .. } | ItemKind::Image { .. } | ItemKind::Other { .. } => {}
+        }
+    }
+
+    fn message(&self, pen: &mut Pen<'_>) {
+        pen.plain("role", "assistant");
+        joined(pen, "content", &self.content);
+        if !self.thinking.is_empty() {
+            joined(pen, "thinking", &self.thinking);
+        }
+        if !self.images.is_empty() {
+            pen.array("images", &self.images, |out, image| pen::quote(out, image));
+        }
+        if !self.calls.is_empty() {
+            let calls = self.calls.iter().enumerate();
+            pen.array("tool_calls", calls, |out, (index, call)| say::call(out, index, *call));
+        }
+    }
+
+    fn generated(&self, pen: &mut Pen<'_>) {
+        joined(pen, "response", &self.content);
+        if !self.thinking.is_empty() {
+            joined(pen, "thinking", &self.thinking);
+        }
+        if let Some(image) = self.images.last() {
+            pen.text("image", image);
+        }
+    }
+}
+
+fn joined(pen: &mut Pen<'_>, name: &str, text: &[u8]) {
+    let out = pen.key(name);
+    out.put_u8(b'"');
+    out.put_slice(text);
+    out.put_u8(b'"');
+}

@@ -1,0 +1,168 @@
+//! Events to lines of JSON.
+//!
+//! Everything that is the same in each line of a reply is rendered once; a text delta then costs three copies into the output and
+//! no allocation. A call is one line, written when its arguments are whole; a text is never said twice, the last line holds none.
+
+mod line;
+mod said;
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use self::line::Line;
+use self::said::{Place, Said, Seen};
+use super::say::{self, Call};
+use super::write_error;
+use crate::canon::{Channel, Event, Finish, Item, ItemKind, Part, Thinking, Usage, What};
+use crate::dialect::Setting;
+use crate::failure::{Failure, Kind};
+use crate::fold::Timing;
+use crate::text::Text;
+
+/// Events to Ollama's lines.
+#[derive(Debug)]
+pub struct Writer {
+    line: Line,
+    said: Said,
+    /// Calls so far.
+    calls: usize,
+    /// Whether reasoning is left out.
+    silent: bool,
+    usage: Option<Usage>,
+    timing: Timing,
+    elapsed: Duration,
+    done: bool,
+}
+
+impl Writer {
+    pub(in crate::dialect) fn new(setting: Setting) -> Self {
+        Self {
+            silent: setting.reply.thinking == Thinking::Hidden,
+            line: Line::new(setting),
+            said: Said::default(),
+            calls: 0,
+            usage: None,
+            timing: Timing::default(),
+            elapsed: Duration::ZERO,
+            done: false,
+        }
+    }
+
+    /// How long ago the request came.
+    pub(in crate::dialect) fn at(&mut self, elapsed: Duration) {
+        self.elapsed = elapsed;
+        self.line.at(elapsed);
+    }
+
+    pub(in crate::dialect) fn push(&mut self, event: &Event, out: &mut BytesMut) {
+        if self.done {
+            return;
+        }
+        self.timing.see(&event.what, self.elapsed);
+        match &event.what {
+            What::Open(open) => self.line.open(open.model.as_ref()),
+            What::Delta { at, part, channel, data } => self.delta((*at, *part, *channel), data, out),
+            What::ItemDone { at, item } => self.item_done(*at, item, out),
+            What::Usage(usage) => self.usage = Some(*usage),
+            What::End { finish, .. } => self.finish(*finish, out),
+            What::Fail(failure) => self.fail(failure, out),
+            // A citation has no place in a message of Ollama's.
+            What::ItemOpen { .. }
+            | What::Annotation { .. }
+            | What::Limits(_)
+            | What::Metadata(_)
+            | What::Stopped(_)
+            | What::Piece { .. }
+            | What::Other => {}
+        }
+    }
+
+    /// A line that says nothing.
+    pub(in crate::dialect) fn heartbeat(&self, out: &mut BytesMut) {
+        if !self.done {
+            self.line.text("", out);
+        }
+    }
+
+    pub(in crate::dialect) fn end(mut self, out: &mut BytesMut) {
+        if !self.done {
+            let failure = Failure::new(Kind::Upstream, "The upstream ended its answer early.").code("stream_cut");
+            self.fail(&failure, out);
+        }
+    }
+
+    fn delta(&mut self, place: Place, data: &Text, out: &mut BytesMut) {
+        if data.is_empty() {
+            return;
+        }
+        match place.2 {
+            Channel::Text | Channel::Refusal => {
+                self.said.seen(place);
+                self.line.text(data.as_str(), out);
+            }
+            Channel::Reasoning | Channel::Summary if self.silent => {}
+            Channel::Reasoning | Channel::Summary => {
+                if self.said.seen(place) == Seen::NewParagraph {
+                    self.line.thinking("\\n\\n", out);
+                }
+                self.line.thinking(data.as_str(), out);
+            }
+            // Calls and pictures go out whole.
+            Channel::Arguments | Channel::Image => {}
+        }
+    }
+
+    /// What the deltas did not say.
+    fn item_done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
+        match &item.kind {
+            ItemKind::Message { parts, .. } => self.parts(at, parts, out),
+            ItemKind::Reasoning { summary, text, .. } => {
+                self.paragraphs(at, Channel::Summary, summary, out);
+                self.paragraphs(at, Channel::Reasoning, text, out);
+            }
+            ItemKind::Call { kind, call_id, name, input, .. } => self.call((*kind, call_id, name, input), out),
+            ItemKind::Image { result, .. } if !result.is_empty() => self.line.image(result, out),
+            ItemKind::Output { .. } | ItemKind::Search { .. } | ItemKind::Image { .. } | ItemKind::Other { .. } => {}
+        }
+    }
+
+    fn parts(&mut self, at: u32, parts: &[Part], out: &mut BytesMut) {
+        for (index, part) in (0..).zip(parts) {
+            let (place, text) = match part {
+                Part::Text { text, .. } => ((at, index, Channel::Text), text),
+                Part::Refusal(text) => ((at, index, Channel::Refusal), text),
+                Part::Image { .. } | Part::File { .. } | Part::Other(_) => continue,
+            };
+            if !self.said.has(place) {
+                self.delta(place, text, out);
+            }
+        }
+    }
+
+    fn paragraphs(&mut self, at: u32, channel: Channel, texts: &[Text], out: &mut BytesMut) {
+        for (index, text) in (0..).zip(texts) {
+            if !self.said.has((at, index, channel)) {
+                self.delta((at, index, channel), text, out);
+            }
+        }
+    }
+
+    fn call(&mut self, call: Call<'_>, out: &mut BytesMut) {
+        let index = self.calls;
+        self.calls += 1;
+        self.line.message(out, |pen| pen.array("tool_calls", [()], |out, ()| say::call(out, index, call)));
+    }
+
+    fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
+        let (usage, timing) = (self.usage, self.timing);
+        self.line.last(out, |pen| say::done(pen, finish, usage, &timing));
+        self.done = true;
+    }
+
+    fn fail(&mut self, failure: &Failure, out: &mut BytesMut) {
+        write_error(failure, out);
+        out.extend_from_slice(b"\n");
+        self.done = true;
+    }
+}

@@ -1,0 +1,140 @@
+//! The lines of one reply: what is the same in all of them is rendered once.
+
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+
+use super::super::stamp::{LENGTH, stamp};
+use crate::dialect::Setting;
+use crate::json::pen::{self, Pen};
+use crate::text::Text;
+
+/// Renders lines.
+#[derive(Debug)]
+pub(super) struct Line {
+    setting: Setting,
+    /// `{"model":..,"created_at":"..",`
+    head: BytesMut,
+    /// Where the stamp stands in `head`.
+    slot: usize,
+    /// When the writer was first told the time, and how long ago the request came then.
+    began: Option<Duration>,
+}
+
+/// What stands around a text.
+struct Frame {
+    before: &'static [u8],
+    thinking: &'static [u8],
+    after: &'static [u8],
+}
+
+const CHAT: Frame = Frame {
+    before: br#""message":{"role":"assistant","content":""#,
+    thinking: br#""message":{"role":"assistant","content":"","thinking":""#,
+    after: b"\"},\"done\":false}\n",
+};
+
+const GENERATE: Frame =
+    Frame { before: br#""response":""#, thinking: br#""response":"","thinking":""#, after: b"\",\"done\":false}\n" };
+
+impl Line {
+    pub(super) fn new(setting: Setting) -> Self {
+        let mut line = Self { setting, head: BytesMut::new(), slot: 0, began: None };
+        line.open(None);
+        line
+    }
+
+    /// Takes over the model's name.
+    pub(super) fn open(&mut self, model: Option<&Text>) {
+        let stamped = self.head.get(self.slot..self.slot + LENGTH).and_then(|old| <[u8; LENGTH]>::try_from(old).ok());
+        self.head.clear();
+        self.head.put_slice(b"{\"model\":");
+        match model {
+            Some(model) => pen::quote(&mut self.head, model),
+            None => pen::escape(&mut self.head, &self.setting.model),
+        }
+        self.head.put_slice(b",\"created_at\":\"");
+        self.slot = self.head.len();
+        self.head.put_slice(&stamped.unwrap_or_else(|| stamp(Duration::from_secs(self.setting.created))));
+        self.head.put_slice(b"\",");
+    }
+
+    /// Moves the time on; `elapsed` counts from the request.
+    pub(super) fn at(&mut self, elapsed: Duration) {
+        let began = *self.began.get_or_insert(elapsed);
+        let now = Duration::from_secs(self.setting.created) + elapsed.saturating_sub(began);
+        self.head[self.slot..self.slot + LENGTH].copy_from_slice(&stamp(now));
+    }
+
+    /// A line with text that is already escaped.
+    pub(super) fn text(&self, text: &str, out: &mut BytesMut) {
+        self.framed(self.frame().before, text, out);
+    }
+
+    /// A line with reasoning that is already escaped.
+    pub(super) fn thinking(&self, text: &str, out: &mut BytesMut) {
+        self.framed(self.frame().thinking, text, out);
+    }
+
+    /// A line with a picture.
+    pub(super) fn image(&self, image: &Text, out: &mut BytesMut) {
+        if self.setting.reply.generate {
+            return self.generated(out, |pen| pen.text("image", image));
+        }
+        self.message(out, |pen| pen.array("images", [image], pen::quote));
+    }
+
+    /// A line whose message holds also what `write` writes.
+    pub(super) fn message(&self, out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>)) {
+        out.put_slice(&self.head);
+        pen::members(out, |pen| {
+            pen.object("message", |pen| {
+                pen.plain("role", "assistant");
+                pen.plain("content", "");
+                write(pen);
+            });
+            pen.word("done", "false");
+        });
+        out.put_slice(b"}\n");
+    }
+
+    /// The last line: no text, then what `write` writes.
+    pub(super) fn last(&self, out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>)) {
+        out.put_slice(&self.head);
+        pen::members(out, |pen| {
+            if self.setting.reply.generate {
+                pen.plain("response", "");
+            } else {
+                pen.object("message", |pen| {
+                    pen.plain("role", "assistant");
+                    pen.plain("content", "");
+                });
+            }
+            write(pen);
+        });
+        out.put_slice(b"}\n");
+    }
+
+    fn frame(&self) -> &'static Frame {
+        if self.setting.reply.generate { &GENERATE } else { &CHAT }
+    }
+
+    fn framed(&self, before: &[u8], text: &str, out: &mut BytesMut) {
+        let after = self.frame().after;
+        out.reserve(self.head.len() + before.len() + text.len() + after.len());
+        out.put_slice(&self.head);
+        out.put_slice(before);
+        out.put_slice(text.as_bytes());
+        out.put_slice(after);
+    }
+
+    fn generated(&self, out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>)) {
+        out.put_slice(&self.head);
+        pen::members(out, |pen| {
+            pen.plain("response", "");
+            write(pen);
+            pen.word("done", "false");
+        });
+        out.put_slice(b"}\n");
+    }
+}

@@ -1,0 +1,100 @@
+//! The tokens of a whole request, as near as one can come without the upstream: its texts are counted, what frames them is taken for
+//! what it costs on OpenAI's models, and pictures and files are guessed.
+
+use super::{count, estimate};
+use crate::canon::{Format, Item, ItemKind, Part, Request, Source, Tool, ToolKind};
+use crate::text::{Json, Text};
+
+/// What a message costs beside its text.
+const MESSAGE: u64 = 4;
+/// What a tool costs beside its texts.
+const TOOL: u64 = 8;
+/// What begins the reply.
+const REPLY: u64 = 3;
+/// A picture of 1024 x 1024 pixels at high detail: 85 and 170 for each of four tiles.
+const PICTURE: u64 = 765;
+/// A picture at low detail.
+const THUMBNAIL: u64 = 85;
+/// A file by its upstream id: nothing is known of its size.
+const FILE: u64 = 1000;
+/// Bytes of a document for a token of it: most of a PDF is layout.
+const DOCUMENT: u64 = 16;
+
+/// The input tokens of a request. Loads the vocabulary.
+pub fn request(request: &Request) -> u64 {
+    let instructions = request.instructions.as_ref().map_or(0, |instructions| MESSAGE + text(instructions));
+    let items: u64 = request.items.iter().map(item).sum();
+    let tools: u64 = request.tools.iter().map(tool).sum();
+    let format = match &request.format {
+        Some(Format::JsonSchema { schema, .. }) => TOOL + json(schema),
+        Some(Format::Other(other)) => json(other),
+        Some(Format::JsonObject) | None => 0,
+    };
+    instructions + items + tools + format + REPLY
+}
+
+fn item(item: &Item) -> u64 {
+    match &item.kind {
+        ItemKind::Message { parts, .. } | ItemKind::Output { parts, .. } => {
+            MESSAGE + parts.iter().map(part).sum::<u64>()
+        }
+        ItemKind::Call { name, input, .. } => MESSAGE + text(name) + text(input),
+        ItemKind::Reasoning { summary, text: texts, encrypted, .. } => {
+            let shown: u64 = summary.iter().chain(texts).map(text).sum();
+            // The state holds what the model thought; the summary is shown to people only.
+            encrypted.as_ref().map_or(shown, |state| sealed(state.escaped().len() as u64))
+        }
+        ItemKind::Image { .. } => PICTURE,
+        ItemKind::Search { action, .. } => MESSAGE + action.as_ref().map_or(0, json),
+        ItemKind::Other { .. } => MESSAGE + item.raw.as_ref().map_or(0, json),
+    }
+}
+
+/// Base64 of sealed reasoning: three quarters of it are bytes, and some 650 of those are the seal's own.
+fn sealed(length: u64) -> u64 {
+    estimate((length / 4 * 3).saturating_sub(650))
+}
+
+fn part(part: &Part) -> u64 {
+    match part {
+        Part::Text { text: said, .. } | Part::Refusal(said) => text(said),
+        Part::Image { detail, .. } => {
+            if detail.as_ref().is_some_and(|detail| detail.is("low")) { THUMBNAIL } else { PICTURE }
+        }
+        Part::File { source, .. } => file(source),
+        Part::Other(other) => json(other),
+    }
+}
+
+fn file(source: &Source) -> u64 {
+    let Source::Url(url) = source else { return FILE };
+    let url = url.as_str();
+    let Some((kind, data)) = url.strip_prefix("data:").and_then(|rest| rest.split_once(',')) else { return FILE };
+    let bytes = data.len() as u64 / 4 * 3;
+    if kind.starts_with("text/") || kind.starts_with("application/json") {
+        estimate(bytes)
+    } else {
+        bytes.div_ceil(DOCUMENT)
+    }
+}
+
+fn tool(tool: &Tool) -> u64 {
+    let said = |texts: [Option<&Text>; 2]| texts.into_iter().flatten().map(text).sum::<u64>();
+    TOOL + match &tool.kind {
+        ToolKind::Function { name, description, parameters, .. } => {
+            said([Some(name), description.as_ref()]) + parameters.as_ref().map_or(0, json)
+        }
+        ToolKind::Custom { name, description, format } => {
+            said([Some(name), description.as_ref()]) + format.as_ref().map_or(0, json)
+        }
+        ToolKind::Hosted { .. } => tool.raw.as_ref().map_or(0, json),
+    }
+}
+
+fn text(text: &Text) -> u64 {
+    count(&text.plain())
+}
+
+fn json(json: &Json) -> u64 {
+    count(json.as_str())
+}
