@@ -4,7 +4,9 @@
 
 mod bench;
 mod generate;
+mod install;
 mod lint;
+mod product;
 mod shell;
 mod soak;
 mod test;
@@ -28,9 +30,15 @@ enum Job {
         /// Only the Rust tests.
         #[arg(long)]
         rust: bool,
-        /// Only the SDK and client tests.
+        /// Only the official SDKs on Node.
         #[arg(long)]
         sdk: bool,
+        /// Only the models of the Python SDKs.
+        #[arg(long)]
+        python: bool,
+        /// Only the command-line clients.
+        #[arg(long)]
+        clients: bool,
     },
     /// Formatting, clippy, layers, licences, spelling, generated files.
     Lint,
@@ -60,11 +68,9 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().job {
         Job::Ci => {
             lint::all()?;
-            test::all()
+            test::run([true; 4])
         }
-        Job::Test { rust: true, sdk: false } => test::rust(),
-        Job::Test { rust: false, sdk: true } => test::sdk(),
-        Job::Test { .. } => test::all(),
+        Job::Test { rust, sdk, python, clients } => test::run([rust, sdk, python, clients]),
         Job::Lint => lint::all(),
         Job::Tidy => tidy::check(),
         Job::Gen { check } => generate::run(check),

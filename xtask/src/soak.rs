@@ -3,8 +3,8 @@
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::shell::{cargo, command, root, step};
-use crate::test::binary;
+use crate::shell::{command, root, step};
+use crate::{install, product};
 
 /// The runs.
 #[derive(Subcommand)]
@@ -20,10 +20,10 @@ pub(crate) enum Run {
 /// Runs one.
 pub(crate) fn run(run: &Run) -> Result<()> {
     let Run::CodexSilence { minutes } = run;
-    step("binary", &mut cargo(&["build", "--package", "polygate"]))?;
+    let binary = product::build()?;
+    install::npm("tests/sdk")?;
     let folder = root().join("tests/sdk");
-    step("SDKs from npm", command("npm", ["ci", "--no-audit", "--no-fund", "--prefer-offline"]).current_dir(&folder))?;
     let mut soak = command(folder.join("node_modules/.bin/node"), ["soak/codex-silence.mjs"]);
-    soak.current_dir(&folder).env("POLYGATE_BIN", binary("debug")).env("SILENCE_MINUTES", minutes.to_string());
+    soak.current_dir(&folder).env("POLYGATE_BIN", binary).env("SILENCE_MINUTES", minutes.to_string());
     step("codex-silence", &mut soak)
 }

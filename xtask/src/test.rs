@@ -2,17 +2,24 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::shell::{cargo, command, from_pypi, root, step, target, works};
+use crate::product;
+use crate::shell::{cargo, command, from_pypi, step, works};
 
-/// Rust tests, kill tests, then the SDKs and clients against the binary.
-pub(crate) fn all() -> Result<()> {
-    rust()?;
-    sdk()
+/// A set of tests that runs alone.
+pub(crate) type Suite = fn() -> Result<()>;
+
+/// Rust tests, kill tests, then SDKs and clients against the binary.
+pub(crate) const ALL: [Suite; 4] = [rust, product::sdk, product::python, product::clients];
+
+/// The suites asked for, in the order of [`ALL`]; all of them where none is.
+pub(crate) fn run(asked: [bool; 4]) -> Result<()> {
+    let none = !asked.contains(&true);
+    ALL.iter().zip(asked).filter(|(_, asked)| none || *asked).try_for_each(|(suite, _)| suite())
 }
 
 /// Everything in the workspace, then the tests that need failpoints compiled in.
@@ -28,34 +35,11 @@ pub(crate) fn rust() -> Result<()> {
         Some(nextest) => command(nextest, ["nextest", "run"]),
         None => cargo(&["test"]),
     };
-    step("tests", with_shared(&mut tests).args(scope))
-}
-
-/// Official SDKs and command-line clients against the binary on the offline backend.
-pub(crate) fn sdk() -> Result<()> {
-    step("binary", &mut cargo(&["build", "--package", "polygate"]))?;
-    let folder = root().join("tests/sdk");
-    let mut install = command("npm", ["ci", "--no-audit", "--no-fund", "--prefer-offline"]);
-    step("SDKs from npm", install.current_dir(&folder))?;
-    let node = folder.join("node_modules/.bin/node");
-    let mut tests: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(folder.join("test"))? {
-        tests.push(entry?.path());
-    }
-    tests.retain(|path| path.extension().is_some_and(|ending| ending == "mjs"));
-    tests.sort();
-    let mut run = command(node, ["--test", "--test-concurrency=1", "--test-timeout=300000"]);
-    run.args(tests).current_dir(&folder).env("POLYGATE_BIN", binary("debug"));
-    step("SDK tests", with_shared(&mut run))
-}
-
-/// The built binary of a profile.
-pub(crate) fn binary(profile: &str) -> PathBuf {
-    target().join(profile).join("polygate")
+    step("tests", shared(&mut tests).args(scope))
 }
 
 /// Tells tests where recorded streams lie, when they lie beside the checkout.
-fn with_shared(command: &mut Command) -> &mut Command {
+pub(crate) fn shared(command: &mut Command) -> &mut Command {
     if env::var_os("POLYGATE_SHARED").is_none() {
         println!("POLYGATE_SHARED is not set: tests against recorded streams are skipped");
     }

@@ -1,0 +1,65 @@
+//! The binary on its offline backend, judged by programs that are not ours.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::install;
+use crate::shell::{cargo, command, root, step, target};
+use crate::test::shared;
+
+/// The official SDKs on Node.
+pub(crate) fn sdk() -> Result<()> {
+    let binary = build()?;
+    install::npm("tests/sdk")?;
+    let folder = root().join("tests/sdk");
+    let node = folder.join("node_modules/.bin/node");
+    let mut tests: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(folder.join("test"))? {
+        tests.push(entry?.path());
+    }
+    tests.retain(|path| path.extension().is_some_and(|ending| ending == "mjs"));
+    tests.sort();
+    let mut run = command(node, ["--test", "--test-concurrency=1", "--test-timeout=300000"]);
+    run.args(tests).current_dir(&folder).env("POLYGATE_BIN", binary);
+    step("SDK tests", shared(&mut run))
+}
+
+/// What the binary sends and what `proto` writes, read by the models of the official Python SDKs.
+pub(crate) fn python() -> Result<()> {
+    let binary = build()?;
+    let venv = install::venv("python-sdks", "tests/python/requirements.txt", 11..15)?;
+    let written = target().join("written");
+    if written.exists() {
+        fs::remove_dir_all(&written)?;
+    }
+    let mut dump = cargo(&["run", "--quiet", "--package", "proto", "--example", "dump"]);
+    step("replies in every dialect", shared(&mut dump).arg(&written))?;
+    let mut run = unittest(venv.join("bin/python"), "tests/python");
+    step("Python models", run.env("POLYGATE_BIN", binary).env("POLYGATE_WRITTEN", written))
+}
+
+/// Real command-line programs, each in a home of its own.
+pub(crate) fn clients() -> Result<()> {
+    let binary = build()?;
+    install::npm("tests/clients")?;
+    let aider = install::venv("aider", "tests/clients/requirements.txt", 10..13)?;
+    let mut run = unittest("python3".into(), "tests/clients");
+    run.env("POLYGATE_BIN", binary).env("AIDER_BIN", aider.join("bin/aider"));
+    step("clients", run.env("PYTHONPATH", root().join("tests/python")))
+}
+
+/// Builds the binary in the debug profile.
+pub(crate) fn build() -> Result<PathBuf> {
+    step("binary", &mut cargo(&["build", "--package", "polygate"]))?;
+    Ok(target().join("debug/polygate"))
+}
+
+/// The tests of a folder; modules of ours that they use lie beside them.
+fn unittest(python: PathBuf, folder: &str) -> Command {
+    let mut run = command(python, ["-B", "-m", "unittest", "discover", "--verbose", "--start-directory"]);
+    run.arg(root().join(folder));
+    run
+}
