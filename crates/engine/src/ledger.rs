@@ -146,6 +146,7 @@ pub(crate) fn real(what: &What) -> bool {
         | What::Annotation { .. }
         | What::ItemDone { .. }
         | What::Piece { .. }
+        | What::Stopped(_)
         | What::End { .. } => true,
     }
 }

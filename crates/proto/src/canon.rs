@@ -54,6 +54,7 @@ pub struct Request {
 
 /// How the client wants its reply; read from the request, obeyed by the writer of the same dialect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own, and all of them may be combined")]
 pub struct Reply {
     /// Whether to stream.
     pub stream: bool,
@@ -65,6 +66,35 @@ pub struct Reply {
     pub array: bool,
     /// Ollama's `/api/generate`: `response` and `context` instead of `message`.
     pub generate: bool,
+    /// How much of the reasoning the client asked for.
+    pub thinking: Thinking,
+    /// Whether the answer may come in another shape than the one that the client asked for.
+    pub folded: Folded,
+}
+
+/// Whether an answer may come in another shape than the one that the client asked for, because an upstream knows no other; see
+/// [`Request::format`]. Writers and whole bodies turn it back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Folded {
+    /// It comes as asked for.
+    #[default]
+    No,
+    /// Tuples come as objects, and what is no object inside one.
+    Json,
+    /// The same, and the answer is one string, which the client wants without its quotes (Gemini's `text/x.enum`).
+    Bare,
+}
+
+/// How much of the reasoning a client wants to see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Thinking {
+    /// Its text and its opaque state.
+    #[default]
+    Shown,
+    /// Its opaque state without the text (Anthropic `display: omitted`).
+    Sealed,
+    /// Nothing: the client did not turn thinking on, and may take the first block for the answer.
+    Hidden,
 }
 
 /// Reasoning wishes.
@@ -381,6 +411,8 @@ pub enum What {
     Metadata(Json),
     /// Token counts.
     Usage(Usage),
+    /// The reply ends at this stop sequence; comes before its `End`.
+    Stopped(Text),
     /// The reply ended well; `response` is the terminal response object where the dialect has one.
     End {
         /// Why it ended.

@@ -4,7 +4,12 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-use crate::canon::{Event, Finish, Item, Usage, What};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::canon::{Event, Finish, Frame, Item, Usage, What};
+use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::text::{Json, Text};
 pub(crate) use slot::Slot;
@@ -24,10 +29,36 @@ pub struct Whole {
     pub usage: Option<Usage>,
     /// How it ended; `None` while open or failed.
     pub finish: Option<Finish>,
+    /// The stop sequence that ended it, if one did.
+    pub stop: Option<Text>,
+    /// The frames of a reply that came in Messages, which says more than items can; empty when it came otherwise.
+    pub frames: Vec<Bytes>,
     /// The terminal object of the responses dialect, as it came.
     pub response: Option<Json>,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
+    /// How long it took; zero where nobody said.
+    pub timing: Timing,
+}
+
+/// When a reply came, counted from its request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Its first piece; zero when there was none.
+    pub first: Duration,
+    /// Its latest event; the last one when it is over.
+    pub last: Duration,
+}
+
+impl Timing {
+    /// An event comes `elapsed` after the request.
+    pub(crate) fn see(&mut self, what: &What, elapsed: Duration) {
+        let piece = matches!(what, What::Delta { .. } | What::ItemDone { .. });
+        if piece && self.first.is_zero() {
+            self.first = elapsed;
+        }
+        self.last = elapsed;
+    }
 }
 
 /// Collects events into a [`Whole`]. What comes after the first terminal event is ignored.
@@ -36,6 +67,9 @@ pub struct Fold {
     whole: Whole,
     /// By output index, ascending.
     slots: Vec<(u32, Slot)>,
+    /// Whether something was said without a frame of the Messages protocol.
+    edited: bool,
+    elapsed: Duration,
 }
 
 impl Fold {
@@ -44,11 +78,18 @@ impl Fold {
         Self::default()
     }
 
+    /// Says how long ago the request came, for [`Whole::timing`].
+    pub fn at(&mut self, elapsed: Duration) {
+        self.elapsed = elapsed;
+    }
+
     /// Adds one event.
     pub fn push(&mut self, event: &Event) {
         if self.whole.finish.is_some() || self.whole.failure.is_some() {
             return;
         }
+        self.whole.timing.see(&event.what, self.elapsed);
+        self.keep(event.raw.as_ref());
         match &event.what {
             What::Open(open) => {
                 self.whole.id = open.id.clone();
@@ -65,6 +106,7 @@ impl Fold {
                 self.whole.response.clone_from(response);
             }
             What::Fail(failure) => self.whole.failure = Some(failure.clone()),
+            What::Stopped(sequence) => self.whole.stop = Some(sequence.clone()),
             What::Limits(_) | What::Metadata(_) | What::Piece { .. } | What::Other => {}
         }
     }
@@ -73,6 +115,19 @@ impl Fold {
     pub fn finish(mut self) -> Whole {
         self.whole.items = self.slots.into_iter().filter_map(|(_, slot)| slot.item()).collect();
         self.whole
+    }
+
+    /// Keeps the frame, as long as all of the reply comes in frames of its own.
+    fn keep(&mut self, frame: Option<&Frame>) {
+        match frame.filter(|frame| frame.dialect == Dialect::Messages) {
+            None => {
+                self.edited = true;
+                self.whole.frames = Vec::new();
+            }
+            Some(_) if self.edited => {}
+            Some(frame) if frame.bytes.is_empty() => {}
+            Some(frame) => self.whole.frames.push(frame.bytes.clone()),
+        }
     }
 
     fn slot(&mut self, at: u32) -> &mut Slot {

@@ -16,7 +16,7 @@ mod tests;
 
 use bytes::Bytes;
 
-use self::judge::{Judge, Ruling};
+use self::judge::{Hit, Judge, Ruling};
 use self::line::Line;
 use crate::canon::{Channel, Event, Finish, Item, ItemKind, Limits, Part, Usage, What};
 use crate::fold::Slot;
@@ -167,12 +167,12 @@ impl Trim {
             };
             self.deliver(event, out);
         }
-        if let Some(finish) = ruling.end {
+        if let Some(hit) = &ruling.end {
             let item = self.take_open(at).and_then(Slot::item);
             if let Some(item) = item {
                 out.push(Event::new(What::ItemDone { at, item }));
             }
-            self.end(finish, out);
+            self.end(hit, out);
         }
     }
 
@@ -184,15 +184,15 @@ impl Trim {
             return;
         }
         let slot = self.take_open(*at);
-        let Some((item, finish)) = self.shorten(item, slot.as_ref()) else {
+        let Some((item, hit)) = self.shorten(item, slot.as_ref()) else {
             return self.deliver(event, out);
         };
         out.push(Event::new(What::ItemDone { at: *at, item }));
-        self.end(finish, out);
+        self.end(&hit, out);
     }
 
     /// The item cut at the limit that its undelivered text reaches; `None` when it reaches none.
-    fn shorten(&mut self, item: &Item, slot: Option<&Slot>) -> Option<(Item, Finish)> {
+    fn shorten(&mut self, item: &Item, slot: Option<&Slot>) -> Option<(Item, Hit)> {
         let ItemKind::Message { id, role, parts, phase } = &item.kind else { return None };
         let heard = |part, channel| slot.is_some_and(|slot| !slot.text(part, channel).is_empty());
         for (index, part) in parts.iter().enumerate() {
@@ -205,17 +205,17 @@ impl Trim {
             let plain = text.plain();
             let (kept, end) = self.judge.whole(&plain);
             self.shown += kept as u64;
-            let Some(finish) = end else { continue };
+            let Some(hit) = end else { continue };
             let mut parts = parts[..=index].to_vec();
             parts[index] = shortened(part, &plain[..kept]);
             let kind = ItemKind::Message { id: id.clone(), role: role.clone(), parts, phase: phase.clone() };
-            return Some((Item { kind, raw: None }, finish));
+            return Some((Item { kind, raw: None }, hit));
         }
         None
     }
 
     /// The reply ends here: usage by our own count, and the terminal event.
-    fn end(&mut self, finish: Finish, out: &mut Vec<Event>) {
+    fn end(&mut self, hit: &Hit, out: &mut Vec<Event>) {
         self.done = true;
         self.line.clear();
         if !self.metered {
@@ -223,6 +223,13 @@ impl Trim {
             let usage = Usage { input: self.input, output, estimated: true, ..Usage::default() };
             out.push(Event::new(What::Usage(usage)));
         }
+        let finish = match hit {
+            Hit::Length => Finish::Length,
+            Hit::Stop(sequence) => {
+                out.push(Event::new(What::Stopped(Text::from_plain(sequence))));
+                Finish::Stop
+            }
+        };
         out.push(Event::new(What::End { finish, response: None }));
     }
 

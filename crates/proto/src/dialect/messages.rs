@@ -1,67 +1,44 @@
-//! Anthropic Messages.
+//! Anthropic Messages: read from clients, written to relays that speak it; its replies likewise.
 
-use bytes::{Bytes, BytesMut};
+mod error;
+mod outbound;
+mod reader;
+mod request;
+mod say;
+mod seal;
+mod whole;
+mod wire;
+mod writer;
+
+use bytes::Bytes;
 
 use super::{Setting, Target};
-use crate::canon::{Event, Request};
+use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
 use crate::notes::Notes;
 
-pub(super) fn read_request(_body: Bytes) -> Result<(Request, Notes), Failure> {
-    unimplemented!()
+pub use reader::Reader;
+pub use writer::Writer;
+
+#[expect(clippy::needless_pass_by_value, reason = "the verb is the same in every dialect")]
+pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
+    request::read(&body)
 }
 
-pub(super) fn write_request(_request: &Request, _target: &Target) -> Result<(Bytes, Notes), Failure> {
-    unimplemented!()
+pub(super) fn write_request(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
+    outbound::write(request, target)
 }
 
-pub(super) fn whole(_whole: &Whole, _setting: &Setting) -> Bytes {
-    unimplemented!()
+pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+    whole::write(whole, setting)
 }
 
-pub(super) fn error(_failure: &Failure) -> (u16, Bytes) {
-    unimplemented!()
+pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
+    error::write(failure)
 }
 
-/// Stream to events.
-#[derive(Debug)]
-pub struct Reader {}
-
-impl Reader {
-    /// A new reader.
-    pub fn new() -> Self {
-        Self {}
-    }
-    /// Reads one chunk.
-    pub fn push(&mut self, _chunk: Bytes, _out: &mut Vec<Event>) {
-        unimplemented!()
-    }
-    /// The upstream is done.
-    pub fn end(self, _out: &mut Vec<Event>) {
-        unimplemented!()
-    }
-}
-
-/// Events to stream.
-#[derive(Debug)]
-pub struct Writer {}
-
-impl Writer {
-    /// A new writer.
-    pub fn new(_setting: Setting) -> Self {
-        Self {}
-    }
-    /// Appends an event.
-    pub fn push(&mut self, _event: &Event, _out: &mut BytesMut) {
-        unimplemented!()
-    }
-    /// Appends a heartbeat.
-    pub fn heartbeat(&self, _out: &mut BytesMut) {
-        unimplemented!()
-    }
-    /// Closes the stream.
-    pub fn end(self, _out: &mut BytesMut) {
-        unimplemented!()
-    }
+/// A client's word for use in a note or message.
+fn word(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(40).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::budget::{Budget, Grant};
 use super::stops::Stops;
-use crate::canon::{Finish, Limits};
+use crate::canon::Limits;
 
 /// Decides how much of the text of one segment after another may pass.
 #[derive(Debug)]
@@ -17,7 +17,16 @@ pub(super) struct Ruling {
     /// Bytes of text, counted from the first that was not delivered yet.
     pub(super) grant: usize,
     /// Set when the reply ends behind these bytes.
-    pub(super) end: Option<Finish>,
+    pub(super) end: Option<Hit>,
+}
+
+/// The limit that a reply ran into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Hit {
+    /// The token limit.
+    Length,
+    /// This stop sequence.
+    Stop(String),
 }
 
 impl Judge {
@@ -30,9 +39,9 @@ impl Judge {
     /// More text of the segment.
     pub(super) fn feed(&mut self, plain: &str) -> Ruling {
         let cleared = self.stops.feed(plain);
-        let spent = spend(&mut self.budget, self.stops.front(cleared.bytes), cleared.found);
+        let spent = spend(&mut self.budget, self.stops.front(cleared.bytes), cleared.found.is_some());
         self.stops.drop_front(cleared.bytes);
-        ruling(&spent, cleared.found.then_some(Finish::Stop))
+        ruling(&spent, cleared.found.map(|index| Hit::Stop(self.stops.sequence(index).to_owned())))
     }
 
     /// The segment is complete.
@@ -42,8 +51,8 @@ impl Judge {
         ruling(&spent, None)
     }
 
-    /// A whole segment at once: how many of its bytes pass, and the finish when that is not all.
-    pub(super) fn whole(&mut self, plain: &str) -> (usize, Option<Finish>) {
+    /// A whole segment at once: how many of its bytes pass, and the limit when that is not all.
+    pub(super) fn whole(&mut self, plain: &str) -> (usize, Option<Hit>) {
         let first = self.feed(plain);
         if first.end.is_some() {
             return (first.grant, first.end);
@@ -69,6 +78,6 @@ fn spend(budget: &mut Option<Budget>, text: &str, last: bool) -> Grant {
     Grant { bytes: first.bytes + rest.bytes, over: rest.over }
 }
 
-fn ruling(spent: &Grant, stop: Option<Finish>) -> Ruling {
-    Ruling { grant: spent.bytes, end: if spent.over { Some(Finish::Length) } else { stop } }
+fn ruling(spent: &Grant, stop: Option<Hit>) -> Ruling {
+    Ruling { grant: spent.bytes, end: if spent.over { Some(Hit::Length) } else { stop } }
 }

@@ -15,8 +15,8 @@ pub(super) struct Stops {
 pub(super) struct Cleared {
     /// How many bytes at the front of the window are no part of a stop sequence.
     pub(super) bytes: usize,
-    /// Whether a stop sequence begins behind them.
-    pub(super) found: bool,
+    /// Which stop sequence begins behind them, if one does.
+    pub(super) found: Option<usize>,
 }
 
 impl Stops {
@@ -33,11 +33,18 @@ impl Stops {
     /// of several that are complete with the same byte, the longest.
     pub(super) fn feed(&mut self, plain: &str) -> Cleared {
         self.window.push_str(plain);
-        let hit = |stop: &String| memmem::find(self.window.as_bytes(), stop.as_bytes()).map(|at| (at + stop.len(), at));
-        match self.list.iter().filter_map(hit).min() {
-            Some((_, start)) => Cleared { bytes: start, found: true },
-            None => Cleared { bytes: self.window.len() - self.held(), found: false },
+        let hit = |(index, stop): (usize, &String)| {
+            memmem::find(self.window.as_bytes(), stop.as_bytes()).map(|at| (at + stop.len(), at, index))
+        };
+        match self.list.iter().enumerate().filter_map(hit).min() {
+            Some((_, start, index)) => Cleared { bytes: start, found: Some(index) },
+            None => Cleared { bytes: self.window.len() - self.held(), found: None },
         }
+    }
+
+    /// The sequence at an index that [`Self::feed`] gave.
+    pub(super) fn sequence(&self, index: usize) -> &str {
+        &self.list[index]
     }
 
     /// The first `bytes` bytes of the window.

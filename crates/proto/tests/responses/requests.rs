@@ -32,7 +32,7 @@ fn write(request: &Request, target: &Codex) -> (Bytes, Notes) {
 }
 
 fn relay(request: &Request) -> (Bytes, Notes) {
-    let target = Relay { model: "gpt-x".into(), effort: Some("low".into()) };
+    let target = Relay { model: "gpt-x".into(), effort: Some("low".into()), ..Relay::default() };
     Wire::Responses.write_request(request, &Target::Relay(target)).unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! Reading OpenAI's and the Codex backend's errors, whatever their shape.
+//! Reading OpenAI's, Anthropic's and the Codex backend's errors, whatever their shape.
 
 use bytes::Bytes;
 
@@ -43,6 +43,8 @@ pub fn of(error: &Json) -> Failure {
         .as_deref()
         .and_then(by_code)
         .or_else(|| class.as_deref().and_then(by_code))
+        // Anthropic has no code for it.
+        .filter(|kind| *kind != Kind::Invalid || by_message(&message) != Kind::ContextLength)
         .unwrap_or_else(|| by_message(&message));
     let seconds = |name| error.get(name).and_then(|value| value.as_u64());
     Failure {
@@ -64,6 +66,7 @@ fn by_code(code: &str) -> Option<Kind> {
         | "insufficient_quota"
         | "quota_exceeded"
         | "billing_limit"
+        | "billing_error"
         | "billing_hard_limit_reached"
         | "organization_spend_limit_exceeded"
         | "session_budget_exceeded"
@@ -84,11 +87,12 @@ fn by_code(code: &str) -> Option<Kind> {
         | "content_filter"
         | "moderation_blocked"
         | "invalid_prompt" => Kind::Filtered,
-        "model_not_found" | "model_not_supported" => Kind::ModelNotFound,
+        "model_not_found" | "model_not_supported" | "not_found_error" => Kind::ModelNotFound,
+        "request_too_large" => Kind::TooLarge,
         "previous_response_not_found" | "missing_tool_output" | "invalid_encrypted_content" | "unsupported_value" => {
             Kind::Invalid
         }
-        "request_timeout" | "timeout" | "upstream_timeout" => Kind::Timeout,
+        "request_timeout" | "timeout" | "timeout_error" | "upstream_timeout" => Kind::Timeout,
         "server_error" | "internal_server_error" | "internal_error" | "api_error" | "stream_cut" => Kind::Upstream,
         _ if code.starts_with("invalid_image") || code.starts_with("image_") => Kind::Invalid,
         "invalid_value"
@@ -105,7 +109,7 @@ fn by_message(message: &str) -> Kind {
     let says = |part: &str| message.contains(part);
     if says("is not supported when using Codex") || says("Model not found") {
         Kind::ModelNotFound
-    } else if says("exceeds the context window") || says("maximum context length") {
+    } else if says("exceeds the context window") || says("maximum context length") || says("prompt is too long") {
         Kind::ContextLength
     } else if says("Too Many Requests") {
         Kind::RateLimited

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
 use super::super::word;
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role, Source};
@@ -36,7 +36,7 @@ enum Turn<'a> {
     Instructions(&'a Text),
     Said { role: &'static str, parts: Vec<&'a Part> },
     Assistant(Answer<'a>),
-    Result { call_id: &'a Text, parts: Vec<&'a Part> },
+    Result { call_id: &'a Text, parts: Vec<&'a Part>, failed: bool },
 }
 
 #[derive(Default)]
@@ -57,6 +57,7 @@ struct Waiting<'a> {
     at: usize,
     call_id: &'a Text,
     parts: &'a [Part],
+    failed: bool,
 }
 
 /// Items on their way to messages.
@@ -71,8 +72,9 @@ impl<'a> Turns<'a> {
     fn of(items: &'a [Item], notes: &mut Notes) -> Self {
         let mut turns = Self { done: Vec::with_capacity(items.len()), open: None, results: HashMap::new() };
         for (at, item) in items.iter().enumerate() {
-            if let ItemKind::Output { call_id, parts, .. } = &item.kind {
-                turns.results.entry(call_id.escaped()).or_default().push(Waiting { at, call_id, parts });
+            if let ItemKind::Output { call_id, parts, failed, .. } = &item.kind {
+                let waiting = Waiting { at, call_id, parts, failed: *failed };
+                turns.results.entry(call_id.escaped()).or_default().push(waiting);
             }
         }
         for item in items {
@@ -103,7 +105,7 @@ impl<'a> Turns<'a> {
             }
             ItemKind::Output { call_id, failed, .. } => {
                 if *failed {
-                    notes.add("dropped the error mark of a tool result");
+                    notes.add("said that a tool failed in words");
                 }
                 self.flush(notes);
                 self.answer(&[call_id.escaped()], notes);
@@ -128,11 +130,11 @@ impl<'a> Turns<'a> {
         let mut found: Vec<Waiting<'a>> = ids.iter().filter_map(|id| self.results.remove(id)).flatten().collect();
         found.sort_by_key(|waiting| waiting.at);
         let mut shown = Vec::new();
-        for Waiting { call_id, parts, .. } in found {
+        for Waiting { call_id, parts, failed, .. } in found {
             let is_text = |part: &&Part| matches!(part, Part::Text { .. } | Part::Refusal(_));
             let (text, other): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(is_text);
             shown.extend(other);
-            self.done.push(Turn::Result { call_id, parts: text });
+            self.done.push(Turn::Result { call_id, parts: text, failed });
         }
         if !shown.is_empty() {
             notes.add("moved images of a tool result into a user message");
@@ -165,10 +167,10 @@ fn message(out: &mut BytesMut, turn: &Turn<'_>) -> Result<(), Failure> {
             pen.plain("role", role);
             content(pen, parts)
         }
-        Turn::Result { call_id, parts } => {
+        Turn::Result { call_id, parts, failed } => {
             pen.plain("role", "tool");
             pen.text("tool_call_id", call_id);
-            content(pen, parts)
+            if *failed { failure(pen, parts) } else { content(pen, parts) }
         }
         Turn::Assistant(answer) => assistant(pen, answer),
     })
@@ -206,6 +208,20 @@ fn call_member(pen: &mut Pen<'_>, call: &Call<'_>) {
         pen.text("name", call.name);
         pen.text(input, call.input);
     });
+}
+
+/// The result of a tool that failed. There is no mark for that in chat, so words say it.
+fn failure(pen: &mut Pen<'_>, parts: &[&Part]) -> Result<(), Failure> {
+    if let [Part::Text { text, .. }] = parts {
+        let out = pen.key("content");
+        out.put_slice(b"\"Error: ");
+        out.put_slice(text.escaped());
+        out.put_slice(b"\"");
+        return Ok(());
+    }
+    let mark = Part::Text { text: Text::from("Error:"), annotations: None };
+    let all: Vec<&Part> = [&mark].into_iter().chain(parts.iter().copied()).collect();
+    content(pen, &all)
 }
 
 /// One text as a string, everything else as an array of parts.

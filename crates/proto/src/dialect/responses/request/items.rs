@@ -4,10 +4,14 @@ use bytes::{BufMut, BytesMut};
 
 use super::item::{self, Side};
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
-use crate::dialect::Codex;
+use crate::dialect::{Codex, Wire};
 use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
+use crate::state::State;
 use crate::text::{Json, Text};
+
+/// Stands before the output of a tool that failed.
+const FAILED: &str = "Error: ";
 
 /// The items for the Codex backend.
 pub(super) fn codex(items: &[Item], target: &Codex, notes: &mut Notes) -> Vec<Json> {
@@ -36,6 +40,10 @@ pub(super) fn relay(items: &[Item], notes: &mut Notes) -> Vec<Json> {
 
 /// One item: as it came, or fresh; `None` when it cannot be said here.
 fn one(item: &Item, notes: &mut Notes) -> Option<Json> {
+    if foreign(&item.kind) {
+        notes.add("dropped reasoning state of another protocol");
+        return None;
+    }
     if let Some(raw) = &item.raw {
         return Some(raw.clone());
     }
@@ -44,6 +52,12 @@ fn one(item: &Item, notes: &mut Notes) -> Option<Json> {
         return None;
     }
     Some(pen::json(|pen| fresh(pen, &item.kind, notes)))
+}
+
+/// Whether the item is state that an upstream of another protocol made.
+fn foreign(kind: &ItemKind) -> bool {
+    let ItemKind::Reasoning { encrypted: Some(state), .. } = kind else { return false };
+    State::open(state.as_str()).is_some_and(|state| state.wire != Wire::Responses)
 }
 
 fn unsayable(kind: &ItemKind) -> Option<&'static str> {
@@ -86,10 +100,10 @@ fn fresh(pen: &mut Pen<'_>, kind: &ItemKind, notes: &mut Notes) {
                 if *kind == CallKind::Function { "function_call_output" } else { "custom_tool_call_output" },
             );
             pen.text("call_id", call_id);
-            output(pen, parts, notes);
             if *failed {
-                notes.add("dropped tool error flag");
+                notes.add("said that a tool failed in words");
             }
+            output(pen, parts, *failed, notes);
         }
         ItemKind::Image { id, result, .. } => {
             pen.plain("type", "image_generation_call");
@@ -110,21 +124,32 @@ fn word(role: &Role) -> &'static str {
     }
 }
 
-/// A tool output: a string when it is nothing but text.
-fn output(pen: &mut Pen<'_>, parts: &[Part], notes: &mut Notes) {
+/// A tool output: a string when it is nothing but text. There is no mark for a failed tool, so words say it.
+fn output(pen: &mut Pen<'_>, parts: &[Part], failed: bool, notes: &mut Notes) {
     let texts: Option<Vec<&Text>> =
         parts.iter().map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None }).collect();
-    let Some(texts) = texts else { return write_parts(pen.key("output"), parts, Side::Input, notes) };
     let out = pen.key("output");
+    let Some(texts) = texts else {
+        let mark = failed.then(|| Part::Text { text: Text::from(FAILED.trim_end()), annotations: None });
+        return write_parts(out, mark.iter().chain(parts), Side::Input, notes);
+    };
     out.put_u8(b'"');
+    if failed {
+        out.put_slice(FAILED.as_bytes());
+    }
     for text in texts {
         out.put_slice(text.escaped());
     }
     out.put_u8(b'"');
 }
 
-fn write_parts(out: &mut BytesMut, parts: &[Part], side: Side, notes: &mut Notes) {
-    let known = parts.iter().filter(|part| {
+fn write_parts<'p>(
+    out: &mut BytesMut,
+    parts: impl IntoIterator<Item = &'p Part>,
+    side: Side,
+    notes: &mut Notes,
+) {
+    let known = parts.into_iter().filter(|part| {
         let other = matches!(part, Part::Other(_));
         if other {
             notes.add("dropped content part of unknown type");

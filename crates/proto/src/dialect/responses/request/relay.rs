@@ -29,7 +29,7 @@ pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
         notes.add("stop applied by the gateway");
     }
     if raw.is_none() {
-        fresh(&mut body, request);
+        fresh(&mut body, request, &mut notes);
     }
     (body.render(raw, |key| !ALIASES.contains(&key)), notes)
 }
@@ -46,14 +46,20 @@ fn input(body: &mut Body, request: &Request, raw: Option<&Json>, notes: &mut Not
 }
 
 /// What a request of another dialect says in fields that a body of this dialect brings along as they are.
-fn fresh(body: &mut Body, request: &Request) {
+fn fresh(body: &mut Body, request: &Request, notes: &mut Notes) {
     body.set("instructions", request.instructions.as_ref().map(Text::quoted));
     body.set("parallel_tool_calls", request.parallel.map(|parallel| Json::of(&parallel)));
     for (name, value) in &request.sampling {
-        // The public API has no such fields and refuses them.
-        if !matches!(*name, "frequency_penalty" | "presence_penalty" | "seed" | "logit_bias") {
+        // The public API has no other fields of this kind and refuses them.
+        if matches!(*name, "temperature" | "top_p" | "top_logprobs") {
             body.set(name, value.clone());
+        } else {
+            notes.add(format!("dropped {name}"));
         }
+    }
+    for (name, _) in &request.rest {
+        let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(60).collect();
+        notes.add(format!("dropped {plain}"));
     }
     body.set("service_tier", request.tier.as_ref().map(Json::of));
     body.set("prompt_cache_key", request.cache_key.as_ref().map(Text::quoted));

@@ -1,0 +1,92 @@
+//! Errors in Anthropic's shape: the one place that turns a [`Failure`] into status and body, or into an event, for this dialect.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::failure::{Failure, Kind};
+use crate::json::pen;
+
+#[cfg(test)]
+mod tests;
+
+/// Claude Code compacts its conversation when a message says this, and reads the figures behind it (2.1.329).
+const TOO_LONG: &str = "prompt is too long";
+/// Numbers below this are no sizes of prompts or windows.
+const SMALL: u64 = 256;
+
+/// Status and body of a failure before the stream began.
+pub(super) fn write(failure: &Failure) -> (u16, Bytes) {
+    let mut out = BytesMut::new();
+    event(&mut out, failure);
+    (status(failure.kind), out.freeze())
+}
+
+/// The error object, which is also the data of an `error` event.
+pub(super) fn event(out: &mut BytesMut, failure: &Failure) {
+    pen::object(out, |pen| {
+        pen.plain("type", "error");
+        pen.object("error", |pen| {
+            pen.plain("type", name(failure.kind));
+            if failure.kind == Kind::ContextLength {
+                pen.plain("message", &too_long(&failure.message));
+            } else {
+                pen.plain("message", &failure.message);
+            }
+        });
+    });
+}
+
+fn status(kind: Kind) -> u16 {
+    match kind {
+        Kind::Invalid | Kind::ContextLength | Kind::Filtered => 400,
+        Kind::Unauthorized => 401,
+        Kind::Forbidden => 403,
+        Kind::NotFound | Kind::ModelNotFound => 404,
+        Kind::Method => 405,
+        Kind::Stalled => 408,
+        Kind::TooLarge => 413,
+        Kind::Unsupported => 415,
+        Kind::RateLimited | Kind::Exhausted => 429,
+        Kind::Internal => 500,
+        Kind::Upstream => 502,
+        Kind::NoAccount => 503,
+        Kind::Timeout => 504,
+        Kind::Overloaded => 529,
+    }
+}
+
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Unauthorized => "authentication_error",
+        Kind::Forbidden => "permission_error",
+        Kind::NotFound | Kind::ModelNotFound => "not_found_error",
+        Kind::TooLarge => "request_too_large",
+        Kind::RateLimited | Kind::Exhausted => "rate_limit_error",
+        Kind::Internal | Kind::Upstream => "api_error",
+        Kind::Timeout => "timeout_error",
+        Kind::NoAccount | Kind::Overloaded => "overloaded_error",
+        Kind::Invalid | Kind::Method | Kind::Stalled | Kind::Unsupported | Kind::ContextLength | Kind::Filtered => {
+            "invalid_request_error"
+        }
+    }
+}
+
+/// `prompt is too long: N tokens > M maximum`, with the figures that the message has: upstreams name the prompt's size and
+/// the window's first, in either order.
+fn too_long(message: &str) -> String {
+    if message.to_ascii_lowercase().contains(TOO_LONG) {
+        return message.to_owned();
+    }
+    let numbers: Vec<u64> = numbers(message).filter(|number| *number >= SMALL).take(2).collect();
+    match numbers[..] {
+        [first, second] if first != second => {
+            format!("{TOO_LONG}: {} tokens > {} maximum", first.max(second), first.min(second))
+        }
+        _ => format!("{TOO_LONG}: {message}"),
+    }
+}
+
+/// The whole numbers in a text; `200,000` is one.
+fn numbers(text: &str) -> impl Iterator<Item = u64> {
+    let words = text.split(|c: char| !c.is_ascii_digit() && c != ',');
+    words.filter_map(|word| word.replace(',', "").parse().ok())
+}

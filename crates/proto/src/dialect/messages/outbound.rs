@@ -1,0 +1,155 @@
+//! Canonical request to a messages body, for relays that speak this dialect.
+
+mod base64;
+mod blocks;
+mod patch;
+mod thinking;
+mod tools;
+mod turns;
+
+#[cfg(test)]
+mod tests;
+
+use bytes::{Bytes, BytesMut};
+
+use self::turns::Turns;
+use super::word;
+use crate::canon::{Format, Request};
+use crate::dialect::{Dialect, Relay, Target};
+use crate::failure::{Failure, Kind};
+use crate::json::pen::{self, Pen};
+use crate::notes::Notes;
+use crate::text::Text;
+
+/// What is asked for when neither the client nor the model's facts say: every model in use gives this much.
+const MAX_TOKENS: u64 = 8192;
+
+/// Writes a messages request: the client's own body patched where it spoke this dialect, else from the canonical form.
+pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
+    let relay = match target {
+        Target::Relay(relay) => relay.clone(),
+        Target::Codex(codex) => Relay { model: codex.model.clone(), effort: codex.effort.clone(), ..Relay::default() },
+    };
+    let own = request.raw.as_ref().filter(|_| request.origin == Some(Dialect::Messages));
+    match own {
+        Some(raw) => Ok(patch::body(raw, &relay)),
+        None => fresh(request, &relay),
+    }
+}
+
+fn fresh(request: &Request, relay: &Relay) -> Result<(Bytes, Notes), Failure> {
+    let mut notes = Notes::default();
+    let turns = Turns::of(request, relay, &mut notes);
+    if turns.is_empty() {
+        let message = "nothing in this conversation can be sent to an upstream that speaks Messages";
+        return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
+    }
+    let plan = thinking::Plan::of(request, relay, &mut notes);
+    let mut out = BytesMut::with_capacity(4096);
+    pen::object(&mut out, |pen| {
+        pen.plain("model", &relay.model);
+        pen.number("max_tokens", plan.max_tokens);
+        turns.write(pen, request, &mut notes)?;
+        tools::write(pen, request, &mut notes);
+        plan.write(pen);
+        output(pen, request, &plan, &mut notes)?;
+        options(pen, request, &plan, &mut notes);
+        dropped(request, &mut notes);
+        pen.word("stream", "true");
+        Ok::<(), Failure>(())
+    })?;
+    Ok((out.freeze(), notes))
+}
+
+/// `output_config`: effort and format.
+fn output(pen: &mut Pen<'_>, request: &Request, plan: &thinking::Plan, notes: &mut Notes) -> Result<(), Failure> {
+    let schema = match &request.format {
+        Some(Format::JsonSchema { schema, .. }) => Some(schema),
+        Some(Format::Other(_)) => {
+            let message = "this output format cannot be sent to an upstream that speaks Messages";
+            return Err(Failure::new(Kind::Invalid, message).at("text.format"));
+        }
+        Some(Format::JsonObject) => {
+            notes.add("dropped response_format json_object");
+            None
+        }
+        None => None,
+    };
+    if schema.is_none() && plan.effort.is_none() {
+        return Ok(());
+    }
+    pen.object("output_config", |pen| {
+        if let Some(effort) = plan.effort {
+            pen.plain("effort", effort);
+        }
+        if let Some(schema) = schema {
+            pen.object("format", |pen| {
+                pen.plain("type", "json_schema");
+                pen.json("schema", schema);
+            });
+        }
+    });
+    Ok(())
+}
+
+fn options(pen: &mut Pen<'_>, request: &Request, plan: &thinking::Plan, notes: &mut Notes) {
+    for (name, value) in &request.sampling {
+        match *name {
+            "temperature" | "top_p" | "top_k" if plan.thinks => notes.add(format!("dropped {name} beside thinking")),
+            "temperature" if value.parse::<f64>().is_ok_and(|heat| heat > 1.0) => {
+                notes.add("lowered temperature to 1");
+                pen.word(name, "1");
+            }
+            // Newer models refuse both at once.
+            "top_p" if request.sampling.iter().any(|(other, _)| *other == "temperature") => {
+                notes.add("dropped top_p beside temperature");
+            }
+            "temperature" | "top_p" | "top_k" => pen.json(name, value),
+            _ => notes.add(format!("dropped {name}")),
+        }
+    }
+    if !request.limits.stop.is_empty() {
+        pen.array("stop_sequences", &request.limits.stop, |out, stop| pen::escape(out, stop));
+    }
+    match request.tier.as_deref() {
+        None => {}
+        Some("auto" | "priority" | "fast") => pen.plain("service_tier", "auto"),
+        Some("default" | "standard_only") => pen.plain("service_tier", "standard_only"),
+        Some(tier) => notes.add(format!("dropped service_tier {}", word(tier))),
+    }
+}
+
+/// Notes what this dialect has no place for.
+fn dropped(request: &Request, notes: &mut Notes) {
+    if request.verbosity.is_some() {
+        notes.add("dropped verbosity");
+    }
+    if request.previous.is_some() {
+        notes.add("dropped previous_response_id");
+    }
+    if request.cache_key.is_some() {
+        notes.add("dropped prompt_cache_key");
+    }
+    for (name, _) in &request.rest {
+        if name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
+            notes.add(format!("dropped {name}"));
+        } else {
+            notes.add("dropped unknown fields");
+        }
+    }
+}
+
+/// An id in the characters that Anthropic takes; calls and their results are changed alike.
+fn id(text: &Text) -> Text {
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
+    if text.escaped().iter().all(legal) {
+        return text.clone();
+    }
+    let bytes: Vec<u8> = text.escaped().iter().map(|byte| if legal(byte) { *byte } else { b'_' }).collect();
+    Text::from_escaped(Bytes::from(bytes))
+}
+
+fn refused(what: &str) -> Failure {
+    Failure::new(Kind::Invalid, format!("{what} cannot be sent to an upstream that speaks Messages"))
+        .code("unsupported_value")
+}

@@ -1,0 +1,181 @@
+//! Content blocks.
+
+use bytes::{BufMut, BytesMut};
+
+use super::super::seal::Sealed;
+use super::turns::Block;
+use super::{base64, id, refused};
+use crate::canon::{CallKind, Part, Source};
+use crate::failure::Failure;
+use crate::json::pen::{self, Pen};
+use crate::json::{self, Shape};
+use crate::notes::Notes;
+use crate::text::{Json, Text};
+
+/// Writes one block.
+pub(super) fn write(out: &mut BytesMut, block: &Block<'_>, notes: &mut Notes) -> Result<(), Failure> {
+    pen::object(out, |pen| match block {
+        Block::Part(part) => one(pen, part),
+        Block::Thought { summary, state } => {
+            thought(pen, summary, state);
+            Ok(())
+        }
+        Block::Call { kind, id: call_id, name, input } => {
+            pen.plain("type", "tool_use");
+            pen.text("id", &id(call_id));
+            pen.text("name", name);
+            arguments(pen.key("input"), *kind, input, notes);
+            Ok(())
+        }
+        Block::Result { id: call_id, parts, failed } => {
+            pen.plain("type", "tool_result");
+            pen.text("tool_use_id", &id(call_id));
+            if *failed {
+                pen.word("is_error", "true");
+            }
+            result(pen, parts)
+        }
+        Block::Missing { id: call_id } => {
+            pen.plain("type", "tool_result");
+            pen.text("tool_use_id", &id(call_id));
+            pen.word("is_error", "true");
+            pen.plain("content", "The tool gave no result.");
+            Ok(())
+        }
+    })
+}
+
+fn thought(pen: &mut Pen<'_>, summary: &[Text], state: &Sealed) {
+    match state {
+        Sealed::Redacted(data) => {
+            pen.plain("type", "redacted_thinking");
+            pen.text("data", data);
+        }
+        Sealed::Signature(signature) => {
+            pen.plain("type", "thinking");
+            let out = pen.key("thinking");
+            out.put_u8(b'"');
+            for (at, paragraph) in summary.iter().enumerate() {
+                out.put_slice(if at > 0 { b"\\n\\n" } else { b"" });
+                out.put_slice(paragraph.escaped());
+            }
+            out.put_u8(b'"');
+            pen.text("signature", signature);
+        }
+    }
+}
+
+/// The input of a call, which is an object here; text of a custom tool becomes its one member.
+fn arguments(out: &mut BytesMut, kind: CallKind, input: &Text, notes: &mut Notes) {
+    let plain = input.plain();
+    if kind == CallKind::Function {
+        if plain.trim().is_empty() {
+            return out.put_slice(b"{}");
+        }
+        let object = json::valid(plain.as_bytes())
+            && Json::from_valid(plain.as_bytes().to_vec().into()).shape() == Shape::Object;
+        if object {
+            return out.put_slice(plain.as_bytes());
+        }
+        notes.add("wrapped arguments that are no JSON object");
+    }
+    pen::object(out, |pen| pen.text("input", input));
+}
+
+fn result(pen: &mut Pen<'_>, parts: &[Part]) -> Result<(), Failure> {
+    let empty = |part: &&Part| matches!(part, Part::Text { text, .. } | Part::Refusal(text) if text.is_empty());
+    let shown: Vec<&Part> = parts.iter().filter(|part| !empty(part)).collect();
+    match shown[..] {
+        [] => {}
+        [Part::Text { text, .. }] => pen.text("content", text),
+        _ => return list(pen, &shown),
+    }
+    Ok(())
+}
+
+fn list(pen: &mut Pen<'_>, parts: &[&Part]) -> Result<(), Failure> {
+    let mut failed = None;
+    pen.array("content", parts, |out, part| {
+        if let Err(failure) = pen::object(out, |pen| one(pen, part)) {
+            failed.get_or_insert(failure);
+        }
+    });
+    failed.map_or(Ok(()), Err)
+}
+
+fn one(pen: &mut Pen<'_>, part: &Part) -> Result<(), Failure> {
+    match part {
+        Part::Text { text, .. } | Part::Refusal(text) => {
+            pen.plain("type", "text");
+            pen.text("text", text);
+        }
+        Part::Image { source: Source::Url(url), .. } => {
+            pen.plain("type", "image");
+            match inline(url) {
+                Some((media, data)) => base64_source(pen, &media, &data),
+                None => url_source(pen, url),
+            }
+        }
+        Part::Image { source: Source::Id(_), .. } => return Err(refused("an image by file id")),
+        Part::File { source: Source::Url(url), name } => document(pen, url, name.as_ref())?,
+        Part::File { source: Source::Id(_), .. } => return Err(refused("a file by id")),
+        Part::Other(json) => return other(pen, json),
+    }
+    Ok(())
+}
+
+/// A part that is one of this dialect's own blocks passes; others nobody could read.
+fn other(pen: &mut Pen<'_>, json: &Json) -> Result<(), Failure> {
+    let foreign = ["input_", "output_"];
+    let kind = json.text("type").filter(|kind| !foreign.iter().any(|prefix| kind.as_str().starts_with(prefix)));
+    if kind.is_none() {
+        return Err(refused("a content part of an unknown type"));
+    }
+    json.fields().for_each(|(key, value)| pen.member(&key, &value));
+    Ok(())
+}
+
+fn document(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failure> {
+    pen.plain("type", "document");
+    match inline(url) {
+        None => url_source(pen, url),
+        Some((media, data)) if media == "application/pdf" => base64_source(pen, &media, &data),
+        Some((media, data)) => {
+            let readable = media.starts_with("text/") || media == "application/json";
+            let bytes = base64::decode(&data.plain()).filter(|_| readable);
+            let Some(text) = bytes.and_then(|bytes| String::from_utf8(bytes).ok()) else {
+                return Err(refused("a file that is neither PDF nor text"));
+            };
+            pen.object("source", |pen| {
+                pen.plain("type", "text");
+                pen.plain("media_type", "text/plain");
+                pen.plain("data", &text);
+            });
+        }
+    }
+    pen.maybe("title", name);
+    Ok(())
+}
+
+fn base64_source(pen: &mut Pen<'_>, media: &str, data: &Text) {
+    pen.object("source", |pen| {
+        pen.plain("type", "base64");
+        pen.plain("media_type", media);
+        pen.text("data", data);
+    });
+}
+
+fn url_source(pen: &mut Pen<'_>, url: &Text) {
+    pen.object("source", |pen| {
+        pen.plain("type", "url");
+        pen.text("url", url);
+    });
+}
+
+/// Media type and base64 of a data URL.
+fn inline(url: &Text) -> Option<(String, Text)> {
+    let (head, data) = url.as_str().split_once(";base64,")?;
+    let media = head.replace("\\/", "/");
+    let media = media.strip_prefix("data:")?.split(';').next()?.to_ascii_lowercase();
+    Some((media, Text::from_escaped(url.escaped().slice_ref(data.as_bytes()))))
+}

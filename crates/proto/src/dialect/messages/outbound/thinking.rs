@@ -1,0 +1,151 @@
+//! How much the model is asked to think, in the words that its generation knows.
+//!
+//! Claude 4.6 and later choose the budget themselves (`adaptive`) and take an effort; models from 3.7 to 4.5, and most other
+//! servers of this protocol, take a budget in tokens; older ones cannot think.
+
+use super::MAX_TOKENS;
+use crate::canon::{Request, ToolChoice};
+use crate::dialect::Relay;
+use crate::json::pen::Pen;
+use crate::notes::Notes;
+
+/// Least budget that Anthropic takes, in tokens.
+const LEAST: u64 = 1024;
+
+/// What goes into the body.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// Output tokens, thinking included.
+    pub(super) max_tokens: u64,
+    /// `output_config.effort`.
+    pub(super) effort: Option<&'static str>,
+    /// Whether the model thinks, which rules sampling fields out.
+    pub(super) thinks: bool,
+    form: Form,
+    /// Whether the client wants to see a summary.
+    shown: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Form {
+    /// Nothing is said.
+    #[default]
+    Silent,
+    Off,
+    Adaptive,
+    Budget(u64),
+}
+
+/// What a model's name says about its thinking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Generation {
+    /// It does not think.
+    Never,
+    /// It thinks within a budget of tokens.
+    Budget,
+    /// It chooses the budget itself.
+    Adaptive,
+}
+
+impl Plan {
+    /// The plan for a request.
+    pub(super) fn of(request: &Request, relay: &Relay, notes: &mut Notes) -> Self {
+        let shown = request.reasoning.summary.is_some();
+        let max_tokens = limit(request, relay, notes);
+        let mut plan = Self { max_tokens, shown, ..Self::default() };
+        let Some(wish) = request.reasoning.effort.as_deref().or(relay.effort.as_deref()) else { return plan };
+        let generation = generation(&relay.model);
+        if wish == "none" {
+            plan.form = if generation == Generation::Never { Form::Silent } else { Form::Off };
+            return plan;
+        }
+        let forced = request.tool_choice.as_ref().is_some_and(forces);
+        if generation == Generation::Never || forced {
+            let why = if forced { "dropped reasoning effort beside a forced tool" } else { "dropped reasoning effort" };
+            notes.add(why);
+            return plan;
+        }
+        plan.wish(wish, generation, relay, notes);
+        plan
+    }
+
+    fn wish(&mut self, wish: &str, generation: Generation, relay: &Relay, notes: &mut Notes) {
+        let (effort, budget) = match wish {
+            "minimal" | "low" => ("low", 1024),
+            "medium" => ("medium", 8192),
+            "high" => ("high", 16_000),
+            "xhigh" => ("xhigh", 32_000),
+            "max" | "ultra" => ("max", 32_000),
+            _ => {
+                notes.add("dropped reasoning effort");
+                return;
+            }
+        };
+        if generation == Generation::Adaptive {
+            (self.form, self.effort, self.thinks) = (Form::Adaptive, Some(effort), true);
+            return;
+        }
+        // The limit counts thinking too; the client thought of the answer.
+        let most = relay.max_output.unwrap_or(u64::MAX);
+        let room = self.max_tokens.saturating_add(budget).min(most.max(self.max_tokens));
+        let budget = budget.min(room.saturating_sub(self.max_tokens).max(self.max_tokens / 2));
+        if budget < LEAST {
+            notes.add("dropped reasoning effort for want of room");
+            return;
+        }
+        (self.form, self.max_tokens, self.thinks) = (Form::Budget(budget), room, true);
+    }
+
+    /// Writes `thinking`.
+    pub(super) fn write(&self, pen: &mut Pen<'_>) {
+        match self.form {
+            Form::Silent => {}
+            Form::Off => pen.word("thinking", r#"{"type":"disabled"}"#),
+            Form::Adaptive => pen.object("thinking", |pen| {
+                pen.plain("type", "adaptive");
+                if self.shown {
+                    pen.plain("display", "summarized");
+                }
+            }),
+            Form::Budget(budget) => pen.object("thinking", |pen| {
+                pen.plain("type", "enabled");
+                pen.number("budget_tokens", budget);
+            }),
+        }
+    }
+}
+
+/// `max_tokens`, which this protocol must have.
+fn limit(request: &Request, relay: &Relay, notes: &mut Notes) -> u64 {
+    let most = relay.max_output.unwrap_or(u64::MAX);
+    match request.limits.max_tokens {
+        Some(limit) if limit > most => {
+            notes.add(format!("lowered max_tokens to {most}"));
+            most
+        }
+        Some(limit) => limit,
+        None => relay.max_output.unwrap_or_else(|| {
+            notes.add(format!("set max_tokens to {MAX_TOKENS}"));
+            MAX_TOKENS
+        }),
+    }
+}
+
+fn forces(choice: &ToolChoice) -> bool {
+    !matches!(choice, ToolChoice::Auto | ToolChoice::None)
+}
+
+/// What the name of a model says. Claude's are `claude-3-7-sonnet-...` and, later, `claude-sonnet-4-6[-date]`.
+pub(super) fn generation(model: &str) -> Generation {
+    let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
+    let Some((_, rest)) = name.split_once("claude") else { return Generation::Budget };
+    // Dates are no versions.
+    let mut numbers = rest.split(|c: char| !c.is_ascii_digit()).filter(|word| (1..=2).contains(&word.len()));
+    let mut number = || numbers.next().and_then(|word| word.parse::<u32>().ok());
+    match (number(), number().unwrap_or(0)) {
+        (Some(major), minor) if (major, minor) < (3, 7) => Generation::Never,
+        (Some(major), minor) if (major, minor) < (4, 6) => Generation::Budget,
+        // A family without a number is newer than this list.
+        _ => Generation::Adaptive,
+    }
+}

@@ -1,0 +1,236 @@
+//! Items to turns: user and assistant take turns, and the results of an assistant's calls come first in the turn behind it.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::BytesMut;
+
+use super::super::seal::{self, Sealed};
+use super::{blocks, word};
+use crate::canon::{CallKind, ItemKind, Part, Request, Role};
+use crate::dialect::Relay;
+use crate::failure::Failure;
+use crate::json::pen::{self, Pen};
+use crate::notes::Notes;
+use crate::text::Text;
+
+/// One content block.
+pub(super) enum Block<'a> {
+    /// What somebody says or shows.
+    Part(&'a Part),
+    /// The model's thinking, which Anthropic signed.
+    Thought { summary: &'a [Text], state: Sealed },
+    /// A call.
+    Call { kind: CallKind, id: &'a Text, name: &'a Text, input: &'a Text },
+    /// Its result.
+    Result { id: &'a Text, parts: &'a [Part], failed: bool },
+    /// The result of a call that nobody answered.
+    Missing { id: &'a Text },
+}
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaker {
+    User,
+    Assistant,
+}
+
+struct Turn<'a> {
+    speaker: Speaker,
+    blocks: Vec<Block<'a>>,
+}
+
+/// A tool result and its place in the history.
+struct Waiting<'a> {
+    place: usize,
+    parts: &'a [Part],
+    failed: bool,
+}
+
+/// The conversation in turns.
+pub(super) struct Turns<'a> {
+    /// The operator's messages at the front.
+    system: Vec<&'a Part>,
+    done: Vec<Turn<'a>>,
+    /// Calls of the open assistant turn.
+    open: Vec<&'a Text>,
+    /// Results that wait for their call, by call id.
+    results: HashMap<&'a [u8], Vec<Waiting<'a>>>,
+}
+
+impl<'a> Turns<'a> {
+    /// The turns of a request.
+    pub(super) fn of(request: &'a Request, relay: &Relay, notes: &mut Notes) -> Self {
+        let mut turns = Self { system: Vec::new(), done: Vec::new(), open: Vec::new(), results: HashMap::new() };
+        let mut calls = HashSet::new();
+        for (place, item) in request.items.iter().enumerate() {
+            match &item.kind {
+                ItemKind::Call { call_id, .. } => drop(calls.insert(call_id.escaped())),
+                ItemKind::Output { call_id, parts, failed, .. } => {
+                    let waiting = Waiting { place, parts, failed: *failed };
+                    turns.results.entry(call_id.escaped()).or_default().push(waiting);
+                }
+                _ => {}
+            }
+        }
+        for item in &request.items {
+            match &item.kind {
+                ItemKind::Output { call_id, parts, .. } if !calls.contains(call_id.escaped()) => {
+                    notes.add("sent a tool result without its call as text");
+                    turns.say(Speaker::User, parts);
+                }
+                ItemKind::Reasoning { encrypted: Some(_), .. } if relay.without_replay => {
+                    notes.add("dropped reasoning state of another account");
+                }
+                kind => turns.push(kind, notes),
+            }
+        }
+        turns.answer(notes);
+        turns.done.retain(|turn| !turn.blocks.is_empty());
+        turns
+    }
+
+    /// Whether there is nothing to send.
+    pub(super) fn is_empty(&self) -> bool {
+        self.done.is_empty()
+    }
+
+    fn push(&mut self, kind: &'a ItemKind, notes: &mut Notes) {
+        match kind {
+            ItemKind::Message { role: Role::Assistant, parts, .. } => {
+                self.answer(notes);
+                self.say(Speaker::Assistant, parts);
+            }
+            ItemKind::Message { role: Role::System | Role::Developer, parts, .. } if self.done.is_empty() => {
+                self.system.extend(parts);
+            }
+            ItemKind::Message { role, parts, .. } => {
+                if *role != Role::User {
+                    notes.add("sent later system messages as the user's");
+                }
+                self.answer(notes);
+                self.say(Speaker::User, parts);
+            }
+            ItemKind::Reasoning { summary, encrypted, .. } => self.thought(summary, encrypted.as_ref(), notes),
+            ItemKind::Call { kind, call_id, name, namespace, input, .. } => {
+                if namespace.is_some() {
+                    notes.add("dropped the namespace of a call");
+                }
+                self.open.push(call_id);
+                let call = Block::Call { kind: *kind, id: call_id, name, input };
+                self.turn(Speaker::Assistant).push(call);
+            }
+            ItemKind::Output { .. } => self.answer(notes),
+            ItemKind::Search { .. } => notes.add("dropped a web search of the history"),
+            ItemKind::Image { .. } => notes.add("dropped a generated image of the history"),
+            ItemKind::Other { kind } => notes.add(format!("dropped an item of type {}", word(kind))),
+        }
+    }
+
+    fn say(&mut self, speaker: Speaker, parts: &'a [Part]) {
+        let said = parts.iter().filter(|part| !blank(part)).map(Block::Part);
+        self.turn(speaker).extend(said);
+    }
+
+    fn thought(&mut self, summary: &'a [Text], encrypted: Option<&Text>, notes: &mut Notes) {
+        match encrypted.and_then(seal::bare) {
+            Some(state) => {
+                self.answer(notes);
+                self.turn(Speaker::Assistant).push(Block::Thought { summary, state });
+            }
+            None => notes.add("dropped reasoning that another model signed"),
+        }
+    }
+
+    /// The results of the open calls, in the order of the history.
+    fn answer(&mut self, notes: &mut Notes) {
+        if self.open.is_empty() {
+            return;
+        }
+        let mut found = Vec::new();
+        for id in std::mem::take(&mut self.open) {
+            let waiting = self.results.get_mut(id.escaped().as_ref()).filter(|waiting| !waiting.is_empty());
+            let Some(waiting) = waiting else {
+                notes.add("said that a tool call had no result");
+                found.push((usize::MAX, Block::Missing { id }));
+                continue;
+            };
+            let Waiting { place, parts, failed } = waiting.remove(0);
+            found.push((place, Block::Result { id, parts, failed }));
+        }
+        found.sort_by_key(|(place, _)| *place);
+        self.turn(Speaker::User).extend(found.into_iter().map(|(_, block)| block));
+    }
+
+    /// The blocks of the speaker's turn, which begins if it is another's.
+    fn turn(&mut self, speaker: Speaker) -> &mut Vec<Block<'a>> {
+        if self.done.last().is_none_or(|turn| turn.speaker != speaker) {
+            self.done.push(Turn { speaker, blocks: Vec::new() });
+        }
+        &mut self.done.last_mut().expect("invariant: pushed in the lines above").blocks
+    }
+
+    /// Writes `system` and `messages`.
+    ///
+    /// # Errors
+    /// `Invalid` where a part has no form in this dialect and leaving it out would change the question.
+    pub(super) fn write(&self, pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) -> Result<(), Failure> {
+        self.operator(pen, request.instructions.as_ref());
+        let mut failed = None;
+        let began = self.done.first().is_some_and(|turn| turn.speaker == Speaker::User);
+        if !began {
+            notes.add("put a user turn before the first assistant turn");
+        }
+        let first = (!began).then_some(None);
+        pen.array("messages", first.into_iter().chain(self.done.iter().map(Some)), |out, turn| {
+            if let Err(failure) = write_turn(out, turn, notes) {
+                failed.get_or_insert(failure);
+            }
+        });
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn operator(&self, pen: &mut Pen<'_>, instructions: Option<&Text>) {
+        let said = self.system.iter().filter_map(|part| match part {
+            Part::Text { text, .. } | Part::Refusal(text) => Some(text),
+            _ => None,
+        });
+        let texts: Vec<&Text> = instructions.into_iter().chain(said).filter(|text| !text.is_empty()).collect();
+        match texts[..] {
+            [] => {}
+            [one] => pen.text("system", one),
+            _ => pen.array("system", &texts, |out, text| {
+                pen::object(out, |pen| {
+                    pen.plain("type", "text");
+                    pen.text("text", text);
+                });
+            }),
+        }
+    }
+}
+
+/// One message; `None` is the turn that must come before an assistant's.
+fn write_turn(out: &mut BytesMut, turn: Option<&Turn<'_>>, notes: &mut Notes) -> Result<(), Failure> {
+    let mut failed = None;
+    pen::object(out, |pen| {
+        let Some(turn) = turn else {
+            pen.plain("role", "user");
+            return pen.plain("content", "...");
+        };
+        let assistant = turn.speaker == Speaker::Assistant;
+        pen.plain("role", if assistant { "assistant" } else { "user" });
+        pen.array("content", &turn.blocks, |out, block| {
+            if let Err(failure) = blocks::write(out, block, notes) {
+                failed.get_or_insert(failure);
+            }
+        });
+    });
+    failed.map_or(Ok(()), Err)
+}
+
+/// Whether a part is text without any; Anthropic refuses such blocks.
+fn blank(part: &Part) -> bool {
+    match part {
+        Part::Text { text, .. } | Part::Refusal(text) => text.plain().trim().is_empty(),
+        _ => false,
+    }
+}

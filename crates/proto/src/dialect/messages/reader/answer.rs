@@ -1,0 +1,342 @@
+//! The state of one reply: which content blocks and items are open and what they hold so far.
+//!
+//! Text blocks that follow each other are the parts of one message; every other block is an item of its own.
+
+use bytes::BytesMut;
+
+use super::block::{self, Block, Input, Tally};
+use super::sink::Sink;
+use crate::canon::{CallKind, Channel, Finish, Head, Open, What};
+use crate::dialect::messages::say;
+use crate::dialect::messages::wire::{Kind, Piece};
+use crate::fold::Slot;
+use crate::text::{Json, Text};
+
+/// One reply in the making.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    opened: bool,
+    /// The next output index.
+    next: u32,
+    /// Open content blocks by the upstream's index.
+    blocks: Vec<(u32, Block)>,
+    speech: Option<Speech>,
+    /// Searches whose results did not come yet.
+    searches: Vec<Searched>,
+    tally: Tally,
+    calls: bool,
+    finish: Option<Finish>,
+    stop: Option<Text>,
+}
+
+/// The open message.
+#[derive(Debug)]
+struct Speech {
+    at: u32,
+    /// How many parts it has.
+    parts: u32,
+    slot: Slot,
+}
+
+#[derive(Debug)]
+struct Searched {
+    at: u32,
+    id: Text,
+    query: Text,
+}
+
+impl Answer {
+    /// Whether the server said why the reply ended.
+    pub(super) fn finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// Reads one event that is no usual delta.
+    pub(super) fn read(&mut self, kind: Kind, json: &Json, sink: &mut Sink<'_>) {
+        match kind {
+            Kind::Start => self.start(&json.get("message").unwrap_or_else(|| json.clone()), sink),
+            Kind::BlockStart => {
+                if let (index, Some(block)) = (index(json), json.get("content_block")) {
+                    self.begin(index, &block, sink);
+                }
+            }
+            Kind::BlockDelta => {
+                if let (index, Some(delta)) = (index(json), json.get("delta")) {
+                    self.odd_delta(index, &delta, sink);
+                }
+            }
+            Kind::BlockStop => self.finish_block(index(json), sink),
+            Kind::Delta => self.ending(&json.get("delta").unwrap_or_else(|| json.clone()), json, sink),
+            Kind::Stop | Kind::Error | Kind::Other => {}
+        }
+    }
+
+    /// Reads a message that came as one body.
+    pub(super) fn whole(&mut self, message: &Json, sink: &mut Sink<'_>) {
+        self.start(message, sink);
+        let content = message.get("content");
+        for (index, block) in (0..).zip(content.iter().flat_map(Json::elements)) {
+            self.begin(index, &block, sink);
+            self.finish_block(index, sink);
+        }
+        self.ending(message, message, sink);
+        self.close(sink);
+    }
+
+    /// The end of the reply.
+    pub(super) fn close(&mut self, sink: &mut Sink<'_>) {
+        self.ensure(sink);
+        self.close_items(sink);
+        if let Some(sequence) = self.stop.take() {
+            sink.aside(What::Stopped(sequence));
+        }
+        let finish = match self.finish {
+            None | Some(Finish::Stop) if self.calls => Finish::ToolCalls,
+            finish => finish.unwrap_or(Finish::Stop),
+        };
+        sink.say(What::End { finish, response: None });
+    }
+
+    fn start(&mut self, message: &Json, sink: &mut Sink<'_>) {
+        if let Some(usage) = message.get("usage") {
+            self.tally.update(&usage);
+        }
+        if !std::mem::replace(&mut self.opened, true) {
+            let model = message.text("model").filter(|model| !model.is_empty());
+            sink.say(What::Open(Open { id: message.text("id").unwrap_or_default(), model, created: 0 }));
+        }
+    }
+
+    /// Opens the reply of a server that did not say that it begins.
+    fn ensure(&mut self, sink: &mut Sink<'_>) {
+        if !std::mem::replace(&mut self.opened, true) {
+            sink.own(What::Open(Open { id: Text::default(), model: None, created: 0 }));
+        }
+    }
+
+    /// A content block begins, perhaps with all that it holds.
+    fn begin(&mut self, index: u32, block: &Json, sink: &mut Sink<'_>) {
+        self.ensure(sink);
+        self.finish_block(index, sink);
+        let kind = block.text("type").unwrap_or_default();
+        let word = |name: &str| block.text(name).unwrap_or_default();
+        match kind.plain().as_ref() {
+            "text" => self.begin_text(index, block, sink),
+            "thinking" => {
+                self.begin_thinking(index, sink);
+                self.delta(index, Piece::Thinking, word("thinking"), sink);
+                self.delta(index, Piece::Signature, word("signature"), sink);
+            }
+            "redacted_thinking" => {
+                let at = self.item(Head::Reasoning, sink);
+                self.blocks.push((index, Block::Redacted { at, data: word("data") }));
+            }
+            "tool_use" => {
+                let (call_id, name, input) = (word("id"), word("name"), Input::of(block));
+                let (kind, id) = (CallKind::Function, call_id.clone());
+                let at = self.item(Head::Call { kind, call_id: id, name: name.clone(), namespace: None }, sink);
+                self.calls = true;
+                self.blocks.push((index, Block::Call { at, call_id, name, input }));
+            }
+            "server_tool_use" if word("name").is(say::SEARCH) => {
+                let at = self.item(Head::Search, sink);
+                self.blocks.push((index, Block::Search { at, id: word("id"), input: Input::of(block) }));
+            }
+            "web_search_tool_result" => {
+                self.results(block, sink);
+                self.blocks.push((index, Block::Opaque));
+            }
+            _ => self.blocks.push((index, Block::Opaque)),
+        }
+    }
+
+    fn begin_text(&mut self, index: u32, block: &Json, sink: &mut Sink<'_>) {
+        self.speech(sink);
+        let citations = block.get("citations").iter().flat_map(Json::elements).collect();
+        self.blocks.push((index, Block::Text { place: None, citations }));
+        self.delta(index, Piece::Text, block.text("text").unwrap_or_default(), sink);
+    }
+
+    fn begin_thinking(&mut self, index: u32, sink: &mut Sink<'_>) {
+        let at = self.item(Head::Reasoning, sink);
+        self.blocks.push((index, Block::Thinking { at, text: BytesMut::new(), signature: BytesMut::new() }));
+    }
+
+    /// Opens an item that is no message.
+    fn item(&mut self, head: Head, sink: &mut Sink<'_>) -> u32 {
+        self.close_speech(sink);
+        let at = self.take_index();
+        sink.say(What::ItemOpen { at, head });
+        at
+    }
+
+    /// A piece of the block at `index`.
+    pub(super) fn delta(&mut self, index: u32, piece: Piece, text: Text, sink: &mut Sink<'_>) {
+        if text.is_empty() {
+            return;
+        }
+        let Some(found) = self.find(index, piece, sink) else { return };
+        match (&mut self.blocks[found].1, piece) {
+            (Block::Text { .. }, Piece::Text) => self.text(found, text, sink),
+            (Block::Thinking { at, text: all, .. }, Piece::Thinking) => {
+                all.extend_from_slice(text.escaped());
+                sink.say(What::Delta { at: *at, part: 0, channel: Channel::Summary, data: text });
+            }
+            (Block::Thinking { signature, .. }, Piece::Signature) => signature.extend_from_slice(text.escaped()),
+            (Block::Call { at, input, .. }, Piece::Input) => {
+                input.add(&text);
+                sink.say(What::Delta { at: *at, part: 0, channel: Channel::Arguments, data: text });
+            }
+            (Block::Search { input, .. }, Piece::Input) => input.add(&text),
+            _ => {}
+        }
+    }
+
+    /// The place of an open block; text and thoughts may begin without a word.
+    fn find(&mut self, index: u32, piece: Piece, sink: &mut Sink<'_>) -> Option<usize> {
+        let place = |blocks: &[(u32, Block)]| blocks.iter().rposition(|(open, _)| *open == index);
+        if let Some(found) = place(&self.blocks) {
+            return Some(found);
+        }
+        self.ensure(sink);
+        match piece {
+            Piece::Text => self.blocks.push((index, Block::Text { place: None, citations: Vec::new() })),
+            Piece::Thinking => self.begin_thinking(index, sink),
+            Piece::Input | Piece::Signature => return None,
+        }
+        place(&self.blocks)
+    }
+
+    /// A piece of the text block at `found` in the list.
+    fn text(&mut self, found: usize, text: Text, sink: &mut Sink<'_>) {
+        self.speech(sink);
+        let (Some(speech), Block::Text { place, .. }) = (&mut self.speech, &mut self.blocks[found].1) else { return };
+        let (at, part) = match *place {
+            Some((at, part)) if at == speech.at => (at, part),
+            _ => (speech.at, speech.part()),
+        };
+        *place = Some((at, part));
+        speech.slot.delta(part, Channel::Text, &text);
+        sink.say(What::Delta { at, part, channel: Channel::Text, data: text });
+    }
+
+    /// A delta in another shape than the usual, or with a citation.
+    fn odd_delta(&mut self, index: u32, delta: &Json, sink: &mut Sink<'_>) {
+        let kind = delta.text("type").unwrap_or_default();
+        let known = Piece::ALL.into_iter().find(|piece| kind.is(piece.name()));
+        if let Some(piece) = known {
+            return self.delta(index, piece, delta.text(piece.field()).unwrap_or_default(), sink);
+        }
+        let block = self.blocks.iter_mut().rev().find(|(open, _)| *open == index);
+        if let (Some((_, Block::Text { citations, .. })), Some(citation)) = (block, delta.get("citation")) {
+            citations.push(citation);
+        }
+    }
+
+    fn finish_block(&mut self, index: u32, sink: &mut Sink<'_>) {
+        let Some(found) = self.blocks.iter().rposition(|(open, _)| *open == index) else { return };
+        match self.blocks.remove(found).1 {
+            Block::Text { place, citations } => self.cite(place, &citations, sink),
+            Block::Thinking { at, text, signature } => {
+                sink.say(What::ItemDone { at, item: block::thought(text, signature) });
+            }
+            Block::Redacted { at, data } => sink.say(What::ItemDone { at, item: block::redacted(&data) }),
+            Block::Call { at, call_id, name, input } => {
+                let (input, unsaid) = input.take();
+                if unsaid {
+                    let data = input.clone();
+                    sink.aside(What::Delta { at, part: 0, channel: Channel::Arguments, data });
+                }
+                sink.say(What::ItemDone { at, item: block::call(call_id, name, input) });
+            }
+            Block::Search { at, id, input } => self.searches.push(Searched { at, id, query: input.query() }),
+            Block::Opaque => {}
+        }
+    }
+
+    /// Citations of a finished text block; they are about all of it.
+    fn cite(&mut self, place: Option<(u32, u32)>, citations: &[Json], sink: &mut Sink<'_>) {
+        let (Some(speech), Some((at, part))) = (&mut self.speech, place) else { return };
+        if citations.is_empty() || at != speech.at {
+            return;
+        }
+        let length = speech.slot.text(part, Channel::Text).plain().chars().count();
+        for data in citations.iter().filter_map(|citation| say::flat_citation(citation, length)) {
+            speech.slot.annotation(part, &data);
+            sink.aside(What::Annotation { at, part, data });
+        }
+    }
+
+    /// The results of a search, which make it whole.
+    fn results(&mut self, block: &Json, sink: &mut Sink<'_>) {
+        let id = block.text("tool_use_id").unwrap_or_default();
+        let Some(found) = self.searches.iter().position(|searched| searched.id == id) else { return };
+        let content = block.get("content");
+        let sources: Vec<Text> =
+            content.iter().flat_map(Json::elements).filter_map(|result| result.text("url")).collect();
+        let Searched { at, id, query } = self.searches.remove(found);
+        sink.say(What::ItemDone { at, item: block::search(id, &query, &sources) });
+    }
+
+    /// Why the reply ends, and what it cost.
+    fn ending(&mut self, delta: &Json, json: &Json, sink: &mut Sink<'_>) {
+        if let Some(reason) = delta.text("stop_reason") {
+            self.finish = Some(say::finish(&reason));
+            self.stop = delta.text("stop_sequence").filter(|_| reason.is("stop_sequence"));
+            self.ensure(sink);
+            self.close_items(sink);
+        }
+        if let Some(usage) = json.get("usage") {
+            self.tally.update(&usage);
+        }
+        if let Some(usage) = self.tally.usage() {
+            sink.say(What::Usage(usage));
+        }
+    }
+
+    fn close_items(&mut self, sink: &mut Sink<'_>) {
+        while let Some(index) = self.blocks.first().map(|(index, _)| *index) {
+            self.finish_block(index, sink);
+        }
+        self.close_speech(sink);
+        for Searched { at, id, query } in self.searches.drain(..) {
+            sink.aside(What::ItemDone { at, item: block::search(id, &query, &[]) });
+        }
+    }
+
+    fn close_speech(&mut self, sink: &mut Sink<'_>) {
+        let Some(speech) = self.speech.take() else { return };
+        let item = speech.slot.item().expect("invariant: the slot was opened as a message");
+        sink.aside(What::ItemDone { at: speech.at, item });
+    }
+
+    /// Makes sure that a message is open.
+    fn speech(&mut self, sink: &mut Sink<'_>) {
+        if self.speech.is_some() {
+            return;
+        }
+        let at = self.take_index();
+        let head = Head::Message { phase: None };
+        let mut slot = Slot::default();
+        slot.open(&head);
+        sink.aside(What::ItemOpen { at, head });
+        self.speech = Some(Speech { at, parts: 0, slot });
+    }
+
+    fn take_index(&mut self) -> u32 {
+        self.next += 1;
+        self.next - 1
+    }
+}
+
+impl Speech {
+    fn part(&mut self) -> u32 {
+        self.parts += 1;
+        self.parts - 1
+    }
+}
+
+/// The index of the block that an event speaks of.
+fn index(json: &Json) -> u32 {
+    json.get("index").and_then(|index| index.as_u64()).and_then(|index| index.try_into().ok()).unwrap_or(0)
+}

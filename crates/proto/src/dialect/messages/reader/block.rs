@@ -1,0 +1,138 @@
+//! Content blocks that are still open, and the token counts.
+
+use bytes::BytesMut;
+
+use crate::canon::{CallKind, Item, ItemKind, Usage};
+use crate::dialect::messages::{say, seal};
+use crate::json;
+use crate::text::{Json, Text};
+
+/// An open content block.
+#[derive(Debug)]
+pub(super) enum Block {
+    /// A part of the message.
+    Text {
+        /// Output index of the message and part index, once there is text.
+        place: Option<(u32, u32)>,
+        /// Its citations; they come before the text that they are about.
+        citations: Vec<Json>,
+    },
+    /// A thought of its own item.
+    Thinking { at: u32, text: BytesMut, signature: BytesMut },
+    /// A thought that nobody can read.
+    Redacted { at: u32, data: Text },
+    /// A call of a client's tool.
+    Call { at: u32, call_id: Text, name: Text, input: Input },
+    /// A hosted search.
+    Search { at: u32, id: Text, input: Input },
+    /// Something that no other dialect could say.
+    Opaque,
+}
+
+/// The input of a call: in pieces, or whole where the block begins.
+#[derive(Debug)]
+pub(super) struct Input {
+    pieces: BytesMut,
+    given: Option<Json>,
+}
+
+impl Input {
+    /// The input of this block.
+    pub(super) fn of(block: &Json) -> Self {
+        let given = block.get("input").filter(|input| input.fields().next().is_some());
+        Self { pieces: BytesMut::new(), given }
+    }
+
+    /// The next piece, escaped.
+    pub(super) fn add(&mut self, piece: &Text) {
+        self.pieces.extend_from_slice(piece.escaped());
+    }
+
+    /// The whole input as escaped JSON text, and whether no piece said it.
+    pub(super) fn take(self) -> (Text, bool) {
+        if !self.pieces.is_empty() {
+            return (Text::from_escaped(self.pieces.freeze()), false);
+        }
+        match self.given {
+            Some(given) => (Text::from_plain(given.as_str()), true),
+            // A tool without parameters; clients parse the arguments.
+            None => (Text::from_plain("{}"), false),
+        }
+    }
+
+    /// What a search looks for.
+    pub(super) fn query(self) -> Text {
+        let (text, _) = self.take();
+        let plain = text.plain().into_owned();
+        if !json::valid(plain.as_bytes()) {
+            return Text::default();
+        }
+        Json::from_valid(plain.into()).text("query").unwrap_or_default()
+    }
+}
+
+/// A finished thought.
+pub(super) fn thought(text: BytesMut, signature: BytesMut) -> Item {
+    let (id, encrypted) = seal::signature(&Text::from_escaped(signature.freeze()));
+    let summary = if text.is_empty() { Vec::new() } else { vec![Text::from_escaped(text.freeze())] };
+    item(ItemKind::Reasoning { id, summary, text: Vec::new(), encrypted })
+}
+
+/// A finished thought that nobody can read.
+pub(super) fn redacted(data: &Text) -> Item {
+    let (id, encrypted) = seal::redacted(data);
+    item(ItemKind::Reasoning { id, summary: Vec::new(), text: Vec::new(), encrypted })
+}
+
+/// A finished call.
+pub(super) fn call(call_id: Text, name: Text, input: Text) -> Item {
+    item(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input })
+}
+
+/// A finished search.
+pub(super) fn search(id: Text, query: &Text, sources: &[Text]) -> Item {
+    item(ItemKind::Search { id: Some(id), action: Some(say::action(query, sources)) })
+}
+
+pub(super) fn item(kind: ItemKind) -> Item {
+    Item { kind, raw: None }
+}
+
+/// Token counts so far: the first figures come at the start, the last ones at the end.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    seen: bool,
+    input: u64,
+    cached: u64,
+    cache_write: u64,
+    output: u64,
+    reasoning: u64,
+}
+
+impl Tally {
+    /// Takes over what a `usage` object says. Some servers send zeros for what they said before.
+    pub(super) fn update(&mut self, usage: &Json) {
+        for (key, value) in usage.fields() {
+            let place = match key.as_str() {
+                "input_tokens" => &mut self.input,
+                "cache_read_input_tokens" => &mut self.cached,
+                "cache_creation_input_tokens" => &mut self.cache_write,
+                "output_tokens" => &mut self.output,
+                "output_tokens_details" => {
+                    self.reasoning = value.get("thinking_tokens").and_then(|count| count.as_u64()).unwrap_or(0);
+                    continue;
+                }
+                _ => continue,
+            };
+            self.seen = true;
+            *place = value.as_u64().filter(|count| *count > 0).unwrap_or(*place);
+        }
+    }
+
+    /// The counts in canonical terms; `None` when the upstream gave none.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let input = self.input.saturating_add(self.cached).saturating_add(self.cache_write);
+        let Self { cached, cache_write, output, reasoning, .. } = *self;
+        self.seen.then_some(Usage { input, cached, cache_write, output, reasoning, estimated: false })
+    }
+}

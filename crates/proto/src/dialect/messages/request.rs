@@ -1,0 +1,76 @@
+//! Messages request body to canonical request.
+
+mod content;
+mod documents;
+mod history;
+mod options;
+mod tools;
+
+use bytes::Bytes;
+
+use crate::canon::Request;
+use crate::dialect::Dialect;
+use crate::failure::Failure;
+use crate::json::Path;
+use crate::json::node::{self, Fields, Node, Read};
+use crate::notes::Notes;
+use crate::text::Json;
+
+/// Most notes about unknown members of one request; the names are the client's, so their number is bounded.
+const MAX_UNKNOWN: usize = 16;
+
+/// Reads a messages request.
+pub(super) fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
+    crate::json::check(body)?;
+    let json = Json::from_valid(body.clone());
+    let mut scope = Scope::default();
+    let request = scope.request(Node::new(&json, &Path::ROOT))?;
+    Ok((request, scope.notes))
+}
+
+/// What the readers of the single values share.
+#[derive(Default)]
+struct Scope {
+    notes: Notes,
+    unknown: usize,
+}
+
+impl Scope {
+    fn request(&mut self, node: Node<'_>) -> Read<Request> {
+        let mut fields = node.object()?;
+        let mut request = Request { model: fields.read("model", node::string)?, ..Request::default() };
+        request.origin = Some(Dialect::Messages);
+        request.raw = Some(node.json().bytes().clone());
+        request.reply.stream = fields.read("stream", node::boolean)?.unwrap_or(false);
+        request.instructions = fields.read("system", |node| self.system(node))?.flatten();
+        request.items = fields.need("messages", |node| self.messages(node))?;
+        self.tools(&mut fields, &mut request)?;
+        self.options(&mut fields, &mut request)?;
+        // Where it is allowed it is advice on caching, which every upstream of ours does by itself.
+        fields.take("cache_control");
+        request.rest = fields.rest().map(|(name, json)| (name.plain().into_owned(), json)).collect();
+        request.rest.retain(|(_, json)| !json.is_null());
+        Ok(request)
+    }
+
+    /// Notes members that nobody reads.
+    fn leftover(&mut self, place: &str, fields: Fields<'_>) {
+        for (name, json) in fields.rest() {
+            if !json.is_null() && !name.is("cache_control") {
+                self.dropped(place, &name.plain());
+            }
+        }
+    }
+
+    fn dropped(&mut self, place: &str, name: &str) {
+        let plain = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+        let note = if plain { format!("dropped {place}.{name}") } else { format!("dropped unknown fields of {place}") };
+        if self.unknown >= MAX_UNKNOWN {
+            return self.notes.add("dropped more unknown fields");
+        }
+        if !self.notes.iter().any(|known| known == note) {
+            self.unknown += 1;
+            self.notes.add(note);
+        }
+    }
+}

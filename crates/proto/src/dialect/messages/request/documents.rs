@@ -1,0 +1,138 @@
+//! Images, documents and search results that a client shows.
+
+use bytes::{BufMut, BytesMut};
+
+use super::Scope;
+use super::content::plain;
+use super::history::label;
+use crate::canon::{Part, Source};
+use crate::json::Shape;
+use crate::json::node::{self, Fields, Node, Read};
+use crate::text::Text;
+
+/// The source of an image or document.
+enum Origin {
+    /// Inline or on the web.
+    Url(Text),
+    /// Text as it is.
+    Plain(Text),
+    /// Text and images of their own.
+    Parts(Vec<Part>),
+    /// A file that only Anthropic has.
+    Stored,
+}
+
+impl Scope {
+    /// An image; one that lies at Anthropic stays what it is, for writers to judge.
+    pub(super) fn image(&mut self, fields: &mut Fields<'_>, node: Node<'_>) -> Read<Part> {
+        let origin = fields.need("source", |node| self.source(node, "image/"))?;
+        match origin {
+            Origin::Url(url) => Ok(Part::Image { source: Source::Url(url), detail: None }),
+            _ => Ok(Part::Other(node.json())),
+        }
+    }
+
+    /// A document: a file for the model to read, or text that stands in the message itself.
+    pub(super) fn document(&mut self, fields: &mut Fields<'_>, node: Node<'_>, parts: &mut Vec<Part>) -> Read<()> {
+        let title = fields.read("title", node::text)?.filter(|title| !title.is_empty());
+        let context = fields.read("context", node::text)?.filter(|context| !context.is_empty());
+        let origin = fields.need("source", |node| self.source(node, ""))?;
+        if matches!(origin, Origin::Plain(_) | Origin::Parts(_)) {
+            parts.extend(title.iter().map(|title| plain(&label("Document", title))));
+        }
+        parts.extend(context.map(|text| Part::Text { text, annotations: None }));
+        match origin {
+            Origin::Url(url) => parts.push(Part::File { name: name(title, &url), source: Source::Url(url) }),
+            Origin::Plain(text) => parts.push(Part::Text { text, annotations: None }),
+            Origin::Parts(inner) => parts.extend(inner),
+            Origin::Stored => parts.push(Part::Other(node.json())),
+        }
+        Ok(())
+    }
+
+    /// `{title, source, content}`: a passage with its origin.
+    pub(super) fn search_result(&mut self, fields: &mut Fields<'_>, parts: &mut Vec<Part>) -> Read<()> {
+        let title = fields.read("title", node::text)?.unwrap_or_default();
+        let source = fields.read("source", node::text)?.unwrap_or_default();
+        parts.push(plain(&format!("{}\n{}", label("Search result", &title), label("Source", &source))));
+        parts.extend(fields.need("content", |node| self.inner(node))?);
+        Ok(())
+    }
+
+    fn source(&mut self, node: Node<'_>, media: &str) -> Read<Origin> {
+        let mut fields = node.object()?;
+        let kind = fields.need("type", node::string)?;
+        match kind.as_str() {
+            "base64" => inline(&mut fields, media).map(Origin::Url),
+            "url" => fields.need("url", web_url).map(Origin::Url),
+            "text" if media.is_empty() => fields.need("data", node::text).map(Origin::Plain),
+            "content" if media.is_empty() => fields.need("content", |node| self.inner(node)).map(Origin::Parts),
+            "file" => fields.need("file_id", node::filled).map(|_| Origin::Stored),
+            other => Err(fields.unknown("type", other)),
+        }
+    }
+
+    /// Text and images inside a document.
+    fn inner(&mut self, node: Node<'_>) -> Read<Vec<Part>> {
+        if node.is(Shape::String) {
+            return Ok(vec![Part::Text { text: node.text()?, annotations: None }]);
+        }
+        if !node.is(Shape::Array) {
+            return Err(node.wrong("a string or an array of content blocks"));
+        }
+        let mut parts = Vec::new();
+        node.each(usize::MAX, |node| {
+            let mut fields = node.object()?;
+            let kind = fields.need("type", node::string)?;
+            if !matches!(kind.as_str(), "text" | "image") {
+                return Err(fields.unknown("type", &kind));
+            }
+            self.shown(&kind, &mut fields, node, &mut parts)
+        })?;
+        Ok(parts)
+    }
+}
+
+/// `{media_type, data}` as a data URL.
+fn inline(fields: &mut Fields<'_>, media: &str) -> Read<Text> {
+    let kind = fields.need("media_type", |node| {
+        let kind = node.string()?;
+        let legal = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"/.+-".contains(&b));
+        if legal && kind.starts_with(media) && kind.contains('/') {
+            return Ok(kind);
+        }
+        Err(node.bad(&format!(
+            "expected a media type such as '{}'.",
+            if media.is_empty() { "application/pdf" } else { "image/png" }
+        )))
+    })?;
+    let data = fields.need("data", |node| {
+        let data = node.filled()?;
+        let base64 = |b: &u8| b.is_ascii_alphanumeric() || b"+/=-_\\".contains(b);
+        if data.escaped().iter().all(base64) { Ok(data) } else { Err(node.bad("expected base64.")) }
+    })?;
+    let mut url = BytesMut::with_capacity(data.escaped().len() + kind.len() + 16);
+    url.put_slice(b"data:");
+    url.put_slice(kind.as_bytes());
+    url.put_slice(b";base64,");
+    url.put_slice(data.escaped());
+    Ok(Text::from_escaped(url.freeze()))
+}
+
+/// A page or file that the upstream fetches; we never do.
+fn web_url(node: Node<'_>) -> Read<Text> {
+    let url = node.filled()?;
+    let plain = url.plain();
+    let starts = |prefix: &str| plain.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    if starts("https://") || starts("http://") {
+        drop(plain);
+        return Ok(url);
+    }
+    Err(node.bad("expected an http or https URL."))
+}
+
+/// A file's name: some upstreams refuse inline files without one.
+fn name(title: Option<Text>, url: &Text) -> Option<Text> {
+    let inline = url.as_str().starts_with("data:");
+    title.or_else(|| inline.then(|| Text::from("document.pdf")))
+}

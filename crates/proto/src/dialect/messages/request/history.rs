@@ -1,0 +1,149 @@
+//! The conversation: `system` and `messages` to instructions and items.
+
+use bytes::{BufMut, BytesMut};
+
+use super::Scope;
+use crate::canon::{Item, ItemKind, Part, Role};
+use crate::json::Shape;
+use crate::json::node::{self, Node, Read};
+use crate::text::Text;
+
+/// What Claude Code puts in front of its system prompt; it differs from turn to turn and would spoil every prompt cache.
+const BILLING: &str = "x-anthropic-billing-header:";
+
+/// A message on its way to items.
+pub(super) struct Turn<'i> {
+    pub(super) role: Role,
+    /// Parts that are not in an item yet.
+    pub(super) parts: Vec<Part>,
+    items: &'i mut Vec<Item>,
+}
+
+impl Turn<'_> {
+    /// Adds an item of its own after the parts so far.
+    pub(super) fn item(&mut self, kind: ItemKind) {
+        self.flush();
+        self.items.push(Item { kind, raw: None });
+    }
+
+    /// Adds text that is not empty.
+    pub(super) fn text(&mut self, text: Text) {
+        if !text.is_empty() {
+            self.parts.push(Part::Text { text, annotations: None });
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.parts.is_empty() {
+            let (role, parts) = (self.role.clone(), std::mem::take(&mut self.parts));
+            self.items.push(Item { kind: ItemKind::Message { id: None, role, parts, phase: None }, raw: None });
+        }
+    }
+}
+
+impl Scope {
+    /// A string or text blocks, which become one text with blank lines between them.
+    pub(super) fn system(&mut self, node: Node<'_>) -> Read<Option<Text>> {
+        if node.is(Shape::String) {
+            return Ok(Some(self.unbilled(node.text()?)).filter(|text| !text.is_empty()));
+        }
+        if !node.is(Shape::Array) {
+            return Err(node.wrong("a string or an array of text blocks"));
+        }
+        let mut texts = node.each(usize::MAX, |node| self.system_block(node))?;
+        texts.retain(|text| !text.is_empty());
+        Ok(joined(texts))
+    }
+
+    fn system_block(&mut self, node: Node<'_>) -> Read<Text> {
+        let mut fields = node.object()?;
+        let kind = fields.need("type", node::string)?;
+        if kind != "text" {
+            return Err(fields.unknown("type", &kind));
+        }
+        let text = fields.need("text", node::text)?;
+        self.cited(&mut fields);
+        self.leftover("system", fields);
+        Ok(self.unbilled(text))
+    }
+
+    /// The text without a billing header at its front.
+    fn unbilled(&mut self, text: Text) -> Text {
+        if !text.as_str().starts_with(BILLING) {
+            return text;
+        }
+        self.notes.add("dropped x-anthropic-billing-header");
+        let plain = text.plain();
+        let rest = plain.split_once('\n').map_or("", |(_, rest)| rest.trim_start());
+        Text::from_plain(rest)
+    }
+
+    /// The `messages`.
+    pub(super) fn messages(&mut self, node: Node<'_>) -> Read<Vec<Item>> {
+        let mut items = Vec::new();
+        let count = node.each(usize::MAX, |node| self.message(node, &mut items))?.len();
+        if count == 0 {
+            return Err(node.bad("at least one message is needed."));
+        }
+        Ok(items)
+    }
+
+    fn message(&mut self, node: Node<'_>, items: &mut Vec<Item>) -> Read<()> {
+        let mut fields = node.object()?;
+        let role = match fields.need("role", node::string)?.as_str() {
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            // Claude Code puts reminders of the operator between the turns (beta mid-conversation-system).
+            "system" => Role::System,
+            "developer" => Role::Developer,
+            other => return Err(fields.unknown("role", other)),
+        };
+        let before = items.len();
+        let mut turn = Turn { role, parts: Vec::new(), items };
+        fields.need("content", |node| self.content(node, &mut turn))?;
+        turn.flush();
+        if items.len() == before {
+            self.notes.add("dropped an empty message");
+        }
+        self.leftover("messages", fields);
+        Ok(())
+    }
+
+    fn content(&mut self, node: Node<'_>, turn: &mut Turn<'_>) -> Read<()> {
+        if node.is(Shape::String) {
+            let text = node.text()?;
+            self.say(text, turn);
+            return Ok(());
+        }
+        if !node.is(Shape::Array) {
+            return Err(node.wrong("a string or an array of content blocks"));
+        }
+        node.each(usize::MAX, |node| self.block(node, turn)).map(|_| ())
+    }
+
+    /// Text of whoever speaks.
+    pub(super) fn say(&mut self, text: Text, turn: &mut Turn<'_>) {
+        let operator = matches!(turn.role, Role::System | Role::Developer);
+        turn.text(if operator { self.unbilled(text) } else { text });
+    }
+}
+
+/// The texts with blank lines between them; one text stays the slice that it is.
+fn joined(mut texts: Vec<Text>) -> Option<Text> {
+    if texts.len() < 2 {
+        return texts.pop();
+    }
+    let mut all = BytesMut::with_capacity(texts.iter().map(|text| text.escaped().len() + 4).sum());
+    for text in &texts {
+        if !all.is_empty() {
+            all.put_slice(b"\\n\\n");
+        }
+        all.put_slice(text.escaped());
+    }
+    Some(Text::from_escaped(all.freeze()))
+}
+
+/// A client's text behind a word of ours.
+pub(super) fn label(name: &str, text: &Text) -> String {
+    format!("{name}: {}", text.plain())
+}

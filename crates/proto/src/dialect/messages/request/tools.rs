@@ -1,0 +1,158 @@
+//! Tools and tool choice of a messages request.
+
+use super::super::{say, word};
+use super::Scope;
+use crate::canon::{Request, Tool, ToolChoice, ToolKind};
+use crate::json::node::{self, Fields, Node, Read};
+use crate::json::{Shape, patch, pen};
+use crate::text::{Json, Text};
+
+/// Most tools of one request.
+const MAX_TOOLS: usize = 1024;
+/// Longest tool name, in characters.
+const MAX_NAME: usize = 128;
+
+/// Tools that Anthropic's models know by heart and clients run: what others must be told about them.
+const KNOWN: [(&str, &str, &str); 3] = [
+    (
+        "bash_",
+        "Run a command in a persistent bash session, or restart the session.",
+        r#"{"type":"object","properties":{"command":{"type":"string"},"restart":{"type":"boolean"}}}"#,
+    ),
+    (
+        "text_editor_",
+        "View, create and edit text files.",
+        r#"{"type":"object","properties":{"command":{"type":"string","enum":["view","create","str_replace","insert"]},"path":{"type":"string"},"file_text":{"type":"string"},"old_str":{"type":"string"},"new_str":{"type":"string"},"insert_line":{"type":"integer"},"insert_text":{"type":"string"},"view_range":{"type":"array","items":{"type":"integer"}}},"required":["command","path"]}"#,
+    ),
+    (
+        "memory_",
+        "Read and change the files below /memories, which last from one conversation to the next.",
+        r#"{"type":"object","properties":{"command":{"type":"string","enum":["view","create","str_replace","insert","delete","rename"]},"path":{"type":"string"},"file_text":{"type":"string"},"old_str":{"type":"string"},"new_str":{"type":"string"},"insert_line":{"type":"integer"},"insert_text":{"type":"string"},"view_range":{"type":"array","items":{"type":"integer"}},"old_path":{"type":"string"},"new_path":{"type":"string"}},"required":["command"]}"#,
+    ),
+];
+
+impl Scope {
+    /// `tools` and `tool_choice`.
+    pub(super) fn tools(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+        let tools = fields.read("tools", |node| node.each(MAX_TOOLS, |node| self.tool(node)))?;
+        request.tools = tools.into_iter().flatten().flatten().collect();
+        let choice = fields.read("tool_choice", |node| choice(node, &request.tools))?;
+        if let Some((choice, parallel)) = choice {
+            request.tool_choice = Some(choice);
+            request.parallel = parallel;
+        }
+        Ok(())
+    }
+
+    /// A tool; `None` for one that only Anthropic runs.
+    fn tool(&mut self, node: Node<'_>) -> Read<Option<Tool>> {
+        let mut fields = node.object()?;
+        let kind = fields.read("type", node::string)?.unwrap_or_else(|| "custom".to_owned());
+        if kind == "custom" {
+            return self.custom(fields).map(Some);
+        }
+        if kind.starts_with(say::SEARCH) {
+            return self.search(fields).map(Some);
+        }
+        let known = KNOWN.iter().find(|(prefix, ..)| kind.starts_with(prefix));
+        let Some((_, description, schema)) = known else {
+            self.notes.add(format!("dropped the tool {}", word(&kind)));
+            return Ok(None);
+        };
+        let name = fields.need("name", tool_name)?;
+        let kind = ToolKind::Function {
+            name,
+            description: Some(Text::from(*description)),
+            parameters: Some(Json::from_valid(schema.as_bytes().into())),
+            strict: None,
+        };
+        self.leftover("tools", fields);
+        Ok(Some(Tool { kind, raw: None }))
+    }
+
+    fn custom(&mut self, mut fields: Fields<'_>) -> Read<Tool> {
+        let name = fields.need("name", tool_name)?;
+        let description = fields.read("description", node::text)?;
+        let schema = fields.read("input_schema", |node| node.shaped(Shape::Object, "an object"))?;
+        let strict = fields.read("strict", node::boolean)?;
+        if fields.read("defer_loading", node::boolean)? == Some(true) {
+            self.notes.add("offered deferred tools at once");
+        }
+        self.leftover("tools", fields);
+        let parameters = schema.map(|schema| closed(&schema));
+        Ok(Tool { kind: ToolKind::Function { name, description, parameters, strict }, raw: None })
+    }
+
+    /// The hosted search, in the form of the responses dialect.
+    fn search(&mut self, mut fields: Fields<'_>) -> Read<Tool> {
+        fields.take("name");
+        let domains = fields.read("allowed_domains", |node| {
+            node.each(1024, node::text)?;
+            Ok(node.json())
+        })?;
+        let location = fields.read("user_location", |node| node.shaped(Shape::Object, "an object"))?;
+        self.leftover("tools", fields);
+        let raw = pen::json(|pen| {
+            pen.plain("type", say::SEARCH);
+            if let Some(domains) = domains.filter(|domains| domains.elements().next().is_some()) {
+                pen.object("filters", |pen| pen.json("allowed_domains", &domains));
+            }
+            if let Some(location) = location {
+                pen.json("user_location", &location);
+            }
+        });
+        Ok(Tool { kind: ToolKind::Hosted { kind: say::SEARCH.to_owned() }, raw: Some(raw) })
+    }
+}
+
+/// A schema that says that it is an object with properties, as servers insist; tools without parameters often do not.
+fn closed(schema: &Json) -> Json {
+    let mut closed = schema.clone();
+    if schema.get("type").is_none() {
+        closed = patch::set(&closed, "type", &Json::of("object"));
+    }
+    let object = closed.text("type").is_some_and(|kind| kind.is("object"));
+    if object && closed.get("properties").is_none() {
+        closed = patch::set(&closed, "properties", &Json::from_valid((&b"{}"[..]).into()));
+    }
+    closed
+}
+
+/// The choice, and whether several calls at once are allowed.
+fn choice(node: Node<'_>, tools: &[Tool]) -> Read<(ToolChoice, Option<bool>)> {
+    let mut fields = node.object()?;
+    let kind = fields.need("type", node::string)?;
+    let choice = match kind.as_str() {
+        "auto" => ToolChoice::Auto,
+        "any" => ToolChoice::Required,
+        "none" => ToolChoice::None,
+        "tool" => named(fields.need("name", node::filled)?, tools),
+        other => return Err(fields.unknown("type", other)),
+    };
+    let single = fields.read("disable_parallel_tool_use", node::boolean)?;
+    Ok((choice, single.map(|single| !single)))
+}
+
+/// A tool by its name, which may be that of a hosted tool.
+fn named(name: Text, tools: &[Tool]) -> ToolChoice {
+    let is = |tool: &Tool| matches!(&tool.kind, ToolKind::Function { name: own, .. } if *own == name);
+    let hosted = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if name.is(kind));
+    if !tools.iter().any(is) && tools.iter().any(hosted) {
+        return ToolChoice::Other(pen::json(|pen| pen.text("type", &name)));
+    }
+    ToolChoice::Function(name)
+}
+
+/// A tool's name; any characters but control characters, as those of MCP servers have dots and slashes.
+fn tool_name(node: Node<'_>) -> Read<Text> {
+    let text = node.filled()?;
+    let plain = text.plain();
+    if plain.chars().count() > MAX_NAME {
+        return Err(node.bad(&format!("a name has at most {MAX_NAME} characters.")));
+    }
+    if plain.chars().any(char::is_control) {
+        return Err(node.bad("a name has no control characters."));
+    }
+    drop(plain);
+    Ok(text)
+}

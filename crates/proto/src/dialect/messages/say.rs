@@ -1,0 +1,135 @@
+//! The words of this dialect that readers and writers share.
+
+use crate::canon::{Finish, Usage};
+use crate::json::pen::{self, Pen};
+use crate::text::{Json, Text};
+
+/// The name of the hosted search tool, in tools and in calls.
+pub(super) const SEARCH: &str = "web_search";
+
+/// What a reply was, for its `stop_reason`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Gist {
+    /// Whether the client has a call to answer.
+    pub(super) calls: bool,
+    /// Whether the model refused in words of its own.
+    pub(super) refused: bool,
+    /// Whether a stop sequence ended it.
+    pub(super) stopped: bool,
+}
+
+/// The `stop_reason`. A reply that ends well with calls in it waits for their results, whatever the upstream calls that.
+pub(super) fn reason(finish: Finish, gist: Gist) -> &'static str {
+    match finish {
+        Finish::Length => "max_tokens",
+        Finish::Filter => "refusal",
+        Finish::Stop if gist.stopped => "stop_sequence",
+        Finish::Stop | Finish::ToolCalls if gist.calls => "tool_use",
+        Finish::Stop if gist.refused => "refusal",
+        Finish::Stop | Finish::ToolCalls | Finish::Cancelled => "end_turn",
+    }
+}
+
+/// The finish that a `stop_reason` means.
+pub(super) fn finish(reason: &Text) -> Finish {
+    match reason.plain().as_ref() {
+        "max_tokens" | "model_context_window_exceeded" => Finish::Length,
+        "tool_use" => Finish::ToolCalls,
+        "refusal" => Finish::Filter,
+        // `end_turn`, `stop_sequence`, and `pause_turn`, which no other dialect has a word for.
+        _ => Finish::Stop,
+    }
+}
+
+/// The members of a `usage` object. Anthropic counts cached tokens beside the input, not in it.
+pub(super) fn usage(pen: &mut Pen<'_>, usage: &Usage, searches: u64) {
+    let input = usage.input.saturating_sub(usage.cached).saturating_sub(usage.cache_write);
+    pen.number("input_tokens", input);
+    pen.number("cache_creation_input_tokens", usage.cache_write);
+    pen.number("cache_read_input_tokens", usage.cached);
+    pen.number("output_tokens", usage.output);
+    if searches > 0 {
+        pen.object("server_tool_use", |pen| {
+            pen.number("web_search_requests", searches);
+            pen.word("web_fetch_requests", "0");
+        });
+    }
+}
+
+/// A URL citation as `web_search_result_location`; `None` for kinds that this dialect does not know.
+pub(super) fn citation(data: &Json) -> Option<Json> {
+    let (url, title) = cited(data)?;
+    Some(pen::json(|pen| {
+        pen.plain("type", "web_search_result_location");
+        // What the source says is not known, only what the answer says about it.
+        pen.plain("cited_text", "");
+        pen.text("url", &url);
+        pen.text("title", title.as_ref().unwrap_or(&url));
+        pen.plain("encrypted_index", "");
+    }))
+}
+
+/// URL and title of a `url_citation`, flat or nested.
+pub(super) fn cited(data: &Json) -> Option<(Text, Option<Text>)> {
+    if !data.text("type")?.is("url_citation") {
+        return None;
+    }
+    let body = data.get("url_citation").unwrap_or_else(|| data.clone());
+    Some((body.text("url")?, body.text("title").filter(|title| !title.is_empty())))
+}
+
+/// A `web_search_result_location` as `url_citation` on the first `length` characters; `None` for citations of documents.
+pub(super) fn flat_citation(data: &Json, length: usize) -> Option<Json> {
+    let url = data.text("url")?;
+    Some(pen::json(|pen| {
+        pen.plain("type", "url_citation");
+        pen.word("start_index", "0");
+        pen.number("end_index", length as u64);
+        pen.text("url", &url);
+        pen.text("title", &data.text("title").unwrap_or_default());
+    }))
+}
+
+/// The sources of a search that a responses `action` names.
+pub(super) fn sources(action: &Json) -> Vec<(Text, Option<Text>)> {
+    let list = action.get("sources").into_iter().flat_map(|sources| sources.elements());
+    list.filter_map(|source| Some((source.text("url")?, source.text("title")))).collect()
+}
+
+/// The content of a `web_search_tool_result`. What Anthropic encrypts in it nobody but Anthropic could read.
+pub(super) fn results(pen: &mut Pen<'_>, key: &str, sources: &[(Text, Option<Text>)]) {
+    pen.array(key, sources, |out, (url, title)| {
+        pen::object(out, |pen| {
+            pen.plain("type", "web_search_result");
+            pen.text("title", title.as_ref().unwrap_or(url));
+            pen.text("url", url);
+            pen.plain("encrypted_content", "");
+            pen.word("page_age", "null");
+        });
+    });
+}
+
+/// What a search looked for: the query of a responses `action`; `None` for an action that is no search.
+pub(super) fn query(action: &Json) -> Option<Text> {
+    if !action.text("type")?.is("search") {
+        return None;
+    }
+    let first = || action.get("queries")?.elements().next()?.as_text();
+    Some(action.text("query").or_else(first).unwrap_or_default())
+}
+
+/// A `search` action of the responses dialect.
+pub(super) fn action(query: &Text, sources: &[Text]) -> Json {
+    pen::json(|pen| {
+        pen.plain("type", "search");
+        pen.text("query", query);
+        if !sources.is_empty() {
+            pen.array("sources", sources, |out, url| {
+                pen::object(out, |pen| {
+                    pen.plain("type", "url");
+                    pen.text("url", url);
+                });
+            });
+        }
+    })
+}

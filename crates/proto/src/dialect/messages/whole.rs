@@ -1,0 +1,54 @@
+//! A collected reply as a `message` body: what an SDK makes of the stream, of the upstream's own frames where they came in this
+//! dialect, else of ours.
+
+mod assemble;
+
+use bytes::{Bytes, BytesMut};
+
+use self::assemble::Assembly;
+use super::Writer;
+use crate::canon::{Event, Open, What};
+use crate::dialect::Setting;
+use crate::fold::Whole;
+use crate::framing::sse::{self, Decoder};
+use crate::json;
+use crate::text::Json;
+
+/// Writes the body.
+pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
+    let mut assembly = Assembly::default();
+    if whole.frames.is_empty() {
+        let mut frames = Vec::new();
+        // Our own frames have no limit that they could pass.
+        let fits = Decoder::new(usize::MAX / 2).push(stream(whole, setting), &mut frames);
+        debug_assert!(fits.is_ok());
+        for frame in frames {
+            read(&mut assembly, frame);
+        }
+    } else {
+        for frame in whole.frames.iter().cloned().filter_map(sse::parse) {
+            read(&mut assembly, frame);
+        }
+    }
+    assembly.message()
+}
+
+fn read(assembly: &mut Assembly, frame: sse::Frame) {
+    if json::valid(&frame.data) {
+        assembly.read(&Json::from_valid(frame.data));
+    }
+}
+
+/// The reply as a stream of this dialect.
+fn stream(whole: &Whole, setting: &Setting) -> Bytes {
+    let open = Open { id: whole.id.clone(), model: whole.model.clone(), created: whole.created };
+    let items = (0..).zip(&whole.items).map(|(at, item)| What::ItemDone { at, item: item.clone() });
+    let usage = whole.usage.map(What::Usage);
+    let stop = whole.stop.clone().map(What::Stopped);
+    let end = whole.finish.map(|finish| What::End { finish, response: None });
+    let events = [What::Open(open)].into_iter().chain(items).chain(usage).chain(stop).chain(end);
+    let mut writer = Writer::new(setting.clone());
+    let mut out = BytesMut::new();
+    events.for_each(|what| writer.push(&Event::new(what), &mut out));
+    out.freeze()
+}

@@ -1,0 +1,190 @@
+//! Stream events of this dialect put together as the official SDKs do it: `message_start` is the message, blocks grow by their
+//! deltas, `message_delta` lays its fields over the message.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::super::wire::{Kind, Piece};
+use crate::json::closer::Closer;
+use crate::json::patch::{Edit, patch};
+use crate::json::{self, Shape, pen};
+use crate::text::{Json, Text};
+
+/// A message in the making.
+#[derive(Debug, Default)]
+pub(super) struct Assembly {
+    message: Option<Json>,
+    blocks: Vec<Block>,
+    /// Fields of the message that later events set.
+    fields: Vec<(Text, Json)>,
+    /// Fields of its usage likewise.
+    usage: Vec<(Text, Json)>,
+}
+
+/// A content block in the making.
+#[derive(Debug)]
+struct Block {
+    index: Option<u64>,
+    first: Json,
+    /// What its deltas add to each field: field name, escaped text.
+    grown: Vec<(String, BytesMut)>,
+    citations: Vec<Json>,
+}
+
+impl Assembly {
+    /// The next event.
+    pub(super) fn read(&mut self, event: &Json) {
+        let kind = event.text("type").unwrap_or_default();
+        match Kind::of(kind.plain().as_bytes()) {
+            Kind::Start => self.message = event.get("message").or_else(|| self.message.take()),
+            Kind::BlockStart => {
+                let block = |first| Block { index: index(event), first, grown: Vec::new(), citations: Vec::new() };
+                self.blocks.extend(event.get("content_block").map(block));
+            }
+            Kind::BlockDelta => {
+                let block = self.blocks.iter_mut().rev().find(|block| block.index == index(event));
+                if let (Some(block), Some(delta)) = (block, event.get("delta")) {
+                    block.grow(&delta);
+                }
+            }
+            Kind::Delta => self.ending(event),
+            Kind::BlockStop | Kind::Stop | Kind::Error | Kind::Other => {}
+        }
+    }
+
+    fn ending(&mut self, event: &Json) {
+        for (key, value) in event.fields() {
+            match key.as_str() {
+                "type" => {}
+                "delta" => self.fields.extend(value.fields()),
+                "usage" => self.usage.extend(value.fields()),
+                _ => self.fields.push((key, value)),
+            }
+        }
+    }
+
+    /// The message.
+    pub(super) fn message(self) -> Bytes {
+        let Self { message, blocks, fields, usage } = self;
+        let message = message.unwrap_or_else(|| Json::from_valid(Bytes::from_static(b"{}")));
+        let mut content = BytesMut::new();
+        pen::array(&mut content, blocks, |out, block| out.put_slice(block.whole().bytes()));
+        let mut fields = fields;
+        fields.push((Text::from("content"), Json::from_valid(content.freeze())));
+        if let Some(first) = message.get("usage").filter(|first| first.shape() == Shape::Object) {
+            fields.push((Text::from("usage"), laid(&first, usage)));
+        } else if !usage.is_empty() {
+            fields.push((Text::from("usage"), laid(&Json::from_valid(Bytes::from_static(b"{}")), usage)));
+        }
+        laid(&message, fields).bytes().clone()
+    }
+}
+
+/// `object` with `fields` laid over it; of several with one name the last counts.
+fn laid(object: &Json, mut fields: Vec<(Text, Json)>) -> Json {
+    let mut out = BytesMut::with_capacity(object.bytes().len() + 256);
+    pen::object(&mut out, |pen| {
+        for (key, value) in object.fields() {
+            pen.member(&key, &take(&mut fields, &key).unwrap_or(value));
+        }
+        while let Some(key) = fields.first().map(|(key, _)| key.clone()) {
+            if let Some(value) = take(&mut fields, &key) {
+                pen.member(&key, &value);
+            }
+        }
+    });
+    Json::from_valid(out.freeze())
+}
+
+/// Takes the fields called `key` out and gives the last of them.
+fn take(fields: &mut Vec<(Text, Json)>, key: &Text) -> Option<Json> {
+    let found = fields.iter().rposition(|(name, _)| name == key)?;
+    let value = fields[found].1.clone();
+    fields.retain(|(name, _)| name != key);
+    Some(value)
+}
+
+impl Block {
+    fn grow(&mut self, delta: &Json) {
+        let kind = delta.text("type").unwrap_or_default();
+        if let Some(citation) = delta.get("citation") {
+            self.citations.push(citation);
+            return;
+        }
+        let known = Piece::ALL.into_iter().find(|piece| kind.is(piece.name()));
+        if let Some(piece) = known {
+            return self.add(piece.field(), delta.text(piece.field()));
+        }
+        // Kinds that came later, such as `compaction_delta`: a text that belongs to the field of the same name.
+        for (key, value) in delta.fields().filter(|(key, _)| !key.is("type")) {
+            self.add(&key.plain(), value.as_text());
+        }
+    }
+
+    fn add(&mut self, field: &str, text: Option<Text>) {
+        let Some(text) = text else { return };
+        let found = self.grown.iter().position(|(name, _)| name == field).unwrap_or_else(|| {
+            self.grown.push((field.to_owned(), BytesMut::new()));
+            self.grown.len() - 1
+        });
+        self.grown[found].1.put_slice(text.escaped());
+    }
+
+    /// The block with all that its deltas added.
+    fn whole(self) -> Json {
+        let Self { first, mut grown, citations, .. } = self;
+        let cited = |list: Option<&Json>| {
+            let all = list.into_iter().flat_map(Json::elements).chain(citations.iter().cloned());
+            let mut out = BytesMut::new();
+            pen::array(&mut out, all, |out, citation| out.put_slice(citation.bytes()));
+            Json::from_valid(out.freeze())
+        };
+        let has_list = first.get("citations").is_some();
+        let edited = patch(
+            &first,
+            |key, value| {
+                if key.is("citations") && has_list && !citations.is_empty() {
+                    return Edit::Set(cited(Some(value)));
+                }
+                let name = if key.is("input") { Piece::Input.field() } else { key.as_str() };
+                let Some(found) = grown.iter().position(|(field, _)| field == name) else { return Edit::Keep };
+                let text = grown.remove(found).1;
+                Edit::Set(if name == Piece::Input.field() { input(text, value) } else { joined(value, &text) })
+            },
+            [],
+        );
+        let fresh = (!citations.is_empty() && !has_list).then(|| (Text::from("citations"), cited(None)));
+        let rest = grown.into_iter().filter(|(name, _)| name != Piece::Input.field());
+        let rest = rest.map(|(name, text)| (Text::from(name.as_str()), Text::from_escaped(text.freeze()).quoted()));
+        let more: Vec<(Text, Json)> = fresh.into_iter().chain(rest).collect();
+        if more.is_empty() { edited } else { laid(&edited, more) }
+    }
+}
+
+/// A string and what was added to it.
+fn joined(first: &Json, more: &BytesMut) -> Json {
+    let mut out = BytesMut::with_capacity(more.len() + 2);
+    out.put_u8(b'"');
+    out.put_slice(first.as_text().unwrap_or_default().escaped());
+    out.put_slice(more);
+    out.put_u8(b'"');
+    Json::from_valid(out.freeze())
+}
+
+/// The input of a call out of its pieces, closed where a limit cut it.
+fn input(pieces: BytesMut, first: &Json) -> Json {
+    let text = Text::from_escaped(pieces.freeze());
+    let mut plain = text.plain().into_owned().into_bytes();
+    if plain.trim_ascii().is_empty() {
+        return first.clone();
+    }
+    if !json::valid(&plain) {
+        let mut closer = Closer::default();
+        closer.feed(&plain);
+        plain.extend(closer.closing().unwrap_or_default());
+    }
+    if json::valid(&plain) { Json::from_valid(Bytes::from(plain)) } else { first.clone() }
+}
+
+fn index(event: &Json) -> Option<u64> {
+    event.get("index")?.as_u64()
+}

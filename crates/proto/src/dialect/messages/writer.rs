@@ -1,0 +1,241 @@
+//! Events to Anthropic's stream events. Frames of a messages upstream pass as they came.
+//!
+//! Content blocks of this protocol follow each other, so one item is said at a time: what an upstream says of another one
+//! meanwhile waits until the first is whole. A text delta costs three copies into the output and no allocation.
+
+mod blocks;
+mod items;
+mod searches;
+mod track;
+
+#[cfg(test)]
+mod tests;
+
+use bytes::{BufMut, BytesMut};
+
+use self::blocks::Blocks;
+use self::searches::Searches;
+use self::track::Tracks;
+use super::say::Gist;
+use super::wire::Kind as Wired;
+use super::{error, say};
+use crate::canon::{Event, Finish, Frame, Head, Open, Usage, What};
+use crate::dialect::{Dialect, Setting};
+use crate::failure::{Failure, Kind};
+use crate::framing::sse;
+use crate::json;
+use crate::json::pen::{self, Pen};
+use crate::text::{Json, Text};
+
+/// Keeps a client waiting; the official SDKs skip it wherever it stands.
+const PING: &[u8] = b"event: ping\ndata: {\"type\":\"ping\"}\n\n";
+/// The last frame of a reply that ended well.
+const STOP: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+
+/// Events to messages bytes.
+#[derive(Debug)]
+pub struct Writer {
+    setting: Setting,
+    stage: Stage,
+    blocks: Blocks,
+    tracks: Tracks,
+    searches: Searches,
+    usage: Option<Usage>,
+    stop: Option<Text>,
+    gist: Gist,
+    /// Whether the upstream's own frame said why the reply ends.
+    ended: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Before,
+    Open,
+    Done,
+}
+
+impl Writer {
+    pub(in crate::dialect) fn new(setting: Setting) -> Self {
+        Self {
+            searches: Searches::new(&setting.id),
+            setting,
+            stage: Stage::Before,
+            blocks: Blocks::default(),
+            tracks: Tracks::default(),
+            usage: None,
+            stop: None,
+            gist: Gist::default(),
+            ended: false,
+        }
+    }
+
+    pub(in crate::dialect) fn push(&mut self, event: &Event, out: &mut BytesMut) {
+        if self.stage == Stage::Done {
+            return;
+        }
+        match &event.raw {
+            // An error is said in our own words, which hold no secrets.
+            Some(frame) if frame.dialect == Dialect::Messages && !matches!(event.what, What::Fail(_)) => {
+                self.pass(&event.what, frame, out);
+            }
+            _ => self.say(&event.what, out),
+        }
+    }
+
+    pub(in crate::dialect) fn heartbeat(&self, out: &mut BytesMut) {
+        match self.stage {
+            Stage::Before => out.put_slice(b": keepalive\n\n"),
+            Stage::Open => out.put_slice(PING),
+            Stage::Done => {}
+        }
+    }
+
+    pub(in crate::dialect) fn end(mut self, out: &mut BytesMut) {
+        if self.stage != Stage::Done {
+            let failure = Failure::new(Kind::Upstream, "The upstream ended its answer early.").code("stream_cut");
+            self.fail(&failure, out);
+        }
+    }
+
+    fn say(&mut self, what: &What, out: &mut BytesMut) {
+        match what {
+            What::Open(open) => self.open(Some(open), out),
+            What::Delta { at, part, channel, data } => self.delta((*at, *part, *channel), data, out),
+            // What stands in the others is known when they end.
+            What::ItemOpen { at, head: Head::Message { .. } | Head::Reasoning | Head::Call { .. } }
+            | What::Annotation { at, .. }
+            | What::ItemDone { at, .. } => self.item(*at, what, out),
+            What::Usage(usage) => self.usage = Some(*usage),
+            What::Stopped(sequence) => self.stop = Some(sequence.clone()),
+            What::End { finish, .. } => self.finish(*finish, out),
+            What::Fail(failure) => self.fail(failure, out),
+            What::ItemOpen { .. } | What::Limits(_) | What::Metadata(_) | What::Piece { .. } | What::Other => {}
+        }
+    }
+
+    /// `message_start`, and the ping that follows it.
+    fn open(&mut self, open: Option<&Open>, out: &mut BytesMut) {
+        if self.stage != Stage::Before {
+            return;
+        }
+        self.stage = Stage::Open;
+        let setting = &self.setting;
+        frame("message_start", out, |pen| {
+            pen.object("message", |pen| {
+                match open.filter(|_| setting.id.is_empty()) {
+                    Some(open) => pen.text("id", &open.id),
+                    None => pen.plain("id", &setting.id),
+                }
+                pen.plain("type", "message");
+                pen.plain("role", "assistant");
+                match open.and_then(|open| open.model.as_ref()) {
+                    Some(model) => pen.text("model", model),
+                    None => pen.plain("model", &setting.model),
+                }
+                pen.word("content", "[]");
+                pen.word("stop_reason", "null");
+                pen.word("stop_sequence", "null");
+                pen.object("usage", |pen| say::usage(pen, &Usage::default(), 0));
+            });
+        });
+        out.put_slice(PING);
+    }
+
+    fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
+        self.open(None, out);
+        self.flush(out);
+        if !self.ended {
+            let reason = say::reason(finish, Gist { stopped: self.stop.is_some(), ..self.gist });
+            let (stop, usage) = (self.stop.take(), self.usage.unwrap_or_default());
+            let searches = self.searches.count();
+            frame("message_delta", out, |pen| {
+                pen.object("delta", |pen| {
+                    pen.plain("stop_reason", reason);
+                    match &stop {
+                        Some(sequence) => pen.text("stop_sequence", sequence),
+                        None => pen.word("stop_sequence", "null"),
+                    }
+                });
+                pen.object("usage", |pen| say::usage(pen, &usage, searches));
+            });
+        }
+        out.put_slice(STOP);
+        self.stage = Stage::Done;
+    }
+
+    /// The `error` event. The open block is ended first: clients keep what they have of it.
+    fn fail(&mut self, failure: &Failure, out: &mut BytesMut) {
+        self.blocks.close(out);
+        out.put_slice(b"event: error\ndata: ");
+        error::event(out, failure);
+        out.put_slice(b"\n\n");
+        self.stage = Stage::Done;
+    }
+
+    /// An event whose frame goes out as it is: the state must know what the frame says.
+    fn pass(&mut self, what: &What, frame: &Frame, out: &mut BytesMut) {
+        match what {
+            What::Delta { at, part, channel, .. } => {
+                self.tracks.begin(*at);
+                self.tracks.said(*part, *channel);
+                if frame.bytes.starts_with(b"event:") {
+                    return self.emit(frame, out);
+                }
+            }
+            What::ItemOpen { at, head } => {
+                self.gist.calls |= matches!(head, Head::Call { .. });
+                self.tracks.begin(*at);
+            }
+            What::ItemDone { at, .. } => self.tracks.done(*at),
+            What::Usage(usage) => self.usage = Some(*usage),
+            What::Stopped(sequence) => self.stop = Some(sequence.clone()),
+            What::Open(_) if self.stage == Stage::Before => self.stage = Stage::Open,
+            What::End { finish, .. } if frame.bytes.is_empty() || !self.ended => return self.finish(*finish, out),
+            _ => {}
+        }
+        if let Some(parsed) = sse::parse(frame.bytes.clone()) {
+            self.follow(&parsed, out);
+        }
+        self.emit(frame, out);
+        if matches!(what, What::End { .. }) {
+            self.stage = Stage::Done;
+        }
+    }
+
+    /// Follows the blocks that the upstream's frames begin and end, and names events that come without a name, which the
+    /// official SDKs would not see.
+    fn follow(&mut self, frame: &sse::Frame, out: &mut BytesMut) {
+        let json = json::valid(&frame.data).then(|| Json::from_valid(frame.data.clone()));
+        let Some(name) = json.as_ref().and_then(|json| json.text("type")) else { return };
+        if frame.event().is_empty() && self.stage != Stage::Before {
+            out.put_slice(b"event: ");
+            out.put_slice(name.plain().as_bytes());
+            out.put_slice(b"\n");
+        }
+        match (Wired::of(name.plain().as_bytes()), json) {
+            (Wired::BlockStart, Some(json)) => self.blocks.adopt(&json),
+            (Wired::BlockStop, _) => self.blocks.release(),
+            (Wired::Delta, _) => self.ended = true,
+            _ => {}
+        }
+    }
+
+    /// A frame as it came; none before `message_start`, where SDKs expect nothing else.
+    fn emit(&self, frame: &Frame, out: &mut BytesMut) {
+        if self.stage != Stage::Before {
+            out.put_slice(&frame.bytes);
+        }
+    }
+}
+
+/// Writes one event.
+fn frame(name: &str, out: &mut BytesMut, members: impl FnOnce(&mut Pen<'_>)) {
+    out.put_slice(b"event: ");
+    out.put_slice(name.as_bytes());
+    out.put_slice(b"\ndata: ");
+    pen::object(out, |pen| {
+        pen.plain("type", name);
+        members(pen);
+    });
+    out.put_slice(b"\n\n");
+}

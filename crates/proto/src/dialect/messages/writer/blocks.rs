@@ -1,0 +1,126 @@
+//! Content blocks on their way to the client: numbers, begins and ends.
+
+use bytes::{BufMut, BytesMut};
+
+use super::super::wire::Piece;
+use super::frame;
+use crate::canon::Channel;
+use crate::json::pen::{self, Pen};
+use crate::text::{Json, Text};
+
+/// What follows a piece.
+const TAIL: &[u8] = b"\"}}\n\n";
+
+/// The blocks of one reply.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    /// The index of the next block.
+    next: u64,
+    open: Option<Open>,
+    /// `event: content_block_delta ... "text":"` of the open block; rendered once for each block.
+    head: BytesMut,
+}
+
+/// The block that is open.
+#[derive(Debug)]
+struct Open {
+    index: u64,
+    /// What its pieces are; `None` for blocks without any, or of a kind that we do not write.
+    piece: Option<Piece>,
+    /// Output index and part that it says; `None` when the upstream's own frames began it.
+    place: Option<(u32, u32)>,
+}
+
+impl Blocks {
+    /// Whether the open block takes pieces for this part: one that we began for it, or any that the upstream began.
+    pub(super) fn takes(&self, place: (u32, u32), piece: Piece) -> bool {
+        let fits = |open: &Open| open.piece == Some(piece) && open.place.is_none_or(|own| own == place);
+        self.open.as_ref().is_some_and(fits)
+    }
+
+    /// Begins a block after ending the one before; `members` are those of its first form.
+    pub(super) fn begin(
+        &mut self,
+        place: (u32, u32),
+        piece: Option<Piece>,
+        out: &mut BytesMut,
+        members: impl FnOnce(&mut Pen<'_>),
+    ) {
+        self.close(out);
+        let index = self.next;
+        self.next += 1;
+        frame("content_block_start", out, |pen| {
+            pen.number("index", index);
+            pen.object("content_block", members);
+        });
+        self.open = Some(Open { index, piece, place: Some(place) });
+        self.render();
+    }
+
+    /// A block that the upstream's frame begins.
+    pub(super) fn adopt(&mut self, event: &Json) {
+        let index = event.get("index").and_then(|index| index.as_u64()).unwrap_or(self.next);
+        let kind = event.get("content_block").and_then(|block| block.text("type")).unwrap_or_default();
+        let piece = match kind.plain().as_ref() {
+            "text" => Some(Piece::Text),
+            "thinking" => Some(Piece::Thinking),
+            "tool_use" => Some(Piece::Input),
+            _ => None,
+        };
+        self.next = index.saturating_add(1);
+        self.open = Some(Open { index, piece, place: None });
+        self.render();
+    }
+
+    /// The upstream's frame ended the open block.
+    pub(super) fn release(&mut self) {
+        self.open = None;
+    }
+
+    /// A piece of the open block.
+    pub(super) fn piece(&self, text: &Text, out: &mut BytesMut) {
+        out.reserve(self.head.len() + text.escaped().len() + TAIL.len());
+        out.put_slice(&self.head);
+        out.put_slice(text.escaped());
+        out.put_slice(TAIL);
+    }
+
+    /// A delta of the open block that is not of its usual kind.
+    pub(super) fn delta(&self, out: &mut BytesMut, members: impl FnOnce(&mut Pen<'_>)) {
+        let Some(open) = &self.open else { return };
+        frame("content_block_delta", out, |pen| {
+            pen.number("index", open.index);
+            pen.object("delta", members);
+        });
+    }
+
+    /// Ends the open block.
+    pub(super) fn close(&mut self, out: &mut BytesMut) {
+        if let Some(open) = self.open.take() {
+            frame("content_block_stop", out, |pen| pen.number("index", open.index));
+        }
+    }
+
+    fn render(&mut self) {
+        self.head.clear();
+        let Some(Open { index, piece: Some(piece), .. }) = self.open else { return };
+        let head = &mut self.head;
+        head.put_slice(b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
+        pen::digits(head, index);
+        head.put_slice(b",\"delta\":{\"type\":\"");
+        head.put_slice(piece.name().as_bytes());
+        head.put_slice(b"\",\"");
+        head.put_slice(piece.field().as_bytes());
+        head.put_slice(b"\":\"");
+    }
+}
+
+/// What the pieces of a channel are in this dialect; `None` for partial images, which have no form here.
+pub(super) fn piece(channel: Channel) -> Option<Piece> {
+    match channel {
+        Channel::Text | Channel::Refusal => Some(Piece::Text),
+        Channel::Reasoning | Channel::Summary => Some(Piece::Thinking),
+        Channel::Arguments => Some(Piece::Input),
+        Channel::Image => None,
+    }
+}

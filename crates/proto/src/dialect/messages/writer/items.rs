@@ -1,0 +1,280 @@
+//! Items in our own words.
+
+use std::borrow::Cow;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::super::say;
+use super::super::seal::{self, Sealed};
+use super::super::wire::Piece;
+use super::Writer;
+use super::blocks;
+use super::searches::Source;
+use super::track::Turn;
+use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Thinking, What};
+use crate::json::pen;
+use crate::text::{Json, Text};
+
+/// An output index, a part index and a channel.
+type Place = (u32, u32, Channel);
+
+impl Writer {
+    /// The usual event: a piece of the part that is being said.
+    pub(super) fn delta(&mut self, place: Place, data: &Text, out: &mut BytesMut) {
+        let (at, part, channel) = place;
+        if data.is_empty() || channel == Channel::Image {
+            return;
+        }
+        self.open(None, out);
+        match self.tracks.turn(at) {
+            Turn::Now => self.piece(place, data, out),
+            Turn::Later => self.tracks.wait(at, &What::Delta { at, part, channel, data: data.clone() }),
+            Turn::Never => {}
+        }
+    }
+
+    /// Any other event of the item at `at`.
+    pub(super) fn item(&mut self, at: u32, what: &What, out: &mut BytesMut) {
+        self.open(None, out);
+        match self.tracks.turn(at) {
+            Turn::Now => self.now(what, out),
+            Turn::Later => self.tracks.wait(at, what),
+            Turn::Never => {}
+        }
+        self.proceed(out);
+    }
+
+    /// Says what waited, item by item, up to one that is not whole.
+    fn proceed(&mut self, out: &mut BytesMut) {
+        while let Some(waiting) = self.tracks.next() {
+            for what in &waiting.events {
+                self.now(what, out);
+            }
+        }
+    }
+
+    /// The reply ends: nothing waits any longer.
+    pub(super) fn flush(&mut self, out: &mut BytesMut) {
+        loop {
+            self.blocks.close(out);
+            if !self.tracks.drop_live() {
+                break;
+            }
+            self.proceed(out);
+        }
+        self.results(out);
+    }
+
+    fn now(&mut self, what: &What, out: &mut BytesMut) {
+        match what {
+            What::ItemOpen { at, head: Head::Call { kind, call_id, name, .. } } => {
+                self.call_open(*at, *kind, (call_id, name), out);
+            }
+            What::Delta { at, part, channel, data } => self.piece((*at, *part, *channel), data, out),
+            What::Annotation { at, part, data } => self.annotation((*at, *part), data, out),
+            What::ItemDone { at, item } => {
+                self.done(*at, item, out);
+                self.blocks.close(out);
+                self.tracks.done(*at);
+                if matches!(item.kind, ItemKind::Message { .. }) {
+                    self.results(out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn piece(&mut self, (at, part, channel): Place, data: &Text, out: &mut BytesMut) {
+        let Some(piece) = blocks::piece(channel) else { return };
+        let thought = piece == Piece::Thinking;
+        if thought && self.setting.reply.thinking != Thinking::Shown {
+            self.tracks.said(part, channel);
+            return;
+        }
+        // All paragraphs of a thought are one block.
+        let place = (at, if thought { 0 } else { part });
+        if !self.blocks.takes(place, piece) && !self.begin(place, piece, out) {
+            return;
+        }
+        self.gist.refused |= channel == Channel::Refusal;
+        let begun = self.tracks.any();
+        let same = self.tracks.said(part, channel);
+        if thought && begun && !same {
+            self.blocks.piece(&Text::from_escaped(Bytes::from_static(b"\\n\\n")), out);
+        }
+        self.blocks.piece(data, out);
+    }
+
+    /// Begins a block for the part; `false` for the arguments of a call that began as another kind of tool.
+    fn begin(&mut self, place: (u32, u32), piece: Piece, out: &mut BytesMut) -> bool {
+        match piece {
+            Piece::Text => self.blocks.begin(place, Some(piece), out, |pen| {
+                pen.plain("type", "text");
+                pen.plain("text", "");
+            }),
+            Piece::Thinking => self.blocks.begin(place, Some(piece), out, |pen| {
+                pen.plain("type", "thinking");
+                pen.plain("thinking", "");
+                pen.plain("signature", "");
+            }),
+            Piece::Input | Piece::Signature => return false,
+        }
+        true
+    }
+
+    fn call_open(&mut self, at: u32, kind: CallKind, (call_id, name): (&Text, &Text), out: &mut BytesMut) {
+        // A custom tool has text where this dialect has JSON, so its input is said when it is whole.
+        let piece = (kind == CallKind::Function).then_some(Piece::Input);
+        self.gist.calls = true;
+        self.tracks.said(u32::MAX, Channel::Arguments);
+        self.blocks.begin((at, 0), piece, out, |pen| {
+            pen.plain("type", "tool_use");
+            pen.text("id", call_id);
+            pen.text("name", name);
+            pen.word("input", "{}");
+        });
+    }
+
+    fn annotation(&mut self, place: (u32, u32), data: &Json, out: &mut BytesMut) {
+        self.tracks.cited(place.1);
+        self.searches.cite(data);
+        let Some(citation) = say::citation(data) else { return };
+        if self.blocks.takes(place, Piece::Text) || self.begin(place, Piece::Text, out) {
+            self.blocks.delta(out, |pen| {
+                pen.plain("type", "citations_delta");
+                pen.json("citation", &citation);
+            });
+        }
+    }
+
+    /// What the pieces did not say.
+    fn done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
+        match &item.kind {
+            ItemKind::Message { parts, .. } => self.parts(at, parts, out),
+            ItemKind::Reasoning { id, summary, text, encrypted } => {
+                self.unsaid(at, Channel::Summary, summary, out);
+                self.unsaid(at, Channel::Reasoning, text, out);
+                if let Some(encrypted) = encrypted.as_ref().filter(|state| !state.is_empty()) {
+                    self.state(at, &seal::seal(id.as_ref(), encrypted), out);
+                }
+            }
+            ItemKind::Call { kind, call_id, name, input, .. } => {
+                if !self.tracks.has(u32::MAX, Channel::Arguments) {
+                    self.call_open(at, *kind, (call_id, name), out);
+                }
+                self.input(at, *kind, input, out);
+            }
+            ItemKind::Search { action: Some(action), .. } => self.search(at, action, out),
+            ItemKind::Image { result, format, .. } if !result.is_empty() => {
+                self.image(at, result, format.as_ref(), out);
+            }
+            ItemKind::Output { .. } | ItemKind::Search { .. } | ItemKind::Image { .. } | ItemKind::Other { .. } => {}
+        }
+    }
+
+    fn parts(&mut self, at: u32, parts: &[Part], out: &mut BytesMut) {
+        for (index, part) in (0..).zip(parts) {
+            let (channel, text, annotations) = match part {
+                Part::Text { text, annotations } => (Channel::Text, text, annotations.as_ref()),
+                Part::Refusal(refusal) => (Channel::Refusal, refusal, None),
+                _ => continue,
+            };
+            if !self.tracks.has(index, channel) && !text.is_empty() {
+                self.piece((at, index, channel), text, out);
+            }
+            if let Some(annotations) = annotations.filter(|_| !self.tracks.has_citation(index)) {
+                annotations.elements().for_each(|data| self.annotation((at, index), &data, out));
+            }
+        }
+    }
+
+    fn unsaid(&mut self, at: u32, channel: Channel, texts: &[Text], out: &mut BytesMut) {
+        for (index, text) in (0..).zip(texts) {
+            if !self.tracks.has(index, channel) && !text.is_empty() {
+                self.piece((at, index, channel), text, out);
+            }
+        }
+    }
+
+    /// Opaque state at the end of a thought, in the block of its text or in one of its own.
+    fn state(&mut self, at: u32, sealed: &Sealed, out: &mut BytesMut) {
+        match sealed {
+            _ if self.setting.reply.thinking == Thinking::Hidden => {}
+            Sealed::Redacted(data) => self.blocks.begin((at, 0), None, out, |pen| {
+                pen.plain("type", "redacted_thinking");
+                pen.text("data", data);
+            }),
+            Sealed::Signature(signature) => {
+                if !self.blocks.takes((at, 0), Piece::Thinking) {
+                    self.begin((at, 0), Piece::Thinking, out);
+                }
+                self.blocks.delta(out, |pen| {
+                    pen.plain("type", Piece::Signature.name());
+                    pen.text(Piece::Signature.field(), signature);
+                });
+            }
+        }
+    }
+
+    fn input(&mut self, at: u32, kind: CallKind, input: &Text, out: &mut BytesMut) {
+        if kind == CallKind::Function {
+            if !self.tracks.has(0, Channel::Arguments) && !input.is_empty() {
+                self.piece((at, 0, Channel::Arguments), input, out);
+            }
+            return;
+        }
+        let object = pen::json(|pen| pen.text("input", input));
+        self.blocks.delta(out, |pen| {
+            pen.plain("type", Piece::Input.name());
+            pen.plain(Piece::Input.field(), object.as_str());
+        });
+    }
+
+    fn search(&mut self, at: u32, action: &Json, out: &mut BytesMut) {
+        let Some(query) = say::query(action) else { return };
+        let id = self.searches.begin();
+        self.blocks.begin((at, 0), Some(Piece::Input), out, |pen| {
+            pen.plain("type", "server_tool_use");
+            pen.text("id", &id);
+            pen.plain("name", say::SEARCH);
+            pen.word("input", "{}");
+        });
+        let object = pen::json(|pen| pen.text("query", &query));
+        self.blocks.piece(&Text::from_plain(object.as_str()), out);
+        let sources = say::sources(action);
+        if sources.is_empty() {
+            self.searches.wait(id);
+        } else {
+            self.result(&id, &sources, out);
+        }
+    }
+
+    /// Results of the searches that still wait for them.
+    fn results(&mut self, out: &mut BytesMut) {
+        for (id, sources) in self.searches.settle() {
+            self.result(&id, &sources, out);
+        }
+        self.blocks.close(out);
+    }
+
+    fn result(&mut self, id: &Text, sources: &[Source], out: &mut BytesMut) {
+        self.blocks.begin((u32::MAX, 0), None, out, |pen| {
+            pen.plain("type", "web_search_tool_result");
+            pen.text("tool_use_id", id);
+            say::results(pen, "content", sources);
+        });
+    }
+
+    /// A generated picture, for which this dialect has no block, as Markdown.
+    fn image(&mut self, at: u32, result: &Text, format: Option<&Text>, out: &mut BytesMut) {
+        let format = format.map_or(Cow::Borrowed("png"), Text::plain);
+        let plain = !format.is_empty() && format.bytes().all(|b| b.is_ascii_alphanumeric());
+        let mut text = BytesMut::with_capacity(result.escaped().len() + 64);
+        text.put_slice(b"![image](data:image/");
+        text.put_slice(if plain { format.as_bytes() } else { b"png" });
+        text.put_slice(b";base64,");
+        text.put_slice(result.escaped());
+        text.put_slice(b")");
+        self.piece((at, 0, Channel::Text), &Text::from_escaped(text.freeze()), out);
+    }
+}

@@ -1,0 +1,95 @@
+use bytes::BytesMut;
+
+use super::{PING, Writer};
+use crate::canon::{CallKind, Channel, Event, Finish, Head, Item, ItemKind, Open, What};
+use crate::dialect::Setting;
+
+fn writer() -> Writer {
+    let model = "m".to_owned();
+    Writer::new(Setting { id: "msg_1".to_owned(), model, ..Setting::default() })
+}
+
+/// What a writer makes of these events, without the frames that open the reply.
+fn said(events: Vec<What>) -> String {
+    let (mut writer, mut out) = (writer(), BytesMut::new());
+    writer.push(&Event::new(What::Open(Open { id: "x".into(), model: None, created: 0 })), &mut out);
+    let head = out.len();
+    for what in events {
+        writer.push(&Event::new(what), &mut out);
+    }
+    String::from_utf8(out[head..].to_vec()).expect("UTF-8")
+}
+
+fn call(at: u32, name: &str) -> What {
+    let (call_id, name) = (format!("call_{at}").as_str().into(), name.into());
+    What::ItemOpen { at, head: Head::Call { kind: CallKind::Function, call_id, name, namespace: None } }
+}
+
+fn arguments(at: u32, data: &str) -> What {
+    What::Delta { at, part: 0, channel: Channel::Arguments, data: data.into() }
+}
+
+fn called(at: u32, name: &str, input: &str) -> What {
+    let (call_id, name, input) = (format!("call_{at}").as_str().into(), name.into(), input.into());
+    let kind = ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input };
+    What::ItemDone { at, item: Item { kind, raw: None } }
+}
+
+fn end() -> What {
+    What::End { finish: Finish::ToolCalls, response: None }
+}
+
+#[test]
+fn interleaved_calls_are_said_one_after_the_other() {
+    let apart = said(vec![
+        call(0, "a"),
+        arguments(0, "{"),
+        arguments(0, "}"),
+        called(0, "a", "{}"),
+        call(1, "b"),
+        arguments(1, "[]"),
+        called(1, "b", "[]"),
+        end(),
+    ]);
+    let mixed = said(vec![
+        call(0, "a"),
+        call(1, "b"),
+        arguments(0, "{"),
+        arguments(1, "[]"),
+        arguments(0, "}"),
+        called(1, "b", "[]"),
+        called(0, "a", "{}"),
+        end(),
+    ]);
+    assert_eq!(apart, mixed);
+}
+
+#[test]
+fn an_item_without_an_end_is_ended_with_the_reply() {
+    let out = said(vec![call(0, "a"), call(1, "b"), arguments(1, "{}"), end()]);
+    assert_eq!(out.matches("event: content_block_start").count(), 2);
+    assert_eq!(out.matches("event: content_block_stop").count(), 2);
+    assert!(out.ends_with("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"));
+}
+
+#[test]
+fn what_comes_after_an_items_end_is_not_said() {
+    let out = said(vec![called(0, "a", "{}"), arguments(0, "more"), end()]);
+    assert!(!out.contains("more"));
+}
+
+#[test]
+fn idle_clients_get_pings_once_the_reply_is_open() {
+    let (mut writer, mut out) = (writer(), BytesMut::new());
+    writer.heartbeat(&mut out);
+    assert_eq!(&out[..], b": keepalive\n\n");
+    writer.push(&Event::new(What::Open(Open { id: "x".into(), model: None, created: 0 })), &mut out);
+    out.clear();
+    writer.heartbeat(&mut out);
+    assert_eq!(&out[..], PING);
+    writer.push(&Event::new(end()), &mut out);
+    out.clear();
+    writer.heartbeat(&mut out);
+    writer.end(&mut out);
+    assert!(out.is_empty());
+}

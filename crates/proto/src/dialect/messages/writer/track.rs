@@ -1,0 +1,124 @@
+//! Which item is being said, what the client has of it, and what waits for its end.
+
+use std::collections::VecDeque;
+
+use crate::canon::{Channel, What};
+
+/// The items of one reply.
+#[derive(Debug, Default)]
+pub(super) struct Tracks {
+    live: Option<Live>,
+    /// Items whose turn has not come, in the order in which they began.
+    waiting: VecDeque<Waiting>,
+    /// Items that are whole.
+    done: Vec<u32>,
+}
+
+/// The item that is being said.
+#[derive(Debug)]
+struct Live {
+    at: u32,
+    /// Parts with text, in the order in which they began.
+    said: Vec<(u32, Channel)>,
+    /// Parts with citations.
+    cited: Vec<u32>,
+}
+
+/// An item and what was said of it meanwhile.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) at: u32,
+    pub(super) events: Vec<What>,
+}
+
+/// Whether an event may be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Its item is the one that is being said.
+    Now,
+    /// Another item is.
+    Later,
+    /// Its item is whole already.
+    Never,
+}
+
+impl Tracks {
+    /// Whether it is the turn of the item at `at`; it begins if no other is being said.
+    pub(super) fn turn(&mut self, at: u32) -> Turn {
+        match &self.live {
+            Some(live) if live.at == at => Turn::Now,
+            _ if self.done.contains(&at) => Turn::Never,
+            Some(_) => Turn::Later,
+            None => {
+                self.begin(at);
+                Turn::Now
+            }
+        }
+    }
+
+    /// The item at `at` is being said from now on.
+    pub(super) fn begin(&mut self, at: u32) {
+        if self.live.as_ref().is_none_or(|live| live.at != at) {
+            self.live = Some(Live { at, said: Vec::new(), cited: Vec::new() });
+        }
+    }
+
+    /// Keeps an event until its item's turn comes.
+    pub(super) fn wait(&mut self, at: u32, what: &What) {
+        match self.waiting.iter_mut().find(|waiting| waiting.at == at) {
+            Some(waiting) => waiting.events.push(what.clone()),
+            None => self.waiting.push_back(Waiting { at, events: vec![what.clone()] }),
+        }
+    }
+
+    /// The next item that waits, if none is being said.
+    pub(super) fn next(&mut self) -> Option<Waiting> {
+        let waiting = if self.live.is_none() { self.waiting.pop_front() } else { None }?;
+        self.begin(waiting.at);
+        Some(waiting)
+    }
+
+    /// Notes a piece of a part; says whether the client had something of that part.
+    pub(super) fn said(&mut self, part: u32, channel: Channel) -> bool {
+        let Some(live) = &mut self.live else { return false };
+        if live.said.last() == Some(&(part, channel)) || live.said.contains(&(part, channel)) {
+            return true;
+        }
+        live.said.push((part, channel));
+        false
+    }
+
+    /// Whether the client has something of the part.
+    pub(super) fn has(&self, part: u32, channel: Channel) -> bool {
+        self.live.as_ref().is_some_and(|live| live.said.contains(&(part, channel)))
+    }
+
+    /// Whether the client has anything of the item.
+    pub(super) fn any(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| !live.said.is_empty())
+    }
+
+    /// Notes a citation in a part.
+    pub(super) fn cited(&mut self, part: u32) {
+        if let Some(live) = &mut self.live {
+            live.cited.push(part);
+        }
+    }
+
+    /// Whether the client has citations of the part.
+    pub(super) fn has_citation(&self, part: u32) -> bool {
+        self.live.as_ref().is_some_and(|live| live.cited.contains(&part))
+    }
+
+    /// The item at `at` is whole.
+    pub(super) fn done(&mut self, at: u32) {
+        self.live.take_if(|live| live.at == at);
+        self.done.push(at);
+    }
+
+    /// Nothing more comes of the item that is being said; `false` when there is none.
+    pub(super) fn drop_live(&mut self) -> bool {
+        let at = self.live.as_ref().map(|live| live.at);
+        at.map(|at| self.done(at)).is_some()
+    }
+}
