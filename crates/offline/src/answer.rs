@@ -13,6 +13,7 @@ use http_body::SizeHint;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
+use crate::api::Api;
 use crate::errors::Reject;
 use crate::plan::{Body, Plan, Shape};
 use crate::record::{Left, Visit};
@@ -131,6 +132,7 @@ fn body(plan: &Plan, shared: &Shared) -> Option<Result<Answer, Reject>> {
 
 /// What an answer needs while it is sent.
 pub(crate) struct Sending {
+    pub(crate) api: Api,
     pub(crate) shared: Arc<Shared>,
     pub(crate) line: Arc<Line>,
     pub(crate) visit: Visit,
@@ -157,7 +159,7 @@ impl Flow {
         let steps: Box<dyn Iterator<Item = Step> + Send> = if shape.plain() {
             Box::new(frames.map(|frame| Step::Bytes(frame.bytes)))
         } else {
-            Box::new(Steps::new(frames, shape))
+            Box::new(Steps::new(frames, shape, send.api))
         };
         Self::Pump(Box::new(Pump { steps, send, pace, batch: BytesMut::new(), wait: None, ending: None, dead: false }))
     }

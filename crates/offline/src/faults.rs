@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::errors;
-use crate::plan::{Coding, Plan, Wait};
+use crate::plan::{Body, Coding, Place, Plan, Wait};
 use crate::token::{self, Revocation};
 use crate::wire::How;
 
@@ -171,6 +171,37 @@ impl Plan {
         let event = json!({ "type": "response.output_text.delta", "item_id": "msg_extra", "output_index": 0,
             "content_index": 0, "delta": text, "logprobs": [] });
         format!("event: response.output_text.delta\ndata: {event}\n\n")
+    }
+}
+
+/// Relay failures, in the words of the API whose model answers at `place`.
+impl Plan {
+    /// Any status; the kind of error follows from it.
+    pub fn relay(place: Place, status: u16, message: &str) -> Self {
+        let reject = place.api().refusal(status, message);
+        Self::json(reject.status, reject.body)
+    }
+
+    /// 429 that says when to come back: `retry-after`, or Google's `RetryInfo`.
+    pub fn relay_limit(place: Place, seconds: u32) -> Self {
+        let mut plan = Self::relay(place, 429, "Rate limit reached. Please try again later.");
+        if place != Place::GeminiRelay {
+            return plan.header("retry-after", seconds.to_string());
+        }
+        if let Body::Json(body) = &mut plan.body {
+            body["error"]["details"] = json!([
+                { "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+                    "violations": [{ "quotaId": "GenerateRequestsPerMinutePerProjectPerModel" }] },
+                { "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": format!("{seconds}s") },
+            ]);
+        }
+        plan
+    }
+
+    /// The key is refused as if it had never been good; Google says so with 400.
+    pub fn relay_key(place: Place) -> Self {
+        let reject = crate::relay::wrong_key(place.api());
+        Self::json(reject.status, reject.body)
     }
 }
 

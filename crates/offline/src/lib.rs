@@ -1,4 +1,4 @@
-//! A faithful, strict ChatGPT Codex backend on loopback.
+//! A faithful, strict ChatGPT Codex backend on loopback, and the public APIs that relays speak.
 //!
 //! It stands where `chatgpt.com/backend-api` and `auth.openai.com` stand for a real login: OAuth with PKCE, refresh
 //! rotation and device codes, the account check, models with their ETag, usage, and `/backend-api/codex/responses` over
@@ -36,11 +36,28 @@
 //! gives a PNG; `search` with the search tool gives an annotated text; `text.format` gives JSON that fits the schema; an
 //! input image is reported with its size; tool outputs are quoted; anything else is echoed.
 //!
+//! Two lines are for programs that work on files: `write FILE with: TEXT` calls whatever the client offers for it (Claude
+//! Code's `Write`, Gemini CLI's `write_file`, opencode's `write` or `apply_patch`, a shell), and answers in text blocks where
+//! a client without tools asks for them; `edit FILE: OLD -> NEW` is for those.
+//!
+//! # Relays
+//! Below `/relay` stand the public APIs, each as strict as its model, with the same answers and the same scripting:
+//!
+//! | base URL | API | key | models |
+//! |---|---|---|---|
+//! | `/relay/chat/v1` | OpenAI Chat Completions | `Authorization: Bearer` | `llama-4-scout`, `deepseek-r2` (shows reasoning), `gpt-4.1-mini`, `gpt-5-nano`, ... |
+//! | `/relay/responses/v1` | OpenAI Responses | `Authorization: Bearer` | `gpt-5-mini`, `gpt-4.1` |
+//! | `/relay/messages` | Anthropic Messages | `x-api-key` | `claude-opus-5-5`, `claude-sonnet-5-5`, `claude-haiku-5` |
+//! | `/relay/gemini` | Google Gemini | `x-goog-api-key` | `gemini-3.8-pro` (wants its signatures back), `gemini-3.8-flash`, ... |
+//!
+//! Every key that begins with `sk-offline` is good. The first two have embeddings, audio and images too. Rules speak about
+//! them by [`Place::ChatRelay`] and its neighbours, and about one relay among several by its key.
+//!
 //! # Scripting
 //! A [`Rule`] is a condition, a [`Plan`] and how often it applies; the first rule that matches a request is used. A plan
 //! says what is answered and what goes wrong with it: [`Plan::auto`] is the usual answer, changed by the methods after it;
 //! ready-made failures are [`Plan::usage_limit`], [`Plan::challenge`], [`Plan::reset`], [`Plan::silence`] and their
-//! neighbours. A [`Wait`] at a gate stands still until [`Running::release`], so that no test needs to sleep.
+//! neighbours; [`Plan::relay`] is a failure in a relay's own words. A [`Wait`] at a gate stands still until [`Running::release`], so that no test needs to sleep.
 //!
 //! # Control over HTTP
 //! For tests in other languages, on the same listener, not recorded:
@@ -65,15 +82,18 @@
 
 mod account;
 mod answer;
+mod api;
 mod control;
 mod errors;
 mod faults;
 mod gate;
 mod listen;
+mod mind;
 mod models;
 mod oauth;
 mod plan;
 mod record;
+mod relay;
 mod replay;
 mod responses;
 mod route;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::api::Api;
 use crate::wire::How;
 
 mod build;
@@ -45,8 +46,43 @@ pub enum Place {
     DeviceToken,
     /// The page where a person enters a device code.
     DevicePage,
+    /// `POST /relay/chat/v1/chat/completions`.
+    ChatRelay,
+    /// `POST /relay/responses/v1/responses`.
+    ResponsesRelay,
+    /// `POST /relay/messages/v1/messages`.
+    MessagesRelay,
+    /// `POST /relay/gemini/v1beta/models/M:generateContent` and `:streamGenerateContent`; `v1` too.
+    GeminiRelay,
+    /// Model lists of relays, and single models.
+    RelayModels,
+    /// `count_tokens` and `:countTokens` of relays.
+    RelayCount,
+    /// Embeddings, audio and images of relays.
+    RelayMedia,
     /// Whatever has no route here.
     Other,
+}
+
+impl Place {
+    /// The API whose model answers here.
+    pub(crate) fn api(self) -> Api {
+        match self {
+            Self::ChatRelay => Api::Chat,
+            Self::ResponsesRelay => Api::Responses,
+            Self::MessagesRelay => Api::Messages,
+            Self::GeminiRelay => Api::Gemini,
+            _ => Api::Backend,
+        }
+    }
+
+    /// An endpoint that a model answers.
+    pub(crate) fn is_turn(self) -> bool {
+        matches!(
+            self,
+            Self::Responses | Self::ChatRelay | Self::ResponsesRelay | Self::MessagesRelay | Self::GeminiRelay
+        )
+    }
 }
 
 /// One planned answer. The default one is what the backend would do by itself.

@@ -38,7 +38,7 @@ pub struct Seen {
     pub body: Bytes,
     /// Its length on the wire.
     pub wire_length: usize,
-    /// The account that the bearer token belongs to.
+    /// The account that the bearer token belongs to; of a relay, the key as it came.
     pub account: Option<String>,
     /// The text of the last user message, model requests only.
     pub prompt: Option<String>,

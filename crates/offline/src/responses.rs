@@ -16,19 +16,17 @@ use crate::state::Shared;
 use crate::token;
 
 pub(crate) mod cache;
-mod check;
+pub(crate) mod check;
 mod choose;
 mod events;
-mod hint;
 pub(crate) mod image;
 mod item;
 pub(crate) mod read;
-mod schema;
-#[cfg(test)]
-mod tests;
+mod turn;
 
-use events::{Stream, Turn};
-use read::Ask;
+pub(crate) use events::Stream;
+use read::{Ask, Who};
+pub(crate) use turn::Turn;
 
 /// Cookies that a Codex client keeps.
 const KEPT: [&str; 9] =
@@ -47,9 +45,11 @@ pub(crate) fn answer(shared: &Shared, call: &Call, person: &Person) -> Result<An
     if let Some(resets_at) = person.quota.resets_at() {
         return Ok(exhausted(person, resets_at, &limits));
     }
-    let ask = Ask::new(model, person, body);
-    let usage = shared.cache.lock().usage(&person.account_id, &ask, call.body.len());
-    let turn = Turn { response: response(&ask, person), items: choose::items(&ask), usage };
+    let draws = person.plan != "free";
+    let who = Who { slug: model.slug, default_effort: model.default_effort, account: &person.account_id, draws };
+    let ask = Ask::new(who, body);
+    let usage = shared.cache.lock().usage(&ask, call.body.len());
+    let turn = Turn::new(&ask, response(&ask, person), usage);
     let frames = Stream::new(turn, shared.options.completed_output);
     let frames: Frames = if shared.options.rate_limits_event {
         Box::new(std::iter::once(events::rate_limits(person)).chain(frames))
@@ -149,7 +149,7 @@ fn response(ask: &Ask<'_>, person: &Person) -> Map<String, Value> {
         "format": body.get("text").and_then(|text| text.get("format")).cloned().unwrap_or(json!({ "type": "text" })),
         "verbosity": body.get("text").and_then(|text| text.get("verbosity")).cloned().unwrap_or(json!("low")),
     });
-    let effort = ask.reasoning("effort").unwrap_or(ask.model.default_effort);
+    let effort = ask.reasoning("effort").unwrap_or(ask.default_effort);
     let count = json!({ "image_tokens": 0, "text_tokens": 0 });
     let image = json!({ "input_tokens": 0, "input_tokens_details": count, "output_tokens": 0, "output_tokens_details": count, "total_tokens": 0 });
     let response = json!({
@@ -165,7 +165,7 @@ fn response(ask: &Ask<'_>, person: &Person) -> Map<String, Value> {
         "instructions": echo("instructions", Value::Null),
         "max_output_tokens": null,
         "max_tool_calls": null,
-        "model": ask.model.slug,
+        "model": ask.slug,
         "output": [],
         "parallel_tool_calls": echo("parallel_tool_calls", json!(true)),
         "presence_penalty": 0.0,
@@ -194,5 +194,5 @@ fn response(ask: &Ask<'_>, person: &Person) -> Map<String, Value> {
     }
 }
 
-/// The model's facts beside the request they were checked with.
-type Checked<'a> = (&'static Model, &'a Map<String, Value>);
+/// The model's facts beside the request they were checked with, an object.
+type Checked<'a> = (&'static Model, &'a Value);

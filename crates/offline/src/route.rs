@@ -12,15 +12,15 @@ use serde_json::Value;
 
 use crate::account::Person;
 use crate::answer::{Answer, Flow, Sending};
+use crate::api::Api;
 use crate::control;
 use crate::errors::{self, Reject};
 use crate::plan::{Body, Interim, Place, Plan, Spot, Stop};
 use crate::record::{Offence, Seen, Visit};
-use crate::responses::read::last_prompt;
 use crate::script::Facts;
 use crate::state::Shared;
 use crate::wire::Line;
-use crate::{models, oauth, responses, usage};
+use crate::{models, oauth, relay, responses, usage};
 
 /// A request in hand: headers, decoded body, and whom it comes from.
 pub(crate) struct Call {
@@ -55,6 +55,10 @@ const ROUTES: &[(&str, &str, Place)] = &[
 ];
 
 fn place(method: &Method, path: &str) -> Place {
+    let (api, rest) = Api::of(path);
+    if api != Api::Backend {
+        return relay::place(api, method, rest);
+    }
     let found = ROUTES.iter().find(|(verb, route, _)| *verb == method.as_str() && *route == path);
     found.map_or(Place::Other, |(_, _, place)| *place)
 }
@@ -68,6 +72,7 @@ pub(crate) async fn serve(
     let (parts, incoming) = request.into_parts();
     let control = parts.uri.path().starts_with("/offline/");
     let place = place(&parts.method, parts.uri.path());
+    let api = Api::of(parts.uri.path()).0;
     let visit = (!control).then(|| shared.recorder.open(|id, at| seen(&parts, place, (id, line.id), at)));
     let wire = incoming.collect().await.map_err(io::Error::other)?.to_bytes();
     let Some(visit) = visit else {
@@ -81,12 +86,12 @@ pub(crate) async fn serve(
         body: wire.clone(),
         json: None,
     };
-    let decoded = decode(&call.headers, &wire);
+    let decoded = decode(api, &call.headers, &wire);
     if let Ok(body) = &decoded {
         call.body = body.clone();
     }
     shared.recorder.body(call.id, call.body.clone(), wire.len());
-    if place == Place::Responses {
+    if place == Place::Responses || api != Api::Backend {
         call.json = serde_json::from_slice(&call.body).ok();
     }
     let plan = plan(&shared, place, &call);
@@ -96,10 +101,11 @@ pub(crate) async fn serve(
             shared.recorder.offend(Offence::WrongEncoding { request: call.id, encoding });
             reject.into()
         }
-        Ok(_) if plan.act || matches!(plan.body, Body::Auto) => act(&shared, place, &mut call),
-        Ok(_) => Answer::empty(200),
+        Ok(_) if !plan.act && !matches!(plan.body, Body::Auto) => Answer::empty(200),
+        Ok(_) if api != Api::Backend => relay::answer(&shared, (api, place), &call),
+        Ok(_) => act(&shared, place, &mut call),
     };
-    Ok(carry_out(answer.planned(&plan, &shared), &plan, Sending { shared, line, visit }).await)
+    Ok(carry_out(answer.planned(&plan, &shared), &plan, Sending { api, shared, line, visit }).await)
 }
 
 /// Gives the connection its orders, passes the waits, and answers.
@@ -156,10 +162,11 @@ fn seen(parts: &http::request::Parts, place: Place, ids: (u64, u64), at: std::ti
     }
 }
 
-/// The body without its content encoding. Only zstd is known to be taken.
-fn decode(headers: &HeaderMap, wire: &Bytes) -> Result<Bytes, Reject> {
+/// The body without its content encoding. Only the ChatGPT backend is known to take one, zstd.
+fn decode(api: Api, headers: &HeaderMap, wire: &Bytes) -> Result<Bytes, Reject> {
     match headers.get(CONTENT_ENCODING).map(http::HeaderValue::as_bytes) {
         None | Some(b"identity") => Ok(wire.clone()),
+        Some(_) if api != Api::Backend => Err(api.refusal(415, "Unsupported content encoding")),
         Some(b"zstd") => zstd::decode_all(&wire[..])
             .map(Bytes::from)
             .map_err(|_| Reject::detail(400, "Failed to decompress request body")),
@@ -169,19 +176,18 @@ fn decode(headers: &HeaderMap, wire: &Bytes) -> Result<Bytes, Reject> {
 
 /// Notes whom the request comes from, judges it, and takes the plan for it.
 fn plan(shared: &Shared, place: Place, call: &Call) -> Plan {
-    let account = whose(shared, place, call);
-    let prompt = call.json.as_ref().map(last_prompt);
+    let (api, path) = Api::of(call.uri.path());
+    let account = match api {
+        Api::Backend => whose(shared, place, call),
+        _ => relay::key(api, call).map(str::to_owned),
+    };
+    let prompt = call.json.as_ref().filter(|_| place.is_turn()).map(|json| relay::prompt(api, json));
+    let model = call.json.as_ref().and_then(|json| json["model"].as_str()).or_else(|| relay::named(api, path));
     shared.recorder.edit(call.id, |seen| {
         seen.account.clone_from(&account);
         seen.prompt.clone_from(&prompt);
     });
-    let facts = Facts {
-        place,
-        account: account.as_deref(),
-        prompt: prompt.as_deref(),
-        model: call.json.as_ref().and_then(|json| json["model"].as_str()),
-        headers: &call.headers,
-    };
+    let facts = Facts { place, account: account.as_deref(), prompt: prompt.as_deref(), model, headers: &call.headers };
     if let Some(note) = shared.script.forbidden(facts) {
         shared.recorder.offend(Offence::Forbidden { request: call.id, note });
     }
@@ -207,7 +213,6 @@ fn act(shared: &Shared, place: Place, call: &mut Call) -> Answer {
         Place::DeviceCode => oauth::device_code(shared, call),
         Place::DeviceToken => oauth::device_token(shared, call),
         Place::DevicePage => oauth::device_page(shared, call),
-        Place::Other => Answer::json(404, &serde_json::json!({ "detail": "Not Found" })),
         Place::Responses => open(admit(shared, call).and_then(|person| responses::answer(shared, call, &person))),
         Place::Models => open(admit(shared, call).and_then(|person| models::answer(call, &person))),
         Place::Images => open(admit(shared, call).and_then(|person| responses::image::answer(call, &person))),
@@ -215,6 +220,8 @@ fn act(shared: &Shared, place: Place, call: &mut Call) -> Answer {
         Place::Usage => open(admit(shared, call).map(|person| usage::usage(&person))),
         Place::Credits => open(admit(shared, call).and_then(|person| usage::credits(shared, call, &person))),
         Place::Profile => open(admit(shared, call).map(|_| usage::profile())),
+        // Relays were answered before.
+        _ => Answer::json(404, &serde_json::json!({ "detail": "Not Found" })),
     }
 }
 
@@ -251,5 +258,6 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 
 /// The visit of a control request is none; nothing else ends without one.
 pub(crate) fn unrecorded(shared: &Arc<Shared>) -> Sending {
-    Sending { shared: Arc::clone(shared), line: Line::new(0), visit: Visit::none(&shared.recorder) }
+    let (line, visit) = (Line::new(0), Visit::none(&shared.recorder));
+    Sending { api: Api::Backend, shared: Arc::clone(shared), line, visit }
 }

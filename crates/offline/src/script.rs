@@ -11,7 +11,7 @@ use crate::plan::{Place, Plan};
 pub struct When {
     /// The endpoint; model requests by default.
     pub place: Place,
-    /// `chatgpt_account_id` of the token.
+    /// `chatgpt_account_id` of the token; of a relay, its key.
     pub account: Option<String>,
     /// A part of the last user message, upper and lower case alike.
     pub prompt: Option<String>,

@@ -3,12 +3,11 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
-use serde_json::{Value, json};
-
+use crate::api::Api;
 use crate::plan::{Extra, Newline, Pause, Shape, Split, Spot, Stop, Wait};
 use crate::replay::framed;
 use crate::wire::How;
+use bytes::{Bytes, BytesMut};
 
 use squeeze::Squeeze;
 
@@ -24,7 +23,17 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// A frame of any origin; deltas are told by their name.
+    /// A frame that carries a piece of the answer.
+    pub(crate) fn token(text: String) -> Self {
+        Self { bytes: Bytes::from(text), token: true }
+    }
+
+    /// A frame around the answer.
+    pub(crate) fn plain(text: String) -> Self {
+        Self { bytes: Bytes::from(text), token: false }
+    }
+
+    /// A frame of any origin; deltas of Responses are told by their name.
     pub(crate) fn new(bytes: Bytes) -> Self {
         let token = memchr::memmem::find(&bytes[..bytes.len().min(120)], b".delta\"").is_some();
         Self { bytes, token }
@@ -53,6 +62,7 @@ pub(crate) enum Step {
 pub(crate) struct Steps {
     frames: Frames,
     shape: Shape,
+    api: Api,
     sent: u32,
     /// Of the first frame that has one; failures inside the stream carry it.
     response: Option<String>,
@@ -77,7 +87,7 @@ struct ByteStage {
 }
 
 impl Steps {
-    pub(crate) fn new(frames: Frames, shape: Shape) -> Self {
+    pub(crate) fn new(frames: Frames, shape: Shape, api: Api) -> Self {
         let budget = match shape.stop {
             Some(Stop { at: Spot::Byte(byte), .. }) => Some(byte),
             _ => None,
@@ -94,6 +104,7 @@ impl Steps {
         Self {
             frames,
             shape,
+            api,
             sent: 0,
             response: None,
             early,
@@ -154,23 +165,7 @@ impl Steps {
 
     /// The event that announces an in-stream failure.
     fn last_words(&self, how: &How) -> Option<Bytes> {
-        let id = self.response.as_deref().unwrap_or("resp_offline");
-        let mut response = json!({ "id": id, "object": "response", "status": "failed", "output": [], "usage": null });
-        let kind = match how {
-            How::Failed { code, message } => {
-                response["error"] = json!({ "code": code, "message": message });
-                "response.failed"
-            }
-            How::Incomplete { reason } => {
-                response["status"] = json!("incomplete");
-                response["error"] = Value::Null;
-                response["incomplete_details"] = json!({ "reason": reason });
-                "response.incomplete"
-            }
-            How::Reset | How::Fin | How::End => return None,
-        };
-        let event = json!({ "type": kind, "sequence_number": self.sent, "response": response });
-        Some(Bytes::from(framed(&event.to_string())))
+        self.api.last_words(how, self.response.as_deref(), self.sent)
     }
 
     fn finish(&mut self) {

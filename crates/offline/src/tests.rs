@@ -4,5 +4,6 @@ mod answers;
 pub(crate) mod client;
 mod faults;
 mod record;
+mod relay;
 mod routes;
 mod tls;

@@ -16,7 +16,7 @@ pub(crate) struct Usage {
 }
 
 /// A token is about four bytes.
-const TOKEN: usize = 4;
+pub(crate) const TOKEN: usize = 4;
 /// The real cache begins at 1,024 tokens and counts in steps of 128.
 const SMALLEST: u64 = 1_024;
 const STEP: u64 = 128;
@@ -30,22 +30,24 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn usage(&mut self, account: &str, ask: &Ask<'_>, bytes: usize) -> Usage {
+    /// What a request of the ChatGPT backend counts; its cache works under a key only.
+    pub(crate) fn usage(&mut self, ask: &Ask<'_>, bytes: usize) -> Usage {
         let input = (bytes / TOKEN) as u64;
+        let head = ["instructions", "tools"].into_iter().filter_map(|key| ask.body.get(key));
         let cached = match ask.body.get("prompt_cache_key").and_then(Value::as_str) {
-            Some(key) => self.cached(account, key, ask).min(input),
+            Some(key) => self.read(ask.account, key, head.chain(ask.items)).min(input),
             None => 0,
         };
         Usage { input, cached, reasoning: reasoning(ask) }
     }
 
-    fn cached(&mut self, account: &str, key: &str, ask: &Ask<'_>) -> u64 {
-        let head = ["instructions", "tools"].into_iter().filter_map(|key| ask.body.get(key));
-        let parts: Vec<(u64, usize)> = head.chain(ask.items).map(part).collect();
+    /// Tokens that the prompt before had in common with this one, which takes its place.
+    pub(crate) fn read<'a>(&mut self, who: &str, key: &str, parts: impl Iterator<Item = &'a Value>) -> u64 {
+        let parts: Vec<(u64, usize)> = parts.map(part).collect();
         if self.prompts.len() >= KEYS {
             self.prompts.clear();
         }
-        let before = self.prompts.entry((account.to_owned(), key.to_owned())).or_default();
+        let before = self.prompts.entry((who.to_owned(), key.to_owned())).or_default();
         let common = before.iter().zip(&parts).take_while(|(was, is)| was == is);
         let tokens = (common.map(|(_, (_, length))| length).sum::<usize>() / TOKEN) as u64;
         *before = parts;
@@ -61,7 +63,7 @@ fn part(value: &Value) -> (u64, usize) {
 }
 
 fn reasoning(ask: &Ask<'_>) -> u64 {
-    match ask.reasoning("effort").unwrap_or(ask.model.default_effort) {
+    match ask.reasoning("effort").unwrap_or(ask.default_effort) {
         "none" => 0,
         "minimal" | "low" => 64,
         "medium" => 128,

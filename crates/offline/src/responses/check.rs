@@ -12,11 +12,13 @@ use crate::models::{self, Model};
 use crate::state::Shared;
 
 pub(super) mod encrypted;
-mod format;
+pub(crate) mod format;
 mod input;
 #[cfg(test)]
 mod tests;
 mod tools;
+
+pub(crate) use tools::name;
 
 /// Parameters that are taken over HTTP. Every other name is unsupported.
 const TAKEN: [&str; 14] = [
@@ -48,11 +50,24 @@ const INCLUDES: [&str; 7] = [
 
 /// A request under examination.
 #[derive(Clone, Copy)]
-struct Case<'a> {
-    body: &'a Map<String, Value>,
-    model: &'static Model,
-    account: &'a str,
-    strict_encrypted: bool,
+pub(crate) struct Case<'a> {
+    pub(crate) body: &'a Map<String, Value>,
+    /// Which of the shapes the body has.
+    pub(crate) shape: Shape,
+    /// Who owns the encrypted reasoning.
+    pub(crate) account: &'a str,
+    pub(crate) strict_encrypted: bool,
+}
+
+/// What a body may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// The ChatGPT backend, older models.
+    Classic,
+    /// The ChatGPT backend, newer models.
+    Lite,
+    /// The public API.
+    Public,
 }
 
 /// Examines a request whole; the first fault is the answer.
@@ -62,31 +77,37 @@ pub(super) fn all<'a>(
     body: Option<&'a Value>,
     lite: bool,
 ) -> Result<Checked<'a>, Reject> {
-    let body = body.and_then(Value::as_object);
-    let body = body.ok_or_else(|| Reject::detail(400, "Request body must be a JSON object"))?;
+    let both = body.and_then(|whole| Some((whole, whole.as_object()?)));
+    let (whole, body) = both.ok_or_else(|| Reject::detail(400, "Request body must be a JSON object"))?;
     let slug = body.get("model").and_then(Value::as_str);
     let slug = slug.ok_or_else(|| missing("model"))?;
     let unsupported = || format!("The '{slug}' model is not supported when using Codex with a ChatGPT account.");
     let model = models::find(person, slug).ok_or_else(|| Reject::detail(400, unsupported()))?;
-    let case = Case { body, model, account: &person.account_id, strict_encrypted: shared.options.strict_encrypted };
+    let shape = if model.lite { Shape::Lite } else { Shape::Classic };
+    let case = Case { body, shape, account: &person.account_id, strict_encrypted: shared.options.strict_encrypted };
     required(case)?;
     if let Some(name) = body.keys().find(|name| !TAKEN.contains(&name.as_str())) {
         return Err(Reject::detail(400, format!("Unsupported parameter: {name}")));
     }
-    dialect(case, lite)?;
-    values(case)?;
-    tools::check(case)?;
-    format::check(case)?;
-    input::check(case)?;
-    Ok((model, body))
+    dialect(case, model, lite)?;
+    values(case, model)?;
+    shared_parts(case)?;
+    Ok((model, whole))
 }
 
-fn missing(name: &str) -> Reject {
+/// What the ChatGPT backend and the public API examine alike: tools, output format, input.
+pub(crate) fn shared_parts(case: Case<'_>) -> Result<(), Reject> {
+    tools::check(case)?;
+    format::check(case)?;
+    input::check(case)
+}
+
+pub(crate) fn missing(name: &str) -> Reject {
     let message = format!("Missing required parameter: '{name}'.");
     Reject::invalid(message, Some(name), Some("missing_required_parameter"))
 }
 
-fn unsupported_value(param: &str, value: &str, model: &str, allowed: &[&str]) -> Reject {
+pub(crate) fn unsupported_value(param: &str, value: &str, model: &str, allowed: &[&str]) -> Reject {
     let allowed: Vec<String> = allowed.iter().map(|value| format!("'{value}'")).collect();
     let message = format!(
         "Unsupported value: '{value}' is not supported with the '{model}' model. Supported values are: {}.",
@@ -110,11 +131,11 @@ fn required(case: Case<'_>) -> Result<(), Reject> {
 }
 
 /// Classic and lite requests have different shapes; each is refused where the other is due.
-fn dialect(case: Case<'_>, lite: bool) -> Result<(), Reject> {
-    let slug = case.model.slug;
+fn dialect(case: Case<'_>, model: &Model, lite: bool) -> Result<(), Reject> {
+    let slug = model.slug;
     let legacy = case.body.contains_key("tools") || case.body.contains_key("instructions");
-    match (case.model.lite, lite) {
-        (true, true) if !legacy => context(case),
+    match (model.lite, lite) {
+        (true, true) if !legacy => context(case, slug),
         (true, _) => Err(Reject::detail(404, format!("Model not found {slug}"))),
         // Nobody reported what the live backend says to this; the wording is ours.
         (false, true) => Err(Reject::detail(400, format!("Responses Lite is not supported by {slug}"))),
@@ -123,12 +144,12 @@ fn dialect(case: Case<'_>, lite: bool) -> Result<(), Reject> {
 }
 
 /// Lite requests say which reasoning they keep.
-fn context(case: Case<'_>) -> Result<(), Reject> {
+fn context(case: Case<'_>, slug: &str) -> Result<(), Reject> {
     const CONTEXTS: [&str; 3] = ["auto", "current_turn", "all_turns"];
     let context = case.body.get("reasoning").and_then(|reasoning| reasoning["context"].as_str());
     match context {
         Some(context) if CONTEXTS.contains(&context) => Ok(()),
-        other => Err(unsupported_value("reasoning.context", other.unwrap_or("null"), case.model.slug, &CONTEXTS)),
+        other => Err(unsupported_value("reasoning.context", other.unwrap_or("null"), slug, &CONTEXTS)),
     }
 }
 
@@ -143,11 +164,11 @@ fn instructions(case: Case<'_>) -> Result<(), Reject> {
 }
 
 /// Single values.
-fn values(case: Case<'_>) -> Result<(), Reject> {
-    let slug = case.model.slug;
+fn values(case: Case<'_>, model: &Model) -> Result<(), Reject> {
+    let slug = model.slug;
     let member = |object: &str, key: &str| case.body.get(object).and_then(|object| object[key].as_str());
-    let efforts: Vec<&str> = ["none"].into_iter().chain(case.model.efforts()).collect();
-    let tiers: &[&str] = if case.model.fast { &["priority"] } else { &[] };
+    let efforts: Vec<&str> = ["none"].into_iter().chain(model.efforts()).collect();
+    let tiers: &[&str] = if model.fast { &["priority"] } else { &[] };
     let choices: [(&str, Option<&str>, &[&str]); 4] = [
         ("reasoning.effort", member("reasoning", "effort"), &efforts),
         ("reasoning.summary", member("reasoning", "summary"), &["auto", "concise", "detailed", "none"]),
@@ -163,7 +184,7 @@ fn values(case: Case<'_>) -> Result<(), Reject> {
     longest(case)
 }
 
-fn includes(case: Case<'_>) -> Result<(), Reject> {
+pub(crate) fn includes(case: Case<'_>) -> Result<(), Reject> {
     let names = case.body.get("include").and_then(Value::as_array).into_iter().flatten();
     for (at, name) in names.enumerate() {
         if !name.as_str().is_some_and(|name| INCLUDES.contains(&name)) {
@@ -176,7 +197,7 @@ fn includes(case: Case<'_>) -> Result<(), Reject> {
 }
 
 /// Strings with a limit of their own.
-fn longest(case: Case<'_>) -> Result<(), Reject> {
+pub(crate) fn longest(case: Case<'_>) -> Result<(), Reject> {
     let key = case.body.get("prompt_cache_key").and_then(Value::as_str);
     if let Some(key) = key.filter(|key| key.chars().count() > 64) {
         return Err(too_long("prompt_cache_key", 64, key.chars().count()));
@@ -197,7 +218,7 @@ fn longest(case: Case<'_>) -> Result<(), Reject> {
     Ok(())
 }
 
-fn too_long(param: &str, most: usize, is: usize) -> Reject {
+pub(crate) fn too_long(param: &str, most: usize, is: usize) -> Reject {
     let message = format!(
         "Invalid '{param}': string too long. Expected a string with maximum length {most}, but got a string with length {is} instead."
     );

@@ -6,23 +6,16 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::cache::Usage;
 use super::item::{Out, What};
 use super::now;
+use super::turn::{Ending, Turn};
 use crate::account::{Person, Window};
+use crate::mind::piece::{self, piece};
 use crate::shape::Frame;
 use crate::token;
 
-/// All of an answer before it is streamed.
-pub(super) struct Turn {
-    /// The `response` object as created.
-    pub(super) response: Map<String, Value>,
-    pub(super) items: Vec<Out>,
-    pub(super) usage: Usage,
-}
-
 /// The frames of a turn.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     turn: Turn,
     /// Puts the items into `response.completed` too.
     whole: bool,
@@ -57,8 +50,15 @@ struct Deltas {
 const NOISE: &str = "x7Qd2LmZ0pRkV9sT";
 
 impl Stream {
-    pub(super) fn new(turn: Turn, whole: bool) -> Self {
+    pub(crate) fn new(turn: Turn, whole: bool) -> Self {
         Self { turn, whole, sequence: 0, tokens: 0, ready: VecDeque::new(), stage: Stage::Begin }
+    }
+
+    /// The collected response of a turn.
+    pub(crate) fn whole(turn: Turn) -> Value {
+        let mut stream = Self::new(turn, true);
+        stream.tokens = stream.turn.items.iter().filter_map(|out| text(&out.what)).map(piece::count).sum();
+        Value::Object(stream.ended())
     }
 
     /// Queues an event; the type comes first and the sequence number second.
@@ -195,14 +195,32 @@ impl Stream {
     }
 
     fn end(&mut self) {
+        let response = self.ended();
+        let kind = match self.turn.ending {
+            Ending::Completed => "response.completed",
+            Ending::Incomplete(_) => "response.incomplete",
+        };
+        self.push(kind, json!({ "response": response }));
+    }
+
+    /// The `response` object at the end.
+    fn ended(&mut self) -> Map<String, Value> {
         let mut response = std::mem::take(&mut self.turn.response);
-        let usage = self.turn.usage;
-        let output = self.tokens + usage.reasoning;
-        response.insert("status".into(), "completed".into());
-        response.insert("completed_at".into(), now().into());
+        match self.turn.ending {
+            Ending::Completed => {
+                response.insert("status".into(), "completed".into());
+                response.insert("completed_at".into(), now().into());
+            }
+            Ending::Incomplete(reason) => {
+                response.insert("status".into(), "incomplete".into());
+                response.insert("incomplete_details".into(), json!({ "reason": reason }));
+            }
+        }
         if self.whole {
             response.insert("output".into(), self.turn.items.iter().map(Out::closed).collect());
         }
+        let usage = self.turn.usage;
+        let output = self.tokens + usage.reasoning;
         let usage = json!({
             "input_tokens": usage.input,
             "input_tokens_details": { "cached_tokens": usage.cached, "cache_write_tokens": 0 },
@@ -211,9 +229,11 @@ impl Stream {
             "total_tokens": usage.input + output,
         });
         response.insert("usage".into(), usage);
-        let calls = self.turn.items.iter().any(|out| matches!(out.what, What::Function { .. } | What::Custom { .. }));
-        response.insert("end_turn".into(), (!calls).into());
-        self.push("response.completed", json!({ "response": response }));
+        if !self.turn.public {
+            let is_call = |out: &Out| matches!(out.what, What::Function { .. } | What::Custom { .. });
+            response.insert("end_turn".into(), (!self.turn.items.iter().any(is_call)).into());
+        }
+        response
     }
 }
 
@@ -282,21 +302,6 @@ fn text(what: &What) -> Option<&str> {
         What::Custom { input, .. } => Some(input),
         What::Search { .. } | What::Image { .. } | What::Compaction { .. } => None,
     }
-}
-
-/// No piece is longer, so that long words and arguments come in several.
-const PIECE: usize = 12;
-
-/// The piece that begins at `from`: blanks and the word after them.
-fn piece(text: &str, from: usize) -> &str {
-    let rest = &text[from..];
-    let word = rest.find(|letter: char| !letter.is_whitespace()).unwrap_or(rest.len());
-    let end = rest[word..].find(char::is_whitespace).map_or(rest.len(), |length| word + length);
-    let mut end = end.min(PIECE.max(1));
-    while !rest.is_char_boundary(end) {
-        end += 1;
-    }
-    &rest[..end.min(rest.len())]
 }
 
 fn with(object: &Value, key: &str, value: Value) -> Value {

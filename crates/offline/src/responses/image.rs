@@ -5,12 +5,9 @@ use serde_json::{Value, json};
 use crate::account::Person;
 use crate::answer::Answer;
 use crate::errors::Reject;
+use crate::mind::PIXEL;
 use crate::route::Call;
 use crate::token;
-
-/// A whole PNG of one pixel, base64.
-pub(super) const PIXEL: &str =
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
 /// One image for a prompt.
 pub(crate) fn answer(call: &Call, person: &Person) -> Result<Answer, Reject> {

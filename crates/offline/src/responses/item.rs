@@ -9,6 +9,8 @@ use crate::token;
 pub(super) struct Out {
     pub(super) id: String,
     pub(super) what: What,
+    /// A limit ended its text.
+    pub(super) cut: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -32,9 +34,21 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(namespace: Option<&str>, name: &str) -> Self {
-        let link = format!("call_{}", &token::hex()[..24]);
-        Self { link, namespace: namespace.map(str::to_owned), name: name.to_owned() }
+    pub(super) fn new(namespace: Option<String>, name: String) -> Self {
+        Self { link: format!("call_{}", &token::hex()[..24]), namespace, name }
+    }
+}
+
+impl What {
+    /// The text that comes in deltas.
+    pub(super) fn text_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Message { text, .. } => Some(text),
+            Self::Reasoning { summary, .. } => summary.first_mut(),
+            Self::Function { arguments, .. } => Some(arguments),
+            Self::Custom { input, .. } => Some(input),
+            Self::Search { .. } | Self::Image { .. } | Self::Compaction { .. } => None,
+        }
     }
 }
 
@@ -49,7 +63,7 @@ impl From<What> for Out {
             What::Image { .. } => "ig",
             What::Compaction { .. } => "cmp",
         };
-        Self { id: format!("{prefix}_{}", token::hex()), what }
+        Self { id: format!("{prefix}_{}", token::hex()), what, cut: false }
     }
 }
 
@@ -92,8 +106,8 @@ impl Out {
                     encrypted.as_ref(),
                 )
             }
-            What::Message { text, annotations } => json!({ "id": id, "type": "message", "status": "completed",
-                "role": "assistant", "phase": "final_answer",
+            What::Message { text, annotations } => json!({ "id": id, "type": "message",
+                "status": if self.cut { "incomplete" } else { "completed" }, "role": "assistant", "phase": "final_answer",
                 "content": [{ "type": "output_text", "annotations": annotations, "logprobs": [], "text": text }] }),
             What::Function { call, arguments } => called(
                 call,

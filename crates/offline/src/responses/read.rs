@@ -1,87 +1,72 @@
 //! A request as the answering side sees it.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value};
 
-use crate::account::Person;
-use crate::models::Model;
+use crate::mind::{self, Choice, Tool, ToolKind, Topic};
 
 /// A checked request, with what answers are made from picked out.
 pub(crate) struct Ask<'a> {
-    pub(super) model: &'static Model,
+    pub(super) slug: &'a str,
+    /// Effort when the request names none.
+    pub(super) default_effort: &'a str,
+    /// Who owns the encrypted reasoning.
     pub(super) account: &'a str,
     pub(super) body: &'a Map<String, Value>,
     pub(super) items: &'a [Value],
-    pub(super) tools: Vec<Tool<'a>>,
-    /// The last user message.
-    pub(super) prompt: String,
+    pub(super) topic: Topic<'a>,
 }
 
-/// An offered tool, out of its namespace.
-#[derive(Clone, Debug)]
-pub(super) struct Tool<'a> {
-    pub(super) kind: ToolKind,
-    pub(super) namespace: Option<&'a str>,
-    pub(super) name: &'a str,
-    pub(super) schema: Option<&'a Value>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ToolKind {
-    Function,
-    Custom,
-    Search,
-    Image,
-    Other,
+/// Facts about the model and the asking account.
+#[derive(Clone, Copy)]
+pub(crate) struct Who<'a> {
+    pub(crate) slug: &'a str,
+    pub(crate) default_effort: &'a str,
+    pub(crate) account: &'a str,
+    /// A plan that has the image tool; others drop it without a word.
+    pub(crate) draws: bool,
 }
 
 impl<'a> Ask<'a> {
-    pub(crate) fn new(model: &'static Model, person: &'a Person, body: &'a Map<String, Value>) -> Self {
+    /// `whole` is the request body, an object.
+    pub(crate) fn new(who: Who<'a>, whole: &'a Value) -> Self {
+        let body = members(whole);
         let items = body.get("input").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let top = body.get("tools").and_then(Value::as_array).into_iter().flatten();
-        let inside = items.iter().filter(|item| item["type"] == "additional_tools");
-        let inside = inside.filter_map(|item| item["tools"].as_array()).flatten();
-        let mut tools = Vec::new();
-        top.chain(inside).for_each(|tool| flatten(tool, None, &mut tools));
-        // A free plan has no image tool; the backend drops it without a word.
-        tools.retain(|tool| tool.kind != ToolKind::Image || person.plan != "free");
-        Self { model, account: &person.account_id, body, items, tools, prompt: prompt(items) }
+        let topic = Topic {
+            prompt: mind::plain(&last_prompt(whole)),
+            outputs: outputs(items),
+            images: images(items),
+            tools: tools(body, items, who.draws),
+            choice: choice(body.get("tool_choice")),
+            format: format(body),
+            parallel: body.get("parallel_tool_calls") != Some(&Value::Bool(false)),
+            body: whole,
+        };
+        Self { slug: who.slug, default_effort: who.default_effort, account: who.account, body, items, topic }
     }
 
     /// A member of `reasoning`.
     pub(super) fn reasoning(&self, key: &str) -> Option<&'a str> {
         self.body.get("reasoning")?.get(key)?.as_str()
     }
+}
 
-    /// The schema that the text must fit, or an empty one for "any JSON".
-    pub(super) fn format(&self) -> Option<&'a Value> {
-        static ANY: Value = Value::Bool(true);
-        let format = self.body.get("text")?.get("format")?;
-        match format["type"].as_str()? {
-            "json_schema" => format.get("schema"),
-            "json_object" => Some(&ANY),
-            _ => None,
-        }
-    }
+/// The members of a body, which is an object.
+pub(crate) fn members(body: &Value) -> &Map<String, Value> {
+    static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+    body.as_object().unwrap_or(&NOTHING)
+}
 
-    /// Tool outputs at the end of the input, as text.
-    pub(super) fn outputs(&self) -> Vec<String> {
-        let is_output = |item: &&Value| item["type"].as_str().is_some_and(|kind| kind.ends_with("_output"));
-        let mut outputs: Vec<String> =
-            self.items.iter().rev().take_while(is_output).map(|item| text(item.get("output"))).collect();
-        outputs.reverse();
-        outputs
-    }
-
-    /// Images in the last user message: bytes of a data URL, or the address of any other.
-    pub(super) fn images(&self) -> Vec<Result<usize, &'a str>> {
-        let parts = last_user(self.items).and_then(|item| item["content"].as_array()).into_iter().flatten();
-        let urls = parts.filter(|part| part["type"] == "input_image").filter_map(|part| part["image_url"].as_str());
-        urls.map(|url| match url.split_once(";base64,") {
-            Some((_, data)) => Ok(data.trim_end_matches('=').len() * 3 / 4),
-            None => Err(url),
-        })
-        .collect()
-    }
+/// Offered tools, out of their namespaces.
+fn tools<'a>(body: &'a Map<String, Value>, items: &'a [Value], draws: bool) -> Vec<Tool<'a>> {
+    let top = body.get("tools").and_then(Value::as_array).into_iter().flatten();
+    let inside = items.iter().filter(|item| item["type"] == "additional_tools");
+    let inside = inside.filter_map(|item| item["tools"].as_array()).flatten();
+    let mut tools = Vec::new();
+    top.chain(inside).for_each(|tool| flatten(tool, None, &mut tools));
+    tools.retain(|tool| tool.kind != ToolKind::Image || draws);
+    tools
 }
 
 fn flatten<'a>(tool: &'a Value, namespace: Option<&'a str>, to: &mut Vec<Tool<'a>>) {
@@ -92,26 +77,97 @@ fn flatten<'a>(tool: &'a Value, namespace: Option<&'a str>, to: &mut Vec<Tool<'a
         }
         "function" => ToolKind::Function,
         "custom" => ToolKind::Custom,
-        "image_generation" => ToolKind::Image,
-        search if search.starts_with("web_search") => ToolKind::Search,
-        _ => ToolKind::Other,
+        hosted => kind(hosted),
     };
     let name = tool["name"].as_str().or(tool["type"].as_str()).unwrap_or_default();
     to.push(Tool { kind, namespace, name, schema: tool.get("parameters") });
 }
 
-fn last_user(items: &[Value]) -> Option<&Value> {
-    items.iter().rev().find(|item| item["role"] == "user")
+/// The kind of a tool of the API's own.
+fn kind(hosted: &str) -> ToolKind {
+    match hosted {
+        "image_generation" => ToolKind::Image,
+        search if search.starts_with("web_search") => ToolKind::Search,
+        _ => ToolKind::Other,
+    }
 }
 
-fn prompt(items: &[Value]) -> String {
-    last_user(items).map_or_else(String::new, |item| text(item.get("content")))
+/// What `tool_choice` says.
+fn choice(choice: Option<&Value>) -> Choice<'_> {
+    match choice {
+        Some(Value::String(mode)) if mode == "none" => Choice::None,
+        Some(Value::String(mode)) if mode == "required" => Choice::Required,
+        Some(choice) => match choice["type"].as_str() {
+            Some("allowed_tools") => {
+                let tools = choice["tools"].as_array().into_iter().flatten();
+                let names = tools.filter_map(|tool| tool["name"].as_str()).collect();
+                Choice::Only { names, must: choice["mode"] == "required" }
+            }
+            Some("function" | "custom") => {
+                Choice::Only { names: choice["name"].as_str().into_iter().collect(), must: true }
+            }
+            Some(hosted) => Choice::Hosted(kind(hosted)),
+            None => Choice::Auto,
+        },
+        None => Choice::Auto,
+    }
+}
+
+/// The schema that the text must fit, or `true` for "any JSON".
+fn format(body: &Map<String, Value>) -> Option<&Value> {
+    static ANY: Value = Value::Bool(true);
+    let format = body.get("text")?.get("format")?;
+    match format["type"].as_str()? {
+        "json_schema" => format.get("schema"),
+        "json_object" => Some(&ANY),
+        _ => None,
+    }
+}
+
+/// Tool outputs at the end of the input, as text; what clients add behind them does not count.
+fn outputs(items: &[Value]) -> Vec<String> {
+    let is_output = |item: &&Value| item["type"].as_str().is_some_and(|kind| kind.ends_with("_output"));
+    let added = |item: &&Value| match item["role"].as_str() {
+        Some("developer" | "system") => true,
+        Some("user") => mind::is_reminder(&text(item.get("content"))),
+        _ => false,
+    };
+    let late = items.iter().rev().skip_while(added);
+    let mut outputs: Vec<String> = late.take_while(is_output).map(|item| text(item.get("output"))).collect();
+    outputs.reverse();
+    outputs
+}
+
+/// Images in the last user message: bytes of a data URL, or the address of any other.
+fn images(items: &[Value]) -> Vec<Result<usize, &str>> {
+    let parts = last_user(items).and_then(|item| item["content"].as_array()).into_iter().flatten();
+    let urls = parts.filter(|part| part["type"] == "input_image").filter_map(|part| part["image_url"].as_str());
+    urls.map(image).collect()
+}
+
+/// The size of a data URL's image, or the address itself.
+pub(crate) fn image(url: &str) -> Result<usize, &str> {
+    match url.split_once(";base64,") {
+        Some((_, data)) => Ok(decoded(data)),
+        None => Err(url),
+    }
+}
+
+/// How many bytes base64 stands for.
+pub(crate) fn decoded(data: &str) -> usize {
+    data.trim_end_matches('=').len() * 3 / 4
+}
+
+/// The last user message that a person wrote.
+fn last_user(items: &[Value]) -> Option<&Value> {
+    let users = || items.iter().rev().filter(|item| item["role"] == "user");
+    users().find(|item| !mind::is_reminder(&text(item.get("content")))).or_else(|| users().next())
 }
 
 /// The text of the last user message of a request that may be anything.
 pub(crate) fn last_prompt(body: &Value) -> String {
     match &body["input"] {
-        Value::Array(items) => prompt(items),
+        Value::Array(items) => last_user(items).map_or_else(String::new, |item| text(item.get("content"))),
         Value::String(text) => text.clone(),
         _ => String::new(),
     }
@@ -122,13 +178,13 @@ fn text(content: Option<&Value>) -> String {
     match content {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(parts)) => {
+            // An image is no text of a prompt; it is reported by its size.
             let texts = parts.iter().filter_map(|part| match part["type"].as_str() {
-                Some("input_image") => Some("[image]"),
+                Some("input_image") => None,
                 Some("input_file") => part["filename"].as_str().or(Some("[file]")),
                 _ => part["text"].as_str(),
             });
-            // An image is no text of a prompt; it is reported by its size.
-            texts.filter(|text| *text != "[image]").collect::<Vec<_>>().join("\n")
+            texts.collect::<Vec<_>>().join("\n")
         }
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),

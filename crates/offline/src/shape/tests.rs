@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{Frame, Frames, Step, Steps};
+use crate::api::Api;
 use crate::plan::{Newline, Plan, Split, Wait};
 use crate::wire::How;
 
@@ -12,7 +13,7 @@ fn frames() -> Frames {
 }
 
 fn steps(plan: &Plan) -> Vec<Step> {
-    Steps::new(frames(), plan.shape.clone()).collect()
+    Steps::new(frames(), plan.shape.clone(), Api::Backend).collect()
 }
 
 fn text(steps: &[Step]) -> String {

@@ -21,9 +21,18 @@ pub(super) fn check(case: Case<'_>) -> Result<(), Reject> {
 }
 
 fn schema(format: &Value) -> Result<(), Reject> {
-    let name = format["name"].as_str().ok_or_else(|| missing("text.format.name"))?;
+    format["name"].as_str().ok_or_else(|| missing("text.format.name"))?;
     let schema = format.get("schema").filter(|schema| schema.is_object());
-    let schema = schema.ok_or_else(|| missing("text.format.schema"))?;
+    schema.ok_or_else(|| missing("text.format.schema"))?;
+    match fits(format) {
+        None => Ok(()),
+        Some(message) => Err(Reject::invalid(message, Some("text.format.schema"), Some("invalid_json_schema"))),
+    }
+}
+
+/// What is wrong with a named schema that may be strict; nothing with one that is not.
+pub(crate) fn fits(format: &Value) -> Option<String> {
+    let (name, schema) = (format["name"].as_str().unwrap_or_default(), &format["schema"]);
     let reason = if format["strict"] != true {
         None
     } else if schema["type"] == "object" {
@@ -31,17 +40,11 @@ fn schema(format: &Value) -> Result<(), Reject> {
     } else {
         Some(format!("schema must be a JSON Schema of 'type: \"object\"', got 'type: {}'.", schema["type"]))
     };
-    match reason {
-        None => Ok(()),
-        Some(reason) => {
-            let message = format!("Invalid schema for response_format '{name}': {reason}");
-            Err(Reject::invalid(message, Some("text.format.schema"), Some("invalid_json_schema")))
-        }
-    }
+    reason.map(|reason| format!("Invalid schema for response_format '{name}': {reason}"))
 }
 
 /// Why a schema is not a strict one: every object closed, every property required.
-pub(super) fn strict(schema: &Value, path: &str) -> Option<String> {
+pub(crate) fn strict(schema: &Value, path: &str) -> Option<String> {
     let inside = |key: &str| {
         let children = schema[key].as_object().into_iter().flatten();
         children.map(|(name, child)| (format!("{path}'{key}', '{name}', "), child)).collect::<Vec<_>>()

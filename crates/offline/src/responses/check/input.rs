@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Case, encrypted, missing};
+use super::{Case, Shape, encrypted, missing};
 use crate::errors::Reject;
 
 /// Items that the backend takes.
@@ -27,6 +27,9 @@ const ITEMS: [&str; 19] = [
     "configuration_update",
     "other",
 ];
+
+/// Items that only the ChatGPT backend takes.
+const PRIVATE: [&str; 4] = ["additional_tools", "agent_message", "configuration_update", "other"];
 
 /// Calls that must be answered, and what answers them.
 const PAIRS: [(&str, &str, &str); 4] = [
@@ -53,7 +56,12 @@ fn one(case: Case<'_>, item: &Value, path: &str) -> Result<(), Reject> {
         None if item["role"].is_string() => "message",
         None => return Err(missing(&format!("{path}.type"))),
     };
-    if !ITEMS.contains(&kind) || (kind == "additional_tools" && !case.model.lite) {
+    let foreign = match case.shape {
+        Shape::Lite => false,
+        Shape::Classic => kind == "additional_tools",
+        Shape::Public => PRIVATE.contains(&kind),
+    };
+    if !ITEMS.contains(&kind) || foreign {
         let message = format!("Invalid value: '{kind}'.");
         return Err(Reject::invalid(message, Some(&format!("{path}.type")), Some("invalid_value")));
     }
@@ -100,8 +108,10 @@ fn fields(item: &Value, path: &str, names: &[&str]) -> Result<(), Reject> {
 fn message(case: Case<'_>, item: &Value, path: &str) -> Result<(), Reject> {
     let role = item["role"].as_str().ok_or_else(|| missing(&format!("{path}.role")))?;
     let parts: &[&str] = match role {
-        "system" => return Err(Reject::detail(400, "System messages are not allowed")),
-        "user" | "developer" => &["input_text", "input_image", "input_file", "input_audio"],
+        "system" if case.shape != Shape::Public => {
+            return Err(Reject::detail(400, "System messages are not allowed"));
+        }
+        "user" | "developer" | "system" => &["input_text", "input_image", "input_file", "input_audio"],
         "assistant" => &["output_text", "refusal"],
         other => {
             let message = format!(
@@ -139,7 +149,7 @@ fn part(case: Case<'_>, part: &Value, path: &str, allowed: &[&str]) -> Result<()
 
 /// An address or a data URL of an image. Lite models take no hint of its detail.
 fn image(case: Case<'_>, part: &Value, path: &str) -> Result<(), Reject> {
-    if case.model.lite && part.get("detail").is_some() {
+    if case.shape == Shape::Lite && part.get("detail").is_some() {
         let path = format!("{path}.detail");
         let message = format!("Unsupported parameter: '{path}' is not supported with this model.");
         return Err(Reject::invalid(message, Some(&path), Some("unsupported_parameter")));

@@ -58,7 +58,7 @@ fn one(tool: &Value, path: &str) -> Result<(), Reject> {
 }
 
 /// A name is there and made of what the API takes; Chat's nested form fails here as it does there.
-fn name(tool: &Value, path: &str) -> Result<(), Reject> {
+pub(crate) fn name(tool: &Value, path: &str) -> Result<(), Reject> {
     let path = format!("{path}.name");
     let name = tool["name"].as_str().ok_or_else(|| missing(&path))?;
     let fits = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'_' || letter == b'-';

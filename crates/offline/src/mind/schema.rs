@@ -10,7 +10,7 @@ const DEEP: usize = 5;
 const DEEPEST: usize = 24;
 
 /// Makes a value of the schema; strings and numbers come from the hint where they fit.
-pub(super) fn sample(schema: &Value, hint: &mut Hint) -> Value {
+pub(crate) fn sample(schema: &Value, hint: &mut Hint) -> Value {
     Sampler { root: schema, hint }.value(schema, "", 0)
 }
 

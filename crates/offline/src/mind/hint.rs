@@ -4,14 +4,14 @@ use serde_json::Value;
 
 /// Places, numbers and the text itself, taken from a prompt one after the other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Hint {
+pub(crate) struct Hint {
     text: String,
     places: Vec<String>,
     numbers: Vec<i64>,
 }
 
 impl Hint {
-    pub(super) fn new(prompt: &str) -> Self {
+    pub(crate) fn new(prompt: &str) -> Self {
         let numbers = prompt.split(|letter: char| !letter.is_ascii_digit()).filter_map(|word| word.parse().ok());
         let text = prompt.chars().take(200).collect();
         let mut numbers: Vec<i64> = numbers.collect();
@@ -20,14 +20,14 @@ impl Hint {
     }
 
     /// For the `at`th of several calls: its own place.
-    pub(super) fn turned(&self, at: usize) -> Self {
+    pub(crate) fn turned(&self, at: usize) -> Self {
         let mut turned = self.clone();
         turned.places.rotate_left(at % self.places.len().max(1));
         turned
     }
 
     /// A string for a property of this name.
-    pub(super) fn string(&self, name: &str) -> String {
+    pub(crate) fn string(&self, name: &str) -> String {
         let name = name.to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
         if has(&["city", "location", "place"])
@@ -42,7 +42,7 @@ impl Hint {
     }
 
     /// The next number of the prompt.
-    pub(super) fn number(&mut self) -> Option<i64> {
+    pub(crate) fn number(&mut self) -> Option<i64> {
         self.numbers.pop()
     }
 }
@@ -57,7 +57,7 @@ fn places(prompt: &str) -> Vec<String> {
 }
 
 /// The command of a `run: COMMAND` line.
-pub(super) fn command(prompt: &str) -> Option<&str> {
+pub(crate) fn command(prompt: &str) -> Option<&str> {
     prompt.lines().find_map(|line| {
         let line = line.trim();
         let head = line.get(..4).filter(|head| head.eq_ignore_ascii_case("run:"))?;
@@ -66,14 +66,14 @@ pub(super) fn command(prompt: &str) -> Option<&str> {
 }
 
 /// X of `Reply with exactly: X`.
-pub(super) fn exact(prompt: &str) -> Option<&str> {
+pub(crate) fn exact(prompt: &str) -> Option<&str> {
     const WORDS: &str = "reply with exactly:";
     let at = prompt.to_ascii_lowercase().rfind(WORDS)?;
     Some(prompt[at + WORDS.len()..].trim())
 }
 
 /// N of `count to N`, at most 100,000.
-pub(super) fn count(prompt: &str) -> Option<u32> {
+pub(crate) fn count(prompt: &str) -> Option<u32> {
     const WORDS: &str = "count to ";
     let at = prompt.to_ascii_lowercase().rfind(WORDS)?;
     let digits: String = prompt[at + WORDS.len()..].chars().take_while(char::is_ascii_digit).collect();
@@ -81,12 +81,12 @@ pub(super) fn count(prompt: &str) -> Option<u32> {
 }
 
 /// Whether a prompt has this word, upper and lower case alike.
-pub(super) fn says(prompt: &str, word: &str) -> bool {
+pub(crate) fn says(prompt: &str, word: &str) -> bool {
     prompt.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|part| part.eq_ignore_ascii_case(word))
 }
 
 /// Sets a property of an object.
-pub(super) fn set(object: &mut Value, key: &str, value: Value) {
+pub(crate) fn set(object: &mut Value, key: &str, value: Value) {
     if let Some(object) = object.as_object_mut() {
         object.insert(key.to_owned(), value);
     }

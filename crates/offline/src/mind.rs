@@ -1,0 +1,271 @@
+//! What to say: a few rules over the last user message, the offered tools and the results that came back.
+//!
+//! No wire format here: every protocol reads its request into a [`Topic`] and writes the [`Say`]s that come out.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+pub(crate) mod client;
+pub(crate) mod hint;
+pub(crate) mod piece;
+pub(crate) mod schema;
+#[cfg(test)]
+mod tests;
+
+use hint::Hint;
+
+/// A request as the answering side sees it.
+pub(crate) struct Topic<'a> {
+    /// The last user message, without what clients put beside a person's words.
+    pub(crate) prompt: String,
+    /// Tool results that wait for an answer, as text.
+    pub(crate) outputs: Vec<String>,
+    /// Images in the last user message: bytes of inline data, or the address of any other.
+    pub(crate) images: Vec<Result<usize, &'a str>>,
+    pub(crate) tools: Vec<Tool<'a>>,
+    pub(crate) choice: Choice<'a>,
+    /// The schema that the text must fit; `true` for any JSON.
+    pub(crate) format: Option<&'a Value>,
+    /// Whether several calls may be made at once.
+    pub(crate) parallel: bool,
+    /// The whole request, for what clients say about themselves.
+    pub(crate) body: &'a Value,
+}
+
+/// An offered tool.
+#[derive(Clone, Debug)]
+pub(crate) struct Tool<'a> {
+    pub(crate) kind: ToolKind,
+    pub(crate) namespace: Option<&'a str>,
+    pub(crate) name: &'a str,
+    pub(crate) schema: Option<&'a Value>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToolKind {
+    Function,
+    Custom,
+    Search,
+    Image,
+    Other,
+}
+
+/// What the request says about tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Choice<'a> {
+    Auto,
+    None,
+    Required,
+    /// Only these; one of them for sure when `must`.
+    Only {
+        names: Vec<&'a str>,
+        must: bool,
+    },
+    /// The API's own tool of this kind, for sure.
+    Hosted(ToolKind),
+}
+
+/// One thing to say.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Say {
+    Text { text: String, cite: Option<Cite> },
+    Function { namespace: Option<String>, name: String, arguments: Value },
+    Custom { namespace: Option<String>, name: String, input: String },
+    Search { query: String },
+    Image { prompt: String },
+}
+
+/// A source of a text, with the bytes of the text that speak of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cite {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// Address and title of the only page there is.
+pub(crate) const PAGE: (&str, &str) = ("https://example.com/?utm_source=openai", "Example Domain");
+
+/// A whole PNG of one pixel, base64.
+pub(crate) const PIXEL: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
+
+/// A summary of what went on in a mind of this size.
+pub(crate) const THOUGHT: &str = "**Reading the request**\n\nThe last message decides what to answer.";
+
+impl Say {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into(), cite: None }
+    }
+
+    /// A call of one of the client's tools.
+    pub(crate) fn is_call(&self) -> bool {
+        matches!(self, Self::Function { .. } | Self::Custom { .. })
+    }
+}
+
+/// The answer.
+pub(crate) fn answer(topic: &Topic<'_>) -> Vec<Say> {
+    if !topic.outputs.is_empty() {
+        return vec![match topic.format {
+            Some(schema) => fitting(topic, schema),
+            None => Say::text(format!("The tool answered: {}", topic.outputs.join("; "))),
+        }];
+    }
+    let mut calls = calls(topic);
+    if !topic.parallel {
+        calls.truncate(1);
+    }
+    if !calls.is_empty() {
+        return calls;
+    }
+    hosted(topic).unwrap_or_else(|| match topic.format {
+        Some(schema) => vec![fitting(topic, schema)],
+        None => vec![Say::text(client::blocks(topic).unwrap_or_else(|| words(topic)))],
+    })
+}
+
+fn fitting(topic: &Topic<'_>, schema: &Value) -> Say {
+    Say::text(schema::sample(schema, &mut Hint::new(&topic.prompt)).to_string())
+}
+
+/// Plain text.
+fn words(topic: &Topic<'_>) -> String {
+    let prompt = topic.prompt.trim();
+    if let Some(exact) = hint::exact(prompt) {
+        return exact.to_owned();
+    }
+    if let Some(last) = hint::count(prompt) {
+        let mut numbers = String::from("1");
+        (2..=last).for_each(|number| write!(numbers, " {number}").expect("invariant: a string takes writes"));
+        return numbers;
+    }
+    let seen = |image: &Result<usize, &str>| match image {
+        Ok(bytes) => format!("I see an image of {bytes} bytes."),
+        Err(url) => format!("I see an image at {url}."),
+    };
+    let images: Vec<String> = topic.images.iter().map(seen).collect();
+    let shown: String = prompt.chars().take(400).collect();
+    let rest = if shown.is_empty() { String::new() } else { format!("You said: {shown}") };
+    match (images.is_empty(), rest.is_empty()) {
+        (true, true) => "Hello from the offline backend.".to_owned(),
+        (true, false) => format!("Hello from the offline backend. {rest}"),
+        (false, true) => images.join(" "),
+        (false, false) => format!("{} {rest}", images.join(" ")),
+    }
+}
+
+/// Calls of the client's tools, if the choice or the prompt asks for them.
+fn calls(topic: &Topic<'_>) -> Vec<Say> {
+    let mine = |tool: &&Tool<'_>| matches!(tool.kind, ToolKind::Function | ToolKind::Custom);
+    let offered: Vec<&Tool<'_>> = topic.tools.iter().filter(mine).collect();
+    let (offered, must) = match &topic.choice {
+        Choice::None => return Vec::new(),
+        Choice::Auto | Choice::Hosted(_) => (offered, false),
+        Choice::Required => (offered, true),
+        Choice::Only { names, must } => {
+            (offered.into_iter().filter(|tool| names.contains(&tool.name)).collect(), *must)
+        }
+    };
+    if let Some(call) = client::call(topic, &offered) {
+        return vec![call];
+    }
+    let mut chosen = asked(&topic.prompt, &offered);
+    if must && chosen.is_empty() {
+        chosen = offered.into_iter().take(1).collect();
+    }
+    let many = ["both", "parallel", "twice"].iter().any(|word| hint::says(&topic.prompt, word));
+    let hint = Hint::new(&topic.prompt);
+    match chosen[..] {
+        [] => Vec::new(),
+        [tool] if many => (0..2).map(|at| call(tool, &hint.turned(at))).collect(),
+        _ if many => chosen.iter().map(|tool| call(tool, &hint)).collect(),
+        [tool, ..] => vec![call(tool, &hint)],
+    }
+}
+
+/// The tools a prompt names, else one when it says "tool" or "weather" and does not say what to answer.
+fn asked<'a>(prompt: &str, offered: &[&'a Tool<'a>]) -> Vec<&'a Tool<'a>> {
+    let means = ["use", "call", "tool", "both", "parallel"].iter().any(|word| hint::says(prompt, word));
+    let named = |tool: &&&Tool<'_>| (means || tool.name.contains('_')) && hint::says(prompt, tool.name);
+    let named: Vec<&Tool<'_>> = offered.iter().filter(named).copied().collect();
+    if !named.is_empty() || hint::exact(prompt).is_some() {
+        return named;
+    }
+    let weather = hint::says(prompt, "weather");
+    if !weather && !hint::says(prompt, "tool") && !hint::says(prompt, "tools") {
+        return Vec::new();
+    }
+    let about = offered.iter().find(|tool| weather && tool.name.to_lowercase().contains("weather"));
+    let several = ["both", "parallel"].iter().any(|word| hint::says(prompt, word)) && about.is_none();
+    match about {
+        Some(tool) => vec![tool],
+        None => offered.iter().take(if several { 2 } else { 1 }).copied().collect(),
+    }
+}
+
+fn call(tool: &Tool<'_>, hint: &Hint) -> Say {
+    if tool.kind == ToolKind::Custom {
+        return custom(tool, freeform(tool.name).to_owned());
+    }
+    function(tool, tool.schema.map_or_else(|| json!({}), |schema| schema::sample(schema, &mut hint.clone())))
+}
+
+fn function(tool: &Tool<'_>, arguments: Value) -> Say {
+    Say::Function { namespace: tool.namespace.map(str::to_owned), name: tool.name.to_owned(), arguments }
+}
+
+fn custom(tool: &Tool<'_>, input: String) -> Say {
+    Say::Custom { namespace: tool.namespace.map(str::to_owned), name: tool.name.to_owned(), input }
+}
+
+/// An input that the known grammars take.
+fn freeform(name: &str) -> &'static str {
+    match name {
+        "apply_patch" => "*** Begin Patch\n*** Add File: offline.txt\n+hello\n*** End Patch\n",
+        "exec" => "text(\"hello\");\n",
+        _ => "hello from the offline backend",
+    }
+}
+
+/// The API's own tools.
+fn hosted(topic: &Topic<'_>) -> Option<Vec<Say>> {
+    if topic.choice == Choice::None {
+        return None;
+    }
+    let wants = |kind: ToolKind, word: &str| {
+        let forced = topic.choice == Choice::Hosted(kind);
+        topic.tools.iter().any(|tool| tool.kind == kind) && (forced || hint::says(&topic.prompt, word))
+    };
+    if wants(ToolKind::Image, "draw") {
+        return Some(vec![Say::Image { prompt: topic.prompt.clone() }, Say::text("Here is the picture.")]);
+    }
+    wants(ToolKind::Search, "search").then(|| search(&topic.prompt))
+}
+
+fn search(prompt: &str) -> Vec<Say> {
+    let quote = "Example Domain (example.com)";
+    let head = "I searched the web. ";
+    let cite = Cite { start: head.len(), end: head.len() + quote.len() };
+    let text = format!("{head}{quote} says hello.");
+    vec![Say::Search { query: prompt.chars().take(200).collect() }, Say::Text { text, cite: Some(cite) }]
+}
+
+/// A person's words in a message: without the reminders that clients put into them.
+pub(crate) fn plain(text: &str) -> String {
+    const TAGS: [(&str, &str); 2] =
+        [("<system-reminder>", "</system-reminder>"), ("<session_context>", "</session_context>")];
+    let mut text = text.to_owned();
+    for (open, close) in TAGS {
+        while let Some(from) = text.find(open) {
+            let to = text[from..].find(close).map_or(text.len(), |at| from + at + close.len());
+            text.replace_range(from..to, "");
+        }
+    }
+    text
+}
+
+/// Whether a message holds only what a client adds by itself.
+pub(crate) fn is_reminder(text: &str) -> bool {
+    !text.trim().is_empty() && plain(text).trim().is_empty()
+}

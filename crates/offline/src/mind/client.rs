@@ -1,0 +1,196 @@
+//! Scripts per client: which of the tools of a known program writes a file or runs a command, and with which arguments.
+//!
+//! `write FILE with: TEXT` and `run: COMMAND`, each on a line of the prompt, are the person's wishes. Programs without
+//! tools (aider) get the text blocks that their own prompt asks for; they also know `edit FILE: OLD -> NEW`.
+
+use serde_json::{Value, json};
+
+use super::hint::{self, Hint};
+use super::{Say, Tool, ToolKind, Topic, custom, function, schema};
+
+/// Tools that write a whole file: Claude Code, Gemini CLI, opencode, then Cline, Roo, Continue and their like.
+const WRITERS: [&str; 8] = [
+    "Write",
+    "write_file",
+    "write",
+    "write_to_file",
+    "create_file",
+    "create_new_file",
+    "builtin_create_new_file",
+    "editor",
+];
+const PATHS: [&str; 5] = ["file_path", "filePath", "filepath", "path", "filename"];
+const CONTENTS: [&str; 5] = ["content", "contents", "file_text", "text", "new_text"];
+/// Where a function takes a patch: Codex's own name, then opencode's.
+const PATCHES: [&str; 3] = ["input", "patchText", "patch"];
+/// Tools that run a command, and the argument that is the command.
+const SHELLS: [(&str, &str, Argument); 9] = [
+    ("exec_command", "cmd", Argument::Line),
+    ("shell_command", "command", Argument::Line),
+    ("shell", "command", Argument::Words),
+    ("bash", "command", Argument::Line),
+    ("Bash", "command", Argument::Line),
+    ("run_shell_command", "command", Argument::Line),
+    ("execute_command", "command", Argument::Line),
+    ("run_terminal_command", "command", Argument::Line),
+    ("run_commands", "commands", Argument::List),
+];
+
+#[derive(Clone, Copy)]
+enum Argument {
+    /// The command as one string.
+    Line,
+    /// A program and its arguments.
+    Words,
+    /// Several commands.
+    List,
+}
+
+/// A file that shall hold a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct File<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+/// The call of a known tool that does what a line of the prompt asks for.
+pub(super) fn call(topic: &Topic<'_>, offered: &[&Tool<'_>]) -> Option<Say> {
+    match file(&topic.prompt) {
+        Some(file) => write(topic, offered, file)
+            .or_else(|| patch(offered, file))
+            .or_else(|| shell(offered, &format!("printf '%s\\n' {} > {}", quoted(file.text), quoted(file.name)))),
+        None => shell(offered, hint::command(&topic.prompt)?),
+    }
+}
+
+fn write(topic: &Topic<'_>, offered: &[&Tool<'_>], file: File<'_>) -> Option<Say> {
+    let tool = WRITERS.iter().find_map(|name| offered.iter().find(|tool| tool.name == *name))?;
+    let schema = tool.schema?;
+    let has = |key: &&&str| schema["properties"].get(**key).is_some();
+    let (path, content) = (PATHS.iter().find(has)?, CONTENTS.iter().find(has)?);
+    let mut arguments = schema::sample(schema, &mut Hint::default());
+    hint::set(&mut arguments, path, json!(absolute(topic.body, file.name)));
+    hint::set(&mut arguments, content, json!(format!("{}\n", file.text)));
+    Some(function(tool, arguments))
+}
+
+fn patch(offered: &[&Tool<'_>], file: File<'_>) -> Option<Say> {
+    let tool = offered.iter().find(|tool| tool.name == "apply_patch")?;
+    let patch = format!("*** Begin Patch\n*** Add File: {}\n+{}\n*** End Patch\n", file.name, file.text);
+    if tool.kind == ToolKind::Custom {
+        return Some(custom(tool, patch));
+    }
+    let schema = tool.schema?;
+    let key = PATCHES.iter().find(|key| schema["properties"].get(**key).is_some())?;
+    let mut arguments = schema::sample(schema, &mut Hint::default());
+    hint::set(&mut arguments, key, json!(patch));
+    Some(function(tool, arguments))
+}
+
+/// A command through whatever runs commands.
+fn shell(offered: &[&Tool<'_>], command: &str) -> Option<Say> {
+    let find = |name: &str| offered.iter().find(|tool| tool.name == name);
+    for (name, key, argument) in SHELLS {
+        let Some(tool) = find(name).filter(|tool| tool.kind == ToolKind::Function) else { continue };
+        let mut arguments =
+            tool.schema.map_or_else(|| json!({}), |schema| schema::sample(schema, &mut Hint::default()));
+        let value = match argument {
+            Argument::Line => json!(command),
+            Argument::Words => json!(["bash", "-lc", command]),
+            Argument::List => json!([command]),
+        };
+        hint::set(&mut arguments, key, value);
+        return Some(function(tool, arguments));
+    }
+    let tool = find("exec").filter(|tool| tool.kind == ToolKind::Custom)?;
+    let arguments = json!({ "cmd": command });
+    Some(custom(tool, format!("const result = await tools.exec_command({arguments});\ntext(result.output);\n")))
+}
+
+/// FILE and TEXT of a `write FILE with: TEXT` line.
+fn file(prompt: &str) -> Option<File<'_>> {
+    prompt.lines().find_map(|line| {
+        let rest = after(line, "write ")?;
+        let at = rest.to_ascii_lowercase().find(" with: ")?;
+        let words = rest[..at].trim();
+        let name = ["the file ", "a file ", "file "].iter().find_map(|lead| after(words, lead)).unwrap_or(words);
+        let name = name.trim_matches(['`', '"', '\'']);
+        let text = rest[at + " with: ".len()..].trim();
+        (!name.is_empty() && !name.contains(char::is_whitespace)).then_some(File { name, text })
+    })
+}
+
+/// What follows a word at a line's beginning, upper and lower case alike.
+fn after<'a>(line: &'a str, word: &str) -> Option<&'a str> {
+    let line = line.trim();
+    line.get(..word.len()).filter(|head| head.eq_ignore_ascii_case(word))?;
+    Some(line[word.len()..].trim_start())
+}
+
+/// A shell word.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A path inside the folder that the client says it works in; tools that write want it whole.
+fn absolute(body: &Value, name: &str) -> String {
+    if name.starts_with('/') {
+        return name.to_owned();
+    }
+    match folder(body) {
+        Some(folder) => format!("{}/{name}", folder.trim_end_matches('/')),
+        None => name.to_owned(),
+    }
+}
+
+/// The working directory, as clients name it in their context.
+fn folder(body: &Value) -> Option<String> {
+    const MARKS: [&str; 5] =
+        ["orking directory: ", "orking in the directory: ", "<cwd>", "orkspace Directories:\n  - ", "cwd: "];
+    find(body, &mut |text| {
+        MARKS.iter().find_map(|mark| {
+            let rest = &text[text.find(mark)? + mark.len()..];
+            let folder = rest.split(['\n', '<']).next()?.trim();
+            folder.starts_with('/').then(|| folder.to_owned())
+        })
+    })
+}
+
+/// The first thing found in any string of a body.
+fn find<T>(value: &Value, look: &mut dyn FnMut(&str) -> Option<T>) -> Option<T> {
+    match value {
+        Value::String(text) => look(text),
+        Value::Array(values) => values.iter().find_map(|value| find(value, look)),
+        Value::Object(members) => members.values().find_map(|value| find(value, look)),
+        _ => None,
+    }
+}
+
+/// The text blocks of a client that edits files without tools, in the form that its prompt describes.
+pub(super) fn blocks(topic: &Topic<'_>) -> Option<String> {
+    if !topic.tools.is_empty() {
+        return None;
+    }
+    let (name, old, new) = match file(&topic.prompt) {
+        Some(file) => (file.name, String::new(), format!("{}\n", file.text)),
+        None => edit(&topic.prompt)?,
+    };
+    let speaks = |word: &str| find(topic.body, &mut |text| text.contains(word).then_some(())).is_some();
+    if speaks("SEARCH/REPLACE") {
+        let block = format!("<<<<<<< SEARCH\n{old}=======\n{new}>>>>>>> REPLACE");
+        return Some(format!("Here is the change.\n\n{name}\n```\n{block}\n```\n"));
+    }
+    speaks("file listing").then(|| format!("Here is the file.\n\n{name}\n```\n{new}```\n"))
+}
+
+/// FILE, OLD and NEW of an `edit FILE: OLD -> NEW` line.
+fn edit(prompt: &str) -> Option<(&str, String, String)> {
+    prompt.lines().find_map(|line| {
+        let (name, change) = after(line, "edit ")?.split_once(": ")?;
+        let (old, new) = change.split_once(" -> ")?;
+        Some((name.trim(), format!("{}\n", old.trim()), format!("{}\n", new.trim())))
+    })
+}
+
+#[cfg(test)]
+mod tests;

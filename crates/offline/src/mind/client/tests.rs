@@ -1,0 +1,97 @@
+//! Each client's own tool is called with what writes the file.
+
+use serde_json::{Value, json};
+
+use super::super::{Choice, Say, Tool, ToolKind, Topic, answer};
+
+fn topic<'a>(prompt: &str, tools: Vec<Tool<'a>>, body: &'a Value) -> Topic<'a> {
+    Topic {
+        prompt: prompt.to_owned(),
+        outputs: Vec::new(),
+        images: Vec::new(),
+        tools,
+        choice: Choice::Auto,
+        format: None,
+        parallel: true,
+        body,
+    }
+}
+
+fn tool<'a>(name: &'a str, schema: &'a Value) -> Tool<'a> {
+    Tool { kind: ToolKind::Function, namespace: None, name, schema: Some(schema) }
+}
+
+fn strings(names: &[&str]) -> Value {
+    let properties: serde_json::Map<String, Value> =
+        names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
+    json!({ "type": "object", "properties": properties, "required": names })
+}
+
+const PROMPT: &str = "Do this:\nwrite proof.txt with: it's done";
+
+fn arguments(name: &str, schema: &Value) -> Value {
+    let body = json!({ "instructions": "Environment\n Primary working directory: /home/me/\nmore" });
+    match &answer(&topic(PROMPT, vec![tool(name, schema)], &body))[..] {
+        [Say::Function { name: called, arguments, .. }] if called == name => arguments.clone(),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[test]
+fn writes_with_the_tool_of_each_client() {
+    let whole = "it's done\n";
+    let printed = "printf '%s\\n' 'it'\\''s done' > 'proof.txt'";
+    let patched = "*** Begin Patch\n*** Add File: proof.txt\n+it's done\n*** End Patch\n";
+    let path = "/home/me/proof.txt";
+    let cases = [
+        ("Write", strings(&["file_path", "content"]), json!({ "file_path": path, "content": whole })),
+        ("write_file", strings(&["file_path", "content"]), json!({ "file_path": path, "content": whole })),
+        ("write", strings(&["filePath", "content"]), json!({ "filePath": path, "content": whole })),
+        ("apply_patch", strings(&["patchText"]), json!({ "patchText": patched })),
+        ("exec_command", strings(&["cmd"]), json!({ "cmd": printed })),
+        ("shell", strings(&["command"]), json!({ "command": ["bash", "-lc", printed] })),
+        ("bash", strings(&["command", "description"]), json!({ "command": printed, "description": "example" })),
+    ];
+    for (name, schema, expected) in cases {
+        assert_eq!(arguments(name, &schema), expected, "{name}");
+    }
+}
+
+#[test]
+fn writes_with_freeform_tools() {
+    let body = json!({});
+    let freeform = |name| Tool { kind: ToolKind::Custom, namespace: Some("functions"), name, schema: None };
+    for (name, part) in [("apply_patch", "+it's done\n"), ("exec", r#"tools.exec_command({"cmd":"printf "#)] {
+        match &answer(&topic(PROMPT, vec![freeform(name)], &body))[..] {
+            [Say::Custom { name: called, input, .. }] => assert!(called == name && input.contains(part), "{input}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn edits_by_text_blocks() {
+    let said = |prompt: &str, system: &str| {
+        let body = json!({ "messages": [{ "role": "system", "content": system }] });
+        match &answer(&topic(prompt, Vec::new(), &body))[..] {
+            [Say::Text { text, .. }] => text.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let blocks = "Every *SEARCH/REPLACE block* must use this format";
+    assert!(
+        said("edit a.py: x = 1 -> x = 2", blocks)
+            .contains("\na.py\n```\n<<<<<<< SEARCH\nx = 1\n=======\nx = 2\n>>>>>>> REPLACE\n```\n")
+    );
+    assert!(said(PROMPT, blocks).contains("\nproof.txt\n```\n<<<<<<< SEARCH\n=======\nit's done\n>>>>>>> REPLACE"));
+    assert!(said(PROMPT, "return the entire *file listing*").contains("\nproof.txt\n```\nit's done\n```\n"));
+    assert!(said(PROMPT, "anything else").starts_with("Hello"));
+}
+
+#[test]
+fn reminders_are_no_wish() {
+    let text = "<system-reminder>\nwrite a tool with: care\n</system-reminder>Reply with exactly: pong";
+    assert_eq!(super::super::plain(text), "Reply with exactly: pong");
+    assert!(super::super::is_reminder("<system-reminder>only this</system-reminder>\n"));
+    assert!(!super::super::is_reminder("hello"));
+}

@@ -1,0 +1,196 @@
+//! Public APIs on the same listener, for relays: `/relay/{chat,responses,messages,gemini}`, each as strict as its model.
+//!
+//! Every key that begins with `sk-offline` is good, so that a test may have as many as it likes. A request is examined
+//! the way the provider examines it and refused with the provider's words; what is said comes from `mind`, like the
+//! answers of the ChatGPT backend.
+
+use http::Method;
+use serde_json::Value;
+
+use crate::answer::Answer;
+use crate::api::Api;
+use crate::errors::Reject;
+use crate::plan::Place;
+use crate::route::{Call, header};
+use crate::state::Shared;
+use crate::token;
+
+mod chat;
+mod field;
+mod gemini;
+mod key;
+mod media;
+mod messages;
+mod models;
+mod responses;
+mod turn;
+
+pub(crate) use key::{presented as key, wrong as wrong_key};
+
+/// Endpoints that OpenAI's API has beside its models' answers.
+const MEDIA: [&str; 6] = [
+    "/v1/embeddings",
+    "/v1/audio/speech",
+    "/v1/audio/transcriptions",
+    "/v1/audio/translations",
+    "/v1/images/generations",
+    "/v1/images/edits",
+];
+
+/// Which endpoint of an API a path is; `path` is without the `/relay/NAME`.
+pub(crate) fn place(api: Api, method: &Method, path: &str) -> Place {
+    let post = method == Method::POST;
+    match (api, path) {
+        (Api::Gemini, _) => gemini::place(method, path),
+        (Api::Chat, "/v1/chat/completions") if post => Place::ChatRelay,
+        (Api::Responses, "/v1/responses") if post => Place::ResponsesRelay,
+        (Api::Messages, "/v1/messages") if post => Place::MessagesRelay,
+        (Api::Messages, "/v1/messages/count_tokens") if post => Place::RelayCount,
+        (Api::Chat | Api::Responses, path) if post && MEDIA.contains(&path) => Place::RelayMedia,
+        (_, path) if method == Method::GET && under(path, "/v1/models") => Place::RelayModels,
+        _ => Place::Other,
+    }
+}
+
+/// The path itself or something below it.
+fn under(path: &str, parent: &str) -> bool {
+    path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The model that a path names; only Gemini's do.
+pub(crate) fn named(api: Api, path: &str) -> Option<&str> {
+    if api != Api::Gemini {
+        return None;
+    }
+    let (_, rest) = path.split_once("/models/")?;
+    Some(rest.split_once(':').map_or(rest, |(model, _)| model))
+}
+
+/// The text of the last user message of a request that may be anything.
+pub(crate) fn prompt(api: Api, body: &Value) -> String {
+    match api {
+        Api::Backend | Api::Responses => crate::responses::read::last_prompt(body),
+        Api::Chat => chat::read::prompt(body),
+        Api::Messages => messages::read::prompt(body),
+        Api::Gemini => gemini::read::prompt(&gemini::read::normal(body)),
+    }
+}
+
+/// The answer to one request.
+pub(crate) fn answer(shared: &Shared, (api, place): (Api, Place), call: &Call) -> Answer {
+    let mut answer = open(shared, (api, place), call).unwrap_or_else(Answer::from);
+    decorate(&mut answer, api);
+    answer
+}
+
+fn open(shared: &Shared, (api, place): (Api, Place), call: &Call) -> Result<Answer, Reject> {
+    let path = Api::of(call.uri.path()).1;
+    if place == Place::Other {
+        return nothing(api, call, path);
+    }
+    key::check(api, call)?;
+    if call.method == Method::POST && place != Place::RelayMedia {
+        parsed(api, call)?;
+    }
+    match (api, place) {
+        (_, Place::RelayModels) => models::answer(api, path, call.uri.query().unwrap_or_default()),
+        (_, Place::RelayMedia) => media::answer(api, path, call),
+        (Api::Chat, _) => chat::answer(shared, call),
+        (Api::Responses, _) => responses::answer(shared, call),
+        (Api::Messages, place) => messages::answer(shared, call, place),
+        (Api::Gemini | Api::Backend, _) => gemini::answer(shared, call, path),
+    }
+}
+
+/// The provider's page for a path that it does not have.
+fn nothing(api: Api, call: &Call, path: &str) -> Result<Answer, Reject> {
+    match api {
+        Api::Messages => Err(api.refusal(404, "Not found")),
+        Api::Gemini => {
+            let page = "<!DOCTYPE html><html lang=en><title>Error 404 (Not Found)!!1</title>\
+                <p><b>404.</b> <ins>That’s an error.</ins></html>";
+            Ok(Answer::typed(404, "text/html; charset=UTF-8", page))
+        }
+        _ => {
+            let message = format!("Invalid URL ({} {path})", call.method);
+            Err(Reject { status: 404, body: crate::errors::error(&message, "invalid_request_error", None, None) })
+        }
+    }
+}
+
+/// The body is a JSON object and says so.
+fn parsed(api: Api, call: &Call) -> Result<(), Reject> {
+    let kind = header(&call.headers, "content-type").unwrap_or_default();
+    if !kind.to_ascii_lowercase().starts_with("application/json") {
+        let message = format!(
+            "Unsupported content type: '{kind}'. This API method only accepts 'application/json' requests, but you specified the header 'Content-Type: {kind}'. Please try again with a supported content type."
+        );
+        return Err(api.refusal(if api == Api::Gemini { 400 } else { 415 }, &message));
+    }
+    if call.json.as_ref().is_some_and(Value::is_object) {
+        return Ok(());
+    }
+    Err(api.refusal(
+        400,
+        match api {
+            Api::Messages => "The request body is not valid JSON: expected value: line 1 column 1 (char 0)",
+            Api::Gemini => "Invalid JSON payload received. Expected a value.",
+            _ => {
+                "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)"
+            }
+        },
+    ))
+}
+
+/// Headers that every answer of the provider carries.
+fn decorate(answer: &mut Answer, api: Api) {
+    let id = token::hex();
+    let headers: &[(&str, &str)] = match api {
+        Api::Messages => &[
+            ("anthropic-organization-id", "00000000-0000-4000-8000-000000000000"),
+            ("anthropic-ratelimit-requests-limit", "4000"),
+            ("anthropic-ratelimit-requests-remaining", "3999"),
+            ("anthropic-ratelimit-requests-reset", "2026-11-21T10:12:00Z"),
+        ],
+        Api::Gemini => &[("server", "scaffolding on HTTPServer2"), ("x-content-type-options", "nosniff")],
+        _ => &[
+            ("openai-version", "2020-10-01"),
+            ("openai-processing-ms", "7"),
+            ("x-ratelimit-limit-requests", "10000"),
+            ("x-ratelimit-remaining-requests", "9999"),
+            ("x-ratelimit-reset-requests", "6ms"),
+        ],
+    };
+    for (name, value) in headers {
+        answer.header(name, value);
+    }
+    match api {
+        Api::Messages => answer.header("request-id", &format!("req_{}", &id[..24])),
+        Api::Gemini => {}
+        _ => answer.header("x-request-id", &format!("req_{id}")),
+    }
+}
+
+/// What a request counts: its input, and how much of that was seen before.
+fn usage(shared: &Shared, call: &Call, who: &str, parts: &[&Value]) -> turn::Input {
+    let total = (call.body.len() / crate::responses::cache::TOKEN) as u64;
+    let cached =
+        shared.cache.lock().read(who, key(Api::of(call.uri.path()).0, call).unwrap_or_default(), parts.iter().copied());
+    turn::Input { total, cached: cached.min(total) }
+}
+
+/// The body, which was found to be an object.
+fn body(call: &Call) -> &Value {
+    static NOTHING: Value = Value::Null;
+    call.json.as_ref().unwrap_or(&NOTHING)
+}
+
+/// A list in a body, or an empty one.
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// An id with the provider's prefix.
+fn id(prefix: &str) -> String {
+    format!("{prefix}{}", &token::hex()[..24])
+}

@@ -1,0 +1,120 @@
+//! A chat request as the answering side sees it.
+
+use serde_json::Value;
+
+use super::super::list;
+use super::super::models::Kind;
+use super::super::turn::Limits;
+use crate::mind::{self, Choice, Tool, ToolKind, Topic};
+use crate::responses::read::image;
+
+/// What is asked.
+pub(super) fn topic(body: &Value) -> Topic<'_> {
+    Topic {
+        prompt: mind::plain(&prompt(body)),
+        outputs: outputs(body),
+        images: images(body),
+        tools: list(body, "tools").iter().map(tool).collect(),
+        choice: choice(&body["tool_choice"]),
+        format: format(&body["response_format"]),
+        parallel: body["parallel_tool_calls"] != false,
+        body,
+    }
+}
+
+/// Where the answer must end.
+pub(super) fn limits(body: &Value) -> Limits<'_> {
+    let max = body["max_completion_tokens"].as_u64().or(body["max_tokens"].as_u64());
+    let stops = match &body["stop"] {
+        Value::String(stop) => vec![stop.as_str()],
+        Value::Array(stops) => stops.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    Limits { max, stops }
+}
+
+/// Whether the model thinks about this request.
+pub(super) fn thinks(body: &Value, kind: Kind) -> bool {
+    let effort = body["reasoning_effort"].as_str();
+    match kind {
+        Kind::Thinker => effort != Some("none"),
+        Kind::Reasoning => !matches!(effort, Some("none" | "minimal")),
+        _ => false,
+    }
+}
+
+/// The text of the last user message.
+pub(in crate::relay) fn prompt(body: &Value) -> String {
+    last_user(body).map_or_else(String::new, |message| text(&message["content"]))
+}
+
+fn last_user(body: &Value) -> Option<&Value> {
+    let users = || list(body, "messages").iter().rev().filter(|message| message["role"] == "user");
+    users().find(|message| !mind::is_reminder(&text(&message["content"]))).or_else(|| users().next())
+}
+
+/// Tool messages at the end.
+fn outputs(body: &Value) -> Vec<String> {
+    let added = |message: &&Value| match message["role"].as_str() {
+        Some("developer" | "system") => true,
+        Some("user") => mind::is_reminder(&text(&message["content"])),
+        _ => false,
+    };
+    let late = list(body, "messages").iter().rev().skip_while(added);
+    let mut outputs: Vec<String> = late
+        .take_while(|message| matches!(message["role"].as_str(), Some("tool" | "function")))
+        .map(|message| text(&message["content"]))
+        .collect();
+    outputs.reverse();
+    outputs
+}
+
+fn images(body: &Value) -> Vec<Result<usize, &str>> {
+    let parts = last_user(body).and_then(|message| message["content"].as_array()).into_iter().flatten();
+    parts.filter_map(|part| part["image_url"]["url"].as_str()).map(image).collect()
+}
+
+/// The text of a content that is a string or a list of parts.
+fn text(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n"),
+        _ => String::new(),
+    }
+}
+
+fn tool(tool: &Value) -> Tool<'_> {
+    let (kind, inner) = match tool["type"].as_str() {
+        Some("custom") => (ToolKind::Custom, &tool["custom"]),
+        _ => (ToolKind::Function, &tool["function"]),
+    };
+    Tool { kind, namespace: None, name: inner["name"].as_str().unwrap_or_default(), schema: inner.get("parameters") }
+}
+
+fn choice(choice: &Value) -> Choice<'_> {
+    match choice {
+        Value::String(mode) if mode == "none" => Choice::None,
+        Value::String(mode) if mode == "required" => Choice::Required,
+        Value::Object(_) if choice["type"] == "allowed_tools" => {
+            let allowed = &choice["allowed_tools"];
+            let names = list(allowed, "tools").iter().filter_map(named).collect();
+            Choice::Only { names, must: allowed["mode"] == "required" }
+        }
+        Value::Object(_) => Choice::Only { names: named(choice).into_iter().collect(), must: true },
+        _ => Choice::Auto,
+    }
+}
+
+/// The name in a tool reference.
+fn named(tool: &Value) -> Option<&str> {
+    tool.get("function").or_else(|| tool.get("custom"))?["name"].as_str()
+}
+
+fn format(format: &Value) -> Option<&Value> {
+    static ANY: Value = Value::Bool(true);
+    match format["type"].as_str()? {
+        "json_schema" => Some(format["json_schema"].get("schema").unwrap_or(&ANY)),
+        "json_object" => Some(&ANY),
+        _ => None,
+    }
+}

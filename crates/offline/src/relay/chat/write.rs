@@ -1,0 +1,198 @@
+//! Chat's wire format: chunks and the whole completion.
+
+use serde_json::{Map, Value, json};
+
+use super::super::id;
+use super::super::models::{Kind, Model};
+use super::super::turn::{Finish, Input, Part, Turn, stream};
+use crate::mind::{PAGE, Say, piece::quoted};
+use crate::shape::Frames;
+use crate::token;
+
+/// What all chunks of an answer have alike.
+pub(super) struct Head {
+    id: String,
+    created: i64,
+    model: &'static str,
+    /// OpenAI's own servers; others say less.
+    own: bool,
+    /// Shows what it thinks.
+    shows: bool,
+    include_usage: bool,
+    input: Input,
+}
+
+impl Head {
+    pub(super) fn new(body: &Value, model: &'static Model, input: Input) -> Self {
+        Self {
+            id: id("chatcmpl-"),
+            created: token::now(),
+            model: model.id,
+            own: matches!(model.kind, Kind::Plain | Kind::Reasoning),
+            shows: model.kind == Kind::Thinker,
+            include_usage: body["stream_options"]["include_usage"] == true,
+            input,
+        }
+    }
+
+    /// A chunk up to its choices.
+    fn open(&self) -> String {
+        let Self { id, created, model, .. } = self;
+        let own = if self.own { ",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_offline\"" } else { "" };
+        format!(
+            "data: {{\"id\":\"{id}\",\"object\":\"chat.completion.chunk\",\"created\":{created},\"model\":\"{model}\"{own},\"choices\":["
+        )
+    }
+
+    /// A chunk from the end of its choices.
+    fn close(&self, usage: &str) -> String {
+        let usage = if self.include_usage { format!(",\"usage\":{usage}") } else { String::new() };
+        let noise = if self.own { ",\"obfuscation\":\"x7Qd2LmZ0p\"" } else { "" };
+        format!("]{usage}{noise}}}\n\n")
+    }
+
+    /// Head and tail of a chunk with one choice; the delta stands between them.
+    fn around(&self, finish: Option<&str>) -> (String, String) {
+        let finish = finish.map_or_else(|| "null".to_owned(), quoted);
+        let head = format!("{}{{\"index\":0,\"delta\":", self.open());
+        let tail = format!(",\"logprobs\":null,\"finish_reason\":{finish}}}{}", self.close("null"));
+        (head, tail)
+    }
+
+    fn chunk(&self, delta: &Value, finish: Option<&str>) -> Part {
+        let (head, tail) = self.around(finish);
+        Part::Frame(format!("{head}{delta}{tail}"))
+    }
+
+    /// Chunks whose delta is a piece of a text; `before` and `after` are the JSON around it.
+    fn pieces(&self, text: &str, before: &str, after: &str) -> Part {
+        let (head, tail) = self.around(None);
+        Part::Pieces { text: text.to_owned(), head: format!("{head}{before}"), tail: format!("{after}{tail}") }
+    }
+
+    fn usage(&self, turn: &Turn) -> Value {
+        let completion = turn.output + turn.reasoning;
+        json!({
+            "prompt_tokens": self.input.total,
+            "completion_tokens": completion,
+            "total_tokens": self.input.total + completion,
+            "prompt_tokens_details": { "cached_tokens": self.input.cached, "audio_tokens": 0 },
+            "completion_tokens_details": { "reasoning_tokens": turn.reasoning, "audio_tokens": 0,
+                "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0 },
+        })
+    }
+}
+
+fn finish(turn: &Turn) -> &'static str {
+    match turn.finish {
+        Finish::Stop | Finish::Sequence(_) => "stop",
+        Finish::Calls => "tool_calls",
+        Finish::Length => "length",
+    }
+}
+
+/// The stream.
+pub(super) fn frames(turn: &Turn, head: &Head) -> Frames {
+    let mut parts = vec![head.chunk(&json!({ "role": "assistant", "content": "", "refusal": null }), None)];
+    if let Some(thought) = turn.thought.filter(|_| head.shows) {
+        parts.push(head.pieces(thought, "{\"content\":null,\"reasoning_content\":", "}"));
+    }
+    let mut calls = 0;
+    for say in &turn.said {
+        match say {
+            Say::Text { text, cite } => {
+                parts.push(head.pieces(text, "{\"content\":", "}"));
+                let notes: Vec<Value> = cite.iter().map(|cite| annotation(cite.start, cite.end)).collect();
+                if !notes.is_empty() {
+                    parts.push(head.chunk(&json!({ "annotations": notes }), None));
+                }
+            }
+            Say::Function { .. } | Say::Custom { .. } => {
+                called(head, say, calls, &mut parts);
+                calls += 1;
+            }
+            Say::Search { .. } | Say::Image { .. } => {}
+        }
+    }
+    parts.push(head.chunk(&json!({}), Some(finish(turn))));
+    if head.include_usage {
+        parts.push(Part::Frame(format!("{}{}", head.open(), head.close(&head.usage(turn).to_string()))));
+    }
+    parts.push(Part::Frame("data: [DONE]\n\n".to_owned()));
+    stream(parts)
+}
+
+fn annotation(start: usize, end: usize) -> Value {
+    let (url, title) = PAGE;
+    json!({ "type": "url_citation", "url_citation": { "start_index": start, "end_index": end, "url": url, "title": title } })
+}
+
+/// The chunks of one call: its name, then its arguments.
+fn called(head: &Head, say: &Say, at: usize, to: &mut Vec<Part>) {
+    let (kind, member, text) = spoken(say);
+    let mut first = call(say);
+    first[kind][member] = json!("");
+    let mut indexed = Map::new();
+    indexed.insert("index".into(), json!(at));
+    if let Value::Object(first) = first {
+        indexed.extend(first);
+    }
+    to.push(head.chunk(&json!({ "tool_calls": [indexed] }), None));
+    let before = format!("{{\"tool_calls\":[{{\"index\":{at},\"{kind}\":{{\"{member}\":");
+    to.push(head.pieces(&text, &before, "}}]}"));
+}
+
+/// Kind of a call, the member that holds its input, and that input.
+fn spoken(say: &Say) -> (&'static str, &'static str, String) {
+    match say {
+        Say::Function { arguments, .. } => ("function", "arguments", arguments.to_string()),
+        Say::Custom { input, .. } => ("custom", "input", input.clone()),
+        Say::Text { .. } | Say::Search { .. } | Say::Image { .. } => ("function", "arguments", String::new()),
+    }
+}
+
+fn call(say: &Say) -> Value {
+    let (kind, member, text) = spoken(say);
+    let name = match say {
+        Say::Function { name, .. } | Say::Custom { name, .. } => name.as_str(),
+        _ => "",
+    };
+    let mut call = json!({ "id": id("call_"), "type": kind });
+    call[kind] = json!({ "name": name });
+    call[kind][member] = json!(text);
+    call
+}
+
+/// The collected completion.
+pub(super) fn whole(turn: &Turn, head: &Head) -> Value {
+    let texts: Vec<&str> = turn
+        .said
+        .iter()
+        .filter_map(|say| match say {
+            Say::Text { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let calls: Vec<Value> = turn.said.iter().filter(|say| say.is_call()).map(call).collect();
+    let content = if texts.is_empty() { Value::Null } else { json!(texts.concat()) };
+    let mut message = json!({ "role": "assistant", "content": content, "refusal": null, "annotations": [] });
+    if let Some(thought) = turn.thought.filter(|_| head.shows) {
+        message["reasoning_content"] = json!(thought);
+    }
+    if !calls.is_empty() {
+        message["tool_calls"] = json!(calls);
+    }
+    let mut body = json!({
+        "id": head.id,
+        "object": "chat.completion",
+        "created": head.created,
+        "model": head.model,
+        "choices": [{ "index": 0, "message": message, "logprobs": null, "finish_reason": finish(turn) }],
+        "usage": head.usage(turn),
+    });
+    if head.own {
+        body["service_tier"] = json!("default");
+        body["system_fingerprint"] = json!("fp_offline");
+    }
+    body
+}

@@ -1,0 +1,174 @@
+//! The wire format of Gemini: responses, one after the other or alone.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::super::turn::{Finish, Input, Turn};
+use crate::mind::{PAGE, Say, piece};
+use crate::shape::{Frame, Frames};
+use crate::token;
+
+/// What all chunks of an answer have alike.
+#[derive(Clone)]
+pub(super) struct Head {
+    id: String,
+    model: String,
+    input: Input,
+    /// The request wants to see thoughts.
+    shows: bool,
+}
+
+impl Head {
+    pub(super) fn new(body: &Value, model: &str, input: Input) -> Self {
+        let shows = body["generationConfig"]["thinkingConfig"]["includeThoughts"] == true;
+        Self { id: token::random(17), model: model.to_owned(), input, shows }
+    }
+
+    fn usage(&self, output: u64, reasoning: u64) -> Value {
+        let total = self.input.total;
+        let mut usage = json!({
+            "promptTokenCount": total,
+            "candidatesTokenCount": output,
+            "totalTokenCount": total + output + reasoning,
+            "promptTokensDetails": [{ "modality": "TEXT", "tokenCount": total }],
+        });
+        if self.input.cached > 0 {
+            usage["cachedContentTokenCount"] = json!(self.input.cached);
+        }
+        if reasoning > 0 {
+            usage["thoughtsTokenCount"] = json!(reasoning);
+        }
+        usage
+    }
+
+    fn chunk(&self, candidate: &Value, (output, reasoning): (u64, u64)) -> Value {
+        json!({
+            "candidates": [candidate],
+            "usageMetadata": self.usage(output, reasoning),
+            "modelVersion": self.model,
+            "responseId": self.id,
+        })
+    }
+}
+
+/// A signature as bytes are written here.
+fn signature() -> String {
+    STANDARD.encode(format!("offline-thought:{}", token::random(32)))
+}
+
+fn finish(turn: &Turn) -> &'static str {
+    if turn.finish == Finish::Length { "MAX_TOKENS" } else { "STOP" }
+}
+
+/// What is said in one piece: all but texts.
+enum Piece {
+    /// A text, and whether it is a thought.
+    Text(String, bool),
+    Part(Value),
+}
+
+/// The parts of an answer; the first call carries the signature of the thoughts before it.
+fn pieces(turn: &Turn, head: &Head) -> Vec<Piece> {
+    let thought = turn.thought.filter(|_| head.shows).map(|thought| Piece::Text(thought.to_owned(), true));
+    let mut pieces: Vec<Piece> = thought.into_iter().collect();
+    let mut unsigned = true;
+    for say in &turn.said {
+        match say {
+            Say::Text { text, .. } => pieces.push(Piece::Text(text.clone(), false)),
+            Say::Function { name, arguments, .. } => {
+                let mut part = json!({ "functionCall": { "name": name, "args": arguments } });
+                if std::mem::take(&mut unsigned) {
+                    part["thoughtSignature"] = json!(signature());
+                }
+                pieces.push(Piece::Part(part));
+            }
+            Say::Search { .. } | Say::Custom { .. } | Say::Image { .. } => {}
+        }
+    }
+    pieces
+}
+
+/// What a search found, beside the text that speaks of it.
+fn grounding(turn: &Turn) -> Option<Value> {
+    let query = turn.said.iter().find_map(|say| match say {
+        Say::Search { query } => Some(query),
+        _ => None,
+    })?;
+    let (cite, text) = turn.said.iter().find_map(|say| match say {
+        Say::Text { text, cite: Some(cite) } => Some((cite, &text[cite.start..cite.end])),
+        _ => None,
+    })?;
+    let (url, title) = PAGE;
+    Some(json!({
+        "webSearchQueries": [query],
+        "groundingChunks": [{ "web": { "uri": url, "title": title } }],
+        "groundingSupports": [{
+            "segment": { "startIndex": cite.start, "endIndex": cite.end, "text": text },
+            "groundingChunkIndices": [0],
+        }],
+    }))
+}
+
+/// The collected response.
+pub(super) fn whole(turn: &Turn, head: &Head) -> Value {
+    let parts: Vec<Value> = pieces(turn, head)
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Text(text, true) => json!({ "text": text, "thought": true }),
+            Piece::Text(text, false) => json!({ "text": text }),
+            Piece::Part(part) => part,
+        })
+        .collect();
+    let mut candidate =
+        json!({ "content": { "parts": parts, "role": "model" }, "finishReason": finish(turn), "index": 0 });
+    if let Some(grounding) = grounding(turn) {
+        candidate["groundingMetadata"] = grounding;
+    }
+    head.chunk(&candidate, (turn.output, turn.reasoning))
+}
+
+/// The stream: server-sent events, or the elements of one array.
+pub(super) fn frames(turn: &Turn, head: Head, events: bool) -> Frames {
+    let (reasoning, total) = (turn.reasoning, turn.output);
+    let mut last =
+        json!({ "content": { "parts": [{ "text": "" }], "role": "model" }, "finishReason": finish(turn), "index": 0 });
+    if turn.reasoning > 0 && turn.finish != Finish::Calls {
+        last["content"]["parts"][0]["thoughtSignature"] = json!(signature());
+    }
+    if let Some(grounding) = grounding(turn) {
+        last["groundingMetadata"] = grounding;
+    }
+    let end = head.chunk(&last, (total, reasoning));
+    let mut said = 0;
+    let chunks = pieces(turn, &head).into_iter().flat_map(parts).map(move |(part, counts)| {
+        said += u64::from(counts);
+        let candidate = json!({ "content": { "parts": [part], "role": "model" }, "index": 0 });
+        head.chunk(&candidate, (said.min(total), reasoning))
+    });
+    let all = chunks.map(|chunk| (chunk, true)).chain(std::iter::once((end, false)));
+    if events {
+        return Box::new(all.map(|(chunk, token)| frame(format!("data: {chunk}\r\n\r\n"), token)));
+    }
+    let mut first = true;
+    let elements = all.map(move |(chunk, token)| {
+        let before = if std::mem::take(&mut first) { "[" } else { ",\r\n" };
+        frame(format!("{before}{chunk}"), token)
+    });
+    Box::new(elements.chain(std::iter::once_with(|| Frame::plain("]\r\n".to_owned()))))
+}
+
+fn frame(text: String, token: bool) -> Frame {
+    if token { Frame::token(text) } else { Frame::plain(text) }
+}
+
+/// The parts that one piece is sent as, and whether each counts as said.
+fn parts(piece: Piece) -> Box<dyn Iterator<Item = (Value, bool)> + Send> {
+    match piece {
+        Piece::Text(text, true) => {
+            Box::new(piece::Pieces::new(text).map(|text| (json!({ "text": text, "thought": true }), false)))
+        }
+        Piece::Text(text, false) => Box::new(piece::Pieces::new(text).map(|text| (json!({ "text": text }), true))),
+        Piece::Part(part) => Box::new(std::iter::once((part, true))),
+    }
+}

@@ -1,0 +1,44 @@
+//! `POST /relay/messages/v1/messages` and its `count_tokens`.
+
+use serde_json::{Value, json};
+
+use super::turn::Turn;
+use super::{body, key, list, usage};
+use crate::answer::Answer;
+use crate::api::Api;
+use crate::errors::Reject;
+use crate::plan::Place;
+use crate::route::{Call, header};
+use crate::state::Shared;
+
+mod check;
+pub(super) mod read;
+mod seal;
+mod write;
+
+/// The answer to one request.
+pub(super) fn answer(shared: &Shared, call: &Call, place: Place) -> Result<Answer, Reject> {
+    let body = body(call);
+    let owner = key(Api::Messages, call).unwrap_or_default();
+    let counting = place == Place::RelayCount;
+    let betas = header(&call.headers, "anthropic-beta").unwrap_or_default();
+    let model = check::all(body, check::Asker { owner, betas, counting })?;
+    let parts: Vec<&Value> =
+        list(body, "tools").iter().chain(body.get("system")).chain(list(body, "messages")).collect();
+    if counting {
+        let tokens = call.body.len() / crate::responses::cache::TOKEN;
+        return Ok(Answer::json(200, &json!({ "input_tokens": tokens })));
+    }
+    let mut input = usage(shared, call, "messages", &parts);
+    let marked = read::marked(body);
+    if !marked {
+        input.cached = 0;
+    }
+    let topic = read::topic(body);
+    let turn = Turn::new(&topic, &read::limits(body), read::thinks(body));
+    let head = write::Head::new(body, model.id, owner, (input, marked));
+    if body["stream"] == true {
+        return Ok(Answer::stream(write::frames(&turn, &head)));
+    }
+    Ok(Answer::json(200, &write::whole(&turn, &head)))
+}

@@ -1,0 +1,128 @@
+//! What the public Responses API takes and what it refuses.
+
+use serde_json::{Map, Value};
+
+use super::super::field::{self, invalid, known, wrong_type};
+use super::super::models::{self, Kind, Model};
+use crate::api::Api;
+use crate::errors::Reject;
+use crate::responses::check::{self, Case, Shape, missing};
+use crate::responses::read::members;
+
+const TAKEN: [&str; 33] = [
+    "model",
+    "input",
+    "instructions",
+    "background",
+    "client_metadata",
+    "context_management",
+    "conversation",
+    "include",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "moderation",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "prompt",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "reasoning",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+    "inference_geo",
+];
+const EFFORTS: [&str; 6] = ["none", "minimal", "low", "medium", "high", "xhigh"];
+const SUMMARIES: [&str; 3] = ["auto", "concise", "detailed"];
+const LEVELS: [&str; 3] = ["low", "medium", "high"];
+const TIERS: [&str; 5] = ["auto", "default", "flex", "scale", "priority"];
+
+/// Examines a request whole; the first fault is the answer.
+pub(super) fn all(whole: &Value, account: &str, strict_encrypted: bool) -> Result<&'static Model, Reject> {
+    let body = members(whole);
+    known(body, "", &TAKEN)?;
+    let id = body.get("model").and_then(Value::as_str).ok_or_else(|| missing("model"))?;
+    let model = models::find(Api::Responses, id)?;
+    match body.get("input") {
+        None | Some(Value::Null) => return Err(missing("input")),
+        Some(Value::String(_) | Value::Array(_)) => {}
+        Some(other) => return Err(wrong_type("input", "one of a string or array of items", other)),
+    }
+    values(body)?;
+    of_model(body, model)?;
+    let case = Case { body, shape: Shape::Public, account, strict_encrypted };
+    check::includes(case)?;
+    check::longest(case)?;
+    check::shared_parts(case)?;
+    Ok(model)
+}
+
+/// Numbers, switches and choices.
+fn values(body: &Map<String, Value>) -> Result<(), Reject> {
+    field::number(body, "temperature", (0.0, 2.0))?;
+    field::number(body, "top_p", (0.0, 1.0))?;
+    field::count(body, "max_output_tokens", 16)?;
+    for key in ["stream", "store", "parallel_tool_calls", "background"] {
+        if let Some(value) = body.get(key).filter(|value| !value.is_boolean() && !value.is_null()) {
+            return Err(wrong_type(key, "a boolean", value));
+        }
+    }
+    let member = |object: &str, key: &str| body.get(object).and_then(|object| object[key].as_str());
+    let choices: [(&str, Option<&str>, &[&str]); 4] = [
+        ("reasoning.effort", member("reasoning", "effort"), &EFFORTS),
+        ("reasoning.summary", member("reasoning", "summary"), &SUMMARIES),
+        ("text.verbosity", member("text", "verbosity"), &LEVELS),
+        ("service_tier", body.get("service_tier").and_then(Value::as_str), &TIERS),
+    ];
+    for (path, value, allowed) in choices {
+        if let Some(value) = value.filter(|value| !allowed.contains(value)) {
+            return Err(invalid(path, value, allowed));
+        }
+    }
+    if let Some(id) = body.get("previous_response_id").and_then(Value::as_str) {
+        let message = format!("Previous response with id '{id}' not found.");
+        return Err(Reject::invalid(message, Some("previous_response_id"), Some("previous_response_not_found")));
+    }
+    Ok(())
+}
+
+/// What this model has no use for.
+fn of_model(body: &Map<String, Value>, model: &Model) -> Result<(), Reject> {
+    let has = |key: &&&str| body.get(**key).is_some_and(|value| !value.is_null());
+    match model.kind {
+        Kind::Reasoning => match ["temperature", "top_p", "top_logprobs"].iter().find(has) {
+            Some(key) => Err(field::unsupported(key, "")),
+            None => Ok(()),
+        },
+        Kind::Plain => {
+            let effort = body.get("reasoning").is_some_and(|reasoning| !reasoning["effort"].is_null());
+            if effort { Err(field::unsupported("reasoning.effort", "")) } else { Ok(()) }
+        }
+        _ => {
+            let message = format!("The model `{}` does not support the Responses API.", model.id);
+            Err(Reject::invalid(message, Some("model"), Some("unsupported_model")))
+        }
+    }
+}
+
+/// The effort that a model takes by itself.
+pub(super) fn default_effort(model: &Model) -> &'static str {
+    if model.kind == Kind::Reasoning { "medium" } else { "none" }
+}
+
+/// Whether a request with its defaults is thought about.
+pub(super) fn thinks(body: &Value) -> bool {
+    body["reasoning"].is_object() && !matches!(body["reasoning"]["effort"].as_str(), Some("none" | "minimal"))
+}

@@ -1,0 +1,122 @@
+//! What one answer says and what it counts, before it has a wire format; and streams put together from parts.
+
+use crate::mind::{self, Say, Topic, piece};
+use crate::shape::{Frame, Frames};
+
+/// The end of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Finish {
+    Stop,
+    Calls,
+    Length,
+    /// At this stop sequence.
+    Sequence(String),
+}
+
+/// Tokens read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Input {
+    /// All of them.
+    pub(super) total: u64,
+    /// Those of them that were read before.
+    pub(super) cached: u64,
+}
+
+/// Where an answer must end.
+#[derive(Debug, Default)]
+pub(super) struct Limits<'a> {
+    /// Tokens, thoughts among them.
+    pub(super) max: Option<u64>,
+    pub(super) stops: Vec<&'a str>,
+}
+
+/// All of an answer.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) thought: Option<&'static str>,
+    pub(super) said: Vec<Say>,
+    pub(super) finish: Finish,
+    /// Tokens said, thoughts not among them.
+    pub(super) output: u64,
+    /// Tokens thought.
+    pub(super) reasoning: u64,
+}
+
+impl Turn {
+    pub(super) fn new(topic: &Topic<'_>, limits: &Limits<'_>, thinks: bool) -> Self {
+        let thought = thinks.then_some(mind::THOUGHT);
+        let reasoning = thought.map_or(0, piece::count);
+        let said = mind::answer(topic);
+        let finish = if said.iter().any(Say::is_call) { Finish::Calls } else { Finish::Stop };
+        let mut turn = Self { thought, said, finish, output: 0, reasoning };
+        turn.stop(&limits.stops);
+        turn.cut(limits.max);
+        turn.output = turn.said.iter().map(length).sum();
+        turn
+    }
+
+    /// Ends the first text that says a stop sequence before it.
+    fn stop(&mut self, stops: &[&str]) {
+        for at in 0..self.said.len() {
+            let Say::Text { text, .. } = &mut self.said[at] else { continue };
+            let found = stops.iter().filter_map(|stop| Some((text.find(stop)?, *stop))).min_by_key(|(at, _)| *at);
+            let Some((end, stop)) = found else { continue };
+            text.truncate(end);
+            self.finish = Finish::Sequence(stop.to_owned());
+            self.said.truncate(at + 1);
+            return;
+        }
+    }
+
+    /// Ends everything after so many tokens. A call that does not fit is left out.
+    fn cut(&mut self, max: Option<u64>) {
+        let Some(max) = max else { return };
+        let mut left = max.saturating_sub(self.reasoning);
+        for at in 0..self.said.len() {
+            let long = length(&self.said[at]);
+            if long <= left {
+                left -= long;
+                continue;
+            }
+            self.finish = Finish::Length;
+            if let Say::Text { text, .. } = &mut self.said[at] {
+                *text = piece::cut(text, left).to_owned();
+                self.said.truncate(at + 1);
+            } else {
+                self.said.truncate(at);
+            }
+            return;
+        }
+    }
+}
+
+/// The tokens of a part.
+fn length(say: &Say) -> u64 {
+    match say {
+        Say::Text { text, .. } => piece::count(text),
+        Say::Function { arguments, .. } => piece::count(&arguments.to_string()),
+        Say::Custom { input, .. } => piece::count(input),
+        Say::Search { .. } | Say::Image { .. } => 0,
+    }
+}
+
+/// A part of a stream.
+pub(super) enum Part {
+    /// One frame.
+    Frame(String),
+    /// A frame for each piece of a text; the piece, as a JSON string, stands between head and tail.
+    Pieces { text: String, head: String, tail: String },
+}
+
+/// The frames of all parts, made as they are sent.
+pub(super) fn stream(parts: Vec<Part>) -> Frames {
+    Box::new(parts.into_iter().flat_map(|part| -> Frames {
+        match part {
+            Part::Frame(frame) => Box::new(std::iter::once(Frame::plain(frame))),
+            Part::Pieces { text, head, tail } => Box::new(
+                piece::Pieces::new(text)
+                    .map(move |piece| Frame::token([&head, &piece::quoted(&piece), &tail[..]].concat())),
+            ),
+        }
+    }))
+}

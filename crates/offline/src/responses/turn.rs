@@ -1,0 +1,68 @@
+//! All of an answer before it has events.
+
+use serde_json::{Map, Value};
+
+use super::cache::Usage;
+use super::choose;
+use super::item::{Out, What};
+use super::read::Ask;
+use crate::mind::piece;
+
+/// All of an answer before it is streamed.
+pub(crate) struct Turn {
+    /// The `response` object as created.
+    pub(super) response: Map<String, Value>,
+    pub(super) items: Vec<Out>,
+    pub(super) usage: Usage,
+    pub(super) ending: Ending,
+    /// Without what only the ChatGPT backend says.
+    pub(super) public: bool,
+}
+
+/// How a response ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ending {
+    #[default]
+    Completed,
+    /// `incomplete` for this reason.
+    Incomplete(&'static str),
+}
+
+impl Turn {
+    /// The answer to a request; `response` is the object as created.
+    pub(crate) fn new(ask: &Ask<'_>, response: Map<String, Value>, usage: Usage) -> Self {
+        Self { response, items: choose::items(ask), usage, ending: Ending::default(), public: false }
+    }
+
+    /// As the public API says it.
+    #[must_use]
+    pub(crate) fn public(self) -> Self {
+        Self { public: true, ..self }
+    }
+
+    /// Ends the answer after so many tokens; what would begin after them is left out.
+    #[must_use]
+    pub(crate) fn limited(mut self, tokens: u64) -> Self {
+        let mut left = tokens.saturating_sub(self.usage.reasoning);
+        let mut kept = Vec::new();
+        for mut out in self.items {
+            let text = out.what.text_mut();
+            let length = text.as_ref().map_or(0, |text| piece::count(text));
+            if length <= left {
+                left -= length;
+                kept.push(out);
+                continue;
+            }
+            self.ending = Ending::Incomplete("max_output_tokens");
+            if let Some(text) = text {
+                *text = piece::cut(text, left).to_owned();
+            }
+            out.cut = true;
+            if matches!(out.what, What::Message { .. }) {
+                kept.push(out);
+            }
+            break;
+        }
+        Self { items: kept, ..self }
+    }
+}
