@@ -124,9 +124,10 @@ pub fn own(target: SocketAddr, listeners: &[SocketAddr], local: impl Fn(IpAddr) 
     let here = address.is_loopback() || address.is_unspecified();
     listeners.iter().filter(|listener| listener.port() == target.port()).any(|listener| {
         let listens = listener.ip().to_canonical();
-        match listens.is_unspecified() {
-            true => here || local(address),
-            false => listens == address || (listens.is_loopback() && address.is_unspecified()),
+        if listens.is_unspecified() {
+            here || local(address)
+        } else {
+            listens == address || (listens.is_loopback() && address.is_unspecified())
         }
     })
 }

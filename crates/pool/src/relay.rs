@@ -15,7 +15,9 @@ use std::str::FromStr;
 
 pub use proto::Wire;
 
-pub use self::address::{AddressError, Pasted, call_url, models_url, same_target, service_url, tags_url};
+pub use self::address::{
+    AddressError, Pasted, base as base_url, call_url, models_url, same_target, service_url, tags_url,
+};
 use crate::guard::{self, Denied};
 use crate::{AccountId, Millis, Status};
 

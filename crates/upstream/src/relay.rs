@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use parking_lot::Mutex;
 use pool::Secret;
-use pool::guard;
+use pool::guard::{self, Denied};
 use pool::relay::{self, Relay, Wire};
 use url::{Host, Url};
 
@@ -90,6 +90,32 @@ impl Relays {
         *self.listeners.write() = addresses;
     }
 
+    /// What `allow_private` would have to lift before this base URL can be called, its name looked up now; `None` for nothing. A name
+    /// that cannot be looked up needs nothing yet: it is checked again whenever it is dialled.
+    ///
+    /// # Errors
+    /// [`FaultKind::Denied`] for what nothing lifts, [`FaultKind::Unsendable`] for what is no base URL.
+    pub async fn leave(&self, base_url: &str) -> Result<Option<Denied>, Fault> {
+        let url = relay::base_url(base_url).map_err(|error| unreadable(&error))?;
+        let strict = match guard::check_url(&url, false) {
+            Ok(()) => self.looked_up(&url).await,
+            Err(denied) => Err(denied),
+        };
+        match strict {
+            Ok(()) => Ok(None),
+            Err(denied) if denied.liftable() => Ok(Some(denied)),
+            Err(denied) => Err(Fault::denied(&denied)),
+        }
+    }
+
+    /// Whether one of the addresses of a URL's name may be dialled without leave.
+    async fn looked_up(&self, url: &Url) -> Result<(), Denied> {
+        let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
+        let rule = Rule { private: false, ours: self.ours(url) };
+        let found = self.lookup.ask(name).await.unwrap_or_default();
+        gate::allowed(found, rule, &self.listeners).map(|_| ())
+    }
+
     /// A model call, always streamed; resolves at the answer's headers. Dropping the future, or the answer's body, ends the exchange.
     ///
     /// # Errors
@@ -151,9 +177,7 @@ impl Relays {
     /// Checks a target as far as its text tells, and says under which rule its name is looked up.
     fn admit(&self, target: &Target<'_>) -> Result<Rule, Fault> {
         guard::check_target(&target.url, target.private).map_err(|denied| Fault::denied(&denied))?;
-        let port = target.url.port_or_known_default();
-        let ours = port.filter(|port| self.listeners.read().iter().any(|listener| listener.port() == *port));
-        let rule = Rule { private: target.private, ours };
+        let rule = Rule { private: target.private, ours: self.ours(&target.url) };
         let literal = match target.url.host() {
             Some(Host::Ipv4(address)) => Some(address.into()),
             Some(Host::Ipv6(address)) => Some(address.into()),
@@ -161,6 +185,12 @@ impl Relays {
         };
         let checked = literal.map_or(Ok(()), |address| gate::check(address, rule, &self.listeners));
         checked.map(|()| rule).map_err(|denied| Fault::denied(&denied))
+    }
+
+    /// A URL's port, where one of our listeners has it.
+    fn ours(&self, url: &Url) -> Option<u16> {
+        let port = url.port_or_known_default();
+        port.filter(|port| self.listeners.read().iter().any(|listener| listener.port() == *port))
     }
 
     fn lanes(&self, rule: Rule) -> Result<Arc<Lanes>, Fault> {

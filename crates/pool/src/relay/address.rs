@@ -117,8 +117,8 @@ impl Pasted {
     }
 }
 
-/// Reads a base URL as it is kept.
-pub(super) fn base(text: &str) -> Result<Url, AddressError> {
+/// Reads a base URL as it is kept ([`Relay::base_url`]).
+pub fn base(text: &str) -> Result<Url, AddressError> {
     let url = Url::parse(text).map_err(|error| AddressError::Unreadable(error.to_string()))?;
     judged(url)
 }
@@ -278,9 +278,8 @@ fn completed(url: &Url, wire: Wire) -> String {
     let known = known::service(url);
     let service = known.filter(|known| known.path == path || known.path.starts_with(&format!("{path}/")));
     match wire {
-        Wire::Messages if last => path.to_owned(),
+        Wire::Messages | Wire::Gemini if last => path.to_owned(),
         Wire::Messages => format!("{path}/v1"),
-        Wire::Gemini if last => path.to_owned(),
         Wire::Gemini => format!("{path}/v1beta"),
         Wire::Chat | Wire::Responses => match service {
             Some(known) => known.path.to_owned(),

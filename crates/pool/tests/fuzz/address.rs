@@ -66,10 +66,8 @@ fn relay(base_url: &str, wire: Wire) -> pool::relay::Relay {
 fn guarded(url: &Url) {
     let (strict, lenient) = (check_url(url, false), check_url(url, true));
     assert!(strict.is_err() || lenient.is_ok(), "{url}: leave takes something away");
-    assert!(
-        lenient.is_ok() || strict.as_ref().is_err_and(|denied| *denied == Denied::Plain || !denied.liftable()),
-        "{url}"
-    );
+    let lifted = strict.as_ref().is_err_and(Denied::liftable);
+    assert_eq!(lifted, strict.is_err() && lenient.is_ok(), "{url}: {strict:?}, with leave {lenient:?}");
     if lenient.is_err() {
         return;
     }

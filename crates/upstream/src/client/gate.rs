@@ -69,7 +69,8 @@ impl Resolve for Gate {
 }
 
 impl Lookup {
-    async fn ask(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+    /// The addresses of a name, as they are.
+    pub(crate) async fn ask(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
         match self {
             Self::System => Ok(tokio::net::lookup_host((name, 0)).await?.collect()),
             #[cfg(test)]
@@ -83,7 +84,7 @@ impl Lookup {
 }
 
 /// Those that may be dialled; why not, when none may.
-fn allowed(found: Vec<SocketAddr>, rule: Rule, listeners: &Listeners) -> Result<Vec<SocketAddr>, Denied> {
+pub(crate) fn allowed(found: Vec<SocketAddr>, rule: Rule, listeners: &Listeners) -> Result<Vec<SocketAddr>, Denied> {
     let mut first = None;
     let mut good = Vec::with_capacity(found.len());
     for address in found {

@@ -138,6 +138,36 @@ async fn a_name_is_looked_up_once_for_a_connection() {
     assert_eq!(answers.lock().len(), 1, "one answer was taken");
 }
 
+/// What has to be lifted, in words; or why it cannot be.
+type Needs = Result<Option<&'static str>, FaultKind>;
+
+#[tokio::test]
+async fn what_needs_leave_is_known_before_a_call() {
+    let public: &[&str] = &["1.1.1.1", "10.0.0.1"];
+    let cases: [(&str, &[&str], Needs); 11] = [
+        ("https://relay.example/v1", public, Ok(None)),
+        ("https://relay.example/v1", &[], Ok(None)),
+        ("https://relay.example/v1", &["10.0.0.1"], Ok(Some("private network"))),
+        ("https://relay.example/v1", &["198.18.0.7"], Ok(Some("fake-IP"))),
+        ("http://relay.example/v1", public, Ok(Some("plain http"))),
+        ("http://localhost:11434/v1", &[], Ok(Some("localhost"))),
+        ("http://192.168.1.5/v1", &[], Ok(Some("private network"))),
+        ("https://relay.example/v1", &["169.254.169.254"], Err(FaultKind::Denied)),
+        ("http://169.254.169.254/v1", &[], Err(FaultKind::Denied)),
+        ("https://relay.example:22/v1", public, Err(FaultKind::Denied)),
+        ("nonsense", &[], Err(FaultKind::Unsendable)),
+    ];
+    for (base, answer, expected) in cases {
+        let needs = relays(&[answer]).leave(base).await;
+        match (needs, expected) {
+            (Ok(None), Ok(None)) => {}
+            (Ok(Some(denied)), Ok(Some(said))) => assert!(denied.to_string().contains(said), "{base}: {denied}"),
+            (Err(fault), Err(kind)) => assert_eq!(fault.kind, kind, "{base}"),
+            (needs, _) => panic!("{base} {answer:?}: {needs:?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_name_that_means_nothing_is_a_connect_fault() {
     let fault = call(&relays(&[&[]]), &relay("http://relay.example:8080/v1", true)).await.unwrap_err();

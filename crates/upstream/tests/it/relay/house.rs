@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -79,7 +79,7 @@ impl House {
 
 async fn serve(request: Request<Incoming>, script: Script, kept: Arc<Mutex<Vec<Asked>>>) -> Result<Said, Infallible> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let path = head.uri.path_and_query().unwrap().to_string();
     let asked = Asked { method: head.method, path, headers: head.headers, body };
     kept.lock().push(asked.clone());
