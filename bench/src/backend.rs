@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::form::RELAY;
 use crate::plan::{Plan, micros_now, text};
 
 /// Serves until the process ends.
@@ -34,6 +35,14 @@ pub(crate) async fn serve(port: u16) -> anyhow::Result<()> {
         .route("/backend-api/wham/usage", get(usage))
         .route("/v1/responses", post(answer))
         .route("/v1/chat/completions", post(answer))
+        .route("/v1/messages", post(answer))
+        .route("/v1beta/models/{call}", post(answer))
+        .route("/api/chat", post(answer))
+        .route(&format!("{}/chat/completions", RELAY.2), post(relayed))
+        .route(
+            &format!("{}/models", RELAY.2),
+            get(|| async { Json(json!({ "object": "list", "data": [{ "id": RELAY.1, "object": "model" }] })) }),
+        )
         .with_state(plan);
     let listener = TcpListener::bind(("127.0.0.1", port)).await?.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
@@ -48,11 +57,20 @@ async fn set(State(shared): State<Shared>, Query(plan): Query<Plan>) {
 }
 
 async fn answer(State(shared): State<Shared>, body: Body) -> Response {
+    stream(shared, body, Shape::Responses).await
+}
+
+/// As a relay that speaks Chat Completions.
+async fn relayed(State(shared): State<Shared>, body: Body) -> Response {
+    stream(shared, body, Shape::Chat).await
+}
+
+async fn stream(shared: Shared, body: Body, shape: Shape) -> Response {
     // Read to the end, or the connection could not be used again.
     let _ = body.collect().await;
     let stream = {
         let (plan, grid) = &mut *shared.lock().expect("invariant: nobody panics with the lock");
-        Tokens::new(*plan, grid.begin(*plan))
+        Tokens::new(*plan, shape, grid.begin(*plan))
     };
     ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(stream)).into_response()
 }
@@ -96,9 +114,51 @@ impl Grid {
     }
 }
 
+/// What its events look like.
+#[derive(Clone, Copy)]
+enum Shape {
+    Responses,
+    Chat,
+}
+
+impl Shape {
+    fn head(self) -> Bytes {
+        match self {
+            Self::Responses => head(),
+            Self::Chat => Bytes::from(format!("{CHUNK}{{\"role\":\"assistant\",\"content\":\"\"}}{OPEN}")),
+        }
+    }
+
+    fn delta(self, n: u32, stamp: Option<u64>, out: &mut BytesMut) {
+        match self {
+            Self::Responses => delta(n, stamp, out),
+            Self::Chat => {
+                let stamp = stamp.map_or(String::new(), |at| format!("@{at}"));
+                let _ = write!(out, "{CHUNK}{{\"content\":\"{n}{stamp} \"}}{OPEN}");
+            }
+        }
+    }
+
+    fn tail(self, tokens: u32) -> Bytes {
+        match self {
+            Self::Responses => tail(tokens),
+            Self::Chat => Bytes::from(format!(
+                "{CHUNK}{{}},\"finish_reason\":\"stop\"}}],\"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":{tokens},\"total_tokens\":{}}}}}\n\ndata: [DONE]\n\n",
+                tokens + 9
+            )),
+        }
+    }
+}
+
+/// What a chunk begins with, up to its delta.
+const CHUNK: &str = r#"data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1,"model":"relay-model","choices":[{"index":0,"delta":"#;
+/// What follows the delta of a chunk that is not the last.
+const OPEN: &str = ",\"finish_reason\":null}]}\n\n";
+
 /// One answer.
 struct Tokens {
     plan: Plan,
+    shape: Shape,
     sent: u32,
     stage: Stage,
     /// Whether the last poll gave a frame: then the next one waits a turn, so that each frame is a write of its own.
@@ -116,8 +176,8 @@ enum Stage {
 }
 
 impl Tokens {
-    fn new(plan: Plan, began: Instant) -> Self {
-        Self { plan, sent: 0, stage: Stage::Head, gave: false, timer: Box::pin(sleep_until(began)), began }
+    fn new(plan: Plan, shape: Shape, began: Instant) -> Self {
+        Self { plan, shape, sent: 0, stage: Stage::Head, gave: false, timer: Box::pin(sleep_until(began)), began }
     }
 
     fn due(&self) -> Instant {
@@ -129,13 +189,13 @@ impl Tokens {
         match self.stage {
             Stage::Head => {
                 self.stage = Stage::Deltas;
-                Some(head())
+                Some(self.shape.head())
             }
             Stage::Deltas => {
                 let upto = self.plan.tokens.min(self.sent + self.plan.batch.max(1));
                 let mut out = BytesMut::with_capacity(192 * self.plan.batch as usize);
                 let stamp = self.plan.stamp.then(micros_now);
-                (self.sent..upto).for_each(|n| delta(n, stamp, &mut out));
+                (self.sent..upto).for_each(|n| self.shape.delta(n, stamp, &mut out));
                 self.sent = upto;
                 if self.sent >= self.plan.tokens {
                     self.stage = Stage::Tail;
@@ -144,7 +204,7 @@ impl Tokens {
             }
             Stage::Tail => {
                 self.stage = Stage::Over;
-                Some(tail(self.plan.tokens))
+                Some(self.shape.tail(self.plan.tokens))
             }
             Stage::Over => None,
         }

@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::form::RELAY;
 use crate::load::connect;
 use crate::plan::Plan;
 
@@ -23,6 +24,10 @@ pub(crate) const KEY: &str = "bench-key-of-more-than-24-characters";
 pub(crate) struct Contestant {
     pub(crate) name: &'static str,
     pub(crate) port: u16,
+    /// Where it speaks Ollama's protocol: the same port, but for the gateway.
+    pub(crate) ollama: u16,
+    /// Whether it passes the backend's stream through as it is.
+    pub(crate) through: bool,
     /// The process that does the work.
     pub(crate) pid: u32,
     /// Start to first healthy answer.
@@ -54,7 +59,8 @@ async fn begin(name: &'static str, mut command: Command, port: u16, home: Option
     let began = Instant::now();
     let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
     let pid = child.id();
-    let mut contestant = Contestant { name, port, pid, started: Duration::ZERO, child, _home: home };
+    let mut contestant =
+        Contestant { name, port, ollama: port, through: true, pid, started: Duration::ZERO, child, _home: home };
     while began.elapsed() < Duration::from_secs(20) {
         if healthy(port).await.is_ok() {
             contestant.started = began.elapsed();
@@ -128,12 +134,24 @@ pub(crate) async fn gateway(folder: &Path, backend: u16) -> Result<Contestant> {
     if !status.success() {
         bail!("polygate login --import ended with {status}");
     }
-    let mut command = pinned(0, program);
     let origin = format!("http://127.0.0.1:{backend}");
+    let (name, model, base) = RELAY;
+    let mut add = Command::new(&program);
+    add.arg("--home").arg(&place).args(["relays", "add", "--name", name, "--api-key", "relay-key", "--format", "chat"]);
+    let status =
+        add.args(["--models", model, "--base-url"]).arg(format!("{origin}{base}")).stdout(Stdio::null()).status()?;
+    if !status.success() {
+        bail!("polygate relays add ended with {status}");
+    }
+    let ollama = free_port()?;
+    let mut command = pinned(0, program);
+    command.env("POLYGATE_OLLAMA__ENABLED", "true").env("POLYGATE_OLLAMA__PORT", ollama.to_string());
     command.arg("--home").arg(&place).args(["serve", "--port", &port.to_string(), "--log-level", "warn"]);
     command.env("POLYGATE_SERVER__API_KEY", KEY).env("POLYGATE_UPSTREAM__AUTH_URL", &origin);
     command.env("POLYGATE_UPSTREAM__BASE_URL", format!("{origin}/backend-api"));
-    begin("polygate", command, port, Some(home)).await
+    let mut gateway = begin("polygate", command, port, Some(home)).await?;
+    (gateway.ollama, gateway.through) = (ollama, false);
+    Ok(gateway)
 }
 
 /// A login that nobody checks.

@@ -12,17 +12,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::form::Form;
 use crate::line::Line;
 use crate::plan::{micros_now, text};
-
-/// The protocol and form of a round's requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Form {
-    /// Chat Completions instead of Responses.
-    pub(crate) chat: bool,
-    /// Streamed instead of collected.
-    pub(crate) stream: bool,
-}
 
 /// Whom to load and how.
 #[derive(Clone, Debug)]
@@ -30,6 +22,8 @@ pub(crate) struct Load {
     pub(crate) port: u16,
     pub(crate) key: String,
     pub(crate) form: Form,
+    /// Whether the proxy passes the backend's stream through as it is.
+    pub(crate) through: bool,
     /// Tokens that each answer must have.
     pub(crate) tokens: u32,
     pub(crate) connections: u32,
@@ -106,19 +100,7 @@ impl Load {
     }
 
     fn request(&self) -> Vec<u8> {
-        let prompt = "a prompt of about a kilobyte; ".repeat(33);
-        let stream = self.form.stream;
-        let (path, body) = if self.form.chat {
-            let body = format!(
-                r#"{{"model":"gpt-5.5","stream":{stream},"messages":[{{"role":"user","content":"{prompt}"}}]}}"#
-            );
-            ("/v1/chat/completions", body)
-        } else {
-            let body = format!(
-                r#"{{"model":"gpt-5.5","stream":{stream},"input":[{{"type":"message","role":"user","content":[{{"type":"input_text","text":"{prompt}"}}]}}]}}"#
-            );
-            ("/v1/responses", body)
-        };
+        let (path, body) = self.form.request(self.through);
         let (port, key, length) = (self.port, &self.key, body.len());
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n\
@@ -139,7 +121,8 @@ pub(crate) async fn connect(port: u16) -> Result<SendRequest<Full<Bytes>>> {
 
 /// Checks that the tokens are 0, 1, 2, ... without a gap or a double, whatever the chunking.
 struct Count {
-    marks: [Finder<'static>; 2],
+    marks: [Finder<'static>; 3],
+    responses: Finder<'static>,
     collected: bool,
     rest: Vec<u8>,
     next: u32,
@@ -149,7 +132,8 @@ struct Count {
 impl Count {
     fn new(form: Form) -> Self {
         Self {
-            marks: [Finder::new(br#""delta":""#), Finder::new(br#""content":""#)],
+            marks: [&br#""delta":""#[..], br#""content":""#, br#""text":""#].map(Finder::new),
+            responses: Finder::new(br#""type":"response."#),
             collected: !form.stream,
             rest: Vec::new(),
             next: 0,
@@ -179,7 +163,9 @@ impl Count {
 
     fn lines(&mut self, data: &[u8]) -> Result<()> {
         for line in data.split(|&byte| byte == b'\n') {
-            let found = self.marks.iter().find_map(|mark| mark.find(line).map(|at| at + mark.needle().len()));
+            // The events of a Responses stream that repeat the text name their type first.
+            let marks = if self.responses.find(line).is_some() { &self.marks[..1] } else { &self.marks[..] };
+            let found = marks.iter().find_map(|mark| mark.find(line).map(|at| at + mark.needle().len()));
             let Some((number, rest)) = found.and_then(|at| number(&line[at..])) else { continue };
             ensure!(number == u64::from(self.next), "token {number} came where {} was due", self.next);
             self.next += 1;

@@ -9,12 +9,14 @@
 mod backend;
 mod contest;
 mod floor;
+mod form;
 mod line;
 mod load;
 mod machine;
 mod plan;
 mod report;
 mod run;
+mod translate;
 
 use clap::{Parser, Subcommand};
 
@@ -29,6 +31,12 @@ struct Cli {
 enum Part {
     /// The whole contest.
     Run(run::Run),
+    /// What a long conversation takes to translate, in each protocol.
+    Translate {
+        /// Fail when a bar is missed.
+        #[arg(long)]
+        strict: bool,
+    },
     /// The pass-through floor.
     Floor {
         /// Port to listen on.
@@ -51,6 +59,7 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         match Cli::parse().part {
             Part::Run(run) => run.run().await,
+            Part::Translate { strict } => translate::run(strict),
             Part::Floor { port, backend } => floor::serve(port, backend).await,
             Part::Backend { port } => backend::serve(port).await,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::contest::Contestant;
-use crate::load::{Form, Taken};
+use crate::load::Taken;
 
 /// One round of one proxy.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,14 @@ const RATIOS: &[(&str, f64)] = &[
     ("responses stream, 400 tokens/s", 1.25),
     ("chat stream, saturated", 1.4),
     ("chat stream, 400 tokens/s", 1.4),
+    ("messages stream, saturated", 1.5),
+    ("messages stream, 400 tokens/s", 1.5),
+    ("gemini stream, saturated", 1.5),
+    ("gemini stream, 400 tokens/s", 1.5),
+    ("ollama stream, saturated", 1.5),
+    ("ollama stream, 400 tokens/s", 1.5),
+    ("relay stream, saturated", 1.25),
+    ("relay stream, 400 tokens/s", 1.25),
 ];
 
 /// CPU of one collected answer, microseconds.
@@ -77,8 +85,8 @@ pub(crate) struct Report {
     rounds: BTreeMap<(&'static str, &'static str), Vec<Figure>>,
     idle: BTreeMap<&'static str, (u64, Duration)>,
     memory: BTreeMap<&'static str, Memory>,
-    first: BTreeMap<(bool, &'static str), Vec<u64>>,
-    delays: BTreeMap<(bool, &'static str), Vec<u64>>,
+    first: BTreeMap<(&'static str, &'static str), Vec<u64>>,
+    delays: BTreeMap<(&'static str, &'static str), Vec<u64>>,
     met: bool,
 }
 
@@ -108,9 +116,9 @@ impl Report {
         self.memory.insert(proxy, memory);
     }
 
-    pub(crate) fn delays(&mut self, form: Form, proxy: &'static str, taken: &Taken) {
-        self.first.entry((form.chat, proxy)).or_default().extend(&taken.first);
-        self.delays.entry((form.chat, proxy)).or_default().extend(&taken.delays);
+    pub(crate) fn delays(&mut self, course: &'static str, proxy: &'static str, taken: &Taken) {
+        self.first.entry((course, proxy)).or_default().extend(&taken.first);
+        self.delays.entry((course, proxy)).or_default().extend(&taken.delays);
     }
 
     /// Prints the verdict; whether every bar was met.
@@ -179,10 +187,10 @@ impl Report {
 
     /// Prints first-token times and token delays.
     pub(crate) fn print_delays(&mut self) {
-        for (chat, name) in [(false, "responses"), (true, "chat")] {
+        for name in ["responses", "chat"] {
             println!("\n{name}: first token p50 p99, token delay p50 p99 max, microseconds");
             for proxy in std::iter::once("backend").chain(self.proxies.clone()) {
-                let (first, delay) = (&self.first[&(chat, proxy)], &self.delays[&(chat, proxy)]);
+                let (first, delay) = (&self.first[&(name, proxy)], &self.delays[&(name, proxy)]);
                 println!(
                     "  {proxy:<10} {:>7} {:>7}   {:>6} {:>6} {:>6}",
                     rank(first, 0.5),
@@ -192,22 +200,22 @@ impl Report {
                     rank(delay, 1.0)
                 );
             }
-            self.judge_delays(chat);
+            self.judge_delays(name);
         }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "microseconds of one round are far below 2^52")]
-    fn judge_delays(&mut self, chat: bool) {
-        let first = |proxy, share| rank(&self.first[&(chat, proxy)], share) as f64;
+    fn judge_delays(&mut self, name: &str) {
+        let first = |proxy, share| rank(&self.first[&(name, proxy)], share) as f64;
         let added = |proxy, share| first(proxy, share) - first("backend", share);
-        let delay = |proxy, share| rank(&self.delays[&(chat, proxy)], share) as f64;
+        let delay = |proxy, share| rank(&self.delays[&(name, proxy)], share) as f64;
         let rows = [
             ("added first token p50, us", added("polygate", 0.5), FIRST.0.max(1.5 * added("floor", 0.5))),
             ("added first token p99, us", added("polygate", 0.99), FIRST.1.max(1.5 * added("floor", 0.99))),
             ("token delay p99, us", delay("polygate", 0.99), DELAY.max(1.5 * delay("floor", 0.99))),
         ];
-        let steps = self.delays[&(chat, "polygate")].iter().filter(|&&delay| delay > STEP).count();
-        let others = self.delays[&(chat, "floor")].iter().filter(|&&delay| delay > STEP).count();
+        let steps = self.delays[&(name, "polygate")].iter().filter(|&&delay| delay > STEP).count();
+        let others = self.delays[&(name, "floor")].iter().filter(|&&delay| delay > STEP).count();
         for (what, value, bar) in rows {
             self.bar(what, value, bar);
         }

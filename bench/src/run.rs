@@ -9,7 +9,8 @@ use clap::Args;
 use tokio::task::JoinSet;
 
 use crate::contest::{self, Contestant};
-use crate::load::{Form, Load, Taken};
+use crate::form::{Client, Form};
+use crate::load::{Load, Taken};
 use crate::machine::{self, Core};
 use crate::plan::Plan;
 use crate::report::{Figure, Memory, Report};
@@ -47,9 +48,6 @@ struct Course {
     saturated: bool,
 }
 
-const RESPONSES: Form = Form { chat: false, stream: true };
-const CHAT: Form = Form { chat: true, stream: true };
-
 /// Connections of the round of first tokens and delays.
 const DELAYED: u32 = 4;
 /// Connections of a paced course.
@@ -60,44 +58,34 @@ const fn plan(tokens: u32, pace: f64) -> Plan {
     Plan { tokens, pace, batch: 1, phases, stamp: false }
 }
 
+const fn saturated(name: &'static str, client: Client) -> Course {
+    Course { name, form: Form { client, stream: true }, plan: plan(500, 0.0), connections: 32, saturated: true }
+}
+
+const fn paced(name: &'static str, client: Client) -> Course {
+    Course { name, form: Form { client, stream: true }, plan: plan(200, 50.0), connections: PACED, saturated: false }
+}
+
+const fn collected(name: &'static str, client: Client) -> Course {
+    Course { name, form: Form { client, stream: false }, plan: plan(100, 0.0), connections: 8, saturated: false }
+}
+
 /// What is measured: names as in the report.
 const COURSES: &[Course] = &[
-    Course {
-        name: "responses stream, saturated",
-        form: RESPONSES,
-        plan: plan(500, 0.0),
-        connections: 32,
-        saturated: true,
-    },
-    Course { name: "chat stream, saturated", form: CHAT, plan: plan(500, 0.0), connections: 32, saturated: true },
-    Course {
-        name: "responses stream, 400 tokens/s",
-        form: RESPONSES,
-        plan: plan(200, 50.0),
-        connections: PACED,
-        saturated: false,
-    },
-    Course {
-        name: "chat stream, 400 tokens/s",
-        form: CHAT,
-        plan: plan(200, 50.0),
-        connections: PACED,
-        saturated: false,
-    },
-    Course {
-        name: "responses collected, 100 tokens",
-        form: Form { chat: false, stream: false },
-        plan: plan(100, 0.0),
-        connections: 8,
-        saturated: false,
-    },
-    Course {
-        name: "chat collected, 100 tokens",
-        form: Form { chat: true, stream: false },
-        plan: plan(100, 0.0),
-        connections: 8,
-        saturated: false,
-    },
+    saturated("responses stream, saturated", Client::Responses),
+    saturated("chat stream, saturated", Client::Chat),
+    saturated("messages stream, saturated", Client::Messages),
+    saturated("gemini stream, saturated", Client::Gemini),
+    saturated("ollama stream, saturated", Client::Ollama),
+    saturated("relay stream, saturated", Client::Relay),
+    paced("responses stream, 400 tokens/s", Client::Responses),
+    paced("chat stream, 400 tokens/s", Client::Chat),
+    paced("messages stream, 400 tokens/s", Client::Messages),
+    paced("gemini stream, 400 tokens/s", Client::Gemini),
+    paced("ollama stream, 400 tokens/s", Client::Ollama),
+    paced("relay stream, 400 tokens/s", Client::Relay),
+    collected("responses collected, 100 tokens", Client::Responses),
+    collected("chat collected, 100 tokens", Client::Chat),
 ];
 
 impl Run {
@@ -159,16 +147,17 @@ impl Run {
     }
 
     async fn round(&self, course: &Course, proxy: &Contestant) -> Result<Figure> {
-        let load = self.load(course, proxy.port);
+        let load = self.load(course, proxy);
         let (cpu, core) = (machine::cpu(proxy.pid)?, Core::zero()?);
         let taken = load.run().await.with_context(|| format!("{} on {}", course.name, proxy.name))?;
         let (spent, busy) = (machine::cpu(proxy.pid)?.saturating_sub(cpu), Core::zero()?.busy_since(core));
         Ok(Figure::new(&taken, spent, (course.saturated).then_some(busy)))
     }
 
-    fn load(&self, course: &Course, port: u16) -> Load {
+    fn load(&self, course: &Course, proxy: &Contestant) -> Load {
         Load {
-            port,
+            port: if course.form.client == Client::Ollama { proxy.ollama } else { proxy.port },
+            through: proxy.through,
             key: contest::KEY.to_owned(),
             form: course.form,
             tokens: course.plan.tokens,
@@ -184,13 +173,14 @@ impl Run {
         contest::set(backend.port, plan).await?;
         // What is asked for is the time of one request, not its wait for others that came in the same instant.
         let stagger = Duration::from_secs_f64(f64::from(plan.tokens) / plan.pace / f64::from(DELAYED));
-        for form in [RESPONSES, CHAT] {
-            let course = Course { name: "", form, plan, connections: DELAYED, saturated: false };
+        for (name, client) in [("responses", Client::Responses), ("chat", Client::Chat)] {
+            let form = Form { client, stream: true };
+            let course = Course { name, form, plan, connections: DELAYED, saturated: false };
             for round in 0..=self.rounds {
                 for proxy in std::iter::once(backend).chain(proxies) {
-                    let taken = Load { stagger, ..self.load(&course, proxy.port) }.run().await?;
+                    let taken = Load { stagger, ..self.load(&course, proxy) }.run().await?;
                     if round > 0 {
-                        report.delays(form, proxy.name, &taken);
+                        report.delays(name, proxy.name, &taken);
                     }
                 }
             }
@@ -202,7 +192,7 @@ impl Run {
     async fn memory(&self, backend: &Contestant, proxy: &Contestant) -> Result<Memory> {
         contest::set(backend.port, Plan { tokens: 6, pace: 1.0, batch: 1, phases: 0, stamp: false }).await?;
         let before = machine::rss(proxy.pid)?;
-        let load = Load { tokens: 6, ..self.load(&COURSES[0], proxy.port) };
+        let load = Load { tokens: 6, ..self.load(&COURSES[0], proxy) };
         let mut streams: JoinSet<Result<Taken>> = JoinSet::new();
         for _ in 0..self.streams {
             let load = load.clone();

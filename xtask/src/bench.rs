@@ -10,5 +10,8 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let folder = target().join("dist");
     let mut runner = command(folder.join("bench"), ["run"]);
     runner.arg("--folder").arg(&folder).args(args);
-    step("bench", &mut runner)
+    step("bench", &mut runner)?;
+    let mut translate = command(folder.join("bench"), ["translate"]);
+    translate.args(args.iter().filter(|arg| *arg == "--strict"));
+    step("translate", &mut translate)
 }
