@@ -102,9 +102,10 @@ pub fn check_ip(address: IpAddr, allow_private: bool) -> Result<(), Denied> {
 
 /// Whether a name may be looked up. Names of this machine and of metadata services are known without asking anybody.
 fn check_name(name: &str, allow_private: bool) -> Result<(), Denied> {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     let under = |parent: &str| name.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if name.is_empty() {
+    // No name has an empty part, and `0x7f.1..` is an address to whoever drops the dots.
+    if name.split('.').any(str::is_empty) {
         return Err(Denied::NoHost);
     }
     if ranges::METADATA_NAMES.into_iter().any(under) {

@@ -133,6 +133,10 @@ fn number(name: &str) -> Option<Ipv4Addr> {
 
 fn part(text: &str) -> Option<u32> {
     let lower = text.to_ascii_lowercase();
+    // Rust's numbers may have a sign.
+    if !lower.starts_with(|c: char| c.is_ascii_digit()) || lower.contains('+') {
+        return None;
+    }
     match lower.strip_prefix("0x") {
         Some(hex) => u32::from_str_radix(hex, 16).ok(),
         None if lower.len() > 1 && lower.starts_with('0') => u32::from_str_radix(&lower, 8).ok(),
