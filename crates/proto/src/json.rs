@@ -5,6 +5,7 @@
 
 mod check;
 pub(crate) mod closer;
+mod line;
 pub(crate) mod node;
 pub(crate) mod patch;
 mod path;
@@ -16,6 +17,7 @@ mod walk;
 mod tests;
 
 pub use check::{MAX_DEPTH, MAX_NODES, check, valid};
+pub(crate) use line::line;
 pub use path::Path;
 pub(crate) use scan::Scan;
 pub use walk::{Elements, Fields, Shape};

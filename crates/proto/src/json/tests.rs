@@ -162,3 +162,17 @@ fn cut_values_can_be_closed() {
         assert!(closer.closing().is_none() || broken == "nope", "{broken}");
     }
 }
+
+#[test]
+fn one_line() {
+    let cases = [
+        ("{\"a\":1}", "{\"a\":1}"),
+        ("{\r\n  \"a\": [\n1,\n2]\n}", "{    \"a\": [ 1, 2] }"),
+        ("{\"a\":\"x\\n\"}\n", "{\"a\":\"x\\n\"} "),
+        // No JSON: a line end inside a string.
+        ("{\"a\":\"x\ny\"}", "{\"a\":\"x\ny\"}"),
+    ];
+    for (value, expected) in cases {
+        assert_eq!(super::line(Bytes::from_static(value.as_bytes())), expected);
+    }
+}

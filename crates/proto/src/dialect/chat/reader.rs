@@ -15,6 +15,7 @@ use crate::canon::{Event, Frame, What};
 use crate::dialect::{Dialect, openai_error};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse::{self, Decoder};
+use crate::json;
 use crate::text::Json;
 
 /// Longest frame or whole body.
@@ -136,6 +137,7 @@ impl Reader {
 
     /// One frame that is more than a piece of text.
     fn frame(&mut self, data: &Bytes, is_error: bool, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        let data = &json::line(data.clone());
         let parsed = std::str::from_utf8(data).ok().and_then(|text| serde_json::from_str::<Reply<'_>>(text).ok());
         let reply = parsed.ok_or_else(garbled)?;
         if let Some(error) = reply.error {

@@ -167,10 +167,10 @@ enum Next {
 /// The data as JSON; invalid UTF-8 becomes U+FFFD where that saves it.
 fn readable(data: Bytes) -> Option<Json> {
     if json::valid(&data) {
-        return Some(Json::from_valid(data));
+        return Some(Json::from_valid(json::line(data)));
     }
     let lossy = String::from_utf8_lossy(&data).into_owned();
-    json::valid(lossy.as_bytes()).then(|| Json::from_valid(Bytes::from(lossy)))
+    json::valid(lossy.as_bytes()).then(|| Json::from_valid(json::line(Bytes::from(lossy))))
 }
 
 /// The failure that `{"type":"error","error":{...}}` says.

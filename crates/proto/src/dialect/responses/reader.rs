@@ -98,7 +98,7 @@ impl Reader {
                 }
             }
             Source::Body(body) if json::valid(&body) && self.state != State::Done => {
-                self.body(&Json::from_valid(body.freeze()), out);
+                self.body(&Json::from_valid(json::line(body.freeze())), out);
             }
             Source::Body(_) | Source::Unknown => {}
         }
@@ -275,10 +275,10 @@ fn silent(what: What) -> Event {
 /// The data as JSON; invalid UTF-8 becomes U+FFFD where that saves it.
 fn readable(data: Bytes) -> Option<Json> {
     if json::valid(&data) {
-        return Some(Json::from_valid(data));
+        return Some(Json::from_valid(json::line(data)));
     }
     let lossy = String::from_utf8_lossy(&data).into_owned();
-    json::valid(lossy.as_bytes()).then(|| Json::from_valid(Bytes::from(lossy)))
+    json::valid(lossy.as_bytes()).then(|| Json::from_valid(json::line(Bytes::from(lossy))))
 }
 
 /// What an item must be that has pieces in `channel`.

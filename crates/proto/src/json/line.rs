@@ -1,0 +1,19 @@
+//! Values that fit into a frame: on one line.
+
+use bytes::{Bytes, BytesMut};
+use memchr::memchr2;
+
+use super::valid;
+
+/// The same value on one line. JSON has line ends between its tokens only, where a space means the same; what is cut out of
+/// a body or of several data lines may so stand in a frame of another stream. Bytes that are no JSON stay as they are.
+pub(crate) fn line(value: Bytes) -> Bytes {
+    if memchr2(b'\n', b'\r', &value).is_none() || !valid(&value) {
+        return value;
+    }
+    let mut line = BytesMut::from(value);
+    for byte in line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+        *byte = b' ';
+    }
+    line.freeze()
+}
