@@ -1,9 +1,10 @@
 //! What all connections share.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde_json::Value;
 
 use crate::account::Book;
 use crate::gate::Gates;
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) logins: Mutex<Logins>,
     pub(crate) cache: Mutex<Cache>,
     pub(crate) greetings: Mutex<VecDeque<Greeting>>,
+    /// Items that the public Responses API remembers, under the key they belong to and their id.
+    pub(crate) stored: Mutex<HashMap<(String, String), Value>>,
 }
 
 impl Shared {
@@ -39,6 +42,7 @@ impl Shared {
             logins: Mutex::default(),
             cache: Mutex::default(),
             greetings: Mutex::default(),
+            stored: Mutex::default(),
         }
     }
 

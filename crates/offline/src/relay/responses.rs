@@ -14,11 +14,12 @@ use crate::state::Shared;
 use crate::token;
 
 mod check;
+mod store;
 
 /// The answer to one request.
 pub(super) fn answer(shared: &Shared, call: &Call) -> Result<Answer, Reject> {
-    let body = body(call);
     let account = key(Api::Responses, call).unwrap_or_default();
+    let body = &store::resolved(shared, account, body(call))?;
     let model = check::all(body, account, shared.options.strict_encrypted)?;
     let parts: Vec<&Value> = list(body, "tools").iter().chain(list(body, "input")).collect();
     let input = usage(shared, call, "responses", &parts);
@@ -30,6 +31,9 @@ pub(super) fn answer(shared: &Shared, call: &Call) -> Result<Answer, Reject> {
     let mut turn = Turn::new(&ask, response(body, model.id), usage).public();
     if let Some(limit) = body["max_output_tokens"].as_u64() {
         turn = turn.limited(limit);
+    }
+    if body["store"] != false {
+        store::keep(shared, account, turn.items());
     }
     if body["stream"] == true {
         return Ok(Answer::stream(Box::new(Stream::new(turn, true))));

@@ -11,7 +11,7 @@ use crate::errors::Reject;
 use crate::models::{self, Model};
 use crate::state::Shared;
 
-pub(super) mod encrypted;
+pub(crate) mod encrypted;
 pub(crate) mod format;
 mod input;
 #[cfg(test)]

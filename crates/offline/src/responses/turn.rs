@@ -34,6 +34,11 @@ impl Turn {
         Self { response, items: choose::items(ask), usage, ending: Ending::default(), public: false }
     }
 
+    /// The items as they will be, with their ids.
+    pub(crate) fn items(&self) -> impl Iterator<Item = Value> + '_ {
+        self.items.iter().map(Out::closed)
+    }
+
     /// As the public API says it.
     #[must_use]
     pub(crate) fn public(self) -> Self {

@@ -145,6 +145,30 @@ async fn responses_reason_and_take_their_state_back() {
 }
 
 #[tokio::test]
+async fn responses_remember_what_is_stored() {
+    let backend = backend().await;
+    let mut body = json!({ "model": "gpt-5-mini", "input": "hello" });
+    let reply = call(&backend, FACES[1].path, &body).await.json();
+    let references: Vec<Value> = reply["output"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| json!({ "type": "item_reference", "id": item["id"] }))
+        .collect();
+    assert_eq!(references.len(), 2);
+    let mut input = references.clone();
+    input.push(json!({ "role": "user", "content": "and now?" }));
+    body["input"] = json!(input);
+    assert_eq!(call(&backend, FACES[1].path, &body).await.status, 200);
+    input[0] = reply["output"][0].clone();
+    body["input"] = json!(input);
+    assert_eq!(call(&backend, FACES[1].path, &body).await.status, 200, "an item with its id and no state");
+    input[0] = json!({ "type": "item_reference", "id": "rs_1" });
+    body["input"] = json!(input);
+    assert_eq!(call(&backend, FACES[1].path, &body).await.status, 404);
+}
+
+#[tokio::test]
 async fn fits_schemas() {
     let backend = backend().await;
     let schema = json!({ "type": "object", "properties": { "name": { "type": "string" }, "age": { "type": "integer" } },

@@ -9,8 +9,19 @@ use crate::responses::check::missing;
 
 const ROLES: [&str; 6] = ["system", "assistant", "user", "function", "tool", "developer"];
 const PARTS: [&str; 6] = ["text", "image_url", "input_audio", "refusal", "audio", "file"];
-const MEMBERS: [&str; 9] =
-    ["role", "content", "name", "refusal", "audio", "tool_calls", "function_call", "tool_call_id", "annotations"];
+const MEMBERS: [&str; 10] = [
+    "role",
+    "content",
+    "name",
+    "refusal",
+    "audio",
+    "tool_calls",
+    "function_call",
+    "tool_call_id",
+    "annotations",
+    // The official SDK's helpers leave it in messages that go back.
+    "parsed",
+];
 const IN_PARTS: [&str; 6] = ["type", "text", "image_url", "input_audio", "refusal", "file"];
 
 /// Examines `messages`. A server of open models lets unknown members pass.
