@@ -17,47 +17,56 @@ const ENVELOPE: &[u8] = b"\"pg1.";
 /// `raw` for this model, streamed, without reasoning state that this upstream cannot read.
 pub(super) fn body(raw: &Bytes, relay: &Relay) -> (Bytes, Notes) {
     let mut notes = Notes::default();
-    let body = Json::from_valid(raw.clone());
-    let body = set(&body, "model", &Text::from_plain(&relay.model).quoted());
-    let body = set(&body, "stream", &Json::of(&true));
-    let body = limited(body, relay, &mut notes);
-    let body = thoughtful(body, relay);
-    let body = readable(body, relay, &mut notes);
-    (body.bytes().clone(), notes)
+    // A body may be large, so it is walked once.
+    let mut fields: Vec<(Text, Json)> = Json::from_valid(raw.clone()).fields().collect();
+    put(&mut fields, "model", Text::from_plain(&relay.model).quoted());
+    put(&mut fields, "stream", Json::of(&true));
+    thoughtful(&mut fields, relay);
+    if get(&fields, "max_tokens").is_none() {
+        let limit = relay.max_output.unwrap_or(MAX_TOKENS);
+        notes.add(format!("set max_tokens to {limit}"));
+        put(&mut fields, "max_tokens", Json::of(&limit));
+    }
+    if relay.without_replay || memmem::find(raw, ENVELOPE).is_some() {
+        readable(&mut fields, relay, &mut notes);
+    }
+    let mut out = BytesMut::with_capacity(raw.len() + 128);
+    pen::object(&mut out, |pen| fields.iter().for_each(|(key, value)| pen.member(key, value)));
+    (out.freeze(), notes)
 }
 
-fn limited(body: Json, relay: &Relay, notes: &mut Notes) -> Json {
-    if body.get("max_tokens").is_some() {
-        return body;
+/// The field `name`; `null` counts as none.
+fn get<'f>(fields: &'f [(Text, Json)], name: &str) -> Option<&'f Json> {
+    fields.iter().rev().find(|(key, _)| key.is(name)).map(|(_, value)| value).filter(|value| !value.is_null())
+}
+
+/// Sets the field `name` where it stands, else at the end.
+fn put(fields: &mut Vec<(Text, Json)>, name: &'static str, value: Json) {
+    let mut found = false;
+    for (_, old) in fields.iter_mut().filter(|(key, _)| key.is(name)) {
+        *old = value.clone();
+        found = true;
     }
-    let limit = relay.max_output.unwrap_or(MAX_TOKENS);
-    notes.add(format!("set max_tokens to {limit}"));
-    set(&body, "max_tokens", &Json::of(&limit))
+    if !found {
+        fields.push((Text::from_plain(name), value));
+    }
 }
 
 /// The effort of a model suffix, where the client says nothing about thinking.
-fn thoughtful(body: Json, relay: &Relay) -> Json {
-    let config = body.get("output_config").filter(|config| config.shape() == Shape::Object);
-    let asked = body.get("thinking").is_some() || config.as_ref().is_some_and(|config| config.get("effort").is_some());
-    let Some(effort) = relay.effort.as_ref().filter(|_| !asked) else { return body };
-    let config = config.unwrap_or_else(|| Json::from_valid(Bytes::from_static(b"{}")));
-    set(&body, "output_config", &set(&config, "effort", &Json::of(effort)))
+fn thoughtful(fields: &mut Vec<(Text, Json)>, relay: &Relay) {
+    let config = get(fields, "output_config").filter(|config| config.shape() == Shape::Object);
+    let told = get(fields, "thinking").is_some() || config.is_some_and(|config| config.get("effort").is_some());
+    let Some(effort) = relay.effort.as_ref().filter(|_| !told) else { return };
+    let config = config.cloned().unwrap_or_else(|| Json::from_valid(Bytes::from_static(b"{}")));
+    put(fields, "output_config", set(&config, "effort", &Json::of(effort)));
 }
 
-/// The body without thoughts that another model signed; those would be refused.
-fn readable(body: Json, relay: &Relay, notes: &mut Notes) -> Json {
-    if !relay.without_replay && memmem::find(body.bytes(), ENVELOPE).is_none() {
-        return body;
-    }
-    let Some(messages) = body.get("messages") else { return body };
+/// Takes out thoughts that another model signed; they would be refused.
+fn readable(fields: &mut Vec<(Text, Json)>, relay: &Relay, notes: &mut Notes) {
+    let Some(messages) = get(fields, "messages") else { return };
     let mut kept = Vec::new();
     for message in messages.elements() {
-        let content = message.get("content").filter(|content| content.shape() == Shape::Array);
-        let Some(content) = content else {
-            kept.push(message);
-            continue;
-        };
-        let blocks: Vec<Json> = content.elements().collect();
+        let blocks: Vec<Json> = message.get("content").iter().flat_map(Json::elements).collect();
         let stay: Vec<&Json> = blocks.iter().filter(|block| !unreadable(block, relay)).collect();
         if stay.len() == blocks.len() {
             kept.push(message);
@@ -70,7 +79,8 @@ fn readable(body: Json, relay: &Relay, notes: &mut Notes) -> Json {
             kept.push(patch(&message, edit, []));
         }
     }
-    set(&body, "messages", &list(&kept))
+    let kept = list(&kept);
+    put(fields, "messages", kept);
 }
 
 fn unreadable(block: &Json, relay: &Relay) -> bool {
