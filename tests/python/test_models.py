@@ -14,6 +14,8 @@ from judge import ALLOWED, Judge
 
 MODEL = "gpt-6-sol"
 CORPUS = Path(__file__).parents[2] / "crates" / "proto" / "corpus" / "responses"
+# A recording whose pictures were cut by hand and are no base64 any more.
+CUT = "responses.image-generation-tool"
 judge = Judge()
 
 
@@ -182,6 +184,8 @@ class Written(Judged):
         for protocol in protocols.ALL:
             paths = sorted((self.folder / protocol.name).iterdir())
             self.assertTrue(paths, protocol.name)
+            if protocol is protocols.GEMINI:
+                paths = [path for path in paths if not path.name.startswith(CUT)]
             for path in paths:
                 self.file(protocol, path)
 
@@ -191,7 +195,7 @@ class Written(Judged):
         body, where = path.read_bytes(), f"{protocol.name}/{path.name}"
         if form == "error":
             judge.read(protocol.error, body, where)
-        elif variant == "array":
+        elif variant == "array" and form == "stream":
             # An error that comes later is the last element.
             for value in frames.array(body):
                 judge.read(protocol.error if value.startswith(b'{"error"') else protocol.event, value, where)

@@ -149,8 +149,10 @@ fn events(wire: Wire, path: &Path) -> Result<Vec<Event>> {
     reader.end(&mut events);
     for event in &mut events {
         event.raw = None;
-        if let What::End { response, .. } = &mut event.what {
-            *response = None;
+        match &mut event.what {
+            What::End { response, .. } => *response = None,
+            What::ItemDone { item, .. } => item.raw = None,
+            _ => {}
         }
     }
     Ok(events)
