@@ -5,6 +5,7 @@ pub mod gemini;
 pub mod messages;
 pub mod ollama;
 pub mod openai_error;
+mod relay_error;
 pub mod responses;
 
 use std::time::Duration;
@@ -179,6 +180,11 @@ impl Wire {
             Self::Gemini => gemini::write_request(request, target),
         }
     }
+}
+
+/// The failure that a relay's error body speaks of, whatever protocol whoever answered speaks; its message is never empty.
+pub fn read_error(status: u16, body: &Bytes) -> Failure {
+    relay_error::read(status, body)
 }
 
 /// Upstream bytes to events, whatever the chunking.

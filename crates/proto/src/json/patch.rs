@@ -42,7 +42,7 @@ pub(crate) fn patch(
 }
 
 /// `object` with the member `name` set to `value`, in its place or at the end.
-pub(crate) fn set(object: &Json, name: &'static str, value: &Json) -> Json {
+pub fn set(object: &Json, name: &'static str, value: &Json) -> Json {
     let mut same = None;
     for (key, old) in object.fields() {
         if key.is(name) {
