@@ -14,11 +14,14 @@
 //! | `previous_response_not_found`, `invalid_encrypted_content` | - | the same account, once, without replay-only items |
 //! | anything else | - | given to the client |
 //!
+//! A relay has a key instead of a login: a 401 is the end of it at once, and a 5xx that says how long rests it.
+//!
 //! Whatever the row says, a request makes at most [`limits::MODEL_POSTS`] model POSTs. Every POST that got an answer counts,
 //! refused ones too, so a storm of 429 costs at most two POSTs per client request. Only the POSTs of an account whose login
 //! turned out to be dead are taken out of the count again: a 401 is a certain refusal.
 
 mod date;
+mod keyed;
 mod refusal;
 mod said;
 #[cfg(test)]
@@ -96,6 +99,15 @@ pub enum Outcome {
         /// What the headers say.
         retry: Retry,
     },
+    /// As `Status`, of an upstream whose protocol has read the body.
+    Refused {
+        /// The status code.
+        code: u16,
+        /// What the body says.
+        failure: Failure,
+        /// What the headers say.
+        retry: Retry,
+    },
     /// 200, then a failure event before the first real one.
     EarlyFail(Failure),
     /// The refresh that [`Step::Again`] asked for gave no new tokens.
@@ -141,6 +153,8 @@ pub struct History {
     pub tried: Vec<AccountId>,
     /// Rest of an account after a rate limit that says nothing about time; `None` is [`limits::RATE_BACKOFF`].
     pub rest: Option<Duration>,
+    /// Whether relays serve: their keys cannot be refreshed.
+    pub keyed: bool,
 }
 
 /// What to do next.
@@ -226,7 +240,7 @@ impl History {
         match outcome {
             Outcome::NotSent { .. } => self.unsent += 1,
             Outcome::NotRefreshed { .. } => {}
-            Outcome::NoStatus { .. } | Outcome::Status { .. } | Outcome::EarlyFail(_) => {
+            Outcome::NoStatus { .. } | Outcome::Status { .. } | Outcome::Refused { .. } | Outcome::EarlyFail(_) => {
                 self.posts += 1;
                 self.here += 1;
             }
@@ -260,6 +274,14 @@ pub fn next(outcome: &Outcome, history: &History, now: Millis) -> (Signal, Step)
             let retry = Retry { rest: history.rest, ..retry.clone() };
             refused(refusal::status(*code, body, &retry, now), history)
         }
+        Outcome::Refused { code, failure, retry } => {
+            let retry = Retry { rest: history.rest, ..retry.clone() };
+            refused(keyed::read(*code, failure, &retry, now), history)
+        }
+        Outcome::EarlyFail(failure) if history.keyed => {
+            let retry = Retry { rest: history.rest, ..Retry::default() };
+            refused(keyed::read(0, failure, &retry, now), history)
+        }
         Outcome::EarlyFail(failure) => refused(refusal::early(failure, history.rest, now), history),
         Outcome::NotRefreshed { lasting, why } => (unrefreshed(*lasting, why, now), relogin(history, why)),
     }
@@ -271,12 +293,12 @@ fn refused(refusal: Refusal, history: &History) -> (Signal, Step) {
     let why = failure.message.clone();
     let left = history.post_left();
     match class {
-        Class::Login if history.refreshed => {
+        Class::Login if history.refreshed || history.keyed => {
             let step = relogin(history, &why);
             (Signal::NeedsLogin { why }, step)
         }
         Class::Login => (Signal::None, repeat(left, true, failure)),
-        Class::Challenge | Class::Forbidden | Class::Limited => {
+        Class::Challenge | Class::Forbidden | Class::Limited | Class::Busy => {
             (Signal::Cool { until, why }, step(left, To::Other, failure))
         }
         Class::Spent(window) => (Signal::Exhaust { until, window }, step(left, To::Other, failure)),

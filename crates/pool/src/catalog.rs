@@ -1,11 +1,14 @@
 //! Which models exist and which one a name means.
 //!
-//! A name is looked up in this order: the catalogue as it stands; our own aliases; the same without suffixes (`-high`,
-//! `-fast`, both); the same without a vendor prefix; the retirement table. What is not found then is a 404 that names models
-//! which exist: never another model in silence. Because the catalogue comes first, a live name is never treated as retired,
+//! A name is looked up in this order: the catalogue as it stands; relays that list it (by its own name, or as `relay:model`);
+//! our own aliases; the same without suffixes (`-high`, `-fast`, both); the same without a vendor prefix; aliases that are patterns
+//! (`claude-*opus*`), for the name without its suffixes; the retirement table;
+//! the relay that it chooses, which may serve more than it lists. What is not found then is a 404 that names models which
+//! exist: never another model in silence. Because the catalogue comes first, a live name is never treated as retired,
 //! suffixed or prefixed.
 
 mod names;
+mod shelves;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -16,14 +19,27 @@ use proto::failure::{Failure, Kind};
 use proto::text::Json;
 
 use self::names::{Reading, readings};
+use self::shelves::Shelves;
+pub use self::shelves::{Offer, Shelf, Stop, To};
 
 /// Aliases of aliases that are followed.
 const HOPS: u32 = 4;
 /// Models that a 404 names.
 const NAMED: usize = 6;
 
+/// Alias target: the model that requests without a name get.
+const FIRST: &str = "@first";
+/// Alias target: the first listed model of a small kind.
+const SMALLEST: &str = "@smallest";
+
 /// How a name is looked up.
-type Find = for<'c> fn(&'c Catalog, &str) -> Option<&'c Model>;
+type Find = fn(&Catalog, &str) -> Option<Found>;
+
+/// What a name was found to be.
+struct Found {
+    model: Model,
+    to: To,
+}
 
 /// A model of the upstream's catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,18 +83,22 @@ pub enum ListError {
     Empty,
 }
 
-/// The models that can be asked for: the union of the accounts' live lists, or the bundled one until the first arrives.
+/// The models that can be asked for: the union of the accounts' live lists, or the bundled one until the first arrives; beside
+/// them those of relays.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     models: Vec<Model>,
     at: HashMap<String, usize>,
     live: bool,
+    shelves: Shelves,
 }
 
 /// Names of our own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    /// Client name to model name; targets may be aliases or carry suffixes.
+    /// Client name to model name. A `*` in a client name stands for anything; the first pattern that fits counts, after all names
+    /// without one. Targets may be aliases, carry suffixes, or be `@first` (the first listed model) or `@smallest` (the first listed
+    /// one of a small kind); an empty target is none.
     pub aliases: Vec<(String, String)>,
     /// Model for requests that name none; else the first listed one.
     pub default: Option<String>,
@@ -87,8 +107,10 @@ pub struct Names {
 /// What a name means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// The catalogue entry.
+    /// The catalogue entry; for relays its slug is the name that the first of them knows.
     pub model: Model,
+    /// Who serves it.
+    pub to: To,
     /// Effort from a suffix (`-high`).
     pub effort: Option<String>,
     /// Tier from a suffix: `fast` or `flex`.
@@ -125,7 +147,30 @@ impl Catalog {
     fn of(mut models: Vec<Model>, live: bool) -> Self {
         models.sort_by(|a, b| (a.priority, &a.slug).cmp(&(b.priority, &b.slug)));
         let at = models.iter().enumerate().map(|(at, model)| (model.slug.clone(), at)).collect();
-        Self { models, at, live }
+        Self { models, at, live, shelves: Shelves::default() }
+    }
+
+    /// With the models of these relays; of a name that several list, the first one's entry counts.
+    #[must_use]
+    pub fn beside<'a>(mut self, relays: impl IntoIterator<Item = Shelf<'a>>) -> Self {
+        self.shelves = Shelves::new(relays, |name| self.at.contains_key(name));
+        self
+    }
+
+    /// The relays' models to show, relay by relay; those that accounts have too are named `relay:model`.
+    pub fn offers(&self) -> impl Iterator<Item = Offer<'_>> {
+        self.shelves.offers()
+    }
+
+    /// How many relays there are.
+    pub fn relays(&self) -> usize {
+        self.shelves.count()
+    }
+
+    /// What `name` means where there is one relay only, which is asked for any model unless its owner chose them.
+    pub fn only(&self, name: &str) -> Option<Resolved> {
+        let Found { model, to } = self.shelves.only(name)?;
+        Some(Resolved { model, to, effort: None, tier: None, retired_from: None })
     }
 
     /// Whether it holds live lists.
@@ -152,31 +197,69 @@ impl Catalog {
     /// head.
     pub fn resolve(&self, name: Option<&str>, names: &Names) -> Result<Resolved, Failure> {
         let Some(asked) = name.or(names.default.as_deref()) else {
-            let first = self.listed().next().ok_or_else(|| self.missing("", names))?;
-            return Ok(Resolved { model: first.clone(), effort: None, tier: None, retired_from: None });
+            let Found { model, to } = self.first().ok_or_else(|| self.missing("", names))?;
+            return Ok(Resolved { model, to, effort: None, tier: None, retired_from: None });
         };
         let sought = |find: Find| readings(asked).find_map(|reading| self.seek(find, reading, names, HOPS));
-        let (model, reading, retired) = sought(Self::get)
-            .map(|(model, reading)| (model, reading, false))
-            .or_else(|| sought(Self::heir).map(|(model, reading)| (model, reading, true)))
-            .ok_or_else(|| self.missing(asked, names))?;
+        let plain = |find: Find, retired: bool| Some((sought(find)?, retired));
+        let found = plain(Self::place, false)
+            .or_else(|| Some((self.pattern(asked, names)?, false)))
+            .or_else(|| plain(Self::heir, true))
+            .or_else(|| plain(Self::beyond, false));
+        let ((Found { model, to }, reading), retired) = found.ok_or_else(|| self.missing(asked, names))?;
         Ok(Resolved {
-            model: model.clone(),
+            model,
+            to,
             effort: reading.effort.map(str::to_owned),
             tier: reading.tier.map(str::to_owned),
             retired_from: retired.then(|| reading.base.to_owned()),
         })
     }
 
+    /// The model for requests that name none.
+    fn first(&self) -> Option<Found> {
+        let own = self.listed().next().map(Found::own);
+        own.or_else(|| self.shelves.find(self.offers().next()?.name))
+    }
+
+    /// The first listed model of a small kind.
+    fn smallest(&self) -> Option<Found> {
+        let own = self.listed().find(|model| names::small(&model.slug)).map(Found::own);
+        own.or_else(|| self.shelves.find(self.offers().find(|offer| names::small(offer.name))?.name))
+    }
+
+    /// What the first pattern makes of a name. The name is taken without its suffixes, which would fit a pattern too.
+    fn pattern<'n>(&self, asked: &'n str, names: &'n Names) -> Option<(Found, Reading<'n>)> {
+        let all: Vec<_> = readings(asked).collect();
+        let (reading, target) =
+            all.into_iter().rev().find_map(|reading| Some((reading, names.pattern(reading.base)?)))?;
+        readings(target).find_map(|inner| self.seek(Self::place, reading.over(inner), names, HOPS))
+    }
+
+    /// Who lists exactly this name.
+    fn place(&self, name: &str) -> Option<Found> {
+        match name {
+            FIRST => return self.first(),
+            SMALLEST => return self.smallest().or_else(|| self.first()),
+            _ => {}
+        }
+        self.get(name).map(Found::own).or_else(|| self.shelves.find(name))
+    }
+
     /// The listed successor of a retired name.
-    fn heir(&self, name: &str) -> Option<&Model> {
-        self.get(names::successor(name)?)
+    fn heir(&self, name: &str) -> Option<Found> {
+        self.get(names::successor(name)?).map(Found::own)
+    }
+
+    /// The relay that a name chooses, whatever it lists.
+    fn beyond(&self, name: &str) -> Option<Found> {
+        self.shelves.beyond(name)
     }
 
     /// What `find` makes of a reading, or of what our aliases make of it.
-    fn seek<'n>(&self, find: Find, reading: Reading<'n>, names: &'n Names, hops: u32) -> Option<(&Model, Reading<'n>)> {
-        if let Some(model) = find(self, reading.base) {
-            return Some((model, reading));
+    fn seek<'n>(&self, find: Find, reading: Reading<'n>, names: &'n Names, hops: u32) -> Option<(Found, Reading<'n>)> {
+        if let Some(found) = find(self, reading.base) {
+            return Some((found, reading));
         }
         let target = names.alias(reading.base).filter(|_| hops > 0)?;
         readings(target).find_map(|inner| self.seek(find, reading.over(inner), names, hops - 1))
@@ -186,12 +269,7 @@ impl Catalog {
         let name = crate::shown::short(asked, 128);
         let target = names.alias(asked);
         let stated = readings(target.unwrap_or(asked)).find_map(|reading| names::stated(reading.base));
-        let known: Vec<_> = self.listed().take(NAMED).map(|model| model.slug.as_str()).collect();
-        let hint = if known.is_empty() {
-            "No account lists any model.".to_owned()
-        } else {
-            format!("Models that can be used: {}.", known.join(", "))
-        };
+        let hint = self.hint(asked);
         let meant =
             target.map(|target| format!(" (an alias of `{}`)", crate::shown::short(target, 128))).unwrap_or_default();
         let stated = stated.map(|words| format!("{words} ")).unwrap_or_default();
@@ -199,9 +277,69 @@ impl Catalog {
             format!("The model `{name}`{meant} does not exist or no account has access to it. {stated}{hint}");
         Failure::new(Kind::ModelNotFound, message).code("model_not_found").at("model")
     }
+
+    /// Some models that exist: of the relay that the name chooses, else of all.
+    fn hint(&self, asked: &str) -> String {
+        if let Some((relay, models)) = self.shelves.hint(asked) {
+            let few: Vec<_> = models.into_iter().take(NAMED).collect();
+            return format!("The relay `{relay}` offers: {}.", few.join(", "));
+        }
+        let own = self.listed().map(|model| model.slug.as_str());
+        let known: Vec<_> = own.chain(self.offers().map(|offer| offer.name)).take(NAMED).collect();
+        if known.is_empty() {
+            "No account lists any model.".to_owned()
+        } else {
+            format!("Models that can be used: {}.", known.join(", "))
+        }
+    }
+}
+
+impl Model {
+    /// A model of which only the name is known.
+    pub fn bare(slug: &str) -> Self {
+        Self {
+            slug: slug.to_owned(),
+            display: slug.to_owned(),
+            lite: false,
+            default_effort: None,
+            efforts: Vec::new(),
+            tiers: Vec::new(),
+            context: None,
+            max_context: None,
+            max_output: None,
+            modalities: Vec::new(),
+            listed: true,
+            priority: i64::MAX,
+            raw: Json::from_valid(bytes::Bytes::from_static(b"{}")),
+        }
+    }
+}
+
+impl Found {
+    fn own(model: &Model) -> Self {
+        Self { model: model.clone(), to: To::Accounts }
+    }
 }
 
 impl Names {
+    /// These names and, after them, the patterns that are shipped, so that clients of other vendors work with no model set. One of
+    /// the same spelling in these names counts instead.
+    #[must_use]
+    pub fn with_shipped(mut self) -> Self {
+        for (pattern, target) in names::SHIPPED {
+            if self.aliases.iter().all(|(alias, _)| alias != pattern) {
+                self.aliases.push((pattern.to_owned(), target.to_owned()));
+            }
+        }
+        self
+    }
+
+    /// The target of the first pattern that fits.
+    fn pattern(&self, name: &str) -> Option<&str> {
+        let fits = |(alias, _): &&(String, String)| alias.contains('*') && names::fits(alias, name);
+        self.aliases.iter().find(fits).map(|(_, target)| target.as_str()).filter(|target| !target.is_empty())
+    }
+
     fn alias(&self, name: &str) -> Option<&str> {
         self.aliases.iter().find(|(alias, _)| alias == name).map(|(_, target)| target.as_str())
     }

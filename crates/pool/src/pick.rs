@@ -22,6 +22,18 @@ pub struct Candidate<'a> {
     pub last_used: Millis,
     /// Whether its catalogue (live, else bundled) lists the model.
     pub lists_model: bool,
+    /// Its share of simultaneous requests against the others', at least 1.
+    pub weight: u32,
+}
+
+/// What the candidates are, for the words of a refusal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kin {
+    /// ChatGPT logins.
+    #[default]
+    Accounts,
+    /// Relays.
+    Relays,
 }
 
 /// What a request asks of an account.
@@ -37,13 +49,15 @@ pub struct Ask<'a> {
     pub max_concurrent: u32,
     /// How to choose among the usable.
     pub strategy: Strategy,
+    /// What the candidates are.
+    pub kin: Kin,
 }
 
 /// How to choose among usable accounts with a free place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// Fewest requests now, then least quota used (in steps of 10 %), then longest unused, then by id.
+    /// Fewest requests now by weight, then least quota used (in steps of 10 %), then longest unused, then by id.
     #[default]
     LeastUsed,
 }
@@ -64,6 +78,8 @@ pub struct NoAccount {
     pub model: String,
     /// One reason per account, in the candidates' order.
     pub reasons: Vec<(AccountId, Reason)>,
+    /// What the candidates were.
+    pub kin: Kin,
 }
 
 /// Chooses an account. Linear in the candidates; copies nothing unless it fails.
@@ -88,7 +104,7 @@ pub fn pick(candidates: &[Candidate<'_>], ask: &Ask<'_>, now: Millis) -> Result<
     }
     let reasons =
         candidates.iter().map(|candidate| (candidate.account.id.clone(), candidate.reason(ask, now))).collect();
-    Err(NoAccount { model: ask.model.to_owned(), reasons })
+    Err(NoAccount { model: ask.model.to_owned(), reasons, kin: ask.kin })
 }
 
 impl<'a> Candidate<'a> {
@@ -115,9 +131,12 @@ impl<'a> Candidate<'a> {
 
     /// Lower is better; the id makes it a total order.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is 0 to 100")]
-    fn load(&self, now: Millis) -> (u32, u8, Millis, &'a AccountId) {
+    fn load(&self, now: Millis) -> (u64, u8, Millis, &'a AccountId) {
+        /// Weights are compared by their shares of this.
+        const WHOLE: u64 = 1 << 20;
         let tenth = (self.account.quota.used(now) / 10.0) as u8;
-        (self.in_flight, tenth, self.last_used, &self.account.id)
+        let share = u64::from(self.in_flight) * WHOLE / u64::from(self.weight.max(1));
+        (share, tenth, self.last_used, &self.account.id)
     }
 }
 
@@ -127,17 +146,19 @@ impl NoAccount {
     /// accounts left are those that this request has tried. Never 401.
     pub fn failure(&self, last: Option<&Failure>, now: Millis) -> Failure {
         let has = |reason: fn(&Reason) -> bool| self.reasons.iter().any(|(_, why)| reason(why));
+        let noun = self.kin.noun();
         if self.reasons.is_empty() {
-            return lacking("no account is configured: run `polygate login`".into());
+            return lacking(format!("no {noun} is configured: {}", self.kin.cure()));
         }
         if !has(|why| !matches!(why, Reason::NoModel)) {
             return match last {
                 Some(last) => last.clone(),
-                None => unlisted(&self.model),
+                None => unlisted(noun, &self.model),
             };
         }
         if has(|why| matches!(why, Reason::Full)) {
-            return Failure::new(Kind::RateLimited, "every account is busy and its queue is full").retry_after(1);
+            let full = format!("every {noun} is busy and its queue is full");
+            return Failure::new(Kind::RateLimited, full).retry_after(1);
         }
         if let (Some(last), true) = (last, has(|why| matches!(why, Reason::Tried))) {
             return last.clone();
@@ -145,7 +166,7 @@ impl NoAccount {
         let spent = has(|why| matches!(why, Reason::Exhausted { .. }));
         match self.reasons.iter().filter_map(|(_, why)| why.until()).min() {
             Some(until) => resting(spent, until, self.summary(now), now),
-            None => lacking(format!("no account can serve: {}; run `polygate login`", self.summary(now))),
+            None => lacking(format!("no {noun} can serve: {}; {}", self.summary(now), self.kin.cure())),
         }
     }
 
@@ -159,8 +180,10 @@ impl NoAccount {
                 None => groups.push((why, 1)),
             }
         }
-        let plural = |count: u32| if count == 1 { "account" } else { "accounts" };
-        let words = |(why, count): &(&Reason, u32)| format!("{} ({count} {})", why.words(now), plural(*count));
+        let noun = self.kin.noun();
+        let plural = |count: u32| if count == 1 { "" } else { "s" };
+        let words =
+            |(why, count): &(&Reason, u32)| format!("{} ({count} {noun}{})", self.kin.why(why, now), plural(*count));
         crate::shown::short(&groups.iter().map(words).collect::<Vec<_>>().join("; "), limits::MESSAGE)
     }
 }
@@ -174,11 +197,37 @@ pub fn concede(failure: Failure, now_free: Result<Pick, NoAccount>, now: Millis)
     match now_free {
         Ok(_) => Failure::new(
             Kind::RateLimited,
-            "the accounts that were tried are at their limit; another one is free: try again",
+            "what was tried is at its limit; another account or relay is free: try again",
         )
         .code("rate_limit_exceeded")
         .retry_after(1),
         Err(none) => none.failure(Some(&failure), now),
+    }
+}
+
+impl Kin {
+    /// One of them.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Accounts => "account",
+            Self::Relays => "relay",
+        }
+    }
+
+    /// What to do when none can serve.
+    fn cure(self) -> &'static str {
+        match self {
+            Self::Accounts => "run `polygate login`",
+            Self::Relays => "see `polygate relays list`",
+        }
+    }
+
+    /// A reason for people; a relay has a key and no login.
+    pub fn why(self, reason: &Reason, now: Millis) -> String {
+        match (self, reason) {
+            (Self::Relays, Reason::NeedsLogin { why }) => why.clone(),
+            _ => reason.words(now),
+        }
     }
 }
 
@@ -195,9 +244,9 @@ fn resting(spent: bool, until: Millis, summary: String, now: Millis) -> Failure 
     }
 }
 
-fn unlisted(model: &str) -> Failure {
+fn unlisted(noun: &str, model: &str) -> Failure {
     let model = crate::shown::short(model, 128);
-    Failure::new(Kind::ModelNotFound, format!("No account lists the model `{model}`."))
+    Failure::new(Kind::ModelNotFound, format!("No {noun} lists the model `{model}`."))
         .code("model_not_found")
         .at("model")
 }

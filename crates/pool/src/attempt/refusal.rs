@@ -33,6 +33,8 @@ pub(super) enum Class {
     Replay,
     /// The backend is in trouble.
     Unsteady,
+    /// As `Unsteady`, and it says how long.
+    Busy,
     /// The request itself.
     Final,
 }
@@ -42,7 +44,7 @@ pub(super) enum Class {
 pub(super) struct Refusal {
     /// What it is about.
     pub(super) class: Class,
-    /// When the account may serve again, for `Limited` and `Spent`.
+    /// When the account may serve again, for `Limited`, `Spent` and the like.
     pub(super) until: Millis,
     /// What a client is told.
     pub(super) failure: Failure,
@@ -132,7 +134,7 @@ fn finish(class: Class, said: &Said, retry: &Retry, kind: Kind, now: Millis) -> 
         },
         Class::NoModel => named(Kind::ModelNotFound).code("model_not_found").at("model"),
         Class::Replay => named(Kind::Invalid),
-        Class::Unsteady => Failure { retry_after: retry.after, ..named(unsteady(kind, said)) },
+        Class::Unsteady | Class::Busy => Failure { retry_after: retry.after, ..named(unsteady(kind, said)) },
         Class::Final => named(said.code.as_deref().and_then(said::refused).unwrap_or(kind)),
     };
     Refusal { class, until, failure }
@@ -165,7 +167,11 @@ fn until(class: &Class, said: &Said, retry: &Retry, now: Millis) -> Millis {
         _ => limits::RATE_BACKOFF,
     };
     let rest = seconds.map_or(rest, |seconds| Duration::from_secs(seconds.max(1))).min(limits::RESET_MAX);
-    now.plus(i64::try_from(rest.as_millis()).unwrap_or(i64::MAX))
+    now.plus(millis(rest))
+}
+
+pub(super) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn kind_of(status: u16) -> Kind {

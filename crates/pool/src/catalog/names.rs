@@ -4,10 +4,21 @@
 const TIERS: [&str; 2] = ["fast", "flex"];
 /// Effort suffixes.
 const EFFORTS: [&str; 8] = ["none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"];
-/// Vendor prefixes that clients and routers put before a name.
-const VENDORS: [&str; 3] = ["openai/", "anthropic/", "google/"];
+/// Prefixes that clients and routers put before a name: vendors, and `codex:` for the accounts beside relays.
+const VENDORS: [&str; 4] = ["openai/", "anthropic/", "google/", "codex:"];
 /// Beginnings of names of image models; those take no suffixes.
 const IMAGES: [&str; 3] = ["gpt-image", "chatgpt-image", "dall-e"];
+
+/// Aliases for the names that clients of other vendors ask for when nobody chose a model.
+pub(super) const SHIPPED: [(&str, &str); 5] = [
+    ("claude-*opus*", super::FIRST),
+    ("claude-*sonnet*", super::FIRST),
+    ("gemini-*-pro*", super::FIRST),
+    ("claude-*haiku*", super::SMALLEST),
+    ("gemini-*-flash*", super::SMALLEST),
+];
+/// Words in the names of small models.
+const SMALL: [&str; 3] = ["mini", "luna", "nano"];
 
 /// A name with what its suffixes said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +56,23 @@ impl<'a> Reading<'a> {
     pub(super) fn over(self, inner: Reading<'a>) -> Self {
         Self { base: inner.base, effort: self.effort.or(inner.effort), tier: self.tier.or(inner.tier) }
     }
+}
+
+/// Whether a model is of a small kind, by its name.
+pub(super) fn small(name: &str) -> bool {
+    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| SMALL.contains(&word))
+}
+
+/// Whether `name` fits a pattern, in which `*` stands for anything, nothing too.
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut left) = name.strip_prefix(start) else { return false };
+    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for piece in middle.split('*') {
+        let Some(at) = left.find(piece) else { return false };
+        left = &left[at + piece.len()..];
+    }
+    left.ends_with(end)
 }
 
 fn image(name: &str) -> bool {

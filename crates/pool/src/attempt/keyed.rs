@@ -1,0 +1,79 @@
+//! Refusals of an upstream that takes a key of its own (a relay), after its protocol has read them into a [`Failure`].
+//!
+//! What differs from an account: there is nothing to refresh, a 403 may be about the request, and a 404 about the address that
+//! its owner gave us.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use proto::failure::{Failure, Kind};
+
+use super::Retry;
+use super::refusal::{self, Class, Refusal};
+use super::said;
+use crate::{Millis, limits};
+
+/// Codes and types that mean the key, whatever the status.
+const KEY: [&str; 4] = ["authentication_error", "invalid_api_key", "API_KEY_INVALID", "API_KEY_EXPIRED"];
+/// Words about state that another upstream made.
+const REPLAY: [&str; 2] = ["invalid_encrypted_content", "previous_response_not_found"];
+
+/// Reads a refusal with this status; 0 for one inside a stream.
+pub(super) fn read(status: u16, failure: &Failure, retry: &Retry, now: Millis) -> Refusal {
+    let mut failure = Failure { message: said::clean(&failure.message), ..failure.clone() };
+    failure.code = said::word(failure.code.as_deref());
+    let after = retry.after.or(failure.retry_after).filter(|seconds| *seconds > 0);
+    let class = class(status, &failure, after.is_some());
+    let until = now.plus(refusal::millis(rest(&class, after, retry)));
+    Refusal { failure: told(&class, failure, after), class, until }
+}
+
+fn class(status: u16, failure: &Failure, timed: bool) -> Class {
+    let code = failure.code.as_deref().unwrap_or_default();
+    match (status, failure.kind) {
+        _ if KEY.contains(&code) => Class::Login,
+        _ if REPLAY.contains(&code) || signed(failure) => Class::Replay,
+        (_, Kind::Filtered | Kind::ContextLength | Kind::TooLarge) => Class::Final,
+        (401, _) | (_, Kind::Unauthorized) => Class::Login,
+        (402, _) | (_, Kind::Exhausted) => Class::Spent("credits".into()),
+        (_, Kind::ModelNotFound) => Class::NoModel,
+        (403, _) | (_, Kind::Forbidden) => Class::Forbidden,
+        (429, _) | (_, Kind::RateLimited) => Class::Limited,
+        (500.., _) | (_, Kind::Overloaded | Kind::Timeout | Kind::Internal | Kind::Upstream) if timed => Class::Busy,
+        (500.., _) | (0 | 408, Kind::Overloaded | Kind::Timeout | Kind::Internal | Kind::Upstream) => Class::Unsteady,
+        _ => Class::Final,
+    }
+}
+
+/// Anthropic names no code for a thinking signature that it did not make.
+fn signed(failure: &Failure) -> bool {
+    failure.kind == Kind::Invalid && failure.message.contains("signature") && failure.message.contains("thinking")
+}
+
+fn rest(class: &Class, after: Option<u64>, retry: &Retry) -> Duration {
+    let usual = match class {
+        Class::Forbidden => limits::FORBIDDEN_BACKOFF,
+        Class::Spent(_) => limits::QUOTA_BACKOFF,
+        _ => retry.rest.unwrap_or(limits::RATE_BACKOFF),
+    };
+    after.map_or(usual, Duration::from_secs).min(limits::RESET_MAX)
+}
+
+/// What a client is told: what its own request did wrong stays, what is between us and the relay is not its fault.
+fn told(class: &Class, failure: Failure, after: Option<u64>) -> Failure {
+    let said = |kind| Failure { kind, ..failure.clone() };
+    match class {
+        Class::Login => Failure::new(Kind::Upstream, format!("the relay's key is refused: {}", failure.message))
+            .code("relay_key_refused"),
+        Class::Forbidden => said(Kind::Upstream),
+        Class::Spent(_) => Failure { retry_after: after, ..said(Kind::Exhausted) },
+        Class::Limited => Failure { retry_after: after, ..said(Kind::RateLimited) },
+        Class::NoModel => said(Kind::ModelNotFound).code("model_not_found").at("model"),
+        Class::Busy => Failure { retry_after: after, ..failure },
+        // The address is its owner's setting; the client has asked for nothing wrong.
+        Class::Final if matches!(failure.kind, Kind::NotFound | Kind::Method) => said(Kind::Upstream),
+        _ => failure,
+    }
+}

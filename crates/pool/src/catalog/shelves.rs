@@ -1,0 +1,183 @@
+//! The models of relays beside those of accounts: by their own name behind a relay's prefix, and as `relay:model`.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use super::{Found, Model};
+use crate::account::AccountId;
+
+/// What a relay offers.
+#[derive(Clone, Copy, Debug)]
+pub struct Shelf<'a> {
+    /// Its id.
+    pub id: &'a AccountId,
+    /// Its name, the `relay` of `relay:model`.
+    pub name: &'a str,
+    /// What stands before its models' names for clients; empty for nothing.
+    pub prefix: &'a str,
+    /// Its models, best first; empty while they are not known.
+    pub models: &'a [Model],
+    /// Whether its owner chose the models; then it serves no other.
+    pub fixed: bool,
+}
+
+/// A relay that can serve a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The relay.
+    pub relay: AccountId,
+    /// The name by which it knows the model.
+    pub model: String,
+}
+
+/// Who serves a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum To {
+    /// An account that lists the model.
+    #[default]
+    Accounts,
+    /// One of these relays, never none.
+    Relays(Vec<Stop>),
+}
+
+/// A relay's model as lists show it.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// The name to ask for.
+    pub name: &'a str,
+    /// The relay's name.
+    pub owner: &'a str,
+    /// The model; its slug is the relay's own name of it.
+    pub model: &'a Model,
+}
+
+/// Every relay's models.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shelves {
+    relays: Vec<Relay>,
+    books: Vec<Book>,
+    /// `relay:model` to its book.
+    full: HashMap<String, usize>,
+    /// Prefix and name to the books of all relays that list it.
+    public: HashMap<String, Vec<usize>>,
+    /// The names to show, and their books.
+    shown: Vec<(String, usize)>,
+}
+
+#[derive(Clone, Debug)]
+struct Relay {
+    id: AccountId,
+    name: String,
+    prefix: String,
+    fixed: bool,
+}
+
+/// A model of one relay.
+#[derive(Clone, Debug)]
+struct Book {
+    relay: usize,
+    model: Model,
+}
+
+impl Shelves {
+    /// Joins shelves; `taken` says which names accounts have. Such a model of a relay is asked for as `relay:model`.
+    pub(super) fn new<'a>(shelves: impl IntoIterator<Item = Shelf<'a>>, taken: impl Fn(&str) -> bool) -> Self {
+        let mut all = Self::default();
+        for shelf in shelves {
+            all.relays.push(Relay {
+                id: shelf.id.clone(),
+                name: shelf.name.to_owned(),
+                prefix: shelf.prefix.to_owned(),
+                fixed: shelf.fixed,
+            });
+            for model in shelf.models {
+                all.place(model, &taken);
+            }
+        }
+        all
+    }
+
+    /// Puts a model of the last relay in its place.
+    fn place(&mut self, model: &Model, taken: impl Fn(&str) -> bool) {
+        let (relay, at) = (self.relays.len() - 1, self.books.len());
+        let Relay { name, prefix, .. } = &self.relays[relay];
+        let (full, public) = (format!("{name}:{}", model.slug), format!("{prefix}{}", model.slug));
+        if self.full.contains_key(&full) {
+            return;
+        }
+        self.books.push(Book { relay, model: model.clone() });
+        self.full.insert(full.clone(), at);
+        let shown = if taken(&public) {
+            Some(full)
+        } else {
+            let others = self.public.entry(public.clone()).or_default();
+            others.push(at);
+            (others.len() == 1).then_some(public)
+        };
+        self.shown.extend(shown.filter(|_| model.listed).map(|name| (name, at)));
+    }
+
+    /// The models to show, relay by relay.
+    pub(super) fn offers(&self) -> impl Iterator<Item = Offer<'_>> {
+        self.shown.iter().map(|(name, at)| {
+            let Book { relay, model } = &self.books[*at];
+            Offer { name, owner: &self.relays[*relay].name, model }
+        })
+    }
+
+    /// The relays that list exactly this name.
+    pub(super) fn find(&self, name: &str) -> Option<Found> {
+        let one = self.full.get(name).map(std::slice::from_ref);
+        let books = one.or_else(|| self.public.get(name).map(Vec::as_slice))?;
+        let stop = |at: &usize| self.books[*at].stop(&self.relays);
+        let model = self.books[*books.first()?].model.clone();
+        Some(Found { model, to: To::Relays(books.iter().map(stop).collect()) })
+    }
+
+    /// The relay that `name` chooses by its own name or its prefix. Lists of relays are often shorter than what they serve, so
+    /// it is asked for models that it does not list, unless its owner chose them.
+    pub(super) fn beyond(&self, name: &str) -> Option<Found> {
+        let (relay, slug) = self.chosen(name).or_else(|| self.behind_prefix(name)).filter(|(relay, _)| !relay.fixed)?;
+        let to = To::Relays(vec![Stop { relay: relay.id.clone(), model: slug.to_owned() }]);
+        Some(Found { model: Model::bare(slug), to })
+    }
+
+    /// How many relays there are.
+    pub(super) fn count(&self) -> usize {
+        self.relays.len()
+    }
+
+    /// The one relay that there is, for any name.
+    pub(super) fn only(&self, name: &str) -> Option<Found> {
+        let [relay] = self.relays.as_slice() else { return None };
+        let stop = Stop { relay: relay.id.clone(), model: name.to_owned() };
+        (!relay.fixed).then(|| Found { model: Model::bare(name), to: To::Relays(vec![stop]) })
+    }
+
+    /// The models of the relay that `name` chooses, for a 404.
+    pub(super) fn hint(&self, name: &str) -> Option<(&str, Vec<&str>)> {
+        let (relay, _) = self.chosen(name)?;
+        let own = self.books.iter().filter(|book| self.relays[book.relay].id == relay.id);
+        Some((&relay.name, own.map(|book| book.model.slug.as_str()).collect()))
+    }
+
+    fn chosen<'n>(&self, name: &'n str) -> Option<(&Relay, &'n str)> {
+        let (relay, slug) = name.split_once(':').filter(|(_, slug)| !slug.is_empty())?;
+        Some((self.relays.iter().find(|known| known.name == relay)?, slug))
+    }
+
+    /// The longest prefix counts.
+    fn behind_prefix<'n>(&self, name: &'n str) -> Option<(&Relay, &'n str)> {
+        let named = self.relays.iter().filter(|relay| !relay.prefix.is_empty());
+        let fits = named.filter_map(|relay| Some((relay, name.strip_prefix(relay.prefix.as_str())?)));
+        fits.filter(|(_, slug)| !slug.is_empty()).max_by_key(|(relay, _)| relay.prefix.len())
+    }
+}
+
+impl Book {
+    fn stop(&self, relays: &[Relay]) -> Stop {
+        Stop { relay: relays[self.relay].id.clone(), model: self.model.slug.clone() }
+    }
+}

@@ -1,0 +1,114 @@
+use rstest::rstest;
+
+use super::*;
+use crate::catalog::{Catalog, Names, parse_models};
+
+fn models(slugs: &[&str]) -> Vec<Model> {
+    slugs.iter().map(|slug| Model::bare(slug)).collect()
+}
+
+/// Accounts with two models; relays: `open` with a live list, `dark` whose list is not known, `few` with chosen models, and
+/// `twin`, which lists what `open` lists too.
+fn catalog() -> Catalog {
+    let accounts =
+        parse_models(br#"{"models":[{"slug":"gpt-6-sol","priority":1},{"slug":"x-high","priority":2}]}"#).unwrap();
+    let ids = ["1", "2", "3", "4"].map(|id| AccountId(id.into()));
+    let lists = [
+        models(&["llama-4", "openai/gpt-6", "gpt-6-sol"]),
+        models(&[]),
+        models(&["m-1", "m-2"]),
+        models(&["llama-4", "twin-only"]),
+    ];
+    let shelf = |at: usize, name, prefix, fixed| Shelf { id: &ids[at], name, prefix, models: &lists[at], fixed };
+    Catalog::live([accounts.as_slice()]).beside([
+        shelf(0, "open", "", false),
+        shelf(1, "dark", "d/", false),
+        shelf(2, "few", "few/", true),
+        shelf(3, "twin", "", false),
+    ])
+}
+
+fn names() -> Names {
+    let alias = |name: &str, target: &str| (name.to_owned(), target.to_owned());
+    let aliases = vec![alias("best", "few:m-1"), alias("llama-4", "gpt-6-sol"), alias("far", "dark:who-knows")];
+    Names { aliases, default: None }
+}
+
+/// `accounts:model`, or the relays as `id=model` joined by a comma.
+fn stops(name: Option<&str>, names: &Names) -> Result<String, String> {
+    let resolved = catalog().resolve(name, names).map_err(|failure| failure.message)?;
+    Ok(match resolved.to {
+        To::Accounts => format!("accounts:{}", resolved.model.slug),
+        To::Relays(stops) => {
+            assert_eq!(resolved.model.slug, stops[0].model);
+            stops.iter().map(|stop| format!("{}={}", stop.relay, stop.model)).collect::<Vec<_>>().join(",")
+        }
+    })
+}
+
+#[rstest]
+// Accounts come first; a relay that lists the same is chosen by name.
+#[case("gpt-6-sol", "accounts:gpt-6-sol")]
+#[case("open:gpt-6-sol", "1=gpt-6-sol")]
+#[case("codex:gpt-6-sol", "accounts:gpt-6-sol")]
+// Then relays that list it, all of them; before aliases.
+#[case("llama-4", "1=llama-4,4=llama-4")]
+#[case("twin:llama-4", "4=llama-4")]
+#[case("twin-only", "4=twin-only")]
+#[case("openai/gpt-6", "1=openai/gpt-6")]
+// Behind its prefix only.
+#[case("few/m-1", "3=m-1")]
+#[case("few:m-2", "3=m-2")]
+// Suffixes and aliases.
+#[case("llama-4-high", "1=llama-4,4=llama-4")]
+#[case("few:m-1-low", "3=m-1")]
+#[case("best", "3=m-1")]
+#[case("far", "2=who-knows")]
+// A relay may serve more than it lists.
+#[case("open:unlisted", "1=unlisted")]
+#[case("dark:any:thing", "2=any:thing")]
+#[case("d/any", "2=any")]
+fn a_name_goes_to(#[case] name: &str, #[case] expected: &str) {
+    assert_eq!(stops(Some(name), &names()).as_deref(), Ok(expected));
+}
+
+#[rstest]
+// Its owner chose two models.
+#[case("few:m-3", "The relay `few` offers: m-1, m-2.")]
+#[case("few/m-3", "Models that can be used: gpt-6-sol, x-high, llama-4, openai/gpt-6, open:gpt-6-sol, few/m-1.")]
+#[case("m-1", "does not exist")]
+#[case("nobody:m-1", "does not exist")]
+#[case("open:", "does not exist")]
+#[case("d/", "does not exist")]
+fn a_name_goes_nowhere(#[case] name: &str, #[case] says: &str) {
+    let message = stops(Some(name), &names()).unwrap_err();
+    assert!(message.contains(says), "{message}");
+}
+
+#[test]
+fn offers_are_shown_by_a_name_that_reaches_them() {
+    let catalog = catalog();
+    let shown: Vec<_> = catalog.offers().map(|offer| (offer.name, offer.owner)).collect();
+    let expected = [
+        ("llama-4", "open"),
+        ("openai/gpt-6", "open"),
+        ("open:gpt-6-sol", "open"),
+        ("few/m-1", "few"),
+        ("few/m-2", "few"),
+        ("twin-only", "twin"),
+    ];
+    assert_eq!(shown, expected);
+    for offer in catalog.offers() {
+        let To::Relays(stops) = catalog.resolve(Some(offer.name), &names()).unwrap().to else { panic!("{offer:?}") };
+        assert_eq!(stops[0].model, offer.model.slug);
+    }
+}
+
+#[test]
+fn without_accounts_the_first_relay_has_the_default() {
+    let (id, list) = (AccountId("1".into()), models(&["a", "b"]));
+    let shelf = Shelf { id: &id, name: "r", prefix: "p/", models: &list, fixed: false };
+    let catalog = Catalog::default().beside([shelf]);
+    assert_eq!(catalog.resolve(None, &Names::default()).unwrap().model.slug, "a");
+    assert!(catalog.resolve(Some("gpt-6-sol"), &Names::default()).unwrap_err().message.contains("p/a, p/b"));
+}
