@@ -7,15 +7,17 @@ pub mod ollama;
 pub mod openai_error;
 mod relay_error;
 pub mod responses;
+mod shape;
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::canon::{Event, Request};
+use crate::canon::{Event, Folded, Request};
 use crate::failure::Failure;
 use crate::fold::Whole;
 use crate::notes::Notes;
+use crate::unfold::{self, Turned, Unfold};
 
 /// A protocol that clients speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -135,17 +137,21 @@ impl Dialect {
     /// # Errors
     /// A [`Failure`] of kind `Invalid` with the path of the offending field.
     pub fn read_request(self, body: Bytes) -> Result<(Request, Notes), Failure> {
-        match self {
+        let (mut request, mut notes) = match self {
             Self::Responses => responses::read_request(body),
             Self::Chat => chat::read_request(body),
             Self::Messages => messages::read_request(body),
             Self::Gemini => gemini::read_request(body),
             Self::Ollama => ollama::read_request(body),
-        }
+        }?;
+        shape::settle(&mut request, &mut notes);
+        Ok((request, notes))
     }
 
     /// The body of a collected reply.
     pub fn whole(self, whole: &Whole, setting: &Setting) -> Bytes {
+        let turned = (setting.reply.folded != Folded::No).then(|| unfold::whole(whole, setting.reply.folded));
+        let whole = turned.as_ref().unwrap_or(whole);
         match self {
             Self::Responses => responses::whole(whole, setting),
             Self::Chat => chat::whole(whole, setting),
@@ -173,6 +179,9 @@ impl Wire {
     /// # Errors
     /// `Invalid` where a part cannot be said in this protocol and must not be dropped.
     pub fn write_request(self, request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
+        if self != Self::Gemini {
+            gemini::stay(request)?;
+        }
         match self {
             Self::Responses => responses::write_request(request, target),
             Self::Chat => chat::write_request(request, target),
@@ -189,7 +198,6 @@ pub fn read_error(status: u16, body: &Bytes) -> Failure {
 
 /// Upstream bytes to events, whatever the chunking.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one a stream, made once and never moved in bulk")]
 pub enum Reader {
     /// OpenAI Responses and the Codex backend.
     Responses(responses::Reader),
@@ -235,68 +243,78 @@ impl Reader {
 
 /// Events to client bytes.
 #[derive(Debug)]
-pub enum Writer {
-    /// OpenAI Responses.
+pub struct Writer {
+    unfold: Option<Unfold>,
+    voice: Voice,
+}
+
+/// The writer of one dialect.
+#[derive(Debug)]
+enum Voice {
     Responses(responses::Writer),
-    /// OpenAI Chat Completions.
     Chat(chat::Writer),
-    /// Anthropic Messages.
     Messages(messages::Writer),
-    /// Google Gemini.
     Gemini(gemini::Writer),
-    /// Ollama.
     Ollama(ollama::Writer),
 }
 
 impl Writer {
     /// A writer for a client that speaks `dialect`.
     pub fn new(dialect: Dialect, setting: Setting) -> Self {
-        match dialect {
-            Dialect::Responses => Self::Responses(responses::Writer::new(setting)),
-            Dialect::Chat => Self::Chat(chat::Writer::new(setting)),
-            Dialect::Messages => Self::Messages(messages::Writer::new(setting)),
-            Dialect::Gemini => Self::Gemini(gemini::Writer::new(setting)),
-            Dialect::Ollama => Self::Ollama(ollama::Writer::new(setting)),
-        }
+        let unfold = Unfold::new(setting.reply.folded);
+        let voice = match dialect {
+            Dialect::Responses => Voice::Responses(responses::Writer::new(setting)),
+            Dialect::Chat => Voice::Chat(chat::Writer::new(setting)),
+            Dialect::Messages => Voice::Messages(messages::Writer::new(setting)),
+            Dialect::Gemini => Voice::Gemini(gemini::Writer::new(setting)),
+            Dialect::Ollama => Voice::Ollama(ollama::Writer::new(setting)),
+        };
+        Self { unfold, voice }
     }
 
     /// Appends what `event` means in this dialect.
     pub fn push(&mut self, event: &Event, out: &mut BytesMut) {
-        match self {
-            Self::Responses(writer) => writer.push(event, out),
-            Self::Chat(writer) => writer.push(event, out),
-            Self::Messages(writer) => writer.push(event, out),
-            Self::Gemini(writer) => writer.push(event, out),
-            Self::Ollama(writer) => writer.push(event, out),
+        let turned = self.unfold.as_mut().map_or(Turned::Same, |unfold| unfold.event(event));
+        let event = match &turned {
+            Turned::Same => event,
+            Turned::Gone => return,
+            Turned::New(event) => event,
+        };
+        match &mut self.voice {
+            Voice::Responses(writer) => writer.push(event, out),
+            Voice::Chat(writer) => writer.push(event, out),
+            Voice::Messages(writer) => writer.push(event, out),
+            Voice::Gemini(writer) => writer.push(event, out),
+            Voice::Ollama(writer) => writer.push(event, out),
         }
     }
 
     /// Tells the writer how long ago the request came, for dialects whose replies carry durations.
     pub fn at(&mut self, elapsed: Duration) {
-        if let Self::Ollama(writer) = self {
+        if let Voice::Ollama(writer) = &mut self.voice {
             writer.at(elapsed);
         }
     }
 
     /// Appends what keeps an idle client waiting.
     pub fn heartbeat(&self, out: &mut BytesMut) {
-        match self {
-            Self::Responses(writer) => writer.heartbeat(out),
-            Self::Chat(writer) => writer.heartbeat(out),
-            Self::Messages(writer) => writer.heartbeat(out),
-            Self::Gemini(writer) => writer.heartbeat(out),
-            Self::Ollama(writer) => writer.heartbeat(out),
+        match &self.voice {
+            Voice::Responses(writer) => writer.heartbeat(out),
+            Voice::Chat(writer) => writer.heartbeat(out),
+            Voice::Messages(writer) => writer.heartbeat(out),
+            Voice::Gemini(writer) => writer.heartbeat(out),
+            Voice::Ollama(writer) => writer.heartbeat(out),
         }
     }
 
     /// Closes the stream; writes a failure when no terminal event was pushed, so there is exactly one.
     pub fn end(self, out: &mut BytesMut) {
-        match self {
-            Self::Responses(writer) => writer.end(out),
-            Self::Chat(writer) => writer.end(out),
-            Self::Messages(writer) => writer.end(out),
-            Self::Gemini(writer) => writer.end(out),
-            Self::Ollama(writer) => writer.end(out),
+        match self.voice {
+            Voice::Responses(writer) => writer.end(out),
+            Voice::Chat(writer) => writer.end(out),
+            Voice::Messages(writer) => writer.end(out),
+            Voice::Gemini(writer) => writer.end(out),
+            Voice::Ollama(writer) => writer.end(out),
         }
     }
 }

@@ -11,14 +11,15 @@ pub(crate) mod patch;
 mod path;
 pub(crate) mod pen;
 mod scan;
+pub(crate) mod schema;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub use check::{MAX_DEPTH, MAX_NODES, check, valid};
-pub(crate) use line::line;
 pub use patch::set;
+pub(crate) use line::line;
 pub use path::Path;
 pub(crate) use scan::Scan;
 pub use walk::{Elements, Fields, Shape};

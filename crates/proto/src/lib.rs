@@ -20,6 +20,7 @@ pub mod state;
 pub mod text;
 pub mod tokens;
 pub mod trim;
+mod unfold;
 
 pub use canon::{Event, Item, Request, What};
 pub use dialect::{Dialect, Reader, Wire, Writer};

@@ -13,7 +13,7 @@ use bytes::Bytes;
 pub struct Json(Bytes);
 
 /// The inside of a JSON string, without its quotes and still escaped. Always valid UTF-8 and a legal string body.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Text(Bytes);
 
 impl Json {

@@ -1,67 +1,70 @@
-//! Google Gemini.
+//! Google Gemini, `generateContent` and `streamGenerateContent`: read from clients, written to relays that speak it; its replies
+//! likewise. Source: the Gemini API, v1 and v1beta, and its official SDKs, autumn 2026.
+
+mod error;
+mod outbound;
+mod reader;
+mod request;
+mod say;
+mod signature;
+mod whole;
+mod wire;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 use bytes::{Bytes, BytesMut};
 
 use super::{Setting, Target};
-use crate::canon::{Event, Request};
+use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
+use crate::json::pen;
 use crate::notes::Notes;
 
-pub(super) fn read_request(_body: Bytes) -> Result<(Request, Notes), Failure> {
-    unimplemented!()
+pub use reader::Reader;
+pub use writer::Writer;
+
+#[expect(clippy::needless_pass_by_value, reason = "the verb is the same in every dialect")]
+pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
+    request::read(&body)
 }
 
-pub(super) fn write_request(_request: &Request, _target: &Target) -> Result<(Bytes, Notes), Failure> {
-    unimplemented!()
+/// Reads the body of `countTokens`: the `contents` of a request, or a whole one in `generateContentRequest`.
+///
+/// # Errors
+/// `Invalid` with the path of the offending field.
+pub fn read_count(body: &Bytes) -> Result<(Request, Notes), Failure> {
+    request::count(body)
 }
 
-pub(super) fn whole(_whole: &Whole, _setting: &Setting) -> Bytes {
-    unimplemented!()
+/// The body of a `countTokens` reply.
+pub fn count(tokens: u64) -> Bytes {
+    let mut out = BytesMut::new();
+    pen::object(&mut out, |pen| {
+        pen.number("totalTokens", tokens);
+        say::modalities(pen, "promptTokensDetails", tokens);
+    });
+    out.freeze()
 }
 
-pub(super) fn error(_failure: &Failure) -> (u16, Bytes) {
-    unimplemented!()
+/// Refuses what only Gemini upstreams can do and what no note could make good.
+///
+/// # Errors
+/// `Invalid` with the path of the field.
+pub(super) fn stay(request: &Request) -> Result<(), Failure> {
+    request::stay(request)
 }
 
-/// Stream to events.
-#[derive(Debug)]
-pub struct Reader {}
-
-impl Reader {
-    /// A new reader.
-    pub fn new() -> Self {
-        Self {}
-    }
-    /// Reads one chunk.
-    pub fn push(&mut self, _chunk: Bytes, _out: &mut Vec<Event>) {
-        unimplemented!()
-    }
-    /// The upstream is done.
-    pub fn end(self, _out: &mut Vec<Event>) {
-        unimplemented!()
-    }
+pub(super) fn write_request(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
+    outbound::write(request, target)
 }
 
-/// Events to stream.
-#[derive(Debug)]
-pub struct Writer {}
+pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+    whole::write(whole, setting)
+}
 
-impl Writer {
-    /// A new writer.
-    pub fn new(_setting: Setting) -> Self {
-        Self {}
-    }
-    /// Appends an event.
-    pub fn push(&mut self, _event: &Event, _out: &mut BytesMut) {
-        unimplemented!()
-    }
-    /// Appends a heartbeat.
-    pub fn heartbeat(&self, _out: &mut BytesMut) {
-        unimplemented!()
-    }
-    /// Closes the stream.
-    pub fn end(self, _out: &mut BytesMut) {
-        unimplemented!()
-    }
+pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
+    error::write(failure)
 }

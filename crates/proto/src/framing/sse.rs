@@ -123,6 +123,11 @@ impl Decoder {
         Ok(())
     }
 
+    /// What came of an unfinished frame.
+    pub fn held(&self) -> &[u8] {
+        &self.held
+    }
+
     /// The stream is over: a frame whose blank line lacks only its optional LF is completed, a half frame is dropped. Says
     /// whether nothing was dropped.
     pub fn end(mut self, out: &mut Vec<Frame>) -> bool {

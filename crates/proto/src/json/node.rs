@@ -40,6 +40,11 @@ impl<'n> Node<'n> {
         self.json.elements().enumerate().map(element).collect()
     }
 
+    /// Where the value stands.
+    pub(crate) fn path(self) -> &'n Path<'n> {
+        self.path
+    }
+
     /// Whether the value has this shape.
     pub(crate) fn is(self, shape: Shape) -> bool {
         self.json.shape() == shape
@@ -149,6 +154,15 @@ impl Fields<'_> {
         read(Node::new(&json, &self.path.field(name))).map(Some)
     }
 
+    /// Takes out and reads the field whose name is `camel`, in that spelling or in snake case; `None` when it is missing or
+    /// null. Failures name it as it came.
+    pub(crate) fn either<T>(&mut self, camel: &str, read: impl FnOnce(Node<'_>) -> Read<T>) -> Read<Option<T>> {
+        let found = self.list.iter().position(|(key, json)| spells(key.escaped(), camel) && !json.is_null());
+        let Some(at) = found else { return Ok(None) };
+        let (key, json) = self.list.remove(at);
+        read(Node::new(&json, &self.path.field(&key.plain()))).map(Some)
+    }
+
     /// Takes the field `name` out and reads it.
     pub(crate) fn need<T>(&mut self, name: &str, read: impl FnOnce(Node<'_>) -> Read<T>) -> Read<T> {
         self.read(name, read)?.ok_or_else(|| self.missing(name))
@@ -157,6 +171,16 @@ impl Fields<'_> {
     /// Whether the field `name` is there and not null.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.list.iter().any(|(key, json)| key.is(name) && !json.is_null())
+    }
+
+    /// The field `name`, which stays; `None` when it is missing or null.
+    pub(crate) fn get(&self, name: &str) -> Option<&Json> {
+        self.list.iter().find(|(key, _)| key.is(name)).map(|(_, json)| json).filter(|json| !json.is_null())
+    }
+
+    /// A failure: the field `name` is not one that we can serve; `why` is a whole sentence.
+    pub(crate) fn bad(&self, name: &str, why: &str) -> Failure {
+        self.path.field(name).bad(why)
     }
 
     /// A failure: the field `name` must be there.
@@ -179,4 +203,14 @@ impl Fields<'_> {
     pub(crate) fn rest(self) -> impl Iterator<Item = (Text, Json)> {
         self.list.into_iter()
     }
+}
+
+/// Whether `key` is `camel`, or the same in snake case.
+fn spells(key: &[u8], camel: &str) -> bool {
+    let mut key = key.iter();
+    let same = camel.bytes().all(|wanted| match key.next() {
+        Some(b'_') if wanted.is_ascii_uppercase() => key.next() == Some(&wanted.to_ascii_lowercase()),
+        byte => byte == Some(&wanted),
+    });
+    same && key.next().is_none()
 }

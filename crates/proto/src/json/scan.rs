@@ -51,6 +51,11 @@ impl<'a> Scan<'a> {
         self.at
     }
 
+    /// The bytes from `start` to `end`, which were passed.
+    pub(crate) fn part(&self, start: usize, end: usize) -> &'a [u8] {
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+
     pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }

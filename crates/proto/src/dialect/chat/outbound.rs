@@ -7,7 +7,7 @@ mod tools;
 use bytes::{Bytes, BytesMut};
 
 use crate::canon::{Format, Request};
-use crate::dialect::{Dialect, Target};
+use crate::dialect::{Dialect, Target, shape};
 use crate::failure::{Failure, Kind};
 use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
@@ -47,7 +47,7 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
 
 fn options(pen: &mut Pen<'_>, request: &Request, model: &str, notes: &mut Notes) -> Result<(), Failure> {
     if let Some(format) = &request.format {
-        response_format(pen, format)?;
+        response_format(pen, request, format, notes)?;
     }
     if let Some(verbosity) = &request.verbosity {
         pen.plain("verbosity", verbosity);
@@ -84,19 +84,20 @@ fn limit_name(model: &str) -> &'static str {
     if newer { "max_completion_tokens" } else { "max_tokens" }
 }
 
-fn response_format(pen: &mut Pen<'_>, format: &Format) -> Result<(), Failure> {
+fn response_format(pen: &mut Pen<'_>, request: &Request, format: &Format, notes: &mut Notes) -> Result<(), Failure> {
     match format {
         Format::JsonObject => pen.word("response_format", r#"{"type":"json_object"}"#),
         Format::JsonSchema { name, description, schema, strict } => pen.object("response_format", |pen| {
             pen.plain("type", "json_schema");
             pen.object("json_schema", |pen| {
+                let shape = shape::format(request, schema, *strict, notes);
                 pen.text("name", name);
                 if let Some(description) = description {
                     pen.text("description", description);
                 }
-                pen.json("schema", schema);
-                if let Some(strict) = strict {
-                    pen.word("strict", if *strict { "true" } else { "false" });
+                pen.json("schema", &shape.schema);
+                if let Some(strict) = shape.strict {
+                    pen.word("strict", if strict { "true" } else { "false" });
                 }
             });
         }),

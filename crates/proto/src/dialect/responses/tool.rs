@@ -1,9 +1,11 @@
 //! Tools, tool choice and output format.
 
-use crate::canon::{Format, Tool, ToolChoice, ToolKind};
+use crate::canon::{Format, Request, Tool, ToolChoice, ToolKind};
+use crate::dialect::shape;
 use crate::json::node::{self, Fields, Node, Read};
 use crate::json::pen::{self, Pen};
-use crate::json::{Shape, patch};
+use crate::json::{Shape, patch, schema};
+use crate::notes::Notes;
 use crate::text::{Json, Text};
 
 /// Most tools in one request.
@@ -38,7 +40,7 @@ fn known(kind: &str, fields: &mut Fields<'_>) -> Read<ToolKind> {
         "function" => ToolKind::Function {
             name: fields.need("name", name)?,
             description: fields.read("description", node::text)?,
-            parameters: fields.read("parameters", |node| node.shaped(Shape::Object, "an object"))?,
+            parameters: fields.read("parameters", schema::read)?,
             strict: fields.read("strict", node::boolean)?,
         },
         "custom" => ToolKind::Custom {
@@ -121,7 +123,8 @@ pub(super) fn choice_json(choice: &ToolChoice) -> Json {
 /// A tool in this dialect.
 pub(super) fn tool_json(tool: &Tool) -> Json {
     if let Some(raw) = &tool.raw {
-        return raw.clone();
+        let ToolKind::Function { parameters: Some(parameters), strict, .. } = &tool.kind else { return raw.clone() };
+        return patch::set(raw, "parameters", &shape::parameters(parameters, *strict));
     }
     pen::json(|pen| match &tool.kind {
         ToolKind::Function { name, description, parameters, strict } => {
@@ -131,7 +134,7 @@ pub(super) fn tool_json(tool: &Tool) -> Json {
             // The field's default is true here and false in the other dialects.
             pen.word("strict", if *strict == Some(true) { "true" } else { "false" });
             match parameters {
-                Some(parameters) => pen.json("parameters", parameters),
+                Some(parameters) => pen.json("parameters", &shape::parameters(parameters, *strict)),
                 None => pen.word("parameters", r#"{"type":"object","properties":{}}"#),
             }
         }
@@ -156,28 +159,41 @@ pub(super) fn format(node: Node<'_>) -> Read<Option<Format>> {
         "json_schema" => Some(Format::JsonSchema {
             name: fields.need("name", node::filled)?,
             description: fields.read("description", node::text)?,
-            schema: fields.need("schema", |node| node.shaped(Shape::Object, "an object"))?,
+            schema: fields.need("schema", schema::read)?,
             strict: fields.read("strict", node::boolean)?,
         }),
         _ => Some(Format::Other(node.json())),
     })
 }
 
-/// Writes `format` as the member of a `text` object.
-pub(super) fn write_format(pen: &mut Pen<'_>, format: &Format) {
-    match format {
-        Format::Other(json) => pen.json("format", json),
-        Format::JsonObject => pen.object("format", |pen| pen.plain("type", "json_object")),
-        Format::JsonSchema { name, description, schema, strict } => pen.object("format", |pen| {
+/// Writes the format of `request` as the member of a `text` object.
+pub(super) fn write_format(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
+    match &request.format {
+        None => {}
+        Some(Format::Other(json)) => pen.json("format", json),
+        Some(Format::JsonObject) => pen.object("format", |pen| pen.plain("type", "json_object")),
+        Some(Format::JsonSchema { name, description, schema, strict }) => pen.object("format", |pen| {
+            let shape = shape::format(request, schema, *strict, notes);
             pen.plain("type", "json_schema");
             pen.text("name", name);
             pen.maybe("description", description.as_ref());
-            if let Some(strict) = strict {
-                pen.word("strict", if *strict { "true" } else { "false" });
+            if let Some(strict) = shape.strict {
+                pen.word("strict", if strict { "true" } else { "false" });
             }
-            pen.json("schema", schema);
+            pen.json("schema", &shape.schema);
         }),
     }
+}
+
+/// The client's own `text` object, its schema in the form that upstreams take.
+pub(super) fn own_text(text: Json, request: &Request, notes: &mut Notes) -> Json {
+    let Some(Format::JsonSchema { schema, strict, .. }) = &request.format else { return text };
+    let shape = shape::format(request, schema, *strict, notes);
+    if shape.schema == *schema {
+        return text;
+    }
+    let Some(format) = text.get("format") else { return text };
+    patch::set(&text, "format", &patch::set(&format, "schema", &shape.schema))
 }
 
 /// `object` with `name` set, or built with only that member.

@@ -4,6 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::super::word;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
+use crate::dialect::shape;
 use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -37,7 +38,7 @@ fn one(pen: &mut Pen<'_>, kind: &ToolKind) {
             pen.object("function", |pen| {
                 head(pen, name, description.as_ref());
                 if let Some(parameters) = parameters {
-                    pen.json("parameters", parameters);
+                    pen.json("parameters", &shape::parameters(parameters, *strict));
                 }
                 if let Some(strict) = strict {
                     pen.word("strict", if *strict { "true" } else { "false" });

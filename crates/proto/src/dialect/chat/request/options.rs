@@ -2,8 +2,8 @@
 
 use super::Scope;
 use crate::canon::{Format, Limits, Reasoning, Request};
-use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
+use crate::json::{Shape, schema};
 use crate::text::{Json, Text};
 
 /// OpenAI takes 4 stop sequences; other servers more, so we do too.
@@ -124,7 +124,7 @@ impl Scope {
         let format = Format::JsonSchema {
             name: fields.need("name", schema_name)?,
             description: fields.read("description", node::text)?,
-            schema: fields.need("schema", |node| node.shaped(Shape::Object, "an object"))?,
+            schema: fields.need("schema", schema::read)?,
             strict: fields.read("strict", node::boolean)?,
         };
         self.leftover("response_format", fields);

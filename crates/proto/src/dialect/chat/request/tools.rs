@@ -5,7 +5,7 @@ use super::Scope;
 use crate::canon::{Tool, ToolChoice, ToolKind};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::json::{patch, pen};
+use crate::json::{patch, pen, schema};
 use crate::text::{Json, Text};
 
 /// Most tools of one request.
@@ -55,7 +55,7 @@ impl Scope {
         let kind = ToolKind::Function {
             name: fields.need("name", tool_name)?,
             description: fields.read("description", node::text)?,
-            parameters: fields.read("parameters", |node| node.shaped(Shape::Object, "an object"))?,
+            parameters: fields.read("parameters", schema::read)?,
             strict: fields.read("strict", node::boolean)?,
         };
         self.leftover("tools.function", fields);

@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::canon::{Item, ItemKind, Request, Role, Tool};
 use crate::dialect::Dialect;
 use crate::json::{Shape, pen};
+use crate::notes::Notes;
 use crate::text::Json;
 
 use super::tool;
@@ -60,17 +61,18 @@ pub(super) fn tools(tools: &[Tool]) -> Vec<Json> {
 }
 
 /// The `text` object: the client's own, or built from format and verbosity.
-pub(super) fn text(request: &Request, raw: Option<&Json>) -> Option<Json> {
-    if raw.is_some() || (request.format.is_none() && request.verbosity.is_none()) {
-        return raw.and_then(|raw| raw.get("text"));
+pub(super) fn text(request: &Request, raw: Option<&Json>, notes: &mut Notes) -> Option<Json> {
+    if let Some(raw) = raw {
+        return raw.get("text").map(|text| tool::own_text(text, request, notes));
+    }
+    if request.format.is_none() && request.verbosity.is_none() {
+        return None;
     }
     Some(pen::json(|pen| {
         if let Some(verbosity) = &request.verbosity {
             pen.plain("verbosity", verbosity);
         }
-        if let Some(format) = &request.format {
-            tool::write_format(pen, format);
-        }
+        tool::write_format(pen, request, notes);
     }))
 }
 

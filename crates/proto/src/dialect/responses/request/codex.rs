@@ -56,7 +56,7 @@ pub(super) fn write(request: &Request, target: &Codex) -> Result<(Bytes, Notes),
     body.set("store", Json::of(&false));
     body.set("include", include(raw));
     body.set("prompt_cache_key", cache_key(request, target));
-    body.set("text", body::text(request, raw));
+    body.set("text", body::text(request, raw, &mut notes));
     body.set("client_metadata", metadata(target, raw));
     dropped(request, raw, &mut notes);
     Ok((body.render(raw, |_| false), notes))

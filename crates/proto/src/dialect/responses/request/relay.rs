@@ -23,7 +23,7 @@ pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
     input(&mut body, request, raw, &mut notes);
     let effort = request.reasoning.effort.as_deref().or(target.effort.as_deref());
     body.set("reasoning", body::reasoning(request, raw, effort));
-    body.set("text", body::text(request, raw));
+    body.set("text", body::text(request, raw, &mut notes));
     body.set("max_output_tokens", request.limits.max_tokens.map(|limit| Json::of(&limit)));
     if !request.limits.stop.is_empty() {
         notes.add("stop applied by the gateway");

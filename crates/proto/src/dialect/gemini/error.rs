@@ -1,0 +1,84 @@
+//! Errors in Google's shape.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::dialect::openai_error;
+use crate::failure::{Failure, Kind};
+use crate::json::pen::{self, Pen};
+
+/// Status and body of a failure before the stream began.
+pub(super) fn write(failure: &Failure) -> (u16, Bytes) {
+    let mut out = BytesMut::new();
+    body(&mut out, failure);
+    (openai_error::status(failure.kind), out.freeze())
+}
+
+/// The object that stands for a failure, before a stream and inside one.
+pub(super) fn body(out: &mut BytesMut, failure: &Failure) {
+    pen::object(out, |pen| {
+        pen.object("error", |pen| {
+            pen.number("code", u64::from(openai_error::status(failure.kind)));
+            pen.plain("message", &failure.message);
+            pen.plain("status", status(failure.kind));
+            details(pen, failure);
+        });
+    });
+}
+
+/// The canonical code of Google's APIs.
+fn status(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Invalid | Kind::ContextLength | Kind::Filtered | Kind::TooLarge | Kind::Unsupported => "INVALID_ARGUMENT",
+        Kind::Unauthorized => "UNAUTHENTICATED",
+        Kind::Forbidden => "PERMISSION_DENIED",
+        Kind::NotFound | Kind::ModelNotFound => "NOT_FOUND",
+        Kind::Method => "UNIMPLEMENTED",
+        Kind::RateLimited | Kind::Exhausted => "RESOURCE_EXHAUSTED",
+        Kind::Internal | Kind::Upstream => "INTERNAL",
+        Kind::NoAccount | Kind::Overloaded => "UNAVAILABLE",
+        Kind::Stalled | Kind::Timeout => "DEADLINE_EXCEEDED",
+    }
+}
+
+/// What clients act on: the reason, where it says more than the status, the field, and when to come back.
+fn details(pen: &mut Pen<'_>, failure: &Failure) {
+    let reason = failure.code.as_deref().map(str::to_ascii_uppercase);
+    if reason.is_none() && failure.param.is_none() && failure.retry_after.is_none() {
+        return;
+    }
+    let present = [
+        reason.as_deref().map(Detail::Reason),
+        failure.param.as_deref().map(|field| Detail::Field(field, &failure.message)),
+        failure.retry_after.map(Detail::Retry),
+    ];
+    pen.array("details", present.into_iter().flatten(), |out, detail| pen::object(out, |pen| one(pen, &detail)));
+}
+
+enum Detail<'f> {
+    Reason(&'f str),
+    Field(&'f str, &'f str),
+    Retry(u64),
+}
+
+fn one(pen: &mut Pen<'_>, detail: &Detail<'_>) {
+    match detail {
+        Detail::Reason(reason) => {
+            pen.plain("@type", "type.googleapis.com/google.rpc.ErrorInfo");
+            pen.plain("reason", reason);
+            pen.plain("domain", "polygate");
+        }
+        Detail::Field(field, message) => {
+            pen.plain("@type", "type.googleapis.com/google.rpc.BadRequest");
+            pen.array("fieldViolations", [()], |out, ()| {
+                pen::object(out, |pen| {
+                    pen.plain("field", field);
+                    pen.plain("description", message);
+                });
+            });
+        }
+        Detail::Retry(seconds) => {
+            pen.plain("@type", "type.googleapis.com/google.rpc.RetryInfo");
+            pen.plain("retryDelay", &format!("{seconds}s"));
+        }
+    }
+}

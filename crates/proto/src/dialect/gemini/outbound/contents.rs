@@ -1,0 +1,314 @@
+//! Items to contents: what the model said and called in one content, the results of its calls in the next.
+
+use std::collections::HashMap;
+
+use bytes::BytesMut;
+
+use super::super::{say, signature};
+use super::{Facts, Family, word};
+use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role, Source};
+use crate::dialect::shape;
+use crate::failure::{Failure, Kind};
+use crate::json::pen::{self, Pen};
+use crate::notes::Notes;
+use crate::text::Text;
+
+/// Writes `systemInstruction` and `contents`.
+///
+/// # Errors
+/// `Invalid` where a part has no form in Gemini and leaving it out would change the question, or nothing is left to ask.
+pub(super) fn write(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, notes: &mut Notes) -> Result<(), Failure> {
+    let mut turns = Turns::of(&request.items, facts, notes);
+    let system: Vec<&Text> = request.instructions.iter().chain(turns.system.drain(..)).collect();
+    if turns.done.is_empty() {
+        let message = "nothing in this conversation can be sent to an upstream that speaks Gemini";
+        return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
+    }
+    if !system.is_empty() {
+        pen.object("systemInstruction", |pen| {
+            pen.array("parts", system, |out, text| pen::object(out, |pen| pen.text("text", text)));
+        });
+    }
+    let mut failed = Ok(());
+    pen.array("contents", &turns.done, |out, turn| {
+        pen::object(out, |pen| {
+            pen.plain("role", if turn.model { "model" } else { "user" });
+            pen.array("parts", &turn.pieces, |out, piece| {
+                let written = pen::object(out, |pen| one(pen, piece));
+                if failed.is_ok() {
+                    failed = written;
+                }
+            });
+        });
+    });
+    failed
+}
+
+/// One content.
+struct Turn<'a> {
+    model: bool,
+    pieces: Vec<Piece<'a>>,
+}
+
+/// One part, and the state of the thoughts before it.
+struct Piece<'a> {
+    what: Said<'a>,
+    signature: Option<Text>,
+}
+
+enum Said<'a> {
+    Part(&'a Part),
+    Call {
+        kind: CallKind,
+        id: &'a Text,
+        name: &'a Text,
+        input: &'a Text,
+    },
+    Result {
+        id: &'a Text,
+        name: Option<&'a Text>,
+        parts: &'a [Part],
+        failed: bool,
+    },
+    Image {
+        result: &'a Text,
+        format: Option<&'a Text>,
+    },
+    /// Nothing but a signature.
+    Nothing,
+}
+
+/// A tool result and its place in the history.
+type Waiting<'a> = (&'a Text, &'a [Part], bool);
+
+/// Items on their way to contents.
+struct Turns<'a, 'f> {
+    facts: &'f Facts<'f>,
+    system: Vec<&'a Text>,
+    done: Vec<Turn<'a>>,
+    /// State that waits for the part behind it.
+    pending: Option<Text>,
+    /// Calls of the turn that is being written.
+    open: Vec<&'a Text>,
+    /// Results that wait for their call, by call id.
+    results: HashMap<&'a [u8], Vec<Waiting<'a>>>,
+    /// The names of calls, by call id.
+    names: HashMap<&'a [u8], &'a Text>,
+}
+
+impl<'a, 'f> Turns<'a, 'f> {
+    fn of(items: &'a [Item], facts: &'f Facts<'f>, notes: &mut Notes) -> Self {
+        let (results, names) = (HashMap::new(), HashMap::new());
+        let mut turns =
+            Self { facts, system: Vec::new(), done: Vec::new(), pending: None, open: Vec::new(), results, names };
+        for item in items {
+            match &item.kind {
+                ItemKind::Output { call_id, parts, failed, .. } => {
+                    turns.results.entry(call_id.escaped()).or_default().push((call_id, parts, *failed));
+                }
+                ItemKind::Call { call_id, name, .. } => drop(turns.names.insert(call_id.escaped(), name)),
+                _ => {}
+            }
+        }
+        // Gemini's JSON mode needs no words.
+        for item in items.iter().filter(|item| !shape::is_hint(item)) {
+            turns.push(&item.kind, notes);
+        }
+        turns.answer();
+        turns
+    }
+
+    fn push(&mut self, kind: &'a ItemKind, notes: &mut Notes) {
+        match kind {
+            ItemKind::Message { role: Role::Assistant, parts, .. } => {
+                parts.iter().filter(|part| !is_silent(part)).for_each(|part| self.model(Said::Part(part)));
+            }
+            ItemKind::Message { role, parts, .. } => self.told(role, parts, notes),
+            ItemKind::Reasoning { encrypted, .. } => self.thought(encrypted.as_ref(), notes),
+            ItemKind::Call { kind, call_id, name, input, .. } => {
+                self.call(Said::Call { kind: *kind, id: call_id, name, input }, call_id);
+            }
+            ItemKind::Output { call_id, .. } => {
+                self.answer();
+                self.result(call_id);
+            }
+            ItemKind::Image { result, format, .. } if !result.is_empty() => {
+                self.model(Said::Image { result, format: format.as_ref() });
+            }
+            ItemKind::Search { .. } => notes.add("dropped a web search of the history"),
+            ItemKind::Image { .. } => notes.add("dropped a generated image of the history"),
+            ItemKind::Other { kind } => notes.add(format!("dropped an item of type {}", word(kind))),
+        }
+    }
+
+    /// A message that is not the model's.
+    fn told(&mut self, role: &Role, parts: &'a [Part], notes: &mut Notes) {
+        let texts =
+            || parts.iter().filter_map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None });
+        if *role != Role::User && self.done.is_empty() {
+            return self.system.extend(texts());
+        }
+        if *role != Role::User {
+            notes.add("sent a system message as a user's");
+        }
+        self.answer();
+        let pieces = parts.iter().filter(|part| !is_silent(part)).map(Said::Part).collect();
+        self.user(pieces);
+    }
+
+    fn thought(&mut self, encrypted: Option<&Text>, notes: &mut Notes) {
+        let own = encrypted.and_then(signature::home).filter(|_| !self.facts.without_replay);
+        let Some(own) = own else { return notes.add("dropped reasoning") };
+        if self.pending.is_some() {
+            self.model(Said::Nothing);
+        }
+        self.pending = Some(own);
+    }
+
+    fn call(&mut self, call: Said<'a>, id: &'a Text) {
+        // The first call of a turn must be signed, and the others must not.
+        if self.pending.is_none() && self.open.is_empty() && self.facts.family == Family::Level {
+            self.pending = Some(Text::from_plain(say::UNSIGNED));
+        }
+        self.model(call);
+        self.open.push(id);
+    }
+
+    fn model(&mut self, what: Said<'a>) {
+        let piece = Piece { what, signature: self.pending.take() };
+        // The results of a call stand right behind the content that it is in.
+        match self.done.last_mut() {
+            Some(turn) if turn.model => turn.pieces.push(piece),
+            _ => self.done.push(Turn { model: true, pieces: vec![piece] }),
+        }
+    }
+
+    fn user(&mut self, said: Vec<Said<'a>>) {
+        let pieces = said.into_iter().map(|what| Piece { what, signature: None });
+        match self.done.last_mut() {
+            Some(turn) if !turn.model => turn.pieces.extend(pieces),
+            _ => {
+                let pieces: Vec<Piece<'a>> = pieces.collect();
+                if !pieces.is_empty() {
+                    self.done.push(Turn { model: false, pieces });
+                }
+            }
+        }
+    }
+
+    /// The model's turn is over: its last state goes with it, and the results of its calls follow.
+    fn answer(&mut self) {
+        if self.pending.is_some() {
+            self.model(Said::Nothing);
+        }
+        for id in std::mem::take(&mut self.open) {
+            self.result(id);
+        }
+    }
+
+    fn result(&mut self, id: &'a Text) {
+        let name = self.names.get(&id.escaped()[..]).copied();
+        for (id, parts, failed) in self.results.remove(&id.escaped()[..]).into_iter().flatten() {
+            let mut said = vec![Said::Result { id, name, parts, failed }];
+            // Not every version takes them inside the result.
+            said.extend(parts.iter().filter(|part| !is_text(part)).map(Said::Part));
+            self.user(said);
+        }
+    }
+}
+
+fn is_text(part: &Part) -> bool {
+    matches!(part, Part::Text { .. } | Part::Refusal(_))
+}
+
+fn is_silent(part: &Part) -> bool {
+    matches!(part, Part::Text { text, .. } | Part::Refusal(text) if text.is_empty())
+}
+
+fn one(pen: &mut Pen<'_>, piece: &Piece<'_>) -> Result<(), Failure> {
+    match &piece.what {
+        Said::Nothing => pen.plain("text", ""),
+        Said::Part(part) => self::part(pen, part)?,
+        Said::Call { kind, id, name, input } => say::call(pen, *kind, (id, name, input)),
+        Said::Image { result, format } => say::image(pen, result, *format),
+        Said::Result { id, name, parts, failed } => pen.object("functionResponse", |pen| {
+            pen.text("id", id);
+            match name {
+                Some(name) => pen.text("name", name),
+                None => pen.plain("name", "unknown"),
+            }
+            let texts = parts.iter().filter_map(|part| match part {
+                Part::Text { text, .. } | Part::Refusal(text) => Some(text),
+                _ => None,
+            });
+            let mut joined = BytesMut::new();
+            texts.for_each(|text| joined.extend_from_slice(text.escaped()));
+            let text = Text::from_escaped(joined.freeze());
+            pen.object("response", |pen| pen.text(if *failed { "error" } else { "output" }, &text));
+        }),
+    }
+    pen.maybe("thoughtSignature", piece.signature.as_ref());
+    Ok(())
+}
+
+fn part(pen: &mut Pen<'_>, part: &Part) -> Result<(), Failure> {
+    match part {
+        Part::Text { text, .. } | Part::Refusal(text) => pen.text("text", text),
+        Part::Image { source: Source::Url(url), .. } => bytes(pen, url, None),
+        Part::File { source: Source::Url(url), name } => bytes(pen, url, name.as_ref()),
+        Part::Image { source: Source::Id(_), .. } => return Err(refused("an image by file id")),
+        Part::File { source: Source::Id(id), .. }
+            if id.as_str().contains("files/") || id.as_str().starts_with("gs:") =>
+        {
+            bytes(pen, id, None);
+        }
+        Part::File { .. } => return Err(refused("a file by id")),
+        Part::Other(_) => return Err(refused("a content part of an unknown type")),
+    }
+    Ok(())
+}
+
+/// Bytes inline, or by an address that Google fetches.
+fn bytes(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) {
+    let plain = url.plain();
+    if let Some((kind, data)) = plain.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
+        return pen.object("inlineData", |pen| {
+            pen.plain("mimeType", kind);
+            pen.plain("data", data);
+        });
+    }
+    let named = name.map(|name| name.plain().into_owned());
+    let kind = media_type(named.as_deref().unwrap_or(&plain));
+    pen.object("fileData", |pen| {
+        if let Some(kind) = kind {
+            pen.plain("mimeType", kind);
+        }
+        pen.text("fileUri", url);
+    });
+}
+
+/// The type that a name's ending tells.
+fn media_type(name: &str) -> Option<&'static str> {
+    let path = name.split(['?', '#']).next().unwrap_or_default();
+    let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase())?;
+    Some(match ending.as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        "gif" => "image/gif",
+        "pdf" => "application/pdf",
+        "txt" => "text/plain",
+        "md" => "text/markdown",
+        "csv" => "text/csv",
+        "html" => "text/html",
+        "mp3" => "audio/mpeg",
+        "wav" => "audio/wav",
+        "mp4" => "video/mp4",
+        _ => return None,
+    })
+}
+
+fn refused(what: &str) -> Failure {
+    Failure::new(Kind::Invalid, format!("{what} cannot be sent to an upstream that speaks Gemini"))
+        .code("unsupported_value")
+}

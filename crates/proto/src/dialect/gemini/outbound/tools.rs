@@ -1,0 +1,100 @@
+//! Tools and tool choice.
+
+use bytes::BytesMut;
+
+use super::{Facts, Family, word};
+use crate::canon::{Request, Tool, ToolChoice, ToolKind};
+use crate::json::pen::{self, Pen};
+use crate::json::schema;
+use crate::notes::Notes;
+use crate::text::{Json, Text};
+
+/// Writes `tools` and `toolConfig`.
+pub(super) fn write(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, notes: &mut Notes) {
+    let functions: Vec<&Tool> =
+        request.tools.iter().filter(|tool| matches!(tool.kind, ToolKind::Function { .. })).collect();
+    let search = search(request, functions.is_empty(), facts, notes);
+    if functions.is_empty() && !search {
+        return;
+    }
+    let groups = [!functions.is_empty(), search];
+    pen.array("tools", (0..).zip(groups).filter(|(_, any)| *any), |out, (group, _)| {
+        pen::object(out, |pen| {
+            if group == 0 {
+                pen.array("functionDeclarations", &functions, |out, tool| function(out, &tool.kind));
+            } else {
+                pen.word("googleSearch", "{}");
+            }
+        });
+    });
+    if !functions.is_empty() {
+        choice(pen, request, notes);
+    }
+    if request.parallel == Some(false) {
+        notes.add("dropped parallel_tool_calls");
+    }
+}
+
+/// Whether to search; notes the tools that have no form here.
+fn search(request: &Request, alone: bool, facts: &Facts<'_>, notes: &mut Notes) -> bool {
+    let mut search = false;
+    for tool in &request.tools {
+        match &tool.kind {
+            ToolKind::Function { .. } => {}
+            ToolKind::Hosted { kind } if kind.starts_with("web_search") && (alone || facts.family == Family::Level) => {
+                search = true;
+            }
+            // Before version 3 a request may search or call functions, not both.
+            ToolKind::Hosted { kind } => notes.add(format!("dropped the hosted tool {}", word(kind))),
+            ToolKind::Custom { name, .. } => notes.add(format!("dropped the custom tool {}", word(&name.plain()))),
+        }
+    }
+    search
+}
+
+fn function(out: &mut BytesMut, kind: &ToolKind) {
+    let ToolKind::Function { name, description, parameters, .. } = kind else { return };
+    pen::object(out, |pen| {
+        pen.text("name", name);
+        pen.maybe("description", description.as_ref());
+        if let Some(parameters) = parameters.as_ref().filter(|schema| !is_empty(schema)) {
+            match schema::to_gemini(parameters) {
+                Some(own) => pen.json("parameters", &own),
+                None => pen.json("parametersJsonSchema", parameters),
+            }
+        }
+    });
+}
+
+/// Whether a function takes nothing: Gemini refuses an object without properties.
+fn is_empty(schema: &Json) -> bool {
+    let has = |name: &str| schema.get(name).is_some_and(|value| value.fields().next().is_some());
+    let others = ["anyOf", "oneOf", "allOf", "$ref", "additionalProperties"];
+    !has("properties")
+        && !others.iter().any(|name| schema.get(name).is_some_and(|value| value.as_bool() != Some(false)))
+}
+
+fn choice(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
+    let (mode, names): (_, Vec<Text>) = match &request.tool_choice {
+        None => return,
+        Some(ToolChoice::Auto) => ("AUTO", Vec::new()),
+        Some(ToolChoice::None) => ("NONE", Vec::new()),
+        Some(ToolChoice::Required) => ("ANY", Vec::new()),
+        Some(ToolChoice::Function(name)) => ("ANY", vec![name.clone()]),
+        Some(ToolChoice::Other(json)) if json.text("type").is_some_and(|kind| kind.is("allowed_tools")) => {
+            let must = json.text("mode").is_some_and(|mode| mode.is("required"));
+            let tools = json.get("tools").into_iter().flat_map(|tools| tools.elements());
+            // Only these two modes take names.
+            (if must { "ANY" } else { "VALIDATED" }, tools.filter_map(|tool| tool.text("name")).collect())
+        }
+        Some(ToolChoice::Custom(_) | ToolChoice::Other(_)) => return notes.add("dropped tool_choice"),
+    };
+    pen.object("toolConfig", |pen| {
+        pen.object("functionCallingConfig", |pen| {
+            pen.plain("mode", mode);
+            if !names.is_empty() {
+                pen.array("allowedFunctionNames", &names, pen::quote);
+            }
+        });
+    });
+}

@@ -1,0 +1,303 @@
+//! The state of one reply: which items are open and what they hold so far.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::super::signature;
+use super::super::wire::{Candidate, Part, Reply};
+use super::calls::Calls;
+use super::scan::News;
+use super::{Sink, sources};
+use crate::canon::{Channel, Finish, Head, Item, ItemKind, Open, Usage, What};
+use crate::failure::{Failure, Kind};
+use crate::fold::Slot;
+use crate::text::{Json, Text};
+
+/// One reply in the making. One item is open at a time.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    opened: bool,
+    closed: bool,
+    /// The next output index.
+    next: u32,
+    open: Option<Talk>,
+    calls: Calls,
+    /// State that came with nothing behind it yet, and the id of its item.
+    state: Option<State>,
+    grounding: Option<Json>,
+    citations: Option<Json>,
+    usage: Option<Json>,
+    finish: Option<Finish>,
+}
+
+/// Id and state of a reasoning item.
+type State = (Option<Text>, Text);
+
+/// The open message or thought.
+#[derive(Debug)]
+struct Talk {
+    at: u32,
+    channel: Channel,
+    slot: Slot,
+}
+
+impl Answer {
+    /// Whether the reply began.
+    pub(super) fn opened(&self) -> bool {
+        self.opened
+    }
+
+    /// Whether the upstream said why the reply ended.
+    pub(super) fn finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// Whether the terminal event went out.
+    pub(super) fn closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Whether a piece of text would go on with what is open or begin something: nothing else is in the way.
+    pub(super) fn speaking(&self) -> bool {
+        self.open.is_some() && self.state.is_none() && self.finish.is_none() && !self.calls.is_open()
+    }
+
+    /// A frame that is a piece of text and nothing more.
+    pub(super) fn news(&mut self, news: News, sink: &mut Sink<'_>) {
+        self.usage = news.usage.or(self.usage.take());
+        self.talk(if news.thought { Channel::Summary } else { Channel::Text }, news.text, sink);
+    }
+
+    /// Reads one chunk or whole body; `data` is its buffer.
+    pub(super) fn read(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        self.begin(data, reply, sink);
+        self.usage = reply.usage_metadata.map(|raw| Json::slice(data, raw)).or(self.usage.take());
+        // There is one candidate only, because none of our requests asks for more.
+        let candidates = reply.candidates.iter().flatten();
+        for candidate in candidates.filter(|candidate| candidate.index.unwrap_or(0) == 0) {
+            self.candidate(data, candidate, sink)?;
+        }
+        let feedback = reply.prompt_feedback.map(|raw| Json::slice(data, raw));
+        if feedback.is_some_and(|feedback| feedback.text("blockReason").is_some()) {
+            self.finish = Some(Finish::Filter);
+        }
+        // The counts of a reply come with its end, or right after it.
+        if self.finish.is_some() && self.usage.is_some() {
+            self.close(sink);
+        }
+        Ok(())
+    }
+
+    /// The end of the reply.
+    pub(super) fn close(&mut self, sink: &mut Sink<'_>) {
+        self.calls.close(sink);
+        self.settle(sink);
+        let grounding = self.grounding.take();
+        self.search(grounding.as_ref(), sink);
+        self.remember(sink);
+        self.meter(sink);
+        self.closed = true;
+        let finish = match self.finish {
+            None | Some(Finish::Stop) if self.calls.any() => Finish::ToolCalls,
+            finish => finish.unwrap_or(Finish::Stop),
+        };
+        sink.push(What::End { finish, response: None });
+    }
+
+    /// Tells the counts so far.
+    pub(super) fn meter(&mut self, sink: &mut Sink<'_>) {
+        if let Some(usage) = self.usage.take().and_then(|usage| read_usage(&usage)) {
+            sink.push(What::Usage(usage));
+        }
+    }
+
+    fn begin(&mut self, data: &Bytes, reply: &Reply<'_>, sink: &mut Sink<'_>) {
+        if std::mem::replace(&mut self.opened, true) {
+            return;
+        }
+        let word = |raw: Option<&RawValue>| raw.and_then(|raw| Json::slice(data, raw).as_text());
+        let id = word(reply.response_id).unwrap_or_default();
+        self.calls.name_after(&id);
+        let model = word(reply.model_version).filter(|model| !model.is_empty());
+        sink.push(What::Open(Open { id, model, created: 0 }));
+    }
+
+    fn candidate(&mut self, data: &Bytes, candidate: &Candidate<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        for part in candidate.content.iter().flat_map(|content| content.parts.iter().flatten()) {
+            self.part(data, part, sink)?;
+        }
+        let json = |raw: Option<&RawValue>| raw.map(|raw| Json::slice(data, raw)).filter(|json| !json.is_null());
+        self.grounding = json(candidate.grounding_metadata).or(self.grounding.take());
+        self.citations = json(candidate.citation_metadata).or(self.citations.take());
+        let Some(reason) = json(candidate.finish_reason).and_then(|json| json.as_text()) else { return Ok(()) };
+        let message = json(candidate.finish_message).and_then(|json| json.as_text()).unwrap_or_default();
+        self.finish = finish(&reason, &message)?.or(self.finish);
+        Ok(())
+    }
+
+    fn part(&mut self, data: &Bytes, part: &Part<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        let string = |raw: Option<&RawValue>| {
+            raw.and_then(|raw| Json::slice(data, raw).as_text()).filter(|text| !text.is_empty())
+        };
+        let (text, signature) = (string(part.text), string(part.thought_signature));
+        let thought = part.thought == Some(true);
+        if let Some(text) = text.clone().filter(|_| thought) {
+            self.talk(Channel::Summary, text, sink);
+        }
+        let goes_on = self.open.as_ref().is_some_and(|talk| talk.channel == Channel::Text);
+        let mut text = text.filter(|_| !thought);
+        if let Some(text) = text.take_if(|_| goes_on) {
+            self.talk(Channel::Text, text, sink);
+        }
+        if let Some(signature) = signature {
+            self.sign(&signature, sink);
+        }
+        if let Some(call) = &part.function_call {
+            self.settle(sink);
+            self.remember(sink);
+            return self.calls.read(data, call, &mut self.next, sink);
+        }
+        if let Some(text) = text {
+            self.talk(Channel::Text, text, sink);
+        }
+        if let Some(image) = part.inline_data.map(|raw| Json::slice(data, raw)) {
+            self.image(&image, sink);
+        }
+        Ok(())
+    }
+
+    /// State: of the thought that is open, else of thoughts that were not shown.
+    fn sign(&mut self, signature: &Text, sink: &mut Sink<'_>) {
+        let state = signature::read(signature);
+        if self.open.as_ref().is_some_and(|talk| talk.channel == Channel::Summary) {
+            self.state = Some(state);
+            return self.settle(sink);
+        }
+        self.remember(sink);
+        self.state = Some(state);
+    }
+
+    fn talk(&mut self, channel: Channel, data: Text, sink: &mut Sink<'_>) {
+        if self.calls.is_open() {
+            self.calls.close(sink);
+        }
+        if self.open.as_ref().is_none_or(|talk| talk.channel != channel) || self.state.is_some() {
+            self.settle(sink);
+            self.remember(sink);
+            let at = self.take_index();
+            let head = if channel == Channel::Summary { Head::Reasoning } else { Head::Message { phase: None } };
+            let mut slot = Slot::default();
+            slot.open(&head);
+            sink.push(What::ItemOpen { at, head });
+            self.open = Some(Talk { at, channel, slot });
+        }
+        if let Some(talk) = &mut self.open {
+            talk.slot.delta(0, channel, &data);
+            sink.push(What::Delta { at: talk.at, part: 0, channel, data });
+        }
+    }
+
+    /// Ends the open message or thought.
+    fn settle(&mut self, sink: &mut Sink<'_>) {
+        let Some(mut talk) = self.open.take() else { return };
+        let at = talk.at;
+        let spoken = talk.channel == Channel::Text;
+        let (grounding, cited) = if spoken { (self.grounding.take(), self.citations.take()) } else { (None, None) };
+        if grounding.is_some() || cited.is_some() {
+            let text = talk.slot.text(0, Channel::Text);
+            for data in sources::citations(grounding.as_ref(), cited.as_ref(), &text) {
+                talk.slot.annotation(0, &data);
+                sink.push(What::Annotation { at, part: 0, data });
+            }
+        }
+        let mut item = talk.slot.item().expect("invariant: the slot was opened");
+        if let ItemKind::Reasoning { id, encrypted, .. } = &mut item.kind
+            && let Some((made, state)) = self.state.take()
+        {
+            (*id, *encrypted) = (made, Some(state));
+        }
+        sink.push(What::ItemDone { at, item });
+        self.search(grounding.as_ref(), sink);
+    }
+
+    fn search(&mut self, grounding: Option<&Json>, sink: &mut Sink<'_>) {
+        let Some(action) = grounding.and_then(sources::search) else { return };
+        let at = self.take_index();
+        sink.push(What::ItemOpen { at, head: Head::Search });
+        let kind = ItemKind::Search { id: None, action: Some(action) };
+        sink.push(What::ItemDone { at, item: Item { kind, raw: None } });
+    }
+
+    /// State that no shown thought took is an item of its own.
+    fn remember(&mut self, sink: &mut Sink<'_>) {
+        let Some((id, state)) = self.state.take() else { return };
+        let at = self.take_index();
+        sink.push(What::ItemOpen { at, head: Head::Reasoning });
+        let (summary, text) = (Vec::new(), Vec::new());
+        let kind = ItemKind::Reasoning { id, summary, text, encrypted: Some(state) };
+        sink.push(What::ItemDone { at, item: Item { kind, raw: None } });
+    }
+
+    fn image(&mut self, data: &Json, sink: &mut Sink<'_>) {
+        let (Some(kind), Some(result)) = (data.text("mimeType"), data.text("data")) else { return };
+        let kind = kind.plain();
+        let Some(format) = kind.strip_prefix("image/") else { return };
+        self.settle(sink);
+        self.remember(sink);
+        let at = self.take_index();
+        let kind = ItemKind::Image { id: None, result, format: Some(Text::from_plain(format)), prompt: None };
+        sink.push(What::ItemOpen { at, head: Head::Image });
+        sink.push(What::ItemDone { at, item: Item { kind, raw: None } });
+    }
+
+    fn take_index(&mut self) -> u32 {
+        self.next += 1;
+        self.next - 1
+    }
+}
+
+/// What a finish reason says; `None` for one that says nothing.
+fn finish(reason: &Text, message: &Text) -> Result<Option<Finish>, Failure> {
+    Ok(Some(match reason.plain().as_ref() {
+        "FINISH_REASON_UNSPECIFIED" | "" => return Ok(None),
+        "MAX_TOKENS" => Finish::Length,
+        "SAFETY"
+        | "RECITATION"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION" => Finish::Filter,
+        word @ ("MALFORMED_FUNCTION_CALL"
+        | "UNEXPECTED_TOOL_CALL"
+        | "TOO_MANY_TOOL_CALLS"
+        | "MISSING_THOUGHT_SIGNATURE"
+        | "MALFORMED_RESPONSE") => {
+            let more = message.plain();
+            let why = if more.is_empty() { String::new() } else { format!(": {}", cut(&more)) };
+            let text = format!("The upstream ended its answer with {word}{why}.");
+            return Err(Failure::new(Kind::Upstream, text).code(word.to_ascii_lowercase()));
+        }
+        _ => Finish::Stop,
+    }))
+}
+
+fn cut(message: &str) -> &str {
+    message[..message.floor_char_boundary(500)].trim_end_matches('.')
+}
+
+/// Token counts; `None` when there are none in it.
+fn read_usage(usage: &Json) -> Option<Usage> {
+    let count = |name| usage.get(name).and_then(|count| count.as_u64());
+    let prompt = count("promptTokenCount")?;
+    let reasoning = count("thoughtsTokenCount").unwrap_or(0);
+    Some(Usage {
+        input: prompt.saturating_add(count("toolUsePromptTokenCount").unwrap_or(0)),
+        cached: count("cachedContentTokenCount").unwrap_or(0),
+        cache_write: 0,
+        output: count("candidatesTokenCount").unwrap_or(0).saturating_add(reasoning),
+        reasoning,
+        estimated: false,
+    })
+}

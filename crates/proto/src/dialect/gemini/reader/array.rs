@@ -1,0 +1,104 @@
+//! The stream as one JSON array: its elements, as soon as each is whole.
+
+use bytes::{Bytes, BytesMut};
+use memchr::memchr2;
+
+/// Cuts the elements out of an array that arrives in pieces.
+#[derive(Debug)]
+pub(super) struct Splitter {
+    limit: usize,
+    /// The unfinished element.
+    held: BytesMut,
+    depth: u32,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Before the array.
+    Before,
+    /// Between elements.
+    Between,
+    /// In an element.
+    Value,
+    /// In a string of an element; whether a backslash came before.
+    String(bool),
+    /// Behind the array.
+    After,
+}
+
+impl Splitter {
+    /// A splitter that refuses elements over `limit` bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, held: BytesMut::new(), depth: 0, place: Place::Before }
+    }
+
+    /// Whether the array was closed.
+    pub(super) fn is_over(&self) -> bool {
+        self.place == Place::After
+    }
+
+    /// Reads one chunk and appends the elements that it completes; `None` when it is no array of objects.
+    pub(super) fn push(&mut self, chunk: &[u8], out: &mut Vec<Bytes>) -> Option<()> {
+        let mut at = 0;
+        while at < chunk.len() {
+            let byte = chunk[at];
+            match self.place {
+                Place::After => return Some(()),
+                Place::String(false) => {
+                    let end = memchr2(b'"', b'\\', &chunk[at..]).unwrap_or(chunk.len() - at);
+                    self.keep(&chunk[at..at + end])?;
+                    at += end;
+                    let Some(&byte) = chunk.get(at) else { return Some(()) };
+                    self.place = if byte == b'"' { Place::Value } else { Place::String(true) };
+                    self.keep(&[byte])?;
+                }
+                Place::String(true) => {
+                    self.place = Place::String(false);
+                    self.keep(&[byte])?;
+                }
+                Place::Value => self.value(byte, out)?,
+                Place::Before | Place::Between => self.outside(byte)?,
+            }
+            at += 1;
+        }
+        Some(())
+    }
+
+    fn outside(&mut self, byte: u8) -> Option<()> {
+        self.place = match (self.place, byte) {
+            (place, b' ' | b'\t' | b'\r' | b'\n') => place,
+            (Place::Before, b'[') | (Place::Between, b',') => Place::Between,
+            (Place::Between, b']') => Place::After,
+            (Place::Between, b'{') => {
+                self.depth = 1;
+                self.keep(b"{")?;
+                Place::Value
+            }
+            _ => return None,
+        };
+        Some(())
+    }
+
+    fn value(&mut self, byte: u8, out: &mut Vec<Bytes>) -> Option<()> {
+        self.keep(&[byte])?;
+        match byte {
+            b'"' => self.place = Place::String(false),
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => {
+                self.depth -= 1;
+                if self.depth == 0 {
+                    self.place = Place::Between;
+                    out.push(self.held.split().freeze());
+                }
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Option<()> {
+        self.held.extend_from_slice(bytes);
+        (self.held.len() <= self.limit).then_some(())
+    }
+}

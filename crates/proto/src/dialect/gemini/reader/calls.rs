@@ -1,0 +1,99 @@
+//! The calls of one reply. They come whole, or in pieces of their arguments until one says that nothing continues it.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::super::wire::Call;
+use super::Sink;
+use super::partial::Partial;
+use crate::canon::{CallKind, Channel, Head, Item, ItemKind, What};
+use crate::failure::{Failure, Kind};
+use crate::text::{Json, Text};
+
+/// What is known of the calls.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    /// How many there were.
+    count: usize,
+    /// The one that goes on.
+    open: Option<Open>,
+    /// Part of the ids that we make up.
+    seed: String,
+}
+
+#[derive(Debug)]
+struct Open {
+    at: u32,
+    id: Text,
+    name: Text,
+    args: Partial,
+    /// Arguments that came whole with the name.
+    whole: Option<Json>,
+}
+
+impl Calls {
+    /// Sets what made-up ids are made of.
+    pub(super) fn name_after(&mut self, id: &Text) {
+        self.seed = id.plain().chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+    }
+
+    /// Whether there is any.
+    pub(super) fn any(&self) -> bool {
+        self.count > 0
+    }
+
+    /// Whether one goes on.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Reads a call or a piece of one.
+    pub(super) fn read(
+        &mut self,
+        data: &Bytes,
+        call: &Call<'_>,
+        next: &mut u32,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Failure> {
+        let text = |raw: Option<&RawValue>| {
+            raw.and_then(|raw| Json::slice(data, raw).as_text()).filter(|text| !text.is_empty())
+        };
+        if let Some(name) = text(call.name) {
+            self.close(sink);
+            let id = text(call.id).unwrap_or_else(|| Text::from_plain(&format!("call_{}_{}", self.seed, self.count)));
+            let at = *next;
+            *next += 1;
+            self.count += 1;
+            let head =
+                Head::Call { kind: CallKind::Function, call_id: id.clone(), name: name.clone(), namespace: None };
+            sink.push(What::ItemOpen { at, head });
+            self.open = Some(Open { at, id, name, args: Partial::default(), whole: None });
+        }
+        let Some(open) = &mut self.open else {
+            return Err(Failure::new(Kind::Upstream, "The upstream sent a tool call without a name.").code("bad_chunk"));
+        };
+        let args = call.args.map(|raw| Json::slice(data, raw)).filter(|args| !args.is_null());
+        open.whole = args.or(open.whole.take());
+        if let Some(pieces) = call.partial_args {
+            open.args.add(&Json::slice(data, pieces));
+        }
+        if call.will_continue != Some(true) {
+            self.close(sink);
+        }
+        Ok(())
+    }
+
+    /// Ends the call that goes on.
+    pub(super) fn close(&mut self, sink: &mut Sink<'_>) {
+        let Some(open) = self.open.take() else { return };
+        let args = match open.whole {
+            Some(whole) if open.args.is_empty() => whole,
+            _ => open.args.json(),
+        };
+        let input = Text::from_plain(args.as_str());
+        sink.push(What::Delta { at: open.at, part: 0, channel: Channel::Arguments, data: input.clone() });
+        let (call_id, name) = (open.id, open.name);
+        let kind = ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input };
+        sink.push(What::ItemDone { at: open.at, item: Item { kind, raw: None } });
+    }
+}

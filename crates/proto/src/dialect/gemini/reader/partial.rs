@@ -1,0 +1,154 @@
+//! Arguments that come in pieces, each with the JSON path of the value that it belongs to (`$.days[0].name`).
+
+use crate::json::pen::{self, Pen};
+use crate::text::{Json, Text};
+
+/// Deepest path that is followed.
+const DEPTH: usize = 64;
+
+/// The arguments so far.
+#[derive(Debug, Default)]
+pub(super) struct Partial {
+    root: Option<Value>,
+}
+
+#[derive(Debug)]
+enum Value {
+    Object(Vec<(Text, Value)>),
+    Array(Vec<Value>),
+    /// Escaped; more may follow.
+    String(Vec<u8>),
+    Leaf(Json),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Field(Text),
+    Index(usize),
+}
+
+impl Partial {
+    /// Adds the elements of `partialArgs`.
+    pub(super) fn add(&mut self, pieces: &Json) {
+        for piece in pieces.elements() {
+            let path = piece.text("jsonPath").and_then(|path| steps(&path.plain()));
+            let Some(path) = path else { continue };
+            let root = self.root.get_or_insert_with(|| Value::Object(Vec::new()));
+            let Some(place) = find(root, &path) else { continue };
+            set(place, &piece);
+        }
+    }
+
+    /// The arguments as a JSON object.
+    pub(super) fn json(&self) -> Json {
+        let Some(root) = &self.root else { return pen::json(|_| {}) };
+        let mut out = bytes::BytesMut::new();
+        write(&mut out, root);
+        Json::from_valid(out.freeze())
+    }
+
+    /// Whether any piece came.
+    pub(super) fn is_empty(&self) -> bool {
+        self.root.is_none()
+    }
+}
+
+fn set(place: &mut Value, piece: &Json) {
+    if let Some(text) = piece.text("stringValue") {
+        match place {
+            Value::String(so_far) => so_far.extend_from_slice(text.escaped()),
+            _ => *place = Value::String(text.escaped().to_vec()),
+        }
+        return;
+    }
+    let value = piece.get("numberValue").or_else(|| piece.get("boolValue"));
+    let null = || Json::from_valid(bytes::Bytes::from_static(b"null"));
+    *place = Value::Leaf(value.unwrap_or_else(null));
+}
+
+/// The place that a path names, made on the way.
+fn find<'v>(root: &'v mut Value, path: &[Step]) -> Option<&'v mut Value> {
+    let mut at = root;
+    for step in path {
+        at = match step {
+            Step::Field(name) => {
+                if !matches!(at, Value::Object(_)) {
+                    *at = Value::Object(Vec::new());
+                }
+                let Value::Object(members) = at else { return None };
+                let known = members.iter().position(|(key, _)| key == name);
+                let index = known.unwrap_or_else(|| {
+                    members.push((name.clone(), empty()));
+                    members.len() - 1
+                });
+                &mut members[index].1
+            }
+            Step::Index(index) => {
+                if !matches!(at, Value::Array(_)) {
+                    *at = Value::Array(Vec::new());
+                }
+                let Value::Array(elements) = at else { return None };
+                // A list grows at its end only: a made-up index must not cost memory.
+                if elements.len() == *index {
+                    elements.push(empty());
+                }
+                elements.get_mut(*index)?
+            }
+        };
+    }
+    Some(at)
+}
+
+fn empty() -> Value {
+    Value::Leaf(Json::from_valid(bytes::Bytes::from_static(b"null")))
+}
+
+/// `$.a.b[0]['c d']` in steps.
+fn steps(path: &str) -> Option<Vec<Step>> {
+    let mut rest = path.strip_prefix('$')?;
+    let mut steps = Vec::new();
+    while !rest.is_empty() {
+        if steps.len() == DEPTH {
+            return None;
+        }
+        if let Some(after) = rest.strip_prefix('.') {
+            let end = after.find(['.', '[']).unwrap_or(after.len());
+            steps.push(Step::Field(Text::from_plain(&after[..end])));
+            rest = &after[end..];
+            continue;
+        }
+        let inside = rest.strip_prefix('[')?;
+        let quoted = inside.strip_prefix(['\'', '"']);
+        if let Some(name) = quoted {
+            let end = name.find(&['\'', '"'][..])?;
+            steps.push(Step::Field(Text::from_plain(&name[..end])));
+            rest = name[end + 1..].strip_prefix(']')?;
+        } else {
+            let end = inside.find(']')?;
+            steps.push(Step::Index(inside[..end].parse().ok()?));
+            rest = &inside[end + 1..];
+        }
+    }
+    (!steps.is_empty()).then_some(steps)
+}
+
+fn write(out: &mut bytes::BytesMut, value: &Value) {
+    match value {
+        Value::Leaf(json) => out.extend_from_slice(json.bytes()),
+        Value::String(text) => {
+            out.extend_from_slice(b"\"");
+            out.extend_from_slice(text);
+            out.extend_from_slice(b"\"");
+        }
+        Value::Array(elements) => pen::array(out, elements, write),
+        Value::Object(members) => {
+            pen::object(out, |pen| members.iter().for_each(|(key, value)| member(pen, key, value)));
+        }
+    }
+}
+
+fn member(pen: &mut Pen<'_>, key: &Text, value: &Value) {
+    let mut out = bytes::BytesMut::new();
+    write(&mut out, value);
+    pen.member(key, &Json::from_valid(out.freeze()));
+}

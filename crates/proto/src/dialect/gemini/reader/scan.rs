@@ -1,0 +1,123 @@
+//! The fast way through the commonest frame: one part of plain text, and figures that the next frame repeats.
+//!
+//! The frame is walked token by token. Whatever differs from the plain shape in any way takes the full parse.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::json::Scan;
+use crate::text::{Json, Text};
+
+/// What such a frame says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct News {
+    /// The text, which is not empty.
+    pub(super) text: Text,
+    /// Whether it is a summary of thoughts.
+    pub(super) thought: bool,
+    /// The counts so far.
+    pub(super) usage: Option<Json>,
+}
+
+/// Reads a frame with one part of text of the first candidate that ends nothing; `None` for every other one.
+pub(super) fn text(data: &Bytes) -> Option<News> {
+    let mut walk = Walk { scan: Scan::new(data), text: None, thought: false, usage: None };
+    walk.reply()?;
+    if walk.scan.next_token().is_some() {
+        return None;
+    }
+    let text = data.slice(walk.text.filter(|text| !text.is_empty())?);
+    std::str::from_utf8(data).ok()?;
+    let usage = walk.usage.map(|range| Json::from_valid(data.slice(range)));
+    Some(News { text: Text::from_escaped(text), thought: walk.thought, usage })
+}
+
+struct Walk<'a> {
+    scan: Scan<'a>,
+    text: Option<Range<usize>>,
+    thought: bool,
+    usage: Option<Range<usize>>,
+}
+
+impl<'a> Walk<'a> {
+    /// Walks an object whose members `member` knows.
+    fn object(&mut self, member: impl Fn(&mut Self, &'a [u8]) -> Option<()>) -> Option<()> {
+        self.scan.expect(b'{').ok()?;
+        loop {
+            self.scan.next_token()?;
+            let key = self.scan.string(false).ok()?;
+            let key = self.scan.part(key.start, key.end);
+            self.scan.expect(b':').ok()?;
+            member(self, key)?;
+            match self.scan.next_token()? {
+                b',' => self.scan.bump(),
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        self.scan.bump();
+        Some(())
+    }
+
+    /// Walks an array of one object.
+    fn only(&mut self, element: impl Fn(&mut Self) -> Option<()>) -> Option<()> {
+        self.scan.expect(b'[').ok()?;
+        element(self)?;
+        self.scan.expect(b']').ok()
+    }
+
+    fn string(&mut self) -> Option<Range<usize>> {
+        self.scan.next_token()?;
+        self.scan.string(false).ok().map(|body| body.start..body.end)
+    }
+
+    fn reply(&mut self) -> Option<()> {
+        self.object(|walk, key| match key {
+            b"candidates" => walk.only(Self::candidate),
+            b"usageMetadata" => {
+                walk.scan.next_token()?;
+                let start = walk.scan.at();
+                walk.scan.skip()?;
+                walk.usage = Some(start..walk.scan.at());
+                Some(())
+            }
+            b"modelVersion" | b"responseId" | b"createTime" => walk.string().map(drop),
+            _ => None,
+        })
+    }
+
+    fn candidate(&mut self) -> Option<()> {
+        self.object(|walk, key| match key {
+            b"content" => walk.content(),
+            b"index" => {
+                walk.scan.next_token()?;
+                (walk.scan.small()? == 0).then_some(())
+            }
+            _ => None,
+        })
+    }
+
+    fn content(&mut self) -> Option<()> {
+        self.object(|walk, key| match key {
+            b"parts" => walk.only(Self::part),
+            b"role" => walk.string().map(drop),
+            _ => None,
+        })
+    }
+
+    fn part(&mut self) -> Option<()> {
+        self.object(|walk, key| match key {
+            b"text" if walk.text.is_none() => {
+                walk.text = Some(walk.string()?);
+                Some(())
+            }
+            b"thought" => {
+                walk.scan.next_token()?;
+                walk.thought = walk.scan.peek() == Some(b't');
+                walk.scan.scalar().ok()
+            }
+            _ => None,
+        })
+    }
+}

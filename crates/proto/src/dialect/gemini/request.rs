@@ -1,0 +1,167 @@
+//! Request body to canonical request. Google's SDKs mix the two spellings of a name in one body, so every field is read in both.
+
+mod contents;
+mod history;
+mod options;
+mod parts;
+mod tools;
+
+use bytes::Bytes;
+
+use crate::canon::Request;
+use crate::dialect::Dialect;
+use crate::failure::{Failure, Kind};
+use crate::json::node::{self, Fields, Node, Read};
+use crate::json::{Path, Shape};
+use crate::notes::Notes;
+use crate::text::{Json, Text};
+
+/// Most unknown fields that are named; the names are the client's.
+const MOST_UNKNOWN: usize = 16;
+/// Fields that only Gemini upstreams can honour, without which the answer would be another one, and why.
+const OURS: [(&str, &str); 2] = [
+    ("cachedContent", "cached contents lie with Google; send the whole conversation in 'contents'."),
+    ("generationConfig.responseModalities", "audio output is not supported."),
+];
+
+/// Reads a request.
+pub(super) fn read(body: &Bytes) -> Read<(Request, Notes)> {
+    crate::json::check(body)?;
+    let json = Json::from_valid(body.clone());
+    let mut scope = Scope::default();
+    let mut request = scope.request(Node::new(&json, &Path::ROOT))?;
+    request.raw = Some(body.clone());
+    request.rest = scope.rest;
+    Ok((request, scope.notes))
+}
+
+/// Reads the body of `countTokens`.
+pub(super) fn count(body: &Bytes) -> Read<(Request, Notes)> {
+    crate::json::check(body)?;
+    let json = Json::from_valid(body.clone());
+    let mut scope = Scope::default();
+    let node = Node::new(&json, &Path::ROOT);
+    let mut fields = node.object()?;
+    let inner = fields.either("generateContentRequest", |node| scope.request(node))?;
+    let request = match inner {
+        Some(request) => request,
+        None => scope.request(node)?,
+    };
+    Ok((request, scope.notes))
+}
+
+/// Refuses what only Gemini upstreams can do.
+pub(super) fn stay(request: &Request) -> Result<(), Failure> {
+    if request.origin != Some(Dialect::Gemini) {
+        return Ok(());
+    }
+    for (name, why) in OURS {
+        if request.rest.iter().any(|(field, _)| field == name) {
+            let message = format!("Invalid value for '{name}': {why}");
+            return Err(Failure::new(Kind::Invalid, message).at(name).code("unsupported_value"));
+        }
+    }
+    Ok(())
+}
+
+/// What the readers of the single values share.
+#[derive(Default)]
+struct Scope {
+    notes: Notes,
+    /// Fields that no other protocol has, by their path.
+    rest: Vec<(String, Json)>,
+}
+
+impl Scope {
+    fn request(&mut self, node: Node<'_>) -> Read<Request> {
+        let mut fields = node.object()?;
+        let mut request = Request { origin: Some(Dialect::Gemini), ..Request::default() };
+        request.model = fields.either("model", node::string)?.map(|name| bare(&name).to_owned());
+        request.instructions = fields.either("systemInstruction", system)?.flatten();
+        let items = fields.either("contents", |node| self.contents(node))?;
+        request.items = items.ok_or_else(|| fields.missing("contents"))?;
+        request.tools = fields.either("tools", |node| self.tools(node))?.unwrap_or_default();
+        fields.either("toolConfig", |node| self.tool_config(node, &mut request))?;
+        fields.either("generationConfig", |node| self.generation(node, &mut request))?;
+        request.tier = fields.either("serviceTier", node::string)?.map(|tier| tier.to_ascii_lowercase());
+        fields.either("safetySettings", |node| {
+            node.each(64, |node| node.object().map(drop))?;
+            self.keep("safetySettings", node.json());
+            Ok(())
+        })?;
+        fields.either("cachedContent", |node| {
+            node.filled()?;
+            self.keep("cachedContent", node.json());
+            Ok(())
+        })?;
+        self.leftover("", fields);
+        Ok(request)
+    }
+
+    /// Keeps a field that no other protocol has.
+    fn keep(&mut self, path: &str, json: Json) {
+        if !self.rest.iter().any(|(known, _)| known == path) {
+            self.rest.push((path.to_owned(), json));
+        }
+    }
+
+    /// Keeps fields that nobody read.
+    fn leftover(&mut self, place: &str, fields: Fields<'_>) {
+        for (name, json) in fields.rest().filter(|(_, json)| !json.is_null()) {
+            let name = name.plain();
+            let plain = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+            let name = if plain && self.rest.len() < MOST_UNKNOWN { name.as_ref() } else { "unknown" };
+            let dot = if place.is_empty() { "" } else { "." };
+            self.keep(&format!("{place}{dot}{name}"), json);
+        }
+    }
+}
+
+/// A content object, its parts, or a string.
+fn system(node: Node<'_>) -> Read<Option<Text>> {
+    if node.is(Shape::String) {
+        return node.text().map(|text| Some(text).filter(|text| !text.is_empty()));
+    }
+    let texts = if node.is(Shape::Array) {
+        system_parts(node)?
+    } else {
+        let mut fields = node.object()?;
+        fields.either("role", node::text)?;
+        fields.either("parts", system_parts)?.unwrap_or_default()
+    };
+    Ok(join(&texts))
+}
+
+fn system_parts(node: Node<'_>) -> Read<Vec<Text>> {
+    let texts = several(node, |node| {
+        if node.is(Shape::String) {
+            return node.text();
+        }
+        let mut fields = node.object()?;
+        let text = fields.either("text", node::text)?;
+        text.ok_or_else(|| node.bad("a system instruction is text only."))
+    })?;
+    Ok(texts.into_iter().filter(|text| !text.is_empty()).collect())
+}
+
+/// A list, or its only element: Google's servers read both.
+fn several<T>(node: Node<'_>, mut read: impl FnMut(Node<'_>) -> Read<T>) -> Read<Vec<T>> {
+    if node.is(Shape::Object) || node.is(Shape::String) { Ok(vec![read(node)?]) } else { node.each(usize::MAX, read) }
+}
+
+/// A model's name without its collection.
+fn bare(name: &str) -> &str {
+    name.strip_prefix("models/").unwrap_or(name)
+}
+
+/// Paragraphs as one text.
+fn join(texts: &[Text]) -> Option<Text> {
+    match texts {
+        [] => None,
+        [text] => Some(text.clone()),
+        texts => {
+            let all: Vec<&[u8]> = texts.iter().map(|text| &text.escaped()[..]).collect();
+            Some(Text::from_escaped(Bytes::from(all.join(&b"\\n\\n"[..]))))
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The conversation in the making: pieces of one text join, thoughts and their state become one item, and calls get the ids that
+//! join them with their results.
+
+use std::collections::HashSet;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::super::signature;
+use crate::canon::{CallKind, Item, ItemKind, Part, Role};
+use crate::json::node::{Node, Read};
+use crate::text::Text;
+
+/// The items so far.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    items: Vec<Item>,
+    open: Option<(Voice, BytesMut)>,
+    calls: Vec<Call>,
+    /// The first call that may still wait for its result.
+    waiting: usize,
+    /// Ids in use.
+    ids: HashSet<Bytes>,
+}
+
+/// Whose text is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    Speech,
+    Thought,
+}
+
+/// A call and whether its result came.
+#[derive(Debug)]
+struct Call {
+    /// The id that the client gave it.
+    given: Option<Text>,
+    id: Text,
+    name: Text,
+    answered: bool,
+}
+
+impl History {
+    /// The items.
+    pub(super) fn finish(mut self) -> Vec<Item> {
+        self.close();
+        self.items
+    }
+
+    /// A message of the user.
+    pub(super) fn user(&mut self, parts: Vec<Part>) {
+        self.close();
+        if !parts.is_empty() {
+            self.push(ItemKind::Message { id: None, role: Role::User, parts, phase: None });
+        }
+    }
+
+    /// Text of the model. What was streamed in pieces often comes back in pieces.
+    pub(super) fn speech(&mut self, text: &Text) {
+        self.add(Voice::Speech, text);
+    }
+
+    /// A summary of the model's thoughts.
+    pub(super) fn thought(&mut self, text: &Text) {
+        self.add(Voice::Thought, text);
+    }
+
+    /// Something that the model showed besides text.
+    pub(super) fn shown(&mut self, part: Part) {
+        self.close();
+        match self.items.last_mut().map(|item| &mut item.kind) {
+            Some(ItemKind::Message { role: Role::Assistant, parts, .. }) => parts.push(part),
+            _ => self.push(ItemKind::Message { id: None, role: Role::Assistant, parts: vec![part], phase: None }),
+        }
+    }
+
+    /// The state of the thoughts that came before.
+    pub(super) fn signature(&mut self, text: &Text) {
+        self.close();
+        let (made, state) = signature::read(text);
+        match self.items.last_mut().map(|item| &mut item.kind) {
+            Some(ItemKind::Reasoning { encrypted: Some(known), .. }) if *known == state => {}
+            Some(ItemKind::Reasoning { id, encrypted: encrypted @ None, .. }) => {
+                *encrypted = Some(state);
+                *id = made;
+            }
+            _ => {
+                let (summary, text) = (Vec::new(), Vec::new());
+                self.push(ItemKind::Reasoning { id: made, summary, text, encrypted: Some(state) });
+            }
+        }
+    }
+
+    /// A call. Without an id of its own it gets the same one whenever this conversation is sent again.
+    pub(super) fn call(&mut self, given: Option<Text>, name: Text, input: Text) {
+        self.close();
+        let own = given.clone().filter(|id| !self.ids.contains(id.escaped()));
+        let id = own.unwrap_or_else(|| self.made());
+        self.ids.insert(id.escaped().clone());
+        self.calls.push(Call { given, id: id.clone(), name: name.clone(), answered: false });
+        self.push(ItemKind::Call { kind: CallKind::Function, id: None, call_id: id, name, namespace: None, input });
+    }
+
+    /// The result of a call: of the one with this id, else of the first that waits under this name.
+    pub(super) fn result(
+        &mut self,
+        node: Node<'_>,
+        who: (Option<Text>, Option<Text>),
+        told: (Vec<Part>, bool),
+    ) -> Read<()> {
+        self.close();
+        let (given, name) = who;
+        let (parts, failed) = told;
+        let call_id = match self.waiting(given.as_ref(), name.as_ref()) {
+            Some(id) => id,
+            // The upstream knows whether it saw that call.
+            None => given.ok_or_else(|| node.bad("no function call waits for this response."))?,
+        };
+        self.push(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed });
+        Ok(())
+    }
+
+    fn waiting(&mut self, given: Option<&Text>, name: Option<&Text>) -> Option<Text> {
+        while self.calls.get(self.waiting).is_some_and(|call| call.answered) {
+            self.waiting += 1;
+        }
+        let open = self.calls.get_mut(self.waiting..).unwrap_or_default();
+        let by_id = open.iter().position(|call| !call.answered && given.is_some() && call.given.as_ref() == given);
+        let at = by_id.or_else(|| open.iter().position(|call| !call.answered && Some(&call.name) == name))?;
+        open[at].answered = true;
+        Some(open[at].id.clone())
+    }
+
+    fn made(&self) -> Text {
+        let first = self.calls.len();
+        let ids = (first..=first + self.ids.len()).map(|number| Text::from_plain(&format!("call_{number}")));
+        let mut free = ids.filter(|id| !self.ids.contains(id.escaped()));
+        free.next().expect("invariant: there are more candidates than ids in use")
+    }
+
+    fn add(&mut self, voice: Voice, text: &Text) {
+        if self.open.as_ref().is_some_and(|(open, _)| *open != voice) {
+            self.close();
+        }
+        if !text.is_empty() {
+            self.open.get_or_insert_with(|| (voice, BytesMut::new())).1.put_slice(text.escaped());
+        }
+    }
+
+    /// Ends the open text.
+    fn close(&mut self) {
+        let Some((voice, text)) = self.open.take() else { return };
+        let text = Text::from_escaped(text.freeze());
+        if voice == Voice::Thought {
+            return self.push(ItemKind::Reasoning { id: None, summary: vec![text], text: Vec::new(), encrypted: None });
+        }
+        self.shown(Part::Text { text, annotations: None });
+    }
+
+    fn push(&mut self, kind: ItemKind) {
+        self.items.push(Item { kind, raw: None });
+    }
+}

@@ -1,0 +1,132 @@
+//! `generationConfig`.
+
+use super::tools::{gemini_schema, hosted};
+use super::{Scope, several};
+use crate::canon::{Folded, Format, Reasoning, Request};
+use crate::json::node::{self, Fields, Node, Read};
+use crate::json::{Shape, schema};
+use crate::text::{Json, Text};
+
+/// Gemini takes 5 stop sequences; we take more.
+const MAX_STOPS: usize = 16;
+/// Longest stop sequence in bytes: as much text as this may be held back.
+const MAX_STOP: usize = 4096;
+
+/// Sampling fields: Gemini's name, the canonical one, their shape.
+const SAMPLING: [(&str, &str, Shape, &str); 8] = [
+    ("temperature", "temperature", Shape::Number, "a number"),
+    ("topP", "top_p", Shape::Number, "a number"),
+    ("topK", "top_k", Shape::Number, "a number"),
+    ("seed", "seed", Shape::Number, "an integer"),
+    ("presencePenalty", "presence_penalty", Shape::Number, "a number"),
+    ("frequencyPenalty", "frequency_penalty", Shape::Number, "a number"),
+    ("responseLogprobs", "logprobs", Shape::Bool, "a boolean"),
+    ("logprobs", "top_logprobs", Shape::Number, "an integer"),
+];
+
+impl Scope {
+    pub(super) fn generation(&mut self, node: Node<'_>, request: &mut Request) -> Read<()> {
+        let mut fields = node.object()?;
+        fields.either("candidateCount", |node| {
+            if node.positive()? > 1 { Err(node.unsupported("only one candidate is supported.")) } else { Ok(()) }
+        })?;
+        request.limits.max_tokens = fields.either("maxOutputTokens", node::positive)?;
+        request.limits.stop = fields.either("stopSequences", stops)?.unwrap_or_default();
+        for (name, canonical, shape, expected) in SAMPLING {
+            let value = fields.either(name, |node| node.shaped(shape, expected))?;
+            request.sampling.extend(value.map(|value| (canonical, value)));
+        }
+        fields.either("responseModalities", |node| self.modalities(node, request))?;
+        request.reasoning = fields.either("thinkingConfig", |node| self.thinking(node))?.unwrap_or_default();
+        self.format(&mut fields, request)?;
+        self.leftover("generationConfig", fields);
+        Ok(())
+    }
+
+    fn modalities(&mut self, node: Node<'_>, request: &mut Request) -> Read<()> {
+        for word in several(node, node::string)? {
+            match word.to_ascii_uppercase().as_str() {
+                "TEXT" | "MODALITY_UNSPECIFIED" => {}
+                "IMAGE" => request.tools.push(hosted("image_generation")),
+                // A relay may have a voice.
+                "AUDIO" => self.keep("generationConfig.responseModalities", node.json()),
+                _ => return Err(node.bad("supported are 'TEXT' and 'IMAGE'.")),
+            }
+        }
+        Ok(())
+    }
+
+    fn thinking(&mut self, node: Node<'_>) -> Read<Reasoning> {
+        let mut fields = node.object()?;
+        let budget = fields.either("thinkingBudget", budget)?.flatten();
+        let level = fields.either("thinkingLevel", level)?.flatten();
+        let shown = fields.either("includeThoughts", node::boolean)?.unwrap_or(false);
+        self.leftover("generationConfig.thinkingConfig", fields);
+        let effort = level.or(budget).map(str::to_owned);
+        Ok(Reasoning { effort, summary: shown.then(|| "auto".to_owned()), rest: Vec::new() })
+    }
+
+    fn format(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
+        let kind = fields.either("responseMimeType", node::string)?.unwrap_or_default().to_ascii_lowercase();
+        let own = fields.either("responseSchema", gemini_schema)?;
+        let plain = fields.either("responseJsonSchema", schema::read)?;
+        let hidden = fields.read("_responseJsonSchema", schema::read)?;
+        let wanted = plain.or(hidden).or(own);
+        match (kind.as_str(), wanted) {
+            ("" | "text/plain", None) => {}
+            ("application/json", None) => request.format = Some(Format::JsonObject),
+            ("" | "application/json", Some(schema)) => request.format = Some(structured(schema)),
+            ("text/x.enum", Some(schema)) => {
+                request.format = Some(structured(schema));
+                request.reply.folded = Folded::Bare;
+            }
+            ("text/x.enum", None) => return Err(fields.missing("responseSchema")),
+            ("text/plain", Some(_)) => self.notes.add("dropped generationConfig.responseSchema"),
+            _ => return Err(fields.unknown("responseMimeType", &kind)),
+        }
+        Ok(())
+    }
+}
+
+/// The API promises that its answer fits the schema.
+fn structured(schema: Json) -> Format {
+    Format::JsonSchema { name: Text::from_plain("response"), description: None, schema, strict: Some(true) }
+}
+
+/// The effort that a number of thinking tokens stands for; -1 leaves it to the model.
+fn budget(node: Node<'_>) -> Read<Option<&'static str>> {
+    let json = node.shaped(Shape::Number, "an integer")?;
+    if json.as_str().trim() == "-1" {
+        return Ok(None);
+    }
+    Ok(Some(match json.as_u64().ok_or_else(|| node.bad("expected -1, 0 or a number of tokens."))? {
+        0 => "none",
+        1..2_000 => "low",
+        2_000..8_000 => "medium",
+        8_000..20_000 => "high",
+        _ => "xhigh",
+    }))
+}
+
+fn level(node: Node<'_>) -> Read<Option<&'static str>> {
+    Ok(Some(match node.string()?.to_ascii_uppercase().as_str() {
+        "" | "THINKING_LEVEL_UNSPECIFIED" => return Ok(None),
+        "MINIMAL" => "minimal",
+        "LOW" => "low",
+        "MEDIUM" => "medium",
+        "HIGH" => "high",
+        _ => return Err(node.bad("supported are 'MINIMAL', 'LOW', 'MEDIUM' and 'HIGH'.")),
+    }))
+}
+
+fn stops(node: Node<'_>) -> Read<Vec<String>> {
+    let mut stops = node.each(MAX_STOPS, |node| {
+        let stop = node.string()?;
+        if stop.len() > MAX_STOP {
+            return Err(node.bad(&format!("a stop sequence may be {MAX_STOP} bytes long at most.")));
+        }
+        Ok(stop)
+    })?;
+    stops.retain(|stop| !stop.is_empty());
+    Ok(stops)
+}

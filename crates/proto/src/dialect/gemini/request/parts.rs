@@ -1,0 +1,96 @@
+//! The data of one part: text, or bytes inline or elsewhere.
+
+use super::Scope;
+use crate::canon::{Part, Source};
+use crate::json::Shape;
+use crate::json::node::{self, Fields, Node, Read};
+use crate::text::Text;
+
+/// Parts that only Gemini's own tools make.
+const GOOGLES: [&str; 5] = ["executableCode", "codeExecutionResult", "toolCall", "toolResponse", "videoMetadata"];
+
+impl Scope {
+    /// The data of a part; `None` when it has none that another protocol could hold.
+    pub(super) fn part(&mut self, fields: &mut Fields<'_>) -> Read<Option<Part>> {
+        let text = fields.either("text", node::text)?;
+        let inline = fields.either("inlineData", |node| self.inline(node))?;
+        let file = fields.either("fileData", |node| self.file(node))?;
+        for name in GOOGLES {
+            fields.either(name, |node| {
+                node.shaped(Shape::Object, "an object")?;
+                self.keep(&format!("contents.parts.{name}"), node.json());
+                Ok(())
+            })?;
+        }
+        let text = text.map(|text| Part::Text { text, annotations: None });
+        Ok(text.or(inline).or(file))
+    }
+
+    fn inline(&mut self, node: Node<'_>) -> Read<Part> {
+        let mut fields = node.object()?;
+        let kind = fields.either("mimeType", mime)?.ok_or_else(|| fields.missing("mimeType"))?;
+        let data = fields.either("data", base64)?.ok_or_else(|| fields.missing("data"))?;
+        let name = fields.either("displayName", node::text)?;
+        self.leftover("contents.parts.inlineData", fields);
+        let source = Source::Url(Text::from_plain(&format!("data:{kind};base64,{data}")));
+        Ok(part(&kind, source, name))
+    }
+
+    fn file(&mut self, node: Node<'_>) -> Read<Part> {
+        let mut fields = node.object()?;
+        let kind = fields.either("mimeType", mime)?.unwrap_or_default();
+        let uri = fields.either("fileUri", uri)?.ok_or_else(|| fields.missing("fileUri"))?;
+        let name = fields.either("displayName", node::text)?;
+        self.leftover("contents.parts.fileData", fields);
+        let web = uri.escaped().starts_with(b"http");
+        Ok(part(&kind, if web { Source::Url(uri) } else { Source::Id(uri) }, name))
+    }
+}
+
+fn part(kind: &str, source: Source, name: Option<Text>) -> Part {
+    if kind.starts_with("image/") { Part::Image { source, detail: None } } else { Part::File { source, name } }
+}
+
+/// A media type, without parameters.
+fn mime(node: Node<'_>) -> Read<String> {
+    let kind = node.string()?.trim().to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or_default().to_owned();
+    let legal =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-+._".contains(&b));
+    match kind.split_once('/') {
+        Some((class, sub)) if legal(class) && legal(sub) => Ok(kind),
+        _ => Err(node.bad("expected a media type such as 'image/png'.")),
+    }
+}
+
+/// Base64 in the standard alphabet; Python's SDK sends the other one.
+fn base64(node: Node<'_>) -> Read<String> {
+    let text = node.filled()?;
+    let plain = text.plain();
+    let bytes = plain.as_bytes();
+    if !bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(b)) {
+        return Err(node.bad("expected base64."));
+    }
+    if memchr::memchr3(b'-', b'_', b'\n', bytes).is_none() && !plain.contains('\r') {
+        return Ok(plain.into_owned());
+    }
+    let standard = |c| match c {
+        '-' => Some('+'),
+        '_' => Some('/'),
+        '\r' | '\n' => None,
+        other => Some(other),
+    };
+    Ok(plain.chars().filter_map(standard).collect())
+}
+
+/// Where a file lies: on the web, or with Google. Never fetched by us.
+fn uri(node: Node<'_>) -> Read<Text> {
+    let uri = node.filled()?;
+    let plain = uri.plain();
+    let known = ["https://", "http://", "gs://", "files/"];
+    let legal = known.iter().any(|start| plain.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)));
+    if legal && !plain.bytes().any(|b| b <= b' ') {
+        return Ok(uri.clone());
+    }
+    Err(node.bad("expected an http, https or gs URL."))
+}

@@ -1,0 +1,132 @@
+//! `tools` and `toolConfig`.
+
+use super::{Scope, several};
+use crate::canon::{Request, Tool, ToolChoice, ToolKind};
+use crate::json::node::{self, Node, Read};
+use crate::json::{pen, schema};
+use crate::text::{Json, Text};
+
+/// Most functions of one request.
+const MAX_TOOLS: usize = 1024;
+/// Longest function name, in characters.
+const MAX_NAME: usize = 128;
+
+impl Scope {
+    pub(super) fn tools(&mut self, node: Node<'_>) -> Read<Vec<Tool>> {
+        let mut tools = Vec::new();
+        several(node, |node| self.group(node, &mut tools))?;
+        if tools.len() > MAX_TOOLS {
+            return Err(node.bad(&format!("at most {MAX_TOOLS} functions are supported.")));
+        }
+        Ok(tools)
+    }
+
+    /// One element of `tools`: declarations of functions, or a tool of Google's.
+    fn group(&mut self, node: Node<'_>, tools: &mut Vec<Tool>) -> Read<()> {
+        let mut fields = node.object()?;
+        let declared = fields.either("functionDeclarations", |node| several(node, |node| self.function(node)))?;
+        tools.extend(declared.into_iter().flatten());
+        for name in ["googleSearch", "googleSearchRetrieval", "enterpriseWebSearch"] {
+            fields.either(name, |node| self.search(name, node, tools))?;
+        }
+        self.leftover("tools", fields);
+        Ok(())
+    }
+
+    fn search(&mut self, name: &str, node: Node<'_>, tools: &mut Vec<Tool>) -> Read<()> {
+        self.leftover(&format!("tools.{name}"), node.object()?);
+        let known = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if kind == "web_search");
+        if !tools.iter().any(known) {
+            tools.push(hosted("web_search"));
+        }
+        Ok(())
+    }
+
+    fn function(&mut self, node: Node<'_>) -> Read<Tool> {
+        let mut fields = node.object()?;
+        let name = fields.either("name", name)?.ok_or_else(|| fields.missing("name"))?;
+        let description = fields.either("description", node::text)?.filter(|text| !text.is_empty());
+        let own = fields.either("parameters", gemini_schema)?;
+        let plain = fields.either("parametersJsonSchema", schema::read)?;
+        // What it returns is the client's business; upstreams have no field for it.
+        for name in ["response", "responseJsonSchema"] {
+            fields.either(name, |_| Ok(()))?;
+        }
+        fields.either("behavior", |node| blocking(&node.string()?, node))?;
+        self.leftover("tools.functionDeclarations", fields);
+        let kind = ToolKind::Function { name, description, parameters: plain.or(own), strict: None };
+        Ok(Tool { kind, raw: None })
+    }
+
+    pub(super) fn tool_config(&mut self, node: Node<'_>, request: &mut Request) -> Read<()> {
+        let mut fields = node.object()?;
+        let choice = fields.either("functionCallingConfig", |node| self.calling(node))?.flatten();
+        request.tool_choice = choice;
+        self.leftover("toolConfig", fields);
+        Ok(())
+    }
+
+    fn calling(&mut self, node: Node<'_>) -> Read<Option<ToolChoice>> {
+        let mut fields = node.object()?;
+        let mode = fields.either("mode", node::string)?.unwrap_or_default().to_ascii_uppercase();
+        let allowed = fields.either("allowedFunctionNames", |node| node.each(MAX_TOOLS, name))?.unwrap_or_default();
+        let choice = match mode.as_str() {
+            "" | "MODE_UNSPECIFIED" | "AUTO" if allowed.is_empty() => (mode == "AUTO").then_some(ToolChoice::Auto),
+            "" | "MODE_UNSPECIFIED" | "AUTO" => Some(among("auto", &allowed)),
+            "NONE" => Some(ToolChoice::None),
+            "ANY" => Some(match allowed.as_slice() {
+                [] => ToolChoice::Required,
+                [name] => ToolChoice::Function(name.clone()),
+                _ => among("required", &allowed),
+            }),
+            "VALIDATED" => {
+                self.notes.add("function calling mode VALIDATED treated as AUTO");
+                Some(if allowed.is_empty() { ToolChoice::Auto } else { among("auto", &allowed) })
+            }
+            _ => return Err(fields.unknown("mode", &mode)),
+        };
+        // Calls come whole, whether they were asked for in pieces or not.
+        fields.either("streamFunctionCallArguments", node::boolean)?;
+        self.leftover("toolConfig.functionCallingConfig", fields);
+        Ok(choice)
+    }
+}
+
+/// A schema in Gemini's dialect as JSON Schema.
+pub(super) fn gemini_schema(node: Node<'_>) -> Read<Json> {
+    schema::from_gemini(&schema::read(node)?, node.path())
+}
+
+fn blocking(behavior: &str, node: Node<'_>) -> Read<()> {
+    if behavior == "NON_BLOCKING" { Err(node.unsupported("non-blocking functions are not supported.")) } else { Ok(()) }
+}
+
+/// A choice among some functions, in the form of responses.
+fn among(mode: &str, names: &[Text]) -> ToolChoice {
+    ToolChoice::Other(pen::json(|pen| {
+        pen.plain("type", "allowed_tools");
+        pen.plain("mode", mode);
+        pen.array("tools", names, |out, name| {
+            pen::object(out, |pen| {
+                pen.plain("type", "function");
+                pen.text("name", name);
+            });
+        });
+    }))
+}
+
+/// A hosted tool.
+pub(super) fn hosted(kind: &str) -> Tool {
+    let raw = pen::json(|pen| pen.plain("type", kind));
+    Tool { kind: ToolKind::Hosted { kind: kind.to_owned() }, raw: Some(raw) }
+}
+
+/// A function's name.
+fn name(node: Node<'_>) -> Read<Text> {
+    let name = node.filled()?;
+    let plain = name.plain();
+    if plain.chars().count() > MAX_NAME || plain.chars().any(char::is_control) {
+        return Err(node.bad(&format!("expected 1 to {MAX_NAME} characters without control characters.")));
+    }
+    Ok(name.clone())
+}

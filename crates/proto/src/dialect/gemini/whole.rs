@@ -1,0 +1,164 @@
+//! A collected reply as a `GenerateContentResponse`.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::writer::Sources;
+use super::{say, signature};
+use crate::canon::{CallKind, Finish, ItemKind, Part};
+use crate::dialect::Setting;
+use crate::fold::Whole;
+use crate::json::pen::{self, Pen};
+use crate::text::Text;
+
+/// Writes the body.
+pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
+    let mut answer = Answer::default();
+    for (at, item) in (0..).zip(&whole.items) {
+        answer.add(at, &item.kind);
+    }
+    answer.end();
+    let mut out = BytesMut::with_capacity(1024);
+    pen::object(&mut out, |pen| {
+        pen.array("candidates", [()], |out, ()| pen::object(out, |pen| candidate(pen, whole, &answer)));
+        if let Some(usage) = &whole.usage {
+            pen.object("usageMetadata", |pen| say::usage(pen, usage));
+        }
+        match &whole.model {
+            Some(model) => pen.text("modelVersion", model),
+            None => pen.plain("modelVersion", &setting.model),
+        }
+        if setting.id.is_empty() {
+            pen.text("responseId", &whole.id);
+        } else {
+            pen.plain("responseId", &setting.id);
+        }
+    });
+    out.freeze()
+}
+
+/// The parts of the one candidate.
+#[derive(Default)]
+struct Answer<'w> {
+    parts: Vec<(Piece<'w>, Option<Text>)>,
+    pending: Option<Text>,
+    sources: Sources,
+}
+
+enum Piece<'w> {
+    /// Text, escaped and joined.
+    Text(BytesMut),
+    Thought(BytesMut),
+    Call(CallKind, &'w Text, &'w Text, &'w Text),
+    Image(&'w Text, Option<&'w Text>),
+}
+
+impl<'w> Answer<'w> {
+    fn add(&mut self, at: u32, kind: &'w ItemKind) {
+        match kind {
+            ItemKind::Message { parts, .. } => {
+                for (index, part) in (0..).zip(parts) {
+                    self.part((at, index), part);
+                }
+            }
+            ItemKind::Reasoning { id, summary, text, encrypted } => {
+                summary.iter().chain(text).filter(|text| !text.is_empty()).for_each(|text| self.thought(text));
+                if let Some(encrypted) = encrypted {
+                    self.flush();
+                    self.pending = Some(signature::write(id.as_ref(), encrypted));
+                }
+            }
+            ItemKind::Call { kind, call_id, name, input, .. } => self.push(Piece::Call(*kind, call_id, name, input)),
+            ItemKind::Image { result, format, .. } if !result.is_empty() => {
+                self.push(Piece::Image(result, format.as_ref()));
+            }
+            ItemKind::Search { action, .. } => self.sources.searched(action.as_ref()),
+            ItemKind::Image { .. } | ItemKind::Output { .. } | ItemKind::Other { .. } => {}
+        }
+    }
+
+    fn part(&mut self, place: (u32, u32), part: &'w Part) {
+        let text = match part {
+            Part::Text { text, annotations } => {
+                self.sources.text(place, text, annotations.as_ref());
+                text
+            }
+            Part::Refusal(refusal) => refusal,
+            _ => return,
+        };
+        if text.is_empty() {
+            return;
+        }
+        match self.parts.last_mut() {
+            Some((Piece::Text(open), _)) if self.pending.is_none() => open.put_slice(text.escaped()),
+            _ => self.push(Piece::Text(BytesMut::from(&text.escaped()[..]))),
+        }
+    }
+
+    /// A paragraph of reasoning; the pieces of one thought are joined as the stream joins them.
+    fn thought(&mut self, text: &Text) {
+        let reasoned = self.parts.iter().any(|(piece, _)| matches!(piece, Piece::Thought(open) if !open.is_empty()));
+        let mut paragraph = BytesMut::new();
+        if reasoned {
+            paragraph.put_slice(b"\\n\\n");
+        }
+        paragraph.put_slice(text.escaped());
+        match self.parts.last_mut() {
+            Some((Piece::Thought(open), None)) => open.put_slice(&paragraph),
+            // State that waits belongs to what was said, not to a thought.
+            _ => self.parts.push((Piece::Thought(paragraph), None)),
+        }
+    }
+
+    fn push(&mut self, piece: Piece<'w>) {
+        let state = self.pending.take();
+        self.parts.push((piece, state));
+    }
+
+    fn flush(&mut self) {
+        if let Some(state) = self.pending.take() {
+            self.parts.push((Piece::Thought(BytesMut::new()), Some(state)));
+        }
+    }
+
+    fn end(&mut self) {
+        if self.pending.is_some() || self.parts.is_empty() {
+            self.push(Piece::Text(BytesMut::new()));
+        }
+    }
+}
+
+fn candidate(pen: &mut Pen<'_>, whole: &Whole, answer: &Answer<'_>) {
+    pen.object("content", |pen| {
+        pen.array("parts", &answer.parts, |out, (piece, state)| {
+            pen::object(out, |pen| {
+                self::piece(pen, piece);
+                pen.maybe("thoughtSignature", state.as_ref());
+            });
+        });
+        pen.plain("role", "model");
+    });
+    pen.plain("finishReason", say::reason(whole.finish.unwrap_or(Finish::Stop)));
+    pen.number("index", 0);
+    if let Some(grounding) = answer.sources.grounding() {
+        pen.json("groundingMetadata", &grounding);
+    }
+}
+
+fn piece(pen: &mut Pen<'_>, piece: &Piece<'_>) {
+    match piece {
+        Piece::Text(text) => joined(pen, text),
+        Piece::Thought(text) => {
+            joined(pen, text);
+            pen.word("thought", "true");
+        }
+        Piece::Call(kind, id, name, input) => say::call(pen, *kind, (id, name, input)),
+        Piece::Image(result, format) => say::image(pen, result, *format),
+    }
+}
+
+fn joined(pen: &mut Pen<'_>, text: &[u8]) {
+    let out = pen.key("text");
+    out.put_u8(b'"');
+    out.put_slice(text);
+    out.put_u8(b'"');
+}

@@ -1,0 +1,267 @@
+//! Events to Gemini's streams: SSE frames, or one JSON array.
+//!
+//! Everything that is the same in each frame of a reply is rendered once, when the reply opens; a text delta then costs three
+//! copies into the output and no allocation. Frames of a Gemini upstream pass as they came. A call goes out when it is whole.
+
+mod frames;
+mod sources;
+mod track;
+
+#[cfg(test)]
+mod tests;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use self::frames::Frames;
+pub(super) use self::sources::Sources;
+use self::track::Tracks;
+use super::{say, signature};
+use crate::canon::{Channel, Event, Finish, Frame, Item, ItemKind, Open, Part, Usage, What};
+use crate::dialect::{Dialect, Setting};
+use crate::failure::{Failure, Kind};
+use crate::framing::sse;
+use crate::text::Text;
+
+/// Events to Gemini bytes.
+#[derive(Debug)]
+pub struct Writer {
+    setting: Setting,
+    stage: Stage,
+    frames: Frames,
+    tracks: Tracks,
+    /// State that waits for the part behind it.
+    pending: Option<Text>,
+    sources: Sources,
+    usage: Option<Usage>,
+    /// The last frame that went out as it came, kept so that its memory cannot be reused and another one be taken for it.
+    passed: Option<Bytes>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Before,
+    Open,
+    Done,
+}
+
+impl Writer {
+    pub(in crate::dialect) fn new(setting: Setting) -> Self {
+        Self {
+            frames: Frames::new(setting.reply.array),
+            setting,
+            stage: Stage::Before,
+            tracks: Tracks::default(),
+            pending: None,
+            sources: Sources::default(),
+            usage: None,
+            passed: None,
+        }
+    }
+
+    pub(in crate::dialect) fn push(&mut self, event: &Event, out: &mut BytesMut) {
+        if self.stage == Stage::Done {
+            return;
+        }
+        match &event.raw {
+            // An error is said in our own words, which hold no secrets.
+            Some(frame) if frame.dialect == Dialect::Gemini && !matches!(event.what, What::Fail(_)) => {
+                self.pass(&event.what, frame, out);
+            }
+            _ => self.say(&event.what, out),
+        }
+    }
+
+    /// A blank: Google's Python SDK takes every line that is not data for a reply, comments too.
+    #[expect(clippy::unused_self, reason = "the verb is the same in every dialect")]
+    pub(in crate::dialect) fn heartbeat(&self, out: &mut BytesMut) {
+        out.put_u8(b'\n');
+    }
+
+    pub(in crate::dialect) fn end(mut self, out: &mut BytesMut) {
+        if self.stage != Stage::Done {
+            let failure = Failure::new(Kind::Upstream, "The upstream ended its answer early.").code("stream_cut");
+            self.fail(&failure, out);
+        }
+    }
+
+    fn say(&mut self, what: &What, out: &mut BytesMut) {
+        match what {
+            What::Open(open) => self.open(Some(open)),
+            What::Delta { at, part, channel, data } => self.delta((*at, *part, *channel), data, out),
+            What::Annotation { at, part, data } => self.sources.cite((*at, *part), data),
+            What::ItemDone { at, item } => self.item_done(*at, item, out),
+            What::Usage(usage) => self.usage = Some(*usage),
+            What::End { finish, .. } => self.finish(*finish, out),
+            What::Fail(failure) => self.fail(failure, out),
+            What::ItemOpen { .. }
+            | What::Limits(_)
+            | What::Metadata(_)
+            | What::Stopped(_)
+            | What::Piece { .. }
+            | What::Other => {}
+        }
+    }
+
+    fn open(&mut self, open: Option<&Open>) {
+        if self.stage == Stage::Before {
+            self.stage = Stage::Open;
+            self.frames.prepare(&self.setting, open);
+        }
+    }
+
+    fn delta(&mut self, place: (u32, u32, Channel), data: &Text, out: &mut BytesMut) {
+        // Calls and pictures go out whole.
+        if data.is_empty() || matches!(place.2, Channel::Arguments | Channel::Image) {
+            return;
+        }
+        self.open(None);
+        let fresh = self.tracks.seen(place);
+        let thought = matches!(place.2, Channel::Reasoning | Channel::Summary);
+        if thought {
+            if fresh {
+                self.frames.thought(&Text::from_escaped(Bytes::from_static(b"\\n\\n")), out);
+            }
+            return self.frames.thought(data, out);
+        }
+        match self.pending.take() {
+            None => self.frames.text(data, out),
+            Some(state) => self.frames.parts(out, |pen| {
+                pen.text("text", data);
+                pen.text("thoughtSignature", &state);
+            }),
+        }
+    }
+
+    /// What the deltas did not say.
+    fn item_done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
+        self.open(None);
+        match &item.kind {
+            ItemKind::Message { parts, .. } => self.parts(at, parts, out),
+            ItemKind::Reasoning { id, summary, text, encrypted } => {
+                self.paragraphs(at, Channel::Summary, summary, out);
+                self.paragraphs(at, Channel::Reasoning, text, out);
+                if let Some(encrypted) = encrypted {
+                    self.flush(out);
+                    self.pending = Some(signature::write(id.as_ref(), encrypted));
+                }
+            }
+            ItemKind::Call { kind, call_id, name, input, .. } if self.tracks.whole(at) => {
+                let state = self.pending.take();
+                self.frames.parts(out, |pen| {
+                    say::call(pen, *kind, (call_id, name, input));
+                    pen.maybe("thoughtSignature", state.as_ref());
+                });
+            }
+            ItemKind::Image { result, format, .. } if !result.is_empty() && self.tracks.whole(at) => {
+                let state = self.pending.take();
+                self.frames.parts(out, |pen| {
+                    say::image(pen, result, format.as_ref());
+                    pen.maybe("thoughtSignature", state.as_ref());
+                });
+            }
+            ItemKind::Search { action, .. } => self.sources.searched(action.as_ref()),
+            ItemKind::Call { .. } | ItemKind::Image { .. } | ItemKind::Output { .. } | ItemKind::Other { .. } => {}
+        }
+    }
+
+    fn parts(&mut self, at: u32, parts: &[Part], out: &mut BytesMut) {
+        for (index, part) in (0..).zip(parts) {
+            let (channel, text) = match part {
+                Part::Text { text, .. } => (Channel::Text, text),
+                Part::Refusal(refusal) => (Channel::Refusal, refusal),
+                _ => continue,
+            };
+            if !self.tracks.has((at, index, channel)) {
+                self.delta((at, index, channel), text, out);
+            }
+            if let Part::Text { text, annotations } = part {
+                self.sources.text((at, index), text, annotations.as_ref());
+            }
+        }
+    }
+
+    fn paragraphs(&mut self, at: u32, channel: Channel, texts: &[Text], out: &mut BytesMut) {
+        for (index, text) in (0..).zip(texts) {
+            if !self.tracks.has((at, index, channel)) {
+                self.delta((at, index, channel), text, out);
+            }
+        }
+    }
+
+    /// State behind which other state comes goes out on a thought of its own.
+    fn flush(&mut self, out: &mut BytesMut) {
+        let Some(state) = self.pending.take() else { return };
+        self.frames.parts(out, |pen| {
+            pen.plain("text", "");
+            pen.word("thought", "true");
+            pen.text("thoughtSignature", &state);
+        });
+    }
+
+    fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
+        self.open(None);
+        // The upstream's own last frame may be out, with its counts to come.
+        let said = self.passed.as_ref().is_some_and(|frame| says_finish(frame));
+        if !said {
+            let (state, usage) = (self.pending.take(), self.usage.take());
+            let grounding = self.sources.grounding();
+            self.frames.last(out, (say::reason(finish), state.as_ref()), (usage.as_ref(), grounding.as_ref()));
+        }
+        self.frames.close(out);
+        self.stage = Stage::Done;
+    }
+
+    fn fail(&mut self, failure: &Failure, out: &mut BytesMut) {
+        self.frames.error(failure, out);
+        self.frames.close(out);
+        self.stage = Stage::Done;
+    }
+
+    /// An event whose frame goes out as it is: the state must know what the frame says.
+    fn pass(&mut self, what: &What, frame: &Frame, out: &mut BytesMut) {
+        match what {
+            What::Open(open) => self.open(Some(open)),
+            What::Delta { at, part, channel, .. } => {
+                self.tracks.seen((*at, *part, *channel));
+            }
+            What::ItemDone { at, item } => self.tracks.item(*at, item),
+            What::Usage(usage) => self.usage = Some(*usage),
+            _ => {}
+        }
+        if !self.is_last(frame) {
+            if self.setting.reply.array {
+                // Lines of the frame that are not data say nothing.
+                if let Some(frame) = sse::parse(frame.bytes.clone()) {
+                    self.frames.element(&frame.data, out);
+                }
+            } else {
+                out.put_slice(&frame.bytes);
+                if frame.bytes.ends_with(b"\n\r") {
+                    // The upstream was cut within its last line end.
+                    out.put_u8(b'\n');
+                }
+            }
+            self.passed = Some(frame.bytes.clone());
+        }
+        if matches!(what, What::End { .. }) {
+            // The frame said so.
+            self.frames.close(out);
+            self.stage = Stage::Done;
+        }
+    }
+
+    /// Whether `frame` is the one that went out last: one frame may say several things.
+    fn is_last(&self, frame: &Frame) -> bool {
+        let same = |last: &Bytes| last.as_ptr() == frame.bytes.as_ptr() && last.len() == frame.bytes.len();
+        self.passed.as_ref().is_some_and(same)
+    }
+}
+
+/// Whether a frame has a finish reason. Inside a string the quotes of the name would be escaped.
+fn says_finish(data: &[u8]) -> bool {
+    let name = br#""finishReason""#;
+    memchr::memmem::find_iter(data, name).any(|at| {
+        let value = data[at + name.len()..].trim_ascii_start().strip_prefix(b":").unwrap_or_default();
+        value.trim_ascii_start().starts_with(b"\"")
+    })
+}

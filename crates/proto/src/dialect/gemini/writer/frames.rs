@@ -1,0 +1,138 @@
+//! The frames of one reply: what is the same in all of them is rendered once.
+
+use bytes::{BufMut, BytesMut};
+
+use super::super::{error, say};
+use crate::canon::{Open, Usage};
+use crate::dialect::Setting;
+use crate::failure::Failure;
+use crate::json::pen::{self, Pen};
+use crate::text::{Json, Text};
+
+/// What comes before the parts of a frame.
+const HEAD: &[u8] = br#"{"candidates":[{"content":{"parts":["#;
+
+/// Renders frames.
+#[derive(Debug)]
+pub(super) struct Frames {
+    /// Whether they are the elements of an array.
+    array: bool,
+    /// Whether one went out.
+    begun: bool,
+    /// `,"modelVersion":"..","responseId":".."}` and the frame's end.
+    names: BytesMut,
+    /// What follows the parts of a frame that ends nothing.
+    tail: BytesMut,
+}
+
+impl Frames {
+    pub(super) fn new(array: bool) -> Self {
+        Self { array, begun: false, names: BytesMut::new(), tail: BytesMut::new() }
+    }
+
+    /// Renders what each frame repeats.
+    pub(super) fn prepare(&mut self, setting: &Setting, open: Option<&Open>) {
+        let names = &mut self.names;
+        names.put_slice(b",\"modelVersion\":");
+        match open.and_then(|open| open.model.as_ref()) {
+            Some(model) => pen::quote(names, model),
+            None => pen::escape(names, &setting.model),
+        }
+        names.put_slice(b",\"responseId\":");
+        match open.map(|open| &open.id).filter(|_| setting.id.is_empty()) {
+            Some(id) => pen::quote(names, id),
+            None => pen::escape(names, &setting.id),
+        }
+        names.put_slice(if self.array { b"}" } else { b"}\n\n" });
+        self.tail.put_slice(br#"],"role":"model"},"index":0}]"#);
+        self.tail.put_slice(&self.names);
+    }
+
+    /// A frame with a piece of text.
+    pub(super) fn text(&mut self, text: &Text, out: &mut BytesMut) {
+        self.piece(text, b"\"}", out);
+    }
+
+    /// A frame with a piece of a thought.
+    pub(super) fn thought(&mut self, text: &Text, out: &mut BytesMut) {
+        self.piece(text, b"\",\"thought\":true}", out);
+    }
+
+    fn piece(&mut self, text: &Text, end: &[u8], out: &mut BytesMut) {
+        out.reserve(HEAD.len() + text.escaped().len() + self.tail.len() + 48);
+        self.lead(out);
+        out.put_slice(HEAD);
+        out.put_slice(b"{\"text\":\"");
+        out.put_slice(text.escaped());
+        out.put_slice(end);
+        out.put_slice(&self.tail);
+    }
+
+    /// A frame with one part that `write` writes.
+    pub(super) fn parts(&mut self, out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>)) {
+        self.lead(out);
+        out.put_slice(HEAD);
+        pen::object(out, write);
+        out.put_slice(&self.tail);
+    }
+
+    /// The frame that ends the reply: its reason and the state of its last thoughts, its counts and its sources.
+    pub(super) fn last(
+        &mut self,
+        out: &mut BytesMut,
+        (reason, state): (&str, Option<&Text>),
+        (usage, grounding): (Option<&Usage>, Option<&Json>),
+    ) {
+        self.lead(out);
+        out.put_slice(HEAD);
+        pen::object(out, |pen| {
+            pen.plain("text", "");
+            pen.maybe("thoughtSignature", state);
+        });
+        out.put_slice(br#"],"role":"model"},"#);
+        pen::members(out, |pen| {
+            pen.plain("finishReason", reason);
+            pen.number("index", 0);
+            if let Some(grounding) = grounding {
+                pen.json("groundingMetadata", grounding);
+            }
+        });
+        out.put_slice(b"}]");
+        if let Some(usage) = usage {
+            out.put_slice(b",\"usageMetadata\":");
+            pen::object(out, |pen| say::usage(pen, usage));
+        }
+        out.put_slice(&self.names);
+    }
+
+    /// A frame's data as it came.
+    pub(super) fn element(&mut self, data: &[u8], out: &mut BytesMut) {
+        self.lead(out);
+        out.put_slice(data);
+    }
+
+    /// An error in the middle of a stream. Between SSE frames Google's servers send it as it is, and their JavaScript SDK raises
+    /// its typed error for nothing else.
+    pub(super) fn error(&mut self, failure: &Failure, out: &mut BytesMut) {
+        if self.array {
+            self.lead(out);
+        }
+        error::body(out, failure);
+    }
+
+    /// The end of the stream.
+    pub(super) fn close(&mut self, out: &mut BytesMut) {
+        if self.array {
+            out.put_slice(b"]");
+        }
+    }
+
+    fn lead(&mut self, out: &mut BytesMut) {
+        let begun = std::mem::replace(&mut self.begun, true);
+        out.put_slice(match (self.array, begun) {
+            (false, _) => b"data: ",
+            (true, false) => b"[",
+            (true, true) => b",\n",
+        });
+    }
+}

@@ -1,0 +1,107 @@
+//! What an answer rests on: citations and searches to grounding metadata. The canon counts in characters, Google in bytes of UTF-8
+//! over the whole answer's text.
+
+use bytes::BytesMut;
+
+use crate::json::Shape;
+use crate::json::pen::{self, Pen};
+use crate::text::{Json, Text};
+
+/// Collected over one reply.
+#[derive(Debug, Default)]
+pub(in super::super) struct Sources {
+    /// Citations that wait for their text: output index, part index.
+    waiting: Vec<((u32, u32), Json)>,
+    /// Bytes of the texts so far.
+    before: u64,
+    /// Address and title of each source.
+    chunks: Vec<(Text, Option<Text>)>,
+    /// First and last byte, text, and number of the source.
+    supports: Vec<(u64, u64, Text, usize)>,
+    queries: Vec<Text>,
+}
+
+impl Sources {
+    /// Notes a citation.
+    pub(in super::super) fn cite(&mut self, place: (u32, u32), data: &Json) {
+        self.waiting.push((place, data.clone()));
+    }
+
+    /// The whole text of a part, and its citations where they come with it.
+    pub(in super::super) fn text(&mut self, place: (u32, u32), text: &Text, annotations: Option<&Json>) {
+        let plain = text.plain();
+        let told = self.waiting.iter().any(|(other, _)| *other == place);
+        let own: Vec<Json> = annotations.filter(|_| !told).into_iter().flat_map(Json::elements).collect();
+        let waiting = std::mem::take(&mut self.waiting);
+        let (here, elsewhere) = waiting.into_iter().partition(|(other, _)| *other == place);
+        self.waiting = elsewhere;
+        let here: Vec<((u32, u32), Json)> = here;
+        for data in own.iter().chain(here.iter().map(|(_, data)| data)) {
+            self.add(data, &plain);
+        }
+        self.before += plain.len() as u64;
+    }
+
+    /// Notes a search.
+    pub(in super::super) fn searched(&mut self, action: Option<&Json>) {
+        let query = action.and_then(|action| action.text("query")).filter(|query| !query.is_empty());
+        let many = action.and_then(|action| action.get("queries"));
+        let many = many.iter().flat_map(Json::elements).filter_map(|query| query.as_text());
+        for query in query.into_iter().chain(many) {
+            if !self.queries.contains(&query) {
+                self.queries.push(query);
+            }
+        }
+    }
+
+    fn add(&mut self, data: &Json, plain: &str) {
+        // Chat's form nests it.
+        let nested = data.get("url_citation").filter(|nested| nested.shape() == Shape::Object);
+        let data = nested.as_ref().unwrap_or(data);
+        let Some(url) = data.text("url") else { return };
+        let known = self.chunks.iter().position(|(other, _)| *other == url);
+        let number = known.unwrap_or_else(|| {
+            self.chunks.push((url, data.text("title")));
+            self.chunks.len() - 1
+        });
+        let byte = |name| {
+            let at = data.get(name).and_then(|at| at.as_u64()).and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
+            plain.char_indices().nth(at).map_or(plain.len(), |(byte, _)| byte)
+        };
+        let (start, end) = (byte("start_index"), byte("end_index"));
+        let cited = Text::from_plain(plain.get(start..end).unwrap_or_default());
+        self.supports.push((self.before + start as u64, self.before + end.max(start) as u64, cited, number));
+    }
+
+    /// The metadata, where there is any.
+    pub(in super::super) fn grounding(&self) -> Option<Json> {
+        if self.chunks.is_empty() && self.queries.is_empty() {
+            return None;
+        }
+        Some(pen::json(|pen| {
+            if !self.queries.is_empty() {
+                pen.array("webSearchQueries", &self.queries, pen::quote);
+            }
+            pen.array("groundingChunks", &self.chunks, |out, (url, title)| {
+                pen::object(out, |pen| pen.object("web", |pen| web(pen, url, title.as_ref())));
+            });
+            pen.array("groundingSupports", &self.supports, support);
+        }))
+    }
+}
+
+fn web(pen: &mut Pen<'_>, url: &Text, title: Option<&Text>) {
+    pen.text("uri", url);
+    pen.maybe("title", title);
+}
+
+fn support(out: &mut BytesMut, (start, end, text, number): &(u64, u64, Text, usize)) {
+    pen::object(out, |pen| {
+        pen.object("segment", |pen| {
+            pen.number("startIndex", *start);
+            pen.number("endIndex", *end);
+            pen.text("text", text);
+        });
+        pen.array("groundingChunkIndices", [*number as u64], pen::digits);
+    });
+}

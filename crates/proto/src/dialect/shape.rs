@@ -1,0 +1,93 @@
+//! Schemas on their way to OpenAI's upstreams: which of a client's schemas are held to strictly, and in which form.
+
+use crate::canon::{Folded, Format, Item, ItemKind, Part, Request, Role};
+use crate::dialect::Dialect;
+use crate::json::schema::{self, Form};
+use crate::notes::Notes;
+use crate::text::{Json, Text};
+
+/// What JSON mode needs somewhere in the conversation.
+const IN_JSON: &str = "Answer in JSON.";
+
+/// A schema as an upstream gets it.
+#[derive(Debug)]
+pub(super) struct Shape {
+    /// The schema.
+    pub(super) schema: Json,
+    /// Strict mode; `None` when nobody said.
+    pub(super) strict: Option<bool>,
+}
+
+/// Makes the output format one that every upstream takes.
+pub(super) fn settle(request: &mut Request, notes: &mut Notes) {
+    match &request.format {
+        Some(Format::JsonSchema { .. }) => fold(request),
+        // OpenAI's upstreams refuse JSON mode where no message speaks of JSON; the other protocols have no such rule. A body of
+        // this dialect is sent as it came.
+        Some(Format::JsonObject) if request.origin != Some(Dialect::Responses) && !speaks_of_json(&request.items) => {
+            let parts = vec![Part::Text { text: Text::from_plain(IN_JSON), annotations: None }];
+            let kind = ItemKind::Message { id: None, role: Role::Developer, parts, phase: None };
+            request.items.insert(0, Item { kind, raw: None });
+            notes.add("asked for JSON in words");
+        }
+        _ => {}
+    }
+}
+
+/// Whether the item is one that [`settle`] put there.
+pub(super) fn is_hint(item: &Item) -> bool {
+    matches!(&item.kind, ItemKind::Message { role: Role::Developer, parts, .. }
+        if matches!(parts.as_slice(), [Part::Text { text, .. }] if text.is(IN_JSON)))
+}
+
+fn speaks_of_json(items: &[Item]) -> bool {
+    let says = |text: &Text| text.escaped().windows(4).any(|word| word.eq_ignore_ascii_case(b"json"));
+    let messages = items.iter().filter_map(|item| match &item.kind {
+        ItemKind::Message { parts, .. } => Some(parts),
+        _ => None,
+    });
+    messages.flatten().any(|part| matches!(part, Part::Text { text, .. } if says(text)))
+}
+
+/// Notes in `request.reply` whether its answer may come folded.
+fn fold(request: &mut Request) {
+    let Some(Format::JsonSchema { schema, strict, .. }) = &request.format else { return };
+    // A responses client gets the upstream's own frames, which nobody turns back.
+    let able = matches!(request.origin, Some(origin) if origin != Dialect::Responses);
+    if able && wants(request, *strict) && schema::folds(schema) && request.reply.folded == Folded::No {
+        request.reply.folded = Folded::Json;
+    }
+}
+
+/// The schema of the output format.
+pub(super) fn format(request: &Request, schema: &Json, strict: Option<bool>, notes: &mut Notes) -> Shape {
+    let form = if request.reply.folded == Folded::No { Form::Plain } else { Form::Folded };
+    if !wants(request, strict) {
+        return Shape { schema: schema::loose(schema, form), strict };
+    }
+    match schema::strict(schema, form) {
+        Ok(schema) => Shape { schema, strict: Some(true) },
+        // Who asks for strict mode by its name learns from the upstream what is wrong with the schema.
+        Err(_) if names_strict(request) => Shape { schema: schema.clone(), strict },
+        Err(why) => {
+            notes.add(format!("output schema not strict: {why}"));
+            Shape { schema: schema::loose(schema, form), strict: Some(false) }
+        }
+    }
+}
+
+/// The schema of a function's arguments.
+pub(super) fn parameters(schema: &Json, strict: Option<bool>) -> Json {
+    let made = if strict == Some(true) { schema::strict(schema, Form::Plain).ok() } else { None };
+    made.unwrap_or_else(|| schema::parameters(schema))
+}
+
+/// Whether the output must fit its schema: the client says so, or its protocol promises it.
+fn wants(request: &Request, strict: Option<bool>) -> bool {
+    strict.unwrap_or_else(|| !names_strict(request))
+}
+
+/// Whether the client's protocol has a word for strict mode.
+fn names_strict(request: &Request) -> bool {
+    matches!(request.origin, None | Some(Dialect::Responses | Dialect::Chat))
+}

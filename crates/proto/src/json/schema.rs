@@ -1,0 +1,108 @@
+//! JSON schemas of tools and of structured output: the one place that knows what upstreams ask of them.
+//!
+//! Three forms meet here. *JSON Schema* is what the canonical model holds, as the client wrote it. *Strict* is what OpenAI's
+//! upstreams hold their output to ([`strict`]); *loose* is the little that they ask of every other schema ([`parameters`],
+//! [`loose`]). *Gemini's own dialect* is read by [`from_gemini`] and written by [`to_gemini`]. A schema that needs no change
+//! keeps its bytes.
+
+mod google;
+mod loose;
+mod refs;
+mod strict;
+mod tree;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use self::tree::Tree;
+use super::node::{Node, Read};
+use super::scan::Scan;
+use super::{Path, Shape};
+use crate::text::Json;
+pub(crate) use strict::{ELEMENT, Form, ROOT};
+
+/// Most values in one schema.
+const MOST: usize = 50_000;
+
+/// Reads a schema of a request: an object of at most 50,000 values.
+pub(crate) fn read(node: Node<'_>) -> Read<Json> {
+    let json = node.shaped(Shape::Object, "an object")?;
+    if size(&json) > MOST {
+        return Err(node.bad(&format!("a schema of more than {MOST} values is not supported.")));
+    }
+    Ok(json)
+}
+
+/// About how many values a schema holds.
+fn size(json: &Json) -> usize {
+    let mut scan = Scan::new(json.bytes());
+    let mut count = 1;
+    while let Some(byte) = scan.next_token() {
+        match byte {
+            b'"' => drop(scan.string(false)),
+            b',' | b'{' | b'[' => {
+                count += 1;
+                scan.bump();
+            }
+            _ => scan.bump(),
+        }
+    }
+    count
+}
+
+/// The schema for an upstream that holds its output to it.
+///
+/// # Errors
+/// What in it no strict schema can say.
+pub(crate) fn strict(schema: &Json, form: Form) -> Result<Json, &'static str> {
+    let before = Tree::of(schema);
+    let mut after = before.clone();
+    strict::make(&mut after, form)?;
+    Ok(if after == before { schema.clone() } else { after.json() })
+}
+
+/// Whether replies that were asked for with [`Form::Folded`] must be turned back ([`crate::unfold`]).
+pub(crate) fn folds(schema: &Json) -> bool {
+    strict::folds(&Tree::of(schema))
+}
+
+/// The schema for an upstream that only looks at it, inside an object when it is not one itself and `form` says so.
+pub(crate) fn loose(schema: &Json, form: Form) -> Json {
+    let folds = form == Form::Folded && folds(schema);
+    if !folds && loose::fits(schema, false) {
+        return schema.clone();
+    }
+    let mut tree = Tree::of(schema);
+    if folds {
+        strict::wrap_root(&mut tree);
+    }
+    loose::fill(&mut tree);
+    tree.json()
+}
+
+/// The schema of a function's arguments, which need not be strict.
+pub(crate) fn parameters(schema: &Json) -> Json {
+    if loose::fits(schema, true) {
+        return schema.clone();
+    }
+    let mut tree = Tree::of(schema);
+    loose::root(&mut tree);
+    loose::fill(&mut tree);
+    tree.json()
+}
+
+/// Reads a schema in Gemini's dialect into JSON Schema. `path` is where it stands in the body.
+///
+/// # Errors
+/// `Invalid` with the path of what no schema has.
+pub(crate) fn from_gemini(schema: &Json, path: &Path<'_>) -> Read<Json> {
+    let mut tree = Tree::of(schema);
+    google::read(&mut tree, path)?;
+    Ok(tree.json())
+}
+
+/// Writes JSON Schema in Gemini's dialect; `None` when that has no words for it.
+pub(crate) fn to_gemini(schema: &Json) -> Option<Json> {
+    google::write(&Tree::of(schema)).map(|tree| tree.json())
+}

@@ -1,0 +1,361 @@
+//! Schemas for upstreams that hold their output to one: every object closed, every property required.
+//!
+//! What is changed only narrows: whatever fits the schema that we send fits the client's, once [`crate::unfold`] turned it back.
+//! An optional property becomes a required one, and may be null only where its type leads back to itself and so could never
+//! end. A schema that cannot be narrowed so (free keys, conditions) is no strict one, and says why.
+
+use std::collections::HashSet;
+
+use super::tree::Tree;
+use super::words::Under;
+use super::{refs, words};
+use crate::json::Shape;
+use crate::text::Text;
+
+/// The property that holds the answer when the client's schema is not one of an object.
+pub(crate) const ROOT: &str = "__value";
+/// What the properties that stand for a tuple's elements begin with; their number follows.
+pub(crate) const ELEMENT: &str = "__";
+
+/// Keywords that cannot be left out without letting something wrong pass.
+const HARD: [&str; 10] = [
+    "not",
+    "if",
+    "then",
+    "else",
+    "dependentRequired",
+    "dependentSchemas",
+    "patternProperties",
+    "propertyNames",
+    "contains",
+    "unevaluatedProperties",
+];
+/// Keywords that strict mode refuses and that say little.
+const SOFT: [&str; 17] = [
+    "default",
+    "nullable",
+    "example",
+    "examples",
+    "uniqueItems",
+    "minContains",
+    "maxContains",
+    "minProperties",
+    "maxProperties",
+    "readOnly",
+    "writeOnly",
+    "deprecated",
+    "$comment",
+    "contentEncoding",
+    "contentMediaType",
+    "discriminator",
+    "unevaluatedItems",
+];
+/// String formats that strict mode knows.
+const FORMATS: [&str; 9] = ["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];
+
+/// Whether replies can be turned back before the client sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// They pass as they are: a tuple stays an array.
+    Plain,
+    /// A tuple travels as an object and anything that is not an object inside one.
+    Folded,
+}
+
+/// Makes `schema` strict.
+///
+/// # Errors
+/// Why it cannot be.
+pub(super) fn make(schema: &mut Tree, form: Form) -> Result<(), &'static str> {
+    if !refs::complete(schema) {
+        return Err("a $ref to somewhere else");
+    }
+    refs::expand_root(schema);
+    let circles = refs::circular(schema);
+    if !is_plain_object(schema) {
+        if form == Form::Plain {
+            return Err("a root that is not an object");
+        }
+        wrap(schema);
+    }
+    Maker { circles, form }.schema(schema)
+}
+
+/// Whether a reply to this schema must be turned back when it was sent folded.
+pub(super) fn folds(schema: &Tree) -> bool {
+    !reserved(schema) && (!root_is_object(schema) || has_tuple(schema))
+}
+
+/// Puts a schema that is not one of an object into one.
+pub(super) fn wrap_root(schema: &mut Tree) {
+    if !root_is_object(schema) {
+        refs::expand_root(schema);
+        wrap(schema);
+    }
+}
+
+fn root_is_object(schema: &Tree) -> bool {
+    let mut root = schema.clone();
+    refs::expand_root(&mut root);
+    is_plain_object(&root)
+}
+
+fn is_plain_object(schema: &Tree) -> bool {
+    let named = schema.get("type").and_then(Tree::text);
+    let object = named.map_or(schema.has("properties") && !schema.has("type"), |kind| kind.is("object"));
+    object && !["anyOf", "oneOf", "enum", "const"].iter().any(|word| schema.has(word))
+}
+
+/// Whether a property has a name that would be taken for one of ours.
+fn reserved(schema: &Tree) -> bool {
+    let own = schema.get("properties").map_or(&[][..], Tree::members);
+    own.iter().any(|(name, _)| name.plain().starts_with(ELEMENT)) || words::children(schema).any(reserved)
+}
+
+fn has_tuple(schema: &Tree) -> bool {
+    words::is_tuple(schema) || words::children(schema).any(has_tuple)
+}
+
+/// Puts the schema into the one property of an object; the definitions stay at the root.
+fn wrap(schema: &mut Tree) {
+    refs::shift(schema, &format!("/properties/{ROOT}"));
+    let kept: Vec<(Text, Tree)> = ["$schema", "$defs", "definitions"]
+        .iter()
+        .filter_map(|name| Some((Text::from_plain(name), schema.take(name)?)))
+        .collect();
+    let inner = std::mem::replace(schema, Tree::object([]));
+    schema.set("type", Tree::string("object"));
+    schema.set("properties", Tree::object([(ROOT, inner)]));
+    schema.set("required", Tree::Array(vec![Tree::string(ROOT)]));
+    schema.set("additionalProperties", Tree::word("false"));
+    if let Tree::Object(members) = schema {
+        members.extend(kept);
+    }
+}
+
+struct Maker {
+    /// Pointers that lead back to themselves.
+    circles: HashSet<String>,
+    form: Form,
+}
+
+impl Maker {
+    fn schema(&self, schema: &mut Tree) -> Result<(), &'static str> {
+        if !matches!(schema, Tree::Object(_)) {
+            return Err("a value of any kind");
+        }
+        unwrap_all_of(schema)?;
+        if HARD.iter().any(|word| schema.has(word)) {
+            return Err("conditions");
+        }
+        for word in SOFT {
+            schema.take(word);
+        }
+        drop_format(schema);
+        if schema.has("$ref") {
+            stand_alone(schema);
+            return Ok(());
+        }
+        if let Some(choices) = schema.take("oneOf") {
+            schema.set("anyOf", choices);
+        }
+        self.typed(schema)?;
+        let Tree::Object(members) = schema else { return Ok(()) };
+        members.iter_mut().try_for_each(|(key, value)| self.member(key, value))
+    }
+
+    fn member(&self, key: &Text, value: &mut Tree) -> Result<(), &'static str> {
+        match words::under(key.escaped()) {
+            Under::Schema if key.is("additionalProperties") => Ok(()),
+            Under::Schema | Under::List => self.under(value),
+            Under::Map => self.map(value),
+            Under::Other => Ok(()),
+        }
+    }
+
+    /// Decides by the type.
+    fn typed(&self, schema: &mut Tree) -> Result<(), &'static str> {
+        if !schema.has("type") {
+            match guess(schema) {
+                Some(kind) => schema.set("type", kind),
+                None if schema.has("anyOf") => return Ok(()),
+                None => return Err("a value of any kind"),
+            }
+        }
+        if words::is_type(schema, "array") {
+            self.array(schema)?;
+        }
+        if words::is_type(schema, "object") { self.object(schema) } else { Ok(()) }
+    }
+
+    fn object(&self, schema: &mut Tree) -> Result<(), &'static str> {
+        let named = schema.get("properties").is_some_and(|properties| !properties.members().is_empty());
+        match schema.get("additionalProperties") {
+            Some(free) if free.is("false") => {}
+            Some(free) if !free.is("true") => return Err("free keys"),
+            _ if named => {}
+            _ => return Err("free keys"),
+        }
+        schema.set("additionalProperties", Tree::word("false"));
+        if !matches!(schema.get("properties"), Some(Tree::Object(_))) {
+            schema.set("properties", Tree::object([]));
+        }
+        self.require(schema);
+        Ok(())
+    }
+
+    /// Every property becomes a required one.
+    fn require(&self, schema: &mut Tree) {
+        let listed: Vec<Text> =
+            schema.get("required").map_or(&[][..], Tree::elements).iter().filter_map(Tree::text).collect();
+        let wanted: HashSet<&Text> = listed.iter().collect();
+        let mut names = Vec::new();
+        let Some(Tree::Object(properties)) = schema.get_mut("properties") else { return };
+        let mut once = HashSet::new();
+        for (name, value) in properties {
+            if !wanted.contains(name) && self.endless(value) {
+                let inner = std::mem::replace(value, Tree::object([]));
+                *value = words::any_of(vec![inner, Tree::object([("type", Tree::string("null"))])]);
+            }
+            if once.insert(name.clone()) {
+                names.push(name.clone());
+            }
+        }
+        if listed.len() != names.len() || !names.iter().all(|name| wanted.contains(name)) {
+            schema.set("required", Tree::strings(&names));
+        }
+    }
+
+    /// Whether each value of this schema would hold another one of a type that leads back to itself.
+    fn endless(&self, schema: &Tree) -> bool {
+        if let Some(pointer) = schema.get("$ref").and_then(Tree::text) {
+            return self.circles.contains(pointer.plain().as_ref());
+        }
+        let properties = schema.get("properties").map_or(&[][..], Tree::members);
+        let parts = schema.get("allOf").map_or(&[][..], Tree::elements);
+        properties.iter().map(|(_, value)| value).chain(parts).any(|value| self.endless(value))
+    }
+
+    fn array(&self, schema: &mut Tree) -> Result<(), &'static str> {
+        if words::is_tuple(schema) {
+            return self.tuple(schema);
+        }
+        schema.take("additionalItems");
+        if schema.has("items") { Ok(()) } else { Err("an array of anything") }
+    }
+
+    fn tuple(&self, schema: &mut Tree) -> Result<(), &'static str> {
+        let alone = schema.get("type").and_then(Tree::text).is_some();
+        let open = schema.get("prefixItems").map_or("additionalItems", |_| "items");
+        let open = schema.get(open).is_some_and(|rest| !rest.is("false"));
+        if self.form == Form::Plain || open || !alone {
+            words::flatten(schema);
+            return if schema.get("items").is_some_and(|items| !items.members().is_empty()) {
+                Ok(())
+            } else {
+                Err("an array of anything")
+            };
+        }
+        let Some((elements, _)) = words::tuple(schema) else { return Ok(()) };
+        let most = schema.take("maxItems").and_then(|most| most.json().as_u64());
+        let most = most.map_or(elements.len(), |most| usize::try_from(most).unwrap_or(usize::MAX));
+        schema.take("minItems");
+        let properties = elements.into_iter().take(most).enumerate();
+        let properties = properties.map(|(at, element)| (Text::from_plain(&format!("{ELEMENT}{at}")), element));
+        let properties = Tree::Object(properties.collect());
+        schema.set("type", Tree::string("object"));
+        schema.set("properties", properties);
+        schema.set("additionalProperties", Tree::word("false"));
+        Ok(())
+    }
+
+    fn under(&self, under: &mut Tree) -> Result<(), &'static str> {
+        match under {
+            Tree::Array(choices) => choices.iter_mut().try_for_each(|choice| self.schema(choice)),
+            Tree::Object(_) => self.schema(under),
+            Tree::Leaf(_) => Err("a value of any kind"),
+        }
+    }
+
+    fn map(&self, map: &mut Tree) -> Result<(), &'static str> {
+        let Tree::Object(members) = map else { return Ok(()) };
+        members.iter_mut().try_for_each(|(_, value)| self.schema(value))
+    }
+}
+
+/// A list of one schema that must hold is that schema.
+fn unwrap_all_of(schema: &mut Tree) -> Result<(), &'static str> {
+    let Some(all) = schema.take("allOf") else { return Ok(()) };
+    match all {
+        Tree::Array(mut parts) if parts.len() == 1 => {
+            let Some(Tree::Object(members)) = parts.pop() else { return Err("a value of any kind") };
+            if members.iter().any(|(key, value)| schema.get(&key.plain()).is_some_and(|own| own != value)) {
+                return Err("several schemas at once");
+            }
+            for (key, value) in members {
+                schema.set(&key.plain(), value);
+            }
+            Ok(())
+        }
+        Tree::Array(parts) if parts.is_empty() => Ok(()),
+        _ => Err("several schemas at once"),
+    }
+}
+
+/// A `$ref` has no keywords beside it; what they say about it moves around it.
+fn stand_alone(schema: &mut Tree) {
+    if schema.members().len() == 1 {
+        return;
+    }
+    let Some(pointer) = schema.take("$ref") else { return };
+    let kept: Vec<(Text, Tree)> = ["title", "description", "$defs", "definitions"]
+        .iter()
+        .filter_map(|name| Some((Text::from_plain(name), schema.take(name)?)))
+        .collect();
+    *schema = Tree::object([("$ref", pointer)]);
+    if !kept.is_empty() {
+        let inner = std::mem::replace(schema, Tree::object([]));
+        *schema = words::any_of(vec![inner]);
+        if let Tree::Object(members) = schema {
+            members.extend(kept);
+        }
+    }
+}
+
+fn drop_format(schema: &mut Tree) {
+    let format = schema.get("format").and_then(Tree::text);
+    if format.is_some_and(|format| !FORMATS.contains(&format.plain().as_ref())) {
+        schema.take("format");
+    }
+}
+
+/// The type of a schema that does not name it.
+fn guess(schema: &Tree) -> Option<Tree> {
+    if schema.has("properties") {
+        return Some(Tree::string("object"));
+    }
+    if schema.has("items") || schema.has("prefixItems") {
+        return Some(Tree::string("array"));
+    }
+    let constant = schema.get("const").into_iter();
+    let mut kinds: Vec<&str> = Vec::new();
+    for value in schema.get("enum").map_or(&[][..], Tree::elements).iter().chain(constant) {
+        let kind = match value {
+            Tree::Leaf(json) => match json.shape() {
+                Shape::String => "string",
+                Shape::Number => "number",
+                Shape::Bool => "boolean",
+                _ => "null",
+            },
+            _ => return None,
+        };
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    match kinds.as_slice() {
+        [] => None,
+        [kind] => Some(Tree::string(kind)),
+        kinds => Some(Tree::Array(kinds.iter().map(|kind| Tree::string(kind)).collect())),
+    }
+}
