@@ -32,12 +32,13 @@ pub(crate) enum Presented<'a> {
     Conflict,
 }
 
-/// The credential in `Authorization: Bearer`, `x-api-key` and `x-goog-api-key`.
-pub(crate) fn presented(headers: &HeaderMap) -> Presented<'_> {
+/// The credential in `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` and, where the route takes it from there, the query.
+pub(crate) fn presented<'a>(headers: &'a HeaderMap, query: &'a [String]) -> Presented<'a> {
     let bearers = headers.get_all(AUTHORIZATION).iter().map(bearer);
     let bare = ["x-api-key", "x-goog-api-key"].into_iter().flat_map(|name| headers.get_all(name)).map(text);
+    let query = query.iter().map(|key| Some(key.trim()));
     let mut found = Presented::Nothing;
-    for value in bearers.chain(bare) {
+    for value in bearers.chain(bare).chain(query) {
         found = match (found, value) {
             (found, Some("")) => found,
             (Presented::Nothing, Some(value)) => Presented::One(value),
@@ -62,8 +63,8 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
 pub(crate) struct Desk<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) counters: &'a Counters,
-    /// Whether data routes ask for a key here.
-    pub(crate) closed: bool,
+    /// Who callers without a key are on data routes; `None` where these ask for one.
+    pub(crate) keyless: Option<&'static str>,
 }
 
 impl Desk<'_> {
@@ -71,11 +72,11 @@ impl Desk<'_> {
     ///
     /// # Errors
     /// 401 without a valid credential, 403 with a valid one of the wrong kind or scope.
-    pub(crate) async fn check(&self, headers: &HeaderMap, class: Class) -> Result<Caller, Denied> {
+    pub(crate) async fn check(&self, presented: Presented<'_>, class: Class) -> Result<Caller, Denied> {
         let caller = match class {
             Class::Public => Ok(Caller::Anyone),
-            Class::Data => self.client(headers).await,
-            Class::Admin(scope) => self.admin(headers, scope).await,
+            Class::Data => self.client(presented).await,
+            Class::Admin(scope) => self.admin(presented, scope).await,
         };
         caller.inspect_err(|denied| match denied.failure.kind {
             Kind::Forbidden => Counters::add(&self.counters.forbidden),
@@ -83,22 +84,20 @@ impl Desk<'_> {
         })
     }
 
-    async fn client(&self, headers: &HeaderMap) -> Result<Caller, Denied> {
-        let presented = presented(headers);
+    async fn client(&self, presented: Presented<'_>) -> Result<Caller, Denied> {
         let checked = match presented {
             Presented::One(text) => self.engine.authenticate(text).await,
             _ => Err(AuthError::Unknown),
         };
-        match checked {
-            Ok(key) => Ok(Caller::Client(key)),
+        match (checked, self.keyless) {
+            (Ok(key), _) => Ok(Caller::Client(key)),
             // The owner has opened the data plane on loopback; clients there send any placeholder as a key.
-            Err(error) if !self.closed && error != AuthError::NotClient => Ok(Caller::Client(KeyId("open".to_owned()))),
-            Err(error) => Err(denied(presented, error)),
+            (Err(error), Some(name)) if error != AuthError::NotClient => Ok(Caller::Client(KeyId(name.to_owned()))),
+            (Err(error), _) => Err(denied(presented, error)),
         }
     }
 
-    async fn admin(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Denied> {
-        let presented = presented(headers);
+    async fn admin(&self, presented: Presented<'_>, scope: Scope) -> Result<Caller, Denied> {
         let Presented::One(text) = presented else { return Err(denied(presented, AuthError::Unknown)) };
         let admin = match self.engine.authenticate_admin(text).await {
             Ok(admin) => admin,
@@ -117,7 +116,7 @@ impl Desk<'_> {
 
     /// Who asks, on a route that answers everybody but tells holders of a key or token more.
     pub(crate) async fn recognise(&self, headers: &HeaderMap) -> Caller {
-        let Presented::One(text) = presented(headers) else { return Caller::Anyone };
+        let Presented::One(text) = presented(headers, &[]) else { return Caller::Anyone };
         if let Ok(key) = self.engine.authenticate(text).await {
             return Caller::Client(key);
         }

@@ -7,7 +7,7 @@ use pool::keys::Strength;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use crate::settings::{Keys, Settings};
+use crate::settings::{Keys, Ollama, Settings};
 
 /// Connections that wait for the accept loop.
 const BACKLOG: i32 = 1024;
@@ -44,6 +44,18 @@ pub enum BindError {
          listen on localhost, or allow it with --allow-plain-http (server.allow_plain_http = true)"
     )]
     PlainHttp(IpAddr),
+    /// The Ollama API on a public address.
+    #[error(
+        "refusing to serve the Ollama API on {0}: it asks for no key; hint: listen on 127.0.0.1 (ollama.host), or set \
+         ollama.allow_remote = true, which makes it ask for a client key there"
+    )]
+    OllamaRemote(IpAddr),
+    /// The Ollama API on a public address, with no key worth asking for.
+    #[error(
+        "refusing to serve the Ollama API on {0}: there is no client key that is worth asking for; hint: run \
+         `polygate keys create`, or listen on 127.0.0.1 (ollama.host)"
+    )]
+    OllamaKey(IpAddr),
     /// Nothing to listen on.
     #[error("no address to listen on; hint: set server.host")]
     NoHost,
@@ -63,12 +75,35 @@ pub enum BindError {
 /// Opens every listener of `settings`, all at one port.
 pub(crate) fn listen(settings: &Settings) -> Result<Vec<TcpListener>, BindError> {
     refuse(settings)?;
-    if settings.port != 0 {
-        return open(settings, settings.port);
+    all(&settings.hosts, settings.port)
+}
+
+/// Whether the Ollama listener may be opened.
+pub(crate) fn judge_ollama(ollama: &Ollama, keys: Keys) -> Result<(), BindError> {
+    let Some(host) = public(&ollama.hosts) else { return Ok(()) };
+    if !ollama.allow_remote {
+        return Err(BindError::OllamaRemote(host));
+    }
+    let good = matches!(keys, Keys::Minted | Keys::Fixed(Strength::Strong));
+    if good { Ok(()) } else { Err(BindError::OllamaKey(host)) }
+}
+
+/// Opens the Ollama listener.
+pub(crate) fn ollama(ollama: &Ollama) -> Result<Vec<TcpListener>, BindError> {
+    all(&ollama.hosts, ollama.port)
+}
+
+fn public(hosts: &[IpAddr]) -> Option<IpAddr> {
+    hosts.iter().copied().find(|host| !host.to_canonical().is_loopback())
+}
+
+fn all(hosts: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, BindError> {
+    if port != 0 {
+        return open(hosts, port);
     }
     let mut last = BindError::NoHost;
     for _ in 0..TRIES {
-        match open(settings, 0) {
+        match open(hosts, 0) {
             Err(BindError::InUse(address)) => last = BindError::InUse(address),
             other => return other,
         }
@@ -77,8 +112,7 @@ pub(crate) fn listen(settings: &Settings) -> Result<Vec<TcpListener>, BindError>
 }
 
 fn refuse(settings: &Settings) -> Result<(), BindError> {
-    let public = settings.hosts.iter().copied().find(|host| !host.to_canonical().is_loopback());
-    let Some(host) = public else { return Ok(()) };
+    let Some(host) = public(&settings.hosts) else { return Ok(()) };
     if !settings.require_key {
         return Err(BindError::Keyless(host));
     }
@@ -92,16 +126,16 @@ fn refuse(settings: &Settings) -> Result<(), BindError> {
 }
 
 /// Opens all hosts at `port`; with port 0, the first one's choice holds for the others.
-fn open(settings: &Settings, mut port: u16) -> Result<Vec<TcpListener>, BindError> {
+fn open(hosts: &[IpAddr], mut port: u16) -> Result<Vec<TcpListener>, BindError> {
     let mut listeners = Vec::new();
-    for host in &settings.hosts {
+    for host in hosts {
         let address = SocketAddr::new(*host, port);
         match listener(address) {
             Ok((listener, chosen)) => {
                 port = chosen;
                 listeners.push(listener);
             }
-            Err(error) if *host == Ipv6Addr::LOCALHOST && settings.hosts.len() > 1 && lacks_ipv6(&error) => {}
+            Err(error) if *host == Ipv6Addr::LOCALHOST && hosts.len() > 1 && lacks_ipv6(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(BindError::InUse(address)),
             Err(source) => return Err(BindError::Io { address, source }),
         }

@@ -8,20 +8,22 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::guard::origin::Site;
+use crate::listen::link::Face;
 use crate::reply::{Body, bare};
-use crate::route::{self, Class};
+use crate::route::{self, Class, Route};
 
 /// Request headers that such a page may send; what the official SDKs add is named, for a wildcard would name all.
 const ALLOWED: &str = "authorization, content-type, x-api-key, x-goog-api-key, openai-organization, openai-project, \
-    openai-beta, x-request-id, x-stainless-arch, x-stainless-lang, x-stainless-os, x-stainless-package-version, \
+    openai-beta, anthropic-version, anthropic-beta, anthropic-dangerous-direct-browser-access, x-goog-api-client, x-request-id, x-stainless-arch, x-stainless-lang, x-stainless-os, x-stainless-package-version, \
     x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, x-stainless-timeout";
 /// Response headers that it may read.
 const EXPOSED: &str = "x-request-id, x-polygate-account, x-polygate-model, x-polygate-notes, retry-after";
 
-/// The answer to a preflight of a listed origin, if the path is on the data plane.
-pub(crate) fn preflight(parts: &Parts, origin: &str) -> Option<Response<Body>> {
+/// The answer to a preflight of a listed origin, if the path is on the data plane; all of the Ollama listener is.
+pub(crate) fn preflight(face: Face, parts: &Parts, origin: &str) -> Option<Response<Body>> {
     let wanted = parts.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
-    let data = || route::at(parts.uri.path()).filter(|route| route.class == Class::Data);
+    let open = |route: &&Route| face == Face::Ollama || route.class == Class::Data;
+    let data = || route::at(face, parts.uri.path()).filter(open);
     data().any(|route| route.method.as_str().as_bytes() == wanted.as_bytes()).then_some(())?;
     let methods: Vec<&str> = data().map(|route| route.method.as_str()).chain([Method::OPTIONS.as_str()]).collect();
     let mut response = bare(StatusCode::NO_CONTENT);

@@ -1,7 +1,11 @@
 //! The client protocols: each turns one HTTP request into one call of the engine and the reply into one HTTP answer.
 
 pub(crate) mod chat;
+mod count;
+pub(crate) mod gemini;
 pub(crate) mod health;
+pub(crate) mod messages;
 pub(crate) mod models;
+pub(crate) mod ollama;
 pub(crate) mod responses;
 pub(crate) mod run;

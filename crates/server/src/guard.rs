@@ -12,7 +12,7 @@ use http::request::Parts;
 use proto::{Failure, Kind};
 
 use crate::listen::head::Refused;
-use crate::listen::link::Link;
+use crate::listen::link::{Face, Link};
 use crate::reply::Denied;
 use crate::settings::Settings;
 use host::Host;
@@ -62,7 +62,8 @@ pub(crate) fn check(parts: &Parts, link: &Link, settings: &Settings, counters: &
         let hint = Failure::new(Kind::Invalid, "Host not allowed; add its name to server.allowed_hosts");
         return Err(Denied::with(StatusCode::MISDIRECTED_REQUEST, hint.code("host_not_allowed")));
     };
-    origin::check(&parts.headers, &host, &settings.cors_origins).ok_or_else(|| foreign(counters))
+    let local = if link.face == Face::Ollama { origin::local(&parts.headers) } else { None };
+    local.or_else(|| origin::check(&parts.headers, &host, &settings.cors_origins)).ok_or_else(|| foreign(counters))
 }
 
 /// The answer to a page of another origin.

@@ -15,8 +15,10 @@ mod cors;
 mod edge;
 mod guard;
 mod listen;
+mod ollama;
 #[doc(hidden)]
 pub mod probe;
+mod query;
 mod reply;
 mod route;
 mod server;
@@ -25,6 +27,6 @@ mod settings;
 
 pub use bind::BindError;
 pub use guard::Counters;
-pub use route::{Class, Route, routes};
+pub use route::{Class, Route, ollama_routes, routes};
 pub use server::Server;
-pub use settings::{Keys, Limits, Settings, hosts};
+pub use settings::{Keys, Limits, Ollama, Settings, hosts};

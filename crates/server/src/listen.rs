@@ -28,7 +28,7 @@ use crate::guard::Counters;
 use crate::service::{self, App};
 use crate::settings::Limits;
 use gate::{Gate, Version};
-use link::{Link, Phase};
+use link::{Face, Link, Phase};
 
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const USER_TIMEOUT: Duration = Duration::from_mins(1);
@@ -36,7 +36,12 @@ const USER_TIMEOUT: Duration = Duration::from_mins(1);
 const BREATHER: Duration = Duration::from_millis(50);
 
 /// Serves on `listeners` until `drain`, then lets replies finish until the drain limit or `now`.
-pub(crate) async fn run(app: Arc<App>, listeners: Vec<TcpListener>, drain: CancellationToken, now: CancellationToken) {
+pub(crate) async fn run(
+    app: Arc<App>,
+    listeners: Vec<(TcpListener, Face)>,
+    drain: CancellationToken,
+    now: CancellationToken,
+) {
     let all = Arc::new(Connections::default());
     let (accepting, stop) = (TaskTracker::new(), CancellationToken::new());
     for listener in listeners {
@@ -72,12 +77,12 @@ pub(crate) async fn run(app: Arc<App>, listeners: Vec<TcpListener>, drain: Cance
     futures_util::future::select(pin!(end), pin!(rounds)).await;
 }
 
-async fn accept(app: Arc<App>, all: Arc<Connections>, listener: TcpListener, stop: CancellationToken) {
+async fn accept(app: Arc<App>, all: Arc<Connections>, (listener, face): (TcpListener, Face), stop: CancellationToken) {
     let private = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
     loop {
         let accepted = tokio::select! { () = stop.cancelled() => return, accepted = listener.accept() => accepted };
         match accepted {
-            Ok((socket, peer)) => admit(&app, &all, socket, (peer.ip(), private)),
+            Ok((socket, peer)) => admit(&app, &all, socket, (peer.ip(), (private, face))),
             Err(error) if of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");
@@ -93,10 +98,10 @@ fn of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn admit(app: &Arc<App>, all: &Arc<Connections>, socket: TcpStream, (peer, private): (IpAddr, bool)) {
+fn admit(app: &Arc<App>, all: &Arc<Connections>, socket: TcpStream, (peer, place): (IpAddr, (bool, Face))) {
     let limits = &app.settings.limits;
     let Ok(local) = socket.local_addr() else { return };
-    let link = Arc::new(Link::new(peer, local, private));
+    let link = Arc::new(Link::new(peer, local, place));
     let Some(place) = all.enter(link.clone(), limits.connections, limits.per_address) else {
         Counters::add(&app.counters.connections);
         return;

@@ -1,28 +1,29 @@
-//! The table of contents: every path, its method, its class and its handler. The class hangs on the route itself, never on a
-//! prefix of its path; the authentication matrix is generated from this table.
+//! Which handler a request goes to. The class hangs on the route itself, never on a prefix of its path; the authentication matrix is
+//! generated from the tables.
+
+mod table;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::Method;
 use http::request::Parts;
+use http::{HeaderMap, Method};
 use hyper::body::Incoming;
 use pool::keys::Scope;
 use proto::Dialect;
 
 use crate::auth::Caller;
-use crate::listen::link::Link;
+use crate::listen::link::{Face, Link};
 use crate::reply::Answer;
 use crate::service::App;
-use crate::{admin, edge};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Anybody; answers nothing that is worth hiding.
     Public,
-    /// Holders of a client key.
+    /// Holders of a client key; anybody on a loopback Ollama listener.
     Data,
     /// Holders of an admin token with this scope.
     Admin(Scope),
@@ -33,7 +34,7 @@ pub enum Class {
 pub struct Route {
     /// Its method; a GET route also answers HEAD.
     pub method: Method,
-    /// Its path; a segment in braces stands for any one segment.
+    /// Its path; `{id}` stands for any one segment, `{name}` for a model's name, which may hold slashes.
     pub path: &'static str,
     /// Who may call it.
     pub class: Class,
@@ -49,7 +50,7 @@ pub(crate) struct Ask {
     pub(crate) parts: Parts,
     pub(crate) body: Incoming,
     pub(crate) dialect: Dialect,
-    /// What stands for the segment in braces, percent-decoded; empty on routes without one.
+    /// What stands for the part in braces, percent-decoded; empty on routes without one.
     pub(crate) param: String,
     pub(crate) id: String,
     pub(crate) caller: Caller,
@@ -58,45 +59,14 @@ pub(crate) struct Ask {
 pub(crate) type Handling = Pin<Box<dyn Future<Output = Answer> + Send>>;
 pub(crate) type Handler = fn(Ask) -> Handling;
 
-macro_rules! route {
-    ($method:ident $path:literal, $class:expr, $dialect:ident, $handler:path) => {
-        Route {
-            method: Method::$method,
-            path: $path,
-            class: $class,
-            dialect: Dialect::$dialect,
-            handler: |ask| Box::pin($handler(ask)),
-        }
-    };
+/// Every route of the gateway.
+pub fn routes() -> &'static [Route] {
+    &table::GATEWAY
 }
 
-const READ: Class = Class::Admin(Scope::Read);
-const WRITE: Class = Class::Admin(Scope::Write);
-
-static TABLE: [Route; 18] = [
-    route!(GET "/", Class::Public, Chat, edge::health::root),
-    route!(GET "/health", Class::Public, Chat, edge::health::pool),
-    route!(GET "/healthz", Class::Public, Chat, edge::health::process),
-    route!(GET "/readyz", Class::Public, Chat, edge::health::ready),
-    route!(POST "/v1/chat/completions", Class::Data, Chat, edge::chat::create),
-    route!(POST "/v1/responses", Class::Data, Responses, edge::responses::create),
-    route!(POST "/v1/responses/review", Class::Data, Responses, edge::responses::review),
-    route!(POST "/responses", Class::Data, Responses, edge::responses::create),
-    route!(POST "/responses/review", Class::Data, Responses, edge::responses::review),
-    route!(GET "/v1/responses", Class::Data, Responses, edge::responses::socket),
-    route!(GET "/responses", Class::Data, Responses, edge::responses::socket),
-    route!(GET "/v1/models", Class::Data, Chat, edge::models::list),
-    route!(GET "/v1/models/{id}", Class::Data, Chat, edge::models::one),
-    route!(GET "/admin/accounts", READ, Chat, admin::accounts::list),
-    route!(GET "/admin/keys", READ, Chat, admin::keys::list),
-    route!(POST "/admin/keys", WRITE, Chat, admin::keys::create),
-    route!(DELETE "/admin/keys/{id}", WRITE, Chat, admin::keys::revoke),
-    route!(GET "/admin/guard", READ, Chat, admin::guard::counters),
-];
-
-/// Every route there is.
-pub fn routes() -> &'static [Route] {
-    &TABLE
+/// Every route of the Ollama listener.
+pub fn ollama_routes() -> &'static [Route] {
+    &table::OLLAMA
 }
 
 /// What a path and method come to.
@@ -104,43 +74,83 @@ pub(crate) enum Found {
     /// This route.
     Route(&'static Route, String),
     /// The path is there, the method is not.
-    Method(Vec<Method>, Dialect),
+    Method(Vec<Method>),
     /// Nothing.
     Nothing,
 }
 
-/// Looks a request up. Paths match byte by byte: no decoding, no normal form, no case folding.
-pub(crate) fn find(method: &Method, path: &str) -> Found {
+/// Looks a request up. Paths match byte by byte: no decoding, no normal form, no case folding. The first match counts.
+pub(crate) fn find(face: Face, method: &Method, path: &str) -> Found {
     let wanted = if method == Method::HEAD { &Method::GET } else { method };
     let mut others = Vec::new();
-    let mut dialect = Dialect::Chat;
-    for route in routes() {
+    for route in of(face) {
         let Some(param) = matches(route.path, path) else { continue };
         if route.method == *wanted {
             return Found::Route(route, param);
         }
-        others.push(route.method.clone());
-        dialect = route.dialect;
+        if !others.contains(&route.method) {
+            others.push(route.method.clone());
+        }
     }
-    if others.is_empty() { Found::Nothing } else { Found::Method(others, dialect) }
+    if others.is_empty() { Found::Nothing } else { Found::Method(others) }
 }
 
-/// The methods and classes of a path, for a preflight.
-pub(crate) fn at(path: &str) -> impl Iterator<Item = &'static Route> {
-    routes().iter().filter(move |route| matches(route.path, path).is_some())
+/// The routes of a path, for a preflight.
+pub(crate) fn at(face: Face, path: &str) -> impl Iterator<Item = &'static Route> {
+    of(face).iter().filter(move |route| matches(route.path, path).is_some())
 }
 
-/// Whether a path fits a pattern, and what stands for the segment in braces: empty when it has none.
+fn of(face: Face) -> &'static [Route] {
+    match face {
+        Face::Gateway => routes(),
+        Face::Ollama => ollama_routes(),
+    }
+}
+
+/// The protocol of whoever asks for `path`, also where nothing is: errors of the guard are said in it. `keyed` is whether the query
+/// holds a key, which only Gemini's clients do.
+pub(crate) fn tongue(face: Face, parts: &Parts, keyed: bool) -> Dialect {
+    let path = parts.uri.path();
+    let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if below("/v1beta") || below("/gemini") {
+        Dialect::Gemini
+    } else if below("/v1/messages") {
+        Dialect::Messages
+    } else if below("/v1/models") {
+        vendor(&parts.headers, keyed || parts.method == Method::POST)
+    } else if face == Face::Ollama && !below("/v1") {
+        Dialect::Ollama
+    } else {
+        Dialect::Chat
+    }
+}
+
+/// Whose client asks on a path that three vendors share.
+fn vendor(headers: &HeaderMap, google: bool) -> Dialect {
+    if google || headers.contains_key("x-goog-api-key") || headers.contains_key("x-goog-api-client") {
+        Dialect::Gemini
+    } else if headers.contains_key("anthropic-version") {
+        Dialect::Messages
+    } else {
+        Dialect::Chat
+    }
+}
+
+/// Whether a path fits a pattern, and what stands for the part in braces: empty when it has none.
 fn matches(pattern: &str, path: &str) -> Option<String> {
-    let Some((before, _)) = pattern.split_once('{') else { return (pattern == path).then(String::new) };
-    let segment = path.strip_prefix(before).filter(|rest| !rest.is_empty() && !rest.contains('/'))?;
-    decode(segment)
+    let Some((before, rest)) = pattern.split_once('{') else { return (pattern == path).then(String::new) };
+    let (kind, after) = rest.split_once('}')?;
+    let part = path.strip_prefix(before)?.strip_suffix(after)?;
+    let text = decode(part)?;
+    let names = |mut segments: std::str::Split<'_, char>| segments.all(|segment| !matches!(segment, "" | "." | ".."));
+    let whole = kind == "name" || !text.contains('/');
+    (whole && names(text.split('/'))).then_some(text)
 }
 
-/// A segment without its percent signs; `None` when it hides a separator or is no text.
-fn decode(segment: &str) -> Option<String> {
-    let mut bytes = segment.bytes();
-    let mut out = Vec::with_capacity(segment.len());
+/// Text without its percent signs; `None` when it is no text or hides what a path must not hold.
+pub(crate) fn decode(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut out = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {
         out.push(match byte {
             b'%' => hex(bytes.next()?)? << 4 | hex(bytes.next()?)?,
@@ -148,7 +158,7 @@ fn decode(segment: &str) -> Option<String> {
         });
     }
     let text = String::from_utf8(out).ok()?;
-    let hidden = text.chars().any(|c| c.is_control() || matches!(c, '/' | '\\' | ';')) || text == "." || text == "..";
+    let hidden = text.chars().any(|c| c.is_control() || matches!(c, '\\' | ';'));
     (!hidden).then_some(text)
 }
 

@@ -10,13 +10,15 @@ use tokio_util::sync::CancellationToken;
 use crate::bind::{self, BindError};
 use crate::guard::Counters;
 use crate::listen;
+use crate::listen::link::Face;
+use crate::ollama::Bridge;
 use crate::service::App;
 use crate::settings::Settings;
 
 /// A server with open listeners that does not accept yet.
 pub struct Server {
     app: Arc<App>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(TcpListener, Face)>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -24,16 +26,25 @@ impl Server {
     /// Opens the listeners. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// See [`BindError`]: an address that is taken, or one that would be unsafe.
+    /// See [`BindError`]: an address that is taken, or one that would be unsafe. An address of the Ollama listener that is taken is
+    /// no error: it is logged, and `GET /admin/ollama-status` says it.
     pub fn bind(settings: Settings, engine: Engine) -> Result<Self, BindError> {
         let listeners = bind::listen(&settings)?;
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        Ok(Self { app: Arc::new(App::new(settings, engine)), listeners, addresses })
+        let (bridge, local) = Bridge::open(&settings)?;
+        let mut faces: Vec<_> = listeners.into_iter().map(|listener| (listener, Face::Gateway)).collect();
+        faces.extend(local.into_iter().map(|listener| (listener, Face::Ollama)));
+        Ok(Self { app: Arc::new(App::new(settings, engine, bridge)), listeners: faces, addresses })
     }
 
     /// Where it listens; all addresses have the same port.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where the Ollama API is served; empty when it is not.
+    pub fn ollama_addresses(&self) -> &[SocketAddr] {
+        self.app.bridge.addresses()
     }
 
     /// What the guard has turned away.

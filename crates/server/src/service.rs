@@ -16,12 +16,14 @@ use proto::{Dialect, Failure, Kind};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::Desk;
+use crate::auth::{Desk, presented};
 use crate::body::Budget;
 use crate::cors;
 use crate::guard::origin::Site;
 use crate::guard::{self, Counters};
-use crate::listen::link::Link;
+use crate::listen::link::{Face, Link};
+use crate::ollama::Bridge;
+use crate::query;
 use crate::reply::{Answer, Body, Denied, shutting_down};
 use crate::route::{self, Ask, Class, Found, Route};
 use crate::settings::{Limits, Settings};
@@ -38,13 +40,15 @@ pub(crate) struct App {
     pub(crate) started: Instant,
     /// Whether new work should go elsewhere.
     pub(crate) draining: AtomicBool,
+    /// What became of the Ollama listener.
+    pub(crate) bridge: Bridge,
     /// Cancelled when what has not been answered yet is answered with a failure.
     pub(crate) farewell: CancellationToken,
 }
 
 impl App {
     /// Puts a server's state together.
-    pub(crate) fn new(settings: Settings, engine: Engine) -> Self {
+    pub(crate) fn new(settings: Settings, engine: Engine, bridge: Bridge) -> Self {
         Self {
             engine,
             counters: Arc::default(),
@@ -53,6 +57,7 @@ impl App {
             replies: Arc::new(Semaphore::new(settings.limits.replies)),
             started: Instant::now(),
             draining: AtomicBool::new(false),
+            bridge,
             farewell: CancellationToken::new(),
             settings,
         }
@@ -67,10 +72,12 @@ impl App {
 /// Answers one request.
 pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incoming>) -> Response<Body> {
     let began = Instant::now();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let (version, method) = (parts.version, parts.method.clone());
     let id = request_id(&parts.headers);
-    let mut seen = Seen { route: None, dialect: Dialect::Chat, site: Site::Own };
+    let keys = query::take_keys(&mut parts);
+    let dialect = route::tongue(link.face, &parts, !keys.is_empty());
+    let mut seen = Seen { keys, route: None, dialect, site: Site::Own, known: false };
     let handled = tokio::select! {
         biased;
         handled = caught(handle(&app, &link, (parts, body), &id, &mut seen)) => handled,
@@ -78,14 +85,20 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
     };
     let mut response = match handled {
         Ok(Ok(response)) => response,
-        Ok(Err(denied)) => denied.respond(seen.dialect),
+        Ok(Err(mut denied)) => {
+            if !seen.known && seen.dialect == Dialect::Gemini {
+                // Who has shown no key is told little, and Google's shape says a code at length.
+                denied.failure.code = None;
+            }
+            denied.respond(seen.dialect)
+        }
         Err(Panicked) => {
             tracing::error!(request = %id, route = seen.route.map(|route| route.path), "a handler panicked");
             Denied::from(Failure::new(Kind::Internal, "The gateway failed on this request")).respond(seen.dialect)
         }
     };
     let last = link.is_last() || method == Method::CONNECT;
-    finish(response.headers_mut(), &id);
+    finish(response.headers_mut(), &id, seen.dialect);
     cors::mark(response.headers_mut(), &seen.site);
     if last && version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -113,49 +126,66 @@ async fn caught<T>(handling: impl Future<Output = T>) -> Result<T, Panicked> {
 
 /// What was found out about a request on its way.
 struct Seen {
+    /// The keys in its query.
+    keys: Vec<String>,
     route: Option<&'static Route>,
     dialect: Dialect,
     site: Site,
+    /// Whether the caller has passed the key check.
+    known: bool,
 }
 
 async fn handle(app: &Arc<App>, link: &Arc<Link>, request: (Parts, Incoming), id: &str, seen: &mut Seen) -> Answer {
     let (parts, body) = request;
     let site = guard::check(&parts, link, &app.settings, &app.counters)?;
     if let (&Method::OPTIONS, Site::Listed(origin)) = (&parts.method, &site)
-        && let Some(preflight) = cors::preflight(&parts, origin)
+        && let Some(preflight) = cors::preflight(link.face, &parts, origin)
     {
         return Ok(preflight);
     }
     let (route, param) = find(app, link, &parts, seen)?;
     if let Site::Listed(_) = site {
-        if route.class != Class::Data {
+        if link.face == Face::Gateway && route.class != Class::Data {
             return Err(guard::foreign(&app.counters));
         }
         seen.site = site;
     }
-    let desk = Desk { engine: &app.engine, counters: &app.counters, closed: app.settings.require_key || !link.private };
-    let caller = desk.check(&parts.headers, route.class).await?;
+    let desk = Desk { engine: &app.engine, counters: &app.counters, keyless: keyless(app, link) };
+    // Keys in a target end up in the logs of whatever lies between, so only the clients that cannot do otherwise may.
+    let keys = if seen.dialect == Dialect::Gemini { seen.keys.as_slice() } else { &[] };
+    let caller = desk.check(presented(&parts.headers, keys), route.class).await?;
+    seen.known = true;
     upgrade(link, &parts, route)?;
     if route.method == Method::POST && !guard::content::is_json(&parts.headers) {
         Counters::add(&app.counters.content_type);
         return Err(Failure::new(Kind::Unsupported, "Content-Type must be application/json in UTF-8").into());
     }
-    let (app, link, id, dialect) = (app.clone(), link.clone(), id.to_owned(), route.dialect);
+    let (app, link, id, dialect) = (app.clone(), link.clone(), id.to_owned(), seen.dialect);
     (route.handler)(Ask { app, link, parts, body, dialect, param, id, caller }).await
 }
 
+/// Who callers without a key are; `None` where they are nobody.
+fn keyless(app: &App, link: &Link) -> Option<&'static str> {
+    match link.face {
+        _ if !link.private => None,
+        Face::Ollama => Some("ollama"),
+        Face::Gateway => (!app.settings.require_key).then_some("open"),
+    }
+}
+
 fn find(app: &App, link: &Link, parts: &Parts, seen: &mut Seen) -> Result<(&'static Route, String), Denied> {
-    let found = route::find(&parts.method, parts.uri.path());
+    let found = route::find(link.face, &parts.method, parts.uri.path());
     let hidden = |route: &Route| matches!(route.class, Class::Admin(_)) && !link.private && !app.settings.admin_remote;
     match found {
         Found::Route(route, param) if !hidden(route) => {
-            (seen.route, seen.dialect) = (Some(route), route.dialect);
+            seen.route = Some(route);
+            if route.dialect != Dialect::Chat {
+                // Of the paths that vendors share, the table has one side only.
+                seen.dialect = route.dialect;
+            }
             Ok((route, param))
         }
-        Found::Method(allow, dialect) if !route::at(parts.uri.path()).any(hidden) => {
-            seen.dialect = dialect;
-            Err(Denied::method(&allow))
-        }
+        Found::Method(allow) if !route::at(link.face, parts.uri.path()).any(hidden) => Err(Denied::method(&allow)),
         _ if matches!(parts.method, Method::TRACE | Method::CONNECT) || parts.uri.path() == "*" => {
             Err(Denied::method(&[]))
         }
@@ -188,14 +218,19 @@ fn harmless(id: &str) -> bool {
 }
 
 /// The headers of every answer.
-fn finish(headers: &mut HeaderMap, id: &str) {
+fn finish(headers: &mut HeaderMap, id: &str, dialect: Dialect) {
     const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
     const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(RESOURCE, HeaderValue::from_static("same-origin"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.extend(HeaderValue::from_str(id).ok().map(|id| (HeaderName::from_static("x-request-id"), id)));
+    let id = HeaderValue::from_str(id).ok();
+    if dialect == Dialect::Messages {
+        // What Anthropic's clients show as the id of a request.
+        headers.extend(id.clone().map(|id| (HeaderName::from_static("request-id"), id)));
+    }
+    headers.extend(id.map(|id| (HeaderName::from_static("x-request-id"), id)));
 }
 
 /// What a socket route answers to a request that asks for none.

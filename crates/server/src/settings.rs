@@ -25,6 +25,8 @@ pub struct Settings {
     pub admin_remote: bool,
     /// How good the client keys are; decides whether a public bind is safe.
     pub keys: Keys,
+    /// The Ollama listener.
+    pub ollama: Ollama,
     /// Timers and caps.
     pub limits: Limits,
 }
@@ -40,7 +42,38 @@ impl Default for Settings {
             require_key: true,
             admin_remote: false,
             keys: Keys::None,
+            ollama: Ollama::default(),
             limits: Limits::default(),
+        }
+    }
+}
+
+/// The listener that speaks Ollama's own API, as local programs expect to find it: without a key, on loopback only.
+#[derive(Clone, Debug)]
+pub struct Ollama {
+    /// Whether it is there at all.
+    pub enabled: bool,
+    /// Addresses to listen on, all at the same port.
+    pub hosts: Vec<IpAddr>,
+    /// Port; 0 picks a free one.
+    pub port: u16,
+    /// Whether addresses other than loopback are allowed; clients there need a key.
+    pub allow_remote: bool,
+    /// The version that it names; clients ask for features by it.
+    pub version: String,
+    /// Whether it hides that models can see.
+    pub disable_vision: bool,
+}
+
+impl Default for Ollama {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            hosts: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            port: 11434,
+            allow_remote: false,
+            version: "0.18.3".to_owned(),
+            disable_vision: false,
         }
     }
 }

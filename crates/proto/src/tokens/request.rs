@@ -59,7 +59,11 @@ fn part(part: &Part) -> u64 {
     match part {
         Part::Text { text: said, .. } | Part::Refusal(said) => text(said),
         Part::Image { detail, .. } => {
-            if detail.as_ref().is_some_and(|detail| detail.is("low")) { THUMBNAIL } else { PICTURE }
+            if detail.as_ref().is_some_and(|detail| detail.is("low")) {
+                THUMBNAIL
+            } else {
+                PICTURE
+            }
         }
         Part::File { source, .. } => file(source),
         Part::Other(other) => json(other),

@@ -76,7 +76,8 @@ fn call(input: &str, finish: Finish) -> Vec<Event> {
     let (call_id, name) = (Text::from("call_1"), Text::from("f"));
     let head = Head::Call { kind: CallKind::Function, call_id: call_id.clone(), name: name.clone(), namespace: None };
     let input = Text::from(input);
-    let kind = ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input: input.clone() };
+    let kind =
+        ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input: input.clone() };
     vec![
         Event::new(What::ItemOpen { at: 0, head }),
         Event::new(What::Delta { at: 0, part: 0, channel: Channel::Arguments, data: input }),

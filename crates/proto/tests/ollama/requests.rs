@@ -144,7 +144,9 @@ fn thinking_comes_in_many_words() {
 
 #[test]
 fn limits_below_one_are_none() {
-    for (number, limit) in [("64", Some(64)), ("64.0", Some(64)), ("0", None), ("-1", None), ("-2", None), ("null", None)] {
+    for (number, limit) in
+        [("64", Some(64)), ("64.0", Some(64)), ("0", None), ("-1", None), ("-2", None), ("null", None)]
+    {
         let (request, _) = read(&with(&format!(r#""options":{{"num_predict":{number}}}"#))).unwrap();
         assert_eq!(request.limits.max_tokens, limit, "{number}");
     }
@@ -193,7 +195,9 @@ fn bodies_without_anything_to_answer_load_a_model() {
 
 #[test]
 fn what_is_dropped_is_noted() {
-    let (_, dropped) = read(&with(r#""options":{"num_ctx":9,"mirostat":1,"num_gpu":1},"truncate":true,"odd\u0000":1"#)).unwrap();
-    let expected = "dropped options.num_ctx; dropped options.mirostat; dropped truncate; dropped unknown fields of the body";
+    let (_, dropped) =
+        read(&with(r#""options":{"num_ctx":9,"mirostat":1,"num_gpu":1},"truncate":true,"odd\u0000":1"#)).unwrap();
+    let expected =
+        "dropped options.num_ctx; dropped options.mirostat; dropped truncate; dropped unknown fields of the body";
     assert_eq!(notes(&dropped), expected);
 }

@@ -18,10 +18,19 @@ use super::*;
 #[case(&[("authorization", "Bearer \u{e9}")], Presented::Conflict)]
 #[case(&[("authorization", "Bearer")], Presented::Nothing)]
 #[case(&[("cookie", "polygate_s_8080=a")], Presented::Nothing)]
+#[case(&[("?key", "a")], Presented::One("a"))]
+#[case(&[("?key", "a"), ("?key", "b")], Presented::Conflict)]
+#[case(&[("?key", "a"), ("authorization", "Bearer a")], Presented::One("a"))]
+#[case(&[("?key", "a"), ("x-goog-api-key", "b")], Presented::Conflict)]
+#[case(&[("?key", ""), ("x-goog-api-key", "b")], Presented::One("b"))]
 fn one_credential_is_found(#[case] given: &[(&'static str, &str)], #[case] found: Presented<'_>) {
     let mut headers = HeaderMap::new();
+    let mut query = Vec::new();
     for (name, value) in given {
-        headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        match *name {
+            "?key" => query.push((*value).to_owned()),
+            name => drop(headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap())),
+        }
     }
-    assert_eq!(presented(&headers), found);
+    assert_eq!(presented(&headers, &query), found);
 }

@@ -1,71 +1,78 @@
-//! The model list in OpenAI's shape, with what the catalogue knows beyond it.
+//! The models that can be asked for, as OpenAI, Anthropic and Google list theirs. Three vendors share `/v1/models`, so the protocol of
+//! the request decides.
 
+mod anthropic;
+mod google;
+mod openai;
+
+use engine::Engine;
 use http::StatusCode;
 use pool::catalog::Model;
-use proto::{Failure, Kind};
-use serde::Serialize;
+use proto::{Dialect, Failure, Kind};
 
+use super::gemini;
 use crate::reply::{Answer, json};
 use crate::route::Ask;
 
-/// OpenAI's `created`; the catalogue has no such figure and clients only sort by it.
+/// When the models were made, in Unix seconds; the catalogue has no such figure and clients only sort by it.
 const CREATED: u64 = 1_700_000_000;
+/// The same in RFC 3339.
+pub(super) const CREATED_AT: &str = "2023-11-14T22:13:20Z";
 
-#[derive(Serialize)]
-struct List {
-    object: &'static str,
-    data: Vec<Entry>,
-}
-
-#[derive(Serialize)]
-struct Entry {
-    id: String,
-    object: &'static str,
-    created: u64,
-    owned_by: &'static str,
-    display_name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    context_window: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_context_window: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    default_reasoning_effort: Option<String>,
-    supported_reasoning_efforts: Vec<String>,
-    input_modalities: Vec<String>,
-    service_tiers: Vec<String>,
-}
-
-impl From<Model> for Entry {
-    fn from(model: Model) -> Self {
-        Self {
-            id: model.slug,
-            object: "model",
-            created: CREATED,
-            owned_by: "openai",
-            display_name: model.display,
-            context_window: model.context,
-            max_context_window: model.max_context,
-            default_reasoning_effort: model.default_effort,
-            supported_reasoning_efforts: model.efforts,
-            input_modalities: model.modalities,
-            service_tiers: model.tiers,
-        }
+/// `GET /v1/models` and its like: the listed ones, best first.
+pub(crate) async fn list(ask: Ask) -> Answer {
+    let models = listed(&ask.app.engine);
+    match ask.dialect {
+        Dialect::Messages => anthropic::list(&ask, models),
+        Dialect::Gemini => google::list(&ask, models),
+        _ => Ok(json(StatusCode::OK, &openai::List::of(models))),
     }
 }
 
-/// `GET /v1/models`: the listed ones, best first.
-pub(crate) async fn list(ask: Ask) -> Answer {
-    let data = ask.app.engine.models().into_iter().filter(|model| model.listed).map(Entry::from).collect();
-    Ok(json(StatusCode::OK, &List { object: "list", data }))
+/// `GET /v1/models/{name}` and its like: any name that a request may use, hidden models and aliases too.
+pub(crate) async fn one(ask: Ask) -> Answer {
+    let google = ask.dialect == Dialect::Gemini;
+    let name = if google { gemini::model(&ask.param) } else { ask.param.as_str() };
+    let model = found(&ask.app.engine, name)?;
+    match ask.dialect {
+        Dialect::Messages => Ok(json(StatusCode::OK, &anthropic::Entry::of(name, model))),
+        Dialect::Gemini => Ok(json(StatusCode::OK, &google::Entry::of(name, model))),
+        _ => Ok(json(StatusCode::OK, &openai::Entry::of(name, model))),
+    }
 }
 
-/// `GET /v1/models/{id}`: any name that a request may use, hidden models and aliases too.
-pub(crate) async fn one(ask: Ask) -> Answer {
-    let name = ask.param;
-    let slug = ask.app.engine.resolve(Some(&name))?.model.slug;
-    let model = ask.app.engine.models().into_iter().find(|model| model.slug == slug);
-    let Some(model) = model else {
-        return Err(Failure::new(Kind::ModelNotFound, "No such model").into());
-    };
-    Ok(json(StatusCode::OK, &Entry { id: name, ..model.into() }))
+/// The models to show.
+pub(super) fn listed(engine: &Engine) -> Vec<Model> {
+    engine.models().into_iter().filter(|model| model.listed).collect()
+}
+
+/// The model that a name means.
+pub(super) fn found(engine: &Engine, name: &str) -> Result<Model, Failure> {
+    if name.is_empty() {
+        return Err(Failure::new(Kind::ModelNotFound, "No model is named").code("model_not_found"));
+    }
+    Ok(engine.resolve(Some(name))?.model)
+}
+
+/// The part of a list that one page shows, and whether more follows.
+struct Page {
+    models: Vec<Model>,
+    more: bool,
+}
+
+impl Page {
+    /// Up to `size` models from `start` on.
+    fn cut(mut models: Vec<Model>, start: usize, size: usize) -> Self {
+        models.drain(..start.min(models.len()));
+        let more = models.len() > size;
+        models.truncate(size);
+        Self { models, more }
+    }
+}
+
+/// How many entries a page may have, from the member `name` of the query.
+fn page_size(ask: &Ask, name: &'static str, (usual, most): (usize, usize)) -> Result<usize, Failure> {
+    let Some(text) = crate::query::one(&ask.parts, name) else { return Ok(usual) };
+    let size = text.parse::<usize>().ok().filter(|size| (1..=most).contains(size));
+    size.ok_or_else(|| Failure::new(Kind::Invalid, format!("'{name}' is a number from 1 to {most}")).at(name))
 }

@@ -1,24 +1,46 @@
 //! The way of every model call: body, request, engine, reply.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use engine::{Call, Head, KeyId, Reply, Stream};
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use proto::{Failure, Kind};
+use proto::{Dialect, Failure, Kind, Notes, Request};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::auth::Caller;
 use crate::body::{self, Broken};
 use crate::client;
 use crate::guard::Counters;
+use crate::listen::link::Link;
 use crate::reply::{Answer, Body, Denied, Slot, Source, whole};
 use crate::route::Ask;
+use crate::service::App;
 
 /// Serves a model call in the route's dialect.
 pub(crate) async fn run(ask: Ask, subagent: Option<&str>) -> Answer {
+    let (turn, body) = receive(ask).await?;
+    let (request, notes) = turn.dialect.read_request(body)?;
+    turn.answer(request, notes, subagent).await
+}
+
+/// A call whose body is here and whose place among the replies in progress is taken.
+pub(crate) struct Turn {
+    pub(crate) app: Arc<App>,
+    pub(crate) dialect: Dialect,
+    link: Arc<Link>,
+    parts: Parts,
+    id: String,
+    caller: Caller,
+    permit: OwnedSemaphorePermit,
+}
+
+/// Takes a place and reads the body.
+pub(crate) async fn receive(ask: Ask) -> Result<(Turn, Bytes), Denied> {
     let Ask { app, link, parts, body, dialect, id, caller, .. } = ask;
     let permit = app.replies.clone().try_acquire_owned().map_err(|_| {
         Failure::new(Kind::Overloaded, "Too many replies are in progress").code("overloaded").retry_after(1)
@@ -29,33 +51,50 @@ pub(crate) async fn run(ask: Ask, subagent: Option<&str>) -> Answer {
         }
         Failure::from(broken)
     })?;
-    let (request, notes) = dialect.read_request(body)?;
-    let key = match caller {
-        Caller::Client(key) => key,
-        Caller::Anyone | Caller::Admin(_) => KeyId::default(),
-    };
-    let client = client::read(&parts.headers, &id, subagent);
-    match app.engine.run(Call { dialect, request, notes, key, client }).await {
-        Ok(Reply::Stream(mut stream)) => {
-            let headers = head(stream.take_head());
-            let slot = Slot::new(Box::new(Live { stream: Box::pin(stream), _permit: permit }));
-            link.adopt(&slot);
-            Ok(streamed(headers, Body::Stream(slot)))
+    Ok((Turn { app, dialect, link, parts, id, caller, permit }, body))
+}
+
+impl Turn {
+    /// Asks the engine and answers with what it gives. `subagent` is what the path says of a Codex subagent.
+    pub(crate) async fn answer(self, request: Request, notes: Notes, subagent: Option<&str>) -> Answer {
+        let Self { app, dialect, link, parts, id, caller, permit } = self;
+        let key = match caller {
+            Caller::Client(key) => key,
+            Caller::Anyone | Caller::Admin(_) => KeyId::default(),
+        };
+        let client = client::read(&parts.headers, &id, subagent);
+        let kind = streamed_type(dialect, request.reply.array);
+        match app.engine.run(Call { dialect, request, notes, key, client }).await {
+            Ok(Reply::Stream(mut stream)) => {
+                let headers = head(stream.take_head());
+                let slot = Slot::new(Box::new(Live { stream: Box::pin(stream), _permit: permit }));
+                link.adopt(&slot);
+                Ok(streamed(headers, kind, Body::Stream(slot)))
+            }
+            Ok(Reply::Whole(reply)) => {
+                let mut response = whole(StatusCode::OK, reply.body);
+                response.headers_mut().extend(head(reply.head));
+                Ok(response)
+            }
+            Err(refusal) => Err(Denied { headers: Box::new(head(*refusal.head)), ..refusal.failure.into() }),
         }
-        Ok(Reply::Whole(reply)) => {
-            let mut response = whole(StatusCode::OK, reply.body);
-            response.headers_mut().extend(head(reply.head));
-            Ok(response)
-        }
-        Err(refusal) => Err(Denied { headers: Box::new(head(*refusal.head)), ..refusal.failure.into() }),
     }
 }
 
-fn streamed(headers: HeaderMap, body: Body) -> Response<Body> {
+/// The media type of a stream.
+fn streamed_type(dialect: Dialect, array: bool) -> &'static str {
+    match dialect {
+        Dialect::Ollama => "application/x-ndjson",
+        Dialect::Gemini if array => "application/json",
+        _ => "text/event-stream",
+    }
+}
+
+fn streamed(headers: HeaderMap, kind: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.headers_mut() = headers;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
 }

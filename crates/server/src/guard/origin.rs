@@ -4,7 +4,7 @@
 use http::HeaderMap;
 use http::header::ORIGIN;
 
-use super::host::Host;
+use super::host::{Host, Name};
 
 /// Where a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,17 @@ pub(crate) fn check(headers: &HeaderMap, host: &Host, listed: &[String]) -> Opti
     }
     let own = origin.is_none_or(|origin| is_own(origin, host));
     (own && matches!(relation, None | Some("same-origin" | "none"))).then_some(Site::Own)
+}
+
+/// The page of a request when it lies on this machine itself, on whatever port: the browser programs that Ollama's API is there for.
+pub(crate) fn local(headers: &HeaderMap) -> Option<Site> {
+    let Ok(Some(origin)) = one(headers, ORIGIN.as_str()) else { return None };
+    let (scheme, authority) = origin.split_once("://")?;
+    let here = match Host::parse(authority)?.name {
+        Name::Ip(address) => address.is_loopback(),
+        Name::Dns(name) => name == "localhost",
+    };
+    (here && matches!(scheme, "http" | "https")).then(|| Site::Listed(origin.to_owned()))
 }
 
 /// A header that stands twice, or is no text.

@@ -21,12 +21,23 @@ pub(crate) struct Link {
     pub(crate) local: SocketAddr,
     /// Whether the listener is bound to a loopback address.
     pub(crate) private: bool,
+    /// What the listener serves.
+    pub(crate) face: Face,
     phase: AtomicU8,
     refused: AtomicU8,
     last: AtomicBool,
     multiplexed: AtomicBool,
     waker: AtomicWaker,
     streams: Mutex<Vec<Weak<Slot>>>,
+}
+
+/// What a listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// The gateway's own API and its administration.
+    Gateway,
+    /// Ollama's API.
+    Ollama,
 }
 
 /// How far a connection's life has come.
@@ -45,11 +56,12 @@ pub(crate) enum Phase {
 
 impl Link {
     /// A new connection's.
-    pub(crate) fn new(peer: IpAddr, local: SocketAddr, private: bool) -> Self {
+    pub(crate) fn new(peer: IpAddr, local: SocketAddr, (private, face): (bool, Face)) -> Self {
         Self {
             peer: peer.to_canonical(),
             local: SocketAddr::new(local.ip().to_canonical(), local.port()),
             private,
+            face,
             phase: AtomicU8::new(0),
             refused: AtomicU8::new(0),
             last: AtomicBool::new(false),

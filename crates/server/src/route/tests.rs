@@ -3,17 +3,21 @@ use rstest::rstest;
 use super::*;
 
 fn name(method: &Method, path: &str) -> String {
-    match find(method, path) {
+    match find(Face::Gateway, method, path) {
         Found::Route(route, param) => format!("{} {}", route.path, param).trim_end().to_owned(),
-        Found::Method(others, _) => format!("405 {others:?}"),
+        Found::Method(others) => format!("405 {others:?}"),
         Found::Nothing => "404".to_owned(),
     }
 }
 
 #[rstest]
 #[case("/v1/models", "/v1/models")]
-#[case("/v1/models/gpt-6-sol", "/v1/models/{id} gpt-6-sol")]
-#[case("/v1/models/gpt%2D6", "/v1/models/{id} gpt-6")]
+#[case("/v1/models/gpt-6-sol", "/v1/models/{name} gpt-6-sol")]
+#[case("/v1/models/gpt%2D6", "/v1/models/{name} gpt-6")]
+#[case("/v1/models/openai/gpt-6", "/v1/models/{name} openai/gpt-6")]
+#[case("/v1/models/openai%2Fgpt-6", "/v1/models/{name} openai/gpt-6")]
+#[case("/v1beta/models/box:llama3", "/v1beta/models/{name} box:llama3")]
+#[case("/gemini/v1/models", "/gemini/v1/models")]
 #[case("/v1/responses/review", "405 [POST]")]
 fn paths_are_found(#[case] path: &str, #[case] found: &str) {
     assert_eq!(name(&Method::GET, path), found);
@@ -32,6 +36,13 @@ fn paths_are_found(#[case] path: &str, #[case] found: &str) {
 #[case("/v1/../admin/keys")]
 #[case("/v1/models/../../admin/keys")]
 #[case("/v1/models/..%2f..%2fadmin%2fkeys")]
+#[case("/v1/models/a//b")]
+#[case("/v1/models/a/")]
+#[case("/v1/models/a/../b")]
+#[case("/v1/models/a%2f")]
+#[case("/v1/models/a%5cb")]
+#[case("/admin/keys/a%2fb")]
+#[case("/gemini/admin/keys")]
 #[case("/v1/models/%2e%2e")]
 #[case("/v1/models/..")]
 #[case("/v1/models/a%00")]
@@ -50,10 +61,58 @@ fn variants_are_not(#[case] path: &str) {
     assert_eq!(name(&Method::GET, path), "404", "{path}");
 }
 
+#[rstest]
+#[case("/v1beta/models/m:generateContent", "/v1beta/models/{name}:generateContent m")]
+#[case("/v1/models/m:streamGenerateContent", "/v1/models/{name}:streamGenerateContent m")]
+#[case("/gemini/v1beta/models/a:b:countTokens", "/gemini/v1beta/models/{name}:countTokens a:b")]
+#[case("/v1beta/models/models/m:generateContent", "/v1beta/models/{name}:generateContent models/m")]
+#[case("/v1beta/models/m%3AgenerateContent", "/v1beta/models/{name} m:generateContent")]
+#[case("/v1beta/models/m:embedContent", "/v1beta/models/{name} m:embedContent")]
+#[case("/v1beta/models/:generateContent", "/v1beta/models/{name} :generateContent")]
+#[case("/v1beta/models/..:generateContent", "/v1beta/models/{name} ..:generateContent")]
+#[case("/v1beta/models/../m:generateContent", "404")]
+#[case("/v1beta/models/", "404")]
+fn methods_of_a_model_are_found(#[case] path: &str, #[case] found: &str) {
+    assert_eq!(name(&Method::POST, path), found);
+}
+
+#[rstest]
+#[case(Face::Gateway, "POST /v1beta/models/x:y", "", Dialect::Gemini)]
+#[case(Face::Gateway, "GET /v1beta", "", Dialect::Gemini)]
+#[case(Face::Gateway, "GET /v1beta2/models", "", Dialect::Chat)]
+#[case(Face::Gateway, "GET /gemini/nothing", "", Dialect::Gemini)]
+#[case(Face::Gateway, "POST /v1/messages/batches", "", Dialect::Messages)]
+#[case(Face::Gateway, "GET /v1/models", "", Dialect::Chat)]
+#[case(Face::Gateway, "GET /v1/models", "x-goog-api-key", Dialect::Gemini)]
+#[case(Face::Gateway, "GET /v1/models/m", "x-goog-api-client", Dialect::Gemini)]
+#[case(Face::Gateway, "GET /v1/models", "anthropic-version", Dialect::Messages)]
+#[case(Face::Gateway, "POST /v1/models/m:countTokens", "", Dialect::Gemini)]
+#[case(Face::Gateway, "GET /nothing", "", Dialect::Chat)]
+#[case(Face::Ollama, "GET /nothing", "", Dialect::Ollama)]
+#[case(Face::Ollama, "POST /api/chat", "", Dialect::Ollama)]
+#[case(Face::Ollama, "POST /v1/chat/completions", "", Dialect::Chat)]
+#[case(Face::Ollama, "POST /v1/messages", "", Dialect::Messages)]
+fn errors_speak_the_language_of_the_path(
+    #[case] face: Face,
+    #[case] line: &str,
+    #[case] header: &str,
+    #[case] dialect: Dialect,
+) {
+    let (method, path) = line.split_once(' ').unwrap();
+    let mut request = http::Request::builder().method(method).uri(path);
+    if !header.is_empty() {
+        request = request.header(header, "x");
+    }
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    assert_eq!(tongue(face, &parts, false), dialect);
+}
+
 #[test]
 fn no_route_stands_twice() {
-    for (at, route) in routes().iter().enumerate() {
-        let twins = routes()[at + 1..].iter().filter(|other| other.path == route.path && other.method == route.method);
-        assert_eq!(twins.count(), 0, "{} {}", route.method, route.path);
+    for table in [routes(), ollama_routes()] {
+        for (at, route) in table.iter().enumerate() {
+            let twins = table[at + 1..].iter().filter(|other| other.path == route.path && other.method == route.method);
+            assert_eq!(twins.count(), 0, "{} {}", route.method, route.path);
+        }
     }
 }

@@ -217,6 +217,7 @@ async fn credentials_that_differ_are_401() {
         assert!(!answer.text().contains(key.as_str()) && answer.body.len() <= 200);
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     }
-    let query = format!("GET /v1/models?key={key}&api_key={key}");
-    assert_eq!(gateway.ask(&query, &["host: localhost"], b"").await.status, 401, "a key in a query is none");
+    for line in [format!("GET /v1/models?api_key={key}"), format!("POST /v1/chat/completions?key={key}")] {
+        assert_eq!(gateway.ask(&line, &["host: localhost"], b"").await.status, 401, "{line}: a key in a query is none");
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use engine::{Engine, NewKey};
 use pool::Secret;
 use pool::keys::{KeyKind, Scope, Scopes};
-use server::{Counters, Server, Settings};
+use server::{Counters, Ollama, Server, Settings};
 use store::Store;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -20,6 +20,8 @@ pub(crate) const FIXED: &str = "a key of one's own";
 /// A running server, and every kind of credential for it.
 pub(crate) struct Gateway {
     pub(crate) port: u16,
+    /// The Ollama listener's, 0 where there is none.
+    pub(crate) ollama: u16,
     pub(crate) counters: Arc<Counters>,
     pub(crate) keys: Keys,
     pub(crate) shutdown: CancellationToken,
@@ -53,19 +55,21 @@ impl Gateway {
         change(&mut settings);
         let server = Server::bind(settings, engine.clone()).unwrap();
         let (port, counters) = (server.addresses()[0].port(), server.counters());
+        let ollama = server.ollama_addresses().first().map_or(0, std::net::SocketAddr::port);
         let (shutdown, now) = (CancellationToken::new(), CancellationToken::new());
         let task = tokio::spawn(server.run_until(shutdown.clone(), now.clone()));
         let keys = Keys::make(&engine).await;
-        Self { port, counters, keys, shutdown, now, task, _home: home }
+        Self { port, ollama, counters, keys, shutdown, now, task, _home: home }
     }
 
     /// Asks on a connection of its own: a request line, header lines and a body.
     pub(crate) async fn ask(&self, line: &str, headers: &[&str], body: &[u8]) -> Answer {
-        let mut wire = Wire::open(self.port).await;
-        wire.send(request(line, headers, body)).await;
-        let answer = wire.answer().await.unwrap_or_else(|| panic!("no answer to {line} {headers:?}"));
-        answer.check();
-        answer
+        ask(self.port, line, headers, body).await
+    }
+
+    /// Asks the Ollama listener.
+    pub(crate) async fn ask_ollama(&self, line: &str, headers: &[&str], body: &[u8]) -> Answer {
+        ask(self.ollama, line, headers, body).await
     }
 
     /// A POST of JSON with the client key.
@@ -99,6 +103,19 @@ impl Keys {
             reader: text(key(KeyKind::Admin, &[Scope::Read], None).await),
         }
     }
+}
+
+async fn ask(port: u16, line: &str, headers: &[&str], body: &[u8]) -> Answer {
+    let mut wire = Wire::open(port).await;
+    wire.send(request(line, headers, body)).await;
+    let answer = wire.answer().await.unwrap_or_else(|| panic!("no answer to {line} {headers:?}"));
+    answer.check();
+    answer
+}
+
+/// Settings with an Ollama listener on a free port.
+pub(crate) fn ollama() -> Ollama {
+    Ollama { enabled: true, port: 0, ..Ollama::default() }
 }
 
 /// A store in `home`.

@@ -1,15 +1,20 @@
 //! The server over real sockets, with the raw bytes that clients, browsers and attackers send. The engine is a real one on a
-//! throw-away store without accounts; where a model call is meant to arrive, it answers 503.
+//! throw-away store, without accounts where a model call is not meant to arrive: there it answers 503.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bodies;
 mod connections;
+mod counts;
 mod driveby;
+mod edges;
 mod gateway;
 mod hosts;
+mod lists;
 mod matrix;
+mod ollama;
 mod paths;
+mod protocols;
 mod smuggling;
 mod streams;
 mod wire;

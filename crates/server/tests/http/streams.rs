@@ -19,7 +19,7 @@ use crate::wire::Wire;
 const SOON: Duration = Duration::from_secs(10);
 
 /// A gateway with one account on an offline backend.
-async fn gateway(change: impl FnOnce(&mut Settings)) -> (Gateway, Running) {
+pub(crate) async fn gateway(change: impl FnOnce(&mut Settings)) -> (Gateway, Running) {
     let backend = Offline::start(offline::Options::default()).await.unwrap();
     let fake = backend.account("plus");
     let home = TempDir::new().unwrap();

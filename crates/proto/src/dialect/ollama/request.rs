@@ -124,7 +124,8 @@ impl Scope {
                 self.unknown += 1;
                 self.notes.add(format!("dropped {place}{name}"));
             } else {
-                self.notes.add(format!("dropped unknown fields of {}", if place.is_empty() { "the body" } else { place }));
+                self.notes
+                    .add(format!("dropped unknown fields of {}", if place.is_empty() { "the body" } else { place }));
             }
         }
     }
@@ -139,7 +140,9 @@ fn is_load(fields: &Fields<'_>, generate: bool) -> bool {
 /// Refuses what no chat model could honour.
 fn refuse(fields: &mut Fields<'_>) -> Read<()> {
     if fields.read("suffix", node::text)?.is_some_and(|suffix| !suffix.is_empty()) {
-        return Err(fields.unsupported("suffix", "these models answer and do not fill in; send the whole task as prompt."));
+        return Err(
+            fields.unsupported("suffix", "these models answer and do not fill in; send the whole task as prompt.")
+        );
     }
     if fields.read("raw", node::boolean)? == Some(true) {
         return Err(fields.unsupported("raw", "these models have no template of their own; send a plain prompt."));

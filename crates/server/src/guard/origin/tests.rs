@@ -2,6 +2,29 @@ use rstest::rstest;
 
 use super::*;
 
+#[rstest]
+#[case("http://localhost:3000")]
+#[case("http://127.0.0.1")]
+#[case("https://[::1]:8443")]
+fn pages_of_this_machine_are_known(#[case] origin: &str) {
+    let headers = HeaderMap::from_iter([(ORIGIN, origin.parse().unwrap())]);
+    assert_eq!(local(&headers), Some(Site::Listed(origin.to_owned())));
+}
+
+#[rstest]
+#[case("null")]
+#[case("https://evil.com")]
+#[case("http://localhost.evil.com")]
+#[case("http://localhost:3000/")]
+#[case("http://localhost@evil.com")]
+#[case("http://10.0.0.1")]
+#[case("http://2130706433")]
+#[case("chrome-extension://localhost")]
+fn other_pages_are_not_of_this_machine(#[case] origin: &str) {
+    let headers = HeaderMap::from_iter([(ORIGIN, origin.parse().unwrap())]);
+    assert_eq!(local(&headers), None);
+}
+
 fn placed(origin: Option<&str>, relation: Option<&str>) -> Option<Site> {
     let mut headers = HeaderMap::new();
     headers.extend(origin.map(|value| (ORIGIN, value.parse().unwrap())));

@@ -41,8 +41,8 @@ impl Scope {
     fn message(&mut self, node: Node<'_>, calls: &mut Calls, items: &mut Vec<Item>) -> Read<()> {
         let mut fields = node.object()?;
         match fields.need("role", node::string)?.as_str() {
-            "system" => items.push(self.told(&mut fields, Role::System)?),
-            "developer" => items.push(self.told(&mut fields, Role::Developer)?),
+            "system" => items.push(told(&mut fields, Role::System)?),
+            "developer" => items.push(told(&mut fields, Role::Developer)?),
             "user" => {
                 let parts = self.shown(&mut fields)?;
                 items.push(message(Role::User, parts));
@@ -59,11 +59,6 @@ impl Scope {
         }
         self.leftover("messages.", fields);
         Ok(())
-    }
-
-    fn told(&mut self, fields: &mut Fields<'_>, role: Role) -> Read<Item> {
-        let text = fields.read("content", node::text)?.unwrap_or_default();
-        Ok(message(role, vec![said(text)]))
     }
 
     /// Text, then pictures.
@@ -128,4 +123,10 @@ impl Scope {
         let parts = self.shown(fields)?;
         Ok(item(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed: false }))
     }
+}
+
+/// What the operator says: text only.
+fn told(fields: &mut Fields<'_>, role: Role) -> Read<Item> {
+    let text = fields.read("content", node::text)?.unwrap_or_default();
+    Ok(message(role, vec![said(text)]))
 }

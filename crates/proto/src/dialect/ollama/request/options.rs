@@ -2,8 +2,8 @@
 
 use super::Scope;
 use crate::canon::{Format, Limits, Reasoning, Request, Thinking};
-use crate::json::{Shape, schema};
 use crate::json::node::{self, Fields, Node, Read};
+use crate::json::{Shape, schema};
 use crate::text::{Json, Text};
 
 /// Most stop sequences.
@@ -11,11 +11,19 @@ const MAX_STOPS: usize = 16;
 /// Longest stop sequence in bytes: as much text as this may be held back.
 const MAX_STOP: usize = 4096;
 /// Sampling options; Ollama's names are OpenAI's.
-const SAMPLING: [&str; 7] =
-    ["temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty", "frequency_penalty"];
+const SAMPLING: [&str; 7] = ["temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty", "frequency_penalty"];
 /// Options that tell a runner how to use its machine and change nothing in a reply.
 const MACHINE: [&str; 10] = [
-    "num_gpu", "main_gpu", "num_thread", "num_batch", "use_mmap", "use_mlock", "low_vram", "numa", "f16_kv", "vocab_only",
+    "num_gpu",
+    "main_gpu",
+    "num_thread",
+    "num_batch",
+    "use_mmap",
+    "use_mlock",
+    "low_vram",
+    "numa",
+    "f16_kv",
+    "vocab_only",
 ];
 /// Levels of thinking: Ollama's, and ours beside them.
 const LEVELS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];

@@ -2,8 +2,8 @@
 
 use super::Scope;
 use crate::canon::{Tool, ToolKind};
-use crate::json::schema;
 use crate::json::node::{self, Node, Read};
+use crate::json::schema;
 use crate::text::Text;
 
 /// Most tools of one request.

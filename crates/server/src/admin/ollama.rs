@@ -1,0 +1,58 @@
+//! The Ollama listener: what was asked for and what became of it.
+
+use std::time::UNIX_EPOCH;
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::ollama::Bridge;
+use crate::reply::{Answer, json};
+use crate::route::Ask;
+
+/// The fields of the system S0, and `allow_remote`.
+#[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "a wire shape of others")]
+struct Status<'a> {
+    enabled: bool,
+    running: bool,
+    host: String,
+    port: u16,
+    endpoint: Option<String>,
+    version: &'a str,
+    disable_vision: bool,
+    allow_remote: bool,
+    /// The system S0 sends requests on to its own port; here it is the same process.
+    upstream_base_url: Option<&'a str>,
+    /// Unix ms.
+    started_at: Option<u64>,
+    error: Option<&'a str>,
+}
+
+/// `GET /admin/ollama-status`
+pub(crate) async fn status(ask: Ask) -> Answer {
+    let (settings, bridge) = (&ask.app.settings.ollama, &ask.app.bridge);
+    let first = bridge.addresses().first();
+    let wanted = settings.hosts.first().map(ToString::to_string).unwrap_or_default();
+    let (started_at, error) = match bridge {
+        Bridge::Off => (None, None),
+        Bridge::Running { since, .. } => {
+            let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
+            (Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)), None)
+        }
+        Bridge::Failed(why) => (None, Some(why.as_str())),
+    };
+    let status = Status {
+        enabled: settings.enabled,
+        running: first.is_some(),
+        host: first.map_or(wanted, |address| address.ip().to_string()),
+        port: first.map_or(settings.port, std::net::SocketAddr::port),
+        endpoint: first.map(|address| format!("http://{address}")),
+        version: &settings.version,
+        disable_vision: settings.disable_vision,
+        allow_remote: settings.allow_remote,
+        upstream_base_url: None,
+        started_at,
+        error,
+    };
+    Ok(json(StatusCode::OK, &status))
+}

@@ -1,0 +1,100 @@
+//! Google Gemini: model and method are in the path, the form of a stream is in the query.
+
+use bytes::Bytes;
+use http::StatusCode;
+use proto::{Failure, Json, Kind};
+use serde::Serialize;
+
+use super::count::count;
+use super::run::receive;
+use crate::query;
+use crate::reply::{Answer, json};
+use crate::route::Ask;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Counted {
+    total_tokens: u64,
+    prompt_tokens_details: [Details; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    modality: &'static str,
+    token_count: u64,
+}
+
+/// How a stream is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// One JSON array, a chunk an element.
+    Array,
+    /// Server-sent events.
+    Events,
+}
+
+/// `POST .../models/{name}:generateContent`
+pub(crate) async fn generate(ask: Ask) -> Answer {
+    form(&ask)?;
+    call(ask, None).await
+}
+
+/// `POST .../models/{name}:streamGenerateContent`
+pub(crate) async fn stream(ask: Ask) -> Answer {
+    let form = form(&ask)?;
+    call(ask, Some(form)).await
+}
+
+/// `POST .../models/{name}:countTokens`
+pub(crate) async fn count_tokens(ask: Ask) -> Answer {
+    let model = model(&ask.param).to_owned();
+    let (turn, body) = receive(ask).await?;
+    let (mut request, _) = turn.dialect.read_request(inner(body)?)?;
+    request.model = Some(model);
+    let total_tokens = count(&turn, request).await?;
+    let details = Details { modality: "TEXT", token_count: total_tokens };
+    Ok(json(StatusCode::OK, &Counted { total_tokens, prompt_tokens_details: [details] }))
+}
+
+/// `POST .../models/{name}` with any other method of a model, or none.
+pub(crate) async fn unknown(ask: Ask) -> Answer {
+    let method = ask.param.rsplit_once(':').map_or("", |(_, method)| method);
+    let method: String = method.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+    let known = "generateContent, streamGenerateContent and countTokens are";
+    let message = format!("The method '{method}' is not served here; {known}");
+    Err(Failure::new(Kind::NotFound, message).into())
+}
+
+async fn call(ask: Ask, form: Option<Form>) -> Answer {
+    let model = model(&ask.param).to_owned();
+    let (turn, body) = receive(ask).await?;
+    let (mut request, notes) = turn.dialect.read_request(body)?;
+    request.model = Some(model);
+    request.reply.stream = form.is_some();
+    request.reply.array = form == Some(Form::Array);
+    turn.answer(request, notes, None).await
+}
+
+/// The model that a path names: resource names begin with their collection.
+pub(super) fn model(param: &str) -> &str {
+    param.strip_prefix("models/").unwrap_or(param)
+}
+
+/// What `alt` says, or `$alt` as older clients spell it.
+fn form(ask: &Ask) -> Result<Form, Failure> {
+    let said = query::one(&ask.parts, "alt").or_else(|| query::one(&ask.parts, "$alt"));
+    match said.as_deref() {
+        None | Some("json") => Ok(Form::Array),
+        Some("sse") => Ok(Form::Events),
+        Some(_) => Err(Failure::new(Kind::Invalid, "'alt' is either json or sse").at("alt")),
+    }
+}
+
+/// The request whose tokens are to be counted: the body itself, or the one it carries.
+fn inner(body: Bytes) -> Result<Bytes, Failure> {
+    proto::json::check(&body)?;
+    let whole = Json::from_valid(body.clone());
+    let carried = whole.get("generateContentRequest").or_else(|| whole.get("generate_content_request"));
+    Ok(carried.map_or(body, |json| json.bytes().clone()))
+}

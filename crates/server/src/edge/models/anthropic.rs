@@ -1,0 +1,73 @@
+//! Anthropic's shape: pages by the ids at their ends.
+
+use http::StatusCode;
+use pool::catalog::Model;
+use proto::{Failure, Kind};
+use serde::Serialize;
+
+use super::{CREATED_AT, Page, page_size};
+use crate::query;
+use crate::reply::{Answer, json};
+use crate::route::Ask;
+
+/// Entries of a page when the client does not say, and at most.
+const PAGE: (usize, usize) = (20, 1000);
+
+#[derive(Serialize)]
+struct List {
+    data: Vec<Entry>,
+    has_more: bool,
+    first_id: Option<String>,
+    last_id: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Entry {
+    r#type: &'static str,
+    id: String,
+    display_name: String,
+    created_at: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_input_tokens: Option<u64>,
+}
+
+impl Entry {
+    /// A model under the name that was asked for.
+    pub(super) fn of(name: &str, model: Model) -> Self {
+        Self {
+            r#type: "model",
+            id: name.to_owned(),
+            display_name: model.display,
+            created_at: CREATED_AT,
+            max_input_tokens: model.context,
+        }
+    }
+}
+
+/// One page: after `after_id`, or the one that ends before `before_id`.
+pub(super) fn list(ask: &Ask, models: Vec<Model>) -> Answer {
+    let size = page_size(ask, "limit", PAGE)?;
+    let place = |name: &'static str| match query::one(&ask.parts, name) {
+        None => Ok(None),
+        Some(id) => match models.iter().position(|model| model.slug == id) {
+            Some(at) => Ok(Some(at)),
+            None => Err(Failure::new(Kind::Invalid, format!("'{name}' is not the id of a listed model")).at(name)),
+        },
+    };
+    let page = match (place("after_id")?, place("before_id")?) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::new(Kind::Invalid, "Only one of after_id and before_id may be given").into());
+        }
+        (Some(at), None) => Page::cut(models, at + 1, size),
+        (None, Some(at)) => {
+            let start = at.saturating_sub(size);
+            let page = Page::cut(models, start, at - start);
+            Page { more: start > 0, ..page }
+        }
+        (None, None) => Page::cut(models, 0, size),
+    };
+    let data: Vec<_> = page.models.into_iter().map(|model| Entry::of(&model.slug.clone(), model)).collect();
+    let id = |entry: Option<&Entry>| entry.map(|entry| entry.id.clone());
+    let (first_id, last_id) = (id(data.first()), id(data.last()));
+    Ok(json(StatusCode::OK, &List { data, has_more: page.more, first_id, last_id }))
+}

@@ -1,0 +1,69 @@
+//! Google's shape: resource names, and pages by tokens.
+
+use http::StatusCode;
+use pool::catalog::Model;
+use proto::{Failure, Kind};
+use serde::Serialize;
+
+use super::{Page, page_size};
+use crate::query;
+use crate::reply::{Answer, json};
+use crate::route::Ask;
+
+/// Entries of a page when the client does not say, and at most.
+const PAGE: (usize, usize) = (50, 1000);
+/// What every model can be asked.
+const METHODS: [&str; 3] = ["generateContent", "streamGenerateContent", "countTokens"];
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct List {
+    models: Vec<Entry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page_token: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Entry {
+    name: String,
+    base_model_id: String,
+    version: &'static str,
+    display_name: String,
+    description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_token_limit: Option<u64>,
+    supported_generation_methods: [&'static str; 3],
+    thinking: bool,
+}
+
+impl Entry {
+    /// A model under the name that was asked for.
+    pub(super) fn of(name: &str, model: Model) -> Self {
+        Self {
+            name: format!("models/{name}"),
+            base_model_id: model.slug,
+            version: "1",
+            description: model.display.clone(),
+            display_name: model.display,
+            input_token_limit: model.context,
+            supported_generation_methods: METHODS,
+            thinking: !model.efforts.is_empty(),
+        }
+    }
+}
+
+/// One page; its token is the place where the next one starts.
+pub(super) fn list(ask: &Ask, models: Vec<Model>) -> Answer {
+    let size = page_size(ask, "pageSize", PAGE)?;
+    let start = match query::one(&ask.parts, "pageToken").filter(|token| !token.is_empty()) {
+        None => 0,
+        Some(token) => token
+            .parse::<usize>()
+            .map_err(|_| Failure::new(Kind::Invalid, "'pageToken' is not one of ours").at("pageToken"))?,
+    };
+    let page = Page::cut(models, start, size);
+    let next_page_token = page.more.then(|| (start + size).to_string());
+    let models = page.models.into_iter().map(|model| Entry::of(&model.slug.clone(), model)).collect();
+    Ok(json(StatusCode::OK, &List { models, next_page_token }))
+}

@@ -1,0 +1,56 @@
+//! OpenAI's shape, with what the catalogue knows beyond it.
+
+use pool::catalog::Model;
+use serde::Serialize;
+
+use super::CREATED;
+
+#[derive(Serialize)]
+pub(super) struct List {
+    object: &'static str,
+    data: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Entry {
+    id: String,
+    object: &'static str,
+    created: u64,
+    owned_by: &'static str,
+    display_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_window: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_context_window: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_reasoning_effort: Option<String>,
+    supported_reasoning_efforts: Vec<String>,
+    input_modalities: Vec<String>,
+    service_tiers: Vec<String>,
+}
+
+impl List {
+    pub(super) fn of(models: Vec<Model>) -> Self {
+        let entry = |model: Model| Entry::of(&model.slug.clone(), model);
+        Self { object: "list", data: models.into_iter().map(entry).collect() }
+    }
+}
+
+impl Entry {
+    /// A model under the name that was asked for.
+    pub(super) fn of(name: &str, model: Model) -> Self {
+        Self {
+            id: name.to_owned(),
+            object: "model",
+            created: CREATED,
+            owned_by: "openai",
+            display_name: model.display,
+            context_window: model.context,
+            max_context_window: model.max_context,
+            default_reasoning_effort: model.default_effort,
+            supported_reasoning_efforts: model.efforts,
+            input_modalities: model.modalities,
+            service_tiers: model.tiers,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Ollama's own API. A model is never loaded, pulled or deleted here; what asks for that is answered at once or refused clearly.
+
+mod models;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
+use proto::dialect::ollama::{self, Asked};
+use proto::{Failure, Kind};
+use serde::Serialize;
+
+use super::run::{Turn, receive};
+use crate::reply::{Answer, Body, Denied, json, whole};
+use crate::route::Ask;
+
+pub(crate) use models::{ps, show, tags};
+
+#[derive(Serialize)]
+struct Version<'a> {
+    version: &'a str,
+}
+
+/// `GET /`: what clients look for to see whether Ollama runs.
+pub(crate) async fn root(_ask: Ask) -> Answer {
+    let mut response = Response::new(Body::from(Bytes::from_static(b"Ollama is running")));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Ok(response)
+}
+
+/// `GET /api/version`
+pub(crate) async fn version(ask: Ask) -> Answer {
+    Ok(json(StatusCode::OK, &Version { version: &ask.app.settings.ollama.version }))
+}
+
+/// `POST /api/chat`
+pub(crate) async fn chat(ask: Ask) -> Answer {
+    call(ask, false).await
+}
+
+/// `POST /api/generate`
+pub(crate) async fn generate(ask: Ask) -> Answer {
+    call(ask, true).await
+}
+
+async fn call(ask: Ask, generate: bool) -> Answer {
+    let (turn, body) = receive(ask).await?;
+    match ollama::read(&body, generate)? {
+        Asked::Reply(mut request, notes) => {
+            request.model = request.model.map(|name| known(&turn, &name));
+            turn.answer(*request, notes, None).await
+        }
+        Asked::Load { model, unload, stream } => {
+            turn.app.engine.resolve(Some(&known(&turn, &model)))?;
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let body = ollama::loaded(&model, generate, unload, now.as_secs());
+            Ok(loaded(&body, stream))
+        }
+    }
+}
+
+/// The answer to a load, as a stream of one line when the client expects one.
+fn loaded(body: &Bytes, stream: bool) -> Response<Body> {
+    if !stream {
+        return whole(StatusCode::OK, body.clone());
+    }
+    let mut response = whole(StatusCode::OK, Bytes::from([body, &b"\n"[..]].concat()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    response
+}
+
+/// A model's name without the tag that Ollama's clients add to names that have none, unless a model is called just so.
+fn known(turn: &Turn, name: &str) -> String {
+    bare(name, |name| turn.app.engine.resolve(Some(name)).is_ok()).unwrap_or(name).to_owned()
+}
+
+/// The name without `:latest` where only that is known.
+fn bare(name: &str, known: impl Fn(&str) -> bool) -> Option<&str> {
+    let bare = name.strip_suffix(":latest").filter(|bare| !bare.is_empty())?;
+    (!known(name) && known(bare)).then_some(bare)
+}
+
+/// `POST /api/embed` and `POST /api/embeddings`
+pub(crate) async fn embed(_ask: Ask) -> Answer {
+    Err(refused("No embedding model is served here; ask a server that has one"))
+}
+
+/// What manages the models of a real Ollama: pull, push, create, copy, delete, blobs.
+pub(crate) async fn manage(_ask: Ask) -> Answer {
+    Err(refused(
+        "Models are not kept here and cannot be pulled, made, copied or deleted; GET /api/tags lists those that answer",
+    ))
+}
+
+fn refused(message: &str) -> Denied {
+    Denied::with(StatusCode::NOT_IMPLEMENTED, Failure::new(Kind::Invalid, message).code("not_implemented"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bare;
+
+    #[test]
+    fn the_usual_tag_is_taken_off_names_that_have_none() {
+        let known = |name: &str| matches!(name, "sol" | "llama:latest" | "llama");
+        assert_eq!(bare("sol:latest", known), Some("sol"));
+        for name in ["sol", "llama:latest", "other:latest", ":latest", "sol:7b"] {
+            assert_eq!(bare(name, known), None, "{name}");
+        }
+    }
+}

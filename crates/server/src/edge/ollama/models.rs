@@ -1,0 +1,163 @@
+//! The models as Ollama lists and describes its own.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use pool::catalog::Model;
+use proto::{Failure, Kind};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::super::models::{CREATED_AT, found, listed};
+use super::super::run::receive;
+use super::bare;
+use crate::reply::{Answer, json};
+use crate::route::Ask;
+
+/// A time at which nothing is unloaded any more.
+const NEVER: &str = "2318-01-01T00:00:00Z";
+/// The family that clients find the context length under.
+const FAMILY: &str = "gpt";
+
+#[derive(Serialize)]
+struct List<T> {
+    models: Vec<T>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    model: String,
+    modified_at: &'static str,
+    size: u64,
+    digest: String,
+    details: Details,
+}
+
+/// A model that is ready: all of them are.
+#[derive(Serialize)]
+struct Running {
+    name: String,
+    model: String,
+    size: u64,
+    digest: String,
+    details: Details,
+    expires_at: &'static str,
+    size_vram: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_length: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Details {
+    parent_model: &'static str,
+    format: &'static str,
+    family: &'static str,
+    families: [&'static str; 1],
+    parameter_size: &'static str,
+    quantization_level: &'static str,
+}
+
+#[derive(Deserialize)]
+struct Wish {
+    #[serde(default)]
+    model: Option<String>,
+    /// Older clients say this.
+    #[serde(default)]
+    name: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    license: &'static str,
+    modelfile: String,
+    parameters: &'static str,
+    template: &'static str,
+    details: Details,
+    model_info: BTreeMap<String, Value>,
+    capabilities: Vec<&'static str>,
+    modified_at: &'static str,
+}
+
+const DETAILS: Details = Details {
+    parent_model: "",
+    format: "api",
+    family: FAMILY,
+    families: [FAMILY],
+    parameter_size: "",
+    quantization_level: "",
+};
+
+/// `GET /api/tags`
+pub(crate) async fn tags(ask: Ask) -> Answer {
+    let entry = |model: Model| Entry {
+        digest: digest(&model.slug),
+        name: model.slug.clone(),
+        model: model.slug,
+        modified_at: CREATED_AT,
+        size: 0,
+        details: DETAILS,
+    };
+    Ok(json(StatusCode::OK, &List { models: listed(&ask.app.engine).into_iter().map(entry).collect() }))
+}
+
+/// `GET /api/ps`
+pub(crate) async fn ps(ask: Ask) -> Answer {
+    let entry = |model: Model| Running {
+        digest: digest(&model.slug),
+        name: model.slug.clone(),
+        model: model.slug,
+        size: 0,
+        details: DETAILS,
+        expires_at: NEVER,
+        size_vram: 0,
+        context_length: model.context,
+    };
+    Ok(json(StatusCode::OK, &List { models: listed(&ask.app.engine).into_iter().map(entry).collect() }))
+}
+
+/// `POST /api/show`
+pub(crate) async fn show(ask: Ask) -> Answer {
+    let (turn, body) = receive(ask).await?;
+    let wish: Wish = serde_json::from_slice(&body)
+        .map_err(|error| Failure::new(Kind::Invalid, format!("The body is not {{\"model\": \"...\"}}: {error}")))?;
+    let name = wish.model.or(wish.name).ok_or_else(|| Failure::new(Kind::Invalid, "'model' is missing").at("model"))?;
+    let engine = &turn.app.engine;
+    let model = found(engine, bare(&name, |name| found(engine, name).is_ok()).unwrap_or(&name))?;
+    let shown = Shown {
+        license: "",
+        modelfile: format!("FROM {}", model.slug),
+        parameters: "",
+        template: "",
+        details: DETAILS,
+        model_info: info(&model),
+        capabilities: capabilities(&model, turn.app.settings.ollama.disable_vision),
+        modified_at: CREATED_AT,
+    };
+    Ok(json(StatusCode::OK, &shown))
+}
+
+/// What clients read of a model file's head.
+fn info(model: &Model) -> BTreeMap<String, Value> {
+    let mut info = BTreeMap::from([
+        ("general.architecture".to_owned(), Value::from(FAMILY)),
+        ("general.basename".to_owned(), Value::from(model.display.clone())),
+    ]);
+    if let Some(context) = model.context {
+        info.insert(format!("{FAMILY}.context_length"), Value::from(context));
+    }
+    info
+}
+
+fn capabilities(model: &Model, blind: bool) -> Vec<&'static str> {
+    let sees = !blind && model.modalities.iter().any(|modality| modality == "image");
+    let all = [("completion", true), ("tools", true), ("vision", sees), ("thinking", !model.efforts.is_empty())];
+    all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
+}
+
+/// 64 hexadecimal digits that stay the same for a name; there is no file that they could be of.
+fn digest(name: &str) -> String {
+    let half = |space: &Uuid| Uuid::new_v5(space, name.as_bytes()).simple().to_string();
+    half(&Uuid::NAMESPACE_URL) + &half(&Uuid::NAMESPACE_OID)
+}

@@ -1,0 +1,71 @@
+//! The state of the Ollama listener: where it is, or why it is not. A port that another program has, most likely Ollama itself, is no
+//! reason to keep the gateway from starting.
+
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use tokio::net::TcpListener;
+
+use crate::bind::{self, BindError};
+use crate::settings::Settings;
+
+/// What became of the Ollama listener.
+#[derive(Debug)]
+pub(crate) enum Bridge {
+    /// It was not asked for.
+    Off,
+    /// It listens here.
+    Running {
+        /// Its addresses, at least one.
+        addresses: Vec<SocketAddr>,
+        /// Since when.
+        since: SystemTime,
+    },
+    /// It could not be opened; why.
+    Failed(String),
+}
+
+impl Bridge {
+    /// Opens the listener if the settings want it.
+    ///
+    /// # Errors
+    /// An address that would be unsafe.
+    pub(crate) fn open(settings: &Settings) -> Result<(Self, Vec<TcpListener>), BindError> {
+        if !settings.ollama.enabled {
+            return Ok((Self::Off, Vec::new()));
+        }
+        bind::judge_ollama(&settings.ollama, settings.keys)?;
+        let listeners = match bind::ollama(&settings.ollama) {
+            Ok(listeners) => listeners,
+            Err(error) => {
+                let why = words(&error);
+                tracing::warn!("the Ollama API is not served: {why}");
+                return Ok((Self::Failed(why), Vec::new()));
+            }
+        };
+        let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        for address in addresses.iter().filter(|address| !address.ip().to_canonical().is_loopback()) {
+            tracing::warn!("the Ollama API listens on {address}, beyond this machine; clients there need a client key");
+        }
+        Ok((Self::Running { addresses, since: SystemTime::now() }, listeners))
+    }
+
+    /// Where it listens; empty when it does not.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        match self {
+            Self::Running { addresses, .. } => addresses,
+            Self::Off | Self::Failed(_) => &[],
+        }
+    }
+}
+
+/// The error in the words of these settings.
+fn words(error: &BindError) -> String {
+    match error {
+        BindError::InUse(address) => format!(
+            "{address} is in use by another program, perhaps Ollama itself; hint: stop it or choose another ollama.port"
+        ),
+        BindError::Io { address, source } => format!("cannot listen on {address}: {source}"),
+        other => other.to_string(),
+    }
+}

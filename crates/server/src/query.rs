@@ -1,0 +1,47 @@
+//! The query of a request's target: what is read from it, and what is taken out before anybody can show it.
+
+use http::Uri;
+use http::request::Parts;
+use http::uri::PathAndQuery;
+
+use crate::route::decode;
+
+/// The member of a query that holds a key.
+const KEY: &str = "key";
+
+/// Takes the keys out of a request's target: from here on nothing can log or show them.
+pub(crate) fn take_keys(parts: &mut Parts) -> Vec<String> {
+    let Some(query) = parts.uri.query() else { return Vec::new() };
+    let (keys, rest): (Vec<_>, Vec<_>) = query.split('&').partition(|pair| name(pair).as_deref() == Some(KEY));
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    // A key that does not decode is one that nobody has, and not no key.
+    let value = |pair: &str| pair.split_once('=').map(|(_, value)| decode(value).unwrap_or_else(|| value.to_owned()));
+    let found = keys.into_iter().filter_map(value).collect();
+    let path = parts.uri.path();
+    let target = if rest.is_empty() { path.to_owned() } else { format!("{path}?{}", rest.join("&")) };
+    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    uri.path_and_query = PathAndQuery::try_from(target).ok();
+    parts.uri = Uri::from_parts(uri).unwrap_or_default();
+    found
+}
+
+/// The value of a member that stands once, or always says the same; `None` when there is none, an empty text when it contradicts
+/// itself or does not decode.
+pub(crate) fn one(parts: &Parts, wanted: &str) -> Option<String> {
+    let pairs = parts.uri.query().into_iter().flat_map(|query| query.split('&'));
+    let mut values = pairs.filter(|pair| name(pair).as_deref() == Some(wanted)).map(|pair| {
+        let value = pair.split_once('=').map_or("", |(_, value)| value);
+        decode(value).unwrap_or_default()
+    });
+    let first = values.next()?;
+    if values.all(|value| value == first) { Some(first) } else { Some(String::new()) }
+}
+
+fn name(pair: &str) -> Option<String> {
+    decode(pair.split('=').next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! The two tables of contents: what the gateway serves, and what its Ollama listener serves.
+
+use http::Method;
+use pool::keys::Scope;
+use proto::Dialect;
+
+use super::{Class, Route};
+use crate::{admin, edge};
+
+macro_rules! route {
+    ($method:ident $path:literal, $class:expr, $dialect:ident, $handler:path) => {
+        Route {
+            method: Method::$method,
+            path: $path,
+            class: $class,
+            dialect: Dialect::$dialect,
+            handler: |ask| Box::pin($handler(ask)),
+        }
+    };
+}
+
+const PUBLIC: Class = Class::Public;
+const DATA: Class = Class::Data;
+const READ: Class = Class::Admin(Scope::Read);
+const WRITE: Class = Class::Admin(Scope::Write);
+
+pub(super) static GATEWAY: [Route; 43] = [
+    route!(GET "/", PUBLIC, Chat, edge::health::root),
+    route!(GET "/health", PUBLIC, Chat, edge::health::pool),
+    route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
+    route!(GET "/readyz", PUBLIC, Chat, edge::health::ready),
+    // OpenAI.
+    route!(POST "/v1/chat/completions", DATA, Chat, edge::chat::create),
+    route!(POST "/v1/responses", DATA, Responses, edge::responses::create),
+    route!(POST "/v1/responses/review", DATA, Responses, edge::responses::review),
+    route!(POST "/responses", DATA, Responses, edge::responses::create),
+    route!(POST "/responses/review", DATA, Responses, edge::responses::review),
+    route!(GET "/v1/responses", DATA, Responses, edge::responses::socket),
+    route!(GET "/responses", DATA, Responses, edge::responses::socket),
+    // Three vendors share these two; headers tell whose client asks.
+    route!(GET "/v1/models", DATA, Chat, edge::models::list),
+    route!(GET "/v1/models/{name}", DATA, Chat, edge::models::one),
+    // Anthropic.
+    route!(POST "/v1/messages", DATA, Messages, edge::messages::create),
+    route!(POST "/v1/messages/count_tokens", DATA, Messages, edge::messages::count_tokens),
+    // Gemini; its newer clients ask for v1, and a base URL may end in /gemini.
+    route!(POST "/v1beta/models/{name}:generateContent", DATA, Gemini, edge::gemini::generate),
+    route!(POST "/v1beta/models/{name}:streamGenerateContent", DATA, Gemini, edge::gemini::stream),
+    route!(POST "/v1beta/models/{name}:countTokens", DATA, Gemini, edge::gemini::count_tokens),
+    route!(POST "/v1beta/models/{name}", DATA, Gemini, edge::gemini::unknown),
+    route!(GET "/v1beta/models", DATA, Gemini, edge::models::list),
+    route!(GET "/v1beta/models/{name}", DATA, Gemini, edge::models::one),
+    route!(POST "/v1/models/{name}:generateContent", DATA, Gemini, edge::gemini::generate),
+    route!(POST "/v1/models/{name}:streamGenerateContent", DATA, Gemini, edge::gemini::stream),
+    route!(POST "/v1/models/{name}:countTokens", DATA, Gemini, edge::gemini::count_tokens),
+    route!(POST "/v1/models/{name}", DATA, Gemini, edge::gemini::unknown),
+    route!(POST "/gemini/v1beta/models/{name}:generateContent", DATA, Gemini, edge::gemini::generate),
+    route!(POST "/gemini/v1beta/models/{name}:streamGenerateContent", DATA, Gemini, edge::gemini::stream),
+    route!(POST "/gemini/v1beta/models/{name}:countTokens", DATA, Gemini, edge::gemini::count_tokens),
+    route!(POST "/gemini/v1beta/models/{name}", DATA, Gemini, edge::gemini::unknown),
+    route!(GET "/gemini/v1beta/models", DATA, Gemini, edge::models::list),
+    route!(GET "/gemini/v1beta/models/{name}", DATA, Gemini, edge::models::one),
+    route!(POST "/gemini/v1/models/{name}:generateContent", DATA, Gemini, edge::gemini::generate),
+    route!(POST "/gemini/v1/models/{name}:streamGenerateContent", DATA, Gemini, edge::gemini::stream),
+    route!(POST "/gemini/v1/models/{name}:countTokens", DATA, Gemini, edge::gemini::count_tokens),
+    route!(POST "/gemini/v1/models/{name}", DATA, Gemini, edge::gemini::unknown),
+    route!(GET "/gemini/v1/models", DATA, Gemini, edge::models::list),
+    route!(GET "/gemini/v1/models/{name}", DATA, Gemini, edge::models::one),
+    // Administration.
+    route!(GET "/admin/accounts", READ, Chat, admin::accounts::list),
+    route!(GET "/admin/keys", READ, Chat, admin::keys::list),
+    route!(POST "/admin/keys", WRITE, Chat, admin::keys::create),
+    route!(DELETE "/admin/keys/{id}", WRITE, Chat, admin::keys::revoke),
+    route!(GET "/admin/guard", READ, Chat, admin::guard::counters),
+    route!(GET "/admin/ollama-status", READ, Chat, admin::ollama::status),
+];
+
+/// Keyless on loopback, by the listener and not by the class: on another address these need a key.
+pub(super) static OLLAMA: [Route; 22] = [
+    route!(GET "/", PUBLIC, Ollama, edge::ollama::root),
+    route!(GET "/api/version", PUBLIC, Ollama, edge::ollama::version),
+    route!(GET "/api/tags", DATA, Ollama, edge::ollama::tags),
+    route!(GET "/api/ps", DATA, Ollama, edge::ollama::ps),
+    route!(POST "/api/show", DATA, Ollama, edge::ollama::show),
+    route!(POST "/api/chat", DATA, Ollama, edge::ollama::chat),
+    route!(POST "/api/generate", DATA, Ollama, edge::ollama::generate),
+    route!(POST "/api/embed", DATA, Ollama, edge::ollama::embed),
+    route!(POST "/api/embeddings", DATA, Ollama, edge::ollama::embed),
+    route!(POST "/api/pull", DATA, Ollama, edge::ollama::manage),
+    route!(POST "/api/push", DATA, Ollama, edge::ollama::manage),
+    route!(POST "/api/create", DATA, Ollama, edge::ollama::manage),
+    route!(POST "/api/copy", DATA, Ollama, edge::ollama::manage),
+    route!(DELETE "/api/delete", DATA, Ollama, edge::ollama::manage),
+    route!(POST "/api/blobs/{id}", DATA, Ollama, edge::ollama::manage),
+    route!(POST "/v1/chat/completions", DATA, Chat, edge::chat::create),
+    route!(POST "/v1/responses", DATA, Responses, edge::responses::create),
+    route!(GET "/v1/responses", DATA, Responses, edge::responses::socket),
+    route!(GET "/v1/models", DATA, Chat, edge::models::list),
+    route!(GET "/v1/models/{name}", DATA, Chat, edge::models::one),
+    route!(POST "/v1/messages", DATA, Messages, edge::messages::create),
+    route!(POST "/v1/messages/count_tokens", DATA, Messages, edge::messages::count_tokens),
+];
