@@ -95,6 +95,7 @@ impl Flow {
         let account = slot.account().clone();
         let timers = Timers::new(heard, core.settings.idle, heartbeat.then_some(core.settings.heartbeat));
         let mut flow = Self { core, account, source, pipe, timers, ended: None, slot: Some(slot), ledger };
+        flow.pipe.at(flow.ledger.started().elapsed());
         let pace = flow.pipe.start(&mut flow.ledger);
         flow.note(pace);
         flow
@@ -110,7 +111,9 @@ impl Flow {
             Poll::Ready(chunk) => chunk,
             Poll::Pending => return self.wait(cx),
         };
-        self.timers.heard = Instant::now();
+        let now = Instant::now();
+        self.timers.heard = now;
+        self.pipe.at(now.duration_since(self.ledger.started()));
         let pace = match chunk {
             Some(Ok(chunk)) => self.pipe.push(chunk, &mut self.ledger),
             Some(Err(failure)) => {

@@ -1,5 +1,7 @@
 //! The bytes-to-bytes part of a reply: reader, limits, ledger, writer or fold. Knows no sockets and no time.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use proto::canon::Limits;
 use proto::dialect::Setting;
@@ -80,6 +82,15 @@ impl Pipe {
         };
         let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input));
         Self { reader: Some(reader), trim, sink, events: held, trimmed: Vec::new(), aside: Vec::new() }
+    }
+
+    /// Says how long ago the request came, for replies that say how long they took.
+    pub(crate) fn at(&mut self, elapsed: Duration) {
+        match &mut self.sink {
+            Sink::Stream { writer: Some(writer), .. } => writer.at(elapsed),
+            Sink::Stream { .. } => {}
+            Sink::Fold(fold) => fold.at(elapsed),
+        }
     }
 
     /// Passes on what was held back before the commit.
