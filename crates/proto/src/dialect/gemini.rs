@@ -14,13 +14,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{Setting, Target};
 use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
-use crate::json::pen;
 use crate::notes::Notes;
 
 pub use reader::Reader;
@@ -29,24 +28,6 @@ pub use writer::Writer;
 #[expect(clippy::needless_pass_by_value, reason = "the verb is the same in every dialect")]
 pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
     request::read(&body)
-}
-
-/// Reads the body of `countTokens`: the `contents` of a request, or a whole one in `generateContentRequest`.
-///
-/// # Errors
-/// `Invalid` with the path of the offending field.
-pub fn read_count(body: &Bytes) -> Result<(Request, Notes), Failure> {
-    request::count(body)
-}
-
-/// The body of a `countTokens` reply.
-pub fn count(tokens: u64) -> Bytes {
-    let mut out = BytesMut::new();
-    pen::object(&mut out, |pen| {
-        pen.number("totalTokens", tokens);
-        say::modalities(pen, "promptTokensDetails", tokens);
-    });
-    out.freeze()
 }
 
 /// Refuses what only Gemini upstreams can do and what no note could make good.

@@ -81,6 +81,15 @@ pub(crate) fn loose(schema: &Json, form: Form) -> Json {
     tree.json()
 }
 
+/// The schema with every object closed that names its properties and says no more, as Anthropic's upstreams ask of an output
+/// format.
+pub(crate) fn closed(schema: &Json) -> Json {
+    let before = Tree::of(schema);
+    let mut after = before.clone();
+    loose::close(&mut after);
+    if after == before { schema.clone() } else { after.json() }
+}
+
 /// The schema of a function's arguments, which need not be strict.
 pub(crate) fn parameters(schema: &Json) -> Json {
     if loose::fits(schema, true) {

@@ -152,7 +152,7 @@ fn config(member: &str) -> String {
 #[test]
 fn refusals_name_the_field_as_the_client_spelled_it() {
     let table = [
-        (r#"{}"#.to_owned(), "contents"),
+        ("{}".to_owned(), "contents"),
         (r#"{"contents":[]}"#.to_owned(), "contents"),
         (r#"{"contents":1}"#.to_owned(), "contents"),
         (r#"{"contents":[{"role":"system","parts":[]}]}"#.to_owned(), "contents[0].role"),

@@ -35,21 +35,6 @@ pub(super) fn read(body: &Bytes) -> Read<(Request, Notes)> {
     Ok((request, scope.notes))
 }
 
-/// Reads the body of `countTokens`.
-pub(super) fn count(body: &Bytes) -> Read<(Request, Notes)> {
-    crate::json::check(body)?;
-    let json = Json::from_valid(body.clone());
-    let mut scope = Scope::default();
-    let node = Node::new(&json, &Path::ROOT);
-    let mut fields = node.object()?;
-    let inner = fields.either("generateContentRequest", |node| scope.request(node))?;
-    let request = match inner {
-        Some(request) => request,
-        None => scope.request(node)?,
-    };
-    Ok((request, scope.notes))
-}
-
 /// Refuses what only Gemini upstreams can do.
 pub(super) fn stay(request: &Request) -> Result<(), Failure> {
     if request.origin != Some(Dialect::Gemini) {

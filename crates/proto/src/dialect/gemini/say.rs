@@ -31,15 +31,11 @@ pub(super) fn usage(pen: &mut Pen<'_>, usage: &Usage) {
         pen.number("thoughtsTokenCount", usage.reasoning.min(usage.output));
     }
     pen.number("totalTokenCount", usage.input.saturating_add(usage.output));
-    modalities(pen, "promptTokensDetails", usage.input);
-}
-
-/// Tokens by what they stand for; all of ours are text.
-pub(super) fn modalities(pen: &mut Pen<'_>, name: &str, tokens: u64) {
-    pen.array(name, [()], |out, ()| {
+    // What the tokens stand for; all of ours are text.
+    pen.array("promptTokensDetails", [()], |out, ()| {
         pen::object(out, |pen| {
             pen.plain("modality", "TEXT");
-            pen.number("tokenCount", tokens);
+            pen.number("tokenCount", usage.input);
         });
     });
 }

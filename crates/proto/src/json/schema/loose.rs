@@ -107,6 +107,16 @@ pub(super) fn fill(schema: &mut Tree) {
     words::each(schema, fill);
 }
 
+/// Closes every object that names its properties and leaves open whether there may be others.
+pub(super) fn close(schema: &mut Tree) {
+    let object = words::is_type(schema, "object") || !schema.has("type");
+    let named = matches!(schema.get("properties"), Some(Tree::Object(_)));
+    if object && named && !schema.has("additionalProperties") {
+        schema.set("additionalProperties", Tree::word("false"));
+    }
+    words::each(schema, close);
+}
+
 /// Makes the root the schema of an object. Alternatives become one object with the properties of all of them; those that all
 /// of them require stay required.
 pub(super) fn root(schema: &mut Tree) {

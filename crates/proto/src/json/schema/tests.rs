@@ -218,6 +218,23 @@ fn formats_that_are_not_strict_are_left_alone_where_they_can() {
 }
 
 #[test]
+fn output_formats_are_closed_for_anthropic() {
+    becomes(
+        &[
+            (
+                r#"{"type":"object","properties":{"a":{"type":"array","items":{"properties":{"b":{"type":"string"}}}}},"required":["a"]}"#,
+                r#"{"type":"object","properties":{"a":{"type":"array","items":{"properties":{"b":{"type":"string"}},"additionalProperties":false}}},"required":["a"],"additionalProperties":false}"#,
+            ),
+            (
+                r#"{ "type":"object","additionalProperties":{"type":"string"}}"#,
+                r#"{ "type":"object","additionalProperties":{"type":"string"}}"#,
+            ),
+        ],
+        super::closed,
+    );
+}
+
+#[test]
 fn geminis_dialect_is_read() {
     let read = |schema: &Json| from_gemini(schema, &Path::ROOT).unwrap();
     becomes(

@@ -3,7 +3,7 @@
 use super::Scope;
 use crate::canon::{Format, Reasoning, Request, Thinking};
 use crate::json::node::{self, Fields, Node, Read};
-use crate::json::{self, Shape};
+use crate::json::{self, Shape, schema};
 use crate::text::{Json, Text};
 
 /// Most stop sequences.
@@ -86,7 +86,7 @@ impl Scope {
             return Err(fields.unknown("type", &kind));
         }
         let name = fields.read("name", node::filled)?.unwrap_or_else(|| Text::from("output"));
-        let schema = fields.need("schema", |node| node.shaped(Shape::Object, "an object"))?;
+        let schema = fields.need("schema", schema::read)?;
         self.leftover("output_config.format", fields);
         Ok(Some(Format::JsonSchema { name, description: None, schema, strict: Some(true) }))
     }

@@ -4,7 +4,7 @@ use super::super::{say, word};
 use super::Scope;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
 use crate::json::node::{self, Fields, Node, Read};
-use crate::json::{Shape, patch, pen};
+use crate::json::{Shape, pen, schema};
 use crate::text::{Json, Text};
 
 /// Most tools of one request.
@@ -73,13 +73,12 @@ impl Scope {
     fn custom(&mut self, mut fields: Fields<'_>) -> Read<Tool> {
         let name = fields.need("name", tool_name)?;
         let description = fields.read("description", node::text)?;
-        let schema = fields.read("input_schema", |node| node.shaped(Shape::Object, "an object"))?;
+        let parameters = fields.read("input_schema", schema::read)?;
         let strict = fields.read("strict", node::boolean)?;
         if fields.read("defer_loading", node::boolean)? == Some(true) {
             self.notes.add("offered deferred tools at once");
         }
         self.leftover("tools", fields);
-        let parameters = schema.map(|schema| closed(&schema));
         Ok(Tool { kind: ToolKind::Function { name, description, parameters, strict }, raw: None })
     }
 
@@ -103,19 +102,6 @@ impl Scope {
         });
         Ok(Tool { kind: ToolKind::Hosted { kind: say::SEARCH.to_owned() }, raw: Some(raw) })
     }
-}
-
-/// A schema that says that it is an object with properties, as servers insist; tools without parameters often do not.
-fn closed(schema: &Json) -> Json {
-    let mut closed = schema.clone();
-    if schema.get("type").is_none() {
-        closed = patch::set(&closed, "type", &Json::of("object"));
-    }
-    let object = closed.text("type").is_some_and(|kind| kind.is("object"));
-    if object && closed.get("properties").is_none() {
-        closed = patch::set(&closed, "properties", &Json::from_valid((&b"{}"[..]).into()));
-    }
-    closed
 }
 
 /// The choice, and whether several calls at once are allowed.
