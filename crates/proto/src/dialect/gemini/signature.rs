@@ -50,7 +50,7 @@ pub(super) fn read(signature: &Text) -> (Option<Text>, Text) {
 pub(super) fn home(encrypted: &Text) -> Option<Text> {
     let plain = encrypted.plain();
     let state = State::open(&plain).filter(|state| state.wire == Wire::Gemini)?;
-    Some(Text::from_plain(state.data))
+    opened(state.data).is_none().then(|| Text::from_plain(state.data))
 }
 
 /// The text inside, when it is one of our envelopes.

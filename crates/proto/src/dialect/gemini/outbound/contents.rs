@@ -254,13 +254,13 @@ fn one(pen: &mut Pen<'_>, piece: &Piece<'_>) -> Result<(), Failure> {
 fn part(pen: &mut Pen<'_>, part: &Part) -> Result<(), Failure> {
     match part {
         Part::Text { text, .. } | Part::Refusal(text) => pen.text("text", text),
-        Part::Image { source: Source::Url(url), .. } => bytes(pen, url, None),
-        Part::File { source: Source::Url(url), name } => bytes(pen, url, name.as_ref()),
+        Part::Image { source: Source::Url(url), .. } => bytes(pen, url, None)?,
+        Part::File { source: Source::Url(url), name } => bytes(pen, url, name.as_ref())?,
         Part::Image { source: Source::Id(_), .. } => return Err(refused("an image by file id")),
         Part::File { source: Source::Id(id), .. }
-            if id.as_str().contains("files/") || id.as_str().starts_with("gs:") =>
+            if id.as_str().starts_with("files/") || id.as_str().starts_with("gs://") =>
         {
-            bytes(pen, id, None);
+            bytes(pen, id, None)?;
         }
         Part::File { .. } => return Err(refused("a file by id")),
         Part::Other(_) => return Err(refused("a content part of an unknown type")),
@@ -269,13 +269,20 @@ fn part(pen: &mut Pen<'_>, part: &Part) -> Result<(), Failure> {
 }
 
 /// Bytes inline, or by an address that Google fetches.
-fn bytes(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) {
+fn bytes(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failure> {
     let plain = url.plain();
-    if let Some((kind, data)) = plain.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
-        return pen.object("inlineData", |pen| {
-            pen.plain("mimeType", kind);
+    let starts = |prefix: &str| plain.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    if starts("data:") {
+        let inline = plain[5..].split_once(";base64,").filter(|(_, data)| !data.is_empty());
+        let (kind, data) = inline.ok_or_else(|| refused("a data URL that is not base64"))?;
+        pen.object("inlineData", |pen| {
+            pen.plain("mimeType", if kind.contains('/') { kind } else { "application/octet-stream" });
             pen.plain("data", data);
         });
+        return Ok(());
+    }
+    if !["https://", "http://", "gs://", "files/"].into_iter().any(starts) {
+        return Err(refused("a file that is neither inline nor on the web"));
     }
     let named = name.map(|name| name.plain().into_owned());
     let kind = media_type(named.as_deref().unwrap_or(&plain));
@@ -285,6 +292,7 @@ fn bytes(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) {
         }
         pen.text("fileUri", url);
     });
+    Ok(())
 }
 
 /// The type that a name's ending tells.

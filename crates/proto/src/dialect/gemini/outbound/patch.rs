@@ -34,9 +34,10 @@ pub(super) fn body(raw: &Bytes, facts: &Facts<'_>) -> Bytes {
 }
 
 fn has_thinking(body: &Json) -> bool {
-    let either = |json: &Json, camel: &str, snake: &str| json.get(camel).or_else(|| json.get(snake));
-    let config = either(body, "generationConfig", "generation_config");
-    config.is_some_and(|config| either(&config, "thinkingConfig", "thinking_config").is_some())
+    let either =
+        |json: &Json, names: [&str; 2]| names.map(|name| json.get(name)).into_iter().flatten().collect::<Vec<_>>();
+    let configs = either(body, ["generationConfig", "generation_config"]);
+    configs.iter().any(|config| !either(config, ["thinkingConfig", "thinking_config"]).is_empty())
 }
 
 fn thinking(effort: &str, facts: &Facts<'_>) -> Json {

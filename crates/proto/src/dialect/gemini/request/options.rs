@@ -1,10 +1,10 @@
 //! `generationConfig`.
 
-use super::tools::{gemini_schema, hosted};
+use super::tools::{gemini_schema, hosted, plain_schema};
 use super::{Scope, several};
 use crate::canon::{Folded, Format, Reasoning, Request};
+use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::json::{Shape, schema};
 use crate::text::{Json, Text};
 
 /// Gemini takes 5 stop sequences; we take more.
@@ -69,8 +69,8 @@ impl Scope {
     fn format(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
         let kind = fields.either("responseMimeType", node::string)?.unwrap_or_default().to_ascii_lowercase();
         let own = fields.either("responseSchema", gemini_schema)?;
-        let plain = fields.either("responseJsonSchema", schema::read)?;
-        let hidden = fields.read("_responseJsonSchema", schema::read)?;
+        let plain = fields.either("responseJsonSchema", plain_schema)?;
+        let hidden = fields.read("_responseJsonSchema", plain_schema)?;
         let wanted = plain.or(hidden).or(own);
         match (kind.as_str(), wanted) {
             ("" | "text/plain", None) => {}

@@ -47,7 +47,7 @@ impl Scope {
         let name = fields.either("name", name)?.ok_or_else(|| fields.missing("name"))?;
         let description = fields.either("description", node::text)?.filter(|text| !text.is_empty());
         let own = fields.either("parameters", gemini_schema)?;
-        let plain = fields.either("parametersJsonSchema", schema::read)?;
+        let plain = fields.either("parametersJsonSchema", plain_schema)?;
         // What it returns is the client's business; upstreams have no field for it.
         for name in ["response", "responseJsonSchema"] {
             fields.either(name, |_| Ok(()))?;
@@ -95,6 +95,11 @@ impl Scope {
 /// A schema in Gemini's dialect as JSON Schema.
 pub(super) fn gemini_schema(node: Node<'_>) -> Read<Json> {
     schema::from_gemini(&schema::read(node)?, node.path())
+}
+
+/// A schema that should be JSON Schema.
+pub(super) fn plain_schema(node: Node<'_>) -> Read<Json> {
+    schema::from_plain(schema::read(node)?, node.path())
 }
 
 fn blocking(behavior: &str, node: Node<'_>) -> Read<()> {
