@@ -2,6 +2,7 @@
 //! said every word ourselves, the order and the numbers of it.
 
 mod chat;
+mod messages;
 mod responses;
 
 use bytes::Bytes;
@@ -62,6 +63,8 @@ fn check(client: Dialect, out: &[u8], own: bool, garbled: &[Bytes]) {
     match client {
         Dialect::Chat => chat::check(&frames, own),
         Dialect::Responses => responses::check(&frames, own),
+        Dialect::Messages => messages::check(&frames, own),
+        other => panic!("no rules for {other:?} yet"),
     }
 }
 

@@ -10,6 +10,7 @@ use replay::replay;
 
 const CHAT: &str = "crates/proto/corpus/chat";
 const RESPONSES: &str = "crates/proto/corpus/responses";
+const MESSAGES: &str = "crates/proto/corpus/messages";
 const REQUESTS: &str = "crates/proto/corpus/requests";
 
 #[test]
@@ -38,6 +39,11 @@ fn responses_requests() {
 }
 
 #[test]
+fn messages_requests() {
+    replay("messages_request", &[REQUESTS], request::messages);
+}
+
+#[test]
 fn chat_streams() {
     replay("chat_stream", &[CHAT], stream::chat);
 }
@@ -45,6 +51,11 @@ fn chat_streams() {
 #[test]
 fn responses_streams() {
     replay("responses_stream", &[RESPONSES], stream::responses);
+}
+
+#[test]
+fn messages_streams() {
+    replay("messages_stream", &[MESSAGES], stream::messages);
 }
 
 #[test]

@@ -15,6 +15,11 @@ pub fn responses(body: &[u8]) {
     check(Dialect::Responses, body);
 }
 
+/// Checks a messages body.
+pub fn messages(body: &[u8]) {
+    check(Dialect::Messages, body);
+}
+
 fn check(client: Dialect, body: &[u8]) {
     let (request, notes) = match client.read_request(Bytes::copy_from_slice(body)) {
         Ok(read) => read,
@@ -26,6 +31,7 @@ fn check(client: Dialect, body: &[u8]) {
         write(client, Dialect::Responses, &request, &target);
         if matches!(target, Target::Relay(_)) {
             write(client, Dialect::Chat, &request, &target);
+            write(client, Dialect::Messages, &request, &target);
         }
     }
 }
@@ -77,6 +83,7 @@ fn targets() -> [Target; 4] {
             ..Codex::default()
         })
     };
-    let relay = Target::Relay(Relay { model: "relay-1".to_owned(), effort: Some("low".to_owned()) });
+    let relay =
+        Target::Relay(Relay { model: "relay-1".to_owned(), effort: Some("low".to_owned()), ..Relay::default() });
     [codex(false, false), codex(true, false), codex(true, true), relay]
 }

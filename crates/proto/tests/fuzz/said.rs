@@ -1,11 +1,14 @@
 //! What a client understands of a reply, in whichever protocol and form it comes. Two replies that say the same are equal here.
 
+mod messages;
+
 use bytes::Bytes;
 use proto::canon::{Channel, Finish, ItemKind, Part};
 use proto::fold::Whole;
 use proto::text::{Json, Text};
 
 use super::legal::{Frame, frames};
+pub(crate) use messages::{stream as messages_stream, whole as messages_whole};
 
 /// The contents of one reply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,6 +106,21 @@ impl Draft {
 
 fn plain(escaped: &str) -> String {
     Text::from_escaped(Bytes::copy_from_slice(escaped.as_bytes())).plain().into_owned()
+}
+
+/// Stands for the input of a call whose pieces are no JSON.
+pub(crate) const BROKEN: &str = "?";
+
+/// The input of a call as its value, escaped as string content: of its pieces, else of the block's own.
+fn input(pieces: &str, value: &str) -> String {
+    let whole = plain(pieces);
+    let whole = whole.trim_matches([' ', '\t', '\r', '\n']);
+    let value = match whole {
+        "" => value,
+        _ if proto::json::valid(whole.as_bytes()) => whole,
+        _ => BROKEN,
+    };
+    Text::from_plain(value.trim_matches([' ', '\t', '\r', '\n'])).as_str().to_owned()
 }
 
 fn text(json: &Json, name: &str) -> String {

@@ -12,6 +12,9 @@ use proto::{Dialect, Fold, Reader, Writer, json};
 use super::cut::{cuts, inflated};
 use super::{legal, said};
 
+/// The protocols that clients speak here.
+const CLIENTS: [Dialect; 3] = [Dialect::Chat, Dialect::Responses, Dialect::Messages];
+
 /// Checks what a chat upstream sends.
 pub fn chat(input: &[u8]) {
     check(Dialect::Chat, input);
@@ -20,6 +23,11 @@ pub fn chat(input: &[u8]) {
 /// Checks what a responses upstream sends.
 pub fn responses(input: &[u8]) {
     check(Dialect::Responses, input);
+}
+
+/// Checks what a messages upstream sends.
+pub fn messages(input: &[u8]) {
+    check(Dialect::Messages, input);
 }
 
 fn check(upstream: Dialect, input: &[u8]) {
@@ -35,7 +43,7 @@ fn check(upstream: Dialect, input: &[u8]) {
     let legal = |client: Dialect, out: &[u8]| {
         if client == upstream { legal::passed(client, out, &garbled) } else { legal::ours(client, out) }
     };
-    for client in [Dialect::Chat, Dialect::Responses] {
+    for client in CLIENTS {
         for setting in settings() {
             let out = write(client, &setting, &events);
             legal(client, &out);
@@ -77,7 +85,7 @@ pub(crate) fn settings() -> [Setting; 2] {
         id: "f1".to_owned(),
         model: "m".to_owned(),
         created: 1,
-        reply: Reply { stream: true, include_usage, legacy_functions },
+        reply: Reply { stream: true, include_usage, legacy_functions, ..Reply::default() },
         codex,
     };
     [setting(true, false, true), setting(false, true, false)]
@@ -129,10 +137,17 @@ fn folded(client: Dialect, setting: &Setting, events: &[Event], out: &[u8]) {
     let (mut stream, mut body) = match client {
         Dialect::Chat => (said::chat_stream(out), said::chat_whole(&body)),
         Dialect::Responses => (said::responses_stream(out), said::responses_whole(&body)),
+        Dialect::Messages => (said::messages_stream(out), said::messages_whole(&body)),
+        other => panic!("no rules for {other:?} yet"),
     };
     if client == Dialect::Chat {
         // The legacy form has no ids, and both an upstream's frames and a client's wish may be of that form.
         stream.calls.iter_mut().chain(&mut body.calls).for_each(|call| call.id.clear());
+    }
+    if client == Dialect::Messages {
+        // A body has no place for half a value, so it is closed there.
+        let broken = stream.calls.iter_mut().zip(&mut body.calls).filter(|(call, _)| call.input == said::BROKEN);
+        broken.for_each(|(_, call)| said::BROKEN.clone_into(&mut call.input));
     }
     assert_eq!(stream, body, "stream and body differ");
 }

@@ -253,7 +253,7 @@ fn relays_get_tools_limits_and_images_in_this_protocols_form() {
     let (out, _) = Wire::Messages.write_request(&request, &relay("claude-opus-4-6")).unwrap();
     let body: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!((&body["max_tokens"], &body["temperature"], &body["system"]), (&json!(77), &json!(0.5), &json!("s")));
-    assert_eq!(body["tools"], json!([{"name":"f","input_schema":{"type":"object"}}]));
+    assert_eq!(body["tools"], json!([{"name":"f","input_schema":{"type":"object","properties":{}}}]));
     assert_eq!(body["tool_choice"], json!({"type":"auto"}));
     let image = json!({"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBO"}});
     assert_eq!(body["messages"][0]["content"][1], image);

@@ -23,7 +23,12 @@ fn bodies() -> Vec<(String, Bytes)> {
 
 /// The streams of all upstreams, as events.
 fn all() -> Vec<(String, Vec<Event>)> {
-    let folders = [(Dialect::Messages, "messages"), (Dialect::Responses, "responses"), (Dialect::Chat, "chat")];
+    let folders = [
+        (Dialect::Messages, "messages"),
+        (Dialect::Responses, "responses"),
+        (Dialect::Chat, "chat"),
+        (Dialect::Gemini, "gemini"),
+    ];
     let each = |(dialect, folder)| corpus(folder, ".sse").into_iter().map(move |(name, body)| (dialect, name, body));
     let streams = folders.into_iter().flat_map(each);
     streams.map(|(dialect, name, body)| (name, read(dialect, [&body[..]]))).collect()

@@ -7,8 +7,13 @@ use proto::{Dialect, Kind};
 use crate::{corpus, events, fold, read, sdk, seeing, setting, strange, utf8, write};
 
 /// The dialects that a messages stream is written in anew.
-const CLIENTS: [(Dialect, &str); 3] =
-    [(Dialect::Messages, "messages"), (Dialect::Chat, "chat"), (Dialect::Responses, "responses")];
+const CLIENTS: [(Dialect, &str); 5] = [
+    (Dialect::Messages, "messages"),
+    (Dialect::Chat, "chat"),
+    (Dialect::Responses, "responses"),
+    (Dialect::Gemini, "gemini"),
+    (Dialect::Ollama, "ollama"),
+];
 
 #[test]
 fn events_of_messages_streams() {
@@ -36,7 +41,8 @@ fn messages_streams_written_for_every_client() {
 
 #[test]
 fn streams_of_other_upstreams_written_as_messages() {
-    for (dialect, folder) in [(Dialect::Responses, "responses"), (Dialect::Chat, "chat")] {
+    let upstreams = [(Dialect::Responses, "responses"), (Dialect::Chat, "chat"), (Dialect::Gemini, "gemini")];
+    for (dialect, folder) in upstreams {
         for (name, body) in corpus(folder, ".sse") {
             let events = read(dialect, [&body[..]]);
             let stream = write(Dialect::Messages, setting(Dialect::Messages), &events);

@@ -85,15 +85,29 @@ fn messages_to_messages_changes_only_what_it_must() {
         r#"{"x":{"k":1.50},"model":"m","max_tokens":9,"messages":[{"role":"user","content":"\u00e9"}],"thinking":{"type":"adaptive"},"stream":true}"#
     );
     assert!(written.is_empty());
+}
+
+#[test]
+fn the_effort_of_a_suffix_becomes_thinking_where_the_client_is_silent() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":"a"}],"stream":true,"output_config":{"x":1}}"#;
-    let relay =
-        Relay { model: "m".to_owned(), effort: Some("high".to_owned()), max_output: Some(77), ..Relay::default() };
-    let (out, written) = Wire::Messages.write_request(&read(body).unwrap().0, &Target::Relay(relay)).unwrap();
-    assert_eq!(
-        utf8(&out),
-        r#"{"model":"m","messages":[{"role":"user","content":"a"}],"stream":true,"output_config":{"x":1,"effort":"high"},"max_tokens":77}"#
-    );
-    assert_eq!(notes(&written), "set max_tokens to 77");
+    let written = |model: &str, body: &str| {
+        let (effort, max_output) = (Some("high".to_owned()), Some(20_000));
+        let relay = Target::Relay(Relay { model: model.to_owned(), effort, max_output, ..Relay::default() });
+        let (out, written) = Wire::Messages.write_request(&read(body).unwrap().0, &relay).unwrap();
+        (utf8(&out).to_owned(), notes(&written))
+    };
+    let (out, noted) = written("claude-opus-4-6", body);
+    let expected = r#"{"model":"claude-opus-4-6","messages":[{"role":"user","content":"a"}],"stream":true,"output_config":{"x":1,"effort":"high"},"max_tokens":20000,"thinking":{"type":"adaptive"}}"#;
+    assert_eq!((out.as_str(), noted.as_str()), (expected, "set max_tokens to 20000"));
+    let (out, _) = written("claude-haiku-4-5", body);
+    let expected = r#"{"model":"claude-haiku-4-5","messages":[{"role":"user","content":"a"}],"stream":true,"output_config":{"x":1},"max_tokens":20000,"thinking":{"type":"enabled","budget_tokens":10000}}"#;
+    assert_eq!(out, expected);
+    let told = r#"{"model":"m","max_tokens":9,"stream":true,"thinking":{"type":"disabled"},"messages":[{"role":"user","content":"a"}]}"#;
+    assert_eq!(written("m", told).0, told);
+    let hot =
+        r#"{"model":"m","max_tokens":9,"stream":true,"temperature":0,"messages":[{"role":"user","content":"a"}]}"#;
+    let noted = "dropped reasoning effort beside sampling fields".to_owned();
+    assert_eq!(written("m", hot), (hot.to_owned(), noted));
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::canon::{Format, Request};
 use crate::dialect::{Dialect, Relay, Target};
 use crate::failure::{Failure, Kind};
 use crate::json::pen::{self, Pen};
+use crate::json::schema;
 use crate::notes::Notes;
 use crate::text::Text;
 
@@ -32,14 +33,14 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
     };
     let own = request.raw.as_ref().filter(|_| request.origin == Some(Dialect::Messages));
     match own {
-        Some(raw) => Ok(patch::body(raw, &relay)),
+        Some(raw) => Ok(patch::body(raw, request, &relay)),
         None => fresh(request, &relay),
     }
 }
 
 fn fresh(request: &Request, relay: &Relay) -> Result<(Bytes, Notes), Failure> {
     let mut notes = Notes::default();
-    let turns = Turns::of(request, relay, &mut notes);
+    let turns = Turns::of(request, relay, &mut notes)?;
     if turns.is_empty() {
         let message = "nothing in this conversation can be sent to an upstream that speaks Messages";
         return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
@@ -51,7 +52,9 @@ fn fresh(request: &Request, relay: &Relay) -> Result<(Bytes, Notes), Failure> {
         pen.number("max_tokens", plan.max_tokens);
         turns.write(pen, request, &mut notes)?;
         tools::write(pen, request, &mut notes);
-        plan.write(pen);
+        if let Some(thinking) = plan.thinking() {
+            pen.json("thinking", &thinking);
+        }
         output(pen, request, &plan, &mut notes)?;
         options(pen, request, &plan, &mut notes);
         dropped(request, &mut notes);
@@ -85,7 +88,7 @@ fn output(pen: &mut Pen<'_>, request: &Request, plan: &thinking::Plan, notes: &m
         if let Some(schema) = schema {
             pen.object("format", |pen| {
                 pen.plain("type", "json_schema");
-                pen.json("schema", schema);
+                pen.json("schema", &schema::closed(schema));
             });
         }
     });
@@ -142,6 +145,9 @@ fn dropped(request: &Request, notes: &mut Notes) {
 /// An id in the characters that Anthropic takes; calls and their results are changed alike.
 fn id(text: &Text) -> Text {
     let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
+    if text.is_empty() {
+        return Text::from("_");
+    }
     if text.escaped().iter().all(legal) {
         return text.clone();
     }

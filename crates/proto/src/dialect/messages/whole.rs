@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use self::assemble::Assembly;
 use super::Writer;
+use super::wire::Kind;
 use crate::canon::{Event, Open, What};
 use crate::dialect::Setting;
 use crate::fold::Whole;
@@ -35,7 +36,8 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
 
 fn read(assembly: &mut Assembly, frame: sse::Frame) {
     if json::valid(&frame.data) {
-        assembly.read(&Json::from_valid(frame.data));
+        let name = Kind::of(frame.event());
+        assembly.read(name, &Json::from_valid(frame.data));
     }
 }
 

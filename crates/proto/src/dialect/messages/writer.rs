@@ -215,7 +215,9 @@ impl Writer {
         match (Wired::of(name.plain().as_bytes()), json) {
             (Wired::BlockStart, Some(json)) => self.blocks.adopt(&json),
             (Wired::BlockStop, _) => self.blocks.release(),
-            (Wired::Delta, _) => self.ended = true,
+            (Wired::Delta, Some(json)) => {
+                self.ended |= json.get("delta").is_some_and(|delta| delta.text("stop_reason").is_some());
+            }
             _ => {}
         }
     }

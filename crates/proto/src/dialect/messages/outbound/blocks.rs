@@ -7,10 +7,13 @@ use super::turns::Block;
 use super::{base64, id, refused};
 use crate::canon::{CallKind, Part, Source};
 use crate::failure::Failure;
+use crate::json;
 use crate::json::pen::{self, Pen};
-use crate::json::{self, Shape};
 use crate::notes::Notes;
-use crate::text::{Json, Text};
+use crate::text::Text;
+
+/// Deepest nesting of arguments; the body around them adds a few levels more.
+const DEPTH: usize = 100;
 
 /// Writes one block.
 pub(super) fn write(out: &mut BytesMut, block: &Block<'_>, notes: &mut Notes) -> Result<(), Failure> {
@@ -72,14 +75,30 @@ fn arguments(out: &mut BytesMut, kind: CallKind, input: &Text, notes: &mut Notes
         if plain.trim().is_empty() {
             return out.put_slice(b"{}");
         }
-        let object = json::valid(plain.as_bytes())
-            && Json::from_valid(plain.as_bytes().to_vec().into()).shape() == Shape::Object;
-        if object {
+        // What is only a string in other protocols is a part of the body here, so it must pass what bodies must pass.
+        if json::check(plain.as_bytes()).is_ok() && depth(plain.as_bytes()) <= DEPTH {
             return out.put_slice(plain.as_bytes());
         }
         notes.add("wrapped arguments that are no JSON object");
     }
     pen::object(out, |pen| pen.text("input", input));
+}
+
+/// How deep a valid value is nested.
+fn depth(bytes: &[u8]) -> usize {
+    let (mut deepest, mut open, mut text, mut escaped) = (0usize, 0usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => text = !text,
+            b'{' | b'[' if !text => open += 1,
+            b'}' | b']' if !text => open = open.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    deepest
 }
 
 fn result(pen: &mut Pen<'_>, parts: &[Part]) -> Result<(), Failure> {
@@ -112,33 +131,25 @@ fn one(pen: &mut Pen<'_>, part: &Part) -> Result<(), Failure> {
         Part::Image { source: Source::Url(url), .. } => {
             pen.plain("type", "image");
             match inline(url) {
-                Some((media, data)) => base64_source(pen, &media, &data),
-                None => url_source(pen, url),
+                Some((media, data)) if media.starts_with("image/") => base64_source(pen, &media, &data),
+                None if is_web(url) => url_source(pen, url),
+                _ => return Err(refused("an image by such a URL")),
             }
         }
         Part::Image { source: Source::Id(_), .. } => return Err(refused("an image by file id")),
         Part::File { source: Source::Url(url), name } => document(pen, url, name.as_ref())?,
         Part::File { source: Source::Id(_), .. } => return Err(refused("a file by id")),
-        Part::Other(json) => return other(pen, json),
+        // One of this dialect's own blocks; those of others were refused before.
+        Part::Other(json) => json.fields().for_each(|(key, value)| pen.member(&key, &value)),
     }
-    Ok(())
-}
-
-/// A part that is one of this dialect's own blocks passes; others nobody could read.
-fn other(pen: &mut Pen<'_>, json: &Json) -> Result<(), Failure> {
-    let foreign = ["input_", "output_"];
-    let kind = json.text("type").filter(|kind| !foreign.iter().any(|prefix| kind.as_str().starts_with(prefix)));
-    if kind.is_none() {
-        return Err(refused("a content part of an unknown type"));
-    }
-    json.fields().for_each(|(key, value)| pen.member(&key, &value));
     Ok(())
 }
 
 fn document(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failure> {
     pen.plain("type", "document");
     match inline(url) {
-        None => url_source(pen, url),
+        None if is_web(url) => url_source(pen, url),
+        None => return Err(refused("a file by such a URL")),
         Some((media, data)) if media == "application/pdf" => base64_source(pen, &media, &data),
         Some((media, data)) => {
             let readable = media.starts_with("text/") || media == "application/json";
@@ -172,9 +183,16 @@ fn url_source(pen: &mut Pen<'_>, url: &Text) {
     });
 }
 
+fn is_web(url: &Text) -> bool {
+    let plain = url.plain();
+    ["http://", "https://"]
+        .iter()
+        .any(|prefix| plain.get(..prefix.len()).is_some_and(|s| s.eq_ignore_ascii_case(prefix)))
+}
+
 /// Media type and base64 of a data URL.
 fn inline(url: &Text) -> Option<(String, Text)> {
-    let (head, data) = url.as_str().split_once(";base64,")?;
+    let (head, data) = url.as_str().split_once(";base64,").filter(|(_, data)| !data.is_empty())?;
     let media = head.replace("\\/", "/");
     let media = media.strip_prefix("data:")?.split(';').next()?.to_ascii_lowercase();
     Some((media, Text::from_escaped(url.escaped().slice_ref(data.as_bytes()))))

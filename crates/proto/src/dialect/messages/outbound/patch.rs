@@ -5,6 +5,8 @@ use memchr::memmem;
 
 use super::super::seal;
 use super::MAX_TOKENS;
+use super::thinking::Plan;
+use crate::canon::Request;
 use crate::dialect::Relay;
 use crate::json::patch::{Edit, patch, set};
 use crate::json::{Shape, pen};
@@ -15,18 +17,18 @@ use crate::text::{Json, Text};
 const ENVELOPE: &[u8] = b"\"pg1.";
 
 /// `raw` for this model, streamed, without reasoning state that this upstream cannot read.
-pub(super) fn body(raw: &Bytes, relay: &Relay) -> (Bytes, Notes) {
+pub(super) fn body(raw: &Bytes, request: &Request, relay: &Relay) -> (Bytes, Notes) {
     let mut notes = Notes::default();
     // A body may be large, so it is walked once.
     let mut fields: Vec<(Text, Json)> = Json::from_valid(raw.clone()).fields().collect();
     put(&mut fields, "model", Text::from_plain(&relay.model).quoted());
     put(&mut fields, "stream", Json::of(&true));
-    thoughtful(&mut fields, relay);
     if get(&fields, "max_tokens").is_none() {
         let limit = relay.max_output.unwrap_or(MAX_TOKENS);
         notes.add(format!("set max_tokens to {limit}"));
         put(&mut fields, "max_tokens", Json::of(&limit));
     }
+    thoughtful(&mut fields, request, relay, &mut notes);
     if relay.without_replay || memmem::find(raw, ENVELOPE).is_some() {
         readable(&mut fields, relay, &mut notes);
     }
@@ -52,13 +54,28 @@ fn put(fields: &mut Vec<(Text, Json)>, name: &'static str, value: Json) {
     }
 }
 
-/// The effort of a model suffix, where the client says nothing about thinking.
-fn thoughtful(fields: &mut Vec<(Text, Json)>, relay: &Relay) {
+/// The effort of a model suffix, where the client says nothing about thinking nor what thinking would rule out.
+fn thoughtful(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &Relay, notes: &mut Notes) {
     let config = get(fields, "output_config").filter(|config| config.shape() == Shape::Object);
     let told = get(fields, "thinking").is_some() || config.is_some_and(|config| config.get("effort").is_some());
-    let Some(effort) = relay.effort.as_ref().filter(|_| !told) else { return };
-    let config = config.cloned().unwrap_or_else(|| Json::from_valid(Bytes::from_static(b"{}")));
-    put(fields, "output_config", set(&config, "effort", &Json::of(effort)));
+    if told || relay.effort.is_none() {
+        return;
+    }
+    if !request.sampling.is_empty() {
+        return notes.add("dropped reasoning effort beside sampling fields");
+    }
+    let plan = Plan::of(request, relay, notes);
+    if let Some(thinking) = plan.thinking() {
+        put(fields, "thinking", thinking);
+    }
+    if plan.thinks {
+        put(fields, "max_tokens", Json::of(&plan.max_tokens));
+    }
+    if let Some(effort) = plan.effort {
+        let config = get(fields, "output_config").cloned();
+        let config = config.unwrap_or_else(|| Json::from_valid(Bytes::from_static(b"{}")));
+        put(fields, "output_config", set(&config, "effort", &Json::of(effort)));
+    }
 }
 
 /// Takes out thoughts that another model signed; they would be refused.

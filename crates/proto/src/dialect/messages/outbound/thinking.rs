@@ -3,11 +3,12 @@
 //! Claude 4.6 and later choose the budget themselves (`adaptive`) and take an effort; models from 3.7 to 4.5, and most other
 //! servers of this protocol, take a budget in tokens; older ones cannot think.
 
-use super::MAX_TOKENS;
-use crate::canon::{Request, ToolChoice};
+use super::{MAX_TOKENS, tools};
+use crate::canon::Request;
 use crate::dialect::Relay;
-use crate::json::pen::Pen;
+use crate::json::pen;
 use crate::notes::Notes;
+use crate::text::Json;
 
 /// Least budget that Anthropic takes, in tokens.
 const LEAST: u64 = 1024;
@@ -59,7 +60,7 @@ impl Plan {
             plan.form = if generation == Generation::Never { Form::Silent } else { Form::Off };
             return plan;
         }
-        let forced = request.tool_choice.as_ref().is_some_and(forces);
+        let forced = tools::forced(request);
         if generation == Generation::Never || forced {
             let why = if forced { "dropped reasoning effort beside a forced tool" } else { "dropped reasoning effort" };
             notes.add(why);
@@ -96,22 +97,22 @@ impl Plan {
         (self.form, self.max_tokens, self.thinks) = (Form::Budget(budget), room, true);
     }
 
-    /// Writes `thinking`.
-    pub(super) fn write(&self, pen: &mut Pen<'_>) {
-        match self.form {
-            Form::Silent => {}
-            Form::Off => pen.word("thinking", r#"{"type":"disabled"}"#),
-            Form::Adaptive => pen.object("thinking", |pen| {
+    /// The `thinking` object, if anything is to be said.
+    pub(super) fn thinking(&self) -> Option<Json> {
+        Some(pen::json(|pen| match self.form {
+            Form::Silent | Form::Off => pen.plain("type", "disabled"),
+            Form::Adaptive => {
                 pen.plain("type", "adaptive");
                 if self.shown {
                     pen.plain("display", "summarized");
                 }
-            }),
-            Form::Budget(budget) => pen.object("thinking", |pen| {
+            }
+            Form::Budget(budget) => {
                 pen.plain("type", "enabled");
                 pen.number("budget_tokens", budget);
-            }),
-        }
+            }
+        }))
+        .filter(|_| self.form != Form::Silent)
     }
 }
 
@@ -129,10 +130,6 @@ fn limit(request: &Request, relay: &Relay, notes: &mut Notes) -> u64 {
             MAX_TOKENS
         }),
     }
-}
-
-fn forces(choice: &ToolChoice) -> bool {
-    !matches!(choice, ToolChoice::Auto | ToolChoice::None)
 }
 
 /// What the name of a model says. Claude's are `claude-3-7-sonnet-...` and, later, `claude-sonnet-4-6[-date]`.

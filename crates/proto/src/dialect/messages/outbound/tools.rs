@@ -2,7 +2,9 @@
 
 use super::super::{say, word};
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
+use crate::dialect::Dialect;
 use crate::json::pen::{self, Pen};
+use crate::json::schema;
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
@@ -42,7 +44,7 @@ fn one(pen: &mut Pen<'_>, tool: &Tool) {
         ToolKind::Function { name, description, parameters, strict } => {
             head(pen, name, description.as_ref());
             match parameters {
-                Some(parameters) => pen.json("input_schema", parameters),
+                Some(parameters) => pen.json("input_schema", &schema::parameters(parameters)),
                 None => pen.word("input_schema", NONE),
             }
             if *strict == Some(true) {
@@ -79,17 +81,11 @@ fn choice(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
     let single = request.parallel == Some(false);
     let (kind, name) = match &request.tool_choice {
         None if !single => return,
-        None | Some(ToolChoice::Auto) => ("auto", None),
-        Some(ToolChoice::None) => ("none", None),
-        Some(ToolChoice::Required) => ("any", None),
-        Some(ToolChoice::Function(name) | ToolChoice::Custom(name)) => ("tool", Some(name.clone())),
-        Some(ToolChoice::Other(json)) => match json.text("type") {
-            Some(kind) if is_search(kind.as_str()) => ("tool", Some(Text::from(say::SEARCH))),
-            _ => {
-                notes.add("dropped tool_choice");
-                ("auto", None)
-            }
-        },
+        None => ("auto", None),
+        Some(choice) => form(choice).unwrap_or_else(|| {
+            notes.add("dropped tool_choice");
+            ("auto", None)
+        }),
     };
     pen.object("tool_choice", |pen| {
         pen.plain("type", kind);
@@ -98,4 +94,26 @@ fn choice(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
             pen.word("disable_parallel_tool_use", "true");
         }
     });
+}
+
+/// The type of a choice and the tool that it names; `None` for a choice that this dialect does not know.
+fn form(choice: &ToolChoice) -> Option<(&'static str, Option<Text>)> {
+    Some(match choice {
+        ToolChoice::Auto => ("auto", None),
+        ToolChoice::None => ("none", None),
+        ToolChoice::Required => ("any", None),
+        ToolChoice::Function(name) | ToolChoice::Custom(name) => ("tool", Some(name.clone())),
+        ToolChoice::Other(json) if json.text("type").is_some_and(|kind| is_search(kind.as_str())) => {
+            ("tool", Some(Text::from(say::SEARCH)))
+        }
+        ToolChoice::Other(_) => return None,
+    })
+}
+
+/// Whether the model must call a tool, which rules thinking out.
+pub(super) fn forced(request: &Request) -> bool {
+    let hosted = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if !is_search(kind));
+    let offered = request.origin == Some(Dialect::Messages) || !request.tools.iter().all(hosted);
+    let form = request.tool_choice.as_ref().and_then(form);
+    offered && matches!(form, Some(("any" | "tool", _)))
 }

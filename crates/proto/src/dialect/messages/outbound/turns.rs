@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use bytes::BytesMut;
 
 use super::super::seal::{self, Sealed};
-use super::{blocks, word};
-use crate::canon::{CallKind, ItemKind, Part, Request, Role};
-use crate::dialect::Relay;
+use super::{blocks, refused, word};
+use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role};
+use crate::dialect::{Dialect, Relay};
 use crate::failure::Failure;
 use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
@@ -59,7 +59,13 @@ pub(super) struct Turns<'a> {
 
 impl<'a> Turns<'a> {
     /// The turns of a request.
-    pub(super) fn of(request: &'a Request, relay: &Relay, notes: &mut Notes) -> Self {
+    ///
+    /// # Errors
+    /// `Invalid` for parts that only another dialect knows.
+    pub(super) fn of(request: &'a Request, relay: &Relay, notes: &mut Notes) -> Result<Self, Failure> {
+        if request.origin.is_some_and(|origin| origin != Dialect::Messages) && request.items.iter().any(has_other) {
+            return Err(refused("a content part of an unknown type"));
+        }
         let mut turns = Self { system: Vec::new(), done: Vec::new(), open: Vec::new(), results: HashMap::new() };
         let mut calls = HashSet::new();
         for (place, item) in request.items.iter().enumerate() {
@@ -76,7 +82,7 @@ impl<'a> Turns<'a> {
             match &item.kind {
                 ItemKind::Output { call_id, parts, .. } if !calls.contains(call_id.escaped()) => {
                     notes.add("sent a tool result without its call as text");
-                    turns.say(Speaker::User, parts);
+                    turns.say(Speaker::User, parts, notes);
                 }
                 ItemKind::Reasoning { encrypted: Some(_), .. } if relay.without_replay => {
                     notes.add("dropped reasoning state of another account");
@@ -86,7 +92,7 @@ impl<'a> Turns<'a> {
         }
         turns.answer(notes);
         turns.done.retain(|turn| !turn.blocks.is_empty());
-        turns
+        Ok(turns)
     }
 
     /// Whether there is nothing to send.
@@ -98,9 +104,12 @@ impl<'a> Turns<'a> {
         match kind {
             ItemKind::Message { role: Role::Assistant, parts, .. } => {
                 self.answer(notes);
-                self.say(Speaker::Assistant, parts);
+                self.say(Speaker::Assistant, parts, notes);
             }
             ItemKind::Message { role: Role::System | Role::Developer, parts, .. } if self.done.is_empty() => {
+                if !parts.iter().all(is_text) {
+                    notes.add("dropped pictures and files of the operator");
+                }
                 self.system.extend(parts);
             }
             ItemKind::Message { role, parts, .. } => {
@@ -108,7 +117,7 @@ impl<'a> Turns<'a> {
                     notes.add("sent later system messages as the user's");
                 }
                 self.answer(notes);
-                self.say(Speaker::User, parts);
+                self.say(Speaker::User, parts, notes);
             }
             ItemKind::Reasoning { summary, encrypted, .. } => self.thought(summary, encrypted.as_ref(), notes),
             ItemKind::Call { kind, call_id, name, namespace, input, .. } => {
@@ -126,8 +135,13 @@ impl<'a> Turns<'a> {
         }
     }
 
-    fn say(&mut self, speaker: Speaker, parts: &'a [Part]) {
-        let said = parts.iter().filter(|part| !blank(part)).map(Block::Part);
+    fn say(&mut self, speaker: Speaker, parts: &'a [Part], notes: &mut Notes) {
+        // The model's own turns hold no pictures and files here.
+        let shown = |part: &&Part| speaker == Speaker::User || is_text(part) || matches!(part, Part::Other(_));
+        if !parts.iter().all(|part| shown(&part)) {
+            notes.add("dropped pictures and files of the assistant");
+        }
+        let said = parts.iter().filter(shown).filter(|part| !blank(part)).map(Block::Part);
         self.turn(speaker).extend(said);
     }
 
@@ -225,6 +239,16 @@ fn write_turn(out: &mut BytesMut, turn: Option<&Turn<'_>>, notes: &mut Notes) ->
         });
     });
     failed.map_or(Ok(()), Err)
+}
+
+fn is_text(part: &Part) -> bool {
+    matches!(part, Part::Text { .. } | Part::Refusal(_))
+}
+
+/// Whether an item has a part that only its own dialect knows.
+fn has_other(item: &Item) -> bool {
+    let (ItemKind::Message { parts, .. } | ItemKind::Output { parts, .. }) = &item.kind else { return false };
+    parts.iter().any(|part| matches!(part, Part::Other(_)))
 }
 
 /// Whether a part is text without any; Anthropic refuses such blocks.

@@ -94,7 +94,9 @@ impl Answer {
             None | Some(Finish::Stop) if self.calls => Finish::ToolCalls,
             finish => finish.unwrap_or(Finish::Stop),
         };
-        sink.say(What::End { finish, response: None });
+        let end = What::End { finish, response: None };
+        // Without a reason the upstream's frames alone are no whole message.
+        if self.finish.is_some() { sink.say(end) } else { sink.own(end) }
     }
 
     fn start(&mut self, message: &Json, sink: &mut Sink<'_>) {

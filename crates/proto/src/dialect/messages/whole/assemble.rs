@@ -31,10 +31,9 @@ struct Block {
 }
 
 impl Assembly {
-    /// The next event.
-    pub(super) fn read(&mut self, event: &Json) {
-        let kind = event.text("type").unwrap_or_default();
-        match Kind::of(kind.plain().as_bytes()) {
+    /// The next event; `name` is what its frame calls it.
+    pub(super) fn read(&mut self, name: Kind, event: &Json) {
+        match event.text("type").map_or(name, |kind| Kind::of(kind.plain().as_bytes())) {
             Kind::Start => self.message = event.get("message").or_else(|| self.message.take()),
             Kind::BlockStart => {
                 let block = |first| Block { index: index(event), first, grown: Vec::new(), citations: Vec::new() };

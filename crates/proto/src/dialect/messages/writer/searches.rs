@@ -18,7 +18,7 @@ pub(super) struct Searches {
     count: u64,
     /// Ids of searches without results so far.
     pending: Vec<Text>,
-    /// Pages that were cited since the last result, each once.
+    /// Pages that were cited since the last result, each once; some upstreams tell of the search last.
     cited: Vec<Source>,
 }
 
@@ -48,7 +48,7 @@ impl Searches {
     /// Notes a citation.
     pub(super) fn cite(&mut self, data: &Json) {
         let Some(source) = say::cited(data) else { return };
-        if !self.pending.is_empty() && !self.cited.iter().any(|(url, _)| *url == source.0) {
+        if !self.cited.iter().any(|(url, _)| *url == source.0) {
             self.cited.push(source);
         }
     }
