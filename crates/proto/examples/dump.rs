@@ -80,7 +80,9 @@ fn replies(dialect: Dialect, recording: &Recording, folder: &Path) -> Result<()>
         let path = |form: &str| folder.join(format!("{}.{variant}.{form}", recording.name));
         fs::write(path("stream"), stream(dialect, setting.clone(), &recording.events))?;
         let mut fold = Fold::new();
-        recording.events.iter().for_each(|event| fold.push(event));
+        for event in &recording.events {
+            fold.push(event);
+        }
         let whole = fold.finish();
         match &whole.failure {
             Some(failure) => fs::write(path("error"), dialect.error(failure).1)?,
@@ -105,7 +107,9 @@ fn variants(dialect: Dialect) -> Vec<(&'static str, Reply)> {
 fn stream(dialect: Dialect, setting: Setting, events: &[Event]) -> Bytes {
     let mut writer = Writer::new(dialect, setting);
     let mut out = BytesMut::new();
-    events.iter().for_each(|event| writer.push(event, &mut out));
+    for event in events {
+        writer.push(event, &mut out);
+    }
     writer.end(&mut out);
     out.freeze()
 }

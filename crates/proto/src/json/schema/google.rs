@@ -94,6 +94,11 @@ pub(super) fn read(schema: &mut Tree, path: &Path<'_>) -> Read<()> {
     Ok(())
 }
 
+/// Whether a type is spelled in Gemini's manner somewhere in the schema.
+pub(super) fn speaks(schema: &Tree) -> bool {
+    TYPES.iter().any(|(upper, _)| words::is_type(schema, upper)) || words::children(schema).any(speaks)
+}
+
 fn below(schema: &mut Tree, path: &Path<'_>) -> Read<()> {
     let Tree::Object(members) = schema else { return Ok(()) };
     for (key, value) in members {

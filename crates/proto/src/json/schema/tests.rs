@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::strict::Form;
-use super::{folds, from_gemini, loose, parameters, strict, to_gemini};
+use super::{folds, from_gemini, from_plain, loose, parameters, strict, to_gemini};
 use crate::json::{Path, valid};
 use crate::text::Json;
 
@@ -285,6 +285,18 @@ fn geminis_dialect_is_read() {
         let failure = from_gemini(&json(schema), &Path::ROOT).unwrap_err();
         assert_eq!(failure.param.as_deref(), Some(param), "{schema}");
     }
+}
+
+#[test]
+fn geminis_types_in_json_schema_are_read() {
+    let plain = r#"{"type":"object","properties":{"OBJECT":{"type":"string","example":"x"}}}"#;
+    assert_eq!(from_plain(json(plain), &Path::ROOT).unwrap().as_str(), plain);
+    let mixed = r#"{"type":"OBJECT","properties":{"a":{"type":"STRING"}},"additionalProperties":false}"#;
+    let read = r#"{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}"#;
+    assert_eq!(from_plain(json(mixed), &Path::ROOT).unwrap().as_str(), read);
+    let below = r#"{"type":"object","properties":{"a":{"type":"ARRAY","items":{}}}}"#;
+    let read = r#"{"type":"object","properties":{"a":{"type":"array","items":{}}}}"#;
+    assert_eq!(from_plain(json(below), &Path::ROOT).unwrap().as_str(), read);
 }
 
 #[test]
