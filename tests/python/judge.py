@@ -9,6 +9,16 @@ _PUBLIC = "the public API sends it, the SDK's models lag behind"
 _THINKING = "thinking, as DeepSeek, vLLM and the agents that read it name it"
 _OLLAMA = "Ollama sends it, its Python client's models lag behind"
 _PICTURES = "pictures, as OpenRouter and the agents that read them name them"
+# Fields of OpenAI's model list that are ours.
+CATALOGUE = [
+    "context_window",
+    "default_reasoning_effort",
+    "display_name",
+    "input_modalities",
+    "max_context_window",
+    "service_tiers",
+    "supported_reasoning_efforts",
+]
 
 # What we send beyond the published models, and why: (model, field), or (path of the field, value or None for any).
 ALLOWED = {
@@ -16,6 +26,7 @@ ALLOWED = {
     ("ChatCompletionMessage", "reasoning_content"): _THINKING,
     ("ChoiceDelta", "images"): _PICTURES,
     ("ChatCompletionMessage", "images"): _PICTURES,
+    **{("Model", field): "what the catalogue knows of a model, for clients that choose by it" for field in CATALOGUE},
     ("choices.delta.tool_calls.type", "custom"): _PUBLIC,
     ("ChoiceDeltaToolCall", "custom"): _PUBLIC,
     ("ChoiceDelta", "annotations"): _PUBLIC,
@@ -34,6 +45,7 @@ ALLOWED = {
     ("response.output_item.added.item.ResponseFunctionWebSearch.action", None): _PUBLIC,
     ("response.failed.response.error.code", None): "the backend's own codes, by which Codex decides what to do",
     ("error.type", "request_too_large"): "Anthropic documents it for status 413",
+    ("promptTokensDetails", None): _PUBLIC,
     ("Message.ToolCall", "id"): _OLLAMA,
     ("Message.ToolCall.Function", "index"): _OLLAMA,
     ("message.images", None): "base64 as in Ollama's own types, which its Python client writes but does not read",

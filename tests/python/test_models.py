@@ -100,7 +100,7 @@ class Sent(Judged):
                 "no such model": self.send(protocol, protocol.path("gpt-nope", False), protocol.ask("gpt-nope", text, False)),
                 "nothing asked": self.send(protocol, path, {"model": MODEL, "stream": False}),
                 "odd field": self.send(protocol, path, {**protocol.ask(MODEL, text, False), **odd(protocol)}),
-                "no such path": self.send(protocol, path.replace("chat", "chats").replace("m", "mm"), {}),
+                "wrong method": self.send(protocol, path, method="DELETE"),
             }
             if protocol is not protocols.OLLAMA:
                 cases["wrong key"] = self.send(protocol, path, protocol.ask(MODEL, text, False), key="sk-wrong")

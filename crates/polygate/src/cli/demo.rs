@@ -40,6 +40,9 @@ struct Facts {
     key: String,
     /// An admin token.
     admin: String,
+    /// Where the Ollama listener is, if `ollama.enabled` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ollama: Option<String>,
     /// Where the made-up backend listens; its control side is below `/offline`.
     offline: String,
 }
@@ -61,7 +64,8 @@ impl Demo {
         let (key, admin) = (key(&store, KeyKind::Client).await?, key(&store, KeyKind::Admin).await?);
         store.close().await;
         let running = crate::start(config).await?;
-        let facts = Facts { url: running.url(), key, admin, offline: backend.auth_url() };
+        let ollama = running.ollama.first().map(|address| format!("http://{address}"));
+        let facts = Facts { url: running.url(), key, admin, ollama, offline: backend.auth_url() };
         facts.print(common);
         interrupted().await?;
         stop(running).await;
@@ -103,7 +107,7 @@ impl Facts {
 }
 
 fn page(facts: &Facts) -> String {
-    let Facts { url, key, admin, offline } = facts;
+    let Facts { url, key, admin, offline, .. } = facts;
     format!(
         r#"
 Polygate is listening on {url}. The backend is made up and runs on {offline}; nothing leaves this machine,
@@ -125,6 +129,14 @@ curl -N {url}/v1/responses -H 'Authorization: Bearer {key}' -H 'Content-Type: ap
 # The same, collected
 curl {url}/v1/responses -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
   -d '{{"model":"gpt-6-sol","input":"Reply with exactly: pong"}}'
+
+# Anthropic Messages, streamed
+curl -N {url}/v1/messages -H 'x-api-key: {key}' -H 'Content-Type: application/json' \
+  -d '{{"model":"claude-opus-5-5","max_tokens":1000,"stream":true,"messages":[{{"role":"user","content":"count to 20"}}]}}'
+
+# Google Gemini, streamed
+curl -N '{url}/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse' -H 'x-goog-api-key: {key}' \
+  -H 'Content-Type: application/json' -d '{{"contents":[{{"parts":[{{"text":"count to 20"}}]}}]}}'
 
 # Models
 curl {url}/v1/models -H 'Authorization: Bearer {key}'
