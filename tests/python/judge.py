@@ -45,6 +45,7 @@ ALLOWED = {
     ("response.output_item.added.item.ResponseFunctionWebSearch.action", None): _PUBLIC,
     ("response.failed.response.error.code", None): "the backend's own codes, by which Codex decides what to do",
     ("error.type", "request_too_large"): "Anthropic documents it for status 413",
+    ("ListResponse.Model", "name"): _OLLAMA,
     ("promptTokensDetails", None): _PUBLIC,
     ("Message.ToolCall", "id"): _OLLAMA,
     ("Message.ToolCall.Function", "index"): _OLLAMA,

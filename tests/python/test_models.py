@@ -2,6 +2,7 @@
 
 import base64
 import os
+import sys
 import unittest
 from pathlib import Path
 
@@ -21,6 +22,7 @@ judge = Judge()
 
 def tearDownModule():
     """An allowance that nothing needs is out of date."""
+    print(f"\n{judge.count} events and bodies read", file=sys.stderr)
     unused = set(ALLOWED) - judge.used
     if unused:
         raise AssertionError(f"judge.ALLOWED has what nothing sends: {sorted(unused)}")
@@ -44,7 +46,7 @@ class Sent(Judged):
     def setUp(self):
         super().setUp()
         # Recorded failures put accounts out of service: there are enough, and each test has its own.
-        self.demo = Demo("--accounts", "200", "--set", "ollama.enabled=true", "--set", "ollama.port=0")
+        self.demo = Demo("--accounts", "60", "--set", "ollama.enabled=true", "--set", "ollama.port=0")
         self.addCleanup(self.demo.stop)
 
     def base(self, protocol):
@@ -89,7 +91,9 @@ class Sent(Judged):
             self.demo.reset()
             self.demo.script(plan, times=0)
             for protocol in protocols.ALL:
-                list(self.answer(protocol, SCENES["text"], path.stem))
+                # A backend that leaves fields out is passed on as it is.
+                if (path.stem, protocol) != ("minimal", protocols.RESPONSES):
+                    list(self.answer(protocol, SCENES["text"], path.stem))
         self.demo.reset()
 
     def test_errors(self):
@@ -102,7 +106,10 @@ class Sent(Judged):
                 "odd field": self.send(protocol, path, {**protocol.ask(MODEL, text, False), **odd(protocol)}),
                 "wrong method": self.send(protocol, path, method="DELETE"),
             }
-            if protocol is not protocols.OLLAMA:
+            if protocol is protocols.OLLAMA:
+                # No messages are a wish to load the model.
+                del cases["nothing asked"]
+            else:
                 cases["wrong key"] = self.send(protocol, path, protocol.ask(MODEL, text, False), key="sk-wrong")
             for name, (status, _, body) in cases.items():
                 self.assertGreaterEqual(status, 400, f"{protocol.name}: {name}: {body}")
