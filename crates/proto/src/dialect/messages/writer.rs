@@ -43,6 +43,8 @@ pub struct Writer {
     usage: Option<Usage>,
     stop: Option<Text>,
     gist: Gist,
+    /// Whether the call that is being said is one of a tool that takes free text.
+    custom: bool,
     /// Whether the upstream's own frame said why the reply ends.
     ended: bool,
 }
@@ -65,6 +67,7 @@ impl Writer {
             usage: None,
             stop: None,
             gist: Gist::default(),
+            custom: false,
             ended: false,
         }
     }

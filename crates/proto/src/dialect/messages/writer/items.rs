@@ -56,6 +56,7 @@ impl Writer {
     /// The reply ends: nothing waits any longer.
     pub(super) fn flush(&mut self, out: &mut BytesMut) {
         loop {
+            self.end_custom(out);
             self.blocks.close(out);
             if !self.tracks.drop_live() {
                 break;
@@ -102,6 +103,10 @@ impl Writer {
         if thought && begun && !same {
             self.blocks.piece(&Text::from_escaped(Bytes::from_static(b"\\n\\n")), out);
         }
+        if self.custom && piece == Piece::Input {
+            // The text becomes a string inside of JSON, which is a string itself.
+            return self.blocks.piece(&Text::from_plain(data.as_str()), out);
+        }
         self.blocks.piece(data, out);
     }
 
@@ -123,16 +128,25 @@ impl Writer {
     }
 
     fn call_open(&mut self, at: u32, kind: CallKind, (call_id, name): (&Text, &Text), out: &mut BytesMut) {
-        // A custom tool has text where this dialect has JSON, so its input is said when it is whole.
-        let piece = (kind == CallKind::Function).then_some(Piece::Input);
         self.gist.calls = true;
         self.tracks.said(u32::MAX, Channel::Arguments);
-        self.blocks.begin((at, 0), piece, out, |pen| {
+        self.blocks.begin((at, 0), Some(Piece::Input), out, |pen| {
             pen.plain("type", "tool_use");
             pen.text("id", call_id);
             pen.text("name", name);
             pen.word("input", "{}");
         });
+        // A custom tool takes text where this dialect has an object.
+        self.custom = kind == CallKind::Custom;
+        if self.custom {
+            self.blocks.piece(&Text::from_plain(r#"{"input":""#), out);
+        }
+    }
+
+    fn end_custom(&mut self, out: &mut BytesMut) {
+        if std::mem::take(&mut self.custom) {
+            self.blocks.piece(&Text::from_plain(r#""}"#), out);
+        }
     }
 
     fn annotation(&mut self, place: (u32, u32), data: &Json, out: &mut BytesMut) {
@@ -162,7 +176,10 @@ impl Writer {
                 if !self.tracks.has(u32::MAX, Channel::Arguments) {
                     self.call_open(at, *kind, (call_id, name), out);
                 }
-                self.input(at, *kind, input, out);
+                if !self.tracks.has(0, Channel::Arguments) && !input.is_empty() {
+                    self.piece((at, 0, Channel::Arguments), input, out);
+                }
+                self.end_custom(out);
             }
             ItemKind::Search { action: Some(action), .. } => self.search(at, action, out),
             ItemKind::Image { result, format, .. } if !result.is_empty() => {
@@ -214,20 +231,6 @@ impl Writer {
                 });
             }
         }
-    }
-
-    fn input(&mut self, at: u32, kind: CallKind, input: &Text, out: &mut BytesMut) {
-        if kind == CallKind::Function {
-            if !self.tracks.has(0, Channel::Arguments) && !input.is_empty() {
-                self.piece((at, 0, Channel::Arguments), input, out);
-            }
-            return;
-        }
-        let object = pen::json(|pen| pen.text("input", input));
-        self.blocks.delta(out, |pen| {
-            pen.plain("type", Piece::Input.name());
-            pen.plain(Piece::Input.field(), object.as_str());
-        });
     }
 
     fn search(&mut self, at: u32, action: &Json, out: &mut BytesMut) {
