@@ -1,4 +1,4 @@
-//! The accounts in memory: a snapshot that requests read without waiting, edited by signals, refreshes and reloads.
+//! The accounts and relays in memory: a snapshot that requests read without waiting, edited by signals, refreshes and reloads.
 //!
 //! The store is the truth for who exists and for tokens; statuses and quota figures are learned here and written back by
 //! [`crate::keeper`]. Edits copy the one entry that changes; they happen per request at most, never per token.
@@ -15,17 +15,20 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pool::catalog::{Catalog, Model};
 use pool::quota::Quota;
+use pool::relay::Capability;
 use pool::status::Signal;
 use pool::{Account, AccountId, Millis, Status, Tokens};
+use proto::Wire;
 use tokio::sync::Notify;
 
+use crate::relays::Line;
 pub(crate) use adopt::Changes;
 pub use view::{AccountView, Ready};
 
-/// Every account, oldest first.
+/// Every account, oldest first, then every relay.
 pub(crate) type List = Vec<Arc<Entry>>;
 
-/// One account with what only the engine needs.
+/// One account or relay with what only the engine needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     /// The account; its status and quota are the newest known.
@@ -38,7 +41,12 @@ pub(crate) struct Entry {
     pub(crate) missing: Vec<String>,
     /// 0 to 1: how much earlier than needed its tokens are refreshed.
     pub(crate) jitter: f64,
+    /// The relay that it is; `None` for an account.
+    pub(crate) relay: Option<Arc<Line>>,
 }
+
+/// What relays can do beside conversations.
+const SIDES: [Capability; 3] = [Capability::Embeddings, Capability::Audio, Capability::Images];
 
 /// An account's live model list.
 #[derive(Debug)]
@@ -58,6 +66,8 @@ pub(crate) struct Dirty {
 pub(crate) struct Accounts {
     list: ArcSwap<List>,
     catalog: ArcSwap<Catalog>,
+    /// The models of relays for calls beside conversations, in the order of [`SIDES`].
+    sides: ArcSwap<[Arc<Catalog>; 3]>,
     /// Taken by writers, so that no edit is lost; readers never wait.
     edits: Mutex<()>,
     dirty: Mutex<HashMap<AccountId, Dirty>>,
@@ -73,6 +83,7 @@ impl Accounts {
         Self {
             list: ArcSwap::default(),
             catalog: ArcSwap::from_pointee(Catalog::bundled()),
+            sides: ArcSwap::default(),
             edits: Mutex::new(()),
             dirty: Mutex::default(),
             unsaved: Notify::new(),
@@ -93,6 +104,12 @@ impl Accounts {
     /// The models that can be asked for.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         self.catalog.load_full()
+    }
+
+    /// The models of relays that can do this.
+    pub(crate) fn side(&self, capability: Capability) -> Arc<Catalog> {
+        let at = SIDES.iter().position(|side| *side == capability);
+        at.map_or_else(|| self.catalog(), |at| Arc::clone(&self.sides.load()[at]))
     }
 
     /// Applies what was learned about an account; `true` when it served before and does not now.
@@ -122,12 +139,18 @@ impl Accounts {
     /// Takes over newer figures; `true` as in [`Self::signal`].
     pub(crate) fn learn(&self, id: &AccountId, quota: Quota, now: Millis) -> bool {
         let mut signal = Signal::None;
-        self.edit(id, |entry| {
+        let learned = self.edit(id, |entry| {
+            // A relay may pass on the figures of an account of its own.
+            if entry.relay.is_some() {
+                return false;
+            }
             entry.account.quota.merge(quota);
             signal = entry.account.quota.signal(now);
             true
         });
-        self.dirty.lock().entry(id.clone()).or_default().quota = true;
+        if learned {
+            self.dirty.lock().entry(id.clone()).or_default().quota = true;
+        }
         self.signal(id, &signal, now)
     }
 
@@ -194,27 +217,56 @@ impl Accounts {
         changed
     }
 
+    /// Puts another list in place, made of the current one and what is not written yet.
+    pub(crate) fn replace(&self, next: impl FnOnce(&List, &HashMap<AccountId, Dirty>) -> List) {
+        {
+            let _one_writer = self.edits.lock();
+            let dirty = self.dirty.lock().clone();
+            let next = next(&self.list.load_full(), &dirty);
+            self.list.store(Arc::new(next));
+        }
+        self.recatalog();
+        self.rescheduled.notify_one();
+    }
+
     /// Joins the live lists: accounts that can serve first, so that their entry of a model counts.
     fn recatalog(&self) {
         // The catalogue of an older list must not overtake that of a newer one.
         let _one_writer = self.edits.lock();
         let list = self.list.load();
+        let own = || list.iter().filter(|entry| entry.relay.is_none());
         let live = |wanted: bool| {
-            let entries = list.iter().filter(move |entry| (entry.account.status == Status::Active) == wanted);
+            let entries = own().filter(move |entry| (entry.account.status == Status::Active) == wanted);
             let enabled = entries.filter(|entry| entry.account.status != Status::Disabled);
             enabled.filter_map(|entry| entry.models.as_ref()).map(|listing| listing.models.as_slice())
         };
         let lists: Vec<_> = live(true).chain(live(false)).collect();
-        let catalog = if lists.is_empty() { Catalog::bundled() } else { Catalog::live(lists) };
-        self.catalog.store(Arc::new(catalog));
+        let relays = |capability| list.iter().filter_map(move |entry| entry.shelf(capability));
+        let catalog = match (lists.is_empty(), own().next().is_none() && !list.is_empty()) {
+            (false, _) => Catalog::live(lists),
+            // Nobody here could serve what the bundled list names.
+            (true, true) => Catalog::default(),
+            (true, false) => Catalog::bundled(),
+        };
+        self.catalog.store(Arc::new(catalog.beside(relays(Capability::Chat))));
+        self.sides.store(Arc::new(SIDES.map(|side| Arc::new(Catalog::default().beside(relays(side))))));
     }
 }
 
 impl Entry {
-    /// Whether the account can take the model: by its live list, else by the bundled one.
+    /// The protocol that it is spoken to in.
+    pub(crate) fn wire(&self) -> Wire {
+        self.relay.as_ref().map_or(Wire::Responses, |line| line.relay.wire)
+    }
+
+    /// Whether the account can take the model: by its live list, else by the bundled one. A relay is asked for models only that
+    /// a name has chosen it for.
     pub(crate) fn lists(&self, slug: &str, bundled: &Catalog) -> bool {
         if self.missing.iter().any(|missing| missing == slug) {
             return false;
+        }
+        if self.relay.is_some() {
+            return true;
         }
         match &self.models {
             Some(listing) => listing.models.iter().any(|model| model.slug == slug),

@@ -30,6 +30,8 @@ pub struct Client {
     pub codex: bool,
     /// Its Codex headers, those that [`upstream::PASSED`] names, lower case.
     pub headers: Vec<(&'static str, String)>,
+    /// Its headers that a relay of its own protocol gets, those that [`upstream::relay::PASSED`] names.
+    pub relayed: Vec<(&'static str, String)>,
     /// The conversation that it names in a header (`session-id`, `session_id`, `conversation_id`), if it does.
     pub session: Option<String>,
     /// Its `thread-id`, when it has one of its own (subagents).

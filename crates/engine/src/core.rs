@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use pool::catalog::Catalog;
 use pool::status::Signal;
 use pool::{AccountId, Millis};
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::models::Wanted;
 use crate::refresh::Refresh;
+use crate::relays::Line;
 use crate::settings::Settings;
 use crate::slots::Slots;
 
@@ -33,6 +35,8 @@ pub(crate) struct Core {
     pub(crate) refresh: Refresh,
     pub(crate) keys: Keys,
     pub(crate) wanted: Wanted,
+    /// The relays of the configuration file.
+    pub(crate) filed: Mutex<Vec<Line>>,
     /// Owns every task.
     pub(crate) tasks: TaskTracker,
     /// Ends the background tasks.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use pool::catalog::{Catalog, Model, Resolved};
 use pool::keys::Key;
 use proto::Failure;
@@ -45,7 +46,7 @@ pub enum StartError {
 
 /// The engine. Clones are handles to the same one.
 #[derive(Clone)]
-pub struct Engine(Arc<Core>);
+pub struct Engine(pub(crate) Arc<Core>);
 
 impl Engine {
     /// Reads the store and starts the background tasks. Does not wait for the network.
@@ -84,9 +85,9 @@ impl Engine {
         self.0.admin(presented).await
     }
 
-    /// The models to show, best first.
+    /// The models to show, best first; [`Self::shown`] says whose they are.
     pub fn models(&self) -> Vec<Model> {
-        self.0.accounts.catalog().listed().cloned().collect()
+        self.shown().into_iter().map(|shown| shown.model).collect()
     }
 
     /// What a model name means; `None` asks for the default.
@@ -103,7 +104,7 @@ impl Engine {
     pub fn accounts(&self) -> Vec<AccountView> {
         let now = self.0.now();
         let view = |entry: &Arc<crate::accounts::Entry>| entry.view(self.0.slots.load(&entry.account.id), now);
-        self.0.accounts.list().iter().map(view).collect()
+        self.0.accounts.list().iter().filter(|entry| entry.relay.is_none()).map(view).collect()
     }
 
     /// Makes a key.
@@ -137,6 +138,7 @@ impl Core {
             affinity: Affinity::default(),
             refresh: Refresh::new(),
             wanted: Wanted::default(),
+            filed: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }

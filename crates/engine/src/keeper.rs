@@ -9,8 +9,9 @@ use std::time::Duration;
 use pool::{AccountId, Secret};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::accounts::{Changes, Dirty};
+use crate::accounts::{Changes, Dirty, Entry};
 use crate::core::Core;
+use crate::relays::{self, RelayOrigin};
 
 /// How often the store is asked whether somebody wrote.
 const LOOK: Duration = Duration::from_millis(500);
@@ -110,7 +111,9 @@ impl Keeper {
             rows.push((account, tokens));
         }
         self.core.keys.adopt(store.keys().await?);
-        Ok(self.core.accounts.adopt(rows))
+        let mut changes = self.core.accounts.adopt(rows);
+        changes.join(relays::load::reload(&self.core).await?);
+        Ok(changes)
     }
 
     async fn restore_cookies(&mut self, id: &AccountId) {
@@ -129,7 +132,7 @@ impl Keeper {
         for (id, dirty) in self.core.accounts.take_dirty() {
             let Some(entry) = self.core.accounts.get(&id) else { continue };
             let mut left = dirty;
-            if dirty.status && done(&id, &self.core.store.set_status(&id, &entry.account.status).await) {
+            if dirty.status && done(&id, &self.save_status(&entry).await) {
                 left.status = false;
             }
             if all && dirty.quota && done(&id, &self.core.store.set_quota(&id, &entry.account.quota).await) {
@@ -139,6 +142,15 @@ impl Keeper {
             if left.any() {
                 self.core.accounts.give_back(id, left);
             }
+        }
+    }
+
+    async fn save_status(&self, entry: &Entry) -> Result<(), store::Error> {
+        let (store, account) = (&self.core.store, &entry.account);
+        match entry.relay.as_ref().map(|line| line.origin) {
+            None => store.set_status(&account.id, &account.status).await,
+            Some(RelayOrigin::Store) => store.set_relay_status(&account.id, &account.status).await,
+            Some(RelayOrigin::File) => Ok(()),
         }
     }
 

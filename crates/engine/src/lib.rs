@@ -16,12 +16,14 @@ mod conversation;
 mod core;
 mod engine;
 mod estimate;
+mod forward;
 mod head;
 mod keeper;
 mod keys;
 mod ledger;
 mod models;
 mod refresh;
+mod relays;
 mod reply;
 mod run;
 mod settings;
@@ -32,9 +34,15 @@ pub use accounts::{AccountView, Ready};
 pub use call::{Call, Client};
 pub use clock::Clock;
 pub use engine::{Engine, Parts, StartError};
+pub use forward::{BoxError, Broken, Delivery, Errand, Form, Load, NO_RELAY};
 pub use keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
 pub use refresh::FAILPOINTS;
+pub use relays::{
+    Private, RelayChange, RelayError, RelayOrigin, RelayView, RelayWish, Shown, add_relay, count_models, host_name,
+    masked, relay_name, relay_state, test_relay,
+};
 pub use reply::{Head, Refusal, Reply, Whole};
 pub use settings::Settings;
 pub use stream::Stream;
 pub use upstream::PASSED;
+pub use upstream::relay::{PASSED as RELAYED, ProbeError};

@@ -1,5 +1,5 @@
-//! The live model list of each account: fetched beside the requests, at the start, for a new account, and when an answer
-//! names another etag. The bundled list serves only until the first live one.
+//! The live model list of each account and relay: fetched beside the requests, at the start, for a new account, and when an
+//! answer names another etag; of relays also every hour. The bundled list serves only until the first live one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use upstream::oauth::RefreshReason;
 use crate::accounts::{Entry, Listing};
 use crate::core::Core;
 use crate::refresh::Wish;
+use crate::relays::load;
 
 /// Lists fetched at the same time.
 const PARALLEL: usize = 4;
@@ -44,11 +45,14 @@ struct Want {
 
 /// Why a list did not come.
 #[derive(Debug, thiserror::Error)]
-enum NotListed {
+pub(crate) enum NotListed {
+    /// The way there, or what must come before.
     #[error("{0}")]
     Upstream(String),
+    /// Another status than 200.
     #[error("answered {0}")]
     Refused(u16),
+    /// Not a list.
     #[error("{0}")]
     Unreadable(#[from] pool::catalog::ListError),
 }
@@ -60,9 +64,10 @@ impl Wanted {
         self.wake.notify_one();
     }
 
-    /// An answer named the etag of the account's list.
+    /// An answer named the etag of the account's list. What a relay passes on is about an account of its own.
     pub(crate) fn saw(&self, core: &Core, id: &AccountId, etag: &str) {
-        let current = core.accounts.get(id).and_then(|entry| entry.models.as_ref()?.etag.clone());
+        let Some(entry) = core.accounts.get(id).filter(|entry| entry.relay.is_none()) else { return };
+        let current = entry.models.as_ref().and_then(|listing| listing.etag.clone());
         if current.as_deref().is_some_and(|current| plain(current) == plain(etag)) {
             return;
         }
@@ -89,12 +94,22 @@ impl Wanted {
         let pause = PAUSE.0.saturating_mul(1 << failures.min(10)).min(PAUSE.1);
         self.wants.lock().entry(id).or_insert(Want { failures: failures + 1, at: Instant::now() + pause });
     }
+
+    /// Asks once more after a while, because nothing tells when the list changes.
+    fn again(&self, id: AccountId) {
+        self.wants.lock().entry(id).or_insert(Want { failures: 0, at: Instant::now() + LOOK });
+    }
 }
 
 /// Restores the stored lists of this client version and asks for all of them.
 pub(crate) async fn restore(core: &Core) {
     for entry in core.accounts.list().iter() {
         let id = &entry.account.id;
+        if entry.relay.is_some() {
+            load::restore_models(core, entry).await;
+            core.wanted.want(id);
+            continue;
+        }
         match core.store.models(id).await {
             Ok(Some(stored)) if stored.client_version == version(core) => {
                 if let Err(error) = take(core, id, stored.etag, &stored.body) {
@@ -132,7 +147,11 @@ async fn one(core: &Arc<Core>, id: AccountId, failures: u32) {
     if matches!(entry.account.status, Status::Disabled | Status::NeedsLogin { .. } | Status::Blocked { .. }) {
         return;
     }
-    if let Err(error) = fetch(core, &entry).await {
+    let fetched = match &entry.relay {
+        Some(_) => load::fetch_models(core, &entry).await.map(|()| core.wanted.again(id.clone())),
+        None => fetch(core, &entry).await,
+    };
+    if let Err(error) = fetched {
         tracing::warn!(account = %id, %error, "model list not fetched");
         core.wanted.later(id, failures);
     }

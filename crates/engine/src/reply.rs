@@ -27,8 +27,10 @@ pub struct Whole {
 /// What the headers of an answer say.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
-    /// The account that served or was tried last; `None` when none was reached.
+    /// The account or relay that served or was tried last; `None` when none was reached.
     pub account: Option<AccountId>,
+    /// The relay's name, when it was one.
+    pub relay: Option<String>,
     /// The model's slug, empty when the name was not resolved.
     pub model: String,
     /// The retired name that the model took over; such answers carry a `Deprecation` header.

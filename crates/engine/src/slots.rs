@@ -11,12 +11,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pool::catalog::Catalog;
+use pool::catalog::{Catalog, To};
 use pool::pick::{self, Ask, Candidate, NoAccount, Pick};
 use pool::{AccountId, Millis};
 use tokio::sync::oneshot;
 
-use crate::accounts::List;
+use crate::accounts::{Entry, List};
 
 /// The book of places.
 #[derive(Default)]
@@ -51,6 +51,17 @@ enum Wake {
     Again,
     /// Another account has a free place: choose again.
     Called,
+}
+
+/// Among whom is chosen.
+#[derive(Clone, Copy)]
+pub(crate) struct Field<'a> {
+    /// Every account and relay.
+    pub(crate) list: &'a List,
+    /// What an account is taken to list until its live list came.
+    pub(crate) bundled: &'a Catalog,
+    /// Whom the model's name means.
+    pub(crate) to: &'a To,
 }
 
 /// The turn of a request that waited before.
@@ -95,13 +106,12 @@ impl Slots {
     /// Chooses an account and takes a place on it or in its queue. `turn` is that of a request that waited before.
     pub(crate) fn take(
         self: &Arc<Self>,
-        list: &List,
-        bundled: &Catalog,
+        field: Field<'_>,
         ask: &Ask<'_>,
         (turn, now): (Option<Turn>, Millis),
     ) -> Result<Taken, NoAccount> {
         let mut book = self.0.lock();
-        let choice = book.choose(list, bundled, ask, now);
+        let choice = book.choose(field, ask, now);
         if let (Some(Turn { ticket, called: true }), Err(_) | Ok(Pick::Queue(_))) = (turn, &choice) {
             book.call_next(ticket);
         }
@@ -122,8 +132,8 @@ impl Slots {
     }
 
     /// What a choice would come to now; takes nothing.
-    pub(crate) fn look(&self, list: &List, bundled: &Catalog, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
-        self.0.lock().choose(list, bundled, ask, now)
+    pub(crate) fn look(&self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+        self.0.lock().choose(field, ask, now)
     }
 
     /// How many requests an account serves and how many wait for it.
@@ -166,13 +176,13 @@ impl Slots {
 }
 
 impl Book {
-    fn choose(&self, list: &List, bundled: &Catalog, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
-        let candidate = |entry| self.candidate(entry, ask.model, bundled);
-        let candidates: Vec<_> = list.iter().map(|entry| candidate(entry)).collect();
+    fn choose(&self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+        let candidate = |(entry, model)| self.candidate(entry, model, field.bundled);
+        let candidates: Vec<_> = field.entries(ask.model).map(candidate).collect();
         pick::pick(&candidates, ask, now)
     }
 
-    fn candidate<'a>(&self, entry: &'a crate::accounts::Entry, model: &str, bundled: &Catalog) -> Candidate<'a> {
+    fn candidate<'a>(&self, entry: &'a Entry, model: &str, bundled: &Catalog) -> Candidate<'a> {
         let place = self.places.get(&entry.account.id);
         Candidate {
             account: &entry.account,
@@ -180,6 +190,7 @@ impl Book {
             waiting: place.map_or(0, Place::waiting),
             last_used: place.map_or(Millis(0), |place| place.last_used),
             lists_model: entry.lists(model, bundled),
+            weight: entry.relay.as_ref().map_or(1, |line| line.relay.weight),
         }
     }
 
@@ -198,6 +209,20 @@ impl Book {
                 return;
             }
         }
+    }
+}
+
+impl<'a> Field<'a> {
+    /// Whom the name means, each with its own name of the model.
+    fn entries(self, model: &'a str) -> impl Iterator<Item = (&'a Entry, &'a str)> {
+        self.list.iter().filter_map(move |entry| match (self.to, &entry.relay) {
+            (To::Accounts, None) => Some((&**entry, model)),
+            (To::Relays(stops), Some(line)) => {
+                let stop = stops.iter().find(|stop| stop.relay == line.relay.id)?;
+                Some((&**entry, stop.model.as_str()))
+            }
+            _ => None,
+        })
     }
 }
 

@@ -104,7 +104,7 @@ pub enum Outcome {
         /// The status code.
         code: u16,
         /// What the body says.
-        failure: Failure,
+        failure: Box<Failure>,
         /// What the headers say.
         retry: Retry,
     },

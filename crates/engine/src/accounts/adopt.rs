@@ -17,15 +17,21 @@ pub(crate) struct Changes {
     pub(crate) removed: Vec<AccountId>,
 }
 
+impl Changes {
+    /// Adds others.
+    pub(crate) fn join(&mut self, others: Self) {
+        self.added.extend(others.added);
+        self.signed_in.extend(others.signed_in);
+        self.removed.extend(others.removed);
+    }
+}
+
 impl Accounts {
     /// Takes over the stored accounts. Memory wins where it is newer: tokens that were refreshed later, statuses that are
     /// not written yet, figures that were learned later. Tokens of a new login bring their stored status with them.
     pub(crate) fn adopt(&self, rows: Vec<(Account, Option<Tokens>)>) -> Changes {
-        let changes = {
-            let _one_writer = self.edits.lock();
-            let old = self.list.load_full();
-            let mut changes = Changes::default();
-            let dirty = self.dirty.lock().clone();
+        let mut changes = Changes::default();
+        self.replace(|old, dirty| {
             let mut next = List::with_capacity(rows.len());
             for (account, tokens) in rows {
                 let known = old.iter().find(|entry| entry.account.id == account.id);
@@ -41,19 +47,24 @@ impl Accounts {
                 }
                 next.push(Arc::new(entry));
             }
-            let kept = |entry: &Arc<Entry>| next.iter().any(|new| new.account.id == entry.account.id);
-            changes.removed = old.iter().filter(|entry| !kept(entry)).map(|entry| entry.account.id.clone()).collect();
-            self.list.store(Arc::new(next));
-            changes
-        };
-        self.recatalog();
-        self.rescheduled.notify_one();
+            next.extend(old.iter().filter(|entry| entry.relay.is_some()).cloned());
+            let gone = |entry: &&Arc<Entry>| !next.iter().any(|new| new.account.id == entry.account.id);
+            changes.removed = old.iter().filter(gone).map(|entry| entry.account.id.clone()).collect();
+            next
+        });
         changes
     }
 }
 
 fn fresh(account: Account, tokens: Option<Tokens>) -> Entry {
-    Entry { account, tokens: tokens.map(Arc::new), models: None, missing: Vec::new(), jitter: rand::random() }
+    Entry {
+        account,
+        tokens: tokens.map(Arc::new),
+        models: None,
+        missing: Vec::new(),
+        jitter: rand::random(),
+        relay: None,
+    }
 }
 
 /// The known account with what is stored, and whether it was signed in again.

@@ -1,6 +1,7 @@
 //! The accounts for people.
 
 use pool::Millis;
+use pool::pick::Kin;
 use pool::quota::Quota;
 
 use super::{Accounts, Entry};
@@ -77,7 +78,10 @@ impl Accounts {
         }
         let trouble = |entry: &Entry| {
             let reason = entry.account.status.usable(now).err()?;
-            Some(format!("{}: {}", entry.account.id, reason.words(now)))
+            Some(match &entry.relay {
+                Some(line) => format!("relay {}: {}", line.relay.name, Kin::Relays.why(&reason, now)),
+                None => format!("{}: {}", entry.account.id, reason.words(now)),
+            })
         };
         let ok = list.iter().any(|entry| entry.account.status.serves(now));
         Ready { ok, reasons: list.iter().filter_map(|entry| trouble(entry)).collect() }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use pool::attempt::{History, Outcome, Step, To};
 use pool::catalog::Resolved;
-use pool::pick::{self, Ask, NoAccount};
+use pool::pick::{self, Ask, Kin, NoAccount};
 use pool::status::Signal;
 use pool::{AccountId, Tokens};
-use proto::dialect::{Codex, Setting, Target, Wire};
+use proto::canon::Limits;
+use proto::dialect::{Codex, Relay, Setting, Target, Wire};
 use proto::{Dialect, Failure, Kind};
 use tokio::time::{Instant, timeout_at};
 use upstream::oauth::RefreshReason;
@@ -17,8 +18,8 @@ use uuid::Uuid;
 
 use super::committed::Committed;
 use super::opening::{Barrier, Opening};
-use super::post::{Miss, Plan, Shot};
-use crate::accounts::Entry;
+use super::post::{Access, Miss, Plan, Shot};
+use crate::accounts::{Entry, List};
 use crate::affinity::Bond;
 use crate::call::Call;
 use crate::conversation::Conversation;
@@ -28,7 +29,7 @@ use crate::head::{self, TURN_STATE};
 use crate::ledger::Ledger;
 use crate::refresh::{NotRefreshed, Wish};
 use crate::reply::{Head, Refusal};
-use crate::slots::{Slot, Taken, Woken};
+use crate::slots::{Field, Slot, Taken, Woken};
 use crate::stream::flow::{Begin, Flow};
 use crate::stream::pipe::{Pipe, Shape};
 
@@ -40,13 +41,24 @@ pub(crate) struct Attempt {
     /// Who served the conversation before.
     bond: Option<Bond>,
     history: History,
-    /// The body as written last, and whether it was without replay-only items.
-    body: Option<(bool, Bytes)>,
+    /// The body as written last.
+    body: Option<Written>,
     /// The tokens that were sent last.
     sent: Option<Arc<Tokens>>,
     deadline: Instant,
     head: Head,
     ledger: Ledger,
+}
+
+/// A request body.
+struct Written {
+    /// The relay that it is for; the accounts share theirs.
+    relay: Option<AccountId>,
+    /// The protocol that it speaks.
+    wire: Wire,
+    /// Whether replay-only items are left out.
+    without_replay: bool,
+    bytes: Bytes,
 }
 
 /// What the next try is.
@@ -78,8 +90,9 @@ impl Attempt {
         let client = std::mem::take(&mut call.client);
         let tier = tier(&call, &resolved);
         let deadline = ledger.started() + core.settings.commit;
-        let plan = Arc::new(Plan { resolved, conversation, client, tier });
-        let history = History { rest: Some(core.settings.rest), ..History::default() };
+        let plan = Arc::new(Plan { dialect: call.dialect, resolved, conversation, client, tier });
+        let keyed = plan.kin() == Kin::Relays;
+        let history = History { rest: Some(core.settings.rest), keyed, ..History::default() };
         Self { core, call, plan, bond, history, body: None, sent: None, deadline, head, ledger }
     }
 
@@ -121,7 +134,7 @@ impl Attempt {
         match (self.take(patience).await, held) {
             (Ok(slot), _) | (Err(_), Some(slot)) => Ok(slot),
             (Err(Lacking::Account(none)), None) => Err(none.failure(next.otherwise.as_ref(), self.core.now())),
-            (Err(Lacking::Turn), None) => Err(busy()),
+            (Err(Lacking::Turn), None) => Err(busy(self.plan.kin())),
         }
     }
 
@@ -133,7 +146,7 @@ impl Attempt {
             let list = self.core.accounts.list();
             let ask = self.ask(&self.history.tried);
             let turn_now = (turn, self.core.now());
-            match self.core.slots.take(&list, &self.core.bundled, &ask, turn_now).map_err(Lacking::Account)? {
+            match self.core.slots.take(self.field(&list), &ask, turn_now).map_err(Lacking::Account)? {
                 Taken::Now(slot) => return Ok(slot),
                 Taken::Later(waiting) => match timeout_at(until, waiting.turn()).await {
                     Ok(Woken::Slot(slot)) => return Ok(slot),
@@ -145,36 +158,53 @@ impl Attempt {
     }
 
     fn ask<'a>(&'a self, tried: &'a [AccountId]) -> Ask<'a> {
+        let kin = self.plan.kin();
         Ask {
             model: &self.plan.resolved.model.slug,
             tried,
             prefer: self.bond.as_ref().map(|bond| &bond.account),
-            max_concurrent: self.core.settings.max_concurrent,
+            max_concurrent: if kin == Kin::Accounts { self.core.settings.max_concurrent } else { 0 },
             strategy: self.core.settings.strategy,
+            kin,
         }
     }
 
-    /// One try: tokens, body, model call, commit barrier.
+    fn field<'a>(&'a self, list: &'a List) -> Field<'a> {
+        Field { list, bundled: &self.core.bundled, to: &self.plan.resolved.to }
+    }
+
+    /// One try: tokens or key, body, model call, commit barrier.
     async fn shoot(&mut self, id: &AccountId, refresh: bool) -> Result<Opening, Short> {
         let Some(entry) = self.core.accounts.get(id) else {
             return Err(Short::from(NotRefreshed::lasting("the account was removed")));
         };
-        let tokens = self.tokens(&entry, refresh).await?;
-        let body = self.body(id)?;
+        let access = self.access(&entry, refresh).await?;
+        let body = self.body(&entry)?;
         let turn = self.turn(id);
         self.ledger.posted(id, estimate::input(&self.call.request, body.len()));
-        self.sent = Some(Arc::clone(&tokens));
         self.head.account = Some(id.clone());
+        self.head.relay = entry.relay.as_ref().map(|line| line.relay.name.clone());
+        let wire = entry.wire();
         let shot = Shot {
             core: Arc::clone(&self.core),
             plan: Arc::clone(&self.plan),
             entry,
-            tokens,
+            access,
             body,
             turn: turn.is_some(),
         };
-        let barrier = Barrier { core: &self.core, account: id, history: &self.history, deadline: self.deadline };
+        let barrier = Barrier { core: &self.core, account: id, history: &self.history, deadline: self.deadline, wire };
         Ok(barrier.hold(shot.fire()).await?)
+    }
+
+    /// What the call is sent with.
+    async fn access(&mut self, entry: &Entry, refresh: bool) -> Result<Access, NotRefreshed> {
+        if let Some(line) = &entry.relay {
+            return Ok(Access::Key(Arc::clone(line)));
+        }
+        let tokens = self.tokens(entry, refresh).await?;
+        self.sent = Some(Arc::clone(&tokens));
+        Ok(Access::Login(tokens))
     }
 
     async fn tokens(&self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, NotRefreshed> {
@@ -191,20 +221,36 @@ impl Attempt {
         timeout_at(self.deadline, fresh).await.unwrap_or_else(|_| late())
     }
 
-    /// The body for this account. Replay-only items that another account made are left out: it could not read them.
-    fn body(&mut self, id: &AccountId) -> Result<Bytes, Failure> {
+    /// The body for this account or relay. Replay-only items that another one made are left out: it could not read them.
+    fn body(&mut self, entry: &Entry) -> Result<Bytes, Failure> {
+        let id = &entry.account.id;
         let foreign = self.bond.as_ref().is_some_and(|bond| bond.mixed || bond.account != *id);
         let without_replay = foreign || self.history.stripped;
-        if let Some((same, body)) = &self.body
-            && *same == without_replay
+        let relay = entry.relay.as_ref().map(|line| line.relay.id.clone());
+        if let Some(body) = &self.body
+            && (&body.relay, body.without_replay) == (&relay, without_replay)
         {
-            return Ok(body.clone());
+            return Ok(body.bytes.clone());
         }
-        let target = Target::Codex(self.target(without_replay));
-        let (body, notes) = Wire::Responses.write_request(&self.call.request, &target)?;
+        let target = match &relay {
+            Some(id) => Target::Relay(self.relay_target(id, without_replay)),
+            None => Target::Codex(self.target(without_replay)),
+        };
+        let wire = entry.wire();
+        let (bytes, notes) = wire.write_request(&self.call.request, &target)?;
         self.head.notes.extend(notes);
-        self.body = Some((without_replay, body.clone()));
-        Ok(body)
+        self.body = Some(Written { relay, wire, without_replay, bytes: bytes.clone() });
+        Ok(bytes)
+    }
+
+    fn relay_target(&self, id: &AccountId, without_replay: bool) -> Relay {
+        let resolved = &self.plan.resolved;
+        Relay {
+            model: self.plan.model_for(id).to_owned(),
+            effort: resolved.effort.clone(),
+            max_output: resolved.model.max_output,
+            without_replay,
+        }
     }
 
     fn target(&self, without_replay: bool) -> Codex {
@@ -239,7 +285,7 @@ impl Attempt {
         let (signal, step) = self.history.settle(id, &miss.outcome, self.core.now());
         tracing::debug!(request = %self.plan.client.request_id, account = %id, outcome = ?miss.code, "a try failed");
         if signal == Signal::ModelMissing {
-            self.core.accounts.lacks(id, &self.plan.resolved.model.slug);
+            self.core.accounts.lacks(id, self.plan.model_for(id));
             self.core.wanted.want(id);
         }
         self.core.signal(id, &signal);
@@ -254,16 +300,19 @@ impl Attempt {
     /// The last failure as the client is to hear it: what one account lacks, others may have.
     fn concede(&self, failure: Failure) -> Failure {
         let (list, now) = (self.core.accounts.list(), self.core.now());
-        pick::concede(failure, self.core.slots.look(&list, &self.core.bundled, &self.ask(&[]), now), now)
+        pick::concede(failure, self.core.slots.look(self.field(&list), &self.ask(&[]), now), now)
     }
 
     /// The point of no return.
     fn seal(mut self, slot: Slot, opening: Opening) -> Committed {
         let id = slot.account();
-        let turn = self.turn(id).or_else(|| head::text(&opening.headers, TURN_STATE).map(fingerprint));
-        let mixed = self.body.as_ref().is_some_and(|(without_replay, _)| *without_replay);
+        let mixed = self.body.as_ref().is_some_and(|body| body.without_replay);
+        let mut turn = None;
+        if self.plan.kin() == Kin::Accounts {
+            turn = self.turn(id).or_else(|| head::text(&opening.headers, TURN_STATE).map(fingerprint));
+            self.head.headers = head::passed(&opening.headers, self.plan.client.codex);
+        }
         self.core.affinity.set(self.plan.conversation.id, Bond { account: id.clone(), turn, mixed });
-        self.head.headers = head::passed(&opening.headers, self.plan.client.codex);
         self.head.attempts = self.ledger.attempts();
         self.ledger.notes(&self.head.notes);
         let shape = self.shape();
@@ -291,9 +340,19 @@ impl Attempt {
         Shape {
             dialect: self.call.dialect,
             setting,
-            limits: request.limits.clone(),
+            limits: self.limits(),
             input: self.ledger.input(),
             stream: request.reply.stream,
+        }
+    }
+
+    /// The limits that the upstream's protocol has no field for.
+    fn limits(&self) -> Limits {
+        let limits = &self.call.request.limits;
+        match self.body.as_ref().and_then(|body| body.relay.as_ref().map(|_| body.wire)) {
+            None => limits.clone(),
+            Some(Wire::Responses) => Limits { max_tokens: None, ..limits.clone() },
+            Some(Wire::Chat | Wire::Messages | Wire::Gemini) => Limits::default(),
         }
     }
 
@@ -331,8 +390,9 @@ impl From<Failure> for Short {
     }
 }
 
-fn busy() -> Failure {
-    Failure::new(Kind::RateLimited, "every account is busy; no place became free in time").retry_after(1)
+fn busy(kin: Kin) -> Failure {
+    let message = format!("every {} is busy; no place became free in time", kin.noun());
+    Failure::new(Kind::RateLimited, message).retry_after(1)
 }
 
 fn lists_priority(resolved: &Resolved) -> bool {

@@ -36,6 +36,17 @@ pub(crate) struct Barrier<'a> {
     pub(crate) history: &'a History,
     /// When the reply is committed whatever came.
     pub(crate) deadline: Instant,
+    /// The protocol of the answer.
+    pub(crate) wire: Wire,
+}
+
+/// What reading on came to.
+enum Next {
+    Chunk(Bytes),
+    /// The reply is committed now.
+    Deadline,
+    /// The body is over.
+    End,
 }
 
 /// What the events so far mean.
@@ -48,7 +59,7 @@ enum Sign {
 impl Barrier<'_> {
     /// Waits for the first real event of a call, or for the deadline.
     pub(crate) async fn hold(&self, mut post: Post) -> Result<Opening, Miss> {
-        let reader = Reader::new(Wire::Responses);
+        let reader = Reader::new(self.wire);
         let held = Vec::new();
         let Ok(answer) = timeout_at(self.deadline, post.as_mut()).await else {
             let late = Late { post, history: self.history.clone() };
@@ -62,7 +73,12 @@ impl Barrier<'_> {
 
     async fn read(&self, mut opening: Opening, mut body: Body) -> Result<Opening, Miss> {
         let mut size = 0;
-        while let Some(chunk) = self.chunk(&mut body, opening.heard).await? {
+        loop {
+            let chunk = match self.chunk(&mut body, opening.heard).await? {
+                Next::Chunk(chunk) => chunk,
+                Next::Deadline => break,
+                Next::End => return self.finish(opening).map_err(|miss| *miss),
+            };
             size += chunk.len();
             opening.heard = Instant::now();
             let known = opening.held.len();
@@ -79,19 +95,32 @@ impl Barrier<'_> {
         Ok(Opening { source: Source::Body(body), ..opening })
     }
 
-    /// The next chunk; `None` at the deadline.
-    async fn chunk(&self, body: &mut Body, heard: Instant) -> Result<Option<Bytes>, Miss> {
+    /// The body is over without a real event. One that came as a whole instead of a stream says everything now.
+    fn finish(&self, opening: Opening) -> Result<Opening, Box<Miss>> {
+        let Opening { reader, mut held, headers, heard, .. } = opening;
+        let known = held.len();
+        reader.end(&mut held);
+        let source = Source::Gone;
+        match self.judge(&held[known..]) {
+            Sign::Real => Ok(Opening { source, reader: Reader::new(self.wire), held, headers, heard }),
+            Sign::Fail(failure) if failure.code.as_deref() != Some("stream_cut") => {
+                Err(Box::new(Outcome::EarlyFail(failure).into()))
+            }
+            Sign::Fail(_) | Sign::Wait => {
+                let message = "the upstream's answer ended before its first event";
+                Err(Box::new(cut(TroubleKind::Cut, message.into())))
+            }
+        }
+    }
+
+    async fn chunk(&self, body: &mut Body, heard: Instant) -> Result<Next, Miss> {
         let idle = heard + self.core.settings.idle;
-        let cut = |kind, message: String| Miss {
-            outcome: Outcome::NoStatus { cause: Trouble { kind, message } },
-            code: Some(if kind == TroubleKind::Timeout { "upstream_timeout" } else { "upstream_cut" }),
-        };
         match timeout_at(idle.min(self.deadline), body.chunk()).await {
-            Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+            Ok(Some(Ok(chunk))) => Ok(Next::Chunk(chunk)),
             Ok(Some(Err(error @ (Cut::Broken(_) | Cut::TooLarge(_))))) => Err(cut(TroubleKind::Cut, error.to_string())),
-            Ok(None) => Err(cut(TroubleKind::Cut, "the upstream's answer ended before its first event".into())),
+            Ok(None) => Ok(Next::End),
             Err(_) if idle < self.deadline => Err(cut(TroubleKind::Timeout, silent(self.core.settings.idle))),
-            Err(_) => Ok(None),
+            Err(_) => Ok(Next::Deadline),
         }
     }
 
@@ -111,6 +140,12 @@ impl Barrier<'_> {
         }
         Sign::Wait
     }
+}
+
+/// A call that was answered and then broke; it is not made again.
+fn cut(kind: TroubleKind, message: String) -> Miss {
+    let code = if kind == TroubleKind::Timeout { "upstream_timeout" } else { "upstream_cut" };
+    Miss { outcome: Outcome::NoStatus { cause: Trouble { kind, message } }, code: Some(code) }
 }
 
 fn silent(idle: Duration) -> String {

@@ -9,16 +9,19 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use pool::attempt::{Outcome, Retry, Trouble, TroubleKind};
-use pool::catalog::Resolved;
+use pool::catalog::{Resolved, To};
+use pool::pick::Kin;
+use pool::status::Signal;
 use pool::{AccountId, Tokens};
-use proto::Failure;
-use upstream::{Answer, Body, CallFacts, Fault, Leg};
+use proto::{Dialect, Failure};
+use upstream::{Answer, Body, CallFacts, Fault, Leg, relay};
 
 use crate::accounts::Entry;
 use crate::call::Client;
 use crate::conversation::Conversation;
 use crate::core::Core;
 use crate::head;
+use crate::relays::Line;
 
 /// How much of a refusal's body is read, and for how long.
 const REFUSAL: (usize, Duration) = (64 << 10, Duration::from_secs(10));
@@ -37,6 +40,8 @@ pub(crate) struct Miss {
 
 /// What all calls of one request share.
 pub(crate) struct Plan {
+    /// The client's protocol.
+    pub(crate) dialect: Dialect,
     pub(crate) resolved: Resolved,
     pub(crate) conversation: Conversation,
     pub(crate) client: Client,
@@ -44,15 +49,42 @@ pub(crate) struct Plan {
     pub(crate) tier: Option<&'static str>,
 }
 
+/// What a call is sent with.
+pub(crate) enum Access {
+    /// An account's tokens.
+    Login(Arc<Tokens>),
+    /// A relay's key.
+    Key(Arc<Line>),
+}
+
 /// One call, ready to go.
 pub(crate) struct Shot {
     pub(crate) core: Arc<Core>,
     pub(crate) plan: Arc<Plan>,
     pub(crate) entry: Arc<Entry>,
-    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) access: Access,
     pub(crate) body: Bytes,
     /// Whether the client's turn state comes from this account.
     pub(crate) turn: bool,
+}
+
+impl Plan {
+    /// Whether accounts or relays serve the request.
+    pub(crate) fn kin(&self) -> Kin {
+        match self.resolved.to {
+            To::Accounts => Kin::Accounts,
+            To::Relays(_) => Kin::Relays,
+        }
+    }
+
+    /// The name by which this account or relay knows the model.
+    pub(crate) fn model_for(&self, id: &AccountId) -> &str {
+        let stop = match &self.resolved.to {
+            To::Relays(stops) => stops.iter().find(|stop| stop.relay == *id),
+            To::Accounts => None,
+        };
+        stop.map_or(&self.resolved.model.slug, |stop| &stop.model)
+    }
 }
 
 impl Miss {
@@ -82,18 +114,46 @@ impl Shot {
     /// Sends it; resolves at the head of a stream.
     pub(crate) fn fire(self) -> Post {
         Box::pin(async move {
-            let answer = self.send().await?;
-            let id = &self.entry.account.id;
-            if answer.status != 200 {
-                return Err(refused(&self.core, id, answer).await);
+            match &self.access {
+                Access::Login(tokens) => self.login(tokens).await,
+                Access::Key(line) => self.keyed(line).await,
             }
-            head::served(&self.core, id, &answer.headers);
-            if streams(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
         })
     }
 
-    async fn send(&self) -> Result<Answer, Fault> {
-        let Plan { resolved, conversation, client, tier } = &*self.plan;
+    async fn login(&self, tokens: &Tokens) -> Result<Answer, Miss> {
+        let answer = self.send(tokens).await?;
+        let id = &self.entry.account.id;
+        if answer.status != 200 {
+            return Err(refused(&self.core, id, answer).await);
+        }
+        head::served(&self.core, id, &answer.headers);
+        if streams(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
+    }
+
+    async fn keyed(&self, line: &Line) -> Result<Answer, Miss> {
+        let id = &self.entry.account.id;
+        let answer = self.core.upstream.relays().call(self.order(line)).await?;
+        if answer.status != 200 {
+            return Err(denied(&self.core, answer).await);
+        }
+        self.core.signal(id, &Signal::Served);
+        if speaks(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
+    }
+
+    fn order<'a>(&'a self, line: &'a Line) -> relay::Call<'a> {
+        let same = self.plan.dialect.wire() == Some(line.relay.wire);
+        relay::Call {
+            relay: &line.relay,
+            key: &line.key,
+            model: self.plan.model_for(&line.relay.id),
+            body: self.body.clone(),
+            passed: if same { &self.plan.client.relayed } else { &[] },
+        }
+    }
+
+    async fn send(&self, tokens: &Tokens) -> Result<Answer, Fault> {
+        let Plan { resolved, conversation, client, tier, .. } = &*self.plan;
         let call = CallFacts {
             model: &resolved.model.slug,
             tier: *tier,
@@ -104,9 +164,20 @@ impl Shot {
             routing: None,
             passed: &client.headers,
         };
-        let (account, access) = (&self.entry.account, &self.tokens.access);
+        let (account, access) = (&self.entry.account, &tokens.access);
         self.core.upstream.responses(Leg { account, access, body: self.body.clone(), call }).await
     }
+}
+
+/// A relay's status other than 200, with what its body says.
+pub(crate) async fn denied(core: &Core, answer: Answer) -> Miss {
+    if (200..300).contains(&answer.status) {
+        return no_stream(&answer);
+    }
+    let retry = Retry::from_headers(head::pairs(&answer.headers), core.now());
+    let code = answer.status;
+    let body = tokio::time::timeout(REFUSAL.1, read(answer.body)).await.unwrap_or_default();
+    Outcome::Refused { code, failure: proto::dialect::read_error(code, &body).into(), retry }.into()
 }
 
 /// A status other than 200, with what its body says.
@@ -137,6 +208,13 @@ async fn read(mut body: Body) -> Bytes {
 fn streams(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return true };
     value.to_str().is_ok_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+}
+
+/// Some relays answer with one JSON body even when a stream was asked for; their readers take it for one.
+fn speaks(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return true };
+    let media = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(media.as_str(), "text/event-stream" | "application/json" | "application/x-ndjson" | "text/plain" | "")
 }
 
 fn no_stream(answer: &Answer) -> Miss {

@@ -28,8 +28,14 @@ fn account(id: &str) -> Account {
 }
 
 fn list(ids: &[&str]) -> List {
-    let entry =
-        |id: &&str| Entry { account: account(id), tokens: None, models: None, missing: Vec::new(), jitter: 0.0 };
+    let entry = |id: &&str| Entry {
+        account: account(id),
+        tokens: None,
+        models: None,
+        missing: Vec::new(),
+        jitter: 0.0,
+        relay: None,
+    };
     ids.iter().map(|id| Arc::new(entry(id))).collect()
 }
 
@@ -57,7 +63,8 @@ impl Desk {
     fn choose(&self, turn: Option<Turn>, tried: &[AccountId]) -> Result<Taken, NoAccount> {
         let model = self.bundled.models()[0].slug.clone();
         let ask = Ask { model: &model, tried, max_concurrent: self.most, ..Ask::default() };
-        self.slots.take(&self.list, &self.bundled, &ask, (turn, Millis(1)))
+        let field = Field { list: &self.list, bundled: &self.bundled, to: &To::Accounts };
+        self.slots.take(field, &ask, (turn, Millis(1)))
     }
 
     fn now(&self) -> Slot {

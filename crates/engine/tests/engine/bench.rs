@@ -252,10 +252,21 @@ impl Tap {
 /// A request in either protocol.
 pub(crate) fn call(dialect: Dialect, prompt: &str, stream: bool) -> Call {
     let body = match dialect {
-        Dialect::Chat => json!({"model": MODEL, "stream": stream, "messages": [{"role": "user", "content": prompt}]}),
+        Dialect::Chat | Dialect::Ollama => {
+            json!({"model": MODEL, "stream": stream, "messages": [{"role": "user", "content": prompt}]})
+        }
         Dialect::Responses => json!({"model": MODEL, "stream": stream, "input": prompt}),
+        Dialect::Messages => {
+            let messages = json!([{"role": "user", "content": prompt}]);
+            json!({"model": MODEL, "stream": stream, "max_tokens": 1000, "messages": messages})
+        }
+        Dialect::Gemini => json!({"contents": [{"role": "user", "parts": [{"text": prompt}]}]}),
     };
-    from(dialect, &body)
+    let mut call = from(dialect, &body);
+    // Gemini has both in the path.
+    call.request.model.get_or_insert(MODEL.to_owned());
+    call.request.reply.stream = stream;
+    call
 }
 
 /// A request with this body.
@@ -288,8 +299,11 @@ pub(crate) fn refused(result: Result<Answer, Refusal>) -> Refusal {
     }
 }
 
-/// The data of every event of a stream, parsed; `[DONE]` is a string.
+/// The data of every event of a stream, parsed; `[DONE]` is a string. A stream of bare lines is one of JSON lines.
 pub(crate) fn events(text: &str) -> Vec<Value> {
+    if text.starts_with('{') {
+        return text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    }
     let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
     data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| Value::from(data))).collect()
 }
@@ -302,6 +316,9 @@ pub(crate) fn words(dialect: Dialect, text: &str) -> String {
             event["delta"].as_str().map(str::to_owned)
         }
         Dialect::Responses => None,
+        Dialect::Messages => event["delta"]["text"].as_str().map(str::to_owned),
+        Dialect::Gemini => event["candidates"][0]["content"]["parts"][0]["text"].as_str().map(str::to_owned),
+        Dialect::Ollama => event["message"]["content"].as_str().map(str::to_owned),
     };
     events(text).iter().filter_map(delta).collect()
 }

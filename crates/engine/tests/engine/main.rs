@@ -3,9 +3,11 @@
 mod bench;
 mod cancel;
 mod commit;
+mod forward;
 mod limits;
 mod models;
 mod refresh;
+mod relays;
 mod retry;
 mod stream;
 mod usage;

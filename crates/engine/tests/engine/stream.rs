@@ -125,6 +125,15 @@ fn terminals(dialect: Dialect, text: &str) -> (usize, usize) {
             let failed = events.iter().filter(|event| event["error"].is_object()).count();
             (done - done.min(failed), failed)
         }
+        Dialect::Messages => (of("message_stop"), of("error")),
+        Dialect::Gemini => {
+            let ends = events.iter().filter(|event| event["candidates"][0]["finishReason"].is_string()).count();
+            (ends, events.iter().filter(|event| event["error"].is_object()).count())
+        }
+        Dialect::Ollama => {
+            let ends = events.iter().filter(|event| event["done"] == true).count();
+            (ends, events.iter().filter(|event| event["error"].is_string()).count())
+        }
     }
 }
 
@@ -180,6 +189,8 @@ async fn silence_brings_heartbeats_and_then_an_end(#[case] dialect: Dialect) {
     let beats = match dialect {
         Dialect::Chat => answer.text().lines().filter(|line| line.starts_with(':')).count(),
         Dialect::Responses => answer.text().matches(r#""type":"keepalive""#).count(),
+        Dialect::Messages => answer.text().matches("event: ping").count(),
+        Dialect::Gemini | Dialect::Ollama => unreachable!("not among the cases"),
     };
     assert!((3..=7).contains(&beats), "{beats} heartbeats: {}", answer.text());
     assert_eq!(terminals(dialect, answer.text()), (0, 1), "{}", answer.text());

@@ -81,7 +81,7 @@ fn a_relays_refusal_comes_to(
     #[case] step: &str,
 ) {
     let retry = Retry { after, ..Retry::default() };
-    let got = judged(&Outcome::Refused { code, failure, retry });
+    let got = judged(&Outcome::Refused { code, failure: failure.into(), retry });
     assert_eq!((got.0.as_str(), got.1.as_str()), (signal, step));
 }
 
@@ -99,7 +99,7 @@ fn a_failure_at_the_start_of_a_stream_comes_to(#[case] failure: Failure, #[case]
 #[test]
 fn what_a_client_hears_holds_no_key() {
     let failure = Failure::new(Kind::Unauthorized, "Incorrect API key provided: sk-proj-abcdefghijklmnopqrstuvwx");
-    let outcome = Outcome::Refused { code: 401, failure, retry: Retry::default() };
+    let outcome = Outcome::Refused { code: 401, failure: failure.into(), retry: Retry::default() };
     let (signal, step) = next(&outcome, &History { posts: 2, ..history() }, NOW);
     let said = format!("{signal:?}{step:?}");
     assert!(!said.contains("abcdefgh") && said.contains("the relay's key is refused"), "{said}");
@@ -109,7 +109,7 @@ fn what_a_client_hears_holds_no_key() {
 fn a_request_walks_past_relays_with_dead_keys() {
     let mut history = History { keyed: true, ..History::default() };
     for at in 0..crate::limits::LOGIN_WALK - 1 {
-        let outcome = Outcome::Refused { code: 401, failure: plain(Kind::Unauthorized), retry: Retry::default() };
+        let outcome = Outcome::Refused { code: 401, failure: plain(Kind::Unauthorized).into(), retry: Retry::default() };
         let (_, step) = history.settle(&AccountId(at.to_string()), &outcome, NOW);
         assert!(matches!(step, Step::Again { to: To::Other, refresh: false, .. }), "{at}");
         assert_eq!(history.posts, 0);

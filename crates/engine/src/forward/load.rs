@@ -1,0 +1,126 @@
+//! The body of a call that is handed on: JSON that is here, or a form of which only the beginning may be.
+
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use http_body::{Body, Frame, SizeHint};
+use proto::Json;
+use upstream::relay::Outgoing;
+
+/// Why the rest of a client's body did not come.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body to hand on.
+pub enum Load {
+    /// Valid JSON.
+    Json(Bytes),
+    /// A form.
+    Form(Form),
+}
+
+/// A form whose model is known while the rest of it may still be arriving.
+pub struct Form {
+    /// What was read to find the model.
+    pub head: Bytes,
+    /// Where in it the model's name is.
+    pub model: Option<Range<usize>>,
+    /// What has not been read yet; `None` once it was handed on, or when there is none.
+    pub rest: Option<BoxStream<'static, Result<Bytes, BoxError>>>,
+    /// Length of the whole, where the client said it.
+    pub length: Option<u64>,
+    /// Whether the rest was handed on already.
+    pub spent: bool,
+}
+
+impl Load {
+    /// The body with the relay's name of the model; `None` leaves what is there. Of a form that is still arriving there is one.
+    pub(super) fn take(&mut self, model: Option<&str>) -> Outgoing {
+        match self {
+            Self::Json(body) => named(body, model).into(),
+            Self::Form(form) => form.take(model),
+        }
+    }
+
+    /// Whether it can be sent once more.
+    pub(super) fn again(&self) -> bool {
+        match self {
+            Self::Json(_) => true,
+            Self::Form(form) => !form.spent,
+        }
+    }
+}
+
+fn named(body: &Bytes, model: Option<&str>) -> Bytes {
+    let Some(model) = model else { return body.clone() };
+    proto::json::set(&Json::from_valid(body.clone()), "model", &Json::of(model)).bytes().clone()
+}
+
+impl Form {
+    fn take(&mut self, model: Option<&str>) -> Outgoing {
+        let pieces = match (&self.model, model) {
+            (Some(at), Some(name)) => {
+                let name = Bytes::copy_from_slice(name.as_bytes());
+                vec![self.head.slice(at.end..), name, self.head.slice(..at.start)]
+            }
+            _ => vec![self.head.clone()],
+        };
+        let sent: usize = pieces.iter().map(Bytes::len).sum();
+        let length = self.length.and_then(|whole| whole.checked_sub(self.head.len() as u64));
+        let left = match &self.rest {
+            Some(_) => length.map(|rest| rest + sent as u64),
+            None => Some(sent as u64),
+        };
+        let rest = self.rest.take();
+        self.spent |= rest.is_some();
+        Outgoing::stream(Spliced { pieces, rest, left })
+    }
+}
+
+/// Pieces that are here, last first, then the rest of what is still arriving.
+struct Spliced {
+    pieces: Vec<Bytes>,
+    rest: Option<BoxStream<'static, Result<Bytes, BoxError>>>,
+    /// Bytes that are left in all, where that is known.
+    left: Option<u64>,
+}
+
+impl Spliced {
+    fn count(&mut self, data: Bytes) -> Frame<Bytes> {
+        self.left = self.left.and_then(|left| left.checked_sub(data.len() as u64));
+        Frame::data(data)
+    }
+}
+
+impl Body for Spliced {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        while let Some(piece) = self.pieces.pop() {
+            if !piece.is_empty() {
+                return Poll::Ready(Some(Ok(self.count(piece))));
+            }
+        }
+        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        match std::task::ready!(rest.poll_next_unpin(cx)) {
+            Some(Ok(data)) => Poll::Ready(Some(Ok(self.count(data)))),
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            None => {
+                self.rest = None;
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_none() && self.pieces.iter().all(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

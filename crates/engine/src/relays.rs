@@ -1,0 +1,136 @@
+//! Relays as candidates beside the accounts: one entry each, with its key instead of tokens.
+//!
+//! They come from the store and from the configuration file. A relay of the file exists in memory only: what was learned about
+//! it ends with the process.
+
+mod api;
+pub(crate) mod load;
+mod manage;
+mod view;
+
+use std::sync::Arc;
+
+use pool::catalog::{Model, Shelf};
+use pool::quota::Quota;
+use pool::relay::{Capability, Relay};
+use pool::{Account, Secret, Status};
+
+pub use api::{RelayChange, Shown, host_name, relay_name};
+pub use manage::{Private, RelayError, RelayWish, add_relay, count_models, test_relay};
+pub use view::{RelayView, masked, word as relay_state};
+
+use crate::accounts::{Accounts, Changes, Dirty, Entry, List, Listing};
+
+/// Where a relay is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RelayOrigin {
+    /// In the store: added on the command line or over the admin API.
+    Store,
+    /// In the configuration file, which alone can change it.
+    File,
+}
+
+/// A relay with its key.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) relay: Relay,
+    pub(crate) key: Secret,
+    pub(crate) origin: RelayOrigin,
+}
+
+impl Line {
+    /// Whether both lead to the same service with the same key: what was learned about one holds for the other.
+    fn same(&self, other: &Self) -> bool {
+        let (a, b) = (&self.relay, &other.relay);
+        self.key == other.key
+            && (&a.base_url, a.wire, &a.models, a.enabled) == (&b.base_url, b.wire, &b.models, b.enabled)
+    }
+
+    /// The relay as the choice among candidates sees it.
+    fn account(&self) -> Account {
+        let relay = &self.relay;
+        Account {
+            id: relay.id.clone(),
+            label: relay.name.clone(),
+            email: String::new(),
+            plan: String::new(),
+            upstream_id: String::new(),
+            user: String::new(),
+            fedramp: false,
+            status: if relay.enabled { relay.status.clone() } else { Status::Disabled },
+            quota: Quota::default(),
+            created: relay.created,
+            version: relay.version,
+        }
+    }
+
+    /// The models that its owner chose; `None` for the live list.
+    fn chosen(&self) -> Option<Arc<Listing>> {
+        let models: Vec<_> = self.relay.models.iter().map(|name| Model::bare(name)).collect();
+        (!models.is_empty()).then(|| Arc::new(Listing { etag: None, models }))
+    }
+}
+
+impl Entry {
+    /// The entry of a relay.
+    fn of(line: Line) -> Self {
+        Self {
+            account: line.account(),
+            tokens: None,
+            models: line.chosen(),
+            missing: Vec::new(),
+            jitter: 0.0,
+            relay: Some(Arc::new(line)),
+        }
+    }
+
+    /// What the relay offers; `None` for accounts and for relays that are switched off or cannot do this.
+    pub(crate) fn shelf(&self, capability: Capability) -> Option<Shelf<'_>> {
+        let relay = &self.relay.as_ref()?.relay;
+        if !relay.enabled || !relay.capabilities.has(capability) {
+            return None;
+        }
+        Some(Shelf {
+            id: &relay.id,
+            name: &relay.name,
+            prefix: &relay.prefix,
+            models: self.models.as_ref().map_or(&[], |listing| listing.models.as_slice()),
+            fixed: !relay.models.is_empty(),
+        })
+    }
+}
+
+impl Accounts {
+    /// Takes over the relays of store and configuration. What was learned about a relay stays as long as its address, key and
+    /// protocol do; others count as new.
+    pub(crate) fn adopt_relays(&self, lines: Vec<Line>) -> Changes {
+        let mut changes = Changes::default();
+        self.replace(|old, dirty| {
+            let mut next: List = old.iter().filter(|entry| entry.relay.is_none()).cloned().collect();
+            for line in lines {
+                let id = line.relay.id.clone();
+                let known = old.iter().find(|entry| entry.account.id == id);
+                let unsaved = dirty.get(&id).copied().unwrap_or_default();
+                let kept = known.and_then(|known| keep(known, &line, unsaved));
+                if kept.is_none() {
+                    changes.added.push(id);
+                }
+                next.push(Arc::new(kept.unwrap_or_else(|| Entry::of(line))));
+            }
+            let gone = |entry: &&Arc<Entry>| !next.iter().any(|new| new.account.id == entry.account.id);
+            changes.removed = old.iter().filter(gone).map(|entry| entry.account.id.clone()).collect();
+            next
+        });
+        changes
+    }
+}
+
+/// The known entry with what is stored now; `None` when nothing of it holds any more.
+fn keep(known: &Entry, line: &Line, unsaved: Dirty) -> Option<Entry> {
+    known.relay.as_ref().filter(|old| old.same(line))?;
+    // Nobody but us knows the state of a relay of the file; the row of any other may be newer than what we know.
+    let ours = unsaved.status || line.origin == RelayOrigin::File;
+    let status = if ours { known.account.status.clone() } else { line.account().status };
+    Some(Entry { account: Account { status, ..line.account() }, relay: Some(Arc::new(line.clone())), ..known.clone() })
+}

@@ -1,0 +1,218 @@
+//! Adding, changing and testing relays: one way for command line, configuration file and admin API.
+
+use pool::guard::{self, Denied};
+use pool::relay::{AddressError, Capabilities, Invalid, Pasted, Relay, Wire};
+use pool::status::Signal;
+use pool::{AccountId, Millis, Secret, Status};
+use store::{NewRelay, Store};
+use upstream::Fault;
+use upstream::relay::{Listed, ProbeError, Relays};
+use uuid::Uuid;
+
+/// The namespace of the ids of relays that the configuration file names.
+const SPACE: Uuid = Uuid::from_u128(0x3c0d_6a1f_58b2_4e9a_9d17_c2f0_7ae4_61b8);
+
+/// A relay as somebody wants it.
+#[derive(Clone, Debug)]
+pub struct RelayWish {
+    /// Its name.
+    pub name: String,
+    /// Its address, as pasted.
+    pub base_url: String,
+    /// Its key; empty for none.
+    pub key: Secret,
+    /// The protocol; `None` is told by the address, else by asking.
+    pub wire: Option<Wire>,
+    /// Its models; empty for its live list.
+    pub models: Vec<String>,
+    /// What stands before its model names.
+    pub prefix: String,
+    /// What it can do; `None` is told by address and protocol.
+    pub capabilities: Option<Capabilities>,
+    /// Whether it may be at a private address.
+    pub private: Private,
+    /// Its share among relays that could serve the same request.
+    pub weight: u32,
+    /// Whether it is switched on.
+    pub enabled: bool,
+}
+
+/// Whether a relay may be reached over plain http or at a private address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Private {
+    /// No.
+    Refused,
+    /// Yes.
+    Allowed,
+    /// Yes where the address itself is such a one: whoever says so is the owner at the machine.
+    AsGiven,
+}
+
+/// Why a relay was not added, changed or tested, in words that say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// A value that cannot be.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The protocol could not be found out.
+    #[error("which protocol it speaks is not known: {0}; hint: name its format (chat, responses, messages or gemini)")]
+    Probe(#[from] ProbeError),
+    /// The relay could not be asked.
+    #[error("{0}")]
+    Way(#[from] Fault),
+    /// It answered with another status than 200.
+    #[error("the relay answered {0}{hint}", hint = refused(*.0))]
+    Status(u16),
+    /// It answered with something that is no model list.
+    #[error("the relay's answer is no model list: {0}")]
+    List(#[from] pool::catalog::ListError),
+    /// There is no such relay.
+    #[error("there is no such relay; hint: `polygate relays list` shows those that are there")]
+    Unknown,
+    /// Another relay has the name.
+    #[error("a relay named {0} exists; hint: choose another name, or remove that one first")]
+    Taken(String),
+    /// The stored key was given for another address.
+    #[error("the relay's address is another one now; hint: give its key again")]
+    KeyNeeded,
+    /// Only its owner at the machine can change it.
+    #[error("this relay is set in the configuration file; hint: change it there")]
+    File,
+    /// The store failed.
+    #[error(transparent)]
+    Store(store::Error),
+}
+
+fn refused(status: u16) -> &'static str {
+    match status {
+        401 | 403 => ": its key is refused",
+        404 | 405 => ": it has no model list at this address",
+        _ => "",
+    }
+}
+
+impl From<store::Error> for RelayError {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Gone => Self::Unknown,
+            store::Error::Taken(name) => Self::Taken(name),
+            store::Error::KeyNeeded => Self::KeyNeeded,
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<AddressError> for RelayError {
+    fn from(error: AddressError) -> Self {
+        Self::Invalid(error.into())
+    }
+}
+
+impl From<Denied> for RelayError {
+    fn from(denied: Denied) -> Self {
+        Self::Invalid(denied.into())
+    }
+}
+
+impl RelayWish {
+    /// The relay, without asking anybody. Where neither format nor address tells the protocol it is Chat, which most speak.
+    pub fn plan(&self, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
+        let pasted = Pasted::read(&self.base_url)?;
+        let wire = self.wire.or_else(|| pasted.detect()).unwrap_or(Wire::Chat);
+        self.relay(&pasted, wire, (id, now))
+    }
+
+    /// The relay; it is asked for its protocol where neither format nor address tells it.
+    pub async fn settle(&self, relays: &Relays, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
+        let pasted = Pasted::read(&self.base_url)?;
+        let wire = match self.wire.or_else(|| pasted.detect()) {
+            Some(wire) => wire,
+            None => relays.probe(&pasted, &self.key, self.allows(&pasted)?).await?.wire,
+        };
+        self.relay(&pasted, wire, (id, now))
+    }
+
+    fn relay(&self, pasted: &Pasted, wire: Wire, (id, now): (AccountId, Millis)) -> Result<Relay, RelayError> {
+        let base_url = pasted.base(wire);
+        let capabilities = self.capabilities.unwrap_or_else(|| Capabilities::likely(wire, &base_url));
+        let relay = Relay {
+            id,
+            name: self.name.clone(),
+            base_url,
+            wire,
+            models: self.models.clone(),
+            prefix: self.prefix.clone(),
+            capabilities,
+            allow_private: self.allows(pasted)?,
+            enabled: self.enabled,
+            weight: self.weight,
+            status: Status::Active,
+            created: now,
+            version: 0,
+        };
+        relay.check()?;
+        Ok(relay)
+    }
+
+    /// Whether private addresses are allowed for it.
+    fn allows(&self, pasted: &Pasted) -> Result<bool, RelayError> {
+        Ok(match self.private {
+            Private::Refused => false,
+            Private::Allowed => true,
+            Private::AsGiven => match guard::check_url(pasted.url(), false) {
+                Err(denied) if denied.liftable() => true,
+                Err(denied) => return Err(denied.into()),
+                Ok(()) => false,
+            },
+        })
+    }
+}
+
+/// The id of a relay that the configuration file names.
+pub(crate) fn filed_id(name: &str) -> AccountId {
+    AccountId(Uuid::new_v5(&SPACE, name.as_bytes()).to_string())
+}
+
+/// Stores a new relay.
+pub async fn add_relay(store: &Store, relays: &Relays, wish: &RelayWish, now: Millis) -> Result<Relay, RelayError> {
+    let relay = wish.settle(relays, AccountId(String::new()), now).await?;
+    let id = store.put_relay(&row(&relay, None, Some(wish.key.clone())), now).await?;
+    Ok(Relay { id, ..relay })
+}
+
+/// Asks a relay for its models, which also shows whether its key is good. A good answer ends a refusal of the key.
+pub async fn test_relay(store: &Store, relays: &Relays, relay: &Relay, now: Millis) -> Result<usize, RelayError> {
+    let key = store.relay_key(&relay.id).await?.ok_or(RelayError::Unknown)?;
+    let count = count_models(relays, relay, &key).await?;
+    let status = relay.status.apply(&Signal::SignedIn, now);
+    if status != relay.status {
+        store.set_relay_status(&relay.id, &status).await?;
+    }
+    Ok(count)
+}
+
+/// How many models a relay lists.
+pub async fn count_models(relays: &Relays, relay: &Relay, key: &Secret) -> Result<usize, RelayError> {
+    match relays.models(relay, key).await? {
+        Listed::Models(models) => Ok(models.len()),
+        Listed::Refused(status) => Err(RelayError::Status(status)),
+        Listed::Unreadable(error) => Err(error.into()),
+    }
+}
+
+/// A relay as the store takes it.
+pub(crate) fn row(relay: &Relay, id: Option<AccountId>, key: Option<Secret>) -> NewRelay {
+    NewRelay {
+        id,
+        name: relay.name.clone(),
+        base_url: relay.base_url.clone(),
+        wire: relay.wire,
+        models: relay.models.clone(),
+        prefix: relay.prefix.clone(),
+        capabilities: relay.capabilities,
+        allow_private: relay.allow_private,
+        enabled: relay.enabled,
+        weight: relay.weight,
+        key,
+    }
+}

@@ -1,0 +1,180 @@
+//! Embeddings, audio and images: handed on, and the answer handed back.
+
+use bytes::{Bytes, BytesMut};
+use engine::{Delivery, Errand, Form, KeyId, Load, NO_RELAY, Refusal};
+use futures_util::StreamExt;
+use http::HeaderValue;
+use offline::{How, Place, Plan, Rule};
+use pool::relay::{Capabilities, Service};
+use proto::Kind;
+use serde_json::{Value, json};
+use store::Outcome;
+
+use crate::bench::Bench;
+use crate::relays::{CHAT, MESSAGES, RESPONSES, alone, state};
+
+const BOUNDARY: &str = "multipart/form-data; boundary=b";
+
+fn errand(service: Service, body: &Value) -> Errand {
+    let model = body["model"].as_str().map(str::to_owned);
+    let load = Load::Json(body.to_string().into());
+    let content_type = Some(HeaderValue::from_static("application/json"));
+    Errand {
+        service,
+        key: KeyId("testkey1".into()),
+        request_id: uuid::Uuid::now_v7().to_string(),
+        model,
+        content_type,
+        load,
+    }
+}
+
+/// A relay that can do everything and lists nothing.
+async fn able(bench: &Bench, name: &str) {
+    let mut wish = CHAT.wish(bench, name);
+    wish.models = Vec::new();
+    wish.capabilities = Some(Capabilities::ALL);
+    bench.engine.add_relay(&wish).await.expect("the relay");
+}
+
+/// The whole answer; `Err` when it broke off.
+async fn whole(mut delivery: Delivery) -> Result<String, engine::Broken> {
+    let mut all = BytesMut::new();
+    while let Some(piece) = std::future::poll_fn(|cx| delivery.poll_bytes(cx)).await {
+        all.extend_from_slice(&piece?);
+    }
+    Ok(String::from_utf8_lossy(&all).into_owned())
+}
+
+fn refused(result: Result<Delivery, Refusal>) -> Refusal {
+    match result {
+        Err(refusal) => refusal,
+        Ok(_) => panic!("not refused"),
+    }
+}
+
+#[tokio::test]
+async fn embeddings_come_back_with_their_figures() {
+    let bench = alone().await;
+    able(&bench, "far").await;
+    let body = json!({"input": ["a", "b"], "model": "far:text-embedding-3-small", "own": [1, 2]});
+    let delivery = bench.engine.forward(errand(Service::Embeddings, &body)).await.expect("an answer");
+    assert_eq!((delivery.status(), delivery.head().relay.as_deref()), (200, Some("far")));
+    assert_eq!(delivery.headers()["content-type"], "application/json");
+    let answer: Value = serde_json::from_str(&whole(delivery).await.expect("whole")).expect("JSON");
+    assert_eq!(answer["data"].as_array().map(Vec::len), Some(2));
+    let sent = bench.backend.record().at(Place::RelayMedia).next().expect("a call").json();
+    assert_eq!((&sent["model"], &sent["own"]), (&json!("text-embedding-3-small"), &json!([1, 2])));
+    let row = bench.rows(1).await.remove(0);
+    assert_eq!((row.dialect.as_ref(), row.status, row.outcome), ("embeddings", 200, Outcome::Completed));
+    assert_eq!((row.tally.input, row.model.as_str()), (8, "text-embedding-3-small"));
+}
+
+#[tokio::test]
+async fn speech_and_pictures_come_back_as_they_are() {
+    let bench = alone().await;
+    able(&bench, "far").await;
+    let speech = json!({"model": "gpt-4o-mini-tts", "input": "hello", "voice": "alloy"});
+    let delivery = bench.engine.forward(errand(Service::Speech, &speech)).await.expect("an answer");
+    assert_eq!(delivery.headers()["content-type"], "audio/mpeg");
+    assert!(!whole(delivery).await.expect("whole").is_empty());
+    let picture = json!({"model": "gpt-image-1", "prompt": "a cat"});
+    let delivery = bench.engine.forward(errand(Service::Generations, &picture)).await.expect("an answer");
+    assert!(whole(delivery).await.expect("whole").contains("b64_json"));
+    let rows = bench.rows(2).await;
+    assert_eq!(rows.iter().map(|row| row.dialect.as_ref()).collect::<Vec<_>>(), ["images", "audio"]);
+    assert_eq!((rows[0].tally.input, rows[0].tally.output), (8, 16));
+}
+
+/// A form whose model is known while its file still arrives; the relay gets its own name of the model.
+#[tokio::test]
+async fn a_form_is_handed_on_while_it_arrives() {
+    let bench = alone().await;
+    able(&bench, "far").await;
+    let head = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nfar:whisper-1\r\n--b\r\n\
+        Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n";
+    let at = head.find("far:").expect("the model");
+    for length in [None, Some(head.len() as u64 + 3000 + 9)] {
+        let pieces = [vec![7_u8; 1000], vec![8; 2000], b"\r\n--b--\r\n".to_vec()];
+        let rest = futures_util::stream::iter(pieces.map(|piece| Ok(Bytes::from(piece)))).boxed();
+        let form = Form {
+            head: Bytes::from_static(head.as_bytes()),
+            model: Some(at..at + "far:whisper-1".len()),
+            rest: Some(rest),
+            length,
+            spent: false,
+        };
+        let errand = Errand {
+            model: Some("far:whisper-1".into()),
+            content_type: Some(HeaderValue::from_static(BOUNDARY)),
+            load: Load::Form(form),
+            ..errand(Service::Transcriptions, &Value::Null)
+        };
+        let delivery = bench.engine.forward(errand).await.expect("an answer");
+        assert!(whole(delivery).await.expect("whole").contains("I heard 3000 bytes."));
+    }
+    let record = bench.backend.record();
+    let seen: Vec<_> = record.at(Place::RelayMedia).collect();
+    assert!(seen[0].header("content-length").is_none());
+    assert!(seen[1].header("content-length").is_some_and(|length| length == (head.len() + 3005).to_string()));
+}
+
+#[tokio::test]
+async fn a_form_that_is_gone_is_not_sent_twice_but_json_is() {
+    let bench = alone().await;
+    able(&bench, "one").await;
+    able(&bench, "two").await;
+    let trouble = || Rule::at(Place::RelayMedia, Plan::relay(CHAT.place, 500, "boom"));
+    bench.backend.script(trouble());
+    let body = json!({"input": "a", "model": "one:text-embedding-3-small"});
+    assert_eq!(refused(bench.engine.forward(errand(Service::Embeddings, &body)).await).failure.kind, Kind::Upstream);
+    let mut lists = CHAT.wish(&bench, "lists");
+    lists.models = vec!["text-embedding-3-small".into()];
+    lists.capabilities = Some(Capabilities::ALL);
+    bench.engine.add_relay(&lists).await.expect("the relay");
+    lists.name = "lists-too".into();
+    bench.engine.add_relay(&lists).await.expect("the relay");
+    bench.backend.script(trouble());
+    let body = json!({"input": "a", "model": "text-embedding-3-small"});
+    let delivery = bench.engine.forward(errand(Service::Embeddings, &body)).await.expect("the other one");
+    assert_eq!(delivery.head().attempts, 2);
+}
+
+#[tokio::test]
+async fn what_nobody_can_do_is_said() {
+    let bench = alone().await;
+    MESSAGES.join(&bench, "claude").await;
+    let body = json!({"input": "a", "model": "x"});
+    let refusal = refused(bench.engine.forward(errand(Service::Embeddings, &body)).await);
+    assert_eq!(refusal.failure.code.as_deref(), Some(NO_RELAY));
+    assert!(refusal.failure.message.contains("polygate relays add"), "{}", refusal.failure.message);
+    able(&bench, "one").await;
+    able(&bench, "two").await;
+    let refusal = refused(bench.engine.forward(errand(Service::Embeddings, &body)).await);
+    assert_eq!(refusal.failure.kind, Kind::ModelNotFound);
+    let refusal = refused(bench.engine.forward(errand(Service::Embeddings, &json!({"input": "a"}))).await);
+    assert_eq!((refusal.failure.kind, refusal.failure.param.as_deref()), (Kind::Invalid, Some("model")));
+    let rows = bench.rows(3).await;
+    assert!(rows.iter().all(|row| row.attempts == 0 && row.outcome == Outcome::Failed), "{rows:?}");
+}
+
+#[tokio::test]
+async fn refusals_and_cuts_are_told_apart() {
+    let bench = alone().await;
+    let mut wish = RESPONSES.wish(&bench, "far");
+    wish.capabilities = Some(Capabilities::ALL);
+    wish.models = Vec::new();
+    bench.engine.add_relay(&wish).await.expect("the relay");
+    let body = json!({"input": "a", "model": "text-embedding-3-large"});
+    let ask = || bench.engine.forward(errand(Service::Embeddings, &body));
+    bench.backend.script(Rule::at(Place::RelayMedia, Plan::relay(RESPONSES.place, 400, "no such size")));
+    let refusal = refused(ask().await);
+    assert!(refusal.failure.kind == Kind::Invalid && refusal.failure.message.contains("no such size"));
+    bench.backend.script(Rule::at(Place::RelayMedia, Plan::auto().cut_byte(40, How::Fin)));
+    assert_eq!(whole(ask().await.expect("a head")).await, Err(engine::Broken));
+    bench.backend.script(Rule::at(Place::RelayMedia, Plan::relay_key(RESPONSES.place)));
+    assert_eq!(refused(ask().await).failure.kind, Kind::Upstream);
+    assert_eq!(state(&bench, "far").status, "key_refused");
+    let rows = bench.rows(3).await;
+    assert_eq!(rows.iter().map(|row| row.outcome).collect::<Vec<_>>(), [Outcome::Failed; 3]);
+}

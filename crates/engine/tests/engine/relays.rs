@@ -1,0 +1,231 @@
+//! Relays of the four protocols beside accounts: chosen by name, served in the client's protocol, judged by what they answer.
+
+mod faults;
+mod names;
+
+use engine::{Private, RelayView, RelayWish};
+use offline::Place;
+use pool::{AccountId, Secret};
+use proto::{Dialect, Wire};
+use rstest::rstest;
+use serde_json::{Value, json};
+use store::Outcome;
+
+use crate::bench::{Bench, Setup, call, events, from, words};
+
+/// A key that every relay of the backend takes.
+pub(super) const KEY: &str = "sk-offline-relay";
+
+/// A relay of the backend: its protocol, where it is, a model of it, and its place in the record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct House {
+    pub(super) wire: Wire,
+    pub(super) path: &'static str,
+    pub(super) model: &'static str,
+    pub(super) place: Place,
+}
+
+pub(super) const CHAT: House =
+    House { wire: Wire::Chat, path: "/relay/chat/v1", model: "llama-4-scout", place: Place::ChatRelay };
+pub(super) const RESPONSES: House =
+    House { wire: Wire::Responses, path: "/relay/responses/v1", model: "gpt-4.1", place: Place::ResponsesRelay };
+pub(super) const MESSAGES: House =
+    House { wire: Wire::Messages, path: "/relay/messages/v1", model: "claude-haiku-5", place: Place::MessagesRelay };
+pub(super) const GEMINI: House =
+    House { wire: Wire::Gemini, path: "/relay/gemini", model: "gemini-3.8-flash", place: Place::GeminiRelay };
+
+impl House {
+    /// A relay that serves its one model.
+    pub(super) fn wish(&self, bench: &Bench, name: &str) -> RelayWish {
+        RelayWish {
+            name: name.to_owned(),
+            base_url: format!("{}{}", bench.backend.auth_url(), self.path),
+            key: Secret::from(KEY),
+            wire: Some(self.wire),
+            models: vec![self.model.to_owned()],
+            prefix: String::new(),
+            capabilities: None,
+            private: Private::AsGiven,
+            weight: 1,
+            enabled: true,
+        }
+    }
+
+    /// Adds it under `name`.
+    pub(super) async fn join(&self, bench: &Bench, name: &str) -> RelayView {
+        bench.engine.add_relay(&self.wish(bench, name)).await.expect("the relay is added")
+    }
+}
+
+/// An engine without accounts.
+pub(super) async fn alone() -> Bench {
+    Bench::with(Setup::accounts(0)).await
+}
+
+/// The state of the relay `name`.
+pub(super) fn state(bench: &Bench, name: &str) -> RelayView {
+    bench.engine.relays().into_iter().find(|relay| relay.name == name).expect("the relay")
+}
+
+/// What the relay was sent, oldest first.
+pub(super) fn sent(bench: &Bench, house: &House) -> Vec<Value> {
+    bench.backend.record().at(house.place).map(offline::Seen::json).collect()
+}
+
+pub(super) fn asking(dialect: Dialect, model: &str, prompt: &str, stream: bool) -> engine::Call {
+    let mut asked = call(dialect, prompt, stream);
+    asked.request.model = Some(model.to_owned());
+    asked
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_client_reaches_every_relay(
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
+    #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini)] dialect: Dialect,
+) {
+    let bench = alone().await;
+    let relay = house.join(&bench, "far").await;
+    let streamed = bench.ask(asking(dialect, house.model, "Reply with exactly: pong", true)).await.expect("a stream");
+    assert_eq!(words(dialect, streamed.text()), "pong", "{}", streamed.text());
+    assert_eq!(streamed.head.relay.as_deref(), Some("far"));
+    assert_eq!((streamed.head.attempts, streamed.head.model.as_str()), (1, house.model));
+    let whole = bench.ask(asking(dialect, house.model, "Reply with exactly: pong", false)).await.expect("a reply");
+    assert!(whole.text().contains("pong"), "{}", whole.text());
+    for row in bench.rows(2).await {
+        assert_eq!(row.account, Some(AccountId(relay.id.clone())), "the row names the relay");
+        assert_eq!((row.status, row.outcome, row.model.as_str()), (200, Outcome::Completed, house.model));
+        assert!(row.tally.input > 0 && row.tally.output > 0 && !row.tally.estimated, "{:?}", row.tally);
+    }
+    for body in sent(&bench, &house) {
+        assert!(house.wire == Wire::Gemini || body["stream"] == true, "the relay always streams: {body}");
+    }
+    bench.innocent();
+}
+
+#[rstest]
+#[case(CHAT)]
+#[case(RESPONSES)]
+#[case(MESSAGES)]
+#[case(GEMINI)]
+#[tokio::test]
+async fn tools_are_called_and_answered(#[case] house: House) {
+    let bench = alone().await;
+    house.join(&bench, "far").await;
+    let parameters = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
+    let tools = json!([{"type": "function", "function": {"name": "get_weather", "parameters": parameters}}]);
+    let mut messages = vec![json!({"role": "user", "content": "weather tool please"})];
+    let ask = |messages: &[Value]| {
+        from(Dialect::Chat, &json!({"model": house.model, "stream": false, "messages": messages, "tools": tools}))
+    };
+    let first = bench.ask(ask(&messages)).await.expect("a call");
+    let reply: Value = serde_json::from_str(first.text()).expect("JSON");
+    let message = &reply["choices"][0]["message"];
+    assert_eq!(message["tool_calls"][0]["function"]["name"], "get_weather", "{reply}");
+    let id = message["tool_calls"][0]["id"].clone();
+    messages.push(message.clone());
+    messages.push(json!({"role": "tool", "tool_call_id": id, "content": "It rains cats in Oslo."}));
+    let second = bench.ask(ask(&messages)).await.expect("an answer");
+    assert!(second.text().contains("rains cats"), "{}", second.text());
+    bench.innocent();
+}
+
+/// Limits that the relay's protocol has go there, and are not applied a second time here.
+#[rstest]
+#[case(CHAT, "/max_tokens", Some("/stop/0"))]
+#[case(RESPONSES, "/max_output_tokens", None)]
+#[case(MESSAGES, "/max_tokens", Some("/stop_sequences/0"))]
+#[case(GEMINI, "/generationConfig/maxOutputTokens", Some("/generationConfig/stopSequences/0"))]
+#[tokio::test]
+async fn limits_are_the_relays_where_it_has_them(#[case] house: House, #[case] most: &str, #[case] stop: Option<&str>) {
+    let bench = alone().await;
+    house.join(&bench, "far").await;
+    let message = json!([{"role": "user", "content": "count to 40"}]);
+    let body = json!({"model": house.model, "stream": true, "max_tokens": 500, "stop": ["7"], "messages": message});
+    let answer = bench.ask(from(Dialect::Chat, &body)).await.expect("a stream");
+    let sent = sent(&bench, &house).remove(0);
+    assert_eq!(sent.pointer(most), Some(&json!(500)), "{sent}");
+    if let Some(stop) = stop {
+        assert_eq!(sent.pointer(stop), Some(&json!("7")), "{sent}");
+    }
+    assert_eq!(words(Dialect::Chat, answer.text()).trim(), "1 2 3 4 5 6", "{}", answer.text());
+    bench.innocent();
+}
+
+/// What the relay said goes through byte by byte where client and relay speak the same.
+#[tokio::test]
+async fn the_same_protocol_passes_untouched() {
+    let frames = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"index\":0}],\"zzz\":[1, 2],\"id\":\"x\"}\n\n\
+        data: {\"id\":\"x\" , \"choices\":[{\"index\":0,\"delta\":{\"content\":\"caf\\u00e9\"},\"own\":{}}]}\n\n\
+        data: {\"id\":\"x\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
+        data: [DONE]\n\n";
+    let bench = alone().await;
+    CHAT.join(&bench, "far").await;
+    bench.backend.script(offline::Rule::at(CHAT.place, offline::Plan::stream(frames)));
+    let answer = bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await.expect("a stream");
+    assert_eq!(answer.text(), frames);
+}
+
+/// Without figures of the relay the row has ours, marked so.
+#[tokio::test]
+async fn a_relay_that_counts_nothing_is_estimated() {
+    let frames = "data: {\"id\":\"x\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"some words of an answer\"}}]}\n\ndata: [DONE]\n\n";
+    let bench = alone().await;
+    CHAT.join(&bench, "far").await;
+    bench.backend.script(offline::Rule::at(CHAT.place, offline::Plan::stream(frames)));
+    bench.ask(asking(Dialect::Responses, CHAT.model, "hello", true)).await.expect("a stream");
+    let row = bench.rows(1).await.remove(0);
+    assert!(row.tally.estimated && row.tally.output > 0 && row.tally.input > 0, "{:?}", row.tally);
+}
+
+/// A conversation stays with the relay that served it.
+#[tokio::test]
+async fn a_conversation_stays_with_its_relay() {
+    let bench = alone().await;
+    for name in ["one", "two", "three"] {
+        CHAT.join(&bench, name).await;
+    }
+    let ask = |turn: usize| {
+        let mut messages = vec![json!({"role": "user", "content": "the same beginning"})];
+        for _ in 0..turn {
+            messages.push(json!({"role": "assistant", "content": "yes"}));
+            messages.push(json!({"role": "user", "content": "and"}));
+        }
+        from(Dialect::Chat, &json!({"model": CHAT.model, "stream": true, "messages": messages}))
+    };
+    let first = bench.ask(ask(0)).await.expect("a reply").head.relay;
+    for turn in 1..4 {
+        assert_eq!(bench.ask(ask(turn)).await.expect("a reply").head.relay, first);
+    }
+    // Others are spread.
+    let other = bench.ask(asking(Dialect::Chat, CHAT.model, "something else", true)).await.expect("a reply");
+    assert_ne!(other.head.relay, first);
+}
+
+/// Some servers answer with one JSON body whatever was asked for.
+#[rstest]
+#[case(CHAT, json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "pong"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}}))]
+#[case(RESPONSES, json!({"id": "r", "object": "response", "created_at": 1, "model": "m", "status": "completed",
+    "output": [{"type": "message", "id": "i", "role": "assistant", "status": "completed",
+        "content": [{"type": "output_text", "text": "pong", "annotations": []}]}],
+    "usage": {"input_tokens": 3, "output_tokens": 1, "total_tokens": 4}}))]
+#[case(MESSAGES, json!({"id": "m", "type": "message", "role": "assistant", "model": "m",
+    "content": [{"type": "text", "text": "pong"}], "stop_reason": "end_turn", "stop_sequence": null,
+    "usage": {"input_tokens": 3, "output_tokens": 1}}))]
+#[case(GEMINI, json!({"candidates": [{"content": {"role": "model", "parts": [{"text": "pong"}]}, "finishReason": "STOP"}],
+    "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4}}))]
+#[tokio::test]
+async fn a_whole_body_is_read_where_a_stream_was_asked_for(#[case] house: House, #[case] body: Value) {
+    let bench = alone().await;
+    house.join(&bench, "far").await;
+    bench.backend.script(offline::Rule::at(house.place, offline::Plan::json(200, body)).times(2));
+    let streamed = bench.ask(asking(Dialect::Chat, house.model, "hello", true)).await.expect("a stream");
+    assert_eq!(words(Dialect::Chat, streamed.text()), "pong", "{}", streamed.text());
+    assert_eq!(events(streamed.text()).last(), Some(&json!("[DONE]")));
+    let whole = bench.ask(asking(Dialect::Chat, house.model, "hello", false)).await.expect("a reply");
+    assert!(whole.text().contains("pong"), "{}", whole.text());
+    let rows = bench.rows(2).await;
+    assert!(rows.iter().all(|row| (row.tally.input, row.tally.output) == (3, 1)), "{rows:?}");
+}

@@ -1,0 +1,143 @@
+//! Relays that refuse, fail and break off.
+
+use offline::{How, Plan, Rule};
+use pool::Secret;
+use proto::{Dialect, Kind};
+use rstest::rstest;
+use store::Outcome;
+
+use super::{CHAT, GEMINI, House, MESSAGES, RESPONSES, alone, asking, sent, state};
+use crate::bench::{Bench, refused, words};
+
+async fn ask(bench: &Bench, house: &House, stream: bool) -> Result<crate::bench::Answer, engine::Refusal> {
+    bench.ask(asking(Dialect::Chat, house.model, "Reply with exactly: pong", stream)).await
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_refused_key_ends_the_relay_until_it_gets_another(
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
+    #[values(true, false)] stream: bool,
+) {
+    let bench = alone().await;
+    let mut wish = house.wish(&bench, "far");
+    wish.key = Secret::from("sk-wrong-and-secret-0123456789");
+    let id = bench.engine.add_relay(&wish).await.expect("the relay is added").id;
+    let refusal = refused(ask(&bench, &house, stream).await);
+    assert_eq!(refusal.failure.kind, Kind::NoAccount, "{}", refusal.failure.message);
+    assert!(refusal.failure.message.contains("key is refused"), "{}", refusal.failure.message);
+    assert!(!refusal.failure.message.contains("sk-wrong-and"), "{}", refusal.failure.message);
+    let view = state(&bench, "far");
+    assert_eq!(view.status, "key_refused");
+    assert!(view.why.is_some_and(|why| why.contains("key is refused")));
+    assert!(!bench.engine.ready().ok);
+    // Nothing is sent any more.
+    let refusal = refused(ask(&bench, &house, stream).await);
+    assert_eq!(refusal.failure.kind, Kind::NoAccount, "{}", refusal.failure.message);
+    assert!(refusal.failure.message.contains("no relay can serve"), "{}", refusal.failure.message);
+    assert_eq!(sent(&bench, &house).len(), 1);
+    let key = Some(Secret::from(super::KEY));
+    let change = engine::RelayChange { key, ..engine::RelayChange::default() };
+    bench.engine.change_relay(&id, change).await.expect("the key is replaced");
+    assert_eq!(state(&bench, "far").status, "active");
+    ask(&bench, &house, stream).await.expect("a reply");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_limit_rests_the_relay_and_the_next_one_serves(#[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House) {
+    let bench = alone().await;
+    for name in ["one", "two"] {
+        house.join(&bench, name).await;
+    }
+    bench.backend.script(Rule::at(house.place, Plan::relay_limit(house.place, 33)));
+    let answer = ask(&bench, &house, true).await.expect("the other one serves");
+    assert_eq!((words(Dialect::Chat, answer.text()).as_str(), answer.head.attempts), ("pong", 2));
+    let states: Vec<_> = ["one", "two"].iter().map(|name| state(&bench, name).status).collect();
+    assert!(states.contains(&"cooling") && states.contains(&"active"), "{states:?}");
+    // Both: the client hears the limit and when it ends.
+    bench.backend.script(Rule::at(house.place, Plan::relay_limit(house.place, 44)));
+    let refusal = refused(ask(&bench, &house, false).await);
+    assert_eq!(refusal.failure.kind, Kind::RateLimited);
+    assert_eq!(refusal.failure.retry_after, Some(33));
+    let refusal = refused(ask(&bench, &house, false).await);
+    assert!(refusal.failure.message.contains("relays"), "{}", refusal.failure.message);
+    assert_eq!(sent(&bench, &house).len(), 3);
+    let rows = bench.rows(3).await;
+    assert_eq!(rows.iter().map(|row| (row.status, row.attempts)).collect::<Vec<_>>(), [(429, 0), (429, 1), (200, 2)]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn trouble_is_tried_once_more(#[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House) {
+    let bench = alone().await;
+    house.join(&bench, "far").await;
+    bench.backend.script(Rule::at(house.place, Plan::relay(house.place, 500, "boom")));
+    let answer = ask(&bench, &house, false).await.expect("the same one serves");
+    assert_eq!(answer.head.attempts, 2);
+    bench.backend.script(Rule::at(house.place, Plan::relay(house.place, 500, "boom")).times(2));
+    let refusal = refused(ask(&bench, &house, true).await);
+    assert_eq!(refusal.failure.kind, Kind::Upstream);
+    assert_eq!(state(&bench, "far").status, "active", "it did not say how long");
+    bench.backend.script(Rule::at(house.place, Plan::relay(house.place, 503, "full").header("retry-after", "9")));
+    refused(ask(&bench, &house, true).await);
+    assert_eq!(state(&bench, "far").status, "cooling");
+}
+
+#[rstest]
+#[case(How::Reset)]
+#[case(How::Fin)]
+#[tokio::test]
+async fn a_cut_reply_ends_as_a_failure(
+    #[case] how: How,
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
+    #[values(Dialect::Chat, Dialect::Messages)] dialect: Dialect,
+) {
+    let bench = alone().await;
+    house.join(&bench, "far").await;
+    bench.backend.script(Rule::at(house.place, Plan::auto().cut_event(40, how)).times(2));
+    let streamed = bench.ask(asking(dialect, house.model, "count to 50", true)).await.expect("a stream");
+    assert!(words(dialect, streamed.text()).starts_with('1'), "{}", streamed.text());
+    assert!(streamed.text().contains("error"), "{}", streamed.text());
+    assert!(!streamed.text().contains("[DONE]") || dialect == Dialect::Chat, "{}", streamed.text());
+    let refusal = refused(bench.ask(asking(dialect, house.model, "count to 50", false)).await);
+    assert_eq!(refusal.failure.kind, Kind::Upstream);
+    let rows = bench.rows(2).await;
+    assert!(rows.iter().all(|row| row.outcome == Outcome::Failed && row.attempts == 1), "{rows:?}");
+    assert_eq!(sent(&bench, &house).len(), 2, "what may have been read is not sent again");
+    assert_eq!(state(&bench, "far").status, "active");
+}
+
+/// What the client did wrong is the client's, in its own protocol; a relay's page is nobody's.
+#[rstest]
+#[tokio::test]
+async fn other_refusals_are_passed_on(#[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House) {
+    let bench = alone().await;
+    house.join(&bench, "far").await;
+    bench.backend.script(Rule::at(house.place, Plan::relay(house.place, 400, "temperature: too hot")));
+    let refusal = refused(ask(&bench, &house, true).await);
+    assert_eq!(refusal.failure.kind, Kind::Invalid);
+    assert!(refusal.failure.message.contains("too hot"), "{}", refusal.failure.message);
+    let page = Plan::text(200, "<html>hello</html>").header("content-type", "text/html");
+    bench.backend.script(Rule::at(house.place, page));
+    let refusal = refused(ask(&bench, &house, true).await);
+    assert_eq!(refusal.failure.kind, Kind::Upstream);
+    assert!(refusal.failure.message.contains("text/html"), "{}", refusal.failure.message);
+    assert_eq!(state(&bench, "far").status, "active");
+}
+
+#[tokio::test]
+async fn a_model_that_it_does_not_have_after_all_is_asked_elsewhere() {
+    let bench = alone().await;
+    for name in ["one", "two"] {
+        CHAT.join(&bench, name).await;
+    }
+    let missing =
+        Plan::json(404, serde_json::json!({"error": {"message": "no such model", "code": "model_not_found"}}));
+    bench.backend.script(Rule::at(CHAT.place, missing));
+    let answer = ask(&bench, &CHAT, true).await.expect("the other one serves");
+    assert_eq!(answer.head.attempts, 2);
+    for _ in 0..3 {
+        assert_eq!(ask(&bench, &CHAT, true).await.expect("a reply").head.relay, answer.head.relay);
+    }
+}
