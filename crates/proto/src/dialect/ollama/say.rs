@@ -53,6 +53,11 @@ pub(super) fn call(out: &mut BytesMut, index: usize, (kind, call_id, name, input
     });
 }
 
+/// Whether all was said that the model had to say.
+pub(super) fn is_whole(finish: Finish) -> bool {
+    matches!(finish, Finish::Stop | Finish::ToolCalls)
+}
+
 /// Whether a call's input is an object, as all of Ollama's arguments are.
 pub(super) fn is_sound(kind: CallKind, input: &Text) -> bool {
     arguments(kind, input).is_some()

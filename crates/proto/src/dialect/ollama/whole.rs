@@ -76,7 +76,7 @@ impl<'w> Answer<'w> {
         for item in &whole.items {
             answer.add(&item.kind);
         }
-        if !matches!(finish, Finish::Stop | Finish::ToolCalls) {
+        if !say::is_whole(finish) {
             // A call whose arguments were cut off must not run.
             answer.calls.retain(|(kind, _, _, input)| say::is_sound(*kind, input));
         }

@@ -1,7 +1,8 @@
 //! Events to lines of JSON.
 //!
 //! Everything that is the same in each line of a reply is rendered once; a text delta then costs three copies into the output and
-//! no allocation. A call is one line, written when its arguments are whole; a text is never said twice, the last line holds none.
+//! no allocation. A call is one line, written when its arguments are whole, or at the end of a reply that did not say so; a text is
+//! never said twice, the last line holds none.
 
 mod line;
 mod said;
@@ -14,10 +15,10 @@ use self::line::Line;
 use self::said::{Place, Said, Seen};
 use super::say::{self, Call};
 use super::write_error;
-use crate::canon::{Channel, Event, Finish, Item, ItemKind, Part, Thinking, Usage, What};
+use crate::canon::{Channel, Event, Finish, Head, Item, ItemKind, Part, Thinking, Usage, What};
 use crate::dialect::Setting;
 use crate::failure::{Failure, Kind};
-use crate::fold::Timing;
+use crate::fold::{Slot, Timing};
 use crate::text::Text;
 
 /// Events to Ollama's lines.
@@ -27,6 +28,8 @@ pub struct Writer {
     said: Said,
     /// Calls so far.
     calls: usize,
+    /// Calls that are not written yet: their arguments are not whole, or no object.
+    open: Vec<(u32, Slot)>,
     /// Whether reasoning is left out.
     silent: bool,
     usage: Option<Usage>,
@@ -42,6 +45,7 @@ impl Writer {
             line: Line::new(setting),
             said: Said::default(),
             calls: 0,
+            open: Vec::new(),
             usage: None,
             timing: Timing::default(),
             elapsed: Duration::ZERO,
@@ -62,6 +66,7 @@ impl Writer {
         self.timing.see(&event.what, self.elapsed);
         match &event.what {
             What::Open(open) => self.line.open(open.model.as_ref()),
+            What::ItemOpen { at, head: head @ Head::Call { .. } } => self.slot(*at).open(head),
             What::Delta { at, part, channel, data } => self.delta((*at, *part, *channel), data, out),
             What::ItemDone { at, item } => self.item_done(*at, item, out),
             What::Usage(usage) => self.usage = Some(*usage),
@@ -108,8 +113,9 @@ impl Writer {
                 }
                 self.line.thinking(data.as_str(), out);
             }
-            // Calls and pictures go out whole.
-            Channel::Arguments | Channel::Image => {}
+            Channel::Arguments => self.slot(place.0).delta(place.1, place.2, data),
+            // Pictures go out whole.
+            Channel::Image => {}
         }
     }
 
@@ -121,7 +127,11 @@ impl Writer {
                 self.paragraphs(at, Channel::Summary, summary, out);
                 self.paragraphs(at, Channel::Reasoning, text, out);
             }
-            ItemKind::Call { kind, call_id, name, input, .. } => self.call((*kind, call_id, name, input), out),
+            ItemKind::Call { kind, call_id, name, input, .. } if say::is_sound(*kind, input) => {
+                self.open.retain(|(open, _)| *open != at);
+                self.call((*kind, call_id, name, input), out);
+            }
+            ItemKind::Call { .. } => self.slot(at).done(item),
             ItemKind::Image { result, .. } if !result.is_empty() => self.line.image(result, out),
             ItemKind::Output { .. } | ItemKind::Search { .. } | ItemKind::Image { .. } | ItemKind::Other { .. } => {}
         }
@@ -149,12 +159,38 @@ impl Writer {
     }
 
     fn call(&mut self, call: Call<'_>, out: &mut BytesMut) {
+        if self.line.generates() {
+            // Nothing was on offer there.
+            return;
+        }
         let index = self.calls;
         self.calls += 1;
         self.line.message(out, |pen| pen.array("tool_calls", [()], |out, ()| say::call(out, index, call)));
     }
 
+    /// The call in progress at `at`.
+    fn slot(&mut self, at: u32) -> &mut Slot {
+        let found = self.open.iter().position(|(open, _)| *open == at);
+        let index = found.unwrap_or_else(|| {
+            self.open.push((at, Slot::default()));
+            self.open.len() - 1
+        });
+        &mut self.open[index].1
+    }
+
+    /// The calls that are left. One whose arguments were cut off must not run.
+    fn calls_left(&mut self, finish: Finish, out: &mut BytesMut) {
+        for (_, slot) in std::mem::take(&mut self.open) {
+            if let Some(Item { kind: ItemKind::Call { kind, call_id, name, input, .. }, .. }) = slot.item()
+                && (say::is_whole(finish) || say::is_sound(kind, &input))
+            {
+                self.call((kind, &call_id, &name, &input), out);
+            }
+        }
+    }
+
     fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
+        self.calls_left(finish, out);
         let (usage, timing) = (self.usage, self.timing);
         self.line.last(out, |pen| say::done(pen, finish, usage, &timing));
         self.done = true;

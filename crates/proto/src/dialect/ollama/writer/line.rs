@@ -44,6 +44,11 @@ impl Line {
         line
     }
 
+    /// Whether the lines are those of `/api/generate`.
+    pub(super) fn generates(&self) -> bool {
+        self.setting.reply.generate
+    }
+
     /// Takes over the model's name.
     pub(super) fn open(&mut self, model: Option<&Text>) {
         let stamped = self.head.get(self.slot..self.slot + LENGTH).and_then(|old| <[u8; LENGTH]>::try_from(old).ok());
