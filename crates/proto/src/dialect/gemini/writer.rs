@@ -257,11 +257,14 @@ impl Writer {
     }
 }
 
-/// Whether a frame has a finish reason. Inside a string the quotes of the name would be escaped.
+/// Whether a frame has a finish reason, or says why the question was blocked. Inside a string the quotes of a name would be
+/// escaped.
 fn says_finish(data: &[u8]) -> bool {
-    let name = br#""finishReason""#;
-    memchr::memmem::find_iter(data, name).any(|at| {
-        let value = data[at + name.len()..].trim_ascii_start().strip_prefix(b":").unwrap_or_default();
-        value.trim_ascii_start().starts_with(b"\"")
-    })
+    let says = |name: &[u8]| {
+        memchr::memmem::find_iter(data, name).any(|at| {
+            let value = data[at + name.len()..].trim_ascii_start().strip_prefix(b":").unwrap_or_default();
+            value.trim_ascii_start().starts_with(b"\"")
+        })
+    };
+    says(br#""finishReason""#) || says(br#""blockReason""#)
 }

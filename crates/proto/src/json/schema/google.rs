@@ -79,6 +79,7 @@ pub(super) fn read(schema: &mut Tree, path: &Path<'_>) -> Read<()> {
             *key = Text::from_plain(name);
         }
     }
+    point(schema);
     below(schema, path)?;
     types(schema, path)?;
     counts(schema);
@@ -97,6 +98,15 @@ pub(super) fn read(schema: &mut Tree, path: &Path<'_>) -> Read<()> {
 /// Whether a type is spelled in Gemini's manner somewhere in the schema.
 pub(super) fn speaks(schema: &Tree) -> bool {
     TYPES.iter().any(|(upper, _)| words::is_type(schema, upper)) || words::children(schema).any(speaks)
+}
+
+/// Vertex points to `#/defs/...`, where JSON Schema has `$defs`.
+fn point(schema: &mut Tree) {
+    let pointer = schema.get("$ref").and_then(Tree::text);
+    if let Some(name) = pointer.as_ref().and_then(|pointer| pointer.as_str().strip_prefix("#/defs/")) {
+        let moved = Text::from_plain(&format!("#/$defs/{name}"));
+        schema.set("$ref", Tree::Leaf(moved.quoted()));
+    }
 }
 
 fn below(schema: &mut Tree, path: &Path<'_>) -> Read<()> {

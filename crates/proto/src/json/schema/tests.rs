@@ -263,7 +263,7 @@ fn geminis_dialect_is_read() {
             ),
             (
                 r##"{"ref":"#/defs/A","defs":{"A":{"type":"STRING"}}}"##,
-                r##"{"$ref":"#/defs/A","$defs":{"A":{"type":"string"}}}"##,
+                r##"{"$ref":"#/$defs/A","$defs":{"A":{"type":"string"}}}"##,
             ),
             // Properties may have the names of keywords.
             (

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::json::Scan;
+use crate::json::{self, Scan};
 use crate::text::{Json, Text};
 
 /// What such a frame says.
@@ -80,7 +80,8 @@ impl<'a> Walk<'a> {
                 let start = walk.scan.at();
                 walk.scan.skip()?;
                 walk.usage = Some(start..walk.scan.at());
-                Some(())
+                // Skipping is lenient; everything else here is walked token by token.
+                json::valid(walk.scan.part(start, walk.scan.at())).then_some(())
             }
             b"modelVersion" | b"responseId" | b"createTime" => walk.string().map(drop),
             _ => None,

@@ -17,10 +17,12 @@ enum Speaker {
 impl Scope {
     pub(super) fn contents(&mut self, node: Node<'_>) -> Read<Vec<Item>> {
         let mut history = History::default();
-        if several(node, |node| self.content(node, &mut history))?.is_empty() {
-            return Err(node.bad("at least one content is needed."));
+        several(node, |node| self.content(node, &mut history))?;
+        let items = history.finish();
+        if items.is_empty() {
+            return Err(node.bad("at least one content with something in it is needed."));
         }
-        Ok(history.finish())
+        Ok(items)
     }
 
     fn content(&mut self, node: Node<'_>, history: &mut History) -> Read<()> {

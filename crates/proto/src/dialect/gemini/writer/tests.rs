@@ -1,1 +1,88 @@
+use bytes::{Bytes, BytesMut};
 
+use super::{Writer, says_finish};
+use crate::canon::{Channel, Event, Finish, Frame, Head, Open, What};
+use crate::dialect::{Dialect, Setting};
+use crate::text::Text;
+
+fn frame(dialect: Dialect, bytes: &'static str) -> Frame {
+    Frame { dialect, bytes: Bytes::from_static(bytes.as_bytes()) }
+}
+
+fn event(what: What, frame: Option<&Frame>) -> Event {
+    Event { what, raw: frame.cloned() }
+}
+
+fn open() -> What {
+    What::Open(Open { id: "r1".into(), model: Some("up".into()), created: 0 })
+}
+
+fn delta(text: &str) -> What {
+    What::Delta { at: 0, part: 0, channel: Channel::Text, data: Text::from_plain(text) }
+}
+
+fn write(events: &[Event], array: bool) -> String {
+    let mut setting = Setting { model: "m".to_owned(), ..Setting::default() };
+    setting.reply.array = array;
+    let (mut writer, mut out) = (Writer::new(setting), BytesMut::new());
+    for event in events {
+        writer.push(event, &mut out);
+    }
+    writer.end(&mut out);
+    String::from_utf8(out.to_vec()).unwrap()
+}
+
+#[test]
+fn a_frame_that_says_several_things_goes_out_once() {
+    let first = frame(Dialect::Gemini, "data: {\"one\":1}\n\n");
+    let last = frame(Dialect::Gemini, "data: {\"two\":2}\n\n");
+    let events = [
+        event(open(), Some(&first)),
+        event(What::ItemOpen { at: 0, head: Head::Message { phase: None } }, Some(&first)),
+        event(delta("a"), Some(&first)),
+        event(What::End { finish: Finish::Stop, response: None }, Some(&last)),
+    ];
+    assert_eq!(write(&events, false), "data: {\"one\":1}\n\ndata: {\"two\":2}\n\n");
+    assert_eq!(write(&events, true), "[{\"one\":1},\n{\"two\":2}]");
+}
+
+#[test]
+fn an_edited_delta_fits_between_the_frames() {
+    let before = frame(Dialect::Gemini, "data: {\"one\":1}\n\n");
+    let events = [
+        event(open(), Some(&before)),
+        event(delta("cut"), None),
+        event(What::End { finish: Finish::Length, response: None }, None),
+    ];
+    let out = write(&events, false);
+    let frames: Vec<&str> = out.split_terminator("\n\n").collect();
+    assert_eq!(frames.len(), 3, "{out}");
+    assert!(frames[1].contains(r#"{"text":"cut"}"#) && frames[1].contains(r#""modelVersion":"up","responseId":"r1""#));
+    assert!(frames[2].contains(r#""finishReason":"MAX_TOKENS""#));
+}
+
+#[test]
+fn an_end_that_the_upstream_said_is_not_said_again() {
+    let last = frame(Dialect::Gemini, "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\n\n");
+    let events = [
+        event(open(), Some(&last)),
+        event(What::End { finish: Finish::Stop, response: None }, None),
+        event(open(), None),
+    ];
+    assert_eq!(write(&events, false).matches("finishReason").count(), 1);
+    assert!(says_finish(br#""finishReason" : "STOP""#));
+    assert!(!says_finish(br#""finishReason":null,"text":"\"finishReason\":\"STOP\"""#));
+}
+
+#[test]
+fn frames_of_other_dialects_do_not_pass() {
+    let foreign = frame(Dialect::Chat, "data: {\"choices\":[]}\n\n");
+    let out = write(&[event(delta("a"), Some(&foreign)), event(What::Other, Some(&foreign))], false);
+    assert!(!out.contains("choices") && out.contains(r#"{"text":"a"}"#));
+}
+
+#[test]
+fn nothing_pushed_is_one_error() {
+    assert!(write(&[], false).starts_with(r#"{"error":{"code":502,"#));
+    assert!(write(&[], true).starts_with(r#"[{"error":{"code":502,"#));
+}
