@@ -192,3 +192,15 @@ fn a_format_that_cannot_be_strict_is_sent_all_the_same() {
     assert_eq!(out["text"]["format"]["strict"], false);
     assert!(notes(&written).contains("free keys"));
 }
+
+#[test]
+fn a_choice_among_no_tools_is_no_choice() {
+    let body = |tools: &str| {
+        format!(
+            r#"{{"contents":[{{"parts":[{{"text":"a"}}]}}],"tools":[{tools}],"toolConfig":{{"functionCallingConfig":{{"mode":"ANY"}}}}}}"#
+        )
+    };
+    let (request, told) = read(&body(r#"{"codeExecution":{}}"#)).unwrap();
+    assert_eq!((request.tool_choice, notes(&told)), (None, "dropped toolConfig".to_owned()));
+    assert_eq!(sent(&body(r#"{"functionDeclarations":[{"name":"f"}]}"#))["tool_choice"], "required");
+}

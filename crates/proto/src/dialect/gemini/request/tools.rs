@@ -61,7 +61,12 @@ impl Scope {
     pub(super) fn tool_config(&mut self, node: Node<'_>, request: &mut Request) -> Read<()> {
         let mut fields = node.object()?;
         let choice = fields.either("functionCallingConfig", |node| self.calling(node))?.flatten();
-        request.tool_choice = choice;
+        // Upstreams refuse a choice among no tools, which may be all that is left of Google's own.
+        if request.tools.is_empty() && choice.is_some() {
+            self.notes.add("dropped toolConfig");
+        } else {
+            request.tool_choice = choice;
+        }
         self.leftover("toolConfig", fields);
         Ok(())
     }
