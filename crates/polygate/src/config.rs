@@ -35,6 +35,8 @@ pub struct Config {
     pub accounts: Accounts,
     /// Model names.
     pub model: Model,
+    /// The Ollama listener.
+    pub ollama: Ollama,
     /// PostgreSQL, when several nodes share one store.
     pub postgres: Option<Secret>,
     /// Log filter and format.
@@ -121,6 +123,23 @@ pub struct Model {
     pub aliases: Vec<(String, String)>,
 }
 
+/// The Ollama listener.
+#[derive(Clone, Debug)]
+pub struct Ollama {
+    /// Whether it is there at all.
+    pub enabled: bool,
+    /// Addresses to listen on, all at the same port.
+    pub hosts: Vec<IpAddr>,
+    /// 0 picks a free port.
+    pub port: u16,
+    /// Whether addresses other than loopback are allowed.
+    pub allow_remote: bool,
+    /// The version that it names, three numbers.
+    pub version: String,
+    /// Whether it hides that models can see.
+    pub disable_vision: bool,
+}
+
 /// Log filter and format.
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -182,6 +201,7 @@ impl Config {
             upstream: parse::upstream(layers)?,
             accounts: parse::accounts(layers)?,
             model: parse::model(layers)?,
+            ollama: parse::ollama(layers)?,
             postgres: layers.text("store.postgres_url").map(Secret::new),
             log: parse::log(layers)?,
         })

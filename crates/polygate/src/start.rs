@@ -17,6 +17,8 @@ use crate::config::Config;
 pub struct Running {
     /// Where it listens, at least one address.
     pub addresses: Vec<SocketAddr>,
+    /// Where it serves the Ollama API; empty when it does not.
+    pub ollama: Vec<SocketAddr>,
     engine: Engine,
     store: Store,
     shutdown: CancellationToken,
@@ -71,10 +73,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             return Err(error.into());
         }
     };
-    let addresses = server.addresses().to_vec();
+    let (addresses, ollama) = (server.addresses().to_vec(), server.ollama_addresses().to_vec());
     let (shutdown, now) = (CancellationToken::new(), CancellationToken::new());
     let listener = tokio::spawn(server.run_until(shutdown.clone(), now.clone()));
-    Ok(Running { addresses, engine, store, shutdown, now, listener, _lock: lock })
+    Ok(Running { addresses, ollama, engine, store, shutdown, now, listener, _lock: lock })
 }
 
 impl Running {
@@ -148,7 +150,7 @@ fn profile(settings: &crate::config::Upstream) -> Profile {
 }
 
 fn engine_settings(config: &Config) -> engine::Settings {
-    let names = Names { aliases: config.model.aliases.clone(), default: config.model.default.clone() };
+    let names = Names { aliases: config.model.aliases.clone(), default: config.model.default.clone() }.with_shipped();
     engine::Settings {
         names,
         effort: config.model.default_effort.clone(),
@@ -173,7 +175,19 @@ fn server_settings(config: &Config, minted: bool) -> server::Settings {
         allow_plain_http: settings.allow_plain_http,
         require_key: settings.require_key,
         keys: Keys::judge(fixed, minted),
+        ollama: ollama_settings(&config.ollama),
         ..defaults
+    }
+}
+
+fn ollama_settings(settings: &crate::config::Ollama) -> server::Ollama {
+    server::Ollama {
+        enabled: settings.enabled,
+        hosts: settings.hosts.clone(),
+        port: settings.port,
+        allow_remote: settings.allow_remote,
+        version: settings.version.clone(),
+        disable_vision: settings.disable_vision,
     }
 }
 

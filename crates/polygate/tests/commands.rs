@@ -85,6 +85,34 @@ async fn the_admin_side_wants_an_admin_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_ollama_listener_is_opened_when_it_is_wanted() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    home.import(&backend.account("plus"));
+    let mut gateway = home.serve(&[("OLLAMA_BRIDGE_ENABLED", "true"), ("POLYGATE_OLLAMA__PORT", "0")]);
+    let token = home.ok(&["admin", "token"]);
+    let status = async || {
+        let asked = gateway.request("GET", "/admin/ollama-status", token.trim(), "");
+        gateway.send(asked).await.unwrap()
+    };
+    until(|| async { status().await.status == 200 }).await;
+    let status: Value = serde_json::from_str(&status().await.body).unwrap();
+    assert_eq!((&status["running"], &status["host"]), (&Value::Bool(true), &Value::from("127.0.0.1")));
+    gateway.port = status["port"].as_u64().unwrap().try_into().unwrap();
+    let body = r#"{"model":"claude-haiku-4-5","stream":false,"prompt":"Reply with exactly: pong"}"#;
+    let answer = gateway.send(gateway.request("POST", "/api/generate", "ollama", body)).await.unwrap();
+    assert!(answer.status == 200 && answer.body.contains("\"response\":\"pong\""), "{}", answer.body);
+    assert_eq!(answer.headers["x-polygate-model"], "gpt-6-luna", "a shipped alias");
+
+    let other = Home::new(&backend);
+    let public = [("POLYGATE_OLLAMA__ENABLED", "true"), ("POLYGATE_OLLAMA__HOST", "0.0.0.0")];
+    let refused = other.command(&["serve", "--port", "0"]).envs(public).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("ollama.allow_remote"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settings_show_their_origin_and_no_secret() {
     let backend = backend().await;
     let home = Home::new(&backend);

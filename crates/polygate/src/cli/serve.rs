@@ -46,9 +46,6 @@ impl Serve {
         for key in unknown {
             tracing::warn!("unknown setting {key} in {}", config.paths.config.display());
         }
-        if layers.get("ollama.enabled").value == "true" {
-            tracing::warn!("ollama.enabled is set, but this version has no Ollama listener yet");
-        }
         if config.postgres.is_none() && workplace::store(&config).await?.accounts().await?.is_empty() {
             eprintln!("No accounts yet. Add one in another terminal: polygate login");
         }
@@ -78,6 +75,9 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let running = crate::start(config).await?;
     for address in &running.addresses {
         output::line(&format!("listening on http://{address}"));
+    }
+    for address in &running.ollama {
+        output::line(&format!("serving the Ollama API on http://{address}"));
     }
     tokio::select! {
         _ = terminate.recv() => {}

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use clap::Subcommand;
+use pool::catalog::Names;
 use serde::Serialize;
 
 use super::{Common, output, workplace};
@@ -76,6 +77,13 @@ fn docs() -> String {
         let default = if field.default.is_empty() { String::new() } else { format!("`{}`", field.default) };
         let _ = writeln!(page, "| `{}` | {default} | {} | {} |", field.key, field.help, also.join(", "));
     }
-    page.push_str("\n`[model.aliases]` in the file maps names of your own to models: `fast = \"gpt-6-luna\"`.\n");
+    page.push_str(
+        "\n`[model.aliases]` in the file maps names of your own to models: `fast = \"gpt-6-luna\"`. A `*` in a name stands for \
+         anything, `@first` for the first listed model, `@smallest` for the first listed small one (mini, luna, nano), an empty \
+         target for none. Shipped are:\n\n| alias | target |\n|---|---|\n",
+    );
+    for (alias, target) in Names::default().with_shipped().aliases {
+        let _ = writeln!(page, "| `{alias}` | `{target}` |");
+    }
     page
 }

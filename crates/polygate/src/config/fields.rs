@@ -90,9 +90,10 @@ pub const FIELDS: &[Field] = &[
     field("model.default_effort", "", "Reasoning effort used when neither request nor model name asks for one")
         .also(&["model.default_reasoning_effort"]),
     field("store.postgres_url", "", "PostgreSQL for several nodes; empty is the embedded store").secret(),
-    field("ollama.enabled", "false", "Serve the Ollama API on its own listener (arrives with the Ollama dialect)")
+    field("ollama.enabled", "false", "Serve the Ollama API on its own listener, which asks for no key on loopback")
         .env(&["OLLAMA_BRIDGE_ENABLED"]),
     field("ollama.host", "127.0.0.1", "Address of the Ollama listener").env(&["OLLAMA_BRIDGE_HOST"]),
+    field("ollama.allow_remote", "false", "Allow an address other than loopback there; clients then need a key"),
     field("ollama.port", "11434", "Port of the Ollama listener").env(&["OLLAMA_BRIDGE_PORT"]),
     field("ollama.version", "0.18.3", "Version that the Ollama listener names").env(&["OLLAMA_BRIDGE_VERSION"]),
     field("ollama.disable_vision", "false", "Whether the Ollama listener hides that models can see")

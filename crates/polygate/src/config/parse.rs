@@ -6,11 +6,11 @@ use std::time::Duration;
 use pool::Secret;
 use url::Url;
 
-use super::{Accounts, ConfigError, Layers, Log, Model, Proxy, Server, Setting, Upstream};
+use super::{Accounts, ConfigError, Layers, Log, Model, Ollama, Proxy, Server, Setting, Upstream};
 
 pub(super) fn server(layers: &Layers) -> Result<Server, ConfigError> {
     Ok(Server {
-        hosts: hosts(&layers.get("server.host"))?,
+        hosts: hosts(layers, "server.host")?,
         port: number(layers, "server.port", "a port (0 to 65535)")?,
         api_key: layers.text("server.api_key").map(Secret::new),
         require_key: flag(layers, "server.require_key")?,
@@ -63,6 +63,17 @@ pub(super) fn model(layers: &Layers) -> Result<Model, ConfigError> {
     Ok(Model { default: layers.text("model.default"), default_effort, aliases: layers.table("model.aliases") })
 }
 
+pub(super) fn ollama(layers: &Layers) -> Result<Ollama, ConfigError> {
+    Ok(Ollama {
+        enabled: flag(layers, "ollama.enabled")?,
+        hosts: hosts(layers, "ollama.host")?,
+        port: number(layers, "ollama.port", "a port (0 to 65535)")?,
+        allow_remote: flag(layers, "ollama.allow_remote")?,
+        version: version(layers, "ollama.version")?,
+        disable_vision: flag(layers, "ollama.disable_vision")?,
+    })
+}
+
 pub(super) fn log(layers: &Layers) -> Result<Log, ConfigError> {
     let format = one_of(layers, "log.format", &["text", "json"], "text or json")?;
     Ok(Log { level: layers.get("log.level").value.replace("warning", "warn"), json: format == "json" })
@@ -82,8 +93,20 @@ pub(super) fn seconds(text: &str) -> Option<Duration> {
     count.checked_mul(millis).map(Duration::from_millis)
 }
 
-fn hosts(setting: &Setting) -> Result<Vec<IpAddr>, ConfigError> {
-    server::hosts(&setting.value).map_err(|_| wrong(setting, "an IP address or localhost"))
+fn hosts(layers: &Layers, key: &'static str) -> Result<Vec<IpAddr>, ConfigError> {
+    let setting = layers.get(key);
+    server::hosts(&setting.value).map_err(|_| wrong(&setting, "an IP address or localhost"))
+}
+
+/// Clients compare it as three numbers.
+fn version(layers: &Layers, key: &'static str) -> Result<String, ConfigError> {
+    let setting = layers.get(key);
+    let numbers: Vec<&str> = setting.value.split('.').collect();
+    let number = |text: &&str| (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if numbers.len() == 3 && numbers.iter().all(number) {
+        return Ok(setting.value);
+    }
+    Err(wrong(&setting, "a version such as 0.18.3"))
 }
 
 fn flag(layers: &Layers, key: &'static str) -> Result<bool, ConfigError> {

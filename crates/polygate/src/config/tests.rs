@@ -24,6 +24,8 @@ fn every_default_is_valid() {
     assert_eq!(config.upstream.base_url.as_str(), "https://chatgpt.com/backend-api");
     assert_eq!(config.upstream.idle_timeout, Duration::from_mins(5));
     assert_eq!(config.accounts.max_concurrent, 0);
+    assert!(!config.ollama.enabled && config.ollama.hosts.iter().all(IpAddr::is_loopback));
+    assert_eq!(config.ollama.port, 11434);
 }
 
 #[test]
@@ -76,6 +78,10 @@ fn values_are_typed() {
     assert_eq!(config.accounts.rate_limit_backoff, Duration::from_secs(90));
     assert_eq!(config.model.aliases, [("fast".to_owned(), "gpt-6-luna".to_owned())]);
     assert_eq!(config.log.level, "warn");
+    let file = "[ollama]\nenabled = true\nhost = \"::1\"\nport = 0\nallow_remote = \"no\"\nversion = \"1.22.333\"\n";
+    let ollama = super::tests::config(&layers(file, &[("OLLAMA_BRIDGE_DISABLE_VISION", "1")])).unwrap().ollama;
+    assert!(ollama.enabled && ollama.disable_vision && !ollama.allow_remote);
+    assert_eq!((ollama.hosts[0].to_string(), ollama.port, ollama.version.as_str()), ("::1".to_owned(), 0, "1.22.333"));
     let public = super::tests::config(&layers("[server]\nhost = \"0.0.0.0\"\n", &[])).unwrap();
     assert_eq!(public.server.hosts, [IpAddr::from([0, 0, 0, 0])]);
 }
@@ -89,6 +95,10 @@ fn a_wrong_value_names_its_setting_and_never_shows_a_secret() {
         ("upstream.idle_timeout", "[upstream]\nidle_timeout = \"soon\"\n", "soon"),
         ("upstream.transport", "[upstream]\ntransport = \"websocket\"\n", "websocket"),
         ("upstream.base_url", "[upstream]\nbase_url = \"\"\n", ""),
+        ("ollama.enabled", "[ollama]\nenabled = \"maybe\"\n", "maybe"),
+        ("ollama.host", "[ollama]\nhost = \"nowhere\"\n", "nowhere"),
+        ("ollama.port", "[ollama]\nport = -1\n", "-1"),
+        ("ollama.version", "[ollama]\nversion = \"latest\"\n", "latest"),
         ("log.format", "[log]\nformat = \"xml\"\n", "xml"),
     ];
     for (key, file, shown) in rows {

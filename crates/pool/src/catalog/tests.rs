@@ -128,6 +128,83 @@ fn an_unknown_name_is_a_404_that_says_what_exists(#[case] name: &str, #[case] sa
     assert!(failure.message.contains(says), "{}", failure.message);
 }
 
+#[rstest]
+// The newest listed model for large ones, the newest small one for small ones, whatever the version.
+#[case("claude-opus-5-5", "gpt-6.1-sol", None)]
+#[case("claude-3-opus-20240229", "gpt-6.1-sol", None)]
+#[case("claude-sonnet-4-5-20250929", "gpt-6.1-sol", None)]
+#[case("claude-3-7-sonnet-latest", "gpt-6.1-sol", None)]
+#[case("claude-haiku-4-5", "gpt-6-luna", None)]
+#[case("claude-3-5-haiku-20241022", "gpt-6-luna", None)]
+#[case("gemini-3.1-pro-preview", "gpt-6.1-sol", None)]
+#[case("gemini-2.5-pro", "gpt-6.1-sol", None)]
+#[case("gemini-3.8-flash", "gpt-6-luna", None)]
+#[case("gemini-3.5-flash-lite", "gpt-6-luna", None)]
+// With a vendor prefix, and with suffixes that are no part of the pattern.
+#[case("anthropic/claude-opus-5-5", "gpt-6.1-sol", None)]
+#[case("google/gemini-2.5-flash", "gpt-6-luna", None)]
+#[case("claude-opus-5-5-high", "gpt-6.1-sol", Some("high"))]
+#[case("anthropic/claude-haiku-4-5-low", "gpt-6-luna", Some("low"))]
+// The owner's own names come first.
+#[case("claude-opus-mine", "gpt-5.5", None)]
+#[case("claude-sonnet-old-1", "gpt-5.6-luna", Some("xhigh"))]
+#[case("best", "gpt-6.1-sol", None)]
+#[case("tiny-high", "gpt-6-luna", Some("high"))]
+fn names_of_other_vendors_mean(#[case] name: &str, #[case] slug: &str, #[case] effort: Option<&str>) {
+    let own = [
+        ("claude-opus-mine", "gpt-5.5"),
+        ("claude-sonnet-old*", "gpt-5.6-luna-xhigh"),
+        ("best", "@first"),
+        ("tiny", "@smallest"),
+    ];
+    let aliases = own.map(|(name, target)| (name.to_owned(), target.to_owned())).to_vec();
+    let names = Names { aliases, default: None }.with_shipped();
+    let resolved = Catalog::bundled().resolve(Some(name), &names).unwrap();
+    assert_eq!((resolved.model.slug.as_str(), resolved.effort.as_deref()), (slug, effort));
+    assert_eq!(resolved.retired_from, None);
+}
+
+#[rstest]
+#[case("claude-2.1")]
+#[case("claude-instant")]
+#[case("opus")]
+#[case("gemini-pro")]
+#[case("gemini-embedding-001")]
+#[case("my-claude-opus")]
+#[case("claude-haiku-4-5")]
+fn other_names_of_other_vendors_are_unknown(#[case] name: &str) {
+    let off = vec![("claude-*haiku*".to_owned(), String::new())];
+    let names = Names { aliases: off, default: None }.with_shipped();
+    assert_eq!(Catalog::bundled().resolve(Some(name), &names).unwrap_err().kind, Kind::ModelNotFound);
+}
+
+#[test]
+fn a_live_name_beats_a_pattern_and_small_falls_back_to_the_first() {
+    let catalog = Catalog::live([list(&["gpt-9", "claude-opus-5-5"]).as_slice()]);
+    let names = Names::default().with_shipped();
+    let slug = |name: &str| catalog.resolve(Some(name), &names).unwrap().model.slug;
+    assert_eq!(slug("claude-opus-5-5"), "claude-opus-5-5");
+    assert_eq!(slug("claude-opus-5-5-high"), "claude-opus-5-5");
+    assert_eq!(slug("claude-opus-4"), "gpt-9");
+    assert_eq!(slug("claude-haiku-4"), "gpt-9");
+    assert!(Catalog::live([]).resolve(Some("claude-opus-4"), &names).is_err());
+}
+
+#[rstest]
+#[case("a*", "a", true)]
+#[case("a*", "abc", true)]
+#[case("*", "", true)]
+#[case("a*b*c", "a-b-c", true)]
+#[case("a*b*c", "abc", true)]
+#[case("a*bc*c", "abc", false)]
+#[case("a*a", "a", false)]
+#[case("*b*", "abc", true)]
+#[case("a*c", "ab", false)]
+#[case("a", "ab", false)]
+fn a_star_stands_for_anything(#[case] pattern: &str, #[case] name: &str, #[case] fits: bool) {
+    assert_eq!(names::fits(pattern, name), fits);
+}
+
 #[test]
 fn a_live_name_is_never_retired_nor_cut() {
     let live = list(&["gpt-6-sol", "gpt-5.4", "gpt-5.3-codex-spark", "gpt-image-2", "x-high", "openai/own"]);
