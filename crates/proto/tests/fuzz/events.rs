@@ -29,8 +29,24 @@ pub fn check(input: &[u8]) {
         }
         again(client, &out, &script.said, ended);
     }
+    in_messages(&script.events, ended);
     let legacy = &settings()[1];
     legal::ours(Dialect::Chat, &write(Dialect::Chat, legacy, &script.events));
+}
+
+/// Messages has other words for refusals, pictures and custom calls, so the reply is held against itself there.
+fn in_messages(events: &[Event], ended: bool) {
+    let setting = &settings()[0];
+    let out = write(Dialect::Messages, setting, events);
+    legal::ours(Dialect::Messages, &out);
+    if ended {
+        let body = Dialect::Messages.whole(&fold(events), setting);
+        let (stream, mut body) = (said::messages_stream(&out), said::messages_whole(&body));
+        said::close(&stream, &mut body);
+        assert_eq!(stream, body, "messages body");
+        let again = read(Dialect::Messages, &[out.clone().freeze()]);
+        assert_eq!(write(Dialect::Messages, setting, &again), out, "messages pass as they came");
+    }
 }
 
 /// Our own stream as an upstream's.

@@ -2,7 +2,9 @@
 //! said every word ourselves, the order and the numbers of it.
 
 mod chat;
+mod gemini;
 mod messages;
+mod ollama;
 mod responses;
 
 use bytes::Bytes;
@@ -10,6 +12,9 @@ use proto::Dialect;
 use proto::framing::sse::Decoder;
 use proto::json;
 use proto::text::Json;
+
+pub(crate) use gemini::replies as gemini_replies;
+pub(crate) use ollama::lines as ollama_lines;
 
 /// One frame of an SSE stream.
 pub(crate) enum Frame {
@@ -52,6 +57,12 @@ pub(crate) fn passed(client: Dialect, out: &[u8], garbled: &[Bytes]) {
 }
 
 fn check(client: Dialect, out: &[u8], own: bool, garbled: &[Bytes]) {
+    if client == Dialect::Gemini {
+        return gemini::check(out, own);
+    }
+    if client == Dialect::Ollama {
+        return ollama::check(out);
+    }
     let frames = frames(out);
     for frame in &frames {
         if let Frame::Garbled(data) = frame {

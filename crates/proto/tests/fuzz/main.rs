@@ -11,6 +11,7 @@ use replay::replay;
 const CHAT: &str = "crates/proto/corpus/chat";
 const RESPONSES: &str = "crates/proto/corpus/responses";
 const MESSAGES: &str = "crates/proto/corpus/messages";
+const GEMINI: &str = "crates/proto/corpus/gemini";
 const REQUESTS: &str = "crates/proto/corpus/requests";
 
 #[test]
@@ -44,6 +45,11 @@ fn messages_requests() {
 }
 
 #[test]
+fn ollama_requests() {
+    replay("ollama_request", &[REQUESTS], request::ollama);
+}
+
+#[test]
 fn chat_streams() {
     replay("chat_stream", &[CHAT], stream::chat);
 }
@@ -56,6 +62,16 @@ fn responses_streams() {
 #[test]
 fn messages_streams() {
     replay("messages_stream", &[MESSAGES], stream::messages);
+}
+
+#[test]
+fn gemini_requests() {
+    replay("gemini_request", &[REQUESTS], request::gemini);
+}
+
+#[test]
+fn gemini_streams() {
+    replay("gemini_stream", &[GEMINI], stream::gemini);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! was written once is written the same way again.
 
 use bytes::Bytes;
-use proto::dialect::{Codex, Relay, Target};
-use proto::{Dialect, Failure, Kind, Request, json};
+use proto::dialect::{Codex, Relay, Target, ollama};
+use proto::{Dialect, Failure, Kind, Notes, Request, json};
 
 /// Checks a chat body.
 pub fn chat(body: &[u8]) {
@@ -20,8 +20,24 @@ pub fn messages(body: &[u8]) {
     check(Dialect::Messages, body);
 }
 
+/// Checks a Gemini body.
+pub fn gemini(body: &[u8]) {
+    check(Dialect::Gemini, body);
+}
+
+/// Checks an Ollama body, of a chat and of a completion.
+pub fn ollama(body: &[u8]) {
+    check(Dialect::Ollama, body);
+    let generated = ollama::read_generate(Bytes::copy_from_slice(body));
+    checked(Dialect::Ollama, generated);
+}
+
 fn check(client: Dialect, body: &[u8]) {
-    let (request, notes) = match client.read_request(Bytes::copy_from_slice(body)) {
+    checked(client, client.read_request(Bytes::copy_from_slice(body)));
+}
+
+fn checked(client: Dialect, read: Result<(Request, Notes), Failure>) {
+    let (request, notes) = match read {
         Ok(read) => read,
         Err(failure) => return refused(client, &failure),
     };
@@ -32,6 +48,7 @@ fn check(client: Dialect, body: &[u8]) {
         if matches!(target, Target::Relay(_)) {
             write(client, Dialect::Chat, &request, &target);
             write(client, Dialect::Messages, &request, &target);
+            write(client, Dialect::Gemini, &request, &target);
         }
     }
 }

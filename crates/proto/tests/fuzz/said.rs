@@ -1,6 +1,8 @@
 //! What a client understands of a reply, in whichever protocol and form it comes. Two replies that say the same are equal here.
 
+mod gemini;
 mod messages;
+mod ollama;
 
 use bytes::Bytes;
 use proto::canon::{Channel, Finish, ItemKind, Part};
@@ -8,7 +10,9 @@ use proto::fold::Whole;
 use proto::text::{Json, Text};
 
 use super::legal::{Frame, frames};
+pub(crate) use gemini::{stream as gemini_stream, whole as gemini_whole};
 pub(crate) use messages::{stream as messages_stream, whole as messages_whole};
+pub(crate) use ollama::{stream as ollama_stream, whole as ollama_whole};
 
 /// The contents of one reply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,7 +113,13 @@ fn plain(escaped: &str) -> String {
 }
 
 /// Stands for the input of a call whose pieces are no JSON.
-pub(crate) const BROKEN: &str = "?";
+const BROKEN: &str = "?";
+
+/// A body of this kind has no place for half a value, so it is closed there.
+pub(crate) fn close(stream: &Said, body: &mut Said) {
+    let broken = stream.calls.iter().zip(&mut body.calls).filter(|(call, _)| call.input == BROKEN);
+    broken.for_each(|(_, call)| BROKEN.clone_into(&mut call.input));
+}
 
 /// The input of a call as its value, escaped as string content: of its pieces, else of the block's own.
 fn input(pieces: &str, value: &str) -> String {

@@ -13,7 +13,8 @@ use super::cut::{cuts, inflated};
 use super::{legal, said};
 
 /// The protocols that clients speak here.
-const CLIENTS: [Dialect; 3] = [Dialect::Chat, Dialect::Responses, Dialect::Messages];
+const CLIENTS: [Dialect; 5] =
+    [Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama];
 
 /// Checks what a chat upstream sends.
 pub fn chat(input: &[u8]) {
@@ -28,6 +29,11 @@ pub fn responses(input: &[u8]) {
 /// Checks what a messages upstream sends.
 pub fn messages(input: &[u8]) {
     check(Dialect::Messages, input);
+}
+
+/// Checks what a Gemini upstream sends.
+pub fn gemini(input: &[u8]) {
+    check(Dialect::Gemini, input);
 }
 
 fn check(upstream: Dialect, input: &[u8]) {
@@ -51,8 +57,12 @@ fn check(upstream: Dialect, input: &[u8]) {
                 assert_eq!(write(client, &setting, way), out, "another chunking gives other bytes");
                 cut_short(client, &setting, way, &legal);
             }
-            // A client cannot read all that an upstream garbled.
-            if client != upstream || garbled.is_empty() {
+            // A client cannot read all that an upstream garbled. What a Gemini upstream says in pieces, and in other candidates,
+            // passes as it came and is whole in our own words only.
+            if client == upstream && client == Dialect::Gemini {
+                let bare: Vec<Event> = events.iter().map(|event| Event::new(event.what.clone())).collect();
+                folded(client, &setting, &bare, &write(client, &setting, &bare));
+            } else if client != upstream || garbled.is_empty() {
                 folded(client, &setting, &events, &out);
             }
         }
@@ -85,7 +95,14 @@ pub(crate) fn settings() -> [Setting; 2] {
         id: "f1".to_owned(),
         model: "m".to_owned(),
         created: 1,
-        reply: Reply { stream: true, include_usage, legacy_functions, ..Reply::default() },
+        reply: Reply {
+            stream: true,
+            include_usage,
+            legacy_functions,
+            array: legacy_functions,
+            generate: legacy_functions,
+            ..Reply::default()
+        },
         codex,
     };
     [setting(true, false, true), setting(false, true, false)]
@@ -138,16 +155,22 @@ fn folded(client: Dialect, setting: &Setting, events: &[Event], out: &[u8]) {
         Dialect::Chat => (said::chat_stream(out), said::chat_whole(&body)),
         Dialect::Responses => (said::responses_stream(out), said::responses_whole(&body)),
         Dialect::Messages => (said::messages_stream(out), said::messages_whole(&body)),
-        other => panic!("no rules for {other:?} yet"),
+        Dialect::Gemini => (said::gemini_stream(out), said::gemini_whole(&body)),
+        Dialect::Ollama => (said::ollama_stream(out), said::ollama_whole(&body)),
     };
     if client == Dialect::Chat {
         // The legacy form has no ids, and both an upstream's frames and a client's wish may be of that form.
         stream.calls.iter_mut().chain(&mut body.calls).for_each(|call| call.id.clear());
     }
     if client == Dialect::Messages {
-        // A body has no place for half a value, so it is closed there.
-        let broken = stream.calls.iter_mut().zip(&mut body.calls).filter(|(call, _)| call.input == said::BROKEN);
-        broken.for_each(|(_, call)| said::BROKEN.clone_into(&mut call.input));
+        said::close(&stream, &mut body);
+    }
+    if matches!(client, Dialect::Gemini | Dialect::Ollama) {
+        // A call goes out when it is whole, calls of one turn have no order there, and an upstream's own may have no ids.
+        for said in [&mut stream, &mut body] {
+            said.calls.iter_mut().for_each(|call| call.id.clear());
+            said.calls.sort_by(|one, two| (&one.name, &one.input).cmp(&(&two.name, &two.input)));
+        }
     }
     assert_eq!(stream, body, "stream and body differ");
 }

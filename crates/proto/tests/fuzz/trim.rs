@@ -25,7 +25,7 @@ pub fn check(input: &[u8]) {
     let limits = Limits { max_tokens, stop: stop.collect() };
     let events = script(reply).events;
     let (trimmed, cut) = trim(&limits, &events);
-    for client in [Dialect::Chat, Dialect::Responses] {
+    for client in [Dialect::Chat, Dialect::Responses, Dialect::Messages] {
         legal::ours(client, &write(client, &settings()[0], &trimmed));
     }
     judge(&limits, &events, &trimmed, cut);
