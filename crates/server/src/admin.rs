@@ -4,3 +4,4 @@ pub(crate) mod accounts;
 pub(crate) mod guard;
 pub(crate) mod keys;
 pub(crate) mod ollama;
+pub(crate) mod relays;

@@ -1,8 +1,10 @@
 //! Request bodies: read whole, decoded, under every cap, and charged to one budget for as long as anybody holds a slice of them.
 
+mod begin;
 mod budget;
 mod decode;
 
+pub(crate) use begin::{Begun, begin};
 pub(crate) use budget::Budget;
 
 use std::io;

@@ -31,6 +31,10 @@ pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>
         user_agent: user_agent.to_owned(),
         codex,
         headers: passed,
+        relayed: engine::RELAYED
+            .iter()
+            .filter_map(|name| Some((*name, one(headers, name, LONGEST)?.to_owned())))
+            .collect(),
         session: first(headers, &SESSIONS),
         thread: first(headers, &THREADS),
         turn_state: one(headers, "x-codex-turn-state", LONGEST).filter(|_| codex).map(str::to_owned),

@@ -2,10 +2,12 @@
 
 pub(crate) mod chat;
 mod count;
+pub(crate) mod form;
 pub(crate) mod gemini;
 pub(crate) mod health;
 pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod ollama;
+pub(crate) mod pass;
 pub(crate) mod responses;
 pub(crate) mod run;

@@ -21,6 +21,11 @@ pub(crate) trait Source: Send {
 
     /// Ends the stream now: what its protocol says when a reply fails midway, empty when it has ended already.
     fn cut(&mut self, failure: &Failure) -> Bytes;
+
+    /// Whether it ended without saying so in its own protocol; then the client's connection must say it.
+    fn broken(&self) -> bool {
+        false
+    }
 }
 
 /// A stream on its way to a client. The connection can end it from outside.
@@ -64,12 +69,20 @@ impl Slot {
         let Some(live) = source else { return Poll::Ready(Some(Err(Abandoned))) };
         if self.finish.load(Ordering::Acquire) {
             let last = live.cut(&shutting_down());
+            if live.broken() {
+                *source = None;
+                return Poll::Ready(Some(Err(Abandoned)));
+            }
             *source = Some(Box::new(Ended));
             return Poll::Ready((!last.is_empty()).then_some(Ok(last)));
         }
         let polled = live.poll_bytes(cx);
         match &polled {
             Poll::Ready(Some(_)) => *handed = Some(Instant::now()),
+            Poll::Ready(None) if live.broken() => {
+                *source = None;
+                return Poll::Ready(Some(Err(Abandoned)));
+            }
             Poll::Ready(None) => *source = Some(Box::new(Ended)),
             Poll::Pending => {
                 *handed = None;
@@ -99,9 +112,9 @@ impl Source for Ended {
     }
 }
 
-/// The client has not taken a frame for too long; its stream is reset.
+/// The stream is reset: the client has not taken a frame for too long, or what it comes from broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the client stopped reading")]
+#[error("the stream is given up")]
 pub(crate) struct Abandoned;
 
 /// A response body.

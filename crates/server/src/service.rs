@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::{Desk, presented};
 use crate::body::Budget;
 use crate::cors;
+use crate::edge;
 use crate::guard::origin::Site;
 use crate::guard::{self, Counters};
 use crate::listen::link::{Face, Link};
@@ -156,12 +157,22 @@ async fn handle(app: &Arc<App>, link: &Arc<Link>, request: (Parts, Incoming), id
     let caller = desk.check(presented(&parts.headers, keys), route.class).await?;
     seen.known = true;
     upgrade(link, &parts, route)?;
-    if route.method == Method::POST && !guard::content::is_json(&parts.headers) {
-        Counters::add(&app.counters.content_type);
-        return Err(Failure::new(Kind::Unsupported, "Content-Type must be application/json in UTF-8").into());
+    if matches!(route.method, Method::POST | Method::PATCH) {
+        typed(route, &parts.headers, &app.counters)?;
     }
     let (app, link, id, dialect) = (app.clone(), link.clone(), id.to_owned(), seen.dialect);
     (route.handler)(Ask { app, link, parts, body, dialect, param, id, caller }).await
+}
+
+/// Whether a body's type is one that the route takes.
+fn typed(route: &Route, headers: &HeaderMap, counters: &Counters) -> Result<(), Denied> {
+    let form = edge::pass::FORMS.contains(&route.path);
+    if guard::content::is_json(headers) || form && edge::form::boundary(headers).is_some() {
+        return Ok(());
+    }
+    Counters::add(&counters.content_type);
+    let wanted = if form { "multipart/form-data" } else { "application/json in UTF-8" };
+    Err(Failure::new(Kind::Unsupported, format!("Content-Type must be {wanted}")).into())
 }
 
 /// Who callers without a key are; `None` where they are nobody.

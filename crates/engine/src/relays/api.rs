@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pool::AccountId;
 use pool::Secret;
-use pool::catalog::Model;
+use pool::catalog::{Model, To};
 use pool::relay::{Pasted, Relay};
 use upstream::relay::Listed;
 
@@ -62,6 +62,12 @@ impl Engine {
         });
         all.extend(offers);
         all
+    }
+
+    /// The relay that a model's name means; `None` for accounts and for names that mean nothing.
+    pub fn owner(&self, name: &str) -> Option<String> {
+        let To::Relays(stops) = self.resolve(Some(name)).ok()?.to else { return None };
+        Some(self.relay(&stops.first()?.relay)?.name)
     }
 
     /// Adds a relay.

@@ -127,7 +127,11 @@ impl RelayWish {
         let pasted = Pasted::read(&self.base_url)?;
         let wire = match self.wire.or_else(|| pasted.detect()) {
             Some(wire) => wire,
-            None => relays.probe(&pasted, &self.key, self.allows(&pasted)?).await?.wire,
+            None => {
+                let private = self.allows(&pasted)?;
+                guard::check_url(pasted.url(), private)?;
+                relays.probe(&pasted, &self.key, private).await?.wire
+            }
         };
         self.relay(&pasted, wire, (id, now))
     }

@@ -25,7 +25,7 @@ pub(crate) async fn list(ask: Ask) -> Answer {
     match ask.dialect {
         Dialect::Messages => anthropic::list(&ask, models),
         Dialect::Gemini => google::list(&ask, models),
-        _ => Ok(json(StatusCode::OK, &openai::List::of(models))),
+        _ => Ok(json(StatusCode::OK, &openai::List::of(ask.app.engine.shown()))),
     }
 }
 
@@ -34,10 +34,11 @@ pub(crate) async fn one(ask: Ask) -> Answer {
     let google = ask.dialect == Dialect::Gemini;
     let name = if google { gemini::model(&ask.param) } else { ask.param.as_str() };
     let model = found(&ask.app.engine, name)?;
+    let owner = ask.app.engine.owner(name);
     match ask.dialect {
         Dialect::Messages => Ok(json(StatusCode::OK, &anthropic::Entry::of(name, model))),
         Dialect::Gemini => Ok(json(StatusCode::OK, &google::Entry::of(name, model))),
-        _ => Ok(json(StatusCode::OK, &openai::Entry::of(name, model))),
+        _ => Ok(json(StatusCode::OK, &openai::Entry::of(name, model, owner))),
     }
 }
 

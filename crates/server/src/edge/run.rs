@@ -32,36 +32,43 @@ pub(crate) async fn run(ask: Ask, subagent: Option<&str>) -> Answer {
 pub(crate) struct Turn {
     pub(crate) app: Arc<App>,
     pub(crate) dialect: Dialect,
+    /// Who asks.
+    pub(crate) key: KeyId,
+    /// The request's id.
+    pub(crate) id: String,
     link: Arc<Link>,
     parts: Parts,
-    id: String,
-    caller: Caller,
     permit: OwnedSemaphorePermit,
 }
 
 /// Takes a place and reads the body.
 pub(crate) async fn receive(ask: Ask) -> Result<(Turn, Bytes), Denied> {
     let Ask { app, link, parts, body, dialect, id, caller, .. } = ask;
-    let permit = app.replies.clone().try_acquire_owned().map_err(|_| {
-        Failure::new(Kind::Overloaded, "Too many replies are in progress").code("overloaded").retry_after(1)
-    })?;
+    let permit = place(&app)?;
     let body = body::read(&parts.headers, body, &app.settings.limits, &app.budget).await.map_err(|broken| {
         if broken == Broken::Full {
             Counters::add(&app.counters.overloaded);
         }
         Failure::from(broken)
     })?;
-    Ok((Turn { app, dialect, link, parts, id, caller, permit }, body))
+    let key = match caller {
+        Caller::Client(key) => key,
+        Caller::Anyone | Caller::Admin(_) => KeyId::default(),
+    };
+    Ok((Turn { app, dialect, key, id, link, parts, permit }, body))
+}
+
+/// A place among the replies in progress.
+pub(super) fn place(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
+    app.replies.clone().try_acquire_owned().map_err(|_| {
+        Failure::new(Kind::Overloaded, "Too many replies are in progress").code("overloaded").retry_after(1)
+    })
 }
 
 impl Turn {
     /// Asks the engine and answers with what it gives. `subagent` is what the path says of a Codex subagent.
     pub(crate) async fn answer(self, request: Request, notes: Notes, subagent: Option<&str>) -> Answer {
-        let Self { app, dialect, link, parts, id, caller, permit } = self;
-        let key = match caller {
-            Caller::Client(key) => key,
-            Caller::Anyone | Caller::Admin(_) => KeyId::default(),
-        };
+        let Self { app, dialect, key, id, link, parts, permit } = self;
         let client = client::read(&parts.headers, &id, subagent);
         let kind = streamed_type(dialect, request.reply.array);
         match app.engine.run(Call { dialect, request, notes, key, client }).await {
@@ -100,12 +107,13 @@ fn streamed(headers: HeaderMap, kind: &'static str, body: Body) -> Response<Body
 }
 
 /// The headers that say who served and how.
-fn head(head: Head) -> HeaderMap {
+pub(super) fn head(head: Head) -> HeaderMap {
     let mut headers = head.headers;
     let notes = head.notes.header();
+    let account = head.account.as_ref().map(|account| account.0.as_str());
     let attempts = if head.attempts > 1 { head.attempts.to_string() } else { String::new() };
     let said = [
-        ("x-polygate-account", head.account.as_ref().map_or("", |account| account.0.as_str())),
+        ("x-polygate-account", head.relay.as_deref().or(account).unwrap_or_default()),
         ("x-polygate-model", head.model.as_str()),
         ("x-polygate-notes", notes.as_str()),
         ("x-polygate-attempts", attempts.as_str()),

@@ -23,8 +23,9 @@ const PUBLIC: Class = Class::Public;
 const DATA: Class = Class::Data;
 const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
+const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 43] = [
+pub(super) static GATEWAY: [Route; 60] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -37,6 +38,14 @@ pub(super) static GATEWAY: [Route; 43] = [
     route!(POST "/responses/review", DATA, Responses, edge::responses::review),
     route!(GET "/v1/responses", DATA, Responses, edge::responses::socket),
     route!(GET "/responses", DATA, Responses, edge::responses::socket),
+    // For relays that have them.
+    route!(POST "/v1/embeddings", DATA, Chat, edge::pass::embeddings),
+    route!(POST "/v1/audio/speech", DATA, Chat, edge::pass::speech),
+    route!(POST "/v1/audio/transcriptions", DATA, Chat, edge::pass::transcriptions),
+    route!(POST "/v1/audio/translations", DATA, Chat, edge::pass::translations),
+    route!(POST "/v1/images/generations", DATA, Chat, edge::pass::generations),
+    route!(POST "/v1/images/edits", DATA, Chat, edge::pass::edits),
+    route!(POST "/v1/images/variations", DATA, Chat, edge::pass::variations),
     // Three vendors share these two; headers tell whose client asks.
     route!(GET "/v1/models", DATA, Chat, edge::models::list),
     route!(GET "/v1/models/{name}", DATA, Chat, edge::models::one),
@@ -73,10 +82,21 @@ pub(super) static GATEWAY: [Route; 43] = [
     route!(DELETE "/admin/keys/{id}", WRITE, Chat, admin::keys::revoke),
     route!(GET "/admin/guard", READ, Chat, admin::guard::counters),
     route!(GET "/admin/ollama-status", READ, Chat, admin::ollama::status),
+    // Relays, under the paths of the system that people come from.
+    route!(GET "/auth/api-keys/catalog", READ, Chat, admin::relays::catalog),
+    route!(GET "/auth/api-keys", READ, Chat, admin::relays::list),
+    route!(GET "/auth/api-keys/export", EXPORT, Chat, admin::relays::export),
+    route!(POST "/auth/api-keys", WRITE, Chat, admin::relays::add),
+    route!(POST "/auth/api-keys/models", WRITE, Chat, admin::relays::models),
+    route!(POST "/auth/api-keys/import", WRITE, Chat, admin::relays::import),
+    route!(POST "/auth/api-keys/batch-delete", WRITE, Chat, admin::relays::remove_many),
+    route!(DELETE "/auth/api-keys/{id}", WRITE, Chat, admin::relays::remove),
+    route!(PATCH "/auth/api-keys/{id}/label", WRITE, Chat, admin::relays::rename),
+    route!(PATCH "/auth/api-keys/{id}/status", WRITE, Chat, admin::relays::switch),
 ];
 
 /// Keyless on loopback, by the listener and not by the class: on another address these need a key.
-pub(super) static OLLAMA: [Route; 22] = [
+pub(super) static OLLAMA: [Route; 23] = [
     route!(GET "/", PUBLIC, Ollama, edge::ollama::root),
     route!(GET "/api/version", PUBLIC, Ollama, edge::ollama::version),
     route!(GET "/api/tags", DATA, Ollama, edge::ollama::tags),
@@ -85,7 +105,7 @@ pub(super) static OLLAMA: [Route; 22] = [
     route!(POST "/api/chat", DATA, Ollama, edge::ollama::chat),
     route!(POST "/api/generate", DATA, Ollama, edge::ollama::generate),
     route!(POST "/api/embed", DATA, Ollama, edge::ollama::embed),
-    route!(POST "/api/embeddings", DATA, Ollama, edge::ollama::embed),
+    route!(POST "/api/embeddings", DATA, Ollama, edge::ollama::embeddings),
     route!(POST "/api/pull", DATA, Ollama, edge::ollama::manage),
     route!(POST "/api/push", DATA, Ollama, edge::ollama::manage),
     route!(POST "/api/create", DATA, Ollama, edge::ollama::manage),
@@ -97,6 +117,7 @@ pub(super) static OLLAMA: [Route; 22] = [
     route!(GET "/v1/responses", DATA, Responses, edge::responses::socket),
     route!(GET "/v1/models", DATA, Chat, edge::models::list),
     route!(GET "/v1/models/{name}", DATA, Chat, edge::models::one),
+    route!(POST "/v1/embeddings", DATA, Chat, edge::pass::embeddings),
     route!(POST "/v1/messages", DATA, Messages, edge::messages::create),
     route!(POST "/v1/messages/count_tokens", DATA, Messages, edge::messages::count_tokens),
 ];

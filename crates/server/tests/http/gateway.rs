@@ -37,6 +37,7 @@ pub(crate) struct Keys {
     pub(crate) expired: String,
     pub(crate) admin: String,
     pub(crate) reader: String,
+    pub(crate) exporter: String,
 }
 
 impl Gateway {
@@ -101,6 +102,7 @@ impl Keys {
             expired: text(key(KeyKind::Client, &[], Some(pool::Millis(1))).await),
             admin: text(key(KeyKind::Admin, &[Scope::Read, Scope::Write], None).await),
             reader: text(key(KeyKind::Admin, &[Scope::Read], None).await),
+            exporter: text(key(KeyKind::Admin, &[Scope::Export], None).await),
         }
     }
 }

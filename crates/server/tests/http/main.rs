@@ -15,6 +15,7 @@ mod matrix;
 mod ollama;
 mod paths;
 mod protocols;
+mod relays;
 mod smuggling;
 mod streams;
 mod wire;

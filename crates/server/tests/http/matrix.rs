@@ -9,7 +9,7 @@ use crate::gateway::{FIXED, Gateway, ollama, request};
 use crate::wire::Wire;
 
 /// What each route of the gateway is, said a second time: (method, path, class). A route that is missing here fails the test.
-const ORACLE: [(&str, &str, &str); 43] = [
+const ORACLE: [(&str, &str, &str); 60] = [
     ("GET", "/", "public"),
     ("GET", "/health", "public"),
     ("GET", "/healthz", "public"),
@@ -21,6 +21,23 @@ const ORACLE: [(&str, &str, &str); 43] = [
     ("POST", "/responses/review", "data"),
     ("GET", "/v1/responses", "data"),
     ("GET", "/responses", "data"),
+    ("POST", "/v1/embeddings", "data"),
+    ("POST", "/v1/audio/speech", "data"),
+    ("POST", "/v1/audio/transcriptions", "data"),
+    ("POST", "/v1/audio/translations", "data"),
+    ("POST", "/v1/images/generations", "data"),
+    ("POST", "/v1/images/edits", "data"),
+    ("POST", "/v1/images/variations", "data"),
+    ("GET", "/auth/api-keys/catalog", "read"),
+    ("GET", "/auth/api-keys", "read"),
+    ("GET", "/auth/api-keys/export", "export"),
+    ("POST", "/auth/api-keys", "write"),
+    ("POST", "/auth/api-keys/models", "write"),
+    ("POST", "/auth/api-keys/import", "write"),
+    ("POST", "/auth/api-keys/batch-delete", "write"),
+    ("DELETE", "/auth/api-keys/{id}", "write"),
+    ("PATCH", "/auth/api-keys/{id}/label", "write"),
+    ("PATCH", "/auth/api-keys/{id}/status", "write"),
     ("GET", "/v1/models", "data"),
     ("GET", "/v1/models/{name}", "data"),
     ("POST", "/v1/messages", "data"),
@@ -56,7 +73,7 @@ const ORACLE: [(&str, &str, &str); 43] = [
 ];
 
 /// The same for the Ollama listener; `open` needs no key on loopback.
-const OLLAMA: [(&str, &str, &str); 22] = [
+const OLLAMA: [(&str, &str, &str); 23] = [
     ("GET", "/", "public"),
     ("GET", "/api/version", "public"),
     ("GET", "/api/tags", "open"),
@@ -77,6 +94,7 @@ const OLLAMA: [(&str, &str, &str); 22] = [
     ("GET", "/v1/responses", "open"),
     ("GET", "/v1/models", "open"),
     ("GET", "/v1/models/{name}", "open"),
+    ("POST", "/v1/embeddings", "open"),
     ("POST", "/v1/messages", "open"),
     ("POST", "/v1/messages/count_tokens", "open"),
 ];
@@ -88,8 +106,13 @@ fn opens(credential: &str, class: &str) -> u16 {
         | ("client", "data")
         | ("client" | "none", "open")
         | ("admin", "read" | "write")
-        | ("reader", "read") => 0,
-        ("client", "read" | "write") | ("admin" | "reader", "data" | "open") | ("reader", "write") => 403,
+        | ("reader", "read")
+        | ("exporter", "export") => 0,
+        ("client", "read" | "write" | "export")
+        | ("admin" | "reader" | "exporter", "data" | "open")
+        | ("admin" | "reader", "export")
+        | ("reader", "write")
+        | ("exporter", "read" | "write") => 403,
         _ => 401,
     }
 }
@@ -175,6 +198,7 @@ fn credentials(gateway: &Gateway) -> Vec<(&'static str, String)> {
         ("client fixed", format!("authorization: Bearer {FIXED}")),
         ("admin token", format!("authorization: Bearer {}", keys.admin)),
         ("reader token", format!("authorization: Bearer {}", keys.reader)),
+        ("exporter token", format!("authorization: Bearer {}", keys.exporter)),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! OpenAI's shape, with what the catalogue knows beyond it.
 
+use engine::Shown;
 use pool::catalog::Model;
 use serde::Serialize;
 
@@ -16,7 +17,8 @@ pub(super) struct Entry {
     id: String,
     object: &'static str,
     created: u64,
-    owned_by: &'static str,
+    /// The relay that has it, else OpenAI.
+    owned_by: String,
     display_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     context_window: Option<u64>,
@@ -30,20 +32,20 @@ pub(super) struct Entry {
 }
 
 impl List {
-    pub(super) fn of(models: Vec<Model>) -> Self {
-        let entry = |model: Model| Entry::of(&model.slug.clone(), model);
-        Self { object: "list", data: models.into_iter().map(entry).collect() }
+    pub(super) fn of(shown: Vec<Shown>) -> Self {
+        let entry = |Shown { model, owner }: Shown| Entry::of(&model.slug.clone(), model, owner);
+        Self { object: "list", data: shown.into_iter().map(entry).collect() }
     }
 }
 
 impl Entry {
     /// A model under the name that was asked for.
-    pub(super) fn of(name: &str, model: Model) -> Self {
+    pub(super) fn of(name: &str, model: Model, owner: Option<String>) -> Self {
         Self {
             id: name.to_owned(),
             object: "model",
             created: CREATED,
-            owned_by: "openai",
+            owned_by: owner.unwrap_or_else(|| "openai".to_owned()),
             display_name: model.display,
             context_window: model.context,
             max_context_window: model.max_context,

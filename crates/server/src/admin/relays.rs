@@ -1,0 +1,157 @@
+//! Relays at the paths and in the words of the system that people come from, where they are called API keys. One entry is a relay
+//! with all its models.
+
+mod wire;
+
+use engine::{Engine, ProbeError, RelayChange, RelayError, RelayView};
+use http::StatusCode;
+use proto::{Failure, Kind};
+use serde::de::DeserializeOwned;
+
+use self::wire::{Added, Batch, Catalog, Deleted, Entry, Exported, Import, Imported, Label, List, Listed, State, Wish};
+use crate::body;
+use crate::reply::{Answer, Denied, bare, json};
+use crate::route::Ask;
+
+/// Most relays of one import or deletion.
+const MOST: usize = 256;
+/// Names that are tried when one is taken, and how much of it they keep, bytes.
+const TRIES: u32 = 99;
+const STEM: usize = 28;
+/// A name that any relay may have while it is asked for its models.
+const ANY: &str = "new";
+
+/// `GET /auth/api-keys/catalog`
+pub(crate) async fn catalog(_ask: Ask) -> Answer {
+    Ok(json(StatusCode::OK, &Catalog::new()))
+}
+
+/// `GET /auth/api-keys`
+pub(crate) async fn list(ask: Ask) -> Answer {
+    let keys = ask.app.engine.relays().into_iter().map(Entry::from).collect();
+    Ok(json(StatusCode::OK, &List { keys }))
+}
+
+/// `POST /auth/api-keys`
+pub(crate) async fn add(ask: Ask) -> Answer {
+    let (engine, _, wish) = read::<Wish>(ask).await?;
+    let view = put(&engine, &wish).await?;
+    Ok(json(StatusCode::CREATED, &Added { success: true, added: 1, failed: 0, keys: vec![view.into()] }))
+}
+
+/// `POST /auth/api-keys/models`: the models of a relay that is not added yet.
+pub(crate) async fn models(ask: Ask) -> Answer {
+    let (engine, _, wish) = read::<Wish>(ask).await?;
+    let models = engine.ask_models(&wish.relay(ANY.to_owned())?).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &Listed::of(models)))
+}
+
+/// `GET /auth/api-keys/export`: with the keys in clear.
+pub(crate) async fn export(ask: Ask) -> Answer {
+    Ok(json(StatusCode::OK, &Exported::of(ask.app.engine.export_relays())))
+}
+
+/// `POST /auth/api-keys/import`
+pub(crate) async fn import(ask: Ask) -> Answer {
+    let (engine, _, import) = read::<Import>(ask).await?;
+    bounded(import.keys.len(), "keys")?;
+    let mut done = Imported::default();
+    for wish in &import.keys {
+        match put(&engine, wish).await {
+            Ok(_) => done.added += 1,
+            Err(denied) => done.fail(wish.label(), denied.failure.message),
+        }
+    }
+    Ok(json(StatusCode::OK, &done.finish()))
+}
+
+/// `POST /auth/api-keys/batch-delete`
+pub(crate) async fn remove_many(ask: Ask) -> Answer {
+    let (engine, _, batch) = read::<Batch>(ask).await?;
+    bounded(batch.ids.len(), "ids")?;
+    let mut deleted = 0;
+    for id in &batch.ids {
+        let removed = engine.remove_relay(id).await.map_err(|error| denied(&error))?;
+        deleted += usize::from(removed);
+    }
+    Ok(json(StatusCode::OK, &Deleted { success: true, deleted }))
+}
+
+/// `DELETE /auth/api-keys/{id}`
+pub(crate) async fn remove(ask: Ask) -> Answer {
+    if ask.app.engine.remove_relay(&ask.param).await.map_err(|error| denied(&error))? {
+        return Ok(bare(StatusCode::NO_CONTENT));
+    }
+    Err(denied(&RelayError::Unknown))
+}
+
+/// `PATCH /auth/api-keys/{id}/label`
+pub(crate) async fn rename(ask: Ask) -> Answer {
+    let (engine, id, label) = read::<Label>(ask).await?;
+    let name = Some(engine::relay_name(&label.label));
+    change(&engine, &id, RelayChange { name, ..RelayChange::default() }).await
+}
+
+/// `PATCH /auth/api-keys/{id}/status`
+pub(crate) async fn switch(ask: Ask) -> Answer {
+    let (engine, id, state) = read::<State>(ask).await?;
+    let enabled = Some(state.enabled());
+    change(&engine, &id, RelayChange { enabled, ..RelayChange::default() }).await
+}
+
+async fn change(engine: &Engine, id: &str, change: RelayChange) -> Answer {
+    let view = engine.change_relay(id, change).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &Entry::from(view)))
+}
+
+/// Adds a relay under its name, or one like it where nobody asked for exactly this.
+async fn put(engine: &Engine, wish: &Wish) -> Result<RelayView, Denied> {
+    let name = wish.label();
+    let taken: Vec<String> = engine.relays().into_iter().map(|relay| relay.name).collect();
+    let stem = &name[..name.floor_char_boundary(STEM)];
+    let others = (2..=TRIES).map(|number| format!("{stem}-{number}"));
+    let free = std::iter::once(name.clone()).chain(others).find(|name| !taken.contains(name));
+    let chosen = free.filter(|_| !wish.named()).unwrap_or(name);
+    engine.add_relay(&wish.relay(chosen)?).await.map_err(|error| denied(&error))
+}
+
+/// Reads the body; with it, the engine and what stands for the segment in braces.
+async fn read<T: DeserializeOwned>(ask: Ask) -> Result<(Engine, String, T), Denied> {
+    let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
+    let body = body.map_err(Failure::from)?;
+    // The error's words may hold a value of the body, and so a key: only its place is said.
+    let value = serde_json::from_slice(&body).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        Failure::new(Kind::Invalid, format!("The body does not have the form that this endpoint takes ({place})"))
+    })?;
+    Ok((ask.app.engine.clone(), ask.param, value))
+}
+
+fn bounded(count: usize, field: &str) -> Result<(), Failure> {
+    if count <= MOST {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Invalid, format!("At most {MOST} at a time")).at(field))
+}
+
+fn denied(error: &RelayError) -> Denied {
+    let (kind, status, code) = match error {
+        RelayError::Invalid(_) => (Kind::Invalid, None, "invalid_relay"),
+        RelayError::Taken(_) => (Kind::Invalid, Some(StatusCode::CONFLICT), "name_taken"),
+        RelayError::KeyNeeded => (Kind::Invalid, Some(StatusCode::CONFLICT), "key_needed"),
+        RelayError::File => (Kind::Invalid, Some(StatusCode::CONFLICT), "set_in_file"),
+        RelayError::Unknown => (Kind::NotFound, None, "not_found"),
+        RelayError::Status(401 | 403) | RelayError::Probe(ProbeError::Refused(_)) => {
+            (Kind::Invalid, None, "relay_key_refused")
+        }
+        RelayError::Probe(_) | RelayError::Way(_) | RelayError::Status(_) | RelayError::List(_) => {
+            (Kind::Upstream, None, "relay_unreachable")
+        }
+        RelayError::Store(_) => {
+            tracing::error!(%error, "admin relays");
+            return Failure::new(Kind::Internal, "The store failed; see the log").into();
+        }
+    };
+    let failure = Failure::new(kind, error.to_string()).code(code);
+    status.map_or_else(|| failure.clone().into(), |status| Denied::with(status, failure.clone()))
+}

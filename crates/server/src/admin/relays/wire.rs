@@ -1,0 +1,372 @@
+//! The bodies of the relay endpoints: camelCase as in the system that people come from, our own words beside.
+
+use std::collections::BTreeMap;
+
+use engine::{Private, RelayView, RelayWish};
+use pool::catalog::Model;
+use pool::relay::{self, Capabilities, Relay};
+use pool::{Millis, Secret};
+use proto::{Failure, Kind};
+use serde::{Deserialize, Serialize};
+
+/// A provider that is known by name.
+struct Provider {
+    id: &'static str,
+    display: &'static str,
+    base_url: &'static str,
+    wire: &'static str,
+}
+
+const PROVIDERS: [Provider; 4] = [
+    Provider { id: "anthropic", display: "Anthropic", base_url: "https://api.anthropic.com", wire: "messages" },
+    Provider { id: "openai", display: "OpenAI", base_url: "https://api.openai.com/v1", wire: "responses" },
+    Provider {
+        id: "gemini",
+        display: "Google Gemini",
+        base_url: "https://generativelanguage.googleapis.com",
+        wire: "gemini",
+    },
+    Provider { id: "openrouter", display: "OpenRouter", base_url: "https://openrouter.ai/api/v1", wire: "chat" },
+];
+
+/// The providers; their models are asked for at `/auth/api-keys/models`.
+#[derive(Serialize)]
+pub(super) struct Catalog {
+    catalog: BTreeMap<&'static str, Offer>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Offer {
+    display_name: &'static str,
+    default_base_url: &'static str,
+    models: [Named; 0],
+}
+
+/// A model.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Named {
+    id: String,
+    display_name: String,
+}
+
+/// A relay to add, import or ask.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Wish {
+    #[serde(default)]
+    provider: Option<String>,
+    #[serde(default, alias = "api_key")]
+    api_key: Option<Text>,
+    #[serde(default, alias = "base_url")]
+    base_url: Option<String>,
+    #[serde(default)]
+    label: Option<String>,
+    /// The exact name.
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    models: Vec<String>,
+    /// One model, as exports of the other system have it.
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    prefix: Option<String>,
+    #[serde(default)]
+    capabilities: Option<Vec<String>>,
+    #[serde(default, alias = "format")]
+    wire: Option<String>,
+    #[serde(default, alias = "allow_private")]
+    allow_private: bool,
+    #[serde(default)]
+    weight: Option<u32>,
+    #[serde(default)]
+    status: Option<String>,
+    /// Of an export; a new one is given.
+    #[serde(default, rename = "id")]
+    _id: Option<String>,
+    #[serde(default, rename = "addedAt")]
+    _added: Option<serde::de::IgnoredAny>,
+    #[serde(default, rename = "lastUsedAt")]
+    _used: Option<serde::de::IgnoredAny>,
+}
+
+/// A key on its way in.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct Text(Secret);
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(Secret::new(text))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Import {
+    pub(super) keys: Vec<Wish>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Batch {
+    pub(super) ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Label {
+    pub(super) label: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    status: Switch,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Switch {
+    Active,
+    Disabled,
+}
+
+/// A relay as lists show it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Entry {
+    id: String,
+    provider: &'static str,
+    label: String,
+    /// All but a few characters are hidden.
+    api_key: String,
+    base_url: String,
+    wire: &'static str,
+    models: Vec<String>,
+    listed: usize,
+    prefix: String,
+    capabilities: Vec<String>,
+    allow_private: bool,
+    weight: u32,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Millis>,
+    origin: engine::RelayOrigin,
+    added_at: Millis,
+}
+
+/// A relay as an export has it; [`Wish`] reads it back.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Clear {
+    name: String,
+    provider: &'static str,
+    api_key: String,
+    base_url: String,
+    wire: &'static str,
+    models: Vec<String>,
+    prefix: String,
+    capabilities: Vec<String>,
+    allow_private: bool,
+    weight: u32,
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct List {
+    pub(super) keys: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Added {
+    pub(super) success: bool,
+    pub(super) added: usize,
+    pub(super) failed: usize,
+    pub(super) keys: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Exported {
+    keys: Vec<Clear>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Listed {
+    models: Vec<Named>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Deleted {
+    pub(super) success: bool,
+    pub(super) deleted: usize,
+}
+
+/// What an import came to.
+#[derive(Default, Serialize)]
+pub(super) struct Imported {
+    success: bool,
+    pub(super) added: usize,
+    failed: usize,
+    errors: Vec<Wrong>,
+}
+
+#[derive(Serialize)]
+struct Wrong {
+    label: String,
+    error: String,
+}
+
+impl Catalog {
+    pub(super) fn new() -> Self {
+        let offer = |provider: &Provider| Offer {
+            display_name: provider.display,
+            default_base_url: provider.base_url,
+            models: [],
+        };
+        Self { catalog: PROVIDERS.iter().map(|provider| (provider.id, offer(provider))).collect() }
+    }
+}
+
+impl Wish {
+    /// The name to give it.
+    pub(super) fn label(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        let label = self.label.as_deref().map(engine::relay_name).filter(|name| !name.is_empty());
+        let host = || self.base_url.as_deref().and_then(engine::host_name);
+        let known = self.provider().map(|provider| provider.id.to_owned());
+        label.or(known).or_else(host).unwrap_or_else(|| "relay".to_owned())
+    }
+
+    /// Whether exactly this name is wanted.
+    pub(super) fn named(&self) -> bool {
+        self.name.is_some()
+    }
+
+    fn provider(&self) -> Option<&'static Provider> {
+        let id = self.provider.as_deref()?;
+        PROVIDERS.iter().find(|provider| provider.id == id)
+    }
+
+    /// What the engine is to add.
+    pub(super) fn relay(&self, name: String) -> Result<RelayWish, Failure> {
+        let provider = self.provider();
+        if let (Some(given), None) = (self.provider.as_deref(), provider)
+            && given != "custom"
+        {
+            let known = "anthropic, openai, gemini, openrouter or custom";
+            return Err(Failure::new(Kind::Invalid, format!("'provider' is not {known}")).at("provider"));
+        }
+        let base_url = self.base_url.clone().or_else(|| provider.map(|provider| provider.base_url.to_owned()));
+        let told = self.wire.as_deref().filter(|wire| *wire != "auto");
+        let wire = told.or_else(|| provider.filter(|_| self.base_url.is_none()).map(|provider| provider.wire));
+        let format = |word: &str| {
+            relay::wire(word).ok_or_else(|| {
+                Failure::new(Kind::Invalid, "'wire' is not chat, responses, messages or gemini").at("wire")
+            })
+        };
+        Ok(RelayWish {
+            name,
+            base_url: base_url.ok_or_else(|| Failure::new(Kind::Invalid, "'baseUrl' is missing").at("baseUrl"))?,
+            key: self.api_key.as_ref().map_or_else(|| Secret::from(""), |key| key.0.clone()),
+            wire: wire.map(format).transpose()?,
+            models: self.models.iter().chain(&self.model).cloned().collect(),
+            prefix: self.prefix.clone().unwrap_or_default(),
+            capabilities: self.capabilities()?,
+            // Over the network the flag must be sent; only the owner at the machine is taken at the address's word.
+            private: if self.allow_private { Private::Allowed } else { Private::Refused },
+            weight: self.weight.unwrap_or(1),
+            enabled: self.status.as_deref() != Some("disabled"),
+        })
+    }
+
+    fn capabilities(&self) -> Result<Option<Capabilities>, Failure> {
+        let Some(words) = &self.capabilities else { return Ok(None) };
+        let parsed = words.join(",").parse::<Capabilities>();
+        parsed.map(Some).map_err(|error| Failure::new(Kind::Invalid, error.to_string()).at("capabilities"))
+    }
+}
+
+impl State {
+    pub(super) fn enabled(&self) -> bool {
+        self.status == Switch::Active
+    }
+}
+
+impl From<RelayView> for Entry {
+    fn from(view: RelayView) -> Self {
+        Self {
+            provider: provider_of(&view.base_url),
+            id: view.id,
+            label: view.name,
+            api_key: view.key,
+            base_url: view.base_url,
+            wire: view.format,
+            models: view.models,
+            listed: view.listed,
+            prefix: view.prefix,
+            capabilities: words(&view.capabilities),
+            allow_private: view.allow_private,
+            weight: view.weight,
+            status: view.status,
+            why: view.why,
+            until: view.until,
+            origin: view.origin,
+            added_at: view.created,
+        }
+    }
+}
+
+impl Exported {
+    pub(super) fn of(relays: Vec<(Relay, Secret)>) -> Self {
+        let clear = |(relay, key): (Relay, Secret)| Clear {
+            provider: provider_of(&relay.base_url),
+            name: relay.name,
+            api_key: key.expose().to_owned(),
+            base_url: relay.base_url,
+            wire: relay::format(relay.wire),
+            models: relay.models,
+            prefix: relay.prefix,
+            capabilities: words(&relay.capabilities.to_string()),
+            allow_private: relay.allow_private,
+            weight: relay.weight,
+            status: if relay.enabled { "active" } else { "disabled" },
+        };
+        Self { keys: relays.into_iter().map(clear).collect() }
+    }
+}
+
+impl Listed {
+    pub(super) fn of(models: Vec<Model>) -> Self {
+        let named = |model: Model| Named { id: model.slug, display_name: model.display };
+        Self { models: models.into_iter().map(named).collect() }
+    }
+}
+
+impl Imported {
+    pub(super) fn fail(&mut self, label: String, error: String) {
+        self.failed += 1;
+        self.errors.push(Wrong { label, error });
+    }
+
+    pub(super) fn finish(mut self) -> Self {
+        self.success = self.failed == 0;
+        self
+    }
+}
+
+/// The provider that an address belongs to.
+fn provider_of(base_url: &str) -> &'static str {
+    let same = |provider: &&Provider| relay::same_target(provider.base_url, base_url);
+    PROVIDERS.iter().find(same).map_or("custom", |provider| provider.id)
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}

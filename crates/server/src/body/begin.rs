@@ -1,0 +1,54 @@
+//! The beginning of a body that is handed on while the rest of it still arrives.
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt};
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http_body::Body;
+use proto::Failure;
+
+use super::budget::Budget;
+use super::{Broken, chunks, decode};
+use crate::settings::Limits;
+
+/// A body of which the beginning is here.
+pub(crate) struct Begun {
+    /// What was read.
+    pub(crate) head: Bytes,
+    /// What is still to come, counted and timed; `None` when that was all.
+    pub(crate) rest: Option<BoxStream<'static, Result<Bytes, Broken>>>,
+    /// Length of the whole, where the client said it.
+    pub(crate) length: Option<u64>,
+}
+
+/// Reads until `enough` is content with what came, at most the whole body. Bodies in a coding are refused.
+pub(crate) async fn begin<B>(
+    (headers, body): (&HeaderMap, B),
+    limits: &Limits,
+    budget: &Budget,
+    mut enough: impl FnMut(&[u8]) -> Result<bool, Failure>,
+) -> Result<Begun, Failure>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Send,
+{
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limits.wire) {
+        return Err(Broken::TooLarge.into());
+    }
+    if !decode::codings(headers)?.is_empty() {
+        return Err(Broken::Coding.into());
+    }
+    let mut wire = chunks(body, limits.wire, limits.body_stall);
+    let mut charge = budget.charge(usize::try_from(limits.wire).unwrap_or(usize::MAX));
+    let mut head = Vec::new();
+    while let Some(chunk) = wire.next().await {
+        let chunk = chunk?;
+        charge.reserve(&mut head, chunk.len())?;
+        head.extend_from_slice(&chunk);
+        if enough(&head)? {
+            return Ok(Begun { head: charge.seal(head), rest: Some(wire.boxed()), length });
+        }
+    }
+    Ok(Begun { head: charge.seal(head), rest: None, length })
+}

@@ -1,0 +1,150 @@
+//! Embeddings, audio and images: handed to a relay as they came.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use engine::{Delivery, Errand, Form, KeyId, Load, NO_RELAY, Refusal};
+use futures_util::StreamExt;
+use http::header::CONTENT_TYPE;
+use http::{Response, StatusCode};
+use pool::relay::Service;
+use proto::{Failure, Json, Kind};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::form::{Scan, boundary};
+use super::run::{head, place};
+use crate::auth::Caller;
+use crate::body;
+use crate::reply::{Answer, Body, Denied, Slot, Source};
+use crate::route::Ask;
+
+/// The endpoints that take forms.
+pub(crate) const FORMS: [&str; 4] =
+    ["/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/edits", "/v1/images/variations"];
+
+/// `POST /v1/embeddings`
+pub(crate) async fn embeddings(ask: Ask) -> Answer {
+    pass(ask, Service::Embeddings).await
+}
+
+/// `POST /v1/audio/speech`
+pub(crate) async fn speech(ask: Ask) -> Answer {
+    pass(ask, Service::Speech).await
+}
+
+/// `POST /v1/audio/transcriptions`
+pub(crate) async fn transcriptions(ask: Ask) -> Answer {
+    pass(ask, Service::Transcriptions).await
+}
+
+/// `POST /v1/audio/translations`
+pub(crate) async fn translations(ask: Ask) -> Answer {
+    pass(ask, Service::Translations).await
+}
+
+/// `POST /v1/images/generations`
+pub(crate) async fn generations(ask: Ask) -> Answer {
+    pass(ask, Service::Generations).await
+}
+
+/// `POST /v1/images/edits`
+pub(crate) async fn edits(ask: Ask) -> Answer {
+    pass(ask, Service::Edits).await
+}
+
+/// `POST /v1/images/variations`
+pub(crate) async fn variations(ask: Ask) -> Answer {
+    pass(ask, Service::Variations).await
+}
+
+async fn pass(ask: Ask, service: Service) -> Answer {
+    let permit = place(&ask.app)?;
+    let Ask { app, link, parts, body, id, caller, .. } = ask;
+    let key = match caller {
+        Caller::Client(key) => key,
+        Caller::Anyone | Caller::Admin(_) => KeyId::default(),
+    };
+    let (limits, budget) = (&app.settings.limits, &app.budget);
+    let (model, load) = match boundary(&parts.headers) {
+        Some(boundary) => {
+            let mut scan = Scan::new(&boundary);
+            let begun = body::begin((&parts.headers, body), limits, budget, |body| scan.look(body)).await?;
+            form(begun, &scan)?
+        }
+        None => json(body::read(&parts.headers, body, limits, budget).await.map_err(Failure::from)?)?,
+    };
+    let content_type = parts.headers.get(CONTENT_TYPE).cloned();
+    let errand = Errand { service, key, request_id: id, model, content_type, load };
+    let delivery = app.engine.forward(errand).await.map_err(denied)?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::from_u16(delivery.status()).unwrap_or(StatusCode::OK);
+    *response.headers_mut() = delivery.headers().clone();
+    // Ours is the one by which this request is found again.
+    response.headers_mut().remove("x-request-id");
+    response.headers_mut().extend(head(delivery.head().clone()));
+    let slot = Slot::new(Box::new(Live { delivery, broken: false, _permit: permit }));
+    link.adopt(&slot);
+    *response.body_mut() = Body::Stream(slot);
+    Ok(response)
+}
+
+/// The model that a JSON body names, and the body.
+fn json(body: Bytes) -> Result<(Option<String>, Load), Failure> {
+    proto::json::check(&body)?;
+    let whole = Json::from_valid(body.clone());
+    let model = match whole.get("model").filter(|value| !value.is_null()) {
+        None => None,
+        Some(value) => match value.as_text() {
+            Some(text) => Some(text.plain().into_owned()),
+            None => return Err(Failure::new(Kind::Invalid, "'model' is not a string").at("model")),
+        },
+    };
+    Ok((model, Load::Json(body)))
+}
+
+/// The model that a form names, and the form.
+fn form(begun: body::Begun, scan: &Scan) -> Result<(Option<String>, Load), Failure> {
+    let body::Begun { head, rest, length } = begun;
+    let at = scan.model();
+    let name = at.clone().map(|at| std::str::from_utf8(&head[at]).map(str::to_owned)).transpose();
+    let name = name.map_err(|_| Failure::new(Kind::Invalid, "'model' is no text in UTF-8").at("model"))?;
+    let rest = rest.map(|rest| rest.map(|piece| piece.map_err(Into::into)).boxed());
+    Ok((name, Load::Form(Form { head, model: at, rest, length, spent: false })))
+}
+
+pub(super) fn denied(refusal: Refusal) -> Denied {
+    let Refusal { failure, head: said } = refusal;
+    let status = (failure.code.as_deref() == Some(NO_RELAY)).then_some(StatusCode::NOT_IMPLEMENTED);
+    Denied { status, headers: Box::new(head(*said)), ..failure.into() }
+}
+
+/// A relay's answer as a body's source.
+struct Live {
+    delivery: Delivery,
+    broken: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Source for Live {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match std::task::ready!(self.delivery.poll_bytes(cx)) {
+            Some(Ok(bytes)) => Poll::Ready(Some(bytes)),
+            Some(Err(_)) => {
+                self.broken = true;
+                Poll::Ready(None)
+            }
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// There is nothing to say in a body that is not ours: the connection is cut.
+    fn cut(&mut self, _failure: &Failure) -> Bytes {
+        self.delivery.cut();
+        self.broken = true;
+        Bytes::new()
+    }
+
+    fn broken(&self) -> bool {
+        self.broken
+    }
+}
