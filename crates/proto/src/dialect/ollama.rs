@@ -1,6 +1,7 @@
 //! Ollama's own API, `/api/chat` and `/api/generate`: a client protocol only. Upstreams of this kind serve Chat Completions too and
 //! are spoken to in that.
 
+pub mod embed;
 mod request;
 mod say;
 mod stamp;

@@ -1,6 +1,7 @@
 //! Ollama's API from bytes to bytes: snapshots over our own corpus, refusals, and what holds for every stream.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
+mod embeddings;
 mod properties;
 mod replies;
 mod requests;

@@ -70,7 +70,7 @@ fn load(fields: &mut Fields<'_>) -> Read<Asked> {
 }
 
 /// A number of seconds or a length of time; whether it is zero.
-fn keep_alive(node: Node<'_>) -> Read<bool> {
+pub(super) fn keep_alive(node: Node<'_>) -> Read<bool> {
     if node.is(Shape::Number) {
         return Ok(node.json().as_u64() == Some(0));
     }

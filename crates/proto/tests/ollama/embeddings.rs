@@ -1,0 +1,69 @@
+//! Embeddings: requests in OpenAI's words, answers in Ollama's.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::Kind;
+use proto::dialect::ollama::embed;
+use serde_json::{Value, json};
+
+fn read(body: &str, single: bool) -> Result<embed::Embed, proto::Failure> {
+    embed::read(&Bytes::copy_from_slice(body.as_bytes()), single)
+}
+
+#[test]
+fn requests_are_said_in_openais_words() {
+    for (body, single, expected) in [
+        (r#"{"model":"m","input":"a\u00e9"}"#, false, r#"{"model":"m","input":"a\u00e9","encoding_format":"float"}"#),
+        (
+            r#"{"model":"m","input":["a","b"],"truncate":true,"dimensions":8,"keep_alive":"5m"}"#,
+            false,
+            r#"{"model":"m","input":["a","b"],"encoding_format":"float","dimensions":8}"#,
+        ),
+        (r#"{"model":"m","prompt":"a"}"#, true, r#"{"model":"m","input":"a","encoding_format":"float"}"#),
+    ] {
+        let embed = read(body, single).unwrap();
+        assert_eq!(embed.body.as_deref().map(|body| std::str::from_utf8(body).unwrap()), Some(expected), "{body}");
+        assert_eq!(embed.model, "m");
+    }
+    for (body, single) in
+        [(r#"{"model":"m"}"#, false), (r#"{"model":"m","input":[]}"#, false), (r#"{"model":"m","prompt":""}"#, true)]
+    {
+        assert_eq!(read(body, single).unwrap().body, None, "{body}");
+    }
+}
+
+#[test]
+fn bad_values_are_refused_with_their_path() {
+    for (body, single, path) in [
+        (r#"{"input":"a"}"#, false, "model"),
+        (r#"{"model":"m","input":7}"#, false, "input"),
+        (r#"{"model":"m","input":["a",7]}"#, false, "input[1]"),
+        (r#"{"model":"m","prompt":["a"]}"#, true, "prompt"),
+        (r#"{"model":"m","input":"a","dimensions":0}"#, false, "dimensions"),
+    ] {
+        let failure = read(body, single).unwrap_err();
+        assert_eq!((failure.kind, failure.param.as_deref()), (Kind::Invalid, Some(path)), "{body}");
+    }
+}
+
+#[test]
+fn answers_are_said_in_ollamas() {
+    let answer = Bytes::from_static(
+        br#"{"object":"list","data":[{"index":1,"embedding":[3.0,4e-1]},{"index":0,"embedding":[1,2]}],"usage":{"prompt_tokens":5,"total_tokens":5}}"#,
+    );
+    let said = |embed: &embed::Embed, answer: Option<&Bytes>| -> Value {
+        serde_json::from_slice(&embed.answer(answer, Duration::from_micros(7)).unwrap()).unwrap()
+    };
+    let many = read(r#"{"model":"m","input":["a","b"]}"#, false).unwrap();
+    let expected = json!({"model": "m", "embeddings": [[1, 2], [3.0, 0.4]], "total_duration": 7000, "load_duration": 0, "prompt_eval_count": 5});
+    assert_eq!(said(&many, Some(&answer)), expected);
+    let one = read(r#"{"model":"m","prompt":"a"}"#, true).unwrap();
+    assert_eq!(said(&one, Some(&answer)), json!({"embedding": [1, 2]}));
+    assert_eq!(said(&many, None)["embeddings"], json!([]));
+    assert_eq!(said(&one, None), json!({"embedding": []}));
+    for nonsense in ["", "{}", "<html>", r#"{"data":[{"embedding":"AAAA"}]}"#, r#"{"data":[{}]}"#] {
+        let failure = many.answer(Some(&Bytes::copy_from_slice(nonsense.as_bytes())), Duration::ZERO).unwrap_err();
+        assert_eq!(failure.kind, Kind::Upstream, "{nonsense}");
+    }
+}
