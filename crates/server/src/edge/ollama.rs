@@ -1,5 +1,6 @@
 //! Ollama's own API. A model is never loaded, pulled or deleted here; what asks for that is answered at once or refused clearly.
 
+mod embed;
 mod models;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,6 +16,7 @@ use super::run::{Turn, receive};
 use crate::reply::{Answer, Body, Denied, json, whole};
 use crate::route::Ask;
 
+pub(crate) use embed::{embed, embeddings};
 pub(crate) use models::{ps, show, tags};
 
 #[derive(Serialize)]
@@ -79,11 +81,6 @@ fn known(turn: &Turn, name: &str) -> String {
 fn bare(name: &str, known: impl Fn(&str) -> bool) -> Option<&str> {
     let bare = name.strip_suffix(":latest").filter(|bare| !bare.is_empty())?;
     (!known(name) && known(bare)).then_some(bare)
-}
-
-/// `POST /api/embed` and `POST /api/embeddings`
-pub(crate) async fn embed(_ask: Ask) -> Answer {
-    Err(refused("No embedding model is served here; ask a server that has one"))
 }
 
 /// What manages the models of a real Ollama: pull, push, create, copy, delete, blobs.

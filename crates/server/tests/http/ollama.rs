@@ -76,11 +76,45 @@ async fn a_model_is_shown_with_its_true_context() {
 async fn what_manages_models_is_refused_clearly() {
     let gateway = bare().await;
     for path in ["pull", "push", "create", "copy", "embed", "embeddings", "blobs/sha256:00"] {
-        let refused = post(&gateway, &format!("/api/{path}"), &json!({"model": "x"})).await;
+        let refused =
+            post(&gateway, &format!("/api/{path}"), &json!({"model": "x", "input": "a", "prompt": "a"})).await;
         assert!(refused.status == 501 && refused.text().starts_with("{\"error\":\""), "{path}: {}", refused.text());
     }
     let refused = gateway.ask_ollama("DELETE /api/delete", &["host: localhost"], b"").await;
     assert_eq!(refused.status, 501);
+}
+
+#[tokio::test]
+async fn embeddings_come_from_a_relay_that_has_them() {
+    let (gateway, backend) = streams::gateway(|settings| settings.ollama = ollama()).await;
+    let relay = json!({
+        "provider": "custom", "baseUrl": format!("{}/relay/chat/v1", backend.auth_url()), "allowPrivate": true,
+        "apiKey": "sk-offline-canary-0123456789", "label": "far", "capabilities": ["chat", "embeddings"],
+    });
+    let admin = format!("authorization: Bearer {}", gateway.keys.admin);
+    let added =
+        gateway.ask("POST /auth/api-keys", &["host: localhost", JSON, &admin], relay.to_string().as_bytes()).await;
+    assert_eq!(added.status, 201, "{}", added.text());
+    let many = json!({"model": "text-embedding-3-small:latest", "input": ["a", "b"], "dimensions": 4});
+    let answer = post(&gateway, "/api/embed", &many).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let body = read(&answer);
+    assert_eq!(body["model"], many["model"]);
+    let sizes: Vec<usize> =
+        body["embeddings"].as_array().unwrap().iter().map(|vector| vector.as_array().unwrap().len()).collect();
+    assert_eq!(sizes, [4, 4], "{body}");
+    assert!(body["prompt_eval_count"].as_u64().is_some_and(|count| count > 0) && body["total_duration"].is_u64());
+    assert!(answer.header("x-polygate-account").is_some());
+    let one =
+        read(&post(&gateway, "/api/embeddings", &json!({"model": "text-embedding-3-small", "prompt": "a"})).await);
+    assert!(one["embedding"].as_array().is_some_and(|vector| !vector.is_empty()), "{one}");
+    let none = read(&post(&gateway, "/api/embed", &json!({"model": "text-embedding-3-small", "input": []})).await);
+    assert_eq!(none["embeddings"], json!([]));
+    for (body, status) in [(json!({"model": "text-embedding-3-small", "input": 7}), 400), (json!({"input": "a"}), 400)]
+    {
+        let refused = post(&gateway, "/api/embed", &body).await;
+        assert!(refused.status == status && refused.text().starts_with("{\"error\":\""), "{body}: {}", refused.text());
+    }
 }
 
 #[tokio::test]
