@@ -116,6 +116,15 @@ async fn refusals_speak_the_protocol_of_their_path() {
     assert_eq!(backend.record().posts().count(), answered, "a refused request goes nowhere");
 }
 
+/// Claude Code asks so whether somebody is there.
+#[tokio::test]
+async fn the_root_answers_a_head() {
+    let gateway = Gateway::start().await;
+    let mut wire = Wire::open(gateway.port).await;
+    wire.send(request("HEAD /", &["host: localhost"], b"")).await;
+    assert_eq!(wire.bare_answer().await.unwrap().status, 200);
+}
+
 #[tokio::test]
 async fn paths_that_are_not_there_speak_their_neighbours_protocol() {
     let gateway = Gateway::with(|settings| settings.ollama = ollama()).await;
