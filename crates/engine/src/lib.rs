@@ -38,8 +38,8 @@ pub use forward::{BoxError, Broken, Delivery, Errand, Form, Load, NO_RELAY};
 pub use keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
 pub use refresh::FAILPOINTS;
 pub use relays::{
-    Private, RelayChange, RelayError, RelayOrigin, RelayView, RelayWish, Shown, add_relay, count_models, host_name,
-    masked, relay_name, relay_state, test_relay,
+    Private, RelayChange, RelayError, RelayOrigin, RelayView, RelayWish, Shown, add_relay, host_name, masked,
+    relay_models, relay_name, relay_state, test_relay,
 };
 pub use reply::{Head, Refusal, Reply, Whole};
 pub use settings::Settings;

@@ -16,7 +16,7 @@ use pool::relay::{Capability, Relay};
 use pool::{Account, Secret, Status};
 
 pub use api::{RelayChange, Shown, host_name, relay_name};
-pub use manage::{Private, RelayError, RelayWish, add_relay, count_models, test_relay};
+pub use manage::{Private, RelayError, RelayWish, add_relay, relay_models, test_relay};
 pub use view::{RelayView, masked, word as relay_state};
 
 use crate::accounts::{Accounts, Changes, Dirty, Entry, List, Listing};

@@ -12,6 +12,7 @@ mod doctor;
 mod keys;
 mod login;
 mod output;
+mod relays;
 mod serve;
 mod settings;
 mod workplace;
@@ -55,6 +56,9 @@ enum Command {
     /// See and remove accounts.
     #[command(subcommand)]
     Accounts(accounts::Accounts),
+    /// Add, see, test and remove relays: other services with a key of their own.
+    #[command(subcommand)]
+    Relays(relays::Relays),
     /// Make, see and revoke client keys.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -104,6 +108,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => return serve.run(common).await,
         Command::Login(login) => login.run(common).await?,
         Command::Accounts(accounts) => return accounts.run(common).await,
+        Command::Relays(relays) => return relays.run(common).await,
         Command::Keys(keys) => return keys.run(common).await,
         Command::Config(settings) => settings.run(common)?,
         Command::Admin(admin) => admin.run(common).await?,

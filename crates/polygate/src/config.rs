@@ -7,6 +7,7 @@ mod fields;
 mod layers;
 mod parse;
 mod paths;
+mod relays;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use url::Url;
 pub use fields::{FIELDS, Field};
 pub use layers::{Layers, Origin, Setting};
 pub use paths::Paths;
+pub use relays::{Key, RELAY_FIELDS, Relay};
 
 /// Everything that the gateway can be told.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub struct Config {
     pub model: Model,
     /// The Ollama listener.
     pub ollama: Ollama,
+    /// Relays that the file names.
+    pub relays: Vec<Relay>,
     /// PostgreSQL, when several nodes share one store.
     pub postgres: Option<Secret>,
     /// Log filter and format.
@@ -184,6 +188,16 @@ pub enum ConfigError {
         /// What is wanted.
         wanted: &'static str,
     },
+    /// A table of `[[relays]]` is wrong. The value is left out: it could be a key.
+    #[error("relay {at} of the file: {field} is not {wanted}")]
+    Relay {
+        /// Which table, from 1.
+        at: usize,
+        /// Its field.
+        field: &'static str,
+        /// What is wanted.
+        wanted: &'static str,
+    },
     /// No home directory can be found.
     #[error("cannot find a home directory; pass --home DIR or set POLYGATE_HOME")]
     Home,
@@ -202,6 +216,7 @@ impl Config {
             accounts: parse::accounts(layers)?,
             model: parse::model(layers)?,
             ollama: parse::ollama(layers)?,
+            relays: layers.relays()?,
             postgres: layers.text("store.postgres_url").map(Secret::new),
             log: parse::log(layers)?,
         })

@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod config;
+mod relays;
 mod start;
 
 pub use config::Config;

@@ -12,6 +12,7 @@ use upstream::profile::Platform;
 use upstream::{Profile, Upstream};
 
 use crate::config::Config;
+use crate::relays::Filed;
 
 /// A running gateway. Dropping it leaves it running until the runtime ends; [`Running::stop`] ends it cleanly.
 pub struct Running {
@@ -24,6 +25,8 @@ pub struct Running {
     shutdown: CancellationToken,
     now: CancellationToken,
     listener: JoinHandle<()>,
+    /// Follows the relays of the configuration file.
+    relays: JoinHandle<()>,
     _lock: ServeLock,
 }
 
@@ -74,9 +77,13 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         }
     };
     let (addresses, ollama) = (server.addresses().to_vec(), server.ollama_addresses().to_vec());
+    engine.listening(addresses.iter().chain(&ollama).copied().collect());
     let (shutdown, now) = (CancellationToken::new(), CancellationToken::new());
+    let filed = Filed::new(engine.clone(), config.paths.config.clone());
+    filed.put(&config.relays).await;
+    let relays = tokio::spawn(filed.follow(shutdown.clone()));
     let listener = tokio::spawn(server.run_until(shutdown.clone(), now.clone()));
-    Ok(Running { addresses, ollama, engine, store, shutdown, now, listener, _lock: lock })
+    Ok(Running { addresses, ollama, engine, store, shutdown, now, listener, relays, _lock: lock })
 }
 
 impl Running {
@@ -91,6 +98,7 @@ impl Running {
     pub async fn stop(self) {
         self.shutdown.cancel();
         let _ = self.listener.await;
+        let _ = self.relays.await;
         self.engine.stop().await;
         self.store.close().await;
     }

@@ -7,7 +7,6 @@ use pool::AccountId;
 use pool::Secret;
 use pool::catalog::{Model, To};
 use pool::relay::{Pasted, Relay};
-use upstream::relay::Listed;
 
 use super::manage::{self, RelayError, RelayWish};
 use super::{Line, RelayOrigin, RelayView, load};
@@ -110,11 +109,7 @@ impl Engine {
         let core = &self.0;
         let relays = core.upstream.relays();
         let relay = wish.settle(relays, AccountId(String::new()), core.now()).await?;
-        match relays.models(&relay, &wish.key).await? {
-            Listed::Models(models) => Ok(models),
-            Listed::Refused(status) => Err(RelayError::Status(status)),
-            Listed::Unreadable(error) => Err(error.into()),
-        }
+        manage::relay_models(relays, &relay, &wish.key).await
     }
 
     /// Puts the relays of the configuration file in place of those that were there; a relay that is wrong is left out, and said.

@@ -1,10 +1,11 @@
 //! Adding, changing and testing relays: one way for command line, configuration file and admin API.
 
+use pool::catalog::Model;
 use pool::guard::{self, Denied};
 use pool::relay::{AddressError, Capabilities, Invalid, Pasted, Relay, Wire};
 use pool::status::Signal;
 use pool::{AccountId, Millis, Secret, Status};
-use store::{NewRelay, Store};
+use store::{NewRelay, RelayModels, Store};
 use upstream::Fault;
 use upstream::relay::{Listed, ProbeError, Relays};
 use uuid::Uuid;
@@ -125,15 +126,16 @@ impl RelayWish {
     /// The relay; it is asked for its protocol where neither format nor address tells it.
     pub async fn settle(&self, relays: &Relays, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
         let pasted = Pasted::read(&self.base_url)?;
-        let wire = match self.wire.or_else(|| pasted.detect()) {
-            Some(wire) => wire,
-            None => {
-                let private = self.allows(&pasted)?;
-                guard::check_url(pasted.url(), private)?;
-                relays.probe(&pasted, &self.key, private).await?.wire
-            }
-        };
+        let told = self.wire.or_else(|| pasted.detect());
+        let wire = if let Some(wire) = told { wire } else { self.probe(relays, &pasted).await? };
         self.relay(&pasted, wire, (id, now))
+    }
+
+    /// Asks the relay for its protocol.
+    async fn probe(&self, relays: &Relays, pasted: &Pasted) -> Result<Wire, RelayError> {
+        let private = self.allows(pasted)?;
+        guard::check_url(pasted.url(), private)?;
+        Ok(relays.probe(pasted, &self.key, private).await?.wire)
     }
 
     fn relay(&self, pasted: &Pasted, wire: Wire, (id, now): (AccountId, Millis)) -> Result<Relay, RelayError> {
@@ -184,21 +186,26 @@ pub async fn add_relay(store: &Store, relays: &Relays, wish: &RelayWish, now: Mi
     Ok(Relay { id, ..relay })
 }
 
-/// Asks a relay for its models, which also shows whether its key is good. A good answer ends a refusal of the key.
+/// Asks a stored relay for its models, which also shows whether its key is good, and keeps the list. A good answer ends a
+/// refusal of the key.
 pub async fn test_relay(store: &Store, relays: &Relays, relay: &Relay, now: Millis) -> Result<usize, RelayError> {
     let key = store.relay_key(&relay.id).await?.ok_or(RelayError::Unknown)?;
-    let count = count_models(relays, relay, &key).await?;
+    let models = relay_models(relays, relay, &key).await?;
     let status = relay.status.apply(&Signal::SignedIn, now);
     if status != relay.status {
         store.set_relay_status(&relay.id, &status).await?;
     }
-    Ok(count)
+    if relay.models.is_empty() {
+        let kept = RelayModels { body: pool::relay::models::write(&models), fetched: now };
+        store.set_relay_models(&relay.id, &kept).await?;
+    }
+    Ok(models.len())
 }
 
-/// How many models a relay lists.
-pub async fn count_models(relays: &Relays, relay: &Relay, key: &Secret) -> Result<usize, RelayError> {
+/// What a relay lists.
+pub async fn relay_models(relays: &Relays, relay: &Relay, key: &Secret) -> Result<Vec<Model>, RelayError> {
     match relays.models(relay, key).await? {
-        Listed::Models(models) => Ok(models.len()),
+        Listed::Models(models) => Ok(models),
         Listed::Refused(status) => Err(RelayError::Status(status)),
         Listed::Unreadable(error) => Err(error.into()),
     }

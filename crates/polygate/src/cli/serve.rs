@@ -46,8 +46,8 @@ impl Serve {
         for key in unknown {
             tracing::warn!("unknown setting {key} in {}", config.paths.config.display());
         }
-        if config.postgres.is_none() && workplace::store(&config).await?.accounts().await?.is_empty() {
-            eprintln!("No accounts yet. Add one in another terminal: polygate login");
+        if config.postgres.is_none() && lonely(&config).await? {
+            eprintln!("No accounts yet. Add one in another terminal: polygate login (or a relay: polygate relays add)");
         }
         serve(config).await
     }
@@ -68,6 +68,14 @@ impl Serve {
             }
         }
     }
+}
+
+/// Whether there is nobody who could serve a request.
+async fn lonely(config: &Config) -> anyhow::Result<bool> {
+    let store = workplace::store(config).await?;
+    let lonely = store.accounts().await?.is_empty() && store.relays().await?.is_empty() && config.relays.is_empty();
+    store.close().await;
+    Ok(lonely)
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {

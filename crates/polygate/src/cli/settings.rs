@@ -7,7 +7,7 @@ use pool::catalog::Names;
 use serde::Serialize;
 
 use super::{Common, output, workplace};
-use crate::config::{Config, FIELDS, Setting};
+use crate::config::{Config, FIELDS, Key, RELAY_FIELDS, Relay, Setting};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Settings {
@@ -24,7 +24,7 @@ pub(super) enum Settings {
 
 #[derive(Serialize)]
 struct Row {
-    key: &'static str,
+    key: String,
     value: String,
     origin: String,
 }
@@ -44,7 +44,10 @@ impl Settings {
 fn show(common: &Common, origin: bool) -> anyhow::Result<()> {
     let paths = workplace::paths(common)?;
     let layers = workplace::layers(&paths)?;
-    let rows: Vec<Row> = layers.all().map(row).collect();
+    let mut rows: Vec<Row> = layers.all().map(row).collect();
+    for (at, relay) in layers.relays()?.iter().enumerate() {
+        rows.extend(relay_rows(at, relay));
+    }
     if common.json {
         output::json(&rows);
     } else {
@@ -60,7 +63,25 @@ fn show(common: &Common, origin: bool) -> anyhow::Result<()> {
 
 fn row(setting: Setting) -> Row {
     let shown = if setting.field.secret && !setting.value.is_empty() { "***".to_owned() } else { setting.value };
-    Row { key: setting.field.key, value: shown, origin: setting.origin.to_string() }
+    Row { key: setting.field.key.to_owned(), value: shown, origin: setting.origin.to_string() }
+}
+
+/// What the file says of a relay; never its key.
+fn relay_rows(at: usize, relay: &Relay) -> impl Iterator<Item = Row> {
+    let name = &relay.name;
+    let key = match &relay.key {
+        Key::None => None,
+        Key::Here(_) => Some(("api_key", "***".to_owned())),
+        Key::File(path) => Some(("api_key_file", path.display().to_string())),
+    };
+    let said = [("base_url", Some(relay.base_url.clone())), ("models", Some(relay.models.join(",")))];
+    let said = said.into_iter().filter_map(|(field, value)| Some((field, value.filter(|value| !value.is_empty())?)));
+    let rows = said.chain(key).map(move |(field, value)| Row {
+        key: format!("relays.{name}.{field}"),
+        value,
+        origin: format!("file relays[{at}]"),
+    });
+    rows.collect::<Vec<_>>().into_iter()
 }
 
 fn docs() -> String {
@@ -85,5 +106,17 @@ fn docs() -> String {
     for (alias, target) in Names::default().with_shipped().aliases {
         let _ = writeln!(page, "| `{alias}` | `{target}` |");
     }
+    page.push_str(
+        "\n## Relays\n\nEach `[[relays]]` table in the file is a relay: another service, reached at a base URL with a key of its own. \
+         They are read at the start, and again when the file or a key's file changes; `polygate relays add` keeps others in the \
+         store. A name in both is the file's.\n\n| field | what it says |\n|---|---|\n",
+    );
+    for (field, help) in RELAY_FIELDS {
+        let _ = writeln!(page, "| `{field}` | {help} |");
+    }
+    page.push_str(
+        "\n```toml\n[[relays]]\nname = \"local\"\nbase_url = \"http://127.0.0.1:11434\"\n\n[[relays]]\nname = \"openrouter\"\n\
+         base_url = \"https://openrouter.ai/api/v1\"\napi_key_file = \"openrouter.key\"\nprefix = \"or/\"\n```\n",
+    );
     page
 }

@@ -104,11 +104,24 @@ impl Layers {
         table.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
     }
 
+    /// The tables of an array in the file, such as `[[relays]]`.
+    pub(super) fn array(&self, name: &str) -> &[toml::Value] {
+        match self.file.get(name) {
+            Some(toml::Value::Array(tables)) => tables,
+            Some(other) => std::slice::from_ref(other),
+            None => &[],
+        }
+    }
+
     /// Keys in the file that no setting knows.
     pub fn unknown(&self) -> Vec<String> {
         let mut found = Vec::new();
         leaves(&self.file, "", &mut found);
-        found.retain(|key| !key.starts_with("model.aliases.") && !known(key));
+        found.retain(|key| {
+            let table = key.starts_with("model.aliases.") || key == "relays" || key.starts_with("relays.");
+            !table && !known(key)
+        });
+        found.extend(super::relays::unknown(self));
         found
     }
 

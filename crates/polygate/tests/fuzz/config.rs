@@ -21,6 +21,9 @@ pub fn check(input: &[u8]) {
     // The same with secrets in the file, in a line that may be broken, and in the environment.
     read(&format!("{file}\n[server]\napi_key = \"{CANARY}\"\n"), env.clone());
     read(&format!("[server]\napi_key = \"{CANARY}\" {file}"), env.clone());
+    let table = format!("[[relays]]\nname = \"a\"\nbase_url = \"https://x.test\"\napi_key = \"{CANARY}\"\n");
+    read(&format!("{file}\n{table}"), env.clone());
+    read(&format!("{table}{file}"), env.clone());
     let secrets = FIELDS.iter().filter(|field| field.secret);
     let secrets = secrets.map(|field| (field.own_env(), format!("http://u:{CANARY}@127.0.0.1:1")));
     read(file, env.into_iter().chain(secrets).collect());

@@ -8,7 +8,9 @@ use http::StatusCode;
 use proto::{Failure, Kind};
 use serde::de::DeserializeOwned;
 
-use self::wire::{Added, Batch, Catalog, Deleted, Entry, Exported, Import, Imported, Label, List, Listed, State, Wish};
+use self::wire::{
+    Batch, Catalog, Deleted, Entry, Exported, Import, Imported, Label, List, Listed, Outcome, State, Wish,
+};
 use crate::body;
 use crate::reply::{Answer, Denied, bare, json};
 use crate::route::Ask;
@@ -36,7 +38,7 @@ pub(crate) async fn list(ask: Ask) -> Answer {
 pub(crate) async fn add(ask: Ask) -> Answer {
     let (engine, _, wish) = read::<Wish>(ask).await?;
     let view = put(&engine, &wish).await?;
-    Ok(json(StatusCode::CREATED, &Added { success: true, added: 1, failed: 0, keys: vec![view.into()] }))
+    Ok(json(StatusCode::CREATED, &Outcome { success: true, added: 1, failed: 0, keys: vec![view.into()] }))
 }
 
 /// `POST /auth/api-keys/models`: the models of a relay that is not added yet.

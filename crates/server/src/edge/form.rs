@@ -81,7 +81,7 @@ impl Scan {
     fn step(&mut self, body: &[u8]) -> Result<Option<Place>, Failure> {
         match self.place {
             Place::Before => Ok(self.first(body)),
-            Place::Head(at) => self.head(body, at),
+            Place::Head(at) => head(body, at),
             Place::Content(at, model) => self.content(body, at, model),
             Place::Over => Ok(None),
         }
@@ -98,17 +98,6 @@ impl Scan {
             memmem::find(body, &self.delimiter)? + self.delimiter.len()
         };
         after_delimiter(body, after)
-    }
-
-    fn head(&self, body: &[u8], at: usize) -> Result<Option<Place>, Failure> {
-        // A part without headers begins with the empty line: its first half is the delimiter's line end.
-        let Some(end) = memmem::find(&body[at - 2..], b"\r\n\r\n") else {
-            let long = body.len() - at > HEAD;
-            return if long { Err(wrong("a part's headers are too long")) } else { Ok(None) };
-        };
-        let content = at + end + 2;
-        let head = body.get(at..at + end).unwrap_or_default();
-        Ok(Some(Place::Content(content, names_model(head))))
     }
 
     fn content(&mut self, body: &[u8], at: usize, model: bool) -> Result<Option<Place>, Failure> {
@@ -130,6 +119,18 @@ impl Scan {
         }
         Ok(after_delimiter(body, end + self.delimiter.len()))
     }
+}
+
+/// A part's head, once it is whole.
+fn head(body: &[u8], at: usize) -> Result<Option<Place>, Failure> {
+    // A part without headers begins with the empty line: its first half is the delimiter's line end.
+    let Some(end) = memmem::find(&body[at - 2..], b"\r\n\r\n") else {
+        let long = body.len() - at > HEAD;
+        return if long { Err(wrong("a part's headers are too long")) } else { Ok(None) };
+    };
+    let content = at + end + 2;
+    let head = body.get(at..at + end).unwrap_or_default();
+    Ok(Some(Place::Content(content, names_model(head))))
 }
 
 /// What follows a delimiter that ends at `at`; `None` until that has come.

@@ -183,7 +183,7 @@ pub(super) struct List {
 }
 
 #[derive(Serialize)]
-pub(super) struct Added {
+pub(super) struct Outcome {
     pub(super) success: bool,
     pub(super) added: usize,
     pub(super) failed: usize,

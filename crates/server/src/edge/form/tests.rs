@@ -3,11 +3,8 @@ use http::HeaderValue;
 use super::*;
 
 fn body(parts: &[(&str, &str)]) -> String {
-    let mut text = String::new();
-    for (head, content) in parts {
-        text += &format!("--b\r\n{head}\r\n\r\n{content}\r\n");
-    }
-    text + "--b--\r\n"
+    let part = |(head, content): &(&str, &str)| format!("--b\r\n{head}\r\n\r\n{content}\r\n");
+    parts.iter().map(part).collect::<String>() + "--b--\r\n"
 }
 
 const FILE: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"model\"\r\nContent-Type: audio/wav";

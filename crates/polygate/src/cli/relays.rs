@@ -1,0 +1,346 @@
+//! `relays`: other services that serve models, each with an address and a key.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use engine::{Private, RelayOrigin, RelayWish, host_name, masked, relay_state};
+use pool::relay::{Capabilities, Pasted, Relay, Wire, format, models, wire};
+use pool::{AccountId, Secret, Status};
+use serde::Serialize;
+use store::Store;
+use upstream::Upstream;
+
+use super::{Common, output, workplace};
+use crate::config::Config;
+use crate::relays;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Relays {
+    /// Add a relay. Plain http and private addresses are allowed here, marked and printed.
+    Add(Add),
+    /// Every relay with its state.
+    List,
+    /// Ask a relay for its models: shows whether address and key are good.
+    Test {
+        /// Its name or id.
+        relay: String,
+    },
+    /// Forget a relay and its key.
+    Remove {
+        /// Its name or id.
+        relay: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    /// Its name, the `provider` in `provider:model`; without it, made of its host.
+    #[arg(long)]
+    name: Option<String>,
+    /// Where it is; an endpoint's whole address will do.
+    #[arg(long, value_name = "URL")]
+    base_url: String,
+    /// Its key; `-` reads it from standard input, where other users cannot see it.
+    #[arg(long, value_name = "KEY", env = "POLYGATE_RELAY_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+    /// A file with its key.
+    #[arg(long, value_name = "FILE", env = "POLYGATE_RELAY_API_KEY_FILE", conflicts_with = "api_key")]
+    api_key_file: Option<PathBuf>,
+    /// chat, responses, messages or gemini; without it, told by the address or by asking.
+    #[arg(long, value_parser = parse_format)]
+    format: Option<Wire>,
+    /// The models to offer; without them, its live list.
+    #[arg(long, value_delimiter = ',')]
+    models: Vec<String>,
+    /// What stands before its models' names for clients.
+    #[arg(long, default_value = "")]
+    prefix: String,
+    /// What it can do: chat, embeddings, audio, images; without it, told by address and format.
+    #[arg(long, value_parser = parse_capabilities)]
+    capabilities: Option<Capabilities>,
+    /// Allow private addresses also where the address is a name that may lead to one.
+    #[arg(long)]
+    allow_private: bool,
+    /// Its share among relays that list the same model.
+    #[arg(long, default_value_t = 1)]
+    weight: u32,
+}
+
+/// A relay of the store or of the file.
+struct Known {
+    relay: Relay,
+    key: Secret,
+    origin: RelayOrigin,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    name: &'a str,
+    format: &'static str,
+    base_url: &'a str,
+    status: &'static str,
+    key: String,
+    models: &'a [String],
+    listed: usize,
+    prefix: &'a str,
+    capabilities: String,
+    allow_private: bool,
+    weight: u32,
+    origin: RelayOrigin,
+}
+
+impl Relays {
+    pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let config = workplace::config(common)?;
+        let store = workplace::store(&config).await?;
+        let done = match self {
+            Self::Add(add) => add.run(common, &config, &store).await,
+            Self::List => list(common, &config, &store).await,
+            Self::Test { relay } => test(common, &config, &store, &relay).await,
+            Self::Remove { relay } => remove(&config, &store, &relay).await,
+        };
+        store.close().await;
+        done
+    }
+}
+
+impl Add {
+    async fn run(self, common: &Common, config: &Config, store: &Store) -> anyhow::Result<ExitCode> {
+        let wish = self.wish()?;
+        not_ourselves(config, &wish.base_url)?;
+        if config.relays.iter().any(|relay| relay.name == wish.name) {
+            bail!("the configuration file names a relay {} already; hint: choose another name", wish.name);
+        }
+        let upstream = Upstream::new(crate::start::upstream_config(config))?;
+        let relay = engine::add_relay(store, upstream.relays(), &wish, workplace::now()).await?;
+        if relay.allow_private && !common.json {
+            eprintln!("Its address is private or plain http: marked allow_private.");
+        }
+        if !relay.models.is_empty() {
+            report(common, &relay, None);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let listed = engine::test_relay(store, upstream.relays(), &relay, workplace::now()).await;
+        if let Err(error) = &listed {
+            eprintln!("warning: it is added, but {error}; see `polygate relays test {}`", relay.name);
+        }
+        report(common, &relay, listed.ok());
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn wish(self) -> anyhow::Result<RelayWish> {
+        let key = match (&self.api_key, &self.api_key_file) {
+            (Some(key), _) => given(key)?,
+            (None, Some(file)) => relays::read_key(file)?,
+            (None, None) => Secret::from(""),
+        };
+        Pasted::read(&self.base_url)?;
+        let made = || host_name(&self.base_url).context("no name can be made of this address; name it with --name");
+        Ok(RelayWish {
+            name: self.name.clone().map_or_else(made, Ok)?,
+            base_url: self.base_url,
+            key,
+            wire: self.format,
+            models: self.models,
+            prefix: self.prefix,
+            capabilities: self.capabilities,
+            private: if self.allow_private { Private::Allowed } else { Private::AsGiven },
+            weight: self.weight,
+            enabled: true,
+        })
+    }
+}
+
+fn report(common: &Common, relay: &Relay, listed: Option<usize>) {
+    if common.json {
+        return output::json(&serde_json::json!({
+            "id": relay.id.0,
+            "name": relay.name,
+            "format": format(relay.wire),
+            "base_url": relay.base_url,
+            "allow_private": relay.allow_private,
+            "capabilities": relay.capabilities.to_string(),
+            "listed": listed,
+        }));
+    }
+    let models = listed.map(|count| format!(", {count} models")).unwrap_or_default();
+    output::line(&format!("Added {}: {} at {}{models}.", relay.name, format(relay.wire), relay.base_url));
+}
+
+async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result<ExitCode> {
+    let all = known(config, store).await?;
+    let mut counts = Vec::new();
+    for Known { relay, .. } in &all {
+        let kept = store.relay_models(&relay.id).await?.and_then(|kept| models::read(&kept.body).ok());
+        counts.push(if relay.models.is_empty() {
+            kept.map_or(0, |page| page.models.len())
+        } else {
+            relay.models.len()
+        });
+    }
+    if common.json {
+        output::json(&all.iter().zip(counts).map(|(known, count)| row(known, count)).collect::<Vec<_>>());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let now = workplace::now();
+    let rows = all.iter().zip(counts).map(|(Known { relay, origin, .. }, count)| {
+        let private = if relay.allow_private { " (private)" } else { "" };
+        vec![
+            relay.name.clone(),
+            format(relay.wire).to_owned(),
+            format!("{}{private}", relay.base_url),
+            words(relay, now),
+            count.to_string(),
+            place(*origin).to_owned(),
+        ]
+    });
+    let empty = "No relays yet. Add one: polygate relays add --base-url URL --api-key -";
+    output::table(&["NAME", "FORMAT", "ADDRESS", "STATE", "MODELS", "SET IN"], rows.collect(), empty);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(known: &Known, listed: usize) -> Row<'_> {
+    let Known { relay, key, origin } = known;
+    Row {
+        id: &relay.id.0,
+        name: &relay.name,
+        format: format(relay.wire),
+        base_url: &relay.base_url,
+        status: state(relay),
+        key: masked(key.expose()),
+        models: &relay.models,
+        listed,
+        prefix: &relay.prefix,
+        capabilities: relay.capabilities.to_string(),
+        allow_private: relay.allow_private,
+        weight: relay.weight,
+        origin: *origin,
+    }
+}
+
+/// The state as the store has it; what a running gateway learned about a relay of the file, only that gateway knows.
+fn state(relay: &Relay) -> &'static str {
+    if relay.enabled { relay_state(&relay.status) } else { "disabled" }
+}
+
+fn words(relay: &Relay, now: pool::Millis) -> String {
+    match &relay.status {
+        _ if !relay.enabled => "switched off".to_owned(),
+        Status::Cooling { until, why } => format!("resting, back {} ({why})", output::left(now, *until)),
+        Status::Exhausted { until, .. } => format!("credits used up, asked again {}", output::left(now, *until)),
+        Status::NeedsLogin { why } | Status::Blocked { why } => why.clone(),
+        Status::Active | Status::Disabled => "active".to_owned(),
+    }
+}
+
+fn place(origin: RelayOrigin) -> &'static str {
+    match origin {
+        RelayOrigin::Store => "store",
+        RelayOrigin::File => "file",
+    }
+}
+
+async fn test(common: &Common, config: &Config, store: &Store, wanted: &str) -> anyhow::Result<ExitCode> {
+    let Some(Known { relay, key, origin }) = find(config, store, wanted).await? else { return Ok(nobody(wanted)) };
+    let upstream = Upstream::new(crate::start::upstream_config(config))?;
+    let tested = match origin {
+        RelayOrigin::Store => engine::test_relay(store, upstream.relays(), &relay, workplace::now()).await,
+        RelayOrigin::File => engine::relay_models(upstream.relays(), &relay, &key).await.map(|models| models.len()),
+    };
+    match tested {
+        Ok(count) if common.json => {
+            output::json(&serde_json::json!({ "name": relay.name, "ok": true, "listed": count }));
+        }
+        Ok(count) => output::line(&format!("{} answers: {count} models.", relay.name)),
+        Err(error) if common.json => {
+            output::json(&serde_json::json!({ "name": relay.name, "ok": false, "error": error.to_string() }));
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(error) => {
+            eprintln!("error: {}: {error}", relay.name);
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn remove(config: &Config, store: &Store, wanted: &str) -> anyhow::Result<ExitCode> {
+    let Some(Known { relay, origin, .. }) = find(config, store, wanted).await? else { return Ok(nobody(wanted)) };
+    if origin == RelayOrigin::File {
+        eprintln!("error: {wanted} is set in {}; remove it there", config.paths.config.display());
+        return Ok(ExitCode::FAILURE);
+    }
+    store.remove_relay(&relay.id).await?;
+    eprintln!("Removed {}.", relay.name);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn nobody(wanted: &str) -> ExitCode {
+    eprintln!("error: there is no relay {wanted}; see `polygate relays list`");
+    ExitCode::FAILURE
+}
+
+/// The file's relays, then the stored ones that no other hides.
+async fn known(config: &Config, store: &Store) -> anyhow::Result<Vec<Known>> {
+    let mut all = Vec::new();
+    for filed in &config.relays {
+        let wish = relays::wish(filed, &config.paths.config).with_context(|| format!("relay {}", filed.name))?;
+        let relay = wish.plan(AccountId(String::new()), workplace::now());
+        let relay = relay.with_context(|| format!("relay {} of the file", filed.name))?;
+        all.push(Known { relay, key: wish.key, origin: RelayOrigin::File });
+    }
+    let filed = all.len();
+    for relay in store.relays().await? {
+        if all[..filed].iter().any(|known| known.relay.name == relay.name) {
+            continue;
+        }
+        // A key that cannot be read any more is given again with `relays add`.
+        let key = store.relay_key(&relay.id).await.ok().flatten().unwrap_or_else(|| Secret::from(""));
+        all.push(Known { relay, key, origin: RelayOrigin::Store });
+    }
+    Ok(all)
+}
+
+async fn find(config: &Config, store: &Store, wanted: &str) -> anyhow::Result<Option<Known>> {
+    let all = known(config, store).await?;
+    Ok(all.into_iter().find(|known| known.relay.name == wanted || !wanted.is_empty() && known.relay.id.0 == wanted))
+}
+
+/// Refuses the addresses at which this gateway itself would listen.
+fn not_ourselves(config: &Config, base_url: &str) -> anyhow::Result<()> {
+    let Ok(pasted) = Pasted::read(base_url) else { return Ok(()) };
+    let url = pasted.url();
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let near = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    let port = url.port_or_known_default();
+    if near && (port == Some(config.server.port) || config.ollama.enabled && port == Some(config.ollama.port)) {
+        bail!("the address is this gateway itself; hint: give the address of another service");
+    }
+    Ok(())
+}
+
+/// A key as given, or from standard input for `-`.
+fn given(text: &str) -> anyhow::Result<Secret> {
+    if text != "-" {
+        return Ok(Secret::new(text.trim()));
+    }
+    let mut input = String::new();
+    std::io::stdin().take(64 * 1024).read_to_string(&mut input).context("cannot read the key from standard input")?;
+    let key = Secret::new(input.trim());
+    if key.is_empty() {
+        bail!("the key on standard input is empty");
+    }
+    Ok(key)
+}
+
+fn parse_format(text: &str) -> Result<Wire, String> {
+    wire(text).ok_or_else(|| "it is chat, responses, messages or gemini".to_owned())
+}
+
+fn parse_capabilities(text: &str) -> Result<Capabilities, String> {
+    text.parse().map_err(|error: pool::relay::NoCapability| error.to_string())
+}

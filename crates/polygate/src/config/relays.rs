@@ -1,0 +1,197 @@
+//! The `[[relays]]` tables of the file. Read field by field, so that an error names the relay and the field and shows no value.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use pool::Secret;
+use pool::relay::{Capabilities, Wire, check_models, check_name, check_prefix, wire};
+
+use super::{ConfigError, Layers};
+
+/// A relay of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// Its name, unique in the file.
+    pub name: String,
+    /// Where it is, as its owner wrote it.
+    pub base_url: String,
+    /// Its key.
+    pub key: Key,
+    /// The protocol; `None` is told by the address.
+    pub format: Option<Wire>,
+    /// Its models; empty for its live list.
+    pub models: Vec<String>,
+    /// What stands before its model names.
+    pub prefix: String,
+    /// What it can do; `None` is told by address and protocol.
+    pub capabilities: Option<Capabilities>,
+    /// Whether private addresses are allowed; `None` allows them where the address itself is one.
+    pub allow_private: Option<bool>,
+    /// Its share among relays that could serve the same request.
+    pub weight: u32,
+    /// Whether it is switched on.
+    pub enabled: bool,
+}
+
+/// Where a relay's key is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Key {
+    /// It takes none.
+    None,
+    /// In the file itself.
+    Here(Secret),
+    /// In a file of its own.
+    File(PathBuf),
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Here(_) => f.write_str("Here(***)"),
+            Self::File(path) => write!(f, "File({})", path.display()),
+        }
+    }
+}
+
+/// The fields of a table, and what they say.
+pub const RELAY_FIELDS: [(&str, &str); 11] = [
+    ("name", "The `provider` in `provider:model`: 1 to 32 of a-z, 0-9, _ and -"),
+    ("base_url", "Where it is; an endpoint's whole address will do"),
+    ("api_key", "Its key; none for a relay that takes none"),
+    ("api_key_file", "A file with its key instead, relative to the configuration file"),
+    ("format", "`chat`, `responses`, `messages` or `gemini`; told by the address when it is left out"),
+    ("models", "The models to offer; its live list when it is left out"),
+    ("prefix", "What stands before its models' names for clients"),
+    ("capabilities", "`chat`, `embeddings`, `audio`, `images`; told by address and format when it is left out"),
+    ("allow_private", "Plain http and private addresses; allowed by itself where the address is such a one"),
+    ("weight", "Its share among relays that list the same model, from 1"),
+    ("enabled", "`false` switches it off"),
+];
+
+impl Layers {
+    /// The relays of the file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Relay`] for the first field that is wrong.
+    pub fn relays(&self) -> Result<Vec<Relay>, ConfigError> {
+        read(self)
+    }
+}
+
+/// Reads every table.
+fn read(layers: &Layers) -> Result<Vec<Relay>, ConfigError> {
+    let mut relays: Vec<Relay> = Vec::new();
+    for (at, value) in layers.array("relays").iter().enumerate() {
+        let table =
+            Table { at, value: value.as_table().ok_or_else(|| wrong(at, "relays", "a table: write [[relays]]"))? };
+        let relay = table.relay()?;
+        if relays.iter().any(|other| other.name == relay.name) {
+            return Err(wrong(at, "name", "unique among the relays of the file"));
+        }
+        relays.push(relay);
+    }
+    Ok(relays)
+}
+
+/// Fields that no relay has.
+pub(super) fn unknown(layers: &Layers) -> Vec<String> {
+    let tables = layers.array("relays").iter().enumerate().filter_map(|(at, value)| Some((at, value.as_table()?)));
+    let names = tables.flat_map(|(at, table)| table.keys().map(move |key| (at, key)));
+    names
+        .filter(|(_, key)| RELAY_FIELDS.iter().all(|(field, _)| field != key))
+        .map(|(at, key)| format!("relays[{at}].{key}"))
+        .collect()
+}
+
+struct Table<'a> {
+    at: usize,
+    value: &'a toml::Table,
+}
+
+impl Table<'_> {
+    fn relay(&self) -> Result<Relay, ConfigError> {
+        let name = self.text("name")?.unwrap_or_default();
+        check_name(&name).map_err(|_| self.wrong("name", "a name: 1 to 32 of a-z, 0-9, _ and -"))?;
+        let prefix = self.text("prefix")?.unwrap_or_default();
+        check_prefix(&prefix).map_err(|_| self.wrong("prefix", "a prefix: letters, digits, . _ - and /"))?;
+        let models = self.list("models")?.unwrap_or_default();
+        check_models(&models).map_err(|_| self.wrong("models", "a list of model names"))?;
+        let weight = self.get("weight").map_or(Some(1), |value| u32::try_from(value.as_integer()?).ok());
+        Ok(Relay {
+            name,
+            base_url: self
+                .text("base_url")?
+                .ok_or_else(|| self.wrong("base_url", "there; write the relay's address"))?,
+            key: self.key()?,
+            format: self.format()?,
+            models,
+            prefix,
+            capabilities: self.capabilities()?,
+            allow_private: self.flag("allow_private")?,
+            weight: weight
+                .filter(|weight| *weight > 0)
+                .ok_or_else(|| self.wrong("weight", "a number from 1 to 1000"))?,
+            enabled: self.flag("enabled")?.unwrap_or(true),
+        })
+    }
+
+    fn key(&self) -> Result<Key, ConfigError> {
+        match (self.text("api_key")?, self.text("api_key_file")?) {
+            (Some(_), Some(_)) => Err(self.wrong("api_key", "alone: api_key and api_key_file exclude each other")),
+            (Some(key), None) => Ok(Key::Here(Secret::new(key))),
+            (None, Some(file)) => Ok(Key::File(Path::new(&file).to_owned())),
+            (None, None) => Ok(Key::None),
+        }
+    }
+
+    fn format(&self) -> Result<Option<Wire>, ConfigError> {
+        let Some(text) = self.text("format")?.filter(|text| text != "auto") else { return Ok(None) };
+        wire(&text).map(Some).ok_or_else(|| self.wrong("format", "chat, responses, messages, gemini or auto"))
+    }
+
+    fn capabilities(&self) -> Result<Option<Capabilities>, ConfigError> {
+        let Some(words) = self.list("capabilities")? else { return Ok(None) };
+        let parsed = words.join(",").parse::<Capabilities>().ok().filter(|all| *all != Capabilities::NONE);
+        parsed.map(Some).ok_or_else(|| self.wrong("capabilities", "a list of chat, embeddings, audio, images"))
+    }
+
+    fn get(&self, field: &str) -> Option<&toml::Value> {
+        self.value.get(field)
+    }
+
+    fn text(&self, field: &'static str) -> Result<Option<String>, ConfigError> {
+        let Some(value) = self.get(field) else { return Ok(None) };
+        let text = value.as_str().ok_or_else(|| self.wrong(field, "text"))?;
+        Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+    }
+
+    fn flag(&self, field: &'static str) -> Result<Option<bool>, ConfigError> {
+        self.get(field).map(|value| value.as_bool().ok_or_else(|| self.wrong(field, "true or false"))).transpose()
+    }
+
+    /// A list of texts, or one text with commas.
+    fn list(&self, field: &'static str) -> Result<Option<Vec<String>>, ConfigError> {
+        let texts: Option<Vec<&str>> = match self.get(field) {
+            None => return Ok(None),
+            Some(toml::Value::String(text)) => {
+                Some(text.split(',').map(str::trim).filter(|text| !text.is_empty()).collect())
+            }
+            Some(toml::Value::Array(values)) => values.iter().map(toml::Value::as_str).collect(),
+            Some(_) => None,
+        };
+        let texts = texts.ok_or_else(|| self.wrong(field, "a list of texts"))?;
+        Ok(Some(texts.into_iter().map(str::to_owned).collect()))
+    }
+
+    fn wrong(&self, field: &'static str, wanted: &'static str) -> ConfigError {
+        wrong(self.at, field, wanted)
+    }
+}
+
+fn wrong(at: usize, field: &'static str, wanted: &'static str) -> ConfigError {
+    ConfigError::Relay { at: at + 1, field, wanted }
+}

@@ -1,0 +1,145 @@
+//! The relays of the configuration file: handed to the engine at the start, and again whenever the file or a key's file changes.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use engine::{Engine, Private, RelayWish};
+use pool::Secret;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Key, Layers, Relay};
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Longest key, bytes.
+const KEY: u64 = 64 << 10;
+
+/// Hands the file's relays to an engine.
+pub(crate) struct Filed {
+    engine: Engine,
+    file: PathBuf,
+}
+
+/// What tells a file from an older one of the same name.
+type Stamp = Vec<Option<(SystemTime, u64)>>;
+
+/// Why a relay of the file has no key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoKey {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// There is nothing in it.
+    #[error("{0} is empty")]
+    Empty(PathBuf),
+}
+
+impl Filed {
+    /// The relays of this configuration file.
+    pub(crate) fn new(engine: Engine, file: PathBuf) -> Self {
+        Self { engine, file }
+    }
+
+    /// Puts these relays in place of those before. What is wrong with one is logged, and it is left out.
+    pub(crate) async fn put(&self, relays: &[Relay]) {
+        let mut wishes = Vec::new();
+        for relay in relays {
+            match wish(relay, &self.file) {
+                Ok(wish) => wishes.push(wish),
+                Err(error) => tracing::error!(relay = %relay.name, %error, "relay of the configuration file left out"),
+            }
+        }
+        for (relay, error) in self.engine.file_relays(&wishes).await {
+            tracing::error!(%relay, %error, "relay of the configuration file left out");
+        }
+        for relay in self.engine.relays().into_iter().filter(|relay| wishes.iter().any(|wish| wish.name == relay.name))
+        {
+            let private = relay.allow_private;
+            tracing::info!(relay = %relay.name, address = %relay.base_url, allow_private = private, "relay of the file");
+        }
+    }
+
+    /// Looks at the files until `stop`. A file that cannot be read or is wrong changes nothing.
+    pub(crate) async fn follow(self, stop: CancellationToken) {
+        let mut relays = read(&self.file).unwrap_or_default();
+        let mut seen = stamp(&self.file, &relays);
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+            let now = stamp(&self.file, &relays);
+            if now == seen {
+                continue;
+            }
+            match read(&self.file) {
+                Ok(new) => {
+                    tracing::info!(file = %self.file.display(), "the configuration file changed: its relays are read again");
+                    relays = new;
+                    self.put(&relays).await;
+                }
+                Err(error) => tracing::error!(%error, "the configuration file changed; its relays stay as they were"),
+            }
+            seen = stamp(&self.file, &relays);
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<Relay>, crate::config::ConfigError> {
+    Layers::read(file, [])?.relays()
+}
+
+/// The times and sizes of the file and of the files that hold its relays' keys.
+fn stamp(file: &Path, relays: &[Relay]) -> Stamp {
+    let keys = relays.iter().filter_map(|relay| key_file(relay, file));
+    let one = |path: PathBuf| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.modified().ok()?, meta.len()))
+    };
+    std::iter::once(file.to_owned()).chain(keys).map(one).collect()
+}
+
+/// What the engine is asked for.
+pub(crate) fn wish(relay: &Relay, file: &Path) -> Result<RelayWish, NoKey> {
+    Ok(RelayWish {
+        name: relay.name.clone(),
+        base_url: relay.base_url.clone(),
+        key: key(relay, file)?,
+        wire: relay.format,
+        models: relay.models.clone(),
+        prefix: relay.prefix.clone(),
+        capabilities: relay.capabilities,
+        private: match relay.allow_private {
+            None => Private::AsGiven,
+            Some(true) => Private::Allowed,
+            Some(false) => Private::Refused,
+        },
+        weight: relay.weight,
+        enabled: relay.enabled,
+    })
+}
+
+/// The file of a relay's key, beside the configuration file unless its path is a whole one.
+fn key_file(relay: &Relay, file: &Path) -> Option<PathBuf> {
+    let Key::File(path) = &relay.key else { return None };
+    Some(file.parent().unwrap_or(Path::new("")).join(path))
+}
+
+fn key(relay: &Relay, file: &Path) -> Result<Secret, NoKey> {
+    match (&relay.key, key_file(relay, file)) {
+        (_, Some(path)) => read_key(&path),
+        (Key::Here(key), None) => Ok(key.clone()),
+        (Key::None | Key::File(_), None) => Ok(Secret::from("")),
+    }
+}
+
+/// A key in a file of its own; white space around it is no part of it.
+pub(crate) fn read_key(path: &Path) -> Result<Secret, NoKey> {
+    use std::io::Read;
+    let mut text = String::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(KEY).read_to_string(&mut text));
+    read.map_err(|source| NoKey::Read { path: path.to_owned(), source })?;
+    let key = Secret::new(text.trim());
+    if key.is_empty() { Err(NoKey::Empty(path.to_owned())) } else { Ok(key) }
+}
