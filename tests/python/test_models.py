@@ -46,7 +46,7 @@ class Sent(Judged):
     def setUp(self):
         super().setUp()
         # Recorded failures put accounts out of service: there are enough, and each test has its own.
-        self.demo = Demo("--accounts", "60", "--set", "ollama.enabled=true", "--set", "ollama.port=0")
+        self.demo = Demo("--accounts", "60", "--set", "log.level=error", "--set", "ollama.enabled=true", "--set", "ollama.port=0")
         self.addCleanup(self.demo.stop)
 
     def base(self, protocol):
