@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::request::NO_THREAD;
 use crate::failure::{Failure, Kind};
 use crate::json::pen;
 
@@ -30,6 +31,12 @@ pub(super) fn event(out: &mut BytesMut, failure: &Failure) {
                 pen.plain("message", &too_long(&failure.message));
             } else {
                 pen.plain("message", &failure.message);
+            }
+            if failure.code.as_deref() == Some(NO_THREAD) {
+                pen.object("details", |pen| {
+                    pen.plain("error_code", NO_THREAD);
+                    pen.word("unsupported", r#"["thread"]"#);
+                });
             }
         });
     });

@@ -18,6 +18,8 @@ use crate::text::Json;
 
 /// Most notes about unknown members of one request; the names are the client's, so their number is bounded.
 const MAX_UNKNOWN: usize = 16;
+/// The code by which Anthropic's SDKs know that they must go on without a thread.
+pub(super) const NO_THREAD: &str = "thread_unsupported_request";
 
 /// Reads a messages request.
 pub(super) fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
@@ -42,6 +44,7 @@ impl Scope {
         request.origin = Some(Dialect::Messages);
         request.raw = Some(node.json().bytes().clone());
         request.reply.stream = fields.read("stream", node::boolean)?.unwrap_or(false);
+        fields.read("thread", thread)?;
         request.instructions = fields.read("system", |node| self.system(node))?.flatten();
         request.items = fields.need("messages", |node| self.messages(node))?;
         self.tools(&mut fields, &mut request)?;
@@ -73,4 +76,9 @@ impl Scope {
             self.notes.add(note);
         }
     }
+}
+
+/// Conversations are held by the client: half of one would be answered as if it were all.
+fn thread(node: Node<'_>) -> Read<()> {
+    Err(node.bad("Conversations are not held here; send the whole of it, without `thread`").code(NO_THREAD))
 }

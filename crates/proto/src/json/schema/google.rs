@@ -237,12 +237,17 @@ pub(super) fn write(schema: &Tree) -> Option<Tree> {
             _ => return None,
         }
     }
+    let has = |out: &[(Text, Tree)], name: &str| out.iter().any(|(key, _)| key.is(name));
+    // Gemini takes values to choose from for strings only, and no others come here.
+    if has(&out, "enum") && !has(&out, "type") {
+        out.insert(0, (Text::from_plain("type"), Tree::string("STRING")));
+    }
     // Without it the order of the answer is anybody's guess.
     if let Some(names) = names.filter(|names| names.elements().len() > 1) {
         out.push((Text::from_plain("propertyOrdering"), names));
     }
     let array = out.iter().any(|(key, value)| key.is("type") && value.text().is_some_and(|kind| kind.is("ARRAY")));
-    let whole = !array || out.iter().any(|(key, _)| key.is("items"));
+    let whole = !array || has(&out, "items");
     whole.then_some(Tree::Object(out))
 }
 

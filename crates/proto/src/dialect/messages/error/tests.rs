@@ -32,6 +32,19 @@ fn statuses_and_types_are_those_that_sdks_know() {
     }
 }
 
+/// Anthropic's SDK reads the details and goes on with the whole conversation (`continue_unthreaded`, 1.11.0).
+#[test]
+fn a_thread_is_refused_so_that_sdks_go_on_without_it() {
+    let body = r#"{"model":"m","thread":{"type":"create"},"messages":[{"role":"user","content":"x"}]}"#;
+    let failure = crate::dialect::Dialect::Messages.read_request(body.into()).unwrap_err();
+    let (status, body) = write(&failure);
+    assert_eq!(status, 400);
+    let details = r#""details":{"error_code":"thread_unsupported_request","unsupported":["thread"]}}}"#;
+    assert!(std::str::from_utf8(&body).unwrap().ends_with(details), "{body:?}");
+    let body = r#"{"model":"m","thread":null,"messages":[{"role":"user","content":"x"}]}"#;
+    assert!(crate::dialect::Dialect::Messages.read_request(body.into()).is_ok());
+}
+
 #[test]
 fn a_long_prompt_is_said_so_that_clients_compact() {
     let cases = [
