@@ -30,7 +30,7 @@ pub(crate) fn run(strict: bool) -> Result<()> {
         let median = median(dialect, &body)?;
         met &= median <= BAR;
         let verdict = if median <= BAR { "ok  " } else { "MISS" };
-        println!("{verdict} {name:<10} {:>6.1} kB  {:>7.1} us", body.len() as f64 / 1e3, median.as_secs_f64() * 1e6);
+        println!("{verdict} {name:<10} {:>4} kB  {:>7.1} us", body.len() / 1000, median.as_secs_f64() * 1e6);
     }
     ensure!(met || !strict, "a translation took more than {BAR:?}");
     Ok(())
@@ -68,11 +68,9 @@ fn chat() -> Value {
 }
 
 fn responses() -> Value {
-    let item = |n, user| match user {
-        true => json!({ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": words(n) }] }),
-        false => {
-            json!({ "type": "message", "role": "assistant", "content": [{ "type": "output_text", "text": words(n) }] })
-        }
+    let item = |n, user| {
+        let (role, kind) = if user { ("user", "input_text") } else { ("assistant", "output_text") };
+        json!({ "type": "message", "role": role, "content": [{ "type": kind, "text": words(n) }] })
     };
     json!({ "model": "gpt-5.5", "stream": true, "input": turns(item) })
 }
