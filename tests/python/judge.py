@@ -50,7 +50,6 @@ ALLOWED = {
     ("Message.ToolCall", "id"): _OLLAMA,
     ("Message.ToolCall.Function", "index"): _OLLAMA,
     ("message.images", None): "base64 as in Ollama's own types, which its Python client writes but does not read",
-    ("GenerateResponse", "message"): "calls, which clients of /api/generate cannot ask for",
 }
 
 
