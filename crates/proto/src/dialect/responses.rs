@@ -18,6 +18,9 @@ use crate::notes::Notes;
 pub use reader::Reader;
 pub use writer::Writer;
 
+/// The least `max_output_tokens` that the public API takes; other protocols know smaller limits.
+pub const LEAST_OUTPUT: u64 = 16;
+
 pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
     request::read(body)
 }

@@ -128,6 +128,18 @@ fn thoughts_of_other_models_do_not_reach_anthropic() {
 }
 
 #[test]
+fn a_limit_beyond_the_model_is_lowered() {
+    let body = r#"{"model":"m","max_tokens":9000,"messages":[{"role":"user","content":"a"}]}"#;
+    let (request, _) = read(body).unwrap();
+    for (most, limit, said) in [(8000, 8000, "lowered max_tokens to 8000"), (9000, 9000, "")] {
+        let target = Relay { model: "m".to_owned(), max_output: Some(most), ..Relay::default() };
+        let (out, written) = Wire::Messages.write_request(&request, &Target::Relay(target)).unwrap();
+        assert!(utf8(&out).contains(&format!(r#""max_tokens":{limit},"#)), "{}", utf8(&out));
+        assert_eq!(notes(&written), said);
+    }
+}
+
+#[test]
 fn every_truncation_is_invalid() {
     for (name, body) in corpus("requests/messages", ".json") {
         let whole = body.trim_ascii_end().len();

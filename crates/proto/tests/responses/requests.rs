@@ -107,6 +107,20 @@ fn another_account_gets_no_replay_items() {
     let (body, notes) = write(&read(RICH).unwrap(), &target);
     assert!(!String::from_utf8_lossy(&body).contains("gAAAA"));
     assert!(notes.iter().any(|note| note == "dropped reasoning state of another account"));
+    let target = Relay { model: "gpt-x".into(), without_replay: true, ..Relay::default() };
+    let (body, notes) = Wire::Responses.write_request(&read(RICH).unwrap(), &Target::Relay(target)).unwrap();
+    assert!(!String::from_utf8_lossy(&body).contains("gAAAA"));
+    assert!(notes.iter().any(|note| note == "dropped reasoning state of another upstream"));
+}
+
+#[test]
+fn a_relay_is_asked_for_the_state_of_what_it_thinks() {
+    let thinking = r#"{"model":"m","max_tokens":3,"messages":[{"role":"user","content":"a"}],"thinking":{"type":"adaptive"}}"#;
+    let (request, _) = Dialect::Messages.read_request(thinking.into()).unwrap();
+    let (body, _) = relay(&request);
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["include"], serde_json::json!(["reasoning.encrypted_content"]));
+    assert_eq!((&body["store"], &body["max_output_tokens"]), (&false.into(), &16.into()));
 }
 
 #[test]

@@ -23,11 +23,7 @@ pub(super) fn body(raw: &Bytes, request: &Request, relay: &Relay) -> (Bytes, Not
     let mut fields: Vec<(Text, Json)> = Json::from_valid(raw.clone()).fields().collect();
     put(&mut fields, "model", Text::from_plain(&relay.model).quoted());
     put(&mut fields, "stream", Json::of(&true));
-    if get(&fields, "max_tokens").is_none() {
-        let limit = relay.max_output.unwrap_or(MAX_TOKENS);
-        notes.add(format!("set max_tokens to {limit}"));
-        put(&mut fields, "max_tokens", Json::of(&limit));
-    }
+    limited(&mut fields, request, relay, &mut notes);
     thoughtful(&mut fields, request, relay, &mut notes);
     if relay.without_replay || memmem::find(raw, ENVELOPE).is_some() {
         readable(&mut fields, relay, &mut notes);
@@ -35,6 +31,18 @@ pub(super) fn body(raw: &Bytes, request: &Request, relay: &Relay) -> (Bytes, Not
     let mut out = BytesMut::with_capacity(raw.len() + 128);
     pen::object(&mut out, |pen| fields.iter().for_each(|(key, value)| pen.member(key, value)));
     (out.freeze(), notes)
+}
+
+/// `max_tokens`, which this protocol must have. Clients that do not know a model's name say what the largest can give.
+fn limited(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &Relay, notes: &mut Notes) {
+    let most = relay.max_output;
+    let (limit, verb) = match request.limits.max_tokens {
+        None => (most.unwrap_or(MAX_TOKENS), "set"),
+        Some(limit) if most.is_some_and(|most| limit > most) => (most.unwrap_or(limit), "lowered"),
+        Some(_) => return,
+    };
+    notes.add(format!("{verb} max_tokens to {limit}"));
+    put(fields, "max_tokens", Json::of(&limit));
 }
 
 /// The field `name`; `null` counts as none.

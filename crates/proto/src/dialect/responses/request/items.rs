@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::item::{self, Side};
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
-use crate::dialect::{Codex, Wire};
+use crate::dialect::{Codex, Relay, Wire};
 use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
 use crate::state::State;
@@ -34,8 +34,16 @@ pub(super) fn codex(items: &[Item], target: &Codex, notes: &mut Notes) -> Vec<Js
 }
 
 /// The items for a relay.
-pub(super) fn relay(items: &[Item], notes: &mut Notes) -> Vec<Json> {
-    items.iter().filter_map(|item| one(item, notes)).collect()
+pub(super) fn relay(items: &[Item], target: &Relay, notes: &mut Notes) -> Vec<Json> {
+    let mut list = Vec::with_capacity(items.len());
+    for item in items {
+        if target.without_replay && item::is_replay(item) {
+            notes.add("dropped reasoning state of another upstream");
+        } else {
+            list.extend(one(item, notes));
+        }
+    }
+    list
 }
 
 /// One item: as it came, or fresh; `None` when it cannot be said here.

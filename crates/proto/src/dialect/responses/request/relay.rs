@@ -6,6 +6,7 @@ use super::body::{self, Body};
 use super::{items, tool};
 use crate::canon::Request;
 use crate::dialect::Relay;
+use crate::dialect::responses::LEAST_OUTPUT;
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
@@ -20,11 +21,17 @@ pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
     let mut body = Body::default();
     body.set("model", Json::of(&target.model));
     body.set("stream", Json::of(&true));
-    input(&mut body, request, raw, &mut notes);
+    input(&mut body, request, target, &mut notes);
     let effort = request.reasoning.effort.as_deref().or(target.effort.as_deref());
-    body.set("reasoning", body::reasoning(request, raw, effort));
+    let reasoning = body::reasoning(request, raw, effort);
+    // Nothing is stored for clients of other protocols: what was thought comes back with them or not at all.
+    if raw.is_none() && reasoning.is_some() {
+        body.set("include", Json::from_valid(Bytes::from_static(br#"["reasoning.encrypted_content"]"#)));
+    }
+    body.set("reasoning", reasoning);
     body.set("text", body::text(request, raw, &mut notes));
-    body.set("max_output_tokens", request.limits.max_tokens.map(|limit| Json::of(&limit)));
+    let least = if raw.is_none() { LEAST_OUTPUT } else { 0 };
+    body.set("max_output_tokens", request.limits.max_tokens.map(|limit| Json::of(&limit.max(least))));
     if !request.limits.stop.is_empty() {
         notes.add("stop applied by the gateway");
     }
@@ -34,9 +41,11 @@ pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
     (body.render(raw, |key| !ALIASES.contains(&key)), notes)
 }
 
-fn input(body: &mut Body, request: &Request, raw: Option<&Json>, notes: &mut Notes) {
+fn input(body: &mut Body, request: &Request, target: &Relay, notes: &mut Notes) {
+    let raw = body::raw(request);
+    let raw = raw.as_ref();
     if !request.items.is_empty() {
-        body.set("input", body::list(raw, "input", &items::relay(&request.items, notes)));
+        body.set("input", body::list(raw, "input", &items::relay(&request.items, target, notes)));
     }
     let tools = body::tools(&request.tools);
     if !tools.is_empty() {
