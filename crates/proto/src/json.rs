@@ -18,8 +18,8 @@ mod walk;
 mod tests;
 
 pub use check::{MAX_DEPTH, MAX_NODES, check, valid};
-pub use patch::set;
 pub(crate) use line::line;
+pub use patch::set;
 pub use path::Path;
 pub(crate) use scan::Scan;
 pub use walk::{Elements, Fields, Shape};

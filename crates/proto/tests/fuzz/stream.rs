@@ -13,8 +13,7 @@ use super::cut::{cuts, inflated};
 use super::{legal, said};
 
 /// The protocols that clients speak here.
-const CLIENTS: [Dialect; 5] =
-    [Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama];
+const CLIENTS: [Dialect; 5] = [Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama];
 
 /// Checks what a chat upstream sends.
 pub fn chat(input: &[u8]) {

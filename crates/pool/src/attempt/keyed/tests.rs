@@ -109,7 +109,8 @@ fn what_a_client_hears_holds_no_key() {
 fn a_request_walks_past_relays_with_dead_keys() {
     let mut history = History { keyed: true, ..History::default() };
     for at in 0..crate::limits::LOGIN_WALK - 1 {
-        let outcome = Outcome::Refused { code: 401, failure: plain(Kind::Unauthorized).into(), retry: Retry::default() };
+        let outcome =
+            Outcome::Refused { code: 401, failure: plain(Kind::Unauthorized).into(), retry: Retry::default() };
         let (_, step) = history.settle(&AccountId(at.to_string()), &outcome, NOW);
         assert!(matches!(step, Step::Again { to: To::Other, refresh: false, .. }), "{at}");
         assert_eq!(history.posts, 0);
