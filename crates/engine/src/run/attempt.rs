@@ -1,21 +1,22 @@
 //! A request that nothing has been sent back for: it may be tried again, as `pool::attempt` says.
 
+mod body;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use pool::attempt::{History, Outcome, Step, To};
 use pool::catalog::Resolved;
 use pool::pick::{self, Ask, Kin, NoAccount};
 use pool::status::Signal;
 use pool::{AccountId, Tokens};
-use proto::canon::Limits;
-use proto::dialect::{Codex, Relay, Setting, Target, Wire};
+use proto::dialect::Setting;
 use proto::{Dialect, Failure, Kind};
 use tokio::time::{Instant, timeout_at};
 use upstream::oauth::RefreshReason;
 use uuid::Uuid;
 
+use self::body::{Written, lists_priority};
 use super::committed::Committed;
 use super::opening::{Barrier, Opening};
 use super::post::{Access, Miss, Plan, Shot};
@@ -48,17 +49,6 @@ pub(crate) struct Attempt {
     deadline: Instant,
     head: Head,
     ledger: Ledger,
-}
-
-/// A request body.
-struct Written {
-    /// The relay that it is for; the accounts share theirs.
-    relay: Option<AccountId>,
-    /// The protocol that it speaks.
-    wire: Wire,
-    /// Whether replay-only items are left out.
-    without_replay: bool,
-    bytes: Bytes,
 }
 
 /// What the next try is.
@@ -221,58 +211,6 @@ impl Attempt {
         timeout_at(self.deadline, fresh).await.unwrap_or_else(|_| late())
     }
 
-    /// The body for this account or relay. Replay-only items that another one made are left out: it could not read them.
-    fn body(&mut self, entry: &Entry) -> Result<Bytes, Failure> {
-        let id = &entry.account.id;
-        let foreign = self.bond.as_ref().is_some_and(|bond| bond.mixed || bond.account != *id);
-        let without_replay = foreign || self.history.stripped;
-        let relay = entry.relay.as_ref().map(|line| line.relay.id.clone());
-        if let Some(body) = &self.body
-            && (&body.relay, body.without_replay) == (&relay, without_replay)
-        {
-            return Ok(body.bytes.clone());
-        }
-        let target = match &relay {
-            Some(id) => Target::Relay(self.relay_target(id, without_replay)),
-            None => Target::Codex(self.target(without_replay)),
-        };
-        let wire = entry.wire();
-        let (bytes, notes) = wire.write_request(&self.call.request, &target)?;
-        self.head.notes.extend(notes);
-        self.body = Some(Written { relay, wire, without_replay, bytes: bytes.clone() });
-        Ok(bytes)
-    }
-
-    fn relay_target(&self, id: &AccountId, without_replay: bool) -> Relay {
-        let resolved = &self.plan.resolved;
-        Relay {
-            model: self.plan.model_for(id).to_owned(),
-            effort: resolved.effort.clone(),
-            max_output: resolved.model.max_output,
-            without_replay,
-        }
-    }
-
-    fn target(&self, without_replay: bool) -> Codex {
-        let Plan { resolved, conversation, .. } = &*self.plan;
-        let model = &resolved.model;
-        Codex {
-            model: model.slug.clone(),
-            lite: model.lite,
-            effort: resolved.effort.clone().or_else(|| self.core.settings.effort.clone()),
-            default_effort: model.default_effort.clone(),
-            efforts: model.efforts.clone(),
-            priority_tier: lists_priority(resolved),
-            tier: resolved.tier.clone(),
-            cache_key: conversation.session.clone(),
-            metadata: vec![
-                ("session_id".into(), conversation.session.clone()),
-                ("thread_id".into(), conversation.thread.clone()),
-            ],
-            without_replay,
-        }
-    }
-
     /// The fingerprint of the client's turn state, when it is this account's.
     fn turn(&self, id: &AccountId) -> Option<Uuid> {
         let bond = self.bond.as_ref().filter(|bond| bond.account == *id)?;
@@ -346,16 +284,6 @@ impl Attempt {
         }
     }
 
-    /// The limits that the upstream's protocol has no field for.
-    fn limits(&self) -> Limits {
-        let limits = &self.call.request.limits;
-        match self.body.as_ref().and_then(|body| body.relay.as_ref().map(|_| body.wire)) {
-            None => limits.clone(),
-            Some(Wire::Responses) => Limits { max_tokens: None, ..limits.clone() },
-            Some(Wire::Chat | Wire::Messages | Wire::Gemini) => Limits::default(),
-        }
-    }
-
     fn refuse(mut self, failure: Failure) -> Refusal {
         self.ledger.notes(&self.head.notes);
         self.ledger.refuse(self.call.dialect, &failure);
@@ -393,10 +321,6 @@ impl From<Failure> for Short {
 fn busy(kin: Kin) -> Failure {
     let message = format!("every {} is busy; no place became free in time", kin.noun());
     Failure::new(Kind::RateLimited, message).retry_after(1)
-}
-
-fn lists_priority(resolved: &Resolved) -> bool {
-    resolved.model.tiers.iter().any(|tier| tier == "priority")
 }
 
 /// The tier that the body will carry, for the routing header.

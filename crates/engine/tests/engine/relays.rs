@@ -152,6 +152,20 @@ async fn limits_are_the_relays_where_it_has_them(#[case] house: House, #[case] m
     bench.innocent();
 }
 
+/// Responses relays take no limit below 16; ours holds all the same.
+#[tokio::test]
+async fn a_limit_below_the_relays_least_is_kept_here() {
+    let bench = alone().await;
+    RESPONSES.join(&bench, "far").await;
+    let message = json!([{"role": "user", "content": "count to 40"}]);
+    let body = json!({"model": RESPONSES.model, "stream": true, "max_tokens": 3, "messages": message});
+    let answer = bench.ask(from(Dialect::Chat, &body)).await.expect("a stream");
+    assert!(words(Dialect::Chat, answer.text()).len() < 8, "{}", answer.text());
+    assert!(answer.text().contains(r#""finish_reason":"length""#), "{}", answer.text());
+    assert_eq!(sent(&bench, &RESPONSES)[0]["max_output_tokens"], 16);
+    bench.innocent();
+}
+
 /// What the relay said goes through byte by byte where client and relay speak the same.
 #[tokio::test]
 async fn the_same_protocol_passes_untouched() {

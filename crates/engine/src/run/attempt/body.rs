@@ -1,0 +1,95 @@
+//! The request body of a try: written for the protocol of whoever serves it, and kept while it fits the next try too.
+
+use bytes::Bytes;
+use pool::AccountId;
+use pool::catalog::Resolved;
+use proto::Failure;
+use proto::canon::Limits;
+use proto::dialect::responses::LEAST_OUTPUT;
+use proto::dialect::{Codex, Relay, Target, Wire};
+
+use super::super::post::Plan;
+use super::Attempt;
+use crate::accounts::Entry;
+
+/// A request body.
+pub(super) struct Written {
+    /// The relay that it is for; the accounts share theirs.
+    relay: Option<AccountId>,
+    /// The protocol that it speaks.
+    wire: Wire,
+    /// Whether replay-only items are left out.
+    pub(super) without_replay: bool,
+    bytes: Bytes,
+}
+
+impl Attempt {
+    /// The body for this account or relay. Replay-only items that another one made are left out: it could not read them.
+    pub(super) fn body(&mut self, entry: &Entry) -> Result<Bytes, Failure> {
+        let id = &entry.account.id;
+        let foreign = self.bond.as_ref().is_some_and(|bond| bond.mixed || bond.account != *id);
+        let without_replay = foreign || self.history.stripped;
+        let relay = entry.relay.as_ref().map(|line| line.relay.id.clone());
+        if let Some(body) = &self.body
+            && (&body.relay, body.without_replay) == (&relay, without_replay)
+        {
+            return Ok(body.bytes.clone());
+        }
+        let target = match &relay {
+            Some(id) => Target::Relay(self.relay_target(id, without_replay)),
+            None => Target::Codex(self.target(without_replay)),
+        };
+        let wire = entry.wire();
+        let (bytes, notes) = wire.write_request(&self.call.request, &target)?;
+        self.head.notes.extend(notes);
+        self.body = Some(Written { relay, wire, without_replay, bytes: bytes.clone() });
+        Ok(bytes)
+    }
+
+    fn relay_target(&self, id: &AccountId, without_replay: bool) -> Relay {
+        let resolved = &self.plan.resolved;
+        Relay {
+            model: self.plan.model_for(id).to_owned(),
+            effort: resolved.effort.clone(),
+            max_output: resolved.model.max_output,
+            without_replay,
+        }
+    }
+
+    fn target(&self, without_replay: bool) -> Codex {
+        let Plan { resolved, conversation, .. } = &*self.plan;
+        let model = &resolved.model;
+        Codex {
+            model: model.slug.clone(),
+            lite: model.lite,
+            effort: resolved.effort.clone().or_else(|| self.core.settings.effort.clone()),
+            default_effort: model.default_effort.clone(),
+            efforts: model.efforts.clone(),
+            priority_tier: lists_priority(resolved),
+            tier: resolved.tier.clone(),
+            cache_key: conversation.session.clone(),
+            metadata: vec![
+                ("session_id".into(), conversation.session.clone()),
+                ("thread_id".into(), conversation.thread.clone()),
+            ],
+            without_replay,
+        }
+    }
+
+    /// The limits that the upstream's protocol has no field for.
+    pub(super) fn limits(&self) -> Limits {
+        let limits = &self.call.request.limits;
+        match self.body.as_ref().and_then(|body| body.relay.as_ref().map(|_| body.wire)) {
+            None => limits.clone(),
+            // A limit below the least that it takes was raised on the way.
+            Some(Wire::Responses) => {
+                Limits { max_tokens: limits.max_tokens.filter(|limit| *limit < LEAST_OUTPUT), ..limits.clone() }
+            }
+            Some(Wire::Chat | Wire::Messages | Wire::Gemini) => Limits::default(),
+        }
+    }
+}
+
+pub(super) fn lists_priority(resolved: &Resolved) -> bool {
+    resolved.model.tiers.iter().any(|tier| tier == "priority")
+}
