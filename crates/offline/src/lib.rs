@@ -47,7 +47,7 @@
 //! |---|---|---|---|
 //! | `/relay/chat/v1` | OpenAI Chat Completions | `Authorization: Bearer` | `llama-4-scout`, `deepseek-r2` (shows reasoning), `gpt-4.1-mini`, `gpt-5-nano`, ... |
 //! | `/relay/responses/v1` | OpenAI Responses | `Authorization: Bearer` | `gpt-5-mini`, `gpt-4.1` |
-//! | `/relay/messages` | Anthropic Messages | `x-api-key` | `claude-opus-5-5`, `claude-sonnet-5-5`, `claude-haiku-5` |
+//! | `/relay/messages/v1` | Anthropic Messages | `x-api-key` | `claude-opus-5-5`, `claude-sonnet-5-5`, `claude-haiku-5` |
 //! | `/relay/gemini` | Google Gemini | `x-goog-api-key` | `gemini-3.8-pro` (wants its signatures back), `gemini-3.8-flash`, ... |
 //!
 //! Every key that begins with `sk-offline` is good. The first two have embeddings, audio and images too. Rules speak about

@@ -2,7 +2,13 @@
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import Anthropic from '@anthropic-ai/sdk';
+import { GoogleGenAI } from '@google/genai';
+import { Ollama } from 'ollama';
 import OpenAI from 'openai';
+
+// Vercel's package tells every warning once on standard error; the tests look at results.
+globalThis.AI_SDK_LOG_WARNINGS = false;
 
 const binary = process.env.POLYGATE_BIN;
 if (!binary) throw new Error('POLYGATE_BIN is not set; run `cargo xtask test --sdk`');
@@ -31,6 +37,37 @@ class Demo {
     return new OpenAI({ baseURL: `${this.url}/v1`, apiKey: this.key, maxRetries: 0, ...options });
   }
 
+  anthropic(options = {}) {
+    return new Anthropic({ baseURL: this.url, apiKey: this.key, maxRetries: 0, ...options });
+  }
+
+  google(options = {}) {
+    return new GoogleGenAI({ apiKey: this.key, httpOptions: { baseUrl: this.url }, ...options });
+  }
+
+  /** Its listener is off unless the demo was started with [`OLLAMA`]. */
+  ollamas() {
+    return new Ollama({ host: this.ollama });
+  }
+
+  /** The place of a model for the speakers. */
+  at(model) {
+    return { root: this.url, key: this.key, ollama: this.ollama, model };
+  }
+
+  /** Adds a relay to one of the simulators; its models are then `NAME:MODEL`. */
+  async relay(wire, name = wire, key = `sk-offline-${name}`, rest = {}) {
+    const path = { chat: 'chat/v1', responses: 'responses/v1', messages: 'messages/v1', gemini: 'gemini' }[wire];
+    const body = { name, baseUrl: `${this.offline}/relay/${path}`, apiKey: key, wire, allowPrivate: true, ...rest };
+    const answer = await fetch(`${this.url}/auth/api-keys`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.admin}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`relay ${name}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  }
+
   /** Plans the answer of the next matching model request (see the crate `offline`). */
   script(plan, rule = {}) {
     return this.control('script', { plan, ...rule });
@@ -42,10 +79,10 @@ class Demo {
     return answer.json();
   }
 
-  /** The model requests that the backend saw. */
-  async posts() {
+  /** The model requests that the backend saw, or a relay (`chat_relay`, ...). */
+  async posts(place = 'responses') {
     const record = await this.record();
-    return record.requests.filter((seen) => seen.place === 'responses');
+    return record.requests.filter((seen) => seen.place === place);
   }
 
   reset() {
@@ -67,6 +104,32 @@ class Demo {
     await this.ended;
   }
 }
+
+/** Starts Ollama's listener too. */
+export const OLLAMA = ['--set', 'ollama.enabled=true', '--set', 'ollama.port=0'];
+
+/** 429 of an account whose quota is used up for so many seconds. */
+export const usageLimit = (seconds) => ({
+  status: 429,
+  body: {
+    json: {
+      error: {
+        type: 'usage_limit_reached',
+        message: 'The usage limit has been reached',
+        plan_type: 'plus',
+        resets_at: Math.floor(Date.now() / 1000) + seconds,
+        resets_in_seconds: seconds,
+        eligible_promo: null,
+      },
+    },
+  },
+});
+
+/** A 5xx of the backend. */
+export const broken = { status: 500, body: { json: { error: { message: 'boom', type: 'server_error', code: null } } } };
+
+/** A reset in the middle of a stream. */
+export const torn = { shape: { stop: { at: { event: 12 }, how: 'reset' } } };
 
 export const MODEL = 'gpt-6-sol';
 export const CLASSIC = 'gpt-5.5';

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import OpenAI from 'openai';
-import { MODEL, start } from '../lib/demo.mjs';
+import { MODEL, broken, start, torn, usageLimit } from '../lib/demo.mjs';
 
 let demo;
 let client;
@@ -18,22 +18,6 @@ const calls = {
     from.chat.completions.create({ model: MODEL, messages: [{ role: 'user', content: 'count to 20' }], ...body }),
   responses: (body = {}, from = client) => from.responses.create({ model: MODEL, input: 'count to 20', ...body }),
 };
-
-const usageLimit = (seconds) => ({
-  status: 429,
-  body: {
-    json: {
-      error: {
-        type: 'usage_limit_reached',
-        message: 'The usage limit has been reached',
-        plan_type: 'plus',
-        resets_at: Math.floor(Date.now() / 1000) + seconds,
-        resets_in_seconds: seconds,
-        eligible_promo: null,
-      },
-    },
-  },
-});
 
 async function consume(stream) {
   let text = '';
@@ -69,7 +53,7 @@ for (const [name, call] of Object.entries(calls)) {
 
   test(`${name}: 5xx after its one more attempt`, async () => {
     const before = (await demo.posts()).length;
-    await demo.script({ status: 500, body: { json: { error: { message: 'boom', type: 'server_error', code: null } } } }, { times: 2 });
+    await demo.script(broken, { times: 2 });
     await assert.rejects(call(), (error) => error instanceof OpenAI.InternalServerError && error.status >= 500);
     assert.equal((await demo.posts()).length - before, 2);
   });
@@ -80,7 +64,7 @@ for (const [name, call] of Object.entries(calls)) {
   });
 
   test(`${name}: a failure in mid-stream raises`, async () => {
-    await demo.script({ shape: { stop: { at: { event: 12 }, how: 'reset' } } });
+    await demo.script(torn);
     const stream = await call({ stream: true });
     const before = (await demo.posts()).length;
     let failed = false;

@@ -108,7 +108,15 @@ fn of_model(body: &Map<String, Value>, model: &Model) -> Result<(), Reject> {
         },
         Kind::Plain => {
             let effort = body.get("reasoning").is_some_and(|reasoning| !reasoning["effort"].is_null());
-            if effort { Err(field::unsupported("reasoning.effort", "")) } else { Ok(()) }
+            let include = body.get("include").and_then(Value::as_array).into_iter().flatten();
+            if effort {
+                Err(field::unsupported("reasoning.effort", ""))
+            } else if include.into_iter().any(|name| name == "reasoning.encrypted_content") {
+                let message = "Encrypted content is not supported with this model.";
+                Err(Reject::invalid(message, Some("include"), None))
+            } else {
+                Ok(())
+            }
         }
         _ => {
             let message = format!("The model `{}` does not support the Responses API.", model.id);

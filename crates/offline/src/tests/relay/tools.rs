@@ -142,6 +142,9 @@ async fn responses_reason_and_take_their_state_back() {
         let reply = call(&backend, FACES[1].path, &body).await;
         assert!(reply.status == 400 && reply.text().contains(words), "{}", reply.text());
     }
+    let body = json!({ "model": "gpt-4.1", "input": "hello", "include": ["reasoning.encrypted_content"] });
+    let reply = call(&backend, FACES[1].path, &body).await;
+    assert!(reply.text().contains("Encrypted content is not supported with this model."), "{}", reply.text());
 }
 
 #[tokio::test]
