@@ -9,6 +9,7 @@ use http_body_util::StreamBody;
 use proto::Failure;
 
 use crate::body::{self, Budget};
+use crate::edge::form::Scan;
 use crate::guard::host::{Host, Name};
 use crate::listen::head::{self, Framing};
 use crate::settings::Limits;
@@ -31,6 +32,20 @@ pub fn head(held: &[u8], most: usize) -> Result<Option<(usize, Option<u64>)>, ()
         Framing::Length(length) => Ok(Some((end, Some(length)))),
         Framing::Chunked => Ok(Some((end, None))),
     }
+}
+
+/// Where the field `model` of a form is, when its body comes in pieces of `size` bytes; an error when it is refused.
+#[expect(clippy::result_unit_err, reason = "the callers ask only whether")]
+pub fn form(boundary: &str, body: &[u8], size: usize) -> Result<Option<std::ops::Range<usize>>, ()> {
+    let mut scan = Scan::new(boundary);
+    let mut come = 0;
+    while come < body.len() {
+        come = (come + size.max(1)).min(body.len());
+        if scan.look(&body[..come]).map_err(|_| ())? {
+            break;
+        }
+    }
+    Ok(scan.model())
 }
 
 /// A request body with this `Content-Encoding`, as it is read off a connection.

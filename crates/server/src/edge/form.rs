@@ -14,6 +14,8 @@ use proto::{Failure, Kind};
 const HEAD: usize = 16 << 10;
 /// Longest model name, bytes.
 const NAME: usize = 256;
+/// Most blanks behind a boundary.
+const BLANKS: usize = 64;
 /// Longest boundary (RFC 2046, section 5.1.1).
 const BOUNDARY: usize = 70;
 
@@ -29,8 +31,8 @@ pub(crate) struct Scan {
 /// What begins at an offset of the body.
 #[derive(Clone, Copy)]
 enum Place {
-    /// Whatever stands before the first part.
-    Before,
+    /// Whatever stands before the first part; searched up to here.
+    Before(usize),
     /// A part's head.
     Head(usize),
     /// A part's content; whether it is the model's name.
@@ -58,7 +60,7 @@ pub(crate) fn boundary(headers: &HeaderMap) -> Option<String> {
 impl Scan {
     /// A form that has not begun.
     pub(crate) fn new(boundary: &str) -> Self {
-        Self { delimiter: format!("\r\n--{boundary}").into_bytes(), place: Place::Before, model: None }
+        Self { delimiter: format!("\r\n--{boundary}").into_bytes(), place: Place::Before(0), model: None }
     }
 
     /// Where the model's name is, once that is known.
@@ -80,24 +82,26 @@ impl Scan {
     /// The next place, or `None` until more has come.
     fn step(&mut self, body: &[u8]) -> Result<Option<Place>, Failure> {
         match self.place {
-            Place::Before => Ok(self.first(body)),
+            Place::Before(seen) => Ok(self.first(body, seen)),
             Place::Head(at) => head(body, at),
             Place::Content(at, model) => self.content(body, at, model),
             Place::Over => Ok(None),
         }
     }
 
-    fn first(&self, body: &[u8]) -> Option<Place> {
+    fn first(&mut self, body: &[u8], seen: usize) -> Option<Place> {
         let bare = &self.delimiter[2..];
         if body.len() < bare.len() {
             return None;
         }
-        let after = if body.starts_with(bare) {
-            bare.len()
-        } else {
-            memmem::find(body, &self.delimiter)? + self.delimiter.len()
+        if body.starts_with(bare) {
+            return after_delimiter(body, bare.len());
+        }
+        let Some(at) = memmem::find(&body[seen..], &self.delimiter) else {
+            self.place = Place::Before(seen.max(body.len().saturating_sub(self.delimiter.len())));
+            return None;
         };
-        after_delimiter(body, after)
+        after_delimiter(body, seen + at + self.delimiter.len())
     }
 
     fn content(&mut self, body: &[u8], at: usize, model: bool) -> Result<Option<Place>, Failure> {
@@ -115,7 +119,8 @@ impl Scan {
         let end = from + end;
         if model {
             self.model = Some(at..end.max(at));
-            return Ok(Some(Place::Over));
+            let long = end > at + NAME;
+            return if long { Err(wrong("the model's name is too long")) } else { Ok(Some(Place::Over)) };
         }
         Ok(after_delimiter(body, end + self.delimiter.len()))
     }
@@ -128,6 +133,9 @@ fn head(body: &[u8], at: usize) -> Result<Option<Place>, Failure> {
         let long = body.len() - at > HEAD;
         return if long { Err(wrong("a part's headers are too long")) } else { Ok(None) };
     };
+    if end >= HEAD {
+        return Err(wrong("a part's headers are too long"));
+    }
     let content = at + end + 2;
     let head = body.get(at..at + end).unwrap_or_default();
     Ok(Some(Place::Content(content, names_model(head))))
@@ -143,8 +151,13 @@ fn after_delimiter(body: &[u8], at: usize) -> Option<Place> {
         return None;
     }
     // Only blanks may stand between a delimiter and its line end.
-    let line = memmem::find(rest, b"\r\n")?;
-    Some(if rest[..line].iter().all(|byte| b" \t".contains(byte)) { Place::Head(at + line + 2) } else { Place::Over })
+    let blanks = rest.iter().take_while(|byte| b" \t".contains(byte)).count();
+    match rest[blanks..] {
+        _ if blanks > BLANKS => Some(Place::Over),
+        [] | [b'\r'] => None,
+        [b'\r', b'\n', ..] => Some(Place::Head(at + blanks + 2)),
+        _ => Some(Place::Over),
+    }
 }
 
 /// Whether a part's head says that it is the field `model`, and no file.

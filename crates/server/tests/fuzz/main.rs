@@ -5,7 +5,7 @@ mod properties;
 #[path = "../../../../fuzz/replay.rs"]
 mod replay;
 
-use properties::{encoding, head, host};
+use properties::{encoding, form, head, host};
 use replay::replay;
 
 #[test]
@@ -16,6 +16,11 @@ fn hosts() {
 #[test]
 fn heads() {
     replay("head", &[], head::check);
+}
+
+#[test]
+fn forms() {
+    replay("form", &[], form::check);
 }
 
 #[test]

@@ -3,5 +3,6 @@
 #![allow(unreachable_pub, reason = "the fuzz crate calls what the tests need not export")]
 
 pub mod encoding;
+pub mod form;
 pub mod head;
 pub mod host;
