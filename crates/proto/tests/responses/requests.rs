@@ -115,7 +115,8 @@ fn another_account_gets_no_replay_items() {
 
 #[test]
 fn a_relay_is_asked_for_the_state_of_what_it_thinks() {
-    let thinking = r#"{"model":"m","max_tokens":3,"messages":[{"role":"user","content":"a"}],"thinking":{"type":"adaptive"}}"#;
+    let thinking =
+        r#"{"model":"m","max_tokens":3,"messages":[{"role":"user","content":"a"}],"thinking":{"type":"adaptive"}}"#;
     let (request, _) = Dialect::Messages.read_request(thinking.into()).unwrap();
     let (body, _) = relay(&request);
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();

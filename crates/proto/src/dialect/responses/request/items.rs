@@ -151,12 +151,7 @@ fn output(pen: &mut Pen<'_>, parts: &[Part], failed: bool, notes: &mut Notes) {
     out.put_u8(b'"');
 }
 
-fn write_parts<'p>(
-    out: &mut BytesMut,
-    parts: impl IntoIterator<Item = &'p Part>,
-    side: Side,
-    notes: &mut Notes,
-) {
+fn write_parts<'p>(out: &mut BytesMut, parts: impl IntoIterator<Item = &'p Part>, side: Side, notes: &mut Notes) {
     let known = parts.into_iter().filter(|part| {
         let other = matches!(part, Part::Other(_));
         if other {
