@@ -59,12 +59,22 @@ class Demo {
   async relay(wire, name = wire, key = `sk-offline-${name}`, rest = {}) {
     const path = { chat: 'chat/v1', responses: 'responses/v1', messages: 'messages/v1', gemini: 'gemini' }[wire];
     const body = { name, baseUrl: `${this.offline}/relay/${path}`, apiKey: key, wire, allowPrivate: true, ...rest };
-    const answer = await fetch(`${this.url}/auth/api-keys`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${this.admin}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
-    if (!answer.ok) throw new Error(`relay ${name}: ${answer.status} ${await answer.text()}`);
+    await this.administer('POST', body);
+    // Its models are asked for in the background.
+    for (let tries = 0; tries < 500; tries += 1) {
+      const { keys } = await this.administer('GET');
+      const entry = keys.find((relay) => relay.label === name);
+      if (entry.listed > 0 || entry.status !== 'active') return entry;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    throw new Error(`relay ${name} lists no models`);
+  }
+
+  /** The relays, or a change to them. */
+  async administer(method, body) {
+    const headers = { authorization: `Bearer ${this.admin}`, 'content-type': 'application/json' };
+    const answer = await fetch(`${this.url}/auth/api-keys`, { method, headers, body: body && JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`${method} /auth/api-keys: ${answer.status} ${await answer.text()}`);
     return answer.json();
   }
 

@@ -189,9 +189,12 @@ test('a stream that a relay breaks off raises in every SDK', async () => {
 });
 
 test('a relay whose key is refused says so, and is left alone', async () => {
-  await demo.relay('messages', 'stranger', 'sk-wrong').catch(() => undefined);
+  const entry = await demo.relay('messages', 'stranger', 'sk-wrong');
+  assert.notEqual(entry.status, 'active');
   const ask = () => demo.anthropic().messages.create(message('stranger:claude-haiku-5'));
   await assert.rejects(ask(), (error) => error instanceof Anthropic.APIError);
+  const asked = (await demo.posts('messages_relay')).filter((seen) => seen.account === 'sk-wrong');
+  assert.deepEqual(asked, []);
 });
 
 test('embeddings, audio and images of a relay that has them', async () => {

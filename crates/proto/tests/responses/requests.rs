@@ -122,6 +122,12 @@ fn a_relay_is_asked_for_the_state_of_what_it_thinks() {
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["include"], serde_json::json!(["reasoning.encrypted_content"]));
     assert_eq!((&body["store"], &body["max_output_tokens"]), (&false.into(), &16.into()));
+    let plain = r#"{"model":"m","messages":[{"role":"user","content":"a"}]}"#;
+    let (request, _) = Dialect::Chat.read_request(plain.into()).unwrap();
+    let target = Target::Relay(Relay { model: "gpt-x".into(), ..Relay::default() });
+    let (body, _) = Wire::Responses.write_request(&request, &target).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert!(body.get("include").is_none() && body.get("reasoning").is_none(), "{body}");
 }
 
 #[test]

@@ -107,10 +107,10 @@ fn of_model(body: &Map<String, Value>, model: &Model) -> Result<(), Reject> {
             None => Ok(()),
         },
         Kind::Plain => {
-            let effort = body.get("reasoning").is_some_and(|reasoning| !reasoning["effort"].is_null());
+            let told = |key: &&&str| body.get("reasoning").is_some_and(|reasoning| !reasoning[**key].is_null());
             let include = body.get("include").and_then(Value::as_array).into_iter().flatten();
-            if effort {
-                Err(field::unsupported("reasoning.effort", ""))
+            if let Some(key) = ["effort", "summary"].iter().find(told) {
+                Err(field::unsupported(&format!("reasoning.{key}"), ""))
             } else if include.into_iter().any(|name| name == "reasoning.encrypted_content") {
                 let message = "Encrypted content is not supported with this model.";
                 Err(Reject::invalid(message, Some("include"), None))

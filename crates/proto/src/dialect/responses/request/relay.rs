@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::body::{self, Body};
 use super::{items, tool};
 use crate::canon::Request;
-use crate::dialect::Relay;
+use crate::dialect::{Dialect, Relay};
 use crate::dialect::responses::LEAST_OUTPUT;
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -23,9 +23,12 @@ pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
     body.set("stream", Json::of(&true));
     input(&mut body, request, target, &mut notes);
     let effort = request.reasoning.effort.as_deref().or(target.effort.as_deref());
-    let reasoning = body::reasoning(request, raw, effort);
+    // Chat and Ollama have no way to bring state back, and show thoughts without being asked: models that do not think refuse
+    // all of it.
+    let mute = matches!(request.origin, Some(Dialect::Chat | Dialect::Ollama));
+    let reasoning = body::reasoning(request, raw, effort).filter(|_| !mute || effort.is_some());
     // Nothing is stored for clients of other protocols: what was thought comes back with them or not at all.
-    if raw.is_none() && reasoning.is_some() {
+    if raw.is_none() && !mute && reasoning.is_some() {
         body.set("include", Json::from_valid(Bytes::from_static(br#"["reasoning.encrypted_content"]"#)));
     }
     body.set("reasoning", reasoning);
