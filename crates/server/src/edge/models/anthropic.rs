@@ -27,6 +27,8 @@ pub(super) struct Entry {
     id: String,
     display_name: String,
     created_at: &'static str,
+    /// The SDKs since 2026-10 want it: `active`, `deprecated` or `retired`.
+    lifecycle: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_input_tokens: Option<u64>,
 }
@@ -39,6 +41,7 @@ impl Entry {
             id: name.to_owned(),
             display_name: model.display,
             created_at: CREATED_AT,
+            lifecycle: "active",
             max_input_tokens: model.context,
         }
     }

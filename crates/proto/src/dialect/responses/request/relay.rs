@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::body::{self, Body};
 use super::{items, tool};
 use crate::canon::Request;
-use crate::dialect::{Dialect, Relay};
 use crate::dialect::responses::LEAST_OUTPUT;
+use crate::dialect::{Dialect, Relay};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
