@@ -12,6 +12,8 @@ mod soak;
 mod test;
 mod tidy;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -64,8 +66,15 @@ enum Job {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().job {
+fn main() -> ExitCode {
+    let Err(error) = run(Cli::parse().job) else { return ExitCode::SUCCESS };
+    // Without its backtrace: what failed has said why, and that should be the last thing to read.
+    eprintln!("{error:#}");
+    ExitCode::FAILURE
+}
+
+fn run(job: Job) -> anyhow::Result<()> {
+    match job {
         Job::Ci => {
             lint::all()?;
             test::run([true; 4])

@@ -35,6 +35,9 @@ pub(crate) struct Core {
     pub(crate) refresh: Refresh,
     pub(crate) keys: Keys,
     pub(crate) wanted: Wanted,
+    /// Held while memory takes over what the store holds, and while it writes what it learned: neither may work on what
+    /// the other is just outdating.
+    pub(crate) sync: tokio::sync::Mutex<()>,
     /// The relays of the configuration file.
     pub(crate) filed: Mutex<Vec<Line>>,
     /// Owns every task.

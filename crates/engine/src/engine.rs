@@ -138,6 +138,7 @@ impl Core {
             affinity: Affinity::default(),
             refresh: Refresh::new(),
             wanted: Wanted::default(),
+            sync: tokio::sync::Mutex::default(),
             filed: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

@@ -1,6 +1,6 @@
 //! Keeps memory and store the same: takes over what other processes wrote, writes back what was learned here.
 //!
-//! One task does both, so a reload never reads a row that is being written.
+//! Both happen in turns ([`Core::sync`]), so a reload never reads a row that is being written.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -96,6 +96,7 @@ impl Keeper {
     }
 
     async fn reload(&mut self) -> Result<Changes, store::Error> {
+        let _turn = self.core.sync.lock().await;
         let store = &self.core.store;
         let mut rows = Vec::new();
         for account in store.accounts().await? {
@@ -129,6 +130,8 @@ impl Keeper {
 
     /// Writes statuses, and with `all` figures and cookies too. What fails is tried again with the next round.
     pub(crate) async fn save(&mut self, all: bool) {
+        let core = Arc::clone(&self.core);
+        let _turn = core.sync.lock().await;
         for (id, dirty) in self.core.accounts.take_dirty() {
             let Some(entry) = self.core.accounts.get(&id) else { continue };
             let mut left = dirty;

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use pool::AccountId;
-use pool::Secret;
 use pool::catalog::{Model, To};
 use pool::relay::{Pasted, Relay};
+use pool::{AccountId, Secret};
+use tokio::sync::MutexGuard;
 
 use super::manage::{self, RelayError, RelayWish};
 use super::{Line, RelayOrigin, RelayView, load};
@@ -76,31 +76,34 @@ impl Engine {
             return Err(RelayError::File);
         }
         let relay = manage::add_relay(&core.store, core.upstream.relays(), wish, core.now()).await?;
-        core.reread_relays().await?;
+        core.reread_relays(&core.sync.lock().await).await?;
         self.relay(&relay.id).ok_or(RelayError::Unknown)
     }
 
     /// Changes a stored relay.
     pub async fn change_relay(&self, id: &str, change: RelayChange) -> Result<RelayView, RelayError> {
         let core = &self.0;
+        let turn = core.sync.lock().await;
         let mut relay = core.stored_relay(id).await?;
         let RelayChange { name, enabled, key } = change;
         relay.name = name.unwrap_or(relay.name);
         relay.enabled = enabled.unwrap_or(relay.enabled);
         relay.check()?;
         let id = core.store.put_relay(&manage::row(&relay, Some(relay.id.clone()), key), core.now()).await?;
-        core.reread_relays().await?;
+        core.reread_relays(&turn).await?;
         self.relay(&id).ok_or(RelayError::Unknown)
     }
 
     /// Removes a stored relay; `false` when there is none.
     pub async fn remove_relay(&self, id: &str) -> Result<bool, RelayError> {
-        let relay = match self.0.stored_relay(id).await {
+        let core = &self.0;
+        let turn = core.sync.lock().await;
+        let relay = match core.stored_relay(id).await {
             Err(RelayError::Unknown) => return Ok(false),
             relay => relay?,
         };
-        let removed = self.0.store.remove_relay(&relay.id).await?;
-        self.0.reread_relays().await?;
+        let removed = core.store.remove_relay(&relay.id).await?;
+        core.reread_relays(&turn).await?;
         Ok(removed)
     }
 
@@ -123,7 +126,7 @@ impl Engine {
             }
         }
         *core.filed.lock() = lines;
-        if let Err(error) = core.reread_relays().await {
+        if let Err(error) = core.reread_relays(&core.sync.lock().await).await {
             tracing::warn!(%error, "relays of the configuration file are not in use yet");
         }
         wrong
@@ -141,8 +144,8 @@ impl Engine {
 }
 
 impl Core {
-    /// Takes over now what the keeper would take over with its next look.
-    async fn reread_relays(&self) -> Result<(), RelayError> {
+    /// Takes over now what the keeper would take over with its next look, within a turn of [`Core::sync`].
+    async fn reread_relays(&self, _turn: &MutexGuard<'_, ()>) -> Result<(), RelayError> {
         let changes = load::reload(self).await?;
         load::announce(self, &changes);
         Ok(())

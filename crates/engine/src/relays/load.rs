@@ -14,7 +14,8 @@ use crate::accounts::{Changes, Entry, Listing};
 use crate::core::Core;
 use crate::models::NotListed;
 
-/// Takes over the relays of the store, and those of the configuration file, which win where a name is in both.
+/// Takes over the relays of the store, and those of the configuration file, which win where a name is in both. The caller
+/// holds [`Core::sync`].
 pub(crate) async fn reload(core: &Core) -> Result<Changes, store::Error> {
     let stored = core.store.relays().await?;
     let mut lines = core.filed.lock().clone();
