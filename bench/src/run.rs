@@ -50,6 +50,8 @@ struct Course {
 
 /// Connections of the round of first tokens and delays.
 const DELAYED: u32 = 4;
+/// Between two streams of those held open for the memory figure.
+const ARRIVAL: Duration = Duration::from_millis(1);
 /// Connections of a paced course.
 const PACED: u32 = 8;
 
@@ -197,6 +199,8 @@ impl Run {
         for _ in 0..self.streams {
             let load = load.clone();
             streams.spawn(async move { load.one().await });
+            // What a stream holds is asked for, not what a thousand requests in one instant do.
+            tokio::time::sleep(ARRIVAL).await;
         }
         tokio::time::sleep(Duration::from_secs(3)).await;
         let open = machine::rss(proxy.pid)?;
