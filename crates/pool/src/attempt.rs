@@ -14,7 +14,8 @@
 //! | `previous_response_not_found`, `invalid_encrypted_content` | - | the same account, once, without replay-only items |
 //! | anything else | - | given to the client |
 //!
-//! A relay has a key instead of a login: a 401 is the end of it at once, and a 5xx that says how long rests it.
+//! A relay has a key instead of a login: a 401 is the end of it at once, unless it is about a scope. That and a 403 may be about the
+//! one request, which goes to another relay. A 5xx that says how long rests it.
 //!
 //! Whatever the row says, a request makes at most [`limits::MODEL_POSTS`] model POSTs. Every POST that got an answer counts,
 //! refused ones too, so a storm of 429 costs at most two POSTs per client request. Only the POSTs of an account whose login
@@ -304,6 +305,7 @@ fn refused(refusal: Refusal, history: &History) -> (Signal, Step) {
         Class::Spent(window) => (Signal::Exhaust { until, window }, step(left, To::Other, failure)),
         Class::Banned => (Signal::Block { why }, step(left, To::Other, failure)),
         Class::NoModel => (Signal::ModelMissing, step(left, To::Other, failure)),
+        Class::Barred => (Signal::None, step(left, To::Other, failure)),
         Class::Unsteady => (Signal::None, step(left, To::PreferOther, failure)),
         Class::Replay => (Signal::None, repeat(left && !history.stripped, false, failure)),
         Class::Final => (Signal::None, Step::Give(failure)),

@@ -87,6 +87,8 @@ pub const QUOTA_BACKOFF: Duration = Duration::from_hours(1);
 pub const CHALLENGE_BACKOFF: Duration = Duration::from_secs(30);
 /// Rest after a 403 that neither blocks the account nor is a challenge (forbidden, country).
 pub const FORBIDDEN_BACKOFF: Duration = Duration::from_mins(5);
+/// How long a model that was refused in spite of its list is left out, unless a new list comes first.
+pub const MODEL_REST: Duration = Duration::from_mins(5);
 /// Rest after the token endpoint failed for a passing reason while a request waited for it.
 pub const LOGIN_BACKOFF: Duration = Duration::from_mins(1);
 /// Longest upstream message shown to a client, bytes.

@@ -213,7 +213,8 @@ pub fn format(wire: Wire) -> &'static str {
 /// The protocol of a name: [`format()`]'s, or what people call it. Any case.
 pub fn wire(name: &str) -> Option<Wire> {
     Some(match name.trim().to_ascii_lowercase().as_str() {
-        "responses" | "openai-responses" => Wire::Responses,
+        // Exports of the system that people come from have `codex-responses`.
+        "responses" | "openai-responses" | "codex-responses" => Wire::Responses,
         "chat" | "openai" | "chat-completions" | "chat_completions" | "ollama" | "openrouter" => Wire::Chat,
         "messages" | "anthropic" | "claude" => Wire::Messages,
         "gemini" | "google" => Wire::Gemini,

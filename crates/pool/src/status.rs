@@ -162,6 +162,11 @@ impl Status {
         }
     }
 
+    /// Whether only a person ends it.
+    pub fn lasts(&self) -> bool {
+        matches!(self, Self::NeedsLogin { .. } | Self::Blocked { .. } | Self::Disabled)
+    }
+
     /// Whether the account may serve at `now`, and if not why.
     pub fn usable(&self, now: Millis) -> Result<(), Reason> {
         match self {

@@ -19,6 +19,8 @@ use crate::{Millis, limits};
 const KEY: [&str; 4] = ["authentication_error", "invalid_api_key", "API_KEY_INVALID", "API_KEY_EXPIRED"];
 /// Words about state that another upstream made.
 const REPLAY: [&str; 2] = ["invalid_encrypted_content", "previous_response_not_found"];
+/// What OpenAI says with a 401 to a restricted key: this call is not for it, others are.
+const SCOPE: [&str; 2] = ["missing scopes", "insufficient permissions"];
 
 /// Reads a refusal with this status; 0 for one inside a stream.
 pub(super) fn read(status: u16, failure: &Failure, retry: &Retry, now: Millis) -> Refusal {
@@ -33,13 +35,14 @@ pub(super) fn read(status: u16, failure: &Failure, retry: &Retry, now: Millis) -
 fn class(status: u16, failure: &Failure, timed: bool) -> Class {
     let code = failure.code.as_deref().unwrap_or_default();
     match (status, failure.kind) {
+        (0 | 401 | 403, _) if scoped(failure) => Class::Barred,
         _ if KEY.contains(&code) => Class::Login,
         _ if REPLAY.contains(&code) || signed(failure) => Class::Replay,
         (_, Kind::Filtered | Kind::ContextLength | Kind::TooLarge) => Class::Final,
         (401, _) | (_, Kind::Unauthorized) => Class::Login,
         (402, _) | (_, Kind::Exhausted) => Class::Spent("credits".into()),
         (_, Kind::ModelNotFound) => Class::NoModel,
-        (403, _) | (_, Kind::Forbidden) => Class::Forbidden,
+        (403, _) | (_, Kind::Forbidden) => Class::Barred,
         (429, _) | (_, Kind::RateLimited) => Class::Limited,
         (500.., _) | (_, Kind::Overloaded | Kind::Timeout | Kind::Internal | Kind::Upstream) if timed => Class::Busy,
         (500.., _) | (0 | 408, Kind::Overloaded | Kind::Timeout | Kind::Internal | Kind::Upstream) => Class::Unsteady,
@@ -52,9 +55,13 @@ fn signed(failure: &Failure) -> bool {
     failure.kind == Kind::Invalid && failure.message.contains("signature") && failure.message.contains("thinking")
 }
 
+fn scoped(failure: &Failure) -> bool {
+    let text = failure.message.to_ascii_lowercase();
+    SCOPE.iter().any(|part| text.contains(part))
+}
+
 fn rest(class: &Class, after: Option<u64>, retry: &Retry) -> Duration {
     let usual = match class {
-        Class::Forbidden => limits::FORBIDDEN_BACKOFF,
         Class::Spent(_) => limits::QUOTA_BACKOFF,
         _ => retry.rest.unwrap_or(limits::RATE_BACKOFF),
     };
@@ -67,7 +74,7 @@ fn told(class: &Class, failure: Failure, after: Option<u64>) -> Failure {
     match class {
         Class::Login => Failure::new(Kind::Upstream, format!("the relay's key is refused: {}", failure.message))
             .code("relay_key_refused"),
-        Class::Forbidden => said(Kind::Upstream),
+        Class::Barred => said(Kind::Forbidden),
         Class::Spent(_) => Failure { retry_after: after, ..said(Kind::Exhausted) },
         Class::Limited => Failure { retry_after: after, ..said(Kind::RateLimited) },
         Class::NoModel => said(Kind::ModelNotFound).code("model_not_found").at("model"),

@@ -21,6 +21,8 @@ pub(super) enum Class {
     Challenge,
     /// This account or this exit may not do it, for now (403, country).
     Forbidden,
+    /// This request is not for this relay (403, a scope that its key lacks); others may be.
+    Barred,
     /// The account itself, for good.
     Banned,
     /// Too many requests (plain 429).
@@ -125,7 +127,7 @@ fn finish(class: Class, said: &Said, retry: &Retry, kind: Kind, now: Millis) -> 
     let named = |kind| Failure { code: said.code(), param: said.param.clone(), ..Failure::new(kind, &message) };
     let failure = match &class {
         Class::Login => Failure::new(Kind::Upstream, format!("the upstream refused the account's login: {message}")),
-        Class::Challenge | Class::Forbidden | Class::Banned => named(Kind::Upstream),
+        Class::Challenge | Class::Forbidden | Class::Banned | Class::Barred => named(Kind::Upstream),
         Class::Limited => named(Kind::RateLimited).code("rate_limit_exceeded").retry_after(wait),
         Class::Spent(_) => Failure {
             code: said.code().or_else(|| retry.reached.clone()).or_else(|| Some("usage_limit_reached".into())),

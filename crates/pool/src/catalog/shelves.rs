@@ -8,6 +8,9 @@ use std::collections::HashMap;
 use super::{Found, Model};
 use crate::account::AccountId;
 
+/// Longest model name that a relay is asked for although it does not list it, bytes.
+const NAME: usize = 256;
+
 /// What a relay offers.
 #[derive(Clone, Copy, Debug)]
 pub struct Shelf<'a> {
@@ -139,7 +142,10 @@ impl Shelves {
     /// The relay that `name` chooses by its own name or its prefix. Lists of relays are often shorter than what they serve, so
     /// it is asked for models that it does not list, unless its owner chose them.
     pub(super) fn beyond(&self, name: &str) -> Option<Found> {
-        let (relay, slug) = self.chosen(name).or_else(|| self.behind_prefix(name)).filter(|(relay, _)| !relay.fixed)?;
+        let (relay, slug) = self.chosen(name).or_else(|| self.behind_prefix(name))?;
+        if relay.fixed || slug.len() > NAME {
+            return None;
+        }
         let to = To::Relays(vec![Stop { relay: relay.id.clone(), model: slug.to_owned() }]);
         Some(Found { model: Model::bare(slug), to })
     }
@@ -152,8 +158,9 @@ impl Shelves {
     /// The one relay that there is, for any name.
     pub(super) fn only(&self, name: &str) -> Option<Found> {
         let [relay] = self.relays.as_slice() else { return None };
-        let stop = Stop { relay: relay.id.clone(), model: name.to_owned() };
-        (!relay.fixed).then(|| Found { model: Model::bare(name), to: To::Relays(vec![stop]) })
+        let stop = || Stop { relay: relay.id.clone(), model: name.to_owned() };
+        let asked = !relay.fixed && name.len() <= NAME;
+        asked.then(|| Found { model: Model::bare(name), to: To::Relays(vec![stop()]) })
     }
 
     /// The models of the relay that `name` chooses, for a 404.

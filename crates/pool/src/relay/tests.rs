@@ -292,6 +292,7 @@ fn every_protocol_has_a_name() {
         assert_eq!(wire(format(each)), Some(each));
     }
     assert_eq!((wire(" Anthropic "), wire("soap")), (Some(Wire::Messages), None));
+    assert_eq!(wire("codex-responses"), Some(Wire::Responses));
 }
 
 /// Slugs with context, output and whether listed.

@@ -39,6 +39,17 @@ fn block() -> Signal {
 }
 
 #[rstest]
+#[case(Status::Active, false)]
+#[case(cooling(60_000), false)]
+#[case(exhausted(DAY), false)]
+#[case(needs_login(), true)]
+#[case(blocked(), true)]
+#[case(Status::Disabled, true)]
+fn only_a_person_ends(#[case] status: Status, #[case] lasts: bool) {
+    assert_eq!(status.lasts(), lasts);
+}
+
+#[rstest]
 // From active.
 #[case(Status::Active, Signal::None, Status::Active)]
 #[case(Status::Active, Signal::ModelMissing, Status::Active)]

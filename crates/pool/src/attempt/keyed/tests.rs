@@ -18,6 +18,12 @@ fn plain(kind: Kind) -> Failure {
     Failure::new(kind, "said so")
 }
 
+/// As OpenAI answers a restricted key, with a 401 or a 403.
+fn scoped() -> Failure {
+    let said = "You have insufficient permissions for this operation. Missing scopes: model.request. Check your role.";
+    Failure::new(Kind::Unauthorized, said).code("invalid_request_error")
+}
+
 /// The signal and the step in words.
 fn judged(outcome: &Outcome) -> (String, String) {
     let (signal, step) = next(outcome, &history(), NOW);
@@ -47,8 +53,11 @@ fn judged(outcome: &Outcome) -> (String, String) {
 // Money.
 #[case(402, plain(Kind::Exhausted), None, "credits 3600", "other")]
 #[case(429, coded(Kind::Exhausted, "insufficient_quota"), None, "credits 3600", "other")]
-// A passing no, but a policy is about the request.
-#[case(403, plain(Kind::Forbidden), None, "cool 300", "other")]
+// It may be about this one request: another relay may take it, and this one the next.
+#[case(403, plain(Kind::Forbidden), None, "nothing", "other")]
+#[case(403, plain(Kind::Forbidden), Some(60), "nothing", "other")]
+#[case(401, scoped(), None, "nothing", "other")]
+#[case(403, scoped(), None, "nothing", "other")]
 #[case(403, plain(Kind::Filtered), None, "nothing", "Filtered")]
 // Limits, with and without a time.
 #[case(429, plain(Kind::RateLimited), Some(7), "cool 7", "other")]
@@ -94,6 +103,17 @@ fn a_relays_refusal_comes_to(
 fn a_failure_at_the_start_of_a_stream_comes_to(#[case] failure: Failure, #[case] signal: &str, #[case] step: &str) {
     let got = judged(&Outcome::EarlyFail(failure));
     assert_eq!((got.0.as_str(), got.1.as_str()), (signal, step));
+}
+
+#[test]
+fn a_request_that_no_relay_takes_is_refused_as_such() {
+    let last = History { posts: 2, ..history() };
+    for failure in [plain(Kind::Forbidden), scoped()] {
+        let outcome = Outcome::Refused { code: 403, failure: failure.clone().into(), retry: Retry::default() };
+        let (_, step) = next(&outcome, &last, NOW);
+        let Step::Give(said) = step else { panic!("{step:?}") };
+        assert_eq!((said.kind, said.message), (Kind::Forbidden, failure.message));
+    }
 }
 
 #[test]

@@ -86,6 +86,18 @@ fn a_name_goes_nowhere(#[case] name: &str, #[case] says: &str) {
 }
 
 #[test]
+fn a_relay_is_asked_for_no_endless_name() {
+    let (id, long) = (AccountId("1".into()), "x".repeat(NAME + 1));
+    let catalog = Catalog::default().beside([Shelf { id: &id, name: "r", prefix: "p/", models: &[], fixed: false }]);
+    for (name, found) in [(&long[1..], true), (&long, false)] {
+        assert_eq!(catalog.only(name).is_some(), found);
+        for way in ["r:", "p/"] {
+            assert_eq!(catalog.resolve(Some(&format!("{way}{name}")), &Names::default()).is_ok(), found, "{way}");
+        }
+    }
+}
+
+#[test]
 fn offers_are_shown_by_a_name_that_reaches_them() {
     let catalog = catalog();
     let shown: Vec<_> = catalog.offers().map(|offer| (offer.name, offer.owner)).collect();
