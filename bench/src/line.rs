@@ -1,6 +1,8 @@
 //! One HTTP/1.1 connection of the load, read by hand: the load shares its core with the backend, and both together must take
 //! less of it per token than the proxy takes of its own.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail, ensure};
 use bytes::{Buf, BytesMut};
 use memchr::memmem;
@@ -11,6 +13,8 @@ use tokio::net::TcpStream;
 pub(crate) struct Line {
     socket: TcpStream,
     buffer: BytesMut,
+    /// Before each read.
+    rest: Duration,
 }
 
 /// How a body says where it ends.
@@ -20,11 +24,11 @@ enum Length {
 }
 
 impl Line {
-    /// Connects to a proxy on loopback.
-    pub(crate) async fn connect(port: u16) -> Result<Self> {
+    /// Connects to a proxy on loopback. With a `rest` before each read several tokens are read at once, which costs less.
+    pub(crate) async fn connect(port: u16, rest: Duration) -> Result<Self> {
         let socket = TcpStream::connect(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
         socket.set_nodelay(true)?;
-        Ok(Self { socket, buffer: BytesMut::with_capacity(16 << 10) })
+        Ok(Self { socket, buffer: BytesMut::with_capacity(16 << 10), rest })
     }
 
     /// Sends a request and gives its answer's body to `take`, piece by piece as it comes.
@@ -82,6 +86,9 @@ impl Line {
     }
 
     async fn more(&mut self) -> Result<()> {
+        if !self.rest.is_zero() {
+            tokio::time::sleep(self.rest).await;
+        }
         self.buffer.reserve(8 << 10);
         ensure!(self.socket.read_buf(&mut self.buffer).await? > 0, "the proxy closed the connection");
         Ok(())

@@ -30,6 +30,8 @@ pub(crate) struct Load {
     pub(crate) time: Duration,
     /// How long each connection begins after the one before.
     pub(crate) stagger: Duration,
+    /// How long each connection leaves what came where it is before it reads on; zero reads at once.
+    pub(crate) rest: Duration,
 }
 
 /// What a round gave.
@@ -66,13 +68,13 @@ impl Load {
     /// Asks once.
     pub(crate) async fn one(&self) -> Result<Taken> {
         let mut taken = Taken::default();
-        self.once(&mut Line::connect(self.port).await?, &self.request(), &mut taken).await?;
+        self.once(&mut Line::connect(self.port, self.rest).await?, &self.request(), &mut taken).await?;
         Ok(taken)
     }
 
     async fn client(&self, begin: Duration, end: Instant) -> Result<Taken> {
         tokio::time::sleep(begin).await;
-        let (mut line, request) = (Line::connect(self.port).await?, self.request());
+        let (mut line, request) = (Line::connect(self.port, self.rest).await?, self.request());
         let mut taken = Taken::default();
         while Instant::now() < end {
             self.once(&mut line, &request, &mut taken).await?;

@@ -50,6 +50,8 @@ struct Course {
 
 /// Connections of the round of first tokens and delays.
 const DELAYED: u32 = 4;
+/// Before each read of a load that saturates: it must not be busier than the proxy.
+const REST: Duration = Duration::from_millis(2);
 /// Between two streams of those held open for the memory figure.
 const ARRIVAL: Duration = Duration::from_millis(1);
 /// Connections of a paced course.
@@ -65,7 +67,7 @@ const fn saturated(name: &'static str, client: Client) -> Course {
 }
 
 const fn paced(name: &'static str, client: Client) -> Course {
-    Course { name, form: Form { client, stream: true }, plan: plan(200, 50.0), connections: PACED, saturated: false }
+    Course { name, form: Form { client, stream: true }, plan: plan(100, 50.0), connections: PACED, saturated: false }
 }
 
 const fn collected(name: &'static str, client: Client) -> Course {
@@ -136,7 +138,9 @@ impl Run {
         report: &mut Report,
     ) -> Result<()> {
         contest::set(backend.port, course.plan).await?;
-        for round in 0..=self.rounds {
+        // At a pace, most of what is measured is how long a core takes to wake up, which scatters: twice the rounds.
+        let rounds = if course.saturated { self.rounds } else { 2 * self.rounds };
+        for round in 0..=rounds {
             for proxy in proxies {
                 let figure = self.round(course, proxy).await?;
                 // The first round only warms up.
@@ -166,6 +170,7 @@ impl Run {
             connections: course.connections,
             time: Duration::from_secs_f64(self.seconds),
             stagger: Duration::ZERO,
+            rest: if course.saturated { REST } else { Duration::ZERO },
         }
     }
 
@@ -194,7 +199,7 @@ impl Run {
     async fn memory(&self, backend: &Contestant, proxy: &Contestant) -> Result<Memory> {
         contest::set(backend.port, Plan { tokens: 6, pace: 1.0, batch: 1, phases: 0, stamp: false }).await?;
         let before = machine::rss(proxy.pid)?;
-        let load = Load { tokens: 6, ..self.load(&COURSES[0], proxy) };
+        let load = Load { tokens: 6, rest: Duration::ZERO, ..self.load(&COURSES[0], proxy) };
         let mut streams: JoinSet<Result<Taken>> = JoinSet::new();
         for _ in 0..self.streams {
             let load = load.clone();

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pool::Secret;
+use tracing_subscriber::filter::Targets;
 use url::Url;
 
 pub use fields::{FIELDS, Field};
@@ -147,8 +148,8 @@ pub struct Ollama {
 /// Log filter and format.
 #[derive(Clone, Debug)]
 pub struct Log {
-    /// `error`, `warn`, `info`, `debug`, `trace` or a `tracing` filter.
-    pub level: String,
+    /// What is logged of which part of the program.
+    pub level: Targets,
     /// One JSON object a line instead of text.
     pub json: bool,
 }

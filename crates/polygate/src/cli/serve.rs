@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{Common, output, workplace};
 use crate::config::{Config, Layers, Log};
@@ -106,9 +107,9 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
 
 /// Starts logging to standard error.
 pub(super) fn log(log: &Log) {
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let installed = if log.json { builder.json().try_init() } else { builder.try_init() };
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let registry = tracing_subscriber::registry().with(log.level.clone());
+    let installed = if log.json { registry.with(lines.json()).try_init() } else { registry.with(lines).try_init() };
     // A second subscriber in one process (tests) is no trouble: the first one stays.
     drop(installed);
 }

@@ -98,6 +98,7 @@ pub const FIELDS: &[Field] = &[
     field("ollama.version", "0.18.3", "Version that the Ollama listener names").env(&["OLLAMA_BRIDGE_VERSION"]),
     field("ollama.disable_vision", "false", "Whether the Ollama listener hides that models can see")
         .env(&["OLLAMA_BRIDGE_DISABLE_VISION"]),
-    field("log.level", "info", "error, warn, info, debug, trace, or a tracing filter").env(&["CODEX_PROXY_LOG_LEVEL"]),
+    field("log.level", "info", "error, warn, info, debug or trace, also target=level,...")
+        .env(&["CODEX_PROXY_LOG_LEVEL"]),
     field("log.format", "text", "text or json"),
 ];

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use pool::Secret;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
 use super::{Accounts, ConfigError, Layers, Log, Model, Ollama, Proxy, Server, Setting, Upstream};
@@ -76,7 +77,21 @@ pub(super) fn ollama(layers: &Layers) -> Result<Ollama, ConfigError> {
 
 pub(super) fn log(layers: &Layers) -> Result<Log, ConfigError> {
     let format = one_of(layers, "log.format", &["text", "json"], "text or json")?;
-    Ok(Log { level: layers.get("log.level").value.replace("warning", "warn"), json: format == "json" })
+    let setting = layers.get("log.level");
+    let level =
+        filter(&setting.value).ok_or_else(|| wrong(&setting, "a level from error to trace, or target=level,..."))?;
+    Ok(Log { level, json: format == "json" })
+}
+
+/// A level, or a list of `target=level` with perhaps a level for all others.
+fn filter(text: &str) -> Option<Targets> {
+    let text = text.replace("warning", "warn");
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    // The library takes a word that is no level for a target; here it is a level that somebody misspelt.
+    let sound = parts.iter().all(|part| part.contains('=') || part.parse::<LevelFilter>().is_ok());
+    let filter = parts.join(",").parse::<Targets>().ok().filter(|_| sound)?;
+    let general = parts.iter().any(|part| !part.contains('='));
+    Some(if general { filter } else { filter.with_default(LevelFilter::INFO) })
 }
 
 /// `90s`, `20m`, `2h`, `500ms`; a bare number is seconds.

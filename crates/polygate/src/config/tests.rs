@@ -2,6 +2,8 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tracing_subscriber::filter::LevelFilter;
+
 use super::*;
 
 fn layers(file: &str, env: &[(&str, &str)]) -> Layers {
@@ -77,13 +79,26 @@ fn values_are_typed() {
     assert_eq!(config.upstream.idle_timeout, Duration::from_mins(20));
     assert_eq!(config.accounts.rate_limit_backoff, Duration::from_secs(90));
     assert_eq!(config.model.aliases, [("fast".to_owned(), "gpt-6-luna".to_owned())]);
-    assert_eq!(config.log.level, "warn");
+    assert_eq!(config.log.level, Targets::new().with_default(LevelFilter::WARN));
     let file = "[ollama]\nenabled = true\nhost = \"::1\"\nport = 0\nallow_remote = \"no\"\nversion = \"1.22.333\"\n";
     let ollama = super::tests::config(&layers(file, &[("OLLAMA_BRIDGE_DISABLE_VISION", "1")])).unwrap().ollama;
     assert!(ollama.enabled && ollama.disable_vision && !ollama.allow_remote);
     assert_eq!((ollama.hosts[0].to_string(), ollama.port, ollama.version.as_str()), ("::1".to_owned(), 0, "1.22.333"));
     let public = super::tests::config(&layers("[server]\nhost = \"0.0.0.0\"\n", &[])).unwrap();
     assert_eq!(public.server.hosts, [IpAddr::from([0, 0, 0, 0])]);
+}
+
+#[test]
+fn log_levels_are_general_or_by_target() {
+    let level =
+        |text: &str| config(&layers(&format!("[log]\nlevel = \"{text}\"\n"), &[])).map(|config| config.log.level);
+    let part = Targets::new().with_target("engine", LevelFilter::DEBUG);
+    assert_eq!(level("engine=debug").unwrap(), part.clone().with_default(LevelFilter::INFO));
+    assert_eq!(level("engine=debug, warn").unwrap(), part.with_default(LevelFilter::WARN));
+    assert_eq!(level("off").unwrap(), Targets::new().with_default(LevelFilter::OFF));
+    for wrong in ["inof", "engine=loud", "engine"] {
+        assert!(level(wrong).unwrap_err().to_string().contains("log.level"), "{wrong}");
+    }
 }
 
 #[test]
