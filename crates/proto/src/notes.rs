@@ -1,16 +1,30 @@
 //! What a translation dropped or approximated. Notes go to the request log and, joined, to the `x-polygate-notes` header.
 
+#[cfg(test)]
+mod tests;
+
+/// Most notes of one list; what is dropped may have names of the client's, and as many as it likes.
+const MOST: usize = 64;
+
+/// Stands at the end of a list that is full.
+const MORE: &str = "and more";
+
 /// An ordered list of notes without repeats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes(Vec<String>);
 
 impl Notes {
-    /// Adds a note such as `dropped temperature`: printable ASCII, no comma or semicolon, at most 120 characters.
+    /// Adds a note such as `dropped temperature`: printable ASCII, no comma or semicolon, at most 120 characters. A full list
+    /// only says that there were more.
     pub fn add(&mut self, note: impl Into<String>) {
-        let note = note.into();
-        if !self.0.contains(&note) {
-            self.0.push(note);
+        if self.0.len() > MOST {
+            return;
         }
+        let note = note.into();
+        if self.0.contains(&note) {
+            return;
+        }
+        self.0.push(if self.0.len() == MOST { MORE.to_owned() } else { note });
     }
 
     /// Adds all of `other`.

@@ -83,3 +83,16 @@ fn event_sequences() {
 fn limits_and_stops() {
     replay("trim", &[], trim::check);
 }
+
+#[test]
+fn any_number_of_unknown_fields_takes_no_time() {
+    let odd: Vec<String> = (0..50_000).map(|at| format!(r#""u{at}":0"#)).collect();
+    let odd = odd.join(",");
+    let chat = r#"{"messages":[{"role":"user","content":"a"}]"#;
+    let gemini = r#"{"contents":[{"role":"user","parts":[{"text":"a"}]}]"#;
+    request::responses(format!(r#"{{"input":"a",{odd}}}"#).as_bytes());
+    request::gemini(format!("{gemini},{odd}}}").as_bytes());
+    for check in [request::chat, request::messages, request::ollama] {
+        check(format!("{chat},{odd}}}").as_bytes());
+    }
+}
