@@ -9,10 +9,12 @@ use crate::text::Text;
 /// Most definitions whose circles are looked for; in a larger document each counts as circular.
 const MOST: usize = 256;
 
-/// The schema that a `$ref` of this document names; `None` for others and for what is not there.
+/// The schema that a `$ref` of this document names; `None` for others and for what is not there. An anchor (`#name`) is none:
+/// upstreams do not look for it.
 fn find<'t>(root: &'t Tree, pointer: &str) -> Option<&'t Tree> {
     let mut at = root;
-    for step in pointer.strip_prefix('#')?.split('/').skip(1) {
+    let steps = pointer.strip_prefix('#').filter(|steps| steps.is_empty() || steps.starts_with('/'))?;
+    for step in steps.split('/').skip(1) {
         let step = step.replace("~1", "/").replace("~0", "~");
         at = match at {
             Tree::Array(elements) => elements.get(step.parse::<usize>().ok()?)?,
@@ -63,18 +65,19 @@ pub(super) fn complete(root: &Tree) -> bool {
 pub(super) fn circular(root: &Tree) -> HashSet<String> {
     let mut pointers = Vec::new();
     all(root, &mut pointers);
-    let names: HashSet<String> = pointers.iter().map(|pointer| pointer.plain().into_owned()).collect();
+    let names = distinct(&pointers);
     if names.len() > MOST {
         return names;
     }
-    let next = |name: &String| -> Vec<String> {
+    // One definition may name another any number of times.
+    let next = |name: &String| -> HashSet<String> {
         let mut found = Vec::new();
         if let Some(schema) = find(root, name) {
             all(schema, &mut found);
         }
-        found.iter().map(|pointer| pointer.plain().into_owned()).collect()
+        distinct(&found)
     };
-    let edges: HashMap<&String, Vec<String>> = names.iter().map(|name| (name, next(name))).collect();
+    let edges: HashMap<&String, HashSet<String>> = names.iter().map(|name| (name, next(name))).collect();
     let back = |start: &String| {
         let (mut waiting, mut seen) = (vec![start], HashSet::new());
         while let Some(name) = waiting.pop() {
@@ -90,6 +93,15 @@ pub(super) fn circular(root: &Tree) -> HashSet<String> {
         false
     };
     names.iter().filter(|name| back(name)).cloned().collect()
+}
+
+fn distinct(pointers: &[Text]) -> HashSet<String> {
+    let mut seen = HashSet::new();
+    pointers
+        .iter()
+        .filter(|pointer| seen.insert(pointer.escaped()))
+        .map(|pointer| pointer.plain().into_owned())
+        .collect()
 }
 
 /// Moves the document one level down: pointers into it, other than to its definitions, get `prefix`.

@@ -101,6 +101,10 @@ fn what_strict_mode_cannot_say_is_named() {
         ),
         (r#"{"type":"object","properties":{"a":{"$ref":"https://example.test/s"}}}"#, "a $ref to somewhere else"),
         (r##"{"type":"object","properties":{"a":{"$ref":"#/$defs/Gone"}}}"##, "a $ref to somewhere else"),
+        (
+            r##"{"type":"object","properties":{"a":{"$ref":"#a/$defs/X"}},"$defs":{"X":{"type":"null"}}}"##,
+            "a $ref to somewhere else",
+        ),
         (r#"{"type":"array","items":{"type":"string"}}"#, "a root that is not an object"),
         (r#"{"anyOf":[{"type":"string"}]}"#, "a root that is not an object"),
     ] {
@@ -434,4 +438,18 @@ fn a_wide_schema_takes_no_time() {
     let wide = json(&format!(r#"{{"type":"object","anyOf":[{choices}]}}"#));
     assert_eq!(strict(&wide, Form::Folded), Err("free keys"));
     parameters(&wide);
+}
+
+#[test]
+fn many_names_for_one_place_take_no_time() {
+    // `00` and `0` are one place; of an anchor nobody looks further.
+    for (pointer, expected) in [("#/$defs/X/anyOf/", Err("free keys")), ("#a/", Err("a $ref to somewhere else"))] {
+        let choice = |at: usize| format!(r#"{{"$ref":"{pointer}{:0width$}"}}"#, 0, width = 1 + at % 200);
+        let choices = (0..6_000).map(choice).collect::<Vec<_>>().join(",");
+        let text = format!(
+            r##"{{"type":"object","properties":{{"x":{{"$ref":"#/$defs/X"}},"y":{{"type":"object"}}}},"$defs":{{"X":{{"anyOf":[{{"anyOf":[{choices}]}}]}}}}}}"##
+        );
+        assert_eq!(strict(&json(&text), Form::Plain), expected);
+        parameters(&json(&text));
+    }
 }
