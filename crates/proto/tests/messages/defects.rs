@@ -71,6 +71,24 @@ fn images_stay_in_the_result_that_shows_them() {
 }
 
 #[test]
+fn the_texts_of_a_result_stay_apart() {
+    let texts = r#"{"type":"text","text":"a.txt"},{"type":"text","text":"b.txt"}"#;
+    for (content, expected) in [
+        (texts, "a.txt\nb.txt"),
+        (
+            r#"{"type":"tool_reference","tool_name":"f"},{"type":"tool_reference","tool_name":"g"}"#,
+            "Available tool: f\nAvailable tool: g",
+        ),
+        (r#"{"type":"text","text":"one"}"#, "one"),
+    ] {
+        let result = format!(r#"{{"type":"tool_result","tool_use_id":"c","content":[{content}]}}"#);
+        assert_eq!(sent(&block("user", &result))["input"][1]["output"], expected);
+    }
+    let failed = format!(r#"{{"type":"tool_result","tool_use_id":"c","content":[{texts}],"is_error":true}}"#);
+    assert_eq!(sent(&block("user", &failed))["input"][1]["output"], "Error: a.txt\nb.txt");
+}
+
+#[test]
 fn a_failed_result_says_so() {
     let result = r#"{"type":"tool_result","tool_use_id":"c","content":"no","is_error":true}"#;
     assert_eq!(sent(&block("user", result))["input"][1]["output"], "Error: no");

@@ -132,7 +132,8 @@ fn word(role: &Role) -> &'static str {
     }
 }
 
-/// A tool output: a string when it is nothing but text. There is no mark for a failed tool, so words say it.
+/// A tool output: a string when it is nothing but text, a line break between its parts. There is no mark for a failed tool, so
+/// words say it.
 fn output(pen: &mut Pen<'_>, parts: &[Part], failed: bool, notes: &mut Notes) {
     let texts: Option<Vec<&Text>> =
         parts.iter().map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None }).collect();
@@ -145,7 +146,8 @@ fn output(pen: &mut Pen<'_>, parts: &[Part], failed: bool, notes: &mut Notes) {
     if failed {
         out.put_slice(FAILED.as_bytes());
     }
-    for text in texts {
+    for (at, text) in texts.iter().enumerate() {
+        out.put_slice(if at > 0 { b"\\n" } else { b"" });
         out.put_slice(text.escaped());
     }
     out.put_u8(b'"');
