@@ -1,6 +1,5 @@
 //! Canonical request to a messages body, for relays that speak this dialect.
 
-mod base64;
 mod blocks;
 mod patch;
 mod thinking;

@@ -1,16 +1,23 @@
 //! Content blocks.
 
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose::NO_PAD};
 use bytes::{BufMut, BytesMut};
 
 use super::super::seal::Sealed;
 use super::turns::Block;
-use super::{base64, id, refused};
+use super::{id, refused};
 use crate::canon::{CallKind, Part, Source};
 use crate::failure::Failure;
 use crate::json;
 use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
 use crate::text::Text;
+
+/// Some encoders leave bits behind the last byte.
+const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const LENIENT: GeneralPurposeConfig = NO_PAD.with_decode_allow_trailing_bits(true);
 
 /// Deepest nesting of arguments; the body around them adds a few levels more.
 const DEPTH: usize = 100;
@@ -153,7 +160,7 @@ fn document(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Fa
         Some((media, data)) if media == "application/pdf" => base64_source(pen, &media, &data),
         Some((media, data)) => {
             let readable = media.starts_with("text/") || media == "application/json";
-            let bytes = base64::decode(&data.plain()).filter(|_| readable);
+            let bytes = decode(&data.plain()).filter(|_| readable);
             let Some(text) = bytes.and_then(|bytes| String::from_utf8(bytes).ok()) else {
                 return Err(refused("a file that is neither PDF nor text"));
             };
@@ -196,4 +203,15 @@ fn inline(url: &Text) -> Option<(String, Text)> {
     let media = head.replace("\\/", "/");
     let media = media.strip_prefix("data:")?.split(';').next()?.to_ascii_lowercase();
     Some((media, Text::from_escaped(url.escaped().slice_ref(data.as_bytes()))))
+}
+
+/// The bytes of base64; `None` for what is none. Both alphabets, padding and line breaks are read.
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+    let standard = |byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    };
+    let digits: Vec<u8> = text.bytes().filter(|byte| !b"\r\n=".contains(byte)).map(standard).collect();
+    BASE64.decode(digits).ok()
 }

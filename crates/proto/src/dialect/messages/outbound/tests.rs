@@ -1,4 +1,4 @@
-use super::base64::decode;
+use super::blocks::decode;
 use super::id;
 use super::thinking::{Generation, generation};
 
