@@ -8,6 +8,7 @@ pub mod openai_error;
 mod relay_error;
 pub mod responses;
 mod shape;
+mod tools;
 
 use std::time::Duration;
 

@@ -83,7 +83,7 @@ fn bad_values_are_refused_with_their_path() {
         (with(r#""tools":{}"#), "tools"),
         (with(r#""tools":[{"type":"web_search"}]"#), "tools[0].type"),
         (with(r#""tools":[{"type":"function"}]"#), "tools[0].function"),
-        (with(r#""tools":[{"type":"function","function":{"name":"a b"}}]"#), "tools[0].function.name"),
+        (with(r#""tools":[{"type":"function","function":{"name":"a\nb"}}]"#), "tools[0].function.name"),
         (with(r#""tools":[{"function":{"name":"a","parameters":true}}]"#), "tools[0].function.parameters"),
         (with(r#""format":"yaml""#), "format"),
         (with(r#""format":7"#), "format"),
@@ -150,6 +150,11 @@ fn limits_below_one_are_none() {
         let (request, _) = read(&with(&format!(r#""options":{{"num_predict":{number}}}"#))).unwrap();
         assert_eq!(request.limits.max_tokens, limit, "{number}");
     }
+}
+
+#[test]
+fn names_of_mcp_tools_are_taken() {
+    read(&with(r#""tools":[{"type":"function","function":{"name":"github/issues.list"}}]"#)).unwrap();
 }
 
 /// The ids that results got, in order.

@@ -1,21 +1,16 @@
 //! Tools, tool choice and output format.
 
 use crate::canon::{Format, Request, Tool, ToolChoice, ToolKind};
-use crate::dialect::shape;
+use crate::dialect::{shape, tools};
 use crate::json::node::{self, Fields, Node, Read};
 use crate::json::pen::{self, Pen};
 use crate::json::{Shape, patch, schema};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
-/// Most tools in one request.
-const MOST: usize = 1024;
-/// Longest tool name, in characters.
-const NAME: usize = 128;
-
 /// Reads `tools`.
 pub(super) fn list(node: Node<'_>) -> Read<Vec<Tool>> {
-    node.each(MOST, tool)
+    node.each(tools::MOST, tool)
 }
 
 fn tool(node: Node<'_>) -> Read<Tool> {
@@ -38,32 +33,18 @@ fn nested(kind: &str, inner: Node<'_>) -> Read<Tool> {
 fn known(kind: &str, fields: &mut Fields<'_>) -> Read<ToolKind> {
     Ok(match kind {
         "function" => ToolKind::Function {
-            name: fields.need("name", name)?,
+            name: fields.need("name", tools::name)?,
             description: fields.read("description", node::text)?,
             parameters: fields.read("parameters", schema::read)?,
             strict: fields.read("strict", node::boolean)?,
         },
         "custom" => ToolKind::Custom {
-            name: fields.need("name", name)?,
+            name: fields.need("name", tools::name)?,
             description: fields.read("description", node::text)?,
             format: fields.read("format", |node| node.shaped(Shape::Object, "an object"))?,
         },
         _ => ToolKind::Hosted { kind: kind.to_owned() },
     })
-}
-
-/// A tool's name; any characters but control characters, as namespaced and MCP names have dots and slashes.
-fn name(node: Node<'_>) -> Read<Text> {
-    let text = node.filled()?;
-    let plain = text.plain();
-    if plain.chars().count() > NAME {
-        return Err(node.bad(&format!("a name has at most {NAME} characters.")));
-    }
-    if plain.chars().any(char::is_control) {
-        return Err(node.bad("a name has no control characters."));
-    }
-    drop(plain);
-    Ok(text)
 }
 
 /// A nested definition in the flat form.

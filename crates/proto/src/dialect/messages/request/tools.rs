@@ -3,14 +3,10 @@
 use super::super::{say, word};
 use super::Scope;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
+use crate::dialect::tools;
 use crate::json::node::{self, Fields, Node, Read};
 use crate::json::{Shape, pen, schema};
 use crate::text::{Json, Text};
-
-/// Most tools of one request.
-const MAX_TOOLS: usize = 1024;
-/// Longest tool name, in characters.
-const MAX_NAME: usize = 128;
 
 /// Tools that Anthropic's models know by heart and clients run: what others must be told about them.
 const KNOWN: [(&str, &str, &str); 3] = [
@@ -34,7 +30,7 @@ const KNOWN: [(&str, &str, &str); 3] = [
 impl Scope {
     /// `tools` and `tool_choice`.
     pub(super) fn tools(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
-        let tools = fields.read("tools", |node| node.each(MAX_TOOLS, |node| self.tool(node)))?;
+        let tools = fields.read("tools", |node| node.each(tools::MOST, |node| self.tool(node)))?;
         request.tools = tools.into_iter().flatten().flatten().collect();
         let choice = fields.read("tool_choice", |node| choice(node, &request.tools))?;
         if let Some((choice, parallel)) = choice {
@@ -59,7 +55,7 @@ impl Scope {
             self.notes.add(format!("dropped the tool {}", word(&kind)));
             return Ok(None);
         };
-        let name = fields.need("name", tool_name)?;
+        let name = fields.need("name", tools::name)?;
         let kind = ToolKind::Function {
             name,
             description: Some(Text::from(*description)),
@@ -71,7 +67,7 @@ impl Scope {
     }
 
     fn custom(&mut self, mut fields: Fields<'_>) -> Read<Tool> {
-        let name = fields.need("name", tool_name)?;
+        let name = fields.need("name", tools::name)?;
         let description = fields.read("description", node::text)?;
         let parameters = fields.read("input_schema", schema::read)?;
         let strict = fields.read("strict", node::boolean)?;
@@ -127,18 +123,4 @@ fn named(name: Text, tools: &[Tool]) -> ToolChoice {
         return ToolChoice::Other(pen::json(|pen| pen.text("type", &name)));
     }
     ToolChoice::Function(name)
-}
-
-/// A tool's name; any characters but control characters, as those of MCP servers have dots and slashes.
-fn tool_name(node: Node<'_>) -> Read<Text> {
-    let text = node.filled()?;
-    let plain = text.plain();
-    if plain.chars().count() > MAX_NAME {
-        return Err(node.bad(&format!("a name has at most {MAX_NAME} characters.")));
-    }
-    if plain.chars().any(char::is_control) {
-        return Err(node.bad("a name has no control characters."));
-    }
-    drop(plain);
-    Ok(text)
 }

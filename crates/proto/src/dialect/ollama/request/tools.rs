@@ -2,18 +2,13 @@
 
 use super::Scope;
 use crate::canon::{Tool, ToolKind};
+use crate::dialect::tools;
 use crate::json::node::{self, Node, Read};
 use crate::json::schema;
-use crate::text::Text;
-
-/// Most tools of one request.
-const MAX_TOOLS: usize = 1024;
-/// Longest tool name.
-const MAX_NAME: usize = 128;
 
 impl Scope {
     pub(super) fn tools(&mut self, node: Node<'_>) -> Read<Vec<Tool>> {
-        node.each(MAX_TOOLS, |node| self.tool(node))
+        node.each(tools::MOST, |node| self.tool(node))
     }
 
     /// `{type: "function", function: {name, description, parameters}}`
@@ -31,7 +26,7 @@ impl Scope {
     fn function(&mut self, node: Node<'_>) -> Read<ToolKind> {
         let mut fields = node.object()?;
         let kind = ToolKind::Function {
-            name: fields.need("name", name)?,
+            name: fields.need("name", tools::name)?,
             description: fields.read("description", node::text)?,
             parameters: fields.read("parameters", schema::read)?,
             strict: fields.read("strict", node::boolean)?,
@@ -39,13 +34,4 @@ impl Scope {
         self.leftover("tools.function.", fields);
         Ok(kind)
     }
-}
-
-fn name(node: Node<'_>) -> Read<Text> {
-    let name = node.filled()?;
-    let legal = name.escaped().iter().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(b));
-    if legal && name.escaped().len() <= MAX_NAME {
-        return Ok(name);
-    }
-    Err(node.bad("expected 1 to 128 characters of 'A-Z', 'a-z', '0-9', '_', '.' and '-'."))
 }
