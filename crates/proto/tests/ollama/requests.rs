@@ -181,6 +181,21 @@ fn results_find_their_calls() {
 }
 
 #[test]
+fn results_do_not_answer_what_was_left_open() {
+    let call = r#"{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}"#;
+    let result = r#"{"role":"tool","tool_name":"f","content":"1"}"#;
+    let user = r#"{"role":"user","content":"never mind"}"#;
+    assert_eq!(answered(&format!("{user},{call},{result}")), ["call_ollama_3"]);
+    // One turn may come in several messages, and its results late.
+    assert_eq!(answered(&format!("{call},{result},{result},{result}")), ["call_ollama_1", "given", "call_ollama_3"]);
+    assert_eq!(answered(&format!("{result},{user},{result}")), ["call_ollama_1", "given"]);
+    let stale = format!("{user},{call},{result},{result}");
+    let calls = r#"{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}"#;
+    let failure = read(&message(&format!("{calls},{stale}"))).unwrap_err();
+    assert_eq!(failure.param.as_deref(), Some("messages[5].tool_name"));
+}
+
+#[test]
 fn bodies_without_anything_to_answer_load_a_model() {
     let load = |body: &str, generate: bool| match ollama::read(&Bytes::copy_from_slice(body.as_bytes()), generate) {
         Ok(Asked::Load { model, unload, stream }) => Some((model, unload, stream)),

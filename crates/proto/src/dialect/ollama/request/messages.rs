@@ -12,6 +12,8 @@ pub(super) struct Calls {
     /// Name and id, oldest first.
     open: Vec<(Text, Text)>,
     made: usize,
+    /// Whether somebody else spoke since the last call: what is still open then is no longer when the model calls again.
+    left: bool,
 }
 
 impl Calls {
@@ -19,6 +21,14 @@ impl Calls {
     fn id(&mut self) -> Text {
         self.made += 1;
         Text::from_plain(&format!("call_ollama_{}", self.made))
+    }
+
+    /// Notes a call.
+    fn begin(&mut self, name: &Text, id: &Text) {
+        if std::mem::take(&mut self.left) {
+            self.open.clear();
+        }
+        self.open.push((name.clone(), id.clone()));
     }
 
     /// Takes out the call that a result answers: by its id, else the oldest of that tool, else the oldest.
@@ -40,7 +50,9 @@ impl Scope {
 
     fn message(&mut self, node: Node<'_>, calls: &mut Calls, items: &mut Vec<Item>) -> Read<()> {
         let mut fields = node.object()?;
-        match fields.need("role", node::string)?.as_str() {
+        let role = fields.need("role", node::string)?;
+        calls.left |= role != "assistant";
+        match role.as_str() {
             "system" => items.push(told(&mut fields, Role::System)?),
             "developer" => items.push(told(&mut fields, Role::Developer)?),
             "user" => {
@@ -92,7 +104,7 @@ impl Scope {
         let call_id = fields.read("id", node::text)?.filter(|id| !id.is_empty()).unwrap_or_else(|| calls.id());
         fields.take("type");
         let (name, input) = fields.need("function", |node| self.called(node))?;
-        calls.open.push((name.clone(), call_id.clone()));
+        calls.begin(&name, &call_id);
         self.leftover("messages.tool_calls.", fields);
         Ok(item(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input }))
     }
