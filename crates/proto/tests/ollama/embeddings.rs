@@ -25,7 +25,12 @@ fn requests_are_said_in_openais_words() {
         let embed = read(body, single).unwrap();
         assert_eq!(embed.body.as_deref().map(|body| std::str::from_utf8(body).unwrap()), Some(expected), "{body}");
         assert_eq!(embed.model, "m");
+        let dropped: Vec<&str> = embed.notes.iter().collect();
+        assert_eq!(dropped, if body.contains("truncate") { vec!["dropped truncate"] } else { vec![] }, "{body}");
     }
+    let body = r#"{"model":"m","prompt":"a","truncate":false,"options":{"num_ctx":9},"keep_alive":0,"odd":null}"#;
+    let dropped = read(body, true).unwrap().notes;
+    assert_eq!(dropped.iter().collect::<Vec<_>>(), ["dropped truncate", "dropped options"]);
     for (body, single) in
         [(r#"{"model":"m"}"#, false), (r#"{"model":"m","input":[]}"#, false), (r#"{"model":"m","prompt":""}"#, true)]
     {

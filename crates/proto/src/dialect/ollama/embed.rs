@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::request::keep_alive;
+use super::request::{Scope, keep_alive};
 use crate::failure::{Failure, Kind};
 use crate::json::node::{self, Node, Read};
 use crate::json::pen;
 use crate::json::{Path, Shape};
+use crate::notes::Notes;
 use crate::text::Json;
 
 /// A request for embeddings.
@@ -20,6 +21,8 @@ pub struct Embed {
     pub body: Option<Bytes>,
     /// Whether it came to `/api/embeddings`, which takes one text and gives one vector.
     pub single: bool,
+    /// What OpenAI's words have no place for: `truncate`, `options`.
+    pub notes: Notes,
 }
 
 /// Reads a body of `/api/embed`, or of `/api/embeddings` when `single`.
@@ -34,6 +37,8 @@ pub fn read(body: &Bytes, single: bool) -> Result<Embed, Failure> {
     fields.read("keep_alive", keep_alive)?;
     let input = fields.read(if single { "prompt" } else { "input" }, |node| texts(node, single))?.flatten();
     let dimensions = fields.read("dimensions", node::positive)?;
+    let mut scope = Scope::default();
+    scope.leftover("", fields);
     let body = input.map(|input| {
         let mut out = BytesMut::with_capacity(input.bytes().len() + 128);
         pen::object(&mut out, |pen| {
@@ -46,7 +51,7 @@ pub fn read(body: &Bytes, single: bool) -> Result<Embed, Failure> {
         });
         out.freeze()
     });
-    Ok(Embed { model, body, single })
+    Ok(Embed { model, body, single, notes: scope.notes })
 }
 
 /// A text, or a list of texts where those are taken; `None` when there is none to embed.

@@ -80,8 +80,8 @@ pub(super) fn keep_alive(node: Node<'_>) -> Read<bool> {
 
 /// What the readers of the single values share.
 #[derive(Default)]
-struct Scope {
-    notes: Notes,
+pub(super) struct Scope {
+    pub(super) notes: Notes,
     unknown: usize,
 }
 
@@ -116,7 +116,7 @@ impl Scope {
     }
 
     /// Notes members that nobody read.
-    fn leftover(&mut self, place: &str, fields: Fields<'_>) {
+    pub(super) fn leftover(&mut self, place: &str, fields: Fields<'_>) {
         for (name, _) in fields.rest().filter(|(_, json)| !json.is_null()) {
             let name = name.plain();
             let plain = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
