@@ -5,6 +5,7 @@
 mod defects;
 mod oracle;
 mod properties;
+mod relays;
 mod replies;
 mod requests;
 mod sdk;

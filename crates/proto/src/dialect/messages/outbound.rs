@@ -1,6 +1,7 @@
 //! Canonical request to a messages body, for relays that speak this dialect.
 
 mod blocks;
+mod history;
 mod patch;
 mod thinking;
 mod tools;
@@ -44,7 +45,7 @@ fn fresh(request: &Request, relay: &Relay) -> Result<(Bytes, Notes), Failure> {
         let message = "nothing in this conversation can be sent to an upstream that speaks Messages";
         return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
     }
-    let plan = thinking::Plan::of(request, relay, &mut notes);
+    let plan = thinking::Plan::of(request, relay, turns.is_thoughtless(), &mut notes);
     let mut out = BytesMut::with_capacity(4096);
     pen::object(&mut out, |pen| {
         pen.plain("model", &relay.model);

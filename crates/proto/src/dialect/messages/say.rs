@@ -7,6 +7,9 @@ use crate::text::{Json, Text};
 /// The name of the hosted search tool, in tools and in calls.
 pub(super) const SEARCH: &str = "web_search";
 
+/// The type of the block with what a search found.
+pub(super) const RESULTS: &str = "web_search_tool_result";
+
 /// What a reply was, for its `stop_reason`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Gist {

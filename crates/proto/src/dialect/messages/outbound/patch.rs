@@ -1,20 +1,15 @@
 //! The client's own body for another upstream of this dialect: key order and unknown fields stay as they came.
 
-use bytes::{BufMut, Bytes, BytesMut};
-use memchr::memmem;
+use bytes::{Bytes, BytesMut};
 
-use super::super::seal;
-use super::MAX_TOKENS;
-use super::thinking::Plan;
+use super::thinking::{LEAST, Plan, THOUGHTLESS};
+use super::{MAX_TOKENS, history};
 use crate::canon::Request;
 use crate::dialect::Relay;
-use crate::json::patch::{Edit, patch, set};
+use crate::json::patch::set;
 use crate::json::{Shape, pen};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
-
-/// What every envelope of foreign state begins with, inside its quotes.
-const ENVELOPE: &[u8] = b"\"pg1.";
 
 /// `raw` for this model, streamed, without reasoning state that this upstream cannot read.
 pub(super) fn body(raw: &Bytes, request: &Request, relay: &Relay) -> (Bytes, Notes) {
@@ -23,26 +18,30 @@ pub(super) fn body(raw: &Bytes, request: &Request, relay: &Relay) -> (Bytes, Not
     let mut fields: Vec<(Text, Json)> = Json::from_valid(raw.clone()).fields().collect();
     put(&mut fields, "model", Text::from_plain(&relay.model).quoted());
     put(&mut fields, "stream", Json::of(&true));
-    limited(&mut fields, request, relay, &mut notes);
-    thoughtful(&mut fields, request, relay, &mut notes);
-    if relay.without_replay || memmem::find(raw, ENVELOPE).is_some() {
-        readable(&mut fields, relay, &mut notes);
+    if let Some(messages) = get(&fields, "messages").filter(|_| history::is_suspect(raw, relay)) {
+        let messages = history::readable(messages, relay, &mut notes);
+        put(&mut fields, "messages", messages);
     }
+    let lowered = limited(&mut fields, request, relay, &mut notes);
+    thoughtful(&mut fields, request, relay, &mut notes);
+    budgeted(&mut fields, lowered, &mut notes);
     let mut out = BytesMut::with_capacity(raw.len() + 128);
     pen::object(&mut out, |pen| fields.iter().for_each(|(key, value)| pen.member(key, value)));
     (out.freeze(), notes)
 }
 
-/// `max_tokens`, which this protocol must have. Clients that do not know a model's name say what the largest can give.
-fn limited(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &Relay, notes: &mut Notes) {
+/// `max_tokens`, which this protocol must have; whether we chose it. Clients that do not know a model's name say what the
+/// largest can give.
+fn limited(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &Relay, notes: &mut Notes) -> bool {
     let most = relay.max_output;
     let (limit, verb) = match request.limits.max_tokens {
         None => (most.unwrap_or(MAX_TOKENS), "set"),
         Some(limit) if most.is_some_and(|most| limit > most) => (most.unwrap_or(limit), "lowered"),
-        Some(_) => return,
+        Some(_) => return false,
     };
     notes.add(format!("{verb} max_tokens to {limit}"));
     put(fields, "max_tokens", Json::of(&limit));
+    true
 }
 
 /// The field `name`; `null` counts as none.
@@ -72,7 +71,8 @@ fn thoughtful(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &Relay, 
     if !request.sampling.is_empty() {
         return notes.add("dropped reasoning effort beside sampling fields");
     }
-    let plan = Plan::of(request, relay, notes);
+    let thoughtless = get(fields, "messages").is_some_and(history::is_thoughtless);
+    let plan = Plan::of(request, relay, thoughtless, notes);
     if let Some(thinking) = plan.thinking() {
         put(fields, "thinking", thinking);
     }
@@ -86,40 +86,36 @@ fn thoughtful(fields: &mut Vec<(Text, Json)>, request: &Request, relay: &Relay, 
     }
 }
 
-/// Takes out thoughts that another model signed; they would be refused.
-fn readable(fields: &mut Vec<(Text, Json)>, relay: &Relay, notes: &mut Notes) {
-    let Some(messages) = get(fields, "messages") else { return };
-    let mut kept = Vec::new();
-    for message in messages.elements() {
-        let blocks: Vec<Json> = message.get("content").iter().flat_map(Json::elements).collect();
-        let stay: Vec<&Json> = blocks.iter().filter(|block| !unreadable(block, relay)).collect();
-        if stay.len() == blocks.len() {
-            kept.push(message);
-            continue;
-        }
-        notes.add("dropped reasoning that another model signed");
-        if !stay.is_empty() {
-            let content = list(stay);
-            let edit = |key: &Text, _: &Json| if key.is("content") { Edit::Set(content.clone()) } else { Edit::Keep };
-            kept.push(patch(&message, edit, []));
-        }
+/// The client's own budget of thinking: taken out where the history rules it out, lowered with the limit that holds it.
+fn budgeted(fields: &mut Vec<(Text, Json)>, lowered: bool, notes: &mut Notes) {
+    let enabled = |thinking: &&Json| thinking.text("type").is_some_and(|kind| kind.is("enabled"));
+    let Some(thinking) = get(fields, "thinking").filter(enabled).cloned() else { return };
+    if get(fields, "messages").is_some_and(history::is_thoughtless) {
+        return mute(fields, THOUGHTLESS, notes);
     }
-    let kept = list(&kept);
-    put(fields, "messages", kept);
-}
-
-fn unreadable(block: &Json, relay: &Relay) -> bool {
-    let Some(kind) = block.text("type") else { return false };
-    let field = match kind.plain().as_ref() {
-        "thinking" => "signature",
-        "redacted_thinking" => "data",
-        _ => return false,
+    let limit = get(fields, "max_tokens").and_then(Json::as_u64);
+    let budget = thinking.get("budget_tokens").and_then(|budget| budget.as_u64());
+    let (Some(limit), true) = (limit.filter(|limit| budget.is_some_and(|budget| budget >= *limit)), lowered) else {
+        return;
     };
-    relay.without_replay || block.text(field).is_some_and(|state| seal::foreign(&state))
+    // The limit counts thinking too, and there must be something left for the answer.
+    let less = LEAST.max(limit / 2);
+    if less >= limit {
+        return mute(fields, "dropped thinking for want of room", notes);
+    }
+    notes.add(format!("lowered budget_tokens to {less}"));
+    put(fields, "thinking", set(&thinking, "budget_tokens", &Json::of(&less)));
 }
 
-fn list<'j>(elements: impl IntoIterator<Item = &'j Json>) -> Json {
-    let mut out = BytesMut::new();
-    pen::array(&mut out, elements, |out, element| out.put_slice(element.bytes()));
-    Json::from_valid(out.freeze())
+/// Takes out the wish for thinking, and the rules for old thoughts, which Anthropic refuses without it.
+fn mute(fields: &mut Vec<(Text, Json)>, why: &str, notes: &mut Notes) {
+    notes.add(why);
+    fields.retain(|(key, _)| !key.is("thinking"));
+    let Some(rules) = get(fields, "context_management").cloned() else { return };
+    let edits: Vec<Json> = rules.get("edits").iter().flat_map(Json::elements).collect();
+    let about = |edit: &&Json| edit.text("type").is_some_and(|kind| kind.as_str().starts_with("clear_thinking"));
+    let others: Vec<&Json> = edits.iter().filter(|edit| !about(edit)).collect();
+    if others.len() < edits.len() {
+        put(fields, "context_management", set(&rules, "edits", &history::list(others)));
+    }
 }

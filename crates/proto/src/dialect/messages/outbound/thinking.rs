@@ -11,7 +11,13 @@ use crate::notes::Notes;
 use crate::text::Json;
 
 /// Least budget that Anthropic takes, in tokens.
-const LEAST: u64 = 1024;
+pub(super) const LEAST: u64 = 1024;
+
+/// What every Claude that thinks can give, in tokens: no room is added beyond it where the model's own maximum is not known.
+const ROOM: u64 = 32_000;
+
+/// Anthropic's rule: with a budget of thinking, the turn that goes on must begin with the thought that led to it.
+pub(super) const THOUGHTLESS: &str = "dropped thinking in a turn that began without a thought";
 
 /// What goes into the body.
 #[derive(Debug, Default)]
@@ -49,8 +55,8 @@ pub(super) enum Generation {
 }
 
 impl Plan {
-    /// The plan for a request.
-    pub(super) fn of(request: &Request, relay: &Relay, notes: &mut Notes) -> Self {
+    /// The plan for a request; `thoughtless` when it goes on with a turn that does not begin with a thought.
+    pub(super) fn of(request: &Request, relay: &Relay, thoughtless: bool, notes: &mut Notes) -> Self {
         let shown = request.reasoning.summary.is_some();
         let max_tokens = limit(request, relay, notes);
         let mut plan = Self { max_tokens, shown, ..Self::default() };
@@ -60,9 +66,7 @@ impl Plan {
             plan.form = if generation == Generation::Never { Form::Silent } else { Form::Off };
             return plan;
         }
-        let forced = tools::forced(request);
-        if generation == Generation::Never || forced {
-            let why = if forced { "dropped reasoning effort beside a forced tool" } else { "dropped reasoning effort" };
+        if let Some(why) = unthinkable(request, generation, thoughtless) {
             notes.add(why);
             return plan;
         }
@@ -82,13 +86,13 @@ impl Plan {
                 return;
             }
         };
+        // The limit counts thinking too; the client thought of the answer.
+        let most = relay.max_output.unwrap_or(ROOM);
+        let room = self.max_tokens.saturating_add(budget).min(most.max(self.max_tokens));
         if generation == Generation::Adaptive {
-            (self.form, self.effort, self.thinks) = (Form::Adaptive, Some(effort), true);
+            (self.form, self.effort, self.max_tokens, self.thinks) = (Form::Adaptive, Some(effort), room, true);
             return;
         }
-        // The limit counts thinking too; the client thought of the answer.
-        let most = relay.max_output.unwrap_or(u64::MAX);
-        let room = self.max_tokens.saturating_add(budget).min(most.max(self.max_tokens));
         let budget = budget.min(room.saturating_sub(self.max_tokens).max(self.max_tokens / 2));
         if budget < LEAST {
             notes.add("dropped reasoning effort for want of room");
@@ -113,6 +117,16 @@ impl Plan {
             }
         }))
         .filter(|_| self.form != Form::Silent)
+    }
+}
+
+/// Why the model cannot think about this request, if it cannot.
+fn unthinkable(request: &Request, generation: Generation, thoughtless: bool) -> Option<&'static str> {
+    match generation {
+        _ if tools::forced(request) => Some("dropped reasoning effort beside a forced tool"),
+        Generation::Never => Some("dropped reasoning effort"),
+        Generation::Budget if thoughtless => Some(THOUGHTLESS),
+        Generation::Budget | Generation::Adaptive => None,
     }
 }
 

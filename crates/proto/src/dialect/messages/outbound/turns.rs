@@ -100,6 +100,17 @@ impl<'a> Turns<'a> {
         self.done.is_empty()
     }
 
+    /// Whether the model goes on with a turn that does not begin with a thought, which rules a budget of thinking out.
+    pub(super) fn is_thoughtless(&self) -> bool {
+        let is_result = |block: &Block<'_>| matches!(block, Block::Result { .. } | Block::Missing { .. });
+        let open = match &self.done[..] {
+            [.., open] if open.speaker == Speaker::Assistant => open,
+            [.., called, answered] if answered.blocks.iter().any(is_result) => called,
+            _ => return false,
+        };
+        !matches!(open.blocks.first(), Some(Block::Thought { .. }))
+    }
+
     fn push(&mut self, kind: &'a ItemKind, notes: &mut Notes) {
         match kind {
             ItemKind::Message { role: Role::Assistant, parts, .. } => {

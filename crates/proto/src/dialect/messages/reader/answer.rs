@@ -144,7 +144,7 @@ impl Answer {
                 let at = self.item(Head::Search, sink);
                 self.blocks.push((index, Block::Search { at, id: word("id"), input: Input::of(block) }));
             }
-            "web_search_tool_result" => {
+            say::RESULTS => {
                 self.results(block, sink);
                 self.blocks.push((index, Block::Opaque));
             }

@@ -39,7 +39,7 @@ impl Scope {
             ("redacted_thinking", Role::Assistant) => redacted(&mut fields, turn)?,
             ("server_tool_use", Role::Assistant) => turn.item(server_call(&mut fields)?),
             // What was found is in the answer that follows; the search itself says that there was one.
-            ("web_search_tool_result", Role::Assistant) => return Ok(()),
+            (say::RESULTS, Role::Assistant) => return Ok(()),
             (known, _) if KNOWN.contains(&known) => return Err(fields.unknown("type", &kind)),
             // Blocks of other server tools, compaction and whatever comes later: only their own upstream reads them.
             (_, Role::Assistant) => {

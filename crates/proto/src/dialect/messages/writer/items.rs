@@ -262,7 +262,7 @@ impl Writer {
 
     fn result(&mut self, id: &Text, sources: &[Source], out: &mut BytesMut) {
         self.blocks.begin((u32::MAX, 0), None, out, |pen| {
-            pen.plain("type", "web_search_tool_result");
+            pen.plain("type", say::RESULTS);
             pen.text("tool_use_id", id);
             say::results(pen, "content", sources);
         });

@@ -1,0 +1,142 @@
+//! The client's own messages: what in them another upstream cannot read, and whether they let a model think.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use memchr::memmem;
+
+use super::super::{say, seal};
+use crate::dialect::Relay;
+use crate::json::patch::{Edit, patch};
+use crate::json::pen;
+use crate::notes::Notes;
+use crate::text::{Json, Text};
+
+/// What stands in every body that may hold something unreadable: the front of an envelope of foreign state, inside its quotes,
+/// and the fields for what Anthropic encrypts of a search.
+const MARKS: [&[u8]; 3] = [b"\"pg1.", b"\"encrypted_content\"", b"\"encrypted_index\""];
+
+/// Whether a body must be looked through.
+pub(super) fn is_suspect(raw: &Bytes, relay: &Relay) -> bool {
+    relay.without_replay || MARKS.iter().any(|mark| memmem::find(raw, mark).is_some())
+}
+
+/// The messages without thoughts that another model signed and searches that another model made; they would be refused.
+pub(super) fn readable(messages: &Json, relay: &Relay, notes: &mut Notes) -> Json {
+    let mut kept = Vec::new();
+    for message in messages.elements() {
+        let blocks: Vec<Json> = message.get("content").iter().flat_map(Json::elements).collect();
+        // One model made all of a reply.
+        let strange = blocks.iter().any(is_strange);
+        let stay: Vec<Json> = blocks.iter().filter_map(|block| legible(block, strange, relay, notes)).collect();
+        if stay == blocks {
+            kept.push(message);
+        } else if !stay.is_empty() {
+            let content = list(&stay);
+            let edit = |key: &Text, _: &Json| if key.is("content") { Edit::Set(content.clone()) } else { Edit::Keep };
+            kept.push(patch(&message, edit, []));
+        }
+    }
+    list(&kept)
+}
+
+/// The block as this upstream can read it, if it can; `strange` when another model made the searches of this message.
+fn legible(block: &Json, strange: bool, relay: &Relay, notes: &mut Notes) -> Option<Json> {
+    match block.text("type").unwrap_or_default().plain().as_ref() {
+        "thinking" => signed(block, "signature", relay, notes),
+        "redacted_thinking" => signed(block, "data", relay, notes),
+        "text" => Some(uncited(block, notes)),
+        "server_tool_use" | say::RESULTS if strange => {
+            notes.add("dropped a web search that another model made");
+            None
+        }
+        _ => Some(block.clone()),
+    }
+}
+
+/// A thought, unless the state in this field is another model's.
+fn signed(block: &Json, field: &str, relay: &Relay, notes: &mut Notes) -> Option<Json> {
+    if relay.without_replay || block.text(field).is_some_and(|state| seal::foreign(&state)) {
+        notes.add("dropped reasoning that another model signed");
+        return None;
+    }
+    Some(block.clone())
+}
+
+/// Text without citations that another model made.
+fn uncited(block: &Json, notes: &mut Notes) -> Json {
+    let Some(citations) = block.get("citations") else { return block.clone() };
+    let all: Vec<Json> = citations.elements().collect();
+    let stay: Vec<&Json> = all.iter().filter(|citation| !is_blank(citation, "encrypted_index")).collect();
+    if stay.len() == all.len() {
+        return block.clone();
+    }
+    notes.add("dropped citations that another model made");
+    let rest = if stay.is_empty() { Edit::Drop } else { Edit::Set(list(stay)) };
+    patch(block, |key, _| if key.is("citations") { rest.clone() } else { Edit::Keep }, [])
+}
+
+/// Whether a block holds results of a search that [`say::results`] wrote.
+fn is_strange(block: &Json) -> bool {
+    let results = block.text("type").is_some_and(|kind| kind.is(say::RESULTS));
+    let found = block.get("content");
+    results && found.iter().flat_map(Json::elements).any(|result| is_blank(&result, "encrypted_content"))
+}
+
+fn is_blank(object: &Json, field: &str) -> bool {
+    object.text(field).is_some_and(|text| text.is_empty())
+}
+
+/// Whether the model goes on with a turn, after results or a beginning of its own, that does not begin with a thought. Messages
+/// of one role behind each other are one turn.
+pub(super) fn is_thoughtless(messages: &Json) -> bool {
+    let (mut called, mut last) = (None, None::<Turn>);
+    for message in messages.elements() {
+        let next = Turn::of(&message);
+        match &mut last {
+            // The operator's reminders stand between the turns.
+            _ if next.speaker == Speaker::Operator => {}
+            Some(turn) if turn.speaker == next.speaker => turn.results |= next.results,
+            _ => called = last.replace(next),
+        }
+    }
+    let open = if last.as_ref().is_some_and(|turn| turn.results) { called } else { last };
+    open.is_some_and(|turn| turn.speaker == Speaker::Assistant && !turn.thinks)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    User,
+    Assistant,
+    Operator,
+}
+
+/// What matters of a turn.
+struct Turn {
+    speaker: Speaker,
+    /// Whether it begins with a thought.
+    thinks: bool,
+    /// Whether it answers calls.
+    results: bool,
+}
+
+impl Turn {
+    fn of(message: &Json) -> Self {
+        let speaker = match message.text("role").unwrap_or_default().plain().as_ref() {
+            "user" => Speaker::User,
+            "assistant" => Speaker::Assistant,
+            _ => Speaker::Operator,
+        };
+        let content = message.get("content");
+        let mut kinds = content.iter().flat_map(Json::elements).filter_map(|block| block.text("type"));
+        let first = kinds.next();
+        let thinks = first.as_ref().is_some_and(|kind| kind.is("thinking") || kind.is("redacted_thinking"));
+        let results = speaker == Speaker::User && first.into_iter().chain(kinds).any(|kind| kind.is("tool_result"));
+        Self { speaker, thinks, results }
+    }
+}
+
+/// A JSON array.
+pub(super) fn list<'j>(elements: impl IntoIterator<Item = &'j Json>) -> Json {
+    let mut out = BytesMut::new();
+    pen::array(&mut out, elements, |out, element| out.put_slice(element.bytes()));
+    Json::from_valid(out.freeze())
+}
