@@ -4,8 +4,9 @@
 //! [`pool::guard`], the addresses of a name at the moment of dialling; a redirect is never followed; connections are not shared
 //! between relays that may reach private addresses and others.
 //!
-//! Behind a proxy that looks names up itself, only names and literal addresses are checked here; what it reaches is its own
-//! network, not this machine's.
+//! A proxy looks names up itself and reaches its own network; it may be on this machine. What a name means here is looked up before
+//! it is asked, so that no name of a metadata service or of this gateway gets there; where that fails, names and literal addresses
+//! alone are checked.
 
 mod forward;
 mod list;
@@ -16,6 +17,7 @@ mod tests;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -36,6 +38,9 @@ use crate::{Answer, Config, Fault, FaultKind, Profile, Sent};
 
 /// Headers of a client that are passed on to a relay of the client's own protocol; any other is not sent.
 pub const PASSED: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
+
+/// Longest wait for a name that a proxy will look up anyway.
+const LOOKUP: Duration = Duration::from_secs(1);
 
 /// The version of Anthropic's protocol that is spoken where the client names none.
 const ANTHROPIC: &str = "2023-06-01";
@@ -90,28 +95,13 @@ impl Relays {
         *self.listeners.write() = addresses;
     }
 
-    /// What `allow_private` would have to lift before this base URL can be called, its name looked up now; `None` for nothing. A name
-    /// that cannot be looked up needs nothing yet: it is checked again whenever it is dialled.
-    ///
-    /// # Errors
-    /// [`FaultKind::Denied`] for what nothing lifts, [`FaultKind::Unsendable`] for what is no base URL.
-    pub async fn leave(&self, base_url: &str) -> Result<Option<Denied>, Fault> {
-        let url = relay::base_url(base_url).map_err(|error| unreadable(&error))?;
-        let strict = match guard::check_url(&url, false) {
-            Ok(()) => self.looked_up(&url).await,
-            Err(denied) => Err(denied),
-        };
-        match strict {
-            Ok(()) => Ok(None),
-            Err(denied) if denied.liftable() => Ok(Some(denied)),
-            Err(denied) => Err(Fault::denied(&denied)),
-        }
-    }
-
-    /// Whether one of the addresses of a URL's name may be dialled without leave.
-    async fn looked_up(&self, url: &Url) -> Result<(), Denied> {
+    /// Whether a base URL may be called without `allow_private`, its name looked up now; [`Denied::liftable`] says whether that would
+    /// help. A name that cannot be looked up needs nothing yet: it is checked again whenever it is dialled.
+    pub async fn strict(&self, url: &Url) -> Result<(), Denied> {
+        guard::check_url(url, false)?;
         let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
-        let rule = Rule { private: false, ours: self.ours(url) };
+        // Behind a proxy only what is never called matters: what else a name means here is not what it means there.
+        let rule = Rule { private: self.config.proxy.is_some(), ours: self.ours(url) };
         let found = self.lookup.ask(name).await.unwrap_or_default();
         gate::allowed(found, rule, &self.listeners).map(|_| ())
     }
@@ -164,6 +154,7 @@ impl Relays {
         late: impl Future<Output = Fault>,
     ) -> Result<Answer, Fault> {
         let rule = self.admit(target)?;
+        self.foresee(target, rule).await?;
         let lanes = self.lanes(rule)?;
         let mut answer = exchange(&lanes, request, late).await?;
         answer.headers.remove(header::SET_COOKIE);
@@ -185,6 +176,16 @@ impl Relays {
         };
         let checked = literal.map_or(Ok(()), |address| gate::check(address, rule, &self.listeners));
         checked.map(|()| rule).map_err(|denied| Fault::denied(&denied))
+    }
+
+    /// Before a proxy is asked for a name: whether that means, as far as is known here, what is never called.
+    async fn foresee(&self, target: &Target<'_>, rule: Rule) -> Result<(), Fault> {
+        let (Some(_), Some(Host::Domain(name))) = (&self.config.proxy, target.url.host()) else { return Ok(()) };
+        let found = tokio::time::timeout(LOOKUP, self.lookup.ask(name)).await;
+        let found = found.ok().and_then(Result::ok).unwrap_or_default();
+        let rule = Rule { private: true, ..rule };
+        let checked = found.iter().try_for_each(|address| gate::check(address.ip(), rule, &self.listeners));
+        checked.map_err(|denied| Fault::denied(&denied))
     }
 
     /// A URL's port, where one of our listeners has it.
@@ -221,7 +222,8 @@ fn credentials(wire: Wire, key: &Secret) -> Result<(&'static str, HeaderValue), 
         Wire::Gemini => ("x-goog-api-key", key.expose().to_owned()),
     };
     let mut value = HeaderValue::from_str(&text).map_err(|_| {
-        let message = "the relay's key holds characters that cannot be sent; hint: give it again";
+        let message =
+            "the relay's key holds characters that cannot be sent; hint: give it again, `polygate relays key` does";
         Fault::new(Sent::No, FaultKind::Unsendable, message)
     })?;
     value.set_sensitive(true);

@@ -16,9 +16,13 @@ const LOOPBACK: &str = "127.0.0.1";
 
 /// Relays whose names mean one list of addresses after the other.
 fn relays(answers: &[&[&str]]) -> Relays {
+    configured(&Config::default(), answers)
+}
+
+fn configured(config: &Config, answers: &[&[&str]]) -> Relays {
     let parsed = |list: &&[&str]| list.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect();
     let answers = answers.iter().map(parsed).collect();
-    let mut relays = Relays::new(&Config::default(), Roots::new(None).unwrap());
+    let mut relays = Relays::new(config, Roots::new(None).unwrap());
     relays.lookup = Lookup::Script(Arc::new(Mutex::new(answers)));
     relays
 }
@@ -138,34 +142,57 @@ async fn a_name_is_looked_up_once_for_a_connection() {
     assert_eq!(answers.lock().len(), 1, "one answer was taken");
 }
 
-/// What has to be lifted, in words; or why it cannot be.
-type Needs = Result<Option<&'static str>, FaultKind>;
+/// What stands in the way, in words, and whether leave lifts it.
+type Bar = Option<(&'static str, bool)>;
 
 #[tokio::test]
 async fn what_needs_leave_is_known_before_a_call() {
     let public: &[&str] = &["1.1.1.1", "10.0.0.1"];
-    let cases: [(&str, &[&str], Needs); 11] = [
-        ("https://relay.example/v1", public, Ok(None)),
-        ("https://relay.example/v1", &[], Ok(None)),
-        ("https://relay.example/v1", &["10.0.0.1"], Ok(Some("private network"))),
-        ("https://relay.example/v1", &["198.18.0.7"], Ok(Some("fake-IP"))),
-        ("http://relay.example/v1", public, Ok(Some("plain http"))),
-        ("http://localhost:11434/v1", &[], Ok(Some("localhost"))),
-        ("http://192.168.1.5/v1", &[], Ok(Some("private network"))),
-        ("https://relay.example/v1", &["169.254.169.254"], Err(FaultKind::Denied)),
-        ("http://169.254.169.254/v1", &[], Err(FaultKind::Denied)),
-        ("https://relay.example:22/v1", public, Err(FaultKind::Denied)),
-        ("nonsense", &[], Err(FaultKind::Unsendable)),
+    let cases: [(&str, &[&str], Bar); 10] = [
+        ("https://relay.example/v1", public, None),
+        ("https://relay.example/v1", &[], None),
+        ("https://relay.example/v1", &["10.0.0.1"], Some(("private network", true))),
+        ("https://relay.example/v1", &["198.18.0.7"], Some(("fake-IP", true))),
+        ("http://relay.example/v1", public, Some(("plain http", true))),
+        ("http://localhost:11434/v1", &[], Some(("localhost", true))),
+        ("http://192.168.1.5/v1", &[], Some(("private network", true))),
+        ("https://relay.example/v1", &["169.254.169.254"], Some(("metadata", false))),
+        ("http://169.254.169.254/v1", &[], Some(("metadata", false))),
+        ("https://relay.example:22/v1", public, Some(("port", false))),
     ];
     for (base, answer, expected) in cases {
-        let needs = relays(&[answer]).leave(base).await;
-        match (needs, expected) {
-            (Ok(None), Ok(None)) => {}
-            (Ok(Some(denied)), Ok(Some(said))) => assert!(denied.to_string().contains(said), "{base}: {denied}"),
-            (Err(fault), Err(kind)) => assert_eq!(fault.kind, kind, "{base}"),
-            (needs, _) => panic!("{base} {answer:?}: {needs:?}"),
+        let denied = relays(&[answer]).strict(&base.parse().unwrap()).await.err();
+        assert_eq!(denied.is_some(), expected.is_some(), "{base} {answer:?}: {denied:?}");
+        let (Some(denied), Some((says, liftable))) = (denied, expected) else { continue };
+        assert!(denied.to_string().contains(says) && denied.liftable() == liftable, "{base}: {denied}");
+    }
+}
+
+/// A proxy on this machine would reach what we do not call.
+#[tokio::test]
+async fn a_proxy_is_not_asked_for_what_is_never_called() {
+    let (port, count, _server) = server().await;
+    let config = Config { proxy: Some(format!("http://127.0.0.1:{port}").parse().unwrap()), ..Config::default() };
+    let cases: [(&[&str], Result<u16, &str>); 5] = [
+        (&["169.254.169.254"], Err("metadata")),
+        (&["1.1.1.1", "::ffff:169.254.169.254"], Err("metadata")),
+        (&[LOOPBACK], Err("itself")),
+        (&["10.0.0.1"], Ok(200)),
+        (&[], Ok(200)),
+    ];
+    for (answer, expected) in cases {
+        let relays = configured(&config, &[answer]);
+        relays.listening(vec!["127.0.0.1:8080".parse().unwrap()]);
+        let called = call(&relays, &relay("http://relay.example:8080/v1", true)).await;
+        match (called, expected) {
+            (Ok(status), Ok(good)) => assert_eq!(status, good, "{answer:?}"),
+            (Err(fault), Err(says)) => assert!(fault.message.contains(says), "{answer:?}: {fault}"),
+            (called, _) => panic!("{answer:?}: {called:?}"),
         }
     }
+    assert_eq!(*count.lock(), 2);
+    let relays = configured(&config, &[&["10.0.0.1"]]);
+    assert_eq!(relays.strict(&"https://relay.example/v1".parse().unwrap()).await, Ok(()), "the proxy's own business");
 }
 
 #[tokio::test]
