@@ -17,7 +17,7 @@ use pool::catalog::{Catalog, Model};
 use pool::quota::Quota;
 use pool::relay::Capability;
 use pool::status::Signal;
-use pool::{Account, AccountId, Millis, Status, Tokens};
+use pool::{Account, AccountId, Millis, Status, Tokens, limits};
 use proto::Wire;
 use tokio::sync::Notify;
 
@@ -37,12 +37,19 @@ pub(crate) struct Entry {
     pub(crate) tokens: Option<Arc<Tokens>>,
     /// Its live model list; `None` until the first came.
     pub(crate) models: Option<Arc<Listing>>,
-    /// Models that it refused in spite of its list; forgotten when a new list comes.
-    pub(crate) missing: Vec<String>,
+    /// Models that it refused in spite of its list; forgotten when a new list comes, or after a while.
+    pub(crate) missing: Vec<Lack>,
     /// 0 to 1: how much earlier than needed its tokens are refreshed.
     pub(crate) jitter: f64,
     /// The relay that it is; `None` for an account.
     pub(crate) relay: Option<Arc<Line>>,
+}
+
+/// A model that was refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Lack {
+    slug: String,
+    at: Millis,
 }
 
 /// What relays can do beside conversations.
@@ -114,6 +121,17 @@ impl Accounts {
 
     /// Applies what was learned about an account; `true` when it served before and does not now.
     pub(crate) fn signal(&self, id: &AccountId, signal: &Signal, now: Millis) -> bool {
+        self.apply(id, (signal, now), |_| true)
+    }
+
+    /// As [`Self::signal`], of a relay as it was when it was called: what an address or key came to that is another one by now
+    /// says nothing.
+    pub(crate) fn report(&self, line: &Line, signal: &Signal, now: Millis) -> bool {
+        let same = |entry: &Entry| entry.relay.as_ref().is_some_and(|known| known.same(line));
+        self.apply(&line.relay.id, (signal, now), same)
+    }
+
+    fn apply(&self, id: &AccountId, (signal, now): (&Signal, Millis), holds: impl Fn(&Entry) -> bool) -> bool {
         // The signal of nearly every request: nothing to say that is not known.
         let idle = matches!(signal, Signal::None | Signal::ModelMissing);
         let known = matches!(signal, Signal::Served | Signal::Ample) && self.status(id) == Some(Status::Active);
@@ -123,7 +141,7 @@ impl Accounts {
         let mut lost = false;
         self.edit(id, |entry| {
             let next = entry.account.status.apply(signal, now);
-            if next == entry.account.status {
+            if next == entry.account.status || !holds(entry) {
                 return false;
             }
             lost = entry.account.status.serves(now) && !next.serves(now);
@@ -174,14 +192,24 @@ impl Accounts {
         self.recatalog();
     }
 
-    /// Notes that the backend refused a model that the account's list has.
-    pub(crate) fn lacks(&self, id: &AccountId, slug: &str) {
+    /// Notes that a model was refused that the list has; `true` when that is news. Of relays only what they list is kept: they are
+    /// asked for any name that a client thinks of.
+    pub(crate) fn lacks(&self, id: &AccountId, slug: &str, now: Millis) -> bool {
         self.edit(id, |entry| {
-            let new = !entry.missing.iter().any(|missing| missing == slug);
-            if new {
-                entry.missing.push(slug.to_owned());
+            let news = (entry.relay.is_none() || entry.names(slug)) && !entry.misses(slug, now);
+            if news {
+                entry.missing.retain(|lack| lack.slug != slug);
+                entry.missing.push(Lack { slug: slug.to_owned(), at: now });
             }
-            new
+            news
+        })
+    }
+
+    /// Notes that the row was written once more by us.
+    pub(crate) fn written(&self, id: &AccountId) {
+        self.edit(id, |entry| {
+            entry.account.version += 1;
+            true
         });
     }
 
@@ -261,16 +289,21 @@ impl Entry {
 
     /// Whether the account can take the model: by its live list, else by the bundled one. A relay is asked for models only that
     /// a name has chosen it for.
-    pub(crate) fn lists(&self, slug: &str, bundled: &Catalog) -> bool {
-        if self.missing.iter().any(|missing| missing == slug) {
+    pub(crate) fn lists(&self, slug: &str, bundled: &Catalog, now: Millis) -> bool {
+        if self.misses(slug, now) {
             return false;
         }
-        if self.relay.is_some() {
-            return true;
-        }
-        match &self.models {
-            Some(listing) => listing.models.iter().any(|model| model.slug == slug),
-            None => bundled.get(slug).is_some(),
-        }
+        self.relay.is_some() || self.names(slug) || self.models.is_none() && bundled.get(slug).is_some()
+    }
+
+    /// Whether its live list, or the one that its owner chose, has the model.
+    fn names(&self, slug: &str) -> bool {
+        self.models.as_ref().is_some_and(|listing| listing.models.iter().any(|model| model.slug == slug))
+    }
+
+    /// Whether it refused the model lately. A clock that was set back does not make that last.
+    fn misses(&self, slug: &str, now: Millis) -> bool {
+        let lately = |lack: &Lack| lack.at <= now && u128::from(lack.at.until(now)) < limits::MODEL_REST.as_millis();
+        self.missing.iter().any(|lack| lack.slug == slug && lately(lack))
     }
 }

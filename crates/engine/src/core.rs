@@ -54,9 +54,27 @@ impl Core {
 
     /// Applies what was learned about an account. Whoever waits for one that does not serve any more chooses again.
     pub(crate) fn signal(&self, id: &AccountId, signal: &Signal) {
-        if self.accounts.signal(id, signal, self.now()) {
+        let lost = self.accounts.signal(id, signal, self.now());
+        self.heed(lost, id, signal);
+    }
+
+    /// As [`Self::signal`], of a relay as it was when it was called.
+    pub(crate) fn report(&self, line: &Line, signal: &Signal) {
+        let lost = self.accounts.report(line, signal, self.now());
+        self.heed(lost, &line.relay.id, signal);
+    }
+
+    fn heed(&self, lost: bool, id: &AccountId, signal: &Signal) {
+        if lost {
             tracing::warn!(account = %id, ?signal, "account stops serving");
             self.slots.scatter(id);
+        }
+    }
+
+    /// Notes that a model was refused that the list has, and asks for a newer list.
+    pub(crate) fn lacks(&self, id: &AccountId, slug: &str) {
+        if self.accounts.lacks(id, slug, self.now()) {
+            self.wanted.doubt(id);
         }
     }
 

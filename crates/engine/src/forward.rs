@@ -29,7 +29,7 @@ use crate::relays::Line;
 use crate::reply::{Head, Refusal};
 use crate::run::post::{Miss, denied};
 use crate::slots::{Field, Slot, Taken};
-pub use load::{BoxError, Form, Load};
+pub use load::{Fate, Form, Load};
 use receipt::Receipt;
 
 /// One call to hand on.
@@ -141,7 +141,10 @@ impl Run {
                 Ok(answer) => return Ok(self.deliver(answer, slot)),
                 Err(miss) => miss,
             };
-            match self.settle(slot.account(), &miss) {
+            if let Some(failure) = self.load.fault() {
+                return Err(self.refuse(failure));
+            }
+            match self.settle(&line, &miss) {
                 Ok(failure) => otherwise = Some(failure),
                 Err(failure) => return Err(self.refuse(failure)),
             }
@@ -189,21 +192,21 @@ impl Run {
         if !(200..300).contains(&answer.status) {
             return Err(denied(&self.core, answer).await);
         }
-        self.core.signal(&line.relay.id, &Signal::Served);
+        self.core.report(line, &Signal::Served);
         Ok(answer)
     }
 
     /// Asks the table; `Ok` is another try, with the answer when there is none.
-    fn settle(&mut self, id: &AccountId, miss: &Miss) -> Result<Failure, Failure> {
-        let now = self.core.now();
+    fn settle(&mut self, line: &Line, miss: &Miss) -> Result<Failure, Failure> {
+        let (id, now) = (&line.relay.id, self.core.now());
         let (signal, step) = self.history.settle(id, &miss.outcome, now);
         if signal == Signal::ModelMissing
             && let To::Relays(stops) = &self.resolved.to
             && let Some(stop) = stops.iter().find(|stop| stop.relay == *id)
         {
-            self.core.accounts.lacks(id, &stop.model);
+            self.core.lacks(id, &stop.model);
         }
-        self.core.signal(id, &signal);
+        self.core.report(line, &signal);
         match step {
             Step::Again { to: Toward::Other | Toward::PreferOther, otherwise, .. } if self.may_go_on() => {
                 Ok(miss.name(otherwise))

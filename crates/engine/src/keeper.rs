@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool::{AccountId, Secret};
+use pool::{Account, AccountId, Secret};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::accounts::{Changes, Dirty, Entry};
@@ -152,9 +152,17 @@ impl Keeper {
         let (store, account) = (&self.core.store, &entry.account);
         match entry.relay.as_ref().map(|line| line.origin) {
             None => store.set_status(&account.id, &account.status).await,
-            Some(RelayOrigin::Store) => store.set_relay_status(&account.id, &account.status).await,
+            Some(RelayOrigin::Store) => self.save_relay(account).await,
             Some(RelayOrigin::File) => Ok(()),
         }
+    }
+
+    /// A row that somebody changed meanwhile counts, and is taken over with the next look.
+    async fn save_relay(&self, relay: &Account) -> Result<(), store::Error> {
+        if self.core.store.set_relay_status(&relay.id, &relay.status, relay.version).await? {
+            self.core.accounts.written(&relay.id);
+        }
+        Ok(())
     }
 
     async fn save_cookies(&mut self, id: &AccountId) {

@@ -34,12 +34,12 @@ pub use accounts::{AccountView, Ready};
 pub use call::{Call, Client};
 pub use clock::Clock;
 pub use engine::{Engine, Parts, StartError};
-pub use forward::{BoxError, Broken, Delivery, Errand, Form, Load, NO_RELAY};
+pub use forward::{Broken, Delivery, Errand, Fate, Form, Load, NO_RELAY};
 pub use keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
 pub use refresh::FAILPOINTS;
 pub use relays::{
     Private, RelayChange, RelayError, RelayOrigin, RelayView, RelayWish, Shown, add_relay, host_name, masked,
-    relay_models, relay_name, relay_state, test_relay,
+    rekey_relay, relay_models, relay_name, relay_state, test_relay,
 };
 pub use reply::{Head, Refusal, Reply, Whole};
 pub use settings::Settings;

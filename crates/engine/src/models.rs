@@ -1,6 +1,9 @@
 //! The live model list of each account and relay: fetched beside the requests, at the start, for a new account, and when an
 //! answer names another etag; of relays also every hour. The bundled list serves only until the first live one.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
-use pool::{AccountId, Status};
+use pool::{AccountId, limits};
 use store::StoredModels;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -34,6 +37,8 @@ pub(crate) struct Wanted {
     /// The etag that an account's answers named when its list was last asked for: an etag that never matches the list's own
     /// must not cause a fetch per request.
     named: Mutex<HashMap<AccountId, String>>,
+    /// When a list was last asked for because an answer belied it.
+    doubted: Mutex<HashMap<AccountId, Instant>>,
     wake: Notify,
 }
 
@@ -62,6 +67,17 @@ impl Wanted {
     pub(crate) fn want(&self, id: &AccountId) {
         self.wants.lock().insert(id.clone(), Want { failures: 0, at: Instant::now() });
         self.wake.notify_one();
+    }
+
+    /// Asks for a list that an answer has belied, at most every [`limits::MODEL_REST`]: the next list may be no better.
+    pub(crate) fn doubt(&self, id: &AccountId) {
+        let now = Instant::now();
+        let mut doubted = self.doubted.lock();
+        if doubted.get(id).is_some_and(|last| now < *last + limits::MODEL_REST) {
+            return;
+        }
+        doubted.insert(id.clone(), now);
+        self.want(id);
     }
 
     /// An answer named the etag of the account's list. What a relay passes on is about an account of its own.
@@ -144,7 +160,7 @@ pub(crate) async fn keep_listed(core: Arc<Core>) {
 
 async fn one(core: &Arc<Core>, id: AccountId, failures: u32) {
     let Some(entry) = core.accounts.get(&id) else { return };
-    if matches!(entry.account.status, Status::Disabled | Status::NeedsLogin { .. } | Status::Blocked { .. }) {
+    if entry.account.status.lasts() && !load::asks_again(&entry) {
         return;
     }
     let fetched = match &entry.relay {

@@ -16,7 +16,7 @@ use pool::relay::{Capability, Relay};
 use pool::{Account, Secret, Status};
 
 pub use api::{RelayChange, Shown, host_name, relay_name};
-pub use manage::{Private, RelayError, RelayWish, add_relay, relay_models, test_relay};
+pub use manage::{Private, RelayError, RelayWish, add_relay, rekey_relay, relay_models, test_relay};
 pub use view::{RelayView, masked, word as relay_state};
 
 use crate::accounts::{Accounts, Changes, Dirty, Entry, List, Listing};
@@ -41,7 +41,7 @@ pub(crate) struct Line {
 
 impl Line {
     /// Whether both lead to the same service with the same key: what was learned about one holds for the other.
-    fn same(&self, other: &Self) -> bool {
+    pub(crate) fn same(&self, other: &Self) -> bool {
         let (a, b) = (&self.relay, &other.relay);
         self.key == other.key
             && (&a.base_url, a.wire, &a.models, a.enabled) == (&b.base_url, b.wire, &b.models, b.enabled)
@@ -113,8 +113,10 @@ impl Accounts {
                 let known = old.iter().find(|entry| entry.account.id == id);
                 let unsaved = dirty.get(&id).copied().unwrap_or_default();
                 let kept = known.and_then(|known| keep(known, &line, unsaved));
-                if kept.is_none() {
-                    changes.added.push(id);
+                match (&kept, known) {
+                    (None, _) => changes.added.push(id),
+                    (Some(kept), Some(known)) if healed(known, kept) => changes.signed_in.push(id),
+                    _ => {}
                 }
                 next.push(Arc::new(kept.unwrap_or_else(|| Entry::of(line))));
             }
@@ -124,6 +126,11 @@ impl Accounts {
         });
         changes
     }
+}
+
+/// Whether somebody ended what only a person ends.
+fn healed(known: &Entry, kept: &Entry) -> bool {
+    known.account.status.lasts() && !kept.account.status.lasts()
 }
 
 /// The known entry with what is stored now; `None` when nothing of it holds any more.

@@ -177,19 +177,19 @@ impl Slots {
 
 impl Book {
     fn choose(&self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
-        let candidate = |(entry, model)| self.candidate(entry, model, field.bundled);
+        let candidate = |(entry, model)| self.candidate(entry, model, (field.bundled, now));
         let candidates: Vec<_> = field.entries(ask.model).map(candidate).collect();
         pick::pick(&candidates, ask, now)
     }
 
-    fn candidate<'a>(&self, entry: &'a Entry, model: &str, bundled: &Catalog) -> Candidate<'a> {
+    fn candidate<'a>(&self, entry: &'a Entry, model: &str, (bundled, now): (&Catalog, Millis)) -> Candidate<'a> {
         let place = self.places.get(&entry.account.id);
         Candidate {
             account: &entry.account,
             in_flight: place.map_or(0, |place| place.in_flight),
             waiting: place.map_or(0, Place::waiting),
             last_used: place.map_or(Millis(0), |place| place.last_used),
-            lists_model: entry.lists(model, bundled),
+            lists_model: entry.lists(model, bundled, now),
             weight: entry.relay.as_ref().map_or(1, |line| line.relay.weight),
         }
     }

@@ -81,10 +81,11 @@ impl Store {
         Ok(self.write(failpoint::RELAY_REMOVE, sql::RELAY_REMOVE, &args![&id.0]).await? > 0)
     }
 
-    /// Writes a relay's status. Does nothing for a relay that is gone.
-    pub async fn set_relay_status(&self, id: &AccountId, status: &Status) -> Result<(), Error> {
-        self.write(failpoint::RELAY_STATUS, sql::RELAY_STATUS, &args![&id.0, json(status)]).await?;
-        Ok(())
+    /// Writes a relay's status over the row of this version; `false` when the row is another one by now, or gone: what was learned of
+    /// an old key must not end a new one.
+    pub async fn set_relay_status(&self, id: &AccountId, status: &Status, version: i64) -> Result<bool, Error> {
+        let row = args![&id.0, json(status), version];
+        Ok(self.write(failpoint::RELAY_STATUS, sql::RELAY_STATUS, &row).await? > 0)
     }
 
     /// A relay's model list as it was last kept.

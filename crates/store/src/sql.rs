@@ -79,7 +79,7 @@ statements! {
         allow_private = $9, enabled = $10, weight = $11, status = $12, api_key = COALESCE($13, api_key), \
         version = version + 1 WHERE id = $1 AND version = $2";
     RELAY_REMOVE = "DELETE FROM relay WHERE id = $1";
-    RELAY_STATUS = "UPDATE relay SET status = $2, version = version + 1 WHERE id = $1";
+    RELAY_STATUS = "UPDATE relay SET status = $2, version = version + 1 WHERE id = $1 AND version = $3";
     RELAY_MODELS = "SELECT body, fetched FROM relay_models WHERE relay_id = $1";
     RELAY_MODELS_SET = "INSERT INTO relay_models (relay_id, body, fetched) SELECT id, $2, $3 FROM relay WHERE id = $1 \
         ON CONFLICT (relay_id) DO UPDATE SET body = excluded.body, fetched = excluded.fetched";

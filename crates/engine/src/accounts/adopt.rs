@@ -11,7 +11,7 @@ use super::{Accounts, Dirty, Entry, List};
 pub(crate) struct Changes {
     /// Accounts that were not there before.
     pub(crate) added: Vec<AccountId>,
-    /// Accounts whose tokens are others than before, by somebody else's hand.
+    /// Accounts whose tokens are others than before, by somebody else's hand; relays whose key is good again.
     pub(crate) signed_in: Vec<AccountId>,
     /// Accounts that are gone.
     pub(crate) removed: Vec<AccountId>,

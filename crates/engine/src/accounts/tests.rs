@@ -107,10 +107,82 @@ fn a_refused_model_is_not_listed_until_a_new_list_comes() {
     accounts.adopt(one("t1", 1));
     let bundled = Catalog::bundled();
     let slug = bundled.models()[0].slug.clone();
-    let lists = || accounts.get(&id).expect("the account").lists(&slug, &bundled);
+    let lists = || accounts.get(&id).expect("the account").lists(&slug, &bundled, NOW);
     assert!(lists());
-    accounts.lacks(&id, &slug);
+    assert!(accounts.lacks(&id, &slug, NOW) && !accounts.lacks(&id, &slug, NOW));
     assert!(!lists());
     accounts.listed(&id, Arc::new(Listing { etag: None, models: bundled.models().to_vec() }));
     assert!(lists() && accounts.catalog().is_live());
+}
+
+fn line(key: &str, models: &[&str], status: Status) -> Line {
+    let relay = pool::relay::Relay {
+        id: AccountId("r".into()),
+        name: "far".into(),
+        base_url: "https://relay.example/v1".into(),
+        wire: Wire::Chat,
+        models: models.iter().map(|name| (*name).to_owned()).collect(),
+        prefix: String::new(),
+        capabilities: pool::relay::Capabilities::ALL,
+        allow_private: false,
+        enabled: true,
+        weight: 1,
+        status,
+        created: Millis(0),
+        version: 1,
+    };
+    Line { relay, key: key.into(), origin: crate::relays::RelayOrigin::Store }
+}
+
+/// A relay that can take any model, with the names that it listed.
+fn relay(models: &[&str]) -> (Accounts, AccountId) {
+    let accounts = Accounts::new();
+    accounts.adopt_relays(vec![line("k", models, Status::Active)]);
+    (accounts, AccountId("r".into()))
+}
+
+#[test]
+fn a_relay_is_asked_again_for_a_model_that_it_refused_a_while_ago() {
+    let (accounts, id) = relay(&["llama3.2"]);
+    let bundled = Catalog::bundled();
+    let lists = |now| accounts.get(&id).expect("the relay").lists("llama3.2", &bundled, now);
+    let rest = i64::try_from(limits::MODEL_REST.as_millis()).expect("a short time");
+    assert!(accounts.lacks(&id, "llama3.2", NOW) && !accounts.lacks(&id, "llama3.2", NOW.plus(1)));
+    assert!(!lists(NOW) && !lists(NOW.plus(rest - 1)) && lists(NOW.plus(rest)));
+    assert!(lists(NOW.plus(-1)), "a clock that was set back");
+    assert!(accounts.lacks(&id, "llama3.2", NOW.plus(rest)), "and refused once more");
+    assert_eq!(accounts.get(&id).expect("the relay").missing.len(), 1);
+}
+
+#[test]
+fn names_that_only_a_client_knows_are_not_kept() {
+    let (accounts, id) = relay(&[]);
+    accounts.listed(&id, Arc::new(Listing { etag: None, models: vec![Model::bare("m")] }));
+    for number in 0..100 {
+        assert!(!accounts.lacks(&id, &format!("m{number}"), NOW));
+    }
+    assert!(accounts.lacks(&id, "m", NOW));
+    assert_eq!(accounts.get(&id).expect("the relay").missing.len(), 1);
+}
+
+#[test]
+fn what_an_old_key_came_to_says_nothing_of_the_new_one() {
+    let (accounts, id) = relay(&["m"]);
+    let refused = Signal::NeedsLogin { why: "refused".into() };
+    let old = line("k", &["m"], Status::Active);
+    accounts.adopt_relays(vec![line("new", &["m"], Status::Active)]);
+    let status = || accounts.get(&id).expect("the relay").account.status.clone();
+    assert!(!accounts.report(&old, &refused, NOW));
+    assert_eq!(status(), Status::Active);
+    assert!(accounts.report(&line("new", &["m"], Status::Active), &refused, NOW));
+    assert!(status().lasts());
+}
+
+#[test]
+fn a_relay_that_somebody_tested_is_listed_again() {
+    let (accounts, id) = relay(&[]);
+    let refused = Status::NeedsLogin { why: "refused".into() };
+    assert!(accounts.adopt_relays(vec![line("k", &[], refused.clone())]).signed_in.is_empty());
+    assert!(accounts.adopt_relays(vec![line("k", &[], refused)]).signed_in.is_empty());
+    assert_eq!(accounts.adopt_relays(vec![line("k", &[], Status::Active)]).signed_in, [id]);
 }

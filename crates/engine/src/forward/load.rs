@@ -2,17 +2,20 @@
 
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http_body::{Body, Frame, SizeHint};
-use proto::Json;
+use proto::{Failure, Json};
 use upstream::relay::Outgoing;
 
-/// Why the rest of a client's body did not come.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// The client's body broke off; [`Fate`] has why.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the client's body broke off")]
+struct Lost;
 
 /// A body to hand on.
 pub enum Load {
@@ -29,11 +32,23 @@ pub struct Form {
     /// Where in it the model's name is.
     pub model: Option<Range<usize>>,
     /// What has not been read yet; `None` once it was handed on, or when there is none.
-    pub rest: Option<BoxStream<'static, Result<Bytes, BoxError>>>,
+    pub rest: Option<Rest>,
     /// Length of the whole, where the client said it.
     pub length: Option<u64>,
-    /// Whether the rest was handed on already.
-    pub spent: bool,
+    /// What became of the rest; the default for one that was not handed on.
+    pub fate: Fate,
+}
+
+/// The rest of a form, or why it does not come.
+type Rest = BoxStream<'static, Result<Bytes, Failure>>;
+
+/// What became of the rest of a form.
+#[derive(Clone, Debug, Default)]
+pub struct Fate {
+    /// Whether it was handed on already.
+    spent: bool,
+    /// Why it did not come whole.
+    fault: Arc<OnceLock<Failure>>,
 }
 
 impl Load {
@@ -49,7 +64,15 @@ impl Load {
     pub(super) fn again(&self) -> bool {
         match self {
             Self::Json(_) => true,
-            Self::Form(form) => !form.spent,
+            Self::Form(form) => !form.fate.spent,
+        }
+    }
+
+    /// What was wrong with a body that was handed on: then whatever the relay made of it is the client's doing.
+    pub(super) fn fault(&self) -> Option<Failure> {
+        match self {
+            Self::Json(_) => None,
+            Self::Form(form) => form.fate.fault.get().cloned(),
         }
     }
 }
@@ -75,17 +98,18 @@ impl Form {
             None => Some(sent as u64),
         };
         let rest = self.rest.take();
-        self.spent |= rest.is_some();
-        Outgoing::stream(Spliced { pieces, rest, left })
+        self.fate.spent |= rest.is_some();
+        Outgoing::stream(Spliced { pieces, rest, left, fault: Arc::clone(&self.fate.fault) })
     }
 }
 
 /// Pieces that are here, last first, then the rest of what is still arriving.
 struct Spliced {
     pieces: Vec<Bytes>,
-    rest: Option<BoxStream<'static, Result<Bytes, BoxError>>>,
+    rest: Option<Rest>,
     /// Bytes that are left in all, where that is known.
     left: Option<u64>,
+    fault: Arc<OnceLock<Failure>>,
 }
 
 impl Spliced {
@@ -97,9 +121,9 @@ impl Spliced {
 
 impl Body for Spliced {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = Lost;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Lost>>> {
         while let Some(piece) = self.pieces.pop() {
             if !piece.is_empty() {
                 return Poll::Ready(Some(Ok(self.count(piece))));
@@ -108,7 +132,10 @@ impl Body for Spliced {
         let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
         match std::task::ready!(rest.poll_next_unpin(cx)) {
             Some(Ok(data)) => Poll::Ready(Some(Ok(self.count(data)))),
-            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            Some(Err(failure)) => {
+                self.fault.get_or_init(|| failure);
+                Poll::Ready(Some(Err(Lost)))
+            }
             None => {
                 self.rest = None;
                 Poll::Ready(None)

@@ -129,6 +129,10 @@ impl Engine {
         if let Err(error) = core.reread_relays(&core.sync.lock().await).await {
             tracing::warn!(%error, "relays of the configuration file are not in use yet");
         }
+        // Whoever wrote the file may have made a key good again.
+        for entry in core.accounts.list().iter().filter(|entry| load::asks_again(entry)) {
+            core.wanted.want(&entry.account.id);
+        }
         wrong
     }
 

@@ -40,7 +40,9 @@ async fn line(core: &Core, relay: Relay) -> Result<Option<Line>, store::Error> {
         // One damaged row must not take the others with it.
         Err(error @ (store::Error::Sealed { .. } | store::Error::Damaged { .. })) => {
             tracing::error!(relay = %relay.name, %error, "key is not readable");
-            let status = Status::NeedsLogin { why: "its key cannot be read; give it again".into() };
+            let status = Status::NeedsLogin {
+                why: format!("its key cannot be read: `polygate relays key {}` gives it again", relay.name),
+            };
             Ok(Some(Line { relay: Relay { status, ..relay }, key: Secret::from(""), origin }))
         }
         Err(error) => Err(error),
@@ -49,7 +51,7 @@ async fn line(core: &Core, relay: Relay) -> Result<Option<Line>, store::Error> {
 
 /// Makes known what changed among the relays.
 pub(crate) fn announce(core: &Core, changes: &Changes) {
-    for id in &changes.added {
+    for id in changes.added.iter().chain(&changes.signed_in) {
         core.wanted.want(id);
     }
     for id in &changes.removed {
@@ -74,24 +76,36 @@ pub(crate) async fn restore_models(core: &Core, entry: &Entry) {
     }
 }
 
-/// Fetches a relay's list. One that has none is asked for any model.
+/// Whether it is worth asking although its key was refused. Nobody can test a relay of the file, so its key may be good again without a
+/// word; the stored ones are tested by their owner.
+pub(crate) fn asks_again(entry: &Entry) -> bool {
+    let filed = entry.relay.as_ref().is_some_and(|line| line.origin == RelayOrigin::File);
+    filed && matches!(entry.account.status, Status::NeedsLogin { .. })
+}
+
+/// Fetches a relay's list. One that has none is asked for any model. A list says nothing bad about a key, which may be for other calls
+/// only; but a good one ends a refusal.
 pub(crate) async fn fetch_models(core: &Core, entry: &Entry) -> Result<(), NotListed> {
-    let Some(line) = entry.relay.as_ref().filter(|line| line.relay.models.is_empty()) else { return Ok(()) };
+    let Some(line) = &entry.relay else { return Ok(()) };
+    let (fixed, again) = (!line.relay.models.is_empty(), asks_again(entry));
+    if fixed && !again {
+        return Ok(());
+    }
     let answer = core.upstream.relays().models(&line.relay, &line.key).await;
-    match answer.map_err(|fault| NotListed::Upstream(fault.to_string()))? {
+    let answer = answer.map_err(|fault| NotListed::Upstream(fault.to_string()))?;
+    // Where there is no list, the next call finds out.
+    if again && matches!(answer, Listed::Models(_) | Listed::Unreadable(_) | Listed::Refused(404 | 405 | 501)) {
+        core.report(line, &Signal::SignedIn);
+    }
+    match answer {
+        Listed::Models(_) if fixed => Ok(()),
         Listed::Models(models) => {
             let body = models::write(&models);
             listed(core, entry, models);
             keep(core, line, body).await;
             Ok(())
         }
-        Listed::Refused(status) => {
-            if status == 401 {
-                let why = "its key is refused: the relay answered 401 when asked for its models".to_owned();
-                core.signal(&line.relay.id, &Signal::NeedsLogin { why });
-            }
-            Err(NotListed::Refused(status))
-        }
+        Listed::Refused(status) => Err(NotListed::Refused(status)),
         Listed::Unreadable(error) => Err(error.into()),
     }
 }

@@ -45,7 +45,8 @@ pub enum Private {
     Refused,
     /// Yes.
     Allowed,
-    /// Yes where the address itself is such a one: whoever says so is the owner at the machine.
+    /// Yes where the address is such a one, or is a name that means such a one when it is added: whoever says so is the owner at the
+    /// machine.
     AsGiven,
 }
 
@@ -74,7 +75,7 @@ pub enum RelayError {
     #[error("a relay named {0} exists; hint: choose another name, or remove that one first")]
     Taken(String),
     /// The stored key was given for another address.
-    #[error("the relay's address is another one now; hint: give its key again")]
+    #[error("the relay's address is another one now; hint: its key must be given with it")]
     KeyNeeded,
     /// Only its owner at the machine can change it.
     #[error("this relay is set in the configuration file; hint: change it there")]
@@ -120,25 +121,32 @@ impl RelayWish {
     pub fn plan(&self, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
         let pasted = Pasted::read(&self.base_url)?;
         let wire = self.wire.or_else(|| pasted.detect()).unwrap_or(Wire::Chat);
-        self.relay(&pasted, wire, (id, now))
+        let private = self.allows(guard::check_url(pasted.url(), false))?;
+        self.relay(&pasted, (wire, private), (id, now))
     }
 
-    /// The relay; it is asked for its protocol where neither format nor address tells it.
+    /// The relay; its name is looked up, and it is asked for its protocol where neither format nor address tells it.
     pub async fn settle(&self, relays: &Relays, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
         let pasted = Pasted::read(&self.base_url)?;
+        let asks = self.private == Private::AsGiven;
+        let private = self.allows(if asks { relays.strict(pasted.url()).await } else { Ok(()) })?;
         let told = self.wire.or_else(|| pasted.detect());
-        let wire = if let Some(wire) = told { wire } else { self.probe(relays, &pasted).await? };
-        self.relay(&pasted, wire, (id, now))
+        let wire = if let Some(wire) = told { wire } else { self.probe(relays, &pasted, private).await? };
+        self.relay(&pasted, (wire, private), (id, now))
     }
 
     /// Asks the relay for its protocol.
-    async fn probe(&self, relays: &Relays, pasted: &Pasted) -> Result<Wire, RelayError> {
-        let private = self.allows(pasted)?;
+    async fn probe(&self, relays: &Relays, pasted: &Pasted, private: bool) -> Result<Wire, RelayError> {
         guard::check_url(pasted.url(), private)?;
         Ok(relays.probe(pasted, &self.key, private).await?.wire)
     }
 
-    fn relay(&self, pasted: &Pasted, wire: Wire, (id, now): (AccountId, Millis)) -> Result<Relay, RelayError> {
+    fn relay(
+        &self,
+        pasted: &Pasted,
+        (wire, private): (Wire, bool),
+        (id, now): (AccountId, Millis),
+    ) -> Result<Relay, RelayError> {
         let base_url = pasted.base(wire);
         let capabilities = self.capabilities.unwrap_or_else(|| Capabilities::likely(wire, &base_url));
         let relay = Relay {
@@ -149,7 +157,7 @@ impl RelayWish {
             models: self.models.clone(),
             prefix: self.prefix.clone(),
             capabilities,
-            allow_private: self.allows(pasted)?,
+            allow_private: private,
             enabled: self.enabled,
             weight: self.weight,
             status: Status::Active,
@@ -160,17 +168,14 @@ impl RelayWish {
         Ok(relay)
     }
 
-    /// Whether private addresses are allowed for it.
-    fn allows(&self, pasted: &Pasted) -> Result<bool, RelayError> {
-        Ok(match self.private {
-            Private::Refused => false,
-            Private::Allowed => true,
-            Private::AsGiven => match guard::check_url(pasted.url(), false) {
-                Err(denied) if denied.liftable() => true,
-                Err(denied) => return Err(denied.into()),
-                Ok(()) => false,
-            },
-        })
+    /// Whether private addresses are allowed for it; `strict` is what is said without leave.
+    fn allows(&self, strict: Result<(), Denied>) -> Result<bool, Denied> {
+        match (self.private, strict) {
+            (Private::Allowed, _) => Ok(true),
+            (Private::Refused, _) | (Private::AsGiven, Ok(())) => Ok(false),
+            (Private::AsGiven, Err(denied)) if denied.liftable() => Ok(true),
+            (Private::AsGiven, Err(denied)) => Err(denied),
+        }
     }
 }
 
@@ -186,20 +191,35 @@ pub async fn add_relay(store: &Store, relays: &Relays, wish: &RelayWish, now: Mi
     Ok(Relay { id, ..relay })
 }
 
+/// Gives a stored relay another key; what was said about the old one does not hold any more.
+pub async fn rekey_relay(store: &Store, relay: &Relay, key: Secret, now: Millis) -> Result<(), RelayError> {
+    store.put_relay(&row(relay, Some(relay.id.clone()), Some(key)), now).await?;
+    Ok(())
+}
+
 /// Asks a stored relay for its models, which also shows whether its key is good, and keeps the list. A good answer ends a
 /// refusal of the key.
 pub async fn test_relay(store: &Store, relays: &Relays, relay: &Relay, now: Millis) -> Result<usize, RelayError> {
     let key = store.relay_key(&relay.id).await?.ok_or(RelayError::Unknown)?;
     let models = relay_models(relays, relay, &key).await?;
-    let status = relay.status.apply(&Signal::SignedIn, now);
-    if status != relay.status {
-        store.set_relay_status(&relay.id, &status).await?;
-    }
+    heal(store, relay.clone(), now).await?;
     if relay.models.is_empty() {
         let kept = RelayModels { body: pool::relay::models::write(&models), fetched: now };
         store.set_relay_models(&relay.id, &kept).await?;
     }
     Ok(models.len())
+}
+
+/// Ends a refusal of the key, whoever writes beside us.
+async fn heal(store: &Store, mut relay: Relay, now: Millis) -> Result<(), RelayError> {
+    loop {
+        let status = relay.status.apply(&Signal::SignedIn, now);
+        if status == relay.status || store.set_relay_status(&relay.id, &status, relay.version).await? {
+            return Ok(());
+        }
+        let all = store.relays().await?;
+        relay = all.into_iter().find(|known| known.id == relay.id).ok_or(RelayError::Unknown)?;
+    }
 }
 
 /// What a relay lists.

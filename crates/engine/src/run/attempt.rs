@@ -44,8 +44,8 @@ pub(crate) struct Attempt {
     history: History,
     /// The body as written last.
     body: Option<Written>,
-    /// The tokens that were sent last.
-    sent: Option<Arc<Tokens>>,
+    /// What the last call was sent with.
+    sent: Option<Access>,
     deadline: Instant,
     head: Head,
     ledger: Ledger,
@@ -189,18 +189,18 @@ impl Attempt {
 
     /// What the call is sent with.
     async fn access(&mut self, entry: &Entry, refresh: bool) -> Result<Access, NotRefreshed> {
-        if let Some(line) = &entry.relay {
-            return Ok(Access::Key(Arc::clone(line)));
-        }
-        let tokens = self.tokens(entry, refresh).await?;
-        self.sent = Some(Arc::clone(&tokens));
-        Ok(Access::Login(tokens))
+        let access = match &entry.relay {
+            Some(line) => Access::Key(Arc::clone(line)),
+            None => Access::Login(self.tokens(entry, refresh).await?),
+        };
+        self.sent = Some(access.clone());
+        Ok(access)
     }
 
     async fn tokens(&self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, NotRefreshed> {
         let fresh = async {
             match &self.sent {
-                Some(sent) if refresh => {
+                Some(Access::Login(sent)) if refresh => {
                     let wish = Wish::of(sent, RefreshReason::UnauthorizedRecovery);
                     self.core.renew(&entry.account.id, wish).await
                 }
@@ -223,10 +223,12 @@ impl Attempt {
         let (signal, step) = self.history.settle(id, &miss.outcome, self.core.now());
         tracing::debug!(request = %self.plan.client.request_id, account = %id, outcome = ?miss.code, "a try failed");
         if signal == Signal::ModelMissing {
-            self.core.accounts.lacks(id, self.plan.model_for(id));
-            self.core.wanted.want(id);
+            self.core.lacks(id, self.plan.model_for(id));
         }
-        self.core.signal(id, &signal);
+        match &self.sent {
+            Some(Access::Key(line)) if line.relay.id == *id => self.core.report(line, &signal),
+            _ => self.core.signal(id, &signal),
+        }
         match step {
             Step::Give(failure) => Err(self.concede(miss.name(failure))),
             Step::Again { to, refresh, otherwise, .. } => {

@@ -50,6 +50,7 @@ pub(crate) struct Plan {
 }
 
 /// What a call is sent with.
+#[derive(Clone)]
 pub(crate) enum Access {
     /// An account's tokens.
     Login(Arc<Tokens>),
@@ -132,12 +133,11 @@ impl Shot {
     }
 
     async fn keyed(&self, line: &Line) -> Result<Answer, Miss> {
-        let id = &self.entry.account.id;
         let answer = self.core.upstream.relays().call(self.order(line)).await?;
         if answer.status != 200 {
             return Err(denied(&self.core, answer).await);
         }
-        self.core.signal(id, &Signal::Served);
+        self.core.report(line, &Signal::Served);
         if speaks(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
     }
 

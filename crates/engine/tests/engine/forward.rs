@@ -1,7 +1,7 @@
 //! Embeddings, audio and images: handed on, and the answer handed back.
 
 use bytes::{Bytes, BytesMut};
-use engine::{Delivery, Errand, Form, KeyId, Load, NO_RELAY, Refusal};
+use engine::{Delivery, Errand, Fate, Form, KeyId, Load, NO_RELAY, Refusal};
 use futures_util::StreamExt;
 use http::HeaderValue;
 use offline::{How, Place, Plan, Rule};
@@ -102,7 +102,7 @@ async fn a_form_is_handed_on_while_it_arrives() {
             model: Some(at..at + "far:whisper-1".len()),
             rest: Some(rest),
             length,
-            spent: false,
+            fate: Fate::default(),
         };
         let errand = Errand {
             model: Some("far:whisper-1".into()),
@@ -177,4 +177,47 @@ async fn refusals_and_cuts_are_told_apart() {
     assert_eq!(state(&bench, "far").status, "key_refused");
     let rows = bench.rows(3).await;
     assert_eq!(rows.iter().map(|row| row.outcome).collect::<Vec<_>>(), [Outcome::Failed; 3]);
+}
+
+/// A restricted key that may not do one thing still does others.
+#[tokio::test]
+async fn a_missing_scope_ends_no_key() {
+    let bench = alone().await;
+    able(&bench, "far").await;
+    let said = "You have insufficient permissions for this operation. Missing scopes: model.request.";
+    let body = json!({"error": {"message": said, "type": "invalid_request_error", "param": null, "code": null}});
+    bench.backend.script(Rule::at(Place::RelayMedia, Plan::json(401, body)));
+    let speech = json!({"model": "gpt-4o-mini-tts", "input": "hello", "voice": "alloy"});
+    let refusal = refused(bench.engine.forward(errand(Service::Speech, &speech)).await);
+    assert_eq!((refusal.failure.kind, refusal.failure.message.as_str()), (Kind::Forbidden, said));
+    assert_eq!(state(&bench, "far").status, "active");
+    bench.engine.forward(errand(Service::Speech, &speech)).await.expect("an answer");
+}
+
+/// What is wrong with an upload is the client's, whatever the relay made of it.
+#[tokio::test]
+async fn an_upload_that_breaks_off_is_the_clients() {
+    let bench = alone().await;
+    able(&bench, "far").await;
+    for kind in [Kind::Stalled, Kind::TooLarge, Kind::Invalid] {
+        let pieces = [Ok(Bytes::from_static(&[7; 1000])), Err(proto::Failure::new(kind, "broke off"))];
+        let form = Form {
+            head: Bytes::from_static(b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n"),
+            model: None,
+            rest: Some(futures_util::stream::iter(pieces).boxed()),
+            length: None,
+            fate: Fate::default(),
+        };
+        let errand = Errand {
+            model: Some("far:whisper-1".into()),
+            content_type: Some(HeaderValue::from_static(BOUNDARY)),
+            load: Load::Form(form),
+            ..errand(Service::Transcriptions, &Value::Null)
+        };
+        let refusal = refused(bench.engine.forward(errand).await);
+        assert_eq!((refusal.failure.kind, refusal.failure.message.as_str()), (kind, "broke off"));
+    }
+    assert_eq!(state(&bench, "far").status, "active");
+    let rows = bench.rows(3).await;
+    assert_eq!(rows.iter().map(|row| row.status).collect::<Vec<_>>(), [400, 413, 408]);
 }

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Delivery, Errand, Form, KeyId, Load, NO_RELAY, Refusal};
+use engine::{Delivery, Errand, Fate, Form, KeyId, Load, NO_RELAY, Refusal};
 use futures_util::StreamExt;
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
@@ -108,8 +108,8 @@ fn form(begun: body::Begun, scan: &Scan) -> Result<(Option<String>, Load), Failu
     let at = scan.model();
     let name = at.clone().map(|at| std::str::from_utf8(&head[at]).map(str::to_owned)).transpose();
     let name = name.map_err(|_| Failure::new(Kind::Invalid, "'model' is no text in UTF-8").at("model"))?;
-    let rest = rest.map(|rest| rest.map(|piece| piece.map_err(Into::into)).boxed());
-    Ok((name, Load::Form(Form { head, model: at, rest, length, spent: false })))
+    let rest = rest.map(|rest| rest.map(|piece| piece.map_err(Failure::from)).boxed());
+    Ok((name, Load::Form(Form { head, model: at, rest, length, fate: Fate::default() })))
 }
 
 pub(super) fn denied(refusal: Refusal) -> Denied {

@@ -116,12 +116,16 @@ pub(super) async fn a_new_key_ends_what_the_old_one_caused(site: &Site) {
     let store = site.open().await;
     let id = store.put_relay(&relay("one"), NOW).await.unwrap();
     let refused = Status::NeedsLogin { why: "its key is refused".into() };
-    store.set_relay_status(&id, &refused).await.unwrap();
+    assert!(store.set_relay_status(&id, &refused, 1).await.unwrap());
     assert_eq!(only(&store).await.status, refused);
     let change = |key: Option<&str>| NewRelay { id: Some(id.clone()), key: key.map(Secret::from), ..relay("one") };
     store.put_relay(&NewRelay { weight: 2, ..change(None) }, NOW).await.unwrap();
     assert_eq!((only(&store).await.weight, only(&store).await.status), (2, refused));
+    let old = only(&store).await.version;
     store.put_relay(&change(Some("new")), NOW).await.unwrap();
+    assert_eq!(only(&store).await.status, Status::Active);
+    // What was learned of the old key comes too late.
+    assert!(!store.set_relay_status(&id, &Status::NeedsLogin { why: "late".into() }, old).await.unwrap());
     assert_eq!(only(&store).await.status, Status::Active);
 }
 
@@ -138,7 +142,7 @@ pub(super) async fn a_relay_takes_its_list_along(site: &Site) {
     store.remove_relay(&id).await.unwrap();
     // A late write for a relay that is gone is no error and leaves nothing.
     store.set_relay_models(&id, &list("[3]", NOW)).await.unwrap();
-    store.set_relay_status(&id, &Status::Disabled).await.unwrap();
+    assert!(!store.set_relay_status(&id, &Status::Disabled, 1).await.unwrap());
     assert_eq!(store.relay_models(&id).await.unwrap(), None);
     assert_eq!(store.relays().await.unwrap(), []);
 }
@@ -155,7 +159,7 @@ pub(super) async fn changes_of_relays_are_noticed(site: &Site) {
     noticed("added").await;
     other.put_relay(&NewRelay { id: Some(id.clone()), ..relay("two") }, NOW).await.unwrap();
     noticed("changed").await;
-    other.set_relay_status(&id, &Status::Disabled).await.unwrap();
+    assert!(other.set_relay_status(&id, &Status::Disabled, 2).await.unwrap());
     noticed("status").await;
     other.set_relay_models(&id, &RelayModels { body: "[]".into(), fetched: NOW }).await.unwrap();
     noticed("list").await;

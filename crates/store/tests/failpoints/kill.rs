@@ -99,7 +99,7 @@ async fn round(store: &Store, number: usize) {
     let id = store.put_relay(&relay(&name), NOW).await.unwrap();
     println!("relay {name}");
     store.set_relay_models(&id, &relay_models()).await.unwrap();
-    store.set_relay_status(&id, &Status::Disabled).await.unwrap();
+    store.set_relay_status(&id, &Status::Disabled, 1).await.unwrap();
     println!("resting {name}");
     let other = store.put_relay(&relay("other"), NOW).await.unwrap();
     store.remove_relay(&other).await.unwrap();

@@ -64,7 +64,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("relay status", |store, _| {
         Box::pin(async move {
             let id = old_relay(&store).await.map_err(|error| error.to_string())?;
-            said(store.set_relay_status(&id, &Status::Disabled).await)
+            said(store.set_relay_status(&id, &Status::Disabled, 1).await)
         })
     }),
     ("relay models", |store, _| {

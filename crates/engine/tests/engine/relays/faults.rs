@@ -1,6 +1,6 @@
 //! Relays that refuse, fail and break off.
 
-use offline::{How, Plan, Rule};
+use offline::{How, Place, Plan, Rule};
 use pool::Secret;
 use proto::{Dialect, Kind};
 use rstest::rstest;
@@ -140,4 +140,50 @@ async fn a_model_that_it_does_not_have_after_all_is_asked_elsewhere() {
     for _ in 0..3 {
         assert_eq!(ask(&bench, &CHAT, true).await.expect("a reply").head.relay, answer.head.relay);
     }
+}
+
+/// A list that never comes keeps no model out for good: `ollama pull` may come after the first request.
+#[tokio::test]
+async fn a_model_that_came_later_is_served() {
+    let bench = alone().await;
+    CHAT.join(&bench, "far").await;
+    let missing =
+        Plan::json(404, serde_json::json!({"error": {"message": "no such model", "code": "model_not_found"}}));
+    bench.backend.script(Rule::at(CHAT.place, missing));
+    assert_eq!(refused(ask(&bench, &CHAT, true).await).failure.kind, Kind::ModelNotFound);
+    assert_eq!(sent(&bench, &CHAT).len(), 1);
+    bench.clock.advance(pool::limits::MODEL_REST);
+    ask(&bench, &CHAT, true).await.expect("a reply");
+}
+
+/// A key that may not list is no key that may not serve.
+#[tokio::test]
+async fn a_refused_list_does_not_end_the_key() {
+    let bench = alone().await;
+    let mut wish = CHAT.wish(&bench, "far");
+    wish.models = Vec::new();
+    bench.backend.script(Rule::at(Place::RelayModels, Plan::relay_key(CHAT.place)));
+    bench.engine.add_relay(&wish).await.expect("the relay");
+    bench.until("the list is asked for", |bench| bench.backend.record().at(Place::RelayModels).count() > 0).await;
+    let model = format!("far:{}", CHAT.model);
+    bench.ask(asking(Dialect::Chat, &model, "hello", true)).await.expect("a reply");
+    assert_eq!(state(&bench, "far").status, "active");
+}
+
+/// Nobody can test a relay of the file: whoever touches it has it asked again.
+#[tokio::test]
+async fn a_key_of_the_file_that_is_good_again_comes_back() {
+    let bench = alone().await;
+    let wishes = [CHAT.wish(&bench, "far")];
+    bench.engine.file_relays(&wishes).await;
+    bench.backend.script(Rule::at(CHAT.place, Plan::relay_key(CHAT.place)));
+    refused(ask(&bench, &CHAT, true).await);
+    assert_eq!(state(&bench, "far").status, "key_refused");
+    bench.backend.script(Rule::at(Place::RelayModels, Plan::relay_key(CHAT.place)));
+    bench.engine.file_relays(&wishes).await;
+    bench.until("the list is asked for", |bench| bench.backend.record().at(Place::RelayModels).count() == 1).await;
+    assert_eq!(state(&bench, "far").status, "key_refused");
+    bench.engine.file_relays(&wishes).await;
+    bench.until("the key is good again", |bench| state(bench, "far").status == "active").await;
+    ask(&bench, &CHAT, true).await.expect("a reply");
 }

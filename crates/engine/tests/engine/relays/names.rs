@@ -1,6 +1,7 @@
 //! Which relay a name means, model lists, and relays that come and go.
 
 use engine::{RelayChange, RelayError, RelayOrigin};
+use offline::{Plan, Rule};
 use proto::{Dialect, Kind};
 use serde_json::json;
 
@@ -101,6 +102,13 @@ async fn stored_relays_come_and_go_while_it_runs() {
     let relay = engine::add_relay(&bench.store, upstream.relays(), &wish, now).await.expect("the relay");
     assert!(relay.allow_private, "loopback is marked");
     bench.until("the relay", |bench| bench.engine.ready().ok).await;
+    bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await.expect("a reply");
+    // Another key, also of another process: what the old one came to is over.
+    bench.backend.script(Rule::at(CHAT.place, Plan::relay_key(CHAT.place)));
+    refused(bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await);
+    bench.until("the refusal is kept", |bench| state(bench, "late").status == "key_refused").await;
+    engine::rekey_relay(&bench.store, &relay, "sk-offline-another".into(), now).await.expect("another key");
+    bench.until("the new key", |bench| bench.engine.ready().ok).await;
     bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await.expect("a reply");
     let count = engine::test_relay(&bench.store, upstream.relays(), &relay, now).await.expect("it answers");
     assert!(count > 3);
