@@ -9,7 +9,7 @@ use proto::{Failure, Kind};
 use serde::de::DeserializeOwned;
 
 use self::wire::{
-    Batch, Catalog, Deleted, Entry, Exported, Import, Imported, Label, List, Listed, Outcome, State, Wish,
+    Batch, Catalog, Deleted, Entry, Exported, Import, Imported, Key, Label, List, Listed, Outcome, State, Wish,
 };
 use crate::body;
 use crate::reply::{Answer, Denied, bare, json};
@@ -101,6 +101,12 @@ pub(crate) async fn switch(ask: Ask) -> Answer {
     change(&engine, &id, RelayChange { enabled, ..RelayChange::default() }).await
 }
 
+/// `PATCH /auth/api-keys/{id}/key`
+pub(crate) async fn rekey(ask: Ask) -> Answer {
+    let (engine, id, key) = read::<Key>(ask).await?;
+    change(&engine, &id, RelayChange { key: Some(key.secret()), ..RelayChange::default() }).await
+}
+
 async fn change(engine: &Engine, id: &str, change: RelayChange) -> Answer {
     let view = engine.change_relay(id, change).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Entry::from(view)))
@@ -144,7 +150,7 @@ fn denied(error: &RelayError) -> Denied {
         RelayError::File => (Kind::Invalid, Some(StatusCode::CONFLICT), "set_in_file"),
         RelayError::Unknown => (Kind::NotFound, None, "not_found"),
         RelayError::Status(401 | 403) | RelayError::Probe(ProbeError::Refused(_)) => {
-            (Kind::Invalid, None, "relay_key_refused")
+            (Kind::Unauthorized, None, "relay_key_refused")
         }
         RelayError::Probe(_) | RelayError::Way(_) | RelayError::Status(_) | RelayError::List(_) => {
             (Kind::Upstream, None, "relay_unreachable")

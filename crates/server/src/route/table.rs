@@ -25,7 +25,7 @@ const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 60] = [
+pub(super) static GATEWAY: [Route; 61] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -93,6 +93,7 @@ pub(super) static GATEWAY: [Route; 60] = [
     route!(DELETE "/auth/api-keys/{id}", WRITE, Chat, admin::relays::remove),
     route!(PATCH "/auth/api-keys/{id}/label", WRITE, Chat, admin::relays::rename),
     route!(PATCH "/auth/api-keys/{id}/status", WRITE, Chat, admin::relays::switch),
+    route!(PATCH "/auth/api-keys/{id}/key", WRITE, Chat, admin::relays::rekey),
 ];
 
 /// Keyless on loopback, by the listener and not by the class: on another address these need a key.

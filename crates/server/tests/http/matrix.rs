@@ -9,7 +9,7 @@ use crate::gateway::{FIXED, Gateway, ollama, request};
 use crate::wire::Wire;
 
 /// What each route of the gateway is, said a second time: (method, path, class). A route that is missing here fails the test.
-const ORACLE: [(&str, &str, &str); 60] = [
+const ORACLE: [(&str, &str, &str); 61] = [
     ("GET", "/", "public"),
     ("GET", "/health", "public"),
     ("GET", "/healthz", "public"),
@@ -38,6 +38,7 @@ const ORACLE: [(&str, &str, &str); 60] = [
     ("DELETE", "/auth/api-keys/{id}", "write"),
     ("PATCH", "/auth/api-keys/{id}/label", "write"),
     ("PATCH", "/auth/api-keys/{id}/status", "write"),
+    ("PATCH", "/auth/api-keys/{id}/key", "write"),
     ("GET", "/v1/models", "data"),
     ("GET", "/v1/models/{name}", "data"),
     ("POST", "/v1/messages", "data"),

@@ -17,7 +17,11 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        let (gateway, backend) = streams::gateway(|_| {}).await;
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut server::Settings)) -> Self {
+        let (gateway, backend) = streams::gateway(change).await;
         Self { gateway, backend }
     }
 
@@ -102,6 +106,18 @@ async fn relays_are_added_seen_changed_and_removed() {
     assert_eq!(read(&off)["status"], "disabled");
     let odd = bench.write(&format!("PATCH /auth/api-keys/{id}/status"), json!({"status": "odd"})).await;
     assert_eq!(odd.status, 400);
+    bench.write(&format!("PATCH /auth/api-keys/{id}/status"), json!({"status": "active"})).await;
+    for (key, status) in [("sk-wrong", 503), ("sk-offline-another", 200)] {
+        let rekeyed = bench.write(&format!("PATCH /auth/api-keys/{id}/key"), json!({"apiKey": key})).await;
+        assert_eq!((rekeyed.status, &read(&rekeyed)["status"]), (200, &json!("active")));
+        assert!(!rekeyed.text().contains(key), "{}", rekeyed.text());
+        let body = json!({"model": "other-name:llama-4-scout", "messages": [{"role": "user", "content": "hello"}]});
+        let answer = bench.gateway.post("/v1/chat/completions", &[], body.to_string().as_bytes()).await;
+        assert_eq!(answer.check().status, status, "{key} {}", answer.text());
+    }
+    let odd = bench.write(&format!("PATCH /auth/api-keys/{id}/key"), json!({"key": KEY})).await;
+    assert!(odd.status == 400 && !odd.text().contains("canary"), "{}", odd.text());
+    assert_eq!(bench.write("PATCH /auth/api-keys/none/key", json!({"apiKey": KEY})).await.status, 404);
     assert_eq!(bench.write(&format!("DELETE /auth/api-keys/{id}"), Value::Null).await.status, 204);
     assert_eq!(bench.write(&format!("DELETE /auth/api-keys/{id}"), Value::Null).await.status, 404);
     let ids: Vec<Value> = bench.list().await.iter().map(|entry| entry["id"].clone()).collect();
@@ -153,9 +169,15 @@ async fn an_export_wants_its_own_scope_and_is_read_back() {
     bench.write(&format!("DELETE /auth/api-keys/{id}"), Value::Null).await;
     let mut keys = exported["keys"].as_array().cloned().unwrap();
     keys.push(json!({"provider": "custom", "label": "bad", "apiKey": KEY, "baseUrl": "http://169.254.169.254"}));
+    let mut foreign = bench.wish();
+    foreign["wire"] = json!("codex-responses");
+    keys.push(foreign);
     let imported = read(&bench.write("POST /auth/api-keys/import", json!({ "keys": keys })).await);
-    assert_eq!((&imported["added"], &imported["failed"]), (&json!(1), &json!(1)));
+    assert_eq!((&imported["added"], &imported["failed"]), (&json!(2), &json!(1)));
     assert!(!imported.to_string().contains("canary"), "{imported}");
+    let foreign = bench.list().await.pop().unwrap();
+    assert_eq!((&foreign["label"], &foreign["wire"]), (&json!("my-relay-2"), &json!("responses")));
+    bench.write(&format!("DELETE /auth/api-keys/{}", foreign["id"].as_str().unwrap()), Value::Null).await;
     let again = read(&bench.admin(&exporter, "GET /auth/api-keys/export", &Value::Null).await);
     assert_eq!(again, exported);
 }
@@ -168,7 +190,7 @@ async fn models_of_a_relay_are_asked_for_before_it_is_added() {
     let mut wish = bench.wish();
     wish["apiKey"] = json!("sk-wrong");
     let refused = bench.write("POST /auth/api-keys/models", wish.clone()).await;
-    assert_eq!((refused.status, &read(&refused)["error"]["code"]), (400, &json!("relay_key_refused")));
+    assert_eq!((refused.status, &read(&refused)["error"]["code"]), (401, &json!("relay_key_refused")));
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     wish["baseUrl"] = json!(format!("http://{closed}/v1"));
     assert_eq!(bench.write("POST /auth/api-keys/models", wish).await.status, 502);
@@ -267,4 +289,29 @@ async fn half_an_answer_breaks_the_connection() {
             .is_none_or(|answer| answer.body.len() < 60 || serde_json::from_slice::<Value>(&answer.body).is_err())
     );
     assert!(wire.answer().await.is_none(), "the connection is over");
+}
+
+/// An upload that stops or grows too long while it is handed on is the client's fault, and said so.
+#[tokio::test]
+async fn a_form_that_breaks_off_says_why() {
+    let bench = Bench::with(|settings| {
+        settings.limits.wire = 64 << 10;
+        settings.limits.body_stall = std::time::Duration::from_millis(200);
+    })
+    .await;
+    bench.able().await;
+    let begin = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nmy-relay:whisper-1\r\n--b\r\n\
+        Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n";
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    let key = &bench.gateway.keys.client;
+    for (rest, status) in [("x".repeat(100), 408), ("x".repeat(70_000), 413)] {
+        let head = format!(
+            "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n\
+             content-type: multipart/form-data; boundary=b\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        let mut wire = Wire::open(bench.gateway.port).await;
+        wire.send(format!("{head}{}{}", chunk(begin), chunk(&rest)).into_bytes()).await;
+        let answer = wire.answer().await.unwrap();
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
 }

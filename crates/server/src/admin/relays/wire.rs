@@ -121,6 +121,14 @@ pub(super) struct Label {
     pub(super) label: String,
 }
 
+/// Another key.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Key {
+    #[serde(alias = "api_key")]
+    api_key: Text,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct State {
@@ -290,6 +298,12 @@ impl Wish {
         let Some(words) = &self.capabilities else { return Ok(None) };
         let parsed = words.join(",").parse::<Capabilities>();
         parsed.map(Some).map_err(|error| Failure::new(Kind::Invalid, error.to_string()).at("capabilities"))
+    }
+}
+
+impl Key {
+    pub(super) fn secret(self) -> Secret {
+        self.api_key.0
     }
 }
 
