@@ -56,7 +56,7 @@ enum Command {
     /// See and remove accounts.
     #[command(subcommand)]
     Accounts(accounts::Accounts),
-    /// Add, see, test and remove relays: other services with a key of their own.
+    /// Add, see, test and remove relays and replace their keys: other services with a key of their own.
     #[command(subcommand)]
     Relays(relays::Relays),
     /// Make, see and revoke client keys.

@@ -20,8 +20,15 @@ pub(crate) struct Filed {
     file: PathBuf,
 }
 
-/// What tells a file from an older one of the same name.
-type Stamp = Vec<Option<(SystemTime, u64)>>;
+/// What tells a file from an older one of the same name; `None` for one that is not there.
+type Stamp = Option<(SystemTime, u64)>;
+
+/// The stamps of the configuration file and of the files that hold its relays' keys.
+#[derive(PartialEq)]
+pub(crate) struct Seen {
+    file: Stamp,
+    keys: Vec<Stamp>,
+}
 
 /// Why a relay of the file has no key.
 #[derive(Debug, thiserror::Error)]
@@ -64,25 +71,37 @@ impl Filed {
         }
     }
 
-    /// Looks at the files until `stop`. A file that cannot be read or is wrong changes nothing.
-    pub(crate) async fn follow(self, stop: CancellationToken) {
-        let mut relays = read(&self.file).unwrap_or_default();
-        let mut seen = stamp(&self.file, &relays);
+    /// What the files are now. Take it before they are read: what is written after that is seen by the next look.
+    pub(crate) fn seen(&self, relays: &[Relay]) -> Seen {
+        Seen { file: stamp(&self.file), keys: self.keys(relays) }
+    }
+
+    /// Looks at the files until `stop`, from what the start read and saw. A file that cannot be read or is wrong changes nothing.
+    pub(crate) async fn follow(self, (mut relays, mut seen): (Vec<Relay>, Seen), stop: CancellationToken) {
+        if read(&self.file).ok().as_ref() != Some(&relays) {
+            // It changed between the start's reading and its look.
+            seen.file = None;
+        }
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-            let now = stamp(&self.file, &relays);
+            let now = self.seen(&relays);
             if now == seen {
                 continue;
             }
+            seen = now;
             match read(&self.file) {
                 Ok(new) => {
                     tracing::info!(file = %self.file.display(), "the configuration file changed: its relays are read again");
                     relays = new;
+                    seen.keys = self.keys(&relays);
                     self.put(&relays).await;
                 }
                 Err(error) => tracing::error!(%error, "the configuration file changed; its relays stay as they were"),
             }
-            seen = stamp(&self.file, &relays);
         }
+    }
+
+    fn keys(&self, relays: &[Relay]) -> Vec<Stamp> {
+        relays.iter().filter_map(|relay| key_file(relay, &self.file)).map(|path| stamp(&path)).collect()
     }
 }
 
@@ -90,14 +109,9 @@ fn read(file: &Path) -> Result<Vec<Relay>, crate::config::ConfigError> {
     Layers::read(file, [])?.relays()
 }
 
-/// The times and sizes of the file and of the files that hold its relays' keys.
-fn stamp(file: &Path, relays: &[Relay]) -> Stamp {
-    let keys = relays.iter().filter_map(|relay| key_file(relay, file));
-    let one = |path: PathBuf| {
-        let meta = std::fs::metadata(path).ok()?;
-        Some((meta.modified().ok()?, meta.len()))
-    };
-    std::iter::once(file.to_owned()).chain(keys).map(one).collect()
+fn stamp(path: &Path) -> Stamp {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.modified().ok()?, meta.len()))
 }
 
 /// What the engine is asked for.

@@ -80,8 +80,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     engine.listening(addresses.iter().chain(&ollama).copied().collect());
     let (shutdown, now) = (CancellationToken::new(), CancellationToken::new());
     let filed = Filed::new(engine.clone(), config.paths.config.clone());
+    let seen = filed.seen(&config.relays);
     filed.put(&config.relays).await;
-    let relays = tokio::spawn(filed.follow(shutdown.clone()));
+    let relays = tokio::spawn(filed.follow((config.relays, seen), shutdown.clone()));
     let listener = tokio::spawn(server.run_until(shutdown.clone(), now.clone()));
     Ok(Running { addresses, ollama, engine, store, shutdown, now, listener, relays, _lock: lock })
 }

@@ -186,6 +186,80 @@ async fn relays_of_the_file_are_read_shown_and_followed() {
     assert!(!gateway.log.text().contains("canary"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_replaced() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    let gateway = home.serve(&[]);
+    let args = ["relays", "add", "--name", "local", "--base-url", &url(&backend), "--models", MODEL, "--api-key", "-"];
+    assert!(fed(&home, &args, "sk-no-longer-good").status.success());
+    until("the refusal", || async { ask(&gateway, MODEL).await == 503 && list(&home)[0]["status"] == "key_refused" })
+        .await;
+    let none = home.run(&["relays", "key", "local"]);
+    assert!(none.status.code() == Some(1) && text(&none.stderr).contains("--api-key -"), "{}", text(&none.stderr));
+    let wrong = fed(&home, &["relays", "key", "local", "--api-key", "-"], "sk-another-wrong-one");
+    assert!(wrong.status.success() && text(&wrong.stderr).contains("key is refused"), "{}", text(&wrong.stderr));
+    let good = fed(&home, &["--json", "relays", "key", "local", "--api-key", "-"], CANARY);
+    let said: Value = serde_json::from_slice(&good.stdout).unwrap();
+    assert!(said["name"] == "local" && said["listed"].as_u64() > Some(3) && good.stderr.is_empty(), "{said}");
+    until("the new key", || async { ask(&gateway, MODEL).await == 200 }).await;
+    assert_eq!(list(&home)[0]["status"], "active");
+    assert_eq!(home.run(&["relays", "key", "nobody", "--api-key", "x"]).status.code(), Some(1));
+}
+
+/// What is wrong with one relay of the file is said of that one, and stored ones that the file hides can be removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_wrong_relay_of_the_file_leaves_the_others() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    let id = add(&home, &backend, "twice", &["--models", MODEL])["id"].as_str().unwrap().to_owned();
+    let table = |name: &str, more: &str| {
+        format!("[[relays]]\nname = \"{name}\"\nmodels = \"{MODEL}\"\nbase_url = \"{}\"\n{more}\n", url(&backend))
+    };
+    let good = table("twice", &format!("api_key = \"{CANARY}\""));
+    let config = home.path().join("config.toml");
+    std::fs::write(&config, format!("{good}{}", table("lost", "api_key_file = \"gone.key\""))).unwrap();
+    let listed = list(&home);
+    let states: Vec<_> = listed.iter().map(|relay| (&relay["name"], &relay["origin"], &relay["status"])).collect();
+    let row = |name: &str, origin: &str, status: &str| (json!(name), json!(origin), json!(status));
+    let expected = [row("twice", "file", "active"), row("twice", "store", "hidden"), row("lost", "file", "left_out")];
+    assert!(states.into_iter().eq(expected.iter().map(|(name, origin, status)| (name, origin, status))), "{listed:?}");
+    assert!(listed[2]["why"].as_str().unwrap().contains("gone.key"), "{}", listed[2]);
+    let shown = home.ok(&["relays", "list"]);
+    assert!(shown.contains("left out: its key: cannot read") && shown.contains("not used"), "{shown}");
+    let lost = home.run(&["relays", "test", "lost"]);
+    assert!(lost.status.code() == Some(1) && text(&lost.stderr).contains("gone.key"), "{}", text(&lost.stderr));
+    for relay in ["twice", id.as_str()] {
+        assert!(home.ok(&["relays", "test", relay]).contains("models"), "{relay}");
+    }
+    home.ok(&["relays", "remove", "twice"]);
+    let both = [["relays", "remove", "twice"], ["relays", "remove", "lost"]];
+    for args in both {
+        let refused = home.run(&args);
+        assert!(refused.status.code() == Some(1) && text(&refused.stderr).contains("config.toml"), "{args:?}");
+    }
+    assert_eq!(list(&home).len(), 2);
+}
+
+/// A file that was written while the gateway started counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_change_of_the_file_is_missed() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    std::fs::create_dir_all(home.path()).unwrap();
+    let table =
+        |name: &str| format!("[[relays]]\nname = \"{name}\"\nmodels = \"{MODEL}\"\nbase_url = \"{}\"\n", url(&backend));
+    let paths = polygate::config::Paths::inside(&home.path());
+    std::fs::write(&paths.config, table("one")).unwrap();
+    let layers = polygate::config::Layers::read(&paths.config, [("POLYGATE_SERVER__PORT".into(), "0".into())]).unwrap();
+    let file = paths.config.clone();
+    let config = polygate::Config::from_layers(&layers, paths).unwrap();
+    std::fs::write(&file, table("two")).unwrap();
+    let running = polygate::start(config).await.unwrap();
+    until("the newer file", || async { running.engine().relays().iter().any(|relay| relay.name == "two") }).await;
+    running.stop().await;
+}
+
 /// X1 and X3 for relays' keys.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_relay_key_leaves_the_store() {

@@ -1,5 +1,7 @@
 //! `relays`: other services that serve models, each with an address and a key.
 
+mod known;
+
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,11 +10,12 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use engine::{Private, RelayOrigin, RelayWish, host_name, masked, relay_state};
 use pool::relay::{Capabilities, Pasted, Relay, Wire, format, models, wire};
-use pool::{AccountId, Secret, Status};
+use pool::{Secret, Status};
 use serde::Serialize;
 use store::Store;
 use upstream::Upstream;
 
+use self::known::{All, Known, Wrong, stored};
 use super::{Common, output, workplace};
 use crate::config::Config;
 use crate::relays;
@@ -28,7 +31,14 @@ pub(super) enum Relays {
         /// Its name or id.
         relay: String,
     },
-    /// Forget a relay and its key.
+    /// Give a stored relay another key.
+    Key {
+        /// Its name or id.
+        relay: String,
+        #[command(flatten)]
+        key: Given,
+    },
+    /// Forget a stored relay and its key.
     Remove {
         /// Its name or id.
         relay: String,
@@ -43,12 +53,8 @@ pub(super) struct Add {
     /// Where it is; an endpoint's whole address will do.
     #[arg(long, value_name = "URL")]
     base_url: String,
-    /// Its key; `-` reads it from standard input, where other users cannot see it.
-    #[arg(long, value_name = "KEY", env = "POLYGATE_RELAY_API_KEY", hide_env_values = true)]
-    api_key: Option<String>,
-    /// A file with its key.
-    #[arg(long, value_name = "FILE", env = "POLYGATE_RELAY_API_KEY_FILE", conflicts_with = "api_key")]
-    api_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    key: Given,
     /// chat, responses, messages or gemini; without it, told by the address or by asking.
     #[arg(long, value_parser = parse_format)]
     format: Option<Wire>,
@@ -61,7 +67,7 @@ pub(super) struct Add {
     /// What it can do: chat, embeddings, audio, images; without it, told by address and format.
     #[arg(long, value_parser = parse_capabilities)]
     capabilities: Option<Capabilities>,
-    /// Allow private addresses also where the address is a name that may lead to one.
+    /// Allow private addresses also where the address is a name that may lead to one later.
     #[arg(long)]
     allow_private: bool,
     /// Its share among relays that list the same model.
@@ -69,11 +75,22 @@ pub(super) struct Add {
     weight: u32,
 }
 
-/// A relay of the store or of the file.
-struct Known {
-    relay: Relay,
-    key: Secret,
-    origin: RelayOrigin,
+/// Where a key comes from.
+#[derive(Debug, Args)]
+pub(super) struct Given {
+    /// Its key; `-` reads it from standard input, where other users cannot see it.
+    #[arg(long, value_name = "KEY", env = "POLYGATE_RELAY_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+    /// A file with its key.
+    #[arg(long, value_name = "FILE", env = "POLYGATE_RELAY_API_KEY_FILE", conflicts_with = "api_key")]
+    api_key_file: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown<'a> {
+    Known(Row<'a>),
+    Wrong { name: &'a str, status: &'static str, why: String, origin: RelayOrigin },
 }
 
 #[derive(Serialize)]
@@ -101,6 +118,7 @@ impl Relays {
             Self::Add(add) => add.run(common, &config, &store).await,
             Self::List => list(common, &config, &store).await,
             Self::Test { relay } => test(common, &config, &store, &relay).await,
+            Self::Key { relay, key } => rekey(common, (&config, &store), &relay, &key).await,
             Self::Remove { relay } => remove(&config, &store, &relay).await,
         };
         store.close().await;
@@ -133,11 +151,7 @@ impl Add {
     }
 
     fn wish(self) -> anyhow::Result<RelayWish> {
-        let key = match (&self.api_key, &self.api_key_file) {
-            (Some(key), _) => given(key)?,
-            (None, Some(file)) => relays::read_key(file)?,
-            (None, None) => Secret::from(""),
-        };
+        let key = self.key.read()?.unwrap_or_else(|| Secret::from(""));
         Pasted::read(&self.base_url)?;
         let made = || host_name(&self.base_url).context("no name can be made of this address; name it with --name");
         Ok(RelayWish {
@@ -151,6 +165,17 @@ impl Add {
             private: if self.allow_private { Private::Allowed } else { Private::AsGiven },
             weight: self.weight,
             enabled: true,
+        })
+    }
+}
+
+impl Given {
+    /// The key; `None` when none was given.
+    fn read(&self) -> anyhow::Result<Option<Secret>> {
+        Ok(match (&self.api_key, &self.api_key_file) {
+            (Some(key), _) => Some(given(key)?),
+            (None, Some(file)) => Some(relays::read_key(file)?),
+            (None, None) => None,
         })
     }
 }
@@ -172,45 +197,62 @@ fn report(common: &Common, relay: &Relay, listed: Option<usize>) {
 }
 
 async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result<ExitCode> {
-    let all = known(config, store).await?;
+    let All { known, wrong } = All::read(config, store).await?;
     let mut counts = Vec::new();
-    for Known { relay, .. } in &all {
-        let kept = store.relay_models(&relay.id).await?.and_then(|kept| models::read(&kept.body).ok());
-        counts.push(if relay.models.is_empty() {
-            kept.map_or(0, |page| page.models.len())
-        } else {
-            relay.models.len()
-        });
+    for Known { relay, .. } in &known {
+        counts.push(count(store, relay).await?);
     }
     if common.json {
-        output::json(&all.iter().zip(counts).map(|(known, count)| row(known, count)).collect::<Vec<_>>());
+        let known = known.iter().zip(counts).map(|(known, count)| Shown::Known(row(known, count)));
+        output::json(&known.chain(wrong.iter().map(bad)).collect::<Vec<_>>());
         return Ok(ExitCode::SUCCESS);
     }
     let now = workplace::now();
-    let rows = all.iter().zip(counts).map(|(Known { relay, origin, .. }, count)| {
-        let private = if relay.allow_private { " (private)" } else { "" };
-        vec![
-            relay.name.clone(),
-            format(relay.wire).to_owned(),
-            format!("{}{private}", relay.base_url),
-            words(relay, now),
-            count.to_string(),
-            place(*origin).to_owned(),
-        ]
+    let good = known.iter().zip(counts).map(|(known, count)| line(known, count, now));
+    let left_out = wrong.iter().map(|Wrong { name, error }| {
+        let nothing = || "-".to_owned();
+        vec![name.clone(), nothing(), nothing(), format!("left out: {error:#}"), nothing(), "file".to_owned()]
     });
     let empty = "No relays yet. Add one: polygate relays add --base-url URL --api-key -";
-    output::table(&["NAME", "FORMAT", "ADDRESS", "STATE", "MODELS", "SET IN"], rows.collect(), empty);
+    output::table(&["NAME", "FORMAT", "ADDRESS", "STATE", "MODELS", "SET IN"], good.chain(left_out).collect(), empty);
     Ok(ExitCode::SUCCESS)
 }
 
+/// How many models it offers; 0 while its list is not known.
+async fn count(store: &Store, relay: &Relay) -> anyhow::Result<usize> {
+    if !relay.models.is_empty() {
+        return Ok(relay.models.len());
+    }
+    let kept = store.relay_models(&relay.id).await?.and_then(|kept| models::read(&kept.body).ok());
+    Ok(kept.map_or(0, |page| page.models.len()))
+}
+
+fn line(known: &Known, count: usize, now: pool::Millis) -> Vec<String> {
+    let relay = &known.relay;
+    let private = if relay.allow_private { " (private)" } else { "" };
+    vec![
+        relay.name.clone(),
+        format(relay.wire).to_owned(),
+        format!("{}{private}", relay.base_url),
+        if known.hidden { "not used: the file has one of this name".to_owned() } else { words(relay, now) },
+        count.to_string(),
+        place(known.origin).to_owned(),
+    ]
+}
+
+/// No address: what is wrong with it may be a secret inside.
+fn bad(wrong: &Wrong) -> Shown<'_> {
+    Shown::Wrong { name: &wrong.name, status: "left_out", why: format!("{:#}", wrong.error), origin: RelayOrigin::File }
+}
+
 fn row(known: &Known, listed: usize) -> Row<'_> {
-    let Known { relay, key, origin } = known;
+    let Known { relay, key, origin, hidden } = known;
     Row {
         id: &relay.id.0,
         name: &relay.name,
         format: format(relay.wire),
         base_url: &relay.base_url,
-        status: state(relay),
+        status: if *hidden { "hidden" } else { state(relay) },
         key: masked(key.expose()),
         models: &relay.models,
         listed,
@@ -245,7 +287,8 @@ fn place(origin: RelayOrigin) -> &'static str {
 }
 
 async fn test(common: &Common, config: &Config, store: &Store, wanted: &str) -> anyhow::Result<ExitCode> {
-    let Some(Known { relay, key, origin }) = find(config, store, wanted).await? else { return Ok(nobody(wanted)) };
+    let found = All::read(config, store).await?.find(wanted)?;
+    let Some(Known { relay, key, origin, .. }) = found else { return Ok(nobody(wanted)) };
     let upstream = Upstream::new(crate::start::upstream_config(config))?;
     let tested = match origin {
         RelayOrigin::Store => engine::test_relay(store, upstream.relays(), &relay, workplace::now()).await,
@@ -268,12 +311,30 @@ async fn test(common: &Common, config: &Config, store: &Store, wanted: &str) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-async fn remove(config: &Config, store: &Store, wanted: &str) -> anyhow::Result<ExitCode> {
-    let Some(Known { relay, origin, .. }) = find(config, store, wanted).await? else { return Ok(nobody(wanted)) };
-    if origin == RelayOrigin::File {
-        eprintln!("error: {wanted} is set in {}; remove it there", config.paths.config.display());
-        return Ok(ExitCode::FAILURE);
+async fn rekey(
+    common: &Common,
+    (config, store): (&Config, &Store),
+    wanted: &str,
+    key: &Given,
+) -> anyhow::Result<ExitCode> {
+    let Some(relay) = stored(store, wanted).await? else { return Ok(not_stored(config, wanted)) };
+    let key = key.read()?.context("no key is given; hint: `--api-key -` reads it from standard input")?;
+    engine::rekey_relay(store, &relay, key, workplace::now()).await?;
+    let upstream = Upstream::new(crate::start::upstream_config(config))?;
+    let listed = engine::test_relay(store, upstream.relays(), &relay, workplace::now()).await;
+    if let Err(error) = &listed {
+        eprintln!("warning: its key is replaced, but {error}; see `polygate relays test {}`", relay.name);
     }
+    if common.json {
+        output::json(&serde_json::json!({ "id": relay.id.0, "name": relay.name, "listed": listed.ok() }));
+    } else {
+        output::line(&format!("Replaced the key of {}.", relay.name));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn remove(config: &Config, store: &Store, wanted: &str) -> anyhow::Result<ExitCode> {
+    let Some(relay) = stored(store, wanted).await? else { return Ok(not_stored(config, wanted)) };
     store.remove_relay(&relay.id).await?;
     eprintln!("Removed {}.", relay.name);
     Ok(ExitCode::SUCCESS)
@@ -284,30 +345,13 @@ fn nobody(wanted: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The file's relays, then the stored ones that no other hides.
-async fn known(config: &Config, store: &Store) -> anyhow::Result<Vec<Known>> {
-    let mut all = Vec::new();
-    for filed in &config.relays {
-        let wish = relays::wish(filed, &config.paths.config).with_context(|| format!("relay {}", filed.name))?;
-        let relay = wish.plan(AccountId(String::new()), workplace::now());
-        let relay = relay.with_context(|| format!("relay {} of the file", filed.name))?;
-        all.push(Known { relay, key: wish.key, origin: RelayOrigin::File });
+/// What only the file can change.
+fn not_stored(config: &Config, wanted: &str) -> ExitCode {
+    if config.relays.iter().all(|relay| relay.name != wanted) {
+        return nobody(wanted);
     }
-    let filed = all.len();
-    for relay in store.relays().await? {
-        if all[..filed].iter().any(|known| known.relay.name == relay.name) {
-            continue;
-        }
-        // A key that cannot be read any more is given again with `relays add`.
-        let key = store.relay_key(&relay.id).await.ok().flatten().unwrap_or_else(|| Secret::from(""));
-        all.push(Known { relay, key, origin: RelayOrigin::Store });
-    }
-    Ok(all)
-}
-
-async fn find(config: &Config, store: &Store, wanted: &str) -> anyhow::Result<Option<Known>> {
-    let all = known(config, store).await?;
-    Ok(all.into_iter().find(|known| known.relay.name == wanted || !wanted.is_empty() && known.relay.id.0 == wanted))
+    eprintln!("error: {wanted} is set in {}; change it there", config.paths.config.display());
+    ExitCode::FAILURE
 }
 
 /// Refuses the addresses at which this gateway itself would listen.

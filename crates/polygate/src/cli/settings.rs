@@ -108,8 +108,8 @@ fn docs() -> String {
     }
     page.push_str(
         "\n## Relays\n\nEach `[[relays]]` table in the file is a relay: another service, reached at a base URL with a key of its own. \
-         They are read at the start, and again when the file or a key's file changes; `polygate relays add` keeps others in the \
-         store. A name in both is the file's.\n\n| field | what it says |\n|---|---|\n",
+         They are read at the start, and again when the file or a key's file changes; one whose key is refused is asked again then, \
+         and every hour. `polygate relays add` keeps others in the store. A name in both is the file's.\n\n| field | what it says |\n|---|---|\n",
     );
     for (field, help) in RELAY_FIELDS {
         let _ = writeln!(page, "| `{field}` | {help} |");

@@ -1,0 +1,74 @@
+//! The relays of file and store, as commands know them.
+
+use anyhow::Context;
+use pool::relay::Relay;
+use pool::{AccountId, Secret};
+use store::Store;
+
+use super::super::workplace;
+use crate::config::{self, Config};
+use crate::relays;
+use engine::RelayOrigin;
+
+/// A relay of the store or of the file.
+pub(super) struct Known {
+    pub(super) relay: Relay,
+    pub(super) key: Secret,
+    pub(super) origin: RelayOrigin,
+    /// A stored one whose name the file has too: then the file's counts.
+    pub(super) hidden: bool,
+}
+
+/// A relay of the file that a gateway leaves out.
+pub(super) struct Wrong {
+    pub(super) name: String,
+    pub(super) error: anyhow::Error,
+}
+
+/// Every relay: the file's, then the stored ones.
+pub(super) struct All {
+    pub(super) known: Vec<Known>,
+    pub(super) wrong: Vec<Wrong>,
+}
+
+impl All {
+    pub(super) async fn read(config: &Config, store: &Store) -> anyhow::Result<Self> {
+        let mut all = Self { known: Vec::new(), wrong: Vec::new() };
+        for relay in &config.relays {
+            match filed(relay, config) {
+                Ok(known) => all.known.push(known),
+                Err(error) => all.wrong.push(Wrong { name: relay.name.clone(), error }),
+            }
+        }
+        for relay in store.relays().await? {
+            // A key that cannot be read any more is given again with `relays key`.
+            let key = store.relay_key(&relay.id).await.ok().flatten().unwrap_or_else(|| Secret::from(""));
+            let hidden = config.relays.iter().any(|filed| filed.name == relay.name);
+            all.known.push(Known { relay, key, origin: RelayOrigin::Store, hidden });
+        }
+        Ok(all)
+    }
+
+    /// The relay of this name or id; of a name that is in both, the file's.
+    pub(super) fn find(self, wanted: &str) -> anyhow::Result<Option<Known>> {
+        if let Some(Wrong { name, error }) = self.wrong.into_iter().find(|wrong| wrong.name == wanted) {
+            return Err(error.context(format!("relay {name} of the file")));
+        }
+        Ok(self.known.into_iter().find(|known| means(&known.relay, wanted)))
+    }
+}
+
+/// The stored relay of this name or id.
+pub(super) async fn stored(store: &Store, wanted: &str) -> anyhow::Result<Option<Relay>> {
+    Ok(store.relays().await?.into_iter().find(|relay| means(relay, wanted)))
+}
+
+fn means(relay: &Relay, wanted: &str) -> bool {
+    relay.name == wanted || !wanted.is_empty() && relay.id.0 == wanted
+}
+
+fn filed(relay: &config::Relay, config: &Config) -> anyhow::Result<Known> {
+    let wish = relays::wish(relay, &config.paths.config).context("its key")?;
+    let relay = wish.plan(AccountId(String::new()), workplace::now())?;
+    Ok(Known { relay, key: wish.key, origin: RelayOrigin::File, hidden: false })
+}
