@@ -99,7 +99,8 @@ impl Answer {
         if let Some(message) = choice.delta.as_ref().or(choice.message.as_ref()) {
             self.message(data, message, sink);
         }
-        let Some(reason) = choice.finish_reason.and_then(|raw| Json::slice(data, raw).as_text()) else { return Ok(()) };
+        // Ollama and SGLang write an empty reason where there is none yet.
+        let Some(reason) = choice.finish_reason.and_then(|raw| text_of(data, raw)) else { return Ok(()) };
         self.finish = Some(finish(&reason)?);
         self.calls.settle()?;
         self.close_items(sink);
