@@ -1,6 +1,8 @@
 //! Gemini's own schema dialect: a part of OpenAPI's, with types in upper case, `nullable`, `propertyOrdering` and formats that name
 //! number widths. Source: the `Schema` message of the Gemini API, v1beta, autumn 2026.
 
+use std::collections::{HashMap, HashSet};
+
 use super::tree::Tree;
 use super::words::{self, Under};
 use crate::json::node::Read;
@@ -171,7 +173,7 @@ fn order(schema: &mut Tree) {
     let Some(wanted) = schema.take("propertyOrdering") else { return };
     let wanted: Vec<Text> = wanted.elements().iter().filter_map(Tree::text).collect();
     let Some(Tree::Object(properties)) = schema.get_mut("properties") else { return };
-    let place: std::collections::HashMap<&Text, usize> = wanted.iter().zip(0..).collect();
+    let place: HashMap<&Text, usize> = wanted.iter().zip(0..).collect();
     properties.sort_by_key(|(name, _)| place.get(name).copied().unwrap_or(usize::MAX));
 }
 
@@ -216,7 +218,7 @@ pub(super) fn write(schema: &Tree) -> Option<Tree> {
             "additionalProperties" if value.is("false") => {}
             "type" => kinds(value, &mut out)?,
             "const" => out.push((Text::from_plain("enum"), Tree::Array(vec![Tree::Leaf(value.text()?.quoted())]))),
-            "enum" if value.elements().iter().all(|value| value.text().is_some()) => {
+            "enum" if value.elements().iter().all(|value| value.text().is_some_and(|text| !text.is_empty())) => {
                 out.push((key.clone(), value.clone()));
             }
             "format" if value.text().is_some_and(|format| format.is("date-time")) => {
@@ -246,9 +248,21 @@ pub(super) fn write(schema: &Tree) -> Option<Tree> {
     if let Some(names) = names.filter(|names| names.elements().len() > 1) {
         out.push((Text::from_plain("propertyOrdering"), names));
     }
-    let array = out.iter().any(|(key, value)| key.is("type") && value.text().is_some_and(|kind| kind.is("ARRAY")));
-    let whole = !array || has(&out, "items");
-    whole.then_some(Tree::Object(out))
+    let out = Tree::Object(out);
+    is_taken(&out).then_some(out)
+}
+
+/// What Gemini checks of each schema: a type where there is no choice, elements for an array and no other, properties for an
+/// object and no other, none of them required that is not there.
+fn is_taken(schema: &Tree) -> bool {
+    let is = |kind: &str| words::is_type(schema, kind);
+    let properties = schema.get("properties").map(Tree::members).unwrap_or_default();
+    let names: HashSet<&Text> = properties.iter().map(|(name, _)| name).collect();
+    let required = schema.get("required").map(Tree::elements).unwrap_or_default();
+    (schema.has("type") || schema.has("anyOf"))
+        && is("ARRAY") == schema.has("items")
+        && is("OBJECT") != names.is_empty()
+        && required.iter().all(|name| name.text().is_some_and(|name| names.contains(&name)))
 }
 
 /// The schema itself; `None` for `true` and `false`.

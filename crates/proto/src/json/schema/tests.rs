@@ -327,6 +327,17 @@ fn geminis_dialect_is_written_where_it_has_the_words() {
         r#"{"type":"array","prefixItems":[{"type":"string"}]}"#,
         r#"{"type":"object","properties":{"a":true}}"#,
         r#"{"type":"string","format":"uri"}"#,
+        // Gemini refuses these.
+        "{}",
+        r#"{"description":"anything"}"#,
+        r#"{"type":"object"}"#,
+        r#"{"type":"object","properties":{"a":{"type":"object","properties":{}}}}"#,
+        r#"{"type":"array","items":{"type":"object"}}"#,
+        r#"{"properties":{"a":{"type":"string"}}}"#,
+        r#"{"type":"string","items":{"type":"string"}}"#,
+        r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a","b"]}"#,
+        r#"{"type":"object","required":["a"]}"#,
+        r#"{"type":"string","enum":["a",""]}"#,
     ] {
         assert_eq!(to_gemini(&json(schema)), None, "{schema}");
     }
