@@ -1,6 +1,7 @@
 //! Requests: what is read, what is written from it, and what is refused with which path.
 
 use bytes::Bytes;
+use proto::dialect::gemini::MOST_STOPS;
 use proto::dialect::{Codex, Relay, Target};
 use proto::{Dialect, Failure, Kind, Notes, Request, Wire};
 
@@ -228,4 +229,88 @@ fn a_schema_may_be_large_but_not_endless() {
     let wide = vec![r#"{"type":"STRING"}"#; 60_000].join(",");
     let body = config(&format!(r#""responseSchema":{{"anyOf":[{wide}]}}"#));
     assert_eq!(read(&body).unwrap_err().param.as_deref(), Some("generationConfig.responseSchema"));
+}
+
+/// What a chat request becomes for this model, and the notes of that.
+fn from_chat(member: &str, model: &str) -> (serde_json::Value, String) {
+    let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"a"}}],{member}}}"#);
+    let (request, _) = Dialect::Chat.read_request(Bytes::from(body)).unwrap();
+    let (out, written) = Wire::Gemini.write_request(&request, &relay(model)).unwrap();
+    (serde_json::from_slice(&out).unwrap(), notes(&written))
+}
+
+#[test]
+fn efforts_are_said_in_the_words_that_a_model_knows() {
+    let table = [
+        ("gemini-2.5-flash", "none", 0.into(), ""),
+        ("gemini-2.5-pro", "none", 128.into(), "effort none changed to 128 tokens"),
+        ("gemini-2.5-flash-lite", "minimal", 512.into(), ""),
+        ("gemini-2.5-pro", "medium", 8192.into(), ""),
+        ("gemini-3-flash-preview", "minimal", "minimal".into(), ""),
+        ("gemini-3-flash-preview", "none", "minimal".into(), "effort none changed to minimal"),
+        ("gemini-3-pro-preview", "none", "low".into(), "effort none changed to low"),
+        ("gemini-3-pro-preview", "low", "low".into(), ""),
+        ("gemini-3-pro-preview", "medium", "high".into(), "effort medium changed to high"),
+        ("models/gemini-3.1-pro-preview", "minimal", "low".into(), "effort minimal changed to low"),
+        ("gemini-3.1-pro-preview", "medium", "medium".into(), ""),
+        ("gemini-pro-latest", "medium", "medium".into(), ""),
+        ("gemini-3-pro", "xhigh", "high".into(), "effort xhigh changed to high"),
+        ("gemma-3", "high", serde_json::Value::Null, "dropped reasoning effort"),
+    ];
+    for (model, effort, wanted, told) in table {
+        let (out, written) = from_chat(&format!(r#""reasoning_effort":"{effort}""#), model);
+        let config = &out["generationConfig"]["thinkingConfig"];
+        let said = config.get("thinkingLevel").or(config.get("thinkingBudget")).cloned().unwrap_or_default();
+        assert_eq!((said, written.as_str()), (wanted, told), "{model} {effort}");
+    }
+}
+
+#[test]
+fn a_models_suffix_counts_where_the_client_did_not_say_how_much_to_think() {
+    for (thinking, wanted) in [
+        (r#"{"includeThoughts":true}"#, r#"{"includeThoughts":true,"thinkingLevel":"high"}"#),
+        (r#"{"include_thoughts":true}"#, r#"{"include_thoughts":true,"thinkingLevel":"high"}"#),
+        ("null", r#"{"thinkingLevel":"high"}"#),
+        (r#"{"thinkingBudget":0}"#, r#"{"thinkingBudget":0}"#),
+        (r#"{"thinking_level":"LOW"}"#, r#"{"thinking_level":"LOW"}"#),
+    ] {
+        for name in ["thinkingConfig", "thinking_config"] {
+            let (request, _) = read(&config(&format!(r#""topK":1,"{name}":{thinking}"#))).unwrap();
+            let model = "gemini-3-pro".to_owned();
+            let target = Relay { model, effort: Some("xhigh".to_owned()), ..Relay::default() };
+            let (out, written) = Wire::Gemini.write_request(&request, &Target::Relay(target)).unwrap();
+            assert!(utf8(&out).contains(&format!(r#"onfig":{wanted}}}"#)), "{}", utf8(&out));
+            assert_eq!(notes(&written).is_empty(), !wanted.contains("high"));
+        }
+    }
+}
+
+#[test]
+fn a_request_searches_or_calls_functions() {
+    let search = r#"{"type":"web_search"}"#;
+    let function = r#"{"type":"function","function":{"name":"f"}}"#;
+    for (tools, choice, sent, told) in [
+        (
+            format!("{search},{function}"),
+            "auto",
+            r#"[{"functionDeclarations":[{"name":"f"}]}]"#,
+            "dropped the hosted tool web_search",
+        ),
+        (search.to_owned(), "auto", r#"[{"googleSearch":{}}]"#, ""),
+        (search.to_owned(), "required", r#"[{"googleSearch":{}}]"#, "dropped tool_choice"),
+    ] {
+        let (out, written) = from_chat(&format!(r#""tools":[{tools}],"tool_choice":"{choice}""#), "gemini-3-pro");
+        assert_eq!((out["tools"].to_string().as_str(), written.as_str()), (sent, told));
+    }
+}
+
+#[test]
+fn more_stops_than_google_takes_are_left_to_the_gateway() {
+    for count in [MOST_STOPS, MOST_STOPS + 1] {
+        let stops: Vec<String> = (0..count).map(|at| at.to_string()).collect();
+        let (out, written) = from_chat(&format!(r#""stop":{}"#, serde_json::json!(stops)), "gemini-3-pro");
+        let sent = count == MOST_STOPS;
+        assert_eq!(!out["generationConfig"]["stopSequences"].is_null(), sent);
+        assert_eq!(written, if sent { "" } else { "stop applied by the gateway" });
+    }
 }

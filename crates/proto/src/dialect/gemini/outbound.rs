@@ -28,10 +28,17 @@ struct Facts<'t> {
 enum Family {
     /// None that we know of.
     Plain,
-    /// A budget of at most so many tokens (2.5).
-    Budget(u64),
-    /// Levels, and signatures that it insists on (3 and later).
-    Level,
+    /// A budget of tokens (2.5).
+    Budget {
+        /// What stands for no thinking.
+        none: u64,
+        /// The least thinking.
+        least: u64,
+        /// The most.
+        most: u64,
+    },
+    /// These levels, lowest first, and signatures that it insists on (3 and later).
+    Level(&'static [&'static str]),
 }
 
 /// Writes a Gemini request: the client's own body patched where it spoke Gemini, else from the canonical form.
@@ -42,15 +49,16 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
     };
     let effort = request.reasoning.effort.as_ref().or(effort.as_ref()).map(String::as_str);
     let facts = Facts { family: family(model), effort, without_replay };
+    let mut notes = Notes::default();
     let own = request.raw.as_ref().filter(|_| request.origin == Some(Dialect::Gemini));
     if let Some(raw) = own {
-        return Ok((patch::body(raw, &facts), Notes::default()));
+        let bytes = patch::body(raw, &facts, &mut notes);
+        return Ok((bytes, notes));
     }
-    let mut notes = Notes::default();
     let mut out = BytesMut::with_capacity(4096);
     pen::object(&mut out, |pen| {
         contents::write(pen, request, &facts, &mut notes)?;
-        tools::write(pen, request, &facts, &mut notes);
+        tools::write(pen, request, &mut notes);
         options::write(pen, request, &facts, &mut notes)
     })?;
     Ok((out.freeze(), notes))
@@ -60,11 +68,19 @@ fn family(model: &str) -> Family {
     let name = model.rsplit('/').next().unwrap_or(model);
     let Some(version) = name.strip_prefix("gemini-") else { return Family::Plain };
     let digits = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
+    let pro = version.contains("pro");
     match version[..digits].parse::<u32>() {
-        Ok(3..) => Family::Level,
-        // 2.5 Pro takes somewhat more, no other model does.
-        Ok(2) if version.starts_with("2.5") => Family::Budget(if version.contains("pro") { 32_768 } else { 24_576 }),
-        Err(_) if version.ends_with("-latest") => Family::Level,
+        Ok(3) if pro && !version.starts_with("3.") => Family::Level(&["low", "high"]),
+        Ok(3..) if pro => Family::Level(&["low", "medium", "high"]),
+        Ok(3..) => Family::Level(&["minimal", "low", "medium", "high"]),
+        // 2.5 Pro takes somewhat more than the others, and cannot stop thinking.
+        Ok(2) if version.starts_with("2.5") && pro => Family::Budget { none: 128, least: 128, most: 32_768 },
+        Ok(2) if version.starts_with("2.5") => {
+            let least = if version.contains("lite") { 512 } else { 128 };
+            Family::Budget { none: 0, least, most: 24_576 }
+        }
+        Err(_) if version.ends_with("-latest") && pro => Family::Level(&["low", "medium", "high"]),
+        Err(_) if version.ends_with("-latest") => Family::Level(&["minimal", "low", "medium", "high"]),
         _ => Family::Plain,
     }
 }

@@ -167,7 +167,7 @@ impl<'a, 'f> Turns<'a, 'f> {
 
     fn call(&mut self, call: Said<'a>, id: &'a Text) {
         // The first call of a turn must be signed, and the others must not.
-        if self.pending.is_none() && self.open.is_empty() && self.facts.family == Family::Level {
+        if self.pending.is_none() && self.open.is_empty() && matches!(self.facts.family, Family::Level(_)) {
             self.pending = Some(Text::from_plain(say::UNSIGNED));
         }
         self.model(call);

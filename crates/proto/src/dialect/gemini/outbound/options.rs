@@ -1,14 +1,14 @@
 //! `generationConfig`, and what has no place there.
 
+use super::super::MOST_STOPS;
 use super::{Facts, Family, word};
 use crate::canon::{Format, Request};
 use crate::failure::{Failure, Kind};
 use crate::json::pen::{self, Pen};
 use crate::json::schema;
 use crate::notes::Notes;
+use crate::text::Json;
 
-/// Most stop sequences that Gemini takes.
-const MOST_STOPS: usize = 5;
 /// Canonical sampling fields and Gemini's names for them.
 const SAMPLING: [(&str, &str); 8] = [
     ("temperature", "temperature"),
@@ -90,10 +90,8 @@ fn thinking(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, notes: &mut
         return;
     }
     let config = pen::json(|pen| {
-        match (facts.family, facts.effort) {
-            (Family::Level, Some(effort)) => pen.plain("thinkingLevel", level(effort)),
-            (Family::Budget(most), Some(effort)) => pen.number("thinkingBudget", budget(effort).min(most)),
-            _ => {}
+        if let Some((name, value)) = facts.effort.and_then(|effort| self::effort(facts.family, effort, notes)) {
+            pen.json(name, &value);
         }
         if shown {
             pen.word("includeThoughts", "true");
@@ -104,23 +102,43 @@ fn thinking(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, notes: &mut
     }
 }
 
-/// The level nearest to an effort; there is none for no thinking at all.
-pub(super) fn level(effort: &str) -> &'static str {
-    match effort {
-        "none" | "minimal" => "minimal",
-        "low" => "low",
-        "medium" => "medium",
-        _ => "high",
+/// The field that says how much to think, in the words of the model's family; where that has none for the effort, the next
+/// higher one.
+pub(super) fn effort(family: Family, effort: &str, notes: &mut Notes) -> Option<(&'static str, Json)> {
+    match family {
+        Family::Plain => None,
+        Family::Budget { none, least, most } => {
+            let budget = match effort {
+                "none" if none > 0 => {
+                    notes.add(format!("effort none changed to {none} tokens"));
+                    none
+                }
+                "none" => 0,
+                "minimal" => least,
+                "low" => 1_024,
+                "medium" => 8_192,
+                "high" => 16_000,
+                _ => 32_000,
+            };
+            Some(("thinkingBudget", Json::of(&budget.min(most))))
+        }
+        Family::Level(levels) => {
+            let level = level(effort, levels);
+            if level != effort {
+                notes.add(format!("effort {} changed to {level}", word(effort)));
+            }
+            Some(("thinkingLevel", Json::of(&level)))
+        }
     }
 }
 
-/// Thinking tokens for an effort.
-pub(super) fn budget(effort: &str) -> u64 {
-    match effort {
-        "none" => 0,
-        "minimal" | "low" => 1_024,
-        "medium" => 8_192,
-        "high" => 16_000,
-        _ => 32_000,
-    }
+/// The level for an effort among these, lowest first; there is none for no thinking at all.
+fn level(effort: &str, levels: &[&'static str]) -> &'static str {
+    let rank = |word: &str| match word {
+        "none" | "minimal" => 0,
+        "low" => 1,
+        "medium" => 2,
+        _ => 3,
+    };
+    levels.iter().copied().find(|level| rank(level) >= rank(effort)).unwrap_or("high")
 }

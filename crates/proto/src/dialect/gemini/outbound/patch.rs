@@ -8,44 +8,54 @@ use super::{Facts, Family, options};
 use crate::json::Shape;
 use crate::json::patch::{Edit, patch};
 use crate::json::pen;
+use crate::notes::Notes;
 use crate::text::{Json, Text};
 
+/// Both spellings of the fields that are changed.
+const CONFIG: [&str; 2] = ["generationConfig", "generation_config"];
+const THINKING: [&str; 2] = ["thinkingConfig", "thinking_config"];
+/// What says how much to think.
+const EFFORT: [&str; 4] = ["thinkingBudget", "thinking_budget", "thinkingLevel", "thinking_level"];
+
 /// `raw` for this model.
-pub(super) fn body(raw: &Bytes, facts: &Facts<'_>) -> Bytes {
+pub(super) fn body(raw: &Bytes, facts: &Facts<'_>, notes: &mut Notes) -> Bytes {
     let body = Json::from_valid(raw.clone());
     // The base64 of our envelopes; a body without any has no state of another upstream.
     let foreign = memmem::find(raw, b"cGcxL").is_some() || facts.without_replay;
-    let wish = facts.effort.filter(|_| facts.family != Family::Plain && !has_thinking(&body));
-    let mut config = wish;
     let edit = |key: &Text, value: &Json| match key.as_str() {
         // The path names the model.
         "model" => Edit::Drop,
         "contents" if foreign => set(value, &each(value, &|content| content_of(content, facts))),
-        "generationConfig" | "generation_config" if value.shape() == Shape::Object => match config.take() {
-            Some(effort) => Edit::Set(patch(value, |_, _| Edit::Keep, [("thinkingConfig", thinking(effort, facts))])),
-            None => Edit::Keep,
-        },
         _ => Edit::Keep,
     };
     let body = patch(&body, edit, []);
-    let Some(effort) = config else { return body.bytes().clone() };
-    let config = pen::json(|pen| pen.json("thinkingConfig", &thinking(effort, facts)));
-    patch(&body, |_, _| Edit::Keep, [("generationConfig", config)]).bytes().clone()
+    let wish = facts.effort.filter(|_| !says_effort(&body));
+    let Some(wish) = wish.and_then(|effort| options::effort(facts.family, effort, notes)) else {
+        return body.bytes().clone();
+    };
+    let config = |config: &Json| within(config, THINKING, &|it| patch(it, |_, _| Edit::Keep, [wish.clone()]));
+    within(&body, CONFIG, &config).bytes().clone()
 }
 
-fn has_thinking(body: &Json) -> bool {
-    let either =
-        |json: &Json, names: [&str; 2]| names.map(|name| json.get(name)).into_iter().flatten().collect::<Vec<_>>();
-    let configs = either(body, ["generationConfig", "generation_config"]);
-    configs.iter().any(|config| !either(config, ["thinkingConfig", "thinking_config"]).is_empty())
+/// Whether the client said how much to think.
+fn says_effort(body: &Json) -> bool {
+    let below = |jsons: Vec<Json>, names: &[&str]| -> Vec<Json> {
+        jsons.iter().flat_map(|json| names.iter().filter_map(|name| json.get(name))).collect()
+    };
+    !below(below(below(vec![body.clone()], &CONFIG), &THINKING), &EFFORT).is_empty()
 }
 
-fn thinking(effort: &str, facts: &Facts<'_>) -> Json {
-    pen::json(|pen| match facts.family {
-        Family::Level => pen.plain("thinkingLevel", options::level(effort)),
-        Family::Budget(most) => pen.number("thinkingBudget", options::budget(effort).min(most)),
-        Family::Plain => {}
-    })
+/// Changes the object that is called by one of these names, or adds it by the first.
+fn within(json: &Json, names: [&'static str; 2], change: &dyn Fn(&Json) -> Json) -> Json {
+    let has = json.fields().any(|(key, value)| names.contains(&key.as_str()) && value.shape() == Shape::Object);
+    let fresh = (!has).then(|| (names[0], change(&Json::from_valid(Bytes::from_static(b"{}")))));
+    let edit = |key: &Text, value: &Json| match names.contains(&key.as_str()) {
+        true if has && value.shape() == Shape::Object => Edit::Set(change(value)),
+        // `null` stands where nothing is said.
+        true if !has => Edit::Drop,
+        _ => Edit::Keep,
+    };
+    patch(json, edit, fresh)
 }
 
 fn content_of(content: &Json, facts: &Facts<'_>) -> Json {
@@ -66,7 +76,9 @@ fn part_of(part: &Json, facts: &Facts<'_>) -> Json {
         match signature::home(&state).filter(|_| !facts.without_replay) {
             Some(own) if own.plain() == text.plain() => Edit::Keep,
             Some(own) => Edit::Set(own.quoted()),
-            None if calls && facts.family == Family::Level => Edit::Set(Text::from_plain(say::UNSIGNED).quoted()),
+            None if calls && matches!(facts.family, Family::Level(_)) => {
+                Edit::Set(Text::from_plain(say::UNSIGNED).quoted())
+            }
             None => Edit::Drop,
         }
     };

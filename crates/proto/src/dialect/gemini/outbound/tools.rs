@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::{Facts, Family, word};
+use super::word;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
 use crate::json::pen::{self, Pen};
 use crate::json::schema;
@@ -10,10 +10,13 @@ use crate::notes::Notes;
 use crate::text::{Json, Text};
 
 /// Writes `tools` and `toolConfig`.
-pub(super) fn write(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, notes: &mut Notes) {
+pub(super) fn write(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
     let functions: Vec<&Tool> =
         request.tools.iter().filter(|tool| matches!(tool.kind, ToolKind::Function { .. })).collect();
-    let search = search(request, functions.is_empty(), facts, notes);
+    let search = search(request, functions.is_empty(), notes);
+    if functions.is_empty() && !matches!(request.tool_choice, None | Some(ToolChoice::Auto)) {
+        notes.add("dropped tool_choice");
+    }
     if functions.is_empty() && !search {
         return;
     }
@@ -36,15 +39,13 @@ pub(super) fn write(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, not
 }
 
 /// Whether to search; notes the tools that have no form here.
-fn search(request: &Request, alone: bool, facts: &Facts<'_>, notes: &mut Notes) -> bool {
+fn search(request: &Request, alone: bool, notes: &mut Notes) -> bool {
     let mut search = false;
     for tool in &request.tools {
         match &tool.kind {
             ToolKind::Function { .. } => {}
-            ToolKind::Hosted { kind } if kind.starts_with("web_search") && (alone || facts.family == Family::Level) => {
-                search = true;
-            }
-            // Before version 3 a request may search or call functions, not both.
+            // A request may search or call functions. Version 3 can do both, but insists on bringing back what it searched.
+            ToolKind::Hosted { kind } if kind.starts_with("web_search") && alone => search = true,
             ToolKind::Hosted { kind } => notes.add(format!("dropped the hosted tool {}", word(kind))),
             ToolKind::Custom { name, .. } => notes.add(format!("dropped the custom tool {}", word(&name.plain()))),
         }

@@ -101,7 +101,9 @@ fn budget(node: Node<'_>) -> Read<Option<&'static str>> {
     }
     Ok(Some(match json.as_u64().ok_or_else(|| node.bad("expected -1, 0 or a number of tokens."))? {
         0 => "none",
-        1..2_000 => "low",
+        // The least that models take.
+        1..=128 => "minimal",
+        129..2_000 => "low",
         2_000..8_000 => "medium",
         8_000..20_000 => "high",
         _ => "xhigh",
