@@ -165,6 +165,11 @@ impl Relay {
         named.or_else(prefixed).filter(|name| !name.is_empty())
     }
 
+    /// Whether it refuses a chat request with a field that OpenAI's API does not have.
+    pub fn strict(&self) -> bool {
+        known::strict(&self.base_url)
+    }
+
     /// A model's name as shown to clients.
     pub fn shown(&self, model: &str) -> String {
         format!("{}{model}", self.prefix)

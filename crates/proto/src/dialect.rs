@@ -104,6 +104,8 @@ pub struct Relay {
     pub max_output: Option<u64>,
     /// Leave out opaque reasoning state that another upstream made.
     pub without_replay: bool,
+    /// Whether it refuses a chat request with a field that OpenAI's API does not have.
+    pub strict: bool,
 }
 
 /// What a writer needs to know that the events do not say.
@@ -138,14 +140,14 @@ impl Dialect {
     /// # Errors
     /// A [`Failure`] of kind `Invalid` with the path of the offending field.
     pub fn read_request(self, body: Bytes) -> Result<(Request, Notes), Failure> {
-        let (mut request, mut notes) = match self {
+        let (mut request, notes) = match self {
             Self::Responses => responses::read_request(body),
             Self::Chat => chat::read_request(body),
             Self::Messages => messages::read_request(body),
             Self::Gemini => gemini::read_request(body),
             Self::Ollama => ollama::read_request(body),
         }?;
-        shape::settle(&mut request, &mut notes);
+        shape::settle(&mut request);
         Ok((request, notes))
     }
 
@@ -183,12 +185,14 @@ impl Wire {
         if self != Self::Gemini {
             gemini::stay(request)?;
         }
-        match self {
+        let (body, mut notes) = match self {
             Self::Responses => responses::write_request(request, target),
             Self::Chat => chat::write_request(request, target),
             Self::Messages => messages::write_request(request, target),
             Self::Gemini => gemini::write_request(request, target),
-        }
+        }?;
+        shape::tell(request, self, &mut notes);
+        Ok((body, notes))
     }
 }
 

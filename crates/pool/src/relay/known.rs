@@ -39,6 +39,9 @@ const KNOWN: [Known; 21] = [
     known("api.x.ai", Wire::Chat, "/v1"),
 ];
 
+/// Hosts that refuse a chat request with a field that OpenAI's API does not have, such as `top_k` or `reasoning_content`.
+const STRICT: [&str; 5] = ["api.openai.com", "api.groq.com", "api.mistral.ai", "api.cerebras.ai", GOOGLE];
+
 const GOOGLE: &str = "generativelanguage.googleapis.com";
 
 /// The service at a URL.
@@ -55,4 +58,9 @@ pub(super) fn host(base_url: &str) -> Option<String> {
 /// Whether it is Google's own Gemini API, which has OpenAI's endpoints below `/openai`.
 pub(super) fn google(base_url: &str) -> bool {
     host(base_url).is_some_and(|host| host == GOOGLE)
+}
+
+/// Whether it refuses fields of other services.
+pub(super) fn strict(base_url: &str) -> bool {
+    host(base_url).is_some_and(|host| STRICT.contains(&host.as_str()) || host.ends_with(".openai.azure.com"))
 }

@@ -378,3 +378,16 @@ fn what_is_no_list_is_refused_and_long_ones_are_cut() {
     let page = models::read(format!("{{\"data\":[{}]}}", entries.join(",")).as_bytes()).unwrap();
     assert_eq!(page.models.len(), models::MOST);
 }
+
+#[rstest]
+#[case("https://api.openai.com/v1", true)]
+#[case("https://api.groq.com/openai/v1", true)]
+#[case("https://generativelanguage.googleapis.com/v1beta/openai", true)]
+#[case("https://mine.openai.azure.com/openai/v1", true)]
+#[case("https://openrouter.ai/api/v1", false)]
+#[case("https://api.deepseek.com/v1", false)]
+#[case("https://api.openai.com.example/v1", false)]
+#[case("http://127.0.0.1:11434/v1", false)]
+fn some_services_refuse_fields_of_others(#[case] base_url: &str, #[case] strict: bool) {
+    assert_eq!(relay(Wire::Chat, base_url).strict(), strict);
+}

@@ -1,7 +1,7 @@
 //! Schemas on their way to OpenAI's upstreams: which of a client's schemas are held to strictly, and in which form.
 
 use crate::canon::{Folded, Format, Item, ItemKind, Part, Request, Role};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Wire};
 use crate::json::schema::{self, Form};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -19,7 +19,7 @@ pub(super) struct Shape {
 }
 
 /// Makes the output format one that every upstream takes.
-pub(super) fn settle(request: &mut Request, notes: &mut Notes) {
+pub(super) fn settle(request: &mut Request) {
     match &request.format {
         Some(Format::JsonSchema { .. }) => fold(request),
         // OpenAI's upstreams refuse JSON mode where no message speaks of JSON; the other protocols have no such rule. A body of
@@ -28,9 +28,16 @@ pub(super) fn settle(request: &mut Request, notes: &mut Notes) {
             let parts = vec![Part::Text { text: Text::from_plain(IN_JSON), annotations: None }];
             let kind = ItemKind::Message { id: None, role: Role::Developer, parts, phase: None };
             request.items.insert(0, Item { kind, raw: None });
-            notes.add("asked for JSON in words");
         }
         _ => {}
+    }
+}
+
+/// Notes what [`settle`] put into the conversation, where it is sent: not in the client's own body, and not to Gemini.
+pub(super) fn tell(request: &Request, wire: Wire, notes: &mut Notes) {
+    let own = request.raw.is_some() && request.origin == Some(wire.into());
+    if !own && wire != Wire::Gemini && request.items.first().is_some_and(is_hint) {
+        notes.add("asked for JSON in words");
     }
 }
 

@@ -242,3 +242,98 @@ fn results_follow_their_calls_and_pictures_follow_them() {
         utf8(&out).split(r#"{"role":""#).skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(roles, ["system", "system", "user", "assistant", "tool", "tool", "tool", "user", "assistant", "user"]);
 }
+
+/// What a request of another dialect becomes for this relay, and the notes of that.
+fn translated(dialect: Dialect, body: &str, relay: Relay) -> (serde_json::Value, String) {
+    let (request, _) = dialect.read_request(Bytes::copy_from_slice(body.as_bytes())).unwrap();
+    let (out, written) = Wire::Chat.write_request(&request, &Target::Relay(relay)).unwrap();
+    (serde_json::from_slice(&out).unwrap(), notes(&written))
+}
+
+fn named(model: &str, strict: bool) -> Relay {
+    Relay { model: model.to_owned(), strict, ..Relay::default() }
+}
+
+#[test]
+fn more_stops_than_openai_takes_are_left_to_the_gateway() {
+    for (stops, sent) in [(r#"["a","b","c","d"]"#, true), (r#"["a","b","c","d","e"]"#, false)] {
+        let body = format!(
+            r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"a"}}],"stop_sequences":{stops}}}"#
+        );
+        let (out, told) = translated(Dialect::Messages, &body, named("m", false));
+        assert_eq!(!out["stop"].is_null(), sent, "{out}");
+        assert_eq!(told.contains("stop applied by the gateway"), !sent, "{told}");
+    }
+}
+
+#[test]
+fn fields_of_other_services_do_not_reach_who_refuses_them() {
+    let body = r#"{"contents":[{"parts":[{"text":"a"}]}],"generationConfig":{"temperature":1,"topK":64}}"#;
+    let (out, told) = translated(Dialect::Gemini, body, named("gpt-4.1", true));
+    assert_eq!((&out["top_k"], &out["temperature"]), (&serde_json::Value::Null, &1.into()));
+    assert_eq!(told, "dropped top_k");
+    let (out, told) = translated(Dialect::Gemini, body, named("qwen3", false));
+    assert_eq!((&out["top_k"], told.as_str()), (&64.into(), ""));
+}
+
+#[test]
+fn thoughts_come_back_beside_the_calls_that_they_led_to() {
+    let thought =
+        |text: &str| format!(r#"{{"type":"reasoning","summary":[{{"type":"summary_text","text":"{text}"}}]}}"#);
+    let call = |id: &str| format!(r#"{{"type":"function_call","call_id":"{id}","name":"f","arguments":"{{}}"}}"#);
+    let output = |id: &str| format!(r#"{{"type":"function_call_output","call_id":"{id}","output":"x"}}"#);
+    let said = |role: &str| format!(r#"{{"role":"{role}","content":"s"}}"#);
+    let sealed = r#"{"type":"reasoning","summary":[],"encrypted_content":"gAAA"}"#.to_owned();
+    let written = |items: &[String], relay: Relay| {
+        let body = format!(r#"{{"model":"m","input":[{},{}]}}"#, said("user"), items.join(","));
+        let (out, told) = translated(Dialect::Responses, &body, relay);
+        let thoughts = out["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "assistant");
+        let thoughts: Vec<String> =
+            thoughts.map(|message| message["reasoning_content"].as_str().unwrap_or("-").to_owned()).collect();
+        (thoughts.join(" "), told)
+    };
+    let dropped = "dropped reasoning";
+    let table = [
+        (vec![thought("t"), call("a"), output("a")], "t", ""),
+        (vec![thought("t"), said("assistant"), call("a"), output("a")], "t", ""),
+        (vec![thought("t"), thought("u"), call("a"), call("b"), output("a"), output("b")], "t\n\nu", ""),
+        (vec![thought("t"), call("a"), output("a"), thought("u"), call("b"), output("b")], "t u", ""),
+        (vec![thought("t"), said("assistant"), said("user")], "-", dropped),
+        (vec![said("assistant"), thought("t"), said("assistant"), call("a"), output("a")], "- t", ""),
+        (vec![sealed, call("a"), output("a")], "-", dropped),
+    ];
+    for (items, thoughts, told) in table {
+        assert_eq!(written(&items, named("deepseek-v4-pro", false)), (thoughts.to_owned(), told.to_owned()));
+    }
+    // OpenAI's models, and servers that refuse what they do not know.
+    for relay in [named("openai/gpt-5.5", false), named("gpt-4.1", false), named("kimi-k2", true)] {
+        let items = [thought("t"), call("a"), output("a")];
+        assert_eq!(written(&items, relay), ("-".to_owned(), dropped.to_owned()));
+    }
+}
+
+#[test]
+fn words_for_json_are_noted_where_they_are_sent() {
+    let (request, read) = read(&with(r#""response_format":{"type":"json_object"}"#)).unwrap();
+    assert_eq!(notes(&read), "");
+    for (wire, target, hinted) in [
+        (Wire::Responses, codex(false), true),
+        (Wire::Responses, relay(), true),
+        (Wire::Chat, relay(), false),
+        (Wire::Gemini, relay(), false),
+    ] {
+        let (out, written) = wire.write_request(&request, &target).unwrap();
+        assert_eq!(utf8(&out).contains("Answer in JSON."), hinted, "{}", utf8(&out));
+        assert_eq!(notes(&written).contains("asked for JSON in words"), hinted, "{}", notes(&written));
+    }
+}
+
+#[test]
+fn a_choice_among_no_tools_is_noted() {
+    for (choice, wanted) in [(r#""required""#, "; dropped tool_choice"), (r#""auto""#, "")] {
+        let body = format!(r#"{{"model":"m","input":"a","tools":[{{"type":"web_search"}}],"tool_choice":{choice}}}"#);
+        let (out, told) = translated(Dialect::Responses, &body, named("m", false));
+        assert!(out["tool_choice"].is_null());
+        assert_eq!(told, format!("dropped the hosted tool web_search{wanted}"));
+    }
+}

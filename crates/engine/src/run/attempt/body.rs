@@ -6,7 +6,7 @@ use pool::catalog::Resolved;
 use proto::Failure;
 use proto::canon::Limits;
 use proto::dialect::responses::LEAST_OUTPUT;
-use proto::dialect::{Codex, Relay, Target, Wire};
+use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini};
 
 use super::super::post::Plan;
 use super::Attempt;
@@ -29,14 +29,15 @@ impl Attempt {
         let id = &entry.account.id;
         let foreign = self.bond.as_ref().is_some_and(|bond| bond.mixed || bond.account != *id);
         let without_replay = foreign || self.history.stripped;
-        let relay = entry.relay.as_ref().map(|line| line.relay.id.clone());
+        let line = entry.relay.as_ref().map(|line| &line.relay);
+        let relay = line.map(|relay| relay.id.clone());
         if let Some(body) = &self.body
             && (&body.relay, body.without_replay) == (&relay, without_replay)
         {
             return Ok(body.bytes.clone());
         }
-        let target = match &relay {
-            Some(id) => Target::Relay(self.relay_target(id, without_replay)),
+        let target = match line {
+            Some(relay) => Target::Relay(self.relay_target(relay, without_replay)),
             None => Target::Codex(self.target(without_replay)),
         };
         let wire = entry.wire();
@@ -46,13 +47,14 @@ impl Attempt {
         Ok(bytes)
     }
 
-    fn relay_target(&self, id: &AccountId, without_replay: bool) -> Relay {
+    fn relay_target(&self, relay: &pool::relay::Relay, without_replay: bool) -> Relay {
         let resolved = &self.plan.resolved;
         Relay {
-            model: self.plan.model_for(id).to_owned(),
+            model: self.plan.model_for(&relay.id).to_owned(),
             effort: resolved.effort.clone(),
             max_output: resolved.model.max_output,
             without_replay,
+            strict: relay.strict(),
         }
     }
 
@@ -85,9 +87,17 @@ impl Attempt {
             Some(Wire::Responses) => {
                 Limits { max_tokens: limits.max_tokens.filter(|limit| *limit < LEAST_OUTPUT), ..limits.clone() }
             }
-            Some(Wire::Chat | Wire::Messages | Wire::Gemini) => Limits::default(),
+            Some(Wire::Chat) => unsent(limits, chat::MOST_STOPS),
+            Some(Wire::Gemini) => unsent(limits, gemini::MOST_STOPS),
+            Some(Wire::Messages) => Limits::default(),
         }
     }
+}
+
+/// The stop sequences of a request that has more than the upstream takes, and so sends none.
+fn unsent(limits: &Limits, most: usize) -> Limits {
+    let stop = if limits.stop.len() > most { limits.stop.clone() } else { Vec::new() };
+    Limits { max_tokens: None, stop }
 }
 
 pub(super) fn lists_priority(resolved: &Resolved) -> bool {

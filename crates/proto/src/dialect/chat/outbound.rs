@@ -6,8 +6,9 @@ mod tools;
 
 use bytes::{Bytes, BytesMut};
 
+use super::MOST_STOPS;
 use crate::canon::{Format, Request};
-use crate::dialect::{Dialect, Target, shape};
+use crate::dialect::{Dialect, Relay, Target, shape};
 use crate::failure::{Failure, Kind};
 use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
@@ -16,28 +17,31 @@ use crate::notes::Notes;
 const SHARED: [&str; 6] =
     ["metadata", "store", "safety_identifier", "prompt_cache_retention", "prediction", "repetition_penalty"];
 
+/// Fields that OpenAI's own API does not have.
+const FOREIGN: [&str; 3] = ["top_k", "min_p", "repetition_penalty"];
+
 /// Writes a chat request: the client's own body patched where it spoke chat, else from the canonical form.
 pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
-    let (model, effort) = match target {
-        Target::Codex(codex) => (&codex.model, &codex.effort),
-        Target::Relay(relay) => (&relay.model, &relay.effort),
+    let relay = match target {
+        Target::Codex(codex) => Relay { model: codex.model.clone(), effort: codex.effort.clone(), ..Relay::default() },
+        Target::Relay(relay) => relay.clone(),
     };
-    let effort = request.reasoning.effort.as_ref().or(effort.as_ref()).map(String::as_str);
+    let effort = request.reasoning.effort.as_ref().or(relay.effort.as_ref()).map(String::as_str);
     let own = request.raw.as_ref().filter(|_| request.origin == Some(Dialect::Chat));
     if let Some(raw) = own {
-        return Ok((patch::body(raw, model, effort), Notes::default()));
+        return Ok((patch::body(raw, &relay.model, effort), Notes::default()));
     }
     let mut notes = Notes::default();
     let mut out = BytesMut::with_capacity(4096);
     pen::object(&mut out, |pen| {
-        pen.plain("model", model);
-        messages::write(pen, request, &mut notes)?;
+        pen.plain("model", &relay.model);
+        messages::write(pen, request, takes_thoughts(&relay), &mut notes)?;
         tools::write(pen, request, &mut notes);
-        options(pen, request, model, &mut notes)?;
+        options(pen, request, &relay, &mut notes)?;
         if let Some(effort) = effort {
             pen.plain("reasoning_effort", effort);
         }
-        rest(pen, request, &mut notes);
+        rest(pen, request, relay.strict, &mut notes);
         pen.word("stream", "true");
         pen.word("stream_options", r#"{"include_usage":true}"#);
         Ok::<(), Failure>(())
@@ -45,7 +49,7 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
     Ok((out.freeze(), notes))
 }
 
-fn options(pen: &mut Pen<'_>, request: &Request, model: &str, notes: &mut Notes) -> Result<(), Failure> {
+fn options(pen: &mut Pen<'_>, request: &Request, relay: &Relay, notes: &mut Notes) -> Result<(), Failure> {
     if let Some(format) = &request.format {
         response_format(pen, request, format, notes)?;
     }
@@ -53,13 +57,20 @@ fn options(pen: &mut Pen<'_>, request: &Request, model: &str, notes: &mut Notes)
         pen.plain("verbosity", verbosity);
     }
     if let Some(limit) = request.limits.max_tokens {
-        pen.number(limit_name(model), limit);
+        pen.number(limit_name(&relay.model), limit);
     }
-    if !request.limits.stop.is_empty() {
-        pen.array("stop", &request.limits.stop, |out, stop| pen::escape(out, stop));
+    let stops = &request.limits.stop;
+    if stops.len() > MOST_STOPS {
+        notes.add("stop applied by the gateway");
+    } else if !stops.is_empty() {
+        pen.array("stop", stops, |out, stop| pen::escape(out, stop));
     }
     for (name, value) in &request.sampling {
-        pen.json(name, value);
+        if relay.strict && FOREIGN.contains(name) {
+            notes.add(format!("dropped {name}"));
+        } else {
+            pen.json(name, value);
+        }
     }
     if let Some(tier) = &request.tier {
         pen.plain("service_tier", tier);
@@ -79,9 +90,20 @@ fn options(pen: &mut Pen<'_>, request: &Request, model: &str, notes: &mut Notes)
 
 /// OpenAI's reasoning models refuse `max_tokens`; most other servers know no other name.
 fn limit_name(model: &str) -> &'static str {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let newer = ["o1", "o3", "o4", "gpt-5", "gpt-6", "codex"].iter().any(|prefix| name.starts_with(prefix));
+    let newer = is_named(model, &["o1", "o3", "o4", "gpt-5", "gpt-6", "codex"]);
     if newer { "max_completion_tokens" } else { "max_tokens" }
+}
+
+/// Whether thoughts may come back beside the calls that they led to: `DeepSeek` and Kimi insist on it, OpenAI's API has no such
+/// field.
+fn takes_thoughts(relay: &Relay) -> bool {
+    !relay.strict && !is_named(&relay.model, &["o1", "o3", "o4", "gpt-", "chatgpt-", "codex"])
+}
+
+/// Whether `model`, without the vendor before it, begins with one of these.
+fn is_named(model: &str, prefixes: &[&str]) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn response_format(pen: &mut Pen<'_>, request: &Request, format: &Format, notes: &mut Notes) -> Result<(), Failure> {
@@ -109,9 +131,9 @@ fn response_format(pen: &mut Pen<'_>, request: &Request, format: &Format, notes:
     Ok(())
 }
 
-fn rest(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
+fn rest(pen: &mut Pen<'_>, request: &Request, strict: bool, notes: &mut Notes) {
     for (name, value) in &request.rest {
-        if SHARED.contains(&name.as_str()) {
+        if SHARED.contains(&name.as_str()) && !(strict && FOREIGN.contains(&name.as_str())) {
             pen.json(name, value);
         } else if name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
             notes.add(format!("dropped {name}"));

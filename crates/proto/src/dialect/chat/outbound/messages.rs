@@ -11,12 +11,12 @@ use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
 use crate::text::Text;
 
-/// Writes `messages`.
+/// Writes `messages`; with `thoughts` what was thought before a call stands beside it.
 ///
 /// # Errors
 /// `Invalid` where a part has no form in chat and leaving it out would change the question, or nothing is left to ask.
-pub(super) fn write(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) -> Result<(), Failure> {
-    let turns = Turns::of(&request.items, notes);
+pub(super) fn write(pen: &mut Pen<'_>, request: &Request, thoughts: bool, notes: &mut Notes) -> Result<(), Failure> {
+    let turns = Turns::of(&request.items, thoughts, notes);
     if turns.done.is_empty() && request.instructions.is_none() {
         let message = "nothing in this conversation can be sent to an upstream that speaks Chat Completions";
         return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
@@ -41,6 +41,7 @@ enum Turn<'a> {
 
 #[derive(Default)]
 struct Answer<'a> {
+    thoughts: Vec<&'a Text>,
     parts: Vec<&'a Part>,
     calls: Vec<Call<'a>>,
 }
@@ -64,13 +65,16 @@ struct Waiting<'a> {
 struct Turns<'a> {
     done: Vec<Turn<'a>>,
     open: Option<Answer<'a>>,
+    /// What was thought, until a call comes; `None` where it cannot be sent.
+    thoughts: Option<Vec<&'a Text>>,
     /// Results that wait for their call's message, by call id.
     results: HashMap<&'a [u8], Vec<Waiting<'a>>>,
 }
 
 impl<'a> Turns<'a> {
-    fn of(items: &'a [Item], notes: &mut Notes) -> Self {
-        let mut turns = Self { done: Vec::with_capacity(items.len()), open: None, results: HashMap::new() };
+    fn of(items: &'a [Item], thoughts: bool, notes: &mut Notes) -> Self {
+        let (done, thoughts) = (Vec::with_capacity(items.len()), thoughts.then(Vec::new));
+        let mut turns = Self { done, open: None, thoughts, results: HashMap::new() };
         for (at, item) in items.iter().enumerate() {
             if let ItemKind::Output { call_id, parts, failed, .. } = &item.kind {
                 let waiting = Waiting { at, call_id, parts, failed: *failed };
@@ -81,6 +85,7 @@ impl<'a> Turns<'a> {
             turns.push(&item.kind, notes);
         }
         turns.flush(notes);
+        turns.forget(notes);
         turns
     }
 
@@ -94,14 +99,16 @@ impl<'a> Turns<'a> {
             }
             ItemKind::Message { role, parts, .. } => {
                 self.flush(notes);
+                self.forget(notes);
                 self.done.push(Turn::Said { role: speaker(role, notes), parts: parts.iter().collect() });
             }
             ItemKind::Call { kind, call_id, name, namespace, input, .. } => {
                 if namespace.is_some() {
                     notes.add("dropped the namespace of a call");
                 }
-                let call = Call { kind: *kind, id: call_id, name, input };
-                self.open.get_or_insert_default().calls.push(call);
+                let answer = self.open.get_or_insert_default();
+                answer.thoughts.append(self.thoughts.as_mut().unwrap_or(&mut Vec::new()));
+                answer.calls.push(Call { kind: *kind, id: call_id, name, input });
             }
             ItemKind::Output { call_id, failed, .. } => {
                 if *failed {
@@ -110,10 +117,27 @@ impl<'a> Turns<'a> {
                 self.flush(notes);
                 self.answer(&[call_id.escaped()], notes);
             }
-            ItemKind::Reasoning { .. } => notes.add("dropped reasoning"),
+            ItemKind::Reasoning { summary, text, .. } => {
+                self.thought(if text.is_empty() { summary } else { text }, notes);
+            }
             ItemKind::Search { .. } => notes.add("dropped a web search of the history"),
             ItemKind::Image { .. } => notes.add("dropped a generated image of the history"),
             ItemKind::Other { kind } => notes.add(format!("dropped an item of type {}", word(kind))),
+        }
+    }
+
+    fn thought(&mut self, texts: &'a [Text], notes: &mut Notes) {
+        match &mut self.thoughts {
+            Some(thoughts) if !texts.is_empty() => thoughts.extend(texts),
+            _ => notes.add("dropped reasoning"),
+        }
+    }
+
+    /// What was thought led to no call.
+    fn forget(&mut self, notes: &mut Notes) {
+        if let Some(thoughts) = self.thoughts.as_mut().filter(|thoughts| !thoughts.is_empty()) {
+            thoughts.clear();
+            notes.add("dropped reasoning");
         }
     }
 
@@ -190,6 +214,10 @@ fn assistant(pen: &mut Pen<'_>, answer: &Answer<'_>) -> Result<(), Failure> {
     }
     if let Some(refusal) = refusal {
         pen.text("refusal", refusal);
+    }
+    if !answer.thoughts.is_empty() {
+        let paragraphs: Vec<&[u8]> = answer.thoughts.iter().map(|text| &text.escaped()[..]).collect();
+        pen.text("reasoning_content", &Text::from_escaped(paragraphs.join(&br"\n\n"[..]).into()));
     }
     if !answer.calls.is_empty() {
         pen.array("tool_calls", &answer.calls, |out, call| pen::object(out, |pen| call_member(pen, call)));

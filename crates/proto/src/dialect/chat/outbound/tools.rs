@@ -20,6 +20,9 @@ pub(super) fn write(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
         request.tools.iter().filter(|tool| !matches!(tool.kind, ToolKind::Hosted { .. })).collect();
     if offered.is_empty() {
         // Servers refuse a choice without tools.
+        if !matches!(request.tool_choice, None | Some(ToolChoice::Auto | ToolChoice::None)) {
+            notes.add("dropped tool_choice");
+        }
         return;
     }
     pen.array("tools", offered, |out, tool| pen::object(out, |pen| one(pen, &tool.kind)));
