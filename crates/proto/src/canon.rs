@@ -357,7 +357,8 @@ impl Event {
 }
 
 /// One upstream frame as it came. Only the writer of the same dialect may re-emit it. Where one frame says several things,
-/// each of its events carries it and the writer emits it once; or the last of them carries it and the others an empty frame.
+/// each of its events carries it and the writer emits it once; or the last of them carries it and the others an empty frame. What
+/// an upstream's frames leave to be said carries an empty one too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The protocol that the frame speaks.

@@ -31,14 +31,21 @@ pub struct Whole {
     pub finish: Option<Finish>,
     /// The stop sequence that ended it, if one did.
     pub stop: Option<Text>,
-    /// The frames of a reply that came in Messages, which says more than items can; empty when it came otherwise.
-    pub frames: Vec<Bytes>,
+    /// The frames that it came in, which say more than items can; empty when something in it is nobody's own words.
+    pub frames: Vec<Frame>,
     /// The terminal object of the responses dialect, as it came.
     pub response: Option<Json>,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
     /// How long it took; zero where nobody said.
     pub timing: Timing,
+}
+
+impl Whole {
+    /// The frames of a reply that came in this protocol; empty when it came otherwise.
+    pub(crate) fn own(&self, dialect: Dialect) -> impl Iterator<Item = &Bytes> {
+        self.frames.iter().filter(move |frame| frame.dialect == dialect).map(|frame| &frame.bytes)
+    }
 }
 
 /// When a reply came, counted from its request.
@@ -67,7 +74,7 @@ pub struct Fold {
     whole: Whole,
     /// By output index, ascending.
     slots: Vec<(u32, Slot)>,
-    /// Whether something was said without a frame of the Messages protocol.
+    /// Whether something was said without a frame.
     edited: bool,
     elapsed: Duration,
 }
@@ -117,17 +124,22 @@ impl Fold {
         self.whole
     }
 
-    /// Keeps the frame, as long as all of the reply comes in frames of its own.
+    /// Keeps the frame, as long as all of the reply comes in frames of its own. Responses have their terminal object.
     fn keep(&mut self, frame: Option<&Frame>) {
-        match frame.filter(|frame| frame.dialect == Dialect::Messages) {
+        match frame.filter(|frame| frame.dialect != Dialect::Responses) {
             None => {
                 self.edited = true;
                 self.whole.frames = Vec::new();
             }
-            Some(_) if self.edited => {}
-            Some(frame) if frame.bytes.is_empty() => {}
-            Some(frame) => self.whole.frames.push(frame.bytes.clone()),
+            Some(frame) if self.edited || frame.bytes.is_empty() || self.has(frame) => {}
+            Some(frame) => self.whole.frames.push(frame.clone()),
         }
+    }
+
+    /// Whether `frame` is the last one, of which another event told.
+    fn has(&self, frame: &Frame) -> bool {
+        let last = self.whole.frames.last().map(|last| &last.bytes);
+        last.is_some_and(|last| (last.as_ptr(), last.len()) == (frame.bytes.as_ptr(), frame.bytes.len()))
     }
 
     fn slot(&mut self, at: u32) -> &mut Slot {

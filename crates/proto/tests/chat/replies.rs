@@ -150,3 +150,34 @@ fn an_idle_client_gets_a_comment() {
     writer.heartbeat(&mut out);
     assert_eq!(&out[..], b": keepalive\n\n");
 }
+
+#[test]
+fn a_body_of_chats_own_frames_keeps_what_items_have_no_place_for() {
+    let chunk = |delta: &str, more: &str| {
+        format!(
+            r#"data: {{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","system_fingerprint":"fp_1","provider":"P","choices":[{{"index":0,"delta":{delta}{more}}}]}}"#
+        ) + "\n\n"
+    };
+    let detail = |text: &str| format!(r#""reasoning_details":[{{"type":"reasoning.text","text":"{text}"}}]"#);
+    let token = |token: &str| {
+        format!(
+            r#","logprobs":{{"content":[{{"token":"{token}","logprob":-0.5}}],"refusal":null}},"finish_reason":null"#
+        )
+    };
+    let body = [
+        chunk(&format!(r#"{{"role":"assistant","content":"",{}}}"#, detail("a")), r#","finish_reason":null"#),
+        chunk(&format!(r#"{{"reasoning":"b",{}}}"#, detail("b")), r#","finish_reason":null"#),
+        chunk(r#"{"content":"Hi"}"#, &token("Hi")),
+        chunk(r#"{"content":"!"}"#, &token("!")),
+        chunk("{}", r#","logprobs":null,"finish_reason":"stop","native_finish_reason":"STOP""#),
+        "data: [DONE]\n\n".to_owned(),
+    ]
+    .concat();
+    // Without the last frame the upstream hung up when all was said.
+    for body in [body.as_str(), body.strip_suffix("data: [DONE]\n\n").unwrap()] {
+        let whole = fold(&read(Dialect::Chat, [body.as_bytes()]));
+        insta::assert_snapshot!("own_whole", utf8(&Dialect::Chat.whole(&whole, &setting(true))));
+    }
+    let bare = fold(&strange(read(Dialect::Chat, [body.as_bytes()])));
+    assert!(utf8(&Dialect::Chat.whole(&bare, &setting(true))).contains(r#""logprobs":null"#));
+}

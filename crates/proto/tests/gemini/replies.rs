@@ -206,3 +206,45 @@ fn failures_have_googles_words() {
         assert_eq!(body["error"]["message"], "why");
     }
 }
+
+#[test]
+fn a_body_of_geminis_own_frames_says_all_that_they_say() {
+    for (name, body) in corpus("gemini", ".sse") {
+        let events = read(Dialect::Gemini, [&body[..]]);
+        let whole = fold(&events);
+        // Calls in pieces are the reader's business.
+        if whole.failure.is_some() || name == "partial" {
+            continue;
+        }
+        let out = Dialect::Gemini.whole(&whole, &setting(Dialect::Gemini));
+        let stream = utf8(&body).replace("\r\n", "\n");
+        assert_eq!(crate::sdk::body(&out), crate::sdk::collect(&javascript(stream.as_bytes()).0), "{name}");
+    }
+}
+
+#[test]
+fn a_body_keeps_what_items_have_no_place_for() {
+    let frame = |parts: &str, more: &str| {
+        format!(
+            r#"data: {{"candidates":[{{"content":{{"parts":[{parts}],"role":"model"}},"index":0{more}}}],"usageMetadata":{{"promptTokenCount":1,"promptTokensDetails":[]}},"modelVersion":"m","responseId":"r"}}"#
+        ) + "\n\n"
+    };
+    let sound =
+        |data: &str| format!(r#"{{"inlineData":{{"mimeType":"audio/L16;codec=pcm;rate=24000","data":"{data}"}}}}"#);
+    let probability =
+        |token: &str| format!(r#","logprobsResult":{{"chosenCandidates":[{{"token":"{token}"}}],"topCandidates":[]}}"#);
+    let stop = r#","finishReason":"STOP","safetyRatings":[{"category":"C","probability":"LOW"}]"#;
+    let said = [
+        frame(r#"{"executableCode":{"language":"PYTHON","code":"1"}}"#, &probability("a")),
+        frame(r#"{"text":"It"}"#, &probability("b")),
+        frame(r#"{"text":" is"}"#, ""),
+        frame(&sound("AAE="), ""),
+        frame(&sound("AgM="), stop),
+    ]
+    .concat();
+    let whole = fold(&read(Dialect::Gemini, [said.as_bytes()]));
+    insta::assert_snapshot!("own_whole", utf8(&Dialect::Gemini.whole(&whole, &setting(Dialect::Gemini))));
+    // Nobody else's words are in it.
+    let cut = fold(&strange(read(Dialect::Gemini, [said.as_bytes()])));
+    assert!(!utf8(&Dialect::Gemini.whole(&cut, &setting(Dialect::Gemini))).contains("executableCode"));
+}

@@ -86,6 +86,8 @@ impl Reader {
     }
 
     pub(in crate::dialect) fn end(mut self, out: &mut Vec<Event>) {
+        // What the frames leave to be said is no edit of them.
+        let unsaid = matches!(self.mode, Mode::Stream(_)).then(no_frame);
         match std::mem::replace(&mut self.mode, Mode::Start) {
             Mode::Done => return,
             Mode::Start => {}
@@ -101,7 +103,7 @@ impl Reader {
         }
         // Some servers close after the finish reason without a word.
         if self.answer.finished() {
-            self.answer.close(&mut Sink { out, frame: None, count: 0 }, None);
+            self.answer.close(&mut Sink { out, frame: unsaid.clone(), count: 0 }, unsaid);
         } else {
             self.fail(Failure::new(Kind::Upstream, "The upstream ended its answer early.").code("stream_cut"), out);
         }
@@ -167,7 +169,7 @@ impl Reader {
             let failure = Failure::new(Kind::Upstream, "The upstream answered with nothing.").code("empty_answer");
             return self.fail(failure, out);
         }
-        self.answer.close(&mut Sink { out, frame: None, count: 0 }, frame);
+        self.answer.close(&mut Sink { out, frame: Some(no_frame()), count: 0 }, frame);
         self.mode = Mode::Done;
     }
 
@@ -175,6 +177,11 @@ impl Reader {
         self.mode = Mode::Done;
         out.push(Event::new(What::Fail(failure)));
     }
+}
+
+/// Stands for what is said between the frames.
+fn no_frame() -> Frame {
+    Frame { dialect: Dialect::Chat, bytes: Bytes::new() }
 }
 
 fn garbled() -> Failure {

@@ -1,7 +1,10 @@
 //! A collected reply as a `chat.completion` body.
 
+mod extra;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
+use self::extra::Extra;
 use super::say;
 use crate::canon::{CallKind, Finish, ItemKind, Part};
 use crate::dialect::Setting;
@@ -12,6 +15,7 @@ use crate::text::{Json, Text};
 /// Writes the body.
 pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
     let answer = Answer::of(whole);
+    let extra = Extra::of(whole);
     let mut out = BytesMut::with_capacity(answer.content.len() + 1024);
     pen::object(&mut out, |pen| {
         if setting.id.is_empty() {
@@ -25,13 +29,14 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
             Some(model) => pen.text("model", model),
             None => pen.plain("model", &setting.model),
         }
-        pen.array("choices", [()], |out, ()| pen::object(out, |pen| choice(pen, whole, &answer, setting)));
+        pen.array("choices", [()], |out, ()| pen::object(out, |pen| choice(pen, whole, (&answer, &extra), setting)));
         if let Some(usage) = &whole.usage {
             pen.object("usage", |pen| say::usage(pen, usage));
         }
         if let Some(tier) = whole.response.as_ref().and_then(|response| response.text("service_tier")) {
             pen.text("service_tier", &tier);
         }
+        extra.body(pen);
     });
     out.freeze()
 }
@@ -92,11 +97,14 @@ impl<'w> Answer<'w> {
     }
 }
 
-fn choice(pen: &mut Pen<'_>, whole: &Whole, answer: &Answer<'_>, setting: &Setting) {
+fn choice(pen: &mut Pen<'_>, whole: &Whole, (answer, extra): (&Answer<'_>, &Extra), setting: &Setting) {
     let legacy = setting.reply.legacy_functions;
     pen.word("index", "0");
-    pen.object("message", |pen| message(pen, answer, legacy));
-    pen.word("logprobs", "null");
+    pen.object("message", |pen| {
+        message(pen, answer, legacy);
+        extra.message(pen);
+    });
+    extra.choice(pen);
     let finish = whole.finish.unwrap_or(Finish::Stop);
     pen.plain("finish_reason", say::reason(finish, !answer.calls.is_empty(), legacy));
 }

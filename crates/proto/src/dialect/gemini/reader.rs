@@ -102,6 +102,9 @@ impl Reader {
 
     pub(in crate::dialect) fn end(mut self, out: &mut Vec<Event>) {
         let mut whole = false;
+        // What the frames leave to be said is no edit of them.
+        let unsaid =
+            matches!(self.mode, Mode::Stream(_)).then(|| Frame { dialect: Dialect::Gemini, bytes: Bytes::new() });
         match std::mem::replace(&mut self.mode, Mode::Start) {
             Mode::Done => return,
             Mode::Start => {}
@@ -124,7 +127,7 @@ impl Reader {
         if matches!(self.mode, Mode::Done) {
             return;
         }
-        let mut sink = Sink { out, frame: None, count: 0 };
+        let mut sink = Sink { out, frame: unsaid, count: 0 };
         if self.answer.finished() || (whole && self.answer.opened()) {
             return self.answer.close(&mut sink);
         }

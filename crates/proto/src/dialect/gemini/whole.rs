@@ -1,17 +1,26 @@
-//! A collected reply as a `GenerateContentResponse`.
+//! A collected reply as a `GenerateContentResponse`: of the upstream's own frames where they came in this dialect, else of the
+//! items.
+
+mod assemble;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use self::assemble::Assembly;
 use super::writer::Sources;
 use super::{say, signature};
 use crate::canon::{CallKind, Finish, ItemKind, Part};
-use crate::dialect::Setting;
+use crate::dialect::{Dialect, Setting};
 use crate::fold::Whole;
+use crate::framing::sse;
+use crate::json;
 use crate::json::pen::{self, Pen};
-use crate::text::Text;
+use crate::text::{Json, Text};
 
 /// Writes the body.
 pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
+    if let Some(body) = assembled(whole) {
+        return body;
+    }
     let mut answer = Answer::default();
     for (at, item) in (0..).zip(&whole.items) {
         answer.add(at, &item.kind);
@@ -34,6 +43,17 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
         }
     });
     out.freeze()
+}
+
+/// The body out of the upstream's own frames, which say more than items can.
+fn assembled(whole: &Whole) -> Option<Bytes> {
+    let mut frames = whole.own(Dialect::Gemini).cloned().filter_map(sse::parse).peekable();
+    frames.peek()?;
+    let mut assembly = Assembly::default();
+    for frame in frames.filter(|frame| json::valid(&frame.data)) {
+        assembly.read(&Json::from_valid(frame.data))?;
+    }
+    Some(assembly.body())
 }
 
 /// The parts of the one candidate.

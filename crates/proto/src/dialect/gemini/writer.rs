@@ -63,8 +63,12 @@ impl Writer {
             return;
         }
         match &event.raw {
-            // An error is said in our own words, which hold no secrets.
-            Some(frame) if frame.dialect == Dialect::Gemini && !matches!(event.what, What::Fail(_)) => {
+            // An error is said in our own words, which hold no secrets; and what no frame says.
+            Some(frame)
+                if frame.dialect == Dialect::Gemini
+                    && !frame.bytes.is_empty()
+                    && !matches!(event.what, What::Fail(_)) =>
+            {
                 self.pass(&event.what, frame, out);
             }
             _ => self.say(&event.what, out),

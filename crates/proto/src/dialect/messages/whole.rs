@@ -9,7 +9,7 @@ use self::assemble::Assembly;
 use super::Writer;
 use super::wire::Kind;
 use crate::canon::{Event, Open, What};
-use crate::dialect::Setting;
+use crate::dialect::{Dialect, Setting};
 use crate::fold::Whole;
 use crate::framing::sse::{self, Decoder};
 use crate::json;
@@ -18,7 +18,8 @@ use crate::text::Json;
 /// Writes the body.
 pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
     let mut assembly = Assembly::default();
-    if whole.frames.is_empty() {
+    let mut own = whole.own(Dialect::Messages).peekable();
+    if own.peek().is_none() {
         let mut frames = Vec::new();
         // Our own frames have no limit that they could pass.
         let fits = Decoder::new(usize::MAX / 2).push(stream(whole, setting), &mut frames);
@@ -27,7 +28,7 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
             read(&mut assembly, frame);
         }
     } else {
-        for frame in whole.frames.iter().cloned().filter_map(sse::parse) {
+        for frame in own.cloned().filter_map(sse::parse) {
             read(&mut assembly, frame);
         }
     }

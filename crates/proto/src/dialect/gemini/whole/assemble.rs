@@ -1,0 +1,141 @@
+//! Frames of a Gemini upstream put together as the body that it gives who asks for no stream: text and sound that go on are
+//! joined, everything else stands as it came.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::json::patch::{lay, merged};
+use crate::json::pen::{self, Pen};
+use crate::text::{Json, Text};
+
+/// A reply in the making.
+#[derive(Default)]
+pub(super) struct Assembly {
+    /// Fields beside the candidates.
+    fields: Vec<(Text, Json)>,
+    /// Fields of the first candidate beside its content; `None` while there is no candidate.
+    candidate: Option<Vec<(Text, Json)>>,
+    parts: Vec<Part>,
+}
+
+enum Part {
+    /// Text, escaped, and whether it is a thought.
+    Text(bool, BytesMut),
+    /// A type and the bytes of that.
+    Sound(Text, Vec<u8>),
+    /// Any other part, as it came.
+    Other(Json),
+}
+
+impl Assembly {
+    /// The data of the next frame; `None` for one that takes more than putting together.
+    pub(super) fn read(&mut self, reply: &Json) -> Option<()> {
+        for (key, value) in reply.fields() {
+            if key.is("candidates") {
+                let index = |candidate: &Json| candidate.get("index").and_then(|index| index.as_u64()).unwrap_or(0);
+                let first = value.elements().find(|candidate| index(candidate) == 0);
+                first.map_or(Some(()), |candidate| self.candidate(&candidate))?;
+            } else {
+                lay(&mut self.fields, key, value);
+            }
+        }
+        Some(())
+    }
+
+    fn candidate(&mut self, candidate: &Json) -> Option<()> {
+        let fields = self.candidate.get_or_insert_default();
+        for (key, value) in candidate.fields().filter(|(key, value)| !key.is("content") && !value.is_null()) {
+            let before = fields.iter().find(|(name, _)| *name == key && key.is("logprobsResult"));
+            let value = before.map_or(value.clone(), |(_, before)| merged(before, &value));
+            lay(fields, key, value);
+        }
+        let parts = candidate.get("content").and_then(|content| content.get("parts"));
+        parts.iter().flat_map(Json::elements).try_for_each(|part| self.part(part))
+    }
+
+    fn part(&mut self, part: Json) -> Option<()> {
+        // A call in pieces is put together by the reader alone.
+        if part
+            .get("functionCall")
+            .is_some_and(|call| ["partialArgs", "willContinue"].iter().any(|name| call.get(name).is_some()))
+        {
+            return None;
+        }
+        let only = |names: &[&str]| part.fields().all(|(key, _)| names.contains(&key.as_str()));
+        if let Some(text) = part.text("text").filter(|_| only(&["text", "thought"])) {
+            self.text(part.get("thought").and_then(|thought| thought.as_bool()) == Some(true), &text);
+        } else if let Some((kind, bytes)) = sound(&part).filter(|_| only(&["inlineData"])) {
+            self.sound(kind, bytes);
+        } else {
+            self.parts.push(Part::Other(part));
+        }
+        Some(())
+    }
+
+    fn text(&mut self, thought: bool, text: &Text) {
+        match self.parts.last_mut() {
+            Some(Part::Text(before, open)) if *before == thought => open.put_slice(text.escaped()),
+            _ if text.is_empty() => {}
+            _ => self.parts.push(Part::Text(thought, BytesMut::from(&text.escaped()[..]))),
+        }
+    }
+
+    fn sound(&mut self, kind: Text, bytes: Vec<u8>) {
+        match self.parts.last_mut() {
+            Some(Part::Sound(before, open)) if *before == kind => open.extend(bytes),
+            _ => self.parts.push(Part::Sound(kind, bytes)),
+        }
+    }
+
+    /// The body.
+    pub(super) fn body(self) -> Bytes {
+        let Self { fields, candidate, mut parts } = self;
+        if parts.is_empty() {
+            parts.push(Part::Text(false, BytesMut::new()));
+        }
+        let mut out = BytesMut::with_capacity(1024);
+        pen::object(&mut out, |pen| {
+            if let Some(fields) = candidate {
+                pen.array("candidates", [fields], |out, fields| {
+                    pen::object(out, |pen| {
+                        pen.object("content", |pen| content(pen, &parts));
+                        for (key, value) in &fields {
+                            pen.member(key, value);
+                        }
+                    });
+                });
+            }
+            for (key, value) in &fields {
+                pen.member(key, value);
+            }
+        });
+        out.freeze()
+    }
+}
+
+/// Type and bytes of a piece of sound.
+fn sound(part: &Json) -> Option<(Text, Vec<u8>)> {
+    let data = part.get("inlineData")?;
+    let kind = data.text("mimeType").filter(|kind| kind.as_str().starts_with("audio"))?;
+    Some((kind, STANDARD.decode(data.text("data")?.plain().as_bytes()).ok()?))
+}
+
+fn content(pen: &mut Pen<'_>, parts: &[Part]) {
+    pen.array("parts", parts, |out, part| match part {
+        Part::Other(json) => out.put_slice(json.bytes()),
+        Part::Text(thought, text) => pen::object(out, |pen| {
+            pen.text("text", &Text::from_escaped(text.clone().freeze()));
+            if *thought {
+                pen.word("thought", "true");
+            }
+        }),
+        Part::Sound(kind, bytes) => pen::object(out, |pen| {
+            pen.object("inlineData", |pen| {
+                pen.text("mimeType", kind);
+                pen.plain("data", &STANDARD.encode(bytes));
+            });
+        }),
+    });
+    pen.plain("role", "model");
+}
