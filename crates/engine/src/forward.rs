@@ -169,6 +169,7 @@ impl Run {
             prefer: None,
             max_concurrent: 0,
             strategy: self.core.settings.strategy,
+            tiers: &[],
             kin: Kin::Relays,
         }
     }

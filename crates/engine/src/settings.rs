@@ -17,6 +17,8 @@ pub struct Settings {
     pub max_concurrent: u32,
     /// How an account is chosen.
     pub strategy: Strategy,
+    /// Plans in the order in which their accounts serve; see [`pool::pick::Ask::tiers`].
+    pub tiers: Vec<String>,
     /// Rest of an account after a rate limit that says nothing about time.
     pub rest: Duration,
     /// Longest wait for a free place on an account.
@@ -38,6 +40,7 @@ impl Default for Settings {
             effort: None,
             max_concurrent: 0,
             strategy: Strategy::default(),
+            tiers: Vec::new(),
             rest: limits::RATE_BACKOFF,
             queue_wait: limits::QUEUE_WAIT,
             idle: limits::IDLE,

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pool::Secret;
+use pool::pick::Strategy;
 use tracing_subscriber::filter::Targets;
 use url::Url;
 
@@ -115,6 +116,10 @@ pub struct Accounts {
     pub max_concurrent: u32,
     /// How long an account rests after a 429 that names no reset.
     pub rate_limit_backoff: Duration,
+    /// How an account is chosen.
+    pub strategy: Strategy,
+    /// Plans whose accounts serve first, best first.
+    pub tiers: Vec<String>,
 }
 
 /// Model names.

@@ -164,6 +164,8 @@ fn engine_settings(config: &Config) -> engine::Settings {
         names,
         effort: config.model.default_effort.clone(),
         max_concurrent: config.accounts.max_concurrent,
+        strategy: config.accounts.strategy,
+        tiers: config.accounts.tiers.clone(),
         rest: config.accounts.rate_limit_backoff,
         idle: config.upstream.idle_timeout,
         api_key: config.server.api_key.clone(),

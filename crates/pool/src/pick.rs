@@ -1,5 +1,6 @@
 //! Which account serves a request: a pure choice over candidates, or one reason per account.
 
+mod order;
 #[cfg(test)]
 mod tests;
 
@@ -8,6 +9,8 @@ use proto::failure::{Failure, Kind};
 use crate::account::{Account, AccountId};
 use crate::status::Reason;
 use crate::{Millis, limits};
+
+pub use order::Strategy;
 
 /// An account as the choice sees it.
 #[derive(Clone, Copy, Debug)]
@@ -49,17 +52,11 @@ pub struct Ask<'a> {
     pub max_concurrent: u32,
     /// How to choose among the usable.
     pub strategy: Strategy,
+    /// Plans in the order in which their accounts serve: a later one only when no earlier one has a free place. Plans that
+    /// are not named come last.
+    pub tiers: &'a [String],
     /// What the candidates are.
     pub kin: Kin,
-}
-
-/// How to choose among usable accounts with a free place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// Fewest requests now by weight, then least quota used (in steps of 10 %), then longest unused, then by id.
-    #[default]
-    LeastUsed,
 }
 
 /// A choice.
@@ -87,9 +84,7 @@ pub fn pick(candidates: &[Candidate<'_>], ask: &Ask<'_>, now: Millis) -> Result<
     let usable = || candidates.iter().filter(|candidate| candidate.usable(ask, now));
     let free = || usable().filter(|candidate| candidate.free(ask));
     let preferred = ask.prefer.and_then(|owner| free().find(|candidate| candidate.account.id == *owner));
-    let best = || match ask.strategy {
-        Strategy::LeastUsed => free().min_by_key(|candidate| candidate.load(now)),
-    };
+    let best = || free().min_by_key(|candidate| order::Rank::of(candidate, ask, now));
     if let Some(chosen) = preferred.or_else(best) {
         return Ok(Pick::Ready(chosen.account.id.clone()));
     }
@@ -107,7 +102,7 @@ pub fn pick(candidates: &[Candidate<'_>], ask: &Ask<'_>, now: Millis) -> Result<
     Err(NoAccount { model: ask.model.to_owned(), reasons, kin: ask.kin })
 }
 
-impl<'a> Candidate<'a> {
+impl Candidate<'_> {
     /// Whether it may serve this request at all, busy or not.
     fn usable(&self, ask: &Ask<'_>, now: Millis) -> bool {
         self.lists_model && self.account.status.serves(now) && !ask.tried.contains(&self.account.id)
@@ -127,16 +122,6 @@ impl<'a> Candidate<'a> {
 
     fn free(&self, ask: &Ask<'_>) -> bool {
         ask.max_concurrent == 0 || self.in_flight < ask.max_concurrent
-    }
-
-    /// Lower is better; the id makes it a total order.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is 0 to 100")]
-    fn load(&self, now: Millis) -> (u64, u8, Millis, &'a AccountId) {
-        /// Weights are compared by their shares of this.
-        const WHOLE: u64 = 1 << 20;
-        let tenth = (self.account.quota.used(now) / 10.0) as u8;
-        let share = u64::from(self.in_flight) * WHOLE / u64::from(self.weight.max(1));
-        (share, tenth, self.last_used, &self.account.id)
     }
 }
 

@@ -155,6 +155,7 @@ impl Attempt {
             prefer: self.bond.as_ref().map(|bond| &bond.account),
             max_concurrent: if kin == Kin::Accounts { self.core.settings.max_concurrent } else { 0 },
             strategy: self.core.settings.strategy,
+            tiers: if kin == Kin::Accounts { &self.core.settings.tiers } else { &[] },
             kin,
         }
     }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cancel;
+mod choice;
 mod commit;
 mod forward;
 mod limits;

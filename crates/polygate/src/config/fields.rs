@@ -86,6 +86,10 @@ pub const FIELDS: &[Field] = &[
         .also(&["auth.max_concurrent_per_account"]),
     field("accounts.rate_limit_backoff", "60s", "Rest after a rate limit that names no reset")
         .also(&["auth.rate_limit_backoff_seconds"]),
+    field("accounts.strategy", "least_used", "Which account serves: least_used, round_robin, sticky or quota_aware")
+        .also(&["auth.rotation_strategy"]),
+    field("accounts.tiers", "", "Plans whose accounts serve before all others, best first, such as pro, plus")
+        .also(&["auth.tier_priority"]),
     field("model.default", "", "Model used when a request names none; empty is the first listed one"),
     field("model.default_effort", "", "Reasoning effort used when neither request nor model name asks for one")
         .also(&["model.default_reasoning_effort"]),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use pool::Secret;
+use pool::pick::Strategy;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
@@ -52,7 +53,14 @@ pub(super) fn accounts(layers: &Layers) -> Result<Accounts, ConfigError> {
     Ok(Accounts {
         max_concurrent: number(layers, "accounts.max_concurrent", "a whole number")?,
         rate_limit_backoff: duration(layers, "accounts.rate_limit_backoff")?,
+        strategy: strategy(layers)?,
+        tiers: list(layers, "accounts.tiers"),
     })
+}
+
+fn strategy(layers: &Layers) -> Result<Strategy, ConfigError> {
+    let setting = layers.get("accounts.strategy");
+    Strategy::named(&setting.value).ok_or_else(|| wrong(&setting, "least_used, round_robin, sticky or quota_aware"))
 }
 
 pub(super) fn model(layers: &Layers) -> Result<Model, ConfigError> {

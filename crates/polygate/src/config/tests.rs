@@ -72,12 +72,14 @@ fn the_strongest_layer_wins() {
 #[test]
 fn values_are_typed() {
     let file = "[server]\nhost = \"localhost\"\nallowed_hosts = [\"box.lan\", \"box\"]\n[upstream]\nidle_timeout = \"20m\"\n\
-                [accounts]\nrate_limit_backoff = 90\n[model.aliases]\nfast = \"gpt-6-luna\"\n";
+                [accounts]\nrate_limit_backoff = 90\n[auth]\nrotation_strategy = \"quota_aware\"\ntier_priority = [\"pro\", \"plus\"]\n[model.aliases]\nfast = \"gpt-6-luna\"\n";
     let config = config(&layers(file, &[("CODEX_PROXY_LOG_LEVEL", "warning")])).unwrap();
     assert_eq!(config.server.hosts.len(), 2);
     assert_eq!(config.server.allowed_hosts, ["box.lan", "box"]);
     assert_eq!(config.upstream.idle_timeout, Duration::from_mins(20));
     assert_eq!(config.accounts.rate_limit_backoff, Duration::from_secs(90));
+    assert_eq!(config.accounts.strategy, Strategy::QuotaAware);
+    assert_eq!(config.accounts.tiers, ["pro", "plus"]);
     assert_eq!(config.model.aliases, [("fast".to_owned(), "gpt-6-luna".to_owned())]);
     assert_eq!(config.log.level, Targets::new().with_default(LevelFilter::WARN));
     let file = "[ollama]\nenabled = true\nhost = \"::1\"\nport = 0\nallow_remote = \"no\"\nversion = \"1.22.333\"\n";
@@ -114,6 +116,7 @@ fn a_wrong_value_names_its_setting_and_never_shows_a_secret() {
         ("ollama.host", "[ollama]\nhost = \"nowhere\"\n", "nowhere"),
         ("ollama.port", "[ollama]\nport = -1\n", "-1"),
         ("ollama.version", "[ollama]\nversion = \"latest\"\n", "latest"),
+        ("accounts.strategy", "[accounts]\nstrategy = \"fastest\"\n", "fastest"),
         ("log.format", "[log]\nformat = \"xml\"\n", "xml"),
     ];
     for (key, file, shown) in rows {

@@ -65,6 +65,100 @@ fn the_least_used_serves(#[case] a: (u32, f64, i64), #[case] b: (u32, f64, i64),
     assert_eq!(pick(&candidates, &Ask::default(), NOW), ready(chosen), "the order of candidates does not matter");
 }
 
+/// Windows of an account: share used, hours to the reset.
+fn windows(primary: (f64, i64), secondary: (f64, i64)) -> Quota {
+    let window = |(used_percent, hours): (f64, i64)| Window {
+        used_percent,
+        minutes: None,
+        resets_at: Some(NOW.plus(hours * 3_600_000)),
+    };
+    Quota { primary: Some(window(primary)), secondary: Some(window(secondary)), ..Quota::default() }
+}
+
+#[rstest]
+// Requests in flight and minutes since the last use, of a and b.
+#[case(Strategy::RoundRobin, (5, 9), (0, 3), "a")]
+#[case(Strategy::RoundRobin, (0, 3), (0, 3), "a")]
+#[case(Strategy::Sticky, (0, 9), (5, 3), "b")]
+#[case(Strategy::Sticky, (0, 3), (0, 9), "a")]
+#[case(Strategy::LeastUsed, (5, 9), (0, 3), "b")]
+fn strategies_look_at_the_past(
+    #[case] strategy: Strategy,
+    #[case] a: (u32, i64),
+    #[case] b: (u32, i64),
+    #[case] chosen: &str,
+) {
+    let accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 0.0)];
+    let past = |account, (in_flight, minutes): (u32, i64)| Candidate {
+        in_flight,
+        last_used: NOW.plus(-minutes * 60_000),
+        ..candidate(account)
+    };
+    let candidates = [past(&accounts[0], a), past(&accounts[1], b)];
+    assert_eq!(pick(&candidates, &Ask { strategy, ..Ask::default() }, NOW), ready(chosen));
+}
+
+#[rstest]
+// The same left, but a's is lost sooner.
+#[case(windows((0.0, 5), (50.0, 24)), windows((0.0, 5), (50.0, 96)), "a")]
+// The same time, but more left.
+#[case(windows((0.0, 5), (90.0, 48)), windows((0.0, 5), (20.0, 48)), "b")]
+// The tightest window counts: a has hardly anything left for five hours.
+#[case(windows((99.0, 5), (0.0, 48)), windows((50.0, 5), (50.0, 48)), "b")]
+// Nothing is known of a.
+#[case(Quota::default(), windows((0.0, 5), (0.0, 24)), "a")]
+// A window that has reset is whole again.
+#[case(windows((100.0, -1), (10.0, 24)), windows((10.0, 4), (80.0, 24)), "a")]
+fn quota_that_would_be_lost_is_used_first(#[case] a: Quota, #[case] b: Quota, #[case] chosen: &str) {
+    let mut accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 0.0)];
+    (accounts[0].quota, accounts[1].quota) = (a, b);
+    let mut candidates = accounts.each_ref().map(candidate);
+    let ask = Ask { strategy: Strategy::QuotaAware, ..Ask::default() };
+    assert_eq!(pick(&candidates, &ask, NOW), ready(chosen));
+    candidates.reverse();
+    assert_eq!(pick(&candidates, &ask, NOW), ready(chosen));
+}
+
+#[test]
+fn accounts_alike_share_what_is_quota_aware() {
+    let mut accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 0.0)];
+    (accounts[0].quota, accounts[1].quota) = (windows((11.0, 4), (20.0, 50)), windows((10.0, 4), (20.0, 50)));
+    let ask = Ask { strategy: Strategy::QuotaAware, ..Ask::default() };
+    let candidates = [Candidate { in_flight: 1, ..candidate(&accounts[0]) }, candidate(&accounts[1])];
+    assert_eq!(pick(&candidates, &ask, NOW), ready("b"));
+    let candidates = [candidate(&accounts[0]), Candidate { in_flight: 1, ..candidate(&accounts[1]) }];
+    assert_eq!(pick(&candidates, &ask, NOW), ready("a"));
+}
+
+#[test]
+fn an_earlier_tier_serves_while_it_has_a_place() {
+    let mut accounts = ["a", "b", "c"].map(|id| account(id, Status::Active, 0.0));
+    for (account, plan) in accounts.iter_mut().zip(["free", "PRO", "plus"]) {
+        account.plan = plan.into();
+    }
+    let tiers = ["pro".to_owned(), "plus".to_owned()];
+    let ask = Ask { tiers: &tiers, max_concurrent: 1, ..Ask::default() };
+    let mut candidates = accounts.each_ref().map(candidate);
+    for (index, id) in [(1, "b"), (2, "c"), (0, "a")] {
+        assert_eq!(pick(&candidates, &ask, NOW), ready(id));
+        candidates[index].in_flight = 1;
+    }
+    // Without tiers, and for a conversation that has an account, the plan does not count.
+    let candidates = accounts.each_ref().map(candidate);
+    assert_eq!(pick(&candidates, &Ask { tiers: &[], ..ask }, NOW), ready("a"));
+    let owner = AccountId("c".into());
+    assert_eq!(pick(&candidates, &Ask { prefer: Some(&owner), ..ask }, NOW), ready("c"));
+}
+
+#[test]
+fn strategies_have_one_name_each() {
+    for (name, strategy) in Strategy::ALL {
+        assert_eq!(Strategy::named(name), Some(strategy));
+        assert_eq!(serde_json::to_value(strategy).unwrap(), name);
+    }
+    assert_eq!(Strategy::named("LeastUsed"), None);
+}
+
 #[rstest]
 #[case(Status::Active, true, "a")]
 #[case(cooling(-1), true, "a")]
