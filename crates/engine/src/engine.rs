@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pool::catalog::{Catalog, Model, Resolved};
 use pool::keys::Key;
+use pool::relay::Service;
 use proto::Failure;
 use store::Store;
 use tokio_util::sync::CancellationToken;
@@ -93,6 +94,11 @@ impl Engine {
     /// What a model name means; `None` asks for the default.
     pub fn resolve(&self, name: Option<&str>) -> Result<Resolved, Failure> {
         self.0.accounts.catalog().resolve(name, &self.0.settings.names)
+    }
+
+    /// Whether a relay that can do this lists a model of exactly this name.
+    pub fn lists(&self, service: Service, name: &str) -> bool {
+        self.0.accounts.side(service.capability()).offers().any(|offer| offer.name == name)
     }
 
     /// Whether requests can be served now.

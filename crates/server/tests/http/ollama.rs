@@ -1,6 +1,6 @@
 //! The Ollama listener: what Ollama's clients ask of it, who may ask, and where it listens.
 
-use offline::{Plan, Rule};
+use offline::{Place, Plan, Rule};
 use serde_json::{Value, json};
 use server::{Keys, Ollama, Server, Settings};
 use tempfile::TempDir;
@@ -95,9 +95,13 @@ async fn embeddings_come_from_a_relay_that_has_them() {
     let added =
         gateway.ask("POST /auth/api-keys", &["host: localhost", JSON, &admin], relay.to_string().as_bytes()).await;
     assert_eq!(added.status, 201, "{}", added.text());
-    let many = json!({"model": "text-embedding-3-small:latest", "input": ["a", "b"], "dimensions": 4});
+    let many =
+        json!({"model": "text-embedding-3-small:latest", "input": ["a", "b"], "dimensions": 4, "truncate": false});
     let answer = post(&gateway, "/api/embed", &many).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-polygate-notes"), Some("dropped truncate"));
+    // A second call would be a second row of the same id, which is lost.
+    assert_eq!(backend.record().at(Place::RelayMedia).count(), 1, "the name was chosen before the call");
     let body = read(&answer);
     assert_eq!(body["model"], many["model"]);
     let sizes: Vec<usize> =

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use engine::{Delivery, Errand, Load, Refusal};
+use engine::{Delivery, Errand, Load};
 use http::{HeaderValue, StatusCode};
 use pool::relay::Service;
 use proto::dialect::ollama::embed::{Embed, read};
@@ -35,31 +35,28 @@ async fn call(ask: Ask, single: bool) -> Answer {
     let Some(body) = embed.body.clone() else {
         return Ok(whole(StatusCode::OK, embed.answer(None, began.elapsed())?));
     };
-    let mut delivery = forward(&turn, &embed, body).await.map_err(denied)?;
-    let headers = head(delivery.head().clone());
+    let errand = Errand {
+        service: Service::Embeddings,
+        model: Some(named(&turn, &embed).to_owned()),
+        key: turn.key,
+        request_id: turn.id,
+        content_type: Some(HeaderValue::from_static("application/json")),
+        load: Load::Json(body),
+    };
+    let mut delivery = turn.app.engine.forward(errand).await.map_err(denied)?;
+    let mut said = delivery.head().clone();
+    said.notes.extend(embed.notes.clone());
     let answer = collect(&mut delivery).await?;
     let mut response = whole(StatusCode::OK, embed.answer(Some(&answer), began.elapsed())?);
-    response.headers_mut().extend(headers);
+    response.headers_mut().extend(head(said));
     Ok(response)
 }
 
-/// Asks for the model as it is named, and without the tag that Ollama's clients add when no relay knows that.
-async fn forward(turn: &Turn, embed: &Embed, body: Bytes) -> Result<Delivery, Refusal> {
-    let errand = |model: &str| Errand {
-        service: Service::Embeddings,
-        key: turn.key.clone(),
-        request_id: turn.id.clone(),
-        model: Some(model.to_owned()),
-        content_type: Some(HeaderValue::from_static("application/json")),
-        load: Load::Json(body.clone()),
-    };
-    let first = turn.app.engine.forward(errand(&embed.model)).await;
-    match (first, embed.model.strip_suffix(":latest")) {
-        (Err(refusal), Some(bare)) if refusal.failure.kind == Kind::ModelNotFound && !bare.is_empty() => {
-            turn.app.engine.forward(errand(bare)).await.map_err(|_| refusal)
-        }
-        (answer, _) => answer,
-    }
+/// A model's name without the tag that Ollama's clients add to names that have none, unless a relay lists it just so.
+fn named<'e>(turn: &Turn, embed: &'e Embed) -> &'e str {
+    let bare = embed.model.strip_suffix(":latest").filter(|bare| !bare.is_empty());
+    let listed = || turn.app.engine.lists(Service::Embeddings, &embed.model);
+    bare.filter(|_| !listed()).unwrap_or(&embed.model)
 }
 
 async fn collect(delivery: &mut Delivery) -> Result<Bytes, Failure> {
