@@ -88,7 +88,7 @@ impl Engine {
     pub async fn forward(&self, errand: Errand) -> Result<Delivery, Refusal> {
         let core = Arc::clone(&self.0);
         let mut receipt = Receipt::open(&core, &errand);
-        let resolved = match resolve(&core, &errand) {
+        let resolved = match resolve(&core, errand.service, errand.model.as_deref()) {
             Ok(resolved) => resolved,
             Err(failure) => {
                 receipt.refuse(&failure);
@@ -101,12 +101,20 @@ impl Engine {
         let Errand { service, content_type, load, .. } = errand;
         Run { core, service, content_type, resolved, load, history, head, receipt }.go().await
     }
+
+    /// Whether there is a relay for such a call.
+    ///
+    /// # Errors
+    /// As [`Self::forward`], before anything is sent.
+    pub fn serves(&self, service: Service, name: &str) -> Result<(), Failure> {
+        resolve(&self.0, service, Some(name)).map(|_| ())
+    }
 }
 
 /// The relays that can do it and that the model's name means. Where only one can do it, it is asked for models that it does
 /// not list.
-fn resolve(core: &Core, errand: &Errand) -> Result<Resolved, Failure> {
-    let capability = errand.service.capability();
+fn resolve(core: &Core, service: Service, name: Option<&str>) -> Result<Resolved, Failure> {
+    let capability = service.capability();
     let catalog = core.accounts.side(capability);
     if catalog.relays() == 0 {
         let word = capability.word();
@@ -114,7 +122,7 @@ fn resolve(core: &Core, errand: &Errand) -> Result<Resolved, Failure> {
             format!("no relay here offers {word}; add one that does: `polygate relays add --capabilities {word}`");
         return Err(Failure::new(Kind::NotFound, hint).code(NO_RELAY));
     }
-    let Some(name) = errand.model.as_deref() else {
+    let Some(name) = name else {
         return catalog
             .only("")
             .ok_or_else(|| Failure::new(Kind::Invalid, "Missing required field: model").at("model"));

@@ -80,6 +80,8 @@ async fn what_manages_models_is_refused_clearly() {
             post(&gateway, &format!("/api/{path}"), &json!({"model": "x", "input": "a", "prompt": "a"})).await;
         assert!(refused.status == 501 && refused.text().starts_with("{\"error\":\""), "{path}: {}", refused.text());
     }
+    let refused = post(&gateway, "/api/embed", &json!({"model": "x", "input": []})).await;
+    assert_eq!(refused.status, 501, "a load is one of a model that is there");
     let refused = gateway.ask_ollama("DELETE /api/delete", &["host: localhost"], b"").await;
     assert_eq!(refused.status, 501);
 }

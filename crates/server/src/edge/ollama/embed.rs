@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use engine::{Delivery, Errand, Load};
+use engine::{Delivery, Errand, Load, Refusal};
 use http::{HeaderValue, StatusCode};
 use pool::relay::Service;
 use proto::dialect::ollama::embed::{Embed, read};
@@ -32,12 +32,15 @@ async fn call(ask: Ask, single: bool) -> Answer {
     let began = Instant::now();
     let (turn, body) = receive(ask).await?;
     let embed = read(&body, single)?;
+    let name = named(&turn, &embed);
     let Some(body) = embed.body.clone() else {
+        let refused = |failure| denied(Refusal { failure, head: Box::default() });
+        turn.app.engine.serves(Service::Embeddings, name).map_err(refused)?;
         return Ok(whole(StatusCode::OK, embed.answer(None, began.elapsed())?));
     };
     let errand = Errand {
         service: Service::Embeddings,
-        model: Some(named(&turn, &embed).to_owned()),
+        model: Some(name.to_owned()),
         key: turn.key,
         request_id: turn.id,
         content_type: Some(HeaderValue::from_static("application/json")),
