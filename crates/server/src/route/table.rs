@@ -97,7 +97,7 @@ pub(super) static GATEWAY: [Route; 61] = [
 ];
 
 /// Keyless on loopback, by the listener and not by the class: on another address these need a key.
-pub(super) static OLLAMA: [Route; 23] = [
+pub(super) static OLLAMA: [Route; 30] = [
     route!(GET "/", PUBLIC, Ollama, edge::ollama::root),
     route!(GET "/api/version", PUBLIC, Ollama, edge::ollama::version),
     route!(GET "/api/tags", DATA, Ollama, edge::ollama::tags),
@@ -115,10 +115,17 @@ pub(super) static OLLAMA: [Route; 23] = [
     route!(POST "/api/blobs/{id}", DATA, Ollama, edge::ollama::manage),
     route!(POST "/v1/chat/completions", DATA, Chat, edge::chat::create),
     route!(POST "/v1/responses", DATA, Responses, edge::responses::create),
+    route!(POST "/v1/responses/review", DATA, Responses, edge::responses::review),
     route!(GET "/v1/responses", DATA, Responses, edge::responses::socket),
     route!(GET "/v1/models", DATA, Chat, edge::models::list),
     route!(GET "/v1/models/{name}", DATA, Chat, edge::models::one),
     route!(POST "/v1/embeddings", DATA, Chat, edge::pass::embeddings),
+    route!(POST "/v1/audio/speech", DATA, Chat, edge::pass::speech),
+    route!(POST "/v1/audio/transcriptions", DATA, Chat, edge::pass::transcriptions),
+    route!(POST "/v1/audio/translations", DATA, Chat, edge::pass::translations),
+    route!(POST "/v1/images/generations", DATA, Chat, edge::pass::generations),
+    route!(POST "/v1/images/edits", DATA, Chat, edge::pass::edits),
+    route!(POST "/v1/images/variations", DATA, Chat, edge::pass::variations),
     route!(POST "/v1/messages", DATA, Messages, edge::messages::create),
     route!(POST "/v1/messages/count_tokens", DATA, Messages, edge::messages::count_tokens),
 ];

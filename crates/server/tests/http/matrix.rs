@@ -74,7 +74,7 @@ const ORACLE: [(&str, &str, &str); 61] = [
 ];
 
 /// The same for the Ollama listener; `open` needs no key on loopback.
-const OLLAMA: [(&str, &str, &str); 23] = [
+const OLLAMA: [(&str, &str, &str); 30] = [
     ("GET", "/", "public"),
     ("GET", "/api/version", "public"),
     ("GET", "/api/tags", "open"),
@@ -92,10 +92,17 @@ const OLLAMA: [(&str, &str, &str); 23] = [
     ("POST", "/api/blobs/{id}", "open"),
     ("POST", "/v1/chat/completions", "open"),
     ("POST", "/v1/responses", "open"),
+    ("POST", "/v1/responses/review", "open"),
     ("GET", "/v1/responses", "open"),
     ("GET", "/v1/models", "open"),
     ("GET", "/v1/models/{name}", "open"),
     ("POST", "/v1/embeddings", "open"),
+    ("POST", "/v1/audio/speech", "open"),
+    ("POST", "/v1/audio/transcriptions", "open"),
+    ("POST", "/v1/audio/translations", "open"),
+    ("POST", "/v1/images/generations", "open"),
+    ("POST", "/v1/images/edits", "open"),
+    ("POST", "/v1/images/variations", "open"),
     ("POST", "/v1/messages", "open"),
     ("POST", "/v1/messages/count_tokens", "open"),
 ];

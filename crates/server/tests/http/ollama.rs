@@ -210,6 +210,12 @@ async fn foreign_pages_reach_nothing_and_local_ones_may_ask() {
             assert_eq!(answer.status, status, "{path} {headers:?}: {}", answer.text());
         }
     }
+    // A form is what a page may send anywhere without asking.
+    let form = "content-type: multipart/form-data; boundary=b";
+    for site in ["origin: https://evil.com", "origin: null", "sec-fetch-site: cross-site"] {
+        let answer = gateway.ask_ollama("POST /v1/images/edits", &["host: localhost", form, site], b"--b--").await;
+        assert_eq!(answer.status, 403, "{site}: {}", answer.text());
+    }
     assert_eq!(backend.record().posts().count(), 0);
     let page = "origin: http://localhost:3000";
     let answer = gateway.ask_ollama("POST /api/generate", &["host: localhost", JSON, page], body).await;
