@@ -66,6 +66,7 @@ enum Job {
     },
 }
 
+#[expect(clippy::print_stderr, reason = "a command line tool")]
 fn main() -> ExitCode {
     let Err(error) = run(Cli::parse().job) else { return ExitCode::SUCCESS };
     // Without its backtrace: what failed has said why, and that should be the last thing to read.

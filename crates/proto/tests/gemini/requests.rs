@@ -279,7 +279,7 @@ fn a_models_suffix_counts_where_the_client_did_not_say_how_much_to_think() {
             let model = "gemini-3-pro".to_owned();
             let target = Relay { model, effort: Some("xhigh".to_owned()), ..Relay::default() };
             let (out, written) = Wire::Gemini.write_request(&request, &Target::Relay(target)).unwrap();
-            assert!(utf8(&out).contains(&format!(r#"Config":{wanted}}}"#)), "{}", utf8(&out));
+            assert!(utf8(&out).contains(&format!(r#"g":{wanted}}}"#)), "{}", utf8(&out));
             assert_eq!(notes(&written).is_empty(), !wanted.contains("high"));
         }
     }
