@@ -152,6 +152,24 @@ async fn limits_are_the_relays_where_it_has_them(#[case] house: House, #[case] m
     bench.innocent();
 }
 
+/// More stop sequences than the relay's protocol takes are kept here.
+#[rstest]
+#[case(CHAT, "/stop")]
+#[case(GEMINI, "/generationConfig/stopSequences")]
+#[tokio::test]
+async fn stops_that_are_too_many_for_the_relay_are_kept_here(#[case] house: House, #[case] stop: &str) {
+    let bench = alone().await;
+    house.join(&bench, "far").await;
+    let stops = ["7", "a", "b", "c", "d", "e"];
+    let messages = json!([{"role": "user", "content": "count to 40"}]);
+    let body =
+        json!({"model": house.model, "max_tokens": 500, "stream": true, "stop_sequences": stops, "messages": messages});
+    let answer = bench.ask(from(Dialect::Messages, &body)).await.expect("a stream");
+    assert_eq!(sent(&bench, &house).remove(0).pointer(stop), None);
+    assert_eq!(words(Dialect::Messages, answer.text()).trim(), "1 2 3 4 5 6", "{}", answer.text());
+    bench.innocent();
+}
+
 /// Responses relays take no limit below 16; ours holds all the same.
 #[tokio::test]
 async fn a_limit_below_the_relays_least_is_kept_here() {

@@ -65,13 +65,7 @@ fn options(pen: &mut Pen<'_>, request: &Request, relay: &Relay, notes: &mut Note
     } else if !stops.is_empty() {
         pen.array("stop", stops, |out, stop| pen::escape(out, stop));
     }
-    for (name, value) in &request.sampling {
-        if relay.strict && FOREIGN.contains(name) {
-            notes.add(format!("dropped {name}"));
-        } else {
-            pen.json(name, value);
-        }
-    }
+    sampling(pen, request, relay.strict, notes);
     if let Some(tier) = &request.tier {
         pen.plain("service_tier", tier);
     }
@@ -86,6 +80,16 @@ fn options(pen: &mut Pen<'_>, request: &Request, relay: &Relay, notes: &mut Note
         notes.add("dropped previous_response_id");
     }
     Ok(())
+}
+
+fn sampling(pen: &mut Pen<'_>, request: &Request, strict: bool, notes: &mut Notes) {
+    for (name, value) in &request.sampling {
+        if strict && FOREIGN.contains(name) {
+            notes.add(format!("dropped {name}"));
+        } else {
+            pen.json(name, value);
+        }
+    }
 }
 
 /// OpenAI's reasoning models refuse `max_tokens`; most other servers know no other name.

@@ -103,8 +103,7 @@ impl Reader {
     pub(in crate::dialect) fn end(mut self, out: &mut Vec<Event>) {
         let mut whole = false;
         // What the frames leave to be said is no edit of them.
-        let unsaid =
-            matches!(self.mode, Mode::Stream(_)).then(|| Frame { dialect: Dialect::Gemini, bytes: Bytes::new() });
+        let unsaid = matches!(self.mode, Mode::Stream(_)).then(no_frame);
         match std::mem::replace(&mut self.mode, Mode::Start) {
             Mode::Done => return,
             Mode::Start => {}
@@ -194,6 +193,11 @@ impl Reader {
             out.push(Event::new(What::Fail(failure)));
         }
     }
+}
+
+/// Stands for what is said behind the last frame.
+fn no_frame() -> Frame {
+    Frame { dialect: Dialect::Gemini, bytes: Bytes::new() }
 }
 
 fn garbled() -> Failure {
