@@ -55,11 +55,16 @@ class Demo {
     return { root: this.url, key: this.key, ollama: this.ollama, model };
   }
 
-  /** Adds a relay to one of the simulators; its models are then `NAME:MODEL`. */
-  async relay(wire, name = wire, key = `sk-offline-${name}`, rest = {}) {
+  /** Adds a relay to one of the simulators. */
+  async add(wire, name, key, rest = {}) {
     const path = { chat: 'chat/v1', responses: 'responses/v1', messages: 'messages/v1', gemini: 'gemini' }[wire];
     const body = { name, baseUrl: `${this.offline}/relay/${path}`, apiKey: key, wire, allowPrivate: true, ...rest };
     await this.administer('POST', body);
+  }
+
+  /** The same; its models are `NAME:MODEL` then. */
+  async relay(wire, name = wire, key = `sk-offline-${name}`, rest = {}) {
+    await this.add(wire, name, key, rest);
     // Its models are asked for in the background.
     for (let tries = 0; tries < 500; tries += 1) {
       const { keys } = await this.administer('GET');
