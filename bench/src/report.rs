@@ -26,7 +26,7 @@ impl Figure {
     }
 
     /// Share of a core below which a saturated round says nothing.
-    const BUSY: f64 = 0.9;
+    const BUSY: f64 = 0.85;
 
     fn counts(&self) -> bool {
         self.busy.is_none_or(|busy| busy >= Self::BUSY)

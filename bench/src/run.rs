@@ -67,7 +67,7 @@ const fn saturated(name: &'static str, client: Client) -> Course {
 }
 
 const fn paced(name: &'static str, client: Client) -> Course {
-    Course { name, form: Form { client, stream: true }, plan: plan(100, 50.0), connections: PACED, saturated: false }
+    Course { name, form: Form { client, stream: true }, plan: plan(200, 50.0), connections: PACED, saturated: false }
 }
 
 const fn collected(name: &'static str, client: Client) -> Course {
@@ -138,9 +138,7 @@ impl Run {
         report: &mut Report,
     ) -> Result<()> {
         contest::set(backend.port, course.plan).await?;
-        // At a pace, most of what is measured is how long a core takes to wake up, which scatters: twice the rounds.
-        let rounds = if course.saturated { self.rounds } else { 2 * self.rounds };
-        for round in 0..=rounds {
+        for round in 0..=self.rounds {
             for proxy in proxies {
                 let figure = self.round(course, proxy).await?;
                 // The first round only warms up.

@@ -1,8 +1,10 @@
 //! Walking through values that are known to be valid. Nothing here recurses, copies or parses more than it passes.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
-use super::scan::Scan;
+use super::scan::{Body, Scan};
 use crate::text::{Json, Text};
 
 /// What kind of value a [`Json`] is.
@@ -52,7 +54,17 @@ impl Json {
 
     /// The last field called `name` that is not `null`, as most parsers read repeated names.
     pub fn get(&self, name: &str) -> Option<Json> {
-        self.fields().filter(|(key, _)| key.is(name)).last().map(|(_, value)| value).filter(|value| !value.is_null())
+        let bytes = self.bytes();
+        let mut found = None;
+        let mut at = enter(bytes, b'{');
+        // Nothing is cut out but what is asked for: a cut counts its owners.
+        while let Some(member) = at.and_then(|at| Member::read(bytes, at)) {
+            if member.is(bytes, name) {
+                found = Some(member.value);
+            }
+            at = member.next;
+        }
+        found.map(|value| Json::from_valid(bytes.slice(value))).filter(|value| !value.is_null())
     }
 
     /// The field `name` when it is a string.
@@ -100,13 +112,9 @@ impl Iterator for Fields {
     type Item = (Text, Json);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut scan = Scan::from(&self.bytes, self.at.take()?);
-        let key = scan.string(false).ok()?;
-        scan.expect(b':').ok()?;
-        let (value, next) = value(&self.bytes, scan)?;
-        let key = Text::from_escaped(self.bytes.slice(key.start..key.end));
-        self.at = next;
-        Some((key, value))
+        let member = Member::read(&self.bytes, self.at.take()?)?;
+        self.at = member.next;
+        Some((member.key(&self.bytes), Json::from_valid(self.bytes.slice(member.value))))
     }
 }
 
@@ -114,10 +122,9 @@ impl Iterator for Elements {
     type Item = Json;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let scan = Scan::from(&self.bytes, self.at.take()?);
-        let (value, next) = value(&self.bytes, scan)?;
+        let (value, next) = value(Scan::from(&self.bytes, self.at.take()?))?;
         self.at = next;
-        Some(value)
+        Some(Json::from_valid(self.bytes.slice(value)))
     }
 }
 
@@ -128,12 +135,43 @@ fn enter(bytes: &[u8], opening: u8) -> Option<usize> {
     (!matches!(scan.next_token()?, b'}' | b']')).then(|| scan.at())
 }
 
-/// Cuts out the value that `scan` stands before; the position is that of the next member.
-fn value(bytes: &Bytes, mut scan: Scan<'_>) -> Option<(Json, Option<usize>)> {
+/// Where a field of an object lies.
+struct Member {
+    key: Body,
+    value: Range<usize>,
+    /// Where the next one begins.
+    next: Option<usize>,
+}
+
+impl Member {
+    /// Passes the field that begins at `at`.
+    fn read(bytes: &[u8], at: usize) -> Option<Self> {
+        let mut scan = Scan::from(bytes, at);
+        let key = scan.string(false).ok()?;
+        scan.expect(b':').ok()?;
+        let (value, next) = value(scan)?;
+        Some(Self { key, value, next })
+    }
+
+    fn key(&self, bytes: &Bytes) -> Text {
+        Text::from_escaped(bytes.slice(self.key.start..self.key.end))
+    }
+
+    fn is(&self, bytes: &Bytes, name: &str) -> bool {
+        if self.key.escaped {
+            self.key(bytes).is(name)
+        } else {
+            bytes[self.key.start..self.key.end] == *name.as_bytes()
+        }
+    }
+}
+
+/// Where the value lies that `scan` stands before, and where the next member begins.
+fn value(mut scan: Scan<'_>) -> Option<(Range<usize>, Option<usize>)> {
     scan.next_token()?;
     let start = scan.at();
     scan.skip()?;
-    let value = Json::from_valid(bytes.slice(start..scan.at()));
+    let end = scan.at();
     let next = scan.expect(b',').is_ok().then(|| scan.at());
-    Some((value, next))
+    Some((start..end, next))
 }
