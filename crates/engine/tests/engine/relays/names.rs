@@ -119,16 +119,6 @@ async fn stored_relays_come_and_go_while_it_runs() {
 }
 
 #[tokio::test]
-async fn relays_added_at_once_all_stay() {
-    let bench = super::alone().await;
-    let names: Vec<String> = (0..16).map(|number| format!("far-{number}")).collect();
-    futures_util::future::join_all(names.iter().map(|name| super::CHAT.join(&bench, name))).await;
-    for name in &names {
-        super::state(&bench, name);
-    }
-}
-
-#[tokio::test]
 async fn a_relay_is_renamed_and_switched_off() {
     let bench = alone().await;
     let id = CHAT.join(&bench, "old").await.id;
