@@ -1,7 +1,9 @@
 //! Account rows. Their tokens are sealed; whether new tokens replace stored ones is decided here, on a row that nobody
 //! changes in between.
 
+mod link;
 mod newer;
+mod owner;
 
 use pool::quota::Quota;
 use pool::status::Signal;
@@ -10,6 +12,8 @@ use pool::{Account, AccountId, Millis, Secret, Status, Tokens};
 use crate::db::{Arg, Row, args};
 use crate::seal::Place;
 use crate::{Error, Store, failpoint, sql};
+
+pub use link::Link;
 
 /// How often a write is tried again when the row changed under it.
 const TRIES: usize = 16;
@@ -169,9 +173,11 @@ impl Store {
         Ok(self.write(failpoint::REMOVE, sql::ACCOUNT_REMOVE, &args![&id.0]).await? > 0)
     }
 
-    /// Writes an account's status. Does nothing for an account that is gone.
+    /// Writes what was learned of an account's status. Does nothing for an account that is gone or that its owner has
+    /// switched off: that is for [`Store::switch`] alone.
     pub async fn set_status(&self, id: &AccountId, status: &Status) -> Result<(), Error> {
-        self.write(failpoint::STATUS, sql::ACCOUNT_STATUS, &args![&id.0, json(status)]).await?;
+        let row = args![&id.0, json(status), json(&Status::Disabled)];
+        self.write(failpoint::STATUS, sql::ACCOUNT_STATUS, &row).await?;
         Ok(())
     }
 
@@ -191,6 +197,12 @@ impl Store {
     pub async fn set_cookies(&self, id: &AccountId, cookies: &Secret) -> Result<(), Error> {
         let sealed = self.sealer().seal(jar(id), cookies)?;
         self.write(failpoint::COOKIES, sql::COOKIES_SET, &args![&id.0, sealed]).await?;
+        Ok(())
+    }
+
+    /// Forgets an account's cookie jar.
+    pub async fn clear_cookies(&self, id: &AccountId) -> Result<(), Error> {
+        self.write(failpoint::COOKIES, sql::COOKIES_CLEAR, &args![&id.0]).await?;
         Ok(())
     }
 

@@ -25,6 +25,8 @@ points! {
         ACCOUNT "store::before_account" "store::after_account"
         REMOVE "store::before_remove" "store::after_remove"
         STATUS "store::before_status" "store::after_status"
+        OWNER "store::before_owner" "store::after_owner"
+        LINK "store::before_link" "store::after_link"
         QUOTA "store::before_quota" "store::after_quota"
         LEASE "store::before_lease" "store::after_lease"
         INTENT "store::before_intent" "store::after_intent"

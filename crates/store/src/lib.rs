@@ -27,7 +27,7 @@ mod tests;
 mod usage;
 mod watch;
 
-pub use account::{NewAccount, Origin, Put};
+pub use account::{Link, NewAccount, Origin, Put};
 pub use error::{CommitError, Error, LockError, OpenError};
 pub use failpoint::FAILPOINTS;
 pub use lock::ServeLock;

@@ -36,7 +36,16 @@ statements! {
         lease_holder = NULL, lease_until = NULL, intent_digest = NULL, intent_at = NULL \
         WHERE id = $1 AND version = $2";
     ACCOUNT_REMOVE = "DELETE FROM account WHERE id = $1";
-    ACCOUNT_STATUS = "UPDATE account SET status = $2, version = version + 1 WHERE id = $1";
+    ACCOUNT_STATUS = "UPDATE account SET status = $2, version = version + 1 WHERE id = $1 AND status <> $3";
+    ACCOUNT_SWITCH = "UPDATE account SET status = $2, version = version + 1 WHERE id = $1";
+    ACCOUNT_LABEL = "UPDATE account SET label = CASE WHEN $2 = '' THEN email ELSE $2 END, version = version + 1 WHERE id = $1";
+    TAGS = "SELECT account_id, tags FROM account_tags";
+    TAGS_SET = "INSERT INTO account_tags (account_id, tags) SELECT id, $2 FROM account WHERE id = $1 \
+        ON CONFLICT (account_id) DO UPDATE SET tags = excluded.tags";
+    LINKS = "SELECT account_id, file, may_refresh FROM account_link";
+    LINK_SET = "INSERT INTO account_link (account_id, file, may_refresh) SELECT id, $2, $3 FROM account WHERE id = $1 \
+        ON CONFLICT (account_id) DO UPDATE SET file = excluded.file, may_refresh = excluded.may_refresh";
+    LINK_REMOVE = "DELETE FROM account_link WHERE account_id = $1";
     ACCOUNT_QUOTA = "UPDATE account SET quota = $2, version = version + 1 WHERE id = $1";
     TOKENS = "SELECT access, refresh, identity, expires, refreshed FROM account WHERE id = $1";
 
@@ -58,6 +67,7 @@ statements! {
     COOKIES = "SELECT jar FROM cookies WHERE account_id = $1";
     COOKIES_SET = "INSERT INTO cookies (account_id, jar) SELECT id, $2 FROM account WHERE id = $1 \
         ON CONFLICT (account_id) DO UPDATE SET jar = excluded.jar";
+    COOKIES_CLEAR = "DELETE FROM cookies WHERE account_id = $1";
     MODELS = "SELECT etag, client_version, body, fetched FROM models WHERE account_id = $1";
     MODELS_SET = "INSERT INTO models (account_id, etag, client_version, body, fetched) \
         SELECT id, $2, $3, $4, $5 FROM account WHERE id = $1 \

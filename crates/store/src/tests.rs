@@ -4,6 +4,7 @@ mod cluster;
 mod damage;
 mod full;
 mod modes;
+mod owner;
 mod races;
 mod refresh;
 mod relays;
@@ -70,6 +71,9 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    owner::labels_and_tags_come_back,
+    owner::a_switch_is_the_owners,
+    owner::links_come_back,
     rows::accounts_come_back,
     rows::signing_in_again_keeps_the_newer_tokens,
     rows::a_login_revives_an_account,

@@ -61,12 +61,25 @@ async fn columns(pool: &SqlitePool, sql: &'static str) -> BTreeSet<(String, Stri
 /// The tables and columns that both engines have, by count: names differ nowhere when both pass.
 fn insist(columns: &BTreeSet<(String, String)>) {
     let tables: BTreeSet<&str> = columns.iter().map(|(table, _)| table.as_str()).collect();
-    let known = ["account", "api_key", "cookies", "migration", "models", "relay", "relay_models", "setting", USAGE];
+    let known = [
+        "account",
+        "account_link",
+        "account_tags",
+        "api_key",
+        "cookies",
+        "migration",
+        "models",
+        "relay",
+        "relay_models",
+        "setting",
+        USAGE,
+    ];
     assert_eq!(tables, known.into());
     let texts = [
         include_str!("../../migrations/sqlite/0001_accounts.sql"),
         include_str!("../../migrations/sqlite/0002_usage.sql"),
         include_str!("../../migrations/sqlite/0003_relays.sql"),
+        include_str!("../../migrations/sqlite/0004_logins.sql"),
     ];
     let declared = texts.concat().lines().filter(|line| line.starts_with("    ") && !line.contains("UNIQUE (")).count();
     let migration = 4;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use fail::FailScenario;
 use pool::quota::Quota;
 use pool::{AccountId, Secret, Status};
-use store::{Begin, CommitError, FAILPOINTS, NewRelay, Store, Ticket};
+use store::{Begin, CommitError, FAILPOINTS, Link, NewRelay, Store, Ticket};
 use tempfile::TempDir;
 
 use crate::site::{NOW, account, key, models, open, relay, relay_models, tokens, usage};
@@ -35,6 +35,15 @@ const OPERATIONS: &[(&str, Operation)] = &[
         })
     }),
     ("status", |store, id| Box::pin(async move { said(store.set_status(&id, &Status::Disabled).await) })),
+    ("switch", |store, id| Box::pin(async move { said(store.switch(&id, &Status::Disabled).await) })),
+    ("label", |store, id| Box::pin(async move { said(store.set_label(&id, "name").await) })),
+    ("tags", |store, id| Box::pin(async move { said(store.set_tags(&id, &["work".to_owned()]).await) })),
+    ("link", |store, id| {
+        Box::pin(async move {
+            said(store.set_link(&Link { account: id, file: "/auth.json".into(), may_refresh: false }).await)
+        })
+    }),
+    ("unlink", |store, id| Box::pin(async move { said(store.unlink(&id).await) })),
     ("quota", |store, id| Box::pin(async move { said(store.set_quota(&id, &Quota::default()).await) })),
     ("cookies", |store, id| Box::pin(async move { said(store.set_cookies(&id, &Secret::from("jar")).await) })),
     ("models", |store, id| Box::pin(async move { said(store.set_models(&id, &models("1")).await) })),

@@ -1,0 +1,57 @@
+//! What the owner says of an account, and links.
+
+use pool::{AccountId, Status};
+
+use super::{NOW, Site, account, add, tokens};
+use crate::Link;
+
+pub(super) async fn labels_and_tags_come_back(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let none = AccountId("none".into());
+    assert!(store.set_label(&id, "Work").await.unwrap());
+    assert_eq!(store.accounts().await.unwrap()[0].label, "Work");
+    assert!(store.set_label(&id, "").await.unwrap());
+    assert_eq!(store.accounts().await.unwrap()[0].label, "one@example.com");
+    assert!(!store.set_label(&none, "Work").await.unwrap());
+
+    assert_eq!(store.tags().await.unwrap(), []);
+    let words = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    for list in [words(&["work", "a \"quoted\" one"]), words(&["late"])] {
+        assert!(store.set_tags(&id, &list).await.unwrap());
+        assert_eq!(store.tags().await.unwrap(), [(id.clone(), list)]);
+    }
+    assert!(!store.set_tags(&none, &[]).await.unwrap());
+    store.remove_account(&id).await.unwrap();
+    assert_eq!(store.tags().await.unwrap(), []);
+}
+
+/// What is learned never switches an account on that its owner has switched off.
+pub(super) async fn a_switch_is_the_owners(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let status = async || store.accounts().await.unwrap()[0].status.clone();
+    assert!(store.switch(&id, &Status::Disabled).await.unwrap());
+    store.set_status(&id, &Status::Active).await.unwrap();
+    assert_eq!(status().await, Status::Disabled);
+    store.put_account(account("one", tokens("later", 9)), NOW).await.unwrap();
+    assert_eq!(status().await, Status::Disabled, "new tokens are no switch");
+    assert!(store.switch(&id, &Status::Active).await.unwrap());
+    store.set_status(&id, &Status::Blocked { why: "said so".into() }).await.unwrap();
+    assert_eq!(status().await.word(), "blocked");
+    assert!(!store.switch(&AccountId("none".into()), &Status::Active).await.unwrap());
+}
+
+pub(super) async fn links_come_back(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    for may_refresh in [false, true] {
+        let link = Link { account: id.clone(), file: "/home/me/.codex/auth.json".into(), may_refresh };
+        assert!(store.set_link(&link).await.unwrap());
+        assert_eq!(store.links().await.unwrap(), [link]);
+    }
+    assert!(store.unlink(&id).await.unwrap() && !store.unlink(&id).await.unwrap());
+    let gone = Link { account: AccountId("none".into()), file: "/x".into(), may_refresh: true };
+    assert!(!store.set_link(&gone).await.unwrap());
+    assert_eq!(store.links().await.unwrap(), []);
+}
