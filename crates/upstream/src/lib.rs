@@ -16,6 +16,7 @@ pub mod oauth;
 pub mod profile;
 mod reach;
 pub mod relay;
+pub mod transfer;
 
 pub use body::{Body, Cut};
 pub use client::Upstream;

@@ -1,0 +1,193 @@
+//! Accounts as files: every form that this program and its neighbours write, told apart by shape, and those that it writes.
+//!
+//! Pure text in, entries out. A file that cannot be read as a whole gives no entry at all; an entry whose tokens cannot be
+//! good is refused by [`Entry::worth`] before anybody stores or sends it. Texts of a file never get into an error: they may
+//! be tokens.
+
+mod entry;
+mod lines;
+mod seq;
+#[cfg(test)]
+mod tests;
+mod worth;
+mod write;
+
+use std::str;
+
+use pool::{Millis, Secret};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use self::seq::Bounded;
+pub use self::worth::{Junk, Worth};
+pub use self::write::{Format, Outgoing, write};
+
+/// Longest file, bytes.
+pub const LONGEST: usize = 64 << 20;
+/// Most entries of a file.
+pub const MOST: usize = 10_000;
+/// How files that `age` sealed begin, armoured or not.
+const SEALED: [&str; 2] = ["-----BEGIN AGE ENCRYPTED FILE-----", "age-encryption.org/"];
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub struct File {
+    /// Its logins, in its order.
+    pub entries: Vec<Entry>,
+    /// OpenAI API keys beside them.
+    pub keys: Vec<Secret>,
+    /// Entries that are no login, with the reason.
+    pub wrong: Vec<Wrong>,
+    /// Entries of other providers.
+    pub skipped: usize,
+}
+
+/// One login of a file, as it stands there.
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// Where it begins, from 1.
+    pub line: usize,
+    /// The name that people gave it, at most 64 characters; may be empty.
+    pub label: String,
+    /// At most 16, each of at most 32 characters.
+    pub tags: Vec<String>,
+    /// Whether its owner had switched it off.
+    pub disabled: bool,
+    /// Bearer.
+    pub access: Option<Secret>,
+    /// Single-use.
+    pub refresh: Option<Secret>,
+    /// Identity token.
+    pub id: Option<Secret>,
+    /// The account's id in the file's words.
+    pub account: Option<String>,
+    /// When its tokens were refreshed last.
+    pub refreshed: Option<Millis>,
+}
+
+/// An entry that is no login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// Where it begins, from 1.
+    pub line: usize,
+    /// What is wrong, without a word of it.
+    pub why: String,
+}
+
+/// Why a file is refused as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// No text in it.
+    #[error("the file is empty; hint: give an export, a Codex auth.json, or one token on each line")]
+    Empty,
+    /// Over [`LONGEST`].
+    #[error("the file is over 64 MiB; hint: split it")]
+    TooLong,
+    /// Over [`MOST`].
+    #[error("the file has over 10000 entries; hint: split it")]
+    TooMany,
+    /// No sound JSON. The parser's words are left out: they could quote a token.
+    #[error("line {line}, column {column}: this is no sound JSON; nothing was imported")]
+    Json {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// A line that is no token and no JSON.
+    #[error("line {line}: {why}; nothing was imported")]
+    Line {
+        /// From 1.
+        line: usize,
+        /// What is wrong, without a word of it.
+        why: &'static str,
+    },
+    /// A passphrase is needed first.
+    #[error("the file is encrypted; hint: give its passphrase")]
+    Sealed,
+    /// Settings of a gateway, with no account in them.
+    #[error(
+        "the file holds settings and no accounts; hint: import the Codex auth.json that the gateway used, usually ~/.codex/auth.json"
+    )]
+    Settings,
+}
+
+/// What containers of accounts have in common; everything else of them is passed over.
+#[derive(Deserialize)]
+struct Top<'a> {
+    #[serde(borrow, default)]
+    accounts: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+/// Whether `age` sealed this text.
+pub fn sealed(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    SEALED.iter().any(|start| text.starts_with(start.as_bytes()))
+}
+
+/// Reads a file of any known form.
+///
+/// # Errors
+/// [`FileError`] when it cannot be read as a whole.
+pub fn read(text: &[u8]) -> Result<File, FileError> {
+    if text.len() > LONGEST {
+        return Err(FileError::TooLong);
+    }
+    if sealed(text) {
+        return Err(FileError::Sealed);
+    }
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let text = str::from_utf8(text).map_err(|error| FileError::Line {
+        line: lines::number(&text[..error.valid_up_to()]),
+        why: "this is not UTF-8 text",
+    })?;
+    match text.trim_start().chars().next() {
+        None => Err(FileError::Empty),
+        Some('{' | '[' | '"') if !lines::json_lines(text) => whole(text),
+        Some(_) => lines::read(text),
+    }
+}
+
+/// One JSON value.
+fn whole(text: &str) -> Result<File, FileError> {
+    let root: &RawValue = serde_json::from_str(text).map_err(|error| malformed(&error))?;
+    if let Ok(inner) = serde_json::from_str::<String>(root.get()) {
+        // Lines of tokens in one JSON text.
+        return if inner.trim().is_empty() { Err(FileError::Empty) } else { lines::read(&inner) };
+    }
+    let mut file = File::default();
+    let mut place = lines::Place::new(text);
+    for item in items(root)? {
+        file.take(item, place.line(item.get()));
+    }
+    Ok(file)
+}
+
+/// The entries of a container, or the value itself.
+fn items(root: &RawValue) -> Result<Vec<&RawValue>, FileError> {
+    if root.get().starts_with('[') {
+        return list(root);
+    }
+    let top: Top<'_> = serde_json::from_str(root.get()).map_err(|error| malformed(&error))?;
+    let wrapped = |raw: &&RawValue| raw.get().starts_with('{') && raw.get().contains("\"accounts\"");
+    match (top.accounts, top.data.filter(wrapped)) {
+        (Some(accounts), _) if accounts.get().starts_with('[') => list(accounts),
+        // Sub2API's API wraps its files once.
+        (None, Some(data)) => {
+            let inner: Top<'_> = serde_json::from_str(data.get()).map_err(|error| malformed(&error))?;
+            inner.accounts.filter(|raw| raw.get().starts_with('[')).map_or(Ok(vec![root]), list)
+        }
+        _ => Ok(vec![root]),
+    }
+}
+
+fn list(raw: &RawValue) -> Result<Vec<&RawValue>, FileError> {
+    let Bounded { items, more } = serde_json::from_str(raw.get()).map_err(|error| malformed(&error))?;
+    if more { Err(FileError::TooMany) } else { Ok(items) }
+}
+
+fn malformed(error: &serde_json::Error) -> FileError {
+    FileError::Json { line: error.line().max(1), column: error.column().max(1) }
+}

@@ -1,0 +1,172 @@
+//! One entry of a file, whoever wrote it: the names that fields go by elsewhere, and where they stand.
+
+use pool::{Millis, Secret, shown};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::{Entry, File, Wrong, lines};
+
+/// Longer entries are not read, bytes.
+const LONGEST: usize = 256 << 10;
+/// Longest token, bytes.
+const TOKEN: usize = 64 << 10;
+/// Longest name, characters.
+const LABEL: usize = 64;
+/// Most tags, and the longest one's characters.
+const TAGS: (usize, usize) = (16, 32);
+/// Longest id, bytes.
+const ID: usize = 512;
+
+/// Names of the same field in other programs' files.
+const ACCESS: &[&str] = &["token", "access_token", "accessToken"];
+const REFRESH: &[&str] = &["refreshToken", "refresh_token"];
+const IDENTITY: &[&str] = &["idToken", "id_token"];
+const ACCOUNT: &[&str] = &["accountId", "account_id", "chatgpt_account_id"];
+const NAME: &[&str] = &["label", "name", "account_name", "account_note", "note"];
+const KEY: &[&str] = &["OPENAI_API_KEY", "openai_api_key"];
+const REFRESHED: &[&str] = &["last_refresh", "lastRefreshAt", "lastRefresh", "refreshedAt"];
+/// Objects inside an entry that hold its tokens.
+const INSIDE: &[&str] = &["tokens", "credentials"];
+/// Beginnings of refresh tokens.
+const REFRESHING: &[&str] = &["rt_", "oaistb_rt_"];
+/// What `type` and `provider` say of logins that are meant here.
+const OURS: &[&str] = &["codex", "openai", "chatgpt", "oauth"];
+
+type Object = Map<String, Value>;
+
+impl File {
+    /// Takes one entry in.
+    pub(super) fn take(&mut self, raw: &RawValue, line: usize) {
+        let mut wrong = |why: &str| self.wrong.push(Wrong { line, why: why.to_owned() });
+        if raw.get().len() > LONGEST {
+            return wrong("this entry is over 256 KiB");
+        }
+        match serde_json::from_str(raw.get()) {
+            Ok(Value::Object(object)) => self.object(&object, line),
+            Ok(Value::String(text)) => match token(text.trim(), line) {
+                Some(entry) => self.entries.push(entry),
+                None => wrong("this is neither an access token nor a refresh token"),
+            },
+            Ok(_) => wrong("this is neither an object nor a token"),
+            Err(_) => wrong("this entry is nested too deep"),
+        }
+    }
+
+    fn object(&mut self, object: &Object, line: usize) {
+        if foreign(object) {
+            self.skipped += 1;
+            return;
+        }
+        let key = text(object, KEY);
+        let only_key =
+            object.get("auth_mode").and_then(Value::as_str).is_some_and(|mode| mode.eq_ignore_ascii_case("apikey"));
+        let entry = read(object, line);
+        let login = entry.access.is_some() || entry.refresh.is_some();
+        if let Some(key) = &key {
+            self.keys.push(Secret::new(key.as_str()));
+        }
+        if login && !(only_key && key.is_some()) {
+            self.entries.push(entry);
+        } else if key.is_none() {
+            let codex = object.contains_key("auth_mode") || object.contains_key(KEY[0]);
+            self.wrong.push(Wrong { line, why: if codex { KEYRING } else { EMPTY }.to_owned() });
+        }
+    }
+}
+
+const EMPTY: &str = "this entry holds no token";
+const KEYRING: &str = "this auth.json holds no tokens: Codex keeps them in the system's keyring; hint: set \
+    `cli_auth_credentials_store = \"file\"` in ~/.codex/config.toml and run `codex login`, or use `polygate login`";
+
+/// A bare token; `None` when it is none.
+pub(super) fn token(text: &str, line: usize) -> Option<Entry> {
+    let text = bare(text);
+    if refreshing(text) && plausible(text) {
+        return Some(Entry { line, refresh: Some(text.into()), ..Entry::default() });
+    }
+    lines::is_access(text).then(|| Entry { line, access: Some(text.into()), ..Entry::default() })
+}
+
+/// Whether a text has the form of a token at all.
+pub(super) fn plausible(text: &str) -> bool {
+    (8..=TOKEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn refreshing(text: &str) -> bool {
+    REFRESHING.iter().any(|start| text.starts_with(start))
+}
+
+/// A token without the scheme that some people copy along.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => text,
+    }
+}
+
+fn read(object: &Object, line: usize) -> Entry {
+    let secret = |names| text(object, names).map(|text| Secret::new(bare(&text)));
+    let (mut access, mut refresh) = (secret(ACCESS), secret(REFRESH));
+    if refresh.is_none() && access.as_ref().is_some_and(|token| refreshing(token.expose())) {
+        refresh = access.take();
+    }
+    let fit = |id: &String| id.len() <= ID && !id.chars().any(char::is_control);
+    Entry {
+        line,
+        label: label(object),
+        tags: tags(object),
+        disabled: object.get("status").and_then(Value::as_str) == Some("disabled"),
+        access,
+        refresh,
+        id: secret(IDENTITY).or_else(|| parsed_id(object)),
+        account: text(object, ACCOUNT).filter(fit),
+        refreshed: REFRESHED.iter().find_map(|name| instant(object.get(*name)?)),
+    }
+}
+
+/// The first of these fields that holds text, in the entry itself or where it keeps its tokens.
+fn text(object: &Object, names: &[&str]) -> Option<String> {
+    let inside = INSIDE.iter().filter_map(|name| object.get(*name)?.as_object());
+    let mut found =
+        std::iter::once(object).chain(inside).flat_map(|place| names.iter().filter_map(|name| place.get(*name)));
+    found.find_map(|value| value.as_str().map(str::trim).filter(|text| !text.is_empty())).map(str::to_owned)
+}
+
+/// Some files hold the identity token taken apart, with the JWT inside.
+fn parsed_id(object: &Object) -> Option<Secret> {
+    let inside = INSIDE.iter().filter_map(|name| object.get(*name)?.as_object());
+    let mut places = std::iter::once(object).chain(inside);
+    places.find_map(|place| place.get("id_token")?.get("raw_jwt")?.as_str()).map(Secret::from)
+}
+
+fn label(object: &Object) -> String {
+    let given = NAME.iter().find_map(|name| object.get(*name)?.as_str()).unwrap_or_default();
+    cut(given, LABEL)
+}
+
+fn tags(object: &Object) -> Vec<String> {
+    let given = object.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    given.map(|tag| cut(tag, TAGS.1)).filter(|tag| !tag.is_empty()).take(TAGS.0).collect()
+}
+
+/// At most `most` characters, on one line, with nothing in it that looks like a token.
+fn cut(text: &str, most: usize) -> String {
+    shown::clean(text.trim(), most * 4).trim().chars().take(most).collect()
+}
+
+/// A date in words, or in milliseconds.
+fn instant(value: &Value) -> Option<Millis> {
+    let stamp = |text: &str| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
+    value.as_str().map_or_else(|| value.as_i64(), stamp).map(Millis)
+}
+
+/// Whether an entry belongs to another provider. Its refresh token must not be sent to ours.
+fn foreign(object: &Object) -> bool {
+    let word = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_ascii_lowercase);
+    let other = |name| word(name).is_some_and(|word| !OURS.contains(&word.as_str()));
+    match word("platform") {
+        Some(platform) => platform != "openai" || word("type").is_some_and(|kind| kind != "oauth"),
+        None => other("type") || other("provider"),
+    }
+}

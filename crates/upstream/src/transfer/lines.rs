@@ -1,0 +1,84 @@
+//! Files of lines: a JSON object or a token on each.
+
+use serde_json::value::RawValue;
+
+use super::entry::{self, plausible};
+use super::{File, FileError, MOST};
+use crate::jwt::Claims;
+
+/// Numbers lines of entries that come in the order of the text, each look going on where the last one ended.
+pub(super) struct Place<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0, line: 1 }
+    }
+
+    /// The line at which `part`, a slice of the text, begins.
+    pub(super) fn line(&mut self, part: &str) -> usize {
+        let offset = (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len());
+        if offset > self.at {
+            self.line += breaks(&self.text.as_bytes()[self.at..offset]);
+            self.at = offset;
+        }
+        self.line
+    }
+}
+
+/// The number of the line that follows `before`.
+pub(super) fn number(before: &[u8]) -> usize {
+    breaks(before) + 1
+}
+
+fn breaks(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// Whether the first line is a whole JSON object, and not the only one.
+pub(super) fn json_lines(text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let (Some(first), Some(_)) = (lines.next(), lines.next()) else { return false };
+    first.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(first).is_ok()
+}
+
+/// Reads a file line by line. Empty lines and those that begin with `#` are passed over.
+pub(super) fn read(text: &str) -> Result<File, FileError> {
+    let mut file = File::default();
+    let content = |(_, line): &(usize, &str)| !line.is_empty() && !line.starts_with('#');
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim())).filter(content);
+    for (count, (number, line)) in lines.enumerate() {
+        if count == MOST {
+            return Err(FileError::TooMany);
+        }
+        if line.starts_with('{') {
+            let column = |error: serde_json::Error| FileError::Json { line: number, column: error.column().max(1) };
+            file.take(serde_json::from_str(line).map_err(column)?, number);
+            continue;
+        }
+        file.entries.push(entry::token(line, number).ok_or_else(|| refusal(line, number, count == 0))?);
+    }
+    if file.entries.is_empty() && file.wrong.is_empty() && file.keys.is_empty() && file.skipped == 0 {
+        return Err(FileError::Empty);
+    }
+    Ok(file)
+}
+
+/// Why a line is no token. A file of settings is told by its first one.
+fn refusal(line: &str, number: usize, first: bool) -> FileError {
+    let name = line.split(['=', ']']).next().unwrap_or_default().trim_start_matches('[').trim();
+    let named = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    let setting = line.starts_with('[') || line.contains('=') && !line.contains("==");
+    if first && named && setting {
+        return FileError::Settings;
+    }
+    FileError::Line { line: number, why: "this is neither JSON nor an access token nor a refresh token" }
+}
+
+/// Whether a bare text is an access token, or a refresh token that says so.
+pub(super) fn is_access(text: &str) -> bool {
+    plausible(text) && Claims::read(&text.into()).is_some()
+}

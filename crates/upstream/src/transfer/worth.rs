@@ -1,0 +1,79 @@
+//! What an entry's tokens are good for, before anybody is asked.
+
+use pool::{Millis, Secret};
+
+use super::Entry;
+use super::entry::plausible;
+use crate::authfile::Login;
+use crate::jwt::Claims;
+
+/// What can be done with an entry.
+#[derive(Clone, Debug)]
+pub enum Worth {
+    /// It can be stored as it is.
+    Ready(Login),
+    /// Its refresh token must be used first, which is possible once.
+    Spend(Secret),
+}
+
+/// Why an entry's tokens cannot be good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Junk {
+    /// No token in it.
+    #[error("it holds no token")]
+    Empty,
+    /// The access token does not decode, and there is no refresh token.
+    #[error("its access token is no JWT and it has no refresh token")]
+    Unreadable,
+    /// The access token has ended, and there is no refresh token.
+    #[error("its access token has ended and it has no refresh token; hint: sign in with `polygate login`")]
+    Ended,
+    /// The refresh token has a form that no token has.
+    #[error("its refresh token is damaged")]
+    Damaged,
+    /// Neither the file nor the tokens name the account.
+    #[error("its tokens name no ChatGPT account; hint: sign in with `polygate login`")]
+    NoAccount,
+}
+
+impl Entry {
+    /// What the entry is good for at `now`.
+    ///
+    /// # Errors
+    /// [`Junk`] for one that must not be stored.
+    pub fn worth(&self, now: Millis) -> Result<Worth, Junk> {
+        if self.refresh.as_ref().is_some_and(|token| !plausible(token.expose())) {
+            return Err(Junk::Damaged);
+        }
+        let readable = self.access.as_ref().filter(|token| Claims::read(token).is_some());
+        match (readable, &self.refresh, &self.access) {
+            (Some(access), refresh, _) => self.ready(access, refresh.as_ref(), now),
+            (None, Some(refresh), _) => Ok(Worth::Spend(refresh.clone())),
+            (None, None, Some(_)) => Err(Junk::Unreadable),
+            (None, None, None) => Err(Junk::Empty),
+        }
+    }
+
+    fn ready(&self, access: &Secret, refresh: Option<&Secret>, now: Millis) -> Result<Worth, Junk> {
+        let mut claims = Claims::of(access, self.id.as_ref());
+        if refresh.is_none() && claims.expires.is_some_and(|end| end <= now) {
+            return Err(Junk::Ended);
+        }
+        // The file's own word comes first: of several workspaces it is the one that was chosen.
+        if let Some(account) = &self.account {
+            claims.account_id.clone_from(account);
+        }
+        match (claims.account_id.is_empty(), refresh) {
+            (false, refresh) => Ok(Worth::Ready(Login {
+                access: access.clone(),
+                refresh: refresh.cloned(),
+                id: self.id.clone(),
+                claims,
+                refreshed: self.refreshed,
+            })),
+            // New tokens may say more.
+            (true, Some(refresh)) => Ok(Worth::Spend(refresh.clone())),
+            (true, None) => Err(Junk::NoAccount),
+        }
+    }
+}
