@@ -180,9 +180,24 @@ impl Report {
             println!("    the floor is {ratio:.2} x nginx{}", if ratio <= 1.2 { "" } else { ": NOT VALID as a floor" });
         }
         match RATIOS.iter().find(|(name, _)| *name == course) {
-            Some((_, bar)) => self.bar("per token, x floor", ours.0 / floor.0, *bar),
+            Some((_, bar)) => {
+                let ratios = self.ratios(course);
+                let each: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+                println!("    x floor, round by round: {}", each.join(" "));
+                self.bar("per token, x floor", median(ratios), *bar);
+            }
             None => self.bar("per request, us", ours.1, COLLECTED.max(1.5 * floor.1)),
         }
+    }
+
+    /// Each of our rounds against the floor's just before and just after it: what the machine is busy with drifts, and by more
+    /// than what is asked for.
+    fn ratios(&self, course: &str) -> Vec<f64> {
+        let rounds = |proxy| self.rounds.iter().find(|((name, who), _)| *name == course && *who == proxy);
+        let (Some((_, floor)), Some((_, ours))) = (rounds("floor"), rounds("polygate")) else { return Vec::new() };
+        let pairs = ours.iter().zip(floor.windows(2));
+        let counted = pairs.filter(|(own, floor)| own.counts() && floor.iter().all(Figure::counts));
+        counted.map(|(own, floor)| own.token / f64::midpoint(floor[0].token, floor[1].token)).collect()
     }
 
     /// Prints first-token times and token delays.

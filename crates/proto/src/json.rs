@@ -12,7 +12,7 @@ mod path;
 pub(crate) mod pen;
 mod scan;
 pub(crate) mod schema;
-mod walk;
+pub(crate) mod walk;
 
 #[cfg(test)]
 mod tests;

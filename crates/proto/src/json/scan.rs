@@ -87,6 +87,12 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Passes just these bytes.
+    pub(crate) fn pass(&mut self, bytes: &[u8]) -> Option<()> {
+        let rest = self.bytes.get(self.at..)?;
+        rest.starts_with(bytes).then(|| self.at += bytes.len())
+    }
+
     /// Passes a string that starts here. `strict` refuses lone surrogates.
     #[inline]
     pub(crate) fn string(&mut self, strict: bool) -> Result<Body, Snag> {
@@ -246,24 +252,52 @@ impl<'a> Scan<'a> {
 
 /// Index of the first quote, backslash or control character at or after `at`, else the length. Eight bytes a step: strings
 /// are most of every body, and a byte loop is three times slower.
+#[inline]
 fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    /// Most strings are short and end within this many steps.
+    const NEAR: usize = 4;
     let mut rest = bytes.get(at..).unwrap_or_default();
-    while let Some((eight, after)) = rest.split_first_chunk() {
-        let word = u64::from_le_bytes(*eight);
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let slash = word ^ (ONES * u64::from(b'\\'));
-        let zero = |w: u64| w.wrapping_sub(ONES) & !w;
-        // Borrows make false hits only above a true one, so the lowest hit is always true.
-        let hits = (control | zero(quote) | zero(slash)) & HIGHS;
+    for _ in 0..NEAR {
+        let Some((eight, after)) = rest.split_first_chunk() else { break };
+        let hits = specials(*eight);
         if hits != 0 {
             return at + (hits.trailing_zeros() / 8) as usize;
         }
         at += 8;
         rest = after;
     }
-    while at < bytes.len() && bytes[at] >= 0x20 && bytes[at] != b'"' && bytes[at] != b'\\' {
-        at += 1;
+    at + far_end(rest)
+}
+
+/// The same from the start of `bytes`, for long strings: in blocks, which the compiler makes wide registers of.
+fn far_end(bytes: &[u8]) -> usize {
+    let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    let mut at = 0;
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<64>) {
+        if block.iter().fold(false, |any, byte| any | special(byte)) {
+            break;
+        }
+        at += 64;
     }
-    at
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let hits = specials(*eight);
+        if hits != 0 {
+            return at + (hits.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+/// The high bits of the bytes that end a plain stretch, and perhaps of some behind the first of them.
+#[inline]
+fn specials(eight: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(eight);
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    let quote = word ^ (ONES * u64::from(b'"'));
+    let slash = word ^ (ONES * u64::from(b'\\'));
+    let zero = |w: u64| w.wrapping_sub(ONES) & !w;
+    // Borrows make false hits only above a true one, so the lowest hit is always true.
+    (control | zero(quote) | zero(slash)) & HIGHS
 }

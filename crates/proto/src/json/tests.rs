@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{MAX_NODES, Path, Shape, check, valid};
+use super::{MAX_NODES, Path, Shape, check, valid, walk};
 use crate::text::Json;
 
 fn json(text: &str) -> Json {
@@ -174,5 +174,45 @@ fn one_line() {
     ];
     for (value, expected) in cases {
         assert_eq!(super::line(Bytes::from_static(value.as_bytes())), expected);
+    }
+}
+
+#[test]
+fn a_list_of_its_own_elements() {
+    let own = |text: &'static str| {
+        let list = Json::from_valid(Bytes::from_static(text.as_bytes()));
+        let elements: Vec<Json> = list.elements().collect();
+        (list, elements)
+    };
+    for text in ["[]", " [ ] ", "[1]", " [ 1 ,\n{\"a\":[2]}, \"x\" ] "] {
+        let (list, elements) = own(text);
+        assert!(walk::is_list_of(&list, &elements), "{text}");
+    }
+    let (list, elements) = own("[1, 1,2]");
+    let [first, second, third] = &elements[..] else { panic!("three elements") };
+    let cases: [&[&Json]; 6] =
+        [&[], &[first], &[first, second], &[second, first, third], &[first, first, third], &[first, third, third]];
+    for case in cases {
+        let values: Vec<Json> = case.iter().copied().cloned().collect();
+        assert!(!walk::is_list_of(&list, &values), "{values:?}");
+    }
+    let same = Json::from_valid(Bytes::copy_from_slice(second.bytes()));
+    assert!(!walk::is_list_of(&list, &[first.clone(), same, third.clone()]));
+    assert!(!walk::is_list_of(&own("{\"a\":1}").0, &[]));
+}
+
+#[test]
+fn strings_end_where_they_end() {
+    for special in [b'"', b'\\', 0x1F, 0] {
+        for at in 0..200 {
+            let mut bytes = vec![0xFF; 220];
+            bytes[0] = b'"';
+            bytes[1 + at] = special;
+            let mut scan = super::Scan::new(&bytes);
+            let found = scan.string(false);
+            assert_eq!(found.is_ok(), special == b'"', "{special} at {at}");
+            assert!(found.is_err() || scan.at() == at + 2, "{special} at {at}");
+            assert!(found.is_ok() || scan.at() <= at + 2, "{special} at {at}");
+        }
     }
 }

@@ -128,6 +128,26 @@ impl Iterator for Elements {
     }
 }
 
+/// Whether `list` is an array of just these values: whether they were cut out of it, one after the other. Values that only
+/// say the same do not count. Passes over no value.
+pub(crate) fn is_list_of(list: &Json, values: &[Json]) -> bool {
+    let bytes = list.bytes();
+    let mut scan = Scan::new(bytes);
+    let mut open = b'[';
+    for value in values {
+        if scan.expect(open).is_err() || scan.next_token().is_none() {
+            return false;
+        }
+        let rest = &bytes[scan.at()..];
+        if rest.as_ptr() != value.bytes().as_ptr() || rest.len() < value.bytes().len() {
+            return false;
+        }
+        scan = Scan::from(bytes, scan.at() + value.bytes().len());
+        open = b',';
+    }
+    (!values.is_empty() || scan.expect(open).is_ok()) && scan.expect(b']').is_ok()
+}
+
 /// Where the first member of a container begins; `None` when it is empty or something else.
 fn enter(bytes: &[u8], opening: u8) -> Option<usize> {
     let mut scan = Scan::new(bytes);

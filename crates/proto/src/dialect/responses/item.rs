@@ -16,19 +16,21 @@ pub(super) use part::{Side, text, without_detail, write as write_part};
 /// Reads one input item.
 pub(super) fn read(node: Node<'_>) -> Read<Item> {
     let mut fields = node.object()?;
-    let kind = match fields.read("type", node::string)? {
-        Some(kind) => kind,
-        // The short form of a message has a role and no type.
-        None if fields.has("role") => "message".to_owned(),
-        None => return Err(fields.missing("type")),
-    };
+    let given = fields.read("type", node::string)?;
+    // The short form of a message has a role and no type.
+    let short = given.is_none();
+    if short && !fields.has("role") {
+        return Err(fields.missing("type"));
+    }
+    let kind = given.unwrap_or_else(|| "message".to_owned());
     let (kind, list) = match kind.as_str() {
         "message" => message(&mut fields)?,
         "function_call_output" => output(CallKind::Function, &mut fields)?,
         "custom_tool_call_output" => output(CallKind::Custom, &mut fields)?,
         _ => (other(&kind, &mut fields)?, None),
     };
-    Ok(Item { raw: Some(normal(node.json(), &kind, list)), kind })
+    let raw = if short { set(&node.json(), "type", &Json::of("message")) } else { node.json() };
+    Ok(Item { raw: Some(normal(raw, &kind, list)), kind })
 }
 
 /// Reads one output item of an upstream.
@@ -148,14 +150,10 @@ fn id(fields: &mut Fields<'_>) -> Read<Option<Text>> {
     fields.read("id", node::text)
 }
 
-/// The item with its type written out and its parts in this dialect's form.
+/// The item with its parts in this dialect's form.
 fn normal(json: Json, kind: &ItemKind, list: Option<Json>) -> Json {
-    let message = matches!(kind, ItemKind::Message { .. });
-    let json = if message { set(&json, "type", &Json::of("message")) } else { json };
-    match list {
-        Some(list) => set(&json, if message { "content" } else { "output" }, &list),
-        None => json,
-    }
+    let Some(list) = list else { return json };
+    set(&json, if matches!(kind, ItemKind::Message { .. }) { "content" } else { "output" }, &list)
 }
 
 /// The `type` of an item, at most 64 bytes of it.

@@ -6,6 +6,7 @@
 
 mod delta;
 mod seen;
+mod template;
 mod terminal;
 
 use bytes::{Bytes, BytesMut};
@@ -19,6 +20,7 @@ use crate::framing::sse;
 use crate::json;
 use crate::text::{Json, Text};
 use seen::Seen;
+use template::Template;
 
 /// Longest event that is read, in bytes.
 pub(crate) const MAX_EVENT: usize = 64 << 20;
@@ -31,6 +33,7 @@ pub struct Reader {
     source: Source,
     /// Reused between chunks.
     frames: Vec<sse::Frame>,
+    template: Template,
     seen: Seen,
     state: State,
 }
@@ -57,7 +60,13 @@ enum State {
 
 impl Reader {
     pub(crate) fn new() -> Self {
-        Self { source: Source::Unknown, frames: Vec::new(), seen: Seen::default(), state: State::Before }
+        Self {
+            source: Source::Unknown,
+            frames: Vec::new(),
+            template: Template::default(),
+            seen: Seen::default(),
+            state: State::Before,
+        }
     }
 
     /// Reads one chunk.
@@ -119,21 +128,22 @@ impl Reader {
         if self.state == State::Done {
             return;
         }
+        if frame.extent != sse::Extent::Whole {
+            let what = What::Piece { last: frame.extent == sse::Extent::Last };
+            return out.push(Event { what, raw: Some(passed(frame.raw)) });
+        }
+        if let Some((channel, found)) = self.template.find(&frame.data) {
+            return self.delta(channel, found.cut(frame.data), Some(passed(frame.raw)), out);
+        }
         let head = head(&frame.data);
         let kind = Kind::of(head.map_or(frame.event(), |(name, _)| name));
-        let delta = match (kind, head) {
-            (Kind::Delta(channel), Some((_, after))) => delta::scan(&frame.data, after, channel),
-            _ => None,
-        };
-        let raw = Some(Frame { dialect: Dialect::Responses, bytes: frame.raw });
-        if frame.extent != sse::Extent::Whole {
-            out.push(Event { what: What::Piece { last: frame.extent == sse::Extent::Last }, raw });
-            return;
+        if let (Kind::Delta(channel), Some((_, after))) = (kind, head)
+            && let Some(scanned) = delta::scan(&frame.data, after, channel)
+        {
+            self.template.learn(&frame.data, channel, &scanned);
+            return self.delta(channel, scanned.found.cut(frame.data), Some(passed(frame.raw)), out);
         }
-        if let (Kind::Delta(channel), Some(found)) = (kind, delta) {
-            return self.delta(channel, found.cut(frame.data), raw, out);
-        }
-        self.slow(kind, frame.data, raw, out);
+        self.slow(kind, frame.data, Some(passed(frame.raw)), out);
     }
 
     /// Frames other than the usual deltas.
@@ -267,9 +277,13 @@ fn too_large() -> Failure {
     Failure::new(failure::Kind::Upstream, "The upstream sent an event that is too large.").code("event_too_large")
 }
 
+fn passed(raw: Bytes) -> Frame {
+    Frame { dialect: Dialect::Responses, bytes: raw }
+}
+
 /// An event that the frame of a later event stands for.
 fn silent(what: What) -> Event {
-    Event { what, raw: Some(Frame { dialect: Dialect::Responses, bytes: Bytes::new() }) }
+    Event { what, raw: Some(passed(Bytes::new())) }
 }
 
 /// The data as JSON; invalid UTF-8 becomes U+FFFD where that saves it.

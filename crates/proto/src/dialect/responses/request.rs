@@ -3,6 +3,7 @@
 mod body;
 mod codex;
 mod items;
+mod own;
 mod relay;
 
 use bytes::Bytes;

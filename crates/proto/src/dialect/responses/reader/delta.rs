@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytes::{Buf, Bytes};
 
 use super::super::wire::{part_field, piece_field};
+use super::template::{Filling, Hole};
 use crate::canon::Channel;
 use crate::json::Scan;
 use crate::text::{Json, Text};
@@ -23,9 +24,17 @@ pub(super) struct Delta {
 /// Where the contents of a delta frame lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
-    at: Option<u32>,
-    part: u32,
-    piece: Range<usize>,
+    pub(super) at: Option<u32>,
+    pub(super) part: u32,
+    pub(super) piece: Range<usize>,
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    pub(super) found: Found,
+    /// The values that the next frame will have others of, in their order.
+    pub(super) holes: Vec<Hole>,
 }
 
 impl Found {
@@ -38,20 +47,18 @@ impl Found {
 }
 
 /// Scans a flat delta object from `from`, behind its type; `None` when its shape is not the usual one.
-pub(super) fn scan(data: &[u8], from: usize, channel: Channel) -> Option<Found> {
+pub(super) fn scan(data: &[u8], from: usize, channel: Channel) -> Option<Scanned> {
     let (piece_name, part_name) = (piece_field(channel).as_bytes(), part_field(channel).as_bytes());
     let (mut at, mut part, mut piece) = (None, 0, None);
+    let mut holes = Vec::new();
     let mut scan = Scan::from(data, from);
-    loop {
-        match scan.next_token()? {
-            b',' => scan.bump(),
-            b'}' => break,
-            _ => return None,
-        }
+    while next(&mut scan)? {
         let key = scan.string(false).ok()?;
         scan.expect(b':').ok()?;
         let key = &data[key.start..key.end];
-        match scan.next_token()? {
+        let first = scan.next_token()?;
+        let start = scan.at();
+        match first {
             b'"' => {
                 let body = scan.string(false).ok()?;
                 if key == piece_name {
@@ -68,11 +75,33 @@ pub(super) fn scan(data: &[u8], from: usize, channel: Channel) -> Option<Found> 
             }
             _ => scan.skip()?,
         }
+        let filling = filling(key, piece_name, first);
+        holes.extend(filling.map(|filling| Hole { filling, span: start..scan.at() }));
     }
-    scan.bump();
     let piece = piece?;
     let sound = std::str::from_utf8(&data[piece.clone()]).is_ok() && scan.next_token().is_none();
-    sound.then_some(Found { at, part, piece })
+    sound.then_some(Scanned { found: Found { at, part, piece }, holes })
+}
+
+/// Passes what stands before the next member; `false` at the end of the object.
+fn next(scan: &mut Scan<'_>) -> Option<bool> {
+    let more = match scan.next_token()? {
+        b',' => true,
+        b'}' => false,
+        _ => return None,
+    };
+    scan.bump();
+    Some(more)
+}
+
+/// What the value of `key` is when it differs from frame to frame.
+fn filling(key: &[u8], piece: &[u8], first: u8) -> Option<Filling> {
+    match (key, first) {
+        (key, b'"') if key == piece => Some(Filling::Piece),
+        (b"obfuscation", b'"') => Some(Filling::String),
+        (b"sequence_number", b'0'..=b'9') => Some(Filling::Number),
+        _ => None,
+    }
 }
 
 /// Reads a delta object of any shape.

@@ -2,13 +2,12 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::own::Own;
+use super::tool;
 use crate::canon::{Item, ItemKind, Request, Role, Tool};
-use crate::dialect::Dialect;
-use crate::json::{Shape, pen};
+use crate::json::{pen, walk};
 use crate::notes::Notes;
 use crate::text::Json;
-
-use super::tool;
 
 /// Our fields, in the order that a fresh body has.
 #[derive(Debug, Default)]
@@ -22,14 +21,14 @@ impl Body {
         self.fields.extend(value.into().map(|value| (name, value)));
     }
 
-    /// The body. With `raw`, fields stand where they stand there, and those that we do not set stay if `keep` says so.
-    pub(super) fn render(mut self, raw: Option<&Json>, keep: impl Fn(&str) -> bool) -> Bytes {
-        let mut out = BytesMut::with_capacity(raw.map_or(1024, |raw| raw.bytes().len() + 512));
+    /// The body. With `own`, fields stand where they stand there, and those that we do not set stay if `keep` says so.
+    pub(super) fn render(mut self, own: Option<&Own>, keep: impl Fn(&str) -> bool) -> Bytes {
+        let mut out = BytesMut::with_capacity(own.map_or(1024, |own| own.len() + 1024));
         pen::object(&mut out, |pen| {
-            for (key, value) in raw.into_iter().flat_map(Json::fields) {
+            for (key, value) in own.into_iter().flat_map(Own::fields) {
                 match self.fields.iter().position(|(name, _)| key.is(name)) {
-                    Some(at) => pen.member(&key, &self.fields.remove(at).1),
-                    None if keep(&key.plain()) => pen.member(&key, &value),
+                    Some(at) => pen.member(key, &self.fields.remove(at).1),
+                    None if keep(&key.plain()) => pen.member(key, value),
                     None => {}
                 }
             }
@@ -39,17 +38,12 @@ impl Body {
     }
 }
 
-/// The client's own body, if it came in this dialect.
-pub(super) fn raw(request: &Request) -> Option<Json> {
-    let raw = request.raw.clone().filter(|_| request.origin == Some(Dialect::Responses))?;
-    Some(Json::from_valid(raw))
-}
-
 /// The list `elements`, as the client's own bytes where nothing changed.
-pub(super) fn list(raw: Option<&Json>, name: &str, elements: &[Json]) -> Json {
-    let same = raw.and_then(|raw| raw.get(name)).filter(|list| list.elements().eq(elements.iter().cloned()));
-    same.filter(|list| list.shape() == Shape::Array).unwrap_or_else(|| {
-        let mut out = BytesMut::new();
+pub(super) fn list(own: Option<&Own>, name: &str, elements: &[Json]) -> Json {
+    let same = own.and_then(|own| own.get(name)).filter(|list| walk::is_list_of(list, elements));
+    same.cloned().unwrap_or_else(|| {
+        let size = elements.iter().map(|element| element.bytes().len() + 1).sum::<usize>();
+        let mut out = BytesMut::with_capacity(size + 2);
         pen::array(&mut out, elements, |out, element| out.put_slice(element.bytes()));
         Json::from_valid(out.freeze())
     })
@@ -61,9 +55,9 @@ pub(super) fn tools(tools: &[Tool]) -> Vec<Json> {
 }
 
 /// The `text` object: the client's own, or built from format and verbosity.
-pub(super) fn text(request: &Request, raw: Option<&Json>, notes: &mut Notes) -> Option<Json> {
-    if let Some(raw) = raw {
-        return raw.get("text").map(|text| tool::own_text(text, request, notes));
+pub(super) fn text(request: &Request, own: Option<&Own>, notes: &mut Notes) -> Option<Json> {
+    if let Some(own) = own {
+        return own.get("text").map(|text| tool::own_text(text.clone(), request, notes));
     }
     if request.format.is_none() && request.verbosity.is_none() {
         return None;
@@ -77,8 +71,8 @@ pub(super) fn text(request: &Request, raw: Option<&Json>, notes: &mut Notes) -> 
 }
 
 /// The `reasoning` object with this effort: the client's own, or built.
-pub(super) fn reasoning(request: &Request, raw: Option<&Json>, effort: Option<&str>) -> Option<Json> {
-    let mut object = raw.and_then(|raw| raw.get("reasoning"));
+pub(super) fn reasoning(request: &Request, own: Option<&Own>, effort: Option<&str>) -> Option<Json> {
+    let mut object = own.and_then(|own| own.get("reasoning")).cloned();
     let built = if object.is_none() { request.reasoning.summary.as_deref() } else { None };
     for (name, value) in [("effort", effort), ("summary", built)] {
         if let Some(value) = value {

@@ -7,6 +7,7 @@ mod effort;
 use bytes::Bytes;
 
 use super::body::{self, Body};
+use super::own::Own;
 use super::{item, items, tool};
 use crate::canon::{Limits, Request, Tool, ToolKind};
 use crate::dialect::Codex;
@@ -39,10 +40,10 @@ const ENCRYPTED: &str = "reasoning.encrypted_content";
 /// Writes the body.
 pub(super) fn write(request: &Request, target: &Codex) -> Result<(Bytes, Notes), Failure> {
     refuse(request)?;
-    let raw = body::raw(request);
-    let raw = raw.as_ref();
+    let own = Own::of(request);
+    let own = own.as_ref();
     let mut notes = Notes::default();
-    let shape = Shaped::of(request, target, raw, &mut notes);
+    let shape = Shaped::of(request, target, own, &mut notes);
     let mut body = Body::default();
     body.set("model", Json::of(&target.model));
     body.set("instructions", shape.instructions);
@@ -52,14 +53,14 @@ pub(super) fn write(request: &Request, target: &Codex) -> Result<(Bytes, Notes),
     body.set("tools", shape.tools);
     body.set("tool_choice", shape.tool_choice);
     body.set("parallel_tool_calls", shape.parallel);
-    body.set("reasoning", reasoning(request, target, raw, &mut notes));
+    body.set("reasoning", reasoning(request, target, own, &mut notes));
     body.set("store", Json::of(&false));
-    body.set("include", include(raw));
+    body.set("include", include(own));
     body.set("prompt_cache_key", cache_key(request, target));
-    body.set("text", body::text(request, raw, &mut notes));
-    body.set("client_metadata", metadata(target, raw));
-    dropped(request, raw, &mut notes);
-    Ok((body.render(raw, |_| false), notes))
+    body.set("text", body::text(request, own, &mut notes));
+    body.set("client_metadata", metadata(target, own));
+    dropped(request, own, &mut notes);
+    Ok((body.render(own, |_| false), notes))
 }
 
 /// Fields whose loss would change the answer's meaning are refused, not dropped.
@@ -93,7 +94,7 @@ struct Shaped {
 }
 
 impl Shaped {
-    fn of(request: &Request, target: &Codex, raw: Option<&Json>, notes: &mut Notes) -> Self {
+    fn of(request: &Request, target: &Codex, own: Option<&Own>, notes: &mut Notes) -> Self {
         let mut list = items::codex(&request.items, target, notes);
         let tools = body::tools(&request.tools);
         let choice = request.tool_choice.as_ref().map(tool::choice_json);
@@ -102,10 +103,10 @@ impl Shaped {
             let auto = || (!tools.is_empty()).then(|| Json::of("auto"));
             return Self {
                 instructions: classic_instructions(request),
-                input: body::list(raw, "input", &list),
+                input: body::list(own, "input", &list),
                 tool_choice: choice.or_else(auto),
                 parallel: request.parallel.or((!tools.is_empty()).then_some(true)).map(|parallel| Json::of(&parallel)),
-                tools: (!tools.is_empty()).then(|| body::list(raw, "tools", &tools)),
+                tools: (!tools.is_empty()).then(|| body::list(own, "tools", &tools)),
             };
         }
         if request.parallel != Some(false) && !(tools.is_empty() && request.parallel.is_none()) {
@@ -120,7 +121,7 @@ impl Shaped {
         }
         Self {
             instructions: None,
-            input: body::list(raw, "input", &list),
+            input: body::list(own, "input", &list),
             tools: None,
             tool_choice: choice.or_else(|| Some(Json::of("auto"))),
             parallel: Some(Json::of(&false)),
@@ -165,9 +166,9 @@ fn tier(request: &Request, target: &Codex, notes: &mut Notes) -> Option<Json> {
     None
 }
 
-fn reasoning(request: &Request, target: &Codex, raw: Option<&Json>, notes: &mut Notes) -> Option<Json> {
+fn reasoning(request: &Request, target: &Codex, own: Option<&Own>, notes: &mut Notes) -> Option<Json> {
     let effort = effort::choose(request, target, notes);
-    let object = body::reasoning(request, raw, effort.as_deref());
+    let object = body::reasoning(request, own, effort.as_deref());
     if !target.lite || object.as_ref().is_some_and(|object| object.get("context").is_some()) {
         return object;
     }
@@ -175,13 +176,13 @@ fn reasoning(request: &Request, target: &Codex, raw: Option<&Json>, notes: &mut 
 }
 
 /// The client's list, with the encrypted reasoning that a conversation without stored responses needs.
-fn include(raw: Option<&Json>) -> Json {
-    let list = raw.and_then(|raw| raw.get("include"));
-    let mut elements: Vec<Json> = list.iter().flat_map(Json::elements).collect();
+fn include(own: Option<&Own>) -> Json {
+    let list = own.and_then(|own| own.get("include"));
+    let mut elements: Vec<Json> = list.into_iter().flat_map(Json::elements).collect();
     if !elements.iter().any(|element| element.as_text().is_some_and(|text| text.is(ENCRYPTED))) {
         elements.push(Json::of(ENCRYPTED));
     }
-    body::list(raw, "include", &elements)
+    body::list(own, "include", &elements)
 }
 
 fn cache_key(request: &Request, target: &Codex) -> Option<Json> {
@@ -191,16 +192,16 @@ fn cache_key(request: &Request, target: &Codex) -> Option<Json> {
     }
 }
 
-fn metadata(target: &Codex, raw: Option<&Json>) -> Option<Json> {
-    let own = raw.and_then(|raw| raw.get("client_metadata"));
-    own.or_else(|| {
+fn metadata(target: &Codex, own: Option<&Own>) -> Option<Json> {
+    let given = own.and_then(|own| own.get("client_metadata"));
+    given.cloned().or_else(|| {
         let ours = || pen::json(|pen| target.metadata.iter().for_each(|(key, value)| pen.plain(key, value)));
         (!target.metadata.is_empty()).then(ours)
     })
 }
 
 /// Notes every field of the client that the backend does not take.
-fn dropped(request: &Request, raw: Option<&Json>, notes: &mut Notes) {
+fn dropped(request: &Request, own: Option<&Own>, notes: &mut Notes) {
     let Limits { max_tokens, stop } = &request.limits;
     if max_tokens.is_some() {
         notes.add("max_output_tokens applied by the gateway");
@@ -214,7 +215,7 @@ fn dropped(request: &Request, raw: Option<&Json>, notes: &mut Notes) {
     for name in sampling.chain(rest).filter(|name| !ALLOWED.contains(name) && !limits.contains(name)) {
         notes.add(format!("dropped {}", plain(name)));
     }
-    if raw.and_then(|raw| raw.get("store")).and_then(|store| store.as_bool()) == Some(true) {
+    if own.and_then(|own| own.get("store")).and_then(Json::as_bool) == Some(true) {
         notes.add("store set to false");
     }
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::body::{self, Body};
+use super::own::Own;
 use super::{items, tool};
 use crate::canon::Request;
 use crate::dialect::responses::LEAST_OUTPUT;
@@ -15,46 +16,45 @@ const ALIASES: [&str; 3] = ["max_completion_tokens", "max_tokens", "stop"];
 
 /// Writes the body. Everything that the client said in this dialect stays; what we normalise or decide is laid over it.
 pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
-    let raw = body::raw(request);
-    let raw = raw.as_ref();
+    let own = Own::of(request);
+    let own = own.as_ref();
     let mut notes = Notes::default();
     let mut body = Body::default();
     body.set("model", Json::of(&target.model));
     body.set("stream", Json::of(&true));
-    input(&mut body, request, target, &mut notes);
+    body.set("input", input(request, target, own, &mut notes));
+    body.set("tools", tools(request, own));
+    body.set("tool_choice", request.tool_choice.as_ref().map(tool::choice_json));
     let effort = request.reasoning.effort.as_deref().or(target.effort.as_deref());
     // Chat and Ollama have no way to bring state back, and show thoughts without being asked: models that do not think refuse
     // all of it.
     let mute = matches!(request.origin, Some(Dialect::Chat | Dialect::Ollama));
-    let reasoning = body::reasoning(request, raw, effort).filter(|_| !mute || effort.is_some());
+    let reasoning = body::reasoning(request, own, effort).filter(|_| !mute || effort.is_some());
     // Nothing is stored for clients of other protocols: what was thought comes back with them or not at all.
-    if raw.is_none() && !mute && reasoning.is_some() {
+    if own.is_none() && !mute && reasoning.is_some() {
         body.set("include", Json::from_valid(Bytes::from_static(br#"["reasoning.encrypted_content"]"#)));
     }
     body.set("reasoning", reasoning);
-    body.set("text", body::text(request, raw, &mut notes));
-    let least = if raw.is_none() { LEAST_OUTPUT } else { 0 };
+    body.set("text", body::text(request, own, &mut notes));
+    let least = if own.is_none() { LEAST_OUTPUT } else { 0 };
     body.set("max_output_tokens", request.limits.max_tokens.map(|limit| Json::of(&limit.max(least))));
     if !request.limits.stop.is_empty() {
         notes.add("stop applied by the gateway");
     }
-    if raw.is_none() {
+    if own.is_none() {
         fresh(&mut body, request, &mut notes);
     }
-    (body.render(raw, |key| !ALIASES.contains(&key)), notes)
+    (body.render(own, |key| !ALIASES.contains(&key)), notes)
 }
 
-fn input(body: &mut Body, request: &Request, target: &Relay, notes: &mut Notes) {
-    let raw = body::raw(request);
-    let raw = raw.as_ref();
-    if !request.items.is_empty() {
-        body.set("input", body::list(raw, "input", &items::relay(&request.items, target, notes)));
-    }
+fn input(request: &Request, target: &Relay, own: Option<&Own>, notes: &mut Notes) -> Option<Json> {
+    let list = || body::list(own, "input", &items::relay(&request.items, target, notes));
+    (!request.items.is_empty()).then(list)
+}
+
+fn tools(request: &Request, own: Option<&Own>) -> Option<Json> {
     let tools = body::tools(&request.tools);
-    if !tools.is_empty() {
-        body.set("tools", body::list(raw, "tools", &tools));
-    }
-    body.set("tool_choice", request.tool_choice.as_ref().map(tool::choice_json));
+    (!tools.is_empty()).then(|| body::list(own, "tools", &tools))
 }
 
 /// What a request of another dialect says in fields that a body of this dialect brings along as they are.

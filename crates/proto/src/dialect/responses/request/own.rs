@@ -1,0 +1,33 @@
+//! The client's own body, when it came in this dialect: cut into its fields once, looked up often.
+
+use crate::canon::Request;
+use crate::dialect::Dialect;
+use crate::text::{Json, Text};
+
+/// The fields of the client's body, in its order.
+#[derive(Debug)]
+pub(super) struct Own(Vec<(Text, Json)>);
+
+impl Own {
+    /// The fields of `request`'s body; `None` when it came in another dialect.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        let raw = request.raw.clone().filter(|_| request.origin == Some(Dialect::Responses))?;
+        Some(Self(Json::from_valid(raw).fields().collect()))
+    }
+
+    /// The last field called `name`, unless it is `null`: what [`Json::get`] gives.
+    pub(super) fn get(&self, name: &str) -> Option<&Json> {
+        let found = self.0.iter().rev().find(|(key, _)| key.is(name));
+        found.map(|(_, value)| value).filter(|value| !value.is_null())
+    }
+
+    /// Every field.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &(Text, Json)> {
+        self.0.iter()
+    }
+
+    /// How many bytes the fields take, without their punctuation.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|(key, value)| key.escaped().len() + value.bytes().len()).sum()
+    }
+}
