@@ -4,6 +4,7 @@
 //! [`crate::keeper`]. Edits copy the one entry that changes; they happen per request at most, never per token.
 
 mod adopt;
+mod manage;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -23,6 +24,7 @@ use tokio::sync::Notify;
 
 use crate::relays::Line;
 pub(crate) use adopt::Changes;
+pub use manage::{AccountError, Batch, Checked, Health, Pace};
 pub use view::{AccountView, Ready};
 
 /// Every account, oldest first, then every relay.
@@ -209,6 +211,17 @@ impl Accounts {
     pub(crate) fn written(&self, id: &AccountId) {
         self.edit(id, |entry| {
             entry.account.version += 1;
+            true
+        });
+    }
+
+    /// Puts the status in place that the owner wants and that the store has already: nothing learned before counts any more.
+    pub(crate) fn switched(&self, id: &AccountId, status: &Status) {
+        self.edit(id, |entry| {
+            entry.account.status = status.clone();
+            if let Some(dirty) = self.dirty.lock().get_mut(id) {
+                dirty.status = false;
+            }
             true
         });
     }

@@ -13,8 +13,10 @@ use upstream::Upstream;
 
 use crate::accounts::Accounts;
 use crate::affinity::Affinity;
+use crate::beside::Beside;
 use crate::clock::Clock;
 use crate::keys::Keys;
+use crate::logins::Logins;
 use crate::models::Wanted;
 use crate::refresh::Refresh;
 use crate::relays::Line;
@@ -28,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) accounts: Accounts,
+    pub(crate) beside: Beside,
+    pub(crate) logins: Logins,
     /// What an account is taken to list until its live list came.
     pub(crate) bundled: Catalog,
     pub(crate) slots: Arc<Slots>,

@@ -14,11 +14,13 @@ use upstream::Upstream;
 
 use crate::accounts::{AccountView, Accounts, Ready};
 use crate::affinity::Affinity;
+use crate::beside::Beside;
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::core::Core;
 use crate::keeper::Keeper;
 use crate::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, Keys, NewKey};
+use crate::logins::Logins;
 use crate::models::{self, Wanted};
 use crate::refresh::{Refresh, keep_fresh};
 use crate::reply::{Refusal, Reply};
@@ -61,6 +63,13 @@ impl Engine {
         Ok(Self(core))
     }
 
+    /// An engine for one command: it reads the store, does what it is asked, and nothing by itself.
+    pub async fn idle(parts: Parts) -> Result<Self, StartError> {
+        let core = Arc::new(Core::new(parts));
+        Keeper::open(Arc::clone(&core)).await?;
+        Ok(Self(core))
+    }
+
     /// Ends the background tasks, waits for refreshes under way and writes what is in memory only. Call it once the
     /// server has drained; replies that still run are not waited for.
     pub async fn stop(&self) {
@@ -68,6 +77,11 @@ impl Engine {
         self.0.tasks.close();
         self.0.tasks.wait().await;
         self.0.store.usage().flush().await;
+    }
+
+    /// Closes the store of an engine that nobody else shares it with. After [`Self::stop`].
+    pub async fn close(self) {
+        self.0.store.clone().close().await;
     }
 
     /// Serves one request: resolves at the commit barrier of a stream or at the end of a collected reply. Dropping the
@@ -109,7 +123,13 @@ impl Engine {
     /// Every account, oldest first.
     pub fn accounts(&self) -> Vec<AccountView> {
         let now = self.0.now();
-        let view = |entry: &Arc<crate::accounts::Entry>| entry.view(self.0.slots.load(&entry.account.id), now);
+        let view = |entry: &Arc<crate::accounts::Entry>| {
+            let id = &entry.account.id;
+            let mut view = entry.view(self.0.slots.load(id), now);
+            view.tags = self.0.beside.tags(id);
+            view.linked = self.0.beside.link(id).map(|link| link.file.display().to_string());
+            view
+        };
         self.0.accounts.list().iter().filter(|entry| entry.relay.is_none()).map(view).collect()
     }
 
@@ -139,6 +159,8 @@ impl Core {
             settings,
             clock,
             accounts: Accounts::new(),
+            beside: Beside::default(),
+            logins: Logins::default(),
             bundled: Catalog::bundled(),
             slots: Arc::new(Slots::default()),
             affinity: Affinity::default(),

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pool::{Account, AccountId, Secret};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -25,6 +25,8 @@ pub(crate) struct Keeper {
     /// Cookies as stored last.
     cookies: HashMap<AccountId, Secret>,
     figures: Instant,
+    /// Linked files as they were when they were last taken over.
+    files: HashMap<AccountId, SystemTime>,
     /// Whether the last look at the store failed, so that an outage is one line and not one per look.
     blind: bool,
 }
@@ -33,8 +35,14 @@ impl Keeper {
     /// Reads everything once.
     pub(crate) async fn open(core: Arc<Core>) -> Result<Self, store::Error> {
         let generation = core.store.generation().await?;
-        let mut keeper =
-            Self { core, generation: Some(generation), cookies: HashMap::new(), figures: Instant::now(), blind: false };
+        let mut keeper = Self {
+            core,
+            generation: Some(generation),
+            cookies: HashMap::new(),
+            figures: Instant::now(),
+            files: HashMap::new(),
+            blind: false,
+        };
         keeper.reload().await?;
         for entry in keeper.core.accounts.list().iter() {
             keeper.restore_cookies(&entry.account.id).await;
@@ -67,6 +75,7 @@ impl Keeper {
         } else {
             self.blind = false;
         }
+        self.follow_links().await;
         if self.figures.elapsed() >= FIGURES {
             self.figures = Instant::now();
             self.save(true).await;
@@ -83,38 +92,26 @@ impl Keeper {
         for id in &changes.added {
             self.restore_cookies(id).await;
         }
-        for id in changes.added.iter().chain(&changes.signed_in) {
-            self.core.wanted.want(id);
-        }
-        for id in &changes.removed {
-            tracing::info!(account = %id, "account removed");
-            self.core.upstream.forget(id);
-            self.core.slots.scatter(id);
-            self.cookies.remove(id);
-        }
+        self.core.announce(&changes);
+        self.cookies.retain(|id, _| self.core.accounts.get(id).is_some());
         Ok(())
+    }
+
+    /// Looks at linked files that were written since.
+    async fn follow_links(&mut self) {
+        let core = Arc::clone(&self.core);
+        for link in core.beside.links() {
+            let Ok(facts) = tokio::fs::metadata(&link.file).await else { continue };
+            let Ok(changed) = facts.modified() else { continue };
+            if self.files.get(&link.account) != Some(&changed) && core.follow_link(&link).await {
+                self.files.insert(link.account.clone(), changed);
+            }
+        }
     }
 
     async fn reload(&mut self) -> Result<Changes, store::Error> {
         let _turn = self.core.sync.lock().await;
-        let store = &self.core.store;
-        let mut rows = Vec::new();
-        for account in store.accounts().await? {
-            let tokens = match store.tokens(&account.id).await {
-                Ok(tokens) => tokens,
-                // One damaged row must not take the other accounts with it.
-                Err(error @ (store::Error::Sealed { .. } | store::Error::Damaged { .. })) => {
-                    tracing::error!(account = %account.id, %error, "tokens are not readable");
-                    None
-                }
-                Err(error) => return Err(error),
-            };
-            rows.push((account, tokens));
-        }
-        self.core.keys.adopt(store.keys().await?);
-        let mut changes = self.core.accounts.adopt(rows);
-        changes.join(relays::load::reload(&self.core).await?);
-        Ok(changes)
+        self.core.reload().await
     }
 
     async fn restore_cookies(&mut self, id: &AccountId) {
@@ -172,6 +169,51 @@ impl Keeper {
         }
         if done(id, &self.core.store.set_cookies(id, &jar).await) {
             self.cookies.insert(id.clone(), jar);
+        }
+    }
+}
+
+impl Core {
+    /// Takes over what the store holds. The caller holds [`Core::sync`].
+    async fn reload(&self) -> Result<Changes, store::Error> {
+        let store = &self.store;
+        let mut rows = Vec::new();
+        for account in store.accounts().await? {
+            let tokens = match store.tokens(&account.id).await {
+                Ok(tokens) => tokens,
+                // One damaged row must not take the other accounts with it.
+                Err(error @ (store::Error::Sealed { .. } | store::Error::Damaged { .. })) => {
+                    tracing::error!(account = %account.id, %error, "tokens are not readable");
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            rows.push((account, tokens));
+        }
+        self.keys.adopt(store.keys().await?);
+        self.beside.adopt(store.tags().await?, store.links().await?);
+        let mut changes = self.accounts.adopt(rows);
+        changes.join(relays::load::reload(self).await?);
+        Ok(changes)
+    }
+
+    /// Takes over now what the keeper would take over with its next look.
+    pub(crate) async fn reread(&self) -> Result<(), store::Error> {
+        let _turn = self.sync.lock().await;
+        let changes = self.reload().await?;
+        self.announce(&changes);
+        Ok(())
+    }
+
+    /// Makes known what changed.
+    fn announce(&self, changes: &Changes) {
+        for id in changes.added.iter().chain(&changes.signed_in) {
+            self.wanted.want(id);
+        }
+        for id in &changes.removed {
+            tracing::info!(account = %id, "account removed");
+            self.upstream.forget(id);
+            self.slots.scatter(id);
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod affinity;
+mod beside;
 mod call;
 mod clock;
 mod conversation;
@@ -21,6 +22,7 @@ mod head;
 mod keeper;
 mod keys;
 mod ledger;
+mod logins;
 mod models;
 mod refresh;
 mod relays;
@@ -30,12 +32,16 @@ mod settings;
 mod slots;
 mod stream;
 
-pub use accounts::{AccountView, Ready};
+pub use accounts::{AccountError, AccountView, Batch, Checked, Health, Pace, Ready};
 pub use call::{Call, Client};
 pub use clock::Clock;
 pub use engine::{Engine, Parts, StartError};
 pub use forward::{Broken, Delivery, Errand, Fate, Form, Load, NO_RELAY};
 pub use keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
+pub use logins::{
+    DevicePoll, DeviceStart, ImportFate, ImportProblem, ImportResult, Imports, LinkError, LoginProblem, LoginStage,
+    LoginStart,
+};
 pub use refresh::FAILPOINTS;
 pub use relays::{
     Private, RelayChange, RelayError, RelayOrigin, RelayView, RelayWish, Shown, add_relay, host_name, masked,
@@ -43,6 +49,8 @@ pub use relays::{
 };
 pub use reply::{Head, Refusal, Reply, Whole};
 pub use settings::Settings;
+pub use store::portable::PortableError;
 pub use stream::Stream;
 pub use upstream::PASSED;
 pub use upstream::relay::{PASSED as RELAYED, ProbeError};
+pub use upstream::transfer::{FileError, Format};

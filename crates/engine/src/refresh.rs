@@ -4,6 +4,7 @@
 //! store's lease). It runs in a task of its own: a client that leaves cancels nothing. Order: lease and re-read, durable
 //! intent, POST, durable commit, publish.
 
+mod linked;
 mod single;
 mod timetable;
 
@@ -21,6 +22,7 @@ use upstream::oauth::RefreshReason;
 use crate::accounts::Entry;
 use crate::core::Core;
 
+pub(crate) use linked::file_account;
 pub(crate) use timetable::keep_fresh;
 
 /// The places at which a test may end or stop the process.
@@ -53,7 +55,7 @@ pub(crate) struct Refresh {
     flights: Mutex<HashMap<AccountId, Flight>>,
     pauses: Mutex<HashMap<AccountId, Pause>>,
     /// Calls of the token endpoint at the same time.
-    calls: Semaphore,
+    pub(crate) calls: Semaphore,
     /// Names this process in the store's leases.
     holder: String,
 }

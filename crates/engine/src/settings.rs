@@ -1,5 +1,6 @@
 //! What the composition root tells the engine. Nothing here is read from files or the environment.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pool::catalog::Names;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// Longest wait for the first real event before the reply is committed.
     pub commit: Duration,
+    /// The auth.json that Codex uses, for imports that name no file.
+    pub codex_file: Option<PathBuf>,
     /// A client key that the owner chose, valid beside the stored ones.
     pub api_key: Option<Secret>,
 }
@@ -46,6 +49,7 @@ impl Default for Settings {
             idle: limits::IDLE,
             heartbeat: limits::HEARTBEAT,
             commit: limits::COMMIT,
+            codex_file: None,
             api_key: None,
         }
     }

@@ -53,7 +53,7 @@ enum Command {
     Serve(serve::Serve),
     /// Add a ChatGPT account.
     Login(login::Login),
-    /// See and remove accounts.
+    /// See, name, switch, check, import, export and remove accounts.
     #[command(subcommand)]
     Accounts(accounts::Accounts),
     /// Add, see, test and remove relays and replace their keys: other services with a key of their own.

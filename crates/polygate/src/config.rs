@@ -120,6 +120,21 @@ pub struct Accounts {
     pub strategy: Strategy,
     /// Plans whose accounts serve first, best first.
     pub tiers: Vec<String>,
+    /// An access token to take in at start.
+    pub token: Option<Secret>,
+    /// The folder in which Codex keeps its auth.json; `None` is `~/.codex`.
+    pub codex_home: Option<PathBuf>,
+}
+
+impl Accounts {
+    /// The auth.json that Codex uses; `None` where no home directory is known.
+    pub fn codex_file(&self) -> Option<PathBuf> {
+        let folder = match &self.codex_home {
+            Some(folder) => folder.clone(),
+            None => etcetera::home_dir().ok()?.join(".codex"),
+        };
+        Some(folder.join("auth.json"))
+    }
 }
 
 /// Model names.

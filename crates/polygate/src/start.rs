@@ -76,6 +76,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             return Err(error.into());
         }
     };
+    if let Some(token) = config.accounts.token.clone() {
+        tokio::spawn(given(engine.clone(), token));
+    }
     let (addresses, ollama) = (server.addresses().to_vec(), server.ollama_addresses().to_vec());
     engine.listening(addresses.iter().chain(&ollama).copied().collect());
     let (shutdown, now) = (CancellationToken::new(), CancellationToken::new());
@@ -124,6 +127,14 @@ fn host(address: &SocketAddr) -> String {
     if address.is_ipv6() { format!("[{}]", address.ip()) } else { address.ip().to_string() }
 }
 
+/// Takes the token of the configuration in, beside the accounts that are there.
+async fn given(engine: Engine, token: pool::Secret) {
+    let done = engine.add_token(Some(token), None).await;
+    for error in &done.errors {
+        tracing::warn!(%error, "accounts.token (CODEX_JWT_TOKEN) gives no account");
+    }
+}
+
 pub(crate) fn store_options(config: &Config) -> store::Options {
     store::Options {
         home: config.paths.home.clone(),
@@ -158,7 +169,7 @@ fn profile(settings: &crate::config::Upstream) -> Profile {
     Profile::named(&settings.profile, &platform).expect("invariant: the settings know the names of all profiles")
 }
 
-fn engine_settings(config: &Config) -> engine::Settings {
+pub(crate) fn engine_settings(config: &Config) -> engine::Settings {
     let names = Names { aliases: config.model.aliases.clone(), default: config.model.default.clone() }.with_shipped();
     engine::Settings {
         names,
@@ -168,6 +179,7 @@ fn engine_settings(config: &Config) -> engine::Settings {
         tiers: config.accounts.tiers.clone(),
         rest: config.accounts.rate_limit_backoff,
         idle: config.upstream.idle_timeout,
+        codex_file: config.accounts.codex_file(),
         api_key: config.server.api_key.clone(),
         ..engine::Settings::default()
     }

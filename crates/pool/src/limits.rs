@@ -62,6 +62,8 @@ pub const REFRESH_GAP: Duration = Duration::from_mins(5);
 pub const REFRESH_BLIND: Duration = Duration::from_hours(8 * 24);
 /// First and longest pause after a passing failure of the token endpoint; doubles in between.
 pub const REFRESH_BACKOFF: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+/// A linked auth.json that was written less than this ago is Codex's to refresh.
+pub const LINK_SETTLED: Duration = Duration::from_mins(1);
 /// SQLite's busy timeout.
 pub const SQLITE_BUSY: Duration = Duration::from_secs(5);
 /// Usage rows are written at least this often.

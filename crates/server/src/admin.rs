@@ -2,6 +2,10 @@
 
 pub(crate) mod accounts;
 pub(crate) mod guard;
+mod input;
 pub(crate) mod keys;
+pub(crate) mod logins;
 pub(crate) mod ollama;
 pub(crate) mod relays;
+
+pub(crate) use input::is_text;

@@ -16,6 +16,7 @@ use proto::{Dialect, Failure, Kind};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin;
 use crate::auth::{Desk, presented};
 use crate::body::Budget;
 use crate::cors;
@@ -164,10 +165,14 @@ async fn handle(app: &Arc<App>, link: &Arc<Link>, request: (Parts, Incoming), id
     (route.handler)(Ask { app, link, parts, body, dialect, param, id, caller }).await
 }
 
+/// Takes files of other programs, some of which are plain text. The token that it asks for is none that a browser sends by itself.
+const IMPORT: &str = "/auth/accounts/import";
+
 /// Whether a body's type is one that the route takes.
 fn typed(route: &Route, headers: &HeaderMap, counters: &Counters) -> Result<(), Denied> {
     let form = edge::pass::FORMS.contains(&route.path);
-    if guard::content::is_json(headers) || form && edge::form::boundary(headers).is_some() {
+    let text = route.path == IMPORT && admin::is_text(headers);
+    if guard::content::is_json(headers) || text || form && edge::form::boundary(headers).is_some() {
         return Ok(());
     }
     Counters::add(&counters.content_type);

@@ -13,6 +13,7 @@ mod key;
 mod lock;
 mod migrate;
 mod models;
+pub mod portable;
 mod postgres;
 mod refresh;
 mod relay;

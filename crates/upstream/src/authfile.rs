@@ -147,6 +147,19 @@ pub async fn load(path: &Path) -> Result<Imported, ImportError> {
     }
 }
 
+/// The file's text; one that was caught half-written is read again up to 3 times, 50 ms apart.
+pub async fn text(path: &Path) -> Result<Vec<u8>, ImportError> {
+    let mut text = read(path).await?;
+    for _ in 0..3 {
+        if !matches!(parse(&text), Err(ImportError::Malformed { .. })) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        text = read(path).await?;
+    }
+    Ok(text)
+}
+
 async fn read(path: &Path) -> Result<Vec<u8>, ImportError> {
     let io = |source| ImportError::Io { path: path.to_owned(), source };
     let file = tokio::fs::File::open(path).await.map_err(io)?;

@@ -92,6 +92,20 @@ impl Jars {
         self.jars.lock().insert(id.clone(), jar);
     }
 
+    /// A jar of these cookies alone, in place of the one that was there; how many it took.
+    pub(crate) fn put(&self, id: &AccountId, pairs: &[(String, Secret)]) -> usize {
+        let mut jar = CookieStore::default();
+        for (name, value) in pairs.iter().take(MOST) {
+            let text = format!("{name}={}; Path=/; Secure", value.expose());
+            if let Some(cookie) = allowed(&text) {
+                let _ = jar.insert_raw(&cookie, &self.host);
+            }
+        }
+        let count = jar.iter_any().count();
+        self.jars.lock().insert(id.clone(), jar);
+        count
+    }
+
     pub(crate) fn forget(&self, id: &AccountId) {
         self.jars.lock().remove(id);
     }

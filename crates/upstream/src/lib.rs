@@ -11,6 +11,7 @@ mod config;
 mod cookies;
 mod fault;
 pub mod jwt;
+pub mod linked;
 mod meta;
 pub mod oauth;
 pub mod profile;

@@ -26,8 +26,8 @@ pub use self::write::{Format, Outgoing, write};
 pub const LONGEST: usize = 64 << 20;
 /// Most entries of a file.
 pub const MOST: usize = 10_000;
-/// How files that `age` sealed begin, armoured or not.
-const SEALED: [&str; 2] = ["-----BEGIN AGE ENCRYPTED FILE-----", "age-encryption.org/"];
+/// What a file says that is sealed under a passphrase.
+const SEALED: &str = "polygate-sealed";
 
 /// What a file holds.
 #[derive(Debug, Default)]
@@ -119,12 +119,8 @@ struct Top<'a> {
     accounts: Option<&'a RawValue>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
-}
-
-/// Whether `age` sealed this text.
-pub fn sealed(text: &[u8]) -> bool {
-    let text = text.trim_ascii_start();
-    SEALED.iter().any(|start| text.starts_with(start.as_bytes()))
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<&'a RawValue>,
 }
 
 /// Reads a file of any known form.
@@ -134,9 +130,6 @@ pub fn sealed(text: &[u8]) -> bool {
 pub fn read(text: &[u8]) -> Result<File, FileError> {
     if text.len() > LONGEST {
         return Err(FileError::TooLong);
-    }
-    if sealed(text) {
-        return Err(FileError::Sealed);
     }
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let text = str::from_utf8(text).map_err(|error| FileError::Line {
@@ -171,6 +164,9 @@ fn items(root: &RawValue) -> Result<Vec<&RawValue>, FileError> {
         return list(root);
     }
     let top: Top<'_> = serde_json::from_str(root.get()).map_err(|error| malformed(&error))?;
+    if top.kind.is_some_and(|kind| kind.get().trim_matches('"') == SEALED) {
+        return Err(FileError::Sealed);
+    }
     let wrapped = |raw: &&RawValue| raw.get().starts_with('{') && raw.get().contains("\"accounts\"");
     match (top.accounts, top.data.filter(wrapped)) {
         (Some(accounts), _) if accounts.get().starts_with('[') => list(accounts),

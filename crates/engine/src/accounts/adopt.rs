@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pool::{Account, AccountId, Tokens};
+use pool::{Account, AccountId, Status, Tokens};
 
 use super::{Accounts, Dirty, Entry, List};
 
@@ -79,7 +79,8 @@ fn join(known: &Entry, stored: Account, tokens: Option<Tokens>, unsaved: Dirty) 
         entry.jitter = rand::random();
     }
     entry.account = stored;
-    if unsaved.status && !relogged {
+    let switched_off = entry.account.status == Status::Disabled;
+    if unsaved.status && !relogged && !switched_off {
         entry.account.status = known.account.status.clone();
     }
     if known.account.quota.updated > entry.account.quota.updated {

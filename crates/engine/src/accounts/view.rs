@@ -17,6 +17,14 @@ pub struct AccountView {
     pub email: String,
     /// Plan claim, empty when unknown.
     pub plan: String,
+    /// The workspace's id at the provider.
+    pub account_id: String,
+    /// The user's id at the provider, empty when unknown.
+    pub user: String,
+    /// Its owner's tags.
+    pub tags: Vec<String>,
+    /// The Codex file that it follows.
+    pub linked: Option<String>,
     /// `active`, `cooling`, `exhausted`, `needs_login`, `blocked` or `disabled`, as it is now.
     pub status: &'static str,
     /// Why it does not serve, for people.
@@ -56,6 +64,10 @@ impl Entry {
             label: account.label.clone(),
             email: account.email.clone(),
             plan: account.plan.clone(),
+            account_id: account.upstream_id.clone(),
+            user: account.user.clone(),
+            tags: Vec::new(),
+            linked: None,
             status: if reason.is_some() { account.status.word() } else { "active" },
             until: reason.as_ref().and_then(pool::status::Reason::until),
             why: reason.map(|reason| reason.words(now)),

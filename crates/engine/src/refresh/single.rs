@@ -25,7 +25,7 @@ const ROUNDS: usize = 3;
 const REUSED: &str = "refresh_token_reused";
 
 /// What asking for the lease came to.
-enum Lease<'a> {
+pub(super) enum Lease<'a> {
     /// It is ours, and so is a place at the token endpoint.
     Ours(Ticket, SemaphorePermit<'a>),
     /// Somebody else refreshed meanwhile.
@@ -33,7 +33,7 @@ enum Lease<'a> {
 }
 
 /// What one call of the token endpoint came to.
-enum Call {
+pub(super) enum Call {
     Done(Arc<Tokens>),
     /// Somebody else stored other tokens meanwhile: they count.
     Overtaken,
@@ -41,7 +41,14 @@ enum Call {
 
 impl Core {
     /// Refreshes one account's tokens. A token that was reused is tried again only when the store holds another by then.
-    pub(super) async fn refresh_once(&self, id: &AccountId, wish: &Wish) -> Result<Arc<Tokens>, NotRefreshed> {
+    pub(super) async fn refresh_once(
+        self: &Arc<Self>,
+        id: &AccountId,
+        wish: &Wish,
+    ) -> Result<Arc<Tokens>, NotRefreshed> {
+        if let Some(link) = self.beside.link(id) {
+            return self.relink(id, &link, wish).await;
+        }
         for _ in 0..ROUNDS {
             let (ticket, _call) = match self.lease(id, wish).await? {
                 Lease::Ours(ticket, call) => (ticket, call),
@@ -59,7 +66,7 @@ impl Core {
     }
 
     /// Takes the lease; waits while another process has it.
-    async fn lease(&self, id: &AccountId, wish: &Wish) -> Result<Lease<'_>, NotRefreshed> {
+    pub(super) async fn lease(&self, id: &AccountId, wish: &Wish) -> Result<Lease<'_>, NotRefreshed> {
         loop {
             // First the place, then the lease: a lease ends whether or not its holder got a place.
             let call = self.refresh.calls.acquire().await.expect("invariant: the semaphore is never closed");
@@ -112,7 +119,7 @@ impl Core {
     }
 
     /// Stores what was granted, then publishes it.
-    async fn keep(&self, ticket: Ticket, grant: Grant) -> Result<Call, NotRefreshed> {
+    pub(super) async fn keep(&self, ticket: Ticket, grant: Grant) -> Result<Call, NotRefreshed> {
         let id = ticket.id.clone();
         let old = &ticket.tokens;
         let tokens = Tokens {
@@ -149,7 +156,7 @@ impl Core {
     }
 
     /// Makes stored tokens the ones that requests use.
-    fn publish(&self, id: &AccountId, tokens: Tokens) -> Arc<Tokens> {
+    pub(super) fn publish(&self, id: &AccountId, tokens: Tokens) -> Arc<Tokens> {
         let tokens = Arc::new(tokens);
         self.accounts.renew(id, Arc::clone(&tokens));
         let pause = self.refresh.pauses.lock().remove(id);
@@ -160,7 +167,7 @@ impl Core {
     }
 
     /// The token endpoint is in trouble: a pause, longer each time. A refresh token that came alone is stored first.
-    async fn rest(&self, ticket: Ticket, error: RefreshError) -> NotRefreshed {
+    pub(super) async fn rest(&self, ticket: Ticket, error: RefreshError) -> NotRefreshed {
         let RefreshError::Transient { sent, status, retry_after, rotated, message } = error else {
             return self.give_up(ticket, "the token endpoint refused").await;
         };
@@ -180,7 +187,7 @@ impl Core {
         NotRefreshed::passing(message)
     }
 
-    fn pause_after(&self, id: &AccountId, retry_after: Option<u64>, why: &str) {
+    pub(super) fn pause_after(&self, id: &AccountId, retry_after: Option<u64>, why: &str) {
         let now = self.now();
         let ended = |tokens: &Tokens| tokens.expires.is_some_and(|end| end <= now);
         let cooled = self.accounts.get(id).is_some_and(|entry| entry.tokens.as_deref().is_some_and(ended));
@@ -199,21 +206,21 @@ impl Core {
     }
 
     /// The login is over: a person must sign in again. Stored with the end of the lease.
-    async fn give_up(&self, ticket: Ticket, why: &str) -> NotRefreshed {
+    pub(super) async fn give_up(&self, ticket: Ticket, why: &str) -> NotRefreshed {
         let status = Status::NeedsLogin { why: why.to_owned() };
         let id = ticket.id.clone();
         self.let_go(ticket, Some(&status)).await;
         self.end(&id, why)
     }
 
-    fn end(&self, id: &AccountId, why: &str) -> NotRefreshed {
+    pub(super) fn end(&self, id: &AccountId, why: &str) -> NotRefreshed {
         self.refresh.pauses.lock().remove(id);
         self.signal(id, &Signal::NeedsLogin { why: why.to_owned() });
         NotRefreshed::lasting(why)
     }
 
     /// Ends the lease. When that fails it ends by itself after 60 s.
-    async fn let_go(&self, ticket: Ticket, status: Option<&Status>) {
+    pub(super) async fn let_go(&self, ticket: Ticket, status: Option<&Status>) {
         let id = ticket.id.clone();
         if let Err(error) = self.store.end_refresh(ticket, status).await {
             tracing::warn!(account = %id, %error, "refresh lease not given back");

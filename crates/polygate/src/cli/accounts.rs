@@ -1,9 +1,13 @@
-//! `accounts`: who is signed in, and whether they can serve.
+//! `accounts`: who is signed in, whether they can serve, and what their owner does with them. The engine does the work, as
+//! for the admin API; a running gateway notices by itself.
+
+mod own;
+mod transfer;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use pool::{Account, AccountId, Millis, Status};
+use engine::{AccountView, Engine};
 use serde::Serialize;
 
 use super::{Common, output, workplace};
@@ -12,11 +16,58 @@ use super::{Common, output, workplace};
 pub(super) enum Accounts {
     /// Every account with its state.
     List,
-    /// Forget an account and its tokens.
-    Remove {
+    /// One account with all that is known of it.
+    Show {
         /// Its id, e-mail or label.
         account: String,
     },
+    /// Forget accounts and their tokens.
+    Remove {
+        /// Their ids, e-mails or labels.
+        #[arg(required = true)]
+        accounts: Vec<String>,
+    },
+    /// Let accounts serve again; ends a rest too.
+    Enable {
+        /// Their ids, e-mails or labels.
+        #[arg(required = true)]
+        accounts: Vec<String>,
+    },
+    /// Switch accounts off without forgetting them.
+    Disable {
+        /// Their ids, e-mails or labels.
+        #[arg(required = true)]
+        accounts: Vec<String>,
+    },
+    /// Name an account.
+    Label {
+        /// Its id, e-mail or label.
+        account: String,
+        /// Its name, at most 64 characters; without it, its e-mail again.
+        #[arg(default_value = "")]
+        label: String,
+    },
+    /// Replace an account's tags.
+    Tag {
+        /// Its id, e-mail or label.
+        account: String,
+        /// Its tags; none takes them away.
+        tags: Vec<String>,
+    },
+    /// Refresh an account's tokens now.
+    Refresh {
+        /// Its id, e-mail or label.
+        account: String,
+    },
+    /// Ask the backend whether logins are good; costs no quota and no refresh token.
+    Check {
+        /// Their ids, e-mails or labels; without any, all.
+        accounts: Vec<String>,
+    },
+    /// Add accounts from files: our own exports and those of other programs, a Codex auth.json, or one token on each line.
+    Import(transfer::Import),
+    /// Write accounts to a file.
+    Export(transfer::Export),
 }
 
 #[derive(Serialize)]
@@ -25,84 +76,69 @@ struct Row<'a> {
     label: &'a str,
     email: &'a str,
     plan: &'a str,
-    status: &'a Status,
+    status: &'static str,
+    why: Option<&'a str>,
+    until: Option<i64>,
+    tags: &'a [String],
+    linked: Option<&'a str>,
     token_expires: Option<i64>,
 }
 
-impl Accounts {
-    pub(super) async fn run(&self, common: &Common) -> anyhow::Result<ExitCode> {
-        let config = workplace::config(common)?;
-        let store = workplace::store(&config).await?;
-        let code = match self {
-            Self::List => list(common, &store).await?,
-            Self::Remove { account } => remove(&store, account).await?,
-        };
-        store.close().await;
-        Ok(code)
+impl<'a> From<&'a AccountView> for Row<'a> {
+    fn from(view: &'a AccountView) -> Self {
+        Self {
+            id: &view.id,
+            label: &view.label,
+            email: &view.email,
+            plan: &view.plan,
+            status: view.status,
+            why: view.why.as_deref(),
+            until: view.until.map(|at| at.0),
+            tags: &view.tags,
+            linked: view.linked.as_deref(),
+            token_expires: view.expires.map(|at| at.0),
+        }
     }
 }
 
-async fn list(common: &Common, store: &store::Store) -> anyhow::Result<ExitCode> {
-    let accounts = store.accounts().await?;
-    let mut expiries = Vec::new();
-    for account in &accounts {
-        expiries.push(store.tokens(&account.id).await?.and_then(|tokens| tokens.expires));
+impl Accounts {
+    pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
+        let config = workplace::config(common)?;
+        let engine = workplace::engine(&config).await?;
+        let done = self.act(common, &engine).await;
+        workplace::end(engine).await;
+        done
     }
-    let pairs = accounts.iter().zip(expiries);
+
+    async fn act(self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::List => list(common, engine),
+            Self::Show { account } => own::show(common, &workplace::account(engine, &account)?),
+            Self::Remove { accounts } => own::remove(engine, &accounts).await?,
+            Self::Enable { accounts } => own::switch(engine, &accounts, true).await?,
+            Self::Disable { accounts } => own::switch(engine, &accounts, false).await?,
+            Self::Label { account, label } => own::label(engine, &account, &label).await?,
+            Self::Tag { account, tags } => own::tag(engine, &account, tags).await?,
+            Self::Refresh { account } => own::refresh(engine, &account).await?,
+            Self::Check { accounts } => return own::check(common, engine, &accounts).await,
+            Self::Import(import) => return import.run(common, engine).await,
+            Self::Export(export) => export.run(engine).await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn list(common: &Common, engine: &Engine) {
+    let views = engine.accounts();
     if common.json {
-        output::json(&pairs.map(|(account, expires)| row(account, expires)).collect::<Vec<_>>());
-        return Ok(ExitCode::SUCCESS);
+        output::json(&views.iter().map(Row::from).collect::<Vec<_>>());
+        return;
     }
     let now = workplace::now();
-    let rows = pairs.map(|(account, expires)| {
-        let token = expires.map_or("unknown".to_owned(), |at| output::left(now, at));
-        vec![account.id.0.clone(), account.label.clone(), account.plan.clone(), words(&account.status, now), token]
+    let rows = views.iter().map(|view| {
+        let token = view.expires.map_or("unknown".to_owned(), |at| output::left(now, at));
+        vec![view.id.clone(), view.label.clone(), view.plan.clone(), own::state(view), token, view.tags.join(", ")]
     });
     let empty = "No accounts yet. Add one: polygate login";
-    output::table(&["ID", "LABEL", "PLAN", "STATE", "TOKEN ENDS"], rows.collect(), empty);
-    Ok(ExitCode::SUCCESS)
-}
-
-fn row(account: &Account, expires: Option<Millis>) -> Row<'_> {
-    Row {
-        id: &account.id.0,
-        label: &account.label,
-        email: &account.email,
-        plan: &account.plan,
-        status: &account.status,
-        token_expires: expires.map(|at| at.0),
-    }
-}
-
-fn words(status: &Status, now: Millis) -> String {
-    match status {
-        Status::Active => "active".to_owned(),
-        Status::Cooling { until, why } => format!("resting, back {} ({why})", output::left(now, *until)),
-        Status::Exhausted { until, window } => format!("{window} limit used up, resets {}", output::left(now, *until)),
-        Status::NeedsLogin { why } => format!("needs a login ({why})"),
-        Status::Blocked { why } => format!("blocked by the provider ({why})"),
-        Status::Disabled => "switched off".to_owned(),
-    }
-}
-
-async fn remove(store: &store::Store, wanted: &str) -> anyhow::Result<ExitCode> {
-    let accounts = store.accounts().await?;
-    let named =
-        |account: &&Account| [&account.id.0, &account.email, &account.label].into_iter().any(|name| name == wanted);
-    let found: Vec<AccountId> = accounts.iter().filter(named).map(|account| account.id.clone()).collect();
-    match found.as_slice() {
-        [id] => {
-            store.remove_account(id).await?;
-            eprintln!("Removed {wanted}.");
-            Ok(ExitCode::SUCCESS)
-        }
-        [] => {
-            eprintln!("error: there is no account {wanted}; see `polygate accounts list`");
-            Ok(ExitCode::FAILURE)
-        }
-        _ => {
-            eprintln!("error: {wanted} names {} accounts; use an id from `polygate accounts list`", found.len());
-            Ok(ExitCode::FAILURE)
-        }
-    }
+    output::table(&["ID", "LABEL", "PLAN", "STATE", "TOKEN ENDS", "TAGS"], rows.collect(), empty);
 }

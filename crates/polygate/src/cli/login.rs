@@ -1,7 +1,7 @@
 //! `login`: a ChatGPT account by browser, device code, auth.json or token.
 
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -13,31 +13,39 @@ use upstream::jwt::Claims;
 use upstream::oauth::{Callback, CallbackError, Grant, Pkce, RefreshReason, pasted, state};
 
 use super::{Common, output, workplace};
-use crate::config::Config;
+use crate::config::{Accounts, Config};
 
 #[derive(Debug, Args)]
-#[group(multiple = false)]
 pub(super) struct Login {
     /// Show a code to type on another device instead of opening a browser.
-    #[arg(long)]
+    #[arg(long, group = "way")]
     device: bool,
     /// Take the login of a Codex auth.json; `codex` means the one that Codex uses.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "way")]
     import: Option<PathBuf>,
     /// Take an access or refresh token; `-` reads it from standard input.
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", group = "way")]
     token: Option<String>,
+    /// Follow a Codex auth.json, which stays Codex's own; without FILE, the one that Codex uses.
+    #[arg(long, value_name = "FILE", group = "way", num_args = 0..=1, default_missing_value = "codex")]
+    link: Option<PathBuf>,
+    /// Let the gateway refresh the followed file's tokens once they have ended.
+    #[arg(long, requires = "link")]
+    may_refresh: bool,
 }
 
 impl Login {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<()> {
         let config = workplace::config(common)?;
+        if let Some(file) = &self.link {
+            return link(common, &config, file, self.may_refresh).await;
+        }
         let store = workplace::store(&config).await?;
         let outcome = self.add(&config).await;
         let put = match outcome {
             Ok(new) => {
                 let label = new.label.clone();
-                store.put_account(new, workplace::now()).await.map(|put| (put, label)).map_err(Into::into)
+                put(&store, new).await.map(|put| (put, label))
             }
             Err(error) => Err(error),
         };
@@ -49,7 +57,7 @@ impl Login {
 
     async fn add(self, config: &Config) -> anyhow::Result<NewAccount> {
         if let Some(file) = &self.import {
-            return import(file).await;
+            return import(&config.accounts, file).await;
         }
         let upstream = Upstream::new(crate::start::upstream_config(config))?;
         if let Some(token) = &self.token {
@@ -109,8 +117,32 @@ async fn device(upstream: &Upstream) -> anyhow::Result<Grant> {
     Ok(upstream.device_wait(&device).await?)
 }
 
-async fn import(file: &std::path::Path) -> anyhow::Result<NewAccount> {
-    let file = if file.as_os_str() == "codex" { codex_file()? } else { file.to_owned() };
+/// Stores a login. An account that followed a file has one of its own from here on.
+async fn put(store: &store::Store, new: NewAccount) -> anyhow::Result<Put> {
+    let owned = new.tokens.refresh.is_some();
+    let put = store.put_account(new, workplace::now()).await?;
+    if owned && put.stored {
+        store.unlink(&put.id).await?;
+    }
+    Ok(put)
+}
+
+async fn link(common: &Common, config: &Config, file: &Path, may_refresh: bool) -> anyhow::Result<()> {
+    let file = codex_file(&config.accounts, file)?;
+    let engine = workplace::engine(config).await?;
+    let linked = engine.link(&file, may_refresh).await;
+    workplace::end(engine).await;
+    let view = linked?;
+    if common.json {
+        output::json(&serde_json::json!({ "id": view.id, "label": view.label, "linked": view.linked }));
+    } else {
+        output::line(&format!("{} follows {}.", view.label, file.display()));
+    }
+    Ok(())
+}
+
+async fn import(accounts: &Accounts, file: &Path) -> anyhow::Result<NewAccount> {
+    let file = codex_file(accounts, file)?;
     match authfile::load(&file).await? {
         Imported::Login(login) => {
             let tokens = Tokens {
@@ -129,14 +161,12 @@ async fn import(file: &std::path::Path) -> anyhow::Result<NewAccount> {
     }
 }
 
-/// `$CODEX_HOME/auth.json`, else `~/.codex/auth.json`.
-fn codex_file() -> anyhow::Result<PathBuf> {
-    let home = std::env::var_os("CODEX_HOME").map(PathBuf::from);
-    let folder = match home {
-        Some(folder) => folder,
-        None => etcetera::home_dir().context("cannot find a home directory; name the file")?.join(".codex"),
-    };
-    Ok(folder.join("auth.json"))
+/// The file of this name; `codex` is the one that Codex uses.
+fn codex_file(accounts: &Accounts, file: &Path) -> anyhow::Result<PathBuf> {
+    if file.as_os_str() != "codex" {
+        return Ok(file.to_owned());
+    }
+    accounts.codex_file().context("cannot find a home directory; name the file")
 }
 
 fn secret(text: &str) -> anyhow::Result<Secret> {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use engine::{AccountView, Clock, Engine, Parts};
 use pool::Millis;
 use store::Store;
 
@@ -38,6 +39,32 @@ pub(super) async fn store(config: &Config) -> anyhow::Result<Store> {
     Store::open(crate::start::store_options(config))
         .await
         .with_context(|| format!("cannot open the store in {}", config.paths.home.display()))
+}
+
+/// An engine over the store of `config` that does nothing by itself. [`end`] must follow.
+pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
+    let store = store(config).await?;
+    let upstream = upstream::Upstream::new(crate::start::upstream_config(config))?;
+    let settings = crate::start::engine_settings(config);
+    let engine = Engine::idle(Parts { store, upstream, settings, clock: Clock::System }).await;
+    engine.with_context(|| format!("cannot read the store in {}", config.paths.home.display()))
+}
+
+/// Ends an engine of [`engine`] and closes its store.
+pub(super) async fn end(engine: Engine) {
+    engine.stop().await;
+    engine.close().await;
+}
+
+/// The one account of this id, e-mail or label.
+pub(super) fn account(engine: &Engine, wanted: &str) -> anyhow::Result<AccountView> {
+    let named = |view: &AccountView| [&view.id, &view.email, &view.label].into_iter().any(|name| name == wanted);
+    let mut found: Vec<AccountView> = engine.accounts().into_iter().filter(named).collect();
+    match (found.len(), found.pop()) {
+        (1, Some(view)) => Ok(view),
+        (0, _) => bail!("there is no account {wanted}; see `polygate accounts list`"),
+        (count, _) => bail!("{wanted} names {count} accounts; use an id from `polygate accounts list`"),
+    }
 }
 
 /// The wall clock.

@@ -90,6 +90,8 @@ pub const FIELDS: &[Field] = &[
         .also(&["auth.rotation_strategy"]),
     field("accounts.tiers", "", "Plans whose accounts serve before all others, best first, such as pro, plus")
         .also(&["auth.tier_priority"]),
+    field("accounts.token", "", "An access token to take in at start").env(&["CODEX_JWT_TOKEN"]).secret(),
+    field("accounts.codex_home", "", "Folder of the auth.json that Codex uses; empty is ~/.codex").env(&["CODEX_HOME"]),
     field("model.default", "", "Model used when a request names none; empty is the first listed one"),
     field("model.default_effort", "", "Reasoning effort used when neither request nor model name asks for one")
         .also(&["model.default_reasoning_effort"]),

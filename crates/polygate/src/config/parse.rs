@@ -1,6 +1,7 @@
 //! Text of the winning layer to typed values; one function per section.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pool::Secret;
@@ -55,6 +56,8 @@ pub(super) fn accounts(layers: &Layers) -> Result<Accounts, ConfigError> {
         rate_limit_backoff: duration(layers, "accounts.rate_limit_backoff")?,
         strategy: strategy(layers)?,
         tiers: list(layers, "accounts.tiers"),
+        token: layers.text("accounts.token").map(Secret::new),
+        codex_home: layers.text("accounts.codex_home").map(PathBuf::from),
     })
 }
 

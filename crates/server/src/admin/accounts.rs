@@ -1,11 +1,28 @@
-//! The accounts, without their secrets.
+//! The accounts: without their secrets, but for the export. `/admin/accounts` in our words, `/auth/accounts` in those of the
+//! system that people come from.
 
-use engine::AccountView;
+mod transfer;
+mod wire;
+
+use std::time::Duration;
+
+use engine::{AccountError, AccountView, Health, Pace};
 use http::StatusCode;
+use pool::Secret;
+use proto::{Failure, Kind};
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
-use crate::reply::{Answer, json};
+pub(crate) use self::transfer::{export, import};
+pub(crate) use self::wire::Entry;
+use self::wire::{Checks, Cookies, Ids, Label, States, Tags, Wish};
+use super::input::{Input, read};
+use super::logins::{single, store};
+use crate::reply::{Answer, Denied, json as answer};
 use crate::route::Ask;
+
+/// Most accounts of one call.
+const MOST: usize = 10_000;
 
 #[derive(Serialize)]
 struct List {
@@ -14,5 +31,152 @@ struct List {
 
 /// `GET /admin/accounts`
 pub(crate) async fn list(ask: Ask) -> Answer {
-    Ok(json(StatusCode::OK, &List { accounts: ask.app.engine.accounts() }))
+    Ok(answer(StatusCode::OK, &List { accounts: ask.app.engine.accounts() }))
+}
+
+/// `GET /auth/accounts`
+pub(crate) async fn all(ask: Ask) -> Answer {
+    let accounts: Vec<Entry> = ask.app.engine.accounts().into_iter().map(Entry::from).collect();
+    Ok(answer(StatusCode::OK, &json!({ "accounts": accounts, "persistence_health": { "ok": true } })))
+}
+
+/// `POST /auth/accounts` with `{"token": "..."}` or `{"refreshToken": "..."}`
+pub(crate) async fn add(ask: Ask) -> Answer {
+    let Input { engine, body, .. } = read::<Wish>(ask).await?;
+    if body.token.is_none() && body.refresh_token.is_none() {
+        return Err(Failure::new(Kind::Invalid, "Give a token or a refreshToken").into());
+    }
+    let done = engine
+        .add_token(body.token.map(super::logins::Given::take), body.refresh_token.map(super::logins::Given::take))
+        .await;
+    single(&engine, &done)
+}
+
+/// `DELETE /auth/accounts/{id}`
+pub(crate) async fn remove(ask: Ask) -> Answer {
+    let ids = [ask.param];
+    let batch = ask.app.engine.remove_accounts(&ids).await.map_err(|error| denied(&error))?;
+    if batch.done == 0 {
+        return Err(denied(&AccountError::Unknown));
+    }
+    Ok(answer(StatusCode::OK, &json!({ "success": true })))
+}
+
+/// `POST /auth/accounts/batch-delete` with `{"ids": [...]}`
+pub(crate) async fn remove_many(ask: Ask) -> Answer {
+    let Input { engine, body, .. } = read::<Ids>(ask).await?;
+    bounded(&body.ids)?;
+    let batch = engine.remove_accounts(&body.ids).await.map_err(|error| denied(&error))?;
+    Ok(answer(StatusCode::OK, &json!({ "success": true, "deleted": batch.done, "notFound": batch.missing })))
+}
+
+/// `POST /auth/accounts/batch-status` with `{"ids": [...], "status": "active" | "disabled"}`
+pub(crate) async fn switch_many(ask: Ask) -> Answer {
+    let Input { engine, body, .. } = read::<States>(ask).await?;
+    bounded(&body.ids)?;
+    let batch = engine.switch_accounts(&body.ids, body.status.on()).await.map_err(|error| denied(&error))?;
+    Ok(answer(StatusCode::OK, &json!({ "success": true, "updated": batch.done, "notFound": batch.missing })))
+}
+
+/// `POST /auth/accounts/health-check` with `{"ids": [...], "stagger_ms": 500, "concurrency": 2}`, all optional
+pub(crate) async fn check(ask: Ask) -> Answer {
+    let Input { engine, body, .. } = read::<Checks>(ask).await?;
+    let (stagger, parallel) = (body.stagger_ms.unwrap_or(500), body.concurrency.unwrap_or(2));
+    if !(0..=30_000).contains(&stagger) || !(1..=10).contains(&parallel) {
+        let words = "stagger_ms is 0 to 30000 and concurrency 1 to 10";
+        return Err(Failure::new(Kind::Invalid, words).into());
+    }
+    bounded(body.ids.as_deref().unwrap_or_default())?;
+    let pace = Pace { stagger: Duration::from_millis(stagger), parallel };
+    let results = engine.check_accounts(body.ids.as_deref(), pace).await;
+    let count = |health| results.iter().filter(|checked| checked.result == health).count();
+    let summary = json!({
+        "total": results.len(),
+        "alive": count(Health::Alive),
+        "dead": count(Health::Dead),
+        "skipped": count(Health::Skipped),
+    });
+    Ok(answer(StatusCode::OK, &json!({ "summary": summary, "results": results })))
+}
+
+/// `POST /auth/accounts/{id}/refresh`
+pub(crate) async fn refresh(ask: Ask) -> Answer {
+    let view = ask.app.engine.refresh_account(&ask.param).await.map_err(|error| denied(&error))?;
+    Ok(answer(StatusCode::OK, &json!({ "success": true, "result": "alive", "account": Entry::from(view) })))
+}
+
+/// `PATCH /auth/accounts/{id}/label` with `{"label": "..." | null}`
+pub(crate) async fn rename(ask: Ask) -> Answer {
+    let Input { engine, param, body } = read::<Label>(ask).await?;
+    let view = engine.label_account(&param, body.label.as_deref()).await.map_err(|error| denied(&error))?;
+    Ok(done(view))
+}
+
+/// `PATCH /auth/accounts/{id}/tags` with `{"tags": [...]}`
+pub(crate) async fn tag(ask: Ask) -> Answer {
+    let Input { engine, param, body } = read::<Tags>(ask).await?;
+    let view = engine.tag_account(&param, body.tags).await.map_err(|error| denied(&error))?;
+    Ok(done(view))
+}
+
+/// `GET /auth/accounts/{id}/cookies`: they are secrets, so it wants the scope of an export.
+pub(crate) async fn cookies(ask: Ask) -> Answer {
+    let cookies = ask.app.engine.account_cookies(&ask.param).map_err(|error| denied(&error))?;
+    Ok(answer(StatusCode::OK, &json!({ "cookies": cookies.as_ref().map(Secret::expose) })))
+}
+
+/// `POST /auth/accounts/{id}/cookies` with `{"cookies": "a=b; c=d"}` or an object of them
+pub(crate) async fn put_cookies(ask: Ask) -> Answer {
+    let Input { engine, param, body } = read::<Cookies>(ask).await?;
+    let pairs = pairs(&body.cookies)
+        .ok_or_else(|| Failure::new(Kind::Invalid, "Cookies are \"a=b; c=d\" or {\"a\": \"b\"}"))?;
+    let kept = engine.put_cookies(&param, &pairs).await.map_err(|error| denied(&error))?;
+    let hint =
+        (kept < pairs.len()).then_some("Only cookies of the backend's load balancers and of Cloudflare are kept");
+    Ok(answer(StatusCode::OK, &json!({ "success": true, "kept": kept, "hint": hint })))
+}
+
+/// `DELETE /auth/accounts/{id}/cookies`
+pub(crate) async fn drop_cookies(ask: Ask) -> Answer {
+    ask.app.engine.put_cookies(&ask.param, &[]).await.map_err(|error| denied(&error))?;
+    Ok(answer(StatusCode::OK, &json!({ "success": true })))
+}
+
+fn pairs(given: &Value) -> Option<Vec<(String, Secret)>> {
+    let object = |object: &Map<String, Value>| {
+        object.iter().map(|(name, value)| Some((name.clone(), Secret::from(value.as_str()?)))).collect()
+    };
+    let text = |text: &str| {
+        let pieces = text.split(';').map(str::trim).filter(|piece| !piece.is_empty());
+        pieces
+            .map(|piece| piece.split_once('=').map(|(name, value)| (name.trim().to_owned(), Secret::from(value))))
+            .collect()
+    };
+    let pairs: Vec<(String, Secret)> = given.as_object().map_or_else(|| given.as_str().and_then(text), object)?;
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';');
+    pairs.iter().all(|(name, value)| !name.is_empty() && plain(name) && plain(value.expose())).then_some(pairs)
+}
+
+fn done(view: AccountView) -> http::Response<crate::reply::Body> {
+    answer(StatusCode::OK, &json!({ "success": true, "account": Entry::from(view) }))
+}
+
+fn bounded(ids: &[String]) -> Result<(), Failure> {
+    if ids.len() <= MOST {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Invalid, format!("At most {MOST} at a time")).at("ids"))
+}
+
+/// What went wrong, as an answer.
+pub(crate) fn denied(error: &AccountError) -> Denied {
+    match error {
+        AccountError::Unknown => Failure::new(Kind::NotFound, error.to_string()).code("not_found").into(),
+        AccountError::Invalid(_) => Failure::new(Kind::Invalid, error.to_string()).into(),
+        AccountError::NotRefreshed { lasting, .. } => {
+            let code = if *lasting { "needs_login" } else { "refresh_failed" };
+            Denied::with(StatusCode::BAD_GATEWAY, Failure::new(Kind::Upstream, error.to_string()).code(code))
+        }
+        AccountError::Store(_) => store(error),
+    }
 }

@@ -25,7 +25,7 @@ const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 61] = [
+pub(super) static GATEWAY: [Route; 85] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -94,6 +94,31 @@ pub(super) static GATEWAY: [Route; 61] = [
     route!(PATCH "/auth/api-keys/{id}/label", WRITE, Chat, admin::relays::rename),
     route!(PATCH "/auth/api-keys/{id}/status", WRITE, Chat, admin::relays::switch),
     route!(PATCH "/auth/api-keys/{id}/key", WRITE, Chat, admin::relays::rekey),
+    // Logins and accounts, under the same paths as there.
+    route!(GET "/auth/status", READ, Chat, admin::logins::status),
+    route!(GET "/auth/login", WRITE, Chat, admin::logins::go),
+    route!(GET "/auth/accounts/login", WRITE, Chat, admin::logins::go),
+    route!(POST "/auth/login-start", WRITE, Chat, admin::logins::start),
+    route!(POST "/auth/code-relay", WRITE, Chat, admin::logins::relay),
+    route!(POST "/auth/device-login", WRITE, Chat, admin::logins::device),
+    route!(GET "/auth/device-poll/{id}", WRITE, Chat, admin::logins::poll),
+    route!(POST "/auth/import-cli", WRITE, Chat, admin::logins::import_cli),
+    route!(POST "/auth/token", WRITE, Chat, admin::logins::token),
+    route!(POST "/auth/logout", WRITE, Chat, admin::logins::logout),
+    route!(GET "/auth/accounts", READ, Chat, admin::accounts::all),
+    route!(POST "/auth/accounts", WRITE, Chat, admin::accounts::add),
+    route!(GET "/auth/accounts/export", EXPORT, Chat, admin::accounts::export),
+    route!(POST "/auth/accounts/import", WRITE, Chat, admin::accounts::import),
+    route!(POST "/auth/accounts/batch-delete", WRITE, Chat, admin::accounts::remove_many),
+    route!(POST "/auth/accounts/batch-status", WRITE, Chat, admin::accounts::switch_many),
+    route!(POST "/auth/accounts/health-check", WRITE, Chat, admin::accounts::check),
+    route!(DELETE "/auth/accounts/{id}", WRITE, Chat, admin::accounts::remove),
+    route!(POST "/auth/accounts/{id}/refresh", WRITE, Chat, admin::accounts::refresh),
+    route!(PATCH "/auth/accounts/{id}/label", WRITE, Chat, admin::accounts::rename),
+    route!(PATCH "/auth/accounts/{id}/tags", WRITE, Chat, admin::accounts::tag),
+    route!(GET "/auth/accounts/{id}/cookies", EXPORT, Chat, admin::accounts::cookies),
+    route!(POST "/auth/accounts/{id}/cookies", WRITE, Chat, admin::accounts::put_cookies),
+    route!(DELETE "/auth/accounts/{id}/cookies", WRITE, Chat, admin::accounts::drop_cookies),
 ];
 
 /// Keyless on loopback, by the listener and not by the class: on another address these need a key.

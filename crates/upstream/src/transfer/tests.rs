@@ -101,7 +101,7 @@ fn entries_say_where_they_stand() {
 #[case::prose("rt_0123456789\nplease import this", FileError::Line { line: 2, why: "this is neither JSON nor an access token nor a refresh token" })]
 #[case::settings("host = \"127.0.0.1\"\nport = 8765\n", FileError::Settings)]
 #[case::tables("[server]\nport = 1\n", FileError::Json { line: 1, column: 2 })]
-#[case::sealed("-----BEGIN AGE ENCRYPTED FILE-----\nYWdl", FileError::Sealed)]
+#[case::sealed("{\"type\": \"polygate-sealed\", \"text\": \"YWdl\"}", FileError::Sealed)]
 fn a_broken_file_is_refused_whole(#[case] text: &str, #[case] wanted: FileError) {
     let error = read(text.as_bytes()).unwrap_err();
     assert_eq!(error, wanted, "{text:?}");

@@ -1,0 +1,301 @@
+//! What an account's owner does: name, tag, switch, check, refresh, remove, take out. One way for command line and admin API.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use pool::{AccountId, Secret, Status};
+use store::portable::{self, PortableError};
+use tokio::time::Instant;
+use upstream::oauth::RefreshReason;
+use upstream::transfer::{Format, Outgoing, write};
+
+use super::{AccountView, Entry};
+use crate::core::Core;
+use crate::engine::Engine;
+use crate::refresh::Wish;
+
+/// Longest label and tag, characters; most tags.
+const LABEL: usize = 64;
+const TAG: usize = 32;
+const TAGS: usize = 16;
+
+/// Why something was not done to an account.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// There is none of this id.
+    #[error("there is no such account; hint: `polygate accounts list` shows those that are there")]
+    Unknown,
+    /// A name or tag that cannot be.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// Its tokens were not refreshed.
+    #[error("its tokens were not refreshed: {why}")]
+    NotRefreshed {
+        /// Whether only a person can help.
+        lasting: bool,
+        /// What was said.
+        why: String,
+    },
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[from] store::Error),
+}
+
+/// What was done to several accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// How many.
+    pub done: usize,
+    /// Ids that nobody has.
+    pub missing: Vec<String>,
+}
+
+/// How fast accounts are checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Between two starts.
+    pub stagger: Duration,
+    /// At the same time.
+    pub parallel: usize,
+}
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// The backend knows its login.
+    Alive,
+    /// The backend refuses its login.
+    Dead,
+    /// Nothing can be said.
+    Skipped,
+}
+
+/// A checked account.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Checked {
+    /// Its id.
+    pub id: String,
+    /// Its e-mail.
+    pub email: String,
+    /// Its name.
+    pub label: String,
+    /// Its state before.
+    #[serde(rename = "previousStatus")]
+    pub status: &'static str,
+    /// What was found.
+    pub result: Health,
+    /// Why not alive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long the backend took.
+    #[serde(rename = "durationMs", skip_serializing_if = "Option::is_none")]
+    pub duration: Option<u64>,
+}
+
+impl Engine {
+    /// One account.
+    pub fn account(&self, id: &str) -> Option<AccountView> {
+        self.accounts().into_iter().find(|view| view.id == id)
+    }
+
+    /// Forgets accounts with their tokens.
+    pub async fn remove_accounts(&self, ids: &[String]) -> Result<Batch, AccountError> {
+        let mut batch = Batch::default();
+        for id in ids {
+            let removed = self.0.store.remove_account(&AccountId(id.clone())).await?;
+            batch.note(id, removed);
+        }
+        self.0.reread().await?;
+        Ok(batch)
+    }
+
+    /// Switches accounts on or off. Switching on ends rests too, but no login that is over.
+    pub async fn switch_accounts(&self, ids: &[String], on: bool) -> Result<Batch, AccountError> {
+        let core = &self.0;
+        let mut batch = Batch::default();
+        for id in ids {
+            let Some(entry) = core.own(id) else {
+                batch.note(id, false);
+                continue;
+            };
+            let wanted = match (&entry.account.status, on) {
+                (_, false) => Status::Disabled,
+                (Status::NeedsLogin { .. } | Status::Blocked { .. }, true) => entry.account.status.clone(),
+                (_, true) => Status::Active,
+            };
+            let switched = core.store.switch(&entry.account.id, &wanted).await?;
+            core.accounts.switched(&entry.account.id, &wanted);
+            if wanted == Status::Disabled {
+                core.slots.scatter(&entry.account.id);
+            }
+            batch.note(id, switched);
+        }
+        core.reread().await?;
+        Ok(batch)
+    }
+
+    /// Names an account; `None` is its e-mail again.
+    pub async fn label_account(&self, id: &str, label: Option<&str>) -> Result<AccountView, AccountError> {
+        let label = label.unwrap_or_default().trim();
+        if label.chars().count() > LABEL || label.chars().any(char::is_control) {
+            return Err(AccountError::Invalid("a label has at most 64 characters, on one line"));
+        }
+        let entry = self.0.own(id).ok_or(AccountError::Unknown)?;
+        self.0.store.set_label(&entry.account.id, label).await?;
+        self.seen(id).await
+    }
+
+    /// Replaces an account's tags.
+    pub async fn tag_account(&self, id: &str, mut tags: Vec<String>) -> Result<AccountView, AccountError> {
+        for tag in &mut tags {
+            *tag = tag.trim().to_owned();
+        }
+        let fit = |tag: &String| (1..=TAG).contains(&tag.chars().count()) && !tag.chars().any(char::is_control);
+        if tags.len() > TAGS || !tags.iter().all(fit) {
+            return Err(AccountError::Invalid("an account has at most 16 tags of 1 to 32 characters"));
+        }
+        let mut unique = Vec::with_capacity(tags.len());
+        for tag in tags {
+            if !unique.contains(&tag) {
+                unique.push(tag);
+            }
+        }
+        let entry = self.0.own(id).ok_or(AccountError::Unknown)?;
+        self.0.store.set_tags(&entry.account.id, &unique).await?;
+        self.seen(id).await
+    }
+
+    /// Refreshes an account's tokens now. One that follows a file takes the file's.
+    pub async fn refresh_account(&self, id: &str) -> Result<AccountView, AccountError> {
+        let entry = self.0.own(id).ok_or(AccountError::Unknown)?;
+        let lost = || AccountError::NotRefreshed { lasting: true, why: "it has no tokens".to_owned() };
+        let tokens = entry.tokens.as_ref().ok_or_else(lost)?;
+        let flight = self.0.renew(&entry.account.id, Wish::of(tokens, RefreshReason::ProactiveExpiry));
+        match flight.await {
+            Ok(_) => self.account(id).ok_or(AccountError::Unknown),
+            Err(error) => Err(AccountError::NotRefreshed { lasting: error.lasting, why: error.why }),
+        }
+    }
+
+    /// Asks the backend about accounts, all without `ids`, by a call that costs no quota and no refresh token. It says what is,
+    /// and changes nothing.
+    pub async fn check_accounts(&self, ids: Option<&[String]>, pace: Pace) -> Vec<Checked> {
+        let list = self.0.accounts.list();
+        let wanted = |id: &AccountId| ids.is_none_or(|ids| ids.contains(&id.0));
+        let entries = list.iter().filter(|entry| entry.relay.is_none() && wanted(&entry.account.id)).cloned();
+        let begun = Instant::now();
+        let checks = entries.collect::<Vec<_>>().into_iter().enumerate().map(|(at, entry)| async move {
+            let nth = u32::try_from(at).unwrap_or(u32::MAX);
+            tokio::time::sleep_until(begun + pace.stagger.saturating_mul(nth)).await;
+            self.0.check(&entry).await
+        });
+        stream::iter(checks).buffered(pace.parallel.max(1)).collect().await
+    }
+
+    /// An account's cookies as one header's text; `None` when it has none.
+    pub fn account_cookies(&self, id: &str) -> Result<Option<Secret>, AccountError> {
+        let entry = self.0.own(id).ok_or(AccountError::Unknown)?;
+        Ok(self.0.upstream.cookie_header(&entry.account.id))
+    }
+
+    /// Puts cookies in place of an account's own: only those that the backend's load balancers and Cloudflare need are kept.
+    /// How many were.
+    pub async fn put_cookies(&self, id: &str, pairs: &[(String, Secret)]) -> Result<usize, AccountError> {
+        let core = &self.0;
+        let entry = core.own(id).ok_or(AccountError::Unknown)?;
+        let id = &entry.account.id;
+        let kept = core.upstream.put_cookies(id, pairs);
+        match core.upstream.cookies(id) {
+            Some(jar) => core.store.set_cookies(id, &jar).await?,
+            None => core.store.clear_cookies(id).await?,
+        }
+        Ok(kept)
+    }
+
+    /// Some accounts, all without `ids`, in clear in this form. Those whose tokens cannot be read are left out.
+    pub async fn export_accounts(&self, ids: &[String], format: Format) -> Result<Secret, AccountError> {
+        let core = &self.0;
+        if let Some(_missing) = ids.iter().find(|id| core.own(id).is_none()) {
+            return Err(AccountError::Unknown);
+        }
+        let list = core.accounts.list();
+        let wanted = |entry: &&std::sync::Arc<Entry>| {
+            entry.relay.is_none() && (ids.is_empty() || ids.contains(&entry.account.id.0))
+        };
+        let mut out = Vec::new();
+        for entry in list.iter().filter(wanted) {
+            // The store's, which are the newest there are.
+            if let Some(tokens) = core.store.tokens(&entry.account.id).await? {
+                out.push(Outgoing {
+                    account: entry.account.clone(),
+                    tokens,
+                    tags: core.beside.tags(&entry.account.id),
+                });
+            }
+        }
+        Ok(write(format, &out, core.now()))
+    }
+
+    /// Seals an export under a passphrase.
+    pub async fn seal_export(&self, export: Secret, passphrase: Secret) -> Result<String, PortableError> {
+        let work = tokio::task::spawn_blocking(move || portable::seal(&export, &passphrase));
+        work.await.unwrap_or(Err(PortableError::Closed))
+    }
+
+    async fn seen(&self, id: &str) -> Result<AccountView, AccountError> {
+        self.0.reread().await?;
+        self.account(id).ok_or(AccountError::Unknown)
+    }
+}
+
+impl Batch {
+    fn note(&mut self, id: &str, found: bool) {
+        if found {
+            self.done += 1;
+        } else {
+            self.missing.push(id.to_owned());
+        }
+    }
+}
+
+impl Core {
+    /// An account, and no relay.
+    fn own(&self, id: &str) -> Option<std::sync::Arc<Entry>> {
+        self.accounts.get(&AccountId(id.to_owned())).filter(|entry| entry.relay.is_none())
+    }
+
+    async fn check(&self, entry: &Entry) -> Checked {
+        let account = &entry.account;
+        let found = |result, error, duration| Checked {
+            id: account.id.0.clone(),
+            email: account.email.clone(),
+            label: account.label.clone(),
+            status: account.status.word(),
+            result,
+            error,
+            duration,
+        };
+        let now = self.now();
+        let Some(tokens) = entry.tokens.as_ref().filter(|tokens| tokens.expires.is_none_or(|end| end > now)) else {
+            let why = "its access token has ended; it is refreshed when it is used".to_owned();
+            return found(Health::Skipped, Some(why), None);
+        };
+        let begun = Instant::now();
+        let answer = self.upstream.accounts_check(account, &tokens.access).await;
+        let took = Some(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let html = |body: &[u8]| body.trim_ascii_start().starts_with(b"<");
+        match answer {
+            Err(fault) => found(Health::Skipped, Some(fault.to_string()), took),
+            Ok(answer) => match answer.status {
+                200 => found(Health::Alive, None, took),
+                401 => found(Health::Dead, Some("the backend refuses its access token (401)".to_owned()), took),
+                403 if html(&answer.body) => {
+                    found(Health::Skipped, Some("Cloudflare stopped the check (403)".to_owned()), took)
+                }
+                403 => found(Health::Dead, Some("the backend refuses the account (403)".to_owned()), took),
+                status => found(Health::Skipped, Some(format!("the backend answered {status}")), took),
+            },
+        }
+    }
+}

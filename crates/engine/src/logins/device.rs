@@ -1,0 +1,114 @@
+//! Device-code logins that the admin API began.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use upstream::oauth::{Device, Poll, state};
+
+use super::LoginProblem;
+use crate::engine::Engine;
+
+/// Device logins that may wait at once; the oldest one gives way.
+const MOST: usize = 16;
+
+/// A device login that has begun.
+#[derive(Clone, Debug)]
+pub struct DeviceStart {
+    /// What the person types.
+    pub user_code: String,
+    /// Where.
+    pub page: String,
+    /// What its starter polls with.
+    pub code: String,
+    /// Seconds until it ends.
+    pub expires_in: u64,
+    /// Seconds between two polls.
+    pub interval: u64,
+}
+
+/// What a poll came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DevicePoll {
+    /// Not typed yet.
+    Pending,
+    /// Asked again too soon; the provider was not asked.
+    SlowDown,
+    /// Signed in.
+    Done {
+        /// The account.
+        id: String,
+    },
+}
+
+/// A device login on its way.
+pub(super) struct Waiting {
+    device: Device,
+    begun: Instant,
+    /// When the provider was asked last.
+    asked: Mutex<Instant>,
+    /// Held while the provider is asked; with the account once there is one.
+    account: tokio::sync::Mutex<Option<String>>,
+}
+
+impl Engine {
+    /// Begins a device login.
+    pub async fn device_start(&self) -> Result<DeviceStart, LoginProblem> {
+        let device = self.0.upstream.device_start().await?;
+        let (code, now) = (state(), Instant::now());
+        let start = DeviceStart {
+            user_code: device.user_code.clone(),
+            page: device.page.to_string(),
+            code: code.clone(),
+            expires_in: device.lifetime.as_secs(),
+            interval: device.interval.as_secs(),
+        };
+        let waiting = Waiting { device, begun: now, asked: Mutex::new(now), account: tokio::sync::Mutex::default() };
+        let mut devices = self.0.logins.devices.lock();
+        devices.retain(|_, waiting| waiting.begun.elapsed() < waiting.device.lifetime);
+        if devices.len() >= MOST {
+            let oldest = devices.iter().min_by_key(|(_, waiting)| waiting.begun).map(|(code, _)| code.clone());
+            oldest.and_then(|code| devices.remove(&code));
+        }
+        devices.insert(code, Arc::new(waiting));
+        Ok(start)
+    }
+
+    /// Asks whether the code was typed, at most as often as the provider wants to be asked.
+    pub async fn device_poll(&self, code: &str) -> Result<DevicePoll, LoginProblem> {
+        let waiting = self.0.logins.devices.lock().get(code).cloned().ok_or(LoginProblem::NotPending)?;
+        if waiting.begun.elapsed() >= waiting.device.lifetime {
+            return Err(LoginProblem::NotPending);
+        }
+        let core = Arc::clone(&self.0);
+        // A client that leaves must not take the tokens along.
+        let work = self.0.tasks.spawn(async move {
+            let mut account = waiting.account.lock().await;
+            if let Some(id) = &*account {
+                return Ok(DevicePoll::Done { id: id.clone() });
+            }
+            if waiting.soon() {
+                return Ok(DevicePoll::SlowDown);
+            }
+            let Poll::Done(grant) = core.upstream.device_poll(&waiting.device).await? else {
+                return Ok(DevicePoll::Pending);
+            };
+            let put = core.sign_in(grant).await?;
+            *account = Some(put.id.0.clone());
+            Ok(DevicePoll::Done { id: put.id.0 })
+        });
+        work.await.unwrap_or(Err(LoginProblem::NotPending))
+    }
+}
+
+impl Waiting {
+    /// Whether the provider was asked less than an interval ago; if not, it is asked now.
+    fn soon(&self) -> bool {
+        let mut asked = self.asked.lock();
+        let soon = asked.elapsed() < self.device.interval;
+        if !soon {
+            *asked = Instant::now();
+        }
+        soon
+    }
+}

@@ -1,0 +1,95 @@
+//! One refresh token of an import, used once. Its successor is kept whatever goes wrong after that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool::Secret;
+use store::{NewAccount, Put};
+use upstream::jwt::Claims;
+use upstream::oauth::{Grant, RefreshError, RefreshReason};
+use upstream::transfer::Entry;
+
+use super::import::{Fate, ImportResult, failed, settle};
+use super::{own, set_aside};
+use crate::core::Core;
+
+/// Calls for one token: the first, and one after a passing trouble.
+const TRIES: usize = 2;
+/// Pause before the second call, and between tries to store what exists nowhere else.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Tries to store what exists nowhere else; the engine's end cuts them short.
+const STORES: usize = 60;
+
+/// Uses an entry's refresh token and stores what comes of it.
+pub(super) async fn once(core: &Arc<Core>, entry: &Entry, refresh: Secret) -> ImportResult {
+    let refused = |why: &str| failed(entry.line, &entry.label, Fate::Refused, why);
+    let (mut token, mut rotated, mut why) = (refresh, false, String::new());
+    for number in 0..TRIES {
+        if core.stop.is_cancelled() {
+            why = "the gateway is stopping; import it again".to_owned();
+            break;
+        }
+        if number > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        let place = core.refresh.calls.acquire().await.expect("invariant: the semaphore is never closed");
+        let answer = core.upstream.refresh(&token, RefreshReason::ProactiveExpiry).await;
+        drop(place);
+        match answer {
+            Ok(grant) => return keep(core, entry, (grant, token)).await,
+            Err(RefreshError::Permanent { message, .. }) => {
+                why = message;
+                break;
+            }
+            Err(RefreshError::Transient { rotated: next, message, .. }) => {
+                rotated |= next.is_some();
+                token = next.unwrap_or(token);
+                why = message;
+            }
+        }
+    }
+    if rotated
+        && let Err(error) = insist(core, || set_aside(core, entry, (Secret::from(""), Some(token.clone())))).await
+    {
+        why = format!("{why}; and its new refresh token could not be stored: {error}");
+    }
+    refused(&why)
+}
+
+/// Stores what was granted. A grant without a refresh token leaves the old one good.
+async fn keep(core: &Core, entry: &Entry, (grant, spent): (Grant, Secret)) -> ImportResult {
+    let grant = Grant { refresh: grant.refresh.or(Some(spent)), ..grant };
+    let mut claims = Claims::of(&grant.access, grant.id.as_ref());
+    if claims.account_id.is_empty() {
+        claims.account_id = entry.account.clone().unwrap_or_default();
+    }
+    if claims.account_id.is_empty() {
+        let kept = insist(core, || set_aside(core, entry, (grant.access.clone(), grant.refresh.clone()))).await;
+        let why = match kept {
+            Ok(()) => "its tokens name no ChatGPT account; they are kept in an account that needs a login".to_owned(),
+            Err(error) => format!("its tokens name no ChatGPT account and could not be stored: {error}"),
+        };
+        return failed(entry.line, &entry.label, Fate::Refused, &why);
+    }
+    let new = NewAccount { label: entry.label.clone(), ..own(claims, grant, core.now()) };
+    let kept: Result<Put, store::Error> = insist(core, || core.keep_login(new.clone())).await;
+    settle(core, entry, kept).await
+}
+
+/// Stores until it holds, a minute long at least, unless the engine ends.
+async fn insist<T, F>(core: &Core, store: impl Fn() -> F) -> Result<T, store::Error>
+where
+    F: Future<Output = Result<T, store::Error>>,
+{
+    let mut result = store().await;
+    for _ in 1..STORES {
+        let Err(error) = &result else { break };
+        tracing::error!(%error, "tokens that were just issued are not stored yet");
+        if core.stop.is_cancelled() {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        result = store().await;
+    }
+    result
+}

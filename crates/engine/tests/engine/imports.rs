@@ -1,0 +1,143 @@
+//! Imports against a backend that rotates and detects reuse. Row S7.
+
+use std::collections::HashMap;
+
+use engine::{ImportFate, Imports};
+use offline::{FakeAccount, NewAccount, Plan, Rule};
+use pool::Secret;
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, Setup, expired};
+
+async fn bench() -> Bench {
+    Bench::with(Setup { accounts: vec![], ..Setup::default() }).await
+}
+
+async fn import(bench: &Bench, file: &Value) -> Imports {
+    bench.engine.import(file.to_string().into_bytes(), None).await.expect("a sound file")
+}
+
+fn counts(done: &Imports) -> [usize; 5] {
+    [done.added, done.updated, done.unchanged, done.failed, done.duplicates]
+}
+
+/// The refresh tokens that the store has, by account.
+async fn kept(bench: &Bench) -> HashMap<String, String> {
+    let mut kept = HashMap::new();
+    for account in bench.store.accounts().await.expect("accounts") {
+        let tokens = bench.store.tokens(&account.id).await.expect("tokens").expect("the account");
+        kept.insert(account.upstream_id, tokens.refresh.map(|token| token.expose().to_owned()).unwrap_or_default());
+    }
+    kept
+}
+
+/// Every login is where it can be used: its living refresh token is in the store, or still in the file and not spent.
+async fn nothing_lost(bench: &Bench, logins: &[FakeAccount]) {
+    let kept = kept(bench).await;
+    for login in logins {
+        let living = bench.backend.current_refresh(&login.account_id);
+        let stored = kept.get(&login.account_id).is_some_and(|token| living.contains(token));
+        assert!(stored || living.contains(&login.refresh), "{}: lost", login.account_id);
+    }
+}
+
+/// Row S7: two hundred refresh tokens, some said twice, while the token endpoint fails in every way that it knows.
+#[tokio::test]
+async fn every_rotated_token_is_kept() {
+    let bench = bench().await;
+    let logins: Vec<FakeAccount> = (0..200).map(|_| bench.backend.account("plus")).collect();
+    let mut entries: Vec<Value> = logins.iter().map(|login| json!({ "refreshToken": login.refresh })).collect();
+    entries.extend(logins.iter().take(20).map(|login| json!({ "refreshToken": login.refresh })));
+    entries.push(json!({ "refreshToken": "rt with blanks in it" }));
+    entries.push(json!({ "token": "no JWT at all" }));
+    // Faults of the first calls, each before the backend has rotated anything.
+    for plan in [
+        Plan::json(500, json!({"error": "server_error"})),
+        Plan::json(503, json!({})),
+        Plan::json(429, json!({"error": "slow_down"})),
+        Plan::json(200, json!({"expires_in": 1})),
+        Plan::json(400, json!({"error": "invalid_grant", "error_description": "gone"})),
+        Plan::json(401, json!({"error": {"code": "refresh_token_expired", "message": "gone"}})),
+    ] {
+        bench.backend.script(Rule::token(plan));
+    }
+    let done = import(&bench, &Value::Array(entries)).await;
+    assert_eq!((done.duplicates, done.added + done.failed, done.success), (20, 202, false), "{:?}", done.errors);
+    assert!(done.added >= 194 && done.errors.len() == done.failed, "{:?}", done.errors);
+    assert!(done.errors.iter().all(|error| error.starts_with("line 1: ")), "{:?}", done.errors);
+    nothing_lost(&bench, &logins).await;
+    let used = bench.backend.record();
+    assert!(used.refreshes.iter().all(|refresh| !refresh.reused), "a token was used twice");
+    bench.innocent();
+    // What is stored is known by its token, and nothing is sent.
+    let before = bench.backend.record().token_posts().count();
+    let kept: Vec<Value> = kept(&bench).await.values().map(|token| json!({ "refreshToken": token })).collect();
+    let known = import(&bench, &Value::Array(kept)).await;
+    assert_eq!(counts(&known), [0, 0, done.added, 0, 0], "own tokens are known and not spent");
+    assert_eq!(bench.backend.record().token_posts().count(), before);
+}
+
+/// What the token endpoint gave is kept also when it names nobody.
+#[tokio::test]
+async fn tokens_of_nobody_are_set_aside() {
+    let bench = bench().await;
+    let given = json!({"access_token": "opaque-access", "refresh_token": "rt_canary-0123456789"});
+    bench.backend.script(Rule::token(Plan::json(200, given)));
+    let done = import(&bench, &json!(["rt_0123456789"])).await;
+    assert_eq!(done.entries[0].result, ImportFate::Refused);
+    assert!(!done.errors[0].contains("canary"), "{:?}", done.errors);
+    let accounts = bench.store.accounts().await.expect("accounts");
+    assert_eq!(accounts[0].status.word(), "needs_login");
+    let tokens = bench.store.tokens(&accounts[0].id).await.expect("tokens").expect("the account");
+    assert_eq!(tokens.refresh, Some(Secret::from("rt_canary-0123456789")));
+}
+
+/// Of one login in several words the newest tokens count, and an older file changes nothing.
+#[tokio::test]
+async fn one_login_is_one_account() {
+    let bench = bench().await;
+    let login = bench.backend.account("plus");
+    let old = json!({"token": login.access, "refreshToken": login.refresh, "label": "Work", "tags": ["a"]});
+    let auth: Value = serde_json::from_str(&login.auth_json()).expect("JSON");
+    let done = import(&bench, &json!([old, auth])).await;
+    assert_eq!(counts(&done), [1, 0, 0, 0, 1]);
+    assert_eq!(counts(&import(&bench, &json!([old])).await), [0, 0, 1, 0, 0]);
+    let newer = bench.backend.add_account(NewAccount {
+        account_id: Some(login.account_id.clone()),
+        user: Some(login.user.clone()),
+        expires_in: 900_000,
+        ..NewAccount::default()
+    });
+    let newer = json!({"token": newer.access, "refreshToken": newer.refresh});
+    assert_eq!(counts(&import(&bench, &json!([newer])).await), [0, 1, 0, 0, 0]);
+    assert_eq!(bench.engine.accounts().len(), 1);
+    assert_eq!(bench.backend.record().token_posts().count(), 0, "access tokens that are good cost nothing");
+}
+
+/// An auth.json may hold an API key beside its login; it becomes a relay, once.
+#[tokio::test]
+async fn an_api_key_becomes_a_relay() {
+    let bench = bench().await;
+    let mut auth: Value = serde_json::from_str(&bench.backend.account("plus").auth_json()).expect("JSON");
+    auth["OPENAI_API_KEY"] = json!("sk-canary-0123456789");
+    let done = import(&bench, &auth).await;
+    assert_eq!((done.added, done.relays), (1, 1), "{:?}", done.errors);
+    let relays = bench.engine.relays();
+    assert_eq!((relays[0].name.as_str(), relays[0].base_url.as_str()), ("openai", "https://api.openai.com/v1"));
+    let done = import(&bench, &auth).await;
+    assert_eq!((done.unchanged, done.relays, bench.engine.relays().len()), (1, 0, 1));
+}
+
+/// A broken file changes nothing, whatever stands before the fault.
+#[tokio::test]
+async fn a_broken_file_changes_nothing() {
+    let bench = bench().await;
+    let login = bench.backend.account("plus");
+    let text = format!("{{\"refreshToken\": {:?}}}\n{{\"refreshToken\": oops}}\n", login.refresh);
+    let problem = bench.engine.import(text.into_bytes(), None).await.expect_err("it is broken").to_string();
+    assert!(problem.starts_with("line 2, column"), "{problem}");
+    let ended = bench.backend.add_account(expired());
+    let done = import(&bench, &json!([{ "token": ended.access }])).await;
+    assert_eq!(done.entries[0].result, ImportFate::Junk);
+    assert_eq!((bench.engine.accounts().len(), bench.backend.record().token_posts().count()), (0, 0));
+}

@@ -1,0 +1,111 @@
+//! What an owner does with single accounts.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use engine::{AccountView, Engine, Health, Pace};
+
+use super::Row;
+use crate::cli::{Common, output, workplace};
+
+/// Between two checks, and how many at the same time.
+const PACE: Pace = Pace { stagger: Duration::from_millis(200), parallel: 4 };
+
+/// The state in words.
+pub(super) fn state(view: &AccountView) -> String {
+    match &view.why {
+        Some(why) => format!("{} ({why})", view.status.replace('_', " ")),
+        None => view.status.to_owned(),
+    }
+}
+
+pub(super) fn show(common: &Common, view: &AccountView) {
+    if common.json {
+        output::json(&Row::from(view));
+        return;
+    }
+    let now = workplace::now();
+    let token = view.expires.map_or("unknown".to_owned(), |at| output::left(now, at));
+    let rows = [
+        ("id", view.id.clone()),
+        ("label", view.label.clone()),
+        ("e-mail", view.email.clone()),
+        ("plan", view.plan.clone()),
+        ("state", state(view)),
+        ("tags", view.tags.join(", ")),
+        ("token ends", token),
+        ("workspace", view.account_id.clone()),
+        ("user", view.user.clone()),
+        ("follows", view.linked.clone().unwrap_or_default()),
+    ];
+    for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+        output::line(&format!("{name:<11}{value}"));
+    }
+}
+
+pub(super) async fn remove(engine: &Engine, wanted: &[String]) -> anyhow::Result<()> {
+    let ids = ids(engine, wanted)?;
+    engine.remove_accounts(&ids).await?;
+    eprintln!("Removed {}.", wanted.join(", "));
+    Ok(())
+}
+
+pub(super) async fn switch(engine: &Engine, wanted: &[String], on: bool) -> anyhow::Result<()> {
+    let ids = ids(engine, wanted)?;
+    engine.switch_accounts(&ids, on).await?;
+    for id in &ids {
+        if let Some(view) = engine.account(id) {
+            eprintln!("{} is {}.", view.label, state(&view));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn label(engine: &Engine, wanted: &str, label: &str) -> anyhow::Result<()> {
+    let view = workplace::account(engine, wanted)?;
+    let view = engine.label_account(&view.id, Some(label)).await?;
+    eprintln!("{wanted} is {} now.", view.label);
+    Ok(())
+}
+
+pub(super) async fn tag(engine: &Engine, wanted: &str, tags: Vec<String>) -> anyhow::Result<()> {
+    let view = workplace::account(engine, wanted)?;
+    let view = engine.tag_account(&view.id, tags).await?;
+    let tags = if view.tags.is_empty() { "no tags".to_owned() } else { view.tags.join(", ") };
+    eprintln!("{}: {tags}.", view.label);
+    Ok(())
+}
+
+pub(super) async fn refresh(engine: &Engine, wanted: &str) -> anyhow::Result<()> {
+    let view = workplace::account(engine, wanted)?;
+    let view = engine.refresh_account(&view.id).await?;
+    let ends = view.expires.map_or("unknown".to_owned(), |at| output::left(workplace::now(), at));
+    eprintln!("{}: the new token ends {ends}.", view.label);
+    Ok(())
+}
+
+pub(super) async fn check(common: &Common, engine: &Engine, wanted: &[String]) -> anyhow::Result<ExitCode> {
+    let ids = ids(engine, wanted)?;
+    let checked = engine.check_accounts((!wanted.is_empty()).then_some(ids.as_slice()), PACE).await;
+    let dead = checked.iter().any(|checked| checked.result == Health::Dead);
+    if common.json {
+        output::json(&checked);
+    } else {
+        let word = |health| match health {
+            Health::Alive => "alive",
+            Health::Dead => "dead",
+            Health::Skipped => "not known",
+        };
+        let rows = checked.into_iter().map(|checked| {
+            let time = checked.duration.map_or(String::new(), |millis| format!("{millis} ms"));
+            vec![checked.label, word(checked.result).to_owned(), time, checked.error.unwrap_or_default()]
+        });
+        let empty = "No accounts yet. Add one: polygate login";
+        output::table(&["LABEL", "LOGIN", "TIME", "WHY"], rows.collect(), empty);
+    }
+    Ok(if dead { ExitCode::from(4) } else { ExitCode::SUCCESS })
+}
+
+fn ids(engine: &Engine, wanted: &[String]) -> anyhow::Result<Vec<String>> {
+    wanted.iter().map(|wanted| workplace::account(engine, wanted).map(|view| view.id)).collect()
+}

@@ -1,0 +1,147 @@
+//! Accounts in and out as files.
+
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use engine::{Engine, Format, Imports};
+use pool::Secret;
+
+use crate::cli::{Common, output, workplace};
+
+/// One byte more than the longest file, so that a longer one is seen to be.
+const LONGEST: u64 = (64 << 20) + 1;
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// Files; `-` reads standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    passphrase: Passphrase,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Accounts by id, e-mail or label; without any, all.
+    accounts: Vec<String>,
+    /// full, minimal, cockpit_tools, sub2api or cpa: each holds the tokens in clear.
+    #[arg(long, value_parser = format, conflicts_with = "encrypt", required_unless_present = "encrypt")]
+    format: Option<Format>,
+    /// Seal everything under a passphrase; `accounts import` reads it again.
+    #[arg(long)]
+    encrypt: bool,
+    /// Write to this new file, readable by you alone, instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: Passphrase,
+}
+
+/// Where a passphrase comes from; never from the command line itself, which other users can see.
+#[derive(Debug, Args)]
+struct Passphrase {
+    /// A file whose first line is the passphrase.
+    #[arg(long, value_name = "FILE", env = "POLYGATE_PASSPHRASE_FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl Import {
+    pub(super) async fn run(self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
+        let passphrase = self.passphrase.read()?;
+        let mut good = true;
+        for file in &self.files {
+            let text = text(file)?;
+            let done = engine.import(text, passphrase.clone()).await;
+            let done = done.with_context(|| format!("{}", file.display()))?;
+            good &= done.success;
+            if common.json { output::json(&done) } else { report(file, &done) }
+        }
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn report(file: &Path, done: &Imports) {
+    for error in &done.errors {
+        eprintln!("{}: {error}", file.display());
+    }
+    let counts = [
+        ("added", done.added),
+        ("updated", done.updated),
+        ("unchanged", done.unchanged),
+        ("failed", done.failed),
+        ("said twice", done.duplicates),
+        ("of other providers", done.skipped),
+        ("made relays", done.relays),
+    ];
+    let words = counts.iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}"));
+    let words = words.collect::<Vec<_>>().join(", ");
+    output::line(&format!("{}: {}.", file.display(), if words.is_empty() { "no accounts" } else { &words }));
+}
+
+impl Export {
+    pub(super) async fn run(self, engine: &Engine) -> anyhow::Result<()> {
+        let ids = self.accounts.iter().map(|wanted| workplace::account(engine, wanted).map(|view| view.id));
+        let ids = ids.collect::<anyhow::Result<Vec<_>>>()?;
+        let passphrase = self.passphrase.read()?;
+        let text = engine.export_accounts(&ids, self.format.unwrap_or(Format::Full)).await?;
+        let text = match (self.encrypt, passphrase) {
+            (false, _) => text,
+            (true, Some(passphrase)) => Secret::new(engine.seal_export(text, passphrase).await?),
+            (true, None) => {
+                bail!("--encrypt needs a passphrase: set POLYGATE_PASSPHRASE, or give --passphrase-file FILE")
+            }
+        };
+        match &self.out {
+            None => std::io::stdout().lock().write_all(text.expose().as_bytes())?,
+            Some(out) => {
+                write(out, &text)?;
+                let count = if ids.is_empty() { engine.accounts().len() } else { ids.len() };
+                eprintln!("Wrote {count} accounts to {}.", out.display());
+            }
+        }
+        if !self.encrypt {
+            eprintln!("This holds your logins in clear: whoever reads it can use them.");
+        }
+        Ok(())
+    }
+}
+
+impl Passphrase {
+    fn read(&self) -> anyhow::Result<Option<Secret>> {
+        let Some(file) = &self.passphrase_file else {
+            let given = std::env::var("POLYGATE_PASSPHRASE").ok().filter(|text| !text.is_empty());
+            return Ok(given.map(Secret::new));
+        };
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Ok(text.lines().next().filter(|line| !line.is_empty()).map(Secret::from))
+    }
+}
+
+fn text(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().take(LONGEST).read_to_end(&mut text).context("cannot read standard input")?;
+    } else {
+        let open = std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+        open.take(LONGEST).read_to_end(&mut text).with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    Ok(text)
+}
+
+/// A new file with mode 0600, whole or not at all.
+fn write(out: &Path, text: &Secret) -> anyhow::Result<()> {
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let cannot = || format!("cannot write {}", out.display());
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
+    file.write_all(text.expose().as_bytes()).with_context(cannot)?;
+    file.as_file().sync_all().with_context(cannot)?;
+    file.persist_noclobber(out).with_context(cannot)?;
+    Ok(())
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    Format::named(name).ok_or_else(|| "it is full, minimal, cockpit_tools, sub2api or cpa".to_owned())
+}

@@ -1,0 +1,57 @@
+//! What an admin endpoint is given.
+
+use engine::Engine;
+use http::header::CONTENT_TYPE;
+use proto::{Failure, Kind};
+use serde::de::DeserializeOwned;
+
+use crate::auth::Caller;
+use crate::body;
+use crate::reply::Denied;
+use crate::route::Ask;
+
+/// The engine, what stands for the segment in braces, and the body.
+pub(crate) struct Input<T> {
+    pub(crate) engine: Engine,
+    pub(crate) param: String,
+    pub(crate) body: T,
+}
+
+/// Reads a JSON body. One that is empty counts as an empty object.
+pub(crate) async fn read<T: DeserializeOwned>(ask: Ask) -> Result<Input<T>, Denied> {
+    let bytes = bytes(&ask.parts.headers, ask.body, &ask.app).await?;
+    let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
+    // The error's words may hold a value of the body, and so a token: only its place is said.
+    let body = serde_json::from_slice(text).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        Failure::new(Kind::Invalid, format!("The body does not have the form that this endpoint takes ({place})"))
+    })?;
+    Ok(Input { engine: ask.app.engine.clone(), param: ask.param, body })
+}
+
+/// Reads a body as it is.
+pub(crate) async fn bytes(
+    headers: &http::HeaderMap,
+    incoming: hyper::body::Incoming,
+    app: &crate::service::App,
+) -> Result<bytes::Bytes, Denied> {
+    let read = body::read(headers, incoming, &app.settings.limits, &app.budget).await;
+    Ok(read.map_err(Failure::from)?)
+}
+
+/// Whose token calls; fit for logs.
+pub(crate) fn admin(caller: &Caller) -> &str {
+    match caller {
+        Caller::Admin(admin) => &admin.id,
+        Caller::Client(_) | Caller::Anyone => "",
+    }
+}
+
+/// Whether the body is plain text.
+pub(crate) fn is_text(headers: &http::HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next().and_then(|value| value.to_str().ok()), values.next()) else {
+        return false;
+    };
+    value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/plain")
+}

@@ -1,0 +1,245 @@
+//! Logins at the paths of the system that people come from: browser, device code, token, and Codex's own file.
+
+use engine::{DevicePoll, Engine, ImportFate, Imports, LinkError, LoginProblem, LoginStage};
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+use pool::Secret;
+use proto::{Failure, Kind};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::input::{Input, admin, read};
+use crate::reply::{Answer, Denied, bare, json as answer};
+use crate::route::Ask;
+
+/// Longest pasted address, bytes.
+const ADDRESS: usize = 8 << 10;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Started {
+    auth_url: String,
+    state: String,
+    /// Whether the browser's way back ends here; if not, its last address is to be pasted.
+    listening: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeviceStarted {
+    user_code: String,
+    verification_uri: String,
+    verification_uri_complete: String,
+    device_code: String,
+    expires_in: u64,
+    interval: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Relayed {
+    callback_url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Token {
+    token: Given,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Default)]
+pub(crate) struct FromCodex {
+    /// Follow the file instead of taking its tokens.
+    link: bool,
+    may_refresh: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub(crate) struct Leaving {
+    all: bool,
+    ids: Vec<String>,
+}
+
+/// A secret of a body.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Given(String);
+
+impl Given {
+    pub(crate) fn take(self) -> Secret {
+        let text = self.0.trim();
+        let bare = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        Secret::new(bare.map_or(text, |(_, token)| token.trim()))
+    }
+}
+
+/// `GET /auth/status`
+pub(crate) async fn status(ask: Ask) -> Answer {
+    let engine = &ask.app.engine;
+    let accounts = engine.accounts();
+    let count = |word: &str| accounts.iter().filter(|view| view.status == word).count();
+    let user = accounts
+        .iter()
+        .find(|view| view.status == "active")
+        .map(|view| json!({ "email": view.email, "accountId": view.account_id, "planType": view.plan }));
+    let login = match engine.login_stage(admin(&ask.caller)).await {
+        None => Value::Null,
+        Some(LoginStage::Waiting) => json!({ "status": "pending" }),
+        Some(LoginStage::Done { id }) => json!({ "status": "done", "account": id }),
+        Some(LoginStage::Failed { why }) => json!({ "status": "failed", "error": why }),
+    };
+    let pool = json!({
+        "total": accounts.len(),
+        "active": count("active"),
+        "expired": count("needs_login"),
+        "quota_exhausted": count("exhausted"),
+        "rate_limited": count("cooling"),
+        "refreshing": 0,
+        "disabled": count("disabled"),
+        "banned": count("blocked"),
+    });
+    let body = json!({ "authenticated": user.is_some(), "user": user, "pool": pool, "login": login });
+    Ok(answer(StatusCode::OK, &body))
+}
+
+/// `POST /auth/login-start`
+pub(crate) async fn start(ask: Ask) -> Answer {
+    let begun = ask.app.engine.login_start(admin(&ask.caller)).await;
+    let started = Started { auth_url: begun.url, state: begun.state, listening: begun.listening };
+    Ok(answer(StatusCode::OK, &started))
+}
+
+/// `GET /auth/login` and `GET /auth/accounts/login`: to the provider's page.
+pub(crate) async fn go(ask: Ask) -> Answer {
+    let begun = ask.app.engine.login_start(admin(&ask.caller)).await;
+    let mut response = bare(StatusCode::FOUND);
+    response.headers_mut().extend(HeaderValue::from_str(&begun.url).ok().map(|url| (LOCATION, url)));
+    Ok(response)
+}
+
+/// `POST /auth/code-relay` with `{"callbackUrl": "..."}`: the address that a browser elsewhere ended at.
+pub(crate) async fn relay(ask: Ask) -> Answer {
+    let admin = admin(&ask.caller).to_owned();
+    let Input { engine, body, .. } = read::<Relayed>(ask).await?;
+    if body.callback_url.len() > ADDRESS {
+        return Err(Failure::new(Kind::Invalid, "The address is too long").at("callbackUrl").into());
+    }
+    engine.login_paste(&admin, &body.callback_url).await.map_err(|problem| denied(&problem))?;
+    Ok(answer(StatusCode::OK, &json!({ "success": true })))
+}
+
+/// `POST /auth/device-login`
+pub(crate) async fn device(ask: Ask) -> Answer {
+    let begun = ask.app.engine.device_start().await.map_err(|problem| denied(&problem))?;
+    let started = DeviceStarted {
+        user_code: begun.user_code,
+        verification_uri_complete: begun.page.clone(),
+        verification_uri: begun.page,
+        device_code: begun.code,
+        expires_in: begun.expires_in,
+        interval: begun.interval,
+    };
+    Ok(answer(StatusCode::OK, &started))
+}
+
+/// `GET /auth/device-poll/{id}`
+pub(crate) async fn poll(ask: Ask) -> Answer {
+    let polled = ask.app.engine.device_poll(&ask.param).await.map_err(|problem| denied(&problem))?;
+    let body = match polled {
+        DevicePoll::Pending => json!({ "pending": true, "code": "authorization_pending" }),
+        DevicePoll::SlowDown => json!({ "pending": true, "code": "slow_down" }),
+        DevicePoll::Done { id } => json!({ "success": true, "account": id }),
+    };
+    Ok(answer(StatusCode::OK, &body))
+}
+
+/// `POST /auth/import-cli`: the login of the auth.json that Codex uses on the gateway's machine, taken or followed.
+pub(crate) async fn import_cli(ask: Ask) -> Answer {
+    let Input { engine, body, .. } = read::<FromCodex>(ask).await?;
+    let none = || Failure::new(Kind::Invalid, "The gateway knows no home directory; set accounts.codex_home");
+    let file = engine.codex_file().ok_or_else(none)?;
+    if body.link {
+        let view = engine.link(&file, body.may_refresh).await.map_err(|error| unlinked(&error))?;
+        return Ok(answer(StatusCode::OK, &json!({ "success": true, "account": super::accounts::Entry::from(view) })));
+    }
+    let text = engine.read_codex(&file).await.map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?;
+    let done = engine.import(text, None).await;
+    let done = done.map_err(|problem| Failure::new(Kind::Invalid, problem.to_string()).code("invalid_file"))?;
+    single(&engine, &done)
+}
+
+/// `POST /auth/token` with `{"token": "..."}`
+pub(crate) async fn token(ask: Ask) -> Answer {
+    let Input { engine, body, .. } = read::<Token>(ask).await?;
+    let done = engine.add_token(Some(body.token.take()), None).await;
+    single(&engine, &done)
+}
+
+/// `POST /auth/logout` with `{"all": true}` or `{"ids": [...]}`: forgets accounts.
+pub(crate) async fn logout(ask: Ask) -> Answer {
+    let admin = admin(&ask.caller).to_owned();
+    let Input { engine, body, .. } = read::<Leaving>(ask).await?;
+    if body.all != body.ids.is_empty() {
+        let words = "Say whom to sign out: {\"ids\": [...]}, or {\"all\": true} for every account";
+        return Err(Failure::new(Kind::Invalid, words).into());
+    }
+    let everyone = || engine.accounts().into_iter().map(|view| view.id).collect();
+    let ids: Vec<String> = if body.all { everyone() } else { body.ids };
+    let batch = engine.remove_accounts(&ids).await.map_err(|error| super::accounts::denied(&error))?;
+    tracing::info!(%admin, removed = batch.done, "accounts signed out");
+    Ok(answer(StatusCode::OK, &json!({ "success": true, "deleted": batch.done, "notFound": batch.missing })))
+}
+
+/// What became of one login.
+pub(crate) fn single(engine: &Engine, done: &Imports) -> Answer {
+    let Some(entry) = done.entries.first() else {
+        let taken = done.relays > 0;
+        let why = if taken { "It holds an API key only, which is a relay now" } else { "It holds no login" };
+        return Err(Failure::new(Kind::Invalid, why).into());
+    };
+    let view = entry.id.as_deref().and_then(|id| engine.account(id));
+    if let (Some(view), None) = (view, &entry.error) {
+        let account = super::accounts::Entry::from(view);
+        return Ok(answer(StatusCode::OK, &json!({ "success": true, "result": entry.result, "account": account })));
+    }
+    let why = entry.error.clone().unwrap_or_else(|| "it is not stored".to_owned());
+    Err(match entry.result {
+        ImportFate::Refused => {
+            let failure = Failure::new(Kind::Upstream, format!("The provider did not take it: {why}"));
+            Denied::with(StatusCode::BAD_GATEWAY, failure.code("refresh_failed"))
+        }
+        ImportFate::Failed => Failure::new(Kind::Internal, why).into(),
+        _ => Failure::new(Kind::Invalid, why).code("invalid_token").into(),
+    })
+}
+
+fn unlinked(error: &LinkError) -> Denied {
+    match error {
+        LinkError::File(_) | LinkError::Ended(_) => Failure::new(Kind::Invalid, error.to_string()).into(),
+        LinkError::Own => {
+            Denied::with(StatusCode::CONFLICT, Failure::new(Kind::Invalid, error.to_string()).code("own_login"))
+        }
+        LinkError::Store(_) => store(error),
+    }
+}
+
+fn denied(problem: &LoginProblem) -> Denied {
+    match problem {
+        LoginProblem::NotPending => Failure::new(Kind::NotFound, problem.to_string()).code("not_pending").into(),
+        LoginProblem::Address(_) => Failure::new(Kind::Invalid, problem.to_string()).code("invalid_callback").into(),
+        LoginProblem::Provider(_) | LoginProblem::NoAccount => Denied::with(
+            StatusCode::BAD_GATEWAY,
+            Failure::new(Kind::Upstream, problem.to_string()).code("login_failed"),
+        ),
+        LoginProblem::Store(_) => store(problem),
+    }
+}
+
+pub(super) fn store(error: &impl std::fmt::Display) -> Denied {
+    tracing::error!(%error, "admin accounts");
+    Failure::new(Kind::Internal, "The store failed; see the log").into()
+}
