@@ -26,7 +26,7 @@ pub(super) async fn once(core: &Arc<Core>, entry: &Entry, refresh: Secret) -> Im
     let (mut token, mut rotated, mut why) = (refresh, false, String::new());
     for number in 0..TRIES {
         if core.stop.is_cancelled() {
-            why = "the gateway is stopping; import it again".to_owned();
+            "the gateway is stopping; import it again".clone_into(&mut why);
             break;
         }
         if number > 0 {

@@ -179,9 +179,10 @@ async fn codex(
     let mut auth: Value = serde_json::from_str(&login.auth_json()).expect("JSON");
     let mut refresh = login.refresh;
     while !stop.load(Ordering::Relaxed) {
-        let grant = way.refresh(&Secret::new(refresh), RefreshReason::ProactiveExpiry).await.expect("a refresh");
+        let grant =
+            way.refresh(&Secret::from(refresh.as_str()), RefreshReason::ProactiveExpiry).await.expect("a refresh");
         own.fetch_add(1, Ordering::Relaxed);
-        refresh = grant.refresh.expect("it rotates").expose().to_owned();
+        grant.refresh.expect("it rotates").expose().clone_into(&mut refresh);
         auth["tokens"]["refresh_token"] = refresh.clone().into();
         auth["tokens"]["access_token"] = grant.access.expose().into();
         let text = auth.to_string();

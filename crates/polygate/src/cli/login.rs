@@ -155,7 +155,7 @@ async fn import(accounts: &Accounts, file: &Path) -> anyhow::Result<NewAccount> 
             Ok(new_account(login.claims, tokens, Origin::Import))
         }
         Imported::ApiKey(_) => bail!(
-            "{} holds an OpenAI API key and no ChatGPT login; sign Codex in with ChatGPT (`codex login`), or use `polygate login`",
+            "{} holds an OpenAI API key and no ChatGPT login; `polygate accounts import` makes a relay of the key, and `polygate login` signs you in",
             file.display()
         ),
     }

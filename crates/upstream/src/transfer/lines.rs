@@ -35,7 +35,7 @@ pub(super) fn number(before: &[u8]) -> usize {
 }
 
 fn breaks(text: &[u8]) -> usize {
-    text.iter().filter(|byte| **byte == b'\n').count()
+    text.split(|byte| *byte == b'\n').count() - 1
 }
 
 /// Whether the first line is a whole JSON object, and not the only one.

@@ -61,7 +61,6 @@ pub fn write(format: Format, accounts: &[Outgoing], now: Millis) -> Secret {
             "accounts": each(full),
         }),
         Format::Minimal => json!({ "accounts": each(minimal) }),
-        Format::CockpitTools => Value::Array(each(portable)),
         Format::Sub2Api => json!({
             "exported_at": date(now),
             "proxies": [],
@@ -70,7 +69,7 @@ pub fn write(format: Format, accounts: &[Outgoing], now: Millis) -> Secret {
             "version": 1,
         }),
         Format::Cpa if accounts.len() == 1 => portable(&accounts[0]),
-        Format::Cpa => Value::Array(each(portable)),
+        Format::CockpitTools | Format::Cpa => Value::Array(each(portable)),
     };
     Secret::new(format!("{value:#}\n"))
 }

@@ -14,6 +14,7 @@ const PACE: Pace = Pace { stagger: Duration::from_millis(200), parallel: 4 };
 /// The state in words.
 pub(super) fn state(view: &AccountView) -> String {
     match &view.why {
+        Some(why) if view.status == "disabled" => why.clone(),
         Some(why) => format!("{} ({why})", view.status.replace('_', " ")),
         None => view.status.to_owned(),
     }

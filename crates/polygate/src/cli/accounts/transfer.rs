@@ -24,14 +24,15 @@ pub(crate) struct Import {
 }
 
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("form").required(true)))]
 pub(crate) struct Export {
     /// Accounts by id, e-mail or label; without any, all.
     accounts: Vec<String>,
     /// full, minimal, cockpit_tools, sub2api or cpa: each holds the tokens in clear.
-    #[arg(long, value_parser = format, conflicts_with = "encrypt", required_unless_present = "encrypt")]
+    #[arg(long, value_parser = format, group = "form")]
     format: Option<Format>,
     /// Seal everything under a passphrase; `accounts import` reads it again.
-    #[arg(long)]
+    #[arg(long, group = "form")]
     encrypt: bool,
     /// Write to this new file, readable by you alone, instead of standard output.
     #[arg(long, value_name = "FILE")]
@@ -74,7 +75,7 @@ fn report(file: &Path, done: &Imports) {
         ("failed", done.failed),
         ("said twice", done.duplicates),
         ("of other providers", done.skipped),
-        ("made relays", done.relays),
+        ("added as relay", done.relays),
     ];
     let words = counts.iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}"));
     let words = words.collect::<Vec<_>>().join(", ");
@@ -99,7 +100,8 @@ impl Export {
             Some(out) => {
                 write(out, &text)?;
                 let count = if ids.is_empty() { engine.accounts().len() } else { ids.len() };
-                eprintln!("Wrote {count} accounts to {}.", out.display());
+                let noun = if count == 1 { "account" } else { "accounts" };
+                eprintln!("Wrote {count} {noun} to {}.", out.display());
             }
         }
         if !self.encrypt {
