@@ -1,11 +1,13 @@
 //! The rules over accounts, as pure functions: what a signal does to an account, which account serves a request, what an
-//! attempt may do next, which model a name means, what a key is, what a relay is and where its address may lead.
+//! attempt may do next, which way out it takes, which model a name means, what a key is, what a relay is and where its address may
+//! lead.
 //!
 //! Sans-IO: no async, clock, randomness, environment or files; `now` and random bytes are arguments.
 
 pub mod account;
 pub mod attempt;
 pub mod catalog;
+pub mod egress;
 pub mod guard;
 pub mod keys;
 pub mod limits;

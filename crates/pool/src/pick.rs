@@ -7,6 +7,7 @@ mod tests;
 use proto::failure::{Failure, Kind};
 
 use crate::account::{Account, AccountId};
+use crate::egress::Stuck;
 use crate::status::Reason;
 use crate::{Millis, limits};
 
@@ -25,6 +26,8 @@ pub struct Candidate<'a> {
     pub last_used: Millis,
     /// Whether its catalogue (live, else bundled) lists the model.
     pub lists_model: bool,
+    /// Why its way out is not open; `None` when it is.
+    pub stuck: Option<Stuck<'a>>,
     /// Its share of simultaneous requests against the others', at least 1.
     pub weight: u32,
 }
@@ -105,7 +108,7 @@ pub fn pick(candidates: &[Candidate<'_>], ask: &Ask<'_>, now: Millis) -> Result<
 impl Candidate<'_> {
     /// Whether it may serve this request at all, busy or not.
     fn usable(&self, ask: &Ask<'_>, now: Millis) -> bool {
-        self.lists_model && self.account.status.serves(now) && !ask.tried.contains(&self.account.id)
+        self.lists_model && self.stuck.is_none() && self.account.status.serves(now) && !ask.tried.contains(&self.account.id)
     }
 
     /// Why it does not. What holds for every request is said before what holds for this one.
@@ -115,6 +118,7 @@ impl Candidate<'_> {
         }
         match self.account.status.usable(now) {
             Err(reason) => reason,
+            Ok(()) if self.stuck.is_some() => self.stuck.map_or(Reason::Full, Reason::from),
             Ok(()) if ask.tried.contains(&self.account.id) => Reason::Tried,
             Ok(()) => Reason::Full,
         }
@@ -151,7 +155,23 @@ impl NoAccount {
         let spent = has(|why| matches!(why, Reason::Exhausted { .. }));
         match self.reasons.iter().filter_map(|(_, why)| why.until()).min() {
             Some(until) => resting(spent, until, self.summary(now), now),
-            None => lacking(format!("no {noun} can serve: {}; {}", self.summary(now), self.kin.cure())),
+            None => self.shut(now),
+        }
+    }
+
+    /// None can serve, and waiting alone does not help.
+    fn shut(&self, now: Millis) -> Failure {
+        let (noun, summary) = (self.kin.noun(), self.summary(now));
+        let ways = self.reasons.iter().filter_map(|(_, why)| match why {
+            Reason::NoWay { until, .. } => Some(*until),
+            _ => None,
+        });
+        let again = ways.clone().flatten().min();
+        let cure = if ways.count() > 0 { "see `polygate proxies list`" } else { self.kin.cure() };
+        let failure = lacking(format!("no {noun} can serve: {summary}; {cure}"));
+        match again {
+            Some(until) => failure.retry_after(now.until(until).div_ceil(1000).max(1)),
+            None => failure,
         }
     }
 

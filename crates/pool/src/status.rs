@@ -9,6 +9,7 @@ mod tests;
 use std::fmt;
 
 use crate::Millis;
+use crate::egress::Stuck;
 use crate::limits;
 
 /// An account's state.
@@ -116,6 +117,13 @@ pub enum Reason {
     },
     /// [`Status::Disabled`].
     Disabled,
+    /// The way out that its owner chose is not open. It never takes another one.
+    NoWay {
+        /// When it may be open again; `None` when only its owner can see to it.
+        until: Option<Millis>,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Its catalogue does not list the model.
     NoModel,
     /// This request has tried it already.
@@ -216,6 +224,12 @@ fn rested(until: Millis, now: Millis) -> bool {
     until <= now || until > latest(now)
 }
 
+impl From<Stuck<'_>> for Reason {
+    fn from(stuck: Stuck<'_>) -> Self {
+        Self::NoWay { until: stuck.until(), why: stuck.to_string() }
+    }
+}
+
 impl Reason {
     /// When this reason ends by itself; `None` when it does not.
     pub fn until(&self) -> Option<Millis> {
@@ -235,6 +249,7 @@ impl Reason {
             Self::NeedsLogin { why } => format!("needs a new login: {why}"),
             Self::Blocked { why } => format!("blocked by the provider: {why}"),
             Self::Disabled => "switched off".into(),
+            Self::NoWay { why, .. } => why.clone(),
             Self::NoModel => "does not list this model".into(),
             Self::Tried => "already tried for this request".into(),
             Self::Full => "busy, and its queue is full".into(),

@@ -24,7 +24,7 @@ fn account(id: &str, status: Status, used_percent: f64) -> Account {
 }
 
 fn candidate(account: &Account) -> Candidate<'_> {
-    Candidate { account, in_flight: 0, waiting: 0, last_used: Millis(0), lists_model: true, weight: 1 }
+    Candidate { account, in_flight: 0, waiting: 0, last_used: Millis(0), lists_model: true, stuck: None, weight: 1 }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form in which a pick is compared")]

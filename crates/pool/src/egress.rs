@@ -1,0 +1,283 @@
+//! The ways out: proxies, which of them an account's calls take, and which of them answer.
+//!
+//! An account never goes another way than the one that its owner chose. Where that way does not answer the account cannot serve, and
+//! says so: a direct connection instead would show an address that must not be seen.
+
+mod address;
+pub mod file;
+mod marks;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+pub use self::address::{Address, Invalid, KEPT, Scheme};
+pub use self::marks::{FAILURES, Marks, REST, WINDOW};
+use crate::Millis;
+use crate::account::AccountId;
+
+/// Most proxies of one store.
+pub const MOST: usize = 1000;
+/// Longest name of a proxy, bytes.
+pub const NAME: usize = 64;
+
+/// Our own id of a proxy: UUID v7 text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct ProxyId(pub String);
+
+impl fmt::Display for ProxyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Our id.
+    pub id: ProxyId,
+    /// Unique; see [`check_name`].
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// Whether it may be at a private address.
+    pub allow_private: bool,
+    /// What the last check found; `None` before the first.
+    pub health: Option<Health>,
+    /// When it was added.
+    pub created: Millis,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Health {
+    /// Whether anything came back through it.
+    pub ok: bool,
+    /// The address that others see; `None` when the echo service did not say.
+    pub exit_ip: Option<IpAddr>,
+    /// How long the echo service's answer took, milliseconds.
+    pub latency_ms: Option<u64>,
+    /// When it was checked.
+    pub checked: Millis,
+    /// What went wrong, for people; never the proxy's password.
+    pub error: Option<String>,
+}
+
+/// Which way an account's calls take.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Egress {
+    /// The proxy of the configuration, if there is one; else direct.
+    #[default]
+    Global,
+    /// No proxy, also where the configuration has one.
+    Direct,
+    /// The proxies that answer, in turn.
+    Auto,
+    /// This proxy and no other.
+    Fixed(ProxyId),
+}
+
+impl Egress {
+    /// The words that are no proxy's id or name.
+    pub const WORDS: [&'static str; 3] = ["global", "direct", "auto"];
+}
+
+impl FromStr for Egress {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "global" => Self::Global,
+            "direct" => Self::Direct,
+            "auto" => Self::Auto,
+            id => Self::Fixed(ProxyId(id.to_owned())),
+        })
+    }
+}
+
+impl fmt::Display for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Global => "global",
+            Self::Direct => "direct",
+            Self::Auto => "auto",
+            Self::Fixed(id) => &id.0,
+        })
+    }
+}
+
+/// The way that one call takes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// No proxy.
+    Direct,
+    /// The proxy of the configuration.
+    Global,
+    /// This proxy.
+    Proxy(ProxyId),
+}
+
+/// Everything that the choice of a way depends on.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// Every proxy, oldest first.
+    pub proxies: Vec<Proxy>,
+    /// The accounts that do not take [`Egress::Global`].
+    pub assigned: HashMap<AccountId, Egress>,
+    /// The ways that do not answer, and when each may be tried again.
+    pub down: HashMap<Route, Millis>,
+    /// Whether the configuration has a proxy.
+    pub global: bool,
+}
+
+/// Why an account's calls cannot go out. Borrows the proxy's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stuck<'a> {
+    /// The proxy does not answer.
+    Down {
+        /// Its name; `None` for that of the configuration.
+        name: Option<&'a str>,
+        /// When it may be tried again.
+        until: Millis,
+    },
+    /// The proxy is switched off.
+    Off(&'a str),
+    /// The proxy was removed.
+    Gone,
+    /// No proxy of the pool answers.
+    AllDown {
+        /// When one may be tried again.
+        until: Millis,
+    },
+    /// The pool has no proxy that is switched on.
+    Empty,
+}
+
+impl Stuck<'_> {
+    /// When this may end by itself; `None` when only its owner ends it.
+    pub fn until(self) -> Option<Millis> {
+        match self {
+            Self::Down { until, .. } | Self::AllDown { until } => Some(until),
+            Self::Off(_) | Self::Gone | Self::Empty => None,
+        }
+    }
+}
+
+impl fmt::Display for Stuck<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Down { name: Some(name), .. } => write!(f, "its proxy {name} does not answer"),
+            Self::Down { name: None, .. } => f.write_str("the proxy of the configuration does not answer"),
+            Self::Off(name) => write!(f, "its proxy {name} is switched off"),
+            Self::Gone => f.write_str("its proxy was removed: assign another one"),
+            Self::AllDown { .. } => f.write_str("no proxy of the pool answers"),
+            Self::Empty => f.write_str("it takes any proxy of the pool, and none is switched on"),
+        }
+    }
+}
+
+/// Which of several ways is taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turn<'a> {
+    /// Grows by one with every choice.
+    pub number: u64,
+    /// The proxies that this call has tried.
+    pub tried: &'a [ProxyId],
+}
+
+impl Table {
+    /// What an account's owner chose.
+    pub fn egress(&self, account: &AccountId) -> &Egress {
+        self.assigned.get(account).unwrap_or(&Egress::Global)
+    }
+
+    /// The proxy of this id.
+    pub fn proxy(&self, id: &ProxyId) -> Option<&Proxy> {
+        self.proxies.iter().find(|proxy| proxy.id == *id)
+    }
+
+    /// The proxy that a person means by its id or name.
+    pub fn named(&self, wanted: &str) -> Option<&Proxy> {
+        self.proxies.iter().find(|proxy| proxy.id.0 == wanted || proxy.name == wanted)
+    }
+
+    /// The way of the next call. [`Egress::Auto`] takes the proxies that answer in turn; one that did not is tried again when its rest
+    /// is over and no other is left.
+    ///
+    /// # Errors
+    /// [`Stuck`], instead of another way than the chosen one.
+    pub fn route(&self, egress: &Egress, turn: Turn<'_>, now: Millis) -> Result<Route, Stuck<'_>> {
+        match egress {
+            Egress::Direct => Ok(Route::Direct),
+            Egress::Global if !self.global => Ok(Route::Direct),
+            Egress::Global => match self.rest(&Route::Global, now) {
+                Some(until) => Err(Stuck::Down { name: None, until }),
+                None => Ok(Route::Global),
+            },
+            Egress::Fixed(id) => self.fixed(id, now),
+            Egress::Auto => self.auto(turn, now),
+        }
+    }
+
+    /// Why an account cannot go out now; `None` when it can.
+    pub fn stuck(&self, account: &AccountId, now: Millis) -> Option<Stuck<'_>> {
+        if self.assigned.is_empty() && self.down.is_empty() {
+            return None;
+        }
+        self.route(self.egress(account), Turn::default(), now).err()
+    }
+
+    fn fixed(&self, id: &ProxyId, now: Millis) -> Result<Route, Stuck<'_>> {
+        let proxy = self.proxy(id).ok_or(Stuck::Gone)?;
+        if !proxy.enabled {
+            return Err(Stuck::Off(&proxy.name));
+        }
+        let route = Route::Proxy(id.clone());
+        match self.rest(&route, now) {
+            Some(until) => Err(Stuck::Down { name: Some(&proxy.name), until }),
+            None => Ok(route),
+        }
+    }
+
+    fn auto(&self, turn: Turn<'_>, now: Millis) -> Result<Route, Stuck<'_>> {
+        let enabled = || self.proxies.iter().filter(|proxy| proxy.enabled).map(|proxy| &proxy.id);
+        let fresh = || enabled().filter(|id| !turn.tried.contains(id)).map(|id| Route::Proxy(id.clone()));
+        let up = || fresh().filter(|route| !self.down.contains_key(route));
+        let rested = || fresh().filter(|route| self.rest(route, now).is_none());
+        let nth = |count: usize| usize::try_from(turn.number % count.max(1) as u64).unwrap_or(0);
+        let chosen = up().nth(nth(up().count())).or_else(|| rested().nth(nth(rested().count())));
+        if let Some(route) = chosen {
+            return Ok(route);
+        }
+        let rests = enabled().map(|id| self.rest(&Route::Proxy(id.clone()), now).unwrap_or(now));
+        Err(rests.min().map_or(Stuck::Empty, |until| Stuck::AllDown { until }))
+    }
+
+    /// When a way that does not answer may be tried again; `None` when it may be now. An end further away than any that is set can only
+    /// come from a clock that was set back.
+    fn rest(&self, route: &Route, now: Millis) -> Option<Millis> {
+        let until = *self.down.get(route)?;
+        (until > now && until <= now.plus(REST)).then_some(until)
+    }
+}
+
+/// Whether a proxy may have this name.
+///
+/// # Errors
+/// [`Invalid::Name`] for an empty one, one of more than [`NAME`] bytes, one with control characters or white space around it, and the
+/// words of [`Egress::WORDS`].
+pub fn check_name(name: &str) -> Result<(), Invalid> {
+    let good = !name.is_empty()
+        && name.len() <= NAME
+        && name.trim() == name
+        && !name.chars().any(char::is_control)
+        && !Egress::WORDS.contains(&name);
+    if good { Ok(()) } else { Err(Invalid::Name) }
+}

@@ -1,0 +1,51 @@
+//! Whether a way answers, as its uses and checks tell.
+
+use crate::Millis;
+
+/// Failures within [`WINDOW`] that mark a way.
+pub const FAILURES: usize = 3;
+/// How long a failure counts, milliseconds.
+pub const WINDOW: i64 = 60_000;
+/// How long a marked way is left alone, milliseconds. Then one call may try it: a way heals by a good use also where nobody checks it.
+pub const REST: i64 = 60_000;
+
+/// What is known about one way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// The failures that still count, oldest first; fewer than [`FAILURES`].
+    failures: Vec<Millis>,
+    /// When a marked way may be tried again.
+    down: Option<Millis>,
+}
+
+impl Marks {
+    /// When the way may be tried again; `None` when it is not marked.
+    pub fn down(&self) -> Option<Millis> {
+        self.down
+    }
+
+    /// Whether nothing speaks against it.
+    pub fn clean(&self) -> bool {
+        self.failures.is_empty() && self.down.is_none()
+    }
+
+    /// A use failed: the third within a minute marks the way, and any failure of a marked one lets it rest again.
+    pub fn fail(&mut self, now: Millis) {
+        self.failures.retain(|at| *at <= now && now.0.saturating_sub(at.0) < WINDOW);
+        self.failures.push(now);
+        if self.down.is_some() || self.failures.len() >= FAILURES {
+            self.mark(now);
+        }
+    }
+
+    /// A check failed: that alone marks the way.
+    pub fn mark(&mut self, now: Millis) {
+        self.failures.clear();
+        self.down = Some(now.plus(REST));
+    }
+
+    /// A use or check was good.
+    pub fn good(&mut self) {
+        *self = Self::default();
+    }
+}
