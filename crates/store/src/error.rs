@@ -48,6 +48,9 @@ pub enum Error {
     /// Another relay has the name.
     #[error("a relay named {0} exists; hint: choose another name, or remove that one first")]
     Taken(String),
+    /// Another proxy has the name.
+    #[error("a proxy of this name exists; hint: choose another name")]
+    Named,
     /// The stored key was given for another scheme, host or port.
     #[error("the relay's address is another one now; hint: give its key again")]
     KeyNeeded,

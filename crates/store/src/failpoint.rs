@@ -39,6 +39,10 @@ points! {
         RELAY "store::before_relay" "store::after_relay"
         RELAY_REMOVE "store::before_relay_remove" "store::after_relay_remove"
         RELAY_STATUS "store::before_relay_status" "store::after_relay_status"
+        PROXY "store::before_proxy" "store::after_proxy"
+        PROXY_REMOVE "store::before_proxy_remove" "store::after_proxy_remove"
+        PROXY_HEALTH "store::before_proxy_health" "store::after_proxy_health"
+        EGRESS "store::before_egress" "store::after_egress"
         RELAY_MODELS "store::before_relay_models" "store::after_relay_models"
     }
     moments {

@@ -1,4 +1,4 @@
-//! State on disk: accounts with their tokens, relays with their keys, client keys, settings, usage. The only crate that speaks SQL.
+//! State on disk: accounts with their tokens, relays with their keys, proxies with theirs, client keys, settings, usage. The only crate that speaks SQL.
 //!
 //! Two SQLite files, or one PostgreSQL database that speaks the same statements. Secrets are sealed before they reach a
 //! statement. Policy lives in `pool`; here are rows, leases, files and their modes.
@@ -15,6 +15,7 @@ mod migrate;
 mod models;
 pub mod portable;
 mod postgres;
+mod proxy;
 mod refresh;
 mod relay;
 mod reserve;
@@ -34,6 +35,7 @@ pub use failpoint::FAILPOINTS;
 pub use lock::ServeLock;
 pub use models::StoredModels;
 pub use pool::keys::Key;
+pub use proxy::NewProxy;
 pub use refresh::{Begin, Ticket};
 pub use relay::{NewRelay, RelayModels};
 pub use store::{Options, Store};

@@ -38,8 +38,12 @@ macro_rules! migration {
 }
 
 /// Steps of `accounts.db`, in order. Numbers are shared with [`USAGE`]: PostgreSQL runs both sets.
-pub(crate) const ACCOUNTS: &[Migration] =
-    &[migration!(1, "0001_accounts"), migration!(3, "0003_relays"), migration!(4, "0004_logins")];
+pub(crate) const ACCOUNTS: &[Migration] = &[
+    migration!(1, "0001_accounts"),
+    migration!(3, "0003_relays"),
+    migration!(4, "0004_logins"),
+    migration!(5, "0005_proxies"),
+];
 /// Steps of `usage.db`, in order.
 pub(crate) const USAGE: &[Migration] = &[migration!(2, "0002_usage")];
 

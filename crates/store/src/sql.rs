@@ -94,6 +94,16 @@ statements! {
     RELAY_MODELS_SET = "INSERT INTO relay_models (relay_id, body, fetched) SELECT id, $2, $3 FROM relay WHERE id = $1 \
         ON CONFLICT (relay_id) DO UPDATE SET body = excluded.body, fetched = excluded.fetched";
 
+    PROXIES = "SELECT id, name, address, enabled, allow_private, health, created FROM proxy ORDER BY created, id";
+    PROXY_ADD = "INSERT INTO proxy (id, name, address, enabled, allow_private, created) VALUES ($1, $2, $3, $4, $5, $6)";
+    PROXY_CHANGE = "UPDATE proxy SET name = $2, address = $3, enabled = $4, allow_private = $5, \
+        health = CASE WHEN $6 = 1 THEN NULL ELSE health END WHERE id = $1";
+    PROXY_REMOVE = "DELETE FROM proxy WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM egress WHERE way = $1)";
+    PROXY_HEALTH = "UPDATE proxy SET health = $2 WHERE id = $1";
+    EGRESSES = "SELECT account_id, way FROM egress WHERE way <> 'global' ORDER BY account_id";
+    EGRESS_SET = "INSERT INTO egress (account_id, way) SELECT id, $2 FROM account WHERE id = $1 \
+        ON CONFLICT (account_id) DO UPDATE SET way = excluded.way";
+
     USAGE_ADD = "INSERT INTO usage_row (id, accepted, key_id, account_id, dialect, model, status, outcome, input, cached, \
         output, reasoning, estimated, attempts, ttft, duration, stream, notes) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (id) DO NOTHING";

@@ -5,6 +5,7 @@ mod damage;
 mod full;
 mod modes;
 mod owner;
+mod proxies;
 mod races;
 mod refresh;
 mod relays;
@@ -105,6 +106,11 @@ scenarios! {
     relays::a_relay_takes_its_list_along,
     relays::changes_of_relays_are_noticed,
     relays::one_of_many_adds_the_relay,
+    proxies::proxies_come_back,
+    proxies::files_come_whole_or_not_at_all,
+    proxies::a_proxy_in_use_stays,
+    proxies::assignments_come_back,
+    proxies::changes_of_proxies_are_noticed,
 }
 
 pub(crate) const NOW: Millis = Millis(1_800_000_000_000);

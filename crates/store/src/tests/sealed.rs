@@ -12,7 +12,7 @@ use super::{NOW, Site, account, add, files, refusal, tokens};
 use crate::seal::hex;
 use crate::{Begin, NewRelay, OpenError, Options, Store};
 
-const CANARIES: [&str; 8] = [
+const CANARIES: [&str; 10] = [
     "canary-access-1",
     "canary-refresh-1",
     "canary-identity-1",
@@ -21,6 +21,8 @@ const CANARIES: [&str; 8] = [
     "canary-cookie-1",
     "canary-relay-key-1",
     "canary-relay-key-2",
+    "canary-proxy-user",
+    "canary-proxy-password",
 ];
 
 /// No file under `home` shows a canary, plain or encoded.
@@ -71,6 +73,8 @@ async fn no_secret_is_in_the_clear() {
     let relay = |id, key: &str| NewRelay { id, key: Some(Secret::from(key)), ..super::relays::relay("one") };
     let id = store.put_relay(&relay(None, "canary-relay-key-1"), NOW).await.unwrap();
     store.put_relay(&relay(Some(id), "canary-relay-key-2"), NOW).await.unwrap();
+    let proxy = super::proxies::proxy("one", "http://canary-proxy-user:canary-proxy-password@proxy.example:3128");
+    store.add_proxies(&[proxy], NOW).await.unwrap();
     scan(site.home(), store.pepper());
     let pepper = *store.pepper();
     store.close().await;

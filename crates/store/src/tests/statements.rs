@@ -67,8 +67,10 @@ fn insist(columns: &BTreeSet<(String, String)>) {
         "account_tags",
         "api_key",
         "cookies",
+        "egress",
         "migration",
         "models",
+        "proxy",
         "relay",
         "relay_models",
         "setting",
@@ -80,6 +82,7 @@ fn insist(columns: &BTreeSet<(String, String)>) {
         include_str!("../../migrations/sqlite/0002_usage.sql"),
         include_str!("../../migrations/sqlite/0003_relays.sql"),
         include_str!("../../migrations/sqlite/0004_logins.sql"),
+        include_str!("../../migrations/sqlite/0005_proxies.sql"),
     ];
     let declared = texts.concat().lines().filter(|line| line.starts_with("    ") && !line.contains("UNIQUE (")).count();
     let migration = 4;

@@ -7,12 +7,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use fail::FailScenario;
+use pool::egress::{Egress, Health, ProxyId};
 use pool::quota::Quota;
 use pool::{AccountId, Secret, Status};
 use store::{Begin, CommitError, FAILPOINTS, Link, NewRelay, Store, Ticket};
 use tempfile::TempDir;
 
-use crate::site::{NOW, account, key, models, open, relay, relay_models, tokens, usage};
+use crate::site::{NOW, account, key, models, open, proxy, relay, relay_models, tokens, usage};
 
 type Done = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 type Operation = fn(Store, AccountId) -> Done;
@@ -91,6 +92,29 @@ const OPERATIONS: &[(&str, Operation)] = &[
             said(store.remove_relay(&id).await)
         })
     }),
+    ("add proxies", |store, _| {
+        Box::pin(async move {
+            match store.add_proxies(&[proxy("new"), proxy("other")], NOW).await {
+                Err(store::Error::Named) => Ok(()),
+                other => said(other),
+            }
+        })
+    }),
+    ("change proxy", |store, _| {
+        Box::pin(async move {
+            let id = old_proxy(&store).await.map_err(|error| error.to_string())?;
+            said(store.change_proxy(&id, &proxy("old"), true).await)
+        })
+    }),
+    ("proxy health", |store, _| {
+        Box::pin(async move {
+            let id = old_proxy(&store).await.map_err(|error| error.to_string())?;
+            let health = Health { ok: true, exit_ip: None, latency_ms: None, checked: NOW, error: None };
+            said(store.set_proxy_health(&[(id, health)]).await)
+        })
+    }),
+    ("remove proxy", |store, _| Box::pin(async move { said(store.remove_proxy(&ProxyId("none".into())).await) })),
+    ("assign", |store, id| Box::pin(async move { said(store.assign(&[(id, Egress::Auto)]).await) })),
     ("setting", |store, _| Box::pin(async move { said(store.set_setting("name", "value").await) })),
     ("refresh", |store, id| Box::pin(refresh(store, id, false))),
     ("ended refresh", |store, id| Box::pin(refresh(store, id, true))),
@@ -124,6 +148,10 @@ async fn lease_later(store: &Store, id: &AccountId) -> Result<Ticket, String> {
     }
 }
 
+async fn old_proxy(store: &Store) -> Result<ProxyId, store::Error> {
+    Ok(store.proxies().await?.remove(0).id)
+}
+
 async fn old_relay(store: &Store) -> Result<AccountId, store::Error> {
     find(store, "old").await
 }
@@ -139,6 +167,7 @@ async fn filled(home: &Path) -> (Store, AccountId) {
     let id = store.put_account(account("old", tokens("old", 0)), NOW).await.unwrap().id;
     store.add_key(&key("oldoldol")).await.unwrap();
     store.put_relay(&relay("old"), NOW).await.unwrap();
+    store.add_proxies(&[proxy("old")], NOW).await.unwrap();
     store.set_setting("old", "kept").await.unwrap();
     (store, id)
 }
@@ -153,6 +182,7 @@ async fn intact(store: &Store, id: &AccountId, at: &str) {
     assert!(store.keys().await.unwrap().iter().any(|key| key.id == "oldoldol"), "{at}: the key is gone");
     let relay = old_relay(store).await.unwrap();
     assert_eq!(store.relay_key(&relay).await.unwrap(), Some(Secret::from("relay key")), "{at}");
+    assert_eq!(store.proxies().await.unwrap()[0].address, proxy("old").address, "{at}");
     assert_eq!(store.setting("old").await.unwrap().as_deref(), Some("kept"), "{at}");
 }
 

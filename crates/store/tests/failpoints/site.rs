@@ -6,7 +6,7 @@ use std::path::Path;
 use pool::keys::{Digest, Key, KeyKind};
 use pool::{Millis, Secret, Tokens};
 use store::{
-    NewAccount, NewRelay, OpenError, Options, Origin, Outcome, RelayModels, Store, StoredModels, Tally, UsageRow,
+    NewAccount, NewProxy, NewRelay, OpenError, Options, Origin, Outcome, RelayModels, Store, StoredModels, Tally, UsageRow,
 };
 
 pub(crate) const NOW: Millis = Millis(1_800_000_000_000);
@@ -68,6 +68,15 @@ pub(crate) fn relay(name: &str) -> NewRelay {
         enabled: true,
         weight: 1,
         key: Some(Secret::from("relay key")),
+    }
+}
+
+pub(crate) fn proxy(name: &str) -> NewProxy {
+    NewProxy {
+        name: name.into(),
+        address: pool::egress::Address::read("http://user:pass@proxy.example:3128").unwrap(),
+        enabled: true,
+        allow_private: false,
     }
 }
 

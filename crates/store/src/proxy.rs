@@ -1,0 +1,121 @@
+//! Proxy rows and which account takes which. Addresses are sealed whole: a user name may be as secret as a password.
+
+use pool::egress::{Address, Egress, Health, Proxy, ProxyId};
+use pool::{AccountId, Millis};
+
+use crate::db::{Arg, Row, args};
+use crate::error::duplicate;
+use crate::seal::Place;
+use crate::{Error, Store, failpoint, sql};
+
+/// A proxy to add, or the new values of a known one. Its owner has checked it.
+#[derive(Clone, Debug)]
+pub struct NewProxy {
+    /// Unique.
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// Whether it may be at a private address.
+    pub allow_private: bool,
+}
+
+impl Store {
+    /// Every proxy, oldest first. One whose address cannot be unsealed is left out, and said.
+    pub async fn proxies(&self) -> Result<Vec<Proxy>, Error> {
+        let mut all = Vec::new();
+        for row in self.read(sql::PROXIES, &[]).await? {
+            match self.proxy(&row) {
+                // One damaged row must not take the others with it.
+                Err(error @ (Error::Sealed { .. } | Error::Damaged { .. })) => {
+                    tracing::error!(%error, "a proxy is not readable");
+                }
+                proxy => all.push(proxy?),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Adds proxies, all or none; their ids in the same order.
+    ///
+    /// # Errors
+    /// [`Error::Named`] when one has a name that another proxy has.
+    pub async fn add_proxies(&self, new: &[NewProxy], now: Millis) -> Result<Vec<ProxyId>, Error> {
+        let ids: Vec<ProxyId> = new.iter().map(|_| ProxyId(uuid::Uuid::now_v7().to_string())).collect();
+        let mut rows = Vec::with_capacity(new.len());
+        for (id, new) in ids.iter().zip(new) {
+            let address = self.sealer().seal(field(&id.0), &new.address.full())?;
+            rows.push(args![&id.0, &new.name, address, new.enabled, new.allow_private, now].to_vec());
+        }
+        match self.write_all(failpoint::PROXY, sql::PROXY_ADD, &rows).await {
+            Err(Error::Database(error)) if duplicate(&error) => Err(Error::Named),
+            done => done.map(|()| ids),
+        }
+    }
+
+    /// Gives a proxy other values; `false` when there is none of this id. What was found out about another address is forgotten.
+    ///
+    /// # Errors
+    /// [`Error::Named`] when another proxy has the name.
+    pub async fn change_proxy(&self, id: &ProxyId, new: &NewProxy, moved: bool) -> Result<bool, Error> {
+        let address = self.sealer().seal(field(&id.0), &new.address.full())?;
+        let row = args![&id.0, &new.name, address, new.enabled, new.allow_private, moved];
+        match self.write(failpoint::PROXY, sql::PROXY_CHANGE, &row).await {
+            Err(Error::Database(error)) if duplicate(&error) => Err(Error::Named),
+            done => Ok(done? > 0),
+        }
+    }
+
+    /// Removes a proxy that no account is assigned to; `false` when there is none, or one is.
+    pub async fn remove_proxy(&self, id: &ProxyId) -> Result<bool, Error> {
+        Ok(self.write(failpoint::PROXY_REMOVE, sql::PROXY_REMOVE, &args![&id.0]).await? > 0)
+    }
+
+    /// Keeps what checks found, in one step: every step is read again by every gateway.
+    pub async fn set_proxy_health(&self, found: &[(ProxyId, Health)]) -> Result<(), Error> {
+        let text = |health: &Health| -> String {
+            serde_json::to_string(health).expect("invariant: a struct of plain values serialises")
+        };
+        let row = |(id, health): &(ProxyId, Health)| -> Vec<Arg<'static>> { args![id.0.clone(), text(health)].to_vec() };
+        let rows: Vec<_> = found.iter().map(row).collect();
+        self.write_all(failpoint::PROXY_HEALTH, sql::PROXY_HEALTH, &rows).await
+    }
+
+    /// The accounts that do not take the global way.
+    pub async fn egresses(&self) -> Result<Vec<(AccountId, Egress)>, Error> {
+        let rows = self.read(sql::EGRESSES, &[]).await?;
+        let pair = |row: &Row| {
+            let Ok(way) = row.text(1)?.parse();
+            Ok((AccountId(row.text(0)?), way))
+        };
+        rows.iter().map(pair).collect()
+    }
+
+    /// Assigns accounts, all or none; accounts that are gone are passed over.
+    pub async fn assign(&self, ways: &[(AccountId, Egress)]) -> Result<(), Error> {
+        let row = |(id, way): &(AccountId, Egress)| -> Vec<Arg<'static>> { args![id.0.clone(), way.to_string()].to_vec() };
+        let rows: Vec<_> = ways.iter().map(row).collect();
+        self.write_all(failpoint::EGRESS, sql::EGRESS_SET, &rows).await
+    }
+
+    fn proxy(&self, row: &Row) -> Result<Proxy, Error> {
+        let id = row.text(0)?;
+        let damaged = |column| Place { table: "proxy", column, row: &id }.damaged();
+        let address = self.sealer().open(field(&id), &row.text(2)?)?;
+        let health = row.maybe_text(5)?;
+        Ok(Proxy {
+            name: row.text(1)?,
+            address: Address::read(address.expose()).map_err(|_| damaged("address"))?,
+            enabled: row.int(3)? != 0,
+            allow_private: row.int(4)? != 0,
+            health: health.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| damaged("health"))?,
+            created: Millis(row.int(6)?),
+            id: ProxyId(id),
+        })
+    }
+}
+
+fn field(row: &str) -> Place<'_> {
+    Place { table: "proxy", column: "address", row }
+}
