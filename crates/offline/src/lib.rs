@@ -59,6 +59,10 @@
 //! ready-made failures are [`Plan::usage_limit`], [`Plan::challenge`], [`Plan::reset`], [`Plan::silence`] and their
 //! neighbours; [`Plan::relay`] is a failure in a relay's own words. A [`Wait`] at a gate stands still until [`Running::release`], so that no test needs to sleep.
 //!
+//! # Proxies
+//! A [`Proxy`] is an HTTP or SOCKS 5 proxy on loopback that fails as it is told ([`Mood`]) and records what it carried;
+//! [`Proxy::saw`] says whether a request of the record came through it. `GET /echo` answers with the address that asks.
+//!
 //! # Control over HTTP
 //! For tests in other languages, on the same listener, not recorded:
 //!
@@ -92,6 +96,7 @@ mod mind;
 mod models;
 mod oauth;
 mod plan;
+mod proxy;
 mod record;
 mod relay;
 mod replay;
@@ -108,6 +113,7 @@ mod wire;
 pub use account::{FakeAccount, NewAccount, Quota, Window};
 pub use oauth::REAL_CLIENT_ID;
 pub use plan::{Blob, Body, Coding, Extra, Idle, Interim, Newline, Pause, Place, Plan, Shape, Split, Spot, Stop, Wait};
+pub use proxy::{Carried, Mood, Proxy, ProxyOptions, Speech};
 pub use record::{Ending, Left, Offence, Record, Refresh, Seen, TimedOut};
 pub use running::{Offline, Options, Running, serve_forever};
 pub use script::{Rule, When};

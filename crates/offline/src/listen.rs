@@ -41,7 +41,7 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>, stop: Cancel
 
 async fn connection(tcp: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     tcp.set_nodelay(true)?;
-    let line = Line::new(shared.recorder.connected());
+    let line = Line::new(shared.recorder.connected(), tcp.peer_addr().ok());
     let greeting = shared.greetings.lock().pop_front();
     if let Some(greeting) = greeting {
         return greet(tcp, greeting).await;

@@ -34,6 +34,8 @@ pub enum Place {
     Credits,
     /// `GET /backend-api/wham/profiles/me`.
     Profile,
+    /// `GET /echo`: which address asks.
+    Echo,
     /// `GET /oauth/authorize`.
     Authorize,
     /// `POST /oauth/token`, every grant.

@@ -1,6 +1,7 @@
 //! The judge's record: every request, what became of it, and what its client did wrong.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Seen {
     pub id: u64,
     /// Which connection it came over, counted from 1.
     pub connection: u64,
+    /// The other end of the connection.
+    pub peer: Option<SocketAddr>,
     /// Arrival (headers read), since the backend's start; milliseconds in JSON.
     #[serde(serialize_with = "millis")]
     pub at: Duration,

@@ -31,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// The body as JSON, model requests only.
     pub(crate) json: Option<Value>,
+    /// The other end of the connection.
+    pub(crate) peer: Option<std::net::SocketAddr>,
 }
 
 /// Every endpoint.
@@ -45,6 +47,7 @@ const ROUTES: &[(&str, &str, Place)] = &[
     ("GET", "/backend-api/wham/rate-limit-reset-credits", Place::Credits),
     ("POST", "/backend-api/wham/rate-limit-reset-credits/consume", Place::Credits),
     ("GET", "/backend-api/wham/profiles/me", Place::Profile),
+    ("GET", "/echo", Place::Echo),
     ("GET", "/oauth/authorize", Place::Authorize),
     ("POST", "/oauth/token", Place::Token),
     ("POST", "/oauth/revoke", Place::Revoke),
@@ -73,7 +76,7 @@ pub(crate) async fn serve(
     let control = parts.uri.path().starts_with("/offline/");
     let place = place(&parts.method, parts.uri.path());
     let api = Api::of(parts.uri.path()).0;
-    let visit = (!control).then(|| shared.recorder.open(|id, at| seen(&parts, place, (id, line.id), at)));
+    let visit = (!control).then(|| shared.recorder.open(|id, at| seen(&parts, place, &line, (id, at))));
     let wire = incoming.collect().await.map_err(io::Error::other)?.to_bytes();
     let Some(visit) = visit else {
         return Ok(control::answer(&shared, &parts, &wire));
@@ -85,6 +88,7 @@ pub(crate) async fn serve(
         headers: parts.headers,
         body: wire.clone(),
         json: None,
+        peer: line.peer,
     };
     let decoded = decode(api, &call.headers, &wire);
     if let Ok(body) = &decoded {
@@ -139,13 +143,14 @@ fn interim(plan: &Plan) -> Bytes {
     Bytes::from(plan.interim.iter().map(head).collect::<Vec<_>>().concat())
 }
 
-fn seen(parts: &http::request::Parts, place: Place, ids: (u64, u64), at: std::time::Duration) -> Seen {
+fn seen(parts: &http::request::Parts, place: Place, line: &Line, (id, at): (u64, std::time::Duration)) -> Seen {
     let text = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
     Seen {
-        id: ids.0,
-        connection: ids.1,
+        id,
+        connection: line.id,
+        peer: line.peer,
         at,
         place,
         method: parts.method.to_string(),
@@ -207,6 +212,7 @@ fn whose(shared: &Shared, place: Place, call: &Call) -> Option<String> {
 fn act(shared: &Shared, place: Place, call: &mut Call) -> Answer {
     let open = |answer: Result<Answer, Reject>| answer.unwrap_or_else(Answer::from);
     match place {
+        Place::Echo => echo(call),
         Place::Authorize => oauth::authorize(shared, call),
         Place::Token => oauth::token(shared, call),
         Place::Revoke => oauth::revoke(shared, call),
@@ -223,6 +229,11 @@ fn act(shared: &Shared, place: Place, call: &mut Call) -> Answer {
         // Relays were answered before.
         _ => Answer::json(404, &serde_json::json!({ "detail": "Not Found" })),
     }
+}
+
+/// Says which address asks, as the public echo services do.
+fn echo(call: &Call) -> Answer {
+    Answer::json(200, &serde_json::json!({ "ip": call.peer.map(|peer| peer.ip().to_string()) }))
 }
 
 /// Checks the bearer token and the account id beside it.
@@ -258,6 +269,6 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 
 /// The visit of a control request is none; nothing else ends without one.
 pub(crate) fn unrecorded(shared: &Arc<Shared>) -> Sending {
-    let (line, visit) = (Line::new(0), Visit::none(&shared.recorder));
+    let (line, visit) = (Line::new(0, None), Visit::none(&shared.recorder));
     Sending { api: Api::Backend, shared: Arc::clone(shared), line, visit }
 }

@@ -61,6 +61,8 @@ pub enum Greeting {
 /// Orders for one connection, shared by its requests and its socket.
 pub(crate) struct Line {
     pub(crate) id: u64,
+    /// The other end.
+    pub(crate) peer: Option<SocketAddr>,
     orders: Mutex<Orders>,
 }
 
@@ -80,8 +82,8 @@ struct Orders {
 }
 
 impl Line {
-    pub(crate) fn new(id: u64) -> Arc<Self> {
-        Arc::new(Self { id, orders: Mutex::default() })
+    pub(crate) fn new(id: u64, peer: Option<SocketAddr>) -> Arc<Self> {
+        Arc::new(Self { id, peer, orders: Mutex::default() })
     }
 
     /// Forgets the orders of the request before.

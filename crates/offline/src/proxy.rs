@@ -1,0 +1,239 @@
+//! Proxies on loopback, for tests of the ways out: HTTP CONNECT and plain forwarding, SOCKS 5, with or without credentials, and the ways in
+//! which proxies fail. Each records what went through it, so that a test can say that nothing went past it.
+
+mod http;
+mod socks;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::record::{Seen, TimedOut};
+
+/// What a proxy speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speech {
+    /// CONNECT, and plain http requests by their whole address.
+    #[default]
+    Http,
+    /// SOCKS 5; names are looked up by it.
+    Socks5,
+}
+
+/// What goes wrong with the next connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mood {
+    /// Nothing.
+    #[default]
+    Good,
+    /// Every connection is closed at once.
+    Closes,
+    /// Takes a connection and says nothing.
+    Hangs,
+    /// Says 407, or refuses the credentials of SOCKS 5.
+    Refuses,
+    /// Answers CONNECT with 200, and then shows a page. SOCKS 5: takes the target, and then does the same.
+    Page,
+    /// Answers 502; the target is not reachable. SOCKS 5: host unreachable.
+    Lost,
+    /// Ends the connection after this many bytes of the target.
+    Cuts(u64),
+}
+
+/// A connection that a proxy carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Where it was to go, as the client said it: `host:port`.
+    pub target: String,
+    /// The address that the target saw.
+    pub from: SocketAddr,
+}
+
+/// How a proxy behaves.
+#[derive(Clone, Debug, Default)]
+pub struct ProxyOptions {
+    /// What it speaks.
+    pub speech: Speech,
+    /// User name and password that it wants.
+    pub credentials: Option<(String, String)>,
+    /// Names that it takes for other addresses: those of the real backend may lead to a made-up one.
+    pub hosts: Vec<(String, SocketAddr)>,
+}
+
+/// A running proxy. It ends when it is dropped.
+pub struct Proxy {
+    addr: SocketAddr,
+    inner: Arc<Inner>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+struct Inner {
+    options: ProxyOptions,
+    mood: Mutex<Mood>,
+    book: watch::Sender<Book>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Book {
+    accepted: u64,
+    carried: Vec<Carried>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Proxy {
+    /// Binds a free port of loopback and serves.
+    pub async fn start(options: ProxyOptions) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let addr = listener.local_addr()?;
+        let inner = Arc::new(Inner { options, mood: Mutex::default(), book: watch::Sender::default() });
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(run(listener, Arc::clone(&inner), stop.clone(), tasks.clone()));
+        tasks.close();
+        Ok(Self { addr, inner, stop, tasks })
+    }
+
+    /// Its URL with the credentials that it wants; `socks5h` for SOCKS 5.
+    pub fn url(&self) -> String {
+        let scheme = if self.inner.options.speech == Speech::Http { "http" } else { "socks5h" };
+        match &self.inner.options.credentials {
+            Some((user, password)) => format!("{scheme}://{user}:{password}@{}", self.addr),
+            None => format!("{scheme}://{}", self.addr),
+        }
+    }
+
+    /// What goes wrong from now on.
+    pub fn mood(&self, mood: Mood) {
+        *self.inner.mood.lock() = mood;
+    }
+
+    /// Connections that it has taken.
+    pub fn accepted(&self) -> u64 {
+        self.inner.book.borrow().accepted
+    }
+
+    /// What it has carried, in order.
+    pub fn carried(&self) -> Vec<Carried> {
+        self.inner.book.borrow().carried.clone()
+    }
+
+    /// Whether a request of the backend's record came through it.
+    pub fn saw(&self, seen: &Seen) -> bool {
+        self.inner.book.borrow().carried.iter().any(|carried| Some(carried.from) == seen.peer)
+    }
+
+    /// Waits until it has taken so many connections.
+    pub async fn wait_accepted(&self, count: u64, limit: Duration) -> Result<(), TimedOut> {
+        let mut book = self.inner.book.subscribe();
+        let enough = book.wait_for(|book| book.accepted >= count);
+        tokio::time::timeout(limit, enough).await.map(|_| ()).map_err(|_| TimedOut(limit))
+    }
+
+    /// Ends every connection and waits for it; its port refuses connections from then on.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+async fn run(listener: TcpListener, inner: Arc<Inner>, stop: CancellationToken, tasks: TaskTracker) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        let Ok((client, _)) = accepted else { continue };
+        inner.book.send_modify(|book| book.accepted += 1);
+        let (inner, stop) = (Arc::clone(&inner), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                ended = converse(client, &inner) => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection of an offline proxy ended");
+                },
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+}
+
+async fn converse(client: TcpStream, inner: &Inner) -> io::Result<()> {
+    let mood = *inner.mood.lock();
+    match mood {
+        Mood::Closes => return Ok(()),
+        Mood::Hangs => return std::future::pending().await,
+        _ => {}
+    }
+    match inner.options.speech {
+        Speech::Http => http::serve(client, inner, mood).await,
+        Speech::Socks5 => socks::serve(client, inner, mood).await,
+    }
+}
+
+impl Inner {
+    /// A connection to the target, noted before a byte goes through it.
+    async fn dial(&self, target: &str) -> io::Result<TcpStream> {
+        let host = target.rsplit_once(':').map_or(target, |(host, _)| host);
+        let meant = self.options.hosts.iter().find(|(name, _)| name == host).map(|(_, addr)| *addr);
+        let server = match meant {
+            Some(addr) => TcpStream::connect(addr).await?,
+            None => TcpStream::connect(target).await?,
+        };
+        let carried = Carried { target: target.to_owned(), from: server.local_addr()? };
+        self.book.send_modify(|book| book.carried.push(carried));
+        Ok(server)
+    }
+}
+
+/// Carries bytes both ways until an end, or until the mood's share of the target's is over.
+async fn carry(client: TcpStream, server: TcpStream, mood: Mood) -> io::Result<()> {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let most = if let Mood::Cuts(bytes) = mood { bytes } else { u64::MAX };
+    let up = async {
+        let done = tokio::io::copy(&mut from_client, &mut to_server).await;
+        to_server.shutdown().await.and(done)
+    };
+    let down = async {
+        let done = copy_some(&mut from_server, &mut to_client, most).await;
+        to_client.shutdown().await.and(done)
+    };
+    if most < u64::MAX {
+        tokio::select! {
+            _ = up => {}
+            _ = down => {}
+        }
+        return Ok(());
+    }
+    let (up, down) = tokio::join!(up, down);
+    up.and(down).map(|_| ())
+}
+
+async fn copy_some(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    most: u64,
+) -> io::Result<u64> {
+    tokio::io::copy(&mut from.take(most), to).await
+}
+
+/// What a proxy shows instead of the target.
+const PAGE: &[u8] = b"<html><body>Sign in to this network</body></html>\r\n\r\n\r\n\r\n";

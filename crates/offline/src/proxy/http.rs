@@ -1,0 +1,91 @@
+//! The HTTP proxy: CONNECT, and requests by their whole address over one connection to their server.
+
+use std::io;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{Inner, Mood, PAGE, carry};
+
+/// Longest head of a request, bytes.
+const HEAD: usize = 64 << 10;
+
+pub(super) async fn serve(mut client: TcpStream, inner: &Inner, mood: Mood) -> io::Result<()> {
+    let head = head(&mut client).await?;
+    let mut line = head.lines().next().unwrap_or_default().split(' ');
+    let (method, target) = (line.next().unwrap_or_default(), line.next().unwrap_or_default());
+    if mood == Mood::Refuses || !admitted(&head, inner) {
+        let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n";
+        return end(client, refusal.as_bytes()).await;
+    }
+    if mood == Mood::Lost {
+        return end(client, b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n").await;
+    }
+    if method == "CONNECT" {
+        return tunnel(client, (inner, mood), target).await;
+    }
+    forward(client, (inner, mood), &head).await
+}
+
+async fn tunnel(mut client: TcpStream, (inner, mood): (&Inner, Mood), target: &str) -> io::Result<()> {
+    if mood == Mood::Page {
+        client.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n").await?;
+        return end(client, PAGE).await;
+    }
+    let Ok(server) = inner.dial(target).await else {
+        return end(client, b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n").await;
+    };
+    client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+    carry(client, server, mood).await
+}
+
+/// Hands the head on without what is for the proxy, then everything else as it comes. The client asks for one server only.
+async fn forward(client: TcpStream, (inner, mood): (&Inner, Mood), head: &str) -> io::Result<()> {
+    let (line, headers) = head.split_once("\r\n").unwrap_or((head, "\r\n"));
+    let mut parts = line.splitn(3, ' ');
+    let (method, address) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let Some((host, path)) = address.strip_prefix("http://").map(|rest| rest.split_at(rest.find('/').unwrap_or(rest.len())))
+    else {
+        return end(client, b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+    };
+    let target = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
+    let Ok(mut server) = inner.dial(&target).await else {
+        return end(client, b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n").await;
+    };
+    let ours = |line: &&str| !line.to_ascii_lowercase().starts_with("proxy-");
+    let kept: Vec<&str> = headers.split("\r\n").filter(ours).collect();
+    // One request per connection, so that nothing else of the client's has to be read here.
+    let head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n{}", kept.join("\r\n"));
+    server.write_all(head.as_bytes()).await?;
+    carry(client, server, mood).await
+}
+
+fn admitted(head: &str, inner: &Inner) -> bool {
+    let Some((user, password)) = &inner.options.credentials else { return true };
+    let wanted = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+    head.lines().filter_map(|line| line.split_once(": ")).any(|(name, value)| {
+        name.eq_ignore_ascii_case("proxy-authorization") && value == wanted
+    })
+}
+
+/// The head of a request with its empty line.
+async fn head(client: &mut TcpStream) -> io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() > HEAD {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        head.push(client.read_u8().await?);
+    }
+    String::from_utf8(head).map_err(io::Error::other)
+}
+
+/// The last words of a connection.
+async fn end(mut client: TcpStream, words: &[u8]) -> io::Result<()> {
+    client.write_all(words).await?;
+    client.shutdown().await?;
+    // What is left unread would turn the close into a reset, which may overtake the words.
+    tokio::io::copy(&mut client, &mut tokio::io::sink()).await.map(|_| ())
+}
