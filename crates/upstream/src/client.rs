@@ -18,17 +18,22 @@ use crate::body::Body;
 use crate::codex::Answer;
 use crate::config::Places;
 use crate::cookies::Jars;
+use crate::egress::{Way, Ways};
 use crate::fault::{Fault, FaultKind, Sent};
 use crate::{BuildError, Config, Relays};
 
 /// The way out. Clones share connections and cookies.
 #[derive(Clone)]
-pub struct Upstream(Arc<Inner>);
+pub struct Upstream {
+    pub(crate) inner: Arc<Inner>,
+    /// The way that this handle's calls take, relays' apart.
+    pub(crate) way: Way,
+}
 
-struct Inner {
+pub(crate) struct Inner {
     config: Config,
     places: Places,
-    lanes: Lanes,
+    pub(crate) ways: Ways,
     jars: Jars,
     relays: Relays,
 }
@@ -47,30 +52,31 @@ impl Upstream {
         let places = Places::new(&config)?;
         config.profile.check()?;
         let roots = Roots::new(config.ca_bundle.as_deref())?;
-        let lanes = Lanes::new(&config, &roots, None)?;
+        let ways = Ways::new(&config, Arc::clone(&roots))?;
         let jars = Jars::new(&config.base_url);
         let relays = Relays::new(&config, roots);
-        Ok(Self(Arc::new(Inner { config, places, lanes, jars, relays })))
+        let inner = Arc::new(Inner { config, places, ways, jars, relays });
+        Ok(Self { inner, way: Way::global() })
     }
 
     /// Its settings.
     pub fn config(&self) -> &Config {
-        &self.0.config
+        &self.inner.config
     }
 
     /// The calls of relays.
     pub fn relays(&self) -> &Relays {
-        &self.0.relays
+        &self.inner.relays
     }
 
     /// The account's persistable cookies; `None` when it has none.
     pub fn cookies(&self, id: &AccountId) -> Option<Secret> {
-        self.0.jars.save(id)
+        self.inner.jars.save(id)
     }
 
     /// Restores what [`Upstream::cookies`] gave; what cannot be read is dropped.
     pub fn set_cookies(&self, id: &AccountId, saved: &Secret) {
-        self.0.jars.restore(id, saved);
+        self.inner.jars.restore(id, saved);
     }
 
     /// The account's cookies as one header's text; `None` when it has none.
@@ -85,15 +91,15 @@ impl Upstream {
 
     /// Forgets the account's cookies.
     pub fn forget(&self, id: &AccountId) {
-        self.0.jars.forget(id);
+        self.inner.jars.forget(id);
     }
 
     pub(crate) fn jars(&self) -> &Jars {
-        &self.0.jars
+        &self.inner.jars
     }
 
     pub(crate) fn places(&self) -> &Places {
-        &self.0.places
+        &self.inner.places
     }
 
     /// Sends and waits for the headers, at most `headers`. Any status but 3xx is an answer; 304 is one too.
@@ -104,7 +110,13 @@ impl Upstream {
             *request.body_mut() = Some(ask.body.into());
         }
         let limit = self.config().timeouts.headers;
-        exchange(&self.0.lanes, request, Fault::after(limit)).await
+        let sent = match self.inner.ways.lanes(&self.way) {
+            Ok(lanes) => exchange(&lanes, request, Fault::after(limit)).await,
+            Err(fault) => Err(fault),
+        };
+        let sent = sent.map_err(|fault| self.name(fault));
+        self.hear(sent.as_ref().map(|_| ()));
+        sent
     }
 }
 
@@ -130,6 +142,11 @@ fn answer(response: reqwest::Response, place: Place) -> Result<Answer, Fault> {
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         let message = format!("the upstream answered with a redirect ({}), which is never followed", status.as_u16());
         return Err(Fault::new(Sent::Yes, FaultKind::Redirect, message));
+    }
+    // Only a proxy says this: the request got no further.
+    if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        let message = "it wants other credentials (407)";
+        return Err(Fault::new(Sent::No, FaultKind::Proxy, message));
     }
     // Two framings at once are how requests are smuggled; the connection goes with the answer (RFC 9112, section 6.1).
     let headers = response.headers();

@@ -172,6 +172,12 @@ fn join(base: &Url, path: &str) -> Url {
     url
 }
 
+/// Whether a host is this machine's loopback by its text.
+pub(crate) fn loopback_host(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
 /// Whether a URL's host is this machine's loopback by its text, without asking a resolver.
 pub(crate) fn loopback(url: &Url) -> bool {
     match url.host() {

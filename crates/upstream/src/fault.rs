@@ -134,7 +134,7 @@ fn unprocessed(error: &h2::Error) -> bool {
 }
 
 /// The first error of type `E` in the chain. An `io::Error` hides the error it wraps from `source`, hence the detour.
-fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+pub(crate) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<E>() {

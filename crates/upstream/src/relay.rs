@@ -31,8 +31,8 @@ pub use self::forward::{Forward, Outgoing};
 pub use self::list::Listed;
 pub use self::probe::{ProbeError, Probed};
 use crate::client::exchange;
-use crate::client::gate::{self, Gate, Listeners, Lookup, Rule};
-use crate::client::lanes::Lanes;
+use crate::client::gate::{self, Gate, Listeners, Lookup, Resolver, Rule};
+use crate::client::lanes::{Exit, Lanes, Near};
 use crate::client::roots::Roots;
 use crate::{Answer, Config, Fault, FaultKind, Profile, Sent};
 
@@ -201,7 +201,9 @@ impl Relays {
         }
         let proxy = self.config.proxy.as_ref();
         let gate = Gate::new(rule, Arc::clone(&self.listeners), proxy, self.lookup.clone());
-        let lanes = Lanes::new(&self.config, &self.roots, Some(gate))
+        let near = if rule.private { Near::Private } else { Near::Loopback };
+        let exit = Exit { proxy: proxy.cloned(), near, resolver: Some(Resolver::Gate(Arc::new(gate))) };
+        let lanes = Lanes::new(self.config.timeouts, &self.roots, exit)
             .map_err(|error| Fault::new(Sent::No, FaultKind::Connect, error.to_string()))?;
         let lanes = Arc::new(lanes);
         all.insert(rule, Arc::clone(&lanes));

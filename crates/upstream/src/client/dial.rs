@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use tower::{Layer, Service};
 
 use crate::config::Timeouts;
-use crate::fault::{FaultKind, root};
+use crate::fault::{FaultKind, find, root};
 
 /// An unknown authority is nearly always a company's TLS inspection.
 const HINT: &str = "; hint: if a proxy of your network inspects TLS, name its certificate in upstream.ca_bundle";
@@ -104,7 +104,10 @@ impl Dial {
         let mut timer = pin!(sleep(self.connect));
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                let named = |source| DialError { kind: self.kind(&progress), source: Some(source) }.into();
+                let named = |source: BoxError| {
+                    let kind = if self.proxied && garbled(source.as_ref()) { FaultKind::Proxy } else { self.kind(&progress) };
+                    DialError { kind, source: Some(source) }.into()
+                };
                 return Poll::Ready(done.map_err(named));
             }
             // The work may just have entered a handshake.
@@ -116,6 +119,11 @@ impl Dial {
         })
         .await
     }
+}
+
+/// Whether the other side spoke something else than TLS: a proxy that says yes to CONNECT and then shows a page of its own.
+fn garbled(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(find::<rustls::Error>(error), Some(rustls::Error::InvalidMessage(_)))
 }
 
 impl<S> Layer<S> for Dial {

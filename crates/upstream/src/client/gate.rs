@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use pool::egress::Invalid;
 use pool::guard::{self, Denied};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -19,6 +20,24 @@ pub(crate) struct Rule {
     pub(crate) private: bool,
     /// The target's port, where one of our own listeners has it.
     pub(crate) ours: Option<u16>,
+}
+
+/// Who looks names up for some lanes.
+#[derive(Clone)]
+pub(crate) enum Resolver {
+    /// For relays.
+    Gate(Arc<Gate>),
+    /// For a proxy of the pool.
+    Door(Door),
+}
+
+/// The resolver of lanes through a proxy of the pool: the proxy's own name may mean only what its owner allowed, whatever it means by
+/// now.
+#[derive(Clone)]
+pub(crate) struct Door {
+    host: String,
+    private: bool,
+    lookup: Lookup,
 }
 
 /// The resolver of some lanes.
@@ -45,10 +64,38 @@ impl Gate {
         let proxy = proxy.and_then(|url| url.host_str()).map(str::to_owned);
         Self { rule, listeners, proxy, lookup }
     }
+}
 
-    /// Whether it lets private addresses through.
-    pub(crate) fn private(&self) -> bool {
-        self.rule.private
+impl Door {
+    pub(crate) fn new(host: String, private: bool, lookup: Lookup) -> Self {
+        Self { host, private, lookup }
+    }
+
+    fn check(&self, name: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Invalid> {
+        if !name.eq_ignore_ascii_case(&self.host) {
+            return Ok(found);
+        }
+        let rule = Rule { private: self.private, ours: None };
+        allowed(found, rule, &Listeners::default()).map_err(Invalid::from)
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        match self {
+            Self::Gate(gate) => gate.resolve(name),
+            Self::Door(door) => door.resolve(name),
+        }
+    }
+}
+
+impl Resolve for Door {
+    fn resolve(&self, name: Name) -> Resolving {
+        let door = self.clone();
+        Box::pin(async move {
+            let found = door.lookup.ask(name.as_str()).await?;
+            Ok(Box::new(door.check(name.as_str(), found)?.into_iter()) as Addrs)
+        })
     }
 }
 

@@ -12,11 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::dial::Dial;
-use super::gate::Gate;
+use super::gate::Resolver;
 use super::roots::Roots;
 use crate::config::Timeouts;
 use crate::fault::root;
-use crate::{BuildError, Config};
+use crate::BuildError;
 
 /// Exchanges of one lane at the same time. Servers should allow no fewer (RFC 9113, section 6.5.2); Cloudflare allows these.
 const STREAMS: usize = 100;
@@ -37,8 +37,28 @@ struct Recipe {
     roots: Arc<Roots>,
     tls: rustls::ClientConfig,
     timeouts: Timeouts,
-    proxy: Option<Url>,
-    gate: Option<Arc<Gate>>,
+    exit: Exit,
+}
+
+/// How connections leave this machine.
+#[derive(Clone)]
+pub(crate) struct Exit {
+    pub(crate) proxy: Option<Url>,
+    /// What the proxy is not asked for.
+    pub(crate) near: Near,
+    /// Who looks names up; `None` for the system.
+    pub(crate) resolver: Option<Resolver>,
+}
+
+/// What no proxy is asked for: one elsewhere cannot reach this machine's loopback, nor the networks that it is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Near {
+    /// Nothing.
+    None,
+    /// This machine.
+    Loopback,
+    /// This machine and private networks, for relays that may be there.
+    Private,
 }
 
 struct Lane {
@@ -50,10 +70,9 @@ struct Lane {
 pub(crate) type Place = OwnedSemaphorePermit;
 
 impl Lanes {
-    /// Lanes to the backend; with a `gate`, to whatever it lets through.
-    pub(crate) fn new(config: &Config, roots: &Arc<Roots>, gate: Option<Gate>) -> Result<Self, BuildError> {
-        let (tls, timeouts, proxy) = (roots.config()?, config.timeouts, config.proxy.clone());
-        let recipe = Recipe { roots: Arc::clone(roots), tls, timeouts, proxy, gate: gate.map(Arc::new) };
+    /// Lanes by this exit.
+    pub(crate) fn new(timeouts: Timeouts, roots: &Arc<Roots>, exit: Exit) -> Result<Self, BuildError> {
+        let recipe = Recipe { roots: Arc::clone(roots), tls: roots.config()?, timeouts, exit };
         let first = recipe.lane()?;
         Ok(Self { recipe, lanes: Mutex::new(vec![first]) })
     }
@@ -108,22 +127,24 @@ impl Recipe {
             .pool_idle_timeout(Duration::from_secs(90))
             // The layer keeps the stages' own limits; this one only stands behind it.
             .connect_timeout(timeouts.connect + timeouts.handshake)
-            .connector_layer(Dial::new(timeouts, self.proxy.as_ref()));
-        if let Some(url) = &self.proxy {
-            builder = builder.proxy(proxy(url, self.gate.as_deref())?);
+            .connector_layer(Dial::new(timeouts, self.exit.proxy.as_ref()));
+        if let Some(url) = &self.exit.proxy {
+            builder = builder.proxy(proxy(url, self.exit.near)?);
         }
-        if let Some(gate) = &self.gate {
-            builder = builder.dns_resolver(Arc::clone(gate));
+        if let Some(resolver) = &self.exit.resolver {
+            builder = builder.dns_resolver(Arc::new(resolver.clone()));
         }
         builder.build().map_err(|error| BuildError::Client(root(&error.without_url())))
     }
 }
 
-/// Every target but loopback goes through it: a proxy elsewhere cannot reach this machine's loopback, nor the networks that a
-/// relay on a private address is on.
-fn proxy(url: &Url, gate: Option<&Gate>) -> Result<reqwest::Proxy, BuildError> {
-    let near = if gate.is_some_and(Gate::private) { NEAR } else { LOOPBACK };
-    let near = reqwest::NoProxy::from_string(near);
+/// Every target that is not near goes through it.
+fn proxy(url: &Url, near: Near) -> Result<reqwest::Proxy, BuildError> {
+    let near = match near {
+        Near::None => None,
+        Near::Loopback => reqwest::NoProxy::from_string(LOOPBACK),
+        Near::Private => reqwest::NoProxy::from_string(NEAR),
+    };
     let proxy =
         reqwest::Proxy::all(url.clone()).map_err(|error| BuildError::Client(error.without_url().to_string()))?;
     Ok(proxy.no_proxy(near))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use upstream::{Config, Upstream};
+use upstream::{Config, Upstream, Way};
 
 use crate::recorder::{read, soon};
 use crate::setup::{call, capture, short};
@@ -44,7 +44,7 @@ fn golden(sni: &str) -> Hello {
 #[tokio::test]
 async fn the_hello_is_the_official_clients() {
     for host in ["api.example.test", "chatgpt.com"] {
-        assert_eq!(record(host).await, golden(host));
+        assert_eq!(record(host, false).await, golden(host));
     }
 }
 
@@ -57,19 +57,22 @@ async fn the_hello_equals_the_recorded_one() {
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
     let theirs = parse(&bytes);
     assert_eq!(recorded["total_len"].as_u64().unwrap(), u64::try_from(theirs.length).unwrap());
-    assert_eq!(record(&theirs.sni).await, theirs);
+    assert_eq!(record(&theirs.sni, false).await, theirs);
+    assert_eq!(record(&theirs.sni, true).await, theirs, "through a proxy of the pool");
 }
 
-/// Our hello for a host, taken behind a proxy's CONNECT so that no name is looked up.
-async fn record(host: &str) -> Hello {
+/// Our hello for a host, taken behind the CONNECT of the configuration's proxy, or of one of the pool, so that no name is looked up.
+async fn record(host: &str, pool: bool) -> Hello {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let config = Config {
         base_url: format!("https://{host}/backend-api").parse().unwrap(),
-        proxy: Some(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap()),
+        proxy: (!pool).then(|| url.parse().unwrap()),
         timeouts: short(),
         ..Config::default()
     };
     let upstream = Upstream::new(config).unwrap();
+    let upstream = if pool { upstream.over(Way::through(crate::setup::proxy(&url))) } else { upstream };
     let proxy = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let connect = read(&mut stream, 0).await.unwrap();

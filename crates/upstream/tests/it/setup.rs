@@ -10,6 +10,19 @@ use crate::recorder::Recorder;
 
 pub(crate) const TOKEN: &str = "at_canary_token_4f1c";
 
+/// A proxy of the pool that may be on this machine.
+pub(crate) fn proxy(url: &str) -> pool::egress::Proxy {
+    pool::egress::Proxy {
+        id: pool::egress::ProxyId("p".to_owned()),
+        name: "mine".to_owned(),
+        address: pool::egress::Address::read(url).unwrap(),
+        enabled: true,
+        allow_private: true,
+        health: None,
+        created: Millis(0),
+    }
+}
+
 pub(crate) fn account(upstream_id: &str) -> Account {
     Account {
         id: AccountId(format!("id-{upstream_id}")),

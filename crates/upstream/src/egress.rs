@@ -1,0 +1,266 @@
+//! The ways that calls of the backend take: direct, through the proxy of the configuration, or through one of the pool. Every way has
+//! connections of its own; the hello is the same on all of them.
+//!
+//! Which way an account takes is not decided here. A way that does not answer is a [`Fault`], never another way.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use parking_lot::Mutex;
+use pool::egress::{Address, Proxy, ProxyId};
+use url::Url;
+
+use crate::client::Ask;
+use crate::client::gate::{Door, Lookup, Resolver};
+use crate::client::lanes::{Exit, Lanes, Near};
+use crate::client::roots::Roots;
+use crate::config::Timeouts;
+use crate::meta::cut;
+use crate::{BuildError, Config, Fault, FaultKind, Sent, Upstream};
+
+/// Ways whose connections are kept; the ones that were not used for the longest time are given up first.
+const KEPT: usize = 64;
+/// Most bytes of an echo service's answer.
+const ECHO: usize = 16 << 10;
+
+/// Hears what became of a call: its answer's headers came, or why not.
+type Tell = Arc<dyn Fn(Result<(), &Fault>) + Send + Sync>;
+
+/// The way that calls take. Clones are the same way.
+#[derive(Clone, Default)]
+pub struct Way {
+    to: To,
+    tell: Option<Tell>,
+}
+
+#[derive(Clone, Default)]
+enum To {
+    #[default]
+    Global,
+    Direct,
+    Proxy(Arc<Proxy>),
+}
+
+impl Way {
+    /// As the configuration says: through its proxy where it has one. The way of everybody who chose no other.
+    #[must_use]
+    pub fn global() -> Self {
+        Self::default()
+    }
+
+    /// No proxy, also where the configuration has one.
+    #[must_use]
+    pub fn direct() -> Self {
+        Self { to: To::Direct, tell: None }
+    }
+
+    /// Through this proxy.
+    #[must_use]
+    pub fn through(proxy: Proxy) -> Self {
+        Self { to: To::Proxy(Arc::new(proxy)), tell: None }
+    }
+
+    /// This way, and `tell` hears what became of each call.
+    #[must_use]
+    pub fn heard(self, tell: impl Fn(Result<(), &Fault>) + Send + Sync + 'static) -> Self {
+        Self { tell: Some(Arc::new(tell)), ..self }
+    }
+
+    /// What a fault on the way says where it is about the proxy: which one, without its credentials.
+    fn name(&self, fault: Fault, global: Option<&Url>) -> Fault {
+        let about = matches!(fault.kind, FaultKind::Proxy | FaultKind::Tls | FaultKind::Connect);
+        if !about || fault.sent != Sent::No {
+            return fault;
+        }
+        let proxy = match (&self.to, global) {
+            (To::Proxy(proxy), _) => format!("proxy {} ({})", proxy.name, proxy.address.place()),
+            (To::Global, Some(url)) => format!("the proxy of the configuration ({})", place(url)),
+            (To::Global, None) | (To::Direct, _) => return fault,
+        };
+        Fault { message: format!("{proxy}: {}", fault.message), ..fault }
+    }
+}
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.to {
+            To::Global => f.write_str("Way(global)"),
+            To::Direct => f.write_str("Way(direct)"),
+            To::Proxy(proxy) => write!(f, "Way({})", proxy.name),
+        }
+    }
+}
+
+/// Host and port of a URL.
+fn place(url: &Url) -> String {
+    Address::read(url.as_str()).map_or_else(|_| url.scheme().to_owned(), |address| address.place())
+}
+
+/// The connections of every way.
+pub(crate) struct Ways {
+    timeouts: Timeouts,
+    roots: Arc<Roots>,
+    lookup: Lookup,
+    global: Arc<Lanes>,
+    /// `None` where the global way is direct, or until it is taken.
+    direct: Mutex<Option<Arc<Lanes>>>,
+    /// Of the proxies, the last used first.
+    kept: Mutex<Vec<Kept>>,
+    proxied: bool,
+}
+
+struct Kept {
+    id: ProxyId,
+    address: Address,
+    private: bool,
+    lanes: Arc<Lanes>,
+}
+
+impl Kept {
+    fn fits(&self, proxy: &Proxy) -> bool {
+        (&self.id, &self.address, self.private) == (&proxy.id, &proxy.address, proxy.allow_private)
+    }
+}
+
+impl Ways {
+    pub(crate) fn new(config: &Config, roots: Arc<Roots>) -> Result<Self, BuildError> {
+        let exit = Exit { proxy: config.proxy.clone(), near: Near::Loopback, resolver: None };
+        let global = Arc::new(Lanes::new(config.timeouts, &roots, exit)?);
+        Ok(Self {
+            timeouts: config.timeouts,
+            roots,
+            lookup: Lookup::System,
+            global,
+            direct: Mutex::default(),
+            kept: Mutex::default(),
+            proxied: config.proxy.is_some(),
+        })
+    }
+
+    pub(crate) fn lanes(&self, way: &Way) -> Result<Arc<Lanes>, Fault> {
+        match &way.to {
+            To::Global => Ok(Arc::clone(&self.global)),
+            To::Direct if !self.proxied => Ok(Arc::clone(&self.global)),
+            To::Direct => self.direct(),
+            To::Proxy(proxy) => self.proxy(proxy),
+        }
+    }
+
+    /// Gives up the connections of proxies that are not among these.
+    pub(crate) fn retain(&self, proxies: &[Proxy]) {
+        self.kept.lock().retain(|kept| proxies.iter().any(|proxy| kept.fits(proxy)));
+    }
+
+    fn direct(&self) -> Result<Arc<Lanes>, Fault> {
+        let mut direct = self.direct.lock();
+        if let Some(lanes) = &*direct {
+            return Ok(Arc::clone(lanes));
+        }
+        let exit = Exit { proxy: None, near: Near::Loopback, resolver: None };
+        let lanes = Arc::new(Lanes::new(self.timeouts, &self.roots, exit).map_err(|error| unbuilt(&error))?);
+        *direct = Some(Arc::clone(&lanes));
+        Ok(lanes)
+    }
+
+    fn proxy(&self, proxy: &Proxy) -> Result<Arc<Lanes>, Fault> {
+        let mut kept = self.kept.lock();
+        if let Some(at) = kept.iter().position(|kept| kept.fits(proxy)) {
+            kept[..=at].rotate_right(1);
+            return Ok(Arc::clone(&kept[0].lanes));
+        }
+        let lanes = Arc::new(self.build(proxy)?);
+        let (id, address) = (proxy.id.clone(), proxy.address.clone());
+        kept.insert(0, Kept { id, address, private: proxy.allow_private, lanes: Arc::clone(&lanes) });
+        kept.truncate(KEPT);
+        Ok(lanes)
+    }
+
+    fn build(&self, proxy: &Proxy) -> Result<Lanes, Fault> {
+        let refused = |message: String| Fault::new(Sent::No, FaultKind::Proxy, message);
+        proxy.address.check(proxy.allow_private).map_err(|invalid| refused(invalid.to_string()))?;
+        let url = Url::parse(proxy.address.full().expose());
+        let url = url.map_err(|_| refused("its address cannot be read".to_owned()))?;
+        // A proxy on this machine reaches this machine's loopback as well as we do; one elsewhere cannot.
+        let near = if crate::config::loopback_host(&proxy.address.host_text()) { Near::None } else { Near::Loopback };
+        let door = Door::new(proxy.address.host_text(), proxy.allow_private, self.lookup.clone());
+        let exit = Exit { proxy: Some(url), near, resolver: Some(Resolver::Door(door)) };
+        Lanes::new(self.timeouts, &self.roots, exit).map_err(|error| unbuilt(&error))
+    }
+}
+
+fn unbuilt(error: &BuildError) -> Fault {
+    Fault::new(Sent::No, FaultKind::Connect, error.to_string())
+}
+
+/// What the echo service said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The address that it sees.
+    pub ip: IpAddr,
+    /// From the start of the call to the end of its answer.
+    pub latency: Duration,
+}
+
+impl Upstream {
+    /// The same backend by another way.
+    #[must_use]
+    pub fn over(&self, way: Way) -> Self {
+        Self { inner: Arc::clone(&self.inner), way }
+    }
+
+    /// Gives up the connections of proxies that are not among these any more.
+    pub fn retain(&self, proxies: &[Proxy]) {
+        self.inner.ways.retain(proxies);
+    }
+
+    /// Asks an echo service which address it sees: `{"ip": ...}` or the address alone. Takes `limit` at most.
+    ///
+    /// # Errors
+    /// The [`Fault`] of the way; [`FaultKind::Cut`] for an answer that is no address.
+    pub async fn echo(&self, service: &Url, limit: Duration) -> Result<Seen, Fault> {
+        let begun = Instant::now();
+        let asked = tokio::time::timeout(limit, self.ask_echo(service)).await;
+        let ip = asked.unwrap_or_else(|_| Err(Fault::late(limit)))?;
+        Ok(Seen { ip, latency: begun.elapsed() })
+    }
+
+    async fn ask_echo(&self, service: &Url) -> Result<IpAddr, Fault> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/plain"));
+        let ask = Ask { method: Method::GET, url: service.clone(), headers, body: Bytes::new() };
+        let answer = self.send(ask).await?;
+        let status = answer.status;
+        let body = answer.body.collect(ECHO).await.map_err(|error| cut(&error))?;
+        let odd = || Fault::new(Sent::Yes, FaultKind::Cut, format!("the echo service's answer ({status}) is no address"));
+        address(&body).filter(|_| status == 200).ok_or_else(odd)
+    }
+
+    /// Tells whoever listens what became of a call.
+    pub(crate) fn hear(&self, outcome: Result<(), &Fault>) {
+        if let Some(tell) = &self.way.tell {
+            tell(outcome);
+        }
+    }
+
+    /// A fault of this way, with the proxy's name where it is about the proxy.
+    pub(crate) fn name(&self, fault: Fault) -> Fault {
+        self.way.name(fault, self.config().proxy.as_ref())
+    }
+}
+
+fn address(body: &[u8]) -> Option<IpAddr> {
+    #[derive(serde::Deserialize)]
+    struct Echo {
+        #[serde(alias = "origin", alias = "query")]
+        ip: IpAddr,
+    }
+    let text = std::str::from_utf8(body).ok()?.trim();
+    text.parse().ok().or_else(|| serde_json::from_str::<Echo>(text).ok().map(|echo| echo.ip))
+}
