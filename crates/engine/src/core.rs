@@ -15,6 +15,7 @@ use crate::accounts::Accounts;
 use crate::affinity::Affinity;
 use crate::beside::Beside;
 use crate::clock::Clock;
+use crate::egress::Egress;
 use crate::keys::Keys;
 use crate::logins::Logins;
 use crate::models::Wanted;
@@ -39,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) refresh: Refresh,
     pub(crate) keys: Keys,
     pub(crate) wanted: Wanted,
+    /// Which way out each account takes. Whoever calls the backend for an account asks [`Self::out`] or [`Self::outing`].
+    pub(crate) egress: Egress,
     /// Held while memory takes over what the store holds, and while it writes what it learned: neither may work on what
     /// the other is just outdating.
     pub(crate) sync: tokio::sync::Mutex<()>,

@@ -18,6 +18,7 @@ use crate::beside::Beside;
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::core::Core;
+use crate::egress::{Egress, keep_checked};
 use crate::keeper::Keeper;
 use crate::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, Keys, NewKey};
 use crate::logins::Logins;
@@ -60,6 +61,7 @@ impl Engine {
         core.tasks.spawn(keeper.run());
         core.tasks.spawn(keep_fresh(Arc::clone(&core)));
         core.tasks.spawn(models::keep_listed(Arc::clone(&core)));
+        core.tasks.spawn(keep_checked(Arc::clone(&core)));
         Ok(Self(core))
     }
 
@@ -117,17 +119,19 @@ impl Engine {
 
     /// Whether requests can be served now.
     pub fn ready(&self) -> Ready {
-        self.0.accounts.ready(self.0.now())
+        self.0.accounts.ready(&self.0.egress.table(), self.0.now())
     }
 
     /// Every account, oldest first.
     pub fn accounts(&self) -> Vec<AccountView> {
-        let now = self.0.now();
+        let (now, ways) = (self.0.now(), self.0.egress.table());
         let view = |entry: &Arc<crate::accounts::Entry>| {
             let id = &entry.account.id;
             let mut view = entry.view(self.0.slots.load(id), now);
             view.tags = self.0.beside.tags(id);
             view.linked = self.0.beside.link(id).map(|link| link.file.display().to_string());
+            view.egress = self.0.way_word(id);
+            view.why = view.why.or_else(|| ways.stuck(id, now).map(|stuck| stuck.to_string()));
             view
         };
         self.0.accounts.list().iter().filter(|entry| entry.relay.is_none()).map(view).collect()
@@ -152,6 +156,7 @@ impl Engine {
 impl Core {
     fn new(parts: Parts) -> Self {
         let Parts { store, upstream, settings, clock } = parts;
+        let egress = Egress::new(upstream.config().proxy.is_some());
         Self {
             keys: Keys::new(settings.api_key.as_ref(), store.pepper()),
             store,
@@ -166,6 +171,7 @@ impl Core {
             affinity: Affinity::default(),
             refresh: Refresh::new(),
             wanted: Wanted::default(),
+            egress,
             sync: tokio::sync::Mutex::default(),
             filed: Mutex::default(),
             tasks: TaskTracker::new(),

@@ -161,8 +161,8 @@ impl Run {
 
     /// A place at a relay that was not tried; relays have no queue.
     fn place(&self, otherwise: Option<&Failure>) -> Result<Slot, Failure> {
-        let (list, now) = (self.core.accounts.list(), self.core.now());
-        let field = Field { list: &list, bundled: &self.core.bundled, to: &self.resolved.to };
+        let (list, ways, now) = (self.core.accounts.list(), self.core.egress.table(), self.core.now());
+        let field = Field { list: &list, bundled: &self.core.bundled, to: &self.resolved.to, ways: &ways };
         match self.core.slots.take(field, &self.ask(&self.history.tried), (None, now)) {
             Ok(Taken::Now(slot)) => Ok(slot),
             Ok(Taken::Later(_)) => Err(Failure::new(Kind::RateLimited, "every relay is busy").retry_after(1)),
@@ -234,8 +234,8 @@ impl Run {
     }
 
     fn look(&self, tried: &[AccountId]) -> Result<Pick, NoAccount> {
-        let list = self.core.accounts.list();
-        let field = Field { list: &list, bundled: &self.core.bundled, to: &self.resolved.to };
+        let (list, ways) = (self.core.accounts.list(), self.core.egress.table());
+        let field = Field { list: &list, bundled: &self.core.bundled, to: &self.resolved.to, ways: &ways };
         self.core.slots.look(field, &self.ask(tried), self.core.now())
     }
 

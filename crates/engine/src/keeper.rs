@@ -193,6 +193,7 @@ impl Core {
         self.keys.adopt(store.keys().await?);
         self.beside.adopt(store.tags().await?, store.links().await?);
         let mut changes = self.accounts.adopt(rows);
+        self.reread_ways().await?;
         changes.join(relays::load::reload(self).await?);
         Ok(changes)
     }

@@ -15,6 +15,7 @@ mod call;
 mod clock;
 mod conversation;
 mod core;
+mod egress;
 mod engine;
 mod estimate;
 mod forward;
@@ -35,6 +36,10 @@ mod stream;
 pub use accounts::{AccountError, AccountView, Batch, Checked, Health, Pace, Ready};
 pub use call::{Call, Client};
 pub use clock::Clock;
+pub use egress::{
+    Checked, GlobalView, INTERVAL as CHECK_INTERVAL, Move, Moves, ProxyChange, ProxyError, ProxyView, ProxyWish, Ticket,
+    add_proxy, assign, change_proxy, check_proxies, import_proxies, keep_checks, out_by, proxy_state, remove_proxy,
+};
 pub use engine::{Engine, Parts, StartError};
 pub use forward::{Broken, Delivery, Errand, Fate, Form, Load, NO_RELAY};
 pub use keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
@@ -48,7 +53,7 @@ pub use relays::{
     rekey_relay, relay_models, relay_name, relay_state, test_relay,
 };
 pub use reply::{Head, Refusal, Reply, Whole};
-pub use settings::Settings;
+pub use settings::{Proxies, Settings};
 pub use store::portable::PortableError;
 pub use stream::Stream;
 pub use upstream::PASSED;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pool::catalog::Names;
 use pool::pick::Strategy;
 use pool::{Secret, limits};
+use url::Url;
 
 /// The engine's settings.
 #[derive(Clone, Debug)]
@@ -32,8 +33,28 @@ pub struct Settings {
     pub commit: Duration,
     /// The auth.json that Codex uses, for imports that name no file.
     pub codex_file: Option<PathBuf>,
+    /// How proxies are checked.
+    pub proxies: Proxies,
     /// A client key that the owner chose, valid beside the stored ones.
     pub api_key: Option<Secret>,
+}
+
+/// How proxies are checked, and where the proxy of the configuration comes from.
+#[derive(Clone, Debug)]
+pub struct Proxies {
+    /// Between two checks; zero for none.
+    pub interval: Duration,
+    /// The echo service: it answers with the address that it sees.
+    pub echo: Url,
+    /// Which layer of the configuration names the proxy that everybody takes; empty when there is none.
+    pub origin: String,
+}
+
+impl Default for Proxies {
+    fn default() -> Self {
+        let echo = Url::parse("https://api.ipify.org?format=json").expect("invariant: a constant URL parses");
+        Self { interval: Duration::ZERO, echo, origin: String::new() }
+    }
 }
 
 impl Default for Settings {
@@ -50,6 +71,7 @@ impl Default for Settings {
             heartbeat: limits::HEARTBEAT,
             commit: limits::COMMIT,
             codex_file: None,
+            proxies: Proxies::default(),
             api_key: None,
         }
     }

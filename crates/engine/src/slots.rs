@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pool::catalog::{Catalog, To};
+use pool::egress::Table;
 use pool::pick::{self, Ask, Candidate, NoAccount, Pick};
 use pool::{AccountId, Millis};
 use tokio::sync::oneshot;
@@ -62,6 +63,8 @@ pub(crate) struct Field<'a> {
     pub(crate) bundled: &'a Catalog,
     /// Whom the model's name means.
     pub(crate) to: &'a To,
+    /// Which ways out are open.
+    pub(crate) ways: &'a Table,
 }
 
 /// The turn of a request that waited before.
@@ -177,19 +180,20 @@ impl Slots {
 
 impl Book {
     fn choose(&self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
-        let candidate = |(entry, model)| self.candidate(entry, model, (field.bundled, now));
+        let candidate = |(entry, model)| self.candidate(entry, model, (field, now));
         let candidates: Vec<_> = field.entries(ask.model).map(candidate).collect();
         pick::pick(&candidates, ask, now)
     }
 
-    fn candidate<'a>(&self, entry: &'a Entry, model: &str, (bundled, now): (&Catalog, Millis)) -> Candidate<'a> {
+    fn candidate<'a>(&self, entry: &'a Entry, model: &str, (field, now): (Field<'a>, Millis)) -> Candidate<'a> {
         let place = self.places.get(&entry.account.id);
         Candidate {
             account: &entry.account,
             in_flight: place.map_or(0, |place| place.in_flight),
             waiting: place.map_or(0, Place::waiting),
             last_used: place.map_or(Millis(0), |place| place.last_used),
-            lists_model: entry.lists(model, bundled, now),
+            lists_model: entry.lists(model, field.bundled, now),
+            stuck: if entry.relay.is_some() { None } else { field.ways.stuck(&entry.account.id, now) },
             weight: entry.relay.as_ref().map_or(1, |line| line.relay.weight),
         }
     }

@@ -265,7 +265,7 @@ impl Core {
         self.accounts.get(&AccountId(id.to_owned())).filter(|entry| entry.relay.is_none())
     }
 
-    async fn check(&self, entry: &Entry) -> Checked {
+    async fn check(self: &std::sync::Arc<Self>, entry: &Entry) -> Checked {
         let account = &entry.account;
         let found = |result, error, duration| Checked {
             id: account.id.0.clone(),
@@ -282,7 +282,10 @@ impl Core {
             return found(Health::Skipped, Some(why), None);
         };
         let begun = Instant::now();
-        let answer = self.upstream.accounts_check(account, &tokens.access).await;
+        let answer = match self.out(&account.id) {
+            Ok(upstream) => upstream.accounts_check(account, &tokens.access).await,
+            Err(none) => return found(Health::Skipped, Some(none.to_string()), None),
+        };
         let took = Some(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         let html = |body: &[u8]| body.trim_ascii_start().starts_with(b"<");
         match answer {

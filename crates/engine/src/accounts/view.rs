@@ -1,8 +1,10 @@
 //! The accounts for people.
 
 use pool::Millis;
+use pool::egress::Table;
 use pool::pick::Kin;
 use pool::quota::Quota;
+use pool::status::Reason;
 
 use super::{Accounts, Entry};
 
@@ -41,6 +43,8 @@ pub struct AccountView {
     pub waiting: u32,
     /// Models of its live list; 0 until that was fetched.
     pub models: usize,
+    /// Which way out its calls take: `global`, `direct`, `auto` or a proxy's name.
+    pub egress: String,
     /// When it was added.
     pub created: Millis,
 }
@@ -76,6 +80,7 @@ impl Entry {
             in_flight: load.0,
             waiting: load.1,
             models: self.models.as_ref().map_or(0, |listing| listing.models.len()),
+            egress: String::new(),
             created: account.created,
         }
     }
@@ -83,19 +88,23 @@ impl Entry {
 
 impl Accounts {
     /// Whether any account can serve now, and what is wrong with those that cannot.
-    pub(crate) fn ready(&self, now: Millis) -> Ready {
+    pub(crate) fn ready(&self, ways: &Table, now: Millis) -> Ready {
         let list = self.list();
         if list.is_empty() {
             return Ready { ok: false, reasons: vec!["no account is configured: run `polygate login`".into()] };
         }
+        let why = |entry: &Entry| match entry.account.status.usable(now) {
+            Ok(()) if entry.relay.is_none() => ways.stuck(&entry.account.id, now).map(Reason::from),
+            usable => usable.err(),
+        };
         let trouble = |entry: &Entry| {
-            let reason = entry.account.status.usable(now).err()?;
+            let reason = why(entry)?;
             Some(match &entry.relay {
                 Some(line) => format!("relay {}: {}", line.relay.name, Kin::Relays.why(&reason, now)),
                 None => format!("{}: {}", entry.account.id, reason.words(now)),
             })
         };
-        let ok = list.iter().any(|entry| entry.account.status.serves(now));
+        let ok = list.iter().any(|entry| why(entry).is_none());
         Ready { ok, reasons: list.iter().filter_map(|entry| trouble(entry)).collect() }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use pool::attempt::Sent;
 use pool::limits::LINK_SETTLED;
 use pool::status::Signal;
 use pool::{AccountId, Millis, Secret, Tokens};
@@ -52,7 +53,7 @@ impl Core {
         let seen = match linked::look(&link.file).await {
             Ok(seen) => seen,
             Err(error @ (ImportError::Io { .. } | ImportError::Malformed { .. })) => {
-                self.pause_after(id, None, &error.to_string());
+                self.pause_after(id, (Sent::Yes, None), &error.to_string());
                 return Err(NotRefreshed::passing(error.to_string()));
             }
             Err(error) => return Err(self.end(id, &error.to_string())),
@@ -81,7 +82,7 @@ impl Core {
         let settled = i64::try_from(LINK_SETTLED.as_millis()).unwrap_or(i64::MAX);
         if seen.changed.plus(settled) > now {
             let why = format!("{file} was written a moment ago; Codex may be refreshing it");
-            self.pause_after(id, None, &why);
+            self.pause_after(id, (Sent::Yes, None), &why);
             return Err(NotRefreshed::passing(why));
         }
         let refresh = seen.login.refresh.clone();
@@ -100,7 +101,7 @@ impl Core {
             self.let_go(ticket, None).await;
             return Err(NotRefreshed::passing(format!("store: {error}")));
         }
-        match self.upstream.refresh(refresh, wish.reason).await {
+        match self.post(&ticket.id, refresh, wish).await {
             Ok(grant) => self.keep_both(ticket, link, refresh, grant).await,
             Err(RefreshError::Permanent { message, .. }) => match linked::look(&link.file).await {
                 // Codex was first.

@@ -49,6 +49,8 @@ impl Core {
         if let Some(link) = self.beside.link(id) {
             return self.relink(id, &link, wish).await;
         }
+        // Where nothing can go out, the token is not touched.
+        self.out(id).map_err(|none| NotRefreshed::passing(none.to_string()))?;
         for _ in 0..ROUNDS {
             let (ticket, _call) = match self.lease(id, wish).await? {
                 Lease::Ours(ticket, call) => (ticket, call),
@@ -90,19 +92,34 @@ impl Core {
     }
 
     /// Uses the refresh token, once.
-    async fn trade(&self, ticket: Ticket, refresh: Secret, wish: &Wish) -> Result<Call, NotRefreshed> {
+    async fn trade(self: &Arc<Self>, ticket: Ticket, refresh: Secret, wish: &Wish) -> Result<Call, NotRefreshed> {
         if let Err(error) = self.store.intend(&ticket, self.now()).await {
             self.let_go(ticket, None).await;
             return Err(NotRefreshed::passing(format!("store: {error}")));
         }
         fail_point!("engine::before_refresh_post");
-        let answer = self.upstream.refresh(&refresh, wish.reason).await;
+        let answer = self.post(&ticket.id, &refresh, wish).await;
         fail_point!("engine::after_refresh_post");
         match answer {
             Ok(grant) => self.keep(ticket, grant).await,
             Err(RefreshError::Permanent { code, .. }) if code == REUSED => self.reused(ticket, &refresh).await,
             Err(RefreshError::Permanent { message, .. }) => Err(self.give_up(ticket, &message).await),
             Err(error @ RefreshError::Transient { .. }) => Err(self.rest(ticket, error).await),
+        }
+    }
+
+    /// The call itself, by the account's way; by another while nothing was sent and its owner left the choice to us.
+    pub(super) async fn post(self: &Arc<Self>, id: &AccountId, refresh: &Secret, wish: &Wish) -> Result<Grant, RefreshError> {
+        let mut outing = self.outing(id);
+        loop {
+            let answer = match outing.next() {
+                Ok(upstream) => upstream.refresh(refresh, wish.reason).await,
+                Err(none) => Err(unsent(none.to_string())),
+            };
+            match answer {
+                Err(RefreshError::Transient { sent, .. }) if outing.another(sent) => {}
+                answer => return answer,
+            }
         }
     }
 
@@ -183,17 +200,19 @@ impl Core {
         } else {
             self.let_go(ticket, None).await;
         }
-        self.pause_after(&id, retry_after, &message);
+        self.pause_after(&id, (sent, retry_after), &message);
         NotRefreshed::passing(message)
     }
 
-    pub(super) fn pause_after(&self, id: &AccountId, retry_after: Option<u64>, why: &str) {
+    pub(super) fn pause_after(&self, id: &AccountId, (sent, retry_after): (Sent, Option<u64>), why: &str) {
         let now = self.now();
         let ended = |tokens: &Tokens| tokens.expires.is_some_and(|end| end <= now);
         let cooled = self.accounts.get(id).is_some_and(|entry| entry.tokens.as_deref().is_some_and(ended));
         let until = {
             let mut pauses = self.refresh.pauses.lock();
-            let failures = pauses.get(id).map_or(0, |pause| pause.failures) + 1;
+            // Where nothing was sent there is nobody to spare: a way that is open again is not waited for.
+            let before = pauses.get(id).filter(|_| sent != Sent::No).map_or(0, |pause| pause.failures);
+            let failures = before + 1;
             let asked = Duration::from_secs(retry_after.unwrap_or(0)).min(pool::limits::REFRESH_BACKOFF.1);
             let wait = pool::refresh::backoff(failures, rand::random()).max(asked);
             let until = now.plus(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
@@ -226,4 +245,9 @@ impl Core {
             tracing::warn!(account = %id, %error, "refresh lease not given back");
         }
     }
+}
+
+/// A refresh that could not be sent.
+fn unsent(message: String) -> RefreshError {
+    RefreshError::Transient { sent: Sent::No, status: None, retry_after: None, rotated: None, message }
 }

@@ -44,7 +44,11 @@ impl Core {
             return None;
         }
         let due = pool::refresh::due(entry.tokens.as_deref()?, entry.jitter)?;
-        Some(self.refresh.pause(id).map_or(due, |pause| due.max(pause.until)))
+        let due = self.refresh.pause(id).map_or(due, |pause| due.max(pause.until));
+        // Until its way is open again, which is told, or is worth a try.
+        let (now, table) = (self.now(), self.egress.table());
+        let look = now.plus(i64::try_from(LOOK.as_millis()).unwrap_or(i64::MAX));
+        Some(table.stuck(id, now).map_or(due, |stuck| due.max(stuck.until().unwrap_or(look))))
     }
 
     /// The flight belongs to its own task; whoever wants its result asks for it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pool::attempt::{History, Outcome, Step, To};
 use pool::catalog::Resolved;
+use pool::egress::Table;
 use pool::pick::{self, Ask, Kin, NoAccount};
 use pool::status::Signal;
 use pool::{AccountId, Tokens};
@@ -133,10 +134,10 @@ impl Attempt {
         let until = self.deadline.min(Instant::now() + patience);
         let mut turn = None;
         loop {
-            let list = self.core.accounts.list();
+            let (list, ways) = (self.core.accounts.list(), self.core.egress.table());
             let ask = self.ask(&self.history.tried);
             let turn_now = (turn, self.core.now());
-            match self.core.slots.take(self.field(&list), &ask, turn_now).map_err(Lacking::Account)? {
+            match self.core.slots.take(self.field(&list, &ways), &ask, turn_now).map_err(Lacking::Account)? {
                 Taken::Now(slot) => return Ok(slot),
                 Taken::Later(waiting) => match timeout_at(until, waiting.turn()).await {
                     Ok(Woken::Slot(slot)) => return Ok(slot),
@@ -160,8 +161,8 @@ impl Attempt {
         }
     }
 
-    fn field<'a>(&'a self, list: &'a List) -> Field<'a> {
-        Field { list, bundled: &self.core.bundled, to: &self.plan.resolved.to }
+    fn field<'a>(&'a self, list: &'a List, ways: &'a Table) -> Field<'a> {
+        Field { list, bundled: &self.core.bundled, to: &self.plan.resolved.to, ways }
     }
 
     /// One try: tokens or key, body, model call, commit barrier.
@@ -240,8 +241,8 @@ impl Attempt {
 
     /// The last failure as the client is to hear it: what one account lacks, others may have.
     fn concede(&self, failure: Failure) -> Failure {
-        let (list, now) = (self.core.accounts.list(), self.core.now());
-        pick::concede(failure, self.core.slots.look(self.field(&list), &self.ask(&[]), now), now)
+        let (list, ways, now) = (self.core.accounts.list(), self.core.egress.table(), self.core.now());
+        pick::concede(failure, self.core.slots.look(self.field(&list, &ways), &self.ask(&[]), now), now)
     }
 
     /// The point of no return.

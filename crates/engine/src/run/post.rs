@@ -165,7 +165,14 @@ impl Shot {
             passed: &client.headers,
         };
         let (account, access) = (&self.entry.account, &tokens.access);
-        self.core.upstream.responses(Leg { account, access, body: self.body.clone(), call }).await
+        let mut outing = self.core.outing(&account.id);
+        loop {
+            let sent = outing.next()?.responses(Leg { account, access, body: self.body.clone(), call }).await;
+            match sent {
+                Err(fault) if outing.another(fault.sent) => tracing::debug!(why = %fault, "another way is tried"),
+                sent => return sent,
+            }
+        }
     }
 }
 

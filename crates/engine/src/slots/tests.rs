@@ -43,12 +43,13 @@ struct Desk {
     slots: Arc<Slots>,
     list: List,
     bundled: Catalog,
+    ways: Table,
     most: u32,
 }
 
 impl Desk {
     fn new(ids: &[&str], most: u32) -> Self {
-        Self { slots: Arc::default(), list: list(ids), bundled: Catalog::bundled(), most }
+        Self { slots: Arc::default(), list: list(ids), bundled: Catalog::bundled(), ways: Table::default(), most }
     }
 
     fn take(&self, turn: Option<Turn>) -> Result<Taken, NoAccount> {
@@ -63,7 +64,7 @@ impl Desk {
     fn choose(&self, turn: Option<Turn>, tried: &[AccountId]) -> Result<Taken, NoAccount> {
         let model = self.bundled.models()[0].slug.clone();
         let ask = Ask { model: &model, tried, max_concurrent: self.most, ..Ask::default() };
-        let field = Field { list: &self.list, bundled: &self.bundled, to: &To::Accounts };
+        let field = Field { list: &self.list, bundled: &self.bundled, to: &To::Accounts, ways: &self.ways };
         self.slots.take(field, &ask, (turn, Millis(1)))
     }
 

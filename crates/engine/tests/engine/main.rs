@@ -4,6 +4,7 @@ mod bench;
 mod cancel;
 mod choice;
 mod commit;
+mod egress;
 mod forward;
 mod imports;
 mod limits;

@@ -1,0 +1,243 @@
+//! Adding, changing and assigning proxies: one way for command line and admin API.
+
+use pool::egress::file::{self, FileError, Wanted};
+use pool::egress::{Address, Egress, Invalid, MOST, Proxy, ProxyId, Route, Table, Turn, check_name};
+use pool::{AccountId, Millis};
+use store::{NewProxy, Store};
+use upstream::{Upstream, Way};
+
+/// Names that are tried when the one made of an address is taken.
+const TRIES: u32 = 99;
+
+/// A proxy as somebody wants it.
+#[derive(Clone, Debug)]
+pub struct ProxyWish {
+    /// Its name; `None` is made of its address.
+    pub name: Option<String>,
+    /// Where it is.
+    pub address: Address,
+    /// Whether it may be at a private address.
+    pub allow_private: bool,
+    /// Whether it is switched on.
+    pub enabled: bool,
+}
+
+/// What is to be changed of a proxy; `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct ProxyChange {
+    /// Its name.
+    pub name: Option<String>,
+    /// Where it is; a hidden password ([`pool::egress::KEPT`]) stays the stored one.
+    pub address: Option<Address>,
+    /// Whether it may be at a private address.
+    pub allow_private: Option<bool>,
+    /// Whether it is switched on.
+    pub enabled: Option<bool>,
+}
+
+/// Why a proxy was not added, changed or assigned, in words that say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// A value that cannot be.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A file that is wrong; nothing of it was taken.
+    #[error("{0}; nothing was imported")]
+    File(#[from] FileError),
+    /// There is no such proxy.
+    #[error("there is no such proxy; hint: `polygate proxies list` shows those that are there")]
+    Unknown,
+    /// There is no such account.
+    #[error("there is no account {0}; hint: `polygate accounts list` shows those that are there; nothing was assigned")]
+    Account(String),
+    /// Several accounts are meant.
+    #[error("{0} names several accounts; hint: use an id; nothing was assigned")]
+    Ambiguous(String),
+    /// Another proxy has the name.
+    #[error("a proxy of this name exists; hint: choose another name")]
+    Named,
+    /// The way is not open.
+    #[error("{0}; hint: `polygate proxies list` shows the ways")]
+    Stuck(String),
+    /// Accounts need it.
+    #[error("{0} of the accounts take this proxy; hint: assign them elsewhere first, they would have no way out")]
+    InUse(usize),
+    /// [`MOST`] are there.
+    #[error("at most {MOST} proxies can be kept; hint: remove some first")]
+    Full,
+    /// The store failed.
+    #[error(transparent)]
+    Store(store::Error),
+}
+
+impl From<store::Error> for ProxyError {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Named => Self::Named,
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// Stores a new proxy. One with the same address is there already: then its id, and `false`.
+///
+/// # Errors
+/// [`ProxyError`].
+pub async fn add_proxy(store: &Store, wish: ProxyWish, now: Millis) -> Result<(ProxyId, bool), ProxyError> {
+    // A hidden password is nobody's here.
+    let address = wish.address.keeping(None)?;
+    address.check(wish.allow_private)?;
+    let known = store.proxies().await?;
+    if let Some(same) = known.iter().find(|proxy| proxy.address == address) {
+        return Ok((same.id.clone(), false));
+    }
+    if known.len() >= MOST {
+        return Err(ProxyError::Full);
+    }
+    let name = match wish.name {
+        Some(name) => name,
+        None => free_name(&address.place(), &known),
+    };
+    check_name(&name)?;
+    let new = NewProxy { name, address, enabled: wish.enabled, allow_private: wish.allow_private };
+    let ids = store.add_proxies(&[new], now).await?;
+    Ok((ids.into_iter().next().ok_or(ProxyError::Unknown)?, true))
+}
+
+/// The name, or one like it that nobody has.
+fn free_name(name: &str, known: &[Proxy]) -> String {
+    let name = &name[..name.floor_char_boundary(pool::egress::NAME - 3)];
+    let others = (2..=TRIES).map(|number| format!("{name}-{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(others);
+    let free = names.find(|name| known.iter().all(|proxy| proxy.name != *name));
+    free.unwrap_or_else(|| name.to_owned())
+}
+
+/// Changes a stored proxy, by its id or name; its id.
+///
+/// # Errors
+/// [`ProxyError`].
+pub async fn change_proxy(store: &Store, wanted: &str, change: ProxyChange) -> Result<ProxyId, ProxyError> {
+    let old = find(store, wanted).await?;
+    let address = match change.address {
+        Some(address) => address.keeping(Some(&old.address))?,
+        None => old.address.clone(),
+    };
+    let new = NewProxy {
+        name: change.name.unwrap_or(old.name),
+        enabled: change.enabled.unwrap_or(old.enabled),
+        allow_private: change.allow_private.unwrap_or(old.allow_private),
+        address,
+    };
+    check_name(&new.name)?;
+    new.address.check(new.allow_private)?;
+    let moved = new.address != old.address;
+    if store.change_proxy(&old.id, &new, moved).await? { Ok(old.id) } else { Err(ProxyError::Unknown) }
+}
+
+/// Removes a stored proxy that no account takes.
+///
+/// # Errors
+/// [`ProxyError::InUse`], [`ProxyError::Unknown`].
+pub async fn remove_proxy(store: &Store, wanted: &str) -> Result<Proxy, ProxyError> {
+    let proxy = find(store, wanted).await?;
+    if store.remove_proxy(&proxy.id).await? {
+        return Ok(proxy);
+    }
+    let taken = Egress::Fixed(proxy.id);
+    match store.egresses().await?.iter().filter(|(_, way)| *way == taken).count() {
+        0 => Err(ProxyError::Unknown),
+        count => Err(ProxyError::InUse(count)),
+    }
+}
+
+/// Stores the proxies of a file, all or none; how many are new. Those whose address is there already stay as they are.
+///
+/// # Errors
+/// [`ProxyError::File`] with the line of the first fault.
+pub async fn import_proxies(store: &Store, text: &str, now: Millis) -> Result<usize, ProxyError> {
+    let known = store.proxies().await?;
+    let mut new: Vec<NewProxy> = Vec::new();
+    for wanted in file::read(text)? {
+        let Wanted { line, name, address, enabled, allow_private } = wanted;
+        let there = known.iter().map(|proxy| &proxy.address).chain(new.iter().map(|proxy| &proxy.address));
+        if there.into_iter().any(|other| *other == address) {
+            continue;
+        }
+        if known.iter().any(|proxy| proxy.name == name) {
+            let problem = "a proxy of this name exists at another address; hint: give this one another name";
+            return Err(FileError { line, problem: problem.to_owned() }.into());
+        }
+        new.push(NewProxy { name, address, enabled, allow_private });
+    }
+    if known.len() + new.len() > MOST {
+        return Err(ProxyError::Full);
+    }
+    if !new.is_empty() {
+        store.add_proxies(&new, now).await?;
+    }
+    Ok(new.len())
+}
+
+/// Assigns accounts (by id, e-mail or label) to ways (`global`, `direct`, `auto`, or a proxy's id or name), all or none; what was meant.
+///
+/// # Errors
+/// [`ProxyError::Account`], [`ProxyError::Ambiguous`], [`ProxyError::Unknown`].
+pub async fn assign(store: &Store, wanted: &[(&str, &str)]) -> Result<Vec<(AccountId, Egress)>, ProxyError> {
+    let (accounts, proxies) = (store.accounts().await?, store.proxies().await?);
+    let mut ways = Vec::with_capacity(wanted.len());
+    for (account, way) in wanted {
+        ways.push((account_id(&accounts, account)?, meant(&proxies, way)?));
+    }
+    store.assign(&ways).await?;
+    Ok(ways)
+}
+
+/// The backend by a way that somebody names, for a login that is no account yet.
+///
+/// # Errors
+/// [`ProxyError::Unknown`], [`ProxyError::Stuck`]; never another way.
+pub async fn out_by(store: &Store, upstream: &Upstream, wanted: &str) -> Result<Upstream, ProxyError> {
+    let proxies = store.proxies().await?;
+    let egress = meant(&proxies, wanted)?;
+    // What checks found is all that is known here: those that were good are asked first.
+    let failed = |proxy: &&Proxy| proxy.health.as_ref().is_some_and(|health| !health.ok);
+    let down = proxies.iter().filter(failed).map(|proxy| (Route::Proxy(proxy.id.clone()), Millis(0))).collect();
+    let global = upstream.config().proxy.is_some();
+    let table = Table { proxies, down, global, ..Table::default() };
+    let route = table.route(&egress, Turn::default(), Millis(1)).map_err(|stuck| ProxyError::Stuck(stuck.to_string()))?;
+    Ok(upstream.over(match route {
+        Route::Direct => Way::direct(),
+        Route::Global => Way::global(),
+        Route::Proxy(id) => Way::through(table.proxy(&id).ok_or(ProxyError::Unknown)?.clone()),
+    }))
+}
+
+/// The account of an id, e-mail or label.
+fn account_id(accounts: &[pool::Account], wanted: &str) -> Result<AccountId, ProxyError> {
+    if let Some(account) = accounts.iter().find(|account| account.id.0 == wanted) {
+        return Ok(account.id.clone());
+    }
+    let means = |account: &&pool::Account| !wanted.is_empty() && [&account.email, &account.label].iter().any(|name| *name == wanted);
+    let mut named = accounts.iter().filter(means);
+    match (named.next(), named.next()) {
+        (Some(account), None) => Ok(account.id.clone()),
+        (Some(_), Some(_)) => Err(ProxyError::Ambiguous(wanted.to_owned())),
+        (None, _) => Err(ProxyError::Account(wanted.to_owned())),
+    }
+}
+
+/// The way that somebody means.
+pub(super) fn meant(proxies: &[Proxy], wanted: &str) -> Result<Egress, ProxyError> {
+    if Egress::WORDS.contains(&wanted) {
+        let Ok(way) = wanted.parse();
+        return Ok(way);
+    }
+    let proxy = proxies.iter().find(|proxy| proxy.id.0 == wanted || proxy.name == wanted);
+    proxy.map(|proxy| Egress::Fixed(proxy.id.clone())).ok_or(ProxyError::Unknown)
+}
+
+async fn find(store: &Store, wanted: &str) -> Result<Proxy, ProxyError> {
+    let all = store.proxies().await?;
+    all.into_iter().find(|proxy| proxy.id.0 == wanted || proxy.name == wanted).ok_or(ProxyError::Unknown)
+}

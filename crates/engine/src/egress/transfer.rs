@@ -1,0 +1,99 @@
+//! Assignments as a file: told by e-mail, so that they fit another install, and shown before they are made.
+
+use pool::egress::{Egress, Table};
+use pool::{Account, AccountId};
+
+use super::ProxyError;
+use super::manage::meant;
+
+/// Which account takes which way, as a file says it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ticket {
+    /// Our id of the account; another install has another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// Its e-mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// `global`, `direct`, `auto`, or a proxy's id or name.
+    pub proxy_id: String,
+    /// The proxy's name, which another install may know it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_name: Option<String>,
+}
+
+/// A change that a file would make.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Move {
+    /// The account.
+    pub account_id: String,
+    /// Its e-mail.
+    pub email: String,
+    /// The way that it takes now.
+    pub from: String,
+    /// The way that it would take.
+    pub to: String,
+}
+
+/// What a file would come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Moves {
+    /// Accounts that would take another way.
+    pub changes: Vec<Move>,
+    /// How many already take the way that the file names.
+    pub unchanged: usize,
+}
+
+/// The assignments of every account that does not take the global way.
+pub(super) fn export(table: &Table, accounts: &[Account]) -> Vec<Ticket> {
+    let ticket = |account: &Account| {
+        let way = table.assigned.get(&account.id)?;
+        let name = match way {
+            Egress::Fixed(id) => table.proxy(id).map(|proxy| proxy.name.clone()),
+            _ => None,
+        };
+        Some(Ticket {
+            account_id: Some(account.id.0.clone()),
+            email: Some(account.email.clone()).filter(|email| !email.is_empty()),
+            proxy_id: way.to_string(),
+            proxy_name: name,
+        })
+    };
+    accounts.iter().filter_map(ticket).collect()
+}
+
+/// What tickets would come to. Accounts are known by their id, else by their e-mail, which several accounts of a person share.
+pub(super) fn preview(table: &Table, accounts: &[Account], tickets: &[Ticket]) -> Result<Moves, ProxyError> {
+    let mut moves = Moves::default();
+    for ticket in tickets {
+        let way = meant(&table.proxies, &ticket.proxy_id);
+        let way = way.or_else(|_| meant(&table.proxies, ticket.proxy_name.as_deref().unwrap_or_default()))?;
+        for account in whose(accounts, ticket)? {
+            let from = table.egress(&account.id);
+            if *from == way {
+                moves.unchanged += 1;
+                continue;
+            }
+            let id = account.id.0.clone();
+            let (from, to) = (from.to_string(), way.to_string());
+            moves.changes.push(Move { account_id: id, email: account.email.clone(), from, to });
+        }
+    }
+    Ok(moves)
+}
+
+fn whose<'a>(accounts: &'a [Account], ticket: &Ticket) -> Result<Vec<&'a Account>, ProxyError> {
+    let id = ticket.account_id.clone().map(AccountId);
+    if let Some(account) = accounts.iter().find(|account| Some(&account.id) == id.as_ref()) {
+        return Ok(vec![account]);
+    }
+    let email = ticket.email.as_deref().filter(|email| !email.is_empty());
+    let found: Vec<_> = accounts.iter().filter(|account| Some(account.email.as_str()) == email).collect();
+    if found.is_empty() {
+        let named = ticket.email.clone().or_else(|| ticket.account_id.clone());
+        return Err(ProxyError::Account(named.unwrap_or_else(|| "without a name".to_owned())));
+    }
+    Ok(found)
+}

@@ -1,0 +1,388 @@
+//! The ways out (rows F18, F19 and F21): which calls take which, and that none ever takes another one. The backend's record tells the
+//! address that each request came from, and each proxy what it carried.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Clock, Engine, Parts, ProxyChange, ProxyWish, Settings};
+use offline::{Mood, NewAccount, Offline, Options, Place, Proxy, ProxyOptions, Rule, Speech};
+use pool::egress::Address;
+use proto::{Dialect, Kind};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rstest::rstest;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use store::Store;
+use upstream::{Config, Timeouts, Upstream};
+
+use crate::bench::{Bench, PATIENCE, chat, events, expired, import, now, refused, whole, words};
+
+/// The name under which proxies know the backend.
+const NAME: &str = "backend.test";
+
+/// How a rig is set up.
+#[derive(Default)]
+struct Rig<'a> {
+    /// Accounts, each with its way: `direct`, `auto`, `global`, or the number of a proxy.
+    accounts: Vec<(NewAccount, &'a str)>,
+    proxies: Vec<ProxyOptions>,
+    /// Whether the first proxy is the one of the configuration.
+    global: bool,
+}
+
+struct Site {
+    bench: Bench,
+    config: Config,
+    _bundle: tempfile::NamedTempFile,
+    proxies: Vec<Proxy>,
+}
+
+impl Rig<'_> {
+    /// Starts everything; the accounts are assigned before the engine makes its first call.
+    async fn start(self) -> Site {
+        let (tls, bundle) = certificate();
+        let backend = Offline::start(Options { tls: Some(tls), ..Options::default() }).await.unwrap();
+        let mut proxies = Vec::new();
+        for options in self.proxies {
+            let hosts = vec![(NAME.to_owned(), backend.addr())];
+            proxies.push(Proxy::start(ProxyOptions { hosts, ..options }).await.unwrap());
+        }
+        let home = tempfile::tempdir().unwrap();
+        let options = store::Options { home: home.path().to_owned(), ..store::Options::default() };
+        let store = Store::open(options).await.unwrap();
+        for (at, proxy) in proxies.iter().enumerate() {
+            engine::add_proxy(&store, wish(&at.to_string(), &proxy.url()), now()).await.unwrap();
+        }
+        let (mut logins, mut ids) = (Vec::new(), Vec::new());
+        for (new, way) in self.accounts {
+            let login = backend.add_account(new);
+            let id = import(&store, &login).await;
+            engine::assign(&store, &[(&id.0, way)]).await.unwrap();
+            logins.push(login);
+            ids.push(id);
+        }
+        let origin = if self.global { format!("https://{NAME}") } else { backend.auth_url() };
+        let second = Duration::from_secs(1);
+        let config = Config {
+            base_url: format!("{origin}/backend-api").parse().unwrap(),
+            auth_url: origin.parse().unwrap(),
+            proxy: self.global.then(|| proxies[0].url().parse().unwrap()),
+            ca_bundle: Some(bundle.path().to_owned()),
+            timeouts: Timeouts { connect: second, handshake: second, ..Timeouts::default() },
+            ..Config::default()
+        };
+        let mut settings = Settings::default();
+        settings.proxies.echo = format!("{origin}/echo").parse().unwrap();
+        let clock = Clock::manual(now());
+        let upstream = Upstream::new(config.clone()).unwrap();
+        let parts = Parts { store: store.clone(), upstream, settings, clock: clock.clone() };
+        let engine = Engine::start(parts).await.unwrap();
+        Site { bench: Bench { backend, engine, store, logins, ids, clock, home }, config, _bundle: bundle, proxies }
+    }
+}
+
+impl Site {
+    /// Every request came through one of the proxies.
+    fn nothing_direct(&self) {
+        let record = self.bench.backend.record();
+        for seen in &record.requests {
+            assert!(self.proxies.iter().any(|proxy| proxy.saw(seen)), "past every proxy: {} {}", seen.method, seen.path);
+        }
+        self.bench.innocent();
+    }
+
+    fn posts_through(&self, proxy: usize) -> usize {
+        self.bench.backend.record().posts().filter(|seen| self.proxies[proxy].saw(seen)).count()
+    }
+
+    fn state(&self, proxy: usize) -> &'static str {
+        self.bench.engine.proxies()[proxy].status
+    }
+
+    /// A request of a conversation of its own, which is served.
+    async fn ask(&self, number: usize) {
+        self.bench.ask(whole(&format!("hello {number}"))).await.unwrap();
+    }
+
+    /// Ends the connections through the first proxy, which would be good for more.
+    async fn afresh(&self) {
+        for enabled in [false, true] {
+            let change = ProxyChange { enabled: Some(enabled), ..ProxyChange::default() };
+            self.bench.engine.change_proxy("0", change).await.unwrap();
+        }
+    }
+
+    /// So many seconds later.
+    fn later(&self, seconds: u64) {
+        self.bench.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+fn wish(name: &str, url: &str) -> ProxyWish {
+    let address = Address::read(url).unwrap();
+    ProxyWish { name: Some(name.to_owned()), address, allow_private: true, enabled: true }
+}
+
+fn certificate() -> (Arc<rustls::ServerConfig>, tempfile::NamedTempFile) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let bundle = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(bundle.path(), issuer.pem()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let names = CertificateParams::new(vec!["127.0.0.1".to_owned(), NAME.to_owned()]).unwrap();
+    let chain = vec![names.signed_by(&key, &issuer).unwrap().der().clone()];
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    (Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap()), bundle)
+}
+
+fn http() -> ProxyOptions {
+    ProxyOptions::default()
+}
+
+fn speaking(speech: Speech) -> ProxyOptions {
+    let credentials = Some(("canary-user".to_owned(), "canary-password".to_owned()));
+    ProxyOptions { speech, credentials, ..ProxyOptions::default() }
+}
+
+fn account() -> NewAccount {
+    NewAccount::default()
+}
+
+#[rstest]
+#[case::http(Speech::Http)]
+#[case::socks(Speech::Socks5)]
+#[tokio::test]
+async fn everything_of_an_account_takes_its_proxy(#[case] speech: Speech) {
+    let proxies = vec![speaking(speech), http()];
+    let site = Rig { accounts: vec![(expired(), "0")], proxies, ..Rig::default() }.start().await;
+    let answer = site.bench.ask(chat("count to 3")).await.unwrap();
+    assert!(words(Dialect::Chat, answer.text()).contains('3'));
+    let all = |place| move |record: &offline::Record| record.at(place).next().is_some();
+    for place in [Place::Responses, Place::Token, Place::Models] {
+        site.bench.backend.wait_until(PATIENCE, all(place)).await.unwrap();
+    }
+    site.nothing_direct();
+    assert_eq!((site.posts_through(0), site.proxies[1].accepted()), (1, 0));
+    assert_eq!(site.state(0), "active");
+}
+
+#[tokio::test]
+async fn accounts_go_their_own_ways() {
+    let accounts = vec![(account(), "0"), (account(), "1"), (account(), "direct")];
+    let site = Rig { accounts, proxies: vec![http(), http()], ..Rig::default() }.start().await;
+    for number in 0..6 {
+        site.ask(number).await;
+        site.later(1);
+    }
+    let record = site.bench.backend.record();
+    for (at, login) in site.bench.logins.iter().enumerate() {
+        let theirs: Vec<_> = record.posts().filter(|seen| seen.account.as_ref() == Some(&login.account_id)).collect();
+        assert_eq!(theirs.len(), 2);
+        for (number, proxy) in site.proxies.iter().enumerate() {
+            assert!(theirs.iter().all(|seen| proxy.saw(seen) == (number == at)), "account {at}, proxy {number}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_global_proxy_is_for_everybody_who_chose_no_other_way() {
+    let accounts = vec![(account(), "global"), (account(), "1")];
+    let site = Rig { accounts, proxies: vec![http(), http()], global: true }.start().await;
+    for number in 0..4 {
+        site.ask(number).await;
+        site.later(1);
+    }
+    assert_eq!((site.posts_through(0), site.posts_through(1)), (2, 2));
+    site.nothing_direct();
+}
+
+#[tokio::test]
+async fn a_global_proxy_that_is_down_is_not_gone_around() {
+    let mut site = Rig { accounts: vec![(account(), "global")], proxies: vec![http()], global: true }.start().await;
+    site.proxies.remove(0).stop().await;
+    let first = refused(site.bench.ask(whole("hello")).await);
+    assert!(first.failure.message.contains("the proxy of the configuration (127.0.0.1:"), "{first}");
+    refused(site.bench.ask(whole("hello")).await);
+    let resting = refused(site.bench.ask(whole("hello")).await);
+    assert!(resting.failure.message.contains("the proxy of the configuration does not answer"), "{resting}");
+    assert_eq!((site.bench.engine.global_proxy().unwrap().status, site.bench.engine.ready().ok), ("unreachable", false));
+    assert_eq!(site.bench.posts(), 0);
+    site.nothing_direct();
+}
+
+/// Row F21: the request fails in its own words, three failures mark the proxy, the account rests and says why, nothing goes direct, and
+/// a good use heals it.
+#[rstest]
+#[case::closes(Speech::Http, Mood::Closes)]
+#[case::hangs(Speech::Http, Mood::Hangs)]
+#[case::refuses(Speech::Http, Mood::Refuses)]
+#[case::page(Speech::Http, Mood::Page)]
+#[case::lost(Speech::Http, Mood::Lost)]
+#[case::socks_closes(Speech::Socks5, Mood::Closes)]
+#[case::socks_hangs(Speech::Socks5, Mood::Hangs)]
+#[case::socks_refuses(Speech::Socks5, Mood::Refuses)]
+#[case::socks_page(Speech::Socks5, Mood::Page)]
+#[case::socks_lost(Speech::Socks5, Mood::Lost)]
+#[tokio::test]
+async fn a_broken_proxy_is_never_gone_around(#[case] speech: Speech, #[case] mood: Mood) {
+    let site = Rig { accounts: vec![(account(), "0")], proxies: vec![speaking(speech)], ..Rig::default() }.start().await;
+    site.bench.ask(whole("hello")).await.unwrap();
+    site.bench.backend.wait_until(PATIENCE, |record| record.at(Place::Models).next().is_some()).await.unwrap();
+    site.afresh().await;
+    site.bench.backend.reset();
+    site.proxies[0].mood(mood);
+
+    let first = refused(site.bench.ask(whole("hello")).await);
+    assert_eq!(first.failure.kind, Kind::Upstream, "{first}");
+    let words = &first.failure.message;
+    assert!(words.contains("proxy 0 (") && !words.contains("canary"), "{words}");
+    // Both tries of a request that sent nothing count, so the third failure is the next request's first.
+    refused(site.bench.ask(whole("hello")).await);
+    assert_eq!(site.state(0), "unreachable");
+    let accepted = site.proxies[0].accepted();
+    let resting = refused(site.bench.ask(whole("hello")).await);
+    assert_eq!(resting.failure.kind, Kind::NoAccount);
+    assert!(resting.failure.message.contains("its proxy 0 does not answer"), "{resting}");
+    assert!(resting.failure.retry_after.is_some_and(|seconds| seconds <= 60), "{resting}");
+    assert_eq!(site.proxies[0].accepted(), accepted, "a marked proxy is left alone");
+    assert_eq!(site.bench.backend.record().total, 0, "nothing reached the backend");
+
+    site.proxies[0].mood(Mood::Good);
+    site.later(60);
+    site.bench.ask(whole("hello")).await.unwrap();
+    assert_eq!(site.state(0), "active");
+    site.nothing_direct();
+}
+
+/// The kill switch: model call, refresh, catalogue.
+#[tokio::test]
+async fn behind_a_dead_proxy_nothing_leaves() {
+    let mut site = Rig { accounts: vec![(expired(), "0")], proxies: vec![http()], ..Rig::default() }.start().await;
+    site.proxies.remove(0).stop().await;
+    for _ in 0..6 {
+        refused(site.bench.ask(whole("hello")).await);
+        site.later(61);
+    }
+    site.nothing_direct();
+    assert_eq!(site.bench.backend.record().token_posts().count(), 0);
+    assert_eq!(site.bench.posts(), 0);
+}
+
+/// The kill switch for a login that is no account yet.
+#[rstest]
+#[case::fixed("0", "its proxy 0 is switched off")]
+#[case::auto("auto", "none is switched on")]
+#[tokio::test]
+async fn a_login_takes_the_way_that_it_is_told(#[case] way: &str, #[case] word: &str) {
+    let site = Rig { proxies: vec![http()], ..Rig::default() }.start().await;
+    let upstream = Upstream::new(site.config.clone()).unwrap();
+    let out = engine::out_by(&site.bench.store, &upstream, way).await.unwrap();
+    let device = out.device_start().await.unwrap();
+    assert!(site.bench.backend.approve_device(&device.user_code));
+    let upstream::oauth::Poll::Done(grant) = out.device_poll(&device).await.unwrap() else { panic!("not yet") };
+    let access = grant.refresh.unwrap();
+    out.refresh(&access, upstream::oauth::RefreshReason::ProactiveExpiry).await.unwrap();
+    site.nothing_direct();
+
+    let total = site.bench.backend.record().total;
+    site.afresh().await;
+    site.proxies[0].mood(Mood::Closes);
+    let upstream = Upstream::new(site.config.clone()).unwrap();
+    let out = engine::out_by(&site.bench.store, &upstream, way).await.unwrap();
+    let error = out.device_start().await.unwrap_err().to_string();
+    assert!(error.contains("proxy 0 ("), "{error}");
+    let change = ProxyChange { enabled: Some(false), ..ProxyChange::default() };
+    site.bench.engine.change_proxy("0", change).await.unwrap();
+    let Err(none) = engine::out_by(&site.bench.store, &upstream, way).await else { panic!("a way that is off") };
+    assert!(none.to_string().contains(word), "{none}");
+    assert_eq!(site.bench.backend.record().total, total);
+}
+
+#[tokio::test]
+async fn another_account_serves_while_ones_proxy_is_broken() {
+    let accounts = vec![(account(), "0"), (account(), "direct")];
+    let site = Rig { accounts, proxies: vec![http()], ..Rig::default() }.start().await;
+    site.proxies[0].mood(Mood::Closes);
+    for number in 0..6 {
+        site.ask(number).await;
+        site.later(1);
+    }
+    let record = site.bench.backend.record();
+    let direct = &site.bench.logins[1].account_id;
+    assert!(record.posts().count() == 6 && record.posts().all(|seen| seen.account.as_ref() == Some(direct)));
+    assert_eq!(site.state(0), "unreachable");
+    assert!(site.bench.engine.ready().ok);
+}
+
+#[tokio::test]
+async fn of_several_proxies_those_that_answer_serve_in_turn() {
+    let proxies = vec![http(), speaking(Speech::Socks5), http(), http()];
+    let site = Rig { accounts: vec![(account(), "auto")], proxies, ..Rig::default() }.start().await;
+    site.proxies[0].mood(Mood::Closes);
+    site.proxies[2].mood(Mood::Refuses);
+    for number in 0..8 {
+        site.ask(number).await;
+    }
+    assert_eq!((site.state(0), site.state(1), site.state(2), site.state(3)), ("unreachable", "active", "unreachable", "active"));
+    let (one, three) = (site.posts_through(1), site.posts_through(3));
+    assert!(one >= 3 && three >= 3 && one + three == 8, "{one} and {three}");
+    site.nothing_direct();
+}
+
+#[tokio::test]
+async fn a_refresh_spends_its_token_once_over_several_proxies() {
+    let proxies = vec![http(), http(), http()];
+    let site = Rig { accounts: vec![(expired(), "auto")], proxies, ..Rig::default() }.start().await;
+    site.proxies[0].mood(Mood::Closes);
+    site.proxies[1].mood(Mood::Page);
+    site.bench.ask(whole("hello")).await.unwrap();
+    let record = site.bench.backend.record();
+    assert_eq!(record.refreshes.len(), 1);
+    site.nothing_direct();
+}
+
+#[tokio::test]
+async fn a_proxy_that_cuts_mid_stream_ends_the_reply_and_nothing_is_sent_twice() {
+    let accounts = vec![(account(), "0"), (account(), "direct")];
+    let site = Rig { accounts, proxies: vec![http()], ..Rig::default() }.start().await;
+    let id = site.bench.ids[1].clone();
+    site.bench.store.set_status(&id, &pool::Status::Disabled).await.unwrap();
+    site.bench.until("one account left", |bench| bench.status(1) == "disabled").await;
+    site.afresh().await;
+    site.proxies[0].mood(Mood::Cuts(100_000));
+    let answer = site.bench.ask(chat("count to 5000")).await.unwrap();
+    let last = events(answer.text());
+    assert!(last.iter().any(|event| event["error"].is_object()), "{}", answer.text());
+    assert_eq!(site.bench.posts(), 1);
+    assert_eq!(site.posts_through(0), 1);
+}
+
+#[tokio::test]
+async fn checks_tell_the_exit_and_find_what_is_down() {
+    let proxies = vec![http(), speaking(Speech::Socks5), http()];
+    let site = Rig { accounts: vec![(account(), "2")], proxies, ..Rig::default() }.start().await;
+    site.proxies[2].mood(Mood::Closes);
+    let checked = site.bench.engine.check_every_proxy().await.unwrap();
+    for view in &checked[..2] {
+        let health = view.health.as_ref().unwrap();
+        assert_eq!(health.exit_ip, Some("127.0.0.1".parse().unwrap()));
+        assert!(health.ok && health.latency_ms.is_some() && health.error.is_none() && view.status == "active");
+    }
+    let health = checked[2].health.as_ref().unwrap();
+    assert!(!health.ok && checked[2].status == "unreachable", "{health:?}");
+    assert!(health.error.as_ref().unwrap().contains("proxy 2 ("), "{health:?}");
+    let stored = site.bench.store.proxies().await.unwrap();
+    assert_eq!(stored.iter().map(|proxy| proxy.health.clone()).collect::<Vec<_>>(), checked.iter().map(|view| view.health.clone()).collect::<Vec<_>>());
+    refused(site.bench.ask(whole("hello")).await);
+
+    site.proxies[2].mood(Mood::Good);
+    assert_eq!(site.bench.engine.check_proxy("2").await.unwrap().status, "active");
+    site.bench.ask(whole("hello")).await.unwrap();
+    // An echo service that is down says nothing about the proxy.
+    site.bench.backend.script(Rule::at(Place::Echo, offline::Plan::auto().status(503)).always());
+    let view = site.bench.engine.check_proxy("0").await.unwrap();
+    let health = view.health.unwrap();
+    assert!(health.ok && health.exit_ip.is_none() && health.error.is_some() && view.status == "active", "{health:?}");
+}
