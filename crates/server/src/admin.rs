@@ -6,6 +6,7 @@ mod input;
 pub(crate) mod keys;
 pub(crate) mod logins;
 pub(crate) mod ollama;
+pub(crate) mod proxies;
 pub(crate) mod relays;
 
 pub(crate) use input::is_text;

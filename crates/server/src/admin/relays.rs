@@ -124,7 +124,7 @@ async fn put(engine: &Engine, wish: &Wish) -> Result<RelayView, Denied> {
 }
 
 /// Reads the body; with it, the engine and what stands for the segment in braces.
-async fn read<T: DeserializeOwned>(ask: Ask) -> Result<(Engine, String, T), Denied> {
+pub(super) async fn read<T: DeserializeOwned>(ask: Ask) -> Result<(Engine, String, T), Denied> {
     let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
     let body = body.map_err(Failure::from)?;
     // The error's words may hold a value of the body, and so a key: only its place is said.

@@ -25,7 +25,7 @@ const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 85] = [
+pub(super) static GATEWAY: [Route; 104] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -119,6 +119,26 @@ pub(super) static GATEWAY: [Route; 85] = [
     route!(GET "/auth/accounts/{id}/cookies", EXPORT, Chat, admin::accounts::cookies),
     route!(POST "/auth/accounts/{id}/cookies", WRITE, Chat, admin::accounts::put_cookies),
     route!(DELETE "/auth/accounts/{id}/cookies", WRITE, Chat, admin::accounts::drop_cookies),
+    // Proxies, the same.
+    route!(GET "/api/proxies", READ, Chat, admin::proxies::list),
+    route!(POST "/api/proxies", WRITE, Chat, admin::proxies::add),
+    route!(POST "/api/proxies/check-all", WRITE, Chat, admin::proxies::check_all),
+    route!(PUT "/api/proxies/settings", WRITE, Chat, admin::proxies::settings),
+    route!(POST "/api/proxies/assign", WRITE, Chat, admin::proxies::assign),
+    route!(DELETE "/api/proxies/assign/{id}", WRITE, Chat, admin::proxies::unassign),
+    route!(GET "/api/proxies/assignments", READ, Chat, admin::proxies::assignments),
+    route!(POST "/api/proxies/assign-bulk", WRITE, Chat, admin::proxies::assign_bulk),
+    route!(POST "/api/proxies/assign-rule", WRITE, Chat, admin::proxies::assign_rule),
+    route!(GET "/api/proxies/assignments/export", READ, Chat, admin::proxies::export_assignments),
+    route!(POST "/api/proxies/assignments/import", WRITE, Chat, admin::proxies::import_assignments),
+    route!(POST "/api/proxies/assignments/apply", WRITE, Chat, admin::proxies::assign_bulk),
+    route!(GET "/api/proxies/export", EXPORT, Chat, admin::proxies::export),
+    route!(POST "/api/proxies/import", WRITE, Chat, admin::proxies::import),
+    route!(PUT "/api/proxies/{id}", WRITE, Chat, admin::proxies::change),
+    route!(DELETE "/api/proxies/{id}", WRITE, Chat, admin::proxies::remove),
+    route!(POST "/api/proxies/{id}/check", WRITE, Chat, admin::proxies::check),
+    route!(POST "/api/proxies/{id}/enable", WRITE, Chat, admin::proxies::enable),
+    route!(POST "/api/proxies/{id}/disable", WRITE, Chat, admin::proxies::disable),
 ];
 
 /// Keyless on loopback, by the listener and not by the class: on another address these need a key.

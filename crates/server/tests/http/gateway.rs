@@ -130,7 +130,8 @@ pub(crate) async fn store(home: &TempDir) -> Store {
 pub(crate) async fn engine(store: Store, base: &str) -> Engine {
     let url = |path: &str| format!("{base}{path}").parse().unwrap();
     let config = upstream::Config { base_url: url("/backend-api"), auth_url: url(""), ..upstream::Config::default() };
-    let settings = engine::Settings { api_key: Some(Secret::new(FIXED)), ..engine::Settings::default() };
+    let mut settings = engine::Settings { api_key: Some(Secret::new(FIXED)), ..engine::Settings::default() };
+    settings.proxies.echo = url("/echo");
     let upstream = upstream::Upstream::new(config).unwrap();
     Engine::start(engine::Parts { store, upstream, settings, clock: engine::Clock::System }).await.unwrap()
 }

@@ -16,6 +16,7 @@ mod matrix;
 mod ollama;
 mod paths;
 mod protocols;
+mod proxies;
 mod relays;
 mod smuggling;
 mod streams;

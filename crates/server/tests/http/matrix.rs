@@ -9,7 +9,7 @@ use crate::gateway::{FIXED, Gateway, ollama, request};
 use crate::wire::Wire;
 
 /// What each route of the gateway is, said a second time: (method, path, class). A route that is missing here fails the test.
-const ORACLE: [(&str, &str, &str); 85] = [
+const ORACLE: [(&str, &str, &str); 104] = [
     ("GET", "/", "public"),
     ("GET", "/health", "public"),
     ("GET", "/healthz", "public"),
@@ -95,6 +95,25 @@ const ORACLE: [(&str, &str, &str); 85] = [
     ("DELETE", "/admin/keys/{id}", "write"),
     ("GET", "/admin/guard", "read"),
     ("GET", "/admin/ollama-status", "read"),
+    ("GET", "/api/proxies", "read"),
+    ("POST", "/api/proxies", "write"),
+    ("POST", "/api/proxies/check-all", "write"),
+    ("PUT", "/api/proxies/settings", "write"),
+    ("POST", "/api/proxies/assign", "write"),
+    ("DELETE", "/api/proxies/assign/{id}", "write"),
+    ("GET", "/api/proxies/assignments", "read"),
+    ("POST", "/api/proxies/assign-bulk", "write"),
+    ("POST", "/api/proxies/assign-rule", "write"),
+    ("GET", "/api/proxies/assignments/export", "read"),
+    ("POST", "/api/proxies/assignments/import", "write"),
+    ("POST", "/api/proxies/assignments/apply", "write"),
+    ("GET", "/api/proxies/export", "export"),
+    ("POST", "/api/proxies/import", "write"),
+    ("PUT", "/api/proxies/{id}", "write"),
+    ("DELETE", "/api/proxies/{id}", "write"),
+    ("POST", "/api/proxies/{id}/check", "write"),
+    ("POST", "/api/proxies/{id}/enable", "write"),
+    ("POST", "/api/proxies/{id}/disable", "write"),
 ];
 
 /// The same for the Ollama listener; `open` needs no key on loopback.

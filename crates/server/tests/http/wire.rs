@@ -46,7 +46,10 @@ impl Answer {
         assert_eq!(self.header("server"), None, "{}", self.head);
         assert!(self.header("x-request-id").is_some(), "{}", self.head);
         if !self.body.is_empty() && self.body != b"Ollama is running" {
-            assert_eq!(self.header("content-type"), Some("application/json"), "{}", self.head);
+            // A file to keep is no answer to show.
+            let file = self.header("content-disposition").is_some_and(|value| value.starts_with("attachment;"));
+            let kind = if file { "application/yaml" } else { "application/json" };
+            assert_eq!(self.header("content-type"), Some(kind), "{}", self.head);
         }
         if self.status >= 400 && !self.body.is_empty() && !self.text().contains("\"reasons\"") {
             let text = self.text();

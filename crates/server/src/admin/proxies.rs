@@ -1,0 +1,198 @@
+//! Proxies and which account takes which, at the paths and in the words of the system that people come from.
+
+mod wire;
+
+use bytes::Bytes;
+use engine::{ProxyChange, ProxyError, Ticket};
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use pool::egress::Address;
+use proto::{Failure, Kind};
+
+use self::wire::{Added, Apply, Assignment, Assignments, Change, Done, Entry, Global, Imported, Interval, List, Rule, Text, Wish};
+use super::relays::read;
+use crate::body;
+use crate::reply::{Answer, Denied, json, whole};
+use crate::route::Ask;
+
+/// Most assignments of one call.
+const MOST: usize = 100_000;
+/// Most minutes between two checks: a week.
+const MINUTES: u32 = 7 * 24 * 60;
+
+/// `GET /api/proxies`
+pub(crate) async fn list(ask: Ask) -> Answer {
+    let engine = &ask.app.engine;
+    let list = List {
+        proxies: engine.proxies().into_iter().map(Entry::from).collect(),
+        assignments: engine.egresses().into_iter().map(Assignment::from).collect(),
+        health_check_interval_minutes: engine.check_minutes(),
+        global: engine.global_proxy().map(Global::from),
+    };
+    Ok(json(StatusCode::OK, &list))
+}
+
+/// `POST /api/proxies`. The address of one that is there already gives that one.
+pub(crate) async fn add(ask: Ask) -> Answer {
+    let (engine, _, wish) = read::<Wish>(ask).await?;
+    let wish = wish.proxy().map_err(|invalid| denied(&invalid.into()))?;
+    let (view, added) = engine.add_proxy(wish).await.map_err(|error| denied(&error))?;
+    let status = if added { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(json(status, &Added { success: true, added, proxy: view.into() }))
+}
+
+/// `PUT /api/proxies/{id}`
+pub(crate) async fn change(ask: Ask) -> Answer {
+    let (engine, id, change) = read::<Change>(ask).await?;
+    let address = change.url.map(|Text(url)| Address::read(url.expose())).transpose();
+    let address = address.map_err(|invalid| denied(&invalid.into()))?;
+    let change = ProxyChange { name: change.name, address, allow_private: change.allow_private, enabled: None };
+    let view = engine.change_proxy(&id, change).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &Entry::from(view)))
+}
+
+/// `DELETE /api/proxies/{id}`
+pub(crate) async fn remove(ask: Ask) -> Answer {
+    ask.app.engine.remove_proxy(&ask.param).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &Done { success: true }))
+}
+
+/// `POST /api/proxies/{id}/check`
+pub(crate) async fn check(ask: Ask) -> Answer {
+    let view = ask.app.engine.check_proxy(&ask.param).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &Entry::from(view)))
+}
+
+/// `POST /api/proxies/check-all`
+pub(crate) async fn check_all(ask: Ask) -> Answer {
+    ask.app.engine.check_every_proxy().await.map_err(|error| denied(&error))?;
+    list(ask).await
+}
+
+/// `POST /api/proxies/{id}/enable`
+pub(crate) async fn enable(ask: Ask) -> Answer {
+    switch(ask, true).await
+}
+
+/// `POST /api/proxies/{id}/disable`
+pub(crate) async fn disable(ask: Ask) -> Answer {
+    switch(ask, false).await
+}
+
+async fn switch(ask: Ask, enabled: bool) -> Answer {
+    let change = ProxyChange { enabled: Some(enabled), ..ProxyChange::default() };
+    let view = ask.app.engine.change_proxy(&ask.param, change).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &Entry::from(view)))
+}
+
+/// `PUT /api/proxies/settings`
+pub(crate) async fn settings(ask: Ask) -> Answer {
+    let (engine, _, interval) = read::<Interval>(ask).await?;
+    let minutes = interval.health_check_interval_minutes;
+    if minutes > MINUTES {
+        let said = format!("At most {MINUTES} minutes, a week; 0 is never");
+        return Err(Failure::new(Kind::Invalid, said).at("healthCheckIntervalMinutes").into());
+    }
+    engine.set_check_minutes(minutes).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &interval))
+}
+
+/// `POST /api/proxies/assign`
+pub(crate) async fn assign(ask: Ask) -> Answer {
+    let (engine, _, one) = read::<Assignment>(ask).await?;
+    engine.assign(&[one.pair()]).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &Done { success: true }))
+}
+
+/// `DELETE /api/proxies/assign/{id}`: the account takes the global way again.
+pub(crate) async fn unassign(ask: Ask) -> Answer {
+    ask.app.engine.assign(&[(&ask.param, "global")]).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &Done { success: true }))
+}
+
+/// `GET /api/proxies/assignments`
+pub(crate) async fn assignments(ask: Ask) -> Answer {
+    let all = ask.app.engine.egresses().into_iter().map(Assignment::from).collect();
+    Ok(json(StatusCode::OK, &Assignments { assignments: all }))
+}
+
+/// `POST /api/proxies/assign-bulk`, `POST /api/proxies/assignments/apply`
+pub(crate) async fn assign_bulk(ask: Ask) -> Answer {
+    let (engine, _, all) = read::<Assignments>(ask).await?;
+    bounded(all.assignments.len(), "assignments")?;
+    let pairs: Vec<_> = all.assignments.iter().map(Assignment::pair).collect();
+    engine.assign(&pairs).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &Apply { success: true, applied: pairs.len() }))
+}
+
+/// `POST /api/proxies/assign-rule`: the accounts take the targets in turn.
+pub(crate) async fn assign_rule(ask: Ask) -> Answer {
+    let (engine, _, rule) = read::<Rule>(ask).await?;
+    bounded(rule.account_ids.len(), "accountIds")?;
+    if rule.target_proxy_ids.is_empty() {
+        return Err(Failure::new(Kind::Invalid, "Name at least one target").at("targetProxyIds").into());
+    }
+    let targets = rule.target_proxy_ids.iter().cycle();
+    let pairs: Vec<_> =
+        rule.account_ids.iter().zip(targets).map(|(account, target)| (account.as_str(), target.as_str())).collect();
+    engine.assign(&pairs).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &Apply { success: true, applied: pairs.len() }))
+}
+
+/// `GET /api/proxies/assignments/export`
+pub(crate) async fn export_assignments(ask: Ask) -> Answer {
+    Ok(json(StatusCode::OK, &Assignments::<Ticket> { assignments: ask.app.engine.export_egresses() }))
+}
+
+/// `POST /api/proxies/assignments/import`: shows what it would come to, and changes nothing.
+pub(crate) async fn import_assignments(ask: Ask) -> Answer {
+    let (engine, _, all) = read::<Assignments<Ticket>>(ask).await?;
+    bounded(all.assignments.len(), "assignments")?;
+    let moves = engine.preview_egresses(&all.assignments).map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &moves))
+}
+
+/// `GET /api/proxies/export`: a file with the passwords in clear.
+pub(crate) async fn export(ask: Ask) -> Answer {
+    let file = ask.app.engine.export_proxies();
+    let mut response = whole(StatusCode::OK, Bytes::copy_from_slice(file.expose().as_bytes()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/yaml"));
+    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"proxies.yaml\""));
+    Ok(response)
+}
+
+/// `POST /api/proxies/import`: YAML, JSON or one URL a line; all or none.
+pub(crate) async fn import(ask: Ask) -> Answer {
+    let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
+    let body = body.map_err(Failure::from)?;
+    let text = std::str::from_utf8(&body).map_err(|_| Failure::new(Kind::Invalid, "The file is not UTF-8 text"))?;
+    let added = ask.app.engine.import_proxies(text).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &Imported { success: true, added, errors: [] }))
+}
+
+fn bounded(count: usize, field: &str) -> Result<(), Failure> {
+    if count <= MOST {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Invalid, format!("At most {MOST} at a time")).at(field))
+}
+
+fn denied(error: &ProxyError) -> Denied {
+    let (kind, status, code) = match error {
+        ProxyError::Invalid(_) => (Kind::Invalid, None, "invalid_proxy"),
+        ProxyError::File(_) => (Kind::Invalid, None, "invalid_file"),
+        ProxyError::Unknown | ProxyError::Account(_) => (Kind::NotFound, None, "not_found"),
+        ProxyError::Ambiguous(_) => (Kind::Invalid, None, "ambiguous_account"),
+        ProxyError::Named => (Kind::Invalid, Some(StatusCode::CONFLICT), "name_taken"),
+        ProxyError::InUse(_) => (Kind::Invalid, Some(StatusCode::CONFLICT), "proxy_in_use"),
+        ProxyError::Stuck(_) => (Kind::Upstream, None, "no_way_out"),
+        ProxyError::Full => (Kind::Invalid, Some(StatusCode::CONFLICT), "too_many_proxies"),
+        ProxyError::Store(_) => {
+            tracing::error!(%error, "admin proxies");
+            return Failure::new(Kind::Internal, "The store failed; see the log").into();
+        }
+    };
+    let failure = Failure::new(kind, error.to_string()).code(code);
+    status.map_or_else(|| failure.clone().into(), |status| Denied::with(status, failure.clone()))
+}

@@ -1,0 +1,204 @@
+//! The bodies of the proxy endpoints: camelCase as in the system that people come from.
+
+use engine::{GlobalView, ProxyView, ProxyWish};
+use pool::egress::{Address, Health, Invalid};
+use pool::{Millis, Secret};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct List {
+    pub(super) proxies: Vec<Entry>,
+    pub(super) assignments: Vec<Assignment>,
+    pub(super) health_check_interval_minutes: u64,
+    pub(super) global: Option<Global>,
+}
+
+/// A proxy as lists show it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Entry {
+    id: String,
+    name: String,
+    /// Its password is hidden.
+    url: String,
+    status: &'static str,
+    health: Option<Checked>,
+    allow_private: bool,
+    /// How many accounts take it and no other.
+    accounts: usize,
+    added_at: Millis,
+}
+
+/// The proxy of the configuration.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Global {
+    url: String,
+    origin: String,
+    status: &'static str,
+    health: Option<Checked>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Checked {
+    exit_ip: Option<std::net::IpAddr>,
+    latency_ms: Option<u64>,
+    last_checked: Millis,
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Added {
+    pub(super) success: bool,
+    /// Whether it is new.
+    pub(super) added: bool,
+    #[serde(flatten)]
+    pub(super) proxy: Entry,
+}
+
+/// A proxy to add: its URL, or the parts of one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Wish {
+    name: Option<String>,
+    url: Option<Text>,
+    protocol: Option<String>,
+    host: Option<String>,
+    port: Option<u16>,
+    username: Option<String>,
+    password: Option<Text>,
+    #[serde(default, alias = "allow_private")]
+    allow_private: bool,
+}
+
+/// A text that may hold a password.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+pub(super) struct Text(pub(super) Secret);
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(Secret::new(text))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Change {
+    pub(super) name: Option<String>,
+    pub(super) url: Option<Text>,
+    #[serde(alias = "allow_private")]
+    pub(super) allow_private: Option<bool>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Interval {
+    pub(super) health_check_interval_minutes: u32,
+}
+
+/// Which account takes which way.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Assignment {
+    account_id: String,
+    /// `global`, `direct`, `auto` or a proxy's id.
+    proxy_id: String,
+}
+
+#[derive(Deserialize, Serialize)]
+pub(super) struct Assignments<T = Assignment> {
+    pub(super) assignments: Vec<T>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Rule {
+    pub(super) account_ids: Vec<String>,
+    #[serde(rename = "rule")]
+    _rule: Turns,
+    pub(super) target_proxy_ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+enum Turns {
+    #[serde(rename = "round-robin")]
+    RoundRobin,
+}
+
+#[derive(Serialize)]
+pub(super) struct Done {
+    pub(super) success: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct Apply {
+    pub(super) success: bool,
+    pub(super) applied: usize,
+}
+
+#[derive(Serialize)]
+pub(super) struct Imported {
+    pub(super) success: bool,
+    pub(super) added: usize,
+    /// Always empty: a file with a fault is refused as a whole.
+    pub(super) errors: [String; 0],
+}
+
+impl Wish {
+    /// What is wanted.
+    pub(super) fn proxy(self) -> Result<ProxyWish, Invalid> {
+        let address = match (&self.url, &self.protocol, &self.host, self.port) {
+            (Some(Text(url)), ..) => Address::read(url.expose())?,
+            (None, Some(protocol), Some(host), Some(port)) => {
+                let password = self.password.as_ref().map(|Text(password)| password);
+                Address::of((protocol, host, port), self.username.as_deref().unwrap_or_default(), password)?
+            }
+            _ => return Err(Invalid::Unreadable),
+        };
+        Ok(ProxyWish { name: self.name, address, allow_private: self.allow_private, enabled: true })
+    }
+}
+
+impl Assignment {
+    /// Account and way.
+    pub(super) fn pair(&self) -> (&str, &str) {
+        (&self.account_id, &self.proxy_id)
+    }
+}
+
+impl From<(String, String)> for Assignment {
+    fn from((account_id, proxy_id): (String, String)) -> Self {
+        Self { account_id, proxy_id }
+    }
+}
+
+impl From<Health> for Checked {
+    fn from(health: Health) -> Self {
+        let Health { exit_ip, latency_ms, checked, error, .. } = health;
+        Self { exit_ip, latency_ms, last_checked: checked, error }
+    }
+}
+
+impl From<ProxyView> for Entry {
+    fn from(view: ProxyView) -> Self {
+        Self {
+            id: view.id,
+            name: view.name,
+            url: view.url,
+            status: view.status,
+            health: view.health.map(Checked::from),
+            allow_private: view.allow_private,
+            accounts: view.accounts,
+            added_at: view.created,
+        }
+    }
+}
+
+impl From<GlobalView> for Global {
+    fn from(view: GlobalView) -> Self {
+        Self { url: view.url, origin: view.origin, status: view.status, health: view.health.map(Checked::from) }
+    }
+}
