@@ -176,6 +176,8 @@ impl Keeper {
 impl Core {
     /// Takes over what the store holds. The caller holds [`Core::sync`].
     async fn reload(&self) -> Result<Changes, store::Error> {
+        // First, so that no account is there before its way.
+        self.reread_ways().await?;
         let store = &self.store;
         let mut rows = Vec::new();
         for account in store.accounts().await? {
@@ -193,7 +195,6 @@ impl Core {
         self.keys.adopt(store.keys().await?);
         self.beside.adopt(store.tags().await?, store.links().await?);
         let mut changes = self.accounts.adopt(rows);
-        self.reread_ways().await?;
         changes.join(relays::load::reload(self).await?);
         Ok(changes)
     }

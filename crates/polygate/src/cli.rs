@@ -12,6 +12,7 @@ mod doctor;
 mod keys;
 mod login;
 mod output;
+mod proxies;
 mod relays;
 mod serve;
 mod settings;
@@ -59,6 +60,9 @@ enum Command {
     /// Add, see, test and remove relays and replace their keys: other services with a key of their own.
     #[command(subcommand)]
     Relays(relays::Relays),
+    /// Add, see, check and assign proxies: the ways out of accounts.
+    #[command(subcommand)]
+    Proxies(proxies::Proxies),
     /// Make, see and revoke client keys.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -109,6 +113,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Login(login) => login.run(common).await?,
         Command::Accounts(accounts) => return accounts.run(common).await,
         Command::Relays(relays) => return relays.run(common).await,
+        Command::Proxies(proxies) => return proxies.run(common).await,
         Command::Keys(keys) => return keys.run(common).await,
         Command::Config(settings) => settings.run(common)?,
         Command::Admin(admin) => admin.run(common).await?,

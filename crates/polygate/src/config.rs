@@ -37,6 +37,8 @@ pub struct Config {
     pub upstream: Upstream,
     /// Account rules.
     pub accounts: Accounts,
+    /// How proxies are checked.
+    pub proxies: Proxies,
     /// Model names.
     pub model: Model,
     /// The Ollama listener.
@@ -97,12 +99,17 @@ pub struct Upstream {
 
 /// A proxy's address. It may hold a password, so its `Debug` form leaves out all but scheme, host and port.
 #[derive(Clone)]
-pub struct Proxy(pub Url);
+pub struct Proxy {
+    /// Scheme, credentials, host and port.
+    pub url: Url,
+    /// Which layer named it.
+    pub origin: String,
+}
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, host) = (self.0.scheme(), self.0.host_str().unwrap_or_default());
-        match self.0.port() {
+        let (scheme, host) = (self.url.scheme(), self.url.host_str().unwrap_or_default());
+        match self.url.port() {
             Some(port) => write!(f, "Proxy({scheme}://{host}:{port})"),
             None => write!(f, "Proxy({scheme}://{host})"),
         }
@@ -135,6 +142,15 @@ impl Accounts {
         };
         Some(folder.join("auth.json"))
     }
+}
+
+/// How proxies are checked.
+#[derive(Clone, Debug)]
+pub struct Proxies {
+    /// Between two checks; zero for none.
+    pub interval: Duration,
+    /// The echo service.
+    pub echo: Url,
 }
 
 /// Model names.
@@ -235,6 +251,7 @@ impl Config {
             server: parse::server(layers)?,
             upstream: parse::upstream(layers)?,
             accounts: parse::accounts(layers)?,
+            proxies: parse::proxies(layers)?,
             model: parse::model(layers)?,
             ollama: parse::ollama(layers)?,
             relays: layers.relays()?,

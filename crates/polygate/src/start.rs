@@ -152,7 +152,7 @@ pub(crate) fn upstream_config(config: &Config) -> upstream::Config {
         token_url: settings.token_url.clone(),
         profile: profile(settings),
         client_id,
-        proxy: settings.proxy.as_ref().map(|proxy| proxy.0.clone()),
+        proxy: settings.proxy.as_ref().map(|proxy| proxy.url.clone()),
         ca_bundle: settings.ca_bundle.clone(),
         ..upstream::Config::default()
     }
@@ -180,6 +180,11 @@ pub(crate) fn engine_settings(config: &Config) -> engine::Settings {
         rest: config.accounts.rate_limit_backoff,
         idle: config.upstream.idle_timeout,
         codex_file: config.accounts.codex_file(),
+        proxies: engine::Proxies {
+            interval: config.proxies.interval,
+            echo: config.proxies.echo.clone(),
+            origin: config.upstream.proxy.as_ref().map(|proxy| proxy.origin.clone()).unwrap_or_default(),
+        },
         api_key: config.server.api_key.clone(),
         ..engine::Settings::default()
     }

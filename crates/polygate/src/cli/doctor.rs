@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use pool::Status;
+use pool::egress::{Address, Egress};
 use serde::Serialize;
 use store::Store;
 
@@ -65,11 +66,13 @@ impl Doctor {
 
     async fn running(&self, config: &Config, checks: &mut Vec<Check>) {
         checks.push(port(config));
+        checks.push(way(config));
         match Store::open(crate::start::store_options(config)).await {
             Ok(store) => {
                 checks.push(ok("store", format!("opens ({})", config.paths.home.display())));
                 checks.extend(accounts(&store).await);
                 checks.push(keys(config, &store).await);
+                checks.extend(proxies(&store).await);
                 store.close().await;
             }
             Err(error) => {
@@ -126,6 +129,39 @@ fn port(config: &Config) -> Check {
         }
         Err(error) => bad("port", Grade::Fail, format!("{port}: {error}"), "end the other program, or set server.port"),
     }
+}
+
+/// Which way calls go out that chose no other, and who said so.
+fn way(config: &Config) -> Check {
+    let name = "global proxy";
+    let Some(proxy) = &config.upstream.proxy else { return ok(name, "none; calls go out directly") };
+    match Address::read(proxy.url.as_str()) {
+        Ok(address) => ok(name, format!("{} ({})", address.bare(), proxy.origin)),
+        Err(error) => bad(name, Grade::Fail, format!("{error} ({})", proxy.origin), "correct upstream.proxy"),
+    }
+}
+
+/// The proxies whose last check failed, and the accounts whose proxy is gone.
+async fn proxies(store: &Store) -> Vec<Check> {
+    let name = "proxy";
+    let (proxies, ways) = match (store.proxies().await, store.egresses().await) {
+        (Ok(proxies), Ok(ways)) => (proxies, ways),
+        (Err(error), _) | (_, Err(error)) => return vec![bad(name, Grade::Fail, error.to_string(), "see the reason")],
+    };
+    let down = proxies.iter().filter_map(|proxy| {
+        let error = proxy.health.as_ref().filter(|health| !health.ok && proxy.enabled)?.error.clone();
+        let found = format!("{} did not answer: {}", proxy.name, error.unwrap_or_default());
+        Some(bad(name, Grade::Warn, found, format!("polygate proxies check \"{}\"", proxy.name)))
+    });
+    let lost = ways.iter().filter(|(_, way)| match way {
+        Egress::Fixed(id) => !proxies.iter().any(|proxy| proxy.id == *id && proxy.enabled),
+        _ => false,
+    });
+    let lost = lost.map(|(account, _)| {
+        let found = format!("account {account} takes a proxy that is gone or switched off, and has no way out");
+        bad(name, Grade::Fail, found, format!("polygate proxies assign {account} auto"))
+    });
+    down.chain(lost).collect()
 }
 
 async fn accounts(store: &Store) -> Vec<Check> {

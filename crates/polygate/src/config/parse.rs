@@ -9,7 +9,10 @@ use pool::pick::Strategy;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
-use super::{Accounts, ConfigError, Layers, Log, Model, Ollama, Proxy, Server, Setting, Upstream};
+use super::{Accounts, ConfigError, Layers, Log, Model, Ollama, Proxies, Proxy, Server, Setting, Upstream};
+
+/// Hosts that may be called over plain http.
+const NEAR: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 pub(super) fn server(layers: &Layers) -> Result<Server, ConfigError> {
     Ok(Server {
@@ -44,7 +47,7 @@ pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
         )?,
         platform: layers.text("upstream.platform"),
         arch: layers.text("upstream.arch"),
-        proxy: url(layers, "upstream.proxy")?.map(Proxy),
+        proxy: proxy(layers)?,
         ca_bundle: layers.text("upstream.ca_bundle").map(Into::into),
         idle_timeout: duration(layers, "upstream.idle_timeout")?,
     })
@@ -59,6 +62,23 @@ pub(super) fn accounts(layers: &Layers) -> Result<Accounts, ConfigError> {
         token: layers.text("accounts.token").map(Secret::new),
         codex_home: layers.text("accounts.codex_home").map(PathBuf::from),
     })
+}
+
+/// The origin is kept: whoever wonders where calls go must see who said so.
+fn proxy(layers: &Layers) -> Result<Option<Proxy>, ConfigError> {
+    let origin = layers.get("upstream.proxy").origin.to_string();
+    Ok(url(layers, "upstream.proxy")?.map(|url| Proxy { url, origin }))
+}
+
+pub(super) fn proxies(layers: &Layers) -> Result<Proxies, ConfigError> {
+    let interval = layers.get("proxies.check_interval");
+    let wanted = "a length of time such as 5m, or 0 for never";
+    let length = seconds(&interval.value).ok_or_else(|| wrong(&interval, wanted))?;
+    let echo = layers.get("proxies.echo_url");
+    let bare = |url: &Url| url.username().is_empty() && url.password().is_none();
+    let near = |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(|host| NEAR.contains(&host));
+    let url = Url::parse(&echo.value).ok().filter(|url| bare(url) && (url.scheme() == "https" || near(url)));
+    Ok(Proxies { interval: length, echo: url.ok_or_else(|| wrong(&echo, "an https URL"))? })
 }
 
 fn strategy(layers: &Layers) -> Result<Strategy, ConfigError> {
