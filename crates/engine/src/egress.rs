@@ -22,7 +22,9 @@ use upstream::{Fault, FaultKind, Sent, Upstream, Way};
 
 pub(crate) use self::check::keep_checked;
 pub use self::check::{Checked, check_proxies, keep_checks};
-pub use self::manage::{ProxyChange, ProxyError, ProxyWish, add_proxy, assign, change_proxy, import_proxies, out_by, remove_proxy};
+pub use self::manage::{
+    ProxyChange, ProxyError, ProxyWish, add_proxy, assign, change_proxy, import_proxies, out_by, remove_proxy,
+};
 pub use self::transfer::{Move, Moves, Ticket};
 pub use self::view::{GlobalView, ProxyView, proxy_state};
 use crate::core::Core;

@@ -179,8 +179,7 @@ async fn fetch(core: &Arc<Core>, entry: &Entry) -> Result<(), NotListed> {
     let trouble = |why: &dyn std::fmt::Display| NotListed::Upstream(why.to_string());
     let tokens = core.fresh(entry).await.map_err(|error| trouble(&error))?;
     let out = || core.out(id).map_err(|error| trouble(&error));
-    let mut answer =
-        out()?.models(&entry.account, &tokens.access, etag).await.map_err(|fault| trouble(&fault))?;
+    let mut answer = out()?.models(&entry.account, &tokens.access, etag).await.map_err(|fault| trouble(&fault))?;
     if matches!(answer, ModelsAnswer::Refused { status: 401, .. }) {
         let wish = Wish::of(&tokens, RefreshReason::UnauthorizedRecovery);
         let tokens = core.renew(id, wish).await.map_err(|error| trouble(&error))?;

@@ -78,16 +78,16 @@ pub fn check_target(url: &Url, allow_private: bool) -> Result<(), Denied> {
     if let Some(port) = url.port().filter(|port| *port < 1024 && !WEB.contains(port)) {
         return Err(Denied::Port(port));
     }
-    check_host(url.host().ok_or(Denied::NoHost)?, allow_private)?;
+    check_host(&url.host().ok_or(Denied::NoHost)?, allow_private)?;
     if secure || allow_private { Ok(()) } else { Err(Denied::Plain) }
 }
 
 /// Whether a host may be called as far as its text tells; [`check_ip`] must follow for every address of a name.
-pub fn check_host(host: Host<&str>, allow_private: bool) -> Result<(), Denied> {
+pub fn check_host(host: &Host<&str>, allow_private: bool) -> Result<(), Denied> {
     match host {
         Host::Domain(name) => check_name(name, allow_private),
-        Host::Ipv4(address) => check_ip(address.into(), allow_private),
-        Host::Ipv6(address) => check_ip(address.into(), allow_private),
+        Host::Ipv4(address) => check_ip((*address).into(), allow_private),
+        Host::Ipv6(address) => check_ip((*address).into(), allow_private),
     }
 }
 

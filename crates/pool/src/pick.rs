@@ -108,7 +108,10 @@ pub fn pick(candidates: &[Candidate<'_>], ask: &Ask<'_>, now: Millis) -> Result<
 impl Candidate<'_> {
     /// Whether it may serve this request at all, busy or not.
     fn usable(&self, ask: &Ask<'_>, now: Millis) -> bool {
-        self.lists_model && self.stuck.is_none() && self.account.status.serves(now) && !ask.tried.contains(&self.account.id)
+        self.lists_model
+            && self.stuck.is_none()
+            && self.account.status.serves(now)
+            && !ask.tried.contains(&self.account.id)
     }
 
     /// Why it does not. What holds for every request is said before what holds for this one.

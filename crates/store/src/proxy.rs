@@ -77,7 +77,8 @@ impl Store {
         let text = |health: &Health| -> String {
             serde_json::to_string(health).expect("invariant: a struct of plain values serialises")
         };
-        let row = |(id, health): &(ProxyId, Health)| -> Vec<Arg<'static>> { args![id.0.clone(), text(health)].to_vec() };
+        let row =
+            |(id, health): &(ProxyId, Health)| -> Vec<Arg<'static>> { args![id.0.clone(), text(health)].to_vec() };
         let rows: Vec<_> = found.iter().map(row).collect();
         self.write_all(failpoint::PROXY_HEALTH, sql::PROXY_HEALTH, &rows).await
     }
@@ -94,7 +95,8 @@ impl Store {
 
     /// Assigns accounts, all or none; accounts that are gone are passed over.
     pub async fn assign(&self, ways: &[(AccountId, Egress)]) -> Result<(), Error> {
-        let row = |(id, way): &(AccountId, Egress)| -> Vec<Arg<'static>> { args![id.0.clone(), way.to_string()].to_vec() };
+        let row =
+            |(id, way): &(AccountId, Egress)| -> Vec<Arg<'static>> { args![id.0.clone(), way.to_string()].to_vec() };
         let rows: Vec<_> = ways.iter().map(row).collect();
         self.write_all(failpoint::EGRESS, sql::EGRESS_SET, &rows).await
     }

@@ -131,12 +131,7 @@ impl Store {
     }
 
     /// One durable step of many rows, all or none.
-    pub(crate) async fn write_all(
-        &self,
-        step: Step,
-        sql: &'static str,
-        rows: &[Vec<Arg<'_>>],
-    ) -> Result<(), Error> {
+    pub(crate) async fn write_all(&self, step: Step, sql: &'static str, rows: &[Vec<Arg<'_>>]) -> Result<(), Error> {
         step.before()?;
         let mut done = self.0.db.write_all(sql, rows).await.map_err(Error::from);
         if matches!(done, Err(Error::Full)) && self.give_room() {

@@ -238,7 +238,8 @@ impl Upstream {
         let answer = self.send(ask).await?;
         let status = answer.status;
         let body = answer.body.collect(ECHO).await.map_err(|error| cut(&error))?;
-        let odd = || Fault::new(Sent::Yes, FaultKind::Cut, format!("the echo service's answer ({status}) is no address"));
+        let odd =
+            || Fault::new(Sent::Yes, FaultKind::Cut, format!("the echo service's answer ({status}) is no address"));
         address(&body).filter(|_| status == 200).ok_or_else(odd)
     }
 

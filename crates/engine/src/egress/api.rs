@@ -3,9 +3,7 @@
 use pool::egress::{Address, ProxyId, Route, file};
 use pool::{Account, AccountId, Secret};
 
-use super::{
-    GlobalView, INTERVAL, Moves, ProxyChange, ProxyError, ProxyView, ProxyWish, Ticket, manage, transfer,
-};
+use super::{GlobalView, INTERVAL, Moves, ProxyChange, ProxyError, ProxyView, ProxyWish, Ticket, manage, transfer};
 use crate::core::Core;
 use crate::engine::Engine;
 

@@ -44,9 +44,10 @@ async fn check(way: &Upstream, echo: &Url, now: Millis) -> Health {
         Err(fault) => fault,
     };
     let reached = tokio::time::timeout(LIMIT, way.reach()).await.is_ok_and(|reached| reached.is_ok());
-    let error = match reached {
-        true => format!("the backend answers through it, the echo service does not: {failed}"),
-        false => failed.to_string(),
+    let error = if reached {
+        format!("the backend answers through it, the echo service does not: {failed}")
+    } else {
+        failed.to_string()
     };
     Health { ok: reached, exit_ip: None, latency_ms: None, checked: now, error: Some(error) }
 }
@@ -55,15 +56,10 @@ async fn check(way: &Upstream, echo: &Url, now: Millis) -> Health {
 pub(crate) async fn keep_checked(core: Arc<Core>) {
     loop {
         let now = core.now();
-        let due = core.due_checks(now);
-        let (ready, next) = match core.check_interval() {
-            None => (Vec::new(), LOOK),
-            Some(_) => {
-                let next = due.iter().map(|(at, _)| now.until(*at)).filter(|left| *left > 0).min();
-                let ready = due.into_iter().filter(|(at, _)| *at <= now).map(|(_, proxy)| proxy).collect();
-                (ready, next.map_or(LOOK, |left| Duration::from_millis(left).min(LOOK)))
-            }
-        };
+        let (ready, later): (Vec<_>, Vec<_>) = core.due_checks(now).into_iter().partition(|(at, _)| *at <= now);
+        let ready: Vec<Proxy> = ready.into_iter().map(|(_, proxy)| proxy).collect();
+        let next =
+            later.iter().map(|(at, _)| Duration::from_millis(now.until(*at))).min().map_or(LOOK, |left| left.min(LOOK));
         let round = core.check_round(&ready);
         tokio::select! {
             () = core.stop.cancelled() => return,
@@ -85,9 +81,10 @@ impl Core {
         (!interval.is_zero()).then_some(interval)
     }
 
-    /// When each proxy is due; a check that lies ahead was made by a clock that was set back.
+    /// When each proxy is due, none without an interval; a check that lies ahead was made by a clock that was set back.
     fn due_checks(&self, now: Millis) -> Vec<(Millis, Proxy)> {
-        let interval = self.check_interval().map_or(0, |interval| i64::try_from(interval.as_millis()).unwrap_or(i64::MAX));
+        let Some(interval) = self.check_interval() else { return Vec::new() };
+        let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
         let table = self.egress.table();
         let enabled = table.proxies.iter().filter(|proxy| proxy.enabled);
         let due = |proxy: &Proxy| match &proxy.health {
@@ -157,7 +154,7 @@ impl Engine {
     pub async fn check_proxy(&self, id: &str) -> Result<super::ProxyView, ProxyError> {
         let table = self.0.egress.table();
         let proxy = table.named(id).ok_or(ProxyError::Unknown)?.clone();
-        self.0.check_now(&[proxy.clone()]).await?;
+        self.0.check_now(std::slice::from_ref(&proxy)).await?;
         self.proxy(&proxy.id).ok_or(ProxyError::Unknown)
     }
 

@@ -205,7 +205,8 @@ pub async fn out_by(store: &Store, upstream: &Upstream, wanted: &str) -> Result<
     let down = proxies.iter().filter(failed).map(|proxy| (Route::Proxy(proxy.id.clone()), Millis(0))).collect();
     let global = upstream.config().proxy.is_some();
     let table = Table { proxies, down, global, ..Table::default() };
-    let route = table.route(&egress, Turn::default(), Millis(1)).map_err(|stuck| ProxyError::Stuck(stuck.to_string()))?;
+    let route =
+        table.route(&egress, Turn::default(), Millis(1)).map_err(|stuck| ProxyError::Stuck(stuck.to_string()))?;
     Ok(upstream.over(match route {
         Route::Direct => Way::direct(),
         Route::Global => Way::global(),
@@ -218,7 +219,9 @@ fn account_id(accounts: &[pool::Account], wanted: &str) -> Result<AccountId, Pro
     if let Some(account) = accounts.iter().find(|account| account.id.0 == wanted) {
         return Ok(account.id.clone());
     }
-    let means = |account: &&pool::Account| !wanted.is_empty() && [&account.email, &account.label].iter().any(|name| *name == wanted);
+    let means = |account: &&pool::Account| {
+        !wanted.is_empty() && [&account.email, &account.label].iter().any(|name| *name == wanted)
+    };
     let mut named = accounts.iter().filter(means);
     match (named.next(), named.next()) {
         (Some(account), None) => Ok(account.id.clone()),

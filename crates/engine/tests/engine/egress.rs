@@ -1,6 +1,8 @@
 //! The ways out (rows F18, F19 and F21): which calls take which, and that none ever takes another one. The backend's record tells the
 //! address that each request came from, and each proxy what it carried.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,7 +87,12 @@ impl Site {
     fn nothing_direct(&self) {
         let record = self.bench.backend.record();
         for seen in &record.requests {
-            assert!(self.proxies.iter().any(|proxy| proxy.saw(seen)), "past every proxy: {} {}", seen.method, seen.path);
+            assert!(
+                self.proxies.iter().any(|proxy| proxy.saw(seen)),
+                "past every proxy: {} {}",
+                seen.method,
+                seen.path
+            );
         }
         self.bench.innocent();
     }
@@ -207,7 +214,10 @@ async fn a_global_proxy_that_is_down_is_not_gone_around() {
     refused(site.bench.ask(whole("hello")).await);
     let resting = refused(site.bench.ask(whole("hello")).await);
     assert!(resting.failure.message.contains("the proxy of the configuration does not answer"), "{resting}");
-    assert_eq!((site.bench.engine.global_proxy().unwrap().status, site.bench.engine.ready().ok), ("unreachable", false));
+    assert_eq!(
+        (site.bench.engine.global_proxy().unwrap().status, site.bench.engine.ready().ok),
+        ("unreachable", false)
+    );
     assert_eq!(site.bench.posts(), 0);
     site.nothing_direct();
 }
@@ -227,7 +237,8 @@ async fn a_global_proxy_that_is_down_is_not_gone_around() {
 #[case::socks_lost(Speech::Socks5, Mood::Lost)]
 #[tokio::test]
 async fn a_broken_proxy_is_never_gone_around(#[case] speech: Speech, #[case] mood: Mood) {
-    let site = Rig { accounts: vec![(account(), "0")], proxies: vec![speaking(speech)], ..Rig::default() }.start().await;
+    let site =
+        Rig { accounts: vec![(account(), "0")], proxies: vec![speaking(speech)], ..Rig::default() }.start().await;
     site.bench.ask(whole("hello")).await.unwrap();
     site.bench.backend.wait_until(PATIENCE, |record| record.at(Place::Models).next().is_some()).await.unwrap();
     site.afresh().await;
@@ -325,7 +336,10 @@ async fn of_several_proxies_those_that_answer_serve_in_turn() {
     for number in 0..8 {
         site.ask(number).await;
     }
-    assert_eq!((site.state(0), site.state(1), site.state(2), site.state(3)), ("unreachable", "active", "unreachable", "active"));
+    assert_eq!(
+        (site.state(0), site.state(1), site.state(2), site.state(3)),
+        ("unreachable", "active", "unreachable", "active")
+    );
     let (one, three) = (site.posts_through(1), site.posts_through(3));
     assert!(one >= 3 && three >= 3 && one + three == 8, "{one} and {three}");
     site.nothing_direct();
@@ -374,7 +388,10 @@ async fn checks_tell_the_exit_and_find_what_is_down() {
     assert!(!health.ok && checked[2].status == "unreachable", "{health:?}");
     assert!(health.error.as_ref().unwrap().contains("proxy 2 ("), "{health:?}");
     let stored = site.bench.store.proxies().await.unwrap();
-    assert_eq!(stored.iter().map(|proxy| proxy.health.clone()).collect::<Vec<_>>(), checked.iter().map(|view| view.health.clone()).collect::<Vec<_>>());
+    assert_eq!(
+        stored.iter().map(|proxy| proxy.health.clone()).collect::<Vec<_>>(),
+        checked.iter().map(|view| view.health.clone()).collect::<Vec<_>>()
+    );
     refused(site.bench.ask(whole("hello")).await);
 
     site.proxies[2].mood(Mood::Good);

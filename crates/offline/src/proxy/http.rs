@@ -17,7 +17,8 @@ pub(super) async fn serve(mut client: TcpStream, inner: &Inner, mood: Mood) -> i
     let mut line = head.lines().next().unwrap_or_default().split(' ');
     let (method, target) = (line.next().unwrap_or_default(), line.next().unwrap_or_default());
     if mood == Mood::Refuses || !admitted(&head, inner) {
-        let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n";
+        let refusal =
+            "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n";
         return end(client, refusal.as_bytes()).await;
     }
     if mood == Mood::Lost {
@@ -46,7 +47,8 @@ async fn forward(client: TcpStream, (inner, mood): (&Inner, Mood), head: &str) -
     let (line, headers) = head.split_once("\r\n").unwrap_or((head, "\r\n"));
     let mut parts = line.splitn(3, ' ');
     let (method, address) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let Some((host, path)) = address.strip_prefix("http://").map(|rest| rest.split_at(rest.find('/').unwrap_or(rest.len())))
+    let Some((host, path)) =
+        address.strip_prefix("http://").map(|rest| rest.split_at(rest.find('/').unwrap_or(rest.len())))
     else {
         return end(client, b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
     };
@@ -65,9 +67,9 @@ async fn forward(client: TcpStream, (inner, mood): (&Inner, Mood), head: &str) -
 fn admitted(head: &str, inner: &Inner) -> bool {
     let Some((user, password)) = &inner.options.credentials else { return true };
     let wanted = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-    head.lines().filter_map(|line| line.split_once(": ")).any(|(name, value)| {
-        name.eq_ignore_ascii_case("proxy-authorization") && value == wanted
-    })
+    head.lines()
+        .filter_map(|line| line.split_once(": "))
+        .any(|(name, value)| name.eq_ignore_ascii_case("proxy-authorization") && value == wanted)
 }
 
 /// The head of a request with its empty line.

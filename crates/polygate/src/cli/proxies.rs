@@ -1,6 +1,7 @@
 //! `proxies`: the ways out, and which account takes which.
 
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -174,7 +175,7 @@ impl Add {
             say(common, &serde_json::json!({ "id": id, "added": false }), &format!("{} is there already.", proxy.name));
             return Ok(());
         }
-        let found = asked(config, store, &[proxy.clone()]).await?;
+        let found = asked(config, store, std::slice::from_ref(&proxy)).await?;
         let health = found.first().map(|(_, health)| health);
         let text = format!("Added {}: {}.", proxy.name, health.map_or_else(String::new, words));
         say(common, &serde_json::json!({ "id": id, "added": true, "name": proxy.name, "health": health }), &text);
@@ -186,14 +187,18 @@ async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result
     let (proxies, ways, accounts) = (store.proxies().await?, store.egresses().await?, store.accounts().await?);
     let row = |proxy| row(proxy, &ways);
     let name = |way: &Egress| match way {
-        Egress::Fixed(id) => proxies.iter().find(|proxy| proxy.id == *id).map_or_else(|| "a proxy that is gone".to_owned(), |proxy| proxy.name.clone()),
+        Egress::Fixed(id) => proxies
+            .iter()
+            .find(|proxy| proxy.id == *id)
+            .map_or_else(|| "a proxy that is gone".to_owned(), |proxy| proxy.name.clone()),
         way => way.to_string(),
     };
     let assigned = ways.iter().filter_map(|(id, way)| {
         let account = accounts.iter().find(|account| account.id == *id)?;
         Some(Assigned { account: &account.id.0, label: &account.label, way: name(way) })
     });
-    let report = Report { global: global(config), proxies: proxies.iter().map(row).collect(), assignments: assigned.collect() };
+    let report =
+        Report { global: global(config), proxies: proxies.iter().map(row).collect(), assignments: assigned.collect() };
     if common.json {
         output::json(&report);
         return Ok(());
@@ -206,7 +211,8 @@ async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result
     let empty = "No proxies yet. Add one: polygate proxies add -";
     output::table(&["NAME", "ADDRESS", "STATE", "EXIT", "LATENCY", "ACCOUNTS"], lines, empty);
     if !report.assignments.is_empty() {
-        let ways = report.assignments.iter().map(|one| vec![one.label.to_owned(), one.account.to_owned(), one.way.clone()]);
+        let ways =
+            report.assignments.iter().map(|one| vec![one.label.to_owned(), one.account.to_owned(), one.way.clone()]);
         output::line("");
         output::table(&["ACCOUNT", "ID", "WAY"], ways.collect(), "");
     }
@@ -239,7 +245,14 @@ fn line(proxy: &Proxy, row: &Row<'_>) -> Vec<String> {
     let latency = health.and_then(|health| health.latency_ms).map_or("-".to_owned(), |millis| format!("{millis} ms"));
     let private = if proxy.allow_private { " (private)" } else { "" };
     let state = if health.is_none() && proxy.enabled { "not checked" } else { row.status };
-    vec![row.name.to_owned(), format!("{}{private}", row.url), state.to_owned(), exit, latency, row.accounts.to_string()]
+    vec![
+        row.name.to_owned(),
+        format!("{}{private}", row.url),
+        state.to_owned(),
+        exit,
+        latency,
+        row.accounts.to_string(),
+    ]
 }
 
 /// What a check found, in words.
@@ -271,9 +284,10 @@ async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[St
     }
     let found = asked(config, store, &proxies).await?;
     if common.json {
-        let rows = proxies.iter().zip(&found).map(|(proxy, (id, health))| {
-            serde_json::json!({ "id": id, "name": proxy.name, "health": health })
-        });
+        let rows = proxies
+            .iter()
+            .zip(&found)
+            .map(|(proxy, (id, health))| serde_json::json!({ "id": id, "name": proxy.name, "health": health }));
         output::json(&rows.collect::<Vec<_>>());
     } else {
         for (proxy, (_, health)) in proxies.iter().zip(&found) {
@@ -281,7 +295,10 @@ async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[St
         }
     }
     let dead = found.iter().filter(|(_, health)| !health.ok).count();
-    if dead > 0 { bail!("{dead} of {} proxies do not answer", found.len()) } else { Ok(()) }
+    if dead > 0 {
+        bail!("{dead} of {} proxies do not answer", found.len());
+    }
+    Ok(())
 }
 
 /// Checks proxies and keeps what was found; a running gateway notices.
@@ -298,9 +315,9 @@ async fn export(store: &Store, out: Option<&Path>) -> anyhow::Result<()> {
         output::line(text.expose().trim_end());
         return Ok(());
     };
-    use std::os::unix::fs::OpenOptionsExt;
     let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut made = made.with_context(|| format!("cannot make {}; hint: choose a file that is not there", path.display()))?;
+    let mut made =
+        made.with_context(|| format!("cannot make {}; hint: choose a file that is not there", path.display()))?;
     made.write_all(text.expose().as_bytes()).and_then(|()| made.sync_all()).context("cannot write the file")?;
     eprintln!("Wrote {}; it holds passwords.", path.display());
     Ok(())

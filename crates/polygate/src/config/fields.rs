@@ -93,8 +93,12 @@ pub const FIELDS: &[Field] = &[
     field("accounts.token", "", "An access token to take in at start").env(&["CODEX_JWT_TOKEN"]).secret(),
     field("accounts.codex_home", "", "Folder of the auth.json that Codex uses; empty is ~/.codex").env(&["CODEX_HOME"]),
     field("proxies.check_interval", "5m", "Between two checks of each proxy; 0 is never"),
-    field("proxies.echo_url", "https://api.ipify.org?format=json", "What says which address it sees, for checks of proxies")
-        .also(&["tls.health_check_url"]),
+    field(
+        "proxies.echo_url",
+        "https://api.ipify.org?format=json",
+        "What says which address it sees, for checks of proxies",
+    )
+    .also(&["tls.health_check_url"]),
     field("model.default", "", "Model used when a request names none; empty is the first listed one"),
     field("model.default_effort", "", "Reasoning effort used when neither request nor model name asks for one")
         .also(&["model.default_reasoning_effort"]),

@@ -154,7 +154,7 @@ impl Address {
             Host::Ipv4(address) => Host::Ipv4(*address),
             Host::Ipv6(address) => Host::Ipv6(*address),
         };
-        guard::check_host(host, allow_private).map_err(Invalid::from)
+        guard::check_host(&host, allow_private).map_err(Invalid::from)
     }
 
     /// This address with the password of `old` where it holds [`KEPT`] instead of one. A password goes only where it was given for.

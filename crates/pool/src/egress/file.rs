@@ -101,7 +101,8 @@ pub fn write<'a>(proxies: impl IntoIterator<Item = &'a Proxy>) -> Secret {
         any = true;
         let (name, url) = (quoted(&proxy.name), quoted(proxy.address.full().expose()));
         let (enabled, private) = (proxy.enabled, proxy.allow_private);
-        let _ = writeln!(file, "  - name: {name}\n    url: {url}\n    enabled: {enabled}\n    allow_private: {private}");
+        let _ =
+            writeln!(file, "  - name: {name}\n    url: {url}\n    enabled: {enabled}\n    allow_private: {private}");
     }
     Secret::new(if any { file } else { "proxies: []\n".to_owned() })
 }

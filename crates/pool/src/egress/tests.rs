@@ -112,7 +112,9 @@ fn accounts_that_nobody_assigned_take_the_global_way() {
 #[case(&[100, 101, 0], false)]
 fn three_failures_within_a_minute_mark(#[case] seconds: &[i64], #[case] down: bool) {
     let mut marks = Marks::default();
-    seconds.iter().for_each(|at| marks.fail(NOW.plus(at * 1000)));
+    for at in seconds {
+        marks.fail(NOW.plus(at * 1000));
+    }
     let last = NOW.plus(seconds.last().unwrap() * 1000 + REST);
     assert_eq!(marks.down(), down.then_some(last));
     marks.good();
@@ -197,8 +199,13 @@ fn a_hidden_password_stays_with_its_address() {
     let read = |text: &str| Address::read(text).unwrap();
     let old = read("http://me:secret@proxy.example:3128");
     assert_eq!(read(&old.to_string()).keeping(Some(&old)), Ok(old.clone()));
-    assert_eq!(read("http://me:new@proxy.example:3128").keeping(Some(&old)), Ok(read("http://me:new@proxy.example:3128")));
-    for other in ["http://me:***@evil.example:3128", "http://me:***@proxy.example:1", "http://you:***@proxy.example:3128"] {
+    assert_eq!(
+        read("http://me:new@proxy.example:3128").keeping(Some(&old)),
+        Ok(read("http://me:new@proxy.example:3128"))
+    );
+    for other in
+        ["http://me:***@evil.example:3128", "http://me:***@proxy.example:1", "http://you:***@proxy.example:3128"]
+    {
         assert_eq!(read(other).keeping(Some(&old)), Err(Invalid::Password), "{other}");
     }
     assert_eq!(read("https://me:***@proxy.example:3128").keeping(None), Err(Invalid::Password));
@@ -224,9 +231,13 @@ fn wanted(name: &str, url: &str) -> Wanted {
 #[rstest]
 #[case::urls("# mine\nhttp://a.example:1\n\n  socks5h://u:p@b.example:2\n")]
 #[case::yaml_list("- http://a.example:1\n- url: socks5h://u:p@b.example:2\n")]
-#[case::yaml("---\nproxies:\n  - url: http://a.example:1\n  - {protocol: socks5h, host: b.example, port: 2, username: u, password: p}\n")]
-#[case::json(r#"{"proxies": [{"url": "http://a.example:1", "id": "x", "addedAt": "now"},
-    {"type": "socks5h", "server": "b.example", "port": 2, "user": "u", "password": "p", "status": "active"}]}"#)]
+#[case::yaml(
+    "---\nproxies:\n  - url: http://a.example:1\n  - {protocol: socks5h, host: b.example, port: 2, username: u, password: p}\n"
+)]
+#[case::json(
+    r#"{"proxies": [{"url": "http://a.example:1", "id": "x", "addedAt": "now"},
+    {"type": "socks5h", "server": "b.example", "port": 2, "user": "u", "password": "p", "status": "active"}]}"#
+)]
 #[case::json_list(r#"["http://a.example:1", "socks5h://u:p@b.example:2"]"#)]
 fn files(#[case] text: &str) {
     let expected = [wanted("a.example:1", "http://a.example:1"), wanted("b.example:2", "socks5h://u:p@b.example:2")];

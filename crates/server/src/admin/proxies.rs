@@ -9,7 +9,9 @@ use http::{HeaderValue, StatusCode};
 use pool::egress::Address;
 use proto::{Failure, Kind};
 
-use self::wire::{Added, Apply, Assignment, Assignments, Change, Done, Entry, Global, Imported, Interval, List, Rule, Text, Wish};
+use self::wire::{
+    Apply, Assignment, Assignments, Change, Done, Entry, Global, Imported, Interval, List, Outcome, Spread, Text, Wish,
+};
 use super::relays::read;
 use crate::body;
 use crate::reply::{Answer, Denied, json, whole};
@@ -38,7 +40,7 @@ pub(crate) async fn add(ask: Ask) -> Answer {
     let wish = wish.proxy().map_err(|invalid| denied(&invalid.into()))?;
     let (view, added) = engine.add_proxy(wish).await.map_err(|error| denied(&error))?;
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(json(status, &Added { success: true, added, proxy: view.into() }))
+    Ok(json(status, &Outcome { success: true, added, proxy: view.into() }))
 }
 
 /// `PUT /api/proxies/{id}`
@@ -127,7 +129,7 @@ pub(crate) async fn assign_bulk(ask: Ask) -> Answer {
 
 /// `POST /api/proxies/assign-rule`: the accounts take the targets in turn.
 pub(crate) async fn assign_rule(ask: Ask) -> Answer {
-    let (engine, _, rule) = read::<Rule>(ask).await?;
+    let (engine, _, rule) = read::<Spread>(ask).await?;
     bounded(rule.account_ids.len(), "accountIds")?;
     if rule.target_proxy_ids.is_empty() {
         return Err(Failure::new(Kind::Invalid, "Name at least one target").at("targetProxyIds").into());

@@ -76,7 +76,10 @@ async fn proxies_are_added_seen_changed_checked_and_removed() {
     assert_eq!((status, &again["id"], &again["added"]), (200, &json!(id), &json!(false)));
 
     let (status, checked) = bench.call(&format!("POST /api/proxies/{id}/check"), Value::Null).await;
-    assert_eq!((status, &checked["health"]["exitIp"], &checked["health"]["error"]), (200, &json!("127.0.0.1"), &Value::Null));
+    assert_eq!(
+        (status, &checked["health"]["exitIp"], &checked["health"]["error"]),
+        (200, &json!("127.0.0.1"), &Value::Null)
+    );
     let (_, all) = bench.call("POST /api/proxies/check-all", Value::Null).await;
     assert!(all["proxies"][0]["health"]["latencyMs"].is_u64(), "{all}");
 
@@ -85,7 +88,8 @@ async fn proxies_are_added_seen_changed_checked_and_removed() {
     assert_eq!((status, &changed["name"]), (200, &json!("Other")));
     let (_, checked) = bench.call(&format!("POST /api/proxies/{id}/check"), Value::Null).await;
     assert_eq!(checked["health"]["exitIp"], "127.0.0.1");
-    let (status, moved) = bench.call(&format!("PUT /api/proxies/{id}"), json!({"url": "http://me:***@8.8.8.8:1"})).await;
+    let (status, moved) =
+        bench.call(&format!("PUT /api/proxies/{id}"), json!({"url": "http://me:***@8.8.8.8:1"})).await;
     assert!(status == 400 && moved.to_string().contains("its password must be given"), "{moved}");
 
     let (_, off) = bench.call(&format!("POST /api/proxies/{id}/disable"), Value::Null).await;
@@ -169,7 +173,10 @@ async fn assignments_travel_as_a_file_that_is_shown_first() {
     let rule = json!({"accountIds": [account], "rule": "round-robin", "targetProxyIds": [id, "direct"]});
     assert_eq!(bench.call("POST /api/proxies/assign-rule", rule).await.1, json!({"success": true, "applied": 1}));
     let (_, file) = bench.call("GET /api/proxies/assignments/export", Value::Null).await;
-    assert_eq!((&file["assignments"][0]["proxyId"], &file["assignments"][0]["proxyName"]), (&json!(id), &json!("mine")));
+    assert_eq!(
+        (&file["assignments"][0]["proxyId"], &file["assignments"][0]["proxyName"]),
+        (&json!(id), &json!("mine"))
+    );
     let email = &file["assignments"][0]["email"];
     assert!(email.as_str().unwrap().contains('@'));
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use pool::keys::{Digest, Key, KeyKind};
 use pool::{Millis, Secret, Tokens};
 use store::{
-    NewAccount, NewProxy, NewRelay, OpenError, Options, Origin, Outcome, RelayModels, Store, StoredModels, Tally, UsageRow,
+    NewAccount, NewProxy, NewRelay, OpenError, Options, Origin, Outcome, RelayModels, Store, StoredModels, Tally,
+    UsageRow,
 };
 
 pub(crate) const NOW: Millis = Millis(1_800_000_000_000);

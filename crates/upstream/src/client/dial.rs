@@ -105,7 +105,8 @@ impl Dial {
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 let named = |source: BoxError| {
-                    let kind = if self.proxied && garbled(source.as_ref()) { FaultKind::Proxy } else { self.kind(&progress) };
+                    let kind =
+                        if self.proxied && garbled(source.as_ref()) { FaultKind::Proxy } else { self.kind(&progress) };
                     DialError { kind, source: Some(source) }.into()
                 };
                 return Poll::Ready(done.map_err(named));

@@ -14,9 +14,9 @@ use url::Url;
 use super::dial::Dial;
 use super::gate::Resolver;
 use super::roots::Roots;
+use crate::BuildError;
 use crate::config::Timeouts;
 use crate::fault::root;
-use crate::BuildError;
 
 /// Exchanges of one lane at the same time. Servers should allow no fewer (RFC 9113, section 6.5.2); Cloudflare allows these.
 const STREAMS: usize = 100;

@@ -25,7 +25,8 @@ fn ways(global: Option<&str>, answers: &[&[&str]]) -> Ways {
 }
 
 fn upstream(ways: Ways) -> Upstream {
-    let mut inner = Upstream::new(Config { base_url: "https://api.example.test".parse().unwrap(), ..Config::default() });
+    let mut inner =
+        Upstream::new(Config { base_url: "https://api.example.test".parse().unwrap(), ..Config::default() });
     let upstream = inner.as_mut().unwrap();
     Arc::get_mut(&mut upstream.inner).unwrap().ways = ways;
     inner.unwrap()

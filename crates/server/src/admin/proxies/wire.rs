@@ -23,7 +23,7 @@ pub(super) struct Entry {
     /// Its password is hidden.
     url: String,
     status: &'static str,
-    health: Option<Checked>,
+    health: Option<Finding>,
     allow_private: bool,
     /// How many accounts take it and no other.
     accounts: usize,
@@ -37,12 +37,12 @@ pub(super) struct Global {
     url: String,
     origin: String,
     status: &'static str,
-    health: Option<Checked>,
+    health: Option<Finding>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Checked {
+struct Finding {
     exit_ip: Option<std::net::IpAddr>,
     latency_ms: Option<u64>,
     last_checked: Millis,
@@ -50,7 +50,7 @@ struct Checked {
 }
 
 #[derive(Serialize)]
-pub(super) struct Added {
+pub(super) struct Outcome {
     pub(super) success: bool,
     /// Whether it is new.
     pub(super) added: bool,
@@ -115,7 +115,7 @@ pub(super) struct Assignments<T = Assignment> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Rule {
+pub(super) struct Spread {
     pub(super) account_ids: Vec<String>,
     #[serde(rename = "rule")]
     _rule: Turns,
@@ -175,7 +175,7 @@ impl From<(String, String)> for Assignment {
     }
 }
 
-impl From<Health> for Checked {
+impl From<Health> for Finding {
     fn from(health: Health) -> Self {
         let Health { exit_ip, latency_ms, checked, error, .. } = health;
         Self { exit_ip, latency_ms, last_checked: checked, error }
@@ -189,7 +189,7 @@ impl From<ProxyView> for Entry {
             name: view.name,
             url: view.url,
             status: view.status,
-            health: view.health.map(Checked::from),
+            health: view.health.map(Finding::from),
             allow_private: view.allow_private,
             accounts: view.accounts,
             added_at: view.created,
@@ -199,6 +199,6 @@ impl From<ProxyView> for Entry {
 
 impl From<GlobalView> for Global {
     fn from(view: GlobalView) -> Self {
-        Self { url: view.url, origin: view.origin, status: view.status, health: view.health.map(Checked::from) }
+        Self { url: view.url, origin: view.origin, status: view.status, health: view.health.map(Finding::from) }
     }
 }
