@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use upstream::{Fault, FaultKind, Sent, Upstream, Way};
 
 pub(crate) use self::check::keep_checked;
-pub use self::check::{Checked, check_proxies, keep_checks};
+pub use self::check::{ProxyCheck, check_proxies, keep_checks};
 pub use self::manage::{
     ProxyChange, ProxyError, ProxyWish, add_proxy, assign, change_proxy, import_proxies, out_by, remove_proxy,
 };

@@ -37,7 +37,7 @@ pub use accounts::{AccountError, AccountView, Batch, Checked, Health, Pace, Read
 pub use call::{Call, Client};
 pub use clock::Clock;
 pub use egress::{
-    Checked, GlobalView, INTERVAL as CHECK_INTERVAL, Move, Moves, ProxyChange, ProxyError, ProxyView, ProxyWish,
+    GlobalView, INTERVAL as CHECK_INTERVAL, Move, Moves, ProxyChange, ProxyCheck, ProxyError, ProxyView, ProxyWish,
     Ticket, add_proxy, assign, change_proxy, check_proxies, import_proxies, keep_checks, out_by, proxy_state,
     remove_proxy,
 };

@@ -81,12 +81,12 @@ impl Upstream {
 
     /// The account's cookies as one header's text; `None` when it has none.
     pub fn cookie_header(&self, id: &AccountId) -> Option<Secret> {
-        self.0.jars.header(id)
+        self.inner.jars.header(id)
     }
 
     /// Puts cookies in place of the account's own, under the same allow-list as the backend's; how many were kept.
     pub fn put_cookies(&self, id: &AccountId, pairs: &[(String, Secret)]) -> usize {
-        self.0.jars.put(id, pairs)
+        self.inner.jars.put(id, pairs)
     }
 
     /// Forgets the account's cookies.

@@ -23,11 +23,11 @@ const PARALLEL: usize = 8;
 const LOOK: Duration = Duration::from_secs(30);
 
 /// A proxy, and what its check found.
-pub type Checked = (ProxyId, Health);
+pub type ProxyCheck = (ProxyId, Health);
 
 /// Checks proxies: first the echo service, which also tells the exit address; where that does not answer, the backend, without
 /// credentials. What the echo service cannot do says nothing about the proxy.
-pub async fn check_proxies(upstream: &Upstream, echo: &Url, proxies: &[Proxy], now: Millis) -> Vec<Checked> {
+pub async fn check_proxies(upstream: &Upstream, echo: &Url, proxies: &[Proxy], now: Millis) -> Vec<ProxyCheck> {
     let one = async |proxy: &Proxy| {
         let way = upstream.over(Way::through(proxy.clone()));
         (proxy.id.clone(), check(&way, echo, now).await)
@@ -119,7 +119,7 @@ impl Core {
     }
 
     /// Takes over what checks found, and keeps it.
-    async fn take(&self, found: &[Checked]) -> Result<(), store::Error> {
+    async fn take(&self, found: &[ProxyCheck]) -> Result<(), store::Error> {
         for (id, health) in found {
             let route = Route::Proxy(id.clone());
             let changed = self.egress.edit(&route, |marks| judge(marks, health, health.checked));
@@ -134,7 +134,7 @@ impl Core {
 
 impl super::Egress {
     /// Notes what checks found, so that nobody takes them for new when the store is read again.
-    fn checked(&self, found: &[Checked]) {
+    fn checked(&self, found: &[ProxyCheck]) {
         let _one_writer = self.marks.lock();
         let mut table = pool::egress::Table::clone(&self.table());
         for (id, health) in found {
@@ -183,6 +183,6 @@ impl Core {
 ///
 /// # Errors
 /// [`ProxyError::Store`].
-pub async fn keep_checks(store: &Store, found: &[Checked]) -> Result<(), ProxyError> {
+pub async fn keep_checks(store: &Store, found: &[ProxyCheck]) -> Result<(), ProxyError> {
     Ok(store.set_proxy_health(found).await?)
 }

@@ -109,7 +109,12 @@ impl Core {
     }
 
     /// The call itself, by the account's way; by another while nothing was sent and its owner left the choice to us.
-    pub(super) async fn post(self: &Arc<Self>, id: &AccountId, refresh: &Secret, wish: &Wish) -> Result<Grant, RefreshError> {
+    pub(super) async fn post(
+        self: &Arc<Self>,
+        id: &AccountId,
+        refresh: &Secret,
+        wish: &Wish,
+    ) -> Result<Grant, RefreshError> {
         let mut outing = self.outing(id);
         loop {
             let answer = match outing.next() {

@@ -302,7 +302,7 @@ async fn check(common: &Common, (config, store): (&Config, &Store), wanted: &[St
 }
 
 /// Checks proxies and keeps what was found; a running gateway notices.
-async fn asked(config: &Config, store: &Store, proxies: &[Proxy]) -> anyhow::Result<Vec<engine::Checked>> {
+async fn asked(config: &Config, store: &Store, proxies: &[Proxy]) -> anyhow::Result<Vec<engine::ProxyCheck>> {
     let upstream = Upstream::new(crate::start::upstream_config(config))?;
     let found = engine::check_proxies(&upstream, &config.proxies.echo, proxies, workplace::now()).await;
     engine::keep_checks(store, &found).await?;
