@@ -88,6 +88,26 @@ async fn a_proxy_is_added_used_and_removed() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_goes_by_the_way_that_the_account_will_take() {
+    let (backend, home, proxy) = site().await;
+    let login = backend.add_account(NewAccount::default());
+    assert!(fed(&home, &["proxies", "add", "-", "--name", "mine", "--allow-private"], &proxy.url()).status.success());
+    backend.reset();
+    let unknown = fed(&home, &["login", "--token", "-", "--egress", "none"], &login.refresh);
+    assert!(!unknown.status.success() && text(&unknown.stderr).contains("no such proxy"), "{}", text(&unknown.stderr));
+    let added = fed(&home, &["login", "--token", "-", "--egress", "mine"], &login.refresh);
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    assert_eq!(list(&home)["assignments"][0]["way"], "mine");
+    let record = backend.record();
+    assert!(record.total > 0 && record.requests.iter().all(|seen| proxy.saw(seen)), "past the proxy");
+    proxy.stop().await;
+    let total = backend.record().total;
+    let dead = fed(&home, &["login", "--token", "-", "--egress", "mine"], &login.refresh);
+    assert!(!dead.status.success() && text(&dead.stderr).contains("proxy mine"), "{}", text(&dead.stderr));
+    assert_eq!(backend.record().total, total);
+}
+
 #[tokio::test]
 async fn files_come_in_whole_and_go_out_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;

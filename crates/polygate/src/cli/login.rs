@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use pool::{Secret, Tokens};
-use store::{NewAccount, Origin, Put};
+use store::{NewAccount, Origin, Put, Store};
 use upstream::Upstream;
 use upstream::authfile::{self, Imported};
 use upstream::jwt::Claims;
@@ -29,6 +29,9 @@ pub(super) struct Login {
     /// Follow a Codex auth.json, which stays Codex's own; without FILE, the one that Codex uses.
     #[arg(long, value_name = "FILE", group = "way", num_args = 0..=1, default_missing_value = "codex")]
     link: Option<PathBuf>,
+    /// Sign in by this way out (direct, auto, or a proxy's name), which the account then takes.
+    #[arg(long, value_name = "WAY", conflicts_with_all = ["import", "link"])]
+    egress: Option<String>,
     /// Let the gateway refresh the followed file's tokens once they have ended.
     #[arg(long, requires = "link")]
     may_refresh: bool,
@@ -41,11 +44,12 @@ impl Login {
             return link(common, &config, file, self.may_refresh).await;
         }
         let store = workplace::store(&config).await?;
-        let outcome = self.add(&config).await;
+        let way = self.egress.clone();
+        let outcome = self.add(&config, &store).await;
         let put = match outcome {
             Ok(new) => {
                 let label = new.label.clone();
-                put(&store, new).await.map(|put| (put, label))
+                stored(&store, new, way.as_deref()).await.map(|put| (put, label))
             }
             Err(error) => Err(error),
         };
@@ -55,17 +59,29 @@ impl Login {
         Ok(())
     }
 
-    async fn add(self, config: &Config) -> anyhow::Result<NewAccount> {
+    async fn add(self, config: &Config, store: &Store) -> anyhow::Result<NewAccount> {
         if let Some(file) = &self.import {
             return import(&config.accounts, file).await;
         }
-        let upstream = Upstream::new(crate::start::upstream_config(config))?;
+        let mut upstream = Upstream::new(crate::start::upstream_config(config))?;
+        if let Some(way) = &self.egress {
+            upstream = engine::out_by(store, &upstream, way).await?;
+        }
         if let Some(token) = &self.token {
             return given(&upstream, secret(token)?).await;
         }
         let grant = if self.device { device(&upstream).await? } else { browser(&upstream).await? };
         account(grant, Origin::Login)
     }
+}
+
+/// Stores an account, and the way that it is to take.
+async fn stored(store: &Store, new: NewAccount, egress: Option<&str>) -> anyhow::Result<Put> {
+    let put = put(store, new).await?;
+    if let Some(way) = egress {
+        engine::assign(store, &[(&put.id.0, way)]).await?;
+    }
+    Ok(put)
 }
 
 fn report(common: &Common, put: &Put, label: &str) {
