@@ -1,6 +1,6 @@
 //! The rules over accounts, as pure functions: what a signal does to an account, which account serves a request, what an
-//! attempt may do next, which way out it takes, which model a name means, what a key is, what a relay is and where its address may
-//! lead.
+//! attempt may do next, which way out it takes, when its owner is warned, which model a name means, what a key is, what a relay is
+//! and where its address may lead.
 //!
 //! Sans-IO: no async, clock, randomness, environment or files; `now` and random bytes are arguments.
 
@@ -19,6 +19,7 @@ pub mod relay;
 pub mod secret;
 pub mod shown;
 pub mod status;
+pub mod warning;
 
 pub use account::{Account, AccountId, Tokens};
 pub use secret::Secret;

@@ -8,7 +8,7 @@ use proto::failure::{Failure, Kind};
 
 use crate::account::{Account, AccountId};
 use crate::egress::Stuck;
-use crate::status::Reason;
+use crate::status::{Reason, Status};
 use crate::{Millis, limits};
 
 pub use order::Strategy;
@@ -60,6 +60,8 @@ pub struct Ask<'a> {
     pub tiers: &'a [String],
     /// What the candidates are.
     pub kin: Kin,
+    /// Whether accounts whose quota is used up may serve, after all others.
+    pub spent: bool,
 }
 
 /// A choice.
@@ -108,10 +110,13 @@ pub fn pick(candidates: &[Candidate<'_>], ask: &Ask<'_>, now: Millis) -> Result<
 impl Candidate<'_> {
     /// Whether it may serve this request at all, busy or not.
     fn usable(&self, ask: &Ask<'_>, now: Millis) -> bool {
-        self.lists_model
-            && self.stuck.is_none()
-            && self.account.status.serves(now)
-            && !ask.tried.contains(&self.account.id)
+        self.lists_model && self.stuck.is_none() && self.serves(ask, now) && !ask.tried.contains(&self.account.id)
+    }
+
+    /// Whether its state allows it.
+    fn serves(&self, ask: &Ask<'_>, now: Millis) -> bool {
+        let status = &self.account.status;
+        status.serves(now) || ask.spent && matches!(status, Status::Exhausted { .. })
     }
 
     /// Why it does not. What holds for every request is said before what holds for this one.
@@ -120,10 +125,10 @@ impl Candidate<'_> {
             return Reason::NoModel;
         }
         match self.account.status.usable(now) {
-            Err(reason) => reason,
-            Ok(()) if self.stuck.is_some() => self.stuck.map_or(Reason::Full, Reason::from),
-            Ok(()) if ask.tried.contains(&self.account.id) => Reason::Tried,
-            Ok(()) => Reason::Full,
+            Err(reason) if !self.serves(ask, now) => reason,
+            _ if self.stuck.is_some() => self.stuck.map_or(Reason::Full, Reason::from),
+            _ if ask.tried.contains(&self.account.id) => Reason::Tried,
+            _ => Reason::Full,
         }
     }
 

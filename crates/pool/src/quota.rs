@@ -3,15 +3,20 @@
 //! Everything here comes from outside: figures are bounded, dates are clamped to [`limits::RESET_MAX`], strings are short
 //! and few. Where a source gives both a span and an instant the span counts, because it holds whatever our clock says.
 
+pub mod credits;
+pub mod forecast;
 mod headers;
 mod json;
+pub mod poll;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use proto::text::Json;
 
 use crate::status::Signal;
 use crate::{Millis, limits};
+pub use trail::{Track, Trail};
 
 /// Most limits of single features or models that are kept.
 const NAMED: usize = 16;
@@ -34,6 +39,12 @@ pub struct Quota {
     /// Credits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credits: Option<Credits>,
+    /// What may be spent on top of the plan; only polls tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spend: Option<Spend>,
+    /// Reset credits that can be consumed; only polls tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reset_credits: Option<u64>,
     /// Plan as the provider names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
@@ -45,6 +56,9 @@ pub struct Quota {
     pub reached: Option<String>,
     /// When this was last learned; 0 for never.
     pub updated: Millis,
+    /// What the windows were at before.
+    #[serde(skip_serializing_if = "Trail::is_empty")]
+    pub trail: Trail,
 }
 
 /// One window.
@@ -82,6 +96,25 @@ pub struct Credits {
     pub balance: Option<String>,
 }
 
+/// What an owner allows to be spent on top of a plan.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Spend {
+    /// Whether the limit is reached: credits do not serve then.
+    pub reached: bool,
+    /// Share of the limit that is used, 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_percent: Option<f64>,
+    /// The limit, decimal text as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    /// What is used of it, decimal text as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<String>,
+    /// When it resets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<Millis>,
+}
+
 impl Quota {
     /// From response headers (names in any case). `None` when none of them is about quota.
     pub fn from_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: Millis) -> Option<Self> {
@@ -104,14 +137,15 @@ impl Quota {
     }
 
     /// Takes over what `newer` says and keeps the rest (headers know less than a usage poll, for example). An older answer
-    /// that arrives late changes nothing.
-    pub fn merge(&mut self, newer: Self) {
+    /// that arrives late changes nothing: `false`.
+    pub fn merge(&mut self, newer: Self) -> bool {
         if newer.updated < self.updated {
-            return;
+            return false;
         }
         // A window comes whole or not at all, so windows are replaced and never mixed.
         if newer.windowed() {
             (self.primary, self.secondary) = (newer.primary, newer.secondary);
+            self.trail.note(self.primary, self.secondary, newer.updated);
         }
         // These hold for the moment of an answer: the next one says them again or takes them back. Plans without windows
         // have nothing else.
@@ -120,8 +154,11 @@ impl Quota {
             self.name(limit);
         }
         self.credits = newer.credits.or(self.credits.take());
+        self.spend = newer.spend.or(self.spend.take());
+        self.reset_credits = newer.reset_credits.or(self.reset_credits);
         self.plan = newer.plan.or(self.plan.take());
         self.updated = newer.updated;
+        true
     }
 
     fn name(&mut self, limit: Named) {
@@ -168,13 +205,23 @@ impl Quota {
         if self.windowed() || self.allowed == Some(true) { Signal::Ample } else { Signal::None }
     }
 
+    /// As [`Self::signal`] of an account that was refused at `refused` because its quota was used up: figures from before say
+    /// nothing against that.
+    pub fn verdict(&self, refused: Millis, now: Millis) -> Signal {
+        match self.signal(now) {
+            Signal::Ample if self.updated < refused => Signal::None,
+            signal => signal,
+        }
+    }
+
     fn windowed(&self) -> bool {
         self.primary.is_some() || self.secondary.is_some()
     }
 
     /// Whether credits are left, which serve when the windows are used up.
     fn credited(&self) -> bool {
-        self.credits.as_ref().is_some_and(|credits| credits.has || credits.unlimited)
+        let withheld = self.spend.as_ref().is_some_and(|spend| spend.reached);
+        !withheld && self.credits.as_ref().is_some_and(|credits| credits.has || credits.unlimited)
     }
 }
 

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::fmt;
 
@@ -258,7 +259,7 @@ impl Reason {
 }
 
 /// Milliseconds for people: the two largest units, rounded up to a second.
-struct Span(u64);
+pub(crate) struct Span(pub(crate) u64);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

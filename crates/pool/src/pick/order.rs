@@ -38,6 +38,7 @@ impl Strategy {
 /// An account's place in the order; lower serves first. The id makes it a total order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank<'a> {
+    spent: bool,
     tier: usize,
     first: i64,
     share: u64,
@@ -57,7 +58,8 @@ impl<'a> Rank<'a> {
             Strategy::QuotaAware => -pace(&account.quota, now),
         };
         let (share, tenth) = (share(candidate), tenth(&account.quota, now));
-        Self { tier, first, share, tenth, last_used: candidate.last_used.0, id: &account.id }
+        let spent = !account.status.serves(now);
+        Self { spent, tier, first, share, tenth, last_used: candidate.last_used.0, id: &account.id }
     }
 }
 

@@ -291,3 +291,23 @@ fn ten_thousand_accounts_are_one_short_message() {
     candidates.push(candidate(&last));
     assert_eq!(pick(&candidates, &Ask::default(), NOW), ready("zzzzz"));
 }
+
+/// With `quota.skip_exhausted = false`: used-up accounts serve, but only after all others, and cooling ones never.
+#[test]
+fn used_up_accounts_may_be_tried_last() {
+    let accounts = [
+        account("a", exhausted(60), 100.0),
+        account("b", Status::Active, 99.0),
+        account("c", cooling(60), 0.0),
+        account("d", needs_login(), 0.0),
+    ];
+    let candidates: Vec<_> = accounts.iter().map(candidate).collect();
+    let tried = ["b".to_owned(), "a".to_owned()].map(AccountId);
+    let ask = |count: usize, spent| Ask { tried: &tried[..count], spent, ..Ask::default() };
+    assert_eq!(pick(&candidates, &ask(0, true), NOW), ready("b"));
+    assert_eq!(pick(&candidates, &ask(1, true), NOW), ready("a"));
+    assert!(pick(&candidates, &ask(1, false), NOW).is_err());
+    let none = pick(&candidates, &ask(2, true), NOW).unwrap_err();
+    let reasons: Vec<_> = none.reasons.iter().map(|(_, why)| why).collect();
+    assert!(matches!(reasons[..], [Reason::Tried, Reason::Tried, Reason::Cooling { .. }, Reason::NeedsLogin { .. }]));
+}

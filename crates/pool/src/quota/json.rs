@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Credits, NAMED, Named, Parts, Quota, TEXT, Window};
+use super::{Credits, NAMED, Named, Parts, Quota, Spend, TEXT, Window};
 use crate::Millis;
 use crate::loose::{self, Number};
 use crate::shown::short;
@@ -37,13 +37,19 @@ struct Usage {
     #[serde(default, deserialize_with = "loose::field")]
     credits: Option<Balance>,
     #[serde(default, deserialize_with = "loose::field")]
+    spend_control: Option<Control>,
+    #[serde(default, deserialize_with = "loose::field")]
     rate_limit_reached_type: Option<Reached>,
+    #[serde(default, deserialize_with = "loose::field")]
+    rate_limit_reset_credits: Option<Resets>,
 }
 
 #[derive(Deserialize)]
 struct Limit {
     #[serde(default, deserialize_with = "loose::field")]
     allowed: Option<bool>,
+    #[serde(default, rename = "limit_reached", deserialize_with = "loose::field")]
+    reached: Option<bool>,
     #[serde(default, alias = "primary_window", deserialize_with = "loose::field")]
     primary: Option<Slot>,
     #[serde(default, alias = "secondary_window", deserialize_with = "loose::field")]
@@ -80,6 +86,8 @@ struct Balance {
     has_credits: Option<bool>,
     #[serde(default, deserialize_with = "loose::field")]
     unlimited: Option<bool>,
+    #[serde(default, deserialize_with = "loose::field")]
+    overage_limit_reached: Option<bool>,
     /// Decimal text, or a number.
     #[serde(default, rename = "balance")]
     amount: Option<Box<RawValue>>,
@@ -89,6 +97,35 @@ struct Balance {
 struct Reached {
     #[serde(default, rename = "type", deserialize_with = "loose::field")]
     kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Control {
+    #[serde(default, deserialize_with = "loose::field")]
+    reached: Option<bool>,
+    #[serde(default, deserialize_with = "loose::field")]
+    individual_limit: Option<Individual>,
+}
+
+#[derive(Deserialize)]
+struct Individual {
+    /// Decimal text, or a number.
+    #[serde(default)]
+    limit: Option<Box<RawValue>>,
+    #[serde(default)]
+    used: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "loose::field")]
+    used_percent: Option<Number>,
+    #[serde(default, deserialize_with = "loose::field")]
+    reset_after_seconds: Option<Number>,
+    #[serde(default, deserialize_with = "loose::field")]
+    reset_at: Option<Number>,
+}
+
+#[derive(Deserialize)]
+struct Resets {
+    #[serde(default, deserialize_with = "loose::field")]
+    available_count: Option<Number>,
 }
 
 pub(super) fn event(event: &[u8], now: Millis) -> Option<Quota> {
@@ -112,6 +149,8 @@ pub(super) fn usage(body: &[u8], now: Millis) -> Option<Quota> {
     let quota = Quota {
         named: review(usage.code_review_rate_limit, now).into_iter().chain(more).take(NAMED).collect(),
         reached: usage.rate_limit_reached_type.and_then(|reached| reached.kind).map(|kind| short(&kind, TEXT)),
+        spend: usage.spend_control.map(|control| control.spend(now)),
+        reset_credits: usage.rate_limit_reset_credits.and_then(|resets| resets.available_count?.count()),
         ..base(usage.rate_limit.as_ref(), usage.credits, usage.plan_type, now)
     };
     said(quota)
@@ -119,7 +158,7 @@ pub(super) fn usage(body: &[u8], now: Millis) -> Option<Quota> {
 
 fn base(limit: Option<&Limit>, credits: Option<Balance>, plan: Option<String>, now: Millis) -> Quota {
     Quota {
-        allowed: limit.and_then(|limit| limit.allowed),
+        allowed: limit.and_then(|limit| limit.allowed.or(limit.reached.map(|reached| !reached))),
         primary: limit.and_then(|limit| limit.primary.as_ref()?.window(now)),
         secondary: limit.and_then(|limit| limit.secondary.as_ref()?.window(now)),
         credits: credits.map(Balance::credits),
@@ -160,12 +199,40 @@ impl Slot {
 }
 
 impl Balance {
+    /// Credits beyond a limit on them are none.
     fn credits(self) -> Credits {
-        let text = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned());
+        let usable = !self.overage_limit_reached.unwrap_or(false);
         Credits {
-            has: self.has_credits.unwrap_or(false),
-            unlimited: self.unlimited.unwrap_or(false),
-            balance: self.amount.map(|raw| short(&text(&raw), TEXT)),
+            has: usable && self.has_credits.unwrap_or(false),
+            unlimited: usable && self.unlimited.unwrap_or(false),
+            balance: self.amount.map(|raw| decimal(&raw)),
         }
     }
+}
+
+impl Control {
+    fn spend(self, now: Millis) -> Spend {
+        let window = self.individual_limit.as_ref().and_then(|limit| limit.slot().window(now));
+        let (limit, used) = self.individual_limit.map(|limit| (limit.limit, limit.used)).unwrap_or_default();
+        Spend {
+            reached: self.reached.unwrap_or(false),
+            used_percent: window.map(|window| window.used_percent),
+            limit: limit.map(|raw| decimal(&raw)),
+            used: used.map(|raw| decimal(&raw)),
+            resets_at: window.and_then(|window| window.resets_at),
+        }
+    }
+}
+
+impl Individual {
+    fn slot(&self) -> Slot {
+        let (window_minutes, limit_window_seconds) = (None, None);
+        let Self { used_percent, reset_after_seconds, reset_at, .. } = *self;
+        Slot { used_percent, window_minutes, limit_window_seconds, reset_after_seconds, reset_at }
+    }
+}
+
+/// A decimal as text, whether it came as one or as a number.
+fn decimal(raw: &RawValue) -> String {
+    short(&serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned()), TEXT)
 }

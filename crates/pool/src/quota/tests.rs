@@ -296,3 +296,69 @@ proptest! {
         }
     }
 }
+
+/// The whole body that the official client takes (spec, upstream §6).
+const WHOLE: &str = r#"{"user_id":"user-1","account_id":"a","email":"user@example.test","plan_type":"pro",
+ "rate_limit":{"allowed":false,"limit_reached":true,
+   "primary_window":{"used_percent":100,"limit_window_seconds":18000,"reset_after_seconds":9000,"reset_at":1999999999},
+   "secondary_window":{"used_percent":34,"limit_window_seconds":604800,"reset_after_seconds":300000,"reset_at":1999999999}},
+ "code_review_rate_limit":null,
+ "additional_rate_limits":[{"limit_name":"GPT-5.3-Codex-Spark","metered_feature":"codex_bengalfox","rate_limit":{"allowed":true,"limit_reached":false,
+   "primary_window":{"used_percent":7,"limit_window_seconds":18000,"reset_after_seconds":60,"reset_at":1999999999},"secondary_window":null}}],
+ "credits":{"has_credits":true,"unlimited":false,"balance":"12.50","approx_local_messages":[10,20],"approx_cloud_messages":[1,2]},
+ "spend_control":{"reached":true,"individual_limit":{"source":"user","limit":"50","used":40.5,"remaining":"10","used_percent":80,"remaining_percent":20,"reset_after_seconds":1000,"reset_at":1999999999}},
+ "rate_limit_reached_type":{"type":"rate_limit_reached"},
+ "rate_limit_reset_credits":{"available_count":2},"promo":null}"#;
+
+#[test]
+fn a_whole_usage_body_is_read() {
+    let quota = Quota::from_usage(WHOLE.as_bytes(), NOW).unwrap();
+    assert_eq!((quota.primary, quota.secondary), (window(100.0, 300, 9000), window(34.0, 10_080, 300_000)));
+    assert_eq!(quota.named.len(), 1);
+    assert_eq!((quota.named[0].id.as_str(), quota.named[0].primary), ("codex_bengalfox", window(7.0, 300, 60)));
+    assert_eq!(quota.credits, Some(Credits { has: true, unlimited: false, balance: Some("12.50".into()) }));
+    let spend = quota.spend.clone().unwrap();
+    assert_eq!((spend.reached, spend.used_percent, spend.resets_at), (true, Some(80.0), at(1000)));
+    assert_eq!((spend.limit.as_deref(), spend.used.as_deref()), (Some("50"), Some("40.5")));
+    assert_eq!((quota.reset_credits, quota.reached.as_deref()), (Some(2), Some("rate_limit_reached")));
+    // Credits that a limit on spending withholds do not serve.
+    assert!(matches!(quota.signal(NOW), Signal::Exhaust { .. }));
+    let free = WHOLE.replace(r#""reached":true,"individual"#, r#""reached":false,"individual"#);
+    assert_eq!(Quota::from_usage(free.as_bytes(), NOW).unwrap().signal(NOW), Signal::Ample);
+    let over = free.replace(r#""unlimited":false"#, r#""unlimited":false,"overage_limit_reached":true"#);
+    assert!(matches!(Quota::from_usage(over.as_bytes(), NOW).unwrap().signal(NOW), Signal::Exhaust { .. }));
+}
+
+#[test]
+fn what_only_polls_tell_outlives_headers() {
+    let mut quota = Quota::from_usage(WHOLE.as_bytes(), NOW).unwrap();
+    let now = NOW.plus(1);
+    assert!(quota.merge(Quota::from_headers(SPENT.into_iter(), now).unwrap()));
+    assert_eq!((quota.reset_credits, quota.spend.is_some(), quota.updated), (Some(2), true, now));
+}
+
+#[rstest]
+// Reached without a word about what is allowed.
+#[case(r#"{"rate_limit":{"limit_reached":true}}"#, Some(false))]
+#[case(r#"{"rate_limit":{"limit_reached":false}}"#, Some(true))]
+#[case(r#"{"rate_limit":{"allowed":true,"limit_reached":true}}"#, Some(true))]
+fn a_reached_limit_is_not_allowed(#[case] body: &str, #[case] allowed: Option<bool>) {
+    assert_eq!(Quota::from_usage(body.as_bytes(), NOW).unwrap().allowed, allowed);
+}
+
+/// An early reset heals whatever told it; figures from before the refusal do not.
+#[rstest]
+#[case(1, true)]
+#[case(0, true)]
+#[case(-1, false)]
+fn only_fresh_figures_heal(#[case] after: i64, #[case] heals: bool) {
+    let (refused, now) = (NOW, NOW.plus(1000));
+    let spent = crate::status::Status::Exhausted { until: NOW.plus(3_600_000), window: "primary".into() };
+    let window = Window { used_percent: 3.0, minutes: Some(300), resets_at: at(9000) };
+    let mut quota = Quota { updated: NOW.plus(-10), ..Quota::default() };
+    assert!(quota.merge(Quota { primary: window.into(), updated: NOW.plus(after), ..Quota::default() }));
+    let healed = spent.apply(&quota.verdict(refused, now), now);
+    assert_eq!(healed == crate::status::Status::Active, heals);
+    // An answer that was overtaken is no news at all.
+    assert!(!quota.merge(Quota { updated: NOW.plus(-2), ..quota.clone() }));
+}

@@ -1,0 +1,78 @@
+//! When an account's figures are asked for: paced over the interval, each at an instant of its own.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::Millis;
+use crate::status::Status;
+
+/// Longest pause after failures, unless the interval is longer.
+const PAUSE: Duration = Duration::from_hours(1);
+/// The first polls after a start are spread over this for each account, and over this at least.
+const SPREAD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// Longest pause between the starts of two polls when many are due at once.
+const GAP: Duration = Duration::from_secs(1);
+
+/// How polls are paced.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How old figures may grow; zero is never to ask.
+    pub every: Duration,
+    /// How many accounts there are.
+    pub accounts: usize,
+    /// When polling began.
+    pub since: Millis,
+}
+
+/// What is known of an account's polls.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Asked {
+    /// When it was last asked; 0 for never.
+    pub at: Millis,
+    /// Polls that failed since the last good one.
+    pub failures: u32,
+    /// 0 to 1, new for each poll: so that accounts never fall into step.
+    pub jitter: f64,
+}
+
+impl Pace {
+    /// When an account is asked next; `None` for never. `updated` is when its figures were last learned, by whatever way: traffic
+    /// makes a poll needless. Resting accounts are asked, because a window may be reset early; those that only a person can bring
+    /// back are not.
+    pub fn due(&self, status: &Status, updated: Millis, asked: &Asked) -> Option<Millis> {
+        if self.every.is_zero() || status.lasts() {
+            return None;
+        }
+        if asked.failures > 0 {
+            let longest = PAUSE.max(self.every);
+            let pause = self.every.saturating_mul(1 << (asked.failures - 1).min(16)).min(longest);
+            return Some(asked.at.plus(spread(pause, asked.jitter)));
+        }
+        let next = updated.max(asked.at).plus(spread(self.every, asked.jitter));
+        Some(next.max(self.since.plus(share(self.first(), asked.jitter))))
+    }
+
+    /// The span over which the first polls are spread.
+    fn first(&self) -> Duration {
+        let each = SPREAD.0.saturating_mul(u32::try_from(self.accounts).unwrap_or(u32::MAX));
+        each.max(SPREAD.1).min(self.every)
+    }
+
+    /// The pause between the starts of two polls when many are due at once.
+    pub fn gap(&self) -> Duration {
+        let accounts = u32::try_from(self.accounts.max(1)).unwrap_or(u32::MAX);
+        (self.every / accounts / 2).min(GAP)
+    }
+}
+
+/// 80 to 120 % of a span, milliseconds.
+fn spread(span: Duration, jitter: f64) -> i64 {
+    share(span, jitter.clamp(0.0, 1.0).mul_add(0.4, 0.8))
+}
+
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "spans are far below 2^53 ms")]
+fn share(span: Duration, share: f64) -> i64 {
+    (span.as_millis() as f64 * share.max(0.0)) as i64
+}

@@ -1,0 +1,17 @@
+//! What was learned about an account, for people.
+
+use super::Signal;
+
+impl Signal {
+    /// What happened, in a few words; empty when it changes no account.
+    pub fn words(&self) -> String {
+        match self {
+            Self::None | Self::ModelMissing => String::new(),
+            Self::Served => "it served a request".into(),
+            Self::Ample => "fresh figures show quota left".into(),
+            Self::SignedIn => "somebody signed in again".into(),
+            Self::Exhaust { window, .. } => format!("{window} quota used up"),
+            Self::NeedsLogin { why } | Self::Cool { why, .. } | Self::Block { why } => why.clone(),
+        }
+    }
+}

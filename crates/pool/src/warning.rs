@@ -1,0 +1,248 @@
+//! When an owner is warned: a window's share passes a threshold, or an account can only be brought back by a person.
+//!
+//! Each warning is given once per window and threshold, and again after a reset. What was given is data ([`Given`]), so that it
+//! survives a restart.
+
+#[cfg(test)]
+mod tests;
+
+use crate::Millis;
+use crate::account::{Account, AccountId};
+use crate::quota::{Quota, Window};
+use crate::status::{Span, Status};
+
+/// A reset instant that moves by less has not moved, milliseconds: spans are said in seconds, and answers take time.
+const SLACK: u64 = 60_000;
+/// Points by which a share must fall below a threshold before that threshold counts again: less is rounding.
+const FALL: f64 = 5.0;
+/// From this threshold on a warning is urgent, percent.
+const URGENT: u8 = 95;
+
+/// Which of an account's windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Slot {
+    /// The first.
+    Primary,
+    /// The second.
+    Secondary,
+}
+
+/// Shares at which is warned, percent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Of the first window.
+    pub primary: Vec<u8>,
+    /// Of the second window.
+    pub secondary: Vec<u8>,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { primary: vec![80, 95], secondary: vec![80, 95] }
+    }
+}
+
+/// A warning.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Warning {
+    /// Whose.
+    pub account: AccountId,
+    /// The account's name for people.
+    pub label: String,
+    /// What about.
+    #[serde(flatten)]
+    pub what: What,
+    /// When it was given.
+    pub at: Millis,
+}
+
+/// What a warning is about.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum What {
+    /// A window's share has passed a threshold.
+    Quota {
+        /// Which window.
+        window: Slot,
+        /// Its length.
+        minutes: Option<u32>,
+        /// The threshold, percent.
+        threshold: u8,
+        /// The share, percent.
+        used_percent: f64,
+        /// When it resets.
+        resets_at: Option<Millis>,
+    },
+    /// The account must be signed in again.
+    NeedsLogin {
+        /// Why.
+        why: String,
+    },
+    /// The provider refuses the account.
+    Blocked {
+        /// What it said.
+        why: String,
+    },
+}
+
+/// The warnings of one account that were given and still stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Given {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary: Option<Told>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secondary: Option<Told>,
+    /// `needs_login` or `blocked`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+}
+
+/// A threshold that was told, and the window it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+struct Told {
+    threshold: u8,
+    resets_at: Option<Millis>,
+}
+
+/// Every warning that stands for an account, whether it was given or not: the highest threshold of each window, and its state.
+pub fn standing(account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<Warning> {
+    let of = |what| Warning { account: account.id.clone(), label: account.label.clone(), what, at: now };
+    let windows = match account.status {
+        Status::Disabled => [None, None],
+        _ => [Slot::Primary, Slot::Secondary].map(|slot| passed(slot, &account.quota, thresholds, now)),
+    };
+    let state = match &account.status {
+        Status::NeedsLogin { why } => Some(What::NeedsLogin { why: why.clone() }),
+        Status::Blocked { why } => Some(What::Blocked { why: why.clone() }),
+        _ => None,
+    };
+    windows.into_iter().flatten().chain(state).map(of).collect()
+}
+
+/// The warnings to give now; `given` is what was given before, and is brought up to date.
+pub fn judge(given: &mut Given, account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<Warning> {
+    for slot in [Slot::Primary, Slot::Secondary] {
+        let window = slot.window(&account.quota);
+        let told = given.slot(slot);
+        if told.is_some_and(|told| told.over(window, now)) {
+            *told = None;
+        }
+        if let (Some(told), Some(window)) = (told, window) {
+            told.follow(window.resets_at);
+        }
+    }
+    let state = matches!(account.status, Status::NeedsLogin { .. } | Status::Blocked { .. });
+    let state = state.then(|| account.status.word().to_owned());
+    let entered = state.is_some() && given.state != state;
+    given.state = state;
+    let mut warnings = standing(account, thresholds, now);
+    warnings.retain(|warning| match warning.what {
+        What::Quota { window, threshold, resets_at, .. } => given.take(window, threshold, resets_at),
+        What::NeedsLogin { .. } | What::Blocked { .. } => entered,
+    });
+    warnings
+}
+
+/// The highest threshold that a window has passed.
+fn passed(slot: Slot, quota: &Quota, thresholds: &Thresholds, now: Millis) -> Option<What> {
+    let window = slot.window(quota)?;
+    let used_percent = window.used(now);
+    let own = match slot {
+        Slot::Primary => &thresholds.primary,
+        Slot::Secondary => &thresholds.secondary,
+    };
+    let threshold = own.iter().copied().filter(|threshold| used_percent >= f64::from(*threshold)).max()?;
+    let (minutes, resets_at) = (window.minutes, window.resets_at);
+    Some(What::Quota { window: slot, minutes, threshold, used_percent, resets_at })
+}
+
+impl Slot {
+    fn window(self, quota: &Quota) -> Option<Window> {
+        match self {
+            Self::Primary => quota.primary,
+            Self::Secondary => quota.secondary,
+        }
+    }
+
+    /// One word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Secondary => "secondary",
+        }
+    }
+}
+
+impl Told {
+    /// Keeps up with a reset instant that was moved.
+    fn follow(&mut self, resets_at: Option<Millis>) {
+        let near = |old: Millis, new: Millis| old.until(new).max(new.until(old)) < SLACK;
+        if !self.resets_at.zip(resets_at).is_some_and(|(old, new)| near(old, new)) {
+            self.resets_at = resets_at;
+        }
+    }
+
+    /// Whether the window was reset since: its time is over, or its share has fallen.
+    fn over(&self, window: Option<Window>, now: Millis) -> bool {
+        let ended = self.resets_at.is_some_and(|at| at <= now);
+        ended || window.is_none_or(|window| window.used(now) + FALL < f64::from(self.threshold))
+    }
+}
+
+impl Given {
+    fn slot(&mut self, slot: Slot) -> &mut Option<Told> {
+        match slot {
+            Slot::Primary => &mut self.primary,
+            Slot::Secondary => &mut self.secondary,
+        }
+    }
+
+    /// Whether a threshold is news; it is not any more then.
+    fn take(&mut self, slot: Slot, threshold: u8, resets_at: Option<Millis>) -> bool {
+        let told = self.slot(slot);
+        let news = told.is_none_or(|told| told.threshold < threshold);
+        if news {
+            *told = Some(Told { threshold, resets_at });
+        }
+        news
+    }
+
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Warning {
+    /// One short line for people.
+    pub fn title(&self) -> String {
+        match &self.what {
+            What::Quota { window, used_percent, .. } => {
+                format!("{}: {} quota {used_percent:.0} % used", self.label, window.word())
+            }
+            What::NeedsLogin { .. } => format!("{}: needs a new login", self.label),
+            What::Blocked { .. } => format!("{}: blocked by the provider", self.label),
+        }
+    }
+
+    /// What is the matter and what to do, for people.
+    pub fn words(&self) -> String {
+        match &self.what {
+            What::Quota { window, used_percent, resets_at, minutes, .. } => {
+                let length = minutes.map(|minutes| format!(" ({} window)", Span(u64::from(minutes) * 60_000)));
+                let reset = resets_at.map(|at| format!(", resets in {}", Span(self.at.until(at))));
+                let (length, reset) = (length.unwrap_or_default(), reset.unwrap_or_default());
+                format!("{}: {} quota{length} is {used_percent:.0} % used{reset}", self.label, window.word())
+            }
+            What::NeedsLogin { why } => format!("{}: needs a new login: {why}; run `polygate login`", self.label),
+            What::Blocked { why } => format!("{}: blocked by the provider: {why}", self.label),
+        }
+    }
+
+    /// Whether it should wake somebody.
+    pub fn urgent(&self) -> bool {
+        !matches!(self.what, What::Quota { threshold, .. } if threshold < URGENT)
+    }
+}

@@ -1,0 +1,129 @@
+use rstest::rstest;
+
+use super::*;
+
+const NOW: Millis = Millis(1_800_000_000_000);
+const HOUR: i64 = 3_600_000;
+
+/// One step of a story.
+#[derive(Clone, Copy)]
+enum Step {
+    /// The first window is at this share and resets so many hours from [`NOW`].
+    At(f64, i64),
+    /// The second window is.
+    Week(f64, i64),
+    /// So many hours pass.
+    Pass(i64),
+    /// The process is restarted.
+    Restart,
+    /// The account's state.
+    Login,
+    Block,
+    Good,
+    Off,
+}
+use Step::{At, Block, Good, Login, Off, Pass, Restart, Week};
+
+fn account() -> Account {
+    Account {
+        id: AccountId("a".into()),
+        label: "me".into(),
+        email: String::new(),
+        plan: String::new(),
+        upstream_id: String::new(),
+        user: String::new(),
+        fedramp: false,
+        status: Status::Active,
+        quota: Quota::default(),
+        created: Millis(0),
+        version: 1,
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form in which an account has it")]
+fn window(used_percent: f64, resets: i64, minutes: u32) -> Option<Window> {
+    Some(Window { used_percent, minutes: Some(minutes), resets_at: Some(NOW.plus(resets * HOUR)) })
+}
+
+/// Plays a story; what was warned of in each step.
+fn play(story: &[Step]) -> Vec<String> {
+    let (mut account, mut given, mut now) = (account(), Given::default(), NOW);
+    let word = |warning: Warning| match warning.what {
+        What::Quota { window, threshold, .. } => format!("{} {threshold}", window.word()),
+        What::NeedsLogin { .. } => "login".into(),
+        What::Blocked { .. } => "blocked".into(),
+    };
+    let mut told = Vec::new();
+    for step in story {
+        match *step {
+            At(used, resets) => account.quota.primary = window(used, resets, 300),
+            Week(used, resets) => account.quota.secondary = window(used, resets, 10_080),
+            Pass(hours) => now = now.plus(hours * HOUR),
+            Restart => given = serde_json::from_str(&serde_json::to_string(&given).unwrap()).unwrap(),
+            Login => account.status = Status::NeedsLogin { why: "revoked".into() },
+            Block => account.status = Status::Blocked { why: "banned".into() },
+            Good => account.status = Status::Active,
+            Off => account.status = Status::Disabled,
+        }
+        told.extend(judge(&mut given, &account, &Thresholds::default(), now).into_iter().map(word));
+    }
+    told
+}
+
+#[rstest]
+#[case(&[At(79.9, 5)], &[])]
+#[case(&[At(80.0, 5), At(81.0, 5), At(94.9, 5)], &["primary 80"])]
+#[case(&[At(80.0, 5), At(95.0, 5), At(100.0, 5)], &["primary 80", "primary 95"])]
+// The highest only.
+#[case(&[At(97.0, 5), At(98.0, 5)], &["primary 95"])]
+// Each window for itself.
+#[case(&[At(85.0, 5), Week(96.0, 100), At(86.0, 5)], &["primary 80", "secondary 95"])]
+// A restart does not warn again, and does not forget.
+#[case(&[At(85.0, 5), Restart, At(86.0, 5), At(96.0, 5)], &["primary 80", "primary 95"])]
+// Again after a reset by time, seen or unseen.
+#[case(&[At(85.0, 5), Pass(6), At(2.0, 11), At(85.0, 11)], &["primary 80", "primary 80"])]
+#[case(&[At(96.0, 5), Pass(6), At(85.0, 11)], &["primary 95", "primary 80"])]
+#[case(&[At(85.0, 5), Pass(6)], &["primary 80"])]
+// Again after an early reset, by a credit or the provider.
+#[case(&[At(96.0, 5), At(0.0, 5), At(82.0, 5)], &["primary 95", "primary 80"])]
+// A reset instant that wanders with each answer is no reset, and neither is rounding.
+#[case(&[At(85.0, 5), At(86.0, 6), At(87.0, 5)], &["primary 80"])]
+#[case(&[At(80.0, 5), At(79.6, 5), At(80.1, 5), At(76.0, 5), At(80.0, 5)], &["primary 80"])]
+#[case(&[At(80.0, 5), At(74.0, 5), At(80.0, 5)], &["primary 80", "primary 80"])]
+// States, once each time they are entered.
+#[case(&[Login, Restart, Login], &["login"])]
+#[case(&[Login, Good, Login], &["login", "login"])]
+#[case(&[Login, Block, Block], &["login", "blocked"])]
+#[case(&[At(85.0, 5), Block], &["primary 80", "blocked"])]
+// Nobody wants to hear of what is switched off.
+#[case(&[Off, At(99.0, 5)], &[])]
+fn warnings_come_once(#[case] story: &[Step], #[case] expected: &[&str]) {
+    assert_eq!(play(story), expected);
+}
+
+#[test]
+fn thresholds_are_the_owners() {
+    let mut account = account();
+    account.quota.primary = window(60.0, 5, 300);
+    account.quota.secondary = window(60.0, 5, 300);
+    let own = Thresholds { primary: vec![50], secondary: Vec::new() };
+    let standing = standing(&account, &own, NOW);
+    assert_eq!(standing.len(), 1);
+    assert!(matches!(standing[0].what, What::Quota { window: Slot::Primary, threshold: 50, .. }));
+    assert!(!standing[0].urgent());
+}
+
+#[test]
+fn warnings_have_words() {
+    let mut account = account();
+    account.quota.primary = window(96.4, 2, 300);
+    let warning = standing(&account, &Thresholds::default(), NOW).remove(0);
+    assert_eq!(warning.title(), "me: primary quota 96 % used");
+    assert_eq!(warning.words(), "me: primary quota (5 h 0 min window) is 96 % used, resets in 2 h 0 min");
+    assert!(warning.urgent());
+    let json = serde_json::to_value(&warning).unwrap();
+    assert_eq!((&json["kind"], &json["window"], &json["threshold"]), (&"quota".into(), &"primary".into(), &95.into()));
+    account.status = Status::NeedsLogin { why: "revoked".into() };
+    let login = standing(&account, &Thresholds::default(), NOW).remove(1);
+    assert_eq!(login.words(), "me: needs a new login: revoked; run `polygate login`");
+}
