@@ -1,5 +1,5 @@
-//! The small calls beside the model call: catalogue, usage, workspace routing. Each reads its whole answer, bounded in
-//! size and time.
+//! The small calls beside the model call: catalogue, usage, reset credits, workspace routing. Each reads its whole answer,
+//! bounded in size and time.
 
 use bytes::Bytes;
 use http::{Method, header};
@@ -53,13 +53,15 @@ struct Side<'a> {
     url: &'a Url,
     order: &'static [Slot],
     etag: Option<&'a str>,
+    /// JSON to post; empty is a GET.
+    body: Bytes,
 }
 
 impl Upstream {
     /// The account's live catalogue, at most 8 MiB; `etag` as [`ModelsAnswer::Fresh`] gave it.
     pub async fn models(&self, account: &Account, access: &Secret, etag: Option<&str>) -> Result<ModelsAnswer, Fault> {
         let order = self.config().profile.orders.models;
-        let side = Side { account, access, url: &self.places().models, order, etag };
+        let side = Side { account, access, url: &self.places().models, order, etag, body: Bytes::new() };
         let (head, body) = self.side(&side, MODELS).await?;
         Ok(match head.status {
             304 => ModelsAnswer::NotModified,
@@ -68,9 +70,28 @@ impl Upstream {
         })
     }
 
-    /// The account's quota: `GET /wham/usage`.
+    /// The account's quota: `GET /wham/usage`; where that is not there, `GET /codex/usage`.
     pub async fn usage(&self, account: &Account, access: &Secret) -> Result<Small, Fault> {
-        self.small(account, access, &self.places().usage).await
+        let answer = self.small(account, access, &self.places().usage).await?;
+        if !matches!(answer.status, 404 | 405) {
+            return Ok(answer);
+        }
+        self.small(account, access, &self.places().usage_too).await
+    }
+
+    /// The account's reset credits: `GET /wham/rate-limit-reset-credits`.
+    pub async fn reset_credits(&self, account: &Account, access: &Secret) -> Result<Small, Fault> {
+        self.small(account, access, &self.places().credits).await
+    }
+
+    /// Consumes a reset credit: `POST /wham/rate-limit-reset-credits/consume`. Irreversible; the same `request_id` (a UUID) again
+    /// consumes no second one.
+    pub async fn consume_credit(&self, account: &Account, access: &Secret, request_id: &str) -> Result<Small, Fault> {
+        let body = serde_json::json!({ "redeem_request_id": request_id }).to_string().into();
+        let order = self.config().profile.orders.order;
+        let side = Side { account, access, url: &self.places().consume, order, etag: None, body };
+        let (head, body) = self.side(&side, SMALL).await?;
+        Ok(Small { status: head.status, body })
     }
 
     /// The account's workspaces and their routing: `GET /wham/accounts/check`.
@@ -79,7 +100,8 @@ impl Upstream {
     }
 
     async fn small(&self, account: &Account, access: &Secret, url: &Url) -> Result<Small, Fault> {
-        let side = Side { account, access, url, order: self.config().profile.orders.side, etag: None };
+        let order = self.config().profile.orders.side;
+        let side = Side { account, access, url, order, etag: None, body: Bytes::new() };
         let (head, body) = self.side(&side, SMALL).await?;
         Ok(Small { status: head.status, body })
     }
@@ -93,11 +115,13 @@ impl Upstream {
         let cookie = self.jars().header(&side.account.id);
         let headers = headers::write(side.order, |slot| match slot {
             Slot::Accept => Some("*/*".to_owned()),
+            Slot::ContentType => Some("application/json".to_owned()),
             Slot::IfNoneMatch => side.etag.map(str::to_owned),
             Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
             slot => identity(slot, &self.config().profile, side.account, side.access),
         })?;
-        let ask = Ask { method: Method::GET, url: side.url.clone(), headers, body: Bytes::new() };
+        let method = if side.body.is_empty() { Method::GET } else { Method::POST };
+        let ask = Ask { method, url: side.url.clone(), headers, body: side.body.clone() };
         let mut answer = self.send(ask).await?;
         self.jars().absorb(&side.account.id, &mut answer.headers);
         let etag = answer.headers.get(header::ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);

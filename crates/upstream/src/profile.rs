@@ -141,6 +141,8 @@ pub struct Orders {
     pub models: &'static [Slot],
     /// `GET /wham/...`.
     pub side: &'static [Slot],
+    /// `POST /wham/...`.
+    pub order: &'static [Slot],
     /// Refresh and revoke.
     pub refresh: &'static [Slot],
     /// The other calls of the auth server.
@@ -245,6 +247,15 @@ pub static CODEX: Orders = Orders {
         Slot::Cookie,
     ],
     side: &[Slot::UserAgent, Slot::Authorization, Slot::Account, Slot::Fedramp, Slot::Accept, Slot::Cookie],
+    order: &[
+        Slot::UserAgent,
+        Slot::Authorization,
+        Slot::Account,
+        Slot::Fedramp,
+        Slot::ContentType,
+        Slot::Accept,
+        Slot::Cookie,
+    ],
     refresh: &[Slot::ContentType, Slot::Originator, Slot::UserAgent, Slot::Accept],
     auth: &[Slot::ContentType, Slot::Accept],
 };

@@ -10,6 +10,7 @@
 
 mod forward;
 mod list;
+mod notify;
 mod probe;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use url::{Host, Url};
 
 pub use self::forward::{Forward, Outgoing};
 pub use self::list::Listed;
+pub use self::notify::{Hook, Topic};
 pub use self::probe::{ProbeError, Probed};
 use crate::client::exchange;
 use crate::client::gate::{self, Gate, Listeners, Lookup, Resolver, Rule};

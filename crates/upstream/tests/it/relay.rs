@@ -4,6 +4,7 @@ mod calls;
 mod forward;
 mod house;
 mod list;
+mod notify;
 mod probe;
 mod targets;
 

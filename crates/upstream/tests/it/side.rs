@@ -66,3 +66,46 @@ async fn small_calls_are_bounded_in_time_and_size() {
     let fault = upstream.usage(&account("a"), &Secret::from("t")).await.unwrap_err();
     assert_eq!((fault.sent, fault.kind), (Sent::Yes, FaultKind::TooLarge));
 }
+
+/// Where the usual place is not there, as the system that people come from does it.
+#[tokio::test]
+async fn usage_has_a_second_place() {
+    let mut server = Recorder::start(|n| match n {
+        0 => Reply::Keep(full("404 Not Found", "", "{}")),
+        _ => Reply::Keep(full("200 OK", "", "{\"plan_type\":\"pro\"}")),
+    })
+    .await;
+    let upstream = Upstream::new(config(&server)).unwrap();
+    let answer = upstream.usage(&account("acct-1"), &Secret::from("t")).await.unwrap();
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"{\"plan_type\":\"pro\"}"[..]));
+    assert_eq!(server.request().await.line, "GET /backend-api/wham/usage HTTP/1.1");
+    assert_eq!(server.request().await.line, "GET /backend-api/codex/usage HTTP/1.1");
+}
+
+/// Captures 26 and 27.
+#[tokio::test]
+async fn reset_credits_are_listed_and_consumed_as_the_official_client_does() {
+    let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{}"))).await;
+    let upstream = Upstream::new(config(&server)).unwrap();
+    let (account, access) = (account("acct-1"), Secret::from("t"));
+    upstream.reset_credits(&account, &access).await.unwrap();
+    let seen = server.request().await;
+    assert_eq!(seen.line, "GET /backend-api/wham/rate-limit-reset-credits HTTP/1.1");
+    assert_eq!(seen.names(), ["user-agent", "authorization", "chatgpt-account-id", "accept", "host"]);
+    let id = "11111111-1111-4111-8111-111111111111";
+    upstream.consume_credit(&account, &access, id).await.unwrap();
+    let seen = server.request().await;
+    assert_eq!(seen.line, "POST /backend-api/wham/rate-limit-reset-credits/consume HTTP/1.1");
+    let order: Vec<_> = seen
+        .names()
+        .into_iter()
+        .filter(|name| !matches!(*name, "host" | "content-length"))
+        .map(str::to_owned)
+        .collect();
+    let Some(capture) = crate::setup::capture("27-reset-credits-consume.json") else { return };
+    let names = capture["headers"].as_array().unwrap().iter().map(|pair| pair[0].as_str().unwrap().to_owned());
+    let names: Vec<_> = names.filter(|name| !name.starts_with(':') && name != "content-length").collect();
+    assert_eq!(order, names);
+    let sent: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
+    assert_eq!((&sent, seen.header("content-length")), (&capture["body"], Some("60")));
+}

@@ -1,0 +1,129 @@
+//! Messages to an owner: a webhook's JSON, or a line to an ntfy topic. They go the guarded way of relays, because an owner's address
+//! is as easily one that only this machine should reach.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use pool::Secret;
+use pool::relay::Wire;
+use sha2::Sha256;
+use url::Url;
+
+use super::{Relays, Target, with_body};
+use crate::{Fault, FaultKind, Sent};
+
+/// One whole message.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A webhook.
+#[derive(Clone, Debug)]
+pub struct Hook<'a> {
+    /// Where it is.
+    pub url: &'a Url,
+    /// Signs the body; `None` leaves it unsigned. Never empty.
+    pub secret: Option<&'a Secret>,
+    /// Whether private addresses and plain http are allowed.
+    pub private: bool,
+}
+
+/// An ntfy topic.
+#[derive(Clone, Debug)]
+pub struct Topic<'a> {
+    /// `https://ntfy.sh/TOPIC`.
+    pub url: &'a Url,
+    /// Access token of a protected topic.
+    pub token: Option<&'a Secret>,
+    /// One line above the message.
+    pub title: &'a str,
+    /// 1 (least) to 5.
+    pub priority: u8,
+    /// Whether private addresses and plain http are allowed.
+    pub private: bool,
+}
+
+impl Relays {
+    /// Posts JSON to a webhook within 10 s; the status it answered. With a secret, `x-polygate-signature: sha256=<hex>` is the
+    /// HMAC-SHA256 of the body. A redirect is never followed.
+    ///
+    /// # Errors
+    /// The [`Fault`] of the way; [`FaultKind::Denied`] for an address that may not be called.
+    pub async fn webhook(&self, hook: &Hook<'_>, body: Bytes) -> Result<u16, Fault> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(secret) = hook.secret {
+            let name = HeaderName::from_static("x-polygate-signature");
+            headers.insert(name, HeaderValue::from_str(&signature(secret, &body)?).map_err(|_| unsendable())?);
+        }
+        self.notify((hook.url, hook.private), headers, body).await
+    }
+
+    /// Publishes a line to an ntfy topic within 10 s; the status it answered.
+    ///
+    /// # Errors
+    /// As [`Self::webhook`].
+    pub async fn ntfy(&self, topic: &Topic<'_>, message: String) -> Result<u16, Fault> {
+        let mut headers = HeaderMap::new();
+        let mut put = |name: &'static str, text: &str| -> Result<(), Fault> {
+            let mut value = HeaderValue::from_str(text).map_err(|_| unsendable())?;
+            value.set_sensitive(name == "authorization");
+            headers.insert(name, value);
+            Ok(())
+        };
+        put("title", &encoded(topic.title))?;
+        put("priority", &topic.priority.to_string())?;
+        if let Some(token) = topic.token {
+            put("authorization", &format!("Bearer {}", token.expose()))?;
+        }
+        self.notify((topic.url, topic.private), headers, message.into()).await
+    }
+
+    async fn notify(&self, to: (&Url, bool), headers: HeaderMap, body: Bytes) -> Result<u16, Fault> {
+        // The protocol says how a key is sent, and there is none.
+        let none = Secret::from("");
+        let target = Target { url: to.0.clone(), wire: Wire::Chat, key: &none, private: to.1 };
+        let request = with_body(self.request(Method::POST, &target, headers)?, body.into());
+        let answer = self.send(&target, request, Fault::after(LIMIT)).await;
+        answer.map(|answer| answer.status).map_err(reworded)
+    }
+}
+
+/// The guard speaks of relays.
+fn reworded(fault: Fault) -> Fault {
+    if fault.kind != FaultKind::Denied {
+        return fault;
+    }
+    // Its words name that setting for whatever it would lift.
+    let message = if fault.message.contains("allow_private") {
+        "the address is plain http or not a public one; hint: use https, or set alerts.allow_private if that is what you want"
+    } else {
+        "the address may never be called: it is this gateway, a metadata service, or no web address"
+    };
+    Fault { message: message.to_owned(), ..fault }
+}
+
+/// `sha256=<hex>`.
+fn signature(secret: &Secret, body: &[u8]) -> Result<String, Fault> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).map_err(|_| unsendable())?;
+    mac.update(body);
+    let mut text = "sha256=".to_owned();
+    for byte in mac.finalize().into_bytes() {
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
+}
+
+/// A header's text; what is not ASCII as an encoded word (RFC 2047), which ntfy reads.
+fn encoded(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if plain.is_ascii() { plain } else { format!("=?utf-8?B?{}?=", STANDARD.encode(plain)) }
+}
+
+fn unsendable() -> Fault {
+    let message = "the webhook's secret or the topic's token holds characters that cannot be sent; hint: set it again";
+    Fault::new(Sent::No, FaultKind::Unsendable, message)
+}
