@@ -92,6 +92,19 @@ pub struct Quota {
     pub reached: Option<String>,
     /// Resets that can be spent.
     pub reset_credits: u32,
+    /// Limits of single features.
+    pub metered: Vec<Metered>,
+}
+
+/// A limit of a single feature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metered {
+    /// For people, `GPT-5.3-Codex-Spark`.
+    pub name: String,
+    /// `codex_bengalfox`.
+    pub feature: String,
+    /// Its window.
+    pub primary: Window,
 }
 
 impl Default for Quota {
@@ -102,6 +115,7 @@ impl Default for Quota {
             secondary: Some(Window { used_percent: 34.0, window_minutes: 10_080, reset_at: now + 300_000 }),
             reached: None,
             reset_credits: 1,
+            metered: Vec::new(),
         }
     }
 }
@@ -135,6 +149,8 @@ pub(crate) struct Person {
     pub(crate) quota: Quota,
     /// Slugs it may use; all of the catalogue when absent.
     pub(crate) models: Option<Vec<String>>,
+    /// Requests that spent a reset credit.
+    pub(crate) redeemed: Vec<String>,
 }
 
 /// A login's place in the book.
@@ -189,6 +205,7 @@ impl Book {
             fedramp: new.fedramp,
             quota: Quota::default(),
             models: None,
+            redeemed: Vec::new(),
         });
         self.people.len() - 1
     }

@@ -53,6 +53,10 @@
 //! Every key that begins with `sk-offline` is good. The first two have embeddings, audio and images too. Rules speak about
 //! them by [`Place::ChatRelay`] and its neighbours, and about one relay among several by its key.
 //!
+//! # Their owner
+//! `POST /hook/NAME` takes a webhook's JSON and `POST /ntfy/TOPIC` a line as ntfy does; both are in the record, and rules speak
+//! about them by [`Place::Hook`] and [`Place::Ntfy`].
+//!
 //! # Scripting
 //! A [`Rule`] is a condition, a [`Plan`] and how often it applies; the first rule that matches a request is used. A plan
 //! says what is answered and what goes wrong with it: [`Plan::auto`] is the usual answer, changed by the methods after it;
@@ -95,6 +99,7 @@ mod listen;
 mod mind;
 mod models;
 mod oauth;
+mod owner;
 mod plan;
 mod proxy;
 mod record;
@@ -110,7 +115,7 @@ mod token;
 mod usage;
 mod wire;
 
-pub use account::{FakeAccount, NewAccount, Quota, Window};
+pub use account::{FakeAccount, Metered, NewAccount, Quota, Window};
 pub use oauth::REAL_CLIENT_ID;
 pub use plan::{Blob, Body, Coding, Extra, Idle, Interim, Newline, Pause, Place, Plan, Shape, Split, Spot, Stop, Wait};
 pub use proxy::{Carried, Mood, Proxy, ProxyOptions, Speech};

@@ -62,6 +62,10 @@ pub enum Place {
     RelayCount,
     /// Embeddings, audio and images of relays.
     RelayMedia,
+    /// `POST /hook/NAME`: an owner's webhook.
+    Hook,
+    /// `POST /ntfy/TOPIC`: an owner's ntfy topic.
+    Ntfy,
     /// Whatever has no route here.
     Other,
 }

@@ -1,5 +1,7 @@
 //! The judge's record: every request, what became of it, and what its client did wrong.
 
+mod offence;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use self::offence::Offence;
 use crate::plan::Place;
 
 /// One request and its answer.
@@ -111,71 +114,6 @@ pub struct Refresh {
     pub reason: Option<String>,
 }
 
-/// Something a correct client does not do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Offence {
-    /// A refresh token was presented a second time.
-    ReusedRefreshToken {
-        /// The request.
-        request: u64,
-        /// Whose token it is.
-        account: String,
-    },
-    /// An authorization code was presented a second time.
-    ReusedCode {
-        /// The request.
-        request: u64,
-    },
-    /// The `chatgpt-account-id` is not the token's.
-    WrongAccount {
-        /// The request.
-        request: u64,
-        /// What the header said, if there was one.
-        claimed: Option<String>,
-        /// The token's account.
-        actual: String,
-    },
-    /// A bearer token that was never issued here, or none.
-    UnknownToken {
-        /// The request.
-        request: u64,
-    },
-    /// The body is not what `content-encoding` says.
-    WrongEncoding {
-        /// The request.
-        request: u64,
-        /// What the header said.
-        encoding: String,
-    },
-    /// A cookie that a Codex client must not store came back.
-    ForbiddenCookie {
-        /// The request.
-        request: u64,
-        /// Its name.
-        name: String,
-    },
-    /// A cookie of one account came back with another.
-    CookieCrossed {
-        /// The request.
-        request: u64,
-        /// Its name.
-        name: String,
-    },
-    /// A turn state of one account came back with another.
-    TurnStateCrossed {
-        /// The request.
-        request: u64,
-    },
-    /// A request matched a condition given to [`crate::Running::forbid`].
-    Forbidden {
-        /// The request.
-        request: u64,
-        /// The condition's note, for example "the client left".
-        note: String,
-    },
-}
-
 /// A wait for the record's condition ran out of time.
 #[derive(Debug, thiserror::Error)]
 #[error("the offline backend's record did not reach the condition within {0:?}")]
@@ -202,7 +140,7 @@ pub struct Record {
 
 impl Record {
     /// Requests to one endpoint.
-    pub fn at(&self, place: Place) -> impl Iterator<Item = &Seen> {
+    pub fn at(&self, place: Place) -> impl DoubleEndedIterator<Item = &Seen> + Clone {
         self.requests.iter().filter(move |seen| seen.place == place)
     }
 
@@ -306,6 +244,11 @@ impl Recorder {
     pub(crate) fn refresh(&self, refresh: Refresh) {
         self.book.lock().record.refreshes.push(refresh);
         self.changed.notify_waiters();
+    }
+
+    /// Looks at the record without a copy.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
+        look(&self.book.lock().record)
     }
 
     pub(crate) fn snapshot(&self) -> Record {

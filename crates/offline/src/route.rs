@@ -20,7 +20,7 @@ use crate::record::{Offence, Seen, Visit};
 use crate::script::Facts;
 use crate::state::Shared;
 use crate::wire::Line;
-use crate::{models, oauth, relay, responses, usage};
+use crate::{models, oauth, owner, relay, responses, usage};
 
 /// A request in hand: headers, decoded body, and whom it comes from.
 pub(crate) struct Call {
@@ -61,6 +61,9 @@ fn place(method: &Method, path: &str) -> Place {
     let (api, rest) = Api::of(path);
     if api != Api::Backend {
         return relay::place(api, method, rest);
+    }
+    if let Some(place) = owner::place(method, path) {
+        return place;
     }
     let found = ROUTES.iter().find(|(verb, route, _)| *verb == method.as_str() && *route == path);
     found.map_or(Place::Other, |(_, _, place)| *place)
@@ -192,6 +195,9 @@ fn plan(shared: &Shared, place: Place, call: &Call) -> Plan {
         seen.account.clone_from(&account);
         seen.prompt.clone_from(&prompt);
     });
+    if let (Place::Usage, Some(account)) = (place, &account) {
+        usage::pace(shared, call.id, account);
+    }
     let facts = Facts { place, account: account.as_deref(), prompt: prompt.as_deref(), model, headers: &call.headers };
     if let Some(note) = shared.script.forbidden(facts) {
         shared.recorder.offend(Offence::Forbidden { request: call.id, note });
@@ -225,6 +231,8 @@ fn act(shared: &Shared, place: Place, call: &mut Call) -> Answer {
         Place::AccountsCheck => open(admit(shared, call).map(|person| usage::accounts(&person))),
         Place::Usage => open(admit(shared, call).map(|person| usage::usage(&person))),
         Place::Credits => open(admit(shared, call).and_then(|person| usage::credits(shared, call, &person))),
+        Place::Hook => open(owner::hook(call)),
+        Place::Ntfy => open(owner::ntfy(call)),
         Place::Profile => open(admit(shared, call).map(|_| usage::profile())),
         // Relays were answered before.
         _ => Answer::json(404, &serde_json::json!({ "detail": "Not Found" })),

@@ -39,6 +39,10 @@ pub struct Options {
     pub rate_limits_event: bool,
     /// Refuses encrypted reasoning that this backend did not give to the same account.
     pub strict_encrypted: bool,
+    /// Shortest time between two looks at the same account's usage; sooner ones are offences.
+    pub usage_gap: Option<std::time::Duration>,
+    /// Most looks at usage at once; more are offences.
+    pub usage_most: Option<usize>,
     /// Sends Cloudflare's cookies, and some that a client must not keep.
     pub cookies: bool,
     /// Requests kept in the record; the oldest leave first.
@@ -65,6 +69,8 @@ impl Default for Options {
             completed_output: false,
             rate_limits_event: false,
             strict_encrypted: true,
+            usage_gap: None,
+            usage_most: None,
             cookies: true,
             keep: 10_000,
             client_id: REAL_CLIENT_ID.to_owned(),
@@ -130,6 +136,16 @@ impl Running {
     /// `http://127.0.0.1:PORT/backend-api`, for `upstream.base_url`.
     pub fn base_url(&self) -> String {
         format!("{}/backend-api", self.shared.origin)
+    }
+
+    /// `http://127.0.0.1:PORT/hook/NAME`, a webhook whose messages are in the record.
+    pub fn hook_url(&self, name: &str) -> String {
+        format!("{}/hook/{name}", self.shared.origin)
+    }
+
+    /// `http://127.0.0.1:PORT/ntfy/TOPIC`, an ntfy topic whose messages are in the record.
+    pub fn ntfy_url(&self, topic: &str) -> String {
+        format!("{}/ntfy/{topic}", self.shared.origin)
     }
 
     /// `http://127.0.0.1:PORT`, for `upstream.auth_url`.

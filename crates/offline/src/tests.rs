@@ -3,6 +3,7 @@
 mod answers;
 pub(crate) mod client;
 mod faults;
+mod quota;
 mod record;
 mod relay;
 mod routes;

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::account::{Person, Window};
+use crate::account::{Metered, Person, Window};
 use crate::answer::Answer;
 use crate::errors::Reject;
-use crate::route::Call;
+use crate::plan::Place;
+use crate::record::Offence;
+use crate::route::{Call, header};
 use crate::state::Shared;
 use crate::token;
 
@@ -47,7 +49,7 @@ pub(crate) fn usage(person: &Person) -> Answer {
         "plan_type": person.plan,
         "rate_limit": limit,
         "code_review_rate_limit": null,
-        "additional_rate_limits": [],
+        "additional_rate_limits": quota.metered.iter().map(metered).collect::<Vec<_>>(),
         "credits": { "has_credits": false, "unlimited": false, "balance": "0", "approx_local_messages": [0, 0], "approx_cloud_messages": [0, 0] },
         "spend_control": { "reached": false, "individual_limit": null },
         "rate_limit_reached_type": full.then(|| json!({ "type": kind })),
@@ -55,6 +57,37 @@ pub(crate) fn usage(person: &Person) -> Answer {
         "promo": null,
     });
     Answer::json(200, &body)
+}
+
+fn metered(metered: &Metered) -> Value {
+    let full = metered.primary.used_percent >= 100.0;
+    let limit = json!({
+        "allowed": !full,
+        "limit_reached": full,
+        "primary_window": window(&metered.primary),
+        "secondary_window": null,
+    });
+    json!({ "limit_name": metered.name, "metered_feature": metered.feature, "rate_limit": limit })
+}
+
+/// Judges how often and how many at once figures are asked for.
+pub(crate) fn pace(shared: &Shared, request: u64, account: &str) {
+    let options = &shared.options;
+    let (together, last) = shared.recorder.look(|record| {
+        let open = record.at(Place::Usage).filter(|seen| seen.ending.is_none()).count();
+        let mut own = record.at(Place::Usage).filter(|seen| seen.account.as_deref() == Some(account));
+        let at = own.clone().find(|seen| seen.id == request).map(|seen| seen.at);
+        let before = own.rfind(|seen| seen.id < request).map(|seen| seen.at);
+        (open, at.zip(before).map(|(at, before)| at.saturating_sub(before)))
+    });
+    if options.usage_most.is_some_and(|most| together > most) {
+        shared.recorder.offend(Offence::UsageCrowd { request, together });
+    }
+    if let (Some(gap), Some(last)) = (options.usage_gap, last)
+        && last < gap
+    {
+        shared.recorder.offend(Offence::UsageRush { request, account: account.to_owned() });
+    }
 }
 
 fn window(window: &Window) -> Value {
@@ -71,11 +104,16 @@ pub(crate) fn credits(shared: &Shared, call: &Call, person: &Person) -> Result<A
     if call.method == http::Method::GET {
         return Ok(list(person));
     }
-    let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
-    if body["redeem_request_id"].as_str().is_none_or(|id| uuid::Uuid::parse_str(id).is_err()) {
-        return Err(Reject::detail(422, "redeem_request_id must be a UUID"));
+    if header(&call.headers, "content-type") != Some("application/json") {
+        return Err(Reject::detail(415, "Unsupported content type"));
     }
-    let (code, reset) = spend(shared, &person.account_id);
+    let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+    let id = body["redeem_request_id"].as_str().filter(|id| uuid::Uuid::parse_str(id).is_ok());
+    let id = id.ok_or_else(|| Reject::detail(422, "redeem_request_id must be a UUID"))?;
+    if body.as_object().is_none_or(|fields| fields.len() > 1) {
+        return Err(Reject::detail(422, "Extra inputs are not permitted"));
+    }
+    let (code, reset) = spend(shared, &person.account_id, id);
     Ok(Answer::json(200, &json!({ "code": code, "windows_reset": reset })))
 }
 
@@ -95,11 +133,14 @@ fn list(person: &Person) -> Answer {
     Answer::json(200, &json!({ "credits": (0..count).map(credit).collect::<Vec<_>>(), "available_count": count }))
 }
 
-/// Sets the full windows of an account back to zero.
-fn spend(shared: &Shared, account_id: &str) -> (&'static str, u32) {
+/// Sets the full windows of an account back to zero, once for each request.
+fn spend(shared: &Shared, account_id: &str, request: &str) -> (&'static str, u32) {
     let mut book = shared.book.lock();
     let mut outcome = ("no_credit", 0);
     for person in book.people.iter_mut().filter(|person| person.account_id == account_id) {
+        if person.redeemed.iter().any(|redeemed| redeemed == request) {
+            return ("already_redeemed", 0);
+        }
         let quota = &mut person.quota;
         let full: Vec<&mut Window> = [&mut quota.primary, &mut quota.secondary]
             .into_iter()
@@ -114,6 +155,7 @@ fn spend(shared: &Shared, account_id: &str) -> (&'static str, u32) {
                     window.used_percent = 0.0;
                 }
                 quota.reset_credits -= 1;
+                person.redeemed.push(request.to_owned());
                 ("reset", u32::try_from(windows).unwrap_or(2))
             }
         };

@@ -135,7 +135,11 @@ async fn refuses_what_the_plan_no_longer_allows() {
     assert_eq!(usage["rate_limit"]["limit_reached"], true);
     let path = "/backend-api/wham/rate-limit-reset-credits/consume";
     let bearer = format!("Bearer {}", account.access);
-    let headers = [("authorization", bearer.as_str()), ("chatgpt-account-id", account.account_id.as_str())];
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("chatgpt-account-id", account.account_id.as_str()),
+        ("content-type", "application/json"),
+    ];
     let body = json!({ "redeem_request_id": uuid::Uuid::new_v4().to_string() }).to_string();
     let reply = exchange(&backend, &request("POST", path, &headers, body.as_bytes())).await;
     assert_eq!(reply.json(), json!({ "code": "reset", "windows_reset": 1 }));

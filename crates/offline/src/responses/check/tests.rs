@@ -19,6 +19,7 @@ fn person() -> Person {
         fedramp: false,
         quota: Quota::default(),
         models: None,
+        redeemed: Vec::new(),
     }
 }
 
