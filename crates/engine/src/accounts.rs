@@ -22,6 +22,7 @@ use pool::{Account, AccountId, Millis, Status, Tokens, limits};
 use proto::Wire;
 use tokio::sync::Notify;
 
+use crate::feed::{Feed, differs};
 use crate::relays::Line;
 pub(crate) use adopt::Changes;
 pub use manage::{AccountError, Batch, Checked, Health, Pace};
@@ -45,6 +46,8 @@ pub(crate) struct Entry {
     pub(crate) jitter: f64,
     /// The relay that it is; `None` for an account.
     pub(crate) relay: Option<Arc<Line>>,
+    /// When it was last refused because its quota is used up; 0 for never.
+    pub(crate) refused: Millis,
 }
 
 /// A model that was refused.
@@ -84,6 +87,8 @@ pub(crate) struct Accounts {
     pub(crate) unsaved: Notify,
     /// Tokens or accounts changed: the refresh schedule is another one.
     pub(crate) rescheduled: Notify,
+    /// Where changes are told.
+    pub(crate) feed: Feed,
 }
 
 impl Accounts {
@@ -97,6 +102,7 @@ impl Accounts {
             dirty: Mutex::default(),
             unsaved: Notify::new(),
             rescheduled: Notify::new(),
+            feed: Feed::new(),
         }
     }
 
@@ -142,12 +148,22 @@ impl Accounts {
         }
         let mut lost = false;
         self.edit(id, |entry| {
-            let next = entry.account.status.apply(signal, now);
-            if next == entry.account.status || !holds(entry) {
+            if !holds(entry) {
                 return false;
             }
+            let spent = matches!(signal, Signal::Exhaust { .. });
+            if spent {
+                entry.refused = now;
+            }
+            let next = entry.account.status.apply(signal, now);
+            if next == entry.account.status {
+                return spent;
+            }
             lost = entry.account.status.serves(now) && !next.serves(now);
-            entry.account.status = next;
+            let before = std::mem::replace(&mut entry.account.status, next);
+            if entry.relay.is_none() && before.word() != entry.account.status.word() {
+                self.feed.moved(&entry.account, &before, (signal.words(), now));
+            }
             // While no reload can come between.
             self.dirty.lock().entry(id.clone()).or_default().status = true;
             self.unsaved.notify_one();
@@ -164,8 +180,14 @@ impl Accounts {
             if entry.relay.is_some() {
                 return false;
             }
-            entry.account.quota.merge(quota);
-            signal = entry.account.quota.signal(now);
+            let before = entry.account.quota.clone();
+            if !entry.account.quota.merge(quota) {
+                return false;
+            }
+            signal = entry.account.quota.verdict(entry.refused, now);
+            if differs(&before, &entry.account.quota) {
+                self.feed.measured(&entry.account);
+            }
             true
         });
         if learned {

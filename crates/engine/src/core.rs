@@ -19,6 +19,7 @@ use crate::egress::Egress;
 use crate::keys::Keys;
 use crate::logins::Logins;
 use crate::models::Wanted;
+use crate::quota::Consumptions;
 use crate::refresh::Refresh;
 use crate::relays::Line;
 use crate::settings::Settings;
@@ -47,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) sync: tokio::sync::Mutex<()>,
     /// The relays of the configuration file.
     pub(crate) filed: Mutex<Vec<Line>>,
+    pub(crate) consumptions: Consumptions,
     /// Owns every task.
     pub(crate) tasks: TaskTracker,
     /// Ends the background tasks.

@@ -14,6 +14,7 @@ use upstream::Upstream;
 
 use crate::accounts::{AccountView, Accounts, Ready};
 use crate::affinity::Affinity;
+use crate::alerts::keep_warned;
 use crate::beside::Beside;
 use crate::call::Call;
 use crate::clock::Clock;
@@ -23,6 +24,8 @@ use crate::keeper::Keeper;
 use crate::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, Keys, NewKey};
 use crate::logins::Logins;
 use crate::models::{self, Wanted};
+use crate::quota::Consumptions;
+use crate::quota::poll::keep_measured;
 use crate::refresh::{Refresh, keep_fresh};
 use crate::reply::{Refusal, Reply};
 use crate::settings::Settings;
@@ -61,6 +64,8 @@ impl Engine {
         core.tasks.spawn(keeper.run());
         core.tasks.spawn(keep_fresh(Arc::clone(&core)));
         core.tasks.spawn(models::keep_listed(Arc::clone(&core)));
+        core.tasks.spawn(keep_measured(Arc::clone(&core)));
+        core.tasks.spawn(keep_warned(Arc::clone(&core)));
         core.tasks.spawn(keep_checked(Arc::clone(&core)));
         Ok(Self(core))
     }
@@ -78,6 +83,8 @@ impl Engine {
         self.0.stop.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        // An idle engine has nobody else who writes it.
+        Keeper::of(Arc::clone(&self.0)).save(true).await;
         self.0.store.usage().flush().await;
     }
 
@@ -174,6 +181,7 @@ impl Core {
             egress,
             sync: tokio::sync::Mutex::default(),
             filed: Mutex::default(),
+            consumptions: Consumptions::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }

@@ -179,6 +179,7 @@ impl Run {
             strategy: self.core.settings.strategy,
             tiers: &[],
             kin: Kin::Relays,
+            spent: false,
         }
     }
 

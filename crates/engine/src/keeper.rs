@@ -32,17 +32,22 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Reads everything once.
-    pub(crate) async fn open(core: Arc<Core>) -> Result<Self, store::Error> {
-        let generation = core.store.generation().await?;
-        let mut keeper = Self {
+    /// One that knows nothing yet.
+    pub(crate) fn of(core: Arc<Core>) -> Self {
+        Self {
             core,
-            generation: Some(generation),
+            generation: None,
             cookies: HashMap::new(),
             figures: Instant::now(),
             files: HashMap::new(),
             blind: false,
-        };
+        }
+    }
+
+    /// Reads everything once.
+    pub(crate) async fn open(core: Arc<Core>) -> Result<Self, store::Error> {
+        let generation = core.store.generation().await?;
+        let mut keeper = Self { generation: Some(generation), ..Self::of(core) };
         keeper.reload().await?;
         for entry in keeper.core.accounts.list().iter() {
             keeper.restore_cookies(&entry.account.id).await;
@@ -87,8 +92,10 @@ impl Keeper {
         if self.generation == Some(generation) {
             return Ok(());
         }
+        let before = self.core.accounts.list();
         let changes = self.reload().await?;
         self.generation = Some(generation);
+        self.core.accounts.feed.compare(&before, &self.core.accounts.list(), self.core.now());
         for id in &changes.added {
             self.restore_cookies(id).await;
         }

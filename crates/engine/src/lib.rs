@@ -1,5 +1,5 @@
 //! The loop of a request: model name, account, attempt, upstream, events, usage. And what keeps accounts alive beside it:
-//! token refresh, model lists, quota figures.
+//! token refresh, model lists, quota figures, warnings.
 //!
 //! The server and the command line see only what this file exports; they never see the store or the upstream. Policy is
 //! `pool`'s, bytes are `proto`'s: here they meet sockets, clocks and tasks.
@@ -10,6 +10,7 @@
 
 mod accounts;
 mod affinity;
+mod alerts;
 mod beside;
 mod call;
 mod clock;
@@ -18,6 +19,7 @@ mod core;
 mod egress;
 mod engine;
 mod estimate;
+mod feed;
 mod forward;
 mod head;
 mod keeper;
@@ -25,6 +27,7 @@ mod keys;
 mod ledger;
 mod logins;
 mod models;
+mod quota;
 mod refresh;
 mod relays;
 mod reply;
@@ -34,6 +37,7 @@ mod slots;
 mod stream;
 
 pub use accounts::{AccountError, AccountView, Batch, Checked, Health, Pace, Ready};
+pub use alerts::{Alerts, Hidden, Receiver};
 pub use call::{Call, Client};
 pub use clock::Clock;
 pub use egress::{
@@ -42,12 +46,14 @@ pub use egress::{
     remove_proxy,
 };
 pub use engine::{Engine, Parts, StartError};
+pub use feed::{News, Watcher};
 pub use forward::{Broken, Delivery, Errand, Fate, Form, Load, NO_RELAY};
 pub use keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
 pub use logins::{
     DevicePoll, DeviceStart, ImportFate, ImportProblem, ImportResult, Imports, LinkError, LoginProblem, LoginStage,
     LoginStart,
 };
+pub use quota::{Consumed, Measured, Outlook, QuotaError};
 pub use refresh::FAILPOINTS;
 pub use relays::{
     Private, RelayChange, RelayError, RelayOrigin, RelayView, RelayWish, Shown, add_relay, host_name, masked,

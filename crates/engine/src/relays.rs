@@ -13,7 +13,7 @@ use std::sync::Arc;
 use pool::catalog::{Model, Shelf};
 use pool::quota::Quota;
 use pool::relay::{Capability, Relay};
-use pool::{Account, Secret, Status};
+use pool::{Account, Millis, Secret, Status};
 
 pub use api::{RelayChange, Shown, host_name, relay_name};
 pub use manage::{Private, RelayError, RelayWish, add_relay, rekey_relay, relay_models, test_relay};
@@ -81,6 +81,7 @@ impl Entry {
             models: line.chosen(),
             missing: Vec::new(),
             jitter: 0.0,
+            refused: Millis(0),
             relay: Some(Arc::new(line)),
         }
     }

@@ -8,6 +8,8 @@ use pool::pick::Strategy;
 use pool::{Secret, limits};
 use url::Url;
 
+use crate::alerts::Alerts;
+
 /// The engine's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -33,6 +35,12 @@ pub struct Settings {
     pub commit: Duration,
     /// The auth.json that Codex uses, for imports that name no file.
     pub codex_file: Option<PathBuf>,
+    /// How old quota figures may grow before the backend is asked for them; zero is never.
+    pub quota_every: Duration,
+    /// Whether accounts whose quota is used up are left alone; else they are tried after all others.
+    pub skip_exhausted: bool,
+    /// When and where the owner is warned.
+    pub alerts: Alerts,
     /// How proxies are checked.
     pub proxies: Proxies,
     /// A client key that the owner chose, valid beside the stored ones.
@@ -71,6 +79,9 @@ impl Default for Settings {
             heartbeat: limits::HEARTBEAT,
             commit: limits::COMMIT,
             codex_file: None,
+            quota_every: Duration::ZERO,
+            skip_exhausted: true,
+            alerts: Alerts::default(),
             proxies: Proxies::default(),
             api_key: None,
         }

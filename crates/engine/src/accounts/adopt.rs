@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pool::{Account, AccountId, Status, Tokens};
+use pool::{Account, AccountId, Millis, Status, Tokens};
 
 use super::{Accounts, Dirty, Entry, List};
 
@@ -64,6 +64,7 @@ fn fresh(account: Account, tokens: Option<Tokens>) -> Entry {
         missing: Vec::new(),
         jitter: rand::random(),
         relay: None,
+        refused: Millis(0),
     }
 }
 

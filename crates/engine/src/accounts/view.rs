@@ -4,6 +4,7 @@ use pool::Millis;
 use pool::egress::Table;
 use pool::pick::Kin;
 use pool::quota::Quota;
+use pool::quota::forecast::Forecasts;
 use pool::status::Reason;
 
 use super::{Accounts, Entry};
@@ -35,6 +36,8 @@ pub struct AccountView {
     pub until: Option<Millis>,
     /// Last known quota.
     pub quota: Quota,
+    /// What becomes of its windows at the pace of late.
+    pub forecast: Forecasts,
     /// When its access token ends.
     pub expires: Option<Millis>,
     /// Requests that it serves now.
@@ -75,7 +78,8 @@ impl Entry {
             status: if reason.is_some() { account.status.word() } else { "active" },
             until: reason.as_ref().and_then(pool::status::Reason::until),
             why: reason.map(|reason| reason.words(now)),
-            quota: account.quota.clone(),
+            quota: account.quota.now_only(),
+            forecast: account.quota.forecast(now),
             expires: self.tokens.as_ref().and_then(|tokens| tokens.expires),
             in_flight: load.0,
             waiting: load.1,

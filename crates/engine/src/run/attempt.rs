@@ -158,6 +158,7 @@ impl Attempt {
             strategy: self.core.settings.strategy,
             tiers: if kin == Kin::Accounts { &self.core.settings.tiers } else { &[] },
             kin,
+            spent: !self.core.settings.skip_exhausted,
         }
     }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use pool::quota::Quota;
 use pool::status::{Reason, Status};
-use pool::{Account, AccountId};
+use pool::{Account, AccountId, Millis};
 
 use super::*;
 use crate::accounts::Entry;
@@ -34,6 +34,7 @@ fn list(ids: &[&str]) -> List {
         models: None,
         missing: Vec::new(),
         jitter: 0.0,
+        refused: Millis(0),
         relay: None,
     };
     ids.iter().map(|id| Arc::new(entry(id))).collect()

@@ -1,5 +1,6 @@
 //! The engine against the offline backend, over real sockets, without a server in front.
 
+mod alerts;
 mod bench;
 mod cancel;
 mod choice;
@@ -10,6 +11,7 @@ mod imports;
 mod limits;
 mod linked;
 mod models;
+mod quota;
 mod refresh;
 mod relays;
 mod retry;

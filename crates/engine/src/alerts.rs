@@ -1,0 +1,153 @@
+//! Warns an owner: judges what the feed tells, remembers what was given, and hands warnings to the couriers.
+
+mod courier;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool::warning::{Given, Thresholds, Warning, judge};
+use pool::{AccountId, Secret};
+use tokio::sync::mpsc;
+use url::Url;
+
+use crate::core::Core;
+use crate::feed::News;
+
+/// The store's setting that remembers what was given.
+const MEMORY: &str = "alerts.given";
+/// Warnings that may wait for one receiver.
+const WAITING: usize = 64;
+
+/// When and where an owner is warned.
+#[derive(Clone, Debug)]
+pub struct Alerts {
+    /// Shares at which is warned.
+    pub thresholds: Thresholds,
+    /// A webhook.
+    pub webhook: Option<Receiver>,
+    /// An ntfy topic.
+    pub ntfy: Option<Receiver>,
+    /// Whether both may be at private addresses and on plain http.
+    pub allow_private: bool,
+    /// First pause after a delivery that failed; doubles each time.
+    pub pause: Duration,
+}
+
+/// Where warnings go.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    /// Its address. It may hold a secret, so its `Debug` form is not for logs.
+    pub url: Hidden,
+    /// The webhook's signing secret, or the topic's access token.
+    pub secret: Option<Secret>,
+}
+
+/// An address whose path may be a secret: it is never shown.
+#[derive(Clone)]
+pub struct Hidden(pub Url);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://***", self.0.scheme())
+    }
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        let pause = Duration::from_secs(2);
+        Self { thresholds: Thresholds::default(), webhook: None, ntfy: None, allow_private: false, pause }
+    }
+}
+
+/// What was given for each account.
+type Memory = HashMap<AccountId, Given>;
+
+/// Warns until the engine stops.
+pub(crate) async fn keep_warned(core: Arc<Core>) {
+    let Some(mut news) = core.accounts.feed.watch() else { return };
+    let couriers = couriers(&core);
+    let mut memory = restore(&core).await;
+    all(&core, &mut memory, &couriers).await;
+    loop {
+        let next = tokio::select! {
+            () = core.stop.cancelled() => return,
+            next = news.next() => next,
+        };
+        let Some(next) = next else { return };
+        match &*next {
+            News::Account { account, .. } | News::Quota { account, .. } | News::LoginAdded { account, .. } => {
+                one(&core, account, &mut memory, &couriers).await;
+            }
+            News::LoginRemoved { account, .. } => {
+                if memory.remove(account).is_some() {
+                    save(&core, &memory).await;
+                }
+            }
+            News::Lagged { .. } => all(&core, &mut memory, &couriers).await,
+            News::Warning(_) | News::LoginNeeded { .. } => {}
+        }
+    }
+}
+
+fn couriers(core: &Arc<Core>) -> Vec<mpsc::Sender<Arc<Warning>>> {
+    let alerts = &core.settings.alerts;
+    let routes = [(courier::Kind::Webhook, &alerts.webhook), (courier::Kind::Ntfy, &alerts.ntfy)];
+    let routes = routes.into_iter().filter_map(|(kind, to)| Some((kind, to.clone()?)));
+    let open = |(kind, to)| {
+        let (sender, waiting) = mpsc::channel(WAITING);
+        core.tasks.spawn(courier::run(Arc::clone(core), (kind, to), waiting));
+        sender
+    };
+    routes.map(open).collect()
+}
+
+async fn all(core: &Arc<Core>, memory: &mut Memory, couriers: &[mpsc::Sender<Arc<Warning>>]) {
+    for entry in core.accounts.list().iter().filter(|entry| entry.relay.is_none()) {
+        one(core, &entry.account.id, memory, couriers).await;
+    }
+}
+
+/// Judges one account. What is given is stored before it is sent: a warning that is lost in a crash is better than one that
+/// comes with every restart.
+async fn one(core: &Arc<Core>, id: &AccountId, memory: &mut Memory, couriers: &[mpsc::Sender<Arc<Warning>>]) {
+    let Some(entry) = core.accounts.get(id).filter(|entry| entry.relay.is_none()) else { return };
+    let given = memory.entry(id.clone()).or_default();
+    let before = given.clone();
+    let warnings = judge(given, &entry.account, &core.settings.alerts.thresholds, core.now());
+    if *given != before {
+        save(core, memory).await;
+    }
+    for warning in warnings {
+        tracing::warn!(account = %id, "{}", warning.words());
+        core.accounts.feed.tell(News::Warning(warning.clone()));
+        let warning = Arc::new(warning);
+        for courier in couriers {
+            if courier.try_send(Arc::clone(&warning)).is_err() {
+                tracing::error!(account = %id, "a warning is not sent: too many wait already");
+            }
+        }
+    }
+}
+
+async fn restore(core: &Core) -> Memory {
+    let stored = match core.store.setting(MEMORY).await {
+        Ok(stored) => stored.unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!(%error, "what was warned of before is not readable; it is warned of again");
+            String::new()
+        }
+    };
+    let mut memory: Memory = serde_json::from_str(&stored).unwrap_or_default();
+    memory.retain(|id, _| core.accounts.get(id).is_some());
+    memory
+}
+
+async fn save(core: &Core, memory: &Memory) {
+    let kept: BTreeMap<_, _> =
+        memory.iter().filter(|(_, given)| !given.is_empty()).map(|(id, given)| (&id.0, given)).collect();
+    let Ok(text) = serde_json::to_string(&kept) else { return };
+    if let Err(error) = core.store.set_setting(MEMORY, &text).await {
+        tracing::warn!(%error, "what was warned of is not stored");
+    }
+}

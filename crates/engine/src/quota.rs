@@ -1,0 +1,292 @@
+//! An account's figures and reset credits, asked for now; and in the background, see [`poll`].
+
+pub(crate) mod poll;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use pool::attempt::{self, History, Outcome, Retry};
+use pool::quota::Quota;
+use pool::quota::credits::{Redeemed, ResetCredits};
+use pool::quota::forecast::Forecasts;
+use pool::status::Signal;
+use pool::warning::{self, Warning};
+use pool::{AccountId, Millis, Status};
+use serde_json::value::RawValue;
+use upstream::oauth::RefreshReason;
+use upstream::{Fault, Small};
+
+use crate::Engine;
+use crate::accounts::Entry;
+use crate::core::Core;
+use crate::feed::Watcher;
+use crate::refresh::{NotRefreshed, Wish};
+
+/// Least time between two tries to consume a reset credit of one account, milliseconds.
+const COOLDOWN: i64 = 30_000;
+
+/// Accounts asked at the same time when somebody waits for all.
+const PARALLEL: usize = 4;
+
+/// Figures that were just asked for.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Measured {
+    /// As everybody sees them.
+    pub quota: Quota,
+    /// As the backend said them.
+    pub raw: Box<RawValue>,
+}
+
+/// What consuming a reset credit came to.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Consumed {
+    /// What the backend said.
+    pub outcome: Redeemed,
+    /// The request's id: given again, it consumes no second credit.
+    pub redeem_request_id: String,
+    /// The figures after it; the last known ones when they could not be asked for.
+    pub quota: Quota,
+}
+
+/// How long an account's windows last.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Outlook {
+    /// Our id.
+    pub id: String,
+    /// Its name for people.
+    pub label: String,
+    /// When its figures were learned; 0 for never.
+    pub updated: Millis,
+    /// The forecasts.
+    #[serde(flatten)]
+    pub forecast: Forecasts,
+    /// The same in words, for each window that is there.
+    pub words: Vec<String>,
+}
+
+/// Why figures or credits are not there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuotaError {
+    /// No account has this id.
+    #[error("no account has this id")]
+    Unknown,
+    /// The account is in a state that only a person ends.
+    #[error("the account cannot be asked: {0}")]
+    NotUsable(String),
+    /// The id of a request to consume a credit is no UUID.
+    #[error("redeem_request_id is not a UUID")]
+    RequestId,
+    /// A credit was consumed, or tried to be, a moment ago.
+    #[error("a reset credit of this account was asked for a moment ago; try again in {0} s")]
+    TooSoon(u64),
+    /// The backend could not be reached, or gave no usable answer.
+    #[error("the backend gave no figures: {0}")]
+    Upstream(String),
+    /// The backend refused.
+    #[error("the backend refused with status {0}")]
+    Refused(u16),
+}
+
+/// What is asked of the backend.
+#[derive(Clone, Copy)]
+enum Errand<'a> {
+    Usage,
+    Credits,
+    Consume(&'a str),
+}
+
+/// When credits were consumed, so that a second click does not consume a second one.
+#[derive(Default)]
+pub(crate) struct Consumptions(Mutex<HashMap<AccountId, Millis>>);
+
+impl From<NotRefreshed> for QuotaError {
+    fn from(error: NotRefreshed) -> Self {
+        if error.lasting { Self::NotUsable(error.why) } else { Self::Upstream(error.why) }
+    }
+}
+
+impl From<Fault> for QuotaError {
+    fn from(fault: Fault) -> Self {
+        Self::Upstream(fault.message)
+    }
+}
+
+impl Engine {
+    /// Asks the backend for an account's figures now, and takes them over.
+    pub async fn quota_fresh(&self, id: &str) -> Result<Measured, QuotaError> {
+        let entry = self.0.known(id)?;
+        self.0.measure(&entry).await
+    }
+
+    /// As [`Self::quota_fresh`] of every account that can be asked, a few at a time; what went wrong, by id.
+    pub async fn quotas_fresh(&self) -> HashMap<String, QuotaError> {
+        let list = self.0.accounts.list();
+        let own: Vec<_> =
+            list.iter().filter(|entry| entry.relay.is_none() && !entry.account.status.lasts()).cloned().collect();
+        let ask = |entry: Arc<Entry>| {
+            let core = Arc::clone(&self.0);
+            async move { Some((entry.account.id.0.clone(), core.measure(&entry).await.err()?)) }
+        };
+        let asked = futures_util::stream::iter(own).map(ask).buffer_unordered(PARALLEL);
+        asked.filter_map(std::future::ready).collect().await
+    }
+
+    /// An account's reset credits, as the backend lists them now.
+    pub async fn reset_credits(&self, id: &str) -> Result<ResetCredits, QuotaError> {
+        let entry = self.0.known(id)?;
+        let body = self.0.ask(&entry, Errand::Credits).await?;
+        ResetCredits::read(&body).ok_or_else(|| QuotaError::Upstream("what it sent is no list of reset credits".into()))
+    }
+
+    /// Consumes a reset credit: irreversible. `request` is the id of a try whose outcome is not known; a new one without it. At
+    /// most one try every 30 s for each account.
+    pub async fn consume_credit(&self, id: &str, request: Option<&str>) -> Result<Consumed, QuotaError> {
+        let request = match request {
+            Some(text) => uuid::Uuid::parse_str(text).map_err(|_| QuotaError::RequestId)?,
+            None => uuid::Uuid::new_v4(),
+        };
+        let entry = self.0.known(id)?;
+        self.0.consumptions.begin(&entry.account.id, self.0.now())?;
+        let redeem_request_id = request.to_string();
+        let asked = self.0.ask(&entry, Errand::Consume(&redeem_request_id)).await;
+        let unsure = |why: String| {
+            let hint = "whether a credit was consumed is not known: try again with redeem_request_id";
+            QuotaError::Upstream(format!("{why}; {hint} {redeem_request_id}"))
+        };
+        let body = asked.map_err(|error| if let QuotaError::Upstream(why) = error { unsure(why) } else { error })?;
+        let outcome = Redeemed::read(&body).ok_or_else(|| unsure("what it sent is no outcome".into()))?;
+        tracing::info!(account = %entry.account.id, outcome = %outcome.words(), "reset credit");
+        let quota = match self.0.measure(&entry).await {
+            Ok(measured) => measured.quota,
+            Err(error) => {
+                tracing::warn!(account = %entry.account.id, %error, "figures after a reset not fetched");
+                self.0.known(id)?.account.quota.now_only()
+            }
+        };
+        Ok(Consumed { outcome, redeem_request_id, quota })
+    }
+
+    /// Every warning that stands, whether it was sent or not, and when the newest figures were learned (0 for never).
+    pub fn warnings(&self) -> (Vec<Warning>, Millis) {
+        let (now, list) = (self.0.now(), self.0.accounts.list());
+        let own = || list.iter().filter(|entry| entry.relay.is_none()).map(|entry| &entry.account);
+        let thresholds = &self.0.settings.alerts.thresholds;
+        let warnings = own().flat_map(|account| warning::standing(account, thresholds, now)).collect();
+        (warnings, own().map(|account| account.quota.updated).max().unwrap_or_default())
+    }
+
+    /// How long the windows of every account last at the pace of late, oldest account first.
+    pub fn outlooks(&self) -> Vec<Outlook> {
+        let (now, list) = (self.0.now(), self.0.accounts.list());
+        let own = list.iter().filter(|entry| entry.relay.is_none());
+        own.map(|entry| Outlook::of(&entry.account, now)).collect()
+    }
+
+    /// Watches what happens to accounts; `None` when too many do.
+    pub fn watch(&self) -> Option<Watcher> {
+        self.0.accounts.feed.watch()
+    }
+}
+
+impl Outlook {
+    /// The outlook of an account at `now`.
+    pub fn of(account: &pool::Account, now: Millis) -> Self {
+        let forecast = account.quota.forecast(now);
+        let named = [("primary", forecast.primary), ("secondary", forecast.secondary)];
+        let words = |(name, forecast): (&str, Option<pool::quota::forecast::Forecast>)| {
+            forecast.map(|forecast| format!("{name}: {}", forecast.words(now)))
+        };
+        Self {
+            id: account.id.0.clone(),
+            label: account.label.clone(),
+            updated: account.quota.updated,
+            words: named.into_iter().filter_map(words).collect(),
+            forecast,
+        }
+    }
+}
+
+impl Consumptions {
+    /// Notes a try, unless the last one was a moment ago.
+    fn begin(&self, id: &AccountId, now: Millis) -> Result<(), QuotaError> {
+        let mut tries = self.0.lock();
+        let next = tries.get(id).map_or(Millis(0), |last| last.plus(COOLDOWN));
+        // A clock that was set back does not lock anybody out for longer.
+        if next > now && next <= now.plus(COOLDOWN) {
+            return Err(QuotaError::TooSoon(now.until(next).div_ceil(1000)));
+        }
+        tries.insert(id.clone(), now);
+        Ok(())
+    }
+}
+
+impl Core {
+    /// An account, no relay.
+    fn known(&self, id: &str) -> Result<Arc<Entry>, QuotaError> {
+        let entry = self.accounts.get(&AccountId(id.to_owned()));
+        entry.filter(|entry| entry.relay.is_none()).ok_or(QuotaError::Unknown)
+    }
+
+    /// Asks for an account's figures and takes them over.
+    async fn measure(self: &Arc<Self>, entry: &Entry) -> Result<Measured, QuotaError> {
+        // Figures are as old as the question: what was learned while it was under way is newer.
+        let asked = self.now();
+        let body = self.ask(entry, Errand::Usage).await?;
+        let unreadable = || QuotaError::Upstream("what it sent are no figures".into());
+        let quota = Quota::from_usage(&body, asked).ok_or_else(unreadable)?;
+        let raw = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+        self.learn(&entry.account.id, quota);
+        Ok(Measured { quota: self.known(&entry.account.id.0)?.account.quota.now_only(), raw })
+    }
+
+    /// One small call with the account's tokens; a 401 refreshes them once.
+    async fn ask(self: &Arc<Self>, entry: &Entry, errand: Errand<'_>) -> Result<bytes::Bytes, QuotaError> {
+        let id = &entry.account.id;
+        if let (true, Err(reason)) = (entry.account.status.lasts(), entry.account.status.usable(self.now())) {
+            return Err(QuotaError::NotUsable(reason.words(self.now())));
+        }
+        let tokens = self.fresh(entry).await?;
+        let mut answer = self.send(entry, &tokens.access, errand).await?;
+        if answer.status == 401 {
+            let tokens = self.renew(id, Wish::of(&tokens, RefreshReason::UnauthorizedRecovery)).await?;
+            answer = self.send(entry, &tokens.access, errand).await?;
+        }
+        match answer.status {
+            200 => Ok(answer.body),
+            status => Err(self.refused(id, status, answer.body)),
+        }
+    }
+
+    /// Goes out the account's own way.
+    async fn send(
+        self: &Arc<Self>,
+        entry: &Entry,
+        access: &pool::Secret,
+        errand: Errand<'_>,
+    ) -> Result<Small, QuotaError> {
+        let account = &entry.account;
+        let upstream = self.out(&account.id).map_err(|error| QuotaError::Upstream(error.to_string()))?;
+        Ok(match errand {
+            Errand::Usage => upstream.usage(account, access).await,
+            Errand::Credits => upstream.reset_credits(account, access).await,
+            Errand::Consume(id) => upstream.consume_credit(account, access, id).await,
+        }?)
+    }
+
+    /// What a refusal says: only that an account is lost is taken from it. A limit on these calls is none on model calls.
+    fn refused(&self, id: &AccountId, code: u16, body: bytes::Bytes) -> QuotaError {
+        let history = History { refreshed: true, ..History::default() };
+        let outcome = Outcome::Status { code, body, retry: Retry::default() };
+        let (signal, _) = attempt::next(&outcome, &history, self.now());
+        if !matches!(signal, Signal::NeedsLogin { .. } | Signal::Block { .. }) {
+            return QuotaError::Refused(code);
+        }
+        self.signal(id, &signal);
+        match self.accounts.get(id).map(|entry| entry.account.status.clone()) {
+            Some(Status::NeedsLogin { why } | Status::Blocked { why }) => QuotaError::NotUsable(why),
+            _ => QuotaError::Refused(code),
+        }
+    }
+}

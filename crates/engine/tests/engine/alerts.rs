@@ -1,0 +1,169 @@
+//! Warnings: once, over restarts, by feed, webhook and ntfy; and the feed itself.
+
+use std::time::Duration;
+
+use engine::{Alerts, Engine, Hidden, News, Parts, Receiver, Settings, Watcher};
+use offline::{Place, Plan, Quota, Revocation, Rule, Running, Window};
+use pool::Secret;
+use pool::warning::What;
+use upstream::Timeouts;
+
+use crate::bench::{Bench, PATIENCE, Setup, chat, upstream};
+
+fn receiver(url: &str, secret: &str) -> Receiver {
+    Receiver { url: Hidden(url.parse().expect("a URL")), secret: Some(Secret::from(secret)) }
+}
+
+fn alerts(backend: &Running) -> Alerts {
+    Alerts {
+        webhook: Some(receiver(&backend.hook_url("one"), "hook-secret")),
+        ntfy: Some(receiver(&backend.ntfy_url("topic"), "tk_canary")),
+        allow_private: true,
+        pause: Duration::from_millis(1),
+        ..Alerts::default()
+    }
+}
+
+/// A bench whose engine warns its own backend. The engine of the bench itself has nowhere to send to.
+async fn warned() -> (Bench, Engine) {
+    let bench = Bench::with(Setup::accounts(1)).await;
+    bench.engine.stop().await;
+    let engine = again(&bench).await;
+    (bench, engine)
+}
+
+/// A process that is started anew on the same store.
+async fn again(bench: &Bench) -> Engine {
+    let settings = Settings { alerts: alerts(&bench.backend), ..Settings::default() };
+    let way = upstream(&bench.backend, Timeouts::default());
+    let parts = Parts { store: bench.store.clone(), upstream: way, settings, clock: bench.clock.clone() };
+    Engine::start(parts).await.expect("the engine starts")
+}
+
+fn used(bench: &Bench, used_percent: f64) {
+    let reset_at = bench.clock.now().seconds() + 9_000;
+    let primary = Some(Window { used_percent, window_minutes: 300, reset_at });
+    bench.backend.set_quota(&bench.logins[0].account_id, &Quota { primary, ..Quota::default() });
+}
+
+async fn next(watcher: &mut Watcher, wanted: impl Fn(&News) -> bool) -> News {
+    let wait = async {
+        loop {
+            let news = watcher.next().await.expect("the feed goes on");
+            if wanted(&news) {
+                return News::clone(&news);
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("news in time")
+}
+
+async fn messages(bench: &Bench, place: Place, count: usize) -> Vec<offline::Seen> {
+    bench.backend.wait_until(PATIENCE, |record| record.at(place).count() >= count).await.expect("messages");
+    bench.backend.record().at(place).cloned().collect()
+}
+
+#[tokio::test]
+async fn a_threshold_is_told_everywhere_once() {
+    let (bench, engine) = warned().await;
+    let mut watcher = engine.watch().expect("a place");
+    used(&bench, 85.0);
+    engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    let News::Warning(warning) = next(&mut watcher, |news| matches!(news, News::Warning(_))).await else {
+        unreachable!("it was asked for")
+    };
+    assert!(matches!(warning.what, What::Quota { threshold: 80, .. }), "{warning:?}");
+    let hooks = messages(&bench, Place::Hook, 1).await;
+    let letter = hooks[0].json();
+    assert_eq!(
+        (&letter["type"], &letter["kind"], &letter["threshold"]),
+        (&"warning".into(), &"quota".into(), &80.into())
+    );
+    assert!(letter["text"].as_str().expect("words").contains("85 % used, resets in 2 h"), "{letter}");
+    assert_eq!(letter["text"], letter["content"]);
+    assert!(hooks[0].header("x-polygate-signature").expect("signed").starts_with("sha256="));
+    let lines = messages(&bench, Place::Ntfy, 1).await;
+    assert_eq!((lines[0].header("priority"), lines[0].header("authorization")), (Some("3"), Some("Bearer tk_canary")));
+    assert_eq!(&lines[0].body[..], letter["text"].as_str().expect("words").as_bytes());
+    assert_eq!(engine.warnings().0.len(), 1);
+    // Not again with the next figures, nor after a restart; the next threshold is.
+    used(&bench, 86.0);
+    engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    engine.stop().await;
+    let engine = again(&bench).await;
+    used(&bench, 97.0);
+    engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    let hooks = messages(&bench, Place::Hook, 2).await;
+    assert_eq!((hooks.len(), &hooks[1].json()["threshold"], &hooks[1].json()["urgent"]), (2, &95.into(), &true.into()));
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn who_needs_a_login_is_told() {
+    let (bench, engine) = warned().await;
+    let mut watcher = engine.watch().expect("a place");
+    bench.backend.revoke_access(&bench.logins[0].account_id, Revocation::Revoked);
+    bench.backend.invalidate_refresh(&bench.logins[0].account_id);
+    let _ = engine.run(chat("hello")).await;
+    let moved = next(&mut watcher, |news| matches!(news, News::Account { .. })).await;
+    let News::Account { from, to, why, .. } = moved else { unreachable!("it was asked for") };
+    assert_eq!((from, to), ("active", "needs_login"));
+    assert!(!why.is_empty());
+    let hooks = messages(&bench, Place::Hook, 1).await;
+    assert_eq!((&hooks[0].json()["kind"], &hooks[0].json()["urgent"]), (&"needs_login".into(), &true.into()));
+    assert_eq!(engine.warnings().0.len(), 1);
+}
+
+#[tokio::test]
+async fn a_receiver_in_trouble_is_tried_again_and_a_wrong_one_is_not() {
+    let (bench, engine) = warned().await;
+    bench.backend.script(Rule::at(Place::Hook, Plan::auto().status(503)).times(2));
+    bench.backend.script(Rule::at(Place::Ntfy, Plan::auto().status(403)));
+    used(&bench, 85.0);
+    engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    let hooks = messages(&bench, Place::Hook, 3).await;
+    let statuses: Vec<_> = hooks.iter().map(|seen| seen.status).collect();
+    assert_eq!(statuses[..2], [Some(503), Some(503)]);
+    let ids: std::collections::HashSet<_> = hooks.iter().map(|seen| seen.json()["id"].to_string()).collect();
+    assert_eq!(ids.len(), 1, "a receiver can tell that it is the same one");
+    used(&bench, 97.0);
+    engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    let lines = messages(&bench, Place::Ntfy, 2).await;
+    assert_eq!(lines.len(), 2, "one try for each");
+}
+
+#[tokio::test]
+async fn the_feed_tells_what_changed_and_who_came_and_went() {
+    let bench = Bench::with(Setup::accounts(1)).await;
+    let mut watcher = bench.engine.watch().expect("a place");
+    bench.engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    let quota = next(&mut watcher, |news| matches!(news, News::Quota { .. })).await;
+    let json = serde_json::to_value(&quota).expect("JSON");
+    assert_eq!((&json["type"], &json["account"]), (&"quota".into(), &bench.ids[0].0.as_str().into()));
+    assert!(json["quota"]["primary"]["used_percent"].is_number() && json["quota"].get("trail").is_none(), "{json}");
+    let login = bench.backend.account("pro");
+    let id = crate::bench::import(&bench.store, &login).await;
+    let added = next(&mut watcher, |news| matches!(news, News::LoginAdded { .. })).await;
+    assert!(matches!(added, News::LoginAdded { account, .. } if account == id));
+    bench.store.remove_account(&id).await.expect("removed");
+    let removed = next(&mut watcher, |news| matches!(news, News::LoginRemoved { .. })).await;
+    assert!(matches!(removed, News::LoginRemoved { account, .. } if account == id));
+}
+
+/// Nobody waits for a watcher; it learns how much it missed. There are not arbitrarily many.
+#[tokio::test]
+async fn a_slow_watcher_is_told_what_it_missed() {
+    let bench = Bench::with(Setup::accounts(1)).await;
+    let mut slow = bench.engine.watch().expect("a place");
+    for at in 0..300 {
+        used(&bench, f64::from(at % 2) * 10.0);
+        bench.engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    }
+    let first = slow.next().await.expect("news");
+    assert!(matches!(*first, News::Lagged { missed: 1.. }), "{first:?}");
+    assert!(matches!(*slow.next().await.expect("news"), News::Quota { .. }));
+    let many: Vec<_> = (0..100).map_while(|_| bench.engine.watch()).collect();
+    assert!((50..64).contains(&many.len()), "{}", many.len());
+    drop(many);
+    assert!(bench.engine.watch().is_some());
+}
