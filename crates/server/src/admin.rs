@@ -1,12 +1,14 @@
 //! The admin side: state and keys, behind admin tokens. A client key never opens it.
 
 pub(crate) mod accounts;
+pub(crate) mod events;
 pub(crate) mod guard;
 mod input;
 pub(crate) mod keys;
 pub(crate) mod logins;
 pub(crate) mod ollama;
 pub(crate) mod proxies;
+pub(crate) mod quota;
 pub(crate) mod relays;
 
 pub(crate) use input::is_text;

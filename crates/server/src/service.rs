@@ -42,6 +42,8 @@ pub(crate) struct App {
     pub(crate) started: Instant,
     /// Whether new work should go elsewhere.
     pub(crate) draining: AtomicBool,
+    /// Cancelled when the server begins to stop.
+    pub(crate) closing: CancellationToken,
     /// What became of the Ollama listener.
     pub(crate) bridge: Bridge,
     /// Cancelled when what has not been answered yet is answered with a failure.
@@ -59,15 +61,17 @@ impl App {
             replies: Arc::new(Semaphore::new(settings.limits.replies)),
             started: Instant::now(),
             draining: AtomicBool::new(false),
+            closing: CancellationToken::new(),
             bridge,
             farewell: CancellationToken::new(),
             settings,
         }
     }
 
-    /// Tells `/readyz` that the server stops.
+    /// Tells `/readyz` that the server stops, and ends streams that would never end by themselves.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+        self.closing.cancel();
     }
 }
 

@@ -4,6 +4,7 @@
 mod transfer;
 mod wire;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use engine::{AccountError, AccountView, Health, Pace};
@@ -18,6 +19,7 @@ pub(crate) use self::wire::Entry;
 use self::wire::{Checks, Cookies, Ids, Label, States, Tags, Wish};
 use super::input::{Input, read};
 use super::logins::{single, store};
+use crate::query;
 use crate::reply::{Answer, Denied, json as answer};
 use crate::route::Ask;
 
@@ -34,9 +36,21 @@ pub(crate) async fn list(ask: Ask) -> Answer {
     Ok(answer(StatusCode::OK, &List { accounts: ask.app.engine.accounts() }))
 }
 
-/// `GET /auth/accounts`
+/// `GET /auth/accounts?quota=true|fresh`: with the last known figures, or with such that are asked for now.
 pub(crate) async fn all(ask: Ask) -> Answer {
-    let accounts: Vec<Entry> = ask.app.engine.accounts().into_iter().map(Entry::from).collect();
+    let engine = &ask.app.engine;
+    let mut errors = match query::one(&ask.parts, "quota").as_deref() {
+        None | Some("true" | "false") => HashMap::new(),
+        Some("fresh") => engine.quotas_fresh().await,
+        Some(_) => return Err(Failure::new(Kind::Invalid, "quota is true or fresh").at("quota").into()),
+    };
+    let entry = |view: AccountView| {
+        let error = errors.remove(&view.id).map(|error| error.to_string());
+        let mut entry = Entry::from(view);
+        entry.quota_error = error;
+        entry
+    };
+    let accounts: Vec<Entry> = engine.accounts().into_iter().map(entry).collect();
     Ok(answer(StatusCode::OK, &json!({ "accounts": accounts, "persistence_health": { "ok": true } })))
 }
 

@@ -25,7 +25,7 @@ const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 104] = [
+pub(super) static GATEWAY: [Route; 110] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -82,6 +82,13 @@ pub(super) static GATEWAY: [Route; 104] = [
     route!(DELETE "/admin/keys/{id}", WRITE, Chat, admin::keys::revoke),
     route!(GET "/admin/guard", READ, Chat, admin::guard::counters),
     route!(GET "/admin/ollama-status", READ, Chat, admin::ollama::status),
+    route!(GET "/admin/events", READ, Chat, admin::events::watch),
+    route!(GET "/admin/forecast", READ, Chat, admin::quota::forecast),
+    // Quota, under the paths of the system that people come from.
+    route!(GET "/auth/accounts/{id}/quota", READ, Chat, admin::quota::fresh),
+    route!(GET "/auth/accounts/{id}/reset-credits", READ, Chat, admin::quota::credits),
+    route!(POST "/auth/accounts/{id}/reset-credits/consume", WRITE, Chat, admin::quota::consume),
+    route!(GET "/auth/quota/warnings", READ, Chat, admin::quota::warnings),
     // Relays, under the paths of the system that people come from.
     route!(GET "/auth/api-keys/catalog", READ, Chat, admin::relays::catalog),
     route!(GET "/auth/api-keys", READ, Chat, admin::relays::list),

@@ -17,6 +17,7 @@ mod ollama;
 mod paths;
 mod protocols;
 mod proxies;
+mod quota;
 mod relays;
 mod smuggling;
 mod streams;

@@ -98,6 +98,16 @@ impl Wire {
         assert!(began.await.expect("an answer in time"));
     }
 
+    /// Reads until this has come.
+    pub(crate) async fn until(&mut self, text: &str) {
+        let reading = async {
+            while find(&self.held, text.as_bytes()).is_none() {
+                assert!(self.more().await, "closed before {text:?}");
+            }
+        };
+        tokio::time::timeout(PATIENCE, reading).await.expect("it comes in time");
+    }
+
     /// Everything until the server closes.
     pub(crate) async fn rest(&mut self) -> String {
         let reading = async { while self.more().await {} };

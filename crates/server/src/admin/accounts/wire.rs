@@ -32,6 +32,9 @@ pub(crate) struct Entry {
     /// The last known figures.
     quota: Quota,
     quota_fetched_at: Option<String>,
+    /// Why fresh figures did not come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) quota_error: Option<String>,
     in_flight: u32,
 }
 
@@ -54,6 +57,7 @@ impl From<AccountView> for Entry {
             expires_at: view.expires.map(date),
             quota_fetched_at: fetched.map(date),
             quota: view.quota,
+            quota_error: None,
             in_flight: view.in_flight,
         }
     }

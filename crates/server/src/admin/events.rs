@@ -1,0 +1,75 @@
+//! What happens to accounts, as it happens: server-sent events for the dashboard and for scripts.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use engine::{News, Watcher};
+use futures_util::StreamExt;
+use futures_util::future::ready;
+use futures_util::stream::{Stream, once, unfold};
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Response};
+use pool::limits;
+use proto::{Failure, Kind};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::reply::{Answer, Body, Slot, Source};
+use crate::route::Ask;
+
+/// Said at once, so that the client knows that it is heard, and in every silence.
+const HEARTBEAT: &[u8] = b": polygate\n\n";
+
+/// `GET /admin/events`. Each event is named as its `type`; one that is too slow gets `lagged` with how many it missed.
+pub(crate) async fn watch(ask: Ask) -> Answer {
+    let Some(watcher) = ask.app.engine.watch() else {
+        let failure =
+            Failure::new(Kind::RateLimited, "Too many watch already").code("too_many_watchers").retry_after(5);
+        return Err(failure.into());
+    };
+    let slot = Slot::new(Box::new(Live(Box::pin(lines(watcher, ask.app.closing.clone())))));
+    ask.link.adopt(&slot);
+    let mut response = Response::new(Body::Stream(slot));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// The stream's pieces: it ends when the server begins to stop, because it would never end by itself.
+fn lines(watcher: Watcher, closing: CancellationToken) -> impl Stream<Item = Bytes> + Send {
+    let mut beat = interval_at(Instant::now() + limits::HEARTBEAT, limits::HEARTBEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let first = once(ready(Bytes::from_static(HEARTBEAT)));
+    first.chain(unfold((watcher, beat, closing), async |(mut watcher, mut beat, closing)| {
+        let piece = tokio::select! {
+            biased;
+            () = closing.cancelled() => return None,
+            _ = beat.tick() => Bytes::from_static(HEARTBEAT),
+            news = watcher.next() => {
+                beat.reset();
+                event(&*news?)
+            }
+        };
+        Some((piece, (watcher, beat, closing)))
+    }))
+}
+
+fn event(news: &News) -> Bytes {
+    let data = serde_json::to_string(news).expect("invariant: our news serialise");
+    Bytes::from(format!("event: {}\ndata: {data}\n\n", news.name()))
+}
+
+/// The stream as a body's source.
+struct Live(Pin<Box<dyn Stream<Item = Bytes> + Send>>);
+
+impl Source for Live {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.0.as_mut().poll_next(cx)
+    }
+
+    fn cut(&mut self, _failure: &Failure) -> Bytes {
+        Bytes::new()
+    }
+}

@@ -1,0 +1,123 @@
+//! Figures, reset credits, warnings and forecasts, at the paths of the system that people come from.
+
+use engine::{Consumed, Outlook, QuotaError};
+use http::StatusCode;
+use pool::Millis;
+use pool::quota::Quota;
+use pool::warning::Warning;
+use proto::{Failure, Kind};
+use serde::{Deserialize, Serialize};
+
+use crate::body;
+use crate::reply::{Answer, Denied, json};
+use crate::route::Ask;
+
+#[derive(Serialize)]
+struct Warnings {
+    warnings: Vec<Entry>,
+    /// When the newest figures were learned; absent when none were.
+    #[serde(rename = "updatedAt")]
+    updated_at: Option<Millis>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    title: String,
+    message: String,
+    urgent: bool,
+    #[serde(flatten)]
+    warning: Warning,
+}
+
+#[derive(Serialize)]
+struct Forecasts {
+    accounts: Vec<Outlook>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    #[serde(default)]
+    redeem_request_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Done {
+    /// Whether windows are back at zero.
+    success: bool,
+    message: String,
+    #[serde(flatten)]
+    consumed: Flat,
+}
+
+/// What was said, its code beside the rest.
+#[derive(Serialize)]
+struct Flat {
+    #[serde(flatten)]
+    outcome: pool::quota::credits::Redeemed,
+    redeem_request_id: String,
+    quota: Quota,
+}
+
+/// `GET /auth/accounts/{id}/quota`: asked of the backend now.
+pub(crate) async fn fresh(ask: Ask) -> Answer {
+    let measured = ask.app.engine.quota_fresh(&ask.param).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &measured))
+}
+
+/// `GET /auth/accounts/{id}/reset-credits`
+pub(crate) async fn credits(ask: Ask) -> Answer {
+    let credits = ask.app.engine.reset_credits(&ask.param).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &credits))
+}
+
+/// `POST /auth/accounts/{id}/reset-credits/consume` with `{"redeem_request_id": "<uuid>"}` or nothing: irreversible.
+pub(crate) async fn consume(ask: Ask) -> Answer {
+    let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
+    let body = body.map_err(Failure::from)?;
+    let wish: Wish =
+        if body.is_empty() { Ok(Wish::default()) } else { serde_json::from_slice(&body) }.map_err(|error| {
+            Failure::new(Kind::Invalid, format!("The body is not {{\"redeem_request_id\": \"<uuid>\"}}: {error}"))
+        })?;
+    let request = wish.redeem_request_id.as_deref();
+    let consumed = ask.app.engine.consume_credit(&ask.param, request).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &Done::from(consumed)))
+}
+
+/// `GET /auth/quota/warnings`: those that stand now.
+pub(crate) async fn warnings(ask: Ask) -> Answer {
+    let (warnings, updated) = ask.app.engine.warnings();
+    let warnings = warnings.into_iter().map(Entry::from).collect();
+    let updated_at = Some(updated).filter(|updated| updated.0 > 0);
+    Ok(json(StatusCode::OK, &Warnings { warnings, updated_at }))
+}
+
+/// `GET /admin/forecast`
+pub(crate) async fn forecast(ask: Ask) -> Answer {
+    Ok(json(StatusCode::OK, &Forecasts { accounts: ask.app.engine.outlooks() }))
+}
+
+impl From<Warning> for Entry {
+    fn from(warning: Warning) -> Self {
+        Self { title: warning.title(), message: warning.words(), urgent: warning.urgent(), warning }
+    }
+}
+
+impl From<Consumed> for Done {
+    fn from(consumed: Consumed) -> Self {
+        let Consumed { outcome, redeem_request_id, quota } = consumed;
+        let (success, message) = (outcome.done(), outcome.words());
+        Self { success, message, consumed: Flat { outcome, redeem_request_id, quota } }
+    }
+}
+
+fn denied(error: &QuotaError) -> Denied {
+    let said = |kind| Failure::new(kind, error.to_string());
+    match error {
+        QuotaError::Unknown => said(Kind::NotFound).code("not_found").into(),
+        QuotaError::NotUsable(_) => Denied::with(StatusCode::CONFLICT, said(Kind::Invalid).code("account_not_usable")),
+        QuotaError::RequestId => said(Kind::Invalid).at("redeem_request_id").into(),
+        QuotaError::TooSoon(seconds) => said(Kind::RateLimited).code("cooldown").retry_after(*seconds).into(),
+        QuotaError::Upstream(_) | QuotaError::Refused(_) => said(Kind::Upstream).code("upstream_quota").into(),
+    }
+}
