@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use pool::Secret;
 use pool::pick::Strategy;
+use pool::warning::Thresholds;
 use tracing_subscriber::filter::Targets;
 use url::Url;
 
@@ -37,6 +38,10 @@ pub struct Config {
     pub upstream: Upstream,
     /// Account rules.
     pub accounts: Accounts,
+    /// Quota figures.
+    pub quota: Quota,
+    /// Where the owner is warned.
+    pub alerts: Alerts,
     /// How proxies are checked.
     pub proxies: Proxies,
     /// Model names.
@@ -142,6 +147,28 @@ impl Accounts {
         };
         Some(folder.join("auth.json"))
     }
+}
+
+/// Quota figures.
+#[derive(Clone, Debug)]
+pub struct Quota {
+    /// How old they may grow; zero is never to ask.
+    pub refresh_interval: Duration,
+    /// Whether accounts whose quota is used up are left alone.
+    pub skip_exhausted: bool,
+    /// Shares at which is warned.
+    pub thresholds: Thresholds,
+}
+
+/// Where the owner is warned.
+#[derive(Clone, Debug)]
+pub struct Alerts {
+    /// A webhook, and what signs its messages.
+    pub webhook: Option<engine::Receiver>,
+    /// An ntfy topic, and its access token.
+    pub ntfy: Option<engine::Receiver>,
+    /// Whether private addresses and plain http are allowed.
+    pub allow_private: bool,
 }
 
 /// How proxies are checked.
@@ -251,6 +278,8 @@ impl Config {
             server: parse::server(layers)?,
             upstream: parse::upstream(layers)?,
             accounts: parse::accounts(layers)?,
+            quota: parse::quota(layers)?,
+            alerts: parse::alerts(layers)?,
             proxies: parse::proxies(layers)?,
             model: parse::model(layers)?,
             ollama: parse::ollama(layers)?,

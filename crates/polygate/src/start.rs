@@ -186,6 +186,15 @@ pub(crate) fn engine_settings(config: &Config) -> engine::Settings {
             origin: config.upstream.proxy.as_ref().map(|proxy| proxy.origin.clone()).unwrap_or_default(),
         },
         api_key: config.server.api_key.clone(),
+        quota_every: config.quota.refresh_interval,
+        skip_exhausted: config.quota.skip_exhausted,
+        alerts: engine::Alerts {
+            thresholds: config.quota.thresholds.clone(),
+            webhook: config.alerts.webhook.clone(),
+            ntfy: config.alerts.ntfy.clone(),
+            allow_private: config.alerts.allow_private,
+            ..engine::Alerts::default()
+        },
         ..engine::Settings::default()
     }
 }

@@ -2,6 +2,7 @@
 //! for the admin API; a running gateway notices by itself.
 
 mod own;
+mod quota;
 mod transfer;
 
 use std::process::ExitCode;
@@ -21,6 +22,11 @@ pub(super) enum Accounts {
         /// Its id, e-mail or label.
         account: String,
     },
+    /// What accounts may still use, as last learned or asked now.
+    Quota(quota::Quota),
+    /// Reset credits, each of which sets used-up windows back to zero.
+    #[command(subcommand)]
+    Credits(quota::Credits),
     /// Forget accounts and their tokens.
     Remove {
         /// Their ids, e-mails or labels.
@@ -114,6 +120,8 @@ impl Accounts {
         match self {
             Self::List => list(common, engine),
             Self::Show { account } => own::show(common, &workplace::account(engine, &account)?),
+            Self::Quota(quota) => return quota.run(common, engine).await,
+            Self::Credits(credits) => return credits.run(common, engine).await,
             Self::Remove { accounts } => own::remove(engine, &accounts).await?,
             Self::Enable { accounts } => own::switch(engine, &accounts, true).await?,
             Self::Disable { accounts } => own::switch(engine, &accounts, false).await?,

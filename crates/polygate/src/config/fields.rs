@@ -92,6 +92,22 @@ pub const FIELDS: &[Field] = &[
         .also(&["auth.tier_priority"]),
     field("accounts.token", "", "An access token to take in at start").env(&["CODEX_JWT_TOKEN"]).secret(),
     field("accounts.codex_home", "", "Folder of the auth.json that Codex uses; empty is ~/.codex").env(&["CODEX_HOME"]),
+    field("quota.refresh_interval", "5m", "How old quota figures may grow before the backend is asked; 0 is never")
+        .also(&["quota.refresh_interval_minutes"]),
+    field(
+        "quota.skip_exhausted",
+        "true",
+        "Leave accounts alone whose quota is used up; false tries them after all others",
+    ),
+    field("quota.warn_primary", "80, 95", "Shares of the first window in percent at which the owner is warned")
+        .also(&["quota.warning_thresholds.primary"]),
+    field("quota.warn_secondary", "80, 95", "The same for the second window")
+        .also(&["quota.warning_thresholds.secondary"]),
+    field("alerts.webhook_url", "", "Where warnings are posted as JSON").secret(),
+    field("alerts.webhook_secret", "", "Signs them: x-polygate-signature is the HMAC-SHA256 of the body").secret(),
+    field("alerts.ntfy_url", "", "An ntfy topic for warnings, such as https://ntfy.sh/my-topic").secret(),
+    field("alerts.ntfy_token", "", "Access token of that topic").secret(),
+    field("alerts.allow_private", "false", "Allow private addresses and plain http for both"),
     field("proxies.check_interval", "5m", "Between two checks of each proxy; 0 is never"),
     field(
         "proxies.echo_url",

@@ -156,8 +156,8 @@ fn known(key: &str) -> bool {
 }
 
 fn lookup<'a>(table: &'a toml::Table, path: &str) -> Option<&'a toml::Value> {
-    let (section, name) = path.split_once('.')?;
-    table.get(section)?.as_table()?.get(name)
+    let (tables, name) = path.rsplit_once('.')?;
+    tables.split('.').try_fold(table, |table, section| table.get(section)?.as_table())?.get(name)
 }
 
 fn leaves(table: &toml::Table, prefix: &str, found: &mut Vec<String>) {

@@ -6,10 +6,17 @@ use std::time::Duration;
 
 use pool::Secret;
 use pool::pick::Strategy;
+use pool::warning::Thresholds;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
-use super::{Accounts, ConfigError, Layers, Log, Model, Ollama, Proxies, Proxy, Server, Setting, Upstream};
+use super::{
+    Accounts, Alerts, ConfigError, Layers, Log, Model, Ollama, Origin, Proxies, Proxy, Quota, Server, Setting, Upstream,
+};
+
+/// How often figures may be asked for at most, and at least.
+const SHORTEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// Hosts that may be called over plain http.
 const NEAR: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -84,6 +91,47 @@ pub(super) fn proxies(layers: &Layers) -> Result<Proxies, ConfigError> {
 fn strategy(layers: &Layers) -> Result<Strategy, ConfigError> {
     let setting = layers.get("accounts.strategy");
     Strategy::named(&setting.value).ok_or_else(|| wrong(&setting, "least_used, round_robin, sticky or quota_aware"))
+}
+
+pub(super) fn quota(layers: &Layers) -> Result<Quota, ConfigError> {
+    Ok(Quota {
+        refresh_interval: interval(layers, "quota.refresh_interval")?,
+        skip_exhausted: flag(layers, "quota.skip_exhausted")?,
+        thresholds: Thresholds {
+            primary: shares(layers, "quota.warn_primary")?,
+            secondary: shares(layers, "quota.warn_secondary")?,
+        },
+    })
+}
+
+pub(super) fn alerts(layers: &Layers) -> Result<Alerts, ConfigError> {
+    let receiver = |url_key, secret| {
+        let secret = layers.text(secret).map(Secret::new);
+        Ok(url(layers, url_key)?.map(|url| engine::Receiver { url: engine::Hidden(url), secret }))
+    };
+    Ok(Alerts {
+        webhook: receiver("alerts.webhook_url", "alerts.webhook_secret")?,
+        ntfy: receiver("alerts.ntfy_url", "alerts.ntfy_token")?,
+        allow_private: flag(layers, "alerts.allow_private")?,
+    })
+}
+
+/// A length of time, or 0 for never. Other systems count it in minutes, and say so in the key.
+fn interval(layers: &Layers, key: &'static str) -> Result<Duration, ConfigError> {
+    let setting = layers.get(key);
+    let minutes = matches!(&setting.origin, Origin::File(key) if key.ends_with("_minutes"));
+    let length = seconds(&setting.value).map(|length| if minutes { length.saturating_mul(60) } else { length });
+    let fits = |length: &Duration| length.is_zero() || (SHORTEST..=LONGEST).contains(length);
+    length.filter(fits).ok_or_else(|| wrong(&setting, "0, or a length of time from 10s to 24h"))
+}
+
+/// Shares in percent, sorted.
+fn shares(layers: &Layers, key: &'static str) -> Result<Vec<u8>, ConfigError> {
+    let read = |item: String| item.trim_end_matches('%').trim().parse().ok().filter(|share| (1..=100).contains(share));
+    let shares: Option<Vec<u8>> = list(layers, key).into_iter().map(read).collect();
+    let mut shares = shares.ok_or_else(|| wrong(&layers.get(key), "a list of whole numbers from 1 to 100"))?;
+    shares.sort_unstable();
+    Ok(shares)
 }
 
 pub(super) fn model(layers: &Layers) -> Result<Model, ConfigError> {

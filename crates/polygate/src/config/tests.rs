@@ -141,3 +141,33 @@ fn a_broken_file_is_refused() {
     assert!(matches!(Layers::read(&path, []), Err(ConfigError::Toml { .. })));
     assert!(Layers::read(&dir.path().join("missing.toml"), []).is_ok());
 }
+
+#[test]
+fn quota_settings_are_typed() {
+    let file = "[quota]\nrefresh_interval_minutes = 7\nskip_exhausted = false\n[quota.warning_thresholds]\nprimary = [90, 50]\nsecondary = []\n\
+                [alerts]\nwebhook_url = \"https://hooks.example.com/T0/secret-path\"\nwebhook_secret = \"hush\"\n";
+    let layers = layers(file, &[]);
+    assert_eq!(layers.unknown(), Vec::<String>::new());
+    let quota = config(&layers).unwrap().quota;
+    assert_eq!((quota.refresh_interval, quota.skip_exhausted), (Duration::from_mins(7), false));
+    assert_eq!((quota.thresholds.primary, quota.thresholds.secondary), (vec![50, 90], Vec::new()));
+    let shown = format!("{:?}", config(&layers).unwrap().alerts);
+    assert!(!shown.contains("secret-path") && !shown.contains("hush"), "{shown}");
+    let defaults = config(&self::layers("", &[])).unwrap();
+    assert_eq!(defaults.quota.refresh_interval, Duration::from_mins(5));
+    assert_eq!(defaults.quota.thresholds, Thresholds::default());
+    assert!(defaults.quota.skip_exhausted && defaults.alerts.webhook.is_none() && defaults.alerts.ntfy.is_none());
+    let rows = [
+        ("[quota]\nrefresh_interval = \"0\"\n", true),
+        ("[quota]\nrefresh_interval = \"10s\"\n", true),
+        ("[quota]\nrefresh_interval = \"9s\"\n", false),
+        ("[quota]\nrefresh_interval_minutes = 100000\n", false),
+        ("[quota]\nwarn_primary = \"80%, 100%\"\n", true),
+        ("[quota]\nwarn_primary = \"0\"\n", false),
+        ("[quota]\nwarn_secondary = [101]\n", false),
+        ("[alerts]\nntfy_url = \"topic\"\n", false),
+    ];
+    for (file, good) in rows {
+        assert_eq!(config(&self::layers(file, &[])).is_ok(), good, "{file}");
+    }
+}

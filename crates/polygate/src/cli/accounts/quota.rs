@@ -1,0 +1,231 @@
+//! `accounts quota` and `accounts credits`: what is left, and how to get more.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use engine::{AccountView, Engine};
+use pool::Millis;
+use pool::quota::Window;
+use pool::quota::forecast::{Forecast, Forecasts};
+use serde::Serialize;
+
+use super::own;
+use crate::cli::{Common, output, workplace};
+
+/// Cells of a bar.
+const CELLS: usize = 20;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Quota {
+    /// Its id, e-mail or label; all accounts without it.
+    account: Option<String>,
+    /// Ask the backend now.
+    #[arg(long)]
+    fresh: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Credits {
+    /// The reset credits of an account.
+    List {
+        /// Its id, e-mail or label.
+        account: String,
+    },
+    /// Consume one: sets used-up windows back to zero. Cannot be undone.
+    Consume {
+        /// The account's id, e-mail or label.
+        account: String,
+        /// Without this, only says what would happen.
+        #[arg(long)]
+        yes: bool,
+        /// The id of a try whose outcome is not known: it consumes no second credit.
+        #[arg(long, value_name = "UUID")]
+        request: Option<String>,
+    },
+}
+
+/// An account's figures for programs.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    label: &'a str,
+    status: &'static str,
+    quota: &'a pool::quota::Quota,
+    #[serde(flatten)]
+    forecast: Forecasts,
+    /// Why no fresh figures came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Quota {
+    pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
+        let mut views = match &self.account {
+            Some(wanted) => vec![workplace::account(engine, wanted)?],
+            None => engine.accounts(),
+        };
+        let mut errors = vec![None; views.len()];
+        if self.fresh {
+            for (view, error) in views.iter_mut().zip(&mut errors) {
+                *error = engine.quota_fresh(&view.id).await.err().map(|error| error.to_string());
+                *view = workplace::account(engine, &view.id)?;
+            }
+        }
+        let failed = errors.iter().any(Option::is_some);
+        show(common, &views, errors);
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+impl Credits {
+    pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::List { account } => list(common, engine, account).await,
+            Self::Consume { account, yes: false, .. } => {
+                let view = workplace::account(engine, account)?;
+                eprintln!("This would consume a reset credit of {}, which cannot be undone; add --yes.", view.label);
+                Ok(ExitCode::from(2))
+            }
+            Self::Consume { account, request, .. } => consume(common, engine, (account, request.as_deref())).await,
+        }
+    }
+}
+
+async fn list(common: &Common, engine: &Engine, wanted: &str) -> anyhow::Result<ExitCode> {
+    let view = workplace::account(engine, wanted)?;
+    let credits = engine.reset_credits(&view.id).await?;
+    if common.json {
+        output::json(&credits);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let row = |credit: &pool::quota::credits::ResetCredit| {
+        vec![credit.id.clone(), credit.status.clone(), text(&credit.expires_at), text(&credit.title)]
+    };
+    let empty = format!("{} has no reset credits.", view.label);
+    output::table(&["ID", "STATE", "ENDS", "TITLE"], credits.credits.iter().map(row).collect(), &empty);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn consume(
+    common: &Common,
+    engine: &Engine,
+    (wanted, request): (&str, Option<&str>),
+) -> anyhow::Result<ExitCode> {
+    let view = workplace::account(engine, wanted)?;
+    let consumed = engine.consume_credit(&view.id, request).await?;
+    if common.json {
+        output::json(&consumed);
+    } else {
+        output::line(&format!("{}: {}.", view.label, consumed.outcome.words()));
+        show(common, &[workplace::account(engine, &view.id)?], vec![None]);
+    }
+    Ok(if consumed.outcome.done() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show(common: &Common, views: &[AccountView], errors: Vec<Option<String>>) {
+    if common.json {
+        let row = |(view, error)| row(view, error);
+        output::json(&views.iter().zip(errors).map(row).collect::<Vec<_>>());
+        return;
+    }
+    if views.is_empty() {
+        output::line("No accounts yet. Add one: polygate login");
+    }
+    let now = workplace::now();
+    for (view, error) in views.iter().zip(errors) {
+        output::line(&page(view, now));
+        if let Some(error) = error {
+            eprintln!("error: {}: {error}", view.label);
+        }
+    }
+}
+
+fn row(view: &AccountView, error: Option<String>) -> Row<'_> {
+    let AccountView { id, label, status, quota, forecast, .. } = view;
+    Row { id, label, status, quota, forecast: *forecast, error }
+}
+
+/// One account: a line for each window, and what else is known.
+fn page(view: &AccountView, now: Millis) -> String {
+    let quota = &view.quota;
+    let plan = quota.plan.as_deref().unwrap_or(&view.plan);
+    let mut lines = vec![format!("{} ({plan}), {}", view.label, own::state(view))];
+    if quota.updated.0 == 0 {
+        lines.push("  nothing known yet; ask with --fresh".to_owned());
+        return lines.join("\n");
+    }
+    let windows = windows(view, now);
+    let width = windows.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or_default();
+    lines.extend(windows.iter().map(|(name, window, words)| {
+        let words = words.as_ref().map_or(String::new(), |words| format!("; {words}"));
+        format!("  {name:<width$} {}{words}", bar(window, now))
+    }));
+    lines.extend(extras(quota, &view.label));
+    lines.push(format!("  learned {}", ago(quota.updated, now)));
+    lines.join("\n")
+}
+
+/// Credits, spending, and reset credits, where there are any.
+fn extras(quota: &pool::quota::Quota, label: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(credits) = quota.credits.as_ref().filter(|credits| credits.has || credits.unlimited) {
+        let amount = if credits.unlimited { "unlimited" } else { credits.balance.as_deref().unwrap_or("some") };
+        lines.push(format!("  credits: {amount}"));
+    }
+    if let Some(spend) = &quota.spend
+        && let (Some(used), Some(limit)) = (&spend.used, &spend.limit)
+    {
+        lines.push(format!("  spending: {used} of {limit}{}", if spend.reached { ", limit reached" } else { "" }));
+    }
+    if let Some(count @ 1..) = quota.reset_credits {
+        lines.push(format!("  reset credits: {count}; see `polygate accounts credits list {label}`"));
+    }
+    lines
+}
+
+/// Every window with its name, and its forecast in words where there is one.
+fn windows(view: &AccountView, now: Millis) -> Vec<(String, Window, Option<String>)> {
+    let AccountView { quota, forecast, .. } = view;
+    let words = |forecast: Option<Forecast>| forecast.map(|forecast| forecast.words(now));
+    let own = [
+        ("primary", quota.primary, words(forecast.primary)),
+        ("secondary", quota.secondary, words(forecast.secondary)),
+    ];
+    let named = quota.named.iter().flat_map(|limit| {
+        let name = limit.name.as_deref().unwrap_or(&limit.id);
+        [(name, limit.primary, None), (name, limit.secondary, None)]
+    });
+    own.into_iter().chain(named).filter_map(|(name, window, words)| Some((name.to_owned(), window?, words))).collect()
+}
+
+/// `    5 h [######--------------]  31 % used, resets in 2 h 5 min`.
+fn bar(window: &Window, now: Millis) -> String {
+    let used = window.used(now);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is 0 to 100")]
+    let full = ((used / 100.0 * 20.0).round() as usize).min(CELLS);
+    let bar = format!("{}{}", "#".repeat(full), "-".repeat(CELLS - full));
+    let reset = window.resets_at.map_or(String::new(), |at| match now.until(at) {
+        0 => ", has reset".to_owned(),
+        _ => format!(", resets {}", output::left(now, at)),
+    });
+    format!("{:>7} [{bar}] {used:>3.0} % used{reset}", length(window.minutes))
+}
+
+fn length(minutes: Option<u32>) -> String {
+    match minutes {
+        Some(minutes) if minutes % 1440 == 0 => format!("{} d", minutes / 1440),
+        Some(minutes) if minutes % 60 == 0 => format!("{} h", minutes / 60),
+        Some(minutes) => format!("{minutes} min"),
+        None => String::new(),
+    }
+}
+
+fn ago(then: Millis, now: Millis) -> String {
+    match then.until(now) / 1000 {
+        0..60 => "just now".to_owned(),
+        seconds @ 60..7200 => format!("{} min ago", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h ago", seconds / 3600),
+        seconds => format!("{} days ago", seconds / 86_400),
+    }
+}
