@@ -76,7 +76,9 @@ async fn a_gateway_warns_its_owner() {
         ("POLYGATE_ALERTS__ALLOW_PRIVATE", "true"),
     ];
     let gateway = home.serve(&env);
-    let told = |record: &offline::Record| record.at(Place::Hook).count() == 1 && record.at(Place::Ntfy).count() == 1;
+    // Answered, so that the body is here.
+    let answered = |record: &offline::Record, place| record.at(place).filter(|seen| seen.status.is_some()).count();
+    let told = |record: &offline::Record| answered(record, Place::Hook) == 1 && answered(record, Place::Ntfy) == 1;
     backend.wait_until(Duration::from_secs(30), told).await.unwrap();
     let record = backend.record();
     let letter = record.at(Place::Hook).next().unwrap().json();

@@ -59,7 +59,9 @@ async fn next(watcher: &mut Watcher, wanted: impl Fn(&News) -> bool) -> News {
 }
 
 async fn messages(bench: &Bench, place: Place, count: usize) -> Vec<offline::Seen> {
-    bench.backend.wait_until(PATIENCE, |record| record.at(place).count() >= count).await.expect("messages");
+    // Answered, so that the body is here.
+    let answered = |record: &offline::Record| record.at(place).filter(|seen| seen.status.is_some()).count();
+    bench.backend.wait_until(PATIENCE, |record| answered(record) >= count).await.expect("messages");
     bench.backend.record().at(place).cloned().collect()
 }
 
