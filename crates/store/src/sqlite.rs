@@ -111,6 +111,13 @@ async fn check(plan: &Plan, connection: &mut SqliteConnection) -> Result<Option<
     if said != "ok" {
         return Ok(Some(said.lines().take(2).collect::<Vec<_>>().join(" ")));
     }
+    // SQLite takes a schema of any bytes; a row of a column whose type is no text could not be read, and would look like none.
+    let schema = connection.fetch_all("SELECT CAST(sql AS BLOB) FROM sqlite_master WHERE sql IS NOT NULL").await?;
+    for row in schema {
+        if std::str::from_utf8(&row.try_get::<Vec<u8>, _>(0)?).is_err() {
+            return Ok(Some("its schema is damaged".to_owned()));
+        }
+    }
     Ok(None)
 }
 
