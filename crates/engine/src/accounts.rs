@@ -4,12 +4,13 @@
 //! [`crate::keeper`]. Edits copy the one entry that changes; they happen per request at most, never per token.
 
 mod adopt;
+mod list;
 mod manage;
 #[cfg(test)]
 mod tests;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -18,18 +19,16 @@ use pool::catalog::{Catalog, Model};
 use pool::quota::Quota;
 use pool::relay::Capability;
 use pool::status::Signal;
-use pool::{Account, AccountId, Millis, Status, Tokens, limits};
+use pool::{Account, AccountId, Millis, Status, Terms, Tokens, limits};
 use proto::Wire;
 use tokio::sync::Notify;
 
 use crate::feed::{Feed, differs};
 use crate::relays::Line;
-pub(crate) use adopt::Changes;
+pub(crate) use adopt::{Changes, gone};
+pub(crate) use list::List;
 pub use manage::{AccountError, Batch, Checked, Health, Pace};
 pub use view::{AccountView, Ready};
-
-/// Every account, oldest first, then every relay.
-pub(crate) type List = Vec<Arc<Entry>>;
 
 /// One account or relay with what only the engine needs.
 #[derive(Clone, Debug)]
@@ -113,7 +112,7 @@ impl Accounts {
 
     /// One account.
     pub(crate) fn get(&self, id: &AccountId) -> Option<Arc<Entry>> {
-        self.list.load().iter().find(|entry| entry.account.id == *id).cloned()
+        self.list.load().get(id).cloned()
     }
 
     /// The models that can be asked for.
@@ -216,6 +215,23 @@ impl Accounts {
         self.recatalog();
     }
 
+    /// As [`Self::listed`], of many accounts at once.
+    pub(crate) fn listed_all(&self, mut listings: HashMap<AccountId, Arc<Listing>>) {
+        let mut own = |entry: &Arc<Entry>| match listings.remove(&entry.account.id) {
+            Some(listing) => Arc::new(Entry { models: Some(listing), missing: Vec::new(), ..Entry::clone(entry) }),
+            None => Arc::clone(entry),
+        };
+        self.replace(|list, _| list.iter().map(&mut own).collect());
+    }
+
+    /// Takes over what an account's owner set.
+    pub(crate) fn agree(&self, id: &AccountId, terms: Terms) {
+        self.edit(id, |entry| {
+            entry.account.terms = terms;
+            true
+        });
+    }
+
     /// Notes that a model was refused that the list has; `true` when that is news. Of relays only what they list is kept: they are
     /// asked for any name that a client thinks of.
     pub(crate) fn lacks(&self, id: &AccountId, slug: &str, now: Millis) -> bool {
@@ -262,31 +278,30 @@ impl Accounts {
     }
 
     fn status(&self, id: &AccountId) -> Option<Status> {
-        self.list.load().iter().find(|entry| entry.account.id == *id).map(|entry| entry.account.status.clone())
+        self.list.load().get(id).map(|entry| entry.account.status.clone())
     }
 
     /// Edits one entry; the change is published when `edit` says that there is one.
     fn edit(&self, id: &AccountId, edit: impl FnOnce(&mut Entry) -> bool) -> bool {
         let _one_writer = self.edits.lock();
         let list = self.list.load_full();
-        let Some(at) = list.iter().position(|entry| entry.account.id == *id) else { return false };
-        let mut entry = Entry::clone(&list[at]);
+        let Some(known) = list.get(id) else { return false };
+        let mut entry = Entry::clone(known);
         let changed = edit(&mut entry);
         if changed {
-            let mut next = List::clone(&list);
-            next[at] = Arc::new(entry);
-            self.list.store(Arc::new(next));
+            self.list.store(Arc::new(list.with(entry)));
         }
         changed
     }
 
     /// Puts another list in place, made of the current one and what is not written yet.
-    pub(crate) fn replace(&self, next: impl FnOnce(&List, &HashMap<AccountId, Dirty>) -> List) {
+    pub(crate) fn replace(&self, next: impl FnOnce(&List, &HashMap<AccountId, Dirty>) -> Vec<Arc<Entry>>) {
         {
             let _one_writer = self.edits.lock();
             let dirty = self.dirty.lock().clone();
-            let next = next(&self.list.load_full(), &dirty);
-            self.list.store(Arc::new(next));
+            let old = self.list.load_full();
+            let next = next(&old, &dirty);
+            self.list.store(Arc::new(List::new(next, &old)));
         }
         self.recatalog();
         self.rescheduled.notify_one();
@@ -301,9 +316,12 @@ impl Accounts {
         let live = |wanted: bool| {
             let entries = own().filter(move |entry| (entry.account.status == Status::Active) == wanted);
             let enabled = entries.filter(|entry| entry.account.status != Status::Disabled);
-            enabled.filter_map(|entry| entry.models.as_ref()).map(|listing| listing.models.as_slice())
+            enabled.filter_map(|entry| entry.models.as_ref())
         };
-        let lists: Vec<_> = live(true).chain(live(false)).collect();
+        // Most accounts share a list.
+        let mut seen = HashSet::new();
+        let lists = live(true).chain(live(false)).filter(|listing| seen.insert(Arc::as_ptr(listing)));
+        let lists: Vec<_> = lists.map(|listing| listing.models.as_slice()).collect();
         let relays = |capability| list.iter().filter_map(move |entry| entry.shelf(capability));
         let catalog = match (lists.is_empty(), own().next().is_none() && !list.is_empty()) {
             (false, _) => Catalog::live(lists),

@@ -21,8 +21,9 @@ pub(crate) struct Bond {
     pub(crate) account: AccountId,
     /// Fingerprint of the turn state that this account gave; it means nothing to any other.
     pub(crate) turn: Option<Uuid>,
-    /// Whether its history holds replay-only items that this account cannot read: they come again with every turn.
-    pub(crate) mixed: bool,
+    /// Fingerprint of the last replay-only item of its history that this account cannot read: it comes again with every turn,
+    /// until the client begins a clean history (a compaction).
+    pub(crate) foreign: Option<u64>,
 }
 
 /// The memory.

@@ -7,8 +7,8 @@
 #[cfg(test)]
 mod tests;
 
-use proto::Request;
 use proto::canon::{Item, ItemKind, Part, Role, Source};
+use proto::{Request, Text};
 use uuid::Uuid;
 
 use crate::call::Call;
@@ -45,6 +45,16 @@ impl Conversation {
         let thread = own(&call.client.thread).unwrap_or_else(|| session.clone());
         Self { id, session, thread }
     }
+}
+
+/// The ids that a conversation may have which a client with this key names so: in a header, or by its prompt cache key.
+pub(crate) fn named(key: &str, name: &str) -> [Uuid; 2] {
+    let id = |label, bytes: &[u8]| {
+        let mut parts = Name::new(key);
+        parts.part(label, bytes);
+        parts.id()
+    };
+    [id("session", name.as_bytes()), id("cache", Text::from(name).escaped())]
 }
 
 /// What stays the same over all turns of a conversation that nobody named: everything up to the first user message.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use pool::attempt::Outcome;
+use pool::budget::Budget;
 use pool::catalog::Catalog;
 use pool::status::Signal;
 use pool::{AccountId, Millis};
@@ -38,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) bundled: Catalog,
     pub(crate) slots: Arc<Slots>,
     pub(crate) affinity: Affinity,
+    /// Second calls that all requests together may make.
+    pub(crate) budget: Mutex<Budget>,
     pub(crate) refresh: Refresh,
     pub(crate) keys: Keys,
     pub(crate) wanted: Wanted,
@@ -77,6 +81,25 @@ impl Core {
         if lost {
             tracing::warn!(account = %id, ?signal, "account stops serving");
             self.slots.scatter(id);
+        }
+    }
+
+    /// Tells an account's or relay's breaker what a call came to. The call's first part is when it began, the second tells
+    /// conversations apart.
+    pub(crate) fn judge(&self, id: &AccountId, call: (Millis, u64), outcome: &Outcome) {
+        match outcome.works() {
+            Some(true) => self.works(id),
+            Some(false) if self.slots.failed(id, call, self.now()) => {
+                tracing::warn!(account = %id, "calls fail one after the other: left alone for a while");
+            }
+            _ => {}
+        }
+    }
+
+    /// An account or relay answered a call.
+    pub(crate) fn works(&self, id: &AccountId) {
+        if self.slots.answered(id) {
+            tracing::info!(account = %id, "calls are answered again");
         }
     }
 

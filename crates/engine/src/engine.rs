@@ -77,6 +77,11 @@ impl Engine {
         Ok(Self(core))
     }
 
+    /// Reads the stored model lists, which an [`Self::idle`] engine does without.
+    pub async fn restore_models(&self) {
+        models::restore(&self.0).await;
+    }
+
     /// Ends the background tasks, waits for refreshes under way and writes what is in memory only. Call it once the
     /// server has drained; replies that still run are not waited for.
     pub async fn stop(&self) {
@@ -166,6 +171,7 @@ impl Core {
         let egress = Egress::new(upstream.config().proxy.is_some());
         Self {
             keys: Keys::new(settings.api_key.as_ref(), store.pepper()),
+            slots: Arc::new(Slots::new((settings.strategy, settings.tiers.clone()), settings.stagger)),
             store,
             upstream,
             settings,
@@ -174,8 +180,8 @@ impl Core {
             beside: Beside::default(),
             logins: Logins::default(),
             bundled: Catalog::bundled(),
-            slots: Arc::new(Slots::default()),
             affinity: Affinity::default(),
+            budget: Mutex::default(),
             refresh: Refresh::new(),
             wanted: Wanted::default(),
             egress,

@@ -5,23 +5,26 @@ mod load;
 mod receipt;
 
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use pool::AccountId;
 use pool::attempt::{History, Step, To as Toward};
 use pool::catalog::{Resolved, To};
+use pool::egress::Table;
 use pool::pick::{self, Ask, Kin, NoAccount, Pick};
 use pool::relay::Service;
 use pool::status::Signal;
+use pool::{AccountId, Millis};
 use proto::{Failure, Kind};
 use tokio::time::{Instant, Sleep};
 use upstream::relay::Forward;
 use upstream::{Answer, Body};
 
+use crate::accounts::List;
 use crate::core::Core;
 use crate::engine::Engine;
 use crate::keys::KeyId;
@@ -79,6 +82,8 @@ struct Run {
     resolved: Resolved,
     load: Load,
     history: History,
+    /// When the last call began, and what tells its caller from others.
+    call: (Millis, u64),
     head: Head,
     receipt: Receipt,
 }
@@ -88,6 +93,7 @@ impl Engine {
     pub async fn forward(&self, errand: Errand) -> Result<Delivery, Refusal> {
         let core = Arc::clone(&self.0);
         let mut receipt = Receipt::open(&core, &errand);
+        core.budget.lock().request(core.now());
         let resolved = match resolve(&core, errand.service, errand.model.as_deref()) {
             Ok(resolved) => resolved,
             Err(failure) => {
@@ -98,8 +104,9 @@ impl Engine {
         receipt.model(&resolved.model.slug);
         let head = Head { model: resolved.model.slug.clone(), ..Head::default() };
         let history = History { rest: Some(core.settings.rest), keyed: true, ..History::default() };
-        let Errand { service, content_type, load, .. } = errand;
-        Run { core, service, content_type, resolved, load, history, head, receipt }.go().await
+        let Errand { service, content_type, load, key, .. } = errand;
+        let call = (core.now(), by(&key));
+        Run { core, service, content_type, resolved, load, history, call, head, receipt }.go().await
     }
 
     /// Whether there is a relay for such a call.
@@ -109,6 +116,13 @@ impl Engine {
     pub fn serves(&self, service: Service, name: &str) -> Result<(), Failure> {
         resolve(&self.0, service, Some(name)).map(|_| ())
     }
+}
+
+/// Tells callers apart.
+fn by(key: &KeyId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The relays that can do it and that the model's name means. Where only one can do it, it is asked for models that it does
@@ -162,25 +176,21 @@ impl Run {
     /// A place at a relay that was not tried; relays have no queue.
     fn place(&self, otherwise: Option<&Failure>) -> Result<Slot, Failure> {
         let (list, ways, now) = (self.core.accounts.list(), self.core.egress.table(), self.core.now());
-        let field = Field { list: &list, bundled: &self.core.bundled, to: &self.resolved.to, ways: &ways };
-        match self.core.slots.take(field, &self.ask(&self.history.tried), (None, now)) {
+        let field = self.field((&list, &ways), &self.history.tried);
+        match self.core.slots.take(field, &self.ask(), (None, now)) {
             Ok(Taken::Now(slot)) => Ok(slot),
             Ok(Taken::Later(_)) => Err(Failure::new(Kind::RateLimited, "every relay is busy").retry_after(1)),
             Err(none) => Err(none.failure(otherwise, now)),
         }
     }
 
-    fn ask<'a>(&'a self, tried: &'a [AccountId]) -> Ask<'a> {
-        Ask {
-            model: &self.resolved.model.slug,
-            tried,
-            prefer: None,
-            max_concurrent: 0,
-            strategy: self.core.settings.strategy,
-            tiers: &[],
-            kin: Kin::Relays,
-            spent: false,
-        }
+    fn ask(&self) -> Ask<'_> {
+        let (model, strategy) = (&self.resolved.model.slug, self.core.settings.strategy);
+        Ask { model, max_concurrent: 0, strategy, kin: Kin::Relays, spent: false }
+    }
+
+    fn field<'a>(&'a self, (list, ways): (&'a List, &'a Table), tried: &'a [AccountId]) -> Field<'a> {
+        Field { list, bundled: &self.core.bundled, to: &self.resolved.to, ways, prefer: None, tried }
     }
 
     fn line(&self, id: &AccountId) -> Option<Arc<Line>> {
@@ -193,6 +203,7 @@ impl Run {
             To::Accounts => None,
         };
         let body = self.load.take(model.filter(|model| !model.is_empty()));
+        self.call.0 = self.core.now();
         self.receipt.posted(&line.relay.id);
         self.head.account = Some(line.relay.id.clone());
         self.head.relay = Some(line.relay.name.clone());
@@ -203,13 +214,18 @@ impl Run {
             return Err(denied(&self.core, answer).await);
         }
         self.core.report(line, &Signal::Served);
+        self.core.works(&line.relay.id);
         Ok(answer)
     }
 
     /// Asks the table; `Ok` is another try, with the answer when there is none.
     fn settle(&mut self, line: &Line, miss: &Miss) -> Result<Failure, Failure> {
         let (id, now) = (&line.relay.id, self.core.now());
-        let (signal, step) = self.history.settle(id, &miss.outcome, now);
+        let (signal, mut step) = self.history.settle(id, &miss.outcome, now);
+        if miss.outcome.costs(&step) && !self.core.budget.lock().spend(now) {
+            step = step.give();
+        }
+        self.core.judge(id, self.call, &miss.outcome);
         if signal == Signal::ModelMissing
             && let To::Relays(stops) = &self.resolved.to
             && let Some(stop) = stops.iter().find(|stop| stop.relay == *id)
@@ -236,8 +252,7 @@ impl Run {
 
     fn look(&self, tried: &[AccountId]) -> Result<Pick, NoAccount> {
         let (list, ways) = (self.core.accounts.list(), self.core.egress.table());
-        let field = Field { list: &list, bundled: &self.core.bundled, to: &self.resolved.to, ways: &ways };
-        self.core.slots.look(field, &self.ask(tried), self.core.now())
+        self.core.slots.look(self.field((&list, &ways), tried), &self.ask(), self.core.now())
     }
 
     fn deliver(self, answer: Answer, slot: Slot) -> Delivery {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pool::{Account, AccountId, Secret};
+use pool::{Account, AccountId, Secret, Tokens};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::accounts::{Changes, Dirty, Entry};
@@ -49,8 +49,8 @@ impl Keeper {
         let generation = core.store.generation().await?;
         let mut keeper = Self { generation: Some(generation), ..Self::of(core) };
         keeper.reload().await?;
-        for entry in keeper.core.accounts.list().iter() {
-            keeper.restore_cookies(&entry.account.id).await;
+        for (id, saved) in keeper.core.store.cookies_of_all().await? {
+            keeper.take_cookies(&id, saved.map(Some));
         }
         Ok(keeper)
     }
@@ -122,7 +122,12 @@ impl Keeper {
     }
 
     async fn restore_cookies(&mut self, id: &AccountId) {
-        match self.core.store.cookies(id).await {
+        let saved = self.core.store.cookies(id).await;
+        self.take_cookies(id, saved);
+    }
+
+    fn take_cookies(&mut self, id: &AccountId, saved: Result<Option<Secret>, store::Error>) {
+        match saved {
             Ok(Some(saved)) => {
                 self.core.upstream.set_cookies(id, &saved);
                 self.cookies.insert(id.clone(), saved);
@@ -186,19 +191,14 @@ impl Core {
         // First, so that no account is there before its way.
         self.reread_ways().await?;
         let store = &self.store;
-        let mut rows = Vec::new();
-        for account in store.accounts().await? {
-            let tokens = match store.tokens(&account.id).await {
-                Ok(tokens) => tokens,
-                // One damaged row must not take the other accounts with it.
-                Err(error @ (store::Error::Sealed { .. } | store::Error::Damaged { .. })) => {
-                    tracing::error!(account = %account.id, %error, "tokens are not readable");
-                    None
-                }
-                Err(error) => return Err(error),
-            };
-            rows.push((account, tokens));
-        }
+        // Accounts first: one that is added in between has tokens that are not looked for.
+        let accounts = store.accounts().await?;
+        let mut tokens = store.tokens_of_all().await?;
+        let mut with_tokens = |account: Account| {
+            let own = readable(&account.id, tokens.remove(&account.id));
+            (account, own)
+        };
+        let rows = accounts.into_iter().map(&mut with_tokens).collect();
         self.keys.adopt(store.keys().await?);
         self.beside.adopt(store.tags().await?, store.links().await?);
         let mut changes = self.accounts.adopt(rows);
@@ -219,6 +219,9 @@ impl Core {
         for id in changes.added.iter().chain(&changes.signed_in) {
             self.wanted.want(id);
         }
+        for id in &changes.retermed {
+            self.slots.scatter(id);
+        }
         for id in &changes.removed {
             tracing::info!(account = %id, "account removed");
             self.upstream.forget(id);
@@ -231,6 +234,11 @@ impl Dirty {
     fn any(self) -> bool {
         self.status || self.quota
     }
+}
+
+/// An account's tokens. One damaged row must not take the other accounts with it.
+fn readable(id: &AccountId, found: Option<Result<Tokens, store::Error>>) -> Option<Tokens> {
+    found?.inspect_err(|error| tracing::error!(account = %id, %error, "tokens are not readable")).ok()
 }
 
 fn done(id: &AccountId, result: &Result<(), store::Error>) -> bool {

@@ -110,6 +110,12 @@ impl Keys {
         all
     }
 
+    /// Whether a client key has this id.
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        let client = self.get(id).is_some_and(|key| key.kind == KeyKind::Client);
+        client || self.fixed.as_ref().is_some_and(|fixed| fixed.id == id)
+    }
+
     fn get(&self, id: &str) -> Option<Key> {
         self.ring.load().get(id).cloned()
     }

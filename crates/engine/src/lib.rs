@@ -31,6 +31,7 @@ mod quota;
 mod refresh;
 mod relays;
 mod reply;
+mod rules;
 mod run;
 mod settings;
 mod slots;
@@ -59,7 +60,8 @@ pub use relays::{
     Private, RelayChange, RelayError, RelayOrigin, RelayView, RelayWish, Shown, add_relay, host_name, masked,
     rekey_relay, relay_models, relay_name, relay_state, test_relay,
 };
-pub use reply::{Head, Refusal, Reply, Whole};
+pub use reply::{Fallback, Head, Refusal, Reply, Whole};
+pub use rules::{CandidateView, Explained, Inquiry, TermsChange, TermsError};
 pub use settings::{Proxies, Settings};
 pub use store::portable::PortableError;
 pub use stream::Stream;

@@ -119,24 +119,39 @@ impl Wanted {
 
 /// Restores the stored lists of this client version and asks for all of them.
 pub(crate) async fn restore(core: &Core) {
+    match core.store.models_of_all().await {
+        Ok(stored) => core.accounts.listed_all(restored(core, stored)),
+        Err(error) => tracing::warn!(%error, "stored model lists are not readable"),
+    }
     for entry in core.accounts.list().iter() {
-        let id = &entry.account.id;
         if entry.relay.is_some() {
             load::restore_models(core, entry).await;
-            core.wanted.want(id);
+        }
+        core.wanted.want(&entry.account.id);
+    }
+}
+
+/// The lists of these bodies; accounts with the same body share one list.
+fn restored(core: &Core, stored: HashMap<AccountId, StoredModels>) -> HashMap<AccountId, Arc<Listing>> {
+    let mut known: HashMap<(Option<String>, Bytes), Arc<Listing>> = HashMap::new();
+    let mut lists = HashMap::with_capacity(stored.len());
+    for (id, models) in stored.into_iter().filter(|(_, models)| models.client_version == version(core)) {
+        let StoredModels { etag, body, .. } = models;
+        let key = (etag, body);
+        if let Some(listing) = known.get(&key) {
+            lists.insert(id, Arc::clone(listing));
             continue;
         }
-        match core.store.models(id).await {
-            Ok(Some(stored)) if stored.client_version == version(core) => {
-                if let Err(error) = take(core, id, stored.etag, &stored.body) {
-                    tracing::warn!(account = %id, %error, "stored model list is not usable");
-                }
+        match pool::catalog::parse_models(&key.1) {
+            Ok(models) => {
+                let listing = Arc::new(Listing { etag: key.0.clone(), models });
+                lists.insert(id, Arc::clone(&listing));
+                known.insert(key, listing);
             }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(account = %id, %error, "stored model list is not readable"),
+            Err(error) => tracing::warn!(account = %id, %error, "stored model list is not usable"),
         }
-        core.wanted.want(id);
     }
+    lists
 }
 
 /// Fetches lists as they are asked for, until the engine stops.

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use pool::catalog::{Model, Shelf};
 use pool::quota::Quota;
 use pool::relay::{Capability, Relay};
-use pool::{Account, Millis, Secret, Status};
+use pool::{Account, Millis, Secret, Status, Terms};
 
 pub use api::{RelayChange, Shown, host_name, relay_name};
 pub use manage::{Private, RelayError, RelayWish, add_relay, rekey_relay, relay_models, test_relay};
 pub use view::{RelayView, masked, word as relay_state};
 
-use crate::accounts::{Accounts, Changes, Dirty, Entry, List, Listing};
+use crate::accounts::{Accounts, Changes, Dirty, Entry, Listing, gone};
 
 /// Where a relay is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -60,6 +60,7 @@ impl Line {
             fedramp: false,
             status: if relay.enabled { relay.status.clone() } else { Status::Disabled },
             quota: Quota::default(),
+            terms: Terms::default(),
             created: relay.created,
             version: relay.version,
         }
@@ -108,10 +109,10 @@ impl Accounts {
     pub(crate) fn adopt_relays(&self, lines: Vec<Line>) -> Changes {
         let mut changes = Changes::default();
         self.replace(|old, dirty| {
-            let mut next: List = old.iter().filter(|entry| entry.relay.is_none()).cloned().collect();
+            let mut next: Vec<_> = old.iter().filter(|entry| entry.relay.is_none()).cloned().collect();
             for line in lines {
                 let id = line.relay.id.clone();
-                let known = old.iter().find(|entry| entry.account.id == id);
+                let known = old.get(&id);
                 let unsaved = dirty.get(&id).copied().unwrap_or_default();
                 let kept = known.and_then(|known| keep(known, &line, unsaved));
                 match (&kept, known) {
@@ -121,8 +122,7 @@ impl Accounts {
                 }
                 next.push(Arc::new(kept.unwrap_or_else(|| Entry::of(line))));
             }
-            let gone = |entry: &&Arc<Entry>| !next.iter().any(|new| new.account.id == entry.account.id);
-            changes.removed = old.iter().filter(gone).map(|entry| entry.account.id.clone()).collect();
+            changes.removed = gone(old, &next);
             next
         });
         changes

@@ -37,11 +37,24 @@ pub struct Head {
     pub retired_from: Option<String>,
     /// Model calls that this request made.
     pub attempts: u32,
+    /// The model that served instead of the one that was meant.
+    pub fallback: Option<Fallback>,
     /// What was dropped or approximated.
     pub notes: Notes,
     /// Upstream headers that the client may see: the rate-limit family and `openai-model`; for Codex clients also
     /// `x-codex-turn-state` and `x-models-etag`.
     pub headers: HeaderMap,
+}
+
+/// A model that served instead of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// The model that was meant.
+    pub from: String,
+    /// The one that served.
+    pub to: String,
+    /// Why, in a word or two.
+    pub why: String,
 }
 
 /// An answer other than 200. Nothing has been sent to the client; the server writes `dialect.error(&failure)`.

@@ -5,9 +5,11 @@
 //! the end of `settings.commit`.
 
 mod attempt;
+mod choice;
 mod committed;
 mod opening;
 pub(crate) mod post;
+mod replay;
 
 use std::sync::Arc;
 
@@ -21,10 +23,14 @@ use attempt::Attempt;
 pub(crate) async fn run(core: Arc<Core>, call: Call) -> Result<Reply, Refusal> {
     let dialect = call.dialect;
     let mut ledger = Ledger::open(&core, &call);
+    core.budget.lock().request(core.now());
     let catalog = core.accounts.catalog();
     let resolved = match catalog.resolve(call.request.model.as_deref(), &core.settings.names) {
         Ok(resolved) => resolved,
         Err(failure) => {
+            if let Some(instead) = attempt::instead(&core, call.request.model.as_deref()) {
+                return Attempt::instead(core, call, (instead, failure), ledger).serve().await;
+            }
             ledger.refuse(dialect, &failure);
             let head = Head { notes: call.notes, ..Head::default() };
             return Err(Refusal { failure, head: Box::new(head) });
@@ -32,6 +38,5 @@ pub(crate) async fn run(core: Arc<Core>, call: Call) -> Result<Reply, Refusal> {
     };
     drop(catalog);
     ledger.model(&resolved.model.slug);
-    let committed = Attempt::new(core, call, resolved, ledger).commit().await?;
-    committed.reply().await
+    Attempt::new(core, call, resolved, ledger).serve().await
 }

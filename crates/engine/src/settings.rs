@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pool::catalog::Names;
+use pool::catalog::{Chains, Names};
 use pool::pick::Strategy;
 use pool::{Secret, limits};
 use url::Url;
@@ -15,6 +15,8 @@ use crate::alerts::Alerts;
 pub struct Settings {
     /// Aliases and the default model.
     pub names: Names,
+    /// What is asked instead when a model cannot serve.
+    pub chains: Chains,
     /// Effort when neither the request nor the model's name asks for one; `None` leaves it to the catalogue.
     pub effort: Option<String>,
     /// Requests per account at the same time; 0 is no limit.
@@ -23,6 +25,8 @@ pub struct Settings {
     pub strategy: Strategy,
     /// Plans in the order in which their accounts serve; see [`pool::pick::Ask::tiers`].
     pub tiers: Vec<String>,
+    /// The least time between two requests' starts on one account.
+    pub stagger: Duration,
     /// Rest of an account after a rate limit that says nothing about time.
     pub rest: Duration,
     /// Longest wait for a free place on an account.
@@ -69,10 +73,12 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             names: Names::default(),
+            chains: Chains::default(),
             effort: None,
             max_concurrent: 0,
             strategy: Strategy::default(),
             tiers: Vec::new(),
+            stagger: Duration::ZERO,
             rest: limits::RATE_BACKOFF,
             queue_wait: limits::QUEUE_WAIT,
             idle: limits::IDLE,

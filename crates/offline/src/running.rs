@@ -241,6 +241,11 @@ impl Running {
         self.shared.script.add(rule);
     }
 
+    /// Forgets all rules; the record stays.
+    pub fn unscript(&self) {
+        self.shared.script.clear();
+    }
+
     /// Rules that are not used up.
     pub fn pending(&self) -> Vec<Rule> {
         self.shared.script.pending()

@@ -3,6 +3,7 @@
 //! `fields.rs` is the one table of settings: key, older names, environment names, default. [`layers::Layers`] finds the
 //! layer that wins for each; this file turns the winners into typed values. Nothing else reads settings.
 
+mod fallbacks;
 mod fields;
 mod layers;
 mod parse;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pool::Secret;
+use pool::catalog::Chains;
 use pool::pick::Strategy;
 use pool::warning::Thresholds;
 use tracing_subscriber::filter::Targets;
@@ -126,6 +128,8 @@ impl fmt::Debug for Proxy {
 pub struct Accounts {
     /// Requests at a time on one account; 0 is no limit.
     pub max_concurrent: u32,
+    /// Least time between two requests' starts on one account.
+    pub stagger: Duration,
     /// How long an account rests after a 429 that names no reset.
     pub rate_limit_backoff: Duration,
     /// How an account is chosen.
@@ -189,6 +193,8 @@ pub struct Model {
     pub default_effort: Option<String>,
     /// Own names: alias, model.
     pub aliases: Vec<(String, String)>,
+    /// What is asked instead when a model cannot serve.
+    pub fallbacks: Chains,
 }
 
 /// The Ollama listener.
@@ -259,6 +265,14 @@ pub enum ConfigError {
         at: usize,
         /// Its field.
         field: &'static str,
+        /// What is wanted.
+        wanted: &'static str,
+    },
+    /// A line of `[model.fallbacks]` is wrong.
+    #[error("model.fallbacks.{from} is not {wanted}")]
+    Fallback {
+        /// The name that it is for.
+        from: String,
         /// What is wanted.
         wanted: &'static str,
     },

@@ -173,6 +173,8 @@ pub(crate) fn engine_settings(config: &Config) -> engine::Settings {
     let names = Names { aliases: config.model.aliases.clone(), default: config.model.default.clone() }.with_shipped();
     engine::Settings {
         names,
+        chains: config.model.fallbacks.clone(),
+        stagger: config.accounts.stagger,
         effort: config.model.default_effort.clone(),
         max_concurrent: config.accounts.max_concurrent,
         strategy: config.accounts.strategy,

@@ -39,10 +39,52 @@ pub struct Account {
     pub status: Status,
     /// Last known quota.
     pub quota: Quota,
+    /// What its owner set for it.
+    pub terms: Terms,
     /// When it was added.
     pub created: Millis,
     /// Grows with every write of its row; fences late writers.
     pub version: i64,
+}
+
+/// What its owner set for an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Terms {
+    /// Requests at a time; 0 is no limit, `None` leaves it to the settings.
+    pub max_concurrent: Option<u32>,
+    /// Accounts with a lower number serve first; at most [`PRIORITY`] away from 0.
+    pub priority: i32,
+}
+
+/// The largest priority; the smallest is its opposite.
+pub const PRIORITY: i32 = 1000;
+/// The highest ceiling of requests at a time.
+pub const CEILING: u32 = 100_000;
+
+/// Terms that cannot be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadTerms {
+    /// The ceiling is too high.
+    #[error("{0} requests at a time are too many; hint: 0 to 100000, 0 is no limit")]
+    Ceiling(u32),
+    /// The priority is out of bounds.
+    #[error("the priority {0} is out of bounds; hint: -1000 to 1000, lower serves first")]
+    Priority(i32),
+}
+
+impl Terms {
+    /// Whether they may be kept.
+    ///
+    /// # Errors
+    /// [`BadTerms`] for the first that is out of bounds.
+    pub fn check(self) -> Result<Self, BadTerms> {
+        match self {
+            Self { max_concurrent: Some(most), .. } if most > CEILING => Err(BadTerms::Ceiling(most)),
+            Self { priority, .. } if !(-PRIORITY..=PRIORITY).contains(&priority) => Err(BadTerms::Priority(priority)),
+            sound => Ok(sound),
+        }
+    }
 }
 
 /// An account's secrets.

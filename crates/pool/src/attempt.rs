@@ -139,6 +139,7 @@ pub struct Retry {
 
 /// What this request has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a request, not a state")]
 pub struct History {
     /// Model POSTs that count against [`crate::limits::MODEL_POSTS`], the current one included.
     pub posts: u32,
@@ -156,6 +157,8 @@ pub struct History {
     pub rest: Option<Duration>,
     /// Whether relays serve: their keys cannot be refreshed.
     pub keyed: bool,
+    /// Whether a call was sent of which nobody knows what became: its answer may have been paid for.
+    pub lost: bool,
 }
 
 /// What to do next.
@@ -176,6 +179,16 @@ pub enum Step {
     Give(Failure),
 }
 
+impl Step {
+    /// The same with no other try.
+    #[must_use]
+    pub fn give(self) -> Self {
+        match self {
+            Self::Again { otherwise, .. } | Self::Give(otherwise) => Self::Give(otherwise),
+        }
+    }
+}
+
 /// Which account takes the next try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum To {
@@ -194,6 +207,28 @@ impl Outcome {
             Sent::No => Self::NotSent { cause },
             Sent::Maybe | Sent::Yes => Self::NoStatus { cause },
         }
+    }
+}
+
+impl Outcome {
+    /// Whether whoever was asked works ([`crate::breaker`]): an answer that refuses is one. `None` when nobody was asked.
+    pub fn works(&self) -> Option<bool> {
+        match self {
+            Self::NotSent { cause } if cause.kind == TroubleKind::Proxy => None,
+            Self::NotSent { .. } | Self::NoStatus { .. } => Some(false),
+            Self::Status { code, .. } | Self::Refused { code, .. } => Some(*code < 500),
+            Self::EarlyFail(failure) => {
+                Some(!matches!(failure.kind, Kind::Internal | Kind::Upstream | Kind::Overloaded | Kind::Timeout))
+            }
+            Self::NotRefreshed { .. } => None,
+        }
+    }
+
+    /// Whether the next try is a second call that all requests share a budget for ([`crate::budget`]): one after an answer.
+    /// Tries that sent nothing, new tokens and stripped histories are bounded by themselves.
+    pub fn costs(&self, step: &Step) -> bool {
+        let answered = matches!(self, Self::Status { .. } | Self::Refused { .. } | Self::EarlyFail(_));
+        answered && matches!(step, Step::Again { refresh: false, strip_replay: false, .. })
     }
 }
 
@@ -238,6 +273,7 @@ impl History {
             self.refreshed = false;
             self.here = 0;
         }
+        self.lost |= matches!(outcome, Outcome::NoStatus { .. });
         match outcome {
             Outcome::NotSent { .. } => self.unsent += 1,
             Outcome::NotRefreshed { .. } => {}
@@ -256,6 +292,21 @@ impl History {
             self.here = 0;
         }
         (signal, step)
+    }
+
+    /// Whether another model may be asked after `failure` (fallback chains): one that could heal it, nothing of which the
+    /// answer may have been paid for, and a POST left. What is wrong with the request itself stays wrong.
+    pub fn may_fall(&self, failure: &Failure) -> bool {
+        let limits = matches!(failure.kind, Kind::RateLimited | Kind::Exhausted | Kind::Overloaded);
+        let lacks = matches!(failure.kind, Kind::NoAccount | Kind::ModelNotFound);
+        let breaks = matches!(failure.kind, Kind::Upstream | Kind::Timeout | Kind::Internal);
+        (limits || lacks || breaks) && !self.lost && self.post_left()
+    }
+
+    /// The history with which another model is asked: what was sent still counts, who was asked does not.
+    #[must_use]
+    pub fn fall(&self, keyed: bool) -> Self {
+        Self { posts: self.posts, unsent: self.unsent, rest: self.rest, keyed, ..Self::default() }
     }
 
     fn post_left(&self) -> bool {

@@ -7,6 +7,7 @@
 //! exist: never another model in silence. Because the catalogue comes first, a live name is never treated as retired,
 //! suffixed or prefixed.
 
+mod chains;
 mod names;
 mod shelves;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::collections::HashMap;
 use proto::failure::{Failure, Kind};
 use proto::text::Json;
 
+pub use self::chains::Chains;
 use self::names::{Reading, readings};
 use self::shelves::Shelves;
 pub use self::shelves::{Offer, Shelf, Stop, To};

@@ -6,6 +6,8 @@
 
 pub mod account;
 pub mod attempt;
+pub mod breaker;
+pub mod budget;
 pub mod catalog;
 pub mod egress;
 pub mod guard;
@@ -21,7 +23,7 @@ pub mod shown;
 pub mod status;
 pub mod warning;
 
-pub use account::{Account, AccountId, Tokens};
+pub use account::{Account, AccountId, Terms, Tokens};
 pub use secret::Secret;
 pub use status::Status;
 

@@ -93,5 +93,13 @@ pub const FORBIDDEN_BACKOFF: Duration = Duration::from_mins(5);
 pub const MODEL_REST: Duration = Duration::from_mins(5);
 /// Rest after the token endpoint failed for a passing reason while a request waited for it.
 pub const LOGIN_BACKOFF: Duration = Duration::from_mins(1);
+/// Failures in a row, within this time, after which an account or relay is left alone for a while.
+pub const BREAKER: (usize, Duration) = (5, Duration::from_secs(10));
+/// First and longest time that it is left alone; doubles with every failed probe, full jitter.
+pub const BREAKER_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// Second model POSTs: one for so many requests, but always so many a second.
+pub const RETRIES: (u64, u64) = (10, 3);
+/// Models that are asked instead of one.
+pub const FALLBACKS: usize = 8;
 /// Longest upstream message shown to a client, bytes.
 pub const MESSAGE: usize = 2 << 10;

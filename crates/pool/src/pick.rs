@@ -1,5 +1,6 @@
 //! Which account serves a request: a pure choice over candidates, or one reason per account.
 
+mod explain;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -7,29 +8,40 @@ mod tests;
 use proto::failure::{Failure, Kind};
 
 use crate::account::{Account, AccountId};
+use crate::breaker::Trust;
 use crate::egress::Stuck;
-use crate::status::{Reason, Status};
+use crate::status::Reason;
 use crate::{Millis, limits};
 
-pub use order::Strategy;
+pub use explain::{Place, Score, explain};
+pub use order::{Card, Rules, Strategy};
+use order::{Line, Rank};
 
 /// An account as the choice sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     /// The account.
     pub account: &'a Account,
+    /// What the choice needs of it.
+    pub card: Card,
     /// Requests that it serves now.
     pub in_flight: u32,
     /// Requests that wait for it.
     pub waiting: u32,
     /// When it was last chosen; 0 for never.
     pub last_used: Millis,
+    /// Milliseconds until it may begin the next request (stagger).
+    pub wait: u64,
+    /// Whether it may be called at all, by its breaker.
+    pub trust: Trust,
     /// Whether its catalogue (live, else bundled) lists the model.
     pub lists_model: bool,
     /// Why its way out is not open; `None` when it is.
     pub stuck: Option<Stuck<'a>>,
-    /// Its share of simultaneous requests against the others', at least 1.
-    pub weight: u32,
+    /// Whether it owns the conversation; taken when it has a free place.
+    pub owner: bool,
+    /// Whether this request has tried it.
+    pub tried: bool,
 }
 
 /// What the candidates are, for the words of a refusal.
@@ -47,17 +59,10 @@ pub enum Kin {
 pub struct Ask<'a> {
     /// Catalogue slug, for the message.
     pub model: &'a str,
-    /// Accounts that this request has tried.
-    pub tried: &'a [AccountId],
-    /// The account that owns the conversation; taken when it has a free place.
-    pub prefer: Option<&'a AccountId>,
-    /// Requests per account at the same time; 0 is no limit.
+    /// Requests per account at the same time where its owner has not said; 0 is no limit.
     pub max_concurrent: u32,
     /// How to choose among the usable.
     pub strategy: Strategy,
-    /// Plans in the order in which their accounts serve: a later one only when no earlier one has a free place. Plans that
-    /// are not named come last.
-    pub tiers: &'a [String],
     /// What the candidates are.
     pub kin: Kin,
     /// Whether accounts whose quota is used up may serve, after all others.
@@ -85,55 +90,103 @@ pub struct NoAccount {
 }
 
 /// Chooses an account. Linear in the candidates; copies nothing unless it fails.
-pub fn pick(candidates: &[Candidate<'_>], ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
-    let usable = || candidates.iter().filter(|candidate| candidate.usable(ask, now));
-    let free = || usable().filter(|candidate| candidate.free(ask));
-    let preferred = ask.prefer.and_then(|owner| free().find(|candidate| candidate.account.id == *owner));
-    let best = || free().min_by_key(|candidate| order::Rank::of(candidate, ask, now));
-    if let Some(chosen) = preferred.or_else(best) {
-        return Ok(Pick::Ready(chosen.account.id.clone()));
+pub fn pick<'a, I>(candidates: I, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount>
+where
+    I: Iterator<Item = Candidate<'a>> + Clone,
+{
+    let mut free: Option<(Rank, &AccountId)> = None;
+    let mut queue: Option<(Line, &AccountId)> = None;
+    for candidate in candidates.clone() {
+        match candidate.standing(ask, now) {
+            Ok(Standing::Serves) => better(&mut free, Rank::of(&candidate, ask, now), &candidate.account.id),
+            Ok(Standing::Queues) => better(&mut queue, Line::of(&candidate), &candidate.account.id),
+            Err(_) => {}
+        }
     }
-    let queue = usable().filter(|candidate| candidate.waiting < limits::QUEUE);
-    // The owner's prompt cache is worth waiting for when everybody has to wait.
-    let queue = queue.min_by_key(|candidate| {
-        let id = &candidate.account.id;
-        (Some(id) != ask.prefer, candidate.waiting, candidate.last_used, id)
-    });
-    if let Some(chosen) = queue {
-        return Ok(Pick::Queue(chosen.account.id.clone()));
+    if let Some((_, id)) = free {
+        return Ok(Pick::Ready(id.clone()));
     }
-    let reasons =
-        candidates.iter().map(|candidate| (candidate.account.id.clone(), candidate.reason(ask, now))).collect();
+    if let Some((_, id)) = queue {
+        return Ok(Pick::Queue(id.clone()));
+    }
+    let reasons = candidates.map(|candidate| (candidate.account.id.clone(), candidate.reason(ask, now))).collect();
     Err(NoAccount { model: ask.model.to_owned(), reasons, kin: ask.kin })
 }
 
+fn better<'a, R: Ord>(best: &mut Option<(R, &'a AccountId)>, rank: R, id: &'a AccountId) {
+    if best.as_ref().is_none_or(|(known, _)| rank < *known) {
+        *best = Some((rank, id));
+    }
+}
+
+/// What a candidate is to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It has a free place.
+    Serves,
+    /// It is busy, and its queue has room.
+    Queues,
+}
+
+/// It is out of the question; [`Candidate::reason`] says why.
+struct Out;
+
 impl Candidate<'_> {
-    /// Whether it may serve this request at all, busy or not.
-    fn usable(&self, ask: &Ask<'_>, now: Millis) -> bool {
-        self.lists_model && self.stuck.is_none() && self.serves(ask, now) && !ask.tried.contains(&self.account.id)
+    fn standing(&self, ask: &Ask<'_>, now: Millis) -> Result<Standing, Out> {
+        let usable = self.lists_model && !self.tried && self.serves(ask, now) && !self.broken() && self.stuck.is_none();
+        match (usable, self.free(ask), self.room()) {
+            (true, true, _) => Ok(Standing::Serves),
+            (true, false, true) => Ok(Standing::Queues),
+            _ => Err(Out),
+        }
     }
 
     /// Whether its state allows it.
     fn serves(&self, ask: &Ask<'_>, now: Millis) -> bool {
-        let status = &self.account.status;
-        status.serves(now) || ask.spent && matches!(status, Status::Exhausted { .. })
+        !self.spent(now) || ask.spent && self.card.exhausted()
     }
 
-    /// Why it does not. What holds for every request is said before what holds for this one.
+    /// Whether its state speaks against it.
+    fn spent(&self, now: Millis) -> bool {
+        !self.card.gate().open(now)
+    }
+
+    /// Why it does not serve. What holds for every request is said before what holds for this one.
     fn reason(&self, ask: &Ask<'_>, now: Millis) -> Reason {
         if !self.lists_model {
             return Reason::NoModel;
         }
-        match self.account.status.usable(now) {
-            Err(reason) if !self.serves(ask, now) => reason,
+        match (self.account.status.usable(now), self.trust) {
+            (Err(reason), _) if !self.serves(ask, now) => reason,
             _ if self.stuck.is_some() => self.stuck.map_or(Reason::Full, Reason::from),
-            _ if ask.tried.contains(&self.account.id) => Reason::Tried,
-            _ => Reason::Full,
+            _ if self.tried => Reason::Tried,
+            (_, Trust::Broken(until)) => Reason::Failing { until },
+            (_, Trust::Sound | Trust::Probe) => Reason::Full,
         }
     }
 
+    fn broken(&self) -> bool {
+        matches!(self.trust, Trust::Broken(_))
+    }
+
     fn free(&self, ask: &Ask<'_>) -> bool {
-        ask.max_concurrent == 0 || self.in_flight < ask.max_concurrent
+        let most = self.ceiling(ask);
+        (most == 0 || self.in_flight < most) && self.soon()
+    }
+
+    /// Requests at a time; 0 is no limit. One call tells whether an upstream works again.
+    pub fn ceiling(&self, ask: &Ask<'_>) -> u32 {
+        let most = self.card.ceiling().unwrap_or(ask.max_concurrent);
+        if self.trust == Trust::Probe { 1 } else { most }
+    }
+
+    /// Whether its next start is one that a request may wait for.
+    fn soon(&self) -> bool {
+        u128::from(self.wait) <= limits::QUEUE_WAIT.as_millis()
+    }
+
+    fn room(&self) -> bool {
+        self.waiting < limits::QUEUE && self.soon()
     }
 }
 
@@ -161,7 +214,9 @@ impl NoAccount {
             return last.clone();
         }
         let spent = has(|why| matches!(why, Reason::Exhausted { .. }));
+        let limited = spent || has(|why| matches!(why, Reason::Cooling { .. }));
         match self.reasons.iter().filter_map(|(_, why)| why.until()).min() {
+            Some(until) if !limited => failing(until, self.summary(now), now),
             Some(until) => resting(spent, until, self.summary(now), now),
             None => self.shut(now),
         }
@@ -255,6 +310,11 @@ fn resting(spent: bool, until: Millis, summary: String, now: Millis) -> Failure 
         resets_at: u64::try_from(until.0.div_euclid(1000)).ok().filter(|_| spent),
         ..Failure::new(kind, summary).code(code).retry_after(now.until(until).div_ceil(1000).max(1))
     }
+}
+
+fn failing(until: Millis, summary: String, now: Millis) -> Failure {
+    let wait = now.until(until).div_ceil(1000).max(1);
+    Failure::new(Kind::Overloaded, summary).code("upstream_failing").retry_after(wait)
 }
 
 fn unlisted(noun: &str, model: &str) -> Failure {

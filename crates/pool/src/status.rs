@@ -131,6 +131,34 @@ pub enum Reason {
     Tried,
     /// All its places and its whole queue are taken.
     Full,
+    /// Its last calls all failed ([`crate::breaker`]).
+    Failing {
+        /// When one call may try it again.
+        until: Millis,
+    },
+}
+
+/// When a status lets an account serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Now.
+    Open,
+    /// From an instant on.
+    Until(Millis),
+    /// When a person ends it.
+    Shut,
+}
+
+impl Gate {
+    /// Whether it is open at `now`.
+    #[must_use]
+    pub fn open(self, now: Millis) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Until(until) => rested(until, now),
+            Self::Shut => false,
+        }
+    }
 }
 
 impl Status {
@@ -164,10 +192,15 @@ impl Status {
 
     /// Whether the account may serve at `now`.
     pub fn serves(&self, now: Millis) -> bool {
+        self.gate().open(now)
+    }
+
+    /// When it lets the account serve.
+    pub fn gate(&self) -> Gate {
         match self {
-            Self::Active => true,
-            Self::Cooling { until, .. } | Self::Exhausted { until, .. } => rested(*until, now),
-            Self::NeedsLogin { .. } | Self::Blocked { .. } | Self::Disabled => false,
+            Self::Active => Gate::Open,
+            Self::Cooling { until, .. } | Self::Exhausted { until, .. } => Gate::Until(*until),
+            Self::NeedsLogin { .. } | Self::Blocked { .. } | Self::Disabled => Gate::Shut,
         }
     }
 
@@ -235,8 +268,24 @@ impl Reason {
     /// When this reason ends by itself; `None` when it does not.
     pub fn until(&self) -> Option<Millis> {
         match self {
-            Self::Cooling { until, .. } | Self::Exhausted { until, .. } => Some(*until),
+            Self::Cooling { until, .. } | Self::Exhausted { until, .. } | Self::Failing { until } => Some(*until),
             _ => None,
+        }
+    }
+
+    /// One word for programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Cooling { .. } => "cooling",
+            Self::Exhausted { .. } => "exhausted",
+            Self::NeedsLogin { .. } => "needs_login",
+            Self::Blocked { .. } => "blocked",
+            Self::Disabled => "disabled",
+            Self::NoModel => "no_model",
+            Self::Tried => "tried",
+            Self::Full => "full",
+            Self::Failing { .. } => "failing",
+            Self::NoWay { .. } => "no_way",
         }
     }
 
@@ -254,6 +303,7 @@ impl Reason {
             Self::NoModel => "does not list this model".into(),
             Self::Tried => "already tried for this request".into(),
             Self::Full => "busy, and its queue is full".into(),
+            Self::Failing { until } => format!("its last calls failed, tried again in {}", Span(now.until(*until))),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The admin side: state and keys, behind admin tokens. A client key never opens it.
 
 pub(crate) mod accounts;
+pub(crate) mod choice;
 pub(crate) mod events;
 pub(crate) mod guard;
 mod input;

@@ -17,7 +17,8 @@ const ALLOWED: &str = "authorization, content-type, x-api-key, x-goog-api-key, o
     openai-beta, anthropic-version, anthropic-beta, anthropic-dangerous-direct-browser-access, x-goog-api-client, x-request-id, x-stainless-arch, x-stainless-lang, x-stainless-os, x-stainless-package-version, \
     x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, x-stainless-timeout";
 /// Response headers that it may read.
-const EXPOSED: &str = "x-request-id, x-polygate-account, x-polygate-model, x-polygate-notes, retry-after";
+const EXPOSED: &str =
+    "x-request-id, x-polygate-account, x-polygate-model, x-polygate-fallback, x-polygate-notes, retry-after";
 
 /// The answer to a preflight of a listed origin, if the path is on the data plane; all of the Ollama listener is.
 pub(crate) fn preflight(face: Face, parts: &Parts, origin: &str) -> Option<Response<Body>> {

@@ -1,13 +1,14 @@
 //! Account rows. Their tokens are sealed; whether new tokens replace stored ones is decided here, on a row that nobody
 //! changes in between.
 
+mod bulk;
 mod link;
 mod newer;
 mod owner;
 
 use pool::quota::Quota;
 use pool::status::Signal;
-use pool::{Account, AccountId, Millis, Secret, Status, Tokens};
+use pool::{Account, AccountId, Millis, Secret, Status, Terms, Tokens};
 
 use crate::db::{Arg, Row, args};
 use crate::seal::Place;
@@ -259,8 +260,16 @@ fn account(row: &Row) -> Result<Account, Error> {
         quota: serde_json::from_str(&row.text(8)?).unwrap_or_default(),
         created: Millis(row.int(9)?),
         version: row.int(10)?,
+        terms: terms(row)?,
         id: AccountId(id),
     })
+}
+
+/// Figures that no version of ours wrote are taken for none.
+fn terms(row: &Row) -> Result<Terms, Error> {
+    let max_concurrent = row.maybe_int(11)?.and_then(|most| u32::try_from(most).ok());
+    let priority = i32::try_from(row.int(12)?).unwrap_or(0);
+    Ok(Terms { max_concurrent, priority }.check().unwrap_or_default())
 }
 
 fn status(id: &str, text: &str) -> Result<Status, Error> {

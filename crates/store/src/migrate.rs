@@ -43,6 +43,7 @@ pub(crate) const ACCOUNTS: &[Migration] = &[
     migration!(3, "0003_relays"),
     migration!(4, "0004_logins"),
     migration!(5, "0005_proxies"),
+    migration!(6, "0006_terms"),
 ];
 /// Steps of `usage.db`, in order.
 pub(crate) const USAGE: &[Migration] = &[migration!(2, "0002_usage")];

@@ -1,9 +1,11 @@
 //! The model list of each account, as fetched.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use pool::{AccountId, Millis};
 
-use crate::db::args;
+use crate::db::{Row, args};
 use crate::{Error, Store, failpoint, sql};
 
 /// A model list as the backend sent it.
@@ -23,12 +25,13 @@ impl Store {
     /// An account's model list.
     pub async fn models(&self, id: &AccountId) -> Result<Option<StoredModels>, Error> {
         let Some(row) = self.find(sql::MODELS, &args![&id.0]).await? else { return Ok(None) };
-        Ok(Some(StoredModels {
-            etag: row.maybe_text(0)?,
-            client_version: row.text(1)?,
-            body: row.text(2)?.into(),
-            fetched: Millis(row.int(3)?),
-        }))
+        Ok(Some(models(&row)?))
+    }
+
+    /// Every account's model list, in one read.
+    pub async fn models_of_all(&self) -> Result<HashMap<AccountId, StoredModels>, Error> {
+        let rows = self.read(sql::MODELS_ALL, &[]).await?;
+        rows.iter().map(|row| Ok((AccountId(row.text(4)?), models(row)?))).collect()
     }
 
     /// Keeps an account's model list. Does nothing for an account that is gone.
@@ -38,4 +41,13 @@ impl Store {
         self.write(failpoint::MODELS, sql::MODELS_SET, &row).await?;
         Ok(())
     }
+}
+
+fn models(row: &Row) -> Result<StoredModels, Error> {
+    Ok(StoredModels {
+        etag: row.maybe_text(0)?,
+        client_version: row.text(1)?,
+        body: row.text(2)?.into(),
+        fetched: Millis(row.int(3)?),
+    })
 }

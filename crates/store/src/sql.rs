@@ -21,8 +21,8 @@ statements! {
     SETTING_FIRST = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
     SEALED = "SELECT (SELECT COUNT(*) FROM account) + (SELECT COUNT(*) FROM setting WHERE name = 'pepper')";
 
-    ACCOUNTS = "SELECT id, label, email, plan, upstream_id, user_id, fedramp, status, quota, created, version FROM account \
-        ORDER BY created, id";
+    ACCOUNTS = "SELECT id, label, email, plan, upstream_id, user_id, fedramp, status, quota, created, version, \
+        max_concurrent, priority FROM account ORDER BY created, id";
     ACCOUNT_KNOWN = "SELECT id, version, status, access, refresh, expires, refreshed FROM account \
         WHERE upstream_id = $1 AND user_id = $2";
     ACCOUNT_ADD = "INSERT INTO account (id, label, email, plan, upstream_id, user_id, fedramp, status, quota, created, \
@@ -47,7 +47,12 @@ statements! {
         ON CONFLICT (account_id) DO UPDATE SET file = excluded.file, may_refresh = excluded.may_refresh";
     LINK_REMOVE = "DELETE FROM account_link WHERE account_id = $1";
     ACCOUNT_QUOTA = "UPDATE account SET quota = $2, version = version + 1 WHERE id = $1";
+    ACCOUNT_TERMS = "UPDATE account SET max_concurrent = $2, priority = $3, version = version + 1 WHERE id = $1";
     TOKENS = "SELECT access, refresh, identity, expires, refreshed FROM account WHERE id = $1";
+
+    TOKENS_ALL = "SELECT access, refresh, identity, expires, refreshed, id FROM account";
+    COOKIES_ALL = "SELECT account_id, jar FROM cookies";
+    MODELS_ALL = "SELECT etag, client_version, body, fetched, account_id FROM models";
 
     LEASE = "UPDATE account SET lease_holder = $2, lease_until = $3, fence = fence + 1, version = version + 1 \
         WHERE id = $1 AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) \

@@ -75,6 +75,8 @@ scenarios! {
     owner::labels_and_tags_come_back,
     owner::a_switch_is_the_owners,
     owner::links_come_back,
+    owner::terms_come_back,
+    owner::all_at_once_is_each,
     rows::accounts_come_back,
     rows::signing_in_again_keeps_the_newer_tokens,
     rows::a_login_revives_an_account,

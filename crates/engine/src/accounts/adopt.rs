@@ -1,5 +1,6 @@
 //! Taking over what the store holds.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use pool::{Account, AccountId, Millis, Status, Tokens};
@@ -15,6 +16,8 @@ pub(crate) struct Changes {
     pub(crate) signed_in: Vec<AccountId>,
     /// Accounts that are gone.
     pub(crate) removed: Vec<AccountId>,
+    /// Accounts with other terms than before.
+    pub(crate) retermed: Vec<AccountId>,
 }
 
 impl Changes {
@@ -23,6 +26,7 @@ impl Changes {
         self.added.extend(others.added);
         self.signed_in.extend(others.signed_in);
         self.removed.extend(others.removed);
+        self.retermed.extend(others.retermed);
     }
 }
 
@@ -32,9 +36,9 @@ impl Accounts {
     pub(crate) fn adopt(&self, rows: Vec<(Account, Option<Tokens>)>) -> Changes {
         let mut changes = Changes::default();
         self.replace(|old, dirty| {
-            let mut next = List::with_capacity(rows.len());
+            let mut next = Vec::with_capacity(rows.len());
             for (account, tokens) in rows {
-                let known = old.iter().find(|entry| entry.account.id == account.id);
+                let known = old.get(&account.id);
                 let unsaved = dirty.get(&account.id).copied().unwrap_or_default();
                 let Some(known) = known else {
                     changes.added.push(account.id.clone());
@@ -45,15 +49,23 @@ impl Accounts {
                 if signed_in {
                     changes.signed_in.push(entry.account.id.clone());
                 }
+                if entry.account.terms != known.account.terms {
+                    changes.retermed.push(entry.account.id.clone());
+                }
                 next.push(Arc::new(entry));
             }
             next.extend(old.iter().filter(|entry| entry.relay.is_some()).cloned());
-            let gone = |entry: &&Arc<Entry>| !next.iter().any(|new| new.account.id == entry.account.id);
-            changes.removed = old.iter().filter(gone).map(|entry| entry.account.id.clone()).collect();
+            changes.removed = gone(old, &next);
             next
         });
         changes
     }
+}
+
+/// Who is not there any more.
+pub(crate) fn gone(old: &List, next: &[Arc<Entry>]) -> Vec<AccountId> {
+    let here: HashSet<_> = next.iter().map(|entry| &entry.account.id).collect();
+    old.iter().map(|entry| &entry.account.id).filter(|id| !here.contains(id)).cloned().collect()
 }
 
 fn fresh(account: Account, tokens: Option<Tokens>) -> Entry {

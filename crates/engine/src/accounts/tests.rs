@@ -17,6 +17,7 @@ fn account(id: &str) -> Account {
         fedramp: false,
         status: Status::Active,
         quota: Quota::default(),
+        terms: pool::Terms::default(),
         created: Millis(0),
         version: 1,
     }

@@ -34,6 +34,10 @@ pub struct AccountView {
     pub why: Option<String>,
     /// When that ends by itself.
     pub until: Option<Millis>,
+    /// Requests at a time that its owner allows; 0 is no limit, `None` leaves it to the settings.
+    pub max_concurrent: Option<u32>,
+    /// Its owner's number; lower serves first.
+    pub priority: i32,
     /// Last known quota.
     pub quota: Quota,
     /// What becomes of its windows at the pace of late.
@@ -78,6 +82,8 @@ impl Entry {
             status: if reason.is_some() { account.status.word() } else { "active" },
             until: reason.as_ref().and_then(pool::status::Reason::until),
             why: reason.map(|reason| reason.words(now)),
+            max_concurrent: account.terms.max_concurrent,
+            priority: account.terms.priority,
             quota: account.quota.now_only(),
             forecast: account.quota.forecast(now),
             expires: self.tokens.as_ref().and_then(|tokens| tokens.expires),

@@ -1,6 +1,7 @@
 //! A request that nothing has been sent back for: it may be tried again, as `pool::attempt` says.
 
 mod body;
+mod fall;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +9,9 @@ use std::time::Duration;
 use pool::attempt::{History, Outcome, Step, To};
 use pool::catalog::Resolved;
 use pool::egress::Table;
-use pool::pick::{self, Ask, Kin, NoAccount};
+use pool::pick::{Kin, NoAccount};
 use pool::status::Signal;
-use pool::{AccountId, Tokens};
+use pool::{AccountId, Millis, Tokens};
 use proto::dialect::Setting;
 use proto::{Dialect, Failure, Kind};
 use tokio::time::{Instant, timeout_at};
@@ -18,6 +19,8 @@ use upstream::oauth::RefreshReason;
 use uuid::Uuid;
 
 use self::body::{Written, lists_priority};
+use self::fall::Chain;
+pub(crate) use self::fall::instead;
 use super::committed::Committed;
 use super::opening::{Barrier, Opening};
 use super::post::{Access, Miss, Plan, Shot};
@@ -30,9 +33,9 @@ use crate::estimate;
 use crate::head::{self, TURN_STATE};
 use crate::ledger::Ledger;
 use crate::refresh::{NotRefreshed, Wish};
-use crate::reply::{Head, Refusal};
+use crate::reply::{Fallback, Head, Refusal, Reply};
 use crate::slots::{Field, Slot, Taken, Woken};
-use crate::stream::flow::{Begin, Flow};
+use crate::stream::flow::{Begin, Course, Flow, Source};
 use crate::stream::pipe::{Pipe, Shape};
 
 /// A request before its commit. [`Self::commit`] consumes it; what comes out cannot be tried again.
@@ -43,6 +46,10 @@ pub(crate) struct Attempt {
     /// Who served the conversation before.
     bond: Option<Bond>,
     history: History,
+    /// What may be asked instead.
+    chain: Chain,
+    /// When the last call began.
+    begun: Millis,
     /// The body as written last.
     body: Option<Written>,
     /// What the last call was sent with.
@@ -56,6 +63,8 @@ pub(crate) struct Attempt {
 struct Next {
     to: To,
     refresh: bool,
+    /// Whether the last one was answered, with a failure.
+    answered: bool,
     /// The answer when no account can take it.
     otherwise: Option<Failure>,
 }
@@ -70,6 +79,7 @@ enum Short {
 
 impl Attempt {
     pub(crate) fn new(core: Arc<Core>, mut call: Call, resolved: Resolved, ledger: Ledger) -> Self {
+        let chain = Chain::of(&core, call.request.model.as_deref(), Some(&resolved.model.slug));
         let conversation = Conversation::of(&call, &resolved.model.slug);
         let bond = core.affinity.get(conversation.id);
         let head = Head {
@@ -84,19 +94,42 @@ impl Attempt {
         let plan = Arc::new(Plan { dialect: call.dialect, resolved, conversation, client, tier });
         let keyed = plan.kin() == Kin::Relays;
         let history = History { rest: Some(core.settings.rest), keyed, ..History::default() };
-        Self { core, call, plan, bond, history, body: None, sent: None, deadline, head, ledger }
+        let begun = core.now();
+        Self { core, call, plan, bond, history, chain, begun, body: None, sent: None, deadline, head, ledger }
+    }
+
+    /// A request for a name that means no model, with the first model of its chain.
+    pub(crate) fn instead(core: Arc<Core>, call: Call, (model, failure): (Resolved, Failure), ledger: Ledger) -> Self {
+        let asked = call.request.model.clone().unwrap_or_default();
+        let mut attempt = Self::new(core, call, model, ledger);
+        let slug = attempt.head.model.clone();
+        attempt.ledger.model(&slug);
+        attempt.chain = Chain::after(&attempt.core, &asked, failure);
+        attempt.head.notes.add(format!("{} is not available", shown(&asked)));
+        attempt.head.fallback = Some(Fallback { from: asked, to: slug, why: "not available".into() });
+        attempt
+    }
+
+    /// Serves the request.
+    pub(crate) async fn serve(self) -> Result<Reply, Refusal> {
+        self.commit().await?.reply().await
     }
 
     /// Tries until a call is worth a commit, or the table says what to answer.
-    pub(crate) async fn commit(mut self) -> Result<Committed, Refusal> {
-        match self.open().await {
-            Ok((slot, opening)) => Ok(self.seal(slot, opening)),
-            Err(failure) => Err(self.refuse(failure)),
+    async fn commit(mut self) -> Result<Committed, Refusal> {
+        loop {
+            let failure = match self.open().await {
+                Ok((slot, opening)) => return Ok(self.seal(slot, opening)),
+                Err(failure) => failure,
+            };
+            if let Err(failure) = self.fall(failure) {
+                return Err(self.refuse(failure));
+            }
         }
     }
 
     async fn open(&mut self) -> Result<(Slot, Opening), Failure> {
-        let mut next = Next { to: To::Other, refresh: false, otherwise: None };
+        let mut next = Next { to: To::Other, refresh: false, answered: false, otherwise: None };
         let mut slot = None;
         loop {
             let place = self.place(slot.take(), &next).await?;
@@ -123,6 +156,10 @@ impl Attempt {
         // Whoever has a place already does not queue for another.
         let patience = if held.is_some() { Duration::ZERO } else { self.core.settings.queue_wait };
         match (self.take(patience).await, held) {
+            // Another model is better than the same account once more.
+            (Err(_), Some(_)) if next.answered && self.chain.goes_on(&self.core, &self.plan.resolved) => {
+                Err(next.otherwise.clone().unwrap_or_else(|| busy(self.plan.kin())))
+            }
             (Ok(slot), _) | (Err(_), Some(slot)) => Ok(slot),
             (Err(Lacking::Account(none)), None) => Err(none.failure(next.otherwise.as_ref(), self.core.now())),
             (Err(Lacking::Turn), None) => Err(busy(self.plan.kin())),
@@ -135,35 +172,32 @@ impl Attempt {
         let mut turn = None;
         loop {
             let (list, ways) = (self.core.accounts.list(), self.core.egress.table());
-            let ask = self.ask(&self.history.tried);
             let turn_now = (turn, self.core.now());
-            match self.core.slots.take(self.field(&list, &ways), &ask, turn_now).map_err(Lacking::Account)? {
-                Taken::Now(slot) => return Ok(slot),
+            let taken = self.core.slots.take(self.field(&list, &ways), &self.plan.ask(&self.core), turn_now);
+            let slot = match taken.map_err(Lacking::Account)? {
+                Taken::Now(slot) => slot,
                 Taken::Later(waiting) => match timeout_at(until, waiting.turn()).await {
-                    Ok(Woken::Slot(slot)) => return Ok(slot),
-                    Ok(Woken::Again(kept)) => turn = Some(kept),
+                    Ok(Woken::Slot(slot)) => slot,
+                    Ok(Woken::Again(kept)) => {
+                        turn = Some(kept);
+                        continue;
+                    }
                     Err(_) => return Err(Lacking::Turn),
                 },
-            }
-        }
-    }
-
-    fn ask<'a>(&'a self, tried: &'a [AccountId]) -> Ask<'a> {
-        let kin = self.plan.kin();
-        Ask {
-            model: &self.plan.resolved.model.slug,
-            tried,
-            prefer: self.bond.as_ref().map(|bond| &bond.account),
-            max_concurrent: if kin == Kin::Accounts { self.core.settings.max_concurrent } else { 0 },
-            strategy: self.core.settings.strategy,
-            tiers: if kin == Kin::Accounts { &self.core.settings.tiers } else { &[] },
-            kin,
-            spent: !self.core.settings.skip_exhausted,
+            };
+            return if slot.begin(until).await { Ok(slot) } else { Err(Lacking::Turn) };
         }
     }
 
     fn field<'a>(&'a self, list: &'a List, ways: &'a Table) -> Field<'a> {
-        Field { list, bundled: &self.core.bundled, to: &self.plan.resolved.to, ways }
+        Field {
+            list,
+            bundled: &self.core.bundled,
+            to: &self.plan.resolved.to,
+            ways,
+            prefer: self.bond.as_ref().map(|bond| &bond.account),
+            tried: &self.history.tried,
+        }
     }
 
     /// One try: tokens or key, body, model call, commit barrier.
@@ -174,6 +208,7 @@ impl Attempt {
         let access = self.access(&entry, refresh).await?;
         let body = self.body(&entry)?;
         let turn = self.turn(id);
+        self.begun = self.core.now();
         self.ledger.posted(id, estimate::input(&self.call.request, body.len()));
         self.head.account = Some(id.clone());
         self.head.relay = entry.relay.as_ref().map(|line| line.relay.name.clone());
@@ -191,7 +226,7 @@ impl Attempt {
     }
 
     /// What the call is sent with.
-    async fn access(&mut self, entry: &Entry, refresh: bool) -> Result<Access, NotRefreshed> {
+    async fn access(&mut self, entry: &Entry, refresh: bool) -> Result<Access, Short> {
         let access = match &entry.relay {
             Some(line) => Access::Key(Arc::clone(line)),
             None => Access::Login(self.tokens(entry, refresh).await?),
@@ -200,7 +235,7 @@ impl Attempt {
         Ok(access)
     }
 
-    async fn tokens(&self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, NotRefreshed> {
+    async fn tokens(&self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, Short> {
         let fresh = async {
             match &self.sent {
                 Some(Access::Login(sent)) if refresh => {
@@ -210,8 +245,11 @@ impl Attempt {
                 _ => self.core.fresh(entry).await,
             }
         };
-        let late = || Err(NotRefreshed::passing("the token endpoint did not answer in time"));
-        timeout_at(self.deadline, fresh).await.unwrap_or_else(|_| late())
+        // The refresh goes on beside us: that we cannot wait for it says nothing about the account.
+        match timeout_at(self.deadline, fresh).await {
+            Ok(tokens) => Ok(tokens?),
+            Err(_) => Err(Short::Over(late())),
+        }
     }
 
     /// The fingerprint of the client's turn state, when it is this account's.
@@ -223,7 +261,12 @@ impl Attempt {
 
     /// Asks the table, once per try.
     fn settle(&mut self, id: &AccountId, miss: &Miss) -> Result<Next, Failure> {
-        let (signal, step) = self.history.settle(id, &miss.outcome, self.core.now());
+        let (signal, mut step) = self.history.settle(id, &miss.outcome, self.core.now());
+        let answered = miss.outcome.costs(&step);
+        if answered && !self.core.budget.lock().spend(self.core.now()) {
+            step = step.give();
+        }
+        self.core.judge(id, (self.begun, self.plan.by()), &miss.outcome);
         tracing::debug!(request = %self.plan.client.request_id, account = %id, outcome = ?miss.code, "a try failed");
         if signal == Signal::ModelMissing {
             self.core.lacks(id, self.plan.model_for(id));
@@ -233,34 +276,32 @@ impl Attempt {
             _ => self.core.signal(id, &signal),
         }
         match step {
-            Step::Give(failure) => Err(self.concede(miss.name(failure))),
+            Step::Give(failure) => Err(self.plan.concede(&self.core, miss.name(failure))),
             Step::Again { to, refresh, otherwise, .. } => {
-                Ok(Next { to, refresh, otherwise: Some(miss.name(otherwise)) })
+                Ok(Next { to, refresh, answered, otherwise: Some(miss.name(otherwise)) })
             }
         }
-    }
-
-    /// The last failure as the client is to hear it: what one account lacks, others may have.
-    fn concede(&self, failure: Failure) -> Failure {
-        let (list, ways, now) = (self.core.accounts.list(), self.core.egress.table(), self.core.now());
-        pick::concede(failure, self.core.slots.look(self.field(&list, &ways), &self.ask(&[]), now), now)
     }
 
     /// The point of no return.
     fn seal(mut self, slot: Slot, opening: Opening) -> Committed {
         let id = slot.account();
-        let mixed = self.body.as_ref().is_some_and(|body| body.without_replay);
+        let foreign = self.foreign_mark(id);
+        if !matches!(opening.source, Source::Head(_)) {
+            self.core.works(id);
+        }
         let mut turn = None;
         if self.plan.kin() == Kin::Accounts {
             turn = self.turn(id).or_else(|| head::text(&opening.headers, TURN_STATE).map(fingerprint));
             self.head.headers = head::passed(&opening.headers, self.plan.client.codex);
         }
-        self.core.affinity.set(self.plan.conversation.id, Bond { account: id.clone(), turn, mixed });
+        self.core.affinity.set(self.plan.conversation.id, Bond { account: id.clone(), turn, foreign });
         self.head.attempts = self.ledger.attempts();
         self.ledger.notes(&self.head.notes);
         let shape = self.shape();
         let Opening { source, reader, held, heard, .. } = opening;
-        let begin = Begin { source, pipe: Pipe::new(&shape, reader, held), heard, slot, ledger: self.ledger };
+        let call = Course { plan: Arc::clone(&self.plan), begun: self.begun };
+        let begin = Begin { source, pipe: Pipe::new(&shape, reader, held), heard, slot, ledger: self.ledger, call };
         let flow = Box::new(Flow::new(self.core, begin, shape.stream));
         Committed::new(shape, self.head, flow)
     }
@@ -321,6 +362,15 @@ impl From<Failure> for Short {
     fn from(failure: Failure) -> Self {
         Self::Over(failure)
     }
+}
+
+fn late() -> Failure {
+    Failure::new(Kind::Timeout, "the account's tokens were not refreshed in time; try again").code("upstream_timeout")
+}
+
+/// A name of a client, fit for a note.
+fn shown(name: &str) -> &str {
+    &name[..name.floor_char_boundary(64)]
 }
 
 fn busy(kin: Kin) -> Failure {

@@ -14,6 +14,7 @@ use pool::pick::Kin;
 use pool::status::Signal;
 use pool::{AccountId, Tokens};
 use proto::{Dialect, Failure};
+use tokio::time::{Instant, timeout_at};
 use upstream::{Answer, Body, CallFacts, Fault, Leg, relay};
 
 use crate::accounts::Entry;
@@ -76,6 +77,11 @@ impl Plan {
             To::Accounts => Kin::Accounts,
             To::Relays(_) => Kin::Relays,
         }
+    }
+
+    /// Tells conversations apart.
+    pub(crate) fn by(&self) -> u64 {
+        self.conversation.id.as_u64_pair().1
     }
 
     /// The name by which this account or relay knows the model.
@@ -183,7 +189,7 @@ pub(crate) async fn denied(core: &Core, answer: Answer) -> Miss {
     }
     let retry = Retry::from_headers(head::pairs(&answer.headers), core.now());
     let code = answer.status;
-    let body = tokio::time::timeout(REFUSAL.1, read(answer.body)).await.unwrap_or_default();
+    let body = read(answer.body).await;
     Outcome::Refused { code, failure: proto::dialect::read_error(code, &body).into(), retry }.into()
 }
 
@@ -194,14 +200,15 @@ async fn refused(core: &Core, id: &AccountId, answer: Answer) -> Miss {
         return no_stream(&answer);
     }
     let retry = Retry::from_headers(head::pairs(&answer.headers), core.now());
-    let body = tokio::time::timeout(REFUSAL.1, read(answer.body)).await.unwrap_or_default();
+    let body = read(answer.body).await;
     Outcome::Status { code: answer.status, body, retry }.into()
 }
 
-/// The beginning of a refusal's body; what cannot be read is left out.
+/// The beginning of a refusal's body; what cannot be read, or not in time, is left out.
 async fn read(mut body: Body) -> Bytes {
+    let until = Instant::now() + REFUSAL.1;
     let mut all = BytesMut::new();
-    while let Some(Ok(chunk)) = body.chunk().await {
+    while let Ok(Some(Ok(chunk))) = timeout_at(until, body.chunk()).await {
         let room = REFUSAL.0.saturating_sub(all.len());
         all.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if all.len() >= REFUSAL.0 {

@@ -1,8 +1,10 @@
 //! Places and queues, without a clock or a network.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use pool::quota::Quota;
 use pool::status::{Reason, Status};
@@ -22,6 +24,7 @@ fn account(id: &str) -> Account {
         fedramp: false,
         status: Status::Active,
         quota: Quota::default(),
+        terms: pool::Terms::default(),
         created: Millis(0),
         version: 1,
     }
@@ -40,6 +43,10 @@ fn list(ids: &[&str]) -> List {
     ids.iter().map(|id| Arc::new(entry(id))).collect()
 }
 
+fn slots(stagger: Duration) -> Arc<Slots> {
+    Arc::new(Slots::new((Strategy::LeastUsed, Vec::new()), stagger))
+}
+
 struct Desk {
     slots: Arc<Slots>,
     list: List,
@@ -50,7 +57,13 @@ struct Desk {
 
 impl Desk {
     fn new(ids: &[&str], most: u32) -> Self {
-        Self { slots: Arc::default(), list: list(ids), bundled: Catalog::bundled(), ways: Table::default(), most }
+        Self {
+            slots: slots(Duration::ZERO),
+            list: list(ids),
+            bundled: Catalog::bundled(),
+            ways: Table::default(),
+            most,
+        }
     }
 
     fn take(&self, turn: Option<Turn>) -> Result<Taken, NoAccount> {
@@ -64,8 +77,9 @@ impl Desk {
 
     fn choose(&self, turn: Option<Turn>, tried: &[AccountId]) -> Result<Taken, NoAccount> {
         let model = self.bundled.models()[0].slug.clone();
-        let ask = Ask { model: &model, tried, max_concurrent: self.most, ..Ask::default() };
-        let field = Field { list: &self.list, bundled: &self.bundled, to: &To::Accounts, ways: &self.ways };
+        let ask = Ask { model: &model, max_concurrent: self.most, ..Ask::default() };
+        let (list, bundled, ways) = (&self.list, &self.bundled, &self.ways);
+        let field = Field { list, bundled, to: &To::Accounts, ways, prefer: None, tried };
         self.slots.take(field, &ask, (turn, Millis(1)))
     }
 
@@ -230,4 +244,96 @@ fn a_call_that_is_of_no_use_goes_on_to_the_next() {
     assert!(matches!(again, Some(Ok(Wake::Called))), "the free place is offered to the next: {again:?}");
     drop(served);
     drop(slot(poll(first.turn())));
+}
+
+/// So many hundred who come and go at random: nobody is lost, nobody overtakes, and the book is empty in the end.
+#[test]
+fn whoever_stays_is_served_in_turn() {
+    let desk = Desk::new(&["a"], 2);
+    let mut served: VecDeque<Slot> = [desk.now(), desk.now()].into();
+    let mut waiting: VecDeque<Waiting> = VecDeque::new();
+    let mut last = 0;
+    for n in 0..2000_u32 {
+        match n.wrapping_mul(2_654_435_761) >> 30 {
+            0 | 1 if waiting.len() < 60 => waiting.push_back(desk.later()),
+            2 if waiting.len() > 3 => drop(waiting.remove(2)),
+            _ => {
+                drop(served.pop_front());
+                let Some(first) = waiting.pop_front() else {
+                    served.push_back(desk.now());
+                    continue;
+                };
+                assert!(first.ticket > last, "in the order in which they came");
+                last = first.ticket;
+                served.push_back(slot(poll(first.turn())));
+            }
+        }
+        assert_eq!(desk.load("a"), (2, u32::try_from(waiting.len()).expect("few")));
+    }
+    drop((served, waiting));
+    assert_eq!(desk.load("a"), (0, 0));
+}
+
+fn gap() -> Duration {
+    Duration::from_millis(100)
+}
+
+fn staggered(ids: &[&str], most: u32) -> Desk {
+    Desk { slots: slots(gap()), ..Desk::new(ids, most) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn starts_on_one_account_are_apart() {
+    let desk = staggered(&["a"], 0);
+    let begun = Instant::now();
+    let all = [desk.now(), desk.now(), desk.now()];
+    for (slot, after) in all.iter().zip([0, 1, 2]) {
+        assert!(slot.begin(begun + 5 * gap()).await);
+        assert_eq!(begun.elapsed(), after * gap());
+    }
+    let late = desk.now();
+    assert!(!late.begin(Instant::now()).await, "not within its time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_nobody_made_is_given_to_the_next() {
+    let desk = staggered(&["a"], 0);
+    let begun = Instant::now();
+    let (_first, second) = (desk.now(), desk.now());
+    drop(second);
+    assert_eq!(desk.now().start, begun + gap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_may_begin_sooner_is_taken() {
+    let desk = staggered(&["a", "b"], 0);
+    let begun = Instant::now();
+    let held = [desk.now(), desk.now(), desk.now(), desk.now()];
+    assert_eq!(held.each_ref().map(|slot| slot.start - begun), [Duration::ZERO, Duration::ZERO, gap(), gap()]);
+    assert_ne!(held[2].account(), held[3].account());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waited_begins_apart_too() {
+    let desk = staggered(&["a"], 1);
+    let begun = Instant::now();
+    let served = desk.now();
+    let waiting = desk.later();
+    drop(served);
+    assert_eq!(slot(poll(waiting.turn())).start, begun + gap());
+}
+
+#[test]
+fn places_stay_with_their_accounts_when_the_list_changes() {
+    let mut desk = Desk::new(&["b", "c"], 1);
+    let served = desk.now();
+    let account = served.account().clone();
+    desk.list = list(&["a", "b", "c", "d"]);
+    let others: Vec<_> = (0..3).map(|_| desk.now()).collect();
+    assert!(others.iter().all(|slot| *slot.account() != account), "its only place is taken");
+    desk.list = list(&["a"]);
+    assert!(matches!(desk.take(None), Ok(Taken::Later(_))));
+    assert_eq!(desk.slots.load(&account), (1, 0), "an account that is gone keeps its place until it is given back");
+    drop(served);
+    assert_eq!(desk.slots.load(&account), (0, 0));
 }

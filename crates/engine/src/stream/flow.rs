@@ -6,9 +6,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pool::AccountId;
 use pool::attempt::{self, History, Step};
+use pool::pick::Kin;
 use pool::quota::Quota;
+use pool::status::Signal;
+use pool::{AccountId, Millis};
 use proto::{Failure, Kind};
 use tokio::time::{Instant, Sleep};
 use upstream::{Body, Cut};
@@ -16,7 +18,7 @@ use upstream::{Body, Cut};
 use super::pipe::{Aside, Pace, Pipe};
 use crate::core::Core;
 use crate::ledger::Ledger;
-use crate::run::post::{Miss, Post};
+use crate::run::post::{Plan, Post};
 use crate::slots::Slot;
 
 /// How long the rest of an upstream body is read after its terminal event, so that the connection is used again.
@@ -41,10 +43,18 @@ pub(crate) struct Late {
     pub(crate) history: History,
 }
 
+/// The model call of a committed reply.
+pub(crate) struct Course {
+    pub(crate) plan: Arc<Plan>,
+    /// When it began.
+    pub(crate) begun: Millis,
+}
+
 /// A committed reply.
 pub(crate) struct Flow {
     core: Arc<Core>,
     account: AccountId,
+    call: Course,
     source: Source,
     pipe: Pipe,
     timers: Timers,
@@ -52,6 +62,8 @@ pub(crate) struct Flow {
     ended: Option<Pace>,
     slot: Option<Slot>,
     ledger: Ledger,
+    /// Whether the failure under way was judged by the retry table already.
+    judged: bool,
 }
 
 /// What a flow is made of.
@@ -62,6 +74,7 @@ pub(crate) struct Begin {
     pub(crate) heard: Instant,
     pub(crate) slot: Slot,
     pub(crate) ledger: Ledger,
+    pub(crate) call: Course,
 }
 
 /// One step of a flow.
@@ -91,10 +104,11 @@ enum Due {
 impl Flow {
     /// Takes over a committed reply and passes on what was held back.
     pub(crate) fn new(core: Arc<Core>, begin: Begin, heartbeat: bool) -> Self {
-        let Begin { source, pipe, heard, slot, ledger } = begin;
+        let Begin { source, pipe, heard, slot, ledger, call } = begin;
         let account = slot.account().clone();
         let timers = Timers::new(heard, core.settings.idle, heartbeat.then_some(core.settings.heartbeat));
-        let mut flow = Self { core, account, source, pipe, timers, ended: None, slot: Some(slot), ledger };
+        let mut flow =
+            Self { core, account, call, source, pipe, timers, ended: None, slot: Some(slot), ledger, judged: false };
         flow.pipe.at(flow.ledger.started().elapsed());
         let pace = flow.pipe.start(&mut flow.ledger);
         flow.note(pace);
@@ -152,7 +166,9 @@ impl Flow {
     pub(crate) fn cut(&mut self, failure: Failure) -> Bytes {
         if self.ended.is_none() {
             self.source = Source::Gone;
-            self.ended = Some(self.pipe.fail(failure, &mut self.ledger));
+            // Nobody failed: it is told as it is.
+            let _ = self.pipe.fail(failure.clone(), &mut self.ledger);
+            self.ended = Some(self.pipe.tell(failure, &mut self.ledger));
             self.ledger.fail();
             self.slot = None;
         }
@@ -180,10 +196,17 @@ impl Flow {
                     };
                 }
                 Source::Head(late) => match std::task::ready!(late.post.as_mut().poll(cx)) {
-                    Ok(answer) => self.source = Source::Body(answer.body),
+                    Ok(answer) => {
+                        self.core.works(&self.account);
+                        self.source = Source::Body(answer.body);
+                    }
                     Err(miss) => {
-                        let failure = judge(&self.core, &self.account, &late.history, &miss);
-                        return Poll::Ready(Some(Err(Box::new(failure))));
+                        let mut history = late.history.clone();
+                        let (signal, step) = history.settle(&self.account, &miss.outcome, self.core.now());
+                        let (Step::Give(failure) | Step::Again { otherwise: failure, .. }) = step;
+                        self.learn(&signal, &miss.outcome);
+                        self.judged = true;
+                        return Poll::Ready(Some(Err(Box::new(miss.name(failure)))));
                     }
                 },
             }
@@ -204,24 +227,45 @@ impl Flow {
         Poll::Ready(Progress::Step)
     }
 
-    /// Books what the last events said.
+    /// Books what the last events said. A failure is told in the words of all accounts.
     fn note(&mut self, pace: Pace) {
+        let pace = match pace {
+            Pace::Failing(failure) => {
+                let told = self.told(&failure);
+                self.pipe.tell(told, &mut self.ledger)
+            }
+            pace => pace,
+        };
         for aside in self.pipe.asides() {
             heed(&self.core, &self.account, &aside);
         }
         match &pace {
-            Pace::Going => return,
+            Pace::Going | Pace::Failing(_) => return,
             Pace::Ended | Pace::Enough => self.ledger.complete(),
-            Pace::Failed(failure) => {
-                self.ledger.fail();
-                let history = History { rest: Some(self.core.settings.rest), ..History::default() };
-                let outcome = attempt::Outcome::EarlyFail((**failure).clone());
-                let (signal, _) = attempt::next(&outcome, &history, self.core.now());
-                self.core.signal(&self.account, &signal);
-            }
+            Pace::Failed(_) => self.ledger.fail(),
         }
         self.ended = Some(pace);
         self.slot = None;
+    }
+
+    /// What a failure after the commit says about the account, and then how the client is to hear it.
+    fn told(&mut self, failure: &Failure) -> Failure {
+        if !std::mem::take(&mut self.judged) {
+            let keyed = self.call.plan.kin() == Kin::Relays;
+            let history = History { rest: Some(self.core.settings.rest), keyed, ..History::default() };
+            let outcome = attempt::Outcome::EarlyFail(failure.clone());
+            let (signal, _) = attempt::next(&outcome, &history, self.core.now());
+            self.learn(&signal, &outcome);
+        }
+        self.call.plan.concede(&self.core, failure.clone())
+    }
+
+    fn learn(&self, signal: &Signal, outcome: &attempt::Outcome) {
+        if *signal == Signal::ModelMissing {
+            self.core.lacks(&self.account, self.call.plan.model_for(&self.account));
+        }
+        self.core.signal(&self.account, signal);
+        self.core.judge(&self.account, (self.call.begun, self.call.plan.by()), outcome);
     }
 
     /// Lets go of the upstream: one that has said everything is read to its end beside us, any other is cancelled.
@@ -242,15 +286,6 @@ fn cut_end(cut: &Cut) -> Option<Result<Bytes, Box<Failure>>> {
         Cut::Broken(_) => None,
         Cut::TooLarge(_) => Some(Err(Box::new(Failure::new(Kind::Upstream, cut.to_string())))),
     }
-}
-
-/// The failure of a call whose answer came after the commit.
-fn judge(core: &Core, account: &AccountId, history: &History, miss: &Miss) -> Failure {
-    let mut history = history.clone();
-    let (signal, step) = history.settle(account, &miss.outcome, core.now());
-    core.signal(account, &signal);
-    let (Step::Give(failure) | Step::Again { otherwise: failure, .. }) = step;
-    miss.name(failure)
 }
 
 /// Takes over what a stream says to us.

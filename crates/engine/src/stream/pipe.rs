@@ -27,6 +27,8 @@ pub(crate) struct Pipe {
     /// Between limits and sink; empty between two calls.
     trimmed: Vec<Event>,
     aside: Vec<Aside>,
+    /// The failure that is to be told.
+    failing: Option<Event>,
 }
 
 /// What the engine itself reads in a stream.
@@ -53,6 +55,8 @@ pub(crate) enum Pace {
     Ended,
     /// As `Ended`, by a limit of ours: the upstream is still generating.
     Enough,
+    /// It fails; nothing of that is written before [`Pipe::tell`].
+    Failing(Box<Failure>),
     /// It failed; the failure is written.
     Failed(Box<Failure>),
 }
@@ -81,7 +85,7 @@ impl Pipe {
             Sink::Fold(Fold::new())
         };
         let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input));
-        Self { reader: Some(reader), trim, sink, events: held, trimmed: Vec::new(), aside: Vec::new() }
+        Self { reader: Some(reader), trim, sink, events: held, trimmed: Vec::new(), aside: Vec::new(), failing: None }
     }
 
     /// Says how long ago the request came, for replies that say how long they took.
@@ -122,6 +126,13 @@ impl Pipe {
         self.events.clear();
         self.events.push(Event::new(What::Fail(failure)));
         self.pass(ledger)
+    }
+
+    /// Writes the failure with which the reply ends, as it came or in other words.
+    pub(crate) fn tell(&mut self, failure: Failure, ledger: &mut Ledger) -> Pace {
+        let came = self.failing.take().filter(|event| matches!(&event.what, What::Fail(said) if *said == failure));
+        let event = came.unwrap_or_else(|| Event::new(What::Fail(failure)));
+        self.deliver(&event, ledger)
     }
 
     /// Adds what keeps an idle client waiting.
@@ -175,17 +186,25 @@ impl Pipe {
     }
 
     fn through(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
-        let Some(trim) = &mut self.trim else { return self.deliver(&event, ledger) };
+        let Some(trim) = &mut self.trim else { return self.hold(event, ledger) };
         let mut trimmed = std::mem::take(&mut self.trimmed);
         let verdict = trim.push(event, &mut trimmed);
         let mut pace = Pace::Going;
         for event in trimmed.drain(..) {
             if pace == Pace::Going {
-                pace = self.deliver(&event, ledger);
+                pace = self.hold(event, ledger);
             }
         }
         self.trimmed = trimmed;
         if verdict == Verdict::Done { Pace::Enough } else { pace }
+    }
+
+    /// Delivers all but a failure, which others word first.
+    fn hold(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
+        let What::Fail(failure) = &event.what else { return self.deliver(&event, ledger) };
+        let failing = Pace::Failing(Box::new(failure.clone()));
+        self.failing = Some(event);
+        failing
     }
 
     fn deliver(&mut self, event: &Event, ledger: &mut Ledger) -> Pace {

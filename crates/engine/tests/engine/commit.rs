@@ -51,7 +51,7 @@ async fn a_late_refusal_is_an_error_in_the_stream() {
     tap.see(":").await;
     bench.backend.release("head");
     let answer = tap.rest().await;
-    assert!(answer.text().contains("usage_limit_reached"), "{}", answer.text());
+    assert!(answer.text().contains("rate_limit_exceeded"), "the other account is free: {}", answer.text());
     assert!(!answer.text().contains("response.completed"));
     assert_eq!(bench.posts(), 1);
     assert!((0..2).any(|at| bench.status(at) == "exhausted"), "the account is marked all the same");
@@ -109,4 +109,79 @@ async fn an_answer_that_is_no_stream_is_refused() {
     bench.backend.script(Rule::responses(Plan::text(302, "").header("location", "http://127.0.0.1:1/")));
     let refusal = refused(bench.ask(chat("hello")).await);
     assert_eq!(refusal.failure.code.as_deref(), Some("upstream_redirect"));
+}
+
+/// What one account lacks, others may have: the failure that comes late is told in the words of the whole pool.
+#[tokio::test]
+async fn a_late_limit_carries_the_earliest_reset_of_all() {
+    for stream in [true, false] {
+        let bench = Bench::with(hasty()).await;
+        let first = usize::from(bench.ids[0] > bench.ids[1]);
+        bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[first].account_id).always());
+        let late = Plan::usage_limit(7200).delay("head");
+        bench.backend.script(Rule::responses(late).account(&bench.logins[1 - first].account_id).always());
+        let engine = bench.engine.clone();
+        let asked = call(Dialect::Responses, "hello", stream);
+        let run = tokio::spawn(async move { engine.run(asked).await });
+        bench.until("the second call", |bench| bench.posts() == 2).await;
+        // Longer than the barrier holds.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        bench.backend.release("head");
+        let wait = match run.await.expect("no panic") {
+            Ok(Reply::Stream(stream)) => {
+                let answer = Tap::from(stream).rest().await;
+                assert!(answer.text().contains("usage_limit_reached"), "{}", answer.text());
+                continue;
+            }
+            Ok(Reply::Whole(_)) => panic!("served"),
+            Err(refusal) => refusal.failure.retry_after.expect("Retry-After"),
+        };
+        assert!((500..=600).contains(&wait), "{wait}");
+    }
+}
+
+/// A limit inside a stream that has begun.
+#[tokio::test]
+async fn a_limit_midway_carries_the_earliest_reset_of_all() {
+    let bench = Bench::with(Setup::accounts(2)).await;
+    let other = usize::from(bench.ids[0] < bench.ids[1]);
+    bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[1 - other].account_id));
+    let out = How::Failed { code: "usage_limit_reached".into(), message: "out".into() };
+    bench.backend.script(Rule::responses(Plan::auto().cut_event(9, out)).account(&bench.logins[other].account_id));
+    let refusal = refused(bench.ask(call(Dialect::Chat, "count to 30", false)).await);
+    assert!((1..=600).contains(&refusal.failure.retry_after.expect("Retry-After")), "{refusal}");
+    assert_eq!(bench.status(other), "exhausted");
+}
+
+/// A model that turns out to be missing after the commit is left out of the account's list all the same.
+#[tokio::test]
+async fn a_late_missing_model_is_remembered() {
+    let bench = Bench::with(hasty()).await;
+    let slug = crate::bench::MODEL;
+    let no = format!("The '{slug}' model is not supported when using Codex with a ChatGPT account.");
+    bench.backend.script(Rule::responses(Plan::json(400, json!({"detail": no})).delay("head")));
+    let mut tap = bench.open(responses("hello")).await;
+    tap.see(":").await;
+    bench.backend.release("head");
+    let answer = tap.rest().await;
+    let lacking = answer.head.account.expect("an account");
+    for n in 0..3 {
+        let answer = bench.ask(chat(&format!("again {n}"))).await.expect("the other serves");
+        assert_eq!(answer.head.attempts, 1, "nobody asks the account that lacks it");
+        assert_ne!(answer.head.account, Some(lacking.clone()));
+    }
+}
+
+/// A refresh that takes longer than the barrier holds says nothing about the account.
+#[tokio::test]
+async fn a_slow_refresh_does_not_rest_the_account() {
+    let setup = Setup::expired().settings(|settings| settings.commit = Duration::from_millis(150));
+    let bench = Bench::with(setup).await;
+    bench.backend.script(Rule::token(Plan::auto().delay("token")));
+    let refusal = refused(bench.ask(chat("hello")).await);
+    assert_eq!(refusal.failure.kind, proto::Kind::Timeout, "{refusal}");
+    assert_eq!((bench.status(0), bench.posts()), ("active", 0));
+    bench.backend.release("token");
+    bench.until("new tokens", |bench| bench.backend.record().refreshes.len() == 1).await;
+    bench.ask(chat("hello")).await.expect("served with the new tokens");
 }

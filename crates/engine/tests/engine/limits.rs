@@ -164,3 +164,39 @@ async fn an_unreadable_history_is_refused_once() {
     let sent: Vec<_> = record.posts().map(|seen| seen.json()["input"].to_string().contains("encrypted")).collect();
     assert_eq!(sent, [true, false, false, false]);
 }
+
+/// A compaction begins a clean history: what the account makes from then on is sent again.
+#[tokio::test]
+async fn a_clean_history_ends_the_stripping() {
+    let bench = Bench::new().await;
+    let user = json!({"type": "message", "role": "user", "content": "hello"});
+    let reasoning = |state: &str| json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": state});
+    let body = |items: &[serde_json::Value]| json!({"model": MODEL, "stream": true, "prompt_cache_key": "one", "input": items});
+    let foreign = reasoning("of another account");
+    let mut turns = vec![body(&[user.clone(), foreign.clone(), user.clone()])];
+    let first = bench.ask(from(Dialect::Responses, &turns[0])).await.expect("a reply");
+    let own = crate::bench::events(first.text())
+        .into_iter()
+        .find_map(|event| event["item"]["encrypted_content"].as_str().map(reasoning));
+    let own = own.unwrap_or_else(|| panic!("reasoning of the account: {}", first.text()));
+    turns.push(body(&[user.clone(), foreign, user.clone(), own.clone(), user.clone()]));
+    turns.push(body(&[user.clone(), own, user]));
+    for turn in &turns[1..] {
+        bench.ask(from(Dialect::Responses, turn)).await.expect("a reply");
+    }
+    let record = bench.backend.record();
+    let sent: Vec<_> = record.posts().map(|seen| seen.json()["input"].to_string().contains("encrypted")).collect();
+    assert_eq!(sent, [true, false, false, true], "refused once, left out while it is there, then sent");
+}
+
+/// Starts on one account are apart; nobody is refused for it, and relays know no such gap.
+#[tokio::test]
+async fn starts_are_staggered() {
+    let gap = Duration::from_millis(80);
+    let bench = Bench::with(Setup::accounts(1).settings(|settings| settings.stagger = gap)).await;
+    let begun = std::time::Instant::now();
+    let ask = async |n: u32| bench.ask(whole(&format!("Reply with exactly: {n}"))).await.map(|_| ());
+    let (a, b, c, d) = tokio::join!(ask(1), ask(2), ask(3), ask(4));
+    assert!([a, b, c, d].iter().all(Result::is_ok));
+    assert!(begun.elapsed() >= 3 * gap, "{:?}", begun.elapsed());
+}

@@ -14,29 +14,29 @@ use store::Outcome;
 use crate::bench::{Bench, Setup, call, events, from, words};
 
 /// A key that every relay of the backend takes.
-pub(super) const KEY: &str = "sk-offline-relay";
+pub(crate) const KEY: &str = "sk-offline-relay";
 
 /// A relay of the backend: its protocol, where it is, a model of it, and its place in the record.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct House {
-    pub(super) wire: Wire,
-    pub(super) path: &'static str,
-    pub(super) model: &'static str,
-    pub(super) place: Place,
+pub(crate) struct House {
+    pub(crate) wire: Wire,
+    pub(crate) path: &'static str,
+    pub(crate) model: &'static str,
+    pub(crate) place: Place,
 }
 
-pub(super) const CHAT: House =
+pub(crate) const CHAT: House =
     House { wire: Wire::Chat, path: "/relay/chat/v1", model: "llama-4-scout", place: Place::ChatRelay };
-pub(super) const RESPONSES: House =
+pub(crate) const RESPONSES: House =
     House { wire: Wire::Responses, path: "/relay/responses/v1", model: "gpt-4.1", place: Place::ResponsesRelay };
-pub(super) const MESSAGES: House =
+pub(crate) const MESSAGES: House =
     House { wire: Wire::Messages, path: "/relay/messages/v1", model: "claude-haiku-5", place: Place::MessagesRelay };
-pub(super) const GEMINI: House =
+pub(crate) const GEMINI: House =
     House { wire: Wire::Gemini, path: "/relay/gemini", model: "gemini-3.8-flash", place: Place::GeminiRelay };
 
 impl House {
     /// A relay that serves its one model.
-    pub(super) fn wish(&self, bench: &Bench, name: &str) -> RelayWish {
+    pub(crate) fn wish(&self, bench: &Bench, name: &str) -> RelayWish {
         RelayWish {
             name: name.to_owned(),
             base_url: format!("{}{}", bench.backend.auth_url(), self.path),
@@ -52,7 +52,7 @@ impl House {
     }
 
     /// Adds it under `name`.
-    pub(super) async fn join(&self, bench: &Bench, name: &str) -> RelayView {
+    pub(crate) async fn join(&self, bench: &Bench, name: &str) -> RelayView {
         bench.engine.add_relay(&self.wish(bench, name)).await.expect("the relay is added")
     }
 }
@@ -68,7 +68,7 @@ pub(super) fn state(bench: &Bench, name: &str) -> RelayView {
 }
 
 /// What the relay was sent, oldest first.
-pub(super) fn sent(bench: &Bench, house: &House) -> Vec<Value> {
+pub(crate) fn sent(bench: &Bench, house: &House) -> Vec<Value> {
     bench.backend.record().at(house.place).map(offline::Seen::json).collect()
 }
 

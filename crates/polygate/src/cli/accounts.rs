@@ -1,8 +1,10 @@
 //! `accounts`: who is signed in, whether they can serve, and what their owner does with them. The engine does the work, as
 //! for the admin API; a running gateway notices by itself.
 
+mod explain;
 mod own;
 mod quota;
+mod terms;
 mod transfer;
 
 use std::process::ExitCode;
@@ -27,6 +29,10 @@ pub(super) enum Accounts {
     /// Reset credits, each of which sets used-up windows back to zero.
     #[command(subcommand)]
     Credits(quota::Credits),
+    /// Set how many requests an account serves at a time, and before which others it serves.
+    Set(terms::Set),
+    /// Show who would serve a request and why, from what is stored.
+    Explain(explain::Explain),
     /// Forget accounts and their tokens.
     Remove {
         /// Their ids, e-mails or labels.
@@ -122,6 +128,8 @@ impl Accounts {
             Self::Show { account } => own::show(common, &workplace::account(engine, &account)?),
             Self::Quota(quota) => return quota.run(common, engine).await,
             Self::Credits(credits) => return credits.run(common, engine).await,
+            Self::Set(set) => return set.run(engine).await,
+            Self::Explain(explain) => return explain.run(common, engine).await,
             Self::Remove { accounts } => own::remove(engine, &accounts).await?,
             Self::Enable { accounts } => own::switch(engine, &accounts, true).await?,
             Self::Disable { accounts } => own::switch(engine, &accounts, false).await?,

@@ -84,6 +84,8 @@ pub const FIELDS: &[Field] = &[
     field("upstream.idle_timeout", "300s", "Longest silence inside a stream before it is given up"),
     field("accounts.max_concurrent", "0", "Requests at a time on one account; 0 is no limit")
         .also(&["auth.max_concurrent_per_account"]),
+    field("accounts.stagger", "0", "Least time between two requests' starts on one account, such as 50ms; 0 is none")
+        .also(&["auth.request_interval_ms"]),
     field("accounts.rate_limit_backoff", "60s", "Rest after a rate limit that names no reset")
         .also(&["auth.rate_limit_backoff_seconds"]),
     field("accounts.strategy", "least_used", "Which account serves: least_used, round_robin, sticky or quota_aware")

@@ -104,6 +104,11 @@ impl Layers {
         table.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
     }
 
+    /// What the file holds at this path.
+    pub(super) fn value(&self, path: &str) -> Option<&toml::Value> {
+        lookup(&self.file, path)
+    }
+
     /// The tables of an array in the file, such as `[[relays]]`.
     pub(super) fn array(&self, name: &str) -> &[toml::Value] {
         match self.file.get(name) {
@@ -118,7 +123,10 @@ impl Layers {
         let mut found = Vec::new();
         leaves(&self.file, "", &mut found);
         found.retain(|key| {
-            let table = key.starts_with("model.aliases.") || key == "relays" || key.starts_with("relays.");
+            let table = key.starts_with("model.aliases.")
+                || key.starts_with("model.fallbacks.")
+                || key == "relays"
+                || key.starts_with("relays.");
             !table && !known(key)
         });
         found.extend(super::relays::unknown(self));

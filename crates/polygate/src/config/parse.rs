@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pool::Secret;
+use pool::limits::QUEUE_WAIT;
 use pool::pick::Strategy;
 use pool::warning::Thresholds;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
+use super::fallbacks;
 use super::{
     Accounts, Alerts, ConfigError, Layers, Log, Model, Ollama, Origin, Proxies, Proxy, Quota, Server, Setting, Upstream,
 };
@@ -63,6 +65,7 @@ pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
 pub(super) fn accounts(layers: &Layers) -> Result<Accounts, ConfigError> {
     Ok(Accounts {
         max_concurrent: number(layers, "accounts.max_concurrent", "a whole number")?,
+        stagger: stagger(layers)?,
         rate_limit_backoff: duration(layers, "accounts.rate_limit_backoff")?,
         strategy: strategy(layers)?,
         tiers: list(layers, "accounts.tiers"),
@@ -86,6 +89,14 @@ pub(super) fn proxies(layers: &Layers) -> Result<Proxies, ConfigError> {
     let near = |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(|host| NEAR.contains(&host));
     let url = Url::parse(&echo.value).ok().filter(|url| bare(url) && (url.scheme() == "https" || near(url)));
     Ok(Proxies { interval: length, echo: url.ok_or_else(|| wrong(&echo, "an https URL"))? })
+}
+
+/// The older name is in milliseconds.
+fn stagger(layers: &Layers) -> Result<Duration, ConfigError> {
+    let setting = layers.get("accounts.stagger");
+    let millis = matches!(&setting.origin, Origin::File(key) if key == "auth.request_interval_ms");
+    let parsed = if millis { setting.value.parse().ok().map(Duration::from_millis) } else { seconds(&setting.value) };
+    parsed.filter(|gap| *gap <= QUEUE_WAIT).ok_or_else(|| wrong(&setting, "a length of time from 0 to 30s"))
 }
 
 fn strategy(layers: &Layers) -> Result<Strategy, ConfigError> {
@@ -140,7 +151,8 @@ pub(super) fn model(layers: &Layers) -> Result<Model, ConfigError> {
         None => None,
         Some(_) => Some(one_of(layers, "model.default_effort", &efforts, "an effort from none to ultra")?),
     };
-    Ok(Model { default: layers.text("model.default"), default_effort, aliases: layers.table("model.aliases") })
+    let default = layers.text("model.default");
+    Ok(Model { default, default_effort, aliases: layers.table("model.aliases"), fallbacks: fallbacks::read(layers)? })
 }
 
 pub(super) fn ollama(layers: &Layers) -> Result<Ollama, ConfigError> {

@@ -116,6 +116,7 @@ fn a_wrong_value_names_its_setting_and_never_shows_a_secret() {
         ("ollama.host", "[ollama]\nhost = \"nowhere\"\n", "nowhere"),
         ("ollama.port", "[ollama]\nport = -1\n", "-1"),
         ("ollama.version", "[ollama]\nversion = \"latest\"\n", "latest"),
+        ("accounts.stagger", "[accounts]\nstagger = \"31s\"\n", "31s"),
         ("accounts.strategy", "[accounts]\nstrategy = \"fastest\"\n", "fastest"),
         ("log.format", "[log]\nformat = \"xml\"\n", "xml"),
     ];
@@ -128,8 +129,39 @@ fn a_wrong_value_names_its_setting_and_never_shows_a_secret() {
 }
 
 #[test]
+fn the_older_stagger_is_in_milliseconds() {
+    let stagger = |file: &str| config(&layers(file, &[])).unwrap().accounts.stagger;
+    assert_eq!(stagger(""), Duration::ZERO);
+    assert_eq!(stagger("[accounts]\nstagger = \"50ms\"\n"), Duration::from_millis(50));
+    assert_eq!(stagger("[accounts]\nstagger = 2\n"), Duration::from_secs(2));
+    assert_eq!(stagger("[auth]\nrequest_interval_ms = 50\n"), Duration::from_millis(50));
+}
+
+#[test]
+fn fallback_chains_are_one_name_or_a_list() {
+    let chains =
+        |lines: &str| config(&layers(&format!("[model.fallbacks]\n{lines}\n"), &[])).map(|c| c.model.fallbacks);
+    let read = chains("\"gpt-5.5\" = \"far:llama\"\n\"gpt-*\" = [\"gpt-5.5\", \" far:llama \"]").unwrap();
+    assert_eq!(read.of(Some("gpt-5.5"), None), ["far:llama"]);
+    assert_eq!(read.of(Some("gpt-6"), None), ["gpt-5.5", "far:llama"]);
+    for wrong in
+        ["a = []", "a = 1", "a = [\"\"]", "a = [\"a\"]", "a = [\"b\", 2]", "a = \"b*\"", "[model.fallbacks.a]\nb = 1"]
+    {
+        let error = chains(wrong).unwrap_err().to_string();
+        assert!(error.contains("model.fallbacks.a"), "{wrong}: {error}");
+    }
+    assert!(config(&layers("[model]\nfallbacks = 3\n", &[])).is_err());
+    let many = format!("a = [{}]", ["\"b\""; 9].join(","));
+    assert!(chains(&many).is_err());
+}
+
+#[test]
 fn unknown_keys_are_named() {
-    let unknown = layers("[server]\nprot = 1\n[model.aliases]\na = \"b\"\n[odd]\nx.y = 2\n", &[]).unknown();
+    let unknown = layers(
+        "[server]\nprot = 1\n[model.aliases]\na = \"b\"\n[model.fallbacks]\n\"a.b\" = [\"c\"]\n[odd]\nx.y = 2\n",
+        &[],
+    )
+    .unknown();
     assert_eq!(unknown, ["odd.x.y", "server.prot"]);
 }
 

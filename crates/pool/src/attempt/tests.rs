@@ -477,3 +477,54 @@ proptest! {
         let _ = Retry::from_headers([("retry-after", text.as_str())].into_iter(), NOW);
     }
 }
+
+#[rstest]
+#[case(Kind::RateLimited, true)]
+#[case(Kind::Exhausted, true)]
+#[case(Kind::Overloaded, true)]
+#[case(Kind::Upstream, true)]
+#[case(Kind::NoAccount, true)]
+#[case(Kind::ModelNotFound, true)]
+#[case(Kind::Invalid, false)]
+#[case(Kind::ContextLength, false)]
+#[case(Kind::Filtered, false)]
+#[case(Kind::TooLarge, false)]
+fn another_model_heals_what_is_not_the_requests_fault(#[case] kind: Kind, #[case] may: bool) {
+    let failure = Failure::new(kind, "no");
+    let once = History { posts: 1, ..History::default() };
+    assert_eq!(once.may_fall(&failure), may);
+    assert!(!History { posts: 2, ..History::default() }.may_fall(&failure), "two calls are the most");
+    assert!(!History { lost: true, ..once }.may_fall(&failure), "the answer may have been paid for");
+}
+
+#[test]
+fn a_fall_forgets_who_was_asked_and_not_what_was_sent() {
+    let mut history = History { keyed: false, rest: Some(Duration::from_secs(9)), ..History::default() };
+    let refusal = Outcome::Status { code: 500, body: Bytes::new(), retry: Retry::default() };
+    history.settle(&AccountId("a".into()), &refusal, Millis(0));
+    let fallen = history.fall(true);
+    assert_eq!((fallen.posts, fallen.keyed, fallen.rest), (1, true, history.rest));
+    assert!(fallen.tried.is_empty() && !history.lost);
+    let cut = Outcome::NoStatus { cause: Trouble { kind: TroubleKind::Cut, message: "cut".into() } };
+    history.settle(&AccountId("a".into()), &cut, Millis(0));
+    assert!(history.lost);
+}
+
+#[rstest]
+#[case(Outcome::NotSent { cause: Trouble { kind: TroubleKind::Connect, message: String::new() } }, Some(false), false)]
+#[case(Outcome::Status { code: 503, body: Bytes::new(), retry: Retry::default() }, Some(false), true)]
+#[case(Outcome::Status { code: 429, body: Bytes::new(), retry: Retry::default() }, Some(true), true)]
+#[case(Outcome::Status { code: 401, body: Bytes::new(), retry: Retry::default() }, Some(true), false)]
+#[case(Outcome::EarlyFail(Failure::new(Kind::Overloaded, "")), Some(false), true)]
+#[case(Outcome::EarlyFail(Failure::new(Kind::Exhausted, "")), Some(true), true)]
+#[case(Outcome::NotRefreshed { lasting: false, why: String::new() }, None, false)]
+fn an_outcome_says_whether_it_works_and_what_the_next_try_costs(
+    #[case] outcome: Outcome,
+    #[case] works: Option<bool>,
+    #[case] costs: bool,
+) {
+    assert_eq!(outcome.works(), works);
+    let (_, step) = History::default().settle(&AccountId("a".into()), &outcome, Millis(0));
+    assert!(matches!(step, Step::Again { .. }));
+    assert_eq!(outcome.costs(&step), costs);
+}

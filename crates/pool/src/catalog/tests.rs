@@ -325,3 +325,26 @@ proptest! {
         let _ = parse_models(&body);
     }
 }
+
+#[rstest]
+#[case(Some("fast"), Some("gpt-5.5"), &["by alias"])]
+#[case(Some("quick"), Some("gpt-5.5"), &["by model"])]
+#[case(Some("gpt-5.5"), None, &["by model"])]
+#[case(Some("gpt-6-sol-high"), Some("gpt-6-sol"), &["by pattern", "and another"])]
+#[case(Some("x"), Some("gpt-6-luna"), &["by pattern", "and another"])]
+#[case(Some("gpt-4"), Some("gpt-4"), &[])]
+#[case(None, Some("gpt-5.5"), &["by model"])]
+#[case(None, None, &[])]
+fn the_chain_that_says_it_best_counts(
+    #[case] asked: Option<&str>,
+    #[case] model: Option<&str>,
+    #[case] chain: &[&str],
+) {
+    let entry = |from: &str, to: &[&str]| (from.to_owned(), to.iter().map(|name| (*name).to_owned()).collect());
+    let chains = Chains(vec![
+        entry("gpt-6-*", &["by pattern", "and another"]),
+        entry("gpt-5.5", &["by model"]),
+        entry("fast", &["by alias"]),
+    ]);
+    assert_eq!(chains.of(asked, model), chain);
+}

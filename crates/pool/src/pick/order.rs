@@ -2,8 +2,12 @@
 
 use super::{Ask, Candidate};
 use crate::Millis;
-use crate::account::AccountId;
+use crate::account::Account;
 use crate::quota::{Quota, Window};
+use crate::status::{Gate, Status};
+
+/// How long a card holds that looks at the time left until a reset, milliseconds.
+const MOMENT: i64 = 30_000;
 
 /// How to choose among usable accounts with a free place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -35,31 +39,148 @@ impl Strategy {
     }
 }
 
-/// An account's place in the order; lower serves first. The id makes it a total order.
+/// What the choice needs of an account, worked out once and good until [`Card::until`]: a choice among ten thousand
+/// reads only these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Card {
+    gate: Gate,
+    /// Whether its quota is used up.
+    exhausted: bool,
+    ceiling: Option<u32>,
+    priority: i32,
+    tier: u32,
+    tenth: u8,
+    pace: i64,
+    weight: u32,
+    /// Place among all by id; makes the order total.
+    order: u32,
+    until: Millis,
+}
+
+/// What cards are made by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules<'a> {
+    /// How to choose among the usable.
+    pub strategy: Strategy,
+    /// Plans in the order in which their accounts serve: a later one only when no earlier one has a free place. Plans that
+    /// are not named come last.
+    pub tiers: &'a [String],
+}
+
+/// An account's place in the order; lower serves first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Rank<'a> {
+pub(super) struct Rank {
     spent: bool,
-    tier: usize,
+    stranger: bool,
+    priority: i32,
+    tier: u32,
     first: i64,
+    wait: u64,
     share: u64,
     tenth: u8,
     last_used: i64,
-    id: &'a AccountId,
+    order: u32,
 }
 
-impl<'a> Rank<'a> {
-    pub(super) fn of(candidate: &Candidate<'a>, ask: &Ask<'_>, now: Millis) -> Self {
-        let account = candidate.account;
-        let tier = ask.tiers.iter().position(|plan| account.plan.eq_ignore_ascii_case(plan)).unwrap_or(ask.tiers.len());
+/// An account's place in the order of queues; lower is waited for first. The owner's prompt cache is worth waiting for when
+/// everybody has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Line {
+    stranger: bool,
+    waiting: u32,
+    last_used: i64,
+    order: u32,
+}
+
+impl Card {
+    /// The card of `account`. `weight` is its share of simultaneous requests against the others', from 1; `order` its place
+    /// among all by id.
+    pub fn of(account: &Account, rules: &Rules<'_>, (weight, order): (u32, u32), now: Millis) -> Self {
+        let place = rules.tiers.iter().position(|plan| account.plan.eq_ignore_ascii_case(plan));
+        let quota = &account.quota;
+        let windows = [quota.primary, quota.secondary].into_iter().flatten();
+        let reset = windows.filter_map(|window| window.resets_at).filter(|at| *at > now).min();
+        let moment = match rules.strategy {
+            Strategy::QuotaAware => now.plus(MOMENT),
+            _ => Millis(i64::MAX),
+        };
+        Self {
+            gate: account.status.gate(),
+            exhausted: matches!(account.status, Status::Exhausted { .. }),
+            ceiling: account.terms.max_concurrent,
+            priority: account.terms.priority,
+            tier: u32::try_from(place.unwrap_or(rules.tiers.len())).unwrap_or(u32::MAX),
+            tenth: tenth(quota, now),
+            pace: if rules.strategy == Strategy::QuotaAware { pace(quota, now) } else { 0 },
+            weight: weight.max(1),
+            order,
+            until: reset.map_or(moment, |reset| reset.min(moment)),
+        }
+    }
+
+    /// When the card no longer says what its account is, though the account did not change.
+    #[must_use]
+    pub fn until(&self) -> Millis {
+        self.until
+    }
+
+    pub(super) fn gate(&self) -> Gate {
+        self.gate
+    }
+
+    pub(super) fn exhausted(&self) -> bool {
+        self.exhausted
+    }
+
+    pub(super) fn ceiling(&self) -> Option<u32> {
+        self.ceiling
+    }
+
+    pub(super) fn tier(&self) -> u32 {
+        self.tier
+    }
+
+    pub(super) fn tenth(&self) -> u8 {
+        self.tenth
+    }
+
+    pub(super) fn weight(&self) -> u32 {
+        self.weight
+    }
+}
+
+impl Rank {
+    pub(super) fn of(candidate: &Candidate<'_>, ask: &Ask<'_>, now: Millis) -> Self {
+        let Card { priority, tier, tenth, pace, order, .. } = candidate.card;
         let first = match ask.strategy {
             Strategy::LeastUsed => 0,
             Strategy::RoundRobin => candidate.last_used.0,
             Strategy::Sticky => -candidate.last_used.0,
-            Strategy::QuotaAware => -pace(&account.quota, now),
+            Strategy::QuotaAware => -pace,
         };
-        let (share, tenth) = (share(candidate), tenth(&account.quota, now));
-        let spent = !account.status.serves(now);
-        Self { spent, tier, first, share, tenth, last_used: candidate.last_used.0, id: &account.id }
+        Self {
+            spent: candidate.spent(now),
+            stranger: !candidate.owner,
+            priority,
+            tier,
+            first,
+            wait: candidate.wait,
+            share: share(candidate),
+            tenth,
+            last_used: candidate.last_used.0,
+            order,
+        }
+    }
+}
+
+impl Line {
+    pub(super) fn of(candidate: &Candidate<'_>) -> Self {
+        Self {
+            stranger: !candidate.owner,
+            waiting: candidate.waiting,
+            last_used: candidate.last_used.0,
+            order: candidate.card.order,
+        }
     }
 }
 
@@ -67,7 +188,7 @@ impl<'a> Rank<'a> {
 fn share(candidate: &Candidate<'_>) -> u64 {
     /// Weights are compared by their shares of this.
     const WHOLE: u64 = 1 << 20;
-    u64::from(candidate.in_flight) * WHOLE / u64::from(candidate.weight.max(1))
+    u64::from(candidate.in_flight) * WHOLE / u64::from(candidate.card.weight)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is 0 to 100")]

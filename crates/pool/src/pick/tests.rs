@@ -1,6 +1,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::Terms;
 use crate::quota::{Quota, Window};
 use crate::status::Status;
 
@@ -18,13 +19,36 @@ fn account(id: &str, status: Status, used_percent: f64) -> Account {
         fedramp: false,
         status,
         quota: Quota { primary: Some(Window { used_percent, ..Window::default() }), ..Quota::default() },
+        terms: Terms::default(),
         created: Millis(0),
         version: 1,
     }
 }
 
 fn candidate(account: &Account) -> Candidate<'_> {
-    Candidate { account, in_flight: 0, waiting: 0, last_used: Millis(0), lists_model: true, stuck: None, weight: 1 }
+    by(account, &Rules::default())
+}
+
+/// A candidate whose card is made by these rules; ids of one letter tell its order.
+fn by<'a>(account: &'a Account, rules: &Rules<'_>) -> Candidate<'a> {
+    let order = account.id.0.bytes().fold(0_u32, |order, byte| order.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    Candidate {
+        account,
+        card: Card::of(account, rules, (1, order), NOW),
+        in_flight: 0,
+        waiting: 0,
+        last_used: Millis(0),
+        wait: 0,
+        trust: Trust::Sound,
+        lists_model: true,
+        stuck: None,
+        owner: false,
+        tried: false,
+    }
+}
+
+fn pick(candidates: &[Candidate<'_>], ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+    super::pick(candidates.iter().copied(), ask, now)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form in which a pick is compared")]
@@ -112,7 +136,8 @@ fn strategies_look_at_the_past(
 fn quota_that_would_be_lost_is_used_first(#[case] a: Quota, #[case] b: Quota, #[case] chosen: &str) {
     let mut accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 0.0)];
     (accounts[0].quota, accounts[1].quota) = (a, b);
-    let mut candidates = accounts.each_ref().map(candidate);
+    let rules = Rules { strategy: Strategy::QuotaAware, tiers: &[] };
+    let mut candidates = accounts.each_ref().map(|account| by(account, &rules));
     let ask = Ask { strategy: Strategy::QuotaAware, ..Ask::default() };
     assert_eq!(pick(&candidates, &ask, NOW), ready(chosen));
     candidates.reverse();
@@ -124,6 +149,8 @@ fn accounts_alike_share_what_is_quota_aware() {
     let mut accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 0.0)];
     (accounts[0].quota, accounts[1].quota) = (windows((11.0, 4), (20.0, 50)), windows((10.0, 4), (20.0, 50)));
     let ask = Ask { strategy: Strategy::QuotaAware, ..Ask::default() };
+    let rules = Rules { strategy: Strategy::QuotaAware, tiers: &[] };
+    let candidate = |account| by(account, &rules);
     let candidates = [Candidate { in_flight: 1, ..candidate(&accounts[0]) }, candidate(&accounts[1])];
     assert_eq!(pick(&candidates, &ask, NOW), ready("b"));
     let candidates = [candidate(&accounts[0]), Candidate { in_flight: 1, ..candidate(&accounts[1]) }];
@@ -137,26 +164,82 @@ fn an_earlier_tier_serves_while_it_has_a_place() {
         account.plan = plan.into();
     }
     let tiers = ["pro".to_owned(), "plus".to_owned()];
-    let ask = Ask { tiers: &tiers, max_concurrent: 1, ..Ask::default() };
-    let mut candidates = accounts.each_ref().map(candidate);
+    let ask = Ask { max_concurrent: 1, ..Ask::default() };
+    let rules = Rules { tiers: &tiers, ..Rules::default() };
+    let mut candidates = accounts.each_ref().map(|account| by(account, &rules));
     for (index, id) in [(1, "b"), (2, "c"), (0, "a")] {
         assert_eq!(pick(&candidates, &ask, NOW), ready(id));
         candidates[index].in_flight = 1;
     }
     // Without tiers, and for a conversation that has an account, the plan does not count.
-    let candidates = accounts.each_ref().map(candidate);
-    assert_eq!(pick(&candidates, &Ask { tiers: &[], ..ask }, NOW), ready("a"));
-    let owner = AccountId("c".into());
-    assert_eq!(pick(&candidates, &Ask { prefer: Some(&owner), ..ask }, NOW), ready("c"));
+    let mut candidates = accounts.each_ref().map(candidate);
+    assert_eq!(pick(&candidates, &ask, NOW), ready("a"));
+    candidates[2].owner = true;
+    assert_eq!(pick(&candidates, &ask, NOW), ready("c"));
 }
 
 #[test]
-fn strategies_have_one_name_each() {
-    for (name, strategy) in Strategy::ALL {
-        assert_eq!(Strategy::named(name), Some(strategy));
-        assert_eq!(serde_json::to_value(strategy).unwrap(), name);
+fn what_the_owner_set_counts_before_everything_else() {
+    let mut accounts = ["a", "b", "c"].map(|id| account(id, Status::Active, 0.0));
+    accounts[0].plan = "pro".into();
+    accounts[1].terms.priority = -1;
+    accounts[1].terms.max_concurrent = Some(2);
+    accounts[2].terms = Terms { max_concurrent: Some(0), priority: 7 };
+    let tiers = ["pro".to_owned()];
+    let rules = Rules { tiers: &tiers, ..Rules::default() };
+    let mut candidates = accounts.each_ref().map(|account| by(account, &rules));
+    // One at a time where the owner of the account has not said anything else.
+    let ask = Ask { max_concurrent: 1, ..Ask::default() };
+    for (index, id) in [(1, "b"), (1, "b"), (0, "a"), (2, "c"), (2, "c"), (2, "c")] {
+        assert_eq!(pick(&candidates, &ask, NOW), ready(id));
+        candidates[index].in_flight += 1;
     }
-    assert_eq!(Strategy::named("LeastUsed"), None);
+}
+
+#[rstest]
+#[case(0, 5, "a")]
+#[case(5, 0, "b")]
+#[case(30_000, 30_001, "a")]
+fn a_start_that_is_nearer_comes_first(#[case] a: u64, #[case] b: u64, #[case] chosen: &str) {
+    let accounts = ["a", "b"].map(|id| account(id, Status::Active, 0.0));
+    let candidates =
+        [Candidate { wait: a, ..candidate(&accounts[0]) }, Candidate { wait: b, ..candidate(&accounts[1]) }];
+    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready(chosen));
+    // The owner is worth a short wait, and nobody one that is longer than a queue's.
+    let owned = [Candidate { owner: true, ..candidates[0] }, candidates[1]];
+    assert_eq!(pick(&owned, &Ask::default(), NOW), ready("a"));
+    let never = [Candidate { wait: 30_001, ..candidates[0] }];
+    assert_eq!(pick(&never, &Ask::default(), NOW).unwrap_err().reasons[0].1, Reason::Full);
+}
+
+#[test]
+fn what_fails_is_left_alone_and_tried_by_one() {
+    let accounts = ["a", "b"].map(|id| account(id, Status::Active, 0.0));
+    let mut candidates = accounts.each_ref().map(candidate);
+    let until = NOW.plus(2500);
+    candidates[0].trust = Trust::Broken(until);
+    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready("b"));
+    let none = pick(&candidates[..1], &Ask::default(), NOW).unwrap_err();
+    assert_eq!(none.reasons[0].1, Reason::Failing { until });
+    let failure = none.failure(None, NOW);
+    assert_eq!((failure.kind, failure.retry_after), (Kind::Overloaded, Some(3)), "{}", failure.message);
+    candidates[0].trust = Trust::Probe;
+    assert_eq!(pick(&candidates[..1], &Ask::default(), NOW), ready("a"));
+    candidates[0].in_flight = 1;
+    assert_eq!(pick(&candidates[..1], &Ask::default(), NOW), Ok(Pick::Queue(AccountId("a".into()))));
+}
+
+#[rstest]
+#[case(Strategy::LeastUsed, None, i64::MAX)]
+#[case(Strategy::LeastUsed, Some(90), 90_000)]
+#[case(Strategy::QuotaAware, None, 30_000)]
+#[case(Strategy::QuotaAware, Some(90), 30_000)]
+#[case(Strategy::QuotaAware, Some(9), 9000)]
+fn a_card_holds_until_what_it_says_changes(#[case] strategy: Strategy, #[case] reset: Option<i64>, #[case] until: i64) {
+    let mut account = account("a", Status::Active, 40.0);
+    account.quota.primary.as_mut().unwrap().resets_at = reset.map(|seconds| NOW.plus(seconds * 1000));
+    let card = Card::of(&account, &Rules { strategy, tiers: &[] }, (1, 0), NOW);
+    assert_eq!(card.until(), if until == i64::MAX { Millis(until) } else { NOW.plus(until) });
 }
 
 #[rstest]
@@ -178,14 +261,13 @@ fn only_the_usable_serve(#[case] status: Status, #[case] lists_model: bool, #[ca
 #[test]
 fn the_owner_is_preferred_and_the_tried_are_not() {
     let accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 90.0)];
-    let candidates = accounts.each_ref().map(candidate);
-    let (a, b) = (AccountId("a".into()), AccountId("b".into()));
-    let ask = Ask { prefer: Some(&b), ..Ask::default() };
-    assert_eq!(pick(&candidates, &ask, NOW), ready("b"));
-    let tried = [b.clone()];
-    assert_eq!(pick(&candidates, &Ask { tried: &tried, ..ask }, NOW), ready("a"));
-    let tried = [a, b.clone()];
-    let none = pick(&candidates, &Ask { tried: &tried, ..ask }, NOW).unwrap_err();
+    let mut candidates = accounts.each_ref().map(candidate);
+    candidates[1].owner = true;
+    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready("b"));
+    candidates[1].tried = true;
+    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready("a"));
+    candidates[0].tried = true;
+    let none = pick(&candidates, &Ask::default(), NOW).unwrap_err();
     assert!(none.reasons.iter().all(|(_, why)| *why == Reason::Tried));
     let last = Failure::new(Kind::Upstream, "502 twice");
     assert_eq!(none.failure(Some(&last), NOW), last);
@@ -195,7 +277,6 @@ fn the_owner_is_preferred_and_the_tried_are_not() {
 fn busy_accounts_make_a_queue_and_the_queue_ends() {
     let accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 0.0)];
     let busy = |account, in_flight, waiting| Candidate { in_flight, waiting, ..candidate(account) };
-    let b = AccountId("b".into());
     let ask = Ask { max_concurrent: 2, ..Ask::default() };
     let queue = |id: &str| Ok(Pick::Queue(AccountId(id.into())));
 
@@ -204,8 +285,8 @@ fn busy_accounts_make_a_queue_and_the_queue_ends() {
     let full = [busy(&accounts[0], 2, 3), busy(&accounts[1], 2, 4)];
     assert_eq!(pick(&full, &ask, NOW), queue("a"));
     // The owner is worth waiting for, but not longer than its queue is.
-    assert_eq!(pick(&full, &Ask { prefer: Some(&b), ..ask }, NOW), queue("b"));
-    assert_eq!(pick(&free[..1], &Ask { prefer: Some(&b), ..ask }, NOW), queue("a"));
+    assert_eq!(pick(&[full[0], Candidate { owner: true, ..full[1] }], &ask, NOW), queue("b"));
+    assert_eq!(pick(&free[..1], &ask, NOW), queue("a"));
     let long = [busy(&accounts[0], 2, limits::QUEUE), busy(&accounts[1], 2, limits::QUEUE - 1)];
     assert_eq!(pick(&long, &ask, NOW), queue("b"));
     let over = pick(&long[..1], &ask, NOW).unwrap_err();
@@ -301,13 +382,107 @@ fn used_up_accounts_may_be_tried_last() {
         account("c", cooling(60), 0.0),
         account("d", needs_login(), 0.0),
     ];
-    let candidates: Vec<_> = accounts.iter().map(candidate).collect();
-    let tried = ["b".to_owned(), "a".to_owned()].map(AccountId);
-    let ask = |count: usize, spent| Ask { tried: &tried[..count], spent, ..Ask::default() };
-    assert_eq!(pick(&candidates, &ask(0, true), NOW), ready("b"));
-    assert_eq!(pick(&candidates, &ask(1, true), NOW), ready("a"));
-    assert!(pick(&candidates, &ask(1, false), NOW).is_err());
-    let none = pick(&candidates, &ask(2, true), NOW).unwrap_err();
+    let mut candidates = accounts.each_ref().map(candidate);
+    let (any, sound) = (Ask { spent: true, ..Ask::default() }, Ask::default());
+    candidates[0].owner = true;
+    assert_eq!(pick(&candidates, &any, NOW), ready("b"), "not even for its own conversation");
+    candidates[1].tried = true;
+    assert_eq!(pick(&candidates, &any, NOW), ready("a"));
+    assert!(pick(&candidates, &sound, NOW).is_err());
+    candidates[0].tried = true;
+    let none = pick(&candidates, &any, NOW).unwrap_err();
     let reasons: Vec<_> = none.reasons.iter().map(|(_, why)| why).collect();
     assert!(matches!(reasons[..], [Reason::Tried, Reason::Tried, Reason::Cooling { .. }, Reason::NeedsLogin { .. }]));
+}
+
+/// Everything about a candidate that the choice looks at, from a seed.
+fn any() -> impl proptest::strategy::Strategy<Value = (Account, [u32; 6])> {
+    use proptest::prelude::*;
+    let status = prop_oneof![
+        4 => Just(Status::Active),
+        1 => Just(cooling(60)),
+        1 => Just(exhausted(60)),
+        1 => Just(needs_login()),
+        1 => Just(Status::Disabled),
+    ];
+    let terms = (proptest::option::of(0..3_u32), -1..2_i32);
+    (status, 0..101_u32, terms, 0..3_usize, proptest::array::uniform6(0..4_u32)).prop_map(
+        |(status, used, (max_concurrent, priority), plan, numbers)| {
+            let mut account = account("", status, f64::from(used));
+            account.terms = Terms { max_concurrent, priority };
+            account.plan = ["pro", "plus", "free"][plan].into();
+            (account, numbers)
+        },
+    )
+}
+
+proptest::proptest! {
+    /// The dry run and the choice never disagree.
+    #[test]
+    fn what_is_explained_is_what_is_picked(
+        mut accounts in proptest::collection::vec(any(), 0..12),
+        strategy in 0..4_usize,
+        max_concurrent in 0..3_u32,
+        spent in proptest::bool::ANY,
+    ) {
+        for (at, (account, _)) in accounts.iter_mut().enumerate() {
+            account.id = AccountId(format!("{}", char::from(b'a' + u8::try_from(at).unwrap())));
+        }
+        let strategy = Strategy::ALL[strategy].1;
+        let tiers = ["pro".to_owned(), "plus".to_owned()];
+        let rules = Rules { strategy, tiers: &tiers };
+        let candidates: Vec<_> = accounts.iter().map(|(account, [in_flight, waiting, used, wait, trust, bits])| Candidate {
+            in_flight: *in_flight,
+            waiting: if *waiting == 3 { limits::QUEUE } else { *waiting },
+            last_used: if *used == 0 { Millis(0) } else { NOW.plus(-i64::from(*used)) },
+            wait: if *wait == 3 { 40_000 } else { u64::from(*wait) },
+            trust: [Trust::Sound, Trust::Sound, Trust::Probe, Trust::Broken(NOW.plus(9))][*trust as usize],
+            lists_model: *bits != 3,
+            owner: *bits == 2,
+            tried: *bits == 1,
+            ..by(account, &rules)
+        }).collect();
+        let ask = Ask { max_concurrent, strategy, spent, ..Ask::default() };
+        let explained = explain(candidates.iter().copied(), &ask, NOW);
+        proptest::prop_assert_eq!(explained.len(), candidates.len());
+        match pick(&candidates, &ask, NOW) {
+            Ok(Pick::Ready(id)) => {
+                proptest::prop_assert!(matches!(&explained[0], (first, Place::Serves(_)) if **first == id));
+            }
+            Ok(Pick::Queue(id)) => {
+                proptest::prop_assert!(matches!(&explained[0], (first, Place::Queues(_)) if **first == id));
+            }
+            Err(none) => {
+                let reasons: Vec<_> = explained.iter().map(|(id, place)| match place {
+                    Place::Out(reason) => ((*id).clone(), reason.clone()),
+                    Place::Serves(_) | Place::Queues(_) => panic!("somebody could serve"),
+                }).collect();
+                proptest::prop_assert_eq!(reasons, none.reasons);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_score_says_what_counts() {
+    let accounts = [account("a", Status::Active, 45.0), account("b", Status::Active, 0.0)];
+    let mut candidates = accounts.each_ref().map(candidate);
+    candidates[0].owner = true;
+    (candidates[0].in_flight, candidates[0].last_used) = (2, NOW.plus(-90_000));
+    let ask = Ask { max_concurrent: 4, ..Ask::default() };
+    let explained = explain(candidates.iter().copied(), &ask, NOW);
+    let words: Vec<_> = explained
+        .iter()
+        .map(|(_, place)| match place {
+            Place::Serves(score) => score.words(Strategy::LeastUsed, NOW),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "served this conversation before, 2 of 4 requests now, 40 % of quota used, last used 1 min 30 s ago",
+            "0 of 4 requests now, under 10 % of quota used, not used yet",
+        ]
+    );
 }

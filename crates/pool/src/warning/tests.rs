@@ -35,6 +35,7 @@ fn account() -> Account {
         fedramp: false,
         status: Status::Active,
         quota: Quota::default(),
+        terms: crate::Terms::default(),
         created: Millis(0),
         version: 1,
     }

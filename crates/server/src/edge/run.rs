@@ -112,7 +112,10 @@ pub(super) fn head(head: Head) -> HeaderMap {
     let notes = head.notes.header();
     let account = head.account.as_ref().map(|account| account.0.as_str());
     let attempts = if head.attempts > 1 { head.attempts.to_string() } else { String::new() };
+    let fallback =
+        head.fallback.map(|fallback| ascii(&format!("{} -> {}; {}", fallback.from, fallback.to, fallback.why)));
     let said = [
+        ("x-polygate-fallback", fallback.as_deref().unwrap_or_default()),
         ("x-polygate-account", head.relay.as_deref().or(account).unwrap_or_default()),
         ("x-polygate-model", head.model.as_str()),
         ("x-polygate-notes", notes.as_str()),
@@ -123,6 +126,11 @@ pub(super) fn head(head: Head) -> HeaderMap {
         headers.extend(HeaderValue::from_str(value).ok().map(|value| (HeaderName::from_static(name), value)));
     }
     headers
+}
+
+/// Text that a header can hold: a client's name of a model may be anything.
+fn ascii(text: &str) -> String {
+    text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
 }
 
 /// A reply of the engine as a body's source.

@@ -25,7 +25,7 @@ const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 110] = [
+pub(super) static GATEWAY: [Route; 112] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -77,6 +77,8 @@ pub(super) static GATEWAY: [Route; 110] = [
     route!(GET "/gemini/v1/models/{name}", DATA, Gemini, edge::models::one),
     // Administration.
     route!(GET "/admin/accounts", READ, Chat, admin::accounts::list),
+    route!(PATCH "/admin/accounts/{id}", WRITE, Chat, admin::choice::set),
+    route!(GET "/admin/dry-run", READ, Chat, admin::choice::explain),
     route!(GET "/admin/keys", READ, Chat, admin::keys::list),
     route!(POST "/admin/keys", WRITE, Chat, admin::keys::create),
     route!(DELETE "/admin/keys/{id}", WRITE, Chat, admin::keys::revoke),

@@ -156,7 +156,6 @@ async fn paths_that_are_not_there_speak_their_neighbours_protocol() {
 
 #[tokio::test]
 async fn an_upstream_that_fails_first_is_a_status() {
-    let (gateway, backend) = gateway().await;
     for (plan, statuses) in [
         (Plan::bad_request("invalid_prompt", "no"), &[400][..]),
         (Plan::overloaded(), &[503, 529]),
@@ -164,6 +163,8 @@ async fn an_upstream_that_fails_first_is_a_status() {
         (Plan::reset(), &[502, 500]),
     ] {
         for protocol in PROTOCOLS {
+            // One of its own: after failures in a row an account is left alone.
+            let (gateway, backend) = gateway().await;
             for stream in [true, false] {
                 let answer = ask_during((&gateway, &backend), &protocol, &plan, stream).await;
                 let name = protocol.name;

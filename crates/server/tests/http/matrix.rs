@@ -9,7 +9,7 @@ use crate::gateway::{FIXED, Gateway, ollama, request};
 use crate::wire::Wire;
 
 /// What each route of the gateway is, said a second time: (method, path, class). A route that is missing here fails the test.
-const ORACLE: [(&str, &str, &str); 110] = [
+const ORACLE: [(&str, &str, &str); 112] = [
     ("GET", "/", "public"),
     ("GET", "/health", "public"),
     ("GET", "/healthz", "public"),
@@ -90,6 +90,8 @@ const ORACLE: [(&str, &str, &str); 110] = [
     ("GET", "/gemini/v1/models", "data"),
     ("GET", "/gemini/v1/models/{name}", "data"),
     ("GET", "/admin/accounts", "read"),
+    ("PATCH", "/admin/accounts/{id}", "write"),
+    ("GET", "/admin/dry-run", "read"),
     ("GET", "/admin/keys", "read"),
     ("POST", "/admin/keys", "write"),
     ("DELETE", "/admin/keys/{id}", "write"),

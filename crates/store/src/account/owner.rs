@@ -1,6 +1,6 @@
-//! What an account's owner says of it: its name, its tags, and whether it is switched off.
+//! What an account's owner says of it: its name, its tags, its terms, and whether it is switched off.
 
-use pool::{AccountId, Status};
+use pool::{AccountId, Status, Terms};
 
 use super::json;
 use crate::db::{Arg, args};
@@ -15,6 +15,13 @@ impl Store {
     /// Names an account; an empty name is its e-mail again. `false` when there is no such account.
     pub async fn set_label(&self, id: &AccountId, label: &str) -> Result<bool, Error> {
         Ok(self.write(failpoint::OWNER, sql::ACCOUNT_LABEL, &args![&id.0, label]).await? > 0)
+    }
+
+    /// Writes the ceiling and priority that its owner set; `false` when there is no such account.
+    pub async fn set_terms(&self, id: &AccountId, terms: Terms) -> Result<bool, Error> {
+        let most = Arg::MaybeInt(terms.max_concurrent.map(i64::from));
+        let row = [Arg::from(&id.0), most, Arg::from(i64::from(terms.priority))];
+        Ok(self.write(failpoint::OWNER, sql::ACCOUNT_TERMS, &row).await? > 0)
     }
 
     /// Every account's tags; accounts without any may be left out.

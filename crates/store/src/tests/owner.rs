@@ -1,6 +1,6 @@
 //! What the owner says of an account, and links.
 
-use pool::{AccountId, Status};
+use pool::{AccountId, Status, Terms};
 
 use super::{NOW, Site, account, add, tokens};
 use crate::Link;
@@ -54,4 +54,39 @@ pub(super) async fn links_come_back(site: &Site) {
     let gone = Link { account: AccountId("none".into()), file: "/x".into(), may_refresh: true };
     assert!(!store.set_link(&gone).await.unwrap());
     assert_eq!(store.links().await.unwrap(), []);
+}
+
+pub(super) async fn terms_come_back(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let terms = async || store.accounts().await.unwrap()[0].terms;
+    assert_eq!(terms().await, Terms::default());
+    for set in [
+        Terms { max_concurrent: Some(0), priority: -7 },
+        Terms { max_concurrent: Some(3), priority: 0 },
+        Terms { max_concurrent: None, priority: 1000 },
+    ] {
+        assert!(store.set_terms(&id, set).await.unwrap());
+        assert_eq!(terms().await, set);
+        store.put_account(account("one", tokens("later", 9)), NOW).await.unwrap();
+        assert_eq!(terms().await, set, "new tokens change nothing");
+    }
+    assert!(!store.set_terms(&AccountId("none".into()), Terms::default()).await.unwrap());
+}
+
+/// What is read of all accounts at once is what is read of each.
+pub(super) async fn all_at_once_is_each(site: &Site) {
+    let store = site.open().await;
+    let ids = [add(&store, "one").await, add(&store, "two").await];
+    store.set_cookies(&ids[1], &pool::Secret::from("jar")).await.unwrap();
+    let list = crate::StoredModels { etag: None, client_version: "1".into(), body: "[]".into(), fetched: NOW };
+    store.set_models(&ids[0], &list).await.unwrap();
+    let all = store.tokens_of_all().await.unwrap();
+    assert_eq!(all.len(), 2);
+    for id in &ids {
+        assert_eq!(all[id].as_ref().unwrap(), &store.tokens(id).await.unwrap().unwrap());
+    }
+    let jars = store.cookies_of_all().await.unwrap();
+    assert_eq!((jars.len(), jars[&ids[1]].as_ref().unwrap().expose()), (1, "jar"));
+    assert_eq!(store.models_of_all().await.unwrap(), std::collections::HashMap::from([(ids[0].clone(), list)]));
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use fail::FailScenario;
 use pool::egress::{Egress, Health, ProxyId};
 use pool::quota::Quota;
-use pool::{AccountId, Secret, Status};
+use pool::{AccountId, Secret, Status, Terms};
 use store::{Begin, CommitError, FAILPOINTS, Link, NewRelay, Store, Ticket};
 use tempfile::TempDir;
 
@@ -38,6 +38,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("status", |store, id| Box::pin(async move { said(store.set_status(&id, &Status::Disabled).await) })),
     ("switch", |store, id| Box::pin(async move { said(store.switch(&id, &Status::Disabled).await) })),
     ("label", |store, id| Box::pin(async move { said(store.set_label(&id, "name").await) })),
+    ("terms", |store, id| Box::pin(async move { said(store.set_terms(&id, Terms::default()).await) })),
     ("tags", |store, id| Box::pin(async move { said(store.set_tags(&id, &["work".to_owned()]).await) })),
     ("link", |store, id| {
         Box::pin(async move {

@@ -181,6 +181,7 @@ fn outgoing(name: &str, refresh: Option<&str>) -> Outgoing {
             fedramp: false,
             status: Status::Disabled,
             quota: Quota::default(),
+            terms: pool::Terms::default(),
             created: NOW,
             version: 1,
         },

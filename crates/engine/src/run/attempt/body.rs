@@ -9,8 +9,10 @@ use proto::dialect::responses::LEAST_OUTPUT;
 use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini};
 
 use super::super::post::Plan;
+use super::super::replay;
 use super::Attempt;
 use crate::accounts::Entry;
+use crate::affinity::Bond;
 
 /// A request body.
 pub(super) struct Written {
@@ -26,9 +28,7 @@ pub(super) struct Written {
 impl Attempt {
     /// The body for this account or relay. Replay-only items that another one made are left out: it could not read them.
     pub(super) fn body(&mut self, entry: &Entry) -> Result<Bytes, Failure> {
-        let id = &entry.account.id;
-        let foreign = self.bond.as_ref().is_some_and(|bond| bond.mixed || bond.account != *id);
-        let without_replay = foreign || self.history.stripped;
+        let without_replay = self.history.stripped || self.foreign(entry);
         let line = entry.relay.as_ref().map(|line| &line.relay);
         let relay = line.map(|relay| relay.id.clone());
         if let Some(body) = &self.body
@@ -45,6 +45,30 @@ impl Attempt {
         self.head.notes.extend(notes);
         self.body = Some(Written { relay, wire, without_replay, bytes: bytes.clone() });
         Ok(bytes)
+    }
+
+    /// Whether the history holds replay-only items that this account or relay cannot read.
+    fn foreign(&self, entry: &Entry) -> bool {
+        match &self.bond {
+            Some(bond) if bond.account == entry.account.id => self.left_over(bond).is_some(),
+            Some(_) => true,
+            // Nobody knows who made it; most likely the one that was meant.
+            None => self.head.fallback.is_some() && entry.relay.is_some(),
+        }
+    }
+
+    /// The last item of old that the conversation's account cannot read, while the client still sends it.
+    fn left_over(&self, bond: &Bond) -> Option<u64> {
+        bond.foreign.filter(|mark| replay::holds(&self.call.request, *mark))
+    }
+
+    /// What the conversation's account will not be able to read in later turns, after the body as written last.
+    pub(super) fn foreign_mark(&self, id: &AccountId) -> Option<u64> {
+        if !self.body.as_ref().is_some_and(|body| body.without_replay) {
+            return None;
+        }
+        let own = self.bond.as_ref().filter(|bond| bond.account == *id && !self.history.stripped);
+        own.and_then(|bond| self.left_over(bond)).or_else(|| replay::last(&self.call.request))
     }
 
     fn relay_target(&self, relay: &pool::relay::Relay, without_replay: bool) -> Relay {

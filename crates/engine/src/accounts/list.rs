@@ -1,0 +1,96 @@
+//! The list of accounts and relays: cheap to copy with one entry changed, and to look up by id, however long it is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pool::AccountId;
+
+use super::Entry;
+
+/// Entries that are copied when one of them changes.
+const CHUNK: usize = 128;
+
+/// A part of a [`List`]; two lists that share it have the same entries there.
+type Chunk = Arc<Vec<Arc<Entry>>>;
+
+/// Every account, oldest first, then every relay.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct List {
+    chunks: Vec<Chunk>,
+    at: Arc<HashMap<AccountId, usize>>,
+}
+
+impl List {
+    /// A list of these; where they are those of `old`, in the same order, it says so ([`Self::alike`]).
+    pub(crate) fn new(entries: Vec<Arc<Entry>>, old: &Self) -> Self {
+        let same = entries.len() == old.len()
+            && entries.iter().zip(old.iter()).all(|(new, known)| new.account.id == known.account.id);
+        let at = if same { Arc::clone(&old.at) } else { Arc::new(places(&entries)) };
+        let mut chunks = Vec::with_capacity(entries.len().div_ceil(CHUNK));
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            chunks.push(Arc::new(entries.by_ref().take(CHUNK).collect()));
+        }
+        Self { chunks, at }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+
+    /// Each in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// The one of this id.
+    pub(crate) fn get(&self, id: &AccountId) -> Option<&Arc<Entry>> {
+        let at = *self.at.get(id)?;
+        self.chunks.get(at / CHUNK)?.get(at % CHUNK)
+    }
+
+    /// With another entry in the place of the one of the same id; the same when there is none.
+    pub(crate) fn with(&self, entry: Entry) -> Self {
+        let mut next = self.clone();
+        if let Some(at) = self.at.get(&entry.account.id) {
+            Arc::make_mut(&mut next.chunks[at / CHUNK])[at % CHUNK] = Arc::new(entry);
+        }
+        next
+    }
+
+    /// Where each id is.
+    pub(crate) fn places(&self) -> &Arc<HashMap<AccountId, usize>> {
+        &self.at
+    }
+
+    /// Whether both hold the same ids in the same order.
+    pub(crate) fn alike(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.at, &other.at)
+    }
+
+    /// The parts of the list, each with the place of its first entry.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = (usize, &Arc<Vec<Arc<Entry>>>)> {
+        self.chunks.iter().enumerate().map(|(nth, chunk)| (nth * CHUNK, chunk))
+    }
+}
+
+impl FromIterator<Arc<Entry>> for List {
+    fn from_iter<I: IntoIterator<Item = Arc<Entry>>>(entries: I) -> Self {
+        Self::new(entries.into_iter().collect(), &Self::default())
+    }
+}
+
+/// Of an id that is there twice, which no store gives, the first counts.
+fn places(entries: &[Arc<Entry>]) -> HashMap<AccountId, usize> {
+    let mut at = HashMap::with_capacity(entries.len());
+    for (place, entry) in entries.iter().enumerate() {
+        at.entry(entry.account.id.clone()).or_insert(place);
+    }
+    at
+}

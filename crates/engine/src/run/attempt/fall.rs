@@ -1,0 +1,114 @@
+//! Fallback chains: another model is asked when the one that was meant cannot serve, before the first byte only.
+
+use std::sync::Arc;
+
+use pool::catalog::Resolved;
+use pool::pick::Kin;
+use proto::{Failure, Kind};
+
+use super::super::post::Plan;
+use super::{Attempt, tier};
+use crate::core::Core;
+use crate::reply::Fallback;
+
+/// The models that are left to be asked, and why the first one did not serve.
+pub(super) struct Chain {
+    /// In order.
+    left: std::vec::IntoIter<String>,
+    /// The failure of the model that was meant; it is the answer when nobody serves.
+    first: Option<(String, Failure)>,
+}
+
+impl Chain {
+    /// The chain of a request for `asked`, which means `model`.
+    pub(super) fn of(core: &Core, asked: Option<&str>, model: Option<&str>) -> Self {
+        let left = core.settings.chains.of(asked, model).to_vec().into_iter();
+        Self { left, first: None }
+    }
+
+    /// What is left for `asked`, which means no model, after the first of its chain that exists.
+    pub(super) fn after(core: &Core, asked: &str, failure: Failure) -> Self {
+        let catalog = core.accounts.catalog();
+        let mut left = core.settings.chains.of(Some(asked), None).to_vec().into_iter();
+        left.by_ref().find(|name| catalog.resolve(Some(name), &core.settings.names).is_ok());
+        Self { left, first: Some((asked.to_owned(), failure)) }
+    }
+
+    /// Whether there is another model to ask.
+    pub(super) fn goes_on(&self, core: &Core, known: &Resolved) -> bool {
+        Self { left: self.left.clone(), first: None }.next(core, known).is_some()
+    }
+
+    /// The next model that exists and is not `known`.
+    fn next(&mut self, core: &Core, known: &Resolved) -> Option<Resolved> {
+        let catalog = core.accounts.catalog();
+        let found = |name: String| catalog.resolve(Some(&name), &core.settings.names).ok();
+        self.left.by_ref().filter_map(found).find(|next| (&next.model.slug, &next.to) != (&known.model.slug, &known.to))
+    }
+}
+
+/// The first model of the chain that exists, for a name that means none.
+pub(crate) fn instead(core: &Core, asked: Option<&str>) -> Option<Resolved> {
+    let catalog = core.accounts.catalog();
+    let chain = core.settings.chains.of(asked, None);
+    chain.iter().find_map(|name| catalog.resolve(Some(name), &core.settings.names).ok())
+}
+
+impl Attempt {
+    /// Turns to the next model of the chain; gives the answer when there is none, or when it would not help.
+    pub(super) fn fall(&mut self, failure: Failure) -> Result<(), Failure> {
+        let late = self.deadline <= tokio::time::Instant::now();
+        let may = self.history.may_fall(&failure) && !late;
+        let next = if may { self.chain.next(&self.core, &self.plan.resolved) } else { None };
+        let Some(mut next) = next else { return Err(self.give_up(failure)) };
+        let from = self.plan.resolved.clone();
+        self.head.notes.add(note(&from.model.slug, &failure));
+        let (asked, _) = self.chain.first.get_or_insert_with(|| (from.model.slug.clone(), failure.clone()));
+        let fallback = Fallback { from: asked.clone(), to: next.model.slug.clone(), why: why(&failure).into() };
+        tracing::info!(request = %self.plan.client.request_id, from = fallback.from, to = fallback.to, "fallback");
+        self.head.fallback = Some(fallback);
+        next.effort = next.effort.or(from.effort);
+        next.tier = next.tier.or(from.tier);
+        self.turn_to(next);
+        Ok(())
+    }
+
+    fn turn_to(&mut self, next: Resolved) {
+        self.head.model.clone_from(&next.model.slug);
+        self.ledger.model(&next.model.slug);
+        let Plan { dialect, conversation, client, .. } = &*self.plan;
+        let tier = tier(&self.call, &next);
+        let (conversation, client) = (conversation.clone(), client.clone());
+        self.plan = Arc::new(Plan { dialect: *dialect, resolved: next, conversation, client, tier });
+        self.history = self.history.fall(self.plan.kin() == Kin::Relays);
+        (self.body, self.sent) = (None, None);
+    }
+
+    /// The answer when nobody serves: that of the model that was meant, with the earliest time at which anything may.
+    fn give_up(&mut self, failure: Failure) -> Failure {
+        let Some((model, first)) = self.chain.first.take() else { return failure };
+        self.head.notes.add(note(&self.plan.resolved.model.slug, &failure));
+        self.ledger.model(&model);
+        self.head.model = model;
+        self.head.fallback = None;
+        let retry_after = first.retry_after.map(|own| failure.retry_after.map_or(own, |other| own.min(other)));
+        Failure { retry_after, ..first }
+    }
+}
+
+fn note(model: &str, failure: &Failure) -> String {
+    format!("{model} could not serve: {}", why(failure))
+}
+
+/// Why a model did not serve, in a word or two.
+fn why(failure: &Failure) -> &'static str {
+    match failure.kind {
+        Kind::RateLimited => "rate limited",
+        Kind::Exhausted => "quota used up",
+        Kind::Overloaded => "overloaded",
+        Kind::NoAccount => "no account can serve",
+        Kind::ModelNotFound => "not available",
+        Kind::Timeout => "no answer in time",
+        _ => "failed upstream",
+    }
+}

@@ -1,0 +1,23 @@
+//! What a request asks of the accounts, before and after its commit.
+
+use pool::pick::{self, Ask};
+use proto::Failure;
+
+use super::post::Plan;
+use crate::core::Core;
+use crate::slots::Field;
+
+impl Plan {
+    /// What is asked of an account or relay.
+    pub(crate) fn ask<'a>(&'a self, core: &Core) -> Ask<'a> {
+        core.wish(&self.resolved)
+    }
+
+    /// The last failure as the client is to hear it: what one account lacks, others may have.
+    pub(crate) fn concede(&self, core: &Core, failure: Failure) -> Failure {
+        let (list, ways, now) = (core.accounts.list(), core.egress.table(), core.now());
+        let (bundled, to) = (&core.bundled, &self.resolved.to);
+        let field = Field { list: &list, bundled, to, ways: &ways, prefer: None, tried: &[] };
+        pick::concede(failure, core.slots.look(field, &self.ask(core), now), now)
+    }
+}

@@ -1,0 +1,367 @@
+//! What is known of every account and relay in the form in which a choice reads it: one short row each, in the order of the
+//! list, kept up with the list by looking only at what changed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool::breaker::Trust;
+use pool::catalog::To;
+use pool::pick::{self, Ask, Candidate, Card, NoAccount, Pick, Rules, Strategy};
+use pool::{AccountId, Millis};
+use tokio::time::Instant;
+
+use super::place::{Place, Waiter};
+use super::{Field, Wake};
+use crate::accounts::{Entry, List};
+
+/// Model lists whose answer is remembered within one choice; accounts share few.
+const LISTS: usize = 16;
+
+/// Every account's row.
+pub(super) struct Board {
+    strategy: Strategy,
+    tiers: Vec<String>,
+    rows: Vec<Row>,
+    /// The list that the rows were made of.
+    list: List,
+    /// Places on accounts that are gone, until the last is given back.
+    gone: HashMap<AccountId, Place>,
+    /// When the first card ends, and when the cards were looked at last.
+    cards: (Millis, Millis),
+    /// Requests in all queues.
+    waiting: usize,
+}
+
+/// An account as a choice reads it.
+struct Row {
+    entry: Arc<Entry>,
+    card: Card,
+    place: Place,
+    order: u32,
+    /// Whether it is a relay.
+    relay: bool,
+    /// Which model list it has.
+    list: usize,
+    /// Whether its entry alone tells if it lists a model: it has refused one.
+    doubted: bool,
+}
+
+/// When a choice is made.
+#[derive(Clone, Copy)]
+struct Moment {
+    now: Millis,
+    mono: Instant,
+}
+
+impl Board {
+    pub(super) fn new(strategy: Strategy, tiers: Vec<String>) -> Self {
+        let never = (Millis(i64::MAX), Millis(i64::MIN));
+        let (rows, gone) = (Vec::new(), HashMap::new());
+        Self { strategy, tiers, rows, list: List::default(), gone, cards: never, waiting: 0 }
+    }
+
+    pub(super) fn choose(&mut self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+        self.follow(field.list, now);
+        let moment = Moment { now, mono: Instant::now() };
+        let known = RefCell::default();
+        match field.to {
+            To::Accounts => pick::pick(self.accounts((field, ask.model), moment, &known), ask, now),
+            To::Relays(_) => pick::pick(self.relays(field, moment), ask, now),
+        }
+    }
+
+    pub(super) fn explain(&mut self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Vec<(AccountId, pick::Place)> {
+        self.follow(field.list, now);
+        let moment = Moment { now, mono: Instant::now() };
+        let known = RefCell::default();
+        let explained = match field.to {
+            To::Accounts => pick::explain(self.accounts((field, ask.model), moment, &known), ask, now),
+            To::Relays(_) => pick::explain(self.relays(field, moment), ask, now),
+        };
+        explained.into_iter().map(|(id, place)| (id.clone(), place)).collect()
+    }
+
+    /// Requests at a time on an account; 0 is no limit.
+    pub(super) fn ceiling(&self, account: &AccountId, ask: &Ask<'_>, now: Millis) -> u32 {
+        let moment = Moment { now, mono: Instant::now() };
+        self.row(account).map_or(0, |row| row.candidate(true, moment).ceiling(ask))
+    }
+
+    /// Takes a place; the instant is when its request may begin. `chosen` is when that was chosen by its rank.
+    pub(super) fn begin(&mut self, account: &AccountId, stagger: Duration, chosen: Option<Millis>) -> Instant {
+        let mono = Instant::now();
+        let relay = self.row(account).is_some_and(|row| row.relay);
+        let Some(place) = self.place(account) else { return mono };
+        place.in_flight += 1;
+        place.last_used = chosen.unwrap_or(place.last_used);
+        if relay || stagger.is_zero() {
+            return mono;
+        }
+        let start = place.next.map_or(mono, |next| next.max(mono));
+        place.next = Some(start + stagger);
+        start
+    }
+
+    /// Gives a place back, to whoever waits longest for this account, else for any. A start that nobody made is not counted.
+    pub(super) fn release(&mut self, account: &AccountId, start: Instant, stagger: Duration) {
+        let Some(place) = self.place(account) else { return };
+        place.in_flight = place.in_flight.saturating_sub(1);
+        if start > Instant::now() && place.next == Some(start + stagger) {
+            place.next = Some(start);
+        }
+        while let Some(waiter) = self.first(account) {
+            let start = self.begin(account, stagger, None);
+            if waiter.wake.send(Wake::Place(start)).is_ok() {
+                return;
+            }
+            if let Some(place) = self.place(account) {
+                place.in_flight = place.in_flight.saturating_sub(1);
+            }
+        }
+        self.forget(account);
+        self.call_next(0);
+    }
+
+    pub(super) fn load(&self, account: &AccountId) -> (u32, u32) {
+        let place = self.row(account).map(|row| &row.place).or_else(|| self.gone.get(account));
+        place.map_or((0, 0), |place| (place.in_flight, place.waiting()))
+    }
+
+    pub(super) fn enqueue(&mut self, account: &AccountId, waiter: Waiter) {
+        let Some(place) = self.place(account) else { return };
+        let queue = &mut place.more.get_or_insert_default().queue;
+        let at = queue.partition_point(|other| other.ticket <= waiter.ticket);
+        queue.insert(at, waiter);
+        self.waiting += 1;
+    }
+
+    pub(super) fn leave(&mut self, account: &AccountId, ticket: u64) {
+        let Some(more) = self.place(account).and_then(|place| place.more.as_mut()) else { return };
+        let before = more.queue.len();
+        more.queue.retain(|waiter| waiter.ticket != ticket);
+        self.waiting -= before - more.queue.len();
+    }
+
+    pub(super) fn scatter(&mut self, account: &AccountId) {
+        let Some(more) = self.place(account).and_then(|place| place.more.as_mut()) else { return };
+        let queue = std::mem::take(&mut more.queue);
+        self.waiting -= queue.len();
+        for waiter in queue {
+            let _ = waiter.wake.send(Wake::Again);
+        }
+    }
+
+    /// A call of an account was answered; `true` when that changes what it may do.
+    pub(super) fn answered(&mut self, account: &AccountId) -> bool {
+        let more = self.place(account).and_then(|place| place.more.as_mut());
+        more.is_some_and(|more| more.breaker.answer())
+    }
+
+    /// As [`Self::answered`], of one that failed.
+    pub(super) fn failed(&mut self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
+        let Some(place) = self.place(account) else { return false };
+        place.more.get_or_insert_default().breaker.fail(call, now, rand::random())
+    }
+
+    /// A place is free that nobody waits for: of the requests whose ticket is higher than `after`, the one that waits longest
+    /// may choose again; when it cannot use the place, the call goes on. Tickets begin with 1.
+    pub(super) fn call_next(&mut self, after: u64) {
+        while self.waiting > 0 {
+            let next = |place: &Place| Some(place.more.as_ref()?.queue.get(place.behind(after))?.ticket);
+            let places = self.rows.iter_mut().map(|row| &mut row.place).chain(self.gone.values_mut());
+            let Some((_, place)) =
+                places.filter_map(|place| Some((next(place)?, place))).min_by_key(|(ticket, _)| *ticket)
+            else {
+                return;
+            };
+            let at = place.behind(after);
+            let Some(waiter) = place.more.as_mut().and_then(|more| more.queue.remove(at)) else { return };
+            self.waiting -= 1;
+            if waiter.wake.send(Wake::Called).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Whoever waits longest for an account that has room for one more.
+    fn first(&mut self, account: &AccountId) -> Option<Waiter> {
+        let place = self.place(account)?;
+        let in_flight = place.in_flight;
+        let queue = &mut place.more.as_mut()?.queue;
+        queue.front().filter(|waiter| waiter.most == 0 || in_flight < waiter.most)?;
+        let waiter = queue.pop_front()?;
+        self.waiting -= 1;
+        Some(waiter)
+    }
+
+    fn row(&self, account: &AccountId) -> Option<&Row> {
+        self.rows.get(*self.list.places().get(account)?)
+    }
+
+    fn place(&mut self, account: &AccountId) -> Option<&mut Place> {
+        match self.list.places().get(account) {
+            Some(at) => self.rows.get_mut(*at).map(|row| &mut row.place),
+            None => self.gone.get_mut(account),
+        }
+    }
+
+    /// Forgets an account that is gone once nobody is left there.
+    fn forget(&mut self, account: &AccountId) {
+        if self.gone.get(account).is_some_and(|place| place.in_flight == 0 && place.waiting() == 0) {
+            self.gone.remove(account);
+        }
+    }
+
+    /// Takes over what changed in the list, and cards that do not hold any more.
+    fn follow(&mut self, list: &List, now: Millis) {
+        let rules = Rules { strategy: self.strategy, tiers: &self.tiers };
+        if !list.alike(&self.list) {
+            self.lay(list, now);
+            return;
+        }
+        let (until, looked) = self.cards;
+        let all = now >= until || now < looked;
+        for ((first, new), (_, known)) in list.chunks().zip(self.list.chunks()) {
+            if !all && Arc::ptr_eq(new, known) {
+                continue;
+            }
+            for (row, entry) in self.rows[first..].iter_mut().zip(new.iter()) {
+                if all || !Arc::ptr_eq(&row.entry, entry) {
+                    row.renew(entry, &rules, now);
+                }
+                self.cards.0 = self.cards.0.min(row.card.until());
+            }
+        }
+        self.cards.1 = now;
+        if all {
+            self.cards.0 = self.rows.iter().map(|row| row.card.until()).min().unwrap_or(Millis(i64::MAX));
+        }
+        self.list = list.clone();
+    }
+
+    /// Makes the rows of another list; places stay with their accounts.
+    fn lay(&mut self, list: &List, now: Millis) {
+        let mut places = std::mem::take(&mut self.gone);
+        for row in self.rows.drain(..) {
+            places.insert(row.entry.account.id.clone(), row.place);
+        }
+        let mut ids: Vec<_> = list.iter().map(|entry| &entry.account.id).collect();
+        ids.sort_unstable();
+        let rank: HashMap<_, _> = (0..).zip(ids).map(|(order, id)| (id, order)).collect();
+        let rules = Rules { strategy: self.strategy, tiers: &self.tiers };
+        for entry in list.iter() {
+            let id = &entry.account.id;
+            let order = rank.get(id).copied().unwrap_or(0);
+            let place = places.remove(id).unwrap_or_default();
+            self.rows.push(Row::new(entry, place, order, (&rules, now)));
+        }
+        self.gone = places;
+        self.gone.retain(|_, place| place.in_flight > 0 || place.waiting() > 0);
+        self.cards = (self.rows.iter().map(|row| row.card.until()).min().unwrap_or(Millis(i64::MAX)), now);
+        self.list = list.clone();
+    }
+
+    /// The accounts; `known` remembers what model lists say.
+    fn accounts<'a>(
+        &'a self,
+        (field, model): (Field<'a>, &'a str),
+        moment: Moment,
+        known: &'a RefCell<Vec<(usize, bool)>>,
+    ) -> impl Iterator<Item = Candidate<'a>> + Clone {
+        let (owner, tried) = (self.order_of(field.prefer), self.orders_of(field.tried));
+        self.rows.iter().filter(|row| !row.relay).map(move |row| Candidate {
+            owner: owner == Some(row.order),
+            tried: tried.contains(&row.order),
+            stuck: field.ways.stuck(&row.entry.account.id, moment.now),
+            ..row.candidate(row.lists((field, model), moment.now, known), moment)
+        })
+    }
+
+    /// The relays that the model's name means, each with its own name of the model.
+    fn relays<'a>(&'a self, field: Field<'a>, moment: Moment) -> impl Iterator<Item = Candidate<'a>> + Clone {
+        let stops = match field.to {
+            To::Accounts => &[],
+            To::Relays(stops) => stops.as_slice(),
+        };
+        stops.iter().filter_map(move |stop| {
+            let row = self.row(&stop.relay).filter(|row| row.relay)?;
+            let lists = row.entry.lists(&stop.model, field.bundled, moment.now);
+            Some(Candidate {
+                owner: field.prefer == Some(&stop.relay),
+                tried: field.tried.contains(&stop.relay),
+                ..row.candidate(lists, moment)
+            })
+        })
+    }
+
+    fn order_of(&self, account: Option<&AccountId>) -> Option<u32> {
+        Some(self.row(account?)?.order)
+    }
+
+    fn orders_of(&self, accounts: &[AccountId]) -> Vec<u32> {
+        accounts.iter().filter_map(|account| self.order_of(Some(account))).collect()
+    }
+}
+
+impl Row {
+    fn new(entry: &Arc<Entry>, place: Place, order: u32, (rules, now): (&Rules<'_>, Millis)) -> Self {
+        let card = card(entry, rules, order, now);
+        let (relay, doubted) = (entry.relay.is_some(), !entry.missing.is_empty());
+        Self { entry: Arc::clone(entry), card, place, order, relay, list: list_of(entry), doubted }
+    }
+
+    fn renew(&mut self, entry: &Arc<Entry>, rules: &Rules<'_>, now: Millis) {
+        self.card = card(entry, rules, self.order, now);
+        (self.doubted, self.list) = (!entry.missing.is_empty(), list_of(entry));
+        self.entry = Arc::clone(entry);
+    }
+
+    /// Whether the account lists the model. What a list says is looked up once, however many accounts share it.
+    fn lists(&self, (field, model): (Field<'_>, &str), now: Millis, known: &RefCell<Vec<(usize, bool)>>) -> bool {
+        let look = || self.entry.lists(model, field.bundled, now);
+        if self.doubted {
+            return look();
+        }
+        let mut known = known.borrow_mut();
+        if let Some((_, lists)) = known.iter().find(|(list, _)| *list == self.list) {
+            return *lists;
+        }
+        let lists = look();
+        if known.len() < LISTS {
+            known.push((self.list, lists));
+        }
+        lists
+    }
+
+    fn candidate(&self, lists_model: bool, moment: Moment) -> Candidate<'_> {
+        let place = &self.place;
+        let wait = place.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(moment.mono));
+        Candidate {
+            account: &self.entry.account,
+            card: self.card,
+            in_flight: place.in_flight,
+            waiting: place.waiting(),
+            last_used: place.last_used,
+            wait: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            trust: place.more.as_ref().map_or(Trust::Sound, |more| more.breaker.trust(moment.now)),
+            lists_model,
+            stuck: None,
+            owner: false,
+            tried: false,
+        }
+    }
+}
+
+/// Tells model lists apart; 0 for none.
+fn list_of(entry: &Entry) -> usize {
+    entry.models.as_ref().map_or(0, |listing| Arc::as_ptr(listing).addr())
+}
+
+fn card(entry: &Entry, rules: &Rules<'_>, order: u32, now: Millis) -> Card {
+    let weight = entry.relay.as_ref().map_or(1, |line| line.relay.weight);
+    // Plans rank accounts only.
+    let tiers = if entry.relay.is_some() { &[] } else { rules.tiers };
+    Card::of(&entry.account, &Rules { tiers, ..*rules }, (weight, order), now)
+}

@@ -1,0 +1,145 @@
+//! Fallback chains: another model is asked when the one that was meant cannot serve, before the first byte only.
+
+use engine::Fallback;
+use offline::{How, Idle, Place, Plan, Rule};
+use pool::catalog::Chains;
+use proto::{Dialect, Kind};
+use rstest::rstest;
+use serde_json::json;
+
+use crate::bench::{Answer, Bench, MODEL, Setup, call, from, refused, words};
+use crate::relays::{CHAT, GEMINI, House, MESSAGES, RESPONSES, sent};
+
+/// So many accounts, and a relay that is asked instead of their model.
+async fn house(house: &House, accounts: usize) -> Bench {
+    let entry = |from: &str| (from.to_owned(), vec!["nobody:has-this".to_owned(), format!("far:{}", house.model)]);
+    let chains = Chains(vec![entry(MODEL), entry("gone-*")]);
+    let bench = Bench::with(Setup::accounts(accounts).settings(|settings| settings.chains = chains)).await;
+    house.join(&bench, "far").await;
+    bench
+}
+
+fn limit() -> Plan {
+    Plan::usage_limit(3600)
+}
+
+fn served_by_the_relay(answer: &Answer, house: &House, dialect: Dialect, attempts: u32) {
+    assert_eq!(words(dialect, answer.text()), "pong", "{}", answer.text());
+    assert_eq!(answer.head.relay.as_deref(), Some("far"));
+    assert_eq!((answer.head.model.as_str(), answer.head.attempts), (house.model, attempts));
+    assert!(answer.text().contains(house.model) || dialect == Dialect::Gemini, "{}", answer.text());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_relay_serves_when_the_account_is_used_up(
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] far: House,
+    #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages)] dialect: Dialect,
+) {
+    let bench = house(&far, 1).await;
+    bench.backend.script(Rule::responses(limit()));
+    for attempts in [2, 1] {
+        let answer = bench.ask(call(dialect, "Reply with exactly: pong", true)).await.expect("the relay serves");
+        served_by_the_relay(&answer, &far, dialect, attempts);
+        let why = "quota used up".to_owned();
+        assert_eq!(answer.head.fallback, Some(Fallback { from: MODEL.into(), to: far.model.into(), why }));
+        assert!(answer.head.notes.header().contains("could not serve: quota used up"), "{:?}", answer.head.notes);
+    }
+    for row in bench.rows(2).await {
+        assert_eq!((row.model.as_str(), row.status), (far.model, 200));
+    }
+    assert_eq!(bench.posts(), 1, "the account that is known to be used up is not asked again");
+    bench.innocent();
+}
+
+#[rstest]
+#[case(Plan::json(429, json!({"detail": "Too Many Requests"})), "rate limited")]
+#[case(Plan::json(503, json!({"error": {"code": "server_is_overloaded", "message": "busy"}})), "overloaded")]
+#[case(Plan::json(500, json!({"error": {"message": "oops"}})), "failed upstream")]
+#[tokio::test]
+async fn another_model_heals_what_is_the_upstreams_fault(#[case] plan: Plan, #[case] why: &str) {
+    let bench = house(&CHAT, 1).await;
+    bench.backend.script(Rule::responses(plan));
+    let answer = bench.ask(call(Dialect::Chat, "Reply with exactly: pong", true)).await.expect("the relay serves");
+    served_by_the_relay(&answer, &CHAT, Dialect::Chat, 2);
+    assert_eq!(answer.head.fallback.expect("a fallback").why, why);
+}
+
+#[rstest]
+#[case(Plan::json(400, json!({"detail": "Unsupported parameter: seed"})), Kind::Invalid)]
+#[case(Plan::json(400, json!({"error": {"code": "context_length_exceeded", "message": "long"}})), Kind::ContextLength)]
+#[case(Plan::auto().cut_wire(0, How::Reset), Kind::Upstream)]
+#[case(Plan::auto().cut_event(1, How::Reset), Kind::Upstream)]
+#[tokio::test]
+async fn the_clients_fault_and_what_may_be_paid_for_stay(#[case] plan: Plan, #[case] kind: Kind) {
+    let bench = house(&CHAT, 1).await;
+    bench.backend.script(Rule::responses(plan));
+    let refusal = refused(bench.ask(call(Dialect::Chat, "hello", true)).await);
+    assert_eq!((refusal.failure.kind, refusal.head.attempts), (kind, 1));
+    assert_eq!((refusal.head.model.as_str(), refusal.head.fallback), (MODEL, None));
+    assert!(sent(&bench, &CHAT).is_empty());
+}
+
+/// A connection that was closed while it lay in the pool is no reason for another model.
+#[tokio::test]
+async fn what_was_never_sent_stays_with_its_model() {
+    let bench = house(&CHAT, 1).await;
+    bench.backend.script(Rule::responses(Plan::auto().idle(Idle::Close)));
+    for _ in 0..2 {
+        let answer = bench.ask(call(Dialect::Chat, "hello", true)).await.expect("a reply");
+        assert_eq!((answer.head.model.as_str(), answer.head.fallback), (MODEL, None));
+    }
+}
+
+/// Two calls are the most: what comes next knows the accounts and asks the relay at once.
+#[tokio::test]
+async fn a_chain_makes_no_third_call() {
+    let bench = house(&CHAT, 2).await;
+    bench.backend.script(Rule::responses(limit()).times(2));
+    let refusal = refused(bench.ask(call(Dialect::Chat, "hello", true)).await);
+    assert_eq!((refusal.failure.kind, refusal.head.attempts), (Kind::Exhausted, 2));
+    assert!(sent(&bench, &CHAT).is_empty());
+    let answer = bench.ask(call(Dialect::Chat, "Reply with exactly: pong", true)).await.expect("the relay serves");
+    served_by_the_relay(&answer, &CHAT, Dialect::Chat, 1);
+}
+
+/// When nobody serves, the answer is about the model that was meant.
+#[tokio::test]
+async fn the_first_failure_is_told_when_the_fallback_fails_too() {
+    let bench = house(&CHAT, 1).await;
+    bench.backend.script(Rule::responses(limit()));
+    bench.backend.script(Rule::at(Place::ChatRelay, Plan::json(400, json!({"error": {"message": "no such thing"}}))));
+    let refusal = refused(bench.ask(call(Dialect::Chat, "hello", true)).await);
+    assert_eq!((refusal.failure.kind, refusal.head.model.as_str()), (Kind::Exhausted, MODEL));
+    assert_eq!((refusal.head.attempts, refusal.head.fallback), (2, None));
+    let rows = bench.rows(1).await;
+    assert_eq!((rows[0].model.as_str(), rows[0].status), (MODEL, 429));
+}
+
+#[tokio::test]
+async fn a_name_that_means_no_model_has_its_chain_too() {
+    let bench = house(&CHAT, 1).await;
+    let mut asked = call(Dialect::Chat, "Reply with exactly: pong", true);
+    asked.request.model = Some("gone-4".into());
+    let answer = bench.ask(asked).await.expect("the relay serves");
+    served_by_the_relay(&answer, &CHAT, Dialect::Chat, 1);
+    let fallback = answer.head.fallback.expect("a fallback");
+    assert_eq!((fallback.from.as_str(), fallback.why.as_str()), ("gone-4", "not available"));
+    let mut asked = call(Dialect::Chat, "hello", true);
+    asked.request.model = Some("unheard-of".into());
+    assert_eq!(refused(bench.ask(asked).await).failure.kind, Kind::ModelNotFound);
+}
+
+/// Reasoning that only the account can read does not go to the relay, and comes back to life with the account.
+#[tokio::test]
+async fn encrypted_reasoning_stays_with_its_maker() {
+    let bench = house(&RESPONSES, 1).await;
+    let user = json!({"type": "message", "role": "user", "content": "Reply with exactly: pong"});
+    let reasoning = json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "of the account"});
+    let body = json!({"model": MODEL, "stream": true, "input": [user, reasoning, user]});
+    bench.backend.script(Rule::responses(limit()));
+    let answer = bench.ask(from(Dialect::Responses, &body)).await.expect("the relay serves");
+    served_by_the_relay(&answer, &RESPONSES, Dialect::Responses, 2);
+    assert!(answer.head.notes.header().contains("reasoning"), "{}", answer.head.notes.header());
+    assert!(!sent(&bench, &RESPONSES)[0].to_string().contains("of the account"));
+}

@@ -1,0 +1,57 @@
+//! `accounts explain`: who would serve a request, from what is stored.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use engine::{CandidateView, Engine, Explained, Inquiry};
+
+use crate::cli::{Common, output, workplace};
+use crate::relays::Filed;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Explain {
+    /// The model's name; the default one when it is left out.
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// The id of the client key.
+    #[arg(long, value_name = "ID")]
+    key: Option<String>,
+}
+
+impl Explain {
+    pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
+        engine.restore_models().await;
+        let config = workplace::config(common)?;
+        Filed::new(engine.clone(), config.paths.config.clone()).put(&config.relays).await;
+        let inquiry = Inquiry { model: self.model.as_deref(), key: self.key.as_deref(), conversation: None };
+        match engine.explain(inquiry) {
+            Ok(explained) if common.json => output::json(&explained),
+            Ok(explained) => show(explained),
+            Err(failure) => {
+                eprintln!("error: {}", failure.message);
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn show(explained: Explained) {
+    let Explained { model, candidates, fallbacks, .. } = explained;
+    output::line(&format!("Model {model}, from what is stored: a running gateway also knows what is under way."));
+    let row = |(nth, candidate): (usize, CandidateView)| {
+        vec![
+            (nth + 1).to_string(),
+            candidate.name,
+            candidate.kind.to_owned(),
+            candidate.standing.to_owned(),
+            candidate.why,
+        ]
+    };
+    let rows = candidates.into_iter().enumerate().map(row).collect();
+    let empty = "No account yet. Add one: polygate login";
+    output::table(&["", "NAME", "KIND", "STANDING", "WHY"], rows, empty);
+    if !fallbacks.is_empty() {
+        output::line(&format!("Asked instead when none can serve: {}", fallbacks.join(", ")));
+    }
+}

@@ -1,0 +1,58 @@
+//! `accounts set`: an account's ceiling and priority.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use engine::{AccountView, Engine, TermsChange, TermsError};
+
+use crate::cli::workplace;
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["max_concurrent", "priority"])))]
+pub(in crate::cli) struct Set {
+    /// Its id, e-mail or label.
+    account: String,
+    /// Requests at a time; 0 is no limit, `default` what the settings say.
+    #[arg(long, value_name = "N", value_parser = ceiling)]
+    max_concurrent: Option<Ceiling>,
+    /// Accounts with a lower number serve first; -1000 to 1000.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    priority: Option<i32>,
+}
+
+/// Requests at a time, or what the settings say.
+#[derive(Clone, Copy, Debug)]
+struct Ceiling(Option<u32>);
+
+fn ceiling(text: &str) -> Result<Ceiling, String> {
+    if text == "default" {
+        return Ok(Ceiling(None));
+    }
+    text.parse().map(|most| Ceiling(Some(most))).map_err(|_| "give a whole number, or `default`".into())
+}
+
+impl Set {
+    pub(super) async fn run(&self, engine: &Engine) -> anyhow::Result<ExitCode> {
+        let account = workplace::account(engine, &self.account)?;
+        let change = TermsChange { max_concurrent: self.max_concurrent.map(|most| most.0), priority: self.priority };
+        match engine.set_terms(&account.id, change).await {
+            Ok(view) => eprintln!("{}: {}.", view.label, words(&view)),
+            Err(error @ TermsError::Invalid(_)) => {
+                eprintln!("error: {error}");
+                return Ok(ExitCode::from(2));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn words(view: &AccountView) -> String {
+    let most = match view.max_concurrent {
+        None => "requests at a time as the settings say".to_owned(),
+        Some(0) => "any number of requests at a time".to_owned(),
+        Some(1) => "one request at a time".to_owned(),
+        Some(most) => format!("{most} requests at a time"),
+    };
+    format!("{most}, priority {}", view.priority)
+}

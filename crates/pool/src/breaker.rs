@@ -1,0 +1,89 @@
+//! Leaves an upstream alone that does not work: after some failures in a row nobody calls it for a while, then one call
+//! tries. What it refuses (429, 401, ...) is no failure here: it answers, and its status says the rest.
+
+#[cfg(test)]
+mod tests;
+
+use crate::{Millis, limits};
+
+/// The breaker of one account or relay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Breaker {
+    /// When its last calls failed and whose they were, oldest first; empty after one that did not.
+    failures: Vec<(Millis, u64)>,
+    open: Option<Open>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Open {
+    since: Millis,
+    until: Millis,
+    /// Probes that failed.
+    level: u32,
+}
+
+/// Whether an upstream may be called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// As always.
+    #[default]
+    Sound,
+    /// By one call at a time: the next tells.
+    Probe,
+    /// Not before this instant.
+    Broken(Millis),
+}
+
+impl Breaker {
+    /// A call that began at `begun` failed. `jitter` is a random number from 0 to 1. `true` when nobody may call from now on
+    /// who might a moment ago.
+    ///
+    /// `by` tells conversations apart: a request that no upstream survives must not shut out everybody else, so the failures
+    /// of one conversation alone break nothing.
+    ///
+    /// The time doubles with a failed probe only: calls that were under way when it opened say nothing new.
+    pub fn fail(&mut self, (begun, by): (Millis, u64), now: Millis, jitter: f64) -> bool {
+        match self.open {
+            Some(open) if begun < open.until => false,
+            Some(open) => {
+                self.shut(open.level.saturating_add(1), now, jitter);
+                true
+            }
+            None => {
+                let (count, within) = limits::BREAKER;
+                let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
+                self.failures.retain(|(at, _)| *at <= now && now <= at.plus(within));
+                self.failures.push((now, by));
+                self.failures.drain(..self.failures.len().saturating_sub(count));
+                let breaks = self.failures.len() == count && self.failures.iter().any(|(_, other)| *other != by);
+                if breaks {
+                    self.shut(0, now, jitter);
+                }
+                breaks
+            }
+        }
+    }
+
+    /// A call was answered. `true` when it was not trusted until now.
+    pub fn answer(&mut self) -> bool {
+        self.failures.clear();
+        self.open.take().is_some()
+    }
+
+    /// Whether it may be called at `now`. A clock that was set back does not make the wait longer.
+    pub fn trust(&self, now: Millis) -> Trust {
+        match self.open {
+            None => Trust::Sound,
+            Some(open) if open.since <= now && now < open.until => Trust::Broken(open.until),
+            Some(_) => Trust::Probe,
+        }
+    }
+
+    fn shut(&mut self, level: u32, now: Millis, jitter: f64) {
+        self.failures.clear();
+        let (first, last) = limits::BREAKER_BACKOFF;
+        let most = first.saturating_mul(1 << level.min(16)).min(last);
+        let rest = i64::try_from(most.mul_f64(jitter.clamp(0.0, 1.0)).as_millis()).unwrap_or(i64::MAX);
+        self.open = Some(Open { since: now, until: now.plus(rest.max(1)), level });
+    }
+}

@@ -1,0 +1,58 @@
+//! How many second calls all requests together may make: a trouble that meets every request must not double the load.
+
+#[cfg(test)]
+mod tests;
+
+use crate::{Millis, limits};
+
+/// Seconds that are looked back at.
+const SPAN: u8 = 10;
+
+/// Requests and second calls of the last seconds.
+#[derive(Clone, Debug, Default)]
+pub struct Budget {
+    seconds: [Second; SPAN as usize],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Second {
+    at: i64,
+    requests: u64,
+    spent: u64,
+}
+
+impl Budget {
+    /// A request came.
+    pub fn request(&mut self, now: Millis) {
+        self.second(now).requests += 1;
+    }
+
+    /// Takes a second call from the budget; `false` when there is none left: one for every tenth request of the last ten
+    /// seconds, but at least three a second ([`limits::RETRIES`]).
+    pub fn spend(&mut self, now: Millis) -> bool {
+        let (requests, spent) = self.sums(now);
+        let (share, least) = limits::RETRIES;
+        let allowed = (requests / share).max(least * u64::from(SPAN));
+        let left = spent < allowed;
+        if left {
+            self.second(now).spent += 1;
+        }
+        left
+    }
+
+    fn sums(&self, now: Millis) -> (u64, u64) {
+        let lately = now.seconds() - i64::from(SPAN) + 1..=now.seconds();
+        let seconds = self.seconds.iter().filter(|second| lately.contains(&second.at));
+        seconds.fold((0, 0), |(requests, spent), second| (requests + second.requests, spent + second.spent))
+    }
+
+    fn second(&mut self, now: Millis) -> &mut Second {
+        let at = now.seconds();
+        let place = usize::try_from(at.rem_euclid(i64::from(SPAN))).unwrap_or(0);
+        let second = &mut self.seconds[place];
+        if second.at != at {
+            *second = Second { at, ..Second::default() };
+        }
+        second
+    }
+}

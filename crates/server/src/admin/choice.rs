@@ -1,0 +1,60 @@
+//! The choice among accounts: what their owner sets for each, and who would serve a request, without sending one.
+
+use engine::{Inquiry, TermsChange, TermsError};
+use http::StatusCode;
+use proto::{Failure, Kind};
+use serde::{Deserialize, Deserializer};
+
+use crate::body;
+use crate::query;
+use crate::reply::{Answer, Denied, json};
+use crate::route::Ask;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "not there, null and a number are three wishes")]
+struct Wish {
+    /// `null` leaves it to the settings.
+    #[serde(default, deserialize_with = "said")]
+    max_concurrent: Option<Option<u32>>,
+    #[serde(default)]
+    priority: Option<i32>,
+}
+
+/// Tells a field that is `null` from one that is not there.
+#[expect(clippy::option_option, reason = "not there, null and a number are three wishes")]
+fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::deserialize(value).map(Some)
+}
+
+/// `PATCH /admin/accounts/{id}` with `{"max_concurrent": <number or null>, "priority": <number>}`
+pub(crate) async fn set(ask: Ask) -> Answer {
+    let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
+    let wish: Wish = serde_json::from_slice(&body.map_err(Failure::from)?).map_err(|error| {
+        let form = "{\"max_concurrent\": <number or null>, \"priority\": <number>}";
+        Failure::new(Kind::Invalid, format!("The body is not {form}: {error}"))
+    })?;
+    let change = TermsChange { max_concurrent: wish.max_concurrent, priority: wish.priority };
+    let view = ask.app.engine.set_terms(&ask.param, change).await.map_err(|error| denied(&error))?;
+    Ok(json(StatusCode::OK, &view))
+}
+
+/// `GET /admin/dry-run?model=&key_id=&conversation=`; `key` is taken out of every address, as it may hold a key itself.
+pub(crate) async fn explain(ask: Ask) -> Answer {
+    let given = |name| query::one(&ask.parts, name).filter(|value| !value.is_empty());
+    let (model, key, conversation) = (given("model"), given("key_id"), given("conversation"));
+    let inquiry = Inquiry { model: model.as_deref(), key: key.as_deref(), conversation: conversation.as_deref() };
+    Ok(json(StatusCode::OK, &ask.app.engine.explain(inquiry)?))
+}
+
+fn denied(error: &TermsError) -> Denied {
+    let failure = match error {
+        TermsError::Unknown => Failure::new(Kind::NotFound, "No account has this id").code("not_found"),
+        TermsError::Invalid(_) => Failure::new(Kind::Invalid, error.to_string()),
+        TermsError::Store(_) => {
+            tracing::error!(%error, "admin accounts");
+            Failure::new(Kind::Internal, "The store failed; see the log")
+        }
+    };
+    failure.into()
+}
