@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
 
+mod accounts;
 mod backend;
 mod contest;
 mod floor;
@@ -37,6 +38,8 @@ enum Part {
         #[arg(long)]
         strict: bool,
     },
+    /// What ten thousand accounts cost: a start with them, and a choice among them.
+    Accounts(accounts::Accounts),
     /// The pass-through floor.
     Floor {
         /// Port to listen on.
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         match Cli::parse().part {
             Part::Run(run) => run.run().await,
             Part::Translate { strict } => translate::run(strict),
+            Part::Accounts(accounts) => accounts.run().await,
             Part::Floor { port, backend } => floor::serve(port, backend).await,
             Part::Backend { port } => backend::serve(port).await,
         }

@@ -17,7 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("server", &["engine", "pool", "proto"]),
     ("offline", &["proto"]),
     ("polygate", &["server", "engine", "upstream", "store", "pool", "proto", "offline"]),
-    ("bench", &["proto"]),
+    ("bench", &["engine", "upstream", "store", "pool", "proto"]),
     ("xtask", &[]),
 ];
 
