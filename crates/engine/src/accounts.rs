@@ -12,6 +12,7 @@ mod view;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -41,6 +42,8 @@ pub(crate) struct Entry {
     pub(crate) models: Option<Arc<Listing>>,
     /// Models that it refused in spite of its list; forgotten when a new list comes, or after a while.
     pub(crate) missing: Vec<Lack>,
+    /// When we last refreshed its tokens, by a clock that nobody sets.
+    pub(crate) renewed: Option<Instant>,
     /// 0 to 1: how much earlier than needed its tokens are refreshed.
     pub(crate) jitter: f64,
     /// The relay that it is; `None` for an account.
@@ -199,6 +202,7 @@ impl Accounts {
     pub(crate) fn renew(&self, id: &AccountId, tokens: Arc<Tokens>) {
         self.edit(id, |entry| {
             entry.tokens = Some(tokens);
+            entry.renewed = Some(Instant::now());
             entry.jitter = rand::random();
             true
         });
@@ -335,6 +339,11 @@ impl Accounts {
 }
 
 impl Entry {
+    /// How long its tokens stay as they are, whatever the time of day says; zero when they may be refreshed again.
+    pub(crate) fn settling(&self) -> Duration {
+        self.renewed.map_or(Duration::ZERO, |at| limits::REFRESH_GAP.saturating_sub(at.elapsed()))
+    }
+
     /// The protocol that it is spoken to in.
     pub(crate) fn wire(&self) -> Wire {
         self.relay.as_ref().map_or(Wire::Responses, |line| line.relay.wire)

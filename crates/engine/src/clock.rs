@@ -1,8 +1,9 @@
-//! The wall clock, so that tests can have one of their own.
+//! The wall clock, so that tests can have one of their own, what it is worth beside the backend's, and how it went against one
+//! that nobody sets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pool::Millis;
 
@@ -33,11 +34,76 @@ impl Clock {
         }
     }
 
+    /// This moment.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { wall: self.now(), steady: Instant::now() }
+    }
+
+    /// Sets a manual clock; the system's is set elsewhere.
+    pub fn set(&self, to: Millis) {
+        if let Self::Manual(at) = self {
+            at.store(to.0, Ordering::Relaxed);
+        }
+    }
+
     /// Moves a manual clock; the system's goes by itself.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(at) = self {
             at.fetch_add(millis(by), Ordering::Relaxed);
         }
+    }
+}
+
+/// A moment by two clocks: one that can be set, and one that cannot, but stands still while the machine sleeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    wall: Millis,
+    steady: Instant,
+}
+
+impl Moment {
+    /// Time since then, by the clock that says more.
+    pub(crate) fn elapsed(&self, clock: &Clock) -> Duration {
+        self.steady.elapsed().max(self.by_wall(clock))
+    }
+
+    /// How much further the wall clock has gone than the steady one: the machine slept, or somebody set the clock.
+    pub(crate) fn leap(&self, clock: &Clock) -> Duration {
+        self.by_wall(clock).saturating_sub(self.steady.elapsed())
+    }
+
+    fn by_wall(&self, clock: &Clock) -> Duration {
+        Duration::from_millis(self.wall.until(clock.now()))
+    }
+}
+
+/// By how much the backend's clock is ahead of ours, as its last answer said. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Skew(Arc<AtomicI64>);
+
+impl Skew {
+    /// Takes over the `Date` of an answer that came at our `now`.
+    pub(crate) fn hear(&self, date: Millis, now: Millis) {
+        const NEWS: u64 = 60_000;
+        let skew = pool::refresh::skew(date, now);
+        let before = self.0.swap(skew, Ordering::Relaxed);
+        if skew.abs_diff(before) > NEWS {
+            let ahead = -(skew / 1000);
+            tracing::warn!(
+                ahead,
+                "this machine's clock is so many seconds ahead of the backend's, whose counts for tokens"
+            );
+        }
+    }
+
+    /// What the backend's clock shows when ours shows `at`.
+    pub(crate) fn theirs(&self, at: Millis) -> Millis {
+        at.plus(self.0.load(Ordering::Relaxed))
+    }
+
+    /// What our clock shows when the backend's shows `at`.
+    pub(crate) fn ours(&self, at: Millis) -> Millis {
+        at.plus(self.0.load(Ordering::Relaxed).saturating_neg())
     }
 }
 

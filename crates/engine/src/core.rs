@@ -1,6 +1,7 @@
 //! What every part of the engine shares.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pool::attempt::Outcome;
@@ -16,7 +17,7 @@ use upstream::Upstream;
 use crate::accounts::Accounts;
 use crate::affinity::Affinity;
 use crate::beside::Beside;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment, Skew};
 use crate::egress::Egress;
 use crate::keys::Keys;
 use crate::logins::Logins;
@@ -27,12 +28,18 @@ use crate::relays::Line;
 use crate::settings::Settings;
 use crate::slots::Slots;
 
+/// A clock that leaps further than this between two looks says that the machine slept.
+const SLEPT: Duration = Duration::from_secs(5);
+
 /// The engine's insides.
 pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) upstream: Upstream,
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
+    pub(crate) skew: Skew,
+    /// When it was last seen that the machine is awake.
+    pub(crate) awake: Mutex<Moment>,
     pub(crate) accounts: Accounts,
     pub(crate) beside: Beside,
     pub(crate) logins: Logins,
@@ -63,6 +70,22 @@ impl Core {
     /// The time of day.
     pub(crate) fn now(&self) -> Millis {
         self.clock.now()
+    }
+
+    /// The time of day at the backend. Ends of tokens are judged by it: they were written by its clock.
+    pub(crate) fn backend_now(&self) -> Millis {
+        self.skew.theirs(self.now())
+    }
+
+    /// Notices a sleep that is over: connections are dead at their other ends, and tokens may be overdue.
+    pub(crate) fn wake(&self) {
+        let now = self.clock.moment();
+        let slept = std::mem::replace(&mut *self.awake.lock(), now).leap(&self.clock);
+        if slept > SLEPT {
+            tracing::info!(seconds = slept.as_secs(), "the clock leapt, as after a sleep; connections are made anew");
+            self.upstream.redial();
+            self.accounts.rescheduled.notify_one();
+        }
     }
 
     /// Applies what was learned about an account. Whoever waits for one that does not serve any more chooses again.

@@ -17,7 +17,7 @@ use crate::affinity::Affinity;
 use crate::alerts::keep_warned;
 use crate::beside::Beside;
 use crate::call::Call;
-use crate::clock::Clock;
+use crate::clock::{Clock, Skew};
 use crate::core::Core;
 use crate::egress::{Egress, keep_checked};
 use crate::keeper::Keeper;
@@ -101,6 +101,7 @@ impl Engine {
     /// Serves one request: resolves at the commit barrier of a stream or at the end of a collected reply. Dropping the
     /// future or the reply cancels the upstream.
     pub async fn run(&self, call: Call) -> Result<Reply, Refusal> {
+        self.0.wake();
         crate::run::run(Arc::clone(&self.0), call).await
     }
 
@@ -169,13 +170,18 @@ impl Core {
     fn new(parts: Parts) -> Self {
         let Parts { store, upstream, settings, clock } = parts;
         let egress = Egress::new(upstream.config().proxy.is_some());
+        let skew = Skew::default();
+        let (heard, wall) = (skew.clone(), clock.clone());
+        upstream.hear_date(move |date| heard.hear(date, wall.now()));
         Self {
             keys: Keys::new(settings.api_key.as_ref(), store.pepper()),
             slots: Arc::new(Slots::new((settings.strategy, settings.tiers.clone()), settings.stagger)),
             store,
             upstream,
             settings,
+            awake: Mutex::new(clock.moment()),
             clock,
+            skew,
             accounts: Accounts::new(),
             beside: Beside::default(),
             logins: Logins::default(),

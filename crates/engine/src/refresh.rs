@@ -64,6 +64,7 @@ pub(crate) struct Refresh {
 #[derive(Clone, Debug)]
 struct Pause {
     failures: u32,
+    since: Millis,
     until: Millis,
     why: String,
     /// Whether the account could not serve meanwhile.
@@ -118,8 +119,9 @@ impl Refresh {
         self.flights.lock().contains_key(id)
     }
 
-    fn pause(&self, id: &AccountId) -> Option<Pause> {
-        self.pauses.lock().get(id).cloned()
+    /// The pause that is on. A clock that was set back does not make it longer.
+    fn pause(&self, id: &AccountId, now: Millis) -> Option<Pause> {
+        self.pauses.lock().get(id).filter(|pause| (pause.since..pause.until).contains(&now)).cloned()
     }
 }
 
@@ -127,7 +129,13 @@ impl Core {
     /// Tokens that can be sent now. One that is about to end is refreshed beside the request, an ended one before it.
     pub(crate) async fn fresh(self: &Arc<Self>, entry: &Entry) -> Result<Arc<Tokens>, NotRefreshed> {
         let Some(tokens) = &entry.tokens else { return Err(NotRefreshed::lasting("it has no tokens")) };
-        let now = self.now();
+        // A clock may be wrong. Tokens that we have just refreshed are sent as they are, and so are those that nothing can be
+        // done about: a 401 says for certain that they have ended.
+        let fixed = tokens.refresh.is_none() && self.beside.link(&entry.account.id).is_none();
+        if fixed || !entry.settling().is_zero() {
+            return Ok(Arc::clone(tokens));
+        }
+        let now = self.backend_now();
         let ended =
             tokens.expires.is_some_and(|end| end <= now.plus(if tokens.refresh.is_some() { TOO_LATE } else { 0 }));
         let due = pool::refresh::due(tokens, 0.0).is_some_and(|due| due <= now);
@@ -167,19 +175,19 @@ impl Core {
     /// What can be said without a refresh: newer tokens are there, the login is over, or a pause is on.
     fn settled(&self, id: &AccountId, wish: &Wish) -> Option<Result<Arc<Tokens>, NotRefreshed>> {
         let Some(entry) = self.accounts.get(id) else { return Some(Err(NotRefreshed::lasting("the account is gone"))) };
-        let now = self.now();
+        let now = self.backend_now();
         if let Some(tokens) = entry.tokens.clone().filter(|tokens| usable(tokens, &wish.seen, now)) {
             return Some(Ok(tokens));
         }
         if let Status::NeedsLogin { why } = &entry.account.status {
             return Some(Err(NotRefreshed::lasting(why)));
         }
-        let pause = self.refresh.pause(id).filter(|pause| pause.until > now)?;
+        let pause = self.refresh.pause(id, self.now())?;
         Some(Err(NotRefreshed::passing(pause.why)))
     }
 }
 
-/// Whether `tokens` are others than those that were seen to fail, and not about to end.
+/// Whether `tokens` are others than those that were seen to fail, and not about to end; `now` is the backend's.
 fn usable(tokens: &Tokens, seen: &Secret, now: Millis) -> bool {
     tokens.access != *seen && tokens.expires.is_none_or(|end| end > now.plus(TOO_LATE))
 }

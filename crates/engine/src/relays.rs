@@ -81,6 +81,7 @@ impl Entry {
             tokens: None,
             models: line.chosen(),
             missing: Vec::new(),
+            renewed: None,
             jitter: 0.0,
             refused: Millis(0),
             relay: Some(Arc::new(line)),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::SizeHint;
 use serde_json::Value;
@@ -89,6 +89,7 @@ impl Answer {
     /// The HTTP response; its body owns the visit.
     pub(crate) fn respond(self, plan: &Plan, send: Sending) -> Response<Flow> {
         send.visit.status(self.status);
+        let date = send.shared.date();
         let flow = match self.payload {
             Payload::Whole(bytes) if plan.shape.plain() => Flow::whole(bytes, send),
             Payload::Whole(bytes) => Flow::pump(Box::new(std::iter::once(Frame::new(bytes))), &plan.shape, send),
@@ -97,6 +98,9 @@ impl Answer {
         let mut response = Response::new(flow);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         *response.headers_mut() = self.headers;
+        if let Some(date) = date {
+            response.headers_mut().entry(DATE).or_insert(date);
+        }
         response
     }
 }

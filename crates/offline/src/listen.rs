@@ -46,6 +46,18 @@ async fn connection(tcp: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     if let Some(greeting) = greeting {
         return greet(tcp, greeting).await;
     }
+    let alive = Arc::clone(&shared);
+    let speaking = speak(tcp, shared, line);
+    tokio::pin!(speaking);
+    tokio::select! {
+        ended = &mut speaking => return ended,
+        () = alive.sleep.notified() => {}
+    }
+    // The socket stays open, and nobody is there.
+    std::future::pending().await
+}
+
+async fn speak(tcp: TcpStream, shared: Arc<Shared>, line: Arc<Line>) -> io::Result<()> {
     let wire = Wire::new(tcp, Arc::clone(&line));
     let tls = shared.options.tls.clone();
     let service = service_fn(move |request: Request<Incoming>| {

@@ -176,6 +176,11 @@ impl Running {
         book.show(who, grant)
     }
 
+    /// Lets so much time pass at the backend, on top of what passes anyway: for its tokens and its `Date`.
+    pub fn advance(&self, by: Duration) {
+        self.shared.book.lock().ahead += i64::try_from(by.as_secs()).unwrap_or(0);
+    }
+
     /// Refuses the access tokens that this account has now.
     pub fn revoke_access(&self, account_id: &str, why: Revocation) {
         self.shared.book.lock().refuse(account_id, why);
@@ -254,6 +259,12 @@ impl Running {
     /// Opens a gate for every answer that waits or will wait at it.
     pub fn release(&self, gate: &str) {
         self.shared.gates.release(gate);
+    }
+
+    /// Lets every open connection die without a word, as they do while a machine sleeps: nothing is read or answered on them
+    /// any more, and nothing says so.
+    pub fn kill_connections(&self) {
+        self.shared.sleep.notify_waiters();
     }
 
     /// What the next accepted connection meets instead of HTTP.

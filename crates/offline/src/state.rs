@@ -3,8 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use http::HeaderValue;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::account::Book;
 use crate::gate::Gates;
@@ -13,6 +15,7 @@ use crate::record::Recorder;
 use crate::responses::cache::Cache;
 use crate::running::Options;
 use crate::script::Script;
+use crate::token;
 use crate::wire::Greeting;
 
 pub(crate) struct Shared {
@@ -26,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) logins: Mutex<Logins>,
     pub(crate) cache: Mutex<Cache>,
     pub(crate) greetings: Mutex<VecDeque<Greeting>>,
+    /// Told to the connections that are open, they die without a word.
+    pub(crate) sleep: Notify,
     /// Items that the public Responses API remembers, under the key they belong to and their id.
     pub(crate) stored: Mutex<HashMap<(String, String), Value>>,
 }
@@ -42,8 +47,16 @@ impl Shared {
             logins: Mutex::default(),
             cache: Mutex::default(),
             greetings: Mutex::default(),
+            sleep: Notify::new(),
             stored: Mutex::default(),
         }
+    }
+
+    /// The `Date` of answers where it is not this machine's.
+    pub(crate) fn date(&self) -> Option<HeaderValue> {
+        let book = self.book.lock();
+        let text = (book.ahead != 0).then(|| token::http_date(book.now()))?;
+        HeaderValue::from_str(&text).ok()
     }
 
     /// Forgets the record and the script; accounts and tokens stay.

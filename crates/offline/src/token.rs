@@ -31,6 +31,12 @@ pub(crate) fn iso(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| String::new(), |time| time.to_string())
 }
 
+/// A `Date` header's value.
+pub(crate) fn http_date(seconds: i64) -> String {
+    let time = jiff::Timestamp::from_second(seconds);
+    time.map_or_else(|_| String::new(), |time| time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+}
+
 /// `bytes` random bytes, base64url.
 pub(crate) fn random(bytes: usize) -> String {
     let mut raw = Vec::with_capacity(bytes + 8);

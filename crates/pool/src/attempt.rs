@@ -21,7 +21,6 @@
 //! refused ones too, so a storm of 429 costs at most two POSTs per client request. Only the POSTs of an account whose login
 //! turned out to be dead are taken out of the count again: a 401 is a certain refusal.
 
-mod date;
 mod keyed;
 mod refusal;
 mod said;
@@ -37,7 +36,7 @@ use self::refusal::{Class, Refusal};
 use crate::account::AccountId;
 use crate::quota::Quota;
 pub use crate::status::Signal;
-use crate::{Millis, limits};
+use crate::{Millis, date, limits};
 
 /// How much of a request may have reached the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ pub mod attempt;
 pub mod breaker;
 pub mod budget;
 pub mod catalog;
+pub mod date;
 pub mod egress;
 pub mod guard;
 pub mod keys;

@@ -58,6 +58,8 @@ pub const REFRESH_PARALLEL: usize = 2;
 pub const REFRESH_AHEAD: Duration = Duration::from_mins(5);
 /// Two refreshes of one account are at least this far apart, whatever a clock says.
 pub const REFRESH_GAP: Duration = Duration::from_mins(5);
+/// Accounts whose refresh is overdue at the same moment, as after a night's sleep, begin over this long.
+pub const REFRESH_SPREAD: Duration = Duration::from_secs(15);
 /// Refresh a token whose end cannot be read once it is this old.
 pub const REFRESH_BLIND: Duration = Duration::from_hours(8 * 24);
 /// First and longest pause after a passing failure of the token endpoint; doubles in between.

@@ -1,4 +1,4 @@
-//! When tokens are refreshed, and how long to wait after the token endpoint failed.
+//! When tokens are refreshed, how long to wait after the token endpoint failed, and whose clock counts.
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +26,21 @@ pub fn backoff(failures: u32, jitter: f64) -> Duration {
     let (first, longest) = limits::REFRESH_BACKOFF;
     let base = first.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(longest);
     Duration::from_millis(u64::try_from(spread(base, jitter)).unwrap_or(0))
+}
+
+/// How long after the first one the `nth` (from 0) of `of` overdue accounts begins: evenly over [`limits::REFRESH_SPREAD`].
+pub fn turn(nth: usize, of: usize) -> Duration {
+    let part = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let gaps = part(of).saturating_sub(1).max(1);
+    limits::REFRESH_SPREAD * part(nth).min(gaps) / gaps
+}
+
+/// By how much the backend's clock is ahead of ours when it said `date` at our `now`, milliseconds. Up to ten seconds are the
+/// header's rounding and the way, and count as none.
+pub fn skew(date: Millis, now: Millis) -> i64 {
+    const NOISE: u64 = 10_000;
+    let skew = date.0.saturating_sub(now.0);
+    if skew.unsigned_abs() <= NOISE { 0 } else { skew }
 }
 
 fn spread(base: Duration, jitter: f64) -> i64 {

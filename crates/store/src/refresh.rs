@@ -67,10 +67,11 @@ impl Store {
         self.write(failpoint::LEASE, sql::LEASES_FREE, &args![]).await
     }
 
-    /// Announces durably that the refresh token is about to be used. Without `Ok` nothing may be sent.
+    /// Announces durably that the refresh token is about to be used, and holds the lease for 60 s from now. Without `Ok`
+    /// nothing may be sent.
     pub async fn intend(&self, ticket: &Ticket, now: Millis) -> Result<(), Error> {
         let digest = ticket.tokens.refresh.as_ref().map(|token| fingerprint(token, self.pepper()));
-        let row = args![&ticket.id.0, ticket.version, digest, now];
+        let row = args![&ticket.id.0, ticket.version, digest, now, now.plus(LEASE)];
         match self.write(failpoint::INTENT, sql::INTENT, &row).await? {
             0 => Err(Error::Stale),
             _ => Ok(()),

@@ -60,7 +60,8 @@ statements! {
     LEASES_FREE = "UPDATE account SET lease_holder = NULL, lease_until = NULL, fence = fence + 1, version = version + 1 \
         WHERE lease_until IS NOT NULL";
     LEASE_END = "SELECT lease_until FROM account WHERE id = $1";
-    INTENT = "UPDATE account SET intent_digest = $3, intent_at = $4, version = version + 1 WHERE id = $1 AND fence = $2";
+    INTENT = "UPDATE account SET intent_digest = $3, intent_at = $4, lease_until = $5, version = version + 1 \
+        WHERE id = $1 AND fence = $2";
     INTERRUPTED = "SELECT id FROM account WHERE intent_at IS NOT NULL \
         AND (lease_until IS NULL OR lease_until <= $1 OR lease_until > $2) ORDER BY created, id";
     COMMIT = "UPDATE account SET access = $3, refresh = $4, identity = $5, expires = $6, refreshed = $7, \

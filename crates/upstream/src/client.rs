@@ -5,11 +5,11 @@ pub(crate) mod gate;
 pub(crate) mod lanes;
 pub(crate) mod roots;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
-use pool::{AccountId, Secret};
+use pool::{AccountId, Millis, Secret};
 use url::Url;
 
 use self::lanes::{Lanes, Place};
@@ -36,7 +36,11 @@ pub(crate) struct Inner {
     pub(crate) ways: Ways,
     jars: Jars,
     relays: Relays,
+    /// Hears what time it is at the backend.
+    clock: OnceLock<Hear>,
 }
+
+type Hear = Box<dyn Fn(Millis) + Send + Sync>;
 
 /// One request, ready to go.
 pub(crate) struct Ask {
@@ -55,7 +59,7 @@ impl Upstream {
         let ways = Ways::new(&config, Arc::clone(&roots))?;
         let jars = Jars::new(&config.base_url);
         let relays = Relays::new(&config, roots);
-        let inner = Arc::new(Inner { config, places, ways, jars, relays });
+        let inner = Arc::new(Inner { config, places, ways, jars, relays, clock: OnceLock::new() });
         Ok(Self { inner, way: Way::global() })
     }
 
@@ -94,6 +98,18 @@ impl Upstream {
         self.inner.jars.forget(id);
     }
 
+    /// Lets `hear` know what time it is at the backend, by the `Date` of each of its answers. The first caller is heard.
+    pub fn hear_date(&self, hear: impl Fn(Millis) + Send + Sync + 'static) {
+        let _ = self.inner.clock.set(Box::new(hear));
+    }
+
+    /// Gives up the connections that wait for another request: after a sleep of this machine their other ends are gone, and
+    /// only the next request would find out. Exchanges under way keep theirs.
+    pub fn redial(&self) {
+        self.inner.ways.redial();
+        self.inner.relays.redial();
+    }
+
     pub(crate) fn jars(&self) -> &Jars {
         &self.inner.jars
     }
@@ -104,6 +120,7 @@ impl Upstream {
 
     /// Sends and waits for the headers, at most `headers`. Any status but 3xx is an answer; 304 is one too.
     pub(crate) async fn send(&self, ask: Ask) -> Result<Answer, Fault> {
+        let own = self.inner.places.own(&ask.url);
         let mut request = reqwest::Request::new(ask.method, ask.url);
         *request.headers_mut() = ask.headers;
         if !ask.body.is_empty() {
@@ -116,7 +133,17 @@ impl Upstream {
         };
         let sent = sent.map_err(|fault| self.name(fault));
         self.hear(sent.as_ref().map(|_| ()));
+        if let (true, Ok(answer)) = (own, &sent) {
+            self.hear_clock(&answer.headers);
+        }
         sent
+    }
+
+    fn hear_clock(&self, headers: &HeaderMap) {
+        let date = headers.get(header::DATE).and_then(|value| pool::date::read(value.to_str().ok()?));
+        if let (Some(hear), Some(date)) = (self.inner.clock.get(), date) {
+            hear(date);
+        }
     }
 }
 

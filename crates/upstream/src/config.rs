@@ -171,6 +171,12 @@ impl Places {
             device_redirect: auth("/deviceauth/callback"),
         })
     }
+
+    /// Whether a URL is the backend's or the issuer's own.
+    pub(crate) fn own(&self, url: &Url) -> bool {
+        let same = |own: &&Url| own.host_str() == url.host_str() && own.port() == url.port();
+        [&self.responses, &self.authorize, &self.token].iter().any(same)
+    }
 }
 
 fn join(base: &Url, path: &str) -> Url {

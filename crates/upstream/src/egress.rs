@@ -158,6 +158,14 @@ impl Ways {
         self.kept.lock().retain(|kept| proxies.iter().any(|proxy| kept.fits(proxy)));
     }
 
+    pub(crate) fn redial(&self) {
+        self.global.redial();
+        if let Some(direct) = &*self.direct.lock() {
+            direct.redial();
+        }
+        self.kept.lock().iter().for_each(|kept| kept.lanes.redial());
+    }
+
     fn direct(&self) -> Result<Arc<Lanes>, Fault> {
         let mut direct = self.direct.lock();
         if let Some(lanes) = &*direct {

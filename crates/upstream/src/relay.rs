@@ -97,6 +97,10 @@ impl Relays {
         *self.listeners.write() = addresses;
     }
 
+    pub(crate) fn redial(&self) {
+        self.lanes.lock().values().for_each(|lanes| lanes.redial());
+    }
+
     /// Whether a base URL may be called without `allow_private`, its name looked up now; [`Denied::liftable`] says whether that would
     /// help. A name that cannot be looked up needs nothing yet: it is checked again whenever it is dialled.
     pub async fn strict(&self, url: &Url) -> Result<(), Denied> {

@@ -74,6 +74,7 @@ fn fresh(account: Account, tokens: Option<Tokens>) -> Entry {
         tokens: tokens.map(Arc::new),
         models: None,
         missing: Vec::new(),
+        renewed: None,
         jitter: rand::random(),
         relay: None,
         refused: Millis(0),

@@ -276,7 +276,7 @@ impl Core {
             error,
             duration,
         };
-        let now = self.now();
+        let now = self.backend_now();
         let Some(tokens) = entry.tokens.as_ref().filter(|tokens| tokens.expires.is_none_or(|end| end > now)) else {
             let why = "its access token has ended; it is refreshed when it is used".to_owned();
             return found(Health::Skipped, Some(why), None);

@@ -48,7 +48,7 @@ impl Engine {
         // A link must go on where this process ends, and a symlink is replaced where it leads to.
         let file = tokio::fs::canonicalize(file).await.map_err(io)?;
         let seen = linked::look(&file).await?;
-        if !may_refresh && seen.login.claims.expires.is_some_and(|end| end <= core.now()) {
+        if !may_refresh && seen.login.claims.expires.is_some_and(|end| end <= core.backend_now()) {
             return Err(LinkError::Ended(file));
         }
         let claims = &seen.login.claims;

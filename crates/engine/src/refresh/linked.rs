@@ -29,7 +29,7 @@ impl Core {
     ) -> Result<Arc<Tokens>, NotRefreshed> {
         let seen = self.seen(id, link).await?;
         let tokens = shown(&seen.login, self.now());
-        if usable(&tokens, &wish.seen, self.now()) {
+        if usable(&tokens, &wish.seen, self.backend_now()) {
             return self.adopt_file(id, link, seen.login).await;
         }
         let refresh = self.allowed(id, link, &seen)?;
@@ -68,7 +68,7 @@ impl Core {
     /// The refresh token, where it may be used now.
     fn allowed(&self, id: &AccountId, link: &Link, seen: &Seen) -> Result<Secret, NotRefreshed> {
         let (now, file) = (self.now(), link.file.display());
-        if seen.login.claims.expires.is_none_or(|end| end > now) {
+        if seen.login.claims.expires.is_none_or(|end| end > self.backend_now()) {
             return Err(self.end(id, &format!("the backend refuses the login in {file}; run `codex login`")));
         }
         if !link.may_refresh {
@@ -97,9 +97,10 @@ impl Core {
         refresh: &Secret,
         wish: &Wish,
     ) -> Result<Arc<Tokens>, NotRefreshed> {
-        if let Err(error) = self.store.intend(&ticket, self.now()).await {
+        let declared = self.declare(&ticket).await;
+        if declared != Ok(true) {
             self.let_go(ticket, None).await;
-            return Err(NotRefreshed::passing(format!("store: {error}")));
+            return declared.and(Err(NotRefreshed::passing("this process stood still")));
         }
         match self.post(&ticket.id, refresh, wish).await {
             Ok(grant) => self.keep_both(ticket, link, refresh, grant).await,
@@ -179,7 +180,7 @@ impl Core {
             }
         };
         let Some(entry) = self.accounts.get(&link.account) else { return true };
-        let ended = seen.login.claims.expires.is_some_and(|end| end <= self.now());
+        let ended = seen.login.claims.expires.is_some_and(|end| end <= self.backend_now());
         let known = entry.tokens.as_ref().is_some_and(|tokens| tokens.access == seen.login.access);
         if known || ended || !same(&entry.account, &seen.login) {
             return true;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fail::fail_point;
 use pool::attempt::Sent;
+use pool::limits::REFRESH_CALL;
 use pool::status::Signal;
 use pool::{AccountId, Secret, Status, Tokens};
 use store::{Begin, CommitError, Ticket};
@@ -61,10 +62,22 @@ impl Core {
             };
             match self.trade(ticket, refresh, wish).await? {
                 Call::Done(tokens) => return Ok(tokens),
-                Call::Overtaken => {}
+                Call::Overtaken => {
+                    if let Some(known) = self.overtaken(id, wish).await {
+                        return known;
+                    }
+                }
             }
         }
         Err(NotRefreshed::passing("its tokens kept changing"))
+    }
+
+    /// What whoever overtook us has made of the account, when that is an answer. A spent token is not used once more.
+    async fn overtaken(&self, id: &AccountId, wish: &Wish) -> Option<Result<Arc<Tokens>, NotRefreshed>> {
+        if let Err(error) = self.reread().await {
+            return Some(Err(NotRefreshed::passing(format!("store: {error}"))));
+        }
+        self.settled(id, wish)
     }
 
     /// Takes the lease; waits while another process has it.
@@ -74,7 +87,7 @@ impl Core {
             let call = self.refresh.calls.acquire().await.expect("invariant: the semaphore is never closed");
             let begun = self.store.begin_refresh(id, &self.refresh.holder, self.now()).await;
             match begun.map_err(|error| NotRefreshed::passing(format!("store: {error}")))? {
-                Begin::Granted(ticket) if usable(&ticket.tokens, &wish.seen, self.now()) => {
+                Begin::Granted(ticket) if usable(&ticket.tokens, &wish.seen, self.backend_now()) => {
                     let tokens = ticket.tokens.clone();
                     self.let_go(ticket, None).await;
                     return Ok(Lease::Done(tokens));
@@ -93,11 +106,11 @@ impl Core {
 
     /// Uses the refresh token, once.
     async fn trade(self: &Arc<Self>, ticket: Ticket, refresh: Secret, wish: &Wish) -> Result<Call, NotRefreshed> {
-        if let Err(error) = self.store.intend(&ticket, self.now()).await {
+        let declared = self.declare(&ticket).await;
+        if declared != Ok(true) {
             self.let_go(ticket, None).await;
-            return Err(NotRefreshed::passing(format!("store: {error}")));
+            return declared.map(|_late| Call::Overtaken);
         }
-        fail_point!("engine::before_refresh_post");
         let answer = self.post(&ticket.id, &refresh, wish).await;
         fail_point!("engine::after_refresh_post");
         match answer {
@@ -106,6 +119,17 @@ impl Core {
             Err(RefreshError::Permanent { message, .. }) => Err(self.give_up(ticket, &message).await),
             Err(error @ RefreshError::Transient { .. }) => Err(self.rest(ticket, error).await),
         }
+    }
+
+    /// Writes the intent. `false` when that took so long, because the process or the machine stood still, that somebody else
+    /// may have the lease by now: then nothing may be sent.
+    pub(super) async fn declare(&self, ticket: &Ticket) -> Result<bool, NotRefreshed> {
+        let begun = self.clock.moment();
+        let declared = self.store.intend(ticket, self.now()).await;
+        declared.map_err(|error| NotRefreshed::passing(format!("store: {error}")))?;
+        fail_point!("engine::before_refresh_post");
+        // What is left of the lease is enough for the call.
+        Ok(begun.elapsed(&self.clock) < REFRESH_CALL)
     }
 
     /// The call itself, by the account's way; by another while nothing was sent and its owner left the choice to us.
@@ -149,7 +173,7 @@ impl Core {
             refresh: grant.refresh.or_else(|| old.refresh.clone()),
             id: grant.id.or_else(|| old.id.clone()),
             access: grant.access,
-            refreshed: self.now(),
+            refreshed: self.backend_now(),
         };
         fail_point!("engine::before_refresh_commit");
         let stored = self.commit(ticket, &tokens).await?;
@@ -195,7 +219,7 @@ impl Core {
         };
         let id = ticket.id.clone();
         if let Some(refresh) = rotated {
-            let tokens = Tokens { refresh: Some(refresh), refreshed: self.now(), ..ticket.tokens.clone() };
+            let tokens = Tokens { refresh: Some(refresh), refreshed: self.backend_now(), ..ticket.tokens.clone() };
             if matches!(self.commit(ticket, &tokens).await, Ok(true)) {
                 self.accounts.renew(&id, Arc::new(tokens));
             }
@@ -210,8 +234,8 @@ impl Core {
     }
 
     pub(super) fn pause_after(&self, id: &AccountId, (sent, retry_after): (Sent, Option<u64>), why: &str) {
-        let now = self.now();
-        let ended = |tokens: &Tokens| tokens.expires.is_some_and(|end| end <= now);
+        let (now, backend) = (self.now(), self.backend_now());
+        let ended = |tokens: &Tokens| tokens.expires.is_some_and(|end| end <= backend);
         let cooled = self.accounts.get(id).is_some_and(|entry| entry.tokens.as_deref().is_some_and(ended));
         let until = {
             let mut pauses = self.refresh.pauses.lock();
@@ -221,7 +245,7 @@ impl Core {
             let asked = Duration::from_secs(retry_after.unwrap_or(0)).min(pool::limits::REFRESH_BACKOFF.1);
             let wait = pool::refresh::backoff(failures, rand::random()).max(asked);
             let until = now.plus(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
-            pauses.insert(id.clone(), Pause { failures, until, why: why.to_owned(), cooled });
+            pauses.insert(id.clone(), Pause { failures, since: now, until, why: why.to_owned(), cooled });
             until
         };
         if cooled {

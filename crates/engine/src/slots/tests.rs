@@ -36,6 +36,7 @@ fn list(ids: &[&str]) -> List {
         tokens: None,
         models: None,
         missing: Vec::new(),
+        renewed: None,
         jitter: 0.0,
         refused: Millis(0),
         relay: None,

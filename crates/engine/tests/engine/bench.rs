@@ -116,6 +116,12 @@ impl Bench {
         }
     }
 
+    /// Lets time pass, here and at the backend.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+        self.backend.advance(time);
+    }
+
     /// Model calls that the backend has seen.
     pub(crate) fn posts(&self) -> usize {
         self.backend.record().posts().count()

@@ -85,7 +85,7 @@ async fn what_codex_writes_is_followed() {
 #[tokio::test]
 async fn an_ended_login_is_left_alone_without_leave() {
     let linked = Linked::new(100, false).await;
-    linked.bench.clock.advance(Duration::from_secs(200));
+    linked.bench.pass(Duration::from_secs(200));
     assert!(linked.bench.ask(chat("hello")).await.is_err());
     assert_eq!((linked.posts(), linked.bench.status_of(&linked.id)), (0, "needs_login"));
     assert!(linked.why().contains("--may-refresh"), "{}", linked.why());
@@ -104,7 +104,7 @@ async fn an_ended_login_is_left_alone_without_leave() {
 #[tokio::test]
 async fn an_ended_login_is_refreshed_with_leave_and_written_back() {
     let linked = Linked::new(100, true).await;
-    linked.bench.clock.advance(Duration::from_secs(200));
+    linked.bench.pass(Duration::from_secs(200));
     linked.bench.ask(chat("hello")).await.expect("a reply");
     assert_eq!(linked.posts(), 1);
     let living = linked.bench.backend.current_refresh(&linked.login.account_id);
@@ -117,7 +117,7 @@ async fn an_ended_login_is_refreshed_with_leave_and_written_back() {
 #[tokio::test]
 async fn a_file_that_was_just_written_is_codex_s_to_refresh() {
     let linked = Linked::new(10, true).await;
-    linked.bench.clock.advance(Duration::from_secs(40));
+    linked.bench.pass(Duration::from_secs(40));
     assert!(linked.bench.ask(chat("hello")).await.is_err());
     assert_eq!((linked.posts(), linked.bench.status_of(&linked.id)), (0, "cooling"));
 }
@@ -127,7 +127,7 @@ async fn another_account_s_file_causes_no_call() {
     let linked = Linked::new(100, true).await;
     let other = linked.bench.backend.add_account(NewAccount { expires_in: -60, ..NewAccount::default() });
     std::fs::write(&linked.file, other.auth_json()).expect("the file");
-    linked.bench.clock.advance(Duration::from_secs(200));
+    linked.bench.pass(Duration::from_secs(200));
     assert!(linked.bench.ask(chat("hello")).await.is_err());
     assert_eq!(linked.posts(), 0);
     assert!(linked.why().contains("another account"), "{}", linked.why());

@@ -4,6 +4,7 @@ mod alerts;
 mod bench;
 mod cancel;
 mod choice;
+mod clocks;
 mod commit;
 mod egress;
 mod fallback;

@@ -39,3 +39,28 @@ fn tokens_are_due(#[case] refresh: bool, #[case] expires: Option<i64>, #[case] j
 fn the_pause_doubles_up_to_an_hour(#[case] failures: u32, #[case] jitter: f64, #[case] seconds: u64) {
     assert_eq!(backoff(failures, jitter), Duration::from_secs(seconds));
 }
+
+#[rstest]
+#[case(0, 1, 0)]
+#[case(0, 2, 0)]
+#[case(1, 2, 15_000)]
+#[case(1, 4, 5_000)]
+#[case(49, 50, 15_000)]
+#[case(9_999, 10_000, 15_000)]
+#[case(5, 2, 15_000)]
+#[case(0, 0, 0)]
+fn overdue_accounts_begin_one_after_the_other(#[case] nth: usize, #[case] of: usize, #[case] millis: u64) {
+    assert_eq!(turn(nth, of), Duration::from_millis(millis));
+}
+
+#[rstest]
+#[case(1_000_000, 1_000_000, 0)]
+#[case(1_000_000, 1_009_999, 0)]
+#[case(1_010_000, 1_000_000, 0)]
+#[case(1_000_000, 1_010_001, -10_001)]
+#[case(87_400_000, 1_000_000, 86_400_000)]
+#[case(i64::MAX, i64::MIN, i64::MAX)]
+#[case(i64::MIN, i64::MAX, i64::MIN)]
+fn the_backend_s_clock_is_ahead(#[case] date: i64, #[case] now: i64, #[case] skew_is: i64) {
+    assert_eq!(skew(Millis(date), Millis(now)), skew_is);
+}

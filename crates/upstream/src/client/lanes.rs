@@ -82,6 +82,13 @@ impl Lanes {
         &self.recipe.roots
     }
 
+    /// Begins anew: connections without an exchange are closed, the others when theirs has ended.
+    pub(crate) fn redial(&self) {
+        if let Ok(lane) = self.recipe.lane() {
+            *self.lanes.lock() = vec![lane];
+        }
+    }
+
     /// A client with a free place: the first, so that few connections are kept in use.
     pub(crate) fn take(&self) -> (reqwest::Client, Place) {
         let mut lanes = self.lanes.lock();

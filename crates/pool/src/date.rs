@@ -1,10 +1,15 @@
-//! `Retry-After`: seconds, or an HTTP date (RFC 9110 §10.2.3).
+//! Dates in HTTP headers: `Date`, and `Retry-After` in seconds or as a date (RFC 9110 §5.6.7, §10.2.3).
 
 use crate::loose::Number;
 use crate::{Millis, limits};
 
+/// The instant that a `Date` header names; `None` for what is no date.
+pub fn read(value: &str) -> Option<Millis> {
+    Some(Millis(unix(value.trim())?.saturating_mul(1000)))
+}
+
 /// Seconds to wait, at most [`limits::RESET_MAX`]; 0 when the date has passed.
-pub(super) fn wait(value: &str, now: Millis) -> Option<u64> {
+pub(crate) fn wait(value: &str, now: Millis) -> Option<u64> {
     let value = value.trim();
     let seconds = match Number::read(value) {
         Some(number) => Number(number.0.ceil()).count()?,
