@@ -241,17 +241,25 @@ impl Core {
         Ok(Measured { quota: self.known(&entry.account.id.0)?.account.quota.now_only(), raw })
     }
 
-    /// One small call with the account's tokens; a 401 refreshes them once.
+    /// One small call with the account's tokens; a 401 refreshes them.
     async fn ask(self: &Arc<Self>, entry: &Entry, errand: Errand<'_>) -> Result<bytes::Bytes, QuotaError> {
         let id = &entry.account.id;
         if let (true, Err(reason)) = (entry.account.status.lasts(), entry.account.status.usable(self.now())) {
             return Err(QuotaError::NotUsable(reason.words(self.now())));
         }
-        let tokens = self.fresh(entry).await?;
+        let mut tokens = self.fresh(entry).await?;
         let mut answer = self.send(entry, &tokens.access, errand).await?;
-        if answer.status == 401 {
-            let tokens = self.renew(id, Wish::of(&tokens, RefreshReason::UnauthorizedRecovery)).await?;
+        // Tokens that somebody else had got before may be refused too, and that says nothing about the login.
+        for _ in 0..2 {
+            if answer.status != 401 {
+                break;
+            }
+            let refused = self.backend_now();
+            tokens = self.renew(id, Wish::of(&tokens, RefreshReason::UnauthorizedRecovery)).await?;
             answer = self.send(entry, &tokens.access, errand).await?;
+            if tokens.refreshed >= refused {
+                break;
+            }
         }
         match answer.status {
             200 => Ok(answer.body),

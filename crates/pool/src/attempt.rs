@@ -148,6 +148,8 @@ pub struct History {
     pub here: u32,
     /// Whether the current account's tokens were refreshed for this request.
     pub refreshed: bool,
+    /// Whether tokens that somebody else had got before took the place of refused ones of the current account.
+    pub adopted: bool,
     /// Whether replay-only items were taken out; stays so for all later tries.
     pub stripped: bool,
     /// Accounts in the order of their tries; the last is the current one.
@@ -270,6 +272,7 @@ impl History {
         if self.tried.last() != Some(account) {
             self.tried.push(account.clone());
             self.refreshed = false;
+            self.adopted = false;
             self.here = 0;
         }
         self.lost |= matches!(outcome, Outcome::NoStatus { .. });
@@ -291,6 +294,15 @@ impl History {
             self.here = 0;
         }
         (signal, step)
+    }
+
+    /// Notes that the tokens which took the place of refused ones are older than the refusal: somebody else had refreshed before.
+    /// If they are refused too, that says nothing about the login: the first refusal does not count, once.
+    pub fn adopt(&mut self) {
+        if !self.adopted {
+            self.posts -= self.here;
+            (self.adopted, self.refreshed, self.here) = (true, false, 0);
+        }
     }
 
     /// Whether another model may be asked after `failure` (fallback chains): one that could heal it, nothing of which the

@@ -235,7 +235,8 @@ impl Attempt {
         Ok(access)
     }
 
-    async fn tokens(&self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, Short> {
+    async fn tokens(&mut self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, Short> {
+        let refused = self.core.backend_now();
         let fresh = async {
             match &self.sent {
                 Some(Access::Login(sent)) if refresh => {
@@ -247,7 +248,13 @@ impl Attempt {
         };
         // The refresh goes on beside us: that we cannot wait for it says nothing about the account.
         match timeout_at(self.deadline, fresh).await {
-            Ok(tokens) => Ok(tokens?),
+            Ok(tokens) => {
+                let tokens = tokens?;
+                if refresh && tokens.refreshed < refused {
+                    self.history.adopt();
+                }
+                Ok(tokens)
+            }
             Err(_) => Err(Short::Over(late())),
         }
     }

@@ -317,6 +317,21 @@ fn a_request_goes(#[case] tries: &[(&str, Outcome, Then)]) {
     }
 }
 
+/// Tokens of somebody else that are refused too are no verdict; our own are.
+#[test]
+fn a_401_of_adopted_tokens_is_not_the_last() {
+    let (mut history, no) = (History::default(), status(401, r#"{"detail":"Unauthorized"}"#));
+    for last in [false, false, true] {
+        let (signal, step) = history.settle(&id("a"), &no, NOW);
+        let again = matches!(step, Step::Again { to: To::Same, refresh: true, .. });
+        let verdict = matches!(signal, Signal::NeedsLogin { .. });
+        assert_eq!((again, verdict), (!last, last));
+        if !last {
+            history.adopt();
+        }
+    }
+}
+
 #[test]
 fn a_second_401_signs_the_account_out() {
     let mut history = History::default();
