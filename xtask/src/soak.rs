@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::shell::{command, root, step};
+use crate::shell::{cargo, command, root, step};
 use crate::{install, product};
 
 /// The runs.
@@ -15,15 +15,53 @@ pub(crate) enum Run {
         #[arg(long, default_value_t = 6.0)]
         minutes: f64,
     },
+    /// Tokens of many accounts end together, again and again: a gateway and four commands on SQLite, two gateways on
+    /// PostgreSQL. The backend must see each refresh token once, and no client an error.
+    Refresh {
+        /// Accounts.
+        #[arg(long, default_value_t = 50)]
+        accounts: usize,
+        /// Rounds on each of the two stores; in each every token ends.
+        #[arg(long, default_value_t = 500)]
+        rounds: usize,
+    },
+    /// kill -9 of a gateway that refreshes, at every failpoint on the way and at random instants. No login may be lost.
+    RefreshKill {
+        /// Accounts.
+        #[arg(long, default_value_t = 4)]
+        accounts: usize,
+        /// Kills.
+        #[arg(long, default_value_t = 1000)]
+        kills: usize,
+    },
 }
 
 /// Runs one.
 pub(crate) fn run(run: &Run) -> Result<()> {
-    let Run::CodexSilence { minutes } = run;
+    match run {
+        Run::CodexSilence { minutes } => silence(*minutes),
+        Run::Refresh { accounts, rounds } => {
+            refresh("rounds::", &[("POLYGATE_SOAK_ACCOUNTS", *accounts), ("POLYGATE_SOAK_ROUNDS", *rounds)])
+        }
+        Run::RefreshKill { accounts, kills } => {
+            refresh("kills::", &[("POLYGATE_SOAK_ACCOUNTS", *accounts), ("POLYGATE_SOAK_KILLS", *kills)])
+        }
+    }
+}
+
+fn silence(minutes: f64) -> Result<()> {
     let binary = product::build()?;
     install::npm("tests/sdk")?;
     let folder = root().join("tests/sdk");
     let mut soak = command(folder.join("node_modules/.bin/node"), ["soak/codex-silence.mjs"]);
     soak.current_dir(&folder).env("POLYGATE_BIN", binary).env("SILENCE_MINUTES", minutes.to_string());
     step("codex-silence", &mut soak)
+}
+
+/// The small tests of the same name, at full size and one after the other.
+fn refresh(tests: &str, sizes: &[(&str, usize)]) -> Result<()> {
+    let mut soak = cargo(&["test", "--package", "polygate", "--features", "polygate/failpoints", "--test", "refresh"]);
+    soak.args(["--", "--nocapture", "--test-threads=1", tests]).env("POLYGATE_SOAK", "1");
+    soak.envs(sizes.iter().map(|(name, size)| (name, size.to_string())));
+    step(tests.trim_end_matches(':'), &mut soak)
 }

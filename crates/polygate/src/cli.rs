@@ -123,14 +123,25 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lets a test kill this process, as `kill -9` does, when it passes the failpoint that `POLYGATE_KILL_AT` names.
+/// Lets a test kill this process, as `kill -9` does, when it passes the failpoint that `POLYGATE_KILL_AT` names, or stop it,
+/// as `kill -STOP` does, when it first passes the one that `POLYGATE_STOP_AT` names.
 #[cfg(feature = "failpoints")]
 fn failpoints() {
-    let Ok(point) = std::env::var("POLYGATE_KILL_AT") else { return };
-    let kill = || {
-        let own = std::process::id().to_string();
-        let _ = std::process::Command::new("kill").args(["-9", &own]).status();
-        std::thread::park();
+    let at = |name: &str, act: Box<dyn Fn() + Send + Sync>| {
+        let Ok(point) = std::env::var(name) else { return };
+        fail::cfg_callback(point, act).expect("invariant: a callback is a valid action");
     };
-    fail::cfg_callback(point, kill).expect("invariant: a callback is a valid action");
+    let send = |signal: &str| {
+        let own = std::process::id().to_string();
+        let _ = std::process::Command::new("kill").args([signal, &own]).status();
+    };
+    at(
+        "POLYGATE_KILL_AT",
+        Box::new(move || {
+            send("-KILL");
+            std::thread::park();
+        }),
+    );
+    let stopped = std::sync::Once::new();
+    at("POLYGATE_STOP_AT", Box::new(move || stopped.call_once(|| send("-STOP"))));
 }

@@ -24,17 +24,31 @@ pub(crate) const KEY: &str = "test-key-of-more-than-24-characters";
 pub(crate) struct Home {
     pub(crate) dir: TempDir,
     backend: String,
+    env: Vec<(&'static str, String)>,
+    level: &'static str,
 }
 
 impl Home {
     /// An empty home.
     pub(crate) fn new(backend: &offline::Running) -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), backend: backend.auth_url() }
+        Self { dir: tempfile::tempdir().unwrap(), backend: backend.auth_url(), env: Vec::new(), level: "debug" }
+    }
+
+    /// With this in the environment of every command.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.env.push((name, value.into()));
+        self
     }
 
     /// The folder that `--home` names.
     pub(crate) fn path(&self) -> std::path::PathBuf {
         self.dir.path().join("home")
+    }
+
+    /// Its gateway says what is wrong and nothing else.
+    pub(crate) fn quiet(mut self) -> Self {
+        self.level = "warn";
+        self
     }
 
     /// A command of the binary in this home.
@@ -48,7 +62,8 @@ impl Home {
             .env("POLYGATE_UPSTREAM__BASE_URL", format!("{}/backend-api", self.backend))
             .env("POLYGATE_UPSTREAM__AUTH_URL", &self.backend)
             .env("POLYGATE_PROXIES__ECHO_URL", format!("{}/echo", self.backend))
-            .env("POLYGATE_SERVER__API_KEY", KEY);
+            .env("POLYGATE_SERVER__API_KEY", KEY)
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -73,14 +88,22 @@ impl Home {
 
     /// Starts `serve` on a free port; `env` is added to its environment.
     pub(crate) fn serve(&self, env: &[(&str, &str)]) -> Gateway {
-        let mut command = self.command(&["serve", "--port", "0", "--log-level", "debug"]);
+        self.try_serve(env).unwrap_or_else(|log| panic!("serve said nothing: {log}"))
+    }
+
+    /// As [`Self::serve`], of one that may die before it listens; its log then.
+    pub(crate) fn try_serve(&self, env: &[(&str, &str)]) -> Result<Gateway, String> {
+        let mut command = self.command(&["serve", "--port", "0", "--log-level", self.level]);
         command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let log = Log::of(&mut child);
-        let Some(Ok(first)) = lines.next() else { panic!("serve said nothing: {}", log.text()) };
+        let Some(Ok(first)) = lines.next() else {
+            child.wait().unwrap();
+            return Err(log.text());
+        };
         let port = first.rsplit(':').next().unwrap().parse().unwrap_or_else(|_| panic!("no port in {first:?}"));
-        Gateway { child, port, log }
+        Ok(Gateway { child, port, log })
     }
 }
 

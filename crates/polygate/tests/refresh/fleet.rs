@@ -1,0 +1,146 @@
+//! A backend, accounts that are signed in, and what must hold for them in the end.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
+use offline::{FakeAccount, Offline, Options, Running};
+use pool::{Secret, Status};
+use serde_json::Value;
+use store::Store;
+
+use crate::common::{Answer, Gateway, Home};
+
+/// How big a run is: a number from the environment, else a small one.
+pub(crate) fn size(name: &str, small: usize) -> usize {
+    std::env::var(name).map_or(small, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text:?} is no number")))
+}
+
+/// Whether this is a soak and not an ordinary test.
+pub(crate) fn soaking() -> bool {
+    std::env::var_os("POLYGATE_SOAK").is_some()
+}
+
+/// The backend and the logins that every home of a run shares.
+pub(crate) struct Fleet {
+    pub(crate) backend: Running,
+    pub(crate) logins: Vec<FakeAccount>,
+    asked: AtomicUsize,
+    /// What homes have beside their own folder: the database and the data key.
+    shared: Option<(String, PathBuf)>,
+    admin: String,
+}
+
+impl Fleet {
+    /// So many logins at a new backend, in no home yet; `postgres` is the URL of the homes' one database.
+    pub(crate) async fn new(accounts: usize, postgres: Option<String>) -> (Self, Home) {
+        let options = Options { keep: 100, ..Options::default() };
+        let backend = Offline::start(options).await.unwrap();
+        let logins = (0..accounts).map(|_| backend.account("plus")).collect();
+        let first = Home::new(&backend);
+        let shared = postgres.map(|url| (url, first.dir.path().join("data.key")));
+        let mut fleet = Self { backend, logins, asked: AtomicUsize::new(0), shared, admin: String::new() };
+        let first = fleet.join(first);
+        fleet.import(&first);
+        let admin: Value = serde_json::from_str(&first.ok(&["--json", "admin", "token"])).unwrap();
+        admin["key"].as_str().unwrap().clone_into(&mut fleet.admin);
+        (fleet, first)
+    }
+
+    /// Another home on the same store.
+    pub(crate) fn home(&self) -> Home {
+        self.join(Home::new(&self.backend))
+    }
+
+    fn join(&self, home: Home) -> Home {
+        // Every account is asked in turn, so that each round reaches all of them.
+        let home = home.quiet().with("POLYGATE_ACCOUNTS__STRATEGY", "round_robin");
+        match &self.shared {
+            None => home,
+            Some((url, key)) => {
+                home.with("POLYGATE_STORE__POSTGRES_URL", url).with("POLYGATE_DATA_KEY_FILE", key.display().to_string())
+            }
+        }
+    }
+
+    fn import(&self, home: &Home) {
+        let mut args = vec!["accounts".to_owned(), "import".to_owned()];
+        for (nth, login) in self.logins.iter().enumerate() {
+            let file = home.dir.path().join(format!("{nth}.json"));
+            std::fs::write(&file, login.auth_json()).unwrap();
+            args.push(file.display().to_string());
+        }
+        home.ok(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    /// Lets every access token end at once.
+    pub(crate) fn expire(&self) {
+        for login in &self.logins {
+            self.backend.expire_access(&login.account_id);
+        }
+    }
+
+    /// The homes' store, opened beside them.
+    pub(crate) async fn store(&self, home: &Home) -> Store {
+        let (postgres, key) = self.shared.clone().unzip();
+        let postgres = postgres.map(Secret::new);
+        Store::open(store::Options { home: home.path(), postgres, data_key_file: key }).await.unwrap()
+    }
+
+    /// A call of the admin side.
+    pub(crate) async fn admin(&self, gateway: &Gateway, method: &str, path: &str) -> Answer {
+        gateway.send(gateway.request(method, path, &self.admin, if method == "GET" { "" } else { "{}" })).await.unwrap()
+    }
+
+    /// The first account, as a gateway shows it.
+    pub(crate) async fn first(&self, gateway: &Gateway) -> Value {
+        let answer = self.admin(gateway, "GET", "/auth/accounts").await;
+        let list: Value = serde_json::from_str(&answer.body).unwrap();
+        list["accounts"][0].clone()
+    }
+
+    /// Lets a gateway refresh this account now.
+    pub(crate) async fn refresh(&self, gateway: &Gateway, account: &Value) -> Answer {
+        let path = format!("/auth/accounts/{}/refresh", account["id"].as_str().unwrap());
+        self.admin(gateway, "POST", &path).await
+    }
+
+    /// Asks what nobody has asked before: the same conversation would come to the same account.
+    pub(crate) async fn question(&self, gateway: &Gateway) -> anyhow::Result<Answer> {
+        let nth = self.asked.fetch_add(1, Ordering::Relaxed);
+        gateway.chat(&format!("Reply with exactly: {nth}")).await
+    }
+
+    /// Asks as many questions at once as there are accounts, of every gateway. What was answered with another status than 200.
+    pub(crate) async fn ask(&self, gateways: &[&Gateway]) -> Vec<String> {
+        let asks = gateways.iter().flat_map(|gateway| self.logins.iter().map(|_| self.question(gateway)));
+        let refused = join_all(asks).await.into_iter().map(|answer| match answer {
+            Ok(answer) if answer.status == 200 => None,
+            Ok(answer) => Some(format!("{}: {}", answer.status, answer.body)),
+            Err(error) => Some(format!("{error:#}")),
+        });
+        refused.flatten().collect()
+    }
+
+    /// Each refresh token was used once, and every account is signed in with one that is still good.
+    pub(crate) async fn judge(&self, home: &Home) {
+        let record = self.backend.record();
+        assert_eq!(record.offences, []);
+        let mut uses: HashMap<&str, usize> = HashMap::new();
+        for refresh in &record.refreshes {
+            *uses.entry(&refresh.token).or_default() += 1;
+        }
+        assert!(uses.values().all(|uses| *uses == 1), "a refresh token was used twice");
+        let store = self.store(home).await;
+        let accounts = store.accounts().await.unwrap();
+        assert_eq!(accounts.len(), self.logins.len());
+        for account in accounts {
+            assert_eq!(account.status, Status::Active);
+            let tokens = store.tokens(&account.id).await.unwrap().unwrap();
+            let good = self.backend.current_refresh(&account.upstream_id);
+            assert_eq!(good, [tokens.refresh.unwrap().expose()], "the stored refresh token is the good one");
+        }
+        store.close().await;
+    }
+}

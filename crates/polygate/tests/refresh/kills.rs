@@ -1,0 +1,169 @@
+//! Rows S5 and S6: kill -9 of a gateway that refreshes, at every failpoint on the way and at random instants, many times in one
+//! home. No login is lost: each stored refresh token is good, or its account says that a login is needed because the kill came
+//! between the backend's rotation and our commit.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use offline::NewAccount;
+use pool::{Account, Millis, Secret, Status, Tokens};
+use store::{Origin, Store};
+
+use crate::common::{Gateway, Home};
+use crate::fleet::{Fleet, size, soaking};
+
+/// Later than every lease.
+const LATER: Millis = Millis(4_000_000_000_000);
+/// The longest life of a gateway that is to die by itself.
+const LIFE: Duration = Duration::from_secs(20);
+
+/// What the kills came to.
+#[derive(Default)]
+struct Tally {
+    starts: Vec<Duration>,
+    /// Failpoints that were not passed.
+    missed: Vec<&'static str>,
+    /// Logins that ended because the successor of their token was never received.
+    ended: usize,
+    /// Uses of a token that was used up.
+    extra: usize,
+    served: AtomicUsize,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_refreshes() {
+    let (accounts, kills) = (size("POLYGATE_SOAK_ACCOUNTS", 4), size("POLYGATE_SOAK_KILLS", 24));
+    let (fleet, home) = Fleet::new(accounts, None).await;
+    let begun = Instant::now();
+    let (points, mut tally, mut instants) = (points(), Tally::default(), Instants(42));
+    for kill in 0..kills {
+        // Every second one at an instant of its own.
+        let point = (kill % 2 == 0).then(|| points[kill / 2 % points.len()]);
+        life(&fleet, &home, (point, instants.next()), &mut tally).await;
+        let store = fleet.store(&home).await;
+        judge(&fleet, &store, &mut tally).await;
+        store.close().await;
+    }
+    assert_eq!(tally.missed, Vec::<&str>::new(), "never passed");
+    assert!(tally.served.load(Ordering::Relaxed) > 0, "no request was ever served");
+    report(&fleet, &mut tally, (kills, begun.elapsed()));
+}
+
+/// The failpoints that every refresh passes.
+fn points() -> Vec<&'static str> {
+    let stored = store::FAILPOINTS.iter().copied().filter(|point| {
+        let step = point.trim_start_matches("store::").split_once('_').map(|(_, step)| step);
+        matches!(step, Some("lease" | "intent" | "commit"))
+    });
+    engine::FAILPOINTS.into_iter().chain(stored).collect()
+}
+
+/// Instants from a fixed sequence (Knuth's LCG), so that a failure can be run again.
+struct Instants(u64);
+
+impl Instants {
+    fn next(&mut self) -> Duration {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_millis(self.0 >> 33 & 0x1ff)
+    }
+}
+
+/// One life of a gateway: every token has ended, clients ask, and it is killed at the failpoint or at the instant.
+async fn life(fleet: &Fleet, home: &Home, (point, instant): (Option<&'static str>, Duration), tally: &mut Tally) {
+    fleet.expire();
+    let begun = Instant::now();
+    let env: Vec<_> = point.iter().map(|point| ("POLYGATE_KILL_AT", *point)).collect();
+    // One that makes up for a refresh that was cut off may die before it listens.
+    let Ok(mut gateway) = home.try_serve(&env) else { return };
+    tally.starts.push(begun.elapsed());
+    let life = if point.is_some() { LIFE } else { instant };
+    let died = tokio::time::timeout(life, clients(fleet, &gateway, &tally.served)).await.is_ok();
+    match point {
+        Some(point) if !died => tally.missed.push(point),
+        Some(_) => {
+            gateway.wait(LIFE);
+        }
+        None => {}
+    }
+    // Its drop kills it.
+}
+
+/// A client for each account asks until the gateway is gone.
+async fn clients(fleet: &Fleet, gateway: &Gateway, served: &AtomicUsize) {
+    let client = async || {
+        while let Ok(answer) = fleet.question(gateway).await {
+            served.fetch_add(usize::from(answer.status == 200), Ordering::Relaxed);
+        }
+    };
+    join_all(fleet.logins.iter().map(|_| client())).await;
+}
+
+/// What must hold after any kill. Whose login has ended signs in again, as its owner would.
+async fn judge(fleet: &Fleet, store: &Store, tally: &mut Tally) {
+    let accounts = store.accounts().await.unwrap();
+    assert_eq!(accounts.len(), fleet.logins.len(), "accounts");
+    let doubtful = store.interrupted(LATER).await.unwrap();
+    let record = fleet.backend.record();
+    for account in accounts {
+        let refresh = store.tokens(&account.id).await.unwrap().unwrap().refresh.unwrap();
+        let good = fleet.backend.current_refresh(&account.upstream_id).iter().any(|token| token == refresh.expose());
+        let mine = |use_of: &&offline::Refresh| use_of.account.as_deref() == Some(&account.upstream_id);
+        let extra = record.refreshes.iter().filter(mine).filter(|use_of| use_of.reused).count();
+        assert!(extra <= 1, "a used token was tried {extra} times in one life");
+        tally.extra += extra;
+        if let Status::NeedsLogin { why } = &account.status {
+            assert!(!good, "a login whose token is good was given up: {why}");
+            assert!(!why.is_empty());
+            tally.ended += 1;
+            sign_in(fleet, store, &account).await;
+        } else {
+            assert_eq!(account.status, Status::Active);
+            assert!(good || doubtful.contains(&account.id), "a spent token, and nobody knows");
+        }
+    }
+    fleet.backend.reset();
+}
+
+async fn sign_in(fleet: &Fleet, store: &Store, account: &Account) {
+    let (account_id, user) = (Some(account.upstream_id.clone()), Some(account.user.clone()));
+    let login = fleet.backend.add_account(NewAccount { account_id, user, ..NewAccount::default() });
+    let now = engine::Clock::System.now();
+    let tokens = Tokens {
+        access: Secret::new(login.access),
+        refresh: Some(Secret::new(login.refresh)),
+        id: Some(Secret::new(login.id)),
+        expires: None,
+        refreshed: now,
+    };
+    let new = store::NewAccount {
+        label: String::new(),
+        email: account.email.clone(),
+        plan: account.plan.clone(),
+        upstream_id: account.upstream_id.clone(),
+        user: account.user.clone(),
+        fedramp: false,
+        tokens,
+        origin: Origin::Login,
+    };
+    store.put_account(new, now).await.unwrap();
+}
+
+fn report(fleet: &Fleet, tally: &mut Tally, (kills, time): (usize, Duration)) {
+    tally.starts.sort_unstable();
+    let at = |percent: usize| tally.starts[(tally.starts.len() - 1) * percent / 100];
+    println!(
+        "{} accounts, {kills} kills, 0 logins lost, {} ended between rotation and commit, {} extra uses of an old token, \
+         {} requests served; start p50 {:.0?}, p99 {:.0?}, longest {:.0?}; {time:.0?}",
+        fleet.logins.len(),
+        tally.ended,
+        tally.extra,
+        tally.served.load(Ordering::Relaxed),
+        at(50),
+        at(99),
+        at(100),
+    );
+    if soaking() {
+        assert!(at(99) <= Duration::from_secs(2), "starts take too long");
+    }
+}
