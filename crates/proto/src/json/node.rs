@@ -134,7 +134,8 @@ pub(crate) fn positive(node: Node<'_>) -> Read<u64> {
     node.positive()
 }
 
-/// The fields of one object that nobody took yet, in their order.
+/// The fields of one object that nobody took yet, in their order. Of a repeated name the last one counts, as in [`Json::get`] and
+/// for most parsers: what we check must be what an upstream reads. The others go with it.
 #[derive(Debug)]
 pub(crate) struct Fields<'n> {
     path: &'n Path<'n>,
@@ -144,8 +145,8 @@ pub(crate) struct Fields<'n> {
 impl Fields<'_> {
     /// Takes the field `name` out; `None` when it is missing or null.
     pub(crate) fn take(&mut self, name: &str) -> Option<Json> {
-        let at = self.list.iter().position(|(key, _)| key.is(name))?;
-        Some(self.list.remove(at).1).filter(|json| !json.is_null())
+        let found = self.list.extract_if(.., |(key, _)| key.is(name)).last();
+        found.map(|(_, json)| json).filter(|json| !json.is_null())
     }
 
     /// Takes the field `name` out and reads it; `None` when it is missing or null.
@@ -157,9 +158,8 @@ impl Fields<'_> {
     /// Takes out and reads the field whose name is `camel`, in that spelling or in snake case; `None` when it is missing or
     /// null. Failures name it as it came.
     pub(crate) fn either<T>(&mut self, camel: &str, read: impl FnOnce(Node<'_>) -> Read<T>) -> Read<Option<T>> {
-        let found = self.list.iter().position(|(key, json)| spells(key.escaped(), camel) && !json.is_null());
-        let Some(at) = found else { return Ok(None) };
-        let (key, json) = self.list.remove(at);
+        let spelled = |(key, json): &mut (Text, Json)| spells(key.escaped(), camel) && !json.is_null();
+        let Some((key, json)) = self.list.extract_if(.., spelled).last() else { return Ok(None) };
         read(Node::new(&json, &self.path.field(&key.plain()))).map(Some)
     }
 
@@ -170,12 +170,12 @@ impl Fields<'_> {
 
     /// Whether the field `name` is there and not null.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.list.iter().any(|(key, json)| key.is(name) && !json.is_null())
+        self.get(name).is_some()
     }
 
     /// The field `name`, which stays; `None` when it is missing or null.
     pub(crate) fn get(&self, name: &str) -> Option<&Json> {
-        self.list.iter().find(|(key, _)| key.is(name)).map(|(_, json)| json).filter(|json| !json.is_null())
+        self.list.iter().rev().find(|(key, _)| key.is(name)).map(|(_, json)| json).filter(|json| !json.is_null())
     }
 
     /// A failure: the field `name` is not one that we can serve; `why` is a whole sentence.

@@ -60,7 +60,7 @@ impl Plan {
         let shown = request.reasoning.summary.is_some();
         let max_tokens = limit(request, relay, notes);
         let mut plan = Self { max_tokens, shown, ..Self::default() };
-        let Some(wish) = request.reasoning.effort.as_deref().or(relay.effort.as_deref()) else { return plan };
+        let Some(wish) = wish(request, relay, notes) else { return plan };
         let generation = generation(&relay.model);
         if wish == "none" {
             plan.form = if generation == Generation::Never { Form::Silent } else { Form::Off };
@@ -70,22 +70,19 @@ impl Plan {
             notes.add(why);
             return plan;
         }
-        plan.wish(wish, generation, relay, notes);
+        if let Some(size) = size(wish) {
+            plan.wish(size, generation, relay, notes);
+        }
         plan
     }
 
-    fn wish(&mut self, wish: &str, generation: Generation, relay: &Relay, notes: &mut Notes) {
-        let (effort, budget) = match wish {
-            "minimal" | "low" => ("low", 1024),
-            "medium" => ("medium", 8192),
-            "high" => ("high", 16_000),
-            "xhigh" => ("xhigh", 32_000),
-            "max" | "ultra" => ("max", 32_000),
-            _ => {
-                notes.add("dropped reasoning effort");
-                return;
-            }
-        };
+    fn wish(
+        &mut self,
+        (effort, budget): (&'static str, u64),
+        generation: Generation,
+        relay: &Relay,
+        notes: &mut Notes,
+    ) {
         // The limit counts thinking too; the client thought of the answer.
         let most = relay.max_output.unwrap_or(ROOM);
         let room = self.max_tokens.saturating_add(budget).min(most.max(self.max_tokens));
@@ -117,6 +114,31 @@ impl Plan {
             }
         }))
         .filter(|_| self.form != Form::Silent)
+    }
+}
+
+/// The client's wish, else the model suffix's. A word that we do not know counts as none: nothing of it is sent, and whoever
+/// reads the body again finds no wish in it.
+fn wish<'w>(request: &'w Request, relay: &'w Relay, notes: &mut Notes) -> Option<&'w str> {
+    let wishes = [&request.reasoning.effort, &relay.effort];
+    wishes.into_iter().filter_map(Option::as_deref).find(|wish| {
+        let known = *wish == "none" || size(wish).is_some();
+        if !known {
+            notes.add("dropped reasoning effort");
+        }
+        known
+    })
+}
+
+/// The effort in this protocol's words, and its budget in tokens.
+fn size(wish: &str) -> Option<(&'static str, u64)> {
+    match wish {
+        "minimal" | "low" => Some(("low", 1024)),
+        "medium" => Some(("medium", 8192)),
+        "high" => Some(("high", 16_000)),
+        "xhigh" => Some(("xhigh", 32_000)),
+        "max" | "ultra" => Some(("max", 32_000)),
+        _ => None,
     }
 }
 
