@@ -40,7 +40,8 @@ pub(crate) struct Entry {
     pub(crate) tokens: Option<Arc<Tokens>>,
     /// Its live model list; `None` until the first came.
     pub(crate) models: Option<Arc<Listing>>,
-    /// Models that it refused in spite of its list; forgotten when a new list comes, or after a while.
+    /// Models that it refused in spite of its list; forgotten when a new list comes, or after a while. And those whose own limit
+    /// is used up.
     pub(crate) missing: Vec<Lack>,
     /// When we last refreshed its tokens, by a clock that nobody sets.
     pub(crate) renewed: Option<Instant>,
@@ -57,6 +58,8 @@ pub(crate) struct Entry {
 pub(crate) struct Lack {
     slug: String,
     at: Millis,
+    /// The model is there, and its own limit is used up: which one, and until when.
+    spent: Option<(String, Millis)>,
 }
 
 /// What relays can do beside conversations.
@@ -143,7 +146,7 @@ impl Accounts {
 
     fn apply(&self, id: &AccountId, (signal, now): (&Signal, Millis), holds: impl Fn(&Entry) -> bool) -> bool {
         // The signal of nearly every request: nothing to say that is not known.
-        let idle = matches!(signal, Signal::None | Signal::ModelMissing);
+        let idle = matches!(signal, Signal::None | Signal::ModelMissing | Signal::ModelSpent { .. });
         let known = matches!(signal, Signal::Served | Signal::Ample) && self.status(id) == Some(Status::Active);
         if idle || known {
             return false;
@@ -183,9 +186,11 @@ impl Accounts {
                 return false;
             }
             let before = entry.account.quota.clone();
+            let open = quota.open(now);
             if !entry.account.quota.merge(quota) {
                 return false;
             }
+            entry.missing.retain(|lack| !lack.spent.as_ref().is_some_and(|(limit, _)| open.contains(limit)));
             signal = entry.account.quota.verdict(entry.refused, now);
             if differs(&before, &entry.account.quota) {
                 self.feed.measured(&entry.account);
@@ -213,7 +218,7 @@ impl Accounts {
     pub(crate) fn listed(&self, id: &AccountId, listing: Arc<Listing>) {
         self.edit(id, |entry| {
             entry.models = Some(listing);
-            entry.missing.clear();
+            entry.missing.retain(|lack| lack.spent.is_some());
             true
         });
         self.recatalog();
@@ -222,7 +227,11 @@ impl Accounts {
     /// As [`Self::listed`], of many accounts at once.
     pub(crate) fn listed_all(&self, mut listings: HashMap<AccountId, Arc<Listing>>) {
         let mut own = |entry: &Arc<Entry>| match listings.remove(&entry.account.id) {
-            Some(listing) => Arc::new(Entry { models: Some(listing), missing: Vec::new(), ..Entry::clone(entry) }),
+            Some(listing) => {
+                let mut entry = Entry { models: Some(listing), ..Entry::clone(entry) };
+                entry.missing.retain(|lack| lack.spent.is_some());
+                Arc::new(entry)
+            }
             None => Arc::clone(entry),
         };
         self.replace(|list, _| list.iter().map(&mut own).collect());
@@ -243,10 +252,19 @@ impl Accounts {
             let news = (entry.relay.is_none() || entry.names(slug)) && !entry.misses(slug, now);
             if news {
                 entry.missing.retain(|lack| lack.slug != slug);
-                entry.missing.push(Lack { slug: slug.to_owned(), at: now });
+                entry.missing.push(Lack { slug: slug.to_owned(), at: now, spent: None });
             }
             news
         })
+    }
+
+    /// Notes that a model's own limit is used up.
+    pub(crate) fn rests(&self, id: &AccountId, slug: &str, (limit, until, now): (&str, Millis, Millis)) {
+        self.edit(id, |entry| {
+            entry.missing.retain(|lack| lack.slug != slug);
+            entry.missing.push(Lack { slug: slug.to_owned(), at: now, spent: Some((limit.to_owned(), until)) });
+            true
+        });
     }
 
     /// Notes that the row was written once more by us.
@@ -258,9 +276,12 @@ impl Accounts {
     }
 
     /// Puts the status in place that the owner wants and that the store has already: nothing learned before counts any more.
-    pub(crate) fn switched(&self, id: &AccountId, status: &Status) {
+    pub(crate) fn switched(&self, id: &AccountId, status: &Status, now: Millis) {
         self.edit(id, |entry| {
-            entry.account.status = status.clone();
+            let before = std::mem::replace(&mut entry.account.status, status.clone());
+            if entry.relay.is_none() && before.word() != status.word() {
+                self.feed.moved(&entry.account, &before, ("its owner changed it".into(), now));
+            }
             if let Some(dirty) = self.dirty.lock().get_mut(id) {
                 dirty.status = false;
             }
@@ -365,7 +386,16 @@ impl Entry {
 
     /// Whether it refused the model lately. A clock that was set back does not make that last.
     fn misses(&self, slug: &str, now: Millis) -> bool {
-        let lately = |lack: &Lack| lack.at <= now && u128::from(lack.at.until(now)) < limits::MODEL_REST.as_millis();
+        let lately = |lack: &Lack| {
+            lack.spent.is_none() && lack.at <= now && u128::from(lack.at.until(now)) < limits::MODEL_REST.as_millis()
+        };
         self.missing.iter().any(|lack| lack.slug == slug && lately(lack))
+    }
+
+    /// Until when the model's own limit is used up, and which limit that is. A clock that was set back does not make that last.
+    pub(crate) fn rests(&self, slug: &str, now: Millis) -> Option<(Millis, &str)> {
+        let spent = |lack: &'_ Lack| lack.slug == slug && lack.at.believed(now) == lack.at;
+        let (limit, until) = self.missing.iter().find(|lack| spent(lack))?.spent.as_ref()?;
+        (*until > now).then_some((*until, limit.as_str()))
     }
 }

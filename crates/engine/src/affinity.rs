@@ -24,6 +24,8 @@ pub(crate) struct Bond {
     /// Fingerprint of the last replay-only item of its history that this account cannot read: it comes again with every turn,
     /// until the client begins a clean history (a compaction).
     pub(crate) foreign: Option<u64>,
+    /// Whether a relay stood in for it last (fallback chains): it cannot read what that one made.
+    pub(crate) away: bool,
 }
 
 /// The memory.

@@ -126,6 +126,18 @@ impl Core {
         }
     }
 
+    /// Takes over what a call said about the model that it asked an account for.
+    pub(crate) fn note_model(&self, id: &AccountId, slug: &str, signal: &Signal) {
+        match signal {
+            Signal::ModelMissing => self.lacks(id, slug),
+            Signal::ModelSpent { until, limit } => {
+                tracing::info!(account = %id, model = slug, limit, "the model's own limit is used up");
+                self.accounts.rests(id, slug, (limit, *until, self.now()));
+            }
+            _ => {}
+        }
+    }
+
     /// Notes that a model was refused that the list has, and asks for a newer list.
     pub(crate) fn lacks(&self, id: &AccountId, slug: &str) {
         if self.accounts.lacks(id, slug, self.now()) {

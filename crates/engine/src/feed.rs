@@ -152,7 +152,7 @@ impl Feed {
         self.tell(News::Quota { account: id, label, at: quota.updated, quota: Box::new(quota) });
     }
 
-    /// Tells what other processes did: the list before and after their writes were taken over.
+    /// Tells what an owner did, here or in another process: the list before and after the writes were taken over.
     pub(crate) fn compare(&self, before: &List, after: &List, at: Millis) {
         let own = |list: &List| -> HashMap<AccountId, Arc<Entry>> {
             let own = list.iter().filter(|entry| entry.relay.is_none());
@@ -193,7 +193,10 @@ pub(crate) fn differs(old: &Quota, new: &Quota) -> bool {
     };
     let same = |a: Option<pool::quota::Window>, b: Option<pool::quota::Window>| match (a, b) {
         (Some(a), Some(b)) => {
-            (a.used_percent - b.used_percent).abs() < 0.05 && a.minutes == b.minutes && near(a.resets_at, b.resets_at)
+            // Small steps add up: a whole point that was passed is seen, and thresholds are whole points.
+            let still = (a.used_percent.floor() - b.used_percent.floor()).abs() < 0.5
+                && (a.used_percent - b.used_percent).abs() < 0.05;
+            still && a.minutes == b.minutes && near(a.resets_at, b.resets_at)
         }
         (a, b) => a == b,
     };

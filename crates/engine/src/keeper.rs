@@ -93,10 +93,8 @@ impl Keeper {
         if self.generation == Some(generation) {
             return Ok(());
         }
-        let before = self.core.accounts.list();
         let changes = self.reload().await?;
         self.generation = Some(generation);
-        self.core.accounts.feed.compare(&before, &self.core.accounts.list(), self.core.now());
         for id in &changes.added {
             self.restore_cookies(id).await;
         }
@@ -191,7 +189,7 @@ impl Core {
     async fn reload(&self) -> Result<Changes, store::Error> {
         // First, so that no account is there before its way.
         self.reread_ways().await?;
-        let store = &self.store;
+        let (store, before) = (&self.store, self.accounts.list());
         // Accounts first: one that is added in between has tokens that are not looked for.
         let accounts = store.accounts().await?;
         let mut tokens = store.tokens_of_all().await?;
@@ -204,6 +202,7 @@ impl Core {
         self.beside.adopt(store.tags().await?, store.links().await?);
         let mut changes = self.accounts.adopt(rows);
         changes.join(relays::load::reload(self).await?);
+        self.accounts.feed.compare(&before, &self.accounts.list(), self.now());
         Ok(changes)
     }
 

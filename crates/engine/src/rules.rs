@@ -11,6 +11,7 @@ use crate::accounts::{AccountView, List};
 use crate::conversation;
 use crate::core::Core;
 use crate::engine::Engine;
+use crate::run::instead;
 use crate::slots::Field;
 
 /// What is to change of an account's terms.
@@ -134,7 +135,8 @@ impl Engine {
     /// A model that does not exist, a key that nobody has.
     pub fn explain(&self, inquiry: Inquiry<'_>) -> Result<Explained, Failure> {
         let core = &self.0;
-        let resolved = core.accounts.catalog().resolve(inquiry.model, &core.settings.names)?;
+        let meant = core.accounts.catalog().resolve(inquiry.model, &core.settings.names);
+        let resolved = meant.or_else(|failure| instead(core, inquiry.model).ok_or(failure))?;
         if inquiry.key.is_some_and(|key| !core.keys.knows(key)) {
             return Err(Failure::new(Kind::Invalid, "No client key has this id").at("key_id"));
         }

@@ -18,6 +18,7 @@ use crate::core::Core;
 use crate::ledger::Ledger;
 use crate::reply::{Head, Refusal, Reply};
 use attempt::Attempt;
+pub(crate) use attempt::instead;
 
 /// Serves a request.
 pub(crate) async fn run(core: Arc<Core>, call: Call) -> Result<Reply, Refusal> {
@@ -28,7 +29,7 @@ pub(crate) async fn run(core: Arc<Core>, call: Call) -> Result<Reply, Refusal> {
     let resolved = match catalog.resolve(call.request.model.as_deref(), &core.settings.names) {
         Ok(resolved) => resolved,
         Err(failure) => {
-            if let Some(instead) = attempt::instead(&core, call.request.model.as_deref()) {
+            if let Some(instead) = instead(&core, call.request.model.as_deref()) {
                 return Attempt::instead(core, call, (instead, failure), ledger).serve().await;
             }
             ledger.refuse(dialect, &failure);

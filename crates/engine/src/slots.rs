@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::accounts::List;
 use board::Board;
-use place::Waiter;
+use place::{Start, Waiter};
 
 /// The book of places.
 pub(crate) struct Slots {
@@ -41,7 +41,7 @@ struct Book {
 #[derive(Debug)]
 enum Wake {
     /// The place is the waiter's, from then on.
-    Place(Instant),
+    Place(Start),
     /// The account does not serve any more, or on other terms: choose again.
     Again,
     /// Another account has a free place: choose again.
@@ -77,8 +77,7 @@ pub(crate) struct Turn {
 pub(crate) struct Slot {
     slots: Arc<Slots>,
     account: AccountId,
-    /// When the request may begin.
-    start: Instant,
+    start: Start,
 }
 
 /// What asking for a place came to.
@@ -179,8 +178,18 @@ impl Slots {
         changed
     }
 
-    fn release(&self, account: &AccountId, start: Instant) {
+    fn release(&self, account: &AccountId, start: Start) {
         self.book.lock().board.release(account, start, self.stagger);
+    }
+
+    /// Somebody may be free whom nobody gave back: whoever waits longest chooses again.
+    pub(crate) fn call(&self) {
+        self.book.lock().board.call_next(0);
+    }
+
+    /// Whether an account's last calls say nothing against it.
+    pub(crate) fn sound(&self, account: &AccountId) -> bool {
+        self.book.lock().board.sound(account)
     }
 
     /// The call that `ticket` got goes on to whoever waits longest after it.
@@ -208,12 +217,12 @@ impl Slot {
 
     /// Waits until the request may begin; `false` when that is after `until`.
     pub(crate) async fn begin(&self, until: Instant) -> bool {
-        if self.start <= Instant::now() {
+        if self.start.at <= Instant::now() {
             return true;
         }
-        let soon = self.start <= until;
+        let soon = self.start.at <= until;
         if soon {
-            tokio::time::sleep_until(self.start).await;
+            tokio::time::sleep_until(self.start.at).await;
         }
         soon
     }

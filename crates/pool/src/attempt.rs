@@ -9,6 +9,7 @@
 //! | 401 | - | refresh, the same account |
 //! | 401 after a refresh, or the refresh fails for good | needs login | another account, outside the cap |
 //! | 402, 403, empty 404, 429 | exhausted, cooling or blocked | another account |
+//! | 429 for the limit of one model | that model rests there | another account |
 //! | model not supported | its catalogue is stale | another account that lists it |
 //! | 500, 502, 503, 504 | - | another account, else the same |
 //! | `previous_response_not_found`, `invalid_encrypted_content` | - | the same account, once, without replay-only items |
@@ -23,6 +24,7 @@
 
 mod keyed;
 mod refusal;
+mod retry;
 mod said;
 #[cfg(test)]
 mod tests;
@@ -33,10 +35,10 @@ use bytes::Bytes;
 use proto::failure::{Failure, Kind};
 
 use self::refusal::{Class, Refusal};
+pub use self::retry::Retry;
 use crate::account::AccountId;
-use crate::quota::Quota;
 pub use crate::status::Signal;
-use crate::{Millis, date, limits};
+use crate::{Millis, limits};
 
 /// How much of a request may have reached the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,23 +121,6 @@ pub enum Outcome {
     },
 }
 
-/// What the headers of a refusal say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Retry {
-    /// `Retry-After` in seconds.
-    pub after: Option<u64>,
-    /// When the used-up window resets, Unix seconds.
-    pub resets_at: Option<i64>,
-    /// The used-up window: `primary` or `secondary`.
-    pub window: Option<&'static str>,
-    /// `x-codex-rate-limit-reached-type`.
-    pub reached: Option<String>,
-    /// `cf-mitigated` is there: Cloudflare answered, not the backend.
-    pub challenged: bool,
-    /// Rest after a rate limit that says nothing about time; `None` is [`limits::RATE_BACKOFF`]. Taken from [`History`].
-    pub rest: Option<Duration>,
-}
-
 /// What this request has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about a request, not a state")]
@@ -154,6 +139,8 @@ pub struct History {
     pub stripped: bool,
     /// Accounts in the order of their tries; the last is the current one.
     pub tried: Vec<AccountId>,
+    /// Accounts that it tried for the models before this one (fallback chains).
+    pub walked: usize,
     /// Rest of an account after a rate limit that says nothing about time; `None` is [`limits::RATE_BACKOFF`].
     pub rest: Option<Duration>,
     /// Whether relays serve: their keys cannot be refreshed.
@@ -233,39 +220,6 @@ impl Outcome {
     }
 }
 
-impl Retry {
-    /// From response headers (names in any case).
-    pub fn from_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: Millis) -> Self {
-        let headers: Vec<_> = headers.filter(|(_, value)| !value.trim().is_empty()).collect();
-        let mut retry = Self::default();
-        for &(name, value) in &headers {
-            match name.to_ascii_lowercase().as_str() {
-                "retry-after" => retry.after = date::wait(value, now),
-                "x-codex-rate-limit-reached-type" => retry.reached = Some(crate::shown::short(value, 128)),
-                "cf-mitigated" => retry.challenged = true,
-                _ => {}
-            }
-        }
-        if let Some((window, resets_at)) =
-            Quota::from_headers(headers.into_iter(), now).and_then(|quota| quota.full(now))
-        {
-            retry.window = Some(window);
-            retry.resets_at = resets_at.map(Millis::seconds);
-        }
-        retry
-    }
-
-    /// The window, credits or workspace limit that the headers call used up.
-    fn spent(&self) -> Option<&'static str> {
-        match self.reached.as_deref() {
-            Some(reached) if reached.contains("credits") => Some("credits"),
-            Some(reached) if reached.starts_with("workspace") => Some("workspace"),
-            Some(_) => self.window.or(Some("usage")),
-            None => self.window,
-        }
-    }
-}
-
 impl History {
     /// Notes that `account` came to `outcome` and says what is next. The one call that the engine needs.
     pub fn settle(&mut self, account: &AccountId, outcome: &Outcome, now: Millis) -> (Signal, Step) {
@@ -317,7 +271,17 @@ impl History {
     /// The history with which another model is asked: what was sent still counts, who was asked does not.
     #[must_use]
     pub fn fall(&self, keyed: bool) -> Self {
-        Self { posts: self.posts, unsent: self.unsent, rest: self.rest, keyed, ..Self::default() }
+        let walked = self.walked();
+        Self { posts: self.posts, unsent: self.unsent, walked, rest: self.rest, keyed, ..Self::default() }
+    }
+
+    /// Whether it may walk past one more account whose login is dead.
+    pub fn walks_on(&self) -> bool {
+        self.walked() < limits::LOGIN_WALK
+    }
+
+    fn walked(&self) -> usize {
+        self.walked + self.tried.len()
     }
 
     fn post_left(&self) -> bool {
@@ -365,6 +329,7 @@ fn refused(refusal: Refusal, history: &History) -> (Signal, Step) {
             (Signal::Cool { until, why }, step(left, To::Other, failure))
         }
         Class::Spent(window) => (Signal::Exhaust { until, window }, step(left, To::Other, failure)),
+        Class::Metered(limit) => (Signal::ModelSpent { until, limit }, step(left, To::Other, failure)),
         Class::Banned => (Signal::Block { why }, step(left, To::Other, failure)),
         Class::NoModel => (Signal::ModelMissing, step(left, To::Other, failure)),
         Class::Barred => (Signal::None, step(left, To::Other, failure)),
@@ -395,7 +360,7 @@ fn repeat(again: bool, refresh: bool, failure: Failure) -> Step {
 /// The login is dead: the next account, whatever the count, for a bounded number of accounts.
 fn relogin(history: &History, why: &str) -> Step {
     let failure = Failure::new(Kind::Upstream, why);
-    step(history.tried.len() < limits::LOGIN_WALK, To::Other, failure)
+    step(history.walks_on(), To::Other, failure)
 }
 
 fn unrefreshed(lasting: bool, why: &str, now: Millis) -> Signal {

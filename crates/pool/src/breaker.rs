@@ -70,6 +70,11 @@ impl Breaker {
         self.open.take().is_some()
     }
 
+    /// Whether it is closed.
+    pub fn sound(&self) -> bool {
+        self.open.is_none()
+    }
+
     /// Whether it may be called at `now`. A clock that was set back does not make the wait longer.
     pub fn trust(&self, now: Millis) -> Trust {
         match self.open {

@@ -45,6 +45,13 @@ impl Millis {
         u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0)
     }
 
+    /// This instant, unless only a clock that ran ahead and was set back since can have told it at `now`: then never (0).
+    #[must_use]
+    pub fn believed(self, now: Self) -> Self {
+        let slack = i64::try_from(limits::CLOCK_SLACK.as_millis()).unwrap_or(i64::MAX);
+        if self > now.plus(slack) { Self(0) } else { self }
+    }
+
     /// Whole Unix seconds.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1000)

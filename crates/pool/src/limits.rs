@@ -72,6 +72,8 @@ pub const SQLITE_BUSY: Duration = Duration::from_secs(5);
 pub const USAGE_BATCH: Duration = Duration::from_millis(250);
 /// A reset further away than this is not believed.
 pub const RESET_MAX: Duration = Duration::from_hours(31 * 24);
+/// What was noted further ahead than this was noted by a clock that has been set back, and counts as never.
+pub const CLOCK_SLACK: Duration = Duration::from_mins(5);
 /// Model POSTs per request, the replay after a 401 included.
 pub const MODEL_POSTS: u32 = 2;
 /// Tries per request that never reached the upstream.

@@ -26,6 +26,8 @@ pub struct Candidate<'a> {
     pub card: Card,
     /// Requests that it serves now.
     pub in_flight: u32,
+    /// Those of them that began before its breaker opened last.
+    pub older: u32,
     /// Requests that wait for it.
     pub waiting: u32,
     /// When it was last chosen; 0 for never.
@@ -36,6 +38,8 @@ pub struct Candidate<'a> {
     pub trust: Trust,
     /// Whether its catalogue (live, else bundled) lists the model.
     pub lists_model: bool,
+    /// Until when the model's own limit is used up there, and which limit that is.
+    pub rests: Option<(Millis, &'a str)>,
     /// Why its way out is not open; `None` when it is.
     pub stuck: Option<Stuck<'a>>,
     /// Whether it owns the conversation; taken when it has a free place.
@@ -143,12 +147,19 @@ impl Candidate<'_> {
 
     /// Whether its state allows it.
     fn serves(&self, ask: &Ask<'_>, now: Millis) -> bool {
-        !self.spent(now) || ask.spent && self.card.exhausted()
+        let tried = self.card.exhausted() || self.card.gate().open(now);
+        !self.spent(now) || ask.spent && tried
     }
 
-    /// Whether its state speaks against it.
+    /// Whether its state, or the model's own limit, speaks against it.
     fn spent(&self, now: Millis) -> bool {
-        !self.card.gate().open(now)
+        !self.card.gate().open(now) || self.rests.is_some()
+    }
+
+    /// Why it does not serve whatever else holds.
+    fn over(&self, now: Millis) -> Option<Reason> {
+        let model = || self.rests.map(|(until, limit)| Reason::Exhausted { until, window: limit.to_owned() });
+        self.account.status.usable(now).err().or_else(model)
     }
 
     /// Why it does not serve. What holds for every request is said before what holds for this one.
@@ -156,8 +167,8 @@ impl Candidate<'_> {
         if !self.lists_model {
             return Reason::NoModel;
         }
-        match (self.account.status.usable(now), self.trust) {
-            (Err(reason), _) if !self.serves(ask, now) => reason,
+        match (self.over(now), self.trust) {
+            (Some(reason), _) if !self.serves(ask, now) => reason,
             _ if self.stuck.is_some() => self.stuck.map_or(Reason::Full, Reason::from),
             _ if self.tried => Reason::Tried,
             (_, Trust::Broken(until)) => Reason::Failing { until },
@@ -171,13 +182,14 @@ impl Candidate<'_> {
 
     fn free(&self, ask: &Ask<'_>) -> bool {
         let most = self.ceiling(ask);
-        (most == 0 || self.in_flight < most) && self.soon()
+        // One call tells whether an upstream works again.
+        let probed = self.trust == Trust::Probe && self.in_flight > self.older;
+        (most == 0 || self.in_flight < most) && !probed && self.soon()
     }
 
-    /// Requests at a time; 0 is no limit. One call tells whether an upstream works again.
+    /// Requests at a time; 0 is no limit.
     pub fn ceiling(&self, ask: &Ask<'_>) -> u32 {
-        let most = self.card.ceiling().unwrap_or(ask.max_concurrent);
-        if self.trust == Trust::Probe { 1 } else { most }
+        self.card.ceiling().unwrap_or(ask.max_concurrent)
     }
 
     /// Whether its next start is one that a request may wait for.
@@ -213,24 +225,22 @@ impl NoAccount {
         if let (Some(last), true) = (last, has(|why| matches!(why, Reason::Tried))) {
             return last.clone();
         }
-        let spent = has(|why| matches!(why, Reason::Exhausted { .. }));
-        let limited = spent || has(|why| matches!(why, Reason::Cooling { .. }));
-        match self.reasons.iter().filter_map(|(_, why)| why.until()).min() {
-            Some(until) if !limited => failing(until, self.summary(now), now),
-            Some(until) => resting(spent, until, self.summary(now), now),
-            None => self.shut(now),
+        // What ends first decides whether a client should try again, and when.
+        let first =
+            self.reasons.iter().filter_map(|(_, why)| Some((why.until()?, why))).min_by_key(|(until, _)| *until);
+        match first {
+            Some((until, Reason::Failing { .. })) => failing(until, self.summary(now), now),
+            Some((until, Reason::Exhausted { .. })) => resting(true, until, self.summary(now), now),
+            Some((until, Reason::Cooling { .. })) => resting(false, until, self.summary(now), now),
+            first => self.shut(first.map(|(until, _)| until), now),
         }
     }
 
-    /// None can serve, and waiting alone does not help.
-    fn shut(&self, now: Millis) -> Failure {
+    /// None can serve, and waiting alone does not help; or a way out may be open again at `again`.
+    fn shut(&self, again: Option<Millis>, now: Millis) -> Failure {
         let (noun, summary) = (self.kin.noun(), self.summary(now));
-        let ways = self.reasons.iter().filter_map(|(_, why)| match why {
-            Reason::NoWay { until, .. } => Some(*until),
-            _ => None,
-        });
-        let again = ways.clone().flatten().min();
-        let cure = if ways.count() > 0 { "see `polygate proxies list`" } else { self.kin.cure() };
+        let way = self.reasons.iter().any(|(_, why)| matches!(why, Reason::NoWay { .. }));
+        let cure = if way { "see `polygate proxies list`" } else { self.kin.cure() };
         let failure = lacking(format!("no {noun} can serve: {summary}; {cure}"));
         match again {
             Some(until) => failure.retry_after(now.until(until).div_ceil(1000).max(1)),

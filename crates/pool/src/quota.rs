@@ -139,7 +139,7 @@ impl Quota {
     /// Takes over what `newer` says and keeps the rest (headers know less than a usage poll, for example). An older answer
     /// that arrives late changes nothing: `false`.
     pub fn merge(&mut self, newer: Self) -> bool {
-        if newer.updated < self.updated {
+        if newer.updated < self.updated.believed(newer.updated) {
             return false;
         }
         // A window comes whole or not at all, so windows are replaced and never mixed.
@@ -189,6 +189,19 @@ impl Quota {
         full.max_by_key(|(_, resets_at)| *resets_at)
     }
 
+    /// As [`Self::full`], of the limit with this id alone.
+    pub fn full_of(&self, id: &str, now: Millis) -> Option<(&'static str, Option<Millis>)> {
+        let limit = self.named.iter().find(|limit| limit.id == id)?;
+        let own = Self { primary: limit.primary, secondary: limit.secondary, ..Self::default() };
+        own.full(now)
+    }
+
+    /// The ids of the limits of single models that are not used up.
+    pub fn open(&self, now: Millis) -> Vec<String> {
+        let open = self.named.iter().filter(|limit| self.full_of(&limit.id, now).is_none());
+        open.map(|limit| limit.id.clone()).collect()
+    }
+
     /// What these figures say about the account: `Exhaust`, `Ample`, or `None` when they say nothing.
     pub fn signal(&self, now: Millis) -> Signal {
         let backoff = |span: std::time::Duration| now.plus(i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
@@ -206,12 +219,21 @@ impl Quota {
     }
 
     /// As [`Self::signal`] of an account that was refused at `refused` because its quota was used up: figures from before say
-    /// nothing against that.
+    /// nothing against that, and newer ones know better until when.
     pub fn verdict(&self, refused: Millis, now: Millis) -> Signal {
+        let refused = refused.believed(now);
         match self.signal(now) {
             Signal::Ample if self.updated < refused => Signal::None,
+            Signal::Exhaust { until, window } if self.updated > refused && self.dated(now) => {
+                Signal::Measured { until, window }
+            }
             signal => signal,
         }
+    }
+
+    /// Whether a window is used up and says when it resets.
+    fn dated(&self, now: Millis) -> bool {
+        self.full(now).is_some_and(|(_, resets_at)| resets_at.is_some())
     }
 
     fn windowed(&self) -> bool {
@@ -223,6 +245,14 @@ impl Quota {
         let withheld = self.spend.as_ref().is_some_and(|spend| spend.reached);
         !withheld && self.credits.as_ref().is_some_and(|credits| credits.has || credits.unlimited)
     }
+}
+
+/// The id of a single model's limit as a header names it (`codex_` and more); `None` for the account's own limits (`codex`,
+/// `premium`).
+pub fn named(limit: &str) -> Option<String> {
+    let id = limit.trim().to_ascii_lowercase().replace('-', "_");
+    let clean = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (clean && id.len() <= TEXT && id.starts_with("codex_")).then_some(id)
 }
 
 impl Window {

@@ -79,6 +79,20 @@ pub enum Signal {
         /// `primary`, `secondary`, `credits`, `plan` or a named limit.
         window: String,
     },
+    /// Figures that are newer than the last refusal show a used-up window: they know better until when than it did.
+    Measured {
+        /// When it resets.
+        until: Millis,
+        /// `primary` or `secondary`.
+        window: String,
+    },
+    /// The limit of one model is used up; the account serves its other models. No change of state.
+    ModelSpent {
+        /// When it resets.
+        until: Millis,
+        /// The limit's id (`codex_bengalfox`).
+        limit: String,
+    },
     /// The provider refuses the account itself.
     Block {
         /// What it said.
@@ -166,12 +180,12 @@ impl Status {
     ///
     /// Nothing that the provider says changes `Disabled`. `Blocked` and `NeedsLogin` end only when a person signs in, so a
     /// late answer or quota figure never brings such an account back. Of two rests the later end wins, so that concurrent
-    /// refusals never shorten each other. Ends are clamped to [`limits::RESET_MAX`].
+    /// refusals never shorten each other; only newer figures shorten what a refusal said. Ends are clamped to [`limits::RESET_MAX`].
     #[must_use]
     pub fn apply(&self, signal: &Signal, now: Millis) -> Self {
         match (self, signal) {
             (Self::Disabled, _)
-            | (_, Signal::None | Signal::ModelMissing)
+            | (_, Signal::None | Signal::ModelMissing | Signal::ModelSpent { .. })
             | (Self::Exhausted { .. }, Signal::SignedIn) => self.clone(),
             (_, Signal::SignedIn) => Self::Active,
             (Self::Blocked { .. }, _) => self.clone(),
@@ -184,7 +198,10 @@ impl Status {
             (_, Signal::Cool { until, why }) => {
                 self.later(Self::Cooling { until: (*until).min(latest(now)), why: why.clone() }, now)
             }
-            (_, Signal::Exhaust { until, window }) => {
+            (Self::Exhausted { .. }, Signal::Measured { until, window }) => {
+                Self::Exhausted { until: (*until).min(latest(now)), window: window.clone() }
+            }
+            (_, Signal::Exhaust { until, window } | Signal::Measured { until, window }) => {
                 self.later(Self::Exhausted { until: (*until).min(latest(now)), window: window.clone() }, now)
             }
         }
@@ -269,6 +286,7 @@ impl Reason {
     pub fn until(&self) -> Option<Millis> {
         match self {
             Self::Cooling { until, .. } | Self::Exhausted { until, .. } | Self::Failing { until } => Some(*until),
+            Self::NoWay { until, .. } => *until,
             _ => None,
         }
     }

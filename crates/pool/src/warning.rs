@@ -178,7 +178,6 @@ impl Slot {
 impl Told {
     /// Keeps up with a reset instant that was moved.
     fn follow(&mut self, resets_at: Option<Millis>) {
-        let near = |old: Millis, new: Millis| old.until(new).max(new.until(old)) < SLACK;
         if !self.resets_at.zip(resets_at).is_some_and(|(old, new)| near(old, new)) {
             self.resets_at = resets_at;
         }
@@ -186,9 +185,16 @@ impl Told {
 
     /// Whether the window was reset since: its time is over, or its share has fallen.
     fn over(&self, window: Option<Window>, now: Millis) -> bool {
-        let ended = self.resets_at.is_some_and(|at| at <= now);
+        let ahead =
+            |at: Millis| window.and_then(|window| window.resets_at).is_some_and(|new| now < new && near(at, new));
+        let ended = self.resets_at.is_some_and(|at| at <= now && !ahead(at));
         ended || window.is_none_or(|window| window.used(now) + FALL < f64::from(self.threshold))
     }
+}
+
+/// Whether two instants are the same one, told twice.
+fn near(old: Millis, new: Millis) -> bool {
+    old.until(new).max(new.until(old)) < SLACK
 }
 
 impl Given {

@@ -125,7 +125,7 @@ impl Engine {
                 (_, true) => Status::Active,
             };
             let switched = core.store.switch(&entry.account.id, &wanted).await?;
-            core.accounts.switched(&entry.account.id, &wanted);
+            core.accounts.switched(&entry.account.id, &wanted, core.now());
             if wanted == Status::Disabled {
                 core.slots.scatter(&entry.account.id);
             }

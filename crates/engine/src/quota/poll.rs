@@ -40,18 +40,17 @@ pub(crate) async fn keep_measured(core: Arc<Core>) {
 
 /// Asks those who are due first, and says how long to wait then.
 async fn round(core: &Arc<Core>, book: &mut Book, since: Millis) -> Duration {
-    let list = core.accounts.list();
+    let (list, now) = (core.accounts.list(), core.now());
     let own: Vec<_> = list.iter().filter(|entry| entry.relay.is_none()).collect();
     let pace = Pace { every: core.settings.quota_every, accounts: own.len(), since };
-    book.retain(|id, _| own.iter().any(|entry| entry.account.id == *id));
+    book.retain(|id, _| list.get(id).is_some());
     let mut due: Vec<(Millis, &AccountId)> = Vec::new();
     for entry in own {
         let account = &entry.account;
         let asked = book.entry(account.id.clone()).or_insert_with(fresh);
-        due.extend(pace.due(&account.status, account.quota.updated, asked).map(|at| (at, &account.id)));
+        due.extend(pace.due(&account.status, (account.quota.updated, now), asked).map(|at| (at, &account.id)));
     }
     due.sort_unstable();
-    let now = core.now();
     let first: Vec<_> =
         due.iter().take_while(|(at, _)| *at <= now).take(PARALLEL).map(|(_, id)| (*id).clone()).collect();
     if first.is_empty() {

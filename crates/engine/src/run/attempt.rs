@@ -2,15 +2,13 @@
 
 mod body;
 mod fall;
+mod place;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pool::attempt::{History, Outcome, Step, To};
 use pool::catalog::Resolved;
-use pool::egress::Table;
-use pool::pick::{Kin, NoAccount};
-use pool::status::Signal;
+use pool::pick::Kin;
 use pool::{AccountId, Millis, Tokens};
 use proto::dialect::Setting;
 use proto::{Dialect, Failure, Kind};
@@ -24,7 +22,7 @@ pub(crate) use self::fall::instead;
 use super::committed::Committed;
 use super::opening::{Barrier, Opening};
 use super::post::{Access, Miss, Plan, Shot};
-use crate::accounts::{Entry, List};
+use crate::accounts::Entry;
 use crate::affinity::Bond;
 use crate::call::Call;
 use crate::conversation::Conversation;
@@ -34,7 +32,7 @@ use crate::head::{self, TURN_STATE};
 use crate::ledger::Ledger;
 use crate::refresh::{NotRefreshed, Wish};
 use crate::reply::{Fallback, Head, Refusal, Reply};
-use crate::slots::{Field, Slot, Taken, Woken};
+use crate::slots::Slot;
 use crate::stream::flow::{Begin, Course, Flow, Source};
 use crate::stream::pipe::{Pipe, Shape};
 
@@ -54,6 +52,8 @@ pub(crate) struct Attempt {
     body: Option<Written>,
     /// What the last call was sent with.
     sent: Option<Access>,
+    /// Whether the next call is one that the budget of second calls has been asked for.
+    paid: bool,
     deadline: Instant,
     head: Head,
     ledger: Ledger,
@@ -95,7 +95,21 @@ impl Attempt {
         let keyed = plan.kin() == Kin::Relays;
         let history = History { rest: Some(core.settings.rest), keyed, ..History::default() };
         let begun = core.now();
-        Self { core, call, plan, bond, history, chain, begun, body: None, sent: None, deadline, head, ledger }
+        Self {
+            core,
+            call,
+            plan,
+            bond,
+            history,
+            chain,
+            begun,
+            body: None,
+            sent: None,
+            paid: false,
+            deadline,
+            head,
+            ledger,
+        }
     }
 
     /// A request for a name that means no model, with the first model of its chain.
@@ -143,63 +157,6 @@ impl Attempt {
         }
     }
 
-    /// A place for the next try.
-    async fn place(&self, held: Option<Slot>, next: &Next) -> Result<Slot, Failure> {
-        let held = match (held, next.to) {
-            (Some(slot), To::Same) => return Ok(slot),
-            (held, To::PreferOther) => held,
-            (held, To::Same | To::Other) => {
-                drop(held);
-                None
-            }
-        };
-        // Whoever has a place already does not queue for another.
-        let patience = if held.is_some() { Duration::ZERO } else { self.core.settings.queue_wait };
-        match (self.take(patience).await, held) {
-            // Another model is better than the same account once more.
-            (Err(_), Some(_)) if next.answered && self.chain.goes_on(&self.core, &self.plan.resolved) => {
-                Err(next.otherwise.clone().unwrap_or_else(|| busy(self.plan.kin())))
-            }
-            (Ok(slot), _) | (Err(_), Some(slot)) => Ok(slot),
-            (Err(Lacking::Account(none)), None) => Err(none.failure(next.otherwise.as_ref(), self.core.now())),
-            (Err(Lacking::Turn), None) => Err(busy(self.plan.kin())),
-        }
-    }
-
-    /// Chooses an account that this request has not tried and waits for a place on it.
-    async fn take(&self, patience: Duration) -> Result<Slot, Lacking> {
-        let until = self.deadline.min(Instant::now() + patience);
-        let mut turn = None;
-        loop {
-            let (list, ways) = (self.core.accounts.list(), self.core.egress.table());
-            let turn_now = (turn, self.core.now());
-            let taken = self.core.slots.take(self.field(&list, &ways), &self.plan.ask(&self.core), turn_now);
-            let slot = match taken.map_err(Lacking::Account)? {
-                Taken::Now(slot) => slot,
-                Taken::Later(waiting) => match timeout_at(until, waiting.turn()).await {
-                    Ok(Woken::Slot(slot)) => slot,
-                    Ok(Woken::Again(kept)) => {
-                        turn = Some(kept);
-                        continue;
-                    }
-                    Err(_) => return Err(Lacking::Turn),
-                },
-            };
-            return if slot.begin(until).await { Ok(slot) } else { Err(Lacking::Turn) };
-        }
-    }
-
-    fn field<'a>(&'a self, list: &'a List, ways: &'a Table) -> Field<'a> {
-        Field {
-            list,
-            bundled: &self.core.bundled,
-            to: &self.plan.resolved.to,
-            ways,
-            prefer: self.bond.as_ref().map(|bond| &bond.account),
-            tried: &self.history.tried,
-        }
-    }
-
     /// One try: tokens or key, body, model call, commit barrier.
     async fn shoot(&mut self, id: &AccountId, refresh: bool) -> Result<Opening, Short> {
         let Some(entry) = self.core.accounts.get(id) else {
@@ -208,6 +165,7 @@ impl Attempt {
         let access = self.access(&entry, refresh).await?;
         let body = self.body(&entry)?;
         let turn = self.turn(id);
+        self.paid = false;
         self.begun = self.core.now();
         self.ledger.posted(id, estimate::input(&self.call.request, body.len()));
         self.head.account = Some(id.clone());
@@ -270,14 +228,13 @@ impl Attempt {
     fn settle(&mut self, id: &AccountId, miss: &Miss) -> Result<Next, Failure> {
         let (signal, mut step) = self.history.settle(id, &miss.outcome, self.core.now());
         let answered = miss.outcome.costs(&step);
-        if answered && !self.core.budget.lock().spend(self.core.now()) {
+        self.paid = answered && self.core.budget.lock().spend(self.core.now());
+        if answered && !self.paid {
             step = step.give();
         }
         self.core.judge(id, (self.begun, self.plan.by()), &miss.outcome);
         tracing::debug!(request = %self.plan.client.request_id, account = %id, outcome = ?miss.code, "a try failed");
-        if signal == Signal::ModelMissing {
-            self.core.lacks(id, self.plan.model_for(id));
-        }
+        self.core.note_model(id, self.plan.model_for(id), &signal);
         match &self.sent {
             Some(Access::Key(line)) if line.relay.id == *id => self.core.report(line, &signal),
             _ => self.core.signal(id, &signal),
@@ -302,7 +259,11 @@ impl Attempt {
             turn = self.turn(id).or_else(|| head::text(&opening.headers, TURN_STATE).map(fingerprint));
             self.head.headers = head::passed(&opening.headers, self.plan.client.codex);
         }
-        self.core.affinity.set(self.plan.conversation.id, Bond { account: id.clone(), turn, foreign });
+        let bond = match self.absent(id) {
+            Some(owner) => Bond { away: true, ..owner.clone() },
+            None => Bond { account: id.clone(), turn, foreign, away: false },
+        };
+        self.core.affinity.set(self.plan.conversation.id, bond);
         self.head.attempts = self.ledger.attempts();
         self.ledger.notes(&self.head.notes);
         let shape = self.shape();
@@ -345,14 +306,6 @@ impl Attempt {
     }
 }
 
-/// Why there is no place.
-enum Lacking {
-    /// No account can serve.
-    Account(NoAccount),
-    /// The turn did not come in time.
-    Turn,
-}
-
 impl From<Miss> for Short {
     fn from(miss: Miss) -> Self {
         Self::Miss(miss)
@@ -378,11 +331,6 @@ fn late() -> Failure {
 /// A name of a client, fit for a note.
 fn shown(name: &str) -> &str {
     &name[..name.floor_char_boundary(64)]
-}
-
-fn busy(kin: Kin) -> Failure {
-    let message = format!("every {} is busy; no place became free in time", kin.noun());
-    Failure::new(Kind::RateLimited, message).retry_after(1)
 }
 
 /// The tier that the body will carry, for the routing header.

@@ -18,6 +18,8 @@ impl Plan {
         let (list, ways, now) = (core.accounts.list(), core.egress.table(), core.now());
         let (bundled, to) = (&core.bundled, &self.resolved.to);
         let field = Field { list: &list, bundled, to, ways: &ways, prefer: None, tried: &[] };
-        pick::concede(failure, core.slots.look(field, &self.ask(core), now), now)
+        // Whoever is used up may be tried, but is nobody to hope for.
+        let ask = Ask { spent: false, ..self.ask(core) };
+        pick::concede(failure, core.slots.look(field, &ask, now), now)
     }
 }

@@ -12,7 +12,7 @@ use pool::pick::{self, Ask, Candidate, Card, NoAccount, Pick, Rules, Strategy};
 use pool::{AccountId, Millis};
 use tokio::time::Instant;
 
-use super::place::{Place, Waiter};
+use super::place::{Place, Start, Waiter};
 use super::{Field, Wake};
 use crate::accounts::{Entry, List};
 
@@ -89,27 +89,26 @@ impl Board {
         self.row(account).map_or(0, |row| row.candidate(true, moment).ceiling(ask))
     }
 
-    /// Takes a place; the instant is when its request may begin. `chosen` is when that was chosen by its rank.
-    pub(super) fn begin(&mut self, account: &AccountId, stagger: Duration, chosen: Option<Millis>) -> Instant {
+    /// Takes a place and says when its request may begin. `chosen` is when that was chosen by its rank.
+    pub(super) fn begin(&mut self, account: &AccountId, stagger: Duration, chosen: Option<Millis>) -> Start {
         let mono = Instant::now();
         let relay = self.row(account).is_some_and(|row| row.relay);
-        let Some(place) = self.place(account) else { return mono };
-        place.in_flight += 1;
+        let Some(place) = self.place(account) else { return Start { at: mono, round: 0 } };
         place.last_used = chosen.unwrap_or(place.last_used);
         if relay || stagger.is_zero() {
-            return mono;
+            return place.begin(mono);
         }
-        let start = place.next.map_or(mono, |next| next.max(mono));
-        place.next = Some(start + stagger);
-        start
+        let at = place.next.map_or(mono, |next| next.max(mono));
+        place.next = Some(at + stagger);
+        place.begin(at)
     }
 
     /// Gives a place back, to whoever waits longest for this account, else for any. A start that nobody made is not counted.
-    pub(super) fn release(&mut self, account: &AccountId, start: Instant, stagger: Duration) {
+    pub(super) fn release(&mut self, account: &AccountId, start: Start, stagger: Duration) {
         let Some(place) = self.place(account) else { return };
-        place.in_flight = place.in_flight.saturating_sub(1);
-        if start > Instant::now() && place.next == Some(start + stagger) {
-            place.next = Some(start);
+        place.end(start);
+        if start.at > Instant::now() && place.next == Some(start.at + stagger) {
+            place.next = Some(start.at);
         }
         while let Some(waiter) = self.first(account) {
             let start = self.begin(account, stagger, None);
@@ -117,7 +116,7 @@ impl Board {
                 return;
             }
             if let Some(place) = self.place(account) {
-                place.in_flight = place.in_flight.saturating_sub(1);
+                place.end(start);
             }
         }
         self.forget(account);
@@ -162,7 +161,17 @@ impl Board {
     /// As [`Self::answered`], of one that failed.
     pub(super) fn failed(&mut self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
         let Some(place) = self.place(account) else { return false };
-        place.more.get_or_insert_default().breaker.fail(call, now, rand::random())
+        let opens = place.more.get_or_insert_default().breaker.fail(call, now, rand::random());
+        if opens {
+            place.opened();
+        }
+        opens
+    }
+
+    /// Whether an account's breaker is closed.
+    pub(super) fn sound(&self, account: &AccountId) -> bool {
+        let more = self.row(account).and_then(|row| row.place.more.as_ref());
+        more.is_none_or(|more| more.breaker.sound())
     }
 
     /// A place is free that nobody waits for: of the requests whose ticket is higher than `after`, the one that waits longest
@@ -188,10 +197,11 @@ impl Board {
     /// Whoever waits longest for an account that has room for one more.
     fn first(&mut self, account: &AccountId) -> Option<Waiter> {
         let place = self.place(account)?;
-        let in_flight = place.in_flight;
-        let queue = &mut place.more.as_mut()?.queue;
-        queue.front().filter(|waiter| waiter.most == 0 || in_flight < waiter.most)?;
-        let waiter = queue.pop_front()?;
+        let most = place.more.as_ref()?.queue.front()?.most;
+        if !place.room(most) {
+            return None;
+        }
+        let waiter = place.more.as_mut()?.queue.pop_front()?;
         self.waiting -= 1;
         Some(waiter)
     }
@@ -274,6 +284,7 @@ impl Board {
         self.rows.iter().filter(|row| !row.relay).map(move |row| Candidate {
             owner: owner == Some(row.order),
             tried: tried.contains(&row.order),
+            rests: if row.doubted { row.entry.rests(model, moment.now) } else { None },
             stuck: field.ways.stuck(&row.entry.account.id, moment.now),
             ..row.candidate(row.lists((field, model), moment.now, known), moment)
         })
@@ -342,11 +353,13 @@ impl Row {
             account: &self.entry.account,
             card: self.card,
             in_flight: place.in_flight,
+            older: place.older(),
             waiting: place.waiting(),
             last_used: place.last_used,
             wait: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             trust: place.more.as_ref().map_or(Trust::Sound, |more| more.breaker.trust(moment.now)),
             lists_model,
+            rests: None,
             stuck: None,
             owner: false,
             tried: false,

@@ -25,6 +25,18 @@ pub(super) struct More {
     /// By ticket, lowest first.
     pub(super) queue: VecDeque<Waiter>,
     pub(super) breaker: Breaker,
+    /// How often the breaker has opened.
+    pub(super) round: u32,
+    /// Requests in flight that began before it opened last; their end tells nothing.
+    pub(super) older: u32,
+}
+
+/// When a request on an account begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    pub(super) at: Instant,
+    /// How often the account's breaker had opened.
+    pub(super) round: u32,
 }
 
 /// A request in a queue.
@@ -36,6 +48,38 @@ pub(super) struct Waiter {
 }
 
 impl Place {
+    /// Counts one more request, which begins at `at`.
+    pub(super) fn begin(&mut self, at: Instant) -> Start {
+        self.in_flight += 1;
+        Start { at, round: self.more.as_ref().map_or(0, |more| more.round) }
+    }
+
+    /// One request less.
+    pub(super) fn end(&mut self, start: Start) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(more) = self.more.as_mut().filter(|more| start.round < more.round) {
+            more.older = more.older.saturating_sub(1);
+        }
+    }
+
+    /// The breaker has opened: whoever is served now began before.
+    pub(super) fn opened(&mut self) {
+        let more = self.more.get_or_insert_default();
+        more.round += 1;
+        more.older = self.in_flight;
+    }
+
+    /// Requests that began before the breaker opened last.
+    pub(super) fn older(&self) -> u32 {
+        self.more.as_ref().map_or(0, |more| more.older)
+    }
+
+    /// Whether there is room for one more below `most`, and for a probe where one must tell first.
+    pub(super) fn room(&self, most: u32) -> bool {
+        let probed = self.more.as_ref().is_some_and(|more| !more.breaker.sound() && self.in_flight > more.older);
+        (most == 0 || self.in_flight < most) && !probed
+    }
+
     pub(super) fn waiting(&self) -> u32 {
         self.more.as_ref().map_or(0, |more| u32::try_from(more.queue.len()).unwrap_or(u32::MAX))
     }

@@ -54,6 +54,7 @@ struct Desk {
     bundled: Catalog,
     ways: Table,
     most: u32,
+    at: Millis,
 }
 
 impl Desk {
@@ -64,6 +65,7 @@ impl Desk {
             bundled: Catalog::bundled(),
             ways: Table::default(),
             most,
+            at: Millis(1),
         }
     }
 
@@ -81,7 +83,7 @@ impl Desk {
         let ask = Ask { model: &model, max_concurrent: self.most, ..Ask::default() };
         let (list, bundled, ways) = (&self.list, &self.bundled, &self.ways);
         let field = Field { list, bundled, to: &To::Accounts, ways, prefer: None, tried };
-        self.slots.take(field, &ask, (turn, Millis(1)))
+        self.slots.take(field, &ask, (turn, self.at))
     }
 
     fn now(&self) -> Slot {
@@ -247,6 +249,34 @@ fn a_call_that_is_of_no_use_goes_on_to_the_next() {
     drop(slot(poll(first.turn())));
 }
 
+fn judged(desk: &Desk, at: i64, works: bool) -> bool {
+    let (id, by) = (AccountId("a".into()), u64::try_from(at).expect("small"));
+    if works { desk.slots.answered(&id) } else { desk.slots.failed(&id, (Millis(at), by), Millis(at)) }
+}
+
+/// Streams that began before the failures say nothing about them, and are not waited for.
+#[test]
+fn a_probe_goes_beside_older_streams() {
+    let mut desk = Desk::new(&["a"], 0);
+    let older = [desk.now(), desk.now()];
+    for at in 1..=5 {
+        judged(&desk, at, false);
+    }
+    assert!(desk.take(None).is_err(), "left alone");
+    desk.at = Millis(120_000);
+    let probe = desk.now();
+    let (second, third) = (desk.later(), desk.later());
+    drop(older);
+    assert_eq!(desk.load("a"), (1, 2), "whoever waits, waits for the probe");
+    drop(probe);
+    let probe = slot(poll(second.turn()));
+    assert_eq!(desk.load("a"), (1, 1), "one that told nothing is followed by one");
+    assert!(judged(&desk, 120_001, true));
+    assert!(matches!(poll(third.turn()), Some(Woken::Again(_))));
+    drop((desk.now(), desk.now(), probe));
+    assert_eq!(desk.load("a"), (0, 0));
+}
+
 /// So many hundred who come and go at random: nobody is lost, nobody overtakes, and the book is empty in the end.
 #[test]
 fn whoever_stays_is_served_in_turn() {
@@ -302,7 +332,7 @@ async fn a_start_that_nobody_made_is_given_to_the_next() {
     let begun = Instant::now();
     let (_first, second) = (desk.now(), desk.now());
     drop(second);
-    assert_eq!(desk.now().start, begun + gap());
+    assert_eq!(desk.now().start.at, begun + gap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -310,7 +340,7 @@ async fn an_account_that_may_begin_sooner_is_taken() {
     let desk = staggered(&["a", "b"], 0);
     let begun = Instant::now();
     let held = [desk.now(), desk.now(), desk.now(), desk.now()];
-    assert_eq!(held.each_ref().map(|slot| slot.start - begun), [Duration::ZERO, Duration::ZERO, gap(), gap()]);
+    assert_eq!(held.each_ref().map(|slot| slot.start.at - begun), [Duration::ZERO, Duration::ZERO, gap(), gap()]);
     assert_ne!(held[2].account(), held[3].account());
 }
 
@@ -321,7 +351,7 @@ async fn whoever_waited_begins_apart_too() {
     let served = desk.now();
     let waiting = desk.later();
     drop(served);
-    assert_eq!(slot(poll(waiting.turn())).start, begun + gap());
+    assert_eq!(slot(poll(waiting.turn())).start.at, begun + gap());
 }
 
 #[test]

@@ -261,9 +261,7 @@ impl Flow {
     }
 
     fn learn(&self, signal: &Signal, outcome: &attempt::Outcome) {
-        if *signal == Signal::ModelMissing {
-            self.core.lacks(&self.account, self.call.plan.model_for(&self.account));
-        }
+        self.core.note_model(&self.account, self.call.plan.model_for(&self.account), signal);
         self.core.signal(&self.account, signal);
         self.core.judge(&self.account, (self.call.begun, self.call.plan.by()), outcome);
     }

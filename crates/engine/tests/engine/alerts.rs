@@ -169,3 +169,33 @@ async fn a_slow_watcher_is_told_what_it_missed() {
     drop(many);
     assert!(bench.engine.watch().is_some());
 }
+
+/// What an owner does in this process is news too, and ends what was warned of.
+#[tokio::test]
+async fn what_an_owner_does_here_is_told() {
+    let bench = Bench::with(Setup::accounts(1)).await;
+    let mut watcher = bench.engine.watch().expect("a place");
+    let id = bench.ids[0].0.clone();
+    for (on, from, to) in [(false, "active", "disabled"), (true, "disabled", "active")] {
+        bench.engine.switch_accounts(std::slice::from_ref(&id), on).await.expect("switched");
+        let moved = next(&mut watcher, |news| matches!(news, News::Account { .. })).await;
+        assert!(matches!(moved, News::Account { from: old, to: new, .. } if (old, new) == (from, to)), "{on}");
+    }
+    bench.engine.remove_accounts(std::slice::from_ref(&id)).await.expect("removed");
+    let removed = next(&mut watcher, |news| matches!(news, News::LoginRemoved { .. })).await;
+    assert!(matches!(removed, News::LoginRemoved { account, .. } if account.0 == id));
+}
+
+/// Steps too small to be seen add up to a threshold.
+#[tokio::test]
+async fn small_steps_pass_a_threshold() {
+    let (bench, engine) = warned().await;
+    let mut watcher = engine.watch().expect("a place");
+    for used_percent in [79.96, 79.99, 80.0] {
+        used(&bench, used_percent);
+        engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    }
+    let warning = next(&mut watcher, |news| matches!(news, News::Warning(_))).await;
+    assert!(matches!(warning, News::Warning(warning) if matches!(warning.what, What::Quota { threshold: 80, .. })));
+    engine.stop().await;
+}

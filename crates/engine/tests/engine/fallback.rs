@@ -143,3 +143,41 @@ async fn encrypted_reasoning_stays_with_its_maker() {
     assert!(answer.head.notes.header().contains("reasoning"), "{}", answer.head.notes.header());
     assert!(!sent(&bench, &RESPONSES)[0].to_string().contains("of the account"));
 }
+
+/// A relay that stood in does not take the conversation over: its account serves it again, with what it can read.
+#[tokio::test]
+async fn a_conversation_comes_back_to_its_account() {
+    let bench = house(&RESPONSES, 3).await;
+    let ask = async |n: u32| {
+        let mut asked = call(Dialect::Responses, &format!("turn {n}"), true);
+        asked.request.cache_key = Some(proto::Text::from("talk"));
+        bench.ask(asked).await.expect("a reply")
+    };
+    let owner = ask(0).await.head.account;
+    assert!(owner.as_ref().is_some_and(|id| bench.ids.contains(id)));
+    let switch = async |on| {
+        let ids: Vec<_> = bench.ids.iter().map(|id| id.0.clone()).collect();
+        bench.engine.switch_accounts(&ids, on).await.expect("switched");
+    };
+    switch(false).await;
+    for n in 1..3 {
+        assert_eq!(ask(n).await.head.relay.as_deref(), Some("far"));
+    }
+    switch(true).await;
+    assert_eq!(ask(3).await.head.account, owner);
+}
+
+/// Calls of other models are second calls too: a storm costs no more with a chain than without.
+#[tokio::test]
+async fn a_chain_spends_the_budget() {
+    let bench = house(&CHAT, 1).await;
+    let limit = Plan::json(503, json!({"error": {"code": "server_is_overloaded", "message": "busy"}}));
+    bench.backend.script(Rule::responses(limit).always());
+    for n in 0..60 {
+        let mut asked = call(Dialect::Chat, &format!("hello {n}"), true);
+        asked.request.cache_key = Some(proto::Text::from("poison"));
+        let _ = bench.ask(asked).await;
+    }
+    let relayed = sent(&bench, &CHAT).len();
+    assert!((1..=30).contains(&relayed), "{relayed}");
+}

@@ -200,3 +200,52 @@ async fn starts_are_staggered() {
     assert!([a, b, c, d].iter().all(Result::is_ok));
     assert!(begun.elapsed() >= 3 * gap, "{:?}", begun.elapsed());
 }
+
+/// Nobody tells when a rest ends or an account is switched on: whoever waits for a busy one sees it soon.
+#[tokio::test]
+async fn who_waits_sees_that_another_account_became_free() {
+    let bench = Bench::with(narrow(2)).await;
+    let limit = Plan::json(429, json!({"detail": "Too Many Requests"}));
+    bench.backend.script(Rule::responses(limit).account(&bench.logins[1].account_id));
+    for n in 0..4 {
+        bench.ask(chat(&format!("hello {n}"))).await.expect("a reply");
+    }
+    assert_eq!(bench.status(1), "cooling");
+    let served = hold(&bench).await;
+    let ask = |text: &str| {
+        let (engine, asked) = (bench.engine.clone(), whole(text));
+        tokio::spawn(async move { engine.run(asked).await.map(|_| ()) })
+    };
+    let waiting = ask("Reply with exactly: rested");
+    bench.until("the queue", |bench| bench.engine.accounts()[0].waiting == 1).await;
+    bench.clock.advance(Duration::from_secs(61));
+    tokio::time::timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("served by the other");
+    let id = bench.ids[1].0.clone();
+    bench.engine.switch_accounts(std::slice::from_ref(&id), false).await.expect("switched off");
+    let waiting = ask("Reply with exactly: switched on");
+    bench.until("the queue", |bench| bench.engine.accounts()[0].waiting == 1).await;
+    bench.engine.switch_accounts(&[id], true).await.expect("switched on");
+    tokio::time::timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("served by the other");
+    bench.backend.release("go");
+    served.rest().await;
+}
+
+/// The limit of one model: the account serves its other models, and that one after the reset.
+#[tokio::test]
+async fn a_used_up_limit_of_a_model_leaves_the_account_alone() {
+    let bench = Bench::new().await;
+    let body = json!({"error": {"type": "usage_limit_reached", "message": "m", "resets_in_seconds": 600}});
+    let limit = Plan::json(429, body).header("x-codex-active-limit", "codex_bengalfox");
+    bench.backend.script(Rule::responses(limit));
+    let refusal = refused(bench.ask(chat("hello")).await);
+    assert_eq!((refusal.failure.kind, refusal.failure.retry_after), (Kind::Exhausted, Some(600)));
+    assert_eq!(bench.status(0), "active");
+    let refusal = refused(bench.ask(chat("hello")).await);
+    assert_eq!((refusal.failure.kind, bench.posts()), (Kind::Exhausted, 1), "not asked again");
+    assert!(refusal.failure.message.contains("codex_bengalfox"), "{}", refusal.failure.message);
+    let mut other = chat("hello");
+    other.request.model = bench.engine.models().into_iter().map(|model| model.slug).find(|slug| slug != MODEL);
+    bench.ask(other).await.expect("another model");
+    bench.clock.advance(Duration::from_secs(601));
+    bench.ask(chat("hello")).await.expect("after the reset");
+}

@@ -153,7 +153,8 @@ async fn used_up_accounts_are_tried_where_their_owner_wants_it() {
         bench.ask(chat("hello")).await.expect("served by the other");
     }
     bench.backend.set_quota(&bench.logins[1].account_id, &Quota::exhausted(HOUR));
-    refused(bench.ask(chat("hello")).await);
+    let told = refused(bench.ask(chat("hello")).await).failure.kind;
+    assert_eq!(told, proto::Kind::Exhausted, "those that may be tried are nobody to hope for");
     bench.backend.set_quota(&bench.logins[0].account_id, &Quota::default());
     bench.ask(chat("hello")).await.expect("served although it was used up");
 }

@@ -2,9 +2,10 @@
 
 use engine::{Inquiry, TermsChange, TermsError};
 use offline::{Plan, Rule};
+use pool::catalog::Chains;
 use proto::{Kind, Text};
 
-use crate::bench::{Bench, Setup, chat};
+use crate::bench::{Bench, MODEL, Setup, chat};
 use crate::relays::CHAT;
 
 fn most(most: u32) -> TermsChange {
@@ -76,7 +77,8 @@ async fn the_dry_run_names_who_serves_next_and_why_the_others_do_not() {
 
 #[tokio::test]
 async fn the_dry_run_knows_conversations_models_and_keys() {
-    let bench = Bench::with(Setup::accounts(3)).await;
+    let chains = Chains(vec![("gone-*".to_owned(), vec![MODEL.to_owned()])]);
+    let bench = Bench::with(Setup::accounts(3).settings(|settings| settings.chains = chains)).await;
     let mut asked = chat("hello");
     asked.request.cache_key = Some(Text::from("talk"));
     let owner = bench.ask(asked).await.expect("a reply").head.account.expect("an account");
@@ -94,6 +96,8 @@ async fn the_dry_run_knows_conversations_models_and_keys() {
     assert_eq!(talk(Some("nobody")).expect_err("no such key").kind, Kind::Invalid);
     let unknown = Inquiry { model: Some("unheard-of"), ..Inquiry::default() };
     assert_eq!(bench.engine.explain(unknown).expect_err("no such model").kind, Kind::ModelNotFound);
+    let gone = Inquiry { model: Some("gone-4"), ..Inquiry::default() };
+    assert_eq!(bench.engine.explain(gone).expect("its chain is asked").model, MODEL);
     CHAT.join(&bench, "far").await;
     let relays = bench.engine.explain(Inquiry { model: Some(CHAT.model), ..Inquiry::default() }).expect("explained");
     assert_eq!((relays.candidates.len(), relays.candidates[0].kind), (1, "relay"));

@@ -82,6 +82,9 @@ async fn retries_of_clients_stay_within_the_budget_and_the_breaker_opens() {
     assert_eq!((served, bench.posts()), (0, before + 1), "one probe");
     let told = failures.iter().filter(|failure| failure.kind == Kind::Overloaded).count();
     assert_eq!(told, 49, "{failures:?}");
+    bench.clock.advance(Duration::from_mins(1));
+    crowd(&bench, 1, 6).await;
+    assert_eq!(bench.posts(), before + 2, "no second call after a probe, though the budget has one");
     // It works again.
     bench.backend.unscript();
     bench.clock.advance(Duration::from_mins(1));

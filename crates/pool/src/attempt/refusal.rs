@@ -29,6 +29,8 @@ pub(super) enum Class {
     Limited,
     /// A used-up window, credits or plan.
     Spent(String),
+    /// The used-up limit of one model.
+    Metered(String),
     /// The account does not have the model.
     NoModel,
     /// State of an earlier reply that this account does not know.
@@ -62,6 +64,9 @@ pub(super) fn status(status: u16, body: &Bytes, retry: &Retry, now: Millis) -> R
     let challenged = status == 403 && (retry.challenged || html);
     let class = if challenged { Class::Challenge } else { classify(status, body.is_empty(), &said, retry) };
     let class = match (class, retry.window) {
+        (Class::Spent(name), _) if retry.limit.is_some() && !whole(&name) => {
+            Class::Metered(retry.limit.clone().unwrap_or_default())
+        }
         (Class::Spent(name), Some(window)) if name == "usage" => Class::Spent(window.into()),
         (class, _) => class,
     };
@@ -129,7 +134,7 @@ fn finish(class: Class, said: &Said, retry: &Retry, kind: Kind, now: Millis) -> 
         Class::Login => Failure::new(Kind::Upstream, format!("the upstream refused the account's login: {message}")),
         Class::Challenge | Class::Forbidden | Class::Banned | Class::Barred => named(Kind::Upstream),
         Class::Limited => named(Kind::RateLimited).code("rate_limit_exceeded").retry_after(wait),
-        Class::Spent(_) => Failure {
+        Class::Spent(_) | Class::Metered(_) => Failure {
             code: said.code().or_else(|| retry.reached.clone()).or_else(|| Some("usage_limit_reached".into())),
             resets_at: u64::try_from(until.seconds()).ok(),
             ..named(Kind::Exhausted).retry_after(wait)
@@ -154,7 +159,7 @@ fn until(class: &Class, said: &Said, retry: &Retry, now: Millis) -> Millis {
     let ahead = |at: &i64| *at > now.seconds();
     let seconds = match class {
         Class::Limited => retry.after.or_else(|| said.wait()),
-        Class::Spent(_) => {
+        Class::Spent(_) | Class::Metered(_) => {
             let instant = said.resets_at.filter(ahead).or(retry.resets_at.filter(ahead));
             let span = instant.map(|at| Millis(at.saturating_mul(1000))).map(|at| now.until(at).div_ceil(1000));
             said.resets_in.or(span).or(retry.after)
@@ -165,11 +170,15 @@ fn until(class: &Class, said: &Said, retry: &Retry, now: Millis) -> Millis {
         Class::Challenge => limits::CHALLENGE_BACKOFF,
         Class::Forbidden => limits::FORBIDDEN_BACKOFF,
         Class::Spent(window) if window == "credits" || window == "plan" => limits::QUOTA_BACKOFF,
-        Class::Limited => retry.rest.unwrap_or(limits::RATE_BACKOFF),
-        _ => limits::RATE_BACKOFF,
+        _ => retry.rest.unwrap_or(limits::RATE_BACKOFF),
     };
     let rest = seconds.map_or(rest, |seconds| Duration::from_secs(seconds.max(1))).min(limits::RESET_MAX);
     now.plus(millis(rest))
+}
+
+/// Whether a used-up limit is the whole account's, whatever limit a model has.
+fn whole(window: &str) -> bool {
+    matches!(window, "credits" | "plan" | "workspace")
 }
 
 pub(super) fn millis(span: Duration) -> i64 {

@@ -58,6 +58,7 @@ enum Mark {
     Spent(&'static str, i64),
     Block,
     NoModel,
+    Metered(&'static str, i64),
 }
 
 fn is(mark: &Mark, signal: &Signal) -> bool {
@@ -71,7 +72,10 @@ fn is(mark: &Mark, signal: &Signal) -> bool {
         }
         Signal::Block { .. } => *mark == Mark::Block,
         Signal::ModelMissing => *mark == Mark::NoModel,
-        Signal::Served | Signal::Ample | Signal::SignedIn => false,
+        Signal::ModelSpent { until, limit } => {
+            matches!(mark, Mark::Metered(name, seconds) if name == limit && *seconds == after(until))
+        }
+        Signal::Measured { .. } | Signal::Served | Signal::Ample | Signal::SignedIn => false,
     }
 }
 
@@ -188,6 +192,32 @@ fn told(step: Step) -> Failure {
 #[case(
     with(429, "{}", &[("x-codex-rate-limit-reached-type", "workspace_owner_credits_depleted")]),
     spent("credits", 3600), Then::Other, Kind::Exhausted
+)]
+// The limit of one model: its own reset counts, and credits or the plan are still the account's.
+#[case(
+    with(429, r#"{"error":{"type":"usage_limit_reached","message":"m"}}"#,
+        &[("x-codex-active-limit", "codex_bengalfox"), ("x-codex-bengalfox-primary-used-percent", "100"),
+          ("x-codex-bengalfox-primary-reset-after-seconds", "900"), ("x-codex-primary-used-percent", "100"),
+          ("x-codex-primary-reset-after-seconds", "50")]),
+    Mark::Metered("codex_bengalfox", 900), Then::Other, Kind::Exhausted
+)]
+#[case(
+    with(429, r#"{"error":{"type":"usage_limit_reached","message":"m","resets_in_seconds":70}}"#,
+        &[("X-Codex-Active-Limit", "codex-bengalfox")]),
+    Mark::Metered("codex_bengalfox", 70), Then::Other, Kind::Exhausted
+)]
+#[case(
+    with(429, r#"{"error":{"type":"usage_limit_reached","message":"m","resets_in_seconds":70}}"#,
+        &[("x-codex-active-limit", "premium")]),
+    spent("usage", 70), Then::Other, Kind::Exhausted
+)]
+#[case(
+    with(429, r#"{"error":{"type":"usage_not_included","message":"m"}}"#, &[("x-codex-active-limit", "codex_bengalfox")]),
+    spent("plan", 3600), Then::Other, Kind::Exhausted
+)]
+#[case(
+    with(429, r#"{"detail":"Too Many Requests"}"#, &[("x-codex-active-limit", "codex_bengalfox")]),
+    cool(60), Then::Other, Kind::RateLimited
 )]
 // The model is not the account's.
 #[case(
@@ -542,4 +572,21 @@ fn an_outcome_says_whether_it_works_and_what_the_next_try_costs(
     let (_, step) = History::default().settle(&AccountId("a".into()), &outcome, Millis(0));
     assert!(matches!(step, Step::Again { .. }));
     assert_eq!(outcome.costs(&step), costs);
+}
+
+/// Other models walk no further: an outage that answers 401 to everybody signs out no more accounts for a chain.
+#[test]
+fn a_chain_does_not_walk_again() {
+    let tried = (0..limits::LOGIN_WALK).map(|n| id(&n.to_string())).collect();
+    let over = History { tried, ..History::default() };
+    let next = over.fall(false);
+    assert!(next.tried.is_empty() && !next.walks_on());
+    let some = History { tried: vec![id("a")], ..History::default() };
+    assert!(some.fall(false).fall(true).walks_on());
+    let dead = Outcome::NotRefreshed { lasting: true, why: "revoked".into() };
+    assert!(matches!(next_step(&dead, &next), Step::Give(_)));
+}
+
+fn next_step(outcome: &Outcome, history: &History) -> Step {
+    next(outcome, history, NOW).1
 }

@@ -36,11 +36,13 @@ fn by<'a>(account: &'a Account, rules: &Rules<'_>) -> Candidate<'a> {
         account,
         card: Card::of(account, rules, (1, order), NOW),
         in_flight: 0,
+        older: 0,
         waiting: 0,
         last_used: Millis(0),
         wait: 0,
         trust: Trust::Sound,
         lists_model: true,
+        rests: None,
         stuck: None,
         owner: false,
         tried: false,
@@ -225,8 +227,13 @@ fn what_fails_is_left_alone_and_tried_by_one() {
     assert_eq!((failure.kind, failure.retry_after), (Kind::Overloaded, Some(3)), "{}", failure.message);
     candidates[0].trust = Trust::Probe;
     assert_eq!(pick(&candidates[..1], &Ask::default(), NOW), ready("a"));
-    candidates[0].in_flight = 1;
-    assert_eq!(pick(&candidates[..1], &Ask::default(), NOW), Ok(Pick::Queue(AccountId("a".into()))));
+    // Streams that began before the failures are not waited for, but fill the places that its owner gave it.
+    (candidates[0].in_flight, candidates[0].older) = (3, 3);
+    assert_eq!(pick(&candidates[..1], &Ask::default(), NOW), ready("a"));
+    let queue = Ok(Pick::Queue(AccountId("a".into())));
+    assert_eq!(pick(&candidates[..1], &Ask { max_concurrent: 3, ..Ask::default() }, NOW), queue);
+    candidates[0].older = 2;
+    assert_eq!(pick(&candidates[..1], &Ask::default(), NOW), queue);
 }
 
 #[rstest]
@@ -304,7 +311,9 @@ fn busy_accounts_make_a_queue_and_the_queue_ends() {
 #[case(&[Status::Blocked { why: "banned".into() }, needs_login()], Kind::NoAccount, None, "banned")]
 #[case(&[cooling(30), cooling(60)], Kind::RateLimited, Some(30), "cooling down for 30 s")]
 #[case(&[exhausted(7200), exhausted(60)], Kind::Exhausted, Some(60), "used up")]
-#[case(&[exhausted(7200), cooling(30)], Kind::Exhausted, Some(30), "429 (1 account)")]
+// What ends first: a client that takes a used-up quota for the end must not hear of it when 30 s heal it.
+#[case(&[exhausted(7200), cooling(30)], Kind::RateLimited, Some(30), "429 (1 account)")]
+#[case(&[exhausted(60), cooling(90)], Kind::Exhausted, Some(60), "429 (1 account)")]
 #[case(&[needs_login(), exhausted(90)], Kind::Exhausted, Some(90), "needs a new login")]
 fn without_an_account_the_reason_decides(
     #[case] statuses: &[Status],
@@ -354,7 +363,7 @@ fn the_last_limit_is_not_the_pools() {
     assert_eq!((told.kind, told.retry_after, told.resets_at), (Kind::RateLimited, Some(1), None));
     // None is: the earliest end of all.
     let told = tell(&limit, &candidates[..2]);
-    assert_eq!((told.kind, told.retry_after), (Kind::Exhausted, Some(60)));
+    assert_eq!((told.kind, told.retry_after), (Kind::RateLimited, Some(60)));
     // Other failures are nobody's limit.
     let other = Failure::new(Kind::Invalid, "no");
     assert_eq!(tell(&other, &candidates), other);
@@ -393,6 +402,36 @@ fn used_up_accounts_may_be_tried_last() {
     let none = pick(&candidates, &any, NOW).unwrap_err();
     let reasons: Vec<_> = none.reasons.iter().map(|(_, why)| why).collect();
     assert!(matches!(reasons[..], [Reason::Tried, Reason::Tried, Reason::Cooling { .. }, Reason::NeedsLogin { .. }]));
+}
+
+/// The limit of one model: other models are not touched by it.
+#[test]
+fn a_used_up_limit_of_a_model_is_that_models() {
+    let accounts = [account("a", Status::Active, 0.0), account("b", Status::Active, 90.0)];
+    let mut candidates = accounts.each_ref().map(candidate);
+    candidates[0].rests = Some((NOW.plus(60_000), "codex_x"));
+    assert_eq!(pick(&candidates, &Ask::default(), NOW), ready("b"));
+    let none = pick(&candidates[..1], &Ask::default(), NOW).unwrap_err();
+    let failure = none.failure(None, NOW);
+    assert_eq!((failure.kind, failure.retry_after), (Kind::Exhausted, Some(60)));
+    assert!(failure.message.contains("codex_x quota used up"), "{}", failure.message);
+    let any = Ask { spent: true, ..Ask::default() };
+    assert_eq!(pick(&candidates, &any, NOW), ready("b"), "the others first");
+    assert_eq!(pick(&candidates[..1], &any, NOW), ready("a"));
+}
+
+/// A way that is open again sooner than anything else ends is the earliest hope.
+#[test]
+fn a_way_that_comes_back_counts_too() {
+    let down = |after| Reason::NoWay { until: Some(NOW.plus(after)), why: "proxy A is down".into() };
+    let spent = Reason::Exhausted { until: NOW.plus(60_000), window: "primary".into() };
+    let failure = |reasons: &[Reason]| {
+        let reasons = reasons.iter().map(|why| (AccountId("a".into()), why.clone())).collect();
+        let failure = NoAccount { model: "m".into(), reasons, kin: Kin::Accounts }.failure(None, NOW);
+        (failure.kind, failure.retry_after)
+    };
+    assert_eq!(failure(&[spent.clone(), down(5000)]), (Kind::NoAccount, Some(5)));
+    assert_eq!(failure(&[spent, down(90_000)]), (Kind::Exhausted, Some(60)));
 }
 
 /// Everything about a candidate that the choice looks at, from a seed.

@@ -40,18 +40,19 @@ pub struct Asked {
 impl Pace {
     /// When an account is asked next; `None` for never. `updated` is when its figures were last learned, by whatever way: traffic
     /// makes a poll needless. Resting accounts are asked, because a window may be reset early; those that only a person can bring
-    /// back are not.
-    pub fn due(&self, status: &Status, updated: Millis, asked: &Asked) -> Option<Millis> {
+    /// back are not. Times that only a clock can have told that was set back since count for nothing.
+    pub fn due(&self, status: &Status, (updated, now): (Millis, Millis), asked: &Asked) -> Option<Millis> {
         if self.every.is_zero() || status.lasts() {
             return None;
         }
         if asked.failures > 0 {
             let longest = PAUSE.max(self.every);
             let pause = self.every.saturating_mul(1 << (asked.failures - 1).min(16)).min(longest);
-            return Some(asked.at.plus(spread(pause, asked.jitter)));
+            return Some(asked.at.believed(now).plus(spread(pause, asked.jitter)));
         }
-        let next = updated.max(asked.at).plus(spread(self.every, asked.jitter));
-        Some(next.max(self.since.plus(share(self.first(), asked.jitter))))
+        let last = updated.believed(now).max(asked.at.believed(now));
+        let next = last.plus(spread(self.every, asked.jitter));
+        Some(next.max(self.since.believed(now).plus(share(self.first(), asked.jitter))))
     }
 
     /// The span over which the first polls are spread.

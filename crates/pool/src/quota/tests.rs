@@ -362,3 +362,40 @@ fn only_fresh_figures_heal(#[case] after: i64, #[case] heals: bool) {
     // An answer that was overtaken is no news at all.
     assert!(!quota.merge(Quota { updated: NOW.plus(-2), ..quota.clone() }));
 }
+
+/// Figures and refusals that a clock told which ran ahead do not outlast it.
+#[test]
+fn a_clock_that_ran_ahead_freezes_nothing() {
+    let window = |used_percent| Some(Window { used_percent, minutes: Some(300), resets_at: at(9000) });
+    let ahead = Quota { primary: window(90.0), updated: NOW.plus(365 * 86_400_000), ..Quota::default() };
+    let mut quota = ahead.clone();
+    assert!(quota.merge(Quota { primary: window(3.0), updated: NOW, ..Quota::default() }));
+    assert_eq!((quota.primary, quota.updated), (window(3.0), NOW));
+    assert_eq!(quota.verdict(ahead.updated, NOW), Signal::Ample);
+    // Answers overtake each other by less.
+    let mut near = Quota { updated: NOW.plus(60_000), ..ahead };
+    assert!(!near.merge(quota));
+}
+
+/// What a refusal said about the end holds until newer figures say another one.
+#[rstest]
+#[case(1, 100.0, at(600), Some(600))]
+#[case(0, 100.0, at(600), Some(7200))]
+#[case(1, 100.0, None, Some(7200))]
+#[case(1, 100.0, at(9000), Some(9000))]
+#[case(1, 3.0, at(600), None)]
+fn fresh_figures_correct_a_refusal(
+    #[case] after: i64,
+    #[case] used_percent: f64,
+    #[case] resets_at: Option<Millis>,
+    #[case] ends: Option<i64>,
+) {
+    use crate::status::Status;
+    let now = NOW.plus(10);
+    let spent = Status::Exhausted { until: NOW.plus(7_200_000), window: "usage".into() };
+    let primary = Some(Window { used_percent, minutes: Some(300), resets_at });
+    let quota = Quota { primary, updated: NOW.plus(after), ..Quota::default() };
+    let status = spent.apply(&quota.verdict(NOW, now), now);
+    let until = status.usable(now).err().and_then(|reason| reason.until());
+    assert_eq!(until, ends.map(|seconds| NOW.plus(seconds * 1000)));
+}

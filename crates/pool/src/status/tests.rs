@@ -30,6 +30,10 @@ fn exhaust(after: i64) -> Signal {
     Signal::Exhaust { until: NOW.plus(after), window: "primary".into() }
 }
 
+fn measured(after: i64) -> Signal {
+    Signal::Measured { until: NOW.plus(after), window: "primary".into() }
+}
+
 fn lost() -> Signal {
     Signal::NeedsLogin { why: "revoked".into() }
 }
@@ -73,6 +77,12 @@ fn only_a_person_ends(#[case] status: Status, #[case] lasts: bool) {
 // Of two rests the later end wins, a rest that is over counts for nothing.
 #[case(exhausted(DAY), exhaust(1000), exhausted(DAY))]
 #[case(exhausted(1000), exhaust(DAY), exhausted(DAY))]
+// Newer figures know better than a refusal, and nothing of a rate limit.
+#[case(exhausted(DAY), measured(1000), exhausted(1000))]
+#[case(exhausted(1000), measured(400 * DAY), exhausted(31 * DAY))]
+#[case(cooling(DAY), measured(1000), cooling(DAY))]
+#[case(Status::Active, measured(1000), exhausted(1000))]
+#[case(blocked(), measured(1000), blocked())]
 #[case(exhausted(DAY), cool(60_000), exhausted(DAY))]
 #[case(cooling(60_000), exhaust(DAY), exhausted(DAY))]
 #[case(cooling(-1), exhaust(1000), exhausted(1000))]
@@ -131,10 +141,12 @@ fn any_signal() -> impl Strategy<Value = Signal> {
         Just(Signal::Served),
         Just(Signal::Ample),
         Just(Signal::ModelMissing),
+        Just(Signal::ModelSpent { until: NOW, limit: "codex_x".into() }),
         ".{0,8}".prop_map(|why| Signal::NeedsLogin { why }),
         ".{0,8}".prop_map(|why| Signal::Block { why }),
         (until.clone(), ".{0,8}").prop_map(|(until, why)| Signal::Cool { until, why }),
-        (until, ".{0,8}").prop_map(|(until, window)| Signal::Exhaust { until, window }),
+        (until.clone(), ".{0,8}").prop_map(|(until, window)| Signal::Exhaust { until, window }),
+        (until, ".{0,8}").prop_map(|(until, window)| Signal::Measured { until, window }),
     ]
 }
 

@@ -6,11 +6,11 @@ impl Signal {
     /// What happened, in a few words; empty when it changes no account.
     pub fn words(&self) -> String {
         match self {
-            Self::None | Self::ModelMissing => String::new(),
+            Self::None | Self::ModelMissing | Self::ModelSpent { .. } => String::new(),
             Self::Served => "it served a request".into(),
             Self::Ample => "fresh figures show quota left".into(),
             Self::SignedIn => "somebody signed in again".into(),
-            Self::Exhaust { window, .. } => format!("{window} quota used up"),
+            Self::Exhaust { window, .. } | Self::Measured { window, .. } => format!("{window} quota used up"),
             Self::NeedsLogin { why } | Self::Cool { why, .. } | Self::Block { why } => why.clone(),
         }
     }

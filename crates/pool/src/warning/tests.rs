@@ -128,3 +128,16 @@ fn warnings_have_words() {
     let login = standing(&account, &Thresholds::default(), NOW).remove(1);
     assert_eq!(login.words(), "me: needs a new login: revoked; run `polygate login`");
 }
+
+/// The end that was told wanders by seconds: until the later one is over, nothing was reset.
+#[test]
+fn a_reset_that_wanders_warns_once() {
+    let (mut account, mut given) = (account(), Given::default());
+    let mut judge = |seconds: i64, now: i64| {
+        let resets_at = Some(NOW.plus(seconds * 1000));
+        account.quota.primary = Some(Window { used_percent: 85.0, minutes: Some(300), resets_at });
+        judge(&mut given, &account, &Thresholds::default(), NOW.plus(now * 1000)).len()
+    };
+    assert_eq!((judge(300, 0), judge(340, 10), judge(340, 310)), (1, 0, 0));
+    assert_eq!(judge(18_340, 341), 1, "the next window");
+}

@@ -58,7 +58,9 @@ fn heard(signal: &Signal) {
             assert!(*until > NOW && *until <= latest(), "cooling until {until:?}");
             text(why);
         }
-        Signal::Exhaust { until, window } => {
+        Signal::Exhaust { until, window }
+        | Signal::Measured { until, window }
+        | Signal::ModelSpent { until, limit: window } => {
             assert!(*until > NOW && *until <= latest(), "exhausted until {until:?}");
             clean(window, 64);
         }

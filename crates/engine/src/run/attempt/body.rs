@@ -50,7 +50,7 @@ impl Attempt {
     /// Whether the history holds replay-only items that this account or relay cannot read.
     fn foreign(&self, entry: &Entry) -> bool {
         match &self.bond {
-            Some(bond) if bond.account == entry.account.id => self.left_over(bond).is_some(),
+            Some(bond) if bond.account == entry.account.id && !bond.away => self.left_over(bond).is_some(),
             Some(_) => true,
             // Nobody knows who made it; most likely the one that was meant.
             None => self.head.fallback.is_some() && entry.relay.is_some(),
@@ -67,7 +67,7 @@ impl Attempt {
         if !self.body.as_ref().is_some_and(|body| body.without_replay) {
             return None;
         }
-        let own = self.bond.as_ref().filter(|bond| bond.account == *id && !self.history.stripped);
+        let own = self.bond.as_ref().filter(|bond| bond.account == *id && !bond.away && !self.history.stripped);
         own.and_then(|bond| self.left_over(bond)).or_else(|| replay::last(&self.call.request))
     }
 

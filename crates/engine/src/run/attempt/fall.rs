@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use pool::catalog::Resolved;
+use pool::AccountId;
+use pool::catalog::{Resolved, To};
 use pool::pick::Kin;
 use proto::{Failure, Kind};
 
 use super::super::post::Plan;
 use super::{Attempt, tier};
+use crate::affinity::Bond;
 use crate::core::Core;
 use crate::reply::Fallback;
 
@@ -36,14 +38,16 @@ impl Chain {
 
     /// Whether there is another model to ask.
     pub(super) fn goes_on(&self, core: &Core, known: &Resolved) -> bool {
-        Self { left: self.left.clone(), first: None }.next(core, known).is_some()
+        Self { left: self.left.clone(), first: None }.next(core, known, false).is_some()
     }
 
-    /// The next model that exists and is not `known`.
-    fn next(&mut self, core: &Core, known: &Resolved) -> Option<Resolved> {
+    /// The next model that exists and is not `known`; of `relays` alone when the request has walked past enough accounts.
+    fn next(&mut self, core: &Core, known: &Resolved, relays: bool) -> Option<Resolved> {
         let catalog = core.accounts.catalog();
         let found = |name: String| catalog.resolve(Some(&name), &core.settings.names).ok();
-        self.left.by_ref().filter_map(found).find(|next| (&next.model.slug, &next.to) != (&known.model.slug, &known.to))
+        let other = |next: &Resolved| (&next.model.slug, &next.to) != (&known.model.slug, &known.to);
+        let fits = |next: &Resolved| other(next) && !(relays && next.to == To::Accounts);
+        self.left.by_ref().filter_map(found).find(fits)
     }
 }
 
@@ -59,7 +63,10 @@ impl Attempt {
     pub(super) fn fall(&mut self, failure: Failure) -> Result<(), Failure> {
         let late = self.deadline <= tokio::time::Instant::now();
         let may = self.history.may_fall(&failure) && !late;
-        let next = if may { self.chain.next(&self.core, &self.plan.resolved) } else { None };
+        let relays = !self.history.walks_on();
+        let next = if may { self.chain.next(&self.core, &self.plan.resolved, relays) } else { None };
+        // A second call is one that the budget was asked for, whichever model it is for.
+        let next = next.filter(|_| self.paid || self.history.posts == 0 || self.pay());
         let Some(mut next) = next else { return Err(self.give_up(failure)) };
         let from = self.plan.resolved.clone();
         self.head.notes.add(note(&from.model.slug, &failure));
@@ -71,6 +78,18 @@ impl Attempt {
         next.tier = next.tier.or(from.tier);
         self.turn_to(next);
         Ok(())
+    }
+
+    fn pay(&mut self) -> bool {
+        self.paid = self.core.budget.lock().spend(self.core.now());
+        self.paid
+    }
+
+    /// The account that the conversation is kept for while a relay stands in for it.
+    pub(super) fn absent(&self, served: &AccountId) -> Option<&Bond> {
+        let relay = |id: &AccountId| self.core.accounts.get(id).map(|entry| entry.relay.is_some());
+        let stands_in = self.head.fallback.is_some() && relay(served) == Some(true);
+        self.bond.as_ref().filter(|bond| stands_in && relay(&bond.account) == Some(false))
     }
 
     fn turn_to(&mut self, next: Resolved) {

@@ -1,0 +1,62 @@
+//! What the headers of a refusal say.
+
+use std::time::Duration;
+
+use crate::quota::{self, Quota};
+use crate::{Millis, date};
+
+/// What the headers of a refusal say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retry {
+    /// `Retry-After` in seconds.
+    pub after: Option<u64>,
+    /// When the used-up window resets, Unix seconds.
+    pub resets_at: Option<i64>,
+    /// The used-up window: `primary` or `secondary`.
+    pub window: Option<&'static str>,
+    /// The limit that was reached, when it is that of one model: `x-codex-active-limit`, as an id (`codex_bengalfox`).
+    pub limit: Option<String>,
+    /// `x-codex-rate-limit-reached-type`.
+    pub reached: Option<String>,
+    /// `cf-mitigated` is there: Cloudflare answered, not the backend.
+    pub challenged: bool,
+    /// Rest after a rate limit that says nothing about time; `None` is [`crate::limits::RATE_BACKOFF`]. Taken from [`super::History`].
+    pub rest: Option<Duration>,
+}
+
+impl Retry {
+    /// From response headers (names in any case).
+    pub fn from_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>, now: Millis) -> Self {
+        let headers: Vec<_> = headers.filter(|(_, value)| !value.trim().is_empty()).collect();
+        let mut retry = Self::default();
+        for &(name, value) in &headers {
+            match name.to_ascii_lowercase().as_str() {
+                "retry-after" => retry.after = date::wait(value, now),
+                "x-codex-rate-limit-reached-type" => retry.reached = Some(crate::shown::short(value, 128)),
+                "x-codex-active-limit" => retry.limit = quota::named(value),
+                "cf-mitigated" => retry.challenged = true,
+                _ => {}
+            }
+        }
+        let quota = Quota::from_headers(headers.into_iter(), now).unwrap_or_default();
+        let full = match &retry.limit {
+            Some(limit) => quota.full_of(limit, now),
+            None => quota.full(now),
+        };
+        if let Some((window, resets_at)) = full {
+            retry.window = Some(window);
+            retry.resets_at = resets_at.map(Millis::seconds);
+        }
+        retry
+    }
+
+    /// The window, credits or workspace limit that the headers call used up.
+    pub(super) fn spent(&self) -> Option<&'static str> {
+        match self.reached.as_deref() {
+            Some(reached) if reached.contains("credits") => Some("credits"),
+            Some(reached) if reached.starts_with("workspace") => Some("workspace"),
+            Some(_) => self.window.or(Some("usage")),
+            None => self.window,
+        }
+    }
+}
