@@ -26,6 +26,15 @@ impl Beside {
         self.tags.load().get(id).cloned().unwrap_or_default()
     }
 
+    /// Forgets an account's link, which is being removed from the store.
+    pub(crate) fn unlink(&self, id: &AccountId) {
+        self.links.rcu(|links| {
+            let mut links = HashMap::clone(links);
+            links.remove(id);
+            links
+        });
+    }
+
     /// The file that an account follows.
     pub(crate) fn link(&self, id: &AccountId) -> Option<Arc<Link>> {
         self.links.load().get(id).cloned()

@@ -119,11 +119,12 @@ impl Engine {
                 batch.note(id, false);
                 continue;
             };
-            let wanted = match (&entry.account.status, on) {
-                (_, false) => Status::Disabled,
-                (Status::NeedsLogin { .. } | Status::Blocked { .. }, true) => entry.account.status.clone(),
-                (_, true) => Status::Active,
-            };
+            if on && matches!(entry.account.status, Status::NeedsLogin { .. } | Status::Blocked { .. }) {
+                // Nothing to write: somebody may be signing it in.
+                batch.note(id, true);
+                continue;
+            }
+            let wanted = if on { Status::Active } else { Status::Disabled };
             let switched = core.store.switch(&entry.account.id, &wanted).await?;
             core.accounts.switched(&entry.account.id, &wanted, core.now());
             if wanted == Status::Disabled {

@@ -219,7 +219,7 @@ fn sort(core: &Core, entries: Vec<Entry>, results: &mut [ImportResult]) -> Sorte
     sorted
 }
 
-/// Of several entries of one login, the one whose tokens are newest stays.
+/// Of several entries of one login, the one whose tokens are newest stays; one with a refresh token before any without.
 fn newest(
     ready: &mut Vec<(Item, Login)>,
     logins: &mut HashMap<(String, String), usize>,
@@ -227,7 +227,7 @@ fn newest(
     results: &mut [ImportResult],
 ) {
     let who = (login.claims.account_id.clone(), login.claims.user.clone());
-    let age = |login: &Login| (login.claims.expires, login.refresh.is_some(), login.refreshed);
+    let age = |login: &Login| (login.refresh.is_some(), login.claims.expires, login.refreshed);
     let Some(&place) = logins.get(&who) else {
         logins.insert(who, ready.len());
         ready.push((item, login));

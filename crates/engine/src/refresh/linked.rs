@@ -9,14 +9,15 @@ use std::sync::Arc;
 use pool::attempt::Sent;
 use pool::limits::LINK_SETTLED;
 use pool::status::Signal;
-use pool::{AccountId, Millis, Secret, Tokens};
+use pool::{AccountId, Millis, Secret, Status, Tokens};
 use store::{Link, NewAccount, Origin, Ticket};
 use upstream::authfile::{ImportError, Login};
 use upstream::linked::{self, Fresh, Seen};
-use upstream::oauth::{Grant, RefreshError};
+use upstream::oauth::{Grant, RefreshError, RefreshReason};
 
 use super::single::Lease;
 use super::{NotRefreshed, Wish, usable};
+use crate::accounts::Entry;
 use crate::core::Core;
 
 impl Core {
@@ -32,7 +33,7 @@ impl Core {
         if usable(&tokens, &wish.seen, self.backend_now()) {
             return self.adopt_file(id, link, seen.login).await;
         }
-        let refresh = self.allowed(id, link, &seen)?;
+        let refresh = self.allowed(id, link, &seen, wish)?;
         let (ticket, _call) = match self.lease(id, wish).await? {
             Lease::Ours(ticket, call) => (ticket, call),
             Lease::Done(tokens) => return Ok(self.publish(id, tokens)),
@@ -45,7 +46,9 @@ impl Core {
                 return Err(NotRefreshed::passing("Codex is writing the linked file"));
             }
         }
-        self.spend(ticket, link, &refresh, wish).await
+        let outcome = self.spend(ticket, link, &refresh, wish).await;
+        self.part(id).await;
+        outcome
     }
 
     /// The file now. One of another account is no ground for any call.
@@ -66,9 +69,12 @@ impl Core {
     }
 
     /// The refresh token, where it may be used now.
-    fn allowed(&self, id: &AccountId, link: &Link, seen: &Seen) -> Result<Secret, NotRefreshed> {
+    fn allowed(&self, id: &AccountId, link: &Link, seen: &Seen, wish: &Wish) -> Result<Secret, NotRefreshed> {
         let (now, file) = (self.now(), link.file.display());
         if seen.login.claims.expires.is_none_or(|end| end > self.backend_now()) {
+            if wish.reason != RefreshReason::UnauthorizedRecovery {
+                return Err(NotRefreshed::passing(format!("the login in {file} is still good; Codex renews it")));
+            }
             return Err(self.end(id, &format!("the backend refuses the login in {file}; run `codex login`")));
         }
         if !link.may_refresh {
@@ -144,6 +150,22 @@ impl Core {
         }
     }
 
+    /// An account whose refresh token is in the store has a login of its own from here on: its file's is spent or another.
+    pub(super) async fn part(&self, id: &AccountId) {
+        let own = |entry: Arc<Entry>| entry.tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some());
+        if self.beside.link(id).is_none() || !self.accounts.get(id).is_some_and(own) {
+            return;
+        }
+        self.beside.unlink(id);
+        match self.store.unlink(id).await {
+            Ok(_) => {
+                tracing::warn!(account = %id, "the account follows its file no longer: its newest tokens are here")
+            }
+            // The next refresh comes here again.
+            Err(error) => tracing::error!(account = %id, %error, "the link is not ended"),
+        }
+    }
+
     async fn write_back(&self, link: &Link, spent: &Secret, fresh: Fresh) -> bool {
         match linked::rewrite(&link.file, spent, fresh, self.now()).await {
             Ok(written) => written,
@@ -181,7 +203,9 @@ impl Core {
         };
         let Some(entry) = self.accounts.get(&link.account) else { return true };
         let ended = seen.login.claims.expires.is_some_and(|end| end <= self.backend_now());
-        let known = entry.tokens.as_ref().is_some_and(|tokens| tokens.access == seen.login.access);
+        // A file that is back as it was heals an account that its absence or another's login had ended.
+        let over = matches!(entry.account.status, Status::NeedsLogin { .. });
+        let known = !over && entry.tokens.as_ref().is_some_and(|tokens| tokens.access == seen.login.access);
         if known || ended || !same(&entry.account, &seen.login) {
             return true;
         }

@@ -47,6 +47,8 @@ impl Core {
         id: &AccountId,
         wish: &Wish,
     ) -> Result<Arc<Tokens>, NotRefreshed> {
+        // Where an earlier write-back failed and the link could not be ended.
+        self.part(id).await;
         if let Some(link) = self.beside.link(id) {
             return self.relink(id, &link, wish).await;
         }

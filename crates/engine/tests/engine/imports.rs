@@ -114,6 +114,22 @@ async fn one_login_is_one_account() {
     assert_eq!(bench.backend.record().token_posts().count(), 0, "access tokens that are good cost nothing");
 }
 
+/// An entry that can be refreshed is not given up for one that only lasts a little longer.
+#[tokio::test]
+async fn a_refresh_token_outweighs_a_later_end() {
+    let bench = bench().await;
+    let login = bench.backend.account("plus");
+    let later = bench.backend.add_account(NewAccount {
+        account_id: Some(login.account_id.clone()),
+        user: Some(login.user.clone()),
+        expires_in: 900_000,
+        ..NewAccount::default()
+    });
+    let entries = json!([{"token": login.access, "refreshToken": login.refresh}, {"token": later.access}]);
+    assert_eq!(counts(&import(&bench, &entries).await), [1, 0, 0, 0, 1]);
+    assert_eq!(kept(&bench).await[&login.account_id], login.refresh);
+}
+
 /// An auth.json may hold an API key beside its login; it becomes a relay, once.
 #[tokio::test]
 async fn an_api_key_becomes_a_relay() {

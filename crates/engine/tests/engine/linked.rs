@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use offline::{FakeAccount, NewAccount};
+use offline::{FakeAccount, NewAccount, Plan, Rule};
 use pool::{AccountId, Secret};
-use serde_json::Value;
+use serde_json::{Value, json};
 use upstream::Timeouts;
 use upstream::oauth::RefreshReason;
 
-use crate::bench::{Bench, Setup, chat, upstream};
+use crate::bench::{Bench, PATIENCE, Setup, chat, upstream};
 
 /// A bench with one linked account, and the file that it follows.
 struct Linked {
@@ -56,8 +56,55 @@ async fn the_store_never_has_its_refresh_token() {
     let linked = Linked::new(864_000, true).await;
     linked.bench.ask(chat("hello")).await.expect("a reply");
     assert_eq!((linked.stored().await.refresh, linked.posts()), (None, 0));
-    assert!(linked.bench.engine.refresh_account(&linked.id.0).await.is_err(), "a good token is not refreshed");
-    assert_eq!(linked.posts(), 0);
+    let refused = linked.bench.engine.refresh_account(&linked.id.0).await.expect_err("a good token is not refreshed");
+    assert!(refused.to_string().contains("still good"), "{refused}");
+    assert_eq!((linked.posts(), linked.bench.status_of(&linked.id)), (0, "active"));
+    linked.bench.ask(chat("hello")).await.expect("it serves as before");
+}
+
+/// A file that holds its account's login again ends what its absence began.
+#[tokio::test]
+async fn a_file_that_is_back_heals() {
+    let linked = Linked::new(864_000, false).await;
+    let other = linked.bench.backend.add_account(NewAccount::default());
+    std::fs::write(&linked.file, other.auth_json()).expect("the file");
+    assert!(linked.bench.engine.refresh_account(&linked.id.0).await.is_err());
+    assert_eq!(linked.bench.status_of(&linked.id), "needs_login");
+    std::fs::write(&linked.file, linked.login.auth_json()).expect("the file");
+    linked.bench.until("the login is back", |bench| bench.status_of(&linked.id) == "active").await;
+    linked.bench.ask(chat("hello")).await.expect("a reply");
+}
+
+/// New tokens that the file does not take make the login our own.
+#[tokio::test]
+async fn what_the_file_does_not_take_ends_the_link() {
+    let linked = Linked::new(100, true).await;
+    let again = |expires_in| NewAccount {
+        account_id: Some(linked.login.account_id.clone()),
+        user: Some(linked.login.user.clone()),
+        expires_in,
+        ..NewAccount::default()
+    };
+    let (granted, codex) = (linked.bench.backend.add_account(again(400)), linked.bench.backend.add_account(again(500)));
+    let answer = json!({"access_token": granted.access, "refresh_token": granted.refresh});
+    linked.bench.backend.script(Rule::token(Plan::json(200, answer).delay("answer")));
+    linked.bench.clock.advance(Duration::from_secs(200));
+    let asked = async {
+        linked.bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("a call");
+        // Somebody signs in with Codex at this very moment.
+        std::fs::write(&linked.file, codex.auth_json()).expect("the file");
+        linked.bench.backend.release("answer");
+    };
+    let (reply, ()) = tokio::join!(linked.bench.ask(chat("hello")), asked);
+    reply.expect("a reply");
+    assert_eq!(linked.stored().await.refresh, Some(Secret::from(granted.refresh.as_str())));
+    assert_eq!(linked.bench.store.links().await.expect("links"), []);
+    assert_eq!(linked.bench.engine.account(&linked.id.0).and_then(|view| view.linked), None);
+    // From here on its own token is used, and the file's never.
+    linked.bench.clock.advance(Duration::from_secs(600));
+    linked.bench.ask(chat("hello")).await.expect("a reply");
+    assert_eq!((linked.posts(), linked.token("refresh_token")), (2, codex.refresh));
+    linked.bench.innocent();
 }
 
 #[tokio::test]
