@@ -190,14 +190,15 @@ impl Report {
         }
     }
 
-    /// Each of our rounds against the floor's just before and just after it: what the machine is busy with drifts, and by more
-    /// than what is asked for.
+    /// Each of our rounds against the floor's at the same time, else against those just before and just after it.
     fn ratios(&self, course: &str) -> Vec<f64> {
         let rounds = |proxy| self.rounds.iter().find(|((name, who), _)| *name == course && *who == proxy);
         let (Some((_, floor)), Some((_, ours))) = (rounds("floor"), rounds("polygate")) else { return Vec::new() };
-        let pairs = ours.iter().zip(floor.windows(2));
+        // In turn, the floor has one round more.
+        let beside = floor.len() - ours.len();
+        let pairs = ours.iter().zip(floor.windows(1 + beside));
         let counted = pairs.filter(|(own, floor)| own.counts() && floor.iter().all(Figure::counts));
-        counted.map(|(own, floor)| own.token / f64::midpoint(floor[0].token, floor[1].token)).collect()
+        counted.map(|(own, floor)| own.token / f64::midpoint(floor[0].token, floor[beside].token)).collect()
     }
 
     /// Prints first-token times and token delays.
