@@ -76,7 +76,7 @@ async fn terms_are_set_on_the_command_line_and_over_the_api() {
     assert_eq!((&view["max_concurrent"], &view["priority"]), (&Value::Null, &json!(-9)), "{}", back.body);
     for (path, body, status) in [
         (path.as_str(), r#"{"priority": 1001}"#, 400),
-        (path.as_str(), r#"{"prority": 1}"#, 400),
+        (path.as_str(), r#"{"priorities": 1}"#, 400),
         (path.as_str(), r#"{"max_concurrent": -1}"#, 400),
         (path.as_str(), "7", 400),
         ("/admin/accounts/nobody", r#"{"priority": 1}"#, 404),

@@ -79,7 +79,7 @@ fn connections_of_proxies_are_bounded_and_go_with_them() {
 #[case::private(false, &["10.0.0.1"], "private network")]
 #[case::nothing(false, &[], "proxy name of a (a.example:1)")]
 #[tokio::test]
-async fn a_proxys_name_leads_nowhere_inward(#[case] private: bool, #[case] answers: &[&str], #[case] word: &str) {
+async fn the_name_of_a_proxy_leads_nowhere_inward(#[case] private: bool, #[case] answers: &[&str], #[case] word: &str) {
     for scheme in ["http", "socks5h"] {
         let way = Way::through(proxy("a", &format!("{scheme}://u:canary@a.example:1"), private));
         let upstream = upstream(ways(None, &[answers])).over(way);
