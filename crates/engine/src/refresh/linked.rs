@@ -159,7 +159,7 @@ impl Core {
         self.beside.unlink(id);
         match self.store.unlink(id).await {
             Ok(_) => {
-                tracing::warn!(account = %id, "the account follows its file no longer: its newest tokens are here")
+                tracing::warn!(account = %id, "the account follows its file no longer: its newest tokens are here");
             }
             // The next refresh comes here again.
             Err(error) => tracing::error!(account = %id, %error, "the link is not ended"),

@@ -101,7 +101,7 @@ async fn what_the_file_does_not_take_ends_the_link() {
     assert_eq!(linked.bench.store.links().await.expect("links"), []);
     assert_eq!(linked.bench.engine.account(&linked.id.0).and_then(|view| view.linked), None);
     // From here on its own token is used, and the file's never.
-    linked.bench.clock.advance(Duration::from_secs(600));
+    linked.bench.clock.advance(Duration::from_mins(10));
     linked.bench.ask(chat("hello")).await.expect("a reply");
     assert_eq!((linked.posts(), linked.token("refresh_token")), (2, codex.refresh));
     linked.bench.innocent();
