@@ -88,7 +88,7 @@ async fn what_the_file_does_not_take_ends_the_link() {
     let (granted, codex) = (linked.bench.backend.add_account(again(400)), linked.bench.backend.add_account(again(500)));
     let answer = json!({"access_token": granted.access, "refresh_token": granted.refresh});
     linked.bench.backend.script(Rule::token(Plan::json(200, answer).delay("answer")));
-    linked.bench.clock.advance(Duration::from_secs(200));
+    linked.bench.pass(Duration::from_secs(200));
     let asked = async {
         linked.bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("a call");
         // Somebody signs in with Codex at this very moment.
@@ -101,7 +101,7 @@ async fn what_the_file_does_not_take_ends_the_link() {
     assert_eq!(linked.bench.store.links().await.expect("links"), []);
     assert_eq!(linked.bench.engine.account(&linked.id.0).and_then(|view| view.linked), None);
     // From here on its own token is used, and the file's never.
-    linked.bench.clock.advance(Duration::from_mins(10));
+    linked.bench.pass(Duration::from_mins(10));
     linked.bench.ask(chat("hello")).await.expect("a reply");
     assert_eq!((linked.posts(), linked.token("refresh_token")), (2, codex.refresh));
     linked.bench.innocent();
