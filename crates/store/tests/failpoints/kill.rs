@@ -11,12 +11,13 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use fail::FailScenario;
+use pool::egress::{Egress, Health};
 use pool::quota::Quota;
 use pool::{AccountId, Secret, Status, Tokens};
-use store::{Begin, FAILPOINTS, LockError, Store};
+use store::{Begin, FAILPOINTS, Link, LockError, Store};
 use tempfile::TempDir;
 
-use crate::site::{NOW, account, key, models, open, relay, relay_models, tokens, usage};
+use crate::site::{NOW, account, key, models, open, proxy, relay, relay_models, tokens, usage};
 
 const HOME: &str = "STORE_VICTIM_HOME";
 const POINT: &str = "STORE_VICTIM_POINT";
@@ -86,6 +87,7 @@ async fn round(store: &Store, number: usize) {
     refresh(store, &id, &name).await;
     store.set_status(&id, &Status::Disabled).await.unwrap();
     println!("status {name}");
+    own(store, &id, &name).await;
     store.set_quota(&id, &Quota::default()).await.unwrap();
     store.set_cookies(&id, &Secret::from("jar")).await.unwrap();
     store.set_models(&id, &models("1")).await.unwrap();
@@ -106,6 +108,18 @@ async fn round(store: &Store, number: usize) {
     let other = store.put_account(account("other", tokens("other", 0)), NOW).await.unwrap().id;
     store.remove_account(&other).await.unwrap();
     println!("removed other after {number}");
+}
+
+/// What an account's owner does.
+async fn own(store: &Store, id: &AccountId, name: &str) {
+    store.set_label(id, name).await.unwrap();
+    store.set_link(&Link { account: id.clone(), file: "/auth.json".into(), may_refresh: false }).await.unwrap();
+    store.unlink(id).await.unwrap();
+    let proxies = store.add_proxies(&[proxy(name)], NOW).await.unwrap();
+    let health = Health { ok: true, exit_ip: None, latency_ms: None, checked: NOW, error: None };
+    store.set_proxy_health(&[(proxies[0].clone(), health)]).await.unwrap();
+    store.assign(&[(id.clone(), Egress::Auto)]).await.unwrap();
+    store.remove_proxy(&proxies[0]).await.unwrap();
 }
 
 /// Two refreshes: the first one succeeds, the second one fails.
