@@ -72,6 +72,8 @@ async fn fill(store: &Store, count: usize) -> anyhow::Result<()> {
             fedramp: false,
             tokens,
             origin: Origin::Login,
+            egress: None,
+            status: pool::Status::Active,
         };
         let id = store.put_account(new, now).await?.id;
         store.set_models(&id, &models(n % 2, now)).await?;

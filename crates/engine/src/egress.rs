@@ -23,7 +23,7 @@ use upstream::{Fault, FaultKind, Sent, Upstream, Way};
 pub(crate) use self::check::keep_checked;
 pub use self::check::{ProxyCheck, check_proxies, keep_checks};
 pub use self::manage::{
-    ProxyChange, ProxyError, ProxyWish, add_proxy, assign, change_proxy, import_proxies, out_by, remove_proxy,
+    ProxyChange, ProxyError, ProxyWish, add_proxy, assign, change_proxy, import_proxies, remove_proxy,
 };
 pub use self::transfer::{Move, Moves, Ticket};
 pub use self::view::{GlobalView, ProxyView, proxy_state};
@@ -148,6 +148,12 @@ impl Core {
     pub(crate) fn outing(self: &Arc<Self>, account: &AccountId) -> Outing {
         let egress = self.egress.table().egress(account).clone();
         Outing { core: Arc::clone(self), egress, tried: Vec::new() }
+    }
+
+    /// The backend by a way that somebody named, for a login that is no account yet; the global one when nobody did.
+    pub(crate) fn out_by(self: &Arc<Self>, egress: Option<&egress::Egress>) -> Result<Upstream, NoWay> {
+        let Some(egress) = egress.cloned() else { return Ok(self.upstream.clone()) };
+        Outing { core: Arc::clone(self), egress, tried: Vec::new() }.next()
     }
 
     /// The backend by the account's way, for a call that is made once.

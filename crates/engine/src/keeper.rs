@@ -187,11 +187,11 @@ impl Keeper {
 impl Core {
     /// Takes over what the store holds. The caller holds [`Core::sync`].
     async fn reload(&self) -> Result<Changes, store::Error> {
-        // First, so that no account is there before its way.
-        self.reread_ways().await?;
         let (store, before) = (&self.store, self.accounts.list());
-        // Accounts first: one that is added in between has tokens that are not looked for.
+        // Accounts first: what of one that is added in between belongs to it is not looked for.
         let accounts = store.accounts().await?;
+        // Published before the accounts, so that none is there before its way.
+        self.reread_ways().await?;
         let mut tokens = store.tokens_of_all().await?;
         let mut with_tokens = |account: Account| {
             let own = readable(&account.id, tokens.remove(&account.id));

@@ -43,8 +43,7 @@ pub use call::{Call, Client};
 pub use clock::Clock;
 pub use egress::{
     GlobalView, INTERVAL as CHECK_INTERVAL, Move, Moves, ProxyChange, ProxyCheck, ProxyError, ProxyView, ProxyWish,
-    Ticket, add_proxy, assign, change_proxy, check_proxies, import_proxies, keep_checks, out_by, proxy_state,
-    remove_proxy,
+    Ticket, add_proxy, assign, change_proxy, check_proxies, import_proxies, keep_checks, proxy_state, remove_proxy,
 };
 pub use engine::{Engine, Parts, StartError};
 pub use feed::{News, Watcher};

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use pool::egress::Egress;
 use pool::{Secret, Status, Tokens};
 use store::{NewAccount, Origin, Put};
 use upstream::jwt::Claims;
@@ -17,9 +18,12 @@ use upstream::oauth::{CallbackError, Grant, LoginError};
 use upstream::transfer::Entry;
 
 use crate::core::Core;
+use crate::egress::ProxyError;
+use crate::engine::Engine;
 
 pub use browser::{LoginStage, LoginStart};
 pub use device::{DevicePoll, DeviceStart};
+pub(crate) use import::PASSPHRASES;
 pub use import::{Fate as ImportFate, ImportProblem, ImportResult, Imports};
 pub use link::LinkError;
 
@@ -44,6 +48,9 @@ pub enum LoginProblem {
     /// The provider refused, or cannot be reached.
     #[error(transparent)]
     Provider(#[from] LoginError),
+    /// The way that it was to take is not there, or not open.
+    #[error(transparent)]
+    Way(#[from] ProxyError),
     /// The tokens name no account.
     #[error("the tokens name no ChatGPT account; hint: sign in again")]
     NoAccount,
@@ -54,13 +61,16 @@ pub enum LoginProblem {
 
 impl Core {
     /// Stores what a login gave and takes it over. An account that followed a file has a login of its own from here on.
-    pub(crate) async fn sign_in(&self, grant: Grant) -> Result<Put, LoginProblem> {
+    pub(crate) async fn sign_in(&self, grant: Grant, egress: Option<Egress>) -> Result<Put, LoginProblem> {
         let claims = Claims::of(&grant.access, grant.id.as_ref());
         if claims.account_id.is_empty() {
             return Err(LoginProblem::NoAccount);
         }
-        let put = self.keep_login(own(claims, grant, self.now())).await?;
-        self.reread().await?;
+        let new = NewAccount { egress, ..own(claims, grant, self.now()) };
+        let put = spend::insist(self, || self.keep_login(new.clone())).await?;
+        if let Err(error) = self.reread().await {
+            tracing::warn!(%error, "a login is taken over a moment later");
+        }
         Ok(put)
     }
 
@@ -72,6 +82,16 @@ impl Core {
             self.store.unlink(&put.id).await?;
         }
         Ok(put)
+    }
+}
+
+impl Engine {
+    /// Stores what a login gave, which is assigned to `egress` where that is said.
+    ///
+    /// # Errors
+    /// [`LoginProblem::NoAccount`]; [`LoginProblem::Store`] after a minute of tries.
+    pub async fn sign_in(&self, grant: Grant, egress: Option<Egress>) -> Result<Put, LoginProblem> {
+        self.0.sign_in(grant, egress).await
     }
 }
 
@@ -93,6 +113,8 @@ fn new_account(claims: Claims, tokens: Tokens, origin: Origin) -> NewAccount {
         fedramp: claims.fedramp,
         tokens,
         origin,
+        egress: None,
+        status: Status::Active,
     }
 }
 
@@ -105,8 +127,8 @@ async fn set_aside(
     let claims = Claims { user: uuid::Uuid::new_v4().to_string(), ..Claims::default() };
     let tokens = Tokens { access, refresh, id: None, expires: None, refreshed: core.now() };
     let label = if entry.label.is_empty() { format!("line {} of an import", entry.line) } else { entry.label.clone() };
-    let new = NewAccount { label, ..new_account(claims, tokens, Origin::Login) };
-    let put = core.store.put_account(new, core.now()).await?;
     let why = "its refresh token was used, and the new tokens name no ChatGPT account; export them or remove it";
-    core.store.set_status(&put.id, &Status::NeedsLogin { why: why.to_owned() }).await
+    let status = Status::NeedsLogin { why: why.to_owned() };
+    let new = NewAccount { label, status, ..new_account(claims, tokens, Origin::Login) };
+    core.store.put_account(new, core.now()).await.map(|_| ())
 }

@@ -129,7 +129,7 @@ fn host(address: &SocketAddr) -> String {
 
 /// Takes the token of the configuration in, beside the accounts that are there.
 async fn given(engine: Engine, token: pool::Secret) {
-    let done = engine.add_token(Some(token), None).await;
+    let done = engine.add_token(Some(token), None, None).await;
     for error in &done.errors {
         tracing::warn!(%error, "accounts.token (CODEX_JWT_TOKEN) gives no account");
     }

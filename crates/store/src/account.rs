@@ -6,11 +6,12 @@ mod link;
 mod newer;
 mod owner;
 
+use pool::egress::Egress;
 use pool::quota::Quota;
 use pool::status::Signal;
 use pool::{Account, AccountId, Millis, Secret, Status, Terms, Tokens};
 
-use crate::db::{Arg, Row, args};
+use crate::db::{Arg, Line, Row, args};
 use crate::seal::Place;
 use crate::{Error, Store, failpoint, sql};
 
@@ -47,6 +48,10 @@ pub struct NewAccount {
     pub tokens: Tokens,
     /// Where they come from.
     pub origin: Origin,
+    /// The way out that it takes from its first call on; `None` leaves the one that it has.
+    pub egress: Option<Egress>,
+    /// What a new account begins as; a known one has its own.
+    pub status: Status,
 }
 
 /// What [`Store::put_account`] did.
@@ -95,7 +100,7 @@ impl Store {
                 Some(known) if newer::replaces(&new, &known.tokens, &known.status) => {
                     self.sign_in(&new, known, now).await?
                 }
-                Some(known) => Some(Put { id: known.id, added: false, stored: false }),
+                Some(known) => Some(self.keep_known(known, &new).await?),
             };
             if let Some(put) = put {
                 return Ok(put);
@@ -135,7 +140,7 @@ impl Store {
             &new.upstream_id,
             &new.user,
             new.fedramp,
-            json(&Status::Active),
+            json(&new.status),
             json(&Quota::default()),
             now,
             sealed.access,
@@ -144,7 +149,7 @@ impl Store {
             new.tokens.expires,
             new.tokens.refreshed,
         ];
-        let added = self.write(failpoint::ACCOUNT, sql::ACCOUNT_ADD, &row).await? > 0;
+        let added = self.put_row((sql::ACCOUNT_ADD, &row), (&id, new)).await? > 0;
         Ok(added.then_some(Put { id, added: true, stored: true }))
     }
 
@@ -165,8 +170,23 @@ impl Store {
             new.tokens.expires,
             new.tokens.refreshed,
         ];
-        let done = self.write(failpoint::ACCOUNT, sql::ACCOUNT_SIGN_IN, &row).await? > 0;
+        let done = self.put_row((sql::ACCOUNT_SIGN_IN, &row), (&known.id, new)).await? > 0;
         Ok(done.then_some(Put { id: known.id, added: false, stored: true }))
+    }
+
+    /// The stored tokens stay; the way that was asked for is taken all the same.
+    async fn keep_known(&self, known: Known, new: &NewAccount) -> Result<Put, Error> {
+        if let Some(egress) = &new.egress {
+            self.assign(&[(known.id.clone(), egress.clone())]).await?;
+        }
+        Ok(Put { id: known.id, added: false, stored: false })
+    }
+
+    /// The row, and in the same transaction the way out: no call may leave by another in between.
+    async fn put_row(&self, row: Line<'_>, (id, new): (&AccountId, &NewAccount)) -> Result<u64, Error> {
+        let Some(egress) = &new.egress else { return self.write(failpoint::ACCOUNT, row.0, row.1).await };
+        let way = args![&id.0, egress.to_string()];
+        self.write_two(failpoint::ACCOUNT, row, (sql::EGRESS_SET, &way)).await
     }
 
     /// Removes an account with everything that belongs to it; `false` when there is none.

@@ -35,6 +35,9 @@ pub(crate) enum Arg<'a> {
     MaybeInt(Option<i64>),
 }
 
+/// A statement and its values.
+pub(crate) type Line<'a> = (&'static str, &'a [Arg<'a>]);
+
 /// A row of an answer; columns are read by position.
 pub(crate) enum Row {
     Sqlite(SqliteRow),
@@ -88,6 +91,31 @@ impl Db {
                 }
                 hit(failpoint::USAGE_COMMIT)?;
                 transaction.commit().await
+            }
+        }
+    }
+
+    /// Two statements in one transaction, the second only where the first changed a row; how many the first did.
+    pub(crate) async fn write_two(&self, first: Line<'_>, then: Line<'_>) -> Result<u64, sqlx::Error> {
+        hit(failpoint::STATEMENT)?;
+        match self {
+            Self::Sqlite { writer, .. } => {
+                let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+                let done = transaction.execute(lite(first.0, first.1)).await?.rows_affected();
+                if done > 0 {
+                    transaction.execute(lite(then.0, then.1)).await?;
+                }
+                transaction.commit().await?;
+                Ok(done)
+            }
+            Self::Postgres(pool) => {
+                let mut transaction = pool.begin().await?;
+                let done = transaction.execute(post(first.0, first.1)).await?.rows_affected();
+                if done > 0 {
+                    transaction.execute(post(then.0, then.1)).await?;
+                }
+                transaction.commit().await?;
+                Ok(done)
             }
         }
     }

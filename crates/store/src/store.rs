@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pool::Secret;
 
-use crate::db::{Arg, Db, Row, args};
+use crate::db::{Arg, Db, Line, Row, args};
 use crate::failpoint::{self, Step};
 use crate::home::Home;
 use crate::reserve::Reserve;
@@ -121,6 +121,21 @@ impl Store {
         let mut done = self.0.db.write(sql, args).await.map_err(Error::from);
         if matches!(done, Err(Error::Full)) && self.give_room() {
             done = self.0.db.write(sql, args).await.map_err(Error::from);
+        }
+        let done = done?;
+        step.after()?;
+        if let Some(reserve) = &self.0.reserve {
+            reserve.refill();
+        }
+        Ok(done)
+    }
+
+    /// One durable step of two statements, the second only where the first changed a row; how many the first did.
+    pub(crate) async fn write_two(&self, step: Step, first: Line<'_>, then: Line<'_>) -> Result<u64, Error> {
+        step.before()?;
+        let mut done = self.0.db.write_two(first, then).await.map_err(Error::from);
+        if matches!(done, Err(Error::Full)) && self.give_room() {
+            done = self.0.db.write_two(first, then).await.map_err(Error::from);
         }
         let done = done?;
         step.after()?;

@@ -112,6 +112,7 @@ scenarios! {
     proxies::files_come_whole_or_not_at_all,
     proxies::a_proxy_in_use_stays,
     proxies::assignments_come_back,
+    proxies::an_account_comes_with_its_way,
     proxies::changes_of_proxies_are_noticed,
 }
 
@@ -137,6 +138,8 @@ pub(super) fn account(upstream: &str, tokens: Tokens) -> NewAccount {
         fedramp: false,
         tokens,
         origin: Origin::Import,
+        egress: None,
+        status: pool::Status::Active,
     }
 }
 

@@ -240,7 +240,11 @@ impl Engine {
 
     /// Seals an export under a passphrase.
     pub async fn seal_export(&self, export: Secret, passphrase: Secret) -> Result<String, PortableError> {
-        let work = tokio::task::spawn_blocking(move || portable::seal(&export, &passphrase));
+        let turn = crate::logins::PASSPHRASES.acquire().await.ok();
+        let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            portable::seal(&export, &passphrase)
+        });
         work.await.unwrap_or(Err(PortableError::Closed))
     }
 

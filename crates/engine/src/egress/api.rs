@@ -1,7 +1,8 @@
 //! Proxies as the server sees them. What is written is read again before the answer, so that the next request goes by it.
 
-use pool::egress::{Address, ProxyId, Route, file};
+use pool::egress::{Address, Egress, ProxyId, Route, file};
 use pool::{Account, AccountId, Secret};
+use upstream::Upstream;
 
 use super::{GlobalView, INTERVAL, Moves, ProxyChange, ProxyError, ProxyView, ProxyWish, Ticket, manage, transfer};
 use crate::core::Core;
@@ -34,6 +35,22 @@ impl Engine {
         let mut all: Vec<_> = all.collect();
         all.sort();
         all
+    }
+
+    /// The way out of these words: `global`, `direct`, `auto`, or a proxy's id or name.
+    ///
+    /// # Errors
+    /// [`ProxyError::Unknown`].
+    pub fn egress(&self, wanted: &str) -> Result<Egress, ProxyError> {
+        manage::meant(&self.0.egress.table().proxies, wanted)
+    }
+
+    /// The backend by such a way, for a login that is no account yet; never by another.
+    ///
+    /// # Errors
+    /// [`ProxyError::Stuck`].
+    pub fn out_by(&self, egress: Option<&Egress>) -> Result<Upstream, ProxyError> {
+        self.0.out_by(egress).map_err(|none| ProxyError::Stuck(none.to_string()))
     }
 
     /// Minutes between two checks; 0 for none.

@@ -1,13 +1,14 @@
 //! Adding, changing and assigning proxies: one way for command line and admin API.
 
+use std::collections::HashSet;
+
 use pool::egress::file::{self, FileError, Wanted};
-use pool::egress::{Address, Egress, Invalid, MOST, Proxy, ProxyId, Route, Table, Turn, check_name};
+use pool::egress::{Address, Egress, Invalid, MOST, Proxy, ProxyId, check_name};
 use pool::{AccountId, Millis};
 use store::{NewProxy, Store};
-use upstream::{Upstream, Way};
 
 /// Names that are tried when the one made of an address is taken.
-const TRIES: u32 = 99;
+const TRIES: usize = MOST;
 
 /// A proxy as somebody wants it.
 #[derive(Clone, Debug)]
@@ -96,7 +97,7 @@ pub async fn add_proxy(store: &Store, wish: ProxyWish, now: Millis) -> Result<(P
     }
     let name = match wish.name {
         Some(name) => name,
-        None => free_name(&address.place(), &known),
+        None => free_name(&address.place(), &known.iter().map(|proxy| proxy.name.clone()).collect()),
     };
     check_name(&name)?;
     let new = NewProxy { name, address, enabled: wish.enabled, allow_private: wish.allow_private };
@@ -105,11 +106,11 @@ pub async fn add_proxy(store: &Store, wish: ProxyWish, now: Millis) -> Result<(P
 }
 
 /// The name, or one like it that nobody has.
-fn free_name(name: &str, known: &[Proxy]) -> String {
-    let name = &name[..name.floor_char_boundary(pool::egress::NAME - 3)];
+fn free_name(name: &str, taken: &HashSet<String>) -> String {
+    let name = &name[..name.floor_char_boundary(pool::egress::NAME - 5)];
     let others = (2..=TRIES).map(|number| format!("{name}-{number}"));
     let mut names = std::iter::once(name.to_owned()).chain(others);
-    let free = names.find(|name| known.iter().all(|proxy| proxy.name != *name));
+    let free = names.find(|name| !taken.contains(name));
     free.unwrap_or_else(|| name.to_owned())
 }
 
@@ -158,16 +159,21 @@ pub async fn remove_proxy(store: &Store, wanted: &str) -> Result<Proxy, ProxyErr
 pub async fn import_proxies(store: &Store, text: &str, now: Millis) -> Result<usize, ProxyError> {
     let known = store.proxies().await?;
     let mut new: Vec<NewProxy> = Vec::new();
-    for wanted in file::read(text)? {
+    let wanted = file::read(text)?;
+    let mut names: HashSet<String> = known.iter().map(|proxy| proxy.name.clone()).collect();
+    names.extend(wanted.iter().filter_map(|wanted| wanted.name.clone()));
+    for wanted in wanted {
         let Wanted { line, name, address, enabled, allow_private } = wanted;
-        let there = known.iter().map(|proxy| &proxy.address).chain(new.iter().map(|proxy| &proxy.address));
-        if there.into_iter().any(|other| *other == address) {
+        if known.iter().any(|proxy| proxy.address == address) {
             continue;
         }
-        if known.iter().any(|proxy| proxy.name == name) {
+        if known.iter().any(|proxy| Some(&proxy.name) == name.as_ref()) {
             let problem = "a proxy of this name exists at another address; hint: give this one another name";
             return Err(FileError { line, problem: problem.to_owned() }.into());
         }
+        // One gateway with many users is many proxies at one place.
+        let name = name.unwrap_or_else(|| free_name(&address.place(), &names));
+        names.insert(name.clone());
         new.push(NewProxy { name, address, enabled, allow_private });
     }
     if known.len() + new.len() > MOST {
@@ -191,27 +197,6 @@ pub async fn assign(store: &Store, wanted: &[(&str, &str)]) -> Result<Vec<(Accou
     }
     store.assign(&ways).await?;
     Ok(ways)
-}
-
-/// The backend by a way that somebody names, for a login that is no account yet.
-///
-/// # Errors
-/// [`ProxyError::Unknown`], [`ProxyError::Stuck`]; never another way.
-pub async fn out_by(store: &Store, upstream: &Upstream, wanted: &str) -> Result<Upstream, ProxyError> {
-    let proxies = store.proxies().await?;
-    let egress = meant(&proxies, wanted)?;
-    // What checks found is all that is known here: those that were good are asked first.
-    let failed = |proxy: &&Proxy| proxy.health.as_ref().is_some_and(|health| !health.ok);
-    let down = proxies.iter().filter(failed).map(|proxy| (Route::Proxy(proxy.id.clone()), Millis(0))).collect();
-    let global = upstream.config().proxy.is_some();
-    let table = Table { proxies, down, global, ..Table::default() };
-    let route =
-        table.route(&egress, Turn::default(), Millis(1)).map_err(|stuck| ProxyError::Stuck(stuck.to_string()))?;
-    Ok(upstream.over(match route {
-        Route::Direct => Way::direct(),
-        Route::Global => Way::global(),
-        Route::Proxy(id) => Way::through(table.proxy(&id).ok_or(ProxyError::Unknown)?.clone()),
-    }))
 }
 
 /// The account of an id, e-mail or label.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pool::Secret;
+use pool::egress::Egress;
 use store::Put;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -12,10 +13,13 @@ use upstream::oauth::{Callback, CallbackError, LoginError, Pkce, pasted, state};
 
 use super::LoginProblem;
 use crate::core::Core;
+use crate::egress::ProxyError;
 use crate::engine::Engine;
 
 /// How long a login waits for its person.
 const LIFETIME: Duration = Duration::from_mins(10);
+/// How long a login waits for the ports of the one before.
+const PORTS: Duration = Duration::from_secs(1);
 /// Named where both ports are taken: the browser shows an error then, and its address can still be pasted.
 const UNHEARD: &str = "http://127.0.0.1:1455/auth/callback";
 
@@ -58,6 +62,8 @@ struct Login {
     state: String,
     verifier: Secret,
     redirect: String,
+    /// The way that its calls take, and then its account.
+    egress: Option<Egress>,
     until: Instant,
     stage: Mutex<LoginStage>,
     /// Held while a code is traded: it works once.
@@ -67,14 +73,15 @@ struct Login {
 
 impl Engine {
     /// Begins a browser login in place of the one that this admin token had begun before.
-    pub async fn login_start(&self, admin: &str) -> LoginStart {
+    pub async fn login_start(&self, admin: &str, egress: Option<Egress>) -> LoginStart {
         let core = &self.0;
-        let mut browsers = core.logins.browsers.lock().await;
-        if let Some(old) = browsers.remove(admin) {
+        let old = core.logins.browsers.lock().await.remove(admin);
+        if let Some(old) = old {
             old.login.cancel.cancel();
-            // Its ports must be free again.
-            let _ = old.listener.await;
+            // Its ports should be free again; one that trades a code just now has let go of them.
+            let _ = tokio::time::timeout(PORTS, old.listener).await;
         }
+        let mut browsers = core.logins.browsers.lock().await;
         browsers.retain(|_, browser| browser.login.until > Instant::now());
         let (pkce, state) = (Pkce::fresh(), state());
         let callback =
@@ -82,9 +89,12 @@ impl Engine {
         let redirect = callback.as_ref().map_or_else(|| UNHEARD.to_owned(), Callback::redirect);
         let url = core.upstream.authorize_url(&pkce, &state, &redirect).to_string();
         let listening = callback.is_some();
-        let login = Arc::new(Login::new(state.clone(), pkce.verifier, redirect));
+        let login = Arc::new(Login::new(state.clone(), (pkce.verifier, redirect), egress));
         let listener = core.tasks.spawn(listen(Arc::clone(core), Arc::clone(&login), callback));
-        browsers.insert(admin.to_owned(), Browser { login, listener });
+        // Another one that this token began meanwhile.
+        if let Some(other) = browsers.insert(admin.to_owned(), Browser { login, listener }) {
+            other.login.cancel.cancel();
+        }
         LoginStart { url, state, listening }
     }
 
@@ -135,11 +145,12 @@ async fn listen(core: Arc<Core>, login: Arc<Login>, callback: Option<Callback>) 
 }
 
 impl Login {
-    fn new(state: String, verifier: Secret, redirect: String) -> Self {
+    fn new(state: String, (verifier, redirect): (Secret, String), egress: Option<Egress>) -> Self {
         Self {
             state,
             verifier,
             redirect,
+            egress,
             until: Instant::now() + LIFETIME,
             stage: Mutex::new(LoginStage::Waiting),
             trade: tokio::sync::Mutex::default(),
@@ -148,7 +159,7 @@ impl Login {
     }
 
     /// Trades the code and stores what it gave. A code that never reached the provider may be tried again.
-    async fn finish(&self, core: &Core, code: &Secret) -> Result<(), LoginProblem> {
+    async fn finish(&self, core: &Arc<Core>, code: &Secret) -> Result<(), LoginProblem> {
         let _one = self.trade.lock().await;
         if matches!(*self.stage.lock(), LoginStage::Done { .. }) {
             return Ok(());
@@ -156,7 +167,9 @@ impl Login {
         let result = self.trade(core, code).await;
         *self.stage.lock() = match &result {
             Ok(put) => LoginStage::Done { id: put.id.0.clone() },
-            Err(LoginProblem::Provider(LoginError::Failed { sent: upstream::Sent::No, .. })) => LoginStage::Waiting,
+            Err(LoginProblem::Provider(LoginError::Failed { sent: upstream::Sent::No, .. }) | LoginProblem::Way(_)) => {
+                LoginStage::Waiting
+            }
             Err(problem) => LoginStage::Failed { why: problem.to_string() },
         };
         if result.is_ok() {
@@ -165,8 +178,9 @@ impl Login {
         result.map(|_| ())
     }
 
-    async fn trade(&self, core: &Core, code: &Secret) -> Result<Put, LoginProblem> {
-        let grant = core.upstream.exchange(code, &self.verifier, &self.redirect).await?;
-        core.sign_in(grant).await
+    async fn trade(&self, core: &Arc<Core>, code: &Secret) -> Result<Put, LoginProblem> {
+        let upstream = core.out_by(self.egress.as_ref()).map_err(|none| ProxyError::Stuck(none.to_string()))?;
+        let grant = upstream.exchange(code, &self.verifier, &self.redirect).await?;
+        core.sign_in(grant, self.egress.clone()).await
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use pool::egress::Egress;
 use tokio::time::Instant;
 use upstream::oauth::{Device, Poll, state};
 
@@ -44,6 +45,8 @@ pub enum DevicePoll {
 /// A device login on its way.
 pub(super) struct Waiting {
     device: Device,
+    /// The way that its calls take, and then its account.
+    egress: Option<Egress>,
     begun: Instant,
     /// When the provider was asked last.
     asked: Mutex<Instant>,
@@ -53,8 +56,8 @@ pub(super) struct Waiting {
 
 impl Engine {
     /// Begins a device login.
-    pub async fn device_start(&self) -> Result<DeviceStart, LoginProblem> {
-        let device = self.0.upstream.device_start().await?;
+    pub async fn device_start(&self, egress: Option<Egress>) -> Result<DeviceStart, LoginProblem> {
+        let device = self.out_by(egress.as_ref())?.device_start().await?;
         let (code, now) = (state(), Instant::now());
         let start = DeviceStart {
             user_code: device.user_code.clone(),
@@ -63,7 +66,8 @@ impl Engine {
             expires_in: device.lifetime.as_secs(),
             interval: device.interval.as_secs(),
         };
-        let waiting = Waiting { device, begun: now, asked: Mutex::new(now), account: tokio::sync::Mutex::default() };
+        let (asked, account) = (Mutex::new(now), tokio::sync::Mutex::default());
+        let waiting = Waiting { device, egress, begun: now, asked, account };
         let mut devices = self.0.logins.devices.lock();
         devices.retain(|_, waiting| waiting.begun.elapsed() < waiting.device.lifetime);
         if devices.len() >= MOST {
@@ -80,7 +84,7 @@ impl Engine {
         if waiting.begun.elapsed() >= waiting.device.lifetime {
             return Err(LoginProblem::NotPending);
         }
-        let core = Arc::clone(&self.0);
+        let engine = self.clone();
         // A client that leaves must not take the tokens along.
         let work = self.0.tasks.spawn(async move {
             let mut account = waiting.account.lock().await;
@@ -90,10 +94,10 @@ impl Engine {
             if waiting.soon() {
                 return Ok(DevicePoll::SlowDown);
             }
-            let Poll::Done(grant) = core.upstream.device_poll(&waiting.device).await? else {
+            let Poll::Done(grant) = engine.out_by(waiting.egress.as_ref())?.device_poll(&waiting.device).await? else {
                 return Ok(DevicePoll::Pending);
             };
-            let put = core.sign_in(grant).await?;
+            let put = engine.sign_in(grant, waiting.egress.clone()).await?;
             *account = Some(put.id.0.clone());
             Ok(DevicePoll::Done { id: put.id.0 })
         });

@@ -4,10 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
+use pool::egress::Egress;
 use pool::relay::Wire;
 use pool::{AccountId, Secret, Status, Tokens, limits};
 use store::portable::{self, PortableError};
-use store::{Origin, Put};
+use store::{NewAccount, Origin, Put};
+use tokio::sync::Semaphore;
 use upstream::authfile::Login;
 use upstream::transfer::{self, Entry, File, FileError, Worth};
 
@@ -20,6 +22,9 @@ use crate::relays::{Private, RelayError, RelayWish, add_relay};
 const OPENAI: &str = "https://api.openai.com/v1";
 /// Names that are tried for its relay.
 const NAMES: u32 = 99;
+
+/// Passphrases that are worked on at a time: each takes tens of megabytes and a core.
+pub(crate) static PASSPHRASES: Semaphore = Semaphore::const_new(2);
 
 /// What became of an import.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -100,25 +105,44 @@ impl Engine {
     /// [`ImportProblem`] when the file cannot be read as a whole.
     pub async fn import(&self, text: Vec<u8>, passphrase: Option<Secret>) -> Result<Imports, ImportProblem> {
         // Reading takes a while, and opening is meant to.
-        let work = tokio::task::spawn_blocking(move || match (transfer::read(&text), passphrase) {
-            (Err(FileError::Sealed), Some(passphrase)) => {
-                Ok(transfer::read(portable::open(&text, &passphrase)?.expose().as_bytes())?)
+        let turn = match passphrase {
+            Some(_) => PASSPHRASES.acquire().await.ok(),
+            None => None,
+        };
+        let work = tokio::task::spawn_blocking(move || {
+            // Kept to the end of the work, also when the caller leaves.
+            let _turn = turn;
+            match (transfer::read(&text), passphrase) {
+                (Err(FileError::Sealed), Some(passphrase)) => {
+                    Ok(transfer::read(portable::open(&text, &passphrase)?.expose().as_bytes())?)
+                }
+                (file, _) => Ok::<_, ImportProblem>(file?),
             }
-            (file, _) => Ok::<_, ImportProblem>(file?),
         });
         let file = work.await.unwrap_or(Err(ImportProblem::File(FileError::TooLong)))?;
-        Ok(self.take_file(file).await)
+        Ok(self.take_file(file, None).await)
     }
 
-    /// Takes one token in: an access token as it is, a refresh token by using it.
-    pub async fn add_token(&self, access: Option<Secret>, refresh: Option<Secret>) -> Imports {
+    /// Takes one token in: an access token as it is, a refresh token by using it. The account is assigned to `egress` where
+    /// that is said, and the call goes that way too.
+    pub async fn add_token(&self, access: Option<Secret>, refresh: Option<Secret>, egress: Option<Egress>) -> Imports {
         let entry = Entry { line: 1, access, refresh, ..Entry::default() };
-        self.take_file(File { entries: vec![entry], ..File::default() }).await
+        self.take_file(File { entries: vec![entry], ..File::default() }, egress).await
     }
 
-    async fn take_file(&self, file: File) -> Imports {
+    /// Takes the login of an auth.json in as it is; nothing is sent.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn add_login(&self, login: Login) -> Result<Put, store::Error> {
+        let put = self.0.keep_login(ready(login, &self.0)).await?;
+        self.0.reread().await?;
+        Ok(put)
+    }
+
+    async fn take_file(&self, file: File, egress: Option<Egress>) -> Imports {
         let core = Arc::clone(&self.0);
-        let work = self.0.tasks.spawn(async move { run(&core, file).await });
+        let work = self.0.tasks.spawn(async move { run(&core, file, egress.as_ref()).await });
         work.await.unwrap_or_default()
     }
 }
@@ -129,7 +153,7 @@ struct Item {
     entry: Entry,
 }
 
-async fn run(core: &Arc<Core>, file: File) -> Imports {
+async fn run(core: &Arc<Core>, file: File, egress: Option<&Egress>) -> Imports {
     let mut done = Imports { skipped: file.skipped, ..Imports::default() };
     done.entries = file.wrong.iter().map(|wrong| failed(wrong.line, "", Fate::Junk, &wrong.why)).collect();
     let first = done.entries.len();
@@ -138,11 +162,11 @@ async fn run(core: &Arc<Core>, file: File) -> Imports {
     );
     let mut sorted = sort(core, file.entries, &mut done.entries[first..]);
     for (Item { at, entry }, login) in sorted.ready.drain(..) {
-        let kept = core.keep_login(ready(&entry, login, core)).await;
+        let kept = core.keep_login(dressed(&entry, egress, ready(login, core))).await;
         done.entries[first + at] = settle(core, &entry, kept).await;
     }
     let spends = stream::iter(sorted.spend.drain(..))
-        .map(|(Item { at, entry }, refresh)| async move { (at, spend::once(core, &entry, refresh).await) });
+        .map(|(Item { at, entry }, refresh)| async move { (at, spend::once(core, &entry, refresh, egress).await) });
     let mut spends = spends.buffer_unordered(limits::REFRESH_PARALLEL);
     while let Some((at, result)) = spends.next().await {
         done.entries[first + at] = result;
@@ -251,11 +275,17 @@ fn known(core: &Core) -> HashMap<String, AccountId> {
     list.iter().filter_map(token).collect()
 }
 
-fn ready(entry: &Entry, login: Login, core: &Core) -> store::NewAccount {
+fn ready(login: Login, core: &Core) -> NewAccount {
     let Login { access, refresh, id, claims, refreshed } = login;
     let tokens =
         Tokens { access, refresh, id, expires: claims.expires, refreshed: refreshed.unwrap_or_else(|| core.now()) };
-    store::NewAccount { label: entry.label.clone(), ..new_account(claims, tokens, Origin::Import) }
+    new_account(claims, tokens, Origin::Import)
+}
+
+/// An account with what its entry says beside the tokens, from its first moment on.
+pub(super) fn dressed(entry: &Entry, egress: Option<&Egress>, new: NewAccount) -> NewAccount {
+    let status = if entry.disabled { Status::Disabled } else { new.status };
+    NewAccount { label: entry.label.clone(), egress: egress.cloned(), status, ..new }
 }
 
 /// The result of an entry that was stored, with what its file says beside the tokens.
@@ -265,7 +295,8 @@ pub(super) async fn settle(core: &Core, entry: &Entry, kept: Result<Put, store::
         Err(error) => return failed(entry.line, &entry.label, Fate::Failed, &error.to_string()),
     };
     if put.added
-        && let Err(error) = dress(core, entry, &put.id).await
+        && !entry.tags.is_empty()
+        && let Err(error) = core.store.set_tags(&put.id, &entry.tags).await
     {
         tracing::warn!(account = %put.id, %error, "tags of an import are not stored");
     }
@@ -275,16 +306,6 @@ pub(super) async fn settle(core: &Core, entry: &Entry, kept: Result<Put, store::
         (false, false) => Fate::Unchanged,
     };
     done(entry, Some(&put.id), result)
-}
-
-async fn dress(core: &Core, entry: &Entry, id: &AccountId) -> Result<(), store::Error> {
-    if !entry.tags.is_empty() {
-        core.store.set_tags(id, &entry.tags).await?;
-    }
-    if entry.disabled {
-        core.store.switch(id, &Status::Disabled).await?;
-    }
-    Ok(())
 }
 
 /// An API key as a relay; `false` when one has it already.

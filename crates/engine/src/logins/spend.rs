@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pool::Secret;
-use store::{NewAccount, Put};
+use pool::egress::Egress;
+use store::Put;
+use upstream::Upstream;
 use upstream::jwt::Claims;
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
 use upstream::transfer::Entry;
 
-use super::import::{Fate, ImportResult, failed, settle};
+use super::import::{Fate, ImportResult, dressed, failed, settle};
 use super::{own, set_aside};
 use crate::core::Core;
+use crate::egress::NoWay;
 
 /// Calls for one token: the first, and one after a passing trouble.
 const TRIES: usize = 2;
@@ -21,8 +24,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 const STORES: usize = 60;
 
 /// Uses an entry's refresh token and stores what comes of it.
-pub(super) async fn once(core: &Arc<Core>, entry: &Entry, refresh: Secret) -> ImportResult {
+pub(super) async fn once(core: &Arc<Core>, entry: &Entry, refresh: Secret, egress: Option<&Egress>) -> ImportResult {
     let refused = |why: &str| failed(entry.line, &entry.label, Fate::Refused, why);
+    let upstream = match way(core, entry, egress) {
+        Ok(upstream) => upstream,
+        Err(none) => return refused(&none.to_string()),
+    };
     let (mut token, mut rotated, mut why) = (refresh, false, String::new());
     for number in 0..TRIES {
         if core.stop.is_cancelled() {
@@ -33,10 +40,10 @@ pub(super) async fn once(core: &Arc<Core>, entry: &Entry, refresh: Secret) -> Im
             tokio::time::sleep(PAUSE).await;
         }
         let place = core.refresh.calls.acquire().await.expect("invariant: the semaphore is never closed");
-        let answer = core.upstream.refresh(&token, RefreshReason::ProactiveExpiry).await;
+        let answer = upstream.refresh(&token, RefreshReason::ProactiveExpiry).await;
         drop(place);
         match answer {
-            Ok(grant) => return keep(core, entry, (grant, token)).await,
+            Ok(grant) => return keep(core, entry, (grant, token), egress).await,
             Err(RefreshError::Permanent { message, .. }) => {
                 why = message;
                 break;
@@ -56,8 +63,17 @@ pub(super) async fn once(core: &Arc<Core>, entry: &Entry, refresh: Secret) -> Im
     refused(&why)
 }
 
+/// The way that was asked for, else that of the account which the entry names, where it is known.
+fn way(core: &Arc<Core>, entry: &Entry, egress: Option<&Egress>) -> Result<Upstream, NoWay> {
+    let named = entry.account.as_ref().filter(|id| egress.is_none() && !id.is_empty());
+    let list = core.accounts.list();
+    let known =
+        named.and_then(|id| list.iter().find(|known| known.relay.is_none() && known.account.upstream_id == *id));
+    known.map_or_else(|| core.out_by(egress), |known| core.out(&known.account.id))
+}
+
 /// Stores what was granted. A grant without a refresh token leaves the old one good.
-async fn keep(core: &Core, entry: &Entry, (grant, spent): (Grant, Secret)) -> ImportResult {
+async fn keep(core: &Core, entry: &Entry, (grant, spent): (Grant, Secret), egress: Option<&Egress>) -> ImportResult {
     let grant = Grant { refresh: grant.refresh.or(Some(spent)), ..grant };
     let mut claims = Claims::of(&grant.access, grant.id.as_ref());
     if claims.account_id.is_empty() {
@@ -71,13 +87,13 @@ async fn keep(core: &Core, entry: &Entry, (grant, spent): (Grant, Secret)) -> Im
         };
         return failed(entry.line, &entry.label, Fate::Refused, &why);
     }
-    let new = NewAccount { label: entry.label.clone(), ..own(claims, grant, core.now()) };
+    let new = dressed(entry, egress, own(claims, grant, core.now()));
     let kept: Result<Put, store::Error> = insist(core, || core.keep_login(new.clone())).await;
     settle(core, entry, kept).await
 }
 
 /// Stores until it holds, a minute long at least, unless the engine ends.
-async fn insist<T, F>(core: &Core, store: impl Fn() -> F) -> Result<T, store::Error>
+pub(super) async fn insist<T, F>(core: &Core, store: impl Fn() -> F) -> Result<T, store::Error>
 where
     F: Future<Output = Result<T, store::Error>>,
 {

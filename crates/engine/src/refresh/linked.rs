@@ -242,5 +242,7 @@ pub(crate) fn file_account(login: &Login, now: Millis) -> NewAccount {
         fedramp: claims.fedramp,
         tokens: shown(login, now),
         origin: Origin::Import,
+        egress: None,
+        status: Status::Active,
     }
 }

@@ -195,6 +195,8 @@ pub(crate) async fn import(store: &Store, login: &FakeAccount) -> AccountId {
             refreshed: now.plus(-3_600_000),
         },
         origin: Origin::Login,
+        egress: None,
+        status: pool::Status::Active,
     };
     store.put_account(new, now).await.expect("the account is stored").id
 }

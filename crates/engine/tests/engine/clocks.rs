@@ -107,6 +107,8 @@ async fn a_wrong_clock_ends_no_login() {
         fedramp: false,
         tokens,
         origin: Origin::Login,
+        egress: None,
+        status: pool::Status::Active,
     };
     bench.store.remove_account(&id).await.expect("removed");
     let id = bench.store.put_account(new, now()).await.expect("stored").id;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use engine::{Clock, Engine, Parts, ProxyChange, ProxyWish, Settings};
 use offline::{Mood, NewAccount, Offline, Options, Place, Proxy, ProxyOptions, Rule, Speech};
+use pool::Secret;
 use pool::egress::Address;
 use proto::{Dialect, Kind};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -33,7 +34,6 @@ struct Rig<'a> {
 
 struct Site {
     bench: Bench,
-    config: Config,
     _bundle: tempfile::NamedTempFile,
     proxies: Vec<Proxy>,
 }
@@ -75,10 +75,10 @@ impl Rig<'_> {
         let mut settings = Settings::default();
         settings.proxies.echo = format!("{origin}/echo").parse().unwrap();
         let clock = Clock::manual(now());
-        let upstream = Upstream::new(config.clone()).unwrap();
+        let upstream = Upstream::new(config).unwrap();
         let parts = Parts { store: store.clone(), upstream, settings, clock: clock.clone() };
         let engine = Engine::start(parts).await.unwrap();
-        Site { bench: Bench { backend, engine, store, logins, ids, clock, home }, config, _bundle: bundle, proxies }
+        Site { bench: Bench { backend, engine, store, logins, ids, clock, home }, _bundle: bundle, proxies }
     }
 }
 
@@ -155,6 +155,42 @@ fn speaking(speech: Speech) -> ProxyOptions {
 
 fn account() -> NewAccount {
     NewAccount::default()
+}
+
+/// A token that comes with a way is used by it, and so is its account from its first call on; the next import goes there too.
+#[tokio::test]
+async fn a_token_takes_its_way_along() {
+    let site = Rig { proxies: vec![http()], ..Rig::default() }.start().await;
+    let login = site.bench.backend.add_account(account());
+    let way = site.bench.engine.egress("0").unwrap();
+    let refresh = Some(Secret::from(login.refresh.as_str()));
+    let done = site.bench.engine.add_token(None, refresh, Some(way)).await;
+    assert_eq!((done.added, done.errors), (1, vec![]));
+    assert_eq!(site.bench.engine.accounts()[0].egress, "0");
+    site.bench.ask(chat("hello")).await.unwrap();
+    let same = NewAccount {
+        account_id: Some(login.account_id.clone()),
+        user: Some(login.user.clone()),
+        ..NewAccount::default()
+    };
+    let again = site.bench.backend.add_account(same);
+    let entry = serde_json::json!([{"refreshToken": again.refresh, "accountId": again.account_id}]);
+    let done = site.bench.engine.import(entry.to_string().into_bytes(), None).await.unwrap();
+    assert_eq!((done.updated, done.errors), (1, vec![]));
+    assert_eq!(site.bench.backend.record().token_posts().count(), 2);
+    site.nothing_direct();
+    assert_eq!(site.bench.engine.accounts()[0].egress, "0");
+}
+
+/// A provider's list: one gateway, many users, one of them said twice.
+#[tokio::test]
+async fn a_gateway_with_many_users_is_many_proxies() {
+    let site = Rig::default().start().await;
+    let text = "http://a:1@gate.example:8000\nhttp://b:2@gate.example:8000\nhttp://a:1@gate.example:8000\n";
+    assert_eq!(site.bench.engine.import_proxies(text).await.unwrap(), 2);
+    assert_eq!(site.bench.engine.import_proxies(text).await.unwrap(), 0);
+    let names: Vec<String> = site.bench.engine.proxies().into_iter().map(|proxy| proxy.name).collect();
+    assert_eq!(names, ["gate.example:8000", "gate.example:8000-2"]);
 }
 
 #[rstest]
@@ -288,8 +324,8 @@ async fn behind_a_dead_proxy_nothing_leaves() {
 #[tokio::test]
 async fn a_login_takes_the_way_that_it_is_told(#[case] way: &str, #[case] word: &str) {
     let site = Rig { proxies: vec![http()], ..Rig::default() }.start().await;
-    let upstream = Upstream::new(site.config.clone()).unwrap();
-    let out = engine::out_by(&site.bench.store, &upstream, way).await.unwrap();
+    let egress = site.bench.engine.egress(way).unwrap();
+    let out = site.bench.engine.out_by(Some(&egress)).unwrap();
     let device = out.device_start().await.unwrap();
     assert!(site.bench.backend.approve_device(&device.user_code));
     let upstream::oauth::Poll::Done(grant) = out.device_poll(&device).await.unwrap() else { panic!("not yet") };
@@ -300,13 +336,12 @@ async fn a_login_takes_the_way_that_it_is_told(#[case] way: &str, #[case] word: 
     let total = site.bench.backend.record().total;
     site.afresh().await;
     site.proxies[0].mood(Mood::Closes);
-    let upstream = Upstream::new(site.config.clone()).unwrap();
-    let out = engine::out_by(&site.bench.store, &upstream, way).await.unwrap();
+    let out = site.bench.engine.out_by(Some(&egress)).unwrap();
     let error = out.device_start().await.unwrap_err().to_string();
     assert!(error.contains("proxy 0 ("), "{error}");
     let change = ProxyChange { enabled: Some(false), ..ProxyChange::default() };
     site.bench.engine.change_proxy("0", change).await.unwrap();
-    let Err(none) = engine::out_by(&site.bench.store, &upstream, way).await else { panic!("a way that is off") };
+    let Err(none) = site.bench.engine.out_by(Some(&egress)) else { panic!("a way that is off") };
     assert!(none.to_string().contains(word), "{none}");
     assert_eq!(site.bench.backend.record().total, total);
 }

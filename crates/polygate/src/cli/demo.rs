@@ -168,6 +168,8 @@ fn new_account(fake: FakeAccount) -> NewAccount {
         user: fake.user,
         fedramp: false,
         origin: Origin::Login,
+        egress: None,
+        status: pool::Status::Active,
         tokens: Tokens {
             access,
             refresh: Some(Secret::new(fake.refresh)),

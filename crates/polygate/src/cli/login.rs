@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use pool::{Secret, Tokens};
-use store::{NewAccount, Origin, Put, Store};
+use engine::{Engine, ImportFate};
+use pool::Secret;
+use pool::egress::Egress;
+use store::Put;
 use upstream::Upstream;
 use upstream::authfile::{self, Imported};
 use upstream::jwt::Claims;
-use upstream::oauth::{Callback, CallbackError, Grant, Pkce, RefreshReason, pasted, state};
+use upstream::oauth::{Callback, CallbackError, Grant, Pkce, pasted, state};
 
 use super::{Common, output, workplace};
 use crate::config::{Accounts, Config};
@@ -37,57 +39,52 @@ pub(super) struct Login {
     may_refresh: bool,
 }
 
+/// What came of a login.
+struct Signed {
+    id: String,
+    added: bool,
+}
+
 impl Login {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<()> {
         let config = workplace::config(common)?;
         if let Some(file) = &self.link {
             return link(common, &config, file, self.may_refresh).await;
         }
-        let store = workplace::store(&config).await?;
-        let way = self.egress.clone();
-        let outcome = self.add(&config, &store).await;
-        let put = match outcome {
-            Ok(new) => {
-                let label = new.label.clone();
-                stored(&store, new, way.as_deref()).await.map(|put| (put, label))
-            }
-            Err(error) => Err(error),
-        };
-        store.close().await;
-        let (put, label) = put?;
-        report(common, &put, &label);
+        let engine = workplace::engine(&config).await?;
+        let outcome = self.add(&config, &engine).await;
+        let label = |signed: &Signed| engine.account(&signed.id).map(|view| view.label).unwrap_or_default();
+        let outcome = outcome.map(|signed| (label(&signed), signed));
+        workplace::end(engine).await;
+        let (label, signed) = outcome?;
+        report(common, &signed, &label);
         Ok(())
     }
 
-    async fn add(self, config: &Config, store: &Store) -> anyhow::Result<NewAccount> {
+    async fn add(self, config: &Config, engine: &Engine) -> anyhow::Result<Signed> {
         if let Some(file) = &self.import {
-            return import(&config.accounts, file).await;
+            return import(engine, &codex_file(&config.accounts, file)?).await;
         }
-        let mut upstream = Upstream::new(crate::start::upstream_config(config))?;
-        if let Some(way) = &self.egress {
-            upstream = engine::out_by(store, &upstream, way).await?;
-        }
+        let egress = self.egress.as_deref().map(|way| engine.egress(way)).transpose()?;
         if let Some(token) = &self.token {
-            return given(&upstream, secret(token)?).await;
+            return given(engine, secret(token)?, egress).await;
         }
+        let upstream = engine.out_by(egress.as_ref())?;
         let grant = if self.device { device(&upstream).await? } else { browser(&upstream).await? };
-        account(grant, Origin::Login)
+        Ok(engine.sign_in(grant, egress).await?.into())
     }
 }
 
-/// Stores an account, and the way that it is to take.
-async fn stored(store: &Store, new: NewAccount, egress: Option<&str>) -> anyhow::Result<Put> {
-    let put = put(store, new).await?;
-    if let Some(way) = egress {
-        engine::assign(store, &[(&put.id.0, way)]).await?;
+impl From<Put> for Signed {
+    fn from(put: Put) -> Self {
+        Self { id: put.id.0, added: put.added }
     }
-    Ok(put)
 }
 
-fn report(common: &Common, put: &Put, label: &str) {
+fn report(common: &Common, signed: &Signed, label: &str) {
     if common.json {
-        output::json(&serde_json::json!({ "id": put.id.0, "added": put.added, "label": label }));
-    } else if put.added {
+        output::json(&serde_json::json!({ "id": signed.id, "added": signed.added, "label": label }));
+    } else if signed.added {
         output::line(&format!("Added {label}."));
     } else {
         output::line(&format!("Signed {label} in again."));
@@ -133,16 +130,6 @@ async fn device(upstream: &Upstream) -> anyhow::Result<Grant> {
     Ok(upstream.device_wait(&device).await?)
 }
 
-/// Stores a login. An account that followed a file has one of its own from here on.
-async fn put(store: &store::Store, new: NewAccount) -> anyhow::Result<Put> {
-    let owned = new.tokens.refresh.is_some();
-    let put = store.put_account(new, workplace::now()).await?;
-    if owned && put.stored {
-        store.unlink(&put.id).await?;
-    }
-    Ok(put)
-}
-
 async fn link(common: &Common, config: &Config, file: &Path, may_refresh: bool) -> anyhow::Result<()> {
     let file = codex_file(&config.accounts, file)?;
     let engine = workplace::engine(config).await?;
@@ -157,19 +144,9 @@ async fn link(common: &Common, config: &Config, file: &Path, may_refresh: bool) 
     Ok(())
 }
 
-async fn import(accounts: &Accounts, file: &Path) -> anyhow::Result<NewAccount> {
-    let file = codex_file(accounts, file)?;
-    match authfile::load(&file).await? {
-        Imported::Login(login) => {
-            let tokens = Tokens {
-                access: login.access,
-                refresh: login.refresh,
-                id: login.id,
-                expires: login.claims.expires,
-                refreshed: login.refreshed.unwrap_or_else(workplace::now),
-            };
-            Ok(new_account(login.claims, tokens, Origin::Import))
-        }
+async fn import(engine: &Engine, file: &Path) -> anyhow::Result<Signed> {
+    match authfile::load(file).await? {
+        Imported::Login(login) => Ok(engine.add_login(login).await?.into()),
         Imported::ApiKey(_) => bail!(
             "{} holds an OpenAI API key and no ChatGPT login; `polygate accounts import` makes a relay of the key, and `polygate login` signs you in",
             file.display()
@@ -195,43 +172,16 @@ fn secret(text: &str) -> anyhow::Result<Secret> {
 }
 
 /// An access token is a JWT; anything else must be a refresh token, which is spent at once for a pair of our own.
-async fn given(upstream: &Upstream, token: Secret) -> anyhow::Result<NewAccount> {
+async fn given(engine: &Engine, token: Secret, egress: Option<Egress>) -> anyhow::Result<Signed> {
     if token.is_empty() {
         bail!("the token is empty");
     }
-    if Claims::read(&token).is_some() {
-        return account(Grant { access: token, refresh: None, id: None }, Origin::Import);
-    }
-    let grant = upstream.refresh(&token, RefreshReason::ProactiveExpiry).await.context("the token was not accepted")?;
-    let refresh = grant.refresh.or(Some(token));
-    account(Grant { refresh, ..grant }, Origin::Login)
-}
-
-fn account(grant: Grant, origin: Origin) -> anyhow::Result<NewAccount> {
-    let claims = Claims::of(&grant.access, grant.id.as_ref());
-    if claims.account_id.is_empty() {
-        bail!("the token names no ChatGPT account; sign in with `polygate login`");
-    }
-    let expires = claims.expires;
-    let refreshed = workplace::now();
-    Ok(new_account(
-        claims,
-        Tokens { access: grant.access, refresh: grant.refresh, id: grant.id, expires, refreshed },
-        origin,
-    ))
-}
-
-fn new_account(claims: Claims, tokens: Tokens, origin: Origin) -> NewAccount {
-    let label =
-        [&claims.email, &claims.account_id].into_iter().find(|name| !name.is_empty()).cloned().unwrap_or_default();
-    NewAccount {
-        label,
-        email: claims.email,
-        plan: claims.plan,
-        upstream_id: claims.account_id,
-        user: claims.user,
-        fedramp: claims.fedramp,
-        tokens,
-        origin,
+    let (access, refresh) = if Claims::read(&token).is_some() { (Some(token), None) } else { (None, Some(token)) };
+    let done = engine.add_token(access, refresh, egress).await;
+    let entry = done.entries.into_iter().next().context("the token gave no account")?;
+    match (entry.error, entry.id) {
+        (Some(why), _) => bail!("the token was not accepted: {why}"),
+        (None, Some(id)) => Ok(Signed { id, added: entry.result == ImportFate::Added }),
+        (None, None) => bail!("the token gave no account"),
     }
 }

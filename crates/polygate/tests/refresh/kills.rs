@@ -145,6 +145,8 @@ async fn sign_in(fleet: &Fleet, store: &Store, account: &Account) {
         fedramp: false,
         tokens,
         origin: Origin::Login,
+        egress: None,
+        status: pool::Status::Active,
     };
     store.put_account(new, now).await.unwrap();
 }

@@ -19,8 +19,8 @@ pub const LARGEST: usize = 1 << 20;
 pub struct Wanted {
     /// Where in the file it is, from 1.
     pub line: u64,
-    /// Its name, made of its address where the file has none.
-    pub name: String,
+    /// Its name, where the file has one.
+    pub name: Option<String>,
     /// Where it is.
     pub address: Address,
     /// Whether it is switched on.
@@ -84,7 +84,11 @@ pub fn read(text: &str) -> Result<Vec<Wanted>, FileError> {
     let mut all: Vec<Wanted> = Vec::with_capacity(entries.len());
     for (line, entry) in entries {
         let wanted = entry.wanted(line).map_err(|invalid| fault(line, invalid.to_string()))?;
-        if all.iter().any(|other| other.name == wanted.name) {
+        // The lists of some providers say a proxy twice.
+        if all.iter().any(|other| other.address == wanted.address) {
+            continue;
+        }
+        if wanted.name.is_some() && all.iter().any(|other| other.name == wanted.name) {
             return Err(fault(line, "a proxy above it has the same name"));
         }
         all.push(wanted);
@@ -142,8 +146,8 @@ impl Entry {
         // The hidden password of a list is none.
         let address = parts.address()?.keeping(None)?;
         address.check(parts.allow_private)?;
-        let name = parts.name.unwrap_or_else(|| address.place());
-        check_name(&name)?;
+        let name = parts.name;
+        name.as_deref().map_or(Ok(()), check_name)?;
         let enabled = parts.enabled.unwrap_or(parts.status.as_deref() != Some("disabled"));
         Ok(Wanted { line, name, address, enabled, allow_private: parts.allow_private })
     }

@@ -224,8 +224,8 @@ fn names(#[case] name: &str, #[case] good: bool) {
     assert!(check_name(&"x".repeat(65)).is_err());
 }
 
-fn wanted(name: &str, url: &str) -> Wanted {
-    Wanted { line: 0, name: name.into(), address: Address::read(url).unwrap(), enabled: true, allow_private: false }
+fn wanted(url: &str) -> Wanted {
+    Wanted { line: 0, name: None, address: Address::read(url).unwrap(), enabled: true, allow_private: false }
 }
 
 #[rstest]
@@ -238,9 +238,10 @@ fn wanted(name: &str, url: &str) -> Wanted {
     r#"{"proxies": [{"url": "http://a.example:1", "id": "x", "addedAt": "now"},
     {"type": "socks5h", "server": "b.example", "port": 2, "user": "u", "password": "p", "status": "active"}]}"#
 )]
+#[case::said_twice("http://a.example:1\nsocks5h://u:p@b.example:2\nhttp://a.example:1\n")]
 #[case::json_list(r#"["http://a.example:1", "socks5h://u:p@b.example:2"]"#)]
 fn files(#[case] text: &str) {
-    let expected = [wanted("a.example:1", "http://a.example:1"), wanted("b.example:2", "socks5h://u:p@b.example:2")];
+    let expected = [wanted("http://a.example:1"), wanted("socks5h://u:p@b.example:2")];
     let read = file::read(text).unwrap();
     assert_eq!(read.into_iter().map(|wanted| Wanted { line: 0, ..wanted }).collect::<Vec<_>>(), expected);
 }
@@ -273,7 +274,7 @@ fn what_is_written_is_read_again() {
     let read = file::read(text.expose()).unwrap();
     let expected = [(2, &odd), (6, &private)].map(|(line, proxy)| Wanted {
         line,
-        name: proxy.name.clone(),
+        name: Some(proxy.name.clone()),
         address: proxy.address.clone(),
         enabled: proxy.enabled,
         allow_private: proxy.allow_private,

@@ -17,8 +17,8 @@ use serde_json::{Map, Value, json};
 pub(crate) use self::transfer::{export, import};
 pub(crate) use self::wire::Entry;
 use self::wire::{Checks, Cookies, Ids, Label, States, Tags, Wish};
-use super::input::{Input, read};
-use super::logins::{single, store};
+use super::input::{Input, admin, read};
+use super::logins::{Given, single, store, way};
 use crate::query;
 use crate::reply::{Answer, Denied, json as answer};
 use crate::route::Ask;
@@ -60,9 +60,8 @@ pub(crate) async fn add(ask: Ask) -> Answer {
     if body.token.is_none() && body.refresh_token.is_none() {
         return Err(Failure::new(Kind::Invalid, "Give a token or a refreshToken").into());
     }
-    let done = engine
-        .add_token(body.token.map(super::logins::Given::take), body.refresh_token.map(super::logins::Given::take))
-        .await;
+    let egress = way(&engine, body.egress.as_deref())?;
+    let done = engine.add_token(body.token.map(Given::take), body.refresh_token.map(Given::take), egress).await;
     single(&engine, &done)
 }
 
@@ -136,6 +135,7 @@ pub(crate) async fn tag(ask: Ask) -> Answer {
 /// `GET /auth/accounts/{id}/cookies`: they are secrets, so it wants the scope of an export.
 pub(crate) async fn cookies(ask: Ask) -> Answer {
     let cookies = ask.app.engine.account_cookies(&ask.param).map_err(|error| denied(&error))?;
+    tracing::warn!(target: "audit", admin = admin(&ask.caller), account = %ask.param, "cookies shown");
     Ok(answer(StatusCode::OK, &json!({ "cookies": cookies.as_ref().map(Secret::expose) })))
 }
 

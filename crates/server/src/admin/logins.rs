@@ -4,11 +4,13 @@ use engine::{DevicePoll, Engine, ImportFate, Imports, LinkError, LoginProblem, L
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use pool::Secret;
+use pool::egress::Egress;
 use proto::{Failure, Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::input::{Input, admin, read};
+use crate::query;
 use crate::reply::{Answer, Denied, bare, json as answer};
 use crate::route::Ask;
 
@@ -45,6 +47,20 @@ pub(crate) struct Relayed {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Token {
     token: Given,
+    #[serde(default)]
+    egress: Option<String>,
+}
+
+/// The way that a login takes, and then its account: `direct`, `auto`, `global`, or a proxy's id or name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct By {
+    #[serde(default)]
+    egress: Option<String>,
+}
+
+pub(super) fn way(engine: &Engine, wanted: Option<&str>) -> Result<Option<Egress>, Denied> {
+    wanted.map(|wanted| engine.egress(wanted)).transpose().map_err(|error| super::proxies::denied(&error))
 }
 
 #[derive(Deserialize)]
@@ -106,16 +122,19 @@ pub(crate) async fn status(ask: Ask) -> Answer {
     Ok(answer(StatusCode::OK, &body))
 }
 
-/// `POST /auth/login-start`
+/// `POST /auth/login-start`, where wanted with `{"egress": "..."}`
 pub(crate) async fn start(ask: Ask) -> Answer {
-    let begun = ask.app.engine.login_start(admin(&ask.caller)).await;
+    let admin = admin(&ask.caller).to_owned();
+    let Input { engine, body, .. } = read::<By>(ask).await?;
+    let begun = engine.login_start(&admin, way(&engine, body.egress.as_deref())?).await;
     let started = Started { auth_url: begun.url, state: begun.state, listening: begun.listening };
     Ok(answer(StatusCode::OK, &started))
 }
 
-/// `GET /auth/login` and `GET /auth/accounts/login`: to the provider's page.
+/// `GET /auth/login` and `GET /auth/accounts/login`, where wanted with `?egress=`: to the provider's page.
 pub(crate) async fn go(ask: Ask) -> Answer {
-    let begun = ask.app.engine.login_start(admin(&ask.caller)).await;
+    let egress = way(&ask.app.engine, query::one(&ask.parts, "egress").as_deref())?;
+    let begun = ask.app.engine.login_start(admin(&ask.caller), egress).await;
     let mut response = bare(StatusCode::FOUND);
     response.headers_mut().extend(HeaderValue::from_str(&begun.url).ok().map(|url| (LOCATION, url)));
     Ok(response)
@@ -132,9 +151,10 @@ pub(crate) async fn relay(ask: Ask) -> Answer {
     Ok(answer(StatusCode::OK, &json!({ "success": true })))
 }
 
-/// `POST /auth/device-login`
+/// `POST /auth/device-login`, where wanted with `{"egress": "..."}`
 pub(crate) async fn device(ask: Ask) -> Answer {
-    let begun = ask.app.engine.device_start().await.map_err(|problem| denied(&problem))?;
+    let Input { engine, body, .. } = read::<By>(ask).await?;
+    let begun = engine.device_start(way(&engine, body.egress.as_deref())?).await.map_err(|problem| denied(&problem))?;
     let started = DeviceStarted {
         user_code: begun.user_code,
         verification_uri_complete: begun.page.clone(),
@@ -175,7 +195,8 @@ pub(crate) async fn import_cli(ask: Ask) -> Answer {
 /// `POST /auth/token` with `{"token": "..."}`
 pub(crate) async fn token(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<Token>(ask).await?;
-    let done = engine.add_token(Some(body.token.take()), None).await;
+    let egress = way(&engine, body.egress.as_deref())?;
+    let done = engine.add_token(Some(body.token.take()), None, egress).await;
     single(&engine, &done)
 }
 
@@ -235,6 +256,7 @@ fn denied(problem: &LoginProblem) -> Denied {
             StatusCode::BAD_GATEWAY,
             Failure::new(Kind::Upstream, problem.to_string()).code("login_failed"),
         ),
+        LoginProblem::Way(error) => super::proxies::denied(error),
         LoginProblem::Store(_) => store(problem),
     }
 }

@@ -12,6 +12,7 @@ use proto::{Failure, Kind};
 use self::wire::{
     Apply, Assignment, Assignments, Change, Done, Entry, Global, Imported, Interval, List, Outcome, Spread, Text, Wish,
 };
+use super::input::admin;
 use super::relays::read;
 use crate::body;
 use crate::reply::{Answer, Denied, json, whole};
@@ -157,6 +158,7 @@ pub(crate) async fn import_assignments(ask: Ask) -> Answer {
 /// `GET /api/proxies/export`: a file with the passwords in clear.
 pub(crate) async fn export(ask: Ask) -> Answer {
     let file = ask.app.engine.export_proxies();
+    tracing::warn!(target: "audit", admin = admin(&ask.caller), "proxies exported");
     let mut response = whole(StatusCode::OK, Bytes::copy_from_slice(file.expose().as_bytes()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/yaml"));
@@ -180,7 +182,7 @@ fn bounded(count: usize, field: &str) -> Result<(), Failure> {
     Err(Failure::new(Kind::Invalid, format!("At most {MOST} at a time")).at(field))
 }
 
-fn denied(error: &ProxyError) -> Denied {
+pub(super) fn denied(error: &ProxyError) -> Denied {
     let (kind, status, code) = match error {
         ProxyError::Invalid(_) => (Kind::Invalid, None, "invalid_proxy"),
         ProxyError::File(_) => (Kind::Invalid, None, "invalid_file"),

@@ -39,6 +39,8 @@ pub(crate) async fn gateway(change: impl FnOnce(&mut Settings)) -> (Gateway, Run
         fedramp: false,
         tokens,
         origin: Origin::Login,
+        egress: None,
+        status: pool::Status::Active,
     };
     let store = store(&home).await;
     store.put_account(new, Millis(1)).await.unwrap();

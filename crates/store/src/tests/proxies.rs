@@ -1,9 +1,10 @@
 //! Proxies: what is written comes back, a file of them is one step, and none goes while an account needs it.
 
+use pool::Status;
 use pool::egress::{Address, Egress, Health, ProxyId};
 
-use super::{NOW, Site, add};
-use crate::{Error, NewProxy};
+use super::{NOW, Site, account, add, tokens};
+use crate::{Error, NewAccount, NewProxy};
 
 pub(super) fn proxy(name: &str, url: &str) -> NewProxy {
     NewProxy { name: name.into(), address: Address::read(url).unwrap(), enabled: true, allow_private: false }
@@ -81,6 +82,23 @@ pub(super) async fn assignments_come_back(site: &Site) {
     assert_eq!(store.egresses().await.unwrap().len(), 1);
     store.remove_account(&b).await.unwrap();
     assert_eq!(store.egresses().await.unwrap(), []);
+}
+
+pub(super) async fn an_account_comes_with_its_way(site: &Site) {
+    let store = site.open().await;
+    let new = |egress| NewAccount { egress, status: Status::Disabled, ..account("a", tokens("0", 0)) };
+    let put = store.put_account(new(Some(Egress::Direct)), NOW).await.unwrap();
+    assert_eq!(store.accounts().await.unwrap()[0].status, Status::Disabled, "from its first moment on");
+    assert_eq!(store.egresses().await.unwrap(), [(put.id.clone(), Egress::Direct)]);
+    // Known tokens, new ones, and a login that does not care.
+    for (refreshed, egress, way) in [(0, Some(Egress::Auto), Egress::Auto), (1, Some(Egress::Direct), Egress::Direct)] {
+        let again = NewAccount { tokens: tokens(&refreshed.to_string(), refreshed), ..new(egress) };
+        assert_eq!(store.put_account(again, NOW).await.unwrap().stored, refreshed > 0);
+        assert_eq!(store.egresses().await.unwrap(), [(put.id.clone(), way)]);
+    }
+    let again = NewAccount { tokens: tokens("2", 2), ..new(None) };
+    assert!(store.put_account(again, NOW).await.unwrap().stored);
+    assert_eq!(store.egresses().await.unwrap(), [(put.id, Egress::Direct)]);
 }
 
 pub(super) async fn changes_of_proxies_are_noticed(site: &Site) {

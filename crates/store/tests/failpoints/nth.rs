@@ -25,6 +25,16 @@ fn said<T>(result: Result<T, impl std::fmt::Display>) -> Result<(), String> {
 /// Every write of the interface, as a thing that may be done again.
 const OPERATIONS: &[(&str, Operation)] = &[
     ("put", |store, _| Box::pin(async move { said(store.put_account(account("new", tokens("new", 0)), NOW).await) })),
+    ("put by a way", |store, _| {
+        Box::pin(async move {
+            let egress = Some(pool::egress::Egress::Direct);
+            let new = store::NewAccount { egress, ..account("ways", tokens("ways", 0)) };
+            said(store.put_account(new, NOW).await)?;
+            let ways = store.egresses().await.map_err(|error| error.to_string())?;
+            assert!(!ways.is_empty(), "an account without its way");
+            Ok(())
+        })
+    }),
     ("sign in", |store, _| {
         Box::pin(async move { said(store.put_account(account("old", tokens("later", 9)), NOW).await) })
     }),

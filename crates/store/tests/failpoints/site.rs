@@ -36,6 +36,8 @@ pub(crate) fn account(name: &str, tokens: Tokens) -> NewAccount {
         fedramp: false,
         tokens,
         origin: Origin::Import,
+        egress: None,
+        status: pool::Status::Active,
     }
 }
 

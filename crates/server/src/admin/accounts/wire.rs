@@ -75,6 +75,8 @@ pub(super) struct Wish {
     pub(super) token: Option<Given>,
     #[serde(default)]
     pub(super) refresh_token: Option<Given>,
+    #[serde(default)]
+    pub(super) egress: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -22,6 +22,8 @@ fn new(tokens: Tokens, origin: Origin) -> NewAccount {
         fedramp: false,
         tokens,
         origin,
+        egress: None,
+        status: pool::Status::Active,
     }
 }
 
