@@ -248,13 +248,18 @@ impl NoAccount {
         }
     }
 
-    /// The reasons for people: each kind with its number of accounts, in the words of the first.
+    /// The reasons for people: each kind with its number of accounts, in the words of the one that ends first.
     fn summary(&self, now: Millis) -> String {
         let mut groups: Vec<(&Reason, u32)> = Vec::new();
         for (_, why) in self.reasons.iter().filter(|(_, why)| !matches!(why, Reason::NoModel)) {
             let same = |(first, _): &&mut (&Reason, u32)| std::mem::discriminant(*first) == std::mem::discriminant(why);
             match groups.iter_mut().find(same) {
-                Some((_, count)) => *count += 1,
+                Some((first, count)) => {
+                    *count += 1;
+                    if why.until().is_some_and(|until| first.until().is_none_or(|known| until < known)) {
+                        *first = why;
+                    }
+                }
                 None => groups.push((why, 1)),
             }
         }

@@ -18,6 +18,7 @@ mod refresh;
 mod relays;
 mod retry;
 mod rules;
+mod scenario;
 mod storm;
 mod stream;
 mod usage;

@@ -73,7 +73,12 @@ pub(super) fn status(status: u16, body: &Bytes, retry: &Retry, now: Millis) -> R
     if class == Class::Challenge {
         said.message = Some(format!("Cloudflare stopped the request before the upstream ({status})"));
     }
-    said.message.get_or_insert_with(|| format!("the upstream answered {status} without an explanation"));
+    if said.message.is_none() {
+        said.message = Some(match said.code() {
+            Some(code) => format!("the upstream answered {status}: {code}"),
+            None => format!("the upstream answered {status} without an explanation"),
+        });
+    }
     finish(class, &said, retry, kind_of(status), now)
 }
 

@@ -419,6 +419,12 @@ fn a_usage_limit_tells_when_it_ends() {
 #[case("a\r\nb\u{0}c", "a  b c", None, None)]
 #[case("", "the upstream answered 400 without an explanation", None, None)]
 #[case("{}", "the upstream answered 400 without an explanation", None, None)]
+#[case(
+    r#"{"detail":{"code":"no_such_thing"}}"#,
+    "the upstream answered 400: no_such_thing",
+    Some("no_such_thing"),
+    None
+)]
 #[case(PAGE, "the upstream answered 400 with an HTML page", None, None)]
 #[case(
     r#"{"detail":"sent Bearer eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln, refused"}"#,

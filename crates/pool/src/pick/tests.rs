@@ -310,7 +310,7 @@ fn busy_accounts_make_a_queue_and_the_queue_ends() {
 #[case(&[Status::Disabled], Kind::NoAccount, None, "switched off")]
 #[case(&[Status::Blocked { why: "banned".into() }, needs_login()], Kind::NoAccount, None, "banned")]
 #[case(&[cooling(30), cooling(60)], Kind::RateLimited, Some(30), "cooling down for 30 s")]
-#[case(&[exhausted(7200), exhausted(60)], Kind::Exhausted, Some(60), "used up")]
+#[case(&[exhausted(7200), exhausted(60)], Kind::Exhausted, Some(60), "used up, resets in 1 min 0 s (2 accounts)")]
 // What ends first: a client that takes a used-up quota for the end must not hear of it when 30 s heal it.
 #[case(&[exhausted(7200), cooling(30)], Kind::RateLimited, Some(30), "429 (1 account)")]
 #[case(&[exhausted(60), cooling(90)], Kind::Exhausted, Some(60), "429 (1 account)")]
