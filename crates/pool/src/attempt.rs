@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | nothing sent | - | once more: another account, else the same |
 //! | sent, no status | - | 502 (cut) or 504 (timeout) |
-//! | 401 | - | refresh, the same account |
+//! | 401 | - | refresh, the same account, outside the cap |
 //! | 401 after a refresh, or the refresh fails for good | needs login | another account, outside the cap |
 //! | 402, 403, empty 404, 429 | exhausted, cooling or blocked | another account |
 //! | 429 for the limit of one model | that model rests there | another account |
@@ -19,8 +19,8 @@
 //! one request, which goes to another relay. A 5xx that says how long rests it.
 //!
 //! Whatever the row says, a request makes at most [`limits::MODEL_POSTS`] model POSTs. Every POST that got an answer counts,
-//! refused ones too, so a storm of 429 costs at most two POSTs per client request. Only the POSTs of an account whose login
-//! turned out to be dead are taken out of the count again: a 401 is a certain refusal.
+//! refused ones too, so a storm of 429 costs at most two POSTs per client request. Only a 401 for a login does not count: it is a
+//! certain refusal, and each account gets new tokens once.
 
 mod keyed;
 mod refusal;
@@ -125,12 +125,10 @@ pub enum Outcome {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about a request, not a state")]
 pub struct History {
-    /// Model POSTs that count against [`crate::limits::MODEL_POSTS`], the current one included.
+    /// Model POSTs that count against [`crate::limits::MODEL_POSTS`], the current one included; refused logins do not.
     pub posts: u32,
     /// Tries that sent nothing, the current one included.
     pub unsent: u32,
-    /// Those of `posts` that went to the current account.
-    pub here: u32,
     /// Whether the current account's tokens were refreshed for this request.
     pub refreshed: bool,
     /// Whether tokens that somebody else had got before took the place of refused ones of the current account.
@@ -227,35 +225,26 @@ impl History {
             self.tried.push(account.clone());
             self.refreshed = false;
             self.adopted = false;
-            self.here = 0;
         }
         self.lost |= matches!(outcome, Outcome::NoStatus { .. });
-        match outcome {
-            Outcome::NotSent { .. } => self.unsent += 1,
-            Outcome::NotRefreshed { .. } => {}
-            Outcome::NoStatus { .. } | Outcome::Status { .. } | Outcome::Refused { .. } | Outcome::EarlyFail(_) => {
-                self.posts += 1;
-                self.here += 1;
-            }
-        }
+        let posted = !matches!(outcome, Outcome::NotSent { .. } | Outcome::NotRefreshed { .. });
+        self.posts += u32::from(posted);
+        self.unsent += u32::from(matches!(outcome, Outcome::NotSent { .. }));
         let (signal, step) = next(outcome, self, now);
         if let Step::Again { refresh, strip_replay, .. } = &step {
             self.refreshed |= refresh;
             self.stripped |= strip_replay;
         }
-        if matches!(signal, Signal::NeedsLogin { .. }) || matches!(outcome, Outcome::NotRefreshed { .. }) {
-            self.posts -= self.here;
-            self.here = 0;
-        }
+        let login = matches!(signal, Signal::NeedsLogin { .. }) || matches!(step, Step::Again { refresh: true, .. });
+        self.posts -= u32::from(posted && login);
         (signal, step)
     }
 
     /// Notes that the tokens which took the place of refused ones are older than the refusal: somebody else had refreshed before.
-    /// If they are refused too, that says nothing about the login: the first refusal does not count, once.
+    /// If they are refused too, that says nothing about the login: it gets new tokens once more.
     pub fn adopt(&mut self) {
         if !self.adopted {
-            self.posts -= self.here;
-            (self.adopted, self.refreshed, self.here) = (true, false, 0);
+            (self.adopted, self.refreshed) = (true, false);
         }
     }
 
@@ -324,7 +313,7 @@ fn refused(refusal: Refusal, history: &History) -> (Signal, Step) {
             let step = relogin(history, &why);
             (Signal::NeedsLogin { why }, step)
         }
-        Class::Login => (Signal::None, repeat(left, true, failure)),
+        Class::Login => (Signal::None, repeat(true, true, failure)),
         Class::Challenge | Class::Forbidden | Class::Limited | Class::Busy => {
             (Signal::Cool { until, why }, step(left, To::Other, failure))
         }

@@ -140,6 +140,33 @@ async fn a_second_401_ends_the_login() {
     assert_eq!((bench.status(0), bench.status(1)), ("needs_login", "active"));
 }
 
+/// A 401 is no try: whoever is asked second gets new tokens too, and when these are refused a third account serves.
+#[rstest]
+#[case::healed(1, &[0, 1, 1], "active")]
+#[case::over(2, &[0, 1, 1, 2], "needs_login")]
+#[tokio::test]
+async fn a_401_of_the_second_call_is_outside_the_cap(
+    #[case] refusals: u32,
+    #[case] order: &[usize],
+    #[case] status: &str,
+) {
+    let bench = Bench::with(Setup::accounts(3)).await;
+    // The oldest first.
+    let mut oldest: Vec<usize> = (0..3).collect();
+    oldest.sort_by_key(|at| &bench.ids[*at]);
+    let (first, second) = (&bench.logins[oldest[0]].account_id, &bench.logins[oldest[1]].account_id);
+    bench.backend.script(Rule::responses(Plan::json(500, json!({"error": {"message": "oops"}}))).account(first));
+    bench
+        .backend
+        .script(Rule::responses(Plan::json(401, json!({"detail": "Unauthorized"}))).account(second).times(refusals));
+    let answer = bench.ask(chat("hello")).await.expect("served");
+    let expected: Vec<_> = order.iter().map(|at| oldest[*at]).collect();
+    assert_eq!((accounts(&bench), answer.head.attempts as usize), (expected, order.len()));
+    assert_eq!(bench.status(oldest[1]), status);
+    assert_eq!(bench.backend.record().refreshes.len(), 1);
+    bench.innocent();
+}
+
 #[tokio::test]
 async fn all_logins_over_is_503_with_a_hint() {
     let bench = Bench::new().await;

@@ -306,8 +306,16 @@ fn the_first_try_comes_to(#[case] outcome: Outcome, #[case] mark: Mark, #[case] 
     ("c", status(500, ""), Then::Give(Kind::Upstream)),
 ])]
 #[case::unsent_once(&[("a", unsent(), Then::PreferOther), ("a", unsent(), Then::Give(Kind::Upstream))])]
-#[case::the_replay_counts(&[("a", status(401, ""), Then::Refresh), ("a", status(500, ""), Then::Give(Kind::Upstream))])]
-#[case::no_replay_beyond_the_cap(&[("a", status(500, ""), Then::PreferOther), ("b", status(401, ""), Then::Give(Kind::Upstream))])]
+#[case::a_401_is_outside_the_cap(&[
+    ("a", status(401, ""), Then::Refresh),
+    ("a", status(500, ""), Then::PreferOther),
+    ("b", status(500, ""), Then::Give(Kind::Upstream)),
+])]
+#[case::so_is_a_late_one(&[
+    ("a", status(500, ""), Then::PreferOther),
+    ("b", status(401, ""), Then::Refresh),
+    ("b", status(429, ""), Then::Give(Kind::RateLimited)),
+])]
 #[case::dead_login_is_outside_the_cap(&[
     ("a", status(401, ""), Then::Refresh),
     ("a", status(401, ""), Then::Other),
@@ -322,7 +330,15 @@ fn the_first_try_comes_to(#[case] outcome: Outcome, #[case] mark: Mark, #[case] 
 ])]
 #[case::a_dead_login_forgives_only_its_own(&[
     ("a", status(500, ""), Then::PreferOther),
-    ("b", status(401, ""), Then::Give(Kind::Upstream)),
+    ("a", status(401, ""), Then::Refresh),
+    ("a", status(401, ""), Then::Other),
+    ("b", status(500, ""), Then::Give(Kind::Upstream)),
+])]
+#[case::no_refresh_late(&[
+    ("a", status(429, ""), Then::Other),
+    ("b", status(401, ""), Then::Refresh),
+    ("b", Outcome::NotRefreshed { lasting: false, why: "busy".into() }, Then::Other),
+    ("c", status(500, ""), Then::Give(Kind::Upstream)),
 ])]
 #[case::no_refresh(&[
     ("a", status(401, ""), Then::Refresh),
@@ -366,10 +382,10 @@ fn a_401_of_adopted_tokens_is_not_the_last() {
 fn a_second_401_signs_the_account_out() {
     let mut history = History::default();
     history.settle(&id("a"), &status(401, ""), NOW);
-    assert!(history.refreshed && history.posts == 1);
+    assert!(history.refreshed && history.posts == 0);
     let (signal, _) = history.settle(&id("a"), &status(401, &coded("token_invalidated")), NOW);
     assert_eq!(signal, Signal::NeedsLogin { why: "the upstream refused the account's login: said so".into() });
-    assert_eq!((history.posts, history.here), (0, 0));
+    assert_eq!(history.posts, 0);
     assert_eq!(history.tried, [id("a")]);
 }
 

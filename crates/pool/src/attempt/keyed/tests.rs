@@ -7,7 +7,7 @@ use crate::account::AccountId;
 const NOW: Millis = Millis(1_800_000_000_000);
 
 fn history() -> History {
-    History { posts: 1, here: 1, tried: vec![AccountId("r".into())], keyed: true, ..History::default() }
+    History { posts: 1, tried: vec![AccountId("r".into())], keyed: true, ..History::default() }
 }
 
 fn coded(kind: Kind, code: &str) -> Failure {
