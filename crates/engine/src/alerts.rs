@@ -2,19 +2,19 @@
 
 mod courier;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pool::warning::{Given, Thresholds, Warning, judge};
-use pool::{AccountId, Secret};
+use pool::{Account, AccountId, Secret};
 use tokio::sync::mpsc;
 use url::Url;
 
 use crate::core::Core;
 use crate::feed::News;
 
-/// The store's setting that remembers what was given.
+/// The store's setting that remembers what was given, for all nodes.
 const MEMORY: &str = "alerts.given";
 /// Warnings that may wait for one receiver.
 const WAITING: usize = 64;
@@ -60,8 +60,8 @@ impl Default for Alerts {
     }
 }
 
-/// What was given for each account.
-type Memory = HashMap<AccountId, Given>;
+/// What was given for each account, by its id.
+type Memory = BTreeMap<String, Given>;
 
 /// Warns until the engine stops.
 pub(crate) async fn keep_warned(core: Arc<Core>) {
@@ -80,8 +80,9 @@ pub(crate) async fn keep_warned(core: Arc<Core>) {
                 one(&core, account, &mut memory, &couriers).await;
             }
             News::LoginRemoved { account, .. } => {
-                if memory.remove(account).is_some() {
-                    save(&core, &memory).await;
+                memory.remove(&account.0);
+                if let Err(error) = share(&core, |shared| shared.remove(&account.0)).await {
+                    unsaved(&error);
                 }
             }
             News::Lagged { .. } => all(&core, &mut memory, &couriers).await,
@@ -108,46 +109,76 @@ async fn all(core: &Arc<Core>, memory: &mut Memory, couriers: &[mpsc::Sender<Arc
     }
 }
 
-/// Judges one account. What is given is stored before it is sent: a warning that is lost in a crash is better than one that
-/// comes with every restart.
+/// Judges one account. Every node tells its own feed; of several that see the same, the first one sends. What is given is stored
+/// before it is sent: a warning that is lost in a crash is better than one that comes with every restart.
 async fn one(core: &Arc<Core>, id: &AccountId, memory: &mut Memory, couriers: &[mpsc::Sender<Arc<Warning>>]) {
     let Some(entry) = core.accounts.get(id).filter(|entry| entry.relay.is_none()) else { return };
-    let given = memory.entry(id.clone()).or_default();
+    let given = memory.entry(id.0.clone()).or_default();
     let before = given.clone();
-    let warnings = judge(given, &entry.account, &core.settings.alerts.thresholds, core.now());
-    if *given != before {
-        save(core, memory).await;
+    let warnings = core.judge_account(given, &entry.account);
+    if *given == before {
+        return;
     }
-    for warning in warnings {
+    for warning in &warnings {
         tracing::warn!(account = %id, "{}", warning.words());
         core.accounts.feed.tell(News::Warning(warning.clone()));
-        let warning = Arc::new(warning);
-        for courier in couriers {
-            if courier.try_send(Arc::clone(&warning)).is_err() {
-                tracing::error!(account = %id, "a warning is not sent: too many wait already");
-            }
+    }
+    let due = share(core, |shared| core.judge_account(shared.entry(id.0.clone()).or_default(), &entry.account)).await;
+    let due = due.unwrap_or_else(|error| {
+        unsaved(&error);
+        warnings
+    });
+    for warning in due {
+        send(warning, couriers);
+    }
+}
+
+fn send(warning: Warning, couriers: &[mpsc::Sender<Arc<Warning>>]) {
+    let warning = Arc::new(warning);
+    for courier in couriers {
+        if courier.try_send(Arc::clone(&warning)).is_err() {
+            tracing::error!(account = %warning.account, "a warning is not sent: too many wait already");
         }
     }
 }
 
+impl Core {
+    fn judge_account(&self, given: &mut Given, account: &Account) -> Vec<Warning> {
+        judge(given, account, &self.settings.alerts.thresholds, self.now())
+    }
+}
+
+/// What was given before, without accounts that are gone.
 async fn restore(core: &Core) -> Memory {
-    let stored = match core.store.setting(MEMORY).await {
-        Ok(stored) => stored.unwrap_or_default(),
-        Err(error) => {
-            tracing::warn!(%error, "what was warned of before is not readable; it is warned of again");
-            String::new()
-        }
+    let known = |shared: &mut Memory| {
+        shared.retain(|id, _| core.accounts.get(&AccountId(id.clone())).is_some());
+        shared.clone()
     };
-    let mut memory: Memory = serde_json::from_str(&stored).unwrap_or_default();
-    memory.retain(|id, _| core.accounts.get(id).is_some());
-    memory
+    share(core, known).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "what was warned of before is not readable; it is warned of again");
+        Memory::new()
+    })
 }
 
-async fn save(core: &Core, memory: &Memory) {
-    let kept: BTreeMap<_, _> =
-        memory.iter().filter(|(_, given)| !given.is_empty()).map(|(id, given)| (&id.0, given)).collect();
-    let Ok(text) = serde_json::to_string(&kept) else { return };
-    if let Err(error) = core.store.set_setting(MEMORY, &text).await {
-        tracing::warn!(%error, "what was warned of is not stored");
+/// Changes what all nodes remember, as long as nobody else does meanwhile.
+async fn share<T>(core: &Core, change: impl Fn(&mut Memory) -> T) -> Result<T, store::Error> {
+    // Has no bound of its own: each turn but the last is another node's success.
+    loop {
+        let known = core.store.setting(MEMORY).await?;
+        let before: Memory = known.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let mut memory = before.clone();
+        let result = change(&mut memory);
+        memory.retain(|_, given| !given.is_empty());
+        if memory == before {
+            return Ok(result);
+        }
+        let text = serde_json::to_string(&memory).unwrap_or_default();
+        if core.store.swap_setting(MEMORY, known.as_deref(), &text).await? {
+            return Ok(result);
+        }
     }
+}
+
+fn unsaved(error: &store::Error) {
+    tracing::warn!(%error, "what was warned of is not stored");
 }

@@ -17,10 +17,27 @@ impl Store {
 
     /// Writes a setting. The names `instance` and `pepper` are reserved.
     pub async fn set_setting(&self, name: &str, value: &str) -> Result<(), Error> {
-        if [INSTANCE, PEPPER].contains(&name) {
-            return Err(Error::Reserved(name.to_owned()));
-        }
+        free(name)?;
         self.write(failpoint::SETTING, sql::SETTING_SET, &args![name, value]).await?;
         Ok(())
     }
+
+    /// Writes a setting whose value is still `known`, `None` for one that is not there. `false` when it is not: somebody else was
+    /// first. The names `instance` and `pepper` are reserved.
+    pub async fn swap_setting(&self, name: &str, known: Option<&str>, value: &str) -> Result<bool, Error> {
+        free(name)?;
+        let written = match known {
+            Some(known) => self.write(failpoint::SETTING, sql::SETTING_SWAP, &args![name, known, value]).await?,
+            None => self.write(failpoint::SETTING, sql::SETTING_FIRST, &args![name, value]).await?,
+        };
+        Ok(written > 0)
+    }
+}
+
+/// Refuses the store's own names.
+fn free(name: &str) -> Result<(), Error> {
+    if [INSTANCE, PEPPER].contains(&name) {
+        return Err(Error::Reserved(name.to_owned()));
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ statements! {
 
     SETTING = "SELECT value FROM setting WHERE name = $1";
     SETTING_SET = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    SETTING_SWAP = "UPDATE setting SET value = $3 WHERE name = $1 AND value = $2";
     SETTING_FIRST = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
     SEALED = "SELECT (SELECT COUNT(*) FROM account) + (SELECT COUNT(*) FROM setting WHERE name = 'pepper')";
 

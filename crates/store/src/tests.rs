@@ -84,6 +84,7 @@ scenarios! {
     rows::status_and_quota_come_back,
     rows::keys_come_back,
     rows::settings_come_back,
+    rows::a_setting_is_swapped_once,
     rows::any_text_is_taken,
     rows::usage_comes_back,
     rows::an_install_keeps_its_secrets,

@@ -100,6 +100,43 @@ async fn a_threshold_is_told_everywhere_once() {
     engine.stop().await;
 }
 
+/// Of several nodes on one store each tells its own feed, and the first one sends.
+#[tokio::test]
+async fn of_several_nodes_one_sends() {
+    let (bench, one) = warned().await;
+    let two = again(&bench).await;
+    let id = bench.ids[0].0.as_str();
+    let mut watchers = [one.watch().expect("a place"), two.watch().expect("a place")];
+    let figures = |first: f64, second: f64| {
+        let window = |used_percent, window_minutes| {
+            Some(Window { used_percent, window_minutes, reset_at: bench.clock.now().seconds() + 9_000 })
+        };
+        let quota = Quota { primary: window(first, 300), secondary: window(second, 10_080), ..Quota::default() };
+        bench.backend.set_quota(&bench.logins[0].account_id, &quota);
+    };
+    figures(85.0, 0.0);
+    let (seen, too) = tokio::join!(one.quota_fresh(id), two.quota_fresh(id));
+    assert!(seen.is_ok() && too.is_ok());
+    for watcher in &mut watchers {
+        next(watcher, |news| matches!(news, News::Warning(_))).await;
+    }
+    // A node sends in order: what comes later of each shows that nothing was left to be sent.
+    for (engine, first, second) in [(&one, 97.0, 0.0), (&two, 97.0, 85.0), (&one, 97.0, 96.0)] {
+        figures(first, second);
+        engine.quota_fresh(id).await.expect("figures");
+    }
+    let told = |seen: &offline::Seen| {
+        let letter = seen.json();
+        (letter["window"].as_str().unwrap_or_default().to_owned(), letter["threshold"].as_u64().unwrap_or_default())
+    };
+    let mut told: Vec<_> = messages(&bench, Place::Hook, 4).await.iter().map(told).collect();
+    told.sort();
+    let expected = [("primary", 80), ("primary", 95), ("secondary", 80), ("secondary", 95)];
+    assert_eq!(told, expected.map(|(window, threshold)| (window.to_owned(), threshold)));
+    one.stop().await;
+    two.stop().await;
+}
+
 #[tokio::test]
 async fn who_needs_a_login_is_told() {
     let (bench, engine) = warned().await;

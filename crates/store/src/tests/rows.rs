@@ -144,7 +144,28 @@ pub(super) async fn settings_come_back(site: &Site) {
     assert_eq!(store.setting("theme").await.unwrap().as_deref(), Some("light"));
     for name in ["pepper", "instance"] {
         assert!(matches!(store.set_setting(name, "mine").await, Err(Error::Reserved(_))));
+        assert!(matches!(store.swap_setting(name, None, "mine").await, Err(Error::Reserved(_))));
     }
+}
+
+/// Of many who know the same value one is first, also where there is none yet.
+pub(super) async fn a_setting_is_swapped_once(site: &Site) {
+    let store = site.open().await;
+    for (known, next) in [(None, "one"), (Some("one"), "two"), (Some("two"), "two")] {
+        let swaps = (0..8).map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move { store.swap_setting("turn", known, &format!("{next}{n}")).await.unwrap() })
+        });
+        let swaps: Vec<_> = swaps.collect();
+        let mut won = Vec::new();
+        for (n, swap) in swaps.into_iter().enumerate() {
+            won.extend(swap.await.unwrap().then_some(n));
+        }
+        let value = store.setting("turn").await.unwrap().unwrap();
+        assert_eq!(won.iter().map(|n| format!("{next}{n}")).collect::<Vec<_>>(), [value.as_str()]);
+        store.set_setting("turn", next).await.unwrap();
+    }
+    assert!(!store.swap_setting("turn", None, "again").await.unwrap());
 }
 
 pub(super) async fn any_text_is_taken(site: &Site) {

@@ -127,6 +127,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("remove proxy", |store, _| Box::pin(async move { said(store.remove_proxy(&ProxyId("none".into())).await) })),
     ("assign", |store, id| Box::pin(async move { said(store.assign(&[(id, Egress::Auto)]).await) })),
     ("setting", |store, _| Box::pin(async move { said(store.set_setting("name", "value").await) })),
+    ("swap setting", |store, _| Box::pin(async move { said(store.swap_setting("old", Some("kept"), "kept").await) })),
     ("refresh", |store, id| Box::pin(refresh(store, id, false))),
     ("ended refresh", |store, id| Box::pin(refresh(store, id, true))),
 ];
