@@ -11,7 +11,7 @@ use crate::accounts::{AccountView, List};
 use crate::conversation;
 use crate::core::Core;
 use crate::engine::Engine;
-use crate::run::instead;
+use crate::run::models;
 use crate::slots::Field;
 
 /// What is to change of an account's terms.
@@ -44,6 +44,8 @@ pub struct Inquiry<'a> {
     pub model: Option<&'a str>,
     /// The id of the client key.
     pub key: Option<&'a str>,
+    /// Who asks without a key, as calls of theirs have it for one; counts where `key` is `None`.
+    pub keyless: Option<&'a str>,
     /// The conversation as the client names it: its session id or prompt cache key.
     pub conversation: Option<&'a str>,
 }
@@ -57,6 +59,9 @@ pub struct Explained {
     pub strategy: pool::pick::Strategy,
     /// The id of whoever would serve it now, or be waited for; `None` when nobody can.
     pub chosen: Option<String>,
+    /// The model of its chain that `chosen` would serve, when nobody can serve the one that is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead: Option<String>,
     /// Every candidate, in the order of the choice.
     pub candidates: Vec<CandidateView>,
     /// The models that would be asked instead, in order.
@@ -117,16 +122,12 @@ impl Engine {
     /// Whoever would serve a request now, or be waited for: the choice alone.
     ///
     /// # Errors
-    /// As [`Self::explain`], and when nobody can serve.
+    /// As [`Self::explain`], and when nobody can serve it, nor what is asked instead.
     pub fn chosen(&self, inquiry: Inquiry<'_>) -> Result<AccountId, Failure> {
-        let (core, now) = (&self.0, self.0.now());
-        let resolved = core.accounts.catalog().resolve(inquiry.model, &core.settings.names)?;
-        let (list, ways, bundled) = (core.accounts.list(), core.egress.table(), &core.bundled);
-        let field = Field { list: &list, bundled, to: &resolved.to, ways: &ways, prefer: None, tried: &[] };
-        match core.slots.look(field, &core.wish(&resolved), now) {
-            Ok(Pick::Ready(id) | Pick::Queue(id)) => Ok(id),
-            Err(none) => Err(none.failure(None, now)),
-        }
+        let core = &self.0;
+        let (meant, mut chain) = models(core, inquiry.model)?;
+        let chosen = core.choose(&meant);
+        chosen.or_else(|failure| chain.find_map(|next| core.choose(&next).ok()).ok_or(failure))
     }
 
     /// Who would serve a request now, and why. Sends nothing and takes no place.
@@ -135,26 +136,24 @@ impl Engine {
     /// A model that does not exist, a key that nobody has.
     pub fn explain(&self, inquiry: Inquiry<'_>) -> Result<Explained, Failure> {
         let core = &self.0;
-        let meant = core.accounts.catalog().resolve(inquiry.model, &core.settings.names);
-        let resolved = meant.or_else(|failure| instead(core, inquiry.model).ok_or(failure))?;
+        let (resolved, mut chain) = models(core, inquiry.model)?;
         if inquiry.key.is_some_and(|key| !core.keys.knows(key)) {
             return Err(Failure::new(Kind::Invalid, "No client key has this id").at("key_id"));
         }
         let bond = inquiry.conversation.and_then(|name| {
-            let ids = conversation::named(inquiry.key.unwrap_or_default(), name);
+            let ids = conversation::named(inquiry.key.or(inquiry.keyless).unwrap_or_default(), name);
             ids.into_iter().find_map(|id| core.affinity.get(id))
         });
         let list = core.accounts.list();
         let candidates = core.candidates(&list, &resolved, bond.as_ref().map(|bond| &bond.account));
         let able = candidates.first().filter(|first| matches!(first.standing, "serves" | "queues"));
+        let (chosen, instead) = match able {
+            Some(first) => (Some(first.id.clone()), None),
+            None => chain.find_map(|next| Some((core.choose(&next).ok()?.0, next.model.slug))).unzip(),
+        };
         let fallbacks = core.settings.chains.of(inquiry.model, Some(&resolved.model.slug)).to_vec();
-        Ok(Explained {
-            model: resolved.model.slug,
-            strategy: core.settings.strategy,
-            chosen: able.map(|first| first.id.clone()),
-            candidates,
-            fallbacks,
-        })
+        let (model, strategy) = (resolved.model.slug, core.settings.strategy);
+        Ok(Explained { model, strategy, chosen, instead, candidates, fallbacks })
     }
 }
 
@@ -171,6 +170,17 @@ impl Core {
             strategy: self.settings.strategy,
             kin,
             spent: !self.settings.skip_exhausted && kin == Kin::Accounts,
+        }
+    }
+
+    /// Whoever would serve a request for this model now, or be waited for.
+    fn choose(&self, resolved: &Resolved) -> Result<AccountId, Failure> {
+        let (list, ways, now) = (self.accounts.list(), self.egress.table(), self.now());
+        let (to, bundled) = (&resolved.to, &self.bundled);
+        let field = Field { list: &list, bundled, to, ways: &ways, prefer: None, tried: &[] };
+        match self.slots.look(field, &self.wish(resolved), now) {
+            Ok(Pick::Ready(id) | Pick::Queue(id)) => Ok(id),
+            Err(none) => Err(none.failure(None, now)),
         }
     }
 

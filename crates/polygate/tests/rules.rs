@@ -110,3 +110,51 @@ async fn a_fallback_of_the_file_serves_and_the_answer_says_so() {
     let reply: Value = serde_json::from_str(&second.body).unwrap();
     assert_eq!(reply["model"], "llama-4-scout");
 }
+
+/// The account that served the conversation `talk` before, as the dry run has it.
+async fn owner(gateway: &Gateway, token: &str, query: &str) -> Option<Value> {
+    let path = format!("/admin/dry-run?conversation=talk&{query}");
+    let answer = admin(gateway, token, ("GET", &path), "").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let explained: Value = serde_json::from_str(&answer.body).unwrap();
+    let candidates = explained["candidates"].as_array().unwrap();
+    candidates.iter().find(|candidate| candidate["score"]["owner"] == true).map(|owner| owner["id"].clone())
+}
+
+/// Conversations of those who need no key are found under the name that the server gives them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dry_run_knows_who_asks_without_a_key() {
+    let backend = backend().await;
+    let home = home(&backend);
+    let token = home.ok(&["admin", "token"]);
+    let token = token.trim();
+    let free = ("POLYGATE_SERVER__REQUIRE_KEY", "false");
+    let mut gateway = home.serve(&[free, ("POLYGATE_OLLAMA__ENABLED", "true"), ("POLYGATE_OLLAMA__PORT", "0")]);
+    let status = admin(&gateway, token, ("GET", "/admin/ollama-status"), "").await;
+    let status: Value = serde_json::from_str(&status.body).unwrap();
+    let ports = [gateway.port, u16::try_from(status["port"].as_u64().unwrap()).unwrap()];
+    let mut found = Vec::new();
+    for port in ports {
+        gateway.port = ports[0];
+        let [open, ollama] =
+            [owner(&gateway, token, "key_id=open").await, owner(&gateway, token, "key_id=ollama").await];
+        assert_eq!(owner(&gateway, token, "").await, open);
+        found.push((open.is_some(), ollama.is_some()));
+        gateway.port = port;
+        let body = r#"{"model":"gpt-5.5","messages":[{"role":"user","content":"hello"}]}"#;
+        let mut talk = gateway.request("POST", "/v1/chat/completions", "any", body);
+        talk.headers_mut().insert("session-id", "talk".parse().unwrap());
+        let served = gateway.send(talk).await.unwrap();
+        assert_eq!(served.status, 200, "{}", served.body);
+    }
+    gateway.port = ports[0];
+    assert_eq!(found, [(false, false), (true, false)]);
+    assert!(owner(&gateway, token, "key_id=ollama").await.is_some());
+    drop(gateway);
+    // Where everybody needs a key, nobody has these names.
+    let gateway = home.serve(&[]);
+    for id in ["open", "ollama"] {
+        let path = format!("/admin/dry-run?key_id={id}");
+        assert_eq!(admin(&gateway, token, ("GET", &path), "").await.status, 400, "{id}");
+    }
+}

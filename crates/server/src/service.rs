@@ -184,12 +184,17 @@ fn typed(route: &Route, headers: &HeaderMap, counters: &Counters) -> Result<(), 
     Err(Failure::new(Kind::Unsupported, format!("Content-Type must be {wanted}")).into())
 }
 
+/// Who callers without a key are where the owner has opened the data plane on loopback.
+pub(crate) const OPEN: &str = "open";
+/// Who callers without a key are on the Ollama listener.
+pub(crate) const OLLAMA: &str = "ollama";
+
 /// Who callers without a key are; `None` where they are nobody.
 fn keyless(app: &App, link: &Link) -> Option<&'static str> {
     match link.face {
         _ if !link.private => None,
-        Face::Ollama => Some("ollama"),
-        Face::Gateway => (!app.settings.require_key).then_some("open"),
+        Face::Ollama => Some(OLLAMA),
+        Face::Gateway => (!app.settings.require_key).then_some(OPEN),
     }
 }
 

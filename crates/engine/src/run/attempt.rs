@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use self::body::{Written, lists_priority};
 use self::fall::Chain;
-pub(crate) use self::fall::instead;
+pub(crate) use self::fall::{instead, models};
 use super::committed::Committed;
 use super::opening::{Barrier, Opening};
 use super::post::{Access, Miss, Plan, Shot};

@@ -89,7 +89,10 @@ async fn the_dry_run_knows_conversations_models_and_keys() {
         expires: None,
     });
     let key = key.await.expect("a key");
-    let talk = |key| bench.engine.explain(Inquiry { conversation: Some("talk"), key, model: None });
+    let talk = |key| bench.engine.explain(Inquiry { conversation: Some("talk"), key, ..Inquiry::default() });
+    let keyless = Inquiry { conversation: Some("talk"), keyless: Some("testkey1"), ..Inquiry::default() };
+    let own = bench.engine.explain(keyless).expect("explained").candidates.remove(0);
+    assert_eq!((own.id.as_str(), own.score.map(|score| score.owner)), (owner.0.as_str(), Some(true)));
     // Conversations belong to their key: this one is another's.
     let other = talk(Some(key.id.as_str())).expect("explained");
     assert!(other.candidates.iter().all(|candidate| candidate.score.is_none_or(|score| !score.owner)));
@@ -102,4 +105,31 @@ async fn the_dry_run_knows_conversations_models_and_keys() {
     let relays = bench.engine.explain(Inquiry { model: Some(CHAT.model), ..Inquiry::default() }).expect("explained");
     assert_eq!((relays.candidates.len(), relays.candidates[0].kind), (1, "relay"));
     assert_ne!(relays.chosen, Some(owner.0));
+}
+
+/// When nobody can serve the model that is meant, its chain does, and the dry run says so.
+#[tokio::test]
+async fn the_dry_run_follows_the_chain() {
+    let far = format!("far:{}", CHAT.model);
+    let chain = |from: &str, to: &[&str]| (from.to_owned(), to.iter().map(|name| (*name).to_owned()).collect());
+    let chains = Chains(vec![chain(MODEL, &["nobody:has-this", far.as_str()]), chain("gone-*", &[MODEL])]);
+    let bench = Bench::with(Setup::accounts(1).settings(|settings| settings.chains = chains)).await;
+    let relay = CHAT.join(&bench, "far").await.id;
+    let said = |model| {
+        let inquiry = Inquiry { model: Some(model), ..Inquiry::default() };
+        let explained = bench.engine.explain(inquiry).expect("explained");
+        let chosen = bench.engine.chosen(inquiry);
+        assert_eq!(chosen.as_ref().ok().map(|id| &id.0), explained.chosen.as_ref(), "{model}");
+        (explained.chosen, explained.instead, chosen.err().map(|failure| failure.kind))
+    };
+    let account = bench.ids[0].0.clone();
+    assert_eq!(said(MODEL), (Some(account.clone()), None, None));
+    assert_eq!(said("gone-4"), (Some(account), None, None));
+    bench.backend.script(Rule::responses(Plan::usage_limit(600)));
+    let answer = bench.ask(chat("hello")).await.expect("the relay serves");
+    assert_eq!(answer.head.relay.as_deref(), Some("far"));
+    assert_eq!(said(MODEL), (Some(relay), Some(CHAT.model.to_owned()), None));
+    assert_eq!(said("gone-4"), (None, None, Some(Kind::Exhausted)), "chains make no circles");
+    let unknown = Inquiry { model: Some("unheard-of"), ..Inquiry::default() };
+    assert_eq!(bench.engine.chosen(unknown).expect_err("no such model").kind, Kind::ModelNotFound);
 }

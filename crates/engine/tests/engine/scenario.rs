@@ -5,6 +5,7 @@
 
 mod answers;
 mod cache;
+mod chains;
 mod everybody;
 mod heals;
 mod logins;

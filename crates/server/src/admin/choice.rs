@@ -9,6 +9,8 @@ use crate::body;
 use crate::query;
 use crate::reply::{Answer, Denied, json};
 use crate::route::Ask;
+use crate::service::{OLLAMA, OPEN};
+use crate::settings::Settings;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,12 +41,24 @@ pub(crate) async fn set(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &view))
 }
 
-/// `GET /admin/dry-run?model=&key_id=&conversation=`; `key` is taken out of every address, as it may hold a key itself.
+/// `GET /admin/dry-run?model=&key_id=&conversation=`; `key` is taken out of every address, as it may hold a key itself. Requests
+/// that need no key have `open` or `ollama` for its id.
 pub(crate) async fn explain(ask: Ask) -> Answer {
     let given = |name| query::one(&ask.parts, name).filter(|value| !value.is_empty());
     let (model, key, conversation) = (given("model"), given("key_id"), given("conversation"));
-    let inquiry = Inquiry { model: model.as_deref(), key: key.as_deref(), conversation: conversation.as_deref() };
+    let keyless = keyless(&ask.app.settings, key.as_deref());
+    let key = key.as_deref().filter(|_| keyless.is_none());
+    let inquiry = Inquiry { model: model.as_deref(), key, keyless, conversation: conversation.as_deref() };
     Ok(json(StatusCode::OK, &ask.app.engine.explain(inquiry)?))
+}
+
+/// Who asks without a key: programs of the Ollama listener by its name, and anybody where the data plane is open.
+fn keyless(settings: &Settings, key: Option<&str>) -> Option<&'static str> {
+    match key {
+        Some(OLLAMA) => settings.ollama.enabled.then_some(OLLAMA),
+        None | Some(OPEN) => (!settings.require_key).then_some(OPEN),
+        Some(_) => None,
+    }
 }
 
 fn denied(error: &TermsError) -> Denied {

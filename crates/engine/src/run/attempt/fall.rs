@@ -58,6 +58,29 @@ pub(crate) fn instead(core: &Core, asked: Option<&str>) -> Option<Resolved> {
     chain.iter().find_map(|name| catalog.resolve(Some(name), &core.settings.names).ok())
 }
 
+/// The model that serves a request for `asked`, its own or the first of its chain that exists, and then those that are asked
+/// instead, in order.
+///
+/// # Errors
+/// That of the name, when neither it nor its chain means a model.
+pub(crate) fn models(core: &Core, asked: Option<&str>) -> Result<(Resolved, impl Iterator<Item = Resolved>), Failure> {
+    let meant = core.accounts.catalog().resolve(asked, &core.settings.names);
+    let (first, mut chain) = match (meant, asked) {
+        (Ok(meant), _) => (meant.clone(), Chain::of(core, asked, Some(&meant.model.slug))),
+        (Err(failure), Some(name)) => {
+            let first = instead(core, asked).ok_or_else(|| failure.clone())?;
+            (first, Chain::after(core, name, failure))
+        }
+        (Err(failure), None) => return Err(failure),
+    };
+    let mut known = first.clone();
+    let rest = std::iter::from_fn(move || {
+        known = chain.next(core, &known, false)?;
+        Some(known.clone())
+    });
+    Ok((first, rest))
+}
+
 impl Attempt {
     /// Turns to the next model of the chain; gives the answer when there is none, or when it would not help.
     pub(super) fn fall(&mut self, failure: Failure) -> Result<(), Failure> {

@@ -23,7 +23,7 @@ impl Explain {
         engine.restore_models().await;
         let config = workplace::config(common)?;
         Filed::new(engine.clone(), config.paths.config.clone()).put(&config.relays).await;
-        let inquiry = Inquiry { model: self.model.as_deref(), key: self.key.as_deref(), conversation: None };
+        let inquiry = Inquiry { model: self.model.as_deref(), key: self.key.as_deref(), ..Inquiry::default() };
         match engine.explain(inquiry) {
             Ok(explained) if common.json => output::json(&explained),
             Ok(explained) => show(explained),
