@@ -36,6 +36,8 @@ pub const STREAMS: usize = 16_384;
 pub const DRAIN: Duration = Duration::from_mins(2);
 /// Connecting to the upstream: TCP, then as much again for TLS.
 pub const CONNECT: Duration = Duration::from_secs(10);
+/// How long an upstream may leave what was sent to it unacknowledged before its connection is given up.
+pub const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// From the sent request to the upstream's response head.
 pub const RESPONSE_HEAD: Duration = Duration::from_mins(2);
 /// From the sent request to the head of a relay's answer to anything but a conversation: a picture is made before it begins.

@@ -70,6 +70,9 @@ pub struct Timeouts {
     pub connect: Duration,
     /// TLS handshake.
     pub handshake: Duration,
+    /// How long the other end may leave bytes or probes unacknowledged before a connection counts as dead; where the system
+    /// has no such timer, its own.
+    pub unacknowledged: Duration,
     /// From the start of a request to its answer's headers.
     pub headers: Duration,
     /// A whole call of the token endpoint.
@@ -85,6 +88,7 @@ impl Default for Timeouts {
         Self {
             connect: limits::CONNECT,
             handshake: limits::CONNECT,
+            unacknowledged: limits::UNACKNOWLEDGED,
             headers: limits::RESPONSE_HEAD,
             token: limits::REFRESH_CALL,
             small: Duration::from_secs(30),

@@ -108,8 +108,7 @@ impl Relays {
         let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
         // Behind a proxy only what is never called matters: what else a name means here is not what it means there.
         let rule = Rule { private: self.config.proxy.is_some(), ours: self.ours(url) };
-        let found = self.lookup.ask(name).await.unwrap_or_default();
-        gate::allowed(found, rule, &self.listeners).map(|_| ())
+        gate::allowed(self.found(name).await, rule, &self.listeners).map(|_| ())
     }
 
     /// A model call, always streamed; resolves at the answer's headers. Dropping the future, or the answer's body, ends the exchange.
@@ -187,11 +186,16 @@ impl Relays {
     /// Before a proxy is asked for a name: whether that means, as far as is known here, what is never called.
     async fn foresee(&self, target: &Target<'_>, rule: Rule) -> Result<(), Fault> {
         let (Some(_), Some(Host::Domain(name))) = (&self.config.proxy, target.url.host()) else { return Ok(()) };
-        let found = tokio::time::timeout(LOOKUP, self.lookup.ask(name)).await;
-        let found = found.ok().and_then(Result::ok).unwrap_or_default();
         let rule = Rule { private: true, ..rule };
-        let checked = found.iter().try_for_each(|address| gate::check(address.ip(), rule, &self.listeners));
+        let checked =
+            self.found(name).await.iter().try_for_each(|address| gate::check(address.ip(), rule, &self.listeners));
         checked.map_err(|denied| Fault::denied(&denied))
+    }
+
+    /// What a name means as far as is known here and now; nothing when that is not said soon.
+    async fn found(&self, name: &str) -> Vec<SocketAddr> {
+        let found = tokio::time::timeout(LOOKUP, self.lookup.ask(name)).await;
+        found.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// A URL's port, where one of our listeners has it.

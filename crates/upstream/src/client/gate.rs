@@ -57,6 +57,12 @@ pub(crate) enum Lookup {
     /// One answer after the other, the last one for good.
     #[cfg(test)]
     Script(Arc<parking_lot::Mutex<std::collections::VecDeque<Vec<IpAddr>>>>),
+    /// This address, so much later.
+    #[cfg(test)]
+    Late(std::time::Duration, IpAddr),
+    /// An error of the name server.
+    #[cfg(test)]
+    Fails,
 }
 
 impl Gate {
@@ -126,6 +132,13 @@ impl Lookup {
                 let next = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
                 Ok(next.unwrap_or_default().into_iter().map(|address| SocketAddr::new(address, 0)).collect())
             }
+            #[cfg(test)]
+            Self::Late(delay, address) => {
+                tokio::time::sleep(*delay).await;
+                Ok(vec![SocketAddr::new(*address, 0)])
+            }
+            #[cfg(test)]
+            Self::Fails => Err(io::Error::other("the name server failed")),
         }
     }
 }

@@ -135,6 +135,11 @@ impl Recipe {
             // The layer keeps the stages' own limits; this one only stands behind it.
             .connect_timeout(timeouts.connect + timeouts.handshake)
             .connector_layer(Dial::new(timeouts, self.exit.proxy.as_ref()));
+        // Keep-alive asks only an idle peer; this also finds one that is gone while bytes are on their way to it.
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        {
+            builder = builder.tcp_user_timeout(timeouts.unacknowledged);
+        }
         if let Some(url) = &self.exit.proxy {
             builder = builder.proxy(proxy(url, self.exit.near)?);
         }

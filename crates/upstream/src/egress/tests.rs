@@ -18,10 +18,13 @@ fn proxy(id: &str, url: &str, allow_private: bool) -> Proxy {
 }
 
 fn ways(global: Option<&str>, answers: &[&[&str]]) -> Ways {
-    let config = Config { proxy: global.map(|url| url.parse().unwrap()), ..Config::default() };
     let parsed = |list: &&[&str]| list.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect();
-    let script = Lookup::Script(Arc::new(Mutex::new(answers.iter().map(parsed).collect())));
-    Ways { lookup: script, ..Ways::new(&config, Roots::new(None).unwrap()).unwrap() }
+    asking(global, Lookup::Script(Arc::new(Mutex::new(answers.iter().map(parsed).collect()))))
+}
+
+fn asking(global: Option<&str>, lookup: Lookup) -> Ways {
+    let config = Config { proxy: global.map(|url| url.parse().unwrap()), ..Config::default() };
+    Ways { lookup, ..Ways::new(&config, Roots::new(None).unwrap()).unwrap() }
 }
 
 fn upstream(ways: Ways) -> Upstream {
@@ -88,6 +91,32 @@ async fn the_name_of_a_proxy_leads_nowhere_inward(#[case] private: bool, #[case]
         // The SOCKS connector keeps the cause to itself.
         let said = scheme == "socks5h" || fault.message.contains(word);
         assert!(said && !fault.message.contains("canary"), "{fault}");
+    }
+}
+
+/// Row F18: a name server that says nothing for 30 s, or that it failed. The way without a proxy has the system's resolver, in whose
+/// place stands this one.
+#[rstest]
+#[case::stall(Lookup::Late(Duration::from_secs(30), IpAddr::from([192, 0, 2, 1])), "took too long")]
+#[case::failure(Lookup::Fails, "the name server failed")]
+#[tokio::test(start_paused = true)]
+async fn a_name_server_in_trouble_ends_a_call_in_time(#[case] lookup: Lookup, #[case] word: &str) {
+    let mut ways = asking(None, lookup.clone());
+    let door = Resolver::Door(Door::new("api.example.test".to_owned(), false, lookup));
+    let exit = Exit { proxy: None, near: Near::Loopback, resolver: Some(door) };
+    ways.global = Arc::new(Lanes::new(Timeouts::default(), &ways.roots, exit).unwrap());
+    let upstream = upstream(ways);
+    for scheme in ["", "http", "https", "socks5h"] {
+        let (way, kind) = match scheme {
+            "" => (Way::global(), FaultKind::Connect),
+            _ => (Way::through(proxy("a", &format!("{scheme}://a.example:1"), false)), FaultKind::Proxy),
+        };
+        let begun = tokio::time::Instant::now();
+        let fault = upstream.over(way).reach().await.unwrap_err();
+        assert_eq!((fault.sent, fault.kind), (Sent::No, kind), "{scheme}: {fault}");
+        // The SOCKS connector keeps the cause to itself.
+        assert!(scheme == "socks5h" || fault.message.contains(word), "{scheme}: {fault}");
+        assert!(begun.elapsed() <= Duration::from_millis(10_010), "{scheme}: {:?}", begun.elapsed());
     }
 }
 

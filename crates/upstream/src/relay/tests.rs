@@ -142,6 +142,24 @@ async fn a_name_is_looked_up_once_for_a_connection() {
     assert_eq!(answers.lock().len(), 1, "one answer was taken");
 }
 
+/// Row F18: a name server that says nothing holds neither a call nor the entry of a relay for long.
+#[tokio::test(start_paused = true)]
+async fn a_stalled_name_server_holds_nothing_up() {
+    let mut relays = relays(&[]);
+    relays.lookup = Lookup::Late(Duration::from_secs(30), IpAddr::from([192, 0, 2, 1]));
+    let begun = tokio::time::Instant::now();
+    let fault = call(&relays, &relay("https://relay.example/v1", false)).await.unwrap_err();
+    assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect), "{fault}");
+    assert!(begun.elapsed() <= Duration::from_millis(10_010), "{:?}", begun.elapsed());
+    let begun = tokio::time::Instant::now();
+    assert_eq!(
+        relays.strict(&"https://relay.example/v1".parse().unwrap()).await,
+        Ok(()),
+        "it is looked up again when it is called"
+    );
+    assert!(begun.elapsed() <= Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
 /// What stands in the way, in words, and whether leave lifts it.
 type Bar = Option<(&'static str, bool)>;
 

@@ -1,11 +1,13 @@
-//! What goes wrong before and in an answer, and what `sent` says of it (rows F11, F12, F22, F30).
+//! What goes wrong before and in an answer, and what `sent` says of it (rows F11, F12, F19, F22, F30).
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use pool::Secret;
 use rstest::rstest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use upstream::{Config, Cut, FaultKind, Leg, Sent, Upstream};
+use upstream::{Config, Cut, FaultKind, Leg, Sent, Timeouts, Upstream};
 
 use crate::recorder::{Recorder, Reply, full, soon};
 use crate::setup::{account, call, config, discreet, facts, short};
@@ -41,8 +43,82 @@ async fn a_cut_before_the_headers_may_have_sent_all(#[case] bytes: Vec<u8>) {
     assert!(server.quiet(), "the request was sent again");
 }
 
+/// A listener whose backlog is full: nobody answers a SYN any more.
+fn black_hole() -> (std::net::SocketAddr, Vec<std::net::TcpStream>, tokio::net::TcpListener) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let waiting = |_| std::net::TcpStream::connect_timeout(&addr, Duration::from_millis(200)).ok();
+    let waiting: Vec<_> = (0..64).map_while(waiting).collect();
+    assert!(waiting.len() < 64, "a backlog without an end");
+    (addr, waiting, listener)
+}
+
+/// Row F19: a black hole costs 10 s and sends nothing.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_nobody_answers_is_given_up_in_time() {
+    let (addr, _waiting, _listener) = black_hole();
+    let base_url = format!("http://{addr}/backend-api").parse().unwrap();
+    let upstream = Upstream::new(Config { base_url, ..Config::default() }).unwrap();
+    let (account, access) = (account("acct-1"), Secret::from("t"));
+    let begun = tokio::time::Instant::now();
+    let leg = Leg { account: &account, access: &access, body: Bytes::from_static(b"{}"), call: facts() };
+    let fault = upstream.responses(leg).await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect), "{fault}");
+    assert!(fault.message.contains("took too long"), "{fault}");
+    assert!(begun.elapsed() <= Duration::from_millis(10_010), "{:?}", begun.elapsed());
+    discreet(&fault);
+}
+
+/// Row F19, half open: a peer that takes nothing any more is found by what it does not acknowledge.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_peer_that_stops_reading_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 10_000]).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let timeouts = Timeouts { unacknowledged: Duration::from_secs(1), ..Timeouts::default() };
+    tokio::select! {
+        () = serve => unreachable!(),
+        result = heavy(addr, timeouts) => {
+            let fault = result.err().unwrap();
+            assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Cut), "{fault}");
+            discreet(&fault);
+        }
+    }
+}
+
+/// Row F19, half open: while we only listen, the system asks a silent peer within 30 s whether it is there.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_silent_peer_is_asked_whether_it_is_there() {
+    let server = Recorder::always(Reply::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhell".to_vec())).await;
+    let mut answer = call(&Upstream::new(config(&server)).unwrap()).await.unwrap();
+    assert_eq!(answer.body.chunk().await.unwrap().unwrap(), "hell");
+    // The timer of our end, by proc(5): 2 is keep-alive; hundredths of a second.
+    let timer = || {
+        let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        let peer = format!("0100007F:{:04X}", server.addr.port());
+        let row = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|row| row[2] == peer);
+        let (kind, left) = row.expect("our connection")[5].split_once(':').unwrap();
+        (kind.to_owned(), u32::from_str_radix(left, 16).unwrap())
+    };
+    let asks = async {
+        while timer().0 != "02" {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(asks).await;
+    assert!(timer().1 <= 3000, "{:?}", timer());
+}
+
 /// A call with a body that no buffer on the way holds.
-async fn heavy(addr: std::net::SocketAddr) -> Result<upstream::Answer, upstream::Fault> {
+async fn heavy(addr: std::net::SocketAddr, timeouts: Timeouts) -> Result<upstream::Answer, upstream::Fault> {
     let mut noise = 1_u32;
     let body: Vec<u8> = std::iter::repeat_with(|| {
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -51,7 +127,7 @@ async fn heavy(addr: std::net::SocketAddr) -> Result<upstream::Answer, upstream:
     .take(16 << 20)
     .collect();
     let base_url = format!("http://{addr}/backend-api").parse().unwrap();
-    let upstream = Upstream::new(Config { base_url, ..Config::default() }).unwrap();
+    let upstream = Upstream::new(Config { base_url, timeouts, ..Config::default() }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("t"));
     soon(upstream.responses(Leg { account: &account, access: &access, body: body.into(), call: facts() })).await
 }
@@ -69,13 +145,13 @@ async fn a_reset_inside_the_body_may_have_sent_all() {
     };
     tokio::select! {
         () = serve => unreachable!(),
-        result = heavy(addr) => {
+        result = heavy(addr, Timeouts::default()) => {
             let fault = result.err().unwrap();
             assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Cut), "{fault}");
             discreet(&fault);
         }
     }
-    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), listener.accept()).await.is_err());
+    assert!(tokio::time::timeout(Duration::from_millis(50), listener.accept()).await.is_err());
 }
 
 #[tokio::test]
@@ -90,7 +166,7 @@ async fn an_answer_that_comes_before_the_body_is_out_is_an_answer() {
     };
     tokio::select! {
         () = serve => unreachable!(),
-        result = heavy(addr) => {
+        result = heavy(addr, Timeouts::default()) => {
             let answer = result.unwrap();
             assert_eq!((answer.status, answer.body.collect(10).await.unwrap()), (413, Bytes::from("no")));
         }

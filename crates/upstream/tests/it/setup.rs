@@ -52,7 +52,8 @@ pub(crate) fn config(recorder: &Recorder) -> Config {
 /// Limits that a test can wait out.
 pub(crate) fn short() -> Timeouts {
     let short = Duration::from_millis(150);
-    Timeouts { connect: short, handshake: short, headers: short, token: short, small: short, service: short }
+    let timeouts = Timeouts { connect: short, handshake: short, headers: short, token: short, ..Timeouts::default() };
+    Timeouts { small: short, service: short, ..timeouts }
 }
 
 pub(crate) fn facts() -> CallFacts<'static> {
