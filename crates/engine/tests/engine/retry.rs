@@ -1,5 +1,7 @@
 //! The retry table at work: who is asked again, who never, and what it does to accounts. Rows F15, F16.
 
+use std::collections::HashSet;
+
 use offline::{How, Idle, Plan, Revocation, Rule};
 use proto::Dialect;
 use rstest::rstest;
@@ -29,6 +31,9 @@ async fn other_account(plan: Plan) -> (Bench, Answer, usize) {
     let order = accounts(&bench);
     assert_eq!(order.len(), 2);
     assert_ne!(order[0], order[1]);
+    let record = bench.backend.record();
+    let ids: HashSet<_> = record.posts().map(|seen| seen.header("x-client-request-id")).collect();
+    assert!(ids.len() == 1 && !ids.contains(&None), "one request: {ids:?}");
     bench.innocent();
     let first = order[0];
     (bench, answer, first)

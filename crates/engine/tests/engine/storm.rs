@@ -1,19 +1,28 @@
-//! Storms, scaled down: what a trouble that meets every request may cost. Rows F14, F17, F29.
+//! Storms, scaled down: what a trouble that meets every request may cost. Rows F14, F17, F19, F29.
 
 use std::time::Duration;
 
+use engine::RelayWish;
 use offline::{Plan, Rule};
 use proto::{Kind, Text};
 use serde_json::json;
+use upstream::Timeouts;
 
-use crate::bench::{Bench, PATIENCE, Setup, chat};
+use crate::bench::{Bench, MODEL, PATIENCE, Setup, chat};
+use crate::relays::{CHAT, sent};
 
 /// Asks so many times at once, each a conversation of its own; how many were served, and the failures of the rest.
 async fn crowd(bench: &Bench, count: usize, round: usize) -> (usize, Vec<proto::Failure>) {
+    crowd_for(bench, MODEL, count, round).await
+}
+
+/// As [`crowd`], for a model.
+async fn crowd_for(bench: &Bench, model: &str, count: usize, round: usize) -> (usize, Vec<proto::Failure>) {
     let mut running = Vec::new();
     for n in 0..count {
         let mut asked = chat(&format!("Reply with exactly: {round} {n}"));
         asked.request.cache_key = Some(Text::from(format!("conversation {n}").as_str()));
+        asked.request.model = Some(model.to_owned());
         let engine = bench.engine.clone();
         running.push(tokio::spawn(async move {
             match engine.run(asked).await {
@@ -107,6 +116,36 @@ async fn one_that_fails_does_not_stop_the_others() {
     let poisoned = &bench.logins[3].account_id;
     let asked = record.posts().filter(|seen| seen.account.as_ref() == Some(poisoned)).count();
     assert!((1..=30).contains(&asked), "{asked}");
+}
+
+/// A listener whose backlog is full: nobody answers a SYN any more.
+fn black_hole() -> (std::net::SocketAddr, Vec<std::net::TcpStream>, tokio::net::TcpListener) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let listener = socket.listen(0).expect("listening");
+    let addr = listener.local_addr().expect("an address");
+    let waiting = |_| std::net::TcpStream::connect_timeout(&addr, Duration::from_millis(200)).ok();
+    let waiting: Vec<_> = (0..64).map_while(waiting).collect();
+    assert!(waiting.len() < 64, "a backlog without an end");
+    (addr, waiting, listener)
+}
+
+/// Rows F19 and F29: one relay of ten is a black hole; the others serve everybody.
+#[tokio::test]
+async fn a_relay_that_nobody_answers_for_does_not_stop_the_others() {
+    let timeouts = Timeouts { connect: Duration::from_millis(200), ..Timeouts::default() };
+    let bench = Bench::with(Setup { accounts: vec![], timeouts, ..Setup::default() }).await;
+    for n in 0..9 {
+        CHAT.join(&bench, &format!("relay-{n}")).await;
+    }
+    let (hole, _waiting, _listener) = black_hole();
+    let wish = RelayWish { base_url: format!("http://{hole}/v1"), ..CHAT.wish(&bench, "hole") };
+    bench.engine.add_relay(&wish).await.expect("the relay is added");
+    for round in 0..5 {
+        let (served, failures) = crowd_for(&bench, CHAT.model, 40, round).await;
+        assert_eq!(served, 40, "{failures:?}");
+    }
+    assert_eq!(sent(&bench, &CHAT).len(), 200);
 }
 
 /// A request that fails everywhere, sent again and again, is its own client's trouble.
