@@ -6,14 +6,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{cargo, output, root};
 
-/// Path below the root, and the arguments that make `polygate` print its content.
-const FILES: &[(&str, &[&str])] = &[("docs/settings.md", &["config", "docs"])];
+/// Path below the root, and what `cargo run` prints its content with.
+const FILES: &[(&str, &[&str])] = &[
+    ("docs/settings.md", &["--package", "polygate", "--", "config", "docs"]),
+    ("docs/openapi.json", &["--package", "server", "--features", "describe", "--example", "openapi"]),
+];
 
 /// Writes the files, or with `check` fails when one is out of date.
 pub(crate) fn run(check: bool) -> Result<()> {
     println!("\n== generated files");
     for (file, args) in FILES {
-        let mut all = vec!["run", "--quiet", "--package", "polygate", "--"];
+        let mut all = vec!["run", "--quiet"];
         all.extend_from_slice(args);
         let wanted = output(&mut cargo(&all))?;
         let path = root().join(file);

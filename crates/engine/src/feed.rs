@@ -18,7 +18,7 @@ const BEHIND: usize = 256;
 const WATCHERS: usize = 64;
 
 /// One piece of news. No secrets.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum News {
     /// An account's state is another one.

@@ -31,11 +31,13 @@ const COOLDOWN: i64 = 30_000;
 const PARALLEL: usize = 4;
 
 /// Figures that were just asked for.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = QuotaMeasured)]
 pub struct Measured {
     /// As everybody sees them.
     pub quota: Quota,
     /// As the backend said them.
+    #[schema(value_type = serde_json::Value)]
     pub raw: Box<RawValue>,
 }
 
@@ -51,7 +53,7 @@ pub struct Consumed {
 }
 
 /// How long an account's windows last.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct Outlook {
     /// Our id.
     pub id: String,

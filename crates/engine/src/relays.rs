@@ -22,7 +22,7 @@ pub use view::{RelayView, masked, word as relay_state};
 use crate::accounts::{Accounts, Changes, Dirty, Entry, Listing, gone};
 
 /// Where a relay is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RelayOrigin {
     /// In the store: added on the command line or over the admin API.

@@ -51,7 +51,8 @@ pub struct Inquiry<'a> {
 }
 
 /// Who would serve a request, and why.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DryRun)]
 pub struct Explained {
     /// The model that the name means.
     pub model: String,
@@ -69,7 +70,8 @@ pub struct Explained {
 }
 
 /// A candidate.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Candidate)]
 pub struct CandidateView {
     /// Its id.
     pub id: String,

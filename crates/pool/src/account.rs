@@ -8,7 +8,9 @@ use crate::secret::Secret;
 use crate::status::Status;
 
 /// Our own id of an account: UUID v7 text.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(transparent)]
 pub struct AccountId(pub String);
 

@@ -33,7 +33,7 @@ const SAMPLES: [&str; 9] =
 const SAMPLE_PREFIXES: [&str; 6] = ["your-api-key", "your_api_key", "changeme", "change-me", "change_me", "sk-your-"];
 
 /// Whose key it is. The two never stand in for each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyKind {
     /// Calls models.

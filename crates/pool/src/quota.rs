@@ -24,7 +24,7 @@ const NAMED: usize = 16;
 const TEXT: usize = 64;
 
 /// Last known quota of an account.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct Quota {
     /// First window; which length it has is the provider's choice.
@@ -62,7 +62,8 @@ pub struct Quota {
 }
 
 /// One window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[schema(as = QuotaWindow)]
 pub struct Window {
     /// Share used, 0 to 100.
     pub used_percent: f64,
@@ -73,7 +74,8 @@ pub struct Window {
 }
 
 /// A limit of its own.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[schema(as = NamedQuota)]
 pub struct Named {
     /// `codex_` and the header infix, or the metered feature's name.
     pub id: String,
@@ -86,7 +88,7 @@ pub struct Named {
 }
 
 /// Credits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Credits {
     /// Whether there are any.
     pub has: bool,
@@ -97,7 +99,8 @@ pub struct Credits {
 }
 
 /// What an owner allows to be spent on top of a plan.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[schema(as = SpendControl)]
 pub struct Spend {
     /// Whether the limit is reached: credits do not serve then.
     pub reached: bool,

@@ -19,8 +19,9 @@ const FALL: f64 = 5.0;
 const URGENT: u8 = 95;
 
 /// Which of an account's windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = WindowName)]
 pub enum Slot {
     /// The first.
     Primary,
@@ -44,7 +45,7 @@ impl Default for Thresholds {
 }
 
 /// A warning.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct Warning {
     /// Whose.
     pub account: AccountId,
@@ -58,8 +59,9 @@ pub struct Warning {
 }
 
 /// What a warning is about.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[schema(as = WarningKind)]
 pub enum What {
     /// A window's share has passed a threshold.
     Quota {

@@ -8,6 +8,7 @@ mod input;
 pub(crate) mod keys;
 pub(crate) mod logins;
 pub(crate) mod ollama;
+mod output;
 pub(crate) mod proxies;
 pub(crate) mod quota;
 pub(crate) mod relays;

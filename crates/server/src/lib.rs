@@ -16,6 +16,7 @@ mod edge;
 mod guard;
 mod listen;
 mod ollama;
+mod openapi;
 #[doc(hidden)]
 pub mod probe;
 mod query;
@@ -27,6 +28,9 @@ mod settings;
 
 pub use bind::BindError;
 pub use guard::Counters;
+pub use openapi::OPENAPI;
+#[cfg(any(test, feature = "describe"))]
+pub use openapi::openapi;
 pub use route::{Class, Route, ollama_routes, routes};
 pub use server::Server;
 pub use settings::{Keys, Limits, Ollama, Settings, hosts};

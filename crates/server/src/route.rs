@@ -15,6 +15,8 @@ use proto::Dialect;
 
 use crate::auth::Caller;
 use crate::listen::link::{Face, Link};
+#[cfg(any(test, feature = "describe"))]
+use crate::openapi::Operation;
 use crate::reply::Answer;
 use crate::service::App;
 
@@ -41,6 +43,9 @@ pub struct Route {
     /// The protocol that its errors speak.
     pub dialect: Dialect,
     pub(crate) handler: Handler,
+    /// What the description of the admin API says of it; `None` outside of that.
+    #[cfg(any(test, feature = "describe"))]
+    pub(crate) operation: Option<&'static Operation>,
 }
 
 /// A request that has passed the guard and the key check.

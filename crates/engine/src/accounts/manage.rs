@@ -60,8 +60,9 @@ pub struct Pace {
 }
 
 /// What a check found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AccountHealth)]
 pub enum Health {
     /// The backend knows its login.
     Alive,
@@ -72,7 +73,8 @@ pub enum Health {
 }
 
 /// A checked account.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = AccountChecked)]
 pub struct Checked {
     /// Its id.
     pub id: String,

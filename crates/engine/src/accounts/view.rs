@@ -10,7 +10,7 @@ use pool::status::Reason;
 use super::{Accounts, Entry};
 
 /// An account for people: no secrets.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct AccountView {
     /// Our id.
     pub id: String,

@@ -7,8 +7,9 @@ use super::ProxyError;
 use super::manage::meant;
 
 /// Which account takes which way, as a file says it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AssignmentTicket)]
 pub struct Ticket {
     /// Our id of the account; another install has another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,8 +25,9 @@ pub struct Ticket {
 }
 
 /// A change that a file would make.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AssignmentMove)]
 pub struct Move {
     /// The account.
     pub account_id: String,
@@ -38,7 +40,8 @@ pub struct Move {
 }
 
 /// What a file would come to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = AssignmentMoves)]
 pub struct Moves {
     /// Accounts that would take another way.
     pub changes: Vec<Move>,

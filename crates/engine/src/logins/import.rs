@@ -27,7 +27,7 @@ const NAMES: u32 = 99;
 pub(crate) static PASSPHRASES: Semaphore = Semaphore::const_new(2);
 
 /// What became of an import.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, utoipa::ToSchema)]
 pub struct Imports {
     /// Whether nothing was wrong.
     pub success: bool,
@@ -52,7 +52,7 @@ pub struct Imports {
 }
 
 /// What became of one entry.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct ImportResult {
     /// Where it begins in the file, from 1.
     pub line: usize,
@@ -67,8 +67,9 @@ pub struct ImportResult {
 }
 
 /// What was done with an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ImportFate)]
 pub enum Fate {
     /// A new account.
     Added,

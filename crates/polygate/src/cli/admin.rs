@@ -1,10 +1,10 @@
-//! `admin token`: the key of the admin side. Never a client key.
+//! `admin token`: the key of the admin side, never a client key. `admin openapi`: what it opens.
 
 use clap::Subcommand;
 use pool::keys::{KeyKind, Scope, Scopes};
 
 use super::keys::{Wish, create, print_new};
-use super::{Common, workplace};
+use super::{Common, output, workplace};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {
@@ -20,6 +20,8 @@ pub(super) enum Admin {
         #[arg(long, default_value = "admin")]
         name: String,
     },
+    /// Print what the admin API takes and gives, as an OpenAPI document.
+    Openapi,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -34,7 +36,10 @@ pub(super) enum ScopeName {
 
 impl Admin {
     pub(super) async fn run(&self, common: &Common) -> anyhow::Result<()> {
-        let Self::Token { scopes, days, name } = self;
+        let Self::Token { scopes, days, name } = self else {
+            output::line(server::OPENAPI.trim_end());
+            return Ok(());
+        };
         let config = workplace::config(common)?;
         let store = workplace::store(&config).await?;
         let scopes: Scopes = scopes

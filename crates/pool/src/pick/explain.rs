@@ -20,7 +20,7 @@ pub enum Place {
 }
 
 /// What a candidate was ranked by; the fields stand in the order in which they count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Score {
     /// Whether it owns the conversation.
     pub owner: bool,

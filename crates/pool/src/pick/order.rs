@@ -10,7 +10,7 @@ use crate::status::{Gate, Status};
 const MOMENT: i64 = 30_000;
 
 /// How to choose among usable accounts with a free place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// Fewest requests now by weight, then least quota used (in steps of 10 %), then longest unused.

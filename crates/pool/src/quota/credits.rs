@@ -15,7 +15,7 @@ const MOST: usize = 64;
 const WORDS: usize = 512;
 
 /// The reset credits of an account.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct ResetCredits {
     /// How many can be consumed.
     pub available_count: u64,
@@ -26,7 +26,7 @@ pub struct ResetCredits {
 }
 
 /// One reset credit. Instants are texts as the provider writes them (RFC 3339).
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct ResetCredit {
     /// The provider's id.
@@ -56,7 +56,7 @@ pub struct ResetCredit {
 }
 
 /// What consuming a credit came to.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Redeemed {
     /// Windows are back at zero.

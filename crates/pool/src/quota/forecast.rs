@@ -14,7 +14,7 @@ const LEAST: i64 = 5 * 60_000;
 const STALE: i64 = 30 * 60_000;
 
 /// What becomes of a window at the pace of late.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Forecast {
     /// Cannot be told.
@@ -42,8 +42,9 @@ pub enum Forecast {
 }
 
 /// Why a forecast cannot be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ForecastLack)]
 pub enum Lack {
     /// Too few figures, or over too short a time.
     Figures,
@@ -52,7 +53,7 @@ pub enum Lack {
 }
 
 /// The forecasts of both windows; `None` for one that the account does not have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct Forecasts {
     /// Of the first window.
     pub primary: Option<Forecast>,

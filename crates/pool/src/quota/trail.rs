@@ -13,8 +13,9 @@ const LEAST: i64 = 60_000;
 const FALL: f64 = 5.0;
 
 /// The figures of both windows.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(default)]
+#[schema(as = QuotaTrail)]
 pub struct Trail {
     /// Of the first window.
     pub primary: Track,
@@ -23,8 +24,9 @@ pub struct Trail {
 }
 
 /// The figures of one window since it last reset, oldest first, at most 32.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(default)]
+#[schema(as = QuotaTrack)]
 pub struct Track {
     /// The window's length; figures of another length belong to another window.
     minutes: Option<u32>,

@@ -12,13 +12,19 @@ use http::StatusCode;
 use pool::Secret;
 use proto::{Failure, Kind};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
-pub(crate) use self::transfer::{export, import};
+pub(crate) use self::transfer::{EXPORT, IMPORT, export, import};
 pub(crate) use self::wire::Entry;
-use self::wire::{Checks, Cookies, Ids, Label, States, Tags, Wish};
+use self::wire::{
+    All, Changed, Checks, Checkup, Cookies, Ids, Jar, Label, Persistence, Refreshed, States, Stored, Switched, Tags,
+    Tally, Wish,
+};
 use super::input::{Input, admin, read};
-use super::logins::{Given, single, store, way};
+use super::logins::{Added, Given, single, store, way};
+use super::output::{DONE, Done, Removed};
+use crate::openapi::{Choice, Operation, Place, Topic};
 use crate::query;
 use crate::reply::{Answer, Denied, json as answer};
 use crate::route::Ask;
@@ -26,15 +32,31 @@ use crate::route::Ask;
 /// Most accounts of one call.
 const MOST: usize = 10_000;
 
-#[derive(Serialize)]
+/// The accounts in our words.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountViews)]
 struct List {
     accounts: Vec<AccountView>,
 }
+
+/// Of [`list`].
+pub(crate) const LIST: Operation =
+    Operation::new(Topic::Accounts, "List the accounts, with their load and way out").gives::<List>(200);
 
 /// `GET /admin/accounts`
 pub(crate) async fn list(ask: Ask) -> Answer {
     Ok(answer(StatusCode::OK, &List { accounts: ask.app.engine.accounts() }))
 }
+
+/// Of [`all`].
+pub(crate) const ALL: Operation = Operation::new(Topic::Accounts, "List the accounts")
+    .options(&[Choice {
+        place: Place::Query,
+        name: "quota",
+        about: "`fresh` asks the backend for each account's figures first; otherwise they are the last known ones.",
+        words: &["true", "false", "fresh"],
+    }])
+    .gives::<All>(200);
 
 /// `GET /auth/accounts?quota=true|fresh`: with the last known figures, or with such that are asked for now.
 pub(crate) async fn all(ask: Ask) -> Answer {
@@ -51,8 +73,15 @@ pub(crate) async fn all(ask: Ask) -> Answer {
         entry
     };
     let accounts: Vec<Entry> = engine.accounts().into_iter().map(entry).collect();
-    Ok(answer(StatusCode::OK, &json!({ "accounts": accounts, "persistence_health": { "ok": true } })))
+    Ok(answer(StatusCode::OK, &All { accounts, persistence_health: Persistence { ok: true } }))
 }
+
+/// Of [`add`].
+pub(crate) const ADD: Operation = Operation::new(Topic::Accounts, "Add an account by its token")
+    .more("A refresh token is spent at once, and its successor kept.")
+    .takes::<Wish>()
+    .gives::<Added>(200)
+    .fails(&[502]);
 
 /// `POST /auth/accounts` with `{"token": "..."}` or `{"refreshToken": "..."}`
 pub(crate) async fn add(ask: Ask) -> Answer {
@@ -65,6 +94,10 @@ pub(crate) async fn add(ask: Ask) -> Answer {
     single(&engine, &done)
 }
 
+/// Of [`remove`].
+pub(crate) const REMOVE: Operation =
+    Operation::new(Topic::Accounts, "Forget an account with its tokens").gives::<Done>(200);
+
 /// `DELETE /auth/accounts/{id}`
 pub(crate) async fn remove(ask: Ask) -> Answer {
     let ids = [ask.param];
@@ -72,24 +105,38 @@ pub(crate) async fn remove(ask: Ask) -> Answer {
     if batch.done == 0 {
         return Err(denied(&AccountError::Unknown));
     }
-    Ok(answer(StatusCode::OK, &json!({ "success": true })))
+    Ok(answer(StatusCode::OK, &DONE))
 }
+
+/// Of [`remove_many`].
+pub(crate) const REMOVE_MANY: Operation =
+    Operation::new(Topic::Accounts, "Forget several accounts").takes::<Ids>().gives::<Removed>(200);
 
 /// `POST /auth/accounts/batch-delete` with `{"ids": [...]}`
 pub(crate) async fn remove_many(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<Ids>(ask).await?;
     bounded(&body.ids)?;
     let batch = engine.remove_accounts(&body.ids).await.map_err(|error| denied(&error))?;
-    Ok(answer(StatusCode::OK, &json!({ "success": true, "deleted": batch.done, "notFound": batch.missing })))
+    Ok(answer(StatusCode::OK, &Removed::from(batch)))
 }
+
+/// Of [`switch_many`].
+pub(crate) const SWITCH_MANY: Operation =
+    Operation::new(Topic::Accounts, "Switch accounts on or off").takes::<States>().gives::<Switched>(200);
 
 /// `POST /auth/accounts/batch-status` with `{"ids": [...], "status": "active" | "disabled"}`
 pub(crate) async fn switch_many(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<States>(ask).await?;
     bounded(&body.ids)?;
     let batch = engine.switch_accounts(&body.ids, body.status.on()).await.map_err(|error| denied(&error))?;
-    Ok(answer(StatusCode::OK, &json!({ "success": true, "updated": batch.done, "notFound": batch.missing })))
+    Ok(answer(StatusCode::OK, &Switched::from(batch)))
 }
+
+/// Of [`check`].
+pub(crate) const CHECK: Operation = Operation::new(Topic::Accounts, "Ask the backend whether it knows the logins")
+    .more("No refresh token is spent.")
+    .may_take::<Checks>()
+    .gives::<Checkup>(200);
 
 /// `POST /auth/accounts/health-check` with `{"ids": [...], "stagger_ms": 500, "concurrency": 2}`, all optional
 pub(crate) async fn check(ask: Ask) -> Answer {
@@ -103,20 +150,28 @@ pub(crate) async fn check(ask: Ask) -> Answer {
     let pace = Pace { stagger: Duration::from_millis(stagger), parallel };
     let results = engine.check_accounts(body.ids.as_deref(), pace).await;
     let count = |health| results.iter().filter(|checked| checked.result == health).count();
-    let summary = json!({
-        "total": results.len(),
-        "alive": count(Health::Alive),
-        "dead": count(Health::Dead),
-        "skipped": count(Health::Skipped),
-    });
-    Ok(answer(StatusCode::OK, &json!({ "summary": summary, "results": results })))
+    let summary = Tally {
+        total: results.len(),
+        alive: count(Health::Alive),
+        dead: count(Health::Dead),
+        skipped: count(Health::Skipped),
+    };
+    Ok(answer(StatusCode::OK, &Checkup { summary, results }))
 }
+
+/// Of [`refresh`].
+pub(crate) const REFRESH: Operation =
+    Operation::new(Topic::Accounts, "Refresh an account's tokens now").gives::<Refreshed>(200).fails(&[502]);
 
 /// `POST /auth/accounts/{id}/refresh`
 pub(crate) async fn refresh(ask: Ask) -> Answer {
     let view = ask.app.engine.refresh_account(&ask.param).await.map_err(|error| denied(&error))?;
-    Ok(answer(StatusCode::OK, &json!({ "success": true, "result": "alive", "account": Entry::from(view) })))
+    Ok(answer(StatusCode::OK, &Refreshed { success: true, result: Health::Alive, account: view.into() }))
 }
+
+/// Of [`rename`].
+pub(crate) const RENAME: Operation =
+    Operation::new(Topic::Accounts, "Name an account").takes::<Label>().gives::<Changed>(200);
 
 /// `PATCH /auth/accounts/{id}/label` with `{"label": "..." | null}`
 pub(crate) async fn rename(ask: Ask) -> Answer {
@@ -125,6 +180,10 @@ pub(crate) async fn rename(ask: Ask) -> Answer {
     Ok(done(view))
 }
 
+/// Of [`tag`].
+pub(crate) const TAG: Operation =
+    Operation::new(Topic::Accounts, "Tag an account").takes::<Tags>().gives::<Changed>(200);
+
 /// `PATCH /auth/accounts/{id}/tags` with `{"tags": [...]}`
 pub(crate) async fn tag(ask: Ask) -> Answer {
     let Input { engine, param, body } = read::<Tags>(ask).await?;
@@ -132,12 +191,20 @@ pub(crate) async fn tag(ask: Ask) -> Answer {
     Ok(done(view))
 }
 
+/// Of [`cookies`].
+pub(crate) const COOKIES: Operation =
+    Operation::new(Topic::Accounts, "Show an account's cookies, which are secrets").gives::<Jar>(200);
+
 /// `GET /auth/accounts/{id}/cookies`: they are secrets, so it wants the scope of an export.
 pub(crate) async fn cookies(ask: Ask) -> Answer {
     let cookies = ask.app.engine.account_cookies(&ask.param).map_err(|error| denied(&error))?;
     tracing::warn!(target: "audit", admin = admin(&ask.caller), account = %ask.param, "cookies shown");
-    Ok(answer(StatusCode::OK, &json!({ "cookies": cookies.as_ref().map(Secret::expose) })))
+    Ok(answer(StatusCode::OK, &Jar { cookies: cookies.as_ref().map(Secret::expose) }))
 }
+
+/// Of [`put_cookies`].
+pub(crate) const PUT_COOKIES: Operation =
+    Operation::new(Topic::Accounts, "Give an account cookies").takes::<Cookies>().gives::<Stored>(200);
 
 /// `POST /auth/accounts/{id}/cookies` with `{"cookies": "a=b; c=d"}` or an object of them
 pub(crate) async fn put_cookies(ask: Ask) -> Answer {
@@ -147,13 +214,17 @@ pub(crate) async fn put_cookies(ask: Ask) -> Answer {
     let kept = engine.put_cookies(&param, &pairs).await.map_err(|error| denied(&error))?;
     let hint =
         (kept < pairs.len()).then_some("Only cookies of the backend's load balancers and of Cloudflare are kept");
-    Ok(answer(StatusCode::OK, &json!({ "success": true, "kept": kept, "hint": hint })))
+    Ok(answer(StatusCode::OK, &Stored { success: true, kept, hint }))
 }
+
+/// Of [`drop_cookies`].
+pub(crate) const DROP_COOKIES: Operation =
+    Operation::new(Topic::Accounts, "Forget an account's cookies").gives::<Done>(200);
 
 /// `DELETE /auth/accounts/{id}/cookies`
 pub(crate) async fn drop_cookies(ask: Ask) -> Answer {
     ask.app.engine.put_cookies(&ask.param, &[]).await.map_err(|error| denied(&error))?;
-    Ok(answer(StatusCode::OK, &json!({ "success": true })))
+    Ok(answer(StatusCode::OK, &DONE))
 }
 
 fn pairs(given: &Value) -> Option<Vec<(String, Secret)>> {
@@ -172,7 +243,7 @@ fn pairs(given: &Value) -> Option<Vec<(String, Secret)>> {
 }
 
 fn done(view: AccountView) -> http::Response<crate::reply::Body> {
-    answer(StatusCode::OK, &json!({ "success": true, "account": Entry::from(view) }))
+    answer(StatusCode::OK, &Changed { success: true, account: view.into() })
 }
 
 fn bounded(ids: &[String]) -> Result<(), Failure> {

@@ -1,24 +1,30 @@
 //! The choice among accounts: what their owner sets for each, and who would serve a request, without sending one.
 
-use engine::{Inquiry, TermsChange, TermsError};
+use engine::{AccountView, Explained, Inquiry, TermsChange, TermsError};
 use http::StatusCode;
 use proto::{Failure, Kind};
 use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
 
+use super::input::object;
 use crate::body;
+use crate::openapi::{Choice, Operation, Place, Topic};
 use crate::query;
 use crate::reply::{Answer, Denied, json};
 use crate::route::Ask;
 use crate::service::{OLLAMA, OPEN};
 use crate::settings::Settings;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "not there, null and a number are three wishes")]
+#[schema(as = AccountTerms)]
 struct Wish {
-    /// `null` leaves it to the settings.
+    /// Requests at a time; 0 is no limit, null leaves it to the settings.
     #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<u32>)]
     max_concurrent: Option<Option<u32>>,
+    /// Accounts with a lower number serve first.
     #[serde(default)]
     priority: Option<i32>,
 }
@@ -29,10 +35,15 @@ fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<u32>>, D::E
     Option::deserialize(value).map(Some)
 }
 
+/// Of [`set`].
+pub(crate) const SET: Operation = Operation::new(Topic::Accounts, "Set what the choice among accounts heeds")
+    .takes::<Wish>()
+    .gives::<AccountView>(200);
+
 /// `PATCH /admin/accounts/{id}` with `{"max_concurrent": <number or null>, "priority": <number>}`
 pub(crate) async fn set(ask: Ask) -> Answer {
     let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
-    let wish: Wish = serde_json::from_slice(&body.map_err(Failure::from)?).map_err(|error| {
+    let wish: Wish = object(&body.map_err(Failure::from)?).map_err(|error| {
         let form = "{\"max_concurrent\": <number or null>, \"priority\": <number>}";
         Failure::new(Kind::Invalid, format!("The body is not {form}: {error}"))
     })?;
@@ -40,6 +51,32 @@ pub(crate) async fn set(ask: Ask) -> Answer {
     let view = ask.app.engine.set_terms(&ask.param, change).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &view))
 }
+
+/// Of [`explain`].
+pub(crate) const EXPLAIN: Operation =
+    Operation::new(Topic::Accounts, "Tell who would serve a request, and why not the others")
+        .more("Nothing is sent.")
+        .options(&[
+            Choice {
+                place: Place::Query,
+                name: "model",
+                about: "The model's name; the default one when left out.",
+                words: &[],
+            },
+            Choice {
+                place: Place::Query,
+                name: "key_id",
+                about: "The id of the client key that would ask; `open` or `ollama` for requests that need none.",
+                words: &[],
+            },
+            Choice {
+                place: Place::Query,
+                name: "conversation",
+                about: "The conversation that the request would belong to.",
+                words: &[],
+            },
+        ])
+        .gives::<Explained>(200);
 
 /// `GET /admin/dry-run?model=&key_id=&conversation=`; `key` is taken out of every address, as it may hold a key itself. Requests
 /// that need no key have `open` or `ollama` for its id.

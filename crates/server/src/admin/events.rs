@@ -15,11 +15,18 @@ use proto::{Failure, Kind};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, Body, Slot, Source};
 use crate::route::Ask;
 
 /// Said at once, so that the client knows that it is heard, and in every silence.
 const HEARTBEAT: &[u8] = b": polygate\n\n";
+
+/// Of [`watch`].
+pub(crate) const WATCH: Operation = Operation::new(Topic::Accounts, "Watch what happens to accounts, as it happens")
+    .more("Each event is named as the `type` of its data. A comment comes at once and in every silence.")
+    .streams::<News>("Server-sent events; the data of each is a `News` in JSON.")
+    .fails(&[429]);
 
 /// `GET /admin/events`. Each event is named as its `type`; one that is too slow gets `lagged` with how many it missed.
 pub(crate) async fn watch(ask: Ask) -> Answer {

@@ -4,22 +4,38 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, json};
 use crate::route::Ask;
 
-#[derive(Serialize)]
+/// How much was turned away since the start.
+#[derive(Serialize, ToSchema)]
 struct Rejected {
+    /// Heads that HTTP parsers could disagree about.
     malformed: u64,
+    /// Heads over the limits.
     oversized: u64,
+    /// `Host` headers that are not ours.
     host: u64,
+    /// Requests from foreign web pages.
     origin: u64,
+    /// Bodies that are no JSON by their type.
     content_type: u64,
+    /// Requests without a valid key.
     unauthorized: u64,
+    /// Valid keys of the wrong kind or scope.
     forbidden: u64,
+    /// Bodies refused because the buffer budget was used up.
     overloaded: u64,
+    /// Connections over a cap.
     connections: u64,
 }
+
+/// Of [`counters`].
+pub(crate) const COUNTERS: Operation =
+    Operation::new(Topic::Gateway, "Count what the guard has turned away").gives::<Rejected>(200);
 
 /// `GET /admin/guard`
 pub(crate) async fn counters(ask: Ask) -> Answer {

@@ -4,6 +4,7 @@ use engine::Engine;
 use http::header::CONTENT_TYPE;
 use proto::{Failure, Kind};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::auth::Caller;
 use crate::body;
@@ -22,11 +23,23 @@ pub(crate) async fn read<T: DeserializeOwned>(ask: Ask) -> Result<Input<T>, Deni
     let bytes = bytes(&ask.parts.headers, ask.body, &ask.app).await?;
     let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
     // The error's words may hold a value of the body, and so a token: only its place is said.
-    let body = serde_json::from_slice(text).map_err(|error| {
+    let body = object(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         Failure::new(Kind::Invalid, format!("The body does not have the form that this endpoint takes ({place})"))
     })?;
     Ok(Input { engine: ask.app.engine.clone(), param: ask.param, body })
+}
+
+/// An object in JSON.
+///
+/// # Errors
+/// It is none, or not of this form.
+pub(crate) fn object<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
+    if text.trim_ascii_start().first() != Some(&b'{') {
+        // Serde would take an array for the members in their order; this fails, and says where.
+        serde_json::from_slice::<Map<String, Value>>(text)?;
+    }
+    serde_json::from_slice(text)
 }
 
 /// Reads a body as it is.

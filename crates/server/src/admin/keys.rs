@@ -7,23 +7,30 @@ use pool::Millis;
 use pool::keys::{Key, KeyKind, Scopes};
 use proto::{Failure, Kind};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::input::object;
 use crate::body;
+use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, Denied, bare, json};
 use crate::route::Ask;
 
 /// Longest name of a key, characters.
 const NAME: usize = 64;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewKey)]
 struct Wish {
+    /// Its owner's name for it, 1 to 64 characters.
     name: String,
+    /// When it ends; never, when left out.
     #[serde(default)]
     expires: Option<Millis>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyMade)]
 struct Made {
     id: String,
     name: String,
@@ -32,16 +39,19 @@ struct Made {
     expires: Option<Millis>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Keys)]
 struct List {
     keys: Vec<Entry>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
 struct Entry {
     id: String,
     kind: KeyKind,
     name: String,
+    /// What an admin token may do: `read`, `write`, `export`.
     scopes: Vec<&'static str>,
     created: Millis,
     expires: Option<Millis>,
@@ -62,15 +72,23 @@ impl From<Key> for Entry {
     }
 }
 
+/// Of [`list`].
+pub(crate) const LIST: Operation =
+    Operation::new(Topic::Keys, "List client keys and admin tokens, without their texts").gives::<List>(200);
+
 /// `GET /admin/keys`
 pub(crate) async fn list(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &List { keys: ask.app.engine.keys().into_iter().map(Entry::from).collect() }))
 }
 
+/// Of [`create`].
+pub(crate) const CREATE: Operation =
+    Operation::new(Topic::Keys, "Make a client key; its text is shown this once").takes::<Wish>().gives::<Made>(201);
+
 /// `POST /admin/keys` with `{"name": "...", "expires": <Unix ms>}`
 pub(crate) async fn create(ask: Ask) -> Answer {
     let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
-    let wish: Wish = serde_json::from_slice(&body.map_err(Failure::from)?)
+    let wish: Wish = object(&body.map_err(Failure::from)?)
         .map_err(|error| Failure::new(Kind::Invalid, format!("The body is not {{\"name\": \"...\"}}: {error}")))?;
     let name = wish.name.trim();
     if name.is_empty() || name.chars().count() > NAME || name.chars().any(char::is_control) {
@@ -82,6 +100,9 @@ pub(crate) async fn create(ask: Ask) -> Answer {
     let key = made.text.expose().to_owned();
     Ok(json(StatusCode::CREATED, &Made { id: made.id, name, key, expires }))
 }
+
+/// Of [`revoke`].
+pub(crate) const REVOKE: Operation = Operation::new(Topic::Keys, "Take a client key or an admin token back").bare(204);
 
 /// `DELETE /admin/keys/{id}`
 pub(crate) async fn revoke(ask: Ask) -> Answer {

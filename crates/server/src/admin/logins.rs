@@ -1,15 +1,18 @@
 //! Logins at the paths of the system that people come from: browser, device code, token, and Codex's own file.
 
+mod wire;
+
 use engine::{DevicePoll, Engine, ImportFate, Imports, LinkError, LoginProblem, LoginStage};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
-use pool::Secret;
 use pool::egress::Egress;
 use proto::{Failure, Kind};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+pub(crate) use self::wire::{Added, Given};
+use self::wire::{By, DeviceStarted, FromCodex, Leaving, Login, Polled, Relayed, Started, Status, Tally, Token, User};
 use super::input::{Input, admin, read};
+use super::output::{DONE, Done, Removed};
+use crate::openapi::{Choice, Operation, Place, Topic};
 use crate::query;
 use crate::reply::{Answer, Denied, bare, json as answer};
 use crate::route::Ask;
@@ -17,110 +20,49 @@ use crate::route::Ask;
 /// Longest pasted address, bytes.
 const ADDRESS: usize = 8 << 10;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Started {
-    auth_url: String,
-    state: String,
-    /// Whether the browser's way back ends here; if not, its last address is to be pasted.
-    listening: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DeviceStarted {
-    user_code: String,
-    verification_uri: String,
-    verification_uri_complete: String,
-    device_code: String,
-    expires_in: u64,
-    interval: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Relayed {
-    callback_url: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Token {
-    token: Given,
-    #[serde(default)]
-    egress: Option<String>,
-}
-
-/// The way that a login takes, and then its account: `direct`, `auto`, `global`, or a proxy's id or name.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct By {
-    #[serde(default)]
-    egress: Option<String>,
-}
-
+/// The way that somebody names; `None` where nobody does.
 pub(super) fn way(engine: &Engine, wanted: Option<&str>) -> Result<Option<Egress>, Denied> {
     wanted.map(|wanted| engine.egress(wanted)).transpose().map_err(|error| super::proxies::denied(&error))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-#[derive(Default)]
-pub(crate) struct FromCodex {
-    /// Follow the file instead of taking its tokens.
-    link: bool,
-    may_refresh: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[derive(Default)]
-pub(crate) struct Leaving {
-    all: bool,
-    ids: Vec<String>,
-}
-
-/// A secret of a body.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Given(String);
-
-impl Given {
-    pub(crate) fn take(self) -> Secret {
-        let text = self.0.trim();
-        let bare = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        Secret::new(bare.map_or(text, |(_, token)| token.trim()))
-    }
-}
+/// Of [`status`].
+pub(crate) const STATUS: Operation =
+    Operation::new(Topic::Logins, "Tell whether somebody is signed in").gives::<Status<'_>>(200);
 
 /// `GET /auth/status`
 pub(crate) async fn status(ask: Ask) -> Answer {
     let engine = &ask.app.engine;
     let accounts = engine.accounts();
     let count = |word: &str| accounts.iter().filter(|view| view.status == word).count();
-    let user = accounts
-        .iter()
-        .find(|view| view.status == "active")
-        .map(|view| json!({ "email": view.email, "accountId": view.account_id, "planType": view.plan }));
-    let login = match engine.login_stage(admin(&ask.caller)).await {
-        None => Value::Null,
-        Some(LoginStage::Waiting) => json!({ "status": "pending" }),
-        Some(LoginStage::Done { id }) => json!({ "status": "done", "account": id }),
-        Some(LoginStage::Failed { why }) => json!({ "status": "failed", "error": why }),
-    };
-    let pool = json!({
-        "total": accounts.len(),
-        "active": count("active"),
-        "expired": count("needs_login"),
-        "quota_exhausted": count("exhausted"),
-        "rate_limited": count("cooling"),
-        "refreshing": 0,
-        "disabled": count("disabled"),
-        "banned": count("blocked"),
+    let user = accounts.iter().find(|view| view.status == "active").map(|view| User {
+        email: &view.email,
+        account_id: &view.account_id,
+        plan_type: &view.plan,
     });
-    let body = json!({ "authenticated": user.is_some(), "user": user, "pool": pool, "login": login });
-    Ok(answer(StatusCode::OK, &body))
+    let login = match engine.login_stage(admin(&ask.caller)).await {
+        None => None,
+        Some(LoginStage::Waiting) => Some(Login::Pending),
+        Some(LoginStage::Done { id }) => Some(Login::Done { account: id }),
+        Some(LoginStage::Failed { why }) => Some(Login::Failed { error: why }),
+    };
+    let pool = Tally {
+        total: accounts.len(),
+        active: count("active"),
+        expired: count("needs_login"),
+        quota_exhausted: count("exhausted"),
+        rate_limited: count("cooling"),
+        refreshing: 0,
+        disabled: count("disabled"),
+        banned: count("blocked"),
+    };
+    Ok(answer(StatusCode::OK, &Status { authenticated: user.is_some(), user, pool, login }))
 }
+
+/// Of [`start`].
+pub(crate) const START: Operation = Operation::new(Topic::Logins, "Begin a login in a browser")
+    .more("One waits for each admin token; a new one ends the old one.")
+    .may_take::<By>()
+    .gives::<Started>(200);
 
 /// `POST /auth/login-start`, where wanted with `{"egress": "..."}`
 pub(crate) async fn start(ask: Ask) -> Answer {
@@ -131,6 +73,16 @@ pub(crate) async fn start(ask: Ask) -> Answer {
     Ok(answer(StatusCode::OK, &started))
 }
 
+/// Of [`go`].
+pub(crate) const GO: Operation = Operation::new(Topic::Logins, "Begin a login and go to the provider's page")
+    .options(&[Choice {
+        place: Place::Query,
+        name: "egress",
+        about: "The way that the login takes, and then its account: `direct`, `auto`, `global`, or a proxy's id or name.",
+        words: &[],
+    }])
+    .bare(302);
+
 /// `GET /auth/login` and `GET /auth/accounts/login`, where wanted with `?egress=`: to the provider's page.
 pub(crate) async fn go(ask: Ask) -> Answer {
     let egress = way(&ask.app.engine, query::one(&ask.parts, "egress").as_deref())?;
@@ -140,6 +92,13 @@ pub(crate) async fn go(ask: Ask) -> Answer {
     Ok(response)
 }
 
+/// Of [`relay`].
+pub(crate) const RELAY: Operation =
+    Operation::new(Topic::Logins, "End a login with the address that the browser ended at")
+        .takes::<Relayed>()
+        .gives::<Done>(200)
+        .fails(&[502]);
+
 /// `POST /auth/code-relay` with `{"callbackUrl": "..."}`: the address that a browser elsewhere ended at.
 pub(crate) async fn relay(ask: Ask) -> Answer {
     let admin = admin(&ask.caller).to_owned();
@@ -148,8 +107,14 @@ pub(crate) async fn relay(ask: Ask) -> Answer {
         return Err(Failure::new(Kind::Invalid, "The address is too long").at("callbackUrl").into());
     }
     engine.login_paste(&admin, &body.callback_url).await.map_err(|problem| denied(&problem))?;
-    Ok(answer(StatusCode::OK, &json!({ "success": true })))
+    Ok(answer(StatusCode::OK, &DONE))
 }
+
+/// Of [`device`].
+pub(crate) const DEVICE: Operation = Operation::new(Topic::Logins, "Begin a login by a code that is entered elsewhere")
+    .may_take::<By>()
+    .gives::<DeviceStarted>(200)
+    .fails(&[502]);
 
 /// `POST /auth/device-login`, where wanted with `{"egress": "..."}`
 pub(crate) async fn device(ask: Ask) -> Answer {
@@ -166,16 +131,29 @@ pub(crate) async fn device(ask: Ask) -> Answer {
     Ok(answer(StatusCode::OK, &started))
 }
 
+/// Of [`poll`].
+pub(crate) const POLL: Operation = Operation::new(Topic::Logins, "Ask what became of a code")
+    .param("The `deviceCode` of the beginning.")
+    .gives::<Polled>(200)
+    .fails(&[502]);
+
 /// `GET /auth/device-poll/{id}`
 pub(crate) async fn poll(ask: Ask) -> Answer {
     let polled = ask.app.engine.device_poll(&ask.param).await.map_err(|problem| denied(&problem))?;
     let body = match polled {
-        DevicePoll::Pending => json!({ "pending": true, "code": "authorization_pending" }),
-        DevicePoll::SlowDown => json!({ "pending": true, "code": "slow_down" }),
-        DevicePoll::Done { id } => json!({ "success": true, "account": id }),
+        DevicePoll::Pending => Polled::Pending { pending: true, code: "authorization_pending" },
+        DevicePoll::SlowDown => Polled::Pending { pending: true, code: "slow_down" },
+        DevicePoll::Done { id } => Polled::Done { success: true, account: id },
     };
     Ok(answer(StatusCode::OK, &body))
 }
+
+/// Of [`import_cli`].
+pub(crate) const IMPORT_CLI: Operation =
+    Operation::new(Topic::Logins, "Take or follow the login of Codex on this machine")
+        .may_take::<FromCodex>()
+        .gives::<Added>(200)
+        .fails(&[409, 502]);
 
 /// `POST /auth/import-cli`: the login of the auth.json that Codex uses on the gateway's machine, taken or followed.
 pub(crate) async fn import_cli(ask: Ask) -> Answer {
@@ -184,13 +162,17 @@ pub(crate) async fn import_cli(ask: Ask) -> Answer {
     let file = engine.codex_file().ok_or_else(none)?;
     if body.link {
         let view = engine.link(&file, body.may_refresh).await.map_err(|error| unlinked(&error))?;
-        return Ok(answer(StatusCode::OK, &json!({ "success": true, "account": super::accounts::Entry::from(view) })));
+        return Ok(answer(StatusCode::OK, &Added { success: true, result: None, account: view.into() }));
     }
     let text = engine.read_codex(&file).await.map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?;
     let done = engine.import(text, None).await;
     let done = done.map_err(|problem| Failure::new(Kind::Invalid, problem.to_string()).code("invalid_file"))?;
     single(&engine, &done)
 }
+
+/// Of [`token`].
+pub(crate) const TOKEN: Operation =
+    Operation::new(Topic::Logins, "Add an account by its token").takes::<Token>().gives::<Added>(200);
 
 /// `POST /auth/token` with `{"token": "..."}`
 pub(crate) async fn token(ask: Ask) -> Answer {
@@ -199,6 +181,10 @@ pub(crate) async fn token(ask: Ask) -> Answer {
     let done = engine.add_token(Some(body.token.take()), None, egress).await;
     single(&engine, &done)
 }
+
+/// Of [`logout`].
+pub(crate) const LOGOUT: Operation =
+    Operation::new(Topic::Logins, "Forget accounts, by id or all").takes::<Leaving>().gives::<Removed>(200);
 
 /// `POST /auth/logout` with `{"all": true}` or `{"ids": [...]}`: forgets accounts.
 pub(crate) async fn logout(ask: Ask) -> Answer {
@@ -212,7 +198,7 @@ pub(crate) async fn logout(ask: Ask) -> Answer {
     let ids: Vec<String> = if body.all { everyone() } else { body.ids };
     let batch = engine.remove_accounts(&ids).await.map_err(|error| super::accounts::denied(&error))?;
     tracing::info!(%admin, removed = batch.done, "accounts signed out");
-    Ok(answer(StatusCode::OK, &json!({ "success": true, "deleted": batch.done, "notFound": batch.missing })))
+    Ok(answer(StatusCode::OK, &Removed::from(batch)))
 }
 
 /// What became of one login.
@@ -224,8 +210,8 @@ pub(crate) fn single(engine: &Engine, done: &Imports) -> Answer {
     };
     let view = entry.id.as_deref().and_then(|id| engine.account(id));
     if let (Some(view), None) = (view, &entry.error) {
-        let account = super::accounts::Entry::from(view);
-        return Ok(answer(StatusCode::OK, &json!({ "success": true, "result": entry.result, "account": account })));
+        let added = Added { success: true, result: Some(entry.result), account: view.into() };
+        return Ok(answer(StatusCode::OK, &added));
     }
     let why = entry.error.clone().unwrap_or_else(|| "it is not stored".to_owned());
     Err(match entry.result {

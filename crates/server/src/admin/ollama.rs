@@ -4,13 +4,16 @@ use std::time::UNIX_EPOCH;
 
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::ollama::Bridge;
+use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, json};
 use crate::route::Ask;
 
 /// The fields of the system S0, and `allow_remote`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OllamaStatus)]
 #[expect(clippy::struct_excessive_bools, reason = "a wire shape of others")]
 struct Status<'a> {
     enabled: bool,
@@ -27,6 +30,10 @@ struct Status<'a> {
     started_at: Option<u64>,
     error: Option<&'a str>,
 }
+
+/// Of [`status`].
+pub(crate) const STATUS: Operation =
+    Operation::new(Topic::Gateway, "Tell what became of the Ollama listener").gives::<Status<'_>>(200);
 
 /// `GET /admin/ollama-status`
 pub(crate) async fn status(ask: Ask) -> Answer {

@@ -3,18 +3,21 @@
 mod wire;
 
 use bytes::Bytes;
-use engine::{ProxyChange, ProxyError, Ticket};
+use engine::{Moves, ProxyChange, ProxyError};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use pool::egress::Address;
 use proto::{Failure, Kind};
 
 use self::wire::{
-    Apply, Assignment, Assignments, Change, Done, Entry, Global, Imported, Interval, List, Outcome, Spread, Text, Wish,
+    Apply, Assignment, Assignments, Change, Entry, Global, Imported, Interval, List, Outcome, Spread, Text, Tickets,
+    Wish,
 };
 use super::input::admin;
+use super::output::{DONE, Done};
 use super::relays::read;
 use crate::body;
+use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, Denied, json, whole};
 use crate::route::Ask;
 
@@ -22,6 +25,10 @@ use crate::route::Ask;
 const MOST: usize = 100_000;
 /// Most minutes between two checks: a week.
 const MINUTES: u32 = 7 * 24 * 60;
+
+/// Of [`list`].
+pub(crate) const LIST: Operation =
+    Operation::new(Topic::Proxies, "List the proxies and who takes which").gives::<List>(200);
 
 /// `GET /api/proxies`
 pub(crate) async fn list(ask: Ask) -> Answer {
@@ -35,6 +42,14 @@ pub(crate) async fn list(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &list))
 }
 
+/// Of [`add`].
+pub(crate) const ADD: Operation =
+    Operation::new(Topic::Proxies, "Add a proxy; one that is there already is given instead")
+        .takes::<Wish>()
+        .gives::<Outcome>(201)
+        .gives::<Outcome>(200)
+        .fails(&[409]);
+
 /// `POST /api/proxies`. The address of one that is there already gives that one.
 pub(crate) async fn add(ask: Ask) -> Answer {
     let (engine, _, wish) = read::<Wish>(ask).await?;
@@ -43,6 +58,10 @@ pub(crate) async fn add(ask: Ask) -> Answer {
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(status, &Outcome { success: true, added, proxy: view.into() }))
 }
+
+/// Of [`change`].
+pub(crate) const CHANGE: Operation =
+    Operation::new(Topic::Proxies, "Change a proxy").takes::<Change>().gives::<Entry>(200).fails(&[409]);
 
 /// `PUT /api/proxies/{id}`
 pub(crate) async fn change(ask: Ask) -> Answer {
@@ -54,11 +73,18 @@ pub(crate) async fn change(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &Entry::from(view)))
 }
 
+/// Of [`remove`].
+pub(crate) const REMOVE: Operation =
+    Operation::new(Topic::Proxies, "Remove a proxy that no account takes").gives::<Done>(200).fails(&[409]);
+
 /// `DELETE /api/proxies/{id}`
 pub(crate) async fn remove(ask: Ask) -> Answer {
     ask.app.engine.remove_proxy(&ask.param).await.map_err(|error| denied(&error))?;
-    Ok(json(StatusCode::OK, &Done { success: true }))
+    Ok(json(StatusCode::OK, &DONE))
 }
+
+/// Of [`check`].
+pub(crate) const CHECK: Operation = Operation::new(Topic::Proxies, "Check a proxy now").gives::<Entry>(200);
 
 /// `POST /api/proxies/{id}/check`
 pub(crate) async fn check(ask: Ask) -> Answer {
@@ -66,16 +92,26 @@ pub(crate) async fn check(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &Entry::from(view)))
 }
 
+/// Of [`check_all`].
+pub(crate) const CHECK_ALL: Operation = Operation::new(Topic::Proxies, "Check every proxy now").gives::<List>(200);
+
 /// `POST /api/proxies/check-all`
 pub(crate) async fn check_all(ask: Ask) -> Answer {
     ask.app.engine.check_every_proxy().await.map_err(|error| denied(&error))?;
     list(ask).await
 }
 
+/// Of [`enable`].
+pub(crate) const ENABLE: Operation = Operation::new(Topic::Proxies, "Switch a proxy on").gives::<Entry>(200);
+
 /// `POST /api/proxies/{id}/enable`
 pub(crate) async fn enable(ask: Ask) -> Answer {
     switch(ask, true).await
 }
+
+/// Of [`disable`].
+pub(crate) const DISABLE: Operation =
+    Operation::new(Topic::Proxies, "Switch a proxy off; accounts that take it and no other stop").gives::<Entry>(200);
 
 /// `POST /api/proxies/{id}/disable`
 pub(crate) async fn disable(ask: Ask) -> Answer {
@@ -87,6 +123,10 @@ async fn switch(ask: Ask, enabled: bool) -> Answer {
     let view = ask.app.engine.change_proxy(&ask.param, change).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Entry::from(view)))
 }
+
+/// Of [`settings`].
+pub(crate) const SETTINGS: Operation =
+    Operation::new(Topic::Proxies, "Set how often proxies are checked").takes::<Interval>().gives::<Interval>(200);
 
 /// `PUT /api/proxies/settings`
 pub(crate) async fn settings(ask: Ask) -> Answer {
@@ -100,24 +140,41 @@ pub(crate) async fn settings(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &interval))
 }
 
+/// Of [`assign`].
+pub(crate) const ASSIGN: Operation =
+    Operation::new(Topic::Proxies, "Let an account take a way").takes::<Assignment>().gives::<Done>(200);
+
 /// `POST /api/proxies/assign`
 pub(crate) async fn assign(ask: Ask) -> Answer {
     let (engine, _, one) = read::<Assignment>(ask).await?;
     engine.assign(&[one.pair()]).await.map_err(|error| denied(&error))?;
-    Ok(json(StatusCode::OK, &Done { success: true }))
+    Ok(json(StatusCode::OK, &DONE))
 }
+
+/// Of [`unassign`].
+pub(crate) const UNASSIGN: Operation = Operation::new(Topic::Proxies, "Let an account take the global way again")
+    .param("The id of the account.")
+    .gives::<Done>(200);
 
 /// `DELETE /api/proxies/assign/{id}`: the account takes the global way again.
 pub(crate) async fn unassign(ask: Ask) -> Answer {
     ask.app.engine.assign(&[(&ask.param, "global")]).await.map_err(|error| denied(&error))?;
-    Ok(json(StatusCode::OK, &Done { success: true }))
+    Ok(json(StatusCode::OK, &DONE))
 }
+
+/// Of [`assignments`].
+pub(crate) const ASSIGNMENTS: Operation =
+    Operation::new(Topic::Proxies, "List the accounts that do not take the global way").gives::<Assignments>(200);
 
 /// `GET /api/proxies/assignments`
 pub(crate) async fn assignments(ask: Ask) -> Answer {
     let all = ask.app.engine.egresses().into_iter().map(Assignment::from).collect();
     Ok(json(StatusCode::OK, &Assignments { assignments: all }))
 }
+
+/// Of [`assign_bulk`].
+pub(crate) const ASSIGN_BULK: Operation =
+    Operation::new(Topic::Proxies, "Let accounts take ways, all or none").takes::<Assignments>().gives::<Apply>(200);
 
 /// `POST /api/proxies/assign-bulk`, `POST /api/proxies/assignments/apply`
 pub(crate) async fn assign_bulk(ask: Ask) -> Answer {
@@ -127,6 +184,10 @@ pub(crate) async fn assign_bulk(ask: Ask) -> Answer {
     engine.assign(&pairs).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Apply { success: true, applied: pairs.len() }))
 }
+
+/// Of [`assign_rule`].
+pub(crate) const ASSIGN_RULE: Operation =
+    Operation::new(Topic::Proxies, "Let accounts take ways in turn").takes::<Spread>().gives::<Apply>(200);
 
 /// `POST /api/proxies/assign-rule`: the accounts take the targets in turn.
 pub(crate) async fn assign_rule(ask: Ask) -> Answer {
@@ -142,18 +203,33 @@ pub(crate) async fn assign_rule(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &Apply { success: true, applied: pairs.len() }))
 }
 
+/// Of [`export_assignments`].
+pub(crate) const EXPORT_ASSIGNMENTS: Operation =
+    Operation::new(Topic::Proxies, "Take the assignments out, for another install too").gives::<Tickets>(200);
+
 /// `GET /api/proxies/assignments/export`
 pub(crate) async fn export_assignments(ask: Ask) -> Answer {
-    Ok(json(StatusCode::OK, &Assignments::<Ticket> { assignments: ask.app.engine.export_egresses() }))
+    Ok(json(StatusCode::OK, &Tickets { assignments: ask.app.engine.export_egresses() }))
 }
+
+/// Of [`import_assignments`].
+pub(crate) const IMPORT_ASSIGNMENTS: Operation =
+    Operation::new(Topic::Proxies, "Tell what assignments would come to; nothing is changed")
+        .takes::<Tickets>()
+        .gives::<Moves>(200);
 
 /// `POST /api/proxies/assignments/import`: shows what it would come to, and changes nothing.
 pub(crate) async fn import_assignments(ask: Ask) -> Answer {
-    let (engine, _, all) = read::<Assignments<Ticket>>(ask).await?;
+    let (engine, _, all) = read::<Tickets>(ask).await?;
     bounded(all.assignments.len(), "assignments")?;
     let moves = engine.preview_egresses(&all.assignments).map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &moves))
 }
+
+/// Of [`export`].
+pub(crate) const EXPORT: Operation =
+    Operation::new(Topic::Proxies, "Take the proxies out, with their passwords in clear")
+        .sends("application/yaml", "A list of proxies.");
 
 /// `GET /api/proxies/export`: a file with the passwords in clear.
 pub(crate) async fn export(ask: Ask) -> Answer {
@@ -165,6 +241,12 @@ pub(crate) async fn export(ask: Ask) -> Answer {
     headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"proxies.yaml\""));
     Ok(response)
 }
+
+/// Of [`import`].
+pub(crate) const IMPORT: Operation = Operation::new(Topic::Proxies, "Add proxies, all or none")
+    .reads(&["application/json"], "YAML, JSON, or one URL a line.")
+    .gives::<Imported>(200)
+    .fails(&[409]);
 
 /// `POST /api/proxies/import`: YAML, JSON or one URL a line; all or none.
 pub(crate) async fn import(ask: Ask) -> Answer {

@@ -1,18 +1,22 @@
 //! Figures, reset credits, warnings and forecasts, at the paths of the system that people come from.
 
-use engine::{Consumed, Outlook, QuotaError};
+use engine::{Consumed, Measured, Outlook, QuotaError};
 use http::StatusCode;
 use pool::Millis;
 use pool::quota::Quota;
+use pool::quota::credits::{Redeemed, ResetCredits};
 use pool::warning::Warning;
 use proto::{Failure, Kind};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::input::object;
 use crate::body;
+use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, Denied, json};
 use crate::route::Ask;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Warnings {
     warnings: Vec<Entry>,
     /// When the newest figures were learned; absent when none were.
@@ -20,44 +24,51 @@ struct Warnings {
     updated_at: Option<Millis>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ShownWarning)]
 struct Entry {
+    /// For people.
     title: String,
     message: String,
+    /// Whether the account cannot serve.
     urgent: bool,
     #[serde(flatten)]
     warning: Warning,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Outlooks)]
 struct Forecasts {
     accounts: Vec<Outlook>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreditToConsume)]
 struct Wish {
+    /// A UUID: of a try whose outcome is not known. A new one when left out.
     #[serde(default)]
     redeem_request_id: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreditConsumed)]
 struct Done {
     /// Whether windows are back at zero.
     success: bool,
     message: String,
     #[serde(flatten)]
-    consumed: Flat,
-}
-
-/// What was said, its code beside the rest.
-#[derive(Serialize)]
-struct Flat {
-    #[serde(flatten)]
-    outcome: pool::quota::credits::Redeemed,
+    outcome: Redeemed,
+    /// Given again, it consumes no second credit.
     redeem_request_id: String,
+    /// The figures after it.
     quota: Quota,
 }
+
+/// Of [`fresh`].
+pub(crate) const FRESH: Operation = Operation::new(Topic::Accounts, "Ask the backend for an account's quota now")
+    .gives::<Measured>(200)
+    .fails(&[409, 502]);
 
 /// `GET /auth/accounts/{id}/quota`: asked of the backend now.
 pub(crate) async fn fresh(ask: Ask) -> Answer {
@@ -65,24 +76,38 @@ pub(crate) async fn fresh(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &measured))
 }
 
+/// Of [`credits`].
+pub(crate) const CREDITS: Operation =
+    Operation::new(Topic::Accounts, "List an account's reset credits").gives::<ResetCredits>(200).fails(&[409, 502]);
+
 /// `GET /auth/accounts/{id}/reset-credits`
 pub(crate) async fn credits(ask: Ask) -> Answer {
     let credits = ask.app.engine.reset_credits(&ask.param).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &credits))
 }
 
+/// Of [`consume`].
+pub(crate) const CONSUME: Operation = Operation::new(Topic::Accounts, "Consume a reset credit")
+    .more("It cannot be taken back. At most one try every 30 seconds for each account.")
+    .may_take::<Wish>()
+    .gives::<Done>(200)
+    .fails(&[409, 429, 502]);
+
 /// `POST /auth/accounts/{id}/reset-credits/consume` with `{"redeem_request_id": "<uuid>"}` or nothing: irreversible.
 pub(crate) async fn consume(ask: Ask) -> Answer {
     let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
     let body = body.map_err(Failure::from)?;
-    let wish: Wish =
-        if body.is_empty() { Ok(Wish::default()) } else { serde_json::from_slice(&body) }.map_err(|error| {
-            Failure::new(Kind::Invalid, format!("The body is not {{\"redeem_request_id\": \"<uuid>\"}}: {error}"))
-        })?;
+    let wish: Wish = if body.is_empty() { Ok(Wish::default()) } else { object(&body) }.map_err(|error| {
+        Failure::new(Kind::Invalid, format!("The body is not {{\"redeem_request_id\": \"<uuid>\"}}: {error}"))
+    })?;
     let request = wish.redeem_request_id.as_deref();
     let consumed = ask.app.engine.consume_credit(&ask.param, request).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Done::from(consumed)))
 }
+
+/// Of [`warnings`].
+pub(crate) const WARNINGS: Operation =
+    Operation::new(Topic::Accounts, "List the warnings that stand now").gives::<Warnings>(200);
 
 /// `GET /auth/quota/warnings`: those that stand now.
 pub(crate) async fn warnings(ask: Ask) -> Answer {
@@ -91,6 +116,11 @@ pub(crate) async fn warnings(ask: Ask) -> Answer {
     let updated_at = Some(updated).filter(|updated| updated.0 > 0);
     Ok(json(StatusCode::OK, &Warnings { warnings, updated_at }))
 }
+
+/// Of [`forecast`].
+pub(crate) const FORECAST: Operation =
+    Operation::new(Topic::Accounts, "Tell how long each account's windows last at the pace of late")
+        .gives::<Forecasts>(200);
 
 /// `GET /admin/forecast`
 pub(crate) async fn forecast(ask: Ask) -> Answer {
@@ -107,7 +137,7 @@ impl From<Consumed> for Done {
     fn from(consumed: Consumed) -> Self {
         let Consumed { outcome, redeem_request_id, quota } = consumed;
         let (success, message) = (outcome.done(), outcome.words());
-        Self { success, message, consumed: Flat { outcome, redeem_request_id, quota } }
+        Self { success, message, outcome, redeem_request_id, quota }
     }
 }
 

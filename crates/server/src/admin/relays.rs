@@ -1,6 +1,7 @@
 //! Relays at the paths and in the words of the system that people come from, where they are called API keys. One entry is a relay
 //! with all its models.
 
+mod provider;
 mod wire;
 
 use engine::{Engine, ProbeError, RelayChange, RelayError, RelayView};
@@ -8,10 +9,11 @@ use http::StatusCode;
 use proto::{Failure, Kind};
 use serde::de::DeserializeOwned;
 
-use self::wire::{
-    Batch, Catalog, Deleted, Entry, Exported, Import, Imported, Key, Label, List, Listed, Outcome, State, Wish,
-};
+use self::provider::Catalog;
+use self::wire::{Batch, Deleted, Entry, Exported, Import, Imported, Key, Label, List, Listed, Outcome, State, Wish};
+use super::input::object;
 use crate::body;
+use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, Denied, bare, json};
 use crate::route::Ask;
 
@@ -23,16 +25,31 @@ const STEM: usize = 28;
 /// A name that any relay may have while it is asked for its models.
 const ANY: &str = "new";
 
+/// Said of what asks a relay.
+const REFUSED: &str = "401 with the code `relay_key_refused` means that the relay does not take its key.";
+
+/// Of [`catalog`].
+pub(crate) const CATALOG: Operation =
+    Operation::new(Topic::Relays, "List the providers that are known by name").gives::<Catalog>(200);
+
 /// `GET /auth/api-keys/catalog`
 pub(crate) async fn catalog(_ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &Catalog::new()))
 }
+
+/// Of [`list`].
+pub(crate) const LIST: Operation =
+    Operation::new(Topic::Relays, "List the relays, their keys masked").gives::<List>(200);
 
 /// `GET /auth/api-keys`
 pub(crate) async fn list(ask: Ask) -> Answer {
     let keys = ask.app.engine.relays().into_iter().map(Entry::from).collect();
     Ok(json(StatusCode::OK, &List { keys }))
 }
+
+/// Of [`add`].
+pub(crate) const ADD: Operation =
+    Operation::new(Topic::Relays, "Add a relay").more(REFUSED).takes::<Wish>().gives::<Outcome>(201).fails(&[409, 502]);
 
 /// `POST /auth/api-keys`
 pub(crate) async fn add(ask: Ask) -> Answer {
@@ -41,6 +58,14 @@ pub(crate) async fn add(ask: Ask) -> Answer {
     Ok(json(StatusCode::CREATED, &Outcome { success: true, added: 1, failed: 0, keys: vec![view.into()] }))
 }
 
+/// Of [`models`].
+pub(crate) const MODELS: Operation =
+    Operation::new(Topic::Relays, "Ask for the models of a relay that is not added yet")
+        .more(REFUSED)
+        .takes::<Wish>()
+        .gives::<Listed>(200)
+        .fails(&[502]);
+
 /// `POST /auth/api-keys/models`: the models of a relay that is not added yet.
 pub(crate) async fn models(ask: Ask) -> Answer {
     let (engine, _, wish) = read::<Wish>(ask).await?;
@@ -48,10 +73,18 @@ pub(crate) async fn models(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &Listed::of(models)))
 }
 
+/// Of [`export`].
+pub(crate) const EXPORT: Operation =
+    Operation::new(Topic::Relays, "Take the relays out, with their keys in clear").gives::<Exported>(200);
+
 /// `GET /auth/api-keys/export`: with the keys in clear.
 pub(crate) async fn export(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &Exported::of(ask.app.engine.export_relays())))
 }
+
+/// Of [`import`].
+pub(crate) const IMPORT: Operation =
+    Operation::new(Topic::Relays, "Add relays, each by itself").takes::<Import>().gives::<Imported>(200);
 
 /// `POST /auth/api-keys/import`
 pub(crate) async fn import(ask: Ask) -> Answer {
@@ -67,6 +100,10 @@ pub(crate) async fn import(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &done.finish()))
 }
 
+/// Of [`remove_many`].
+pub(crate) const REMOVE_MANY: Operation =
+    Operation::new(Topic::Relays, "Remove several relays").takes::<Batch>().gives::<Deleted>(200).fails(&[409]);
+
 /// `POST /auth/api-keys/batch-delete`
 pub(crate) async fn remove_many(ask: Ask) -> Answer {
     let (engine, _, batch) = read::<Batch>(ask).await?;
@@ -79,6 +116,9 @@ pub(crate) async fn remove_many(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &Deleted { success: true, deleted }))
 }
 
+/// Of [`remove`].
+pub(crate) const REMOVE: Operation = Operation::new(Topic::Relays, "Remove a relay").bare(204).fails(&[409]);
+
 /// `DELETE /auth/api-keys/{id}`
 pub(crate) async fn remove(ask: Ask) -> Answer {
     if ask.app.engine.remove_relay(&ask.param).await.map_err(|error| denied(&error))? {
@@ -87,6 +127,10 @@ pub(crate) async fn remove(ask: Ask) -> Answer {
     Err(denied(&RelayError::Unknown))
 }
 
+/// Of [`rename`].
+pub(crate) const RENAME: Operation =
+    Operation::new(Topic::Relays, "Rename a relay").takes::<Label>().gives::<Entry>(200).fails(&[409]);
+
 /// `PATCH /auth/api-keys/{id}/label`
 pub(crate) async fn rename(ask: Ask) -> Answer {
     let (engine, id, label) = read::<Label>(ask).await?;
@@ -94,12 +138,20 @@ pub(crate) async fn rename(ask: Ask) -> Answer {
     change(&engine, &id, RelayChange { name, ..RelayChange::default() }).await
 }
 
+/// Of [`switch`].
+pub(crate) const SWITCH: Operation =
+    Operation::new(Topic::Relays, "Switch a relay on or off").takes::<State>().gives::<Entry>(200).fails(&[409]);
+
 /// `PATCH /auth/api-keys/{id}/status`
 pub(crate) async fn switch(ask: Ask) -> Answer {
     let (engine, id, state) = read::<State>(ask).await?;
     let enabled = Some(state.enabled());
     change(&engine, &id, RelayChange { enabled, ..RelayChange::default() }).await
 }
+
+/// Of [`rekey`].
+pub(crate) const REKEY: Operation =
+    Operation::new(Topic::Relays, "Give a relay another key").takes::<Key>().gives::<Entry>(200).fails(&[409]);
 
 /// `PATCH /auth/api-keys/{id}/key`
 pub(crate) async fn rekey(ask: Ask) -> Answer {
@@ -128,7 +180,7 @@ pub(super) async fn read<T: DeserializeOwned>(ask: Ask) -> Result<(Engine, Strin
     let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
     let body = body.map_err(Failure::from)?;
     // The error's words may hold a value of the body, and so a key: only its place is said.
-    let value = serde_json::from_slice(&body).map_err(|error| {
+    let value = object(&body).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         Failure::new(Kind::Invalid, format!("The body does not have the form that this endpoint takes ({place})"))
     })?;

@@ -5,18 +5,29 @@ use pool::keys::Scope;
 use proto::Dialect;
 
 use super::{Class, Route};
-use crate::{admin, edge};
+use crate::openapi::Operation;
+use crate::{admin, edge, openapi};
 
 macro_rules! route {
     ($method:ident $path:literal, $class:expr, $dialect:ident, $handler:path) => {
+        route!(of None, $method $path, $class, $dialect, $handler)
+    };
+    // A route of the admin API, and what its description says of it.
+    ($method:ident $path:literal, $class:expr, $handler:path, $operation:path) => {
+        route!(of Some(&$operation), $method $path, $class, Chat, $handler)
+    };
+    (of $operation:expr, $method:ident $path:literal, $class:expr, $dialect:ident, $handler:path) => {{
+        const _: Option<&Operation> = $operation;
         Route {
             method: Method::$method,
             path: $path,
             class: $class,
             dialect: Dialect::$dialect,
             handler: |ask| Box::pin($handler(ask)),
+            #[cfg(any(test, feature = "describe"))]
+            operation: $operation,
         }
-    };
+    }};
 }
 
 const PUBLIC: Class = Class::Public;
@@ -25,7 +36,7 @@ const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 112] = [
+pub(super) static GATEWAY: [Route; 113] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -76,78 +87,79 @@ pub(super) static GATEWAY: [Route; 112] = [
     route!(GET "/gemini/v1/models", DATA, Gemini, edge::models::list),
     route!(GET "/gemini/v1/models/{name}", DATA, Gemini, edge::models::one),
     // Administration.
-    route!(GET "/admin/accounts", READ, Chat, admin::accounts::list),
-    route!(PATCH "/admin/accounts/{id}", WRITE, Chat, admin::choice::set),
-    route!(GET "/admin/dry-run", READ, Chat, admin::choice::explain),
-    route!(GET "/admin/keys", READ, Chat, admin::keys::list),
-    route!(POST "/admin/keys", WRITE, Chat, admin::keys::create),
-    route!(DELETE "/admin/keys/{id}", WRITE, Chat, admin::keys::revoke),
-    route!(GET "/admin/guard", READ, Chat, admin::guard::counters),
-    route!(GET "/admin/ollama-status", READ, Chat, admin::ollama::status),
-    route!(GET "/admin/events", READ, Chat, admin::events::watch),
-    route!(GET "/admin/forecast", READ, Chat, admin::quota::forecast),
+    route!(GET "/admin/openapi.json", READ, openapi::describe, openapi::DESCRIBE),
+    route!(GET "/admin/accounts", READ, admin::accounts::list, admin::accounts::LIST),
+    route!(PATCH "/admin/accounts/{id}", WRITE, admin::choice::set, admin::choice::SET),
+    route!(GET "/admin/dry-run", READ, admin::choice::explain, admin::choice::EXPLAIN),
+    route!(GET "/admin/keys", READ, admin::keys::list, admin::keys::LIST),
+    route!(POST "/admin/keys", WRITE, admin::keys::create, admin::keys::CREATE),
+    route!(DELETE "/admin/keys/{id}", WRITE, admin::keys::revoke, admin::keys::REVOKE),
+    route!(GET "/admin/guard", READ, admin::guard::counters, admin::guard::COUNTERS),
+    route!(GET "/admin/ollama-status", READ, admin::ollama::status, admin::ollama::STATUS),
+    route!(GET "/admin/events", READ, admin::events::watch, admin::events::WATCH),
+    route!(GET "/admin/forecast", READ, admin::quota::forecast, admin::quota::FORECAST),
     // Quota, under the paths of the system that people come from.
-    route!(GET "/auth/accounts/{id}/quota", READ, Chat, admin::quota::fresh),
-    route!(GET "/auth/accounts/{id}/reset-credits", READ, Chat, admin::quota::credits),
-    route!(POST "/auth/accounts/{id}/reset-credits/consume", WRITE, Chat, admin::quota::consume),
-    route!(GET "/auth/quota/warnings", READ, Chat, admin::quota::warnings),
+    route!(GET "/auth/accounts/{id}/quota", READ, admin::quota::fresh, admin::quota::FRESH),
+    route!(GET "/auth/accounts/{id}/reset-credits", READ, admin::quota::credits, admin::quota::CREDITS),
+    route!(POST "/auth/accounts/{id}/reset-credits/consume", WRITE, admin::quota::consume, admin::quota::CONSUME),
+    route!(GET "/auth/quota/warnings", READ, admin::quota::warnings, admin::quota::WARNINGS),
     // Relays, under the paths of the system that people come from.
-    route!(GET "/auth/api-keys/catalog", READ, Chat, admin::relays::catalog),
-    route!(GET "/auth/api-keys", READ, Chat, admin::relays::list),
-    route!(GET "/auth/api-keys/export", EXPORT, Chat, admin::relays::export),
-    route!(POST "/auth/api-keys", WRITE, Chat, admin::relays::add),
-    route!(POST "/auth/api-keys/models", WRITE, Chat, admin::relays::models),
-    route!(POST "/auth/api-keys/import", WRITE, Chat, admin::relays::import),
-    route!(POST "/auth/api-keys/batch-delete", WRITE, Chat, admin::relays::remove_many),
-    route!(DELETE "/auth/api-keys/{id}", WRITE, Chat, admin::relays::remove),
-    route!(PATCH "/auth/api-keys/{id}/label", WRITE, Chat, admin::relays::rename),
-    route!(PATCH "/auth/api-keys/{id}/status", WRITE, Chat, admin::relays::switch),
-    route!(PATCH "/auth/api-keys/{id}/key", WRITE, Chat, admin::relays::rekey),
+    route!(GET "/auth/api-keys/catalog", READ, admin::relays::catalog, admin::relays::CATALOG),
+    route!(GET "/auth/api-keys", READ, admin::relays::list, admin::relays::LIST),
+    route!(GET "/auth/api-keys/export", EXPORT, admin::relays::export, admin::relays::EXPORT),
+    route!(POST "/auth/api-keys", WRITE, admin::relays::add, admin::relays::ADD),
+    route!(POST "/auth/api-keys/models", WRITE, admin::relays::models, admin::relays::MODELS),
+    route!(POST "/auth/api-keys/import", WRITE, admin::relays::import, admin::relays::IMPORT),
+    route!(POST "/auth/api-keys/batch-delete", WRITE, admin::relays::remove_many, admin::relays::REMOVE_MANY),
+    route!(DELETE "/auth/api-keys/{id}", WRITE, admin::relays::remove, admin::relays::REMOVE),
+    route!(PATCH "/auth/api-keys/{id}/label", WRITE, admin::relays::rename, admin::relays::RENAME),
+    route!(PATCH "/auth/api-keys/{id}/status", WRITE, admin::relays::switch, admin::relays::SWITCH),
+    route!(PATCH "/auth/api-keys/{id}/key", WRITE, admin::relays::rekey, admin::relays::REKEY),
     // Logins and accounts, under the same paths as there.
-    route!(GET "/auth/status", READ, Chat, admin::logins::status),
-    route!(GET "/auth/login", WRITE, Chat, admin::logins::go),
-    route!(GET "/auth/accounts/login", WRITE, Chat, admin::logins::go),
-    route!(POST "/auth/login-start", WRITE, Chat, admin::logins::start),
-    route!(POST "/auth/code-relay", WRITE, Chat, admin::logins::relay),
-    route!(POST "/auth/device-login", WRITE, Chat, admin::logins::device),
-    route!(GET "/auth/device-poll/{id}", WRITE, Chat, admin::logins::poll),
-    route!(POST "/auth/import-cli", WRITE, Chat, admin::logins::import_cli),
-    route!(POST "/auth/token", WRITE, Chat, admin::logins::token),
-    route!(POST "/auth/logout", WRITE, Chat, admin::logins::logout),
-    route!(GET "/auth/accounts", READ, Chat, admin::accounts::all),
-    route!(POST "/auth/accounts", WRITE, Chat, admin::accounts::add),
-    route!(GET "/auth/accounts/export", EXPORT, Chat, admin::accounts::export),
-    route!(POST "/auth/accounts/import", WRITE, Chat, admin::accounts::import),
-    route!(POST "/auth/accounts/batch-delete", WRITE, Chat, admin::accounts::remove_many),
-    route!(POST "/auth/accounts/batch-status", WRITE, Chat, admin::accounts::switch_many),
-    route!(POST "/auth/accounts/health-check", WRITE, Chat, admin::accounts::check),
-    route!(DELETE "/auth/accounts/{id}", WRITE, Chat, admin::accounts::remove),
-    route!(POST "/auth/accounts/{id}/refresh", WRITE, Chat, admin::accounts::refresh),
-    route!(PATCH "/auth/accounts/{id}/label", WRITE, Chat, admin::accounts::rename),
-    route!(PATCH "/auth/accounts/{id}/tags", WRITE, Chat, admin::accounts::tag),
-    route!(GET "/auth/accounts/{id}/cookies", EXPORT, Chat, admin::accounts::cookies),
-    route!(POST "/auth/accounts/{id}/cookies", WRITE, Chat, admin::accounts::put_cookies),
-    route!(DELETE "/auth/accounts/{id}/cookies", WRITE, Chat, admin::accounts::drop_cookies),
+    route!(GET "/auth/status", READ, admin::logins::status, admin::logins::STATUS),
+    route!(GET "/auth/login", WRITE, admin::logins::go, admin::logins::GO),
+    route!(GET "/auth/accounts/login", WRITE, admin::logins::go, admin::logins::GO),
+    route!(POST "/auth/login-start", WRITE, admin::logins::start, admin::logins::START),
+    route!(POST "/auth/code-relay", WRITE, admin::logins::relay, admin::logins::RELAY),
+    route!(POST "/auth/device-login", WRITE, admin::logins::device, admin::logins::DEVICE),
+    route!(GET "/auth/device-poll/{id}", WRITE, admin::logins::poll, admin::logins::POLL),
+    route!(POST "/auth/import-cli", WRITE, admin::logins::import_cli, admin::logins::IMPORT_CLI),
+    route!(POST "/auth/token", WRITE, admin::logins::token, admin::logins::TOKEN),
+    route!(POST "/auth/logout", WRITE, admin::logins::logout, admin::logins::LOGOUT),
+    route!(GET "/auth/accounts", READ, admin::accounts::all, admin::accounts::ALL),
+    route!(POST "/auth/accounts", WRITE, admin::accounts::add, admin::accounts::ADD),
+    route!(GET "/auth/accounts/export", EXPORT, admin::accounts::export, admin::accounts::EXPORT),
+    route!(POST "/auth/accounts/import", WRITE, admin::accounts::import, admin::accounts::IMPORT),
+    route!(POST "/auth/accounts/batch-delete", WRITE, admin::accounts::remove_many, admin::accounts::REMOVE_MANY),
+    route!(POST "/auth/accounts/batch-status", WRITE, admin::accounts::switch_many, admin::accounts::SWITCH_MANY),
+    route!(POST "/auth/accounts/health-check", WRITE, admin::accounts::check, admin::accounts::CHECK),
+    route!(DELETE "/auth/accounts/{id}", WRITE, admin::accounts::remove, admin::accounts::REMOVE),
+    route!(POST "/auth/accounts/{id}/refresh", WRITE, admin::accounts::refresh, admin::accounts::REFRESH),
+    route!(PATCH "/auth/accounts/{id}/label", WRITE, admin::accounts::rename, admin::accounts::RENAME),
+    route!(PATCH "/auth/accounts/{id}/tags", WRITE, admin::accounts::tag, admin::accounts::TAG),
+    route!(GET "/auth/accounts/{id}/cookies", EXPORT, admin::accounts::cookies, admin::accounts::COOKIES),
+    route!(POST "/auth/accounts/{id}/cookies", WRITE, admin::accounts::put_cookies, admin::accounts::PUT_COOKIES),
+    route!(DELETE "/auth/accounts/{id}/cookies", WRITE, admin::accounts::drop_cookies, admin::accounts::DROP_COOKIES),
     // Proxies, the same.
-    route!(GET "/api/proxies", READ, Chat, admin::proxies::list),
-    route!(POST "/api/proxies", WRITE, Chat, admin::proxies::add),
-    route!(POST "/api/proxies/check-all", WRITE, Chat, admin::proxies::check_all),
-    route!(PUT "/api/proxies/settings", WRITE, Chat, admin::proxies::settings),
-    route!(POST "/api/proxies/assign", WRITE, Chat, admin::proxies::assign),
-    route!(DELETE "/api/proxies/assign/{id}", WRITE, Chat, admin::proxies::unassign),
-    route!(GET "/api/proxies/assignments", READ, Chat, admin::proxies::assignments),
-    route!(POST "/api/proxies/assign-bulk", WRITE, Chat, admin::proxies::assign_bulk),
-    route!(POST "/api/proxies/assign-rule", WRITE, Chat, admin::proxies::assign_rule),
-    route!(GET "/api/proxies/assignments/export", READ, Chat, admin::proxies::export_assignments),
-    route!(POST "/api/proxies/assignments/import", WRITE, Chat, admin::proxies::import_assignments),
-    route!(POST "/api/proxies/assignments/apply", WRITE, Chat, admin::proxies::assign_bulk),
-    route!(GET "/api/proxies/export", EXPORT, Chat, admin::proxies::export),
-    route!(POST "/api/proxies/import", WRITE, Chat, admin::proxies::import),
-    route!(PUT "/api/proxies/{id}", WRITE, Chat, admin::proxies::change),
-    route!(DELETE "/api/proxies/{id}", WRITE, Chat, admin::proxies::remove),
-    route!(POST "/api/proxies/{id}/check", WRITE, Chat, admin::proxies::check),
-    route!(POST "/api/proxies/{id}/enable", WRITE, Chat, admin::proxies::enable),
-    route!(POST "/api/proxies/{id}/disable", WRITE, Chat, admin::proxies::disable),
+    route!(GET "/api/proxies", READ, admin::proxies::list, admin::proxies::LIST),
+    route!(POST "/api/proxies", WRITE, admin::proxies::add, admin::proxies::ADD),
+    route!(POST "/api/proxies/check-all", WRITE, admin::proxies::check_all, admin::proxies::CHECK_ALL),
+    route!(PUT "/api/proxies/settings", WRITE, admin::proxies::settings, admin::proxies::SETTINGS),
+    route!(POST "/api/proxies/assign", WRITE, admin::proxies::assign, admin::proxies::ASSIGN),
+    route!(DELETE "/api/proxies/assign/{id}", WRITE, admin::proxies::unassign, admin::proxies::UNASSIGN),
+    route!(GET "/api/proxies/assignments", READ, admin::proxies::assignments, admin::proxies::ASSIGNMENTS),
+    route!(POST "/api/proxies/assign-bulk", WRITE, admin::proxies::assign_bulk, admin::proxies::ASSIGN_BULK),
+    route!(POST "/api/proxies/assign-rule", WRITE, admin::proxies::assign_rule, admin::proxies::ASSIGN_RULE),
+    route!(GET "/api/proxies/assignments/export", READ, admin::proxies::export_assignments, admin::proxies::EXPORT_ASSIGNMENTS),
+    route!(POST "/api/proxies/assignments/import", WRITE, admin::proxies::import_assignments, admin::proxies::IMPORT_ASSIGNMENTS),
+    route!(POST "/api/proxies/assignments/apply", WRITE, admin::proxies::assign_bulk, admin::proxies::ASSIGN_BULK),
+    route!(GET "/api/proxies/export", EXPORT, admin::proxies::export, admin::proxies::EXPORT),
+    route!(POST "/api/proxies/import", WRITE, admin::proxies::import, admin::proxies::IMPORT),
+    route!(PUT "/api/proxies/{id}", WRITE, admin::proxies::change, admin::proxies::CHANGE),
+    route!(DELETE "/api/proxies/{id}", WRITE, admin::proxies::remove, admin::proxies::REMOVE),
+    route!(POST "/api/proxies/{id}/check", WRITE, admin::proxies::check, admin::proxies::CHECK),
+    route!(POST "/api/proxies/{id}/enable", WRITE, admin::proxies::enable, admin::proxies::ENABLE),
+    route!(POST "/api/proxies/{id}/disable", WRITE, admin::proxies::disable, admin::proxies::DISABLE),
 ];
 
 /// Keyless on loopback, by the listener and not by the class: on another address these need a key.

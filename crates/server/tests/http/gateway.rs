@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::described;
 use crate::wire::{Answer, Wire};
 
 /// The client key that the owner chose.
@@ -63,9 +64,11 @@ impl Gateway {
         Self { port, ollama, counters, keys, shutdown, now, task, _home: home }
     }
 
-    /// Asks on a connection of its own: a request line, header lines and a body.
+    /// Asks on a connection of its own: a request line, header lines and a body. What the admin API answers must be as described.
     pub(crate) async fn ask(&self, line: &str, headers: &[&str], body: &[u8]) -> Answer {
-        ask(self.port, line, headers, body).await
+        let answer = ask(self.port, line, headers, body).await;
+        described::check(line, body, &answer);
+        answer
     }
 
     /// Asks the Ollama listener.
@@ -128,10 +131,16 @@ pub(crate) async fn store(home: &TempDir) -> Store {
 
 /// An engine whose backend is at `base`.
 pub(crate) async fn engine(store: Store, base: &str) -> Engine {
+    engine_with(store, base, |_| {}).await
+}
+
+/// The same with other settings.
+pub(crate) async fn engine_with(store: Store, base: &str, change: impl FnOnce(&mut engine::Settings)) -> Engine {
     let url = |path: &str| format!("{base}{path}").parse().unwrap();
     let config = upstream::Config { base_url: url("/backend-api"), auth_url: url(""), ..upstream::Config::default() };
     let mut settings = engine::Settings { api_key: Some(Secret::new(FIXED)), ..engine::Settings::default() };
     settings.proxies.echo = url("/echo");
+    change(&mut settings);
     let upstream = upstream::Upstream::new(config).unwrap();
     Engine::start(engine::Parts { store, upstream, settings, clock: engine::Clock::System }).await.unwrap()
 }

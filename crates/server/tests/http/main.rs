@@ -7,6 +7,7 @@ mod accounts;
 mod bodies;
 mod connections;
 mod counts;
+mod described;
 mod driveby;
 mod edges;
 mod gateway;

@@ -98,6 +98,11 @@ impl Wire {
         assert!(began.await.expect("an answer in time"));
     }
 
+    /// Whether this stands at the beginning of what has come and is not read.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        self.held.starts_with(text.as_bytes())
+    }
+
     /// Reads until this has come.
     pub(crate) async fn until(&mut self, text: &str) {
         let reading = async {

@@ -1,7 +1,7 @@
 //! Accounts in and out as files. What goes out in clear is asked for in so many words, and logged.
 
 use bytes::Bytes;
-use engine::{Format, ImportProblem};
+use engine::{Format, ImportProblem, Imports};
 use http::header::CONTENT_DISPOSITION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -10,6 +10,7 @@ use proto::{Failure, Kind};
 
 use super::denied;
 use crate::admin::input::{admin, bytes};
+use crate::openapi::{Choice, Operation, Place, Topic};
 use crate::query;
 use crate::reply::{Answer, Denied, json as answer, whole};
 use crate::route::Ask;
@@ -18,6 +19,9 @@ use crate::route::Ask;
 const PASSPHRASE: &str = "x-polygate-passphrase";
 /// The name of what is sealed.
 const ENCRYPTED: &str = "encrypted";
+
+/// The forms that go out.
+const FORMATS: &[&str] = &[ENCRYPTED, "full", "minimal", "cockpit_tools", "sub2api", "cpa"];
 
 /// What is to go out, and how.
 struct Order {
@@ -28,6 +32,32 @@ struct Order {
     seal: Option<Secret>,
     ids: Vec<String>,
 }
+
+/// Of [`export`].
+pub(crate) const EXPORT: Operation = Operation::new(Topic::Accounts, "Take accounts out as a file")
+    .more("The file holds tokens. It comes sealed, or in clear where that is asked for in so many words.")
+    .options(&[
+        Choice {
+            place: Place::Query,
+            name: "ids",
+            about: "Which accounts, separated by commas; all when left out.",
+            words: &[],
+        },
+        Choice {
+            place: Place::Query,
+            name: "format",
+            about: "The file's form; encrypted when left out.",
+            words: FORMATS,
+        },
+        Choice { place: Place::Query, name: "plaintext", about: "Needed for every form in clear.", words: &["true"] },
+        Choice {
+            place: Place::Header,
+            name: PASSPHRASE,
+            about: "What the encrypted form is sealed under.",
+            words: &[],
+        },
+    ])
+    .sends("application/json", "The file, in the form that was asked for.");
 
 /// `GET /auth/accounts/export?ids=a,b&format=full&plaintext=true`; with `format=encrypted` (the default) and a passphrase in
 /// `x-polygate-passphrase`, everything, sealed.
@@ -70,6 +100,13 @@ fn order(parts: &Parts) -> Result<Order, Denied> {
     }
     Ok(Order { name, format, seal: None, ids })
 }
+
+/// Of [`import`].
+pub(crate) const IMPORT: Operation = Operation::new(Topic::Accounts, "Take the accounts of a file in")
+    .more("Refresh tokens without more are spent at once. API keys become relays. A broken file changes nothing.")
+    .options(&[Choice { place: Place::Header, name: PASSPHRASE, about: "What a sealed file opens with.", words: &[] }])
+    .reads(&["application/json", "text/plain"], "A file of any known form, as it is.")
+    .gives::<Imports>(200);
 
 /// `POST /auth/accounts/import` with a file of any known form as it is, as JSON or text
 pub(crate) async fn import(ask: Ask) -> Answer {

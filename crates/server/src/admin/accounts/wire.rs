@@ -1,16 +1,18 @@
 //! What is asked and answered about accounts, in the words of the system that people come from.
 
-use engine::AccountView;
+use engine::{AccountView, Batch, Checked, Health};
 use pool::Millis;
 use pool::quota::Quota;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::admin::logins::Given;
 
 /// An account.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Account)]
 pub(crate) struct Entry {
     id: String,
     email: String,
@@ -68,32 +70,39 @@ fn date(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map(|stamp| stamp.to_string()).unwrap_or_default()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = NewAccount)]
 pub(super) struct Wish {
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password)]
     pub(super) token: Option<Given>,
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password)]
     pub(super) refresh_token: Option<Given>,
+    /// The way that it takes: `direct`, `auto`, `global`, or a proxy's id or name.
     #[serde(default)]
     pub(super) egress: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccountIds)]
 pub(super) struct Ids {
     pub(super) ids: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccountSwitch)]
 pub(super) struct States {
     pub(super) ids: Vec<String>,
     pub(super) status: State,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AccountState)]
 pub(super) enum State {
     Active,
     Disabled,
@@ -105,31 +114,124 @@ impl State {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccountChecks)]
 pub(super) struct Checks {
+    /// All accounts, when left out.
     #[serde(default)]
     pub(super) ids: Option<Vec<String>>,
+    /// Between two starts; 500 when left out.
     #[serde(default)]
+    #[schema(maximum = 30_000)]
     pub(super) stagger_ms: Option<u64>,
+    /// At the same time; 2 when left out.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 10)]
     pub(super) concurrency: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccountLabel)]
 pub(super) struct Label {
+    /// Null is the e-mail again.
     pub(super) label: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccountTags)]
 pub(super) struct Tags {
     pub(super) tags: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccountCookies)]
 pub(super) struct Cookies {
+    /// `a=b; c=d`, or an object of them.
     pub(super) cookies: Value,
+}
+
+/// The accounts.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Accounts)]
+pub(super) struct All {
+    pub(super) accounts: Vec<Entry>,
+    pub(super) persistence_health: Persistence,
+}
+
+/// Whether the store holds what is shown: always, because nothing is shown that it does not hold.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Persistence {
+    pub(super) ok: bool,
+}
+
+/// An account as it is after a change.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountChanged)]
+pub(super) struct Changed {
+    pub(super) success: bool,
+    pub(super) account: Entry,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountRefreshed)]
+pub(super) struct Refreshed {
+    pub(super) success: bool,
+    pub(super) result: Health,
+    pub(super) account: Entry,
+}
+
+/// What became of several that were to be switched.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AccountsSwitched)]
+pub(super) struct Switched {
+    success: bool,
+    updated: usize,
+    not_found: Vec<String>,
+}
+
+/// What a check of accounts found.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountsChecked)]
+pub(super) struct Checkup {
+    pub(super) summary: Tally,
+    pub(super) results: Vec<Checked>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountTally)]
+pub(super) struct Tally {
+    pub(super) total: usize,
+    pub(super) alive: usize,
+    pub(super) dead: usize,
+    pub(super) skipped: usize,
+}
+
+/// An account's cookies in clear.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CookieJar)]
+pub(super) struct Jar<'a> {
+    /// `a=b; c=d`; null for none.
+    pub(super) cookies: Option<&'a str>,
+}
+
+/// What was kept of given cookies.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CookiesKept)]
+pub(super) struct Stored {
+    pub(super) success: bool,
+    /// How many.
+    pub(super) kept: usize,
+    /// Why not all.
+    pub(super) hint: Option<&'static str>,
+}
+
+impl From<Batch> for Switched {
+    fn from(batch: Batch) -> Self {
+        Self { success: true, updated: batch.done, not_found: batch.missing }
+    }
 }

@@ -1,12 +1,14 @@
 //! The bodies of the proxy endpoints: camelCase as in the system that people come from.
 
-use engine::{GlobalView, ProxyView, ProxyWish};
+use engine::{GlobalView, ProxyView, ProxyWish, Ticket};
 use pool::egress::{Address, Health, Invalid};
 use pool::{Millis, Secret};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Proxies)]
 pub(super) struct List {
     pub(super) proxies: Vec<Entry>,
     pub(super) assignments: Vec<Assignment>,
@@ -15,13 +17,15 @@ pub(super) struct List {
 }
 
 /// A proxy as lists show it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Proxy)]
 pub(super) struct Entry {
     id: String,
     name: String,
     /// Its password is hidden.
     url: String,
+    /// `active`, `unreachable` or `disabled`.
     status: &'static str,
     health: Option<Finding>,
     allow_private: bool,
@@ -31,8 +35,9 @@ pub(super) struct Entry {
 }
 
 /// The proxy of the configuration.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = GlobalProxy)]
 pub(super) struct Global {
     url: String,
     origin: String,
@@ -40,16 +45,20 @@ pub(super) struct Global {
     health: Option<Finding>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ProxyHealth)]
 struct Finding {
+    /// The address that the proxy calls from.
+    #[schema(value_type = Option<String>)]
     exit_ip: Option<std::net::IpAddr>,
     latency_ms: Option<u64>,
     last_checked: Millis,
     error: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProxyAdded)]
 pub(super) struct Outcome {
     pub(super) success: bool,
     /// Whether it is new.
@@ -59,15 +68,19 @@ pub(super) struct Outcome {
 }
 
 /// A proxy to add: its URL, or the parts of one.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewProxy)]
 pub(super) struct Wish {
     name: Option<String>,
+    /// `http`, `https`, `socks5` or `socks5h`; may hold user and password.
+    #[schema(value_type = Option<String>)]
     url: Option<Text>,
     protocol: Option<String>,
     host: Option<String>,
     port: Option<u16>,
     username: Option<String>,
+    #[schema(value_type = Option<String>, format = Password)]
     password: Option<Text>,
     #[serde(default, alias = "allow_private")]
     allow_private: bool,
@@ -84,23 +97,29 @@ impl From<String> for Text {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ProxyChange)]
 pub(super) struct Change {
     pub(super) name: Option<String>,
+    /// With `***` for its password, the stored one is kept.
+    #[schema(value_type = Option<String>)]
     pub(super) url: Option<Text>,
     #[serde(alias = "allow_private")]
     pub(super) allow_private: Option<bool>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ProxyCheckInterval)]
 pub(super) struct Interval {
+    /// At most a week; 0 is never.
+    #[schema(maximum = 10_080)]
     pub(super) health_check_interval_minutes: u32,
 }
 
 /// Which account takes which way.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Assignment {
     account_id: String,
@@ -108,13 +127,21 @@ pub(super) struct Assignment {
     proxy_id: String,
 }
 
-#[derive(Deserialize, Serialize)]
-pub(super) struct Assignments<T = Assignment> {
-    pub(super) assignments: Vec<T>,
+#[derive(Deserialize, Serialize, ToSchema)]
+pub(super) struct Assignments {
+    pub(super) assignments: Vec<Assignment>,
 }
 
-#[derive(Deserialize)]
+/// Assignments as a file for another install.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[schema(as = AssignmentFile)]
+pub(super) struct Tickets {
+    pub(super) assignments: Vec<Ticket>,
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = AssignmentRule)]
 pub(super) struct Spread {
     pub(super) account_ids: Vec<String>,
     #[serde(rename = "rule")]
@@ -122,24 +149,22 @@ pub(super) struct Spread {
     pub(super) target_proxy_ids: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AssignmentTurns)]
 enum Turns {
     #[serde(rename = "round-robin")]
     RoundRobin,
 }
 
-#[derive(Serialize)]
-pub(super) struct Done {
-    pub(super) success: bool,
-}
-
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AssignmentsApplied)]
 pub(super) struct Apply {
     pub(super) success: bool,
     pub(super) applied: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProxiesImported)]
 pub(super) struct Imported {
     pub(super) success: bool,
     pub(super) added: usize,

@@ -1,94 +1,78 @@
 //! The bodies of the relay endpoints: camelCase as in the system that people come from, our own words beside.
 
-use std::collections::BTreeMap;
-
 use engine::{Private, RelayView, RelayWish};
 use pool::catalog::Model;
 use pool::relay::{self, Capabilities, Relay};
 use pool::{Millis, Secret};
 use proto::{Failure, Kind};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// A provider that is known by name.
-struct Provider {
-    id: &'static str,
-    display: &'static str,
-    base_url: &'static str,
-    wire: &'static str,
-}
-
-const PROVIDERS: [Provider; 4] = [
-    Provider { id: "anthropic", display: "Anthropic", base_url: "https://api.anthropic.com", wire: "messages" },
-    Provider { id: "openai", display: "OpenAI", base_url: "https://api.openai.com/v1", wire: "responses" },
-    Provider {
-        id: "gemini",
-        display: "Google Gemini",
-        base_url: "https://generativelanguage.googleapis.com",
-        wire: "gemini",
-    },
-    Provider { id: "openrouter", display: "OpenRouter", base_url: "https://openrouter.ai/api/v1", wire: "chat" },
-];
-
-/// The providers; their models are asked for at `/auth/api-keys/models`.
-#[derive(Serialize)]
-pub(super) struct Catalog {
-    catalog: BTreeMap<&'static str, Offer>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Offer {
-    display_name: &'static str,
-    default_base_url: &'static str,
-    models: [Named; 0],
-}
+use super::provider::{self, Provider};
 
 /// A model.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RelayModel)]
 pub(super) struct Named {
     id: String,
     display_name: String,
 }
 
 /// A relay to add, import or ask.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewRelay)]
 pub(super) struct Wish {
+    /// `anthropic`, `openai`, `gemini`, `openrouter` or `custom`.
     #[serde(default)]
     provider: Option<String>,
+    /// Left out for a relay that takes none.
     #[serde(default, alias = "api_key")]
+    #[schema(value_type = Option<String>, format = Password)]
     api_key: Option<Text>,
+    /// The provider's own, when left out.
     #[serde(default, alias = "base_url")]
     base_url: Option<String>,
+    /// A name like it is given; see `name`.
     #[serde(default)]
     label: Option<String>,
     /// The exact name.
     #[serde(default)]
     name: Option<String>,
+    /// None for all that it lists.
     #[serde(default)]
     models: Vec<String>,
     /// One model, as exports of the other system have it.
     #[serde(default)]
     model: Option<String>,
+    /// What stands before its model names.
     #[serde(default)]
     prefix: Option<String>,
     #[serde(default)]
     capabilities: Option<Vec<String>>,
+    /// `chat`, `responses`, `messages`, `gemini`, or `auto` to find out.
     #[serde(default, alias = "format")]
     wire: Option<String>,
+    /// Whether plain http and private addresses are allowed.
     #[serde(default, alias = "allow_private")]
     allow_private: bool,
+    /// Its share among relays that could serve the same request; 1 when left out.
     #[serde(default)]
     weight: Option<u32>,
+    /// `active` or `disabled`.
     #[serde(default)]
     status: Option<String>,
     /// Of an export; a new one is given.
     #[serde(default, rename = "id")]
     _id: Option<String>,
+    /// Of an export; not read.
     #[serde(default, rename = "addedAt")]
+    #[schema(value_type = Option<serde_json::Value>)]
     _added: Option<serde::de::IgnoredAny>,
+    /// Of an export; not read.
     #[serde(default, rename = "lastUsedAt")]
+    #[schema(value_type = Option<serde_json::Value>)]
     _used: Option<serde::de::IgnoredAny>,
 }
 
@@ -103,48 +87,56 @@ impl From<String> for Text {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RelayImport)]
 pub(super) struct Import {
     pub(super) keys: Vec<Wish>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RelayIds)]
 pub(super) struct Batch {
     pub(super) ids: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RelayLabel)]
 pub(super) struct Label {
     pub(super) label: String,
 }
 
 /// Another key.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = RelayKey)]
 pub(super) struct Key {
     #[serde(alias = "api_key")]
+    #[schema(value_type = String, format = Password)]
     api_key: Text,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RelaySwitch)]
 pub(super) struct State {
     status: Switch,
 }
 
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = RelayState)]
 enum Switch {
     Active,
     Disabled,
 }
 
 /// A relay as lists show it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Relay)]
 pub(super) struct Entry {
     id: String,
     provider: &'static str,
@@ -169,8 +161,9 @@ pub(super) struct Entry {
 }
 
 /// A relay as an export has it; [`Wish`] reads it back.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RelayInClear)]
 struct Clear {
     name: String,
     provider: &'static str,
@@ -185,12 +178,14 @@ struct Clear {
     status: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Relays)]
 pub(super) struct List {
     pub(super) keys: Vec<Entry>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RelayAdded)]
 pub(super) struct Outcome {
     pub(super) success: bool,
     pub(super) added: usize,
@@ -198,24 +193,28 @@ pub(super) struct Outcome {
     pub(super) keys: Vec<Entry>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RelayExport)]
 pub(super) struct Exported {
     keys: Vec<Clear>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RelayModels)]
 pub(super) struct Listed {
     models: Vec<Named>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RelaysRemoved)]
 pub(super) struct Deleted {
     pub(super) success: bool,
     pub(super) deleted: usize,
 }
 
 /// What an import came to.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = RelaysImported)]
 pub(super) struct Imported {
     success: bool,
     pub(super) added: usize,
@@ -223,21 +222,11 @@ pub(super) struct Imported {
     errors: Vec<Wrong>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RelayFault)]
 struct Wrong {
     label: String,
     error: String,
-}
-
-impl Catalog {
-    pub(super) fn new() -> Self {
-        let offer = |provider: &Provider| Offer {
-            display_name: provider.display,
-            default_base_url: provider.base_url,
-            models: [],
-        };
-        Self { catalog: PROVIDERS.iter().map(|provider| (provider.id, offer(provider))).collect() }
-    }
 }
 
 impl Wish {
@@ -258,8 +247,7 @@ impl Wish {
     }
 
     fn provider(&self) -> Option<&'static Provider> {
-        let id = self.provider.as_deref()?;
-        PROVIDERS.iter().find(|provider| provider.id == id)
+        provider::named(self.provider.as_deref()?)
     }
 
     /// What the engine is to add.
@@ -316,7 +304,7 @@ impl State {
 impl From<RelayView> for Entry {
     fn from(view: RelayView) -> Self {
         Self {
-            provider: provider_of(&view.base_url),
+            provider: provider::of(&view.base_url),
             id: view.id,
             label: view.name,
             api_key: view.key,
@@ -340,7 +328,7 @@ impl From<RelayView> for Entry {
 impl Exported {
     pub(super) fn of(relays: Vec<(Relay, Secret)>) -> Self {
         let clear = |(relay, key): (Relay, Secret)| Clear {
-            provider: provider_of(&relay.base_url),
+            provider: provider::of(&relay.base_url),
             name: relay.name,
             api_key: key.expose().to_owned(),
             base_url: relay.base_url,
@@ -373,12 +361,6 @@ impl Imported {
         self.success = self.failed == 0;
         self
     }
-}
-
-/// The provider that an address belongs to.
-fn provider_of(base_url: &str) -> &'static str {
-    let same = |provider: &&Provider| relay::same_target(provider.base_url, base_url);
-    PROVIDERS.iter().find(same).map_or("custom", |provider| provider.id)
 }
 
 fn words(text: &str) -> Vec<String> {

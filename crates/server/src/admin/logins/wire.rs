@@ -1,0 +1,159 @@
+//! The bodies of the login endpoints, in the words of the system that people come from.
+
+use engine::ImportFate;
+use pool::Secret;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::admin::accounts::Entry;
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LoginStarted)]
+pub(super) struct Started {
+    pub(super) auth_url: String,
+    pub(super) state: String,
+    /// Whether the browser's way back ends here; if not, its last address is to be pasted.
+    pub(super) listening: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeviceStarted {
+    pub(super) user_code: String,
+    pub(super) verification_uri: String,
+    pub(super) verification_uri_complete: String,
+    pub(super) device_code: String,
+    pub(super) expires_in: u64,
+    pub(super) interval: u64,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = LoginRelayed)]
+pub(super) struct Relayed {
+    pub(super) callback_url: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = LoginToken)]
+pub(super) struct Token {
+    #[schema(value_type = String, format = Password)]
+    pub(super) token: Given,
+    /// The way that its account takes: `direct`, `auto`, `global`, or a proxy's id or name.
+    #[serde(default)]
+    pub(super) egress: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = LoginBy)]
+pub(super) struct By {
+    /// The way that a login takes, and then its account: `direct`, `auto`, `global`, or a proxy's id or name.
+    #[serde(default)]
+    pub(super) egress: Option<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schema(as = LoginFromCodex)]
+pub(super) struct FromCodex {
+    /// Follow the file instead of taking its tokens.
+    pub(super) link: bool,
+    pub(super) may_refresh: bool,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = Logout)]
+pub(super) struct Leaving {
+    pub(super) all: bool,
+    pub(super) ids: Vec<String>,
+}
+
+/// A secret of a body.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Given(String);
+
+impl Given {
+    pub(crate) fn take(self) -> Secret {
+        let text = self.0.trim();
+        let bare = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        Secret::new(bare.map_or(text, |(_, token)| token.trim()))
+    }
+}
+
+/// Whether somebody is signed in, and what became of this token's last login.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LoginStatus)]
+pub(super) struct Status<'a> {
+    /// Whether an account can serve.
+    pub(super) authenticated: bool,
+    /// The first account that can.
+    pub(super) user: Option<User<'a>>,
+    pub(super) pool: Tally,
+    /// The browser login that this admin token began last.
+    pub(super) login: Option<Login>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LoginUser)]
+pub(super) struct User<'a> {
+    pub(super) email: &'a str,
+    pub(super) account_id: &'a str,
+    pub(super) plan_type: &'a str,
+}
+
+/// How many accounts are in which state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LoginTally)]
+pub(super) struct Tally {
+    pub(super) total: usize,
+    pub(super) active: usize,
+    /// They must be signed in again.
+    pub(super) expired: usize,
+    pub(super) quota_exhausted: usize,
+    pub(super) rate_limited: usize,
+    /// Always 0: a refresh keeps nobody from serving.
+    pub(super) refreshing: usize,
+    pub(super) disabled: usize,
+    /// The provider refuses them.
+    pub(super) banned: usize,
+}
+
+/// A login in a browser.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub(super) enum Login {
+    /// It waits for a person.
+    Pending,
+    /// It gave this account.
+    Done { account: String },
+    /// It gave none.
+    Failed { error: String },
+}
+
+/// What became of a device code.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = DevicePolled)]
+pub(super) enum Polled {
+    /// Nobody has entered it yet; `code` is `authorization_pending` or `slow_down`.
+    Pending { pending: bool, code: &'static str },
+    /// It gave this account.
+    Done { success: bool, account: String },
+}
+
+/// An account that is there now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountAdded)]
+pub(crate) struct Added {
+    pub(super) success: bool,
+    /// What was done with the login; absent for an account that follows a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) result: Option<ImportFate>,
+    pub(super) account: Entry,
+}

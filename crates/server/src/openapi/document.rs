@@ -1,0 +1,78 @@
+//! The document, put together: methods, paths and scopes come from the route table, the rest from the [`Operation`](super::Operation)s.
+
+mod failure;
+mod write;
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{
+    Components, ComponentsBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Paths, PathsBuilder,
+};
+
+use super::operation::{Shapes, Topic};
+use crate::route::{self, Class};
+
+/// The name of the one security scheme.
+const TOKEN: &str = "adminToken";
+const JSON: &str = "application/json";
+
+const ABOUT: &str = "Everything that `polygate` can be told while it runs. Each call needs an admin token (`polygate admin token`) \
+    of the scope that its security requirement names; client keys open none of this. POST and PATCH need \
+    `Content-Type: application/json`, also where nothing is read. Every answer has an `x-request-id`, which the log knows.";
+
+/// What [`OPENAPI`](super::OPENAPI) should be.
+pub fn openapi() -> String {
+    document().to_pretty_json().expect("invariant: our answers serialise") + "\n"
+}
+
+fn document() -> OpenApi {
+    let mut shapes = Shapes::new();
+    let paths = paths(&mut shapes);
+    let tags = Topic::ALL.map(|(_, name, about)| TagBuilder::new().name(name).description(Some(about)).build());
+    let info = InfoBuilder::new().title("Polygate admin API").description(Some(ABOUT));
+    OpenApiBuilder::new()
+        .info(info.version(env!("CARGO_PKG_VERSION")).build())
+        .paths(paths)
+        .components(Some(components(shapes)))
+        .tags(Some(tags))
+        .build()
+}
+
+fn paths(shapes: &mut Shapes) -> Paths {
+    failure::shape(shapes);
+    let mut paths = PathsBuilder::new();
+    for route in route::routes() {
+        if let (Class::Admin(scope), Some(operation)) = (route.class, route.operation)
+            && let Some(method) = method(&route.method)
+        {
+            let written = write::operation(route, scope, operation, shapes);
+            paths = paths.path(route.path, PathItem::new(method, written));
+        }
+    }
+    paths.build()
+}
+
+fn components(shapes: Shapes) -> Components {
+    let about = "`Authorization: Bearer <token>`; `x-api-key` does as well. `polygate admin token` makes one.";
+    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about)).build();
+    ComponentsBuilder::new()
+        .schemas_from_iter(shapes)
+        .responses_from_iter(failure::all())
+        .security_scheme(TOKEN, SecurityScheme::Http(token))
+        .build()
+}
+
+/// The method as OpenAPI has it; `None` for one that it has no place for.
+fn method(method: &http::Method) -> Option<HttpMethod> {
+    Some(match method.as_str() {
+        "GET" => HttpMethod::Get,
+        "POST" => HttpMethod::Post,
+        "PUT" => HttpMethod::Put,
+        "PATCH" => HttpMethod::Patch,
+        "DELETE" => HttpMethod::Delete,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! The failures of the admin API: one shape, and a status that says which.
+
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
+use utoipa::openapi::{Content, Header, Ref, RefOr, Response, ResponseBuilder, Type};
+
+use super::JSON;
+use crate::openapi::operation::{self, Operation, Shapes, Takes};
+
+/// Why a request failed.
+#[derive(ToSchema)]
+#[schema(as = Error)]
+#[expect(dead_code, reason = "`proto` writes it; this is its form for the description")]
+struct Whole {
+    error: Detail,
+}
+
+#[derive(ToSchema)]
+#[schema(as = ErrorDetail)]
+#[expect(dead_code, reason = "as above")]
+struct Detail {
+    /// For people: what is wrong and what to do.
+    message: String,
+    /// Its class, as OpenAI's API names it.
+    #[schema(rename = "type")]
+    class: String,
+    /// The member that is wrong, where it is one.
+    #[schema(required)]
+    param: Option<String>,
+    /// For programs: which failure it is.
+    #[schema(required)]
+    code: Option<String>,
+}
+
+/// Status, name and meaning.
+const ALL: [(u16, &str, &str); 14] = [
+    (400, "Invalid", "The request is wrong; the message says in what."),
+    (401, "Unauthorized", "No admin token that is valid."),
+    (403, "Forbidden", "The token lacks the scope, a client key was sent, or a page of another origin asks."),
+    (404, "NotFound", "There is no such thing, or the gateway is not administered over the network."),
+    (408, "Stalled", "The body stopped arriving."),
+    (409, "Conflict", "Something else stands in the way; the message says what."),
+    (413, "TooLarge", "The body is over the limit."),
+    (415, "Unsupported", "A type or coding of the body that is not read."),
+    (421, "Misdirected", "The Host header names another machine."),
+    (429, "TooSoon", "Too often; Retry-After says when again."),
+    (431, "LongHeaders", "The headers are over the limit."),
+    (500, "Internal", "A defect; the log says more."),
+    (502, "Upstream", "The service behind the gateway failed or refused."),
+    (503, "Unavailable", "The gateway is busy or stops."),
+];
+
+/// What any route may answer.
+const COMMON: [u16; 8] = [400, 401, 403, 404, 421, 431, 500, 503];
+/// What a route that reads a body may answer too.
+const READING: [u16; 3] = [408, 413, UNSUPPORTED];
+const UNSUPPORTED: u16 = 415;
+
+/// Adds the one shape.
+pub(super) fn shape(shapes: &mut Shapes) {
+    operation::shape::<Whole>(shapes);
+}
+
+/// Every failure, by name.
+pub(super) fn all() -> impl Iterator<Item = (&'static str, Response)> {
+    ALL.iter().map(|(status, name, about)| (*name, response(*status, about)))
+}
+
+/// The failures of a route, `typed` when its body's type is checked although nothing is read.
+pub(super) fn of(operation: &Operation, typed: bool) -> impl Iterator<Item = (String, RefOr<Response>)> {
+    let reads = !matches!(operation.takes, Takes::Nothing);
+    let own = operation.fails;
+    let body = move |status: &u16| reads && READING.contains(status) || typed && *status == UNSUPPORTED;
+    let has = move |status: &u16| COMMON.contains(status) || own.contains(status) || body(status);
+    let found = ALL.iter().filter(move |(status, ..)| has(status));
+    found.map(|(status, name, _)| (status.to_string(), Ref::from_response_name(*name).into()))
+}
+
+fn response(status: u16, about: &str) -> Response {
+    let whole = Content::new(Some(Ref::from_schema_name(Whole::name())));
+    let response = ResponseBuilder::new().description(about).content(JSON, whole);
+    if !matches!(status, 429 | 503) {
+        return response.build();
+    }
+    let mut seconds = Header::new(Object::with_type(Type::Integer));
+    seconds.description = Some("Seconds until it is worth another try.".to_owned());
+    response.header("Retry-After", seconds).build()
+}

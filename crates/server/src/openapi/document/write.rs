@@ -1,0 +1,108 @@
+//! One route in OpenAPI's words.
+
+use http::Method;
+use pool::keys::Scope;
+use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::schema::{Object, ObjectBuilder};
+use utoipa::openapi::{
+    Content as Media, Header, RefOr, Required, Response, ResponseBuilder, Schema, SecurityRequirement, Type,
+};
+
+use super::{JSON, TOKEN, failure};
+use crate::openapi::operation::{Choice, Content, Gives, Operation, Place, Shapes, Takes};
+use crate::route::Route;
+
+/// The operation of a route that wants `scope`.
+pub(super) fn operation(route: &Route, scope: Scope, told: &Operation, shapes: &mut Shapes) -> OperationBuilder {
+    let typed = matches!(route.method, Method::POST | Method::PATCH);
+    let mut written = OperationBuilder::new()
+        .tag(told.topic.name())
+        .summary(Some(told.about))
+        .description(told.more)
+        .operation_id(Some(id(route)))
+        .request_body(takes(told, typed, shapes))
+        .security(SecurityRequirement::new(TOKEN, [scope.name()]));
+    if let Some((_, name)) = route.path.split_once('{') {
+        let name = name.split('}').next().unwrap_or_default();
+        written = written.parameter(parameter(name, ParameterIn::Path, told.param).schema(Some(text())));
+    }
+    for choice in told.options {
+        written = written.parameter(option(choice));
+    }
+    for gives in told.gives.iter().flatten() {
+        written = written.response(gives.status.to_string(), response(gives, shapes));
+    }
+    failure::of(told, typed).fold(written, |written, (status, response)| written.response(status, response))
+}
+
+/// `get_admin_accounts`: the route's own words, so that renaming a function renames nothing for clients.
+fn id(route: &Route) -> String {
+    let words = route.path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words: Vec<&str> = std::iter::once(route.method.as_str()).chain(words).collect();
+    words.join("_").to_ascii_lowercase()
+}
+
+fn option(choice: &Choice) -> Parameter {
+    let place = match choice.place {
+        Place::Query => ParameterIn::Query,
+        Place::Header => ParameterIn::Header,
+    };
+    let words = (!choice.words.is_empty()).then_some(choice.words.iter().copied());
+    let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(words);
+    parameter(choice.name, place, choice.about).required(Required::False).schema(Some(schema)).build()
+}
+
+fn parameter(name: &str, place: ParameterIn, about: &str) -> ParameterBuilder {
+    ParameterBuilder::new().name(name).parameter_in(place).required(Required::True).description(Some(about))
+}
+
+/// The body; where only its type counts, one of any form.
+fn takes(told: &Operation, typed: bool, shapes: &mut Shapes) -> Option<RequestBody> {
+    let body = RequestBodyBuilder::new();
+    Some(match told.takes {
+        Takes::Nothing if !typed => return None,
+        Takes::Nothing => {
+            let body = body.description(Some("Not read.")).required(Some(Required::False));
+            body.content(JSON, Media::default()).build()
+        }
+        Takes::Json { shape, required } => {
+            let required = if required { Required::True } else { Required::False };
+            body.required(Some(required)).content(JSON, Media::new(Some(shape(shapes)))).build()
+        }
+        Takes::Text { types, about } => {
+            let body = body.description(Some(about)).required(Some(Required::True));
+            types.iter().fold(body, |body, media| body.content(*media, raw(media))).build()
+        }
+    })
+}
+
+fn response(gives: &Gives, shapes: &mut Shapes) -> Response {
+    let done = match gives.status {
+        201 => "Made.",
+        204 => "Done; there is nothing to say.",
+        302 => "Elsewhere.",
+        _ => "Done.",
+    };
+    let response = ResponseBuilder::new();
+    match gives.body {
+        Content::Json(shape) => response.description(done).content(JSON, Media::new(Some(shape(shapes)))),
+        Content::Raw { media, about } => response.description(about).content(media, raw(media)),
+        Content::Events { shape, about } => {
+            shape(shapes);
+            response.description(about).content("text/event-stream", raw("text/event-stream"))
+        }
+        Content::Nothing if gives.status == 302 => response.description(done).header("Location", Header::new(text())),
+        Content::Nothing => response.description(done),
+    }
+    .build()
+}
+
+/// Any JSON, or a text.
+fn raw(media: &str) -> Media {
+    Media::new((media != JSON).then(text))
+}
+
+fn text() -> RefOr<Schema> {
+    Object::with_type(Type::String).into()
+}

@@ -1,0 +1,174 @@
+//! What a route of the admin API takes and gives: said beside its handler, by the types that the handler itself reads and writes.
+
+use utoipa::ToSchema;
+use utoipa::openapi::{Ref, RefOr, Schema};
+
+/// Schemas by name, in the order in which they were met.
+pub(super) type Shapes = Vec<(String, RefOr<Schema>)>;
+
+/// See [`shape`].
+pub(super) type Shape = fn(&mut Shapes) -> Ref;
+
+/// What a route does. Its method, path and scope are the route table's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operation {
+    pub(super) topic: Topic,
+    pub(super) about: &'static str,
+    pub(super) more: Option<&'static str>,
+    pub(super) param: &'static str,
+    pub(super) options: &'static [Choice],
+    pub(super) takes: Takes,
+    pub(super) gives: [Option<Gives>; 2],
+    pub(super) fails: &'static [u16],
+}
+
+/// Which part of the administration a route belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Topic {
+    Accounts,
+    Logins,
+    Relays,
+    Proxies,
+    Keys,
+    Gateway,
+}
+
+/// Something that may be said beside the path and the body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Choice {
+    pub(crate) place: Place,
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// The words that it takes; empty for any text.
+    pub(crate) words: &'static [&'static str],
+}
+
+/// Where it is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Query,
+    Header,
+}
+
+/// The body that a route reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Takes {
+    Nothing,
+    Json { shape: Shape, required: bool },
+    Text { types: &'static [&'static str], about: &'static str },
+}
+
+/// An answer that is no failure.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gives {
+    pub(super) status: u16,
+    pub(super) body: Content,
+}
+
+/// The body of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Content {
+    Nothing,
+    Json(Shape),
+    /// Server-sent events. OpenAPI 3.1 has no word for their form, so their schema only stands among the others.
+    Events {
+        shape: Shape,
+        about: &'static str,
+    },
+    /// No JSON, or JSON whose form is somebody else's.
+    Raw {
+        media: &'static str,
+        about: &'static str,
+    },
+}
+
+impl Operation {
+    /// A route of which only its purpose is known.
+    pub(crate) const fn new(topic: Topic, about: &'static str) -> Self {
+        let param = "The id of what is meant.";
+        Self { topic, about, more: None, param, options: &[], takes: Takes::Nothing, gives: [None; 2], fails: &[] }
+    }
+
+    /// What else there is to know.
+    pub(crate) const fn more(self, more: &'static str) -> Self {
+        Self { more: Some(more), ..self }
+    }
+
+    /// What the segment in braces is, where it is no id.
+    pub(crate) const fn param(self, param: &'static str) -> Self {
+        Self { param, ..self }
+    }
+
+    /// What the query and headers may say.
+    pub(crate) const fn options(self, options: &'static [Choice]) -> Self {
+        Self { options, ..self }
+    }
+
+    /// A JSON body that must be there.
+    pub(crate) const fn takes<T: ToSchema>(self) -> Self {
+        Self { takes: Takes::Json { shape: shape::<T>, required: true }, ..self }
+    }
+
+    /// A JSON body that may be left out.
+    pub(crate) const fn may_take<T: ToSchema>(self) -> Self {
+        Self { takes: Takes::Json { shape: shape::<T>, required: false }, ..self }
+    }
+
+    /// A file.
+    pub(crate) const fn reads(self, types: &'static [&'static str], about: &'static str) -> Self {
+        Self { takes: Takes::Text { types, about }, ..self }
+    }
+
+    /// An answer with a JSON body.
+    pub(crate) const fn gives<T: ToSchema>(self, status: u16) -> Self {
+        self.answers(Gives { status, body: Content::Json(shape::<T>) })
+    }
+
+    /// An answer without a body.
+    pub(crate) const fn bare(self, status: u16) -> Self {
+        self.answers(Gives { status, body: Content::Nothing })
+    }
+
+    /// A file.
+    pub(crate) const fn sends(self, media: &'static str, about: &'static str) -> Self {
+        self.answers(Gives { status: 200, body: Content::Raw { media, about } })
+    }
+
+    /// Failures that not every route has.
+    pub(crate) const fn fails(self, fails: &'static [u16]) -> Self {
+        Self { fails, ..self }
+    }
+
+    /// A stream of events, each with data of this type.
+    pub(crate) const fn streams<T: ToSchema>(self, about: &'static str) -> Self {
+        self.answers(Gives { status: 200, body: Content::Events { shape: shape::<T>, about } })
+    }
+
+    const fn answers(self, one: Gives) -> Self {
+        Self { gives: [Some(one), self.gives[0]], ..self }
+    }
+}
+
+impl Topic {
+    pub(super) const ALL: [(Self, &'static str, &'static str); 6] = [
+        (Self::Accounts, "accounts", "ChatGPT accounts: their state, their quota, their files"),
+        (Self::Logins, "logins", "Ways to sign in"),
+        (Self::Relays, "relays", "Other services that serve models; the paths call them API keys"),
+        (Self::Proxies, "proxies", "Ways out, and which account takes which"),
+        (Self::Keys, "keys", "Client keys and admin tokens"),
+        (Self::Gateway, "gateway", "The gateway itself"),
+    ];
+
+    /// Its name in the description.
+    pub(super) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(topic, ..)| *topic == self).map_or("", |(_, name, _)| name)
+    }
+}
+
+/// Adds the schemas of `T` and refers to its own.
+pub(super) fn shape<T: ToSchema>(shapes: &mut Shapes) -> Ref {
+    T::schemas(shapes);
+    let name = T::name();
+    shapes.push((name.to_string(), T::schema()));
+    Ref::from_schema_name(name)
+}
