@@ -8,7 +8,7 @@ const TOKEN: usize = 20;
 /// Beginnings of the tokens that we or the provider hand out, and of JSON Web Tokens.
 const PREFIXES: [&str; 7] = ["eyJ", "sk-", "rt_", "ac_", "oaistb_", "pgk_", "pga_"];
 
-/// `text` at most `most` bytes long, without control characters, and with `***` where something looks like a token.
+/// `text` at most `most` bytes long, without control characters and what turns the direction of text, and with `***` where something looks like a token.
 pub fn clean(text: &str, most: usize) -> String {
     let text = short(text, 2 * most);
     let mut out = String::with_capacity(text.len());
@@ -25,17 +25,22 @@ pub fn clean(text: &str, most: usize) -> String {
     short(&out, most)
 }
 
-/// `text` without control characters, at most `most` bytes, cut at a character.
+/// `text` without control characters and what turns its direction, at most `most` bytes, cut at a character.
 pub(crate) fn short(text: &str, most: usize) -> String {
     let mut out = String::with_capacity(text.len().min(most));
     for c in text.chars() {
-        let c = if c.is_control() { ' ' } else { c };
+        let c = if c.is_control() || turns(c) { ' ' } else { c };
         if out.len() + c.len_utf8() > most {
             break;
         }
         out.push(c);
     }
     out
+}
+
+/// Whether all that follows is shown in another direction: a terminal or page would show something else than is there.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn token_char(c: char) -> bool {

@@ -1,4 +1,4 @@
-//! Imports against a backend that rotates and detects reuse. Row S7.
+//! Imports against a backend that rotates and detects reuse. Rows S7 and S8.
 
 use std::collections::HashMap;
 
@@ -6,8 +6,9 @@ use engine::{ImportFate, Imports};
 use offline::{FakeAccount, NewAccount, Plan, Rule};
 use pool::Secret;
 use serde_json::{Value, json};
+use upstream::transfer;
 
-use crate::bench::{Bench, Setup, expired};
+use crate::bench::{Bench, PATIENCE, Setup, expired};
 
 async fn bench() -> Bench {
     Bench::with(Setup { accounts: vec![], ..Setup::default() }).await
@@ -75,6 +76,94 @@ async fn every_rotated_token_is_kept() {
     let known = import(&bench, &Value::Array(kept)).await;
     assert_eq!(counts(&known), [0, 0, done.added, 0, 0], "own tokens are known and not spent");
     assert_eq!(bench.backend.record().token_posts().count(), before);
+}
+
+/// Row S7: the store fails while tokens that were just issued are on their way to it, before and after it has written, once and
+/// several times in a row.
+#[cfg(feature = "failpoints")]
+#[tokio::test]
+async fn a_store_that_fails_loses_no_rotated_token() {
+    let scenario = fail::FailScenario::setup();
+    let bench = bench().await;
+    let logins: Vec<FakeAccount> = (0..200).map(|_| bench.backend.account("plus")).collect();
+    let entries: Vec<Value> = logins.iter().map(|login| json!({ "refreshToken": login.refresh })).collect();
+    // The first writes, some in the middle, two in a row, and the last that is left.
+    let before = "1*return->48*off->1*return->99*off->2*return->53*off->1*return->off";
+    fail::cfg("store::before_account", before).expect("a point");
+    fail::cfg("store::after_account", "1*off->1*return->120*off->1*return->off").expect("a point");
+    let done = import(&bench, &Value::Array(entries)).await;
+    scenario.teardown();
+    assert!(done.success && done.entries.len() == 200, "{:?}", done.errors);
+    // Two were there already when the store said that they were not.
+    assert_eq!(counts(&done), [198, 2, 0, 0, 0]);
+    let kept = kept(&bench).await;
+    for login in &logins {
+        let living = bench.backend.current_refresh(&login.account_id);
+        assert!(kept.get(&login.account_id).is_some_and(|token| living.contains(token)), "{}: lost", login.account_id);
+    }
+    let record = bench.backend.record();
+    assert_eq!((record.token_posts().count(), record.refreshes.iter().any(|refresh| refresh.reused)), (200, false));
+    bench.innocent();
+}
+
+/// The most that a process has held in memory so far, bytes.
+#[cfg(target_os = "linux")]
+fn peak() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("proc(5)");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches("kB").trim().parse::<usize>().expect("a number") << 10
+}
+
+/// Text that a terminal, a page, a database or a log would trip over.
+fn hostile(length: usize) -> String {
+    let piece = "\u{202e}<script>alert(1)</script>\u{0}\u{1b}[2J'; DROP TABLE account; -- ../../etc/passwd %s%n ";
+    piece.chars().cycle().take(length).collect()
+}
+
+/// Row S8 at full size: ten thousand entries in 64 MiB, hostile all of them, and not one of them good.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_hostile_file_of_full_size_costs_a_bound_and_changes_nothing() {
+    let bench = bench().await;
+    let noise = hostile(4200);
+    let entry = |n: usize| match n % 4 {
+        0 => json!({"refreshToken": noise, "label": "long"}),
+        1 => json!({"token": noise, "refreshToken": 7, "label": noise}),
+        2 => json!({"accounts": [noise], "label": [[[noise.len()]]]}),
+        _ => json!([noise]),
+    };
+    let mut text = Value::Array((0..transfer::MOST).map(entry).collect()).to_string();
+    assert!(text.len() <= transfer::LONGEST && text.len() > transfer::LONGEST / 2, "{}", text.len());
+    text.extend(std::iter::repeat_n(' ', transfer::LONGEST - text.len()));
+    let before = peak();
+    let reading = bench.engine.import(text.into_bytes(), None);
+    let done = tokio::time::timeout(3 * PATIENCE, reading).await.expect("in time").expect("it can be read");
+    let more = peak().saturating_sub(before);
+    assert!(more <= 4 * transfer::LONGEST, "{more} bytes");
+    assert_eq!((counts(&done), done.entries.len()), ([0, 0, 0, transfer::MOST, 0], transfer::MOST));
+    let told: usize = done.errors.iter().map(String::len).sum();
+    assert!(told <= 256 * transfer::MOST, "{told} bytes of errors");
+    assert!(done.errors.iter().all(|error| !error.contains(|c: char| c.is_control() || c == '\u{202e}')));
+    assert_eq!((bench.engine.accounts().len(), bench.backend.record().total), (0, 0));
+    assert!(bench.store.accounts().await.expect("accounts").is_empty());
+}
+
+/// Row S8: a few good entries among ten thousand are taken, each by itself.
+#[tokio::test]
+async fn good_entries_are_found_among_ten_thousand() {
+    let bench = bench().await;
+    let logins: Vec<FakeAccount> = (0..5).map(|_| bench.backend.account("plus")).collect();
+    let mut entries: Vec<Value> =
+        (0..transfer::MOST).map(|n| json!({"token": "no JWT", "label": hostile(n % 90)})).collect();
+    for (n, login) in logins.iter().enumerate() {
+        entries[n * 2499] = json!({"token": login.access, "refreshToken": login.refresh});
+    }
+    let done = import(&bench, &Value::Array(entries)).await;
+    assert_eq!(counts(&done), [5, 0, 0, transfer::MOST - 5, 0]);
+    let good = done.entries.iter().enumerate().filter(|(_, entry)| entry.result == ImportFate::Added);
+    assert_eq!(good.map(|(at, _)| at).collect::<Vec<_>>(), [0, 2499, 4998, 7497, 9996]);
+    nothing_lost(&bench, &logins).await;
+    assert_eq!(bench.backend.record().token_posts().count(), 0);
 }
 
 /// What the token endpoint gave is kept also when it names nobody.

@@ -17,6 +17,7 @@ const MOST: usize = 300;
 #[case("task-force-0123456789abcdefghij", "task-force-0123456789abcdefghij")]
 #[case("rt_short and eyJshort", "rt_short and eyJshort")]
 #[case("a\r\nb\u{1b}[31m", "a  b [31m")]
+#[case("safe\u{202e}txt.exe\u{2066}", "safe txt.exe ")]
 fn a_text_is_shown_as(#[case] text: &str, #[case] shown: &str) {
     assert_eq!(clean(text, MOST), shown);
 }
