@@ -76,7 +76,7 @@ pub const USAGE_BATCH: Duration = Duration::from_millis(250);
 pub const RESET_MAX: Duration = Duration::from_hours(31 * 24);
 /// What was noted further ahead than this was noted by a clock that has been set back, and counts as never.
 pub const CLOCK_SLACK: Duration = Duration::from_mins(5);
-/// Model POSTs per request, the replay after a 401 included.
+/// Model POSTs per request; one that is refused with a 401 for the login is none, its replay with new tokens is one.
 pub const MODEL_POSTS: u32 = 2;
 /// Tries per request that never reached the upstream.
 pub const UNSENT_TRIES: u32 = 2;
