@@ -126,6 +126,43 @@ async fn the_description_is_served_to_readers() {
     assert_eq!(served, *DOCUMENT);
 }
 
+/// Operation, name, and with what in the query it is refused how.
+type Named = (&'static str, &'static str, Option<(&'static str, u16)>);
+
+/// What queries and headers may say, a second time.
+const OPTIONS: [Named; 11] = [
+    ("GET /admin/dry-run", "model", Some(("?model=none", 404))),
+    ("GET /admin/dry-run", "key_id", Some(("?key_id=none", 400))),
+    ("GET /admin/dry-run", "conversation", None),
+    ("GET /auth/accounts", "quota", Some(("?quota=never", 400))),
+    ("GET /auth/login", "egress", Some(("?egress=none", 404))),
+    ("GET /auth/accounts/login", "egress", Some(("?egress=none", 404))),
+    ("GET /auth/accounts/export", "ids", Some(("?ids=none&format=full&plaintext=true", 404))),
+    ("GET /auth/accounts/export", "format", Some(("?format=none&plaintext=true", 400))),
+    ("GET /auth/accounts/export", "plaintext", Some(("?format=full&plaintext=yes", 400))),
+    ("GET /auth/accounts/export", "x-polygate-passphrase", None),
+    ("POST /auth/accounts/import", "x-polygate-passphrase", None),
+];
+
+#[tokio::test]
+async fn options_are_read_where_they_are_said() {
+    let gateway = Gateway::start().await;
+    let described = operations().flat_map(|(path, method, operation)| {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let options = parameters.filter(|parameter| parameter["in"] != "path");
+        options.map(move |option| (format!("{method} {path}"), option["name"].as_str().unwrap()))
+    });
+    let told: BTreeSet<_> = OPTIONS.iter().map(|(line, name, _)| ((*line).to_owned(), *name)).collect();
+    assert_eq!(described.collect::<BTreeSet<_>>(), told);
+    for (line, name, refused) in OPTIONS {
+        let Some((query, status)) = refused else { continue };
+        let token = if line.ends_with("export") { &gateway.keys.exporter } else { &gateway.keys.admin };
+        let key = format!("authorization: Bearer {token}");
+        let answer = gateway.ask(&format!("{line}{query}"), &["host: localhost", &key], b"").await;
+        assert_eq!(answer.status, status, "{line} {name}: {}", answer.text());
+    }
+}
+
 /// Bodies that nobody wants.
 const JUNK: [&str; 10] = [
     "",
