@@ -207,22 +207,21 @@ impl NoAccount {
     /// heals it, else 503 with what to do. `last` is the failure of the previous try: it is the answer when the only
     /// accounts left are those that this request has tried. Never 401.
     pub fn failure(&self, last: Option<&Failure>, now: Millis) -> Failure {
-        let has = |reason: fn(&Reason) -> bool| self.reasons.iter().any(|(_, why)| reason(why));
         let noun = self.kin.noun();
         if self.reasons.is_empty() {
             return lacking(format!("no {noun} is configured: {}", self.kin.cure()));
         }
-        if !has(|why| !matches!(why, Reason::NoModel)) {
+        if !self.has(|why| !matches!(why, Reason::NoModel)) {
             return match last {
                 Some(last) => last.clone(),
                 None => unlisted(noun, &self.model),
             };
         }
-        if has(|why| matches!(why, Reason::Full)) {
+        if self.has(|why| matches!(why, Reason::Full)) {
             let full = format!("every {noun} is busy and its queue is full");
             return Failure::new(Kind::RateLimited, full).retry_after(1);
         }
-        if let (Some(last), true) = (last, has(|why| matches!(why, Reason::Tried))) {
+        if let (Some(last), true) = (last, self.has(|why| matches!(why, Reason::Tried))) {
             return last.clone();
         }
         // What ends first decides whether a client should try again, and when.
@@ -239,13 +238,29 @@ impl NoAccount {
     /// None can serve, and waiting alone does not help; or a way out may be open again at `again`.
     fn shut(&self, again: Option<Millis>, now: Millis) -> Failure {
         let (noun, summary) = (self.kin.noun(), self.summary(now));
-        let way = self.reasons.iter().any(|(_, why)| matches!(why, Reason::NoWay { .. }));
-        let cure = if way { "see `polygate proxies list`" } else { self.kin.cure() };
-        let failure = lacking(format!("no {noun} can serve: {summary}; {cure}"));
+        let failure = lacking(format!("no {noun} can serve: {summary}; {}", self.cure()));
         match again {
             Some(until) => failure.retry_after(now.until(until).div_ceil(1000).max(1)),
             None => failure,
         }
+    }
+
+    /// What to do about these reasons.
+    fn cure(&self) -> &'static str {
+        if self.has(|why| matches!(why, Reason::NoWay { .. })) {
+            return "see `polygate proxies list`";
+        }
+        // Who has a good login that is switched off needs no other one.
+        let off = self.has(|why| matches!(why, Reason::Disabled));
+        let lost = self.has(|why| matches!(why, Reason::NeedsLogin { .. }));
+        if self.kin == Kin::Accounts && off && !lost {
+            return "run `polygate accounts enable`";
+        }
+        self.kin.cure()
+    }
+
+    fn has(&self, reason: fn(&Reason) -> bool) -> bool {
+        self.reasons.iter().any(|(_, why)| reason(why))
     }
 
     /// The reasons for people: each kind with its number of accounts, in the words of the one that ends first.
