@@ -1,11 +1,13 @@
 //! Asks for figures before they are old: paced over the interval, each account at an instant of its own, two at a time at most.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use pool::quota::poll::{Asked, Pace};
-use pool::{AccountId, Millis};
+use pool::{Account, AccountId, Millis};
 
 use super::QuotaError;
 use crate::core::Core;
@@ -15,60 +17,94 @@ const PARALLEL: usize = 2;
 /// The wall clock may jump, and accounts come and go: it is looked at this often, or more often where figures are wanted newer.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// What was asked of whom.
-type Book = HashMap<AccountId, Asked>;
-
 /// Asks until the engine stops.
 pub(crate) async fn keep_measured(core: Arc<Core>) {
-    let every = core.settings.quota_every;
-    if every.is_zero() {
+    if core.settings.quota_every.is_zero() {
         return;
     }
-    let (since, mut book) = (core.now(), Book::new());
+    let mut rota = Rota::new(core.now());
+    let mut asks = FuturesUnordered::new();
     loop {
-        let round = round(&core, &mut book, since);
-        let pause = tokio::select! {
-            () = core.stop.cancelled() => return,
-            pause = round => pause,
+        let pause = match rota.next(&core) {
+            Next::Ask(id) => {
+                asks.push(one(&core, id));
+                continue;
+            }
+            Next::Wait(pause) => pause,
         };
         tokio::select! {
             () = core.stop.cancelled() => return,
+            Some((id, good)) = asks.next() => rota.told(id, good, core.now()),
             () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-/// Asks those who are due first, and says how long to wait then.
-async fn round(core: &Arc<Core>, book: &mut Book, since: Millis) -> Duration {
-    let (list, now) = (core.accounts.list(), core.now());
-    let own: Vec<_> = list.iter().filter(|entry| entry.relay.is_none()).collect();
-    let pace = Pace { every: core.settings.quota_every, accounts: own.len(), since };
-    book.retain(|id, _| list.get(id).is_some());
-    let mut due: Vec<(Millis, &AccountId)> = Vec::new();
-    for entry in own {
-        let account = &entry.account;
-        let asked = book.entry(account.id.clone()).or_insert_with(fresh);
-        due.extend(pace.due(&account.status, (account.quota.updated, now), asked).map(|at| (at, &account.id)));
+/// What is to be done next.
+enum Next {
+    /// To ask this one.
+    Ask(AccountId),
+    /// To wait this long, or until somebody answers.
+    Wait(Duration),
+}
+
+/// Whose turn it is: one that answers late holds up nobody else.
+struct Rota {
+    since: Millis,
+    /// What was asked of whom.
+    book: HashMap<AccountId, Asked>,
+    /// Who is being asked.
+    asking: HashSet<AccountId>,
+    /// No start before this.
+    turn: Instant,
+}
+
+impl Rota {
+    fn new(since: Millis) -> Self {
+        Self { since, book: HashMap::new(), asking: HashSet::new(), turn: Instant::now() }
     }
-    due.sort_unstable();
-    let first: Vec<_> =
-        due.iter().take_while(|(at, _)| *at <= now).take(PARALLEL).map(|(_, id)| (*id).clone()).collect();
-    if first.is_empty() {
-        let look = LOOK.min(pace.every / 4);
-        let next = due.first().map_or(look, |(at, _)| Duration::from_millis(now.until(*at).max(1)));
-        return next.min(look);
+
+    /// Who is due first, once a place and the pause between two starts allow it. The list is looked at only then.
+    fn next(&mut self, core: &Core) -> Next {
+        let early = self.turn.saturating_duration_since(Instant::now());
+        if self.asking.len() >= PARALLEL || !early.is_zero() {
+            return Next::Wait(if early.is_zero() { LOOK } else { early });
+        }
+        let (list, now) = (core.accounts.list(), core.now());
+        let own: Vec<_> = list.iter().filter(|entry| entry.relay.is_none()).map(|entry| &entry.account).collect();
+        let pace = Pace { every: core.settings.quota_every, accounts: own.len(), since: self.since };
+        self.book.retain(|id, _| list.get(id).is_some());
+        match own.into_iter().filter_map(|account| self.due(&pace, account, now)).min() {
+            Some((at, id)) if at <= now => {
+                self.turn = Instant::now() + pace.gap();
+                self.asking.insert(id.clone());
+                Next::Ask(id.clone())
+            }
+            first => {
+                let look = LOOK.min(pace.every / 4);
+                let next = first.map_or(look, |(at, _)| Duration::from_millis(now.until(at).max(1)));
+                Next::Wait(next.min(look))
+            }
+        }
     }
-    let asks = first.into_iter().map(async |id| {
-        let good = one(core, &id).await;
-        (id, good)
-    });
-    let done = futures_util::future::join_all(asks).await;
-    for (id, good) in done {
-        let failures = book.get(&id).map_or(0, |asked| asked.failures);
+
+    /// When an account is to be asked; `None` when it is not, or is being asked.
+    fn due<'a>(&mut self, pace: &Pace, account: &'a Account, now: Millis) -> Option<(Millis, &'a AccountId)> {
+        if self.asking.contains(&account.id) {
+            return None;
+        }
+        let asked = self.book.entry(account.id.clone()).or_insert_with(fresh);
+        let at = pace.due(&account.status, (account.quota.updated, now), asked)?;
+        Some((at, &account.id))
+    }
+
+    /// Notes how asking one went.
+    fn told(&mut self, id: AccountId, good: bool, now: Millis) {
+        self.asking.remove(&id);
+        let failures = self.book.get(&id).map_or(0, |asked| asked.failures);
         let failures = if good { 0 } else { failures.saturating_add(1) };
-        book.insert(id, Asked { at: core.now(), failures, ..fresh() });
+        self.book.insert(id, Asked { at: now, failures, ..fresh() });
     }
-    pace.gap()
 }
 
 fn fresh() -> Asked {
@@ -76,13 +112,14 @@ fn fresh() -> Asked {
 }
 
 /// Asks one; whether that went well. An account that is gone or lost by now is no failure of the way.
-async fn one(core: &Arc<Core>, id: &AccountId) -> bool {
-    let Some(entry) = core.accounts.get(id) else { return true };
-    match core.measure(&entry).await {
+async fn one(core: &Arc<Core>, id: AccountId) -> (AccountId, bool) {
+    let Some(entry) = core.accounts.get(&id) else { return (id, true) };
+    let good = match core.measure(&entry).await {
         Ok(_) | Err(QuotaError::Unknown | QuotaError::NotUsable(_)) => true,
         Err(error) => {
             tracing::warn!(account = %id, %error, "figures not fetched");
             false
         }
-    }
+    };
+    (id, good)
 }

@@ -55,6 +55,26 @@ async fn every_account_is_asked_two_at_a_time() {
     bench.innocent();
 }
 
+/// One answer that is late holds up nobody else: the others are asked again and again meanwhile.
+#[tokio::test]
+async fn a_late_answer_holds_up_nobody_else() {
+    let options = Options { usage_most: Some(2), ..Options::default() };
+    let bench = Bench::with(polled(3, options)).await;
+    let late = Rule::at(Place::Usage, Plan::auto().delay("go")).account(&bench.logins[0].account_id);
+    bench.backend.script(late.always());
+    let of = |bench: &Bench, at: usize| {
+        let record = bench.backend.record();
+        record.at(Place::Usage).filter(|seen| seen.account.as_ref() == Some(&bench.logins[at].account_id)).count()
+    };
+    pass(&bench, "the late one's look", |bench| of(bench, 0) == 1).await;
+    let before = [of(&bench, 1), of(&bench, 2)];
+    pass(&bench, "two more of each", |bench| (1..3).all(|at| of(bench, at) >= before[at - 1] + 2)).await;
+    assert_eq!(of(&bench, 0), 1, "asked once while it owes an answer");
+    bench.backend.release("go");
+    pass(&bench, "its figures", |bench| bench.engine.accounts()[0].quota.updated.0 > 0).await;
+    bench.innocent();
+}
+
 /// A window may be reset early, by the provider or by a credit: nobody waits for its time then.
 #[tokio::test]
 async fn an_early_reset_heals_a_used_up_account() {
