@@ -143,7 +143,7 @@ impl Engine {
             let mut view = entry.view(self.0.slots.load(id), now);
             view.tags = self.0.beside.tags(id);
             view.linked = self.0.beside.link(id).map(|link| link.file.display().to_string());
-            view.egress = self.0.way_word(id);
+            (view.egress_id, view.egress) = self.0.way_words(id);
             view.why = view.why.or_else(|| ways.stuck(id, now).map(|stuck| stuck.to_string()));
             view
         };

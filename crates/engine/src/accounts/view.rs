@@ -52,6 +52,8 @@ pub struct AccountView {
     pub models: usize,
     /// Which way out its calls take: `global`, `direct`, `auto` or a proxy's name.
     pub egress: String,
+    /// The same, with a proxy's id.
+    pub egress_id: String,
     /// When it was added.
     pub created: Millis,
 }
@@ -91,6 +93,7 @@ impl Entry {
             waiting: load.1,
             models: self.models.as_ref().map_or(0, |listing| listing.models.len()),
             egress: String::new(),
+            egress_id: String::new(),
             created: account.created,
         }
     }

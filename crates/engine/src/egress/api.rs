@@ -152,12 +152,11 @@ impl Core {
         list.iter().filter(|entry| entry.relay.is_none()).map(|entry| entry.account.clone()).collect()
     }
 
-    /// The word for an account's way: `global`, `direct`, `auto` or a proxy's name.
-    pub(crate) fn way_word(&self, id: &AccountId) -> String {
+    /// The words for an account's way: `global`, `direct` or `auto` twice, or a proxy's id and its name.
+    pub(crate) fn way_words(&self, id: &AccountId) -> (String, String) {
         let table = self.egress.table();
-        match table.egress(id) {
-            pool::egress::Egress::Fixed(id) => table.proxy(id).map_or_else(|| id.0.clone(), |proxy| proxy.name.clone()),
-            way => way.to_string(),
-        }
+        let way = table.egress(id);
+        let proxy = if let Egress::Fixed(id) = way { table.proxy(id) } else { None };
+        (way.to_string(), proxy.map_or_else(|| way.to_string(), |proxy| proxy.name.clone()))
     }
 }

@@ -27,6 +27,10 @@ pub(crate) struct Entry {
     /// When that ends by itself.
     status_until: Option<String>,
     tags: Vec<String>,
+    /// Its way out: `global`, `direct`, `auto` or a proxy's id.
+    proxy_id: String,
+    /// The same, with a proxy's name.
+    proxy_name: String,
     /// The Codex file that it follows.
     linked: Option<String>,
     added_at: String,
@@ -54,6 +58,8 @@ impl From<AccountView> for Entry {
             status_reason: view.why,
             status_until: view.until.map(date),
             tags: view.tags,
+            proxy_id: view.egress_id,
+            proxy_name: view.egress,
             linked: view.linked,
             added_at: date(view.created),
             expires_at: view.expires.map(date),
