@@ -4,6 +4,7 @@
 //! [`crate::keeper`]. Edits copy the one entry that changes; they happen per request at most, never per token.
 
 mod adopt;
+mod batch;
 mod list;
 mod manage;
 #[cfg(test)]
@@ -27,8 +28,9 @@ use tokio::sync::Notify;
 use crate::feed::{Feed, differs};
 use crate::relays::Line;
 pub(crate) use adopt::{Changes, gone};
+pub use batch::{Batch, Fate, Outcome, TagChange};
 pub(crate) use list::List;
-pub use manage::{AccountError, Batch, Checked, Health, Pace};
+pub use manage::{AccountError, Checked, Health, Pace};
 pub use view::{AccountView, Ready};
 
 /// One account or relay with what only the engine needs.

@@ -37,7 +37,9 @@ mod settings;
 mod slots;
 mod stream;
 
-pub use accounts::{AccountError, AccountView, Batch, Checked, Health, Pace, Ready};
+pub use accounts::{
+    AccountError, AccountView, Batch, Checked, Fate as BatchFate, Health, Outcome, Pace, Ready, TagChange,
+};
 pub use alerts::{Alerts, Hidden, Receiver};
 pub use call::{Call, Client};
 pub use clock::Clock;

@@ -29,8 +29,8 @@ async fn accounts_move_between_homes_sealed() {
         one.import(login);
     }
     let email = list(&one)[0]["email"].as_str().unwrap().to_owned();
-    one.ok(&["accounts", "label", &email, "Work"]);
-    one.ok(&["accounts", "tag", "Work", "team", "late"]);
+    one.ok(&["accounts", "label", &email, "--to", "Work"]);
+    one.ok(&["accounts", "tag", "Work", "--set", "team,late"]);
     one.ok(&["accounts", "disable", "Work"]);
     let out = one.dir.path().join("out.json");
     let path = out.to_str().unwrap();
@@ -87,6 +87,54 @@ async fn files_say_what_became_of_every_entry() {
     assert_eq!(home.run(&["accounts", "check", email]).status.code(), Some(4));
     assert_eq!(home.run(&["accounts", "show", "nobody"]).status.code(), Some(1));
     assert_eq!(backend.record().offences, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_accounts_are_changed_at_once() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    let logins = ["plus", "pro", "plus"].map(|plan| backend.account(plan));
+    for login in &logins {
+        home.import(login);
+    }
+    let [first, second, third] = logins.each_ref().map(|login| login.email.as_str());
+    let of = |field: &str| -> Vec<Value> {
+        let mut list = list(&home);
+        list.sort_by_key(|account| logins.iter().position(|login| account["email"] == login.email));
+        list.iter().map(|account| account[field].clone()).collect()
+    };
+    // One unknown name, and nothing is done.
+    let unknown = home.run(&["accounts", "tag", first, "nobody", "--add", "team"]);
+    assert!(unknown.status.code() == Some(1) && said(&unknown).contains("no account nobody"), "{}", said(&unknown));
+    for words in [&["tag", first][..], &["tag", first, "--set", "a", "--add", "b"], &["label", first]] {
+        assert_eq!(home.run(&[&["accounts"], words].concat()).status.code(), Some(2), "{words:?}");
+    }
+    assert_eq!(of("tags"), [json!([]), json!([]), json!([])]);
+    home.ok(&["accounts", "tag", first, second, "--set", "team, late"]);
+    home.ok(&["accounts", "tag", second, third, "--add", "night", "--remove", "late"]);
+    assert_eq!(of("tags"), [json!(["team", "late"]), json!(["team", "night"]), json!(["night"])]);
+    home.ok(&["accounts", "tag", first, second, third, "--clear"]);
+    assert_eq!(of("tags"), [json!([]), json!([]), json!([])]);
+    let named = home.run(&["accounts", "label", first, second, "--to", "Team"]);
+    assert!(said(&named).contains(&format!("{second}: is Team now")), "{}", said(&named));
+    assert_eq!(of("label"), [json!("Team"), json!("Team"), json!(third)]);
+    assert!(said(&home.run(&["accounts", "disable", "Team"])).contains("names 2 accounts"));
+    home.ok(&["accounts", "label", first, second, "--clear"]);
+    home.ok(&["accounts", "disable", first, third]);
+    assert_eq!(of("status"), ["disabled", "active", "disabled"]);
+    home.ok(&["accounts", "enable", first, second, third]);
+
+    // One login is over: the others are refreshed, and the exit code says that somebody is needed.
+    backend.invalidate_refresh(&logins[1].account_id);
+    let output = home.run(&["--json", "accounts", "refresh", first, second, third]);
+    let results: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let results: Vec<_> = results.iter().map(|result| result["result"].as_str().unwrap()).collect();
+    assert_eq!((output.status.code(), results), (Some(4), vec!["done", "needs_login", "done"]), "{}", said(&output));
+    let output = home.run(&["accounts", "enable", second, third]);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    assert!(said(&output).contains(&format!("{third}: active")), "{}", said(&output));
+    home.ok(&["accounts", "remove", second, third, second]);
+    assert_eq!(of("email"), [json!(first)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -189,9 +189,10 @@ impl Store {
         self.write_two(failpoint::ACCOUNT, row, (sql::EGRESS_SET, &way)).await
     }
 
-    /// Removes an account with everything that belongs to it; `false` when there is none.
-    pub async fn remove_account(&self, id: &AccountId) -> Result<bool, Error> {
-        Ok(self.write(failpoint::REMOVE, sql::ACCOUNT_REMOVE, &args![&id.0]).await? > 0)
+    /// Removes accounts with everything that belongs to them, all or none; whether there was such an account, of each in order.
+    pub async fn remove_accounts(&self, ids: &[AccountId]) -> Result<Vec<bool>, Error> {
+        let rows: Vec<_> = ids.iter().map(|id| args![&id.0].to_vec()).collect();
+        self.write_each(failpoint::REMOVE, sql::ACCOUNT_REMOVE, &rows).await
     }
 
     /// Writes what was learned of an account's status. Does nothing for an account that is gone or that its owner has

@@ -73,26 +73,28 @@ impl Db {
     }
 
     /// One statement for many rows in one transaction: all or nothing.
-    pub(crate) async fn write_all(&self, sql: &'static str, rows: &[Vec<Arg<'_>>]) -> Result<(), sqlx::Error> {
+    pub(crate) async fn write_all(&self, sql: &'static str, rows: &[Vec<Arg<'_>>]) -> Result<Vec<u64>, sqlx::Error> {
         hit(failpoint::STATEMENT)?;
+        let mut done = Vec::with_capacity(rows.len());
         match self {
             Self::Sqlite { writer, .. } => {
                 let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
                 for row in rows {
-                    transaction.execute(lite(sql, row)).await?;
+                    done.push(transaction.execute(lite(sql, row)).await?.rows_affected());
                 }
                 hit(failpoint::USAGE_COMMIT)?;
-                transaction.commit().await
+                transaction.commit().await?;
             }
             Self::Postgres(pool) => {
                 let mut transaction = pool.begin().await?;
                 for row in rows {
-                    transaction.execute(post(sql, row)).await?;
+                    done.push(transaction.execute(post(sql, row)).await?.rows_affected());
                 }
                 hit(failpoint::USAGE_COMMIT)?;
-                transaction.commit().await
+                transaction.commit().await?;
             }
         }
+        Ok(done)
     }
 
     /// Two statements in one transaction, the second only where the first changed a row; how many the first did.

@@ -50,7 +50,7 @@ impl Store {
         }
         match self.write_all(failpoint::PROXY, sql::PROXY_ADD, &rows).await {
             Err(Error::Database(error)) if duplicate(&error) => Err(Error::Named),
-            done => done.map(|()| ids),
+            done => done.map(|_| ids),
         }
     }
 
@@ -80,7 +80,8 @@ impl Store {
         let row =
             |(id, health): &(ProxyId, Health)| -> Vec<Arg<'static>> { args![id.0.clone(), text(health)].to_vec() };
         let rows: Vec<_> = found.iter().map(row).collect();
-        self.write_all(failpoint::PROXY_HEALTH, sql::PROXY_HEALTH, &rows).await
+        self.write_all(failpoint::PROXY_HEALTH, sql::PROXY_HEALTH, &rows).await?;
+        Ok(())
     }
 
     /// The accounts that do not take the global way.
@@ -98,7 +99,8 @@ impl Store {
         let row =
             |(id, way): &(AccountId, Egress)| -> Vec<Arg<'static>> { args![id.0.clone(), way.to_string()].to_vec() };
         let rows: Vec<_> = ways.iter().map(row).collect();
-        self.write_all(failpoint::EGRESS, sql::EGRESS_SET, &rows).await
+        self.write_all(failpoint::EGRESS, sql::EGRESS_SET, &rows).await?;
+        Ok(())
     }
 
     fn proxy(&self, row: &Row) -> Result<Proxy, Error> {

@@ -145,19 +145,24 @@ impl Store {
         Ok(done)
     }
 
-    /// One durable step of many rows, all or none.
-    pub(crate) async fn write_all(&self, step: Step, sql: &'static str, rows: &[Vec<Arg<'_>>]) -> Result<(), Error> {
+    /// One durable step of many rows, all or none; how many each changed.
+    pub(crate) async fn write_all(
+        &self,
+        step: Step,
+        sql: &'static str,
+        rows: &[Vec<Arg<'_>>],
+    ) -> Result<Vec<u64>, Error> {
         step.before()?;
         let mut done = self.0.db.write_all(sql, rows).await.map_err(Error::from);
         if matches!(done, Err(Error::Full)) && self.give_room() {
             done = self.0.db.write_all(sql, rows).await.map_err(Error::from);
         }
-        done?;
+        let done = done?;
         step.after()?;
         if let Some(reserve) = &self.0.reserve {
             reserve.refill();
         }
-        Ok(())
+        Ok(done)
     }
 
     /// One durable step that returns rows.

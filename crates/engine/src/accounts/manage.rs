@@ -1,9 +1,11 @@
-//! What an account's owner does: name, tag, switch, check, refresh, remove, take out. One way for command line and admin API.
+//! What an account's owner does with it: check, refresh, take out. One way for command line and admin API; see [`super::batch`] for
+//! what is done with several.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use pool::{AccountId, Secret, Status};
+use pool::{AccountId, Secret};
 use store::portable::{self, PortableError};
 use tokio::time::Instant;
 use upstream::oauth::RefreshReason;
@@ -13,11 +15,6 @@ use super::{AccountView, Entry};
 use crate::core::Core;
 use crate::engine::Engine;
 use crate::refresh::Wish;
-
-/// Longest label and tag, characters; most tags.
-const LABEL: usize = 64;
-const TAG: usize = 32;
-const TAGS: usize = 16;
 
 /// Why something was not done to an account.
 #[derive(Debug, thiserror::Error)]
@@ -39,15 +36,6 @@ pub enum AccountError {
     /// The store failed.
     #[error("the store failed: {0}")]
     Store(#[from] store::Error),
-}
-
-/// What was done to several accounts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Batch {
-    /// How many.
-    pub done: usize,
-    /// Ids that nobody has.
-    pub missing: Vec<String>,
 }
 
 /// How fast accounts are checked.
@@ -101,74 +89,6 @@ impl Engine {
         self.accounts().into_iter().find(|view| view.id == id)
     }
 
-    /// Forgets accounts with their tokens.
-    pub async fn remove_accounts(&self, ids: &[String]) -> Result<Batch, AccountError> {
-        let mut batch = Batch::default();
-        for id in ids {
-            let removed = self.0.store.remove_account(&AccountId(id.clone())).await?;
-            batch.note(id, removed);
-        }
-        self.0.reread().await?;
-        Ok(batch)
-    }
-
-    /// Switches accounts on or off. Switching on ends rests too, but no login that is over.
-    pub async fn switch_accounts(&self, ids: &[String], on: bool) -> Result<Batch, AccountError> {
-        let core = &self.0;
-        let mut batch = Batch::default();
-        for id in ids {
-            let Some(entry) = core.own(id) else {
-                batch.note(id, false);
-                continue;
-            };
-            if on && matches!(entry.account.status, Status::NeedsLogin { .. } | Status::Blocked { .. }) {
-                // Nothing to write: somebody may be signing it in.
-                batch.note(id, true);
-                continue;
-            }
-            let wanted = if on { Status::Active } else { Status::Disabled };
-            let switched = core.store.switch(&entry.account.id, &wanted).await?;
-            core.accounts.switched(&entry.account.id, &wanted, core.now());
-            if wanted == Status::Disabled {
-                core.slots.scatter(&entry.account.id);
-            }
-            batch.note(id, switched);
-        }
-        core.reread().await?;
-        Ok(batch)
-    }
-
-    /// Names an account; `None` is its e-mail again.
-    pub async fn label_account(&self, id: &str, label: Option<&str>) -> Result<AccountView, AccountError> {
-        let label = label.unwrap_or_default().trim();
-        if label.chars().count() > LABEL || label.chars().any(char::is_control) {
-            return Err(AccountError::Invalid("a label has at most 64 characters, on one line"));
-        }
-        let entry = self.0.own(id).ok_or(AccountError::Unknown)?;
-        self.0.store.set_label(&entry.account.id, label).await?;
-        self.seen(id).await
-    }
-
-    /// Replaces an account's tags.
-    pub async fn tag_account(&self, id: &str, mut tags: Vec<String>) -> Result<AccountView, AccountError> {
-        for tag in &mut tags {
-            *tag = tag.trim().to_owned();
-        }
-        let fit = |tag: &String| (1..=TAG).contains(&tag.chars().count()) && !tag.chars().any(char::is_control);
-        if tags.len() > TAGS || !tags.iter().all(fit) {
-            return Err(AccountError::Invalid("an account has at most 16 tags of 1 to 32 characters"));
-        }
-        let mut unique = Vec::with_capacity(tags.len());
-        for tag in tags {
-            if !unique.contains(&tag) {
-                unique.push(tag);
-            }
-        }
-        let entry = self.0.own(id).ok_or(AccountError::Unknown)?;
-        self.0.store.set_tags(&entry.account.id, &unique).await?;
-        self.seen(id).await
-    }
-
     /// Refreshes an account's tokens now. One that follows a file takes the file's.
     pub async fn refresh_account(&self, id: &str) -> Result<AccountView, AccountError> {
         let entry = self.0.own(id).ok_or(AccountError::Unknown)?;
@@ -185,7 +105,8 @@ impl Engine {
     /// and changes nothing.
     pub async fn check_accounts(&self, ids: Option<&[String]>, pace: Pace) -> Vec<Checked> {
         let list = self.0.accounts.list();
-        let wanted = |id: &AccountId| ids.is_none_or(|ids| ids.contains(&id.0));
+        let ids: Option<HashSet<&str>> = ids.map(|ids| ids.iter().map(String::as_str).collect());
+        let wanted = |id: &AccountId| ids.as_ref().is_none_or(|ids| ids.contains(id.0.as_str()));
         let entries = list.iter().filter(|entry| entry.relay.is_none() && wanted(&entry.account.id)).cloned();
         let begun = Instant::now();
         let checks = entries.collect::<Vec<_>>().into_iter().enumerate().map(|(at, entry)| async move {
@@ -249,26 +170,11 @@ impl Engine {
         });
         work.await.unwrap_or(Err(PortableError::Closed))
     }
-
-    async fn seen(&self, id: &str) -> Result<AccountView, AccountError> {
-        self.0.reread().await?;
-        self.account(id).ok_or(AccountError::Unknown)
-    }
-}
-
-impl Batch {
-    fn note(&mut self, id: &str, found: bool) {
-        if found {
-            self.done += 1;
-        } else {
-            self.missing.push(id.to_owned());
-        }
-    }
 }
 
 impl Core {
     /// An account, and no relay.
-    fn own(&self, id: &str) -> Option<std::sync::Arc<Entry>> {
+    pub(super) fn own(&self, id: &str) -> Option<std::sync::Arc<Entry>> {
         self.accounts.get(&AccountId(id.to_owned())).filter(|entry| entry.relay.is_none())
     }
 

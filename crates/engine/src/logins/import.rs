@@ -297,7 +297,7 @@ pub(super) async fn settle(core: &Core, entry: &Entry, kept: Result<Put, store::
     };
     if put.added
         && !entry.tags.is_empty()
-        && let Err(error) = core.store.set_tags(&put.id, &entry.tags).await
+        && let Err(error) = core.store.set_tags(&[(put.id.clone(), entry.tags.clone())]).await
     {
         tracing::warn!(account = %put.id, %error, "tags of an import are not stored");
     }

@@ -110,7 +110,7 @@ async fn a_wrong_clock_ends_no_login() {
         egress: None,
         status: pool::Status::Active,
     };
-    bench.store.remove_account(&id).await.expect("removed");
+    bench.store.remove_accounts(std::slice::from_ref(&id)).await.expect("removed");
     let id = bench.store.put_account(new, now()).await.expect("stored").id;
     bench.until("the account", |bench| bench.status_of(&id) == "active").await;
     bench.clock.set(now().plus(3652 * DAY));

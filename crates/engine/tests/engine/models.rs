@@ -59,7 +59,7 @@ async fn accounts_come_and_go_while_it_runs() {
     bench.until("the account", |bench| bench.engine.ready().ok).await;
     bench.ask(chat("hello")).await.expect("a reply");
     bench.until("its models", |bench| bench.engine.accounts()[0].models > 0).await;
-    bench.store.remove_account(&id).await.expect("removed");
+    bench.store.remove_accounts(std::slice::from_ref(&id)).await.expect("removed");
     bench.until("its end", |bench| bench.engine.accounts().is_empty()).await;
 }
 

@@ -1,6 +1,7 @@
 //! `accounts`: who is signed in, whether they can serve, and what their owner does with them. The engine does the work, as
 //! for the admin API; a running gateway notices by itself.
 
+mod batch;
 mod explain;
 mod own;
 mod quota;
@@ -34,43 +35,17 @@ pub(super) enum Accounts {
     /// Show who would serve a request and why, from what is stored.
     Explain(explain::Explain),
     /// Forget accounts and their tokens.
-    Remove {
-        /// Their ids, e-mails or labels.
-        #[arg(required = true)]
-        accounts: Vec<String>,
-    },
+    Remove(batch::Chosen),
     /// Let accounts serve again; ends a rest too.
-    Enable {
-        /// Their ids, e-mails or labels.
-        #[arg(required = true)]
-        accounts: Vec<String>,
-    },
+    Enable(batch::Chosen),
     /// Switch accounts off without forgetting them.
-    Disable {
-        /// Their ids, e-mails or labels.
-        #[arg(required = true)]
-        accounts: Vec<String>,
-    },
-    /// Name an account.
-    Label {
-        /// Its id, e-mail or label.
-        account: String,
-        /// Its name, at most 64 characters; without it, its e-mail again.
-        #[arg(default_value = "")]
-        label: String,
-    },
-    /// Replace an account's tags.
-    Tag {
-        /// Its id, e-mail or label.
-        account: String,
-        /// Its tags; none takes them away.
-        tags: Vec<String>,
-    },
-    /// Refresh an account's tokens now.
-    Refresh {
-        /// Its id, e-mail or label.
-        account: String,
-    },
+    Disable(batch::Chosen),
+    /// Name accounts.
+    Label(batch::Label),
+    /// Change the tags of accounts.
+    Tag(batch::Tag),
+    /// Refresh the tokens of accounts now.
+    Refresh(batch::Chosen),
     /// Ask the backend whether logins are good; costs no quota and no refresh token.
     Check {
         /// Their ids, e-mails or labels; without any, all.
@@ -130,12 +105,12 @@ impl Accounts {
             Self::Credits(credits) => return credits.run(common, engine).await,
             Self::Set(set) => return set.run(engine).await,
             Self::Explain(explain) => return explain.run(common, engine).await,
-            Self::Remove { accounts } => own::remove(engine, &accounts).await?,
-            Self::Enable { accounts } => own::switch(engine, &accounts, true).await?,
-            Self::Disable { accounts } => own::switch(engine, &accounts, false).await?,
-            Self::Label { account, label } => own::label(engine, &account, &label).await?,
-            Self::Tag { account, tags } => own::tag(engine, &account, tags).await?,
-            Self::Refresh { account } => own::refresh(engine, &account).await?,
+            Self::Remove(chosen) => return chosen.remove(common, engine).await,
+            Self::Enable(chosen) => return chosen.switch(common, engine, true).await,
+            Self::Disable(chosen) => return chosen.switch(common, engine, false).await,
+            Self::Label(label) => return label.run(common, engine).await,
+            Self::Tag(tag) => return tag.run(common, engine).await,
+            Self::Refresh(chosen) => return chosen.refresh(common, engine).await,
             Self::Check { accounts } => return own::check(common, engine, &accounts).await,
             Self::Import(import) => return import.run(common, engine).await,
             Self::Export(export) => export.run(engine).await?,

@@ -58,12 +58,22 @@ pub(super) async fn end(engine: Engine) {
 
 /// The one account of this id, e-mail or label.
 pub(super) fn account(engine: &Engine, wanted: &str) -> anyhow::Result<AccountView> {
-    let named = |view: &AccountView| [&view.id, &view.email, &view.label].into_iter().any(|name| name == wanted);
-    let mut found: Vec<AccountView> = engine.accounts().into_iter().filter(named).collect();
-    match (found.len(), found.pop()) {
-        (1, Some(view)) => Ok(view),
-        (0, _) => bail!("there is no account {wanted}; see `polygate accounts list`"),
-        (count, _) => bail!("{wanted} names {count} accounts; use an id from `polygate accounts list`"),
+    one(&engine.accounts(), wanted)
+}
+
+/// The one account of each of these.
+pub(super) fn accounts(engine: &Engine, wanted: &[String]) -> anyhow::Result<Vec<AccountView>> {
+    let all = engine.accounts();
+    wanted.iter().map(|wanted| one(&all, wanted)).collect()
+}
+
+fn one(all: &[AccountView], wanted: &str) -> anyhow::Result<AccountView> {
+    let named = |view: &&AccountView| [&view.id, &view.email, &view.label].into_iter().any(|name| name == wanted);
+    let mut found = all.iter().filter(named);
+    match (found.next(), found.count()) {
+        (Some(view), 0) => Ok(view.clone()),
+        (None, _) => bail!("there is no account {wanted}; see `polygate accounts list`"),
+        (Some(_), others) => bail!("{wanted} names {} accounts; use an id from `polygate accounts list`", others + 1),
     }
 }
 

@@ -1,13 +1,14 @@
 //! The accounts: without their secrets, but for the export. `/admin/accounts` in our words, `/auth/accounts` in those of the
 //! system that people come from.
 
+pub(crate) mod batch;
 mod transfer;
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use engine::{AccountError, AccountView, Health, Pace};
+use engine::{AccountError, AccountView, Engine, Health, Pace, TagChange};
 use http::StatusCode;
 use pool::Secret;
 use proto::{Failure, Kind};
@@ -18,19 +19,15 @@ use utoipa::ToSchema;
 pub(crate) use self::transfer::{EXPORT, IMPORT, export, import};
 pub(crate) use self::wire::Entry;
 use self::wire::{
-    All, Changed, Checks, Checkup, Cookies, Ids, Jar, Label, Persistence, Refreshed, States, Stored, Switched, Tags,
-    Tally, Wish,
+    All, Changed, Checks, Checkup, Cookies, Jar, Label, Persistence, Refreshed, Stored, Tags, Tally, Wish,
 };
 use super::input::{Input, admin, read};
 use super::logins::{Added, Given, single, store, way};
-use super::output::{DONE, Done, Removed};
+use super::output::{DONE, Done};
 use crate::openapi::{Choice, Operation, Place, Topic};
 use crate::query;
 use crate::reply::{Answer, Denied, json as answer};
 use crate::route::Ask;
-
-/// Most accounts of one call.
-const MOST: usize = 10_000;
 
 /// The accounts in our words.
 #[derive(Serialize, ToSchema)]
@@ -100,36 +97,11 @@ pub(crate) const REMOVE: Operation =
 
 /// `DELETE /auth/accounts/{id}`
 pub(crate) async fn remove(ask: Ask) -> Answer {
-    let ids = [ask.param];
-    let batch = ask.app.engine.remove_accounts(&ids).await.map_err(|error| denied(&error))?;
-    if batch.done == 0 {
+    let batch = ask.app.engine.remove_accounts(&[ask.param]).await.map_err(|error| denied(&error))?;
+    if batch.done() == 0 {
         return Err(denied(&AccountError::Unknown));
     }
     Ok(answer(StatusCode::OK, &DONE))
-}
-
-/// Of [`remove_many`].
-pub(crate) const REMOVE_MANY: Operation =
-    Operation::new(Topic::Accounts, "Forget several accounts").takes::<Ids>().gives::<Removed>(200);
-
-/// `POST /auth/accounts/batch-delete` with `{"ids": [...]}`
-pub(crate) async fn remove_many(ask: Ask) -> Answer {
-    let Input { engine, body, .. } = read::<Ids>(ask).await?;
-    bounded(&body.ids)?;
-    let batch = engine.remove_accounts(&body.ids).await.map_err(|error| denied(&error))?;
-    Ok(answer(StatusCode::OK, &Removed::from(batch)))
-}
-
-/// Of [`switch_many`].
-pub(crate) const SWITCH_MANY: Operation =
-    Operation::new(Topic::Accounts, "Switch accounts on or off").takes::<States>().gives::<Switched>(200);
-
-/// `POST /auth/accounts/batch-status` with `{"ids": [...], "status": "active" | "disabled"}`
-pub(crate) async fn switch_many(ask: Ask) -> Answer {
-    let Input { engine, body, .. } = read::<States>(ask).await?;
-    bounded(&body.ids)?;
-    let batch = engine.switch_accounts(&body.ids, body.status.on()).await.map_err(|error| denied(&error))?;
-    Ok(answer(StatusCode::OK, &Switched::from(batch)))
 }
 
 /// Of [`check`].
@@ -146,9 +118,10 @@ pub(crate) async fn check(ask: Ask) -> Answer {
         let words = "stagger_ms is 0 to 30000 and concurrency 1 to 10";
         return Err(Failure::new(Kind::Invalid, words).into());
     }
-    bounded(body.ids.as_deref().unwrap_or_default())?;
+    let ids = body.ids.as_deref();
+    batch::bounded(ids.unwrap_or_default())?;
     let pace = Pace { stagger: Duration::from_millis(stagger), parallel };
-    let results = engine.check_accounts(body.ids.as_deref(), pace).await;
+    let results = engine.check_accounts(ids, pace).await;
     let count = |health| results.iter().filter(|checked| checked.result == health).count();
     let summary = Tally {
         total: results.len(),
@@ -156,7 +129,10 @@ pub(crate) async fn check(ask: Ask) -> Answer {
         dead: count(Health::Dead),
         skipped: count(Health::Skipped),
     };
-    Ok(answer(StatusCode::OK, &Checkup { summary, results }))
+    let known: HashSet<&str> = results.iter().map(|checked| checked.id.as_str()).collect();
+    let missing = ids.unwrap_or_default().iter().filter(|id| !known.contains(id.as_str()));
+    let not_found = missing.cloned().collect();
+    Ok(answer(StatusCode::OK, &Checkup { summary, results, not_found }))
 }
 
 /// Of [`refresh`].
@@ -176,8 +152,9 @@ pub(crate) const RENAME: Operation =
 /// `PATCH /auth/accounts/{id}/label` with `{"label": "..." | null}`
 pub(crate) async fn rename(ask: Ask) -> Answer {
     let Input { engine, param, body } = read::<Label>(ask).await?;
-    let view = engine.label_account(&param, body.label.as_deref()).await.map_err(|error| denied(&error))?;
-    Ok(done(view))
+    let ids = [param];
+    engine.label_accounts(&ids, body.label.as_deref()).await.map_err(|error| denied(&error))?;
+    now(&engine, &ids)
 }
 
 /// Of [`tag`].
@@ -187,8 +164,9 @@ pub(crate) const TAG: Operation =
 /// `PATCH /auth/accounts/{id}/tags` with `{"tags": [...]}`
 pub(crate) async fn tag(ask: Ask) -> Answer {
     let Input { engine, param, body } = read::<Tags>(ask).await?;
-    let view = engine.tag_account(&param, body.tags).await.map_err(|error| denied(&error))?;
-    Ok(done(view))
+    let ids = [param];
+    engine.tag_accounts(&ids, TagChange::Set(body.tags)).await.map_err(|error| denied(&error))?;
+    now(&engine, &ids)
 }
 
 /// Of [`cookies`].
@@ -242,15 +220,10 @@ fn pairs(given: &Value) -> Option<Vec<(String, Secret)>> {
     pairs.iter().all(|(name, value)| !name.is_empty() && plain(name) && plain(value.expose())).then_some(pairs)
 }
 
-fn done(view: AccountView) -> http::Response<crate::reply::Body> {
-    answer(StatusCode::OK, &Changed { success: true, account: view.into() })
-}
-
-fn bounded(ids: &[String]) -> Result<(), Failure> {
-    if ids.len() <= MOST {
-        return Ok(());
-    }
-    Err(Failure::new(Kind::Invalid, format!("At most {MOST} at a time")).at("ids"))
+/// One account, as it is after a change.
+fn now(engine: &Engine, [id]: &[String; 1]) -> Answer {
+    let view = engine.account(id).ok_or_else(|| denied(&AccountError::Unknown))?;
+    Ok(answer(StatusCode::OK, &Changed { success: true, account: view.into() }))
 }
 
 /// What went wrong, as an answer.

@@ -197,7 +197,7 @@ pub(crate) async fn logout(ask: Ask) -> Answer {
     let everyone = || engine.accounts().into_iter().map(|view| view.id).collect();
     let ids: Vec<String> = if body.all { everyone() } else { body.ids };
     let batch = engine.remove_accounts(&ids).await.map_err(|error| super::accounts::denied(&error))?;
-    tracing::info!(%admin, removed = batch.done, "accounts signed out");
+    tracing::info!(%admin, removed = batch.done(), "accounts signed out");
     Ok(answer(StatusCode::OK, &Removed::from(batch)))
 }
 

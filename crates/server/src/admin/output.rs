@@ -1,5 +1,6 @@
 //! What several admin endpoints answer.
 
+use engine::{Batch, Outcome};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,7 +10,7 @@ pub(crate) struct Done {
     success: bool,
 }
 
-/// What became of several that were to be removed.
+/// What became of accounts that were to be removed.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Removed {
@@ -18,13 +19,15 @@ pub(crate) struct Removed {
     deleted: usize,
     /// Ids that nobody has.
     not_found: Vec<String>,
+    /// What became of each.
+    results: Vec<Outcome>,
 }
 
 /// It is done.
 pub(crate) const DONE: Done = Done { success: true };
 
-impl From<engine::Batch> for Removed {
-    fn from(batch: engine::Batch) -> Self {
-        Self { success: true, deleted: batch.done, not_found: batch.missing }
+impl From<Batch> for Removed {
+    fn from(batch: Batch) -> Self {
+        Self { success: batch.good(), deleted: batch.done(), not_found: batch.missing(), results: batch.outcomes }
     }
 }

@@ -36,7 +36,7 @@ const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 113] = [
+pub(super) static GATEWAY: [Route; 116] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -130,8 +130,11 @@ pub(super) static GATEWAY: [Route; 113] = [
     route!(POST "/auth/accounts", WRITE, admin::accounts::add, admin::accounts::ADD),
     route!(GET "/auth/accounts/export", EXPORT, admin::accounts::export, admin::accounts::EXPORT),
     route!(POST "/auth/accounts/import", WRITE, admin::accounts::import, admin::accounts::IMPORT),
-    route!(POST "/auth/accounts/batch-delete", WRITE, admin::accounts::remove_many, admin::accounts::REMOVE_MANY),
-    route!(POST "/auth/accounts/batch-status", WRITE, admin::accounts::switch_many, admin::accounts::SWITCH_MANY),
+    route!(POST "/auth/accounts/batch-delete", WRITE, admin::accounts::batch::remove, admin::accounts::batch::REMOVE),
+    route!(POST "/auth/accounts/batch-status", WRITE, admin::accounts::batch::switch, admin::accounts::batch::SWITCH),
+    route!(POST "/auth/accounts/batch-label", WRITE, admin::accounts::batch::rename, admin::accounts::batch::RENAME),
+    route!(POST "/auth/accounts/batch-tags", WRITE, admin::accounts::batch::tag, admin::accounts::batch::TAG),
+    route!(POST "/auth/accounts/batch-refresh", WRITE, admin::accounts::batch::refresh, admin::accounts::batch::REFRESH),
     route!(POST "/auth/accounts/health-check", WRITE, admin::accounts::check, admin::accounts::CHECK),
     route!(DELETE "/auth/accounts/{id}", WRITE, admin::accounts::remove, admin::accounts::REMOVE),
     route!(POST "/auth/accounts/{id}/refresh", WRITE, admin::accounts::refresh, admin::accounts::REFRESH),

@@ -87,7 +87,9 @@ async fn accounts_are_added_named_switched_and_removed() {
     let ids = json!([id, "nobody"]);
     for (word, state) in [("disabled", "disabled"), ("active", "active")] {
         let (status, done) = bench.write("POST /auth/accounts/batch-status", json!({"ids": ids, "status": word})).await;
-        assert_eq!((status, done), (200, json!({"success": true, "updated": 1, "notFound": ["nobody"]})));
+        let results = json!([{"id": id, "result": "done"}, {"id": "nobody", "result": "not_found"}]);
+        let wanted = json!({"success": true, "updated": 1, "notFound": ["nobody"], "results": results});
+        assert_eq!((status, done), (200, wanted));
         let found = bench.accounts().await.into_iter().find(|account| account["id"] == id).unwrap();
         assert_eq!(found["status"], state);
     }
@@ -96,12 +98,89 @@ async fn accounts_are_added_named_switched_and_removed() {
     assert_eq!(bench.backend.record().refreshes.len(), 2);
 
     let (_, gone) = bench.write("POST /auth/accounts/batch-delete", json!({ "ids": ids })).await;
-    assert_eq!(gone, json!({"success": true, "deleted": 1, "notFound": ["nobody"]}));
+    assert_eq!((&gone["success"], &gone["deleted"], &gone["notFound"]), (&json!(true), &json!(1), &json!(["nobody"])));
     for line in ["DELETE /auth/accounts/nobody", "POST /auth/accounts/nobody/refresh"] {
         assert_eq!(bench.write(line, json!({})).await.0, 404, "{line}");
     }
     assert_eq!(bench.accounts().await.len(), known);
     assert_eq!(bench.backend.record().offences, []);
+}
+
+/// Many at once: each id has its result, and what cannot be is refused before anything is done.
+#[tokio::test]
+async fn many_accounts_are_changed_at_once() {
+    let bench = Bench::new().await;
+    let logins = ["plus", "pro", "plus"].map(|plan| bench.backend.account(plan));
+    let mut ids = Vec::new();
+    for login in &logins {
+        let (_, added) = bench.write("POST /auth/accounts", json!({"token": login.access})).await;
+        ids.push(added["account"]["id"].as_str().unwrap().to_owned());
+    }
+    let all = json!([ids[0], "nobody", ids[1], ids[0]]);
+    let told = async |path: &str, mut body: Value| {
+        body["ids"] = all.clone();
+        bench.write(&format!("POST /auth/accounts/batch-{path}"), body).await
+    };
+    let seen = async |field: &str| -> Vec<Value> {
+        let accounts = bench.accounts().await;
+        let of = |id: &String| accounts.iter().find(|account| account["id"] == **id).unwrap()[field].clone();
+        ids.iter().map(of).collect()
+    };
+    let results = json!([
+        {"id": ids[0], "result": "done"},
+        {"id": "nobody", "result": "not_found"},
+        {"id": ids[1], "result": "done"},
+    ]);
+    let good = json!({"success": true, "updated": 2, "notFound": ["nobody"], "results": results});
+    assert_eq!(told("label", json!({"label": " Team "})).await, (200, good.clone()));
+    assert_eq!(seen("label").await, [json!("Team"), json!("Team"), json!(logins[2].email)]);
+    assert_eq!(told("tags", json!({"tags": ["a", "b"]})).await, (200, good.clone()));
+    assert_eq!(told("tags", json!({"add": ["c"], "remove": ["a"]})).await, (200, good.clone()));
+    assert_eq!(seen("tags").await, [json!(["b", "c"]), json!(["b", "c"]), json!([])]);
+    for body in [
+        json!({"tags": [], "add": ["x"]}),
+        json!({}),
+        json!({"add": [""]}),
+        json!({"add": "x"}),
+        json!({"tags": ["x".repeat(33)]}),
+    ] {
+        assert_eq!(told("tags", body.clone()).await.0, 400, "{body}");
+    }
+    assert_eq!(told("label", json!({"label": "two\nlines"})).await.0, 400);
+    assert_eq!(seen("tags").await[0], json!(["b", "c"]), "nothing of that was done");
+    // One of them has no room for more.
+    let full: Vec<String> = (0..16).map(|n| format!("t{n}")).collect();
+    bench.write(&format!("PATCH /auth/accounts/{}/tags", ids[1]), json!({"tags": full})).await;
+    let (status, said) = told("tags", json!({"add": ["more"]})).await;
+    assert_eq!((status, &said["success"], &said["updated"]), (200, &json!(false), &json!(1)), "{said}");
+    assert_eq!(said["results"][2]["result"], "failed", "{said}");
+    assert!(said["results"][2]["error"].as_str().unwrap().contains("16 tags"), "{said}");
+    assert_eq!(seen("tags").await[..2], [json!(["b", "c", "more"]), json!(full)]);
+}
+
+/// Some logins are over: the others are refreshed and switched, and those say that they need somebody.
+#[tokio::test]
+async fn a_lost_login_holds_up_no_other() {
+    let bench = Bench::new().await;
+    let mut ids = Vec::new();
+    for login in ["plus", "pro"].map(|plan| bench.backend.account(plan)) {
+        let (_, added) = bench.write("POST /auth/accounts", json!({"refreshToken": login.refresh})).await;
+        ids.push(added["account"]["id"].as_str().unwrap().to_owned());
+        if ids.len() == 1 {
+            bench.backend.invalidate_refresh(&login.account_id);
+        }
+    }
+    let (status, said) = bench.write("POST /auth/accounts/batch-refresh", json!({ "ids": ids })).await;
+    let results: Vec<&Value> = said["results"].as_array().unwrap().iter().map(|result| &result["result"]).collect();
+    assert_eq!((status, &said["success"], &said["refreshed"]), (200, &json!(false), &json!(1)), "{said}");
+    assert_eq!(results, ["needs_login", "done"], "{said}");
+    let on = json!({"ids": ids, "status": "active"});
+    let (_, said) = bench.write("POST /auth/accounts/batch-status", on).await;
+    assert_eq!((&said["success"], &said["updated"]), (&json!(false), &json!(1)), "{said}");
+    assert_eq!(said["results"][0]["result"], "needs_login", "{said}");
+    let checks = json!({"ids": [ids[1], "nobody"], "stagger_ms": 0});
+    let (_, said) = bench.write("POST /auth/accounts/health-check", checks).await;
+    assert_eq!((&said["summary"]["alive"], &said["notFound"]), (&json!(1), &json!(["nobody"])), "{said}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::gateway::{FIXED, Gateway, ollama, request};
 use crate::wire::Wire;
 
 /// What each route of the gateway is, said a second time: (method, path, class). A route that is missing here fails the test.
-pub(crate) const ORACLE: [(&str, &str, &str); 113] = [
+pub(crate) const ORACLE: [(&str, &str, &str); 116] = [
     ("GET", "/", "public"),
     ("GET", "/health", "public"),
     ("GET", "/healthz", "public"),
@@ -55,6 +55,9 @@ pub(crate) const ORACLE: [(&str, &str, &str); 113] = [
     ("POST", "/auth/accounts/import", "write"),
     ("POST", "/auth/accounts/batch-delete", "write"),
     ("POST", "/auth/accounts/batch-status", "write"),
+    ("POST", "/auth/accounts/batch-label", "write"),
+    ("POST", "/auth/accounts/batch-tags", "write"),
+    ("POST", "/auth/accounts/batch-refresh", "write"),
     ("POST", "/auth/accounts/health-check", "write"),
     ("DELETE", "/auth/accounts/{id}", "write"),
     ("POST", "/auth/accounts/{id}/refresh", "write"),

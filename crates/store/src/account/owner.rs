@@ -1,20 +1,24 @@
-//! What an account's owner says of it: its name, its tags, its terms, and whether it is switched off.
+//! What an account's owner says of it: its name, its tags, its terms, and whether it is switched off. What is said of several is
+//! written for all of them or for none.
 
 use pool::{AccountId, Status, Terms};
 
 use super::json;
 use crate::db::{Arg, args};
-use crate::{Error, Store, failpoint, sql};
+use crate::failpoint::{self, Step};
+use crate::{Error, Store, sql};
 
 impl Store {
-    /// Writes the status that the owner wants, whatever it was; `false` when there is no such account.
-    pub async fn switch(&self, id: &AccountId, status: &Status) -> Result<bool, Error> {
-        Ok(self.write(failpoint::OWNER, sql::ACCOUNT_SWITCH, &args![&id.0, json(status)]).await? > 0)
+    /// Writes the status that the owner wants, whatever it was; whether there is such an account, of each in order.
+    pub async fn switch(&self, ids: &[AccountId], status: &Status) -> Result<Vec<bool>, Error> {
+        let rows: Vec<_> = ids.iter().map(|id| args![&id.0, json(status)].to_vec()).collect();
+        self.write_each(failpoint::OWNER, sql::ACCOUNT_SWITCH, &rows).await
     }
 
-    /// Names an account; an empty name is its e-mail again. `false` when there is no such account.
-    pub async fn set_label(&self, id: &AccountId, label: &str) -> Result<bool, Error> {
-        Ok(self.write(failpoint::OWNER, sql::ACCOUNT_LABEL, &args![&id.0, label]).await? > 0)
+    /// Names accounts; an empty name is their e-mails again. Whether there is such an account, of each in order.
+    pub async fn set_label(&self, ids: &[AccountId], label: &str) -> Result<Vec<bool>, Error> {
+        let rows: Vec<_> = ids.iter().map(|id| args![&id.0, label].to_vec()).collect();
+        self.write_each(failpoint::OWNER, sql::ACCOUNT_LABEL, &rows).await
     }
 
     /// Writes the ceiling and priority that its owner set; `false` when there is no such account.
@@ -32,9 +36,22 @@ impl Store {
         rows.iter().map(|row| Ok((AccountId(row.text(0)?), read(&row.text(1)?)))).collect()
     }
 
-    /// Replaces an account's tags; `false` when there is no such account.
-    pub async fn set_tags(&self, id: &AccountId, tags: &[String]) -> Result<bool, Error> {
-        let row = [Arg::from(&id.0), json(&tags)];
-        Ok(self.write(failpoint::OWNER, sql::TAGS_SET, &row).await? > 0)
+    /// Replaces the tags of accounts; whether there is such an account, of each in order.
+    pub async fn set_tags(&self, tags: &[(AccountId, Vec<String>)]) -> Result<Vec<bool>, Error> {
+        let rows: Vec<_> = tags.iter().map(|(id, tags)| args![&id.0, json(tags)].to_vec()).collect();
+        self.write_each(failpoint::OWNER, sql::TAGS_SET, &rows).await
+    }
+
+    /// One durable step of a row for each of several accounts; whether it changed anything, of each in order.
+    pub(super) async fn write_each(
+        &self,
+        step: Step,
+        sql: &'static str,
+        rows: &[Vec<Arg<'_>>],
+    ) -> Result<Vec<bool>, Error> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.write_all(step, sql, rows).await?.into_iter().map(|changed| changed > 0).collect())
     }
 }

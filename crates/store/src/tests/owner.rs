@@ -7,39 +7,39 @@ use crate::Link;
 
 pub(super) async fn labels_and_tags_come_back(site: &Site) {
     let store = site.open().await;
-    let id = add(&store, "one").await;
-    let none = AccountId("none".into());
-    assert!(store.set_label(&id, "Work").await.unwrap());
-    assert_eq!(store.accounts().await.unwrap()[0].label, "Work");
-    assert!(store.set_label(&id, "").await.unwrap());
-    assert_eq!(store.accounts().await.unwrap()[0].label, "one@example.com");
-    assert!(!store.set_label(&none, "Work").await.unwrap());
+    let ids = [add(&store, "one").await, add(&store, "two").await, AccountId("none".into())];
+    let labels = async || store.accounts().await.unwrap().into_iter().map(|account| account.label).collect::<Vec<_>>();
+    assert_eq!(store.set_label(&ids, "Work").await.unwrap(), [true, true, false]);
+    assert_eq!(labels().await, ["Work", "Work"]);
+    assert_eq!(store.set_label(&ids[..1], "").await.unwrap(), [true]);
+    assert_eq!(labels().await, ["one@example.com", "Work"]);
+    assert!(store.set_label(&[], "Work").await.unwrap().is_empty());
 
     assert_eq!(store.tags().await.unwrap(), []);
     let words = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
     for list in [words(&["work", "a \"quoted\" one"]), words(&["late"])] {
-        assert!(store.set_tags(&id, &list).await.unwrap());
-        assert_eq!(store.tags().await.unwrap(), [(id.clone(), list)]);
+        let rows = [(ids[2].clone(), list.clone()), (ids[0].clone(), list.clone())];
+        assert_eq!(store.set_tags(&rows).await.unwrap(), [false, true]);
+        assert_eq!(store.tags().await.unwrap(), [(ids[0].clone(), list)]);
     }
-    assert!(!store.set_tags(&none, &[]).await.unwrap());
-    store.remove_account(&id).await.unwrap();
+    assert_eq!(store.remove_accounts(&ids).await.unwrap(), [true, true, false]);
     assert_eq!(store.tags().await.unwrap(), []);
 }
 
 /// What is learned never switches an account on that its owner has switched off.
 pub(super) async fn a_switch_is_the_owners(site: &Site) {
     let store = site.open().await;
-    let id = add(&store, "one").await;
+    let ids = [add(&store, "one").await, AccountId("none".into())];
+    let id = &ids[0];
     let status = async || store.accounts().await.unwrap()[0].status.clone();
-    assert!(store.switch(&id, &Status::Disabled).await.unwrap());
-    store.set_status(&id, &Status::Active).await.unwrap();
+    assert_eq!(store.switch(&ids, &Status::Disabled).await.unwrap(), [true, false]);
+    store.set_status(id, &Status::Active).await.unwrap();
     assert_eq!(status().await, Status::Disabled);
     store.put_account(account("one", tokens("later", 9)), NOW).await.unwrap();
     assert_eq!(status().await, Status::Disabled, "new tokens are no switch");
-    assert!(store.switch(&id, &Status::Active).await.unwrap());
-    store.set_status(&id, &Status::Blocked { why: "said so".into() }).await.unwrap();
+    assert_eq!(store.switch(&ids, &Status::Active).await.unwrap(), [true, false]);
+    store.set_status(id, &Status::Blocked { why: "said so".into() }).await.unwrap();
     assert_eq!(status().await.word(), "blocked");
-    assert!(!store.switch(&AccountId("none".into()), &Status::Active).await.unwrap());
 }
 
 pub(super) async fn links_come_back(site: &Site) {

@@ -80,7 +80,7 @@ pub(super) async fn assignments_come_back(site: &Site) {
     assert_eq!(found, [(a.clone(), Egress::Direct), (b.clone(), fixed)]);
     store.assign(&[(a, Egress::Global)]).await.unwrap();
     assert_eq!(store.egresses().await.unwrap().len(), 1);
-    store.remove_account(&b).await.unwrap();
+    store.remove_accounts(std::slice::from_ref(&b)).await.unwrap();
     assert_eq!(store.egresses().await.unwrap(), []);
 }
 

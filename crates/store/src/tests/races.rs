@@ -91,6 +91,6 @@ pub(super) async fn others_writes_are_noticed(site: &Site) {
     other.set_status(&id, &pool::Status::Disabled).await.unwrap();
     let second = store.generation().await.unwrap();
     assert_ne!(second, first);
-    other.remove_account(&id).await.unwrap();
+    other.remove_accounts(std::slice::from_ref(&id)).await.unwrap();
     assert_ne!(store.generation().await.unwrap(), second);
 }

@@ -134,7 +134,7 @@ pub(super) async fn an_ended_refresh_leaves_no_trace(site: &Site) {
     assert!(!lease(&store, &id, NOW).await.interrupted);
 
     let gone = lease(&store, &id, NOW.plus(60_000)).await;
-    store.remove_account(&id).await.unwrap();
+    store.remove_accounts(std::slice::from_ref(&id)).await.unwrap();
     assert!(matches!(store.intend(&gone, NOW).await, Err(Error::Stale)));
     assert!(matches!(store.commit_refresh(gone, &tokens("two", 5)).await, Err(CommitError::Stale)));
 }

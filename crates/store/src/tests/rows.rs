@@ -68,8 +68,9 @@ pub(super) async fn removal_takes_everything_along(site: &Site) {
     let models = StoredModels { etag: None, client_version: "1".into(), body: "[]".into(), fetched: NOW };
     store.set_cookies(&id, &Secret::from("jar")).await.unwrap();
     store.set_models(&id, &models).await.unwrap();
-    assert!(store.remove_account(&id).await.unwrap());
-    assert!(!store.remove_account(&id).await.unwrap());
+    let ids = [id.clone(), AccountId("none".into())];
+    assert_eq!(store.remove_accounts(&ids).await.unwrap(), [true, false]);
+    assert_eq!(store.remove_accounts(&ids).await.unwrap(), [false, false]);
     assert_eq!(store.cookies(&id).await.unwrap(), None);
     assert_eq!(store.models(&id).await.unwrap(), None);
     // A late write for an account that is gone is no error and leaves nothing.

@@ -106,13 +106,13 @@ async fn round(store: &Store, number: usize) {
     let other = store.put_relay(&relay("other"), NOW).await.unwrap();
     store.remove_relay(&other).await.unwrap();
     let other = store.put_account(account("other", tokens("other", 0)), NOW).await.unwrap().id;
-    store.remove_account(&other).await.unwrap();
+    store.remove_accounts(std::slice::from_ref(&other)).await.unwrap();
     println!("removed other after {number}");
 }
 
 /// What an account's owner does.
 async fn own(store: &Store, id: &AccountId, name: &str) {
-    store.set_label(id, name).await.unwrap();
+    store.set_label(std::slice::from_ref(id), name).await.unwrap();
     store.set_link(&Link { account: id.clone(), file: "/auth.json".into(), may_refresh: false }).await.unwrap();
     store.unlink(id).await.unwrap();
     let proxies = store.add_proxies(&[proxy(name)], NOW).await.unwrap();

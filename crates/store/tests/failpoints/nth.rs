@@ -42,14 +42,14 @@ const OPERATIONS: &[(&str, Operation)] = &[
         Box::pin(async move {
             let id =
                 store.put_account(account("gone", tokens("gone", 0)), NOW).await.map_err(|error| error.to_string())?;
-            said(store.remove_account(&id.id).await)
+            said(store.remove_accounts(&[id.id]).await)
         })
     }),
     ("status", |store, id| Box::pin(async move { said(store.set_status(&id, &Status::Disabled).await) })),
-    ("switch", |store, id| Box::pin(async move { said(store.switch(&id, &Status::Disabled).await) })),
-    ("label", |store, id| Box::pin(async move { said(store.set_label(&id, "name").await) })),
+    ("switch", |store, id| Box::pin(async move { said(store.switch(&[id], &Status::Disabled).await) })),
+    ("label", |store, id| Box::pin(async move { said(store.set_label(&[id], "name").await) })),
     ("terms", |store, id| Box::pin(async move { said(store.set_terms(&id, Terms::default()).await) })),
-    ("tags", |store, id| Box::pin(async move { said(store.set_tags(&id, &["work".to_owned()]).await) })),
+    ("tags", |store, id| Box::pin(async move { said(store.set_tags(&[(id, vec!["work".to_owned()])]).await) })),
     ("link", |store, id| {
         Box::pin(async move {
             said(store.set_link(&Link { account: id, file: "/auth.json".into(), may_refresh: false }).await)

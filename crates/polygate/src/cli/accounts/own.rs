@@ -1,4 +1,4 @@
-//! What an owner does with single accounts.
+//! Accounts for people: what is known of one, and whether logins are good.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -44,49 +44,8 @@ pub(super) fn show(common: &Common, view: &AccountView) {
     }
 }
 
-pub(super) async fn remove(engine: &Engine, wanted: &[String]) -> anyhow::Result<()> {
-    let ids = ids(engine, wanted)?;
-    engine.remove_accounts(&ids).await?;
-    eprintln!("Removed {}.", wanted.join(", "));
-    Ok(())
-}
-
-pub(super) async fn switch(engine: &Engine, wanted: &[String], on: bool) -> anyhow::Result<()> {
-    let ids = ids(engine, wanted)?;
-    engine.switch_accounts(&ids, on).await?;
-    for id in &ids {
-        if let Some(view) = engine.account(id) {
-            eprintln!("{} is {}.", view.label, state(&view));
-        }
-    }
-    Ok(())
-}
-
-pub(super) async fn label(engine: &Engine, wanted: &str, label: &str) -> anyhow::Result<()> {
-    let view = workplace::account(engine, wanted)?;
-    let view = engine.label_account(&view.id, Some(label)).await?;
-    eprintln!("{wanted} is {} now.", view.label);
-    Ok(())
-}
-
-pub(super) async fn tag(engine: &Engine, wanted: &str, tags: Vec<String>) -> anyhow::Result<()> {
-    let view = workplace::account(engine, wanted)?;
-    let view = engine.tag_account(&view.id, tags).await?;
-    let tags = if view.tags.is_empty() { "no tags".to_owned() } else { view.tags.join(", ") };
-    eprintln!("{}: {tags}.", view.label);
-    Ok(())
-}
-
-pub(super) async fn refresh(engine: &Engine, wanted: &str) -> anyhow::Result<()> {
-    let view = workplace::account(engine, wanted)?;
-    let view = engine.refresh_account(&view.id).await?;
-    let ends = view.expires.map_or("unknown".to_owned(), |at| output::left(workplace::now(), at));
-    eprintln!("{}: the new token ends {ends}.", view.label);
-    Ok(())
-}
-
 pub(super) async fn check(common: &Common, engine: &Engine, wanted: &[String]) -> anyhow::Result<ExitCode> {
-    let ids = ids(engine, wanted)?;
+    let ids: Vec<String> = workplace::accounts(engine, wanted)?.into_iter().map(|view| view.id).collect();
     let checked = engine.check_accounts((!wanted.is_empty()).then_some(ids.as_slice()), PACE).await;
     let dead = checked.iter().any(|checked| checked.result == Health::Dead);
     if common.json {
@@ -105,8 +64,4 @@ pub(super) async fn check(common: &Common, engine: &Engine, wanted: &[String]) -
         output::table(&["LABEL", "LOGIN", "TIME", "WHY"], rows.collect(), empty);
     }
     Ok(if dead { ExitCode::from(4) } else { ExitCode::SUCCESS })
-}
-
-fn ids(engine: &Engine, wanted: &[String]) -> anyhow::Result<Vec<String>> {
-    wanted.iter().map(|wanted| workplace::account(engine, wanted).map(|view| view.id)).collect()
 }

@@ -1,6 +1,6 @@
 //! What is asked and answered about accounts, in the words of the system that people come from.
 
-use engine::{AccountView, Batch, Checked, Health};
+use engine::{AccountView, Batch, Checked, Health, Outcome};
 use pool::Millis;
 use pool::quota::Quota;
 use serde::{Deserialize, Serialize};
@@ -154,6 +154,31 @@ pub(super) struct Tags {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccountsLabel)]
+pub(super) struct Labels {
+    pub(super) ids: Vec<String>,
+    /// Null is each one's e-mail again.
+    pub(super) label: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AccountsTags)]
+pub(super) struct Marks {
+    pub(super) ids: Vec<String>,
+    /// In place of all that are there; not together with the others.
+    #[serde(default)]
+    pub(super) tags: Option<Vec<String>>,
+    /// Added to those that are there.
+    #[serde(default)]
+    pub(super) add: Option<Vec<String>>,
+    /// Taken away.
+    #[serde(default)]
+    pub(super) remove: Option<Vec<String>>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = AccountCookies)]
 pub(super) struct Cookies {
     /// `a=b; c=d`, or an object of them.
@@ -190,22 +215,45 @@ pub(super) struct Refreshed {
     pub(super) account: Entry,
 }
 
-/// What became of several that were to be switched.
+/// What became of accounts that were to be changed.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = AccountsSwitched)]
-pub(super) struct Switched {
+#[schema(as = AccountsUpdated)]
+pub(super) struct Updated {
+    /// Whether all that are there are as they were to be.
     success: bool,
+    /// How many are.
     updated: usize,
+    /// Ids that nobody has.
     not_found: Vec<String>,
+    /// What became of each.
+    results: Vec<Outcome>,
+}
+
+/// What became of accounts whose tokens were to be refreshed.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AccountsRefreshed)]
+pub(super) struct Renewed {
+    /// Whether all that are there have new tokens.
+    success: bool,
+    /// How many have.
+    refreshed: usize,
+    /// Ids that nobody has.
+    not_found: Vec<String>,
+    /// What became of each.
+    results: Vec<Outcome>,
 }
 
 /// What a check of accounts found.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = AccountsChecked)]
 pub(super) struct Checkup {
     pub(super) summary: Tally,
     pub(super) results: Vec<Checked>,
+    /// Ids that nobody has.
+    pub(super) not_found: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -236,8 +284,16 @@ pub(super) struct Stored {
     pub(super) hint: Option<&'static str>,
 }
 
-impl From<Batch> for Switched {
+impl From<Batch> for Updated {
     fn from(batch: Batch) -> Self {
-        Self { success: true, updated: batch.done, not_found: batch.missing }
+        let (success, updated, not_found) = (batch.good(), batch.done(), batch.missing());
+        Self { success, updated, not_found, results: batch.outcomes }
+    }
+}
+
+impl From<Batch> for Renewed {
+    fn from(batch: Batch) -> Self {
+        let (success, refreshed, not_found) = (batch.good(), batch.done(), batch.missing());
+        Self { success, refreshed, not_found, results: batch.outcomes }
     }
 }

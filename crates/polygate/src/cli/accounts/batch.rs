@@ -1,0 +1,145 @@
+//! What an owner does with accounts, one or many: of each it is said what became of it.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+
+use clap::{ArgGroup, Args};
+use engine::{AccountView, Batch, BatchFate, Engine, TagChange};
+
+use super::own::state;
+use crate::cli::{Common, output, workplace};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Chosen {
+    /// Their ids, e-mails or labels.
+    #[arg(required = true)]
+    accounts: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("name").required(true)))]
+pub(in crate::cli) struct Label {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Their name, at most 64 characters.
+    #[arg(long, value_name = "LABEL", group = "name")]
+    to: Option<String>,
+    /// Their e-mails again.
+    #[arg(long, group = "name")]
+    clear: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("change").required(true).multiple(true)))]
+pub(in crate::cli) struct Tag {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Add these, comma-separated or one option each.
+    #[arg(long, value_name = "TAGS", value_delimiter = ',', group = "change")]
+    add: Vec<String>,
+    /// Take these away.
+    #[arg(long, value_name = "TAGS", value_delimiter = ',', group = "change")]
+    remove: Vec<String>,
+    /// Replace all by these.
+    #[arg(long, value_name = "TAGS", value_delimiter = ',', group = "change", conflicts_with_all = ["add", "remove"])]
+    set: Vec<String>,
+    /// Take all away.
+    #[arg(long, group = "change", conflicts_with_all = ["add", "remove", "set"])]
+    clear: bool,
+}
+
+/// Accounts that were named, and how to tell of them.
+struct Told<'a> {
+    common: &'a Common,
+    engine: &'a Engine,
+    /// As they were.
+    views: Vec<AccountView>,
+}
+
+impl Chosen {
+    pub(super) async fn remove(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
+        let told = self.told(common, engine)?;
+        let batch = engine.remove_accounts(&told.ids()).await?;
+        Ok(told.report(&batch, |_| "removed".to_owned()))
+    }
+
+    pub(super) async fn switch(&self, common: &Common, engine: &Engine, on: bool) -> anyhow::Result<ExitCode> {
+        let told = self.told(common, engine)?;
+        let batch = engine.switch_accounts(&told.ids(), on).await?;
+        Ok(told.report(&batch, state))
+    }
+
+    pub(super) async fn refresh(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
+        let told = self.told(common, engine)?;
+        let batch = engine.refresh_accounts(&told.ids()).await;
+        let ends = |view: &AccountView| {
+            let ends = view.expires.map_or("unknown".to_owned(), |at| output::left(workplace::now(), at));
+            format!("the new token ends {ends}")
+        };
+        Ok(told.report(&batch, ends))
+    }
+
+    fn told<'a>(&self, common: &'a Common, engine: &'a Engine) -> anyhow::Result<Told<'a>> {
+        Ok(Told { common, engine, views: workplace::accounts(engine, &self.accounts)? })
+    }
+}
+
+impl Label {
+    pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
+        let told = self.chosen.told(common, engine)?;
+        let batch = engine.label_accounts(&told.ids(), self.to.as_deref()).await?;
+        Ok(told.report(&batch, |view| format!("is {} now", view.label)))
+    }
+}
+
+impl Tag {
+    pub(super) async fn run(self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
+        let told = self.chosen.told(common, engine)?;
+        let change = if self.clear || !self.set.is_empty() {
+            TagChange::Set(self.set)
+        } else {
+            TagChange::Edit { add: self.add, remove: self.remove }
+        };
+        let batch = engine.tag_accounts(&told.ids(), change).await?;
+        let tags = |view: &AccountView| {
+            if view.tags.is_empty() { "no tags".to_owned() } else { view.tags.join(", ") }
+        };
+        Ok(told.report(&batch, tags))
+    }
+}
+
+impl Told<'_> {
+    fn ids(&self) -> Vec<String> {
+        self.views.iter().map(|view| view.id.clone()).collect()
+    }
+
+    /// Says what became of each, in the words of `done` where that is what was wanted.
+    fn report(&self, batch: &Batch, done: impl Fn(&AccountView) -> String) -> ExitCode {
+        if self.common.json {
+            output::json(&batch.outcomes);
+            return code(batch);
+        }
+        let now: HashMap<_, _> = self.engine.accounts().into_iter().map(|view| (view.id.clone(), view)).collect();
+        let before: HashMap<_, _> = self.views.iter().map(|view| (&view.id, view)).collect();
+        for outcome in &batch.outcomes {
+            let Some(view) = before.get(&outcome.id) else { continue };
+            let words = match (outcome.result, &outcome.error) {
+                (_, Some(why)) => why.clone(),
+                (BatchFate::NotFound, None) => "is not there any more".to_owned(),
+                (_, None) => done(now.get(&outcome.id).unwrap_or(view)),
+            };
+            eprintln!("{}: {words}", view.label);
+        }
+        code(batch)
+    }
+}
+
+/// 4 when an account needs a login, as everywhere; 1 when another one stays as it was.
+fn code(batch: &Batch) -> ExitCode {
+    let any = |fate| batch.outcomes.iter().any(|outcome| outcome.result == fate);
+    match (any(BatchFate::NeedsLogin), any(BatchFate::Failed) || any(BatchFate::NotFound)) {
+        (true, _) => ExitCode::from(4),
+        (false, true) => ExitCode::FAILURE,
+        (false, false) => ExitCode::SUCCESS,
+    }
+}
