@@ -89,11 +89,16 @@ impl Engine {
         self.accounts().into_iter().find(|view| view.id == id)
     }
 
-    /// Refreshes an account's tokens now. One that follows a file takes the file's.
+    /// Refreshes an account's tokens now. One that follows a file takes the file's; one without a refresh token serves on until
+    /// its access token ends.
     pub async fn refresh_account(&self, id: &str) -> Result<AccountView, AccountError> {
         let entry = self.0.own(id).ok_or(AccountError::Unknown)?;
-        let lost = || AccountError::NotRefreshed { lasting: true, why: "it has no tokens".to_owned() };
-        let tokens = entry.tokens.as_ref().ok_or_else(lost)?;
+        let not = |lasting, why: &str| AccountError::NotRefreshed { lasting, why: why.to_owned() };
+        let tokens = entry.tokens.as_ref().ok_or_else(|| not(true, "it has no tokens"))?;
+        let good = tokens.expires.is_some_and(|end| end > self.0.backend_now());
+        if good && tokens.refresh.is_none() && self.0.beside.link(&entry.account.id).is_none() {
+            return Err(not(false, "it has no refresh token; its access token serves until it ends"));
+        }
         let flight = self.0.renew(&entry.account.id, Wish::of(tokens, RefreshReason::ProactiveExpiry));
         match flight.await {
             Ok(_) => self.account(id).ok_or(AccountError::Unknown),

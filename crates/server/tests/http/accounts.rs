@@ -170,13 +170,17 @@ async fn a_lost_login_holds_up_no_other() {
             bench.backend.invalidate_refresh(&login.account_id);
         }
     }
+    // One that has nothing to refresh keeps what it has.
+    let (_, added) = bench.write("POST /auth/accounts", json!({"token": bench.backend.account("plus").access})).await;
+    ids.push(added["account"]["id"].as_str().unwrap().to_owned());
     let (status, said) = bench.write("POST /auth/accounts/batch-refresh", json!({ "ids": ids })).await;
     let results: Vec<&Value> = said["results"].as_array().unwrap().iter().map(|result| &result["result"]).collect();
     assert_eq!((status, &said["success"], &said["refreshed"]), (200, &json!(false), &json!(1)), "{said}");
-    assert_eq!(results, ["needs_login", "done"], "{said}");
+    assert_eq!(results, ["needs_login", "done", "failed"], "{said}");
+    assert!(said["results"][2]["error"].as_str().unwrap().contains("no refresh token"), "{said}");
     let on = json!({"ids": ids, "status": "active"});
     let (_, said) = bench.write("POST /auth/accounts/batch-status", on).await;
-    assert_eq!((&said["success"], &said["updated"]), (&json!(false), &json!(1)), "{said}");
+    assert_eq!((&said["success"], &said["updated"]), (&json!(false), &json!(2)), "{said}");
     assert_eq!(said["results"][0]["result"], "needs_login", "{said}");
     let checks = json!({"ids": [ids[1], "nobody"], "stagger_ms": 0});
     let (_, said) = bench.write("POST /auth/accounts/health-check", checks).await;

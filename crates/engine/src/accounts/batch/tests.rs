@@ -9,7 +9,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn many(count: usize) -> String {
-    (0..count).map(|n| format!("t{n} ")).collect()
+    (0..count).map(|n| format!("t{n}")).collect::<Vec<_>>().join(" ")
 }
 
 #[rstest]
