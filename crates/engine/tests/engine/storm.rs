@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use engine::RelayWish;
+use engine::{Engine, Parts, RelayWish, Settings};
 use offline::{Plan, Rule};
 use proto::{Kind, Text};
+use rstest::rstest;
 use serde_json::json;
-use upstream::Timeouts;
+use upstream::{Config, Timeouts, Upstream};
 
 use crate::bench::{Bench, MODEL, PATIENCE, Setup, chat};
 use crate::relays::{CHAT, sent};
@@ -48,12 +49,17 @@ fn oops() -> Plan {
 }
 
 /// Row F14: every account is rate limited. Each is asked once and then left alone; clients hear the earliest reset.
+#[rstest]
+#[case::with_a_time(|at| Plan::usage_limit(60 + 10 * at), Kind::Exhausted)]
+#[case::without_a_time(|_| Plan::too_many(), Kind::RateLimited)]
 #[tokio::test]
-async fn a_storm_of_limits_costs_little_and_tells_the_earliest_reset() {
+async fn a_storm_of_limits_costs_little_and_tells_the_earliest_reset(
+    #[case] limit: fn(i64) -> Plan,
+    #[case] kind: Kind,
+) {
     let bench = Bench::with(Setup::accounts(10)).await;
-    for (at, login) in bench.logins.iter().enumerate() {
-        let wait = 60 + 10 * i64::try_from(at).expect("few");
-        bench.backend.script(Rule::responses(Plan::usage_limit(wait)).account(&login.account_id).always());
+    for (at, login) in (0..).zip(&bench.logins) {
+        bench.backend.script(Rule::responses(limit(at)).account(&login.account_id).always());
     }
     let (served, _) = crowd(&bench, 100, 0).await;
     assert_eq!(served, 0);
@@ -62,7 +68,7 @@ async fn a_storm_of_limits_costs_little_and_tells_the_earliest_reset() {
     let (served, failures) = crowd(&bench, 100, 1).await;
     assert_eq!((served, bench.posts()), (0, first), "nobody is asked who is known to be used up");
     for failure in failures {
-        assert_eq!(failure.kind, Kind::Exhausted);
+        assert_eq!(failure.kind, kind);
         assert!((55..=60).contains(&failure.retry_after.expect("Retry-After")), "{failure:?}");
     }
     bench.clock.advance(Duration::from_secs(61));
@@ -128,6 +134,30 @@ fn black_hole() -> (std::net::SocketAddr, Vec<std::net::TcpStream>, tokio::net::
     let waiting: Vec<_> = (0..64).map_while(waiting).collect();
     assert!(waiting.len() < 64, "a backlog without an end");
     (addr, waiting, listener)
+}
+
+/// Row F19: the backend itself is a black hole. A clean end, of which nobody's standing tells.
+#[tokio::test]
+async fn a_backend_that_nobody_answers_for_is_said_so() {
+    let bench = Bench::with(Setup::accounts(3)).await;
+    bench.engine.stop().await;
+    let (hole, _waiting, _listener) = black_hole();
+    let config = Config {
+        base_url: format!("http://{hole}/backend-api").parse().expect("a URL"),
+        auth_url: bench.backend.auth_url().parse().expect("a URL"),
+        timeouts: Timeouts { connect: Duration::from_millis(200), ..Timeouts::default() },
+        ..Config::default()
+    };
+    let upstream = Upstream::new(config).expect("the client");
+    let parts =
+        Parts { store: bench.store.clone(), upstream, settings: Settings::default(), clock: bench.clock.clone() };
+    let engine = Engine::start(parts).await.expect("the engine starts");
+    let answer = tokio::time::timeout(PATIENCE, engine.run(chat("hello"))).await.expect("in time");
+    let Err(refusal) = answer else { panic!("served by nobody") };
+    assert_eq!((refusal.failure.kind, refusal.head.attempts), (Kind::Upstream, 2), "one try more, as nothing was sent");
+    assert!(refusal.failure.message.contains("connecting took too long"), "{refusal}");
+    assert!(engine.accounts().iter().all(|view| view.status == "active"));
+    engine.stop().await;
 }
 
 /// Rows F19 and F29: one relay of ten is a black hole; the others serve everybody.
