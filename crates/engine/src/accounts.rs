@@ -29,7 +29,7 @@ use crate::feed::{Feed, differs};
 use crate::relays::Line;
 pub(crate) use adopt::{Changes, gone};
 pub use batch::{Batch, Fate, Outcome, TagChange};
-pub(crate) use list::List;
+pub(crate) use list::{CHUNK, List};
 pub use manage::{AccountError, Checked, Health, Pace};
 pub use view::{AccountView, Ready};
 

@@ -6,6 +6,7 @@
 
 mod board;
 mod place;
+mod row;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,7 @@
 //! Which account serves a request: a pure choice over candidates, or one reason per account.
 
 mod explain;
+mod group;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use crate::status::Reason;
 use crate::{Millis, limits};
 
 pub use explain::{Place, Score, explain};
+pub use group::{Best, Bound, Group};
 pub use order::{Card, Rules, Strategy};
 use order::{Line, Rank};
 
@@ -93,28 +95,49 @@ pub struct NoAccount {
     pub kin: Kin,
 }
 
-/// Chooses an account. Linear in the candidates; copies nothing unless it fails.
-pub fn pick<'a, I>(candidates: I, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount>
+/// Chooses an account, in as few groups as can hold the best; copies nothing unless it fails. What is said when it fails is
+/// in the order of the groups.
+pub fn pick<'a, I>(groups: &[Group<I>], ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount>
 where
     I: Iterator<Item = Candidate<'a>> + Clone,
 {
-    let mut free: Option<(Rank, &AccountId)> = None;
-    let mut queue: Option<(Line, &AccountId)> = None;
-    for candidate in candidates.clone() {
-        match candidate.standing(ask, now) {
-            Ok(Standing::Serves) => better(&mut free, Rank::of(&candidate, ask, now), &candidate.account.id),
-            Ok(Standing::Queues) => better(&mut queue, Line::of(&candidate), &candidate.account.id),
-            Err(_) => {}
-        }
-    }
-    if let Some((_, id)) = free {
+    if let Some(id) = free(groups, ask, now) {
         return Ok(Pick::Ready(id.clone()));
+    }
+    let all = groups.iter().flat_map(|group| group.candidates.clone());
+    let mut queue: Option<(Line, &AccountId)> = None;
+    for candidate in all.clone() {
+        if let Ok(Standing::Queues) = candidate.standing(ask, now) {
+            better(&mut queue, Line::of(&candidate), &candidate.account.id);
+        }
     }
     if let Some((_, id)) = queue {
         return Ok(Pick::Queue(id.clone()));
     }
-    let reasons = candidates.map(|candidate| (candidate.account.id.clone(), candidate.reason(ask, now))).collect();
+    let reasons = all.map(|candidate| (candidate.account.id.clone(), candidate.reason(ask, now))).collect();
     Err(NoAccount { model: ask.model.to_owned(), reasons, kin: ask.kin })
+}
+
+/// The best with a free place. Groups are looked at in the order of what they could hold, until that is worse than what was
+/// found.
+fn free<'a, I>(groups: &[Group<I>], ask: &Ask<'_>, now: Millis) -> Option<&'a AccountId>
+where
+    I: Iterator<Item = Candidate<'a>> + Clone,
+{
+    let mut turns: Vec<_> = groups.iter().map(|group| (group.bound(), group)).collect();
+    turns.sort_unstable_by_key(|(bound, _)| *bound);
+    let mut found: Option<(Rank, &AccountId)> = None;
+    for (bound, group) in turns {
+        if found.is_some_and(|(rank, _)| bound >= Best::Rank(Bound(rank))) {
+            break;
+        }
+        for candidate in group.candidates.clone() {
+            if let Ok(Standing::Serves) = candidate.standing(ask, now) {
+                better(&mut found, Rank::of(&candidate, ask, now), &candidate.account.id);
+            }
+        }
+    }
+    found.map(|(_, id)| id)
 }
 
 fn better<'a, R: Ord>(best: &mut Option<(R, &'a AccountId)>, rank: R, id: &'a AccountId) {

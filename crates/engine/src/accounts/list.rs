@@ -8,7 +8,7 @@ use pool::AccountId;
 use super::Entry;
 
 /// Entries that are copied when one of them changes.
-const CHUNK: usize = 128;
+pub(crate) const CHUNK: usize = 128;
 
 /// A part of a [`List`]; two lists that share it have the same entries there.
 type Chunk = Arc<Vec<Arc<Entry>>>;
@@ -74,9 +74,9 @@ impl List {
         Arc::ptr_eq(&self.at, &other.at)
     }
 
-    /// The parts of the list, each with the place of its first entry.
-    pub(crate) fn chunks(&self) -> impl Iterator<Item = (usize, &Arc<Vec<Arc<Entry>>>)> {
-        self.chunks.iter().enumerate().map(|(nth, chunk)| (nth * CHUNK, chunk))
+    /// The parts of the list, of [`CHUNK`] entries but the last.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<Vec<Arc<Entry>>>> {
+        self.chunks.iter()
     }
 }
 

@@ -6,24 +6,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool::breaker::Trust;
 use pool::catalog::To;
-use pool::pick::{self, Ask, Candidate, Card, NoAccount, Pick, Rules, Strategy};
+use pool::pick::{self, Ask, Best, Candidate, Group, NoAccount, Pick, Rules, Strategy};
 use pool::{AccountId, Millis};
 use tokio::time::Instant;
 
 use super::place::{Place, Start, Waiter};
+use super::row::{Moment, Row, View};
 use super::{Field, Wake};
-use crate::accounts::{Entry, List};
-
-/// Model lists whose answer is remembered within one choice; accounts share few.
-const LISTS: usize = 16;
+use crate::accounts::{CHUNK, List};
 
 /// Every account's row.
 pub(super) struct Board {
     strategy: Strategy,
     tiers: Vec<String>,
     rows: Vec<Row>,
+    /// What no row of a chunk of the list beats; unknown when one of them changed.
+    best: Vec<Best>,
     /// The list that the rows were made of.
     list: List,
     /// Places on accounts that are gone, until the last is given back.
@@ -34,50 +33,33 @@ pub(super) struct Board {
     waiting: usize,
 }
 
-/// An account as a choice reads it.
-struct Row {
-    entry: Arc<Entry>,
-    card: Card,
-    place: Place,
-    order: u32,
-    /// Whether it is a relay.
-    relay: bool,
-    /// Which model list it has.
-    list: usize,
-    /// Whether its entry alone tells if it lists a model: it has refused one.
-    doubted: bool,
-}
-
-/// When a choice is made.
-#[derive(Clone, Copy)]
-struct Moment {
-    now: Millis,
-    mono: Instant,
-}
-
 impl Board {
     pub(super) fn new(strategy: Strategy, tiers: Vec<String>) -> Self {
         let never = (Millis(i64::MAX), Millis(i64::MIN));
-        let (rows, gone) = (Vec::new(), HashMap::new());
-        Self { strategy, tiers, rows, list: List::default(), gone, cards: never, waiting: 0 }
+        let (rows, best, gone) = (Vec::new(), Vec::new(), HashMap::new());
+        Self { strategy, tiers, rows, best, list: List::default(), gone, cards: never, waiting: 0 }
     }
 
     pub(super) fn choose(&mut self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
         self.follow(field.list, now);
         let moment = Moment { now, mono: Instant::now() };
-        let known = RefCell::default();
         match field.to {
-            To::Accounts => pick::pick(self.accounts((field, ask.model), moment, &known), ask, now),
-            To::Relays(_) => pick::pick(self.relays(field, moment), ask, now),
+            To::Accounts => {
+                self.weigh(moment);
+                pick::pick(&self.accounts(&self.view((field, ask.model), moment)), ask, now)
+            }
+            To::Relays(_) => pick::pick(&[Group::unknown(self.relays(field, moment))], ask, now),
         }
     }
 
     pub(super) fn explain(&mut self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Vec<(AccountId, pick::Place)> {
         self.follow(field.list, now);
         let moment = Moment { now, mono: Instant::now() };
-        let known = RefCell::default();
+        let view = self.view((field, ask.model), moment);
         let explained = match field.to {
-            To::Accounts => pick::explain(self.accounts((field, ask.model), moment, &known), ask, now),
+            To::Accounts => {
+                pick::explain(self.accounts(&view).into_iter().flat_map(|group| group.candidates), ask, now)
+            }
             To::Relays(_) => pick::explain(self.relays(field, moment), ask, now),
         };
         explained.into_iter().map(|(id, place)| (id.clone(), place)).collect()
@@ -211,10 +193,11 @@ impl Board {
     }
 
     fn place(&mut self, account: &AccountId) -> Option<&mut Place> {
-        match self.list.places().get(account) {
-            Some(at) => self.rows.get_mut(*at).map(|row| &mut row.place),
-            None => self.gone.get_mut(account),
+        let Some(at) = self.list.places().get(account) else { return self.gone.get_mut(account) };
+        if let Some(best) = self.best.get_mut(at / CHUNK) {
+            *best = Best::Unknown;
         }
+        self.rows.get_mut(*at).map(|row| &mut row.place)
     }
 
     /// Forgets an account that is gone once nobody is left there.
@@ -233,11 +216,13 @@ impl Board {
         }
         let (until, looked) = self.cards;
         let all = now >= until || now < looked;
-        for ((first, new), (_, known)) in list.chunks().zip(self.list.chunks()) {
+        let rows = self.rows.chunks_mut(CHUNK).zip(&mut self.best);
+        for ((new, known), (rows, best)) in list.chunks().zip(self.list.chunks()).zip(rows) {
             if !all && Arc::ptr_eq(new, known) {
                 continue;
             }
-            for (row, entry) in self.rows[first..].iter_mut().zip(new.iter()) {
+            *best = Best::Unknown;
+            for (row, entry) in rows.iter_mut().zip(new.iter()) {
                 if all || !Arc::ptr_eq(&row.entry, entry) {
                     row.renew(entry, &rules, now);
                 }
@@ -267,27 +252,39 @@ impl Board {
             let place = places.remove(id).unwrap_or_default();
             self.rows.push(Row::new(entry, place, order, (&rules, now)));
         }
+        self.best = vec![Best::Unknown; self.rows.len().div_ceil(CHUNK)];
         self.gone = places;
         self.gone.retain(|_, place| place.in_flight > 0 || place.waiting() > 0);
         self.cards = (self.rows.iter().map(|row| row.card.until()).min().unwrap_or(Millis(i64::MAX)), now);
         self.list = list.clone();
     }
 
-    /// The accounts; `known` remembers what model lists say.
-    fn accounts<'a>(
-        &'a self,
-        (field, model): (Field<'a>, &'a str),
-        moment: Moment,
-        known: &'a RefCell<Vec<(usize, bool)>>,
-    ) -> impl Iterator<Item = Candidate<'a>> + Clone {
-        let (owner, tried) = (self.order_of(field.prefer), self.orders_of(field.tried));
-        self.rows.iter().filter(|row| !row.relay).map(move |row| Candidate {
-            owner: owner == Some(row.order),
-            tried: tried.contains(&row.order),
-            rests: if row.doubted { row.entry.rests(model, moment.now) } else { None },
-            stuck: field.ways.stuck(&row.entry.account.id, moment.now),
-            ..row.candidate(row.lists((field, model), moment.now, known), moment)
-        })
+    /// Works out what is not known of the chunks.
+    fn weigh(&mut self, moment: Moment) {
+        for (rows, best) in self.rows.chunks(CHUNK).zip(&mut self.best) {
+            if *best == Best::Unknown {
+                let accounts = rows.iter().filter(|row| !row.relay);
+                *best = Best::of(accounts.map(|row| row.candidate(true, moment)), self.strategy);
+            }
+        }
+    }
+
+    fn view<'a>(&self, (field, model): (Field<'a>, &'a str), moment: Moment) -> View<'a> {
+        let owner = field.prefer.and_then(|account| self.list.places().get(account)).copied();
+        let tried = field.tried.iter().filter_map(|account| Some(self.row(account)?.order)).collect();
+        View { field, model, moment, owner, tried, known: RefCell::default() }
+    }
+
+    /// The accounts, by chunks of the list.
+    fn accounts<'a>(&'a self, view: &'a View<'a>) -> Vec<Group<impl Iterator<Item = Candidate<'a>> + Clone>> {
+        let owner = view.owner.map(|at| at / CHUNK);
+        let order = view.owner.and_then(|at| self.rows.get(at)).map(|row| row.order);
+        let group = |(nth, (rows, best)): (usize, (&'a [Row], &Best))| Group {
+            best: *best,
+            owner: owner == Some(nth),
+            candidates: rows.iter().filter(|row| !row.relay).map(move |row| row.account(view, order)),
+        };
+        self.rows.chunks(CHUNK).zip(&self.best).enumerate().map(group).collect()
     }
 
     /// The relays that the model's name means, each with its own name of the model.
@@ -306,75 +303,4 @@ impl Board {
             })
         })
     }
-
-    fn order_of(&self, account: Option<&AccountId>) -> Option<u32> {
-        Some(self.row(account?)?.order)
-    }
-
-    fn orders_of(&self, accounts: &[AccountId]) -> Vec<u32> {
-        accounts.iter().filter_map(|account| self.order_of(Some(account))).collect()
-    }
-}
-
-impl Row {
-    fn new(entry: &Arc<Entry>, place: Place, order: u32, (rules, now): (&Rules<'_>, Millis)) -> Self {
-        let card = card(entry, rules, order, now);
-        let (relay, doubted) = (entry.relay.is_some(), !entry.missing.is_empty());
-        Self { entry: Arc::clone(entry), card, place, order, relay, list: list_of(entry), doubted }
-    }
-
-    fn renew(&mut self, entry: &Arc<Entry>, rules: &Rules<'_>, now: Millis) {
-        self.card = card(entry, rules, self.order, now);
-        (self.doubted, self.list) = (!entry.missing.is_empty(), list_of(entry));
-        self.entry = Arc::clone(entry);
-    }
-
-    /// Whether the account lists the model. What a list says is looked up once, however many accounts share it.
-    fn lists(&self, (field, model): (Field<'_>, &str), now: Millis, known: &RefCell<Vec<(usize, bool)>>) -> bool {
-        let look = || self.entry.lists(model, field.bundled, now);
-        if self.doubted {
-            return look();
-        }
-        let mut known = known.borrow_mut();
-        if let Some((_, lists)) = known.iter().find(|(list, _)| *list == self.list) {
-            return *lists;
-        }
-        let lists = look();
-        if known.len() < LISTS {
-            known.push((self.list, lists));
-        }
-        lists
-    }
-
-    fn candidate(&self, lists_model: bool, moment: Moment) -> Candidate<'_> {
-        let place = &self.place;
-        let wait = place.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(moment.mono));
-        Candidate {
-            account: &self.entry.account,
-            card: self.card,
-            in_flight: place.in_flight,
-            older: place.older(),
-            waiting: place.waiting(),
-            last_used: place.last_used,
-            wait: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            trust: place.more.as_ref().map_or(Trust::Sound, |more| more.breaker.trust(moment.now)),
-            lists_model,
-            rests: None,
-            stuck: None,
-            owner: false,
-            tried: false,
-        }
-    }
-}
-
-/// Tells model lists apart; 0 for none.
-fn list_of(entry: &Entry) -> usize {
-    entry.models.as_ref().map_or(0, |listing| Arc::as_ptr(listing).addr())
-}
-
-fn card(entry: &Entry, rules: &Rules<'_>, order: u32, now: Millis) -> Card {
-    let weight = entry.relay.as_ref().map_or(1, |line| line.relay.weight);
-    // Plans rank accounts only.
-    let tiers = if entry.relay.is_some() { &[] } else { rules.tiers };
-    Card::of(&entry.account, &Rules { tiers, ..*rules }, (weight, order), now)
 }

@@ -1,5 +1,7 @@
 //! Places and queues, without a clock or a network.
 
+mod long;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
@@ -79,11 +81,20 @@ impl Desk {
     }
 
     fn choose(&self, turn: Option<Turn>, tried: &[AccountId]) -> Result<Taken, NoAccount> {
-        let model = self.bundled.models()[0].slug.clone();
-        let ask = Ask { model: &model, max_concurrent: self.most, ..Ask::default() };
+        self.slots.take(self.field(tried), &self.ask(), (turn, self.at))
+    }
+
+    fn explained(&self) -> Vec<(AccountId, Place)> {
+        self.slots.explain(self.field(&[]), &self.ask(), self.at)
+    }
+
+    fn field<'a>(&'a self, tried: &'a [AccountId]) -> Field<'a> {
         let (list, bundled, ways) = (&self.list, &self.bundled, &self.ways);
-        let field = Field { list, bundled, to: &To::Accounts, ways, prefer: None, tried };
-        self.slots.take(field, &ask, (turn, self.at))
+        Field { list, bundled, to: &To::Accounts, ways, prefer: None, tried }
+    }
+
+    fn ask(&self) -> Ask<'_> {
+        Ask { model: &self.bundled.models()[0].slug, max_concurrent: self.most, ..Ask::default() }
     }
 
     fn now(&self) -> Slot {

@@ -151,25 +151,40 @@ impl Card {
 
 impl Rank {
     pub(super) fn of(candidate: &Candidate<'_>, ask: &Ask<'_>, now: Millis) -> Self {
+        Self {
+            spent: candidate.spent(now),
+            stranger: !candidate.owner,
+            wait: candidate.wait,
+            ..Self::least(candidate, ask.strategy)
+        }
+    }
+
+    /// The lowest that a candidate's rank can be until it changes: at its best time, for a request of somebody else.
+    pub(super) fn least(candidate: &Candidate<'_>, strategy: Strategy) -> Self {
         let Card { priority, tier, tenth, pace, order, .. } = candidate.card;
-        let first = match ask.strategy {
+        let first = match strategy {
             Strategy::LeastUsed => 0,
             Strategy::RoundRobin => candidate.last_used.0,
             Strategy::Sticky => -candidate.last_used.0,
             Strategy::QuotaAware => -pace,
         };
         Self {
-            spent: candidate.spent(now),
-            stranger: !candidate.owner,
+            spent: false,
+            stranger: true,
             priority,
             tier,
             first,
-            wait: candidate.wait,
+            wait: 0,
             share: share(candidate),
             tenth,
             last_used: candidate.last_used.0,
             order,
         }
+    }
+
+    /// The same for a conversation that its account owns, or does not.
+    pub(super) fn of_owner(self, owner: bool) -> Self {
+        Self { stranger: !owner, ..self }
     }
 }
 

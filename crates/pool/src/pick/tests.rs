@@ -50,7 +50,7 @@ fn by<'a>(account: &'a Account, rules: &Rules<'_>) -> Candidate<'a> {
 }
 
 fn pick(candidates: &[Candidate<'_>], ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
-    super::pick(candidates.iter().copied(), ask, now)
+    super::pick(&[Group::unknown(candidates.iter().copied())], ask, now)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form in which a pick is compared")]
@@ -527,4 +527,75 @@ fn a_score_says_what_counts() {
             "0 of 4 requests now, under 10 % of quota used, not used yet",
         ]
     );
+}
+
+/// What sets candidates apart, in few values so that many are alike.
+fn anyone() -> impl proptest::strategy::Strategy<Value = (Status, f64, (u32, u32, i64, u64), [bool; 2])> {
+    use proptest::prelude::*;
+    let status = prop_oneof![
+        4 => Just(Status::Active),
+        1 => Just(Status::Disabled),
+        1 => Just(cooling(30)),
+        1 => Just(cooling(-30)),
+        1 => Just(exhausted(60)),
+        1 => Just(needs_login()),
+    ];
+    let load = (
+        0..4_u32,
+        prop_oneof![8 => Just(0_u32), 1 => Just(limits::QUEUE)],
+        0..4_i64,
+        prop_oneof![Just(0_u64), Just(9)],
+    );
+    (status, prop_oneof![Just(5.0), Just(55.0)], load, any::<[bool; 2]>())
+}
+
+proptest::proptest! {
+    /// Groups change nothing but the time that a choice takes.
+    #[test]
+    fn groups_choose_as_one(
+        those in proptest::collection::vec(anyone(), 0..60),
+        (size, strategy) in (1..20_usize, 0..4_usize),
+        (most, owner, spent) in (0..4_u32, 0..80_usize, proptest::prelude::any::<bool>()),
+    ) {
+        let strategy = Strategy::ALL[strategy].1;
+        let rules = Rules { strategy, ..Rules::default() };
+        let named = |(nth, (status, used, ..)): (usize, &(Status, f64, _, _))| account(&format!("{nth:02}"), status.clone(), *used);
+        let accounts: Vec<_> = those.iter().enumerate().map(named).collect();
+        let candidate = |(nth, account)| {
+            let (_, _, (in_flight, waiting, last_used, wait), [lists_model, tried]) = those[nth];
+            let last_used = Millis(last_used);
+            let owner = nth == owner;
+            Candidate { in_flight, waiting, last_used, wait, lists_model, tried, owner, ..by(account, &rules) }
+        };
+        let all: Vec<_> = accounts.iter().enumerate().map(candidate).collect();
+        let ask = Ask { strategy, max_concurrent: most, spent, ..Ask::default() };
+        let group = |these: &[Candidate<'_>]| Best::of(these.iter().copied(), strategy);
+        let groups: Vec<_> = all
+            .chunks(size)
+            .map(|these| Group {
+                best: group(these),
+                owner: these.iter().any(|candidate| candidate.owner),
+                candidates: these.iter().copied(),
+            })
+            .collect();
+        proptest::prop_assert_eq!(super::pick(&groups, &ask, NOW), pick(&all, &ask, NOW));
+    }
+}
+
+#[test]
+fn a_choice_passes_over_groups_that_cannot_hold_a_better_one() {
+    let accounts: Vec<_> = (0..4).map(|nth| account(&nth.to_string(), Status::Active, f64::from(nth) * 20.0)).collect();
+    let all: Vec<_> = accounts.iter().map(candidate).collect();
+    let looked = std::cell::Cell::new(0);
+    let groups: Vec<_> = all
+        .chunks(2)
+        .rev()
+        .map(|these| Group {
+            best: Best::of(these.iter().copied(), Strategy::LeastUsed),
+            owner: false,
+            candidates: these.iter().copied().inspect(|_| looked.set(looked.get() + 1)),
+        })
+        .collect();
+    assert_eq!(super::pick(&groups, &Ask::default(), NOW), ready("0"));
+    assert_eq!(looked.get(), 2);
 }

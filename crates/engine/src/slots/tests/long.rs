@@ -1,0 +1,27 @@
+//! A list of many chunks.
+
+use super::*;
+
+/// A choice that passes over chunks of the list comes to what the explanation of every account puts first.
+#[test]
+fn a_long_list_is_chosen_from_as_if_it_were_looked_through() {
+    let ids: Vec<String> = (0..700).map(|n| format!("{:03}", n * 7919 % 700)).collect();
+    let mut desk = Desk::new(&ids.iter().map(String::as_str).collect::<Vec<_>>(), 2);
+    let mut held = VecDeque::new();
+    for step in 0..2000_usize {
+        desk.at = Millis(1 + i64::try_from(step / 3).expect("small"));
+        if step % 5 == 0 {
+            let mut entry = Entry::clone(desk.list.get(&AccountId(ids[step * 31 % 700].clone())).expect("it is there"));
+            entry.account.status = if step % 10 == 0 { Status::Disabled } else { Status::Active };
+            entry.account.terms.priority = i32::from(step % 3 == 0);
+            desk.list = desk.list.with(entry);
+        }
+        let first = desk.explained().into_iter().next().map(|(id, _)| id);
+        let slot = desk.now();
+        assert_eq!(Some(slot.account()), first.as_ref(), "step {step}");
+        held.push_back(slot);
+        if held.len() > 300 || step % 4 == 0 {
+            held.pop_front();
+        }
+    }
+}
