@@ -18,7 +18,7 @@ pub(crate) mod walk;
 mod tests;
 
 pub use check::{MAX_DEPTH, MAX_NODES, check, valid};
-pub(crate) use line::line;
+pub(crate) use line::{line, readable};
 pub use patch::set;
 pub use path::Path;
 pub(crate) use scan::Scan;

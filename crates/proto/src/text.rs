@@ -132,6 +132,26 @@ pub fn slice_of(buffer: &Bytes, part: &[u8]) -> Bytes {
     if inside { buffer.slice_ref(part) } else { Bytes::copy_from_slice(part) }
 }
 
+/// Base64 in the standard alphabet and one line, which is all that most providers read; `None` for what is none. The URL alphabet
+/// and line breaks are taken, as Python's SDKs and `base64` send them.
+pub(crate) fn standard_base64(text: &str) -> Option<Cow<'_, str>> {
+    let bytes = text.as_bytes();
+    if !bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(byte)) {
+        return None;
+    }
+    if memchr::memchr3(b'-', b'_', b'\n', bytes).is_none() && !text.contains('\r') {
+        return Some(Cow::Borrowed(text));
+    }
+    let standard = |c| match c {
+        '-' => Some('+'),
+        '_' => Some('/'),
+        '\r' | '\n' => None,
+        other => Some(other),
+    };
+    let standard: String = text.chars().filter_map(standard).collect();
+    (!standard.is_empty()).then_some(Cow::Owned(standard))
+}
+
 /// Resolves the escapes of a legal string body.
 fn unescape(body: &str) -> String {
     let mut plain = String::with_capacity(body.len());

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
 use super::valid;
+use crate::text::Json;
 
 /// The same value on one line. JSON has line ends between its tokens only, where a space means the same; what is cut out of
 /// a body or of several data lines may so stand in a frame of another stream. Bytes that are no JSON stay as they are.
@@ -16,4 +17,13 @@ pub(crate) fn line(value: Bytes) -> Bytes {
         *byte = b' ';
     }
     line.freeze()
+}
+
+/// The data of an upstream's frame as JSON in one line; invalid UTF-8 becomes U+FFFD where that saves it.
+pub(crate) fn readable(data: Bytes) -> Option<Json> {
+    if valid(&data) {
+        return Some(Json::from_valid(line(data)));
+    }
+    let lossy = String::from_utf8_lossy(&data).into_owned();
+    valid(lossy.as_bytes()).then(|| Json::from_valid(line(Bytes::from(lossy))))
 }

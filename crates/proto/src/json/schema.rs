@@ -112,12 +112,10 @@ pub(crate) fn from_gemini(schema: &Json, path: &Path<'_>) -> Read<Json> {
 }
 
 /// Reads what should be JSON Schema. The router of gemini-cli (0.61.0, seen 2026-11-21) writes Gemini's types into it, which
-/// Google's own servers take; such a schema is read as one in Gemini's dialect.
-///
-/// # Errors
-/// As [`from_gemini`].
-pub(crate) fn from_plain(schema: Json, path: &Path<'_>) -> Read<Json> {
-    if google::speaks(&Tree::of(&schema)) { from_gemini(&schema, path) } else { Ok(schema) }
+/// Google's own servers take; such a schema is read as one in Gemini's dialect. What is neither is the upstream's to refuse.
+pub(crate) fn from_plain(schema: Json, path: &Path<'_>) -> Json {
+    let gemini = google::speaks(&Tree::of(&schema)).then(|| from_gemini(&schema, path).ok());
+    gemini.flatten().unwrap_or(schema)
 }
 
 /// Writes JSON Schema in Gemini's dialect; `None` when that has no words for it.

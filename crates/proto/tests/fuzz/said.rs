@@ -173,6 +173,13 @@ fn chat_finish(draft: &mut Draft, choice: &Json) {
 /// A message or a delta.
 fn chat_message(draft: &mut Draft, message: &Json) {
     draft.add(0, 0, Channel::Text, &text(message, "content"));
+    // Mistral's form: an array of parts, some of which are thinking.
+    for part in message.get("content").iter().flat_map(Json::elements) {
+        draft.add(0, 0, Channel::Text, &text(&part, "text"));
+        for thought in part.get("thinking").iter().flat_map(Json::elements) {
+            draft.add(0, 0, Channel::Reasoning, &text(&thought, "text"));
+        }
+    }
     draft.add(0, 0, Channel::Refusal, &text(message, "refusal"));
     if let Some(reasoning) = message.text("reasoning_content") {
         draft.add(0, 0, Channel::Reasoning, reasoning.as_str());
@@ -218,10 +225,10 @@ pub(crate) fn responses_stream(out: &[u8]) -> Said {
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
                 add(Channel::Arguments, "");
             }
-            "response.output_item.added" => head(&mut draft, at, &json.get("item").expect("an item event has an item")),
+            // An upstream may send nothing but the finished item, and a garbled event has none.
+            "response.output_item.added" => json.get("item").iter().for_each(|item| head(&mut draft, at, item)),
             "response.output_item.done" => {
-                // An upstream may send nothing but the finished item.
-                item(&mut draft, at, &json.get("item").expect("an item event has an item"), &heard);
+                json.get("item").iter().for_each(|done| item(&mut draft, at, done, &heard));
             }
             "response.completed" | "response.incomplete" | "response.cancelled" => {
                 responses_finish(&mut draft, &json.get("response").unwrap_or_else(|| json.clone()));

@@ -171,7 +171,7 @@ fn folded(client: Dialect, setting: &Setting, events: &[Event], out: &[u8]) {
             said.calls.sort_by(|one, two| (&one.name, &one.input).cmp(&(&two.name, &two.input)));
         }
     }
-    assert_eq!(stream, body, "stream and body differ");
+    assert_eq!(stream, body, "{client:?}: stream and body differ");
 }
 
 /// The reply that the events make.

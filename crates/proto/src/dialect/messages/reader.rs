@@ -120,7 +120,7 @@ impl Reader {
     /// A frame that is more than a piece of text.
     fn slow(&mut self, name: Kind, data: Bytes, sink: &mut Sink<'_>) -> Result<Next, Failure> {
         let kind = type_of(&data).map_or(name, Kind::of);
-        let Some(json) = readable(data) else {
+        let Some(json) = json::readable(data) else {
             return if kind == Kind::Other { Ok(Next::More) } else { Err(garbled()) };
         };
         // The type may stand elsewhere than at the head of the object.
@@ -139,7 +139,7 @@ impl Reader {
     }
 
     fn body(&mut self, body: Bytes, out: &mut Vec<Event>) {
-        let json = readable(body);
+        let json = json::readable(body);
         let is = |name: &str| json.as_ref().and_then(|json| json.text("type")).is_some_and(|kind| kind.is(name));
         let message = is("message");
         match json {
@@ -162,15 +162,6 @@ impl Reader {
 enum Next {
     More,
     Done,
-}
-
-/// The data as JSON; invalid UTF-8 becomes U+FFFD where that saves it.
-fn readable(data: Bytes) -> Option<Json> {
-    if json::valid(&data) {
-        return Some(Json::from_valid(json::line(data)));
-    }
-    let lossy = String::from_utf8_lossy(&data).into_owned();
-    json::valid(lossy.as_bytes()).then(|| Json::from_valid(json::line(Bytes::from(lossy))))
 }
 
 /// The failure that `{"type":"error","error":{...}}` says.

@@ -13,7 +13,6 @@ use crate::dialect::{Dialect, Setting};
 use crate::fold::Whole;
 use crate::framing::sse::{self, Decoder};
 use crate::json;
-use crate::text::Json;
 
 /// Writes the body.
 pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
@@ -36,9 +35,9 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
 }
 
 fn read(assembly: &mut Assembly, frame: sse::Frame) {
-    if json::valid(&frame.data) {
-        let name = Kind::of(frame.event());
-        assembly.read(name, &Json::from_valid(frame.data));
+    let name = Kind::of(frame.event());
+    if let Some(json) = json::readable(frame.data.clone()) {
+        assembly.read(name, &json);
     }
 }
 

@@ -148,7 +148,7 @@ impl Reader {
 
     /// Frames other than the usual deltas.
     fn slow(&mut self, kind: Kind, data: Bytes, raw: Option<Frame>, out: &mut Vec<Event>) {
-        let Some(json) = readable(data) else {
+        let Some(json) = json::readable(data) else {
             if kind == Kind::Other {
                 return out.push(Event { what: What::Other, raw });
             }
@@ -284,15 +284,6 @@ fn passed(raw: Bytes) -> Frame {
 /// An event that the frame of a later event stands for.
 fn silent(what: What) -> Event {
     Event { what, raw: Some(passed(Bytes::new())) }
-}
-
-/// The data as JSON; invalid UTF-8 becomes U+FFFD where that saves it.
-fn readable(data: Bytes) -> Option<Json> {
-    if json::valid(&data) {
-        return Some(Json::from_valid(json::line(data)));
-    }
-    let lossy = String::from_utf8_lossy(&data).into_owned();
-    json::valid(lossy.as_bytes()).then(|| Json::from_valid(json::line(Bytes::from(lossy))))
 }
 
 /// What an item must be that has pieces in `channel`.

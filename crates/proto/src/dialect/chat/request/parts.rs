@@ -4,7 +4,7 @@ use super::Scope;
 use crate::canon::{Part, Source};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::text::Text;
+use crate::text::{Text, standard_base64};
 
 /// What kinds of parts a speaker may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,13 +114,10 @@ impl Scope {
         if starts(&plain, "data:") {
             return base64_url(node, &plain, "data:").map(|()| data.clone());
         }
-        let is_base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(&b);
-        if !plain.bytes().all(is_base64) {
-            return Err(node.bad("expected a data URL or base64."));
-        }
+        let base64 = standard_base64(&plain).ok_or_else(|| node.bad("expected a data URL or base64."))?;
         self.notes.add("guessed a file type by its name");
         let name = name.map(|name| name.plain().to_ascii_lowercase()).unwrap_or_default();
-        Ok(Text::from_plain(&format!("data:{};base64,{plain}", media_type(&name))))
+        Ok(Text::from_plain(&format!("data:{};base64,{base64}", media_type(&name))))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::dialect::shape;
 use crate::failure::{Failure, Kind};
 use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
-use crate::text::Text;
+use crate::text::{Text, standard_base64};
 
 /// Writes `systemInstruction` and `contents`.
 ///
@@ -274,10 +274,11 @@ fn bytes(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failu
     let starts = |prefix: &str| plain.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
     if starts("data:") {
         let inline = plain[5..].split_once(";base64,").filter(|(_, data)| !data.is_empty());
+        let inline = inline.and_then(|(kind, data)| Some((kind, standard_base64(data)?)));
         let (kind, data) = inline.ok_or_else(|| refused("a data URL that is not base64"))?;
         pen.object("inlineData", |pen| {
             pen.plain("mimeType", if kind.contains('/') { kind } else { "application/octet-stream" });
-            pen.plain("data", data);
+            pen.plain("data", &data);
         });
         return Ok(());
     }

@@ -1,10 +1,12 @@
 //! The data of one part: text, or bytes inline or elsewhere.
 
+use std::borrow::Cow;
+
 use super::Scope;
 use crate::canon::{Part, Source};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::text::Text;
+use crate::text::{Text, standard_base64};
 
 /// Parts that only Gemini's own tools make.
 const GOOGLES: [&str; 5] = ["executableCode", "codeExecutionResult", "toolCall", "toolResponse", "videoMetadata"];
@@ -63,24 +65,9 @@ fn mime(node: Node<'_>) -> Read<String> {
     }
 }
 
-/// Base64 in the standard alphabet; Python's SDK sends the other one.
 fn base64(node: Node<'_>) -> Read<String> {
     let text = node.filled()?;
-    let plain = text.plain();
-    let bytes = plain.as_bytes();
-    if !bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(b)) {
-        return Err(node.bad("expected base64."));
-    }
-    if memchr::memchr3(b'-', b'_', b'\n', bytes).is_none() && !plain.contains('\r') {
-        return Ok(plain.into_owned());
-    }
-    let standard = |c| match c {
-        '-' => Some('+'),
-        '_' => Some('/'),
-        '\r' | '\n' => None,
-        other => Some(other),
-    };
-    Ok(plain.chars().filter_map(standard).collect())
+    standard_base64(&text.plain()).map(Cow::into_owned).ok_or_else(|| node.bad("expected base64."))
 }
 
 /// Where a file lies: on the web, or with Google. Never fetched by us.

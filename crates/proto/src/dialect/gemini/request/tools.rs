@@ -104,7 +104,7 @@ pub(super) fn gemini_schema(node: Node<'_>) -> Read<Json> {
 
 /// A schema that should be JSON Schema.
 pub(super) fn plain_schema(node: Node<'_>) -> Read<Json> {
-    schema::from_plain(schema::read(node)?, node.path())
+    Ok(schema::from_plain(schema::read(node)?, node.path()))
 }
 
 fn blocking(behavior: &str, node: Node<'_>) -> Read<()> {

@@ -1,5 +1,7 @@
 //! Content blocks.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose::NO_PAD};
@@ -13,7 +15,7 @@ use crate::failure::Failure;
 use crate::json;
 use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
-use crate::text::Text;
+use crate::text::{self, Text, standard_base64};
 
 /// Some encoders leave bits behind the last byte.
 const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
@@ -199,10 +201,14 @@ fn is_web(url: &Text) -> bool {
 
 /// Media type and base64 of a data URL.
 fn inline(url: &Text) -> Option<(String, Text)> {
-    let (head, data) = url.as_str().split_once(";base64,").filter(|(_, data)| !data.is_empty())?;
-    let media = head.replace("\\/", "/");
-    let media = media.strip_prefix("data:")?.split(';').next()?.to_ascii_lowercase();
-    Some((media, Text::from_escaped(url.escaped().slice_ref(data.as_bytes()))))
+    let plain = url.plain();
+    let (head, data) = plain.split_once(";base64,").filter(|(_, data)| !data.is_empty())?;
+    let media = head.strip_prefix("data:")?.split(';').next()?.to_ascii_lowercase();
+    let data = match standard_base64(data)? {
+        Cow::Borrowed(same) => Text::from_escaped(text::slice_of(url.escaped(), same.as_bytes())),
+        Cow::Owned(other) => Text::from_plain(&other),
+    };
+    Some((media, data))
 }
 
 /// The bytes of base64; `None` for what is none. Both alphabets, padding and line breaks are read.

@@ -82,6 +82,7 @@ impl<'a> Turns<'a> {
             match &item.kind {
                 ItemKind::Output { call_id, parts, .. } if !calls.contains(call_id.escaped()) => {
                     notes.add("sent a tool result without its call as text");
+                    turns.answer(notes);
                     turns.say(Speaker::User, parts, notes);
                 }
                 ItemKind::Reasoning { encrypted: Some(_), .. } if relay.without_replay => {
@@ -91,7 +92,6 @@ impl<'a> Turns<'a> {
             }
         }
         turns.answer(notes);
-        turns.done.retain(|turn| !turn.blocks.is_empty());
         Ok(turns)
     }
 
@@ -152,8 +152,10 @@ impl<'a> Turns<'a> {
         if !parts.iter().all(|part| shown(&part)) {
             notes.add("dropped pictures and files of the assistant");
         }
-        let said = parts.iter().filter(shown).filter(|part| !blank(part)).map(Block::Part);
-        self.turn(speaker).extend(said);
+        let mut said = parts.iter().filter(shown).filter(|part| !blank(part)).map(Block::Part).peekable();
+        if said.peek().is_some() {
+            self.turn(speaker).extend(said);
+        }
     }
 
     fn thought(&mut self, summary: &'a [Text], encrypted: Option<&Text>, notes: &mut Notes) {

@@ -1,5 +1,7 @@
 //! Images, documents and search results that a client shows.
 
+use std::borrow::Cow;
+
 use bytes::{BufMut, BytesMut};
 
 use super::Scope;
@@ -8,7 +10,7 @@ use super::history::label;
 use crate::canon::{Part, Source};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::text::Text;
+use crate::text::{Text, standard_base64};
 
 /// The source of an image or document.
 enum Origin {
@@ -108,14 +110,13 @@ fn inline(fields: &mut Fields<'_>, media: &str) -> Read<Text> {
     })?;
     let data = fields.need("data", |node| {
         let data = node.filled()?;
-        let base64 = |b: &u8| b.is_ascii_alphanumeric() || b"+/=-_\\".contains(b);
-        if data.escaped().iter().all(base64) { Ok(data) } else { Err(node.bad("expected base64.")) }
+        standard_base64(&data.plain()).map(Cow::into_owned).ok_or_else(|| node.bad("expected base64."))
     })?;
-    let mut url = BytesMut::with_capacity(data.escaped().len() + kind.len() + 16);
+    let mut url = BytesMut::with_capacity(data.len() + kind.len() + 16);
     url.put_slice(b"data:");
     url.put_slice(kind.as_bytes());
     url.put_slice(b";base64,");
-    url.put_slice(data.escaped());
+    url.put_slice(data.as_bytes());
     Ok(Text::from_escaped(url.freeze()))
 }
 

@@ -3,7 +3,7 @@
 use super::Scope;
 use crate::canon::{Part, Source};
 use crate::json::node::{Node, Read};
-use crate::text::Text;
+use crate::text::{Text, standard_base64};
 
 /// Most pictures of one message.
 const MAX_IMAGES: usize = 256;
@@ -30,15 +30,14 @@ impl Scope {
 
     /// Bare base64 as a data URL.
     fn inline(&mut self, node: Node<'_>, base64: &str) -> Read<Text> {
-        if !base64.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=\r\n".contains(&b)) {
-            return Err(node.bad("expected base64, or an http, https or data URL of an image."));
-        }
+        let base64 = standard_base64(base64)
+            .ok_or_else(|| node.bad("expected base64, or an http, https or data URL of an image."))?;
         let kind = MAGIC.iter().find(|(magic, _)| base64.starts_with(magic)).map(|(_, kind)| *kind);
         if kind.is_none() {
             self.notes.add("guessed that an image is PNG");
         }
         let kind = kind.unwrap_or("image/png");
-        Ok(Text::from_plain(&format!("data:{kind};base64,{}", base64.replace(['\r', '\n'], ""))))
+        Ok(Text::from_plain(&format!("data:{kind};base64,{base64}")))
     }
 }
 
