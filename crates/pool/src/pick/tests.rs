@@ -565,7 +565,7 @@ proptest::proptest! {
             let (_, _, (in_flight, waiting, last_used, wait), [lists_model, tried]) = those[nth];
             let last_used = Millis(last_used);
             let owner = nth == owner;
-            Candidate { in_flight, waiting, last_used, wait, lists_model, tried, owner, ..by(account, &rules) }
+            Candidate { in_flight, waiting, last_used, wait, lists_model, owner, tried, ..by(account, &rules) }
         };
         let all: Vec<_> = accounts.iter().enumerate().map(candidate).collect();
         let ask = Ask { strategy, max_concurrent: most, spent, ..Ask::default() };

@@ -36,7 +36,7 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
 
 fn read(assembly: &mut Assembly, frame: sse::Frame) {
     let name = Kind::of(frame.event());
-    if let Some(json) = json::readable(frame.data.clone()) {
+    if let Some(json) = json::readable(frame.data) {
         assembly.read(name, &json);
     }
 }
