@@ -7,7 +7,7 @@ use proto::{Failure, Kind};
 use serde::Serialize;
 
 use super::denied;
-use super::wire::{Ids, Labels, Marks, Renewed, States, Updated};
+use super::wire::{Edited, Ids, Labels, Marks, Renewed, States};
 use crate::admin::input::{Input, read};
 use crate::admin::output::Removed;
 use crate::openapi::{Operation, Topic};
@@ -31,31 +31,31 @@ pub(crate) async fn remove(ask: Ask) -> Answer {
 
 /// Of [`switch`].
 pub(crate) const SWITCH: Operation =
-    Operation::new(Topic::Accounts, "Switch accounts on or off").takes::<States>().gives::<Updated>(200);
+    Operation::new(Topic::Accounts, "Switch accounts on or off").takes::<States>().gives::<Edited>(200);
 
 /// `POST /auth/accounts/batch-status` with `{"ids": [...], "status": "active" | "disabled"}`
 pub(crate) async fn switch(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<States>(ask).await?;
     bounded(&body.ids)?;
     let batch = engine.switch_accounts(&body.ids, body.status.on()).await.map_err(|error| denied(&error))?;
-    Ok(told::<Updated>(batch))
+    Ok(told::<Edited>(batch))
 }
 
 /// Of [`rename`].
 pub(crate) const RENAME: Operation =
-    Operation::new(Topic::Accounts, "Name several accounts").takes::<Labels>().gives::<Updated>(200);
+    Operation::new(Topic::Accounts, "Name several accounts").takes::<Labels>().gives::<Edited>(200);
 
 /// `POST /auth/accounts/batch-label` with `{"ids": [...], "label": "..." | null}`
 pub(crate) async fn rename(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<Labels>(ask).await?;
     bounded(&body.ids)?;
     let batch = engine.label_accounts(&body.ids, body.label.as_deref()).await.map_err(|error| denied(&error))?;
-    Ok(told::<Updated>(batch))
+    Ok(told::<Edited>(batch))
 }
 
 /// Of [`tag`].
 pub(crate) const TAG: Operation =
-    Operation::new(Topic::Accounts, "Change the tags of several accounts").takes::<Marks>().gives::<Updated>(200);
+    Operation::new(Topic::Accounts, "Change the tags of several accounts").takes::<Marks>().gives::<Edited>(200);
 
 /// `POST /auth/accounts/batch-tags` with `{"ids": [...], "tags": [...]}`, or with `"add": [...]` and `"remove": [...]`
 pub(crate) async fn tag(ask: Ask) -> Answer {
@@ -70,7 +70,7 @@ pub(crate) async fn tag(ask: Ask) -> Answer {
         (None, add, remove) => TagChange::Edit { add: add.unwrap_or_default(), remove: remove.unwrap_or_default() },
     };
     let batch = engine.tag_accounts(&body.ids, change).await.map_err(|error| denied(&error))?;
-    Ok(told::<Updated>(batch))
+    Ok(told::<Edited>(batch))
 }
 
 /// Of [`refresh`].

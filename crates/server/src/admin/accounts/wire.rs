@@ -219,7 +219,7 @@ pub(super) struct Refreshed {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AccountsUpdated)]
-pub(super) struct Updated {
+pub(super) struct Edited {
     /// Whether all that are there are as they were to be.
     success: bool,
     /// How many are.
@@ -284,7 +284,7 @@ pub(super) struct Stored {
     pub(super) hint: Option<&'static str>,
 }
 
-impl From<Batch> for Updated {
+impl From<Batch> for Edited {
     fn from(batch: Batch) -> Self {
         let (success, updated, not_found) = (batch.good(), batch.done(), batch.missing());
         Self { success, updated, not_found, results: batch.outcomes }
