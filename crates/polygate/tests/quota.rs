@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::Home;
 use offline::{FakeAccount, Offline, Options, Place, Quota, Running};
@@ -84,6 +84,11 @@ async fn a_gateway_warns_its_owner() {
     let letter = record.at(Place::Hook).next().unwrap().json();
     assert_eq!((&letter["threshold"], &letter["label"]), (&80.into(), &account.email.as_str().into()));
     assert_eq!(record.offences, []);
+    // The log comes by a pipe, and may come after the letters.
+    let end = Instant::now() + Duration::from_secs(10);
+    while !gateway.log.text().contains("88 % used") && Instant::now() < end {
+        tokio::task::yield_now().await;
+    }
     let log = gateway.log.text();
     assert!(log.contains("88 % used") && !log.contains("canary"), "{log}");
     let mut shown = home.command(&["config", "show"]);
