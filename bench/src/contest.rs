@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, Request, header};
@@ -40,6 +40,17 @@ impl Drop for Contestant {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Contestant {
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        let asked = Command::new("kill").args(["-INT", &self.pid.to_string()]).status()?;
+        ensure!(asked.success(), "kill ended with {asked}");
+        let status = self.child.wait()?;
+        ensure!(status.success(), "{} ended with {status}", self.name);
+        Ok(())
     }
 }
 
@@ -124,6 +135,11 @@ pub(crate) async fn nginx(backend: u16) -> Result<Option<Contestant>> {
 
 /// The gateway with one account, its embedded store and everything that is on by default.
 pub(crate) async fn gateway(folder: &Path, backend: u16) -> Result<Contestant> {
+    gateway_under(&[], folder, backend).await
+}
+
+/// As [`gateway`], run by the program that these words call.
+pub(crate) async fn gateway_under(words: &[&str], folder: &Path, backend: u16) -> Result<Contestant> {
     let (port, home) = (free_port()?, TempDir::new()?);
     let program = folder.join("polygate");
     let login = home.path().join("auth.json");
@@ -144,7 +160,14 @@ pub(crate) async fn gateway(folder: &Path, backend: u16) -> Result<Contestant> {
         bail!("polygate relays add ended with {status}");
     }
     let ollama = free_port()?;
-    let mut command = pinned(0, program);
+    let mut command = match words {
+        [] => pinned(0, program),
+        [runner, words @ ..] => {
+            let mut command = pinned(0, runner);
+            command.args(words).arg(program);
+            command
+        }
+    };
     command.env("POLYGATE_OLLAMA__ENABLED", "true").env("POLYGATE_OLLAMA__PORT", ollama.to_string());
     command.arg("--home").arg(&place).args(["serve", "--port", &port.to_string(), "--log-level", "warn"]);
     command.env("POLYGATE_SERVER__API_KEY", KEY).env("POLYGATE_UPSTREAM__AUTH_URL", &origin);

@@ -4,13 +4,14 @@
 //! everything else to core 1, loads them in turn, and prints CPU per request and per token as ratios to the floor of the
 //! same run. The other subcommands are the parts it starts.
 
-#![allow(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
 
 mod accounts;
 mod backend;
 mod contest;
 mod floor;
 mod form;
+mod layout;
 mod line;
 mod load;
 mod machine;
@@ -18,6 +19,8 @@ mod plan;
 mod report;
 mod run;
 mod translate;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -40,6 +43,8 @@ enum Part {
     },
     /// What ten thousand accounts cost: a start with them, and a choice among them.
     Accounts(accounts::Accounts),
+    /// Writes which functions run, by which the linker lays the gateway's code out; needs valgrind.
+    Layout(layout::Layout),
     /// The pass-through floor.
     Floor {
         /// Port to listen on.
@@ -57,13 +62,24 @@ enum Part {
     },
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run(Cli::parse().part) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(part: Part) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        match Cli::parse().part {
+        match part {
             Part::Run(run) => run.run().await,
             Part::Translate { strict } => translate::run(strict),
             Part::Accounts(accounts) => accounts.run().await,
+            Part::Layout(layout) => layout.run().await,
             Part::Floor { port, backend } => floor::serve(port, backend).await,
             Part::Backend { port } => backend::serve(port).await,
         }
