@@ -58,6 +58,8 @@ enum Job {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Writes the layout of the gateway's code (`crates/polygate/layout.txt`) anew; needs valgrind.
+    Layout,
     /// Long runs that CI has no time for.
     Soak {
         /// Which one.
@@ -85,6 +87,7 @@ fn run(job: Job) -> anyhow::Result<()> {
         Job::Tidy => tidy::check(),
         Job::Gen { check } => generate::run(check),
         Job::Bench { args } => bench::run(&args),
+        Job::Layout => bench::layout(),
         Job::Soak { run } => soak::run(&run),
     }
 }
