@@ -14,6 +14,7 @@ use super::wire::Reply;
 use crate::canon::{Event, Frame, What};
 use crate::dialect::{Dialect, openai_error};
 use crate::failure::{Failure, Kind};
+use crate::framing;
 use crate::framing::sse::{self, Decoder};
 use crate::json;
 use crate::text::Json;
@@ -61,12 +62,13 @@ impl Reader {
         Self { mode: Mode::Start, answer: Answer::default(), frames: Vec::new() }
     }
 
-    pub(in crate::dialect) fn push(&mut self, chunk: Bytes, out: &mut Vec<Event>) {
+    pub(in crate::dialect) fn push(&mut self, mut chunk: Bytes, out: &mut Vec<Event>) {
         if matches!(self.mode, Mode::Start) {
-            self.mode = match chunk.trim_ascii_start().first() {
-                None => return,
+            let Some(begun) = framing::begin(&chunk) else { return };
+            chunk = begun;
+            self.mode = match chunk.first() {
                 Some(b'{') => Mode::Body(BytesMut::new()),
-                Some(_) => Mode::Stream(Decoder::new(LIMIT)),
+                _ => Mode::Stream(Decoder::new(LIMIT)),
             };
         }
         match &mut self.mode {
@@ -139,9 +141,8 @@ impl Reader {
 
     /// One frame that is more than a piece of text.
     fn frame(&mut self, data: &Bytes, is_error: bool, sink: &mut Sink<'_>) -> Result<(), Failure> {
-        let data = &json::line(data.clone());
-        let parsed = std::str::from_utf8(data).ok().and_then(|text| serde_json::from_str::<Reply<'_>>(text).ok());
-        let reply = parsed.ok_or_else(garbled)?;
+        let json = json::readable(data.clone()).ok_or_else(garbled)?;
+        let (data, reply) = (json.bytes(), json.parse::<Reply<'_>>().map_err(|_| garbled())?);
         if let Some(error) = reply.error {
             return Err(openai_error::of(&Json::slice(data, error)));
         }

@@ -19,6 +19,7 @@ use super::wire::Reply;
 use crate::canon::{Event, Frame, What};
 use crate::dialect::{Dialect, relay_error};
 use crate::failure::{Failure, Kind};
+use crate::framing;
 use crate::framing::sse::{self, Decoder};
 use crate::json;
 use crate::text::Json;
@@ -67,13 +68,14 @@ impl Reader {
         Self { mode: Mode::Start, answer: Answer::default(), frames: Vec::new() }
     }
 
-    pub(in crate::dialect) fn push(&mut self, chunk: Bytes, out: &mut Vec<Event>) {
+    pub(in crate::dialect) fn push(&mut self, mut chunk: Bytes, out: &mut Vec<Event>) {
         if matches!(self.mode, Mode::Start) {
-            self.mode = match chunk.trim_ascii_start().first() {
-                None => return,
+            let Some(begun) = framing::begin(&chunk) else { return };
+            chunk = begun;
+            self.mode = match chunk.first() {
                 Some(b'{') => Mode::Body(BytesMut::new()),
                 Some(b'[') => Mode::Array(Splitter::new(LIMIT)),
-                Some(_) => Mode::Stream(Decoder::new(LIMIT)),
+                _ => Mode::Stream(Decoder::new(LIMIT)),
             };
         }
         match &mut self.mode {

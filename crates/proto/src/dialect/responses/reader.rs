@@ -16,6 +16,7 @@ use super::wire::{Kind, head, type_of_head};
 use crate::canon::{CallKind, Channel, Event, Frame, Head, Item, ItemKind, Open, What};
 use crate::dialect::{Dialect, openai_error};
 use crate::failure::{self, Failure};
+use crate::framing;
 use crate::framing::sse;
 use crate::json;
 use crate::text::{Json, Text};
@@ -70,13 +71,15 @@ impl Reader {
     }
 
     /// Reads one chunk.
-    pub(crate) fn push(&mut self, chunk: Bytes, out: &mut Vec<Event>) {
+    pub(crate) fn push(&mut self, mut chunk: Bytes, out: &mut Vec<Event>) {
         if self.state == State::Done {
             return;
         }
         if matches!(self.source, Source::Unknown) {
-            let Some(first) = chunk.trim_ascii_start().first() else { return };
-            self.source = if *first == b'{' { Source::Body(BytesMut::new()) } else { Source::Stream(decoder()) };
+            let Some(begun) = framing::begin(&chunk) else { return };
+            chunk = begun;
+            self.source =
+                if chunk.starts_with(b"{") { Source::Body(BytesMut::new()) } else { Source::Stream(decoder()) };
         }
         match &mut self.source {
             Source::Stream(decoder) => {

@@ -36,9 +36,7 @@ impl Extra {
     pub(super) fn of(whole: &Whole) -> Self {
         let mut extra = Self::default();
         let frames = whole.own(Dialect::Chat).cloned().filter_map(sse::parse);
-        for frame in frames.filter(|frame| json::valid(&frame.data)) {
-            extra.read(&Json::from_valid(frame.data));
-        }
+        frames.filter_map(|frame| json::readable(frame.data)).for_each(|chunk| extra.read(&chunk));
         extra
     }
 

@@ -282,7 +282,8 @@ fn bytes(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failu
         });
         return Ok(());
     }
-    if !["https://", "http://", "gs://", "files/"].into_iter().any(starts) {
+    let blank = plain.bytes().any(|byte| byte <= b' ');
+    if blank || !["https://", "http://", "gs://", "files/"].into_iter().any(starts) {
         return Err(refused("a file that is neither inline nor on the web"));
     }
     let named = name.map(|name| name.plain().into_owned());
