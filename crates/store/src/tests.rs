@@ -101,6 +101,7 @@ scenarios! {
     races::one_of_many_gets_the_lease,
     races::one_of_many_adds_the_account,
     races::many_writers_all_count,
+    races::changes_of_many_and_of_one_get_past_each_other,
     races::others_writes_are_noticed,
     relays::relays_come_back,
     relays::a_name_belongs_to_one_relay,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pool::Secret;
+use pool::{AccountId, Secret, Status};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -76,6 +76,46 @@ pub(super) async fn many_writers_all_count(site: &Site) {
     assert_eq!(store.accounts().await.unwrap()[0].version, before + 20);
     for number in 0..20 {
         assert_eq!(store.setting(&number.to_string()).await.unwrap().as_deref(), Some("set"));
+    }
+}
+
+/// PostgreSQL ends a write in a deadlock with an error.
+pub(super) async fn changes_of_many_and_of_one_get_past_each_other(site: &Site) {
+    let store = site.open().await;
+    let mut ids = Vec::new();
+    for number in 0..30 {
+        ids.push(add(&store, &number.to_string()).await);
+    }
+    race(site, 12, move |store, number| {
+        let mut ids = ids.clone();
+        if number % 2 == 1 {
+            ids.reverse();
+        }
+        async move {
+            for round in 0..4 {
+                change((number + round) % 6, &store, &ids).await;
+            }
+        }
+    })
+    .await;
+    assert!(store.accounts().await.unwrap().iter().all(|account| account.label == "all"));
+}
+
+/// One of the ways to change all of them, at once or one after the other.
+async fn change(way: usize, store: &Store, ids: &[AccountId]) {
+    match way {
+        0 => drop(store.set_label(ids, "all").await.unwrap()),
+        1 => drop(store.switch(ids, &Status::Active).await.unwrap()),
+        2 => {
+            let tags: Vec<_> = ids.iter().map(|id| (id.clone(), vec!["tag".to_owned()])).collect();
+            store.set_tags(&tags).await.unwrap();
+        }
+        _ => {
+            for id in ids {
+                store.set_status(id, &Status::Active).await.unwrap();
+                store.set_tags(&[(id.clone(), vec![])]).await.unwrap();
+            }
+        }
     }
 }
 

@@ -1,0 +1,1 @@
+-- Nothing to do: SQLite has one writer at a time, and its own count of writes.
