@@ -166,6 +166,9 @@ async fn run(core: &Arc<Core>, file: File, egress: Option<&Egress>) -> Imports {
         let kept = core.keep_login(dressed(&entry, egress, ready(login, core))).await;
         done.entries[first + at] = settle(core, &entry, kept).await;
     }
+    for (Item { at, entry }, id) in sorted.known.drain(..) {
+        done.entries[first + at] = keep_known(core, &entry, &id, egress).await;
+    }
     let spends = stream::iter(sorted.spend.drain(..))
         .map(|(Item { at, entry }, refresh)| async move { (at, spend::once(core, &entry, refresh, egress).await) });
     let mut spends = spends.buffer_unordered(limits::REFRESH_PARALLEL);
@@ -214,10 +217,12 @@ impl Imports {
 #[derive(Default)]
 struct Sorted {
     ready: Vec<(Item, Login)>,
+    /// Their refresh token is an account's.
+    known: Vec<(Item, AccountId)>,
     spend: Vec<(Item, Secret)>,
 }
 
-/// Sorts entries by what is to be done; those that need nothing more get their result at once.
+/// Sorts entries by what is to be done; junk and duplicates get their result at once.
 fn sort(core: &Core, entries: Vec<Entry>, results: &mut [ImportResult]) -> Sorted {
     let known = known(core);
     let (mut sorted, mut logins, mut seen) = (Sorted::default(), HashMap::new(), HashSet::new());
@@ -234,7 +239,7 @@ fn sort(core: &Core, entries: Vec<Entry>, results: &mut [ImportResult]) -> Sorte
     }
     for (item, refresh) in waiting {
         if let Some(id) = known.get(refresh.expose()) {
-            results[item.at] = done(&item.entry, Some(id), Fate::Unchanged);
+            sorted.known.push((item, id.clone()));
         } else if seen.insert(refresh.expose().to_owned()) {
             sorted.spend.push((item, refresh));
         } else {
@@ -307,6 +312,16 @@ pub(super) async fn settle(core: &Core, entry: &Entry, kept: Result<Put, store::
         (false, false) => Fate::Unchanged,
     };
     done(entry, Some(&put.id), result)
+}
+
+/// An account whose refresh token we have keeps it; the way that was asked for is taken all the same.
+async fn keep_known(core: &Core, entry: &Entry, id: &AccountId, egress: Option<&Egress>) -> ImportResult {
+    if let Some(egress) = egress
+        && let Err(error) = core.store.assign(&[(id.clone(), egress.clone())]).await
+    {
+        return failed(entry.line, &entry.label, Fate::Failed, &error.to_string());
+    }
+    done(entry, Some(id), Fate::Unchanged)
 }
 
 /// An API key as a relay; `false` when one has it already.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use engine::{ImportFate, Imports};
 use offline::{FakeAccount, NewAccount, Plan, Rule};
 use pool::Secret;
+use pool::egress::Egress;
 use serde_json::{Value, json};
 use upstream::transfer;
 
@@ -76,6 +77,24 @@ async fn every_rotated_token_is_kept() {
     let known = import(&bench, &Value::Array(kept)).await;
     assert_eq!(counts(&known), [0, 0, done.added, 0, 0], "own tokens are known and not spent");
     assert_eq!(bench.backend.record().token_posts().count(), before);
+}
+
+/// A refresh token that an account has already is not spent, and the account takes the way that was asked for.
+#[tokio::test]
+async fn a_known_token_moves_its_account() {
+    let bench = Bench::new().await;
+    let add = || bench.engine.add_token(None, Some(Secret::from(bench.logins[0].refresh.as_str())), Some(Egress::Auto));
+    #[cfg(feature = "failpoints")]
+    {
+        let scenario = fail::FailScenario::setup();
+        fail::cfg("store::before_egress", "return").expect("a point");
+        assert_eq!(counts(&add().await), [0, 0, 0, 1, 0]);
+        scenario.teardown();
+    }
+    let done = add().await;
+    assert_eq!((counts(&done), done.errors), ([0, 0, 1, 0, 0], vec![]));
+    assert_eq!(bench.engine.accounts()[0].egress, "auto");
+    assert_eq!(bench.backend.record().token_posts().count(), 0);
 }
 
 /// Row S7: the store fails while tokens that were just issued are on their way to it, before and after it has written, once and
