@@ -60,8 +60,18 @@ impl Default for Alerts {
     }
 }
 
-/// What was given for each account, by its id.
-type Memory = BTreeMap<String, Given>;
+/// What was given for each account, by its id, as all nodes remember it.
+type Shared = BTreeMap<String, Given>;
+/// The same as this node knows it.
+type Memory = BTreeMap<String, Known>;
+
+/// What this node knows of what was given for an account.
+#[derive(Default)]
+struct Known {
+    given: Given,
+    /// Whether the store did not take it, and so may say what is over.
+    unsaved: bool,
+}
 
 /// Warns until the engine stops.
 pub(crate) async fn keep_warned(core: Arc<Core>) {
@@ -113,19 +123,27 @@ async fn all(core: &Arc<Core>, memory: &mut Memory, couriers: &[mpsc::Sender<Arc
 /// before it is sent: a warning that is lost in a crash is better than one that comes with every restart.
 async fn one(core: &Arc<Core>, id: &AccountId, memory: &mut Memory, couriers: &[mpsc::Sender<Arc<Warning>>]) {
     let Some(entry) = core.accounts.get(id).filter(|entry| entry.relay.is_none()) else { return };
-    let given = memory.entry(id.0.clone()).or_default();
-    let before = given.clone();
-    let warnings = core.judge_account(given, &entry.account);
-    if *given == before {
+    let known = memory.entry(id.0.clone()).or_default();
+    let before = known.given.clone();
+    let warnings = core.judge_account(&mut known.given, &entry.account);
+    if known.given == before {
         return;
     }
     for warning in &warnings {
         tracing::warn!(account = %id, "{}", warning.words());
         core.accounts.feed.tell(News::Warning(warning.clone()));
     }
-    let due = share(core, |shared| core.judge_account(shared.entry(id.0.clone()).or_default(), &entry.account)).await;
-    let due = due.unwrap_or_else(|error| {
+    let behind = std::mem::take(&mut known.unsaved);
+    let judged = |shared: &mut Shared| {
+        let given = shared.entry(id.0.clone()).or_default();
+        if behind {
+            given.clone_from(&before);
+        }
+        core.judge_account(given, &entry.account)
+    };
+    let due = share(core, judged).await.unwrap_or_else(|error| {
         unsaved(&error);
+        known.unsaved = true;
         warnings
     });
     for warning in due {
@@ -150,22 +168,23 @@ impl Core {
 
 /// What was given before, without accounts that are gone.
 async fn restore(core: &Core) -> Memory {
-    let known = |shared: &mut Memory| {
+    let known = |shared: &mut Shared| {
         shared.retain(|id, _| core.accounts.get(&AccountId(id.clone())).is_some());
         shared.clone()
     };
-    share(core, known).await.unwrap_or_else(|error| {
+    let shared = share(core, known).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "what was warned of before is not readable; it is warned of again");
-        Memory::new()
-    })
+        Shared::new()
+    });
+    shared.into_iter().map(|(id, given)| (id, Known { given, unsaved: false })).collect()
 }
 
 /// Changes what all nodes remember, as long as nobody else does meanwhile.
-async fn share<T>(core: &Core, change: impl Fn(&mut Memory) -> T) -> Result<T, store::Error> {
+async fn share<T>(core: &Core, change: impl Fn(&mut Shared) -> T) -> Result<T, store::Error> {
     // Has no bound of its own: each turn but the last is another node's success.
     loop {
         let known = core.store.setting(MEMORY).await?;
-        let before: Memory = known.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let before: Shared = known.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let mut memory = before.clone();
         let result = change(&mut memory);
         memory.retain(|_, given| !given.is_empty());

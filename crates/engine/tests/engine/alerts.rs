@@ -153,6 +153,38 @@ async fn who_needs_a_login_is_told() {
     assert_eq!(engine.warnings().0.len(), 1);
 }
 
+/// The store is not told that a loss has ended: the next one is warned of all the same.
+#[cfg(feature = "failpoints")]
+#[tokio::test]
+async fn a_loss_after_a_recovery_that_was_not_stored_is_told() {
+    let scenario = fail::FailScenario::setup();
+    let (bench, engine) = warned().await;
+    let mut watcher = engine.watch().expect("a place");
+    let login = &bench.logins[0];
+    let lose = async || {
+        bench.backend.revoke_access(&login.account_id, Revocation::Revoked);
+        bench.backend.invalidate_refresh(&login.account_id);
+        let _ = engine.run(chat("hello")).await;
+    };
+    lose().await;
+    messages(&bench, Place::Hook, 1).await;
+    fail::cfg("store::before_setting", "return").expect("a point");
+    let (account_id, user) = (Some(login.account_id.clone()), Some(login.user.clone()));
+    let same = offline::NewAccount { account_id, user, ..offline::NewAccount::default() };
+    crate::bench::import(&bench.store, &bench.backend.add_account(same)).await;
+    next(&mut watcher, |news| matches!(news, News::Account { to: "active", .. })).await;
+    // It is sent once the store has refused this too.
+    used(&bench, 85.0);
+    engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    messages(&bench, Place::Hook, 2).await;
+    scenario.teardown();
+    lose().await;
+    let hooks = messages(&bench, Place::Hook, 3).await;
+    let kinds: Vec<_> = hooks.iter().map(|seen| seen.json()["kind"].clone()).collect();
+    assert_eq!(kinds, ["needs_login", "quota", "needs_login"]);
+    engine.stop().await;
+}
+
 #[tokio::test]
 async fn a_receiver_in_trouble_is_tried_again_and_a_wrong_one_is_not() {
     let (bench, engine) = warned().await;
