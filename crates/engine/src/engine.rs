@@ -138,16 +138,8 @@ impl Engine {
     /// Every account, oldest first.
     pub fn accounts(&self) -> Vec<AccountView> {
         let (now, ways) = (self.0.now(), self.0.egress.table());
-        let view = |entry: &Arc<crate::accounts::Entry>| {
-            let id = &entry.account.id;
-            let mut view = entry.view(self.0.slots.load(id), now);
-            view.tags = self.0.beside.tags(id);
-            view.linked = self.0.beside.link(id).map(|link| link.file.display().to_string());
-            (view.egress_id, view.egress) = self.0.way_words(id);
-            view.why = view.why.or_else(|| ways.stuck(id, now).map(|stuck| stuck.to_string()));
-            view
-        };
-        self.0.accounts.list().iter().filter(|entry| entry.relay.is_none()).map(view).collect()
+        let list = self.0.accounts.list();
+        list.iter().filter(|entry| entry.relay.is_none()).map(|entry| self.0.view(entry, &ways, now)).collect()
     }
 
     /// Makes a key.

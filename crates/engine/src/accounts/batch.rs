@@ -159,7 +159,7 @@ impl Engine {
     /// Refreshes the tokens of accounts now, a few at a time; see [`Self::refresh_account`].
     pub async fn refresh_accounts(&self, ids: &[String]) -> Batch {
         let mut batch = Batch::of(ids);
-        let refresh = |(at, id): (usize, String)| async move { (at, self.refresh_account(&id).await.err()) };
+        let refresh = |(at, id): (usize, String)| async move { (at, self.0.renew_own(&id).await.err()) };
         let ids: Vec<_> = batch.outcomes.iter().map(|outcome| outcome.id.clone()).enumerate().collect();
         let mut done = stream::iter(ids).map(refresh).buffer_unordered(limits::REFRESH_PARALLEL);
         while let Some((at, error)) = done.next().await {

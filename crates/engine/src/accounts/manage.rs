@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use pool::{AccountId, Secret};
+use pool::egress::Table;
+use pool::{AccountId, Millis, Secret};
 use store::portable::{self, PortableError};
 use tokio::time::Instant;
 use upstream::oauth::RefreshReason;
@@ -86,24 +87,15 @@ pub struct Checked {
 impl Engine {
     /// One account.
     pub fn account(&self, id: &str) -> Option<AccountView> {
-        self.accounts().into_iter().find(|view| view.id == id)
+        let entry = self.0.own(id)?;
+        Some(self.0.view(&entry, &self.0.egress.table(), self.0.now()))
     }
 
     /// Refreshes an account's tokens now. One that follows a file takes the file's; one without a refresh token serves on until
     /// its access token ends.
     pub async fn refresh_account(&self, id: &str) -> Result<AccountView, AccountError> {
-        let entry = self.0.own(id).ok_or(AccountError::Unknown)?;
-        let not = |lasting, why: &str| AccountError::NotRefreshed { lasting, why: why.to_owned() };
-        let tokens = entry.tokens.as_ref().ok_or_else(|| not(true, "it has no tokens"))?;
-        let good = tokens.expires.is_some_and(|end| end > self.0.backend_now());
-        if good && tokens.refresh.is_none() && self.0.beside.link(&entry.account.id).is_none() {
-            return Err(not(false, "it has no refresh token; its access token serves until it ends"));
-        }
-        let flight = self.0.renew(&entry.account.id, Wish::of(tokens, RefreshReason::ProactiveExpiry));
-        match flight.await {
-            Ok(_) => self.account(id).ok_or(AccountError::Unknown),
-            Err(error) => Err(AccountError::NotRefreshed { lasting: error.lasting, why: error.why }),
-        }
+        self.0.renew_own(id).await?;
+        self.account(id).ok_or(AccountError::Unknown)
     }
 
     /// Asks the backend about accounts, all without `ids`, by a call that costs no quota and no refresh token. It says what is,
@@ -181,6 +173,33 @@ impl Core {
     /// An account, and no relay.
     pub(super) fn own(&self, id: &str) -> Option<std::sync::Arc<Entry>> {
         self.accounts.get(&AccountId(id.to_owned())).filter(|entry| entry.relay.is_none())
+    }
+
+    /// An account for people, with what is not its entry's to say.
+    pub(crate) fn view(&self, entry: &Entry, ways: &Table, now: Millis) -> AccountView {
+        let id = &entry.account.id;
+        let mut view = entry.view(self.slots.load(id), now);
+        view.tags = self.beside.tags(id);
+        view.linked = self.beside.link(id).map(|link| link.file.display().to_string());
+        (view.egress_id, view.egress) = self.way_words(id);
+        view.why = view.why.or_else(|| ways.stuck(id, now).map(|stuck| stuck.to_string()));
+        view
+    }
+
+    /// See [`Engine::refresh_account`].
+    pub(super) async fn renew_own(self: &std::sync::Arc<Self>, id: &str) -> Result<(), AccountError> {
+        let entry = self.own(id).ok_or(AccountError::Unknown)?;
+        let not = |lasting, why: &str| AccountError::NotRefreshed { lasting, why: why.to_owned() };
+        let tokens = entry.tokens.as_ref().ok_or_else(|| not(true, "it has no tokens"))?;
+        let good = tokens.expires.is_some_and(|end| end > self.backend_now());
+        if good && tokens.refresh.is_none() && self.beside.link(&entry.account.id).is_none() {
+            return Err(not(false, "it has no refresh token; its access token serves until it ends"));
+        }
+        let flight = self.renew(&entry.account.id, Wish::of(tokens, RefreshReason::ProactiveExpiry));
+        match flight.await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(AccountError::NotRefreshed { lasting: error.lasting, why: error.why }),
+        }
     }
 
     async fn check(self: &std::sync::Arc<Self>, entry: &Entry) -> Checked {
