@@ -10,6 +10,7 @@ use proto::{Failure, Kind};
 
 pub(crate) use self::wire::{Added, Given};
 use self::wire::{By, DeviceStarted, FromCodex, Leaving, Login, Polled, Relayed, Started, Status, Tally, Token, User};
+use super::accounts::batch::bounded;
 use super::input::{Input, admin, read};
 use super::output::{DONE, Done, Removed};
 use crate::openapi::{Choice, Operation, Place, Topic};
@@ -194,6 +195,7 @@ pub(crate) async fn logout(ask: Ask) -> Answer {
         let words = "Say whom to sign out: {\"ids\": [...]}, or {\"all\": true} for every account";
         return Err(Failure::new(Kind::Invalid, words).into());
     }
+    bounded(&body.ids)?;
     let everyone = || engine.accounts().into_iter().map(|view| view.id).collect();
     let ids: Vec<String> = if body.all { everyone() } else { body.ids };
     let batch = engine.remove_accounts(&ids).await.map_err(|error| super::accounts::denied(&error))?;

@@ -89,7 +89,8 @@ fn told<T: From<Batch> + Serialize>(batch: Batch) -> http::Response<crate::reply
     answer(StatusCode::OK, &T::from(batch))
 }
 
-pub(super) fn bounded(ids: &[String]) -> Result<(), Failure> {
+/// Refuses more than one call may name.
+pub(in crate::admin) fn bounded(ids: &[String]) -> Result<(), Failure> {
     if ids.len() <= MOST {
         return Ok(());
     }
