@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use self::provider::Catalog;
 use self::wire::{Batch, Deleted, Entry, Exported, Import, Imported, Key, Label, List, Listed, Outcome, State, Wish};
-use super::input::object;
+use super::input::{admin, object};
 use crate::body;
 use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, Denied, bare, json};
@@ -79,7 +79,9 @@ pub(crate) const EXPORT: Operation =
 
 /// `GET /auth/api-keys/export`: with the keys in clear.
 pub(crate) async fn export(ask: Ask) -> Answer {
-    Ok(json(StatusCode::OK, &Exported::of(ask.app.engine.export_relays())))
+    let relays = ask.app.engine.export_relays();
+    tracing::warn!(target: "audit", admin = admin(&ask.caller), relays = relays.len(), "relays exported");
+    Ok(json(StatusCode::OK, &Exported::of(relays)))
 }
 
 /// Of [`import`].

@@ -1,5 +1,7 @@
 //! Relays over the admin API, and what only relays can do: embeddings, audio and images.
 
+use std::sync::{Arc, Mutex};
+
 use offline::{How, Place, Plan, Rule};
 use serde_json::{Value, json};
 
@@ -9,6 +11,26 @@ use crate::wire::{Answer, Wire};
 
 /// A key that the backend's relays take.
 const KEY: &str = "sk-offline-canary-0123456789";
+
+/// What is logged on this thread, on which the server of a test runs too.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 struct Bench {
     gateway: Gateway,
@@ -160,7 +182,14 @@ async fn an_export_wants_its_own_scope_and_is_read_back() {
     let bench = Bench::new().await;
     bench.able().await;
     let exporter = bench.gateway.keys.exporter.clone();
+    let log = Log::default();
+    let writer = log.clone();
+    let lines = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let logged = tracing::subscriber::set_default(lines);
     let exported = read(&bench.admin(&exporter, "GET /auth/api-keys/export", &Value::Null).await);
+    drop(logged);
+    let said = log.text();
+    assert!(said.contains("audit") && said.contains("relays exported") && !said.contains("canary"), "{said}");
     assert_eq!(exported["keys"][0]["apiKey"], KEY);
     let listed = bench.write("GET /auth/api-keys", Value::Null).await.text();
     assert!(!listed.contains("canary"), "{listed}");
