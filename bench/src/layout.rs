@@ -91,7 +91,7 @@ fn costs(file: &Path) -> Result<Costs> {
             own = object.ends_with("/polygate");
         } else if let Some(function) = line.strip_prefix("fn=") {
             // A recursive call has a number behind its name.
-            name = function.split('\'').next().unwrap_or_default().to_owned();
+            function.split('\'').next().unwrap_or_default().clone_into(&mut name);
         } else if line.starts_with("calls=") {
             call = true;
         } else if line.starts_with(|first: char| first.is_ascii_digit()) {

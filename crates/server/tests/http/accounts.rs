@@ -146,7 +146,14 @@ async fn many_accounts_are_changed_at_once() {
     ] {
         assert_eq!(told("tags", body.clone()).await.0, 400, "{body}");
     }
-    assert_eq!(told("label", json!({"label": "two\nlines"})).await.0, 400);
+    for body in [json!({"label": "two\nlines"}), json!({}), json!({"label": 7})] {
+        assert_eq!(told("label", body.clone()).await.0, 400, "{body}");
+    }
+    assert_eq!(bench.write(&format!("PATCH /auth/accounts/{}/label", ids[0]), json!({})).await.0, 400);
+    assert_eq!(seen("label").await[0], json!("Team"), "nothing of that was done");
+    let original = json!([logins[0].email, logins[1].email]);
+    assert_eq!(told("label", json!({"label": null})).await, (200, good.clone()));
+    assert_eq!(json!(seen("label").await[..2]), original);
     assert_eq!(seen("tags").await[0], json!(["b", "c"]), "nothing of that was done");
     // One of them has no room for more.
     let full: Vec<String> = (0..16).map(|n| format!("t{n}")).collect();

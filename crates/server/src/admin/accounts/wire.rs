@@ -142,6 +142,8 @@ pub(super) struct Checks {
 #[schema(as = AccountLabel)]
 pub(super) struct Label {
     /// Null is the e-mail again.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
     pub(super) label: Option<String>,
 }
 
@@ -158,6 +160,8 @@ pub(super) struct Tags {
 pub(super) struct Labels {
     pub(super) ids: Vec<String>,
     /// Null is each one's e-mail again.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
     pub(super) label: Option<String>,
 }
 
