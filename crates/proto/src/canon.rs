@@ -64,6 +64,8 @@ pub struct Reply {
     pub legacy_functions: bool,
     /// Gemini's streaming form without `alt=sse`: one JSON array.
     pub array: bool,
+    /// Whether the client finds an error in a Gemini frame. Others only see one that stands between the frames, as Google sends it.
+    pub framed_errors: bool,
     /// Ollama's `/api/generate`: `response` and `context` instead of `message`.
     pub generate: bool,
     /// How much of the reasoning the client asked for.

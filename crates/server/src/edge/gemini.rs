@@ -1,7 +1,7 @@
 //! Google Gemini: model and method are in the path, the form of a stream is in the query.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use proto::{Failure, Json, Kind};
 use serde::Serialize;
 
@@ -68,9 +68,11 @@ pub(crate) async fn unknown(ask: Ask) -> Answer {
 
 async fn call(ask: Ask, form: Option<Form>) -> Answer {
     let model = model(&ask.param).to_owned();
+    let framed_errors = reads_framed_errors(&ask.parts.headers);
     let (turn, body) = receive(ask).await?;
     let (mut request, notes) = turn.dialect.read_request(body)?;
     request.model = Some(model);
+    request.reply.framed_errors = framed_errors;
     request.reply.stream = form.is_some();
     request.reply.array = form == Some(Form::Array);
     turn.answer(request, notes, None).await
@@ -79,6 +81,18 @@ async fn call(ask: Ask, form: Option<Form>) -> Answer {
 /// The model that a path names: resource names begin with their collection.
 pub(super) fn model(param: &str) -> &str {
     param.strip_prefix("models/").unwrap_or(param)
+}
+
+/// Whether the client looks for errors in the frames of a stream: Google's SDK for JavaScript does from 2.32 on (read in its
+/// source on 2026-11-22), and finds those between frames only when they come in a read of their own.
+fn reads_framed_errors(headers: &HeaderMap) -> bool {
+    let said = headers.get("x-goog-api-client").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut products = said.split_ascii_whitespace();
+    let since = |version: &str| {
+        let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
+        (parts.next(), parts.next()) >= (Some(2), Some(32))
+    };
+    said.contains("gl-node/") && products.any(|product| product.strip_prefix("google-genai-sdk/").is_some_and(since))
 }
 
 /// What `alt` says, or `$alt` as older clients spell it.
@@ -97,4 +111,27 @@ fn inner(body: Bytes) -> Result<Bytes, Failure> {
     let whole = Json::from_valid(body.clone());
     let carried = whole.get("generateContentRequest").or_else(|| whole.get("generate_content_request"));
     Ok(carried.map_or(body, |json| json.bytes().clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+    use rstest::rstest;
+
+    use super::reads_framed_errors;
+
+    #[rstest]
+    #[case::first("google-genai-sdk/2.32.0 gl-node/v24.1.0", true)]
+    #[case::later("google-genai-sdk/3.1.0 gl-node/v24.1.0", true)]
+    #[case::behind_others("my-app/1.0 google-genai-sdk/10.0.0 gl-node/web", true)]
+    #[case::earlier("google-genai-sdk/2.30.0 gl-node/v24.1.0", false)]
+    #[case::gemini_cli("google-genai-sdk/1.30.0 gl-node/v24.1.0", false)]
+    #[case::python("google-genai-sdk/3.4.0 gl-python/3.12.1", false)]
+    #[case::unknown("google-genai-sdk/next gl-node/v24.1.0", false)]
+    #[case::other("gl-node/v24.1.0", false)]
+    fn later_sdks_for_javascript_read_framed_errors(#[case] said: &'static str, #[case] framed: bool) {
+        let headers = HeaderMap::from_iter([("x-goog-api-client".parse().unwrap(), HeaderValue::from_static(said))]);
+        assert_eq!(reads_framed_errors(&headers), framed);
+        assert!(!reads_framed_errors(&HeaderMap::new()));
+    }
 }

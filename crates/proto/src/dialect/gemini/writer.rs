@@ -47,7 +47,7 @@ enum Stage {
 impl Writer {
     pub(in crate::dialect) fn new(setting: Setting) -> Self {
         Self {
-            frames: Frames::new(setting.reply.array),
+            frames: Frames::new(&setting.reply),
             setting,
             stage: Stage::Before,
             tracks: Tracks::default(),

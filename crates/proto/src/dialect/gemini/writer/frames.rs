@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::super::{error, say};
-use crate::canon::{Open, Usage};
+use crate::canon::{Open, Reply, Usage};
 use crate::dialect::Setting;
 use crate::failure::Failure;
 use crate::json::pen::{self, Pen};
@@ -17,6 +17,8 @@ const HEAD: &[u8] = br#"{"candidates":[{"content":{"parts":["#;
 pub(super) struct Frames {
     /// Whether they are the elements of an array.
     array: bool,
+    /// Whether an error goes into a frame.
+    framed_errors: bool,
     /// Whether one went out.
     begun: bool,
     /// `,"modelVersion":"..","responseId":".."}` and the frame's end.
@@ -26,8 +28,14 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    pub(super) fn new(array: bool) -> Self {
-        Self { array, begun: false, names: BytesMut::new(), tail: BytesMut::new() }
+    pub(super) fn new(reply: &Reply) -> Self {
+        Self {
+            array: reply.array,
+            framed_errors: reply.framed_errors,
+            begun: false,
+            names: BytesMut::new(),
+            tail: BytesMut::new(),
+        }
     }
 
     /// Renders what each frame repeats.
@@ -111,13 +119,16 @@ impl Frames {
         out.put_slice(data);
     }
 
-    /// An error in the middle of a stream. Between SSE frames Google's servers send it as it is, and their JavaScript SDK raises
-    /// its typed error for nothing else.
+    /// An error in the middle of a stream. Google's servers send it as it is between SSE frames, and most of their SDKs look for
+    /// it nowhere else. Those in JavaScript find it so only when it comes in a read of its own, the later ones in a frame always.
     pub(super) fn error(&mut self, failure: &Failure, out: &mut BytesMut) {
-        if self.array {
+        if self.array || self.framed_errors {
             self.lead(out);
         }
         error::body(out, failure);
+        if self.framed_errors && !self.array {
+            out.put_slice(b"\n\n");
+        }
     }
 
     /// The end of the stream.

@@ -1,7 +1,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{Writer, says_finish};
-use crate::canon::{Channel, Event, Finish, Frame, Head, Open, What};
+use crate::canon::{Channel, Event, Finish, Frame, Head, Open, Reply, What};
 use crate::dialect::{Dialect, Setting};
 use crate::text::Text;
 
@@ -22,8 +22,11 @@ fn delta(text: &str) -> What {
 }
 
 fn write(events: &[Event], array: bool) -> String {
-    let mut setting = Setting { model: "m".to_owned(), ..Setting::default() };
-    setting.reply.array = array;
+    write_for(events, Reply { array, ..Reply::default() })
+}
+
+fn write_for(events: &[Event], reply: Reply) -> String {
+    let setting = Setting { model: "m".to_owned(), reply, ..Setting::default() };
     let (mut writer, mut out) = (Writer::new(setting), BytesMut::new());
     for event in events {
         writer.push(event, &mut out);
@@ -85,4 +88,12 @@ fn frames_of_other_dialects_do_not_pass() {
 fn nothing_pushed_is_one_error() {
     assert!(write(&[], false).starts_with(r#"{"error":{"code":502,"#));
     assert!(write(&[], true).starts_with(r#"[{"error":{"code":502,"#));
+}
+
+#[test]
+fn an_error_stands_where_the_client_looks_for_it() {
+    let framed = |array| Reply { array, framed_errors: true, ..Reply::default() };
+    let out = write_for(&[], framed(false));
+    assert!(out.starts_with(r#"data: {"error":{"code":502,"#) && out.ends_with("}\n\n"));
+    assert_eq!(write_for(&[], framed(true)), write(&[], true));
 }
