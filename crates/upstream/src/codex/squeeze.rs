@@ -1,11 +1,13 @@
-//! Compresses a request body, as the official client does (zstd, level 3).
+//! Compresses a request body, as the official client does (zstd).
 
 use std::cell::RefCell;
 
 use bytes::Bytes;
 use zstd::bulk::Compressor;
 
-const LEVEL: i32 = 3;
+/// The official client takes 3. At 14 KB that costs twice the instructions of 1, before the first byte goes out, for 3 % fewer
+/// bytes (measured on 2026-11-22).
+const LEVEL: i32 = 1;
 
 /// Up to here compressing takes about a millisecond and stays on the caller's thread.
 const INLINE: usize = 256 * 1024;
@@ -28,7 +30,7 @@ pub(super) async fn zstd(body: Bytes) -> Bytes {
 
 fn frame(body: &[u8]) -> Bytes {
     COMPRESSOR.with_borrow_mut(|slot| {
-        let fresh = || Compressor::new(LEVEL).expect("invariant: 3 is a zstd level");
+        let fresh = || Compressor::new(LEVEL).expect("invariant: 1 is a zstd level");
         let compressed = slot.get_or_insert_with(fresh).compress(body);
         Bytes::from(compressed.expect("invariant: memory to memory cannot fail"))
     })
