@@ -9,6 +9,10 @@ use zstd::bulk::Compressor;
 /// bytes (measured on 2026-11-22).
 const LEVEL: i32 = 1;
 
+/// Up to here the tables that entropy coding builds cost more than it saves: a level without them.
+const SMALL: usize = 4 * 1024;
+const LEVEL_SMALL: i32 = -1;
+
 /// Up to here compressing takes about a millisecond and stays on the caller's thread.
 const INLINE: usize = 256 * 1024;
 
@@ -31,7 +35,9 @@ pub(super) async fn zstd(body: Bytes) -> Bytes {
 fn frame(body: &[u8]) -> Bytes {
     COMPRESSOR.with_borrow_mut(|slot| {
         let fresh = || Compressor::new(LEVEL).expect("invariant: 1 is a zstd level");
-        let compressed = slot.get_or_insert_with(fresh).compress(body);
-        Bytes::from(compressed.expect("invariant: memory to memory cannot fail"))
+        let compressor = slot.get_or_insert_with(fresh);
+        let level = if body.len() <= SMALL { LEVEL_SMALL } else { LEVEL };
+        compressor.set_compression_level(level).expect("invariant: both are zstd levels");
+        Bytes::from(compressor.compress(body).expect("invariant: memory to memory cannot fail"))
     })
 }
