@@ -9,9 +9,10 @@ use zstd::bulk::Compressor;
 /// bytes (measured on 2026-11-22).
 const LEVEL: i32 = 1;
 
-/// Up to here the tables that entropy coding builds cost more than it saves: a level without them.
-const SMALL: usize = 4 * 1024;
-const LEVEL_SMALL: i32 = -1;
+/// Up to here a body travels in one packet anyhow, and what zstd builds to shrink it costs more than all the rest of writing it:
+/// a level that looks for next to nothing.
+const SMALL: usize = 1024;
+const LEVEL_SMALL: i32 = -1000;
 
 /// Up to here compressing takes about a millisecond and stays on the caller's thread.
 const INLINE: usize = 256 * 1024;
