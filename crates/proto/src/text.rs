@@ -152,6 +152,16 @@ pub(crate) fn standard_base64(text: &str) -> Option<Cow<'_, str>> {
     (!standard.is_empty()).then_some(Cow::Owned(standard))
 }
 
+/// A media type in lower case and without its parameters; `None` for what is none by RFC 6838 §4.2.
+pub(crate) fn media_type(text: &str) -> Option<String> {
+    let kind = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let legal = |name: &str| {
+        let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+        name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(inside)
+    };
+    kind.split_once('/').is_some_and(|(class, sub)| legal(class) && legal(sub)).then_some(kind)
+}
+
 /// Resolves the escapes of a legal string body.
 fn unescape(body: &str) -> String {
     let mut plain = String::with_capacity(body.len());

@@ -11,7 +11,7 @@ use crate::dialect::shape;
 use crate::failure::{Failure, Kind};
 use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
-use crate::text::{Text, standard_base64};
+use crate::text::{Text, media_type, standard_base64};
 
 /// Writes `systemInstruction` and `contents`.
 ///
@@ -276,8 +276,11 @@ fn bytes(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failu
         let inline = plain[5..].split_once(";base64,").filter(|(_, data)| !data.is_empty());
         let inline = inline.and_then(|(kind, data)| Some((kind, standard_base64(data)?)));
         let (kind, data) = inline.ok_or_else(|| refused("a data URL that is not base64"))?;
+        let untyped = !kind.contains('/');
+        let kind = if untyped { Some("application/octet-stream".to_owned()) } else { media_type(kind) };
+        let kind = kind.ok_or_else(|| refused("a data URL without a legal media type"))?;
         pen.object("inlineData", |pen| {
-            pen.plain("mimeType", if kind.contains('/') { kind } else { "application/octet-stream" });
+            pen.plain("mimeType", &kind);
             pen.plain("data", &data);
         });
         return Ok(());
@@ -287,7 +290,7 @@ fn bytes(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failu
         return Err(refused("a file that is neither inline nor on the web"));
     }
     let named = name.map(|name| name.plain().into_owned());
-    let kind = media_type(named.as_deref().unwrap_or(&plain));
+    let kind = type_of(named.as_deref().unwrap_or(&plain));
     pen.object("fileData", |pen| {
         if let Some(kind) = kind {
             pen.plain("mimeType", kind);
@@ -298,7 +301,7 @@ fn bytes(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failu
 }
 
 /// The type that a name's ending tells.
-fn media_type(name: &str) -> Option<&'static str> {
+fn type_of(name: &str) -> Option<&'static str> {
     let path = name.split(['?', '#']).next().unwrap_or_default();
     let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase())?;
     Some(match ending.as_str() {

@@ -6,7 +6,7 @@ use super::Scope;
 use crate::canon::{Part, Source};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::text::{Text, standard_base64};
+use crate::text::{Text, media_type, standard_base64};
 
 /// Parts that only Gemini's own tools make.
 const GOOGLES: [&str; 5] = ["executableCode", "codeExecutionResult", "toolCall", "toolResponse", "videoMetadata"];
@@ -53,16 +53,8 @@ fn part(kind: &str, source: Source, name: Option<Text>) -> Part {
     if kind.starts_with("image/") { Part::Image { source, detail: None } } else { Part::File { source, name } }
 }
 
-/// A media type, without parameters.
 fn mime(node: Node<'_>) -> Read<String> {
-    let kind = node.string()?.trim().to_ascii_lowercase();
-    let kind = kind.split(';').next().unwrap_or_default().to_owned();
-    let legal =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-+._".contains(&b));
-    match kind.split_once('/') {
-        Some((class, sub)) if legal(class) && legal(sub) => Ok(kind),
-        _ => Err(node.bad("expected a media type such as 'image/png'.")),
-    }
+    media_type(&node.string()?).ok_or_else(|| node.bad("expected a media type such as 'image/png'."))
 }
 
 fn base64(node: Node<'_>) -> Read<String> {

@@ -2,14 +2,13 @@
 
 use super::{Scope, several};
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
+use crate::dialect::tools;
 use crate::json::node::{self, Node, Read};
 use crate::json::{pen, schema};
 use crate::text::{Json, Text};
 
 /// Most functions of one request.
 const MAX_TOOLS: usize = 1024;
-/// Longest function name, in characters.
-const MAX_NAME: usize = 128;
 
 impl Scope {
     pub(super) fn tools(&mut self, node: Node<'_>) -> Read<Vec<Tool>> {
@@ -44,7 +43,7 @@ impl Scope {
 
     fn function(&mut self, node: Node<'_>) -> Read<Tool> {
         let mut fields = node.object()?;
-        let name = fields.either("name", name)?.ok_or_else(|| fields.missing("name"))?;
+        let name = fields.either("name", tools::name)?.ok_or_else(|| fields.missing("name"))?;
         let description = fields.either("description", node::text)?.filter(|text| !text.is_empty());
         let own = fields.either("parameters", gemini_schema)?;
         let plain = fields.either("parametersJsonSchema", plain_schema)?;
@@ -74,7 +73,7 @@ impl Scope {
     fn calling(&mut self, node: Node<'_>) -> Read<Option<ToolChoice>> {
         let mut fields = node.object()?;
         let mode = fields.either("mode", node::string)?.unwrap_or_default().to_ascii_uppercase();
-        let allowed = fields.either("allowedFunctionNames", |node| node.each(MAX_TOOLS, name))?.unwrap_or_default();
+        let allowed = fields.either("allowedFunctionNames", |node| node.each(MAX_TOOLS, tools::name))?.unwrap_or_default();
         let choice = match mode.as_str() {
             "" | "MODE_UNSPECIFIED" | "AUTO" if allowed.is_empty() => (mode == "AUTO").then_some(ToolChoice::Auto),
             "" | "MODE_UNSPECIFIED" | "AUTO" => Some(among("auto", &allowed)),
@@ -129,14 +128,4 @@ fn among(mode: &str, names: &[Text]) -> ToolChoice {
 pub(super) fn hosted(kind: &str) -> Tool {
     let raw = pen::json(|pen| pen.plain("type", kind));
     Tool { kind: ToolKind::Hosted { kind: kind.to_owned() }, raw: Some(raw) }
-}
-
-/// A function's name.
-fn name(node: Node<'_>) -> Read<Text> {
-    let name = node.filled()?;
-    let plain = name.plain();
-    if plain.chars().count() > MAX_NAME || plain.chars().any(char::is_control) {
-        return Err(node.bad(&format!("expected 1 to {MAX_NAME} characters without control characters.")));
-    }
-    Ok(name.clone())
 }

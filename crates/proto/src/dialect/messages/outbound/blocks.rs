@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::json;
 use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
-use crate::text::{self, Text, standard_base64};
+use crate::text::{self, Text, media_type, standard_base64};
 
 /// Some encoders leave bits behind the last byte.
 const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
@@ -203,7 +203,7 @@ fn is_web(url: &Text) -> bool {
 fn inline(url: &Text) -> Option<(String, Text)> {
     let plain = url.plain();
     let (head, data) = plain.split_once(";base64,").filter(|(_, data)| !data.is_empty())?;
-    let media = head.strip_prefix("data:")?.split(';').next()?.to_ascii_lowercase();
+    let media = media_type(head.strip_prefix("data:")?)?;
     let data = match standard_base64(data)? {
         Cow::Borrowed(same) => Text::from_escaped(text::slice_of(url.escaped(), same.as_bytes())),
         Cow::Owned(other) => Text::from_plain(&other),

@@ -10,7 +10,7 @@ use super::history::label;
 use crate::canon::{Part, Source};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::text::{Text, standard_base64};
+use crate::text::{Text, media_type, standard_base64};
 
 /// The source of an image or document.
 enum Origin {
@@ -98,15 +98,9 @@ impl Scope {
 /// `{media_type, data}` as a data URL.
 fn inline(fields: &mut Fields<'_>, media: &str) -> Read<Text> {
     let kind = fields.need("media_type", |node| {
-        let kind = node.string()?;
-        let legal = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"/.+-".contains(&b));
-        if legal && kind.starts_with(media) && kind.contains('/') {
-            return Ok(kind);
-        }
-        Err(node.bad(&format!(
-            "expected a media type such as '{}'.",
-            if media.is_empty() { "application/pdf" } else { "image/png" }
-        )))
+        let such = if media.is_empty() { "application/pdf" } else { "image/png" };
+        let kind = media_type(&node.string()?).filter(|kind| kind.starts_with(media));
+        kind.ok_or_else(|| node.bad(&format!("expected a media type such as '{such}'.")))
     })?;
     let data = fields.need("data", |node| {
         let data = node.filled()?;

@@ -101,14 +101,14 @@ impl Scope {
 }
 
 /// The choice, and whether several calls at once are allowed.
-fn choice(node: Node<'_>, tools: &[Tool]) -> Read<(ToolChoice, Option<bool>)> {
+fn choice(node: Node<'_>, known: &[Tool]) -> Read<(ToolChoice, Option<bool>)> {
     let mut fields = node.object()?;
     let kind = fields.need("type", node::string)?;
     let choice = match kind.as_str() {
         "auto" => ToolChoice::Auto,
         "any" => ToolChoice::Required,
         "none" => ToolChoice::None,
-        "tool" => named(fields.need("name", node::filled)?, tools),
+        "tool" => named(fields.need("name", tools::name)?, known),
         other => return Err(fields.unknown("type", other)),
     };
     let single = fields.read("disable_parallel_tool_use", node::boolean)?;

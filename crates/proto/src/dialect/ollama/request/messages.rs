@@ -45,6 +45,9 @@ impl Scope {
     pub(super) fn messages(&mut self, node: Node<'_>, calls: &mut Calls) -> Read<Vec<Item>> {
         let mut items = Vec::new();
         node.each(usize::MAX, |node| self.message(node, calls, &mut items))?;
+        if items.is_empty() {
+            return Err(node.bad("expected a message that says something."));
+        }
         Ok(items)
     }
 
