@@ -2,6 +2,7 @@
 
 use crate::canon::{Folded, Format, Item, ItemKind, Part, Request, Role};
 use crate::dialect::{Dialect, Wire};
+use crate::json::node::{Node, Read};
 use crate::json::schema::{self, Form};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -16,6 +17,14 @@ pub(super) struct Shape {
     pub(super) schema: Json,
     /// Strict mode; `None` when nobody said.
     pub(super) strict: Option<bool>,
+}
+
+/// A conversation in which somebody says something: what a model thought is nothing to answer, and may be left out on the way.
+pub(super) fn spoken(items: Vec<Item>, node: Node<'_>) -> Read<Vec<Item>> {
+    if items.iter().all(|item| matches!(item.kind, ItemKind::Reasoning { .. })) {
+        return Err(node.bad("at least one message with something in it is needed."));
+    }
+    Ok(items)
 }
 
 /// Makes the output format one that every upstream takes.

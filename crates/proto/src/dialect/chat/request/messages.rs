@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::Scope;
 use super::parts::Allowed;
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
+use crate::dialect::shape::spoken;
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
 use crate::text::Text;
@@ -51,11 +52,8 @@ impl Scope {
     /// Chat `messages`.
     pub(super) fn messages(&mut self, node: Node<'_>, history: &mut History) -> Read<Vec<Item>> {
         let mut items = Vec::new();
-        let count = node.each(usize::MAX, |node| self.message(node, history, &mut items))?.len();
-        if count == 0 {
-            return Err(node.bad("at least one message is needed."));
-        }
-        Ok(items)
+        node.each(usize::MAX, |node| self.message(node, history, &mut items))?;
+        spoken(items, node)
     }
 
     fn message(&mut self, node: Node<'_>, history: &mut History, items: &mut Vec<Item>) -> Read<()> {

@@ -3,6 +3,7 @@
 use super::history::History;
 use super::{Scope, several};
 use crate::canon::{Item, Part};
+use crate::dialect::shape::spoken;
 use crate::json::Shape;
 use crate::json::node::{self, Node, Read};
 use crate::text::{Json, Text};
@@ -18,11 +19,7 @@ impl Scope {
     pub(super) fn contents(&mut self, node: Node<'_>) -> Read<Vec<Item>> {
         let mut history = History::default();
         several(node, |node| self.content(node, &mut history))?;
-        let items = history.finish();
-        if items.is_empty() {
-            return Err(node.bad("at least one content with something in it is needed."));
-        }
-        Ok(items)
+        spoken(history.finish(), node)
     }
 
     fn content(&mut self, node: Node<'_>, history: &mut History) -> Read<()> {

@@ -4,6 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::Scope;
 use crate::canon::{Item, ItemKind, Part, Role};
+use crate::dialect::shape::spoken;
 use crate::json::Shape;
 use crate::json::node::{self, Node, Read};
 use crate::text::Text;
@@ -81,11 +82,8 @@ impl Scope {
     /// The `messages`.
     pub(super) fn messages(&mut self, node: Node<'_>) -> Read<Vec<Item>> {
         let mut items = Vec::new();
-        let count = node.each(usize::MAX, |node| self.message(node, &mut items))?.len();
-        if count == 0 {
-            return Err(node.bad("at least one message is needed."));
-        }
-        Ok(items)
+        node.each(usize::MAX, |node| self.message(node, &mut items))?;
+        spoken(items, node)
     }
 
     fn message(&mut self, node: Node<'_>, items: &mut Vec<Item>) -> Read<()> {

@@ -2,6 +2,7 @@
 
 use super::{Scope, item, message, said};
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
+use crate::dialect::shape::spoken;
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
 use crate::text::Text;
@@ -45,10 +46,7 @@ impl Scope {
     pub(super) fn messages(&mut self, node: Node<'_>, calls: &mut Calls) -> Read<Vec<Item>> {
         let mut items = Vec::new();
         node.each(usize::MAX, |node| self.message(node, calls, &mut items))?;
-        if items.is_empty() {
-            return Err(node.bad("expected a message that says something."));
-        }
-        Ok(items)
+        spoken(items, node)
     }
 
     fn message(&mut self, node: Node<'_>, calls: &mut Calls, items: &mut Vec<Item>) -> Read<()> {
