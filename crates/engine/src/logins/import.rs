@@ -83,6 +83,8 @@ pub enum Fate {
     Junk,
     /// The provider did not take its refresh token.
     Refused,
+    /// Its refresh token was not sent: no way out that its account may take is open.
+    NoWayOut,
     /// The store did not take it.
     Failed,
 }
@@ -201,7 +203,7 @@ impl Imports {
                 Fate::Updated => self.updated += 1,
                 Fate::Unchanged => self.unchanged += 1,
                 Fate::Duplicate => self.duplicates += 1,
-                Fate::Junk | Fate::Refused | Fate::Failed => self.failed += 1,
+                Fate::Junk | Fate::Refused | Fate::NoWayOut | Fate::Failed => self.failed += 1,
             }
             let Some(error) = &entry.error else { continue };
             let name = if entry.label.is_empty() { String::new() } else { format!(" ({})", entry.label) };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool::Secret;
+use pool::{AccountId, Secret};
 use pool::egress::Egress;
 use store::Put;
 use upstream::Upstream;
@@ -28,7 +28,7 @@ pub(super) async fn once(core: &Arc<Core>, entry: &Entry, refresh: Secret, egres
     let refused = |why: &str| failed(entry.line, &entry.label, Fate::Refused, why);
     let upstream = match way(core, entry, egress) {
         Ok(upstream) => upstream,
-        Err(none) => return refused(&none.to_string()),
+        Err(none) => return failed(entry.line, &entry.label, Fate::NoWayOut, &none.to_string()),
     };
     let (mut token, mut rotated, mut why) = (refresh, false, String::new());
     for number in 0..TRIES {
@@ -63,13 +63,25 @@ pub(super) async fn once(core: &Arc<Core>, entry: &Entry, refresh: Secret, egres
     refused(&why)
 }
 
-/// The way that was asked for, else that of the account which the entry names, where it is known.
+/// The way that was asked for, else that of the account which the entry is, where it is known.
 fn way(core: &Arc<Core>, entry: &Entry, egress: Option<&Egress>) -> Result<Upstream, NoWay> {
-    let named = entry.account.as_ref().filter(|id| egress.is_none() && !id.is_empty());
+    let known = if egress.is_none() { known(core, entry) } else { None };
+    known.map_or_else(|| core.out_by(egress), |id| core.out(&id))
+}
+
+/// The account which an entry is. Members of one workspace share its id: an entry that does not say whose it is is one of them
+/// only where there is just one.
+fn known(core: &Core, entry: &Entry) -> Option<AccountId> {
+    let claims = entry.access.as_ref().map(|access| Claims::of(access, entry.id.as_ref())).unwrap_or_default();
+    let said = Some(&claims.account_id).filter(|id| !id.is_empty());
+    let workspace = said.or(entry.account.as_ref()).filter(|id| !id.is_empty())?;
     let list = core.accounts.list();
-    let known =
-        named.and_then(|id| list.iter().find(|known| known.relay.is_none() && known.account.upstream_id == *id));
-    known.map_or_else(|| core.out_by(egress), |known| core.out(&known.account.id))
+    let whose = |user: &str| claims.user.is_empty() || user == claims.user;
+    let mut members = list
+        .iter()
+        .filter(|known| known.relay.is_none() && known.account.upstream_id == *workspace && whose(&known.account.user));
+    let found = members.next()?;
+    members.next().is_none().then(|| found.account.id.clone())
 }
 
 /// Stores what was granted. A grant without a refresh token leaves the old one good.

@@ -19,13 +19,20 @@ pub(super) struct Shape {
     pub(super) strict: Option<bool>,
 }
 
-/// A conversation in which somebody says something: what a model thought is nothing to answer, and may be left out on the way.
+/// A conversation in which somebody says something.
 pub(super) fn spoken(items: Vec<Item>, node: Node<'_>) -> Read<Vec<Item>> {
-    if items.iter().all(|item| matches!(item.kind, ItemKind::Reasoning { .. })) {
-        return Err(node.bad("at least one message with something in it is needed."));
-    }
-    Ok(items)
+    if says_nothing(&items) { Err(node.bad("at least one message with something in it is needed.")) } else { Ok(items) }
 }
+
+/// What a model thought is nothing to answer, and may be left out on the way.
+fn says_nothing(items: &[Item]) -> bool {
+    items.iter().all(|item| match &item.kind {
+        ItemKind::Reasoning { .. } => true,
+        ItemKind::Message { parts, .. } => parts.is_empty(),
+        _ => false,
+    })
+}
+
 
 /// Makes the output format one that every upstream takes.
 pub(super) fn settle(request: &mut Request) {

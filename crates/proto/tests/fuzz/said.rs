@@ -142,7 +142,8 @@ pub(crate) fn chat_stream(out: &[u8]) -> Said {
     let mut draft = Draft::default();
     for frame in frames(out) {
         let Frame::Data(_, json) = frame else { continue };
-        let Some(choice) = json.get("choices").and_then(|choices| choices.elements().next()) else { continue };
+        let first = |choice: &Json| choice.get("index").and_then(|index| index.as_u64()).unwrap_or(0) == 0;
+        let Some(choice) = json.get("choices").and_then(|choices| choices.elements().find(first)) else { continue };
         if let Some(delta) = choice.get("delta") {
             chat_message(&mut draft, &delta);
         }

@@ -221,6 +221,9 @@ pub(crate) fn single(engine: &Engine, done: &Imports) -> Answer {
             let failure = Failure::new(Kind::Upstream, format!("The provider did not take it: {why}"));
             Denied::with(StatusCode::BAD_GATEWAY, failure.code("refresh_failed"))
         }
+        ImportFate::NoWayOut => {
+            Denied::with(StatusCode::BAD_GATEWAY, Failure::new(Kind::Upstream, why).code("no_way_out"))
+        }
         ImportFate::Failed => Failure::new(Kind::Internal, why).into(),
         _ => Failure::new(Kind::Invalid, why).code("invalid_token").into(),
     })

@@ -95,12 +95,17 @@ impl<'a> Turns<'a> {
                 if self.open.as_ref().is_some_and(|open| !open.parts.is_empty()) {
                     self.flush(notes);
                 }
-                self.open.get_or_insert_default().parts.extend(parts);
+                let said = words(parts, "dropped pictures and files of the assistant", notes);
+                self.open.get_or_insert_default().parts.extend(said);
             }
             ItemKind::Message { role, parts, .. } => {
                 self.flush(notes);
                 self.forget(notes);
-                self.done.push(Turn::Said { role: speaker(role, notes), parts: parts.iter().collect() });
+                let parts = match role {
+                    Role::User => parts.iter().collect(),
+                    _ => words(parts, "dropped pictures and files of the operator", notes),
+                };
+                self.done.push(Turn::Said { role: speaker(role, notes), parts });
             }
             ItemKind::Call { kind, call_id, name, namespace, input, .. } => {
                 if namespace.is_some() {
@@ -143,6 +148,9 @@ impl<'a> Turns<'a> {
 
     fn flush(&mut self, notes: &mut Notes) {
         let Some(answer) = self.open.take() else { return };
+        if answer.parts.is_empty() && answer.calls.is_empty() {
+            return notes.add("dropped an empty assistant message");
+        }
         let ids: Vec<&[u8]> = answer.calls.iter().map(|call| call.id.escaped().as_ref()).collect();
         self.done.push(Turn::Assistant(answer));
         self.answer(&ids, notes);
@@ -165,6 +173,15 @@ impl<'a> Turns<'a> {
             self.done.push(Turn::Said { role: "user", parts: shown });
         }
     }
+}
+
+/// Everything but pictures and files, for which only the user's messages have a place.
+fn words<'a>(parts: &'a [Part], note: &'static str, notes: &mut Notes) -> Vec<&'a Part> {
+    let shown = |part: &&Part| matches!(part, Part::Image { .. } | Part::File { .. });
+    if parts.iter().any(|part| shown(&part)) {
+        notes.add(note);
+    }
+    parts.iter().filter(|part| !shown(part)).collect()
 }
 
 fn speaker(role: &Role, notes: &mut Notes) -> &'static str {
