@@ -164,6 +164,12 @@ async fn doctor_names_what_fixes_each_finding() {
     let port = ("POLYGATE_SERVER__PORT", "0");
     let fine = home.command(&["doctor"]).env(port.0, port.1).output().unwrap();
     assert!(fine.status.success(), "{}", String::from_utf8_lossy(&fine.stdout));
+    let listed: Value = serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap();
+    let id = listed[0]["id"].as_str().unwrap();
+    home.ok(&["accounts", "disable", id]);
+    let off = home.command(&["doctor"]).env(port.0, port.1).output().unwrap();
+    let said = String::from_utf8_lossy(&off.stdout).into_owned();
+    assert!(said.contains("is switched off") && said.contains(&format!("polygate accounts enable {id}")), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,7 +72,10 @@ fn way(core: &Arc<Core>, entry: &Entry, egress: Option<&Egress>) -> Result<Upstr
 /// The account which an entry is. Members of one workspace share its id: an entry that does not say whose it is is one of them
 /// only where there is just one.
 fn known(core: &Core, entry: &Entry) -> Option<AccountId> {
-    let claims = entry.access.as_ref().map(|access| Claims::of(access, entry.id.as_ref())).unwrap_or_default();
+    let claims = match (&entry.access, &entry.id) {
+        (Some(access), id) => Claims::of(access, id.as_ref()),
+        (None, id) => id.as_ref().and_then(Claims::read).unwrap_or_default(),
+    };
     let said = Some(&claims.account_id).filter(|id| !id.is_empty());
     let workspace = said.or(entry.account.as_ref()).filter(|id| !id.is_empty())?;
     let list = core.accounts.list();

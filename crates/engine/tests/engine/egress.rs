@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Clock, Engine, Parts, ProxyChange, ProxyWish, Settings};
-use offline::{Mood, NewAccount, Offline, Options, Place, Proxy, ProxyOptions, Rule, Speech};
+use engine::{Clock, Engine, ImportFate, Parts, ProxyChange, ProxyWish, Settings};
+use offline::{FakeAccount, Mood, NewAccount, Offline, Options, Place, Proxy, ProxyOptions, Rule, Speech};
 use pool::Secret;
 use pool::egress::Address;
 use proto::{Dialect, Kind};
@@ -180,6 +180,48 @@ async fn a_token_takes_its_way_along() {
     assert_eq!(site.bench.backend.record().token_posts().count(), 2);
     site.nothing_direct();
     assert_eq!(site.bench.engine.accounts()[0].egress, "0");
+}
+
+/// Members of one workspace share its id: an entry takes the way of the member that its token names, and none of theirs when
+/// nobody says whose it is. A closed way spends nothing.
+#[tokio::test]
+async fn an_entry_takes_the_way_of_its_own_member() {
+    let member = |user: &str| NewAccount {
+        account_id: Some("00000000-0000-4000-8000-00000000000a".to_owned()),
+        user: Some(user.to_owned()),
+        ..NewAccount::default()
+    };
+    let accounts = vec![(member("user-a"), "0"), (member("user-b"), "1")];
+    let site = Rig { accounts, proxies: vec![http(), http()], ..Rig::default() }.start().await;
+    let backend = &site.bench.backend;
+    let entry = |login: &FakeAccount| {
+        serde_json::json!([{ "idToken": login.id, "refreshToken": login.refresh, "accountId": login.account_id }])
+    };
+    let import = async |entry: serde_json::Value| {
+        site.bench.engine.import(entry.to_string().into_bytes(), None).await.unwrap().entries.remove(0)
+    };
+    let through = |proxy: usize| {
+        backend.record().token_posts().filter(|seen| site.proxies[proxy].saw(seen)).count()
+    };
+
+    let b = backend.add_account(member("user-b"));
+    assert_eq!(import(entry(&b)).await.result, ImportFate::Updated);
+    assert_eq!((through(0), through(1)), (0, 1));
+
+    let unsaid = backend.add_account(member("user-b"));
+    let mut nameless = entry(&unsaid);
+    nameless[0].as_object_mut().unwrap().remove("idToken");
+    assert_eq!(import(nameless).await.result, ImportFate::Updated);
+    assert_eq!((through(0), through(1), backend.record().token_posts().count()), (0, 1, 2));
+
+    let off = ProxyChange { enabled: Some(false), ..ProxyChange::default() };
+    site.bench.engine.change_proxy("1", off).await.unwrap();
+    let closed = backend.add_account(member("user-b"));
+    let done = import(entry(&closed)).await;
+    assert_eq!(done.result, ImportFate::NoWayOut);
+    assert!(done.error.unwrap().contains("its proxy 1 is switched off"));
+    assert_eq!(backend.record().token_posts().count(), 2);
+    assert!(backend.current_refresh(&closed.account_id).contains(&closed.refresh));
 }
 
 /// A provider's list: one gateway, many users, one of them said twice.

@@ -184,7 +184,13 @@ async fn accounts(store: &Store) -> Vec<Check> {
                 format!("{} is blocked: {why}", account.label),
                 format!("polygate accounts remove {}", account.id),
             ),
-            _ => ok("account", account.label.clone()),
+            Status::Disabled => bad(
+                "account",
+                Grade::Warn,
+                format!("{} is switched off", account.label),
+                format!("polygate accounts enable {}", account.id),
+            ),
+            Status::Active | Status::Cooling { .. } | Status::Exhausted { .. } => ok("account", account.label.clone()),
         })
         .collect()
 }
