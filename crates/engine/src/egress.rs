@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use pool::egress::{self, Health, Marks, Proxy, ProxyId, Route, Stuck, Table, Turn};
 use pool::{AccountId, Millis};
 use tokio::sync::Notify;
+use upstream::oauth::LoginError;
 use upstream::{Fault, FaultKind, Sent, Upstream, Way};
 
 pub(crate) use self::check::keep_checked;
@@ -28,6 +29,7 @@ pub use self::manage::{
 pub use self::transfer::{Move, Moves, Ticket};
 pub use self::view::{GlobalView, ProxyView, proxy_state};
 use crate::core::Core;
+use crate::logins::LoginProblem;
 
 /// Proxies that one call tries at most.
 const ROUTES: usize = 3;
@@ -150,10 +152,29 @@ impl Core {
         Outing { core: Arc::clone(self), egress, tried: Vec::new() }
     }
 
-    /// The backend by a way that somebody named, for a login that is no account yet; the global one when nobody did.
-    pub(crate) fn out_by(self: &Arc<Self>, egress: Option<&egress::Egress>) -> Result<Upstream, NoWay> {
-        let Some(egress) = egress.cloned() else { return Ok(self.upstream.clone()) };
-        Outing { core: Arc::clone(self), egress, tried: Vec::new() }.next()
+    /// The ways that a call may take for which somebody named one, of a login that is no account yet; the global one when nobody did.
+    pub(crate) fn outing_by(self: &Arc<Self>, egress: Option<&egress::Egress>) -> Outing {
+        let egress = egress.cloned().unwrap_or(egress::Egress::Global);
+        Outing { core: Arc::clone(self), egress, tried: Vec::new() }
+    }
+
+    /// A step of such a login, by the next way as long as nothing of it was sent and the choice is ours.
+    pub(crate) async fn step_by<T, F>(
+        self: &Arc<Self>,
+        egress: Option<&egress::Egress>,
+        step: impl Fn(Upstream) -> F,
+    ) -> Result<T, LoginProblem>
+    where
+        F: Future<Output = Result<T, LoginError>>,
+    {
+        let mut outing = self.outing_by(egress);
+        loop {
+            let upstream = outing.next().map_err(|none| ProxyError::Stuck(none.to_string()))?;
+            match step(upstream).await {
+                Err(LoginError::Failed { sent, .. }) if outing.another(sent) => {}
+                result => return Ok(result?),
+            }
+        }
     }
 
     /// The backend by the account's way, for a call that is made once.

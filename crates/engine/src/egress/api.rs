@@ -3,10 +3,13 @@
 use pool::egress::{Address, Egress, ProxyId, Route, file};
 use pool::{Account, AccountId, Secret};
 use upstream::Upstream;
+use upstream::oauth::{LoginError, Pkce};
+use url::Url;
 
 use super::{GlobalView, INTERVAL, Moves, ProxyChange, ProxyError, ProxyView, ProxyWish, Ticket, manage, transfer};
 use crate::core::Core;
 use crate::engine::Engine;
+use crate::logins::LoginProblem;
 
 impl Engine {
     /// Every proxy, oldest first.
@@ -45,12 +48,25 @@ impl Engine {
         manage::meant(&self.0.egress.table().proxies, wanted)
     }
 
-    /// The backend by such a way, for a login that is no account yet; never by another.
+    /// Where a person signs in; nothing is sent.
+    pub fn authorize_url(&self, pkce: &Pkce, state: &str, redirect: &str) -> Url {
+        self.0.upstream.authorize_url(pkce, state, redirect)
+    }
+
+    /// A step of a login that is no account yet, by such a way and never by another: with [`Egress::Auto`] one proxy after the other
+    /// is tried while nothing was sent. `step` is called with the backend by each.
     ///
     /// # Errors
-    /// [`ProxyError::Stuck`].
-    pub fn out_by(&self, egress: Option<&Egress>) -> Result<Upstream, ProxyError> {
-        self.0.out_by(egress).map_err(|none| ProxyError::Stuck(none.to_string()))
+    /// [`LoginProblem::Way`] with [`ProxyError::Stuck`], and what the step comes to.
+    pub async fn step_by<T, F>(
+        &self,
+        egress: Option<&Egress>,
+        step: impl Fn(Upstream) -> F,
+    ) -> Result<T, LoginProblem>
+    where
+        F: Future<Output = Result<T, LoginError>>,
+    {
+        self.0.step_by(egress, step).await
     }
 
     /// Minutes between two checks; 0 for none.

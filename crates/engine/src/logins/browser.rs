@@ -9,11 +9,11 @@ use pool::egress::Egress;
 use store::Put;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use upstream::Upstream;
 use upstream::oauth::{Callback, CallbackError, LoginError, Pkce, pasted, state};
 
 use super::LoginProblem;
 use crate::core::Core;
-use crate::egress::ProxyError;
 use crate::engine::Engine;
 
 /// How long a login waits for its person.
@@ -179,8 +179,8 @@ impl Login {
     }
 
     async fn trade(&self, core: &Arc<Core>, code: &Secret) -> Result<Put, LoginProblem> {
-        let upstream = core.out_by(self.egress.as_ref()).map_err(|none| ProxyError::Stuck(none.to_string()))?;
-        let grant = upstream.exchange(code, &self.verifier, &self.redirect).await?;
+        let step = |upstream: Upstream| async move { upstream.exchange(code, &self.verifier, &self.redirect).await };
+        let grant = core.step_by(self.egress.as_ref(), step).await?;
         core.sign_in(grant, self.egress.clone()).await
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pool::egress::Egress;
 use tokio::time::Instant;
+use upstream::Upstream;
 use upstream::oauth::{Device, Poll, state};
 
 use super::LoginProblem;
@@ -57,7 +58,8 @@ pub(super) struct Waiting {
 impl Engine {
     /// Begins a device login.
     pub async fn device_start(&self, egress: Option<Egress>) -> Result<DeviceStart, LoginProblem> {
-        let device = self.out_by(egress.as_ref())?.device_start().await?;
+        let step = |upstream: Upstream| async move { upstream.device_start().await };
+        let device = self.step_by(egress.as_ref(), step).await?;
         let (code, now) = (state(), Instant::now());
         let start = DeviceStart {
             user_code: device.user_code.clone(),
@@ -94,7 +96,9 @@ impl Engine {
             if waiting.soon() {
                 return Ok(DevicePoll::SlowDown);
             }
-            let Poll::Done(grant) = engine.out_by(waiting.egress.as_ref())?.device_poll(&waiting.device).await? else {
+            let device = &waiting.device;
+            let step = |upstream: Upstream| async move { upstream.device_poll(device).await };
+            let Poll::Done(grant) = engine.step_by(waiting.egress.as_ref(), step).await? else {
                 return Ok(DevicePoll::Pending);
             };
             let put = engine.sign_in(grant, waiting.egress.clone()).await?;

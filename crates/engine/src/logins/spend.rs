@@ -6,7 +6,6 @@ use std::time::Duration;
 use pool::{AccountId, Secret};
 use pool::egress::Egress;
 use store::Put;
-use upstream::Upstream;
 use upstream::jwt::Claims;
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
 use upstream::transfer::Entry;
@@ -14,7 +13,7 @@ use upstream::transfer::Entry;
 use super::import::{Fate, ImportResult, dressed, failed, settle};
 use super::{own, set_aside};
 use crate::core::Core;
-use crate::egress::NoWay;
+use crate::egress::Outing;
 
 /// Calls for one token: the first, and one after a passing trouble.
 const TRIES: usize = 2;
@@ -26,18 +25,17 @@ const STORES: usize = 60;
 /// Uses an entry's refresh token and stores what comes of it.
 pub(super) async fn once(core: &Arc<Core>, entry: &Entry, refresh: Secret, egress: Option<&Egress>) -> ImportResult {
     let refused = |why: &str| failed(entry.line, &entry.label, Fate::Refused, why);
-    let upstream = match way(core, entry, egress) {
+    let mut outing = way(core, entry, egress);
+    let mut upstream = match outing.next() {
         Ok(upstream) => upstream,
         Err(none) => return failed(entry.line, &entry.label, Fate::NoWayOut, &none.to_string()),
     };
     let (mut token, mut rotated, mut why) = (refresh, false, String::new());
-    for number in 0..TRIES {
+    let mut tries = TRIES;
+    while tries > 0 {
         if core.stop.is_cancelled() {
             "the gateway is stopping; import it again".clone_into(&mut why);
             break;
-        }
-        if number > 0 {
-            tokio::time::sleep(PAUSE).await;
         }
         let place = core.refresh.calls.acquire().await.expect("invariant: the semaphore is never closed");
         let answer = upstream.refresh(&token, RefreshReason::ProactiveExpiry).await;
@@ -48,10 +46,18 @@ pub(super) async fn once(core: &Arc<Core>, entry: &Entry, refresh: Secret, egres
                 why = message;
                 break;
             }
-            Err(RefreshError::Transient { rotated: next, message, .. }) => {
+            Err(RefreshError::Transient { rotated: next, sent, message, .. }) => {
                 rotated |= next.is_some();
                 token = next.unwrap_or(token);
                 why = message;
+                if let (true, Ok(next)) = (outing.another(sent), outing.next()) {
+                    upstream = next;
+                    continue;
+                }
+                tries -= 1;
+                if tries > 0 {
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }
@@ -63,10 +69,10 @@ pub(super) async fn once(core: &Arc<Core>, entry: &Entry, refresh: Secret, egres
     refused(&why)
 }
 
-/// The way that was asked for, else that of the account which the entry is, where it is known.
-fn way(core: &Arc<Core>, entry: &Entry, egress: Option<&Egress>) -> Result<Upstream, NoWay> {
+/// The ways that were asked for, else those of the account which the entry is, where it is known.
+fn way(core: &Arc<Core>, entry: &Entry, egress: Option<&Egress>) -> Outing {
     let known = if egress.is_none() { known(core, entry) } else { None };
-    known.map_or_else(|| core.out_by(egress), |id| core.out(&id))
+    known.map_or_else(|| core.outing_by(egress), |id| core.outing(&id))
 }
 
 /// The account which an entry is. Members of one workspace share its id: an entry that does not say whose it is is one of them

@@ -9,7 +9,7 @@ use std::time::Duration;
 use engine::{Clock, Engine, ImportFate, Parts, ProxyChange, ProxyWish, Settings};
 use offline::{FakeAccount, Mood, NewAccount, Offline, Options, Place, Proxy, ProxyOptions, Rule, Speech};
 use pool::Secret;
-use pool::egress::Address;
+use pool::egress::{Address, Egress};
 use proto::{Dialect, Kind};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rstest::rstest;
@@ -367,25 +367,47 @@ async fn behind_a_dead_proxy_nothing_leaves() {
 async fn a_login_takes_the_way_that_it_is_told(#[case] way: &str, #[case] word: &str) {
     let site = Rig { proxies: vec![http()], ..Rig::default() }.start().await;
     let egress = site.bench.engine.egress(way).unwrap();
-    let out = site.bench.engine.out_by(Some(&egress)).unwrap();
-    let device = out.device_start().await.unwrap();
+    let begin = async || {
+        let step = |upstream: Upstream| async move { upstream.device_start().await };
+        site.bench.engine.step_by(Some(&egress), step).await
+    };
+    let device = begin().await.unwrap();
     assert!(site.bench.backend.approve_device(&device.user_code));
-    let upstream::oauth::Poll::Done(grant) = out.device_poll(&device).await.unwrap() else { panic!("not yet") };
-    let access = grant.refresh.unwrap();
-    out.refresh(&access, upstream::oauth::RefreshReason::ProactiveExpiry).await.unwrap();
+    let poll = |upstream: Upstream| {
+        let device = device.clone();
+        async move { upstream.device_poll(&device).await }
+    };
+    let polled = site.bench.engine.step_by(Some(&egress), poll).await.unwrap();
+    assert!(matches!(polled, upstream::oauth::Poll::Done(_)));
     site.nothing_direct();
 
     let total = site.bench.backend.record().total;
     site.afresh().await;
     site.proxies[0].mood(Mood::Closes);
-    let out = site.bench.engine.out_by(Some(&egress)).unwrap();
-    let error = out.device_start().await.unwrap_err().to_string();
+    let error = begin().await.unwrap_err().to_string();
     assert!(error.contains("proxy 0 ("), "{error}");
     let change = ProxyChange { enabled: Some(false), ..ProxyChange::default() };
     site.bench.engine.change_proxy("0", change).await.unwrap();
-    let Err(none) = site.bench.engine.out_by(Some(&egress)) else { panic!("a way that is off") };
-    assert!(none.to_string().contains(word), "{none}");
+    let none = begin().await.unwrap_err().to_string();
+    assert!(none.contains(word), "{none}");
     assert_eq!(site.bench.backend.record().total, total);
+}
+
+/// A login whose way is ours to choose goes on by the next proxy while nothing was sent.
+#[tokio::test]
+async fn a_login_tries_one_proxy_after_the_other() {
+    let site = Rig { proxies: vec![http(), http()], ..Rig::default() }.start().await;
+    site.proxies[0].mood(Mood::Closes);
+    for _ in 0..3 {
+        let step = |upstream: Upstream| async move { upstream.device_start().await };
+        site.bench.engine.step_by(Some(&Egress::Auto), step).await.unwrap();
+    }
+    let login = site.bench.backend.add_account(account());
+    let refresh = Some(Secret::from(login.refresh.as_str()));
+    let done = site.bench.engine.add_token(None, refresh, Some(Egress::Auto)).await;
+    assert_eq!((done.added, done.errors), (1, vec![]));
+    assert_eq!(site.bench.backend.record().token_posts().count(), 1);
+    site.nothing_direct();
 }
 
 #[tokio::test]

@@ -69,8 +69,8 @@ impl Login {
         if let Some(token) = &self.token {
             return given(engine, secret(token)?, egress).await;
         }
-        let upstream = engine.out_by(egress.as_ref())?;
-        let grant = if self.device { device(&upstream).await? } else { browser(&upstream).await? };
+        let way = egress.as_ref();
+        let grant = if self.device { device(engine, way).await? } else { browser(engine, way).await? };
         Ok(engine.sign_in(grant, egress).await?.into())
     }
 }
@@ -91,11 +91,11 @@ fn report(common: &Common, signed: &Signed, label: &str) {
     }
 }
 
-async fn browser(upstream: &Upstream) -> anyhow::Result<Grant> {
+async fn browser(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant> {
     let (pkce, state) = (Pkce::fresh(), state());
     let callback = Callback::bind(&state).await?;
     let redirect = callback.redirect();
-    let url = upstream.authorize_url(&pkce, &state, &redirect);
+    let url = engine.authorize_url(&pkce, &state, &redirect);
     eprintln!("Sign in here:\n\n  {url}\n");
     if webbrowser::open(url.as_str()).is_err() {
         eprintln!("No browser opened; copy the address, or use `polygate login --device` on a machine without one.");
@@ -105,7 +105,8 @@ async fn browser(upstream: &Upstream) -> anyhow::Result<Grant> {
         code = callback.code() => code?,
         code = typed(&state) => code?,
     };
-    Ok(upstream.exchange(&code, &pkce.verifier, &redirect).await?)
+    let (code, verifier, redirect) = (&code, &pkce.verifier, &redirect);
+    Ok(engine.step_by(way, |upstream| async move { upstream.exchange(code, verifier, redirect).await }).await?)
 }
 
 /// The code of an address that the person pastes; never ends where nobody can type.
@@ -124,8 +125,9 @@ async fn typed(state: &str) -> Result<Secret, CallbackError> {
     }
 }
 
-async fn device(upstream: &Upstream) -> anyhow::Result<Grant> {
-    let device = upstream.device_start().await?;
+async fn device(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant> {
+    let begin = |upstream: Upstream| async move { Ok((upstream.device_start().await?, upstream)) };
+    let (device, upstream) = engine.step_by(way, begin).await?;
     eprintln!("Open {} and type this code:\n\n  {}\n", device.page, device.user_code);
     Ok(upstream.device_wait(&device).await?)
 }
