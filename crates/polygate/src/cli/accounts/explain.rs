@@ -37,7 +37,7 @@ impl Explain {
 }
 
 fn show(explained: Explained) {
-    let Explained { model, candidates, fallbacks, .. } = explained;
+    let Explained { model, candidates, fallbacks, instead, .. } = explained;
     output::line(&format!("Model {model}, from what is stored: a running gateway also knows what is under way."));
     let row = |(nth, candidate): (usize, CandidateView)| {
         vec![
@@ -51,7 +51,9 @@ fn show(explained: Explained) {
     let rows = candidates.into_iter().enumerate().map(row).collect();
     let empty = "No account yet. Add one: polygate login";
     output::table(&["", "NAME", "KIND", "STANDING", "WHY"], rows, empty);
-    if !fallbacks.is_empty() {
+    if let Some(instead) = instead {
+        output::line(&format!("None can serve it now: {instead} would be asked instead."));
+    } else if !fallbacks.is_empty() {
         output::line(&format!("Asked instead when none can serve: {}", fallbacks.join(", ")));
     }
 }
