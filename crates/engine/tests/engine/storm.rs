@@ -1,6 +1,6 @@
 //! Storms, scaled down: what a trouble that meets every request may cost. Rows F14, F17, F19, F29.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::{Engine, Parts, RelayWish, Settings};
 use offline::{Plan, Rule};
@@ -19,6 +19,12 @@ async fn crowd(bench: &Bench, count: usize, round: usize) -> (usize, Vec<proto::
 
 /// As [`crowd`], for a model.
 async fn crowd_for(bench: &Bench, model: &str, count: usize, round: usize) -> (usize, Vec<proto::Failure>) {
+    let (failures, _) = timed(bench, model, count, round).await;
+    (count - failures.len(), failures)
+}
+
+/// As [`crowd_for`]: the failures, and how long each waited for the end of its answer.
+async fn timed(bench: &Bench, model: &str, count: usize, round: usize) -> (Vec<proto::Failure>, Vec<Duration>) {
     let mut running = Vec::new();
     for n in 0..count {
         let mut asked = chat(&format!("Reply with exactly: {round} {n}"));
@@ -26,22 +32,37 @@ async fn crowd_for(bench: &Bench, model: &str, count: usize, round: usize) -> (u
         asked.request.model = Some(model.to_owned());
         let engine = bench.engine.clone();
         running.push(tokio::spawn(async move {
-            match engine.run(asked).await {
+            let begun = Instant::now();
+            let failure = match engine.run(asked).await {
                 Ok(engine::Reply::Stream(stream)) => {
                     crate::bench::Tap::from(stream).rest().await;
                     None
                 }
                 Ok(engine::Reply::Whole(_)) => None,
                 Err(refusal) => Some(refusal.failure),
-            }
+            };
+            (failure, begun.elapsed())
         }));
     }
-    let mut failures = Vec::new();
+    let (mut failures, mut times) = (Vec::new(), Vec::new());
     for task in running {
-        let failure = tokio::time::timeout(3 * PATIENCE, task).await.expect("in time").expect("no panic");
+        let (failure, took) = tokio::time::timeout(3 * PATIENCE, task).await.expect("in time").expect("no panic");
         failures.extend(failure);
+        times.push(took);
     }
-    (count - failures.len(), failures)
+    (failures, times)
+}
+
+/// What 99 of 100 of these wait at most, over some rounds in which nobody fails.
+async fn p99(bench: &Bench, rounds: std::ops::Range<usize>) -> Duration {
+    let mut all = Vec::new();
+    for round in rounds {
+        let (failures, times) = timed(bench, MODEL, 40, round).await;
+        assert_eq!(failures.len(), 0, "{failures:?}");
+        all.extend(times);
+    }
+    all.sort();
+    all[all.len() * 99 / 100]
 }
 
 fn oops() -> Plan {
@@ -108,19 +129,21 @@ async fn retries_of_clients_stay_within_the_budget_and_the_breaker_opens() {
     bench.innocent();
 }
 
-/// Row F29: one of ten fails; the others serve everybody.
+/// Row F29: one of ten fails; the others serve everybody, who hardly wait longer.
 #[tokio::test]
 async fn one_that_fails_does_not_stop_the_others() {
+    // What a busy machine of a test run may add.
+    const NOISE: Duration = Duration::from_millis(100);
     let bench = Bench::with(Setup::accounts(10)).await;
-    bench.backend.script(Rule::responses(oops()).account(&bench.logins[3].account_id).always());
-    let mut served = 0;
-    for round in 0..5 {
-        served += crowd(&bench, 40, round).await.0;
-    }
-    assert_eq!(served, 200);
-    let record = bench.backend.record();
-    let poisoned = &bench.logins[3].account_id;
-    let asked = record.posts().filter(|seen| seen.account.as_ref() == Some(poisoned)).count();
+    let sound = p99(&bench, 0..5).await;
+    let bad = &bench.logins[3].account_id;
+    let asked = || bench.backend.record().posts().filter(|seen| seen.account.as_ref() == Some(bad)).count();
+    let before = asked();
+    bench.backend.script(Rule::responses(oops()).account(bad).always());
+    let poisoned = p99(&bench, 5..10).await;
+    println!("p99 of 200: {sound:?} with ten that serve, {poisoned:?} with one of them failing");
+    assert!(poisoned <= 2 * sound + NOISE, "{sound:?} became {poisoned:?}");
+    let asked = asked() - before;
     assert!((1..=30).contains(&asked), "{asked}");
 }
 
