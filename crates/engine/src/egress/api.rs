@@ -58,11 +58,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`LoginProblem::Way`] with [`ProxyError::Stuck`], and what the step comes to.
-    pub async fn step_by<T, F>(
-        &self,
-        egress: Option<&Egress>,
-        step: impl Fn(Upstream) -> F,
-    ) -> Result<T, LoginProblem>
+    pub async fn step_by<T, F>(&self, egress: Option<&Egress>, step: impl Fn(Upstream) -> F) -> Result<T, LoginProblem>
     where
         F: Future<Output = Result<T, LoginError>>,
     {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool::{AccountId, Secret};
 use pool::egress::Egress;
+use pool::{AccountId, Secret};
 use store::Put;
 use upstream::jwt::Claims;
 use upstream::oauth::{Grant, RefreshError, RefreshReason};

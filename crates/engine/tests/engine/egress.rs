@@ -194,15 +194,11 @@ async fn an_entry_takes_the_way_of_its_own_member() {
     let accounts = vec![(member("user-a"), "0"), (member("user-b"), "1")];
     let site = Rig { accounts, proxies: vec![http(), http()], ..Rig::default() }.start().await;
     let backend = &site.bench.backend;
-    let entry = |login: &FakeAccount| {
-        serde_json::json!([{ "idToken": login.id, "refreshToken": login.refresh, "accountId": login.account_id }])
-    };
+    let entry = |login: &FakeAccount| serde_json::json!([{ "idToken": login.id, "refreshToken": login.refresh, "accountId": login.account_id }]);
     let import = async |entry: serde_json::Value| {
         site.bench.engine.import(entry.to_string().into_bytes(), None).await.unwrap().entries.remove(0)
     };
-    let through = |proxy: usize| {
-        backend.record().token_posts().filter(|seen| site.proxies[proxy].saw(seen)).count()
-    };
+    let through = |proxy: usize| backend.record().token_posts().filter(|seen| site.proxies[proxy].saw(seen)).count();
 
     let b = backend.add_account(member("user-b"));
     assert_eq!(import(entry(&b)).await.result, ImportFate::Updated);

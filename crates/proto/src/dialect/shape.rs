@@ -33,7 +33,6 @@ fn says_nothing(items: &[Item]) -> bool {
     })
 }
 
-
 /// Makes the output format one that every upstream takes.
 pub(super) fn settle(request: &mut Request) {
     match &request.format {

@@ -73,7 +73,8 @@ impl Scope {
     fn calling(&mut self, node: Node<'_>) -> Read<Option<ToolChoice>> {
         let mut fields = node.object()?;
         let mode = fields.either("mode", node::string)?.unwrap_or_default().to_ascii_uppercase();
-        let allowed = fields.either("allowedFunctionNames", |node| node.each(MAX_TOOLS, tools::name))?.unwrap_or_default();
+        let allowed =
+            fields.either("allowedFunctionNames", |node| node.each(MAX_TOOLS, tools::name))?.unwrap_or_default();
         let choice = match mode.as_str() {
             "" | "MODE_UNSPECIFIED" | "AUTO" if allowed.is_empty() => (mode == "AUTO").then_some(ToolChoice::Auto),
             "" | "MODE_UNSPECIFIED" | "AUTO" => Some(among("auto", &allowed)),
