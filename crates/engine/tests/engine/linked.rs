@@ -195,7 +195,8 @@ async fn what_cannot_be_linked_says_why() {
     assert_eq!(bench.store.links().await.expect("links"), []);
 }
 
-/// Row S3, scaled: Codex truncates and writes the file again and again, with refreshes of its own, while requests run.
+/// Row S3, scaled; `POLYGATE_SOAK_ROUNDS=1000` is its size. Codex truncates and writes the file again and again, with refreshes of
+/// its own, while requests run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn codex_and_the_gateway_share_a_file() {
     let linked = Linked::new(864_000, true).await;
@@ -205,8 +206,11 @@ async fn codex_and_the_gateway_share_a_file() {
         (linked.file.clone(), linked.login.clone()),
         (Arc::clone(&stop), Arc::clone(&own)),
     ));
-    for _ in 0..60 {
+    let rounds = std::env::var("POLYGATE_SOAK_ROUNDS").map_or(60, |rounds| rounds.parse().expect("a number"));
+    let mut asked = 0;
+    while asked < rounds || own.load(Ordering::Relaxed) < rounds {
         linked.bench.ask(chat("hello")).await.expect("a reply");
+        asked += 1;
     }
     stop.store(true, Ordering::Relaxed);
     let last = codex.await.expect("no panic");
