@@ -50,7 +50,9 @@ pub(super) async fn once(core: &Arc<Core>, entry: &Entry, refresh: Secret, egres
                 rotated |= next.is_some();
                 token = next.unwrap_or(token);
                 why = message;
-                if let (true, Ok(next)) = (outing.another(sent), outing.next()) {
+                if outing.another(sent)
+                    && let Ok(next) = outing.next()
+                {
                     upstream = next;
                     continue;
                 }
