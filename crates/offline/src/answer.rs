@@ -111,6 +111,12 @@ impl From<Reject> for Answer {
     }
 }
 
+impl From<Reject> for Box<Answer> {
+    fn from(reject: Reject) -> Self {
+        Self::new(reject.into())
+    }
+}
+
 /// The answer a planned body makes, if it has one of its own.
 fn body(plan: &Plan, shared: &Shared) -> Option<Result<Answer, Reject>> {
     Some(Ok(match &plan.body {
@@ -247,6 +253,7 @@ impl Pump {
                 self.wait = Some(Box::pin(tokio::time::sleep_until(due)));
             }
             Step::End(how) => self.ending = Some(how),
+            Step::Odd(_) => {}
         }
         Some(self.batch.split().freeze()).filter(|batch| !batch.is_empty())
     }
@@ -254,7 +261,7 @@ impl Pump {
     fn end(&mut self, how: How) -> Poll<Option<Bytes>> {
         self.send.visit.end(Left::Cut);
         match how {
-            How::Reset | How::Fin => {
+            How::Reset | How::Fin | How::Close { .. } => {
                 self.dead = true;
                 self.send.line.end(how);
                 Poll::Pending

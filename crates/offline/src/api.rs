@@ -54,7 +54,7 @@ impl Api {
         let (code, message) = match how {
             How::Failed { code, message } => (Some(code.as_str()), message.as_str()),
             How::Incomplete { reason } => (None, reason.as_str()),
-            How::Reset | How::Fin | How::End => return None,
+            How::Reset | How::Fin | How::End | How::Close { .. } => return None,
         };
         let event = match (self, code) {
             (Self::Backend | Self::Responses, _) => ended(code, message, response, sequence),

@@ -102,6 +102,33 @@ impl Plan {
         Self::json(400, errors::error(message, "invalid_request_error", None, Some(code)))
     }
 
+    /// A socket that has reached the end of its time.
+    pub fn connection_limit() -> Self {
+        let message =
+            "Responses websocket connection limit reached (60 minutes). Create a new websocket connection to continue.";
+        Self::bad_request("websocket_connection_limit_reached", message)
+    }
+
+    /// A socket that does not know the response which a turn continues.
+    pub fn previous_not_found() -> Self {
+        let message = "Previous response with id 'resp_lost' not found.";
+        Self::bad_request("previous_response_not_found", message)
+    }
+
+    /// An error frame that does not say its status; the official client waits on as if it had not come.
+    pub fn statusless() -> Self {
+        let error = errors::error("Something went wrong.", "server_error", None, None);
+        Self::text(200, json!({ "type": "error", "error": error["error"] }).to_string()).hold(Wait::Forever)
+    }
+
+    /// The end of somebody else's response after so many events.
+    pub fn stray(after: u32) -> Self {
+        let response = json!({ "id": "resp_stray", "object": "response", "status": "completed", "output": [],
+            "usage": { "input_tokens": 1, "output_tokens": 1, "total_tokens": 2 } });
+        let event = json!({ "type": "response.completed", "sequence_number": 0, "response": response });
+        Self::auto().extra(after, format!("event: response.completed\ndata: {event}\n\n"))
+    }
+
     /// 503: the model is at capacity.
     pub fn overloaded() -> Self {
         let message = "Our servers are currently overloaded. Please try again later.";

@@ -110,6 +110,7 @@ mod route;
 mod running;
 mod script;
 mod shape;
+mod socket;
 mod state;
 mod token;
 mod usage;
@@ -117,7 +118,9 @@ mod wire;
 
 pub use account::{FakeAccount, Metered, NewAccount, Quota, Window};
 pub use oauth::REAL_CLIENT_ID;
-pub use plan::{Blob, Body, Coding, Extra, Idle, Interim, Newline, Pause, Place, Plan, Shape, Split, Spot, Stop, Wait};
+pub use plan::{
+    Blob, Body, Coding, Extra, Idle, Interim, Newline, Odd, Pause, Place, Plan, Quirk, Shape, Split, Spot, Stop, Wait,
+};
 pub use proxy::{Carried, Mood, Proxy, ProxyOptions, Speech};
 pub use record::{Ending, Left, Offence, Record, Refresh, Seen, TimedOut};
 pub use running::{Offline, Options, Running, serve_forever};

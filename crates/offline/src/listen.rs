@@ -60,18 +60,22 @@ async fn connection(tcp: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
 async fn speak(tcp: TcpStream, shared: Arc<Shared>, line: Arc<Line>) -> io::Result<()> {
     let wire = Wire::new(tcp, Arc::clone(&line));
     let tls = shared.options.tls.clone();
+    let served = Arc::clone(&line);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (shared, line) = (Arc::clone(&shared), Arc::clone(&line));
+        let (shared, line) = (Arc::clone(&shared), Arc::clone(&served));
         async move { route::serve(shared, line, request).await }
     });
     let http = http1::Builder::new();
     let ended = match tls {
-        None => http.serve_connection(TokioIo::new(wire), service).await,
+        None => http.serve_connection(TokioIo::new(wire), service).with_upgrades().await,
         Some(tls) => {
             let wire = TlsAcceptor::from(tls).accept(wire).await?;
-            http.serve_connection(TokioIo::new(wire), service).await
+            http.serve_connection(TokioIo::new(wire), service).with_upgrades().await
         }
     };
+    if let Some(socket) = line.upgraded() {
+        socket.await;
+    }
     ended.map_err(io::Error::other)
 }
 

@@ -19,9 +19,11 @@ mod build;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
-    /// `POST /backend-api/codex/responses`.
+    /// A model request: `POST /backend-api/codex/responses`, or a `response.create` of a socket.
     #[default]
     Responses,
+    /// `GET /backend-api/codex/responses`: the upgrade to a WebSocket.
+    Socket,
     /// `GET /backend-api/codex/models`.
     Models,
     /// `POST /backend-api/codex/images/generations` and `/edits`.
@@ -221,6 +223,31 @@ pub struct Shape {
     pub drip: u64,
     /// `Content-Encoding`s applied in this order, flushed after every event.
     pub compress: Vec<Coding>,
+    /// Odd frames; on a socket only.
+    pub quirks: Vec<Quirk>,
+}
+
+/// Something odd about the frames of a socket.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Quirk {
+    /// Events sent before it.
+    pub after: u32,
+    /// What.
+    pub what: Odd,
+}
+
+/// What can be odd about the frames of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Odd {
+    /// So many pings at once.
+    Pings(u32),
+    /// The next message comes in frames of so many bytes.
+    Fragments(usize),
+    /// The next message is masked, which a server must not do.
+    Masked,
+    /// The next message is binary.
+    Binary,
 }
 
 /// A silence inside a stream.
@@ -256,9 +283,10 @@ pub struct Stop {
 pub enum Spot {
     /// After this many events.
     Event(u32),
-    /// After this many bytes of the (uncompressed) body.
+    /// After this many bytes of the (uncompressed) body; on a socket as `wire`.
     Byte(u64),
-    /// After this many bytes on the socket, status line and headers included; 0 is "nothing at all".
+    /// After this many bytes on the connection, status line and headers included; 0 is "nothing at all". On a socket the
+    /// bytes are counted from the turn's first.
     Wire(u64),
 }
 
@@ -334,5 +362,6 @@ impl Shape {
             && !self.bom
             && self.split.is_none()
             && self.compress.is_empty()
+            && self.quirks.is_empty()
     }
 }

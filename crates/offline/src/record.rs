@@ -31,13 +31,13 @@ pub struct Seen {
     pub at: Duration,
     /// Its endpoint.
     pub place: Place,
-    /// `GET`, `POST`, ...
+    /// `GET`, `POST`, ...; `WS` for a turn of a socket.
     pub method: String,
     /// Without the query.
     pub path: String,
     /// Without the `?`.
     pub query: Option<String>,
-    /// Lower-case names, in order of arrival.
+    /// Lower-case names, in order of arrival; a turn of a socket has none.
     pub headers: Vec<(String, String)>,
     /// Decoded body; empty once the record dropped it for space.
     #[serde(skip)]
@@ -132,7 +132,7 @@ pub struct Record {
     pub total: u64,
     /// Connections ever accepted.
     pub connections: u64,
-    /// Requests whose answer runs now.
+    /// Requests whose answer runs now; open sockets do not count.
     pub open: usize,
     /// The most of them at once.
     pub peak: usize,
@@ -147,6 +147,11 @@ impl Record {
     /// Model requests.
     pub fn posts(&self) -> impl Iterator<Item = &Seen> {
         self.at(Place::Responses)
+    }
+
+    /// WebSockets, each by its upgrade; one without an ending is open.
+    pub fn sockets(&self) -> impl Iterator<Item = &Seen> {
+        self.at(Place::Socket)
     }
 
     /// Uses of the token endpoint.
@@ -196,14 +201,16 @@ impl Recorder {
         book.next += 1;
         let id = book.next;
         let record = &mut book.record;
-        record.requests.push_back(seen(id, at));
+        let seen = seen(id, at);
+        let counts = seen.place != Place::Socket;
+        record.requests.push_back(seen);
         record.total += 1;
-        record.open += 1;
+        record.open += usize::from(counts);
         record.peak = record.peak.max(record.open);
         book.trim(self.keep);
         drop(book);
         self.changed.notify_waiters();
-        Visit { recorder: Arc::clone(self), id, sent: 0, left: Left::Client }
+        Visit { recorder: Arc::clone(self), id, sent: 0, left: Left::Client, counts }
     }
 
     pub(crate) fn edit(&self, id: u64, change: impl FnOnce(&mut Seen)) {
@@ -304,12 +311,14 @@ pub(crate) struct Visit {
     pub(crate) id: u64,
     sent: u64,
     left: Left,
+    /// Among the requests that run.
+    counts: bool,
 }
 
 impl Visit {
     /// For requests that are not recorded.
     pub(crate) fn none(recorder: &Arc<Recorder>) -> Self {
-        Self { recorder: Arc::clone(recorder), id: 0, sent: 0, left: Left::Complete }
+        Self { recorder: Arc::clone(recorder), id: 0, sent: 0, left: Left::Complete, counts: false }
     }
 
     pub(crate) fn sent(&mut self, bytes: usize) {
@@ -332,7 +341,7 @@ impl Drop for Visit {
         }
         let at = self.recorder.now();
         let mut book = self.recorder.book.lock();
-        book.record.open -= 1;
+        book.record.open -= usize::from(self.counts);
         if let Some(seen) = book.record.find(self.id) {
             seen.sent = self.sent;
             seen.ending = Some(Ending { at, left: self.left });

@@ -1,13 +1,13 @@
-//! `POST /backend-api/codex/responses`: check the request, decide what to say, stream it.
+//! `POST /backend-api/codex/responses`: check the request, decide what to say, stream it. A socket's turns are checked and
+//! decided here, too.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::account::Person;
 use crate::answer::Answer;
-use crate::errors::{self, Reject};
+use crate::errors;
 use crate::models::{self, Model};
 use crate::record::Offence;
 use crate::route::{Call, header};
@@ -18,7 +18,7 @@ use crate::token;
 pub(crate) mod cache;
 pub(crate) mod check;
 mod choose;
-mod events;
+pub(crate) mod events;
 pub(crate) mod image;
 mod item;
 pub(crate) mod read;
@@ -32,45 +32,83 @@ pub(crate) use turn::Turn;
 const KEPT: [&str; 9] =
     ["__cf_bm", "__cflb", "__cfruid", "__cfseq", "__cfwaitingroom", "_cfuvid", "cf_clearance", "cf_ob_info", "__oailb"];
 
-/// The answer to one model request.
-pub(crate) fn answer(shared: &Shared, call: &Call, person: &Person) -> Result<Answer, Reject> {
-    if call.method == Method::GET {
-        return Err(Reject::detail(426, "Upgrade Required"));
-    }
+/// A model request, whichever way it came.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) request: u64,
+    pub(crate) body: Option<&'a Value>,
+    /// What the whole conversation counts.
+    pub(crate) bytes: usize,
+    pub(crate) lite: bool,
+    /// The client's turn state.
+    pub(crate) state: Option<&'a str>,
+    /// The response that this one continues.
+    pub(crate) previous: Option<&'a str>,
+}
+
+/// What the model says, and the headers beside it.
+pub(crate) struct Said {
+    pub(crate) turn: Turn,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+/// The answer to one model request over HTTP.
+pub(crate) fn answer(shared: &Shared, call: &Call, person: &Person) -> Answer {
     judge_cookies(shared, call, person);
-    let lite = header(&call.headers, "x-openai-internal-codex-responses-lite") == Some("true");
-    let (model, body) = check::all(shared, person, call.json.as_ref(), lite)?;
-    let turn_state = turn_state(shared, call, person);
-    let limits = errors::limit_headers(person);
-    if let Some(resets_at) = person.quota.resets_at() {
-        return Ok(exhausted(person, resets_at, &limits));
-    }
-    let draws = person.plan != "free";
-    let who = Who { slug: model.slug, default_effort: model.default_effort, account: &person.account_id, draws };
-    let ask = Ask::new(who, body);
-    let usage = shared.cache.lock().usage(&ask, call.body.len());
-    let turn = Turn::new(&ask, response(&ask, person), usage);
-    let frames = Stream::new(turn, shared.options.completed_output);
+    let asked = Asked {
+        request: call.id,
+        body: call.json.as_ref(),
+        bytes: call.body.len(),
+        lite: header(&call.headers, "x-openai-internal-codex-responses-lite") == Some("true"),
+        state: header(&call.headers, "x-codex-turn-state"),
+        previous: None,
+    };
+    let said = match say(shared, person, asked) {
+        Ok(said) => said,
+        Err(answer) => return *answer,
+    };
+    let frames = Stream::new(said.turn, shared.options.completed_output);
     let frames: Frames = if shared.options.rate_limits_event {
         Box::new(std::iter::once(events::rate_limits(person)).chain(frames))
     } else {
         Box::new(frames)
     };
     let mut answer = Answer::stream(frames);
-    answer.header("x-models-etag", &models::etag(person));
-    answer.header("openai-model", model.slug);
-    answer.header("x-codex-turn-state", &turn_state);
-    answer.header("x-reasoning-included", "true");
+    for (name, value) in &said.headers {
+        answer.header(name, value);
+    }
     answer.header("openai-processing-ms", "7");
-    decorate(&mut answer, &limits);
+    decorate(&mut answer, &errors::limit_headers(person));
     if shared.options.cookies {
         cookies(&mut answer, call, person);
     }
-    Ok(answer)
+    answer
+}
+
+/// Examines a request and decides what to say; a refusal is an answer, too.
+pub(crate) fn say(shared: &Shared, person: &Person, asked: Asked<'_>) -> Result<Said, Box<Answer>> {
+    let (model, body) = check::all(shared, person, asked.body, asked.lite)?;
+    let state = turn_state(shared, asked, person);
+    if let Some(resets_at) = person.quota.resets_at() {
+        return Err(Box::new(exhausted(person, resets_at, &errors::limit_headers(person))));
+    }
+    let draws = person.plan != "free";
+    let who = Who { slug: model.slug, default_effort: model.default_effort, account: &person.account_id, draws };
+    let ask = Ask::new(who, body);
+    let usage = shared.cache.lock().usage(&ask, asked.bytes);
+    let mut response = response(&ask, person);
+    response.insert("previous_response_id".into(), asked.previous.into());
+    let headers = vec![
+        ("x-models-etag", models::etag(person)),
+        ("openai-model", model.slug.to_owned()),
+        ("x-codex-turn-state", state),
+        ("x-reasoning-included", "true".to_owned()),
+    ];
+    Ok(Said { turn: Turn::new(&ask, response, usage), headers })
 }
 
 /// Headers that every answer of the edge carries.
-fn decorate(answer: &mut Answer, limits: &[(String, String)]) {
+pub(crate) fn decorate(answer: &mut Answer, limits: &[(String, String)]) {
     let id = uuid::Uuid::new_v4().to_string();
     let ray = format!("{}-AMS", &token::hex()[..16]);
     answer.header("x-request-id", &id);
@@ -99,11 +137,11 @@ fn tag(person: &Person) -> &str {
 }
 
 /// The turn state to send: the client's own, or a new one.
-fn turn_state(shared: &Shared, call: &Call, person: &Person) -> String {
-    match header(&call.headers, "x-codex-turn-state") {
+fn turn_state(shared: &Shared, asked: Asked<'_>, person: &Person) -> String {
+    match asked.state {
         Some(state) => {
             if !state.starts_with(&format!("ts_{}_", tag(person))) {
-                shared.recorder.offend(Offence::TurnStateCrossed { request: call.id });
+                shared.recorder.offend(Offence::TurnStateCrossed { request: asked.request });
             }
             state.to_owned()
         }
@@ -111,7 +149,7 @@ fn turn_state(shared: &Shared, call: &Call, person: &Person) -> String {
     }
 }
 
-fn cookies(answer: &mut Answer, call: &Call, person: &Person) {
+pub(crate) fn cookies(answer: &mut Answer, call: &Call, person: &Person) {
     if header(&call.headers, "cookie").is_some_and(|cookie| cookie.contains("__cf_bm=")) {
         return;
     }
@@ -122,7 +160,7 @@ fn cookies(answer: &mut Answer, call: &Call, person: &Person) {
 }
 
 /// Cookies that came back: only the kept ones, and only the account's own.
-fn judge_cookies(shared: &Shared, call: &Call, person: &Person) {
+pub(crate) fn judge_cookies(shared: &Shared, call: &Call, person: &Person) {
     let request = call.id;
     let pairs = header(&call.headers, "cookie").unwrap_or_default().split("; ");
     for (name, value) in pairs.filter_map(|pair| pair.split_once('=')) {

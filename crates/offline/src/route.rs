@@ -20,7 +20,7 @@ use crate::record::{Offence, Seen, Visit};
 use crate::script::Facts;
 use crate::state::Shared;
 use crate::wire::Line;
-use crate::{models, oauth, owner, relay, responses, usage};
+use crate::{models, oauth, owner, relay, responses, socket, usage};
 
 /// A request in hand: headers, decoded body, and whom it comes from.
 pub(crate) struct Call {
@@ -38,7 +38,7 @@ pub(crate) struct Call {
 /// Every endpoint.
 const ROUTES: &[(&str, &str, Place)] = &[
     ("POST", "/backend-api/codex/responses", Place::Responses),
-    ("GET", "/backend-api/codex/responses", Place::Responses),
+    ("GET", "/backend-api/codex/responses", Place::Socket),
     ("GET", "/backend-api/codex/models", Place::Models),
     ("POST", "/backend-api/codex/images/generations", Place::Images),
     ("POST", "/backend-api/codex/images/edits", Place::Images),
@@ -75,6 +75,8 @@ pub(crate) async fn serve(
     line: Arc<Line>,
     request: Request<Incoming>,
 ) -> io::Result<Response<Flow>> {
+    let mut request = request;
+    let upgrade = hyper::upgrade::on(&mut request);
     let (parts, incoming) = request.into_parts();
     let control = parts.uri.path().starts_with("/offline/");
     let place = place(&parts.method, parts.uri.path());
@@ -112,11 +114,17 @@ pub(crate) async fn serve(
         Ok(_) if api != Api::Backend => relay::answer(&shared, (api, place), &call),
         Ok(_) => act(&shared, place, &mut call),
     };
-    Ok(carry_out(answer.planned(&plan, &shared), &plan, Sending { api, shared, line, visit }).await)
+    let answer = answer.planned(&plan, &shared);
+    let send = Sending { api, shared, line, visit };
+    prepare(&plan, &send).await;
+    if place == Place::Socket && answer.status == 101 {
+        return Ok(socket::accept(answer, &call, upgrade, send));
+    }
+    Ok(answer.respond(&plan, send))
 }
 
-/// Gives the connection its orders, passes the waits, and answers.
-async fn carry_out(answer: Answer, plan: &Plan, send: Sending) -> Response<Flow> {
+/// Gives the connection its orders and passes the waits.
+async fn prepare(plan: &Plan, send: &Sending) {
     send.line.fresh();
     if let Some(idle) = plan.idle {
         send.line.idle(idle);
@@ -132,7 +140,6 @@ async fn carry_out(answer: Answer, plan: &Plan, send: Sending) -> Response<Flow>
         send.line.raw(steps.iter().map(step).collect());
     }
     send.line.preface(interim(plan));
-    answer.respond(plan, send)
 }
 
 /// Informational heads; hyper sends none of its own.
@@ -198,7 +205,14 @@ fn plan(shared: &Shared, place: Place, call: &Call) -> Plan {
     if let (Place::Usage, Some(account)) = (place, &account) {
         usage::pace(shared, call.id, account);
     }
-    let facts = Facts { place, account: account.as_deref(), prompt: prompt.as_deref(), model, headers: &call.headers };
+    let facts = Facts {
+        place,
+        account: account.as_deref(),
+        prompt: prompt.as_deref(),
+        model,
+        prewarm: false,
+        headers: &call.headers,
+    };
     if let Some(note) = shared.script.forbidden(facts) {
         shared.recorder.offend(Offence::Forbidden { request: call.id, note });
     }
@@ -225,7 +239,8 @@ fn act(shared: &Shared, place: Place, call: &mut Call) -> Answer {
         Place::DeviceCode => oauth::device_code(shared, call),
         Place::DeviceToken => oauth::device_token(shared, call),
         Place::DevicePage => oauth::device_page(shared, call),
-        Place::Responses => open(admit(shared, call).and_then(|person| responses::answer(shared, call, &person))),
+        Place::Responses => open(admit(shared, call).map(|person| responses::answer(shared, call, &person))),
+        Place::Socket => open(admit(shared, call).and_then(|person| socket::upgrade(shared, call, &person))),
         Place::Models => open(admit(shared, call).and_then(|person| models::answer(call, &person))),
         Place::Images => open(admit(shared, call).and_then(|person| responses::image::answer(call, &person))),
         Place::AccountsCheck => open(admit(shared, call).map(|person| usage::accounts(&person))),
@@ -266,7 +281,7 @@ fn admit(shared: &Shared, call: &Call) -> Result<Person, Reject> {
     Ok(person)
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 

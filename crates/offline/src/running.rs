@@ -37,6 +37,12 @@ pub struct Options {
     pub completed_output: bool,
     /// Begins every stream with a `codex.rate_limits` event, as over WebSocket.
     pub rate_limits_event: bool,
+    /// Takes WebSockets; without them an upgrade is answered with 426.
+    pub websocket: bool,
+    /// How long a WebSocket may live.
+    pub socket_life: Duration,
+    /// Says the turn state in a `response.metadata` event, too, where a WebSocket's client looks for it.
+    pub turn_state_event: bool,
     /// Refuses encrypted reasoning that this backend did not give to the same account.
     pub strict_encrypted: bool,
     /// Shortest time between two looks at the same account's usage; sooner ones are offences.
@@ -68,6 +74,9 @@ impl Default for Options {
             pace: None,
             completed_output: false,
             rate_limits_event: false,
+            websocket: true,
+            socket_life: Duration::from_hours(1),
+            turn_state_event: true,
             strict_encrypted: true,
             usage_gap: None,
             usage_most: None,

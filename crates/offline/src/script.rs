@@ -17,7 +17,9 @@ pub struct When {
     pub prompt: Option<String>,
     /// The model asked for.
     pub model: Option<String>,
-    /// A header that must be there; with a value, equal to it.
+    /// Prewarms, which a socket sends before its first turn; a rule that does not say so lets them pass.
+    pub prewarm: bool,
+    /// A header that must be there; with a value, equal to it. A turn of a socket has those of its upgrade.
     pub header: Option<(String, Option<String>)>,
 }
 
@@ -57,6 +59,18 @@ impl Rule {
     /// For the next use of the token endpoint.
     pub fn token(plan: Plan) -> Self {
         Self::at(Place::Token, plan)
+    }
+
+    /// For the next upgrade to a WebSocket.
+    pub fn socket(plan: Plan) -> Self {
+        Self::at(Place::Socket, plan)
+    }
+
+    /// Only prewarms.
+    #[must_use]
+    pub fn prewarm(mut self) -> Self {
+        self.when.prewarm = true;
+        self
     }
 
     /// Only this account's requests.
@@ -108,6 +122,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) account: Option<&'a str>,
     pub(crate) prompt: Option<&'a str>,
     pub(crate) model: Option<&'a str>,
+    pub(crate) prewarm: bool,
     pub(crate) headers: &'a http::HeaderMap,
 }
 
@@ -121,6 +136,7 @@ impl When {
             is.is_some() && value.as_ref().is_none_or(|value| is.is_some_and(|is| is == value.as_str()))
         };
         self.place == facts.place
+            && self.prewarm == facts.prewarm
             && same(&self.account, facts.account)
             && same(&self.model, facts.model)
             && self.prompt.as_ref().is_none_or(prompt)

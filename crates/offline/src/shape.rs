@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::api::Api;
-use crate::plan::{Extra, Newline, Pause, Shape, Split, Spot, Stop, Wait};
+use crate::plan::{Extra, Newline, Odd, Pause, Quirk, Shape, Split, Spot, Stop, Wait};
 use crate::replay::framed;
 use crate::wire::How;
 use bytes::{Bytes, BytesMut};
@@ -56,6 +56,8 @@ pub(crate) enum Step {
     Pace,
     /// End early.
     End(How),
+    /// Do something odd with the frames of a socket.
+    Odd(Odd),
 }
 
 /// The steps of a shaped answer.
@@ -123,6 +125,8 @@ impl Steps {
         self.early.extend(pauses.map(|pause| Step::Wait(pause.wait.clone())));
         let extra = self.shape.extra.iter().filter(|Extra { after, .. }| *after == at);
         self.early.extend(extra.map(|extra| Step::Bytes(Bytes::from(extra.frame.clone()))));
+        let quirks = self.shape.quirks.iter().filter(|Quirk { after, .. }| *after == at);
+        self.early.extend(quirks.map(|quirk| Step::Odd(quirk.what)));
         if at == 2
             && let Some(bytes) = self.shape.huge.take()
         {

@@ -15,6 +15,7 @@ use crate::record::Recorder;
 use crate::responses::cache::Cache;
 use crate::running::Options;
 use crate::script::Script;
+use crate::socket::Chains;
 use crate::token;
 use crate::wire::Greeting;
 
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) book: Mutex<Book>,
     pub(crate) logins: Mutex<Logins>,
     pub(crate) cache: Mutex<Cache>,
+    pub(crate) chains: Mutex<Chains>,
     pub(crate) greetings: Mutex<VecDeque<Greeting>>,
     /// Told to the connections that are open, they die without a word.
     pub(crate) sleep: Notify,
@@ -46,6 +48,7 @@ impl Shared {
             book: Mutex::default(),
             logins: Mutex::default(),
             cache: Mutex::default(),
+            chains: Mutex::default(),
             greetings: Mutex::default(),
             sleep: Notify::new(),
             stored: Mutex::default(),

@@ -7,4 +7,5 @@ mod quota;
 mod record;
 mod relay;
 mod routes;
+mod socket;
 mod tls;

@@ -4,6 +4,7 @@
 //! order to end the connection is carried out only after everything written before it was taken by the peer, so the peer
 //! sees exactly the bytes that were meant.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -26,10 +27,15 @@ use crate::plan::Idle;
 pub enum How {
     /// TCP reset (`SO_LINGER` 0).
     Reset,
-    /// TCP FIN without the end of the HTTP body.
+    /// TCP FIN without the end of the HTTP body, or without a close frame.
     Fin,
-    /// The HTTP body ends properly, only too early.
+    /// The HTTP body ends properly, only too early; a socket is closed with 1000.
     End,
+    /// A socket is closed with this code; over HTTP as `fin`.
+    Close {
+        /// For example 1011; 1006 is a close that says nothing.
+        code: u16,
+    },
     /// A `response.failed` event, then the proper end.
     Failed {
         /// For example `server_error`.
@@ -64,7 +70,12 @@ pub(crate) struct Line {
     /// The other end.
     pub(crate) peer: Option<SocketAddr>,
     orders: Mutex<Orders>,
+    /// What the connection becomes after its HTTP.
+    upgrade: Mutex<Option<Socket>>,
 }
+
+/// The life of a WebSocket.
+type Socket = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Default)]
 struct Orders {
@@ -83,7 +94,17 @@ struct Orders {
 
 impl Line {
     pub(crate) fn new(id: u64, peer: Option<SocketAddr>) -> Arc<Self> {
-        Arc::new(Self { id, peer, orders: Mutex::default() })
+        Arc::new(Self { id, peer, orders: Mutex::default(), upgrade: Mutex::default() })
+    }
+
+    /// Goes on as a WebSocket once its HTTP is over.
+    pub(crate) fn upgrade(&self, socket: Socket) {
+        *self.upgrade.lock() = Some(socket);
+    }
+
+    /// The WebSocket that it goes on as, if it does.
+    pub(crate) fn upgraded(&self) -> Option<Socket> {
+        self.upgrade.lock().take()
     }
 
     /// Forgets the orders of the request before.

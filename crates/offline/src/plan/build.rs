@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Blob, Body, Coding, Extra, Idle, Interim, Newline, Pause, Plan, Split, Spot, Stop, Wait};
+use super::{Blob, Body, Coding, Extra, Idle, Interim, Newline, Odd, Pause, Plan, Quirk, Split, Spot, Stop, Wait};
 use crate::wire::How;
 
 impl Plan {
@@ -168,6 +168,13 @@ impl Plan {
     #[must_use]
     pub fn compress(mut self, coding: Coding) -> Self {
         self.shape.compress.push(coding);
+        self
+    }
+
+    /// Does something odd with the frames of a socket after this many events.
+    #[must_use]
+    pub fn odd(mut self, after: u32, what: Odd) -> Self {
+        self.shape.quirks.push(Quirk { after, what });
         self
     }
 

@@ -72,6 +72,16 @@ pub enum Offence {
         /// The request.
         request: u64,
     },
+    /// A chain of one account was continued with another.
+    ChainCrossed {
+        /// The request.
+        request: u64,
+    },
+    /// A turn was begun on a WebSocket whose last one still ran.
+    Overlap {
+        /// The request that still ran.
+        request: u64,
+    },
     /// A request matched a condition given to [`crate::Running::forbid`].
     Forbidden {
         /// The request.

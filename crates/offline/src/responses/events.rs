@@ -311,7 +311,7 @@ fn with(object: &Value, key: &str, value: Value) -> Value {
 }
 
 /// The `codex.rate_limits` event.
-pub(super) fn rate_limits(person: &Person) -> Frame {
+pub(crate) fn rate_limits(person: &Person) -> Frame {
     let window = |window: &Window| {
         json!({
             "used_percent": window.used_percent,

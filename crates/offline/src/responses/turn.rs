@@ -39,6 +39,13 @@ impl Turn {
         self.items.iter().map(Out::closed)
     }
 
+    /// A prewarm's answer: nothing is said, and nothing counted.
+    #[must_use]
+    pub(crate) fn silent(self) -> Self {
+        let usage = Usage { input: 0, cached: 0, reasoning: 0 };
+        Self { items: Vec::new(), usage, ..self }
+    }
+
     /// As the public API says it.
     #[must_use]
     pub(crate) fn public(self) -> Self {

@@ -1,0 +1,204 @@
+//! `GET /backend-api/codex/responses` as a WebSocket: the upgrade, then one turn after the other until somebody leaves.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt;
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{HeaderMap, Response};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+
+use crate::account::Person;
+use crate::answer::{Answer, Flow, Sending};
+use crate::errors::Reject;
+use crate::plan::Plan;
+use crate::record::{Left, Visit};
+use crate::responses;
+use crate::route::{self, Call, header};
+use crate::state::Shared;
+use crate::wire::Line;
+
+mod chain;
+mod create;
+mod frame;
+mod speak;
+mod turn;
+
+use chain::Chain;
+pub(crate) use chain::Chains;
+
+/// A WebSocket's largest message; the largest frame is as large.
+const LARGEST: usize = 64 << 20;
+/// How long the other end may take to answer a close.
+const PARTING: Duration = Duration::from_secs(5);
+
+/// What the upgrade is answered with: 101, or why there is none.
+pub(crate) fn upgrade(shared: &Shared, call: &Call, person: &Person) -> Result<Answer, Reject> {
+    let says = |name, word: &str| {
+        let value = header(&call.headers, name).unwrap_or_default();
+        value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
+    };
+    if !shared.options.websocket || !says("upgrade", "websocket") {
+        return Err(Reject::detail(426, "Upgrade Required"));
+    }
+    // Nobody reported how the live backend words these; the words are ours.
+    if !says("connection", "upgrade") || header(&call.headers, SEC_WEBSOCKET_VERSION.as_str()) != Some("13") {
+        return Err(Reject::detail(400, "Not a WebSocket handshake of version 13"));
+    }
+    let key = header(&call.headers, SEC_WEBSOCKET_KEY.as_str()).unwrap_or_default();
+    if STANDARD.decode(key).ok().is_none_or(|key| key.len() != 16) {
+        return Err(Reject::detail(400, "sec-websocket-key must be 16 bytes in base64"));
+    }
+    if !header(&call.headers, "openai-beta").is_some_and(|beta| beta.contains("responses_websockets=")) {
+        return Err(Reject::detail(400, "openai-beta must name responses_websockets"));
+    }
+    responses::judge_cookies(shared, call, person);
+    let mut answer = Answer::empty(101);
+    answer.header(CONNECTION.as_str(), "Upgrade");
+    answer.header(UPGRADE.as_str(), "websocket");
+    answer.header(SEC_WEBSOCKET_ACCEPT.as_str(), &derive_accept_key(key.as_bytes()));
+    responses::decorate(&mut answer, &[]);
+    if shared.options.cookies {
+        responses::cookies(&mut answer, call, person);
+    }
+    Ok(answer)
+}
+
+/// Sends the 101 and leaves the rest of the connection's life with its line.
+pub(crate) fn accept(answer: Answer, call: &Call, upgrade: OnUpgrade, send: Sending) -> Response<Flow> {
+    let Sending { shared, line, visit, .. } = send;
+    visit.status(answer.status);
+    let peer = Peer {
+        connection: line.id,
+        address: line.peer,
+        path: call.uri.path().to_owned(),
+        token: route::bearer(&call.headers).unwrap_or_default().to_owned(),
+        headers: call.headers.clone(),
+    };
+    line.upgrade(Box::pin(live(upgrade, peer, (Arc::clone(&shared), Arc::clone(&line)), visit)));
+    answer.respond(&Plan::auto(), route::unrecorded(&shared))
+}
+
+async fn live(upgrade: OnUpgrade, peer: Peer, (shared, line): (Arc<Shared>, Arc<Line>), mut visit: Visit) {
+    let Ok(upgraded) = upgrade.await else { return };
+    line.fresh();
+    let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
+    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let until = Instant::now() + shared.options.socket_life;
+    let mut session = Session { socket, shared, line, peer, until, chain: None, early: VecDeque::new() };
+    let left = session.run().await;
+    visit.end(left);
+}
+
+/// Who opened a socket, and how.
+struct Peer {
+    connection: u64,
+    address: Option<std::net::SocketAddr>,
+    path: String,
+    token: String,
+    headers: HeaderMap,
+}
+
+/// An open socket.
+struct Session {
+    socket: WebSocketStream<TokioIo<Upgraded>>,
+    shared: Arc<Shared>,
+    line: Arc<Line>,
+    peer: Peer,
+    /// The end of its time.
+    until: Instant,
+    /// What the next turn may continue.
+    chain: Option<Chain>,
+    /// Turns begun before the last one was over.
+    early: VecDeque<Utf8Bytes>,
+}
+
+/// Why a socket ends; who ended it.
+#[derive(Debug)]
+struct Gone(Left);
+
+impl From<Error> for Gone {
+    /// Reads and writes fail when the client is gone, or when the plan cut the line.
+    fn from(error: Error) -> Self {
+        tracing::debug!(%error, "a socket of the offline backend ended");
+        Self(Left::Client)
+    }
+}
+
+impl Session {
+    /// One turn after the other; who ended it is the result.
+    async fn run(&mut self) -> Left {
+        loop {
+            let turn = match self.next().await {
+                Ok(text) => self.turn(text).await,
+                Err(gone) => Err(gone),
+            };
+            if let Err(Gone(left)) = turn {
+                return left;
+            }
+        }
+    }
+
+    /// The next thing that the client says.
+    async fn next(&mut self) -> Result<Utf8Bytes, Gone> {
+        if let Some(text) = self.early.pop_front() {
+            return Ok(text);
+        }
+        loop {
+            let message = tokio::select! {
+                message = self.socket.next() => message,
+                () = tokio::time::sleep_until(self.until) => return Err(self.expire().await),
+            };
+            if let Some(text) = self.hear(message).await? {
+                return Ok(text);
+            }
+        }
+    }
+
+    /// What a message means: words, nothing, or the end.
+    async fn hear(&mut self, message: Option<Result<Message, Error>>) -> Result<Option<Utf8Bytes>, Gone> {
+        match message {
+            Some(Ok(Message::Text(text))) => Ok(Some(text)),
+            // Nobody reported what the live backend does with these; RFC 6455 has a code for it.
+            Some(Ok(Message::Binary(_))) => Err(self.close(CloseCode::Unsupported).await),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
+            Some(Ok(Message::Close(_))) => {
+                // The library has queued the answer; what is read next is the end.
+                while self.socket.next().await.is_some_and(|message| message.is_ok()) {}
+                Err(Gone(Left::Client))
+            }
+            Some(Err(error)) => Err(error.into()),
+            None => Err(Gone(Left::Client)),
+        }
+    }
+
+    /// Closes with a code and waits for the other end's close.
+    async fn close(&mut self, code: CloseCode) -> Gone {
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static("") };
+        if self.socket.close(Some(frame)).await.is_ok() {
+            let silence = async { while self.socket.next().await.is_some_and(|message| message.is_ok()) {} };
+            // Who does not answer a close is left alone.
+            let _ = tokio::time::timeout(PARTING, silence).await;
+        }
+        Gone(Left::Cut)
+    }
+
+    /// A socket's time is over.
+    async fn expire(&mut self) -> Gone {
+        let words = frame::refusal(&Answer::empty(200).planned(&Plan::connection_limit(), &self.shared));
+        match self.say(words).await {
+            Ok(()) => self.close(CloseCode::Normal).await,
+            Err(gone) => gone,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What a socket's turns continue: the last response and all that was said until then.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+/// A conversation as the backend remembers it between two turns of a socket.
+#[derive(Clone, Debug)]
+pub(super) struct Chain {
+    /// The last response.
+    pub(super) id: String,
+    /// Its input and its output.
+    pub(super) items: Vec<Value>,
+    /// What they count.
+    pub(super) bytes: usize,
+}
+
+/// Responses remembered before all are forgotten.
+const MOST: usize = 100_000;
+
+/// Whose each response of a socket was.
+#[derive(Default)]
+pub(crate) struct Chains(HashMap<String, String>);
+
+impl Chains {
+    pub(super) fn add(&mut self, response: &str, account: &str) {
+        if self.0.len() >= MOST {
+            self.0.clear();
+        }
+        self.0.insert(response.to_owned(), account.to_owned());
+    }
+
+    /// Whether a response is known to be another account's.
+    pub(super) fn foreign(&self, response: &str, account: &str) -> bool {
+        self.0.get(response).is_some_and(|owner| owner != account)
+    }
+}

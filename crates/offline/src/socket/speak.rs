@@ -1,0 +1,254 @@
+//! Sending: the steps of an answer as frames, with an ear for what the client says meanwhile.
+
+use std::future::Future;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::time::{Duration, Instant};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame as Piece, FrameHeader};
+
+use super::{Gone, Session, frame};
+use crate::plan::{Blob, Odd, Shape, Spot, Stop};
+use crate::record::{Left, Offence, Visit};
+use crate::shape::{Frames, Step, Steps};
+use crate::wire::How;
+
+/// What is gathered before it is written, and how large a message gets before it goes out in frames.
+const BATCH: usize = 16 << 10;
+const WHOLE: usize = 66 << 20;
+
+/// What became of a turn's frames.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Items that were done.
+    pub(super) items: Vec<Value>,
+    /// The response, once it is completed.
+    pub(super) completed: Option<String>,
+    /// What they count.
+    pub(super) bytes: usize,
+}
+
+/// A turn's frames on their way.
+pub(super) struct Speech<'a> {
+    pub(super) visit: &'a mut Visit,
+    /// The first tokens' time and how many there were.
+    pace: Option<(f64, Instant, u32)>,
+    /// The beginning of an event whose end is still to come.
+    part: BytesMut,
+    /// The event goes out in frames, and the first one has gone.
+    split: bool,
+    odd: Option<Odd>,
+    gathered: usize,
+    told: Told,
+}
+
+impl Session {
+    /// Sends one message on its own.
+    pub(super) async fn say(&mut self, text: Bytes) -> Result<(), Gone> {
+        self.socket.send(Message::Frame(Piece::message(text, OpCode::Data(Data::Text), true))).await?;
+        Ok(())
+    }
+
+    /// Sends planned bytes instead of frames, and ends.
+    pub(super) async fn raw(&mut self, steps: &[(u64, Blob)], visit: &mut Visit) -> Gone {
+        visit.end(Left::Cut);
+        self.line.fresh();
+        self.line.raw(steps.iter().map(|(time, blob)| (Duration::from_millis(*time), blob.0.clone())).collect());
+        let _ = self.socket.flush().await;
+        Gone(Left::Cut)
+    }
+
+    /// Performs the steps of an answer.
+    pub(super) async fn speak(&mut self, frames: Frames, shape: &Shape, visit: &mut Visit) -> Result<Told, Gone> {
+        let shape = self.order(shape);
+        let pace = shape.pace.map(|rate| (rate, Instant::now(), 0));
+        let part = BytesMut::new();
+        let mut speech = Speech { visit, pace, part, split: false, odd: None, gathered: 0, told: Told::default() };
+        let cut = matches!(shape.stop, Some(Stop { at: Spot::Byte(_) | Spot::Wire(_), .. }));
+        let done = self.perform(Steps::new(frames, shape, crate::api::Api::Backend), &mut speech).await;
+        match done {
+            Ok(()) => {
+                speech.visit.end(Left::Complete);
+                self.line.answered();
+                Ok(speech.told)
+            }
+            Err(Gone(left)) => {
+                let left = if cut { Left::Cut } else { left };
+                speech.visit.end(left);
+                Err(Gone(left))
+            }
+        }
+    }
+
+    /// Gives the line its orders; what is left is for the steps.
+    fn order(&self, shape: &Shape) -> Shape {
+        self.line.fresh();
+        if let Some(Stop { at: Spot::Byte(bytes) | Spot::Wire(bytes), how }) = &shape.stop {
+            self.line.budget(*bytes, how.clone());
+        }
+        let mut shape = Shape { newline: None, bom: false, split: None, compress: Vec::new(), ..shape.clone() };
+        shape.pace = shape.pace.or(self.shared.options.pace);
+        if let Some(Stop { at: at @ Spot::Byte(_), .. }) = &mut shape.stop {
+            *at = Spot::Wire(0);
+        }
+        shape
+    }
+
+    async fn perform(&mut self, steps: Steps, speech: &mut Speech<'_>) -> Result<(), Gone> {
+        for step in steps {
+            match step {
+                Step::Bytes(bytes) => self.event(bytes, speech).await?,
+                Step::Flush => self.socket.flush().await?,
+                Step::Wait(wait) => {
+                    let shared = std::sync::Arc::clone(&self.shared);
+                    self.listen(shared.gates.pass(&wait), speech.visit.id).await?;
+                }
+                Step::Pace => {
+                    let due = speech.due();
+                    self.listen(tokio::time::sleep_until(due), speech.visit.id).await?;
+                }
+                Step::Odd(Odd::Pings(count)) => {
+                    for _ in 0..count {
+                        self.socket.feed(Message::Ping(Bytes::from_static(b"offline"))).await?;
+                    }
+                }
+                Step::Odd(odd) => speech.odd = Some(odd),
+                Step::End(how) => return self.end(how).await,
+            }
+        }
+        self.socket.flush().await?;
+        Ok(())
+    }
+
+    /// Sends an event's data, once it is whole.
+    async fn event(&mut self, bytes: Bytes, speech: &mut Speech<'_>) -> Result<(), Gone> {
+        let Some(message) = speech.whole(&bytes) else { return Ok(()) };
+        speech.visit.sent(message.payload().len());
+        speech.gathered += message.payload().len();
+        let last = message.header().is_final;
+        match speech.odd.take_if(|_| last) {
+            Some(odd) => self.odd(message, odd).await?,
+            None => self.socket.feed(Message::Frame(message)).await?,
+        }
+        if speech.gathered >= BATCH {
+            speech.gathered = 0;
+            self.socket.flush().await?;
+            self.listen(std::future::ready(()), speech.visit.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn odd(&mut self, message: Piece, odd: Odd) -> Result<(), Gone> {
+        let data = message.into_payload();
+        let frames = match odd {
+            Odd::Fragments(size) => fragments(&data, size.max(1)),
+            Odd::Binary => vec![Piece::message(data, OpCode::Data(Data::Binary), true)],
+            Odd::Masked => {
+                let opcode = OpCode::Data(Data::Text);
+                let header = FrameHeader { opcode, mask: Some([1, 2, 3, 4]), ..FrameHeader::default() };
+                vec![Piece::from_payload(header, data)]
+            }
+            Odd::Pings(_) => Vec::new(),
+        };
+        for frame in frames {
+            self.socket.feed(Message::Frame(frame)).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits, and hears what the client says meanwhile. A turn that it begins now is an offence, and waits.
+    pub(super) async fn listen(&mut self, wait: impl Future<Output = ()>, running: u64) -> Result<(), Gone> {
+        self.socket.flush().await?;
+        let wait = wait.fuse();
+        tokio::pin!(wait);
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = self.socket.next() => message,
+                () = &mut wait => return Ok(()),
+                () = tokio::time::sleep_until(self.until) => return Err(self.expire().await),
+            };
+            if let Some(text) = self.hear(message).await? {
+                self.shared.recorder.offend(Offence::Overlap { request: running });
+                self.early.push_back(text);
+            }
+        }
+    }
+
+    /// Ends as it was planned; what is no end of the connection lets it go on.
+    async fn end(&mut self, how: How) -> Result<(), Gone> {
+        self.socket.flush().await?;
+        match how {
+            How::Failed { .. } | How::Incomplete { .. } => Ok(()),
+            How::End => Err(self.close(CloseCode::Normal).await),
+            How::Close { code } if code != 1006 => Err(self.close(CloseCode::from(code)).await),
+            How::Reset | How::Fin | How::Close { .. } => {
+                self.line.end(how);
+                // The line carries it out with the next flush, and nothing can be said any more.
+                let _ = self.socket.flush().await;
+                Err(Gone(Left::Cut))
+            }
+        }
+    }
+}
+
+impl Speech<'_> {
+    /// When the next token is due.
+    fn due(&mut self) -> Instant {
+        let Some((rate, start, count)) = &mut self.pace else { return Instant::now() };
+        let due = *start + Duration::from_secs_f64(f64::from(*count) / rate.max(0.001));
+        *count += 1;
+        due
+    }
+
+    /// The frame that is ready to go once these bytes of an event are there.
+    fn whole(&mut self, bytes: &Bytes) -> Option<Piece> {
+        if self.part.is_empty() && !self.split && bytes.ends_with(b"\n\n") {
+            return self.message(bytes);
+        }
+        self.part.extend_from_slice(bytes);
+        let ended = self.part.ends_with(b"\n\n");
+        if !ended && self.part.len() < WHOLE && !self.split {
+            return None;
+        }
+        let part = self.part.split().freeze();
+        match (self.split, ended) {
+            (false, true) => self.message(&part),
+            (later, _) => {
+                let opcode = OpCode::Data(if later { Data::Continue } else { Data::Text });
+                let text = if later { Some(part.slice(..part.trim_ascii_end().len())) } else { frame::data(&part) };
+                self.split = !ended;
+                Some(Piece::message(text.unwrap_or_default(), opcode, ended))
+            }
+        }
+    }
+
+    /// A whole event as a message; what it says is noted.
+    fn message(&mut self, event: &Bytes) -> Option<Piece> {
+        let data = frame::data(event)?;
+        if event.starts_with(b"event: response.output_item.done") {
+            let item = serde_json::from_slice(&data).ok().map(|event: Value| event["item"].clone());
+            self.told.items.extend(item);
+            self.told.bytes += data.len();
+        }
+        if event.starts_with(b"event: response.completed") {
+            let event: Value = serde_json::from_slice(&data).unwrap_or_default();
+            self.told.completed = event["response"]["id"].as_str().map(str::to_owned);
+        }
+        Some(Piece::message(data, OpCode::Data(Data::Text), true))
+    }
+}
+
+/// A message in frames of so many bytes.
+fn fragments(data: &Bytes, size: usize) -> Vec<Piece> {
+    let starts: Vec<usize> = (0..data.len().max(1)).step_by(size).collect();
+    let piece = |(at, start): (usize, &usize)| {
+        let opcode = OpCode::Data(if at == 0 { Data::Text } else { Data::Continue });
+        let end = (start + size).min(data.len());
+        Piece::message(data.slice(*start..end), opcode, end == data.len())
+    };
+    starts.iter().enumerate().map(piece).collect()
+}

@@ -1,0 +1,176 @@
+//! One turn of a socket: record, judge, plan, decide, speak.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::chain::Chain;
+use super::create::Create;
+use super::{Gone, Session, frame};
+use crate::account::Person;
+use crate::answer::{Answer, Payload};
+use crate::errors::{self, Reject};
+use crate::plan::{Body, Idle, Place, Plan};
+use crate::record::{Left, Offence, Seen, Visit};
+use crate::responses::{self, Asked, Said, Stream, events, read};
+use crate::script::Facts;
+use crate::shape::Frames;
+use crate::token::Revocation;
+
+/// The conversation up to a turn's end, and what it counts.
+type Asking = (Value, usize);
+
+impl Session {
+    /// Answers what a client says.
+    pub(super) async fn turn(&mut self, text: Utf8Bytes) -> Result<(), Gone> {
+        let mut visit = self.shared.recorder.open(|id, at| self.seen(id, at));
+        let body = Bytes::from(text);
+        self.shared.recorder.body(visit.id, body.clone(), body.len());
+        let create = self.read(&body, visit.id);
+        let plan = self.plan(create.as_ref().ok(), visit.id);
+        let answer = match &create {
+            _ if !plan.act && !matches!(plan.body, Body::Auto) => Answer::empty(200),
+            Ok(create) => self.decide(create, visit.id).unwrap_or_else(|answer| *answer),
+            Err(reject) => reject.clone().into(),
+        };
+        let answer = answer.planned(&plan, &self.shared);
+        visit.status(answer.status);
+        for wait in &plan.before_headers {
+            let shared = Arc::clone(&self.shared);
+            self.listen(shared.gates.pass(wait), visit.id).await?;
+        }
+        let asking = create.ok().map(|mut create| (create.body["input"].take(), create.bytes));
+        self.answer(answer, &plan, (asking, &mut visit)).await
+    }
+
+    fn seen(&self, id: u64, at: Duration) -> Seen {
+        Seen {
+            id,
+            connection: self.peer.connection,
+            peer: self.peer.address,
+            at,
+            place: Place::Responses,
+            method: "WS".to_owned(),
+            path: self.peer.path.clone(),
+            query: None,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            wire_length: 0,
+            account: Some(self.account()),
+            prompt: None,
+            status: None,
+            sent: 0,
+            ending: None,
+        }
+    }
+
+    /// The account behind the token of the upgrade.
+    fn account(&self) -> String {
+        let book = self.shared.book.lock();
+        let access = book.access.get(&self.peer.token);
+        access.map_or_else(String::new, |access| book.people[access.who].account_id.clone())
+    }
+
+    /// Reads a frame together with the conversation that it continues.
+    fn read(&self, body: &Bytes, request: u64) -> Result<Create, Reject> {
+        let mut create = Create::read(&String::from_utf8_lossy(body))?;
+        if let Some(previous) = &create.previous
+            && self.shared.chains.lock().foreign(previous, &self.account())
+        {
+            self.shared.recorder.offend(Offence::ChainCrossed { request });
+        }
+        create.follow(self.chain.as_ref())?;
+        Ok(create)
+    }
+
+    /// Notes what is asked, judges it, and takes the plan for it.
+    fn plan(&self, create: Option<&Create>, request: u64) -> Plan {
+        let (shared, account) = (&self.shared, self.account());
+        let prompt = create.map(|create| read::last_prompt(&create.body));
+        shared.recorder.edit(request, |seen| seen.prompt.clone_from(&prompt));
+        let facts = Facts {
+            place: Place::Responses,
+            account: Some(&account),
+            prompt: prompt.as_deref(),
+            model: create.and_then(|create| create.body["model"].as_str()),
+            prewarm: create.is_some_and(|create| create.prewarm),
+            headers: &self.peer.headers,
+        };
+        if let Some(note) = shared.script.forbidden(facts) {
+            shared.recorder.offend(Offence::Forbidden { request, note });
+        }
+        shared.script.take(facts).unwrap_or_default()
+    }
+
+    /// What the backend answers by itself.
+    fn decide(&self, create: &Create, request: u64) -> Result<Answer, Box<Answer>> {
+        let person = self.person()?;
+        let asked = Asked {
+            request,
+            body: Some(&create.body),
+            bytes: create.bytes,
+            lite: create.lite,
+            state: create.state.as_deref(),
+            previous: create.previous.as_deref(),
+        };
+        let Said { turn, headers } = responses::say(&self.shared, &person, asked)?;
+        let turn = if create.prewarm { turn.silent() } else { turn };
+        let frames = Stream::new(turn, self.shared.options.completed_output);
+        let frames = std::iter::once(events::rate_limits(&person)).chain(frames);
+        let mut answer = Answer::stream(frame::timed(Box::new(frames)));
+        answer.headers = HeaderMap::new();
+        answer.header("x-request-id", &uuid::Uuid::new_v4().to_string());
+        for (name, value) in &headers {
+            answer.header(name, value);
+        }
+        Ok(answer)
+    }
+
+    /// Who asks. A token that ends while its socket lives is still good for it; one that was taken away is not.
+    fn person(&self) -> Result<Person, Reject> {
+        let book = self.shared.book.lock();
+        let access = book.access.get(&self.peer.token);
+        let refused = access.map_or(Some(None), |access| access.refused.map(Some));
+        match (access, refused) {
+            (Some(access), None | Some(Some(Revocation::Expired))) => Ok(book.people[access.who].clone()),
+            (_, refused) => Err(Reject { status: 401, body: errors::unauthorized(refused.flatten()) }),
+        }
+    }
+
+    /// Sends an answer. Only a response that was completed can be continued.
+    async fn answer(
+        &mut self,
+        answer: Answer,
+        plan: &Plan,
+        (asking, visit): (Option<Asking>, &mut Visit),
+    ) -> Result<(), Gone> {
+        self.chain = None;
+        let auto = matches!(plan.body, Body::Auto);
+        let preamble = if auto { frame::preamble(&answer, self.shared.options.turn_state_event) } else { Vec::new() };
+        let frames: Frames = match answer.payload {
+            Payload::Stream(mut frames) if answer.status == 200 => {
+                let limits = auto.then(|| frames.next()).flatten();
+                Box::new(limits.into_iter().chain(preamble).chain(frames))
+            }
+            Payload::Whole(bytes) if answer.status == 200 => frame::alone(&bytes),
+            _ => frame::alone(&frame::refusal(&answer)),
+        };
+        let told = match &plan.body {
+            Body::Wire(steps) => return Err(self.raw(steps, visit).await),
+            _ => self.speak(frames, &plan.shape, visit).await?,
+        };
+        if let (Some((Value::Array(mut items), bytes)), Some(id)) = (asking, told.completed) {
+            items.extend(told.items);
+            self.shared.chains.lock().add(&id, &self.account());
+            self.chain = Some(Chain { id, items, bytes: bytes + told.bytes });
+        }
+        if let Some(idle) = plan.idle {
+            self.line.idle(idle);
+        }
+        if plan.idle == Some(Idle::Close) { Err(Gone(Left::Cut)) } else { Ok(()) }
+    }
+}
