@@ -69,6 +69,7 @@ pub(crate) fn answer(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Respon
         ("POST", "release") => read(body).map(|Name { gate }| shared.gates.release(&gate)).map(ok),
         ("POST", "forbid") => read(body).map(|Forbid { when, note }| shared.script.forbid(when, note)).map(ok),
         ("POST", "greet") => read(body).map(|greeting: Greeting| shared.greetings.lock().push_back(greeting)).map(ok),
+        ("POST", "versions") => read(body).map(|versions| *shared.versions.lock() = versions).map(ok),
         ("POST", "approve") => read(body).map(|Device { user_code }| approve(shared, &user_code)),
         ("POST", "accounts") => read(body).map(|new| account(shared, new)),
         ("PATCH", "accounts") => read(body).map(|change| edit(shared, &change)),

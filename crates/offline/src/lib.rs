@@ -3,7 +3,7 @@
 //! It stands where `chatgpt.com/backend-api` and `auth.openai.com` stand for a real login: OAuth with PKCE, refresh
 //! rotation and device codes, the account check, models with their ETag, usage, and `/backend-api/codex/responses` over
 //! server-sent events. It answers simple prompts by itself, replays recorded streams, plays scripted faults, and judges
-//! what its client does. `polygate demo`, the tests and the benchmarks run on it.
+//! what its client does. The same turns go over a WebSocket, with prewarms and chains. `polygate demo`, the tests and the benchmarks run on it.
 //!
 //! It shares no code with the gateway: its wire shapes are written a second time on purpose, so that a mistake in `proto`
 //! meets a stranger here and not its own reflection.
@@ -63,6 +63,12 @@
 //! ready-made failures are [`Plan::usage_limit`], [`Plan::challenge`], [`Plan::reset`], [`Plan::silence`] and their
 //! neighbours; [`Plan::relay`] is a failure in a relay's own words. A [`Wait`] at a gate stands still until [`Running::release`], so that no test needs to sleep.
 //!
+//! # WebSockets
+//! An upgrade is a request to [`Place::Socket`], each turn on it one to [`Place::Responses`] with the method `WS`, so a rule
+//! fits both ways: a status becomes an error frame, silences and cuts stay what they are. [`How::Close`], [`Odd`],
+//! [`Plan::connection_limit`], [`Plan::previous_not_found`], [`Plan::statusless`] and [`Plan::stray`] are for sockets. A
+//! prewarm is passed over by rules that do not ask for it ([`Rule::prewarm`]).
+//!
 //! # Proxies
 //! A [`Proxy`] is an HTTP or SOCKS 5 proxy on loopback that fails as it is told ([`Mood`]) and records what it carried;
 //! [`Proxy::saw`] says whether a request of the record came through it. `GET /echo` answers with the address that asks.
@@ -81,6 +87,7 @@
 //! | `POST /offline/greet` | a [`Greeting`] | for the next connection |
 //! | `POST /offline/accounts` | a [`NewAccount`] | `{"account": {..}, "auth_json": TEXT}` |
 //! | `PATCH /offline/accounts` | `account_id` and any of `quota`, `models`, `revoke_access`, `refresh` | changes an account |
+//! | `POST /offline/versions` | [`Versions`] | publishes other versions of the official clients |
 //! | `POST /offline/approve` | `{"user_code": CODE}` | approves a device code |
 //!
 //! Rules as JSON: `{"plan": {"status": 503, "body": {"json": {"detail": "no"}}}}` answers the next model request;
@@ -94,10 +101,12 @@ mod api;
 mod control;
 mod errors;
 mod faults;
+mod feed;
 mod gate;
 mod listen;
 mod mind;
 mod models;
+mod noise;
 mod oauth;
 mod owner;
 mod plan;
@@ -117,6 +126,7 @@ mod usage;
 mod wire;
 
 pub use account::{FakeAccount, Metered, NewAccount, Quota, Window};
+pub use feed::Versions;
 pub use oauth::REAL_CLIENT_ID;
 pub use plan::{
     Blob, Body, Coding, Extra, Idle, Interim, Newline, Odd, Pause, Place, Plan, Quirk, Shape, Split, Spot, Stop, Wait,

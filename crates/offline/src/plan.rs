@@ -28,6 +28,10 @@ pub enum Place {
     Models,
     /// `POST /backend-api/codex/images/generations` and `/edits`.
     Images,
+    /// `POST /backend-api/codex/responses/compact`.
+    Compact,
+    /// `POST /backend-api/codex/alpha/search`.
+    Search,
     /// `GET /backend-api/wham/accounts/check`.
     AccountsCheck,
     /// `GET /backend-api/wham/usage`.
@@ -36,6 +40,10 @@ pub enum Place {
     Credits,
     /// `GET /backend-api/wham/profiles/me`.
     Profile,
+    /// What the official client asks for beside its work: settings, messages, plugins, analytics.
+    Noise,
+    /// `GET /feed/npm/@openai/codex/latest` and `GET /feed/appcast.xml`: the published versions.
+    Feed,
     /// `GET /echo`: which address asks.
     Echo,
     /// `GET /oauth/authorize`.

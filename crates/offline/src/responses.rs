@@ -18,10 +18,12 @@ use crate::token;
 pub(crate) mod cache;
 pub(crate) mod check;
 mod choose;
+pub(crate) mod compact;
 pub(crate) mod events;
 pub(crate) mod image;
 mod item;
 pub(crate) mod read;
+pub(crate) mod search;
 mod turn;
 
 pub(crate) use events::Stream;

@@ -20,7 +20,7 @@ use crate::record::{Offence, Seen, Visit};
 use crate::script::Facts;
 use crate::state::Shared;
 use crate::wire::Line;
-use crate::{models, oauth, owner, relay, responses, socket, usage};
+use crate::{feed, models, noise, oauth, owner, relay, responses, socket, usage};
 
 /// A request in hand: headers, decoded body, and whom it comes from.
 pub(crate) struct Call {
@@ -42,11 +42,15 @@ const ROUTES: &[(&str, &str, Place)] = &[
     ("GET", "/backend-api/codex/models", Place::Models),
     ("POST", "/backend-api/codex/images/generations", Place::Images),
     ("POST", "/backend-api/codex/images/edits", Place::Images),
+    ("POST", "/backend-api/codex/responses/compact", Place::Compact),
+    ("POST", "/backend-api/codex/alpha/search", Place::Search),
     ("GET", "/backend-api/wham/accounts/check", Place::AccountsCheck),
     ("GET", "/backend-api/wham/usage", Place::Usage),
     ("GET", "/backend-api/wham/rate-limit-reset-credits", Place::Credits),
     ("POST", "/backend-api/wham/rate-limit-reset-credits/consume", Place::Credits),
     ("GET", "/backend-api/wham/profiles/me", Place::Profile),
+    ("GET", "/feed/npm/@openai/codex/latest", Place::Feed),
+    ("GET", "/feed/appcast.xml", Place::Feed),
     ("GET", "/echo", Place::Echo),
     ("GET", "/oauth/authorize", Place::Authorize),
     ("POST", "/oauth/token", Place::Token),
@@ -66,7 +70,11 @@ fn place(method: &Method, path: &str) -> Place {
         return place;
     }
     let found = ROUTES.iter().find(|(verb, route, _)| *verb == method.as_str() && *route == path);
-    found.map_or(Place::Other, |(_, _, place)| *place)
+    match found {
+        Some((_, _, place)) => *place,
+        None if noise::is_noise(path) => Place::Noise,
+        None => Place::Other,
+    }
 }
 
 /// Answers one request. An error closes the connection: the client left while it sent.
@@ -100,7 +108,7 @@ pub(crate) async fn serve(
         call.body = body.clone();
     }
     shared.recorder.body(call.id, call.body.clone(), wire.len());
-    if place == Place::Responses || api != Api::Backend {
+    if matches!(place, Place::Responses | Place::Compact) || api != Api::Backend {
         call.json = serde_json::from_slice(&call.body).ok();
     }
     let plan = plan(&shared, place, &call);
@@ -243,6 +251,10 @@ fn act(shared: &Shared, place: Place, call: &mut Call) -> Answer {
         Place::Socket => open(admit(shared, call).and_then(|person| socket::upgrade(shared, call, &person))),
         Place::Models => open(admit(shared, call).and_then(|person| models::answer(call, &person))),
         Place::Images => open(admit(shared, call).and_then(|person| responses::image::answer(call, &person))),
+        Place::Compact => open(admit(shared, call).and_then(|who| responses::compact::answer(shared, call, &who))),
+        Place::Search => open(admit(shared, call).and_then(|_| responses::search::answer(call))),
+        Place::Noise => noise::answer(&call.method, call.uri.path()),
+        Place::Feed => feed::answer(shared, call.uri.path()),
         Place::AccountsCheck => open(admit(shared, call).map(|person| usage::accounts(&person))),
         Place::Usage => open(admit(shared, call).map(|person| usage::usage(&person))),
         Place::Credits => open(admit(shared, call).and_then(|person| usage::credits(shared, call, &person))),

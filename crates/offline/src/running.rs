@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::account::{FakeAccount, Fate, NewAccount, Person, Quota};
+use crate::feed::Versions;
 use crate::listen;
 use crate::oauth::REAL_CLIENT_ID;
 use crate::record::{Record, TimedOut};
@@ -37,6 +38,8 @@ pub struct Options {
     pub completed_output: bool,
     /// Begins every stream with a `codex.rate_limits` event, as over WebSocket.
     pub rate_limits_event: bool,
+    /// The versions that the feeds of the official clients name at first.
+    pub versions: Versions,
     /// Takes WebSockets; without them an upgrade is answered with 426.
     pub websocket: bool,
     /// How long a WebSocket may live.
@@ -74,6 +77,7 @@ impl Default for Options {
             pace: None,
             completed_output: false,
             rate_limits_event: false,
+            versions: Versions::default(),
             websocket: true,
             socket_life: Duration::from_hours(1),
             turn_state_event: true,
@@ -157,6 +161,16 @@ impl Running {
         format!("{}/ntfy/{topic}", self.shared.origin)
     }
 
+    /// Where the newest version of the command-line program is published, as npm does it.
+    pub fn cli_feed(&self) -> String {
+        format!("{}/feed/npm/@openai/codex/latest", self.shared.origin)
+    }
+
+    /// Where the newest version of the desktop app is published.
+    pub fn app_feed(&self) -> String {
+        format!("{}/feed/appcast.xml", self.shared.origin)
+    }
+
     /// `http://127.0.0.1:PORT`, for `upstream.auth_url`.
     pub fn auth_url(&self) -> String {
         self.shared.origin.clone()
@@ -223,6 +237,11 @@ impl Running {
     /// Limits the account to these models; its list and its requests follow.
     pub fn set_models(&self, account_id: &str, slugs: &[&str]) {
         self.edit(account_id, |person| person.models = Some(slugs.iter().map(ToString::to_string).collect()));
+    }
+
+    /// Publishes other versions of the official clients.
+    pub fn publish(&self, versions: Versions) {
+        *self.shared.versions.lock() = versions;
     }
 
     /// Whose login the next browser or device authorization becomes; a new account without it.

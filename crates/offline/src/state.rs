@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::account::Book;
+use crate::feed::Versions;
 use crate::gate::Gates;
 use crate::oauth::Logins;
 use crate::record::Recorder;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) book: Mutex<Book>,
     pub(crate) logins: Mutex<Logins>,
     pub(crate) cache: Mutex<Cache>,
+    pub(crate) versions: Mutex<Versions>,
     pub(crate) chains: Mutex<Chains>,
     pub(crate) greetings: Mutex<VecDeque<Greeting>>,
     /// Told to the connections that are open, they die without a word.
@@ -41,6 +43,7 @@ impl Shared {
     pub(crate) fn new(options: Options, origin: String) -> Self {
         Self {
             recorder: Arc::new(Recorder::new(options.keep)),
+            versions: Mutex::new(options.versions.clone()),
             options,
             origin,
             script: Script::default(),

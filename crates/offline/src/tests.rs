@@ -7,5 +7,6 @@ mod quota;
 mod record;
 mod relay;
 mod routes;
+mod sides;
 mod socket;
 mod tls;

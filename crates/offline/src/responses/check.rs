@@ -81,8 +81,7 @@ pub(super) fn all<'a>(
     let (whole, body) = both.ok_or_else(|| Reject::detail(400, "Request body must be a JSON object"))?;
     let slug = body.get("model").and_then(Value::as_str);
     let slug = slug.ok_or_else(|| missing("model"))?;
-    let unsupported = || format!("The '{slug}' model is not supported when using Codex with a ChatGPT account.");
-    let model = models::find(person, slug).ok_or_else(|| Reject::detail(400, unsupported()))?;
+    let model = models::find(person, slug).ok_or_else(|| unsupported_model(slug))?;
     let shape = if model.lite { Shape::Lite } else { Shape::Classic };
     let case = Case { body, shape, account: &person.account_id, strict_encrypted: shared.options.strict_encrypted };
     required(case)?;
@@ -93,6 +92,17 @@ pub(super) fn all<'a>(
     values(case, model)?;
     shared_parts(case)?;
     Ok((model, whole))
+}
+
+/// Examines only the items of a conversation.
+pub(super) fn items(shared: &Shared, person: &Person, body: &Map<String, Value>) -> Result<(), Reject> {
+    let strict_encrypted = shared.options.strict_encrypted;
+    input::check(Case { body, shape: Shape::Lite, account: &person.account_id, strict_encrypted })
+}
+
+/// A model that this kind of account does not have.
+pub(crate) fn unsupported_model(slug: &str) -> Reject {
+    Reject::detail(400, format!("The '{slug}' model is not supported when using Codex with a ChatGPT account."))
 }
 
 /// What the ChatGPT backend and the public API examine alike: tools, output format, input.

@@ -47,6 +47,11 @@ pub(super) fn check(case: Case<'_>) -> Result<(), Reject> {
     for (at, item) in items.iter().enumerate() {
         one(case, item, &format!("input[{at}]"))?;
     }
+    let triggers = items.iter().position(|item| item["type"] == "compaction_trigger");
+    if let Some(at) = triggers.filter(|at| at + 1 < items.len()) {
+        let path = format!("input[{at}]");
+        return Err(Reject::invalid("compaction_trigger must be the last item.", Some(&path), Some("invalid_value")));
+    }
     pairs(items)
 }
 

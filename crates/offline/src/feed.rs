@@ -1,0 +1,43 @@
+//! Where the published versions of the official clients are read: npm's document of the newest package, and the desktop
+//! app's appcast.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::state::Shared;
+
+/// The versions that the feeds name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Versions {
+    /// Of the command-line program, `0.169.0`.
+    pub cli: String,
+    /// Of the desktop app, `26.908.40834`.
+    pub app: String,
+    /// Its build number.
+    pub build: String,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Self { cli: "0.169.0".to_owned(), app: "26.908.40834".to_owned(), build: "4083".to_owned() }
+    }
+}
+
+/// `GET /feed/npm/@openai/codex/latest` and `GET /feed/appcast.xml`.
+pub(crate) fn answer(shared: &Shared, path: &str) -> Answer {
+    let Versions { cli, app, build } = shared.versions.lock().clone();
+    if path.ends_with("/latest") {
+        return Answer::json(200, &json!({ "name": "@openai/codex", "version": cli }));
+    }
+    let text = format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
+         <rss version=\"2.0\" xmlns:sparkle=\"http://www.andymatuschak.org/xml-namespaces/sparkle\"><channel>\n\
+         <title>Codex</title>\n<item><title>{app}</title><sparkle:version>{build}</sparkle:version>\
+         <sparkle:shortVersionString>{app}</sparkle:shortVersionString>\
+         <enclosure url=\"{}/feed/app.zip\" length=\"1\" type=\"application/octet-stream\"/></item>\n</channel></rss>\n",
+        shared.origin
+    );
+    Answer::typed(200, "application/xml", text)
+}

@@ -1,0 +1,32 @@
+//! What the official client asks for beside its work: answered quietly, so that nothing is tried again.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+
+/// Paths below `/backend-api` that are noise, whatever follows them.
+const NOISE: [&str; 6] =
+    ["/codex/analytics-events/", "/ps/", "/plugins/", "/wham/usage/", "/wham/config/", "/wham/agent-identities/"];
+
+/// Paths below `/backend-api` that say something about a login; what the live backend answers is not known beyond that the
+/// client goes on with these.
+const SIDE: [&str; 3] = ["/wham/settings/user", "/wham/workspace-messages", "/wham/security-setup"];
+
+/// Whether a path is one of these.
+pub(crate) fn is_noise(path: &str) -> bool {
+    let rest = path.strip_prefix("/backend-api").unwrap_or_default();
+    NOISE.iter().any(|noise| rest.starts_with(noise)) || SIDE.contains(&rest)
+}
+
+/// Nothing of interest.
+pub(crate) fn answer(method: &Method, path: &str) -> Answer {
+    let body: Value = match path.strip_prefix("/backend-api").unwrap_or_default() {
+        "/wham/workspace-messages" => json!({ "messages": [] }),
+        "/wham/agent-identities/jwks" => json!({ "keys": [] }),
+        path if path.starts_with("/ps/plugins") => json!({ "plugins": [], "pagination": {} }),
+        _ if method == Method::POST => json!({ "success": true }),
+        _ => json!({}),
+    };
+    Answer::json(200, &body)
+}
