@@ -47,10 +47,12 @@ pub(crate) fn python() -> Result<()> {
 /// Real command-line programs, each in a home of its own.
 pub(crate) fn clients() -> Result<()> {
     let binary = build()?;
+    step("backend", &mut cargo(&["build", "--package", "offline", "--example", "secure"]))?;
     install::npm("tests/clients")?;
     let aider = install::venv("aider", "tests/clients/requirements.txt", 10..13)?;
     let mut run = unittest("python3".into(), "tests/clients");
     run.env("POLYGATE_BIN", binary).env("AIDER_BIN", aider.join("bin/aider"));
+    run.env("OFFLINE_BIN", target().join("debug/examples/secure"));
     step("clients", run.env("PYTHONPATH", root().join("tests/python")))
 }
 

@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::route::Call;
 
 /// Paths below `/backend-api` that are noise, whatever follows them.
 const NOISE: [&str; 6] =
@@ -20,13 +21,28 @@ pub(crate) fn is_noise(path: &str) -> bool {
 }
 
 /// Nothing of interest.
-pub(crate) fn answer(method: &Method, path: &str) -> Answer {
-    let body: Value = match path.strip_prefix("/backend-api").unwrap_or_default() {
+pub(crate) fn answer(call: &Call) -> Answer {
+    let body: Value = match call.uri.path().strip_prefix("/backend-api").unwrap_or_default() {
+        "/ps/mcp" => return mcp(&call.body),
         "/wham/workspace-messages" => json!({ "messages": [] }),
         "/wham/agent-identities/jwks" => json!({ "keys": [] }),
         path if path.starts_with("/ps/plugins") => json!({ "plugins": [], "pagination": {} }),
-        _ if method == Method::POST => json!({ "success": true }),
+        _ if call.method == Method::POST => json!({ "success": true }),
         _ => json!({}),
     };
     Answer::json(200, &body)
+}
+
+/// A server of the Model Context Protocol that has no tools.
+fn mcp(body: &[u8]) -> Answer {
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let Some(id) = asked.get("id") else { return Answer::empty(202) };
+    let result = match asked["method"].as_str() {
+        Some("initialize") => json!({ "protocolVersion": asked["params"]["protocolVersion"], "capabilities": {},
+            "serverInfo": { "name": "offline", "version": "0" } }),
+        Some("tools/list") => json!({ "tools": [] }),
+        Some("resources/list") => json!({ "resources": [] }),
+        _ => json!({}),
+    };
+    Answer::json(200, &json!({ "jsonrpc": "2.0", "id": id, "result": result }))
 }

@@ -253,7 +253,7 @@ fn act(shared: &Shared, place: Place, call: &mut Call) -> Answer {
         Place::Images => open(admit(shared, call).and_then(|person| responses::image::answer(call, &person))),
         Place::Compact => open(admit(shared, call).and_then(|who| responses::compact::answer(shared, call, &who))),
         Place::Search => open(admit(shared, call).and_then(|_| responses::search::answer(call))),
-        Place::Noise => noise::answer(&call.method, call.uri.path()),
+        Place::Noise => noise::answer(call),
         Place::Feed => feed::answer(shared, call.uri.path()),
         Place::AccountsCheck => open(admit(shared, call).map(|person| usage::accounts(&person))),
         Place::Usage => open(admit(shared, call).map(|person| usage::usage(&person))),
