@@ -9,18 +9,25 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use bytes::{Bytes, BytesMut};
-use http::header;
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::{StatusCode, header};
 use http_body::Frame;
 use http_body_util::BodyExt;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::form::RELAY;
 use crate::plan::{Plan, micros_now, text};
@@ -30,7 +37,7 @@ pub(crate) async fn serve(port: u16) -> anyhow::Result<()> {
     let plan = Arc::new(Mutex::new((Plan { tokens: 100, pace: 0.0, batch: 1, phases: 0, stamp: false }, Grid::new())));
     let app = Router::new()
         .route("/plan", post(set))
-        .route("/backend-api/codex/responses", post(answer))
+        .route("/backend-api/codex/responses", post(answer).get(socket))
         .route("/backend-api/codex/models", get(models))
         .route("/backend-api/wham/usage", get(usage))
         .route("/v1/responses", post(answer))
@@ -63,6 +70,45 @@ async fn answer(State(shared): State<Shared>, body: Body) -> Response {
 /// As a relay that speaks Chat Completions.
 async fn relayed(State(shared): State<Shared>, body: Body) -> Response {
     stream(shared, body, Shape::Chat).await
+}
+
+/// A socket: every message asks for one answer.
+async fn socket(State(shared): State<Shared>, request: Request) -> Response {
+    let Some(key) = request.headers().get("sec-websocket-key") else {
+        return StatusCode::UPGRADE_REQUIRED.into_response();
+    };
+    let accept = derive_accept_key(key.as_bytes());
+    let upgrade = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        if let Ok(io) = upgrade.await {
+            let _ = converse(shared, TokioIo::new(io)).await;
+        }
+    });
+    let headers = [("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-accept", accept.as_str())];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
+
+async fn converse(shared: Shared, io: TokioIo<Upgraded>) -> tungstenite::Result<()> {
+    let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
+    while let Some(message) = socket.next().await {
+        if !message?.is_text() {
+            continue;
+        }
+        let mut tokens = {
+            let (plan, grid) = &mut *shared.lock().expect("invariant: nobody panics with the lock");
+            Tokens::new(*plan, Shape::Responses, grid.begin(*plan))
+        };
+        while let Some(Ok(frame)) = BodyExt::frame(&mut tokens).await {
+            for event in frame.into_data().unwrap_or_default().split(|byte| *byte == b'\n') {
+                if let Some(data) = event.strip_prefix(b"data: ") {
+                    let text = String::from_utf8_lossy(data).into_owned();
+                    socket.feed(Message::text(text)).await?;
+                }
+            }
+            socket.flush().await?;
+        }
+    }
+    Ok(())
 }
 
 async fn stream(shared: Shared, body: Body, shape: Shape) -> Response {

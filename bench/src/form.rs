@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
     Responses,
+    /// The same in a conversation with a tool, whose calls go out over a socket.
+    Socket,
     Chat,
     Messages,
     Gemini,
@@ -37,6 +39,12 @@ impl Form {
                 "/v1/responses".into(),
                 format!(
                     r#"{{"model":"gpt-5.5","stream":{stream},"input":[{{"type":"message","role":"user","content":[{{"type":"input_text","text":"{prompt}"}}]}}]}}"#
+                ),
+            ),
+            Client::Socket => (
+                "/v1/responses".into(),
+                format!(
+                    r#"{{"model":"gpt-5.5","stream":{stream},"input":[{{"type":"message","role":"user","content":[{{"type":"input_text","text":"{prompt}"}}]}}],"tools":[{{"type":"function","name":"look","parameters":{{"type":"object"}}}}]}}"#
                 ),
             ),
             Client::Messages => (

@@ -52,7 +52,7 @@ impl Load {
         let mut clients = JoinSet::new();
         for n in 0..self.connections {
             let load = self.clone();
-            clients.spawn(async move { load.client(load.stagger * n, end).await });
+            clients.spawn(async move { load.client(n, end).await });
         }
         let mut all = Taken::default();
         while let Some(taken) = clients.join_next().await {
@@ -68,13 +68,13 @@ impl Load {
     /// Asks once.
     pub(crate) async fn one(&self) -> Result<Taken> {
         let mut taken = Taken::default();
-        self.once(&mut Line::connect(self.port, self.rest).await?, &self.request(), &mut taken).await?;
+        self.once(&mut Line::connect(self.port, self.rest).await?, &self.request(0), &mut taken).await?;
         Ok(taken)
     }
 
-    async fn client(&self, begin: Duration, end: Instant) -> Result<Taken> {
-        tokio::time::sleep(begin).await;
-        let (mut line, request) = (Line::connect(self.port, self.rest).await?, self.request());
+    async fn client(&self, n: u32, end: Instant) -> Result<Taken> {
+        tokio::time::sleep(self.stagger * n).await;
+        let (mut line, request) = (Line::connect(self.port, self.rest).await?, self.request(n));
         let mut taken = Taken::default();
         while Instant::now() < end {
             self.once(&mut line, &request, &mut taken).await?;
@@ -101,12 +101,13 @@ impl Load {
         Ok(())
     }
 
-    fn request(&self) -> Vec<u8> {
+    /// The request of the `n`-th connection, which is one conversation.
+    fn request(&self, n: u32) -> Vec<u8> {
         let (path, body) = self.form.request(self.through);
         let (port, key, length) = (self.port, &self.key, body.len());
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+             Content-Type: application/json\r\nSession-Id: bench-{n}\r\nContent-Length: {length}\r\n\r\n"
         );
         [head, body].concat().into_bytes()
     }

@@ -77,12 +77,14 @@ const fn collected(name: &'static str, client: Client) -> Course {
 /// What is measured: names as in the report.
 const COURSES: &[Course] = &[
     saturated("responses stream, saturated", Client::Responses),
+    saturated("socket stream, saturated", Client::Socket),
     saturated("chat stream, saturated", Client::Chat),
     saturated("messages stream, saturated", Client::Messages),
     saturated("gemini stream, saturated", Client::Gemini),
     saturated("ollama stream, saturated", Client::Ollama),
     saturated("relay stream, saturated", Client::Relay),
     paced("responses stream, 400 tokens/s", Client::Responses),
+    paced("socket stream, 400 tokens/s", Client::Socket),
     paced("chat stream, 400 tokens/s", Client::Chat),
     paced("messages stream, 400 tokens/s", Client::Messages),
     paced("gemini stream, 400 tokens/s", Client::Gemini),
@@ -203,7 +205,7 @@ impl Run {
         contest::set(backend.port, plan).await?;
         // What is asked for is the time of one request, not its wait for others that came in the same instant.
         let stagger = Duration::from_secs_f64(f64::from(plan.tokens) / plan.pace / f64::from(DELAYED));
-        for (name, client) in [("responses", Client::Responses), ("chat", Client::Chat)] {
+        for (name, client) in [("responses", Client::Responses), ("socket", Client::Socket), ("chat", Client::Chat)] {
             let form = Form { client, stream: true };
             let course = Course { name, form, plan, connections: DELAYED, saturated: false };
             for round in 0..=self.rounds {

@@ -30,6 +30,7 @@ use crate::refresh::{Refresh, keep_fresh};
 use crate::reply::{Refusal, Reply};
 use crate::settings::Settings;
 use crate::slots::Slots;
+use crate::sockets::tend_sockets;
 
 /// What an engine is made of.
 pub struct Parts {
@@ -67,6 +68,7 @@ impl Engine {
         core.tasks.spawn(keep_measured(Arc::clone(&core)));
         core.tasks.spawn(keep_warned(Arc::clone(&core)));
         core.tasks.spawn(keep_checked(Arc::clone(&core)));
+        core.tasks.spawn(tend_sockets(Arc::clone(&core)));
         Ok(Self(core))
     }
 

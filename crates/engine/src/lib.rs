@@ -35,6 +35,7 @@ mod rules;
 mod run;
 mod settings;
 mod slots;
+mod sockets;
 mod stream;
 
 pub use accounts::{

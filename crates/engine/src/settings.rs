@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pool::catalog::{Chains, Names};
 use pool::pick::Strategy;
+use pool::transport::Transport;
 use pool::{Secret, limits};
 use url::Url;
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub rest: Duration,
     /// Longest wait for a free place on an account.
     pub queue_wait: Duration,
+    /// Which leg calls to the backend take.
+    pub transport: Transport,
     /// Longest silence of the upstream inside a reply.
     pub idle: Duration,
     /// Silence after which a streaming client gets a heartbeat.
@@ -81,6 +84,7 @@ impl Default for Settings {
             stagger: Duration::ZERO,
             rest: limits::RATE_BACKOFF,
             queue_wait: limits::QUEUE_WAIT,
+            transport: Transport::default(),
             idle: limits::IDLE,
             heartbeat: limits::HEARTBEAT,
             commit: limits::COMMIT,

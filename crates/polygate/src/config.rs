@@ -20,6 +20,7 @@ use std::time::Duration;
 use pool::Secret;
 use pool::catalog::Chains;
 use pool::pick::Strategy;
+use pool::transport::Transport;
 use pool::warning::Thresholds;
 use tracing_subscriber::filter::Targets;
 use url::Url;
@@ -88,6 +89,8 @@ pub struct Upstream {
     pub auth_url: Url,
     /// Token endpoint, when it is not `<auth_url>/oauth/token`.
     pub token_url: Option<Url>,
+    /// Which leg model calls take.
+    pub transport: Transport,
     /// OAuth client id.
     pub client_id: Option<String>,
     /// Identity towards the backend.

@@ -180,6 +180,7 @@ pub(crate) fn engine_settings(config: &Config) -> engine::Settings {
         strategy: config.accounts.strategy,
         tiers: config.accounts.tiers.clone(),
         rest: config.accounts.rate_limit_backoff,
+        transport: config.upstream.transport,
         idle: config.upstream.idle_timeout,
         codex_file: config.accounts.codex_file(),
         proxies: engine::Proxies {

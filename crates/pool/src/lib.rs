@@ -22,6 +22,7 @@ pub mod relay;
 pub mod secret;
 pub mod shown;
 pub mod status;
+pub mod transport;
 pub mod warning;
 
 pub use account::{Account, AccountId, Terms, Tokens};

@@ -8,15 +8,25 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 
 use crate::client::lanes::Place;
+use crate::codex::socket::Reply;
 use crate::fault::root;
 
 /// What [`Body::drain`] reads at most.
 const DRAIN: usize = 64 * 1024;
 
 /// An answer's body. Dropping it before its end ends the exchange: the connection is closed, or the stream reset.
-pub struct Body {
-    body: reqwest::Body,
-    _place: Place,
+pub struct Body(Source);
+
+/// Where the bytes come from.
+enum Source {
+    Http {
+        body: reqwest::Body,
+        _place: Place,
+    },
+    /// The conversation's socket.
+    Socket(Box<Reply>),
+    /// All of it is here.
+    Whole(Option<Bytes>),
 }
 
 /// A body that ended badly.
@@ -32,13 +42,26 @@ pub enum Cut {
 
 impl Body {
     pub(crate) fn new(body: reqwest::Body, place: Place) -> Self {
-        Self { body, _place: place }
+        Self(Source::Http { body, _place: place })
+    }
+
+    pub(crate) fn socket(reply: Reply) -> Self {
+        Self(Source::Socket(Box::new(reply)))
+    }
+
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self(Source::Whole((!bytes.is_empty()).then_some(bytes)))
     }
 
     /// The next chunk as it came from the socket, never empty; `None` at the proper end. Trailers are skipped.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        let body = match &mut self.0 {
+            Source::Http { body, .. } => body,
+            Source::Socket(reply) => return reply.poll(cx),
+            Source::Whole(bytes) => return Poll::Ready(bytes.take().map(Ok)),
+        };
         loop {
-            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else { return Poll::Ready(None) };
+            let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(cx)) else { return Poll::Ready(None) };
             match frame.map_err(|error| Cut::Broken(root(&error.without_url()))) {
                 Err(cut) => return Poll::Ready(Some(Err(cut))),
                 Ok(frame) => match frame.into_data() {

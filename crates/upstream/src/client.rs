@@ -1,5 +1,6 @@
 //! The way out: connections, TLS, timers, cookies. It follows no redirect, decompresses nothing and reads no environment.
 
+pub(crate) mod conn;
 pub(crate) mod dial;
 pub(crate) mod gate;
 pub(crate) mod lanes;
@@ -16,6 +17,7 @@ use self::lanes::{Lanes, Place};
 use self::roots::Roots;
 use crate::body::Body;
 use crate::codex::Answer;
+use crate::codex::socket::shelf::Shelf;
 use crate::config::Places;
 use crate::cookies::Jars;
 use crate::egress::{Way, Ways};
@@ -35,6 +37,7 @@ pub(crate) struct Inner {
     places: Places,
     pub(crate) ways: Ways,
     jars: Jars,
+    pub(crate) shelf: Shelf,
     relays: Relays,
     /// Hears what time it is at the backend.
     clock: OnceLock<Hear>,
@@ -59,7 +62,8 @@ impl Upstream {
         let ways = Ways::new(&config, Arc::clone(&roots))?;
         let jars = Jars::new(&config.base_url);
         let relays = Relays::new(&config, roots);
-        let inner = Arc::new(Inner { config, places, ways, jars, relays, clock: OnceLock::new() });
+        let inner =
+            Arc::new(Inner { config, places, ways, jars, shelf: Shelf::default(), relays, clock: OnceLock::new() });
         Ok(Self { inner, way: Way::global() })
     }
 
@@ -93,9 +97,10 @@ impl Upstream {
         self.inner.jars.put(id, pairs)
     }
 
-    /// Forgets the account's cookies.
+    /// Forgets the account's cookies and gives up its sockets.
     pub fn forget(&self, id: &AccountId) {
         self.inner.jars.forget(id);
+        self.inner.shelf.forget(id);
     }
 
     /// Lets `hear` know what time it is at the backend, by the `Date` of each of its answers. The first caller is heard.
@@ -107,6 +112,7 @@ impl Upstream {
     /// only the next request would find out. Exchanges under way keep theirs.
     pub fn redial(&self) {
         self.inner.ways.redial();
+        self.inner.shelf.redial();
         self.inner.relays.redial();
     }
 
@@ -139,7 +145,7 @@ impl Upstream {
         sent
     }
 
-    fn hear_clock(&self, headers: &HeaderMap) {
+    pub(crate) fn hear_clock(&self, headers: &HeaderMap) {
         let date = headers.get(header::DATE).and_then(|value| pool::date::read(value.to_str().ok()?));
         if let (Some(hear), Some(date)) = (self.inner.clock.get(), date) {
             hear(date);

@@ -1,12 +1,16 @@
-//! The model call: `POST {base}/codex/responses`, request compressed, answer handed on at its headers.
+//! The model call: over the socket of its conversation, or as `POST {base}/codex/responses` with the request compressed; the
+//! answer is handed on at its headers, or at what stands for them.
 
 pub(crate) mod headers;
+pub(crate) mod socket;
 mod squeeze;
 
 use bytes::Bytes;
 use http::Method;
 use pool::{Account, Secret};
 
+use self::socket::Detour;
+pub use self::socket::Talk;
 use crate::client::Ask;
 use crate::profile::Slot;
 use crate::{Body, Fault, FaultKind, Profile, Sent, Upstream};
@@ -30,6 +34,8 @@ pub struct Leg<'a> {
     pub body: Bytes,
     /// What the headers say of it.
     pub call: CallFacts<'a>,
+    /// For a call over a socket; `None` for a POST.
+    pub talk: Option<Talk>,
 }
 
 /// What the headers say of a call.
@@ -64,9 +70,25 @@ pub struct Answer {
 }
 
 impl Upstream {
-    /// `POST {base}/codex/responses`; resolves at the answer's headers. Dropping the future, or the answer's body,
-    /// ends the exchange with the backend.
+    /// Makes the call; resolves at the answer's headers, over a socket at the first event of the reply. Dropping the future, or the
+    /// answer's body, ends the exchange with the backend.
     pub async fn responses(&self, leg: Leg<'_>) -> Result<Answer, Fault> {
+        let Some(talk) = leg.talk.filter(|talk| talk.only || self.talks(&leg.account.id, talk.now)) else {
+            return self.post(leg).await;
+        };
+        // Opening a connection by hand takes a large future, which a POST must not carry along.
+        match Box::pin(self.talk(&leg, talk)).await {
+            Ok(answer) => Ok(answer),
+            Err(Detour::Fault(fault)) => Err(fault),
+            Err(Detour::Post(why)) if talk.only => Err(Fault::new(Sent::No, FaultKind::Upgrade, why)),
+            Err(Detour::Post(why)) => {
+                tracing::info!(account = %leg.account.id, why, "a POST stands in for a socket");
+                self.post(leg).await
+            }
+        }
+    }
+
+    async fn post(&self, leg: Leg<'_>) -> Result<Answer, Fault> {
         let profile = &self.config().profile;
         let order = profile.orders.responses;
         let cookie = self.jars().header(&leg.account.id);
@@ -102,6 +124,7 @@ fn value(slot: Slot, profile: &Profile, leg: &Leg<'_>) -> Option<String> {
         Slot::RequestId | Slot::Thread => own(call.thread),
         Slot::Session => own(call.session),
         Slot::Encoding => own("zstd"),
+        Slot::Sockets => own("responses_websockets=2026-02-06"),
         Slot::ContentType => own("application/json"),
         slot => identity(slot, profile, leg.account, leg.access),
     }

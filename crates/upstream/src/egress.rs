@@ -73,6 +73,15 @@ impl Way {
         Self { tell: Some(Arc::new(tell)), ..self }
     }
 
+    /// What tells this way from others.
+    pub(crate) fn key(&self) -> WayKey {
+        match &self.to {
+            To::Global => WayKey::Global,
+            To::Direct => WayKey::Direct,
+            To::Proxy(proxy) => WayKey::Proxy(proxy.id.clone(), proxy.address.clone()),
+        }
+    }
+
     /// What a fault on the way says where it is about the proxy: which one, without its credentials.
     fn name(&self, fault: Fault, global: Option<&Url>) -> Fault {
         let about = matches!(fault.kind, FaultKind::Proxy | FaultKind::Tls | FaultKind::Connect);
@@ -86,6 +95,14 @@ impl Way {
         };
         Fault { message: format!("{proxy}: {}", fault.message), ..fault }
     }
+}
+
+/// Tells ways apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WayKey {
+    Global,
+    Direct,
+    Proxy(ProxyId, Address),
 }
 
 impl fmt::Debug for Way {

@@ -36,6 +36,8 @@ pub enum FaultKind {
     Timeout,
     /// The connection ended or broke the protocol before or in the answer.
     Cut,
+    /// No socket could be had, and nothing else may be used.
+    Upgrade,
     /// A 3xx; never followed.
     Redirect,
     /// Larger than its cap.
@@ -56,6 +58,7 @@ impl FaultKind {
             Self::Proxy => "upstream_proxy",
             Self::Timeout => "upstream_timeout",
             Self::Cut => "upstream_cut",
+            Self::Upgrade => "upstream_websocket",
             Self::Redirect => "upstream_redirect",
             Self::TooLarge => "upstream_too_large",
             Self::Unsendable => "upstream_unsendable",
@@ -117,9 +120,11 @@ impl From<Fault> for Trouble {
             FaultKind::Proxy => TroubleKind::Proxy,
             FaultKind::Timeout => TroubleKind::Timeout,
             FaultKind::Cut => TroubleKind::Cut,
-            FaultKind::Redirect | FaultKind::TooLarge | FaultKind::Unsendable | FaultKind::Denied => {
-                TroubleKind::Protocol
-            }
+            FaultKind::Upgrade
+            | FaultKind::Redirect
+            | FaultKind::TooLarge
+            | FaultKind::Unsendable
+            | FaultKind::Denied => TroubleKind::Protocol,
         };
         Self { kind, message: fault.message }
     }

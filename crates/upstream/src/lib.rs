@@ -22,7 +22,7 @@ pub mod transfer;
 
 pub use body::{Body, Cut};
 pub use client::Upstream;
-pub use codex::{Answer, CallFacts, Leg, PASSED};
+pub use codex::{Answer, CallFacts, Leg, PASSED, Talk};
 pub use config::{BuildError, CLIENT_ID, Config, Timeouts};
 pub use egress::{Seen, Way};
 pub use fault::{Fault, FaultKind, Sent};

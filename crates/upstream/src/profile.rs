@@ -137,6 +137,8 @@ pub fn agent(originator: &str, version: &str, platform: &Platform, client: Optio
 pub struct Orders {
     /// `POST /codex/responses`.
     pub responses: &'static [Slot],
+    /// `GET /codex/responses` with an upgrade to a socket.
+    pub socket: &'static [Slot],
     /// `GET /codex/models`.
     pub models: &'static [Slot],
     /// `GET /wham/...`.
@@ -176,6 +178,7 @@ pub enum Slot {
     UserAgent,
     Cookie,
     IfNoneMatch,
+    Sockets,
 }
 
 impl Slot {
@@ -205,6 +208,7 @@ impl Slot {
             Self::UserAgent => "user-agent",
             Self::Cookie => "cookie",
             Self::IfNoneMatch => "if-none-match",
+            Self::Sockets => "openai-beta",
         })
     }
 }
@@ -233,6 +237,26 @@ pub static CODEX: Orders = Orders {
         Slot::Fedramp,
         Slot::Originator,
         Slot::UserAgent,
+        Slot::Cookie,
+    ],
+    socket: &[
+        Slot::Account,
+        Slot::Fedramp,
+        Slot::Authorization,
+        Slot::UserAgent,
+        Slot::Originator,
+        Slot::Sockets,
+        Slot::Version,
+        Slot::Routing,
+        Slot::Beta,
+        Slot::RequestId,
+        Slot::Session,
+        Slot::Thread,
+        Slot::Window,
+        Slot::TurnMetadata,
+        Slot::ParentThread,
+        Slot::Subagent,
+        Slot::Hint,
         Slot::Cookie,
     ],
     models: &[

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use pool::attempt::{History, Outcome, Step, To};
 use pool::catalog::Resolved;
 use pool::pick::Kin;
+use pool::transport::Talk;
 use pool::{AccountId, Millis, Tokens};
+use proto::canon::{ItemKind, Role};
 use proto::dialect::Setting;
-use proto::{Dialect, Failure, Kind};
+use proto::{Dialect, Failure, Item, Kind, Request};
 use tokio::time::{Instant, timeout_at};
 use upstream::oauth::RefreshReason;
 use uuid::Uuid;
@@ -89,9 +91,10 @@ impl Attempt {
             ..Head::default()
         };
         let client = std::mem::take(&mut call.client);
+        let socket = core.settings.transport.socket(talk(&call.request, client.codex));
         let tier = tier(&call, &resolved);
         let deadline = ledger.started() + core.settings.commit;
-        let plan = Arc::new(Plan { dialect: call.dialect, resolved, conversation, client, tier });
+        let plan = Arc::new(Plan { dialect: call.dialect, resolved, conversation, client, tier, socket });
         let keyed = plan.kin() == Kin::Relays;
         let history = History { rest: Some(core.settings.rest), keyed, ..History::default() };
         let begun = core.now();
@@ -337,6 +340,16 @@ fn shown(name: &str) -> &str {
 fn tier(call: &Call, resolved: &Resolved) -> Option<&'static str> {
     let wish = call.request.tier.as_deref().or(resolved.tier.as_deref())?;
     (matches!(wish, "priority" | "fast") && lists_priority(resolved)).then_some("priority")
+}
+
+/// What is known of the conversation that the request belongs to.
+fn talk(request: &Request, codex: bool) -> Talk {
+    let spoken = |item: &Item| match &item.kind {
+        ItemKind::Message { role, .. } => *role == Role::Assistant,
+        ItemKind::Other { .. } => false,
+        _ => true,
+    };
+    Talk { codex, history: request.items.iter().any(spoken), tools: !request.tools.is_empty() }
 }
 
 fn fingerprint(state: &str) -> Uuid {

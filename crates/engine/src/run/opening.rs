@@ -59,7 +59,7 @@ enum Sign {
 impl Barrier<'_> {
     /// Waits for the first real event of a call, or for the deadline.
     pub(crate) async fn hold(&self, mut post: Post) -> Result<Opening, Miss> {
-        let reader = Reader::new(self.wire);
+        let reader = self.reader();
         let held = Vec::new();
         let Ok(answer) = timeout_at(self.deadline, post.as_mut()).await else {
             let late = Late { post, history: self.history.clone() };
@@ -69,6 +69,10 @@ impl Barrier<'_> {
         let answer = answer?;
         let opening = Opening { source: Source::Gone, reader, held, headers: answer.headers, heard: Instant::now() };
         self.read(opening, answer.body).await
+    }
+
+    fn reader(&self) -> Reader {
+        if self.history.keyed { Reader::new(self.wire) } else { Reader::backend() }
     }
 
     async fn read(&self, mut opening: Opening, mut body: Body) -> Result<Opening, Miss> {
@@ -102,7 +106,7 @@ impl Barrier<'_> {
         reader.end(&mut held);
         let source = Source::Gone;
         match self.judge(&held[known..]) {
-            Sign::Real => Ok(Opening { source, reader: Reader::new(self.wire), held, headers, heard }),
+            Sign::Real => Ok(Opening { source, reader: self.reader(), held, headers, heard }),
             Sign::Fail(failure) if failure.code.as_deref() != Some("stream_cut") => {
                 Err(Box::new(Outcome::EarlyFail(failure).into()))
             }

@@ -12,10 +12,11 @@ use pool::attempt::{Outcome, Retry, Trouble, TroubleKind};
 use pool::catalog::{Resolved, To};
 use pool::pick::Kin;
 use pool::status::Signal;
+use pool::transport::Transport;
 use pool::{AccountId, Tokens};
 use proto::{Dialect, Failure};
 use tokio::time::{Instant, timeout_at};
-use upstream::{Answer, Body, CallFacts, Fault, Leg, relay};
+use upstream::{Answer, Body, CallFacts, Fault, Leg, Talk, relay};
 
 use crate::accounts::Entry;
 use crate::call::Client;
@@ -48,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) client: Client,
     /// Service tier as the body has it.
     pub(crate) tier: Option<&'static str>,
+    /// Whether calls of accounts take the conversation's socket.
+    pub(crate) socket: bool,
 }
 
 /// What a call is sent with.
@@ -171,9 +174,15 @@ impl Shot {
             passed: &client.headers,
         };
         let (account, access) = (&self.entry.account, &tokens.access);
+        let talk = self.plan.socket.then(|| Talk {
+            conversation: conversation.id.as_u128(),
+            generate: true,
+            only: self.core.settings.transport == Transport::WebSocket,
+            now: self.core.now(),
+        });
         let mut outing = self.core.outing(&account.id);
         loop {
-            let sent = outing.next()?.responses(Leg { account, access, body: self.body.clone(), call }).await;
+            let sent = outing.next()?.responses(Leg { account, access, body: self.body.clone(), call, talk }).await;
             match sent {
                 Err(fault) if outing.another(fault.sent) => tracing::debug!(why = %fault, "another way is tried"),
                 sent => return sent,

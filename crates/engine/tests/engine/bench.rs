@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use engine::{Call, Client, Clock, Engine, Head, KeyId, Parts, Refusal, Reply, Settings, Stream};
 use offline::{FakeAccount, NewAccount, Offline, Options, Running};
+use pool::transport::Transport;
 use pool::{AccountId, Millis, Secret, Tokens};
 use proto::Dialect;
 use serde_json::{Value, json};
@@ -44,7 +45,8 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             options: Options::default(),
-            settings: Settings::default(),
+            // Most tests are about POSTs; those about sockets say so.
+            settings: Settings { transport: Transport::Http, ..Settings::default() },
             accounts: vec![NewAccount::default()],
             timeouts: Timeouts::default(),
         }

@@ -10,6 +10,7 @@ use engine::{Clock, Engine, ImportFate, Parts, ProxyChange, ProxyWish, Settings}
 use offline::{FakeAccount, Mood, NewAccount, Offline, Options, Place, Proxy, ProxyOptions, Rule, Speech};
 use pool::Secret;
 use pool::egress::{Address, Egress};
+use pool::transport::Transport;
 use proto::{Dialect, Kind};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rstest::rstest;
@@ -30,6 +31,8 @@ struct Rig<'a> {
     proxies: Vec<ProxyOptions>,
     /// Whether the first proxy is the one of the configuration.
     global: bool,
+    /// Which leg model calls take.
+    transport: Transport,
 }
 
 struct Site {
@@ -72,7 +75,7 @@ impl Rig<'_> {
             timeouts: Timeouts { connect: second, handshake: second, ..Timeouts::default() },
             ..Config::default()
         };
-        let mut settings = Settings::default();
+        let mut settings = Settings { transport: self.transport, ..Settings::default() };
         settings.proxies.echo = format!("{origin}/echo").parse().unwrap();
         let clock = Clock::manual(now());
         let upstream = Upstream::new(config).unwrap();
@@ -155,6 +158,46 @@ fn speaking(speech: Speech) -> ProxyOptions {
 
 fn account() -> NewAccount {
     NewAccount::default()
+}
+
+/// Sockets take the same ways as POSTs, with the credentials of each, and none but their account's.
+#[rstest]
+#[case::http(speaking(Speech::Http), false)]
+#[case::socks(speaking(Speech::Socks5), false)]
+#[case::the_configurations(speaking(Speech::Http), true)]
+#[tokio::test]
+async fn sockets_take_the_same_ways(#[case] options: ProxyOptions, #[case] global: bool) {
+    let way = if global { "global" } else { "0" };
+    let accounts = vec![(account(), way)];
+    let rig = Rig { accounts, proxies: vec![options], global, transport: Transport::WebSocket };
+    let site = rig.start().await;
+    site.ask(1).await;
+    let record = site.bench.backend.record();
+    assert_eq!((record.sockets().count(), record.posts().next().unwrap().method.as_str()), (1, "WS"));
+    site.nothing_direct();
+}
+
+/// A proxy that fails is its own fault over a socket too, and no POST goes another way.
+#[rstest]
+#[case(Mood::Closes)]
+#[case(Mood::Hangs)]
+#[case(Mood::Refuses)]
+#[case(Mood::Page)]
+#[case(Mood::Lost)]
+#[tokio::test]
+async fn a_proxy_that_fails_under_a_socket(#[case] mood: Mood) {
+    let rig = Rig {
+        accounts: vec![(account(), "0")],
+        proxies: vec![http()],
+        transport: Transport::WebSocket,
+        ..Rig::default()
+    };
+    let site = rig.start().await;
+    site.proxies[0].mood(mood);
+    let refusal = refused(site.bench.ask(whole("hello")).await);
+    assert_eq!(refusal.failure.kind, Kind::Upstream, "{refusal}");
+    assert_eq!(site.bench.posts(), 0);
+    site.nothing_direct();
 }
 
 /// A token that comes with a way is used by it, and so is its account from its first call on; the next import goes there too.
@@ -270,7 +313,7 @@ async fn accounts_go_their_own_ways() {
 #[tokio::test]
 async fn the_global_proxy_is_for_everybody_who_chose_no_other_way() {
     let accounts = vec![(account(), "global"), (account(), "1")];
-    let site = Rig { accounts, proxies: vec![http(), http()], global: true }.start().await;
+    let site = Rig { accounts, proxies: vec![http(), http()], global: true, ..Rig::default() }.start().await;
     for number in 0..4 {
         site.ask(number).await;
         site.later(1);
@@ -281,7 +324,9 @@ async fn the_global_proxy_is_for_everybody_who_chose_no_other_way() {
 
 #[tokio::test]
 async fn a_global_proxy_that_is_down_is_not_gone_around() {
-    let mut site = Rig { accounts: vec![(account(), "global")], proxies: vec![http()], global: true }.start().await;
+    let mut site = Rig { accounts: vec![(account(), "global")], proxies: vec![http()], global: true, ..Rig::default() }
+        .start()
+        .await;
     site.proxies.remove(0).stop().await;
     let first = refused(site.bench.ask(whole("hello")).await);
     assert!(first.failure.message.contains("the proxy of the configuration (127.0.0.1:"), "{first}");

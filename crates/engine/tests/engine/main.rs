@@ -19,6 +19,7 @@ mod relays;
 mod retry;
 mod rules;
 mod scenario;
+mod sockets;
 mod storm;
 mod stream;
 mod usage;

@@ -64,7 +64,11 @@ pub const FIELDS: &[Field] = &[
         .env(&["CODEX_REFRESH_TOKEN_URL_OVERRIDE"]),
     field("upstream.client_id", "", "OAuth client id, when it is not the official client's")
         .env(&["CODEX_APP_SERVER_LOGIN_CLIENT_ID"]),
-    field("upstream.transport", "auto", "auto or http; the backend is spoken to over HTTP"),
+    field(
+        "upstream.transport",
+        "auto",
+        "WebSocket for conversations (auto), for everything (websocket), or never (http)",
+    ),
     field("upstream.profile", "polygate", "Identity towards the backend: polygate, codex-cli or codex-desktop"),
     field("upstream.platform", "", "Operating system that the Codex profiles name; empty is this one")
         .also(&["client.platform"])

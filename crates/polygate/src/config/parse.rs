@@ -7,6 +7,7 @@ use std::time::Duration;
 use pool::Secret;
 use pool::limits::QUEUE_WAIT;
 use pool::pick::Strategy;
+use pool::transport::Transport;
 use pool::warning::Thresholds;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
@@ -37,16 +38,11 @@ pub(super) fn server(layers: &Layers) -> Result<Server, ConfigError> {
 }
 
 pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
-    one_of(
-        layers,
-        "upstream.transport",
-        &["auto", "http"],
-        "auto or http (WebSocket towards the backend is not built yet)",
-    )?;
     Ok(Upstream {
         base_url: url(layers, "upstream.base_url")?.ok_or_else(|| missing(layers, "upstream.base_url"))?,
         auth_url: url(layers, "upstream.auth_url")?.ok_or_else(|| missing(layers, "upstream.auth_url"))?,
         token_url: url(layers, "upstream.token_url")?,
+        transport: transport(layers)?,
         client_id: layers.text("upstream.client_id"),
         profile: one_of(
             layers,
@@ -72,6 +68,11 @@ pub(super) fn accounts(layers: &Layers) -> Result<Accounts, ConfigError> {
         token: layers.text("accounts.token").map(Secret::new),
         codex_home: layers.text("accounts.codex_home").map(PathBuf::from),
     })
+}
+
+fn transport(layers: &Layers) -> Result<Transport, ConfigError> {
+    let setting = layers.get("upstream.transport");
+    Transport::of(&setting.value).ok_or_else(|| wrong(&setting, "auto, websocket or http"))
 }
 
 /// The origin is kept: whoever wonders where calls go must see who said so.

@@ -110,7 +110,7 @@ fn a_wrong_value_names_its_setting_and_never_shows_a_secret() {
         ("server.host", "[server]\nhost = \"nowhere\"\n", "nowhere"),
         ("server.require_key", "[server]\nrequire_key = \"perhaps\"\n", "perhaps"),
         ("upstream.idle_timeout", "[upstream]\nidle_timeout = \"soon\"\n", "soon"),
-        ("upstream.transport", "[upstream]\ntransport = \"websocket\"\n", "websocket"),
+        ("upstream.transport", "[upstream]\ntransport = \"carrier pigeon\"\n", "carrier pigeon"),
         ("upstream.base_url", "[upstream]\nbase_url = \"\"\n", ""),
         ("ollama.enabled", "[ollama]\nenabled = \"maybe\"\n", "maybe"),
         ("ollama.host", "[ollama]\nhost = \"nowhere\"\n", "nowhere"),

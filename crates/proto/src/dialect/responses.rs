@@ -3,6 +3,7 @@
 mod item;
 mod reader;
 mod request;
+pub mod socket;
 mod tool;
 mod wire;
 mod writer;

@@ -266,3 +266,21 @@ fn a_frame_cut_between_its_pieces_is_closed() {
         assert_eq!(order, ["response.created", "response.output_text.done", "response.failed"]);
     }
 }
+
+/// Row F24: a reply that ends as another one than it began is a failure, where the upstream is known to keep ids.
+#[test]
+fn the_end_of_another_reply_is_no_end() {
+    let stream = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\"}}\n\n\
+        event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_2\",\"output\":[]}}\n\n";
+    let ends = |mut reader: proto::Reader| {
+        let mut events = Vec::new();
+        reader.push(bytes::Bytes::from_static(stream.as_bytes()), &mut events);
+        match events.pop().unwrap().what {
+            proto::What::Fail(failure) => failure.code,
+            proto::What::End { .. } => None,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(ends(proto::Reader::backend()).as_deref(), Some("stream_foreign"));
+    assert_eq!(ends(proto::Reader::new(proto::Wire::Responses)), None);
+}

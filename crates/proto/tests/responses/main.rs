@@ -7,4 +7,5 @@ mod faults;
 mod oracle;
 mod properties;
 mod requests;
+mod socket;
 mod support;

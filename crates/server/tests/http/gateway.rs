@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use engine::{Engine, NewKey};
 use pool::Secret;
 use pool::keys::{KeyKind, Scope, Scopes};
+use pool::transport::Transport;
 use server::{Counters, Ollama, Server, Settings};
 use store::Store;
 use tempfile::TempDir;
@@ -139,6 +140,8 @@ pub(crate) async fn engine_with(store: Store, base: &str, change: impl FnOnce(&m
     let url = |path: &str| format!("{base}{path}").parse().unwrap();
     let config = upstream::Config { base_url: url("/backend-api"), auth_url: url(""), ..upstream::Config::default() };
     let mut settings = engine::Settings { api_key: Some(Secret::new(FIXED)), ..engine::Settings::default() };
+    // These tests are about POSTs.
+    settings.transport = Transport::Http;
     settings.proxies.echo = url("/echo");
     change(&mut settings);
     let upstream = upstream::Upstream::new(config).unwrap();

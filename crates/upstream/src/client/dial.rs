@@ -97,7 +97,8 @@ impl Dial {
         begun.last().map_or(start + self.connect, |began| *began + self.handshake)
     }
 
-    async fn run<T>(self, work: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+    /// Does the work of opening a connection within the stages' limits.
+    pub(super) async fn run<T>(self, work: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
         let start = Instant::now();
         let progress = Arc::new(Progress::default());
         let mut work = pin!(PROGRESS.scope(Arc::clone(&progress), work));

@@ -11,12 +11,13 @@ use reqwest::redirect::Policy;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
+use super::conn::{Conn, Opening};
 use super::dial::Dial;
 use super::gate::Resolver;
 use super::roots::Roots;
 use crate::BuildError;
 use crate::config::Timeouts;
-use crate::fault::root;
+use crate::fault::{Fault, root};
 
 /// Exchanges of one lane at the same time. Servers should allow no fewer (RFC 9113, section 6.5.2); Cloudflare allows these.
 const STREAMS: usize = 100;
@@ -36,6 +37,8 @@ pub(crate) struct Lanes {
 struct Recipe {
     roots: Arc<Roots>,
     tls: rustls::ClientConfig,
+    /// The same without ALPN, for bare connections.
+    bare: Arc<rustls::ClientConfig>,
     timeouts: Timeouts,
     exit: Exit,
 }
@@ -72,7 +75,9 @@ pub(crate) type Place = OwnedSemaphorePermit;
 impl Lanes {
     /// Lanes by this exit.
     pub(crate) fn new(timeouts: Timeouts, roots: &Arc<Roots>, exit: Exit) -> Result<Self, BuildError> {
-        let recipe = Recipe { roots: Arc::clone(roots), tls: roots.config()?, timeouts, exit };
+        let mut bare = roots.config()?;
+        bare.alpn_protocols.clear();
+        let recipe = Recipe { roots: Arc::clone(roots), tls: roots.config()?, bare: Arc::new(bare), timeouts, exit };
         let first = recipe.lane()?;
         Ok(Self { recipe, lanes: Mutex::new(vec![first]) })
     }
@@ -80,6 +85,15 @@ impl Lanes {
     /// The certificate store of every lane.
     pub(crate) fn roots(&self) -> &Arc<Roots> {
         &self.recipe.roots
+    }
+
+    /// A bare connection to the URL's host by this exit, nothing sent on it yet.
+    pub(crate) async fn open(&self, url: &Url) -> Result<Conn, Fault> {
+        let Recipe { roots, bare, timeouts, exit, .. } = &self.recipe;
+        if url.scheme() == "https" {
+            roots.warm().await;
+        }
+        Opening { exit, tls: bare, limits: timeouts }.open(url).await
     }
 
     /// Begins anew: connections without an exchange are closed, the others when theirs has ended.

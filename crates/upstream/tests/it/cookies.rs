@@ -17,7 +17,7 @@ const GIVEN: &str = "set-cookie: __cf_bm=one; path=/; HttpOnly; Secure; SameSite
 
 async fn send(upstream: &Upstream, name: &str) -> http::HeaderMap {
     let (account, access) = (account(name), Secret::from("t"));
-    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts() };
+    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts(), talk: None };
     let answer = upstream.responses(leg).await.unwrap();
     answer.body.collect(10).await.unwrap();
     answer.headers

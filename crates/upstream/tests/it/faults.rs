@@ -63,7 +63,7 @@ async fn a_connection_that_nobody_answers_is_given_up_in_time() {
     let upstream = Upstream::new(Config { base_url, ..Config::default() }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("t"));
     let begun = tokio::time::Instant::now();
-    let leg = Leg { account: &account, access: &access, body: Bytes::from_static(b"{}"), call: facts() };
+    let leg = Leg { account: &account, access: &access, body: Bytes::from_static(b"{}"), call: facts(), talk: None };
     let fault = upstream.responses(leg).await.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect), "{fault}");
     assert!(fault.message.contains("took too long"), "{fault}");
@@ -129,7 +129,8 @@ async fn heavy(addr: std::net::SocketAddr, timeouts: Timeouts) -> Result<upstrea
     let base_url = format!("http://{addr}/backend-api").parse().unwrap();
     let upstream = Upstream::new(Config { base_url, timeouts, ..Config::default() }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("t"));
-    soon(upstream.responses(Leg { account: &account, access: &access, body: body.into(), call: facts() })).await
+    soon(upstream.responses(Leg { account: &account, access: &access, body: body.into(), call: facts(), talk: None }))
+        .await
 }
 
 #[tokio::test]
@@ -290,7 +291,7 @@ async fn leaving_while_waiting_hangs_up() {
     let mut server = Recorder::always(Reply::Hang(Vec::new())).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("t"));
-    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts() };
+    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts(), talk: None };
     tokio::select! {
         _ = upstream.responses(leg) => panic!("no answer was sent"),
         _ = server.request() => {}
@@ -315,7 +316,7 @@ async fn a_token_that_is_no_header_is_not_sent() {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("a\r\nb"));
-    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts() };
+    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts(), talk: None };
     let fault = upstream.responses(leg).await.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Unsendable), "{fault}");
     assert!(server.quiet());

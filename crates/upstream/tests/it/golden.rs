@@ -15,7 +15,7 @@ async fn record(profile: Profile, call: CallFacts<'_>, body: &'static str) -> Se
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
     let upstream = Upstream::new(Config { profile, ..config(&server) }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("<JWT>"));
-    upstream.responses(Leg { account: &account, access: &access, body: body.into(), call }).await.unwrap();
+    upstream.responses(Leg { account: &account, access: &access, body: body.into(), call, talk: None }).await.unwrap();
     server.request().await
 }
 
@@ -166,7 +166,7 @@ async fn a_call_equals_the_recorded_one(#[case] name: &str) {
     let mut account = account(value("chatgpt-account-id").unwrap());
     account.fedramp = false;
     let access = Secret::from("<JWT>");
-    upstream.responses(Leg { account: &account, access: &access, body: "{}".into(), call }).await.unwrap();
+    upstream.responses(Leg { account: &account, access: &access, body: "{}".into(), call, talk: None }).await.unwrap();
     assert_eq!(own(server.request().await), wanted);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use upstream::{Config, Upstream, Way};
+use upstream::{Answer, Config, Fault, Upstream, Way};
 
 use crate::recorder::{read, soon};
 use crate::setup::{call, capture, short};
@@ -51,18 +51,37 @@ async fn the_hello_is_the_official_clients() {
 #[tokio::test]
 async fn the_hello_equals_the_recorded_one() {
     let Some(capture) = capture("48-clienthello-rustls-custom-ca-h2.json") else { return };
-    let recorded = &capture["client_hello"];
-    let hex = capture["client_hello_hex"].as_str().or_else(|| recorded["client_hello_hex"].as_str()).unwrap();
-    let bytes: Vec<u8> =
-        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
-    let theirs = parse(&bytes);
-    assert_eq!(recorded["total_len"].as_u64().unwrap(), u64::try_from(theirs.length).unwrap());
+    let theirs = parse(&recorded(&capture));
+    assert_eq!(capture["client_hello"]["total_len"].as_u64().unwrap(), u64::try_from(theirs.length).unwrap());
     assert_eq!(record(&theirs.sni, false).await, theirs);
     assert_eq!(record(&theirs.sni, true).await, theirs, "through a proxy of the pool");
 }
 
-/// Our hello for a host, taken behind the CONNECT of the configuration's proxy, or of one of the pool, so that no name is looked up.
+/// The hello of a socket: the same without ALPN, as the official client's.
+#[tokio::test]
+async fn the_hello_of_a_socket_is_the_official_clients() {
+    let sni = "api.example.test";
+    let mut wanted = Hello { alpn: Vec::new(), length: 1457 + sni.len(), ..golden(sni) };
+    wanted.extensions.remove(&16);
+    assert_eq!(record_of(sni, false, true).await, wanted);
+    let Some(capture) = capture("49-clienthello-rustls-websocket.json") else { return };
+    let theirs = parse(&recorded(&capture));
+    assert_eq!(record_of(&theirs.sni, false, true).await, theirs);
+    assert_eq!(record_of(&theirs.sni, true, true).await, theirs, "through a proxy of the pool");
+}
+
+fn recorded(capture: &serde_json::Value) -> Vec<u8> {
+    let hex =
+        capture["client_hello_hex"].as_str().or_else(|| capture["client_hello"]["client_hello_hex"].as_str()).unwrap();
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
 async fn record(host: &str, pool: bool) -> Hello {
+    record_of(host, pool, false).await
+}
+
+/// Our hello for a host, taken behind the CONNECT of the configuration's proxy, or of one of the pool, so that no name is looked up.
+async fn record_of(host: &str, pool: bool, socket: bool) -> Hello {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let config = Config {
@@ -84,8 +103,12 @@ async fn record(host: &str, pool: bool) -> Hello {
         stream.read_exact(&mut record[5..]).await.unwrap();
         record
     };
-    let (hello, _) = soon(async { tokio::join!(proxy, call(&upstream)) }).await;
+    let (hello, _) = soon(async { tokio::join!(proxy, asked(&upstream, socket)) }).await;
     parse(&hello)
+}
+
+async fn asked(upstream: &Upstream, socket: bool) -> Result<Answer, Fault> {
+    if socket { crate::socket::talk(upstream, "{\"input\":[]}").await } else { call(upstream).await }
 }
 
 /// A cursor over the hello's length-prefixed fields.

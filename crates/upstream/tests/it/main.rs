@@ -16,4 +16,5 @@ mod relay;
 mod reuse;
 mod setup;
 mod side;
+mod socket;
 mod tls;

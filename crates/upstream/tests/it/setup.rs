@@ -63,8 +63,8 @@ pub(crate) fn facts() -> CallFacts<'static> {
 /// A plain model call.
 pub(crate) async fn call(upstream: &Upstream) -> Result<Answer, Fault> {
     let (account, access) = (account("acct-1"), Secret::from(TOKEN));
-    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts() };
-    crate::recorder::soon(upstream.responses(leg)).await
+    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts(), talk: None };
+    crate::recorder::soon(Box::pin(upstream.responses(leg))).await
 }
 
 /// A fault's message names neither the token nor an address with it.

@@ -37,6 +37,8 @@ pub struct Reader {
     template: Template,
     seen: Seen,
     state: State,
+    /// The id under which the reply began, where its end must bear the same.
+    id: Option<Text>,
 }
 
 /// What form the reply has.
@@ -67,7 +69,14 @@ impl Reader {
             template: Template::default(),
             seen: Seen::default(),
             state: State::Before,
+            id: None,
         }
+    }
+
+    /// The same for an upstream whose replies end under the id that they begin with. Some services between clients and models write
+    /// ids anew, and not always all of them.
+    pub(crate) fn strict() -> Self {
+        Self { id: Some(Text::default()), ..Self::new() }
     }
 
     /// Reads one chunk.
@@ -190,7 +199,11 @@ impl Reader {
             return out.push(Event { what: What::Other, raw });
         };
         self.state = State::Open;
-        let what = What::Open(opening(&response));
+        let open = opening(&response);
+        if let Some(id) = &mut self.id {
+            id.clone_from(&open.id);
+        }
+        let what = What::Open(open);
         // The official SDKs insist on `response.created`; a frame of another type cannot stand for it.
         out.push(if kind == Kind::Created { Event { what, raw } } else { silent(what) });
     }

@@ -8,9 +8,16 @@ use crate::dialect::openai_error;
 use crate::failure::{self, Failure};
 use crate::text::Json;
 
+/// The code of a reply that ends as another than it began.
+const FOREIGN: &str = "stream_foreign";
+
 impl Reader {
     pub(super) fn terminal(&mut self, kind: Kind, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
         let response = json.get("response").unwrap_or_else(|| json.clone());
+        if self.foreign(&response) {
+            let foreign = Failure::new(failure::Kind::Upstream, "The upstream ended another reply than it began.");
+            return self.fail(foreign.code(FOREIGN), None, out);
+        }
         let status = response.text("status");
         let failed = kind == Kind::Failed || status.is_some_and(|status| status.is("failed"));
         if failed {
@@ -27,6 +34,12 @@ impl Reader {
         self.state = State::Done;
         let finish = self.finish(kind, &response);
         out.push(Event { what: What::End { finish, response: Some(response) }, raw });
+    }
+
+    /// Whether the end is another reply's, as where answers were mixed up on the way.
+    fn foreign(&self, response: &Json) -> bool {
+        let (Some(begun), Some(ended)) = (&self.id, response.text("id")) else { return false };
+        !begun.is_empty() && !ended.is_empty() && *begun != ended
     }
 
     /// Items that the terminal object alone tells of.

@@ -1,0 +1,265 @@
+//! Model calls over sockets, through the engine: what a conversation sends, how it recovers, and when a POST stands in.
+
+use std::fmt::Write as _;
+
+use offline::{How, NewAccount, Options, Place, Plan, Rule, Seen};
+use pool::transport::Transport;
+use proto::{Dialect, Kind};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, MODEL, Setup, call, from, refused, words};
+
+/// Accounts whose conversations take sockets where they go on.
+async fn bench(accounts: usize) -> Bench {
+    Bench::with(Setup::accounts(accounts).settings(|settings| settings.transport = Transport::Auto)).await
+}
+
+fn turns(bench: &Bench) -> Vec<Seen> {
+    bench.backend.record().posts().cloned().collect()
+}
+
+/// A chat request with a tool, so that it is one of a conversation.
+fn chat(messages: &[Value]) -> engine::Call {
+    let tool =
+        json!({"type": "function", "function": {"name": "lookup", "parameters": {"type": "object", "properties": {}}}});
+    from(Dialect::Chat, &json!({"model": MODEL, "stream": true, "messages": messages, "tools": [tool]}))
+}
+
+fn user(text: &str) -> Value {
+    json!({"role": "user", "content": text})
+}
+
+fn model(text: &str) -> Value {
+    json!({"role": "assistant", "content": text})
+}
+
+/// Each protocol's second turn: the call that the model made, and its result.
+fn second(dialect: Dialect, first: &str) -> Value {
+    let (name, args) = ("lookup", "{}");
+    let id = |text: &str| {
+        let events = crate::bench::events(text);
+        let found = events.iter().find_map(|event| {
+            event["choices"][0]["delta"]["tool_calls"][0]["id"]
+                .as_str()
+                .or_else(|| event["item"]["call_id"].as_str())
+                .or_else(|| event["content_block"]["id"].as_str())
+                .map(str::to_owned)
+        });
+        found.expect("a call")
+    };
+    match dialect {
+        Dialect::Chat => json!([
+            user("call lookup"),
+            {"role": "assistant", "content": null,
+             "tool_calls": [{"id": id(first), "type": "function", "function": {"name": name, "arguments": args}}]},
+            {"role": "tool", "tool_call_id": id(first), "content": "42"}
+        ]),
+        Dialect::Responses => json!([
+            {"role": "user", "content": "call lookup"},
+            {"type": "function_call", "call_id": id(first), "name": name, "arguments": args},
+            {"type": "function_call_output", "call_id": id(first), "output": "42"}
+        ]),
+        _ => json!([
+            user("call lookup"),
+            {"role": "assistant", "content": [{"type": "tool_use", "id": id(first), "name": name, "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": id(first), "content": "42"}]}
+        ]),
+    }
+}
+
+fn request(dialect: Dialect, conversation: &Value) -> engine::Call {
+    let schema = json!({"type": "object", "properties": {}});
+    let body = match dialect {
+        Dialect::Chat => json!({"model": MODEL, "stream": true, "messages": conversation,
+            "tools": [{"type": "function", "function": {"name": "lookup", "parameters": schema}}]}),
+        Dialect::Responses => json!({"model": MODEL, "stream": true, "input": conversation,
+            "tools": [{"type": "function", "name": "lookup", "parameters": schema}]}),
+        _ => json!({"model": MODEL, "stream": true, "max_tokens": 1000, "messages": conversation,
+            "tools": [{"name": "lookup", "input_schema": schema}]}),
+    };
+    from(dialect, &body)
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_tool_loop_of_any_protocol_sends_the_result_alone(
+    #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages)] dialect: Dialect,
+) {
+    let bench = bench(1).await;
+    let asked = json!([{"role": "user", "content": "call lookup"}]);
+    let first = bench.ask(request(dialect, &asked)).await.expect("the first turn");
+    let second = bench.ask(request(dialect, &second(dialect, first.text()))).await.expect("the second turn");
+    assert!(words(dialect, second.text()).contains("42"), "{}", second.text());
+    let turns = turns(&bench);
+    assert_eq!(turns.iter().map(|turn| turn.method.as_str()).collect::<Vec<_>>(), ["WS", "WS"]);
+    assert_eq!(turns[0].connection, turns[1].connection);
+    let body = turns[1].json();
+    assert!(body["previous_response_id"].is_string(), "{body}");
+    let input = body["input"].as_array().expect("a list");
+    assert_eq!(input.iter().map(|item| &item["type"]).collect::<Vec<_>>(), ["function_call_output"], "{body}");
+    bench.innocent();
+}
+
+/// The bar: over a hundred turns up to 500 KB, a socket carries at most 5 % of the bytes that POSTs carry.
+#[tokio::test]
+async fn a_long_conversation_sends_a_twentieth() {
+    let mut sums = Vec::new();
+    for transport in [Transport::Http, Transport::Auto] {
+        let bench = Bench::with(Setup::default().settings(|settings| settings.transport = transport)).await;
+        let mut messages = Vec::new();
+        let mut words_of = 7_u32;
+        for turn in 0..100 {
+            messages.push(user(&format!("Turn {turn}: {}", prose(&mut words_of, 4800))));
+            let answer = bench.ask(chat(&messages)).await.expect("a turn");
+            messages.push(model(&words(Dialect::Chat, answer.text())));
+        }
+        let size: usize = messages.iter().map(|message| message["content"].as_str().map_or(0, str::len)).sum();
+        assert!(size >= 500_000, "{size}");
+        let turns = turns(&bench);
+        assert_eq!(turns.len(), 100);
+        sums.push(turns.iter().map(|turn| turn.wire_length).sum::<usize>());
+        bench.innocent();
+    }
+    let (posts, socket) = (sums[0], sums[1]);
+    assert!(socket * 20 <= posts, "{socket} of {posts} bytes on the wire, POSTs compressed");
+}
+
+/// So many bytes of words that nobody has said before.
+fn prose(seed: &mut u32, bytes: usize) -> String {
+    let mut text = String::new();
+    while text.len() < bytes {
+        *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        write!(text, "{:x} ", *seed >> 8).expect("memory takes every write");
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_lost_chain_is_sent_anew_once() {
+    let bench = bench(1).await;
+    bench.ask(chat(&[user("Reply with exactly: one")])).await.expect("the first turn");
+    bench.backend.script(Rule::responses(Plan::previous_not_found()));
+    let history = [user("Reply with exactly: one"), model("one"), user("Reply with exactly: two")];
+    let answer = bench.ask(chat(&history)).await.expect("the second turn");
+    assert_eq!(words(Dialect::Chat, answer.text()), "two");
+    let turns = turns(&bench);
+    let chained: Vec<bool> = turns.iter().map(|turn| turn.json()["previous_response_id"].is_string()).collect();
+    assert_eq!(chained, [false, true, false]);
+    assert_eq!(turns[2].json()["input"].as_array().map(Vec::len), Some(3));
+    bench.innocent();
+}
+
+/// A chain belongs to the account that made it: the other one gets all of the conversation.
+#[tokio::test]
+async fn no_chain_goes_to_another_account() {
+    let bench = bench(2).await;
+    let first = bench.ask(chat(&[user("Reply with exactly: one")])).await.expect("the first turn");
+    let owner = first.head.account.clone().expect("an account");
+    let at = bench.ids.iter().position(|id| *id == owner).expect("one of ours");
+    bench.backend.script(Rule::responses(Plan::usage_limit(3600)).account(&bench.logins[at].account_id));
+    let history = [user("Reply with exactly: one"), model("one"), user("Reply with exactly: two")];
+    let second = bench.ask(chat(&history)).await.expect("the second turn");
+    assert_eq!(words(Dialect::Chat, second.text()), "two");
+    assert_ne!(second.head.account, Some(owner));
+    let turns = turns(&bench);
+    assert_eq!(turns.len(), 3);
+    assert_eq!(
+        (turns[2].json()["input"].as_array().map(Vec::len), &turns[2].json()["previous_response_id"]),
+        (Some(3), &Value::Null)
+    );
+    assert_eq!(bench.status(at), "exhausted");
+    bench.innocent();
+}
+
+/// Whatever a socket is told to do instead of a reply, the client gets what it would get over HTTP, and accounts stand the same.
+#[rstest]
+#[case::limit(Plan::usage_limit(3600))]
+#[case::busy(Plan::overloaded())]
+#[case::broken(Plan::server_error(500))]
+#[case::rate(Plan::rate_limit(Some(2)))]
+#[case::forbidden(Plan::forbidden())]
+#[case::bad(Plan::bad_request("invalid_prompt", "no"))]
+#[case::login(Plan::unauthorized(None))]
+#[tokio::test]
+async fn a_refusal_means_the_same_on_both_legs(#[case] plan: Plan) {
+    let mut came = Vec::new();
+    for transport in [Transport::Http, Transport::WebSocket] {
+        let bench = Bench::with(Setup::default().settings(|settings| settings.transport = transport)).await;
+        bench.backend.script(Rule::responses(plan.clone()).always());
+        let refusal = refused(bench.ask(chat(&[user("hello")])).await);
+        came.push((refusal.failure.kind, refusal.failure.code.clone(), refusal.failure.retry_after, bench.status(0)));
+    }
+    assert_eq!(came[0], came[1]);
+}
+
+/// A reply that is cut at any of its events ends as over HTTP, whatever the client speaks: with an error of its protocol.
+#[rstest]
+#[tokio::test]
+async fn cut_at_every_message(
+    #[values(How::Reset, How::Fin, How::Close { code: 1011 }, How::End)] how: How,
+    #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages)] dialect: Dialect,
+) {
+    let setup = || Setup::default().settings(|settings| settings.transport = Transport::WebSocket);
+    let bench = Bench::with(setup()).await;
+    let whole = bench.ask(call(dialect, "count to 3", true)).await.expect("an uncut reply");
+    let events = bench.backend.record().posts().count();
+    assert_eq!(events, 1);
+    for event in 0..24 {
+        bench.backend.script(Rule::responses(Plan::auto().cut_event(event, how.clone())));
+        let cut = bench.ask(call(dialect, "count to 3", true)).await;
+        let pending = bench.backend.pending().len();
+        bench.backend.unscript();
+        match cut {
+            // A cut after the terminal event cuts nothing.
+            Ok(answer) if words(dialect, answer.text()) == words(dialect, whole.text()) && pending == 0 => {}
+            Ok(answer) => assert!(answer.text().contains("error"), "event {event}: {}", answer.text()),
+            Err(refusal) => assert!(matches!(refusal.failure.kind, Kind::Upstream), "event {event}: {refusal}"),
+        }
+    }
+    let again = bench.ask(call(dialect, "count to 3", true)).await.expect("the next reply");
+    assert_eq!(words(dialect, again.text()), words(dialect, whole.text()));
+}
+
+#[tokio::test]
+async fn a_backend_without_sockets_gets_posts() {
+    let options = Options { websocket: false, ..Options::default() };
+    let setup = Setup { options, ..Setup::accounts(1) }.settings(|settings| settings.transport = Transport::Auto);
+    let bench = Bench::with(setup).await;
+    for _ in 0..2 {
+        bench.ask(chat(&[user("hello")])).await.expect("an answer");
+    }
+    let record = bench.backend.record();
+    assert_eq!((record.sockets().count(), record.at(Place::Responses).count()), (1, 2));
+}
+
+#[tokio::test]
+async fn nothing_but_sockets_means_it() {
+    let options = Options { websocket: false, ..Options::default() };
+    let setup = Setup { options, ..Setup::accounts(1) }.settings(|settings| settings.transport = Transport::WebSocket);
+    let bench = Bench::with(setup).await;
+    let refusal = refused(bench.ask(chat(&[user("hello")])).await);
+    assert_eq!((refusal.failure.kind, refusal.failure.code.as_deref()), (Kind::Upstream, Some("upstream_websocket")));
+    assert_eq!(bench.posts(), 0);
+}
+
+/// One question without tools is no conversation yet: it does not wait for a handshake.
+#[tokio::test]
+async fn a_single_question_goes_by_post() {
+    let bench = bench(1).await;
+    bench.ask(call(Dialect::Chat, "hello", true)).await.expect("an answer");
+    assert_eq!(bench.backend.record().sockets().count(), 0);
+    assert_eq!(turns(&bench)[0].method, "POST");
+}
+
+/// Refreshed tokens are used at the next upgrade, and a refused login is refreshed over a socket as over HTTP.
+#[tokio::test]
+async fn a_refused_login_is_refreshed() {
+    let setup = Setup { accounts: vec![NewAccount::default()], ..Setup::default() };
+    let bench = Bench::with(setup.settings(|settings| settings.transport = Transport::WebSocket)).await;
+    bench.backend.expire_access(&bench.logins[0].account_id);
+    let answer = bench.ask(chat(&[user("Reply with exactly: pong")])).await.expect("an answer");
+    assert_eq!(words(Dialect::Chat, answer.text()), "pong");
+    assert_eq!(bench.backend.record().token_posts().count(), 1);
+    bench.innocent();
+}

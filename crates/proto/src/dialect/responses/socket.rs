@@ -1,0 +1,127 @@
+//! The same protocol over a WebSocket: one `response.create` a turn, and its events one JSON text each.
+//!
+//! [`Turn`] is a request body as it would be sent over HTTP, written as the frame of a socket; [`Chain`] is what the other
+//! end of a socket remembers, so that a turn sends only what is new; [`wrap`] makes an event the frame of an event stream,
+//! which is what [`super::Reader`] reads and a client over HTTP gets.
+//!
+//! Source: spec of the official client 0.169.0 on the wire, section 4, November 2026.
+
+mod chain;
+mod print;
+mod turn;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+pub use chain::{Chain, Foreign, Record};
+pub use turn::Turn;
+
+use super::wire::{self, Kind};
+use crate::json::{self, Scan};
+use crate::text::Json;
+
+/// What an event means for the connection that it came on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// About the account or the connection: limits, metadata, timing. These may come before the reply.
+    Aside,
+    /// A part of the reply.
+    Part,
+    /// An item of the reply is complete.
+    Item,
+    /// The reply is over, and complete.
+    End,
+    /// The reply is over before its time.
+    Short,
+    /// The other end refuses, or gives up.
+    Error,
+}
+
+impl Said {
+    fn of(kind: Kind, name: &[u8]) -> Self {
+        match kind {
+            Kind::Completed => Self::End,
+            Kind::Incomplete | Kind::Cancelled | Kind::Failed => Self::Short,
+            Kind::Error => Self::Error,
+            Kind::ItemDone => Self::Item,
+            Kind::Limits | Kind::Metadata => Self::Aside,
+            _ if name.starts_with(b"codex.") || name.starts_with(b"responsesapi.") || name == b"keepalive" => {
+                Self::Aside
+            }
+            _ => Self::Part,
+        }
+    }
+}
+
+/// Appends a message as a frame of an event stream. `None` for one that is no event; nothing is appended then.
+pub fn wrap(message: &Bytes, out: &mut BytesMut) -> Option<Said> {
+    if let Some(name) = wire::type_of(message).filter(|_| memchr::memchr2(b'\n', b'\r', message).is_none()) {
+        frame(name, message, out);
+        return Some(Said::of(Kind::of(name), name));
+    }
+    let event = json::readable(message.clone())?;
+    let name = event.text("type")?;
+    let name = name.plain();
+    frame(name.as_bytes(), event.bytes(), out);
+    Some(Said::of(Kind::of(name.as_bytes()), name.as_bytes()))
+}
+
+fn frame(name: &[u8], data: &[u8], out: &mut BytesMut) {
+    out.reserve(name.len() + data.len() + 17);
+    out.put_slice(b"event: ");
+    out.put_slice(name);
+    out.put_slice(b"\ndata: ");
+    out.put_slice(data);
+    out.put_slice(b"\n\n");
+}
+
+/// What an `error` message says beside the error itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status that it stands for; `None` for a message without one, which the official client ignores.
+    pub status: Option<u16>,
+    /// The error's machine-readable name.
+    pub code: Option<String>,
+    /// What would be the headers of the answer.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Reads an `error` message.
+pub fn refusal(message: &Bytes) -> Option<Refusal> {
+    let event = json::readable(message.clone())?;
+    let status = ["status", "status_code"].iter().find_map(|name| event.get(name)?.as_u64());
+    let error = event.get("error");
+    let code = error.as_ref().and_then(|error| error.text("code").or_else(|| error.text("type")));
+    Some(Refusal {
+        status: status.and_then(|status| u16::try_from(status).ok()).filter(|status| (100..600).contains(status)),
+        code: code.map(|code| code.plain().into_owned()),
+        headers: headers(&event),
+    })
+}
+
+/// The headers that a message carries; values that are no text are left out.
+pub fn headers(event: &Json) -> Vec<(String, String)> {
+    let pair = |(name, value): (crate::Text, Json)| {
+        let text = value.as_text().map(|text| text.plain().into_owned());
+        let text = text.or_else(|| matches!(value.shape(), json::Shape::Number).then(|| value.as_str().to_owned()))?;
+        Some((name.plain().into_owned(), text))
+    };
+    event
+        .get("headers")
+        .map(|headers| headers.fields().filter_map(pair).take(MOST_HEADERS).collect())
+        .unwrap_or_default()
+}
+
+/// Headers that one message may carry; the rest is left out.
+const MOST_HEADERS: usize = 64;
+
+/// The `id` of the response that a message speaks about.
+fn response_id(message: &Bytes) -> Option<String> {
+    let event = json::readable(message.clone())?;
+    let id = event.get("response")?.text("id")?.plain().into_owned();
+    (!id.is_empty()).then_some(id)
+}
+
+/// Whether the bytes hold nothing but one object.
+fn is_object(bytes: &Bytes) -> bool {
+    Scan::new(bytes).next_token() == Some(b'{')
+}

@@ -1,0 +1,76 @@
+//! What the other end of a socket remembers, and how it is learned.
+
+use bytes::Bytes;
+
+use super::print::{Print, Said as Item};
+use super::{Said, response_id};
+use crate::json;
+
+/// Items of one conversation beyond which no chain is kept: they would have to be compared with every turn.
+const MOST_ITEMS: usize = 20_000;
+
+/// A reply that the other end remembers, with the conversation that led to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    response: String,
+    pub(super) head: Print,
+    /// The items that were sent, all of the conversation.
+    pub(super) items: Vec<Print>,
+    /// The items of the reply.
+    pub(super) replied: Vec<Item>,
+}
+
+impl Chain {
+    /// The reply's id, for `previous_response_id`.
+    pub fn response(&self) -> &str {
+        &self.response
+    }
+}
+
+/// Watches a reply and becomes the [`Chain`] that the next turn goes on from.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub(super) head: Print,
+    pub(super) items: Vec<Print>,
+    pub(super) replied: Vec<Item>,
+    pub(super) response: Option<String>,
+}
+
+/// A message that does not belong to the reply that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the reply ends as another one than it began")]
+pub struct Foreign;
+
+impl Record {
+    /// Notes a message of the reply and what [`super::wrap`] said of it.
+    ///
+    /// # Errors
+    /// [`Foreign`] when the reply's end speaks about another response than its beginning.
+    pub fn see(&mut self, message: &Bytes, said: Said) -> Result<(), Foreign> {
+        match said {
+            Said::Part if self.response.is_none() => self.response = response_id(message),
+            Said::Item => {
+                let item = json::readable(message.clone()).and_then(|event| event.get("item"));
+                self.replied.extend(item.map(|item| Item::of(&item)));
+            }
+            Said::End | Said::Short => {
+                let ended = response_id(message);
+                if let (Some(begun), Some(ended)) = (&self.response, &ended)
+                    && begun != ended
+                {
+                    return Err(Foreign);
+                }
+                self.response = ended;
+            }
+            Said::Part | Said::Aside | Said::Error => {}
+        }
+        Ok(())
+    }
+
+    /// The chain after a reply that is complete.
+    pub fn chain(self) -> Option<Chain> {
+        let Self { head, items, replied, response } = self;
+        let kept = items.len() + replied.len() <= MOST_ITEMS;
+        response.filter(|_| kept).map(|response| Chain { response, head, items, replied })
+    }
+}

@@ -1,0 +1,106 @@
+//! A request body as the frame of a socket.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::chain::{Chain, Record};
+use super::is_object;
+use super::print::{Print, Said, exact};
+use crate::json::pen::{self, Pen};
+use crate::text::{Json, Text};
+
+/// A request body, as it would be sent over HTTP.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    fields: Vec<(Text, Json)>,
+    input: Vec<Json>,
+    head: Print,
+    items: Vec<Print>,
+}
+
+impl Turn {
+    /// Cuts a body of [`super::super::write_request`] into its parts; `None` for one that is no object with a list of items.
+    pub fn read(body: Bytes) -> Option<Self> {
+        if !is_object(&body) {
+            return None;
+        }
+        let fields: Vec<(Text, Json)> = Json::from_valid(body).fields().collect();
+        let field = |name: &str| fields.iter().rev().find(|(key, _)| key.is(name)).map(|(_, value)| value);
+        let input: Vec<Json> = field("input")?.elements().collect();
+        let mut head = BytesMut::new();
+        for name in ["model", "instructions"] {
+            head.put_slice(field(name).map_or(b"", |value| value.bytes()));
+            head.put_u8(b'\n');
+        }
+        let (head, items) = (exact(&head), input.iter().map(|item| exact(item.bytes())).collect());
+        Some(Self { fields, input, head, items })
+    }
+
+    /// How many of its items the other end has already: all that it was sent, and all that it replied, as far as the client
+    /// sends that back. `None` when the conversation is another one, or nothing is left to say.
+    pub fn known(&self, chain: &Chain) -> Option<usize> {
+        if self.head != chain.head || !self.items.starts_with(&chain.items) {
+            return None;
+        }
+        let mut at = chain.items.len();
+        for replied in &chain.replied {
+            let sent = self.input.get(at).map(Said::of);
+            match sent {
+                Some(sent) if sent.is(replied) => at += 1,
+                _ if replied.optional => {}
+                _ => return None,
+            }
+        }
+        (at < self.input.len()).then_some(at)
+    }
+
+    /// The `response.create` message: whole, or after a chain's reply and without the items that the other end has.
+    /// `generate` is false for a request that only warms the other end up. `metadata` goes into `client_metadata`.
+    pub fn frame(&self, after: Option<(&Chain, usize)>, generate: bool, metadata: &[(&str, String)]) -> Bytes {
+        let skip = after.map_or(0, |(_, known)| known);
+        let tail: usize = self.input[skip..].iter().map(|item| item.bytes().len() + 1).sum();
+        let rest = self.fields.iter().filter(|(key, _)| !key.is("input"));
+        let size: usize = rest.map(|(key, value)| key.escaped().len() + value.bytes().len() + 4).sum();
+        let mut out = BytesMut::with_capacity(size + tail + 512);
+        pen::object(&mut out, |pen| {
+            pen.plain("type", "response.create");
+            let mut warm = !generate;
+            for (key, value) in &self.fields {
+                match key.as_str() {
+                    "input" => pen.array("input", &self.input[skip..], |out, item| out.put_slice(item.bytes())),
+                    "client_metadata" => {
+                        if std::mem::take(&mut warm) {
+                            pen.word("generate", "false");
+                        }
+                        pen.object("client_metadata", |pen| joined(pen, value, metadata));
+                    }
+                    _ => pen.member(key, value),
+                }
+                if let (true, Some((chain, _))) = (key.is("stream"), after) {
+                    pen.plain("previous_response_id", chain.response());
+                }
+            }
+            if warm {
+                pen.word("generate", "false");
+            }
+            if !metadata.is_empty() && !self.fields.iter().any(|(key, _)| key.is("client_metadata")) {
+                pen.object("client_metadata", |pen| metadata.iter().for_each(|(key, value)| pen.plain(key, value)));
+            }
+        });
+        out.freeze()
+    }
+
+    /// Begins to watch the reply to this turn.
+    pub fn record(self) -> Record {
+        Record { head: self.head, items: self.items, replied: Vec::new(), response: None }
+    }
+}
+
+/// The client's own metadata, ours in place of its values of the same name.
+fn joined(pen: &mut Pen<'_>, own: &Json, ours: &[(&str, String)]) {
+    for (key, value) in own.fields().filter(|(key, _)| ours.iter().all(|(name, _)| !key.is(name))) {
+        pen.member(&key, &value);
+    }
+    for (key, value) in ours {
+        pen.plain(key, value);
+    }
+}

@@ -1,0 +1,188 @@
+//! The dialect over sockets: which items a turn leaves out, the frame that it becomes, and messages as frames of a stream.
+
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+use proto::dialect::responses::socket::{Chain, Foreign, Refusal, Said, Turn, refusal, wrap};
+use proto::{Event, Reader, What, Wire};
+use rstest::rstest;
+
+fn turn(body: &str) -> Turn {
+    Turn::read(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+}
+
+/// A body of the conversation so far, the items as JSON.
+fn body(items: &[&str]) -> String {
+    let items = items.join(",");
+    format!(
+        r#"{{"model":"m","instructions":"i","stream":true,"input":[{items}],"store":false,"client_metadata":{{"a":"b"}}}}"#
+    )
+}
+
+fn user(text: &str) -> String {
+    format!(r#"{{"type":"message","role":"user","content":[{{"type":"input_text","text":"{text}"}}]}}"#)
+}
+
+fn done(item: &str) -> Bytes {
+    Bytes::from(format!(r#"{{"type":"response.output_item.done","output_index":0,"item":{item}}}"#))
+}
+
+fn created(id: &str) -> Bytes {
+    Bytes::from(format!(r#"{{"type":"response.created","response":{{"id":"{id}"}}}}"#))
+}
+
+fn completed(id: &str) -> Bytes {
+    Bytes::from(format!(r#"{{"type":"response.completed","response":{{"id":"{id}","output":[]}}}}"#))
+}
+
+/// What the other end remembers after a turn and its reply.
+fn chain(body: &str, replied: &[&str]) -> Chain {
+    let mut record = turn(body).record();
+    let messages =
+        std::iter::once(created("resp_1")).chain(replied.iter().map(|item| done(item))).chain([completed("resp_1")]);
+    for message in messages {
+        let said = wrap(&message, &mut BytesMut::new()).unwrap();
+        record.see(&message, said).unwrap();
+    }
+    record.chain().unwrap()
+}
+
+const HELLO: &str = r#"{"type":"message","id":"msg_1","role":"assistant","status":"completed","content":[{"type":"output_text","text":"h\u00e9llo","annotations":[],"logprobs":[]}]}"#;
+const HELLO_BACK: &str = r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"héllo"}]}"#;
+const THOUGHT: &str = r#"{"type":"reasoning","id":"rs_1","encrypted_content":"gAAA","summary":[]}"#;
+const CALL: &str = r#"{"type":"function_call","id":"fc_1","call_id":"call_1","name":"f","arguments":"{\"a\": [1, 2], \"b\":\"x y\"}","status":"completed","namespace":"functions"}"#;
+const CALL_BACK: &str =
+    r#"{"type":"function_call","call_id":"call_1","name":"f","arguments":"{\"a\":[1,2],\"b\":\"x y\"}"}"#;
+const RESULT: &str = r#"{"type":"function_call_output","call_id":"call_1","output":"ok"}"#;
+
+#[rstest]
+#[case::a_message_written_by_another_hand(&[HELLO], &[HELLO_BACK, "USER"], Some(2))]
+#[case::reasoning_that_comes_back(&[THOUGHT, HELLO], &[THOUGHT, HELLO_BACK, "USER"], Some(3))]
+#[case::reasoning_that_the_client_has_lost(&[THOUGHT, HELLO], &[HELLO_BACK, "USER"], Some(2))]
+#[case::arguments_written_anew(&[CALL], &[CALL_BACK, RESULT], Some(2))]
+#[case::thoughts_and_a_call(&[THOUGHT, CALL], &[CALL_BACK, RESULT], Some(2))]
+#[case::nothing_new(&[HELLO], &[HELLO_BACK], None)]
+#[case::the_reply_is_asked_for_again(&[HELLO], &[], None)]
+#[case::another_reply(&[HELLO], &[r#"{"type":"message","role":"assistant","content":"hello"}"#, "USER"], None)]
+#[case::other_arguments(&[CALL], &[r#"{"type":"function_call","call_id":"call_1","name":"f","arguments":"{\"a\":[1,2],\"b\":\"xy\"}"}"#, RESULT], None)]
+#[case::a_call_left_out(&[HELLO, CALL], &[HELLO_BACK, "USER"], None)]
+#[case::reasoning_of_somebody_else(&[HELLO], &[THOUGHT, HELLO_BACK, "USER"], None)]
+fn a_turn_sends_what_the_other_end_has_not(
+    #[case] replied: &[&str],
+    #[case] back: &[&str],
+    #[case] known: Option<usize>,
+) {
+    let first = user("one");
+    let chain = chain(&body(&[&first]), replied);
+    let second = user("two");
+    let back = back.iter().map(|item| if *item == "USER" { second.as_str() } else { item });
+    let items: Vec<&str> = std::iter::once(first.as_str()).chain(back).collect();
+    assert_eq!(turn(&body(&items)).known(&chain), known);
+}
+
+#[test]
+fn another_beginning_is_another_conversation() {
+    let chain = chain(&body(&[&user("one")]), &[HELLO]);
+    let other = turn(&body(&[&user("ONE"), HELLO_BACK, &user("two")]));
+    assert_eq!(other.known(&chain), None);
+    let model = body(&[&user("one"), HELLO_BACK, &user("two")]).replace("\"m\"", "\"n\"");
+    assert_eq!(turn(&model).known(&chain), None);
+    let told = body(&[&user("one"), HELLO_BACK, &user("two")]).replace("\"i\"", "\"j\"");
+    assert_eq!(turn(&told).known(&chain), None);
+}
+
+#[test]
+fn the_frame_has_the_official_clients_order() {
+    let chain = chain(&body(&[&user("one")]), &[HELLO]);
+    let next = turn(&body(&[&user("one"), HELLO_BACK, &user("two")]));
+    let known = next.known(&chain).unwrap();
+    let frame = next.frame(Some((&chain, known)), true, &[("x-codex-turn-state", "s\"1".to_owned())]);
+    let wanted = format!(
+        r#"{{"type":"response.create","model":"m","instructions":"i","stream":true,"previous_response_id":"resp_1","input":[{}],"store":false,"client_metadata":{{"a":"b","x-codex-turn-state":"s\"1"}}}}"#,
+        user("two")
+    );
+    assert_eq!(std::str::from_utf8(&frame).unwrap(), wanted);
+    let warm = turn(&body(&[])).frame(None, false, &[]);
+    let wanted = r#"{"type":"response.create","model":"m","instructions":"i","stream":true,"input":[],"store":false,"generate":false,"client_metadata":{"a":"b"}}"#;
+    assert_eq!(std::str::from_utf8(&warm).unwrap(), wanted);
+}
+
+#[test]
+fn metadata_of_ours_takes_the_place_of_the_clients() {
+    let frame = turn(&body(&[])).frame(None, true, &[("a", "c".to_owned()), ("d", "e".to_owned())]);
+    assert!(frame.ends_with(br#""client_metadata":{"a":"c","d":"e"}}"#), "{frame:?}");
+    let bare = turn(r#"{"model":"m","input":[]}"#).frame(None, false, &[("a", "c".to_owned())]);
+    let wanted = r#"{"type":"response.create","model":"m","input":[],"generate":false,"client_metadata":{"a":"c"}}"#;
+    assert_eq!(std::str::from_utf8(&bare).unwrap(), wanted);
+}
+
+#[rstest]
+#[case(r#"{"type":"codex.rate_limits","rate_limits":{}}"#, Some(Said::Aside))]
+#[case(r#"{"type":"codex.response.metadata","headers":{}}"#, Some(Said::Aside))]
+#[case(r#"{"type":"response.metadata","headers":{}}"#, Some(Said::Aside))]
+#[case(r#"{"type":"keepalive"}"#, Some(Said::Aside))]
+#[case(r#"{"type":"response.created","response":{}}"#, Some(Said::Part))]
+#[case(r#"{"sequence_number":1,"type":"response.created"}"#, Some(Said::Part))]
+#[case("{\n  \"type\": \"response.output_item.done\"\n}", Some(Said::Item))]
+#[case(r#"{"type":"response.completed","response":{}}"#, Some(Said::End))]
+#[case(r#"{"type":"response.incomplete","response":{}}"#, Some(Said::Short))]
+#[case(r#"{"type":"response.failed","response":{}}"#, Some(Said::Short))]
+#[case(r#"{"type":"error","status":429}"#, Some(Said::Error))]
+#[case(r#"{"type":"something.new"}"#, Some(Said::Part))]
+#[case("no event", None)]
+#[case(r#"{"no":"type"}"#, None)]
+fn messages_become_frames(#[case] message: &str, #[case] said: Option<Said>) {
+    let mut out = BytesMut::new();
+    assert_eq!(wrap(&Bytes::copy_from_slice(message.as_bytes()), &mut out), said);
+    assert_eq!(out.is_empty(), said.is_none());
+    let frame = std::str::from_utf8(&out).unwrap();
+    assert_eq!(frame.matches('\n').count(), if said.is_some() { 3 } else { 0 }, "two lines");
+}
+
+#[test]
+fn a_reply_that_ends_as_another_is_noticed() {
+    let mut record = turn(&body(&[])).record();
+    record.see(&created("resp_1"), Said::Part).unwrap();
+    assert_eq!(record.clone().see(&completed("resp_2"), Said::End), Err(Foreign));
+    record.see(&completed("resp_1"), Said::End).unwrap();
+    assert_eq!(record.chain().unwrap().response(), "resp_1");
+}
+
+#[test]
+fn a_refusal_says_what_http_would() {
+    let frame = r#"{"type":"error","error":{"type":"usage_limit_reached"},"status_code":429,"headers":{"X-Codex-Plan-Type":"plus","N":7,"O":{}}}"#;
+    let read = refusal(&Bytes::from_static(frame.as_bytes())).unwrap();
+    let headers = vec![("X-Codex-Plan-Type".to_owned(), "plus".to_owned()), ("N".to_owned(), "7".to_owned())];
+    assert_eq!(read, Refusal { status: Some(429), code: Some("usage_limit_reached".to_owned()), headers });
+    let bare = refusal(&Bytes::from_static(br#"{"type":"error","status":9000}"#)).unwrap();
+    assert_eq!(bare, Refusal { status: None, code: None, headers: Vec::new() });
+}
+
+proptest! {
+    /// The reader takes from a wrapped message what it takes from the same event of a stream.
+    #[test]
+    fn wrapped_messages_read_as_stream_frames(text in "\\PC{0,40}") {
+        let delta = serde_json::json!({ "type": "response.output_text.delta", "item_id": "m", "output_index": 0,
+            "content_index": 0, "delta": text });
+        let mut stream = BytesMut::new();
+        wrap(&created("resp_1"), &mut stream).unwrap();
+        wrap(&Bytes::from(delta.to_string()), &mut stream).unwrap();
+        let mut reader = Reader::new(Wire::Responses);
+        let mut events: Vec<Event> = Vec::new();
+        reader.push(stream.freeze(), &mut events);
+        let said: String = events.iter().filter_map(|event| match &event.what {
+            What::Delta { data, .. } => Some(data.plain().into_owned()),
+            _ => None,
+        }).collect();
+        prop_assert_eq!(said, text);
+    }
+
+    /// Arbitrary messages never panic, and what is taken is a frame.
+    #[test]
+    fn no_message_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let message = Bytes::from(bytes);
+        let _ = (wrap(&message, &mut BytesMut::new()), refusal(&message));
+        if let Some(turn) = proto::json::check(&message).ok().and_then(|()| Turn::read(message.clone())) {
+            let _ = turn.frame(None, true, &[]);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The model call over a WebSocket: `GET {base}/codex/responses` with an upgrade, then one `response.create` a turn.
+//!
+//! A socket serves one conversation of one account, one turn at a time. Between two turns it lies on a [`shelf`] with what the
+//! other end remembers, so that the next turn sends only what is new. What the other end has forgotten is sent anew, once,
+//! over a new socket; a chain or a turn state never goes to another account.
+//!
+//! Source: spec of the official client 0.169.0 on the wire, section 4, November 2026.
+
+mod hail;
+mod reply;
+pub(crate) mod shelf;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pool::{AccountId, Millis};
+use proto::dialect::responses::socket::{self, Refusal, Said, Turn, wrap};
+use tokio::time::{Instant, timeout_at};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+
+use self::hail::Hailed;
+pub(crate) use self::reply::Reply;
+use self::reply::Watch;
+use self::shelf::{Key, Socket};
+use super::{Answer, Leg, passed};
+use crate::fault::root;
+use crate::profile::Slot;
+use crate::{Body, Fault, FaultKind, Sent, Upstream};
+
+/// Marks the shape of a lite request, which over HTTP a header does.
+const LITE: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
+/// When the official client began the turn, milliseconds.
+const STARTED: &str = "x-codex-ws-stream-request-start-ms";
+
+/// What a call over a socket needs to know beside the call.
+#[derive(Clone, Copy, Debug)]
+pub struct Talk {
+    /// Tells conversations apart.
+    pub conversation: u128,
+    /// Whether the model is to answer; `false` only opens the socket and lets the other end read the request.
+    pub generate: bool,
+    /// Whether a socket is the only way; else a POST stands in where none can be had.
+    pub only: bool,
+    /// The time of day.
+    pub now: Millis,
+}
+
+/// Why a call did not come to an answer over a socket.
+pub(super) enum Detour {
+    /// It may go out as a POST: nothing of it was sent, or the other end said that it did not look at it.
+    Post(String),
+    /// It failed.
+    Fault(Fault),
+}
+
+/// What a socket said to a turn.
+enum Heard {
+    Answer(Box<Answer>),
+    /// It is of no use any more, and has not begun to answer.
+    Stale(Stale),
+}
+
+/// Why a socket is of no use.
+struct Stale {
+    why: String,
+    /// Whether the other end said so itself; else the connection was lost, and nobody knows what became of the turn.
+    told: bool,
+}
+
+/// The first message that is about the turn itself, with what came before it.
+struct First {
+    held: BytesMut,
+    headers: HeaderMap,
+    message: Bytes,
+    said: Said,
+}
+
+impl Upstream {
+    /// One turn: over the conversation's own socket if there is one, else over a new one.
+    pub(super) async fn talk(&self, leg: &Leg<'_>, talk: Talk) -> Result<Answer, Detour> {
+        let turn = Turn::read(leg.body.clone()).ok_or_else(|| Detour::Post("the body has no list of items".into()))?;
+        let key = Key { account: leg.account.id.clone(), conversation: talk.conversation };
+        if let Some(socket) = self.shelf().take(&key, &self.way) {
+            match self.say(socket, (&turn, talk), leg).await.map_err(Detour::Fault)? {
+                Heard::Answer(answer) => return Ok(*answer),
+                Heard::Stale(stale) => tracing::debug!(account = %key.account, why = stale.why, "a socket went stale"),
+            }
+        }
+        let socket = match self.hail(leg, key, talk.now).await? {
+            Hailed::Open(socket) => *socket,
+            Hailed::Refused(answer) => return Ok(*answer),
+        };
+        match self.say(socket, (&turn, talk), leg).await.map_err(Detour::Fault)? {
+            Heard::Answer(answer) => Ok(*answer),
+            Heard::Stale(Stale { why, told: true }) => {
+                self.shelf().failed(&leg.account.id, talk.now);
+                Err(Detour::Post(why))
+            }
+            Heard::Stale(Stale { why, .. }) => Err(Detour::Fault(Fault::new(Sent::Maybe, FaultKind::Cut, why))),
+        }
+    }
+
+    /// Sends the turn and waits until the other end answers it.
+    async fn say(&self, mut socket: Socket, (turn, talk): (&Turn, Talk), leg: &Leg<'_>) -> Result<Heard, Fault> {
+        let limit = self.config().timeouts.headers;
+        let until = Instant::now() + limit;
+        let chain = socket.chain.take().and_then(|chain| Some((turn.known(&chain)?, chain)));
+        let after = chain.as_ref().map(|(known, chain)| (chain, *known));
+        let frame = turn.frame(after, talk.generate, &self.metadata(leg, talk.now));
+        let text = Utf8Bytes::try_from(frame).expect("invariant: JSON is UTF-8");
+        let heard = async {
+            if let Err(error) = socket.stream.send(Message::Text(text)).await {
+                return Ok(Err(Stale { why: lost(&error), told: false }));
+            }
+            first(&mut socket).await
+        };
+        let first = match timeout_at(until, heard).await {
+            Ok(Ok(Ok(first))) => first,
+            Ok(Ok(Err(stale))) => return Ok(Heard::Stale(stale)),
+            Ok(Err(fault)) => return Err(fault),
+            Err(_) => return Err(Fault::late(limit)),
+        };
+        if first.said == Said::Error {
+            return Ok(refused(first, chain.is_some()));
+        }
+        let First { held, headers, message, said } = first;
+        let watch = Watch::new(turn.clone().record(), self.shelf().clone());
+        let body = Body::socket(Reply::new(socket, watch, held, (&message, said)));
+        Ok(Heard::Answer(Box::new(Answer { status: 200, headers, body })))
+    }
+
+    /// What over HTTP stands in headers.
+    fn metadata(&self, leg: &Leg<'_>, now: Millis) -> Vec<(&'static str, String)> {
+        let (call, profile) = (&leg.call, &self.config().profile);
+        let window = || profile.window.then(|| format!("{}:0", call.thread));
+        let pairs = [
+            ("x-codex-window-id", passed(call, Slot::Window).or_else(window)),
+            ("x-codex-turn-metadata", passed(call, Slot::TurnMetadata)),
+            ("x-codex-parent-thread-id", passed(call, Slot::ParentThread)),
+            ("x-openai-subagent", passed(call, Slot::Subagent)),
+            ("x-codex-turn-state", call.turn_state.map(str::to_owned)),
+            (LITE, call.lite.then(|| "true".to_owned())),
+            (STARTED, profile.window.then(|| now.0.to_string())),
+        ];
+        pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
+    fn shelf(&self) -> &shelf::Shelf {
+        &self.inner.shelf
+    }
+}
+
+/// Reads until the other end speaks about the turn.
+async fn first(socket: &mut Socket) -> Result<Result<First, Stale>, Fault> {
+    let (mut held, mut headers) = (BytesMut::new(), HeaderMap::new());
+    loop {
+        let message = match socket.stream.next().await {
+            Some(Ok(Message::Text(text))) => Bytes::from(text),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+            Some(Ok(Message::Close(frame))) => return Ok(Err(Stale { why: farewell(frame.as_ref()), told: true })),
+            Some(Ok(Message::Binary(_))) => return Err(garbled()),
+            Some(Err(error)) if breach(&error) => return Err(Fault::new(Sent::Yes, FaultKind::Cut, lost(&error))),
+            Some(Err(error)) => return Ok(Err(Stale { why: lost(&error), told: false })),
+            None => return Ok(Err(Stale { why: "the socket was closed".into(), told: false })),
+        };
+        let said = wrap(&message, &mut held).ok_or_else(garbled)?;
+        match said {
+            Said::Aside => collect(&message, &mut headers),
+            said => return Ok(Ok(First { held, headers, message, said })),
+        }
+    }
+}
+
+/// Takes over the headers that a message carries.
+fn collect(message: &Bytes, headers: &mut HeaderMap) {
+    take(socket::refusal(message).map(|said| said.headers).unwrap_or_default(), headers);
+}
+
+fn take(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
+    for (name, value) in pairs {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// An `error` message instead of a reply. `chained` is whether the turn relied on what the other end remembers.
+fn refused(first: First, chained: bool) -> Heard {
+    let First { held, mut headers, message, .. } = first;
+    let Some(Refusal { status, code, headers: said }) = socket::refusal(&message) else {
+        return Heard::Stale(Stale { why: "the socket refused in words that cannot be read".into(), told: true });
+    };
+    let code = code.unwrap_or_default();
+    if code == "websocket_connection_limit_reached" || chained && code == "previous_response_not_found" {
+        return Heard::Stale(Stale { why: code, told: true });
+    }
+    take(said, &mut headers);
+    let answer = match status {
+        Some(status) => Answer { status, headers, body: Body::whole(message) },
+        // The reader of the stream knows what to make of it.
+        None => Answer { status: 200, headers, body: Body::whole(held.freeze()) },
+    };
+    Heard::Answer(Box::new(answer))
+}
+
+fn garbled() -> Fault {
+    Fault::new(Sent::Yes, FaultKind::Cut, "the upstream sent a message that is no event")
+}
+
+/// Whether the other end broke the protocol, unlike a connection that is gone.
+fn breach(error: &tungstenite::Error) -> bool {
+    use tungstenite::Error;
+    use tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
+    match error {
+        Error::Protocol(error) => !matches!(error, ResetWithoutClosingHandshake),
+        Error::Capacity(_) | Error::Utf8(_) => true,
+        _ => false,
+    }
+}
+
+/// What a lost connection is called.
+fn lost(error: &tungstenite::Error) -> String {
+    format!("the socket broke: {}", root(error))
+}
+
+/// What a close message says.
+fn farewell(frame: Option<&CloseFrame>) -> String {
+    let Some(frame) = frame else { return "the socket was closed".to_owned() };
+    let reason: String = frame.reason.chars().filter(|c| !c.is_control()).take(120).collect();
+    format!("the socket was closed ({}{}{reason})", u16::from(frame.code), if reason.is_empty() { "" } else { ": " })
+}
+
+impl Upstream {
+    /// Looks after the sockets that wait for their next turn: answers pings, lets go of those that are closed, old or idle.
+    pub fn tend_sockets(&self) {
+        self.shelf().tend();
+    }
+
+    /// Gives up every socket that waits for its next turn.
+    pub fn drop_sockets(&self) {
+        self.shelf().redial();
+    }
+
+    /// Sockets that wait for their next turn.
+    pub fn waiting_sockets(&self) -> usize {
+        self.shelf().len()
+    }
+
+    /// Whether a socket may be tried for this account now.
+    pub(super) fn talks(&self, account: &AccountId, now: Millis) -> bool {
+        self.shelf().well(account, now)
+    }
+}

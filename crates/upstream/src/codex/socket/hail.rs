@@ -1,0 +1,127 @@
+//! Opening a socket: the upgrade, with the names, values and order of the official client's.
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, UPGRADE};
+use http::{HeaderMap, HeaderValue, Request};
+use pool::Millis;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::client_async_with_config;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::handshake::client::{Response, generate_key};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use url::Url;
+
+use super::super::{Answer, Leg, headers, value};
+use super::shelf::{Key, Socket};
+use super::{Detour, lost};
+use crate::profile::Slot;
+use crate::{Body, Fault, FaultKind, Sent, Upstream};
+
+/// Bytes that a socket reads at once.
+const READ: usize = 16 << 10;
+/// Longest message; an image comes in one.
+const MESSAGE: usize = pool::limits::EVENT;
+
+/// What an upgrade came to.
+pub(super) enum Hailed {
+    Open(Box<Socket>),
+    /// The backend answered as it would answer the call.
+    Refused(Box<Answer>),
+}
+
+impl Upstream {
+    /// Opens a socket for the call.
+    pub(super) async fn hail(&self, leg: &Leg<'_>, key: Key, at: Millis) -> Result<Hailed, Detour> {
+        let request = self.upgrade(leg).map_err(Detour::Fault)?;
+        let named = |fault: Fault| {
+            let fault = self.name(fault);
+            self.hear(Err(&fault));
+            Detour::Fault(fault)
+        };
+        let lanes = self.inner.ways.lanes(&self.way).map_err(named)?;
+        let conn = lanes.open(&self.places().responses).await.map_err(named)?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ)
+            .write_buffer_size(0)
+            .max_message_size(Some(MESSAGE))
+            .max_frame_size(Some(MESSAGE));
+        let epoch = self.shelf().epoch();
+        let upgraded = client_async_with_config(request, conn, Some(config));
+        let answered = timeout(self.config().timeouts.connect, upgraded).await;
+        let (stream, mut response) = match answered {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(tungstenite::Error::Http(response))) => return self.declined(leg, *response, at),
+            Ok(Err(error)) => return self.lost(leg, lost(&error), at),
+            Err(_) => return self.lost(leg, "the upgrade to a socket took too long".to_owned(), at),
+        };
+        self.hear(Ok(()));
+        self.shelf().works(&key.account);
+        self.greeted(leg, response.headers_mut());
+        let now = Instant::now();
+        let way = self.way.key();
+        Ok(Hailed::Open(Box::new(Socket { stream, key, way, opened: now, used: now, chain: None, epoch })))
+    }
+
+    fn upgrade(&self, leg: &Leg<'_>) -> Result<Request<()>, Fault> {
+        let profile = &self.config().profile;
+        let cookie = self.jars().header(&leg.account.id);
+        let mut headers = headers::write(profile.orders.socket, |slot| match slot {
+            Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
+            slot => value(slot, profile, leg),
+        })?;
+        let url = &self.places().responses;
+        // The library moves these five to the front; anywhere else than at the end they would disturb the order of the others.
+        let text = |text: &str| HeaderValue::from_str(text).map_err(|_| unsendable());
+        headers.insert(HOST, text(&host(url))?);
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert("sec-websocket-version", HeaderValue::from_static("13"));
+        headers.insert("sec-websocket-key", text(&generate_key())?);
+        let mut target = url.clone();
+        let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
+        let set = target.set_scheme(scheme);
+        let mut request = Request::new(());
+        *request.uri_mut() = set.ok().and_then(|()| target.as_str().parse().ok()).ok_or_else(unsendable)?;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    /// The backend's answer to an upgrade other than 101. What a POST would be told too is taken for the answer.
+    fn declined(&self, leg: &Leg<'_>, response: Response, at: Millis) -> Result<Hailed, Detour> {
+        let (mut head, body) = response.into_parts();
+        self.hear(Ok(()));
+        self.greeted(leg, &mut head.headers);
+        let body = Bytes::from(body.unwrap_or_default());
+        let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let status = head.status.as_u16();
+        match status {
+            426 => self.shelf().refused(&leg.account.id, at),
+            401 | 429 if length == Some(body.len()) => {
+                let answer = Answer { status, headers: head.headers, body: Body::whole(body) };
+                return Ok(Hailed::Refused(Box::new(answer)));
+            }
+            _ => self.shelf().failed(&leg.account.id, at),
+        }
+        Err(Detour::Post(format!("the upstream answered an upgrade to a socket with {status}")))
+    }
+
+    fn lost(&self, leg: &Leg<'_>, why: String, at: Millis) -> Result<Hailed, Detour> {
+        self.shelf().failed(&leg.account.id, at);
+        Err(Detour::Post(why))
+    }
+
+    fn greeted(&self, leg: &Leg<'_>, headers: &mut HeaderMap) {
+        self.jars().absorb(&leg.account.id, headers);
+        self.hear_clock(headers);
+    }
+}
+
+/// Host and port as the `host` header has them.
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn unsendable() -> Fault {
+    Fault::new(Sent::No, FaultKind::Unsendable, "the upstream's address cannot be sent")
+}

@@ -1,0 +1,409 @@
+//! Model calls over sockets, against a server that says and breaks what it is told.
+
+mod house;
+
+use std::time::Duration;
+
+use pool::{AccountId, Millis, Secret};
+use rstest::rstest;
+use serde_json::{Value, json};
+use upstream::profile::{Platform, agent};
+use upstream::{Answer, CallFacts, Config, Cut, Fault, FaultKind, Leg, Profile, Sent, Talk, Upstream};
+
+use self::house::{Act, House, Seen};
+use crate::recorder::soon;
+use crate::setup::{TOKEN, account, capture, facts, short};
+
+const NOW: Millis = Millis(1_795_249_047_419);
+
+/// One turn of conversation 7 on account `acct-1`, over a socket where that works.
+pub(crate) async fn talk(upstream: &Upstream, body: &'static str) -> Result<Answer, Fault> {
+    turn(upstream, ("acct-1", 7), body, false).await
+}
+
+async fn turn(upstream: &Upstream, (who, conversation): (&str, u128), body: &str, only: bool) -> Result<Answer, Fault> {
+    let (account, access) = (account(who), Secret::from(TOKEN));
+    let talk = Some(Talk { conversation, generate: true, only, now: NOW });
+    let leg = Leg { account: &account, access: &access, body: body.to_owned().into(), call: facts(), talk };
+    soon(upstream.responses(leg)).await
+}
+
+fn upstream(house: &House) -> Upstream {
+    Upstream::new(config(house)).unwrap()
+}
+
+fn config(house: &House) -> Config {
+    Config {
+        base_url: format!("http://{}/backend-api", house.addr).parse().unwrap(),
+        auth_url: format!("http://{}", house.addr).parse().unwrap(),
+        ..Config::default()
+    }
+}
+
+/// A body of the conversation so far.
+fn body(items: &[&str]) -> String {
+    let item = |text: &&str| match text.strip_prefix("model:") {
+        Some(text) => {
+            json!({ "type": "message", "role": "assistant", "content": [{ "type": "output_text", "text": text }] })
+        }
+        None => json!({ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": text }] }),
+    };
+    let items: Vec<Value> = items.iter().map(item).collect();
+    json!({ "model": "gpt-6-sol", "stream": true, "input": items, "store": false }).to_string()
+}
+
+/// The messages of a reply that says `text`.
+fn reply(id: &str, text: &str) -> Vec<Act> {
+    let item = json!({ "id": "msg_1", "type": "message", "role": "assistant", "status": "completed",
+        "content": [{ "type": "output_text", "text": text, "annotations": [], "logprobs": [] }] });
+    [
+        json!({ "type": "codex.rate_limits", "rate_limits": {} }),
+        json!({ "type": "codex.response.metadata", "headers": { "x-models-etag": "e1", "x-codex-turn-state": "ts" } }),
+        json!({ "type": "response.created", "response": { "id": id } }),
+        json!({ "type": "response.output_item.done", "output_index": 0, "item": item }),
+        json!({ "type": "response.completed", "response": { "id": id, "output": [] } }),
+    ]
+    .map(|event| Act::Text(event.to_string()))
+    .into()
+}
+
+async fn read(answer: Answer) -> Result<String, Cut> {
+    let whole = soon(answer.body.collect(80 << 20)).await?;
+    Ok(String::from_utf8(whole.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_conversation_stays_on_its_socket_and_sends_what_is_new() {
+    let mut house = House::start(|_, turn, _| reply(&format!("resp_{turn}"), &format!("answer {turn}"))).await;
+    let upstream = upstream(&house);
+    let answer = talk_of(&upstream, &["one"]).await;
+    assert_eq!((answer.status, answer.headers["x-models-etag"].as_bytes()), (200, &b"e1"[..]));
+    let text = read(answer).await.unwrap();
+    assert_eq!(text.matches("event: ").count(), 5);
+    assert!(text.starts_with("event: codex.rate_limits\ndata: {") && text.ends_with("}\n\n"));
+    read(talk_of(&upstream, &["one", "model:answer 0", "two"]).await).await.unwrap();
+    read(talk_of(&upstream, &["one", "model:answer 0", "two", "model:answer 1", "three"]).await).await.unwrap();
+    // The client has changed what was said: all of it is sent again, over the same socket.
+    read(talk_of(&upstream, &["one", "model:something else", "four"]).await).await.unwrap();
+    assert_eq!(house.upgrade().await.connection, 0);
+    let turns = house.turns(4).await;
+    assert!(turns.iter().all(|turn| turn.connection == 0));
+    let input = |at: usize| turns[at].body["input"].as_array().unwrap().len();
+    assert_eq!([input(0), input(1), input(2), input(3)], [1, 1, 1, 3]);
+    let previous = |at: usize| turns[at].body["previous_response_id"].as_str();
+    assert_eq!([previous(0), previous(1), previous(2), previous(3)], [None, Some("resp_0"), Some("resp_1"), None]);
+    assert!(turns.iter().all(|turn| turn.body["type"] == "response.create"));
+    assert_eq!(upstream.waiting_sockets(), 1);
+}
+
+async fn talk_of(upstream: &Upstream, items: &[&str]) -> Answer {
+    turn(upstream, ("acct-1", 7), &body(items), true).await.unwrap()
+}
+
+#[tokio::test]
+async fn neither_accounts_nor_conversations_share_a_socket() {
+    let mut house = House::start(|_, turn, _| reply(&format!("resp_{turn}"), "x")).await;
+    let upstream = upstream(&house);
+    for who in [("acct-1", 7), ("acct-2", 7), ("acct-1", 8)] {
+        read(turn(&upstream, who, &body(&["one"]), true).await.unwrap()).await.unwrap();
+    }
+    let connections: Vec<usize> = house.turns(3).await.iter().map(|turn| turn.connection).collect();
+    assert_eq!(connections, [0, 1, 2]);
+    upstream.forget(&AccountId("id-acct-1".into()));
+    assert_eq!(upstream.waiting_sockets(), 1);
+}
+
+/// What the other end has forgotten is sent anew, once, over a new socket (spec/upstream.md section 4, points 4 and 8).
+#[rstest]
+#[case::the_chain_is_lost(json!({ "type": "error", "status": 400, "error": { "code": "previous_response_not_found" } }))]
+#[case::the_socket_is_old(json!({ "type": "error", "status": 400, "error": { "code": "websocket_connection_limit_reached" } }))]
+#[tokio::test]
+async fn a_forgetful_end_gets_all_of_it_once(#[case] error: Value) {
+    let mut house = House::start(move |_, turn, _| match turn {
+        1 => vec![Act::Text(error.to_string())],
+        turn => reply(&format!("resp_{turn}"), "x"),
+    })
+    .await;
+    let upstream = upstream(&house);
+    read(talk_of(&upstream, &["one"]).await).await.unwrap();
+    read(talk_of(&upstream, &["one", "model:x", "two"]).await).await.unwrap();
+    let turns = house.turns(3).await;
+    assert_eq!(turns.iter().map(|turn| turn.connection).collect::<Vec<_>>(), [0, 0, 1]);
+    assert_eq!(turns[2].body["input"].as_array().unwrap().len(), 3);
+    assert!(turns[2].body.get("previous_response_id").is_none());
+}
+
+/// Row F23: a socket that died while it waited is replaced before the first byte, once.
+#[rstest]
+#[case::closed(vec![Act::Close(1001)])]
+#[case::ended(vec![Act::Eof])]
+#[tokio::test]
+async fn a_socket_that_died_in_wait_is_replaced(#[case] end: Vec<Act>) {
+    let mut house = House::start(move |connection, _, _| {
+        let end = if connection == 0 { end.clone() } else { Vec::new() };
+        [reply("resp_1", "x"), end].concat()
+    })
+    .await;
+    let upstream = upstream(&house);
+    read(talk_of(&upstream, &["one"]).await).await.unwrap();
+    house.left(0).await;
+    read(talk_of(&upstream, &["one", "model:x", "two"]).await).await.unwrap();
+    let turns = house.turns(2).await;
+    assert_eq!((turns[1].connection, turns[1].body["input"].as_array().unwrap().len()), (1, 3));
+}
+
+/// The same where the socket only dies under the turn; a new socket that dies so is not replaced: nobody knows what became of the turn.
+#[tokio::test]
+async fn a_socket_that_dies_under_its_turn_is_replaced_once() {
+    let mut house = House::start(|connection, turn, _| match (connection, turn) {
+        (0, 0) => reply("resp_1", "x"),
+        _ => vec![Act::Reset],
+    })
+    .await;
+    let upstream = upstream(&house);
+    read(talk_of(&upstream, &["one"]).await).await.unwrap();
+    let fault = turn(&upstream, ("acct-1", 7), &body(&["one", "model:x", "two"]), false).await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Cut), "{fault}");
+    assert_eq!(house.turns(3).await.iter().map(|turn| turn.connection).collect::<Vec<_>>(), [0, 0, 1]);
+    assert!(house.posts() == 0);
+}
+
+/// Row F23 and the cuts at every message: a clean end, and the socket is not used again.
+#[rstest]
+#[case::close_1000(vec![Act::Close(1000)])]
+#[case::close_1009(vec![Act::Close(1009)])]
+#[case::close_1011(vec![Act::Close(1011)])]
+#[case::no_close(vec![Act::Eof])]
+#[case::binary(vec![Act::Raw(vec![0x82, 1, 0])])]
+#[case::masked(vec![Act::Raw(vec![0x81, 0x82, 1, 2, 3, 4, b'{' ^ 1, b'}' ^ 2])])]
+#[case::reserved_bits(vec![Act::Raw(vec![0xc1, 2, b'{', b'}'])])]
+#[case::not_utf8(vec![Act::Raw(vec![0x81, 2, 0xff, 0xfe])])]
+#[case::no_event(vec![Act::Text("hello".into())])]
+#[case::too_large(vec![Act::Raw([&[0x81, 127][..], &(65_u64 << 20).to_be_bytes()].concat())])]
+#[case::another_reply(vec![Act::Text(json!({ "type": "response.completed", "response": { "id": "resp_other" } }).to_string())])]
+#[tokio::test]
+async fn a_reply_cut_at_any_message_ends_cleanly(#[case] end: Vec<Act>) {
+    // Up to two messages came before the reply began: these turns are refused or asked by a POST instead.
+    for cut in 3..=4 {
+        let end = end.clone();
+        let mut house = House::start(move |connection, _, _| match connection {
+            0 => [reply("resp_1", "x")[..cut].to_vec(), end.clone()].concat(),
+            _ => reply("resp_2", "y"),
+        })
+        .await;
+        let upstream = upstream(&house);
+        let answer = talk_of(&upstream, &["one"]).await;
+        assert!(matches!(read(answer).await, Err(Cut::Broken(_))), "after {cut} messages");
+        assert_eq!(upstream.waiting_sockets(), 0);
+        read(talk_of(&upstream, &["one"]).await).await.unwrap();
+        assert_eq!(house.turns(2).await[1].connection, 1);
+    }
+}
+
+/// Before the reply begins, a word of the other end (a close message) says that it did nothing: a POST stands in. A connection that is
+/// just gone says nothing, and a broken protocol is no reason to try again.
+#[rstest]
+#[case::told(vec![Act::Close(1011)], None)]
+#[case::gone(vec![Act::Eof], Some((Sent::Maybe, FaultKind::Cut)))]
+#[case::garbled(vec![Act::Text("hello".into())], Some((Sent::Yes, FaultKind::Cut)))]
+#[case::binary(vec![Act::Raw(vec![0x82, 1, 0])], Some((Sent::Yes, FaultKind::Cut)))]
+#[tokio::test]
+async fn a_cut_before_the_reply(#[case] end: Vec<Act>, #[case] fault: Option<(Sent, FaultKind)>) {
+    for cut in 0..=2 {
+        let end = end.clone();
+        let house = House::start(move |_, _, _| [reply("resp_1", "x")[..cut].to_vec(), end.clone()].concat()).await;
+        let upstream = upstream(&house);
+        let came = turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await;
+        match fault {
+            Some(wanted) => {
+                let fault = came.err().unwrap();
+                assert_eq!((fault.sent, fault.kind), wanted, "after {cut} messages: {fault}");
+            }
+            None => assert_eq!((came.unwrap().status, house.posts()), (200, 1)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn fragments_pings_and_large_messages_pass() {
+    let large = format!("{{\"type\":\"response.output_text.delta\",\"delta\":\"{}\"}}", "x".repeat(10 << 20));
+    let (start, end) = (br#"{"type":"response."#.to_vec(), br#"in_progress"}"#.to_vec());
+    let split = [vec![0x01, 18], start, vec![0x89, 1, b'p', 0x80, 13], end].concat();
+    let mut house = House::start(move |_, _, _| {
+        let mut acts = reply("resp_1", "x");
+        let pings = std::iter::repeat_with(|| Act::Ping).take(1000);
+        acts.splice(3..3, pings.chain([Act::Raw(split.clone()), Act::Text(large.clone())]));
+        acts
+    })
+    .await;
+    let upstream = upstream(&house);
+    let text = read(talk_of(&upstream, &["one"]).await).await.unwrap();
+    assert!(text.contains("event: response.in_progress\ndata: {\"type\":\"response.in_progress\"}\n\n"));
+    assert!(text.len() > 10 << 20 && text.matches("event: ").count() == 7);
+    assert_eq!(house.turns(1).await.len(), 1);
+    assert_eq!(upstream.waiting_sockets(), 1);
+}
+
+#[tokio::test]
+async fn an_error_message_is_the_answer_that_http_would_give() {
+    let error = json!({ "type": "error", "status_code": 429, "error": { "type": "usage_limit_reached", "resets_in_seconds": 60 },
+        "headers": { "X-Codex-Primary-Used-Percent": "100" } });
+    let house = House::start(move |_, _, _| vec![Act::Text(error.to_string())]).await;
+    let answer = talk_of(&upstream(&house), &["one"]).await;
+    assert_eq!((answer.status, answer.headers["x-codex-primary-used-percent"].as_bytes()), (429, &b"100"[..]));
+    assert!(read(answer).await.unwrap().contains("usage_limit_reached"));
+    assert_eq!(house.posts(), 0);
+}
+
+/// An upgrade that the backend refuses: what a POST would be told is the answer, anything else sends a POST.
+#[rstest]
+#[case::no_sockets(426, "", 200, 1)]
+#[case::login(401, r#"{"detail":"Unauthorized"}"#, 401, 0)]
+#[case::limit(429, r#"{"error":{"type":"usage_limit_reached"}}"#, 429, 0)]
+#[case::not_there(404, "", 200, 1)]
+#[case::broken(500, "oops", 200, 1)]
+#[case::page(403, "<html>", 200, 1)]
+#[case::ordinary(200, "hello", 200, 1)]
+#[tokio::test]
+async fn an_upgrade_refused(
+    #[case] refusal: u16,
+    #[case] text: &'static str,
+    #[case] status: u16,
+    #[case] posts: usize,
+) {
+    let house = House::refusing(refusal, text).await;
+    let answer = turn(&upstream(&house), ("acct-1", 7), &body(&["one"]), false).await.unwrap();
+    assert_eq!((answer.status, house.posts()), (status, posts));
+}
+
+#[tokio::test]
+async fn who_wants_no_sockets_is_not_asked_again() {
+    let house = House::refusing(426, "").await;
+    let upstream = upstream(&house);
+    for _ in 0..3 {
+        turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await.unwrap();
+    }
+    assert_eq!((house.upgrades(), house.posts()), (1, 3));
+    let fault = turn(&upstream, ("acct-1", 7), &body(&["one"]), true).await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind, house.posts()), (Sent::No, FaultKind::Upgrade, 3), "{fault}");
+}
+
+#[tokio::test]
+async fn three_failures_in_a_row_give_sockets_a_rest() {
+    let house = House::refusing(500, "").await;
+    let upstream = upstream(&house);
+    for _ in 0..5 {
+        turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await.unwrap();
+    }
+    assert_eq!((house.upgrades(), house.posts()), (3, 5));
+}
+
+#[tokio::test]
+async fn a_silent_end_is_waited_for_as_over_http() {
+    let house = House::start(|_, _, _| vec![Act::Hang]).await;
+    let upstream = Upstream::new(Config { timeouts: short(), ..config(&house) }).unwrap();
+    let fault = turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind, house.posts()), (Sent::Maybe, FaultKind::Timeout, 0), "{fault}");
+}
+
+#[tokio::test]
+async fn leaving_ends_the_socket() {
+    let mut house = House::start(|_, _, _| [reply("resp_1", "x")[..3].to_vec(), vec![Act::Hang]].concat()).await;
+    let upstream = upstream(&house);
+    drop(talk_of(&upstream, &["one"]).await);
+    house.left(0).await;
+    assert_eq!(upstream.waiting_sockets(), 0);
+}
+
+#[tokio::test]
+async fn sockets_in_wait_are_looked_after() {
+    let mut house = House::start(|connection, _, _| {
+        [reply("resp_1", "x"), if connection == 0 { vec![Act::Close(1001)] } else { vec![Act::Ping, Act::Hang] }]
+            .concat()
+    })
+    .await;
+    let upstream = upstream(&house);
+    for conversation in [1, 2] {
+        read(turn(&upstream, ("acct-1", conversation), &body(&["one"]), true).await.unwrap()).await.unwrap();
+    }
+    house.left(0).await;
+    assert_eq!(upstream.waiting_sockets(), 2);
+    upstream.tend_sockets();
+    assert_eq!(upstream.waiting_sockets(), 1, "the closed one is let go");
+    upstream.redial();
+    assert_eq!(upstream.waiting_sockets(), 0);
+}
+
+/// The upgrade of the official client, names, values and order; its compression is not offered, which no library here can do.
+#[rstest]
+#[case("05-ws-upgrade-gpt55.json")]
+#[case("09-ws-upgrade-lite.json")]
+#[tokio::test]
+async fn an_upgrade_equals_the_recorded_one(#[case] name: &str) {
+    let Some(capture) = capture(name) else { return };
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let wanted: Vec<(String, String)> =
+        capture["headers"].as_array().unwrap().iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect();
+    let value = |name: &str| wanted.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
+    let passed: Vec<_> =
+        upstream::PASSED.into_iter().filter_map(|name| value(name).map(|value| (name, value.to_owned()))).collect();
+    let (version, originator) = (value("version").unwrap(), value("originator").unwrap());
+    let platform = Platform { os: "Debian 12.0.0".into(), arch: "x86_64".into(), terminal: "xterm".into() };
+    let profile = Profile {
+        originator: originator.to_owned(),
+        user_agent: agent(originator, version, &platform, Some((originator, version))),
+        ..Profile::codex_cli(version, &platform)
+    };
+    let mut house = House::start(|_, _, _| reply("resp_1", "x")).await;
+    let upstream = Upstream::new(Config { profile, ..config(&house) }).unwrap();
+    let (account, access) = (account(value("chatgpt-account-id").unwrap()), Secret::from("<JWT>"));
+    let call = CallFacts {
+        model: value("x-codex-routing-hint").unwrap().trim_start_matches("model="),
+        session: value("session-id").unwrap(),
+        thread: value("thread-id").unwrap(),
+        passed: &passed,
+        ..CallFacts::default()
+    };
+    let talk = Some(Talk { conversation: 1, generate: true, only: true, now: NOW });
+    let leg = Leg { account: &account, access: &access, body: body(&["one"]).into(), call, talk };
+    soon(upstream.responses(leg)).await.unwrap();
+    let Seen { line, headers, .. } = house.upgrade().await;
+    assert_eq!(line, "GET /backend-api/codex/responses HTTP/1.1");
+    let same = |(name, _): &&(String, String)| name != "sec-websocket-extensions";
+    let alike = |(name, value): &(String, String)| match name.as_str() {
+        "Host" | "Sec-WebSocket-Key" => (name.clone(), String::new()),
+        _ => (name.clone(), value.clone()),
+    };
+    let wanted: Vec<_> = wanted.iter().filter(same).map(alike).collect();
+    assert_eq!(headers.iter().map(alike).collect::<Vec<_>>(), wanted);
+}
+
+/// What the frames of the official client carry beside the body: the same names in `client_metadata`.
+#[tokio::test]
+async fn a_frame_carries_what_headers_carry_over_http() {
+    let mut house = House::start(|_, _, _| reply("resp_1", "x")).await;
+    let platform = Platform::default();
+    let upstream =
+        Upstream::new(Config { profile: Profile::codex_cli("0.169.0", &platform), ..config(&house) }).unwrap();
+    let (account, access) = (account("acct-1"), Secret::from(TOKEN));
+    let passed = [("x-codex-turn-metadata", "{}".to_owned())];
+    let call = CallFacts { lite: true, turn_state: Some("ts"), passed: &passed, ..facts() };
+    let talk = Some(Talk { conversation: 1, generate: false, only: true, now: NOW });
+    let leg = Leg { account: &account, access: &access, body: body(&["one"]).into(), call, talk };
+    soon(upstream.responses(leg)).await.unwrap();
+    let frame = house.turns(1).await.remove(0).body;
+    let wanted = json!({ "x-codex-window-id": "thread-1:0", "x-codex-turn-metadata": "{}", "x-codex-turn-state": "ts",
+        "ws_request_header_x_openai_internal_codex_responses_lite": "true",
+        "x-codex-ws-stream-request-start-ms": "1795249047419" });
+    assert_eq!((&frame["client_metadata"], &frame["generate"]), (&wanted, &json!(false)));
+}
+
+#[tokio::test]
+async fn a_dead_host_is_the_ways_fault_and_no_post_is_tried() {
+    let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let base_url = format!("http://{addr}/backend-api").parse().unwrap();
+    let timeouts = upstream::Timeouts { headers: Duration::from_secs(5), ..short() };
+    let upstream = Upstream::new(Config { base_url, timeouts, ..Config::default() }).unwrap();
+    let fault = talk(&upstream, "{\"input\":[]}").await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect), "{fault}");
+}

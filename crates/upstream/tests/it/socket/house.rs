@@ -1,0 +1,200 @@
+//! A server of sockets that does as it is told: it records upgrades byte by byte, and answers POSTs with an empty stream.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+pub(crate) use crate::recorder::Seen;
+use crate::recorder::{full, read, soon};
+
+/// One step of an answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    Text(String),
+    Ping,
+    /// Bytes past the WebSocket library.
+    Raw(Vec<u8>),
+    /// A close message, then the end of the connection.
+    Close(u16),
+    /// The connection ends without a word.
+    Eof,
+    /// The same with a reset; what was said before may be lost with it.
+    Reset,
+    /// Says nothing more; the connection stays open.
+    Hang,
+}
+
+/// One `response.create`.
+#[derive(Clone, Debug)]
+pub(crate) struct Turn {
+    pub(crate) connection: usize,
+    pub(crate) body: Value,
+}
+
+pub(crate) struct House {
+    pub(crate) addr: SocketAddr,
+    upgrades: mpsc::UnboundedReceiver<Seen>,
+    turns: mpsc::UnboundedReceiver<Turn>,
+    lefts: mpsc::UnboundedReceiver<usize>,
+    counts: Arc<Counts>,
+    _server: JoinSet<()>,
+}
+
+#[derive(Default)]
+struct Counts {
+    upgrades: AtomicUsize,
+    posts: AtomicUsize,
+    turns: AtomicUsize,
+}
+
+/// Connection, turn (both from 0, turns over all connections), body.
+type Script = Arc<dyn Fn(usize, usize, &Value) -> Vec<Act> + Send + Sync>;
+
+#[derive(Clone)]
+struct Host {
+    script: Script,
+    refusal: Option<(u16, &'static str)>,
+    counts: Arc<Counts>,
+    upgrades: mpsc::UnboundedSender<Seen>,
+    turns: mpsc::UnboundedSender<Turn>,
+    lefts: mpsc::UnboundedSender<usize>,
+}
+
+impl House {
+    /// `script` answers each turn.
+    pub(crate) async fn start(script: impl Fn(usize, usize, &Value) -> Vec<Act> + Send + Sync + 'static) -> Self {
+        Self::open(Arc::new(script), None).await
+    }
+
+    /// Every upgrade is answered with this status.
+    pub(crate) async fn refusing(status: u16, body: &'static str) -> Self {
+        Self::open(Arc::new(|_, _, _| Vec::new()), Some((status, body))).await
+    }
+
+    async fn open(script: Script, refusal: Option<(u16, &'static str)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (upgrade, upgrades) = mpsc::unbounded_channel();
+        let (turn, turns) = mpsc::unbounded_channel();
+        let (left, lefts) = mpsc::unbounded_channel();
+        let counts = Arc::new(Counts::default());
+        let host = Host { script, refusal, counts: Arc::clone(&counts), upgrades: upgrade, turns: turn, lefts: left };
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let mut guests = JoinSet::new();
+            for connection in 0.. {
+                let (stream, _) = listener.accept().await.unwrap();
+                guests.spawn(host.clone().receive(stream, connection));
+            }
+        });
+        Self { addr, upgrades, turns, lefts, counts, _server: server }
+    }
+
+    /// The next upgrade's head.
+    pub(crate) async fn upgrade(&mut self) -> Seen {
+        soon(self.upgrades.recv()).await.unwrap()
+    }
+
+    /// The next so many turns.
+    pub(crate) async fn turns(&mut self, count: usize) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        while turns.len() < count {
+            turns.push(soon(self.turns.recv()).await.unwrap());
+        }
+        turns
+    }
+
+    /// Waits until this connection is over: ended by either side.
+    pub(crate) async fn left(&mut self, connection: usize) {
+        while soon(self.lefts.recv()).await.unwrap() != connection {}
+    }
+
+    pub(crate) fn upgrades(&self) -> usize {
+        self.counts.upgrades.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn posts(&self) -> usize {
+        self.counts.posts.load(Ordering::SeqCst)
+    }
+}
+
+impl Host {
+    async fn receive(self, mut stream: TcpStream, connection: usize) {
+        while let Some(seen) = read(&mut stream, connection).await {
+            if seen.line.starts_with("POST") {
+                self.counts.posts.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.write_all(&full("200 OK", "content-type: text/event-stream\r\n", "")).await;
+                continue;
+            }
+            self.counts.upgrades.fetch_add(1, Ordering::SeqCst);
+            let key = seen.header("Sec-WebSocket-Key").unwrap().to_owned();
+            let _ = self.upgrades.send(seen);
+            if let Some((status, body)) = self.refusal {
+                let _ = stream.write_all(&full(&format!("{status} No"), "", body)).await;
+                continue;
+            }
+            let accept = derive_accept_key(key.as_bytes());
+            let head = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            self.converse(stream, connection).await;
+            let _ = self.lefts.send(connection);
+            return;
+        }
+    }
+
+    async fn converse(&self, stream: TcpStream, connection: usize) {
+        let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
+        let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+        while let Some(Ok(message)) = socket.next().await {
+            let Message::Text(text) = message else { continue };
+            let body: Value = serde_json::from_str(&text).unwrap();
+            let turn = self.counts.turns.fetch_add(1, Ordering::SeqCst);
+            let acts = (self.script)(connection, turn, &body);
+            let _ = self.turns.send(Turn { connection, body });
+            for act in acts {
+                if !perform(&mut socket, act).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Whether the connection goes on.
+async fn perform(socket: &mut WebSocketStream<TcpStream>, act: Act) -> bool {
+    match act {
+        Act::Text(text) => socket.send(Message::text(text)).await.is_ok(),
+        Act::Ping => socket.send(Message::Ping("p".into())).await.is_ok(),
+        Act::Raw(bytes) => socket.get_mut().write_all(&bytes).await.is_ok(),
+        Act::Close(code) => {
+            let _ = socket.close(Some(CloseFrame { code: code.into(), reason: "told to".into() })).await;
+            false
+        }
+        Act::Eof => {
+            let _ = socket.get_mut().shutdown().await;
+            false
+        }
+        Act::Reset => {
+            socket.get_mut().set_zero_linger().unwrap();
+            false
+        }
+        Act::Hang => {
+            while let Some(Ok(_)) = socket.next().await {}
+            false
+        }
+    }
+}
