@@ -129,7 +129,8 @@ impl Engine {
 
     /// Whether a relay that can do this lists a model of exactly this name.
     pub fn lists(&self, service: Service, name: &str) -> bool {
-        self.0.accounts.side(service.capability()).offers().any(|offer| offer.name == name)
+        let side = service.capability().map(|capability| self.0.accounts.side(capability));
+        side.is_some_and(|side| side.offers().any(|offer| offer.name == name))
     }
 
     /// Whether requests can be served now.

@@ -1,6 +1,8 @@
-//! Calls that no account can serve and no protocol of ours speaks: embeddings, audio, images. They go to a relay that can do
-//! them, as they came but for the model's name, and the answer comes back as it is.
+//! Calls that no protocol of ours speaks: embeddings, audio, images, searches. They go to a relay that can do them, as they
+//! came but for the model's name, or to an account whose backend can, and the answer comes back as it is.
 
+mod account;
+mod choice;
 mod load;
 mod receipt;
 
@@ -15,16 +17,16 @@ use http::{HeaderMap, HeaderValue};
 use pool::attempt::{History, Step, To as Toward};
 use pool::catalog::{Resolved, To};
 use pool::egress::Table;
-use pool::pick::{self, Ask, Kin, NoAccount, Pick};
+use pool::pick::{self, Ask, NoAccount, Pick};
 use pool::relay::Service;
 use pool::status::Signal;
-use pool::{AccountId, Millis};
+use pool::{AccountId, Millis, Tokens};
 use proto::{Failure, Kind};
 use tokio::time::{Instant, Sleep};
 use upstream::relay::Forward;
 use upstream::{Answer, Body};
 
-use crate::accounts::List;
+use crate::accounts::{Entry, List};
 use crate::core::Core;
 use crate::engine::Engine;
 use crate::keys::KeyId;
@@ -51,7 +53,7 @@ pub struct Errand {
     pub load: Load,
 }
 
-/// A relay's answer on its way to the client. Dropping it ends the exchange.
+/// An answer on its way to the client. Dropping it ends the exchange.
 pub struct Delivery {
     head: Head,
     status: u16,
@@ -84,6 +86,8 @@ struct Run {
     history: History,
     /// When the last call began, and what tells its caller from others.
     call: (Millis, u64),
+    /// The tokens that the last call was sent with, where it was an account's.
+    sent: Option<Arc<Tokens>>,
     head: Head,
     receipt: Receipt,
 }
@@ -94,7 +98,7 @@ impl Engine {
         let core = Arc::clone(&self.0);
         let mut receipt = Receipt::open(&core, &errand);
         core.budget.lock().request(core.now());
-        let resolved = match resolve(&core, errand.service, errand.model.as_deref()) {
+        let resolved = match choice::resolve(&core, errand.service, errand.model.as_deref()) {
             Ok(resolved) => resolved,
             Err(failure) => {
                 receipt.refuse(&failure);
@@ -103,10 +107,12 @@ impl Engine {
         };
         receipt.model(&resolved.model.slug);
         let head = Head { model: resolved.model.slug.clone(), ..Head::default() };
-        let history = History { rest: Some(core.settings.rest), keyed: true, ..History::default() };
+        let keyed = resolved.to != To::Accounts;
+        let history = History { rest: Some(core.settings.rest), keyed, ..History::default() };
         let Errand { service, content_type, load, key, .. } = errand;
         let call = (core.now(), by(&key));
-        Run { core, service, content_type, resolved, load, history, call, head, receipt }.go().await
+        let run = Run { core, service, content_type, resolved, load, history, call, sent: None, head, receipt };
+        run.go().await
     }
 
     /// Whether there is a relay for such a call.
@@ -114,7 +120,12 @@ impl Engine {
     /// # Errors
     /// As [`Self::forward`], before anything is sent.
     pub fn serves(&self, service: Service, name: &str) -> Result<(), Failure> {
-        resolve(&self.0, service, Some(name)).map(|_| ())
+        choice::resolve(&self.0, service, Some(name)).map(|_| ())
+    }
+
+    /// Whether accounts serve such a call and not relays: its body is then to be in the backend's form.
+    pub fn by_accounts(&self, service: Service, name: Option<&str>) -> bool {
+        choice::resolve(&self.0, service, name).is_ok_and(|resolved| resolved.to == To::Accounts)
     }
 }
 
@@ -125,76 +136,75 @@ fn by(key: &KeyId) -> u64 {
     hasher.finish()
 }
 
-/// The relays that can do it and that the model's name means. Where only one can do it, it is asked for models that it does
-/// not list.
-fn resolve(core: &Core, service: Service, name: Option<&str>) -> Result<Resolved, Failure> {
-    let capability = service.capability();
-    let catalog = core.accounts.side(capability);
-    if catalog.relays() == 0 {
-        let word = capability.word();
-        let hint =
-            format!("no relay here offers {word}; add one that does: `polygate relays add --capabilities {word}`");
-        return Err(Failure::new(Kind::NotFound, hint).code(NO_RELAY));
-    }
-    let Some(name) = name else {
-        return catalog
-            .only("")
-            .ok_or_else(|| Failure::new(Kind::Invalid, "Missing required field: model").at("model"));
-    };
-    let names = pool::catalog::Names { default: None, ..core.settings.names.clone() };
-    catalog.resolve(Some(name), &names).or_else(|failure| catalog.only(name).ok_or(failure))
-}
-
 /// The code of a failure that says that nobody here can do such a thing at all.
 pub const NO_RELAY: &str = "unsupported_endpoint";
 
+/// What the next try is.
+#[derive(Default)]
+struct Next {
+    /// The place that it keeps.
+    held: Option<Slot>,
+    /// Whether the account's tokens are refreshed first.
+    refresh: bool,
+    /// The answer when nobody can take it.
+    otherwise: Option<Failure>,
+}
+
 impl Run {
     async fn go(mut self) -> Result<Delivery, Refusal> {
-        let mut otherwise = None;
+        let mut next = Next::default();
         loop {
-            let slot = match self.place(otherwise.as_ref()) {
+            let slot = match next.held.take().map_or_else(|| self.place(next.otherwise.as_ref()), Ok) {
                 Ok(slot) => slot,
                 Err(failure) => return Err(self.refuse(failure)),
             };
-            let Some(line) = self.line(slot.account()) else {
-                return Err(self.refuse(Failure::new(Kind::NoAccount, "the relay was removed")));
+            let Some(entry) = self.core.accounts.get(slot.account()) else {
+                return Err(self.refuse(Failure::new(Kind::NoAccount, "it was removed meanwhile")));
             };
-            let miss = match self.call(&line).await {
+            let called = match &entry.relay {
+                Some(line) => self.call(line).await,
+                None => self.errand(&entry, next.refresh).await,
+            };
+            let miss = match called {
                 Ok(answer) => return Ok(self.deliver(answer, slot)),
                 Err(miss) => miss,
             };
             if let Some(failure) = self.load.fault() {
                 return Err(self.refuse(failure));
             }
-            match self.settle(&line, &miss) {
-                Ok(failure) => otherwise = Some(failure),
+            match self.settle(&entry, &miss, slot) {
+                Ok(again) => next = again,
                 Err(failure) => return Err(self.refuse(failure)),
             }
         }
     }
 
-    /// A place at a relay that was not tried; relays have no queue.
+    /// A place at somebody who was not tried; nobody queues for these.
     fn place(&self, otherwise: Option<&Failure>) -> Result<Slot, Failure> {
         let (list, ways, now) = (self.core.accounts.list(), self.core.egress.table(), self.core.now());
         let field = self.field((&list, &ways), &self.history.tried);
-        match self.core.slots.take(field, &self.ask(), (None, now)) {
+        let ask = self.ask();
+        match self.core.slots.take(field, &ask, (None, now)) {
             Ok(Taken::Now(slot)) => Ok(slot),
-            Ok(Taken::Later(_)) => Err(Failure::new(Kind::RateLimited, "every relay is busy").retry_after(1)),
+            Ok(Taken::Later(_)) => {
+                let busy = format!("every {} is busy", ask.kin.noun());
+                Err(Failure::new(Kind::RateLimited, busy).retry_after(1))
+            }
             Err(none) => Err(none.failure(otherwise, now)),
         }
     }
 
     fn ask(&self) -> Ask<'_> {
-        let (model, strategy) = (&self.resolved.model.slug, self.core.settings.strategy);
-        Ask { model, max_concurrent: 0, strategy, kin: Kin::Relays, spent: false }
+        let ask = self.core.wish(&self.resolved);
+        match self.resolved.to {
+            // No account lists what it draws with.
+            To::Accounts => Ask { model: "", draws: self.service.draws(), ..ask },
+            To::Relays(_) => ask,
+        }
     }
 
     fn field<'a>(&'a self, (list, ways): (&'a List, &'a Table), tried: &'a [AccountId]) -> Field<'a> {
         Field { list, bundled: &self.core.bundled, to: &self.resolved.to, ways, prefer: None, tried }
-    }
-
-    fn line(&self, id: &AccountId) -> Option<Arc<Line>> {
-        self.core.accounts.get(id)?.relay.clone()
     }
 
     async fn call(&mut self, line: &Line) -> Result<Answer, Miss> {
@@ -218,30 +228,40 @@ impl Run {
         Ok(answer)
     }
 
-    /// Asks the table; `Ok` is another try, with the answer when there is none.
-    fn settle(&mut self, line: &Line, miss: &Miss) -> Result<Failure, Failure> {
-        let (id, now) = (&line.relay.id, self.core.now());
+    /// Asks the table; `Ok` is another try.
+    fn settle(&mut self, entry: &Entry, miss: &Miss, slot: Slot) -> Result<Next, Failure> {
+        let (id, now) = (&entry.account.id, self.core.now());
         let (signal, mut step) = self.history.settle(id, &miss.outcome, now);
         if miss.outcome.costs(&step) && !self.core.budget.lock().spend(now) {
             step = step.give();
         }
         self.core.judge(id, self.call, &miss.outcome);
-        if signal == Signal::ModelMissing
-            && let To::Relays(stops) = &self.resolved.to
-            && let Some(stop) = stops.iter().find(|stop| stop.relay == *id)
-        {
-            self.core.lacks(id, &stop.model);
-        }
-        self.core.report(line, &signal);
+        self.learn(entry, &signal);
         match step {
+            Step::Again { to: Toward::Same, refresh: true, otherwise, .. } if self.load.again() => {
+                Ok(Next { held: Some(slot), refresh: true, otherwise: Some(miss.name(otherwise)) })
+            }
             Step::Again { to: Toward::Other | Toward::PreferOther, otherwise, .. } if self.may_go_on() => {
-                Ok(miss.name(otherwise))
+                Ok(Next { otherwise: Some(miss.name(otherwise)), ..Next::default() })
             }
             Step::Again { otherwise: failure, .. } | Step::Give(failure) => Err(self.concede(miss.name(failure))),
         }
     }
 
-    /// Whether there is a body left to send and a relay that was not tried.
+    /// Takes over what a try said about whoever was asked.
+    fn learn(&self, entry: &Entry, signal: &Signal) {
+        let id = &entry.account.id;
+        let Some(line) = &entry.relay else { return self.core.signal(id, signal) };
+        if *signal == Signal::ModelMissing
+            && let To::Relays(stops) = &self.resolved.to
+            && let Some(stop) = stops.iter().find(|stop| stop.relay == *id)
+        {
+            self.core.lacks(id, &stop.model);
+        }
+        self.core.report(line, signal);
+    }
+
+    /// Whether there is a body left to send and somebody who was not tried.
     fn may_go_on(&self) -> bool {
         self.load.again() && matches!(self.look(&self.history.tried), Ok(Pick::Ready(_)))
     }

@@ -172,6 +172,7 @@ impl Core {
             strategy: self.settings.strategy,
             kin,
             spent: !self.settings.skip_exhausted && kin == Kin::Accounts,
+            draws: false,
         }
     }
 

@@ -49,6 +49,16 @@ pub struct Account {
     pub version: i64,
 }
 
+impl Account {
+    /// Whether its plan can draw: the backend drops the image tool of others without a word. What is not known may.
+    pub fn draws(&self) -> bool {
+        !PLAIN.iter().any(|plan| self.plan.eq_ignore_ascii_case(plan))
+    }
+}
+
+/// Plans without images (icebear0828/codex-proxy's account tests, 2026; `guest` and `free_workspace` by their kind).
+const PLAIN: [&str; 3] = ["free", "guest", "free_workspace"];
+
 /// What its owner set for an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]

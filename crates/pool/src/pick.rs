@@ -73,6 +73,8 @@ pub struct Ask<'a> {
     pub kin: Kin,
     /// Whether accounts whose quota is used up may serve, after all others.
     pub spent: bool,
+    /// Whether it takes a plan that can draw.
+    pub draws: bool,
 }
 
 /// A choice.
@@ -160,12 +162,17 @@ struct Out;
 
 impl Candidate<'_> {
     fn standing(&self, ask: &Ask<'_>, now: Millis) -> Result<Standing, Out> {
-        let usable = self.lists_model && !self.tried && self.serves(ask, now) && !self.broken() && self.stuck.is_none();
+        let usable = self.fits(ask) && !self.tried && self.serves(ask, now) && !self.broken() && self.stuck.is_none();
         match (usable, self.free(ask), self.room()) {
             (true, true, _) => Ok(Standing::Serves),
             (true, false, true) => Ok(Standing::Queues),
             _ => Err(Out),
         }
+    }
+
+    /// Whether it has what is asked for.
+    fn fits(&self, ask: &Ask<'_>) -> bool {
+        self.lists_model && (!ask.draws || self.card.draws())
     }
 
     /// Whether its state allows it.
@@ -189,6 +196,9 @@ impl Candidate<'_> {
     fn reason(&self, ask: &Ask<'_>, now: Millis) -> Reason {
         if !self.lists_model {
             return Reason::NoModel;
+        }
+        if !self.fits(ask) {
+            return Reason::NoImages;
         }
         match (self.over(now), self.trust) {
             (Some(reason), _) if !self.serves(ask, now) => reason,
@@ -234,9 +244,10 @@ impl NoAccount {
         if self.reasons.is_empty() {
             return lacking(format!("no {noun} is configured: {}", self.kin.cure()));
         }
-        if !self.has(|why| !matches!(why, Reason::NoModel)) {
+        if !self.has(|why| !matches!(why, Reason::NoModel | Reason::NoImages)) {
             return match last {
                 Some(last) => last.clone(),
+                None if self.has(|why| matches!(why, Reason::NoImages)) => undrawn(noun),
                 None => unlisted(noun, &self.model),
             };
         }
@@ -289,7 +300,7 @@ impl NoAccount {
     /// The reasons for people: each kind with its number of accounts, in the words of the one that ends first.
     fn summary(&self, now: Millis) -> String {
         let mut groups: Vec<(&Reason, u32)> = Vec::new();
-        for (_, why) in self.reasons.iter().filter(|(_, why)| !matches!(why, Reason::NoModel)) {
+        for (_, why) in self.reasons.iter().filter(|(_, why)| !matches!(why, Reason::NoModel | Reason::NoImages)) {
             let same = |(first, _): &&mut (&Reason, u32)| std::mem::discriminant(*first) == std::mem::discriminant(why);
             match groups.iter_mut().find(same) {
                 Some((first, count)) => {
@@ -368,6 +379,14 @@ fn resting(spent: bool, until: Millis, summary: String, now: Millis) -> Failure 
 fn failing(until: Millis, summary: String, now: Millis) -> Failure {
     let wait = now.until(until).div_ceil(1000).max(1);
     Failure::new(Kind::Overloaded, summary).code("upstream_failing").retry_after(wait)
+}
+
+/// Who could serve has plans that cannot draw; no waiting changes that.
+fn undrawn(noun: &str) -> Failure {
+    let message = format!(
+        "No {noun} here has a plan with image generation; leave the image tool out, or sign in with another plan."
+    );
+    Failure::new(Kind::Forbidden, message).code("image_generation_unavailable").at("tools")
 }
 
 fn unlisted(noun: &str, model: &str) -> Failure {

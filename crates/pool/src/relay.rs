@@ -100,6 +100,8 @@ pub enum Service {
     Edits,
     /// `POST /images/variations`.
     Variations,
+    /// `POST /alpha/search`; only accounts have it.
+    Search,
 }
 
 /// Why a relay cannot be kept.
@@ -328,6 +330,21 @@ impl Service {
         Self::Variations,
     ];
 
+    /// Whether accounts have it, too: the backend draws, and searches.
+    pub fn by_accounts(self) -> bool {
+        matches!(self, Self::Generations | Self::Edits | Self::Search)
+    }
+
+    /// Whether it takes a plan that can draw.
+    pub fn draws(self) -> bool {
+        matches!(self, Self::Generations | Self::Edits)
+    }
+
+    /// Its word in usage rows.
+    pub fn word(self) -> &'static str {
+        self.capability().map_or("search", Capability::word)
+    }
+
     /// Its path below a base URL; clients call it below `/v1`.
     pub fn path(self) -> &'static str {
         match self {
@@ -338,15 +355,17 @@ impl Service {
             Self::Generations => "/images/generations",
             Self::Edits => "/images/edits",
             Self::Variations => "/images/variations",
+            Self::Search => "/alpha/search",
         }
     }
 
-    /// What a relay must be able to do for it.
-    pub fn capability(self) -> Capability {
+    /// What a relay must be able to do for it; `None` where no relay can.
+    pub fn capability(self) -> Option<Capability> {
         match self {
-            Self::Embeddings => Capability::Embeddings,
-            Self::Speech | Self::Transcriptions | Self::Translations => Capability::Audio,
-            Self::Generations | Self::Edits | Self::Variations => Capability::Images,
+            Self::Embeddings => Some(Capability::Embeddings),
+            Self::Speech | Self::Transcriptions | Self::Translations => Some(Capability::Audio),
+            Self::Generations | Self::Edits | Self::Variations => Some(Capability::Images),
+            Self::Search => None,
         }
     }
 }

@@ -141,6 +141,8 @@ pub enum Reason {
     },
     /// Its catalogue does not list the model.
     NoModel,
+    /// Its plan cannot draw.
+    NoImages,
     /// This request has tried it already.
     Tried,
     /// All its places and its whole queue are taken.
@@ -300,6 +302,7 @@ impl Reason {
             Self::Blocked { .. } => "blocked",
             Self::Disabled => "disabled",
             Self::NoModel => "no_model",
+            Self::NoImages => "no_images",
             Self::Tried => "tried",
             Self::Full => "full",
             Self::Failing { .. } => "failing",
@@ -319,6 +322,7 @@ impl Reason {
             Self::Disabled => "switched off".into(),
             Self::NoWay { why, .. } => why.clone(),
             Self::NoModel => "does not list this model".into(),
+            Self::NoImages => "its plan has no images".into(),
             Self::Tried => "already tried for this request".into(),
             Self::Full => "busy, and its queue is full".into(),
             Self::Failing { until } => format!("its last calls failed, tried again in {}", Span(now.until(*until))),

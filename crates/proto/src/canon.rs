@@ -52,6 +52,14 @@ pub struct Request {
     pub origin: Option<Dialect>,
 }
 
+impl Request {
+    /// Whether it offers the hosted tool that draws.
+    pub fn draws(&self) -> bool {
+        let image = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if kind == "image_generation");
+        self.tools.iter().any(image) && self.tool_choice != Some(ToolChoice::None)
+    }
+}
+
 /// How the client wants its reply; read from the request, obeyed by the writer of the same dialect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own, and all of them may be combined")]
@@ -66,7 +74,8 @@ pub struct Reply {
     pub array: bool,
     /// Whether the client finds an error in a Gemini frame. Others only see one that stands between the frames, as Google sends it.
     pub framed_errors: bool,
-    /// Ollama's `/api/generate`: `response` and `context` instead of `message`.
+    /// The answer to a bare prompt: Ollama's `/api/generate`, with `response` and `context` instead of `message`, and OpenAI's
+    /// `/v1/completions`.
     pub generate: bool,
     /// How much of the reasoning the client asked for.
     pub thinking: Thinking,

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use crate::canon::{Event, Folded, Request};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::fold::Whole;
 use crate::notes::Notes;
 use crate::unfold::{self, Turned, Unfold};
@@ -185,6 +185,10 @@ impl Wire {
         if self != Self::Gemini {
             gemini::stay(request)?;
         }
+        if matches!(target, Target::Relay(_)) && responses::compact::is_asked(request) {
+            let message = "Compaction needs a ChatGPT account: this model is served by a relay, which has none.";
+            return Err(Failure::new(Kind::Invalid, message).code("compaction_unsupported"));
+        }
         let (body, mut notes) = match self {
             Self::Responses => responses::write_request(request, target),
             Self::Chat => chat::write_request(request, target),
@@ -263,6 +267,7 @@ pub struct Writer {
 enum Voice {
     Responses(responses::Writer),
     Chat(chat::Writer),
+    Completions(chat::completions::Writer),
     Messages(messages::Writer),
     Gemini(gemini::Writer),
     Ollama(ollama::Writer),
@@ -274,6 +279,7 @@ impl Writer {
         let unfold = Unfold::new(setting.reply.folded);
         let voice = match dialect {
             Dialect::Responses => Voice::Responses(responses::Writer::new(setting)),
+            Dialect::Chat if setting.reply.generate => Voice::Completions(chat::completions::Writer::new(setting)),
             Dialect::Chat => Voice::Chat(chat::Writer::new(setting)),
             Dialect::Messages => Voice::Messages(messages::Writer::new(setting)),
             Dialect::Gemini => Voice::Gemini(gemini::Writer::new(setting)),
@@ -293,6 +299,7 @@ impl Writer {
         match &mut self.voice {
             Voice::Responses(writer) => writer.push(event, out),
             Voice::Chat(writer) => writer.push(event, out),
+            Voice::Completions(writer) => writer.push(event, out),
             Voice::Messages(writer) => writer.push(event, out),
             Voice::Gemini(writer) => writer.push(event, out),
             Voice::Ollama(writer) => writer.push(event, out),
@@ -311,6 +318,7 @@ impl Writer {
         match &self.voice {
             Voice::Responses(writer) => writer.heartbeat(out),
             Voice::Chat(writer) => writer.heartbeat(out),
+            Voice::Completions(writer) => writer.heartbeat(out),
             Voice::Messages(writer) => writer.heartbeat(out),
             Voice::Gemini(writer) => writer.heartbeat(out),
             Voice::Ollama(writer) => writer.heartbeat(out),
@@ -322,6 +330,7 @@ impl Writer {
         match self.voice {
             Voice::Responses(writer) => writer.end(out),
             Voice::Chat(writer) => writer.end(out),
+            Voice::Completions(writer) => writer.end(out),
             Voice::Messages(writer) => writer.end(out),
             Voice::Gemini(writer) => writer.end(out),
             Voice::Ollama(writer) => writer.end(out),

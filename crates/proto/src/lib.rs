@@ -14,6 +14,7 @@ pub mod dialect;
 pub mod failure;
 pub mod fold;
 pub mod framing;
+pub mod images;
 pub mod json;
 pub mod notes;
 pub mod state;

@@ -41,6 +41,14 @@ pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>
     }
 }
 
+/// Names the beta feature that a compaction is, where the client has named none (observed of Codex CLI 0.169, 2026-11-21).
+pub(crate) fn compacts(client: &mut Client) {
+    const BETA: &str = "x-codex-beta-features";
+    if client.headers.iter().all(|(name, _)| *name != BETA) {
+        client.headers.push((BETA, "remote_compaction_v2".to_owned()));
+    }
+}
+
 fn is_codex(name: &str) -> bool {
     name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("codex"))
 }

@@ -7,6 +7,7 @@ pub(crate) mod lanes;
 pub(crate) mod roots;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -126,13 +127,17 @@ impl Upstream {
 
     /// Sends and waits for the headers, at most `headers`. Any status but 3xx is an answer; 304 is one too.
     pub(crate) async fn send(&self, ask: Ask) -> Result<Answer, Fault> {
+        self.send_within(ask, self.config().timeouts.headers).await
+    }
+
+    /// As [`Self::send`], with a limit of its own for the headers.
+    pub(crate) async fn send_within(&self, ask: Ask, limit: Duration) -> Result<Answer, Fault> {
         let own = self.inner.places.own(&ask.url);
         let mut request = reqwest::Request::new(ask.method, ask.url);
         *request.headers_mut() = ask.headers;
         if !ask.body.is_empty() {
             *request.body_mut() = Some(ask.body.into());
         }
-        let limit = self.config().timeouts.headers;
         let sent = match self.inner.ways.lanes(&self.way) {
             Ok(lanes) => exchange(&lanes, request, Fault::after(limit)).await,
             Err(fault) => Err(fault),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pool::limits;
+use pool::relay::Service;
 use url::{Host, Url};
 
 use crate::profile::Profile;
@@ -174,6 +175,14 @@ impl Places {
             device_page: auth("/codex/device"),
             device_redirect: auth("/deviceauth/callback"),
         })
+    }
+
+    /// Where an errand goes.
+    pub(crate) fn errand(&self, service: Service) -> Url {
+        let mut url = self.responses.clone();
+        let base = url.path().strip_suffix("/responses").unwrap_or_default().to_owned();
+        url.set_path(&format!("{base}{}", service.path()));
+        url
     }
 
     /// Whether a URL is the backend's or the issuer's own.

@@ -145,6 +145,8 @@ pub struct Orders {
     pub side: &'static [Slot],
     /// `POST /wham/...`.
     pub order: &'static [Slot],
+    /// `POST /codex/images/...` and `POST /codex/alpha/search`.
+    pub errand: &'static [Slot],
     /// Refresh and revoke.
     pub refresh: &'static [Slot],
     /// The other calls of the auth server.
@@ -161,6 +163,7 @@ pub enum Slot {
     TurnState,
     Window,
     TurnMetadata,
+    ImageTurn,
     ParentThread,
     Subagent,
     Lite,
@@ -191,6 +194,7 @@ impl Slot {
             Self::TurnState => "x-codex-turn-state",
             Self::Window => "x-codex-window-id",
             Self::TurnMetadata => "x-codex-turn-metadata",
+            Self::ImageTurn => "x-codex-image-turn-id",
             Self::ParentThread => "x-codex-parent-thread-id",
             Self::Subagent => "x-openai-subagent",
             Self::Lite => "x-openai-internal-codex-responses-lite",
@@ -277,6 +281,19 @@ pub static CODEX: Orders = Orders {
         Slot::Account,
         Slot::Fedramp,
         Slot::ContentType,
+        Slot::Accept,
+        Slot::Cookie,
+    ],
+    errand: &[
+        Slot::Version,
+        Slot::ImageTurn,
+        Slot::TurnMetadata,
+        Slot::Authorization,
+        Slot::Account,
+        Slot::Fedramp,
+        Slot::ContentType,
+        Slot::Originator,
+        Slot::UserAgent,
         Slot::Accept,
         Slot::Cookie,
     ],

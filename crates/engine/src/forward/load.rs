@@ -60,6 +60,14 @@ impl Load {
         }
     }
 
+    /// The body for an account's backend, which takes JSON only; a form is not one.
+    pub(super) fn json(&self) -> Bytes {
+        match self {
+            Self::Json(body) => body.clone(),
+            Self::Form(_) => Bytes::new(),
+        }
+    }
+
     /// Whether it can be sent once more.
     pub(super) fn again(&self) -> bool {
         match self {

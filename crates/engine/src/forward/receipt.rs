@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use pool::AccountId;
-use pool::relay::Capability;
 use proto::{Dialect, Failure};
 use serde::Deserialize;
 use store::{Outcome, Tally, UsageRow};
@@ -51,7 +50,7 @@ impl Receipt {
             at: core.now(),
             key: errand.key.0.clone(),
             account: None,
-            dialect: kind(errand.service.capability()).into(),
+            dialect: errand.service.word().into(),
             model: asked[..asked.floor_char_boundary(NAME)].to_owned(),
             status: LEFT,
             outcome: Outcome::Aborted,
@@ -129,15 +128,6 @@ fn figures(tail: &[u8]) -> Option<Figures> {
     let at = tail.windows(KEY.len()).rposition(|window| window == KEY)?;
     let rest = tail[at + KEY.len()..].trim_ascii_start().strip_prefix(b":")?;
     serde_json::Deserializer::from_slice(rest).into_iter().next()?.ok()
-}
-
-fn kind(capability: Capability) -> &'static str {
-    match capability {
-        Capability::Chat => "chat",
-        Capability::Embeddings => "embeddings",
-        Capability::Audio => "audio",
-        Capability::Images => "images",
-    }
 }
 
 fn millis(since: Instant) -> u64 {

@@ -94,7 +94,8 @@ impl Attempt {
         let socket = core.settings.transport.socket(talk(&call.request, client.codex));
         let tier = tier(&call, &resolved);
         let deadline = ledger.started() + core.settings.commit;
-        let plan = Arc::new(Plan { dialect: call.dialect, resolved, conversation, client, tier, socket });
+        let draws = call.request.draws();
+        let plan = Arc::new(Plan { dialect: call.dialect, resolved, conversation, client, tier, socket, draws });
         let keyed = plan.kin() == Kin::Relays;
         let history = History { rest: Some(core.settings.rest), keyed, ..History::default() };
         let begun = core.now();
@@ -280,6 +281,7 @@ impl Attempt {
     fn shape(&self) -> Shape {
         let request = &self.call.request;
         let prefix = match self.call.dialect {
+            Dialect::Chat if request.reply.generate => "cmpl-",
             Dialect::Chat => "chatcmpl-",
             Dialect::Responses => "resp_",
             Dialect::Messages => "msg_",

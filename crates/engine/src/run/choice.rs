@@ -1,6 +1,6 @@
 //! What a request asks of the accounts, before and after its commit.
 
-use pool::pick::{self, Ask};
+use pool::pick::{self, Ask, Kin};
 use proto::Failure;
 
 use super::post::Plan;
@@ -10,7 +10,7 @@ use crate::slots::Field;
 impl Plan {
     /// What is asked of an account or relay.
     pub(crate) fn ask<'a>(&'a self, core: &Core) -> Ask<'a> {
-        core.wish(&self.resolved)
+        Ask { draws: self.draws && self.kin() == Kin::Accounts, ..core.wish(&self.resolved) }
     }
 
     /// The last failure as the client is to hear it: what one account lacks, others may have.

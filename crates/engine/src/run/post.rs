@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) tier: Option<&'static str>,
     /// Whether calls of accounts take the conversation's socket.
     pub(crate) socket: bool,
+    /// Whether it may draw, and so wants a plan that can.
+    pub(crate) draws: bool,
 }
 
 /// What a call is sent with.
@@ -203,7 +205,7 @@ pub(crate) async fn denied(core: &Core, answer: Answer) -> Miss {
 }
 
 /// A status other than 200, with what its body says.
-async fn refused(core: &Core, id: &AccountId, answer: Answer) -> Miss {
+pub(crate) async fn refused(core: &Core, id: &AccountId, answer: Answer) -> Miss {
     head::quota(core, id, &answer.headers);
     if (200..300).contains(&answer.status) {
         return no_stream(&answer);

@@ -46,6 +46,8 @@ pub struct Card {
     gate: Gate,
     /// Whether its quota is used up.
     exhausted: bool,
+    /// Whether its plan can draw.
+    draws: bool,
     ceiling: Option<u32>,
     priority: i32,
     tier: u32,
@@ -107,6 +109,7 @@ impl Card {
         Self {
             gate: account.status.gate(),
             exhausted: matches!(account.status, Status::Exhausted { .. }),
+            draws: account.draws(),
             ceiling: account.terms.max_concurrent,
             priority: account.terms.priority,
             tier: u32::try_from(place.unwrap_or(rules.tiers.len())).unwrap_or(u32::MAX),
@@ -130,6 +133,10 @@ impl Card {
 
     pub(super) fn exhausted(&self) -> bool {
         self.exhausted
+    }
+
+    pub(super) fn draws(&self) -> bool {
+        self.draws
     }
 
     pub(super) fn ceiling(&self) -> Option<u32> {

@@ -599,3 +599,41 @@ fn a_choice_passes_over_groups_that_cannot_hold_a_better_one() {
     assert_eq!(super::pick(&groups, &Ask::default(), NOW), ready("0"));
     assert_eq!(looked.get(), 2);
 }
+
+#[rstest]
+// Plans of a and b, whether the request draws, and who serves.
+#[case("free", "plus", true, Ok("b"))]
+#[case("FREE", "plus", true, Ok("b"))]
+#[case("free", "plus", false, Ok("a"))]
+#[case("", "", true, Ok("a"))]
+#[case("new_plan", "free", true, Ok("a"))]
+#[case("free", "guest", false, Ok("a"))]
+#[case("free", "guest", true, Err(Kind::Forbidden))]
+fn who_draws_has_a_plan_for_it(
+    #[case] a: &str,
+    #[case] b: &str,
+    #[case] draws: bool,
+    #[case] expected: Result<&str, Kind>,
+) {
+    let accounts = [("a", a), ("b", b)].map(|(id, plan)| {
+        let plan = plan.to_owned();
+        Account { plan, ..account(id, Status::Active, 0.0) }
+    });
+    let candidates: Vec<_> = accounts.iter().map(candidate).collect();
+    let picked = pick(&candidates, &Ask { draws, ..Ask::default() }, NOW);
+    let picked = picked.map_err(|none| none.failure(None, NOW).kind);
+    assert_eq!(picked, expected.map(|id| Pick::Ready(AccountId(id.into()))));
+}
+
+#[test]
+fn a_drawing_account_that_rests_is_waited_for() {
+    let accounts = [
+        Account { plan: "free".into(), ..account("a", Status::Active, 0.0) },
+        Account { plan: "plus".into(), ..account("b", exhausted(60), 0.0) },
+    ];
+    let candidates: Vec<_> = accounts.iter().map(candidate).collect();
+    let none = pick(&candidates, &Ask { draws: true, ..Ask::default() }, NOW).unwrap_err();
+    let failure = none.failure(None, NOW);
+    assert_eq!((failure.kind, failure.retry_after), (Kind::Exhausted, Some(60)));
+    assert!(!failure.message.contains("images"), "{}", failure.message);
+}

@@ -1,5 +1,6 @@
 //! OpenAI Chat Completions: read from clients, written to relays that speak it; its replies likewise.
 
+pub mod completions;
 mod outbound;
 mod reader;
 mod request;
@@ -32,6 +33,9 @@ pub(super) fn write_request(request: &Request, target: &Target) -> Result<(Bytes
 }
 
 pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+    if setting.reply.generate {
+        return completions::whole(whole, setting);
+    }
     whole::write(whole, setting)
 }
 

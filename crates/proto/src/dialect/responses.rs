@@ -1,5 +1,6 @@
 //! OpenAI Responses: the protocol of the Codex backend, and so the one that passes through untouched.
 
+pub mod compact;
 mod item;
 mod reader;
 mod request;

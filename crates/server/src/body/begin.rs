@@ -21,6 +21,24 @@ pub(crate) struct Begun {
     pub(crate) length: Option<u64>,
 }
 
+impl Begun {
+    /// All of it, charged to the budget as a body that is read whole is.
+    pub(crate) async fn whole(self, limits: &Limits, budget: &Budget) -> Result<Bytes, Failure> {
+        let Some(mut rest) = self.rest else { return Ok(self.head) };
+        let mut charge = budget.charge(usize::try_from(limits.wire).unwrap_or(usize::MAX));
+        let mut all = Vec::new();
+        charge.reserve(&mut all, self.head.len())?;
+        all.extend_from_slice(&self.head);
+        drop(self.head);
+        while let Some(chunk) = rest.next().await {
+            let chunk = chunk?;
+            charge.reserve(&mut all, chunk.len())?;
+            all.extend_from_slice(&chunk);
+        }
+        Ok(charge.seal(all))
+    }
+}
+
 /// Reads until `enough` is content with what came, at most the whole body. Bodies in a coding are refused.
 pub(crate) async fn begin<B>(
     (headers, body): (&HeaderMap, B),

@@ -1,10 +1,19 @@
-//! OpenAI Chat Completions.
+//! OpenAI Chat Completions, and the older completions of bare prompts.
 
-use crate::edge::run::run;
+use proto::dialect::chat::completions as bare;
+
+use crate::edge::run::{receive, run};
 use crate::reply::Answer;
 use crate::route::Ask;
 
 /// `POST /v1/chat/completions`
 pub(crate) async fn create(ask: Ask) -> Answer {
     run(ask, None).await
+}
+
+/// `POST /v1/completions`
+pub(crate) async fn completions(ask: Ask) -> Answer {
+    let (turn, body) = receive(ask).await?;
+    let (request, notes) = bare::read(&body)?;
+    turn.answer(request, notes, None).await
 }

@@ -1,5 +1,6 @@
 //! Finds the field `model` in a multipart form while it arrives.
 
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -9,6 +10,8 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use memchr::memmem;
 use proto::{Failure, Kind};
+
+pub(crate) use parts::parts;
 
 /// Longest head of a part, bytes.
 const HEAD: usize = 16 << 10;
@@ -162,22 +165,27 @@ fn after_delimiter(body: &[u8], at: usize) -> Option<Place> {
 
 /// Whether a part's head says that it is the field `model`, and no file.
 fn names_model(head: &[u8]) -> bool {
+    matches!(field(head), Some((name, false)) if name == "model")
+}
+
+/// The field that a part's head names, and whether it is a file.
+fn field(head: &[u8]) -> Option<(String, bool)> {
     let text = String::from_utf8_lossy(head);
     let disposition = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.trim().eq_ignore_ascii_case("content-disposition").then_some(value)
     });
     let pieces = disposition.unwrap_or_default().split(';').skip(1).filter_map(|piece| piece.split_once('='));
-    let mut named = false;
+    let (mut named, mut file) = (None, false);
     for (name, value) in pieces {
         let value = value.trim().trim_matches('"');
         match name.trim().to_ascii_lowercase().as_str() {
-            "name" => named = value == "model",
-            "filename" | "filename*" => return false,
+            "name" => named = Some(value.to_owned()),
+            "filename" | "filename*" => file = true,
             _ => {}
         }
     }
-    named
+    named.map(|named| (named, file))
 }
 
 fn wrong(why: &str) -> Failure {

@@ -1,4 +1,4 @@
-//! Embeddings, audio and images: handed to a relay as they came.
+//! Embeddings, audio, images and searches: handed to a relay as they came, or to an account's backend.
 
 use std::task::{Context, Poll};
 
@@ -6,17 +6,19 @@ use bytes::Bytes;
 use engine::{Delivery, Errand, Fate, Form, KeyId, Load, NO_RELAY, Refusal};
 use futures_util::StreamExt;
 use http::header::CONTENT_TYPE;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::Incoming;
 use pool::relay::Service;
-use proto::{Failure, Json, Kind};
+use proto::{Failure, Json, Kind, images};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::form::{Scan, boundary};
+use super::form::{self, Scan, boundary};
 use super::run::{head, place};
 use crate::auth::Caller;
 use crate::body;
 use crate::reply::{Answer, Body, Denied, Slot, Source};
 use crate::route::Ask;
+use crate::service::App;
 
 /// The endpoints that take forms.
 pub(crate) const FORMS: [&str; 4] =
@@ -57,6 +59,11 @@ pub(crate) async fn variations(ask: Ask) -> Answer {
     pass(ask, Service::Variations).await
 }
 
+/// `POST /v1/alpha/search`: the search of the Codex backend, in its own words.
+pub(crate) async fn search(ask: Ask) -> Answer {
+    pass(ask, Service::Search).await
+}
+
 async fn pass(ask: Ask, service: Service) -> Answer {
     let permit = place(&ask.app)?;
     let Ask { app, link, parts, body, id, caller, .. } = ask;
@@ -64,15 +71,7 @@ async fn pass(ask: Ask, service: Service) -> Answer {
         Caller::Client(key) => key,
         Caller::Anyone | Caller::Admin(_) => KeyId::default(),
     };
-    let (limits, budget) = (&app.settings.limits, &app.budget);
-    let (model, load) = match boundary(&parts.headers) {
-        Some(boundary) => {
-            let mut scan = Scan::new(&boundary);
-            let begun = body::begin((&parts.headers, body), limits, budget, |body| scan.look(body)).await?;
-            form(begun, &scan)?
-        }
-        None => json(body::read(&parts.headers, body, limits, budget).await.map_err(Failure::from)?)?,
-    };
+    let (model, load) = load(&app, service, (&parts.headers, body)).await?;
     let content_type = parts.headers.get(CONTENT_TYPE).cloned();
     let errand = Errand { service, key, request_id: id, model, content_type, load };
     let delivery = app.engine.forward(errand).await.map_err(denied)?;
@@ -88,8 +87,26 @@ async fn pass(ask: Ask, service: Service) -> Answer {
     Ok(response)
 }
 
+/// The model that a body names, and the body in the form of whoever serves it.
+async fn load(app: &App, service: Service, call: (&HeaderMap, Incoming)) -> Result<(Option<String>, Load), Failure> {
+    let (limits, budget) = (&app.settings.limits, &app.budget);
+    let Some(boundary) = boundary(call.0) else {
+        let (model, body) = json(body::read(call.0, call.1, limits, budget).await?)?;
+        let accounts = app.engine.by_accounts(service, model.as_deref());
+        return Ok((model, Load::Json(if accounts { translated(service, body)? } else { body })));
+    };
+    let mut scan = Scan::new(&boundary);
+    let begun = body::begin(call, limits, budget, |body| scan.look(body)).await?;
+    let model = form_model(&begun, &scan)?;
+    if !app.engine.by_accounts(service, model.as_deref()) {
+        return Ok((model, form_load(begun, &scan)));
+    }
+    let whole = begun.whole(limits, budget).await?;
+    Ok((model, Load::Json(images::form(&form::parts(&whole, &boundary)?)?)))
+}
+
 /// The model that a JSON body names, and the body.
-fn json(body: Bytes) -> Result<(Option<String>, Load), Failure> {
+fn json(body: Bytes) -> Result<(Option<String>, Bytes), Failure> {
     proto::json::check(&body)?;
     let whole = Json::from_valid(body.clone());
     let model = match whole.get("model").filter(|value| !value.is_null()) {
@@ -99,17 +116,29 @@ fn json(body: Bytes) -> Result<(Option<String>, Load), Failure> {
             None => return Err(Failure::new(Kind::Invalid, "'model' is not a string").at("model")),
         },
     };
-    Ok((model, Load::Json(body)))
+    Ok((model, body))
 }
 
-/// The model that a form names, and the form.
-fn form(begun: body::Begun, scan: &Scan) -> Result<(Option<String>, Load), Failure> {
+/// The body in the form of an account's backend.
+fn translated(service: Service, body: Bytes) -> Result<Bytes, Failure> {
+    match service {
+        Service::Generations => images::generation(&body),
+        Service::Edits => images::edit(&body),
+        _ => Ok(body),
+    }
+}
+
+/// The model that a form names.
+fn form_model(begun: &body::Begun, scan: &Scan) -> Result<Option<String>, Failure> {
+    let name = scan.model().map(|at| std::str::from_utf8(&begun.head[at]).map(str::to_owned)).transpose();
+    name.map_err(|_| Failure::new(Kind::Invalid, "'model' is no text in UTF-8").at("model"))
+}
+
+/// A form to hand on while it arrives.
+fn form_load(begun: body::Begun, scan: &Scan) -> Load {
     let body::Begun { head, rest, length } = begun;
-    let at = scan.model();
-    let name = at.clone().map(|at| std::str::from_utf8(&head[at]).map(str::to_owned)).transpose();
-    let name = name.map_err(|_| Failure::new(Kind::Invalid, "'model' is no text in UTF-8").at("model"))?;
     let rest = rest.map(|rest| rest.map(|piece| piece.map_err(Failure::from)).boxed());
-    Ok((name, Load::Form(Form { head, model: at, rest, length, fate: Fate::default() })))
+    Load::Form(Form { head, model: scan.model(), rest, length, fate: Fate::default() })
 }
 
 pub(super) fn denied(refusal: Refusal) -> Denied {
@@ -118,7 +147,7 @@ pub(super) fn denied(refusal: Refusal) -> Denied {
     Denied { status, headers: Box::new(head(*said)), ..failure.into() }
 }
 
-/// A relay's answer as a body's source.
+/// An answer as a body's source.
 struct Live {
     delivery: Delivery,
     broken: bool,

@@ -1,7 +1,12 @@
 //! OpenAI Responses, under the paths of OpenAI and of Codex.
 
-use crate::edge::run::run;
-use crate::reply::Answer;
+use http::StatusCode;
+use proto::dialect::responses::compact as compaction;
+use serde::Serialize;
+
+use super::count::count;
+use super::run::{head, receive, run};
+use crate::reply::{Answer, json, whole};
 use crate::route::Ask;
 use crate::service::no_socket;
 
@@ -13,6 +18,31 @@ pub(crate) async fn create(ask: Ask) -> Answer {
 /// `POST /v1/responses/review`: the same call, marked as a review.
 pub(crate) async fn review(ask: Ask) -> Answer {
     run(ask, Some("review")).await
+}
+
+/// `POST /v1/responses/compact`: a request that ends with a trigger, and what people said before its answer.
+pub(crate) async fn compact(ask: Ask) -> Answer {
+    let (turn, body) = receive(ask).await?;
+    let (mut request, notes) = turn.dialect.read_request(body)?;
+    let kept = compaction::ask(&mut request);
+    let reply = turn.whole((request, notes), None).await?;
+    let mut response = whole(StatusCode::OK, compaction::answer(&reply.body, &kept)?);
+    response.headers_mut().extend(head(reply.head));
+    Ok(response)
+}
+
+#[derive(Serialize)]
+struct Counted {
+    object: &'static str,
+    input_tokens: u64,
+}
+
+/// `POST /v1/responses/input_tokens`
+pub(crate) async fn input_tokens(ask: Ask) -> Answer {
+    let (turn, body) = receive(ask).await?;
+    let (request, _) = turn.dialect.read_request(body)?;
+    let input_tokens = count(&turn, request).await?;
+    Ok(json(StatusCode::OK, &Counted { object: "response.input_tokens", input_tokens }))
 }
 
 /// `GET /v1/responses`: where Codex tries a WebSocket. 426 makes it go on over HTTP at once; any other answer costs seven tries

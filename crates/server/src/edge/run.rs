@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Call, Head, KeyId, Reply, Stream};
+use engine::{Call, Head, KeyId, Refusal, Reply, Stream, Whole};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use proto::dialect::responses::compact::is_asked;
 use proto::{Dialect, Failure, Kind, Notes, Request};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -68,23 +69,38 @@ pub(super) fn place(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
 impl Turn {
     /// Asks the engine and answers with what it gives. `subagent` is what the path says of a Codex subagent.
     pub(crate) async fn answer(self, request: Request, notes: Notes, subagent: Option<&str>) -> Answer {
-        let Self { app, dialect, key, id, link, parts, permit } = self;
-        let client = client::read(&parts.headers, &id, subagent);
-        let kind = streamed_type(dialect, request.reply.array);
-        match app.engine.run(Call { dialect, request, notes, key, client }).await {
-            Ok(Reply::Stream(mut stream)) => {
+        let kind = streamed_type(self.dialect, request.reply.array);
+        match self.ask((request, notes), subagent).await? {
+            Reply::Stream(mut stream) => {
                 let headers = head(stream.take_head());
-                let slot = Slot::new(Box::new(Live { stream: Box::pin(stream), _permit: permit }));
-                link.adopt(&slot);
+                let slot = Slot::new(Box::new(Live { stream: Box::pin(stream), _permit: self.permit }));
+                self.link.adopt(&slot);
                 Ok(streamed(headers, kind, Body::Stream(slot)))
             }
-            Ok(Reply::Whole(reply)) => {
+            Reply::Whole(reply) => {
                 let mut response = whole(StatusCode::OK, reply.body);
                 response.headers_mut().extend(head(reply.head));
                 Ok(response)
             }
-            Err(refusal) => Err(Denied { headers: Box::new(head(*refusal.head)), ..refusal.failure.into() }),
         }
+    }
+
+    /// Asks the engine for a whole reply, which the request must wish for.
+    pub(crate) async fn whole(self, asked: (Request, Notes), subagent: Option<&str>) -> Result<Whole, Denied> {
+        match self.ask(asked, subagent).await? {
+            Reply::Whole(whole) => Ok(whole),
+            Reply::Stream(_) => Err(Failure::new(Kind::Internal, "The reply was not whole").into()),
+        }
+    }
+
+    async fn ask(&self, (request, notes): (Request, Notes), subagent: Option<&str>) -> Result<Reply, Denied> {
+        let mut client = client::read(&self.parts.headers, &self.id, subagent);
+        if is_asked(&request) {
+            client::compacts(&mut client);
+        }
+        let call = Call { dialect: self.dialect, request, notes, key: self.key.clone(), client };
+        let refused = |refusal: Refusal| Denied { headers: Box::new(head(*refusal.head)), ..refusal.failure.into() };
+        self.app.engine.run(call).await.map_err(refused)
     }
 }
 

@@ -36,20 +36,30 @@ const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 116] = [
+pub(super) static GATEWAY: [Route; 126] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
     route!(GET "/readyz", PUBLIC, Chat, edge::health::ready),
     // OpenAI.
     route!(POST "/v1/chat/completions", DATA, Chat, edge::chat::create),
+    route!(POST "/v1/completions", DATA, Chat, edge::chat::completions),
     route!(POST "/v1/responses", DATA, Responses, edge::responses::create),
     route!(POST "/v1/responses/review", DATA, Responses, edge::responses::review),
+    route!(POST "/v1/responses/compact", DATA, Responses, edge::responses::compact),
+    route!(POST "/v1/responses/input_tokens", DATA, Responses, edge::responses::input_tokens),
     route!(POST "/responses", DATA, Responses, edge::responses::create),
+    route!(POST "/responses/compact", DATA, Responses, edge::responses::compact),
+    route!(POST "/responses/input_tokens", DATA, Responses, edge::responses::input_tokens),
+    route!(POST "/backend-api/codex/responses/compact", DATA, Responses, edge::responses::compact),
     route!(POST "/responses/review", DATA, Responses, edge::responses::review),
     route!(GET "/v1/responses", DATA, Responses, edge::responses::socket),
     route!(GET "/responses", DATA, Responses, edge::responses::socket),
-    // For relays that have them.
+    // Of accounts, or of relays that have them.
+    route!(POST "/backend-api/codex/images/generations", DATA, Chat, edge::pass::generations),
+    route!(POST "/backend-api/codex/images/edits", DATA, Chat, edge::pass::edits),
+    route!(POST "/v1/alpha/search", DATA, Chat, edge::pass::search),
+    route!(POST "/backend-api/codex/alpha/search", DATA, Chat, edge::pass::search),
     route!(POST "/v1/embeddings", DATA, Chat, edge::pass::embeddings),
     route!(POST "/v1/audio/speech", DATA, Chat, edge::pass::speech),
     route!(POST "/v1/audio/transcriptions", DATA, Chat, edge::pass::transcriptions),

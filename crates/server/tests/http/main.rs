@@ -20,6 +20,7 @@ mod protocols;
 mod proxies;
 mod quota;
 mod relays;
+mod rest;
 mod smuggling;
 mod streams;
 mod wire;

@@ -9,7 +9,7 @@ use crate::gateway::{FIXED, Gateway, ollama, request};
 use crate::wire::Wire;
 
 /// What each route of the gateway is, said a second time: (method, path, class). A route that is missing here fails the test.
-pub(crate) const ORACLE: [(&str, &str, &str); 116] = [
+pub(crate) const ORACLE: [(&str, &str, &str); 126] = [
     ("GET", "/", "public"),
     ("GET", "/health", "public"),
     ("GET", "/healthz", "public"),
@@ -21,6 +21,16 @@ pub(crate) const ORACLE: [(&str, &str, &str); 116] = [
     ("POST", "/responses/review", "data"),
     ("GET", "/v1/responses", "data"),
     ("GET", "/responses", "data"),
+    ("POST", "/v1/completions", "data"),
+    ("POST", "/v1/responses/compact", "data"),
+    ("POST", "/v1/responses/input_tokens", "data"),
+    ("POST", "/responses/compact", "data"),
+    ("POST", "/responses/input_tokens", "data"),
+    ("POST", "/backend-api/codex/responses/compact", "data"),
+    ("POST", "/backend-api/codex/images/generations", "data"),
+    ("POST", "/backend-api/codex/images/edits", "data"),
+    ("POST", "/v1/alpha/search", "data"),
+    ("POST", "/backend-api/codex/alpha/search", "data"),
     ("POST", "/v1/embeddings", "data"),
     ("POST", "/v1/audio/speech", "data"),
     ("POST", "/v1/audio/transcriptions", "data"),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use offline::{Offline, Plan, Rule, Running};
+use offline::{FakeAccount, Offline, Plan, Rule, Running};
 use pool::{Millis, Secret, Tokens};
 use server::Settings;
 use store::{NewAccount, Origin};
@@ -20,9 +20,22 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// A gateway with one account on an offline backend.
 pub(crate) async fn gateway(change: impl FnOnce(&mut Settings)) -> (Gateway, Running) {
+    gateway_of(&["plus"], change).await
+}
+
+/// A gateway with an account of each of these plans.
+pub(crate) async fn gateway_of(plans: &[&str], change: impl FnOnce(&mut Settings)) -> (Gateway, Running) {
     let backend = Offline::start(offline::Options::default()).await.unwrap();
-    let fake = backend.account("plus");
     let home = TempDir::new().unwrap();
+    let store = store(&home).await;
+    for plan in plans {
+        store.put_account(account(backend.account(plan)), Millis(1)).await.unwrap();
+    }
+    let engine = engine(store, &format!("http://{}", backend.addr())).await;
+    (Gateway::on(engine, home, change).await, backend)
+}
+
+fn account(fake: FakeAccount) -> NewAccount {
     let tokens = Tokens {
         access: Secret::new(fake.access),
         refresh: Some(Secret::new(fake.refresh)),
@@ -30,7 +43,7 @@ pub(crate) async fn gateway(change: impl FnOnce(&mut Settings)) -> (Gateway, Run
         expires: Some(Millis(4_102_444_800_000)),
         refreshed: Millis(1),
     };
-    let new = NewAccount {
+    NewAccount {
         label: String::new(),
         email: fake.email,
         plan: fake.plan,
@@ -41,11 +54,7 @@ pub(crate) async fn gateway(change: impl FnOnce(&mut Settings)) -> (Gateway, Run
         origin: Origin::Login,
         egress: None,
         status: pool::Status::Active,
-    };
-    let store = store(&home).await;
-    store.put_account(new, Millis(1)).await.unwrap();
-    let engine = engine(store, &format!("http://{}", backend.addr())).await;
-    (Gateway::on(engine, home, change).await, backend)
+    }
 }
 
 fn call(gateway: &Gateway, path: &str, prompt: &str, stream: bool) -> Vec<u8> {

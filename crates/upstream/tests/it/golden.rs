@@ -2,10 +2,11 @@
 //! requests where they are at hand.
 
 use pool::Secret;
+use pool::relay::Service;
 use rstest::rstest;
 use serde_json::Value;
 use upstream::profile::{Platform, agent};
-use upstream::{CallFacts, Config, Leg, Profile, Upstream};
+use upstream::{CallFacts, Config, Errand, Leg, Profile, Upstream};
 
 use crate::recorder::{Recorder, Reply, Seen, full};
 use crate::setup::{account, capture, config, facts};
@@ -219,4 +220,53 @@ async fn side_calls_equal_the_recorded_ones(#[case] name: &str) {
     assert_eq!(seen.line, format!("GET {path} HTTP/1.1"));
     let names = |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
     assert_eq!(names(own(seen)), names(headers(&capture)));
+}
+
+/// A picture's call: names, order and body of the recorded one, but for the metadata of a turn, which only a Codex client has.
+#[tokio::test]
+async fn a_picture_is_asked_for_as_recorded() {
+    let errand =
+        |account, access| Errand { account, access, service: Service::Generations, body: "{}".into(), turn: "t-1" };
+    let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{}"))).await;
+    let upstream = Upstream::new(config(&server)).unwrap();
+    let (account, access) = (account("acct-1"), Secret::from("<JWT>"));
+    upstream.errand(errand(&account, &access)).await.unwrap();
+    let seen = server.request().await;
+    assert_eq!(
+        (seen.line.as_str(), seen.header("x-codex-image-turn-id")),
+        ("POST /backend-api/codex/images/generations HTTP/1.1", Some("t-1"))
+    );
+    let names = |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let (sent, facts) = (
+        names(own(seen)),
+        [
+            "version",
+            "x-codex-image-turn-id",
+            "authorization",
+            "chatgpt-account-id",
+            "content-type",
+            "originator",
+            "user-agent",
+            "accept",
+        ],
+    );
+    assert_eq!(sent, facts);
+    let Some(capture) = capture("24-images-generations.json") else { return };
+    let wanted: Vec<_> = names(headers(&capture)).into_iter().filter(|name| name != "x-codex-turn-metadata").collect();
+    assert_eq!(sent, wanted);
+}
+
+#[tokio::test]
+async fn a_search_has_no_picture() {
+    let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{}"))).await;
+    let upstream = Upstream::new(config(&server)).unwrap();
+    let (account, access) = (account("acct-1"), Secret::from("<JWT>"));
+    let errand =
+        Errand { account: &account, access: &access, service: Service::Search, body: "{}".into(), turn: "t-1" };
+    upstream.errand(errand).await.unwrap();
+    let seen = server.request().await;
+    assert_eq!(
+        (seen.line.as_str(), seen.header("x-codex-image-turn-id")),
+        ("POST /backend-api/codex/alpha/search HTTP/1.1", None)
+    );
 }

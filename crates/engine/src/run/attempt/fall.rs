@@ -118,10 +118,11 @@ impl Attempt {
     fn turn_to(&mut self, next: Resolved) {
         self.head.model.clone_from(&next.model.slug);
         self.ledger.model(&next.model.slug);
-        let Plan { dialect, conversation, client, socket, .. } = &*self.plan;
         let tier = tier(&self.call, &next);
+        let Plan { dialect, conversation, client, socket, draws, .. } = &*self.plan;
         let (conversation, client) = (conversation.clone(), client.clone());
-        self.plan = Arc::new(Plan { dialect: *dialect, resolved: next, conversation, client, tier, socket: *socket });
+        let (dialect, socket, draws) = (*dialect, *socket, *draws);
+        self.plan = Arc::new(Plan { dialect, resolved: next, conversation, client, tier, socket, draws });
         self.history = self.history.fall(self.plan.kin() == Kin::Relays);
         (self.body, self.sent) = (None, None);
     }

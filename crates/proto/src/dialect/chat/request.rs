@@ -6,6 +6,7 @@ mod options;
 mod parts;
 mod tools;
 
+pub(super) use self::options::Common;
 use bytes::Bytes;
 
 use self::messages::History;
@@ -49,7 +50,6 @@ impl Scope {
         self.conversation(&mut fields, &mut request)?;
         self.tools(&mut fields, &mut request)?;
         self.options(&mut fields, &mut request)?;
-        request.sampling = options::sampling(&mut fields)?;
         request.rest = fields.rest().map(|(name, json)| (name.plain().into_owned(), json)).collect();
         Ok(request)
     }
@@ -110,7 +110,8 @@ impl Scope {
     }
 }
 
-fn stream_options(node: Node<'_>) -> Read<bool> {
+/// Whether usage is wanted at the end of a stream.
+pub(super) fn stream_options(node: Node<'_>) -> Read<bool> {
     let mut fields = node.object()?;
     Ok(fields.read("include_usage", node::boolean)?.unwrap_or(false))
 }

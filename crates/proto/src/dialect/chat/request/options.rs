@@ -29,7 +29,7 @@ const SAMPLING: [(&str, Shape, &str); 10] = [
 ];
 
 /// The sampling fields.
-pub(super) fn sampling(fields: &mut Fields<'_>) -> Read<Vec<(&'static str, Json)>> {
+fn sampling(fields: &mut Fields<'_>) -> Read<Vec<(&'static str, Json)>> {
     let mut sampling = Vec::new();
     for (name, shape, expected) in SAMPLING {
         sampling.extend(fields.read(name, |node| node.shaped(shape, expected))?.map(|value| (name, value)));
@@ -56,17 +56,32 @@ fn modalities(node: Node<'_>) -> Read<()> {
     node.each(16, refuse).map(|_| ())
 }
 
+/// What requests of this protocol share, whatever they are about.
+pub(in super::super) struct Common {
+    pub(in super::super) limits: Limits,
+    pub(in super::super) sampling: Vec<(&'static str, Json)>,
+    /// The client's cache key, or its user.
+    pub(in super::super) key: Option<Text>,
+}
+
+impl Common {
+    pub(in super::super) fn read(fields: &mut Fields<'_>) -> Read<Self> {
+        let (limits, sampling) = (limits(fields)?, sampling(fields)?);
+        let user = fields.read("user", node::text)?;
+        let key = fields.read("prompt_cache_key", node::text)?;
+        Ok(Self { limits, sampling, key: key.or(user).filter(|key| !key.is_empty()) })
+    }
+}
+
 impl Scope {
     pub(super) fn options(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {
-        request.limits = limits(fields)?;
+        let Common { limits, sampling, key } = Common::read(fields)?;
+        (request.limits, request.sampling, request.cache_key) = (limits, sampling, key);
         request.reasoning = self.reasoning(fields)?;
         request.format = fields.read("response_format", |node| self.format(node))?.flatten();
         request.verbosity = fields.read("verbosity", node::string)?;
         fields.read("text", |node| self.text_options(node, request))?;
         request.tier = fields.read("service_tier", node::string)?;
-        let user = fields.read("user", node::text)?;
-        let key = fields.read("prompt_cache_key", node::text)?;
-        request.cache_key = key.or(user).filter(|key| !key.is_empty());
         Ok(())
     }
 

@@ -1,0 +1,140 @@
+//! Legacy text completions, `POST /v1/completions`: a bare prompt in, `text_completion` objects out. A prompt is what a person
+//! says; reasoning and calls have no place in the answer.
+
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::request::{Common, stream_options};
+use super::say;
+use crate::canon::{Finish, Item, ItemKind, Part, Request, Role};
+use crate::dialect::{Dialect, Setting};
+use crate::failure::Failure;
+use crate::fold::Whole;
+use crate::json::node::{self, Fields, Node, Read};
+use crate::json::pen::{self, Pen};
+use crate::json::{Path, Shape};
+use crate::notes::Notes;
+use crate::text::{Json, Text};
+pub use writer::Writer;
+
+/// Fields that are refused unless they ask for nothing: no chat model's answer could honour them.
+const REFUSED: [(&str, &str); 3] = [
+    ("echo", "the prompt is not repeated in answers."),
+    ("suffix", "text is not inserted before another."),
+    ("logprobs", "probabilities of tokens are not known."),
+];
+
+/// Reads a request body.
+///
+/// # Errors
+/// `Invalid` with the name of the offending field.
+pub fn read(body: &Bytes) -> Result<(Request, Notes), Failure> {
+    crate::json::check(body)?;
+    let json = Json::from_valid(body.clone());
+    let mut fields = Node::new(&json, &Path::ROOT).object()?;
+    refuse(&mut fields)?;
+    let mut request = Request { model: fields.read("model", node::string)?, ..Request::default() };
+    request.origin = Some(Dialect::Chat);
+    request.reply.generate = true;
+    request.reply.stream = fields.read("stream", node::boolean)?.unwrap_or(false);
+    request.reply.include_usage = fields.read("stream_options", stream_options)?.unwrap_or(false);
+    let text = fields.need("prompt", prompt)?;
+    let parts = vec![Part::Text { text, annotations: None }];
+    request.items.push(Item { kind: ItemKind::Message { id: None, role: Role::User, parts, phase: None }, raw: None });
+    let Common { limits, sampling, key } = Common::read(&mut fields)?;
+    (request.limits, request.sampling, request.cache_key) = (limits, sampling, key);
+    request.rest = fields.rest().map(|(name, json)| (name.plain().into_owned(), json)).collect();
+    Ok((request, Notes::default()))
+}
+
+fn refuse(fields: &mut Fields<'_>) -> Read<()> {
+    for name in ["n", "best_of"] {
+        if fields.read(name, node::positive)?.is_some_and(|count| count > 1) {
+            return Err(fields.unsupported(name, "only one choice is supported."));
+        }
+    }
+    for (name, why) in REFUSED {
+        let idle = |value: &Json| value.is_null() || matches!(value.as_str(), "false" | "\"\"");
+        if fields.take(name).is_some_and(|value| !idle(&value)) {
+            return Err(fields.unsupported(name, why));
+        }
+    }
+    Ok(())
+}
+
+/// A text, or a list of one.
+fn prompt(node: Node<'_>) -> Read<Text> {
+    if node.is(Shape::String) {
+        return node.filled();
+    }
+    if !node.is(Shape::Array) {
+        return Err(node.wrong("a string, or an array of one string"));
+    }
+    let mut texts = node.each(2, |node| {
+        if node.is(Shape::String) {
+            node.filled()
+        } else {
+            Err(node.unsupported("prompts of token numbers are not read."))
+        }
+    })?;
+    match (texts.pop(), texts.is_empty()) {
+        (Some(text), true) => Ok(text),
+        _ => Err(node.unsupported("one prompt at a time is supported.")),
+    }
+}
+
+/// Writes a collected reply.
+pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
+    let mut text = BytesMut::new();
+    for item in &whole.items {
+        said(&item.kind).for_each(|piece| text.put_slice(piece.escaped()));
+    }
+    let created = if whole.created > 0 { whole.created } else { setting.created };
+    let mut out = BytesMut::with_capacity(text.len() + 512);
+    pen::object(&mut out, |pen| {
+        head(pen, setting, (whole.model.as_ref(), created));
+        let finish = say::reason(whole.finish.unwrap_or(Finish::Stop), false, false);
+        pen.array("choices", [()], |out, ()| pen::object(out, |pen| choice(pen, &text, Some(finish))));
+        if let Some(usage) = &whole.usage {
+            pen.object("usage", |pen| say::usage(pen, usage));
+        }
+    });
+    out.freeze()
+}
+
+/// The texts that an item says.
+fn said(kind: &ItemKind) -> impl Iterator<Item = &Text> {
+    let parts = if let ItemKind::Message { parts, .. } = kind { parts.as_slice() } else { &[] };
+    parts.iter().filter_map(|part| match part {
+        Part::Text { text, .. } | Part::Refusal(text) => Some(text),
+        _ => None,
+    })
+}
+
+/// What all objects of a reply begin with.
+fn head(pen: &mut Pen<'_>, setting: &Setting, (model, created): (Option<&Text>, u64)) {
+    pen.plain("id", &setting.id);
+    pen.plain("object", "text_completion");
+    pen.number("created", created);
+    match model {
+        Some(model) => pen.text("model", model),
+        None => pen.plain("model", &setting.model),
+    }
+}
+
+/// The members of the one choice; `text` is escaped.
+fn choice(pen: &mut Pen<'_>, text: &[u8], finish: Option<&str>) {
+    let out = pen.key("text");
+    out.put_u8(b'"');
+    out.put_slice(text);
+    out.put_u8(b'"');
+    pen.word("index", "0");
+    pen.word("logprobs", "null");
+    match finish {
+        Some(finish) => pen.plain("finish_reason", finish),
+        None => pen.word("finish_reason", "null"),
+    }
+}

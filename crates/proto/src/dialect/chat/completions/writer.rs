@@ -1,0 +1,102 @@
+//! Events to streamed `text_completion` objects.
+
+use bytes::{BufMut, BytesMut};
+
+use super::{choice, head, said};
+use crate::canon::{Channel, Event, Finish, Usage, What};
+use crate::dialect::chat::say;
+use crate::dialect::{Setting, openai_error};
+use crate::failure::{Failure, Kind};
+use crate::json::pen;
+use crate::text::Text;
+
+/// Events to bytes.
+#[derive(Debug)]
+pub struct Writer {
+    setting: Setting,
+    model: Option<Text>,
+    created: u64,
+    /// Items whose text came in pieces.
+    spoken: Vec<u32>,
+    usage: Option<Usage>,
+    done: bool,
+}
+
+impl Writer {
+    pub(in crate::dialect) fn new(setting: Setting) -> Self {
+        let created = setting.created;
+        Self { setting, model: None, created, spoken: Vec::new(), usage: None, done: false }
+    }
+
+    pub(in crate::dialect) fn push(&mut self, event: &Event, out: &mut BytesMut) {
+        if self.done {
+            return;
+        }
+        match &event.what {
+            What::Open(open) => {
+                self.model.clone_from(&open.model);
+                self.created = if open.created > 0 { open.created } else { self.created };
+            }
+            What::Delta { at, channel: Channel::Text | Channel::Refusal, data, .. } => {
+                if !self.spoken.contains(at) {
+                    self.spoken.push(*at);
+                }
+                self.piece(data.escaped(), None, out);
+            }
+            What::ItemDone { at, item } if !self.spoken.contains(at) => {
+                said(&item.kind).for_each(|text| self.piece(text.escaped(), None, out));
+            }
+            What::Usage(usage) => self.usage = Some(*usage),
+            What::End { finish, .. } => self.finish(*finish, out),
+            What::Fail(failure) => self.fail(failure, out),
+            _ => {}
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "the verb is the same in every dialect")]
+    pub(in crate::dialect) fn heartbeat(&self, out: &mut BytesMut) {
+        out.put_slice(b": keepalive\n\n");
+    }
+
+    pub(in crate::dialect) fn end(mut self, out: &mut BytesMut) {
+        if !self.done {
+            let failure = Failure::new(Kind::Upstream, "The upstream ended its answer early.").code("stream_cut");
+            self.fail(&failure, out);
+        }
+    }
+
+    fn piece(&self, text: &[u8], finish: Option<&str>, out: &mut BytesMut) {
+        out.put_slice(b"data: ");
+        pen::object(out, |pen| {
+            head(pen, &self.setting, (self.model.as_ref(), self.created));
+            pen.array("choices", [()], |out, ()| pen::object(out, |pen| choice(pen, text, finish)));
+            if self.setting.reply.include_usage {
+                pen.word("usage", "null");
+            }
+        });
+        out.put_slice(b"\n\n");
+    }
+
+    fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
+        self.piece(b"", Some(say::reason(finish, false, false)), out);
+        if let Some(usage) = self.usage.filter(|_| self.setting.reply.include_usage) {
+            out.put_slice(b"data: ");
+            pen::object(out, |pen| {
+                head(pen, &self.setting, (self.model.as_ref(), self.created));
+                pen.word("choices", "[]");
+                pen.object("usage", |pen| say::usage(pen, &usage));
+            });
+            out.put_slice(b"\n\n");
+        }
+        out.put_slice(b"data: [DONE]\n\n");
+        self.done = true;
+    }
+
+    fn fail(&mut self, failure: &Failure, out: &mut BytesMut) {
+        let (_, body) = openai_error::write(failure);
+        out.put_slice(b"data: ");
+        out.put_slice(&body);
+        out.put_slice(b"\n\n");
+        self.done = true;
+    }
+}

@@ -1,0 +1,100 @@
+//! Compaction: a long conversation becomes one sealed item, which the account that made it reads again.
+//!
+//! Clients ask for it in one of two ways. The public API's `POST /v1/responses/compact` answers with a list of items; newer
+//! Codex clients end an ordinary request with `compaction_trigger`. The Codex backend knows the second way, so the first is
+//! turned into it here, and its answer back.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::canon::{Item, ItemKind, Reply, Request, Role};
+use crate::failure::{Failure, Kind};
+use crate::json::pen;
+use crate::text::Json;
+
+/// The item that asks for a compaction.
+const TRIGGER: &str = "compaction_trigger";
+/// The item that it makes.
+const MADE: &str = "compaction";
+
+/// Turns a request for a compaction into the one that the backend knows. What people said comes back unsealed: it is the
+/// answer's beginning.
+pub fn ask(request: &mut Request) -> Vec<Json> {
+    let said = |item: &&Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
+    let kept = request.items.iter().filter(said).filter_map(|item| item.raw.clone()).collect();
+    if !is_asked(request) {
+        let raw = pen::json(|pen| pen.plain("type", TRIGGER));
+        request.items.push(Item { kind: ItemKind::Other { kind: TRIGGER.to_owned() }, raw: Some(raw) });
+    }
+    request.reply = Reply::default();
+    kept
+}
+
+/// Whether a request asks for a compaction.
+pub fn is_asked(request: &Request) -> bool {
+    request.items.last().is_some_and(|item| matches!(&item.kind, ItemKind::Other { kind } if kind == TRIGGER))
+}
+
+/// The answer of `/v1/responses/compact`, from the whole response to [`ask`]'s request.
+///
+/// # Errors
+/// `Upstream` when the response holds no compaction.
+pub fn answer(response: &Bytes, kept: &[Json]) -> Result<Bytes, Failure> {
+    let response = Json::from_valid(response.clone());
+    let made = |item: &Json| item.get("type").and_then(|kind| kind.as_text()).is_some_and(|kind| kind.is(MADE));
+    let output = response.get("output").map(|output| output.elements().filter(made).collect::<Vec<_>>());
+    let Some([made]) = output.as_deref() else {
+        let message = "the upstream answered a compaction with something else";
+        return Err(Failure::new(Kind::Upstream, message).code("upstream_protocol"));
+    };
+    let mut out = BytesMut::with_capacity(kept.iter().map(|item| item.bytes().len()).sum::<usize>() + 1024);
+    pen::object(&mut out, |pen| {
+        for (name, from) in [("id", "id"), ("created_at", "created_at")] {
+            if let Some(value) = response.get(from) {
+                pen.json(name, &value);
+            }
+        }
+        pen.plain("object", "response.compaction");
+        pen.array("output", kept.iter().chain([made]), |out, item| out.extend_from_slice(item.bytes()));
+        if let Some(usage) = response.get("usage") {
+            pen.json("usage", &usage);
+        }
+    });
+    Ok(out.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Dialect;
+
+    fn read(body: &'static str) -> Request {
+        Dialect::Responses.read_request(Bytes::from_static(body.as_bytes())).unwrap().0
+    }
+
+    #[test]
+    fn a_request_gets_one_trigger_and_keeps_what_people_said() {
+        let mut request = read(
+            r#"{"model":"m","stream":true,"input":[{"role":"user","content":"one"},{"role":"assistant","content":"two"}]}"#,
+        );
+        let kept = ask(&mut request);
+        assert!(is_asked(&request) && !request.reply.stream);
+        assert_eq!((kept.len(), request.items.len()), (1, 3));
+        assert!(kept[0].as_str().contains("one"));
+        ask(&mut request);
+        assert_eq!(request.items.len(), 3);
+    }
+
+    #[test]
+    fn an_answer_is_what_people_said_and_one_compaction() {
+        let kept = [Json::of(&serde_json::json!({ "role": "user" }))];
+        let response = Bytes::from_static(
+            br#"{"id":"resp_1","object":"response","created_at":7,"output":[{"type":"compaction","id":"cmp_1","encrypted_content":"x"}],"usage":{"input_tokens":1}}"#,
+        );
+        let expected = r#"{"id":"resp_1","created_at":7,"object":"response.compaction","output":[{"role":"user"},{"type":"compaction","id":"cmp_1","encrypted_content":"x"}],"usage":{"input_tokens":1}}"#;
+        assert_eq!(answer(&response, &kept).unwrap(), expected);
+        for output in ["[]", r#"[{"type":"message"}]"#, r#"[{"type":"compaction"},{"type":"compaction"}]"#] {
+            let response = Bytes::from(format!(r#"{{"id":"resp_1","output":{output}}}"#));
+            assert_eq!(answer(&response, &kept).unwrap_err().kind, Kind::Upstream);
+        }
+    }
+}
