@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use pool::AccountId;
 use pool::catalog::{Catalog, Model, Resolved};
 use pool::keys::Key;
 use pool::relay::Service;
-use proto::Failure;
+use proto::{Failure, Json};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use upstream::Upstream;
 
 use crate::accounts::{AccountView, Accounts, Ready};
-use crate::affinity::Affinity;
+use crate::affinity::{Affinity, Bond};
 use crate::alerts::keep_warned;
 use crate::beside::Beside;
 use crate::call::Call;
@@ -105,6 +106,14 @@ impl Engine {
     pub async fn run(&self, call: Call) -> Result<Reply, Refusal> {
         self.0.wake();
         crate::run::run(Arc::clone(&self.0), call).await
+    }
+
+    /// Notes which account made a sealed item: a conversation that brings it goes there.
+    pub fn sealed(&self, item: &Json, account: &AccountId) {
+        if let Some(seal) = crate::run::replay::seal(item) {
+            let bond = Bond { account: account.clone(), turn: None, foreign: None, away: false };
+            self.0.affinity.set(seal, bond);
+        }
     }
 
     /// Whose client key `presented` is.

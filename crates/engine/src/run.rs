@@ -9,7 +9,7 @@ mod choice;
 mod committed;
 mod opening;
 pub(crate) mod post;
-mod replay;
+pub(crate) mod replay;
 
 use std::sync::Arc;
 

@@ -24,6 +24,7 @@ pub(crate) use self::fall::{instead, models};
 use super::committed::Committed;
 use super::opening::{Barrier, Opening};
 use super::post::{Access, Miss, Plan, Shot};
+use super::replay;
 use crate::accounts::Entry;
 use crate::affinity::Bond;
 use crate::call::Call;
@@ -83,7 +84,9 @@ impl Attempt {
     pub(crate) fn new(core: Arc<Core>, mut call: Call, resolved: Resolved, ledger: Ledger) -> Self {
         let chain = Chain::of(&core, call.request.model.as_deref(), Some(&resolved.model.slug));
         let conversation = Conversation::of(&call, &resolved.model.slug);
-        let bond = core.affinity.get(conversation.id);
+        // A conversation that goes on after a compaction may have another beginning.
+        let sealed = || replay::brought(&call.request).and_then(|seal| core.affinity.get(seal));
+        let bond = core.affinity.get(conversation.id).or_else(sealed);
         let head = Head {
             model: resolved.model.slug.clone(),
             retired_from: resolved.retired_from.clone(),

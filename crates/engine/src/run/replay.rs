@@ -2,8 +2,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use proto::Request;
 use proto::canon::{Item, ItemKind};
+use proto::{Json, Request};
+use uuid::Uuid;
 
 /// The fingerprint of the last replay-only item; `None` when there is none.
 pub(super) fn last(request: &Request) -> Option<u64> {
@@ -15,12 +16,31 @@ pub(super) fn holds(request: &Request, wanted: u64) -> bool {
     request.items.iter().rev().filter_map(mark).any(|found| found == wanted)
 }
 
-fn mark(item: &Item) -> Option<u64> {
+/// The conversation that a sealed item stands for: whoever made it goes on with what brings it.
+pub(crate) fn seal(item: &Json) -> Option<Uuid> {
+    item.get("encrypted_content").map(|content| sealed(fingerprint(content.bytes())))
+}
+
+/// As [`seal`], of the last replay-only item of a request.
+pub(super) fn brought(request: &Request) -> Option<Uuid> {
+    last(request).map(sealed)
+}
+
+/// Conversations that are named by a sealed item have ids of their own kind.
+fn sealed(mark: u64) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, &mark.to_le_bytes())
+}
+
+fn fingerprint(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn mark(item: &Item) -> Option<u64> {
     match (&item.kind, &item.raw) {
-        (ItemKind::Reasoning { encrypted: Some(state), .. }, _) => state.escaped().hash(&mut hasher),
-        (ItemKind::Other { .. }, Some(raw)) => raw.get("encrypted_content")?.bytes().hash(&mut hasher),
-        _ => return None,
+        (ItemKind::Reasoning { encrypted: Some(state), .. }, _) => Some(fingerprint(state.escaped())),
+        (ItemKind::Other { .. }, Some(raw)) => Some(fingerprint(raw.get("encrypted_content")?.bytes())),
+        _ => None,
     }
-    Some(hasher.finish())
 }

@@ -1,5 +1,7 @@
 //! OpenAI Responses, under the paths of OpenAI and of Codex.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use proto::dialect::responses::compact as compaction;
 use serde::Serialize;
@@ -25,8 +27,13 @@ pub(crate) async fn compact(ask: Ask) -> Answer {
     let (turn, body) = receive(ask).await?;
     let (mut request, notes) = turn.dialect.read_request(body)?;
     let kept = compaction::ask(&mut request);
+    let app = Arc::clone(&turn.app);
     let reply = turn.whole((request, notes), None).await?;
-    let mut response = whole(StatusCode::OK, compaction::answer(&reply.body, &kept)?);
+    let made = compaction::made(&reply.body)?;
+    if let Some(account) = &reply.head.account {
+        app.engine.sealed(&made, account);
+    }
+    let mut response = whole(StatusCode::OK, compaction::answer(&reply.body, &kept, &made));
     response.headers_mut().extend(head(reply.head));
     Ok(response)
 }

@@ -34,18 +34,26 @@ pub fn is_asked(request: &Request) -> bool {
     request.items.last().is_some_and(|item| matches!(&item.kind, ItemKind::Other { kind } if kind == TRIGGER))
 }
 
-/// The answer of `/v1/responses/compact`, from the whole response to [`ask`]'s request.
+/// The one sealed item of a whole response to [`ask`]'s request.
 ///
 /// # Errors
-/// `Upstream` when the response holds no compaction.
-pub fn answer(response: &Bytes, kept: &[Json]) -> Result<Bytes, Failure> {
+/// `Upstream` when the response is something else.
+pub fn made(response: &Bytes) -> Result<Json, Failure> {
     let response = Json::from_valid(response.clone());
-    let made = |item: &Json| item.get("type").and_then(|kind| kind.as_text()).is_some_and(|kind| kind.is(MADE));
-    let output = response.get("output").map(|output| output.elements().filter(made).collect::<Vec<_>>());
-    let Some([made]) = output.as_deref() else {
-        let message = "the upstream answered a compaction with something else";
-        return Err(Failure::new(Kind::Upstream, message).code("upstream_protocol"));
-    };
+    let is_made = |item: &Json| item.get("type").and_then(|kind| kind.as_text()).is_some_and(|kind| kind.is(MADE));
+    let output = response.get("output").map(|output| output.elements().filter(is_made).collect::<Vec<_>>());
+    match output.as_deref() {
+        Some([made]) => Ok(made.clone()),
+        _ => {
+            let message = "the upstream answered a compaction with something else";
+            Err(Failure::new(Kind::Upstream, message).code("upstream_protocol"))
+        }
+    }
+}
+
+/// The answer of `/v1/responses/compact`, from the whole response, what people said before it and the sealed item.
+pub fn answer(response: &Bytes, kept: &[Json], made: &Json) -> Bytes {
+    let response = Json::from_valid(response.clone());
     let mut out = BytesMut::with_capacity(kept.iter().map(|item| item.bytes().len()).sum::<usize>() + 1024);
     pen::object(&mut out, |pen| {
         for (name, from) in [("id", "id"), ("created_at", "created_at")] {
@@ -59,7 +67,7 @@ pub fn answer(response: &Bytes, kept: &[Json]) -> Result<Bytes, Failure> {
             pen.json("usage", &usage);
         }
     });
-    Ok(out.freeze())
+    out.freeze()
 }
 
 #[cfg(test)]
@@ -91,10 +99,10 @@ mod tests {
             br#"{"id":"resp_1","object":"response","created_at":7,"output":[{"type":"compaction","id":"cmp_1","encrypted_content":"x"}],"usage":{"input_tokens":1}}"#,
         );
         let expected = r#"{"id":"resp_1","created_at":7,"object":"response.compaction","output":[{"role":"user"},{"type":"compaction","id":"cmp_1","encrypted_content":"x"}],"usage":{"input_tokens":1}}"#;
-        assert_eq!(answer(&response, &kept).unwrap(), expected);
+        assert_eq!(answer(&response, &kept, &made(&response).unwrap()), expected);
         for output in ["[]", r#"[{"type":"message"}]"#, r#"[{"type":"compaction"},{"type":"compaction"}]"#] {
             let response = Bytes::from(format!(r#"{{"id":"resp_1","output":{output}}}"#));
-            assert_eq!(answer(&response, &kept).unwrap_err().kind, Kind::Upstream);
+            assert_eq!(made(&response).unwrap_err().kind, Kind::Upstream);
         }
     }
 }
