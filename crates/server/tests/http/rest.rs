@@ -3,9 +3,9 @@
 use offline::{Place, Plan, Quota, Rule};
 use serde_json::{Value, json};
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, request};
 use crate::streams::{gateway, gateway_of};
-use crate::wire::Answer;
+use crate::wire::{Answer, Wire};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\nrest";
 
@@ -114,7 +114,11 @@ async fn a_bare_prompt_is_completed() {
     let mut streamed = body.clone();
     streamed["stream"] = json!(true);
     streamed["stop"] = json!(" c");
-    let answer = post(&gateway, "/v1/completions", &streamed).await;
+    let key = format!("authorization: Bearer {}", gateway.keys.client);
+    let headers = ["host: localhost", "content-type: application/json", &key];
+    let mut wire = Wire::open(gateway.port).await;
+    wire.send(request("POST /v1/completions", &headers, streamed.to_string().as_bytes())).await;
+    let answer = wire.answer().await.unwrap();
     assert_eq!(answer.header("content-type"), Some("text/event-stream"));
     let text = answer.text();
     let chunks = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
