@@ -71,6 +71,8 @@ const SIDES: [Capability; 3] = [Capability::Embeddings, Capability::Audio, Capab
 #[derive(Debug)]
 pub(crate) struct Listing {
     pub(crate) etag: Option<String>,
+    /// The client version that it was asked for; empty for relays, whose lists depend on none.
+    pub(crate) version: String,
     pub(crate) models: Vec<Model>,
 }
 

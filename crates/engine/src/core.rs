@@ -22,9 +22,11 @@ use crate::egress::Egress;
 use crate::keys::Keys;
 use crate::logins::Logins;
 use crate::models::Wanted;
+use crate::native::Native;
 use crate::quota::Consumptions;
 use crate::refresh::Refresh;
 use crate::relays::Line;
+use crate::routing::Routes;
 use crate::settings::Settings;
 use crate::slots::Slots;
 
@@ -52,6 +54,8 @@ pub(crate) struct Core {
     pub(crate) refresh: Refresh,
     pub(crate) keys: Keys,
     pub(crate) wanted: Wanted,
+    pub(crate) native: Native,
+    pub(crate) routes: Routes,
     /// Which way out each account takes. Whoever calls the backend for an account asks [`Self::out`] or [`Self::outing`].
     pub(crate) egress: Egress,
     /// Held while memory takes over what the store holds, and while it writes what it learned: neither may work on what

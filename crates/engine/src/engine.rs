@@ -25,10 +25,13 @@ use crate::keeper::Keeper;
 use crate::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, Keys, NewKey};
 use crate::logins::Logins;
 use crate::models::{self, Wanted};
+use crate::native::Native;
 use crate::quota::Consumptions;
 use crate::quota::poll::keep_measured;
 use crate::refresh::{Refresh, keep_fresh};
+use crate::releases::{self, keep_current};
 use crate::reply::{Refusal, Reply};
+use crate::routing::Routes;
 use crate::settings::Settings;
 use crate::slots::Slots;
 use crate::sockets::tend_sockets;
@@ -62,8 +65,10 @@ impl Engine {
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
         let core = Arc::new(Core::new(parts));
         let keeper = Keeper::open(Arc::clone(&core)).await?;
+        releases::restore(&core).await;
         models::restore(&core).await;
         core.tasks.spawn(keeper.run());
+        core.tasks.spawn(keep_current(Arc::clone(&core)));
         core.tasks.spawn(keep_fresh(Arc::clone(&core)));
         core.tasks.spawn(models::keep_listed(Arc::clone(&core)));
         core.tasks.spawn(keep_measured(Arc::clone(&core)));
@@ -194,6 +199,8 @@ impl Core {
             budget: Mutex::default(),
             refresh: Refresh::new(),
             wanted: Wanted::default(),
+            native: Native::default(),
+            routes: Routes::default(),
             egress,
             sync: tokio::sync::Mutex::default(),
             filed: Mutex::default(),

@@ -36,6 +36,14 @@ pub(crate) fn passed(headers: &HeaderMap, codex: bool) -> HeaderMap {
     headers.iter().filter(|(name, _)| passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
+/// Takes out what says how much one account has used.
+pub(crate) fn forget_limits(headers: &mut HeaderMap) {
+    let limits: Vec<_> = headers.keys().filter(|name| family(name.as_str())).cloned().collect();
+    for name in limits {
+        headers.remove(name);
+    }
+}
+
 /// Takes over what the head of a 200 says about the account.
 pub(crate) fn served(core: &Core, id: &AccountId, headers: &HeaderMap) {
     core.signal(id, &Signal::Served);

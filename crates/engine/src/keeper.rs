@@ -217,6 +217,7 @@ impl Core {
     /// Makes known what changed.
     fn announce(&self, changes: &Changes) {
         for id in changes.added.iter().chain(&changes.signed_in) {
+            self.routes.forget(id);
             self.wanted.want(id);
         }
         for id in &changes.retermed {
@@ -225,6 +226,7 @@ impl Core {
         for id in &changes.removed {
             tracing::info!(account = %id, "account removed");
             self.upstream.forget(id);
+            self.routes.forget(id);
             self.slots.scatter(id);
         }
     }

@@ -134,6 +134,7 @@ impl Keys {
 impl Core {
     /// Whose client key `presented` is.
     pub(crate) async fn client(&self, presented: &str) -> Result<KeyId, AuthError> {
+        let presented = keys::bare(presented);
         if presented.len() > LONGEST {
             return Err(AuthError::Unknown);
         }

@@ -27,10 +27,13 @@ mod keys;
 mod ledger;
 mod logins;
 mod models;
+mod native;
 mod quota;
 mod refresh;
 mod relays;
+mod releases;
 mod reply;
+mod routing;
 mod rules;
 mod run;
 mod settings;
@@ -56,12 +59,15 @@ pub use logins::{
     DevicePoll, DeviceStart, ImportFate, ImportProblem, ImportResult, Imports, LinkError, LoginProblem, LoginStage,
     LoginStart,
 };
+pub use models::Refreshed;
+pub use native::Guest;
 pub use quota::{Consumed, Measured, Outlook, QuotaError};
 pub use refresh::FAILPOINTS;
 pub use relays::{
     Private, RelayChange, RelayError, RelayOrigin, RelayView, RelayWish, Shown, add_relay, host_name, masked,
     rekey_relay, relay_models, relay_name, relay_state, test_relay,
 };
+pub use releases::Feeds;
 pub use reply::{Fallback, Head, Refusal, Reply, Whole};
 pub use rules::{CandidateView, Explained, Inquiry, TermsChange, TermsError};
 pub use settings::{Proxies, Settings};

@@ -1,6 +1,7 @@
 //! The live model list of each account and relay: fetched beside the requests, at the start, for a new account, and when an
 //! answer names another etag; of relays also every hour. The bundled list serves only until the first live one.
 
+mod now;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use upstream::ModelsAnswer;
 use upstream::oauth::RefreshReason;
 
+pub use self::now::Refreshed;
 use crate::accounts::{Entry, Listing};
 use crate::core::Core;
 use crate::refresh::Wish;
@@ -39,6 +41,8 @@ pub(crate) struct Wanted {
     named: Mutex<HashMap<AccountId, String>>,
     /// When a list was last asked for because an answer belied it.
     doubted: Mutex<HashMap<AccountId, Instant>>,
+    /// When somebody last asked for all lists.
+    refreshed: Mutex<Option<Instant>>,
     wake: Notify,
 }
 
@@ -80,6 +84,16 @@ impl Wanted {
         self.want(id);
     }
 
+    /// Whether all lists may be asked for at `now`; notes that they are.
+    fn may_refresh(&self, now: Instant, rest: Duration) -> bool {
+        let mut refreshed = self.refreshed.lock();
+        let may = refreshed.is_none_or(|last| now >= last + rest);
+        if may {
+            *refreshed = Some(now);
+        }
+        may
+    }
+
     /// An answer named the etag of the account's list. What a relay passes on is about an account of its own.
     pub(crate) fn saw(&self, core: &Core, id: &AccountId, etag: &str) {
         let Some(entry) = core.accounts.get(id).filter(|entry| entry.relay.is_none()) else { return };
@@ -111,9 +125,12 @@ impl Wanted {
         self.wants.lock().entry(id).or_insert(Want { failures: failures + 1, at: Instant::now() + pause });
     }
 
-    /// Asks once more after a while, because nothing tells when the list changes.
-    fn again(&self, id: AccountId) {
-        self.wants.lock().entry(id).or_insert(Want { failures: 0, at: Instant::now() + LOOK });
+    /// Asks once more when the list is `ttl` old: nothing tells when a relay's changes, and an account's answers only tell while it
+    /// is used. Zero is never.
+    fn again(&self, id: AccountId, ttl: Duration) {
+        if !ttl.is_zero() {
+            self.wants.lock().entry(id).or_insert(Want { failures: 0, at: Instant::now() + ttl });
+        }
     }
 }
 
@@ -135,7 +152,8 @@ pub(crate) async fn restore(core: &Core) {
 fn restored(core: &Core, stored: HashMap<AccountId, StoredModels>) -> HashMap<AccountId, Arc<Listing>> {
     let mut known: HashMap<(Option<String>, Bytes), Arc<Listing>> = HashMap::new();
     let mut lists = HashMap::with_capacity(stored.len());
-    for (id, models) in stored.into_iter().filter(|(_, models)| models.client_version == version(core)) {
+    let version = version(core);
+    for (id, models) in stored.into_iter().filter(|(_, models)| models.client_version == version) {
         let StoredModels { etag, body, .. } = models;
         let key = (etag, body);
         if let Some(listing) = known.get(&key) {
@@ -144,7 +162,7 @@ fn restored(core: &Core, stored: HashMap<AccountId, StoredModels>) -> HashMap<Ac
         }
         match pool::catalog::parse_models(&key.1) {
             Ok(models) => {
-                let listing = Arc::new(Listing { etag: key.0.clone(), models });
+                let listing = Arc::new(Listing { etag: key.0.clone(), version: version.clone(), models });
                 lists.insert(id, Arc::clone(&listing));
                 known.insert(key, listing);
             }
@@ -174,59 +192,67 @@ pub(crate) async fn keep_listed(core: Arc<Core>) {
 }
 
 async fn one(core: &Arc<Core>, id: AccountId, failures: u32) {
-    let Some(entry) = core.accounts.get(&id) else { return };
-    if entry.account.status.lasts() && !load::asks_again(&entry) {
-        return;
-    }
-    let fetched = match &entry.relay {
-        Some(_) => load::fetch_models(core, &entry).await.map(|()| core.wanted.again(id.clone())),
-        None => fetch(core, &entry).await,
-    };
-    if let Err(error) = fetched {
+    if let Err(error) = core.list_now(&id).await {
         tracing::warn!(account = %id, %error, "model list not fetched");
         core.wanted.later(id, failures);
     }
 }
 
+/// Whether it has a list that can be asked for.
+fn lists(entry: &Entry) -> bool {
+    !entry.account.status.lasts() || load::asks_again(entry)
+}
+
+impl Core {
+    /// Fetches a list now. Nothing is asked of one that is gone or has none.
+    async fn list_now(self: &Arc<Self>, id: &AccountId) -> Result<(), NotListed> {
+        let Some(entry) = self.accounts.get(id).filter(|entry| lists(entry)) else { return Ok(()) };
+        match &entry.relay {
+            Some(_) => load::fetch_models(self, &entry).await?,
+            None => fetch(self, &entry).await?,
+        }
+        self.wanted.again(id.clone(), self.settings.models_ttl);
+        Ok(())
+    }
+}
+
 async fn fetch(core: &Arc<Core>, entry: &Entry) -> Result<(), NotListed> {
     let id = &entry.account.id;
-    let etag = entry.models.as_ref().and_then(|listing| listing.etag.as_deref());
+    let version = version(core);
+    // A list for another version is another list.
+    let known = entry.models.as_ref().filter(|listing| listing.version == version);
+    let etag = known.and_then(|listing| listing.etag.as_deref());
     let trouble = |why: &dyn std::fmt::Display| NotListed::Upstream(why.to_string());
-    let tokens = core.fresh(entry).await.map_err(|error| trouble(&error))?;
+    let mut tokens = core.fresh(entry).await.map_err(|error| trouble(&error))?;
     let out = || core.out(id).map_err(|error| trouble(&error));
     let mut answer = out()?.models(&entry.account, &tokens.access, etag).await.map_err(|fault| trouble(&fault))?;
     if matches!(answer, ModelsAnswer::Refused { status: 401, .. }) {
         let wish = Wish::of(&tokens, RefreshReason::UnauthorizedRecovery);
-        let tokens = core.renew(id, wish).await.map_err(|error| trouble(&error))?;
+        tokens = core.renew(id, wish).await.map_err(|error| trouble(&error))?;
         answer = out()?.models(&entry.account, &tokens.access, etag).await.map_err(|fault| trouble(&fault))?;
     }
     match answer {
-        ModelsAnswer::NotModified => Ok(()),
-        ModelsAnswer::Refused { status, .. } => Err(NotListed::Refused(status)),
+        ModelsAnswer::NotModified => {}
+        ModelsAnswer::Refused { status, .. } => return Err(NotListed::Refused(status)),
         ModelsAnswer::Fresh { etag, body } => {
-            take(core, id, etag.clone(), &body)?;
-            save(core, id, etag, body).await;
-            Ok(())
+            let models = pool::catalog::parse_models(&body)?;
+            let listing = Listing { etag: etag.clone(), version: version.clone(), models };
+            core.accounts.listed(id, Arc::new(listing));
+            save(core, id, StoredModels { etag, client_version: version, body, fetched: core.now() }).await;
         }
     }
+    core.route(entry, &tokens).await
 }
 
-fn take(core: &Core, id: &AccountId, etag: Option<String>, body: &[u8]) -> Result<(), NotListed> {
-    let models = pool::catalog::parse_models(body)?;
-    core.accounts.listed(id, Arc::new(Listing { etag, models }));
-    Ok(())
-}
-
-async fn save(core: &Core, id: &AccountId, etag: Option<String>, body: Bytes) {
-    let models = StoredModels { etag, client_version: version(core).to_owned(), body, fetched: core.now() };
+async fn save(core: &Core, id: &AccountId, models: StoredModels) {
     if let Err(error) = core.store.set_models(id, &models).await {
         tracing::warn!(account = %id, %error, "model list not stored");
     }
 }
 
 /// The list depends on the client version that is asked for.
-fn version(core: &Core) -> &str {
-    &core.upstream.config().profile.version
+fn version(core: &Core) -> String {
+    core.upstream.profile().version.clone()
 }
 
 /// An etag without its weakness mark and quotes: the header inside answers carries the bare value.

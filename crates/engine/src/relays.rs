@@ -69,7 +69,7 @@ impl Line {
     /// The models that its owner chose; `None` for the live list.
     fn chosen(&self) -> Option<Arc<Listing>> {
         let models: Vec<_> = self.relay.models.iter().map(|name| Model::bare(name)).collect();
-        (!models.is_empty()).then(|| Arc::new(Listing { etag: None, models }))
+        (!models.is_empty()).then(|| Arc::new(Listing { etag: None, version: String::new(), models }))
     }
 }
 

@@ -128,8 +128,8 @@ impl Engine {
     pub fn chosen(&self, inquiry: Inquiry<'_>) -> Result<AccountId, Failure> {
         let core = &self.0;
         let (meant, mut chain) = models(core, inquiry.model)?;
-        let chosen = core.choose(&meant);
-        chosen.or_else(|failure| chain.find_map(|next| core.choose(&next).ok()).ok_or(failure))
+        let chosen = core.choose(&meant, None);
+        chosen.or_else(|failure| chain.find_map(|next| core.choose(&next, None).ok()).ok_or(failure))
     }
 
     /// Who would serve a request now, and why. Sends nothing and takes no place.
@@ -151,7 +151,7 @@ impl Engine {
         let able = candidates.first().filter(|first| matches!(first.standing, "serves" | "queues"));
         let (chosen, instead) = match able {
             Some(first) => (Some(first.id.clone()), None),
-            None => chain.find_map(|next| Some((core.choose(&next).ok()?.0, next.model.slug))).unzip(),
+            None => chain.find_map(|next| Some((core.choose(&next, None).ok()?.0, next.model.slug))).unzip(),
         };
         let fallbacks = core.settings.chains.of(inquiry.model, Some(&resolved.model.slug)).to_vec();
         let (model, strategy) = (resolved.model.slug, core.settings.strategy);
@@ -177,10 +177,10 @@ impl Core {
     }
 
     /// Whoever would serve a request for this model now, or be waited for.
-    fn choose(&self, resolved: &Resolved) -> Result<AccountId, Failure> {
+    pub(crate) fn choose(&self, resolved: &Resolved, prefer: Option<&AccountId>) -> Result<AccountId, Failure> {
         let (list, ways, now) = (self.accounts.list(), self.egress.table(), self.now());
         let (to, bundled) = (&resolved.to, &self.bundled);
-        let field = Field { list: &list, bundled, to, ways: &ways, prefer: None, tried: &[] };
+        let field = Field { list: &list, bundled, to, ways: &ways, prefer, tried: &[] };
         match self.slots.look(field, &self.wish(resolved), now) {
             Ok(Pick::Ready(id) | Pick::Queue(id)) => Ok(id),
             Err(none) => Err(none.failure(None, now)),

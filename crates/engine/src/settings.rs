@@ -10,6 +10,7 @@ use pool::{Secret, limits};
 use url::Url;
 
 use crate::alerts::Alerts;
+use crate::releases::Feeds;
 
 /// The engine's settings.
 #[derive(Clone, Debug)]
@@ -46,6 +47,10 @@ pub struct Settings {
     pub quota_every: Duration,
     /// Whether accounts whose quota is used up are left alone; else they are tried after all others.
     pub skip_exhausted: bool,
+    /// How old model lists may grow before they are asked for again; zero is only when something tells that they changed.
+    pub models_ttl: Duration,
+    /// Where the versions of the official clients are published.
+    pub feeds: Feeds,
     /// When and where the owner is warned.
     pub alerts: Alerts,
     /// How proxies are checked.
@@ -91,6 +96,8 @@ impl Default for Settings {
             codex_file: None,
             quota_every: Duration::ZERO,
             skip_exhausted: true,
+            models_ttl: limits::MODELS_TTL,
+            feeds: Feeds::default(),
             alerts: Alerts::default(),
             proxies: Proxies::default(),
             api_key: None,

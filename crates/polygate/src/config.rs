@@ -99,6 +99,12 @@ pub struct Upstream {
     pub platform: Option<String>,
     /// Processor that the Codex profiles name; `None` is this one.
     pub arch: Option<String>,
+    /// Version of the desktop app that its profile names; `None` follows the feed.
+    pub app_version: Option<String>,
+    /// Where versions are published; `None` where they are not followed.
+    pub version_feed: Option<Url>,
+    /// The same of the desktop app.
+    pub app_feed: Option<Url>,
     /// Proxy for all outbound traffic.
     pub proxy: Option<Proxy>,
     /// PEM file of additional roots.
@@ -198,6 +204,8 @@ pub struct Model {
     pub aliases: Vec<(String, String)>,
     /// What is asked instead when a model cannot serve.
     pub fallbacks: Chains,
+    /// How old model lists may grow; zero is only when something tells that they changed.
+    pub cache_ttl: Duration,
 }
 
 /// The Ollama listener.

@@ -166,7 +166,12 @@ fn profile(settings: &crate::config::Upstream) -> Profile {
     if let Some(arch) = &settings.arch {
         platform.arch.clone_from(arch);
     }
-    Profile::named(&settings.profile, &platform).expect("invariant: the settings know the names of all profiles")
+    let profile =
+        Profile::named(&settings.profile, &platform).expect("invariant: the settings know the names of all profiles");
+    match &settings.app_version {
+        Some(app) => profile.renewed(None, Some(app)),
+        None => profile,
+    }
 }
 
 pub(crate) fn engine_settings(config: &Config) -> engine::Settings {
@@ -189,6 +194,8 @@ pub(crate) fn engine_settings(config: &Config) -> engine::Settings {
             origin: config.upstream.proxy.as_ref().map(|proxy| proxy.origin.clone()).unwrap_or_default(),
         },
         api_key: config.server.api_key.clone(),
+        models_ttl: config.model.cache_ttl,
+        feeds: feeds(&config.upstream),
         quota_every: config.quota.refresh_interval,
         skip_exhausted: config.quota.skip_exhausted,
         alerts: engine::Alerts {
@@ -200,6 +207,13 @@ pub(crate) fn engine_settings(config: &Config) -> engine::Settings {
         },
         ..engine::Settings::default()
     }
+}
+
+/// A version that the owner has chosen is not followed.
+fn feeds(settings: &crate::config::Upstream) -> engine::Feeds {
+    let (every, first) = pool::limits::VERSIONS;
+    let app = settings.app_feed.clone().filter(|_| settings.app_version.is_none());
+    engine::Feeds { codex: settings.version_feed.clone(), app, every, first }
 }
 
 fn server_settings(config: &Config, minted: bool) -> server::Settings {

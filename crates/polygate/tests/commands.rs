@@ -32,6 +32,36 @@ async fn keys_are_made_listed_and_revoked_while_a_gateway_runs() {
     assert_eq!(home.run(&["keys", "revoke", "nothing"]).status.code(), Some(1));
 }
 
+/// What Codex would present is the access token of the file that it was given.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_can_be_codexs_login() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    home.import(&backend.account("plus"));
+    let gateway = home.serve(&[]);
+    let folder = home.path().join("codex");
+    let codex = folder.to_str().unwrap();
+    let made: Value = serde_json::from_str(&home.ok(&["--json", "keys", "create", "--codex-home", codex])).unwrap();
+    let file = folder.join("auth.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let login: Value = serde_json::from_str(&text).unwrap();
+    let token = login["tokens"]["access_token"].as_str().unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let usage =
+        || async { gateway.send(gateway.request("GET", "/backend-api/wham/usage", token, "")).await.unwrap().status };
+    until(|| async { usage().await == 200 }).await;
+    // A login that is there is somebody's, and no key is made for nothing.
+    let keys = home.ok(&["--json", "keys", "list"]);
+    assert_eq!(home.run(&["keys", "create", "--codex-home", codex]).status.code(), Some(1));
+    assert_eq!((std::fs::read_to_string(&file).unwrap(), home.ok(&["--json", "keys", "list"])), (text, keys));
+    home.ok(&["keys", "revoke", made["id"].as_str().unwrap()]);
+    until(|| async { usage().await == 401 }).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_gateway_sees_an_imported_account() {
     let backend = backend().await;

@@ -8,6 +8,7 @@
 //! suffixed or prefixed.
 
 mod chains;
+mod codex;
 mod names;
 mod shelves;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use proto::failure::{Failure, Kind};
 use proto::text::Json;
 
 pub use self::chains::Chains;
+pub use self::codex::CodexList;
 use self::names::{Reading, readings};
 use self::shelves::Shelves;
 pub use self::shelves::{Offer, Shelf, Stop, To};

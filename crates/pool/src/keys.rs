@@ -172,6 +172,16 @@ pub fn parse(text: &str) -> Result<Parsed<'_>, ParseError> {
     Ok(Parsed { kind, id })
 }
 
+/// The key in a presented text: the text itself, or the signature of a JWT that is a client key of ours. A Codex client can
+/// present nothing but the token of its login; what the token says of itself is not looked at.
+pub fn bare(presented: &str) -> &str {
+    let mut parts = presented.split('.');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(_), Some(_), Some(key), None) if key.starts_with(KeyKind::Client.prefix()) => key,
+        _ => presented,
+    }
+}
+
 /// The stored form of a key text.
 pub fn digest(text: &str, pepper: &[u8; 32]) -> Digest {
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(pepper).expect("invariant: HMAC takes keys of any length");

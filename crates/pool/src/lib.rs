@@ -19,6 +19,8 @@ pub mod pick;
 pub mod quota;
 pub mod refresh;
 pub mod relay;
+pub mod release;
+pub mod routing;
 pub mod secret;
 pub mod shown;
 pub mod status;

@@ -97,6 +97,12 @@ pub const CHALLENGE_BACKOFF: Duration = Duration::from_secs(30);
 pub const FORBIDDEN_BACKOFF: Duration = Duration::from_mins(5);
 /// How long a model that was refused in spite of its list is left out, unless a new list comes first.
 pub const MODEL_REST: Duration = Duration::from_mins(5);
+/// How old a model list may grow before it is asked for again.
+pub const MODELS_TTL: Duration = Duration::from_hours(1);
+/// How long what the backend says about where an account is served is believed, unless its login is another one before.
+pub const ROUTING: Duration = Duration::from_hours(24);
+/// Between two looks at the feeds of versions, and before the first one.
+pub const VERSIONS: (Duration, Duration) = (Duration::from_hours(6), Duration::from_mins(1));
 /// Rest after the token endpoint failed for a passing reason while a request waited for it.
 pub const LOGIN_BACKOFF: Duration = Duration::from_mins(1);
 /// Failures in a row, within this time, after which an account or relay is left alone for a while.

@@ -8,6 +8,7 @@ pub mod forecast;
 mod headers;
 mod json;
 pub mod poll;
+pub mod summary;
 #[cfg(test)]
 mod tests;
 mod trail;

@@ -1,6 +1,6 @@
 //! Who asks: one credential per request, checked by the engine, and only for the class that the route declares.
 
-use engine::{AdminId, AuthError, Engine, KeyId};
+use engine::{AdminId, AuthError, Engine, Guest, KeyId};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue};
 use pool::keys::Scope;
@@ -17,8 +17,20 @@ pub(crate) enum Caller {
     Anyone,
     /// The holder of a client key.
     Client(KeyId),
+    /// The holder of a linked Codex login: what its requests are counted under, and the account's id.
+    Login(KeyId, String),
     /// The holder of an admin token.
     Admin(AdminId),
+}
+
+impl Caller {
+    /// What its requests are counted under.
+    pub(crate) fn key(self) -> KeyId {
+        match self {
+            Self::Client(key) | Self::Login(key, _) => key,
+            Self::Anyone | Self::Admin(_) => KeyId::default(),
+        }
+    }
 }
 
 /// What a request presents.
@@ -76,6 +88,7 @@ impl Desk<'_> {
         let caller = match class {
             Class::Public => Ok(Caller::Anyone),
             Class::Data => self.client(presented).await,
+            Class::Native => self.native(presented).await,
             Class::Admin(scope) => self.admin(presented, scope).await,
         };
         caller.inspect_err(|denied| match denied.failure.kind {
@@ -86,11 +99,27 @@ impl Desk<'_> {
 
     async fn client(&self, presented: Presented<'_>) -> Result<Caller, Denied> {
         let checked = match presented {
-            Presented::One(text) => self.engine.authenticate(text).await,
+            Presented::One(text) => self.engine.authenticate(text).await.map(Caller::Client),
             _ => Err(AuthError::Unknown),
         };
+        self.open(presented, checked)
+    }
+
+    async fn native(&self, presented: Presented<'_>) -> Result<Caller, Denied> {
+        let caller = |guest: Guest| match guest.login {
+            Some(account) => Caller::Login(guest.key, account.0),
+            None => Caller::Client(guest.key),
+        };
+        let checked = match presented {
+            Presented::One(text) => self.engine.authenticate_native(text).await.map(caller),
+            _ => Err(AuthError::Unknown),
+        };
+        self.open(presented, checked)
+    }
+
+    fn open(&self, presented: Presented<'_>, checked: Result<Caller, AuthError>) -> Result<Caller, Denied> {
         match (checked, self.keyless) {
-            (Ok(key), _) => Ok(Caller::Client(key)),
+            (Ok(caller), _) => Ok(caller),
             // The owner has opened the data plane on loopback; clients there send any placeholder as a key.
             (Err(error), Some(name)) if error != AuthError::NotClient => Ok(Caller::Client(KeyId(name.to_owned()))),
             (Err(error), _) => Err(denied(presented, error)),

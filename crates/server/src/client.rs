@@ -58,7 +58,7 @@ fn first(headers: &HeaderMap, names: &[&str]) -> Option<String> {
 }
 
 /// A header that stands once, as visible ASCII of at most `longest` bytes.
-fn one<'a>(headers: &'a HeaderMap, name: &str, longest: usize) -> Option<&'a str> {
+pub(crate) fn one<'a>(headers: &'a HeaderMap, name: &str, longest: usize) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     (values.next().is_none() && !value.is_empty() && value.len() <= longest).then_some(value)

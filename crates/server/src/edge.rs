@@ -7,6 +7,7 @@ pub(crate) mod gemini;
 pub(crate) mod health;
 pub(crate) mod messages;
 pub(crate) mod models;
+pub(crate) mod native;
 pub(crate) mod ollama;
 pub(crate) mod pass;
 pub(crate) mod responses;

@@ -27,6 +27,8 @@ pub enum Class {
     Public,
     /// Holders of a client key; anybody on a loopback Ollama listener.
     Data,
+    /// Holders of a client key or of a Codex login that is linked here.
+    Native,
     /// Holders of an admin token with this scope.
     Admin(Scope),
 }

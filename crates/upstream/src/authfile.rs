@@ -1,4 +1,7 @@
-//! Reads a Codex `auth.json`, in any of its shapes. The file stays its owner's: it is never written here.
+//! Reads a Codex `auth.json`, in any of its shapes. The file stays its owner's: it is never written here. [`guest`] makes another
+//! one, for Codex as a client of ours.
+
+pub mod guest;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

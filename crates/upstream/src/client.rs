@@ -9,6 +9,7 @@ pub(crate) mod roots;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use pool::{AccountId, Millis, Secret};
@@ -23,7 +24,7 @@ use crate::config::Places;
 use crate::cookies::Jars;
 use crate::egress::{Way, Ways};
 use crate::fault::{Fault, FaultKind, Sent};
-use crate::{BuildError, Config, Relays};
+use crate::{BuildError, Config, Profile, Relays};
 
 /// The way out. Clones share connections and cookies.
 #[derive(Clone)]
@@ -35,6 +36,8 @@ pub struct Upstream {
 
 pub(crate) struct Inner {
     config: Config,
+    /// Who we say we are now.
+    profile: ArcSwap<Profile>,
     places: Places,
     pub(crate) ways: Ways,
     jars: Jars,
@@ -63,14 +66,30 @@ impl Upstream {
         let ways = Ways::new(&config, Arc::clone(&roots))?;
         let jars = Jars::new(&config.base_url);
         let relays = Relays::new(&config, roots);
-        let inner =
-            Arc::new(Inner { config, places, ways, jars, shelf: Shelf::default(), relays, clock: OnceLock::new() });
+        let profile = ArcSwap::from_pointee(config.profile.clone());
+        let shelf = Shelf::default();
+        let inner = Arc::new(Inner { config, profile, places, ways, jars, shelf, relays, clock: OnceLock::new() });
         Ok(Self { inner, way: Way::global() })
     }
 
     /// Its settings.
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// Who we say we are now. A call takes it once, so that all its headers are of one identity.
+    pub fn profile(&self) -> Arc<Profile> {
+        self.inner.profile.load_full()
+    }
+
+    /// Says from the next call on that we are somebody else, on this handle and all its clones.
+    ///
+    /// # Errors
+    /// A value that cannot be a header; nothing is changed then.
+    pub fn rename(&self, profile: Profile) -> Result<(), BuildError> {
+        profile.check()?;
+        self.inner.profile.store(Arc::new(profile));
+        Ok(())
     }
 
     /// The calls of relays.
@@ -90,7 +109,7 @@ impl Upstream {
 
     /// The account's cookies as one header's text; `None` when it has none.
     pub fn cookie_header(&self, id: &AccountId) -> Option<Secret> {
-        self.inner.jars.header(id)
+        self.inner.jars.header(id, &self.inner.config.base_url)
     }
 
     /// Puts cookies in place of the account's own, under the same allow-list as the backend's; how many were kept.

@@ -7,7 +7,9 @@ mod squeeze;
 
 use bytes::Bytes;
 use http::Method;
+use pool::routing::Routing;
 use pool::{Account, Secret};
+use url::Url;
 
 use self::socket::Detour;
 pub use self::socket::Talk;
@@ -53,8 +55,8 @@ pub struct CallFacts<'a> {
     pub thread: &'a str,
     /// Turn state of an earlier answer of the same turn and account.
     pub turn_state: Option<&'a str>,
-    /// Region from `accounts/check`, when it named one.
-    pub routing: Option<&'a str>,
+    /// What `accounts/check` said of the account, once it did.
+    pub routing: Option<&'a Routing>,
     /// A Codex client's own headers; only those in [`PASSED`] are sent.
     pub passed: &'a [(&'static str, String)],
 }
@@ -89,23 +91,30 @@ impl Upstream {
     }
 
     async fn post(&self, leg: Leg<'_>) -> Result<Answer, Fault> {
-        let profile = &self.config().profile;
+        let profile = &*self.profile();
         let order = profile.orders.responses;
-        let cookie = self.jars().header(&leg.account.id);
+        let url = self.place(&leg);
+        let cookie = self.jars().header(&leg.account.id, &url);
         let headers = headers::write(order, |slot| match slot {
             Slot::Accept => Some("text/event-stream".to_owned()),
             Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
             slot => value(slot, profile, &leg),
         })?;
         let body = squeeze::zstd(leg.body).await;
-        let ask = Ask { method: Method::POST, url: self.places().responses.clone(), headers, body };
+        let ask = Ask { method: Method::POST, url: url.clone(), headers, body };
         let mut answer = self.send(ask).await?;
-        self.jars().absorb(&leg.account.id, &mut answer.headers);
+        self.jars().absorb(&leg.account.id, &url, &mut answer.headers);
         if answer.status == 304 {
             let message = "the upstream answered 304 to a POST".to_owned();
             return Err(Fault { sent: Sent::Yes, kind: FaultKind::Redirect, message });
         }
         Ok(answer)
+    }
+
+    /// Where the account's model calls go.
+    fn place(&self, leg: &Leg<'_>) -> Url {
+        let usual = &self.places().responses;
+        leg.call.routing.map_or_else(|| usual.clone(), |routing| routing.place(usual))
     }
 }
 
@@ -114,7 +123,7 @@ fn value(slot: Slot, profile: &Profile, leg: &Leg<'_>) -> Option<String> {
     let own = |text: &str| Some(text.to_owned());
     match slot {
         Slot::Version => own(&profile.version),
-        Slot::Routing => call.routing.and_then(own),
+        Slot::Routing => call.routing.and_then(|routing| routing.region.clone()),
         Slot::Beta => passed(call, slot).or_else(|| profile.beta.and_then(own)),
         Slot::TurnState => call.turn_state.and_then(own),
         Slot::Window => passed(call, slot).or_else(|| profile.window.then(|| format!("{}:0", call.thread))),

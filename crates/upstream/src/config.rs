@@ -22,7 +22,7 @@ pub struct Config {
     pub auth_url: Url,
     /// The token endpoint, when it is not `<auth_url>/oauth/token`. Plain http only for loopback.
     pub token_url: Option<Url>,
-    /// Who we say we are.
+    /// Who we say we are at first; see [`Upstream::rename`](crate::Upstream::rename).
     pub profile: Profile,
     /// Every wait's bound.
     pub timeouts: Timeouts,
@@ -155,13 +155,11 @@ impl Places {
         config.proxy.as_ref().map_or(Ok(()), check_proxy)?;
         let base = |path: &str| join(&config.base_url, path);
         let auth = |path: &str| join(&config.auth_url, path);
-        let mut models = base("/codex/models");
-        models.query_pairs_mut().append_pair("client_version", &config.profile.version);
         // The official client's rule: elsewhere than under /backend-api, `wham` is called `api/codex`.
         let side = if config.base_url.path().contains("/backend-api") { "/wham" } else { "/api/codex" };
         Ok(Self {
             responses: base("/codex/responses"),
-            models,
+            models: base("/codex/models"),
             usage: base(&format!("{side}/usage")),
             usage_too: base("/codex/usage"),
             credits: base(&format!("{side}/rate-limit-reset-credits")),

@@ -1,7 +1,7 @@
 //! Cookies of the backend: one jar per account, and only those that its load balancers and Cloudflare need.
 //!
-//! The official client keeps the same names and drops all others (measured 2026-11-21). A jar belongs to the one host of
-//! the base URL; cookies never go to the auth server, and never from one account to another.
+//! The official client keeps the same names and drops all others (measured 2026-11-21). A jar belongs to the host of the base
+//! URL, and to the one that the backend puts in its place; cookies never go to the auth server, and never from one account to another.
 
 use std::collections::HashMap;
 
@@ -38,35 +38,30 @@ pub(crate) struct Jars {
 }
 
 impl Jars {
-    /// Jars for the base URL's host. Loopback counts as secure, as browsers have it, so that `Secure` cookies of the
-    /// offline backend come back.
+    /// Jars for the base URL's host.
     pub(crate) fn new(base: &Url) -> Self {
-        let mut host = base.clone();
-        if loopback(base) {
-            let _ = host.set_scheme("https");
-        }
-        Self { host, jars: Mutex::default() }
+        Self { host: secure(base), jars: Mutex::default() }
     }
 
-    /// The `cookie` header's value.
-    pub(crate) fn header(&self, id: &AccountId) -> Option<Secret> {
-        let jars = self.jars.lock();
-        let pairs: Vec<_> = jars.get(id)?.get_request_values(&self.host).map(|(k, v)| format!("{k}={v}")).collect();
+    /// The `cookie` header's value for a call of `url`.
+    pub(crate) fn header(&self, id: &AccountId, url: &Url) -> Option<Secret> {
+        let (jars, url) = (self.jars.lock(), secure(url));
+        let pairs: Vec<_> = jars.get(id)?.get_request_values(&url).map(|(k, v)| format!("{k}={v}")).collect();
         (!pairs.is_empty()).then(|| Secret::new(pairs.join("; ")))
     }
 
-    /// Takes an answer's cookies into the jar and out of its headers.
-    pub(crate) fn absorb(&self, id: &AccountId, headers: &mut HeaderMap) {
+    /// Takes the cookies of an answer from `url` into the jar and out of its headers.
+    pub(crate) fn absorb(&self, id: &AccountId, url: &Url, headers: &mut HeaderMap) {
         let given: Vec<_> =
             headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
         let kept: Vec<_> = given.iter().filter_map(|text| allowed(text)).collect();
         if !kept.is_empty() {
-            let mut jars = self.jars.lock();
+            let (mut jars, url) = (self.jars.lock(), secure(url));
             let jar = jars.entry(id.clone()).or_default();
             for cookie in kept {
                 if jar.iter_any().count() < MOST || jar.iter_any().any(|old| old.name() == cookie.name()) {
                     // Refused by the jar: another domain, a path elsewhere, expired.
-                    let _ = jar.insert_raw(&cookie, &self.host);
+                    let _ = jar.insert_raw(&cookie, &url);
                 }
             }
         }
@@ -109,6 +104,16 @@ impl Jars {
     pub(crate) fn forget(&self, id: &AccountId) {
         self.jars.lock().remove(id);
     }
+}
+
+/// A URL as its cookies see it. Loopback counts as secure, as browsers have it, so that `Secure` cookies of the offline backend
+/// come back.
+fn secure(url: &Url) -> Url {
+    let mut url = url.clone();
+    if loopback(&url) {
+        let _ = url.set_scheme("https");
+    }
+    url
 }
 
 fn named(name: &str) -> bool {

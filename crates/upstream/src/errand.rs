@@ -29,8 +29,8 @@ impl Upstream {
     /// Dropping the future, or the answer's body, ends the exchange.
     pub async fn errand(&self, errand: Errand<'_>) -> Result<Answer, Fault> {
         let Errand { account, access, service, body, turn } = errand;
-        let profile = &self.config().profile;
-        let cookie = self.jars().header(&account.id);
+        let (profile, url) = (&*self.profile(), self.places().errand(service));
+        let cookie = self.jars().header(&account.id, &url);
         let headers = headers::write(profile.orders.errand, |slot| match slot {
             Slot::Accept => Some("*/*".to_owned()),
             Slot::ContentType => Some("application/json".to_owned()),
@@ -38,9 +38,9 @@ impl Upstream {
             Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
             slot => identity(slot, profile, account, access),
         })?;
-        let ask = Ask { method: Method::POST, url: self.places().errand(service), headers, body };
+        let ask = Ask { method: Method::POST, url: url.clone(), headers, body };
         let mut answer = self.send_within(ask, self.config().timeouts.service).await?;
-        self.jars().absorb(&account.id, &mut answer.headers);
+        self.jars().absorb(&account.id, &url, &mut answer.headers);
         Ok(answer)
     }
 }

@@ -12,6 +12,7 @@ mod cookies;
 mod egress;
 mod errand;
 mod fault;
+mod feed;
 pub mod jwt;
 pub mod linked;
 mod meta;

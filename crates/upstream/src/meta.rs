@@ -60,8 +60,9 @@ struct Side<'a> {
 impl Upstream {
     /// The account's live catalogue, at most 8 MiB; `etag` as [`ModelsAnswer::Fresh`] gave it.
     pub async fn models(&self, account: &Account, access: &Secret, etag: Option<&str>) -> Result<ModelsAnswer, Fault> {
-        let order = self.config().profile.orders.models;
-        let side = Side { account, access, url: &self.places().models, order, etag, body: Bytes::new() };
+        let (mut url, profile) = (self.places().models.clone(), self.profile());
+        url.query_pairs_mut().append_pair("client_version", &profile.version);
+        let side = Side { account, access, url: &url, order: profile.orders.models, etag, body: Bytes::new() };
         let (head, body) = self.side(&side, MODELS).await?;
         Ok(match head.status {
             304 => ModelsAnswer::NotModified,
@@ -88,7 +89,7 @@ impl Upstream {
     /// consumes no second one.
     pub async fn consume_credit(&self, account: &Account, access: &Secret, request_id: &str) -> Result<Small, Fault> {
         let body = serde_json::json!({ "redeem_request_id": request_id }).to_string().into();
-        let order = self.config().profile.orders.order;
+        let order = self.profile().orders.order;
         let side = Side { account, access, url: &self.places().consume, order, etag: None, body };
         let (head, body) = self.side(&side, SMALL).await?;
         Ok(Small { status: head.status, body })
@@ -100,7 +101,7 @@ impl Upstream {
     }
 
     async fn small(&self, account: &Account, access: &Secret, url: &Url) -> Result<Small, Fault> {
-        let order = self.config().profile.orders.side;
+        let order = self.profile().orders.side;
         let side = Side { account, access, url, order, etag: None, body: Bytes::new() };
         let (head, body) = self.side(&side, SMALL).await?;
         Ok(Small { status: head.status, body })
@@ -112,18 +113,18 @@ impl Upstream {
     }
 
     async fn fetch(&self, side: &Side<'_>, cap: usize) -> Result<(Head, Bytes), Fault> {
-        let cookie = self.jars().header(&side.account.id);
+        let (cookie, profile) = (self.jars().header(&side.account.id, side.url), self.profile());
         let headers = headers::write(side.order, |slot| match slot {
             Slot::Accept => Some("*/*".to_owned()),
             Slot::ContentType => Some("application/json".to_owned()),
             Slot::IfNoneMatch => side.etag.map(str::to_owned),
             Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
-            slot => identity(slot, &self.config().profile, side.account, side.access),
+            slot => identity(slot, &profile, side.account, side.access),
         })?;
         let method = if side.body.is_empty() { Method::GET } else { Method::POST };
         let ask = Ask { method, url: side.url.clone(), headers, body: side.body.clone() };
         let mut answer = self.send(ask).await?;
-        self.jars().absorb(&side.account.id, &mut answer.headers);
+        self.jars().absorb(&side.account.id, side.url, &mut answer.headers);
         let etag = answer.headers.get(header::ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = answer.body.collect(cap).await.map_err(|error| cut(&error))?;
         Ok((Head { status: answer.status, etag }, body))

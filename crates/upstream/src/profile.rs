@@ -28,6 +28,10 @@ pub struct Profile {
     pub beta: Option<&'static str>,
     /// Whether `x-codex-window-id` is made up (`<thread>:0`) when no Codex client's own is passed on.
     pub window: bool,
+    /// The version of the app around the protocol's core, where the identity has one.
+    pub app: Option<String>,
+    /// The machine that the Codex profiles name.
+    pub platform: Platform,
     /// Which headers, in which order.
     pub orders: &'static Orders,
 }
@@ -85,30 +89,44 @@ impl Profile {
             login_originator: "polygate".to_owned(),
             beta: None,
             window: false,
+            app: None,
+            platform,
             orders: &CODEX,
         }
     }
 
     /// The official terminal client of a version.
     pub fn codex_cli(version: &str, platform: &Platform) -> Self {
-        Self::codex("codex-cli", "codex_cli_rs", version, &agent("codex_cli_rs", version, platform, None))
+        Self::codex("codex-cli", "codex_cli_rs", (version, None), platform)
     }
 
     /// The official desktop app: a core of `version` inside an app of version `app`.
     pub fn codex_desktop(version: &str, app: &str, platform: &Platform) -> Self {
-        let name = "Codex Desktop";
-        Self::codex("codex-desktop", name, version, &agent(name, version, platform, Some((name, app))))
+        Self::codex("codex-desktop", "Codex Desktop", (version, Some(app)), platform)
     }
 
-    fn codex(name: &'static str, originator: &str, version: &str, user_agent: &str) -> Self {
+    /// The same identity with another version of the protocol, or of the app where it has one.
+    #[must_use]
+    pub fn renewed(&self, version: Option<&str>, app: Option<&str>) -> Self {
+        let version = version.unwrap_or(&self.version);
+        match (self.name, app.or(self.app.as_deref())) {
+            ("codex-cli", _) => Self::codex_cli(version, &self.platform),
+            ("codex-desktop", Some(app)) => Self::codex_desktop(version, app, &self.platform),
+            _ => Self { version: version.to_owned(), ..self.clone() },
+        }
+    }
+
+    fn codex(name: &'static str, originator: &str, (version, app): (&str, Option<&str>), platform: &Platform) -> Self {
         Self {
             name,
             version: version.to_owned(),
             originator: originator.to_owned(),
-            user_agent: user_agent.to_owned(),
+            user_agent: agent(originator, version, platform, app.map(|app| (originator, app))),
             login_originator: "codex_cli_rs".to_owned(),
             beta: Some("remote_compaction_v2"),
             window: true,
+            app: app.map(str::to_owned),
+            platform: platform.clone(),
             orders: &CODEX,
         }
     }

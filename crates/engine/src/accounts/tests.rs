@@ -112,7 +112,7 @@ fn a_refused_model_is_not_listed_until_a_new_list_comes() {
     assert!(lists());
     assert!(accounts.lacks(&id, &slug, NOW) && !accounts.lacks(&id, &slug, NOW));
     assert!(!lists());
-    accounts.listed(&id, Arc::new(Listing { etag: None, models: bundled.models().to_vec() }));
+    accounts.listed(&id, Arc::new(Listing { etag: None, version: String::new(), models: bundled.models().to_vec() }));
     assert!(lists() && accounts.catalog().is_live());
 }
 
@@ -158,7 +158,7 @@ fn a_relay_is_asked_again_for_a_model_that_it_refused_a_while_ago() {
 #[test]
 fn names_that_only_a_client_knows_are_not_kept() {
     let (accounts, id) = relay(&[]);
-    accounts.listed(&id, Arc::new(Listing { etag: None, models: vec![Model::bare("m")] }));
+    accounts.listed(&id, Arc::new(Listing { etag: None, version: String::new(), models: vec![Model::bare("m")] }));
     for number in 0..100 {
         assert!(!accounts.lacks(&id, &format!("m{number}"), NOW));
     }

@@ -111,7 +111,7 @@ pub(crate) async fn fetch_models(core: &Core, entry: &Entry) -> Result<(), NotLi
 }
 
 fn listed(core: &Core, entry: &Entry, models: Vec<Model>) {
-    core.accounts.listed(&entry.account.id, Arc::new(Listing { etag: None, models }));
+    core.accounts.listed(&entry.account.id, Arc::new(Listing { etag: None, version: String::new(), models }));
 }
 
 async fn keep(core: &Core, line: &Line, body: bytes::Bytes) {

@@ -265,6 +265,9 @@ impl Attempt {
         if self.plan.kin() == Kin::Accounts {
             turn = self.turn(id).or_else(|| head::text(&opening.headers, TURN_STATE).map(fingerprint));
             self.head.headers = head::passed(&opening.headers, self.plan.client.codex);
+            if self.plan.client.codex {
+                self.core.for_codex(&mut self.head.headers, &self.plan.resolved, id);
+            }
         }
         let bond = match self.absent(id) {
             Some(owner) => Bond { away: true, ..owner.clone() },

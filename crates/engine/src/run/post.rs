@@ -165,6 +165,7 @@ impl Shot {
 
     async fn send(&self, tokens: &Tokens) -> Result<Answer, Fault> {
         let Plan { resolved, conversation, client, tier, .. } = &*self.plan;
+        let routing = self.core.routes.of(&self.entry.account.id);
         let call = CallFacts {
             model: &resolved.model.slug,
             tier: *tier,
@@ -172,7 +173,7 @@ impl Shot {
             session: &conversation.session,
             thread: &conversation.thread,
             turn_state: client.turn_state.as_deref().filter(|_| self.turn),
-            routing: None,
+            routing: routing.as_deref(),
             passed: &client.headers,
         };
         let (account, access) = (&self.entry.account, &tokens.access);

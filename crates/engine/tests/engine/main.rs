@@ -9,6 +9,7 @@ mod commit;
 mod egress;
 mod fallback;
 mod forward;
+mod identity;
 mod imports;
 mod limits;
 mod linked;

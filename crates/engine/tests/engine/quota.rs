@@ -186,6 +186,8 @@ async fn an_idle_engine_asks_and_a_running_one_notices() {
     let bench = Bench::with(Setup::accounts(1)).await;
     exhaust(&bench, 0).await;
     bench.backend.set_quota(&bench.logins[0].account_id, &Quota::default());
+    // What a start asks for comes first.
+    bench.until("the account check", |bench| bench.backend.record().at(Place::AccountsCheck).count() == 1).await;
     let before = bench.backend.record().total;
     let clock = Clock::manual(bench.clock.now().plus(60_000));
     let (store, upstream) = (bench.store.clone(), upstream(&bench.backend, Timeouts::default()));

@@ -82,6 +82,7 @@ impl Demo {
         layers.flag("server.port", self.port.unwrap_or_else(free_port).to_string());
         layers.flag("upstream.base_url", backend.base_url());
         layers.flag("upstream.auth_url", backend.auth_url());
+        layers.flag("upstream.version_sync", "false");
         layers.flag("proxies.echo_url", format!("{}/echo", backend.auth_url()));
         for setting in &self.settings {
             let (key, value) =

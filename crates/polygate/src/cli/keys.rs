@@ -1,10 +1,13 @@
 //! `keys`: client keys. A key's text is shown once, when it is made.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Subcommand;
 use pool::keys::{Key, KeyKind, Scopes};
 use serde::Serialize;
+use upstream::authfile::guest::{self, Guest};
 
 use super::{Common, output, workplace};
 
@@ -18,6 +21,9 @@ pub(super) enum Keys {
         /// Days until it ends; without it, never.
         #[arg(long, value_name = "DAYS")]
         expires: Option<u32>,
+        /// Put it as a login into DIR/auth.json, for a Codex whose home is DIR, instead of printing it.
+        #[arg(long, value_name = "DIR")]
+        codex_home: Option<PathBuf>,
     },
     /// Every key, without its text.
     List,
@@ -43,10 +49,13 @@ impl Keys {
         let config = workplace::config(common)?;
         let store = workplace::store(&config).await?;
         let code = match self {
-            Self::Create { name, expires } => {
+            Self::Create { name, expires, codex_home } => {
                 let expires = expires.map(|days| workplace::now().plus(i64::from(days) * 86_400_000));
                 let wish = Wish { kind: KeyKind::Client, name, scopes: Scopes::default(), expires };
-                print_new(common, &create(&store, wish).await?);
+                match codex_home {
+                    None => print_new(common, &create(&store, wish).await?),
+                    Some(folder) => sign_in(common, &store, wish, folder).await?,
+                }
                 ExitCode::SUCCESS
             }
             Self::List => {
@@ -59,6 +68,19 @@ impl Keys {
         Ok(code)
     }
 }
+
+/// Codex takes a ChatGPT login over plain http only to a provider.
+const CODEX_CONFIG: &str = r#"Put into config.toml beside it, with this gateway's address:
+
+chatgpt_base_url = "http://127.0.0.1:8080/backend-api/"
+model_provider = "polygate"
+[model_providers.polygate]
+name = "Polygate"
+base_url = "http://127.0.0.1:8080/backend-api/codex"
+wire_api = "responses"
+requires_openai_auth = true
+
+and start Codex with CODEX_HOME set to the folder."#;
 
 /// What a new key should be.
 pub(super) struct Wish<'a> {
@@ -84,6 +106,27 @@ pub(super) async fn create(store: &store::Store, wish: Wish<'_>) -> anyhow::Resu
     };
     store.add_key(&key).await?;
     Ok(minted)
+}
+
+/// Makes a key and gives it to a Codex as its login. What is there already is somebody's login and stays.
+async fn sign_in(common: &Common, store: &store::Store, wish: Wish<'_>, folder: &Path) -> anyhow::Result<()> {
+    let (name, expires, file) = (wish.name, wish.expires, folder.join("auth.json"));
+    anyhow::ensure!(
+        !file.exists(),
+        "{} is there already; move it away, or give another folder and set CODEX_HOME to it",
+        file.display()
+    );
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let minted = create(store, wish).await?;
+    let account = uuid::Uuid::new_v4().to_string();
+    let guest = Guest { key: &minted.text, name, account: &account, expires };
+    output::private(&file, &guest::write(&guest, workplace::now()))?;
+    if common.json {
+        output::json(&serde_json::json!({ "id": minted.id, "file": file }));
+    } else {
+        eprintln!("Wrote key {} to {} as a login. {CODEX_CONFIG}", minted.id, file.display());
+    }
+    Ok(())
 }
 
 /// Prints a new key: the bare text on standard output, the advice beside it.

@@ -1,8 +1,12 @@
 //! Tables for people, JSON for programs.
 
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
 use comfy_table::presets;
 use comfy_table::{ContentArrangement, Table};
-use pool::Millis;
+use pool::{Millis, Secret};
 use serde::Serialize;
 
 /// Prints `rows` as pretty JSON.
@@ -36,7 +40,17 @@ pub(super) fn left(now: Millis, until: Millis) -> String {
 
 /// Prints a line. A reader that has gone away (`| head`, a closed terminal) is no reason to end a running gateway.
 pub(super) fn line(text: &str) {
-    use std::io::Write;
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// A new file with mode 0600, whole or not at all.
+pub(super) fn private(out: &Path, text: &Secret) -> anyhow::Result<()> {
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let cannot = || format!("cannot write {}", out.display());
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
+    file.write_all(text.expose().as_bytes()).with_context(cannot)?;
+    file.as_file().sync_all().with_context(cannot)?;
+    file.persist_noclobber(out).with_context(cannot)?;
+    Ok(())
 }

@@ -25,6 +25,9 @@ pub(super) struct Serve {
     /// Proxy for all outbound traffic.
     #[arg(long)]
     proxy: Option<String>,
+    /// How long model lists count as fresh, such as 10m; a bare number is seconds.
+    #[arg(long, value_name = "TIME")]
+    models_cache_ttl: Option<String>,
     /// error, warn, info, debug or trace.
     #[arg(long)]
     log_level: Option<String>,
@@ -59,6 +62,7 @@ impl Serve {
             ("server.port", self.port),
             ("server.api_key", self.api_key),
             ("upstream.proxy", self.proxy),
+            ("model.cache_ttl", self.models_cache_ttl),
             ("log.level", self.log_level),
             ("log.format", self.log_format),
             ("server.allow_plain_http", self.allow_plain_http.then(|| "true".to_owned())),

@@ -76,6 +76,26 @@ pub const FIELDS: &[Field] = &[
     field("upstream.arch", "", "Processor that the Codex profiles name; empty is this one")
         .also(&["client.arch"])
         .env(&["CODEX_ARCH"]),
+    field("upstream.app_version", "", "Version of the desktop app that codex-desktop names; empty follows app_feed")
+        .also(&["client.app_version"]),
+    field("upstream.build_number", "", "Accepted and ignored: no call names it").also(&["client.build_number"]),
+    field("upstream.chromium_version", "", "Accepted and ignored: no browser is imitated")
+        .also(&["client.chromium_version"]),
+    field(
+        "upstream.version_sync",
+        "true",
+        "Follow the published version of the official client; false is the built-in one",
+    ),
+    field(
+        "upstream.version_feed",
+        "https://registry.npmjs.org/@openai/codex/latest",
+        "Where the version of the Codex command line is published",
+    ),
+    field(
+        "upstream.app_feed",
+        "https://persistent.oaistatic.com/codex-app-prod/appcast.xml",
+        "Where the version of the desktop app is published; asked for codex-desktop only",
+    ),
     field("upstream.proxy", "", "Proxy for all outbound traffic (http, https, socks5, socks5h)")
         .also(&["tls.proxy_url"])
         .env(&["CODEX_API_PROXY_HTTPS_PROXY", "HTTPS_PROXY", "https_proxy"])
@@ -124,6 +144,11 @@ pub const FIELDS: &[Field] = &[
     field("model.default", "", "Model used when a request names none; empty is the first listed one"),
     field("model.default_effort", "", "Reasoning effort used when neither request nor model name asks for one")
         .also(&["model.default_reasoning_effort"]),
+    field(
+        "model.cache_ttl",
+        "1h",
+        "How old model lists may grow before they are asked for again; 0 is only when they change",
+    ),
     field("store.postgres_url", "", "PostgreSQL for several nodes; empty is the embedded store").secret(),
     field("ollama.enabled", "false", "Serve the Ollama API on its own listener, which asks for no key on loopback")
         .env(&["OLLAMA_BRIDGE_ENABLED"]),

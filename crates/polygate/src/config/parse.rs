@@ -38,6 +38,8 @@ pub(super) fn server(layers: &Layers) -> Result<Server, ConfigError> {
 }
 
 pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
+    let sync = flag(layers, "upstream.version_sync")?;
+    let (version_feed, app_feed) = (feed(layers, "upstream.version_feed")?, feed(layers, "upstream.app_feed")?);
     Ok(Upstream {
         base_url: url(layers, "upstream.base_url")?.ok_or_else(|| missing(layers, "upstream.base_url"))?,
         auth_url: url(layers, "upstream.auth_url")?.ok_or_else(|| missing(layers, "upstream.auth_url"))?,
@@ -52,10 +54,36 @@ pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
         )?,
         platform: layers.text("upstream.platform"),
         arch: layers.text("upstream.arch"),
+        app_version: release(layers, "upstream.app_version")?,
+        version_feed: version_feed.filter(|_| sync),
+        app_feed: app_feed.filter(|_| sync),
         proxy: proxy(layers)?,
         ca_bundle: layers.text("upstream.ca_bundle").map(Into::into),
         idle_timeout: duration(layers, "upstream.idle_timeout")?,
     })
+}
+
+/// A public address: https, or plain http on this machine.
+fn feed(layers: &Layers, key: &'static str) -> Result<Option<Url>, ConfigError> {
+    let near = |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(|host| NEAR.contains(&host));
+    match url(layers, key)? {
+        Some(url)
+            if !url.username().is_empty() || url.password().is_some() || url.scheme() != "https" && !near(&url) =>
+        {
+            Err(wrong(&layers.get(key), "an https URL without a password"))
+        }
+        url => Ok(url),
+    }
+}
+
+fn release(layers: &Layers, key: &'static str) -> Result<Option<String>, ConfigError> {
+    let text = layers.text(key);
+    match &text {
+        Some(text) if pool::release::Release::read(text).is_none() => {
+            Err(wrong(&layers.get(key), "a version such as 26.908.40834"))
+        }
+        _ => Ok(text),
+    }
 }
 
 pub(super) fn accounts(layers: &Layers) -> Result<Accounts, ConfigError> {
@@ -152,8 +180,13 @@ pub(super) fn model(layers: &Layers) -> Result<Model, ConfigError> {
         None => None,
         Some(_) => Some(one_of(layers, "model.default_effort", &efforts, "an effort from none to ultra")?),
     };
-    let default = layers.text("model.default");
-    Ok(Model { default, default_effort, aliases: layers.table("model.aliases"), fallbacks: fallbacks::read(layers)? })
+    Ok(Model {
+        default: layers.text("model.default"),
+        default_effort,
+        aliases: layers.table("model.aliases"),
+        fallbacks: fallbacks::read(layers)?,
+        cache_ttl: interval(layers, "model.cache_ttl")?,
+    })
 }
 
 pub(super) fn ollama(layers: &Layers) -> Result<Ollama, ConfigError> {

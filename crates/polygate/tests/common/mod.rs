@@ -61,6 +61,7 @@ impl Home {
         command
             .env("POLYGATE_UPSTREAM__BASE_URL", format!("{}/backend-api", self.backend))
             .env("POLYGATE_UPSTREAM__AUTH_URL", &self.backend)
+            .env("POLYGATE_UPSTREAM__VERSION_SYNC", "false")
             .env("POLYGATE_PROXIES__ECHO_URL", format!("{}/echo", self.backend))
             .env("POLYGATE_SERVER__API_KEY", KEY)
             .envs(self.env.iter().map(|(name, value)| (name, value)));

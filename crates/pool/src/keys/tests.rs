@@ -33,6 +33,18 @@ fn other_texts_are_no_keys(#[case] text: &str, #[case] error: ParseError) {
 }
 
 #[test]
+fn a_login_that_holds_a_key_is_that_key() {
+    let client = minted(KeyKind::Client);
+    let key = client.text.expose();
+    assert_eq!(bare(&format!("eyJhbGciOiJub25lIn0.eyJleHAiOjF9.{key}")), key);
+    assert_eq!(bare(key), key);
+    let admin = format!("a.b.{}", minted(KeyKind::Admin).text.expose());
+    for other in [admin.as_str(), "a.b.c", "", "..", "a.b.", &format!("b.{key}"), &format!("a.b.c.{key}"), "a.b.c.d"] {
+        assert_eq!(bare(other), other);
+    }
+}
+
+#[test]
 fn a_client_key_never_passes_for_an_admin_one() {
     let swapped = minted(KeyKind::Client).text.expose().replacen("pgk_", "pga_", 1);
     assert_eq!(parse(&swapped), Err(ParseError::Damaged));

@@ -56,7 +56,7 @@ pub(crate) async fn bytes(
 pub(crate) fn admin(caller: &Caller) -> &str {
     match caller {
         Caller::Admin(admin) => &admin.id,
-        Caller::Client(_) | Caller::Anyone => "",
+        Caller::Client(_) | Caller::Login(..) | Caller::Anyone => "",
     }
 }
 

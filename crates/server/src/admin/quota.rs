@@ -141,7 +141,7 @@ impl From<Consumed> for Done {
     }
 }
 
-fn denied(error: &QuotaError) -> Denied {
+pub(crate) fn denied(error: &QuotaError) -> Denied {
     let said = |kind| Failure::new(kind, error.to_string());
     match error {
         QuotaError::Unknown => said(Kind::NotFound).code("not_found").into(),

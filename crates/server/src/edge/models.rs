@@ -10,7 +10,8 @@ use http::StatusCode;
 use pool::catalog::Model;
 use proto::{Dialect, Failure, Kind};
 
-use super::gemini;
+use super::{gemini, native};
+use crate::query;
 use crate::reply::{Answer, json};
 use crate::route::Ask;
 
@@ -19,8 +20,15 @@ const CREATED: u64 = 1_700_000_000;
 /// The same in RFC 3339.
 pub(super) const CREATED_AT: &str = "2023-11-14T22:13:20Z";
 
-/// `GET /v1/models` and its like: the listed ones, best first.
+/// `GET /v1/models` and its like: the listed ones, best first. `?refresh=true` waits until accounts and relays were asked for theirs.
 pub(crate) async fn list(ask: Ask) -> Answer {
+    if query::one(&ask.parts, "refresh").is_some_and(|wish| matches!(wish.as_str(), "true" | "1")) {
+        ask.app.engine.refresh_models().await;
+    }
+    // Only Codex names its version; its list has everything, hidden models too.
+    if ask.dialect == Dialect::Chat && query::one(&ask.parts, "client_version").is_some() {
+        return native::models(ask).await;
+    }
     let models = listed(&ask.app.engine);
     match ask.dialect {
         Dialect::Messages => anthropic::list(&ask, models),
@@ -73,7 +81,7 @@ impl Page {
 
 /// How many entries a page may have, from the member `name` of the query.
 fn page_size(ask: &Ask, name: &'static str, (usual, most): (usize, usize)) -> Result<usize, Failure> {
-    let Some(text) = crate::query::one(&ask.parts, name) else { return Ok(usual) };
+    let Some(text) = query::one(&ask.parts, name) else { return Ok(usual) };
     let size = text.parse::<usize>().ok().filter(|size| (1..=most).contains(size));
     size.ok_or_else(|| Failure::new(Kind::Invalid, format!("'{name}' is a number from 1 to {most}")).at(name))
 }

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Delivery, Errand, Fate, Form, KeyId, Load, NO_RELAY, Refusal};
+use engine::{Delivery, Errand, Fate, Form, Load, NO_RELAY, Refusal};
 use futures_util::StreamExt;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
@@ -14,7 +14,6 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::form::{self, Scan, boundary};
 use super::run::{head, place};
-use crate::auth::Caller;
 use crate::body;
 use crate::reply::{Answer, Body, Denied, Slot, Source};
 use crate::route::Ask;
@@ -67,10 +66,7 @@ pub(crate) async fn search(ask: Ask) -> Answer {
 async fn pass(ask: Ask, service: Service) -> Answer {
     let permit = place(&ask.app)?;
     let Ask { app, link, parts, body, id, caller, .. } = ask;
-    let key = match caller {
-        Caller::Client(key) => key,
-        Caller::Anyone | Caller::Admin(_) => KeyId::default(),
-    };
+    let key = caller.key();
     let (model, load) = load(&app, service, (&parts.headers, body)).await?;
     let content_type = parts.headers.get(CONTENT_TYPE).cloned();
     let errand = Errand { service, key, request_id: id, model, content_type, load };

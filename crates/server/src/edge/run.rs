@@ -13,7 +13,6 @@ use proto::dialect::responses::compact::is_asked;
 use proto::{Dialect, Failure, Kind, Notes, Request};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::auth::Caller;
 use crate::body::{self, Broken};
 use crate::client;
 use crate::guard::Counters;
@@ -52,10 +51,7 @@ pub(crate) async fn receive(ask: Ask) -> Result<(Turn, Bytes), Denied> {
         }
         Failure::from(broken)
     })?;
-    let key = match caller {
-        Caller::Client(key) => key,
-        Caller::Anyone | Caller::Admin(_) => KeyId::default(),
-    };
+    let key = caller.key();
     Ok((Turn { app, dialect, key, id, link, parts, permit }, body))
 }
 

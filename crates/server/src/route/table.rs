@@ -32,11 +32,12 @@ macro_rules! route {
 
 const PUBLIC: Class = Class::Public;
 const DATA: Class = Class::Data;
+const NATIVE: Class = Class::Native;
 const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 126] = [
+pub(super) static GATEWAY: [Route; 164] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -51,15 +52,15 @@ pub(super) static GATEWAY: [Route; 126] = [
     route!(POST "/responses", DATA, Responses, edge::responses::create),
     route!(POST "/responses/compact", DATA, Responses, edge::responses::compact),
     route!(POST "/responses/input_tokens", DATA, Responses, edge::responses::input_tokens),
-    route!(POST "/backend-api/codex/responses/compact", DATA, Responses, edge::responses::compact),
+    route!(POST "/backend-api/codex/responses/compact", NATIVE, Responses, edge::responses::compact),
     route!(POST "/responses/review", DATA, Responses, edge::responses::review),
     route!(GET "/v1/responses", DATA, Responses, edge::responses::socket),
     route!(GET "/responses", DATA, Responses, edge::responses::socket),
     // Of accounts, or of relays that have them.
-    route!(POST "/backend-api/codex/images/generations", DATA, Chat, edge::pass::generations),
-    route!(POST "/backend-api/codex/images/edits", DATA, Chat, edge::pass::edits),
+    route!(POST "/backend-api/codex/images/generations", NATIVE, Chat, edge::pass::generations),
+    route!(POST "/backend-api/codex/images/edits", NATIVE, Chat, edge::pass::edits),
     route!(POST "/v1/alpha/search", DATA, Chat, edge::pass::search),
-    route!(POST "/backend-api/codex/alpha/search", DATA, Chat, edge::pass::search),
+    route!(POST "/backend-api/codex/alpha/search", NATIVE, Chat, edge::pass::search),
     route!(POST "/v1/embeddings", DATA, Chat, edge::pass::embeddings),
     route!(POST "/v1/audio/speech", DATA, Chat, edge::pass::speech),
     route!(POST "/v1/audio/transcriptions", DATA, Chat, edge::pass::transcriptions),
@@ -96,6 +97,45 @@ pub(super) static GATEWAY: [Route; 126] = [
     route!(POST "/gemini/v1/models/{name}", DATA, Gemini, edge::gemini::unknown),
     route!(GET "/gemini/v1/models", DATA, Gemini, edge::models::list),
     route!(GET "/gemini/v1/models/{name}", DATA, Gemini, edge::models::one),
+    // Codex's own paths. Its base URL decides under which of their names it asks for them.
+    route!(POST "/backend-api/codex/responses", NATIVE, Responses, edge::responses::create),
+    route!(GET "/backend-api/codex/responses", NATIVE, Responses, edge::responses::socket),
+    route!(GET "/backend-api/codex/models", NATIVE, Responses, edge::native::models),
+    route!(GET "/backend-api/codex/usage", NATIVE, Responses, edge::native::limits::usage),
+    route!(GET "/backend-api/wham/accounts/check", NATIVE, Responses, edge::native::account::check),
+    route!(GET "/backend-api/wham/usage", NATIVE, Responses, edge::native::limits::usage),
+    route!(GET "/backend-api/wham/rate-limit-reset-credits", NATIVE, Responses, edge::native::limits::credits),
+    route!(POST "/backend-api/wham/rate-limit-reset-credits/consume", NATIVE, Responses, edge::native::limits::consume),
+    route!(GET "/backend-api/wham/profiles/me", NATIVE, Responses, edge::native::account::profile),
+    route!(GET "/backend-api/wham/settings/user", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(GET "/backend-api/wham/workspace-messages", NATIVE, Responses, edge::native::account::messages),
+    route!(GET "/backend-api/wham/security-setup", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(GET "/wham/accounts/check", NATIVE, Responses, edge::native::account::check),
+    route!(GET "/wham/usage", NATIVE, Responses, edge::native::limits::usage),
+    route!(GET "/wham/rate-limit-reset-credits", NATIVE, Responses, edge::native::limits::credits),
+    route!(POST "/wham/rate-limit-reset-credits/consume", NATIVE, Responses, edge::native::limits::consume),
+    route!(GET "/wham/profiles/me", NATIVE, Responses, edge::native::account::profile),
+    route!(GET "/wham/settings/user", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(GET "/wham/workspace-messages", NATIVE, Responses, edge::native::account::messages),
+    route!(GET "/wham/security-setup", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(GET "/api/codex/accounts/check", NATIVE, Responses, edge::native::account::check),
+    route!(GET "/api/codex/usage", NATIVE, Responses, edge::native::limits::usage),
+    route!(GET "/api/codex/rate-limit-reset-credits", NATIVE, Responses, edge::native::limits::credits),
+    route!(POST "/api/codex/rate-limit-reset-credits/consume", NATIVE, Responses, edge::native::limits::consume),
+    route!(GET "/api/codex/profiles/me", NATIVE, Responses, edge::native::account::profile),
+    route!(GET "/api/codex/settings/user", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(GET "/api/codex/workspace-messages", NATIVE, Responses, edge::native::account::messages),
+    route!(GET "/api/codex/security-setup", NATIVE, Responses, edge::native::quiet::nothing),
+    // What it reports, and what only its real backend has.
+    route!(POST "/backend-api/codex/analytics-events/events", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(POST "/backend-api/ps/mcp", PUBLIC, Responses, edge::native::quiet::mcp),
+    route!(GET "/backend-api/ps/plugins/{name}", NATIVE, Responses, edge::native::quiet::plugins),
+    route!(GET "/backend-api/ps/{name}", NATIVE, Responses, edge::native::absent),
+    route!(GET "/backend-api/wham/config/bundle", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(GET "/wham/config/bundle", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(GET "/api/codex/config/bundle", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(POST "/backend-api/wham/usage/{name}", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(GET "/backend-api/plugins/{name}", NATIVE, Responses, edge::native::absent),
     // Administration.
     route!(GET "/admin/openapi.json", READ, openapi::describe, openapi::DESCRIBE),
     route!(GET "/admin/accounts", READ, admin::accounts::list, admin::accounts::LIST),
@@ -107,6 +147,7 @@ pub(super) static GATEWAY: [Route; 126] = [
     route!(GET "/admin/guard", READ, admin::guard::counters, admin::guard::COUNTERS),
     route!(GET "/admin/ollama-status", READ, admin::ollama::status, admin::ollama::STATUS),
     route!(GET "/admin/events", READ, admin::events::watch, admin::events::WATCH),
+    route!(POST "/admin/refresh-models", WRITE, admin::models::refresh, admin::models::REFRESH),
     route!(GET "/admin/forecast", READ, admin::quota::forecast, admin::quota::FORECAST),
     // Quota, under the paths of the system that people come from.
     route!(GET "/auth/accounts/{id}/quota", READ, admin::quota::fresh, admin::quota::FRESH),

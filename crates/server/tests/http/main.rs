@@ -14,6 +14,7 @@ mod gateway;
 mod hosts;
 mod lists;
 mod matrix;
+mod native;
 mod ollama;
 mod paths;
 mod protocols;

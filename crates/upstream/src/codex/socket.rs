@@ -132,7 +132,7 @@ impl Upstream {
 
     /// What over HTTP stands in headers.
     fn metadata(&self, leg: &Leg<'_>, now: Millis) -> Vec<(&'static str, String)> {
-        let (call, profile) = (&leg.call, &self.config().profile);
+        let (call, profile) = (&leg.call, self.profile());
         let window = || profile.window.then(|| format!("{}:0", call.thread));
         let pairs = [
             ("x-codex-window-id", passed(call, Slot::Window).or_else(window)),

@@ -138,7 +138,7 @@ struct Revoke<'a> {
 impl Upstream {
     /// Where the browser goes; the parameters are in the official client's order.
     pub fn authorize_url(&self, pkce: &Pkce, state: &str, redirect: &str) -> Url {
-        let config = self.config();
+        let (config, profile) = (self.config(), self.profile());
         let query = form(&[
             ("response_type", "code"),
             ("client_id", &config.client_id),
@@ -149,7 +149,7 @@ impl Upstream {
             ("scope", SCOPE),
             ("id_token_add_organizations", "true"),
             ("codex_cli_simplified_flow", "true"),
-            ("originator", &config.profile.login_originator),
+            ("originator", &profile.login_originator),
         ]);
         let mut url = self.places().authorize.clone();
         // A literal plus is %2B by now, so every `+` left is a space.
@@ -165,7 +165,7 @@ impl Upstream {
             reason: reason.name(),
             token: refresh.expose(),
         });
-        let headers = refresh_headers(&self.config().profile);
+        let headers = refresh_headers(&self.profile());
         match self.call(&self.places().token, headers, body).await {
             Ok(reply) => judge(&reply),
             Err(fault) => Err(transient(fault.sent, None, fault.message)),
@@ -203,18 +203,18 @@ impl Upstream {
     pub async fn revoke(&self, refresh: &Secret) -> Result<(), LoginError> {
         let client_id = &self.config().client_id;
         let body = json(&Revoke { token: refresh.expose(), token_type_hint: "refresh_token", client_id });
-        let headers = refresh_headers(&self.config().profile);
+        let headers = refresh_headers(&self.profile());
         accepted(self.call(&self.places().revoke, headers, body).await?).map(|_| ())
     }
 
     async fn form(&self, fields: &[(&str, &str)]) -> Result<Reply, LoginError> {
-        let headers = auth_headers(&self.config().profile, "application/x-www-form-urlencoded");
+        let headers = auth_headers(&self.profile(), "application/x-www-form-urlencoded");
         accepted(self.call(&self.places().token, headers, form(fields).into()).await?)
     }
 
     /// A small JSON call of the auth server, without identity headers as the official client makes it.
     pub(super) async fn ask(&self, url: &Url, body: &impl Serialize) -> Result<Reply, Fault> {
-        self.call(url, auth_headers(&self.config().profile, "application/json"), json(body)).await
+        self.call(url, auth_headers(&self.profile(), "application/json"), json(body)).await
     }
 
     async fn call(&self, url: &Url, headers: HeaderMap, body: Bytes) -> Result<Reply, Fault> {

@@ -3,6 +3,7 @@
 
 use pool::Secret;
 use pool::relay::Service;
+use pool::routing::Routing;
 use rstest::rstest;
 use serde_json::Value;
 use upstream::profile::{Platform, agent};
@@ -58,11 +59,12 @@ async fn every_slot_filled_keeps_the_order() {
         ("x-forwarded-for", "10.0.0.1".to_owned()),
         ("authorization", "Bearer of-the-client".to_owned()),
     ];
+    let routing = Routing { region: Some("us".to_owned()), origin: None };
     let call = CallFacts {
         tier: Some("priority"),
         lite: true,
         turn_state: Some("opaque"),
-        routing: Some("us"),
+        routing: Some(&routing),
         passed: &passed,
         ..facts()
     };
@@ -152,6 +154,8 @@ async fn a_call_equals_the_recorded_one(#[case] name: &str) {
         upstream::PASSED.into_iter().filter_map(|name| value(name).map(|value| (name, value.to_owned()))).collect();
     let hint = value("x-codex-routing-hint").unwrap().trim_start_matches("model=");
     let (model, tier) = hint.split_once(";tier=").map_or((hint, None), |(model, tier)| (model, Some(tier)));
+    let region = value("x-openai-account-routing-override").map(str::to_owned);
+    let routing = Routing { region, origin: None };
     let call = CallFacts {
         model,
         tier,
@@ -159,7 +163,7 @@ async fn a_call_equals_the_recorded_one(#[case] name: &str) {
         session: value("session-id").unwrap(),
         thread: value("thread-id").unwrap(),
         turn_state: value("x-codex-turn-state"),
-        routing: value("x-openai-account-routing-override"),
+        routing: Some(&routing),
         passed: &passed,
     };
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;

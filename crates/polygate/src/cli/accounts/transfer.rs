@@ -98,7 +98,7 @@ impl Export {
         match &self.out {
             None => std::io::stdout().lock().write_all(text.expose().as_bytes())?,
             Some(out) => {
-                write(out, &text)?;
+                output::private(out, &text)?;
                 let count = if ids.is_empty() { engine.accounts().len() } else { ids.len() };
                 let noun = if count == 1 { "account" } else { "accounts" };
                 eprintln!("Wrote {count} {noun} to {}.", out.display());
@@ -131,17 +131,6 @@ fn text(file: &Path) -> anyhow::Result<Vec<u8>> {
         open.take(LONGEST).read_to_end(&mut text).with_context(|| format!("cannot read {}", file.display()))?;
     }
     Ok(text)
-}
-
-/// A new file with mode 0600, whole or not at all.
-fn write(out: &Path, text: &Secret) -> anyhow::Result<()> {
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let cannot = || format!("cannot write {}", out.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
-    file.write_all(text.expose().as_bytes()).with_context(cannot)?;
-    file.as_file().sync_all().with_context(cannot)?;
-    file.persist_noclobber(out).with_context(cannot)?;
-    Ok(())
 }
 
 fn format(name: &str) -> Result<Format, String> {

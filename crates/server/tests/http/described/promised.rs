@@ -221,6 +221,7 @@ async fn quota(witness: &mut Witness) {
     }
     witness.ask(429, &own("POST", &id, "reset-credits/consume"), Value::Null).await;
     witness.ask(200, "GET /admin/forecast", Value::Null).await;
+    witness.ask(200, "POST /admin/refresh-models", Value::Null).await;
     let warned = witness.ask(200, "GET /auth/quota/warnings", Value::Null).await;
     assert_eq!(warned["warnings"][0]["kind"], "needs_login", "{warned}");
 }

@@ -39,7 +39,7 @@ impl Upstream {
             Detour::Fault(fault)
         };
         let lanes = self.inner.ways.lanes(&self.way).map_err(named)?;
-        let conn = lanes.open(&self.places().responses).await.map_err(named)?;
+        let conn = lanes.open(&self.place(leg)).await.map_err(named)?;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ)
             .write_buffer_size(0)
@@ -63,13 +63,12 @@ impl Upstream {
     }
 
     fn upgrade(&self, leg: &Leg<'_>) -> Result<Request<()>, Fault> {
-        let profile = &self.config().profile;
-        let cookie = self.jars().header(&leg.account.id);
+        let (profile, url) = (&*self.profile(), &self.place(leg));
+        let cookie = self.jars().header(&leg.account.id, url);
         let mut headers = headers::write(profile.orders.socket, |slot| match slot {
             Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
             slot => value(slot, profile, leg),
         })?;
-        let url = &self.places().responses;
         // The library moves these five to the front; anywhere else than at the end they would disturb the order of the others.
         let text = |text: &str| HeaderValue::from_str(text).map_err(|_| unsendable());
         headers.insert(HOST, text(&host(url))?);
@@ -111,7 +110,7 @@ impl Upstream {
     }
 
     fn greeted(&self, leg: &Leg<'_>, headers: &mut HeaderMap) {
-        self.jars().absorb(&leg.account.id, headers);
+        self.jars().absorb(&leg.account.id, &self.place(leg), headers);
         self.hear_clock(headers);
     }
 }

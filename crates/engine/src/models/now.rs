@@ -1,0 +1,67 @@
+//! Lists fetched because somebody asks for them now.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use pool::AccountId;
+use tokio::time::Instant;
+
+use super::{PARALLEL, lists};
+use crate::engine::Engine;
+
+/// Longest wait for all lists; those that come later are taken over all the same.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Lists are fetched so again not sooner than this; whoever asks sooner gets those that just came.
+const REST: Duration = Duration::from_secs(10);
+
+/// A list that was asked for.
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = ModelsRefreshed)]
+pub struct Refreshed {
+    /// The account's or relay's id.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Models on its list now.
+    pub models: usize,
+    /// Why the list did not come; the one from before stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Engine {
+    /// Fetches every account's and relay's list now, a few at a time, and waits for them, 20 s at most. Empty when that was done a
+    /// moment ago.
+    pub async fn refresh_models(&self) -> Vec<Refreshed> {
+        if !self.0.wanted.may_refresh(Instant::now(), REST) {
+            return Vec::new();
+        }
+        let core = &self.0;
+        let list = core.accounts.list();
+        let asked: Vec<AccountId> =
+            list.iter().filter(|entry| lists(entry)).map(|entry| entry.account.id.clone()).collect();
+        let fetch = |id: AccountId| {
+            let core = std::sync::Arc::clone(core);
+            // One that nobody waits for any more goes on: its list is worth having.
+            let task = core.tasks.spawn({
+                let (core, id) = (std::sync::Arc::clone(&core), id.clone());
+                async move { core.list_now(&id).await.err().map(|error| error.to_string()) }
+            });
+            async move {
+                let error = task.await.unwrap_or_else(|_| Some("the engine stops".to_owned()));
+                core.refreshed(&id, error)
+            }
+        };
+        let done = futures_util::stream::iter(asked).map(fetch).buffered(PARALLEL).filter_map(std::future::ready);
+        done.take_until(tokio::time::sleep(LIMIT)).collect().await
+    }
+}
+
+impl crate::core::Core {
+    fn refreshed(&self, id: &AccountId, error: Option<String>) -> Option<Refreshed> {
+        let entry = self.accounts.get(id)?;
+        let name = entry.relay.as_ref().map_or(&entry.account.label, |line| &line.relay.name).clone();
+        let models = entry.models.as_ref().map_or(0, |listing| listing.models.len());
+        Some(Refreshed { id: id.0.clone(), name, models, error })
+    }
+}

@@ -1,0 +1,176 @@
+//! Who we say we are and where calls go: published versions, routing, model lists by age and on demand.
+
+use std::time::Duration;
+
+use engine::{Clock, Engine, Feeds, Parts};
+use offline::{Place, Plan, Rule, Seen, Versions};
+use serde_json::json;
+
+use crate::bench::{Bench, MODEL, Setup, chat, upstream};
+
+/// A bench that follows the feeds of its backend.
+async fn following(every: Duration) -> (Bench, Engine) {
+    let bench = Bench::new().await;
+    let engine = start(&bench, every).await;
+    (bench, engine)
+}
+
+/// One more engine on the same store.
+async fn start(bench: &Bench, every: Duration) -> Engine {
+    let url = |path: &str| Some(format!("{}{path}", bench.backend.auth_url()).parse().expect("a URL"));
+    let feeds = Feeds {
+        codex: url("/feed/npm/@openai/codex/latest"),
+        app: url("/feed/appcast.xml"),
+        every,
+        first: Duration::ZERO,
+    };
+    let settings = engine::Settings { feeds, ..engine::Settings::default() };
+    let upstream = upstream(&bench.backend, upstream::Timeouts::default());
+    let parts = Parts { store: bench.store.clone(), upstream, settings, clock: Clock::System };
+    Engine::start(parts).await.expect("the engine starts")
+}
+
+fn versions(cli: &str) -> Versions {
+    Versions { cli: cli.to_owned(), ..Versions::default() }
+}
+
+/// The versions that model calls and list calls have named, in order and each once.
+fn named(bench: &Bench, place: Place) -> Vec<String> {
+    let header = |seen: &Seen| seen.headers.iter().find(|(name, _)| name == "version").map(|(_, value)| value.clone());
+    let mut named: Vec<_> = bench.backend.record().at(place).filter_map(header).collect();
+    named.dedup();
+    named
+}
+
+#[tokio::test]
+async fn the_published_version_is_followed_and_outlives_a_restart() {
+    let (bench, engine) = following(Duration::from_millis(20)).await;
+    bench.backend.publish(versions("0.171.3"));
+    bench
+        .until("lists for the new version", |bench| {
+            named(bench, Place::Models).last().is_some_and(|version| version == "0.171.3")
+        })
+        .await;
+    let asked = bench.backend.record().at(Place::Models).last().and_then(|seen| seen.query.clone());
+    assert_eq!(asked.as_deref(), Some("client_version=0.171.3"));
+    // What is older, absurd or junk is not believed; nor is a feed that fails.
+    for wrong in ["0.170.0", "9.0.0", "0.99999.0", "0.172.0-alpha.1", "latest"] {
+        let looks = bench.backend.record().requests.iter().filter(|seen| seen.path.starts_with("/feed/npm")).count();
+        bench.backend.publish(versions(wrong));
+        bench
+            .until("two more looks", |bench| {
+                bench.backend.record().requests.iter().filter(|seen| seen.path.starts_with("/feed/npm")).count()
+                    >= looks + 2
+            })
+            .await;
+    }
+    engine.stop().await;
+    bench.backend.reset();
+    // The stored version counts before anything is asked.
+    let again = start(&bench, Duration::ZERO).await;
+    bench.until("lists once more", |bench| bench.backend.record().at(Place::Models).count() > 0).await;
+    assert_eq!(named(&bench, Place::Models), ["0.171.3"]);
+    assert!(bench.backend.record().requests.iter().all(|seen| !seen.path.starts_with("/feed")));
+    again.stop().await;
+    bench.innocent();
+}
+
+/// The feed learns nothing of any account, and the app's is asked only by who names an app.
+#[tokio::test]
+async fn a_feed_is_asked_in_our_own_name() {
+    let (bench, engine) = following(Duration::from_millis(20)).await;
+    bench
+        .until("a look", |bench| bench.backend.record().requests.iter().any(|seen| seen.path.starts_with("/feed")))
+        .await;
+    engine.stop().await;
+    let record = bench.backend.record();
+    let feeds: Vec<_> = record.requests.iter().filter(|seen| seen.path.starts_with("/feed")).collect();
+    assert!(feeds.iter().all(|seen| seen.path.ends_with("/latest")), "{feeds:?}");
+    let names: Vec<_> = feeds[0].headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["accept", "user-agent", "host"]);
+    assert!(feeds[0].headers[1].1.starts_with("polygate/"));
+}
+
+/// Capture 21: the region that the account check names goes with every model call.
+#[tokio::test]
+async fn the_region_of_an_account_is_named() {
+    let bench = Bench::with(Setup::accounts(0)).await;
+    let login = bench.backend.account("plus");
+    let entry = json!({"id": login.account_id, "workspace_backend_origin": "https://evil.example", "account_routing_override": "us"});
+    bench.backend.script(Rule::at(Place::AccountsCheck, Plan::json(200, json!({"accounts": [entry]}))).always());
+    crate::bench::import(&bench.store, &login).await;
+    bench
+        .until("the check", |bench| {
+            bench.backend.record().at(Place::AccountsCheck).any(|seen| seen.status == Some(200))
+        })
+        .await;
+    let region = |bench: &Bench| {
+        let seen = bench.backend.record();
+        let last = seen.posts().last().cloned().expect("a post");
+        last.headers
+            .iter()
+            .find(|(name, _)| name == "x-openai-account-routing-override")
+            .map(|(_, value)| value.clone())
+    };
+    let mut said = None;
+    while said.is_none() {
+        // The answer is there, and taken over at once or a moment later.
+        bench.ask(chat("hello")).await.expect("a reply");
+        said = region(&bench);
+    }
+    assert_eq!(said.as_deref(), Some("us"));
+    assert_eq!(bench.backend.record().at(Place::AccountsCheck).count(), 1, "once for each login");
+}
+
+#[tokio::test]
+async fn an_account_without_a_rule_names_no_region() {
+    let bench = Bench::new().await;
+    bench
+        .until("the check", |bench| {
+            bench.backend.record().at(Place::AccountsCheck).any(|seen| seen.status == Some(200))
+        })
+        .await;
+    bench.ask(chat("hello")).await.expect("a reply");
+    let record = bench.backend.record();
+    assert!(
+        record.posts().all(|seen| seen.headers.iter().all(|(name, _)| name != "x-openai-account-routing-override"))
+    );
+    bench.innocent();
+}
+
+/// A check that fails says nothing about the account, and is made again.
+#[tokio::test]
+async fn an_account_check_that_fails_stops_nobody() {
+    let bench = Bench::with(Setup::accounts(0)).await;
+    bench.backend.script(Rule::at(Place::AccountsCheck, Plan::json(500, json!({"detail": "no"}))).always());
+    let login = bench.backend.account("plus");
+    crate::bench::import(&bench.store, &login).await;
+    bench.until("the list", |bench| bench.engine.accounts().first().is_some_and(|view| view.models > 0)).await;
+    bench.ask(chat("hello")).await.expect("a reply");
+    assert_eq!(bench.engine.accounts()[0].status, "active");
+}
+
+#[tokio::test]
+async fn lists_are_asked_for_again_when_they_are_old() {
+    let ttl = |settings: &mut engine::Settings| settings.models_ttl = Duration::from_millis(30);
+    let bench = Bench::with(Setup::default().settings(ttl)).await;
+    bench.until("the list", |bench| bench.engine.accounts()[0].models > 1).await;
+    bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
+    bench.until("the new list without a request", |bench| bench.engine.accounts()[0].models == 1).await;
+    bench.innocent();
+}
+
+#[tokio::test]
+async fn lists_are_asked_for_on_demand() {
+    let bench = Bench::with(Setup::accounts(2)).await;
+    bench.until("the lists", |bench| bench.engine.accounts().iter().all(|view| view.models > 1)).await;
+    bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
+    bench.backend.script(Rule::at(Place::Models, Plan::json(500, json!({}))).account(&bench.logins[1].account_id));
+    let done = bench.engine.refresh_models().await;
+    assert_eq!((done.len(), done[0].models, done[0].error.as_deref()), (2, 1, None));
+    assert_eq!((done[1].models, done[1].error.as_deref()), (12, Some("answered 500")));
+    // A second wish a moment later costs nothing.
+    let asked = bench.backend.record().at(Place::Models).count();
+    assert!(bench.engine.refresh_models().await.is_empty());
+    assert_eq!(bench.backend.record().at(Place::Models).count(), asked);
+}

@@ -1,0 +1,118 @@
+//! Versions of the official clients, as their makers publish them. What comes from a feed is believed only where it can be true: a
+//! wrong one would be said with every call.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use memchr::memmem;
+use serde::Deserialize;
+
+/// Longest text of a version, bytes.
+const TEXT: usize = 32;
+/// The largest number of a version: the desktop app's third one is a build number of five digits.
+const NUMBER: u32 = 9_999_999;
+/// How far ahead of the known version a new one may be, by its first number and, where that is the same, its second: the desktop
+/// app counts years and, in the second, months and days; the command line has some hundred versions a year.
+const LEAP: (u32, u32) = (1, 1300);
+
+/// A version of three numbers, such as `0.169.0` or `26.908.40834`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Release([u32; 3]);
+
+/// Why a published version is not taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Not three numbers.
+    #[error("it is not three numbers")]
+    Junk,
+    /// Older than what is known.
+    #[error("it is older than the known one")]
+    Older,
+    /// Too far ahead to be true.
+    #[error("it is too far ahead of the known one")]
+    Absurd,
+}
+
+/// Where versions are published, which decides how they are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Feed {
+    /// An npm registry's document about one version: `{"version":"0.169.0"}`.
+    Npm,
+    /// A Sparkle appcast, newest first.
+    Appcast,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    version: String,
+}
+
+impl Release {
+    /// Reads a version: three numbers and nothing else, so no test version either.
+    pub fn read(text: &str) -> Option<Self> {
+        if text.len() > TEXT {
+            return None;
+        }
+        let number = |part: &str| {
+            let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            let plain = digits && (part.len() == 1 || !part.starts_with('0'));
+            part.parse().ok().filter(|number| plain && *number <= NUMBER)
+        };
+        let mut parts = text.split('.');
+        let release = Self([number(parts.next()?)?, number(parts.next()?)?, number(parts.next()?)?]);
+        parts.next().is_none().then_some(release)
+    }
+
+    /// The version after this one that `text` names: this one itself, or a newer one that is not absurdly far ahead.
+    ///
+    /// # Errors
+    /// [`Refused`] says why it is not taken over.
+    pub fn next(self, text: &str) -> Result<Self, Refused> {
+        let next = Self::read(text).ok_or(Refused::Junk)?;
+        let [major, minor, _] = self.0;
+        let ahead = (next.0[0].saturating_sub(major), next.0[1].saturating_sub(minor));
+        if next < self {
+            Err(Refused::Older)
+        } else if ahead.0 > LEAP.0 || ahead.0 == 0 && ahead.1 > LEAP.1 {
+            Err(Refused::Absurd)
+        } else {
+            Ok(next)
+        }
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [major, minor, patch] = self.0;
+        write!(f, "{major}.{minor}.{patch}")
+    }
+}
+
+impl Feed {
+    /// The version that a feed's body names first, as it stands there.
+    pub fn read(self, body: &[u8]) -> Option<String> {
+        match self {
+            Self::Npm => serde_json::from_slice::<Document>(body).ok().map(|document| document.version),
+            Self::Appcast => appcast(body),
+        }
+    }
+}
+
+/// The first `sparkle:shortVersionString`, which stands as an attribute or as an element.
+fn appcast(body: &[u8]) -> Option<String> {
+    const NAME: &[u8] = b"sparkle:shortVersionString";
+    let behind = &body[memmem::find(body, NAME)? + NAME.len()..];
+    let value = match behind.trim_ascii_start() {
+        [b'>', rest @ ..] => rest.split(|byte| *byte == b'<').next()?,
+        [b'=', rest @ ..] => {
+            let rest = rest.trim_ascii_start();
+            let quote = *rest.first().filter(|quote| matches!(quote, b'"' | b'\''))?;
+            rest[1..].split(|byte| *byte == quote).next()?
+        }
+        _ => return None,
+    };
+    let value = std::str::from_utf8(value).ok()?.trim();
+    (value.len() <= TEXT).then(|| value.to_owned())
+}

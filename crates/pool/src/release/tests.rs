@@ -1,0 +1,57 @@
+//! Which versions are believed.
+
+use proptest::prelude::*;
+use rstest::rstest;
+
+use super::*;
+
+#[rstest]
+#[case("0.169.0", "0.170.0", Ok("0.170.0"))]
+#[case("0.169.0", "0.169.0", Ok("0.169.0"))]
+#[case("0.169.0", "1.0.0", Ok("1.0.0"))]
+#[case("26.908.40834", "26.1231.50000", Ok("26.1231.50000"))]
+#[case("26.908.40834", "27.105.1", Ok("27.105.1"))]
+#[case("0.169.0", "0.168.9", Err(Refused::Older))]
+#[case("0.169.0", "0.9999.0", Err(Refused::Absurd))]
+#[case("0.169.0", "2.0.0", Err(Refused::Absurd))]
+#[case("26.908.40834", "2026.9.1", Err(Refused::Absurd))]
+#[case("0.169.0", "0.170.0-alpha.1", Err(Refused::Junk))]
+#[case("0.169.0", "0.170", Err(Refused::Junk))]
+#[case("0.169.0", "0.170.0.1", Err(Refused::Junk))]
+#[case("0.169.0", "v0.170.0", Err(Refused::Junk))]
+#[case("0.169.0", "0.+170.0", Err(Refused::Junk))]
+#[case("0.169.0", "0.0170.0", Err(Refused::Junk))]
+#[case("0.169.0", "0.170.99999999", Err(Refused::Junk))]
+#[case("0.169.0", "0.170.0\r\nx: 1", Err(Refused::Junk))]
+#[case("0.169.0", "", Err(Refused::Junk))]
+fn what_is_published_is_believed_or_not(#[case] known: &str, #[case] said: &str, #[case] next: Result<&str, Refused>) {
+    let known = Release::read(known).unwrap();
+    assert_eq!(known.next(said).map(|release| release.to_string()), next.map(str::to_owned));
+}
+
+#[rstest]
+#[case(Feed::Npm, r#"{"name":"@openai/codex","version":"0.170.0","dist":{}}"#, Some("0.170.0"))]
+#[case(Feed::Npm, r#"{"version":170}"#, None)]
+#[case(Feed::Npm, "<html>", None)]
+#[case(Feed::Appcast, r#"<rss><channel><item><enclosure sparkle:version="7" sparkle:shortVersionString="26.1.2"/></item><item><enclosure sparkle:shortVersionString="26.0.1"/></item></channel></rss>"#, Some("26.1.2"))]
+#[case(Feed::Appcast, "<item><sparkle:shortVersionString> 26.1.2 </sparkle:shortVersionString></item>", Some("26.1.2"))]
+#[case(Feed::Appcast, "<item sparkle:shortVersionString = '26.1.2'>", Some("26.1.2"))]
+#[case(Feed::Appcast, "<item sparkle:shortVersionString=26.1.2>", None)]
+#[case(Feed::Appcast, "<item>", None)]
+fn feeds_are_read(#[case] feed: Feed, #[case] body: &str, #[case] version: Option<&str>) {
+    assert_eq!(feed.read(body.as_bytes()).as_deref(), version);
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_feed_says_nothing_goes_back(body in proptest::collection::vec(any::<u8>(), 0..200), text in "[0-9.]{0,12}") {
+        let known = Release([0, 169, 0]);
+        for feed in [Feed::Npm, Feed::Appcast] {
+            let said = feed.read(&body).unwrap_or_default();
+            prop_assert!(known.next(&said).is_ok_and(|next| next >= known) || known.next(&said).is_err());
+        }
+        if let Ok(next) = known.next(&text) {
+            prop_assert!(next >= known && next.to_string() == text);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Where the backend wants an account's model calls: what `GET /wham/accounts/check` says of its workspace.
+//!
+//! The official client refuses to work with an answer that it does not understand. Here such a part is left out with a word
+//! about it: a call without it is refused by the backend at worst, and then the account says so itself.
+
+#[cfg(test)]
+mod tests;
+
+use serde::Deserialize;
+use url::{Host, Url};
+
+use crate::loose;
+use crate::shown::short;
+
+/// What stands for no rule.
+const FREE: &str = "NO_CONSTRAINT";
+/// Longest name of a region, bytes.
+const REGION: usize = 32;
+/// The backend's own domain; an origin elsewhere would be handed the account's tokens.
+const DOMAIN: &str = "chatgpt.com";
+
+/// What holds for an account's model calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routing {
+    /// The header `x-openai-account-routing-override` (`us`).
+    pub region: Option<String>,
+    /// What stands in the place of the backend's scheme, host and port.
+    pub origin: Option<Url>,
+}
+
+/// What an answer says, and what of it is not followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// What is followed.
+    pub routing: Routing,
+    /// One line for each part that is not.
+    pub ignored: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Check {
+    accounts: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(default, deserialize_with = "loose::field")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "loose::field")]
+    workspace_backend_origin: Option<String>,
+    #[serde(default, deserialize_with = "loose::field")]
+    account_routing_override: Option<String>,
+}
+
+/// Reads the answer for the account with this id at the provider; `None` when it is no such answer, or not about it.
+pub fn read(body: &[u8], account: &str) -> Option<Read> {
+    let check: Check = serde_json::from_slice(body).ok()?;
+    let entry = check.accounts.into_iter().find(|entry| entry.id.as_deref() == Some(account))?;
+    let mut read = Read::default();
+    if let Some(wanted) = entry.account_routing_override.filter(|wanted| wanted != FREE) {
+        if region(&wanted) {
+            read.routing.region = Some(wanted);
+        } else {
+            read.ignored.push(format!("the region {:?} is no name of one", short(&wanted, REGION)));
+        }
+    }
+    if let Some(wanted) = entry.workspace_backend_origin.filter(|wanted| wanted != FREE) {
+        match origin(&wanted) {
+            Some(origin) => read.routing.origin = Some(origin),
+            None => read.ignored.push(format!("the origin {:?} is not the backend's", short(&wanted, 2 * REGION))),
+        }
+    }
+    Some(read)
+}
+
+/// Whether a text can be a region's name (`us`, `us_cr`).
+fn region(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    (1..=REGION).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// An https origin of the backend's own domain, without anything behind it.
+fn origin(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let bare =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let fits = url.scheme() == "https" && url.port().is_none() && url.path() == "/" && bare;
+    let Some(Host::Domain(host)) = url.host() else { return None };
+    (fits && own(host)).then_some(url)
+}
+
+/// Whether a host is of the backend's own domain.
+fn own(host: &str) -> bool {
+    host.strip_suffix(DOMAIN).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+impl Routing {
+    /// Where a model call goes whose usual place is `usual`. A place elsewhere than in the backend's domain is one that the owner
+    /// has chosen, such as one for tests, and stays.
+    pub fn place(&self, usual: &Url) -> Url {
+        let mut place = usual.clone();
+        let host = self.origin.as_ref().and_then(Url::host_str).filter(|_| usual.host_str().is_some_and(own));
+        if let Some(host) = host
+            && usual.scheme() == "https"
+        {
+            place.set_host(Some(host)).expect("invariant: a host of an https URL fits another one");
+        }
+        place
+    }
+}

@@ -1,0 +1,37 @@
+//! The model lists of accounts and relays.
+
+use engine::Refreshed;
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::openapi::{Operation, Topic};
+use crate::reply::{Answer, json};
+use crate::route::Ask;
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = ModelsRefresh)]
+struct Done {
+    /// Whether every list came.
+    ok: bool,
+    /// The same in words.
+    message: String,
+    /// Each list that was asked for; none when all were a moment ago.
+    lists: Vec<Refreshed>,
+}
+
+/// Of [`refresh`].
+pub(crate) const REFRESH: Operation =
+    Operation::new(Topic::Gateway, "Ask accounts and relays for their model lists now").gives::<Done>(200);
+
+/// `POST /admin/refresh-models`
+pub(crate) async fn refresh(ask: Ask) -> Answer {
+    let lists = ask.app.engine.refresh_models().await;
+    let failed = lists.iter().filter(|list| list.error.is_some()).count();
+    let message = match (lists.len(), failed) {
+        (0, _) => "The lists were asked for a moment ago, or there is nobody to ask".to_owned(),
+        (all, 0) => format!("{all} model lists are fresh"),
+        (all, failed) => format!("{failed} of {all} model lists did not come"),
+    };
+    Ok(json(StatusCode::OK, &Done { ok: failed == 0, message, lists }))
+}

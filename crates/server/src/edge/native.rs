@@ -1,0 +1,28 @@
+//! Codex's own paths: what its command line, app and IDE extension ask of their backend beside model calls. Each stands under the
+//! three names that they have for it (`/backend-api/wham/...`, `/wham/...`, `/api/codex/...`). The answers are the whole pool's, not
+//! one account's; docs/codex.md says what they mean.
+
+pub(crate) mod account;
+pub(crate) mod limits;
+pub(crate) mod quiet;
+
+use http::header::{ETAG, IF_NONE_MATCH};
+use http::{HeaderValue, StatusCode};
+use proto::{Failure, Kind};
+
+use crate::reply::{Answer, bare, whole};
+use crate::route::Ask;
+
+/// `GET .../models?client_version=`: every model in Codex's own shape; 304 when the client has the list.
+pub(crate) async fn models(ask: Ask) -> Answer {
+    let list = ask.app.engine.codex_models();
+    let known = ask.parts.headers.get_all(IF_NONE_MATCH).iter().any(|etag| etag.as_bytes() == list.etag.as_bytes());
+    let mut response = if known { bare(StatusCode::NOT_MODIFIED) } else { whole(StatusCode::OK, list.body) };
+    response.headers_mut().extend(HeaderValue::from_str(&list.etag).ok().map(|etag| (ETAG, etag)));
+    Ok(response)
+}
+
+/// What only the real backend has, such as its plug-ins: not there, which the client takes for an answer.
+pub(crate) async fn absent(_ask: Ask) -> Answer {
+    Err(Failure::new(Kind::NotFound, "This gateway has no such thing").code("not_found").into())
+}

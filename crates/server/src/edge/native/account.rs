@@ -1,0 +1,92 @@
+//! Who the client is told it is: one account that may do everything, for whatever account it names.
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::client;
+use crate::reply::{Answer, json};
+use crate::route::Ask;
+
+/// The account of a client that names none.
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+/// The plan where nothing is known: the client hides from the smaller ones what they cannot do.
+const PLAN: &str = "pro";
+/// No rule about where or by which region this account is served: accounts behind us have their own, and theirs are kept.
+const FREE: &str = "NO_CONSTRAINT";
+
+#[derive(Serialize)]
+struct Check<'a> {
+    accounts: [Entry<'a>; 1],
+    account_ordering: [&'a str; 1],
+    default_account_id: &'a str,
+}
+
+/// The client refuses an entry that lacks one of these (seen of 0.169.0, 2026-11-21).
+#[derive(Serialize)]
+struct Entry<'a> {
+    id: &'a str,
+    name: Option<&'a str>,
+    structure: &'static str,
+    plan_type: &'a str,
+    profile_picture_url: Option<&'a str>,
+    is_deactivated: bool,
+    can_access_with_session: bool,
+    sso_connection_name: Option<&'a str>,
+    is_fedramp_compliant_workspace: bool,
+    workspace_backend_origin: &'static str,
+    account_routing_override: &'static str,
+}
+
+#[derive(Serialize)]
+struct Profile {
+    stats: Stats,
+}
+
+#[derive(Default, Serialize)]
+struct Stats {
+    lifetime_tokens: u64,
+    peak_daily_tokens: u64,
+    longest_running_turn_sec: u64,
+    current_streak_days: u64,
+    longest_streak_days: u64,
+    daily_usage_buckets: [u64; 0],
+}
+
+#[derive(Serialize)]
+struct Messages {
+    messages: [u64; 0],
+}
+
+/// The account that the client says it is; its token and the answer must name the same one.
+pub(super) fn id(ask: &Ask) -> &str {
+    client::one(&ask.parts.headers, "chatgpt-account-id", 128).unwrap_or(NOBODY)
+}
+
+/// `GET .../accounts/check`: the client makes no model call before this has succeeded.
+pub(crate) async fn check(ask: Ask) -> Answer {
+    let (id, plan) = (id(&ask), ask.app.engine.limits().0.plan);
+    let entry = Entry {
+        id,
+        name: None,
+        structure: "personal",
+        plan_type: plan.as_deref().unwrap_or(PLAN),
+        profile_picture_url: None,
+        is_deactivated: false,
+        can_access_with_session: true,
+        sso_connection_name: None,
+        is_fedramp_compliant_workspace: false,
+        workspace_backend_origin: FREE,
+        account_routing_override: FREE,
+    };
+    Ok(json(StatusCode::OK, &Check { accounts: [entry], account_ordering: [id], default_account_id: id }))
+}
+
+/// `GET .../profiles/me`: figures that are kept elsewhere, and per key.
+pub(crate) async fn profile(_ask: Ask) -> Answer {
+    Ok(json(StatusCode::OK, &Profile { stats: Stats::default() }))
+}
+
+/// `GET .../workspace-messages`: nobody has anything to announce.
+pub(crate) async fn messages(_ask: Ask) -> Answer {
+    Ok(json(StatusCode::OK, &Messages { messages: [] }))
+}

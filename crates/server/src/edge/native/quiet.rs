@@ -1,0 +1,102 @@
+//! What the client asks for beside its work and the gateway has none of. Each answer is one that it takes for an answer: it tries
+//! nothing again, and warns its user of nothing (seen of 0.169.0, 2026-11-22).
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::admin::input;
+use crate::reply::{Answer, bare, json, whole};
+use crate::route::Ask;
+
+/// A call of the Model Context Protocol (JSON-RPC); without an id it is a notice.
+#[derive(Deserialize)]
+struct Call<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(default)]
+    method: String,
+    #[serde(default)]
+    params: Params,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Params {
+    protocol_version: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Said<'a, T> {
+    jsonrpc: &'static str,
+    id: &'a RawValue,
+    result: T,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Hello<'a> {
+    protocol_version: &'a str,
+    capabilities: Empty,
+    server_info: Server,
+}
+
+#[derive(Serialize)]
+struct Server {
+    name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Tools {
+    tools: [u64; 0],
+}
+
+#[derive(Serialize)]
+struct Plugins {
+    plugins: [u64; 0],
+    pagination: Empty,
+}
+
+#[derive(Serialize)]
+struct Empty {}
+
+/// The version of the protocol where the client names none.
+const PROTOCOL: &str = "2025-06-18";
+/// A version's longest text, bytes.
+const VERSION: usize = 32;
+
+/// `POST /backend-api/ps/mcp`: a server without tools. The client sends no credential there.
+pub(crate) async fn mcp(ask: Ask) -> Answer {
+    let body = input::bytes(&ask.parts.headers, ask.body, &ask.app).await?;
+    let Ok(call) = serde_json::from_slice::<Call<'_>>(&body) else { return Ok(bare(StatusCode::BAD_REQUEST)) };
+    let Some(id) = call.id.filter(|id| id.get().len() <= VERSION) else { return Ok(bare(StatusCode::ACCEPTED)) };
+    let asked = call.params.protocol_version.filter(|version| version.len() <= VERSION);
+    Ok(match call.method.as_str() {
+        "initialize" => said(
+            id,
+            Hello {
+                protocol_version: asked.as_deref().unwrap_or(PROTOCOL),
+                capabilities: Empty {},
+                server_info: Server { name: "polygate", version: "1" },
+            },
+        ),
+        "tools/list" => said(id, Tools { tools: [] }),
+        _ => said(id, Empty {}),
+    })
+}
+
+fn said<T: Serialize>(id: &RawValue, result: T) -> http::Response<crate::reply::Body> {
+    json(StatusCode::OK, &Said { jsonrpc: "2.0", id, result })
+}
+
+/// `GET /backend-api/ps/plugins/...`: none.
+pub(crate) async fn plugins(_ask: Ask) -> Answer {
+    Ok(json(StatusCode::OK, &Plugins { plugins: [], pagination: Empty {} }))
+}
+
+/// Whatever has no more to say than that nothing is set; and what the client reports, which is taken and dropped.
+pub(crate) async fn nothing(_ask: Ask) -> Answer {
+    Ok(whole(StatusCode::OK, Bytes::from_static(b"{}")))
+}

@@ -1,0 +1,125 @@
+//! The auth.json of a Codex that is a client of ours: a login that looks like one of ChatGPT's and is a client key.
+//!
+//! In its ChatGPT mode Codex presents the access token of its login and nothing else, and it reads the token's claims without
+//! checking the signature (seen of 0.169.0, 2026-11-21). So the signature is the key; the claims say what the client wants to
+//! know before it calls anybody. The token is nothing at the real backend, and holds nothing that the key does not.
+
+#[cfg(test)]
+mod tests;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use pool::{Millis, Secret};
+use serde::Serialize;
+
+/// How long a login for a key without an end is good. Codex renews a login that ends, at an issuer that does not know this one.
+const LONG: i64 = 10 * 365 * 86_400_000;
+/// The plan that it claims: the client asks companies' for rules of their own, and hides from the small ones what they cannot do.
+const PLAN: &str = "pro";
+/// Renews nothing; the client wants one to be there.
+const NO_REFRESH: &str = "none-this-login-is-a-polygate-key";
+
+/// Whom a login is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Guest<'a> {
+    /// The key's text.
+    pub key: &'a Secret,
+    /// Its name for people.
+    pub name: &'a str,
+    /// A UUID of its own, which stands for the account that the client takes itself for.
+    pub account: &'a str,
+    /// When the key ends.
+    pub expires: Option<Millis>,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    auth_mode: &'static str,
+    #[serde(rename = "OPENAI_API_KEY")]
+    api_key: Option<&'a str>,
+    tokens: Tokens<'a>,
+    last_refresh: String,
+}
+
+#[derive(Serialize)]
+struct Tokens<'a> {
+    id_token: &'a str,
+    access_token: &'a str,
+    refresh_token: &'static str,
+    account_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Header {
+    alg: &'static str,
+    typ: &'static str,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'static str,
+    sub: &'a str,
+    iat: i64,
+    exp: i64,
+    email: &'a str,
+    #[serde(rename = "https://api.openai.com/profile")]
+    profile: Profile<'a>,
+    #[serde(rename = "https://api.openai.com/auth")]
+    auth: Auth<'a>,
+}
+
+#[derive(Serialize)]
+struct Profile<'a> {
+    email: &'a str,
+    email_verified: bool,
+}
+
+#[derive(Serialize)]
+struct Auth<'a> {
+    chatgpt_account_id: &'a str,
+    chatgpt_plan_type: &'static str,
+    chatgpt_user_id: &'a str,
+    user_id: &'a str,
+}
+
+/// The file's text, with the key in it.
+pub fn write(guest: &Guest<'_>, now: Millis) -> Secret {
+    let token = token(guest, now);
+    let file = File {
+        auth_mode: "chatgpt",
+        api_key: None,
+        tokens: Tokens {
+            id_token: token.expose(),
+            access_token: token.expose(),
+            refresh_token: NO_REFRESH,
+            account_id: guest.account,
+        },
+        last_refresh: jiff::Timestamp::from_millisecond(now.0).unwrap_or_default().to_string(),
+    };
+    Secret::new(serde_json::to_string_pretty(&file).expect("invariant: a struct of texts serialises"))
+}
+
+fn token(guest: &Guest<'_>, now: Millis) -> Secret {
+    let user = format!("user-{}", guest.account);
+    let email = format!("{}@polygate", guest.name);
+    let claims = Claims {
+        iss: "polygate",
+        sub: &user,
+        iat: now.seconds(),
+        exp: guest.expires.unwrap_or(now.plus(LONG)).seconds(),
+        email: &email,
+        profile: Profile { email: &email, email_verified: false },
+        auth: Auth {
+            chatgpt_account_id: guest.account,
+            chatgpt_plan_type: PLAN,
+            chatgpt_user_id: &user,
+            user_id: &user,
+        },
+    };
+    let header = Header { alg: "none", typ: "JWT" };
+    Secret::new(format!("{}.{}.{}", part(&header), part(&claims), guest.key.expose()))
+}
+
+fn part<T: Serialize>(value: &T) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(value).expect("invariant: a struct of texts serialises"))
+}

@@ -1,0 +1,35 @@
+//! Version feeds: public documents, asked for in our own name.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use url::Url;
+
+use crate::client::Ask;
+use crate::meta::{Small, cut};
+use crate::{Fault, Upstream};
+
+/// Longest feed: an appcast lists what it has ever published.
+const CAP: usize = 1024 * 1024;
+/// Whoever publishes may know that it is no official client that asks.
+const AGENT: &str = concat!("polygate/", env!("CARGO_PKG_VERSION"));
+
+impl Upstream {
+    /// Reads a feed, at most 1 MiB and not longer than a small call may take. Nothing of any account goes there.
+    ///
+    /// # Errors
+    /// The [`Fault`] of the way, or of the feed's size.
+    pub async fn feed(&self, url: &Url) -> Result<Small, Fault> {
+        let limit = self.config().timeouts.small;
+        tokio::time::timeout(limit, self.read_feed(url)).await.unwrap_or_else(|_| Err(Fault::late(limit)))
+    }
+
+    async fn read_feed(&self, url: &Url) -> Result<Small, Fault> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
+        let ask = Ask { method: Method::GET, url: url.clone(), headers, body: Bytes::new() };
+        let answer = self.send(ask).await?;
+        let body = answer.body.collect(CAP).await.map_err(|error| cut(&error))?;
+        Ok(Small { status: answer.status, body })
+    }
+}
