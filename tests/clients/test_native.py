@@ -1,0 +1,160 @@
+"""Codex CLI on its own paths: a client key as its login, and nothing else but base URLs."""
+
+import base64
+import json
+import struct
+import subprocess
+import time
+import zlib
+from urllib.parse import urlsplit
+
+from demo import fetch
+from front import Front
+from outside import Outside
+from program import BIN, Program
+
+ACCOUNT = "0f8fad5b-d9cb-469f-a165-70867728950e"
+EXEC = ["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
+# Where there is TLS: base URLs, no more.
+BASES = """\
+model = "{model}"
+chatgpt_base_url = "{url}/backend-api/"
+openai_base_url = "{url}/backend-api/codex"
+"""
+# Over plain http Codex takes a ChatGPT login to a provider only.
+PROVIDER = """\
+model = "{model}"
+chatgpt_base_url = "{url}/backend-api/"
+model_provider = "polygate"
+[model_providers.polygate]
+name = "Polygate"
+base_url = "{url}/backend-api/codex"
+wire_api = "responses"
+requires_openai_auth = true
+"""
+
+
+def part(value):
+    """A part of a JWT."""
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def login(key):
+    """The auth.json that `polygate keys create --codex-home` writes for a key."""
+    claims = {
+        "exp": int(time.time()) + 10**7,
+        "email": "test@polygate",
+        "https://api.openai.com/auth": {"chatgpt_account_id": ACCOUNT, "chatgpt_plan_type": "pro"},
+    }
+    token = f"{part({'alg': 'none'})}.{part(claims)}.{key}"
+    tokens = {"id_token": token, "access_token": token, "refresh_token": "none", "account_id": ACCOUNT}
+    return json.dumps({"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": tokens})
+
+
+def png(width, height):
+    """A small picture."""
+    rows = b"".join(b"\0" + b"\x80\x40\x20" * width for _ in range(height))
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    block = [struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(block)
+
+
+class NativePaths(Program):
+    """`codex exec`, `resume`, pictures, the model menu and `/status`; the metrics host is the only one asked for outside."""
+
+    outside = frozenset({"ab.chatgpt.com"})
+
+    def sign_in(self, model, config, url):
+        self.settings(".codex/auth.json", login(self.demo.key))
+        self.settings(".codex/config.toml", config.format(model=model, url=url))
+
+    def says(self, text, *arguments, env=None):
+        run = self.launch([*EXEC, *arguments], env or {})
+        self.assertIn(text, run.output, str(run))
+        return run
+
+    def works(self, model, env=None):
+        run = self.launch([*EXEC, f"write {self.folder}/hello.txt with: written by codex"], env or {})
+        self.written("hello.txt", "written by codex", run)
+        posts = self.accepted(2, run)
+        self.answered(posts, run)
+        self.assertEqual({post["model"] for post in posts}, {model})
+        self.demo.reset()
+        run = self.says("again", "resume", "--last", "Reply with exactly: again", env=env)
+        kinds = {item["type"] for post in self.accepted(1, run) for item in post["input"]}
+        self.assertTrue(kinds & {"function_call_output", "custom_tool_call_output"}, kinds)
+
+    def test_over_tls_only_the_base_urls_change(self):
+        with Front(urlsplit(self.demo.url).port, self.scratch) as front:
+            self.sign_in("gpt-6-sol", BASES, front.url)
+            self.works("gpt-6-sol", {"CODEX_CA_CERTIFICATE": front.certificate})
+
+    def test_a_classic_model_over_plain_http(self):
+        self.sign_in("gpt-5.5", PROVIDER, self.demo.url)
+        self.works("gpt-5.5")
+
+    def test_its_models_are_ours_and_asked_for_once(self):
+        self.sign_in("gpt-6-luna", PROVIDER, self.demo.url)
+        self.says("pong", "Reply with exactly: pong")
+        cache = json.loads((self.home / ".codex/models_cache.json").read_text())
+        self.assertEqual(len(cache["models"]), 12)
+        key = {"authorization": f"Bearer {self.demo.key}"}
+        _, headers, _ = fetch("GET", f"{self.demo.url}/backend-api/codex/models?client_version=0.169.0", key)
+        self.assertEqual(cache["etag"], headers["etag"])
+
+    def test_a_picture(self):
+        self.sign_in("gpt-5.5", PROVIDER, self.demo.url)
+        (self.folder / "small.png").write_bytes(png(7, 5))
+        run = self.says("", "-i", "small.png", "--", "what is this")
+        parts = [part for post in self.accepted(1, run) for item in post["input"] for part in item.get("content") or []]
+        self.assertTrue(any(part["type"] == "input_image" for part in parts if isinstance(part, dict)), str(run))
+
+    def test_status_is_the_pools(self):
+        self.sign_in("gpt-5.5", PROVIDER, self.demo.url)
+        self.measure()
+        first, *others = sorted({seen["account"] for seen in self.demo.record()["requests"] if seen["place"] == "usage"})
+        self.exhaust(first)
+        limits = self.status()
+        self.assertEqual((limits["primary"]["usedPercent"], limits["rateLimitReachedType"]), (12, None))
+        for account in others:
+            self.exhaust(account)
+        limits = self.status()
+        self.assertEqual((limits["primary"]["usedPercent"], limits["rateLimitReachedType"]), (100, "rate_limit_reached"))
+
+    def exhaust(self, account):
+        windows = {"primary": {"used_percent": 100.0, "window_minutes": 300, "reset_at": int(time.time()) + 3600}}
+        body = {"account_id": account, "quota": windows}
+        status, _, answer = fetch("PATCH", f"{self.demo.offline}/offline/accounts", body=body)
+        self.assertEqual(status, 200, answer)
+        self.measure()
+
+    def measure(self):
+        admin = {"authorization": f"Bearer {self.demo.facts['admin']}"}
+        status, _, answer = fetch("GET", f"{self.demo.url}/auth/accounts?quota=fresh", admin)
+        self.assertEqual(status, 200, answer)
+
+    def status(self):
+        """What `/status` shows, by the server inside the client."""
+        with Outside() as outside:
+            env = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(self.home), **outside.env()}
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+            client = subprocess.Popen(["codex", "app-server"], env=env, cwd=self.folder, text=True, **pipes)
+            try:
+                hello = {"clientInfo": {"name": "codex_vscode", "title": "test", "version": "1.2.3"}}
+                self.call(client, 1, "initialize", hello)
+                limits = self.call(client, 2, "account/rateLimits/read", None)["rateLimits"]
+                models = self.call(client, 3, "model/list", {})["data"]
+            finally:
+                client.kill()
+                client.communicate()
+        self.assertEqual(len(models), 9, models)
+        return limits
+
+    def call(self, client, number, method, params):
+        client.stdin.write(json.dumps({"id": number, "method": method, "params": params}) + "\n")
+        client.stdin.flush()
+        for line in client.stdout:
+            said = json.loads(line)
+            if said.get("id") == number:
+                return said["result"]
+        self.fail(f"no answer to {method}")
