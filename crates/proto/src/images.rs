@@ -100,7 +100,8 @@ fn write(body: &Bytes, edits: bool) -> Result<Bytes, Failure> {
     refuse(&mut fields)?;
     let chosen = choices(&mut fields)?;
     let pictures = if edits { fields.need("images", pictures)? } else { Vec::new() };
-    if let Some((name, _)) = fields.rest().find(|(name, _)| !IDLE.iter().any(|idle| name.is(idle))) {
+    let strange = |name: &Text, value: &Json| !value.is_null() && !IDLE.iter().any(|idle| name.is(idle));
+    if let Some((name, _)) = fields.rest().find(|(name, value)| strange(name, value)) {
         return Err(Path::ROOT.field(&name.plain()).bad("it is not supported here.").code("unknown_parameter"));
     }
     let mut out =

@@ -96,7 +96,7 @@ fn a_stream_is_pieces_a_reason_and_an_end() {
 fn a_whole_answer_says_what_the_stream_says() {
     let mut fold = Fold::new();
     events().iter().for_each(|event| fold.push(event));
-    let body = Dialect::Chat.whole(&fold.end(), &setting(false));
+    let body = Dialect::Chat.whole(&fold.finish(), &setting(false));
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((&body["object"], &body["choices"][0]["text"]), (&"text_completion".into(), &"one \"two\"".into()));
     assert_eq!((&body["choices"][0]["finish_reason"], &body["usage"]["total_tokens"]), (&"stop".into(), &5.into()));
