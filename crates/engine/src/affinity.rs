@@ -45,6 +45,16 @@ impl Affinity {
         generations.young.get(&conversation).or_else(|| generations.old.get(&conversation)).cloned()
     }
 
+    /// Remembers the turn state that this account gave midway, if it serves the conversation and gave none before.
+    pub(crate) fn bind(&self, conversation: Uuid, account: &AccountId, turn: Uuid) {
+        let mut generations = self.0.lock();
+        let Generations { young, old } = &mut *generations;
+        let bond = young.get_mut(&conversation).or_else(|| old.get_mut(&conversation));
+        if let Some(bond) = bond.filter(|bond| bond.account == *account && !bond.away && bond.turn.is_none()) {
+            bond.turn = Some(turn);
+        }
+    }
+
     /// Remembers who served it.
     pub(crate) fn set(&self, conversation: Uuid, bond: Bond) {
         let mut generations = self.0.lock();

@@ -47,6 +47,16 @@ impl Conversation {
     }
 }
 
+impl Conversation {
+    /// Tells the conversation's threads apart: a subagent's is another line of thought, and has a socket of its own.
+    pub(crate) fn line(&self) -> u128 {
+        if self.thread == self.session {
+            return self.id.as_u128();
+        }
+        Uuid::new_v5(&self.id, self.thread.as_bytes()).as_u128()
+    }
+}
+
 /// The ids that a conversation may have which a client with this key names so: in a header, or by its prompt cache key.
 pub(crate) fn named(key: &str, name: &str) -> [Uuid; 2] {
     let id = |label, bytes: &[u8]| {

@@ -17,8 +17,8 @@ use crate::call::Call;
 use crate::core::Core;
 use crate::ledger::Ledger;
 use crate::reply::{Head, Refusal, Reply};
-pub(crate) use attempt::models;
 use attempt::{Attempt, instead};
+pub(crate) use attempt::{fingerprint, models};
 
 /// Serves a request.
 pub(crate) async fn run(core: Arc<Core>, call: Call) -> Result<Reply, Refusal> {

@@ -82,8 +82,8 @@ impl Upstream {
         match Box::pin(self.talk(&leg, talk)).await {
             Ok(answer) => Ok(answer),
             Err(Detour::Fault(fault)) => Err(fault),
-            Err(Detour::Post(why)) if talk.only => Err(Fault::new(Sent::No, FaultKind::Upgrade, why)),
-            Err(Detour::Post(why)) => {
+            Err(Detour::Post(sent, why)) if talk.only => Err(Fault::new(sent, FaultKind::Upgrade, why)),
+            Err(Detour::Post(_, why)) => {
                 tracing::info!(account = %leg.account.id, why, "a POST stands in for a socket");
                 self.post(leg).await
             }

@@ -360,6 +360,7 @@ fn talk(request: &Request, codex: bool) -> Talk {
     Talk { codex, history: request.items.iter().any(spoken), tools: !request.tools.is_empty() }
 }
 
-fn fingerprint(state: &str) -> Uuid {
+/// What is remembered of a turn state.
+pub(crate) fn fingerprint(state: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, state.as_bytes())
 }

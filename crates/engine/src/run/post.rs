@@ -178,7 +178,7 @@ impl Shot {
         };
         let (account, access) = (&self.entry.account, &tokens.access);
         let talk = self.plan.socket.then(|| Talk {
-            conversation: conversation.id.as_u128(),
+            conversation: conversation.line(),
             generate: true,
             only: self.core.settings.transport == Transport::WebSocket,
             now: self.core.now(),

@@ -18,6 +18,7 @@ use upstream::{Body, Cut};
 use super::pipe::{Aside, Pace, Pipe};
 use crate::core::Core;
 use crate::ledger::Ledger;
+use crate::run::fingerprint;
 use crate::run::post::{Plan, Post};
 use crate::slots::Slot;
 
@@ -237,7 +238,7 @@ impl Flow {
             pace => pace,
         };
         for aside in self.pipe.asides() {
-            heed(&self.core, &self.account, &aside);
+            heed(&self.core, (&self.account, &self.call.plan), &aside);
         }
         match &pace {
             Pace::Going | Pace::Failing(_) => return,
@@ -291,7 +292,7 @@ fn cut_end(cut: &Cut) -> Option<Result<Bytes, Box<Failure>>> {
 }
 
 /// Takes over what a stream says to us.
-fn heed(core: &Core, account: &AccountId, aside: &Aside) {
+fn heed(core: &Core, (account, plan): (&AccountId, &Plan), aside: &Aside) {
     match aside {
         Aside::Limits(json) => {
             if let Some(quota) = Quota::from_event(json, core.now()) {
@@ -299,8 +300,12 @@ fn heed(core: &Core, account: &AccountId, aside: &Aside) {
             }
         }
         Aside::Metadata(json) => {
-            if let Some(etag) = json.parse::<Metadata>().ok().and_then(|said| said.headers.etag) {
+            let Ok(Metadata { headers }) = json.parse::<Metadata>() else { return };
+            if let Some(etag) = headers.etag {
                 core.wanted.saw(core, account, &etag);
+            }
+            if let Some(state) = headers.turn {
+                core.affinity.bind(plan.conversation.id, account, fingerprint(&state));
             }
         }
     }
@@ -315,6 +320,8 @@ struct Metadata {
 struct Inner {
     #[serde(rename = "x-models-etag")]
     etag: Option<String>,
+    #[serde(rename = "x-codex-turn-state")]
+    turn: Option<String>,
 }
 
 impl Timers {

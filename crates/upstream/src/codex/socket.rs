@@ -10,12 +10,14 @@ mod hail;
 mod reply;
 pub(crate) mod shelf;
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pool::{AccountId, Millis};
 use proto::dialect::responses::socket::{self, Refusal, Said, Turn, wrap};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
@@ -23,7 +25,7 @@ use self::hail::Hailed;
 pub(crate) use self::reply::Reply;
 use self::reply::Watch;
 use self::shelf::{Key, Socket};
-use super::{Answer, Leg, passed};
+use super::{Answer, Leg, hint, passed};
 use crate::fault::root;
 use crate::profile::Slot;
 use crate::{Body, Fault, FaultKind, Sent, Upstream};
@@ -46,10 +48,15 @@ pub struct Talk {
     pub now: Millis,
 }
 
+/// How soon after a turn went out over a socket that had waited the loss of that socket still means that it was dead before.
+const STALE: Duration = Duration::from_secs(5);
+/// Bytes that may come before the reply begins.
+const PREAMBLE: usize = pool::limits::STREAM_BUFFER;
+
 /// Why a call did not come to an answer over a socket.
 pub(super) enum Detour {
-    /// It may go out as a POST: nothing of it was sent, or the other end said that it did not look at it.
-    Post(String),
+    /// It may go out as a POST, with what reached the other end so far: nothing, or a turn that it closed the socket on.
+    Post(Sent, String),
     /// It failed.
     Fault(Fault),
 }
@@ -79,9 +86,13 @@ struct First {
 impl Upstream {
     /// One turn: over the conversation's own socket if there is one, else over a new one.
     pub(super) async fn talk(&self, leg: &Leg<'_>, talk: Talk) -> Result<Answer, Detour> {
-        let turn = Turn::read(leg.body.clone()).ok_or_else(|| Detour::Post("the body has no list of items".into()))?;
-        let key = Key { account: leg.account.id.clone(), conversation: talk.conversation };
-        if let Some(socket) = self.shelf().take(&key, &self.way) {
+        let unfit = || Detour::Post(Sent::No, "the body has no list of items".into());
+        let turn = Turn::read(leg.body.clone()).ok_or_else(unfit)?;
+        let key = Key { account: leg.account.id.clone(), conversation: talk.conversation, hint: hint(&leg.call) };
+        let waited = self.shelf().take(&key, &self.way);
+        // Whatever becomes of it, a turn is sent at most twice.
+        let twice = waited.is_some();
+        if let Some(socket) = waited {
             match self.say(socket, (&turn, talk), leg).await.map_err(Detour::Fault)? {
                 Heard::Answer(answer) => return Ok(*answer),
                 Heard::Stale(stale) => tracing::debug!(account = %key.account, why = stale.why, "a socket went stale"),
@@ -91,12 +102,13 @@ impl Upstream {
             Hailed::Open(socket) => *socket,
             Hailed::Refused(answer) => return Ok(*answer),
         };
-        match self.say(socket, (&turn, talk), leg).await.map_err(Detour::Fault)? {
+        let heard = self.say(socket, (&turn, talk), leg).await;
+        if !matches!(heard, Ok(Heard::Answer(_))) {
+            self.shelf().failed(&leg.account.id, talk.now);
+        }
+        match heard.map_err(Detour::Fault)? {
             Heard::Answer(answer) => Ok(*answer),
-            Heard::Stale(Stale { why, told: true }) => {
-                self.shelf().failed(&leg.account.id, talk.now);
-                Err(Detour::Post(why))
-            }
+            Heard::Stale(Stale { why, told: true }) if !twice => Err(Detour::Post(Sent::Maybe, why)),
             Heard::Stale(Stale { why, .. }) => Err(Detour::Fault(Fault::new(Sent::Maybe, FaultKind::Cut, why))),
         }
     }
@@ -104,26 +116,23 @@ impl Upstream {
     /// Sends the turn and waits until the other end answers it.
     async fn say(&self, mut socket: Socket, (turn, talk): (&Turn, Talk), leg: &Leg<'_>) -> Result<Heard, Fault> {
         let limit = self.config().timeouts.headers;
-        let until = Instant::now() + limit;
         let chain = socket.chain.take().and_then(|chain| Some((turn.known(&chain)?, chain)));
         let after = chain.as_ref().map(|(known, chain)| (chain, *known));
         let frame = turn.frame(after, talk.generate, &self.metadata(leg, talk.now));
+        socket.sent = socket.sent.max(frame.len());
         let text = Utf8Bytes::try_from(frame).expect("invariant: JSON is UTF-8");
-        let heard = async {
-            if let Err(error) = socket.stream.send(Message::Text(text)).await {
-                return Ok(Err(Stale { why: lost(&error), told: false }));
-            }
-            first(&mut socket).await
-        };
-        let first = match timeout_at(until, heard).await {
-            Ok(Ok(Ok(first))) => first,
-            Ok(Ok(Err(stale))) => return Ok(Heard::Stale(stale)),
-            Ok(Err(fault)) => return Err(fault),
-            Err(_) => return Err(Fault::late(limit)),
+        let sending = timeout(limit, socket.stream.send(Message::Text(text))).await;
+        if let Err(error) = sending.map_err(|_| Fault::late(limit))? {
+            return Ok(Heard::Stale(Stale { why: lost(&error), told: false }));
+        }
+        let first = match first(&mut socket, limit).await? {
+            Ok(first) => first,
+            Err(stale) => return Ok(Heard::Stale(stale)),
         };
         if first.said == Said::Error {
             return Ok(refused(first, chain.is_some()));
         }
+        self.shelf().works(&leg.account.id);
         let First { held, headers, message, said } = first;
         let watch = Watch::new(turn.clone().record(), self.shelf().clone());
         let body = Body::socket(Reply::new(socket, watch, held, (&message, said)));
@@ -151,21 +160,31 @@ impl Upstream {
     }
 }
 
-/// Reads until the other end speaks about the turn.
-async fn first(socket: &mut Socket) -> Result<Result<First, Stale>, Fault> {
-    let (mut held, mut headers) = (BytesMut::new(), HeaderMap::new());
+/// Reads until the other end speaks about the turn; each message is waited for so long.
+async fn first(socket: &mut Socket, limit: Duration) -> Result<Result<First, Stale>, Fault> {
+    let sent = Instant::now();
+    let mut headers = socket.greeting.clone();
+    headers.extend(std::mem::take(&mut socket.figures));
+    let mut held = BytesMut::new();
     loop {
-        let message = match socket.stream.next().await {
+        let next = timeout(limit, socket.stream.next()).await.map_err(|_| Fault::late(limit))?;
+        // Whoever has said something has taken the turn.
+        let gone = |why: String, told: bool| match held.is_empty() && (told || sent.elapsed() < STALE) {
+            true => Ok(Err(Stale { why, told })),
+            false => Err(Fault::new(Sent::Maybe, FaultKind::Cut, why)),
+        };
+        let message = match next {
             Some(Ok(Message::Text(text))) => Bytes::from(text),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-            Some(Ok(Message::Close(frame))) => return Ok(Err(Stale { why: farewell(frame.as_ref()), told: true })),
+            Some(Ok(Message::Close(frame))) => return gone(farewell(frame.as_ref()), true),
             Some(Ok(Message::Binary(_))) => return Err(garbled()),
             Some(Err(error)) if breach(&error) => return Err(Fault::new(Sent::Yes, FaultKind::Cut, lost(&error))),
-            Some(Err(error)) => return Ok(Err(Stale { why: lost(&error), told: false })),
-            None => return Ok(Err(Stale { why: "the socket was closed".into(), told: false })),
+            Some(Err(error)) => return gone(lost(&error), false),
+            None => return gone("the socket was closed".to_owned(), false),
         };
         let said = wrap(&message, &mut held).ok_or_else(garbled)?;
         match said {
+            Said::Aside if held.len() > PREAMBLE => return Err(garbled()),
             Said::Aside => collect(&message, &mut headers),
             said => return Ok(Ok(First { held, headers, message, said })),
         }
@@ -179,7 +198,11 @@ fn collect(message: &Bytes, headers: &mut HeaderMap) {
 
 fn take(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
     for (name, value) in pairs {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else { continue };
+        // What is about an HTTP message's form is not about this one's.
+        let form =
+            name == header::SET_COOKIE || name == header::TRANSFER_ENCODING || name.as_str().starts_with("content-");
+        if !form {
             headers.insert(name, value);
         }
     }

@@ -200,8 +200,8 @@ async fn a_reply_cut_at_any_message_ends_cleanly(#[case] end: Vec<Act>) {
     }
 }
 
-/// Before the reply begins, a word of the other end (a close message) says that it did nothing: a POST stands in. A connection that is
-/// just gone says nothing, and a broken protocol is no reason to try again.
+/// Before any word, a close message says that the other end did nothing: a POST stands in. A connection that is just gone says
+/// nothing, and a broken protocol is no reason to try again.
 #[rstest]
 #[case::told(vec![Act::Close(1011)], None)]
 #[case::gone(vec![Act::Eof], Some((Sent::Maybe, FaultKind::Cut)))]
@@ -219,7 +219,9 @@ async fn a_cut_before_the_reply(#[case] end: Vec<Act>, #[case] fault: Option<(Se
                 let fault = came.err().unwrap();
                 assert_eq!((fault.sent, fault.kind), wanted, "after {cut} messages: {fault}");
             }
-            None => assert_eq!((came.unwrap().status, house.posts()), (200, 1)),
+            None if cut == 0 => assert_eq!((came.unwrap().status, house.posts()), (200, 1)),
+            // It has said something, and so has taken the turn.
+            None => assert_eq!((came.err().unwrap().sent, house.posts()), (Sent::Maybe, 0)),
         }
     }
 }
@@ -296,6 +298,41 @@ async fn three_failures_in_a_row_give_sockets_a_rest() {
         turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await.unwrap();
     }
     assert_eq!((house.upgrades(), house.posts()), (3, 5));
+}
+
+/// Something on the way lets the upgrade pass and nothing after it: after three such turns POSTs are taken.
+#[tokio::test]
+async fn sockets_that_open_and_break_get_a_rest_too() {
+    let house = House::start(|_, _, _| vec![Act::Eof]).await;
+    let upstream = upstream(&house);
+    for _ in 0..3 {
+        turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await.err().unwrap();
+    }
+    assert_eq!(turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await.unwrap().status, 200);
+    assert_eq!((house.upgrades(), house.posts()), (3, 1));
+}
+
+/// A turn that was sent twice is not sent a third time.
+#[tokio::test]
+async fn two_sockets_that_close_are_enough() {
+    let mut house =
+        House::start(|_, turn, _| if turn == 0 { reply("resp_1", "x") } else { vec![Act::Close(1011)] }).await;
+    let upstream = upstream(&house);
+    read(talk_of(&upstream, &["one"]).await).await.unwrap();
+    let fault = turn(&upstream, ("acct-1", 7), &body(&["one", "model:x", "two"]), false).await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind, house.posts()), (Sent::Maybe, FaultKind::Cut, 0), "{fault}");
+    assert_eq!(house.turns(3).await.len(), 3);
+}
+
+/// A socket that waits may be told of the account's limits.
+#[tokio::test]
+async fn words_about_the_account_leave_a_waiting_socket_good() {
+    let limits = Act::Text(json!({ "type": "codex.rate_limits", "rate_limits": {} }).to_string());
+    let mut house = House::start(move |_, _, _| [reply("resp_1", "x"), vec![limits.clone()]].concat()).await;
+    let upstream = upstream(&house);
+    read(talk_of(&upstream, &["one"]).await).await.unwrap();
+    read(talk_of(&upstream, &["one", "model:x", "two"]).await).await.unwrap();
+    assert_eq!(house.turns(2).await[1].connection, 0);
 }
 
 #[tokio::test]

@@ -61,6 +61,9 @@ pub fn wrap(message: &Bytes, out: &mut BytesMut) -> Option<Said> {
     let event = json::readable(message.clone())?;
     let name = event.text("type")?;
     let name = name.plain();
+    if name.contains(char::is_control) {
+        return None;
+    }
     frame(name.as_bytes(), event.bytes(), out);
     Some(Said::of(Kind::of(name.as_bytes()), name.as_bytes()))
 }
@@ -77,7 +80,7 @@ fn frame(name: &[u8], data: &[u8], out: &mut BytesMut) {
 /// What an `error` message says beside the error itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The HTTP status that it stands for; `None` for a message without one, which the official client ignores.
+    /// The HTTP status that it stands for, 400 or higher; `None` for a message without one, which the official client ignores.
     pub status: Option<u16>,
     /// The error's machine-readable name.
     pub code: Option<String>,
@@ -92,7 +95,7 @@ pub fn refusal(message: &Bytes) -> Option<Refusal> {
     let error = event.get("error");
     let code = error.as_ref().and_then(|error| error.text("code").or_else(|| error.text("type")));
     Some(Refusal {
-        status: status.and_then(|status| u16::try_from(status).ok()).filter(|status| (100..600).contains(status)),
+        status: status.and_then(|status| u16::try_from(status).ok()).filter(|status| (400..600).contains(status)),
         code: code.map(|code| code.plain().into_owned()),
         headers: headers(&event),
     })

@@ -38,6 +38,8 @@ impl Upstream {
             self.hear(Err(&fault));
             Detour::Fault(fault)
         };
+        // Connections opened before a leap of the clock are not good after it.
+        let epoch = self.shelf().epoch(&key.account);
         let lanes = self.inner.ways.lanes(&self.way).map_err(named)?;
         let conn = lanes.open(&self.place(leg)).await.map_err(named)?;
         let config = WebSocketConfig::default()
@@ -45,7 +47,6 @@ impl Upstream {
             .write_buffer_size(0)
             .max_message_size(Some(MESSAGE))
             .max_frame_size(Some(MESSAGE));
-        let epoch = self.shelf().epoch();
         let upgraded = client_async_with_config(request, conn, Some(config));
         let answered = timeout(self.config().timeouts.connect, upgraded).await;
         let (stream, mut response) = match answered {
@@ -55,11 +56,22 @@ impl Upstream {
             Err(_) => return self.lost(leg, "the upgrade to a socket took too long".to_owned(), at),
         };
         self.hear(Ok(()));
-        self.shelf().works(&key.account);
         self.greeted(leg, response.headers_mut());
+        let (greeting, figures) = kept(response.headers());
         let now = Instant::now();
         let way = self.way.key();
-        Ok(Hailed::Open(Box::new(Socket { stream, key, way, opened: now, used: now, chain: None, epoch })))
+        Ok(Hailed::Open(Box::new(Socket {
+            stream,
+            key,
+            way,
+            opened: now,
+            used: now,
+            chain: None,
+            epoch,
+            sent: 0,
+            greeting,
+            figures,
+        })))
     }
 
     fn upgrade(&self, leg: &Leg<'_>) -> Result<Request<()>, Fault> {
@@ -101,18 +113,29 @@ impl Upstream {
             }
             _ => self.shelf().failed(&leg.account.id, at),
         }
-        Err(Detour::Post(format!("the upstream answered an upgrade to a socket with {status}")))
+        Err(Detour::Post(Sent::No, format!("the upstream answered an upgrade to a socket with {status}")))
     }
 
     fn lost(&self, leg: &Leg<'_>, why: String, at: Millis) -> Result<Hailed, Detour> {
         self.shelf().failed(&leg.account.id, at);
-        Err(Detour::Post(why))
+        Err(Detour::Post(Sent::No, why))
     }
 
     fn greeted(&self, leg: &Leg<'_>, headers: &mut HeaderMap) {
         self.jars().absorb(&leg.account.id, &self.place(leg), headers);
         self.hear_clock(headers);
     }
+}
+
+/// What the headers of an upgrade say for every turn of its socket, and for the first one only. A turn state among them is not echoed
+/// (spec of the official client, section 3.2).
+fn kept(headers: &HeaderMap) -> (HeaderMap, HeaderMap) {
+    let pick = |wanted: &dyn Fn(&str) -> bool| {
+        let chosen = headers.iter().filter(|(name, _)| wanted(name.as_str()));
+        chosen.map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    let lasting = |name: &str| matches!(name, "openai-model" | "x-models-etag" | "x-reasoning-included");
+    (pick(&lasting), pick(&|name| name.starts_with("x-codex-") && name != "x-codex-turn-state"))
 }
 
 /// Host and port as the `host` header has them.

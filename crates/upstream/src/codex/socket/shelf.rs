@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use futures_util::{FutureExt as _, StreamExt as _};
+use http::HeaderMap;
 use parking_lot::Mutex;
 use pool::transport::Health;
 use pool::{AccountId, Millis};
-use proto::dialect::responses::socket::Chain;
+use proto::dialect::responses::socket::{Chain, Said, wrap};
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::client::conn::Conn;
 use crate::egress::{Way, WayKey};
@@ -24,12 +27,17 @@ const AGE: Duration = Duration::from_mins(55);
 const MOST: usize = 256;
 /// Messages that a waiting socket may send between two looks.
 const CHATTER: usize = 64;
+/// Bytes of the largest message that a waiting socket has sent, which is memory that it keeps; and of all of them together.
+const LARGE: usize = 8 << 20;
+const LARGE_SUM: usize = 64 << 20;
 
 /// Whose turn a socket serves.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) account: AccountId,
     pub(crate) conversation: u128,
+    /// Model and tier, which its upgrade named.
+    pub(crate) hint: String,
 }
 
 /// An open socket.
@@ -45,6 +53,12 @@ pub(crate) struct Socket {
     pub(crate) chain: Option<Chain>,
     /// The shelf's age when it was opened.
     pub(crate) epoch: u64,
+    /// Bytes of the largest message that went out over it.
+    pub(crate) sent: usize,
+    /// What its upgrade said for all of its turns.
+    pub(crate) greeting: HeaderMap,
+    /// What it said for the first one.
+    pub(crate) figures: HeaderMap,
 }
 
 impl Socket {
@@ -55,15 +69,22 @@ impl Socket {
     /// Whether the other end is still there: reads what has come meanwhile, which answers its pings.
     fn alive(&mut self) -> bool {
         for _ in 0..CHATTER {
-            match self.stream.next().now_or_never() {
+            // Beside a task's budget: a socket that has used it up would look silent.
+            match unconstrained(self.stream.next()).now_or_never() {
                 None => return true,
                 Some(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
+                Some(Some(Ok(Message::Text(text)))) if aside(text.clone()) => {}
                 // A word that nobody asked for: the other end is about to end it, or takes it for another.
                 Some(_) => return false,
             }
         }
         false
     }
+}
+
+/// Whether a message is about the account or the connection.
+fn aside(text: Utf8Bytes) -> bool {
+    wrap(&text.into(), &mut BytesMut::new()) == Some(Said::Aside)
 }
 
 /// The sockets that wait. Clones are the same shelf.
@@ -74,7 +95,32 @@ pub(crate) struct Shelf(Arc<Mutex<Waiting>>);
 struct Waiting {
     sockets: HashMap<Key, Socket>,
     health: HashMap<AccountId, Health>,
+    /// Counts the times that all sockets were given up,
     epoch: u64,
+    /// and those of one account.
+    epochs: HashMap<AccountId, u64>,
+}
+
+impl Waiting {
+    fn epoch(&self, account: &AccountId) -> u64 {
+        self.epoch + self.epochs.get(account).copied().unwrap_or(0)
+    }
+
+    /// Makes room for one more; what has to leave is dropped by the caller, outside the lock.
+    fn room(&mut self, sent: usize) -> Vec<Socket> {
+        let mut gone = Vec::new();
+        let full = |waiting: &Self| {
+            let sum: usize = waiting.sockets.values().map(|socket| socket.sent).sum();
+            waiting.sockets.len() >= MOST || sum + sent > LARGE_SUM
+        };
+        while full(self)
+            && let Some(oldest) =
+                self.sockets.values().min_by_key(|socket| socket.used).map(|socket| socket.key.clone())
+        {
+            gone.extend(self.sockets.remove(&oldest));
+        }
+        gone
+    }
 }
 
 impl Shelf {
@@ -88,42 +134,57 @@ impl Shelf {
     /// Puts a socket back after its turn. One more of the same conversation takes the place of the one that waits.
     pub(crate) fn put(&self, mut socket: Socket) {
         socket.used = Instant::now();
-        let mut waiting = self.0.lock();
-        if socket.epoch != waiting.epoch || !socket.fresh(socket.used) {
+        if !socket.fresh(socket.used) || socket.sent > LARGE {
             return;
         }
-        if waiting.sockets.len() >= MOST
-            && let Some(oldest) =
-                waiting.sockets.values().min_by_key(|socket| socket.used).map(|socket| socket.key.clone())
-        {
-            waiting.sockets.remove(&oldest);
-        }
-        waiting.sockets.insert(socket.key.clone(), socket);
+        let gone = {
+            let mut waiting = self.0.lock();
+            if socket.epoch != waiting.epoch(&socket.key.account) {
+                return;
+            }
+            let mut gone = waiting.room(socket.sent);
+            gone.extend(waiting.sockets.insert(socket.key.clone(), socket));
+            gone
+        };
+        drop(gone);
     }
 
-    /// The age that a socket opened now belongs to.
-    pub(crate) fn epoch(&self) -> u64 {
-        self.0.lock().epoch
+    /// The age that a socket opened now for this account belongs to.
+    pub(crate) fn epoch(&self, account: &AccountId) -> u64 {
+        self.0.lock().epoch(account)
     }
 
     /// Gives up every socket that waits, and those in use when their turn has ended.
     pub(crate) fn redial(&self) {
-        let mut waiting = self.0.lock();
-        waiting.epoch += 1;
-        waiting.sockets.clear();
+        let gone = {
+            let mut waiting = self.0.lock();
+            waiting.epoch += 1;
+            std::mem::take(&mut waiting.sockets)
+        };
+        drop(gone);
     }
 
-    /// Gives up the sockets of an account.
+    /// Gives up the sockets of an account, those in use when their turn has ended.
     pub(crate) fn forget(&self, account: &AccountId) {
         let mut waiting = self.0.lock();
+        *waiting.epochs.entry(account.clone()).or_default() += 1;
         waiting.sockets.retain(|key, _| key.account != *account);
         waiting.health.remove(account);
     }
 
-    /// Lets go of what is closed, old or idle, and answers pings.
+    /// Lets go of what is closed, old or idle, and answers pings. Nobody waits meanwhile: a socket that is looked at is just not there.
     pub(crate) fn tend(&self) {
         let now = Instant::now();
-        self.0.lock().sockets.retain(|_, socket| socket.fresh(now) && socket.alive());
+        let all = std::mem::take(&mut self.0.lock().sockets);
+        let mut good: Vec<Socket> = all.into_values().collect();
+        good.retain_mut(|socket| socket.fresh(now) && socket.alive());
+        let mut waiting = self.0.lock();
+        for socket in good {
+            // One that came back meanwhile is the younger one.
+            if socket.epoch == waiting.epoch(&socket.key.account) && !waiting.sockets.contains_key(&socket.key) {
+                waiting.sockets.insert(socket.key.clone(), socket);
+            }
+        }
     }
 
     /// How many wait.

@@ -34,12 +34,20 @@ pub struct Record {
     pub(super) items: Vec<Print>,
     pub(super) replied: Vec<Item>,
     pub(super) response: Option<String>,
+    /// Whether the reply had an item that was not understood: nothing may rely on it then.
+    pub(super) blind: bool,
 }
 
 /// A message that does not belong to the reply that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the reply ends as another one than it began")]
 pub struct Foreign;
+
+/// How many items the end of a reply lists; some upstreams tell of them nowhere else.
+fn outputs(message: &Bytes) -> usize {
+    let response = json::readable(message.clone()).and_then(|event| event.get("response"));
+    response.and_then(|response| response.get("output")).map_or(0, |output| output.elements().count())
+}
 
 impl Record {
     /// Notes a message of the reply and what [`super::wrap`] said of it.
@@ -51,6 +59,7 @@ impl Record {
             Said::Part if self.response.is_none() => self.response = response_id(message),
             Said::Item => {
                 let item = json::readable(message.clone()).and_then(|event| event.get("item"));
+                self.blind |= item.is_none();
                 self.replied.extend(item.map(|item| Item::of(&item)));
             }
             Said::End | Said::Short => {
@@ -60,6 +69,7 @@ impl Record {
                 {
                     return Err(Foreign);
                 }
+                self.blind |= outputs(message) > self.replied.len();
                 self.response = ended;
             }
             Said::Part | Said::Aside | Said::Error => {}
@@ -69,8 +79,8 @@ impl Record {
 
     /// The chain after a reply that is complete.
     pub fn chain(self) -> Option<Chain> {
-        let Self { head, items, replied, response } = self;
-        let kept = items.len() + replied.len() <= MOST_ITEMS;
+        let Self { head, items, replied, response, blind } = self;
+        let kept = !blind && items.len() + replied.len() <= MOST_ITEMS;
         response.filter(|_| kept).map(|response| Chain { response, head, items, replied })
     }
 }

@@ -37,7 +37,10 @@ impl Said {
             "function_call" | "custom_tool_call" => {
                 pen.text(item.text("call_id").as_ref());
                 pen.text(item.text("name").as_ref());
-                pen.compact(&item.text("arguments").or_else(|| item.text("input")).unwrap_or_default());
+                match item.text("arguments") {
+                    Some(arguments) => pen.compact(&arguments),
+                    None => pen.text(item.text("input").as_ref()),
+                }
                 false
             }
             "reasoning" => {

@@ -64,6 +64,10 @@ impl Turn {
         pen::object(&mut out, |pen| {
             pen.plain("type", "response.create");
             let mut warm = !generate;
+            // The delta without it would be another conversation.
+            if let (None, Some((chain, _))) = (self.fields.iter().find(|(key, _)| key.is("stream")), after) {
+                pen.plain("previous_response_id", chain.response());
+            }
             for (key, value) in &self.fields {
                 match key.as_str() {
                     "input" => pen.array("input", &self.input[skip..], |out, item| out.put_slice(item.bytes())),
@@ -91,7 +95,7 @@ impl Turn {
 
     /// Begins to watch the reply to this turn.
     pub fn record(self) -> Record {
-        Record { head: self.head, items: self.items, replied: Vec::new(), response: None }
+        Record { head: self.head, items: self.items, replied: Vec::new(), response: None, blind: false }
     }
 }
 
