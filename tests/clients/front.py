@@ -40,11 +40,12 @@ class Front:
 
     def serve(self, plain):
         """One connection, both directions."""
-        with contextlib.suppress(OSError):
-            client = self.context.wrap_socket(plain, server_side=True)
-            server = socket.create_connection(("127.0.0.1", self.port))
-            threading.Thread(target=carry, args=(server, client), daemon=True).start()
-            carry(client, server)
+        with contextlib.suppress(OSError), plain, self.context.wrap_socket(plain, server_side=True) as client:
+            with socket.create_connection(("127.0.0.1", self.port)) as server:
+                back = threading.Thread(target=carry, args=(server, client), daemon=True)
+                back.start()
+                carry(client, server)
+                back.join()
 
 
 def carry(source, sink):

@@ -48,7 +48,8 @@ def login(key):
     }
     token = f"{part({'alg': 'none'})}.{part(claims)}.{key}"
     tokens = {"id_token": token, "access_token": token, "refresh_token": "none", "account_id": ACCOUNT}
-    return json.dumps({"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": tokens})
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return json.dumps({"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": now})
 
 
 def png(width, height):
@@ -81,8 +82,11 @@ class NativePaths(Program):
         self.assertEqual({post["model"] for post in posts}, {model})
         self.demo.reset()
         run = self.says("again", "resume", "--last", "Reply with exactly: again", env=env)
-        kinds = {item["type"] for post in self.accepted(1, run) for item in post["input"]}
-        self.assertTrue(kinds & {"function_call_output", "custom_tool_call_output"}, kinds)
+        posts = self.accepted(1, run)
+        # Over a socket the gateway sends on what is new only.
+        kinds = {item["type"] for post in posts for item in post["input"]}
+        chained = all(post.get("previous_response_id") for post in posts)
+        self.assertTrue(chained or kinds & {"function_call_output", "custom_tool_call_output"}, kinds)
 
     def test_over_tls_only_the_base_urls_change(self):
         with Front(urlsplit(self.demo.url).port, self.scratch) as front:
