@@ -187,7 +187,7 @@ impl Keeper {
 impl Core {
     /// Takes over what the store holds. The caller holds [`Core::sync`].
     async fn reload(&self) -> Result<Changes, store::Error> {
-        let (store, before) = (&self.store, self.accounts.list());
+        let store = &self.store;
         // Accounts first: what of one that is added in between belongs to it is not looked for.
         let accounts = store.accounts().await?;
         // Published before the accounts, so that none is there before its way.
@@ -200,6 +200,8 @@ impl Core {
         let rows = accounts.into_iter().map(&mut with_tokens).collect();
         self.keys.adopt(store.keys().await?);
         self.beside.adopt(store.tags().await?, store.links().await?);
+        // Only now: what an owner did meanwhile has been told already.
+        let before = self.accounts.list();
         let mut changes = self.accounts.adopt(rows);
         changes.join(relays::load::reload(self).await?);
         self.accounts.feed.compare(&before, &self.accounts.list(), self.now());

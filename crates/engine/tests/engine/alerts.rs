@@ -248,7 +248,10 @@ async fn what_an_owner_does_here_is_told() {
     for (on, from, to) in [(false, "active", "disabled"), (true, "disabled", "active")] {
         bench.engine.switch_accounts(std::slice::from_ref(&id), on).await.expect("switched");
         let moved = next(&mut watcher, |news| matches!(news, News::Account { .. })).await;
-        assert!(matches!(moved, News::Account { from: old, to: new, .. } if (old, new) == (from, to)), "{on}");
+        assert!(
+            matches!(&moved, News::Account { from: old, to: new, .. } if (*old, *new) == (from, to)),
+            "{on}: {moved:?}"
+        );
     }
     bench.engine.remove_accounts(std::slice::from_ref(&id)).await.expect("removed");
     let removed = next(&mut watcher, |news| matches!(news, News::LoginRemoved { .. })).await;
