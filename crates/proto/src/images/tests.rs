@@ -45,7 +45,7 @@ fn what_the_backend_rejects_is_refused_by_name() {
         let failure = generation(&bytes(&format!(r#"{{"prompt":"x",{field}}}"#))).unwrap_err();
         assert_eq!((failure.kind, failure.param.as_deref()), (Kind::Invalid, Some(name)), "{field}");
     }
-    for body in [r#"{}"#, r#"{"prompt":""}"#, r#"{"prompt":5}"#] {
+    for body in ["{}", r#"{"prompt":""}"#, r#"{"prompt":5}"#] {
         assert_eq!(generation(&bytes(body)).unwrap_err().param.as_deref(), Some("prompt"), "{body}");
     }
 }

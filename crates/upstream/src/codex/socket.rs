@@ -169,9 +169,11 @@ async fn first(socket: &mut Socket, limit: Duration) -> Result<Result<First, Sta
     loop {
         let next = timeout(limit, socket.stream.next()).await.map_err(|_| Fault::late(limit))?;
         // Whoever has said something has taken the turn.
-        let gone = |why: String, told: bool| match held.is_empty() && (told || sent.elapsed() < STALE) {
-            true => Ok(Err(Stale { why, told })),
-            false => Err(Fault::new(Sent::Maybe, FaultKind::Cut, why)),
+        let gone = |why: String, told: bool| {
+            if held.is_empty() && (told || sent.elapsed() < STALE) {
+                return Ok(Err(Stale { why, told }));
+            }
+            Err(Fault::new(Sent::Maybe, FaultKind::Cut, why))
         };
         let message = match next {
             Some(Ok(Message::Text(text))) => Bytes::from(text),

@@ -25,7 +25,7 @@ async fn turn(upstream: &Upstream, (who, conversation): (&str, u128), body: &str
     let (account, access) = (account(who), Secret::from(TOKEN));
     let talk = Some(Talk { conversation, generate: true, only, now: NOW });
     let leg = Leg { account: &account, access: &access, body: body.to_owned().into(), call: facts(), talk };
-    soon(upstream.responses(leg)).await
+    soon(Box::pin(upstream.responses(leg))).await
 }
 
 fn upstream(house: &House) -> Upstream {
@@ -403,7 +403,7 @@ async fn an_upgrade_equals_the_recorded_one(#[case] name: &str) {
     };
     let talk = Some(Talk { conversation: 1, generate: true, only: true, now: NOW });
     let leg = Leg { account: &account, access: &access, body: body(&["one"]).into(), call, talk };
-    soon(upstream.responses(leg)).await.unwrap();
+    soon(Box::pin(upstream.responses(leg))).await.unwrap();
     let Seen { line, headers, .. } = house.upgrade().await;
     assert_eq!(line, "GET /backend-api/codex/responses HTTP/1.1");
     let same = |(name, _): &&(String, String)| name != "sec-websocket-extensions";
@@ -427,7 +427,7 @@ async fn a_frame_carries_what_headers_carry_over_http() {
     let call = CallFacts { lite: true, turn_state: Some("ts"), passed: &passed, ..facts() };
     let talk = Some(Talk { conversation: 1, generate: false, only: true, now: NOW });
     let leg = Leg { account: &account, access: &access, body: body(&["one"]).into(), call, talk };
-    soon(upstream.responses(leg)).await.unwrap();
+    soon(Box::pin(upstream.responses(leg))).await.unwrap();
     let frame = house.turns(1).await.remove(0).body;
     let wanted = json!({ "x-codex-window-id": "thread-1:0", "x-codex-turn-metadata": "{}", "x-codex-turn-state": "ts",
         "ws_request_header_x_openai_internal_codex_responses_lite": "true",

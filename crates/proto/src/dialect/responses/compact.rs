@@ -42,13 +42,11 @@ pub fn made(response: &Bytes) -> Result<Json, Failure> {
     let response = Json::from_valid(response.clone());
     let is_made = |item: &Json| item.get("type").and_then(|kind| kind.as_text()).is_some_and(|kind| kind.is(MADE));
     let output = response.get("output").map(|output| output.elements().filter(is_made).collect::<Vec<_>>());
-    match output.as_deref() {
-        Some([made]) => Ok(made.clone()),
-        _ => {
-            let message = "the upstream answered a compaction with something else";
-            Err(Failure::new(Kind::Upstream, message).code("upstream_protocol"))
-        }
-    }
+    let Some([made]) = output.as_deref() else {
+        let message = "the upstream answered a compaction with something else";
+        return Err(Failure::new(Kind::Upstream, message).code("upstream_protocol"));
+    };
+    Ok(made.clone())
 }
 
 /// The answer of `/v1/responses/compact`, from the whole response, what people said before it and the sealed item.

@@ -73,7 +73,9 @@ fn setting(include_usage: bool) -> Setting {
 fn a_stream_is_pieces_a_reason_and_an_end() {
     let mut out = BytesMut::new();
     let mut writer = dialect::Writer::new(Dialect::Chat, setting(true));
-    events().iter().for_each(|event| writer.push(event, &mut out));
+    for event in &events() {
+        writer.push(event, &mut out);
+    }
     writer.end(&mut out);
     let head = r#"{"id":"cmpl-1","object":"text_completion","created":9,"model":"gpt-5.5","choices":"#;
     let piece = |text: &str, finish: &str| {
@@ -95,7 +97,9 @@ fn a_stream_is_pieces_a_reason_and_an_end() {
 #[test]
 fn a_whole_answer_says_what_the_stream_says() {
     let mut fold = Fold::new();
-    events().iter().for_each(|event| fold.push(event));
+    for event in &events() {
+        fold.push(event);
+    }
     let body = Dialect::Chat.whole(&fold.finish(), &setting(false));
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((&body["object"], &body["choices"][0]["text"]), (&"text_completion".into(), &"one \"two\"".into()));
