@@ -49,7 +49,8 @@ async fn a_key_can_be_codexs_login() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&file)), (0o700, 0o600));
     }
     let usage =
         || async { gateway.send(gateway.request("GET", "/backend-api/wham/usage", token, "")).await.unwrap().status };
@@ -60,6 +61,17 @@ async fn a_key_can_be_codexs_login() {
     assert_eq!((std::fs::read_to_string(&file).unwrap(), home.ok(&["--json", "keys", "list"])), (text, keys));
     home.ok(&["keys", "revoke", made["id"].as_str().unwrap()]);
     until(|| async { usage().await == 401 }).await;
+    // A file that cannot be written leaves no key behind that works.
+    #[cfg(unix)]
+    {
+        std::fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(home.path().join("nowhere/auth.json"), &file).unwrap();
+        let failed = home.run(&["keys", "create", "--codex-home", codex, "--name", "lost"]);
+        assert_eq!(failed.status.code(), Some(1));
+        let keys: Vec<Value> = serde_json::from_str(&home.ok(&["--json", "keys", "list"])).unwrap();
+        let lost = keys.iter().find(|key| key["name"] == "lost").unwrap();
+        assert!(lost["revoked"].is_number(), "{lost}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,7 +70,7 @@ impl Keys {
 }
 
 /// Codex takes a ChatGPT login over plain http only to a provider.
-const CODEX_CONFIG: &str = r#"Put into config.toml beside it, with this gateway's address:
+const CODEX_CONFIG: &str = r#"Before Codex is started with it (or it sends this key to chatgpt.com), put into config.toml beside it, with this gateway's address:
 
 chatgpt_base_url = "http://127.0.0.1:8080/backend-api/"
 model_provider = "polygate"
@@ -116,17 +116,32 @@ async fn sign_in(common: &Common, store: &store::Store, wish: Wish<'_>, folder: 
         "{} is there already; move it away, or give another folder and set CODEX_HOME to it",
         file.display()
     );
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    make(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let minted = create(store, wish).await?;
     let account = uuid::Uuid::new_v4().to_string();
     let guest = Guest { key: &minted.text, name, account: &account, expires };
-    output::private(&file, &guest::write(&guest, workplace::now()))?;
+    if let Err(error) = output::private(&file, &guest::write(&guest, workplace::now())) {
+        // A key that nobody has must not live on.
+        store
+            .revoke_key(&minted.id, workplace::now())
+            .await
+            .with_context(|| format!("{error:#}; key {} stays", minted.id))?;
+        return Err(error);
+    }
     if common.json {
         output::json(&serde_json::json!({ "id": minted.id, "file": file }));
     } else {
         eprintln!("Wrote key {} to {} as a login. {CODEX_CONFIG}", minted.id, file.display());
     }
     Ok(())
+}
+
+/// Makes a folder that only its owner looks into; one that is there stays as it is.
+fn make(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
 }
 
 /// Prints a new key: the bare text on standard output, the advice beside it.
