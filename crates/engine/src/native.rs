@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use parking_lot::Mutex;
 use pool::catalog::{Catalog, CodexList, Resolved};
 use pool::keys::{self, Digest};
 use pool::quota::Quota;
 use pool::quota::summary::{Next, summary};
 use pool::{AccountId, Millis, Status};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::accounts::Entry;
@@ -21,6 +21,8 @@ use crate::keys::{AuthError, KeyId};
 
 /// A linked file may have been written since the keeper's last look; it is looked at for an unknown login at most this often.
 const LOOK: Duration = Duration::from_millis(200);
+/// Longest wait for a look that another call has begun.
+const WAIT: Duration = Duration::from_secs(2);
 /// No access token is longer.
 const LONGEST: usize = 16 << 10;
 /// How much of an account's id names its login in logs and usage rows: the part that is random.
@@ -35,7 +37,7 @@ pub struct Guest {
     pub login: Option<AccountId>,
 }
 
-/// The Codex list of the catalogue that it was made of last, and when files were looked at last.
+/// The Codex list of the catalogue that it was made of last, and when the last look at the files began.
 #[derive(Default)]
 pub(crate) struct Native {
     list: ArcSwapOption<(Arc<Catalog>, CodexList)>,
@@ -51,16 +53,6 @@ impl Native {
         let fresh = Arc::new((catalog, list));
         self.list.store(Some(Arc::clone(&fresh)));
         fresh
-    }
-
-    fn may_look(&self) -> bool {
-        let now = Instant::now();
-        let mut looked = self.looked.lock();
-        let may = looked.is_none_or(|last| now.duration_since(last) >= LOOK);
-        if may {
-            *looked = Some(now);
-        }
-        may
     }
 }
 
@@ -130,13 +122,27 @@ impl Core {
             return self.guest(&entry);
         }
         // Codex may have refreshed it a moment ago.
-        if self.native.may_look() {
-            for link in self.beside.links() {
-                self.follow_link(&link).await;
-            }
-        }
+        self.look_at_links(Instant::now()).await;
         let entry = self.linked(&digest).ok_or(AuthError::Unknown)?;
         self.guest(&entry)
+    }
+
+    /// Returns after a look at all linked files that began at `since` or later, or when another's takes too long. Callers share
+    /// looks: Codex sends several calls at once with its new token, and all of them find it.
+    async fn look_at_links(self: &Arc<Self>, since: Instant) {
+        // Held while looking, so that one looks and the others wait for it.
+        let Ok(mut looked) = tokio::time::timeout(WAIT, self.native.looked.lock()).await else { return };
+        if looked.is_some_and(|last| last >= since) {
+            return;
+        }
+        if let Some(last) = *looked {
+            tokio::time::sleep_until(last + LOOK).await;
+        }
+        let began = Instant::now();
+        for link in self.beside.links() {
+            self.follow_link(&link).await;
+        }
+        *looked = Some(began);
     }
 
     /// The linked account whose access token has this digest. All are compared, each in constant time.
@@ -154,14 +160,15 @@ impl Core {
         let account = &entry.account;
         let ended =
             entry.tokens.as_ref().and_then(|tokens| tokens.expires).is_some_and(|end| end <= self.backend_now());
-        match account.status {
-            Status::Disabled => Err(AuthError::Revoked),
-            _ if ended => Err(AuthError::Expired),
-            _ => {
-                let id = &account.id.0;
-                let tail = id.get(id.len().saturating_sub(TAIL)..).unwrap_or(id);
-                Ok(Guest { key: KeyId(format!("login-{tail}")), login: Some(account.id.clone()) })
-            }
+        // A login that its owner or the provider has ended, or that works no longer, lets nobody in with its last token.
+        if account.status.lasts() {
+            return Err(AuthError::Revoked);
         }
+        if ended {
+            return Err(AuthError::Expired);
+        }
+        let id = &account.id.0;
+        let tail = id.get(id.len().saturating_sub(TAIL)..).unwrap_or(id);
+        Ok(Guest { key: KeyId(format!("login-{tail}")), login: Some(account.id.clone()) })
     }
 }

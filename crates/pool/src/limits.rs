@@ -14,6 +14,8 @@ pub const BODY_WIRE: usize = 32 << 20;
 pub const BODY_DECODED: usize = 64 << 20;
 /// Longest pause in a request body.
 pub const BODY_STALL: Duration = Duration::from_mins(1);
+/// Longest request body of somebody who presents nothing, bytes, and the longest wait for all of it.
+pub const PUBLIC_BODY: (usize, Duration) = (16 << 10, Duration::from_secs(5));
 /// Buffered bytes over all streams; a quarter of the memory where that is less.
 pub const BUFFERED: usize = 512 << 20;
 /// Longest SSE event, bytes.

@@ -16,6 +16,7 @@ use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::Body;
 use http_body_util::BodyStream;
+use pool::limits;
 use proto::{Failure, Kind};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
@@ -84,6 +85,32 @@ where
         return plain(wire, expected, charge).await;
     }
     decoded(wire, &codings, limits.decoded, budget.charge(limits.decoded)).await
+}
+
+/// Reads a short body of somebody who presents nothing: in no coding, in [`limits::PUBLIC_BODY`], and without a share of the budget,
+/// which is for those who may ask.
+///
+/// # Errors
+/// See [`Broken`].
+pub(crate) async fn short<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Broken>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Send,
+{
+    if !decode::codings(headers)?.is_empty() {
+        return Err(Broken::Coding);
+    }
+    let (cap, within) = limits::PUBLIC_BODY;
+    let mut wire = chunks(body, cap as u64, within);
+    let read = async {
+        let mut whole = Vec::new();
+        while let Some(chunk) = wire.next().await {
+            whole.extend_from_slice(&chunk?);
+        }
+        Ok(Bytes::from(whole))
+    };
+    // One byte now and then must not hold it open.
+    tokio::time::timeout(within, read).await.unwrap_or(Err(Broken::Stalled))
 }
 
 /// The body's data, counted and timed.

@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Quota, Window};
+use super::{Credits, Quota, Window};
 use crate::Millis;
 
 /// Who serves the next request.
@@ -22,7 +22,7 @@ pub enum Next<'a> {
 const REACHED: &str = "rate_limit_reached";
 
 /// What a client is told: `next` is who serves its next request, `all` the last figures of every account that is switched on.
-/// `allowed` is always said. Spending limits and reset credits are their owners' business and left out.
+/// `allowed` is always said. Spending limits, reset credits and the balance of credits are their owners' business and left out.
 pub fn summary<'a>(next: Next<'a>, all: impl Iterator<Item = &'a Quota>, now: Millis) -> Quota {
     match next {
         Next::Account(quota) => Quota { allowed: Some(true), reached: None, ..told(quota, now) },
@@ -49,5 +49,6 @@ fn back(quota: &Quota, now: Millis) -> (u8, Millis) {
 fn told(quota: &Quota, now: Millis) -> Quota {
     let window = |window: Option<Window>| window.map(|window| Window { used_percent: window.used(now), ..window });
     let (primary, secondary) = (window(quota.primary), window(quota.secondary));
-    Quota { primary, secondary, spend: None, reset_credits: None, ..quota.now_only() }
+    let credits = quota.credits.as_ref().map(|credits| Credits { balance: None, ..credits.clone() });
+    Quota { primary, secondary, credits, spend: None, reset_credits: None, ..quota.now_only() }
 }

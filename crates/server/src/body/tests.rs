@@ -142,6 +142,22 @@ async fn a_body_that_stops_is_given_up_after_the_stall_limit() {
     assert_eq!(began.elapsed().as_secs(), 60);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_presents_nothing_is_read_shortly() {
+    let one = |size: usize| Full::new(Bytes::from(vec![b' '; size]));
+    assert_eq!(short(&HeaderMap::new(), one(16 << 10)).await.map(|read| read.len()), Ok(16 << 10));
+    assert_eq!(short(&HeaderMap::new(), one((16 << 10) + 1)).await, Err(Broken::TooLarge));
+    assert_eq!(short(&headers(&[("content-encoding", "gzip")]), one(1)).await, Err(Broken::Coding));
+    // A byte now and then does not prolong it.
+    let began = tokio::time::Instant::now();
+    let slow = stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some((Ok::<_, Infallible>(Frame::data(Bytes::from_static(b" "))), ()))
+    });
+    assert_eq!(short(&HeaderMap::new(), StreamBody::new(Box::pin(slow))).await, Err(Broken::Stalled));
+    assert_eq!(began.elapsed().as_secs(), 5);
+}
+
 #[tokio::test]
 async fn a_cut_body_is_told_apart() {
     let limits = limits();

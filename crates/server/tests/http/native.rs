@@ -218,8 +218,33 @@ async fn a_login_that_was_refreshed_a_moment_ago_lets_in() {
         NewAccount { account_id: Some(account_id), user: Some(user), expires_in: 900_000, ..NewAccount::default() };
     let fresh = bench.backend.add_account(again);
     std::fs::write(&bench.files[0], fresh.auth_json()).unwrap();
-    assert_eq!(bench.get("/backend-api/wham/usage", &fresh.access).await.status, 200);
+    // It sends several calls at once with it.
+    let calls = (0..4).map(|_| bench.get("/backend-api/wham/usage", &fresh.access));
+    for answer in futures_util::future::join_all(calls).await {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
     assert_eq!(bench.get("/backend-api/wham/usage", &bench.logins[0].access).await.status, 401);
+}
+
+/// Its token may be good for days; whoever holds it uses the pool no longer.
+#[tokio::test]
+async fn an_account_that_the_provider_blocks_lets_nobody_in() {
+    let bench = Bench::new().await;
+    let login = bench.logins[0].clone();
+    bench.backend.script(offline::Rule::responses(offline::Plan::deactivated_workspace()).account(&login.account_id));
+    let blocked = |engine: &Engine| {
+        engine.accounts().iter().any(|account| account.account_id == login.account_id && account.status == "blocked")
+    };
+    // Whoever else is asked first, the other one comes in turn.
+    for _ in 0..8 {
+        if blocked(&bench.engine) {
+            break;
+        }
+        bench.respond("/backend-api/codex/responses", &bench.logins[1].access, AGENT).await;
+    }
+    assert!(blocked(&bench.engine));
+    assert_eq!(bench.get("/backend-api/wham/usage", &login.access).await.status, 401);
+    assert_eq!(bench.get("/backend-api/wham/usage", &bench.logins[1].access).await.status, 200);
 }
 
 #[tokio::test]
@@ -268,6 +293,9 @@ async fn reset_credits_are_their_owners() {
         json!({"code": "reset", "windows_reset": 1})
     );
     assert_eq!(bench.ask(&line, &access, &[], json!({})).await.status, 400);
+    let balance =
+        async |bearer: &str| read(&bench.get("/backend-api/wham/usage", bearer).await)["credits"]["balance"].clone();
+    assert_eq!((balance(&key).await, balance(&access).await), (Value::Null, json!("0")));
 }
 
 #[tokio::test]
@@ -292,6 +320,8 @@ async fn what_only_the_real_backend_has_is_answered_quietly() {
     let tools = read(&mcp(json!({"jsonrpc": "2.0", "id": "a", "method": "tools/list"})).await);
     assert_eq!(tools, json!({"jsonrpc": "2.0", "id": "a", "result": {"tools": []}}));
     assert_eq!(mcp(json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await.status, 202);
+    let long = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"more": "x".repeat(16 << 10)}});
+    assert_eq!(mcp(long).await.status, 413);
     for path in ["profiles/me", "settings/user", "workspace-messages", "security-setup"] {
         for base in BASES {
             assert_eq!(bench.get(&format!("{base}/{path}"), &key).await.status, 200, "{base}/{path}");

@@ -51,8 +51,9 @@ fn the_reason_is_the_accounts_own() {
 #[test]
 fn owners_business_is_left_out() {
     let credits = Some(Credits { has: true, ..Credits::default() });
+    let rich = Some(Credits { has: true, balance: Some("12.5".into()), ..Credits::default() });
     let spend = Some(Spend { limit: Some("50".into()), ..Spend::default() });
-    let own = Quota { credits: credits.clone(), spend, reset_credits: Some(3), ..quota(1.0, Some(5)) };
+    let own = Quota { credits: rich, spend, reset_credits: Some(3), ..quota(1.0, Some(5)) };
     let told = summary(Next::Account(&own), std::iter::empty(), NOW);
     assert_eq!((told.credits, told.spend, told.reset_credits), (credits, None, None));
 }

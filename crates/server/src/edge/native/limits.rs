@@ -3,7 +3,7 @@
 use http::StatusCode;
 use pool::Millis;
 use pool::quota::credits::{Redeemed, ResetCredits};
-use pool::quota::{Credits, Named, Window};
+use pool::quota::{Credits, Named, Quota, Window};
 use serde::{Deserialize, Serialize};
 
 use super::account;
@@ -92,6 +92,7 @@ struct Order {
 /// `GET .../usage`
 pub(crate) async fn usage(ask: Ask) -> Answer {
     let (quota, now) = ask.app.engine.limits();
+    let own = own(&ask);
     let allowed = quota.allowed.unwrap_or(true);
     let window = |window: Option<Window>| window.map(|window| slot(window, now));
     let body = Usage {
@@ -107,10 +108,12 @@ pub(crate) async fn usage(ask: Ask) -> Answer {
         },
         code_review_rate_limit: None,
         additional_rate_limits: quota.named.iter().map(|limit| additional(limit, now)).collect(),
-        credits: balance(quota.credits.as_ref()),
+        credits: purse(quota.credits.as_ref(), own.as_ref()),
         spend_control: Spend { reached: false, individual_limit: None },
         rate_limit_reached_type: quota.reached.as_deref().map(|kind| Reached { r#type: kind }),
-        rate_limit_reset_credits: Available { available_count: resets(&ask) },
+        rate_limit_reset_credits: Available {
+            available_count: own.as_ref().and_then(|own| own.reset_credits).unwrap_or_default(),
+        },
         promo: None,
     };
     Ok(json(StatusCode::OK, &body))
@@ -143,11 +146,10 @@ pub(crate) async fn consume(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &Spent { code, windows_reset }))
 }
 
-/// The reset credits of the login that asks, as last polled.
-fn resets(ask: &Ask) -> u64 {
-    let Caller::Login(_, id) = &ask.caller else { return 0 };
-    let own = ask.app.engine.account(id);
-    own.and_then(|account| account.quota.reset_credits).unwrap_or_default()
+/// The last figures of the account whose login asks. A client key is nobody's login.
+fn own(ask: &Ask) -> Option<Quota> {
+    let Caller::Login(_, id) = &ask.caller else { return None };
+    ask.app.engine.account(id).map(|account| account.quota)
 }
 
 /// Whole percents: what is not quite used up is not shown as used up.
@@ -174,11 +176,12 @@ fn additional(limit: &Named, now: Millis) -> Additional<'_> {
     }
 }
 
-fn balance(credits: Option<&Credits>) -> Purse<'_> {
+/// The pool's credits; how many is said of the caller's own account only.
+fn purse<'a>(credits: Option<&Credits>, own: Option<&'a Quota>) -> Purse<'a> {
     Purse {
         has_credits: credits.is_some_and(|credits| credits.has),
         unlimited: credits.is_some_and(|credits| credits.unlimited),
-        balance: credits.and_then(|credits| credits.balance.as_deref()),
+        balance: own.and_then(|own| own.credits.as_ref()?.balance.as_deref()),
         approx_local_messages: [0, 0],
         approx_cloud_messages: [0, 0],
     }

@@ -3,10 +3,11 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use proto::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::admin::input;
+use crate::body;
 use crate::reply::{Answer, bare, json, whole};
 use crate::route::Ask;
 
@@ -69,7 +70,7 @@ const VERSION: usize = 32;
 
 /// `POST /backend-api/ps/mcp`: a server without tools. The client sends no credential there.
 pub(crate) async fn mcp(ask: Ask) -> Answer {
-    let body = input::bytes(&ask.parts.headers, ask.body, &ask.app).await?;
+    let body = body::short(&ask.parts.headers, ask.body).await.map_err(Failure::from)?;
     let Ok(call) = serde_json::from_slice::<Call<'_>>(&body) else { return Ok(bare(StatusCode::BAD_REQUEST)) };
     let Some(id) = call.id.filter(|id| id.get().len() <= VERSION) else { return Ok(bare(StatusCode::ACCEPTED)) };
     let asked = call.params.protocol_version.filter(|version| version.len() <= VERSION);
