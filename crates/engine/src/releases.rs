@@ -164,7 +164,8 @@ impl Core {
     fn adopt(&self, whose: Whose, text: &str) -> Result<bool, pool::release::Refused> {
         let profile = self.upstream.profile();
         let Some(known) = whose.known(&profile) else { return Ok(false) };
-        let next = known.next(text)?;
+        let built = whose.known(&self.upstream.config().profile).unwrap_or(known);
+        let next = known.next(built, text)?;
         if next == known {
             return Ok(false);
         }
@@ -172,7 +173,7 @@ impl Core {
             tracing::warn!(%error, "a published version cannot be named");
             return Ok(false);
         }
-        tracing::info!(of = ?whose, from = %known, to = %next, "the official client has a new version");
+        tracing::info!(of = ?whose, from = %known, to = %next, "the official client has another version");
         if whose == Whose::Codex {
             let list = self.accounts.list();
             for entry in list.iter().filter(|entry| entry.relay.is_none()) {

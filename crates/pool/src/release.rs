@@ -13,8 +13,8 @@ use serde::Deserialize;
 const TEXT: usize = 32;
 /// The largest number of a version: the desktop app's third one is a build number of five digits.
 const NUMBER: u32 = 9_999_999;
-/// How far ahead of the known version a new one may be, by its first number and, where that is the same, its second: the desktop
-/// app counts years and, in the second, months and days; the command line has some hundred versions a year.
+/// How far ahead of the known version a new one may be, by its first number and its second: the desktop app counts years and, in the
+/// second, months and days; the command line has some hundred versions a year.
 const LEAP: (u32, u32) = (1, 1300);
 
 /// A version of three numbers, such as `0.169.0` or `26.908.40834`.
@@ -27,8 +27,8 @@ pub enum Refused {
     /// Not three numbers.
     #[error("it is not three numbers")]
     Junk,
-    /// Older than what is known.
-    #[error("it is older than the known one")]
+    /// Older than what is built in.
+    #[error("it is older than the one that is built in")]
     Older,
     /// Too far ahead to be true.
     #[error("it is too far ahead of the known one")]
@@ -65,17 +65,19 @@ impl Release {
         parts.next().is_none().then_some(release)
     }
 
-    /// The version after this one that `text` names: this one itself, or a newer one that is not absurdly far ahead.
+    /// The version after this one where `text` is the published one: this one itself, a newer one that is not absurdly far ahead, or
+    /// an older one, because a release that was a mistake is withdrawn. Never one below `built`, which is built in.
     ///
     /// # Errors
     /// [`Refused`] says why it is not taken over.
-    pub fn next(self, text: &str) -> Result<Self, Refused> {
+    pub fn next(self, built: Self, text: &str) -> Result<Self, Refused> {
         let next = Self::read(text).ok_or(Refused::Junk)?;
-        let [major, minor, _] = self.0;
-        let ahead = (next.0[0].saturating_sub(major), next.0[1].saturating_sub(minor));
-        if next < self {
+        let [major, minor, _] = next.0;
+        // After a step of the first number the second one begins anew.
+        let from = [self, built].into_iter().find(|known| known.0[0] == major).map_or(0, |known| known.0[1]);
+        if next < built {
             Err(Refused::Older)
-        } else if ahead.0 > LEAP.0 || ahead.0 == 0 && ahead.1 > LEAP.1 {
+        } else if major.saturating_sub(self.0[0]) > LEAP.0 || minor.saturating_sub(from) > LEAP.1 {
             Err(Refused::Absurd)
         } else {
             Ok(next)

@@ -53,8 +53,8 @@ async fn the_published_version_is_followed_and_outlives_a_restart() {
         .await;
     let asked = bench.backend.record().at(Place::Models).last().and_then(|seen| seen.query.clone());
     assert_eq!(asked.as_deref(), Some("client_version=0.171.3"));
-    // What is older, absurd or junk is not believed; nor is a feed that fails.
-    for wrong in ["0.170.0", "9.0.0", "0.99999.0", "0.172.0-alpha.1", "latest"] {
+    // What is older than the built-in one, absurd or junk is not believed; nor is a feed that fails.
+    for wrong in ["0.1.0", "9.0.0", "0.99999.0", "0.172.0-alpha.1", "latest"] {
         let looks = bench.backend.record().requests.iter().filter(|seen| seen.path.starts_with("/feed/npm")).count();
         bench.backend.publish(versions(wrong));
         bench
@@ -64,12 +64,19 @@ async fn the_published_version_is_followed_and_outlives_a_restart() {
             })
             .await;
     }
+    // A release that is withdrawn is named no more.
+    bench.backend.publish(versions("0.171.2"));
+    bench
+        .until("lists for the version before", |bench| {
+            named(bench, Place::Models).last().is_some_and(|version| version == "0.171.2")
+        })
+        .await;
     engine.stop().await;
     bench.backend.reset();
     // The stored version counts before anything is asked.
     let again = start(&bench, Duration::ZERO).await;
     bench.until("lists once more", |bench| bench.backend.record().at(Place::Models).count() > 0).await;
-    assert_eq!(named(&bench, Place::Models), ["0.171.3"]);
+    assert_eq!(named(&bench, Place::Models), ["0.171.2"]);
     assert!(bench.backend.record().requests.iter().all(|seen| !seen.path.starts_with("/feed")));
     again.stop().await;
     bench.innocent();

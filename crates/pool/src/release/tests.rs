@@ -14,6 +14,8 @@ use super::*;
 #[case("0.169.0", "0.168.9", Err(Refused::Older))]
 #[case("0.169.0", "0.9999.0", Err(Refused::Absurd))]
 #[case("0.169.0", "2.0.0", Err(Refused::Absurd))]
+#[case("0.169.0", "1.1301.0", Err(Refused::Absurd))]
+#[case("0.169.0", "1.9999999.0", Err(Refused::Absurd))]
 #[case("26.908.40834", "2026.9.1", Err(Refused::Absurd))]
 #[case("0.169.0", "0.170.0-alpha.1", Err(Refused::Junk))]
 #[case("0.169.0", "0.170", Err(Refused::Junk))]
@@ -26,7 +28,24 @@ use super::*;
 #[case("0.169.0", "", Err(Refused::Junk))]
 fn what_is_published_is_believed_or_not(#[case] known: &str, #[case] said: &str, #[case] next: Result<&str, Refused>) {
     let known = Release::read(known).unwrap();
-    assert_eq!(known.next(said).map(|release| release.to_string()), next.map(str::to_owned));
+    assert_eq!(known.next(known, said).map(|release| release.to_string()), next.map(str::to_owned));
+}
+
+/// What was published by mistake is withdrawn, and the next look believes that.
+#[rstest]
+#[case("1.5.0", "0.171.0", Ok("0.171.0"))]
+#[case("0.171.0", "0.169.0", Ok("0.169.0"))]
+#[case("1.5.0", "0.168.9", Err(Refused::Older))]
+#[case("1.5.0", "0.9999.0", Err(Refused::Absurd))]
+#[case("2.0.0", "1.2.0", Ok("1.2.0"))]
+#[case("2.0.0", "1.9999.0", Err(Refused::Absurd))]
+fn a_version_goes_back_to_the_built_in_one_at_most(
+    #[case] known: &str,
+    #[case] said: &str,
+    #[case] next: Result<&str, Refused>,
+) {
+    let (known, built) = (Release::read(known).unwrap(), Release([0, 169, 0]));
+    assert_eq!(known.next(built, said).map(|release| release.to_string()), next.map(str::to_owned));
 }
 
 #[rstest]
@@ -44,14 +63,18 @@ fn feeds_are_read(#[case] feed: Feed, #[case] body: &str, #[case] version: Optio
 
 proptest! {
     #[test]
-    fn whatever_a_feed_says_nothing_goes_back(body in proptest::collection::vec(any::<u8>(), 0..200), text in "[0-9.]{0,12}") {
-        let known = Release([0, 169, 0]);
+    fn whatever_a_feed_says_nothing_falls_below_what_is_built_in(
+        body in proptest::collection::vec(any::<u8>(), 0..200),
+        text in "[0-9.]{0,12}",
+        ahead in 0..2000_u32,
+    ) {
+        let (built, known) = (Release([0, 169, 0]), Release([0, 169 + ahead, 0]));
         for feed in [Feed::Npm, Feed::Appcast] {
             let said = feed.read(&body).unwrap_or_default();
-            prop_assert!(known.next(&said).is_ok_and(|next| next >= known) || known.next(&said).is_err());
+            prop_assert!(known.next(built, &said).map_or(true, |next| next >= built));
         }
-        if let Ok(next) = known.next(&text) {
-            prop_assert!(next >= known && next.to_string() == text);
+        if let Ok(next) = known.next(built, &text) {
+            prop_assert!(next >= built && next.to_string() == text);
         }
     }
 }
