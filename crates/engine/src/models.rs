@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
-use pool::{AccountId, limits};
+use pool::{AccountId, Tokens, limits};
 use store::StoredModels;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 use upstream::ModelsAnswer;
 use upstream::oauth::RefreshReason;
@@ -35,16 +35,20 @@ const LOOK: Duration = Duration::from_hours(1);
 /// Lists that are to be fetched.
 #[derive(Default)]
 pub(crate) struct Wanted {
-    wants: Mutex<HashMap<AccountId, Want>>,
+    wants: Wants,
     /// The etag that an account's answers named when its list was last asked for: an etag that never matches the list's own
     /// must not cause a fetch per request.
     named: Mutex<HashMap<AccountId, String>>,
     /// When a list was last asked for because an answer belied it.
     doubted: Mutex<HashMap<AccountId, Instant>>,
     /// When somebody last asked for all lists.
-    refreshed: Mutex<Option<Instant>>,
+    round: Arc<tokio::sync::Mutex<Option<Instant>>>,
     wake: Notify,
 }
+
+/// Of whom something is to be fetched, and when.
+#[derive(Default)]
+pub(crate) struct Wants(Mutex<HashMap<AccountId, Want>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Want {
@@ -69,7 +73,7 @@ pub(crate) enum NotListed {
 impl Wanted {
     /// Asks for an account's list.
     pub(crate) fn want(&self, id: &AccountId) {
-        self.wants.lock().insert(id.clone(), Want { failures: 0, at: Instant::now() });
+        self.wants.0.lock().insert(id.clone(), Want { failures: 0, at: Instant::now() });
         self.wake.notify_one();
     }
 
@@ -84,14 +88,15 @@ impl Wanted {
         self.want(id);
     }
 
-    /// Whether all lists may be asked for at `now`; notes that they are.
-    fn may_refresh(&self, now: Instant, rest: Duration) -> bool {
-        let mut refreshed = self.refreshed.lock();
-        let may = refreshed.is_none_or(|last| now >= last + rest);
-        if may {
-            *refreshed = Some(now);
+    /// Begins a round over all lists; `None` while one runs, and less than `rest` after the last one began. It ends with its drop.
+    fn round(&self, rest: Duration) -> Option<OwnedMutexGuard<Option<Instant>>> {
+        let mut last = Arc::clone(&self.round).try_lock_owned().ok()?;
+        let now = Instant::now();
+        if last.is_some_and(|last| now < last + rest) {
+            return None;
         }
-        may
+        *last = Some(now);
+        Some(last)
     }
 
     /// An answer named the etag of the account's list. What a relay passes on is about an account of its own.
@@ -107,8 +112,18 @@ impl Wanted {
         }
     }
 
+    /// Asks once more when the list is `ttl` old: nothing tells when a relay's changes, and an account's answers only tell while it
+    /// is used. Zero is never.
+    fn again(&self, id: AccountId, ttl: Duration) {
+        if !ttl.is_zero() {
+            self.wants.0.lock().entry(id).or_insert(Want { failures: 0, at: Instant::now() + ttl });
+        }
+    }
+}
+
+impl Wants {
     fn due(&self, now: Instant) -> Vec<(AccountId, u32)> {
-        let mut wants = self.wants.lock();
+        let mut wants = self.0.lock();
         let due: Vec<_> =
             wants.iter().filter(|(_, want)| want.at <= now).map(|(id, want)| (id.clone(), want.failures)).collect();
         wants.retain(|_, want| want.at > now);
@@ -116,21 +131,23 @@ impl Wanted {
     }
 
     fn next(&self) -> Option<Instant> {
-        self.wants.lock().values().map(|want| want.at).min()
+        self.0.lock().values().map(|want| want.at).min()
+    }
+
+    /// Whether an account's turn is still to come.
+    fn waits(&self, id: &AccountId) -> bool {
+        self.0.lock().contains_key(id)
     }
 
     /// Asks again later, unless somebody asked for it meanwhile.
     fn later(&self, id: AccountId, failures: u32) {
         let pause = PAUSE.0.saturating_mul(1 << failures.min(10)).min(PAUSE.1);
-        self.wants.lock().entry(id).or_insert(Want { failures: failures + 1, at: Instant::now() + pause });
+        self.0.lock().entry(id).or_insert(Want { failures: failures + 1, at: Instant::now() + pause });
     }
 
-    /// Asks once more when the list is `ttl` old: nothing tells when a relay's changes, and an account's answers only tell while it
-    /// is used. Zero is never.
-    fn again(&self, id: AccountId, ttl: Duration) {
-        if !ttl.is_zero() {
-            self.wants.lock().entry(id).or_insert(Want { failures: 0, at: Instant::now() + ttl });
-        }
+    /// Asks no more.
+    pub(crate) fn forget(&self, id: &AccountId) {
+        self.0.lock().remove(id);
     }
 }
 
@@ -175,14 +192,18 @@ fn restored(core: &Core, stored: HashMap<AccountId, StoredModels>) -> HashMap<Ac
 /// Fetches lists as they are asked for, until the engine stops.
 pub(crate) async fn keep_listed(core: Arc<Core>) {
     loop {
-        let due = core.wanted.due(Instant::now());
-        let fetches =
-            futures_util::stream::iter(due).for_each_concurrent(PARALLEL, |(id, failures)| one(&core, id, failures));
+        let now = Instant::now();
+        let (lists, routes) = (core.wanted.wants.due(now), core.routes.again.due(now));
+        let lists =
+            stream::iter(lists).for_each_concurrent(PARALLEL, |(id, failures)| one(Arc::clone(&core), id, failures));
+        let routes =
+            stream::iter(routes).for_each_concurrent(PARALLEL, |(id, failures)| again(Arc::clone(&core), id, failures));
         tokio::select! {
             () = core.stop.cancelled() => return,
-            () = fetches => {}
+            ((), ()) = futures_util::future::join(lists, routes) => {}
         }
-        let next = core.wanted.next().unwrap_or_else(|| Instant::now() + LOOK);
+        let next = [core.wanted.wants.next(), core.routes.again.next()].into_iter().flatten().min();
+        let next = next.unwrap_or_else(|| Instant::now() + LOOK);
         tokio::select! {
             () = core.stop.cancelled() => return,
             () = core.wanted.wake.notified() => {}
@@ -191,10 +212,29 @@ pub(crate) async fn keep_listed(core: Arc<Core>) {
     }
 }
 
-async fn one(core: &Arc<Core>, id: AccountId, failures: u32) {
+async fn one(core: Arc<Core>, id: AccountId, failures: u32) {
     if let Err(error) = core.list_now(&id).await {
         tracing::warn!(account = %id, %error, "model list not fetched");
-        core.wanted.later(id, failures);
+        core.wanted.wants.later(id, failures);
+    }
+}
+
+/// Asks once more where an account is served, which was not to be learned when its list came.
+async fn again(core: Arc<Core>, id: AccountId, failures: u32) {
+    let Some(entry) = core.accounts.get(&id).filter(|entry| entry.relay.is_none() && lists(entry)) else { return };
+    match core.fresh(&entry).await {
+        Ok(tokens) => locate(&core, &entry, &tokens, failures).await,
+        Err(_) => core.routes.again.later(id, failures),
+    }
+}
+
+/// Asks where an account is served. That this fails says nothing about its list, and is made up for at its own pace.
+async fn locate(core: &Arc<Core>, entry: &Entry, tokens: &Tokens, failures: u32) {
+    let id = &entry.account.id;
+    if let Err(error) = core.route(entry, tokens).await {
+        tracing::warn!(account = %id, %error, "where the account is served was not told");
+        core.routes.again.later(id.clone(), failures);
+        core.wanted.wake.notify_one();
     }
 }
 
@@ -241,7 +281,10 @@ async fn fetch(core: &Arc<Core>, entry: &Entry) -> Result<(), NotListed> {
             save(core, id, StoredModels { etag, client_version: version, body, fetched: core.now() }).await;
         }
     }
-    core.route(entry, &tokens).await
+    if !core.routes.again.waits(id) {
+        locate(core, entry, &tokens, 0).await;
+    }
+    Ok(())
 }
 
 async fn save(core: &Core, id: &AccountId, models: StoredModels) {

@@ -10,11 +10,15 @@ use pool::{AccountId, Millis, Tokens, limits};
 
 use crate::accounts::Entry;
 use crate::core::Core;
-use crate::models::NotListed;
+use crate::models::{NotListed, Wants};
 
 /// What is known of each account.
 #[derive(Default)]
-pub(crate) struct Routes(Mutex<HashMap<AccountId, Known>>);
+pub(crate) struct Routes {
+    known: Mutex<HashMap<AccountId, Known>>,
+    /// Of whom it could not be learned.
+    pub(crate) again: Wants,
+}
 
 struct Known {
     routing: Arc<Routing>,
@@ -24,22 +28,23 @@ struct Known {
 impl Routes {
     /// What holds for an account; `None` while that is not known.
     pub(crate) fn of(&self, id: &AccountId) -> Option<Arc<Routing>> {
-        self.0.lock().get(id).map(|known| Arc::clone(&known.routing))
+        self.known.lock().get(id).map(|known| Arc::clone(&known.routing))
     }
 
     /// Forgets an account, whose login is another one or gone.
     pub(crate) fn forget(&self, id: &AccountId) {
-        self.0.lock().remove(id);
+        self.known.lock().remove(id);
+        self.again.forget(id);
     }
 
     /// Whether there is nothing to ask. A clock that was set back does not make that last.
     fn fresh(&self, id: &AccountId, now: Millis) -> bool {
         let span = |at: Millis| at <= now && u128::from(at.until(now)) < limits::ROUTING.as_millis();
-        self.0.lock().get(id).is_some_and(|known| span(known.at))
+        self.known.lock().get(id).is_some_and(|known| span(known.at))
     }
 
     fn learn(&self, id: &AccountId, routing: Routing, at: Millis) {
-        self.0.lock().insert(id.clone(), Known { routing: Arc::new(routing), at });
+        self.known.lock().insert(id.clone(), Known { routing: Arc::new(routing), at });
     }
 }
 

@@ -101,6 +101,9 @@ pub const FORBIDDEN_BACKOFF: Duration = Duration::from_mins(5);
 pub const MODEL_REST: Duration = Duration::from_mins(5);
 /// How old a model list may grow before it is asked for again.
 pub const MODELS_TTL: Duration = Duration::from_hours(1);
+/// Between two rounds that ask everybody for their model lists, when whoever administers the gateway wants one, and when a client
+/// does: any client's wish is a call to every account.
+pub const MODELS_ASKED: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
 /// How long what the backend says about where an account is served is believed, unless its login is another one before.
 pub const ROUTING: Duration = Duration::from_hours(24);
 /// Between two looks at the feeds of versions, and before the first one.

@@ -1,18 +1,16 @@
 //! Lists fetched because somebody asks for them now.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use pool::AccountId;
-use tokio::time::Instant;
 
 use super::{PARALLEL, lists};
 use crate::engine::Engine;
 
 /// Longest wait for all lists; those that come later are taken over all the same.
 const LIMIT: Duration = Duration::from_secs(20);
-/// Lists are fetched so again not sooner than this; whoever asks sooner gets those that just came.
-const REST: Duration = Duration::from_secs(10);
 
 /// A list that was asked for.
 #[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
@@ -30,22 +28,24 @@ pub struct Refreshed {
 }
 
 impl Engine {
-    /// Fetches every account's and relay's list now, a few at a time, and waits for them, 20 s at most. Empty when that was done a
-    /// moment ago.
-    pub async fn refresh_models(&self) -> Vec<Refreshed> {
-        if !self.0.wanted.may_refresh(Instant::now(), REST) {
-            return Vec::new();
-        }
+    /// Fetches every account's and relay's list now, a few at a time, and waits for them, 20 s at most. Empty when that was begun
+    /// less than `rest` ago, or fetches of the last time still run.
+    pub async fn refresh_models(&self, rest: Duration) -> Vec<Refreshed> {
+        let Some(round) = self.0.wanted.round(rest).map(Arc::new) else { return Vec::new() };
         let core = &self.0;
         let list = core.accounts.list();
         let asked: Vec<AccountId> =
             list.iter().filter(|entry| lists(entry)).map(|entry| entry.account.id.clone()).collect();
         let fetch = |id: AccountId| {
-            let core = std::sync::Arc::clone(core);
+            let core = Arc::clone(core);
             // One that nobody waits for any more goes on: its list is worth having.
             let task = core.tasks.spawn({
-                let (core, id) = (std::sync::Arc::clone(&core), id.clone());
-                async move { core.list_now(&id).await.err().map(|error| error.to_string()) }
+                let (core, id, round) = (Arc::clone(&core), id.clone(), Arc::clone(&round));
+                async move {
+                    let error = core.list_now(&id).await.err().map(|error| error.to_string());
+                    drop(round);
+                    error
+                }
             });
             async move {
                 let error = task.await.unwrap_or_else(|_| Some("the engine stops".to_owned()));

@@ -4,7 +4,7 @@ use super::*;
 
 /// How many lists are due, and taken.
 fn due(wanted: &Wanted) -> usize {
-    wanted.due(Instant::now()).len()
+    wanted.wants.due(Instant::now()).len()
 }
 
 #[test]
@@ -18,4 +18,20 @@ fn answers_that_belie_a_list_ask_for_it_once() {
     wanted.doubt(&two);
     wanted.want(&one);
     assert_eq!(due(&wanted), 2);
+}
+
+/// Rounds do not overlap, and one that a client wants waits longer.
+#[tokio::test(start_paused = true)]
+async fn one_round_runs_at_a_time() {
+    let wanted = Wanted::default();
+    let (admin, client) = limits::MODELS_ASKED;
+    let round = wanted.round(client);
+    assert!(round.is_some());
+    tokio::time::advance(client).await;
+    assert!(wanted.round(admin).is_none(), "it still runs");
+    drop(round);
+    drop(wanted.round(client).expect("the rest is over"));
+    tokio::time::advance(admin).await;
+    assert!(wanted.round(client).is_none());
+    assert!(wanted.round(admin).is_some());
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use engine::{Clock, Engine, Feeds, Parts};
 use offline::{Place, Plan, Rule, Seen, Versions};
+use pool::limits;
 use serde_json::json;
 
 use crate::bench::{Bench, MODEL, Setup, chat, upstream};
@@ -153,8 +154,13 @@ async fn an_account_check_that_fails_stops_nobody() {
     let login = bench.backend.account("plus");
     crate::bench::import(&bench.store, &login).await;
     bench.until("the list", |bench| bench.engine.accounts().first().is_some_and(|view| view.models > 0)).await;
+    bench.until("the check", |bench| bench.backend.record().at(Place::AccountsCheck).count() == 1).await;
     bench.ask(chat("hello")).await.expect("a reply");
     assert_eq!(bench.engine.accounts()[0].status, "active");
+    // The list came, and the check rests on its own.
+    let done = bench.engine.refresh_models(Duration::ZERO).await;
+    assert_eq!((done.len(), done[0].error.as_deref()), (1, None));
+    assert_eq!(bench.backend.record().at(Place::AccountsCheck).count(), 1);
 }
 
 #[tokio::test]
@@ -173,11 +179,11 @@ async fn lists_are_asked_for_on_demand() {
     bench.until("the lists", |bench| bench.engine.accounts().iter().all(|view| view.models > 1)).await;
     bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
     bench.backend.script(Rule::at(Place::Models, Plan::json(500, json!({}))).account(&bench.logins[1].account_id));
-    let done = bench.engine.refresh_models().await;
+    let done = bench.engine.refresh_models(limits::MODELS_ASKED.0).await;
     assert_eq!((done.len(), done[0].models, done[0].error.as_deref()), (2, 1, None));
     assert_eq!((done[1].models, done[1].error.as_deref()), (12, Some("answered 500")));
     // A second wish a moment later costs nothing.
     let asked = bench.backend.record().at(Place::Models).count();
-    assert!(bench.engine.refresh_models().await.is_empty());
+    assert!(bench.engine.refresh_models(limits::MODELS_ASKED.0).await.is_empty());
     assert_eq!(bench.backend.record().at(Place::Models).count(), asked);
 }

@@ -2,6 +2,7 @@
 
 use engine::Refreshed;
 use http::StatusCode;
+use pool::limits;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,7 +27,7 @@ pub(crate) const REFRESH: Operation =
 
 /// `POST /admin/refresh-models`
 pub(crate) async fn refresh(ask: Ask) -> Answer {
-    let lists = ask.app.engine.refresh_models().await;
+    let lists = ask.app.engine.refresh_models(limits::MODELS_ASKED.0).await;
     let failed = lists.iter().filter(|list| list.error.is_some()).count();
     let message = match (lists.len(), failed) {
         (0, _) => "The lists were asked for a moment ago, or there is nobody to ask".to_owned(),

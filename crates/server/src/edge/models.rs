@@ -8,6 +8,7 @@ mod openai;
 use engine::Engine;
 use http::StatusCode;
 use pool::catalog::Model;
+use pool::limits;
 use proto::{Dialect, Failure, Kind};
 
 use super::{gemini, native};
@@ -23,7 +24,7 @@ pub(super) const CREATED_AT: &str = "2023-11-14T22:13:20Z";
 /// `GET /v1/models` and its like: the listed ones, best first. `?refresh=true` waits until accounts and relays were asked for theirs.
 pub(crate) async fn list(ask: Ask) -> Answer {
     if query::one(&ask.parts, "refresh").is_some_and(|wish| matches!(wish.as_str(), "true" | "1")) {
-        ask.app.engine.refresh_models().await;
+        ask.app.engine.refresh_models(limits::MODELS_ASKED.1).await;
     }
     // Only Codex names its version; its list has everything, hidden models too.
     if ask.dialect == Dialect::Chat && query::one(&ask.parts, "client_version").is_some() {
