@@ -38,7 +38,7 @@ impl Form {
             Client::Responses => (
                 "/v1/responses".into(),
                 format!(
-                    r#"{{"model":"gpt-5.5","stream":{stream},"input":[{{"type":"message","role":"user","content":[{{"type":"input_text","text":"{prompt}"}}]}}]}}"#
+                    r#"{{"model":"gpt-5.5","stream":{stream},"store":false,"input":[{{"type":"message","role":"user","content":[{{"type":"input_text","text":"{prompt}"}}]}}]}}"#
                 ),
             ),
             Client::Socket => (

@@ -1,8 +1,12 @@
 //! What the server hands over: one request, read and authenticated.
 
+use std::sync::Arc;
+
 use proto::{Dialect, Notes, Request};
+use uuid::Uuid;
 
 use crate::keys::KeyId;
+use crate::stored::Trail;
 
 /// One request of a client.
 #[derive(Clone, Debug)]
@@ -38,4 +42,8 @@ pub struct Client {
     pub thread: Option<String>,
     /// The `x-codex-turn-state` that it echoes.
     pub turn_state: Option<String>,
+    /// What its WebSocket connection remembers; `None` over HTTP.
+    pub trail: Option<Arc<Trail>>,
+    /// The conversation of the response that the request goes on from; the engine finds it.
+    pub chained: Option<Uuid>,
 }

@@ -34,12 +34,13 @@ impl Conversation {
     pub(crate) fn of(call: &Call, slug: &str) -> Self {
         let mut name = Name::new(&call.key.0);
         let cache_key = call.request.cache_key.as_ref().filter(|key| !key.is_empty());
-        match (&call.client.session, cache_key) {
-            (Some(session), _) => name.part("session", session.as_bytes()),
-            (None, Some(key)) => name.part("cache", key.escaped()),
-            (None, None) => opening(&call.request, slug, &mut name),
-        }
-        let id = name.id();
+        let id = match (&call.client.session, cache_key, call.client.chained) {
+            (Some(session), ..) => name.part("session", session.as_bytes()).id(),
+            (None, Some(key), _) => name.part("cache", key.escaped()).id(),
+            // Its opening may look different now: instructions are not carried on.
+            (None, None, Some(id)) => id,
+            (None, None, None) => opening(&call.request, slug, &mut name).id(),
+        };
         let own = |text: &Option<String>| text.as_deref().filter(|_| call.client.codex).and_then(uuid);
         let session = own(&call.client.session).unwrap_or_else(|| id.to_string());
         let thread = own(&call.client.thread).unwrap_or_else(|| session.clone());
@@ -68,28 +69,25 @@ pub(crate) fn named(key: &str, name: &str) -> [Uuid; 2] {
 }
 
 /// What stays the same over all turns of a conversation that nobody named: everything up to the first user message.
-fn opening(request: &Request, slug: &str, name: &mut Name) {
+fn opening<'n>(request: &Request, slug: &str, name: &'n mut Name) -> &'n Name {
     name.part("model", slug.as_bytes());
     if let Some(instructions) = &request.instructions {
         name.part("instructions", instructions.escaped());
     }
-    for item in &request.items {
-        if item_parts(item, name) {
-            return;
-        }
-    }
+    let _ = request.items.iter().any(|item| item_parts(item, name));
+    name
 }
 
 /// Adds an item's texts; `true` when it is a user message.
 fn item_parts(item: &Item, name: &mut Name) -> bool {
     let ItemKind::Message { role, parts, .. } = &item.kind else { return false };
     for part in parts {
-        match part {
+        let _ = match part {
             Part::Text { text, .. } | Part::Refusal(text) => name.part("text", text.escaped()),
             Part::Image { source: Source::Url(text) | Source::Id(text), .. }
             | Part::File { source: Source::Url(text) | Source::Id(text), .. } => name.part("source", text.escaped()),
             Part::Other(json) => name.part("other", json.bytes()),
-        }
+        };
     }
     *role == Role::User
 }
@@ -108,11 +106,12 @@ impl Name {
         name
     }
 
-    fn part(&mut self, label: &str, bytes: &[u8]) {
+    fn part(&mut self, label: &str, bytes: &[u8]) -> &Self {
         let sample = &bytes[..bytes.len().min(SAMPLE)];
         self.0.extend_from_slice(label.as_bytes());
         self.0.extend_from_slice(&bytes.len().to_le_bytes());
         self.0.extend_from_slice(sample);
+        self
     }
 
     fn id(&self) -> Uuid {

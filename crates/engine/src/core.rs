@@ -29,6 +29,7 @@ use crate::relays::Line;
 use crate::routing::Routes;
 use crate::settings::Settings;
 use crate::slots::Slots;
+use crate::stored::Stored;
 
 /// A clock that leaps further than this between two looks says that the machine slept.
 const SLEPT: Duration = Duration::from_secs(5);
@@ -49,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) bundled: Catalog,
     pub(crate) slots: Arc<Slots>,
     pub(crate) affinity: Affinity,
+    /// Responses that later requests may go on from.
+    pub(crate) stored: Stored,
     /// Second calls that all requests together may make.
     pub(crate) budget: Mutex<Budget>,
     pub(crate) refresh: Refresh,

@@ -35,6 +35,7 @@ use crate::routing::Routes;
 use crate::settings::Settings;
 use crate::slots::Slots;
 use crate::sockets::tend_sockets;
+use crate::stored::Stored;
 
 /// What an engine is made of.
 pub struct Parts {
@@ -196,6 +197,7 @@ impl Core {
             logins: Logins::default(),
             bundled: Catalog::bundled(),
             affinity: Affinity::default(),
+            stored: Stored::default(),
             budget: Mutex::default(),
             refresh: Refresh::new(),
             wanted: Wanted::default(),

@@ -73,6 +73,7 @@ impl Keeper {
     /// One look at the store, and the figures when it is time.
     async fn look(&mut self) {
         self.core.wake();
+        self.core.forget_old();
         if let Err(error) = self.follow().await {
             if !self.blind {
                 tracing::error!(%error, "the store cannot be read; accounts and keys stay as they are");

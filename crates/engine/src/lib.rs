@@ -39,6 +39,7 @@ mod run;
 mod settings;
 mod slots;
 mod sockets;
+mod stored;
 mod stream;
 
 pub use accounts::{
@@ -72,6 +73,7 @@ pub use reply::{Fallback, Head, Refusal, Reply, Whole};
 pub use rules::{CandidateView, Explained, Inquiry, TermsChange, TermsError};
 pub use settings::{Proxies, Settings};
 pub use store::portable::PortableError;
+pub use stored::{NotCancelled, Trail};
 pub use stream::Stream;
 pub use upstream::PASSED;
 pub use upstream::relay::{PASSED as RELAYED, ProbeError};

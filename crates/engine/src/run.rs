@@ -9,35 +9,51 @@ mod choice;
 mod committed;
 mod opening;
 pub(crate) mod post;
+mod prewarm;
 pub(crate) mod replay;
 
 use std::sync::Arc;
+
+use proto::Failure;
 
 use crate::call::Call;
 use crate::core::Core;
 use crate::ledger::Ledger;
 use crate::reply::{Head, Refusal, Reply};
+use crate::stored::recall;
 use attempt::{Attempt, instead};
 pub(crate) use attempt::{fingerprint, models};
 
 /// Serves a request.
-pub(crate) async fn run(core: Arc<Core>, call: Call) -> Result<Reply, Refusal> {
-    let dialect = call.dialect;
+pub(crate) async fn run(core: Arc<Core>, mut call: Call) -> Result<Reply, Refusal> {
+    if call.request.reply.prewarm {
+        return prewarm::run(&core, call);
+    }
     let mut ledger = Ledger::open(&core, &call);
     core.budget.lock().request(core.now());
-    let catalog = core.accounts.catalog();
-    let resolved = match catalog.resolve(call.request.model.as_deref(), &core.settings.names) {
-        Ok(resolved) => resolved,
-        Err(failure) => {
-            if let Some(instead) = instead(&core, call.request.model.as_deref()) {
-                return Attempt::instead(core, call, (instead, failure), ledger).serve().await;
-            }
-            ledger.refuse(dialect, &failure);
-            let head = Head { notes: call.notes, ..Head::default() };
-            return Err(Refusal { failure, head: Box::new(head) });
-        }
+    let keep = match recall(&core, &mut call) {
+        Ok(keep) => keep,
+        Err(failure) => return Err(refuse(call, failure, ledger)),
     };
+    let catalog = core.accounts.catalog();
+    let resolved = catalog.resolve(call.request.model.as_deref(), &core.settings.names);
     drop(catalog);
-    ledger.model(&resolved.model.slug);
-    Attempt::new(core, call, resolved, ledger).serve().await
+    let attempt = match resolved {
+        Ok(resolved) => {
+            ledger.model(&resolved.model.slug);
+            Attempt::new(core, call, resolved, ledger)
+        }
+        Err(failure) => match instead(&core, call.request.model.as_deref()) {
+            Some(instead) => Attempt::instead(core, call, (instead, failure), ledger),
+            None => return Err(refuse(call, failure, ledger)),
+        },
+    };
+    attempt.keeping(keep).serve().await
+}
+
+/// The answer to a request that is not tried at all.
+fn refuse(call: Call, failure: Failure, mut ledger: Ledger) -> Refusal {
+    ledger.refuse(call.dialect, &failure);
+    let head = Head { notes: call.notes, ..Head::default() };
+    Refusal { failure, head: Box::new(head) }
 }

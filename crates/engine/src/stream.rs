@@ -14,12 +14,25 @@ use flow::Flow;
 /// A committed reply: upstream bytes in, client bytes out. Dropping it cancels the upstream.
 pub struct Stream {
     head: Head,
-    flow: Box<Flow>,
+    from: From,
+}
+
+/// Where the bytes come from.
+enum From {
+    /// A call that runs.
+    Flow(Box<Flow>),
+    /// We have said all of it ourselves, until it is taken.
+    Us(Option<Bytes>),
 }
 
 impl Stream {
     pub(crate) fn new(head: Head, flow: Box<Flow>) -> Self {
-        Self { head, flow }
+        Self { head, from: From::Flow(flow) }
+    }
+
+    /// A reply of ours.
+    pub(crate) fn said(head: Head, bytes: Bytes) -> Self {
+        Self { head, from: From::Us(Some(bytes)) }
     }
 
     /// What the headers say.
@@ -35,12 +48,18 @@ impl Stream {
     /// The next bytes for the client, one piece per upstream read, heartbeats included. A failed upstream is written in the
     /// client's protocol; `None` follows the terminal event at once.
     pub fn poll_bytes(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.get_mut().flow.poll_bytes(cx)
+        match &mut self.get_mut().from {
+            From::Flow(flow) => flow.poll_bytes(cx),
+            From::Us(bytes) => Poll::Ready(bytes.take()),
+        }
     }
 
     /// Ends the reply now, because the server stops: cancels the upstream and gives what the client's protocol says when a
     /// reply fails midway; empty when it has ended already.
     pub fn cut(self: Pin<&mut Self>, failure: &proto::Failure) -> Bytes {
-        self.get_mut().flow.cut(failure.clone())
+        match &mut self.get_mut().from {
+            From::Flow(flow) => flow.cut(failure.clone()),
+            From::Us(bytes) => bytes.take().unwrap_or_default(),
+        }
     }
 }

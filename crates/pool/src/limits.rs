@@ -34,6 +34,10 @@ pub const CONNECTIONS: usize = 20_000;
 pub const CONNECTIONS_PER_IP: usize = 256;
 /// Most replies in progress.
 pub const STREAMS: usize = 16_384;
+/// Most WebSocket connections of clients; each may hold a message of [`BODY_WIRE`] that has not come whole.
+pub const SOCKETS: usize = 1024;
+/// How long a client's WebSocket may say nothing between two replies.
+pub const SOCKET_IDLE: Duration = Duration::from_mins(30);
 /// How long SIGTERM waits for replies in progress.
 pub const DRAIN: Duration = Duration::from_mins(2);
 /// Connecting to the upstream: TCP, then as much again for TLS.
@@ -118,5 +122,13 @@ pub const BREAKER_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Durat
 pub const RETRIES: (u64, u64) = (10, 3);
 /// Models that are asked instead of one.
 pub const FALLBACKS: usize = 8;
+/// Stored responses.
+pub const STORED: usize = 10_000;
+/// Bytes of stored responses, of all together and of one conversation.
+pub const STORED_BYTES: usize = 64 << 20;
+/// How long a stored response is kept.
+pub const STORED_AGE: Duration = Duration::from_hours(24);
+/// Bytes of the conversations that all WebSocket connections remember beside stored responses.
+pub const TRAIL_BYTES: usize = 256 << 20;
 /// Longest upstream message shown to a client, bytes.
 pub const MESSAGE: usize = 2 << 10;

@@ -40,8 +40,10 @@ pub struct Request {
     pub cache_key: Option<Text>,
     /// Service tier as the client wrote it.
     pub tier: Option<String>,
-    /// `previous_response_id`.
+    /// `previous_response_id`. Upstreams are asked with the whole conversation: whoever keeps responses takes it out.
     pub previous: Option<String>,
+    /// Whether the response is to be kept for later requests (responses dialect); `None` when the client did not say.
+    pub store: Option<bool>,
     /// How the client wants its reply.
     pub reply: Reply,
     /// Unknown top-level fields in their order.
@@ -77,6 +79,8 @@ pub struct Reply {
     /// The answer to a bare prompt: Ollama's `/api/generate`, with `response` and `context` instead of `message`, and OpenAI's
     /// `/v1/completions`.
     pub generate: bool,
+    /// Responses' `generate: false`: the conversation is announced, and nothing is to be generated yet.
+    pub prewarm: bool,
     /// How much of the reasoning the client asked for.
     pub thinking: Thinking,
     /// Whether the answer may come in another shape than the one that the client asked for.

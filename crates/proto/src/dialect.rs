@@ -18,6 +18,7 @@ use crate::canon::{Event, Folded, Request};
 use crate::failure::{Failure, Kind};
 use crate::fold::Whole;
 use crate::notes::Notes;
+use crate::text::Json;
 use crate::unfold::{self, Turned, Unfold};
 
 /// A protocol that clients speak.
@@ -121,6 +122,8 @@ pub struct Setting {
     pub reply: crate::canon::Reply,
     /// Whether the client is Codex (originator or User-Agent `codex*`) and so gets `codex.*` events.
     pub codex: bool,
+    /// Whether the response is kept, and what it goes on from (responses dialect).
+    pub stored: responses::Stored,
 }
 
 impl Dialect {
@@ -304,6 +307,11 @@ impl Writer {
             Voice::Gemini(writer) => writer.push(event, out),
             Voice::Ollama(writer) => writer.push(event, out),
         }
+    }
+
+    /// The response object as the client saw it last, where [`Setting::stored`] asks for it.
+    pub fn response(&self) -> Option<&Json> {
+        if let Voice::Responses(writer) = &self.voice { writer.response() } else { None }
     }
 
     /// Tells the writer how long ago the request came, for dialects whose replies carry durations.

@@ -10,7 +10,9 @@ const SESSIONS: [&str; 6] =
 const THREADS: [&str; 2] = ["thread-id", "thread_id"];
 const SUBAGENT: &str = "x-openai-subagent";
 /// Longest header that is passed on; Codex's turn metadata is the longest of them.
-const LONGEST: usize = 16 << 10;
+pub(crate) const LONGEST: usize = 16 << 10;
+/// Longest name of a conversation.
+pub(crate) const NAME: usize = 256;
 
 /// Reads the client's facts. `subagent` is what the path says of a Codex subagent.
 pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>) -> Client {
@@ -38,6 +40,7 @@ pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>
         session: first(headers, &SESSIONS),
         thread: first(headers, &THREADS),
         turn_state: one(headers, "x-codex-turn-state", LONGEST).filter(|_| codex).map(str::to_owned),
+        ..Client::default()
     }
 }
 
@@ -54,7 +57,7 @@ fn is_codex(name: &str) -> bool {
 }
 
 fn first(headers: &HeaderMap, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| one(headers, name, 256)).map(str::to_owned)
+    names.iter().find_map(|name| one(headers, name, NAME)).map(str::to_owned)
 }
 
 /// A header that stands once, as visible ASCII of at most `longest` bytes.

@@ -12,3 +12,4 @@ pub(crate) mod ollama;
 pub(crate) mod pass;
 pub(crate) mod responses;
 pub(crate) mod run;
+pub(crate) mod stored;

@@ -25,6 +25,7 @@ mod route;
 mod server;
 mod service;
 mod settings;
+mod socket;
 
 pub use bind::BindError;
 pub use guard::Counters;

@@ -6,7 +6,7 @@ pub(crate) mod link;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
@@ -139,8 +139,16 @@ async fn connection(app: Arc<App>, all: Arc<Connections>, link: Arc<Link>, socke
     });
     let io = TokioIo::new(gate);
     if version == Version::Http1 {
-        let conn = Box::pin(http1_builder(&limits).serve_connection(io, service));
-        Driven { link, conn, finish: Some(http1::Connection::graceful_shutdown) }.await?;
+        let conn = Box::pin(http1_builder(&limits).serve_connection(io, service).with_upgrades());
+        let conn = Driven { link: link.clone(), conn, finish: Some(http1::UpgradeableConnection::graceful_shutdown) };
+        let served = conn.await;
+        // Taken whatever came: it holds the link that holds it.
+        let later = link.later();
+        served?;
+        if let Some(mut socket) = later {
+            let dead = |cx: &Context<'_>| link.phase(cx.waker()) == Phase::Dead;
+            poll_fn(|cx| if dead(cx) { Poll::Ready(()) } else { socket.as_mut().poll(cx) }).await;
+        }
     } else {
         link.multiplex();
         let conn = Box::pin(http2_builder(&limits, all).serve_connection(io, service));

@@ -39,6 +39,8 @@ pub(crate) struct App {
     pub(crate) budget: Budget,
     /// One permit for each reply in progress.
     pub(crate) replies: Arc<Semaphore>,
+    /// One permit for each WebSocket.
+    pub(crate) sockets: Arc<Semaphore>,
     pub(crate) started: Instant,
     /// Whether new work should go elsewhere.
     pub(crate) draining: AtomicBool,
@@ -59,6 +61,7 @@ impl App {
             limits: Arc::new(settings.limits.clone()),
             budget: Budget::new(settings.limits.buffered),
             replies: Arc::new(Semaphore::new(settings.limits.replies)),
+            sockets: Arc::new(Semaphore::new(settings.limits.sockets)),
             started: Instant::now(),
             draining: AtomicBool::new(false),
             closing: CancellationToken::new(),
@@ -106,7 +109,7 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
     let last = link.is_last() || method == Method::CONNECT;
     finish(response.headers_mut(), &id, seen.dialect);
     cors::mark(response.headers_mut(), &seen.site);
-    if last && version < Version::HTTP_2 {
+    if last && version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     tracing::debug!(
@@ -174,6 +177,10 @@ const IMPORT: &str = "/auth/accounts/import";
 
 /// Whether a body's type is one that the route takes.
 fn typed(route: &Route, headers: &HeaderMap, counters: &Counters) -> Result<(), Denied> {
+    if route.path.ends_with("/cancel") {
+        // Nothing is read of its body, and the official SDK sends none.
+        return Ok(());
+    }
     let form = edge::pass::FORMS.contains(&route.path);
     let text = route.path == IMPORT && admin::is_text(headers);
     if guard::content::is_json(headers) || text || form && edge::form::boundary(headers).is_some() {
@@ -190,7 +197,7 @@ pub(crate) const OPEN: &str = "open";
 pub(crate) const OLLAMA: &str = "ollama";
 
 /// Who callers without a key are; `None` where they are nobody.
-fn keyless(app: &App, link: &Link) -> Option<&'static str> {
+pub(crate) fn keyless(app: &App, link: &Link) -> Option<&'static str> {
     match link.face {
         _ if !link.private => None,
         Face::Ollama => Some(OLLAMA),
@@ -218,8 +225,8 @@ fn find(app: &App, link: &Link, parts: &Parts, seen: &mut Seen) -> Result<(&'sta
     }
 }
 
-/// Refuses to change protocols, without a doubt about who reads the next byte. `h2c` is only an offer, which Java's client makes
-/// with every request, so that one is passed over; the socket routes answer for themselves.
+/// Refuses to change protocols where there is no other one, without a doubt about who reads the next byte. `h2c` is only an offer,
+/// which Java's client makes with every request, so that one is passed over; the socket routes answer for themselves.
 fn upgrade(link: &Link, parts: &Parts, route: &Route) -> Result<(), Denied> {
     let mut offers = parts.headers.get_all(UPGRADE).iter();
     if parts.version >= Version::HTTP_2 || offers.all(|offer| offer.as_bytes().eq_ignore_ascii_case(b"h2c")) {
@@ -256,17 +263,6 @@ fn finish(headers: &mut HeaderMap, id: &str, dialect: Dialect) {
         headers.extend(id.clone().map(|id| (HeaderName::from_static("request-id"), id)));
     }
     headers.extend(id.map(|id| (HeaderName::from_static("x-request-id"), id)));
-}
-
-/// What a socket route answers to a request that asks for none.
-pub(crate) fn no_socket(parts: &Parts) -> Denied {
-    if !parts.headers.contains_key(UPGRADE) {
-        return Denied::method(&[Method::POST]);
-    }
-    let failure = Failure::new(Kind::Invalid, "WebSocket is not offered here; use HTTP").code("upgrade_required");
-    let mut denied = Denied::with(StatusCode::UPGRADE_REQUIRED, failure);
-    denied.headers.insert(UPGRADE, HeaderValue::from_static("HTTP/1.1"));
-    denied
 }
 
 #[cfg(test)]

@@ -154,6 +154,10 @@ pub struct Limits {
     pub per_address: usize,
     /// Replies in progress at once.
     pub replies: usize,
+    /// WebSocket connections at once.
+    pub sockets: usize,
+    /// How long a WebSocket may say nothing between two replies.
+    pub socket_idle: Duration,
     /// HTTP/2 streams of one connection.
     pub h2_streams: u32,
     /// HTTP/2 flow-control window, per stream and per connection, in bytes.
@@ -183,6 +187,8 @@ impl Default for Limits {
             connections: limits::CONNECTIONS,
             per_address: limits::CONNECTIONS_PER_IP,
             replies: limits::STREAMS,
+            sockets: limits::SOCKETS,
+            socket_idle: limits::SOCKET_IDLE,
             h2_streams: limits::H2_STREAMS,
             h2_window: limits::H2_WINDOW,
             h2_ping: Duration::from_secs(20),

@@ -58,3 +58,14 @@ fn only_a_codex_clients_uuid_goes_through() {
     assert_ne!(with(false, id), id);
     assert_ne!(with(true, "not a uuid\r\nx: y"), "not a uuid\r\nx: y");
 }
+
+#[test]
+fn a_chain_stays_one_conversation() {
+    let first = Conversation::of(&call(&format!("{SYSTEM},{HELLO}")), "m");
+    let mut next = call(HELLO);
+    next.client.chained = Some(first.id);
+    assert_eq!(Conversation::of(&next, "m"), first, "instructions are not carried on");
+    assert_eq!(Conversation::of(&next, "other").id, first.id, "nor is the model");
+    next.client.session = Some("s".into());
+    assert_ne!(Conversation::of(&next, "m").id, first.id, "but a name is the client's to give");
+}

@@ -36,6 +36,7 @@ use crate::ledger::Ledger;
 use crate::refresh::{NotRefreshed, Wish};
 use crate::reply::{Fallback, Head, Refusal, Reply};
 use crate::slots::Slot;
+use crate::stored::Keep;
 use crate::stream::flow::{Begin, Course, Flow, Source};
 use crate::stream::pipe::{Pipe, Shape};
 
@@ -60,6 +61,8 @@ pub(crate) struct Attempt {
     deadline: Instant,
     head: Head,
     ledger: Ledger,
+    /// What will be kept of the reply.
+    keep: Option<Box<Keep>>,
 }
 
 /// What the next try is.
@@ -116,7 +119,17 @@ impl Attempt {
             deadline,
             head,
             ledger,
+            keep: None,
         }
+    }
+
+    /// What will be kept of the reply.
+    pub(crate) fn keeping(mut self, keep: Option<Box<Keep>>) -> Self {
+        self.keep = keep;
+        if let Some(keep) = &mut self.keep {
+            keep.belongs(self.plan.conversation.id);
+        }
+        self
     }
 
     /// A request for a name that means no model, with the first model of its chain.
@@ -279,7 +292,8 @@ impl Attempt {
         let shape = self.shape();
         let Opening { source, reader, held, heard, .. } = opening;
         let call = Course { plan: Arc::clone(&self.plan), begun: self.begun };
-        let begin = Begin { source, pipe: Pipe::new(&shape, reader, held), heard, slot, ledger: self.ledger, call };
+        let (pipe, keep) = (Pipe::new(&shape, reader, held), self.keep);
+        let begin = Begin { source, pipe, heard, slot, ledger: self.ledger, call, keep };
         let flow = Box::new(Flow::new(self.core, begin, shape.stream));
         Committed::new(shape, self.head, flow)
     }
@@ -299,6 +313,7 @@ impl Attempt {
             created: u64::try_from(self.core.now().seconds()).unwrap_or(0),
             reply: request.reply.clone(),
             codex: self.plan.client.codex,
+            stored: self.keep.as_ref().map(|keep| keep.marks()).unwrap_or_default(),
         };
         Shape {
             dialect: self.call.dialect,

@@ -1,7 +1,7 @@
 //! A request past its commit: its call runs to its end, whatever that is. There is no way to try again here.
 
-use proto::Dialect;
 use proto::dialect::Setting;
+use proto::{Dialect, Json};
 
 use crate::reply::{Head, Refusal, Reply, Whole};
 use crate::stream::Stream;
@@ -28,11 +28,15 @@ impl Committed {
     pub(crate) async fn reply(self) -> Result<Reply, Refusal> {
         let Self { dialect, whole: setting, head, flow } = self;
         let Some(setting) = setting else { return Ok(Reply::Stream(Stream::new(head, flow))) };
-        let (mut whole, mut ledger) = flow.finish().await;
+        let (mut whole, mut ledger, keep) = flow.finish().await;
         if let Some(failure) = whole.failure.take() {
             ledger.refuse(dialect, &failure);
             return Err(Refusal { failure, head: Box::new(head) });
         }
-        Ok(Reply::Whole(Whole { body: dialect.whole(&whole, &setting), head }))
+        let body = dialect.whole(&whole, &setting);
+        if let Some(keep) = keep {
+            keep.over(setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
+        }
+        Ok(Reply::Whole(Whole { body, head }))
     }
 }

@@ -40,6 +40,8 @@ fn fingerprint(bytes: &[u8]) -> u64 {
 fn mark(item: &Item) -> Option<u64> {
     match (&item.kind, &item.raw) {
         (ItemKind::Reasoning { encrypted: Some(state), .. }, _) => Some(fingerprint(state.escaped())),
+        // Whoever made it may have kept it under this name.
+        (ItemKind::Reasoning { id: Some(id), .. }, _) => Some(fingerprint(id.escaped())),
         (ItemKind::Other { .. }, Some(raw)) => Some(fingerprint(raw.get("encrypted_content")?.bytes())),
         _ => None,
     }

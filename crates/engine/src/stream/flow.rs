@@ -21,6 +21,7 @@ use crate::ledger::Ledger;
 use crate::run::fingerprint;
 use crate::run::post::{Plan, Post};
 use crate::slots::Slot;
+use crate::stored::Keep;
 
 /// How long the rest of an upstream body is read after its terminal event, so that the connection is used again.
 pub(crate) const DRAIN: Duration = Duration::from_secs(2);
@@ -65,6 +66,8 @@ pub(crate) struct Flow {
     ledger: Ledger,
     /// Whether the failure under way was judged by the retry table already.
     judged: bool,
+    /// What will be kept of the reply, until it is.
+    keep: Option<Box<Keep>>,
 }
 
 /// What a flow is made of.
@@ -76,6 +79,7 @@ pub(crate) struct Begin {
     pub(crate) slot: Slot,
     pub(crate) ledger: Ledger,
     pub(crate) call: Course,
+    pub(crate) keep: Option<Box<Keep>>,
 }
 
 /// One step of a flow.
@@ -105,11 +109,11 @@ enum Due {
 impl Flow {
     /// Takes over a committed reply and passes on what was held back.
     pub(crate) fn new(core: Arc<Core>, begin: Begin, heartbeat: bool) -> Self {
-        let Begin { source, pipe, heard, slot, ledger, call } = begin;
+        let Begin { source, pipe, heard, slot, ledger, call, keep } = begin;
         let account = slot.account().clone();
         let timers = Timers::new(heard, core.settings.idle, heartbeat.then_some(core.settings.heartbeat));
-        let mut flow =
-            Self { core, account, call, source, pipe, timers, ended: None, slot: Some(slot), ledger, judged: false };
+        let (ended, slot, judged) = (None, Some(slot), false);
+        let mut flow = Self { core, account, call, source, pipe, timers, ended, slot, ledger, judged, keep };
         flow.pipe.at(flow.ledger.started().elapsed());
         let pace = flow.pipe.start(&mut flow.ledger);
         flow.note(pace);
@@ -121,6 +125,12 @@ impl Flow {
         if self.ended.is_some() {
             self.settle(cx);
             return Poll::Ready(Progress::Over);
+        }
+        if self.keep.as_ref().is_some_and(|keep| keep.cancelled(cx)) {
+            self.source = Source::Gone;
+            let pace = self.pipe.cancel(&mut self.ledger);
+            self.note(pace);
+            return Poll::Ready(Progress::Step);
         }
         let chunk = match self.read(cx) {
             Poll::Ready(chunk) => chunk,
@@ -172,14 +182,15 @@ impl Flow {
             self.ended = Some(self.pipe.tell(failure, &mut self.ledger));
             self.ledger.fail();
             self.slot = None;
+            self.keep();
         }
         self.pipe.take().unwrap_or_default()
     }
 
     /// Reads to the end.
-    pub(crate) async fn finish(mut self) -> (proto::Whole, Ledger) {
+    pub(crate) async fn finish(mut self) -> (proto::Whole, Ledger, Option<Box<Keep>>) {
         while let Progress::Step = std::future::poll_fn(|cx| self.poll(cx)).await {}
-        (self.pipe.whole(), self.ledger)
+        (self.pipe.whole(), self.ledger, self.keep)
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<Failure>>>> {
@@ -241,12 +252,29 @@ impl Flow {
             heed(&self.core, (&self.account, &self.call.plan), &aside);
         }
         match &pace {
-            Pace::Going | Pace::Failing(_) => return,
+            Pace::Going | Pace::Failing(_) => return self.name(),
             Pace::Ended | Pace::Enough => self.ledger.complete(),
             Pace::Failed(_) => self.ledger.fail(),
         }
         self.ended = Some(pace);
         self.slot = None;
+        self.keep();
+    }
+
+    /// Notes the id that the client knows the reply by, once it does.
+    fn name(&mut self) {
+        if let Some(keep) = self.keep.as_mut().filter(|keep| keep.nameless())
+            && let Some(response) = self.pipe.response()
+        {
+            keep.open(response);
+        }
+    }
+
+    /// Keeps a streamed reply that is over; a collected one is kept once its body is written.
+    fn keep(&mut self) {
+        if let Some(keep) = self.keep.take_if(|_| self.pipe.streams()) {
+            keep.over(self.pipe.response());
+        }
     }
 
     /// What a failure after the commit says about the account, and then how the client is to hear it.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use proto::canon::Limits;
+use proto::canon::{Finish, Limits};
 use proto::dialect::Setting;
 use proto::trim::{Trim, Verdict};
-use proto::{Dialect, Event, Failure, Fold, Reader, Text, What, Writer};
+use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, What, Writer};
 
 use crate::ledger::Ledger;
 
@@ -29,6 +29,8 @@ pub(crate) struct Pipe {
     aside: Vec<Aside>,
     /// The failure that is to be told.
     failing: Option<Event>,
+    /// The response object with which a reply that is kept ended.
+    last: Option<Box<Json>>,
 }
 
 /// What the engine itself reads in a stream.
@@ -85,7 +87,8 @@ impl Pipe {
             Sink::Fold(Fold::new())
         };
         let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input));
-        Self { reader: Some(reader), trim, sink, events: held, trimmed: Vec::new(), aside: Vec::new(), failing: None }
+        let (reader, events, last) = (Some(reader), held, None);
+        Self { reader, trim, sink, events, trimmed: Vec::new(), aside: Vec::new(), failing: None, last }
     }
 
     /// Says how long ago the request came, for replies that say how long they took.
@@ -126,6 +129,24 @@ impl Pipe {
         self.events.clear();
         self.events.push(Event::new(What::Fail(failure)));
         self.pass(ledger)
+    }
+
+    /// Ends the reply because its client wants no more of it.
+    pub(crate) fn cancel(&mut self, ledger: &mut Ledger) -> Pace {
+        self.deliver(&Event::new(What::End { finish: Finish::Cancelled, response: None }), ledger)
+    }
+
+    /// The response object as the client saw it last, of a streamed reply that is kept.
+    pub(crate) fn response(&self) -> Option<&Json> {
+        match &self.sink {
+            Sink::Stream { writer: Some(writer), .. } => writer.response(),
+            Sink::Stream { writer: None, .. } | Sink::Fold(_) => self.last.as_deref(),
+        }
+    }
+
+    /// Whether the reply streams.
+    pub(crate) fn streams(&self) -> bool {
+        matches!(self.sink, Sink::Stream { .. })
     }
 
     /// Writes the failure with which the reply ends, as it came or in other words.
@@ -228,6 +249,7 @@ impl Pipe {
         if let Sink::Stream { writer, out } = &mut self.sink
             && let Some(writer) = writer.take()
         {
+            self.last = writer.response().cloned().map(Box::new);
             writer.end(out);
         }
         pace

@@ -1,10 +1,12 @@
 //! OpenAI Responses: the protocol of the Codex backend, and so the one that passes through untouched.
 
 pub mod compact;
+mod frame;
 mod item;
 mod reader;
 mod request;
 pub mod socket;
+mod stored;
 mod tool;
 mod wire;
 mod writer;
@@ -17,7 +19,9 @@ use crate::failure::Failure;
 use crate::fold::Whole;
 use crate::notes::Notes;
 
+pub use frame::{metadata, refusal};
 pub use reader::Reader;
+pub use stored::{Stored, pack, shown, unpack};
 pub use writer::Writer;
 
 /// The least `max_output_tokens` that the public API takes; other protocols know smaller limits.

@@ -45,7 +45,7 @@ fn setting(include_usage: bool) -> Setting {
         model: "gpt-5.5".to_owned(),
         created: 1_767_225_600,
         reply: Reply { stream: true, include_usage, ..Reply::default() },
-        codex: false,
+        ..Setting::default()
     }
 }
 

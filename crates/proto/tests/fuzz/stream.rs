@@ -103,6 +103,7 @@ pub(crate) fn settings() -> [Setting; 2] {
             ..Reply::default()
         },
         codex,
+        ..Setting::default()
     };
     [setting(true, false, true), setting(false, true, false)]
 }

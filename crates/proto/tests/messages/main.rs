@@ -59,7 +59,7 @@ fn setting(dialect: Dialect) -> Setting {
         model: "gpt-5.5".to_owned(),
         created: 1_767_225_600,
         reply: Reply { stream: true, include_usage: true, ..Reply::default() },
-        codex: false,
+        ..Setting::default()
     }
 }
 

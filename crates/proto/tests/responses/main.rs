@@ -8,4 +8,5 @@ mod oracle;
 mod properties;
 mod requests;
 mod socket;
+mod stored;
 mod support;

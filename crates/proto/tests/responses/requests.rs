@@ -88,7 +88,8 @@ fn everything_is_read() {
     assert_eq!(request.limits.max_tokens, Some(77));
     assert_eq!(request.sampling[0].1.as_str(), "0.20");
     let rest: Vec<&str> = request.rest.iter().map(|(key, _)| key.as_str()).collect();
-    assert_eq!(rest, ["unknown_field", "user", "include", "store", "metadata"]);
+    assert_eq!(rest, ["unknown_field", "user", "include", "metadata"]);
+    assert_eq!(request.store, Some(true));
 }
 
 #[test]
@@ -213,7 +214,6 @@ fn instructions_are_never_missing_where_they_must_be() {
 #[test]
 fn what_would_change_the_answer_is_refused() {
     let cases = [
-        (r#""previous_response_id":"resp_1""#, "previous_response_id"),
         (r#""conversation":"conv_1""#, "conversation"),
         (r#""prompt":{"id":"pmpt_1"}"#, "prompt"),
         (r#""background":true"#, "background"),

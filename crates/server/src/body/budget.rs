@@ -20,6 +20,13 @@ impl Budget {
         Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
     }
 
+    /// Pays for a body that is here already; its charge ends when the last slice of it is gone.
+    pub(crate) fn adopt(&self, body: Bytes) -> Result<Bytes, Broken> {
+        let mut charge = self.charge(body.len());
+        charge.pay(body.len())?;
+        Ok(Bytes::from_owner(Charged { whole: body, _charge: charge }))
+    }
+
     /// An account for one body of at most `most` bytes, nothing on it yet.
     pub(crate) fn charge(&self, most: usize) -> Charge {
         Charge { budget: self.0.clone(), held: None, most }
@@ -66,14 +73,14 @@ impl Charge {
     }
 }
 
-struct Charged {
-    whole: Vec<u8>,
+struct Charged<B> {
+    whole: B,
     _charge: Charge,
 }
 
-impl AsRef<[u8]> for Charged {
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Charged<B> {
     fn as_ref(&self) -> &[u8] {
-        &self.whole
+        self.whole.as_ref()
     }
 }
 

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::count::count;
 use super::run::{head, receive, run};
 use crate::reply::{Answer, json, whole};
-use crate::route::Ask;
-use crate::service::no_socket;
+use crate::route::{Ask, Class};
+use crate::socket;
 
 /// `POST /v1/responses`
 pub(crate) async fn create(ask: Ask) -> Answer {
@@ -27,6 +27,8 @@ pub(crate) async fn compact(ask: Ask) -> Answer {
     let (turn, body) = receive(ask).await?;
     let (mut request, notes) = turn.dialect.read_request(body)?;
     let kept = compaction::ask(&mut request);
+    // Its answer is another object, which nobody goes on from.
+    request.store = Some(false);
     let app = Arc::clone(&turn.app);
     let reply = turn.whole((request, notes), None).await?;
     let made = compaction::made(&reply.body)?;
@@ -52,8 +54,12 @@ pub(crate) async fn input_tokens(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &Counted { object: "response.input_tokens", input_tokens }))
 }
 
-/// `GET /v1/responses`: where Codex tries a WebSocket. 426 makes it go on over HTTP at once; any other answer costs seven tries
-/// (observed of Codex CLI 0.169, 2026-11-21).
+/// `GET /v1/responses`: the same calls over a WebSocket.
 pub(crate) async fn socket(ask: Ask) -> Answer {
-    Err(no_socket(&ask.parts))
+    socket::open(ask, Class::Data)
+}
+
+/// `GET /backend-api/codex/responses`: the same for who may be known by a Codex login.
+pub(crate) async fn native_socket(ask: Ask) -> Answer {
+    socket::open(ask, Class::Native)
 }

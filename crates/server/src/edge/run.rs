@@ -56,7 +56,7 @@ pub(crate) async fn receive(ask: Ask) -> Result<(Turn, Bytes), Denied> {
 }
 
 /// A place among the replies in progress.
-pub(super) fn place(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
+pub(crate) fn place(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
     app.replies.clone().try_acquire_owned().map_err(|_| {
         Failure::new(Kind::Overloaded, "Too many replies are in progress").code("overloaded").retry_after(1)
     })
@@ -119,7 +119,7 @@ fn streamed(headers: HeaderMap, kind: &'static str, body: Body) -> Response<Body
 }
 
 /// The headers that say who served and how.
-pub(super) fn head(head: Head) -> HeaderMap {
+pub(crate) fn head(head: Head) -> HeaderMap {
     let mut headers = head.headers;
     let notes = head.notes.header();
     let account = head.account.as_ref().map(|account| account.0.as_str());

@@ -265,6 +265,10 @@ impl AsyncRead for Gate {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             match self.reading {
+                Reading::Head { .. } if self.link.upgraded() => {
+                    self.reading = Reading::Open;
+                    self.deadline = None;
+                }
                 Reading::Head { seen } => {
                     if self.held.len() > seen {
                         self.judge(seen);

@@ -1,6 +1,7 @@
 //! What is known of one connection, shared between its socket, its driver and the requests on it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -27,8 +28,23 @@ pub(crate) struct Link {
     refused: AtomicU8,
     last: AtomicBool,
     multiplexed: AtomicBool,
+    upgraded: AtomicBool,
     waker: AtomicWaker,
     streams: Mutex<Vec<Weak<Slot>>>,
+    later: Mutex<Later>,
+}
+
+/// What becomes of a connection after HTTP.
+type Socket = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The same, until it is taken.
+#[derive(Default)]
+struct Later(Option<Socket>);
+
+impl std::fmt::Debug for Later {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Later")
+    }
 }
 
 /// What a listener serves.
@@ -66,8 +82,10 @@ impl Link {
             refused: AtomicU8::new(0),
             last: AtomicBool::new(false),
             multiplexed: AtomicBool::new(false),
+            upgraded: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             streams: Mutex::default(),
+            later: Mutex::default(),
         }
     }
 
@@ -119,6 +137,23 @@ impl Link {
     /// Notes that it speaks HTTP/2.
     pub(crate) fn multiplex(&self) {
         self.multiplexed.store(true, Ordering::Release);
+    }
+
+    /// Makes `socket` what the connection is once the answer to the current request is out. What the client sends after its head
+    /// is no HTTP any more.
+    pub(crate) fn upgrade(&self, socket: Socket) {
+        self.later.lock().0 = Some(socket);
+        self.upgraded.store(true, Ordering::Release);
+    }
+
+    /// Whether the connection speaks another protocol than HTTP after the current request.
+    pub(crate) fn upgraded(&self) -> bool {
+        self.upgraded.load(Ordering::Acquire)
+    }
+
+    /// Takes out what the connection is to become.
+    pub(crate) fn later(&self) -> Option<Socket> {
+        self.later.lock().0.take()
     }
 
     /// Puts a stream under this connection's care.

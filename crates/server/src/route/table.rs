@@ -37,7 +37,7 @@ const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 164] = [
+pub(super) static GATEWAY: [Route; 172] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -56,6 +56,14 @@ pub(super) static GATEWAY: [Route; 164] = [
     route!(POST "/responses/review", DATA, Responses, edge::responses::review),
     route!(GET "/v1/responses", DATA, Responses, edge::responses::socket),
     route!(GET "/responses", DATA, Responses, edge::responses::socket),
+    route!(GET "/v1/responses/{id}", DATA, Responses, edge::stored::one),
+    route!(DELETE "/v1/responses/{id}", DATA, Responses, edge::stored::forget),
+    route!(GET "/v1/responses/{id}/input_items", DATA, Responses, edge::stored::items),
+    route!(POST "/v1/responses/{id}/cancel", DATA, Responses, edge::stored::cancel),
+    route!(GET "/responses/{id}", DATA, Responses, edge::stored::one),
+    route!(DELETE "/responses/{id}", DATA, Responses, edge::stored::forget),
+    route!(GET "/responses/{id}/input_items", DATA, Responses, edge::stored::items),
+    route!(POST "/responses/{id}/cancel", DATA, Responses, edge::stored::cancel),
     // Of accounts, or of relays that have them.
     route!(POST "/backend-api/codex/images/generations", NATIVE, Chat, edge::pass::generations),
     route!(POST "/backend-api/codex/images/edits", NATIVE, Chat, edge::pass::edits),
@@ -99,7 +107,7 @@ pub(super) static GATEWAY: [Route; 164] = [
     route!(GET "/gemini/v1/models/{name}", DATA, Gemini, edge::models::one),
     // Codex's own paths. Its base URL decides under which of their names it asks for them.
     route!(POST "/backend-api/codex/responses", NATIVE, Responses, edge::responses::create),
-    route!(GET "/backend-api/codex/responses", NATIVE, Responses, edge::responses::socket),
+    route!(GET "/backend-api/codex/responses", NATIVE, Responses, edge::responses::native_socket),
     route!(GET "/backend-api/codex/models", NATIVE, Responses, edge::native::models),
     route!(GET "/backend-api/codex/usage", NATIVE, Responses, edge::native::limits::usage),
     route!(GET "/backend-api/wham/accounts/check", NATIVE, Responses, edge::native::account::check),

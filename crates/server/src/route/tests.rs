@@ -18,7 +18,8 @@ fn name(method: &Method, path: &str) -> String {
 #[case("/v1/models/openai%2Fgpt-6", "/v1/models/{name} openai/gpt-6")]
 #[case("/v1beta/models/box:llama3", "/v1beta/models/{name} box:llama3")]
 #[case("/gemini/v1/models", "/gemini/v1/models")]
-#[case("/v1/responses/review", "405 [POST]")]
+#[case("/v1/responses/resp_1", "/v1/responses/{id} resp_1")]
+#[case("/v1/chat/completions", "405 [POST]")]
 fn paths_are_found(#[case] path: &str, #[case] found: &str) {
     assert_eq!(name(&Method::GET, path), found);
     assert_eq!(name(&Method::HEAD, path), found);

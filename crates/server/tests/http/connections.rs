@@ -142,7 +142,7 @@ async fn http2_has_the_same_rules() {
         ("http://localhost/admin/keys", &[("authorization", admin.as_str())], 200),
         ("http://localhost//admin/keys", &[("authorization", admin.as_str())], 404),
         ("http://localhost/v1/..%2fadmin/keys", &[("authorization", admin.as_str())], 404),
-        ("http://localhost/v1/responses", &[("authorization", key.as_str())], 405),
+        ("http://localhost/v1/responses", &[("authorization", key.as_str())], 426),
     ] {
         let (found, body) = get(&mut sender, uri, headers).await;
         assert_eq!(found, status, "{uri} {headers:?}: {body}");

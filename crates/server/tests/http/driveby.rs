@@ -155,28 +155,39 @@ async fn listed_pages_may_call_with_a_key_and_read_their_errors() {
 }
 
 #[tokio::test]
-async fn a_websocket_is_refused_with_426_for_programs_only() {
+async fn what_is_no_websocket_handshake_is_answered_in_http() {
     let gateway = Gateway::start().await;
     let key = format!("authorization: Bearer {}", gateway.keys.client);
-    let socket = [
-        "host: localhost",
-        "connection: Upgrade",
-        "upgrade: websocket",
-        "sec-websocket-version: 13",
-        "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
-        "openai-beta: responses_websockets=2026-02-06",
-    ];
-    for path in ["/v1/responses", "/responses"] {
+    let socket = ["host: localhost", "connection: Upgrade", "upgrade: websocket"];
+    let nonce = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";
+    for path in ["/v1/responses", "/responses", "/backend-api/codex/responses"] {
         let line = format!("GET {path}");
+        let ask = async |more: &[&str]| gateway.ask(&line, &[&socket[..], &[&key], more].concat(), b"").await;
+        let plain = gateway.ask(&line, &["host: localhost", &key], b"").await;
+        assert_eq!((plain.status, plain.header("upgrade")), (426, Some("websocket")));
+        assert_eq!(ask(&[nonce, "sec-websocket-version: 12"]).await.header("sec-websocket-version"), Some("13"));
+        for junk in [
+            &[nonce][..],
+            &["sec-websocket-version: 13"],
+            &["sec-websocket-version: 13", "sec-websocket-key: short"],
+            &["sec-websocket-version: 13", nonce, nonce],
+        ] {
+            assert_eq!(ask(junk).await.status, 400, "{junk:?}");
+        }
         let mut wire = Wire::open(gateway.port).await;
-        let headers: Vec<&str> = socket.iter().copied().chain([key.as_str()]).collect();
+        let headers = [&socket[..2], &["upgrade: h3", &key]].concat();
         wire.send(request(&line, &headers, b"")).await;
         wire.send(request("GET /healthz", &["host: localhost"], b"")).await;
-        let answer = wire.answer().await.unwrap();
-        assert_eq!(answer.check().status, 426);
+        assert_eq!(wire.answer().await.unwrap().check().status, 426);
         assert!(wire.answer().await.is_none(), "what follows an upgrade request is nobody's");
-        assert_eq!(gateway.ask(&line, &socket, b"").await.status, 401);
-        assert_eq!(gateway.ask(&line, &["host: localhost", &key], b"").await.status, 405);
+        assert_eq!(
+            gateway.ask(&line, &[&socket[..], &["sec-websocket-version: 13", nonce]].concat(), b"").await.status,
+            401
+        );
+        let head = [&socket[..], &[&key, "sec-websocket-version: 13", nonce]].concat();
+        let mut wire = Wire::open(gateway.port).await;
+        wire.send(request(&format!("HEAD {path}"), &head, b"")).await;
+        assert_eq!(wire.bare_answer().await.unwrap().status, 426);
     }
-    assert_eq!(gateway.ask("GET /v1/models", &[&socket[..], &[&key]].concat(), b"").await.status, 400);
+    assert_eq!(gateway.ask("GET /v1/models", &[&socket[..], &[&key, nonce]].concat(), b"").await.status, 400);
 }

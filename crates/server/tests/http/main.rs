@@ -23,5 +23,8 @@ mod quota;
 mod relays;
 mod rest;
 mod smuggling;
+mod socket;
+mod sockets;
+mod stored;
 mod streams;
 mod wire;

@@ -9,7 +9,7 @@ use crate::gateway::{FIXED, Gateway, ollama, request};
 use crate::wire::Wire;
 
 /// What each route of the gateway is, said a second time: (method, path, class). A route that is missing here fails the test.
-pub(crate) const ORACLE: [(&str, &str, &str); 164] = [
+pub(crate) const ORACLE: [(&str, &str, &str); 172] = [
     ("GET", "/", "public"),
     ("GET", "/health", "public"),
     ("GET", "/healthz", "public"),
@@ -31,6 +31,14 @@ pub(crate) const ORACLE: [(&str, &str, &str); 164] = [
     ("POST", "/backend-api/codex/images/edits", "native"),
     ("POST", "/v1/alpha/search", "data"),
     ("POST", "/backend-api/codex/alpha/search", "native"),
+    ("GET", "/v1/responses/{id}", "data"),
+    ("DELETE", "/v1/responses/{id}", "data"),
+    ("GET", "/v1/responses/{id}/input_items", "data"),
+    ("POST", "/v1/responses/{id}/cancel", "data"),
+    ("GET", "/responses/{id}", "data"),
+    ("DELETE", "/responses/{id}", "data"),
+    ("GET", "/responses/{id}/input_items", "data"),
+    ("POST", "/responses/{id}/cancel", "data"),
     ("POST", "/v1/embeddings", "data"),
     ("POST", "/v1/audio/speech", "data"),
     ("POST", "/v1/audio/transcriptions", "data"),

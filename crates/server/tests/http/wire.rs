@@ -113,6 +113,12 @@ impl Wire {
         tokio::time::timeout(PATIENCE, reading).await.expect("it comes in time");
     }
 
+    /// What has come behind this, up to the next quote.
+    pub(crate) fn after(&self, text: &str) -> String {
+        let at = find(&self.held, text.as_bytes()).expect("it has come") + text.len();
+        String::from_utf8_lossy(&self.held[at..]).split('"').next().unwrap_or_default().to_owned()
+    }
+
     /// Everything until the server closes.
     pub(crate) async fn rest(&mut self) -> String {
         let reading = async { while self.more().await {} };

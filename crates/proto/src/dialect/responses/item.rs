@@ -168,10 +168,10 @@ pub(super) fn as_developer(raw: &Json) -> Json {
     set(raw, "role", &Json::of("developer"))
 }
 
-/// Whether the item is nothing but state that only the account that made it can read.
+/// Whether the item is nothing but state that only the account that made it can read, or that it alone may have kept.
 pub(super) fn is_replay(item: &Item) -> bool {
     match &item.kind {
-        ItemKind::Reasoning { encrypted, .. } => encrypted.is_some(),
+        ItemKind::Reasoning { .. } => true,
         ItemKind::Other { .. } => item.raw.as_ref().is_some_and(|raw| raw.get("encrypted_content").is_some()),
         _ => false,
     }

@@ -9,7 +9,7 @@ mod relay;
 use bytes::Bytes;
 
 use super::{item, tool};
-use crate::canon::{Item, ItemKind, Part, Reasoning, Reply, Request, Role};
+use crate::canon::{Item, ItemKind, Part, Reasoning, Request, Role};
 use crate::dialect::{Dialect, Target};
 use crate::failure::Failure;
 use crate::json::node::{self, Node, Read};
@@ -22,6 +22,9 @@ const MOST_ITEMS: usize = 100_000;
 /// Sampling fields by their names here and in the canonical model.
 const SAMPLING: [&str; 7] =
     ["temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty", "seed", "logit_bias"];
+
+/// The type of a WebSocket's message that is a request.
+pub(super) const CREATE: &str = "response.create";
 
 /// Reads a request body.
 pub(crate) fn read(body: Bytes) -> Result<(Request, Notes), Failure> {
@@ -68,7 +71,11 @@ fn known(request: &mut Request, key: &str, node: Node<'_>) -> Read<bool> {
         "prompt_cache_key" => request.cache_key = Some(node.text()?),
         "service_tier" => request.tier = Some(node.string()?),
         "previous_response_id" => request.previous = Some(node.string()?),
-        "stream" => request.reply = Reply { stream: node.boolean()?, ..Reply::default() },
+        "store" => request.store = Some(node.boolean()?),
+        "stream" => request.reply.stream = node.boolean()?,
+        "generate" => request.reply.prewarm = !node.boolean()?,
+        // What a body is called that comes as a WebSocket's message.
+        "type" if node.is(Shape::String) && node.text()?.is(CREATE) => {}
         _ => return Ok(false),
     }
     Ok(true)
@@ -110,6 +117,12 @@ fn stop(node: Node<'_>) -> Read<Vec<String>> {
 fn sampling(key: &str, node: Node<'_>) -> Read<Json> {
     let (shape, name) = if key == "logit_bias" { (Shape::Object, "an object") } else { (Shape::Number, "a number") };
     node.shaped(shape, name)
+}
+
+/// The items as they came, or as this dialect says them.
+pub(super) fn plain(list: &[Item]) -> Vec<Json> {
+    let fresh = |item: &Item| items::one(item, &mut Notes::default());
+    list.iter().filter_map(|item| item.raw.clone().or_else(|| fresh(item))).collect()
 }
 
 /// Writes a request for an upstream that speaks this dialect.

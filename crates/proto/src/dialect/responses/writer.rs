@@ -32,6 +32,8 @@ pub struct Writer {
     usage: Option<Usage>,
     /// The large frame that is passing in pieces.
     pieces: Option<Pieces>,
+    /// The response object as the client saw it last, of a response that is kept.
+    response: Option<Json>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,13 @@ impl Writer {
             items: Items::default(),
             usage: None,
             pieces: None,
+            response: None,
         }
+    }
+
+    /// The response object as the client saw it last, where [`Setting::stored`] asks for it.
+    pub fn response(&self) -> Option<&Json> {
+        self.response.as_ref()
     }
 
     /// Appends what `event` means here.
@@ -72,6 +80,9 @@ impl Writer {
             What::Piece { last } => self.piece(*last, raw, out),
             What::Limits(_) | What::Metadata(_) => self.private(raw, out),
             What::Other if raw.is_some_and(is_private) => self.private(raw, out),
+            What::Other if self.facts.stored().reads() && raw.is_some_and(is_begun) => {
+                self.pass_object(raw, false, out);
+            }
             What::Other => self.pass(raw, out),
             what => {
                 let written = self.items.note(what, raw);
@@ -103,10 +114,11 @@ impl Writer {
         if self.state != State::Before {
             return self.pass(raw, out);
         }
-        self.facts.open(open);
+        let raw = raw.filter(|raw| !raw.is_empty());
+        self.facts.open(open, raw.is_some());
         self.state = State::Open;
-        match raw.filter(|raw| !raw.is_empty()) {
-            Some(raw) => self.pass(Some(raw), out),
+        match raw {
+            Some(_) => self.pass_object(raw, false, out),
             None => self.begin(out),
         }
     }
@@ -117,6 +129,7 @@ impl Writer {
         for name in ["response.created", "response.in_progress"] {
             let response = self.facts.response("in_progress", |_| ());
             self.frame(name, out, |pen| pen.json("response", &response));
+            self.response = self.facts.stored().keep(&response);
         }
     }
 
@@ -159,6 +172,11 @@ impl Writer {
         });
         out.put_slice(b"\n\n");
     }
+}
+
+/// Whether a frame says once more how the reply began.
+fn is_begun(frame: &[u8]) -> bool {
+    type_of_head(frame).is_some_and(|name| matches!(name, b"response.in_progress" | b"response.queued"))
 }
 
 /// Whether a frame is of a kind that only Codex clients understand.

@@ -66,7 +66,7 @@ fn events() -> Vec<Event> {
 
 fn setting(include_usage: bool) -> Setting {
     let reply = Reply { generate: true, include_usage, ..Reply::default() };
-    Setting { id: "cmpl-1".into(), model: "gpt-5.5".into(), created: 7, reply, codex: false }
+    Setting { id: "cmpl-1".into(), model: "gpt-5.5".into(), created: 7, reply, ..Setting::default() }
 }
 
 #[test]

@@ -12,9 +12,10 @@ use super::{item, items, tool};
 use crate::canon::{Limits, Request, Tool, ToolKind};
 use crate::dialect::Codex;
 use crate::failure::{Failure, Kind};
+use crate::json::patch::{Edit, patch};
 use crate::json::{Shape, pen};
 use crate::notes::Notes;
-use crate::text::Json;
+use crate::text::{Json, Text};
 
 /// The fields that the backend takes; any other is answered with `Unsupported parameter`.
 const ALLOWED: [&str; 14] = [
@@ -59,27 +60,21 @@ pub(super) fn write(request: &Request, target: &Codex) -> Result<(Bytes, Notes),
     body.set("prompt_cache_key", cache_key(request, target));
     body.set("text", body::text(request, own, &mut notes));
     body.set("client_metadata", metadata(target, own));
-    dropped(request, own, &mut notes);
+    dropped(request, &mut notes);
     Ok((body.render(own, |_| false), notes))
 }
 
 /// Fields whose loss would change the answer's meaning are refused, not dropped.
 fn refuse(request: &Request) -> Result<(), Failure> {
-    let unsupported = |name: &str, why: &str, code: &str| {
-        Err(Failure::new(Kind::Invalid, format!("'{name}' is not supported here: {why}")).at(name).code(code))
-    };
-    if request.previous.is_some() {
-        let why = "responses are not stored; send the whole conversation in 'input'.";
-        return unsupported("previous_response_id", why, "previous_response_not_found");
-    }
     for (name, value) in &request.rest {
         let why = match name.as_str() {
-            "conversation" => "conversations are not stored; send the whole conversation in 'input'.",
+            "conversation" => "conversations are not stored; use 'previous_response_id' or send all of it in 'input'.",
             "prompt" if value.shape() == Shape::Object => "stored prompts belong to a platform account.",
             "background" if value.as_bool() == Some(true) => "the backend answers in the foreground only.",
             _ => continue,
         };
-        return unsupported(name, why, "unsupported_parameter");
+        let failure = Failure::new(Kind::Invalid, format!("'{name}' is not supported here: {why}"));
+        return Err(failure.at(name).code("unsupported_parameter"));
     }
     Ok(())
 }
@@ -194,14 +189,28 @@ fn cache_key(request: &Request, target: &Codex) -> Option<Json> {
 
 fn metadata(target: &Codex, own: Option<&Own>) -> Option<Json> {
     let given = own.and_then(|own| own.get("client_metadata"));
-    given.cloned().or_else(|| {
+    given.map(timeless).or_else(|| {
         let ours = || pen::json(|pen| target.metadata.iter().for_each(|(key, value)| pen.plain(key, value)));
         (!target.metadata.is_empty()).then(ours)
     })
 }
 
+/// A WebSocket client's object without what is of that connection alone: the headers of a message, and the turn state, which is
+/// another account's as soon as another one serves.
+fn timeless(given: &Json) -> Json {
+    let passing = |key: &Text| {
+        key.as_str().starts_with("ws_request_header_")
+            || key.is("x-codex-ws-stream-request-start-ms")
+            || key.is("x-codex-turn-state")
+    };
+    if given.shape() != Shape::Object {
+        return given.clone();
+    }
+    patch(given, |key, _| if passing(key) { Edit::Drop } else { Edit::Keep }, [])
+}
+
 /// Notes every field of the client that the backend does not take.
-fn dropped(request: &Request, own: Option<&Own>, notes: &mut Notes) {
+fn dropped(request: &Request, notes: &mut Notes) {
     let Limits { max_tokens, stop } = &request.limits;
     if max_tokens.is_some() {
         notes.add("max_output_tokens applied by the gateway");
@@ -214,9 +223,6 @@ fn dropped(request: &Request, own: Option<&Own>, notes: &mut Notes) {
     let rest = request.rest.iter().map(|(name, _)| name.as_str());
     for name in sampling.chain(rest).filter(|name| !ALLOWED.contains(name) && !limits.contains(name)) {
         notes.add(format!("dropped {}", plain(name)));
-    }
-    if own.and_then(|own| own.get("store")).and_then(Json::as_bool) == Some(true) {
-        notes.add("store set to false");
     }
 }
 

@@ -21,6 +21,11 @@ pub(super) fn codex(items: &[Item], target: &Codex, notes: &mut Notes) -> Vec<Js
             notes.add("dropped reasoning state of another account");
             continue;
         }
+        if matches!(&item.kind, ItemKind::Reasoning { encrypted: None, .. }) {
+            // The backend keeps nothing, so that an id alone names nothing.
+            notes.add("dropped reasoning without its state");
+            continue;
+        }
         let Some(mut json) = one(item, notes) else { continue };
         if matches!(&item.kind, ItemKind::Message { role: Role::System, .. }) {
             json = item::as_developer(&json);
@@ -47,7 +52,7 @@ pub(super) fn relay(items: &[Item], target: &Relay, notes: &mut Notes) -> Vec<Js
 }
 
 /// One item: as it came, or fresh; `None` when it cannot be said here.
-fn one(item: &Item, notes: &mut Notes) -> Option<Json> {
+pub(super) fn one(item: &Item, notes: &mut Notes) -> Option<Json> {
     if foreign(&item.kind) {
         notes.add("dropped reasoning state of another protocol");
         return None;

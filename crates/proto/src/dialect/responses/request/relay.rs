@@ -11,8 +11,9 @@ use crate::dialect::{Dialect, Relay};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
-/// Spellings of other APIs that are read but not passed on.
-const ALIASES: [&str; 3] = ["max_completion_tokens", "max_tokens", "stop"];
+/// What is read but not passed on: spellings of other APIs, what names a WebSocket's message, and the response to go on from,
+/// which is ours and stands in `input`.
+const OURS: [&str; 6] = ["max_completion_tokens", "max_tokens", "stop", "type", "generate", "previous_response_id"];
 
 /// Writes the body. Everything that the client said in this dialect stays; what we normalise or decide is laid over it.
 pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
@@ -44,7 +45,7 @@ pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
     if own.is_none() {
         fresh(&mut body, request, &mut notes);
     }
-    (body.render(own, |key| !ALIASES.contains(&key)), notes)
+    (body.render(own, |key| !OURS.contains(&key)), notes)
 }
 
 fn input(request: &Request, target: &Relay, own: Option<&Own>, notes: &mut Notes) -> Option<Json> {

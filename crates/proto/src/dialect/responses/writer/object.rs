@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::super::item;
+use super::super::stored::Stored;
 use super::kept;
 use crate::canon::{CallKind, Finish, Item, ItemKind, Open, Part, Usage};
 use crate::dialect::{Setting, openai_error};
@@ -28,9 +29,15 @@ impl Facts {
         Self { id: Text::from_plain(&id), model: Text::from_plain(&setting.model), created: setting.created, setting }
     }
 
-    /// Takes over what the upstream says. Ids of other dialects have another form, so ours stays.
-    pub(super) fn open(&mut self, open: &Open) {
-        if open.id.as_str().starts_with("resp_") {
+    /// What becomes of the response.
+    pub(super) fn stored(&self) -> &Stored {
+        &self.setting.stored
+    }
+
+    /// Takes over what the upstream says. Ids of other dialects have another form, so ours stays; `passes` is whether the client
+    /// sees the upstream's own.
+    pub(super) fn open(&mut self, open: &Open, passes: bool) {
+        if open.id.as_str().starts_with("resp_") || passes && !open.id.is_empty() {
             self.id = kept(&open.id);
         }
         if let Some(model) = open.model.as_ref().filter(|model| !model.is_empty()) {
@@ -77,9 +84,13 @@ impl Facts {
             pen.text("model", &self.model);
             pen.array("output", &facets.output, |out, item| out.extend_from_slice(item.bytes()));
             pen.word("parallel_tool_calls", "true");
-            pen.word("previous_response_id", "null");
+            let stored = self.stored();
+            match &stored.previous {
+                Some(previous) => pen.text("previous_response_id", previous),
+                None => pen.word("previous_response_id", "null"),
+            }
             pen.word("reasoning", r#"{"effort":null,"summary":null}"#);
-            pen.word("store", "false");
+            pen.word("store", if stored.store == Some(true) { "true" } else { "false" });
             pen.word("temperature", "1.0");
             pen.word("text", r#"{"format":{"type":"text"}}"#);
             pen.plain("tool_choice", "auto");
@@ -117,21 +128,20 @@ pub(super) fn status(finish: Finish) -> (&'static str, Option<&'static str>) {
 /// The body of a collected reply.
 pub(crate) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
     let mut facts = Facts::new(setting.clone());
-    facts.open(&Open { id: whole.id.clone(), model: whole.model.clone(), created: whole.created });
+    facts.open(&Open { id: whole.id.clone(), model: whole.model.clone(), created: whole.created }, false);
     let edited = whole.items.iter().any(|item| item.raw.is_none());
     let output: Vec<Json> = (0..).zip(&whole.items).filter_map(|(at, item)| item_json(item, &facts, at)).collect();
     if let Some(response) = whole.response.as_ref().filter(|response| response.shape() == Shape::Object) {
-        return with_output(response, &output, edited).bytes().clone();
+        return setting.stored.mark(&with_output(response, &output, edited), true).bytes().clone();
     }
     let (status, incomplete) = match whole.finish {
         Some(finish) => status(finish),
         None => ("failed", None),
     };
     let failure = whole.failure.clone();
-    facts
-        .response(status, |facets| *facets = Facets { output, usage: whole.usage, incomplete, failure })
-        .bytes()
-        .clone()
+    let response =
+        facts.response(status, |facets| *facets = Facets { output, usage: whole.usage, incomplete, failure });
+    setting.stored.mark(&response, true).bytes().clone()
 }
 
 /// A terminal object with its output filled in: the Codex backend leaves it empty, and the official SDKs read it there. They

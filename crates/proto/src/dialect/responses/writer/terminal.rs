@@ -13,9 +13,8 @@ use crate::text::Json;
 impl Writer {
     pub(super) fn finish(&mut self, finish: Finish, response: Option<&Json>, raw: Option<&[u8]>, out: &mut BytesMut) {
         self.enter(out);
-        let whole_frame = raw.filter(|raw| !raw.is_empty());
-        match whole_frame {
-            Some(raw) => self.pass_terminal(raw, out),
+        match raw.filter(|raw| !raw.is_empty()) {
+            Some(raw) => self.pass_object(Some(raw), true, out),
             None => self.say_terminal(finish, response, out),
         }
         self.state = State::Done;
@@ -27,7 +26,8 @@ impl Writer {
         }
         self.enter(out);
         if raw.is_some_and(|raw| !raw.is_empty()) {
-            self.pass(raw, out);
+            // What a failed response has come to is the upstream's to say.
+            self.pass_object(raw, self.facts.stored().reads(), out);
         } else {
             let output = self.items.output();
             let usage = self.usage;
@@ -35,7 +35,7 @@ impl Writer {
             let response = self
                 .facts
                 .response("failed", |facets| *facets = Facets { output, usage, failure, ..Facets::default() });
-            self.frame("response.failed", out, |pen| pen.json("response", &response));
+            self.close("response.failed", &response, out);
         }
         self.state = State::Done;
     }
@@ -50,33 +50,35 @@ impl Writer {
         }
     }
 
-    /// The upstream's own frame; only its output is filled in where it is empty.
-    fn pass_terminal(&mut self, raw: &[u8], out: &mut BytesMut) {
-        match self.filled(raw) {
-            Some((event, data)) => {
-                if !event.is_empty() {
-                    out.put_slice(b"event: ");
-                    out.put_slice(&event);
-                    out.put_slice(b"\n");
-                }
-                out.put_slice(b"data: ");
-                out.put_slice(data.bytes());
-                out.put_slice(b"\n\n");
-            }
-            None => self.pass(Some(raw), out),
+    /// The upstream's own frame around a response object; changed where the object lacks something. `over` is whether it is the
+    /// last one.
+    pub(super) fn pass_object(&mut self, raw: Option<&[u8]>, over: bool, out: &mut BytesMut) {
+        let reads = over || self.facts.stored().reads();
+        let read = raw.filter(|_| reads).and_then(parse);
+        let Some(Around { event, data, response }) = read else { return self.pass(raw, out) };
+        let output = if over { self.items.output() } else { Vec::new() };
+        let full = if over { with_output(&response, &output, false) } else { response.clone() };
+        let marked = self.facts.stored().mark(&full, over);
+        self.response = self.facts.stored().keep(&marked);
+        if marked == response {
+            return self.pass(raw, out);
         }
+        self.sequence += 1;
+        if !event.is_empty() {
+            out.put_slice(b"event: ");
+            out.put_slice(&event);
+            out.put_slice(b"\n");
+        }
+        out.put_slice(b"data: ");
+        out.put_slice(patch::set(&data, "response", &marked).bytes());
+        out.put_slice(b"\n\n");
     }
 
-    /// Event name and data of the frame with its output filled in; `None` when the frame can stay.
-    fn filled(&self, raw: &[u8]) -> Option<(Bytes, Json)> {
-        let frame = sse::parse(Bytes::copy_from_slice(raw))?;
-        // A line break in the data would end the line that it is written on.
-        let one_line = !frame.data.contains(&b'\n') && json::valid(&frame.data);
-        let data = one_line.then(|| Json::from_valid(frame.data.clone()))?;
-        let response = data.get("response")?;
-        let filled = with_output(&response, &self.items.output(), false);
-        let event = Bytes::copy_from_slice(frame.event());
-        (filled != response).then(|| (event, patch::set(&data, "response", &filled)))
+    /// Writes a terminal frame of ours.
+    fn close(&mut self, name: &str, response: &Json, out: &mut BytesMut) {
+        let response = self.facts.stored().mark(response, true);
+        self.frame(name, out, |pen| pen.json("response", &response));
+        self.response = self.facts.stored().keep(&response);
     }
 
     fn say_terminal(&mut self, finish: Finish, response: Option<&Json>, out: &mut BytesMut) {
@@ -91,6 +93,23 @@ impl Writer {
             self.facts.response(status, |all| *all = facets)
         };
         let name = if status == "completed" { "response.completed" } else { "response.incomplete" };
-        self.frame(name, out, |pen| pen.json("response", &response));
+        self.close(name, &response, out);
     }
+}
+
+/// A frame around a response object.
+struct Around {
+    event: Bytes,
+    data: Json,
+    response: Json,
+}
+
+/// `None` for a frame that cannot be written anew.
+fn parse(raw: &[u8]) -> Option<Around> {
+    let frame = sse::parse(Bytes::copy_from_slice(raw))?;
+    // A line break in the data would end the line that it is written on.
+    let one_line = !frame.data.contains(&b'\n') && json::valid(&frame.data);
+    let data = one_line.then(|| Json::from_valid(frame.data.clone()))?;
+    let event = Bytes::copy_from_slice(frame.event());
+    data.get("response").map(|response| Around { event, data, response })
 }

@@ -1,0 +1,102 @@
+//! Responses that are kept, so that a later request may go on from one with `previous_response_id`: those that a client wants
+//! stored, for all requests of its key; and the last one of a WebSocket connection, for that connection alone.
+//!
+//! ```text
+//! Call -> recall (history before the new input) -> Keep -> Flow (opened, over) -> Shelf | Trail
+//! ```
+//!
+//! Kept in memory: a restart forgets, and another node knows nothing of it. Upstreams never hear of it, they are asked with the
+//! whole conversation.
+
+mod keep;
+mod shelf;
+mod trail;
+
+use parking_lot::Mutex;
+use pool::limits;
+use proto::Json;
+
+pub(crate) use self::keep::{Keep, recall};
+use self::shelf::{Bounds, Held, Name, Scale, Shelf};
+pub use self::trail::Trail;
+use crate::core::Core;
+use crate::engine::Engine;
+use crate::keys::KeyId;
+
+/// What is kept.
+pub(crate) struct Stored {
+    shelf: Mutex<Shelf>,
+    /// What connections keep beside it.
+    trails: Scale,
+}
+
+/// Why a response is not cancelled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotCancelled {
+    /// There is none of this id.
+    #[error("no such response")]
+    Unknown,
+    /// It ended before, with this status.
+    #[error("Cannot cancel a response that is {0}.")]
+    Over(String),
+}
+
+impl Default for Stored {
+    fn default() -> Self {
+        let bounds = Bounds { count: limits::STORED, bytes: limits::STORED_BYTES, age: limits::STORED_AGE };
+        Self { shelf: Mutex::new(Shelf::new(bounds)), trails: Scale::new(limits::TRAIL_BYTES) }
+    }
+}
+
+impl Core {
+    /// Lets go of stored responses that are too old.
+    pub(crate) fn forget_old(&self) {
+        self.stored.shelf.lock().expire(self.now());
+    }
+}
+
+impl Engine {
+    /// The stored response of this id, for the key that asked for it.
+    pub fn response(&self, key: &KeyId, id: &str) -> Option<Json> {
+        let mut shelf = self.0.stored.shelf.lock();
+        match shelf.get(&Name::of(key, id), self.0.now())? {
+            Held::Running { response, .. } => Some(response.clone()),
+            Held::Over(record) => record.turns.last().map(|turn| turn.response.clone()),
+        }
+    }
+
+    /// The items that a stored response was made of, oldest first, with their ids: the whole conversation before it.
+    pub fn input_items(&self, key: &KeyId, id: &str) -> Option<Vec<(String, Json)>> {
+        let turns = match self.0.stored.shelf.lock().get(&Name::of(key, id), self.0.now())? {
+            Held::Running { turns, input, .. } => {
+                let own = shelf::shown(input, id);
+                return Some(turns.iter().flat_map(|turn| turn.shown(true)).chain(own).collect());
+            }
+            Held::Over(record) => record.turns.clone(),
+        };
+        let last = turns.len().saturating_sub(1);
+        Some(turns.iter().enumerate().flat_map(|(at, turn)| turn.shown(at < last)).collect())
+    }
+
+    /// Forgets a stored response; `false` when there is none. One that still runs goes on, and is not kept.
+    pub fn forget_response(&self, key: &KeyId, id: &str) -> bool {
+        self.0.stored.shelf.lock().remove(&Name::of(key, id), self.0.now())
+    }
+
+    /// Ends a stored response that still runs, and says what it is now.
+    pub fn cancel_response(&self, key: &KeyId, id: &str) -> Result<Json, NotCancelled> {
+        let mut shelf = self.0.stored.shelf.lock();
+        match shelf.get(&Name::of(key, id), self.0.now()).ok_or(NotCancelled::Unknown)? {
+            Held::Running { response, cancel, .. } => {
+                cancel.ask();
+                Ok(proto::json::set(response, "status", &Json::of("cancelled")))
+            }
+            Held::Over(record) => {
+                let response = record.turns.last().map(|turn| turn.response.clone()).ok_or(NotCancelled::Unknown)?;
+                let status = response.text("status").unwrap_or_default().plain().into_owned();
+                // Asking twice is no mistake.
+                if status == "cancelled" { Ok(response) } else { Err(NotCancelled::Over(status)) }
+            }
+        }
+    }
+}

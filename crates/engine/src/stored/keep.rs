@@ -1,0 +1,171 @@
+//! One request and what will be kept of its answer.
+
+use std::sync::Arc;
+use std::task::Context;
+
+use pool::limits;
+use proto::dialect::responses::{self, Stored as Marks};
+use proto::{Dialect, Failure, Item, Json, Kind, Text};
+use uuid::Uuid;
+
+use super::shelf::{Cancel, Held, Name, Record, Turn};
+use super::trail::Trail;
+use crate::call::Call;
+use crate::core::Core;
+use crate::keys::KeyId;
+
+/// Longest id of a response that is kept or shown in an error.
+const ID: usize = 128;
+
+/// What will be kept of a reply, and what its objects say of that.
+pub(crate) struct Keep {
+    core: Arc<Core>,
+    key: KeyId,
+    marks: Marks,
+    /// Whether it goes to the shelf.
+    stores: bool,
+    trail: Option<Arc<Trail>>,
+    before: Vec<Arc<Turn>>,
+    /// What the request adds to the conversation.
+    input: Json,
+    conversation: Uuid,
+    /// Its place on the shelf while it runs.
+    place: Option<(Name, u64)>,
+    cancel: Arc<Cancel>,
+}
+
+/// Puts the conversation that a request goes on from before its input, and says what will be kept of it; `None` for nothing.
+///
+/// # Errors
+/// There is no response that it could go on from.
+pub(crate) fn recall(core: &Arc<Core>, call: &mut Call) -> Result<Option<Box<Keep>>, Failure> {
+    let previous = call.request.previous.take();
+    let past = previous.as_deref().map(|id| find(core, call, id).ok_or_else(|| lost(id))).transpose()?;
+    let responses = call.dialect == Dialect::Responses;
+    let trail = call.client.trail.clone().filter(|_| responses);
+    // As OpenAI has it: what a client does not say is yes.
+    let mut stores = responses && call.request.store != Some(false);
+    let keeps = stores || trail.is_some();
+    let input = if keeps { responses::pack(&call.request.items) } else { Json::of::<[u8]>(&[]) };
+    let before = past.as_ref().map(|past| past.turns.clone()).unwrap_or_default();
+    if let Some(past) = past {
+        go_on(call, &past);
+    }
+    let marked = stores || previous.is_some();
+    let most = limits::STORED_BYTES.checked_sub(Turn::size(&input, total(&before)));
+    if stores && most.is_none() {
+        stores = false;
+        call.notes.add("not stored: the conversation is too large");
+    }
+    let most = most.filter(|_| keeps);
+    if !responses || !(marked || keeps) {
+        return Ok(None);
+    }
+    let previous = previous.as_deref().map(Text::from);
+    let marks = Marks { store: marked.then_some(stores), previous, most };
+    let (core, key, cancel) = (Arc::clone(core), call.key.clone(), Arc::default());
+    let (conversation, place) = (Uuid::nil(), None);
+    Ok(Some(Box::new(Keep { core, key, marks, stores, trail, before, input, conversation, place, cancel })))
+}
+
+fn find(core: &Core, call: &Call, id: &str) -> Option<Record> {
+    let last = call.client.trail.as_ref().and_then(|trail| trail.find(id));
+    last.or_else(|| match core.stored.shelf.lock().get(&Name::of(&call.key, id), core.now())? {
+        Held::Over(record) if record.goes_on => Some(record.clone()),
+        _ => None,
+    })
+}
+
+fn lost(id: &str) -> Failure {
+    let id = &id[..id.floor_char_boundary(ID)];
+    let failure = Failure::new(Kind::Invalid, format!("Previous response with id '{id}' not found."));
+    failure.at("previous_response_id").code("previous_response_not_found")
+}
+
+/// The client's items come after those of the conversation; its instructions are its own.
+fn go_on(call: &mut Call, past: &Record) {
+    let mut items: Vec<Item> = past.turns.iter().flat_map(|turn| turn.items()).collect();
+    items.append(&mut call.request.items);
+    call.request.items = items;
+    call.client.chained = Some(past.conversation);
+    if call.dialect != Dialect::Responses {
+        call.request.raw = None;
+    }
+}
+
+fn total(turns: &[Arc<Turn>]) -> usize {
+    turns.iter().map(|turn| turn.bytes() + size_of::<Arc<Turn>>()).sum()
+}
+
+impl Keep {
+    /// What the response objects are to say.
+    pub(crate) fn marks(&self) -> Marks {
+        self.marks.clone()
+    }
+
+    /// Says which conversation it belongs to.
+    pub(crate) fn belongs(&mut self, conversation: Uuid) {
+        self.conversation = conversation;
+    }
+
+    /// Whether the reply has not said yet what it is called.
+    pub(crate) fn nameless(&self) -> bool {
+        self.stores && self.place.is_none()
+    }
+
+    /// The reply runs, and its client knows its id.
+    pub(crate) fn open(&mut self, response: &Json) {
+        let Some(name) = self.name(response) else { return };
+        let (turns, input, cancel) = (self.before.clone(), self.input.clone(), Arc::clone(&self.cancel));
+        let held = Held::Running { response: response.clone(), turns, input, cancel };
+        let number = self.core.stored.shelf.lock().put(name.clone(), held, self.core.now());
+        self.place = Some((name, number));
+    }
+
+    /// Whether somebody asked for its end; wakes the task when somebody does.
+    pub(crate) fn cancelled(&self, cx: &Context<'_>) -> bool {
+        self.place.is_some() && self.cancel.asked(cx)
+    }
+
+    /// The reply is over, whatever came of it.
+    pub(crate) fn over(mut self, response: Option<&Json>) {
+        let named = response.and_then(|response| Some((self.name(response)?, response)));
+        let kept = named.and_then(|(name, response)| Some((name, self.record(response)?)));
+        if let Some(trail) = &self.trail {
+            let last = kept.as_ref().filter(|(_, record)| record.goes_on);
+            trail.set(last.map(|(name, record)| (name.id().to_owned(), record.clone())));
+        }
+        let Some((name, record)) = kept.filter(|_| self.stores) else { return };
+        let mut shelf = self.core.stored.shelf.lock();
+        match self.place.take() {
+            Some((name, number)) => _ = shelf.settle(&name, number, record),
+            None => _ = shelf.put(name, Held::Over(record), self.core.now()),
+        }
+    }
+
+    fn record(&self, response: &Json) -> Option<Record> {
+        let size = Turn::size(&self.input, response.bytes().len());
+        let stored = &self.core.stored;
+        let weight = if self.stores { stored.shelf.lock().weigh(size) } else { stored.trails.put(size) };
+        let turn = Turn::new((self.input.clone(), response.clone()), weight?);
+        let status = response.text("status");
+        let goes_on = status.is_some_and(|status| status.is("completed") || status.is("incomplete"));
+        let turns = self.before.iter().cloned().chain([Arc::new(turn)]).collect();
+        Some(Record { turns, conversation: self.conversation, goes_on })
+    }
+
+    fn name(&self, response: &Json) -> Option<Name> {
+        let id = response.text("id")?;
+        let id = id.plain();
+        (1..=ID).contains(&id.len()).then(|| Name::of(&self.key, &id))
+    }
+}
+
+impl Drop for Keep {
+    /// A reply whose client left is not kept.
+    fn drop(&mut self) {
+        if let Some((name, number)) = self.place.take() {
+            self.core.stored.shelf.lock().leave(&name, number);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The memory of stored responses: bounded by count, bytes and age, the oldest leave first. Knows no clock.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Context;
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use pool::Millis;
+use proto::canon::ItemKind;
+use proto::dialect::responses;
+use proto::{Item, Json};
+use uuid::Uuid;
+
+use crate::keys::KeyId;
+
+/// What a turn takes in memory beside its bytes, roughly.
+const OVERHEAD: usize = 512;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Most responses.
+    pub(crate) count: usize,
+    /// Most bytes of them all, and of one conversation.
+    pub(crate) bytes: usize,
+    /// How long.
+    pub(crate) age: Duration,
+}
+
+/// A response's id and the key that may speak of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Name(String, String);
+
+impl Name {
+    /// The response `id` of `key`.
+    pub(crate) fn of(key: &KeyId, id: &str) -> Self {
+        Self(key.0.clone(), id.to_owned())
+    }
+
+    /// The response's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.1
+    }
+}
+
+/// Weighs what is kept, whoever holds it.
+#[derive(Clone)]
+pub(crate) struct Scale {
+    held: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// Bytes on a scale; taken off on drop.
+pub(crate) struct Weight {
+    held: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Scale {
+    /// A scale that bears so many bytes.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { held: Arc::default(), most }
+    }
+
+    /// Puts bytes on it; `None` when it does not bear them.
+    pub(crate) fn put(&self, bytes: usize) -> Option<Weight> {
+        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= self.most);
+        let put = self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        put.ok().map(|_| Weight { held: Arc::clone(&self.held), bytes })
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+/// One request and its answer, shared by all that go on from it.
+pub(crate) struct Turn {
+    /// What the request added to the conversation: a list of items.
+    pub(crate) input: Json,
+    /// The response object.
+    pub(crate) response: Json,
+    weight: Weight,
+}
+
+impl Turn {
+    /// How many bytes a turn takes.
+    pub(crate) fn size(input: &Json, response: usize) -> usize {
+        input.bytes().len() + response + OVERHEAD
+    }
+
+    pub(crate) fn new((input, response): (Json, Json), weight: Weight) -> Self {
+        Self { input, response, weight }
+    }
+
+    /// Its own bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.weight.bytes
+    }
+
+    /// What it adds to a conversation. Reasoning without its state is left out where nobody was asked to store it: its id alone
+    /// names nothing.
+    pub(crate) fn items(&self) -> Vec<Item> {
+        let stored = self.response.get("store").and_then(|store| store.as_bool()) == Some(true);
+        let known = |item: &Item| stored || !matches!(&item.kind, ItemKind::Reasoning { encrypted: None, .. });
+        let output = self.output().iter().flat_map(responses::unpack).filter(known).collect::<Vec<_>>();
+        responses::unpack(&self.input).into_iter().chain(output).collect()
+    }
+
+    /// The response's items.
+    fn output(&self) -> Option<Json> {
+        self.response.get("output")
+    }
+
+    /// Its items with their ids, with those of the response if `output` says so.
+    pub(crate) fn shown(&self, output: bool) -> Vec<(String, Json)> {
+        let id = self.response.text("id").unwrap_or_default();
+        let mut items = shown(&self.input, &id.plain());
+        if let Some(list) = self.output().filter(|_| output) {
+            items.extend(responses::shown(&list, &format!("{}_out", own_name(&id.plain()))));
+        }
+        items
+    }
+}
+
+/// What the request of the response `id` added, with ids.
+pub(crate) fn shown(input: &Json, id: &str) -> Vec<(String, Json)> {
+    responses::shown(input, &format!("{}_in", own_name(id)))
+}
+
+/// What of a response's id goes into the ids of its items.
+fn own_name(id: &str) -> &str {
+    id.strip_prefix("resp_").unwrap_or(id)
+}
+
+/// A conversation up to a response.
+#[derive(Clone)]
+pub(crate) struct Record {
+    /// Oldest first; the last one holds the response.
+    pub(crate) turns: Vec<Arc<Turn>>,
+    /// What the conversation is remembered by.
+    pub(crate) conversation: Uuid,
+    /// Whether a request may go on from it: a response that failed is none.
+    pub(crate) goes_on: bool,
+}
+
+/// Asks a running reply to end.
+#[derive(Default)]
+pub(crate) struct Cancel {
+    asked: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Cancel {
+    /// Asks.
+    pub(crate) fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether somebody asked; wakes the task when somebody does.
+    pub(crate) fn asked(&self, cx: &Context<'_>) -> bool {
+        self.waker.register(cx.waker());
+        self.asked.load(Ordering::Acquire)
+    }
+}
+
+/// What is kept under a name.
+pub(crate) enum Held {
+    /// A reply that runs.
+    Running {
+        /// The response object as it began.
+        response: Json,
+        /// The conversation before it.
+        turns: Vec<Arc<Turn>>,
+        /// What the request added to it.
+        input: Json,
+        /// Ends it.
+        cancel: Arc<Cancel>,
+    },
+    /// One that is over.
+    Over(Record),
+}
+
+/// See the module.
+pub(crate) struct Shelf {
+    bounds: Bounds,
+    scale: Scale,
+    places: HashMap<Name, Place>,
+    order: BTreeMap<u64, Name>,
+    next: u64,
+}
+
+struct Place {
+    number: u64,
+    since: Millis,
+    held: Held,
+}
+
+impl Shelf {
+    /// An empty shelf.
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        let scale = Scale::new(bounds.bytes);
+        Self { bounds, scale, places: HashMap::new(), order: BTreeMap::new(), next: 0 }
+    }
+
+    /// Makes room for so many bytes; `None` when there is not enough even without all others.
+    pub(crate) fn weigh(&mut self, bytes: usize) -> Option<Weight> {
+        if bytes > self.bounds.bytes {
+            return None;
+        }
+        loop {
+            if let Some(weight) = self.scale.put(bytes) {
+                return Some(weight);
+            }
+            self.pop()?;
+        }
+    }
+
+    /// Puts something under a name, in the place of what was there, and gives the number of its place.
+    pub(crate) fn put(&mut self, name: Name, held: Held, now: Millis) -> u64 {
+        self.expire(now);
+        self.take(&name);
+        while self.places.len() >= self.bounds.count && self.pop().is_some() {}
+        let number = self.next;
+        self.next += 1;
+        self.order.insert(number, name.clone());
+        self.places.insert(name, Place { number, since: now, held });
+        number
+    }
+
+    /// A reply is over; `false` when its place is gone, which it is not given again.
+    pub(crate) fn settle(&mut self, name: &Name, number: u64, record: Record) -> bool {
+        let place = self.places.get_mut(name).filter(|place| place.number == number);
+        place.map(|place| place.held = Held::Over(record)).is_some()
+    }
+
+    /// Gives a place up, if it still is the one of this number.
+    pub(crate) fn leave(&mut self, name: &Name, number: u64) {
+        if self.places.get(name).is_some_and(|place| place.number == number) {
+            self.take(name);
+        }
+    }
+
+    /// What is kept under a name.
+    pub(crate) fn get(&mut self, name: &Name, now: Millis) -> Option<&Held> {
+        self.expire(now);
+        self.places.get(name).map(|place| &place.held)
+    }
+
+    /// Forgets what is kept under a name; `false` when nothing is.
+    pub(crate) fn remove(&mut self, name: &Name, now: Millis) -> bool {
+        self.expire(now);
+        self.take(name).is_some()
+    }
+
+    /// Forgets what is too old.
+    pub(crate) fn expire(&mut self, now: Millis) {
+        let age = self.bounds.age.as_millis();
+        let old = |place: &Place| u128::from(place.since.until(now)) >= age;
+        while let Some((_, name)) = self.order.first_key_value()
+            && self.places.get(name).is_none_or(old)
+        {
+            self.pop();
+        }
+    }
+
+    fn take(&mut self, name: &Name) -> Option<Held> {
+        let place = self.places.remove(name)?;
+        self.order.remove(&place.number);
+        Some(place.held)
+    }
+
+    /// Forgets the oldest.
+    fn pop(&mut self) -> Option<()> {
+        let (_, name) = self.order.pop_first()?;
+        self.places.remove(&name).map(|_| ())
+    }
+}

@@ -1,0 +1,101 @@
+//! What stays and what leaves.
+
+use rstest::rstest;
+
+use super::*;
+
+const BOUNDS: Bounds = Bounds { count: 3, bytes: 4 * SIZE, age: Duration::from_secs(60) };
+/// A turn of [`turn`].
+const SIZE: usize = OVERHEAD + 100;
+
+fn name(key: &str, id: &str) -> Name {
+    Name::of(&KeyId(key.into()), id)
+}
+
+fn turn(shelf: &mut Shelf) -> Option<Arc<Turn>> {
+    let weight = shelf.weigh(SIZE)?;
+    Some(Arc::new(Turn::new((Json::of::<[u8]>(&[]), Json::of("r")), weight)))
+}
+
+fn record(turns: Vec<Arc<Turn>>) -> Record {
+    Record { turns, conversation: Uuid::nil(), goes_on: true }
+}
+
+/// Puts a response that is over, and says whether it was kept.
+fn put(shelf: &mut Shelf, id: &str, now: i64) -> bool {
+    let Some(turn) = turn(shelf) else { return false };
+    shelf.put(name("k", id), Held::Over(record(vec![turn])), Millis(now));
+    true
+}
+
+fn kept(shelf: &mut Shelf, now: i64) -> String {
+    ["a", "b", "c", "d", "e"].into_iter().filter(|id| shelf.get(&name("k", id), Millis(now)).is_some()).collect()
+}
+
+#[rstest]
+#[case::all(&[("a", 0), ("b", 1)], 2, "ab")]
+#[case::count(&[("a", 0), ("b", 1), ("c", 2), ("d", 3), ("e", 4)], 5, "cde")]
+#[case::age(&[("a", 0), ("b", 30_000)], 60_000, "b")]
+#[case::just_young(&[("a", 0), ("b", 30_000)], 59_999, "ab")]
+#[case::renewed(&[("a", 0), ("b", 1), ("a", 2), ("c", 3), ("d", 4)], 5, "acd")]
+#[case::clock_set_back(&[("a", 50_000), ("b", 0)], 1, "ab")]
+fn the_oldest_leave_first(#[case] puts: &[(&str, i64)], #[case] now: i64, #[case] left: &str) {
+    let mut shelf = Shelf::new(BOUNDS);
+    for (id, at) in puts {
+        assert!(put(&mut shelf, id, *at));
+    }
+    assert_eq!(kept(&mut shelf, now), left);
+}
+
+#[test]
+fn bytes_are_bounded_and_the_oldest_make_room() {
+    let mut shelf = Shelf::new(Bounds { count: 100, ..BOUNDS });
+    for id in ["a", "b", "c", "d", "e"] {
+        assert!(put(&mut shelf, id, 0));
+    }
+    assert_eq!(kept(&mut shelf, 0), "bcde");
+    assert!(shelf.weigh(BOUNDS.bytes + 1).is_none(), "what is too large alone is not kept");
+    assert_eq!(kept(&mut shelf, 0), "bcde", "and nothing leaves for it");
+    let all = shelf.weigh(BOUNDS.bytes);
+    assert!(all.is_some());
+    assert_eq!(kept(&mut shelf, 0), "");
+}
+
+#[test]
+fn what_others_still_hold_weighs_on() {
+    let mut shelf = Shelf::new(BOUNDS);
+    let first = turn(&mut shelf).unwrap();
+    shelf.put(name("k", "a"), Held::Over(record(vec![Arc::clone(&first)])), Millis(0));
+    assert!(shelf.weigh(BOUNDS.bytes).is_none(), "a conversation that goes on from it holds it");
+    assert_eq!(kept(&mut shelf, 0), "");
+    drop(first);
+    assert!(shelf.weigh(BOUNDS.bytes).is_some());
+}
+
+#[test]
+fn a_key_knows_its_own_only() {
+    let mut shelf = Shelf::new(BOUNDS);
+    put(&mut shelf, "a", 0);
+    assert!(shelf.get(&name("other", "a"), Millis(0)).is_none());
+    assert!(!shelf.remove(&name("other", "a"), Millis(0)));
+    assert!(shelf.remove(&name("k", "a"), Millis(0)));
+    assert!(!shelf.remove(&name("k", "a"), Millis(0)));
+}
+
+#[test]
+fn a_place_that_is_gone_is_not_given_again() {
+    let mut shelf = Shelf::new(BOUNDS);
+    let running = || Held::Running {
+        response: Json::of("r"),
+        turns: Vec::new(),
+        input: Json::of::<[u8]>(&[]),
+        cancel: Arc::default(),
+    };
+    let a = name("k", "a");
+    let number = shelf.put(a.clone(), running(), Millis(0));
+    assert!(shelf.remove(&a, Millis(0)));
+    assert!(!shelf.settle(&a, number, record(Vec::new())), "a deleted reply is not kept");
+    let second = shelf.put(a.clone(), running(), Millis(0));
+    shelf.leave(&a, number);
+    assert!(shelf.settle(&a, second, record(Vec::new())), "an older reply of the name gives up its own place alone");
+}

@@ -1,0 +1,90 @@
+//! Responses that are kept: what their objects say of it, and conversations on their way into memory and back.
+
+use bytes::BytesMut;
+
+use super::{item, request};
+use crate::canon::Item;
+use crate::json::{Shape, pen, set};
+use crate::text::{Json, Text};
+
+/// What becomes of a response once it is over, as its objects are to say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The `store` to show; `None` leaves what the upstream says.
+    pub store: Option<bool>,
+    /// The `previous_response_id` to show, which no upstream knows.
+    pub previous: Option<Text>,
+    /// Most bytes of a response object that is worth keeping; `None`: none is.
+    pub most: Option<usize>,
+}
+
+impl Stored {
+    /// Whether objects must be read on their way.
+    pub(super) fn reads(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// The object with what is to be shown; `over` for the one that ends its response, and so is the one that is kept.
+    pub(super) fn mark(&self, response: &Json, over: bool) -> Json {
+        if response.shape() != Shape::Object {
+            return response.clone();
+        }
+        let mut marked = response.clone();
+        if let Some(previous) = &self.previous {
+            marked = set(&marked, "previous_response_id", &previous.quoted());
+        }
+        if let Some(store) = self.store {
+            marked = set(&marked, "store", &Json::of(&(store && !(over && self.lets_go(&marked)))));
+        }
+        marked
+    }
+
+    /// The object, if it is one to keep.
+    pub fn keep(&self, response: &Json) -> Option<Json> {
+        (self.most.is_some() && !self.lets_go(response)).then(|| response.clone())
+    }
+
+    fn lets_go(&self, response: &Json) -> bool {
+        self.most.is_some_and(|most| response.bytes().len() > most)
+    }
+}
+
+/// A conversation as one list in a buffer of its own, which keeps nothing else of the request in memory.
+pub fn pack(items: &[Item]) -> Json {
+    let list = request::plain(items);
+    let size = list.iter().map(|item| item.bytes().len() + 1).sum::<usize>();
+    let mut out = BytesMut::with_capacity(size + 2);
+    pen::array(&mut out, &list, |out, item| out.extend_from_slice(item.bytes()));
+    Json::from_valid(out.freeze())
+}
+
+/// The items of such a list, or of a response's `output`.
+pub fn unpack(list: &Json) -> Vec<Item> {
+    list.elements().map(|json| item::reply(&json)).collect()
+}
+
+/// The items of a list as they are shown: each has an id, which is made of `name` where it has none of its own.
+pub fn shown(list: &Json, name: &str) -> Vec<(String, Json)> {
+    let show = |(at, json): (usize, Json)| {
+        if let Some(id) = json.text("id").filter(|id| !id.is_empty()) {
+            return (id.plain().into_owned(), json);
+        }
+        let id = format!("{}_{name}_{at}", prefix(&json));
+        let json = set(&json, "id", &Json::of(&id));
+        (id, json)
+    };
+    list.elements().enumerate().map(show).collect()
+}
+
+/// How ids of such an item begin.
+fn prefix(item: &Json) -> &'static str {
+    match item.text("type").as_ref().map(|kind| kind.plain()).as_deref() {
+        None | Some("message") => "msg",
+        Some("function_call") => "fc",
+        Some("function_call_output") => "fco",
+        Some("custom_tool_call") => "ctc",
+        Some("custom_tool_call_output") => "ctco",
+        Some("reasoning") => "rs",
+        Some(_) => "item",
+    }
+}

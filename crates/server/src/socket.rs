@@ -1,0 +1,74 @@
+//! The Responses API over a WebSocket: messages in, calls of the engine, messages out. One reply after the other; what the guard and
+//! the key check said of the upgrade request holds for the connection, and the key is asked for again with every message.
+//!
+//! It has no task of its own: the connection's goes on with it where HTTP ends ([`Link::upgrade`]).
+
+mod facts;
+mod frames;
+mod handshake;
+mod session;
+mod turn;
+
+use std::sync::Arc;
+
+use engine::Trail;
+use http::HeaderMap;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use proto::{Failure, Kind};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use self::session::Session;
+use crate::listen::gate::Gate;
+use crate::listen::link::Link;
+use crate::reply::Answer;
+use crate::route::{Ask, Class};
+use crate::service::App;
+
+/// First size of the buffer for what is read; it grows with the message.
+const READ: usize = 4 << 10;
+/// Bytes of messages that are collected into one write.
+const WRITE: usize = 32 << 10;
+
+/// What the messages of one connection share.
+struct Seat {
+    app: Arc<App>,
+    link: Arc<Link>,
+    /// Who may ask.
+    class: Class,
+    /// Those of the upgrade request.
+    headers: HeaderMap,
+    /// The last response.
+    trail: Arc<Trail>,
+}
+
+/// Accepts an upgrade request on a route of `class`, or says why not.
+pub(crate) fn open(ask: Ask, class: Class) -> Answer {
+    let Ask { app, link, mut parts, .. } = ask;
+    let accepted = handshake::accept(&parts)?;
+    let full = |_| Failure::new(Kind::Overloaded, "Too many WebSockets are open").code("overloaded").retry_after(5);
+    let permit = Arc::clone(&app.sockets).try_acquire_owned().map_err(full)?;
+    let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else { return Err(handshake::needed(&parts)) };
+    let seat = Seat { app, link: Arc::clone(&link), class, headers: parts.headers, trail: Arc::default() };
+    link.upgrade(Box::pin(async move {
+        let _permit = permit;
+        if let Some(socket) = socket(upgrade, &seat).await {
+            Session::new(Arc::new(seat), socket).run().await;
+        }
+    }));
+    Ok(accepted)
+}
+
+async fn socket(upgrade: OnUpgrade, seat: &Seat) -> Option<WebSocketStream<Gate>> {
+    let upgraded = upgrade.await.inspect_err(|error| tracing::debug!(%error, "no upgrade")).ok()?;
+    let parts = upgraded.downcast::<TokioIo<Gate>>().ok()?;
+    let most = usize::try_from(seat.app.limits.wire).unwrap_or(usize::MAX);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ)
+        .write_buffer_size(WRITE)
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most));
+    let (gate, early) = (parts.io.into_inner(), parts.read_buf.to_vec());
+    Some(WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await)
+}

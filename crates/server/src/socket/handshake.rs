@@ -1,0 +1,71 @@
+//! The upgrade request: what makes it one, and the answers to it (RFC 6455, section 4.2).
+
+use http::header::{CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use proto::{Failure, Kind};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::reply::{Body, Denied, bare};
+
+const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
+
+/// The answer that accepts it. Neither a subprotocol nor an extension is taken up.
+///
+/// # Errors
+/// 426 for what asks for no WebSocket or for another version of it, 400 for what is no proper request for one.
+pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Denied> {
+    let headers = &parts.headers;
+    let asked =
+        parts.method == Method::GET && parts.version == Version::HTTP_11 && lists(headers, &UPGRADE, "websocket");
+    if !asked {
+        return Err(needed(parts));
+    }
+    let version = one(headers, &SEC_WEBSOCKET_VERSION);
+    if version.is_some_and(|version| version != "13") {
+        let mut denied = needed(parts);
+        denied.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return Err(denied);
+    }
+    let key = one(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_nonce(key));
+    let (Some(key), Some(_), true) = (key, version, lists(headers, &CONNECTION, "upgrade")) else {
+        let why = "This is no WebSocket handshake: Connection, Sec-WebSocket-Key or Sec-WebSocket-Version is wrong";
+        return Err(Failure::new(Kind::Invalid, why).code("bad_handshake").into());
+    };
+    let mut response = bare(StatusCode::SWITCHING_PROTOCOLS);
+    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok();
+    response.headers_mut().extend([(UPGRADE, WEBSOCKET), (CONNECTION, HeaderValue::from_static("upgrade"))]);
+    response.headers_mut().extend(accept.map(|accept| (SEC_WEBSOCKET_ACCEPT, accept)));
+    Ok(response)
+}
+
+/// What is answered to a request that asks for no WebSocket. The Codex client goes on over HTTP at once after a 426; any other
+/// answer costs seven tries (client 0.169.0, measured).
+pub(super) fn needed(parts: &Parts) -> Denied {
+    let hint = "This path speaks WebSocket to GET; use POST for HTTP";
+    let mut denied =
+        Denied::with(StatusCode::UPGRADE_REQUIRED, Failure::new(Kind::Invalid, hint).code("upgrade_required"));
+    if parts.version < Version::HTTP_2 {
+        denied.headers.insert(UPGRADE, WEBSOCKET);
+    }
+    denied
+}
+
+/// Whether a list of words holds this one.
+fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    let texts = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).any(|given| given.trim().eq_ignore_ascii_case(word))
+}
+
+/// A header that stands once.
+fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value.trim())
+}
+
+/// Whether a text is sixteen bytes in base64.
+fn is_nonce(text: &str) -> bool {
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    text.len() == 24 && text.ends_with("==") && text.bytes().take(22).all(letters)
+}

@@ -1,0 +1,90 @@
+//! One message of a client: from its bytes to a reply that runs.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::{Call, Client, Reply, Stream};
+use http::HeaderMap;
+use proto::dialect::responses::compact::is_asked;
+use proto::{Dialect, Failure, Json, Kind, Notes, Request};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::frames::message;
+use super::{Seat, facts};
+use crate::auth::{Desk, presented};
+use crate::client;
+use crate::edge::run::{head, place};
+use crate::reply::Denied;
+use crate::service::keyless;
+
+/// The one type of message that there is.
+const CREATE: &str = "response.create";
+
+/// A reply that runs.
+pub(super) struct Running {
+    /// What the client hears before it.
+    pub(super) before: Vec<Message>,
+    pub(super) stream: Pin<Box<Stream>>,
+    /// Its place among the replies in progress.
+    pub(super) _permit: OwnedSemaphorePermit,
+}
+
+/// Serves a message, up to the commit of its reply. `id` is the request's.
+pub(super) async fn run(seat: Arc<Seat>, body: Bytes, id: String) -> Result<Running, Denied> {
+    let app = &seat.app;
+    let desk = Desk { engine: &app.engine, counters: &app.counters, keyless: keyless(app, &seat.link) };
+    // The key may have been taken back since the connection began.
+    let key = desk.check(presented(&seat.headers, &[]), seat.class).await?.key();
+    let permit = place(app)?;
+    let body = app.budget.adopt(body).map_err(Failure::from)?;
+    let (mut request, notes) = read(body)?;
+    request.reply.stream = true;
+    let mut client = client::read(&seat.headers, &id, None);
+    facts::of_turn(&mut client, &request);
+    if is_asked(&request) {
+        client::compacts(&mut client);
+    }
+    let codex = client.codex;
+    let (dialect, client) = (Dialect::Responses, Client { trail: Some(Arc::clone(&seat.trail)), ..client });
+    let reply = app.engine.run(Call { dialect, request, notes, key, client }).await;
+    let refused = |head, failure: Failure| Denied { headers: Box::new(head), ..failure.into() };
+    let mut stream = match reply {
+        Ok(Reply::Stream(stream)) => stream,
+        Ok(Reply::Whole(_)) => return Err(Failure::new(Kind::Internal, "A stream was asked for").into()),
+        Err(refusal) => return Err(refused(head(*refusal.head), refusal.failure)),
+    };
+    let mut headers = head(stream.take_head());
+    headers.extend(id.parse().ok().map(|id| (http::HeaderName::from_static("x-request-id"), id)));
+    let before = if codex { facts::of_reply(&headers) } else { Vec::new() };
+    Ok(Running { before, stream: Box::pin(stream), _permit: permit })
+}
+
+/// The request in a message.
+fn read(body: Bytes) -> Result<(Request, Notes), Failure> {
+    let read = Dialect::Responses.read_request(body.clone());
+    let kind = proto::json::valid(&body).then(|| Json::from_valid(body).text("type"));
+    match kind {
+        None => read,
+        Some(Some(kind)) if kind.is(CREATE) => read,
+        Some(kind) => {
+            let kind = kind.unwrap_or_default();
+            let kind: String = kind.plain().chars().filter(char::is_ascii_graphic).take(64).collect();
+            let hint = format!("Unknown message type '{kind}'; this WebSocket takes 'response.create'");
+            Err(Failure::new(Kind::Invalid, hint).at("type").code("invalid_value"))
+        }
+    }
+}
+
+/// The message that says why there is no reply.
+pub(super) fn refusal(denied: &Denied) -> Message {
+    let (status, _) = Dialect::Responses.error(&denied.failure);
+    let status = denied.status.map_or(status, |status| status.as_u16());
+    let mut headers: HeaderMap = (*denied.headers).clone();
+    if let Some(seconds) = denied.failure.retry_after {
+        headers.insert(http::header::RETRY_AFTER, seconds.into());
+    }
+    let pairs = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    message(proto::dialect::responses::refusal(&denied.failure, status, pairs))
+}

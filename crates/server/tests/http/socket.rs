@@ -1,0 +1,95 @@
+//! A client that speaks WebSocket.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// Longest wait for a message; a test that reaches it has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A connection.
+pub(crate) struct Socket(WebSocketStream<TcpStream>);
+
+impl Socket {
+    /// Connects, with these headers beside those of the handshake.
+    pub(crate) async fn open(port: u16, headers: &[(&'static str, &str)]) -> Result<Self, Box<Error>> {
+        let mut request = format!("ws://localhost:{port}/v1/responses").into_client_request()?;
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().expect("a header"));
+        }
+        let socket = TcpStream::connect(("127.0.0.1", port)).await.expect("the server listens");
+        let config = WebSocketConfig::default().max_frame_size(None).max_message_size(None);
+        let shaken = tokio_tungstenite::client_async_with_config(request, socket, Some(config)).await;
+        Ok(Self(shaken.map_err(Box::new)?.0))
+    }
+
+    pub(crate) async fn send(&mut self, message: Message) {
+        // A server that has closed already is no error here.
+        let _ = self.0.send(message).await;
+    }
+
+    /// Asks for a response.
+    pub(crate) async fn create(&mut self, request: Value) {
+        let mut request = request;
+        request["type"] = json!("response.create");
+        self.send(Message::text(request.to_string())).await;
+    }
+
+    /// The next event; `None` at the end.
+    pub(crate) async fn event(&mut self) -> Option<Value> {
+        loop {
+            match self.next().await? {
+                Message::Text(text) => return Some(serde_json::from_str(&text).expect("a message of JSON")),
+                Message::Ping(_) => {}
+                _ => return None,
+            }
+        }
+    }
+
+    pub(crate) async fn next(&mut self) -> Option<Message> {
+        let next = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a message in time");
+        next.and_then(Result::ok)
+    }
+
+    /// The events up to one that ends a response, that one too.
+    pub(crate) async fn reply(&mut self) -> Vec<Value> {
+        let mut events = Vec::new();
+        while let Some(event) = self.event().await {
+            let over = ["response.completed", "response.failed", "response.incomplete", "error"];
+            let ends = over.iter().any(|name| event["type"] == *name);
+            events.push(event);
+            if ends {
+                return events;
+            }
+        }
+        panic!("closed before the end of {events:#?}");
+    }
+
+    /// Asks, and gives the last event.
+    pub(crate) async fn ask(&mut self, request: Value) -> Value {
+        self.create(request).await;
+        self.reply().await.pop().expect("a last event")
+    }
+
+    /// What the connection is closed with.
+    pub(crate) async fn closed(&mut self) -> Option<CloseFrame> {
+        loop {
+            if let Message::Close(frame) = self.next().await? {
+                return frame;
+            }
+        }
+    }
+}
+
+/// The text of a response.
+pub(crate) fn words(response: &Value) -> String {
+    let items = response["output"].as_array().into_iter().flatten();
+    let parts = items.flat_map(|item| item["content"].as_array().into_iter().flatten());
+    parts.filter_map(|part| part["text"].as_str()).collect()
+}

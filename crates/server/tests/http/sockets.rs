@@ -1,0 +1,292 @@
+//! The Responses API over a WebSocket: what it says, whom it lets in, and how it ends.
+
+use std::time::Duration;
+
+use offline::{How, Plan, Rule, Wait};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::gateway::{Gateway, count};
+use crate::socket::{Socket, words};
+use crate::streams::gateway;
+
+const SOON: Duration = Duration::from_secs(10);
+const MODEL: &str = "gpt-6-sol";
+
+async fn open(gateway: &Gateway, headers: &[(&'static str, &str)]) -> Result<Socket, Box<Error>> {
+    let key = format!("Bearer {}", gateway.keys.client);
+    let headers: Vec<_> = [("authorization", key.as_str())].into_iter().chain(headers.iter().copied()).collect();
+    Socket::open(gateway.port, &headers).await
+}
+
+fn user(text: &str) -> Value {
+    json!({ "role": "user", "content": text })
+}
+
+/// The input of the last model request, as the backend saw it: who said what.
+fn said(backend: &offline::Running) -> Vec<String> {
+    let record = backend.record();
+    let post = record.posts().last().expect("a model request");
+    let items = post.json()["input"].as_array().cloned().unwrap_or_default();
+    let role = |item: &Value| item["role"].as_str().or(item["type"].as_str()).unwrap_or_default().to_owned();
+    let text = |item: &Value| item["content"][0]["text"].as_str().unwrap_or_default().to_owned();
+    items
+        .iter()
+        .map(|item| format!("{}:{}", role(item), text(item)))
+        .filter(|item| !item.starts_with("reasoning"))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_reply_comes_as_one_message_for_each_event() {
+    let (gateway, _backend) = gateway(|_| {}).await;
+    let mut socket = open(&gateway, &[]).await.unwrap();
+    for prompt in ["count to 5", "count to 7"] {
+        socket.create(json!({ "model": MODEL, "input": prompt, "store": false })).await;
+        let events = socket.reply().await;
+        assert_eq!(events[0]["type"], "response.created");
+        assert!(events.iter().all(|event| event["type"].as_str().is_some_and(|name| name.starts_with("response."))));
+        let last = events.last().unwrap();
+        assert_eq!(last["type"], "response.completed");
+        assert!(words(&last["response"]).ends_with(&prompt[9..]), "{last}");
+    }
+}
+
+#[tokio::test]
+async fn input_goes_on_from_the_last_response_of_the_connection() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    let mut socket = open(&gateway, &[]).await.unwrap();
+    let warm = json!({ "model": MODEL, "input": [user("My name is Ada.")], "store": false, "generate": false });
+    let warm = socket.ask(warm).await;
+    assert_eq!((&warm["response"]["output"], &warm["response"]["usage"]["total_tokens"]), (&json!([]), &json!(0)));
+    assert_eq!(backend.record().posts().count(), 0, "nothing is generated");
+    let mut previous = warm["response"]["id"].clone();
+    for (turn, prompt) in ["Reply with exactly: one", "Reply with exactly: two"].into_iter().enumerate() {
+        let body = json!({ "model": MODEL, "input": [user(prompt)], "store": false, "previous_response_id": previous });
+        let last = socket.ask(body).await;
+        assert_eq!(last["response"]["previous_response_id"], previous, "{last}");
+        assert_eq!(last["response"]["store"], false);
+        previous = last["response"]["id"].clone();
+        let said = said(&backend);
+        let wanted =
+            ["user:My name is Ada.", "user:Reply with exactly: one", "assistant:one", "user:Reply with exactly: two"];
+        assert_eq!(said, &wanted[..2 + 2 * turn]);
+    }
+    let unknown = json!({ "model": MODEL, "input": "x", "previous_response_id": warm["response"]["id"] });
+    let refused = socket.ask(unknown).await;
+    assert_eq!((&refused["type"], &refused["status"]), (&json!("error"), &json!(400)));
+    assert_eq!(refused["error"]["code"], "previous_response_not_found", "only the last one is remembered");
+    let goes_on = json!({ "model": MODEL, "input": [user("count to 3")], "previous_response_id": previous });
+    assert_eq!(socket.ask(goes_on).await["type"], "response.completed", "a refusal ends nothing");
+    let mut other = open(&gateway, &[]).await.unwrap();
+    let foreign = json!({ "model": MODEL, "input": "x", "previous_response_id": previous });
+    assert_eq!(
+        other.ask(foreign).await["error"]["code"],
+        "previous_response_not_found",
+        "and by this connection alone"
+    );
+}
+
+#[tokio::test]
+async fn a_stored_response_is_known_to_all_connections_of_its_key() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    let mut socket = open(&gateway, &[]).await.unwrap();
+    let first = socket.ask(json!({ "model": MODEL, "input": "Reply with exactly: one", "store": true })).await;
+    assert_eq!(first["response"]["store"], true);
+    let mut other = open(&gateway, &[]).await.unwrap();
+    let next =
+        json!({ "model": MODEL, "input": [user("count to 3")], "previous_response_id": first["response"]["id"] });
+    assert_eq!(other.ask(next).await["type"], "response.completed");
+    assert_eq!(said(&backend), ["user:Reply with exactly: one", "assistant:one", "user:count to 3"]);
+}
+
+#[tokio::test]
+async fn a_second_message_waits_for_its_turn() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    backend.script(Rule::responses(Plan::auto().pause(4, Wait::Gate("go".to_owned()))));
+    let mut socket = open(&gateway, &[]).await.unwrap();
+    for prompt in ["count to 9", "count to 3", "count to 4"] {
+        socket.create(json!({ "model": MODEL, "input": prompt, "store": false })).await;
+    }
+    assert_eq!(socket.event().await.unwrap()["type"], "response.created");
+    assert_eq!(backend.record().posts().count(), 1);
+    backend.release("go");
+    for end in ["9", "3", "4"] {
+        let last = socket.reply().await.pop().unwrap();
+        assert!(words(&last["response"]).ends_with(end), "{last}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_upstream() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    for (at, plan) in [Plan::auto().delay(Wait::Forever), Plan::auto().pause(6, Wait::Forever)].into_iter().enumerate()
+    {
+        for (close, calls) in [(true, 2 * at + 1), (false, 2 * at + 2)] {
+            backend.script(Rule::responses(plan.clone()));
+            let mut socket = open(&gateway, &[]).await.unwrap();
+            socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
+            backend.wait_until(SOON, |record| record.posts().count() == calls).await.unwrap();
+            let left = backend.now();
+            if close {
+                socket.send(Message::Close(None)).await;
+            }
+            drop(socket);
+            backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
+            let ended = backend.record().posts().last().unwrap().left_at().expect("the gateway left");
+            assert!(ended.saturating_sub(left) < Duration::from_secs(1), "{plan:?} {close}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_http_would() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    let spent = json!({ "error": { "type": "usage_limit_reached", "message": "The usage limit has been reached",
+        "plan_type": "plus", "resets_in_seconds": 3600, "resets_at": 4_102_444_800_u64 } });
+    let mut socket = open(&gateway, &[]).await.unwrap();
+    for (request, status, code) in [
+        (json!({ "type": "response.steer", "input": "x" }), 400, "invalid_value"),
+        (json!({ "input": "x" }), 400, "invalid_value"),
+        (json!({ "type": "response.create", "model": MODEL }), 400, "missing_required_parameter"),
+        (json!({ "type": "response.create", "model": "no-such-model", "input": "x" }), 404, "model_not_found"),
+        (
+            json!({ "type": "response.create", "model": MODEL, "input": "x", "background": true }),
+            400,
+            "unsupported_parameter",
+        ),
+    ] {
+        socket.send(Message::text(request.to_string())).await;
+        let refused = socket.event().await.unwrap();
+        assert_eq!((&refused["type"], &refused["status"]), (&json!("error"), &json!(status)), "{refused}");
+        assert_eq!(refused["error"]["code"].as_str().unwrap_or_default(), code, "{refused}");
+        assert!(refused["error"]["type"].is_string() && refused["error"]["message"].is_string());
+    }
+    socket.send(Message::text("{\"type\":")).await;
+    assert_eq!(socket.event().await.unwrap()["status"], 400);
+    backend.script(Rule::responses(Plan::json(429, spent)));
+    let refused = socket.ask(json!({ "model": MODEL, "input": "x" })).await;
+    assert_eq!(
+        (&refused["status"], &refused["error"]["type"]),
+        (&json!(429), &json!("usage_limit_reached")),
+        "{refused}"
+    );
+    assert!(refused["headers"]["Retry-After"].is_string(), "{refused}");
+}
+
+#[tokio::test]
+async fn a_failure_midway_is_one_of_the_response() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    backend.script(Rule::responses(Plan::auto().cut_event(10, How::Reset)));
+    let mut socket = open(&gateway, &[]).await.unwrap();
+    let failed = socket.ask(json!({ "model": MODEL, "input": "count to 9" })).await;
+    assert_eq!((&failed["type"], &failed["response"]["status"]), (&json!("response.failed"), &json!("failed")));
+    assert_eq!(socket.ask(json!({ "model": MODEL, "input": "count to 3" })).await["type"], "response.completed");
+}
+
+#[tokio::test]
+async fn codex_hears_the_headers_of_its_reply() {
+    let (gateway, _backend) = gateway(|_| {}).await;
+    let mut socket =
+        open(&gateway, &[("originator", "codex_exec"), ("user-agent", "codex_exec/0.169.0")]).await.unwrap();
+    socket.create(json!({ "model": MODEL, "input": "count to 3", "store": false })).await;
+    let events = socket.reply().await;
+    let at = |name: &str| events.iter().position(|event| event["type"] == name);
+    let told = &events[at("codex.response.metadata").unwrap()]["headers"];
+    assert_eq!(told["x-polygate-model"], MODEL);
+    assert!(told["x-request-id"].is_string() && told["x-models-etag"].is_string(), "{told}");
+    let limits = &events[at("codex.rate_limits").unwrap()];
+    assert!(limits["rate_limits"]["primary"]["used_percent"].is_number(), "{limits}");
+    assert!(at("codex.response.metadata") < at("response.created"));
+}
+
+#[tokio::test]
+async fn the_guard_and_the_key_check_come_first() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    let status = |opened: Result<Socket, Box<Error>>| match opened.map(|_| ()) {
+        Err(error) if matches!(*error, Error::Http(_)) => {
+            let Error::Http(response) = *error else { unreachable!() };
+            response.status().as_u16()
+        }
+        other => panic!("{other:?}"),
+    };
+    let key = format!("Bearer {}", gateway.keys.client);
+    let revoked = format!("Bearer {}", gateway.keys.revoked);
+    let admin = format!("Bearer {}", gateway.keys.admin);
+    for (headers, wanted) in [
+        (&[][..], 401),
+        (&[("authorization", revoked.as_str())], 401),
+        (&[("authorization", admin.as_str())], 403),
+        (&[("authorization", key.as_str()), ("origin", "https://evil.com")], 403),
+        (&[("authorization", key.as_str()), ("origin", "null")], 403),
+        (&[("authorization", key.as_str()), ("sec-fetch-site", "cross-site")], 403),
+    ] {
+        assert_eq!(status(Socket::open(gateway.port, headers).await), wanted, "{headers:?}");
+    }
+    let junk = open(&gateway, &[("sec-websocket-protocol", "openai-insecure-api-key.x, ,;junk")]).await;
+    assert!(!matches!(junk.map(|_| ()).map_err(|error| *error), Err(Error::Http(_))), "subprotocols are passed over");
+    assert_eq!(backend.record().posts().count(), 0);
+    assert!(count(&gateway.counters.unauthorized) > 0 && count(&gateway.counters.origin) > 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_the_rules_is_told_why() {
+    let (gateway, backend) = gateway(|settings| settings.limits.wire = 64 << 10).await;
+    let mut mixed = open(&gateway, &[]).await.unwrap();
+    mixed.create(json!({ "model": MODEL, "input": "count to 3" })).await;
+    mixed.reply().await;
+    mixed.send(Message::binary(vec![0; 8])).await;
+    assert_eq!(mixed.event().await.unwrap()["status"], 415);
+    assert_eq!(mixed.closed().await.unwrap().code, CloseCode::Unsupported);
+    let mut long = open(&gateway, &[]).await.unwrap();
+    long.send(Message::text("x".repeat((64 << 10) + 1))).await;
+    assert_eq!(long.event().await.unwrap()["status"], 413);
+    assert_eq!(long.closed().await.unwrap().code, CloseCode::Size);
+    assert_eq!(backend.record().posts().count(), 1);
+}
+
+#[tokio::test]
+async fn most_sockets_and_their_idle_time_are_bounded() {
+    let (gateway, _backend) = gateway(|settings| {
+        settings.limits.sockets = 1;
+        settings.limits.socket_idle = Duration::from_millis(300);
+    })
+    .await;
+    let mut first = open(&gateway, &[]).await.unwrap();
+    assert!(open(&gateway, &[]).await.is_err(), "one too many");
+    assert_eq!(first.closed().await.unwrap().code, CloseCode::Away);
+    drop(first);
+    let mut second = open(&gateway, &[]).await;
+    while second.is_err() {
+        tokio::task::yield_now().await;
+        second = open(&gateway, &[]).await;
+    }
+    assert_eq!(
+        second.unwrap().ask(json!({ "model": MODEL, "input": "count to 3" })).await["type"],
+        "response.completed"
+    );
+}
+
+#[tokio::test]
+async fn a_drain_ends_idle_sockets_at_once_and_lets_replies_finish() {
+    let (gateway, backend) = gateway(|settings| settings.limits.drain = Duration::from_millis(500)).await;
+    backend.script(Rule::responses(Plan::auto().pause(4, Wait::Gate("go".to_owned()))));
+    backend.script(Rule::responses(Plan::auto().pause(4, Wait::Forever)));
+    let mut idle = open(&gateway, &[]).await.unwrap();
+    let (mut busy, mut stuck) = (open(&gateway, &[]).await.unwrap(), open(&gateway, &[]).await.unwrap());
+    for socket in [&mut busy, &mut stuck] {
+        socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
+        assert_eq!(socket.event().await.unwrap()["type"], "response.created");
+    }
+    gateway.shutdown.cancel();
+    assert_eq!(idle.closed().await.unwrap().code, CloseCode::Away);
+    backend.release("go");
+    assert_eq!(busy.reply().await.pop().unwrap()["type"], "response.completed");
+    assert_eq!(busy.closed().await.unwrap().code, CloseCode::Away);
+    let cut = stuck.reply().await.pop().unwrap();
+    assert_eq!(cut["type"], "response.failed");
+    assert!(cut["response"]["error"]["message"].as_str().unwrap().contains("shutting down"), "{cut}");
+    assert_eq!(stuck.closed().await.unwrap().code, CloseCode::Away);
+    gateway.stopped().await;
+}
