@@ -37,6 +37,6 @@ impl Committed {
         if let Some(keep) = keep {
             keep.over(setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
         }
-        Ok(Reply::Whole(Whole { body, head }))
+        Ok(Reply::Whole(Whole { head, body }))
     }
 }

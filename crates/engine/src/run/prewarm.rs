@@ -54,13 +54,17 @@ fn reply(call: Call, setting: &Setting, keep: Option<Box<Keep>>) -> Reply {
     let events = [What::Open(open), What::Usage(Usage::default()), end].map(Event::new);
     if !call.request.reply.stream {
         let mut fold = Fold::new();
-        events.iter().for_each(|event| fold.push(event));
+        for event in &events {
+            fold.push(event);
+        }
         let body = call.dialect.whole(&fold.finish(), setting);
         over(keep, setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
         return Reply::Whole(Whole { head, body });
     }
     let (mut writer, mut out) = (Writer::new(call.dialect, setting.clone()), BytesMut::new());
-    events.iter().for_each(|event| writer.push(event, &mut out));
+    for event in &events {
+        writer.push(event, &mut out);
+    }
     over(keep, writer.response());
     writer.end(&mut out);
     Reply::Stream(Stream::said(head, out.freeze()))

@@ -47,7 +47,7 @@ fn text(value: &Json) -> Option<String> {
 /// one event alone (client 0.169.0, measured).
 pub(super) fn of_reply(headers: &HeaderMap) -> Vec<Message> {
     let pairs = || headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let limits = Limits::of(headers).map(|limits| message(Json::of(&limits).bytes().clone()));
+    let limits = Told::of(headers).map(|limits| message(Json::of(&limits).bytes().clone()));
     let told = message(responses::metadata("codex.response.metadata", pairs()));
     let state = headers.contains_key(TURN_STATE).then(|| {
         let own = pairs().filter(|(name, _)| matches!(*name, TURN_STATE | "openai-model"));
@@ -58,23 +58,23 @@ pub(super) fn of_reply(headers: &HeaderMap) -> Vec<Message> {
 
 /// `codex.rate_limits`.
 #[derive(Serialize)]
-struct Limits<'h> {
+struct Told<'h> {
     r#type: &'static str,
     plan_type: Option<&'h str>,
     rate_limits: Windows,
-    credits: Option<Credits<'h>>,
+    credits: Option<Purse<'h>>,
 }
 
 #[derive(Serialize)]
 struct Windows {
     allowed: bool,
     limit_reached: bool,
-    primary: Option<Window>,
-    secondary: Option<Window>,
+    primary: Option<Share>,
+    secondary: Option<Share>,
 }
 
 #[derive(Serialize)]
-struct Window {
+struct Share {
     used_percent: f64,
     window_minutes: Option<u64>,
     reset_after_seconds: Option<u64>,
@@ -82,19 +82,19 @@ struct Window {
 }
 
 #[derive(Serialize)]
-struct Credits<'h> {
+struct Purse<'h> {
     has_credits: bool,
     unlimited: bool,
     balance: Option<&'h str>,
 }
 
-impl<'h> Limits<'h> {
+impl<'h> Told<'h> {
     /// The limits in an answer's headers; `None` where there are none. Whoever was answered is within them.
     fn of(headers: &'h HeaderMap) -> Option<Self> {
-        let (primary, secondary) = (Window::of(headers, "primary"), Window::of(headers, "secondary"));
+        let (primary, secondary) = (Share::of(headers, "primary"), Share::of(headers, "secondary"));
         primary.as_ref().or(secondary.as_ref())?;
         let said = |name: &str| one(headers, name).map(|value| value.eq_ignore_ascii_case("true"));
-        let credits = said("x-codex-credits-has-credits").map(|has_credits| Credits {
+        let credits = said("x-codex-credits-has-credits").map(|has_credits| Purse {
             has_credits,
             unlimited: said("x-codex-credits-unlimited").unwrap_or(false),
             balance: one(headers, "x-codex-credits-balance"),
@@ -105,7 +105,7 @@ impl<'h> Limits<'h> {
     }
 }
 
-impl Window {
+impl Share {
     fn of(headers: &HeaderMap, slot: &str) -> Option<Self> {
         let field = |name: &str| one(headers, &format!("x-codex-{slot}-{name}"));
         let number = |name: &str| field(name).and_then(|value| value.parse().ok());

@@ -26,9 +26,10 @@ impl Frames {
             each(Message::Ping(Bytes::new()));
         }
         for frame in self.frames.drain(..) {
-            match Utf8Bytes::try_from(frame.data) {
-                Ok(text) => each(Message::Text(text)),
-                Err(_) => tracing::warn!("an event that is no text was left out"),
+            if let Ok(text) = Utf8Bytes::try_from(frame.data) {
+                each(Message::Text(text));
+            } else {
+                tracing::warn!("an event that is no text was left out");
             }
         }
     }
