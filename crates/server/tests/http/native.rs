@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::gateway::{Gateway, engine, request, store};
+use crate::socket::Socket;
 use crate::wire::{Answer, Wire};
 
 const AGENT: &str = "user-agent: codex_exec/0.169.0 (Debian 12.0.0; x86_64) xterm (codex_exec; 0.169.0)";
@@ -206,6 +207,20 @@ async fn a_linked_login_lets_in_on_codexs_paths_and_nowhere_else() {
     let forged = format!("{access}x");
     for stranger in [&other.access, &bench.logins[0].id, &forged, &bench.logins[0].refresh] {
         assert_eq!(bench.get("/backend-api/wham/usage", stranger).await.status, 401);
+    }
+}
+
+/// The login is looked at again with each message, and by the rules of the path.
+#[tokio::test]
+async fn a_linked_login_speaks_over_a_socket_on_codexs_path_only() {
+    let bench = Bench::new().await;
+    let bearer = format!("Bearer {}", bench.logins[0].access);
+    let headers = [("authorization", bearer.as_str()), ("user-agent", "codex_exec/0.169.0")];
+    assert!(Socket::open(bench.gateway.port, &headers).await.is_err());
+    let mut socket = Socket::at("/backend-api/codex/responses", bench.gateway.port, &headers).await.unwrap();
+    for _ in 0..2 {
+        let last = socket.ask(json!({"model": "gpt-6-sol", "input": "Reply with exactly: pong"})).await;
+        assert_eq!(last["type"], "response.completed", "{last}");
     }
 }
 

@@ -19,7 +19,12 @@ pub(crate) struct Socket(WebSocketStream<TcpStream>);
 impl Socket {
     /// Connects, with these headers beside those of the handshake.
     pub(crate) async fn open(port: u16, headers: &[(&'static str, &str)]) -> Result<Self, Box<Error>> {
-        let mut request = format!("ws://localhost:{port}/v1/responses").into_client_request()?;
+        Self::at("/v1/responses", port, headers).await
+    }
+
+    /// The same under another path.
+    pub(crate) async fn at(path: &str, port: u16, headers: &[(&'static str, &str)]) -> Result<Self, Box<Error>> {
+        let mut request = format!("ws://localhost:{port}{path}").into_client_request()?;
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().expect("a header"));
         }
