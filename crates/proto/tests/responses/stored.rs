@@ -18,7 +18,9 @@ fn stored(store: bool, most: usize) -> Setting {
 fn write(setting: Setting, events: &[proto::Event]) -> (Vec<Value>, Option<Value>) {
     let mut writer = Writer::new(Dialect::Responses, setting);
     let mut out = BytesMut::new();
-    events.iter().for_each(|event| writer.push(event, &mut out));
+    for event in events {
+        writer.push(event, &mut out);
+    }
     let kept = writer.response().map(|response| response.parse().unwrap());
     writer.end(&mut out);
     let text = String::from_utf8(out.to_vec()).unwrap();
@@ -56,7 +58,9 @@ fn a_response_that_is_too_large_does_not_say_that_it_is_kept() {
     let (marked, kept) = write(stored(true, size / 2), &events);
     assert_eq!((objects(&marked).last().unwrap()["store"].clone(), kept), (json!(false), None));
     let mut fold = Fold::new();
-    events.iter().for_each(|event| fold.push(event));
+    for event in &events {
+        fold.push(event);
+    }
     let whole = fold.finish();
     for (most, wanted) in [(usize::MAX, true), (size / 2, false)] {
         let body: Value = serde_json::from_slice(&Dialect::Responses.whole(&whole, &stored(true, most))).unwrap();

@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use super::*;
 
-const BOUNDS: Bounds = Bounds { count: 3, bytes: 4 * SIZE, age: Duration::from_secs(60) };
+const BOUNDS: Bounds = Bounds { count: 3, bytes: 4 * SIZE, age: Duration::from_mins(1) };
 /// A turn of [`turn`].
 const SIZE: usize = OVERHEAD + 100;
 
