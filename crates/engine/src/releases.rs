@@ -98,10 +98,7 @@ pub(crate) async fn keep_current(core: Arc<Core>) {
             if let Some(url) = feed
                 && whose.known(&core.upstream.profile()).is_some()
             {
-                tokio::select! {
-                    () = core.stop.cancelled() => return,
-                    () = core.look_at(whose, url) => {}
-                }
+                core.look_at(whose, url).await;
             }
         }
         pause = jittered(every);
@@ -116,7 +113,12 @@ impl Feeds {
 
 impl Core {
     async fn look_at(self: &Arc<Self>, whose: Whose, url: &Url) {
-        let Some(text) = self.published(whose, url).await else { return };
+        // The look ends with the engine; what it has learned is stored in any case.
+        let text = tokio::select! {
+            () = self.stop.cancelled() => None,
+            text = self.published(whose, url) => text,
+        };
+        let Some(text) = text else { return };
         match self.adopt(whose, &text) {
             Ok(false) => {}
             Ok(true) => {
