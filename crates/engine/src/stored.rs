@@ -43,7 +43,8 @@ pub enum NotCancelled {
 
 impl Default for Stored {
     fn default() -> Self {
-        let bounds = Bounds { count: limits::STORED, bytes: limits::STORED_BYTES, age: limits::STORED_AGE };
+        let (bytes, share) = (limits::STORED_BYTES, limits::STORED_SHARE);
+        let bounds = Bounds { count: limits::STORED, bytes, share, age: limits::STORED_AGE };
         Self { shelf: Mutex::new(Shelf::new(bounds)), trails: Scale::new(limits::TRAIL_BYTES) }
     }
 }

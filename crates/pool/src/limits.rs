@@ -124,8 +124,12 @@ pub const RETRIES: (u64, u64) = (10, 3);
 pub const FALLBACKS: usize = 8;
 /// Stored responses.
 pub const STORED: usize = 10_000;
-/// Bytes of stored responses, of all together and of one conversation.
+/// Bytes of stored responses, of all together.
 pub const STORED_BYTES: usize = 64 << 20;
+/// Bytes of the stored responses of one key.
+pub const STORED_SHARE: usize = STORED_BYTES / 2;
+/// Bytes of one conversation that is kept, stored or by its WebSocket: what a short request may make us hold anew.
+pub const STORED_CONVERSATION: usize = 8 << 20;
 /// How long a stored response is kept.
 pub const STORED_AGE: Duration = Duration::from_hours(24);
 /// Bytes of the conversations that all WebSocket connections remember beside stored responses.

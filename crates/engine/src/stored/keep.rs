@@ -52,7 +52,7 @@ pub(crate) fn recall(core: &Arc<Core>, call: &mut Call) -> Result<Option<Box<Kee
         go_on(call, &past);
     }
     let marked = stores || previous.is_some();
-    let most = limits::STORED_BYTES.checked_sub(Turn::size(&input, total(&before)));
+    let most = limits::STORED_CONVERSATION.checked_sub(Turn::size(&input, total(&before)));
     if stores && most.is_none() {
         stores = false;
         call.notes.add("not stored: the conversation is too large");
@@ -146,7 +146,7 @@ impl Keep {
     fn record(&self, response: &Json) -> Option<Record> {
         let size = Turn::size(&self.input, response.bytes().len());
         let stored = &self.core.stored;
-        let weight = if self.stores { stored.shelf.lock().weigh(size) } else { stored.trails.put(size) };
+        let weight = if self.stores { stored.shelf.lock().weigh(&self.key, size) } else { stored.trails.put(size) };
         let turn = Turn::new((self.input.clone(), response.clone()), weight?);
         let status = response.text("status");
         let goes_on = status.is_some_and(|status| status.is("completed") || status.is("incomplete"));

@@ -26,8 +26,10 @@ const OVERHEAD: usize = 512;
 pub(crate) struct Bounds {
     /// Most responses.
     pub(crate) count: usize,
-    /// Most bytes of them all, and of one conversation.
+    /// Most bytes of them all.
     pub(crate) bytes: usize,
+    /// Most bytes of those of one key.
+    pub(crate) share: usize,
     /// How long.
     pub(crate) age: Duration,
 }
@@ -59,6 +61,8 @@ pub(crate) struct Scale {
 pub(crate) struct Weight {
     held: Arc<AtomicUsize>,
     bytes: usize,
+    /// The same bytes on the scale of their key.
+    _share: Option<Box<Weight>>,
 }
 
 impl Scale {
@@ -69,9 +73,22 @@ impl Scale {
 
     /// Puts bytes on it; `None` when it does not bear them.
     pub(crate) fn put(&self, bytes: usize) -> Option<Weight> {
+        self.put_beside(bytes, None)
+    }
+
+    fn put_beside(&self, bytes: usize, share: Option<Box<Weight>>) -> Option<Weight> {
         let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= self.most);
         let put = self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-        put.ok().map(|_| Weight { held: Arc::clone(&self.held), bytes })
+        put.ok().map(|_| Weight { held: Arc::clone(&self.held), bytes, _share: share })
+    }
+
+    /// How many bytes too many it would bear with so many more.
+    fn over(&self, bytes: usize) -> usize {
+        self.held.load(Ordering::Acquire).saturating_add(bytes).saturating_sub(self.most)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.held.load(Ordering::Acquire) == 0
     }
 }
 
@@ -193,6 +210,8 @@ pub(crate) enum Held {
 pub(crate) struct Shelf {
     bounds: Bounds,
     scale: Scale,
+    /// A scale for each key that holds something.
+    shares: HashMap<String, Scale>,
     places: HashMap<Name, Place>,
     order: BTreeMap<u64, Name>,
     next: u64,
@@ -208,19 +227,55 @@ impl Shelf {
     /// An empty shelf.
     pub(crate) fn new(bounds: Bounds) -> Self {
         let scale = Scale::new(bounds.bytes);
-        Self { bounds, scale, places: HashMap::new(), order: BTreeMap::new(), next: 0 }
+        Self { bounds, scale, shares: HashMap::new(), places: HashMap::new(), order: BTreeMap::new(), next: 0 }
     }
 
-    /// Makes room for so many bytes; `None` when there is not enough even without all others.
-    pub(crate) fn weigh(&mut self, bytes: usize) -> Option<Weight> {
-        if bytes > self.bounds.bytes {
+    /// Makes room for so many bytes of a key: beyond its share its own oldest leave, beyond all bytes the oldest of all. `None`
+    /// when that would not make room enough: nobody leaves for nothing.
+    pub(crate) fn weigh(&mut self, key: &KeyId, bytes: usize) -> Option<Weight> {
+        if bytes > self.bounds.share {
             return None;
         }
-        loop {
-            if let Some(weight) = self.scale.put(bytes) {
-                return Some(weight);
+        let share = self.share(key);
+        let own = self.leavers(Some(key), share.over(bytes))?;
+        self.clear(own);
+        let oldest = self.leavers(None, self.scale.over(bytes))?;
+        self.clear(oldest);
+        let share = share.put(bytes)?;
+        self.scale.put_beside(bytes, Some(Box::new(share)))
+    }
+
+    fn share(&mut self, key: &KeyId) -> Scale {
+        if let Some(share) = self.shares.get(&key.0) {
+            return share.clone();
+        }
+        self.shares.retain(|_, share| !share.is_empty());
+        let share = Scale::new(self.bounds.share);
+        self.shares.insert(key.0.clone(), share.clone());
+        share
+    }
+
+    /// The oldest places, of one key or of all, without which so many bytes are free. A turn weighs until its last holder is gone,
+    /// and a reply that runs holds its own: it leaves nothing behind.
+    fn leavers(&self, key: Option<&KeyId>, bytes: usize) -> Option<Vec<Name>> {
+        let (mut names, mut free, mut seen) = (Vec::new(), 0, HashMap::new());
+        let mut order = self.order.values().filter(|name| key.is_none_or(|key| key.0 == name.0));
+        while free < bytes {
+            let name = order.next()?;
+            let Some(Held::Over(record)) = self.places.get(name).map(|place| &place.held) else { continue };
+            for turn in &record.turns {
+                let holders = seen.entry(Arc::as_ptr(turn)).or_insert(0);
+                *holders += 1;
+                free += if *holders == Arc::strong_count(turn) { turn.bytes() } else { 0 };
             }
-            self.pop()?;
+            names.push(name.clone());
+        }
+        Some(names)
+    }
+
+    fn clear(&mut self, names: Vec<Name>) {
+        for name in names {
+            self.take(&name);
         }
     }
 

@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use super::*;
 
-const BOUNDS: Bounds = Bounds { count: 3, bytes: 4 * SIZE, age: Duration::from_mins(1) };
+const BOUNDS: Bounds = Bounds { count: 3, bytes: 4 * SIZE, share: 4 * SIZE, age: Duration::from_mins(1) };
 /// A turn of [`turn`].
 const SIZE: usize = OVERHEAD + 100;
 
@@ -12,8 +12,12 @@ fn name(key: &str, id: &str) -> Name {
     Name::of(&KeyId(key.into()), id)
 }
 
-fn turn(shelf: &mut Shelf) -> Option<Arc<Turn>> {
-    let weight = shelf.weigh(SIZE)?;
+fn key(name: &str) -> KeyId {
+    KeyId(name.into())
+}
+
+fn turn(shelf: &mut Shelf, of: &str) -> Option<Arc<Turn>> {
+    let weight = shelf.weigh(&key(of), SIZE)?;
     Some(Arc::new(Turn::new((Json::of::<[u8]>(&[]), Json::of("r")), weight)))
 }
 
@@ -23,7 +27,7 @@ fn record(turns: Vec<Arc<Turn>>) -> Record {
 
 /// Puts a response that is over, and says whether it was kept.
 fn put(shelf: &mut Shelf, id: &str, now: i64) -> bool {
-    let Some(turn) = turn(shelf) else { return false };
+    let Some(turn) = turn(shelf, "k") else { return false };
     shelf.put(name("k", id), Held::Over(record(vec![turn])), Millis(now));
     true
 }
@@ -54,9 +58,9 @@ fn bytes_are_bounded_and_the_oldest_make_room() {
         assert!(put(&mut shelf, id, 0));
     }
     assert_eq!(kept(&mut shelf, 0), "bcde");
-    assert!(shelf.weigh(BOUNDS.bytes + 1).is_none(), "what is too large alone is not kept");
+    assert!(shelf.weigh(&key("k"), BOUNDS.bytes + 1).is_none(), "what is too large alone is not kept");
     assert_eq!(kept(&mut shelf, 0), "bcde", "and nothing leaves for it");
-    let all = shelf.weigh(BOUNDS.bytes);
+    let all = shelf.weigh(&key("k"), BOUNDS.bytes);
     assert!(all.is_some());
     assert_eq!(kept(&mut shelf, 0), "");
 }
@@ -64,12 +68,50 @@ fn bytes_are_bounded_and_the_oldest_make_room() {
 #[test]
 fn what_others_still_hold_weighs_on() {
     let mut shelf = Shelf::new(BOUNDS);
-    let first = turn(&mut shelf).unwrap();
+    let first = turn(&mut shelf, "k").unwrap();
     shelf.put(name("k", "a"), Held::Over(record(vec![Arc::clone(&first)])), Millis(0));
-    assert!(shelf.weigh(BOUNDS.bytes).is_none(), "a conversation that goes on from it holds it");
-    assert_eq!(kept(&mut shelf, 0), "");
+    assert!(put(&mut shelf, "b", 0));
+    for of in ["k", "other"] {
+        assert!(shelf.weigh(&key(of), BOUNDS.bytes).is_none(), "a conversation that goes on from it holds it");
+        assert_eq!(kept(&mut shelf, 0), "ab", "nobody leaves where that is not enough");
+    }
     drop(first);
-    assert!(shelf.weigh(BOUNDS.bytes).is_some());
+    assert!(shelf.weigh(&key("other"), BOUNDS.bytes).is_some());
+    assert_eq!(kept(&mut shelf, 0), "");
+}
+
+#[test]
+fn a_key_has_its_share_and_makes_room_in_it_first() {
+    let mut shelf = Shelf::new(Bounds { count: 100, share: 2 * SIZE, ..BOUNDS });
+    let other = turn(&mut shelf, "other").unwrap();
+    shelf.put(name("other", "o"), Held::Over(record(vec![other])), Millis(0));
+    for id in ["a", "b", "c"] {
+        assert!(put(&mut shelf, id, 1));
+    }
+    assert_eq!(kept(&mut shelf, 1), "bc");
+    assert!(shelf.get(&name("other", "o"), Millis(1)).is_some(), "older, but another key's");
+    let held = turn(&mut shelf, "k").unwrap();
+    assert_eq!(kept(&mut shelf, 1), "c");
+    assert!(shelf.weigh(&key("k"), 2 * SIZE).is_none(), "one is in use elsewhere");
+    assert_eq!(kept(&mut shelf, 1), "c");
+    assert!(turn(&mut shelf, "third").is_some(), "and keeps nobody else from the rest");
+    drop(held);
+    assert!(shelf.weigh(&key("k"), 2 * SIZE + 1).is_none(), "more than a share");
+    assert!(shelf.weigh(&key("k"), 2 * SIZE).is_some());
+}
+
+#[test]
+fn a_conversation_leaves_when_all_its_places_can() {
+    let mut shelf = Shelf::new(Bounds { count: 100, ..BOUNDS });
+    let first = turn(&mut shelf, "k").unwrap();
+    let second = turn(&mut shelf, "k").unwrap();
+    shelf.put(name("k", "a"), Held::Over(record(vec![Arc::clone(&first)])), Millis(0));
+    shelf.put(name("k", "b"), Held::Over(record(vec![first, second])), Millis(0));
+    for id in ["c", "d"] {
+        assert!(put(&mut shelf, id, 0));
+    }
+    assert!(put(&mut shelf, "e", 0));
+    assert_eq!(kept(&mut shelf, 0), "cde");
 }
 
 #[test]
