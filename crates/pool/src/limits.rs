@@ -130,6 +130,8 @@ pub const STORED_BYTES: usize = 64 << 20;
 pub const STORED_SHARE: usize = STORED_BYTES / 2;
 /// Bytes of one conversation that is kept, stored or by its WebSocket: what a short request may make us hold anew.
 pub const STORED_CONVERSATION: usize = 8 << 20;
+/// Most turns of one conversation that is kept.
+pub const STORED_TURNS: usize = 1000;
 /// How long a stored response is kept.
 pub const STORED_AGE: Duration = Duration::from_hours(24);
 /// Bytes of the conversations that all WebSocket connections remember beside stored responses.

@@ -8,7 +8,7 @@ use proto::dialect::responses::{self, Stored as Marks};
 use proto::{Dialect, Failure, Item, Json, Kind, Text};
 use uuid::Uuid;
 
-use super::shelf::{Cancel, Held, Name, Record, Turn};
+use super::shelf::{Cancel, Held, Name, Record, Turn, Weight};
 use super::trail::Trail;
 use crate::call::Call;
 use crate::core::Core;
@@ -26,8 +26,8 @@ pub(crate) struct Keep {
     stores: bool,
     trail: Option<Arc<Trail>>,
     before: Vec<Arc<Turn>>,
-    /// What the request adds to the conversation.
-    input: Json,
+    /// What the request adds to the conversation; `None` where nothing is kept.
+    input: Option<(Json, Weight)>,
     conversation: Uuid,
     /// Its place on the shelf while it runs.
     place: Option<(Name, u64)>,
@@ -46,18 +46,17 @@ pub(crate) fn recall(core: &Arc<Core>, call: &mut Call) -> Result<Option<Box<Kee
     // As OpenAI has it: what a client does not say is yes.
     let mut stores = responses && call.request.store != Some(false);
     let keeps = stores || trail.is_some();
-    let input = if keeps { responses::pack(&call.request.items) } else { Json::of::<[u8]>(&[]) };
     let before = past.as_ref().map(|past| past.turns.clone()).unwrap_or_default();
+    let input = if keeps { pack(core, call, (stores, &before)) } else { None };
     if let Some(past) = past {
         go_on(call, &past);
     }
     let marked = stores || previous.is_some();
-    let most = limits::STORED_CONVERSATION.checked_sub(Turn::size(&input, total(&before)));
-    if stores && most.is_none() {
+    let most = input.as_ref().map(|(_, weight)| limits::STORED_CONVERSATION - total(&before) - weight.bytes());
+    if stores && input.is_none() {
         stores = false;
-        call.notes.add("not stored: the conversation is too large");
+        call.notes.add("not stored: the conversation is too large, or too much is in use");
     }
-    let most = most.filter(|_| keeps);
     if !responses || !(marked || keeps) {
         return Ok(None);
     }
@@ -94,7 +93,22 @@ fn go_on(call: &mut Call, past: &Record) {
 }
 
 fn total(turns: &[Arc<Turn>]) -> usize {
-    turns.iter().map(|turn| turn.bytes() + size_of::<Arc<Turn>>()).sum()
+    turns.iter().map(|turn| turn.bytes()).sum()
+}
+
+/// The request's own items, weighed before they are copied; `None` when they cannot be kept.
+fn pack(core: &Core, call: &Call, (stores, before): (bool, &[Arc<Turn>])) -> Option<(Json, Weight)> {
+    if before.len() >= limits::STORED_TURNS {
+        return None;
+    }
+    let most = limits::STORED_CONVERSATION.saturating_sub(total(before));
+    let weigh = |size| weigh(core, &call.key, (stores, Some(Turn::size(size, before)).filter(|size| *size <= most)?));
+    responses::pack(&call.request.items, weigh)
+}
+
+fn weigh(core: &Core, key: &KeyId, (stores, bytes): (bool, usize)) -> Option<Weight> {
+    let stored = &core.stored;
+    if stores { stored.shelf.lock().weigh(key, bytes) } else { stored.trails.put(bytes) }
 }
 
 impl Keep {
@@ -116,7 +130,8 @@ impl Keep {
     /// The reply runs, and its client knows its id.
     pub(crate) fn open(&mut self, response: &Json) {
         let Some(name) = self.name(response) else { return };
-        let (turns, input, cancel) = (self.before.clone(), self.input.clone(), Arc::clone(&self.cancel));
+        let Some((input, _)) = &self.input else { return };
+        let (turns, input, cancel) = (self.before.clone(), input.clone(), Arc::clone(&self.cancel));
         let held = Held::Running { response: response.clone(), turns, input, cancel };
         let number = self.core.stored.shelf.lock().put(name.clone(), held, self.core.now());
         self.place = Some((name, number));
@@ -143,11 +158,10 @@ impl Keep {
         }
     }
 
-    fn record(&self, response: &Json) -> Option<Record> {
-        let size = Turn::size(&self.input, response.bytes().len());
-        let stored = &self.core.stored;
-        let weight = if self.stores { stored.shelf.lock().weigh(&self.key, size) } else { stored.trails.put(size) };
-        let turn = Turn::new((self.input.clone(), response.clone()), weight?);
+    fn record(&mut self, response: &Json) -> Option<Record> {
+        let (input, weight) = self.input.take()?;
+        let weights = [weight, weigh(&self.core, &self.key, (self.stores, response.bytes().len()))?];
+        let turn = Turn::new((input, response.clone()), weights);
         let status = response.text("status");
         let goes_on = status.is_some_and(|status| status.is("completed") || status.is("incomplete"));
         let turns = self.before.iter().cloned().chain([Arc::new(turn)]).collect();

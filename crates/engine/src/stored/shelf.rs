@@ -92,6 +92,13 @@ impl Scale {
     }
 }
 
+impl Weight {
+    /// How many.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 impl Drop for Weight {
     fn drop(&mut self) {
         self.held.fetch_sub(self.bytes, Ordering::AcqRel);
@@ -104,22 +111,23 @@ pub(crate) struct Turn {
     pub(crate) input: Json,
     /// The response object.
     pub(crate) response: Json,
-    weight: Weight,
+    /// That of its input, taken before it was copied, and that of its response.
+    weights: [Weight; 2],
 }
 
 impl Turn {
-    /// How many bytes a turn takes.
-    pub(crate) fn size(input: &Json, response: usize) -> usize {
-        input.bytes().len() + response + OVERHEAD
+    /// How many bytes a turn after those of `before` takes without its response. Its record lists them all.
+    pub(crate) fn size(input: usize, before: &[Arc<Self>]) -> usize {
+        input + (before.len() + 1) * size_of::<Arc<Self>>() + OVERHEAD
     }
 
-    pub(crate) fn new((input, response): (Json, Json), weight: Weight) -> Self {
-        Self { input, response, weight }
+    pub(crate) fn new((input, response): (Json, Json), weights: [Weight; 2]) -> Self {
+        Self { input, response, weights }
     }
 
     /// Its own bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.weight.bytes
+        self.weights.iter().map(Weight::bytes).sum()
     }
 
     /// What it adds to a conversation. Reasoning without its state is left out where nobody was asked to store it: its id alone

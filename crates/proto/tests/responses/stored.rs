@@ -88,12 +88,14 @@ fn a_conversation_comes_back_as_it_went() {
         { "type": "compaction", "encrypted_content": "x" },
     ]});
     let (request, _) = Dialect::Responses.read_request(body.to_string().into()).unwrap();
-    let packed = responses::pack(&request.items);
+    let (packed, size) = responses::pack(&request.items, Some).unwrap();
+    assert!((packed.bytes().len()..=packed.bytes().len() + 1).contains(&size));
+    assert_eq!(responses::pack(&request.items, |_| None::<()>), None);
     assert_eq!(responses::unpack(&packed), request.items);
     let ids: Vec<String> = responses::shown(&packed, "7").into_iter().map(|(id, _)| id).collect();
     assert_eq!(ids, ["msg_7_0", "rs_1", "fc_7_2", "fco_7_3", "item_7_4"]);
     let (text, _) = Dialect::Responses.read_request(r#"{"input":"hi"}"#.into()).unwrap();
-    let packed: Value = responses::pack(&text.items).parse().unwrap();
+    let packed: Value = responses::pack(&text.items, Some).unwrap().0.parse().unwrap();
     assert_eq!(
         packed,
         json!([{ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": "hi" }] }])

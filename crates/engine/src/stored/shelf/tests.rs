@@ -17,8 +17,8 @@ fn key(name: &str) -> KeyId {
 }
 
 fn turn(shelf: &mut Shelf, of: &str) -> Option<Arc<Turn>> {
-    let weight = shelf.weigh(&key(of), SIZE)?;
-    Some(Arc::new(Turn::new((Json::of::<[u8]>(&[]), Json::of("r")), weight)))
+    let weights = [shelf.weigh(&key(of), SIZE - 100)?, shelf.weigh(&key(of), 100)?];
+    Some(Arc::new(Turn::new((Json::of::<[u8]>(&[]), Json::of("r")), weights)))
 }
 
 fn record(turns: Vec<Arc<Turn>>) -> Record {

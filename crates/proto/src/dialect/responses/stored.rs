@@ -49,13 +49,15 @@ impl Stored {
     }
 }
 
-/// A conversation as one list in a buffer of its own, which keeps nothing else of the request in memory.
-pub fn pack(items: &[Item]) -> Json {
+/// A conversation as one list in a buffer of its own, which keeps nothing else of the request in memory; `None` when `weigh`,
+/// which is told its size before anything is copied, does not bear it.
+pub fn pack<W>(items: &[Item], weigh: impl FnOnce(usize) -> Option<W>) -> Option<(Json, W)> {
     let list = request::plain(items);
-    let size = list.iter().map(|item| item.bytes().len() + 1).sum::<usize>();
-    let mut out = BytesMut::with_capacity(size + 2);
+    let size = list.iter().map(|item| item.bytes().len() + 1).sum::<usize>() + 2;
+    let weight = weigh(size)?;
+    let mut out = BytesMut::with_capacity(size);
     pen::array(&mut out, &list, |out, item| out.extend_from_slice(item.bytes()));
-    Json::from_valid(out.freeze())
+    Some((Json::from_valid(out.freeze()), weight))
 }
 
 /// The items of such a list, or of a response's `output`.
