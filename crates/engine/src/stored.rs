@@ -68,15 +68,14 @@ impl Engine {
 
     /// The items that a stored response was made of, oldest first, with their ids: the whole conversation before it.
     pub fn input_items(&self, key: &KeyId, id: &str) -> Option<Vec<(String, Json)>> {
-        let turns = match self.0.stored.shelf.lock().get(&Name::of(key, id), self.0.now())? {
-            Held::Running { turns, input, .. } => {
-                let own = shelf::shown(input, id);
-                return Some(turns.iter().flat_map(|turn| turn.shown(true)).chain(own).collect());
-            }
-            Held::Over(record) => record.turns.clone(),
+        // What is made of them is made after the lock, which everybody's requests take.
+        let (turns, input) = match self.0.stored.shelf.lock().get(&Name::of(key, id), self.0.now())? {
+            Held::Running { turns, input, .. } => (turns.clone(), Some(input.clone())),
+            Held::Over(record) => (record.turns.clone(), None),
         };
-        let last = turns.len().saturating_sub(1);
-        Some(turns.iter().enumerate().flat_map(|(at, turn)| turn.shown(at < last)).collect())
+        let past = if input.is_some() { turns.len() } else { turns.len().saturating_sub(1) };
+        let own = input.iter().flat_map(|input| shelf::shown(input, id));
+        Some(turns.iter().enumerate().flat_map(|(at, turn)| turn.shown(at < past)).chain(own).collect())
     }
 
     /// Forgets a stored response; `false` when there is none. One that still runs goes on, and is not kept.
