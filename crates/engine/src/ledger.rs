@@ -103,6 +103,12 @@ impl Ledger {
         self.row.outcome = Outcome::Completed;
     }
 
+    /// The reply was cancelled after its 200.
+    pub(crate) fn abort(&mut self) {
+        self.row.status = 200;
+        self.row.outcome = Outcome::Aborted;
+    }
+
     /// The reply failed after its 200.
     pub(crate) fn fail(&mut self) {
         self.row.status = 200;

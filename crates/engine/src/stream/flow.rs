@@ -130,6 +130,7 @@ impl Flow {
             self.source = Source::Gone;
             let pace = self.pipe.cancel(&mut self.ledger);
             self.note(pace);
+            self.ledger.abort();
             return Poll::Ready(Progress::Step);
         }
         let chunk = match self.read(cx) {

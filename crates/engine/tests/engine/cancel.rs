@@ -12,6 +12,24 @@ use crate::bench::{Bench, PATIENCE, Setup, call, chat, expired, whole};
 
 const SOON: Duration = Duration::from_secs(1);
 
+/// A reply that is cancelled through the API did not come whole.
+#[tokio::test]
+async fn a_cancelled_reply_is_booked_as_one() {
+    let bench = Bench::new().await;
+    bench.backend.script(Rule::responses(Plan::auto().pause(9, Wait::Forever)));
+    let call = call(Dialect::Responses, "count to 30", true);
+    let key = call.key.clone();
+    let Ok(engine::Reply::Stream(stream)) = bench.engine.run(call).await else { panic!("a stream") };
+    let mut tap = crate::bench::Tap::from(stream);
+    tap.see("response.output_text.delta").await;
+    let id = tap.so_far().split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an id").to_owned();
+    bench.engine.cancel_response(&key, &id).expect("it runs");
+    assert!(tap.rest().await.text().contains(r#""status":"cancelled""#));
+    let rows = bench.rows(1).await;
+    assert_eq!((rows.len(), rows[0].outcome, rows[0].status), (1, Outcome::Aborted, 200));
+    bench.innocent();
+}
+
 /// A client that leaves while its request is in the given phase of the backend's answer.
 async fn leave(bench: &Bench, call: Call, plan: Plan) {
     bench.backend.script(Rule::responses(plan));
