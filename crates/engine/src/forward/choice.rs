@@ -1,10 +1,9 @@
 //! Who can do what is handed on: a relay that lists the model, else accounts for what their backend can do, else the only relay
 //! there is.
 
-use bytes::Bytes;
 use pool::catalog::{Catalog, Model, Names, Resolved, To};
 use pool::relay::{Capability, Service};
-use proto::{Failure, Json, Kind};
+use proto::{Failure, Kind};
 
 use super::NO_RELAY;
 use crate::core::Core;
@@ -45,21 +44,7 @@ fn choose(
 
 /// Accounts by whatever model they list: these calls name none of theirs. The slug is for usage rows.
 fn by_accounts(slug: &str) -> Resolved {
-    let model = Model {
-        slug: slug.to_owned(),
-        display: slug.to_owned(),
-        lite: false,
-        default_effort: None,
-        efforts: Vec::new(),
-        tiers: Vec::new(),
-        context: None,
-        max_context: None,
-        max_output: None,
-        modalities: Vec::new(),
-        listed: false,
-        priority: 0,
-        raw: Json::from_valid(Bytes::from_static(b"{}")),
-    };
+    let model = Model { listed: false, priority: 0, ..Model::bare(slug) };
     Resolved { model, to: To::Accounts, effort: None, tier: None, retired_from: None }
 }
 
