@@ -93,6 +93,23 @@ class NativePaths(Program):
             self.sign_in("gpt-6-sol", BASES, front.url)
             self.works("gpt-6-sol", {"CODEX_CA_CERTIFICATE": front.certificate})
 
+    def test_compaction_and_prewarm_over_sockets(self):
+        """Both sides speak WebSocket: the backend hears of the prewarm, and the client's own compaction reaches it."""
+        with Front(urlsplit(self.demo.url).port, self.scratch) as front:
+            self.sign_in("gpt-5.5", f"model_auto_compact_token_limit = 9000\n{BASES}", front.url)
+            env = {"CODEX_CA_CERTIFICATE": front.certificate}
+            self.says("one", "Reply with exactly: one", env=env)
+            self.says("two", "resume", "--last", "Reply with exactly: two", env=env)
+            run = self.says("three", "resume", "--last", "Reply with exactly: three", env=env)
+        self.accepted(4, run)
+        turns = [seen for seen in self.demo.record()["requests"] if seen["place"] == "responses"]
+        self.assertEqual({seen["method"] for seen in turns}, {"WS"}, str(run))
+        self.assertIs(turns[0]["body"].get("generate"), False, str(run))
+        self.assertTrue(turns[1]["body"].get("previous_response_id"), str(run))
+        inputs = [[item["type"] for item in seen["body"]["input"]] for seen in turns]
+        self.assertEqual(sum(kinds[-1:] == ["compaction_trigger"] for kinds in inputs), 1, inputs)
+        self.assertEqual(sum(kinds.count("compaction") for kinds in inputs), 1, inputs)
+
     def test_a_classic_model_over_plain_http(self):
         self.sign_in("gpt-5.5", PROVIDER, self.demo.url)
         self.works("gpt-5.5")

@@ -9,10 +9,11 @@ use crate::{install, product};
 /// The runs.
 #[derive(Subcommand)]
 pub(crate) enum Run {
-    /// The real Codex CLI waits through six silent minutes; the backend must see one request.
-    CodexSilence {
+    /// Codex CLI, Claude Code and the SDKs wait through ten silent minutes, over HTTP and sockets; the backend must see one
+    /// request of each.
+    Silence {
         /// Minutes of silence.
-        #[arg(long, default_value_t = 6.0)]
+        #[arg(long, default_value_t = 10.0)]
         minutes: f64,
     },
     /// Tokens of many accounts end together, again and again: a gateway and four commands on SQLite, two gateways on
@@ -39,7 +40,7 @@ pub(crate) enum Run {
 /// Runs one.
 pub(crate) fn run(run: &Run) -> Result<()> {
     match run {
-        Run::CodexSilence { minutes } => silence(*minutes),
+        Run::Silence { minutes } => silence(*minutes),
         Run::Refresh { accounts, rounds } => {
             refresh("rounds::", &[("POLYGATE_SOAK_ACCOUNTS", *accounts), ("POLYGATE_SOAK_ROUNDS", *rounds)])
         }
@@ -52,10 +53,12 @@ pub(crate) fn run(run: &Run) -> Result<()> {
 fn silence(minutes: f64) -> Result<()> {
     let binary = product::build()?;
     install::npm("tests/sdk")?;
+    install::npm("tests/clients")?;
     let folder = root().join("tests/sdk");
-    let mut soak = command(folder.join("node_modules/.bin/node"), ["soak/codex-silence.mjs"]);
+    let mut soak = command(folder.join("node_modules/.bin/node"), ["soak/silence.mjs"]);
     soak.current_dir(&folder).env("POLYGATE_BIN", binary).env("SILENCE_MINUTES", minutes.to_string());
-    step("codex-silence", &mut soak)
+    soak.env("CLAUDE_BIN", root().join("tests/clients/node_modules/.bin/claude"));
+    step("silence", &mut soak)
 }
 
 /// The small tests of the same name, at full size and one after the other.

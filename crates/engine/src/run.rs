@@ -27,7 +27,7 @@ pub(crate) use attempt::{fingerprint, models};
 /// Serves a request.
 pub(crate) async fn run(core: Arc<Core>, mut call: Call) -> Result<Reply, Refusal> {
     if call.request.reply.prewarm {
-        return prewarm::run(&core, call);
+        return prewarm::run(core, call).await;
     }
     let mut ledger = Ledger::open(&core, &call);
     core.budget.lock().request(core.now());

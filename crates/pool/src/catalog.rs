@@ -28,6 +28,10 @@ pub use self::shelves::{Offer, Shelf, Stop, To};
 
 /// Aliases of aliases that are followed.
 const HOPS: u32 = 4;
+/// Since when retired models are gone, at the latest, in Unix seconds: 2026-06-01 (openai/codex#26053; missing in the catalogue of
+/// client 0.169.0, 2026-11).
+pub const RETIRED: u64 = 1_780_272_000;
+
 /// Models that a 404 names.
 const NAMED: usize = 6;
 

@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 const bin = join(dirname(fileURLToPath(import.meta.url)), '..', 'node_modules', '.bin');
 
-export async function codex(demo, folder, model, prompt) {
+/** One run; `more` goes into the provider's table. */
+export async function codex(demo, folder, model, prompt, more = '') {
   const home = join(folder, 'codex-home');
   mkdirSync(home, { recursive: true });
   const config = `model = "${model}"
@@ -17,6 +18,7 @@ name = "Polygate"
 base_url = "${demo.url}/v1"
 wire_api = "responses"
 env_key = "POLYGATE_KEY"
+${more}
 [analytics]
 enabled = false
 `;
@@ -31,7 +33,11 @@ enabled = false
     NO_PROXY: '127.0.0.1,localhost',
   };
   const args = ['exec', '--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox', prompt];
-  const child = spawn(join(bin, 'codex'), args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  return run(spawn(join(bin, 'codex'), args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+/** What a program says until it ends. */
+export async function run(child) {
   const [output, errors] = [collect(child.stdout), collect(child.stderr)];
   const code = await new Promise((resolve) => child.once('exit', resolve));
   return { code, output: await output, errors: await errors };

@@ -90,18 +90,22 @@ impl Attempt {
         // A conversation that goes on after a compaction may have another beginning.
         let sealed = || replay::brought(&call.request).and_then(|seal| core.affinity.get(seal));
         let bond = core.affinity.get(conversation.id).or_else(sealed);
-        let head = Head {
+        let mut head = Head {
             model: resolved.model.slug.clone(),
             retired_from: resolved.retired_from.clone(),
             notes: std::mem::take(&mut call.notes),
             ..Head::default()
         };
+        if let Some(name) = &resolved.retired_from {
+            head.notes.add(format!("{} is retired and {} answers", shown(name), head.model));
+        }
         let client = std::mem::take(&mut call.client);
         let socket = core.settings.transport.socket(talk(&call.request, client.codex));
         let tier = tier(&call, &resolved);
         let deadline = ledger.started() + core.settings.commit;
         let draws = call.request.draws();
-        let plan = Arc::new(Plan { dialect: call.dialect, resolved, conversation, client, tier, socket, draws });
+        let (dialect, mute) = (call.dialect, call.request.reply.prewarm);
+        let plan = Arc::new(Plan { dialect, resolved, conversation, client, tier, socket, mute, draws });
         let keyed = plan.kin() == Kin::Relays;
         let history = History { rest: Some(core.settings.rest), keyed, ..History::default() };
         let begun = core.now();
@@ -147,6 +151,29 @@ impl Attempt {
     /// Serves the request.
     pub(crate) async fn serve(self) -> Result<Reply, Refusal> {
         self.commit().await?.reply().await
+    }
+
+    /// Opens the conversation's socket and lets the other end read the request, so that the turn proper finds both done. One try,
+    /// with whoever served the conversation or is free at once; a failure says nothing that the turn proper will not say.
+    pub(crate) async fn warm(mut self) {
+        if self.plan.socket && self.plan.kin() == Kin::Accounts {
+            self.announce().await;
+        }
+        self.ledger.complete();
+    }
+
+    async fn announce(&mut self) {
+        let Some(slot) = self.place_now().await else { return };
+        let id = slot.account();
+        if self.bond.as_ref().is_some_and(|bond| bond.account != *id) {
+            return;
+        }
+        let Ok(opening) = self.shoot(id, false).await else { return };
+        opening.held.iter().for_each(|event| self.ledger.see(event));
+        if self.bond.is_none() {
+            let bond = Bond { account: id.clone(), turn: None, foreign: self.foreign_mark(id), away: false };
+            self.core.affinity.set(self.plan.conversation.id, bond);
+        }
     }
 
     /// Tries until a call is worth a commit, or the table says what to answer.

@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) tier: Option<&'static str>,
     /// Whether calls of accounts take the conversation's socket.
     pub(crate) socket: bool,
+    /// Whether the model is to say nothing: the call only lets the other end of the socket read the request.
+    pub(crate) mute: bool,
     /// Whether it may draw, and so wants a plan that can.
     pub(crate) draws: bool,
 }
@@ -179,8 +181,8 @@ impl Shot {
         let (account, access) = (&self.entry.account, &tokens.access);
         let talk = self.plan.socket.then(|| Talk {
             conversation: conversation.line(),
-            generate: true,
-            only: self.core.settings.transport == Transport::WebSocket,
+            generate: !self.plan.mute,
+            only: self.plan.mute || self.core.settings.transport == Transport::WebSocket,
             now: self.core.now(),
         });
         let mut outing = self.core.outing(&account.id);

@@ -1,38 +1,63 @@
-//! A request that only announces its conversation (`generate: false`): answered here, at once and with nothing. What it said stays
-//! known to its connection, so that the request proper need not say it again.
+//! A request that only announces its conversation (`generate: false`): answered here, with nothing. What it said stays known to
+//! its connection, and where the conversation has a socket the backend is told too, so that the request proper need not say it
+//! again to either.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
+use pool::catalog::Resolved;
 use proto::canon::{Finish, Open, Usage};
 use proto::dialect::Setting;
-use proto::{Event, Failure, Fold, Json, Text, What, Writer};
+use proto::{Dialect, Event, Failure, Fold, Json, Notes, Text, What, Writer};
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::attempt::instead;
+use super::attempt::{Attempt, instead};
 use crate::call::Call;
 use crate::conversation::Conversation;
 use crate::core::Core;
+use crate::ledger::Ledger;
 use crate::reply::{Head, Refusal, Reply, Whole};
 use crate::stored::{Keep, recall};
 use crate::stream::Stream;
 
-/// Answers.
-pub(super) fn run(core: &Arc<Core>, mut call: Call) -> Result<Reply, Refusal> {
-    match prepare(core, &mut call) {
-        Ok((setting, keep)) => Ok(reply(call, &setting, keep)),
-        Err(failure) => {
-            let head = Head { notes: call.notes, ..Head::default() };
-            Err(Refusal { failure, head: Box::new(head) })
-        }
-    }
+/// How long the client waits for the backend to be told. A turn that comes before it has been sends all of it itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the client is answered.
+struct Answer {
+    dialect: Dialect,
+    stream: bool,
+    setting: Setting,
+    notes: Notes,
+    keep: Option<Box<Keep>>,
 }
 
-fn prepare(core: &Arc<Core>, call: &mut Call) -> Result<(Setting, Option<Box<Keep>>), Failure> {
+/// Tells the backend, if it can be told, and answers. That it cannot be is no failure: the turn proper will say why.
+pub(super) async fn run(core: Arc<Core>, mut call: Call) -> Result<Reply, Refusal> {
+    let mut ledger = Ledger::open(&core, &call);
+    let (resolved, answer) = match prepare(&core, &mut call) {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            ledger.refuse(call.dialect, &failure);
+            let head = Head { notes: call.notes, ..Head::default() };
+            return Err(Refusal { failure, head: Box::new(head) });
+        }
+    };
+    ledger.model(&resolved.model.slug);
+    if timeout(PATIENCE, Attempt::new(core, call, resolved, ledger).warm()).await.is_err() {
+        tracing::debug!("the backend was not told in time of a conversation that begins");
+    }
+    Ok(answer.reply())
+}
+
+fn prepare(core: &Arc<Core>, call: &mut Call) -> Result<(Resolved, Answer), Failure> {
     let mut keep = recall(core, call)?;
     let asked = call.request.model.as_deref();
     let resolved = core.accounts.catalog().resolve(asked, &core.settings.names);
-    let model = resolved.or_else(|failure| instead(core, asked).ok_or(failure))?.model.slug;
+    let resolved = resolved.or_else(|failure| instead(core, asked).ok_or(failure))?;
+    let model = resolved.model.slug.clone();
     if let Some(keep) = &mut keep {
         keep.belongs(Conversation::of(call, &model).id);
     }
@@ -44,30 +69,34 @@ fn prepare(core: &Arc<Core>, call: &mut Call) -> Result<(Setting, Option<Box<Kee
         codex: call.client.codex,
         stored: keep.as_ref().map(|keep| keep.marks()).unwrap_or_default(),
     };
-    Ok((setting, keep))
+    let (dialect, stream, notes) = (call.dialect, call.request.reply.stream, call.notes.clone());
+    Ok((resolved, Answer { dialect, stream, setting, notes, keep }))
 }
 
-fn reply(call: Call, setting: &Setting, keep: Option<Box<Keep>>) -> Reply {
-    let head = Head { model: setting.model.clone(), notes: call.notes, ..Head::default() };
-    let open = Open { id: Text::from(setting.id.as_str()), model: None, created: setting.created };
-    let end = What::End { finish: Finish::Stop, response: None };
-    let events = [What::Open(open), What::Usage(Usage::default()), end].map(Event::new);
-    if !call.request.reply.stream {
-        let mut fold = Fold::new();
-        for event in &events {
-            fold.push(event);
+impl Answer {
+    fn reply(self) -> Reply {
+        let Self { dialect, stream, setting, notes, keep } = self;
+        let head = Head { model: setting.model.clone(), notes, ..Head::default() };
+        let open = Open { id: Text::from(setting.id.as_str()), model: None, created: setting.created };
+        let end = What::End { finish: Finish::Stop, response: None };
+        let events = [What::Open(open), What::Usage(Usage::default()), end].map(Event::new);
+        if !stream {
+            let mut fold = Fold::new();
+            for event in &events {
+                fold.push(event);
+            }
+            let body = dialect.whole(&fold.finish(), &setting);
+            over(keep, setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
+            return Reply::Whole(Whole { head, body });
         }
-        let body = call.dialect.whole(&fold.finish(), setting);
-        over(keep, setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
-        return Reply::Whole(Whole { head, body });
+        let (mut writer, mut out) = (Writer::new(dialect, setting), BytesMut::new());
+        for event in &events {
+            writer.push(event, &mut out);
+        }
+        over(keep, writer.response());
+        writer.end(&mut out);
+        Reply::Stream(Stream::said(head, out.freeze()))
     }
-    let (mut writer, mut out) = (Writer::new(call.dialect, setting.clone()), BytesMut::new());
-    for event in &events {
-        writer.push(event, &mut out);
-    }
-    over(keep, writer.response());
-    writer.end(&mut out);
-    Reply::Stream(Stream::said(head, out.freeze()))
 }
 
 fn over(keep: Option<Box<Keep>>, response: Option<&Json>) {

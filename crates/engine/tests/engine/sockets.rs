@@ -221,6 +221,25 @@ async fn cut_at_every_message(
     assert_eq!(words(dialect, again.text()), words(dialect, whole.text()));
 }
 
+/// Row F22: what a message says in `headers` goes through the same list as the headers of an answer.
+#[tokio::test]
+async fn headers_in_messages_are_no_way_around_the_list() {
+    let bench = Bench::with(Setup::default().settings(|settings| settings.transport = Transport::WebSocket)).await;
+    let told = json!({"type": "codex.response.metadata", "headers": {"set-cookie": "a=b", "server-timing": "x",
+        "connection": "close", "transfer-encoding": "chunked", "content-length": "1", "x-evil": "1",
+        "x-codex-turn-state": "opaque", "openai-model": "a\r\nx-evil: 2", "bad name": "x"}});
+    let frame = format!("event: codex.response.metadata\ndata: {told}\n\n");
+    bench.backend.script(Rule::responses(Plan::auto().extra(0, frame)));
+    let answer = bench.ask(codex(&[user("hello")], true)).await.expect("a reply");
+    let names: Vec<&str> = answer.head.headers.keys().map(http::HeaderName::as_str).collect();
+    assert!(names.contains(&"x-codex-turn-state"), "{names:?}");
+    for (name, value) in &answer.head.headers {
+        let listed = ["openai-", "x-"].iter().any(|start| name.as_str().starts_with(start));
+        assert!(listed && name != "x-evil" && !value.as_bytes().contains(&b'\n'), "{name}: {value:?}");
+    }
+    assert!(!answer.text().contains("x-evil"), "{}", answer.text());
+}
+
 #[tokio::test]
 async fn a_backend_without_sockets_gets_posts() {
     let options = Options { websocket: false, ..Options::default() };
@@ -262,4 +281,58 @@ async fn a_refused_login_is_refreshed() {
     assert_eq!(words(Dialect::Chat, answer.text()), "pong");
     assert_eq!(bench.backend.record().token_posts().count(), 1);
     bench.innocent();
+}
+
+/// A Codex client's request in a session of its own.
+fn codex(input: &[Value], generate: bool) -> engine::Call {
+    let mut body = json!({"model": MODEL, "stream": true, "store": false, "input": input});
+    if !generate {
+        body["generate"] = false.into();
+    }
+    let mut call = from(Dialect::Responses, &body);
+    call.client.codex = true;
+    call.client.session = Some("01890000-0000-7000-8000-000000000001".to_owned());
+    call
+}
+
+/// A prewarm reaches the backend over the socket that the turn proper then goes on with, and costs no tokens.
+#[tokio::test]
+async fn a_prewarm_opens_the_conversations_socket() {
+    let bench = bench(2).await;
+    let warm = bench.ask(codex(&[user("My name is Ada.")], false)).await.expect("a prewarm");
+    assert!(warm.text().contains("response.completed") && !warm.text().contains("output_text"), "{}", warm.text());
+    let said = [user("My name is Ada."), user("Reply with exactly: pong")];
+    let turn = bench.ask(codex(&said, true)).await.expect("a turn");
+    assert_eq!(words(Dialect::Responses, turn.text()), "pong");
+    let turns = turns(&bench);
+    assert_eq!((turns.len(), bench.backend.record().sockets().count()), (2, 1));
+    let (first, second) = (turns[0].json(), turns[1].json());
+    assert_eq!((&first["generate"], first["input"].as_array().map(Vec::len)), (&json!(false), Some(1)));
+    assert_eq!((&second["generate"], second["input"].as_array().map(Vec::len)), (&Value::Null, Some(1)));
+    assert!(second["previous_response_id"].is_string(), "{second}");
+    let rows = bench.rows(2).await;
+    assert!(rows.iter().all(|row| row.status == 200 && row.outcome == store::Outcome::Completed), "{rows:?}");
+    bench.innocent();
+}
+
+/// Nobody is blamed for a prewarm that the backend does not take, and the turn proper is served.
+#[rstest]
+#[case::no_sockets(Options { websocket: false, ..Options::default() }, None)]
+#[case::limit(Options::default(), Some(Plan::usage_limit(3600)))]
+#[case::broken(Options::default(), Some(Plan::server_error(500)))]
+#[case::cut(Options::default(), Some(Plan::auto().cut_event(1, How::Reset)))]
+#[tokio::test]
+async fn a_prewarm_that_fails_is_answered(#[case] options: Options, #[case] plan: Option<Plan>) {
+    let setup = Setup { options, ..Setup::accounts(1) }.settings(|settings| settings.transport = Transport::Auto);
+    let bench = Bench::with(setup).await;
+    if let Some(plan) = plan {
+        bench.backend.script(Rule::responses(plan).prewarm());
+    }
+    let warm = bench.ask(codex(&[user("My name is Ada.")], false)).await.expect("a prewarm");
+    assert!(warm.text().contains("response.completed"), "{}", warm.text());
+    assert_eq!(bench.status(0), "active");
+    assert!(turns(&bench).iter().all(|turn| turn.method == "WS"), "no POST stands in for a prewarm");
+    let said = [user("My name is Ada."), user("Reply with exactly: pong")];
+    let turn = bench.ask(codex(&said, true)).await.expect("a turn");
+    assert_eq!(words(Dialect::Responses, turn.text()), "pong");
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use offline::{How, Plan, Rule, Split, Wait};
+use pool::transport::Transport;
 use proto::Dialect;
 use rstest::rstest;
 use serde_json::json;
@@ -173,13 +174,15 @@ async fn what_arrives_in_one_read_leaves_in_one_piece() {
     assert!(answer.pieces <= 4, "{} pieces", answer.pieces);
 }
 
-/// Row F8 in short: silence brings heartbeats, then a clean end.
+/// Row F8 in short: silence brings heartbeats, then a clean end, whichever leg the reply came over.
 #[rstest]
-#[case(Dialect::Chat)]
-#[case(Dialect::Responses)]
 #[tokio::test]
-async fn silence_brings_heartbeats_and_then_an_end(#[case] dialect: Dialect) {
+async fn silence_brings_heartbeats_and_then_an_end(
+    #[values(Dialect::Chat, Dialect::Responses)] dialect: Dialect,
+    #[values(Transport::Http, Transport::WebSocket)] transport: Transport,
+) {
     let setup = Setup::default().settings(|settings| {
+        settings.transport = transport;
         settings.heartbeat = Duration::from_millis(60);
         settings.idle = Duration::from_millis(400);
     });
@@ -198,9 +201,13 @@ async fn silence_brings_heartbeats_and_then_an_end(#[case] dialect: Dialect) {
     assert_eq!(bench.status(0), "active");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_stream_that_wakes_in_time_goes_on() {
-    let setup = Setup::default().settings(|settings| settings.heartbeat = Duration::from_millis(50));
+async fn a_stream_that_wakes_in_time_goes_on(#[values(Transport::Http, Transport::WebSocket)] transport: Transport) {
+    let setup = Setup::default().settings(|settings| {
+        settings.transport = transport;
+        settings.heartbeat = Duration::from_millis(50);
+    });
     let bench = Bench::with(setup).await;
     bench.backend.script(Rule::responses(Plan::auto().pause(6, "wake")));
     let mut tap = bench.open(responses("count to 9")).await;

@@ -192,12 +192,16 @@ fn replies_that_never_say_that_they_begin() {
 #[test]
 fn nothing_precedes_the_opening() {
     let early = frame(r#"{"type":"keepalive"}"#) + &frame(r#"{"type":"response.metadata","headers":{}}"#);
-    let stream = format!("{early}{CREATED}{}{COMPLETED}", frame(r#"{"type":"codex.rate_limits"}"#));
+    let late =
+        [r#"{"type":"codex.rate_limits"}"#, r#"{"type":"codex.response.metadata","headers":{}}"#].map(frame).concat();
+    let told = frame(r#"{"type":"response.metadata","headers":{"x-codex-turn-state":"s"}}"#);
+    let stream = format!("{early}{CREATED}{late}{told}{COMPLETED}");
     for codex in [false, true] {
         let setting = proto::dialect::Setting { codex, ..setting() };
         let written = write(Dialect::Responses, setting, &events(Dialect::Responses, stream.as_bytes()));
         assert!(written.starts_with(CREATED));
-        assert_eq!(written.contains("codex.rate_limits"), codex);
+        assert_eq!(written.contains("response.metadata"), codex);
+        assert!(!written.contains("\"codex."), "what is about one account is not told: {written}");
     }
     let mut out = BytesMut::new();
     Writer::new(Dialect::Responses, setting()).heartbeat(&mut out);

@@ -7,7 +7,7 @@ mod openai;
 
 use engine::Engine;
 use http::StatusCode;
-use pool::catalog::Model;
+use pool::catalog::{Model, Resolved};
 use pool::limits;
 use proto::{Dialect, Failure, Kind};
 
@@ -42,12 +42,12 @@ pub(crate) async fn list(ask: Ask) -> Answer {
 pub(crate) async fn one(ask: Ask) -> Answer {
     let google = ask.dialect == Dialect::Gemini;
     let name = if google { gemini::model(&ask.param) } else { ask.param.as_str() };
-    let model = found(&ask.app.engine, name)?;
+    let resolved = found(&ask.app.engine, name)?;
     let owner = ask.app.engine.owner(name);
     match ask.dialect {
-        Dialect::Messages => Ok(json(StatusCode::OK, &anthropic::Entry::of(name, model))),
-        Dialect::Gemini => Ok(json(StatusCode::OK, &google::Entry::of(name, model))),
-        _ => Ok(json(StatusCode::OK, &openai::Entry::of(name, model, owner))),
+        Dialect::Messages => Ok(json(StatusCode::OK, &anthropic::Entry::of(name, resolved))),
+        Dialect::Gemini => Ok(json(StatusCode::OK, &google::Entry::of(name, resolved.model))),
+        _ => Ok(json(StatusCode::OK, &openai::Entry::of(name, resolved.model, owner))),
     }
 }
 
@@ -56,12 +56,12 @@ pub(super) fn listed(engine: &Engine) -> Vec<Model> {
     engine.models().into_iter().filter(|model| model.listed).collect()
 }
 
-/// The model that a name means.
-pub(super) fn found(engine: &Engine, name: &str) -> Result<Model, Failure> {
+/// What a name means.
+pub(super) fn found(engine: &Engine, name: &str) -> Result<Resolved, Failure> {
     if name.is_empty() {
         return Err(Failure::new(Kind::ModelNotFound, "No model is named").code("model_not_found"));
     }
-    Ok(engine.resolve(Some(name))?.model)
+    engine.resolve(Some(name))
 }
 
 /// The part of a list that one page shows, and whether more follows.

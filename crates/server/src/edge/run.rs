@@ -126,13 +126,15 @@ pub(crate) fn head(head: Head) -> HeaderMap {
     let attempts = if head.attempts > 1 { head.attempts.to_string() } else { String::new() };
     let fallback =
         head.fallback.map(|fallback| ascii(&format!("{} -> {}; {}", fallback.from, fallback.to, fallback.why)));
+    // A date as a structured field has it (RFC 9745, section 2.1).
+    let deprecated = format!("@{}", pool::catalog::RETIRED);
     let said = [
         ("x-polygate-fallback", fallback.as_deref().unwrap_or_default()),
         ("x-polygate-account", head.relay.as_deref().or(account).unwrap_or_default()),
         ("x-polygate-model", head.model.as_str()),
         ("x-polygate-notes", notes.as_str()),
         ("x-polygate-attempts", attempts.as_str()),
-        ("deprecation", if head.retired_from.is_some() { "true" } else { "" }),
+        ("deprecation", head.retired_from.map(|_| deprecated.as_str()).unwrap_or_default()),
     ];
     for (name, value) in said.into_iter().filter(|(_, value)| !value.is_empty()) {
         headers.extend(HeaderValue::from_str(value).ok().map(|value| (HeaderName::from_static(name), value)));

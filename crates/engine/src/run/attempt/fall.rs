@@ -119,10 +119,10 @@ impl Attempt {
         self.head.model.clone_from(&next.model.slug);
         self.ledger.model(&next.model.slug);
         let tier = tier(&self.call, &next);
-        let Plan { dialect, conversation, client, socket, draws, .. } = &*self.plan;
+        let Plan { dialect, conversation, client, socket, mute, draws, .. } = &*self.plan;
         let (conversation, client) = (conversation.clone(), client.clone());
-        let (dialect, socket, draws) = (*dialect, *socket, *draws);
-        self.plan = Arc::new(Plan { dialect, resolved: next, conversation, client, tier, socket, draws });
+        let (dialect, socket, mute, draws) = (*dialect, *socket, *mute, *draws);
+        self.plan = Arc::new(Plan { dialect, resolved: next, conversation, client, tier, socket, mute, draws });
         self.history = self.history.fall(self.plan.kin() == Kin::Relays);
         (self.body, self.sent) = (None, None);
     }

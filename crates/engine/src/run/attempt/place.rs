@@ -50,6 +50,11 @@ impl Attempt {
         }
     }
 
+    /// A place that is free now.
+    pub(super) async fn place_now(&self) -> Option<Slot> {
+        self.take(Duration::ZERO).await.ok()
+    }
+
     /// Chooses an account that this request has not tried and waits for a place on it.
     async fn take(&self, patience: Duration) -> Result<Slot, Lacking> {
         let until = self.deadline.min(Instant::now() + patience);

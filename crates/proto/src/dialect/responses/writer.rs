@@ -78,7 +78,10 @@ impl Writer {
             What::Fail(failure) => self.fail(failure, raw, out),
             _ if self.state == State::Before => {}
             What::Piece { last } => self.piece(*last, raw, out),
-            What::Limits(_) | What::Metadata(_) => self.private(raw, out),
+            // Limits and catalogue of one account: a Codex client has been told those of all of them before its reply.
+            What::Limits(_) => {}
+            What::Metadata(_) if raw.is_some_and(is_private) => {}
+            What::Metadata(_) => self.private(raw, out),
             What::Other if raw.is_some_and(is_private) => self.private(raw, out),
             What::Other if self.facts.stored().reads() && raw.is_some_and(is_begun) => {
                 self.pass_object(raw, false, out);

@@ -1,10 +1,13 @@
 //! Anthropic's shape: pages by the ids at their ends.
 
+mod capabilities;
+
 use http::StatusCode;
-use pool::catalog::Model;
+use pool::catalog::{Model, Resolved, To};
 use proto::{Failure, Kind};
 use serde::Serialize;
 
+use self::capabilities::Capabilities;
 use super::{CREATED_AT, Page, page_size};
 use crate::query;
 use crate::reply::{Answer, json};
@@ -12,6 +15,8 @@ use crate::route::Ask;
 
 /// Entries of a page when the client does not say, and at most.
 const PAGE: (usize, usize) = (20, 1000);
+/// [`pool::catalog::RETIRED`] in RFC 3339.
+const RETIRED_AT: &str = "2026-06-01T00:00:00Z";
 
 #[derive(Serialize)]
 struct List {
@@ -21,29 +26,48 @@ struct List {
     last_id: Option<String>,
 }
 
+/// A model, with every member of `ModelInfo` in the official SDKs (`@anthropic-ai/sdk` 1.11.0).
 #[derive(Serialize)]
 pub(super) struct Entry {
     r#type: &'static str,
     id: String,
     display_name: String,
     created_at: &'static str,
-    /// The SDKs since 2026-10 want it: `active`, `deprecated` or `retired`.
+    /// `deprecated` for the name of a retired model, whose successor answers.
     lifecycle: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    deprecated_at: Option<&'static str>,
+    retires_at: Option<&'static str>,
+    /// The vendor's own lines of models, of which these are none.
+    line: Option<&'static str>,
     max_input_tokens: Option<u64>,
+    max_tokens: Option<u64>,
+    /// `None` where nobody has told what the model can.
+    capabilities: Option<Capabilities>,
 }
 
 impl Entry {
     /// A model under the name that was asked for.
-    pub(super) fn of(name: &str, model: Model) -> Self {
+    pub(super) fn of(name: &str, resolved: Resolved) -> Self {
+        let retired = resolved.retired_from.is_some();
+        let model = resolved.model;
         Self {
             r#type: "model",
             id: name.to_owned(),
-            display_name: model.display,
+            lifecycle: if retired { "deprecated" } else { "active" },
+            deprecated_at: retired.then_some(RETIRED_AT),
+            retires_at: None,
+            line: None,
             created_at: CREATED_AT,
-            lifecycle: "active",
+            capabilities: Capabilities::of(&model),
             max_input_tokens: model.context,
+            max_tokens: model.max_output,
+            display_name: model.display,
         }
+    }
+
+    fn listed(model: Model) -> Self {
+        let resolved = Resolved { model, to: To::Accounts, effort: None, tier: None, retired_from: None };
+        Self::of(&resolved.model.slug.clone(), resolved)
     }
 }
 
@@ -69,7 +93,7 @@ pub(super) fn list(ask: &Ask, models: Vec<Model>) -> Answer {
         }
         (None, None) => Page::cut(models, 0, size),
     };
-    let data: Vec<_> = page.models.into_iter().map(|model| Entry::of(&model.slug.clone(), model)).collect();
+    let data: Vec<_> = page.models.into_iter().map(Entry::listed).collect();
     let id = |entry: Option<&Entry>| entry.map(|entry| entry.id.clone());
     let (first_id, last_id) = (id(data.first()), id(data.last()));
     Ok(json(StatusCode::OK, &List { data, has_more: page.more, first_id, last_id }))

@@ -124,7 +124,7 @@ pub(crate) async fn show(ask: Ask) -> Answer {
         .map_err(|error| Failure::new(Kind::Invalid, format!("The body is not {{\"model\": \"...\"}}: {error}")))?;
     let name = wish.model.or(wish.name).ok_or_else(|| Failure::new(Kind::Invalid, "'model' is missing").at("model"))?;
     let engine = &turn.app.engine;
-    let model = found(engine, bare(&name, |name| found(engine, name).is_ok()).unwrap_or(&name))?;
+    let model = found(engine, bare(&name, |name| found(engine, name).is_ok()).unwrap_or(&name))?.model;
     let shown = Shown {
         license: "",
         modelfile: format!("FROM {}", model.slug),

@@ -1,0 +1,113 @@
+//! What a model can, in the members of `ModelCapabilities` of the official SDKs (`@anthropic-ai/sdk` 1.11.0): what its catalogue
+//! entry lists, and what requests of this protocol are translated to.
+
+use pool::catalog::Model;
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(super) struct Capabilities {
+    batch: Support,
+    citations: Support,
+    /// Tools called by code that the model runs.
+    code_execution: Support,
+    context_management: Management,
+    effort: Effort,
+    image_input: Support,
+    pdf_input: Support,
+    server_tools: ServerTools,
+    structured_outputs: Support,
+    thinking: Thought,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Support {
+    supported: bool,
+}
+
+#[derive(Serialize)]
+struct Management {
+    supported: bool,
+    clear_thinking_20251015: Option<Support>,
+    clear_tool_uses_20250919: Option<Support>,
+    compact_20260112: Option<Support>,
+}
+
+#[derive(Serialize)]
+struct Effort {
+    supported: bool,
+    low: Support,
+    medium: Support,
+    high: Support,
+    xhigh: Support,
+    max: Support,
+}
+
+#[derive(Serialize)]
+struct ServerTools {
+    supported: bool,
+    web_search: Support,
+    code_execution: Support,
+}
+
+#[derive(Serialize)]
+struct Thought {
+    supported: bool,
+    types: Types,
+}
+
+#[derive(Serialize)]
+struct Types {
+    adaptive: Support,
+    between_tools: Support,
+    disabled: Support,
+    enabled: Support,
+}
+
+const YES: Support = Support { supported: true };
+const NO: Support = Support { supported: false };
+
+impl Capabilities {
+    /// What the catalogue says of a model; `None` for one whose entry says nothing, as those of most relays.
+    pub(super) fn of(model: &Model) -> Option<Self> {
+        if model.efforts.is_empty() && model.modalities.is_empty() {
+            return None;
+        }
+        let sees = Support { supported: model.modalities.iter().any(|modality| modality == "image") };
+        let thinks = Support { supported: !model.efforts.is_empty() };
+        Some(Self {
+            batch: NO,
+            citations: NO,
+            code_execution: NO,
+            context_management: Management {
+                supported: false,
+                clear_thinking_20251015: None,
+                clear_tool_uses_20250919: None,
+                compact_20260112: None,
+            },
+            effort: Effort::of(&model.efforts),
+            image_input: sees,
+            // Pages of a document are read as pictures.
+            pdf_input: sees,
+            server_tools: ServerTools { supported: true, web_search: YES, code_execution: NO },
+            structured_outputs: YES,
+            thinking: Thought {
+                supported: thinks.supported,
+                types: Types { adaptive: thinks, between_tools: NO, disabled: YES, enabled: thinks },
+            },
+        })
+    }
+}
+
+impl Effort {
+    fn of(listed: &[String]) -> Self {
+        let lists = |name: &str| Support { supported: listed.iter().any(|effort| effort == name) };
+        Self {
+            supported: !listed.is_empty(),
+            low: lists("low"),
+            medium: lists("medium"),
+            high: lists("high"),
+            xhigh: lists("xhigh"),
+            max: lists("max"),
+        }
+    }
+}
