@@ -47,7 +47,9 @@ pub(crate) fn python() -> Result<()> {
 /// Real command-line programs, each in a home of its own.
 pub(crate) fn clients() -> Result<()> {
     let binary = build()?;
-    step("backend", &mut cargo(&["build", "--package", "offline", "--example", "secure"]))?;
+    // With the features of the Rust tests, whose crates are built already.
+    let build = ["build", "--workspace", "--features", "polygate/failpoints", "--example", "secure"];
+    step("backend", &mut cargo(&build))?;
     install::npm("tests/clients")?;
     let aider = install::venv("aider", "tests/clients/requirements.txt", 10..13)?;
     let mut run = unittest("python3".into(), "tests/clients");

@@ -315,22 +315,23 @@ async fn a_prewarm_opens_the_conversations_socket() {
     bench.innocent();
 }
 
-/// Nobody is blamed for a prewarm that the backend does not take, and the turn proper is served.
+/// Nobody is blamed for a prewarm that the backend does not take, but figures are figures; and the turn proper is served.
 #[rstest]
-#[case::no_sockets(Options { websocket: false, ..Options::default() }, None)]
-#[case::limit(Options::default(), Some(Plan::usage_limit(3600)))]
-#[case::broken(Options::default(), Some(Plan::server_error(500)))]
-#[case::cut(Options::default(), Some(Plan::auto().cut_event(1, How::Reset)))]
+#[case::no_sockets(Options { websocket: false, ..Options::default() }, None, 0)]
+#[case::limit(Options::default(), Some(Plan::usage_limit(3600)), 1)]
+#[case::broken(Options::default(), Some(Plan::server_error(500)), 0)]
+#[case::cut(Options::default(), Some(Plan::auto().cut_event(1, How::Reset)), 0)]
 #[tokio::test]
-async fn a_prewarm_that_fails_is_answered(#[case] options: Options, #[case] plan: Option<Plan>) {
-    let setup = Setup { options, ..Setup::accounts(1) }.settings(|settings| settings.transport = Transport::Auto);
+async fn a_prewarm_that_fails_is_answered(#[case] options: Options, #[case] plan: Option<Plan>, #[case] spent: usize) {
+    let setup = Setup { options, ..Setup::accounts(2) }.settings(|settings| settings.transport = Transport::Auto);
     let bench = Bench::with(setup).await;
     if let Some(plan) = plan {
         bench.backend.script(Rule::responses(plan).prewarm());
     }
     let warm = bench.ask(codex(&[user("My name is Ada.")], false)).await.expect("a prewarm");
     assert!(warm.text().contains("response.completed"), "{}", warm.text());
-    assert_eq!(bench.status(0), "active");
+    assert_eq!((0..2).filter(|at| bench.status(*at) == "exhausted").count(), spent);
+    assert!((0..2).all(|at| matches!(bench.status(at), "active" | "exhausted")));
     assert!(turns(&bench).iter().all(|turn| turn.method == "WS"), "no POST stands in for a prewarm");
     let said = [user("My name is Ada."), user("Reply with exactly: pong")];
     let turn = bench.ask(codex(&said, true)).await.expect("a turn");
