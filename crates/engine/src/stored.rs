@@ -15,6 +15,7 @@ mod trail;
 use parking_lot::Mutex;
 use pool::limits;
 use proto::Json;
+use proto::dialect::responses::Shown;
 
 pub(crate) use self::keep::{Keep, recall};
 use self::shelf::{Bounds, Held, Name, Scale, Shelf};
@@ -66,8 +67,8 @@ impl Engine {
         }
     }
 
-    /// The items that a stored response was made of, oldest first, with their ids: the whole conversation before it.
-    pub fn input_items(&self, key: &KeyId, id: &str) -> Option<Vec<(String, Json)>> {
+    /// The items that a stored response was made of, oldest first: the whole conversation before it.
+    pub fn input_items(&self, key: &KeyId, id: &str) -> Option<Vec<Shown>> {
         // What is made of them is made after the lock, which everybody's requests take.
         let (turns, input) = match self.0.stored.shelf.lock().get(&Name::of(key, id), self.0.now())? {
             Held::Running { turns, input, .. } => (turns.clone(), Some(input.clone())),

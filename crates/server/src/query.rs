@@ -30,13 +30,18 @@ pub(crate) fn take_keys(parts: &mut Parts) -> Vec<String> {
 /// The value of a member that stands once, or always says the same; `None` when there is none, an empty text when it contradicts
 /// itself or does not decode.
 pub(crate) fn one(parts: &Parts, wanted: &str) -> Option<String> {
-    let pairs = parts.uri.query().into_iter().flat_map(|query| query.split('&'));
-    let mut values = pairs.filter(|pair| name(pair).as_deref() == Some(wanted)).map(|pair| {
-        let value = pair.split_once('=').map_or("", |(_, value)| value);
-        decode(value).unwrap_or_default()
-    });
+    let mut values = all(parts, wanted);
     let first = values.next()?;
     if values.all(|value| value == first) { Some(first) } else { Some(String::new()) }
+}
+
+/// The values of a member, as often as it stands; an empty text for one that does not decode.
+pub(crate) fn all(parts: &Parts, wanted: &str) -> impl Iterator<Item = String> {
+    let pairs = parts.uri.query().into_iter().flat_map(|query| query.split('&'));
+    pairs.filter(move |pair| name(pair).as_deref() == Some(wanted)).map(|pair| {
+        let value = pair.split_once('=').map_or("", |(_, value)| value);
+        decode(value).unwrap_or_default()
+    })
 }
 
 fn name(pair: &str) -> Option<String> {

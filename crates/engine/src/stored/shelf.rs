@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use pool::Millis;
 use proto::canon::ItemKind;
-use proto::dialect::responses;
+use proto::dialect::responses::{self, Shown};
 use proto::{Item, Json};
 use uuid::Uuid;
 
@@ -145,7 +145,7 @@ impl Turn {
     }
 
     /// Its items with their ids, with those of the response if `output` says so.
-    pub(crate) fn shown(&self, output: bool) -> Vec<(String, Json)> {
+    pub(crate) fn shown(&self, output: bool) -> Vec<Shown> {
         let id = self.response.text("id").unwrap_or_default();
         let mut items = shown(&self.input, &id.plain());
         if let Some(list) = self.output().filter(|_| output) {
@@ -156,7 +156,7 @@ impl Turn {
 }
 
 /// What the request of the response `id` added, with ids.
-pub(crate) fn shown(input: &Json, id: &str) -> Vec<(String, Json)> {
+pub(crate) fn shown(input: &Json, id: &str) -> Vec<Shown> {
     responses::shown(input, &format!("{}_in", own_name(id)))
 }
 

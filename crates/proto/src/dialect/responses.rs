@@ -21,7 +21,8 @@ use crate::notes::Notes;
 
 pub use frame::{metadata, refusal};
 pub use reader::Reader;
-pub use stored::{Stored, pack, shown, unpack};
+pub use request::MOST_ITEMS;
+pub use stored::{Shown, Stored, pack, shown, unpack};
 pub use writer::Writer;
 
 /// The least `max_output_tokens` that the public API takes; other protocols know smaller limits.

@@ -92,8 +92,11 @@ fn a_conversation_comes_back_as_it_went() {
     assert!((packed.bytes().len()..=packed.bytes().len() + 1).contains(&size));
     assert_eq!(responses::pack(&request.items, |_| None::<()>), None);
     assert_eq!(responses::unpack(&packed), request.items);
-    let ids: Vec<String> = responses::shown(&packed, "7").into_iter().map(|(id, _)| id).collect();
+    let ids: Vec<String> = responses::shown(&packed, "7").iter().map(responses::Shown::id).collect();
     assert_eq!(ids, ["msg_7_0", "rs_1", "fc_7_2", "fco_7_3", "item_7_4"]);
+    for (id, item) in ids.iter().zip(responses::shown(&packed, "7")) {
+        assert_eq!(item.json().parse::<Value>().unwrap()["id"], **id);
+    }
     let (text, _) = Dialect::Responses.read_request(r#"{"input":"hi"}"#.into()).unwrap();
     let packed: Value = responses::pack(&text.items, Some).unwrap().0.parse().unwrap();
     assert_eq!(

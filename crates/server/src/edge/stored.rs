@@ -4,9 +4,10 @@
 #[cfg(test)]
 mod tests;
 
-use bytes::Bytes;
 use engine::{KeyId, NotCancelled};
 use http::StatusCode;
+use http::request::Parts;
+use proto::dialect::responses::Shown;
 use proto::{Failure, Json, Kind};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -17,6 +18,17 @@ use crate::route::Ask;
 
 /// Items on a page, where the client does not say, and at most.
 const PAGE: (usize, usize) = (20, 100);
+/// What a client may want to see beside the items' usual fields.
+const INCLUDED: [&str; 8] = [
+    "code_interpreter_call.outputs",
+    "computer_call_output.output.image_url",
+    "file_search_call.results",
+    "message.input_image.image_url",
+    "message.output_text.logprobs",
+    "reasoning.encrypted_content",
+    "web_search_call.action.sources",
+    "web_search_call.results",
+];
 
 /// `GET /v1/responses/{id}`
 pub(crate) async fn one(ask: Ask) -> Answer {
@@ -47,10 +59,10 @@ pub(crate) async fn cancel(ask: Ask) -> Answer {
 
 /// `GET /v1/responses/{id}/input_items`. Items come whole, so that `include` has nothing to add.
 pub(crate) async fn items(ask: Ask) -> Answer {
+    let wish = Wish::of(&ask.parts)?;
     let items = ask.app.engine.input_items(&key(&ask), &ask.param).ok_or_else(|| unknown(&ask.param))?;
-    let wish = Wish::of(&ask)?;
-    let page = wish.page(&items)?;
-    Ok(whole(StatusCode::OK, Bytes::from(serde_json::to_vec(&page).expect("invariant: our answers serialise"))))
+    let page = wish.page(items)?;
+    Ok(json(StatusCode::OK, &page.list()))
 }
 
 fn key(ask: &Ask) -> KeyId {
@@ -69,14 +81,30 @@ struct Forgotten<'a> {
     deleted: bool,
 }
 
-/// One page of a list.
+/// A part of a list.
+struct Page {
+    /// Each with its id.
+    items: Vec<(String, Json)>,
+    more: bool,
+}
+
+/// The same as it is written.
 #[derive(Debug, Serialize)]
-struct Page<'a> {
+struct List<'a> {
     object: &'static str,
     data: Vec<&'a RawValue>,
     first_id: Option<&'a str>,
     last_id: Option<&'a str>,
     has_more: bool,
+}
+
+impl Page {
+    fn list(&self) -> List<'_> {
+        let data = self.items.iter().filter_map(|(_, item)| item.parse().ok()).collect();
+        let (first, last) = (self.items.first(), self.items.last());
+        let [first_id, last_id] = [first, last].map(|item| item.map(|(id, _)| id.as_str()));
+        List { object: "list", data, first_id, last_id, has_more: self.more }
+    }
 }
 
 /// Which page.
@@ -90,39 +118,46 @@ struct Wish {
 }
 
 impl Wish {
-    fn of(ask: &Ask) -> Result<Self, Failure> {
-        let said = |name| query::one(&ask.parts, name);
-        let bad = |name: &str, why: &str| Failure::new(Kind::Invalid, format!("'{name}' {why}")).at(name);
+    fn of(parts: &Parts) -> Result<Self, Failure> {
+        let said = |name| query::one(parts, name);
         let limit = match said("limit").map(|limit| limit.parse()) {
             None => PAGE.0,
             Some(Ok(limit)) if (1..=PAGE.1).contains(&limit) => limit,
-            Some(_) => return Err(bad("limit", "must be a number from 1 to 100").code("invalid_value")),
+            Some(_) => return Err(bad("limit", "must be a number from 1 to 100")),
         };
         let newest = match said("order").as_deref() {
             None | Some("desc") => true,
             Some("asc") => false,
-            Some(_) => return Err(bad("order", "must be 'asc' or 'desc'").code("invalid_value")),
+            Some(_) => return Err(bad("order", "must be 'asc' or 'desc'")),
         };
-        Ok(Self { limit, newest, after: said("after") })
+        let after = said("after");
+        if after.as_deref().is_some_and(str::is_empty) {
+            return Err(bad("after", "must be one item's id"));
+        }
+        let mut included = ["include", "include[]"].into_iter().flat_map(|name| query::all(parts, name));
+        if included.any(|name| !INCLUDED.contains(&name.as_str())) {
+            return Err(bad("include", &format!("may name {} only", INCLUDED.join(", "))));
+        }
+        Ok(Self { limit, newest, after })
     }
 
     /// The page of `items`, which are in the order in which they were said.
-    fn page<'a>(&self, items: &'a [(String, Json)]) -> Result<Page<'a>, Failure> {
-        let mut list: Vec<_> = items.iter().collect();
+    fn page(&self, mut items: Vec<Shown>) -> Result<Page, Failure> {
         if self.newest {
-            list.reverse();
+            items.reverse();
         }
         let start = match &self.after {
             None => 0,
-            Some(after) => 1 + list.iter().position(|(id, _)| id == after).ok_or_else(lost)?,
+            Some(after) => 1 + items.iter().position(|item| item.id() == *after).ok_or_else(lost)?,
         };
-        let rest = &list[start..];
-        let page = &rest[..rest.len().min(self.limit)];
-        let data = page.iter().filter_map(|(_, item)| item.parse().ok()).collect();
-        let id = |item: Option<&&'a (String, Json)>| item.map(|(id, _)| id.as_str());
-        let (first_id, last_id) = (id(page.first()), id(page.last()));
-        Ok(Page { object: "list", data, first_id, last_id, has_more: rest.len() > page.len() })
+        let rest = &items[start..];
+        let page = rest.iter().take(self.limit).map(|item| (item.id(), item.json()));
+        Ok(Page { items: page.collect(), more: rest.len() > self.limit })
     }
+}
+
+fn bad(name: &str, why: &str) -> Failure {
+    Failure::new(Kind::Invalid, format!("'{name}' {why}")).at(name).code("invalid_value")
 }
 
 fn lost() -> Failure {

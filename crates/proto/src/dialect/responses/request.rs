@@ -18,7 +18,7 @@ use crate::notes::Notes;
 use crate::text::Json;
 
 /// Most items in one conversation.
-const MOST_ITEMS: usize = 100_000;
+pub const MOST_ITEMS: usize = 100_000;
 /// Sampling fields by their names here and in the canonical model.
 const SAMPLING: [&str; 7] =
     ["temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty", "seed", "logit_bias"];

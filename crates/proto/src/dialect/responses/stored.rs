@@ -1,5 +1,7 @@
 //! Responses that are kept: what their objects say of it, and conversations on their way into memory and back.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
 use super::{item, request};
@@ -65,17 +67,39 @@ pub fn unpack(list: &Json) -> Vec<Item> {
     list.elements().map(|json| item::reply(&json)).collect()
 }
 
-/// The items of a list as they are shown: each has an id, which is made of `name` where it has none of its own.
-pub fn shown(list: &Json, name: &str) -> Vec<(String, Json)> {
-    let show = |(at, json): (usize, Json)| {
-        if let Some(id) = json.text("id").filter(|id| !id.is_empty()) {
-            return (id.plain().into_owned(), json);
-        }
-        let id = format!("{}_{name}_{at}", prefix(&json));
-        let json = set(&json, "id", &Json::of(&id));
-        (id, json)
-    };
-    list.elements().enumerate().map(show).collect()
+/// An item as it is shown: it has an id, which is made where it has none of its own. Nothing is copied before it is asked for.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    item: Json,
+    /// What a made id is made of: the list's name and the item's place in it.
+    list: Arc<str>,
+    at: usize,
+}
+
+/// The items of a list as they are shown; `name` goes into the ids that are made.
+pub fn shown(list: &Json, name: &str) -> Vec<Shown> {
+    let name: Arc<str> = name.into();
+    list.elements().enumerate().map(|(at, item)| Shown { item, list: Arc::clone(&name), at }).collect()
+}
+
+impl Shown {
+    /// Its id.
+    pub fn id(&self) -> String {
+        self.own().map_or_else(|| self.made(), |id| id.plain().into_owned())
+    }
+
+    /// The item with its id.
+    pub fn json(&self) -> Json {
+        if self.own().is_some() { self.item.clone() } else { set(&self.item, "id", &Json::of(&self.made())) }
+    }
+
+    fn own(&self) -> Option<Text> {
+        self.item.text("id").filter(|id| !id.is_empty())
+    }
+
+    fn made(&self) -> String {
+        format!("{}_{}_{}", prefix(&self.item), self.list, self.at)
+    }
 }
 
 /// How ids of such an item begin.

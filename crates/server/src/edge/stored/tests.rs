@@ -1,11 +1,12 @@
 //! Pages of a list.
 
+use proto::dialect::responses;
 use rstest::rstest;
 
 use super::*;
 
-fn items() -> Vec<(String, Json)> {
-    ["a", "b", "c", "d"].map(|id| (id.to_owned(), Json::of(&serde_json::json!({ "id": id })))).to_vec()
+fn items() -> Vec<Shown> {
+    responses::shown(&Json::of(&["a", "b", "c", "d"].map(|id| serde_json::json!({ "id": id }))), "x")
 }
 
 #[rstest]
@@ -23,9 +24,9 @@ fn a_page_is_a_part_in_order(
     #[case] ids: &str,
     #[case] more: bool,
 ) {
-    let items = items();
     let wish = Wish { limit, newest, after: after.map(str::to_owned) };
-    let page = wish.page(&items).unwrap();
+    let page = wish.page(items()).unwrap();
+    let page = page.list();
     let text: Vec<&str> = page.data.iter().map(|item| item.get()).collect();
     let wanted: Vec<String> = ids.chars().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
     assert_eq!((text, page.has_more), (wanted.iter().map(String::as_str).collect(), more));
@@ -37,5 +38,5 @@ fn a_page_is_a_part_in_order(
 #[test]
 fn a_page_after_nothing_is_refused() {
     let wish = Wish { limit: 2, newest: true, after: Some("x".to_owned()) };
-    assert_eq!(wish.page(&items()).unwrap_err().param.as_deref(), Some("after"));
+    assert_eq!(wish.page(items()).map(|_| ()).unwrap_err().param.as_deref(), Some("after"));
 }
