@@ -6,6 +6,7 @@ use proto::{Dialect, Notes, Request};
 use uuid::Uuid;
 
 use crate::keys::KeyId;
+use crate::room::Tab;
 use crate::stored::Trail;
 
 /// One request of a client.
@@ -21,6 +22,8 @@ pub struct Call {
     pub key: KeyId,
     /// The rest that is known of the client.
     pub client: Client,
+    /// What the conversation that it goes on from is charged to.
+    pub tab: Tab,
 }
 
 /// What is known of a client besides its request.

@@ -33,6 +33,7 @@ mod refresh;
 mod relays;
 mod releases;
 mod reply;
+mod room;
 mod routing;
 mod rules;
 mod run;
@@ -70,6 +71,7 @@ pub use relays::{
 };
 pub use releases::Feeds;
 pub use reply::{Fallback, Head, Refusal, Reply, Whole};
+pub use room::{Room, Space, Tab};
 pub use rules::{CandidateView, Explained, Inquiry, TermsChange, TermsError};
 pub use settings::{Proxies, Settings};
 pub use store::portable::PortableError;

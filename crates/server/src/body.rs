@@ -5,7 +5,7 @@ mod budget;
 mod decode;
 
 pub(crate) use begin::{Begun, begin};
-pub(crate) use budget::Budget;
+pub(crate) use budget::{Budget, Charge};
 
 use std::io;
 use std::time::Duration;
@@ -22,7 +22,6 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
 
 use crate::settings::Limits;
-use budget::Charge;
 use decode::Coding;
 
 /// Output between two yields to the runtime while decoding.

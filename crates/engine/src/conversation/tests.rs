@@ -6,11 +6,13 @@ use rstest::rstest;
 use super::*;
 use crate::call::Client;
 use crate::keys::KeyId;
+use crate::room::Tab;
 
 fn call(messages: &str) -> Call {
     let body = format!(r#"{{"model":"m","messages":[{messages}]}}"#);
     let (request, notes) = Dialect::Chat.read_request(body.into()).expect("a chat request");
-    Call { dialect: Dialect::Chat, request, notes, key: KeyId("key".into()), client: Client::default() }
+    let key = KeyId("key".into());
+    Call { dialect: Dialect::Chat, request, notes, key, client: Client::default(), tab: Tab::default() }
 }
 
 const SYSTEM: &str = r#"{"role":"system","content":"Be brief."}"#;

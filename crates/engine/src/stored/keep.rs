@@ -5,6 +5,7 @@ use std::task::Context;
 
 use pool::limits;
 use proto::dialect::responses::{self, Stored as Marks};
+use proto::json::Path;
 use proto::{Dialect, Failure, Item, Json, Kind, Text};
 use uuid::Uuid;
 
@@ -37,10 +38,15 @@ pub(crate) struct Keep {
 /// Puts the conversation that a request goes on from before its input, and says what will be kept of it; `None` for nothing.
 ///
 /// # Errors
-/// There is no response that it could go on from.
+/// There is no response that it could go on from, no room for its conversation, or too much of it.
 pub(crate) fn recall(core: &Arc<Core>, call: &mut Call) -> Result<Option<Box<Keep>>, Failure> {
     let previous = call.request.previous.take();
     let past = previous.as_deref().map(|id| find(core, call, id).ok_or_else(|| lost(id))).transpose()?;
+    if let Some(past) = &past
+        && !call.tab.take(total(&past.turns))
+    {
+        return Err(full());
+    }
     let responses = call.dialect == Dialect::Responses;
     let trail = call.client.trail.clone().filter(|_| responses);
     // As OpenAI has it: what a client does not say is yes.
@@ -49,7 +55,7 @@ pub(crate) fn recall(core: &Arc<Core>, call: &mut Call) -> Result<Option<Box<Kee
     let before = past.as_ref().map(|past| past.turns.clone()).unwrap_or_default();
     let input = if keeps { pack(core, call, (stores, &before)) } else { None };
     if let Some(past) = past {
-        go_on(call, &past);
+        go_on(call, &past)?;
     }
     let marked = stores || previous.is_some();
     let most = input.as_ref().map(|(_, weight)| limits::STORED_CONVERSATION - total(&before) - weight.bytes());
@@ -81,15 +87,29 @@ fn lost(id: &str) -> Failure {
     failure.at("previous_response_id").code("previous_response_not_found")
 }
 
+fn full() -> Failure {
+    let failure = Failure::new(Kind::Overloaded, "too many conversations are in flight");
+    failure.code("overloaded").retry_after(1)
+}
+
 /// The client's items come after those of the conversation; its instructions are its own.
-fn go_on(call: &mut Call, past: &Record) {
-    let mut items: Vec<Item> = past.turns.iter().flat_map(|turn| turn.items()).collect();
+///
+/// # Errors
+/// Together they are more than one request may have.
+fn go_on(call: &mut Call, past: &Record) -> Result<(), Failure> {
+    let most = responses::MOST_ITEMS.saturating_sub(call.request.items.len());
+    let mut items: Vec<Item> = past.turns.iter().flat_map(|turn| turn.items()).take(most + 1).collect();
+    if items.len() > most {
+        let why = format!("the conversation goes beyond {} items.", responses::MOST_ITEMS);
+        return Err(Path::ROOT.field("input").bad(&why));
+    }
     items.append(&mut call.request.items);
     call.request.items = items;
     call.client.chained = Some(past.conversation);
     if call.dialect != Dialect::Responses {
         call.request.raw = None;
     }
+    Ok(())
 }
 
 fn total(turns: &[Arc<Turn>]) -> usize {

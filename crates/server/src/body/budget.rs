@@ -1,43 +1,39 @@
 //! The bytes of request bodies that may be held at once, all requests together.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use engine::{Room, Space, Tab};
 
 use super::Broken;
 
-/// Permits are of this many bytes.
-const UNIT: usize = 1 << 10;
+/// A body that arrives without a word about its length is paid for in steps of this many bytes.
+const STEP: usize = 16 << 10;
 
 /// The whole budget.
 #[derive(Clone, Debug)]
-pub(crate) struct Budget(Arc<Semaphore>);
+pub(crate) struct Budget(Room);
 
 impl Budget {
     /// A budget of `bytes`.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
-    }
-
-    /// Pays for a body that is here already; its charge ends when the last slice of it is gone.
-    pub(crate) fn adopt(&self, body: Bytes) -> Result<Bytes, Broken> {
-        let mut charge = self.charge(body.len());
-        charge.pay(body.len())?;
-        Ok(Bytes::from_owner(Charged { whole: body, _charge: charge }))
+        Self(Room::new(bytes))
     }
 
     /// An account for one body of at most `most` bytes, nothing on it yet.
     pub(crate) fn charge(&self, most: usize) -> Charge {
-        Charge { budget: self.0.clone(), held: None, most }
+        Charge { room: self.0.clone(), held: None, most }
+    }
+
+    /// An account for what a request takes beside its body.
+    pub(crate) fn tab(&self) -> Tab {
+        self.0.tab()
     }
 }
 
 /// What one body holds of the budget; given back on drop.
 #[derive(Debug)]
 pub(crate) struct Charge {
-    budget: Arc<Semaphore>,
-    held: Option<OwnedSemaphorePermit>,
+    room: Room,
+    held: Option<Space>,
     most: usize,
 }
 
@@ -54,19 +50,35 @@ impl Charge {
         Ok(())
     }
 
+    /// Pays for so many bytes that somebody else holds, as far as they are not paid for yet.
+    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Broken> {
+        let paid = self.held.as_ref().map_or(0, Space::bytes);
+        match bytes.saturating_sub(paid) {
+            0 => Ok(()),
+            more => self.pay(more.max(STEP)).or_else(|_| self.pay(more)),
+        }
+    }
+
+    /// The whole of what was covered. Its charge ends when the last slice of it is gone.
+    pub(crate) fn adopt(mut self, whole: Bytes) -> Bytes {
+        if let Some(held) = &mut self.held {
+            held.trim(whole.len());
+        }
+        self.seal(whole)
+    }
+
     fn pay(&mut self, bytes: usize) -> Result<(), Broken> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).map_err(|_| Broken::Full)?;
-        let permit = self.budget.clone().try_acquire_many_owned(units).map_err(|_| Broken::Full)?;
+        let space = self.room.take(bytes).ok_or(Broken::Full)?;
         match &mut self.held {
-            Some(held) => held.merge(permit),
-            None => self.held = Some(permit),
+            Some(held) => held.add(space),
+            None => self.held = Some(space),
         }
         Ok(())
     }
 
     /// The finished body. Its charge ends when the last slice of it is gone.
-    pub(super) fn seal(self, whole: Vec<u8>) -> Bytes {
-        if whole.is_empty() {
+    pub(super) fn seal(self, whole: impl AsRef<[u8]> + Send + 'static) -> Bytes {
+        if whole.as_ref().is_empty() {
             return Bytes::new();
         }
         Bytes::from_owner(Charged { whole, _charge: self })
@@ -88,18 +100,40 @@ impl<B: AsRef<[u8]>> AsRef<[u8]> for Charged<B> {
 mod tests {
     use super::*;
 
+    const KIB: usize = 1 << 10;
+
+    fn is_free(budget: &Budget, bytes: usize) -> bool {
+        budget.charge(usize::MAX).reserve(&mut Vec::new(), bytes).is_ok()
+    }
+
     #[test]
     fn a_body_is_charged_until_its_last_slice_is_gone() {
-        let budget = Budget::new(8 * UNIT);
+        let budget = Budget::new(8 * KIB);
         let mut charge = budget.charge(usize::MAX);
         let mut whole = Vec::new();
-        charge.reserve(&mut whole, 5 * UNIT).unwrap();
-        whole.resize(5 * UNIT, 7);
+        charge.reserve(&mut whole, 5 * KIB).unwrap();
+        whole.resize(5 * KIB, 7);
         let body = charge.seal(whole);
         let slice = body.slice(3..9);
         drop(body);
-        assert_eq!(budget.charge(usize::MAX).reserve(&mut Vec::new(), 4 * UNIT), Err(Broken::Full));
+        assert_eq!(budget.charge(usize::MAX).reserve(&mut Vec::new(), 4 * KIB), Err(Broken::Full));
         drop(slice);
-        assert_eq!(budget.charge(usize::MAX).reserve(&mut Vec::new(), 4 * UNIT), Ok(()));
+        assert_eq!(budget.charge(usize::MAX).reserve(&mut Vec::new(), 4 * KIB), Ok(()));
+    }
+
+    #[test]
+    fn what_arrives_is_paid_in_steps_and_to_the_last_byte() {
+        let budget = Budget::new(2 * STEP + 4 * KIB);
+        let mut charge = budget.charge(usize::MAX);
+        for (bytes, left) in [(1, STEP + 4 * KIB), (STEP, STEP + 4 * KIB), (STEP + 1, 4 * KIB)] {
+            assert_eq!(charge.cover(bytes), Ok(()));
+            assert!(is_free(&budget, left) && !is_free(&budget, left + 1), "{bytes}");
+        }
+        assert_eq!(charge.cover(2 * STEP + 4 * KIB), Ok(()), "no whole step is left");
+        assert_eq!(charge.cover(2 * STEP + 4 * KIB + 1), Err(Broken::Full));
+        let body = charge.adopt(Bytes::from(vec![7; KIB + 1]));
+        assert!(is_free(&budget, 2 * STEP + 2 * KIB) && !is_free(&budget, 2 * STEP + 2 * KIB + 1));
+        drop(body);
+        assert!(is_free(&budget, 2 * STEP + 4 * KIB));
     }
 }

@@ -94,7 +94,8 @@ impl Turn {
         if is_asked(&request) {
             client::compacts(&mut client);
         }
-        let call = Call { dialect: self.dialect, request, notes, key: self.key.clone(), client };
+        let (key, tab) = (self.key.clone(), self.app.budget.tab());
+        let call = Call { dialect: self.dialect, request, notes, key, client, tab };
         let refused = |refusal: Refusal| Denied { headers: Box::new(head(*refusal.head)), ..refusal.failure.into() };
         self.app.engine.run(call).await.map_err(refused)
     }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use offline::{Plan, Rule, Wait};
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::gateway::{FIXED, Gateway, request};
-use crate::socket::words;
+use crate::socket::{Socket, words};
 use crate::streams::gateway;
 use crate::wire::{Answer, Wire};
 
@@ -109,6 +110,104 @@ async fn a_request_goes_on_from_a_response() {
         assert_eq!(own(&gateway, &format!("GET {items}?{query}")).await.0, 400, "{query}");
     }
     assert_eq!(ask(&gateway, &format!("GET {items}"), FIXED).await.0, 404);
+}
+
+/// What a response that does not exist is asked for is refused all the same: the query is looked at first.
+#[rstest]
+#[case("limit=0", "limit")]
+#[case("limit=101", "limit")]
+#[case("limit=x", "limit")]
+#[case("limit=", "limit")]
+#[case("limit=1&limit=2", "limit")]
+#[case("order=up", "order")]
+#[case("after=", "after")]
+#[case("after=a&after=b", "after")]
+#[case("after=%ff", "after")]
+#[case("include=everything", "include")]
+#[case("include[]=reasoning.encrypted_content&include[]=", "include")]
+#[tokio::test]
+async fn a_query_that_asks_for_nonsense_is_refused_by_name(#[case] query: &str, #[case] param: &str) {
+    let (gateway, _backend) = gateway(|_| {}).await;
+    let (status, refused) = own(&gateway, &format!("GET /v1/responses/resp_x/input_items?{query}")).await;
+    assert_eq!(status, 400, "{refused}");
+    let error = &refused["error"];
+    assert_eq!((&error["param"], &error["code"]), (&json!(param), &json!("invalid_value")), "{error}");
+    assert!(error["message"].as_str().unwrap().contains(&format!("'{param}'")), "{error}");
+}
+
+#[tokio::test]
+async fn a_conversation_is_kept_up_to_its_bound() {
+    const MOST: usize = 8 << 20;
+    let (gateway, _backend) = gateway(|_| {}).await;
+    let ask = async |size: usize, previous: &Value| {
+        let input =
+            json!([{ "role": "user", "content": "x".repeat(size) }, { "role": "user", "content": "count to 3" }]);
+        let body = json!({ "model": MODEL, "input": input, "previous_response_id": previous });
+        let answer = gateway.post("/v1/responses", &[], body.to_string().as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let notes = answer.header("x-polygate-notes").unwrap_or_default().to_owned();
+        let made: Value = serde_json::from_slice(&answer.body).unwrap();
+        let line = format!("/v1/responses/{}", made["id"].as_str().unwrap());
+        let known = own(&gateway, &format!("GET {line}")).await.0 == 200;
+        assert_eq!((made["store"] == true, notes.contains("not stored")), (known, !known), "{notes}");
+        (made["id"].clone(), known)
+    };
+    let (large, known) = ask(MOST - (64 << 10), &Value::Null).await;
+    assert!(known);
+    let items = format!("/v1/responses/{}/input_items?order=asc&limit=1", large.as_str().unwrap());
+    let (_, page) = own(&gateway, &format!("GET {items}")).await;
+    assert_eq!(page["data"][0]["content"][0]["text"].as_str().map(str::len), Some(MOST - (64 << 10)));
+    assert_eq!(ask(64 << 10, &large).await.1, false, "the conversation would be too long");
+    assert_eq!(ask(1, &large).await.1, true, "a short turn fits");
+    assert_eq!(ask(MOST, &Value::Null).await.1, false, "too long alone");
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_gone_on_from_is_charged_as_its_body_would_be() {
+    let (gateway, backend) = gateway(|settings| settings.limits.buffered = 1 << 20).await;
+    let long = json!({ "model": MODEL, "input": [{ "role": "user", "content": "x".repeat(700 << 10) },
+        { "role": "user", "content": "count to 3" }] });
+    let first = create(&gateway, long).await;
+    assert_eq!(first["store"], true, "{first}");
+    backend.script(Rule::responses(Plan::auto().delay(Wait::Gate("go".to_owned()))));
+    let next = json!({ "model": MODEL, "input": "count to 4", "previous_response_id": first["id"], "stream": true });
+    let mut running = begin(&gateway, &next).await;
+    backend.wait_until(SOON, |record| record.posts().count() == 2).await.unwrap();
+    let answer = gateway.post("/v1/responses", &[], next.to_string().as_bytes()).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{}", answer.text());
+    let mut socket = open(&gateway).await;
+    let refused = socket.ask(next.clone()).await;
+    assert_eq!((&refused["status"], &refused["error"]["code"]), (&json!(503), &json!("overloaded")), "{refused}");
+    let alone = create(&gateway, json!({ "model": MODEL, "input": "Reply with exactly: one" })).await;
+    assert_eq!(words(&alone), "one", "what goes on from nothing is short");
+    backend.release("go");
+    assert_eq!(running.answer().await.unwrap().status, 200);
+    assert_eq!(socket.ask(next).await["type"], "response.completed");
+}
+
+#[tokio::test]
+async fn a_conversation_has_no_more_items_than_a_request() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    let items = |count: usize| vec![json!({ "role": "user", "content": "x" }); count];
+    let announced = json!({ "model": MODEL, "input": items(60_000), "generate": false });
+    let first = create(&gateway, announced).await;
+    assert_eq!(first["store"], true, "{first}");
+    for (count, status) in [(40_001, 400), (40_000, 200)] {
+        let next =
+            json!({ "model": MODEL, "input": items(count), "previous_response_id": first["id"], "generate": false });
+        let answer = gateway.post("/v1/responses", &[], next.to_string().as_bytes()).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        if status == 400 {
+            let error: Value = serde_json::from_slice(&answer.body).unwrap();
+            assert_eq!(error["error"]["param"], "input", "{error}");
+        }
+    }
+    assert_eq!(backend.record().posts().count(), 0);
+}
+
+async fn open(gateway: &Gateway) -> Socket {
+    let key = format!("Bearer {}", gateway.keys.client);
+    Socket::open(gateway.port, &[("authorization", &key)]).await.unwrap()
 }
 
 #[tokio::test]

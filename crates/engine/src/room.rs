@@ -1,0 +1,67 @@
+//! The memory that requests may take, all together: their bodies, and the conversations that they go on from.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Room is given away in pieces of this many bytes.
+const UNIT: usize = 1 << 10;
+
+/// So many bytes for all who hold a handle.
+#[derive(Clone, Debug)]
+pub struct Room(Arc<Semaphore>);
+
+/// A part of a [`Room`], given back on drop.
+#[derive(Debug)]
+pub struct Space(OwnedSemaphorePermit);
+
+/// What one request takes of the room beside its body; without a room it is not counted.
+#[derive(Clone, Debug, Default)]
+pub struct Tab {
+    room: Option<Room>,
+    taken: Option<Arc<Space>>,
+}
+
+impl Room {
+    /// Room for so many bytes.
+    pub fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Takes so many bytes, rounded up to whole KiB; `None` when they are not free. Never waits.
+    pub fn take(&self, bytes: usize) -> Option<Space> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
+        Arc::clone(&self.0).try_acquire_many_owned(units).ok().map(Space)
+    }
+
+    /// The account of one request.
+    pub fn tab(&self) -> Tab {
+        Tab { room: Some(self.clone()), taken: None }
+    }
+}
+
+impl Space {
+    /// How many bytes it has.
+    pub fn bytes(&self) -> usize {
+        self.0.num_permits() * UNIT
+    }
+
+    /// Gives back what is beyond so many bytes.
+    pub fn trim(&mut self, bytes: usize) {
+        drop(self.0.split(self.0.num_permits().saturating_sub(bytes.div_ceil(UNIT))));
+    }
+
+    /// Takes another part of the same room in.
+    pub fn add(&mut self, other: Self) {
+        self.0.merge(other.0);
+    }
+}
+
+impl Tab {
+    /// Takes so many bytes until the request is done with; `false` when they are not free.
+    pub(crate) fn take(&mut self, bytes: usize) -> bool {
+        let Some(room) = &self.room else { return true };
+        self.taken = room.take(bytes).map(Arc::new);
+        self.taken.is_some()
+    }
+}
