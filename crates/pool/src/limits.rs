@@ -34,10 +34,12 @@ pub const CONNECTIONS: usize = 20_000;
 pub const CONNECTIONS_PER_IP: usize = 256;
 /// Most replies in progress.
 pub const STREAMS: usize = 16_384;
-/// Most WebSocket connections of clients; each may hold a message of [`BODY_WIRE`] that has not come whole.
+/// Most WebSocket connections of clients. What each holds of a message is charged to [`BUFFERED`] as it comes.
 pub const SOCKETS: usize = 1024;
 /// How long a client's WebSocket may say nothing between two replies.
 pub const SOCKET_IDLE: Duration = Duration::from_mins(30);
+/// Messages of a client's WebSocket that may wait while a reply runs.
+pub const SOCKET_WAITING: usize = 16;
 /// How long SIGTERM waits for replies in progress.
 pub const DRAIN: Duration = Duration::from_mins(2);
 /// Connecting to the upstream: TCP, then as much again for TLS.

@@ -44,16 +44,33 @@ pub struct Route {
     pub class: Class,
     /// The protocol that its errors speak.
     pub dialect: Dialect,
+    pub(crate) takes: Takes,
     pub(crate) handler: Handler,
     /// What the description of the admin API says of it; `None` outside of that.
     #[cfg(any(test, feature = "describe"))]
     pub(crate) operation: Option<&'static Operation>,
 }
 
+/// What a route reads after a request's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// JSON, where the method has a body.
+    Json,
+    /// JSON or a form.
+    Form,
+    /// JSON, or a file of another program, which may be plain text. What asks for it takes a token that no browser sends by itself.
+    File,
+    /// Nothing: a body of any type is passed over. The official SDKs send none where they have nothing to say.
+    Nothing,
+    /// A WebSocket.
+    Socket,
+}
+
 /// A request that has passed the guard and the key check.
 pub(crate) struct Ask {
     pub(crate) app: Arc<App>,
     pub(crate) link: Arc<Link>,
+    pub(crate) route: &'static Route,
     pub(crate) parts: Parts,
     pub(crate) body: Incoming,
     pub(crate) dialect: Dialect,

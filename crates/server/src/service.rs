@@ -27,7 +27,7 @@ use crate::listen::link::{Face, Link};
 use crate::ollama::Bridge;
 use crate::query;
 use crate::reply::{Answer, Body, Denied, shutting_down};
-use crate::route::{self, Ask, Class, Found, Route};
+use crate::route::{self, Ask, Class, Found, Route, Takes};
 use crate::settings::{Limits, Settings};
 
 /// What all requests share.
@@ -101,10 +101,7 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
             }
             denied.respond(seen.dialect)
         }
-        Err(Panicked) => {
-            tracing::error!(request = %id, route = seen.route.map(|route| route.path), "a handler panicked");
-            Denied::from(Failure::new(Kind::Internal, "The gateway failed on this request")).respond(seen.dialect)
-        }
+        Err(Panicked) => panicked(&id, seen.route).respond(seen.dialect),
     };
     let last = link.is_last() || method == Method::CONNECT;
     finish(response.headers_mut(), &id, seen.dialect);
@@ -126,11 +123,17 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
 
 /// A handler panicked. The payload is dropped: it may hold anything of the request, and the panic hook has said where it was.
 #[derive(Debug, PartialEq, Eq)]
-struct Panicked;
+pub(crate) struct Panicked;
 
 /// Keeps a panic from ending the connection, which other requests may share.
-async fn caught<T>(handling: impl Future<Output = T>) -> Result<T, Panicked> {
+pub(crate) async fn caught<T>(handling: impl Future<Output = T>) -> Result<T, Panicked> {
     AssertUnwindSafe(handling).catch_unwind().await.map_err(|_payload| Panicked)
+}
+
+/// The answer to a request whose handler panicked; says so in the log.
+pub(crate) fn panicked(id: &str, route: Option<&Route>) -> Denied {
+    tracing::error!(request = %id, route = route.map(|route| route.path), "a handler panicked");
+    Denied::from(Failure::new(Kind::Internal, "The gateway failed on this request"))
 }
 
 /// What was found out about a request on its way.
@@ -169,25 +172,22 @@ async fn handle(app: &Arc<App>, link: &Arc<Link>, request: (Parts, Incoming), id
         typed(route, &parts.headers, &app.counters)?;
     }
     let (app, link, id, dialect) = (app.clone(), link.clone(), id.to_owned(), seen.dialect);
-    (route.handler)(Ask { app, link, parts, body, dialect, param, id, caller }).await
+    (route.handler)(Ask { app, link, route, parts, body, dialect, param, id, caller }).await
 }
-
-/// Takes files of other programs, some of which are plain text. The token that it asks for is none that a browser sends by itself.
-const IMPORT: &str = "/auth/accounts/import";
 
 /// Whether a body's type is one that the route takes.
 fn typed(route: &Route, headers: &HeaderMap, counters: &Counters) -> Result<(), Denied> {
-    if route.path.ends_with("/cancel") {
-        // Nothing is read of its body, and the official SDK sends none.
-        return Ok(());
-    }
-    let form = edge::pass::FORMS.contains(&route.path);
-    let text = route.path == IMPORT && admin::is_text(headers);
-    if guard::content::is_json(headers) || text || form && edge::form::boundary(headers).is_some() {
+    let other = match route.takes {
+        Takes::Nothing => true,
+        Takes::Form => edge::form::boundary(headers).is_some(),
+        Takes::File => admin::is_text(headers),
+        Takes::Json | Takes::Socket => false,
+    };
+    if other || guard::content::is_json(headers) {
         return Ok(());
     }
     Counters::add(&counters.content_type);
-    let wanted = if form { "multipart/form-data" } else { "application/json in UTF-8" };
+    let wanted = if route.takes == Takes::Form { "multipart/form-data" } else { "application/json in UTF-8" };
     Err(Failure::new(Kind::Unsupported, format!("Content-Type must be {wanted}")).into())
 }
 
@@ -233,7 +233,7 @@ fn upgrade(link: &Link, parts: &Parts, route: &Route) -> Result<(), Denied> {
         return Ok(());
     }
     link.end_after();
-    if route.method == Method::GET && route.path.ends_with("/responses") {
+    if route.takes == Takes::Socket {
         return Ok(());
     }
     Err(Failure::new(Kind::Invalid, "This endpoint has no other protocol to upgrade to").code("upgrade_refused").into())

@@ -158,6 +158,8 @@ pub struct Limits {
     pub sockets: usize,
     /// How long a WebSocket may say nothing between two replies.
     pub socket_idle: Duration,
+    /// Messages of one WebSocket that may wait while a reply runs.
+    pub waiting: usize,
     /// HTTP/2 streams of one connection.
     pub h2_streams: u32,
     /// HTTP/2 flow-control window, per stream and per connection, in bytes.
@@ -189,6 +191,7 @@ impl Default for Limits {
             replies: limits::STREAMS,
             sockets: limits::SOCKETS,
             socket_idle: limits::SOCKET_IDLE,
+            waiting: limits::SOCKET_WAITING,
             h2_streams: limits::H2_STREAMS,
             h2_window: limits::H2_WINDOW,
             h2_ping: Duration::from_secs(20),

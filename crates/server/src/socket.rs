@@ -6,6 +6,8 @@
 mod facts;
 mod frames;
 mod handshake;
+mod meter;
+mod scan;
 mod session;
 mod turn;
 
@@ -19,11 +21,12 @@ use proto::{Failure, Kind};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
+use self::meter::Meter;
 use self::session::Session;
 use crate::listen::gate::Gate;
 use crate::listen::link::Link;
 use crate::reply::Answer;
-use crate::route::{Ask, Class};
+use crate::route::{Ask, Route};
 use crate::service::App;
 
 /// First size of the buffer for what is read; it grows with the message.
@@ -35,40 +38,45 @@ const WRITE: usize = 32 << 10;
 struct Seat {
     app: Arc<App>,
     link: Arc<Link>,
-    /// Who may ask.
-    class: Class,
+    /// Where it was asked for; says who may ask.
+    route: &'static Route,
     /// Those of the upgrade request.
     headers: HeaderMap,
     /// The last response.
     trail: Arc<Trail>,
 }
 
-/// Accepts an upgrade request on a route of `class`, or says why not.
-pub(crate) fn open(ask: Ask, class: Class) -> Answer {
-    let Ask { app, link, mut parts, .. } = ask;
+/// Accepts an upgrade request, or says why not.
+pub(crate) fn open(ask: Ask) -> Answer {
+    let Ask { app, link, mut parts, route, .. } = ask;
     let accepted = handshake::accept(&parts)?;
     let full = |_| Failure::new(Kind::Overloaded, "Too many WebSockets are open").code("overloaded").retry_after(5);
     let permit = Arc::clone(&app.sockets).try_acquire_owned().map_err(full)?;
     let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else { return Err(handshake::needed(&parts)) };
-    let seat = Seat { app, link: Arc::clone(&link), class, headers: parts.headers, trail: Arc::default() };
+    let seat = Seat { app, link: Arc::clone(&link), route, headers: parts.headers, trail: Arc::default() };
     link.upgrade(Box::pin(async move {
         let _permit = permit;
-        if let Some(socket) = socket(upgrade, &seat).await {
+        if let Some(meter) = meter(upgrade, &seat).await {
+            let socket = socket(meter, &seat).await;
             Session::new(Arc::new(seat), socket).run().await;
         }
     }));
     Ok(accepted)
 }
 
-async fn socket(upgrade: OnUpgrade, seat: &Seat) -> Option<WebSocketStream<Gate>> {
+async fn meter(upgrade: OnUpgrade, seat: &Seat) -> Option<Meter> {
     let upgraded = upgrade.await.inspect_err(|error| tracing::debug!(%error, "no upgrade")).ok()?;
     let parts = upgraded.downcast::<TokioIo<Gate>>().ok()?;
+    Some(Meter::new(parts.io.into_inner(), parts.read_buf, seat.app.budget.clone()))
+}
+
+/// What reads and writes the frames of a connection; it holds nothing yet.
+async fn socket(meter: Meter, seat: &Seat) -> WebSocketStream<Meter> {
     let most = usize::try_from(seat.app.limits.wire).unwrap_or(usize::MAX);
     let config = WebSocketConfig::default()
         .read_buffer_size(READ)
         .write_buffer_size(WRITE)
         .max_message_size(Some(most))
         .max_frame_size(Some(most));
-    let (gate, early) = (parts.io.into_inner(), parts.read_buf.to_vec());
-    Some(WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await)
+    WebSocketStream::from_raw_socket(meter, Role::Server, Some(config)).await
 }

@@ -19,10 +19,6 @@ use crate::reply::{Answer, Body, Denied, Slot, Source};
 use crate::route::Ask;
 use crate::service::App;
 
-/// The endpoints that take forms.
-pub(crate) const FORMS: [&str; 4] =
-    ["/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/edits", "/v1/images/variations"];
-
 /// `POST /v1/embeddings`
 pub(crate) async fn embeddings(ask: Ask) -> Answer {
     pass(ask, Service::Embeddings).await

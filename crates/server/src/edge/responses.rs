@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::count::count;
 use super::run::{head, receive, run};
 use crate::reply::{Answer, json, whole};
-use crate::route::{Ask, Class};
+use crate::route::Ask;
 use crate::socket;
 
 /// `POST /v1/responses`
@@ -54,12 +54,7 @@ pub(crate) async fn input_tokens(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &Counted { object: "response.input_tokens", input_tokens }))
 }
 
-/// `GET /v1/responses`: the same calls over a WebSocket.
+/// `GET /v1/responses`: the same calls over a WebSocket. Under Codex's own path the same for who may be known by a Codex login.
 pub(crate) async fn socket(ask: Ask) -> Answer {
-    socket::open(ask, Class::Data)
-}
-
-/// `GET /backend-api/codex/responses`: the same for who may be known by a Codex login.
-pub(crate) async fn native_socket(ask: Ask) -> Answer {
-    socket::open(ask, Class::Native)
+    socket::open(ask)
 }

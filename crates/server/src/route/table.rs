@@ -4,25 +4,33 @@ use http::Method;
 use pool::keys::Scope;
 use proto::Dialect;
 
-use super::{Class, Route};
+use super::{Class, Route, Takes};
 use crate::openapi::Operation;
 use crate::{admin, edge, openapi};
 
 macro_rules! route {
     ($method:ident $path:literal, $class:expr, $dialect:ident, $handler:path) => {
-        route!(of None, $method $path, $class, $dialect, $handler)
+        route!(of None, Json, $method $path, $class, $dialect, $handler)
+    };
+    // A route that takes something else than JSON.
+    ($takes:ident: $method:ident $path:literal, $class:expr, $dialect:ident, $handler:path) => {
+        route!(of None, $takes, $method $path, $class, $dialect, $handler)
     };
     // A route of the admin API, and what its description says of it.
     ($method:ident $path:literal, $class:expr, $handler:path, $operation:path) => {
-        route!(of Some(&$operation), $method $path, $class, Chat, $handler)
+        route!(of Some(&$operation), Json, $method $path, $class, Chat, $handler)
     };
-    (of $operation:expr, $method:ident $path:literal, $class:expr, $dialect:ident, $handler:path) => {{
+    ($takes:ident: $method:ident $path:literal, $class:expr, $handler:path, $operation:path) => {
+        route!(of Some(&$operation), $takes, $method $path, $class, Chat, $handler)
+    };
+    (of $operation:expr, $takes:ident, $method:ident $path:literal, $class:expr, $dialect:ident, $handler:path) => {{
         const _: Option<&Operation> = $operation;
         Route {
             method: Method::$method,
             path: $path,
             class: $class,
             dialect: Dialect::$dialect,
+            takes: Takes::$takes,
             handler: |ask| Box::pin($handler(ask)),
             #[cfg(any(test, feature = "describe"))]
             operation: $operation,
@@ -54,16 +62,16 @@ pub(super) static GATEWAY: [Route; 172] = [
     route!(POST "/responses/input_tokens", DATA, Responses, edge::responses::input_tokens),
     route!(POST "/backend-api/codex/responses/compact", NATIVE, Responses, edge::responses::compact),
     route!(POST "/responses/review", DATA, Responses, edge::responses::review),
-    route!(GET "/v1/responses", DATA, Responses, edge::responses::socket),
-    route!(GET "/responses", DATA, Responses, edge::responses::socket),
+    route!(Socket: GET "/v1/responses", DATA, Responses, edge::responses::socket),
+    route!(Socket: GET "/responses", DATA, Responses, edge::responses::socket),
     route!(GET "/v1/responses/{id}", DATA, Responses, edge::stored::one),
     route!(DELETE "/v1/responses/{id}", DATA, Responses, edge::stored::forget),
     route!(GET "/v1/responses/{id}/input_items", DATA, Responses, edge::stored::items),
-    route!(POST "/v1/responses/{id}/cancel", DATA, Responses, edge::stored::cancel),
+    route!(Nothing: POST "/v1/responses/{id}/cancel", DATA, Responses, edge::stored::cancel),
     route!(GET "/responses/{id}", DATA, Responses, edge::stored::one),
     route!(DELETE "/responses/{id}", DATA, Responses, edge::stored::forget),
     route!(GET "/responses/{id}/input_items", DATA, Responses, edge::stored::items),
-    route!(POST "/responses/{id}/cancel", DATA, Responses, edge::stored::cancel),
+    route!(Nothing: POST "/responses/{id}/cancel", DATA, Responses, edge::stored::cancel),
     // Of accounts, or of relays that have them.
     route!(POST "/backend-api/codex/images/generations", NATIVE, Chat, edge::pass::generations),
     route!(POST "/backend-api/codex/images/edits", NATIVE, Chat, edge::pass::edits),
@@ -71,11 +79,11 @@ pub(super) static GATEWAY: [Route; 172] = [
     route!(POST "/backend-api/codex/alpha/search", NATIVE, Chat, edge::pass::search),
     route!(POST "/v1/embeddings", DATA, Chat, edge::pass::embeddings),
     route!(POST "/v1/audio/speech", DATA, Chat, edge::pass::speech),
-    route!(POST "/v1/audio/transcriptions", DATA, Chat, edge::pass::transcriptions),
-    route!(POST "/v1/audio/translations", DATA, Chat, edge::pass::translations),
+    route!(Form: POST "/v1/audio/transcriptions", DATA, Chat, edge::pass::transcriptions),
+    route!(Form: POST "/v1/audio/translations", DATA, Chat, edge::pass::translations),
     route!(POST "/v1/images/generations", DATA, Chat, edge::pass::generations),
-    route!(POST "/v1/images/edits", DATA, Chat, edge::pass::edits),
-    route!(POST "/v1/images/variations", DATA, Chat, edge::pass::variations),
+    route!(Form: POST "/v1/images/edits", DATA, Chat, edge::pass::edits),
+    route!(Form: POST "/v1/images/variations", DATA, Chat, edge::pass::variations),
     // Three vendors share these two; headers tell whose client asks.
     route!(GET "/v1/models", DATA, Chat, edge::models::list),
     route!(GET "/v1/models/{name}", DATA, Chat, edge::models::one),
@@ -107,7 +115,7 @@ pub(super) static GATEWAY: [Route; 172] = [
     route!(GET "/gemini/v1/models/{name}", DATA, Gemini, edge::models::one),
     // Codex's own paths. Its base URL decides under which of their names it asks for them.
     route!(POST "/backend-api/codex/responses", NATIVE, Responses, edge::responses::create),
-    route!(GET "/backend-api/codex/responses", NATIVE, Responses, edge::responses::native_socket),
+    route!(Socket: GET "/backend-api/codex/responses", NATIVE, Responses, edge::responses::socket),
     route!(GET "/backend-api/codex/models", NATIVE, Responses, edge::native::models),
     route!(GET "/backend-api/codex/usage", NATIVE, Responses, edge::native::limits::usage),
     route!(GET "/backend-api/wham/accounts/check", NATIVE, Responses, edge::native::account::check),
@@ -188,7 +196,7 @@ pub(super) static GATEWAY: [Route; 172] = [
     route!(GET "/auth/accounts", READ, admin::accounts::all, admin::accounts::ALL),
     route!(POST "/auth/accounts", WRITE, admin::accounts::add, admin::accounts::ADD),
     route!(GET "/auth/accounts/export", EXPORT, admin::accounts::export, admin::accounts::EXPORT),
-    route!(POST "/auth/accounts/import", WRITE, admin::accounts::import, admin::accounts::IMPORT),
+    route!(File: POST "/auth/accounts/import", WRITE, admin::accounts::import, admin::accounts::IMPORT),
     route!(POST "/auth/accounts/batch-delete", WRITE, admin::accounts::batch::remove, admin::accounts::batch::REMOVE),
     route!(POST "/auth/accounts/batch-status", WRITE, admin::accounts::batch::switch, admin::accounts::batch::SWITCH),
     route!(POST "/auth/accounts/batch-label", WRITE, admin::accounts::batch::rename, admin::accounts::batch::RENAME),
@@ -244,16 +252,16 @@ pub(super) static OLLAMA: [Route; 30] = [
     route!(POST "/v1/chat/completions", DATA, Chat, edge::chat::create),
     route!(POST "/v1/responses", DATA, Responses, edge::responses::create),
     route!(POST "/v1/responses/review", DATA, Responses, edge::responses::review),
-    route!(GET "/v1/responses", DATA, Responses, edge::responses::socket),
+    route!(Socket: GET "/v1/responses", DATA, Responses, edge::responses::socket),
     route!(GET "/v1/models", DATA, Chat, edge::models::list),
     route!(GET "/v1/models/{name}", DATA, Chat, edge::models::one),
     route!(POST "/v1/embeddings", DATA, Chat, edge::pass::embeddings),
     route!(POST "/v1/audio/speech", DATA, Chat, edge::pass::speech),
-    route!(POST "/v1/audio/transcriptions", DATA, Chat, edge::pass::transcriptions),
-    route!(POST "/v1/audio/translations", DATA, Chat, edge::pass::translations),
+    route!(Form: POST "/v1/audio/transcriptions", DATA, Chat, edge::pass::transcriptions),
+    route!(Form: POST "/v1/audio/translations", DATA, Chat, edge::pass::translations),
     route!(POST "/v1/images/generations", DATA, Chat, edge::pass::generations),
-    route!(POST "/v1/images/edits", DATA, Chat, edge::pass::edits),
-    route!(POST "/v1/images/variations", DATA, Chat, edge::pass::variations),
+    route!(Form: POST "/v1/images/edits", DATA, Chat, edge::pass::edits),
+    route!(Form: POST "/v1/images/variations", DATA, Chat, edge::pass::variations),
     route!(POST "/v1/messages", DATA, Messages, edge::messages::create),
     route!(POST "/v1/messages/count_tokens", DATA, Messages, edge::messages::count_tokens),
 ];

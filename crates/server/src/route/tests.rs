@@ -117,3 +117,26 @@ fn no_route_stands_twice() {
         }
     }
 }
+
+/// All other routes take JSON, if anything.
+#[test]
+fn few_routes_take_something_else_than_json() {
+    let takes = |table: &'static [Route], takes: Takes| -> Vec<String> {
+        let found = table.iter().filter(|route| route.takes == takes);
+        found.map(|route| format!("{} {}", route.method, route.path)).collect()
+    };
+    let forms = ["/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/edits", "/v1/images/variations"];
+    let forms = forms.map(|path| format!("POST {path}"));
+    assert_eq!(takes(routes(), Takes::Nothing), ["POST /v1/responses/{id}/cancel", "POST /responses/{id}/cancel"]);
+    assert_eq!(takes(routes(), Takes::Form), forms);
+    assert_eq!(takes(routes(), Takes::File), ["POST /auth/accounts/import"]);
+    assert_eq!(
+        takes(routes(), Takes::Socket),
+        ["GET /v1/responses", "GET /responses", "GET /backend-api/codex/responses"]
+    );
+    assert_eq!(takes(ollama_routes(), Takes::Form), forms);
+    assert_eq!(takes(ollama_routes(), Takes::Socket), ["GET /v1/responses"]);
+    for other in [Takes::Nothing, Takes::File] {
+        assert!(takes(ollama_routes(), other).is_empty());
+    }
+}

@@ -1,6 +1,9 @@
 //! The upgrade request: what makes it one, and the answers to it (RFC 6455, section 4.2).
 
-use http::header::{CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING, UPGRADE,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use proto::{Failure, Kind};
@@ -32,6 +35,11 @@ pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Denied> {
         let why = "This is no WebSocket handshake: Connection, Sec-WebSocket-Key or Sec-WebSocket-Version is wrong";
         return Err(Failure::new(Kind::Invalid, why).code("bad_handshake").into());
     };
+    if has_body(headers) {
+        // Nobody would read it, and its bytes would be taken for frames.
+        let why = "A WebSocket handshake has no body: leave Content-Length and Transfer-Encoding out";
+        return Err(Failure::new(Kind::Invalid, why).code("bad_handshake").into());
+    }
     let mut response = bare(StatusCode::SWITCHING_PROTOCOLS);
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok();
     response.headers_mut().extend([(UPGRADE, WEBSOCKET), (CONNECTION, HeaderValue::from_static("upgrade"))]);
@@ -49,6 +57,13 @@ pub(super) fn needed(parts: &Parts) -> Denied {
         denied.headers.insert(UPGRADE, WEBSOCKET);
     }
     denied
+}
+
+/// Whether a head announces a body.
+fn has_body(headers: &HeaderMap) -> bool {
+    let length =
+        headers.get_all(CONTENT_LENGTH).iter().any(|length| length.as_bytes().iter().any(|byte| *byte != b'0'));
+    length || headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// Whether a list of words holds this one.

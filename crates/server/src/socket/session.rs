@@ -1,5 +1,6 @@
-//! A connection's life: one reply after the other, at most one message waiting, and an end that the client can read.
+//! A connection's life: one reply after the other, few messages waiting, and an end that the client can read.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,19 +20,26 @@ use uuid::Uuid;
 
 use super::Seat;
 use super::frames::Frames;
+use super::meter::Meter;
 use super::turn::{self, Running};
-use crate::listen::gate::Gate;
+use crate::body::Broken;
+use crate::guard::Counters;
 use crate::listen::link::Phase;
 use crate::reply::{Denied, shutting_down};
+
+/// A message that is longer leaves no memory behind where it was put together.
+const SMALL: usize = 64 << 10;
 
 /// A connection that speaks WebSocket.
 pub(super) struct Session {
     seat: Arc<Seat>,
-    socket: WebSocketStream<Gate>,
+    socket: WebSocketStream<Meter>,
     work: Work,
-    /// A message that came while a reply ran. Nothing more is read until its turn comes.
-    waiting: Option<Bytes>,
+    /// Messages that came while a reply ran, oldest first.
+    waiting: VecDeque<Bytes>,
     idle: Pin<Box<Sleep>>,
+    /// Runs while a message arrives.
+    stall: Option<Pin<Box<Sleep>>>,
 }
 
 /// What is being done.
@@ -41,15 +49,29 @@ enum Work {
     /// A message waits for its reply to begin.
     Opening(Pin<Box<dyn Future<Output = Result<Running, Denied>> + Send>>),
     /// A reply runs.
-    Live(Box<(Running, Frames)>),
+    Live(Box<Live>),
+}
+
+/// A reply, and its events on their way into messages.
+struct Live(Running, Frames);
+
+impl Live {
+    /// The messages in bytes of the reply.
+    fn messages(&mut self, bytes: Bytes) -> Vec<Message> {
+        let mut messages = Vec::new();
+        self.1.feed(bytes, |message| messages.push(message));
+        messages
+    }
 }
 
 /// What happened.
 enum Step {
     /// A message came.
-    Asked(Bytes),
-    /// A reply begins, or there is none.
-    Opened(Result<Running, Denied>),
+    Heard(Bytes),
+    /// A reply begins.
+    Opened(Running),
+    /// There is no reply, or no more of it.
+    Refused(Denied),
     /// A reply goes on.
     Said(Bytes),
     /// A reply is over.
@@ -71,33 +93,20 @@ enum Leave {
 }
 
 impl Session {
-    pub(super) fn new(seat: Arc<Seat>, socket: WebSocketStream<Gate>) -> Self {
+    pub(super) fn new(seat: Arc<Seat>, socket: WebSocketStream<Meter>) -> Self {
         let idle = Box::pin(sleep_until(Instant::now() + seat.app.limits.socket_idle));
-        Self { seat, socket, work: Work::None, waiting: None, idle }
+        Self { seat, socket, work: Work::None, waiting: VecDeque::new(), idle, stall: None }
     }
 
     /// Serves until the connection ends.
     pub(super) async fn run(mut self) {
         let leave = loop {
-            let sent = match poll_fn(|cx| self.poll(cx)).await {
-                Step::Asked(body) => {
-                    self.ask(body);
-                    Ok(())
-                }
-                Step::Opened(Ok(running)) => self.begin(running).await,
-                Step::Opened(Err(denied)) if is_stranger(&denied) => {
-                    break Leave::Refuse(Box::new(denied), CloseCode::Policy);
-                }
-                Step::Opened(Err(denied)) => self.refuse(&denied).await,
-                Step::Said(bytes) => self.say(bytes).await,
-                Step::Over => {
-                    self.over();
-                    Ok(())
-                }
-                Step::Leave(leave) => break leave,
-            };
-            if sent.is_err() {
-                break Leave::Gone;
+            let step = poll_fn(|cx| self.poll(cx)).await;
+            if matches!(&step, Step::Heard(body) if body.len() > SMALL) {
+                self = self.renew().await;
+            }
+            if let Err(leave) = self.take(step).await {
+                break leave;
             }
         };
         // What does not reach the client any more is nobody's.
@@ -105,55 +114,119 @@ impl Session {
         let _ = self.socket.get_mut().shutdown().await;
     }
 
+    /// The same with a reader of frames that holds nothing: it keeps as much memory as its longest message took.
+    async fn renew(mut self) -> Self {
+        // A failure is one of the next write too.
+        let _ = self.socket.flush().await;
+        let socket = super::socket(self.socket.into_inner(), &self.seat).await;
+        Self { socket, ..self }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let phase = self.seat.link.phase(cx.waker());
-        let idle = matches!(self.work, Work::None);
-        if phase >= Phase::Farewell || phase == Phase::Drain && idle {
+        if phase >= Phase::Farewell || phase == Phase::Drain && self.is_free() {
             return Poll::Ready(Step::Leave(Leave::Stop));
         }
+        if self.is_free()
+            && let Some(body) = self.waiting.pop_front()
+        {
+            self.ask(body);
+        }
         let step = match &mut self.work {
-            Work::None => self.idle.as_mut().poll(cx).map(|()| Step::Leave(Leave::Close(CloseCode::Away, "idle"))),
-            Work::Opening(opening) => opening.as_mut().poll(cx).map(Step::Opened),
-            Work::Live(live) => live.0.stream.as_mut().poll_bytes(cx).map(|bytes| bytes.map_or(Step::Over, Step::Said)),
+            Work::None => Poll::Pending,
+            Work::Opening(opening) => {
+                opening.as_mut().poll(cx).map(|opened| opened.map_or_else(Step::Refused, Step::Opened))
+            }
+            Work::Live(live) => live.0.poll(cx).map(|said| match said {
+                Ok(bytes) => bytes.map_or(Step::Over, Step::Said),
+                Err(denied) => Step::Refused(denied),
+            }),
         };
-        if step.is_ready() || self.waiting.is_some() {
+        if step.is_ready() {
             return step;
         }
+        // Also while a reply runs and others wait: a ping is answered, and a client that leaves takes its reply with it.
+        let heard = self.hear(cx);
+        if heard.is_ready() { heard } else { self.time(cx).map(Step::Leave) }
+    }
+
+    fn is_free(&self) -> bool {
+        matches!(self.work, Work::None)
+    }
+
+    fn hear(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
-            match std::task::ready!(self.socket.poll_next_unpin(cx)) {
-                Some(Ok(Message::Text(text))) => return Poll::Ready(Step::Asked(text.into())),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Binary(_) | Message::Frame(_))) => return Poll::Ready(Step::Leave(binary())),
-                Some(Ok(Message::Close(_))) | None => return Poll::Ready(Step::Leave(Leave::Gone)),
-                Some(Err(error)) => return Poll::Ready(Step::Leave(broken(&error))),
-            }
+            let step = match std::task::ready!(self.socket.poll_next_unpin(cx)) {
+                Some(Ok(Message::Text(text))) => Step::Heard(self.socket.get_mut().take(text.into())),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                Some(Ok(Message::Binary(_) | Message::Frame(_))) => Step::Leave(binary()),
+                Some(Ok(Message::Close(_))) | None => Step::Leave(Leave::Gone),
+                Some(Err(error)) => Step::Leave(self.broken(&error)),
+            };
+            return Poll::Ready(step);
         }
     }
 
-    /// Serves a message, or lets it wait for its turn.
-    fn ask(&mut self, body: Bytes) {
-        if !matches!(self.work, Work::None) {
-            self.waiting = Some(body);
-            return;
+    /// Whether a client has said nothing for too long.
+    fn time(&mut self, cx: &mut Context<'_>) -> Poll<Leave> {
+        if let Some(moved) = self.socket.get_ref().arriving() {
+            let deadline = moved + self.seat.app.limits.body_stall;
+            let timer = self.stall.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
+            return timer.as_mut().poll(cx).map(|()| stalled());
         }
+        self.stall = None;
+        if !self.is_free() {
+            return Poll::Pending;
+        }
+        self.idle.as_mut().poll(cx).map(|()| Leave::Close(CloseCode::Away, "idle"))
+    }
+
+    async fn take(&mut self, step: Step) -> Result<(), Leave> {
+        let sent = match step {
+            Step::Heard(_) if self.waiting.len() >= self.seat.app.limits.waiting => return Err(crowded()),
+            Step::Heard(body) => {
+                self.waiting.push_back(body);
+                Ok(())
+            }
+            Step::Opened(running) => self.begin(running).await,
+            Step::Refused(denied) if is_stranger(&denied) => {
+                return Err(Leave::Refuse(Box::new(denied), CloseCode::Policy));
+            }
+            Step::Refused(denied) => self.refuse(&denied).await,
+            Step::Said(bytes) => self.say(bytes).await,
+            Step::Over => {
+                self.over();
+                Ok(())
+            }
+            Step::Leave(leave) => return Err(leave),
+        };
+        sent.map_err(|_| Leave::Gone)
+    }
+
+    /// Serves a message.
+    fn ask(&mut self, body: Bytes) {
         let id = Uuid::new_v4().to_string();
         tracing::debug!(request = %id, peer = %self.seat.link.peer, bytes = body.len(), "asked over WebSocket");
         self.work = Work::Opening(Box::pin(turn::run(Arc::clone(&self.seat), body, id)));
     }
 
     async fn begin(&mut self, mut running: Running) -> Result<(), Error> {
-        for message in std::mem::take(&mut running.before) {
-            self.socket.feed(message).await?;
-        }
-        self.work = Work::Live(Box::new((running, Frames::new())));
-        self.socket.flush().await
+        let before = std::mem::take(&mut running.before);
+        self.work = Work::Live(Box::new(Live(running, Frames::new())));
+        self.send(before).await
     }
 
     /// The messages of one read of the upstream, in one write.
     async fn say(&mut self, bytes: Bytes) -> Result<(), Error> {
         let Work::Live(live) = &mut self.work else { return Ok(()) };
-        let mut messages = Vec::new();
-        live.1.feed(bytes, |message| messages.push(message));
+        let messages = live.messages(bytes);
+        self.send(messages).await
+    }
+
+    async fn send(&mut self, messages: Vec<Message>) -> Result<(), Error> {
         for message in messages {
             self.socket.feed(message).await?;
         }
@@ -161,49 +234,68 @@ impl Session {
     }
 
     async fn refuse(&mut self, denied: &Denied) -> Result<(), Error> {
-        self.socket.send(turn::refusal(denied)).await?;
         self.over();
-        Ok(())
+        self.socket.send(turn::refusal(denied)).await
     }
 
-    /// The work is done: the message that waits is next.
     fn over(&mut self) {
         self.work = Work::None;
         self.idle.as_mut().reset(Instant::now() + self.seat.app.limits.socket_idle);
-        if let Some(body) = self.waiting.take() {
-            self.ask(body);
-        }
     }
 
     async fn leave(&mut self, leave: Leave) -> Result<(), Error> {
-        let (code, reason) = match leave {
+        let (last, close) = match leave {
             // The answer to a client's close is written with the next flush.
-            Leave::Gone => return self.socket.flush().await,
-            Leave::Stop => {
-                self.cut().await?;
-                (CloseCode::Away, "the gateway is shutting down")
-            }
-            Leave::Close(code, reason) => (code, reason),
-            Leave::Refuse(denied, code) => {
-                self.socket.feed(turn::refusal(&denied)).await?;
-                (code, "")
-            }
+            Leave::Gone => (Vec::new(), None),
+            Leave::Stop => (self.cut(), Some((CloseCode::Away, "the gateway is shutting down"))),
+            Leave::Close(code, reason) => (Vec::new(), Some((code, reason))),
+            Leave::Refuse(denied, code) => (vec![turn::refusal(&denied)], Some((code, ""))),
         };
+        // A client may take its time to read this, and holds no place meanwhile.
         self.work = Work::None;
+        self.waiting.clear();
+        self.send(last).await?;
+        let Some((code, reason)) = close else { return Ok(()) };
         self.socket.close(Some(CloseFrame { code, reason: reason.into() })).await
     }
 
-    /// Ends what runs with a failure of its own.
-    async fn cut(&mut self) -> Result<(), Error> {
-        match &mut self.work {
+    /// Ends what runs with a failure of its own, and what waits with one for all.
+    fn cut(&mut self) -> Vec<Message> {
+        let refusal = || turn::refusal(&shutting_down().into());
+        let mut last = match &mut self.work {
             Work::Live(live) => {
-                let last = live.0.stream.as_mut().cut(&shutting_down());
-                self.say(last).await
+                let bytes = live.0.stream.as_mut().cut(&shutting_down());
+                live.messages(bytes)
             }
-            Work::Opening(_) => self.socket.send(turn::refusal(&shutting_down().into())).await,
-            Work::None if self.waiting.is_some() => self.socket.send(turn::refusal(&shutting_down().into())).await,
-            Work::None => Ok(()),
+            Work::Opening(_) => vec![refusal()],
+            Work::None => Vec::new(),
+        };
+        last.extend((!self.waiting.is_empty()).then(refusal));
+        last
+    }
+
+    /// How a connection ends on which no further message can be read.
+    fn broken(&self, error: &Error) -> Leave {
+        tracing::debug!(%error, "a WebSocket broke");
+        match error {
+            Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
+                let failure = Failure::new(Kind::TooLarge, format!("The message is longer than {max_size} bytes"));
+                Leave::Refuse(Box::new(failure.into()), CloseCode::Size)
+            }
+            Error::Utf8(_) => Leave::Close(CloseCode::Invalid, "the message is no UTF-8"),
+            Error::Protocol(_) => Leave::Close(CloseCode::Protocol, ""),
+            Error::Io(error) => {
+                let full = error.get_ref().and_then(|inner| inner.downcast_ref::<Broken>());
+                full.map_or(Leave::Gone, |full| self.full(*full))
+            }
+            _ => Leave::Gone,
         }
+    }
+
+    /// What arrives has no room among the bodies of others.
+    fn full(&self, broken: Broken) -> Leave {
+        Counters::add(&self.seat.app.counters.overloaded);
+        Leave::Refuse(Box::new(Failure::from(broken).into()), CloseCode::Again)
     }
 }
 
@@ -217,16 +309,12 @@ fn binary() -> Leave {
     Leave::Refuse(Box::new(failure.into()), CloseCode::Unsupported)
 }
 
-/// How a connection ends on which no further message can be read.
-fn broken(error: &Error) -> Leave {
-    tracing::debug!(%error, "a WebSocket broke");
-    match error {
-        Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
-            let failure = Failure::new(Kind::TooLarge, format!("The message is longer than {max_size} bytes"));
-            Leave::Refuse(Box::new(failure.into()), CloseCode::Size)
-        }
-        Error::Utf8(_) => Leave::Close(CloseCode::Invalid, "the message is no UTF-8"),
-        Error::Protocol(_) => Leave::Close(CloseCode::Protocol, ""),
-        _ => Leave::Gone,
-    }
+fn stalled() -> Leave {
+    let failure = Failure::new(Kind::Stalled, "The message stopped arriving");
+    Leave::Refuse(Box::new(failure.into()), CloseCode::Policy)
+}
+
+fn crowded() -> Leave {
+    let failure = Failure::new(Kind::RateLimited, "Too many messages wait for their turn on this WebSocket");
+    Leave::Refuse(Box::new(failure.code("too_many_messages").into()), CloseCode::Policy)
 }

@@ -1,7 +1,9 @@
 //! One message of a client: from its bytes to a reply that runs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use engine::{Call, Client, Reply, Stream};
@@ -17,13 +19,17 @@ use crate::auth::{Desk, presented};
 use crate::client;
 use crate::edge::run::{head, place};
 use crate::reply::Denied;
-use crate::service::keyless;
+use crate::route::Route;
+use crate::service::{Panicked, caught, keyless, panicked};
 
 /// The one type of message that there is.
 const CREATE: &str = "response.create";
 
 /// A reply that runs.
 pub(super) struct Running {
+    /// The request's id.
+    id: String,
+    route: &'static Route,
     /// What the client hears before it.
     pub(super) before: Vec<Message>,
     pub(super) stream: Pin<Box<Stream>>,
@@ -31,24 +37,39 @@ pub(super) struct Running {
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
+impl Running {
+    /// The next bytes of the reply; `None` at its end.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Denied>> {
+        let polled = catch_unwind(AssertUnwindSafe(|| self.stream.as_mut().poll_bytes(cx)));
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(_payload) => Poll::Ready(Err(panicked(&self.id, Some(self.route)))),
+        }
+    }
+}
+
 /// Serves a message, up to the commit of its reply. `id` is the request's.
 pub(super) async fn run(seat: Arc<Seat>, body: Bytes, id: String) -> Result<Running, Denied> {
+    let route = seat.route;
+    caught(Box::pin(open(seat, body, &id))).await.unwrap_or_else(|Panicked| Err(panicked(&id, Some(route))))
+}
+
+async fn open(seat: Arc<Seat>, body: Bytes, id: &str) -> Result<Running, Denied> {
     let app = &seat.app;
     let desk = Desk { engine: &app.engine, counters: &app.counters, keyless: keyless(app, &seat.link) };
     // The key may have been taken back since the connection began.
-    let key = desk.check(presented(&seat.headers, &[]), seat.class).await?.key();
+    let key = desk.check(presented(&seat.headers, &[]), seat.route.class).await?.key();
     let permit = place(app)?;
-    let body = app.budget.adopt(body).map_err(Failure::from)?;
     let (mut request, notes) = read(body)?;
     request.reply.stream = true;
-    let mut client = client::read(&seat.headers, &id, None);
+    let mut client = client::read(&seat.headers, id, None);
     facts::of_turn(&mut client, &request);
     if is_asked(&request) {
         client::compacts(&mut client);
     }
     let codex = client.codex;
     let (dialect, client) = (Dialect::Responses, Client { trail: Some(Arc::clone(&seat.trail)), ..client });
-    let reply = app.engine.run(Call { dialect, request, notes, key, client }).await;
+    let reply = app.engine.run(Call { dialect, request, notes, key, client, tab: app.budget.tab() }).await;
     let refused = |head, failure: Failure| Denied { headers: Box::new(head), ..failure.into() };
     let mut stream = match reply {
         Ok(Reply::Stream(stream)) => stream,
@@ -58,7 +79,7 @@ pub(super) async fn run(seat: Arc<Seat>, body: Bytes, id: String) -> Result<Runn
     let mut headers = head(stream.take_head());
     headers.extend(id.parse().ok().map(|id| (http::HeaderName::from_static("x-request-id"), id)));
     let before = if codex { facts::of_reply(&headers) } else { Vec::new() };
-    Ok(Running { before, stream: Box::pin(stream), _permit: permit })
+    Ok(Running { id: id.to_owned(), route: seat.route, before, stream: Box::pin(stream), _permit: permit })
 }
 
 /// The request in a message.

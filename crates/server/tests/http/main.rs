@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accounts;
+mod arriving;
 mod bodies;
 mod connections;
 mod counts;
@@ -16,6 +17,7 @@ mod lists;
 mod matrix;
 mod native;
 mod ollama;
+mod panics;
 mod paths;
 mod protocols;
 mod proxies;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -37,6 +38,23 @@ impl Socket {
     pub(crate) async fn send(&mut self, message: Message) {
         // A server that has closed already is no error here.
         let _ = self.0.send(message).await;
+    }
+
+    /// Sends bytes as they are, frames or parts of them.
+    pub(crate) async fn raw(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.0.get_mut().write_all(bytes.as_ref()).await;
+    }
+
+    /// Waits until everything that was sent so far has been read.
+    pub(crate) async fn ping(&mut self) {
+        self.send(Message::Ping("so far".into())).await;
+        loop {
+            match self.next().await {
+                Some(Message::Pong(said)) if said == "so far" => return,
+                Some(_) => {}
+                None => panic!("closed before the pong"),
+            }
+        }
     }
 
     /// Asks for a response.
@@ -90,6 +108,12 @@ impl Socket {
             }
         }
     }
+}
+
+/// The head of a frame of a client, whose mask changes nothing.
+pub(crate) fn head(first: u8, length: usize) -> Vec<u8> {
+    let length = u64::try_from(length).expect("a length").to_be_bytes();
+    [&[first, 0xff][..], &length, &[0; 4]].concat()
 }
 
 /// The text of a response.

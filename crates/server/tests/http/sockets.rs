@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::gateway::{Gateway, count};
 use crate::socket::{Socket, words};
 use crate::streams::gateway;
+use crate::wire::Wire;
 
 const SOON: Duration = Duration::from_secs(10);
 const MODEL: &str = "gpt-6-sol";
@@ -115,6 +116,85 @@ async fn a_second_message_waits_for_its_turn() {
     for end in ["9", "3", "4"] {
         let last = socket.reply().await.pop().unwrap();
         assert!(words(&last["response"]).ends_with(end), "{last}");
+    }
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_while_messages_wait() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    let gate = |name: &str| Wait::Gate(name.to_owned());
+    for (gate, plan, calls) in [("a", Plan::auto().pause(4, gate("a")), 1), ("b", Plan::auto().delay(gate("b")), 4)] {
+        backend.script(Rule::responses(plan));
+        let mut socket = open(&gateway, &[]).await.unwrap();
+        for prompt in ["count to 9", "count to 3", "count to 4"] {
+            socket.create(json!({ "model": MODEL, "input": prompt, "store": false })).await;
+        }
+        socket.ping().await;
+        backend.wait_until(SOON, |record| record.posts().count() == calls).await.unwrap();
+        socket.ping().await;
+        backend.release(gate);
+        for end in ["9", "3", "4"] {
+            let last = socket.reply().await.pop().unwrap();
+            assert!(words(&last["response"]).ends_with(end), "{last}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn few_messages_wait() {
+    let (gateway, backend) = gateway(|settings| settings.limits.waiting = 2).await;
+    backend.script(Rule::responses(Plan::auto().pause(4, Wait::Forever)));
+    let mut socket = open(&gateway, &[]).await.unwrap();
+    for prompt in ["count to 9", "count to 3", "count to 4", "count to 5"] {
+        socket.create(json!({ "model": MODEL, "input": prompt })).await;
+    }
+    let crowded = socket.reply().await.pop().unwrap();
+    assert_eq!((&crowded["status"], &crowded["error"]["code"]), (&json!(429), &json!("too_many_messages")));
+    assert_eq!(socket.closed().await.unwrap().code, CloseCode::Policy);
+    backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
+    assert!(backend.record().posts().count() <= 1, "what waited is not served");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_messages_wait_ends_the_upstream() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    for (calls, close) in [(1, true), (2, false)] {
+        backend.script(Rule::responses(Plan::auto().pause(6, Wait::Forever)));
+        let mut socket = open(&gateway, &[]).await.unwrap();
+        for prompt in ["count to 9", "count to 3", "count to 4"] {
+            socket.create(json!({ "model": MODEL, "input": prompt })).await;
+        }
+        backend.wait_until(SOON, |record| record.posts().count() == calls).await.unwrap();
+        let left = backend.now();
+        if close {
+            socket.send(Message::Close(None)).await;
+        }
+        drop(socket);
+        backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
+        let ended = backend.record().posts().last().unwrap().left_at().expect("the gateway left");
+        assert!(ended.saturating_sub(left) < Duration::from_secs(1), "{close}");
+        assert_eq!(backend.record().posts().count(), calls, "what waited is not served");
+    }
+}
+
+/// After a close our end is still read from for a while; nothing else is held so long.
+#[tokio::test]
+async fn a_client_that_closes_and_stays_holds_no_place() {
+    let (gateway, backend) = gateway(|settings| settings.limits.replies = 1).await;
+    for (calls, last) in [(1, Message::Close(None)), (3, Message::binary(vec![0; 8]))] {
+        backend.script(Rule::responses(Plan::auto().pause(4, Wait::Forever)));
+        let mut socket = open(&gateway, &[]).await.unwrap();
+        socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
+        assert_eq!(socket.event().await.unwrap()["type"], "response.created");
+        let left = backend.now();
+        socket.send(last).await;
+        backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
+        let ended = backend.record().posts().last().unwrap().left_at().expect("the gateway left");
+        assert!(ended.saturating_sub(left) < Duration::from_secs(1), "{calls}");
+        let mut other = open(&gateway, &[]).await.unwrap();
+        assert_eq!(other.ask(json!({ "model": MODEL, "input": "count to 3" })).await["type"], "response.completed");
+        assert_eq!(backend.record().posts().count(), calls + 1);
+        drop(socket);
     }
 }
 
@@ -231,6 +311,33 @@ async fn the_guard_and_the_key_check_come_first() {
 }
 
 #[tokio::test]
+async fn an_upgrade_request_has_no_body() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    let key = format!("authorization: Bearer {}", gateway.keys.client);
+    let upgrade = ["host: localhost", "connection: upgrade", "upgrade: websocket", "sec-websocket-version: 13", &key];
+    for (body, status) in [
+        ("content-length: 5\r\n\r\nhello", 400),
+        ("content-length: 5\r\n\r\n", 400),
+        ("transfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        ("content-length: 0\r\n\r\n", 101),
+        ("x-none: 1\r\n\r\n", 101),
+    ] {
+        let mut wire = Wire::open(gateway.port).await;
+        let head = upgrade.join("\r\n");
+        let nonce = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";
+        wire.send(format!("GET /v1/responses HTTP/1.1\r\n{head}\r\n{nonce}\r\n{body}")).await;
+        let answer = wire.answer().await.unwrap();
+        assert_eq!(answer.check().status, status, "{body:?}: {}", answer.text());
+        if status == 400 {
+            let error: Value = serde_json::from_slice(&answer.body).unwrap();
+            assert_eq!(error["error"]["code"], "bad_handshake", "{error}");
+            assert_eq!(answer.header("connection"), Some("close"));
+        }
+    }
+    assert_eq!(backend.record().posts().count(), 0);
+}
+
+#[tokio::test]
 async fn a_connection_that_breaks_the_rules_is_told_why() {
     let (gateway, backend) = gateway(|settings| settings.limits.wire = 64 << 10).await;
     let mut mixed = open(&gateway, &[]).await.unwrap();
@@ -289,4 +396,30 @@ async fn a_drain_ends_idle_sockets_at_once_and_lets_replies_finish() {
     assert!(cut["response"]["error"]["message"].as_str().unwrap().contains("shutting down"), "{cut}");
     assert_eq!(stuck.closed().await.unwrap().code, CloseCode::Away);
     gateway.stopped().await;
+}
+
+#[tokio::test]
+async fn a_drain_begins_nothing_that_waits() {
+    let (gateway, backend) = gateway(|settings| settings.limits.drain = Duration::from_millis(500)).await;
+    backend.script(Rule::responses(Plan::auto().pause(4, Wait::Gate("go".to_owned()))));
+    backend.script(Rule::responses(Plan::auto().pause(4, Wait::Forever)));
+    let (mut busy, mut stuck) = (open(&gateway, &[]).await.unwrap(), open(&gateway, &[]).await.unwrap());
+    for socket in [&mut busy, &mut stuck] {
+        for prompt in ["count to 9", "count to 3", "count to 4"] {
+            socket.create(json!({ "model": MODEL, "input": prompt })).await;
+        }
+        assert_eq!(socket.event().await.unwrap()["type"], "response.created");
+        socket.ping().await;
+    }
+    gateway.shutdown.cancel();
+    backend.release("go");
+    for (socket, last) in [(&mut busy, "response.completed"), (&mut stuck, "response.failed")] {
+        assert_eq!(socket.reply().await.pop().unwrap()["type"], last);
+        let refused = socket.event().await.unwrap();
+        assert_eq!((&refused["type"], &refused["status"]), (&json!("error"), &json!(503)), "{refused}");
+        assert_eq!(refused["error"]["code"], "shutting_down");
+        assert_eq!(socket.closed().await.unwrap().code, CloseCode::Away);
+    }
+    gateway.stopped().await;
+    assert_eq!(backend.record().posts().count(), 2);
 }

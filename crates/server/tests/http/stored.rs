@@ -157,9 +157,9 @@ async fn a_conversation_is_kept_up_to_its_bound() {
     let items = format!("/v1/responses/{}/input_items?order=asc&limit=1", large.as_str().unwrap());
     let (_, page) = own(&gateway, &format!("GET {items}")).await;
     assert_eq!(page["data"][0]["content"][0]["text"].as_str().map(str::len), Some(MOST - (64 << 10)));
-    assert_eq!(ask(64 << 10, &large).await.1, false, "the conversation would be too long");
-    assert_eq!(ask(1, &large).await.1, true, "a short turn fits");
-    assert_eq!(ask(MOST, &Value::Null).await.1, false, "too long alone");
+    assert!(!ask(64 << 10, &large).await.1, "the conversation would be too long");
+    assert!(ask(1, &large).await.1, "a short turn fits");
+    assert!(!ask(MOST, &Value::Null).await.1, "too long alone");
 }
 
 #[tokio::test]

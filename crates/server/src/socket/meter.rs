@@ -1,0 +1,96 @@
+//! The connection under a WebSocket's frames. What has come of a message that is not whole is charged to the budget of request bodies,
+//! and it is known when its last byte came.
+//!
+//! Nothing is read beyond the frame that is being read: between two messages whoever puts them together holds nothing.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::scan::Scan;
+use crate::body::{Broken, Budget, Charge};
+use crate::listen::gate::Gate;
+
+/// See the module.
+pub(super) struct Meter {
+    gate: Gate,
+    /// What came with the upgrade request.
+    early: Bytes,
+    scan: Scan,
+    budget: Budget,
+    charge: Charge,
+    /// Bytes that have come of the message.
+    held: usize,
+    /// When the last of them came.
+    moved: Instant,
+}
+
+impl Meter {
+    /// Counts what comes from `gate`, after what came `early`.
+    pub(super) fn new(gate: Gate, early: Bytes, budget: Budget) -> Self {
+        let charge = budget.charge(usize::MAX);
+        Self { gate, early, scan: Scan::default(), budget, charge, held: 0, moved: Instant::now() }
+    }
+
+    /// When the last byte came of a message that is not whole; `None` when there is none.
+    pub(super) fn arriving(&self) -> Option<Instant> {
+        self.scan.is_open().then_some(self.moved)
+    }
+
+    /// A message that is whole, with its charge.
+    pub(super) fn take(&mut self, message: Bytes) -> Bytes {
+        self.held = 0;
+        std::mem::replace(&mut self.charge, self.budget.charge(usize::MAX)).adopt(message)
+    }
+
+    fn count(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        let seen = self.scan.pass(bytes);
+        if seen.began || seen.payload > 0 {
+            self.moved = Instant::now();
+        }
+        self.held += seen.payload;
+        self.charge.cover(self.held * self.scan.copies())
+    }
+
+    /// Reads into a buffer that has room for nothing else.
+    fn fill(&mut self, cx: &mut Context<'_>, part: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.early.is_empty() {
+            return Pin::new(&mut self.gate).poll_read(cx, part);
+        }
+        let count = part.remaining().min(self.early.len());
+        part.put_slice(&self.early[..count]);
+        self.early.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Meter {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let most = this.scan.ahead().min(buf.remaining());
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
+        ready!(this.fill(cx, &mut part))?;
+        let count = part.filled().len();
+        this.count(part.filled()).map_err(io::Error::other)?;
+        buf.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Meter {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.gate).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.gate).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.gate).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,158 @@
+//! Follows the frames of a client's bytes (RFC 6455, section 5.2) without looking into them: where the next one begins, and whether a
+//! message has begun that is not whole. What breaks the rules is left to whoever reads the frames.
+
+#[cfg(test)]
+mod tests;
+
+/// Longest head of a frame: two bytes, eight of a long length, four of a mask.
+const HEAD: usize = 14;
+/// The bit that ends a message, and the one that says that a frame is about the connection and of no message.
+const LAST: u8 = 0x80;
+const CONTROL: u8 = 0x08;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    place: Place,
+    message: Message,
+}
+
+/// The message that has begun and is not whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Message {
+    #[default]
+    None,
+    /// In one frame.
+    Frame,
+    /// In several, which are copied into one.
+    Parts,
+}
+
+/// Where in the stream it is.
+#[derive(Debug)]
+enum Place {
+    /// In a head, of which so many bytes are here.
+    Head { bytes: [u8; HEAD], length: usize },
+    /// In the payload of a frame, of which so many bytes are to come.
+    Payload { of: Frame, left: u64 },
+}
+
+/// What matters of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Frame {
+    /// A part of a message.
+    Part,
+    /// The last part of a message.
+    Last,
+    /// A ping, a pong or a close.
+    Control,
+}
+
+/// What some bytes were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Payload of messages.
+    pub(super) payload: usize,
+    /// Whether a message began with them.
+    pub(super) began: bool,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::Head { bytes: [0; HEAD], length: 0 }
+    }
+}
+
+impl Scan {
+    /// Whether a message has begun that is not whole.
+    pub(super) fn is_open(&self) -> bool {
+        self.message != Message::None
+    }
+
+    /// How often whoever puts the message together may hold its bytes.
+    pub(super) fn copies(&self) -> usize {
+        if self.message == Message::Parts { 2 } else { 1 }
+    }
+
+    /// How many bytes can be read that all belong to the same frame; never 0.
+    pub(super) fn ahead(&self) -> usize {
+        match &self.place {
+            Place::Head { bytes, length } => head(&bytes[..*length]) - length,
+            Place::Payload { left, .. } => usize::try_from(*left).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Goes on over bytes, at most [`Self::ahead`] of them.
+    pub(super) fn pass(&mut self, given: &[u8]) -> Seen {
+        match &mut self.place {
+            Place::Head { bytes, length } => {
+                let end = *length + given.len();
+                bytes[*length..end].copy_from_slice(given);
+                *length = end;
+                if end < head(&bytes[..end]) {
+                    return Seen::default();
+                }
+                let (of, left) = frame(&bytes[..end]);
+                self.begin(of, left)
+            }
+            Place::Payload { of, left } => {
+                let of = *of;
+                *left = left.saturating_sub(given.len() as u64);
+                if *left == 0 {
+                    self.end(of);
+                }
+                Seen { payload: if of == Frame::Control { 0 } else { given.len() }, began: false }
+            }
+        }
+    }
+
+    fn begin(&mut self, of: Frame, left: u64) -> Seen {
+        let began = of != Frame::Control && !self.is_open();
+        if began {
+            self.message = if of == Frame::Part { Message::Parts } else { Message::Frame };
+        }
+        self.place = Place::Payload { of, left };
+        if left == 0 {
+            self.end(of);
+        }
+        Seen { payload: 0, began }
+    }
+
+    fn end(&mut self, of: Frame) {
+        self.place = Place::default();
+        if of == Frame::Last {
+            self.message = Message::None;
+        }
+    }
+}
+
+/// How long a head is that begins so.
+fn head(bytes: &[u8]) -> usize {
+    let Some(second) = bytes.get(1) else { return 2 };
+    let mask = if second & 0x80 == 0 { 0 } else { 4 };
+    2 + mask + extended(*second)
+}
+
+/// How many bytes the length takes beside the second one.
+fn extended(second: u8) -> usize {
+    match second & 0x7f {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    }
+}
+
+/// The frame of a whole head, and the length of its payload.
+fn frame(head: &[u8]) -> (Frame, u64) {
+    let (first, second) = (head[0], head[1]);
+    let of = match (first & CONTROL, first & LAST) {
+        (0, 0) => Frame::Part,
+        (0, _) => Frame::Last,
+        _ => Frame::Control,
+    };
+    let length = match extended(second) {
+        0 => u64::from(second & 0x7f),
+        more => head[2..2 + more].iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
+    };
+    (of, length)
+}

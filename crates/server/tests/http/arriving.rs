@@ -1,0 +1,152 @@
+//! Messages of a WebSocket on their way in: what they may hold, for how long, and what is answered meanwhile.
+
+use std::time::Duration;
+
+use rstest::rstest;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::gateway::{Gateway, count};
+use crate::socket::{Socket, head, words};
+use crate::streams::gateway;
+
+const MODEL: &str = "gpt-6-sol";
+/// First bytes of frames: a whole message, its first part, its next one and its last one.
+const WHOLE: u8 = 0x81;
+const FIRST: u8 = 0x01;
+const NEXT: u8 = 0x00;
+const LAST: u8 = 0x80;
+
+async fn open(gateway: &Gateway) -> Socket {
+    let key = format!("Bearer {}", gateway.keys.client);
+    Socket::open(gateway.port, &[("authorization", &key)]).await.unwrap()
+}
+
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    [&head(first, payload.len()), payload].concat()
+}
+
+#[rstest]
+#[case::nothing_of_it(head(WHOLE, 1000))]
+#[case::part_of_a_frame([&head(WHOLE, 1000)[..], b"{"].concat())]
+#[case::part_of_a_message(frame(FIRST, b"{"))]
+#[case::empty_parts([frame(FIRST, b"{"), frame(NEXT, b"")].concat())]
+#[tokio::test]
+async fn a_message_that_stops_arriving_ends_its_socket(#[case] bytes: Vec<u8>) {
+    let (gateway, _backend) = gateway(|settings| settings.limits.body_stall = Duration::from_millis(200)).await;
+    let mut socket = open(&gateway).await;
+    socket.ping().await;
+    socket.raw(bytes).await;
+    let stalled = socket.event().await.unwrap();
+    assert_eq!((&stalled["type"], &stalled["status"]), (&json!("error"), &json!(408)), "{stalled}");
+    assert_eq!(socket.closed().await.unwrap().code, CloseCode::Policy);
+}
+
+#[tokio::test]
+async fn a_message_may_stall_no_longer_while_a_reply_runs_or_pings_come() {
+    let (gateway, backend) = gateway(|settings| settings.limits.body_stall = Duration::from_millis(200)).await;
+    backend.script(offline::Rule::responses(offline::Plan::auto().pause(4, offline::Wait::Forever)));
+    let mut socket = open(&gateway).await;
+    socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
+    assert_eq!(socket.event().await.unwrap()["type"], "response.created");
+    socket.raw(frame(FIRST, b"{")).await;
+    let stalled = loop {
+        socket.send(Message::Ping("x".into())).await;
+        match socket.next().await.unwrap() {
+            Message::Text(text) if text.contains("\"status\":408") => break text,
+            Message::Text(_) | Message::Pong(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(stalled.contains("stopped arriving"), "{stalled}");
+    assert_eq!(socket.closed().await.unwrap().code, CloseCode::Policy);
+}
+
+#[tokio::test]
+async fn what_has_arrived_is_charged_to_the_budget_of_all() {
+    let (gateway, backend) = gateway(|settings| {
+        settings.limits.buffered = 256 << 10;
+        settings.limits.wire = 1 << 20;
+    })
+    .await;
+    // A whole frame is a part of a message: what follows the pong has been read.
+    let part = frame(FIRST, &vec![b' '; 120 << 10]);
+    let mut holder = open(&gateway).await;
+    holder.raw(&part).await;
+    holder.ping().await;
+    for _ in 0..2 {
+        let mut other = open(&gateway).await;
+        other.raw([head(WHOLE, 200 << 10), vec![b' '; 120 << 10]].concat()).await;
+        let full = other.event().await.unwrap();
+        assert_eq!((&full["status"], &full["error"]["code"]), (&json!(503), &json!("overloaded")), "{full}");
+        assert_eq!(full["headers"]["Retry-After"], "1", "{full}");
+        assert_eq!(other.closed().await.unwrap().code, CloseCode::Again);
+    }
+    let body = json!({ "model": MODEL, "input": "x".repeat(120 << 10) }).to_string();
+    assert_eq!(gateway.post("/v1/responses", &[], body.as_bytes()).await.status, 503, "bodies are of the same budget");
+    assert_eq!(count(&gateway.counters.overloaded), 3);
+    let rest = json!({ "type": "response.create", "model": MODEL, "input": "count to 3" });
+    holder.raw(frame(LAST, rest.to_string().as_bytes())).await;
+    assert_eq!(holder.reply().await.pop().unwrap()["type"], "response.completed");
+    assert_eq!(gateway.post("/v1/responses", &[], body.as_bytes()).await.status, 200, "and given back");
+    drop(holder);
+    assert_eq!(backend.record().posts().count(), 2);
+}
+
+#[tokio::test]
+async fn messages_that_wait_are_charged_too() {
+    let (gateway, backend) = gateway(|settings| settings.limits.buffered = 256 << 10).await;
+    backend.script(offline::Rule::responses(offline::Plan::auto().pause(4, offline::Wait::Gate("go".to_owned()))));
+    let mut socket = open(&gateway).await;
+    socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
+    assert_eq!(socket.event().await.unwrap()["type"], "response.created");
+    let body = json!({ "model": MODEL, "input": [{ "role": "user", "content": "x".repeat(150 << 10) },
+        { "role": "user", "content": "count to 3" }] });
+    socket.create(body.clone()).await;
+    socket.ping().await;
+    assert_eq!(gateway.post("/v1/responses", &[], body.to_string().as_bytes()).await.status, 503);
+    backend.release("go");
+    for end in ["9", "3"] {
+        let last = socket.reply().await.pop().unwrap();
+        assert!(words(&last["response"]).ends_with(end), "{last}");
+    }
+    assert_eq!(gateway.post("/v1/responses", &[], body.to_string().as_bytes()).await.status, 200);
+}
+
+#[tokio::test]
+async fn messages_come_whole_in_any_frames() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    let mut socket = open(&gateway).await;
+    let padding = "é".repeat(200 << 10);
+    for (turn, size) in [0, 1, 7, 100_000, usize::MAX].into_iter().enumerate() {
+        let request = json!({ "type": "response.create", "model": MODEL, "store": false, "input": [
+            { "role": "user", "content": padding }, { "role": "user", "content": format!("count to {}", turn + 3) }] });
+        let text = request.to_string();
+        let (first, rest) = text.as_bytes().split_at(size.min(text.len()));
+        for bytes in [frame(FIRST, first), frame(0x89, b"ping"), frame(NEXT, b""), frame(LAST, rest)] {
+            socket.raw(bytes).await;
+        }
+        // The next message comes right behind.
+        socket.create(json!({ "model": MODEL, "input": "count to 4", "store": false })).await;
+        for end in [turn + 3, 4] {
+            let last = answer(&mut socket).await;
+            assert!(words(&last["response"]).ends_with(&end.to_string()), "{last}");
+        }
+    }
+    let record = backend.record();
+    let sent = record.posts().next().unwrap().json();
+    assert_eq!(sent["input"][0]["content"][0]["text"].as_str().map(str::len), Some(padding.len()));
+}
+
+/// The last event of a reply; pongs may come between.
+async fn answer(socket: &mut Socket) -> Value {
+    loop {
+        if let Message::Text(text) = socket.next().await.expect("an answer") {
+            let event: Value = serde_json::from_str(&text).unwrap();
+            if event["type"] == "response.completed" || event["type"] == "error" {
+                return event;
+            }
+        }
+    }
+}
