@@ -97,6 +97,34 @@ fn the_classic_shape() {
     insta::assert_snapshot!(show(write(&read(RICH).unwrap(), &classic())));
 }
 
+/// Whoever wrote the request, and in whatever order.
+#[test]
+fn the_backend_gets_the_official_clients_order() {
+    let order = [
+        "model",
+        "instructions",
+        "stream",
+        "service_tier",
+        "input",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "reasoning",
+        "store",
+        "include",
+        "prompt_cache_key",
+        "text",
+        "client_metadata",
+    ];
+    let keys = |target: &Codex| {
+        let body: Value = serde_json::from_slice(&write(&read(RICH).unwrap(), target).0).unwrap();
+        body.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&classic()), order);
+    let lite_order: Vec<_> = order.into_iter().filter(|name| !matches!(*name, "instructions" | "tools")).collect();
+    assert_eq!(keys(&lite()), lite_order);
+}
+
 #[test]
 fn the_lite_shape() {
     insta::assert_snapshot!(show(write(&read(RICH).unwrap(), &lite())));

@@ -61,7 +61,8 @@ pub(super) fn write(request: &Request, target: &Codex) -> Result<(Bytes, Notes),
     body.set("text", body::text(request, own, &mut notes));
     body.set("client_metadata", metadata(target, own));
     dropped(request, &mut notes);
-    Ok((body.render(own, |_| false), notes))
+    // Nothing of the client's own is left that would have to stay where it stood: the fields have the official client's order.
+    Ok((body.render(None, |_| false), notes))
 }
 
 /// Fields whose loss would change the answer's meaning are refused, not dropped.
