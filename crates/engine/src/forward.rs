@@ -51,6 +51,8 @@ pub struct Errand {
     pub content_type: Option<HeaderValue>,
     /// The body.
     pub load: Load,
+    /// A Codex client's own headers about its turn, those that [`upstream::TURN`] names.
+    pub turn: Vec<(&'static str, String)>,
 }
 
 /// An answer on its way to the client. Dropping it ends the exchange.
@@ -83,6 +85,7 @@ struct Run {
     content_type: Option<HeaderValue>,
     resolved: Resolved,
     load: Load,
+    turn: Vec<(&'static str, String)>,
     history: History,
     /// When the last call began, and what tells its caller from others.
     call: (Millis, u64),
@@ -109,9 +112,9 @@ impl Engine {
         let head = Head { model: resolved.model.slug.clone(), ..Head::default() };
         let keyed = resolved.to != To::Accounts;
         let history = History { rest: Some(core.settings.rest), keyed, ..History::default() };
-        let Errand { service, content_type, load, key, .. } = errand;
+        let Errand { service, content_type, load, key, turn, .. } = errand;
         let call = (core.now(), by(&key));
-        let run = Run { core, service, content_type, resolved, load, history, call, sent: None, head, receipt };
+        let run = Run { core, service, content_type, resolved, load, turn, history, call, sent: None, head, receipt };
         run.go().await
     }
 

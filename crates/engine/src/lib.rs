@@ -77,6 +77,6 @@ pub use settings::{Proxies, Settings};
 pub use store::portable::PortableError;
 pub use stored::{NotCancelled, Trail};
 pub use stream::Stream;
-pub use upstream::PASSED;
 pub use upstream::relay::{PASSED as RELAYED, ProbeError};
 pub use upstream::transfer::{FileError, Format};
+pub use upstream::{PASSED, TURN};

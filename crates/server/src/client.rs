@@ -17,12 +17,8 @@ pub(crate) const NAME: usize = 256;
 /// Reads the client's facts. `subagent` is what the path says of a Codex subagent.
 pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>) -> Client {
     let user_agent = one(headers, USER_AGENT.as_str(), 512).unwrap_or_default();
-    let codex = is_codex(user_agent) || one(headers, "originator", 256).is_some_and(is_codex);
-    let mut passed: Vec<(&'static str, String)> = Vec::new();
-    if codex {
-        let given = engine::PASSED.iter().filter_map(|name| Some((*name, one(headers, name, LONGEST)?.to_owned())));
-        passed.extend(given);
-    }
+    let codex = of_codex(headers);
+    let mut passed = if codex { given(headers, &engine::PASSED) } else { Vec::new() };
     if let Some(subagent) = subagent
         && passed.iter().all(|(name, _)| *name != SUBAGENT)
     {
@@ -33,15 +29,17 @@ pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>
         user_agent: user_agent.to_owned(),
         codex,
         headers: passed,
-        relayed: engine::RELAYED
-            .iter()
-            .filter_map(|name| Some((*name, one(headers, name, LONGEST)?.to_owned())))
-            .collect(),
+        relayed: given(headers, &engine::RELAYED),
         session: first(headers, &SESSIONS),
         thread: first(headers, &THREADS),
         turn_state: one(headers, "x-codex-turn-state", LONGEST).filter(|_| codex).map(str::to_owned),
         ..Client::default()
     }
+}
+
+/// What a Codex client's headers say of the turn that a picture or a search is for.
+pub(crate) fn turn(headers: &HeaderMap) -> Vec<(&'static str, String)> {
+    if of_codex(headers) { given(headers, &engine::TURN) } else { Vec::new() }
 }
 
 /// Names the beta feature that a compaction is, where the client has named none (observed of Codex CLI 0.169, 2026-11-21).
@@ -50,6 +48,14 @@ pub(crate) fn compacts(client: &mut Client) {
     if client.headers.iter().all(|(name, _)| *name != BETA) {
         client.headers.push((BETA, "remote_compaction_v2".to_owned()));
     }
+}
+
+fn of_codex(headers: &HeaderMap) -> bool {
+    ["user-agent", "originator"].iter().any(|name| one(headers, name, 512).is_some_and(is_codex))
+}
+
+fn given(headers: &HeaderMap, names: &[&'static str]) -> Vec<(&'static str, String)> {
+    names.iter().filter_map(|name| Some((*name, one(headers, name, LONGEST)?.to_owned()))).collect()
 }
 
 fn is_codex(name: &str) -> bool {

@@ -10,6 +10,9 @@ use crate::codex::{headers, identity};
 use crate::profile::Slot;
 use crate::{Answer, Fault, Upstream};
 
+/// Request headers of a Codex client that say which turn a call is for, and are passed on; any other is not sent.
+pub const TURN: [&str; 2] = ["x-codex-image-turn-id", "x-codex-turn-metadata"];
+
 /// One such call.
 pub struct Errand<'a> {
     /// Whose.
@@ -20,21 +23,29 @@ pub struct Errand<'a> {
     pub service: Service,
     /// The JSON body.
     pub body: Bytes,
-    /// The id of the turn that an image is for, a UUID.
+    /// The id of the turn that an image is for, a UUID, where the client names none.
     pub turn: &'a str,
+    /// A Codex client's own headers; only those in [`TURN`] are sent.
+    pub passed: &'a [(&'static str, String)],
 }
 
 impl Upstream {
     /// `POST {base}/codex` and the service's path; resolves at the answer's headers, for which a picture may take its time.
     /// Dropping the future, or the answer's body, ends the exchange.
     pub async fn errand(&self, errand: Errand<'_>) -> Result<Answer, Fault> {
-        let Errand { account, access, service, body, turn } = errand;
+        let Errand { account, access, service, body, turn, passed } = errand;
         let (profile, url) = (&*self.profile(), self.places().errand(service));
+        let own = |slot: Slot| {
+            let name = slot.name();
+            let found = passed.iter().find(|(given, _)| name == *given && TURN.contains(given));
+            found.map(|(_, value)| value.clone())
+        };
         let cookie = self.jars().header(&account.id, &url);
         let headers = headers::write(profile.orders.errand, |slot| match slot {
             Slot::Accept => Some("*/*".to_owned()),
             Slot::ContentType => Some("application/json".to_owned()),
-            Slot::ImageTurn => service.draws().then(|| turn.to_owned()),
+            Slot::ImageTurn => service.draws().then(|| own(slot).unwrap_or_else(|| turn.to_owned())),
+            Slot::TurnMetadata => own(slot),
             Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
             slot => identity(slot, profile, account, access),
         })?;

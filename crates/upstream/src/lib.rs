@@ -27,7 +27,7 @@ pub use client::Upstream;
 pub use codex::{Answer, CallFacts, Leg, PASSED, Talk};
 pub use config::{BuildError, CLIENT_ID, Config, Timeouts};
 pub use egress::{Seen, Way};
-pub use errand::Errand;
+pub use errand::{Errand, TURN};
 pub use fault::{Fault, FaultKind, Sent};
 pub use meta::{ModelsAnswer, Small};
 pub use profile::Profile;

@@ -1,6 +1,6 @@
 //! Who we say we are, as data: names, versions, and which headers go out in which order.
 //!
-//! The header orders are those of the official client 0.169.0 (measured 2026-11-21); `tests/golden.rs` holds them.
+//! The header orders are those of the official client 0.169.0 (measured 2026-11-21); `golden.rs` and `captured.rs` of the tests hold them.
 
 use http::{HeaderName, HeaderValue};
 
@@ -18,11 +18,11 @@ pub struct Profile {
     pub name: &'static str,
     /// Header `version` and query `client_version`: the protocol version spoken. The catalogue depends on it.
     pub version: String,
-    /// Header `originator` of model and catalogue calls.
+    /// Header `originator` of every call that has one; the User-Agent begins with it.
     pub originator: String,
     /// Header `user-agent` of every call that has one.
     pub user_agent: String,
-    /// `originator` of the authorize URL and of refreshes.
+    /// `originator` of the authorize URL.
     pub login_originator: String,
     /// `x-codex-beta-features`, unless a Codex client's own is passed on.
     pub beta: Option<&'static str>,

@@ -32,7 +32,7 @@ impl Run {
         self.receipt.posted(id);
         self.head.account = Some(id.clone());
         let (core, service, body) = (Arc::clone(&self.core), self.service, self.load.json());
-        let mut answer = Trip { core, service, body }.go(entry, &tokens).await?;
+        let mut answer = Trip { core, service, body, passed: self.turn.clone() }.go(entry, &tokens).await?;
         if answer.status != 200 {
             return Err(refused(&self.core, id, answer).await);
         }
@@ -71,6 +71,7 @@ struct Trip {
     core: Arc<Core>,
     service: Service,
     body: Bytes,
+    passed: Vec<(&'static str, String)>,
 }
 
 impl Trip {
@@ -79,7 +80,8 @@ impl Trip {
         let turn = Uuid::now_v7().to_string();
         let mut outing = self.core.outing(&account.id);
         loop {
-            let errand = Errand { account, access, service: self.service, body: self.body.clone(), turn: &turn };
+            let (service, body) = (self.service, self.body.clone());
+            let errand = Errand { account, access, service, body, turn: &turn, passed: &self.passed };
             match outing.next()?.errand(errand).await {
                 Err(fault) if outing.another(fault.sent) => tracing::debug!(why = %fault, "another way is tried"),
                 sent => return sent,

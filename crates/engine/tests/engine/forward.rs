@@ -26,6 +26,7 @@ fn errand(service: Service, body: &Value) -> Errand {
         model,
         content_type,
         load,
+        turn: Vec::new(),
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::form::{self, Scan, boundary};
 use super::run::{head, place};
 use crate::body;
+use crate::client;
 use crate::reply::{Answer, Body, Denied, Slot, Source};
 use crate::route::Ask;
 use crate::service::App;
@@ -65,7 +66,8 @@ async fn pass(ask: Ask, service: Service) -> Answer {
     let key = caller.key();
     let (model, load) = load(&app, service, (&parts.headers, body)).await?;
     let content_type = parts.headers.get(CONTENT_TYPE).cloned();
-    let errand = Errand { service, key, request_id: id, model, content_type, load };
+    let turn = client::turn(&parts.headers);
+    let errand = Errand { service, key, request_id: id, model, content_type, load, turn };
     let delivery = app.engine.forward(errand).await.map_err(denied)?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(delivery.status()).unwrap_or(StatusCode::OK);

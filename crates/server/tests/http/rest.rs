@@ -176,6 +176,26 @@ async fn accounts_draw() {
     assert_eq!(backend.record().at(Place::Images).count(), 3);
 }
 
+/// A Codex client knows the turn that a picture is for; what others say of one is not passed on.
+#[tokio::test]
+async fn codex_says_which_turn_a_picture_is_for() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    let key = format!("authorization: Bearer {}", gateway.keys.client);
+    let body = json!({ "prompt": "a fox" }).to_string();
+    for originator in ["originator: codex_exec", "originator: other"] {
+        let turn = ["x-codex-image-turn-id: t-1", "x-codex-turn-metadata: {\"turn_id\":\"t-1\"}"];
+        let headers = ["host: localhost", "content-type: application/json", &key, originator, turn[0], turn[1]];
+        let answer = gateway.ask("POST /backend-api/codex/images/generations", &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let record = backend.record();
+    let seen: Vec<_> = record.at(Place::Images).collect();
+    assert_eq!(seen[0].header("x-codex-image-turn-id"), Some("t-1"));
+    assert_eq!(seen[0].header("x-codex-turn-metadata"), Some("{\"turn_id\":\"t-1\"}"));
+    assert!(seen[1].header("x-codex-image-turn-id").is_some_and(|turn| turn != "t-1"));
+    assert_eq!(seen[1].header("x-codex-turn-metadata"), None);
+}
+
 #[tokio::test]
 async fn accounts_change_pictures_from_json_and_from_forms() {
     let (gateway, backend) = gateway(|_| {}).await;

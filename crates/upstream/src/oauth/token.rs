@@ -292,7 +292,7 @@ pub(super) fn odd(problem: &str) -> LoginError {
 fn refresh_headers(profile: &Profile) -> HeaderMap {
     let value = |slot| match slot {
         Slot::ContentType => Some("application/json".to_owned()),
-        Slot::Originator => Some(profile.login_originator.clone()),
+        Slot::Originator => Some(profile.originator.clone()),
         Slot::UserAgent => Some(profile.user_agent.clone()),
         Slot::Accept => Some("*/*".to_owned()),
         _ => None,

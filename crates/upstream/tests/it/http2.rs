@@ -48,6 +48,8 @@ impl Drop for Endless {
 struct Server {
     upstream: Upstream,
     events: mpsc::UnboundedReceiver<&'static str>,
+    /// The names of each request's headers, in order.
+    heads: mpsc::UnboundedReceiver<Vec<String>>,
     _tasks: JoinSet<()>,
 }
 
@@ -60,21 +62,22 @@ async fn serve(once: bool) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = tls::upstream(listener.local_addr().unwrap(), authority.bundle.path(), Timeouts::default());
     let (tell, events) = mpsc::unbounded_channel();
+    let (head, heads) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let mut connections = JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            connections.spawn(Box::pin(converse(acceptor.clone(), stream, tell.clone(), once)));
+            connections.spawn(Box::pin(converse(acceptor.clone(), stream, (tell.clone(), head.clone()), once)));
         }
     });
-    Server { upstream, events, _tasks: tasks }
+    Server { upstream, events, heads, _tasks: tasks }
 }
 
 async fn converse(
     acceptor: TlsAcceptor,
     stream: tokio::net::TcpStream,
-    tell: mpsc::UnboundedSender<&'static str>,
+    (tell, head): (mpsc::UnboundedSender<&'static str>, mpsc::UnboundedSender<Vec<String>>),
     once: bool,
 ) {
     let stream = acceptor.accept(stream).await.unwrap();
@@ -83,6 +86,7 @@ async fn converse(
     let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
         assert_eq!(request.version(), http::Version::HTTP_2);
         let _ = asked.send(());
+        let _ = head.send(request.headers().keys().map(|name| name.as_str().to_owned()).collect());
         let body = Endless { first: Some(Bytes::from("hello")), tell: tell.clone() };
         async move { Ok::<_, Infallible>(http::Response::new(body)) }
     });
@@ -124,6 +128,29 @@ async fn a_connection_that_the_server_ends_is_replaced() {
         rest.sort_unstable();
         assert_eq!(rest, [Some("end"), Some("reset")]);
     }
+}
+
+/// What HTTP/2 adds and leaves out: no `host`, and all else in the order of HTTP/1.1.
+#[tokio::test]
+async fn headers_have_the_same_order_as_over_http1() {
+    let mut server = serve(false).await;
+    drop(call(&server.upstream).await.unwrap());
+    let wanted = [
+        "version",
+        "x-codex-routing-hint",
+        "x-client-request-id",
+        "session-id",
+        "thread-id",
+        "accept",
+        "content-encoding",
+        "content-type",
+        "authorization",
+        "chatgpt-account-id",
+        "originator",
+        "user-agent",
+        "content-length",
+    ];
+    assert_eq!(soon(server.heads.recv()).await.unwrap(), wanted);
 }
 
 #[tokio::test]

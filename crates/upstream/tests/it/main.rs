@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's failed unwrap is a failed test, also in its helpers")]
 
 mod callback;
+mod captured;
 mod cookies;
 mod faults;
 mod golden;

@@ -13,7 +13,7 @@ use pool::{AccountId, Millis, Secret, Status};
 use upstream::{Config, Timeouts, Upstream};
 
 /// A relay at `base_url`, allowed on private addresses.
-fn relay(wire: Wire, base_url: &str) -> Relay {
+pub(crate) fn relay(wire: Wire, base_url: &str) -> Relay {
     Relay {
         id: AccountId("relay".into()),
         name: "relay".into(),
@@ -37,7 +37,7 @@ fn key() -> Secret {
 
 const KEY: &str = "sk-relay-canary-9d2e";
 
-fn upstream() -> Upstream {
+pub(crate) fn upstream() -> Upstream {
     with(Timeouts::default())
 }
 

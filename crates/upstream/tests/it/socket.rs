@@ -1,18 +1,20 @@
 //! Model calls over sockets, against a server that says and breaks what it is told.
 
-mod house;
+pub(crate) mod house;
 
 use std::time::Duration;
 
+use pool::routing::Routing;
 use pool::{AccountId, Millis, Secret};
 use rstest::rstest;
 use serde_json::{Value, json};
-use upstream::profile::{Platform, agent};
+use upstream::profile::Platform;
 use upstream::{Answer, CallFacts, Config, Cut, Fault, FaultKind, Leg, Profile, Sent, Talk, Upstream};
 
-use self::house::{Act, House, Seen};
+use self::house::{Act, House};
+use crate::captured::orders;
 use crate::recorder::soon;
-use crate::setup::{TOKEN, account, capture, facts, short};
+use crate::setup::{TOKEN, account, facts, short};
 
 const NOW: Millis = Millis(1_795_249_047_419);
 
@@ -32,7 +34,7 @@ fn upstream(house: &House) -> Upstream {
     Upstream::new(config(house)).unwrap()
 }
 
-fn config(house: &House) -> Config {
+pub(crate) fn config(house: &House) -> Config {
     Config {
         base_url: format!("http://{}/backend-api", house.addr).parse().unwrap(),
         auth_url: format!("http://{}", house.addr).parse().unwrap(),
@@ -371,48 +373,36 @@ async fn sockets_in_wait_are_looked_after() {
     assert_eq!(upstream.waiting_sockets(), 0);
 }
 
-/// The upgrade of the official client, names, values and order; its compression is not offered, which no library here can do.
-#[rstest]
-#[case("05-ws-upgrade-gpt55.json")]
-#[case("09-ws-upgrade-lite.json")]
+/// The upgrade of the official client, names and order, with every slot filled.
 #[tokio::test]
-async fn an_upgrade_equals_the_recorded_one(#[case] name: &str) {
-    let Some(capture) = capture(name) else { return };
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let wanted: Vec<(String, String)> =
-        capture["headers"].as_array().unwrap().iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect();
-    let value = |name: &str| wanted.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
-    let passed: Vec<_> =
-        upstream::PASSED.into_iter().filter_map(|name| value(name).map(|value| (name, value.to_owned()))).collect();
-    let (version, originator) = (value("version").unwrap(), value("originator").unwrap());
-    let platform = Platform { os: "Debian 12.0.0".into(), arch: "x86_64".into(), terminal: "xterm".into() };
-    let profile = Profile {
-        originator: originator.to_owned(),
-        user_agent: agent(originator, version, &platform, Some((originator, version))),
-        ..Profile::codex_cli(version, &platform)
-    };
+async fn every_slot_of_an_upgrade_keeps_the_order() {
     let mut house = House::start(|_, _, _| reply("resp_1", "x")).await;
+    let profile = Profile::codex_cli("0.169.0", &Platform::default());
     let upstream = Upstream::new(Config { profile, ..config(&house) }).unwrap();
-    let (account, access) = (account(value("chatgpt-account-id").unwrap()), Secret::from("<JWT>"));
-    let call = CallFacts {
-        model: value("x-codex-routing-hint").unwrap().trim_start_matches("model="),
-        session: value("session-id").unwrap(),
-        thread: value("thread-id").unwrap(),
-        passed: &passed,
-        ..CallFacts::default()
-    };
+    let (mut account, access) = (account("acct-1"), Secret::from("<JWT>"));
+    account.fedramp = true;
+    let passed = upstream::PASSED.map(|name| (name, "x".to_owned()));
+    let routing = Routing { region: Some("us".to_owned()), origin: None };
+    // What says these two of a turn over HTTP says it in its message here.
+    let (lite, turn_state) = (true, Some("ts"));
+    let call = CallFacts { lite, turn_state, routing: Some(&routing), passed: &passed, ..facts() };
     let talk = Some(Talk { conversation: 1, generate: true, only: true, now: NOW });
     let leg = Leg { account: &account, access: &access, body: body(&["one"]).into(), call, talk };
     soon(Box::pin(upstream.responses(leg))).await.unwrap();
-    let Seen { line, headers, .. } = house.upgrade().await;
-    assert_eq!(line, "GET /backend-api/codex/responses HTTP/1.1");
-    let same = |(name, _): &&(String, String)| name != "sec-websocket-extensions";
-    let alike = |(name, value): &(String, String)| match name.as_str() {
-        "Host" | "Sec-WebSocket-Key" => (name.clone(), String::new()),
-        _ => (name.clone(), value.clone()),
-    };
-    let wanted: Vec<_> = wanted.iter().filter(same).map(alike).collect();
-    assert_eq!(headers.iter().map(alike).collect::<Vec<_>>(), wanted);
+    let seen = house.upgrade().await;
+    assert_eq!((seen.line.as_str(), &seen.names()[..]), ("GET /backend-api/codex/responses HTTP/1.1", orders::UPGRADE));
+    let values = [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("authorization", "Bearer <JWT>"),
+        ("openai-beta", "responses_websockets=2026-02-06"),
+        ("x-client-request-id", "thread-1"),
+        ("x-codex-routing-hint", "model=gpt-6-sol"),
+    ];
+    for (name, value) in values {
+        assert_eq!(seen.header(name), Some(value), "{name}");
+    }
 }
 
 /// What the frames of the official client carry beside the body: the same names in `client_metadata`.
@@ -429,6 +419,7 @@ async fn a_frame_carries_what_headers_carry_over_http() {
     let leg = Leg { account: &account, access: &access, body: body(&["one"]).into(), call, talk };
     soon(Box::pin(upstream.responses(leg))).await.unwrap();
     let frame = house.turns(1).await.remove(0).body;
+    orders::assert_in(orders::FRAME, frame.as_object().unwrap().keys().map(String::as_str));
     let wanted = json!({ "x-codex-window-id": "thread-1:0", "x-codex-turn-metadata": "{}", "x-codex-turn-state": "ts",
         "ws_request_header_x_openai_internal_codex_responses_lite": "true",
         "x-codex-ws-stream-request-start-ms": "1795249047419" });

@@ -8,13 +8,14 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rstest::rstest;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use upstream::{BuildError, Config, Fault, FaultKind, Sent, Upstream};
 
 use crate::recorder::{full, read, soon};
-use crate::setup::{call, discreet, short};
+use crate::setup::{call, capture, discreet, short};
 
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -179,7 +180,7 @@ async fn http2_begins_as_the_official_clients() {
     let serve = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = TlsAcceptor::from(Arc::new(tls)).accept(stream).await.unwrap();
-        let mut bytes = vec![0; 24 + 9 + 24 + 9 + 4 + 9];
+        let mut bytes = vec![0; 24 + 9 + 24 + 9 + 4 + 9 + 3];
         stream.read_exact(&mut bytes).await.unwrap();
         bytes
     });
@@ -197,6 +198,21 @@ async fn http2_begins_as_the_official_clients() {
     assert_eq!(bytes[..wanted.len()], wanted[..]);
     // HEADERS, END_HEADERS without PRIORITY, stream 1; the body follows.
     assert_eq!((bytes[wanted.len() + 3], bytes[wanted.len() + 4], bytes[wanted.len() + 8]), (1, 4, 1));
+    // `:method POST` and `:scheme https` of HPACK's static table, then a literal `:authority`: the path is left for the end.
+    assert_eq!(bytes[wanted.len() + 9..], [0x83, 0x87, 0x41]);
+    let Some(capture) = capture("14-responses-http-h2-gpt55.json") else { return };
+    let frames = capture["h2_first_frames"].as_array().unwrap();
+    let settings = &frames[0]["settings"];
+    let ours = json!([
+        ["ENABLE_PUSH", 0],
+        ["INITIAL_WINDOW_SIZE", 2_097_152],
+        ["MAX_FRAME_SIZE", 16_384],
+        ["MAX_HEADER_LIST_SIZE", 16_384]
+    ]);
+    assert_eq!((settings, &frames[1]["increment"], &frames[2]["flags"]), (&ours, &json!(5_177_345), &json!(4)));
+    let pseudo = capture["headers"].as_array().unwrap().iter().map(|pair| pair[0].as_str().unwrap());
+    let pseudo: Vec<_> = pseudo.filter(|name| name.starts_with(':')).collect();
+    assert_eq!(pseudo, [":method", ":scheme", ":authority", ":path"]);
 }
 
 #[test]

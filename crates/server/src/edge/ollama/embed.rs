@@ -45,6 +45,7 @@ async fn call(ask: Ask, single: bool) -> Answer {
         request_id: turn.id,
         content_type: Some(HeaderValue::from_static("application/json")),
         load: Load::Json(body),
+        turn: Vec::new(),
     };
     let mut delivery = turn.app.engine.forward(errand).await.map_err(denied)?;
     let mut said = delivery.head().clone();

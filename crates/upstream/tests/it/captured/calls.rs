@@ -1,0 +1,136 @@
+//! Model calls and pictures over POST.
+
+use pool::Secret;
+use pool::relay::Service;
+use pool::routing::Routing;
+use upstream::{CallFacts, Config, Errand, Leg, Profile, Upstream};
+
+use super::{Capture, How, as_sent_by, of, orders, profiles, written};
+use crate::recorder::{Recorder, Reply, Seen, full};
+use crate::setup::{account, config};
+
+/// What `of` as a Codex client's request becomes under this profile. A call before it brings the recorded cookies.
+async fn send(of: &Capture, profile: Profile, passed: &[(&'static str, String)]) -> Seen {
+    let mut server = Recorder::always(Reply::Keep(full("200 OK", &cookies(of), ""))).await;
+    let upstream = Upstream::new(Config { profile, ..config(&server) }).unwrap();
+    let hint = of.header("x-codex-routing-hint").unwrap_or("model=gpt-5.5").trim_start_matches("model=");
+    let (model, tier) = hint.split_once(";tier=").map_or((hint, None), |(model, tier)| (model, Some(tier)));
+    let region = of.header("x-openai-account-routing-override").map(str::to_owned);
+    let routing = Routing { region, origin: None };
+    let call = CallFacts {
+        model,
+        tier,
+        lite: of.header("x-openai-internal-codex-responses-lite").is_some(),
+        session: of.header("session-id").unwrap(),
+        thread: of.header("thread-id").unwrap(),
+        turn_state: of.header("x-codex-turn-state"),
+        routing: Some(&routing),
+        passed,
+    };
+    let account = account(of.header("chatgpt-account-id").unwrap_or("acct-1"));
+    let access = Secret::from("<JWT>");
+    let body = written(&of.value["body"]);
+    for _ in 0..2 {
+        let answer =
+            upstream.responses(Leg { account: &account, access: &access, body: body.clone(), call, talk: None });
+        answer.await.unwrap().body.collect(1).await.unwrap();
+    }
+    server.request().await;
+    server.request().await
+}
+
+/// An answer's headers that bring the recorded cookies.
+fn cookies(of: &Capture) -> String {
+    let cookies = of.header("cookie").unwrap_or_default().split("; ").filter(|cookie| !cookie.is_empty());
+    cookies.map(|cookie| format!("set-cookie: {cookie}; path=/\r\n")).collect::<Vec<_>>().concat()
+}
+
+fn passed(of: &Capture) -> Vec<(&'static str, String)> {
+    let given = |name: &'static str| of.header(name).map(|value| (name, value.to_owned()));
+    upstream::PASSED.into_iter().filter_map(given).collect()
+}
+
+fn plain(seen: &Seen) -> String {
+    String::from_utf8(zstd::decode_all(&seen.body[..]).unwrap()).unwrap()
+}
+
+/// The same call as the recorded one under the recorded identity, and under each of ours with its name in it.
+#[tokio::test]
+async fn calls_equal_the_recorded_ones() {
+    for capture in of(How::Call) {
+        let name = capture.name;
+        orders::assert_in(orders::CALL, capture.pairs().map(|(name, _)| name).filter(|name| !name.starts_with(':')));
+        orders::assert_in(orders::FRAME, capture.value["body"].as_object().unwrap().keys().map(String::as_str));
+        for profile in [vec![capture.profile()], profiles().into()].concat() {
+            let seen = send(&capture, profile.clone(), &passed(&capture)).await;
+            assert_eq!(seen.line, capture.line(), "{name}");
+            assert_eq!(capture.sent(&seen), as_sent_by(&profile, capture.headers()), "{name} as {}", profile.name);
+            assert_eq!(plain(&seen), capture.body(), "{name}");
+        }
+        let seen = send(&capture, capture.profile(), &passed(&capture)).await;
+        assert_eq!(capture.sent(&seen), capture.headers(), "{name}: as recorded, to the letter");
+    }
+}
+
+/// Of another client only the metadata of the turn, and what says that it is a subagent's, is not there; our own name leaves out
+/// what it would have to make up.
+#[tokio::test]
+async fn calls_of_other_clients_lack_only_what_codex_alone_knows() {
+    let codex = ["x-codex-turn-metadata", "x-codex-parent-thread-id", "x-openai-subagent"];
+    let made_up = ["x-codex-beta-features", "x-codex-window-id"];
+    // The second window of a conversation is Codex's own too.
+    for capture in of(How::Call).into_iter().filter(|capture| capture.number() != 18) {
+        for profile in profiles() {
+            let left_out = |name: &str| codex.contains(&name) || !profile.window && made_up.contains(&name);
+            let mut wanted = as_sent_by(&profile, capture.headers());
+            wanted.retain(|(name, _)| !left_out(name));
+            let seen = send(&capture, profile.clone(), &[]).await;
+            assert_eq!(capture.sent(&seen), wanted, "{} as {}", capture.name, profile.name);
+        }
+    }
+}
+
+/// What a Codex client sends to us reaches the backend: its body, and every header that is not about its connection to us.
+#[tokio::test]
+async fn what_codex_sends_to_us_goes_on_as_it_came() {
+    let own = ["authorization", "originator", "user-agent", "host", "content-length"];
+    for capture in of(How::Client) {
+        let seen = send(&capture, capture.profile(), &passed(&capture)).await;
+        assert_eq!(plain(&seen), capture.body());
+        let mut sent = capture.sent(&seen);
+        sent.retain(|(name, _)| !own.contains(&&**name));
+        let theirs = capture.headers();
+        let (came, ours): (Vec<_>, Vec<_>) = sent.into_iter().partition(|pair| theirs.contains(pair));
+        let theirs: Vec<_> = theirs.into_iter().filter(|(name, _)| !own.contains(&&**name)).collect();
+        assert_eq!(came, theirs);
+        let ours: Vec<_> = ours.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(ours, ["version", "x-codex-routing-hint", "content-encoding", "chatgpt-account-id"]);
+    }
+}
+
+#[tokio::test]
+async fn pictures_are_asked_for_as_recorded() {
+    for capture in of(How::Picture) {
+        orders::assert_in(orders::PICTURE, capture.pairs().map(|(name, _)| name).filter(|name| !name.starts_with(':')));
+        for profile in [vec![capture.profile()], profiles().into()].concat() {
+            let mut server = Recorder::always(Reply::Keep(full("200 OK", &cookies(&capture), "{}"))).await;
+            let upstream = Upstream::new(Config { profile: profile.clone(), ..config(&server) }).unwrap();
+            let account = account(capture.header("chatgpt-account-id").unwrap());
+            let access = Secret::from("<JWT>");
+            let given = |name: &'static str| capture.header(name).map(|value| (name, value.to_owned()));
+            let passed: Vec<_> = upstream::TURN.into_iter().filter_map(given).collect();
+            for _ in 0..2 {
+                let (service, body) =
+                    (Service::Generations, proto::images::generation(&capture.body().into()).unwrap());
+                let (account, access, passed) = (&account, &access, &passed[..]);
+                let errand = Errand { account, access, service, body, turn: "another", passed };
+                upstream.errand(errand).await.unwrap().body.collect(9).await.unwrap();
+            }
+            server.request().await;
+            let seen = server.request().await;
+            assert_eq!(seen.line, capture.line());
+            assert_eq!(capture.sent(&seen), as_sent_by(&profile, capture.headers()), "as {}", profile.name);
+            assert_eq!(seen.body, capture.body().as_bytes());
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Sockets: the upgrade, and conversations over them, each turn with all that was said, of which only what is new goes out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pool::{Millis, Secret};
+use rstest::rstest;
+use serde_json::{Value, json};
+use upstream::{CallFacts, Config, Leg, Profile, Talk, Upstream};
+
+use super::{Capture, How, as_sent_by, by_name, of, orders, profile, profiles, written};
+use crate::recorder::soon;
+use crate::setup::{account, facts};
+use crate::socket::config;
+use crate::socket::house::{Act, House};
+
+const LITE: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
+const STARTED: &str = "x-codex-ws-stream-request-start-ms";
+/// The conversations: which message follows which. The first of the last three was not recorded and is made up.
+const TALKS: [&[u8]; 5] = [&[6, 7, 8], &[10, 11], &[12], &[19], &[23]];
+
+#[tokio::test]
+async fn upgrades_equal_the_recorded_ones() {
+    for capture in of(How::Upgrade) {
+        // The one difference: no library here can do this compression, and what is not offered is not taken.
+        let offered = |(name, _): &(String, String)| name == "sec-websocket-extensions";
+        let named = capture.pairs().map(|(name, _)| name).filter(|name| *name != "sec-websocket-extensions");
+        orders::assert_in(orders::UPGRADE, named);
+        for profile in [vec![capture.profile()], profiles().into()].concat() {
+            let mut house = House::start(|_, _, _| said("resp_1", None)).await;
+            let upstream = Upstream::new(Config { profile: profile.clone(), ..config(&house) }).unwrap();
+            let given = |name: &'static str| capture.header(name).map(|value| (name, value.to_owned()));
+            let passed: Vec<_> = upstream::PASSED.into_iter().filter_map(given).collect();
+            let call = CallFacts {
+                model: capture.header("x-codex-routing-hint").unwrap().trim_start_matches("model="),
+                session: capture.header("session-id").unwrap(),
+                thread: capture.header("thread-id").unwrap(),
+                passed: &passed,
+                ..CallFacts::default()
+            };
+            let account = account(capture.header("chatgpt-account-id").unwrap());
+            let talk = Some(Talk { conversation: 1, generate: true, only: true, now: Millis(1) });
+            let access = Secret::from("<JWT>");
+            let leg = Leg { account: &account, access: &access, body: "{\"input\":[]}".into(), call, talk };
+            soon(Box::pin(upstream.responses(leg))).await.unwrap();
+            let seen = house.upgrade().await;
+            assert_eq!(seen.line, capture.line(), "{}", capture.name);
+            let (extensions, wanted): (Vec<_>, Vec<_>) =
+                as_sent_by(&profile, capture.headers()).into_iter().partition(offered);
+            assert_eq!(extensions.len(), 1);
+            assert_eq!(capture.sent(&seen), wanted, "{} as {}", capture.name, profile.name);
+        }
+    }
+}
+
+/// The messages of a reply with at most one item.
+fn said(id: &str, item: Option<&Value>) -> Vec<Act> {
+    let created = json!({ "type": "response.created", "response": { "id": id } });
+    let done = item.map(|item| json!({ "type": "response.output_item.done", "output_index": 0, "item": item }));
+    let completed = json!({ "type": "response.completed", "response": { "id": id, "output": [] } });
+    [Some(created), done, Some(completed)].into_iter().flatten().map(|event| Act::Text(event.to_string())).collect()
+}
+
+/// What the reply must have been that this message goes on from.
+fn reply_before(message: &Value) -> Option<Value> {
+    let first = &message["input"][0];
+    if message["previous_response_id"].as_str().unwrap().starts_with("resp_warm") {
+        return None;
+    }
+    Some(match first["call_id"].as_str() {
+        Some(call) => json!({ "type": "function_call", "id": "fc_1", "status": "completed", "name": "exec_command",
+            "arguments": "{\"cmd\":\"true\"}", "call_id": call }),
+        None => json!({ "type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+            "content": [{ "type": "output_text", "text": "pong", "annotations": [] }] }),
+    })
+}
+
+/// A turn that may have led to this message.
+fn before(message: &Value) -> Value {
+    let mut made_up = message.clone();
+    let object = made_up.as_object_mut().unwrap();
+    object.shift_remove("previous_response_id");
+    object["input"] = json!([
+        { "type": "message", "role": "developer", "content": [{ "type": "input_text", "text": "Be short." }] },
+        { "type": "message", "role": "user", "content": [{ "type": "input_text", "text": "ping" }] },
+    ]);
+    made_up
+}
+
+/// A conversation over one socket; the messages of our side, in order.
+struct Conversation {
+    upstream: Upstream,
+    house: House,
+    replies: Arc<Mutex<VecDeque<Vec<Act>>>>,
+    heard: Vec<Value>,
+}
+
+impl Conversation {
+    async fn open(profile: Profile) -> Self {
+        let replies = Arc::new(Mutex::new(VecDeque::new()));
+        let script = Arc::clone(&replies);
+        let house = House::start(move |_, _, _| script.lock().pop_front().unwrap()).await;
+        let upstream = Upstream::new(Config { profile, ..config(&house) }).unwrap();
+        Self { upstream, house, replies, heard: Vec::new() }
+    }
+
+    /// Sends the message as a client's whole turn, answers it with what `next` goes on from, and gives what went out.
+    async fn turn(&mut self, message: &Value, next: Option<&Value>) -> Value {
+        let reply = next.and_then(reply_before);
+        let id = next.map_or("resp_last", |next| next["previous_response_id"].as_str().unwrap());
+        self.replies.lock().push_back(said(id, reply.as_ref()));
+        self.heard.extend(message["input"].as_array().unwrap().iter().cloned());
+        let mut body = message.clone();
+        body.as_object_mut().unwrap().shift_remove("previous_response_id");
+        body["input"] = Value::Array(self.heard.clone());
+        self.heard.extend(reply);
+        let said = by_name(&message["client_metadata"]);
+        let text = |name: &str| said.get(name).map(|value| value.as_str().unwrap());
+        let given = |name: &'static str| text(name).map(|value| (name, value.to_owned()));
+        let passed: Vec<_> = upstream::PASSED.into_iter().filter_map(given).collect();
+        let call = CallFacts {
+            model: message["model"].as_str().unwrap(),
+            lite: message.get("tools").is_none(),
+            session: text("session_id").unwrap(),
+            thread: text("thread_id").unwrap(),
+            turn_state: text("x-codex-turn-state"),
+            passed: &passed,
+            ..facts()
+        };
+        let generate = message.get("generate").is_none();
+        let now = Millis(text(STARTED).unwrap().parse().unwrap());
+        let talk = Some(Talk { conversation: 1, generate, only: true, now });
+        let (account, access) = (account("acct-1"), Secret::from("<JWT>"));
+        let leg = Leg { account: &account, access: &access, body: written(&body), call, talk };
+        let answer = soon(Box::pin(self.upstream.responses(leg))).await.unwrap();
+        soon(answer.body.collect(1 << 20)).await.unwrap();
+        self.house.turns(1).await.remove(0).body
+    }
+}
+
+/// The message without what our own name does not say: when the official client began.
+fn under(profile: &Profile, message: &Value) -> Value {
+    let mut wanted = message.clone();
+    if !profile.window {
+        wanted["client_metadata"].as_object_mut().unwrap().shift_remove(STARTED);
+    }
+    wanted
+}
+
+/// All of it, and in order but for the metadata, which has none.
+fn assert_alike(sent: &Value, wanted: &Value, name: &str) {
+    assert_eq!(by_name(&sent["client_metadata"]), by_name(&wanted["client_metadata"]), "{name}");
+    let ordered = |message: &Value| {
+        let mut message = message.clone();
+        message["client_metadata"] = Value::Null;
+        message.to_string()
+    };
+    assert_eq!(ordered(sent), ordered(wanted), "{name}");
+}
+
+/// A message of our own with every field that there is, `generate` aside.
+fn every_field(lite: bool) -> Value {
+    let mut message = json!({
+        "type": "response.create", "model": "gpt-5.5", "stream": true, "previous_response_id": "resp_0001",
+        "service_tier": "priority",
+        "input": [{ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": "pong?" }] }],
+        "tools": [{ "type": "function", "name": "f", "parameters": { "type": "object", "properties": {} },
+            "strict": false }],
+        "tool_choice": "auto", "parallel_tool_calls": !lite, "reasoning": { "effort": "low", "context": "all_turns" },
+        "store": false, "include": ["reasoning.encrypted_content"], "prompt_cache_key": "t", "text": { "verbosity": "low" },
+        "client_metadata": orders::METADATA.iter().map(|name| (*name, "1")).collect::<BTreeMap<_, _>>(),
+    });
+    let unused = if lite { message.as_object_mut() } else { message["client_metadata"].as_object_mut() };
+    unused.unwrap().shift_remove(if lite { "tools" } else { LITE });
+    if lite {
+        message["client_metadata"][LITE] = "true".into();
+    }
+    message
+}
+
+/// The order and the metadata without the recordings.
+#[rstest]
+#[tokio::test]
+async fn a_turn_has_every_field_in_order(#[values(false, true)] lite: bool) {
+    let mut conversation = Conversation::open(profile("codex_exec", "0.169.0", None)).await;
+    let message = every_field(lite);
+    let mut first = before(&message);
+    conversation.turn(&first, Some(&message)).await;
+    let sent = conversation.turn(&message, None).await;
+    assert_alike(&sent, &message, "after another");
+    let unused = if lite { "tools" } else { LITE };
+    let used = |order: &[&'static str]| order.iter().copied().filter(|name| *name != unused).collect::<Vec<_>>();
+    let warm = used(orders::FRAME);
+    let turn: Vec<_> = warm.iter().copied().filter(|name| *name != "generate").collect();
+    assert_eq!(sent.as_object().unwrap().keys().collect::<Vec<_>>(), turn);
+    assert_eq!(by_name(&sent["client_metadata"]).into_keys().collect::<Vec<_>>(), used(orders::METADATA));
+
+    let mut conversation = Conversation::open(profile("codex_exec", "0.169.0", None)).await;
+    first["generate"] = false.into();
+    let sent = conversation.turn(&first, None).await;
+    let warm: Vec<_> = warm.into_iter().filter(|name| *name != "previous_response_id").collect();
+    assert_eq!(sent.as_object().unwrap().keys().collect::<Vec<_>>(), warm);
+}
+
+#[tokio::test]
+async fn messages_equal_the_recorded_ones() {
+    let captures = of(How::Frame);
+    let numbered = |number: u8| captures.iter().find(|capture| capture.number() == number);
+    let mut compared = Vec::new();
+    for profile in [vec![profile("codex_exec", "0.169.0", None)], profiles().into()].concat() {
+        for talk in TALKS {
+            let talk: Vec<&Capture> = talk.iter().filter_map(|number| numbered(*number)).collect();
+            let Some(first) = talk.first() else { continue };
+            let mut conversation = Conversation::open(profile.clone()).await;
+            let first = &first.value["message"];
+            if first.get("previous_response_id").is_some() {
+                conversation.turn(&before(first), Some(first)).await;
+            }
+            for (at, capture) in talk.iter().enumerate() {
+                let (message, name) = (&capture.value["message"], capture.name);
+                orders::assert_in(orders::FRAME, message.as_object().unwrap().keys().map(String::as_str));
+                orders::assert_in(orders::METADATA, by_name(&message["client_metadata"]).into_keys());
+                let sent = conversation.turn(message, talk.get(at + 1).map(|next| &next.value["message"])).await;
+                assert_alike(&sent, &under(&profile, message), name);
+                compared.push(capture.number());
+            }
+        }
+    }
+    compared.sort_unstable();
+    compared.dedup();
+    assert_eq!(compared, captures.iter().map(Capture::number).collect::<Vec<_>>(), "all of them");
+}

@@ -1,0 +1,52 @@
+//! The official client with an API key beside a relay that is asked the same. A relay hears our own name, and nothing of the Codex
+//! identity (see `upstream::relay`); what is equal is what the protocol asks for.
+
+use pool::Secret;
+use pool::relay::Wire;
+use proto::Dialect;
+use proto::dialect::{Relay, Target};
+use upstream::relay::Call;
+
+use super::{How, of};
+use crate::recorder::{Recorder, Reply, full};
+use crate::relay::{relay, upstream};
+
+/// The Codex identity, which is not a relay's business.
+const OURS: [&str; 8] = [
+    "version",
+    "x-codex-beta-features",
+    "x-codex-window-id",
+    "x-codex-turn-metadata",
+    "x-client-request-id",
+    "session-id",
+    "thread-id",
+    "originator",
+];
+
+#[tokio::test]
+async fn a_relay_is_asked_as_an_api_key_asks() {
+    for capture in of(How::Relay) {
+        let body = &capture.value["body"];
+        let (request, _) = Dialect::Responses.read_request(body.to_string().into()).unwrap();
+        let model = body["model"].as_str().unwrap();
+        let target = Target::Relay(Relay { model: model.to_owned(), ..Relay::default() });
+        let (written, notes) = proto::Wire::Responses.write_request(&request, &target).unwrap();
+        assert!(notes.is_empty(), "{notes:?}");
+        let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
+        let relay = relay(Wire::Responses, &format!("http://{}/v1", server.addr));
+        let key = Secret::from("sk-fake-key");
+        let call = Call { relay: &relay, key: &key, model, body: written, passed: &[] };
+        upstream().relays().call(call).await.unwrap();
+        let seen = server.request().await;
+        assert_eq!(seen.line, capture.line());
+        assert_eq!(String::from_utf8(seen.body.clone()).unwrap(), capture.body());
+        let sorted = |mut pairs: Vec<(String, String)>| {
+            pairs.retain(|(name, _)| name != "user-agent" && !OURS.contains(&&**name));
+            pairs.sort_unstable();
+            pairs
+        };
+        assert_eq!(sorted(capture.sent(&seen)), sorted(capture.headers()));
+        assert!(OURS.iter().all(|name| capture.header(name).is_some() && seen.header(name).is_none()));
+        assert!(seen.header("user-agent").unwrap().starts_with("polygate/"));
+    }
+}
