@@ -16,6 +16,7 @@ mod hosts;
 mod lists;
 mod matrix;
 mod native;
+mod official;
 mod ollama;
 mod panics;
 mod paths;

@@ -35,7 +35,7 @@ pub(crate) async fn gateway_of(plans: &[&str], change: impl FnOnce(&mut Settings
     (Gateway::on(engine, home, change).await, backend)
 }
 
-fn account(fake: FakeAccount) -> NewAccount {
+pub(crate) fn account(fake: FakeAccount) -> NewAccount {
     let tokens = Tokens {
         access: Secret::new(fake.access),
         refresh: Some(Secret::new(fake.refresh)),

@@ -1,0 +1,140 @@
+//! The official client 0.169.0 as it was recorded, with the gateway in between: what reaches the backend is what it sent. The
+//! recordings are read from `$POLYGATE_SHARED` at run time; what `upstream` sends is compared with them there, to the letter.
+
+use std::path::PathBuf;
+
+use offline::{Offline, Options, Running};
+use pool::Millis;
+use pool::transport::Transport;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::gateway::{Gateway, engine_with, request, store};
+use crate::socket::Socket;
+use crate::streams::account;
+use crate::wire::Wire;
+
+/// One request each, at the head of a conversation or complete in itself.
+const POSTS: [&str; 6] = [
+    "13-responses-http-h1-gpt55.json",
+    "16-responses-http-lite.json",
+    "17-responses-http-compaction-v2.json",
+    "18-responses-http-after-compaction.json",
+    "20-responses-http-subagent-review.json",
+    "22-responses-http-fast-schema-desktop-originator.json",
+];
+/// Headers that are about a connection, the account or who speaks; those of the gateway's own call are compared in `upstream`.
+const OTHERS: [&str; 9] = [
+    "host",
+    "content-length",
+    "content-encoding",
+    "cookie",
+    "version",
+    "authorization",
+    "chatgpt-account-id",
+    "originator",
+    "user-agent",
+];
+const NATIVE: &str = "/backend-api/codex/responses";
+
+/// A recording, or a visible skip.
+#[expect(clippy::explicit_write, reason = "the test runner would swallow eprintln")]
+fn capture(name: &str) -> Option<Value> {
+    use std::io::Write as _;
+    let Some(shared) = std::env::var_os("POLYGATE_SHARED") else {
+        writeln!(std::io::stderr(), "SKIPPED: POLYGATE_SHARED is not set").unwrap();
+        return None;
+    };
+    let path = PathBuf::from(shared).join("captures").join(name);
+    Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+}
+
+/// A gateway whose backend takes state that nobody made.
+async fn gateway(transport: Transport) -> (Gateway, Running) {
+    let backend = Offline::start(Options { strict_encrypted: false, ..Options::default() }).await.unwrap();
+    let home = TempDir::new().unwrap();
+    let store = store(&home).await;
+    store.put_account(account(backend.account("plus")), Millis(1)).await.unwrap();
+    let base = format!("http://{}", backend.addr());
+    let engine = engine_with(store, &base, |settings| settings.transport = transport).await;
+    (Gateway::on(engine, home, |_| {}).await, backend)
+}
+
+fn pairs(capture: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let pairs = capture["headers"].as_array().unwrap().iter().map(|pair| (text(&pair[0]), text(&pair[1])));
+    pairs.filter(|(name, _)| !name.starts_with(':')).collect()
+}
+
+fn compared(pairs: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
+    pairs.into_iter().filter(|(name, _)| !OTHERS.contains(&&**name)).collect()
+}
+
+#[tokio::test]
+async fn posts_reach_the_backend_as_they_were_sent() {
+    for name in POSTS {
+        let Some(capture) = capture(name) else { return };
+        let (gateway, backend) = gateway(Transport::Http).await;
+        let wanted = pairs(&capture);
+        // What the gateway knows by itself is not taken from a client.
+        let own = ["x-codex-routing-hint", "x-openai-internal-codex-responses-lite"];
+        let named = |name: &str| matches!(name, "originator" | "user-agent");
+        let theirs = |name: &str| named(name) || !own.contains(&name) && !OTHERS.contains(&name);
+        let headers = wanted.iter().filter(|(name, _)| theirs(name)).map(|(name, value)| format!("{name}: {value}"));
+        let own = [format!("authorization: Bearer {}", gateway.keys.client), "host: localhost".to_owned()];
+        let headers: Vec<String> = own.into_iter().chain(headers).collect();
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let body = capture["body"].to_string();
+        let mut wire = Wire::open(gateway.port).await;
+        wire.send(request(&format!("POST {NATIVE}"), &headers, body.as_bytes())).await;
+        wire.until("event: response.completed").await;
+        let record = backend.record();
+        let seen = record.posts().next().unwrap();
+        assert_eq!(compared(seen.headers.clone()), compared(wanted), "{name}");
+        assert_eq!(String::from_utf8_lossy(&seen.body), body, "{name}");
+        assert_eq!(record.offences, [], "{name}");
+    }
+}
+
+/// The message as our own name sends it, whose `client_metadata` has no order: without the client's clock.
+fn plain(message: &Value) -> (String, Value) {
+    let mut message = message.clone();
+    let mut metadata = message["client_metadata"].take();
+    metadata.as_object_mut().unwrap().shift_remove("x-codex-ws-stream-request-start-ms");
+    (message.to_string(), metadata)
+}
+
+/// A prewarm, a turn and the next one, over the sockets of both sides: each side has names of its own for what it goes on from.
+#[tokio::test]
+async fn turns_over_a_socket_reach_the_backend_as_they_were_sent() {
+    let names = ["06-ws-01-prewarm-gpt55.json", "07-ws-02-turn-gpt55.json", "12-ws-next-turn-gpt55.json"];
+    let mut messages: Vec<Value> = Vec::new();
+    for name in names {
+        let Some(mut capture) = capture(name) else { return };
+        messages.push(capture["message"].take());
+    }
+    // The last one was recorded in another conversation.
+    let id = |message: &Value| message["prompt_cache_key"].as_str().unwrap().to_owned();
+    let text = messages[2].to_string().replace(&id(&messages[2]), &id(&messages[0]));
+    messages[2] = serde_json::from_str(&text).unwrap();
+    let (gateway, backend) = gateway(Transport::WebSocket).await;
+    let key = format!("Bearer {}", gateway.keys.client);
+    let headers = [("authorization", key.as_str()), ("originator", "codex_exec"), ("user-agent", "codex_exec/0.169.0")];
+    let mut socket = Socket::at(NATIVE, gateway.port, &headers).await.unwrap();
+    let mut previous = Value::Null;
+    for message in &mut messages {
+        if previous.is_string() {
+            message["previous_response_id"] = previous;
+        }
+        previous = socket.ask(message.clone()).await["response"]["id"].clone();
+        assert!(previous.is_string());
+    }
+    let record = backend.record();
+    let mut sent: Vec<Value> = record.posts().map(offline::Seen::json).collect();
+    for (sent, message) in sent.iter_mut().zip(&mut messages).skip(1) {
+        assert!(sent["previous_response_id"].take().is_string());
+        message["previous_response_id"].take();
+    }
+    assert_eq!(sent.iter().map(plain).collect::<Vec<_>>(), messages.iter().map(plain).collect::<Vec<_>>());
+    assert_eq!(record.offences, []);
+}
