@@ -46,6 +46,30 @@ async fn each_vendors_client_gets_its_shape(#[case] target: &str, #[case] header
     assert_eq!(one.status, 200, "{}", one.text());
 }
 
+/// Every member of the official SDKs' `ModelInfo`, from what the catalogue lists; a retired name says so.
+#[tokio::test]
+async fn anthropics_clients_hear_what_a_model_can() {
+    let gateway = Gateway::start().await;
+    let version = "anthropic-version: 2023-06-01";
+    let model = json(&get(&gateway, "/v1/models/gpt-5.5", version).await);
+    let can = &model["capabilities"];
+    let supported = |path: &str| can.pointer(path).unwrap_or_else(|| panic!("no {path}"))["supported"] == true;
+    for path in ["/effort", "/effort/low", "/effort/xhigh", "/image_input", "/thinking", "/thinking/types/adaptive"] {
+        assert!(supported(path), "{path}: {can}");
+    }
+    for path in ["/effort/max", "/batch", "/citations", "/code_execution", "/context_management"] {
+        assert!(!supported(path), "{path}: {can}");
+    }
+    assert!(supported("/server_tools/web_search") && supported("/structured_outputs") && supported("/pdf_input"));
+    assert_eq!((&model["lifecycle"], &model["deprecated_at"]), (&Value::from("active"), &Value::Null));
+    let retired = json(&get(&gateway, "/v1/models/gpt-5.2", version).await);
+    assert_eq!(retired["id"], "gpt-5.2");
+    assert_eq!(
+        (&retired["lifecycle"], &retired["deprecated_at"]),
+        (&"deprecated".into(), &"2026-06-01T00:00:00Z".into())
+    );
+}
+
 #[tokio::test]
 async fn anthropics_list_has_pages() {
     let gateway = Gateway::start().await;

@@ -68,6 +68,22 @@ fn call(gateway: &Gateway, path: &str, prompt: &str, stream: bool) -> Vec<u8> {
     request(&format!("POST {path}"), &headers, body.as_bytes())
 }
 
+/// A retired name leads to its successor; the answer says since when (RFC 9745), and who answered instead.
+#[tokio::test]
+async fn a_retired_name_is_told() {
+    let (gateway, _backend) = gateway(|_| {}).await;
+    for (model, date) in [("gpt-5.2", Some("@1780272000")), ("gpt-6-sol", None)] {
+        let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hello"}}]}}"#);
+        let key = format!("authorization: Bearer {}", gateway.keys.client);
+        let headers = ["host: localhost", "content-type: application/json", &key];
+        let answer = gateway.ask("POST /v1/chat/completions", &headers, body.as_bytes()).await;
+        assert_eq!((answer.status, answer.header("deprecation")), (200, date), "{}", answer.text());
+        assert_eq!(answer.header("x-polygate-model"), Some("gpt-6-sol"));
+        let note = date.map(|_| "gpt-5.2 is retired and gpt-6-sol answers");
+        assert_eq!(answer.header("x-polygate-notes"), note);
+    }
+}
+
 #[tokio::test]
 async fn streams_say_who_served_them_and_how_to_treat_them() {
     let (gateway, _backend) = gateway(|_| {}).await;
