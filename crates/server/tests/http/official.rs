@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use offline::{Offline, Options, Running};
 use pool::Millis;
 use pool::transport::Transport;
+use rstest::rstest;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -104,19 +105,28 @@ fn plain(message: &Value) -> (String, Value) {
     (message.to_string(), metadata)
 }
 
-/// A prewarm, a turn and the next one, over the sockets of both sides: each side has names of its own for what it goes on from.
+/// A prewarm and the turns after it, over the sockets of both sides: each side has names of its own for what it goes on from.
+#[rstest]
+#[case::classic(&[
+    "06-ws-01-prewarm-gpt55.json",
+    "07-ws-02-turn-gpt55.json",
+    "12-ws-next-turn-gpt55.json",
+    "19-ws-compaction-v2.json",
+])]
+#[case::lite(&["10-ws-01-prewarm-lite.json", "11-ws-02-turn-lite.json"])]
 #[tokio::test]
-async fn turns_over_a_socket_reach_the_backend_as_they_were_sent() {
-    let names = ["06-ws-01-prewarm-gpt55.json", "07-ws-02-turn-gpt55.json", "12-ws-next-turn-gpt55.json"];
+async fn turns_over_a_socket_reach_the_backend_as_they_were_sent(#[case] names: &[&str]) {
     let mut messages: Vec<Value> = Vec::new();
     for name in names {
         let Some(mut capture) = capture(name) else { return };
         messages.push(capture["message"].take());
     }
-    // The last one was recorded in another conversation.
+    // Some were recorded in other conversations.
     let id = |message: &Value| message["prompt_cache_key"].as_str().unwrap().to_owned();
-    let text = messages[2].to_string().replace(&id(&messages[2]), &id(&messages[0]));
-    messages[2] = serde_json::from_str(&text).unwrap();
+    let first = id(&messages[0]);
+    for message in &mut messages {
+        *message = serde_json::from_str(&message.to_string().replace(&id(message), &first)).unwrap();
+    }
     let (gateway, backend) = gateway(Transport::WebSocket).await;
     let key = format!("Bearer {}", gateway.keys.client);
     let headers = [("authorization", key.as_str()), ("originator", "codex_exec"), ("user-agent", "codex_exec/0.169.0")];
