@@ -139,6 +139,36 @@ async fn messages_come_whole_in_any_frames() {
     assert_eq!(sent["input"][0]["content"][0]["text"].as_str().map(str::len), Some(padding.len()));
 }
 
+/// Whoever puts messages together would keep what the longest one took, on every connection.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_long_message_leaves_no_memory_behind() {
+    const EACH: usize = 24 << 20;
+    let (gateway, _backend) = gateway(|_| {}).await;
+    let junk = vec![b'x'; EACH];
+    let (before, mut sockets) = (resident(), Vec::new());
+    for end in [WHOLE, LAST].repeat(8) {
+        let mut socket = open(&gateway).await;
+        socket.raw(head(if end == LAST { FIRST } else { WHOLE }, EACH)).await;
+        socket.raw(&junk).await;
+        if end == LAST {
+            socket.raw(frame(LAST, b"x")).await;
+        }
+        assert_eq!(socket.event().await.unwrap()["status"], 400);
+        sockets.push(socket);
+    }
+    let more = resident().saturating_sub(before);
+    assert!(more < 6 * EACH, "{more} bytes for {} sockets", sockets.len());
+}
+
+/// Bytes of this process that are in memory.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().trim().parse::<usize>().unwrap() << 10
+}
+
 /// The last event of a reply; pongs may come between.
 async fn answer(socket: &mut Socket) -> Value {
     loop {
