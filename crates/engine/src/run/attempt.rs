@@ -5,6 +5,7 @@ mod fall;
 mod place;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pool::attempt::{History, Outcome, Step, To};
 use pool::catalog::Resolved;
@@ -14,7 +15,7 @@ use pool::{AccountId, Millis, Tokens};
 use proto::canon::{ItemKind, Role};
 use proto::dialect::Setting;
 use proto::{Dialect, Failure, Item, Kind, Request};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use upstream::oauth::RefreshReason;
 use uuid::Uuid;
 
@@ -154,10 +155,12 @@ impl Attempt {
     }
 
     /// Opens the conversation's socket and lets the other end read the request, so that the turn proper finds both done. One try,
-    /// with whoever served the conversation or is free at once; a failure says nothing that the turn proper will not say.
-    pub(crate) async fn warm(mut self) {
-        if self.plan.socket && self.plan.kin() == Kin::Accounts {
-            self.announce().await;
+    /// with whoever served the conversation or is free at once; a failure says nothing that the turn proper will not say. Returns
+    /// after `patience` at the latest.
+    pub(crate) async fn warm(mut self, patience: Duration) {
+        let told = self.plan.socket && self.plan.kin() == Kin::Accounts;
+        if told && timeout(patience, self.announce()).await.is_err() {
+            tracing::debug!(request = %self.plan.client.request_id, "a prewarm did not reach the backend in time");
         }
         self.ledger.complete();
     }
@@ -169,6 +172,9 @@ impl Attempt {
             return;
         }
         let Ok(opening) = self.shoot(id, false).await else { return };
+        if matches!(opening.source, Source::Head(_)) {
+            return;
+        }
         opening.held.iter().for_each(|event| self.ledger.see(event));
         if self.bond.is_none() {
             let bond = Bond { account: id.clone(), turn: None, foreign: self.foreign_mark(id), away: false };

@@ -10,7 +10,6 @@ use pool::catalog::Resolved;
 use proto::canon::{Finish, Open, Usage};
 use proto::dialect::Setting;
 use proto::{Dialect, Event, Failure, Fold, Json, Notes, Text, What, Writer};
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::attempt::{Attempt, instead};
@@ -46,9 +45,7 @@ pub(super) async fn run(core: Arc<Core>, mut call: Call) -> Result<Reply, Refusa
         }
     };
     ledger.model(&resolved.model.slug);
-    if timeout(PATIENCE, Attempt::new(core, call, resolved, ledger).warm()).await.is_err() {
-        tracing::debug!("the backend was not told in time of a conversation that begins");
-    }
+    Attempt::new(core, call, resolved, ledger).warm(PATIENCE).await;
     Ok(answer.reply())
 }
 

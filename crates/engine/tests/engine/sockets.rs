@@ -1,8 +1,9 @@
 //! Model calls over sockets, through the engine: what a conversation sends, how it recovers, and when a POST stands in.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use offline::{How, NewAccount, Options, Place, Plan, Rule, Seen};
+use offline::{How, NewAccount, Options, Place, Plan, Rule, Seen, Wait};
 use pool::transport::Transport;
 use proto::{Dialect, Kind};
 use rstest::rstest;
@@ -336,4 +337,19 @@ async fn a_prewarm_that_fails_is_answered(#[case] options: Options, #[case] plan
     let said = [user("My name is Ada."), user("Reply with exactly: pong")];
     let turn = bench.ask(codex(&said, true)).await.expect("a turn");
     assert_eq!(words(Dialect::Responses, turn.text()), "pong");
+}
+
+/// A backend that does not answer a prewarm keeps the client no longer than a commit takes, and the row says what the client got.
+#[tokio::test]
+async fn a_prewarm_that_hangs_is_answered_in_time() {
+    let setup = Setup::accounts(1).settings(|settings| {
+        settings.transport = Transport::Auto;
+        settings.commit = Duration::from_millis(300);
+    });
+    let bench = Bench::with(setup).await;
+    bench.backend.script(Rule::responses(Plan::auto().delay(Wait::Forever)).prewarm());
+    let warm = bench.ask(codex(&[user("My name is Ada.")], false)).await.expect("a prewarm");
+    assert!(warm.text().contains("response.completed"), "{}", warm.text());
+    let rows = bench.rows(1).await;
+    assert_eq!((rows[0].status, rows[0].outcome, bench.status(0)), (200, store::Outcome::Completed, "active"));
 }
