@@ -12,8 +12,11 @@ pub(crate) const TURN_STATE: &str = "x-codex-turn-state";
 /// Changes when the account's model list does.
 pub(crate) const MODELS_ETAG: &str = "x-models-etag";
 
+/// The model that answered; Codex takes another one than it asked for as rerouted, and warns of it.
+pub(crate) const MODEL: &str = "openai-model";
+
 /// What every client may see besides the rate-limit family.
-const OPEN: [&str; 1] = ["openai-model"];
+const OPEN: [&str; 1] = [MODEL];
 /// What only Codex clients know how to read.
 const CODEX: [&str; 3] = [TURN_STATE, MODELS_ETAG, "x-reasoning-included"];
 /// The rate-limit family: `x-codex-` followed by a name with one of these.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use pool::AccountId;
+use pool::catalog::Resolved;
 use proto::{Failure, Notes};
 
 use crate::stream::Stream;
@@ -41,9 +42,25 @@ pub struct Head {
     pub fallback: Option<Fallback>,
     /// What was dropped or approximated.
     pub notes: Notes,
-    /// Upstream headers that the client may see: the rate-limit family and `openai-model`; for Codex clients also
-    /// `x-codex-turn-state` and `x-models-etag`.
+    /// Upstream headers that the client may see: the rate-limit family and, unless the model has another name than was asked for,
+    /// `openai-model`; for Codex clients also `x-codex-turn-state` and `x-models-etag`.
     pub headers: HeaderMap,
+}
+
+impl Head {
+    /// What is known once the model is; a retired name is noted.
+    pub(crate) fn of(resolved: &Resolved, mut notes: Notes) -> Self {
+        let (model, retired_from) = (resolved.model.slug.clone(), resolved.retired_from.clone());
+        if let Some(name) = &retired_from {
+            notes.add(format!("{} is retired and {model} answers", shown(name)));
+        }
+        Self { model, retired_from, notes, ..Self::default() }
+    }
+}
+
+/// A name of a client, fit for a note.
+pub(crate) fn shown(name: &str) -> &str {
+    &name[..name.floor_char_boundary(64)]
 }
 
 /// A model that served instead of another.

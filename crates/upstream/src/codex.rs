@@ -75,14 +75,22 @@ impl Upstream {
     /// Makes the call; resolves at the answer's headers, over a socket at the first event of the reply. Dropping the future, or the
     /// answer's body, ends the exchange with the backend.
     pub async fn responses(&self, leg: Leg<'_>) -> Result<Answer, Fault> {
-        let Some(talk) = leg.talk.filter(|talk| talk.only || self.talks(&leg.account.id, talk.now)) else {
-            return self.post(leg).await;
+        let tried = |talk: &Talk| talk.only || self.talks(&leg.account.id, talk.now);
+        let talk = match leg.talk {
+            Some(talk) if tried(&talk) => talk,
+            // Only a socket remembers what it was told.
+            Some(Talk { generate: false, .. }) => {
+                return Err(Fault::new(Sent::No, FaultKind::Upgrade, "sockets are left alone for now"));
+            }
+            _ => return self.post(leg).await,
         };
         // Opening a connection by hand takes a large future, which a POST must not carry along.
         match Box::pin(self.talk(&leg, talk)).await {
             Ok(answer) => Ok(answer),
             Err(Detour::Fault(fault)) => Err(fault),
-            Err(Detour::Post(sent, why)) if talk.only => Err(Fault::new(sent, FaultKind::Upgrade, why)),
+            Err(Detour::Post(sent, why)) if talk.only || !talk.generate => {
+                Err(Fault::new(sent, FaultKind::Upgrade, why))
+            }
             Err(Detour::Post(_, why)) => {
                 tracing::info!(account = %leg.account.id, why, "a POST stands in for a socket");
                 self.post(leg).await

@@ -14,7 +14,7 @@ use pool::transport::Talk;
 use pool::{AccountId, Millis, Tokens};
 use proto::canon::{ItemKind, Role};
 use proto::dialect::Setting;
-use proto::{Dialect, Failure, Item, Kind, Request};
+use proto::{Dialect, Failure, Item, Kind, Request, What};
 use tokio::time::{Instant, timeout, timeout_at};
 use upstream::oauth::RefreshReason;
 use uuid::Uuid;
@@ -35,7 +35,7 @@ use crate::estimate;
 use crate::head::{self, TURN_STATE};
 use crate::ledger::Ledger;
 use crate::refresh::{NotRefreshed, Wish};
-use crate::reply::{Fallback, Head, Refusal, Reply};
+use crate::reply::{Fallback, Head, Refusal, Reply, shown};
 use crate::slots::Slot;
 use crate::stored::Keep;
 use crate::stream::flow::{Begin, Course, Flow, Source};
@@ -91,15 +91,7 @@ impl Attempt {
         // A conversation that goes on after a compaction may have another beginning.
         let sealed = || replay::brought(&call.request).and_then(|seal| core.affinity.get(seal));
         let bond = core.affinity.get(conversation.id).or_else(sealed);
-        let mut head = Head {
-            model: resolved.model.slug.clone(),
-            retired_from: resolved.retired_from.clone(),
-            notes: std::mem::take(&mut call.notes),
-            ..Head::default()
-        };
-        if let Some(name) = &resolved.retired_from {
-            head.notes.add(format!("{} is retired and {} answers", shown(name), head.model));
-        }
+        let head = Head::of(&resolved, std::mem::take(&mut call.notes));
         let client = std::mem::take(&mut call.client);
         let socket = core.settings.transport.socket(talk(&call.request, client.codex));
         let tier = tier(&call, &resolved);
@@ -162,6 +154,7 @@ impl Attempt {
         if told && timeout(patience, self.announce()).await.is_err() {
             tracing::debug!(request = %self.plan.client.request_id, "a prewarm did not reach the backend in time");
         }
+        self.ledger.notes(&self.head.notes);
         self.ledger.complete();
     }
 
@@ -175,7 +168,12 @@ impl Attempt {
         if matches!(opening.source, Source::Head(_)) {
             return;
         }
-        opening.held.iter().for_each(|event| self.ledger.see(event));
+        // Its end is no word of a model, for which tokens would be estimated.
+        opening
+            .held
+            .iter()
+            .filter(|event| matches!(event.what, What::Usage(_)))
+            .for_each(|event| self.ledger.see(event));
         if self.bond.is_none() {
             let bond = Bond { account: id.clone(), turn: None, foreign: self.foreign_mark(id), away: false };
             self.core.affinity.set(self.plan.conversation.id, bond);
@@ -311,6 +309,10 @@ impl Attempt {
         if self.plan.kin() == Kin::Accounts {
             turn = self.turn(id).or_else(|| head::text(&opening.headers, TURN_STATE).map(fingerprint));
             self.head.headers = head::passed(&opening.headers, self.plan.client.codex);
+            if self.call.request.model.as_deref() != Some(&self.head.model) {
+                // The name was ours to read: Codex would take another one for a rerouted model and warn its user.
+                self.head.headers.remove(head::MODEL);
+            }
             if self.plan.client.codex {
                 self.core.for_codex(&mut self.head.headers, &self.plan.resolved, id);
             }
@@ -385,11 +387,6 @@ impl From<Failure> for Short {
 
 fn late() -> Failure {
     Failure::new(Kind::Timeout, "the account's tokens were not refreshed in time; try again").code("upstream_timeout")
-}
-
-/// A name of a client, fit for a note.
-fn shown(name: &str) -> &str {
-    &name[..name.floor_char_boundary(64)]
 }
 
 /// The tier that the body will carry, for the routing header.

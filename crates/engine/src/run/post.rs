@@ -182,7 +182,7 @@ impl Shot {
         let talk = self.plan.socket.then(|| Talk {
             conversation: conversation.line(),
             generate: !self.plan.mute,
-            only: self.plan.mute || self.core.settings.transport == Transport::WebSocket,
+            only: self.core.settings.transport == Transport::WebSocket,
             now: self.core.now(),
         });
         let mut outing = self.core.outing(&account.id);

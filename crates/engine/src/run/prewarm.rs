@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use pool::catalog::Resolved;
 use proto::canon::{Finish, Open, Usage};
 use proto::dialect::Setting;
-use proto::{Dialect, Event, Failure, Fold, Json, Notes, Text, What, Writer};
+use proto::{Dialect, Event, Failure, Fold, Json, Text, What, Writer};
 use uuid::Uuid;
 
 use super::attempt::{Attempt, instead};
@@ -29,7 +29,7 @@ struct Answer {
     dialect: Dialect,
     stream: bool,
     setting: Setting,
-    notes: Notes,
+    head: Head,
     keep: Option<Box<Keep>>,
 }
 
@@ -66,14 +66,14 @@ fn prepare(core: &Arc<Core>, call: &mut Call) -> Result<(Resolved, Answer), Fail
         codex: call.client.codex,
         stored: keep.as_ref().map(|keep| keep.marks()).unwrap_or_default(),
     };
-    let (dialect, stream, notes) = (call.dialect, call.request.reply.stream, call.notes.clone());
-    Ok((resolved, Answer { dialect, stream, setting, notes, keep }))
+    let (dialect, stream) = (call.dialect, call.request.reply.stream);
+    let head = Head::of(&resolved, call.notes.clone());
+    Ok((resolved, Answer { dialect, stream, setting, head, keep }))
 }
 
 impl Answer {
     fn reply(self) -> Reply {
-        let Self { dialect, stream, setting, notes, keep } = self;
-        let head = Head { model: setting.model.clone(), notes, ..Head::default() };
+        let Self { dialect, stream, setting, head, keep } = self;
         let open = Open { id: Text::from(setting.id.as_str()), model: None, created: setting.created };
         let end = What::End { finish: Finish::Stop, response: None };
         let events = [What::Open(open), What::Usage(Usage::default()), end].map(Event::new);

@@ -339,6 +339,18 @@ async fn a_prewarm_that_fails_is_answered(#[case] options: Options, #[case] plan
     assert_eq!(words(Dialect::Responses, turn.text()), "pong");
 }
 
+/// Where sockets rest, a prewarm does not wait for one.
+#[tokio::test]
+async fn a_prewarm_leaves_sockets_alone_that_rest() {
+    let options = Options { websocket: false, ..Options::default() };
+    let setup = Setup { options, ..Setup::accounts(1) }.settings(|settings| settings.transport = Transport::Auto);
+    let bench = Bench::with(setup).await;
+    for _ in 0..3 {
+        bench.ask(codex(&[user("My name is Ada.")], false)).await.expect("a prewarm");
+    }
+    assert_eq!(bench.backend.record().sockets().count(), 1, "the first refusal is enough");
+}
+
 /// A backend that does not answer a prewarm keeps the client no longer than a commit takes, and the row says what the client got.
 #[tokio::test]
 async fn a_prewarm_that_hangs_is_answered_in_time() {

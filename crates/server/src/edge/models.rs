@@ -45,7 +45,9 @@ pub(crate) async fn one(ask: Ask) -> Answer {
     let resolved = found(&ask.app.engine, name)?;
     let owner = ask.app.engine.owner(name);
     match ask.dialect {
-        Dialect::Messages => Ok(json(StatusCode::OK, &anthropic::Entry::of(name, resolved))),
+        Dialect::Messages => {
+            Ok(json(StatusCode::OK, &anthropic::Entry::of(name, resolved.model, resolved.retired_from.is_some())))
+        }
         Dialect::Gemini => Ok(json(StatusCode::OK, &google::Entry::of(name, resolved.model))),
         _ => Ok(json(StatusCode::OK, &openai::Entry::of(name, resolved.model, owner))),
     }

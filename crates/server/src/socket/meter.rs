@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::scan::Scan;
-use crate::body::{Broken, Budget, Charge};
+use crate::body::{Budget, Charge};
 use crate::listen::gate::Gate;
 
 /// See the module.
@@ -47,13 +47,16 @@ impl Meter {
         std::mem::replace(&mut self.charge, self.budget.charge(usize::MAX)).adopt(message)
     }
 
-    fn count(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+    fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
         let seen = self.scan.pass(bytes);
+        if seen.breach {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         if seen.began || seen.payload > 0 {
             self.moved = Instant::now();
         }
         self.held += seen.payload;
-        self.charge.cover(self.held * self.scan.copies())
+        self.charge.cover(self.held * self.scan.copies()).map_err(io::Error::other)
     }
 
     /// Reads into a buffer that has room for nothing else.
@@ -75,7 +78,7 @@ impl AsyncRead for Meter {
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
         ready!(this.fill(cx, &mut part))?;
         let count = part.filled().len();
-        this.count(part.filled()).map_err(io::Error::other)?;
+        this.count(part.filled())?;
         buf.advance(count);
         Poll::Ready(Ok(()))
     }

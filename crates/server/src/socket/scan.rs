@@ -9,6 +9,8 @@ const HEAD: usize = 14;
 /// The bit that ends a message, and the one that says that a frame is about the connection and of no message.
 const LAST: u8 = 0x80;
 const CONTROL: u8 = 0x08;
+/// Longest payload of the latter.
+const CONTROL_MOST: u64 = 125;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -55,6 +57,9 @@ pub(super) struct Seen {
     pub(super) payload: usize,
     /// Whether a message began with them.
     pub(super) began: bool,
+    /// Whether they announce a frame about the connection that is longer than one may be, or in parts: whoever reads frames would
+    /// wait for all of it before he refuses it.
+    pub(super) breach: bool,
 }
 
 impl Default for Place {
@@ -93,7 +98,8 @@ impl Scan {
                     return Seen::default();
                 }
                 let (of, left) = frame(&bytes[..end]);
-                self.begin(of, left)
+                let breach = of == Frame::Control && (left > CONTROL_MOST || bytes[0] & LAST == 0);
+                Seen { breach, ..self.begin(of, left) }
             }
             Place::Payload { of, left } => {
                 let of = *of;
@@ -101,7 +107,7 @@ impl Scan {
                 if *left == 0 {
                     self.end(of);
                 }
-                Seen { payload: if of == Frame::Control { 0 } else { given.len() }, began: false }
+                Seen { payload: if of == Frame::Control { 0 } else { given.len() }, ..Seen::default() }
             }
         }
     }
@@ -115,7 +121,7 @@ impl Scan {
         if left == 0 {
             self.end(of);
         }
-        Seen { payload: 0, began }
+        Seen { began, ..Seen::default() }
     }
 
     fn end(&mut self, of: Frame) {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -40,6 +41,10 @@ pub(super) struct Session {
     idle: Pin<Box<Sleep>>,
     /// Runs while a message arrives.
     stall: Option<Pin<Box<Sleep>>>,
+    /// Whether the client was looked at before the reply the last time.
+    listens: bool,
+    /// Whether a pong may not be written yet.
+    pinged: bool,
 }
 
 /// What is being done.
@@ -95,7 +100,16 @@ enum Leave {
 impl Session {
     pub(super) fn new(seat: Arc<Seat>, socket: WebSocketStream<Meter>) -> Self {
         let idle = Box::pin(sleep_until(Instant::now() + seat.app.limits.socket_idle));
-        Self { seat, socket, work: Work::None, waiting: VecDeque::new(), idle, stall: None }
+        Self {
+            seat,
+            socket,
+            work: Work::None,
+            waiting: VecDeque::new(),
+            idle,
+            stall: None,
+            listens: false,
+            pinged: false,
+        }
     }
 
     /// Serves until the connection ends.
@@ -103,6 +117,10 @@ impl Session {
         let leave = loop {
             let step = poll_fn(|cx| self.poll(cx)).await;
             if matches!(&step, Step::Heard(body) if body.len() > SMALL) {
+                // What is written must be whole before another writes.
+                if self.socket.flush().await.is_err() {
+                    break Leave::Gone;
+                }
                 self = self.renew().await;
             }
             if let Err(leave) = self.take(step).await {
@@ -115,9 +133,7 @@ impl Session {
     }
 
     /// The same with a reader of frames that holds nothing: it keeps as much memory as its longest message took.
-    async fn renew(mut self) -> Self {
-        // A failure is one of the next write too.
-        let _ = self.socket.flush().await;
+    async fn renew(self) -> Self {
         let socket = super::socket(self.socket.into_inner(), &self.seat).await;
         Self { socket, ..self }
     }
@@ -132,7 +148,19 @@ impl Session {
         {
             self.ask(body);
         }
-        let step = match &mut self.work {
+        // Also while a reply runs and others wait: a ping is answered, and a client that leaves takes its reply with it. They take
+        // turns: a reply that is always ready must not hide the client, nor the client its reply.
+        self.listens = !self.listens;
+        let first = if self.listens { self.hear(cx) } else { self.work(cx) };
+        if first.is_ready() {
+            return first;
+        }
+        let second = if self.listens { self.work(cx) } else { self.hear(cx) };
+        if second.is_ready() { second } else { self.time(cx).map(Step::Leave) }
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        match &mut self.work {
             Work::None => Poll::Pending,
             Work::Opening(opening) => {
                 opening.as_mut().poll(cx).map(|opened| opened.map_or_else(Step::Refused, Step::Opened))
@@ -141,13 +169,7 @@ impl Session {
                 Ok(bytes) => bytes.map_or(Step::Over, Step::Said),
                 Err(denied) => Step::Refused(denied),
             }),
-        };
-        if step.is_ready() {
-            return step;
         }
-        // Also while a reply runs and others wait: a ping is answered, and a client that leaves takes its reply with it.
-        let heard = self.hear(cx);
-        if heard.is_ready() { heard } else { self.time(cx).map(Step::Leave) }
     }
 
     fn is_free(&self) -> bool {
@@ -156,9 +178,20 @@ impl Session {
 
     fn hear(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
+            // A pong that is not written yet waits in memory: whoever does not read them is not read either.
+            if self.pinged {
+                match std::task::ready!(self.socket.poll_flush_unpin(cx)) {
+                    Ok(()) => self.pinged = false,
+                    Err(error) => return Poll::Ready(Step::Leave(self.broken(&error))),
+                }
+            }
             let step = match std::task::ready!(self.socket.poll_next_unpin(cx)) {
                 Some(Ok(Message::Text(text))) => Step::Heard(self.socket.get_mut().take(text.into())),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                Some(Ok(Message::Ping(_))) => {
+                    self.pinged = true;
+                    continue;
+                }
+                Some(Ok(Message::Pong(_))) => continue,
                 Some(Ok(Message::Binary(_) | Message::Frame(_))) => Step::Leave(binary()),
                 Some(Ok(Message::Close(_))) | None => Step::Leave(Leave::Gone),
                 Some(Err(error)) => Step::Leave(self.broken(&error)),
@@ -186,7 +219,7 @@ impl Session {
 
     async fn take(&mut self, step: Step) -> Result<(), Leave> {
         let sent = match step {
-            Step::Heard(_) if self.waiting.len() >= self.seat.app.limits.waiting => return Err(crowded()),
+            Step::Heard(body) if self.is_crowded(&body) => return Err(crowded()),
             Step::Heard(body) => {
                 self.waiting.push_back(body);
                 Ok(())
@@ -204,6 +237,13 @@ impl Session {
             Step::Leave(leave) => return Err(leave),
         };
         sent.map_err(|_| Leave::Gone)
+    }
+
+    /// Whether one more message is too much: their number is bounded, and together they are no more than one may be.
+    fn is_crowded(&self, body: &Bytes) -> bool {
+        let limits = &self.seat.app.limits;
+        let held: usize = self.waiting.iter().map(Bytes::len).sum();
+        self.waiting.len() >= limits.waiting || (held > 0 && (held + body.len()) as u64 > limits.wire)
     }
 
     /// Serves a message.
@@ -284,6 +324,7 @@ impl Session {
             }
             Error::Utf8(_) => Leave::Close(CloseCode::Invalid, "the message is no UTF-8"),
             Error::Protocol(_) => Leave::Close(CloseCode::Protocol, ""),
+            Error::Io(error) if error.kind() == ErrorKind::InvalidData => Leave::Close(CloseCode::Protocol, ""),
             Error::Io(error) => {
                 let full = error.get_ref().and_then(|inner| inner.downcast_ref::<Broken>());
                 full.map_or(Leave::Gone, |full| self.full(*full))

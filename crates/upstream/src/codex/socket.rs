@@ -103,7 +103,8 @@ impl Upstream {
             Hailed::Refused(answer) => return Ok(*answer),
         };
         let heard = self.say(socket, (&turn, talk), leg).await;
-        if !matches!(heard, Ok(Heard::Answer(_))) {
+        // Whoever wants no prewarm may want turns.
+        if talk.generate && !matches!(heard, Ok(Heard::Answer(_))) {
             self.shelf().failed(&leg.account.id, talk.now);
         }
         match heard.map_err(Detour::Fault)? {

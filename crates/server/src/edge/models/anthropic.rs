@@ -3,7 +3,7 @@
 mod capabilities;
 
 use http::StatusCode;
-use pool::catalog::{Model, Resolved, To};
+use pool::catalog::Model;
 use proto::{Failure, Kind};
 use serde::Serialize;
 
@@ -47,9 +47,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// A model under the name that was asked for.
-    pub(super) fn of(name: &str, resolved: Resolved) -> Self {
-        let retired = resolved.retired_from.is_some();
-        let model = resolved.model;
+    pub(super) fn of(name: &str, model: Model, retired: bool) -> Self {
         Self {
             r#type: "model",
             id: name.to_owned(),
@@ -63,11 +61,6 @@ impl Entry {
             max_tokens: model.max_output,
             display_name: model.display,
         }
-    }
-
-    fn listed(model: Model) -> Self {
-        let resolved = Resolved { model, to: To::Accounts, effort: None, tier: None, retired_from: None };
-        Self::of(&resolved.model.slug.clone(), resolved)
     }
 }
 
@@ -93,7 +86,7 @@ pub(super) fn list(ask: &Ask, models: Vec<Model>) -> Answer {
         }
         (None, None) => Page::cut(models, 0, size),
     };
-    let data: Vec<_> = page.models.into_iter().map(Entry::listed).collect();
+    let data: Vec<_> = page.models.into_iter().map(|model| Entry::of(&model.slug.clone(), model, false)).collect();
     let id = |entry: Option<&Entry>| entry.map(|entry| entry.id.clone());
     let (first_id, last_id) = (id(data.first()), id(data.last()));
     Ok(json(StatusCode::OK, &List { data, has_more: page.more, first_id, last_id }))

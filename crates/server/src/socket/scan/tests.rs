@@ -72,3 +72,23 @@ fn a_length_may_be_anything() {
     }
     assert!(scan.is_open() && scan.ahead() == usize::MAX);
 }
+
+/// What is about the connection is short and in one frame (RFC 6455, section 5.5): anything else is refused before it is read.
+#[rstest]
+#[case(0x89, 125, false)]
+#[case(0x89, 126, true)]
+#[case(0x88, 1 << 16, true)]
+#[case(0x09, 1, true)]
+#[case(0x81, 1 << 16, false)]
+fn long_words_about_the_connection_are_a_breach(#[case] first: u8, #[case] length: usize, #[case] breach: bool) {
+    let bytes = frame(first, length);
+    let mut scan = Scan::default();
+    let (mut at, mut found) = (0, false);
+    while at < bytes.len() && !found {
+        let end = bytes.len().min(at + scan.ahead());
+        found = scan.pass(&bytes[at..end]).breach;
+        at = end;
+    }
+    assert_eq!(found, breach);
+    assert!(!breach || at <= HEAD, "known by its head");
+}

@@ -107,7 +107,9 @@ impl Upstream {
         let status = head.status.as_u16();
         match status {
             426 => self.shelf().refused(&leg.account.id, at),
-            401 | 429 if length == Some(body.len()) => {
+            401 | 429 => {
+                // The library reads no further than the head: a body that did not come with it is left out, as its headers say enough.
+                let body = if length == Some(body.len()) { body } else { Bytes::new() };
                 let answer = Answer { status, headers: head.headers, body: Body::whole(body) };
                 return Ok(Hailed::Refused(Box::new(answer)));
             }

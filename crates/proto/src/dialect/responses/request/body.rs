@@ -23,7 +23,9 @@ impl Body {
 
     /// The body. With `own`, fields stand where they stand there, and those that we do not set stay if `keep` says so.
     pub(super) fn render(mut self, own: Option<&Own>, keep: impl Fn(&str) -> bool) -> Bytes {
-        let mut out = BytesMut::with_capacity(own.map_or(1024, |own| own.len() + 1024));
+        // Names, quotes and commas beside the values.
+        let set: usize = self.fields.iter().map(|(name, value)| name.len() + value.bytes().len() + 4).sum();
+        let mut out = BytesMut::with_capacity(own.map_or(set + 2, |own| own.len() + 1024));
         pen::object(&mut out, |pen| {
             for (key, value) in own.into_iter().flat_map(Own::fields) {
                 match self.fields.iter().position(|(name, _)| key.is(name)) {
