@@ -1,4 +1,6 @@
-//! An answer's body, read chunk by chunk: each as it came from the socket, none copied.
+//! An answer's body, read chunk by chunk: each as it came from the socket, none copied, unless it has to be decoded.
+
+pub(crate) mod decode;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,6 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 
+use self::decode::{Coding, Decoder};
 use crate::client::lanes::Place;
 use crate::codex::socket::Reply;
 use crate::fault::root;
@@ -25,6 +28,8 @@ enum Source {
     },
     /// The conversation's socket.
     Socket(Box<Reply>),
+    /// Another body, in codings.
+    Decoded(Decoder),
     /// All of it is here.
     Whole(Option<Bytes>),
 }
@@ -32,7 +37,7 @@ enum Source {
 /// A body that ended badly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cut {
-    /// The connection ended, was reset or broke the protocol.
+    /// The connection ended, was reset or broke the protocol, or its bytes do not decode.
     #[error("the upstream's answer broke off: {0}")]
     Broken(String),
     /// More than the cap given to [`Body::collect`].
@@ -53,11 +58,17 @@ impl Body {
         Self(Source::Whole((!bytes.is_empty()).then_some(bytes)))
     }
 
-    /// The next chunk as it came from the socket, never empty; `None` at the proper end. Trailers are skipped.
+    /// The body as it was before `codings` were applied, in this order.
+    pub(crate) fn decoded(self, codings: &[Coding]) -> Self {
+        Self(Source::Decoded(Decoder::new(self, codings)))
+    }
+
+    /// The next chunk as it came from the socket or its decoder, never empty; `None` at the proper end. Trailers are skipped.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         let body = match &mut self.0 {
             Source::Http { body, .. } => body,
             Source::Socket(reply) => return reply.poll(cx),
+            Source::Decoded(decoder) => return decoder.poll(cx),
             Source::Whole(bytes) => return Poll::Ready(bytes.take().map(Ok)),
         };
         loop {

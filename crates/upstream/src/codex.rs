@@ -7,12 +7,14 @@ mod squeeze;
 
 use bytes::Bytes;
 use http::Method;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use pool::routing::Routing;
 use pool::{Account, Secret};
 use url::Url;
 
 use self::socket::Detour;
 pub use self::socket::Talk;
+use crate::body::decode;
 use crate::client::Ask;
 use crate::profile::Slot;
 use crate::{Body, Fault, FaultKind, Profile, Sent, Upstream};
@@ -65,10 +67,34 @@ pub struct CallFacts<'a> {
 pub struct Answer {
     /// Any status but 3xx.
     pub status: u16,
-    /// Its headers without `set-cookie`.
+    /// Its headers without `set-cookie`; those of a decoded body without its length and codings.
     pub headers: http::HeaderMap,
     /// Its body.
     pub body: Body,
+}
+
+impl Answer {
+    /// Decodes the body as it comes, where somebody on the way compressed it although nobody asked for that.
+    pub(crate) fn decoded(mut self) -> Result<Self, Fault> {
+        if !self.headers.contains_key(CONTENT_ENCODING) {
+            return Ok(self);
+        }
+        let codings = decode::codings(&self.headers);
+        self.headers.remove(CONTENT_ENCODING);
+        if codings.as_ref().is_ok_and(Vec::is_empty) {
+            return Ok(self);
+        }
+        self.headers.remove(CONTENT_LENGTH);
+        self.body = match codings {
+            Ok(codings) => self.body.decoded(&codings),
+            Err(unread) if self.status == 200 => {
+                return Err(Fault::new(Sent::Yes, FaultKind::Encoding, unread.to_string()));
+            }
+            // A refusal's status says enough without its words.
+            Err(_) => Body::whole(Bytes::new()),
+        };
+        Ok(self)
+    }
 }
 
 impl Upstream {
@@ -116,7 +142,7 @@ impl Upstream {
             let message = "the upstream answered 304 to a POST".to_owned();
             return Err(Fault { sent: Sent::Yes, kind: FaultKind::Redirect, message });
         }
-        Ok(answer)
+        answer.decoded()
     }
 
     /// Where the account's model calls go.

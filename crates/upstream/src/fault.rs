@@ -36,6 +36,8 @@ pub enum FaultKind {
     Timeout,
     /// The connection ended or broke the protocol before or in the answer.
     Cut,
+    /// The answer is in a content coding that is not read here.
+    Encoding,
     /// No socket could be had, and nothing else may be used.
     Upgrade,
     /// A 3xx; never followed.
@@ -58,6 +60,7 @@ impl FaultKind {
             Self::Proxy => "upstream_proxy",
             Self::Timeout => "upstream_timeout",
             Self::Cut => "upstream_cut",
+            Self::Encoding => "upstream_encoding",
             Self::Upgrade => "upstream_websocket",
             Self::Redirect => "upstream_redirect",
             Self::TooLarge => "upstream_too_large",
@@ -120,7 +123,8 @@ impl From<Fault> for Trouble {
             FaultKind::Proxy => TroubleKind::Proxy,
             FaultKind::Timeout => TroubleKind::Timeout,
             FaultKind::Cut => TroubleKind::Cut,
-            FaultKind::Upgrade
+            FaultKind::Encoding
+            | FaultKind::Upgrade
             | FaultKind::Redirect
             | FaultKind::TooLarge
             | FaultKind::Unsendable

@@ -1,6 +1,7 @@
 //! Relays: what goes out in each protocol, and what never does.
 
 mod calls;
+mod coded;
 mod forward;
 mod house;
 mod list;

@@ -112,13 +112,6 @@ async fn a_redirect_is_never_followed(#[case] status: u16, #[case] kind: FaultKi
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_asked_to_compress_is_refused() {
-    let house = House::open(|_| said(200, &[("content-encoding", "gzip")], vec![0x1f, 0x8b])).await;
-    let fault = call(&upstream(), &relay(Wire::Chat, &house.at("/v1")), &key()).await.err().unwrap();
-    assert_eq!((fault.sent, fault.kind), (Sent::Yes, FaultKind::Cut), "{fault}");
-}
-
-#[tokio::test]
 async fn a_key_that_cannot_be_a_header_is_not_shown() {
     let house = House::open(|_| json(200, "{}")).await;
     let key = Secret::new(format!("{KEY}\r\nx-evil: 1"));

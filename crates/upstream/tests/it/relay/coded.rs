@@ -1,0 +1,157 @@
+//! Answers in codings that nobody asked for, by whatever is on the way.
+
+use async_compression::tokio::bufread::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
+use bytes::Bytes;
+use pool::relay::Wire;
+use rstest::rstest;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use upstream::relay::Call;
+use upstream::{Answer, Cut, Fault, FaultKind, Sent};
+
+use super::house::{House, said};
+use super::{key, relay, upstream};
+use crate::recorder::soon;
+
+/// Longer than any buffer on the way, and not the same all along.
+fn text() -> Vec<u8> {
+    (0..40_000).flat_map(|n| format!("data: {n}\n\n").into_bytes()).collect()
+}
+
+async fn all(mut from: impl AsyncRead + Unpin) -> Vec<u8> {
+    let mut to = Vec::new();
+    from.read_to_end(&mut to).await.unwrap();
+    to
+}
+
+/// Applies codings in this order; `raw` is deflate without its zlib frame.
+async fn coded(codings: &[&str]) -> Vec<u8> {
+    let mut bytes = text();
+    for coding in codings {
+        let from = bytes.as_slice();
+        bytes = match *coding {
+            "gzip" => all(GzipEncoder::new(from)).await,
+            "deflate" => all(ZlibEncoder::new(from)).await,
+            "raw" => all(DeflateEncoder::new(from)).await,
+            "br" => all(BrotliEncoder::with_quality(from, async_compression::Level::Fastest)).await,
+            "zstd" => all(ZstdEncoder::new(from)).await,
+            other => unreachable!("{other}"),
+        };
+    }
+    bytes
+}
+
+/// Asks a relay that answers so; it must outlive the answer.
+async fn ask(status: u16, name: &'static str, body: Vec<u8>) -> (House, Result<Answer, Fault>) {
+    let house = House::open(move |_| said(status, &[("content-encoding", name), ("x-other", "c")], body.clone())).await;
+    let (relay, key) = (relay(Wire::Chat, &house.at("/v1")), key());
+    let call = Call { relay: &relay, key: &key, model: "m", body: "{}".into(), passed: &[] };
+    let answer = soon(upstream().relays().call(call)).await;
+    (house, answer)
+}
+
+/// The whole of an answer of 200, at most `cap` bytes.
+async fn read(name: &'static str, body: Vec<u8>, cap: usize) -> Result<Bytes, Cut> {
+    let (_house, answer) = ask(200, name, body).await;
+    answer.unwrap().body.collect(cap).await
+}
+
+#[rstest]
+#[case::gzip("gzip", &["gzip"])]
+#[case::old_name("X-Gzip", &["gzip"])]
+#[case::deflate("deflate", &["deflate"])]
+#[case::deflate_without_a_frame("deflate", &["raw"])]
+#[case::brotli("br", &["br"])]
+#[case::zstd("zstd", &["zstd"])]
+#[case::two("gzip, br", &["gzip", "br"])]
+#[case::three("zstd,identity, deflate ,gzip", &["zstd", "deflate", "gzip"])]
+#[case::none("identity", &[])]
+#[tokio::test]
+async fn is_read_as_it_was_before(#[case] name: &'static str, #[case] codings: &[&str]) {
+    let (_house, answer) = ask(200, name, coded(codings).await).await;
+    let mut answer = answer.unwrap();
+    assert!(answer.headers.contains_key("x-other") && !answer.headers.contains_key("content-encoding"));
+    assert_eq!(answer.headers.contains_key("content-length"), codings.is_empty());
+    let mut got = Vec::new();
+    while let Some(chunk) = answer.body.chunk().await {
+        let chunk = chunk.unwrap();
+        assert!(!chunk.is_empty() && (codings.is_empty() || chunk.len() <= 64 << 10), "{}", chunk.len());
+        got.extend_from_slice(&chunk);
+    }
+    assert!(got == text(), "{} bytes", got.len());
+}
+
+/// Some compressors end a member, or a frame, at each flush.
+#[rstest]
+#[case("gzip")]
+#[case("zstd")]
+#[tokio::test]
+async fn may_come_in_members(#[case] name: &'static str) {
+    let member = coded(&[name]).await;
+    let got = read(name, [member.clone(), member].concat(), 4 << 20).await.unwrap();
+    assert!(got == [text(), text()].concat(), "{} bytes", got.len());
+}
+
+#[tokio::test]
+async fn nothing_is_nothing_in_any_coding() {
+    for name in ["gzip", "deflate", "br", "zstd", "gzip, br"] {
+        assert_eq!(read(name, Vec::new(), 9).await.unwrap(), "", "{name}");
+    }
+}
+
+#[rstest]
+#[case("gzip", &["gzip"])]
+#[case("deflate", &["deflate"])]
+#[case("deflate", &["raw"])]
+#[case("br", &["br"])]
+#[case("zstd", &["zstd"])]
+#[case("gzip, br", &["gzip", "br"])]
+#[tokio::test]
+async fn what_is_cut_is_read_up_to_there(#[case] name: &'static str, #[case] codings: &[&str]) {
+    let mut body = coded(codings).await;
+    body.truncate(body.len() / 2);
+    let (_house, answer) = ask(200, name, body).await;
+    let mut answer = answer.unwrap();
+    let mut got = Vec::new();
+    let end = loop {
+        match answer.body.chunk().await {
+            Some(Ok(chunk)) => got.extend_from_slice(&chunk),
+            end => break end,
+        }
+    };
+    assert!(text().starts_with(&got) && !got.is_empty(), "{} bytes", got.len());
+    let Some(Err(Cut::Broken(message))) = end else { panic!("{end:?}") };
+    assert!(message.contains("content-encoding"), "{message}");
+}
+
+#[rstest]
+#[case::other_bytes("gzip", b"data: {}\n\n")]
+#[case::other_bytes("zstd", b"data: {}\n\n")]
+#[case::a_large_window("br", b"\x11\x00\x00")]
+#[tokio::test]
+async fn what_does_not_decode_is_cut(#[case] name: &'static str, #[case] body: &[u8]) {
+    let cut = read(name, body.to_vec(), 99).await.unwrap_err();
+    assert!(matches!(&cut, Cut::Broken(message) if message.contains("content-encoding")), "{cut}");
+}
+
+#[tokio::test]
+async fn a_cap_is_one_of_decoded_bytes() {
+    let body = coded(&["zstd"]).await;
+    let cap = text().len() - 1;
+    assert!(body.len() < cap);
+    assert_eq!(read("zstd", body, cap).await, Err(Cut::TooLarge(cap)));
+}
+
+#[rstest]
+#[case("compress", "compress")]
+#[case("gzip, sdch", "sdch")]
+#[case("gzip, gzip, gzip, gzip", "more than 3")]
+#[tokio::test]
+async fn an_unknown_one_is_refused(#[case] name: &'static str, #[case] part: &str) {
+    let fault = ask(200, name, b"?".to_vec()).await.1.err().unwrap();
+    assert_eq!((fault.sent, fault.kind), (Sent::Yes, FaultKind::Encoding), "{fault}");
+    assert!(fault.message.contains("content-encoding") && fault.message.contains(part), "{fault}");
+    // A refusal stays one, only without its words.
+    let (_house, refusal) = ask(429, name, b"?".to_vec()).await;
+    let refusal = refusal.unwrap();
+    assert_eq!((refusal.status, refusal.body.collect(9).await.unwrap()), (429, "".into()));
+}
