@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use upstream::profile::Platform;
 use upstream::{Answer, CallFacts, Config, Cut, Fault, FaultKind, Leg, Profile, Sent, Talk, Upstream};
 
-use self::house::{Act, House};
+use self::house::{Act, Greeting, House};
 use crate::captured::orders;
 use crate::recorder::soon;
 use crate::setup::{TOKEN, account, facts, short};
@@ -371,6 +371,128 @@ async fn sockets_in_wait_are_looked_after() {
     assert_eq!(upstream.waiting_sockets(), 1, "the closed one is let go");
     upstream.redial();
     assert_eq!(upstream.waiting_sockets(), 0);
+}
+
+/// Lets this much of the runtime's time pass at once.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// A socket waits for its next turn for less than five minutes, whoever looks after it.
+#[rstest]
+#[case::in_time(299, true)]
+#[case::too_late(301, false)]
+#[tokio::test]
+async fn idle_sockets_are_let_go(#[case] seconds: u64, #[case] kept: bool, #[values(true, false)] tended: bool) {
+    let mut house = House::start(|_, turn, _| reply(&format!("resp_{turn}"), "x")).await;
+    let upstream = upstream(&house);
+    read(talk_of(&upstream, &["one"]).await).await.unwrap();
+    pass(Duration::from_secs(seconds)).await;
+    if tended {
+        upstream.tend_sockets();
+        assert_eq!(upstream.waiting_sockets(), usize::from(kept));
+    }
+    read(talk_of(&upstream, &["one", "model:x", "two"]).await).await.unwrap();
+    let turn = house.turns(2).await.remove(1);
+    let items = turn.body["input"].as_array().unwrap().len();
+    assert_eq!((turn.connection, items), if kept { (0, 1) } else { (1, 3) });
+}
+
+/// However busy it is, a socket is replaced before it is 55 minutes old.
+#[rstest]
+#[case::young(54, true)]
+#[case::old(56, false)]
+#[tokio::test]
+async fn old_sockets_are_let_go(#[case] minutes: u64, #[case] kept: bool, #[values(true, false)] tended: bool) {
+    let mut house = House::start(|_, turn, _| reply(&format!("resp_{turn}"), "x")).await;
+    let upstream = upstream(&house);
+    let mut said = vec!["one"];
+    read(talk_of(&upstream, &said).await).await.unwrap();
+    for _ in 1..=13 {
+        pass(Duration::from_mins(4)).await;
+        said.extend(["model:x", "more"]);
+        read(talk_of(&upstream, &said).await).await.unwrap();
+    }
+    assert!(house.turns(14).await.iter().all(|turn| turn.connection == 0));
+    pass(Duration::from_mins(minutes - 52)).await;
+    if tended {
+        upstream.tend_sockets();
+        assert_eq!(upstream.waiting_sockets(), usize::from(kept));
+    }
+    said.extend(["model:x", "last"]);
+    read(talk_of(&upstream, &said).await).await.unwrap();
+    let turn = house.turns(1).await.remove(0);
+    let items = turn.body["input"].as_array().unwrap().len();
+    assert_eq!((turn.connection, items), if kept { (0, 1) } else { (1, said.len()) });
+}
+
+/// A reply that outlives its socket's time is read to its end; the socket waits for no other turn.
+#[tokio::test]
+async fn a_socket_too_old_at_its_end_is_not_kept() {
+    let house = House::start(|_, _, _| reply("resp_1", "x")).await;
+    let upstream = upstream(&house);
+    let answer = talk_of(&upstream, &["one"]).await;
+    pass(Duration::from_mins(56)).await;
+    assert!(read(answer).await.unwrap().contains("response.completed"));
+    assert_eq!(upstream.waiting_sockets(), 0);
+}
+
+/// What an upgrade's answer sets, the account's next upgrade carries; nobody else's does.
+#[rstest]
+#[case::taken(101)]
+#[case::refused(403)]
+#[case::limit(429)]
+#[tokio::test]
+async fn cookies_of_an_upgrade_come_back_to_their_account(#[case] status: u16) {
+    let lines = "set-cookie: __cf_bm=one; path=/; HttpOnly; Secure; SameSite=None\r\nset-cookie: oai-did=x; path=/\r\n";
+    let greeting = Greeting { status, lines, body: "{}" };
+    let mut house = House::greeting(greeting, |_, _, _| reply("resp_1", "x")).await;
+    let upstream = upstream(&house);
+    let mut carried = Vec::new();
+    for who in [("acct-1", 7), ("acct-1", 8), ("acct-2", 9)] {
+        let answer = turn(&upstream, who, &body(&["one"]), false).await.unwrap();
+        assert!(!answer.headers.contains_key("set-cookie"));
+        carried.push(house.upgrade().await.header("cookie").map(str::to_owned));
+    }
+    assert_eq!(carried, [None, Some("__cf_bm=one".to_owned()), None]);
+}
+
+/// Some of what an upgrade's answer says holds for every turn of its socket, figures for the first one, and its turn state for none
+/// (spec of the official client, section 3.2).
+#[tokio::test]
+async fn what_an_upgrade_says_holds_for_its_socket() {
+    let lines = "x-models-etag: e7\r\nopenai-model: gpt-6-sol-a\r\nx-codex-primary-used-percent: 42\r\n\
+        x-codex-turn-state: upgrade\r\nserver: x\r\n";
+    let plain = |turn: usize| {
+        let mut acts = reply(&format!("resp_{turn}"), "x");
+        // What a message says about the same is another matter.
+        acts.remove(1);
+        acts
+    };
+    let script = move |_, turn, _: &Value| if turn == 2 { reply("resp_2", "x") } else { plain(turn) };
+    let mut house = House::greeting(Greeting::open(lines), script).await;
+    let upstream = upstream(&house);
+    let mut said = vec!["one"];
+    let mut heard = Vec::new();
+    for _ in 0..4 {
+        let answer = talk_of(&upstream, &said).await;
+        let header = |name: &str| answer.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        let names = ["x-models-etag", "openai-model", "x-codex-primary-used-percent", "x-codex-turn-state", "server"];
+        heard.push(names.map(header));
+        read(answer).await.unwrap();
+        said.extend(["model:x", "more"]);
+    }
+    let line = |etag: &str, percent: Option<&str>, state: Option<&str>| {
+        [Some(etag), Some("gpt-6-sol-a"), percent, state, None].map(|value| value.map(str::to_owned))
+    };
+    let wanted =
+        [line("e7", Some("42"), None), line("e7", None, None), line("e1", None, Some("ts")), line("e7", None, None)];
+    assert_eq!(heard, wanted, "a message's word goes before the upgrade's, for its own turn");
+    let turns = house.turns(4).await;
+    assert!(turns.iter().all(|turn| turn.connection == 0));
+    assert!(turns.iter().all(|turn| turn.body["client_metadata"].get("x-codex-turn-state").is_none()));
 }
 
 /// The upgrade of the official client, names and order, with every slot filled.

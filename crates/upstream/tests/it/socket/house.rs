@@ -43,6 +43,29 @@ pub(crate) struct Turn {
     pub(crate) body: Value,
 }
 
+/// What every upgrade is answered with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Greeting {
+    /// 101 opens a socket.
+    pub(crate) status: u16,
+    /// Header lines, each with its end.
+    pub(crate) lines: &'static str,
+    /// Of a refusal.
+    pub(crate) body: &'static str,
+}
+
+impl Greeting {
+    /// A 101 with these header lines.
+    pub(crate) fn open(lines: &'static str) -> Self {
+        Self { status: 101, lines, body: "" }
+    }
+
+    /// A refusal with this body.
+    pub(crate) fn no(status: u16, body: &'static str) -> Self {
+        Self { status, lines: "", body }
+    }
+}
+
 pub(crate) struct House {
     pub(crate) addr: SocketAddr,
     upgrades: mpsc::UnboundedReceiver<Seen>,
@@ -65,7 +88,7 @@ type Script = Arc<dyn Fn(usize, usize, &Value) -> Vec<Act> + Send + Sync>;
 #[derive(Clone)]
 struct Host {
     script: Script,
-    refusal: Option<(u16, &'static str)>,
+    greeting: Greeting,
     counts: Arc<Counts>,
     upgrades: mpsc::UnboundedSender<Seen>,
     turns: mpsc::UnboundedSender<Turn>,
@@ -75,22 +98,27 @@ struct Host {
 impl House {
     /// `script` answers each turn.
     pub(crate) async fn start(script: impl Fn(usize, usize, &Value) -> Vec<Act> + Send + Sync + 'static) -> Self {
-        Self::open(Arc::new(script), None).await
+        Self::greeting(Greeting::open(""), script).await
     }
 
     /// Every upgrade is answered with this status.
     pub(crate) async fn refusing(status: u16, body: &'static str) -> Self {
-        Self::open(Arc::new(|_, _, _| Vec::new()), Some((status, body))).await
+        Self::greeting(Greeting::no(status, body), |_, _, _| Vec::new()).await
     }
 
-    async fn open(script: Script, refusal: Option<(u16, &'static str)>) -> Self {
+    /// Every upgrade is answered with this greeting, and each turn by `script`.
+    pub(crate) async fn greeting(
+        greeting: Greeting,
+        script: impl Fn(usize, usize, &Value) -> Vec<Act> + Send + Sync + 'static,
+    ) -> Self {
+        let script: Script = Arc::new(script);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (upgrade, upgrades) = mpsc::unbounded_channel();
         let (turn, turns) = mpsc::unbounded_channel();
         let (left, lefts) = mpsc::unbounded_channel();
         let counts = Arc::new(Counts::default());
-        let host = Host { script, refusal, counts: Arc::clone(&counts), upgrades: upgrade, turns: turn, lefts: left };
+        let host = Host { script, greeting, counts: Arc::clone(&counts), upgrades: upgrade, turns: turn, lefts: left };
         let mut server = JoinSet::new();
         server.spawn(async move {
             let mut guests = JoinSet::new();
@@ -141,13 +169,14 @@ impl Host {
             self.counts.upgrades.fetch_add(1, Ordering::SeqCst);
             let key = seen.header("Sec-WebSocket-Key").unwrap().to_owned();
             let _ = self.upgrades.send(seen);
-            if let Some((status, body)) = self.refusal {
-                let _ = stream.write_all(&full(&format!("{status} No"), "", body)).await;
+            let Greeting { status, lines, body } = self.greeting;
+            if status != 101 {
+                let _ = stream.write_all(&full(&format!("{status} No"), lines, body)).await;
                 continue;
             }
             let accept = derive_accept_key(key.as_bytes());
             let head = format!(
-                "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
+                "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n{lines}\r\n"
             );
             stream.write_all(head.as_bytes()).await.unwrap();
             self.converse(stream, connection).await;
