@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use offline::{Plan, Rule};
+use pool::transport::Transport;
 use proto::{Dialect, Kind, Text};
+use rstest::rstest;
 use serde_json::json;
 
 use crate::bench::{Bench, MODEL, PATIENCE, Setup, Tap, chat, from, refused, responses, whole};
@@ -120,9 +122,10 @@ async fn a_conversation_stays_with_its_account() {
 }
 
 /// A turn state goes back to the account that gave it, for Codex clients, and nowhere else.
+#[rstest]
 #[tokio::test]
-async fn turn_state_never_crosses_accounts() {
-    let bench = Bench::with(Setup::accounts(2)).await;
+async fn turn_state_never_crosses_accounts(#[values(Transport::Http, Transport::WebSocket)] transport: Transport) {
+    let bench = Bench::with(Setup::accounts(2).settings(|settings| settings.transport = transport)).await;
     let turn = |state: Option<String>| {
         let mut asked = responses("hello");
         asked.client.codex = true;
@@ -136,7 +139,14 @@ async fn turn_state_never_crosses_accounts() {
     assert_eq!(second.head.account, first.head.account);
     let sent = |at: usize| {
         let record = bench.backend.record();
-        record.posts().nth(at).expect("a post").header("x-codex-turn-state").map(str::to_owned)
+        let post = record.posts().nth(at).expect("a post");
+        // A socket's upgrade serves many turns; each of them says it in its message.
+        let state = match transport {
+            Transport::Http => post.header("x-codex-turn-state").map(str::to_owned),
+            _ => post.json()["client_metadata"]["x-codex-turn-state"].as_str().map(str::to_owned),
+        };
+        assert_eq!(post.method, if transport == Transport::Http { "POST" } else { "WS" });
+        state
     };
     assert_eq!((sent(0), sent(1)), (None, Some(state.clone())));
     let owner = bench.ids.iter().position(|id| Some(id) == first.head.account.as_ref()).expect("one of ours");

@@ -182,6 +182,19 @@ async fn no_chain_goes_to_another_account() {
 #[case::forbidden(Plan::forbidden())]
 #[case::bad(Plan::bad_request("invalid_prompt", "no"))]
 #[case::login(Plan::unauthorized(None))]
+#[case::workspace(Plan::deactivated_workspace())]
+#[case::no_credits(Plan::workspace_depleted())]
+#[case::no_plan(Plan::usage_not_included())]
+#[case::country(Plan::unsupported_country())]
+#[case::too_many(Plan::too_many())]
+#[case::nowhere(Plan::json(404, json!({"detail": "Not Found"})))]
+#[case::large(Plan::json(413, json!({"detail": "Request too large"})))]
+#[case::context(Plan::bad_request("context_length_exceeded", "too long"))]
+#[case::foreign(Plan::bad_request("invalid_encrypted_content", "The encrypted content could not be verified."))]
+#[case::model(Plan::model_not_supported(MODEL))]
+#[case::bad_gateway(Plan::server_error(502))]
+#[case::unavailable(Plan::server_error(503))]
+#[case::gateway_timeout(Plan::server_error(504))]
 #[tokio::test]
 async fn a_refusal_means_the_same_on_both_legs(#[case] plan: Plan) {
     let mut came = Vec::new();
@@ -189,9 +202,90 @@ async fn a_refusal_means_the_same_on_both_legs(#[case] plan: Plan) {
         let bench = Bench::with(Setup::default().settings(|settings| settings.transport = transport)).await;
         bench.backend.script(Rule::responses(plan.clone()).always());
         let refusal = refused(bench.ask(chat(&[user("hello")])).await);
-        came.push((refusal.failure.kind, refusal.failure.code.clone(), refusal.failure.retry_after, bench.status(0)));
+        let failure = refusal.failure;
+        came.push((failure.kind, failure.code.clone(), failure.retry_after, bench.status(0), bench.posts()));
     }
     assert_eq!(came[0], came[1]);
+}
+
+/// An error message without a status is one of the stream, as over HTTP; nobody waits for more after it.
+#[tokio::test]
+async fn an_error_without_a_status_ends_the_turn() {
+    let event = json!({"type": "error", "error": {"message": "Something went wrong.", "type": "server_error"}});
+    let over_http = Plan::events([event]).hold(Wait::Forever);
+    let mut came = Vec::new();
+    for (transport, plan) in [(Transport::Http, over_http), (Transport::WebSocket, Plan::statusless())] {
+        let bench = Bench::with(Setup::default().settings(|settings| settings.transport = transport)).await;
+        bench.backend.script(Rule::responses(plan).always());
+        let refusal = refused(bench.ask(chat(&[user("hello")])).await);
+        came.push((refusal.failure.kind, refusal.failure.code.clone(), bench.status(0), bench.posts()));
+    }
+    assert_eq!(came[0], came[1]);
+}
+
+/// An upgrade that is told of a limit has the account's answer: the other one serves, over a socket of its own.
+#[rstest]
+#[case::used_up(Plan::usage_limit(3600), "exhausted")]
+#[case::rate(Plan::rate_limit(Some(30)), "cooling")]
+#[tokio::test]
+async fn a_limit_told_at_the_upgrade_moves_the_turn(#[case] plan: Plan, #[case] status: &str) {
+    let bench = bench(2).await;
+    bench.backend.script(Rule::socket(plan));
+    let answer = bench.ask(chat(&[user("Reply with exactly: pong")])).await.expect("an answer");
+    assert_eq!(words(Dialect::Chat, answer.text()), "pong");
+    let server = bench.ids.iter().position(|id| Some(id) == answer.head.account.as_ref()).expect("one of ours");
+    assert_eq!((bench.status(server), bench.status(1 - server)), ("active", status));
+    assert_eq!(turns(&bench).iter().map(|turn| turn.method.as_str()).collect::<Vec<_>>(), ["WS"]);
+    assert_eq!(bench.backend.record().sockets().count(), 2);
+    bench.innocent();
+}
+
+/// Any other refusal of an upgrade is about sockets: a POST stands in, nobody is blamed, and the next turn tries one again.
+#[rstest]
+#[case::forbidden(Plan::forbidden())]
+#[case::challenge(Plan::challenge())]
+#[case::nowhere(Plan::path_block())]
+#[case::broken(Plan::server_error(500))]
+#[case::page(Plan::html(502, 2000))]
+#[case::reset(Plan::reset())]
+#[tokio::test]
+async fn a_post_stands_in_for_an_upgrade_refused(#[case] plan: Plan) {
+    let bench = bench(1).await;
+    bench.backend.script(Rule::socket(plan));
+    let first = bench.ask(chat(&[user("Reply with exactly: one")])).await.expect("the first turn");
+    assert_eq!(
+        (words(Dialect::Chat, first.text()).as_str(), first.head.attempts, bench.status(0)),
+        ("one", 1, "active")
+    );
+    let history = [user("Reply with exactly: one"), model("one"), user("Reply with exactly: two")];
+    let second = bench.ask(chat(&history)).await.expect("the second turn");
+    assert_eq!(words(Dialect::Chat, second.text()), "two");
+    assert_eq!(turns(&bench).iter().map(|turn| turn.method.as_str()).collect::<Vec<_>>(), ["POST", "WS"]);
+    bench.innocent();
+}
+
+/// Two turns of a conversation at once take a socket each; the backend takes one at a time over each, and one of them is kept.
+#[rstest]
+#[tokio::test]
+async fn two_turns_at_once_take_two_sockets(
+    #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages)] dialect: Dialect,
+) {
+    let bench = Bench::with(Setup::default().settings(|settings| settings.transport = Transport::WebSocket)).await;
+    bench.backend.script(Rule::responses(Plan::auto().pause(8, "go")).times(2));
+    let asked = || request(dialect, &json!([user("count to 9")]));
+    let (first, second) = tokio::join!(bench.open(asked()), bench.open(asked()));
+    let running = turns(&bench);
+    assert_eq!(running.iter().map(|turn| turn.method.as_str()).collect::<Vec<_>>(), ["WS", "WS"]);
+    assert_ne!(running[0].connection, running[1].connection);
+    bench.backend.release("go");
+    let (first, second) = tokio::join!(first.rest(), second.rest());
+    assert_eq!(words(dialect, first.text()).trim(), "1 2 3 4 5 6 7 8 9");
+    assert_eq!(words(dialect, second.text()).trim(), "1 2 3 4 5 6 7 8 9");
+    bench.ask(asked()).await.expect("a third turn");
+    let turns = turns(&bench);
+    assert!(running.iter().any(|turn| turn.connection == turns[2].connection), "the one that waited is used again");
+    assert_eq!(bench.backend.record().sockets().count(), 2);
+    bench.innocent();
 }
 
 /// A reply that is cut at any of its events ends as over HTTP, whatever the client speaks: with an error of its protocol.
