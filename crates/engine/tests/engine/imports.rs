@@ -127,7 +127,7 @@ async fn a_store_that_fails_loses_no_rotated_token() {
 
 /// The most that a process has held in memory so far, bytes.
 #[cfg(target_os = "linux")]
-fn peak() -> usize {
+pub(crate) fn peak() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("proc(5)");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
     line.trim().trim_end_matches("kB").trim().parse::<usize>().expect("a number") << 10

@@ -6,6 +6,7 @@ mod cancel;
 mod choice;
 mod clocks;
 mod commit;
+mod compressed;
 mod egress;
 mod fallback;
 mod forward;
