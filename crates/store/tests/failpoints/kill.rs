@@ -103,7 +103,9 @@ async fn round(store: &Store, number: usize) {
     store.set_relay_models(&id, &relay_models()).await.unwrap();
     store.set_relay_status(&id, &Status::Disabled, 1).await.unwrap();
     println!("resting {name}");
-    let other = store.put_relay(&relay("other"), NOW).await.unwrap();
+    // A life that ends between the two leaves it behind, and no two relays have one name.
+    let passing = relay(&format!("other-{number}"));
+    let other = store.put_relay(&passing, NOW).await.unwrap();
     store.remove_relay(&other).await.unwrap();
     let other = store.put_account(account("other", tokens("other", 0)), NOW).await.unwrap().id;
     store.remove_accounts(std::slice::from_ref(&other)).await.unwrap();
