@@ -142,6 +142,12 @@ fn failpoints() {
             std::thread::park();
         }),
     );
+    // A stop reaches one thread after the other: the one at the failpoint goes on only once the process was seen to stand still.
+    let stop = || {
+        let script = r#"kill -STOP "$1"; until grep -q ') T ' "/proc/$1/stat"; do :; done"#;
+        let own = std::process::id().to_string();
+        let _ = std::process::Command::new("sh").args(["-c", script, "sh", &own]).status();
+    };
     let stopped = std::sync::Once::new();
-    at("POLYGATE_STOP_AT", Box::new(move || stopped.call_once(|| send("-STOP"))));
+    at("POLYGATE_STOP_AT", Box::new(move || stopped.call_once(stop)));
 }
