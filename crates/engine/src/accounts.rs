@@ -5,6 +5,7 @@
 
 mod adopt;
 mod batch;
+mod learn;
 mod list;
 mod manage;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pool::catalog::{Catalog, Model};
+use pool::learned::Learned;
 use pool::quota::Quota;
 use pool::relay::Capability;
 use pool::status::Signal;
@@ -89,6 +91,8 @@ pub(crate) struct Accounts {
     catalog: ArcSwap<Catalog>,
     /// The models of relays for calls beside conversations, in the order of [`SIDES`].
     sides: ArcSwap<[Arc<Catalog>; 3]>,
+    /// Limits of models that refusals have named.
+    learned: Mutex<Learned>,
     /// Taken by writers, so that no edit is lost; readers never wait.
     edits: Mutex<()>,
     dirty: Mutex<HashMap<AccountId, Dirty>>,
@@ -107,6 +111,7 @@ impl Accounts {
             list: ArcSwap::default(),
             catalog: ArcSwap::from_pointee(Catalog::bundled()),
             sides: ArcSwap::default(),
+            learned: Mutex::default(),
             edits: Mutex::new(()),
             dirty: Mutex::default(),
             unsaved: Notify::new(),
@@ -340,6 +345,7 @@ impl Accounts {
     fn recatalog(&self) {
         // The catalogue of an older list must not overtake that of a newer one.
         let _one_writer = self.edits.lock();
+        let learned = self.learned.lock().clone();
         let list = self.list.load();
         let own = || list.iter().filter(|entry| entry.relay.is_none());
         let live = |wanted: bool| {
@@ -358,7 +364,11 @@ impl Accounts {
             (true, true) => Catalog::default(),
             (true, false) => Catalog::bundled(),
         };
-        self.catalog.store(Arc::new(catalog.beside(relays(Capability::Chat))));
+        let mut catalog = catalog.beside(relays(Capability::Chat));
+        if !learned.is_empty() {
+            catalog = catalog.learning(|of| learned.last(&of));
+        }
+        self.catalog.store(Arc::new(catalog));
         self.sides.store(Arc::new(SIDES.map(|side| Arc::new(Catalog::default().beside(relays(side))))));
     }
 }

@@ -121,6 +121,11 @@ impl Ledger {
         self.row.outcome = Outcome::Failed;
     }
 
+    /// The upstream's own figures.
+    pub(crate) fn counted(&self) -> Option<Usage> {
+        self.usage.filter(|usage| !usage.estimated)
+    }
+
     /// Figures, given or estimated when the model had begun to speak and nobody counted.
     fn figures(&self) -> Option<Usage> {
         let estimate = || Usage {

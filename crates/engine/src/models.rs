@@ -192,6 +192,7 @@ fn restored(core: &Core, stored: HashMap<AccountId, StoredModels>) -> HashMap<Ac
 /// Fetches lists as they are asked for, until the engine stops.
 pub(crate) async fn keep_listed(core: Arc<Core>) {
     loop {
+        core.accounts.sweep(core.now());
         let now = Instant::now();
         let (lists, routes) = (core.wanted.wants.due(now), core.routes.again.due(now));
         let lists =

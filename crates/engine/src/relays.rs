@@ -75,7 +75,7 @@ impl Line {
 
 impl Entry {
     /// The entry of a relay.
-    fn of(line: Line) -> Self {
+    fn fresh(line: Line) -> Self {
         Self {
             account: line.account(),
             tokens: None,
@@ -121,9 +121,11 @@ impl Accounts {
                     (Some(kept), Some(known)) if healed(known, kept) => changes.signed_in.push(id),
                     _ => {}
                 }
-                next.push(Arc::new(kept.unwrap_or_else(|| Entry::of(line))));
+                next.push(Arc::new(kept.unwrap_or_else(|| Entry::fresh(line))));
             }
             changes.removed = gone(old, &next);
+            // Before the catalogue of the new list is made.
+            changes.added.iter().chain(&changes.removed).for_each(|id| self.unlearn(id));
             next
         });
         changes

@@ -25,6 +25,8 @@ pub use self::codex::CodexList;
 use self::names::{Reading, readings};
 use self::shelves::Shelves;
 pub use self::shelves::{Offer, Shelf, Stop, To};
+use crate::account::AccountId;
+use crate::learned::{Known, Of};
 
 /// Aliases of aliases that are followed.
 const HOPS: u32 = 4;
@@ -162,6 +164,17 @@ impl Catalog {
     #[must_use]
     pub fn beside<'a>(mut self, relays: impl IntoIterator<Item = Shelf<'a>>) -> Self {
         self.shelves = Shelves::new(relays, |name| self.at.contains_key(name));
+        self
+    }
+
+    /// With the limits that were learned of its models, where they are lower than what is listed, or nothing is.
+    #[must_use]
+    pub fn learning(mut self, known: impl Fn(Of) -> Known) -> Self {
+        let narrow = |model: &mut Model, relay: Option<&AccountId>| {
+            model.narrow(known(Of { relay: relay.cloned(), model: model.slug.clone() }));
+        };
+        self.models.iter_mut().for_each(|model| narrow(model, None));
+        self.shelves.each(|model, relay| narrow(model, Some(relay)));
         self
     }
 
@@ -320,6 +333,24 @@ impl Model {
             priority: i64::MAX,
             raw: Json::from_valid(bytes::Bytes::from_static(b"{}")),
         }
+    }
+}
+
+impl Model {
+    /// Puts learned limits in the place of what is listed, where they are lower or nothing is.
+    fn narrow(&mut self, known: Known) {
+        let Known { window, output } = known;
+        if known == Known::default() {
+            return;
+        }
+        let least = |listed: Option<u64>, learned: Option<u64>| match (listed, learned) {
+            (Some(listed), Some(learned)) => Some(listed.min(learned)),
+            (listed, learned) => listed.or(learned),
+        };
+        // Where only one window is listed, there is no other.
+        self.max_context = least(self.max_context.or(self.context), window);
+        self.context = least(self.context, window);
+        self.max_output = least(self.max_output, output);
     }
 }
 

@@ -13,6 +13,7 @@ pub mod date;
 pub mod egress;
 pub mod guard;
 pub mod keys;
+pub mod learned;
 pub mod limits;
 mod loose;
 pub mod pick;

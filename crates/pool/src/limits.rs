@@ -110,6 +110,10 @@ pub const MODELS_TTL: Duration = Duration::from_hours(1);
 /// Between two rounds that ask everybody for their model lists, when whoever administers the gateway wants one, and when a client
 /// does: any client's wish is a call to every account.
 pub const MODELS_ASKED: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
+/// How long a limit of a model is believed that a refusal has named: it may be raised.
+pub const LEARNED: Duration = Duration::from_hours(24);
+/// Models of which such limits are kept.
+pub const LEARNED_MODELS: usize = 256;
 /// How long what the backend says about where an account is served is believed, unless its login is another one before.
 pub const ROUTING: Duration = Duration::from_hours(24);
 /// Between two looks at the feeds of versions, and before the first one.

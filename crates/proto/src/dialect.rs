@@ -1,5 +1,6 @@
 //! The closed list of protocols. One `match` per verb, so a new dialect makes the compiler list the places.
 
+mod ceiling;
 pub mod chat;
 pub mod gemini;
 pub mod messages;
@@ -103,6 +104,8 @@ pub struct Relay {
     pub effort: Option<String>,
     /// Most output tokens that the model can give; what a protocol that must have a figure gets when the client named none.
     pub max_output: Option<u64>,
+    /// Most output tokens that the upstream takes: it has refused more. A larger wish is lowered, with a note.
+    pub ceiling: Option<u64>,
     /// Leave out opaque reasoning state that another upstream made.
     pub without_replay: bool,
     /// Whether it refuses a chat request with a field that OpenAI's API does not have.
@@ -192,12 +195,17 @@ impl Wire {
             let message = "Compaction needs a ChatGPT account: this model is served by a relay, which has none.";
             return Err(Failure::new(Kind::Invalid, message).code("compaction_unsupported"));
         }
+        let lowered = ceiling::lower(request, self, target);
+        let request = lowered.as_ref().map_or(request, |(request, _)| request);
         let (body, mut notes) = match self {
             Self::Responses => responses::write_request(request, target),
             Self::Chat => chat::write_request(request, target),
             Self::Messages => messages::write_request(request, target),
             Self::Gemini => gemini::write_request(request, target),
         }?;
+        if let Some((_, note)) = &lowered {
+            notes.add(note);
+        }
         shape::tell(request, self, &mut notes);
         Ok((body, notes))
     }

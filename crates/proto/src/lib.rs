@@ -9,6 +9,7 @@
 //!                                            [Trim] -> Fold -> Dialect::whole           (collected)
 //! ```
 
+pub mod bounds;
 pub mod canon;
 pub mod dialect;
 pub mod failure;

@@ -9,7 +9,7 @@ mod tests;
 
 use bpe_openai::o200k_base;
 
-pub use request::request;
+pub use request::{Words, request, words};
 
 /// The number of tokens in `text`. Loads the vocabulary.
 pub fn count(text: &str) -> u64 {

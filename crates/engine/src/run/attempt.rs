@@ -2,6 +2,7 @@
 
 mod body;
 mod fall;
+mod fits;
 mod place;
 
 use std::sync::Arc;
@@ -203,6 +204,7 @@ impl Attempt {
                 Err(Short::Over(failure)) => return Err(failure),
                 Err(Short::Miss(miss)) => miss,
             };
+            self.learn(place.account(), &miss.outcome).await;
             next = self.settle(place.account(), &miss)?;
             slot = Some(place);
         }
@@ -215,6 +217,7 @@ impl Attempt {
         };
         let access = self.access(&entry, refresh).await?;
         let body = self.body(&entry)?;
+        self.fits(&entry, body.len()).await?;
         let turn = self.turn(id);
         self.paid = false;
         self.begun = self.core.now();

@@ -254,12 +254,21 @@ impl Flow {
         }
         match &pace {
             Pace::Going | Pace::Failing(_) => return self.name(),
-            Pace::Ended | Pace::Enough => self.ledger.complete(),
+            Pace::Ended | Pace::Enough => self.served(),
             Pace::Failed(_) => self.ledger.fail(),
         }
         self.ended = Some(pace);
         self.slot = None;
         self.keep();
+    }
+
+    /// The reply is over and whole; what its upstream counted shows what the model can take.
+    fn served(&mut self) {
+        self.ledger.complete();
+        if let Some(usage) = self.ledger.counted() {
+            let model = self.call.plan.model_for(&self.account);
+            self.core.accounts.served(&self.account, model, (usage.input, usage.output));
+        }
     }
 
     /// Notes the id that the client knows the reply by, once it does.

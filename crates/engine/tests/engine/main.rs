@@ -12,6 +12,7 @@ mod fallback;
 mod forward;
 mod identity;
 mod imports;
+mod learned;
 mod limits;
 mod linked;
 mod models;

@@ -137,11 +137,25 @@ fn completed(model: &Model) -> Box<RawValue> {
     let filled = raw(&Entry::of(&model.slug, model, Owner::Account));
     let mut entry: BTreeMap<String, Box<RawValue>> =
         serde_json::from_str(filled.get()).expect("invariant: an entry is an object");
-    if entry.keys().all(|key| came.contains_key(key)) {
+    let narrowed = narrowed(model, &came);
+    if narrowed.is_empty() && entry.keys().all(|key| came.contains_key(key)) {
         return serde_json::from_str(model.raw.as_str()).expect("invariant: it was read as JSON before");
     }
     entry.extend(came);
+    entry.extend(narrowed);
     raw(&entry)
+}
+
+/// The windows that are smaller than what came: learned from refusals.
+fn narrowed(model: &Model, came: &BTreeMap<String, Box<RawValue>>) -> BTreeMap<String, Box<RawValue>> {
+    let windows = [("context_window", model.context), ("max_context_window", model.max_context)];
+    let smaller = |(key, window): (&str, Option<u64>)| {
+        let (window, said) = (window?, came.get(key)?.get());
+        #[expect(clippy::cast_precision_loss, reason = "windows are small numbers")]
+        let larger = said.parse::<f64>().is_ok_and(|said| said > window as f64);
+        (said == "null" || larger).then(|| (key.to_owned(), raw(&window)))
+    };
+    windows.into_iter().filter_map(smaller).collect()
 }
 
 fn raw<T: Serialize>(value: &T) -> Box<RawValue> {

@@ -122,6 +122,13 @@ impl Shelves {
         self.shown.extend(shown.filter(|_| model.listed).map(|name| (name, at)));
     }
 
+    /// Changes each model, with the relay that has it.
+    pub(super) fn each(&mut self, change: impl Fn(&mut Model, &AccountId)) {
+        for Book { relay, model } in &mut self.books {
+            change(model, &self.relays[*relay].id);
+        }
+    }
+
     /// The models to show, relay by relay.
     pub(super) fn offers(&self) -> impl Iterator<Item = Offer<'_>> {
         self.shown.iter().map(|(name, at)| {

@@ -9,12 +9,22 @@ mod tests;
 use bytes::Bytes;
 
 use super::openai_error;
+use crate::bounds;
 use crate::failure::{Failure, Kind};
 use crate::json::{self, Elements, Shape};
 use crate::text::{Json, Text};
 
 /// Longest plain text that is passed on, bytes.
 const TEXT: usize = 512;
+/// What is said of prompts that are too long, in lower case; what names the window beside says so by itself.
+const LONG: [&str; 6] = [
+    "prompt is too long",
+    "maximum context length",
+    "context window",
+    "available context size",
+    "greater than the context length",
+    "model token limit",
+];
 /// Longest wait that is believed, seconds.
 const WAIT: f64 = 86_400.0;
 
@@ -47,10 +57,22 @@ fn object(status: u16, body: &Json) -> Failure {
     if status == 403 && error.get("metadata").is_some_and(|data| data.get("flagged_input").is_some()) {
         failure.kind = Kind::Filtered;
     }
+    if failure.kind == Kind::ContextLength {
+        sized(&mut failure, &error);
+    }
     let [reason, ..] = words;
     failure.code = failure.code.or(reason);
     failure.retry_after = failure.retry_after.or_else(|| delay(&error));
     failure
+}
+
+/// Names what llama.cpp says of sizes beside a message that may not: clients look for them there.
+fn sized(failure: &mut Failure, error: &Json) {
+    let size = |name| error.get(name).and_then(|value| value.as_u64());
+    let silent = bounds::of(&failure.message).window.is_none();
+    if let (true, Some(prompt), Some(window)) = (silent, size("n_prompt_tokens"), size("n_ctx")) {
+        failure.message = format!("{} (n_prompt_tokens: {prompt}, n_ctx: {window})", failure.message);
+    }
 }
 
 /// A body that is no JSON: a short text is passed on, a web page is not.
@@ -87,8 +109,8 @@ fn by_word(word: &str) -> Option<Kind> {
 fn by_message(message: &str) -> Option<Kind> {
     let text = message.to_ascii_lowercase();
     let says = |part: &'static str| text.contains(part);
-    let long = ["prompt is too long", "maximum context length", "context window"].into_iter().any(says);
-    if long || says("token count") && says("exceeds the maximum") {
+    let long = LONG.into_iter().any(says);
+    if long || says("token count") && says("exceeds the maximum") || bounds::of(message).window.is_some() {
         Some(Kind::ContextLength)
     } else if says("credit balance is too low") {
         Some(Kind::Exhausted)

@@ -20,54 +20,87 @@ const FILE: u64 = 1000;
 /// Bytes of a document for a token of it: most of a PDF is layout.
 const DOCUMENT: u64 = 16;
 
-/// The input tokens of a request. Loads the vocabulary.
-pub fn request(request: &Request) -> u64 {
-    let instructions = request.instructions.as_ref().map_or(0, |instructions| MESSAGE + text(instructions));
-    let items: u64 = request.items.iter().map(item).sum();
-    let tools: u64 = request.tools.iter().map(tool).sum();
-    let format = match &request.format {
-        Some(Format::JsonSchema { schema, .. }) => TOOL + json(schema),
-        Some(Format::Other(other)) => json(other),
-        Some(Format::JsonObject) | None => 0,
-    };
-    instructions + items + tools + format + REPLY
+/// What of a request can be counted for certain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    /// The tokens of its texts.
+    pub tokens: u64,
+    /// Whether it holds nothing else: no pictures, files, thoughts or unknown parts, whose sizes are guesses.
+    pub all: bool,
 }
 
-fn item(item: &Item) -> u64 {
-    match &item.kind {
-        ItemKind::Message { parts, .. } | ItemKind::Output { parts, .. } => {
-            MESSAGE + parts.iter().map(part).sum::<u64>()
+/// The input tokens of a request. Loads the vocabulary.
+pub fn request(request: &Request) -> u64 {
+    let sum = Sum::of(request);
+    sum.words + sum.guessed
+}
+
+/// The tokens of what is said and called in a request, which whoever serves it is sure to read. Loads the vocabulary.
+pub fn words(request: &Request) -> Words {
+    let sum = Sum::of(request);
+    Words { tokens: sum.words, all: sum.guessed == 0 }
+}
+
+/// Tokens that were counted, and tokens of what cannot be.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    words: u64,
+    guessed: u64,
+}
+
+impl Sum {
+    fn of(request: &Request) -> Self {
+        let instructions = request.instructions.as_ref().map_or(0, |instructions| MESSAGE + text(instructions));
+        let tools: u64 = request.tools.iter().map(tool).sum();
+        let format = match &request.format {
+            Some(Format::JsonSchema { schema, .. }) => TOOL + json(schema),
+            Some(Format::Other(other)) => json(other),
+            Some(Format::JsonObject) | None => 0,
+        };
+        let mut sum = Self { words: instructions + tools + format + REPLY, guessed: 0 };
+        for item in &request.items {
+            sum.item(item);
         }
-        ItemKind::Call { name, input, .. } => MESSAGE + text(name) + text(input),
-        ItemKind::Reasoning { summary, text: texts, encrypted, .. } => {
-            let shown: u64 = summary.iter().chain(texts).map(text).sum();
-            // The state holds what the model thought; the summary is shown to people only.
-            encrypted.as_ref().map_or(shown, |state| sealed(state.escaped().len() as u64))
+        sum
+    }
+
+    fn item(&mut self, item: &Item) {
+        match &item.kind {
+            ItemKind::Message { parts, .. } | ItemKind::Output { parts, .. } => {
+                self.words += MESSAGE;
+                for part in parts {
+                    self.part(part);
+                }
+            }
+            ItemKind::Call { name, input, .. } => self.words += MESSAGE + text(name) + text(input),
+            ItemKind::Reasoning { summary, text: texts, encrypted, .. } => {
+                let shown: u64 = summary.iter().chain(texts).map(text).sum();
+                // The state holds what the model thought; the summary is shown to people only.
+                self.guessed += encrypted.as_ref().map_or(shown, |state| sealed(state.escaped().len() as u64));
+            }
+            ItemKind::Image { .. } => self.guessed += PICTURE,
+            ItemKind::Search { action, .. } => self.guessed += MESSAGE + action.as_ref().map_or(0, json),
+            ItemKind::Other { .. } => self.guessed += MESSAGE + item.raw.as_ref().map_or(0, json),
         }
-        ItemKind::Image { .. } => PICTURE,
-        ItemKind::Search { action, .. } => MESSAGE + action.as_ref().map_or(0, json),
-        ItemKind::Other { .. } => MESSAGE + item.raw.as_ref().map_or(0, json),
+    }
+
+    fn part(&mut self, part: &Part) {
+        match part {
+            Part::Text { text: said, .. } | Part::Refusal(said) => self.words += text(said),
+            Part::Image { detail, .. } => {
+                let low = detail.as_ref().is_some_and(|detail| detail.is("low"));
+                self.guessed += if low { THUMBNAIL } else { PICTURE };
+            }
+            Part::File { source, .. } => self.guessed += file(source),
+            // Sounds come as base64 too.
+            Part::Other(other) => self.guessed += json(other),
+        }
     }
 }
 
 /// Base64 of sealed reasoning: three quarters of it are bytes, and some 650 of those are the seal's own.
 fn sealed(length: u64) -> u64 {
     estimate((length / 4 * 3).saturating_sub(650))
-}
-
-fn part(part: &Part) -> u64 {
-    match part {
-        Part::Text { text: said, .. } | Part::Refusal(said) => text(said),
-        Part::Image { detail, .. } => {
-            if detail.as_ref().is_some_and(|detail| detail.is("low")) {
-                THUMBNAIL
-            } else {
-                PICTURE
-            }
-        }
-        Part::File { source, .. } => file(source),
-        Part::Other(other) => json(other),
-    }
 }
 
 fn file(source: &Source) -> u64 {

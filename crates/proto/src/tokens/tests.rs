@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::{count, estimate, pieces, prefix, request, size};
+use super::{Words, count, estimate, pieces, prefix, request, size, words};
 use crate::Dialect;
 
 #[test]
@@ -71,4 +71,25 @@ fn a_file_costs_by_its_size_and_type() {
     };
     assert!(file("text/plain", 4000) > file("application/pdf", 4000));
     assert!(file("application/pdf", 400_000) > file("application/pdf", 4000));
+}
+
+/// Only what is said for certain is counted as words, and a request of words alone says so.
+#[test]
+fn words_are_what_is_certain() {
+    let of = |members: &str| {
+        let body = format!(r#"{{"model":"m",{members}}}"#);
+        let read = Dialect::Chat.read_request(Bytes::from(body)).unwrap().0;
+        (words(&read), request(&read))
+    };
+    let (bare, whole) = of(r#""messages":[{"role":"user","content":"Hello"}]"#);
+    assert_eq!(bare, Words { tokens: whole, all: true });
+    for part in [
+        r#"{"type":"image_url","image_url":{"url":"https://example.org/a.png"}}"#,
+        r#"{"type":"file","file":{"filename":"a","file_data":"data:application/pdf;base64,AAAA"}}"#,
+    ] {
+        let message = format!(r#""messages":[{{"role":"user","content":[{{"type":"text","text":"Hello"}},{part}]}}]"#);
+        let (some, whole) = of(&message);
+        assert_eq!(some, Words { tokens: bare.tokens, all: false }, "{part}");
+        assert!(whole > some.tokens, "{part}");
+    }
 }

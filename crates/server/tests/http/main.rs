@@ -13,6 +13,7 @@ mod driveby;
 mod edges;
 mod gateway;
 mod hosts;
+mod learned;
 mod lists;
 mod matrix;
 mod native;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use pool::AccountId;
 use pool::catalog::Resolved;
+use pool::learned::Of;
 use proto::Failure;
 use proto::canon::Limits;
 use proto::dialect::responses::LEAST_OUTPUT;
@@ -47,6 +48,11 @@ impl Attempt {
         Ok(bytes)
     }
 
+    /// Bytes of the body as written last.
+    pub(super) fn size(&self) -> u64 {
+        self.body.as_ref().map_or(0, |body| body.bytes.len() as u64)
+    }
+
     /// Whether the history holds replay-only items that this account or relay cannot read.
     fn foreign(&self, entry: &Entry) -> bool {
         match &self.bond {
@@ -73,10 +79,13 @@ impl Attempt {
 
     fn relay_target(&self, relay: &pool::relay::Relay, without_replay: bool) -> Relay {
         let resolved = &self.plan.resolved;
+        let of = Of { relay: Some(relay.id.clone()), model: self.plan.model_for(&relay.id).to_owned() };
+        let ceiling = self.core.accounts.known(&of, self.core.now()).output;
         Relay {
-            model: self.plan.model_for(&relay.id).to_owned(),
+            model: of.model,
             effort: resolved.effort.clone(),
             max_output: resolved.model.max_output,
+            ceiling,
             without_replay,
             strict: relay.strict(),
         }

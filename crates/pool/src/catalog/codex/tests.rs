@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::account::AccountId;
 use crate::catalog::{Shelf, parse_models};
+use crate::learned::{Known, Of};
 
 /// Keys whose values are texts of ours.
 const PROSE: [&str; 7] = [
@@ -119,4 +120,24 @@ fn the_bundled_list_has_every_key_of_the_official_one() {
         }
         assert_eq!(entry["upgrade"]["model"], official["upgrade"]["model"]);
     }
+}
+
+/// A window that was learned stands in the place of a larger one, and of none; all else stays as it came.
+#[test]
+fn learned_windows_count_more_than_what_came() {
+    let body = br#"{"models":[{"slug":"a","context_window":272000,"max_context_window":872000,"comp_hash":"7"},
+        {"slug":"b","context_window":null},{"slug":"c","context_window":100000}]}"#;
+    let models = parse_models(body).unwrap();
+    let known = |of: Of| Known { window: of.relay.is_none().then_some(200_000), output: None };
+    let list = Catalog::live([models.as_slice()]).learning(known).codex();
+    let entries = entries(&list);
+    let window = |entry: &Value| ["context_window", "max_context_window"].map(|key| entry[key].as_u64());
+    let windows: Vec<_> = entries.iter().map(window).collect();
+    assert_eq!(windows, [[Some(200_000); 2], [Some(200_000); 2], [Some(100_000); 2]]);
+    assert_eq!(entries[0]["comp_hash"], "7");
+    let full = full("gpt-x").replace("\"context_window\":null", "\"context_window\":300000");
+    let models = parse_models(format!("{{\"models\":[{full}]}}").as_bytes()).unwrap();
+    let plain = Catalog::live([models.as_slice()]).learning(|_| Known::default()).codex();
+    assert_eq!(std::str::from_utf8(&plain.body).unwrap(), format!("{{\"models\":[{full}]}}"));
+    assert_ne!(plain.etag, Catalog::live([models.as_slice()]).learning(known).codex().etag);
 }

@@ -2,6 +2,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::catalog::{Catalog, Names, parse_models};
+use crate::learned::{Known, Of};
 
 fn models(slugs: &[&str]) -> Vec<Model> {
     slugs.iter().map(|slug| Model::bare(slug)).collect()
@@ -123,4 +124,23 @@ fn without_accounts_the_first_relay_has_the_default() {
     let catalog = Catalog::default().beside([shelf]);
     assert_eq!(catalog.resolve(None, &Names::default()).unwrap().model.slug, "a");
     assert!(catalog.resolve(Some("gpt-6-sol"), &Names::default()).unwrap_err().message.contains("p/a, p/b"));
+}
+
+/// Limits are learned of one relay's model, and shown in lists where they are lower than its own, or nothing is.
+#[test]
+fn learned_limits_are_shown() {
+    let id = AccountId("1".into());
+    let lists = [Model { context: Some(400_000), max_output: Some(4096), ..Model::bare("a") }, Model::bare("b")];
+    let shelf = Shelf { id: &id, name: "far", prefix: "", models: &lists, fixed: false };
+    let known = |of: Of| match (of.relay.as_ref() == Some(&id), of.model.as_str()) {
+        (true, "a") => Known { window: Some(200_000), output: Some(8192) },
+        (true, "b") => Known { window: None, output: Some(8192) },
+        _ => Known { window: Some(1), output: Some(1) },
+    };
+    let catalog = Catalog::default().beside([shelf]).learning(known);
+    let limits = |model: &Model| (model.context, model.max_context, model.max_output);
+    let shown: Vec<_> = catalog.offers().map(|offer| limits(offer.model)).collect();
+    assert_eq!(shown, [(Some(200_000), Some(200_000), Some(4096)), (None, None, Some(8192))]);
+    let resolved = catalog.resolve(Some("far:a"), &Names::default()).unwrap();
+    assert_eq!(limits(&resolved.model), shown[0]);
 }

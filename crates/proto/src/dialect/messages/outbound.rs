@@ -28,7 +28,10 @@ const MAX_TOKENS: u64 = 8192;
 /// Writes a messages request: the client's own body patched where it spoke this dialect, else from the canonical form.
 pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
     let relay = match target {
-        Target::Relay(relay) => relay.clone(),
+        Target::Relay(relay) => {
+            let max_output = relay.max_output.into_iter().chain(relay.ceiling).min();
+            Relay { max_output, ..relay.clone() }
+        }
         Target::Codex(codex) => Relay { model: codex.model.clone(), effort: codex.effort.clone(), ..Relay::default() },
     };
     let own = request.raw.as_ref().filter(|_| request.origin == Some(Dialect::Messages));

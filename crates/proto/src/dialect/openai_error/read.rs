@@ -74,7 +74,7 @@ fn by_code(code: &str) -> Option<Kind> {
         | "workspace_member_credits_depleted"
         | "workspace_owner_usage_limit_reached"
         | "workspace_member_usage_limit_reached" => Kind::Exhausted,
-        "context_length_exceeded" | "context_window_exceeded" => Kind::ContextLength,
+        "context_length_exceeded" | "context_window_exceeded" | "exceed_context_size_error" => Kind::ContextLength,
         "server_is_overloaded"
         | "service_unavailable_error"
         | "overloaded_error"

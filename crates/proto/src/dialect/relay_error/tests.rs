@@ -33,6 +33,11 @@ const ROWS: &[Row] = &[
     (400, r#"{"error":{"code":400,"message":"The input token count (1100000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}"#, Kind::ContextLength, None, None, "1048576"),
     (503, r#"{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}"#, Kind::Overloaded, None, None, "overloaded"),
     // Local servers, proxies and nonsense.
+    (400, r#"{"error":{"code":400,"message":"request (13392 tokens) exceeds the available context size (8192 tokens), try increasing it","type":"exceed_context_size_error","n_prompt_tokens":13392,"n_ctx":8192}}"#, Kind::ContextLength, None, None, "increasing it"),
+    (400, r#"{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error","n_prompt_tokens":5000,"n_ctx":4096}}"#, Kind::ContextLength, None, None, "size (n_prompt_tokens: 5000, n_ctx: 4096)"),
+    (400, r#"{"error":"The number of tokens to keep from the initial prompt is greater than the context length"}"#, Kind::ContextLength, None, None, "initial prompt"),
+    (400, r#"{"object":"error","message":"The decoder prompt (length 8867) is longer than the maximum model length of 8192.","type":"BadRequestError","code":400}"#, Kind::ContextLength, Some("BadRequestError"), None, "8192"),
+    (400, r#"{"error":{"message":"max_tokens is too large: 32768. This model supports at most 16384 completion tokens, whereas you provided 32768.","type":"invalid_request_error","param":"max_tokens","code":"invalid_value"}}"#, Kind::Invalid, Some("invalid_value"), None, "16384"),
     (404, r#"{"error":"model 'llama9' not found"}"#, Kind::ModelNotFound, None, None, "llama9"),
     (404, "404 page not found", Kind::NotFound, None, None, "page not found"),
     (502, "<html><title>502</title></html>", Kind::Upstream, None, None, "web page"),

@@ -33,6 +33,8 @@ pub(super) struct Entry {
     description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     input_token_limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_token_limit: Option<u64>,
     supported_generation_methods: [&'static str; 3],
     thinking: bool,
 }
@@ -47,6 +49,7 @@ impl Entry {
             description: model.display.clone(),
             display_name: model.display,
             input_token_limit: model.context,
+            output_token_limit: model.max_output,
             supported_generation_methods: METHODS,
             thinking: !model.efforts.is_empty(),
         }

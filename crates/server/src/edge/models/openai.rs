@@ -25,6 +25,8 @@ pub(super) struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_context_window: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     default_reasoning_effort: Option<String>,
     supported_reasoning_efforts: Vec<String>,
     input_modalities: Vec<String>,
@@ -49,6 +51,7 @@ impl Entry {
             display_name: model.display,
             context_window: model.context,
             max_context_window: model.max_context,
+            max_output_tokens: model.max_output,
             default_reasoning_effort: model.default_effort,
             supported_reasoning_efforts: model.efforts,
             input_modalities: model.modalities,

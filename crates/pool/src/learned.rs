@@ -1,0 +1,191 @@
+//! Limits of models that upstreams have named in refusals: how long a prompt may be, and how much of an answer may be asked for.
+//!
+//! What a refusal says counts more than any list, also one that comes later: the list said so before, and the model was refused all the
+//! same. It holds for [`limits::LEARNED`], as limits may be raised, and ends before when a larger request is served. Nothing is ever
+//! guessed: a refusal without a number teaches nothing, nor does one whose number cannot be true of the request that it is about.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use proto::bounds::Bounds;
+use proto::tokens::Words;
+
+use crate::account::AccountId;
+use crate::{Millis, limits};
+
+/// Windows that are believed, in tokens.
+const WINDOW: (u64, u64) = (1024, 1 << 27);
+/// Most outputs that are believed, in tokens.
+const OUTPUT: (u64, u64) = (256, 1 << 27);
+/// Tokens that an upstream may put around a prompt of its own accord.
+const FRAME: u64 = 1024;
+/// A thousandth is the unit of [`Limit::scale`].
+const MILLE: u64 = 1000;
+/// How many tokens an upstream may count where we count a thousand; else one of us did not count the same.
+const SCALE: (u64, u64) = (MILLE / 2, MILLE * 2);
+
+/// A model of somebody's. All accounts reach the same ones.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Of {
+    /// The relay that has it; `None` for the ChatGPT accounts.
+    pub relay: Option<AccountId>,
+    /// The name by which it is asked for there.
+    pub model: String,
+}
+
+/// What a refused request was like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    /// Bytes of its body; a prompt has no more tokens.
+    pub bytes: u64,
+    /// Output tokens that it asked for, where it did.
+    pub output: Option<u64>,
+}
+
+/// What was learned of a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Tokens that its context holds.
+    pub window: Option<u64>,
+    /// Most output tokens that it takes.
+    pub output: Option<u64>,
+}
+
+/// Everything that was learned.
+#[derive(Clone, Debug, Default)]
+pub struct Learned(HashMap<Of, Entry>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    window: Option<Limit>,
+    output: Option<Limit>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    tokens: u64,
+    /// When it was said last.
+    at: Millis,
+    /// Tokens that the upstream counted where we counted a thousand words; `None` while that is not known.
+    scale: Option<u64>,
+}
+
+impl Learned {
+    /// Takes over what the refusal of a request says; `true` when a limit is another one now.
+    pub fn note(&mut self, of: &Of, said: &Bounds, asked: Asked, now: Millis) -> bool {
+        let window = said.window.filter(|window| holds(*window, said, asked));
+        let output = said.output.filter(|most| within(*most, OUTPUT) && asked.output.is_none_or(|asked| asked > *most));
+        if (window, output) == (None, None) {
+            return false;
+        }
+        let before = self.known(of, now);
+        let entry = self.0.entry(of.clone()).or_default();
+        let limit = |old: Option<Limit>, tokens| Limit { tokens, at: now, scale: old.and_then(|old| old.scale) };
+        entry.window = window.map(|tokens| limit(entry.window, tokens)).or(entry.window);
+        entry.output = output.map(|tokens| limit(entry.output, tokens)).or(entry.output);
+        self.trim();
+        self.known(of, now) != before
+    }
+
+    /// Takes over how an upstream counts: its figure for a refused prompt, beside ours.
+    pub fn scale(&mut self, of: &Of, said: &Bounds, ours: Words) {
+        let (Some(prompt), true) = (said.prompt, ours.all && ours.tokens > 0) else { return };
+        let scale = prompt.saturating_mul(MILLE) / ours.tokens;
+        let entry = self.0.get_mut(of);
+        if let Some(window) = entry.and_then(|entry| entry.window.as_mut()) {
+            window.scale = Some(scale).filter(|scale| within(*scale, SCALE));
+        }
+    }
+
+    /// What is known of a model.
+    pub fn known(&self, of: &Of, now: Millis) -> Known {
+        let Some(entry) = self.0.get(of) else { return Known::default() };
+        let tokens = |limit: Option<Limit>| limit.filter(|limit| limit.fresh(now)).map(|limit| limit.tokens);
+        Known { window: tokens(entry.window), output: tokens(entry.output) }
+    }
+
+    /// What is known of a model, whenever that was said; [`Self::sweep`] takes out what is too old.
+    pub fn last(&self, of: &Of) -> Known {
+        let Some(entry) = self.0.get(of) else { return Known::default() };
+        Known { window: entry.window.map(|limit| limit.tokens), output: entry.output.map(|limit| limit.tokens) }
+    }
+
+    /// The tokens that a prompt has by the upstream's count, when they are sure to be more than its window holds. Tokenisers differ by
+    /// language, so what is a little over by our count is left to the upstream to judge: a twentieth where it has once said how it
+    /// counts, else a quarter.
+    pub fn over(&self, of: &Of, ours: Words, now: Millis) -> Option<u64> {
+        let entry = self.0.get(of)?;
+        let window = entry.window.filter(|limit| limit.fresh(now))?;
+        let expected = ours.tokens.saturating_mul(window.scale.unwrap_or(MILLE)) / MILLE;
+        let slack = window.tokens / if window.scale.is_some() { 20 } else { 4 };
+        (expected > window.tokens.saturating_add(slack)).then_some(expected)
+    }
+
+    /// A request of so many tokens in and out was served: smaller limits are wrong. `true` when there was one.
+    pub fn served(&mut self, of: &Of, (input, output): (u64, u64)) -> bool {
+        let Some(entry) = self.0.get_mut(of) else { return false };
+        let before = (entry.window.is_some(), entry.output.is_some());
+        entry.window = entry.window.filter(|window| window.tokens >= input);
+        entry.output = entry.output.filter(|most| most.tokens >= output);
+        (entry.window.is_some(), entry.output.is_some()) != before
+    }
+
+    /// Forgets what is too old; `true` when there was any.
+    pub fn sweep(&mut self, now: Millis) -> bool {
+        let mut old = false;
+        self.0.retain(|_, entry| {
+            let fresh = |limit: &Limit| limit.fresh(now);
+            let left = Entry { window: entry.window.filter(fresh), output: entry.output.filter(fresh) };
+            old |= (left.window.is_some(), left.output.is_some()) != (entry.window.is_some(), entry.output.is_some());
+            *entry = left;
+            entry.window.is_some() || entry.output.is_some()
+        });
+        old
+    }
+
+    /// Whether nothing was learned.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Forgets all of a relay, which is another one now.
+    pub fn forget(&mut self, relay: &AccountId) {
+        self.0.retain(|of, _| of.relay.as_ref() != Some(relay));
+    }
+
+    /// Forgets what was said longest ago while there is too much: clients may ask for any name.
+    fn trim(&mut self) {
+        while self.0.len() > limits::LEARNED_MODELS {
+            let oldest = self.0.iter().min_by_key(|(_, entry)| entry.said()).map(|(key, _)| key.clone());
+            oldest.and_then(|key| self.0.remove(&key));
+        }
+    }
+}
+
+impl Entry {
+    /// When it was last told anything.
+    fn said(&self) -> Option<Millis> {
+        [self.window, self.output].into_iter().flatten().map(|limit| limit.at).max()
+    }
+}
+
+impl Limit {
+    /// Whether it still counts. A clock that was set back does not make it last.
+    fn fresh(&self, now: Millis) -> bool {
+        let age = self.at.believed(now).until(now);
+        u128::from(age) < limits::LEARNED.as_millis()
+    }
+}
+
+/// Whether a window can be true: a prompt that was refused for it is longer, and has no more tokens than bytes.
+fn holds(window: u64, said: &Bounds, asked: Asked) -> bool {
+    let most = asked.bytes.saturating_add(FRAME).saturating_add(asked.output.unwrap_or(0));
+    let longer = said.prompt.is_none_or(|prompt| prompt.saturating_add(asked.output.unwrap_or(0)) > window);
+    within(window, WINDOW) && window < most && longer
+}
+
+fn within(number: u64, (least, most): (u64, u64)) -> bool {
+    (least..=most).contains(&number)
+}

@@ -1,0 +1,78 @@
+//! Every client's wish, on its way to every upstream.
+
+use serde_json::Value;
+
+use super::super::Relay;
+use super::*;
+
+/// A client's body that wishes for so many tokens.
+fn body(dialect: Dialect, wish: u64) -> String {
+    let message = r#""messages":[{"role":"user","content":"hi"}]"#;
+    match dialect {
+        Dialect::Chat => format!(r#"{{"model":"m","max_completion_tokens":{wish},"seed":7,{message}}}"#),
+        Dialect::Responses => format!(r#"{{"model":"m","max_output_tokens":{wish},"input":"hi","top_p":1}}"#),
+        Dialect::Messages => format!(r#"{{"model":"m","max_tokens":{wish},{message}}}"#),
+        Dialect::Gemini => {
+            format!(
+                r#"{{"contents":[{{"parts":[{{"text":"hi"}}]}}],"generationConfig":{{"topK":3,"maxOutputTokens":{wish}}}}}"#
+            )
+        }
+        Dialect::Ollama => format!(r#"{{"model":"m","options":{{"num_predict":{wish}}},{message}}}"#),
+    }
+}
+
+/// What an upstream is asked for at most, as it would read it, and the notes.
+fn asked(dialect: Dialect, wire: Wire, wish: u64, ceiling: Option<u64>) -> (Option<u64>, String) {
+    let (request, _) = dialect.read_request(Bytes::from(body(dialect, wish))).unwrap();
+    let target = Target::Relay(Relay { model: "m".to_owned(), ceiling, ..Relay::default() });
+    let (bytes, notes) = wire.write_request(&request, &target).unwrap();
+    let sent: Value = serde_json::from_slice(&bytes).unwrap();
+    let limits = ["/max_tokens", "/max_completion_tokens", "/max_output_tokens", "/generationConfig/maxOutputTokens"];
+    let mut said = limits.iter().filter_map(|path| sent.pointer(path)?.as_u64());
+    (said.next(), notes.header())
+}
+
+#[test]
+fn nobody_asks_for_more_than_is_taken() {
+    let dialects = [Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama];
+    for dialect in dialects {
+        for wire in [Wire::Chat, Wire::Responses, Wire::Messages, Wire::Gemini] {
+            let case = format!("{dialect:?} to {wire:?}");
+            let (said, notes) = asked(dialect, wire, 9000, Some(4096));
+            assert_eq!(said, Some(4096), "{case}");
+            assert!(notes.contains("lowered max_tokens to 4096"), "{case}: {notes}");
+            for ceiling in [None, Some(9000), Some(10_000)] {
+                let (said, notes) = asked(dialect, wire, 9000, ceiling);
+                assert_eq!(said, Some(9000), "{case}");
+                assert!(!notes.contains("lowered"), "{case}: {notes}");
+            }
+        }
+    }
+}
+
+/// Both spellings of a limit are lowered, and what is beside them stays as it came.
+#[test]
+fn a_clients_own_body_changes_nowhere_else() {
+    let lowered = |origin, raw: &'static str| {
+        let bytes = super::body(&Bytes::from_static(raw.as_bytes()), origin, 100);
+        String::from_utf8(bytes.to_vec()).unwrap()
+    };
+    let chat = r#"{"max_tokens":200,"odd" : [1, 2],"max_completion_tokens":300,"max_output_tokens":50}"#;
+    let expected = r#"{"max_tokens":100,"odd":[1, 2],"max_completion_tokens":100,"max_output_tokens":50}"#;
+    assert_eq!(lowered(Some(Dialect::Chat), chat), expected);
+    let gemini = r#"{"max_tokens":200,"generation_config":{"max_output_tokens":300,"seed":1}}"#;
+    let expected = r#"{"max_tokens":200,"generation_config":{"max_output_tokens":100,"seed":1}}"#;
+    assert_eq!(lowered(Some(Dialect::Gemini), gemini), expected);
+}
+
+/// The budget of thinking stays below a lowered limit.
+#[test]
+fn thinking_is_lowered_with_its_limit() {
+    let body = r#"{"model":"m","max_tokens":9000,"thinking":{"type":"enabled","budget_tokens":8000},
+        "messages":[{"role":"user","content":"hi"}]}"#;
+    let (request, _) = Dialect::Messages.read_request(Bytes::from_static(body.as_bytes())).unwrap();
+    let target = Target::Relay(Relay { model: "m".to_owned(), ceiling: Some(4096), ..Relay::default() });
+    let (bytes, _) = Wire::Messages.write_request(&request, &target).unwrap();
+    let sent: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!((&sent["max_tokens"], &sent["thinking"]["budget_tokens"]), (&4096.into(), &2048.into()));
+}
