@@ -49,7 +49,7 @@ pub struct Head {
 
 impl Head {
     /// What is known once the model is; a retired name is noted.
-    pub(crate) fn of(resolved: &Resolved, mut notes: Notes) -> Self {
+    pub fn of(resolved: &Resolved, mut notes: Notes) -> Self {
         let (model, retired_from) = (resolved.model.slug.clone(), resolved.retired_from.clone());
         if let Some(name) = &retired_from {
             notes.add(format!("{} is retired and {model} answers", shown(name)));

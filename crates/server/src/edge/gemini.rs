@@ -1,14 +1,14 @@
 //! Google Gemini: model and method are in the path, the form of a stream is in the query.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use proto::{Failure, Json, Kind};
 use serde::Serialize;
 
 use super::count::count;
-use super::run::receive;
+use super::run::{receive, told};
 use crate::query;
-use crate::reply::{Answer, json};
+use crate::reply::Answer;
 use crate::route::Ask;
 
 #[derive(Serialize)]
@@ -52,9 +52,9 @@ pub(crate) async fn count_tokens(ask: Ask) -> Answer {
     let (turn, body) = receive(ask).await?;
     let (mut request, _) = turn.dialect.read_request(inner(body)?)?;
     request.model = Some(model);
-    let total_tokens = count(&turn, request).await?;
+    let (model, total_tokens) = count(&turn, request).await?;
     let details = Details { modality: "TEXT", token_count: total_tokens };
-    Ok(json(StatusCode::OK, &Counted { total_tokens, prompt_tokens_details: [details] }))
+    Ok(told(&model, &Counted { total_tokens, prompt_tokens_details: [details] }))
 }
 
 /// `POST .../models/{name}` with any other method of a model, or none.

@@ -1,11 +1,10 @@
 //! Anthropic Messages.
 
-use http::StatusCode;
 use serde::Serialize;
 
 use super::count::count;
-use super::run::{receive, run};
-use crate::reply::{Answer, json};
+use super::run::{receive, run, told};
+use crate::reply::Answer;
 use crate::route::Ask;
 
 #[derive(Serialize)]
@@ -22,6 +21,6 @@ pub(crate) async fn create(ask: Ask) -> Answer {
 pub(crate) async fn count_tokens(ask: Ask) -> Answer {
     let (turn, body) = receive(ask).await?;
     let (request, _) = turn.dialect.read_request(body)?;
-    let input_tokens = count(&turn, request).await?;
-    Ok(json(StatusCode::OK, &Counted { input_tokens }))
+    let (model, input_tokens) = count(&turn, request).await?;
+    Ok(told(&model, &Counted { input_tokens }))
 }

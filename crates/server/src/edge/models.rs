@@ -11,6 +11,7 @@ use pool::catalog::{Model, Resolved};
 use pool::limits;
 use proto::{Dialect, Failure, Kind};
 
+use super::run::told;
 use super::{gemini, native};
 use crate::query;
 use crate::reply::{Answer, json};
@@ -44,13 +45,12 @@ pub(crate) async fn one(ask: Ask) -> Answer {
     let name = if google { gemini::model(&ask.param) } else { ask.param.as_str() };
     let resolved = found(&ask.app.engine, name)?;
     let owner = ask.app.engine.owner(name);
-    match ask.dialect {
-        Dialect::Messages => {
-            Ok(json(StatusCode::OK, &anthropic::Entry::of(name, resolved.model, resolved.retired_from.is_some())))
-        }
-        Dialect::Gemini => Ok(json(StatusCode::OK, &google::Entry::of(name, resolved.model))),
-        _ => Ok(json(StatusCode::OK, &openai::Entry::of(name, resolved.model, owner))),
-    }
+    let model = resolved.model.clone();
+    Ok(match ask.dialect {
+        Dialect::Messages => told(&resolved, &anthropic::Entry::of(name, model, resolved.retired_from.is_some())),
+        Dialect::Gemini => told(&resolved, &google::Entry::of(name, model)),
+        _ => told(&resolved, &openai::Entry::of(name, model, owner)),
+    })
 }
 
 /// The models to show.

@@ -7,8 +7,8 @@ use proto::dialect::responses::compact as compaction;
 use serde::Serialize;
 
 use super::count::count;
-use super::run::{head, receive, run};
-use crate::reply::{Answer, json, whole};
+use super::run::{head, receive, run, told};
+use crate::reply::{Answer, whole};
 use crate::route::Ask;
 use crate::socket;
 
@@ -50,8 +50,8 @@ struct Counted {
 pub(crate) async fn input_tokens(ask: Ask) -> Answer {
     let (turn, body) = receive(ask).await?;
     let (request, _) = turn.dialect.read_request(body)?;
-    let input_tokens = count(&turn, request).await?;
-    Ok(json(StatusCode::OK, &Counted { object: "response.input_tokens", input_tokens }))
+    let (model, input_tokens) = count(&turn, request).await?;
+    Ok(told(&model, &Counted { object: "response.input_tokens", input_tokens }))
 }
 
 /// `GET /v1/responses`: the same calls over a WebSocket. Under Codex's own path the same for who may be known by a Codex login.

@@ -9,15 +9,17 @@ use engine::{Call, Head, KeyId, Refusal, Reply, Stream, Whole};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use pool::catalog::Resolved;
 use proto::dialect::responses::compact::is_asked;
 use proto::{Dialect, Failure, Kind, Notes, Request};
+use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::body::{self, Broken};
 use crate::client;
 use crate::guard::Counters;
 use crate::listen::link::Link;
-use crate::reply::{Answer, Body, Denied, Slot, Source, whole};
+use crate::reply::{Answer, Body, Denied, Slot, Source, json, whole};
 use crate::route::Ask;
 use crate::service::App;
 
@@ -116,6 +118,13 @@ fn streamed(headers: HeaderMap, kind: &'static str, body: Body) -> Response<Body
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// An answer about a model that nobody is asked for: its headers say of the name what those of a reply would.
+pub(super) fn told<T: Serialize>(resolved: &Resolved, value: &T) -> Response<Body> {
+    let mut response = json(StatusCode::OK, value);
+    response.headers_mut().extend(head(Head::of(resolved, Notes::default())));
     response
 }
 

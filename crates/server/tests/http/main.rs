@@ -26,6 +26,7 @@ mod proxies;
 mod quota;
 mod relays;
 mod rest;
+mod retired;
 mod smuggling;
 mod socket;
 mod sockets;

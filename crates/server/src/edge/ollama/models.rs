@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::models::{CREATED_AT, found, listed};
-use super::super::run::receive;
+use super::super::run::{receive, told};
 use super::bare;
 use crate::reply::{Answer, json};
 use crate::route::Ask;
@@ -124,18 +124,19 @@ pub(crate) async fn show(ask: Ask) -> Answer {
         .map_err(|error| Failure::new(Kind::Invalid, format!("The body is not {{\"model\": \"...\"}}: {error}")))?;
     let name = wish.model.or(wish.name).ok_or_else(|| Failure::new(Kind::Invalid, "'model' is missing").at("model"))?;
     let engine = &turn.app.engine;
-    let model = found(engine, bare(&name, |name| found(engine, name).is_ok()).unwrap_or(&name))?.model;
+    let resolved = found(engine, bare(&name, |name| found(engine, name).is_ok()).unwrap_or(&name))?;
+    let model = &resolved.model;
     let shown = Shown {
         license: "",
         modelfile: format!("FROM {}", model.slug),
         parameters: "",
         template: "",
         details: DETAILS,
-        model_info: info(&model),
-        capabilities: capabilities(&model, turn.app.settings.ollama.disable_vision),
+        model_info: info(model),
+        capabilities: capabilities(model, turn.app.settings.ollama.disable_vision),
         modified_at: CREATED_AT,
     };
-    Ok(json(StatusCode::OK, &shown))
+    Ok(told(&resolved, &shown))
 }
 
 /// What clients read of a model file's head.
