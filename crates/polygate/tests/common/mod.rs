@@ -9,8 +9,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use offline::FakeAccount;
@@ -154,12 +155,17 @@ pub(crate) struct Answer {
 }
 
 impl Gateway {
-    /// One request on a connection of its own; an error when the gateway is gone.
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
+    /// One request on a connection of its own, until its answer begins; an error when the gateway is gone.
+    pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Incoming>> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let answer = sender.send_request(request).await?;
+        Ok(sender.send_request(request).await?)
+    }
+
+    /// One request on a connection of its own; an error when the gateway is gone.
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
+        let answer = self.open(request).await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = answer.into_body().collect().await?.to_bytes();
         Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
@@ -192,9 +198,14 @@ impl Gateway {
 
     /// SIGTERM, and the exit status.
     pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
         self.wait(Duration::from_secs(30))
+    }
+
+    /// Sends the process a signal: `TERM`, `INT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
     /// Waits for the process to end by itself.
