@@ -49,8 +49,8 @@ class Program(unittest.TestCase):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def launch(self, command, env):
-        """Runs a program to its end; fails when it takes too long, ends badly or asks for a host it should not."""
+    def launch(self, command, env, code=0):
+        """Runs a program to its end; fails when it takes too long, ends otherwise than it should or asks for a host it should not."""
         with Outside() as outside:
             alone = {
                 "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -63,7 +63,7 @@ class Program(unittest.TestCase):
             }
             run = finish(command, alone, self.folder)
             run.hosts = set(outside.hosts)
-        self.assertEqual(run.code, 0, str(run))
+        self.assertEqual(run.code, code, str(run))
         self.assertLessEqual(run.hosts, self.outside, f"it asked for hosts outside\n{run}")
         return run
 

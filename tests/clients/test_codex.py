@@ -4,6 +4,7 @@ import json
 import struct
 import zlib
 
+from demo import Demo
 from program import Program
 
 CONFIG = """\
@@ -33,18 +34,24 @@ def picture(side):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+#: What an account says whose quota is used up.
+SPENT = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "resets_in_seconds": 3600}
+LIMIT = {"status": 429, "body": {"json": {"error": SPENT}}}
+
+
 class Codex(Program):
     """The ground of the tests below."""
 
     outside = frozenset({"github.com", "api.github.com", "chatgpt.com", "ab.chatgpt.com"})
+    config = ""
 
-    def configure(self, config, model):
-        self.settings(".codex/config.toml", config.format(model=model, url=self.demo.url))
+    def configure(self, model, more=""):
+        self.settings(".codex/config.toml", more + self.config.format(model=model, url=self.demo.url))
 
-    def run_codex(self, *args):
+    def run_codex(self, *args, code=0):
         """One run of `codex exec`."""
         command = ["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", *args]
-        return self.launch(command, {"POLYGATE_KEY": self.demo.key})
+        return self.launch(command, {"POLYGATE_KEY": self.demo.key}, code)
 
     def write(self, name="hello.txt"):
         """It writes a file with the tool that its model has for it."""
@@ -52,12 +59,84 @@ class Codex(Program):
         self.written(name, "written by codex", run)
         return run
 
+    def asked(self, run):
+        """What the client asked the gateway: by no other way than the one that was set."""
 
-class CodexCli(Codex):
+    def turns(self):
+        """The model requests that were to be answered: no prewarm is."""
+        posts = [seen for seen in self.demo.record()["requests"] if seen["place"] == "responses"]
+        return [seen for seen in posts if seen["body"].get("generate") is not False]
+
+
+class Sessions:
+    """What conversations go through, by either way."""
+
+    def test_resume(self):
+        self.configure("gpt-5.5")
+        self.write()
+        run = self.run_codex("resume", "--last", "Reply with exactly: resumed")
+        self.assertIn("resumed", run.output)
+        self.remembered(self.accepted(3, run)[-1], run)
+        self.asked(run)
+
+    def test_an_image(self):
+        self.configure("gpt-6-sol")
+        path = self.folder / "red.png"
+        path.write_bytes(picture(64))
+        run = self.run_codex("-i", str(path), "--", "What is this?")
+        parts = [part for post in self.accepted(1, run) for item in post["input"] for part in item.get("content") or []]
+        self.assertTrue(any(part.get("type") == "input_image" for part in parts), str(run))
+        self.asked(run)
+
+    def test_compaction(self):
+        # Above what the client says by itself, below what comes of a long answer.
+        self.configure("gpt-5.5", "model_auto_compact_token_limit = 16000\n")
+        self.run_codex("count to 8000")
+        run = self.run_codex("resume", "--last", "Reply with exactly: compacted")
+        self.assertIn("compacted", run.output)
+        self.assertIn("context compacted", run.errors, str(run))
+        posts = self.accepted(3, run)
+        # A history begun anew, without the long answer.
+        self.assertIsNone(posts[-1].get("previous_response_id"), str(run))
+        self.assertNotIn("6999 7000", json.dumps(posts[-1]["input"]), str(run))
+        self.asked(run)
+
+    def test_a_reply_that_breaks_off_is_asked_for_once_more(self):
+        self.configure("gpt-5.5")
+        for how in ("reset", "fin", {"failed": {"code": "server_error", "message": "It broke."}}):
+            with self.subTest(how=how):
+                self.demo.reset()
+                self.demo.script({"shape": {"stop": {"at": {"event": 12}, "how": how}}})
+                run = self.run_codex("count to 40")
+                self.assertEqual(run.output.split()[-1], "40", str(run))
+                self.assertEqual(len(self.turns()), 2, str(run))
+                self.asked(run)
+
+    def test_no_account_left_is_told_and_not_tried_again(self):
+        # Its accounts are of no use to another test.
+        self.demo = Demo()
+        self.addCleanup(self.demo.stop)
+        self.configure("gpt-5.5")
+        self.demo.script(LIMIT, times=0)
+        run = self.run_codex("Reply with exactly: pong", code=1)
+        self.assertIn("hit your usage limit", run.output + run.errors, str(run))
+        self.assertNotIn("Reconnecting", run.errors, str(run))
+        accounts = [seen["account"] for seen in self.turns()]
+        self.assertEqual((len(accounts), len(set(accounts))), (2, 2), f"each account once\n{run}")
+        self.asked(run)
+
+
+class CodexCli(Codex, Sessions):
     """Over HTTP."""
 
+    config = CONFIG
+
+    def remembered(self, post, run):
+        # All of it came again; the gateway's own socket goes on from what the backend knows.
+        self.assertTrue(post.get("previous_response_id"), str(run))
+
     def codex(self, model):
-        self.configure(CONFIG, model)
+        self.configure(model)
         run = self.write()
         posts = self.accepted(2, run)
         self.answered(posts, run)
@@ -70,15 +149,20 @@ class CodexCli(Codex):
         self.codex("gpt-6-sol")
 
 
-class CodexSocket(Codex):
+class CodexSocket(Codex, Sessions):
     """Over a WebSocket, with incremental input: nobody falls back to HTTP."""
 
+    config = SOCKET
+
     def asked(self, run):
-        """What the client asked the gateway: over its socket alone."""
         self.assertNotIn("Falling back", run.output + run.errors)
 
+    def remembered(self, post, run):
+        # The client's new socket begins with all of it.
+        self.assertIn("hello.txt", json.dumps(post["input"]), str(run))
+
     def codex(self, model):
-        self.configure(SOCKET, model)
+        self.configure(model)
         run = self.write()
         posts = self.accepted(3, run)
         self.answered(posts, run)
@@ -93,34 +177,3 @@ class CodexSocket(Codex):
 
     def test_a_lite_model(self):
         self.codex("gpt-6-sol")
-
-    def test_resume(self):
-        self.configure(SOCKET, "gpt-5.5")
-        self.write()
-        run = self.run_codex("resume", "--last", "Reply with exactly: resumed")
-        self.assertIn("resumed", run.output)
-        said = json.dumps(self.accepted(3, run)[-1]["input"])
-        self.assertIn("hello.txt", said, "the conversation before is there")
-        self.asked(run)
-
-    def test_an_image(self):
-        self.configure(SOCKET, "gpt-6-sol")
-        path = self.folder / "red.png"
-        path.write_bytes(picture(64))
-        run = self.run_codex("-i", str(path), "--", "What is this?")
-        parts = [part for post in self.accepted(1, run) for item in post["input"] for part in item.get("content") or []]
-        self.assertTrue(any(part.get("type") == "input_image" for part in parts), str(run))
-        self.asked(run)
-
-    def test_compaction(self):
-        # Above what the client says by itself, below what comes of a long answer.
-        self.configure("model_auto_compact_token_limit = 16000\n" + SOCKET, "gpt-5.5")
-        self.run_codex("count to 8000")
-        run = self.run_codex("resume", "--last", "Reply with exactly: compacted")
-        self.assertIn("compacted", run.output)
-        self.assertIn("context compacted", run.errors, str(run))
-        posts = self.accepted(3, run)
-        # A history begun anew, without the long answer.
-        self.assertIsNone(posts[-1].get("previous_response_id"), str(run))
-        self.assertNotIn("6999 7000", json.dumps(posts[-1]["input"]), str(run))
-        self.asked(run)

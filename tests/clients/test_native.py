@@ -110,6 +110,18 @@ class NativePaths(Program):
         self.assertEqual(sum(kinds[-1:] == ["compaction_trigger"] for kinds in inputs), 1, inputs)
         self.assertEqual(inputs[-1].count("compaction"), 1, inputs)
 
+    def test_a_reply_that_breaks_off_is_asked_for_once_more(self):
+        with Front(urlsplit(self.demo.url).port, self.scratch) as front:
+            for config, url in ((BASES, front.url), (PROVIDER, self.demo.url)):
+                self.sign_in("gpt-5.5", config, url)
+                for how in ("reset", "fin"):
+                    with self.subTest(url=url, how=how):
+                        self.demo.reset()
+                        self.demo.script({"shape": {"stop": {"at": {"event": 12}, "how": how}}})
+                        run = self.says("40", "count to 40", env={"CODEX_CA_CERTIFICATE": front.certificate})
+                        turns = [post for post in self.accepted(2, run) if post.get("generate") is not False]
+                        self.assertEqual(len(turns), 2, str(run))
+
     def test_a_classic_model_over_plain_http(self):
         self.sign_in("gpt-5.5", PROVIDER, self.demo.url)
         self.works("gpt-5.5")
