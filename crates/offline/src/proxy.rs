@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,8 +26,10 @@ pub enum Speech {
     /// CONNECT, and plain http requests by their whole address.
     #[default]
     Http,
-    /// SOCKS 5; names are looked up by it.
+    /// SOCKS 5; names are looked up by it, so that its URL is one of `socks5h`.
     Socks5,
+    /// SOCKS 5, with a URL of `socks5`: names are looked up by its client.
+    Socks5Local,
 }
 
 /// What goes wrong with the next connections.
@@ -66,6 +70,8 @@ pub struct ProxyOptions {
     pub credentials: Option<(String, String)>,
     /// Names that it takes for other addresses: those of the real backend may lead to a made-up one.
     pub hosts: Vec<(String, SocketAddr)>,
+    /// Speaks under TLS with this certificate; a proxy of HTTP is one of `https` then.
+    pub tls: Option<Arc<ServerConfig>>,
 }
 
 /// A running proxy. It ends when it is dropped.
@@ -112,9 +118,14 @@ impl Proxy {
         Ok(Self { addr, inner, stop, tasks })
     }
 
-    /// Its URL with the credentials that it wants; `socks5h` for SOCKS 5.
+    /// Its URL with the credentials that it wants.
     pub fn url(&self) -> String {
-        let scheme = if self.inner.options.speech == Speech::Http { "http" } else { "socks5h" };
+        let scheme = match self.inner.options.speech {
+            Speech::Http if self.inner.options.tls.is_some() => "https",
+            Speech::Http => "http",
+            Speech::Socks5 => "socks5h",
+            Speech::Socks5Local => "socks5",
+        };
         match &self.inner.options.credentials {
             Some((user, password)) => format!("{scheme}://{user}:{password}@{}", self.addr),
             None => format!("{scheme}://{}", self.addr),
@@ -182,11 +193,23 @@ async fn converse(client: TcpStream, inner: &Inner) -> io::Result<()> {
         Mood::Hangs => return std::future::pending().await,
         _ => {}
     }
-    match inner.options.speech {
-        Speech::Http => http::serve(client, inner, mood).await,
-        Speech::Socks5 => socks::serve(client, inner, mood).await,
+    match &inner.options.tls {
+        None => speak(client, inner, mood).await,
+        Some(tls) => speak(TlsAcceptor::from(Arc::clone(tls)).accept(client).await?, inner, mood).await,
     }
 }
+
+async fn speak(client: impl Client, inner: &Inner, mood: Mood) -> io::Result<()> {
+    match inner.options.speech {
+        Speech::Http => http::serve(client, inner, mood).await,
+        Speech::Socks5 | Speech::Socks5Local => socks::serve(client, inner, mood).await,
+    }
+}
+
+/// A client's connection, in the clear or under TLS.
+trait Client: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Client for T {}
 
 impl Inner {
     /// A connection to the target, noted before a byte goes through it.
@@ -204,8 +227,8 @@ impl Inner {
 }
 
 /// Carries bytes both ways until an end, or until the mood's share of the target's is over.
-async fn carry(client: TcpStream, server: TcpStream, mood: Mood) -> io::Result<()> {
-    let (mut from_client, mut to_client) = client.into_split();
+async fn carry(client: impl Client, server: TcpStream, mood: Mood) -> io::Result<()> {
+    let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_server, mut to_server) = server.into_split();
     let most = if let Mood::Cuts(bytes) = mood { bytes } else { u64::MAX };
     let up = async {

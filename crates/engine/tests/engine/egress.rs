@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Clock, Engine, ImportFate, Parts, ProxyChange, ProxyWish, Settings};
@@ -12,13 +11,12 @@ use pool::Secret;
 use pool::egress::{Address, Egress};
 use pool::transport::Transport;
 use proto::{Dialect, Kind};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rstest::rstest;
-use rustls::pki_types::PrivatePkcs8KeyDer;
 use store::Store;
 use upstream::{Config, Timeouts, Upstream};
 
 use crate::bench::{Bench, PATIENCE, chat, events, expired, import, now, refused, whole, words};
+use crate::tls;
 
 /// The name under which proxies know the backend.
 const NAME: &str = "backend.test";
@@ -31,6 +29,10 @@ struct Rig<'a> {
     proxies: Vec<ProxyOptions>,
     /// Whether the first proxy is the one of the configuration.
     global: bool,
+    /// Whether the proxies speak under TLS.
+    secure: bool,
+    /// Whether the backend is asked for by a name that this machine knows.
+    named: bool,
     /// Which leg model calls take.
     transport: Transport,
 }
@@ -44,12 +46,14 @@ struct Site {
 impl Rig<'_> {
     /// Starts everything; the accounts are assigned before the engine makes its first call.
     async fn start(self) -> Site {
-        let (tls, bundle) = certificate();
-        let backend = Offline::start(Options { tls: Some(tls), ..Options::default() }).await.unwrap();
+        let (tls, bundle) = tls::certificate(&["127.0.0.1", "localhost", NAME]);
+        let backend = Offline::start(Options { tls: Some(tls.clone()), ..Options::default() }).await.unwrap();
         let mut proxies = Vec::new();
         for options in self.proxies {
-            let hosts = vec![(NAME.to_owned(), backend.addr())];
-            proxies.push(Proxy::start(ProxyOptions { hosts, ..options }).await.unwrap());
+            // This machine's name may mean its newer address first, where the backend does not listen.
+            let hosts = [NAME, "[::1]"].map(|name| (name.to_owned(), backend.addr())).into();
+            let tls = self.secure.then(|| tls.clone());
+            proxies.push(Proxy::start(ProxyOptions { hosts, tls, ..options }).await.unwrap());
         }
         let home = tempfile::tempdir().unwrap();
         let options = store::Options { home: home.path().to_owned(), ..store::Options::default() };
@@ -65,7 +69,11 @@ impl Rig<'_> {
             logins.push(login);
             ids.push(id);
         }
-        let origin = if self.global { format!("https://{NAME}") } else { backend.auth_url() };
+        let origin = match (self.global, self.named) {
+            (true, _) => format!("https://{NAME}"),
+            (false, true) => format!("https://localhost:{}", backend.addr().port()),
+            (false, false) => backend.auth_url(),
+        };
         let second = Duration::from_secs(1);
         let config = Config {
             base_url: format!("{origin}/backend-api").parse().unwrap(),
@@ -132,21 +140,6 @@ fn wish(name: &str, url: &str) -> ProxyWish {
     ProxyWish { name: Some(name.to_owned()), address, allow_private: true, enabled: true }
 }
 
-fn certificate() -> (Arc<rustls::ServerConfig>, tempfile::NamedTempFile) {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let bundle = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(bundle.path(), issuer.pem()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let names = CertificateParams::new(vec!["127.0.0.1".to_owned(), NAME.to_owned()]).unwrap();
-    let chain = vec![names.signed_by(&key, &issuer).unwrap().der().clone()];
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-    (Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap()), bundle)
-}
-
 fn http() -> ProxyOptions {
     ProxyOptions::default()
 }
@@ -160,35 +153,55 @@ fn account() -> NewAccount {
     NewAccount::default()
 }
 
-/// Sockets take the same ways as POSTs, with the credentials of each, and none but their account's.
+/// Every kind of proxy carries sockets and POSTs alike, with its credentials, and nothing goes past it.
 #[rstest]
-#[case::http(speaking(Speech::Http), false)]
-#[case::socks(speaking(Speech::Socks5), false)]
-#[case::the_configurations(speaking(Speech::Http), true)]
 #[tokio::test]
-async fn sockets_take_the_same_ways(#[case] options: ProxyOptions, #[case] global: bool) {
-    let way = if global { "global" } else { "0" };
-    let accounts = vec![(account(), way)];
-    let rig = Rig { accounts, proxies: vec![options], global, transport: Transport::WebSocket };
+async fn every_kind_of_proxy_carries_every_leg(
+    #[values((Speech::Http, false), (Speech::Http, true), (Speech::Socks5, false), (Speech::Socks5Local, false))] kind: (
+        Speech,
+        bool,
+    ),
+    #[values(Transport::WebSocket, Transport::Http)] transport: Transport,
+    #[values(false, true)] global: bool,
+) {
+    let (speech, secure) = kind;
+    if (speech, global) == (Speech::Socks5Local, true) {
+        // The name of the backend means nothing on this machine, and no proxy of the configuration is asked for loopback.
+        return;
+    }
+    let accounts = vec![(account(), if global { "global" } else { "0" })];
+    let rig = Rig { accounts, proxies: vec![speaking(speech)], global, secure, named: !global, transport };
     let site = rig.start().await;
     site.ask(1).await;
     let record = site.bench.backend.record();
-    assert_eq!((record.sockets().count(), record.posts().next().unwrap().method.as_str()), (1, "WS"));
+    let sockets = usize::from(transport == Transport::WebSocket);
+    let method = if sockets == 1 { "WS" } else { "POST" };
+    assert_eq!((record.sockets().count(), record.posts().next().unwrap().method.as_str()), (sockets, method));
     site.nothing_direct();
+    // Who looks the name up: the proxy, or with `socks5` this machine.
+    let hosts =
+        site.proxies[0].carried().into_iter().map(|carried| carried.target.rsplit_once(':').unwrap().0.to_owned());
+    let theirs = if global { NAME } else { "localhost" };
+    let wanted: &[&str] = if speech == Speech::Socks5Local { &["127.0.0.1", "[::1]"] } else { &[theirs] };
+    let hosts: Vec<String> = hosts.collect();
+    assert!(hosts.iter().all(|host| wanted.contains(&host.as_str())), "{hosts:?} are not {wanted:?}");
 }
 
 /// A proxy that fails is its own fault over a socket too, and no POST goes another way.
 #[rstest]
-#[case(Mood::Closes)]
-#[case(Mood::Hangs)]
-#[case(Mood::Refuses)]
-#[case(Mood::Page)]
-#[case(Mood::Lost)]
 #[tokio::test]
-async fn a_proxy_that_fails_under_a_socket(#[case] mood: Mood) {
+async fn a_proxy_that_fails_under_a_socket(
+    #[values((Speech::Http, false), (Speech::Http, true), (Speech::Socks5, false), (Speech::Socks5Local, false))] kind: (
+        Speech,
+        bool,
+    ),
+    #[values(Mood::Closes, Mood::Hangs, Mood::Refuses, Mood::Page, Mood::Lost)] mood: Mood,
+) {
+    let (speech, secure) = kind;
     let rig = Rig {
         accounts: vec![(account(), "0")],
-        proxies: vec![http()],
+        proxies: vec![speaking(speech)],
+        secure,
         transport: Transport::WebSocket,
         ..Rig::default()
     };
@@ -196,6 +209,8 @@ async fn a_proxy_that_fails_under_a_socket(#[case] mood: Mood) {
     site.proxies[0].mood(mood);
     let refusal = refused(site.bench.ask(whole("hello")).await);
     assert_eq!(refusal.failure.kind, Kind::Upstream, "{refusal}");
+    let words = &refusal.failure.message;
+    assert!(words.contains("proxy 0 (") && !words.contains("canary"), "{words}");
     assert_eq!(site.bench.posts(), 0);
     site.nothing_direct();
 }

@@ -25,4 +25,5 @@ mod scenario;
 mod sockets;
 mod storm;
 mod stream;
+mod tls;
 mod usage;

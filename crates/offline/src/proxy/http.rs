@@ -5,14 +5,13 @@ use std::io;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use super::{Inner, Mood, PAGE, carry};
+use super::{Client, Inner, Mood, PAGE, carry};
 
 /// Longest head of a request, bytes.
 const HEAD: usize = 64 << 10;
 
-pub(super) async fn serve(mut client: TcpStream, inner: &Inner, mood: Mood) -> io::Result<()> {
+pub(super) async fn serve(mut client: impl Client, inner: &Inner, mood: Mood) -> io::Result<()> {
     let head = head(&mut client).await?;
     let mut line = head.lines().next().unwrap_or_default().split(' ');
     let (method, target) = (line.next().unwrap_or_default(), line.next().unwrap_or_default());
@@ -30,7 +29,7 @@ pub(super) async fn serve(mut client: TcpStream, inner: &Inner, mood: Mood) -> i
     forward(client, (inner, mood), &head).await
 }
 
-async fn tunnel(mut client: TcpStream, (inner, mood): (&Inner, Mood), target: &str) -> io::Result<()> {
+async fn tunnel(mut client: impl Client, (inner, mood): (&Inner, Mood), target: &str) -> io::Result<()> {
     if mood == Mood::Page {
         client.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n").await?;
         return end(client, PAGE).await;
@@ -43,7 +42,7 @@ async fn tunnel(mut client: TcpStream, (inner, mood): (&Inner, Mood), target: &s
 }
 
 /// Hands the head on without what is for the proxy, then everything else as it comes. The client asks for one server only.
-async fn forward(client: TcpStream, (inner, mood): (&Inner, Mood), head: &str) -> io::Result<()> {
+async fn forward(client: impl Client, (inner, mood): (&Inner, Mood), head: &str) -> io::Result<()> {
     let (line, headers) = head.split_once("\r\n").unwrap_or((head, "\r\n"));
     let mut parts = line.splitn(3, ' ');
     let (method, address) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -73,7 +72,7 @@ fn admitted(head: &str, inner: &Inner) -> bool {
 }
 
 /// The head of a request with its empty line.
-async fn head(client: &mut TcpStream) -> io::Result<String> {
+async fn head(client: &mut impl Client) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() > HEAD {
@@ -85,7 +84,7 @@ async fn head(client: &mut TcpStream) -> io::Result<String> {
 }
 
 /// The last words of a connection.
-async fn end(mut client: TcpStream, words: &[u8]) -> io::Result<()> {
+async fn end(mut client: impl Client, words: &[u8]) -> io::Result<()> {
     client.write_all(words).await?;
     client.shutdown().await?;
     // What is left unread would turn the close into a reset, which may overtake the words.

@@ -4,16 +4,15 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use super::{Inner, Mood, PAGE, carry};
+use super::{Client, Inner, Mood, PAGE, carry};
 
 const VERSION: u8 = 5;
 const NO_CREDENTIALS: u8 = 0;
 const PASSWORD: u8 = 2;
 const NOTHING_FITS: u8 = 0xff;
 
-pub(super) async fn serve(mut client: TcpStream, inner: &Inner, mood: Mood) -> io::Result<()> {
+pub(super) async fn serve(mut client: impl Client, inner: &Inner, mood: Mood) -> io::Result<()> {
     if !greet(&mut client, inner, mood).await? {
         return client.shutdown().await;
     }
@@ -33,7 +32,7 @@ pub(super) async fn serve(mut client: TcpStream, inner: &Inner, mood: Mood) -> i
 }
 
 /// Agrees on how the client says who it is, and hears it; `false` when it may not go on.
-async fn greet(client: &mut TcpStream, inner: &Inner, mood: Mood) -> io::Result<bool> {
+async fn greet(client: &mut impl Client, inner: &Inner, mood: Mood) -> io::Result<bool> {
     if client.read_u8().await? != VERSION {
         return Err(io::ErrorKind::InvalidData.into());
     }
@@ -56,7 +55,7 @@ async fn greet(client: &mut TcpStream, inner: &Inner, mood: Mood) -> io::Result<
 }
 
 /// Where the client wants to go: `host:port`.
-async fn target(client: &mut TcpStream) -> io::Result<String> {
+async fn target(client: &mut impl Client) -> io::Result<String> {
     let mut head = [0; 4];
     client.read_exact(&mut head).await?;
     let host = match head[3] {
@@ -68,12 +67,12 @@ async fn target(client: &mut TcpStream) -> io::Result<String> {
     Ok(format!("{host}:{}", client.read_u16().await?))
 }
 
-async fn text(client: &mut TcpStream) -> io::Result<String> {
+async fn text(client: &mut impl Client) -> io::Result<String> {
     let mut bytes = vec![0; usize::from(client.read_u8().await?)];
     client.read_exact(&mut bytes).await?;
     String::from_utf8(bytes).map_err(io::Error::other)
 }
 
-async fn answer(client: &mut TcpStream, code: u8) -> io::Result<()> {
+async fn answer(client: &mut impl Client, code: u8) -> io::Result<()> {
     client.write_all(&[VERSION, code, 0, 1, 0, 0, 0, 0, 0, 0]).await
 }
