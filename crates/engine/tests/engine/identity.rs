@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use engine::{Clock, Engine, Feeds, Parts};
+use engine::{Clock, Engine, Feeds, Parts, Reply};
 use offline::{Place, Plan, Rule, Seen, Versions};
 use pool::limits;
+use pool::transport::Transport;
+use rstest::rstest;
 use serde_json::json;
+use upstream::profile::Platform;
+use upstream::{Config, Profile, Upstream};
 
-use crate::bench::{Bench, MODEL, Setup, chat, upstream};
+use crate::bench::{Bench, MODEL, Setup, Tap, chat};
 
 /// A bench that follows the feeds of its backend.
 async fn following(every: Duration) -> (Bench, Engine) {
@@ -18,6 +22,11 @@ async fn following(every: Duration) -> (Bench, Engine) {
 
 /// One more engine on the same store.
 async fn start(bench: &Bench, every: Duration) -> Engine {
+    start_as(bench, every, (Profile::polygate(), Transport::default())).await
+}
+
+/// The same with this identity, over this leg.
+async fn start_as(bench: &Bench, every: Duration, (profile, transport): (Profile, Transport)) -> Engine {
     let url = |path: &str| Some(format!("{}{path}", bench.backend.auth_url()).parse().expect("a URL"));
     let feeds = Feeds {
         codex: url("/feed/npm/@openai/codex/latest"),
@@ -25,8 +34,10 @@ async fn start(bench: &Bench, every: Duration) -> Engine {
         every,
         first: Duration::ZERO,
     };
-    let settings = engine::Settings { feeds, ..engine::Settings::default() };
-    let upstream = upstream(&bench.backend, upstream::Timeouts::default());
+    let settings = engine::Settings { feeds, transport, ..engine::Settings::default() };
+    let base_url = bench.backend.base_url().parse().expect("a URL");
+    let auth_url = bench.backend.auth_url().parse().expect("a URL");
+    let upstream = Upstream::new(Config { base_url, auth_url, profile, ..Config::default() }).expect("the client");
     let parts = Parts { store: bench.store.clone(), upstream, settings, clock: Clock::System };
     Engine::start(parts).await.expect("the engine starts")
 }
@@ -79,6 +90,58 @@ async fn the_published_version_is_followed_and_outlives_a_restart() {
     bench.until("lists once more", |bench| bench.backend.record().at(Place::Models).count() > 0).await;
     assert_eq!(named(&bench, Place::Models), ["0.171.2"]);
     assert!(bench.backend.record().requests.iter().all(|seen| !seen.path.starts_with("/feed")));
+    again.stop().await;
+    bench.innocent();
+}
+
+/// What the last model call, or its upgrade, said of who we are: `version`, `originator`, `user-agent`.
+async fn introduced(bench: &Bench, engine: &Engine, prompt: &str) -> [String; 3] {
+    let Ok(Reply::Stream(stream)) = engine.run(chat(prompt)).await else { panic!("no stream") };
+    Tap::from(stream).rest().await;
+    let record = bench.backend.record();
+    let (upgrade, post) = (record.sockets().last(), record.posts().last());
+    let seen = upgrade.or(post).expect("a call");
+    ["version", "originator", "user-agent"].map(|name| seen.header(name).unwrap_or_default().to_owned())
+}
+
+/// The Codex identities say the published versions from the next call on, each in its own words, and again after a restart.
+#[rstest]
+#[case::cli("codex-cli", "codex_cli_rs", "")]
+#[case::desktop("codex-desktop", "Codex Desktop", " (Codex Desktop; APP)")]
+#[tokio::test]
+async fn a_codex_identity_says_what_is_published(
+    #[case] name: &str,
+    #[case] originator: &str,
+    #[case] suffix: &str,
+    #[values(Transport::Http, Transport::WebSocket)] transport: Transport,
+) {
+    let platform = Platform { os: "Mac OS 15.6.1".into(), arch: "arm64".into(), terminal: "unknown".into() };
+    let identity = (Profile::named(name, &platform).expect("a profile"), transport);
+    let words = |cli: &str, app: &str| {
+        let agent = format!("{originator}/{cli} (Mac OS 15.6.1; arm64) unknown{}", suffix.replace("APP", app));
+        [cli.to_owned(), originator.to_owned(), agent]
+    };
+    let bench = Bench::new().await;
+    let engine = start_as(&bench, Duration::from_millis(20), identity.clone()).await;
+    let (built, built_app) = (upstream::profile::CODEX_VERSION, upstream::profile::DESKTOP_VERSION);
+    assert_eq!(introduced(&bench, &engine, "one").await, words(built, built_app));
+
+    let looks = |bench: &Bench, path: &str| {
+        bench.backend.record().at(Place::Feed).filter(|seen| seen.path.ends_with(path)).count()
+    };
+    // A release, one that is too old to be true, and one that is none.
+    for (cli, app) in [("0.171.3", "26.1011.51234"), ("0.1.0", "26.1.1"), ("0.172", "26.1012")] {
+        let before = looks(&bench, "/latest");
+        bench.backend.publish(Versions { cli: cli.to_owned(), app: app.to_owned(), ..Versions::default() });
+        // Feeds are asked one after the other: the first look may have been under way, the third says that the second was heeded.
+        bench.until("three more looks", |bench| looks(bench, "/latest") >= before + 3).await;
+        assert_eq!(introduced(&bench, &engine, cli).await, words("0.171.3", "26.1011.51234"));
+    }
+    assert_eq!(looks(&bench, "/appcast.xml") > 0, !suffix.is_empty(), "who names no app asks for none");
+    engine.stop().await;
+
+    let again = start_as(&bench, Duration::ZERO, identity).await;
+    assert_eq!(introduced(&bench, &again, "two").await, words("0.171.3", "26.1011.51234"));
     again.stop().await;
     bench.innocent();
 }
