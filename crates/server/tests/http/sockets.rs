@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use offline::{How, Plan, Rule, Wait};
+use pool::transport::Transport;
+use rstest::rstest;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::gateway::{Gateway, count};
 use crate::socket::{Socket, words};
-use crate::streams::gateway;
+use crate::streams::{gateway, gateway_on};
 use crate::wire::Wire;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -138,6 +140,44 @@ async fn a_ping_is_answered_while_messages_wait() {
             assert!(words(&last["response"]).ends_with(end), "{last}");
         }
     }
+}
+
+/// A reply that pauses keeps its client waiting, whichever leg it comes by: with data once it has begun, as Codex counts no pings;
+/// before that with pings.
+#[rstest]
+#[case::begun(Plan::auto().pause(6, "go"), false)]
+#[case::before(Plan::auto().delay("go"), true)]
+#[tokio::test]
+async fn a_silent_reply_keeps_its_client_waiting(
+    #[case] plan: Plan,
+    #[case] pings: bool,
+    #[values(Transport::Http, Transport::WebSocket)] transport: Transport,
+) {
+    let (gateway, backend) = gateway_on(|settings| {
+        settings.transport = transport;
+        // With the interval of the settings' own none would come while the test has patience.
+        settings.heartbeat = Duration::from_millis(50);
+        settings.commit = Duration::from_millis(50);
+    })
+    .await;
+    backend.script(Rule::responses(plan));
+    let mut socket = open(&gateway, &[]).await.unwrap();
+    socket.create(json!({ "model": MODEL, "input": "count to 9" })).await;
+    let mut beats = 0;
+    while beats < 3 {
+        let beat = match socket.next().await.expect("a message") {
+            Message::Ping(_) => pings,
+            Message::Text(text) => serde_json::from_str::<Value>(&text).unwrap()["type"] == "keepalive" && !pings,
+            other => panic!("{other:?}"),
+        };
+        beats += usize::from(beat);
+    }
+    backend.release("go");
+    let last = socket.reply().await.pop().unwrap();
+    assert_eq!(last["type"], "response.completed");
+    assert!(words(&last["response"]).ends_with('9'), "{last}");
+    let sockets = usize::from(transport == Transport::WebSocket);
+    assert_eq!((backend.record().sockets().count(), backend.record().posts().count()), (sockets, 1));
 }
 
 #[tokio::test]

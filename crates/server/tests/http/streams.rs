@@ -13,7 +13,7 @@ use store::{NewAccount, Origin};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use crate::gateway::{Gateway, engine, request, store};
+use crate::gateway::{Gateway, engine_with, request, store};
 use crate::wire::Wire;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -25,13 +25,26 @@ pub(crate) async fn gateway(change: impl FnOnce(&mut Settings)) -> (Gateway, Run
 
 /// A gateway with an account of each of these plans.
 pub(crate) async fn gateway_of(plans: &[&str], change: impl FnOnce(&mut Settings)) -> (Gateway, Running) {
+    built(plans, |_| {}, change).await
+}
+
+/// A gateway with one account on an offline backend, and these settings of its engine.
+pub(crate) async fn gateway_on(tune: impl FnOnce(&mut engine::Settings)) -> (Gateway, Running) {
+    built(&["plus"], tune, |_| {}).await
+}
+
+async fn built(
+    plans: &[&str],
+    tune: impl FnOnce(&mut engine::Settings),
+    change: impl FnOnce(&mut Settings),
+) -> (Gateway, Running) {
     let backend = Offline::start(offline::Options::default()).await.unwrap();
     let home = TempDir::new().unwrap();
     let store = store(&home).await;
     for plan in plans {
         store.put_account(account(backend.account(plan)), Millis(1)).await.unwrap();
     }
-    let engine = engine(store, &format!("http://{}", backend.addr())).await;
+    let engine = engine_with(store, &format!("http://{}", backend.addr()), tune).await;
     (Gateway::on(engine, home, change).await, backend)
 }
 
