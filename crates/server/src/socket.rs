@@ -6,6 +6,7 @@
 mod facts;
 mod frames;
 mod handshake;
+mod limits;
 mod meter;
 mod scan;
 mod session;

@@ -4,10 +4,10 @@ use engine::Client;
 use http::HeaderMap;
 use proto::dialect::responses;
 use proto::{Json, Request};
-use serde::Serialize;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::frames::message;
+use super::limits;
 use crate::client::{LONGEST, NAME};
 
 /// The headers of a turn.
@@ -47,77 +47,10 @@ fn text(value: &Json) -> Option<String> {
 /// one event alone (client 0.169.0, measured).
 pub(super) fn of_reply(headers: &HeaderMap) -> Vec<Message> {
     let pairs = || headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let limits = Told::of(headers).map(|limits| message(Json::of(&limits).bytes().clone()));
     let told = message(responses::metadata("codex.response.metadata", pairs()));
     let state = headers.contains_key(TURN_STATE).then(|| {
         let own = pairs().filter(|(name, _)| matches!(*name, TURN_STATE | "openai-model"));
         message(responses::metadata("response.metadata", own))
     });
-    limits.into_iter().chain([told]).chain(state).collect()
-}
-
-/// `codex.rate_limits`.
-#[derive(Serialize)]
-struct Told<'h> {
-    r#type: &'static str,
-    plan_type: Option<&'h str>,
-    rate_limits: Windows,
-    credits: Option<Purse<'h>>,
-}
-
-#[derive(Serialize)]
-struct Windows {
-    allowed: bool,
-    limit_reached: bool,
-    primary: Option<Share>,
-    secondary: Option<Share>,
-}
-
-#[derive(Serialize)]
-struct Share {
-    used_percent: f64,
-    window_minutes: Option<u64>,
-    reset_after_seconds: Option<u64>,
-    reset_at: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Purse<'h> {
-    has_credits: bool,
-    unlimited: bool,
-    balance: Option<&'h str>,
-}
-
-impl<'h> Told<'h> {
-    /// The limits in an answer's headers; `None` where there are none. Whoever was answered is within them.
-    fn of(headers: &'h HeaderMap) -> Option<Self> {
-        let (primary, secondary) = (Share::of(headers, "primary"), Share::of(headers, "secondary"));
-        primary.as_ref().or(secondary.as_ref())?;
-        let said = |name: &str| one(headers, name).map(|value| value.eq_ignore_ascii_case("true"));
-        let credits = said("x-codex-credits-has-credits").map(|has_credits| Purse {
-            has_credits,
-            unlimited: said("x-codex-credits-unlimited").unwrap_or(false),
-            balance: one(headers, "x-codex-credits-balance"),
-        });
-        let rate_limits = Windows { allowed: true, limit_reached: false, primary, secondary };
-        let plan_type = one(headers, "x-codex-plan-type");
-        Some(Self { r#type: "codex.rate_limits", plan_type, rate_limits, credits })
-    }
-}
-
-impl Share {
-    fn of(headers: &HeaderMap, slot: &str) -> Option<Self> {
-        let field = |name: &str| one(headers, &format!("x-codex-{slot}-{name}"));
-        let number = |name: &str| field(name).and_then(|value| value.parse().ok());
-        Some(Self {
-            used_percent: field("used-percent")?.parse().ok().filter(|share: &f64| share.is_finite())?,
-            window_minutes: number("window-minutes"),
-            reset_after_seconds: number("reset-after-seconds"),
-            reset_at: number("reset-at"),
-        })
-    }
-}
-
-fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
+    limits::of(headers).into_iter().chain([told]).chain(state).collect()
 }

@@ -1,0 +1,175 @@
+//! The limits in an answer's headers, as a Codex client hears them over a socket.
+//!
+//! One event has the shape of the backend's own, every limit in it. Of such an event the client 0.169.0 reads the account's windows,
+//! plan and credits alone, and the id of the limit that they are of (`metered_limit_name`): each limit of a single feature or model
+//! gets one more event, in which the client finds what over HTTP it reads in `x-<limit>-primary-used-percent` and its like.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::HeaderMap;
+use proto::Json;
+use serde::Serialize;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::frames::message;
+
+/// The name of the event.
+const KIND: &str = "codex.rate_limits";
+/// The account's own limit.
+const BASE: &str = "codex";
+/// The limit of reviews, which has a place of its own.
+const REVIEW: &str = "code_review";
+/// Most limits that are told; as many are kept.
+const MOST: usize = 16;
+
+/// The event about all limits.
+#[derive(Serialize)]
+struct All<'h> {
+    r#type: &'static str,
+    plan_type: Option<&'h str>,
+    rate_limits: Windows,
+    /// By the name that people know.
+    additional_rate_limits: BTreeMap<&'h str, Windows>,
+    code_review_rate_limits: Option<Windows>,
+    credits: Option<Purse<'h>>,
+    /// Offers are made to the holder of one account.
+    promo: Option<&'h str>,
+}
+
+/// The event about one limit of its own.
+#[derive(Serialize)]
+struct One<'h> {
+    r#type: &'static str,
+    plan_type: Option<&'h str>,
+    metered_limit_name: &'h str,
+    limit_name: Option<&'h str>,
+    rate_limits: Windows,
+    credits: Option<Purse<'h>>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Windows {
+    allowed: bool,
+    limit_reached: bool,
+    primary: Option<Share>,
+    secondary: Option<Share>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Share {
+    used_percent: f64,
+    window_minutes: Option<u64>,
+    reset_after_seconds: Option<u64>,
+    reset_at: Option<u64>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Purse<'h> {
+    has_credits: bool,
+    unlimited: bool,
+    balance: Option<&'h str>,
+}
+
+/// A limit of its own.
+struct Metered<'h> {
+    id: String,
+    name: Option<&'h str>,
+    windows: Windows,
+}
+
+/// The events of an answer's headers; none where they tell of no limits.
+pub(super) fn of(headers: &HeaderMap) -> Vec<Message> {
+    let own = Windows::of(headers, BASE);
+    let metered: Vec<Metered> = others(headers).into_iter().filter_map(|id| Metered::of(headers, id)).collect();
+    if own.is_none() && metered.is_empty() {
+        return Vec::new();
+    }
+    let (plan_type, credits) = (one(headers, "x-codex-plan-type"), Purse::of(headers));
+    let review = metered.iter().find(|limit| limit.id == REVIEW).map(|limit| limit.windows);
+    let more = metered.iter().filter(|limit| limit.id != REVIEW);
+    let all = All {
+        r#type: KIND,
+        plan_type,
+        // Whoever was answered is within them.
+        rate_limits: Windows { allowed: true, limit_reached: false, ..own.unwrap_or(Windows::NONE) },
+        additional_rate_limits: more.map(|limit| (limit.name.unwrap_or(&limit.id), limit.windows)).collect(),
+        code_review_rate_limits: review,
+        credits,
+        promo: None,
+    };
+    let ones = metered.iter().map(|Metered { id, name, windows }| One {
+        r#type: KIND,
+        plan_type,
+        metered_limit_name: id,
+        limit_name: *name,
+        rate_limits: *windows,
+        credits,
+    });
+    std::iter::once(event(&all)).chain(ones.map(|one| event(&one))).collect()
+}
+
+fn event(told: &impl Serialize) -> Message {
+    message(Json::of(told).bytes().clone())
+}
+
+/// The ids of the limits beside the account's own.
+fn others(headers: &HeaderMap) -> BTreeSet<String> {
+    let limit = |name: &str| {
+        let slot = name.strip_suffix("-used-percent")?;
+        let limit = slot.strip_suffix("-primary").or_else(|| slot.strip_suffix("-secondary"))?;
+        limit.strip_prefix("x-").map(|limit| limit.replace('-', "_"))
+    };
+    headers.keys().filter_map(|name| limit(name.as_str())).filter(|id| id != BASE).take(MOST).collect()
+}
+
+impl<'h> Metered<'h> {
+    fn of(headers: &'h HeaderMap, id: String) -> Option<Self> {
+        let windows = Windows::of(headers, &id)?;
+        let name = one(headers, &format!("x-{}-limit-name", id.replace('_', "-")));
+        Some(Self { id, name, windows })
+    }
+}
+
+impl Windows {
+    const NONE: Self = Self { allowed: true, limit_reached: false, primary: None, secondary: None };
+
+    /// The windows of a limit; `None` where it has none.
+    fn of(headers: &HeaderMap, id: &str) -> Option<Self> {
+        let limit = id.replace('_', "-");
+        let (primary, secondary) = (Share::of(headers, &limit, "primary"), Share::of(headers, &limit, "secondary"));
+        primary.or(secondary)?;
+        let limit_reached = [primary, secondary].into_iter().flatten().any(|share| share.used_percent >= 100.0);
+        Some(Self { allowed: !limit_reached, limit_reached, primary, secondary })
+    }
+}
+
+impl Share {
+    fn of(headers: &HeaderMap, limit: &str, slot: &str) -> Option<Self> {
+        let field = |name: &str| one(headers, &format!("x-{limit}-{slot}-{name}"));
+        let number = |name: &str| field(name).and_then(|value| value.parse().ok());
+        Some(Self {
+            used_percent: field("used-percent")?.parse().ok().filter(|share: &f64| share.is_finite())?,
+            window_minutes: number("window-minutes"),
+            reset_after_seconds: number("reset-after-seconds"),
+            reset_at: number("reset-at"),
+        })
+    }
+}
+
+impl<'h> Purse<'h> {
+    fn of(headers: &'h HeaderMap) -> Option<Self> {
+        let said = |name: &str| one(headers, name).map(|value| value.eq_ignore_ascii_case("true"));
+        Some(Self {
+            has_credits: said("x-codex-credits-has-credits")?,
+            unlimited: said("x-codex-credits-unlimited").unwrap_or(false),
+            balance: one(headers, "x-codex-credits-balance"),
+        })
+    }
+}
+
+fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests;
