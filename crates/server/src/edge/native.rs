@@ -22,7 +22,8 @@ pub(crate) async fn models(ask: Ask) -> Answer {
     Ok(response)
 }
 
-/// What only the real backend has, such as its plug-ins: not there, which the client takes for an answer.
+/// What only the real backend has, such as its plug-ins, voice calls, summaries of traces and mails to a workspace's owner: not there,
+/// which the client takes for an answer. It repeats no 404 there, and goes on with its work.
 pub(crate) async fn absent(_ask: Ask) -> Answer {
     Err(Failure::new(Kind::NotFound, "This gateway has no such thing").code("not_found").into())
 }

@@ -45,7 +45,7 @@ const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 172] = [
+pub(super) static GATEWAY: [Route; 182] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -151,6 +151,16 @@ pub(super) static GATEWAY: [Route; 172] = [
     route!(GET "/wham/config/bundle", NATIVE, Responses, edge::native::quiet::nothing),
     route!(GET "/api/codex/config/bundle", NATIVE, Responses, edge::native::quiet::nothing),
     route!(POST "/backend-api/wham/usage/{name}", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(POST "/wham/usage/{name}", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(POST "/api/codex/usage/{name}", NATIVE, Responses, edge::native::quiet::nothing),
+    route!(GET "/backend-api/wham/agent-identities/jwks", PUBLIC, Responses, edge::native::quiet::identities),
+    route!(GET "/wham/agent-identities/jwks", PUBLIC, Responses, edge::native::quiet::identities),
+    route!(GET "/api/codex/agent-identities/jwks", PUBLIC, Responses, edge::native::quiet::identities),
+    route!(POST "/backend-api/wham/accounts/send_add_credits_nudge_email", NATIVE, Responses, edge::native::absent),
+    route!(POST "/wham/accounts/send_add_credits_nudge_email", NATIVE, Responses, edge::native::absent),
+    route!(POST "/api/codex/accounts/send_add_credits_nudge_email", NATIVE, Responses, edge::native::absent),
+    route!(POST "/backend-api/codex/memories/trace_summarize", NATIVE, Responses, edge::native::absent),
+    route!(POST "/backend-api/codex/realtime/calls", NATIVE, Responses, edge::native::absent),
     route!(GET "/backend-api/plugins/{name}", NATIVE, Responses, edge::native::absent),
     // Administration.
     route!(GET "/admin/openapi.json", READ, openapi::describe, openapi::DESCRIBE),

@@ -9,7 +9,7 @@ use crate::gateway::{FIXED, Gateway, ollama, request};
 use crate::wire::Wire;
 
 /// What each route of the gateway is, said a second time: (method, path, class). A route that is missing here fails the test.
-pub(crate) const ORACLE: [(&str, &str, &str); 172] = [
+pub(crate) const ORACLE: [(&str, &str, &str); 182] = [
     ("GET", "/", "public"),
     ("GET", "/health", "public"),
     ("GET", "/healthz", "public"),
@@ -146,6 +146,16 @@ pub(crate) const ORACLE: [(&str, &str, &str); 172] = [
     ("GET", "/wham/config/bundle", "native"),
     ("GET", "/api/codex/config/bundle", "native"),
     ("POST", "/backend-api/wham/usage/{name}", "native"),
+    ("POST", "/wham/usage/{name}", "native"),
+    ("POST", "/api/codex/usage/{name}", "native"),
+    ("GET", "/backend-api/wham/agent-identities/jwks", "public"),
+    ("GET", "/wham/agent-identities/jwks", "public"),
+    ("GET", "/api/codex/agent-identities/jwks", "public"),
+    ("POST", "/backend-api/wham/accounts/send_add_credits_nudge_email", "native"),
+    ("POST", "/wham/accounts/send_add_credits_nudge_email", "native"),
+    ("POST", "/api/codex/accounts/send_add_credits_nudge_email", "native"),
+    ("POST", "/backend-api/codex/memories/trace_summarize", "native"),
+    ("POST", "/backend-api/codex/realtime/calls", "native"),
     ("GET", "/backend-api/plugins/{name}", "native"),
     ("GET", "/admin/openapi.json", "read"),
     ("GET", "/admin/accounts", "read"),

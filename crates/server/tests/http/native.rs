@@ -343,3 +343,66 @@ async fn what_only_the_real_backend_has_is_answered_quietly() {
         }
     }
 }
+
+/// What the client asks for and the gateway has not: an answer in the shape of its errors, after which it asks no more; and nothing of
+/// it reaches the backend.
+#[tokio::test]
+async fn what_the_gateway_has_not_is_said_once() {
+    let bench = Bench::new().await;
+    let key = bench.gateway.keys.client.clone();
+    let nudges = BASES.map(|base| format!("{base}/accounts/send_add_credits_nudge_email"));
+    let others =
+        ["/backend-api/codex/memories/trace_summarize", "/backend-api/codex/realtime/calls"].map(str::to_owned);
+    for path in nudges.into_iter().chain(others) {
+        let answer = bench.ask(&format!("POST {path}"), &key, &[], json!({"credit_type": "credits"})).await;
+        let error = read(&answer)["error"].clone();
+        assert_eq!((answer.status, &error["code"]), (404, &json!("not_found")), "{path}: {error}");
+        assert!(error["message"].is_string() && answer.header("retry-after").is_none(), "{path}: {error}");
+    }
+    for base in BASES {
+        for name in ["thread_usage/query", "thread_usage/query_v2", "thread-estimates/query"] {
+            let answer = bench.ask(&format!("POST {base}/usage/{name}"), &key, &[], json!({"thread_ids": []})).await;
+            assert_eq!((answer.status, answer.text().as_str()), (200, "{}"), "{base} {name}");
+        }
+        // Asked for without a credential.
+        let keys = bench.gateway.ask(&format!("GET {base}/agent-identities/jwks"), &["host: localhost"], b"").await;
+        assert_eq!((keys.status, read(&keys)), (200, json!({"keys": []})), "{base}");
+    }
+    let words = ["nudge", "trace_summarize", "realtime", "/usage/", "jwks"];
+    let record = bench.backend.record();
+    assert!(
+        record.requests.iter().all(|seen| words.iter().all(|word| !seen.path.contains(word))),
+        "{:?}",
+        record.requests
+    );
+}
+
+/// What a device says of itself is about its owner's account, and must not vouch for another one's calls.
+#[tokio::test]
+async fn a_clients_attestation_stays_here() {
+    let bench = Bench::new().await;
+    let key = bench.gateway.keys.client.clone();
+    let canary = "v1.canary-of-a-device";
+    let metadata = json!({"x-oai-attestation": canary, "ws_request_header_x_oai_attestation": canary});
+    let body =
+        json!({"model": "gpt-6-sol", "stream": true, "input": "Reply with exactly: pong", "client_metadata": metadata});
+    for path in ["/backend-api/codex/responses", "/v1/responses"] {
+        let bearer = format!("Bearer {key}");
+        let lines = [format!("authorization: {bearer}"), format!("x-oai-attestation: {canary}")];
+        let headers = ["host: localhost", "content-type: application/json", AGENT, &lines[0], &lines[1]];
+        let mut wire = Wire::open(bench.gateway.port).await;
+        wire.send(request(&format!("POST {path}"), &headers, body.to_string().as_bytes())).await;
+        let reply = wire.answer().await.unwrap();
+        assert!(reply.status == 200 && reply.text().contains("pong"), "{path}: {}", reply.text());
+        let headers =
+            [("authorization", bearer.as_str()), ("user-agent", "codex_exec/0.169.0"), ("x-oai-attestation", canary)];
+        let mut socket = Socket::at(path, bench.gateway.port, &headers).await.unwrap();
+        assert_eq!(socket.ask(body.clone()).await["type"], "response.completed", "{path}");
+    }
+    let record = bench.backend.record();
+    assert_eq!(record.posts().count(), 4);
+    for seen in &record.requests {
+        let said = format!("{:?} {}", seen.headers, seen.json());
+        assert!(!said.contains("canary-of-a-device") && !said.contains("attestation"), "{}: {said}", seen.path);
+    }
+}

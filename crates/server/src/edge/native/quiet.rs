@@ -97,6 +97,12 @@ pub(crate) async fn plugins(_ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &Plugins { plugins: [], pagination: Empty {} }))
 }
 
+/// `GET .../agent-identities/jwks`: the keys that agents' identities are signed with. The gateway signs none, so the client trusts none.
+/// It sends no credential there.
+pub(crate) async fn identities(_ask: Ask) -> Answer {
+    Ok(whole(StatusCode::OK, Bytes::from_static(br#"{"keys":[]}"#)))
+}
+
 /// Whatever has no more to say than that nothing is set; and what the client reports, which is taken and dropped.
 pub(crate) async fn nothing(_ask: Ask) -> Answer {
     Ok(whole(StatusCode::OK, Bytes::from_static(b"{}")))

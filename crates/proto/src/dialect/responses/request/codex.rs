@@ -196,13 +196,14 @@ fn metadata(target: &Codex, own: Option<&Own>) -> Option<Json> {
     })
 }
 
-/// A WebSocket client's object without what is of that connection alone: the headers of a message, and the turn state, which is
-/// another account's as soon as another one serves.
+/// A client's object without what is of its connection or its own account alone: the headers of a message, the turn state, which is
+/// another account's as soon as another one serves, and what its device says of itself.
 fn timeless(given: &Json) -> Json {
     let passing = |key: &Text| {
         key.as_str().starts_with("ws_request_header_")
             || key.is("x-codex-ws-stream-request-start-ms")
             || key.is("x-codex-turn-state")
+            || key.is("x-oai-attestation")
     };
     if given.shape() != Shape::Object {
         return given.clone();
