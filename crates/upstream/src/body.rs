@@ -3,14 +3,16 @@
 pub(crate) mod decode;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::Version;
 use http_body::Body as _;
 
 use self::decode::{Coding, Decoder};
-use crate::client::lanes::Place;
+use crate::client::lanes::{Lanes, Place};
 use crate::codex::socket::Reply;
 use crate::fault::root;
 
@@ -18,12 +20,18 @@ use crate::fault::root;
 const DRAIN: usize = 64 * 1024;
 
 /// An answer's body. Dropping it before its end ends the exchange: the connection is closed, or the stream reset.
-pub struct Body(Source);
+pub struct Body {
+    source: Source,
+    /// Those that the connection is of; `None` without HTTP.
+    lanes: Option<Arc<Lanes>>,
+}
 
 /// Where the bytes come from.
 enum Source {
     Http {
         body: reqwest::Body,
+        /// Over HTTP/2, whose streams say where they end.
+        marked: bool,
         _place: Place,
     },
     /// The conversation's socket.
@@ -46,33 +54,40 @@ pub enum Cut {
 }
 
 impl Body {
-    pub(crate) fn new(body: reqwest::Body, place: Place) -> Self {
-        Self(Source::Http { body, _place: place })
+    pub(crate) fn new(body: reqwest::Body, version: Version, (lanes, place): (Arc<Lanes>, Place)) -> Self {
+        let source = Source::Http { body, marked: version == Version::HTTP_2, _place: place };
+        Self { source, lanes: Some(lanes) }
     }
 
     pub(crate) fn socket(reply: Reply) -> Self {
-        Self(Source::Socket(Box::new(reply)))
+        Self { source: Source::Socket(Box::new(reply)), lanes: None }
     }
 
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self(Source::Whole((!bytes.is_empty()).then_some(bytes)))
+        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes)), lanes: None }
     }
 
     /// The body as it was before `codings` were applied, in this order.
     pub(crate) fn decoded(self, codings: &[Coding]) -> Self {
-        Self(Source::Decoded(Decoder::new(self, codings)))
+        let lanes = self.lanes.clone();
+        Self { source: Source::Decoded(Decoder::new(self, codings)), lanes }
     }
 
     /// The next chunk as it came from the socket or its decoder, never empty; `None` at the proper end. Trailers are skipped.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
-        let body = match &mut self.0 {
-            Source::Http { body, .. } => body,
+        let (body, marked) = match &mut self.source {
+            Source::Http { body, marked, .. } => (body, *marked),
             Source::Socket(reply) => return reply.poll(cx),
             Source::Decoded(decoder) => return decoder.poll(cx),
             Source::Whole(bytes) => return Poll::Ready(bytes.take().map(Ok)),
         };
         loop {
-            let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(cx)) else { return Poll::Ready(None) };
+            let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(cx)) else {
+                // A stream that the server gave up with NO_ERROR reads as one that came to its end (hyper 1.12, November 2026). Of the
+                // two, only the other one says so; with its own decoders the HTTP client would keep that to itself.
+                let end = !marked || body.is_end_stream();
+                return Poll::Ready((!end).then(|| Err(Cut::Broken("the server gave the stream up".to_owned()))));
+            };
             match frame.map_err(|error| Cut::Broken(root(&error.without_url()))) {
                 Err(cut) => return Poll::Ready(Some(Err(cut))),
                 Ok(frame) => match frame.into_data() {
@@ -99,6 +114,16 @@ impl Body {
             }
         }
         Err(Cut::TooLarge(cap))
+    }
+
+    /// Gives up the connection too, whose answers were mixed up: nobody is to meet it again. An end that has come already lets it wait for
+    /// the next request before anybody has looked at the answer, so all that wait on the same way are given up.
+    pub fn discard(self) {
+        let lanes = self.lanes.clone();
+        drop(self);
+        if let Some(lanes) = lanes {
+            lanes.redial();
+        }
     }
 
     /// Reads what is left so that the connection can be used again: at most 64 KiB, and not longer than `limit`.

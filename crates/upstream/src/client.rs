@@ -179,7 +179,7 @@ impl Upstream {
 
 /// Sends over one of the lanes and waits for the headers, unless `late` comes first.
 pub(crate) async fn exchange(
-    lanes: &Lanes,
+    lanes: &Arc<Lanes>,
     request: reqwest::Request,
     late: impl Future<Output = Fault>,
 ) -> Result<Answer, Fault> {
@@ -189,12 +189,12 @@ pub(crate) async fn exchange(
     let (http, place) = lanes.take();
     tokio::select! {
         biased;
-        response = http.execute(request) => answer(response.map_err(Fault::sort)?, place),
+        response = http.execute(request) => answer(response.map_err(Fault::sort)?, (Arc::clone(lanes), place)),
         fault = late => Err(fault),
     }
 }
 
-fn answer(response: reqwest::Response, place: Place) -> Result<Answer, Fault> {
+fn answer(response: reqwest::Response, held: (Arc<Lanes>, Place)) -> Result<Answer, Fault> {
     let status = response.status();
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         let message = format!("the upstream answered with a redirect ({}), which is never followed", status.as_u16());
@@ -212,5 +212,6 @@ fn answer(response: reqwest::Response, place: Place) -> Result<Answer, Fault> {
         return Err(Fault::new(Sent::Yes, FaultKind::Cut, message));
     }
     let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
-    Ok(Answer { status: status.as_u16(), headers: head.headers, body: Body::new(body, place) })
+    let body = Body::new(body, head.version, held);
+    Ok(Answer { status: status.as_u16(), headers: head.headers, body })
 }

@@ -91,7 +91,11 @@ impl Barrier<'_> {
                 Sign::Wait if size < limits::STREAM_BUFFER => {}
                 Sign::Wait | Sign::Real => break,
                 Sign::Fail(failure) => {
-                    self.core.tasks.spawn(body.drain(DRAIN));
+                    if failure.is_foreign() {
+                        body.discard();
+                    } else {
+                        self.core.tasks.spawn(body.drain(DRAIN));
+                    }
                     return Err(Outcome::EarlyFail(failure).into());
                 }
             }

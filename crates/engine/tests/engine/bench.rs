@@ -1,5 +1,6 @@
 //! An engine, its store in a directory of its own, and the backend that it speaks to.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use tempfile::TempDir;
 use upstream::{Config, Timeouts, Upstream};
 use url::Url;
 use uuid::Uuid;
+
+use crate::tls;
 
 /// The bound of every wait of a test; never reached by one that passes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,6 +42,8 @@ pub(crate) struct Setup {
     pub(crate) settings: Settings,
     pub(crate) accounts: Vec<NewAccount>,
     pub(crate) timeouts: Timeouts,
+    /// Whether the backend speaks under TLS.
+    pub(crate) secure: bool,
 }
 
 impl Default for Setup {
@@ -49,6 +54,7 @@ impl Default for Setup {
             settings: Settings { transport: Transport::Http, ..Settings::default() },
             accounts: vec![NewAccount::default()],
             timeouts: Timeouts::default(),
+            secure: false,
         }
     }
 }
@@ -82,8 +88,16 @@ impl Bench {
     }
 
     pub(crate) async fn with(setup: Setup) -> Self {
-        let backend = Offline::start(setup.options).await.expect("the backend starts");
         let home = tempfile::tempdir().expect("a directory");
+        let mut options = setup.options;
+        let mut bundle = None;
+        if setup.secure {
+            let (tls, file) = tls::certificate(&["127.0.0.1"]);
+            let kept = home.path().join("authority.pem");
+            std::fs::copy(file.path(), &kept).expect("a copy");
+            (options.tls, bundle) = (Some(tls), Some(kept));
+        }
+        let backend = Offline::start(options).await.expect("the backend starts");
         let options = store::Options { home: home.path().to_owned(), ..store::Options::default() };
         let store = Store::open(options).await.expect("the store opens");
         let mut logins = Vec::new();
@@ -94,7 +108,7 @@ impl Bench {
             logins.push(login);
         }
         let clock = Clock::manual(now());
-        let way = upstream(&backend, setup.timeouts);
+        let way = way(&backend, setup.timeouts, bundle);
         let parts = Parts { store: store.clone(), upstream: way, settings: setup.settings, clock: clock.clone() };
         let engine = Engine::start(parts).await.expect("the engine starts");
         Self { backend, engine, store, logins, ids, clock, home }
@@ -172,9 +186,13 @@ impl Bench {
 
 /// The way to this backend.
 pub(crate) fn upstream(backend: &Running, timeouts: Timeouts) -> Upstream {
+    way(backend, timeouts, None)
+}
+
+fn way(backend: &Running, timeouts: Timeouts, ca_bundle: Option<PathBuf>) -> Upstream {
     let url = |text: String| Url::parse(&text).expect("a URL");
     let (base_url, auth_url) = (url(backend.base_url()), url(backend.auth_url()));
-    Upstream::new(Config { base_url, auth_url, timeouts, ..Config::default() }).expect("the client")
+    Upstream::new(Config { base_url, auth_url, timeouts, ca_bundle, ..Config::default() }).expect("the client")
 }
 
 /// Stores a login as `login --import` does.

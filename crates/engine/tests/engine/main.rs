@@ -10,6 +10,7 @@ mod compressed;
 mod egress;
 mod fallback;
 mod forward;
+mod http2;
 mod identity;
 mod imports;
 mod learned;

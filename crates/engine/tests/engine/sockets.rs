@@ -294,9 +294,10 @@ async fn two_turns_at_once_take_two_sockets(
 async fn cut_at_every_message(
     #[values(How::Reset, How::Fin, How::Close { code: 1011 }, How::End)] how: How,
     #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages)] dialect: Dialect,
+    #[values(false, true)] secure: bool,
 ) {
-    let setup = || Setup::default().settings(|settings| settings.transport = Transport::WebSocket);
-    let bench = Bench::with(setup()).await;
+    let setup = Setup { secure, ..Setup::default() }.settings(|settings| settings.transport = Transport::WebSocket);
+    let bench = Bench::with(setup).await;
     let whole = bench.ask(call(dialect, "count to 3", true)).await.expect("an uncut reply");
     let events = bench.backend.record().posts().count();
     assert_eq!(events, 1);

@@ -38,13 +38,19 @@ async fn a_collected_reply_says_the_same(#[case] dialect: Dialect) {
     assert!(body["usage"].is_object(), "{body}");
 }
 
-/// Row F1: the upstream is reset at sampled offsets of six streams; the client gets a true prefix and one clean end.
+/// Rows F1 and F2: the upstream ends before its time at sampled offsets of six streams, by a reset, the end of its connection (under
+/// TLS one without `close_notify`) or an end of the body that looks proper; the client gets a true prefix and one clean end.
 #[rstest]
-#[case::chat(Dialect::Chat)]
-#[case::responses(Dialect::Responses)]
 #[tokio::test]
-async fn a_reset_at_any_offset_ends_cleanly(#[case] dialect: Dialect) {
-    let bench = Bench::new().await;
+async fn a_cut_at_any_offset_ends_cleanly(
+    #[values(Dialect::Chat, Dialect::Responses)] dialect: Dialect,
+    #[values((How::Reset, false), (How::Fin, false), (How::End, false), (How::Reset, true), (How::Fin, true))] cut: (
+        How,
+        bool,
+    ),
+) {
+    let (how, secure) = cut;
+    let bench = Bench::with(Setup { secure, ..Setup::default() }).await;
     let mut cuts = 0;
     for kind in Kind::ALL {
         let recorded = kind.record(&bench).await;
@@ -54,13 +60,13 @@ async fn a_reset_at_any_offset_ends_cleanly(#[case] dialect: Dialect) {
         assert_eq!(good, if kind == Kind::Failed { (0, 1) } else { (1, 0) }, "{kind:?}: {}", full.text());
         for step in 0..SAMPLES {
             let at = (recorded.len() * step / SAMPLES + step % 7).min(recorded.len() - 1);
-            let plan = Plan::stream(recorded.clone()).cut_byte(at as u64, How::Reset);
+            let plan = Plan::stream(recorded.clone()).cut_byte(at as u64, how.clone());
             bench.backend.script(Rule::responses(plan));
             match bench.ask(call(dialect, "cut", true)).await {
                 Err(refusal) => assert_eq!(dialect.error(&refusal.failure).0, 502, "{kind:?} at {at}: {refusal}"),
                 Ok(cut) => {
                     let ends = terminals(dialect, cut.text());
-                    // A reset behind the terminal event takes nothing from the reply.
+                    // A cut behind the terminal event takes nothing from the reply.
                     assert!(ends == (0, 1) || ends == good, "{kind:?} at {at}: {}", cut.text());
                     let (got, all) = (words(dialect, cut.text()), words(dialect, full.text()));
                     assert!(all.starts_with(&got), "{kind:?} at {at}: {got:?}");
@@ -75,10 +81,40 @@ async fn a_reset_at_any_offset_ends_cleanly(#[case] dialect: Dialect) {
     assert_eq!(bench.status(0), "active");
 }
 
+/// Row F24: an answer that ends as another one is a failure, wherever it does, and no other request meets its connection.
+#[rstest]
+#[case::at_once(Plan::stray(1))]
+#[case::midway(Plan::stray(6))]
+#[case::with_the_end_of_the_body(Plan::events([
+    json!({"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}),
+    json!({"type": "response.completed", "response": {"id": "resp_stray", "status": "completed", "output": []}}),
+]))]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_mixes_answers_up_is_not_used_again(#[case] plan: Plan) {
+    let bench = Bench::new().await;
+    let mut given_up = Vec::new();
+    for round in 0..20 {
+        let before = bench.posts();
+        bench.backend.script(Rule::responses(plan.clone()));
+        let stray = bench.ask(responses(&format!("count to {}", 3 + round))).await;
+        if let Ok(answer) = stray {
+            // Where nothing was committed it was asked for again.
+            let whole = terminals(Dialect::Responses, answer.text()) == (1, 0) && bench.posts() == before + 2;
+            assert!(whole || terminals(Dialect::Responses, answer.text()) == (0, 1), "{}", answer.text());
+            assert!(!answer.text().contains("resp_stray"), "{}", answer.text());
+        }
+        bench.ask(responses("count to 3")).await.expect("the next reply");
+        let posts: Vec<u64> = bench.backend.record().posts().map(|post| post.connection).collect();
+        assert!(!given_up.iter().any(|connection| posts[before..].contains(connection)), "round {round}: {posts:?}");
+        given_up.push(posts[before]);
+        assert!(!posts[before + 1..].contains(&posts[before]), "round {round}: {posts:?}");
+    }
+}
+
 const SAMPLES: usize = 34;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Text,
     Tools,
     Reasoning,
@@ -91,7 +127,7 @@ impl Kind {
     const ALL: [Self; 6] = [Self::Text, Self::Tools, Self::Reasoning, Self::Image, Self::Failed, Self::Incomplete];
 
     /// The stream of this kind, as the backend sends it.
-    async fn record(self, bench: &Bench) -> Bytes {
+    pub(crate) async fn record(self, bench: &Bench) -> Bytes {
         let parameters = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
         let weather = json!({"type": "function", "name": "weather", "parameters": parameters});
         let (prompt, tools) = match self {
@@ -114,7 +150,7 @@ impl Kind {
 }
 
 /// Well-formed ends of a stream: (good, failed).
-fn terminals(dialect: Dialect, text: &str) -> (usize, usize) {
+pub(crate) fn terminals(dialect: Dialect, text: &str) -> (usize, usize) {
     let events = events(text);
     let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
     match dialect {

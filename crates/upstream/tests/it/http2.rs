@@ -11,11 +11,14 @@ use http_body::{Body, Frame};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use rstest::rstest;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use upstream::{Timeouts, Upstream};
+use tokio_rustls::server::TlsStream;
+use upstream::{Cut, Timeouts, Upstream};
 
 use crate::recorder::soon;
 use crate::setup::call;
@@ -76,7 +79,7 @@ async fn serve(once: bool) -> Server {
 
 async fn converse(
     acceptor: TlsAcceptor,
-    stream: tokio::net::TcpStream,
+    stream: TcpStream,
     (tell, head): (mpsc::UnboundedSender<&'static str>, mpsc::UnboundedSender<Vec<String>>),
     once: bool,
 ) {
@@ -169,4 +172,114 @@ async fn what_one_connection_does_not_take_goes_over_another() {
     assert_eq!(soon(server.events.recv()).await, Some("reset"));
     answers.push(call(&server.upstream).await.unwrap());
     assert!(server.events.try_recv().is_err());
+}
+
+/// A frame of HTTP/2 (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+/// END_STREAM.
+const END: u8 = 1;
+/// ACK of SETTINGS.
+const ACK: u8 = 1;
+/// END_HEADERS.
+const HEAD: u8 = 4;
+
+fn rst(reason: u8) -> Vec<u8> {
+    frame(3, 0, 1, &[0, 0, 0, reason])
+}
+
+fn goaway(last: u8, reason: u8) -> Vec<u8> {
+    frame(7, 0, 0, &[0, 0, 0, last, 0, 0, 0, reason])
+}
+
+/// Trailers with one field: a literal without indexing, `a: b`.
+fn trailers() -> Vec<u8> {
+    frame(HEADERS, HEAD | END, 1, &[0, 1, b'a', 1, b'b'])
+}
+
+/// What becomes of a connection after the last frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    Stays,
+    /// With TLS's `close_notify`.
+    Goodbye,
+    Fin,
+}
+
+/// Row F2: a stream that was not ended by its server has no end, in whatever words the server gives it up.
+#[rstest]
+#[case::reset_without_an_error(rst(0), After::Stays, false)]
+#[case::reset_by_an_internal_error(rst(2), After::Stays, false)]
+#[case::reset_as_refused(rst(7), After::Stays, false)]
+#[case::reset_as_cancelled(rst(8), After::Stays, false)]
+#[case::reset_for_calm(rst(11), After::Stays, false)]
+#[case::left_out_by_a_goodbye(goaway(0, 0), After::Stays, false)]
+#[case::left_out_by_a_failure(goaway(0, 2), After::Stays, false)]
+#[case::a_goodbye_and_the_end(goaway(1, 0), After::Goodbye, false)]
+#[case::a_goodbye_and_no_end_of_tls(goaway(1, 0), After::Fin, false)]
+#[case::a_failure_and_the_end(goaway(1, 11), After::Goodbye, false)]
+#[case::the_end(Vec::new(), After::Goodbye, false)]
+#[case::no_end_of_tls(Vec::new(), After::Fin, false)]
+#[case::ended(frame(DATA, END, 1, b""), After::Stays, true)]
+#[case::ended_by_trailers(trailers(), After::Stays, true)]
+#[case::ended_and_reset([frame(DATA, END, 1, b""), rst(0)].concat(), After::Stays, true)]
+#[case::ended_by_trailers_and_reset([trailers(), rst(0)].concat(), After::Stays, true)]
+#[case::ended_and_gone([frame(DATA, END, 1, b""), goaway(1, 0)].concat(), After::Fin, true)]
+#[tokio::test]
+async fn a_stream_that_is_given_up_is_a_cut(#[case] words: Vec<u8>, #[case] after: After, #[case] whole: bool) {
+    let authority = Authority::new();
+    let mut config = Arc::into_inner(authority.server(&tls::localhost())).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = tls::upstream(listener.local_addr().unwrap(), authority.bundle.path(), Timeouts::default());
+    let (heard, hears) = oneshot::channel();
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
+        asked(&mut stream).await;
+        // `:status: 200` of HPACK's static table.
+        let begin = [frame(HEADERS, HEAD, 1, &[0x88]), frame(DATA, 0, 1, b"hello")].concat();
+        stream.write_all(&begin).await.unwrap();
+        stream.flush().await.unwrap();
+        hears.await.unwrap();
+        stream.write_all(&words).await.unwrap();
+        stream.flush().await.unwrap();
+        match after {
+            After::Stays => {}
+            After::Goodbye => stream.shutdown().await.unwrap(),
+            After::Fin => stream.get_mut().0.shutdown().await.unwrap(),
+        }
+        // Read on: what is left unread would turn the end into a reset.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let mut answer = call(&upstream).await.unwrap();
+    assert_eq!(soon(answer.body.chunk()).await.unwrap().unwrap(), "hello");
+    heard.send(()).unwrap();
+    let last = soon(answer.body.chunk()).await;
+    assert!(if whole { last.is_none() } else { matches!(last, Some(Err(Cut::Broken(_)))) }, "{last:?}");
+}
+
+/// Reads until stream 1 is asked for, and agrees to the client's settings.
+async fn asked(stream: &mut TlsStream<TcpStream>) {
+    stream.read_exact(&mut [0; 24]).await.unwrap();
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.unwrap();
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        stream.read_exact(&mut vec![0; length]).await.unwrap();
+        match head[3] {
+            SETTINGS if head[4] != ACK => {
+                stream.write_all(&[frame(SETTINGS, 0, 0, b""), frame(SETTINGS, ACK, 0, b"")].concat()).await.unwrap();
+            }
+            HEADERS => return,
+            _ => {}
+        }
+    }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use upstream::{BuildError, Config, Fault, FaultKind, Sent, Upstream};
+use upstream::{BuildError, Config, Cut, Fault, FaultKind, Sent, Upstream};
 
 use crate::recorder::{full, read, soon};
 use crate::setup::{call, capture, discreet, short};
@@ -147,6 +147,60 @@ async fn a_broken_handshake_is_refused_and_not_repeated_in_the_clear(#[case] byt
     is_tls(&result.err().unwrap());
     assert_eq!(first, 22);
     assert!(tokio::time::timeout(std::time::Duration::from_millis(50), listener.accept()).await.is_err());
+}
+
+/// How a server ends a connection in the middle of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// As TLS wants it.
+    Goodbye,
+    /// The connection ends under TLS, without its `close_notify`.
+    Fin,
+    /// The same with a reset.
+    Reset,
+}
+
+/// Row F2: an end that TLS knows nothing of is no end of the answer, and neither is one before the length that was told.
+#[rstest]
+#[tokio::test]
+async fn an_end_without_a_goodbye_is_a_cut(
+    #[values("content-length: 10\r\n\r\nhello", "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", "\r\nhello")]
+    rest: &str,
+    #[values(Ending::Goodbye, Ending::Fin, Ending::Reset)] ending: Ending,
+) {
+    let authority = Authority::new();
+    let tls = authority.server(&localhost());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = upstream(listener.local_addr().unwrap(), authority.bundle.path(), upstream::Timeouts::default());
+    let (heard, hears) = tokio::sync::oneshot::channel();
+    let serve = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = TlsAcceptor::from(tls).accept(stream).await.unwrap();
+        read(&mut stream, 0).await.unwrap();
+        stream.write_all(format!("HTTP/1.1 200 OK\r\n{rest}").as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        // A reset may overtake what was said before it.
+        hears.await.unwrap();
+        match ending {
+            Ending::Goodbye => stream.shutdown().await.unwrap(),
+            Ending::Fin => stream.get_mut().0.shutdown().await.unwrap(),
+            Ending::Reset => stream.get_ref().0.set_zero_linger().unwrap(),
+        }
+        if ending != Ending::Reset {
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    };
+    let ask = async {
+        let mut answer = call(&upstream).await.unwrap();
+        let first = answer.body.chunk().await;
+        heard.send(()).unwrap();
+        (first, answer.body.chunk().await)
+    };
+    let ((), (first, last)) = soon(Box::pin(async { tokio::join!(serve, ask) })).await;
+    assert_eq!(first.unwrap().unwrap(), "hello");
+    // Without a length the goodbye is the only end that there is.
+    let whole = rest.starts_with("\r\n") && ending == Ending::Goodbye;
+    assert!(if whole { last.is_none() } else { matches!(last, Some(Err(Cut::Broken(_)))) }, "{last:?}");
 }
 
 #[tokio::test]

@@ -8,15 +8,11 @@ use crate::dialect::openai_error;
 use crate::failure::{self, Failure};
 use crate::text::Json;
 
-/// The code of a reply that ends as another than it began.
-const FOREIGN: &str = "stream_foreign";
-
 impl Reader {
     pub(super) fn terminal(&mut self, kind: Kind, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
         let response = json.get("response").unwrap_or_else(|| json.clone());
         if self.foreign(&response) {
-            let foreign = Failure::new(failure::Kind::Upstream, "The upstream ended another reply than it began.");
-            return self.fail(foreign.code(FOREIGN), None, out);
+            return self.fail(Failure::foreign(), None, out);
         }
         let status = response.text("status");
         let failed = kind == Kind::Failed || status.is_some_and(|status| status.is("failed"));
