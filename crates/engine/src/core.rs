@@ -1,6 +1,6 @@
 //! What every part of the engine shares.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -9,6 +9,7 @@ use pool::budget::Budget;
 use pool::catalog::Catalog;
 use pool::status::Signal;
 use pool::{AccountId, Millis};
+use proto::Failure;
 use store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -71,6 +72,8 @@ pub(crate) struct Core {
     pub(crate) tasks: TaskTracker,
     /// Ends the background tasks.
     pub(crate) stop: CancellationToken,
+    /// What requests are told that the server does not wait for; set once it waits no more.
+    pub(crate) parting: OnceLock<Failure>,
 }
 
 impl Core {

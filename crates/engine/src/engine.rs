@@ -1,6 +1,6 @@
 //! The facade.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use pool::AccountId;
@@ -100,6 +100,13 @@ impl Engine {
         // An idle engine has nobody else who writes it.
         Keeper::of(Arc::clone(&self.0)).save(true).await;
         self.0.store.usage().flush().await;
+    }
+
+    /// Notes that the server waits for no request any more: one that is dropped from now on and was not answered was told `why`, and not
+    /// left by its client.
+    pub fn part(&self, why: Failure) {
+        // Only the first one counts.
+        let _ = self.0.parting.set(why);
     }
 
     /// Closes the store of an engine that nobody else shares it with. After [`Self::stop`].
@@ -209,6 +216,7 @@ impl Core {
             consumptions: Consumptions::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            parting: OnceLock::new(),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The usage row of one request: exactly one, whatever happens. It is written when the ledger is dropped; a request that
-//! nobody closed was left by its client.
+//! nobody closed was left by its client, or by a server that stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ const NAME: usize = 128;
 /// The row in the making.
 pub(crate) struct Ledger {
     core: Arc<Core>,
+    dialect: Dialect,
     row: UsageRow,
     started: Instant,
     /// Input tokens of the request as sent upstream, estimated.
@@ -49,7 +50,8 @@ impl Ledger {
             stream: call.request.reply.stream,
             notes: String::new(),
         };
-        Self { core: Arc::clone(core), row, started: Instant::now(), input: 0, seen: 0, usage: None }
+        let dialect = call.dialect;
+        Self { core: Arc::clone(core), dialect, row, started: Instant::now(), input: 0, seen: 0, usage: None }
     }
 
     /// When the request began.
@@ -140,6 +142,11 @@ impl Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
+        if self.row.status == LEFT
+            && let Some(why) = self.core.parting.get().cloned()
+        {
+            self.refuse(self.dialect, &why);
+        }
         let usage = self.figures().unwrap_or_default();
         let Usage { input, cached, output, reasoning, estimated, .. } = usage;
         let tally = Tally { input, cached, output, reasoning, estimated };

@@ -72,15 +72,17 @@ impl Site {
         streams
     }
 
-    /// Waits for the end of the process: its exit code. Every request has left its row, and every stream one that says how it ended.
+    /// Waits for the end of the process: its exit code. Every request has left a row that says how it ended.
     async fn ended(mut self, rows: usize, outcome: Outcome) -> i32 {
         let code = self.gateway.wait(PATIENCE).code().expect("it was not killed");
         let options = store::Options { home: self.home.path(), postgres: None, data_key_file: None };
         let store = Store::open(options).await.unwrap();
         let found = store.usage().rows(1000).await.unwrap();
+        // A collected reply has its status at the end; a stream has had it.
+        assert!(found.iter().all(|row| row.status == if row.stream { 200 } else { 503 }), "{found:#?}");
         let ids: HashSet<_> = found.iter().map(|row| row.id.as_str()).collect();
         assert_eq!((found.len(), ids.len()), (rows, rows), "usage rows");
-        assert!(found.iter().filter(|row| row.stream).all(|row| row.outcome == outcome), "{found:#?}");
+        assert!(found.iter().all(|row| row.outcome == outcome), "{found:#?}");
         store.close().await;
         code
     }

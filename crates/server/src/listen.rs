@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::guard::Counters;
+use crate::reply::shutting_down;
 use crate::service::{self, App};
 use crate::settings::Limits;
 use gate::{Gate, Version};
@@ -60,6 +61,7 @@ pub(crate) async fn run(
             () = now.cancelled() => {}
             () = sleep(app.settings.limits.drain) => {}
         }
+        app.engine.part(shutting_down());
         app.farewell.cancel();
         all.advance(Phase::Farewell);
         let _ = tokio::time::timeout(app.settings.limits.farewell, all.tasks.wait()).await;
