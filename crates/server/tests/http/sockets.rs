@@ -321,6 +321,27 @@ async fn codex_hears_the_headers_of_its_reply() {
     assert!(at("codex.response.metadata") < at("response.created"));
 }
 
+/// There is no event for what headers say that an SDK would not take for another. The model that answered stands in each response, and
+/// what a refusal's headers say stands in the refusal.
+#[tokio::test]
+async fn others_hear_the_public_apis_events_alone() {
+    let (gateway, backend) = gateway(|_| {}).await;
+    let mut socket = open(&gateway, &[]).await.unwrap();
+    socket.create(json!({ "model": "gpt-5.2", "input": "count to 3", "store": false })).await;
+    let events = socket.reply().await;
+    for event in &events {
+        let kind = event["type"].as_str().unwrap();
+        assert!(kind.starts_with("response.") && !kind.starts_with("response.metadata"), "{event}");
+        assert!(event["response"].is_null() || event["response"]["model"] == MODEL, "{event}");
+    }
+    assert_eq!(events[0]["type"], "response.created");
+    backend.script(Rule::responses(Plan::bad_request("invalid_prompt", "no")));
+    let refused = socket.ask(json!({ "model": "gpt-5.2", "input": "hello", "store": false })).await;
+    assert_eq!((&refused["type"], &refused["headers"]["Deprecation"]), (&json!("error"), &json!("@1780272000")));
+    let notes = refused["headers"]["X-Polygate-Notes"].as_str().unwrap_or_default();
+    assert!(notes.contains("gpt-5.2 is retired"), "{refused}");
+}
+
 #[tokio::test]
 async fn the_guard_and_the_key_check_come_first() {
     let (gateway, backend) = gateway(|_| {}).await;
