@@ -345,7 +345,6 @@ impl Accounts {
     fn recatalog(&self) {
         // The catalogue of an older list must not overtake that of a newer one.
         let _one_writer = self.edits.lock();
-        let learned = self.learned.lock().clone();
         let list = self.list.load();
         let own = || list.iter().filter(|entry| entry.relay.is_none());
         let live = |wanted: bool| {
@@ -364,11 +363,7 @@ impl Accounts {
             (true, true) => Catalog::default(),
             (true, false) => Catalog::bundled(),
         };
-        let mut catalog = catalog.beside(relays(Capability::Chat));
-        if !learned.is_empty() {
-            catalog = catalog.learning(|of| learned.last(&of));
-        }
-        self.catalog.store(Arc::new(catalog));
+        self.catalog.store(Arc::new(self.narrowed(catalog.beside(relays(Capability::Chat)))));
         self.sides.store(Arc::new(SIDES.map(|side| Arc::new(Catalog::default().beside(relays(side))))));
     }
 }

@@ -35,6 +35,8 @@ pub struct Client {
     pub user_agent: String,
     /// Whether it is a Codex client (originator or User-Agent `codex*`); such clients get `codex.*` events and headers.
     pub codex: bool,
+    /// The version that a Codex client says it has.
+    pub version: Option<String>,
     /// Its Codex headers, those that [`upstream::PASSED`] names, lower case.
     pub headers: Vec<(&'static str, String)>,
     /// Its headers that a relay of its own protocol gets, those that [`upstream::relay::PASSED`] names.

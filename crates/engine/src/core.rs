@@ -23,6 +23,7 @@ use crate::egress::Egress;
 use crate::keys::Keys;
 use crate::logins::Logins;
 use crate::models::Wanted;
+use crate::models::editions::Editions;
 use crate::native::Native;
 use crate::quota::Consumptions;
 use crate::refresh::Refresh;
@@ -58,6 +59,7 @@ pub(crate) struct Core {
     pub(crate) refresh: Refresh,
     pub(crate) keys: Keys,
     pub(crate) wanted: Wanted,
+    pub(crate) editions: Editions,
     pub(crate) native: Native,
     pub(crate) routes: Routes,
     /// Which way out each account takes. Whoever calls the backend for an account asks [`Self::out`] or [`Self::outing`].

@@ -24,6 +24,7 @@ use crate::egress::{Egress, keep_checked};
 use crate::keeper::Keeper;
 use crate::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, Keys, NewKey};
 use crate::logins::Logins;
+use crate::models::editions::Editions;
 use crate::models::{self, Wanted};
 use crate::native::Native;
 use crate::quota::Consumptions;
@@ -208,6 +209,7 @@ impl Core {
             budget: Mutex::default(),
             refresh: Refresh::new(),
             wanted: Wanted::default(),
+            editions: Editions::default(),
             native: Native::default(),
             routes: Routes::default(),
             egress,

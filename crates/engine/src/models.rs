@@ -1,6 +1,7 @@
 //! The live model list of each account and relay: fetched beside the requests, at the start, for a new account, and when an
 //! answer names another etag; of relays also every hour. The bundled list serves only until the first live one.
 
+pub(crate) mod editions;
 mod now;
 #[cfg(test)]
 mod tests;
@@ -263,15 +264,7 @@ async fn fetch(core: &Arc<Core>, entry: &Entry) -> Result<(), NotListed> {
     // A list for another version is another list.
     let known = entry.models.as_ref().filter(|listing| listing.version == version);
     let etag = known.and_then(|listing| listing.etag.as_deref());
-    let trouble = |why: &dyn std::fmt::Display| NotListed::Upstream(why.to_string());
-    let mut tokens = core.fresh(entry).await.map_err(|error| trouble(&error))?;
-    let out = || core.out(id).map_err(|error| trouble(&error));
-    let mut answer = out()?.models(&entry.account, &tokens.access, etag).await.map_err(|fault| trouble(&fault))?;
-    if matches!(answer, ModelsAnswer::Refused { status: 401, .. }) {
-        let wish = Wish::of(&tokens, RefreshReason::UnauthorizedRecovery);
-        tokens = core.renew(id, wish).await.map_err(|error| trouble(&error))?;
-        answer = out()?.models(&entry.account, &tokens.access, etag).await.map_err(|fault| trouble(&fault))?;
-    }
+    let (answer, tokens) = ask(core, entry, (None, etag)).await?;
     match answer {
         ModelsAnswer::NotModified => {}
         ModelsAnswer::Refused { status, .. } => return Err(NotListed::Refused(status)),
@@ -286,6 +279,25 @@ async fn fetch(core: &Arc<Core>, entry: &Entry) -> Result<(), NotListed> {
         locate(core, entry, &tokens, 0).await;
     }
     Ok(())
+}
+
+/// Asks an account for its list for clients of a version, else of ours; with new tokens where those are refused.
+async fn ask(
+    core: &Arc<Core>,
+    entry: &Entry,
+    wish: (Option<&str>, Option<&str>),
+) -> Result<(ModelsAnswer, Arc<Tokens>), NotListed> {
+    let id = &entry.account.id;
+    let trouble = |why: &dyn std::fmt::Display| NotListed::Upstream(why.to_string());
+    let mut tokens = core.fresh(entry).await.map_err(|error| trouble(&error))?;
+    let out = || core.out(id).map_err(|error| trouble(&error));
+    let mut answer = out()?.models(&entry.account, &tokens.access, wish).await.map_err(|fault| trouble(&fault))?;
+    if matches!(answer, ModelsAnswer::Refused { status: 401, .. }) {
+        let renewal = Wish::of(&tokens, RefreshReason::UnauthorizedRecovery);
+        tokens = core.renew(id, renewal).await.map_err(|error| trouble(&error))?;
+        answer = out()?.models(&entry.account, &tokens.access, wish).await.map_err(|fault| trouble(&fault))?;
+    }
+    Ok((answer, tokens))
 }
 
 async fn save(core: &Core, id: &AccountId, models: StoredModels) {

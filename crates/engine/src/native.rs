@@ -45,7 +45,7 @@ pub(crate) struct Native {
 }
 
 impl Native {
-    fn list(&self, catalog: Arc<Catalog>) -> Arc<(Arc<Catalog>, CodexList)> {
+    pub(crate) fn list(&self, catalog: Arc<Catalog>) -> Arc<(Arc<Catalog>, CodexList)> {
         if let Some(known) = self.list.load_full().filter(|known| Arc::ptr_eq(&known.0, &catalog)) {
             return known;
         }
@@ -57,9 +57,13 @@ impl Native {
 }
 
 impl Engine {
-    /// Every model in Codex's own shape.
-    pub fn codex_models(&self) -> CodexList {
-        self.0.native.list(self.0.accounts.catalog()).1.clone()
+    /// Every model in Codex's own shape, as the backend lists it for clients of `version`, else for ours: at once where that is known, and
+    /// after `patience` at the latest.
+    pub async fn codex_models(&self, version: Option<&str>, patience: Duration) -> CodexList {
+        if let Some(version) = version {
+            self.0.look_up(version, patience).await;
+        }
+        self.0.codex_list(version)
     }
 
     /// The limits of all accounts together: those of whoever would serve a request for the default model next.
@@ -100,12 +104,17 @@ impl Core {
     }
 
     /// Puts what holds for the whole pool in the place of what an answer's headers say of one account.
-    pub(crate) fn for_codex(&self, headers: &mut HeaderMap, resolved: &Resolved, served: &AccountId) {
+    pub(crate) fn for_codex(
+        &self,
+        headers: &mut HeaderMap,
+        (resolved, version): (&Resolved, Option<&str>),
+        served: &AccountId,
+    ) {
         head::forget_limits(headers);
-        let list = self.native.list(self.accounts.catalog());
+        let list = self.codex_list(version);
         let limits = self.limits(Some(resolved), Some(served)).headers(self.now());
         let all = limits.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in all.chain([(head::MODELS_ETAG, list.1.etag.as_str())]) {
+        for (name, value) in all.chain([(head::MODELS_ETAG, list.etag.as_str())]) {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
                 headers.insert(name, value);
             }

@@ -167,6 +167,19 @@ impl Catalog {
         self
     }
 
+    /// The same models for clients of another version, for which these lists were asked: of each model the first entry counts, and one that
+    /// no list has is left out. Relays' models stay.
+    #[must_use]
+    pub fn edition<'a>(&self, lists: impl IntoIterator<Item = &'a [Model]>) -> Self {
+        let mut entries: HashMap<&str, &Model> = HashMap::new();
+        for model in lists.into_iter().flatten() {
+            entries.entry(&model.slug).or_insert(model);
+        }
+        let entry = |model: &Model| entries.get(model.slug.as_str()).map(|entry| (*entry).clone());
+        let models = self.models.iter().filter_map(entry).collect();
+        Self { shelves: self.shelves.clone(), ..Self::of(models, self.live) }
+    }
+
     /// With the limits that were learned of its models, where they are lower than what is listed, or nothing is.
     #[must_use]
     pub fn learning(mut self, known: impl Fn(Of) -> Known) -> Self {

@@ -114,6 +114,11 @@ pub const MODELS_ASKED: (Duration, Duration) = (Duration::from_secs(10), Duratio
 pub const LEARNED: Duration = Duration::from_hours(24);
 /// Models of which such limits are kept.
 pub const LEARNED_MODELS: usize = 256;
+/// Versions of Codex clients beside our own whose model lists are kept, and how long one of them must not have been asked for before
+/// another takes its place: any client's wish is a call for each list.
+pub const EDITIONS: (usize, Duration) = (4, Duration::from_hours(1));
+/// Longest wait of a Codex client for the list of its version; then it gets that of ours.
+pub const EDITION_WAIT: Duration = Duration::from_secs(2);
 /// How long what the backend says about where an account is served is believed, unless its login is another one before.
 pub const ROUTING: Duration = Duration::from_hours(24);
 /// Between two looks at the feeds of versions, and before the first one.

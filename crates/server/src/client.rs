@@ -28,6 +28,7 @@ pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>
         request_id: request_id.to_owned(),
         user_agent: user_agent.to_owned(),
         codex,
+        version: version(headers).filter(|_| codex),
         headers: passed,
         relayed: given(headers, &engine::RELAYED),
         session: first(headers, &SESSIONS),
@@ -48,6 +49,12 @@ pub(crate) fn compacts(client: &mut Client) {
     if client.headers.iter().all(|(name, _)| *name != BETA) {
         client.headers.push((BETA, "remote_compaction_v2".to_owned()));
     }
+}
+
+/// The version of a Codex client: in a header of its own, which it sends to its own backend, and in its name.
+fn version(headers: &HeaderMap) -> Option<String> {
+    let named = || one(headers, USER_AGENT.as_str(), 512)?.split_once('/')?.1.split(' ').next();
+    one(headers, "version", 64).or_else(named).map(str::to_owned)
 }
 
 fn of_codex(headers: &HeaderMap) -> bool {

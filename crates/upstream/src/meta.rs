@@ -53,16 +53,25 @@ struct Side<'a> {
     url: &'a Url,
     order: &'static [Slot],
     etag: Option<&'a str>,
+    /// The version of the protocol that is presented; `None` is the profile's.
+    version: Option<&'a str>,
     /// JSON to post; empty is a GET.
     body: Bytes,
 }
 
 impl Upstream {
-    /// The account's live catalogue, at most 8 MiB; `etag` as [`ModelsAnswer::Fresh`] gave it.
-    pub async fn models(&self, account: &Account, access: &Secret, etag: Option<&str>) -> Result<ModelsAnswer, Fault> {
+    /// The account's live catalogue, at most 8 MiB, for clients of a version, else of the profile's; `etag` as
+    /// [`ModelsAnswer::Fresh`] gave it.
+    pub async fn models(
+        &self,
+        account: &Account,
+        access: &Secret,
+        (version, etag): (Option<&str>, Option<&str>),
+    ) -> Result<ModelsAnswer, Fault> {
         let (mut url, profile) = (self.places().models.clone(), self.profile());
-        url.query_pairs_mut().append_pair("client_version", &profile.version);
-        let side = Side { account, access, url: &url, order: profile.orders.models, etag, body: Bytes::new() };
+        url.query_pairs_mut().append_pair("client_version", version.unwrap_or(&profile.version));
+        let order = profile.orders.models;
+        let side = Side { account, access, url: &url, order, etag, version, body: Bytes::new() };
         let (head, body) = self.side(&side, MODELS).await?;
         Ok(match head.status {
             304 => ModelsAnswer::NotModified,
@@ -90,7 +99,8 @@ impl Upstream {
     pub async fn consume_credit(&self, account: &Account, access: &Secret, request_id: &str) -> Result<Small, Fault> {
         let body = serde_json::json!({ "redeem_request_id": request_id }).to_string().into();
         let order = self.profile().orders.order;
-        let side = Side { account, access, url: &self.places().consume, order, etag: None, body };
+        let url = &self.places().consume;
+        let side = Side { account, access, url, order, etag: None, version: None, body };
         let (head, body) = self.side(&side, SMALL).await?;
         Ok(Small { status: head.status, body })
     }
@@ -102,7 +112,7 @@ impl Upstream {
 
     async fn small(&self, account: &Account, access: &Secret, url: &Url) -> Result<Small, Fault> {
         let order = self.profile().orders.side;
-        let side = Side { account, access, url, order, etag: None, body: Bytes::new() };
+        let side = Side { account, access, url, order, etag: None, version: None, body: Bytes::new() };
         let (head, body) = self.side(&side, SMALL).await?;
         Ok(Small { status: head.status, body })
     }
@@ -114,12 +124,15 @@ impl Upstream {
 
     async fn fetch(&self, side: &Side<'_>, cap: usize) -> Result<(Head, Bytes), Fault> {
         let (cookie, profile) = (self.jars().header(&side.account.id, side.url), self.profile());
+        // Its own client names one version everywhere.
+        let renewed = side.version.map(|version| profile.renewed(Some(version), None));
+        let profile = renewed.as_ref().unwrap_or(&profile);
         let headers = headers::write(side.order, |slot| match slot {
             Slot::Accept => Some("*/*".to_owned()),
             Slot::ContentType => Some("application/json".to_owned()),
             Slot::IfNoneMatch => side.etag.map(str::to_owned),
             Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
-            slot => identity(slot, &profile, side.account, side.access),
+            slot => identity(slot, profile, side.account, side.access),
         })?;
         let method = if side.body.is_empty() { Method::GET } else { Method::POST };
         let ask = Ask { method, url: side.url.clone(), headers, body: side.body.clone() };

@@ -1,5 +1,6 @@
 //! What refusals have taught about models' limits, beside the lists: the catalogue shows it, and requests heed it.
 
+use pool::catalog::Catalog;
 use pool::learned::{Asked, Known, Learned, Of};
 use pool::{AccountId, Millis};
 use proto::bounds::Bounds;
@@ -46,6 +47,12 @@ impl Accounts {
     /// Forgets what is too old.
     pub(crate) fn sweep(&self, now: Millis) {
         self.teach(|learned| learned.sweep(now));
+    }
+
+    /// A catalogue with what was learned.
+    pub(crate) fn narrowed(&self, catalog: Catalog) -> Catalog {
+        let learned = self.learned.lock();
+        if learned.is_empty() { catalog } else { catalog.learning(|of| learned.last(&of)) }
     }
 
     /// Forgets what was learned of a relay that is another one now. The caller makes the catalogue anew.

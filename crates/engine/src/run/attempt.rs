@@ -317,7 +317,8 @@ impl Attempt {
                 self.head.headers.remove(head::MODEL);
             }
             if self.plan.client.codex {
-                self.core.for_codex(&mut self.head.headers, &self.plan.resolved, id);
+                let told = (&self.plan.resolved, self.plan.client.version.as_deref());
+                self.core.for_codex(&mut self.head.headers, told, id);
             }
         }
         let bond = match self.absent(id) {

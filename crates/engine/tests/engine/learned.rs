@@ -1,5 +1,7 @@
 //! Limits that refusals name: lists show them, over-long prompts are refused without a call, and wishes for too much are lowered.
 
+use std::time::Duration;
+
 use offline::{Place, Plan, Rule};
 use pool::catalog::Model;
 use pool::limits;
@@ -94,10 +96,10 @@ async fn a_window_that_the_backend_names_outlives_its_lists() {
         "This model's maximum context length is 20000 tokens. However, your messages resulted in 22010 tokens.";
     let error = json!({"error": {"code": "context_length_exceeded", "message": message}});
     bench.backend.script(Rule::responses(Plan::json(400, error)));
-    let etag = bench.engine.codex_models().etag;
+    let etag = bench.engine.codex_models(None, Duration::ZERO).await.etag;
     let refusal = refused(bench.ask(call(Dialect::Messages, &prompt(22_000), true)).await);
     assert_eq!(refusal.failure.kind, Kind::ContextLength);
-    let codex = bench.engine.codex_models();
+    let codex = bench.engine.codex_models(None, Duration::ZERO).await;
     assert_ne!(codex.etag, etag, "Codex clients are told of another list");
     let body: Value = serde_json::from_slice(&codex.body).expect("JSON");
     let entry = body["models"].as_array().and_then(|all| all.iter().find(|entry| entry["slug"] == MODEL));

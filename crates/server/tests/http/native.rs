@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use engine::Engine;
-use offline::{FakeAccount, NewAccount, Offline, Quota, Running};
+use offline::{FakeAccount, NewAccount, Offline, Place, Plan, Quota, Rule, Running};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -109,6 +109,17 @@ async fn the_models_are_codexs_own_and_their_etag_is_on_every_reply() {
     assert_eq!((reply.status, reply.header("x-models-etag")), (200, Some(etag.as_str())), "{}", reply.head);
     let other = bench.respond("/v1/responses", &key, "user-agent: OpenAI/Python 3.52.0").await;
     assert_eq!((other.status, other.header("x-models-etag")), (200, None));
+    // A client of another version reads what the backend lists for its own, and its replies name that list.
+    let entry = json!({"slug": "gpt-6-sol", "display_name": "For old clients", "priority": 1});
+    bench.backend.script(Rule::at(Place::Models, Plan::json(200, json!({"models": [entry]}))));
+    let old = bench.get("/backend-api/codex/models?client_version=0.150.0", &key).await;
+    let (old_etag, body) = (old.header("etag").map(str::to_owned), read(&old));
+    let names: Vec<_> = body["models"].as_array().unwrap().iter().map(|entry| &entry["display_name"]).collect();
+    assert_eq!(names, ["For old clients"]);
+    let agent = "user-agent: codex_exec/0.150.0 (Debian 12.0.0; x86_64) xterm (codex_exec; 0.150.0)";
+    let reply = bench.respond("/backend-api/codex/responses", &key, agent).await;
+    assert_eq!((reply.status, reply.header("x-models-etag")), (200, old_etag.as_deref()));
+    assert_ne!(old_etag.as_deref(), Some(etag.as_str()));
     // What the client asks for under the name that the public API shares.
     assert_eq!(bench.get("/v1/models?client_version=0.169.0", &key).await.header("etag"), Some(etag.as_str()));
 }

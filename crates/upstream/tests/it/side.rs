@@ -1,6 +1,7 @@
 //! Catalogue, usage and routing calls.
 
 use pool::Secret;
+use upstream::profile::{Platform, Profile};
 use upstream::{Config, FaultKind, ModelsAnswer, Sent, Upstream};
 
 use crate::captured::orders;
@@ -17,16 +18,34 @@ async fn the_catalogue_comes_with_its_etag_and_can_be_unchanged() {
     .await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("t"));
-    let fresh = upstream.models(&account, &access, None).await.unwrap();
+    let fresh = upstream.models(&account, &access, (None, None)).await.unwrap();
     let etag = Some("W/\"7\"".to_owned());
     assert_eq!(fresh, ModelsAnswer::Fresh { etag, body: "{\"models\":[]}".into() });
     let seen = server.request().await;
     assert_eq!(seen.line, "GET /backend-api/codex/models?client_version=0.169.0 HTTP/1.1");
     assert_eq!(seen.names(), orders::MODELS);
-    assert_eq!(upstream.models(&account, &access, Some("W/\"7\"")).await.unwrap(), ModelsAnswer::NotModified);
+    assert_eq!(upstream.models(&account, &access, (None, Some("W/\"7\""))).await.unwrap(), ModelsAnswer::NotModified);
     assert_eq!(server.request().await.header("if-none-match"), Some("W/\"7\""));
-    let refused = upstream.models(&account, &access, None).await.unwrap();
+    let refused = upstream.models(&account, &access, (None, None)).await.unwrap();
     assert!(matches!(refused, ModelsAnswer::Refused { status: 401, .. }), "{refused:?}");
+}
+
+/// The official client names one version everywhere, so a list for another one is asked for as that one throughout.
+#[tokio::test]
+async fn a_list_for_another_version_is_asked_for_under_it() {
+    let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{\"models\":[]}"))).await;
+    let profile = Profile::codex_cli("0.169.0", &Platform::default());
+    let upstream = Upstream::new(Config { profile, ..config(&server) }).unwrap();
+    let (account, access) = (account("acct-1"), Secret::from("t"));
+    for (version, named) in [(Some("0.150.0"), "0.150.0"), (None, "0.169.0")] {
+        upstream.models(&account, &access, (version, None)).await.unwrap();
+        let seen = server.request().await;
+        assert_eq!(seen.line, format!("GET /backend-api/codex/models?client_version={named} HTTP/1.1"));
+        assert_eq!(seen.names(), orders::MODELS);
+        assert_eq!(seen.header("version"), Some(named));
+        let agent = seen.header("user-agent").unwrap();
+        assert!(agent.starts_with(&format!("codex_cli_rs/{named} ")), "{agent}");
+    }
 }
 
 #[tokio::test]

@@ -144,3 +144,16 @@ fn learned_limits_are_shown() {
     let resolved = catalog.resolve(Some("far:a"), &Names::default()).unwrap();
     assert_eq!(limits(&resolved.model), shown[0]);
 }
+
+/// The entries of another version's lists stand in the place of ours; which models there are is ours to say.
+#[test]
+fn an_edition_has_our_models_in_other_words() {
+    let list = |text: &str| parse_models(text.as_bytes()).unwrap();
+    let first = list(r#"{"models":[{"slug":"x-high","display_name":"One","priority":1},{"slug":"new","priority":0}]}"#);
+    let second = list(r#"{"models":[{"slug":"x-high","display_name":"Two","priority":1}]}"#);
+    let (ours, edition) = (catalog(), catalog().edition([first.as_slice(), second.as_slice()]));
+    let names: Vec<_> = edition.models().iter().map(|model| (model.slug.as_str(), model.display.as_str())).collect();
+    assert_eq!(names, [("x-high", "One")]);
+    assert!(edition.is_live() && edition.get("gpt-6-sol").is_none());
+    assert!(edition.offers().map(|offer| offer.name).eq(ours.offers().map(|offer| offer.name)));
+}

@@ -13,7 +13,7 @@ async fn send(of: &Capture, profile: Profile) -> Seen {
     let (account, access) = (account(of.header("chatgpt-account-id").unwrap()), Secret::from("<JWT>"));
     match of.number() {
         1 | 2 => drop(upstream.accounts_check(&account, &access).await.unwrap()),
-        3 | 4 => drop(upstream.models(&account, &access, None).await.unwrap()),
+        3 | 4 => drop(upstream.models(&account, &access, (None, None)).await.unwrap()),
         25 => drop(upstream.usage(&account, &access).await.unwrap()),
         26 => drop(upstream.reset_credits(&account, &access).await.unwrap()),
         27 => {

@@ -1,0 +1,214 @@
+//! The lists for Codex clients of other versions than the one that we present: the backend lists by version. They are fetched when such a
+//! client asks, once for each list of ours, and say how a model is told to it; which models there are is what our own lists say.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pool::catalog::{Catalog, CodexList};
+use pool::{Status, limits};
+use tokio::time::{Instant, timeout};
+use upstream::ModelsAnswer;
+
+use super::{NotListed, ask};
+use crate::accounts::{Entry, Listing};
+use crate::core::Core;
+
+/// Lists of ours that are asked for once more; most accounts share one.
+const LISTS: usize = 8;
+/// Age of a list that is not to be asked for again while ours stays the same.
+const NEVER: Duration = Duration::from_hours(365 * 24);
+/// Pause after a failure.
+const PAUSE: Duration = Duration::from_mins(1);
+
+/// The lists for other versions.
+#[derive(Default)]
+pub(crate) struct Editions(Mutex<Vec<Edition>>);
+
+/// The lists for one version.
+struct Edition {
+    version: String,
+    /// When a client asked for it last.
+    asked: Instant,
+    /// When it is fetched again, whatever happens.
+    next: Instant,
+    /// Whether something failed the last time: then nothing is fetched before that.
+    failed: bool,
+    /// Those that came, by the etags of ours that they stand beside.
+    lists: HashMap<String, Arc<Listing>>,
+    /// Held while they are fetched.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// What was made of them last, and of which catalogue.
+    made: Option<(Arc<Catalog>, CodexList)>,
+}
+
+/// A list of ours, and an account that has it.
+type Own = (String, Arc<Entry>);
+
+impl Editions {
+    /// Takes a version in, or notes that it is asked for once more; `None` when there are too many.
+    fn admit(&self, version: &str) -> Option<Arc<tokio::sync::Mutex<()>>> {
+        let (mut held, now) = (self.0.lock(), Instant::now());
+        if let Some(edition) = held.iter_mut().find(|edition| edition.version == version) {
+            edition.asked = now;
+            return Some(Arc::clone(&edition.turn));
+        }
+        let (most, rest) = limits::EDITIONS;
+        if held.len() >= most {
+            let (at, oldest) = held.iter().enumerate().min_by_key(|(_, edition)| edition.asked)?;
+            if now < oldest.asked + rest {
+                return None;
+            }
+            held.remove(at);
+        }
+        let turn = Arc::default();
+        let edition = Edition {
+            version: version.to_owned(),
+            asked: now,
+            next: now,
+            failed: false,
+            lists: HashMap::new(),
+            turn: Arc::clone(&turn),
+            made: None,
+        };
+        held.push(edition);
+        Some(turn)
+    }
+
+    /// Whether a version's lists are to be fetched: they are old, or one of ours is another one.
+    fn due(&self, version: &str, own: &[Own]) -> bool {
+        let held = self.0.lock();
+        let Some(edition) = held.iter().find(|edition| edition.version == version) else { return false };
+        let lacks = own.iter().any(|(etag, _)| !edition.lists.contains_key(etag));
+        Instant::now() >= edition.next || lacks && !edition.failed
+    }
+
+    fn known(&self, version: &str, etag: &str) -> Option<Arc<Listing>> {
+        let held = self.0.lock();
+        held.iter().find(|edition| edition.version == version)?.lists.get(etag).cloned()
+    }
+
+    /// Takes over what was fetched.
+    fn fetched(&self, version: &str, lists: HashMap<String, Arc<Listing>>, (next, failed): (Instant, bool)) {
+        let mut held = self.0.lock();
+        if let Some(edition) = held.iter_mut().find(|edition| edition.version == version) {
+            (edition.next, edition.failed) = (next, failed);
+            (edition.lists, edition.made) = (lists, None);
+        }
+    }
+}
+
+impl Core {
+    /// The Codex list for clients of a version, as far as it is known; else ours.
+    pub(crate) fn codex_list(&self, version: Option<&str>) -> CodexList {
+        let catalog = self.accounts.catalog();
+        version.and_then(|version| self.made(version, &catalog)).unwrap_or_else(|| self.native.list(catalog).1.clone())
+    }
+
+    /// Fetches the lists for a client's version where that is due, and waits for them for a while. Nothing is asked for our own version,
+    /// nor for what is none.
+    pub(crate) async fn look_up(self: &Arc<Self>, version: &str, patience: Duration) {
+        if version == self.upstream.profile().version || !is_version(version) {
+            return;
+        }
+        let own = self.own_lists();
+        // Without a list of our own there is none to stand beside.
+        let admitted = if own.is_empty() { None } else { self.editions.admit(version) };
+        let Some(turn) = admitted else { return };
+        if self.editions.due(version, &own)
+            && let Ok(guard) = Arc::clone(&turn).try_lock_owned()
+        {
+            let (core, version) = (Arc::clone(self), version.to_owned());
+            self.tasks.spawn(async move {
+                core.fetch_edition(&version, own).await;
+                drop(guard);
+            });
+        }
+        // Who does not want to wait longer gets what is known.
+        let _ = timeout(patience, turn.lock()).await;
+    }
+
+    async fn fetch_edition(self: &Arc<Self>, version: &str, own: Vec<Own>) {
+        let (mut lists, mut failed) = (HashMap::new(), false);
+        for (etag, entry) in own {
+            let known = self.editions.known(version, &etag);
+            match self.edition_of(&entry, version, known.as_deref()).await {
+                Ok(fresh) => lists.extend(fresh.map(Arc::new).or(known).map(|listing| (etag, listing))),
+                Err(error) => {
+                    tracing::info!(account = %entry.account.id, version, %error, "model list for a client's version not fetched");
+                    lists.extend(known.map(|listing| (etag, listing)));
+                    failed = true;
+                }
+            }
+        }
+        let ttl = Some(self.settings.models_ttl).filter(|ttl| !ttl.is_zero()).unwrap_or(NEVER);
+        let pause = if failed { PAUSE } else { ttl.max(PAUSE) };
+        self.editions.fetched(version, lists, (Instant::now() + pause, failed));
+    }
+
+    /// An account's list for a version; `None` when the known one still holds.
+    async fn edition_of(
+        self: &Arc<Self>,
+        entry: &Entry,
+        version: &str,
+        known: Option<&Listing>,
+    ) -> Result<Option<Listing>, NotListed> {
+        let etag = known.and_then(|listing| listing.etag.as_deref());
+        match ask(self, entry, (Some(version), etag)).await?.0 {
+            ModelsAnswer::NotModified => Ok(None),
+            ModelsAnswer::Refused { status, .. } => Err(NotListed::Refused(status)),
+            ModelsAnswer::Fresh { etag, body } => {
+                let models = pool::catalog::parse_models(&body)?;
+                Ok(Some(Listing { etag, version: version.to_owned(), models }))
+            }
+        }
+    }
+
+    /// The list for a version whose lists are known.
+    fn made(&self, version: &str, catalog: &Arc<Catalog>) -> Option<CodexList> {
+        let mut held = self.editions.0.lock();
+        let edition = held.iter_mut().find(|edition| edition.version == version && !edition.lists.is_empty())?;
+        if let Some((_, list)) = edition.made.as_ref().filter(|(of, _)| Arc::ptr_eq(of, catalog)) {
+            return Some(list.clone());
+        }
+        let own = self.own_lists();
+        // What did not come for this version counts as it came for ours.
+        let lists = own.iter().filter_map(|(etag, entry)| edition.lists.get(etag).or(entry.models.as_ref()));
+        let made = catalog.edition(lists.map(|listing| listing.models.as_slice()));
+        let list = self.accounts.narrowed(made).codex();
+        edition.made = Some((Arc::clone(catalog), list.clone()));
+        Some(list)
+    }
+
+    /// Each list of ours with an account that has it, accounts that can serve first.
+    fn own_lists(&self) -> Vec<Own> {
+        let list = self.accounts.list();
+        let active = |entry: &&Arc<Entry>| entry.account.status == Status::Active;
+        let enabled = |entry: &&Arc<Entry>| entry.relay.is_none() && !entry.account.status.lasts();
+        let (first, rest): (Vec<_>, Vec<_>) = list.iter().filter(enabled).partition(active);
+        let mut own: Vec<Own> = Vec::new();
+        for entry in first.into_iter().chain(rest) {
+            let Some(listing) = &entry.models else { continue };
+            let etag = listing.etag.clone().unwrap_or_else(|| entry.account.id.0.clone());
+            if own.len() < LISTS && own.iter().all(|(known, _)| *known != etag) {
+                own.push((etag, Arc::clone(entry)));
+            }
+        }
+        own
+    }
+}
+
+/// Whether a text is a version as Codex writes its own: three numbers, and perhaps a word about a preview.
+fn is_version(text: &str) -> bool {
+    let (numbers, preview) = text.split_once('-').unwrap_or((text, "0"));
+    let number = |part: &str| (1..=5).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
+    numbers.split('.').count() == 3
+        && numbers.split('.').all(number)
+        && (1..=24).contains(&preview.len())
+        && preview.bytes().all(word)
+}
+
+#[cfg(test)]
+mod tests;
