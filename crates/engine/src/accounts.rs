@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use pool::catalog::{Catalog, Model};
+use pool::catalog::{Catalog, Custom, Model};
 use pool::learned::Learned;
 use pool::quota::Quota;
 use pool::relay::Capability;
@@ -91,6 +91,8 @@ pub(crate) struct Accounts {
     catalog: ArcSwap<Catalog>,
     /// The models of relays for calls beside conversations, in the order of [`SIDES`].
     sides: ArcSwap<[Arc<Catalog>; 3]>,
+    /// The owner's rows of the catalogue.
+    rows: Vec<Custom>,
     /// Limits of models that refusals have named.
     learned: Mutex<Learned>,
     /// Taken by writers, so that no edit is lost; readers never wait.
@@ -105,11 +107,12 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    /// None yet, and the bundled catalogue.
-    pub(crate) fn new() -> Self {
+    /// None yet, and the bundled catalogue with these rows.
+    pub(crate) fn new(rows: Vec<Custom>) -> Self {
         Self {
             list: ArcSwap::default(),
-            catalog: ArcSwap::from_pointee(Catalog::bundled()),
+            catalog: ArcSwap::from_pointee(Catalog::bundled().with(&rows)),
+            rows,
             sides: ArcSwap::default(),
             learned: Mutex::default(),
             edits: Mutex::new(()),
@@ -358,13 +361,13 @@ impl Accounts {
         let lists: Vec<_> = lists.map(|listing| listing.models.as_slice()).collect();
         let relays = |capability| list.iter().filter_map(move |entry| entry.shelf(capability));
         let catalog = match (lists.is_empty(), own().next().is_none() && !list.is_empty()) {
-            (false, _) => Catalog::live(lists),
+            (false, _) => Catalog::live(lists).with(&self.rows),
             // Nobody here could serve what the bundled list names.
             (true, true) => Catalog::default(),
-            (true, false) => Catalog::bundled(),
+            (true, false) => Catalog::bundled().with(&self.rows),
         };
-        self.catalog.store(Arc::new(self.narrowed(catalog.beside(relays(Capability::Chat)))));
-        self.sides.store(Arc::new(SIDES.map(|side| Arc::new(Catalog::default().beside(relays(side))))));
+        self.catalog.store(Arc::new(self.narrowed(catalog.beside(relays(Capability::Chat), &self.rows))));
+        self.sides.store(Arc::new(SIDES.map(|side| Arc::new(Catalog::default().beside(relays(side), &[])))));
     }
 }
 
@@ -379,13 +382,13 @@ impl Entry {
         self.relay.as_ref().map_or(Wire::Responses, |line| line.relay.wire)
     }
 
-    /// Whether the account can take the model: by its live list, else by the bundled one. A relay is asked for models only that
-    /// a name has chosen it for.
-    pub(crate) fn lists(&self, slug: &str, bundled: &Catalog, now: Millis) -> bool {
+    /// Whether the account can take the model: by its live list, else by the bundled one; a `custom` one whatever they say. A relay
+    /// is asked for models only that a name has chosen it for.
+    pub(crate) fn lists(&self, (slug, custom): (&str, bool), bundled: &Catalog, now: Millis) -> bool {
         if self.misses(slug, now) {
             return false;
         }
-        self.relay.is_some() || self.names(slug) || self.models.is_none() && bundled.get(slug).is_some()
+        custom || self.relay.is_some() || self.names(slug) || self.models.is_none() && bundled.get(slug).is_some()
     }
 
     /// Whether its live list, or the one that its owner chose, has the model.

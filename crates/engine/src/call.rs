@@ -47,6 +47,8 @@ pub struct Client {
     pub thread: Option<String>,
     /// The `x-codex-turn-state` that it echoes.
     pub turn_state: Option<String>,
+    /// Whether it wants no hosted tools beside those that it asks for.
+    pub own_tools: bool,
     /// What its WebSocket connection remembers; `None` over HTTP.
     pub trail: Option<Arc<Trail>>,
     /// The conversation of the response that the request goes on from; the engine finds it.

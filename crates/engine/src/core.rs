@@ -28,6 +28,7 @@ use crate::native::Native;
 use crate::quota::Consumptions;
 use crate::refresh::Refresh;
 use crate::relays::Line;
+use crate::retired::Retired;
 use crate::routing::Routes;
 use crate::settings::Settings;
 use crate::slots::Slots;
@@ -58,6 +59,7 @@ pub(crate) struct Core {
     pub(crate) budget: Mutex<Budget>,
     pub(crate) refresh: Refresh,
     pub(crate) keys: Keys,
+    pub(crate) retired: Retired,
     pub(crate) wanted: Wanted,
     pub(crate) editions: Editions,
     pub(crate) native: Native,

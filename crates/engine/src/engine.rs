@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use pool::AccountId;
 use pool::catalog::{Catalog, Model, Resolved};
+use pool::hosted::Hosted;
 use pool::keys::Key;
 use pool::relay::Service;
 use proto::{Failure, Json};
@@ -32,6 +33,7 @@ use crate::quota::poll::keep_measured;
 use crate::refresh::{Refresh, keep_fresh};
 use crate::releases::{self, keep_current};
 use crate::reply::{Refusal, Reply};
+use crate::retired::Retired;
 use crate::routing::Routes;
 use crate::settings::Settings;
 use crate::slots::Slots;
@@ -173,6 +175,11 @@ impl Engine {
         self.0.mint(new).await
     }
 
+    /// Sets a client key's hosted tools, `None` to leave them to the settings; `false` when there is no such key.
+    pub async fn equip_key(&self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, KeyError> {
+        self.0.equip(id, tools).await
+    }
+
     /// Takes a key back; `false` when there is none of this id or it was taken back before.
     pub async fn revoke_key(&self, id: &str) -> Result<bool, KeyError> {
         self.0.revoke(id).await
@@ -194,19 +201,20 @@ impl Core {
         Self {
             keys: Keys::new(settings.api_key.as_ref(), store.pepper()),
             slots: Arc::new(Slots::new((settings.strategy, settings.tiers.clone()), settings.stagger)),
+            accounts: Accounts::new(settings.custom.clone()),
             store,
             upstream,
             settings,
             awake: Mutex::new(clock.moment()),
             clock,
             skew,
-            accounts: Accounts::new(),
             beside: Beside::default(),
             logins: Logins::default(),
             bundled: Catalog::bundled(),
             affinity: Affinity::default(),
             stored: Stored::default(),
             budget: Mutex::default(),
+            retired: Retired::default(),
             refresh: Refresh::new(),
             wanted: Wanted::default(),
             editions: Editions::default(),

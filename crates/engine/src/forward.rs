@@ -207,7 +207,7 @@ impl Run {
     }
 
     fn field<'a>(&'a self, (list, ways): (&'a List, &'a Table), tried: &'a [AccountId]) -> Field<'a> {
-        Field { list, bundled: &self.core.bundled, to: &self.resolved.to, ways, prefer: None, tried }
+        Field { list, bundled: &self.core.bundled, custom: false, to: &self.resolved.to, ways, prefer: None, tried }
     }
 
     async fn call(&mut self, line: &Line) -> Result<Answer, Miss> {

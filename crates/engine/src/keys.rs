@@ -5,6 +5,7 @@ use std::fmt;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use pool::hosted::Hosted;
 use pool::keys::{self, Ended, Fixed, Key, KeyKind, ParseError, Scopes};
 use pool::{Millis, Secret};
 use std::sync::Arc;
@@ -65,6 +66,8 @@ pub struct NewKey {
     pub scopes: Scopes,
     /// When it ends; `None` for never.
     pub expires: Option<Millis>,
+    /// Hosted tools that its requests get without asking; `None` leaves them to the settings.
+    pub tools: Option<Vec<Hosted>>,
 }
 
 /// A key that was made. Its text is shown once.
@@ -114,6 +117,11 @@ impl Keys {
     pub(crate) fn knows(&self, id: &str) -> bool {
         let client = self.get(id).is_some_and(|key| key.kind == KeyKind::Client);
         client || self.fixed.as_ref().is_some_and(|fixed| fixed.id == id)
+    }
+
+    /// The hosted tools of this client key, when it has a list of its own.
+    pub(crate) fn tools(&self, id: &KeyId) -> Option<Vec<Hosted>> {
+        self.ring.load().get(&id.0)?.tools.clone()
     }
 
     fn get(&self, id: &str) -> Option<Key> {
@@ -200,10 +208,18 @@ impl Core {
             created: self.now(),
             expires: new.expires,
             revoked: None,
+            tools: new.tools,
         };
         self.store.add_key(&key).await?;
         self.reload_keys().await?;
         Ok(CreatedKey { id: minted.id, text: minted.text })
+    }
+
+    /// Sets a client key's hosted tools at once; `false` when there is no such key.
+    pub(crate) async fn equip(&self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, KeyError> {
+        let known = self.store.set_key_tools(id, tools).await?;
+        self.reload_keys().await?;
+        Ok(known)
     }
 
     /// Takes a key back at once.

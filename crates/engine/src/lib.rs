@@ -33,6 +33,7 @@ mod refresh;
 mod relays;
 mod releases;
 mod reply;
+mod retired;
 mod room;
 mod routing;
 mod rules;
@@ -71,6 +72,7 @@ pub use relays::{
 };
 pub use releases::Feeds;
 pub use reply::{Fallback, Head, Refusal, Reply, Whole};
+pub use retired::RetiredModel;
 pub use room::{Room, Space, Tab};
 pub use rules::{CandidateView, Explained, Inquiry, TermsChange, TermsError};
 pub use settings::{Proxies, Settings};

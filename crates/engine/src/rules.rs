@@ -179,8 +179,8 @@ impl Core {
     /// Whoever would serve a request for this model now, or be waited for.
     pub(crate) fn choose(&self, resolved: &Resolved, prefer: Option<&AccountId>) -> Result<AccountId, Failure> {
         let (list, ways, now) = (self.accounts.list(), self.egress.table(), self.now());
-        let (to, bundled) = (&resolved.to, &self.bundled);
-        let field = Field { list: &list, bundled, to, ways: &ways, prefer, tried: &[] };
+        let (to, bundled, custom) = (&resolved.to, &self.bundled, resolved.model.custom);
+        let field = Field { list: &list, bundled, custom, to, ways: &ways, prefer, tried: &[] };
         match self.slots.look(field, &self.wish(resolved), now) {
             Ok(Pick::Ready(id) | Pick::Queue(id)) => Ok(id),
             Err(none) => Err(none.failure(None, now)),
@@ -192,7 +192,8 @@ impl Core {
         let ask = self.wish(resolved);
         let Ask { strategy, kin, .. } = ask;
         let ways = self.egress.table();
-        let field = Field { list, bundled: &self.bundled, to: &resolved.to, ways: &ways, prefer, tried: &[] };
+        let (to, bundled, custom) = (&resolved.to, &self.bundled, resolved.model.custom);
+        let field = Field { list, bundled, custom, to, ways: &ways, prefer, tried: &[] };
         let explained = self.slots.explain(field, &ask, now);
         let view = |(id, place): (AccountId, Place)| {
             let name = list.get(&id).map(|entry| entry.account.label.clone()).unwrap_or_default();

@@ -41,6 +41,7 @@ pub(crate) async fn run(core: Arc<Core>, mut call: Call) -> Result<Reply, Refusa
     let attempt = match resolved {
         Ok(resolved) => {
             ledger.model(&resolved.model.slug);
+            core.retired.asked(&resolved, &call.key, core.now());
             Attempt::new(core, call, resolved, ledger)
         }
         Err(failure) => match instead(&core, call.request.model.as_deref()) {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pool::catalog::{Chains, Names};
+use pool::catalog::{Chains, Custom, Names};
+use pool::hosted::Hosted;
 use pool::pick::Strategy;
 use pool::transport::Transport;
 use pool::{Secret, limits};
@@ -17,10 +18,17 @@ use crate::releases::Feeds;
 pub struct Settings {
     /// Aliases and the default model.
     pub names: Names,
+    /// The owner's rows of the catalogue.
+    pub custom: Vec<Custom>,
     /// What is asked instead when a model cannot serve.
     pub chains: Chains,
     /// Effort when neither the request nor the model's name asks for one; `None` leaves it to the catalogue.
     pub effort: Option<String>,
+    /// Whether accounts are asked for the fast tier, where the model lists it, when neither the request nor the model's name says
+    /// a tier.
+    pub fast: bool,
+    /// Hosted tools that requests get without asking, for keys that have no list of their own.
+    pub tools: Vec<Hosted>,
     /// Requests per account at the same time; 0 is no limit.
     pub max_concurrent: u32,
     /// How an account is chosen.
@@ -81,8 +89,11 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             names: Names::default(),
+            custom: Vec::new(),
             chains: Chains::default(),
             effort: None,
+            fast: false,
+            tools: Vec::new(),
             max_concurrent: 0,
             strategy: Strategy::default(),
             tiers: Vec::new(),

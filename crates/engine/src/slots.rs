@@ -56,6 +56,8 @@ pub(crate) struct Field<'a> {
     pub(crate) list: &'a List,
     /// What an account is taken to list until its live list came.
     pub(crate) bundled: &'a Catalog,
+    /// Whether every account is asked for the model, whatever it lists.
+    pub(crate) custom: bool,
     /// Whom the model's name means.
     pub(crate) to: &'a To,
     /// Which ways out are open.

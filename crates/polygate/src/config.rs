@@ -6,6 +6,7 @@
 mod fallbacks;
 mod fields;
 mod layers;
+mod models;
 mod parse;
 mod paths;
 mod relays;
@@ -18,7 +19,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pool::Secret;
-use pool::catalog::Chains;
+use pool::catalog::{Chains, Custom, Provider};
+use pool::hosted::Hosted;
 use pool::pick::Strategy;
 use pool::transport::Transport;
 use pool::warning::Thresholds;
@@ -27,6 +29,7 @@ use url::Url;
 
 pub use fields::{FIELDS, Field};
 pub use layers::{Layers, Origin, Setting};
+pub use models::CUSTOM_FIELDS;
 pub use paths::Paths;
 pub use relays::{Key, RELAY_FIELDS, Relay};
 
@@ -204,6 +207,14 @@ pub struct Model {
     pub aliases: Vec<(String, String)>,
     /// What is asked instead when a model cannot serve.
     pub fallbacks: Chains,
+    /// Who serves a model, whoever else lists it: name or pattern, provider.
+    pub routing: Vec<(String, Provider)>,
+    /// Models that no list has, and what the lists do not know.
+    pub custom: Vec<Custom>,
+    /// Whether accounts are asked for the fast tier when neither request nor name says a tier.
+    pub fast: bool,
+    /// Hosted tools that requests get without asking.
+    pub default_tools: Vec<Hosted>,
     /// How old model lists may grow; zero is only when something tells that they changed.
     pub cache_ttl: Duration,
 }
@@ -284,6 +295,14 @@ pub enum ConfigError {
     Fallback {
         /// The name that it is for.
         from: String,
+        /// What is wanted.
+        wanted: &'static str,
+    },
+    /// A row of one of the tables about models is wrong.
+    #[error("{place} is not {wanted}")]
+    Row {
+        /// Table, row and field.
+        place: String,
         /// What is wanted.
         wanted: &'static str,
     },

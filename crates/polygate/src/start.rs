@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use upstream::profile::Platform;
 use upstream::{Profile, Upstream};
 
-use crate::config::Config;
+use crate::config::{Config, Model};
 use crate::relays::Filed;
 
 /// A running gateway. Dropping it leaves it running until the runtime ends; [`Running::stop`] ends it cleanly.
@@ -175,9 +175,13 @@ fn profile(settings: &crate::config::Upstream) -> Profile {
 }
 
 pub(crate) fn engine_settings(config: &Config) -> engine::Settings {
-    let names = Names { aliases: config.model.aliases.clone(), default: config.model.default.clone() }.with_shipped();
+    let Model { aliases, default, routing, .. } = &config.model;
+    let names = Names { aliases: aliases.clone(), default: default.clone(), routes: routing.clone() }.with_shipped();
     engine::Settings {
         names,
+        custom: config.model.custom.clone(),
+        fast: config.model.fast,
+        tools: config.model.default_tools.clone(),
         chains: config.model.fallbacks.clone(),
         stagger: config.accounts.stagger,
         effort: config.model.default_effort.clone(),

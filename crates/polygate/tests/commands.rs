@@ -6,7 +6,7 @@ mod common;
 
 use common::{Home, KEY};
 use offline::{Offline, Options};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 async fn backend() -> offline::Running {
     Offline::start(Options::default()).await.unwrap()
@@ -27,6 +27,18 @@ async fn keys_are_made_listed_and_revoked_while_a_gateway_runs() {
 
     let listed = home.ok(&["--json", "keys", "list"]);
     assert!(listed.contains("laptop") && !listed.contains(key), "{listed}");
+    // The hosted tools that its requests get without asking.
+    let tools = || {
+        let keys: Vec<Value> = serde_json::from_str(&home.ok(&["--json", "keys", "list"])).unwrap();
+        keys.iter().find(|key| key["id"] == id).unwrap()["default_tools"].clone()
+    };
+    assert_eq!(tools(), Value::Null);
+    for (list, stored) in [("web_search", json!(["web_search"])), ("none", json!([])), ("inherit", Value::Null)] {
+        home.ok(&["keys", "tools", id, list]);
+        assert_eq!(tools(), stored, "{list}");
+    }
+    assert_eq!(home.run(&["keys", "tools", id, "telephone"]).status.code(), Some(2));
+    assert_eq!(home.run(&["keys", "tools", "nothing", "none"]).status.code(), Some(1));
     home.ok(&["keys", "revoke", id]);
     until(|| async { models().await == 401 }).await;
     assert_eq!(home.run(&["keys", "revoke", "nothing"]).status.code(), Some(1));
@@ -120,6 +132,24 @@ async fn the_admin_side_wants_an_admin_token() {
     let made = gateway.send(gateway.request("POST", "/admin/keys", token, wish)).await.unwrap();
     assert!(made.status == 200 || made.status == 201, "{} {}", made.status, made.body);
     assert!(made.body.contains("pgk_"));
+    let id = serde_json::from_str::<Value>(&made.body).unwrap()["id"].as_str().unwrap().to_owned();
+    let change = async |key: &str, body: &str| {
+        let path = format!("/admin/keys/{key}");
+        gateway.send(gateway.request("PATCH", &path, token, body)).await.unwrap().status
+    };
+    let rows = [
+        (id.as_str(), r#"{"default_tools":["image_generation","web_search","web_search"]}"#, 204),
+        (id.as_str(), r#"{"default_tools":["telephone"]}"#, 400),
+        (id.as_str(), "{}", 400),
+        ("nobody", r#"{"default_tools":null}"#, 404),
+    ];
+    for (key, body, status) in rows {
+        assert_eq!(change(key, body).await, status, "{body}");
+    }
+    let listed = gateway.send(gateway.request("GET", "/admin/keys", token, "")).await.unwrap().body;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let own = listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == id.as_str()).unwrap();
+    assert_eq!(own["default_tools"], json!(["web_search", "image_generation"]));
     let reader = home.ok(&["admin", "token", "--scopes", "read"]);
     until(|| async { accounts(reader.trim().to_owned()).await.status == 200 }).await;
     let refused = gateway.send(gateway.request("POST", "/admin/keys", reader.trim(), wish)).await.unwrap();

@@ -1,28 +1,33 @@
 //! Which models exist and which one a name means.
 //!
-//! A name is looked up in this order: the catalogue as it stands; relays that list it (by its own name, or as `relay:model`);
+//! A name is looked up in this order: the owner's routes; the catalogue as it stands; relays that list it (by its own name, or as `relay:model`);
 //! our own aliases; the same without suffixes (`-high`, `-fast`, both); the same without a vendor prefix; aliases that are patterns
 //! (`claude-*opus*`), for the name without its suffixes; the retirement table;
 //! the relay that it chooses, which may serve more than it lists. What is not found then is a 404 that names models which
-//! exist: never another model in silence. Because the catalogue comes first, a live name is never treated as retired,
-//! suffixed or prefixed.
+//! exist: never another model in silence. Because the catalogue comes before all readings, a live name is never treated as
+//! retired, suffixed or prefixed.
 
 mod chains;
 mod codex;
+mod custom;
 mod names;
+mod routes;
 mod shelves;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use proto::failure::{Failure, Kind};
 use proto::text::Json;
 
 pub use self::chains::Chains;
 pub use self::codex::CodexList;
+pub use self::custom::Custom;
 use self::names::{Reading, readings};
+pub use self::routes::Provider;
 use self::shelves::Shelves;
 pub use self::shelves::{Offer, Shelf, Stop, To};
 use crate::account::AccountId;
@@ -78,6 +83,8 @@ pub struct Model {
     pub listed: bool,
     /// Lower comes first.
     pub priority: i64,
+    /// Whether only its owner has put it into the list ([`Custom`]): every account may be asked for it.
+    pub custom: bool,
     /// The whole entry as it came.
     pub raw: Json,
 }
@@ -112,6 +119,9 @@ pub struct Names {
     pub aliases: Vec<(String, String)>,
     /// Model for requests that name none; else the first listed one.
     pub default: Option<String>,
+    /// Who serves a model, whoever else lists it: a name, alias or pattern, and the provider. The first that fits counts, those
+    /// without a `*` before all others.
+    pub routes: Vec<(String, Provider)>,
 }
 
 /// What a name means.
@@ -136,8 +146,12 @@ pub fn parse_models(body: &[u8]) -> Result<Vec<Model>, ListError> {
 
 /// The list that is built in: facts about the models of the time of writing. Serves only until the first live one.
 pub fn bundled() -> Vec<Model> {
-    parse_models(include_bytes!("../data/models.json")).expect("invariant: the built-in list is valid, a test reads it")
+    BUNDLED.clone()
 }
+
+static BUNDLED: LazyLock<Vec<Model>> = LazyLock::new(|| {
+    parse_models(include_bytes!("../data/models.json")).expect("invariant: the built-in list is valid, a test reads it")
+});
 
 impl Catalog {
     /// The bundled catalogue.
@@ -160,10 +174,24 @@ impl Catalog {
         Self { models, at, live, shelves: Shelves::default() }
     }
 
-    /// With the models of these relays; of a name that several list, the first one's entry counts.
+    /// With the owner's rows for accounts: laid over the entries of their names, else as models of their own, of which what is
+    /// built in is known.
     #[must_use]
-    pub fn beside<'a>(mut self, relays: impl IntoIterator<Item = Shelf<'a>>) -> Self {
-        self.shelves = Shelves::new(relays, |name| self.at.contains_key(name));
+    pub fn with(self, rows: &[Custom]) -> Self {
+        let Self { mut models, live, shelves, .. } = self;
+        for row in rows.iter().filter(|row| row.relay.is_none()) {
+            match models.iter_mut().find(|model| model.slug == row.slug) {
+                Some(model) => row.lay(model),
+                None => models.push(row.model(BUNDLED.iter().find(|model| model.slug == row.slug))),
+            }
+        }
+        Self { shelves, ..Self::of(models, live) }
+    }
+
+    /// With the models of these relays and the owner's rows for them; of a name that several list, the first one's entry counts.
+    #[must_use]
+    pub fn beside<'a>(mut self, relays: impl IntoIterator<Item = Shelf<'a>>, rows: &[Custom]) -> Self {
+        self.shelves = Shelves::new(relays, rows, |name| self.at.contains_key(name));
         self
     }
 
@@ -236,7 +264,10 @@ impl Catalog {
         };
         let sought = |find: Find| readings(asked).find_map(|reading| self.seek(find, reading, names, HOPS));
         let plain = |find: Find, retired: bool| Some((sought(find)?, retired));
-        let found = plain(Self::place, false)
+        let routed = self.routed(asked, names).transpose()?;
+        let found = routed
+            .map(|routed| (routed, false))
+            .or_else(|| plain(Self::place, false))
             .or_else(|| Some((self.pattern(asked, names)?, false)))
             .or_else(|| plain(Self::heir, true))
             .or_else(|| plain(Self::beyond, false));
@@ -344,6 +375,7 @@ impl Model {
             modalities: Vec::new(),
             listed: true,
             priority: i64::MAX,
+            custom: false,
             raw: Json::from_valid(bytes::Bytes::from_static(b"{}")),
         }
     }

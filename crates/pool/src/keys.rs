@@ -13,6 +13,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::hosted::Hosted;
 use crate::{Millis, Secret};
 
 /// Random bytes that one key takes: 8 for the id, 32 for the secret.
@@ -77,6 +78,8 @@ pub struct Key {
     pub expires: Option<Millis>,
     /// When it was revoked.
     pub revoked: Option<Millis>,
+    /// Hosted tools that its requests get without asking; `None` leaves them to the settings.
+    pub tools: Option<Vec<Hosted>>,
 }
 
 /// A new key. The text is shown once and kept nowhere.

@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod date;
 pub mod egress;
 pub mod guard;
+pub mod hosted;
 pub mod keys;
 pub mod learned;
 pub mod limits;

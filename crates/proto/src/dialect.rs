@@ -87,6 +87,8 @@ pub struct Codex {
     pub priority_tier: bool,
     /// Tier from a model suffix (`fast`, `flex`), used when the request names none.
     pub tier: Option<String>,
+    /// `type`s of hosted tools that the request gets beside its own.
+    pub tools: Vec<&'static str>,
     /// `prompt_cache_key` when the client gave none: stable per conversation.
     pub cache_key: String,
     /// `client_metadata` entries of ours (session and thread ids), used when the client sends no such object.

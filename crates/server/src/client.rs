@@ -8,6 +8,12 @@ use http::header::USER_AGENT;
 const SESSIONS: [&str; 6] =
     ["session-id", "session_id", "x-session-id", "x-session-affinity", "x-claude-code-session-id", "conversation_id"];
 const THREADS: [&str; 2] = ["thread-id", "thread_id"];
+/// Says whether the request may get hosted tools without asking: ours, and the one of another gateway.
+const TOOLS: [&str; 2] = ["x-polygate-default-tools", "x-codex-default-tools"];
+/// Words that say no there.
+const NO: [&str; 6] = ["off", "false", "0", "none", "disable", "disabled"];
+/// The other gateway's second header, and its words for yes.
+const NO_TOOLS: (&str, [&str; 3]) = ("x-codex-no-default-tools", ["1", "true", "yes"]);
 const SUBAGENT: &str = "x-openai-subagent";
 /// Longest header that is passed on; Codex's turn metadata is the longest of them.
 pub(crate) const LONGEST: usize = 16 << 10;
@@ -33,6 +39,7 @@ pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>
         relayed: given(headers, &engine::RELAYED),
         session: first(headers, &SESSIONS),
         thread: first(headers, &THREADS),
+        own_tools: own_tools(headers),
         turn_state: one(headers, "x-codex-turn-state", LONGEST).filter(|_| codex).map(str::to_owned),
         ..Client::default()
     }
@@ -49,6 +56,14 @@ pub(crate) fn compacts(client: &mut Client) {
     if client.headers.iter().all(|(name, _)| *name != BETA) {
         client.headers.push((BETA, "remote_compaction_v2".to_owned()));
     }
+}
+
+/// Whether the client wants no tools beside its own.
+fn own_tools(headers: &HeaderMap) -> bool {
+    let says = |name: &str, words: &[&str]| {
+        one(headers, name, 16).is_some_and(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
+    };
+    TOOLS.iter().any(|name| says(name, &NO)) || says(NO_TOOLS.0, &NO_TOOLS.1)
 }
 
 /// The version of a Codex client: in a header of its own, which it sends to its own backend, and in its name.

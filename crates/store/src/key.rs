@@ -1,6 +1,7 @@
 //! Key rows: digests only, never a key's text.
 
 use pool::Millis;
+use pool::hosted::{self, Hosted};
 use pool::keys::{Digest, Key, KeyKind};
 
 use crate::db::{Row, args};
@@ -16,11 +17,18 @@ impl Store {
     /// Adds a key; its id must be new.
     pub async fn add_key(&self, key: &Key) -> Result<(), Error> {
         let (digest, scopes) = (hex(&key.digest.0), key.scopes.to_string());
-        let row = args![&key.id, kind(key.kind), &key.name, digest, scopes, key.created, key.expires, key.revoked];
+        let tools = key.tools.as_deref().map(hosted::text);
+        let row =
+            args![&key.id, kind(key.kind), &key.name, digest, scopes, key.created, key.expires, key.revoked, tools];
         match self.write(failpoint::KEY, sql::KEY_ADD, &row).await? {
             0 => Err(Error::Exists),
             _ => Ok(()),
         }
+    }
+
+    /// Sets the hosted tools of a client key, `None` to leave them to the settings; `false` when there is no such key.
+    pub async fn set_key_tools(&self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, Error> {
+        Ok(self.write(failpoint::KEY, sql::KEY_TOOLS, &args![id, tools.map(hosted::text)]).await? > 0)
     }
 
     /// Revokes a key from `now` on; `false` when there is none or it was revoked before.
@@ -35,6 +43,7 @@ fn key(row: &Row) -> Result<Key, Error> {
     let kind = read_kind(&row.text(1)?).ok_or_else(|| place("kind").damaged())?;
     let digest = unhex(&row.text(3)?).map(Digest).ok_or_else(|| place("digest").damaged())?;
     let scopes = row.text(4)?.parse().map_err(|_| place("scopes").damaged())?;
+    let tools = row.maybe_text(8)?.map(|text| hosted::list(&text).map_err(|_| place("tools").damaged())).transpose()?;
     Ok(Key {
         kind,
         name: row.text(2)?,
@@ -43,6 +52,7 @@ fn key(row: &Row) -> Result<Key, Error> {
         created: Millis(row.int(5)?),
         expires: row.maybe_int(6)?.map(Millis),
         revoked: row.maybe_int(7)?.map(Millis),
+        tools,
         id,
     })
 }

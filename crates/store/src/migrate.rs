@@ -45,6 +45,7 @@ pub(crate) const ACCOUNTS: &[Migration] = &[
     migration!(5, "0005_proxies"),
     migration!(6, "0006_terms"),
     migration!(7, "0007_generation"),
+    migration!(8, "0008_tools"),
 ];
 /// Steps of `usage.db`, in order.
 pub(crate) const USAGE: &[Migration] = &[migration!(2, "0002_usage")];

@@ -81,9 +81,10 @@ statements! {
         ON CONFLICT (account_id) DO UPDATE SET etag = excluded.etag, client_version = excluded.client_version, \
         body = excluded.body, fetched = excluded.fetched";
 
-    KEYS = "SELECT id, kind, name, digest, scopes, created, expires, revoked FROM api_key ORDER BY created, id";
-    KEY_ADD = "INSERT INTO api_key (id, kind, name, digest, scopes, created, expires, revoked) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
+    KEYS = "SELECT id, kind, name, digest, scopes, created, expires, revoked, tools FROM api_key ORDER BY created, id";
+    KEY_ADD = "INSERT INTO api_key (id, kind, name, digest, scopes, created, expires, revoked, tools) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
+    KEY_TOOLS = "UPDATE api_key SET tools = $2 WHERE id = $1 AND kind = 'client'";
     KEY_REVOKE = "UPDATE api_key SET revoked = $2 WHERE id = $1 AND revoked IS NULL";
 
     RELAYS = "SELECT id, name, base_url, wire, models, prefix, capabilities, allow_private, enabled, weight, status, created, \

@@ -15,7 +15,7 @@ const IMAGES: &str = "gpt-image-2";
 pub(super) fn resolve(core: &Core, service: Service, name: Option<&str>) -> Result<Resolved, Failure> {
     let Some(capability) = service.capability() else { return Ok(by_accounts("")) };
     let catalog = core.accounts.side(capability);
-    let names = Names { default: None, ..core.settings.names.clone() };
+    let names = Names { default: None, routes: Vec::new(), ..core.settings.names.clone() };
     let accounts = service.by_accounts() && core.accounts.list().iter().any(|entry| entry.relay.is_none());
     choose(&catalog, &names, (capability, accounts), name)
 }

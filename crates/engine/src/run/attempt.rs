@@ -4,12 +4,14 @@ mod body;
 mod fall;
 mod fits;
 mod place;
+mod tools;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use pool::attempt::{History, Outcome, Step, To};
 use pool::catalog::Resolved;
+use pool::hosted::Hosted;
 use pool::pick::Kin;
 use pool::transport::Talk;
 use pool::{AccountId, Millis, Tokens};
@@ -52,6 +54,8 @@ pub(crate) struct Attempt {
     history: History,
     /// What may be asked instead.
     chain: Chain,
+    /// The hosted tools that it gets without having asked, where an account serves it.
+    tools: Vec<Hosted>,
     /// When the last call began.
     begun: Millis,
     /// The body as written last.
@@ -93,9 +97,10 @@ impl Attempt {
         let sealed = || replay::brought(&call.request).and_then(|seal| core.affinity.get(seal));
         let bond = core.affinity.get(conversation.id).or_else(sealed);
         let head = Head::of(&resolved, std::mem::take(&mut call.notes));
+        let tools = tools::given(&core, &call);
         let client = std::mem::take(&mut call.client);
         let socket = core.settings.transport.socket(talk(&call.request, client.codex));
-        let tier = tier(&call, &resolved);
+        let tier = tier(&core, &call, &resolved);
         let deadline = ledger.started() + core.settings.commit;
         let draws = call.request.draws();
         let (dialect, mute) = (call.dialect, call.request.reply.prewarm);
@@ -110,6 +115,7 @@ impl Attempt {
             bond,
             history,
             chain,
+            tools,
             begun,
             body: None,
             sent: None,
@@ -394,8 +400,8 @@ fn late() -> Failure {
 }
 
 /// The tier that the body will carry, for the routing header.
-fn tier(call: &Call, resolved: &Resolved) -> Option<&'static str> {
-    let wish = call.request.tier.as_deref().or(resolved.tier.as_deref())?;
+fn tier(core: &Core, call: &Call, resolved: &Resolved) -> Option<&'static str> {
+    let wish = call.request.tier.as_deref().or(resolved.tier.as_deref()).or(core.settings.fast.then_some("fast"))?;
     (matches!(wish, "priority" | "fast") && lists_priority(resolved)).then_some("priority")
 }
 

@@ -16,8 +16,8 @@ impl Plan {
     /// The last failure as the client is to hear it: what one account lacks, others may have.
     pub(crate) fn concede(&self, core: &Core, failure: Failure) -> Failure {
         let (list, ways, now) = (core.accounts.list(), core.egress.table(), core.now());
-        let (bundled, to) = (&core.bundled, &self.resolved.to);
-        let field = Field { list: &list, bundled, to, ways: &ways, prefer: None, tried: &[] };
+        let (bundled, custom, to) = (&core.bundled, self.resolved.model.custom, &self.resolved.to);
+        let field = Field { list: &list, bundled, custom, to, ways: &ways, prefer: None, tried: &[] };
         // Whoever is used up may be tried, but is nobody to hope for.
         let ask = Ask { spent: false, ..self.ask(core) };
         pick::concede(failure, core.slots.look(field, &ask, now), now)

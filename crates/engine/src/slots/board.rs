@@ -295,7 +295,7 @@ impl Board {
         };
         stops.iter().filter_map(move |stop| {
             let row = self.row(&stop.relay).filter(|row| row.relay)?;
-            let lists = row.entry.lists(&stop.model, field.bundled, moment.now);
+            let lists = row.entry.lists((&stop.model, false), field.bundled, moment.now);
             Some(Candidate {
                 owner: field.prefer == Some(&stop.relay),
                 tried: field.tried.contains(&stop.relay),

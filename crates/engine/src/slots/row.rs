@@ -78,7 +78,7 @@ impl Row {
 
     /// Whether the account lists the model. What a list says is looked up once, however many accounts share it.
     fn lists(&self, view: &View<'_>) -> bool {
-        let look = || self.entry.lists(view.model, view.field.bundled, view.moment.now);
+        let look = || self.entry.lists((view.model, view.field.custom), view.field.bundled, view.moment.now);
         if view.model.is_empty() {
             // What is asked for is no model of a list.
             return true;

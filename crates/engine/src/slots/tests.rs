@@ -90,7 +90,7 @@ impl Desk {
 
     fn field<'a>(&'a self, tried: &'a [AccountId]) -> Field<'a> {
         let (list, bundled, ways) = (&self.list, &self.bundled, &self.ways);
-        Field { list, bundled, to: &To::Accounts, ways, prefer: None, tried }
+        Field { list, bundled, custom: false, to: &To::Accounts, ways, prefer: None, tried }
     }
 
     fn ask(&self) -> Ask<'_> {

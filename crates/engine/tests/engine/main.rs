@@ -7,6 +7,7 @@ mod choice;
 mod clocks;
 mod commit;
 mod compressed;
+mod defaults;
 mod editions;
 mod egress;
 mod fallback;

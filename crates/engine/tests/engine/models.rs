@@ -73,6 +73,7 @@ async fn keys_let_in_whom_they_should() {
         kind,
         scopes: scopes.iter().copied().collect(),
         expires: None,
+        tools: None,
     };
     let client = bench.engine.create_key(new(KeyKind::Client, &[])).await.expect("a key");
     let admin = bench.engine.create_key(new(KeyKind::Admin, &[Scope::Read])).await.expect("a token");

@@ -87,6 +87,7 @@ async fn the_dry_run_knows_conversations_models_and_keys() {
         kind: pool::keys::KeyKind::Client,
         scopes: pool::keys::Scopes::default(),
         expires: None,
+        tools: None,
     });
     let key = key.await.expect("a key");
     let talk = |key| bench.engine.explain(Inquiry { conversation: Some("talk"), key, ..Inquiry::default() });

@@ -51,7 +51,7 @@ impl Admin {
             })
             .collect();
         let expires = Some(workplace::now().plus(i64::from(*days) * 86_400_000));
-        let minted = create(&store, Wish { kind: KeyKind::Admin, name, scopes, expires }).await?;
+        let minted = create(&store, Wish { kind: KeyKind::Admin, name, scopes, expires, tools: None }).await?;
         print_new(common, &minted);
         store.close().await;
         Ok(())

@@ -154,7 +154,7 @@ async fn key(store: &Store, kind: KeyKind) -> anyhow::Result<String> {
         KeyKind::Client => Scopes::default(),
         KeyKind::Admin => [Scope::Read, Scope::Write].into_iter().collect(),
     };
-    let minted = create(store, Wish { kind, name: "demo", scopes, expires: None }).await?;
+    let minted = create(store, Wish { kind, name: "demo", scopes, expires: None, tools: None }).await?;
     Ok(minted.text.expose().to_owned())
 }
 

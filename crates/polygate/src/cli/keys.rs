@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use pool::hosted::{self, Hosted, UnknownHosted};
 use pool::keys::{Key, KeyKind, Scopes};
 use serde::Serialize;
 use upstream::authfile::guest::{self, Guest};
@@ -21,12 +22,23 @@ pub(super) enum Keys {
         /// Days until it ends; without it, never.
         #[arg(long, value_name = "DAYS")]
         expires: Option<u32>,
+        /// Hosted tools that its requests get without asking: web_search,image_generation or none; without it, those of the settings.
+        #[arg(long, value_name = "LIST", value_parser = tools)]
+        default_tools: Option<Tools>,
         /// Put it as a login into DIR/auth.json, for a Codex whose home is DIR, instead of printing it.
         #[arg(long, value_name = "DIR")]
         codex_home: Option<PathBuf>,
     },
     /// Every key, without its text.
     List,
+    /// Set the hosted tools that a key's requests get without asking.
+    Tools {
+        /// Its id, from `keys list`.
+        id: String,
+        /// web_search,image_generation, none, or inherit for those of the settings.
+        #[arg(value_parser = tools_or_inherit)]
+        tools: Inherited,
+    },
     /// End a key at once.
     Revoke {
         /// Its id, from `keys list`.
@@ -42,6 +54,7 @@ struct Row {
     created: i64,
     expires: Option<i64>,
     revoked: Option<i64>,
+    default_tools: Option<Vec<Hosted>>,
 }
 
 impl Keys {
@@ -49,9 +62,10 @@ impl Keys {
         let config = workplace::config(common)?;
         let store = workplace::store(&config).await?;
         let code = match self {
-            Self::Create { name, expires, codex_home } => {
+            Self::Create { name, expires, default_tools, codex_home } => {
                 let expires = expires.map(|days| workplace::now().plus(i64::from(days) * 86_400_000));
-                let wish = Wish { kind: KeyKind::Client, name, scopes: Scopes::default(), expires };
+                let tools = default_tools.as_ref().map(|tools| tools.0.as_slice());
+                let wish = Wish { kind: KeyKind::Client, name, scopes: Scopes::default(), expires, tools };
                 match codex_home {
                     None => print_new(common, &create(&store, wish).await?),
                     Some(folder) => sign_in(common, &store, wish, folder).await?,
@@ -61,6 +75,10 @@ impl Keys {
             Self::List => {
                 list(common, &store.keys().await?);
                 ExitCode::SUCCESS
+            }
+            Self::Tools { id, tools } => {
+                let tools = tools.0.as_ref().map(|tools| tools.0.as_slice());
+                equipped(store.set_key_tools(id, tools).await?, id)
             }
             Self::Revoke { id } => revoked(store.revoke_key(id, workplace::now()).await?, id),
         };
@@ -88,6 +106,24 @@ pub(super) struct Wish<'a> {
     pub(super) name: &'a str,
     pub(super) scopes: Scopes,
     pub(super) expires: Option<pool::Millis>,
+    /// `None` leaves them to the settings.
+    pub(super) tools: Option<&'a [Hosted]>,
+}
+
+/// A list of hosted tools on the command line.
+#[derive(Clone, Debug)]
+pub(super) struct Tools(Vec<Hosted>);
+
+/// The same; `None` for those of the settings.
+#[derive(Clone, Debug)]
+pub(super) struct Inherited(Option<Tools>);
+
+fn tools(text: &str) -> Result<Tools, UnknownHosted> {
+    hosted::list(text).map(Tools)
+}
+
+fn tools_or_inherit(text: &str) -> Result<Inherited, UnknownHosted> {
+    if text == "inherit" { Ok(Inherited(None)) } else { tools(text).map(|tools| Inherited(Some(tools))) }
 }
 
 /// Mints a key, stores its digest, and returns its one showing.
@@ -103,6 +139,7 @@ pub(super) async fn create(store: &store::Store, wish: Wish<'_>) -> anyhow::Resu
         created: workplace::now(),
         expires: wish.expires,
         revoked: None,
+        tools: wish.tools.map(<[Hosted]>::to_vec),
     };
     store.add_key(&key).await?;
     Ok(minted)
@@ -187,7 +224,17 @@ fn row(key: &Key) -> Row {
         created: key.created.0,
         expires: key.expires.map(|at| at.0),
         revoked: key.revoked.map(|at| at.0),
+        default_tools: key.tools.clone(),
     }
+}
+
+fn equipped(found: bool, id: &str) -> ExitCode {
+    if found {
+        eprintln!("Set. A gateway that runs knows it within a second.");
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: there is no client key {id}; see `polygate keys list`");
+    ExitCode::FAILURE
 }
 
 fn revoked(found: bool, id: &str) -> ExitCode {

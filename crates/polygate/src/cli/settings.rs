@@ -7,7 +7,7 @@ use pool::catalog::Names;
 use serde::Serialize;
 
 use super::{Common, output, workplace};
-use crate::config::{Config, FIELDS, Key, RELAY_FIELDS, Relay, Setting};
+use crate::config::{CUSTOM_FIELDS, Config, FIELDS, Key, RELAY_FIELDS, Relay, Setting};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Settings {
@@ -105,6 +105,18 @@ fn docs() -> String {
     );
     for (alias, target) in Names::default().with_shipped().aliases {
         let _ = writeln!(page, "| `{alias}` | `{target}` |");
+    }
+    page.push_str(
+        "\n`[model.routing]` (`[model_routing]` elsewhere) says who serves a model, whoever else lists it: `\"gpt-*\" = \"openrouter\"`, \
+         a relay's name or `codex` for the accounts. A name counts before a pattern; a name that chooses its provider itself \
+         (`relay:model`, `codex:model`) is not routed; a model that its provider does not have is refused.\n\n\
+         `[[model.custom]]` (`model.custom_models` elsewhere) are models that no list has, and what the lists do not know of those \
+         that are there; what a row leaves out stays. A bare text in the list is a row with an id alone.\n\n\
+         | field | what it says |\n|---|---|\n",
+    );
+    for (field, help, other) in CUSTOM_FIELDS {
+        let other = if other.is_empty() { String::new() } else { format!(" (also `{other}`)") };
+        let _ = writeln!(page, "| `{field}` | {help}{other} |");
     }
     page.push_str(
         "\n## Relays\n\nEach `[[relays]]` table in the file is a relay: another service, reached at a base URL with a key of its own. \

@@ -145,6 +145,17 @@ pub const FIELDS: &[Field] = &[
     field("model.default_effort", "", "Reasoning effort used when neither request nor model name asks for one")
         .also(&["model.default_reasoning_effort"]),
     field(
+        "model.default_tier",
+        "",
+        "fast asks accounts for their fast tier when neither request nor model name says a tier",
+    )
+    .also(&["model.default_service_tier"]),
+    field(
+        "model.default_tools",
+        "",
+        "Hosted tools that accounts run for requests without being asked: web_search, image_generation",
+    ),
+    field(
         "model.cache_ttl",
         "1h",
         "How old model lists may grow before they are asked for again; 0 is only when they change",

@@ -125,10 +125,12 @@ impl Layers {
         found.retain(|key| {
             let table = key.starts_with("model.aliases.")
                 || key.starts_with("model.fallbacks.")
+                || super::models::ours(key)
                 || key == "relays"
                 || key.starts_with("relays.");
             !table && !known(key)
         });
+        found.extend(super::models::unknown(self));
         found.extend(super::relays::unknown(self));
         found
     }
@@ -164,7 +166,7 @@ fn known(key: &str) -> bool {
 }
 
 fn lookup<'a>(table: &'a toml::Table, path: &str) -> Option<&'a toml::Value> {
-    let (tables, name) = path.rsplit_once('.')?;
+    let Some((tables, name)) = path.rsplit_once('.') else { return table.get(path) };
     tables.split('.').try_fold(table, |table, section| table.get(section)?.as_table())?.get(name)
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pool::Secret;
+use pool::hosted::Hosted;
 use pool::limits::QUEUE_WAIT;
 use pool::pick::Strategy;
 use pool::transport::Transport;
@@ -12,10 +13,10 @@ use pool::warning::Thresholds;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
-use super::fallbacks;
 use super::{
     Accounts, Alerts, ConfigError, Layers, Log, Model, Ollama, Origin, Proxies, Proxy, Quota, Server, Setting, Upstream,
 };
+use super::{fallbacks, models};
 
 /// How often figures may be asked for at most, and at least.
 const SHORTEST: Duration = Duration::from_secs(10);
@@ -184,9 +185,28 @@ pub(super) fn model(layers: &Layers) -> Result<Model, ConfigError> {
         default: layers.text("model.default"),
         default_effort,
         aliases: layers.table("model.aliases"),
+        routing: models::routes(layers)?,
+        custom: models::custom(layers)?,
+        fast: fast(layers)?,
+        default_tools: hosted(layers)?,
         fallbacks: fallbacks::read(layers)?,
         cache_ttl: interval(layers, "model.cache_ttl")?,
     })
+}
+
+/// Whether the usual tier is the fast one. Accounts have no other.
+fn fast(layers: &Layers) -> Result<bool, ConfigError> {
+    let setting = layers.get("model.default_tier");
+    match setting.value.as_str() {
+        "fast" | "priority" => Ok(true),
+        "" | "default" | "auto" => Ok(false),
+        _ => Err(wrong(&setting, "fast or default")),
+    }
+}
+
+fn hosted(layers: &Layers) -> Result<Vec<Hosted>, ConfigError> {
+    let setting = layers.get("model.default_tools");
+    pool::hosted::list(&setting.value).map_err(|_| wrong(&setting, "a list of web_search and image_generation"))
 }
 
 pub(super) fn ollama(layers: &Layers) -> Result<Ollama, ConfigError> {

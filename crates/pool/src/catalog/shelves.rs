@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use super::{Found, Model};
+use super::{Custom, Found, Model};
 use crate::account::AccountId;
 
 /// Longest model name that a relay is asked for although it does not list it, bytes.
@@ -85,8 +85,13 @@ struct Book {
 }
 
 impl Shelves {
-    /// Joins shelves; `taken` says which names accounts have. Such a model of a relay is asked for as `relay:model`.
-    pub(super) fn new<'a>(shelves: impl IntoIterator<Item = Shelf<'a>>, taken: impl Fn(&str) -> bool) -> Self {
+    /// Joins shelves and the owner's rows for them; `taken` says which names accounts have. Such a model of a relay is asked for as
+    /// `relay:model`.
+    pub(super) fn new<'a>(
+        shelves: impl IntoIterator<Item = Shelf<'a>>,
+        rows: &[Custom],
+        taken: impl Fn(&str) -> bool,
+    ) -> Self {
         let mut all = Self::default();
         for shelf in shelves {
             all.relays.push(Relay {
@@ -95,22 +100,30 @@ impl Shelves {
                 prefix: shelf.prefix.to_owned(),
                 fixed: shelf.fixed,
             });
+            let own: Vec<_> = rows.iter().filter(|row| row.relay.as_deref() == Some(shelf.name)).collect();
             for model in shelf.models {
+                let mut model = model.clone();
+                if let Some(row) = own.iter().find(|row| row.slug == model.slug) {
+                    row.lay(&mut model);
+                }
                 all.place(model, &taken);
             }
+            // Those that it does not list; one that it does is there already.
+            own.iter().for_each(|row| all.place(row.model(None), &taken));
         }
         all
     }
 
     /// Puts a model of the last relay in its place.
-    fn place(&mut self, model: &Model, taken: impl Fn(&str) -> bool) {
+    fn place(&mut self, model: Model, taken: impl Fn(&str) -> bool) {
         let (relay, at) = (self.relays.len() - 1, self.books.len());
         let Relay { name, prefix, .. } = &self.relays[relay];
         let (full, public) = (format!("{name}:{}", model.slug), format!("{prefix}{}", model.slug));
         if self.full.contains_key(&full) {
             return;
         }
-        self.books.push(Book { relay, model: model.clone() });
+        let listed = model.listed;
+        self.books.push(Book { relay, model });
         self.full.insert(full.clone(), at);
         let shown = if taken(&public) {
             Some(full)
@@ -119,7 +132,7 @@ impl Shelves {
             others.push(at);
             (others.len() == 1).then_some(public)
         };
-        self.shown.extend(shown.filter(|_| model.listed).map(|name| (name, at)));
+        self.shown.extend(shown.filter(|_| listed).map(|name| (name, at)));
     }
 
     /// Changes each model, with the relay that has it.
@@ -175,6 +188,11 @@ impl Shelves {
         let (relay, _) = self.chosen(name)?;
         let own = self.books.iter().filter(|book| self.relays[book.relay].id == relay.id);
         Some((&relay.name, own.map(|book| book.model.slug.as_str()).collect()))
+    }
+
+    /// Whether `name` names a relay that is there.
+    pub(super) fn chooses(&self, name: &str) -> bool {
+        self.chosen(name).is_some()
     }
 
     fn chosen<'n>(&self, name: &'n str) -> Option<(&Relay, &'n str)> {

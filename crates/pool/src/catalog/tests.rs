@@ -30,7 +30,7 @@ fn names() -> Names {
             alias("lost", "nowhere"),
             alias("gpt-5.1", "gpt-6-astra"),
         ],
-        default: None,
+        ..Names::default()
     }
 }
 
@@ -158,7 +158,7 @@ fn names_of_other_vendors_mean(#[case] name: &str, #[case] slug: &str, #[case] e
         ("tiny", "@smallest"),
     ];
     let aliases = own.map(|(name, target)| (name.to_owned(), target.to_owned())).to_vec();
-    let names = Names { aliases, default: None }.with_shipped();
+    let names = Names { aliases, ..Names::default() }.with_shipped();
     let resolved = Catalog::bundled().resolve(Some(name), &names).unwrap();
     assert_eq!((resolved.model.slug.as_str(), resolved.effort.as_deref()), (slug, effort));
     assert_eq!(resolved.retired_from, None);
@@ -174,7 +174,7 @@ fn names_of_other_vendors_mean(#[case] name: &str, #[case] slug: &str, #[case] e
 #[case("claude-haiku-4-5")]
 fn other_names_of_other_vendors_are_unknown(#[case] name: &str) {
     let off = vec![("claude-*haiku*".to_owned(), String::new())];
-    let names = Names { aliases: off, default: None }.with_shipped();
+    let names = Names { aliases: off, ..Names::default() }.with_shipped();
     assert_eq!(Catalog::bundled().resolve(Some(name), &names).unwrap_err().kind, Kind::ModelNotFound);
 }
 

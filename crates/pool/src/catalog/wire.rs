@@ -90,6 +90,7 @@ fn model(body: &Bytes, raw: &RawValue) -> Option<Model> {
         modalities: few(entry.input_modalities.unwrap_or_default()),
         listed: entry.visibility.is_none_or(|visibility| visibility == "list"),
         priority: entry.priority.map_or(i64::MAX, Number::whole),
+        custom: false,
         raw: Json::slice(body, raw),
     })
 }

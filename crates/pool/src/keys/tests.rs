@@ -111,6 +111,7 @@ fn a_key_ends(#[case] expires: Option<i64>, #[case] revoked: Option<i64>, #[case
         created: Millis(0),
         expires: expires.map(Millis),
         revoked: revoked.map(Millis),
+        tools: None,
     };
     assert_eq!(key.live(Millis(9)), live);
 }

@@ -242,6 +242,7 @@ impl Entry {
             max_output: self.output(),
             listed: self.talks(),
             priority: i64::MAX,
+            custom: false,
             modalities: self.modalities(),
             raw,
         })

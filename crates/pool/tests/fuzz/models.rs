@@ -9,7 +9,7 @@ pub fn check(input: &[u8]) {
     let (first, second) = (text(lines.next()), text(lines.next()));
     let body = lines.next().filter(|_| !first.starts_with('{')).unwrap_or(input);
     let alias = second.split_once('=').map(|(name, target)| (name.to_owned(), target.to_owned()));
-    let names = Names { aliases: alias.into_iter().collect(), default: None };
+    let names = Names { aliases: alias.into_iter().collect(), ..Names::default() };
     let catalog = match parse_models(body) {
         Ok(models) => {
             assert!(!models.is_empty() && models.len() <= 256);

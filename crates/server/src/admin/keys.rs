@@ -4,12 +4,13 @@
 use engine::{KeyError, NewKey};
 use http::StatusCode;
 use pool::Millis;
+use pool::hosted::Hosted;
 use pool::keys::{Key, KeyKind, Scopes};
 use proto::{Failure, Kind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::input::object;
+use super::input::{self, Input, object};
 use crate::body;
 use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, Denied, bare, json};
@@ -27,6 +28,19 @@ struct Wish {
     /// When it ends; never, when left out.
     #[serde(default)]
     expires: Option<Millis>,
+    /// Hosted tools that its requests get without asking, none for an empty list; left to the settings, when left out.
+    #[serde(default)]
+    default_tools: Option<Vec<Hosted>>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = KeyChange)]
+struct Change {
+    /// Hosted tools that the key's requests get without asking, none for an empty list; null leaves them to the settings.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
+    default_tools: Option<Vec<Hosted>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -56,6 +70,8 @@ struct Entry {
     created: Millis,
     expires: Option<Millis>,
     revoked: Option<Millis>,
+    /// Hosted tools that its requests get without asking; null leaves them to the settings.
+    default_tools: Option<Vec<Hosted>>,
 }
 
 impl From<Key> for Entry {
@@ -68,6 +84,7 @@ impl From<Key> for Entry {
             created: key.created,
             expires: key.expires,
             revoked: key.revoked,
+            default_tools: key.tools,
         }
     }
 }
@@ -95,10 +112,29 @@ pub(crate) async fn create(ask: Ask) -> Answer {
         return Err(Failure::new(Kind::Invalid, "A key's name has 1 to 64 characters").at("name").into());
     }
     let (name, expires) = (name.to_owned(), wish.expires);
-    let new = NewKey { name: name.clone(), kind: KeyKind::Client, scopes: Scopes::default(), expires };
+    let tools = wish.default_tools.map(each_once);
+    let new = NewKey { name: name.clone(), kind: KeyKind::Client, scopes: Scopes::default(), expires, tools };
     let made = ask.app.engine.create_key(new).await.map_err(|error| failed(&error))?;
     let key = made.text.expose().to_owned();
     Ok(json(StatusCode::CREATED, &Made { id: made.id, name, key, expires }))
+}
+
+/// Of [`change`].
+pub(crate) const CHANGE: Operation =
+    Operation::new(Topic::Keys, "Set what a client key's requests get without asking").takes::<Change>().bare(204);
+
+/// `PATCH /admin/keys/{id}` with `{"default_tools": [...] or null}`
+pub(crate) async fn change(ask: Ask) -> Answer {
+    let Input { engine, param: id, body: Change { default_tools } } = input::read(ask).await?;
+    let tools = default_tools.map(each_once);
+    if engine.equip_key(&id, tools.as_deref()).await.map_err(|error| failed(&error))? {
+        return Ok(bare(StatusCode::NO_CONTENT));
+    }
+    Err(Failure::new(Kind::NotFound, "No client key has this id").into())
+}
+
+fn each_once(tools: Vec<Hosted>) -> Vec<Hosted> {
+    Hosted::ALL.into_iter().filter(|tool| tools.contains(tool)).collect()
 }
 
 /// Of [`revoke`].

@@ -1,6 +1,6 @@
-//! The model lists of accounts and relays.
+//! The model lists of accounts and relays, and the retired models that clients still ask for.
 
-use engine::Refreshed;
+use engine::{Refreshed, RetiredModel};
 use http::StatusCode;
 use pool::limits;
 use serde::Serialize;
@@ -35,4 +35,21 @@ pub(crate) async fn refresh(ask: Ask) -> Answer {
         (all, failed) => format!("{failed} of {all} model lists did not come"),
     };
     Ok(json(StatusCode::OK, &Done { ok: failed == 0, message, lists }))
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = RetiredModels)]
+struct Notice {
+    /// The retired names that clients have asked for since this node started, the last asked for first; 64 at most.
+    models: Vec<RetiredModel>,
+}
+
+/// Of [`retired`].
+pub(crate) const RETIRED: Operation =
+    Operation::new(Topic::Gateway, "List the retired models that clients still ask for, and what answers instead")
+        .gives::<Notice>(200);
+
+/// `GET /admin/retired-models`
+pub(crate) async fn retired(ask: Ask) -> Answer {
+    Ok(json(StatusCode::OK, &Notice { models: ask.app.engine.retired_models() }))
 }

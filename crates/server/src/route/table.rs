@@ -45,7 +45,7 @@ const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 182] = [
+pub(super) static GATEWAY: [Route; 184] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -169,10 +169,12 @@ pub(super) static GATEWAY: [Route; 182] = [
     route!(GET "/admin/dry-run", READ, admin::choice::explain, admin::choice::EXPLAIN),
     route!(GET "/admin/keys", READ, admin::keys::list, admin::keys::LIST),
     route!(POST "/admin/keys", WRITE, admin::keys::create, admin::keys::CREATE),
+    route!(PATCH "/admin/keys/{id}", WRITE, admin::keys::change, admin::keys::CHANGE),
     route!(DELETE "/admin/keys/{id}", WRITE, admin::keys::revoke, admin::keys::REVOKE),
     route!(GET "/admin/guard", READ, admin::guard::counters, admin::guard::COUNTERS),
     route!(GET "/admin/ollama-status", READ, admin::ollama::status, admin::ollama::STATUS),
     route!(GET "/admin/events", READ, admin::events::watch, admin::events::WATCH),
+    route!(GET "/admin/retired-models", READ, admin::models::retired, admin::models::RETIRED),
     route!(POST "/admin/refresh-models", WRITE, admin::models::refresh, admin::models::REFRESH),
     route!(GET "/admin/forecast", READ, admin::quota::forecast, admin::quota::FORECAST),
     // Quota, under the paths of the system that people come from.

@@ -95,7 +95,7 @@ impl Keys {
     async fn make(engine: &Engine) -> Self {
         let key = async |kind, scopes: &[Scope], expires| {
             let scopes: Scopes = scopes.iter().copied().collect();
-            engine.create_key(NewKey { name: "test".to_owned(), kind, scopes, expires }).await.unwrap()
+            engine.create_key(NewKey { name: "test".to_owned(), kind, scopes, expires, tools: None }).await.unwrap()
         };
         let text = |key: engine::CreatedKey| -> String { Secret::expose(&key.text).to_owned() };
         let revoked = key(KeyKind::Client, &[], None).await;

@@ -9,7 +9,7 @@ use crate::gateway::{FIXED, Gateway, ollama, request};
 use crate::wire::Wire;
 
 /// What each route of the gateway is, said a second time: (method, path, class). A route that is missing here fails the test.
-pub(crate) const ORACLE: [(&str, &str, &str); 182] = [
+pub(crate) const ORACLE: [(&str, &str, &str); 184] = [
     ("GET", "/", "public"),
     ("GET", "/health", "public"),
     ("GET", "/healthz", "public"),
@@ -163,7 +163,9 @@ pub(crate) const ORACLE: [(&str, &str, &str); 182] = [
     ("GET", "/admin/dry-run", "read"),
     ("GET", "/admin/keys", "read"),
     ("POST", "/admin/keys", "write"),
+    ("PATCH", "/admin/keys/{id}", "write"),
     ("DELETE", "/admin/keys/{id}", "write"),
+    ("GET", "/admin/retired-models", "read"),
     ("GET", "/admin/guard", "read"),
     ("GET", "/admin/ollama-status", "read"),
     ("GET", "/admin/events", "read"),

@@ -95,6 +95,16 @@ async fn a_retired_name_is_told() {
         let note = date.map(|_| "gpt-5.2 is retired and gpt-6-sol answers");
         assert_eq!(answer.header("x-polygate-notes"), note);
     }
+    // And the owner is told who still asks.
+    let token = format!("authorization: Bearer {}", gateway.keys.reader);
+    let listed = gateway.ask("GET /admin/retired-models", &["host: localhost", &token], b"").await;
+    let body: serde_json::Value = serde_json::from_str(&listed.text()).unwrap();
+    let [model] = body["models"].as_array().unwrap().as_slice() else { panic!("{body}") };
+    assert_eq!(
+        (&model["name"], &model["successor"], &model["requests"]),
+        (&"gpt-5.2".into(), &"gpt-6-sol".into(), &1.into())
+    );
+    assert_eq!(model["keys"].as_array().map(Vec::len), Some(1), "{body}");
 }
 
 #[tokio::test]

@@ -124,6 +124,7 @@ pub(super) async fn keys_come_back(site: &Site) {
         created: NOW,
         expires: Some(NOW.plus(9)),
         revoked: None,
+        tools: None,
     };
     let keys = [key("aaaaaaaa", KeyKind::Client, ""), key("bbbbbbbb", KeyKind::Admin, "read,export")];
     for key in &keys {

@@ -68,6 +68,7 @@ async fn no_secret_is_in_the_clear() {
         created: NOW,
         expires: None,
         revoked: None,
+        tools: None,
     };
     store.add_key(&key).await.unwrap();
     let relay = |id, key: &str| NewRelay { id, key: Some(Secret::from(key)), ..super::relays::relay("one") };

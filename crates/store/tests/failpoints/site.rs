@@ -51,6 +51,7 @@ pub(crate) fn key(id: &str) -> Key {
         created: NOW,
         expires: None,
         revoked: None,
+        tools: None,
     }
 }
 

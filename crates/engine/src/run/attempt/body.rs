@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use pool::AccountId;
 use pool::catalog::Resolved;
+use pool::hosted::Hosted;
 use pool::learned::Of;
 use proto::Failure;
 use proto::canon::Limits;
@@ -23,6 +24,8 @@ pub(super) struct Written {
     wire: Wire,
     /// Whether replay-only items are left out.
     pub(super) without_replay: bool,
+    /// The hosted tools that were added.
+    tools: Vec<Hosted>,
     bytes: Bytes,
 }
 
@@ -32,19 +35,20 @@ impl Attempt {
         let without_replay = self.history.stripped || self.foreign(entry);
         let line = entry.relay.as_ref().map(|line| &line.relay);
         let relay = line.map(|relay| relay.id.clone());
+        let tools = self.tools_for(entry);
         if let Some(body) = &self.body
-            && (&body.relay, body.without_replay) == (&relay, without_replay)
+            && (&body.relay, body.without_replay, &body.tools) == (&relay, without_replay, &tools)
         {
             return Ok(body.bytes.clone());
         }
         let target = match line {
             Some(relay) => Target::Relay(self.relay_target(relay, without_replay)),
-            None => Target::Codex(self.target(without_replay)),
+            None => Target::Codex(self.target(without_replay, &tools)),
         };
         let wire = entry.wire();
         let (bytes, notes) = wire.write_request(&self.call.request, &target)?;
         self.head.notes.extend(notes);
-        self.body = Some(Written { relay, wire, without_replay, bytes: bytes.clone() });
+        self.body = Some(Written { relay, wire, without_replay, tools, bytes: bytes.clone() });
         Ok(bytes)
     }
 
@@ -91,7 +95,7 @@ impl Attempt {
         }
     }
 
-    fn target(&self, without_replay: bool) -> Codex {
+    fn target(&self, without_replay: bool, tools: &[Hosted]) -> Codex {
         let Plan { resolved, conversation, .. } = &*self.plan;
         let model = &resolved.model;
         Codex {
@@ -101,7 +105,8 @@ impl Attempt {
             default_effort: model.default_effort.clone(),
             efforts: model.efforts.clone(),
             priority_tier: lists_priority(resolved),
-            tier: resolved.tier.clone(),
+            tier: resolved.tier.clone().or_else(|| self.usual_tier()),
+            tools: tools.iter().map(|tool| tool.name()).collect(),
             cache_key: conversation.session.clone(),
             metadata: vec![
                 ("session_id".into(), conversation.session.clone()),
@@ -109,6 +114,12 @@ impl Attempt {
             ],
             without_replay,
         }
+    }
+
+    /// The tier of requests that name none; nothing where the model does not list it, which nobody has asked for.
+    fn usual_tier(&self) -> Option<String> {
+        let fast = self.core.settings.fast && lists_priority(&self.plan.resolved);
+        fast.then(|| "fast".to_owned())
     }
 
     /// The limits that the upstream's protocol has no field for.

@@ -118,7 +118,7 @@ impl Attempt {
     fn turn_to(&mut self, next: Resolved) {
         self.head.model.clone_from(&next.model.slug);
         self.ledger.model(&next.model.slug);
-        let tier = tier(&self.call, &next);
+        let tier = tier(&self.core, &self.call, &next);
         let Plan { dialect, conversation, client, socket, mute, draws, .. } = &*self.plan;
         let (conversation, client) = (conversation.clone(), client.clone());
         let (dialect, socket, mute, draws) = (*dialect, *socket, *mute, *draws);

@@ -102,6 +102,7 @@ impl Attempt {
         Field {
             list,
             bundled: &self.core.bundled,
+            custom: self.plan.resolved.model.custom,
             to: &self.plan.resolved.to,
             ways,
             prefer: self.bond.as_ref().map(|bond| &bond.account),

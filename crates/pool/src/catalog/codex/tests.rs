@@ -74,7 +74,7 @@ fn a_relays_model_is_listed_by_the_name_to_ask_for() {
     model.efforts = vec!["high".into(), "of their own".into()];
     let models = [model];
     let shelf = Shelf { id: &id, name: "house", prefix: "ds/", models: &models, fixed: false };
-    let catalog = Catalog::default().beside([shelf]);
+    let catalog = Catalog::default().beside([shelf], &[]);
     let entry = entries(&catalog.codex()).remove(0);
     assert_eq!(
         (&entry["slug"], &entry["visibility"], &entry["priority"]),

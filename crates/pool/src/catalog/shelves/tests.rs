@@ -21,18 +21,19 @@ fn catalog() -> Catalog {
         models(&["llama-4", "twin-only"]),
     ];
     let shelf = |at: usize, name, prefix, fixed| Shelf { id: &ids[at], name, prefix, models: &lists[at], fixed };
-    Catalog::live([accounts.as_slice()]).beside([
+    let relays = [
         shelf(0, "open", "", false),
         shelf(1, "dark", "d/", false),
         shelf(2, "few", "few/", true),
         shelf(3, "twin", "", false),
-    ])
+    ];
+    Catalog::live([accounts.as_slice()]).beside(relays, &[])
 }
 
 fn names() -> Names {
     let alias = |name: &str, target: &str| (name.to_owned(), target.to_owned());
     let aliases = vec![alias("best", "few:m-1"), alias("llama-4", "gpt-6-sol"), alias("far", "dark:who-knows")];
-    Names { aliases, default: None }
+    Names { aliases, ..Names::default() }
 }
 
 /// `accounts:model`, or the relays as `id=model` joined by a comma.
@@ -89,7 +90,8 @@ fn a_name_goes_nowhere(#[case] name: &str, #[case] says: &str) {
 #[test]
 fn a_relay_is_asked_for_no_endless_name() {
     let (id, long) = (AccountId("1".into()), "x".repeat(NAME + 1));
-    let catalog = Catalog::default().beside([Shelf { id: &id, name: "r", prefix: "p/", models: &[], fixed: false }]);
+    let catalog =
+        Catalog::default().beside([Shelf { id: &id, name: "r", prefix: "p/", models: &[], fixed: false }], &[]);
     for (name, found) in [(&long[1..], true), (&long, false)] {
         assert_eq!(catalog.only(name).is_some(), found);
         for way in ["r:", "p/"] {
@@ -121,7 +123,7 @@ fn offers_are_shown_by_a_name_that_reaches_them() {
 fn without_accounts_the_first_relay_has_the_default() {
     let (id, list) = (AccountId("1".into()), models(&["a", "b"]));
     let shelf = Shelf { id: &id, name: "r", prefix: "p/", models: &list, fixed: false };
-    let catalog = Catalog::default().beside([shelf]);
+    let catalog = Catalog::default().beside([shelf], &[]);
     assert_eq!(catalog.resolve(None, &Names::default()).unwrap().model.slug, "a");
     assert!(catalog.resolve(Some("gpt-6-sol"), &Names::default()).unwrap_err().message.contains("p/a, p/b"));
 }
@@ -137,7 +139,7 @@ fn learned_limits_are_shown() {
         (true, "b") => Known { window: None, output: Some(8192) },
         _ => Known { window: Some(1), output: Some(1) },
     };
-    let catalog = Catalog::default().beside([shelf]).learning(known);
+    let catalog = Catalog::default().beside([shelf], &[]).learning(known);
     let limits = |model: &Model| (model.context, model.max_context, model.max_output);
     let shown: Vec<_> = catalog.offers().map(|offer| limits(offer.model)).collect();
     assert_eq!(shown, [(Some(200_000), Some(200_000), Some(4096)), (None, None, Some(8192))]);

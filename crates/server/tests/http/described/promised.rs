@@ -161,6 +161,8 @@ async fn gateway(witness: &mut Witness) {
         (200, "GET /admin/guard", Value::Null),
         (200, "GET /admin/ollama-status", Value::Null),
         (200, "GET /admin/keys", Value::Null),
+        (200, "GET /admin/retired-models", Value::Null),
+        (204, &format!("PATCH /admin/keys/{id}"), json!({"default_tools": ["web_search"]})),
         (204, &format!("DELETE /admin/keys/{id}"), Value::Null),
     ];
     witness.rows(rows).await;

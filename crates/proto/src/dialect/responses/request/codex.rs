@@ -4,6 +4,8 @@
 
 mod effort;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::body::{self, Body};
@@ -92,7 +94,8 @@ struct Shaped {
 impl Shaped {
     fn of(request: &Request, target: &Codex, own: Option<&Own>, notes: &mut Notes) -> Self {
         let mut list = items::codex(&request.items, target, notes);
-        let tools = body::tools(&request.tools);
+        let offered = offered(request, target, notes);
+        let tools = body::tools(&offered);
         let choice = request.tool_choice.as_ref().map(tool::choice_json);
         let ready = request.items.first().is_some_and(item::is_tool_list);
         if !target.lite {
@@ -113,7 +116,7 @@ impl Shaped {
             list.insert(head, item::developer(instructions));
         }
         if !tools.is_empty() {
-            list.insert(head, tool_list(&request.tools, &tools));
+            list.insert(head, tool_list(&offered, &tools));
         }
         Self {
             instructions: None,
@@ -123,6 +126,16 @@ impl Shaped {
             parallel: Some(Json::of(&false)),
         }
     }
+}
+
+/// The client's tools, and the hosted ones that it gets beside them.
+fn offered<'a>(request: &'a Request, target: &Codex, notes: &mut Notes) -> Cow<'a, [Tool]> {
+    if target.tools.is_empty() {
+        return Cow::Borrowed(&request.tools);
+    }
+    notes.add(format!("added {}", target.tools.join(" and ")));
+    let hosted = |kind: &&'static str| Tool { kind: ToolKind::Hosted { kind: (*kind).to_owned() }, raw: None };
+    Cow::Owned(request.tools.iter().cloned().chain(target.tools.iter().map(hosted)).collect())
 }
 
 fn classic_instructions(request: &Request) -> Option<Json> {

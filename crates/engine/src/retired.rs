@@ -1,0 +1,66 @@
+//! Retired models that clients still ask for: the owner should give those clients other names before the successors have successors.
+
+#[cfg(test)]
+mod tests;
+
+use parking_lot::Mutex;
+use pool::Millis;
+use pool::catalog::Resolved;
+use serde::Serialize;
+
+use crate::engine::Engine;
+use crate::keys::KeyId;
+use crate::reply::shown;
+
+/// Names that are remembered; the one that was asked for longest ago goes first.
+const NAMES: usize = 64;
+/// Keys that are remembered of each.
+const KEYS: usize = 8;
+
+/// A retired model that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RetiredModel {
+    /// The name that clients use.
+    pub name: String,
+    /// The model that answers instead, as of the last request.
+    pub successor: String,
+    /// Requests since this node started.
+    pub requests: u64,
+    /// When it was asked for last.
+    pub last: Millis,
+    /// The ids of the keys that asked, 8 at most.
+    pub keys: Vec<String>,
+}
+
+/// What was asked for.
+#[derive(Default)]
+pub(crate) struct Retired(Mutex<Vec<RetiredModel>>);
+
+impl Retired {
+    /// Counts a request, when the name that it has is a retired one.
+    pub(crate) fn asked(&self, resolved: &Resolved, key: &KeyId, now: Millis) {
+        let Some(name) = resolved.retired_from.as_deref().map(shown) else { return };
+        let mut all = self.0.lock();
+        let known = all.iter().position(|model| model.name == name).map(|at| all.remove(at));
+        let mut model = known.unwrap_or_else(|| {
+            tracing::warn!(%key, model = name, successor = resolved.model.slug, "a retired model was asked for");
+            let (successor, keys) = (String::new(), Vec::new());
+            RetiredModel { name: name.to_owned(), successor, requests: 0, last: now, keys }
+        });
+        model.successor.clone_from(&resolved.model.slug);
+        model.requests += 1;
+        model.last = now;
+        if model.keys.len() < KEYS && !model.keys.contains(&key.0) {
+            model.keys.push(key.0.clone());
+        }
+        all.insert(0, model);
+        all.truncate(NAMES);
+    }
+}
+
+impl Engine {
+    /// The retired models that clients have asked for since this node started, the last asked for first; 64 at most.
+    pub fn retired_models(&self) -> Vec<RetiredModel> {
+        self.0.retired.0.lock().clone()
+    }
+}

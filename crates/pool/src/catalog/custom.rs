@@ -1,0 +1,109 @@
+//! Models that the owner puts into the catalogue, and what the owner knows better about those that are there.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use proto::text::Json;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::Model;
+
+/// Where such models come in lists: after those that somebody lists with a place of their own.
+const LAST: i64 = i64::MAX - 1;
+/// A row of the owner's: a model with what is known of it. What is `None` stays as others list it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Custom {
+    /// The relay that has the model; `None` for the accounts.
+    pub relay: Option<String>,
+    /// The name by which accounts or the relay know it.
+    pub slug: String,
+    /// Whether requests take the lite shape, as those for the backend's newer models do.
+    pub lite: Option<bool>,
+    /// The name for people.
+    pub display: Option<String>,
+    /// Efforts, lowest first.
+    pub efforts: Option<Vec<String>>,
+    /// Effort when a request names none.
+    pub default_effort: Option<String>,
+    /// Service tiers (`priority`).
+    pub tiers: Option<Vec<String>>,
+    /// Context window, tokens.
+    pub context: Option<u64>,
+    /// Largest context window, tokens.
+    pub max_context: Option<u64>,
+    /// Most output tokens of one answer.
+    pub max_output: Option<u64>,
+    /// Input modalities (`text`, `image`).
+    pub modalities: Option<Vec<String>>,
+    /// What a Codex client is told of the model for people.
+    pub description: Option<String>,
+}
+
+impl Custom {
+    /// Lays what the row says over an entry.
+    pub(super) fn lay(&self, model: &mut Model) {
+        replace(&mut model.lite, self.lite.as_ref());
+        replace(&mut model.display, self.display.as_ref());
+        replace(&mut model.efforts, self.efforts.as_ref());
+        replace(&mut model.tiers, self.tiers.as_ref());
+        replace(&mut model.modalities, self.modalities.as_ref());
+        fill(&mut model.default_effort, self.default_effort.as_ref());
+        fill(&mut model.max_output, self.max_output.as_ref());
+        if self.windows() {
+            // A window that is set is the whole of it: a larger one that others know is no more.
+            model.context = self.context.or(self.max_context);
+            model.max_context = self.max_context.or(self.context);
+        }
+        model.raw = self.raw(&model.raw);
+    }
+
+    /// The row as an entry of its own, over what was once known of the model.
+    pub(super) fn model(&self, known: Option<&Model>) -> Model {
+        let known = known.cloned().unwrap_or_else(|| Model::bare(&self.slug));
+        let mut model = Model { priority: LAST, custom: true, listed: true, ..known };
+        self.lay(&mut model);
+        model
+    }
+
+    fn windows(&self) -> bool {
+        self.context.is_some() || self.max_context.is_some()
+    }
+
+    /// The backend's entry without what the row has set, so that it is written anew.
+    fn raw(&self, came: &Json) -> Json {
+        let mut entry: BTreeMap<String, Box<RawValue>> = serde_json::from_str(came.as_str()).unwrap_or_default();
+        let said: [(bool, &[&str]); 8] = [
+            // Where it stands, and that it is listed, is the owner's word too.
+            (true, &["visibility", "priority"]),
+            (self.lite.is_some(), &["use_responses_lite"]),
+            (self.display.is_some(), &["display_name"]),
+            (self.windows(), &["context_window", "max_context_window"]),
+            (self.efforts.is_some(), &["supported_reasoning_levels"]),
+            (self.default_effort.is_some(), &["default_reasoning_level"]),
+            (self.tiers.is_some(), &["service_tiers", "additional_speed_tiers", "default_service_tier"]),
+            (self.modalities.is_some(), &["input_modalities"]),
+        ];
+        for key in said.into_iter().filter(|(set, _)| *set).flat_map(|(_, keys)| keys) {
+            entry.remove(*key);
+        }
+        if let Some(description) = &self.description {
+            let words = to_raw_value(description).expect("invariant: a text serialises");
+            entry.insert("description".to_owned(), words);
+        }
+        Json::from_valid(serde_json::to_vec(&entry).expect("invariant: raw values serialise").into())
+    }
+}
+
+fn replace<T: Clone>(place: &mut T, value: Option<&T>) {
+    if let Some(value) = value {
+        place.clone_from(value);
+    }
+}
+
+fn fill<T: Clone>(place: &mut Option<T>, value: Option<&T>) {
+    if value.is_some() {
+        *place = value.cloned();
+    }
+}
