@@ -52,16 +52,7 @@ class Program(unittest.TestCase):
     def launch(self, command, env, code=0):
         """Runs a program to its end; fails when it takes too long, ends otherwise than it should or asks for a host it should not."""
         with Outside() as outside:
-            alone = {
-                "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-                "HOME": str(self.home),
-                "TMPDIR": str(self.scratch),
-                "TERM": "xterm-256color",
-                "LANG": "C.UTF-8",
-                **outside.env(),
-                **env,
-            }
-            run = finish(command, alone, self.folder)
+            run = finish(command, alone(self.home, self.scratch, {**outside.env(), **env}), self.folder)
             run.hosts = set(outside.hosts)
         self.assertEqual(run.code, code, str(run))
         self.assertLessEqual(run.hosts, self.outside, f"it asked for hosts outside\n{run}")
@@ -86,6 +77,18 @@ class Program(unittest.TestCase):
         """Some request brought the result of a tool back."""
         kinds = {item.get("type") for post in posts for item in post["input"]}
         self.assertTrue(kinds & {"function_call_output", "custom_tool_call_output"}, f"{kinds}\n{run}")
+
+
+def alone(home, scratch, env):
+    """The environment of a program that knows nothing of who runs it."""
+    return {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(home),
+        "TMPDIR": str(scratch),
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        **env,
+    }
 
 
 def finish(command, env, folder):

@@ -1,8 +1,17 @@
 """Codex CLI with a ChatGPT login against the made-up backend itself: that it works there as it was seen to work with the real
 one shows that the made-up one is faithful. It speaks WebSocket first."""
 
+import json
+import queue
+import tempfile
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import recordings
 from backend import Backend
-from program import Program
+from outside import Outside
+from program import Program, alone, finish
 
 CONFIG = """\
 model = "{model}"
@@ -109,3 +118,73 @@ class OfficialClient(Program):
                 self.demo.script({"shape": shape})
                 self.answers("Reply with exactly: still here", text="still here")
                 self.assertEqual([seen["method"] for seen in self.turns()], ["WS"] * 3)
+
+
+class Failures(unittest.TestCase):
+    """What the client does about failures, compared with what it was seen to do with the same failures."""
+
+    together = 4
+
+    def test_failures_are_taken_as_recorded(self):
+        recorded = recordings.experiments()
+        if recorded is None:
+            self.skipTest("POLYGATE_SHARED does not name the folder with captures/retry-behaviour.json")
+        scripts = {experiment: experiment.rules() for experiment in recorded if experiment.short()}
+        unscripted = {experiment.name for experiment, rules in scripts.items() if rules is None}
+        self.assertEqual(unscripted, recordings.UNSCRIPTED.keys())
+        # The longest first, so that none is left at the end.
+        chosen = sorted((one for one, rules in scripts.items() if rules), key=lambda one: -one.requests[-1][0])
+        self.assertGreater(len(chosen), 40)
+        with Outside() as outside:
+            self.env = outside.env()
+            for experiment, done in zip(chosen, self.all(chosen), strict=True):
+                with self.subTest(experiment=experiment.name):
+                    self.same(experiment, *done)
+            self.assertEqual(outside.hosts, set())
+
+    def all(self, chosen):
+        """Runs them, each alone with a backend."""
+        self.backends = queue.SimpleQueue()
+        for _ in range(self.together):
+            backend = Backend()
+            self.addCleanup(backend.stop)
+            self.backends.put(backend)
+        with ThreadPoolExecutor(self.together) as pool:
+            return list(pool.map(self.one, chosen))
+
+    def one(self, experiment):
+        """The run and what its backend saw of it."""
+        backend = self.backends.get()
+        try:
+            backend.reset()
+            for rule in experiment.rules():
+                backend.script(**rule)
+            return self.run_codex(backend), backend.record(), backend.url
+        finally:
+            self.backends.put(backend)
+
+    def run_codex(self, backend):
+        with tempfile.TemporaryDirectory(prefix="polygate-client-", ignore_cleanup_errors=True) as place:
+            home = Path(place).resolve()
+            (home / ".codex").mkdir()
+            (home / ".codex/auth.json").write_text(backend.login())
+            (home / ".codex/config.toml").write_text(CONFIG.format(model="gpt-5.5", url=backend.url, more=""))
+            env = {**self.env, "CODEX_CA_CERTIFICATE": backend.certificate, "TZ": "UTC"}
+            env["CODEX_REFRESH_TOKEN_URL_OVERRIDE"] = f"{backend.url}/oauth/token"
+            return finish([*EXEC, "--json", "Reply with exactly: pong from capture"], alone(home, home, env), home)
+
+    def same(self, experiment, run, record, url):
+        ends = [recordings.outcome(json.loads(line)) for line in run.output.splitlines() if line.startswith("{")]
+        ends = [end for end in ends if end]
+        self.assertTrue(ends, str(run))
+        self.assertEqual(plain(ends[-1], url), plain(recordings.outcome(experiment.last)), str(run))
+        places = [seen["place"] for seen in record["requests"]]
+        counts = {place: places.count(place) for place in experiment.counts()}
+        self.assertEqual(counts, experiment.counts(), str(run))
+        self.assertEqual(record["offences"], [], str(run))
+
+
+def plain(end, url="https://chatgpt.com"):
+    """An outcome without where the backend is, and without the spaces that one writer of JSON puts and another does not."""
+    how, words = end
+    return how, words.replace(url, "https://chatgpt.com").replace('": ', '":')
