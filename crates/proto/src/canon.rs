@@ -6,9 +6,12 @@
 
 use bytes::Bytes;
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, responses};
 use crate::failure::Failure;
 use crate::text::{Json, Text};
+
+/// The `type` of the hosted tool that draws.
+const DRAWS: &str = "image_generation";
 
 /// One request, whatever protocol it came in.
 #[derive(Clone, Debug, Default)]
@@ -57,8 +60,9 @@ pub struct Request {
 impl Request {
     /// Whether it offers the hosted tool that draws.
     pub fn draws(&self) -> bool {
-        let image = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if kind == "image_generation");
-        self.tools.iter().any(image) && self.tool_choice != Some(ToolChoice::None)
+        let image = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if kind == DRAWS);
+        let inside = || self.items.first().is_some_and(|item| responses::lists_tool(item, DRAWS));
+        self.tool_choice != Some(ToolChoice::None) && (self.tools.iter().any(image) || inside())
     }
 }
 

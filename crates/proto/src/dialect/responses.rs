@@ -20,6 +20,7 @@ use crate::fold::Whole;
 use crate::notes::Notes;
 
 pub use frame::{metadata, refusal};
+pub(crate) use item::lists_tool;
 pub use reader::Reader;
 pub use request::MOST_ITEMS;
 pub use stored::{Shown, Stored, pack, shown, unpack};

@@ -206,6 +206,33 @@ fn a_body_in_shape_passes_byte_for_byte() {
     assert!(notes.is_empty(), "{notes:?}");
 }
 
+/// The tool that draws is seen wherever it is offered, and where it may be called.
+#[test]
+fn who_offers_the_image_tool_draws() {
+    let list =
+        |tools: &str| format!(r#"{{"input":[{{"type":"additional_tools","role":"developer","tools":[{tools}]}}]}}"#);
+    let inside = |tools: &str| list(&format!(r#"{{"type":"namespace","name":"n","tools":[{tools}]}}"#));
+    let (image, named) = (r#"{"type":"image_generation"}"#, r#"{"type":"function","name":"image_generation"}"#);
+    let later = r#"{"input":["#.to_owned() + r#"{"role":"user","content":"image_generation"}]}"#;
+    let cases = [
+        (format!(r#"{{"input":"x","tools":[{image}]}}"#), true),
+        (format!(r#"{{"input":"x","tools":[{image}],"tool_choice":"none"}}"#), false),
+        (list(image), true),
+        (list(&format!("{named},{image}")), true),
+        (inside(image), true),
+        (inside(&format!("{named},{image}")), true),
+        (list(image).replace(r#""input""#, r#""tool_choice":"none","input""#), false),
+        (list(named), false),
+        (inside(named), false),
+        (list(r#"{"image_generation":1}"#), false),
+        (list(""), false),
+        (later, false),
+    ];
+    for (body, draws) in cases {
+        assert_eq!(read(&body).unwrap().draws(), draws, "{body}");
+    }
+}
+
 #[test]
 fn efforts_and_tiers_fit_the_model() {
     let cases = [

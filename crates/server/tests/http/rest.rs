@@ -260,6 +260,29 @@ async fn the_image_tool_goes_whole_to_a_plan_that_has_it() {
     }
 }
 
+/// A Codex client offers it in a list among its messages, alone or in a namespace.
+#[tokio::test]
+async fn the_image_tool_of_a_list_goes_to_a_plan_that_has_it() {
+    let (gateway, backend) = gateway_of(&["free", "plus", "free"], |_| {}).await;
+    let tool = json!({ "type": "image_generation", "output_format": "png" });
+    let space = json!({ "type": "namespace", "name": "functions", "description": "", "tools": [tool] });
+    for tools in [json!([tool]), json!([space])] {
+        let list = json!({ "type": "additional_tools", "role": "developer", "tools": tools });
+        for _ in 0..3 {
+            let input = json!([list, { "type": "message", "role": "user", "content": "draw a fox" }]);
+            let answer = ask(&gateway, "/v1/responses", &json!({ "model": "gpt-6-sol", "input": input })).await;
+            assert!(
+                answer["output"].as_array().unwrap().iter().any(|item| item["type"] == "image_generation_call"),
+                "{answer}"
+            );
+        }
+    }
+    let record = backend.record();
+    let mut accounts: Vec<_> = record.posts().map(|seen| seen.account.clone()).collect();
+    accounts.dedup();
+    assert_eq!(accounts.len(), 1);
+}
+
 #[tokio::test]
 async fn drawing_moves_on_and_renews_tokens() {
     let (gateway, backend) = gateway_of(&["plus", "plus"], |_| {}).await;

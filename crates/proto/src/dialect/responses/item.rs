@@ -6,6 +6,10 @@
 
 mod part;
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Role};
 use crate::json::node::{self, Fields, Node, Read};
 use crate::json::patch::set;
@@ -189,4 +193,24 @@ pub(super) fn developer(text: &Text) -> Json {
 /// Whether `json` is an `additional_tools` item, the mark of a body that has the lite shape already.
 pub(super) fn is_tool_list(item: &Item) -> bool {
     matches!(&item.kind, ItemKind::Other { kind } if kind == "additional_tools")
+}
+
+/// Whether an `additional_tools` item offers a hosted tool of this type, itself or in a namespace.
+pub(crate) fn lists_tool(item: &Item, kind: &str) -> bool {
+    let Some(raw) = item.raw.as_ref().filter(|_| is_tool_list(item)) else { return false };
+    // Most lists are long and have none.
+    if memchr::memmem::find(raw.bytes(), kind.as_bytes()).is_none() {
+        return false;
+    }
+    let tools = raw.parse::<Offered>().map(|list| list.tools).unwrap_or_default();
+    tools.iter().any(|tool| tool.kind == kind || tool.tools.iter().any(|inner| inner.kind == kind))
+}
+
+/// A list of tools, or a tool of one; namespaces are both.
+#[derive(Deserialize)]
+struct Offered<'a> {
+    #[serde(rename = "type", default, borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    tools: Vec<Self>,
 }
