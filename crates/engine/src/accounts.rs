@@ -14,6 +14,7 @@ mod view;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -95,6 +96,8 @@ pub(crate) struct Accounts {
     rows: Vec<Custom>,
     /// Limits of models that refusals have named.
     learned: Mutex<Learned>,
+    /// Whether there are any. Changed under the lock, and read without.
+    taught: AtomicBool,
     /// Taken by writers, so that no edit is lost; readers never wait.
     edits: Mutex<()>,
     dirty: Mutex<HashMap<AccountId, Dirty>>,
@@ -115,6 +118,7 @@ impl Accounts {
             rows,
             sides: ArcSwap::default(),
             learned: Mutex::default(),
+            taught: AtomicBool::new(false),
             edits: Mutex::new(()),
             dirty: Mutex::default(),
             unsaved: Notify::new(),

@@ -42,6 +42,8 @@ pub struct Asked {
     pub bytes: u64,
     /// Output tokens that it asked for, where it did.
     pub output: Option<u64>,
+    /// The model's window as it is listed, where it is.
+    pub listed: Option<u64>,
 }
 
 /// What was learned of a model.
@@ -179,11 +181,13 @@ impl Limit {
     }
 }
 
-/// Whether a window can be true: a prompt that was refused for it is longer, and has no more tokens than bytes.
+/// Whether a window can be true: a prompt that was refused for it is longer, and has no more tokens than bytes. One far below the list
+/// needs more than a sentence, which somebody else may have said.
 fn holds(window: u64, said: &Bounds, asked: Asked) -> bool {
     let most = asked.bytes.saturating_add(FRAME).saturating_add(asked.output.unwrap_or(0));
     let longer = said.prompt.is_none_or(|prompt| prompt.saturating_add(asked.output.unwrap_or(0)) > window);
-    within(window, WINDOW) && window < most && longer
+    let near = asked.listed.is_none_or(|listed| window >= listed / 2);
+    within(window, WINDOW) && window < most && longer && (near || said.coded || said.prompt.is_some())
 }
 
 fn within(number: u64, (least, most): (u64, u64)) -> bool {

@@ -1,10 +1,16 @@
 //! What a refusal says in numbers about a model's limits: how long a conversation may be, and how much of an answer may be asked
 //! for. Pure reading of the words that upstreams are known to use; what names no number says nothing.
+//!
+//! Refusals also repeat what clients wrote, who must not be able to speak for an upstream: what stands in quotes is not read, and
+//! [`repeats`] knows what the request said itself.
 
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use crate::failure::{Failure, Kind};
+use crate::text::unescape;
 
 /// The numbers of a refusal, as they were said; nobody has checked them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +21,8 @@ pub struct Bounds {
     pub prompt: Option<u64>,
     /// Most output tokens that the model takes.
     pub output: Option<u64>,
+    /// Whether a code beside the words says that the request is too long.
+    pub coded: bool,
 }
 
 /// Ways to name the window, in lower case: `#w` is the window, `#p` the prompt, `#n` any number.
@@ -93,24 +101,44 @@ const OUTPUTS: &[&str] = &[
 /// What a refusal says. Only one that is about the request itself says anything: the tokens of a rate limit are others.
 pub fn read(failure: &Failure) -> Bounds {
     match failure.kind {
-        Kind::Invalid | Kind::ContextLength | Kind::TooLarge => of(&failure.message),
+        Kind::Invalid | Kind::ContextLength | Kind::TooLarge => {
+            Bounds { coded: coded(failure), ..of(&failure.message) }
+        }
         _ => Bounds::default(),
     }
+}
+
+/// The kind alone says little: it may come from the same words.
+fn coded(failure: &Failure) -> bool {
+    failure.kind == Kind::TooLarge || failure.code.as_deref().is_some_and(|code| code.contains("context"))
+}
+
+/// Whether the request's own body says what was read in its refusal, however it is spelled.
+pub fn repeats(failure: &Failure, body: &[u8]) -> bool {
+    let message = failure.message.to_ascii_lowercase();
+    let body = letters(&unescape(&String::from_utf8_lossy(body)));
+    let said = |place: &Place| body.contains(&letters(&message[place.at.clone()]));
+    [WINDOWS, OUTPUTS, PROMPTS].into_iter().filter_map(|wordings| first(&message, wordings)).any(|place| said(&place))
+}
+
+/// Letters and digits in lower case: the rest may be changed on the way.
+fn letters(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// What a text says.
 pub(crate) fn of(message: &str) -> Bounds {
     let text = message.to_ascii_lowercase();
     let mut bounds = Bounds::default();
-    let mut first = |wordings: &[&str]| {
-        let found = wordings.iter().find_map(|wording| holes(&text, wording));
-        found.into_iter().flatten().for_each(|(hole, number)| bounds.put(hole, number));
+    let mut take = |wordings: &[&str]| {
+        let found = first(&text, wordings).into_iter().flat_map(|place| place.numbers);
+        found.for_each(|(hole, number)| bounds.put(hole, number));
+        bounds
     };
-    first(WINDOWS);
-    first(OUTPUTS);
-    if bounds.window.is_some() && bounds.prompt.is_none() {
-        let found = PROMPTS.iter().find_map(|wording| holes(&text, wording));
-        found.into_iter().flatten().for_each(|(hole, number)| bounds.put(hole, number));
+    take(WINDOWS);
+    let said = take(OUTPUTS);
+    if said.window.is_some() && said.prompt.is_none() {
+        take(PROMPTS);
     }
     bounds
 }
@@ -132,11 +160,43 @@ impl Bounds {
     }
 }
 
-/// The numbers in the first place of `text` that fits a wording, by the letters of its holes.
-fn holes(text: &str, wording: &str) -> Option<Vec<(char, u64)>> {
+/// Where a text fits a wording.
+struct Place {
+    at: Range<usize>,
+    /// By the letters of the wording's holes.
+    numbers: Vec<(char, u64)>,
+}
+
+/// Where a text fits the first of the wordings that it does.
+fn first(text: &str, wordings: &[&str]) -> Option<Place> {
+    let quotes = quotes(text);
+    wordings.iter().find_map(|wording| place(text, wording, &quotes))
+}
+
+/// What stands in quotes, with the quotes. One that nothing closes holds the rest. An apostrophe is none: a quote does not follow
+/// upon a letter, and what closes it does not precede one.
+fn quotes(text: &str) -> Vec<Range<usize>> {
+    let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let mut all: Vec<Range<usize>> = Vec::new();
+    for (at, quote) in text.char_indices().filter(|(_, c)| matches!(c, '\'' | '"' | '`')) {
+        let (before, after) = (text[..at].chars().next_back(), text[at + 1..].chars().next());
+        match all.last_mut().filter(|open| open.end > at) {
+            Some(open) if text[open.start..].starts_with(quote) && before != Some('\\') && !word(after) => {
+                open.end = at + 1;
+            }
+            None if !word(before) => all.push(at..text.len()),
+            Some(_) | None => {}
+        }
+    }
+    all
+}
+
+/// The first place outside of quotes that fits a wording, which may have quotes of its own.
+fn place(text: &str, wording: &str, quotes: &[Range<usize>]) -> Option<Place> {
     let mut parts = wording.split('#');
     let first = parts.next()?;
-    text.match_indices(first).find_map(|(at, _)| {
+    let quoted = |at: usize| quotes.iter().any(|quote| quote.start < at && at < quote.end);
+    text.match_indices(first).filter(|(at, _)| !quoted(*at)).find_map(|(at, _)| {
         let mut rest = &text[at + first.len()..];
         let hole = |part: &str| {
             let (number, after) = number(rest)?;
@@ -145,7 +205,8 @@ fn holes(text: &str, wording: &str) -> Option<Vec<(char, u64)>> {
             rest = after.strip_prefix(chars.as_str())?;
             Some((letter, number))
         };
-        parts.clone().map(hole).collect()
+        let numbers = parts.clone().map(hole).collect::<Option<_>>()?;
+        Some(Place { at: at..text.len() - rest.len(), numbers })
     })
 }
 

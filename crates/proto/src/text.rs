@@ -163,7 +163,7 @@ pub(crate) fn media_type(text: &str) -> Option<String> {
 }
 
 /// Resolves the escapes of a legal string body.
-fn unescape(body: &str) -> String {
+pub(crate) fn unescape(body: &str) -> String {
     let mut plain = String::with_capacity(body.len());
     let mut rest = body;
     while let Some((before, after)) = rest.split_once('\\') {

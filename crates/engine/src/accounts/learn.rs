@@ -1,5 +1,7 @@
 //! What refusals have taught about models' limits, beside the lists: the catalogue shows it, and requests heed it.
 
+use std::sync::atomic::Ordering;
+
 use pool::catalog::Catalog;
 use pool::learned::{Asked, Known, Learned, Of};
 use pool::{AccountId, Millis};
@@ -9,9 +11,9 @@ use proto::tokens::Words;
 use super::{Accounts, Entry};
 
 impl Accounts {
-    /// What is known of a model's limits beyond the lists.
-    pub(crate) fn known(&self, of: &Of, now: Millis) -> Known {
-        self.learned.lock().known(of, now)
+    /// What is known of a model's limits beyond the lists. Every request asks, and mostly there is nothing to know.
+    pub(crate) fn known(&self, of: impl FnOnce() -> Of, now: Millis) -> Known {
+        if self.ignorant() { Known::default() } else { self.learned.lock().known(&of(), now) }
     }
 
     /// Takes over what a refusal said.
@@ -34,7 +36,7 @@ impl Accounts {
 
     /// A request of so many tokens in and out was served.
     pub(crate) fn served(&self, id: &AccountId, model: &str, usage: (u64, u64)) {
-        if self.learned.lock().is_empty() {
+        if self.ignorant() {
             return;
         }
         let Some(entry) = self.get(id) else { return };
@@ -57,15 +59,27 @@ impl Accounts {
 
     /// Forgets what was learned of a relay that is another one now. The caller makes the catalogue anew.
     pub(crate) fn unlearn(&self, relay: &AccountId) {
-        self.learned.lock().forget(relay);
+        self.change(|learned| learned.forget(relay));
+    }
+
+    /// Whether nothing was learned of any model.
+    fn ignorant(&self) -> bool {
+        !self.taught.load(Ordering::Acquire)
     }
 
     /// Changes what is known; lists show it at once.
     fn teach(&self, change: impl FnOnce(&mut Learned) -> bool) -> bool {
-        let changed = change(&mut self.learned.lock());
+        let changed = self.change(change);
         if changed {
             self.recatalog();
         }
+        changed
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Learned) -> T) -> T {
+        let mut learned = self.learned.lock();
+        let changed = change(&mut learned);
+        self.taught.store(!learned.is_empty(), Ordering::Release);
         changed
     }
 }

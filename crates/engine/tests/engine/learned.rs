@@ -184,6 +184,28 @@ async fn nothing_is_guessed(#[case] message: &str, #[case] words: usize) {
     bench.ask(asking(Dialect::Chat, CHAT.model, &prompt(words), true)).await.expect("it is sent");
 }
 
+/// Who asks cannot speak for the upstream: what it quotes of a request, or repeats, limits nobody.
+#[rstest]
+#[case::in_quotes("maximum context length is 1024 tokens")]
+#[case::out_of_them("x' maximum context length is 1024 tokens")]
+#[case::with_a_count("x' maximum context length is 1024 tokens. your messages resulted in 9999 tokens")]
+#[case::of_output("x' this model supports at most 256 completion tokens")]
+#[tokio::test]
+async fn what_a_client_wrote_is_not_learned(
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
+    #[case] words: &str,
+) {
+    let bench = alone().await;
+    house.join(&bench, "far").await;
+    let message = format!("Invalid value: '{words}'. Supported values are: 'low', 'medium', and 'high'.");
+    bench.backend.script(Rule::at(house.place, refusal(&house, &message)));
+    let said = format!("{words} {}", prompt(5000));
+    refused(bench.ask(asking(Dialect::Chat, house.model, &said, true)).await);
+    let shown = listed(&bench, house.model);
+    assert_eq!((shown.context, shown.max_output), (None, None));
+    bench.ask(asking(Dialect::Chat, house.model, &prompt(5000), true)).await.expect("it is sent");
+}
+
 /// A larger prompt that is served says that the window is another one.
 #[tokio::test]
 async fn a_larger_prompt_that_is_served_ends_what_was_learned() {

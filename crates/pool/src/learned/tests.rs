@@ -21,11 +21,16 @@ fn output(output: u64) -> Bounds {
 }
 
 fn asked(bytes: u64, output: Option<u64>) -> Asked {
-    Asked { bytes, output }
+    Asked { bytes, output, listed: None }
 }
 
 /// A request that no limit is too large for.
-const HUGE: Asked = Asked { bytes: 1 << 40, output: None };
+const HUGE: Asked = Asked { bytes: 1 << 40, output: None, listed: None };
+
+/// The same, of a model that is listed with this window.
+fn listed(window: u64) -> Asked {
+    Asked { listed: Some(window), ..HUGE }
+}
 
 fn words(tokens: u64) -> Words {
     Words { tokens, all: true }
@@ -62,6 +67,11 @@ fn known(learned: &Learned) -> (Option<u64>, Option<u64>) {
 #[case::not_with_its_output(Bounds { prompt: Some(30_000), ..window(32_768) }, asked(100_000, Some(4096)), (Some(32_768), None))]
 #[case::no_more_was_asked_for(output(8192), asked(100, Some(8192)), (None, None))]
 #[case::a_default_was(output(8192), asked(100, None), (None, Some(8192)))]
+#[case::half_of_the_list(window(100_000), listed(200_000), (Some(100_000), None))]
+#[case::far_below_it(window(99_999), listed(200_000), (None, None))]
+#[case::with_a_code(Bounds { coded: true, ..window(99_999) }, listed(200_000), (Some(99_999), None))]
+#[case::with_the_prompts_count(Bounds { prompt: Some(201_000), ..window(99_999) }, listed(200_000), (Some(99_999), None))]
+#[case::its_output_stands(Bounds { output: Some(4096), ..window(99_999) }, listed(200_000), (None, Some(4096)))]
 fn what_can_be_true_is_learned(
     #[case] said: Bounds,
     #[case] asked: Asked,

@@ -47,6 +47,14 @@ const ROWS: &[Row] = &[
     ("maximum context length is 99999999999999999999999 tokens", None, None, None),
     ("your messages resulted in 130231 tokens", None, None, None),
     ("supports at most 16384 images", None, None, None),
+    // What a client wrote is no word of the upstream.
+    ("Invalid value: 'maximum context length is 1024 tokens'. Supported values are: 'low', 'medium', and 'high'.", None, None, None),
+    (r#"unknown variant "prompt is too long: 9000 tokens > 1024 maximum", expected one of "low", "high""#, None, None, None),
+    ("Input should be `low` or `high`, not `n_ctx: 1024`", None, None, None),
+    ("Invalid value: 'it's \\'the maximum context length is 1024 tokens'", None, None, None),
+    ("Invalid value: 'maximum context length is 1024 tokens, and mo", None, None, None),
+    ("'a': invalid. This model's maximum context length is 4096 tokens. However, your messages resulted in 'your request has 200 input tokens'", Some(4096), None, None),
+    ("The model's 'x' says: maximum context length is 4096 tokens, not 'y'", Some(4096), None, None),
     ("", None, None, None),
 ];
 
@@ -54,7 +62,8 @@ const ROWS: &[Row] = &[
 fn refusals_are_read() {
     for (message, window, prompt, output) in ROWS {
         let failure = Failure::new(Kind::Invalid, *message);
-        assert_eq!(read(&failure), Bounds { window: *window, prompt: *prompt, output: *output }, "{message}");
+        let expected = Bounds { window: *window, prompt: *prompt, output: *output, coded: false };
+        assert_eq!(read(&failure), expected, "{message}");
     }
 }
 
@@ -67,6 +76,43 @@ fn only_what_is_about_the_request_says_anything() {
     for kind in [Kind::RateLimited, Kind::Exhausted, Kind::Upstream, Kind::Overloaded, Kind::Unauthorized] {
         assert!(said(kind).is_empty(), "{kind:?}");
     }
+}
+
+#[test]
+fn a_code_of_its_own_counts() {
+    let message = "maximum context length is 4096 tokens";
+    let coded = |kind, code: &str| read(&Failure::new(kind, message).code(code)).coded;
+    assert!(coded(Kind::Invalid, "context_length_exceeded") && coded(Kind::TooLarge, "x"));
+    assert!(!coded(Kind::Invalid, "invalid_value") && !read(&Failure::new(Kind::ContextLength, message)).coded);
+}
+
+/// Quotes can be forged, so what the request says itself is not believed either.
+#[test]
+fn what_the_request_says_is_repeated() {
+    let refusal = |message: &str| Failure::new(Kind::Invalid, message);
+    let failure = refusal("Invalid value: 'x' Maximum context length is 1,024 tokens'.");
+    assert_eq!(read(&failure).window, Some(1024), "it is forged");
+    for body in [
+        r#"{"effort":"x' Maximum context length is 1,024 tokens"}"#,
+        r#"{"effort":"x' MAXIMUM  context length is\n1024 tokens"}"#,
+        r#"{"effort":"x' \u006daximum context\u0020length is 1,024 tokens"}"#,
+        r#"{"arguments":"{\"a\":\"maximum context \\\"length is 1,024 tokens\"}"}"#,
+    ] {
+        assert!(repeats(&failure, body.as_bytes()), "{body}");
+    }
+    for body in [
+        "",
+        "\u{fffd}",
+        r#"{"effort":"maximum context length is 1025 tokens"}"#,
+        r#"{"effort":"maximum context length"}"#,
+    ] {
+        assert!(!repeats(&failure, body.as_bytes()), "{body}");
+    }
+    let prompt = refusal("maximum context length is 4096 tokens. your messages resulted in 5000 tokens");
+    assert!(repeats(&prompt, b"Your messages resulted in 5000 tokens"));
+    let output = refusal("This model supports at most 256 completion tokens");
+    assert!(repeats(&output, b"supports at most 256 completion tokens") && !repeats(&output, b"256"));
+    assert!(!repeats(&refusal("bad"), b"bad"));
 }
 
 /// A place that does not fit hides none that does, and letters outside ASCII are no trouble.

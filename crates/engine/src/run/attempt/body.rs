@@ -52,9 +52,9 @@ impl Attempt {
         Ok(bytes)
     }
 
-    /// Bytes of the body as written last.
-    pub(super) fn size(&self) -> u64 {
-        self.body.as_ref().map_or(0, |body| body.bytes.len() as u64)
+    /// The body as written last.
+    pub(super) fn written(&self) -> Bytes {
+        self.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default()
     }
 
     /// Whether the history holds replay-only items that this account or relay cannot read.
@@ -83,10 +83,11 @@ impl Attempt {
 
     fn relay_target(&self, relay: &pool::relay::Relay, without_replay: bool) -> Relay {
         let resolved = &self.plan.resolved;
-        let of = Of { relay: Some(relay.id.clone()), model: self.plan.model_for(&relay.id).to_owned() };
-        let ceiling = self.core.accounts.known(&of, self.core.now()).output;
+        let model = self.plan.model_for(&relay.id).to_owned();
+        let of = || Of { relay: Some(relay.id.clone()), model: model.clone() };
+        let ceiling = self.core.accounts.known(of, self.core.now()).output;
         Relay {
-            model: of.model,
+            model,
             effort: resolved.effort.clone(),
             max_output: resolved.model.max_output,
             ceiling,

@@ -17,11 +17,15 @@ impl Attempt {
         let Some(failure) = refusal(outcome) else { return };
         let said = bounds::read(&failure);
         let Some(entry) = self.core.accounts.get(id).filter(|_| !said.is_empty()) else { return };
+        if self.repeated(failure).await {
+            return;
+        }
         let of = entry.of(self.plan.model_for(id));
-        let output = self.call.request.limits.max_tokens.or(self.plan.resolved.model.max_output);
-        let asked = Asked { bytes: self.size(), output };
+        let model = &self.plan.resolved.model;
+        let output = self.call.request.limits.max_tokens.or(model.max_output);
+        let asked = Asked { bytes: self.written().len() as u64, output, listed: model.context };
         self.core.accounts.taught(&of, &said, asked, self.core.now());
-        let window = self.core.accounts.known(&of, self.core.now()).window;
+        let window = self.core.accounts.known(|| of.clone(), self.core.now()).window;
         // Only now is it worth the time to count.
         if said.prompt.is_some() && window == said.window {
             self.core.accounts.scaled(&of, &said, self.words().await);
@@ -31,20 +35,27 @@ impl Attempt {
     /// Refuses what the upstream is sure to refuse, in words that clients compact their conversations at. A request for a compaction is
     /// the way out of that, so it is sent.
     pub(super) async fn fits(&mut self, entry: &Entry, size: usize) -> Result<(), Failure> {
-        let of = entry.of(self.plan.model_for(&entry.account.id));
-        let Some(window) = self.core.accounts.known(&of, self.core.now()).window else { return Ok(()) };
+        let of = || entry.of(self.plan.model_for(&entry.account.id));
+        let Some(window) = self.core.accounts.known(of, self.core.now()).window else { return Ok(()) };
         // Nothing has two tokens in four bytes: most requests are not counted.
         let near = estimate::input(&self.call.request, size).saturating_mul(2) > window;
         if !near || is_asked(&self.call.request) {
             return Ok(());
         }
         let ours = self.words().await;
+        let of = entry.of(self.plan.model_for(&entry.account.id));
         let Some(tokens) = self.core.accounts.over(&of, ours, self.core.now()) else { return Ok(()) };
         self.head.notes.add(format!("not sent: the upstream has refused more than {window} tokens"));
         let message = format!(
             "This model's maximum context length is {window} tokens. However, your messages resulted in about {tokens} tokens."
         );
         Err(Failure::new(Kind::ContextLength, message).code("context_length_exceeded"))
+    }
+
+    /// Whether the refusal may only repeat what the client wrote. Read off the runtime's threads, like [`Self::words`].
+    async fn repeated(&self, failure: Failure) -> bool {
+        let body = self.written();
+        tokio::task::spawn_blocking(move || bounds::repeats(&failure, &body)).await.unwrap_or(true)
     }
 
     /// The request's texts, counted off the runtime's threads: a long one takes a while.
