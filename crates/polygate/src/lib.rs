@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod config;
+mod machine;
 mod relays;
 mod start;
 

@@ -8,10 +8,10 @@ use server::{Keys, Server};
 use store::{ServeLock, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use upstream::profile::Platform;
 use upstream::{Profile, Upstream};
 
 use crate::config::{Config, Model};
+use crate::machine;
 use crate::relays::Filed;
 
 /// A running gateway. Dropping it leaves it running until the runtime ends; [`Running::stop`] ends it cleanly.
@@ -159,7 +159,7 @@ pub(crate) fn upstream_config(config: &Config) -> upstream::Config {
 }
 
 fn profile(settings: &crate::config::Upstream) -> Profile {
-    let mut platform = Platform::default();
+    let mut platform = machine::platform();
     if let Some(os) = &settings.platform {
         platform.os.clone_from(os);
     }
