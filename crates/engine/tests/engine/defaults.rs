@@ -27,7 +27,7 @@ fn asking(dialect: Dialect, more: &Value) -> Call {
     };
     body["model"] = json!(MODEL);
     body["stream"] = json!(true);
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     from(dialect, &body)
 }
 

@@ -109,7 +109,9 @@ impl Shelves {
                 all.place(model, &taken);
             }
             // Those that it does not list; one that it does is there already.
-            own.iter().for_each(|row| all.place(row.model(None), &taken));
+            for row in own {
+                all.place(row.model(None), &taken);
+            }
         }
         all
     }

@@ -112,7 +112,7 @@ pub(crate) async fn create(ask: Ask) -> Answer {
         return Err(Failure::new(Kind::Invalid, "A key's name has 1 to 64 characters").at("name").into());
     }
     let (name, expires) = (name.to_owned(), wish.expires);
-    let tools = wish.default_tools.map(each_once);
+    let tools = wish.default_tools.as_deref().map(each_once);
     let new = NewKey { name: name.clone(), kind: KeyKind::Client, scopes: Scopes::default(), expires, tools };
     let made = ask.app.engine.create_key(new).await.map_err(|error| failed(&error))?;
     let key = made.text.expose().to_owned();
@@ -126,14 +126,14 @@ pub(crate) const CHANGE: Operation =
 /// `PATCH /admin/keys/{id}` with `{"default_tools": [...] or null}`
 pub(crate) async fn change(ask: Ask) -> Answer {
     let Input { engine, param: id, body: Change { default_tools } } = input::read(ask).await?;
-    let tools = default_tools.map(each_once);
+    let tools = default_tools.as_deref().map(each_once);
     if engine.equip_key(&id, tools.as_deref()).await.map_err(|error| failed(&error))? {
         return Ok(bare(StatusCode::NO_CONTENT));
     }
     Err(Failure::new(Kind::NotFound, "No client key has this id").into())
 }
 
-fn each_once(tools: Vec<Hosted>) -> Vec<Hosted> {
+fn each_once(tools: &[Hosted]) -> Vec<Hosted> {
     Hosted::ALL.into_iter().filter(|tool| tools.contains(tool)).collect()
 }
 
