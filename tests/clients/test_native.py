@@ -136,11 +136,19 @@ class NativePaths(Program):
         self.assertEqual(cache["etag"], headers["etag"])
 
     def test_a_picture(self):
-        self.sign_in("gpt-5.5", PROVIDER, self.demo.url)
         (self.folder / "small.png").write_bytes(png(7, 5))
-        run = self.says("", "-i", "small.png", "--", "what is this")
-        parts = [part for post in self.accepted(1, run) for item in post["input"] for part in item.get("content") or []]
-        self.assertTrue(any(part["type"] == "input_image" for part in parts if isinstance(part, dict)), str(run))
+        with Front(urlsplit(self.demo.url).port, self.scratch) as front:
+            for config, url in ((BASES, front.url), (PROVIDER, self.demo.url)):
+                with self.subTest(url=url):
+                    self.demo.reset()
+                    self.sign_in("gpt-5.5", config, url)
+                    env = {"CODEX_CA_CERTIFICATE": front.certificate}
+                    run = self.says("", "-i", "small.png", "--", "what is this", env=env)
+                    inputs = [item for post in self.accepted(1, run) for item in post["input"]]
+                    parts = [part for item in inputs for part in item.get("content") or [] if isinstance(part, dict)]
+                    pictures = [part for part in parts if part["type"] == "input_image"]
+                    self.assertEqual(len(pictures), 1, str(run))
+                    self.assertTrue(pictures[0]["image_url"].startswith("data:image/png;base64,"), str(run))
 
     def test_status_is_the_pools(self):
         self.sign_in("gpt-5.5", PROVIDER, self.demo.url)

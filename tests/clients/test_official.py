@@ -12,6 +12,7 @@ import recordings
 from backend import Backend
 from outside import Outside
 from program import Program, alone, finish
+from test_codex import picture
 
 CONFIG = """\
 model = "{model}"
@@ -93,6 +94,17 @@ class OfficialClient(Program):
         triggers = [kinds for kinds in inputs if kinds[-1:] == ["compaction_trigger"]]
         self.assertEqual(len(triggers), 1, inputs)
         self.assertEqual(inputs[-1].count("compaction"), 1, inputs)
+
+    def test_an_image(self):
+        self.sign_in("gpt-6-sol")
+        (self.folder / "red.png").write_bytes(picture(64))
+        run = self.codex("-i", "red.png", "--", "What is this?")
+        prewarm, turn = self.accepted(2, run)
+        self.assertIs(prewarm["generate"], False)
+        parts = [part for item in turn["input"] for part in item.get("content") or []]
+        (image,) = [part for part in parts if part["type"] == "input_image"]
+        self.assertTrue(image["image_url"].startswith("data:image/png;base64,"), image["image_url"][:40])
+        self.assertEqual([seen["method"] for seen in self.turns()], ["WS", "WS"])
 
     def test_a_lost_chain_is_sent_whole(self):
         self.sign_in("gpt-5.5")
