@@ -1,9 +1,11 @@
 """Codex CLI on its own paths: a client key as its login, and nothing else but base URLs."""
 
 import base64
+import contextlib
 import json
 import struct
 import subprocess
+import threading
 import time
 import zlib
 from urllib.parse import urlsplit
@@ -11,7 +13,7 @@ from urllib.parse import urlsplit
 from demo import fetch
 from front import Front
 from outside import Outside
-from program import BIN, Program
+from program import LIMIT, Program, alone
 
 ACCOUNT = "0f8fad5b-d9cb-469f-a165-70867728950e"
 EXEC = ["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
@@ -61,7 +63,7 @@ def png(width, height):
 
 
 class NativePaths(Program):
-    """`codex exec`, `resume`, pictures, the model menu and `/status`; the metrics host is the only one asked for outside."""
+    """`codex exec`, `resume`, pictures, the model menu, `/status`, an app and an editor; the metrics host is the only one asked for outside."""
 
     outside = frozenset({"ab.chatgpt.com"})
 
@@ -176,26 +178,73 @@ class NativePaths(Program):
 
     def status(self):
         """What `/status` shows, by the server inside the client."""
-        with Outside() as outside:
-            env = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(self.home), **outside.env()}
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-            client = subprocess.Popen(["codex", "app-server"], env=env, cwd=self.folder, text=True, **pipes)
-            try:
-                hello = {"clientInfo": {"name": "codex_vscode", "title": "test", "version": "1.2.3"}}
-                self.call(client, 1, "initialize", hello)
-                limits = self.call(client, 2, "account/rateLimits/read", None)["rateLimits"]
-                models = self.call(client, 3, "model/list", {})["data"]
-            finally:
-                client.kill()
-                client.communicate()
+        with self.app("codex_vscode") as (client, _):
+            limits = self.call(client, 2, "account/rateLimits/read", None)["rateLimits"]
+            models = self.call(client, 3, "model/list", {})["data"]
         self.assertEqual(len(models), 9, models)
         return limits
 
-    def call(self, client, number, method, params):
-        client.stdin.write(json.dumps({"id": number, "method": method, "params": params}) + "\n")
+    def test_an_app_and_an_editor_work(self):
+        """Both drive the server inside the client and name themselves; the backend hears our own name."""
+        with Front(urlsplit(self.demo.url).port, self.scratch) as front:
+            for name in ("codex_vscode", "Codex Desktop"):
+                with self.subTest(name=name):
+                    self.demo.reset()
+                    self.sign_in("gpt-5.5", BASES, front.url)
+                    file = f"{name.split()[-1]}.txt"
+                    self.turn(name, f"write {self.folder}/{file} with: written by codex", front.certificate)
+                    self.written(file, "written by codex", name)
+                    self.answered(self.accepted(2, name), name)
+                    self.heard_as("polygate")
+
+    def turn(self, name, prompt, certificate):
+        """A whole turn of an app of this name."""
+        with self.app(name, {"CODEX_CA_CERTIFICATE": certificate}) as (client, hello):
+            self.assertTrue(hello["userAgent"].startswith(f"{name}/"), hello)
+            free = {"cwd": str(self.folder), "approvalPolicy": "never", "sandbox": "danger-full-access"}
+            thread = self.call(client, 2, "thread/start", free)["thread"]["id"]
+            said = [{"type": "text", "text": prompt}]
+            self.say(client, {"id": 3, "method": "turn/start", "params": {"threadId": thread, "input": said}})
+            done = self.hear(client, lambda message: message.get("method") == "turn/completed")
+        self.assertEqual(done["params"]["turn"]["status"], "completed", done)
+
+    def heard_as(self, name):
+        """Every request that says who asks says this."""
+        heads = [dict(seen["headers"]) for seen in self.demo.record()["requests"] if seen["headers"]]
+        self.assertEqual({head["originator"] for head in heads if "originator" in head}, {name})
+        self.assertEqual({head["user-agent"].split("/")[0] for head in heads}, {name})
+
+    @contextlib.contextmanager
+    def app(self, name, more=None):
+        """The server inside the client as an app of this name starts it, and how it greets."""
+        with Outside() as outside:
+            env = alone(self.home, self.scratch, {**outside.env(), **(more or {})})
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+            client = subprocess.Popen(["codex", "app-server"], env=env, cwd=self.folder, text=True, **pipes)
+            limit = threading.Timer(LIMIT, client.kill)
+            limit.start()
+            try:
+                hello = {"clientInfo": {"name": name, "title": "test", "version": "1.2.3"}}
+                greeting = self.call(client, 1, "initialize", hello)
+                self.say(client, {"method": "initialized"})
+                yield client, greeting
+            finally:
+                limit.cancel()
+                client.kill()
+                client.communicate()
+        self.assertLessEqual(outside.hosts, self.outside)
+
+    def say(self, client, message):
+        client.stdin.write(json.dumps(message) + "\n")
         client.stdin.flush()
+
+    def hear(self, client, wanted):
+        """The next message that is wanted."""
         for line in client.stdout:
-            said = json.loads(line)
-            if said.get("id") == number:
-                return said["result"]
-        self.fail(f"no answer to {method}")
+            if wanted(message := json.loads(line)):
+                return message
+        return self.fail("the client ended")
+
+    def call(self, client, number, method, params):
+        self.say(client, {"id": number, "method": method, "params": params})
+        return self.hear(client, lambda message: message.get("id") == number and "method" not in message)["result"]
