@@ -2,10 +2,16 @@
 
 import json
 import struct
+import tempfile
+import unittest
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from demo import Demo
-from program import Program
+from outside import Outside
+from program import Program, alone, finish
+from recordings import outcome
 
 CONFIG = """\
 model = "{model}"
@@ -177,3 +183,68 @@ class CodexSocket(Codex, Sessions):
 
     def test_a_lite_model(self):
         self.codex("gpt-6-sol")
+
+
+def refused(status, headers=(), **body):
+    """The plan of a refusal."""
+    return {"status": status, "headers": list(headers), "body": {"json": body}}
+
+
+def ended(**how):
+    """The plan of a reply that ends early."""
+    return {"shape": {"stop": {"at": {"event": 2}, "how": how}}}
+
+
+FULL = {"code": "context_length_exceeded", "message": "Your input exceeds the context window of this model."}
+BUSY = {"code": "server_is_overloaded", "message": "Our servers are currently overloaded. Please try again later."}
+RATE = {"code": "rate_limit_exceeded", "message": "Rate limit reached for gpt-5.5. Please try again in 0.4s."}
+NO_ROOM, AT_CAPACITY = "ran out of room in the model's context window", "Selected model is at capacity"
+#: Once over either way; over and over, where a client with a socket goes through its tries there and then over HTTP.
+ONCE, OFTEN = {"http": 1, "socket": 1}, {"http": 6, "socket": 6 + 6}
+#: The client asks as often as it does without us; the gateway asks a backend that is busy twice each time.
+TWICE = {"http": 5 * 2, "socket": 1 * 2}
+#: What the only account says, the client's last words, and how often the backend is asked.
+FAILURES = {
+    "no room, refused": (refused(400, error={"type": "invalid_request_error", "param": "input", **FULL}), NO_ROOM, ONCE),
+    "no room, in the stream": (ended(failed=FULL), NO_ROOM, ONCE),
+    "a detail": (refused(400, detail="Unsupported parameter: max_output_tokens"), "Unsupported parameter: max_output", ONCE),
+    "overloaded": (refused(503, error={"type": "service_unavailable_error", **BUSY}), AT_CAPACITY, TWICE),
+    "overloaded, in the stream": (ended(failed=BUSY), AT_CAPACITY, TWICE),
+    "a rate limit": (refused(429, [["retry-after", "1"]], error={"type": "rate_limit_exceeded", **RATE}), "429", OFTEN),
+    "a rate limit, in the stream": (ended(failed=RATE), "429 Too Many Requests", OFTEN),
+    "cut at the limit": (ended(incomplete={"reason": "max_output_tokens"}), "reason: max_output_tokens", ONCE),
+    "filtered": (ended(incomplete={"reason": "content_filter"}), "reason: content_filter", OFTEN),
+}
+
+
+class Failures(unittest.TestCase):
+    """Through the gateway the client takes failures as it does without it: gives up, or tries as often."""
+
+    def test_failures_come_through(self):
+        table = [(name, way, config) for way, config in (("socket", SOCKET), ("http", CONFIG)) for name in FAILURES]
+        with ThreadPoolExecutor(4) as pool:
+            runs = list(pool.map(self.one, table))
+        for (name, way, _), (run, record) in zip(table, runs, strict=True):
+            with self.subTest(name=name, way=way):
+                _, words, asked = FAILURES[name]
+                ends = [outcome(json.loads(line)) for line in run.output.splitlines() if line.startswith("{")]
+                how, said = [end for end in ends if end][-1]
+                self.assertEqual((how, run.code), ("failed", 1), str(run))
+                self.assertIn(words, said, str(run))
+                posts = [seen["body"] for seen in record["requests"] if seen["place"] == "responses"]
+                turns = [post for post in posts if post.get("generate") is not False]
+                self.assertEqual(len(turns), asked[way], str(run))
+                self.assertEqual("Reconnecting" in run.output, asked is OFTEN, str(run))
+                self.assertEqual(record["offences"], [], str(run))
+
+    def one(self, row):
+        """The run with a gateway of its own, and what the backend saw of it."""
+        name, _, config = row
+        with Outside() as outside, Demo("--accounts", "1") as demo, tempfile.TemporaryDirectory() as place:
+            home = Path(place).resolve()
+            (home / ".codex").mkdir()
+            (home / ".codex/config.toml").write_text(config.format(model="gpt-5.5", url=demo.url))
+            demo.script(FAILURES[name][0], times=0)
+            command = ["codex", "exec", "--skip-git-repo-check", "--json", "Reply with exactly: pong"]
+            run = finish(command, alone(home, home, {**outside.env(), "POLYGATE_KEY": demo.key}), home)
+            return run, demo.record()
