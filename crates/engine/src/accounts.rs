@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use pool::catalog::{Catalog, Custom, Model};
+use pool::catalog::{Catalog, Custom, Model, Names};
 use pool::learned::Learned;
 use pool::quota::Quota;
 use pool::relay::Capability;
@@ -94,6 +94,8 @@ pub(crate) struct Accounts {
     sides: ArcSwap<[Arc<Catalog>; 3]>,
     /// The owner's rows of the catalogue.
     rows: Vec<Custom>,
+    /// The owner's names and routes.
+    names: Names,
     /// Limits of models that refusals have named.
     learned: Mutex<Learned>,
     /// Whether there are any. Changed under the lock, and read without.
@@ -110,12 +112,13 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    /// None yet, and the bundled catalogue with these rows.
-    pub(crate) fn new(rows: Vec<Custom>) -> Self {
+    /// None yet, and the bundled catalogue with these rows and routes.
+    pub(crate) fn new(rows: Vec<Custom>, names: Names) -> Self {
         Self {
             list: ArcSwap::default(),
-            catalog: ArcSwap::from_pointee(Catalog::bundled().with(&rows)),
+            catalog: ArcSwap::from_pointee(Catalog::bundled().with(&rows).routed(&names)),
             rows,
+            names,
             sides: ArcSwap::default(),
             learned: Mutex::default(),
             taught: AtomicBool::new(false),
@@ -370,6 +373,7 @@ impl Accounts {
             (true, true) => Catalog::default(),
             (true, false) => Catalog::bundled().with(&self.rows),
         };
+        let catalog = catalog.routed(&self.names);
         self.catalog.store(Arc::new(self.narrowed(catalog.beside(relays(Capability::Chat), &self.rows))));
         self.sides.store(Arc::new(SIDES.map(|side| Arc::new(Catalog::default().beside(relays(side), &[])))));
     }

@@ -201,7 +201,7 @@ impl Core {
         Self {
             keys: Keys::new(settings.api_key.as_ref(), store.pepper()),
             slots: Arc::new(Slots::new((settings.strategy, settings.tiers.clone()), settings.stagger)),
-            accounts: Accounts::new(settings.custom.clone()),
+            accounts: Accounts::new(settings.custom.clone(), settings.names.clone()),
             store,
             upstream,
             settings,

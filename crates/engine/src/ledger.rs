@@ -26,8 +26,8 @@ pub(crate) struct Ledger {
     started: Instant,
     /// Input tokens of the request as sent upstream, estimated.
     input: u64,
-    /// Bytes of output, for an estimate.
-    seen: usize,
+    /// Bytes of output, for an estimate; 32 bits keep every stream's state small.
+    seen: u32,
     usage: Option<Usage>,
 }
 
@@ -93,7 +93,9 @@ impl Ledger {
         }
         match &event.what {
             What::Delta { channel: Channel::Image, .. } => {}
-            What::Delta { data, .. } => self.seen += data.escaped().len(),
+            What::Delta { data, .. } => {
+                self.seen = self.seen.saturating_add(u32::try_from(data.escaped().len()).unwrap_or(u32::MAX))
+            }
             What::Usage(usage) => self.usage = Some(*usage),
             _ => {}
         }
@@ -132,7 +134,7 @@ impl Ledger {
     fn figures(&self) -> Option<Usage> {
         let estimate = || Usage {
             input: self.input,
-            output: proto::tokens::estimate(self.seen as u64),
+            output: proto::tokens::estimate(u64::from(self.seen)),
             estimated: true,
             ..Usage::default()
         };

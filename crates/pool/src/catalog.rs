@@ -1,11 +1,11 @@
 //! Which models exist and which one a name means.
 //!
-//! A name is looked up in this order: the owner's routes; the catalogue as it stands; relays that list it (by its own name, or as `relay:model`);
+//! A name is looked up in this order: the catalogue as it stands; relays that list it (by its own name, or as `relay:model`);
 //! our own aliases; the same without suffixes (`-high`, `-fast`, both); the same without a vendor prefix; aliases that are patterns
 //! (`claude-*opus*`), for the name without its suffixes; the retirement table;
 //! the relay that it chooses, which may serve more than it lists. What is not found then is a 404 that names models which
-//! exist: never another model in silence. Because the catalogue comes before all readings, a live name is never treated as
-//! retired, suffixed or prefixed.
+//! exist: never another model in silence. Because the catalogue comes first, a live name is never treated as retired,
+//! suffixed or prefixed. The owner's routes then say who serves the model that was found, or the name that nobody lists.
 
 mod chains;
 mod codex;
@@ -108,6 +108,8 @@ pub struct Catalog {
     at: HashMap<String, usize>,
     live: bool,
     shelves: Shelves,
+    /// Models of accounts that are routed to relays.
+    away: Vec<Model>,
 }
 
 /// Names of our own.
@@ -171,7 +173,7 @@ impl Catalog {
     fn of(mut models: Vec<Model>, live: bool) -> Self {
         models.sort_by(|a, b| (a.priority, &a.slug).cmp(&(b.priority, &b.slug)));
         let at = models.iter().enumerate().map(|(at, model)| (model.slug.clone(), at)).collect();
-        Self { models, at, live, shelves: Shelves::default() }
+        Self { models, at, live, shelves: Shelves::default(), away: Vec::new() }
     }
 
     /// With the owner's rows for accounts: laid over the entries of their names, else as models of their own, of which what is
@@ -258,16 +260,18 @@ impl Catalog {
     /// What `name` means; `None` asks for the default, an empty name for nothing that exists. The order is in the module's
     /// head.
     pub fn resolve(&self, name: Option<&str>, names: &Names) -> Result<Resolved, Failure> {
+        self.reroute(name.or(names.default.as_deref()), self.find(name, names), names)
+    }
+
+    /// What `name` means where no route is looked at.
+    fn find(&self, name: Option<&str>, names: &Names) -> Result<Resolved, Failure> {
         let Some(asked) = name.or(names.default.as_deref()) else {
             let Found { model, to } = self.first().ok_or_else(|| self.missing("", names))?;
             return Ok(Resolved { model, to, effort: None, tier: None, retired_from: None });
         };
         let sought = |find: Find| readings(asked).find_map(|reading| self.seek(find, reading, names, HOPS));
         let plain = |find: Find, retired: bool| Some((sought(find)?, retired));
-        let routed = self.routed(asked, names).transpose()?;
-        let found = routed
-            .map(|routed| (routed, false))
-            .or_else(|| plain(Self::place, false))
+        let found = plain(Self::place, false)
             .or_else(|| Some((self.pattern(asked, names)?, false)))
             .or_else(|| plain(Self::heir, true))
             .or_else(|| plain(Self::beyond, false));
@@ -326,7 +330,7 @@ impl Catalog {
         if let Some(found) = find(self, reading.base) {
             return Some((found, reading));
         }
-        let target = names.alias(reading.base).filter(|_| hops > 0)?;
+        let target = names.alias(reading.base).filter(|_| hops > 0 && !self.is_away(reading.base))?;
         readings(target).find_map(|inner| self.seek(find, reading.over(inner), names, hops - 1))
     }
 

@@ -64,6 +64,13 @@ pub fn list(text: &str) -> Result<Vec<Hosted>, UnknownHosted> {
     Ok(tools)
 }
 
+/// The same of a text that a newer program may have written: words that are no tools here are left out.
+pub fn known(text: &str) -> Vec<Hosted> {
+    let words = text.split(',').map(str::trim);
+    let known = |word: &str| Hosted::ALL.into_iter().find(|tool| tool.name() == word);
+    words.filter_map(known).collect()
+}
+
 /// The text that [`list`] reads; empty for no tools.
 pub fn text(tools: &[Hosted]) -> String {
     tools.iter().map(|tool| tool.name()).collect::<Vec<_>>().join(",")

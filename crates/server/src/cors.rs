@@ -14,7 +14,7 @@ use crate::route::{self, Class, Route};
 
 /// Request headers that such a page may send; what the official SDKs add is named, for a wildcard would name all.
 const ALLOWED: &str = "authorization, content-type, x-api-key, x-goog-api-key, openai-organization, openai-project, \
-    openai-beta, anthropic-version, anthropic-beta, anthropic-dangerous-direct-browser-access, x-goog-api-client, x-request-id, x-stainless-arch, x-stainless-lang, x-stainless-os, x-stainless-package-version, \
+    openai-beta, anthropic-version, anthropic-beta, anthropic-dangerous-direct-browser-access, x-goog-api-client, x-polygate-default-tools, x-request-id, x-stainless-arch, x-stainless-lang, x-stainless-os, x-stainless-package-version, \
     x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, x-stainless-timeout";
 /// Response headers that it may read.
 const EXPOSED: &str =

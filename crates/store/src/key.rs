@@ -43,7 +43,7 @@ fn key(row: &Row) -> Result<Key, Error> {
     let kind = read_kind(&row.text(1)?).ok_or_else(|| place("kind").damaged())?;
     let digest = unhex(&row.text(3)?).map(Digest).ok_or_else(|| place("digest").damaged())?;
     let scopes = row.text(4)?.parse().map_err(|_| place("scopes").damaged())?;
-    let tools = row.maybe_text(8)?.map(|text| hosted::list(&text).map_err(|_| place("tools").damaged())).transpose()?;
+    let tools = row.maybe_text(8)?.map(|text| hosted::known(&text));
     Ok(Key {
         kind,
         name: row.text(2)?,

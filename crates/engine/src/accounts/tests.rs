@@ -42,7 +42,7 @@ fn status(accounts: &Accounts) -> Status {
 
 #[test]
 fn a_reload_finds_what_came_and_went() {
-    let accounts = Accounts::new(Vec::new());
+    let accounts = Accounts::new(Vec::new(), Names::default());
     let id = AccountId("a".into());
     assert_eq!(accounts.adopt(one("t1", 1)).added, std::slice::from_ref(&id));
     let same = accounts.adopt(one("t1", 1));
@@ -53,7 +53,7 @@ fn a_reload_finds_what_came_and_went() {
 
 #[test]
 fn tokens_refreshed_here_outlive_an_older_row() {
-    let accounts = Accounts::new(Vec::new());
+    let accounts = Accounts::new(Vec::new(), Names::default());
     accounts.adopt(one("t1", 1));
     accounts.renew(&AccountId("a".into()), Arc::new(tokens("t2", 2)));
     accounts.adopt(one("t1", 1));
@@ -64,7 +64,7 @@ fn tokens_refreshed_here_outlive_an_older_row() {
 
 #[test]
 fn an_unsaved_status_outlives_a_reload_but_not_a_login() {
-    let accounts = Accounts::new(Vec::new());
+    let accounts = Accounts::new(Vec::new(), Names::default());
     let id = AccountId("a".into());
     accounts.adopt(one("t1", 1));
     assert!(accounts.signal(&id, &Signal::NeedsLogin { why: "reused".into() }, NOW), "it served before");
@@ -76,7 +76,7 @@ fn an_unsaved_status_outlives_a_reload_but_not_a_login() {
 
 #[test]
 fn what_is_saved_is_the_stores_again() {
-    let accounts = Accounts::new(Vec::new());
+    let accounts = Accounts::new(Vec::new(), Names::default());
     let id = AccountId("a".into());
     accounts.adopt(one("t1", 1));
     accounts.signal(&id, &Signal::Block { why: "banned".into() }, NOW);
@@ -89,7 +89,7 @@ fn what_is_saved_is_the_stores_again() {
 
 #[test]
 fn figures_that_are_newer_here_stay() {
-    let accounts = Accounts::new(Vec::new());
+    let accounts = Accounts::new(Vec::new(), Names::default());
     let id = AccountId("a".into());
     accounts.adopt(one("t1", 1));
     let window = Window { used_percent: 100.0, minutes: Some(300), resets_at: Some(NOW.plus(60_000)) };
@@ -103,7 +103,7 @@ fn figures_that_are_newer_here_stay() {
 
 #[test]
 fn a_refused_model_is_not_listed_until_a_new_list_comes() {
-    let accounts = Accounts::new(Vec::new());
+    let accounts = Accounts::new(Vec::new(), Names::default());
     let id = AccountId("a".into());
     accounts.adopt(one("t1", 1));
     let bundled = Catalog::bundled();
@@ -137,7 +137,7 @@ fn line(key: &str, models: &[&str], status: Status) -> Line {
 
 /// A relay that can take any model, with the names that it listed.
 fn relay(models: &[&str]) -> (Accounts, AccountId) {
-    let accounts = Accounts::new(Vec::new());
+    let accounts = Accounts::new(Vec::new(), Names::default());
     accounts.adopt_relays(vec![line("k", models, Status::Active)]);
     (accounts, AccountId("r".into()))
 }

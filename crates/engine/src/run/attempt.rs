@@ -161,6 +161,7 @@ impl Attempt {
         if told && timeout(patience, self.announce()).await.is_err() {
             tracing::debug!(request = %self.plan.client.request_id, "a prewarm did not reach the backend in time");
         }
+        self.note_body();
         self.ledger.notes(&self.head.notes);
         self.ledger.complete();
     }
@@ -333,6 +334,7 @@ impl Attempt {
         };
         self.core.affinity.set(self.plan.conversation.id, bond);
         self.head.attempts = self.ledger.attempts();
+        self.note_body();
         self.ledger.notes(&self.head.notes);
         let shape = self.shape();
         let Opening { source, reader, held, heard, .. } = opening;
@@ -370,6 +372,7 @@ impl Attempt {
     }
 
     fn refuse(mut self, failure: Failure) -> Refusal {
+        self.note_body();
         self.ledger.notes(&self.head.notes);
         self.ledger.refuse(self.call.dialect, &failure);
         self.head.attempts = self.ledger.attempts();

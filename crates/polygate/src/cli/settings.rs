@@ -108,7 +108,7 @@ fn docs() -> String {
     }
     page.push_str(
         "\n`[model.routing]` (`[model_routing]` elsewhere) says who serves a model, whoever else lists it: `\"gpt-*\" = \"openrouter\"`, \
-         a relay's name or `codex` for the accounts. A name counts before a pattern; a name that chooses its provider itself \
+         a relay's name or `codex` for the accounts. A name counts before a pattern, the first pattern that fits before the others; it is for conversations, and says who serves, never which model. A name that chooses its provider itself \
          (`relay:model`, `codex:model`) is not routed; a model that its provider does not have is refused.\n\n\
          `[[model.custom]]` (`model.custom_models` elsewhere) are models that no list has, and what the lists do not know of those \
          that are there; what a row leaves out stays. A bare text in the list is a row with an id alone.\n\n\

@@ -130,6 +130,7 @@ impl Layers {
                 || key.starts_with("relays.");
             !table && !known(key)
         });
+        found.sort();
         found.extend(super::models::unknown(self));
         found.extend(super::relays::unknown(self));
         found

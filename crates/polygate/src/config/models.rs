@@ -28,10 +28,10 @@ pub const CUSTOM_FIELDS: [(&str, &str, &str); 11] = [
     ("display_name", "The name for people", ""),
     (
         "lite",
-        "Whether the backend takes it in the lite shape, as its newer models; of models that are built in it is known",
+        "Whether the backend takes it in the lite shape, as its newer models; of accounts' models alone, and known of built-in ones",
         "",
     ),
-    ("description", "What Codex shows beside it", ""),
+    ("description", "What Codex shows beside it; of accounts' models alone", ""),
     ("efforts", "Efforts that it takes, lowest first", "supported_reasoning_efforts"),
     ("default_effort", "Effort when a request names none", "default_reasoning_effort"),
     ("tiers", "Service tiers that it has, such as priority", ""),
@@ -40,12 +40,14 @@ pub const CUSTOM_FIELDS: [(&str, &str, &str); 11] = [
     ("max_output_tokens", "Most output tokens of one answer", ""),
     ("modalities", "What it reads: text, image", "input_modalities"),
 ];
+/// Fields of rows for accounts alone.
+const OWN: [&str; 2] = ["lite", "description"];
 /// Fields of another system that change nothing here.
 const IGNORED: [&str; 3] = ["output_modalities", "supports_personality", "truncation_policy_limit"];
 
 /// Reads `[model.routing]`: who serves a model, whoever else lists it.
 pub(super) fn routes(layers: &Layers) -> Result<Vec<(String, Provider)>, ConfigError> {
-    let Some((key, value)) = found(layers, ROUTING) else { return Ok(Vec::new()) };
+    let Some((key, value)) = found(layers, ROUTING)? else { return Ok(Vec::new()) };
     let wrong = |name: &str, wanted| Err(row(format!("{key}.{}", short(name)), wanted));
     let Some(table) = value.as_table() else {
         return Err(row(key.to_owned(), "a table of names and providers"));
@@ -66,7 +68,7 @@ pub(super) fn routes(layers: &Layers) -> Result<Vec<(String, Provider)>, ConfigE
 
 /// Reads `[[model.custom]]`: models that no list has, and what the lists do not know. A bare text is a name.
 pub(super) fn custom(layers: &Layers) -> Result<Vec<Custom>, ConfigError> {
-    let Some((key, value)) = found(layers, CUSTOM) else { return Ok(Vec::new()) };
+    let Some((key, value)) = found(layers, CUSTOM)? else { return Ok(Vec::new()) };
     let rows = value.as_array().filter(|rows| rows.len() <= ROWS);
     let rows = rows.ok_or_else(|| row(key.to_owned(), "a list of at most 256 models: write [[model.custom]]"))?;
     let mut all: Vec<Custom> = Vec::new();
@@ -82,7 +84,7 @@ pub(super) fn custom(layers: &Layers) -> Result<Vec<Custom>, ConfigError> {
 
 /// Fields that no row has.
 pub(super) fn unknown(layers: &Layers) -> Vec<String> {
-    let Some((key, value)) = found(layers, CUSTOM) else { return Vec::new() };
+    let Ok(Some((key, value))) = found(layers, CUSTOM) else { return Vec::new() };
     let rows = value.as_array().into_iter().flatten().enumerate();
     let fields = rows.filter_map(|(at, value)| Some((at, value.as_table()?)));
     let names = fields.flat_map(|(at, table)| table.keys().map(move |name| (at, name)));
@@ -98,8 +100,16 @@ pub(super) fn ours(key: &str) -> bool {
     CUSTOM.iter().chain(&ROUTING).any(|table| below(table))
 }
 
-fn found<'a>(layers: &'a Layers, keys: [&'static str; 2]) -> Option<(&'static str, &'a toml::Value)> {
-    keys.into_iter().find_map(|key| Some((key, layers.value(key)?)))
+/// The table under our name or the other system's; both at once would leave one of them unread.
+fn found<'a>(
+    layers: &'a Layers,
+    [own, other]: [&'static str; 2],
+) -> Result<Option<(&'static str, &'a toml::Value)>, ConfigError> {
+    match (layers.value(own), layers.value(other)) {
+        (Some(_), Some(_)) => Err(row(other.to_owned(), "there beside its other name; keep one of them")),
+        (Some(value), None) => Ok(Some((own, value))),
+        (None, value) => Ok(value.map(|value| (other, value))),
+    }
 }
 
 struct Row<'a> {
@@ -122,6 +132,9 @@ impl Row<'_> {
         };
         if slug.is_empty() {
             return Err(self.wrong("id", "a model's name, or relay:model"));
+        }
+        if let Some(field) = OWN.into_iter().find(|field| relay.is_some() && self.get(field).is_some()) {
+            return Err(self.wrong(field, "a field of relays' models, for which nobody reads it"));
         }
         Ok(Custom {
             relay,

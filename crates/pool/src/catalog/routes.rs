@@ -1,4 +1,4 @@
-//! The owner's routes: who serves a model, whoever else lists it.
+//! The owner's routes: who serves a model, whoever else lists it. A route says who, and never which model.
 
 #[cfg(test)]
 mod tests;
@@ -6,7 +6,7 @@ mod tests;
 use proto::failure::{Failure, Kind};
 
 use super::names::{self, Reading, readings};
-use super::{Catalog, Found, HOPS, Names};
+use super::{Catalog, Found, HOPS, Names, Resolved, To};
 use crate::shown::short;
 
 /// What stands for the accounts where a relay's name could stand; no relay has it.
@@ -28,47 +28,126 @@ impl Provider {
     }
 }
 
-/// What was found, and the reading of the name that it was found for.
-type Routed<'n> = (Found, Reading<'n>);
-
 impl Catalog {
-    /// What a route makes of a name; `None` when none is for it, or when the name itself says who serves it.
-    ///
-    /// A name that is routed to somebody who does not have the model is refused: another one must not serve it in silence.
-    pub(super) fn routed<'n>(&self, asked: &'n str, names: &'n Names) -> Option<Result<Routed<'n>, Failure>> {
-        let chosen = asked.strip_prefix(ACCOUNTS).is_some_and(|rest| rest.starts_with(':'));
-        if names.routes.is_empty() || chosen || self.shelves.chooses(asked) {
-            return None;
+    /// Without the accounts' models that are routed to relays: they are listed as the relays', with what those know of them.
+    #[must_use]
+    pub fn routed(self, names: &Names) -> Self {
+        if names.routes.is_empty() {
+            return self;
         }
-        let (reading, provider) = self.route(asked, names, HOPS)?;
-        let found = self.at_provider(reading.base, provider);
-        Some(found.map(|found| (found, reading)).ok_or_else(|| refused(asked, provider)))
-    }
-
-    /// The route of a name and the reading that it is for. Names count before what aliases make of them, and patterns last, for the
-    /// barest reading: suffixes would fit them too.
-    fn route<'n>(&self, asked: &'n str, names: &'n Names, hops: u32) -> Option<(Reading<'n>, &'n Provider)> {
-        let all: Vec<_> = readings(asked).collect();
-        let named = |reading: &Reading<'n>| Some((*reading, names.route(reading.base)?));
-        let aliased = |outer: &Reading<'n>| {
-            // A name that is there is no alias.
-            let target = names.alias(outer.base).filter(|_| hops > 0 && self.place(outer.base).is_none())?;
-            let (inner, provider) = self.route(target, names, hops - 1)?;
-            Some((outer.over(inner), provider))
+        let Self { models, live, shelves, .. } = self;
+        let stays = |slug: &str| {
+            let provider = names.route(slug).or_else(|| names.route_pattern(|pattern| names::fits(pattern, slug)));
+            !matches!(provider, Some(Provider::Relay(_)))
         };
-        let fits = |reading: &Reading<'n>| Some((*reading, names.route_pattern(reading.base)?));
-        let direct = all.iter().find_map(named).or_else(|| all.iter().find_map(aliased));
-        direct.or_else(|| all.iter().rev().find_map(fits))
+        let (models, away) = models.into_iter().partition(|model| stays(&model.slug));
+        Self { shelves, away, ..Self::of(models, live) }
     }
 
-    fn at_provider(&self, slug: &str, provider: &Provider) -> Option<Found> {
-        match provider {
-            Provider::Accounts => self.get(slug).map(Found::own),
-            Provider::Relay(relay) => {
-                let full = format!("{relay}:{slug}");
-                self.shelves.find(&full).or_else(|| self.shelves.beyond(&full))
-            }
+    /// What a name was `found` to mean, with the provider that a route says. A name that says itself who serves it is not routed;
+    /// one that is routed to somebody who does not have the model is refused, as another must not serve it in silence.
+    pub(super) fn reroute(
+        &self,
+        asked: Option<&str>,
+        found: Result<Resolved, Failure>,
+        names: &Names,
+    ) -> Result<Resolved, Failure> {
+        if names.routes.is_empty() || asked.is_some_and(|name| self.shelves.chooses(name)) {
+            return found;
         }
+        if let Some(bare) = asked.and_then(|name| name.strip_prefix(ACCOUNTS)?.strip_prefix(':')) {
+            return self.away(bare).map_or(found, Ok);
+        }
+        let meanings = asked.map(|asked| self.meanings(asked, names)).unwrap_or_default();
+        let own = found.as_ref().ok().map(Resolved::reading);
+        let Some((wanted, provider)) = self.route(&meanings, own, names) else { return found };
+        let placed = match provider {
+            Provider::Accounts => match &found {
+                Ok(found) if found.to == To::Accounts => return Ok(found.clone()),
+                Err(failure) => return Err(failure.clone()),
+                Ok(_) => meanings.iter().find_map(|reading| Some((Found::own(self.get(reading.base)?), *reading))),
+            },
+            Provider::Relay(relay) => self.at_relay(relay, &meanings, wanted),
+        };
+        let (Found { model, to }, reading) = placed.ok_or_else(|| refused(asked.unwrap_or(wanted.base), provider))?;
+        let retired_from = found.as_ref().ok().filter(|found| found.model.slug == model.slug);
+        let retired_from = retired_from.and_then(|found| found.retired_from.clone());
+        let (effort, tier) = (reading.effort.map(str::to_owned), reading.tier.map(str::to_owned));
+        Ok(Resolved { model, to, effort, tier, retired_from })
+    }
+
+    /// An account's model that is routed to a relay, for a name that chooses the accounts.
+    fn away(&self, name: &str) -> Option<Resolved> {
+        let (model, reading) = readings(name).find_map(|reading| {
+            let model = self.away.iter().find(|model| model.slug == reading.base)?;
+            Some((model, reading))
+        })?;
+        let (effort, tier) = (reading.effort.map(str::to_owned), reading.tier.map(str::to_owned));
+        Some(Resolved { model: model.clone(), to: To::Accounts, effort, tier, retired_from: None })
+    }
+
+    /// Whether accounts have a model that is routed to a relay.
+    pub(super) fn is_away(&self, slug: &str) -> bool {
+        self.away.iter().any(|model| model.slug == slug)
+    }
+
+    /// The readings of a name and then those of what aliases make of it. A name that is there is no alias.
+    fn meanings<'n>(&self, asked: &'n str, names: &'n Names) -> Vec<Reading<'n>> {
+        let mut all: Vec<_> = readings(asked).collect();
+        let mut from = 0;
+        for _ in 0..HOPS {
+            let aliased = |outer: &Reading<'n>| Some((*outer, self.alias(outer.base, names)?));
+            let Some((outer, target)) = all[from..].iter().find_map(aliased) else { break };
+            from = all.len();
+            all.extend(readings(target).map(|inner| outer.over(inner)));
+        }
+        all
+    }
+
+    fn alias<'n>(&self, name: &str, names: &'n Names) -> Option<&'n str> {
+        names.alias(name).filter(|_| self.place(name).is_none() && !self.is_away(name))
+    }
+
+    /// The route of a name, and the reading that it is for. Of a name that means something it is the name itself, an alias, or the
+    /// model that counts: a shorter reading may be another model. Routes by name count before patterns.
+    fn route<'n>(
+        &self,
+        meanings: &[Reading<'n>],
+        own: Option<Reading<'n>>,
+        names: &'n Names,
+    ) -> Option<(Reading<'n>, &'n Provider)> {
+        let literal = meanings.first().map(|reading| reading.base);
+        let counts = |reading: &&Reading<'n>| {
+            own.is_none() || Some(reading.base) == literal || self.alias(reading.base, names).is_some()
+        };
+        let all: Vec<_> = meanings.iter().filter(counts).copied().chain(own).collect();
+        let named = |reading: &Reading<'n>| {
+            let provider = names.route(reading.base)?;
+            let meant = own.filter(|_| self.alias(reading.base, names).is_some());
+            Some((meant.unwrap_or(*reading), provider))
+        };
+        all.iter().find_map(named).or_else(|| {
+            let fits = |pattern: &str| all.iter().any(|reading| names::fits(pattern, reading.base));
+            let provider = names.route_pattern(fits)?;
+            // What no list says is asked for without its suffixes.
+            let barest = meanings.iter().rev().find(|reading| names.routes_to(reading.base, provider)).copied();
+            Some((own.filter(|own| names.routes_to(own.base, provider)).or(barest)?, provider))
+        })
+    }
+
+    /// What a relay makes of the readings: the most literal one that it lists, else it is asked for `wanted`.
+    fn at_relay<'n>(&self, relay: &str, meanings: &[Reading<'n>], wanted: Reading<'n>) -> Option<(Found, Reading<'n>)> {
+        let full = |slug: &str| format!("{relay}:{slug}");
+        let all = || meanings.iter().copied().chain([wanted]);
+        let listed = all().find_map(|reading| Some((self.shelves.find(&full(reading.base))?, reading)));
+        listed.or_else(|| Some((self.shelves.beyond(&full(wanted.base))?, wanted)))
+    }
+}
+
+impl Resolved {
+    /// The reading that it is of.
+    fn reading(&self) -> Reading<'_> {
+        Reading { base: &self.model.slug, effort: self.effort.as_deref(), tier: self.tier.as_deref() }
     }
 }
 
@@ -77,9 +156,15 @@ impl Names {
         self.routes.iter().find(|(from, _)| from == name).map(|(_, provider)| provider)
     }
 
-    fn route_pattern(&self, name: &str) -> Option<&Provider> {
-        let fits = |(from, _): &&(String, Provider)| from.contains('*') && names::fits(from, name);
-        self.routes.iter().find(fits).map(|(_, provider)| provider)
+    /// The provider of the first pattern that fits.
+    fn route_pattern(&self, fits: impl Fn(&str) -> bool) -> Option<&Provider> {
+        let pattern = |(from, _): &&(String, Provider)| from.contains('*') && fits(from);
+        self.routes.iter().find(pattern).map(|(_, provider)| provider)
+    }
+
+    /// Whether a pattern that fits a name leads to this provider.
+    fn routes_to(&self, name: &str, provider: &Provider) -> bool {
+        self.route_pattern(|pattern| names::fits(pattern, name)) == Some(provider)
     }
 }
 

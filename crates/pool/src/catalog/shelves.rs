@@ -192,9 +192,9 @@ impl Shelves {
         Some((&relay.name, own.map(|book| book.model.slug.as_str()).collect()))
     }
 
-    /// Whether `name` names a relay that is there.
+    /// Whether `name` chooses a relay that is there, by its name or its prefix.
     pub(super) fn chooses(&self, name: &str) -> bool {
-        self.chosen(name).is_some()
+        self.chosen(name).or_else(|| self.behind_prefix(name)).is_some()
     }
 
     fn chosen<'n>(&self, name: &'n str) -> Option<(&Relay, &'n str)> {

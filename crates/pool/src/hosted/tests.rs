@@ -20,4 +20,5 @@ fn lists_are_read(#[case] written: &str, #[case] tools: &[Hosted]) {
 #[case("image_generations", "image_generations")]
 fn unknown_words_are_named(#[case] written: &str, #[case] word: &str) {
     assert_eq!(list(written), Err(UnknownHosted(word.to_owned())));
+    assert_eq!(known(&format!("image_generation,{word}")), [ImageGeneration], "of another program's it is left out");
 }

@@ -52,3 +52,15 @@ fn a_header_that_stands_twice_is_nobodys() {
     twice.append("session-id", HeaderValue::from_static("b"));
     assert_eq!(read(&twice, "id", None).session, None);
 }
+
+#[test]
+fn a_client_may_want_no_tools_beside_its_own() {
+    let own = |name, value| read(&headers(&[(name, value)]), "id", None).own_tools;
+    for word in ["off", "False", "0", "none", "disable", "DISABLED"] {
+        assert!(own("x-polygate-default-tools", word) && own("x-codex-default-tools", word), "{word}");
+    }
+    for word in ["1", "true", "YES"] {
+        assert!(own("x-codex-no-default-tools", word) && !own("x-polygate-default-tools", word), "{word}");
+    }
+    assert!(!own("x-codex-no-default-tools", "0") && !own("user-agent", "off"));
+}

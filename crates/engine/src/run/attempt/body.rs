@@ -5,10 +5,10 @@ use pool::AccountId;
 use pool::catalog::Resolved;
 use pool::hosted::Hosted;
 use pool::learned::Of;
-use proto::Failure;
 use proto::canon::Limits;
 use proto::dialect::responses::LEAST_OUTPUT;
 use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini};
+use proto::{Failure, Notes};
 
 use super::super::post::Plan;
 use super::super::replay;
@@ -26,6 +26,8 @@ pub(super) struct Written {
     pub(super) without_replay: bool,
     /// The hosted tools that were added.
     tools: Vec<Hosted>,
+    /// What writing it has noted.
+    pub(super) notes: Notes,
     bytes: Bytes,
 }
 
@@ -47,14 +49,20 @@ impl Attempt {
         };
         let wire = entry.wire();
         let (bytes, notes) = wire.write_request(&self.call.request, &target)?;
-        self.head.notes.extend(notes);
-        self.body = Some(Written { relay, wire, without_replay, tools, bytes: bytes.clone() });
+        self.body = Some(Written { relay, wire, without_replay, tools, notes, bytes: bytes.clone() });
         Ok(bytes)
     }
 
     /// The body as written last.
     pub(super) fn written(&self) -> Bytes {
         self.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default()
+    }
+
+    /// Takes over what the body as written last has noted: what was noted for others is of no body that counts.
+    pub(super) fn note_body(&mut self) {
+        if let Some(body) = &mut self.body {
+            self.head.notes.extend(std::mem::take(&mut body.notes));
+        }
     }
 
     /// Whether the history holds replay-only items that this account or relay cannot read.

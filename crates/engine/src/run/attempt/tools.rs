@@ -1,33 +1,41 @@
 //! Hosted tools that requests get without asking: the settings' or the key's own list.
 
 use pool::hosted::Hosted;
-use proto::canon::{Format, ToolChoice, ToolKind};
+use proto::Item;
+use proto::canon::{Format, ItemKind, ToolChoice, ToolKind};
+use proto::dialect::responses::compact::is_asked;
 
 use super::Attempt;
 use crate::accounts::Entry;
 use crate::call::Call;
 use crate::core::Core;
 
-/// The tools that a call gets wherever it is served by an account. None for clients that bring what they need (Codex) or say that
-/// they do, for bare prompts, and where the model must not choose freely or must answer in JSON, which a search's citations
-/// would break.
+/// The tools that a call gets wherever it is served by an account. None for clients that bring what they need (Codex, and lists of
+/// tools inside the conversation) or say that they do, for bare prompts and compactions, and where the model must not choose
+/// freely or must answer in JSON, which a search's citations would break.
 pub(super) fn given(core: &Core, call: &Call) -> Vec<Hosted> {
     let request = &call.request;
     let free = matches!(request.tool_choice, None | Some(ToolChoice::Auto)) && !request.reply.generate;
+    let unlisted = !request.items.first().is_some_and(is_tool_list) && !is_asked(request);
     let text = !matches!(request.format, Some(Format::JsonObject | Format::JsonSchema { .. }));
-    if call.client.codex || call.client.own_tools || !free || !text {
+    if call.client.codex || call.client.own_tools || !free || !text || !unlisted {
         return Vec::new();
     }
     let mut tools = core.keys.tools(&call.key).unwrap_or_else(|| core.settings.tools.clone());
-    let asked = |tool: &Hosted| {
-        let hosted = request.tools.iter().filter_map(|tool| match &tool.kind {
-            ToolKind::Hosted { kind } => Some(kind),
-            _ => None,
-        });
-        hosted.into_iter().any(|kind| tool.is(kind))
+    // A function of the client's by such a name is what it wants called.
+    let there = |tool: &Hosted| {
+        request.tools.iter().any(|known| match &known.kind {
+            ToolKind::Hosted { kind } => tool.is(kind),
+            ToolKind::Function { name, .. } | ToolKind::Custom { name, .. } => name.is(tool.name()),
+        })
     };
-    tools.retain(|tool| !asked(tool));
+    tools.retain(|tool| !there(tool));
     tools
+}
+
+/// Whether an item brings the tools with it, as those of the backend's newer models do.
+fn is_tool_list(item: &Item) -> bool {
+    matches!(&item.kind, ItemKind::Other { kind } if kind == "additional_tools")
 }
 
 impl Attempt {

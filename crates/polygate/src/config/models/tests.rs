@@ -23,6 +23,7 @@ fn routes_are_names_and_providers() {
 
 #[rstest]
 #[case("model_routing = 1", "model_routing")]
+#[case("[model_routing]\na = \"far\"\n[model.routing]\na = \"far\"", "model_routing")]
 #[case("[model.routing]\na = 1", "model.routing.a")]
 #[case("[model.routing]\na = \"Far Away\"", "model.routing.a")]
 #[case("[model.routing]\n\"\" = \"far\"", "model.routing.")]
@@ -30,6 +31,14 @@ fn routes_are_names_and_providers() {
 fn a_wrong_route_is_named(#[case] file: &str, #[case] place: &str) {
     let error = routes(&layers(file)).unwrap_err().to_string();
     assert!(error.starts_with(place), "{error}");
+}
+
+/// The first pattern that fits counts: the file's order is kept.
+#[test]
+fn routes_stay_in_order() {
+    let file = "[model.routing]\n\"gpt-6-*\" = \"codex\"\n\"gpt-*\" = \"far\"\n\"*\" = \"near\"\n";
+    let names: Vec<_> = routes(&layers(file)).unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["gpt-6-*", "gpt-*", "*"]);
 }
 
 #[test]
@@ -76,6 +85,7 @@ fn a_row_is_of_the_accounts_or_of_a_relay(#[case] row: &str, #[case] relay: Opti
 #[case("id = \"a\"\ncontext_window = 0", "model.custom[0].context_window")]
 #[case("id = \"a\"\ncontext_window = \"much\"", "model.custom[0].context_window")]
 #[case("id = \"a\"\nlite = 1", "model.custom[0].lite")]
+#[case("id = \"far:a\"\nlite = true", "model.custom[0].lite")]
 #[case("id = \"a\"\nefforts = \"low\"", "model.custom[0].efforts")]
 #[case("id = \"a\"\nmodalities = [1]", "model.custom[0].modalities")]
 #[case("id = \"a\"\ndisplay_name = \"\"", "model.custom[0].display_name")]
