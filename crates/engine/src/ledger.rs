@@ -94,7 +94,8 @@ impl Ledger {
         match &event.what {
             What::Delta { channel: Channel::Image, .. } => {}
             What::Delta { data, .. } => {
-                self.seen = self.seen.saturating_add(u32::try_from(data.escaped().len()).unwrap_or(u32::MAX))
+                let bytes = u32::try_from(data.escaped().len()).unwrap_or(u32::MAX);
+                self.seen = self.seen.saturating_add(bytes);
             }
             What::Usage(usage) => self.usage = Some(*usage),
             _ => {}
