@@ -90,9 +90,11 @@ pub(crate) fn pace(shared: &Shared, request: u64, account: &str) {
     }
 }
 
+/// A window of the body, in whole numbers: the client 0.169.0 takes no others.
+#[expect(clippy::cast_possible_truncation, reason = "a share is 0 to 100")]
 fn window(window: &Window) -> Value {
     json!({
-        "used_percent": window.used_percent,
+        "used_percent": window.used_percent as i64,
         "limit_window_seconds": window.window_minutes * 60,
         "reset_after_seconds": (window.reset_at - token::now()).max(0),
         "reset_at": window.reset_at,

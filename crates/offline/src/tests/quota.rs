@@ -39,7 +39,7 @@ async fn a_reset_credit_opens_the_windows_once() {
     assert_eq!(consume(&backend, &account, &redeem(1)).await.json(), json!({ "code": "reset", "windows_reset": 1 }));
     assert_eq!(ask(&backend, &account, &classic("hello")).await.status, 200);
     let usage = get(&backend, &account, USAGE, &[]).await.json();
-    assert_eq!(usage["rate_limit"]["primary_window"]["used_percent"], 0.0);
+    assert_eq!(usage["rate_limit"]["primary_window"]["used_percent"], 0);
     assert_eq!(usage["rate_limit_reset_credits"]["available_count"], 0);
     // The same request again says so and spends nothing; another finds no credit.
     let again = consume(&backend, &account, &redeem(1)).await.json();
