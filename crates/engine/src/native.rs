@@ -103,16 +103,17 @@ impl Core {
         Quota { plan: plan.filter(|plan| !plan.is_empty()), ..told }
     }
 
-    /// Puts what holds for the whole pool in the place of what an answer's headers say of one account.
+    /// Puts what holds for the whole pool in the place of what an answer's headers say of one account; `served` is whose answer
+    /// it is, if anybody's.
     pub(crate) fn for_codex(
         &self,
         headers: &mut HeaderMap,
         (resolved, version): (&Resolved, Option<&str>),
-        served: &AccountId,
+        served: Option<&AccountId>,
     ) {
         head::forget_limits(headers);
         let list = self.codex_list(version);
-        let limits = self.limits(Some(resolved), Some(served)).headers(self.now());
+        let limits = self.limits(Some(resolved), served).headers(self.now());
         let all = limits.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in all.chain([(head::MODELS_ETAG, list.etag.as_str())]) {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {

@@ -323,10 +323,7 @@ impl Attempt {
                 // The name was ours to read: Codex would take another one for a rerouted model and warn its user.
                 self.head.headers.remove(head::MODEL);
             }
-            if self.plan.client.codex {
-                let told = (&self.plan.resolved, self.plan.client.version.as_deref());
-                self.core.for_codex(&mut self.head.headers, told, id);
-            }
+            self.tell_codex(Some(id));
         }
         let bond = match self.absent(id) {
             Some(owner) => Bond { away: true, ..owner.clone() },
@@ -343,6 +340,14 @@ impl Attempt {
         let begin = Begin { source, pipe, heard, slot, ledger: self.ledger, call, keep };
         let flow = Box::new(Flow::new(self.core, begin, shape.stream));
         Committed::new(shape, self.head, flow)
+    }
+
+    /// A Codex client hears of the whole pool's limits.
+    fn tell_codex(&mut self, served: Option<&AccountId>) {
+        if self.plan.client.codex {
+            let told = (&self.plan.resolved, self.plan.client.version.as_deref());
+            self.core.for_codex(&mut self.head.headers, told, served);
+        }
     }
 
     fn shape(&self) -> Shape {
@@ -376,6 +381,9 @@ impl Attempt {
         self.ledger.notes(&self.head.notes);
         self.ledger.refuse(self.call.dialect, &failure);
         self.head.attempts = self.ledger.attempts();
+        if failure.kind == Kind::Exhausted && self.plan.kin() == Kin::Accounts {
+            self.tell_codex(None);
+        }
         Refusal { failure, head: Box::new(self.head) }
     }
 }

@@ -176,6 +176,25 @@ async fn limits_are_the_pools_and_stop_nobody_while_anybody_serves() {
     // The first one back.
     assert!(limit["primary_window"]["reset_after_seconds"].as_u64().unwrap() <= 3600, "{usage}");
     assert_eq!(usage["rate_limit_reached_type"]["type"], "rate_limit_reached");
+    // A refusal says the same to whoever reads it.
+    for (agent, used) in [(AGENT, Some("100")), ("user-agent: OpenAI/Python 3.52.0", None)] {
+        let refusal = bench.respond("/v1/responses", &key, agent).await;
+        assert_eq!((refusal.status, refusal.header("x-codex-primary-used-percent")), (429, used), "{}", refusal.head);
+    }
+}
+
+/// The client believes of its own user alone whether there is anything left.
+#[tokio::test]
+async fn limits_are_of_the_user_whose_login_asks() {
+    let bench = Bench::new().await;
+    let (key, id) = (bench.gateway.keys.client.clone(), "0f8fad5b-d9cb-469f-a165-70867728950e");
+    let login = &bench.logins[0];
+    let own = format!("user-{id}");
+    for (bearer, user) in [(&key, &own), (&login.access, &login.user)] {
+        let header = format!("chatgpt-account-id: {id}");
+        let usage = read(&bench.ask("GET /backend-api/wham/usage", bearer, &[&header], Value::Null).await);
+        assert_eq!((&usage["account_id"], &usage["user_id"]), (&json!(id), &json!(user)));
+    }
 }
 
 /// An account that is used up by its last reply does not stop a client that another one can serve.

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::auth::Caller;
 use crate::client;
 use crate::reply::{Answer, json};
 use crate::route::Ask;
@@ -60,6 +61,15 @@ struct Messages {
 /// The account that the client says it is; its token and the answer must name the same one.
 pub(super) fn id(ask: &Ask) -> &str {
     client::one(&ask.parts.headers, "chatgpt-account-id", 128).unwrap_or(NOBODY)
+}
+
+/// The user whose login it presents, as the login says it: the client believes `allowed` of that user alone (seen of 0.169.0,
+/// 2026-11-22). That of a client key is made of its account, see `upstream::authfile`.
+pub(super) fn user(ask: &Ask) -> String {
+    match &ask.caller {
+        Caller::Login(_, id) => ask.app.engine.account(id).map(|account| account.user).unwrap_or_default(),
+        _ => format!("user-{}", id(ask)),
+    }
 }
 
 /// `GET .../accounts/check`: the client makes no model call before this has succeeded.

@@ -15,7 +15,7 @@ use crate::route::Ask;
 /// The body of `GET /wham/usage`; the client wants whole numbers.
 #[derive(Serialize)]
 struct Usage<'a> {
-    user_id: &'static str,
+    user_id: &'a str,
     account_id: &'a str,
     email: &'static str,
     plan_type: &'a str,
@@ -96,7 +96,7 @@ pub(crate) async fn usage(ask: Ask) -> Answer {
     let allowed = quota.allowed.unwrap_or(true);
     let window = |window: Option<Window>| window.map(|window| slot(window, now));
     let body = Usage {
-        user_id: "user-polygate",
+        user_id: &account::user(&ask),
         account_id: account::id(&ask),
         email: "",
         plan_type: quota.plan.as_deref().unwrap_or("pro"),
