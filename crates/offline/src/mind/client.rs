@@ -1,7 +1,8 @@
 //! Scripts per client: which of the tools of a known program writes a file or runs a command, and with which arguments.
 //!
-//! `write FILE with: TEXT` and `run: COMMAND`, each on a line of the prompt, are the person's wishes. Programs without
-//! tools (aider) get the text blocks that their own prompt asks for; they also know `edit FILE: OLD -> NEW`.
+//! `write FILE with: TEXT` and `run: COMMAND`, each on a line of the prompt, are the person's wishes; so are `draw` and `search`
+//! anywhere in it and `redraw FILE: TEXT`, where a client has tools of its own for them. Programs without tools (aider) get the text
+//! blocks that their own prompt asks for; they also know `edit FILE: OLD -> NEW`.
 
 use serde_json::{Value, json};
 
@@ -36,6 +37,11 @@ const SHELLS: [(&str, &str, Argument); 9] = [
     ("run_commands", "commands", Argument::List),
 ];
 
+/// The tool that Codex draws with, and its name inside the code of `exec`.
+const ARTIST: (&str, &str) = ("imagegen", "image_gen__imagegen");
+/// The tool that Codex searches the web with, inside the code of `exec`.
+const SEARCHER: &str = "web__run";
+
 #[derive(Clone, Copy)]
 enum Argument {
     /// The command as one string.
@@ -59,7 +65,10 @@ pub(super) fn call(topic: &Topic<'_>, offered: &[&Tool<'_>]) -> Option<Say> {
         Some(file) => write(topic, offered, file)
             .or_else(|| patch(offered, file))
             .or_else(|| shell(offered, &format!("printf '%s\\n' {} > {}", quoted(file.text), quoted(file.name)))),
-        None => shell(offered, hint::command(&topic.prompt)?),
+        None => match hint::command(&topic.prompt) {
+            Some(command) => shell(offered, command),
+            None => draw(topic, offered).or_else(|| search(topic, offered)),
+        },
     }
 }
 
@@ -105,6 +114,45 @@ fn shell(offered: &[&Tool<'_>], command: &str) -> Option<Say> {
     let tool = find("exec").filter(|tool| tool.kind == ToolKind::Custom)?;
     let arguments = json!({ "cmd": command });
     Some(custom(tool, format!("const result = await tools.exec_command({arguments});\ntext(result.output);\n")))
+}
+
+/// A picture by the client's own tool, where the API's is not offered.
+fn draw(topic: &Topic<'_>, offered: &[&Tool<'_>]) -> Option<Say> {
+    if topic.tools.iter().any(|tool| tool.kind == ToolKind::Image) {
+        return None;
+    }
+    let arguments = picture(topic)?;
+    let (name, inside) = ARTIST;
+    if let Some(tool) = offered.iter().find(|tool| tool.kind == ToolKind::Function && tool.name == name) {
+        return Some(function(tool, arguments));
+    }
+    code(topic, offered, inside, format!("generatedImage(await tools.{inside}({arguments}));\n"))
+}
+
+/// A search by the client's own tool, where the API's is not offered.
+fn search(topic: &Topic<'_>, offered: &[&Tool<'_>]) -> Option<Say> {
+    if !hint::says(&topic.prompt, "search") || topic.tools.iter().any(|tool| tool.kind == ToolKind::Search) {
+        return None;
+    }
+    let arguments = json!({ "search_query": [{ "q": topic.prompt }] });
+    code(topic, offered, SEARCHER, format!("text(await tools.{SEARCHER}({arguments}));\n"))
+}
+
+/// A script for the tool that runs code, where its description speaks of the tool that the script calls.
+fn code(topic: &Topic<'_>, offered: &[&Tool<'_>], inside: &str, script: String) -> Option<Say> {
+    let tool = offered.iter().find(|tool| tool.kind == ToolKind::Custom && tool.name == "exec")?;
+    find(topic.body, &mut |text| text.contains(inside).then_some(()))?;
+    Some(custom(tool, script))
+}
+
+/// What Codex's tool is to draw: something new, a file changed, or `it`, the last picture of the conversation.
+fn picture(topic: &Topic<'_>) -> Option<Value> {
+    let redrawn = |line| after(line, "redraw ")?.split_once(": ");
+    match topic.prompt.lines().find_map(redrawn) {
+        Some(("it", text)) => Some(json!({ "prompt": text, "num_last_images_to_include": 1 })),
+        Some((name, text)) => Some(json!({ "prompt": text, "referenced_image_paths": [absolute(topic.body, name)] })),
+        None => hint::says(&topic.prompt, "draw").then(|| json!({ "prompt": topic.prompt })),
+    }
 }
 
 /// FILE and TEXT of a `write FILE with: TEXT` line.

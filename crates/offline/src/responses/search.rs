@@ -1,5 +1,5 @@
 //! `POST /backend-api/codex/alpha/search`: a web search without a model. The body is the one of openai/codex's
-//! `codex-api/src/search.rs`; a bare `query` or `queries` is taken, too.
+//! `codex-api/src/search.rs`, and of the client 0.169.0; a bare `query` or `queries` is taken, too.
 
 use serde_json::{Value, json};
 

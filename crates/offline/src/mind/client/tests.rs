@@ -69,6 +69,50 @@ fn writes_with_freeform_tools() {
     }
 }
 
+/// A picture comes of the client's own tool, by itself or inside its code, unless the API's own is there.
+#[test]
+fn draws_with_the_clients_own_tool() {
+    let schema = json!({});
+    let artist = Tool { namespace: Some("image_gen"), ..tool("imagegen", &schema) };
+    let exec = Tool { kind: ToolKind::Custom, namespace: Some("functions"), name: "exec", schema: None };
+    let hosted = Tool { kind: ToolKind::Image, namespace: None, name: "image_generation", schema: None };
+    let context = json!({ "input": [{ "content": "<cwd>/home/me</cwd>" }, { "description": "image_gen__imagegen" }] });
+    let said = |prompt: &str, tools: &[&Tool<'_>], body: &Value| {
+        let tools = tools.iter().map(|tool| (*tool).clone()).collect();
+        answer(&topic(prompt, tools, body)).remove(0)
+    };
+    let cases = [
+        ("draw a fox", json!({ "prompt": "draw a fox" })),
+        ("redraw it: in blue", json!({ "prompt": "in blue", "num_last_images_to_include": 1 })),
+        ("redraw a.png: in blue", json!({ "prompt": "in blue", "referenced_image_paths": ["/home/me/a.png"] })),
+        ("redraw /b/a.png: in blue", json!({ "prompt": "in blue", "referenced_image_paths": ["/b/a.png"] })),
+    ];
+    for (prompt, arguments) in cases {
+        let input = format!("generatedImage(await tools.image_gen__imagegen({arguments}));\n");
+        let (namespace, name) = (Some("image_gen".to_owned()), "imagegen".to_owned());
+        assert_eq!(said(prompt, &[&exec, &artist], &context), Say::Function { namespace, name, arguments }, "{prompt}");
+        let (namespace, name) = (Some("functions".to_owned()), "exec".to_owned());
+        assert_eq!(said(prompt, &[&exec], &context), Say::Custom { namespace, name, input }, "{prompt}");
+    }
+    let plain = json!({});
+    assert!(matches!(said("draw a fox", &[&exec], &plain), Say::Text { .. }), "its code cannot draw");
+    assert!(matches!(said("what a fox", &[&exec, &artist], &context), Say::Text { .. }), "nobody asked for a picture");
+    assert!(matches!(said("draw a fox", &[&exec, &artist, &hosted], &context), Say::Image { .. }));
+}
+
+#[test]
+fn searches_with_the_clients_own_tool() {
+    let exec = Tool { kind: ToolKind::Custom, namespace: None, name: "exec", schema: None };
+    let hosted = Tool { kind: ToolKind::Search, namespace: None, name: "web_search", schema: None };
+    let body = json!({ "input": [{ "description": "### `web__run`" }] });
+    let said = |prompt: &str, tools: Vec<Tool<'_>>| answer(&topic(prompt, tools, &body)).remove(0);
+    let input = "text(await tools.web__run({\"search_query\":[{\"q\":\"search foxes\"}]}));\n".to_owned();
+    let call = Say::Custom { namespace: None, name: "exec".to_owned(), input };
+    assert_eq!(said("search foxes", vec![exec.clone()]), call);
+    assert!(matches!(said("name foxes", vec![exec.clone()]), Say::Text { .. }), "nobody asked for a search");
+    assert!(matches!(said("search foxes", vec![exec, hosted]), Say::Search { .. }));
+}
+
 #[test]
 fn edits_by_text_blocks() {
     let said = |prompt: &str, system: &str| {
