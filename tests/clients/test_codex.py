@@ -1,15 +1,14 @@
 """Codex CLI: the Responses API as a custom provider, over HTTP and over a WebSocket."""
 
 import json
-import struct
 import tempfile
 import unittest
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from demo import Demo
 from outside import Outside
+from pictures import picture
 from program import Program, alone, finish
 from recordings import outcome
 
@@ -27,17 +26,6 @@ enabled = false
 
 #: The same over a WebSocket.
 SOCKET = CONFIG.replace('env_key = "POLYGATE_KEY"', 'env_key = "POLYGATE_KEY"\nsupports_websockets = true')
-
-
-def picture(side):
-    """A red square as PNG."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    rows = zlib.compress((b"\0" + b"\xff\0\0" * side) * side)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 #: What an account says whose quota is used up.

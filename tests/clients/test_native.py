@@ -1,80 +1,19 @@
 """Codex CLI on its own paths: a client key as its login, and nothing else but base URLs."""
 
-import base64
-import contextlib
 import json
-import struct
-import subprocess
-import threading
 import time
-import zlib
-from urllib.parse import urlsplit
+from datetime import UTC, datetime
 
 from demo import fetch
-from front import Front
-from outside import Outside
-from program import LIMIT, Program, alone
+from native import BASES, EXEC, PROVIDER, Native
+from pictures import address, picture
+from tools import Tools
 
-ACCOUNT = "0f8fad5b-d9cb-469f-a165-70867728950e"
-EXEC = ["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
-# Where there is TLS: base URLs, no more.
-BASES = """\
-model = "{model}"
-chatgpt_base_url = "{url}/backend-api/"
-openai_base_url = "{url}/backend-api/codex"
-"""
-# Over plain http Codex takes a ChatGPT login to a provider only.
-PROVIDER = """\
-model = "{model}"
-chatgpt_base_url = "{url}/backend-api/"
-model_provider = "polygate"
-[model_providers.polygate]
-name = "Polygate"
-base_url = "{url}/backend-api/codex"
-wire_api = "responses"
-requires_openai_auth = true
-"""
+DAY = 86_400
 
 
-def part(value):
-    """A part of a JWT."""
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-
-def login(key):
-    """The auth.json that `polygate keys create --codex-home` writes for a key."""
-    claims = {
-        "exp": int(time.time()) + 10**7,
-        "email": "test@polygate",
-        "https://api.openai.com/auth": {"chatgpt_account_id": ACCOUNT, "chatgpt_plan_type": "pro"},
-    }
-    token = f"{part({'alg': 'none'})}.{part(claims)}.{key}"
-    tokens = {"id_token": token, "access_token": token, "refresh_token": "none", "account_id": ACCOUNT}
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return json.dumps({"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": now})
-
-
-def png(width, height):
-    """A small picture."""
-    rows = b"".join(b"\0" + b"\x80\x40\x20" * width for _ in range(height))
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    block = [struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(block)
-
-
-class NativePaths(Program):
-    """`codex exec`, `resume`, pictures, the model menu, `/status`, an app and an editor; the metrics host is the only one asked for outside."""
-
-    outside = frozenset({"ab.chatgpt.com"})
-
-    def sign_in(self, model, config, url):
-        self.settings(".codex/auth.json", login(self.demo.key))
-        self.settings(".codex/config.toml", config.format(model=model, url=url))
-
-    def says(self, text, *arguments, env=None):
-        run = self.launch([*EXEC, *arguments], env or {})
-        self.assertIn(text, run.output, str(run))
-        return run
+class NativePaths(Native, Tools):
+    """`codex exec`, `resume`, pictures, the model menu, tools of its own, and a pool that is used up."""
 
     def works(self, model, env=None):
         run = self.launch([*EXEC, f"write {self.folder}/hello.txt with: written by codex"], env or {})
@@ -91,18 +30,17 @@ class NativePaths(Program):
         self.assertTrue(chained or kinds & {"function_call_output", "custom_tool_call_output"}, kinds)
 
     def test_over_tls_only_the_base_urls_change(self):
-        with Front(urlsplit(self.demo.url).port, self.scratch) as front:
-            self.sign_in("gpt-6-sol", BASES, front.url)
-            self.works("gpt-6-sol", {"CODEX_CA_CERTIFICATE": front.certificate})
+        front, env = self.front()
+        self.sign_in("gpt-6-sol", BASES, front.url)
+        self.works("gpt-6-sol", env)
 
     def test_compaction_and_prewarm_over_sockets(self):
         """Both sides speak WebSocket: the backend hears of the prewarm, and the client's own compaction reaches it."""
-        with Front(urlsplit(self.demo.url).port, self.scratch) as front:
-            self.sign_in("gpt-5.5", f"model_auto_compact_token_limit = 9000\n{BASES}", front.url)
-            env = {"CODEX_CA_CERTIFICATE": front.certificate}
-            self.says("one", "Reply with exactly: one", env=env)
-            self.says("two", "resume", "--last", "Reply with exactly: two", env=env)
-            run = self.says("three", "resume", "--last", "Reply with exactly: three", env=env)
+        front, env = self.front()
+        self.sign_in("gpt-5.5", f"model_auto_compact_token_limit = 9000\n{BASES}", front.url)
+        self.says("one", "Reply with exactly: one", env=env)
+        self.says("two", "resume", "--last", "Reply with exactly: two", env=env)
+        run = self.says("three", "resume", "--last", "Reply with exactly: three", env=env)
         self.accepted(4, run)
         turns = [seen for seen in self.demo.record()["requests"] if seen["place"] == "responses"]
         self.assertEqual({seen["method"] for seen in turns}, {"WS"}, str(run))
@@ -113,16 +51,22 @@ class NativePaths(Program):
         self.assertEqual(inputs[-1].count("compaction"), 1, inputs)
 
     def test_a_reply_that_breaks_off_is_asked_for_once_more(self):
-        with Front(urlsplit(self.demo.url).port, self.scratch) as front:
-            for config, url in ((BASES, front.url), (PROVIDER, self.demo.url)):
-                self.sign_in("gpt-5.5", config, url)
-                for how in ("reset", "fin"):
-                    with self.subTest(url=url, how=how):
-                        self.demo.reset()
-                        self.demo.script({"shape": {"stop": {"at": {"event": 12}, "how": how}}})
-                        run = self.says("40", "count to 40", env={"CODEX_CA_CERTIFICATE": front.certificate})
-                        turns = [post for post in self.accepted(2, run) if post.get("generate") is not False]
-                        self.assertEqual(len(turns), 2, str(run))
+        for env in self.ways():
+            for how in ("reset", "fin"):
+                with self.subTest(how=how):
+                    self.demo.reset()
+                    self.demo.script({"shape": {"stop": {"at": {"event": 12}, "how": how}}})
+                    run = self.says("40", "count to 40", env=env)
+                    turns = [post for post in self.accepted(2, run) if post.get("generate") is not False]
+                    self.assertEqual(len(turns), 2, str(run))
+
+    def ways(self, sockets="gpt-5.5", plain="gpt-5.5"):
+        """Signs in either way, one after the other: over sockets, and over plain HTTP; with these models."""
+        front, env = self.front()
+        for model, config, url in ((sockets, BASES, front.url), (plain, PROVIDER, self.demo.url)):
+            self.demo.reset()
+            self.sign_in(model, config, url)
+            yield env
 
     def test_a_classic_model_over_plain_http(self):
         self.sign_in("gpt-5.5", PROVIDER, self.demo.url)
@@ -138,113 +82,57 @@ class NativePaths(Program):
         self.assertEqual(cache["etag"], headers["etag"])
 
     def test_a_picture(self):
-        (self.folder / "small.png").write_bytes(png(7, 5))
-        with Front(urlsplit(self.demo.url).port, self.scratch) as front:
-            for config, url in ((BASES, front.url), (PROVIDER, self.demo.url)):
-                with self.subTest(url=url):
-                    self.demo.reset()
-                    self.sign_in("gpt-5.5", config, url)
-                    env = {"CODEX_CA_CERTIFICATE": front.certificate}
-                    run = self.says("", "-i", "small.png", "--", "what is this", env=env)
-                    inputs = [item for post in self.accepted(1, run) for item in post["input"]]
-                    parts = [part for item in inputs for part in item.get("content") or [] if isinstance(part, dict)]
-                    pictures = [part for part in parts if part["type"] == "input_image"]
-                    self.assertEqual(len(pictures), 1, str(run))
-                    self.assertTrue(pictures[0]["image_url"].startswith("data:image/png;base64,"), str(run))
+        (self.folder / "small.png").write_bytes(picture(6))
+        for env in self.ways():
+            run = self.says("", "-i", "small.png", "--", "what is this", env=env)
+            inputs = [item for post in self.accepted(1, run) for item in post["input"]]
+            parts = [part for item in inputs for part in item.get("content") or [] if isinstance(part, dict)]
+            pictures = [part for part in parts if part["type"] == "input_image"]
+            self.assertEqual([part["image_url"] for part in pictures], [address(picture(6))], str(run))
 
-    def test_status_is_the_pools(self):
-        self.sign_in("gpt-5.5", PROVIDER, self.demo.url)
-        self.measure()
-        first, *others = sorted({seen["account"] for seen in self.demo.record()["requests"] if seen["place"] == "usage"})
-        self.exhaust(first)
-        limits = self.status()
-        self.assertEqual((limits["primary"]["usedPercent"], limits["rateLimitReachedType"]), (12, None))
-        for account in others:
-            self.exhaust(account)
-        limits = self.status()
-        self.assertEqual((limits["primary"]["usedPercent"], limits["rateLimitReachedType"]), (100, "rate_limit_reached"))
+    def test_pictures_of_its_own_tool(self):
+        for env in self.ways("gpt-6-sol", "gpt-5.5"):
+            self.draws(lambda *arguments, env=env: self.says("", *arguments, env=env))
 
-    def exhaust(self, account):
-        windows = {"primary": {"used_percent": 100.0, "window_minutes": 300, "reset_at": int(time.time()) + 3600}}
-        body = {"account_id": account, "quota": windows}
-        status, _, answer = fetch("PATCH", f"{self.demo.offline}/offline/accounts", body=body)
-        self.assertEqual(status, 200, answer)
-        self.measure()
+    def test_a_search_of_its_own_tool(self):
+        # As a provider of another name it has none.
+        front, env = self.front()
+        self.sign_in("gpt-6-sol", BASES, front.url)
+        self.searches(lambda *arguments: self.says("", *arguments, env=env))
 
-    def measure(self):
-        admin = {"authorization": f"Bearer {self.demo.facts['admin']}"}
-        status, _, answer = fetch("GET", f"{self.demo.url}/auth/accounts?quota=fresh", admin)
-        self.assertEqual(status, 200, answer)
+    def test_a_pool_that_is_used_up_is_told_and_serves_again(self):
+        """The client hears when the first account is back, and does not try again; once one is back it works."""
+        accounts, back = self.own(), time.time() + 2 * DAY
+        for env in self.ways():
+            for account in accounts:
+                self.use(account, 30.0, back)
+            self.measure()
+            for late, account in enumerate(accounts):
+                self.use(account, 100.0, back + late * DAY)
+            self.demo.reset()
+            # The backend says it, each account once; then the gateway knows.
+            asked = self.refused(back, env)
+            self.assertEqual(sorted(set(asked)), accounts)
+            self.assertEqual(len(asked), len(set(asked)))
+            self.demo.reset()
+            self.assertEqual(self.refused(back, env), [])
+            self.use(accounts[0], 30.0, back)
+            self.measure()
+            run = self.says("pong", "Reply with exactly: pong", env=env)
+            self.accepted(1, run)
 
-    def status(self):
-        """What `/status` shows, by the server inside the client."""
-        with self.app("codex_vscode") as (client, _):
-            limits = self.call(client, 2, "account/rateLimits/read", None)["rateLimits"]
-            models = self.call(client, 3, "model/list", {})["data"]
-        self.assertEqual(len(models), 9, models)
-        return limits
+    def refused(self, back, env):
+        """A run that ends at the limit, and the accounts that it was sent to."""
+        run = self.launch([*EXEC, "Reply with exactly: pong"], {"TZ": "UTC", **env}, code=1)
+        self.assertIn("hit your usage limit", run.errors, str(run))
+        self.assertIn(f"ry again at {spoken(back)}.", run.errors, str(run))
+        for word in ("Reconnecting", "Falling back"):
+            self.assertNotIn(word, run.errors, str(run))
+        return [seen["account"] for seen in self.demo.record()["requests"] if seen["place"] == "responses"]
 
-    def test_an_app_and_an_editor_work(self):
-        """Both drive the server inside the client and name themselves; the backend hears our own name."""
-        with Front(urlsplit(self.demo.url).port, self.scratch) as front:
-            for name in ("codex_vscode", "Codex Desktop"):
-                with self.subTest(name=name):
-                    self.demo.reset()
-                    self.sign_in("gpt-5.5", BASES, front.url)
-                    file = f"{name.split()[-1]}.txt"
-                    self.turn(name, f"write {self.folder}/{file} with: written by codex", front.certificate)
-                    self.written(file, "written by codex", name)
-                    self.answered(self.accepted(2, name), name)
-                    self.heard_as("polygate")
 
-    def turn(self, name, prompt, certificate):
-        """A whole turn of an app of this name."""
-        with self.app(name, {"CODEX_CA_CERTIFICATE": certificate}) as (client, hello):
-            self.assertTrue(hello["userAgent"].startswith(f"{name}/"), hello)
-            free = {"cwd": str(self.folder), "approvalPolicy": "never", "sandbox": "danger-full-access"}
-            thread = self.call(client, 2, "thread/start", free)["thread"]["id"]
-            said = [{"type": "text", "text": prompt}]
-            self.say(client, {"id": 3, "method": "turn/start", "params": {"threadId": thread, "input": said}})
-            done = self.hear(client, lambda message: message.get("method") == "turn/completed")
-        self.assertEqual(done["params"]["turn"]["status"], "completed", done)
-
-    def heard_as(self, name):
-        """Every request that says who asks says this."""
-        heads = [dict(seen["headers"]) for seen in self.demo.record()["requests"] if seen["headers"]]
-        self.assertEqual({head["originator"] for head in heads if "originator" in head}, {name})
-        self.assertEqual({head["user-agent"].split("/")[0] for head in heads}, {name})
-
-    @contextlib.contextmanager
-    def app(self, name, more=None):
-        """The server inside the client as an app of this name starts it, and how it greets."""
-        with Outside() as outside:
-            env = alone(self.home, self.scratch, {**outside.env(), **(more or {})})
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-            client = subprocess.Popen(["codex", "app-server"], env=env, cwd=self.folder, text=True, **pipes)
-            limit = threading.Timer(LIMIT, client.kill)
-            limit.start()
-            try:
-                hello = {"clientInfo": {"name": name, "title": "test", "version": "1.2.3"}}
-                greeting = self.call(client, 1, "initialize", hello)
-                self.say(client, {"method": "initialized"})
-                yield client, greeting
-            finally:
-                limit.cancel()
-                client.kill()
-                client.communicate()
-        self.assertLessEqual(outside.hosts, self.outside)
-
-    def say(self, client, message):
-        client.stdin.write(json.dumps(message) + "\n")
-        client.stdin.flush()
-
-    def hear(self, client, wanted):
-        """The next message that is wanted."""
-        for line in client.stdout:
-            if wanted(message := json.loads(line)):
-                return message
-        return self.fail("the client ended")
-
-    def call(self, client, number, method, params):
-        self.say(client, {"id": number, "method": method, "params": params})
-        return self.hear(client, lambda message: message.get("id") == number and "method" not in message)["result"]
+def spoken(at):
+    """A time on another day, as the client says it."""
+    at = datetime.fromtimestamp(at, UTC)
+    ending = "th" if at.day in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(at.day % 10, "th")
+    return f"{at:%b} {at.day}{ending}, {at.year} {at.hour % 12 or 12}:{at:%M %p}"

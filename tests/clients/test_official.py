@@ -11,8 +11,9 @@ from pathlib import Path
 import recordings
 from backend import Backend
 from outside import Outside
+from pictures import picture
 from program import Program, alone, finish
-from test_codex import picture
+from tools import Tools
 
 CONFIG = """\
 model = "{model}"
@@ -26,7 +27,7 @@ EXEC = ["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approval
 NOT_FOUND = {"error": {"type": "invalid_request_error", "code": "previous_response_not_found", "message": "Not found"}}
 
 
-class OfficialClient(Program):
+class OfficialClient(Program, Tools):
     """`codex exec` and `codex exec resume` as their owner runs them; no host but the backend is asked for."""
 
     @classmethod
@@ -105,6 +106,17 @@ class OfficialClient(Program):
         (image,) = [part for part in parts if part["type"] == "input_image"]
         self.assertTrue(image["image_url"].startswith("data:image/png;base64,"), image["image_url"][:40])
         self.assertEqual([seen["method"] for seen in self.turns()], ["WS", "WS"])
+
+    def test_pictures_of_its_own_tool(self):
+        for model in ("gpt-5.5", "gpt-6-sol"):
+            with self.subTest(model=model):
+                self.demo.reset()
+                self.sign_in(model)
+                self.draws(self.codex)
+
+    def test_a_search_of_its_own_tool(self):
+        self.sign_in("gpt-6-sol")
+        self.searches(self.codex)
 
     def test_a_lost_chain_is_sent_whole(self):
         self.sign_in("gpt-5.5")
