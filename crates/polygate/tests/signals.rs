@@ -15,12 +15,14 @@ use http::Response;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use offline::{Offline, Options, Plan, Rule, Wait};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::{Outcome, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Streams in flight when the signal comes.
-const STREAMS: usize = 50;
+/// Streams in flight when the signal comes, and replies over WebSockets beside them.
+const STREAMS: usize = 500;
+const SOCKETS: usize = 8;
 /// Longest wait for anything; a test that reaches it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -53,9 +55,10 @@ struct Site {
 
 impl Site {
     async fn new(wait: Wait, env: &[(&str, &str)]) -> Self {
+        roomy();
         let backend = Offline::start(Options::default()).await.unwrap();
         backend.script(Rule::responses(Plan::auto().pause(4, wait)).times(1000));
-        let home = Home::new(&backend).quiet();
+        let home = Home::new(&backend).quiet().frugal(256);
         home.import(&backend.account("plus"));
         let gateway = home.serve(env);
         Self { backend, home, gateway }
@@ -72,6 +75,11 @@ impl Site {
         streams
     }
 
+    /// Replies over WebSockets; each of them has begun.
+    async fn sockets(&self) -> Vec<Socket> {
+        join_all((0..SOCKETS).map(|_| Socket::asking(self.gateway.port))).await
+    }
+
     /// Waits for the end of the process: its exit code. Every request has left a row that says how it ended.
     async fn ended(mut self, rows: usize, outcome: Outcome) -> i32 {
         let code = self.gateway.wait(PATIENCE).code().expect("it was not killed");
@@ -85,6 +93,16 @@ impl Site {
         assert!(found.iter().all(|row| row.outcome == outcome), "{found:#?}");
         store.close().await;
         code
+    }
+}
+
+/// Lets this process hold the clients' and the backend's end of every stream, for which the usual 1024 files are too few. The gateway
+/// begins with fewer and sees to it itself.
+fn roomy() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.unwrap_or(u64::MAX).min(4 * STREAMS as u64);
+    if limit.current.is_some_and(|current| current < wanted) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }).unwrap();
     }
 }
 
@@ -129,6 +147,7 @@ async fn a_signal_lets_streams_finish_and_takes_nothing_new() {
         let (port, pid) = (site.gateway.port, site.gateway.child.id());
         let mut link = Link::open(port).await;
         let streams = site.streams(STREAMS).await;
+        let (mut sockets, mut idle) = (site.sockets().await, Socket::open(port).await);
         link.see("response.created").await;
 
         site.gateway.signal(signal);
@@ -138,31 +157,39 @@ async fn a_signal_lets_streams_finish_and_takes_nothing_new() {
         link.see_frame(GOAWAY).await;
         link.ask(3, &[(":method", "GET"), (":path", "/readyz")], "").await;
         link.see(r#"{"status":"unavailable","reasons":["shutting down"]}"#).await;
-        assert_eq!((site.backend.record().posts().count(), site.gateway.child.id()), (STREAMS + 1, pid));
+        let asked = STREAMS + SOCKETS + 1;
+        assert_eq!((site.backend.record().posts().count(), site.gateway.child.id()), (asked, pid));
+        // A socket without a reply has nothing to wait for.
+        assert!(!idle.farewell().await.contains("response."), "{signal}");
 
         site.backend.release("go");
         for (end, stream) in streams {
             let text = said(stream).await;
             assert!(text.contains(end) && !text.contains("shutting down"), "{signal}: {text}");
         }
+        for socket in &mut sockets {
+            let text = socket.farewell().await;
+            assert!(text.contains("response.completed") && !text.contains("response.failed"), "{signal}: {text}");
+        }
         link.see("response.completed").await;
         drop(link);
-        assert_eq!(site.ended(STREAMS + 1, Outcome::Completed).await, 0, "{signal}");
+        assert_eq!(site.ended(asked, Outcome::Completed).await, 0, "{signal}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_outlast_the_drain_are_told_so() {
     let site = Site::new(Wait::Forever, &[("POLYGATE_SERVER__DRAIN_TIMEOUT", "1s")]).await;
-    let streams = site.streams(STREAMS).await;
+    let (streams, sockets) = (site.streams(STREAMS).await, site.sockets().await);
     let begun = Instant::now();
     site.gateway.signal("TERM");
     for (end, stream) in streams {
         let text = said(stream).await;
         assert!(text.contains("shutting down") && !text.contains(end), "{text}");
     }
+    cut(sockets).await;
     assert!(begun.elapsed() >= Duration::from_secs(1), "they had their time: {:?}", begun.elapsed());
-    assert_eq!(site.ended(STREAMS, Outcome::Failed).await, 0);
+    assert_eq!(site.ended(STREAMS + SOCKETS, Outcome::Failed).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,12 +199,12 @@ async fn a_second_signal_ends_everything_at_once() {
     {
         let site = Site::new(Wait::Forever, &[]).await;
         let port = site.gateway.port;
-        let streams = site.streams(STREAMS).await;
-        let mut socket = Socket::open(port).await;
+        let (streams, sockets) = (site.streams(STREAMS).await, site.sockets().await);
+        let asked = STREAMS + SOCKETS + 1;
         let unanswered = site.gateway.request("POST", CALLS[0].0, KEY, r#"{"model":"gpt-6-sol","input":"count to 9"}"#);
         let collected = async { site.gateway.send(unanswered).await.unwrap() };
         let signals = async {
-            let arrived = site.backend.wait_until(PATIENCE, |record| record.posts().count() == STREAMS + 2);
+            let arrived = site.backend.wait_until(PATIENCE, |record| record.posts().count() == asked);
             arrived.await.unwrap();
             site.gateway.signal(first);
             closed(port).await;
@@ -190,17 +217,17 @@ async fn a_second_signal_ends_everything_at_once() {
             let text = said(stream).await;
             assert!(text.contains("shutting down") && !text.contains(end), "{first} {second}: {text}");
         }
-        socket.farewell().await;
-        assert_eq!(site.ended(STREAMS + 2, Outcome::Failed).await, wanted, "{first} {second}");
+        cut(sockets).await;
+        assert_eq!(site.ended(asked, Outcome::Failed).await, wanted, "{first} {second}");
         assert!(since.elapsed() <= Duration::from_secs(2), "{first} {second}: ended after {:?}", since.elapsed());
     }
 }
 
-/// A reply over a WebSocket, byte by byte.
+/// A WebSocket, byte by byte.
 struct Socket(TcpStream);
 
 impl Socket {
-    /// Opens one and asks; the reply has begun.
+    /// Opens one.
     async fn open(port: u16) -> Self {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let head = format!(
@@ -211,22 +238,36 @@ impl Socket {
         let mut held = Vec::new();
         until(&mut stream, &mut held, "\r\n\r\n").await;
         assert!(held.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&held));
+        Self(stream)
+    }
+
+    /// Opens one and asks; the reply has begun.
+    async fn asking(port: u16) -> Self {
+        let Self(mut stream) = Self::open(port).await;
         let ask = r#"{"type":"response.create","model":"gpt-6-sol","input":"count to 9"}"#;
         // One text frame of a client, whose mask changes nothing.
         let frame = [&[0x81, 0x80 | u8::try_from(ask.len()).unwrap(), 0, 0, 0, 0], ask.as_bytes()].concat();
         stream.write_all(&frame).await.unwrap();
-        until(&mut stream, &mut held, "response.created").await;
+        until(&mut stream, &mut Vec::new(), "response.created").await;
         Self(stream)
     }
 
-    /// The reply ends with a failure of its own, and the connection with `1001 going away`.
-    async fn farewell(&mut self) {
+    /// What comes to the end, which is a close of `1001 going away`.
+    async fn farewell(&mut self) -> String {
         let bytes = rest(&mut self.0).await;
-        let text = String::from_utf8_lossy(&bytes);
-        assert!(text.contains("response.failed") && text.contains("shutting down"), "{text}");
-        assert!(!text.contains("response.completed"), "{text}");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let close = bytes.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == 1001_u16.to_be_bytes());
         assert!(close, "no close frame: {text}");
+        text
+    }
+}
+
+/// Each reply ends with a failure of its own.
+async fn cut(sockets: Vec<Socket>) {
+    for mut socket in sockets {
+        let text = socket.farewell().await;
+        assert!(text.contains("response.failed") && !text.contains("response.completed"), "{text}");
+        assert!(text.contains(r#""message":"The gateway is shutting down"#), "{text}");
     }
 }
 

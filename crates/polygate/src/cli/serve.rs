@@ -4,12 +4,16 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{Common, output, workplace};
 use crate::config::{Config, Layers, Log};
+
+/// Files and sockets that a gateway opens at most: two sockets for each stream, and its idle connections.
+const FILES: u64 = 1 << 16;
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -47,6 +51,7 @@ impl Serve {
         let unknown = layers.unknown();
         let config = Config::from_layers(&layers, paths)?;
         log(&config.log);
+        open_up();
         for key in unknown {
             tracing::warn!("unknown setting {key} in {}", config.paths.config.display());
         }
@@ -72,6 +77,19 @@ impl Serve {
                 layers.flag(key, value);
             }
         }
+    }
+}
+
+/// Lets the process open as many files as it may. The usual 1024 of a shell are a limit for programs that call `select`, and no more
+/// than 500 streams.
+fn open_up() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.unwrap_or(FILES).min(FILES);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it was");
     }
 }
 

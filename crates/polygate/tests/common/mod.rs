@@ -27,12 +27,20 @@ pub(crate) struct Home {
     backend: String,
     env: Vec<(&'static str, String)>,
     level: &'static str,
+    /// Files that its commands may open before they ask for more.
+    files: Option<u32>,
 }
 
 impl Home {
     /// An empty home.
     pub(crate) fn new(backend: &offline::Running) -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), backend: backend.auth_url(), env: Vec::new(), level: "debug" }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            backend: backend.auth_url(),
+            env: Vec::new(),
+            level: "debug",
+            files: None,
+        }
     }
 
     /// With this in the environment of every command.
@@ -52,9 +60,15 @@ impl Home {
         self
     }
 
+    /// Its commands begin with so few files that they may open.
+    pub(crate) fn frugal(mut self, files: u32) -> Self {
+        self.files = Some(files);
+        self
+    }
+
     /// A command of the binary in this home.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_polygate"));
+        let mut command = self.binary();
         command.env_clear().arg("--home").arg(self.path()).args(args);
         for name in ["PATH", "LLVM_PROFILE_FILE"] {
             std::env::var_os(name).map(|value| command.env(name, value));
@@ -67,6 +81,14 @@ impl Home {
             .env("POLYGATE_SERVER__API_KEY", KEY)
             .envs(self.env.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    fn binary(&self) -> Command {
+        let binary = env!("CARGO_BIN_EXE_polygate");
+        let Some(files) = self.files else { return Command::new(binary) };
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("ulimit -S -n {files}; exec \"$0\" \"$@\""), binary]);
+        shell
     }
 
     /// Runs a command to its end.
