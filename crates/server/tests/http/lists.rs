@@ -1,10 +1,16 @@
 //! Model lists in the three shapes, and whose client gets which.
 
+use std::time::Duration;
+
+use offline::{Place, Plan, Rule, Running};
 use rstest::rstest;
 use serde_json::Value;
 
 use crate::gateway::Gateway;
+use crate::streams::Site;
 use crate::wire::Answer;
+
+const SOON: Duration = Duration::from_secs(10);
 
 async fn get(gateway: &Gateway, target: &str, header: &str) -> Answer {
     let key = format!("authorization: Bearer {}", gateway.keys.client);
@@ -164,6 +170,73 @@ async fn names_with_slashes_reach_the_catalogue() {
         let one = get(&gateway, target, "x-none: 1").await;
         assert_eq!(one.status, 200, "{target}: {}", one.text());
     }
+}
+
+/// A gateway that has its account's own list, and the account's id at the backend.
+async fn listed() -> (Site, String) {
+    let site = Site::new(&["plus"], |_| {}, |_| {}).await;
+    let live = async {
+        while site.engine.accounts()[0].models == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, live).await.expect("the list in time");
+    let account = site.backend.record().at(Place::Models).find_map(|seen| seen.account.clone());
+    (site, account.expect("an account's list"))
+}
+
+fn asked(backend: &Running) -> usize {
+    backend.record().at(Place::Models).count()
+}
+
+/// The names in a list of any shape.
+async fn names(gateway: &Gateway, target: &str, header: &str) -> Vec<String> {
+    let answer = get(gateway, target, header).await;
+    assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+    let list = json(&answer);
+    let entries = list["data"].as_array().or(list["models"].as_array()).unwrap().clone();
+    let name = |entry: &Value| entry["id"].as_str().or(entry["name"].as_str()).unwrap().to_owned();
+    entries.iter().map(|entry| name(entry).trim_start_matches("models/").to_owned()).collect()
+}
+
+/// A client's wish is a call to every account, so lists are asked for once a minute at most, whoever wishes; in between, and for any
+/// other word than `true` or `1`, the one that is there is served.
+#[rstest]
+#[case::openai("/v1/models?refresh=true", "x-none: 1")]
+#[case::a_number("/v1/models?refresh=1", "x-none: 1")]
+#[case::anthropic("/v1/models?refresh=true&limit=100", "anthropic-version: 2023-06-01")]
+#[case::google("/v1beta/models?pageSize=100&refresh=true", "x-none: 1")]
+#[tokio::test]
+async fn a_client_may_have_the_lists_asked_for_anew(#[case] target: &str, #[case] header: &str) {
+    let (Site { gateway, backend, .. }, account) = listed().await;
+    let (plain, before) = (target.split('?').next().unwrap(), asked(&backend));
+    let old = names(&gateway, plain, header).await;
+    assert!(old.len() > 2, "{old:?}");
+    backend.set_models(&account, &["gpt-6-sol"]);
+    for quiet in ["", "?refresh", "?refresh=", "?refresh=false", "?refresh=0", "?refresh=yes"] {
+        assert_eq!(names(&gateway, &format!("{plain}{quiet}"), header).await, old, "{quiet}");
+    }
+    assert_eq!(asked(&backend), before);
+    assert_eq!(names(&gateway, target, header).await, ["gpt-6-sol"]);
+    assert_eq!(names(&gateway, plain, header).await, ["gpt-6-sol"], "it stays");
+    assert_eq!(asked(&backend), before + 1);
+    backend.set_models(&account, &["gpt-6-sol", "gpt-6-luna"]);
+    assert_eq!(names(&gateway, target, header).await, ["gpt-6-sol"], "a second wish a moment later costs nothing");
+    let token = format!("authorization: Bearer {}", gateway.keys.admin);
+    let head = ["host: localhost", &token, "content-type: application/json"];
+    let owner = gateway.ask("POST /admin/refresh-models", &head, b"{}").await;
+    assert_eq!((owner.status, asked(&backend)), (200, before + 1), "nor does the owner's: {}", owner.text());
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_come_leaves_the_one_from_before() {
+    let (Site { gateway, backend, .. }, account) = listed().await;
+    let old = names(&gateway, "/v1/models", "x-none: 1").await;
+    backend.set_models(&account, &["gpt-6-sol"]);
+    backend.script(Rule::at(Place::Models, Plan::server_error(500)));
+    let before = asked(&backend);
+    assert_eq!(names(&gateway, "/v1/models?refresh=true", "x-none: 1").await, old);
+    assert_eq!(asked(&backend), before + 1);
 }
 
 /// A key in the target works for Google's clients only, and never comes back.

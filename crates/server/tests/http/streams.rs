@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use engine::Engine;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use offline::{FakeAccount, Offline, Plan, Rule, Running};
 use pool::{Millis, Secret, Tokens};
 use server::Settings;
-use store::{NewAccount, Origin};
+use store::{NewAccount, Origin, Store, UsageRow};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
@@ -38,14 +39,50 @@ async fn built(
     tune: impl FnOnce(&mut engine::Settings),
     change: impl FnOnce(&mut Settings),
 ) -> (Gateway, Running) {
-    let backend = Offline::start(offline::Options::default()).await.unwrap();
-    let home = TempDir::new().unwrap();
-    let store = store(&home).await;
-    for plan in plans {
-        store.put_account(account(backend.account(plan)), Millis(1)).await.unwrap();
+    let Site { gateway, backend, .. } = Site::new(plans, tune, change).await;
+    (gateway, backend)
+}
+
+/// A gateway on an offline backend, and what is behind it.
+pub(crate) struct Site {
+    pub(crate) gateway: Gateway,
+    pub(crate) backend: Running,
+    pub(crate) engine: Engine,
+    pub(crate) store: Store,
+}
+
+impl Site {
+    /// One with an account of each of these plans.
+    pub(crate) async fn new(
+        plans: &[&str],
+        tune: impl FnOnce(&mut engine::Settings),
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let backend = Offline::start(offline::Options::default()).await.unwrap();
+        let home = TempDir::new().unwrap();
+        let store = store(&home).await;
+        for plan in plans {
+            store.put_account(account(backend.account(plan)), Millis(1)).await.unwrap();
+        }
+        let engine = engine_with(store.clone(), &format!("http://{}", backend.addr()), tune).await;
+        let gateway = Gateway::on(engine.clone(), home, change).await;
+        Self { gateway, backend, engine, store }
     }
-    let engine = engine_with(store, &format!("http://{}", backend.addr()), tune).await;
-    (Gateway::on(engine, home, change).await, backend)
+
+    /// Usage rows, newest first, once there are so many.
+    pub(crate) async fn rows(&self, count: usize) -> Vec<UsageRow> {
+        let enough = async {
+            loop {
+                self.store.usage().flush().await;
+                let rows = self.store.usage().rows(10_000).await.unwrap();
+                if rows.len() >= count {
+                    return rows;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SOON, enough).await.expect("the rows in time")
+    }
 }
 
 pub(crate) fn account(fake: FakeAccount) -> NewAccount {
