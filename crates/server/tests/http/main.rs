@@ -14,6 +14,7 @@ mod edges;
 mod gateway;
 mod hosts;
 mod learned;
+mod leaving;
 mod lists;
 mod matrix;
 mod native;

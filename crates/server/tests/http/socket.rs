@@ -45,6 +45,11 @@ impl Socket {
         let _ = self.0.get_mut().write_all(bytes.as_ref()).await;
     }
 
+    /// Ends the connection with a reset.
+    pub(crate) fn reset(self) {
+        self.0.get_ref().set_zero_linger().expect("a socket");
+    }
+
     /// Waits until everything that was sent so far has been read.
     pub(crate) async fn ping(&mut self) {
         self.send(Message::Ping("so far".into())).await;
