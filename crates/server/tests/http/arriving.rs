@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pool::limits::BODY_WIRE;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -137,6 +138,59 @@ async fn messages_come_whole_in_any_frames() {
     let record = backend.record();
     let sent = record.posts().next().unwrap().json();
     assert_eq!(sent["input"][0]["content"][0]["text"].as_str().map(str::len), Some(padding.len()));
+}
+
+/// A request of exactly so many bytes, in blanks for the most part.
+fn padded(bytes: usize) -> Vec<u8> {
+    let request = json!({ "type": "response.create", "model": MODEL, "input": "count to 3", "store": false });
+    let mut text = request.to_string().into_bytes();
+    let close = text.pop().unwrap();
+    text.resize(bytes - 1, b' ');
+    text.push(close);
+    text
+}
+
+/// Row B15 at the real limit, which is that of request bodies, in however many frames a message comes.
+#[rstest]
+#[case::one(usize::MAX)]
+#[case::some(1 << 20)]
+#[case::many(4 << 10)]
+#[tokio::test]
+async fn the_longest_message_is_as_long_as_the_longest_body(#[case] piece: usize) {
+    let (gateway, backend) = gateway(|_| {}).await;
+    for (over, calls) in [(0, 1), (1, 1)] {
+        let mut socket = open(&gateway).await;
+        let message = padded(BODY_WIRE + over);
+        let last = (message.len() - 1) / piece;
+        for (at, part) in message.chunks(piece).enumerate() {
+            socket.raw(frame(if at == 0 { FIRST } else { NEXT } | if at == last { LAST } else { 0 }, part)).await;
+        }
+        let end = socket.reply().await.pop().unwrap();
+        if over == 0 {
+            assert!(words(&end["response"]).ends_with('3'), "{end}");
+        } else {
+            assert_eq!((&end["type"], &end["status"]), (&json!("error"), &json!(413)), "{end}");
+            assert!(end["error"]["message"].as_str().unwrap().contains(&BODY_WIRE.to_string()), "{end}");
+            assert_eq!(socket.closed().await.unwrap().code, CloseCode::Size);
+        }
+        assert_eq!(backend.record().posts().count(), calls);
+    }
+}
+
+/// What announces too much is not waited for.
+#[rstest]
+#[case::a_byte_more(WHOLE, BODY_WIRE + 1)]
+#[case::sixty_four_mib(WHOLE, 64 << 20)]
+#[case::all_that_can_be_said(WHOLE, usize::MAX >> 1)]
+#[case::a_part(FIRST, BODY_WIRE + 1)]
+#[tokio::test]
+async fn a_frame_that_announces_too_much_is_refused_at_once(#[case] first: u8, #[case] length: usize) {
+    let (gateway, backend) = gateway(|_| {}).await;
+    let mut socket = open(&gateway).await;
+    socket.raw(head(first, length)).await;
+    assert_eq!(socket.event().await.unwrap()["status"], 413);
+    assert_eq!(socket.closed().await.unwrap().code, CloseCode::Size);
+    assert_eq!(backend.record().posts().count(), 0);
 }
 
 /// Whoever puts messages together would keep what the longest one took, on every connection.
