@@ -24,8 +24,8 @@ use tokio_util::io::StreamReader;
 use crate::settings::Limits;
 use decode::Coding;
 
-/// Output between two yields to the runtime while decoding.
-const TURN: usize = 1 << 20;
+/// What is taken on trust of a declared length, bytes.
+const TRUST: usize = 1 << 20;
 
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -143,7 +143,7 @@ async fn plain(
 ) -> Result<Bytes, Broken> {
     let mut whole = Vec::new();
     // The declared length is a promise of somebody who may not keep it: only the first MiB is taken on trust.
-    charge.reserve(&mut whole, expected.min(TURN))?;
+    charge.reserve(&mut whole, expected.min(TRUST))?;
     while let Some(chunk) = wire.next().await {
         let chunk = chunk?;
         charge.reserve(&mut whole, chunk.len())?;
@@ -159,23 +159,12 @@ async fn decoded(
     mut charge: Charge,
 ) -> Result<Bytes, Broken> {
     let wire = StreamReader::new(wire.map(|chunk| chunk.map_err(io::Error::other)));
-    let mut reader = decode::chain(Box::pin(wire), codings);
+    let mut reader = decode::chain(Box::pin(wire), codings, cap);
     let mut whole = Vec::new();
-    let mut turn = 0;
     loop {
         charge.reserve(&mut whole, 16 << 10)?;
-        let count = fill(&mut reader, &mut whole).await?;
-        if count == 0 {
+        if fill(&mut reader, &mut whole).await? == 0 {
             return Ok(charge.seal(whole));
-        }
-        if whole.len() > cap {
-            return Err(Broken::TooLarge);
-        }
-        turn += count;
-        if turn >= TURN {
-            // A decoder fed from memory never waits by itself.
-            turn = 0;
-            tokio::task::yield_now().await;
         }
     }
 }

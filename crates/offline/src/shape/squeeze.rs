@@ -2,6 +2,7 @@
 
 use std::io;
 
+use async_compression::Level;
 use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -25,7 +26,8 @@ impl Squeeze {
     pub(super) fn new(codings: &[Coding]) -> Self {
         let encoder = |coding: &Coding| match coding {
             Coding::Gzip => Encoder::Gzip(Box::new(GzipEncoder::new(Vec::new()))),
-            Coding::Brotli => Encoder::Brotli(Box::new(BrotliEncoder::new(Vec::new()))),
+            // Its best takes minutes for a bomb.
+            Coding::Brotli => Encoder::Brotli(Box::new(BrotliEncoder::with_quality(Vec::new(), Level::Fastest))),
             Coding::Zstd => Encoder::Zstd(Box::new(ZstdEncoder::new(Vec::new()))),
             Coding::Deflate => Encoder::Deflate(Box::new(ZlibEncoder::new(Vec::new()))),
         };

@@ -9,11 +9,14 @@ use async_compression::zstd::DParameter;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use tokio::io::{AsyncBufRead, AsyncRead, BufReader, ReadBuf};
+use tokio::task::coop;
 
 use super::Broken;
 
 /// Log2 of the largest zstd window (8 MiB): what a frame may make us allocate.
 const ZSTD_WINDOW: u32 = 23;
+/// What a decoder gives at most at once, bytes.
+const PIECE: usize = 16 << 10;
 /// Longest chain; no client sends more than one.
 const MOST: usize = 3;
 
@@ -47,9 +50,37 @@ pub(super) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Broken> {
 
 type Input = Pin<Box<dyn AsyncBufRead + Send>>;
 
-/// Puts the decoders for `codings` on top of each other, the last applied at the bottom.
-pub(super) fn chain(wire: Input, codings: &[Coding]) -> Input {
-    codings.iter().rev().fold(wire, |input, coding| Box::pin(BufReader::new(Layer::Sniff(*coding, Some(input)))))
+/// Puts the decoders for `codings` on top of each other, the last applied at the bottom. None of them gives more than `cap` bytes: what
+/// a body becomes on its way could else be endless, and nothing in the end.
+pub(super) fn chain(wire: Input, codings: &[Coding], cap: usize) -> Input {
+    let stage = |coding: &Coding, input| Stage { layer: Layer::Sniff(*coding, Some(input)), left: cap };
+    codings.iter().rev().fold(wire, |input, coding| Box::pin(BufReader::new(stage(coding, input))))
+}
+
+/// A decoder, and how many bytes more it may give.
+struct Stage {
+    layer: Layer,
+    left: usize,
+}
+
+impl AsyncRead for Stage {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let stage = self.get_mut();
+        // A decoder that is fed from memory never waits by itself: the runtime gets its turns.
+        let turn = ready!(coop::poll_proceed(cx));
+        // Where no more may come, one byte tells a body that is too long from one that ends.
+        let most = buf.remaining().min(PIECE).min(stage.left.max(1));
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
+        ready!(Pin::new(&mut stage.layer).poll_read(cx, &mut part))?;
+        turn.made_progress();
+        let count = part.filled().len();
+        let Some(left) = stage.left.checked_sub(count) else {
+            return Poll::Ready(Err(io::Error::other(Broken::TooLarge)));
+        };
+        stage.left = left;
+        buf.advance(count);
+        Poll::Ready(Ok(()))
+    }
 }
 
 /// One decoder, chosen once its first byte is there.

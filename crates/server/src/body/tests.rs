@@ -1,11 +1,14 @@
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_compression::tokio::bufread::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
+use bytes::BytesMut;
 use futures_util::stream;
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
 use rstest::rstest;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::*;
 
@@ -109,6 +112,115 @@ async fn bombs_stop_at_the_cap(#[case] coding: &str) {
     let bomb = encode(coding, &vec![0; 64 << 20]).await;
     assert!(bomb.len() < 1 << 20, "{coding}: {}", bomb.len());
     assert_eq!(read_as(coding, bomb).await, Err(Broken::TooLarge));
+}
+
+/// What a coding makes of a MiB of zeros, and of each one behind it.
+async fn pieces(coding: &str) -> (Bytes, Bytes) {
+    use async_compression::tokio::write;
+    let (to, mut coded) = tokio::io::duplex(1 << 20);
+    let mut encoder: Box<dyn AsyncWrite + Unpin> = match coding {
+        "gzip" => Box::new(write::GzipEncoder::new(to)),
+        "deflate" => Box::new(write::ZlibEncoder::new(to)),
+        "br" => Box::new(write::BrotliEncoder::new(to)),
+        "zstd" => Box::new(write::ZstdEncoder::new(to)),
+        _ => unreachable!("a coding of this test"),
+    };
+    let mut pieces = Vec::new();
+    for _ in 0..4 {
+        encoder.write_all(&vec![0; 1 << 20]).await.unwrap();
+        encoder.flush().await.unwrap();
+        let mut piece = BytesMut::with_capacity(1 << 20);
+        coded.read_buf(&mut piece).await.unwrap();
+        pieces.push(piece.freeze());
+    }
+    assert_eq!(pieces[2], pieces[3], "{coding}: it goes on like this");
+    (Bytes::from(pieces[..3].concat()), pieces.swap_remove(3))
+}
+
+/// Of a bomb without an end no more is taken than the cap has room for, and nothing is held beyond it: the budget would say so.
+#[rstest]
+#[case("gzip")]
+#[case("deflate")]
+#[case("br")]
+#[case("zstd")]
+#[tokio::test]
+async fn an_endless_bomb_is_read_up_to_the_cap(#[case] coding: &str) {
+    let (first, next) = pieces(coding).await;
+    let limits = Limits { wire: u64::MAX, decoded: 8 << 20, ..limits() };
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&taken);
+    let endless = stream::iter(std::iter::once(first).chain(std::iter::repeat(next)));
+    let endless = endless.inspect(move |_| _ = count.fetch_add(1, Ordering::Relaxed));
+    let body = StreamBody::new(endless.map(|piece| Ok::<_, Infallible>(Frame::data(piece))));
+    let budget = Budget::new(limits.decoded + (32 << 10));
+    let read = read(&headers(&[("content-encoding", coding)]), body, &limits, &budget).await;
+    assert_eq!(read, Err(Broken::TooLarge));
+    // Three of the eight are in the first one.
+    let taken = taken.load(Ordering::Relaxed);
+    assert!((6..=8).contains(&taken), "{taken} pieces");
+}
+
+#[rstest]
+#[case(&["gzip", "gzip"])]
+#[case(&["zstd", "br"])]
+#[case(&["br", "gzip"])]
+#[case(&["br", "br", "br"])]
+#[case(&["deflate", "zstd", "gzip"])]
+#[tokio::test]
+async fn chained_bombs_stop_at_the_cap(#[case] codings: &[&str]) {
+    // A GiB of zeros, but for its end.
+    let (first, next) = pieces(codings[0]).await;
+    let mut bomb = [&first[..], &next.repeat(1021)].concat();
+    for coding in &codings[1..] {
+        bomb = encode(coding, &bomb).await;
+    }
+    let limits = limits();
+    let budget = Budget::new(limits.decoded + (32 << 10));
+    let read = read(&headers(&[("content-encoding", &codings.join(","))]), Full::from(bomb), &limits, &budget).await;
+    assert_eq!(read, Err(Broken::TooLarge));
+}
+
+/// A gzip member of nothing, of about so many bytes.
+fn hollow(bytes: usize) -> Vec<u8> {
+    let (head, tail) = ([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff], [0; 8]);
+    let (block, last) = ([0, 0, 0, 0xff, 0xff], [1, 0, 0, 0xff, 0xff]);
+    [&head[..], &block.repeat(bytes / block.len()), &last, &tail].concat()
+}
+
+/// What becomes of a body on its way may be no larger than what it is in the end.
+#[rstest]
+#[case(&["zstd"])]
+#[case(&["gzip", "br"])]
+#[tokio::test]
+async fn what_is_between_two_codings_is_capped(#[case] outer: &[&str]) {
+    for (size, wanted) in [(1 << 20, Ok(Bytes::new())), (3 << 20, Err(Broken::TooLarge))] {
+        let mut body = hollow(size);
+        for coding in outer {
+            body = encode(coding, &body).await;
+        }
+        assert_eq!(read_as(&format!("gzip,{}", outer.join(",")), body).await, wanted, "{size}");
+    }
+}
+
+/// The runtime gets its turns, also where nothing comes out at the top.
+#[tokio::test]
+async fn decoding_takes_turns() {
+    let limits = Limits { decoded: 32 << 20, buffered: 64 << 20, ..limits() };
+    let budget = Budget::new(limits.buffered);
+    for plain in [hollow(24 << 20), vec![0; 24 << 20]] {
+        let body = encode("gzip", &encode("gzip", &plain).await).await;
+        let named = headers(&[("content-encoding", if plain[0] == 0 { "gzip,gzip" } else { "gzip,gzip,gzip" })]);
+        let turns = async {
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = turns => {}
+            read = read(&named, Full::from(body), &limits, &budget) => panic!("done without a turn: {:?}", read.map(|read| read.len())),
+        }
+    }
 }
 
 #[rstest]

@@ -1,6 +1,6 @@
 //! Bad bodies and headers: the protocol's own 4xx, never a 5xx, never a call of the engine (which would answer 503 here).
 
-use async_compression::tokio::bufread::{GzipEncoder, ZstdEncoder};
+use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZstdEncoder};
 use tokio::io::AsyncReadExt;
 
 use crate::gateway::{Gateway, request};
@@ -118,15 +118,18 @@ async fn other_content_types_are_415() {
 #[tokio::test]
 async fn coded_bodies_are_read_and_bad_ones_refused() {
     let gateway = Gateway::with(|settings| settings.limits.decoded = 1 << 20).await;
-    let (mut gzip, mut zstd, mut bomb) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut gzip, mut zstd, mut bomb, mut chain) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     GzipEncoder::new(RESPONSES.as_bytes()).read_to_end(&mut gzip).await.unwrap();
     ZstdEncoder::new(RESPONSES.as_bytes()).read_to_end(&mut zstd).await.unwrap();
     ZstdEncoder::new(&vec![b' '; 64 << 20][..]).read_to_end(&mut bomb).await.unwrap();
+    BrotliEncoder::new(&bomb[..]).read_to_end(&mut chain).await.unwrap();
     for (coding, body, status) in [
         ("gzip", &gzip[..], 503),
         ("zstd", &zstd[..], 503),
         ("identity", RESPONSES.as_bytes(), 503),
         ("zstd", &bomb[..], 413),
+        ("zstd, br", &chain[..], 413),
+        ("br, zstd", &chain[..], 400),
         ("gzip", RESPONSES.as_bytes(), 400),
         ("gzip", &gzip[..gzip.len() - 1], 400),
         ("zstd", &gzip[..], 400),

@@ -77,10 +77,7 @@ impl Decoder {
 
     /// As [`Body::poll_chunk`]. At most one piece at a time, so that the caps behind it hold for what is decoded.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
-        // A little of a bomb keeps its decoder busy for long without waiting for anything: the runtime gets its turns.
-        let turn = ready!(coop::poll_proceed(cx));
         let piece = ready!(self.0.as_mut().poll_fill_buf(cx)).map(Bytes::copy_from_slice);
-        turn.made_progress();
         self.0.as_mut().consume(piece.as_ref().map_or(0, Bytes::len));
         Poll::Ready(match piece {
             Err(error) => Some(Err(cut(&error))),
@@ -164,12 +161,17 @@ impl Layer {
 impl AsyncRead for Layer {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let layer = self.get_mut();
+        // A little of a bomb keeps its decoder busy for long without waiting for anything, and a chain may become much on its way and
+        // nothing in the end: the runtime gets its turns.
+        let turn = ready!(coop::poll_proceed(cx));
         if let Some(error) = layer.failed.take() {
             layer.state = State::Over;
             return Poll::Ready(Err(error));
         }
         let before = buf.filled().len();
-        Poll::Ready(match ready!(layer.decode(cx, buf)) {
+        let read = ready!(layer.decode(cx, buf));
+        turn.made_progress();
+        Poll::Ready(match read {
             Err(error) if buf.filled().len() > before => {
                 layer.failed = Some(error);
                 Ok(())

@@ -1,10 +1,11 @@
 //! Answers in codings that nobody asked for, by whatever is on the way.
 
 use async_compression::tokio::bufread::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
+use async_compression::tokio::write;
 use bytes::Bytes;
 use pool::relay::Wire;
 use rstest::rstest;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use upstream::relay::Call;
 use upstream::{Answer, Cut, Fault, FaultKind, Sent};
 
@@ -25,7 +26,10 @@ async fn all(mut from: impl AsyncRead + Unpin) -> Vec<u8> {
 
 /// Applies codings in this order; `raw` is deflate without its zlib frame.
 async fn coded(codings: &[&str]) -> Vec<u8> {
-    let mut bytes = text();
+    again(text(), codings).await
+}
+
+async fn again(mut bytes: Vec<u8>, codings: &[&str]) -> Vec<u8> {
     for coding in codings {
         let from = bytes.as_slice();
         bytes = match *coding {
@@ -139,6 +143,72 @@ async fn a_cap_is_one_of_decoded_bytes() {
     let cap = text().len() - 1;
     assert!(body.len() < cap);
     assert_eq!(read("zstd", body, cap).await, Err(Cut::TooLarge(cap)));
+}
+
+/// A GiB of zeros in a few KiB, but for its end.
+async fn bomb(codings: &[&str]) -> Vec<u8> {
+    let (to, mut coded) = tokio::io::duplex(1 << 20);
+    let mut encoder: Box<dyn AsyncWrite + Unpin> = match codings[0] {
+        "gzip" => Box::new(write::GzipEncoder::new(to)),
+        "deflate" => Box::new(write::ZlibEncoder::new(to)),
+        "br" => Box::new(write::BrotliEncoder::new(to)),
+        "zstd" => Box::new(write::ZstdEncoder::new(to)),
+        other => unreachable!("{other}"),
+    };
+    let mut pieces = Vec::new();
+    for _ in 0..4 {
+        encoder.write_all(&vec![0; 1 << 20]).await.unwrap();
+        encoder.flush().await.unwrap();
+        let mut piece = Vec::with_capacity(1 << 20);
+        coded.read_buf(&mut piece).await.unwrap();
+        pieces.push(piece);
+    }
+    assert_eq!(pieces[2], pieces[3], "it goes on like this");
+    let bytes = [pieces[..3].concat(), pieces[3].repeat(1021)].concat();
+    again(bytes, &codings[1..]).await
+}
+
+/// Whatever it would become, what is decoded comes in small pieces and only as far as it is asked for.
+#[rstest]
+#[case("gzip", &["gzip"])]
+#[case("deflate", &["deflate"])]
+#[case("br", &["br"])]
+#[case("zstd", &["zstd"])]
+#[case("gzip, br", &["gzip", "br"])]
+#[case("br, br, br", &["br", "br", "br"])]
+#[case("zstd, deflate, gzip", &["zstd", "deflate", "gzip"])]
+#[tokio::test]
+async fn a_bomb_stops_at_the_cap(#[case] name: &'static str, #[case] codings: &[&str]) {
+    const CAP: usize = 4 << 20;
+    let bomb = bomb(codings).await;
+    assert_eq!(read(name, bomb.clone(), CAP).await, Err(Cut::TooLarge(CAP)));
+    let (_house, answer) = ask(200, name, bomb).await;
+    let (mut answer, mut got) = (answer.unwrap(), 0);
+    while got <= CAP {
+        let chunk = answer.body.chunk().await.unwrap().unwrap();
+        assert!(chunk.len() <= 16 << 10 && chunk.iter().all(|byte| *byte == 0), "{} bytes", chunk.len());
+        got += chunk.len();
+    }
+}
+
+/// The runtime gets its turns, also where a chain becomes much on its way and nothing in the end.
+#[tokio::test]
+async fn decoding_takes_turns() {
+    // A gzip member of nothing: empty blocks, and the last of them.
+    let (head, tail) = ([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff], [1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let hollow = [&head[..], &[0, 0, 0, 0xff, 0xff].repeat(16 << 20), &tail].concat();
+    let (_house, answer) = ask(200, "gzip, gzip, gzip", again(hollow, &["gzip", "gzip"]).await).await;
+    let mut answer = answer.unwrap();
+    let turns = async {
+        for _ in 0..16 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = turns => {}
+        end = answer.body.chunk() => panic!("no turn before {end:?}"),
+    }
 }
 
 #[rstest]
