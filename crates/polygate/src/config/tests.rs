@@ -2,6 +2,8 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use pool::catalog::{Catalog, To};
+use rstest::rstest;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::*;
@@ -153,6 +155,41 @@ fn fallback_chains_are_one_name_or_a_list() {
     assert!(config(&layers("[model]\nfallbacks = 3\n", &[])).is_err());
     let many = format!("a = [{}]", ["\"b\""; 9].join(","));
     assert!(chains(&many).is_err());
+}
+
+/// The first pattern that fits counts: a table stays in the file's order, whatever the order of its names, and is meant so.
+#[rstest]
+#[case("old-*", "old-mini*")]
+#[case("old-mini*", "old-*")]
+#[case("z*", "*")]
+#[case("*", "z*")]
+fn patterns_count_in_the_order_of_the_file(#[case] first: &str, #[case] second: &str) {
+    let asked = if first.contains('z') || second.contains('z') { "zeta-1" } else { "old-mini-1" };
+    let file = format!(
+        "[model.aliases]\n\"{first}\" = \"gpt-6-luna\"\n\"{second}\" = \"gpt-6-sol\"\n\
+         [model.fallbacks]\n\"{first}\" = \"gpt-5.5\"\n\"{second}\" = [\"gpt-6-sol\", \"gpt-5.5\"]\n"
+    );
+    let settings = crate::start::engine_settings(&config(&layers(&file, &[])).unwrap());
+    let meant = Catalog::bundled().resolve(Some(asked), &settings.names).unwrap();
+    assert_eq!(meant.model.slug, "gpt-6-luna");
+    assert_eq!(settings.chains.of(Some(asked), Some(&meant.model.slug)), ["gpt-5.5"]);
+}
+
+/// The same of routes, which say who serves and not which model.
+#[rstest]
+#[case("gpt-6-*", "gpt-*")]
+#[case("gpt-*", "gpt-6-*")]
+#[case("*", "gpt-6-sol*")]
+fn routes_count_in_the_order_of_the_file(#[case] first: &str, #[case] second: &str) {
+    let meant = |providers: [&str; 2]| {
+        let file =
+            format!("[model.routing]\n\"{first}\" = \"{}\"\n\"{second}\" = \"{}\"\n", providers[0], providers[1]);
+        let names = crate::start::engine_settings(&config(&layers(&file, &[])).unwrap()).names;
+        Catalog::bundled().routed(&names).resolve(Some("gpt-6-sol"), &names)
+    };
+    assert_eq!(meant(["codex", "far"]).unwrap().to, To::Accounts);
+    let refused = meant(["far", "codex"]).unwrap_err();
+    assert!(refused.message.contains("routed to the relay `far`"), "{}", refused.message);
 }
 
 #[test]
