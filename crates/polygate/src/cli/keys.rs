@@ -78,9 +78,13 @@ impl Keys {
             }
             Self::Tools { id, tools } => {
                 let tools = tools.0.as_ref().map(|tools| tools.0.as_slice());
-                equipped(store.set_key_tools(id, tools).await?, id)
+                let found = store.set_key_tools(id, tools).await?;
+                told(found, "Set. A gateway that runs knows it within a second.", &format!("client key {id}"))
             }
-            Self::Revoke { id } => revoked(store.revoke_key(id, workplace::now()).await?, id),
+            Self::Revoke { id } => {
+                let found = store.revoke_key(id, workplace::now()).await?;
+                told(found, &format!("Revoked {id}."), &format!("active key {id}"))
+            }
         };
         store.close().await;
         Ok(code)
@@ -228,20 +232,12 @@ fn row(key: &Key) -> Row {
     }
 }
 
-fn equipped(found: bool, id: &str) -> ExitCode {
+/// Says what was done to a key, or that there is none that it could be done to.
+fn told(found: bool, done: &str, key: &str) -> ExitCode {
     if found {
-        eprintln!("Set. A gateway that runs knows it within a second.");
+        eprintln!("{done}");
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: there is no client key {id}; see `polygate keys list`");
-    ExitCode::FAILURE
-}
-
-fn revoked(found: bool, id: &str) -> ExitCode {
-    if found {
-        eprintln!("Revoked {id}.");
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("error: there is no active key {id}; see `polygate keys list`");
+    eprintln!("error: there is no {key}; see `polygate keys list`");
     ExitCode::FAILURE
 }
