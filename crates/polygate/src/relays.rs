@@ -1,13 +1,15 @@
 //! The relays of the configuration file: handed to the engine at the start, and again whenever the file or a key's file changes.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use engine::{Engine, Private, RelayWish};
 use pool::Secret;
+use pool::catalog::Provider;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Key, Layers, Relay};
+use crate::config::{Key, Layers, Model, Relay};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -68,6 +70,21 @@ impl Filed {
         {
             let private = relay.allow_private;
             tracing::info!(relay = %relay.name, address = %relay.base_url, allow_private = private, "relay of the file");
+        }
+    }
+
+    /// Says which relays the configuration's rows and routes of models name and nobody has: what is asked of them is refused until they are
+    /// added.
+    pub(crate) fn miss(&self, model: &Model) {
+        let rows = model.custom.iter().filter_map(|row| row.relay.as_deref());
+        let routes = model.routing.iter().filter_map(|(_, provider)| match provider {
+            Provider::Relay(name) => Some(name.as_str()),
+            Provider::Accounts => None,
+        });
+        let there: HashSet<String> = self.engine.relays().into_iter().map(|relay| relay.name).collect();
+        let named: BTreeSet<&str> = rows.chain(routes).filter(|name| !there.contains(*name)).collect();
+        for relay in named {
+            tracing::warn!("models of the configuration name the relay {relay}, which nobody has: they are refused");
         }
     }
 

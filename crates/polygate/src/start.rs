@@ -85,6 +85,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let filed = Filed::new(engine.clone(), config.paths.config.clone());
     let seen = filed.seen(&config.relays);
     filed.put(&config.relays).await;
+    filed.miss(&config.model);
     let relays = tokio::spawn(filed.follow((config.relays, seen), shutdown.clone()));
     let listener = tokio::spawn(server.run_until(shutdown.clone(), now.clone()));
     Ok(Running { addresses, ollama, engine, store, shutdown, now, listener, relays, _lock: lock })

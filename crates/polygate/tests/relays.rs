@@ -186,6 +186,32 @@ async fn relays_of_the_file_are_read_shown_and_followed() {
     assert!(!gateway.log.text().contains("canary"));
 }
 
+/// Rows and routes of models that name a relay which nobody has: told once for each, at the start.
+#[tokio::test(flavor = "multi_thread")]
+async fn relays_that_models_name_and_nobody_has_are_told() {
+    let backend = backend().await;
+    let home = Home::new(&backend).quiet();
+    add(&home, &backend, "stored", &[]);
+    let file = format!(
+        "[model.routing]\n\"a-*\" = \"filed\"\n\"b\" = \"stored\"\n\"c\" = \"codex\"\n\"d\" = \"lost\"\n\"e\" = \"lost\"\n\
+         [[model.custom]]\nid = \"stored:m\"\n[[model.custom]]\nid = \"gone:m\"\n[[model.custom]]\nid = \"plain\"\n\
+         [[relays]]\nname = \"filed\"\nbase_url = \"{}\"\napi_key = \"{CANARY}\"\n",
+        url(&backend)
+    );
+    std::fs::write(home.path().join("config.toml"), file).unwrap();
+    let gateway = home.serve(&[]);
+    let warned = || {
+        let log = gateway.log.text();
+        let named =
+            log.lines().filter_map(|line| line.split_once("name the relay ")?.1.split_once(", which nobody has"));
+        named.map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+    };
+    until("two warnings", || async { warned().len() == 2 }).await;
+    assert_eq!(warned(), ["gone", "lost"]);
+    assert_eq!(ask(&gateway, "d").await, 404);
+    assert_eq!(warned().len(), 2, "not again when it is asked for");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_replaced() {
     let backend = backend().await;
