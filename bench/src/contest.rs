@@ -138,8 +138,17 @@ pub(crate) async fn gateway(folder: &Path, backend: u16) -> Result<Contestant> {
     gateway_under(&[], folder, backend).await
 }
 
+/// As [`gateway`], whose calls all go out as POSTs.
+pub(crate) async fn posting(folder: &Path, backend: u16) -> Result<Contestant> {
+    gateway_with(&[("POLYGATE_UPSTREAM__TRANSPORT", "http")], &[], folder, backend).await
+}
+
 /// As [`gateway`], run by the program that these words call.
 pub(crate) async fn gateway_under(words: &[&str], folder: &Path, backend: u16) -> Result<Contestant> {
+    gateway_with(&[], words, folder, backend).await
+}
+
+async fn gateway_with(settings: &[(&str, &str)], words: &[&str], folder: &Path, backend: u16) -> Result<Contestant> {
     let (port, home) = (free_port()?, TempDir::new()?);
     let program = folder.join("polygate");
     let login = home.path().join("auth.json");
@@ -171,7 +180,7 @@ pub(crate) async fn gateway_under(words: &[&str], folder: &Path, backend: u16) -
     command.env("POLYGATE_OLLAMA__ENABLED", "true").env("POLYGATE_OLLAMA__PORT", ollama.to_string());
     command.arg("--home").arg(&place).args(["serve", "--port", &port.to_string(), "--log-level", "warn"]);
     command.env("POLYGATE_SERVER__API_KEY", KEY).env("POLYGATE_UPSTREAM__AUTH_URL", &origin);
-    command.env("POLYGATE_UPSTREAM__BASE_URL", format!("{origin}/backend-api"));
+    command.envs(settings.iter().copied()).env("POLYGATE_UPSTREAM__BASE_URL", format!("{origin}/backend-api"));
     let mut gateway = begin("polygate", command, port, Some(home)).await?;
     (gateway.ollama, gateway.through) = (ollama, false);
     Ok(gateway)

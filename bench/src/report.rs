@@ -52,7 +52,6 @@ impl Memory {
 const RATIOS: &[(&str, f64)] = &[
     ("responses stream, saturated", 1.25),
     ("responses stream, 400 tokens/s", 1.25),
-    // A socket costs no more than a POST.
     ("socket stream, saturated", 1.25),
     ("socket stream, 400 tokens/s", 1.25),
     ("chat stream, saturated", 1.4),
@@ -67,6 +66,8 @@ const RATIOS: &[(&str, f64)] = &[
     ("relay stream, 400 tokens/s", 1.25),
 ];
 
+/// What a token over a socket may cost of one in the answer to a POST.
+const LEG: f64 = 1.0;
 /// CPU of one collected answer, microseconds.
 const COLLECTED: f64 = 500.0;
 /// Kibibytes per open stream.
@@ -92,6 +93,7 @@ pub(crate) struct Report {
     memory: BTreeMap<&'static str, Memory>,
     first: BTreeMap<(&'static str, &'static str), Vec<u64>>,
     delays: BTreeMap<(&'static str, &'static str), Vec<u64>>,
+    legs: BTreeMap<&'static str, Vec<(Figure, Figure)>>,
     met: bool,
 }
 
@@ -105,12 +107,18 @@ impl Report {
             memory: BTreeMap::new(),
             first: BTreeMap::new(),
             delays: BTreeMap::new(),
+            legs: BTreeMap::new(),
             met: true,
         }
     }
 
     pub(crate) fn round(&mut self, course: &'static str, proxy: &'static str, figure: Figure) {
         self.rounds.entry((course, proxy)).or_default().push(figure);
+    }
+
+    /// One course over the socket and as POSTs.
+    pub(crate) fn legs(&mut self, course: &'static str, socket: Figure, post: Figure) {
+        self.legs.entry(course).or_default().push((socket, post));
     }
 
     pub(crate) fn idle(&mut self, proxy: &'static str, rss: u64, started: Duration) {
@@ -204,6 +212,21 @@ impl Report {
         let pairs = ours.iter().zip(floor.windows(1 + beside));
         let counted = pairs.filter(|(own, floor)| own.counts() && floor.iter().all(Figure::counts));
         counted.map(|(own, floor)| own.token / f64::midpoint(floor[0].token, floor[beside].token)).collect()
+    }
+
+    /// Prints what a token costs over either leg.
+    pub(crate) fn print_legs(&mut self) {
+        println!("\nsocket against POST, the same requests: CPU microseconds per token");
+        for (course, rounds) in std::mem::take(&mut self.legs) {
+            let counted: Vec<_> = rounds.iter().filter(|(socket, post)| socket.counts() && post.counts()).collect();
+            let ratios: Vec<f64> = counted.iter().map(|(socket, post)| socket.token / post.token).collect();
+            let each: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+            let token =
+                |of: fn(&(Figure, Figure)) -> Figure| median(counted.iter().map(|pair| of(pair).token).collect());
+            println!("  {course}: {:.2} and {:.2}", token(|pair| pair.0), token(|pair| pair.1));
+            println!("    x POST, round by round: {}", each.join(" "));
+            self.bar("per token, x POST", median(ratios), LEG);
+        }
     }
 
     /// Prints first-token times and token delays.

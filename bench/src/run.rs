@@ -29,7 +29,7 @@ pub(crate) struct Run {
     /// Streams held open for the memory figure.
     #[arg(long, default_value_t = 1000)]
     streams: u32,
-    /// Only the parts whose name has this in it: a course's, `delays` or `memory`.
+    /// Only the parts whose name has this in it: a course's, `socket against POST`, `delays` or `memory`.
     #[arg(long, default_value = "")]
     only: String,
     /// Fail when a bar is missed.
@@ -118,6 +118,9 @@ impl Run {
             self.course(course, &backend, &proxies, &mut report).await?;
             report.print_course(course.name);
         }
+        if wanted("socket against POST") {
+            self.legs(&backend, &proxies, &mut report).await?;
+        }
         if wanted("delays") {
             self.delays(&backend, &proxies, &mut report).await?;
             report.print_delays();
@@ -174,6 +177,25 @@ impl Run {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// The same requests over either leg, by two gateways.
+    async fn legs(&self, backend: &Contestant, proxies: &[Contestant], report: &mut Report) -> Result<()> {
+        let posting = contest::posting(&self.folder, backend.port).await?;
+        let gateway = proxies.iter().find(|proxy| !proxy.through).context("no gateway")?;
+        for course in COURSES.iter().filter(|course| course.form.client == Client::Socket) {
+            contest::set(backend.port, course.plan).await?;
+            for round in 0..=self.rounds {
+                let (socket, post) = (self.round(course, gateway), self.round(course, &posting));
+                let (socket, post) =
+                    if course.saturated { (socket.await?, post.await?) } else { tokio::try_join!(socket, post)? };
+                if round > 0 {
+                    report.legs(course.name, socket, post);
+                }
+            }
+        }
+        report.print_legs();
         Ok(())
     }
 
