@@ -97,6 +97,11 @@ impl Text {
         self.0.is_empty()
     }
 
+    /// The text in a buffer of its own, so that keeping it does not keep what it came in.
+    pub(crate) fn kept(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
     /// The text as a JSON string value.
     pub fn quoted(&self) -> Json {
         let mut out = Vec::with_capacity(self.0.len() + 2);

@@ -242,3 +242,23 @@ proptest! {
         prop_assert_eq!(meaning(&again), meaning(&events(Dialect::Responses, plain.as_bytes())), "{}", name);
     }
 }
+
+/// What is remembered of a reply of the backend is a copy: a piece of a chunk would keep the whole buffer that it came in, 8 KiB of
+/// every open stream. A tool call that a client gets in one piece is held as it came.
+#[rstest::rstest]
+fn nothing_of_a_chunk_is_kept(
+    #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] client: Dialect,
+    #[values("text", "reasoning", "refusal")] name: &str,
+) {
+    let (_, stream) = STREAMS.iter().find(|(given, _)| *given == name).unwrap();
+    // Whole frames: one that crosses a border is copied anyway.
+    let chunks: Vec<Bytes> =
+        stream.split_inclusive("\n\n").map(|frame| Bytes::copy_from_slice(frame.as_bytes())).collect();
+    let (mut reader, mut writer) = (Reader::backend(), Writer::new(client, setting()));
+    let (mut events, mut out) = (Vec::new(), BytesMut::new());
+    for chunk in &chunks {
+        reader.push(chunk.clone(), &mut events);
+        events.drain(..).for_each(|event| writer.push(&event, &mut out));
+        assert!(chunk.is_unique(), "of {}", String::from_utf8_lossy(chunk));
+    }
+}

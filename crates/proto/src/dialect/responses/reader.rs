@@ -201,7 +201,7 @@ impl Reader {
         self.state = State::Open;
         let open = opening(&response);
         if let Some(id) = &mut self.id {
-            id.clone_from(&open.id);
+            *id = open.id.kept();
         }
         let what = What::Open(open);
         // The official SDKs insist on `response.created`; a frame of another type cannot stand for it.

@@ -13,7 +13,7 @@ use crate::canon::{Event, Open, Usage, What};
 use crate::dialect::{Dialect, Setting};
 use crate::failure::{Failure, Kind};
 use crate::json::pen::{self, Pen};
-use crate::text::{Json, Text};
+use crate::text::Json;
 use items::Items;
 use object::Facts;
 use pieces::Pieces;
@@ -187,12 +187,7 @@ fn is_private(frame: &[u8]) -> bool {
     type_of_head(frame).is_some_and(|name| name.starts_with(b"codex.") || name.starts_with(b"responsesapi."))
 }
 
-/// The text in a buffer of its own, so that keeping it does not keep a whole chunk.
-fn kept(text: &Text) -> Text {
-    Text::from_escaped(bytes::Bytes::copy_from_slice(text.escaped()))
-}
-
-/// The same for a value; large ones came in a buffer of their own.
+/// The value in a buffer of its own, so that keeping it does not keep a whole chunk; large ones came in a buffer of their own.
 fn kept_json(json: &Json) -> Json {
     const LARGE: usize = 64 << 10;
     if json.bytes().len() > LARGE {

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::super::item;
 use super::object::{render, write_part};
-use super::{Writer, kept, kept_json};
+use super::{Writer, kept_json};
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Role, What};
 use crate::fold::Slot;
 use crate::text::{Json, Text};
@@ -72,7 +72,15 @@ impl Items {
     fn begin(&mut self, at: u32, head: &Head, raw: &[u8]) {
         let origin = if raw.is_empty() { Origin::Silent } else { Origin::Upstream };
         let id = if raw.is_empty() { Text::default() } else { id_of(raw) };
-        self.live.push(Live::new(at, head, id, origin));
+        self.add(Live::new(at, head, id, origin));
+    }
+
+    /// Mostly there is one at a time, and room for the usual four would be a good part of what a stream holds.
+    fn add(&mut self, live: Live) {
+        if self.live.is_empty() {
+            self.live.reserve_exact(1);
+        }
+        self.live.push(live);
     }
 
     fn finish(&mut self, at: u32, json: Json) {
@@ -114,7 +122,7 @@ impl Writer {
         match what {
             What::ItemOpen { at, head } => {
                 let id = self.facts.item_id(&blank(head), *at);
-                self.items.live.push(Live::new(*at, head, id, Origin::Us));
+                self.items.add(Live::new(*at, head, id, Origin::Us));
                 self.added(*at, out);
             }
             What::Delta { at, part, channel, data } => self.delta((*at, *part, *channel), data, out),
@@ -142,7 +150,7 @@ impl Writer {
         let index = found.unwrap_or_else(|| {
             let head = guess(channel);
             let id = self.facts.item_id(&blank(&head), at);
-            self.items.live.push(Live::new(at, &head, id, Origin::Silent));
+            self.items.add(Live::new(at, &head, id, Origin::Silent));
             self.items.live.len() - 1
         });
         if self.items.live[index].origin == Origin::Silent {
@@ -227,7 +235,7 @@ impl Writer {
         let texts = item::texts(item);
         if self.items.find(at).is_none() {
             let id = self.facts.item_id(&item.kind, at);
-            self.items.live.push(Live::new(at, &head_of(&item.kind), id, Origin::Silent));
+            self.items.add(Live::new(at, &head_of(&item.kind), id, Origin::Silent));
         }
         let first = texts.first().map_or(Channel::Text, |(channel, ..)| *channel);
         let index = self.live(at, first, out);
@@ -342,11 +350,11 @@ fn kept_head(head: &Head) -> Head {
     match head {
         Head::Call { kind, call_id, name, namespace } => Head::Call {
             kind: *kind,
-            call_id: kept(call_id),
-            name: kept(name),
-            namespace: namespace.as_ref().map(kept),
+            call_id: call_id.kept(),
+            name: name.kept(),
+            namespace: namespace.as_ref().map(Text::kept),
         },
-        Head::Message { phase } => Head::Message { phase: phase.as_ref().map(kept) },
+        Head::Message { phase } => Head::Message { phase: phase.as_ref().map(Text::kept) },
         other => other.clone(),
     }
 }
@@ -387,5 +395,5 @@ fn id_of(raw: &[u8]) -> Text {
     let data = crate::framing::sse::parse(bytes::Bytes::copy_from_slice(raw)).map(|frame| frame.data);
     let json = data.filter(|data| crate::json::valid(data)).map(Json::from_valid);
     let id = json.and_then(|json| json.get("item")).and_then(|item| item.text("id"));
-    id.as_ref().map(kept).unwrap_or_default()
+    id.as_ref().map(Text::kept).unwrap_or_default()
 }

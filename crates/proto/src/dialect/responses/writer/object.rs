@@ -4,7 +4,6 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::item;
 use super::super::stored::Stored;
-use super::kept;
 use crate::canon::{CallKind, Finish, Item, ItemKind, Open, Part, Usage};
 use crate::dialect::{Setting, openai_error};
 use crate::failure::{Failure, Kind};
@@ -38,10 +37,10 @@ impl Facts {
     /// sees the upstream's own.
     pub(super) fn open(&mut self, open: &Open, passes: bool) {
         if open.id.as_str().starts_with("resp_") || passes && !open.id.is_empty() {
-            self.id = kept(&open.id);
+            self.id = open.id.kept();
         }
         if let Some(model) = open.model.as_ref().filter(|model| !model.is_empty()) {
-            self.model = kept(model);
+            self.model = model.kept();
         }
         if open.created > 0 {
             self.created = open.created;
