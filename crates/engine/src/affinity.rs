@@ -11,6 +11,8 @@ use parking_lot::Mutex;
 use pool::AccountId;
 use uuid::Uuid;
 
+use crate::conversation::Asked;
+
 /// Conversations of one generation.
 const GENERATION: usize = 8192;
 
@@ -26,6 +28,8 @@ pub(crate) struct Bond {
     pub(crate) foreign: Option<u64>,
     /// Whether a relay stood in for it last (fallback chains): it cannot read what that one made.
     pub(crate) away: bool,
+    /// Its last turn, where the identity towards the backend says something of turns.
+    pub(crate) asked: Option<Asked>,
 }
 
 /// The memory.

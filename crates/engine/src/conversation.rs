@@ -7,9 +7,10 @@
 #[cfg(test)]
 mod tests;
 
+use pool::Millis;
 use proto::canon::{Item, ItemKind, Part, Role, Source};
 use proto::{Request, Text};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use crate::call::Call;
 
@@ -48,7 +49,41 @@ impl Conversation {
     }
 }
 
+/// A turn of a conversation: what a user asked for, and all that goes on with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// What it is told from other turns by; the same for every request that goes on with it.
+    name: Uuid,
+    /// When it began.
+    pub(crate) begun: Millis,
+}
+
+impl Asked {
+    /// The turn that a request belongs to: the `last` one of its conversation, if it goes on with that one.
+    pub(crate) fn of(request: &Request, conversation: &Conversation, last: Option<Self>, now: Millis) -> Self {
+        let asks = |item: &&Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
+        let mut name = Name::new(&conversation.thread);
+        name.part("id", conversation.id.as_bytes());
+        name.part("turns", &request.items.iter().filter(asks).count().to_le_bytes());
+        request.items.iter().rfind(asks).map(|item| item_parts(item, &mut name));
+        let name = name.id();
+        last.filter(|last| last.name == name).unwrap_or(Self { name, begun: now })
+    }
+
+    /// Its id: a UUID of version 7, as the official client makes them.
+    pub(crate) fn id(&self) -> Uuid {
+        let mut tail = [0; 10];
+        tail.copy_from_slice(&self.name.as_bytes()[6..]);
+        Builder::from_unix_timestamp_millis(u64::try_from(self.begun.0).unwrap_or(0), &tail).into_uuid()
+    }
+}
+
 impl Conversation {
+    /// What the stretch of it since its last compaction is called: we know of none.
+    pub(crate) fn context(&self) -> Uuid {
+        Uuid::new_v5(&self.id, b"context")
+    }
+
     /// Tells the conversation's threads apart: a subagent's is another line of thought, and has a socket of its own.
     pub(crate) fn line(&self) -> u128 {
         if self.thread == self.session {

@@ -91,10 +91,18 @@ pub struct Codex {
     pub tools: Vec<&'static str>,
     /// `prompt_cache_key` when the client gave none: stable per conversation.
     pub cache_key: String,
-    /// `client_metadata` entries of ours (session and thread ids), used when the client sends no such object.
+    /// `client_metadata` entries of ours (ids of session and thread, and what else is said of the turn), used when the client sends
+    /// no such object.
     pub metadata: Vec<(String, String)>,
     /// Leave out replay-only items (reasoning state, compaction state) that another account made.
     pub without_replay: bool,
+}
+
+impl Codex {
+    /// The effort that a request's body will have.
+    pub fn effort_of(&self, request: &Request) -> Option<String> {
+        responses::effort(request, self)
+    }
 }
 
 /// Facts about a relay model.

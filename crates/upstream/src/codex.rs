@@ -4,6 +4,7 @@
 pub(crate) mod headers;
 pub(crate) mod socket;
 mod squeeze;
+pub(crate) mod turn;
 
 use bytes::Bytes;
 use http::Method;
@@ -14,6 +15,7 @@ use url::Url;
 
 use self::socket::Detour;
 pub use self::socket::Talk;
+use self::turn::TurnMetadata;
 use crate::body::decode;
 use crate::client::Ask;
 use crate::profile::Slot;
@@ -61,6 +63,8 @@ pub struct CallFacts<'a> {
     pub routing: Option<&'a Routing>,
     /// A Codex client's own headers; only those in [`PASSED`] are sent.
     pub passed: &'a [(&'static str, String)],
+    /// What the profile says of the turn instead of a Codex client; the body's `client_metadata` has it too.
+    pub metadata: Option<&'a TurnMetadata>,
 }
 
 /// An answer whose body is still to come.
@@ -160,8 +164,9 @@ fn value(slot: Slot, profile: &Profile, leg: &Leg<'_>) -> Option<String> {
         Slot::Routing => call.routing.and_then(|routing| routing.region.clone()),
         Slot::Beta => passed(call, slot).or_else(|| profile.beta.and_then(own)),
         Slot::TurnState => call.turn_state.and_then(own),
-        Slot::Window => passed(call, slot).or_else(|| profile.window.then(|| format!("{}:0", call.thread))),
-        Slot::TurnMetadata | Slot::ParentThread | Slot::Subagent => passed(call, slot),
+        Slot::Window => passed(call, slot).or_else(|| Some(call.metadata?.window.clone())),
+        Slot::TurnMetadata => passed(call, slot).or_else(|| Some(call.metadata?.turn.clone())),
+        Slot::ParentThread | Slot::Subagent => passed(call, slot),
         Slot::Lite => call.lite.then(|| "true".to_owned()),
         Slot::Hint => Some(hint(call)),
         Slot::RequestId | Slot::Thread => own(call.thread),

@@ -24,6 +24,7 @@ pub mod transfer;
 
 pub use body::{Body, Cut};
 pub use client::Upstream;
+pub use codex::turn::{TurnFacts, TurnKind, TurnMetadata};
 pub use codex::{Answer, CallFacts, Leg, PASSED, Talk};
 pub use config::{BuildError, CLIENT_ID, Config, Timeouts};
 pub use egress::{Seen, Way};

@@ -26,8 +26,8 @@ pub struct Profile {
     pub login_originator: String,
     /// `x-codex-beta-features`, unless a Codex client's own is passed on.
     pub beta: Option<&'static str>,
-    /// Whether `x-codex-window-id` is made up (`<thread>:0`) when no Codex client's own is passed on.
-    pub window: bool,
+    /// Whether it says of a turn what the official client says ([`Profile::turn_metadata`]) where no Codex client does.
+    pub turns: bool,
     /// The version of the app around the protocol's core, where the identity has one.
     pub app: Option<String>,
     /// The machine that the Codex profiles name.
@@ -88,7 +88,7 @@ impl Profile {
             user_agent: format!("polygate/{version} ({}; {})", platform.os, platform.arch),
             login_originator: "polygate".to_owned(),
             beta: None,
-            window: false,
+            turns: false,
             app: None,
             platform,
             orders: &CODEX,
@@ -124,7 +124,7 @@ impl Profile {
             user_agent: agent(originator, version, platform, app.map(|app| (originator, app))),
             login_originator: "codex_cli_rs".to_owned(),
             beta: Some("remote_compaction_v2"),
-            window: true,
+            turns: true,
             app: app.map(str::to_owned),
             platform: platform.clone(),
             orders: &CODEX,

@@ -71,3 +71,23 @@ fn a_chain_stays_one_conversation() {
     next.client.session = Some("s".into());
     assert_ne!(Conversation::of(&next, "m").id, first.id, "but a name is the client's to give");
 }
+
+/// A turn goes on until the user speaks again.
+#[test]
+fn a_turn_is_one_until_the_user_speaks() {
+    let turn = |messages: &str, last, now| {
+        let call = call(messages);
+        Asked::of(&call.request, &Conversation::of(&call, "m"), last, Millis(now))
+    };
+    let first = turn(HELLO, None, 1_700_000_000_000);
+    assert_eq!((first.id().get_version_num(), first.begun), (7, Millis(1_700_000_000_000)));
+    let tool = r#"{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"1"}"#;
+    let looped = turn(&format!("{HELLO},{tool}"), Some(first), 1_700_000_005_000);
+    assert_eq!((looped, looped.id()), (first, first.id()), "its tools belong to it");
+    let again = format!("{HELLO},{tool},{HELLO}");
+    let second = turn(&again, Some(first), 1_700_000_009_000);
+    assert_ne!(second.id(), first.id(), "the same words said again");
+    assert_eq!(second.begun, Millis(1_700_000_009_000));
+    let elsewhere = turn(r#"{"role":"user","content":"Bye"}"#, None, 1_700_000_000_000);
+    assert_ne!(elsewhere.id(), first.id(), "two conversations that begin at once");
+}

@@ -5,6 +5,7 @@ mod fall;
 mod fits;
 mod place;
 mod tools;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ use super::replay;
 use crate::accounts::Entry;
 use crate::affinity::Bond;
 use crate::call::Call;
-use crate::conversation::Conversation;
+use crate::conversation::{Asked, Conversation};
 use crate::core::Core;
 use crate::estimate;
 use crate::head::{self, TURN_STATE};
@@ -51,6 +52,8 @@ pub(crate) struct Attempt {
     plan: Arc<Plan>,
     /// Who served the conversation before.
     bond: Option<Bond>,
+    /// The turn, where the identity towards the backend says something of it.
+    asked: Option<Asked>,
     history: History,
     /// What may be asked instead.
     chain: Chain,
@@ -59,7 +62,7 @@ pub(crate) struct Attempt {
     /// When the last call began.
     begun: Millis,
     /// The body as written last.
-    body: Option<Written>,
+    body: Option<Box<Written>>,
     /// What the last call was sent with.
     sent: Option<Access>,
     /// Whether the next call is one that the budget of second calls has been asked for.
@@ -96,6 +99,7 @@ impl Attempt {
         // A conversation that goes on after a compaction may have another beginning.
         let sealed = || replay::brought(&call.request).and_then(|seal| core.affinity.get(seal));
         let bond = core.affinity.get(conversation.id).or_else(sealed);
+        let asked = turn::asked(&core, &call, &conversation, bond.as_ref());
         let head = Head::of(&resolved, std::mem::take(&mut call.notes));
         let tools = tools::given(&core, &call);
         let client = std::mem::take(&mut call.client);
@@ -113,6 +117,7 @@ impl Attempt {
             call,
             plan,
             bond,
+            asked,
             history,
             chain,
             tools,
@@ -183,7 +188,8 @@ impl Attempt {
             .filter(|event| matches!(event.what, What::Usage(_)))
             .for_each(|event| self.ledger.see(event));
         if self.bond.is_none() {
-            let bond = Bond { account: id.clone(), turn: None, foreign: self.foreign_mark(id), away: false };
+            let bond =
+                Bond { account: id.clone(), turn: None, foreign: self.foreign_mark(id), away: false, asked: None };
             self.core.affinity.set(self.plan.conversation.id, bond);
         }
     }
@@ -239,6 +245,7 @@ impl Attempt {
             access,
             body,
             turn: turn.is_some(),
+            metadata: self.metadata(),
         };
         let barrier = Barrier { core: &self.core, account: id, history: &self.history, deadline: self.deadline, wire };
         Ok(barrier.hold(shot.fire()).await?)
@@ -327,7 +334,7 @@ impl Attempt {
         }
         let bond = match self.absent(id) {
             Some(owner) => Bond { away: true, ..owner.clone() },
-            None => Bond { account: id.clone(), turn, foreign, away: false },
+            None => Bond { account: id.clone(), turn, foreign, away: false, asked: self.asked },
         };
         self.core.affinity.set(self.plan.conversation.id, bond);
         self.head.attempts = self.ledger.attempts();

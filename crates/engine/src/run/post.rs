@@ -16,7 +16,7 @@ use pool::transport::Transport;
 use pool::{AccountId, Tokens};
 use proto::{Dialect, Failure};
 use tokio::time::{Instant, timeout_at};
-use upstream::{Answer, Body, CallFacts, Fault, Leg, Talk, relay};
+use upstream::{Answer, Body, CallFacts, Fault, Leg, Talk, TurnMetadata, relay};
 
 use crate::accounts::Entry;
 use crate::call::Client;
@@ -75,6 +75,8 @@ pub(crate) struct Shot {
     pub(crate) body: Bytes,
     /// Whether the client's turn state comes from this account.
     pub(crate) turn: bool,
+    /// What the profile says of the turn.
+    pub(crate) metadata: Option<Arc<TurnMetadata>>,
 }
 
 impl Plan {
@@ -177,6 +179,7 @@ impl Shot {
             turn_state: client.turn_state.as_deref().filter(|_| self.turn),
             routing: routing.as_deref(),
             passed: &client.headers,
+            metadata: self.metadata.as_deref(),
         };
         let (account, access) = (&self.entry.account, &tokens.access);
         let talk = self.plan.socket.then(|| Talk {

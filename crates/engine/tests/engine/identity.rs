@@ -6,12 +6,13 @@ use engine::{Clock, Engine, Feeds, Parts, Reply};
 use offline::{Place, Plan, Rule, Seen, Versions};
 use pool::limits;
 use pool::transport::Transport;
+use proto::Dialect;
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 use upstream::profile::Platform;
 use upstream::{Config, Profile, Upstream};
 
-use crate::bench::{Bench, MODEL, Setup, Tap, chat};
+use crate::bench::{Bench, MODEL, Setup, Tap, chat, from};
 
 /// A bench that follows the feeds of its backend.
 async fn following(every: Duration) -> (Bench, Engine) {
@@ -143,6 +144,102 @@ async fn a_codex_identity_says_what_is_published(
     let again = start_as(&bench, Duration::ZERO, identity).await;
     assert_eq!(introduced(&bench, &again, "two").await, words("0.171.3", "26.1011.51234"));
     again.stop().await;
+    bench.innocent();
+}
+
+/// What a call's body says of its turn, and the object inside it.
+fn told(post: &Seen) -> (Value, Value) {
+    let fields = post.json()["client_metadata"].clone();
+    let turn = fields["x-codex-turn-metadata"].as_str().map(|turn| serde_json::from_str(turn).expect("an object"));
+    (fields, turn.unwrap_or_default())
+}
+
+/// For a client that says nothing of its turns the Codex identities do, in the body and, over HTTP, in headers: one turn until the
+/// user speaks again, of one installation.
+#[rstest]
+#[tokio::test]
+async fn a_codex_identity_speaks_of_the_turn(
+    #[values("codex-cli", "codex-desktop")] name: &str,
+    #[values(Transport::Http, Transport::WebSocket)] transport: Transport,
+) {
+    let bench = Bench::new().await;
+    let profile = Profile::named(name, &Platform::default()).expect("a profile");
+    let engine = start_as(&bench, Duration::ZERO, (profile, transport)).await;
+    let user = json!({"role": "user", "content": "Look it up"});
+    let call = json!({"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}});
+    let (asked, looked) = (
+        json!({"role": "assistant", "tool_calls": [call]}),
+        json!({"role": "tool", "tool_call_id": "call_1", "content": "42"}),
+    );
+    let said = json!({"role": "assistant", "content": "42"});
+    let history = [user.clone(), asked, looked, said, user];
+    for length in [1, 3, 5] {
+        let body = json!({"model": MODEL, "stream": true, "reasoning_effort": "high", "messages": history[..length]});
+        let Ok(Reply::Stream(stream)) = engine.run(from(Dialect::Chat, &body)).await else { panic!("no stream") };
+        Tap::from(stream).rest().await;
+    }
+    let record = bench.backend.record();
+    let posts: Vec<&Seen> = record.posts().collect();
+    let (fields, turns): (Vec<Value>, Vec<Value>) = posts.iter().copied().map(told).unzip();
+    assert_eq!(turns.len(), 3);
+    for (post, (field, turn)) in posts.iter().zip(fields.iter().zip(&turns)) {
+        for (name, same) in [("x-codex-installation-id", "installation_id"), ("session_id", "session_id")] {
+            assert_eq!((&field[name], turn[same].is_string()), (&turn[same], true), "{name}");
+        }
+        for name in ["turn_id", "root_turn_id"] {
+            assert_eq!((&field[name], &field[name]), (&turn[name], &turn["turn_id"]), "{name}");
+        }
+        assert_eq!(
+            (&turn["request_kind"], &turn["model"], &turn["reasoning_effort"]),
+            (&json!("turn"), &json!(MODEL), &json!("high"))
+        );
+        assert_eq!(field["guardian_credits_requested"], "true");
+        for name in ["x-codex-turn-metadata", "x-codex-window-id"] {
+            let header = post.header(name).filter(|_| transport == Transport::Http);
+            assert_eq!(header, field[name].as_str().filter(|_| transport == Transport::Http), "{name}");
+        }
+    }
+    let of = |name: &str| turns.iter().map(|turn| &turn[name]).collect::<Vec<_>>();
+    for name in ["turn_id", "turn_started_at_unix_ms"] {
+        let [first, looped, second] = of(name)[..] else { panic!("three") };
+        assert_eq!(first, looped, "{name}");
+        assert!(name != "turn_id" || first != second, "{name}");
+    }
+    for name in ["installation_id", "session_id", "context_window_id", "window_id"] {
+        assert!(of(name).iter().all(|id| *id == &turns[0][name]), "{name}");
+    }
+    drop(record);
+    engine.stop().await;
+    bench.innocent();
+}
+
+/// Another account is another installation, in the middle of the same turn; a Codex client's own words go on as they came, and our
+/// own name says nothing but the ids of the conversation.
+#[tokio::test]
+async fn an_installation_is_one_accounts() {
+    let bench = Bench::with(Setup::accounts(2)).await;
+    let profile = Profile::named("codex-cli", &Platform::default()).expect("a profile");
+    let engine = start_as(&bench, Duration::ZERO, (profile, Transport::Http)).await;
+    bench.backend.script(Rule::responses(Plan::usage_limit(3600)));
+    let Ok(Reply::Stream(stream)) = engine.run(chat("Look it up")).await else { panic!("no stream") };
+    Tap::from(stream).rest().await;
+    let own = json!({"x-codex-installation-id": "11111111-2222-4333-8444-555555555555", "turn_id": "t"});
+    let mut codex =
+        from(Dialect::Responses, &json!({"model": MODEL, "stream": true, "input": "hi", "client_metadata": own}));
+    codex.client.codex = true;
+    let Ok(Reply::Stream(stream)) = engine.run(codex).await else { panic!("no stream") };
+    Tap::from(stream).rest().await;
+    let plain = bench.ask(chat("Look it up")).await;
+    plain.expect("a reply");
+    let record = bench.backend.record();
+    let [refused, served, codex, plain] = record.posts().map(told).collect::<Vec<_>>().try_into().expect("four");
+    assert_ne!(refused.1["installation_id"], served.1["installation_id"]);
+    assert_eq!((&refused.1["turn_id"], &refused.1["session_id"]), (&served.1["turn_id"], &served.1["session_id"]));
+    assert_eq!(codex.0, own);
+    let names: Vec<_> = plain.0.as_object().expect("an object").keys().cloned().collect();
+    assert_eq!(names, ["session_id", "thread_id"]);
+    drop(record);
+    engine.stop().await;
     bench.innocent();
 }
 

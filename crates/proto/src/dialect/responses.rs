@@ -13,7 +13,7 @@ mod writer;
 
 use bytes::Bytes;
 
-use super::{Setting, Target, openai_error};
+use super::{Codex, Setting, Target, openai_error};
 use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
@@ -35,6 +35,10 @@ pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
 
 pub(super) fn write_request(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
     request::write(request, target)
+}
+
+pub(super) fn effort(request: &Request, target: &Codex) -> Option<String> {
+    request::effort(request, target)
 }
 
 pub(super) fn error(failure: &Failure) -> (u16, Bytes) {

@@ -140,18 +140,17 @@ impl Upstream {
         Ok(Heard::Answer(Box::new(Answer { status: 200, headers, body })))
     }
 
-    /// What over HTTP stands in headers.
+    /// What over HTTP stands in headers; what the profile itself says of the turn stands in the body already.
     fn metadata(&self, leg: &Leg<'_>, now: Millis) -> Vec<(&'static str, String)> {
         let (call, profile) = (&leg.call, self.profile());
-        let window = || profile.window.then(|| format!("{}:0", call.thread));
         let pairs = [
-            ("x-codex-window-id", passed(call, Slot::Window).or_else(window)),
+            ("x-codex-window-id", passed(call, Slot::Window)),
             ("x-codex-turn-metadata", passed(call, Slot::TurnMetadata)),
             ("x-codex-parent-thread-id", passed(call, Slot::ParentThread)),
             ("x-openai-subagent", passed(call, Slot::Subagent)),
             ("x-codex-turn-state", call.turn_state.map(str::to_owned)),
             (LITE, call.lite.then(|| "true".to_owned())),
-            (STARTED, profile.window.then(|| now.0.to_string())),
+            (STARTED, profile.turns.then(|| now.0.to_string())),
         ];
         pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }

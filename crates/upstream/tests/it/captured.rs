@@ -11,11 +11,12 @@ mod relay;
 mod side;
 mod tokens;
 
+use pool::Millis;
 use proto::dialect::{Codex, Target};
 use proto::{Dialect, Wire};
 use serde_json::Value;
-use upstream::Profile;
 use upstream::profile::{Platform, agent};
+use upstream::{Profile, TurnFacts, TurnKind};
 
 use crate::recorder::Seen;
 use crate::setup::shared;
@@ -212,9 +213,14 @@ impl Capture {
     }
 }
 
+/// The recorded machine.
+fn platform() -> Platform {
+    Platform { os: "Debian 12.0.0".into(), arch: "x86_64".into(), terminal: "xterm".into() }
+}
+
 /// The recorded client's identity under a name; `client` is what its host app calls itself.
 fn profile(originator: &str, version: &str, client: Option<(&str, &str)>) -> Profile {
-    let platform = Platform { os: "Debian 12.0.0".into(), arch: "x86_64".into(), terminal: "xterm".into() };
+    let platform = platform();
     Profile {
         originator: originator.to_owned(),
         user_agent: agent(originator, version, &platform, client),
@@ -224,7 +230,7 @@ fn profile(originator: &str, version: &str, client: Option<(&str, &str)>) -> Pro
 
 /// Every identity of ours.
 fn profiles() -> [Profile; 3] {
-    ["polygate", "codex-cli", "codex-desktop"].map(|name| Profile::named(name, &Platform::default()).unwrap())
+    ["polygate", "codex-cli", "codex-desktop"].map(|name| Profile::named(name, &platform()).unwrap())
 }
 
 /// The recorded headers with another identity in them.
@@ -235,6 +241,54 @@ fn as_sent_by(profile: &Profile, headers: Vec<(String, String)>) -> Vec<(String,
         _ => (name, value),
     };
     headers.into_iter().map(|(name, given)| value(name, given)).collect()
+}
+
+/// What a recorded client said of its turn, without what a single run of `codex exec` says alone.
+struct Told {
+    /// `client_metadata`.
+    fields: Value,
+    /// The object in `x-codex-turn-metadata`.
+    turn: Value,
+}
+
+impl Told {
+    fn of(fields: &Value) -> Self {
+        let mut turn: Value = serde_json::from_str(fields["x-codex-turn-metadata"].as_str().unwrap()).unwrap();
+        for name in ["thread_source", "turn_trigger"] {
+            turn.as_object_mut().unwrap().shift_remove(name);
+        }
+        let mut fields = fields.clone();
+        fields["x-codex-turn-metadata"] = turn.to_string().into();
+        Self { fields, turn }
+    }
+
+    /// The same as facts, from which a profile is to say it again.
+    fn facts(&self, lite: bool) -> TurnFacts<'_> {
+        let text = |name: &str| self.turn[name].as_str();
+        let kind = match text("request_kind").unwrap() {
+            "prewarm" => TurnKind::Prewarm,
+            "turn" => TurnKind::Turn,
+            "compaction" => TurnKind::Compaction,
+            other => panic!("{other}"),
+        };
+        TurnFacts {
+            installation: text("installation_id").unwrap(),
+            session: text("session_id").unwrap(),
+            thread: text("thread_id").unwrap(),
+            context: text("context_window_id").unwrap(),
+            id: text("turn_id").unwrap(),
+            begun: Millis(self.turn["turn_started_at_unix_ms"].as_i64().unwrap_or(0)),
+            kind,
+            model: text("model").unwrap_or("not said"),
+            effort: text("reasoning_effort"),
+            lite,
+        }
+    }
+
+    /// Whether nobody but the official client can say it: of a subagent, or of what comes after a compaction.
+    fn apart(&self) -> bool {
+        self.turn["window_number"] != 0 || self.turn.get("parent_thread_id").is_some()
+    }
 }
 
 /// A client's body as it is written for the backend; nothing may be lost.

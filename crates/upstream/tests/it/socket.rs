@@ -535,7 +535,7 @@ async fn a_frame_carries_what_headers_carry_over_http() {
     let upstream =
         Upstream::new(Config { profile: Profile::codex_cli("0.169.0", &platform), ..config(&house) }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from(TOKEN));
-    let passed = [("x-codex-turn-metadata", "{}".to_owned())];
+    let passed = [("x-codex-turn-metadata", "{}".to_owned()), ("x-codex-window-id", "thread-1:0".to_owned())];
     let call = CallFacts { lite: true, turn_state: Some("ts"), passed: &passed, ..facts() };
     let talk = Some(Talk { conversation: 1, generate: false, only: true, now: NOW });
     let leg = Leg { account: &account, access: &access, body: body(&["one"]).into(), call, talk };

@@ -1,5 +1,7 @@
 //! The request body of a try: written for the protocol of whoever serves it, and kept while it fits the next try too.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use pool::AccountId;
 use pool::catalog::Resolved;
@@ -9,6 +11,7 @@ use proto::canon::Limits;
 use proto::dialect::responses::LEAST_OUTPUT;
 use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini};
 use proto::{Failure, Notes};
+use upstream::TurnMetadata;
 
 use super::super::post::Plan;
 use super::super::replay;
@@ -18,8 +21,10 @@ use crate::affinity::Bond;
 
 /// A request body.
 pub(super) struct Written {
-    /// The relay that it is for; the accounts share theirs.
+    /// The relay that it is for.
     relay: Option<AccountId>,
+    /// The account that it speaks of; else the accounts share it.
+    account: Option<AccountId>,
     /// The protocol that it speaks.
     wire: Wire,
     /// Whether replay-only items are left out.
@@ -29,6 +34,8 @@ pub(super) struct Written {
     /// What writing it has noted.
     pub(super) notes: Notes,
     bytes: Bytes,
+    /// What the profile says of the turn in it.
+    metadata: Option<Arc<TurnMetadata>>,
 }
 
 impl Attempt {
@@ -37,25 +44,38 @@ impl Attempt {
         let without_replay = self.history.stripped || self.foreign(entry);
         let line = entry.relay.as_ref().map(|line| &line.relay);
         let relay = line.map(|relay| relay.id.clone());
+        let account = self.asked.filter(|_| line.is_none()).map(|_| entry.account.id.clone());
         let tools = self.tools_for(entry);
         if let Some(body) = &self.body
-            && (&body.relay, body.without_replay, &body.tools) == (&relay, without_replay, &tools)
+            && (&body.relay, &body.account, body.without_replay, &body.tools)
+                == (&relay, &account, without_replay, &tools)
         {
             return Ok(body.bytes.clone());
         }
+        let mut codex = self.target(without_replay, &tools);
+        let metadata = self.say(&entry.account.id, &codex).filter(|_| line.is_none()).map(Arc::new);
+        if let Some(metadata) = &metadata {
+            codex.metadata.clone_from(&metadata.fields);
+        }
         let target = match line {
             Some(relay) => Target::Relay(self.relay_target(relay, without_replay)),
-            None => Target::Codex(self.target(without_replay, &tools)),
+            None => Target::Codex(codex),
         };
         let wire = entry.wire();
         let (bytes, notes) = wire.write_request(&self.call.request, &target)?;
-        self.body = Some(Written { relay, wire, without_replay, tools, notes, bytes: bytes.clone() });
+        let written = Written { relay, account, wire, without_replay, tools, notes, bytes: bytes.clone(), metadata };
+        self.body = Some(Box::new(written));
         Ok(bytes)
     }
 
     /// The body as written last.
     pub(super) fn written(&self) -> Bytes {
         self.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default()
+    }
+
+    /// What the body as written last says of the turn.
+    pub(super) fn metadata(&self) -> Option<Arc<TurnMetadata>> {
+        self.body.as_ref().and_then(|body| body.metadata.clone())
     }
 
     /// Takes over what the body as written last has noted: what was noted for others is of no body that counts.

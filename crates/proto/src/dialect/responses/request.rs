@@ -7,6 +7,7 @@ mod own;
 mod relay;
 
 use bytes::Bytes;
+pub(super) use codex::effort;
 
 use super::{item, tool};
 use crate::canon::{Item, ItemKind, Part, Reasoning, Request, Role};

@@ -3,14 +3,25 @@
 use pool::Secret;
 use pool::relay::Service;
 use pool::routing::Routing;
-use upstream::{CallFacts, Config, Errand, Leg, Profile, Upstream};
+use serde_json::Value;
+use upstream::{CallFacts, Config, Errand, Leg, Profile, TurnMetadata, Upstream};
 
-use super::{Capture, How, as_sent_by, of, orders, profiles, written};
+use super::{Capture, How, Told, as_sent_by, of, orders, profiles, written};
 use crate::recorder::{Recorder, Reply, Seen, full};
 use crate::setup::{account, config};
 
 /// What `of` as a Codex client's request becomes under this profile. A call before it brings the recorded cookies.
 async fn send(of: &Capture, profile: Profile, passed: &[(&'static str, String)]) -> Seen {
+    send_with(of, profile, passed, (&of.value["body"], None)).await
+}
+
+/// The same with another body, and what the profile says of the turn.
+async fn send_with(
+    of: &Capture,
+    profile: Profile,
+    passed: &[(&'static str, String)],
+    (body, metadata): (&Value, Option<&TurnMetadata>),
+) -> Seen {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", &cookies(of), ""))).await;
     let upstream = Upstream::new(Config { profile, ..config(&server) }).unwrap();
     let hint = of.header("x-codex-routing-hint").unwrap_or("model=gpt-5.5").trim_start_matches("model=");
@@ -26,10 +37,11 @@ async fn send(of: &Capture, profile: Profile, passed: &[(&'static str, String)])
         turn_state: of.header("x-codex-turn-state"),
         routing: Some(&routing),
         passed,
+        metadata,
     };
     let account = account(of.header("chatgpt-account-id").unwrap_or("acct-1"));
     let access = Secret::from("<JWT>");
-    let body = written(&of.value["body"]);
+    let body = written(body);
     for _ in 0..2 {
         let answer =
             upstream.responses(Leg { account: &account, access: &access, body: body.clone(), call, talk: None });
@@ -72,22 +84,35 @@ async fn calls_equal_the_recorded_ones() {
     }
 }
 
-/// Of another client only the metadata of the turn, and what says that it is a subagent's, is not there; our own name leaves out
-/// what it would have to make up.
+/// For another client the Codex profiles say of the turn what the official client says; our own name leaves it out.
 #[tokio::test]
-async fn calls_of_other_clients_lack_only_what_codex_alone_knows() {
-    let codex = ["x-codex-turn-metadata", "x-codex-parent-thread-id", "x-openai-subagent"];
-    let made_up = ["x-codex-beta-features", "x-codex-window-id"];
-    // The second window of a conversation is Codex's own too.
-    for capture in of(How::Call).into_iter().filter(|capture| capture.number() != 18) {
-        for profile in profiles() {
-            let left_out = |name: &str| codex.contains(&name) || !profile.window && made_up.contains(&name);
+async fn calls_of_other_clients_say_of_the_turn_what_codex_says() {
+    let said = ["x-codex-beta-features", "x-codex-window-id", "x-codex-turn-metadata"];
+    let mut compared = 0;
+    for capture in of(How::Call) {
+        let recorded = &capture.value["body"];
+        let told = Told::of(&recorded["client_metadata"]);
+        for profile in profiles().into_iter().filter(|_| !told.apart()) {
+            let metadata = profile.turn_metadata(&told.facts(recorded.get("tools").is_none()));
+            assert_eq!(metadata.is_some(), profile.name != "polygate");
+            let mut body = recorded.clone();
+            if let Some(metadata) = &metadata {
+                let fields = metadata.fields.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+                body["client_metadata"] = Value::Object(fields.collect());
+                assert_eq!(body["client_metadata"], told.fields, "{}", capture.name);
+            }
             let mut wanted = as_sent_by(&profile, capture.headers());
-            wanted.retain(|(name, _)| !left_out(name));
-            let seen = send(&capture, profile.clone(), &[]).await;
+            wanted.retain(|(name, _)| metadata.is_some() || !said.contains(&&**name));
+            if let Some((_, value)) = wanted.iter_mut().find(|(name, _)| name == "x-codex-turn-metadata") {
+                *value = told.turn.to_string();
+            }
+            let seen = send_with(&capture, profile.clone(), &[], (&body, metadata.as_ref())).await;
             assert_eq!(capture.sent(&seen), wanted, "{} as {}", capture.name, profile.name);
+            assert_eq!(plain(&seen), body.to_string(), "{}", capture.name);
+            compared += 1;
         }
     }
+    assert_eq!(compared, if of(How::Call).is_empty() { 0 } else { 3 * 7 }, "all but a second window and a subagent");
 }
 
 /// What a Codex client sends to us reaches the backend: its body, and every header that is not about its connection to us.

@@ -9,7 +9,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use upstream::{CallFacts, Config, Leg, Profile, Talk, Upstream};
 
-use super::{Capture, How, as_sent_by, by_name, of, orders, profile, profiles, written};
+use super::{Capture, How, Told, as_sent_by, by_name, of, orders, profile, profiles, written};
 use crate::recorder::soon;
 use crate::setup::{account, facts};
 use crate::socket::config;
@@ -50,7 +50,43 @@ async fn upgrades_equal_the_recorded_ones() {
                 as_sent_by(&profile, capture.headers()).into_iter().partition(offered);
             assert_eq!(extensions.len(), 1);
             assert_eq!(capture.sent(&seen), wanted, "{} as {}", capture.name, profile.name);
+
+            // The same for another client, of whose turn the profile speaks.
+            let said = capture.header("x-codex-turn-metadata").unwrap();
+            let told = Told::of(&json!({ "x-codex-turn-metadata": said }));
+            let metadata = profile.turn_metadata(&told.facts(capture.number() == 9));
+            let call = CallFacts { passed: &[], metadata: metadata.as_ref(), ..call };
+            let upstream = Upstream::new(Config { profile: profile.clone(), ..config(&house) }).unwrap();
+            let leg = Leg { account: &account, access: &access, body: "{\"input\":[]}".into(), call, talk };
+            soon(Box::pin(upstream.responses(leg))).await.unwrap();
+            let mut wanted: Vec<_> = wanted
+                .into_iter()
+                .map(|(name, value)| {
+                    let said = name == "x-codex-turn-metadata";
+                    (name, if said { told.turn.to_string() } else { value })
+                })
+                .collect();
+            let codex = ["x-codex-beta-features", "x-codex-window-id", "x-codex-turn-metadata"];
+            wanted.retain(|(name, _)| profile.turns || !codex.contains(&&**name));
+            assert_eq!(capture.sent(&house.upgrade().await), wanted, "{} as {}", capture.name, profile.name);
         }
+    }
+}
+
+/// What a message says of the turn, but for what stands in headers over HTTP and when the client began.
+#[test]
+fn messages_of_other_clients_say_of_the_turn_what_codex_says() {
+    for capture in of(How::Frame) {
+        let message = &capture.value["message"];
+        let mut told = Told::of(&message["client_metadata"]);
+        assert!(!told.apart());
+        for name in [STARTED, LITE, "x-codex-turn-state"] {
+            told.fields.as_object_mut().unwrap().shift_remove(name);
+        }
+        let metadata =
+            profile("codex_exec", "0.169.0", None).turn_metadata(&told.facts(message.get("tools").is_none()));
+        let fields = metadata.unwrap().fields.into_iter().map(|(name, value)| (name, value.into()));
+        assert_eq!(Value::Object(fields.collect()), told.fields, "{}", capture.name);
     }
 }
 
@@ -142,7 +178,7 @@ impl Conversation {
 /// The message without what our own name does not say: when the official client began.
 fn under(profile: &Profile, message: &Value) -> Value {
     let mut wanted = message.clone();
-    if !profile.window {
+    if !profile.turns {
         wanted["client_metadata"].as_object_mut().unwrap().shift_remove(STARTED);
     }
     wanted

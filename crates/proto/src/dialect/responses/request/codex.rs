@@ -175,6 +175,11 @@ fn tier(request: &Request, target: &Codex, notes: &mut Notes) -> Option<Json> {
     None
 }
 
+/// The effort that the body has.
+pub(in crate::dialect::responses) fn effort(request: &Request, target: &Codex) -> Option<String> {
+    effort::choose(request, target, &mut Notes::default())
+}
+
 fn reasoning(request: &Request, target: &Codex, own: Option<&Own>, notes: &mut Notes) -> Option<Json> {
     let effort = effort::choose(request, target, notes);
     let object = body::reasoning(request, own, effort.as_deref());

@@ -1,0 +1,63 @@
+//! What the Codex profiles say of a turn for clients that say nothing of it.
+
+use pool::AccountId;
+use proto::dialect::Codex;
+use proto::dialect::responses::compact::is_asked;
+use upstream::{TurnFacts, TurnKind, TurnMetadata};
+use uuid::{Builder, Uuid};
+
+use super::Attempt;
+use crate::affinity::Bond;
+use crate::call::Call;
+use crate::conversation::{Asked, Conversation};
+use crate::core::Core;
+
+/// The turn of a request; `None` where nothing is said of it: under our own name, and for Codex clients, who say it themselves.
+pub(super) fn asked(core: &Core, call: &Call, conversation: &Conversation, bond: Option<&Bond>) -> Option<Asked> {
+    let said = core.upstream.profile().turns && !call.client.codex;
+    said.then(|| Asked::of(&call.request, conversation, bond.and_then(|bond| bond.asked), core.now()))
+}
+
+impl Attempt {
+    /// What is said of the turn in a body for this account.
+    pub(super) fn say(&self, account: &AccountId, target: &Codex) -> Option<TurnMetadata> {
+        let (asked, conversation) = (self.asked?, &self.plan.conversation);
+        let kind = match (self.plan.mute, is_asked(&self.call.request)) {
+            (true, _) => TurnKind::Prewarm,
+            (false, true) => TurnKind::Compaction,
+            (false, false) => TurnKind::Turn,
+        };
+        let (installation, context) = (installation(account).to_string(), conversation.context().to_string());
+        let (id, effort) = (asked.id().to_string(), target.effort_of(&self.call.request));
+        self.core.upstream.profile().turn_metadata(&TurnFacts {
+            installation: &installation,
+            session: &conversation.session,
+            thread: &conversation.thread,
+            context: &context,
+            id: &id,
+            begun: asked.begun,
+            kind,
+            model: &target.model,
+            effort: effort.as_deref(),
+            lite: target.lite,
+        })
+    }
+}
+
+/// An account's installation id: always the same on every node, and never another account's.
+fn installation(account: &AccountId) -> Uuid {
+    let name = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("installation {account}").as_bytes());
+    Builder::from_random_bytes(*name.as_bytes()).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installation_is_one_accounts() {
+        let id = |account: &str| installation(&AccountId(account.into()));
+        assert_eq!((id("a"), id("a").get_version_num()), (id("a"), 4));
+        assert_ne!(id("a"), id("b"));
+    }
+}

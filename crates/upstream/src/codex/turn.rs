@@ -1,0 +1,168 @@
+//! What the official client says of a turn beside the request itself, as the Codex profiles say it for clients that do not.
+//!
+//! Names, values and order: spec of the official client 0.169.0 on the wire, sections 1.4 and 2.1, November 2026. Left out is what a
+//! single run of `codex exec` says alone (`thread_source`, `turn_trigger`): in conversations of its app it is not there.
+
+use pool::Millis;
+use serde::Serialize;
+
+use crate::Profile;
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnKind {
+    /// It only lets the other end read what is coming.
+    Prewarm,
+    /// A turn, or what goes on with it after a tool.
+    #[default]
+    Turn,
+    /// It asks for a shorter history.
+    Compaction,
+}
+
+/// A turn of a client that is not the official one. Every id is a UUID.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TurnFacts<'a> {
+    /// The client's installation: one for each account, which the accounts would have in common otherwise.
+    pub installation: &'a str,
+    /// Root session.
+    pub session: &'a str,
+    /// Thread.
+    pub thread: &'a str,
+    /// The stretch of the conversation since its last compaction.
+    pub context: &'a str,
+    /// The turn; not said in a prewarm.
+    pub id: &'a str,
+    /// When the turn began.
+    pub begun: Millis,
+    /// What the request is for.
+    pub kind: TurnKind,
+    /// Model slug.
+    pub model: &'a str,
+    /// Effort as in the body.
+    pub effort: Option<&'a str>,
+    /// Whether the body has the Responses Lite shape.
+    pub lite: bool,
+}
+
+/// What is said of a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnMetadata {
+    /// Header `x-codex-window-id`.
+    pub(crate) window: String,
+    /// Header `x-codex-turn-metadata`.
+    pub(crate) turn: String,
+    /// `client_metadata` of the body; the two above are in it.
+    pub fields: Vec<(String, String)>,
+}
+
+/// The object in `x-codex-turn-metadata`.
+#[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "members of somebody else's object")]
+struct Object<'a> {
+    installation_id: &'a str,
+    session_id: &'a str,
+    thread_id: &'a str,
+    agent_name: &'static str,
+    turn_id: &'a str,
+    window_id: &'a str,
+    window_number: u32,
+    context_window_id: &'a str,
+    request_kind: TurnKind,
+    history_initialization: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_turn_id: Option<&'a str>,
+    sandbox: &'static str,
+    sandbox_mode: &'static str,
+    auto_review_enabled: bool,
+    node_repl_auto_review_required: bool,
+    node_repl_disabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn_started_at_unix_ms: Option<i64>,
+    analytics_enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compaction: Option<Compaction>,
+}
+
+/// A compaction that its user asked for; what a client's own reasons are is not known.
+#[derive(Serialize)]
+struct Compaction {
+    trigger: &'static str,
+    reason: &'static str,
+    implementation: &'static str,
+    phase: &'static str,
+    strategy: &'static str,
+}
+
+const COMPACTION: Compaction = Compaction {
+    trigger: "manual",
+    reason: "user_requested",
+    implementation: "responses_compaction_v2",
+    phase: "standalone_turn",
+    strategy: "memento",
+};
+
+impl Profile {
+    /// What this identity says of a turn; `None` under our own name, which does not have to.
+    pub fn turn_metadata(&self, turn: &TurnFacts<'_>) -> Option<TurnMetadata> {
+        if !self.turns {
+            return None;
+        }
+        let window = format!("{}:0", turn.thread);
+        let warm = turn.kind == TurnKind::Prewarm;
+        let id = if warm { "" } else { turn.id };
+        let model = (turn.kind != TurnKind::Compaction).then_some(turn.model);
+        let object = Object {
+            installation_id: turn.installation,
+            session_id: turn.session,
+            thread_id: turn.thread,
+            agent_name: "/root",
+            turn_id: id,
+            window_id: &window,
+            window_number: 0,
+            context_window_id: turn.context,
+            request_kind: turn.kind,
+            history_initialization: "new",
+            root_turn_id: (!warm).then_some(id),
+            sandbox: self.sandbox(),
+            sandbox_mode: "read-only",
+            auto_review_enabled: false,
+            node_repl_auto_review_required: turn.lite,
+            node_repl_disabled: false,
+            turn_started_at_unix_ms: (!warm).then_some(turn.begun.0),
+            analytics_enabled: true,
+            model,
+            reasoning_effort: turn.effort.filter(|_| model.is_some()),
+            compaction: model.is_none().then_some(COMPACTION),
+        };
+        let object = serde_json::to_string(&object).expect("invariant: strings, numbers and truth values are JSON");
+        let fields = [
+            ("session_id", Some(turn.session)),
+            ("thread_id", Some(turn.thread)),
+            ("turn_id", Some(id)),
+            ("root_turn_id", (!warm).then_some(id)),
+            ("x-codex-installation-id", Some(turn.installation)),
+            ("x-codex-window-id", Some(&window)),
+            ("x-codex-turn-metadata", Some(&object)),
+            ("guardian_credits_requested", Some("true")),
+            ("mcp_attribution", Some(r#"{"status":"none"}"#)),
+        ];
+        let fields =
+            fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+        Some(TurnMetadata { window, turn: object, fields })
+    }
+
+    /// What the official client keeps its commands in on the machine that the profile names (openai/codex `SandboxType`, 2026).
+    fn sandbox(&self) -> &'static str {
+        match self.platform.os.split(' ').next() {
+            Some("Mac") => "seatbelt",
+            Some("Windows") => "windows_sandbox",
+            _ => "seccomp",
+        }
+    }
+}
