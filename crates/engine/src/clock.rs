@@ -82,11 +82,12 @@ impl Moment {
 pub(crate) struct Skew(Arc<AtomicI64>);
 
 impl Skew {
-    /// Takes over the `Date` of an answer that came at our `now`.
-    pub(crate) fn hear(&self, date: Millis, now: Millis) {
+    /// Takes over the `Date` of an answer, which was asked for and came at these times of ours.
+    pub(crate) fn hear(&self, date: Millis, (asked, now): (Millis, Millis)) {
         const NEWS: u64 = 60_000;
-        let skew = pool::refresh::skew(date, now);
-        let before = self.0.swap(skew, Ordering::Relaxed);
+        let before = self.0.load(Ordering::Relaxed);
+        let skew = pool::refresh::skew(date, (asked, now), before);
+        self.0.store(skew, Ordering::Relaxed);
         if skew.abs_diff(before) > NEWS {
             let ahead = -(skew / 1000);
             tracing::warn!(

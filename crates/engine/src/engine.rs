@@ -196,8 +196,8 @@ impl Core {
         let Parts { store, upstream, settings, clock } = parts;
         let egress = Egress::new(upstream.config().proxy.is_some());
         let skew = Skew::default();
-        let (heard, wall) = (skew.clone(), clock.clone());
-        upstream.hear_date(move |date| heard.hear(date, wall.now()));
+        let (heard, wall, asked) = (skew.clone(), clock.clone(), clock.clone());
+        upstream.hear_date(move || asked.now(), move |date, asked| heard.hear(date, (asked, wall.now())));
         Self {
             keys: Keys::new(settings.api_key.as_ref(), store.pepper()),
             slots: Arc::new(Slots::new((settings.strategy, settings.tiers.clone()), settings.stagger)),

@@ -35,12 +35,16 @@ pub fn turn(nth: usize, of: usize) -> Duration {
     limits::REFRESH_SPREAD * part(nth).min(gaps) / gaps
 }
 
-/// By how much the backend's clock is ahead of ours when it said `date` at our `now`, milliseconds. Up to ten seconds are the
-/// header's rounding and the way, and count as none.
-pub fn skew(date: Millis, now: Millis) -> i64 {
-    const NOISE: u64 = 10_000;
-    let skew = date.0.saturating_sub(now.0);
-    if skew.unsigned_abs() <= NOISE { 0 } else { skew }
+/// By how much the backend's clock is ahead of ours when it said `date` between our `asked` and our `now`, milliseconds; `before` is what
+/// was held so far. Up to ten seconds are the header's rounding and the way, and count as none. What was held stays while it can be
+/// true: an answer that was long on its way, or that this machine slept over, does not say when it was dated.
+pub fn skew(date: Millis, (asked, now): (Millis, Millis), before: i64) -> i64 {
+    const NOISE: i64 = 10_000;
+    let (least, most) = (date.0.saturating_sub(now.0), date.0.saturating_sub(asked.0));
+    if (least.saturating_sub(NOISE)..=most.saturating_add(NOISE)).contains(&before) {
+        return before;
+    }
+    if least.unsigned_abs() <= NOISE.unsigned_abs() { 0 } else { least }
 }
 
 fn spread(base: Duration, jitter: f64) -> i64 {

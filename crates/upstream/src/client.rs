@@ -44,10 +44,15 @@ pub(crate) struct Inner {
     pub(crate) shelf: Shelf,
     relays: Relays,
     /// Hears what time it is at the backend.
-    clock: OnceLock<Hear>,
+    clock: OnceLock<Ear>,
 }
 
-type Hear = Box<dyn Fn(Millis) + Send + Sync>;
+/// Who hears it, and our clock.
+struct Ear {
+    now: Box<dyn Fn() -> Millis + Send + Sync>,
+    /// The date, and when it was asked for.
+    hear: Box<dyn Fn(Millis, Millis) + Send + Sync>,
+}
 
 /// One request, ready to go.
 pub(crate) struct Ask {
@@ -123,9 +128,14 @@ impl Upstream {
         self.inner.shelf.forget(id);
     }
 
-    /// Lets `hear` know what time it is at the backend, by the `Date` of each of its answers. The first caller is heard.
-    pub fn hear_date(&self, hear: impl Fn(Millis) + Send + Sync + 'static) {
-        let _ = self.inner.clock.set(Box::new(hear));
+    /// Lets `hear` know what time it is at the backend, by the `Date` of each of its answers, and when by the clock `now` it was asked.
+    /// The first caller is heard.
+    pub fn hear_date(
+        &self,
+        now: impl Fn() -> Millis + Send + Sync + 'static,
+        hear: impl Fn(Millis, Millis) + Send + Sync + 'static,
+    ) {
+        let _ = self.inner.clock.set(Ear { now: Box::new(now), hear: Box::new(hear) });
     }
 
     /// Gives up the connections that wait for another request: after a sleep of this machine their other ends are gone, and
@@ -152,6 +162,7 @@ impl Upstream {
     /// As [`Self::send`], with a limit of its own for the headers.
     pub(crate) async fn send_within(&self, ask: Ask, limit: Duration) -> Result<Answer, Fault> {
         let own = self.inner.places.own(&ask.url);
+        let asked = self.inner.clock.get().filter(|_| own).map(|clock| (clock.now)());
         let mut request = reqwest::Request::new(ask.method, ask.url);
         *request.headers_mut() = ask.headers;
         if !ask.body.is_empty() {
@@ -163,16 +174,16 @@ impl Upstream {
         };
         let sent = sent.map_err(|fault| self.name(fault));
         self.hear(sent.as_ref().map(|_| ()));
-        if let (true, Ok(answer)) = (own, &sent) {
-            self.hear_clock(&answer.headers);
+        if let (Some(asked), Ok(answer)) = (asked, &sent) {
+            self.hear_clock(&answer.headers, asked);
         }
         sent
     }
 
-    pub(crate) fn hear_clock(&self, headers: &HeaderMap) {
+    pub(crate) fn hear_clock(&self, headers: &HeaderMap, asked: Millis) {
         let date = headers.get(header::DATE).and_then(|value| pool::date::read(value.to_str().ok()?));
-        if let (Some(hear), Some(date)) = (self.inner.clock.get(), date) {
-            hear(date);
+        if let (Some(clock), Some(date)) = (self.inner.clock.get(), date) {
+            (clock.hear)(date, asked);
         }
     }
 }

@@ -62,5 +62,17 @@ fn overdue_accounts_begin_one_after_the_other(#[case] nth: usize, #[case] of: us
 #[case(i64::MAX, i64::MIN, i64::MAX)]
 #[case(i64::MIN, i64::MAX, i64::MIN)]
 fn the_backend_s_clock_is_ahead(#[case] date: i64, #[case] now: i64, #[case] skew_is: i64) {
-    assert_eq!(skew(Millis(date), Millis(now)), skew_is);
+    assert_eq!(skew(Millis(date), (Millis(now), Millis(now)), 0), skew_is);
+}
+
+/// Two hours, as held so far; an hour between question and answer.
+#[rstest]
+#[case::asked_then(7_200_000, 7_200_000)]
+#[case::answered_then(10_800_000, 7_200_000)]
+#[case::between(9_000_000, 7_200_000)]
+#[case::rounded(7_195_000, 7_200_000)]
+#[case::too_early(7_100_000, 3_500_000)]
+#[case::too_late(10_900_000, 7_300_000)]
+fn a_slow_answer_says_only_what_it_can(#[case] date: i64, #[case] skew_is: i64) {
+    assert_eq!(skew(Millis(date), (Millis(0), Millis(3_600_000)), 7_200_000), skew_is);
 }

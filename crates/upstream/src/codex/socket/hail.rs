@@ -125,7 +125,9 @@ impl Upstream {
 
     fn greeted(&self, leg: &Leg<'_>, headers: &mut HeaderMap) {
         self.jars().absorb(&leg.account.id, &self.place(leg), headers);
-        self.hear_clock(headers);
+        if let Some(talk) = &leg.talk {
+            self.hear_clock(headers, talk.now);
+        }
     }
 }
 
