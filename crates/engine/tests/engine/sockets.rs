@@ -45,6 +45,7 @@ fn second(dialect: Dialect, first: &str) -> Value {
                 .as_str()
                 .or_else(|| event["item"]["call_id"].as_str())
                 .or_else(|| event["content_block"]["id"].as_str())
+                .or_else(|| event["message"]["tool_calls"][0]["id"].as_str())
                 .map(str::to_owned)
         });
         found.expect("a call")
@@ -61,7 +62,21 @@ fn second(dialect: Dialect, first: &str) -> Value {
             {"type": "function_call", "call_id": id(first), "name": name, "arguments": args},
             {"type": "function_call_output", "call_id": id(first), "output": "42"}
         ]),
-        _ => json!([
+        Dialect::Gemini => json!([
+            {"role": "user", "parts": [{"text": "call lookup"}]},
+            {"role": "model", "parts": [events(first).iter().find_map(|event| {
+                let parts = event["candidates"][0]["content"]["parts"].as_array()?;
+                parts.iter().find(|part| part["functionCall"].is_object()).cloned()
+            }).expect("a call")]},
+            {"role": "user", "parts": [{"functionResponse": {"name": name, "response": {"result": "42"}}}]}
+        ]),
+        Dialect::Ollama => json!([
+            user("call lookup"),
+            {"role": "assistant", "content": "",
+             "tool_calls": [{"id": id(first), "function": {"name": name, "arguments": {}}}]},
+            {"role": "tool", "tool_name": name, "tool_call_id": id(first), "content": "42"}
+        ]),
+        Dialect::Messages => json!([
             user("call lookup"),
             {"role": "assistant", "content": [{"type": "tool_use", "id": id(first), "name": name, "input": {}}]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": id(first), "content": "42"}]}
@@ -72,24 +87,34 @@ fn second(dialect: Dialect, first: &str) -> Value {
 fn request(dialect: Dialect, conversation: &Value) -> engine::Call {
     let schema = json!({"type": "object", "properties": {}});
     let body = match dialect {
-        Dialect::Chat => json!({"model": MODEL, "stream": true, "messages": conversation,
+        Dialect::Chat | Dialect::Ollama => json!({"model": MODEL, "stream": true, "messages": conversation,
             "tools": [{"type": "function", "function": {"name": "lookup", "parameters": schema}}]}),
         Dialect::Responses => json!({"model": MODEL, "stream": true, "input": conversation,
             "tools": [{"type": "function", "name": "lookup", "parameters": schema}]}),
-        _ => json!({"model": MODEL, "stream": true, "max_tokens": 1000, "messages": conversation,
+        Dialect::Gemini => json!({"contents": conversation,
+            "tools": [{"functionDeclarations": [{"name": "lookup", "parameters": schema}]}]}),
+        Dialect::Messages => json!({"model": MODEL, "stream": true, "max_tokens": 1000, "messages": conversation,
             "tools": [{"name": "lookup", "input_schema": schema}]}),
     };
-    from(dialect, &body)
+    let mut call = from(dialect, &body);
+    // Gemini has both in the path.
+    call.request.model.get_or_insert(MODEL.to_owned());
+    call.request.reply.stream = true;
+    call
+}
+
+/// A conversation of one question.
+fn asked(dialect: Dialect, text: &str) -> Value {
+    if dialect == Dialect::Gemini { json!([{"role": "user", "parts": [{"text": text}]}]) } else { json!([user(text)]) }
 }
 
 #[rstest]
 #[tokio::test]
 async fn a_tool_loop_of_any_protocol_sends_the_result_alone(
-    #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages)] dialect: Dialect,
+    #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] dialect: Dialect,
 ) {
     let bench = bench(1).await;
-    let asked = json!([{"role": "user", "content": "call lookup"}]);
-    let first = bench.ask(request(dialect, &asked)).await.expect("the first turn");
+    let first = bench.ask(request(dialect, &asked(dialect, "call lookup"))).await.expect("the first turn");
     let second = bench.ask(request(dialect, &second(dialect, first.text()))).await.expect("the second turn");
     assert!(words(dialect, second.text()).contains("42"), "{}", second.text());
     let turns = turns(&bench);
@@ -268,11 +293,11 @@ async fn a_post_stands_in_for_an_upgrade_refused(#[case] plan: Plan) {
 #[rstest]
 #[tokio::test]
 async fn two_turns_at_once_take_two_sockets(
-    #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages)] dialect: Dialect,
+    #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] dialect: Dialect,
 ) {
     let bench = Bench::with(Setup::default().settings(|settings| settings.transport = Transport::WebSocket)).await;
     bench.backend.script(Rule::responses(Plan::auto().pause(8, "go")).times(2));
-    let asked = || request(dialect, &json!([user("count to 9")]));
+    let asked = || request(dialect, &asked(dialect, "count to 9"));
     let (first, second) = tokio::join!(bench.open(asked()), bench.open(asked()));
     let running = turns(&bench);
     assert_eq!(running.iter().map(|turn| turn.method.as_str()).collect::<Vec<_>>(), ["WS", "WS"]);
