@@ -28,8 +28,8 @@ pub(crate) struct Bond {
     pub(crate) foreign: Option<u64>,
     /// Whether a relay stood in for it last (fallback chains): it cannot read what that one made.
     pub(crate) away: bool,
-    /// Its last turn, where the identity towards the backend says something of turns.
-    pub(crate) asked: Option<Asked>,
+    /// Its last turns, where the identity towards the backend says something of turns.
+    pub(crate) asked: Vec<Asked>,
 }
 
 /// The memory.

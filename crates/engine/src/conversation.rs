@@ -9,6 +9,7 @@ mod tests;
 
 use pool::Millis;
 use proto::canon::{Item, ItemKind, Part, Role, Source};
+use proto::dialect::responses::compact::is_asked;
 use proto::{Request, Text};
 use uuid::{Builder, Uuid};
 
@@ -59,15 +60,25 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The turn that a request belongs to: the `last` one of its conversation, if it goes on with that one.
-    pub(crate) fn of(request: &Request, conversation: &Conversation, last: Option<Self>, now: Millis) -> Self {
-        let asks = |item: &&Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
+    /// The turn that a request belongs to: one of the `last` of its conversation, if it goes on with that one. What a client adds to a
+    /// tool's output in the user's name begins none; a compaction is a turn of its own.
+    pub(crate) fn of(request: &Request, conversation: &Conversation, last: &[Self], now: Millis) -> Self {
+        let user = |item: &Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
+        let output = |item: &Item| matches!(&item.kind, ItemKind::Output { .. });
+        let (mut turns, mut asks, mut beside) = (0_u64, None, false);
+        for item in &request.items {
+            if user(item) && !beside {
+                (turns, asks) = (turns + 1, Some(item));
+            }
+            beside = output(item) || beside && user(item);
+        }
         let mut name = Name::new(&conversation.thread);
         name.part("id", conversation.id.as_bytes());
-        name.part("turns", &request.items.iter().filter(asks).count().to_le_bytes());
-        request.items.iter().rfind(asks).map(|item| item_parts(item, &mut name));
+        name.part("turns", &turns.to_le_bytes());
+        name.part("compacts", &[u8::from(is_asked(request))]);
+        asks.map(|item| item_parts(item, &mut name));
         let name = name.id();
-        last.filter(|last| last.name == name).unwrap_or(Self { name, begun: now })
+        last.iter().find(|last| last.name == name).copied().unwrap_or(Self { name, begun: now })
     }
 
     /// Its id: a UUID of version 7, as the official client makes them.
@@ -79,7 +90,7 @@ impl Asked {
 }
 
 impl Conversation {
-    /// What the stretch of it since its last compaction is called: we know of none.
+    /// What a stretch of it between two compactions is called: of clients that compact by themselves none is known, so it is one.
     pub(crate) fn context(&self) -> Uuid {
         Uuid::new_v5(&self.id, b"context")
     }

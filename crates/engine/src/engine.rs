@@ -127,7 +127,7 @@ impl Engine {
     /// Notes which account made a sealed item: a conversation that brings it goes there.
     pub fn sealed(&self, item: &Json, account: &AccountId) {
         if let Some(seal) = crate::run::replay::seal(item) {
-            let bond = Bond { account: account.clone(), turn: None, foreign: None, away: false, asked: None };
+            let bond = Bond { account: account.clone(), turn: None, foreign: None, away: false, asked: Vec::new() };
             self.0.affinity.set(seal, bond);
         }
     }

@@ -37,7 +37,7 @@ pub fn turn(nth: usize, of: usize) -> Duration {
 
 /// By how much the backend's clock is ahead of ours when it said `date` between our `asked` and our `now`, milliseconds; `before` is what
 /// was held so far. Up to ten seconds are the header's rounding and the way, and count as none. What was held stays while it can be
-/// true: an answer that was long on its way, or that this machine slept over, does not say when it was dated.
+/// true, give or take those ten seconds: an answer that was long on its way, or that this machine slept over, does not say when it was dated.
 pub fn skew(date: Millis, (asked, now): (Millis, Millis), before: i64) -> i64 {
     const NOISE: i64 = 10_000;
     let (least, most) = (date.0.saturating_sub(now.0), date.0.saturating_sub(asked.0));

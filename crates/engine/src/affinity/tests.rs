@@ -3,7 +3,7 @@
 use super::*;
 
 fn bond(account: &str) -> Bond {
-    Bond { account: AccountId(account.into()), turn: None, foreign: None, away: false, asked: None }
+    Bond { account: AccountId(account.into()), turn: None, foreign: None, away: false, asked: Vec::new() }
 }
 
 #[test]

@@ -75,19 +75,27 @@ fn a_chain_stays_one_conversation() {
 /// A turn goes on until the user speaks again.
 #[test]
 fn a_turn_is_one_until_the_user_speaks() {
-    let turn = |messages: &str, last, now| {
+    let turn = |messages: &str, last: &[Asked], now| {
         let call = call(messages);
         Asked::of(&call.request, &Conversation::of(&call, "m"), last, Millis(now))
     };
-    let first = turn(HELLO, None, 1_700_000_000_000);
+    let first = turn(HELLO, &[], 1_700_000_000_000);
     assert_eq!((first.id().get_version_num(), first.begun), (7, Millis(1_700_000_000_000)));
     let tool = r#"{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"1"}"#;
-    let looped = turn(&format!("{HELLO},{tool}"), Some(first), 1_700_000_005_000);
+    let looped = turn(&format!("{HELLO},{tool}"), &[first], 1_700_000_005_000);
     assert_eq!((looped, looped.id()), (first, first.id()), "its tools belong to it");
-    let again = format!("{HELLO},{tool},{HELLO}");
-    let second = turn(&again, Some(first), 1_700_000_009_000);
-    assert_ne!(second.id(), first.id(), "the same words said again");
-    assert_eq!(second.begun, Millis(1_700_000_009_000));
-    let elsewhere = turn(r#"{"role":"user","content":"Bye"}"#, None, 1_700_000_000_000);
+    let reminded = format!("{HELLO},{tool},{HELLO}");
+    assert_eq!(
+        turn(&reminded, &[first], 1_700_000_006_000),
+        first,
+        "what a client adds to a tool's output is not its user's"
+    );
+    let said = r#"{"role":"assistant","content":"1"}"#;
+    let next = turn(&format!("{HELLO},{tool},{said},{HELLO}"), &[first], 1_700_000_009_000);
+    assert_ne!(next.id(), first.id(), "the same words said again");
+    assert_eq!(next.begun, Millis(1_700_000_009_000));
+    let both = [next, first];
+    assert_eq!(turn(&format!("{HELLO},{tool}"), &both, 1_700_000_010_000), first, "one of several at once");
+    let elsewhere = turn(r#"{"role":"user","content":"Bye"}"#, &[], 1_700_000_000_000);
     assert_ne!(elsewhere.id(), first.id(), "two conversations that begin at once");
 }

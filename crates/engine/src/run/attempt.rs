@@ -10,8 +10,9 @@ mod turn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use pool::attempt::{History, Outcome, Step, To};
-use pool::catalog::Resolved;
+use pool::catalog::{self, Resolved};
 use pool::hosted::Hosted;
 use pool::pick::Kin;
 use pool::transport::Talk;
@@ -188,8 +189,13 @@ impl Attempt {
             .filter(|event| matches!(event.what, What::Usage(_)))
             .for_each(|event| self.ledger.see(event));
         if self.bond.is_none() {
-            let bond =
-                Bond { account: id.clone(), turn: None, foreign: self.foreign_mark(id), away: false, asked: None };
+            let bond = Bond {
+                account: id.clone(),
+                turn: None,
+                foreign: self.foreign_mark(id),
+                away: false,
+                asked: Vec::new(),
+            };
             self.core.affinity.set(self.plan.conversation.id, bond);
         }
     }
@@ -330,11 +336,14 @@ impl Attempt {
                 // The name was ours to read: Codex would take another one for a rerouted model and warn its user.
                 self.head.headers.remove(head::MODEL);
             }
-            self.tell_codex(Some(id));
+            let mut headers = std::mem::take(&mut self.head.headers);
+            self.tell_codex(&mut headers, &self.plan.resolved, Some(id));
+            self.head.headers = headers;
         }
+        let asked = turn::turns(self.asked, self.bond.as_ref().map_or(&[], |bond| &bond.asked));
         let bond = match self.absent(id) {
-            Some(owner) => Bond { away: true, ..owner.clone() },
-            None => Bond { account: id.clone(), turn, foreign, away: false, asked: self.asked },
+            Some(owner) => Bond { away: true, asked, ..owner.clone() },
+            None => Bond { account: id.clone(), turn, foreign, away: false, asked },
         };
         self.core.affinity.set(self.plan.conversation.id, bond);
         self.head.attempts = self.ledger.attempts();
@@ -350,10 +359,10 @@ impl Attempt {
     }
 
     /// A Codex client hears of the whole pool's limits.
-    fn tell_codex(&mut self, served: Option<&AccountId>) {
+    fn tell_codex(&self, headers: &mut HeaderMap, resolved: &Resolved, served: Option<&AccountId>) {
         if self.plan.client.codex {
-            let told = (&self.plan.resolved, self.plan.client.version.as_deref());
-            self.core.for_codex(&mut self.head.headers, told, served);
+            let told = (resolved, self.plan.client.version.as_deref());
+            self.core.for_codex(headers, told, served);
         }
     }
 
@@ -388,9 +397,11 @@ impl Attempt {
         self.ledger.notes(&self.head.notes);
         self.ledger.refuse(self.call.dialect, &failure);
         self.head.attempts = self.ledger.attempts();
-        if failure.kind == Kind::Exhausted && self.plan.kin() == Kin::Accounts {
-            self.tell_codex(None);
+        let mut headers = std::mem::take(&mut self.head.headers);
+        if failure.kind == Kind::Exhausted && self.meant().to == catalog::To::Accounts {
+            self.tell_codex(&mut headers, self.meant(), None);
         }
+        self.head.headers = headers;
         Refusal { failure, head: Box::new(self.head) }
     }
 }

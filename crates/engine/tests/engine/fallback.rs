@@ -116,6 +116,19 @@ async fn the_first_failure_is_told_when_the_fallback_fails_too() {
     assert_eq!((rows[0].model.as_str(), rows[0].status), (MODEL, 429));
 }
 
+/// So are the limits that a Codex client is told with it.
+#[tokio::test]
+async fn the_limits_of_the_model_that_was_meant_are_told() {
+    let bench = house(&CHAT, 1).await;
+    bench.backend.script(Rule::responses(limit()));
+    bench.backend.script(Rule::at(Place::ChatRelay, Plan::json(400, json!({"error": {"message": "no such thing"}}))));
+    let mut codex = call(Dialect::Responses, "hello", true);
+    codex.client.codex = true;
+    let refusal = refused(bench.ask(codex).await);
+    assert_eq!(refusal.failure.kind, Kind::Exhausted);
+    assert_eq!(refusal.head.headers["x-codex-primary-used-percent"], "100", "{:?}", refusal.head.headers);
+}
+
 #[tokio::test]
 async fn a_name_that_means_no_model_has_its_chain_too() {
     let bench = house(&CHAT, 1).await;

@@ -213,8 +213,8 @@ async fn a_codex_identity_speaks_of_the_turn(
     bench.innocent();
 }
 
-/// Another account is another installation, in the middle of the same turn; a Codex client's own words go on as they came, and our
-/// own name says nothing but the ids of the conversation.
+/// Another account is another installation, in the middle of the same turn; what a client says itself goes on as it came, and our own
+/// name says nothing but the ids of the conversation.
 #[tokio::test]
 async fn an_installation_is_one_accounts() {
     let bench = Bench::with(Setup::accounts(2)).await;
@@ -224,20 +224,59 @@ async fn an_installation_is_one_accounts() {
     let Ok(Reply::Stream(stream)) = engine.run(chat("Look it up")).await else { panic!("no stream") };
     Tap::from(stream).rest().await;
     let own = json!({"x-codex-installation-id": "11111111-2222-4333-8444-555555555555", "turn_id": "t"});
-    let mut codex =
-        from(Dialect::Responses, &json!({"model": MODEL, "stream": true, "input": "hi", "client_metadata": own}));
-    codex.client.codex = true;
-    let Ok(Reply::Stream(stream)) = engine.run(codex).await else { panic!("no stream") };
-    Tap::from(stream).rest().await;
+    let silent = json!({"model": MODEL, "stream": true, "input": "hi"});
+    let mut speaks = silent.clone();
+    speaks["client_metadata"] = own.clone();
+    // Whatever it calls itself: what counts is whether it says anything.
+    for (body, codex) in [(&speaks, true), (&speaks, false), (&silent, true)] {
+        let mut call = from(Dialect::Responses, body);
+        call.client.codex = codex;
+        let Ok(Reply::Stream(stream)) = engine.run(call).await else { panic!("no stream") };
+        Tap::from(stream).rest().await;
+    }
     let plain = bench.ask(chat("Look it up")).await;
     plain.expect("a reply");
     let record = bench.backend.record();
-    let [refused, served, codex, plain] = record.posts().map(told).collect::<Vec<_>>().try_into().expect("four");
+    let posts: Vec<&Seen> = record.posts().collect();
+    let header = |at: usize| posts[at].header("x-codex-turn-metadata").is_some();
+    assert_eq!([0, 1, 2, 3, 4, 5].map(header), [true, true, false, false, true, false]);
+    let [refused, served, codex, other, mute, plain] =
+        posts.iter().copied().map(told).collect::<Vec<_>>().try_into().expect("six");
     assert_ne!(refused.1["installation_id"], served.1["installation_id"]);
     assert_eq!((&refused.1["turn_id"], &refused.1["session_id"]), (&served.1["turn_id"], &served.1["session_id"]));
-    assert_eq!(codex.0, own);
+    assert_eq!((&codex.0, &other.0), (&own, &own));
+    assert!(mute.1["turn_id"].is_string(), "{mute:?}");
     let names: Vec<_> = plain.0.as_object().expect("an object").keys().cloned().collect();
     assert_eq!(names, ["session_id", "thread_id"]);
+    drop(record);
+    engine.stop().await;
+    bench.innocent();
+}
+
+/// What a request is for is said of it: a compaction is a turn of its own, and a prewarm none yet.
+#[tokio::test]
+async fn a_codex_identity_says_what_a_request_is_for() {
+    let bench = Bench::new().await;
+    let profile = Profile::named("codex-cli", &Platform::default()).expect("a profile");
+    let engine = start_as(&bench, Duration::ZERO, (profile, Transport::WebSocket)).await;
+    let hello = json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]});
+    let trigger = json!({"type": "compaction_trigger"});
+    let mut calls = [json!([hello]), json!([hello]), json!([hello, trigger])].map(|input| {
+        let mut call = from(Dialect::Responses, &json!({"model": MODEL, "stream": true, "input": input}));
+        call.client.session = Some("one".into());
+        call
+    });
+    calls[0].request.reply.prewarm = true;
+    for call in calls {
+        let Ok(Reply::Stream(stream)) = engine.run(call).await else { panic!("no stream") };
+        Tap::from(stream).rest().await;
+    }
+    let record = bench.backend.record();
+    let said: Vec<Value> = record.posts().map(|post| told(post).1).collect();
+    let kinds: Vec<_> = said.iter().map(|turn| turn["request_kind"].as_str().expect("a kind")).collect();
+    assert_eq!(kinds, ["prewarm", "turn", "compaction"]);
+    let ids: Vec<_> = said.iter().map(|turn| turn["turn_id"].as_str().expect("an id")).collect();
+    assert!(ids[0].is_empty() && ids[1] != ids[2], "{ids:?}");
     drop(record);
     engine.stop().await;
     bench.innocent();

@@ -14,6 +14,8 @@ use crate::config::{Config, Layers, Log};
 
 /// Files and sockets that a gateway opens at most: two sockets for each stream, and its idle connections.
 const FILES: u64 = 1 << 16;
+/// What every system takes (`OPEN_MAX` of macOS).
+const FEW_FILES: u64 = 10_240;
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -88,7 +90,9 @@ fn open_up() {
     if limit.current.is_none_or(|current| current >= wanted) {
         return;
     }
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }) {
+    // Some systems (macOS) have a lower limit of their own beside the one that they name.
+    let set = |current: u64| setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit });
+    if let Err(error) = set(wanted).or_else(|_| set(wanted.min(FEW_FILES))) {
         tracing::warn!(%error, "the limit of open files stays as it was");
     }
 }

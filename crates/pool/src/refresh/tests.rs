@@ -65,6 +65,12 @@ fn the_backend_s_clock_is_ahead(#[case] date: i64, #[case] now: i64, #[case] ske
     assert_eq!(skew(Millis(date), (Millis(now), Millis(now)), 0), skew_is);
 }
 
+/// A clock that was set right.
+#[test]
+fn a_quick_answer_ends_what_was_held() {
+    assert_eq!(skew(Millis(9_000_000), (Millis(9_000_000), Millis(9_000_300)), 7_200_000), 0);
+}
+
 /// Two hours, as held so far; an hour between question and answer.
 #[rstest]
 #[case::asked_then(7_200_000, 7_200_000)]

@@ -52,14 +52,15 @@ impl Attempt {
         {
             return Ok(body.bytes.clone());
         }
-        let mut codex = self.target(without_replay, &tools);
-        let metadata = self.say(&entry.account.id, &codex).filter(|_| line.is_none()).map(Arc::new);
-        if let Some(metadata) = &metadata {
-            codex.metadata.clone_from(&metadata.fields);
-        }
-        let target = match line {
-            Some(relay) => Target::Relay(self.relay_target(relay, without_replay)),
-            None => Target::Codex(codex),
+        let (target, metadata) = if let Some(relay) = line {
+            (Target::Relay(self.relay_target(relay, without_replay)), None)
+        } else {
+            let mut codex = self.target(without_replay, &tools);
+            let metadata = self.say(&entry.account.id, &codex).map(Arc::new);
+            if let Some(metadata) = &metadata {
+                codex.metadata.clone_from(&metadata.fields);
+            }
+            (Target::Codex(codex), metadata)
         };
         let wire = entry.wire();
         let (bytes, notes) = wire.write_request(&self.call.request, &target)?;

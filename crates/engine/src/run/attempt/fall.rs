@@ -19,13 +19,15 @@ pub(super) struct Chain {
     left: std::vec::IntoIter<String>,
     /// The failure of the model that was meant; it is the answer when nobody serves.
     first: Option<(String, Failure)>,
+    /// The model that was meant, once another one is asked.
+    meant: Option<Box<Resolved>>,
 }
 
 impl Chain {
     /// The chain of a request for `asked`, which means `model`.
     pub(super) fn of(core: &Core, asked: Option<&str>, model: Option<&str>) -> Self {
         let left = core.settings.chains.of(asked, model).to_vec().into_iter();
-        Self { left, first: None }
+        Self { left, first: None, meant: None }
     }
 
     /// What is left for `asked`, which means no model, after the first of its chain that exists.
@@ -33,12 +35,12 @@ impl Chain {
         let catalog = core.accounts.catalog();
         let mut left = core.settings.chains.of(Some(asked), None).to_vec().into_iter();
         left.by_ref().find(|name| catalog.resolve(Some(name), &core.settings.names).is_ok());
-        Self { left, first: Some((asked.to_owned(), failure)) }
+        Self { left, first: Some((asked.to_owned(), failure)), meant: None }
     }
 
     /// Whether there is another model to ask.
     pub(super) fn goes_on(&self, core: &Core, known: &Resolved) -> bool {
-        Self { left: self.left.clone(), first: None }.next(core, known, false).is_some()
+        Self { left: self.left.clone(), first: None, meant: None }.next(core, known, false).is_some()
     }
 
     /// The next model that exists and is not `known`; of `relays` alone when the request has walked past enough accounts.
@@ -97,6 +99,7 @@ impl Attempt {
         let fallback = Fallback { from: asked.clone(), to: next.model.slug.clone(), why: why(&failure).into() };
         tracing::info!(request = %self.plan.client.request_id, from = fallback.from, to = fallback.to, "fallback");
         self.head.fallback = Some(fallback);
+        self.chain.meant.get_or_insert_with(|| Box::new(from.clone()));
         next.effort = next.effort.or(from.effort);
         next.tier = next.tier.or(from.tier);
         self.turn_to(next);
@@ -106,6 +109,11 @@ impl Attempt {
     fn pay(&mut self) -> bool {
         self.paid = self.core.budget.lock().spend(self.core.now());
         self.paid
+    }
+
+    /// The model whose failure the answer is, when nobody serves.
+    pub(super) fn meant(&self) -> &Resolved {
+        self.chain.meant.as_deref().unwrap_or(&self.plan.resolved)
     }
 
     /// The account that the conversation is kept for while a relay stands in for it.

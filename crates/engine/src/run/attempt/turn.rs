@@ -3,6 +3,7 @@
 use pool::AccountId;
 use proto::dialect::Codex;
 use proto::dialect::responses::compact::is_asked;
+use proto::json::Shape;
 use upstream::{TurnFacts, TurnKind, TurnMetadata};
 use uuid::{Builder, Uuid};
 
@@ -12,10 +13,25 @@ use crate::call::Call;
 use crate::conversation::{Asked, Conversation};
 use crate::core::Core;
 
-/// The turn of a request; `None` where nothing is said of it: under our own name, and for Codex clients, who say it themselves.
+/// Where clients of the official kind say it.
+const SAID: (&str, &str) = ("x-codex-turn-metadata", "client_metadata");
+
+/// The turn of a request; `None` where nothing is said of it: under our own name, and where the client says it itself.
 pub(super) fn asked(core: &Core, call: &Call, conversation: &Conversation, bond: Option<&Bond>) -> Option<Asked> {
-    let said = core.upstream.profile().turns && !call.client.codex;
-    said.then(|| Asked::of(&call.request, conversation, bond.and_then(|bond| bond.asked), core.now()))
+    let (header, member) = SAID;
+    let said = call.client.headers.iter().any(|(name, _)| *name == header)
+        || call.request.rest.iter().any(|(name, value)| name == member && value.shape() == Shape::Object);
+    let last = bond.map_or(&[][..], |bond| &bond.asked);
+    let speaks = core.upstream.profile().turns && !said;
+    speaks.then(|| Asked::of(&call.request, conversation, last, core.now()))
+}
+
+/// The turns of a conversation after this one: the last few, as several may go on at once, those of subagents under their parent's
+/// name.
+pub(super) fn turns(asked: Option<Asked>, last: &[Asked]) -> Vec<Asked> {
+    const MOST: usize = 8;
+    let others = last.iter().copied().filter(|last| Some(*last) != asked);
+    asked.into_iter().chain(others).take(MOST).collect()
 }
 
 impl Attempt {
