@@ -39,8 +39,15 @@ impl Layout {
         let backend = contest::backend(&self.folder).await?;
         contest::set(backend.port, PLAN).await?;
         let idle = self.watch(&backend, &[]).await?;
-        let clients =
-            [Client::Responses, Client::Chat, Client::Messages, Client::Gemini, Client::Ollama, Client::Relay];
+        let clients = [
+            Client::Responses,
+            Client::Socket,
+            Client::Chat,
+            Client::Messages,
+            Client::Gemini,
+            Client::Ollama,
+            Client::Relay,
+        ];
         let asked = self.watch(&backend, &clients).await?;
         let names = order(&idle, &asked);
         ensure!(names.len() > 1000, "only {} functions: is the binary stripped?", names.len());
