@@ -17,8 +17,8 @@ use super::{Detour, lost};
 use crate::profile::Slot;
 use crate::{Body, Fault, FaultKind, Sent, Upstream};
 
-/// Bytes that a socket reads at once.
-const READ: usize = 16 << 10;
+/// Bytes that a socket reads at once. The library clears as many before each read, so a token that comes alone pays for them.
+const READ: usize = 4 << 10;
 /// Longest message; an image comes in one.
 const MESSAGE: usize = pool::limits::EVENT;
 
