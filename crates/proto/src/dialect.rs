@@ -9,6 +9,7 @@ pub mod openai_error;
 mod relay_error;
 pub mod responses;
 mod shape;
+mod tool_pairs;
 mod tools;
 
 use std::time::Duration;
@@ -207,6 +208,9 @@ impl Wire {
         }
         let lowered = ceiling::lower(request, self, target);
         let request = lowered.as_ref().map_or(request, |(request, _)| request);
+        let mut repairs = Notes::default();
+        let repaired = tool_pairs::repair(request, self, &mut repairs);
+        let request = repaired.as_ref().unwrap_or(request);
         let (body, mut notes) = match self {
             Self::Responses => responses::write_request(request, target),
             Self::Chat => chat::write_request(request, target),
@@ -216,6 +220,7 @@ impl Wire {
         if let Some((_, note)) = &lowered {
             notes.add(note);
         }
+        notes.extend(repairs);
         shape::tell(request, self, &mut notes);
         Ok((body, notes))
     }

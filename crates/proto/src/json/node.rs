@@ -178,11 +178,6 @@ impl Fields<'_> {
         self.list.iter().rev().find(|(key, _)| key.is(name)).map(|(_, json)| json).filter(|json| !json.is_null())
     }
 
-    /// A failure: the field `name` is not one that we can serve; `why` is a whole sentence.
-    pub(crate) fn bad(&self, name: &str, why: &str) -> Failure {
-        self.path.field(name).bad(why)
-    }
-
     /// A failure: the field `name` must be there.
     pub(crate) fn missing(&self, name: &str) -> Failure {
         self.path.field(name).missing()

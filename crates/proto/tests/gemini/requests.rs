@@ -164,7 +164,6 @@ fn refusals_name_the_field_as_the_client_spelled_it() {
         (part(r#"{"inline_data":{"mime_type":"image/png","data":"a b"}}"#), "contents[0].parts[1].inline_data.data"),
         (part(r#"{"inlineData":{"mimeType":"image/png","data":""}}"#), "contents[0].parts[1].inlineData.data"),
         (part(r#"{"fileData":{"fileUri":"file:///etc/passwd"}}"#), "contents[0].parts[1].fileData.fileUri"),
-        (part(r#"{"functionResponse":{"name":"f","response":{}}}"#), "contents[0].parts[1].functionResponse"),
         (part(r#"{"functionResponse":{"response":{}}}"#), "contents[0].parts[1].functionResponse.name"),
         (
             r#"{"contents":[{"role":"model","parts":[{"functionCall":{"args":{}}}]}]}"#.to_owned(),

@@ -290,7 +290,15 @@ fn instructions_are_never_missing_where_they_must_be() {
         serde_json::from_slice::<Value>(&body).unwrap().get("instructions").cloned()
     };
     assert_eq!(instructions(json!("x")), Some(json!("You are a helpful assistant.")));
-    assert_eq!(instructions(json!([{"role": "developer", "content": "d"}, {"role": "user", "content": "x"}])), None);
+    let user = json!({"role": "user", "content": "x"});
+    for role in ["developer", "system"] {
+        let operator = json!({"role": role, "content": "d"});
+        assert_eq!(instructions(json!([operator, user])), None);
+        assert_eq!(instructions(json!([user, operator])), Some(json!("You are a helpful assistant.")));
+        // What stood first may be left out.
+        let stateless = json!({"type": "reasoning", "summary": []});
+        assert_eq!(instructions(json!([stateless, operator, user])), None);
+    }
 }
 
 #[test]

@@ -181,6 +181,12 @@ pub(super) fn is_replay(item: &Item) -> bool {
     }
 }
 
+/// Whether `json` is a message of the operator.
+pub(super) fn is_operator(json: &Json) -> bool {
+    let is = |name: &str, words: &[&str]| json.text(name).is_some_and(|text| words.iter().any(|word| text.is(word)));
+    is("type", &["message"]) && is("role", &["developer", "system"])
+}
+
 /// A developer message that says `text`.
 pub(super) fn developer(text: &Text) -> Json {
     pen::json(|pen| {

@@ -1,6 +1,6 @@
 //! Items to chat messages: the calls of one turn in one assistant message, their results right behind it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::{BufMut, BytesMut};
 
@@ -68,7 +68,7 @@ struct Turns<'a> {
     /// What was thought, until a call comes; `None` where it cannot be sent.
     thoughts: Option<Vec<&'a Text>>,
     /// Results that wait for their call's message, by call id.
-    results: HashMap<&'a [u8], Vec<Waiting<'a>>>,
+    results: HashMap<&'a [u8], VecDeque<Waiting<'a>>>,
 }
 
 impl<'a> Turns<'a> {
@@ -78,7 +78,7 @@ impl<'a> Turns<'a> {
         for (at, item) in items.iter().enumerate() {
             if let ItemKind::Output { call_id, parts, failed, .. } = &item.kind {
                 let waiting = Waiting { at, call_id, parts, failed: *failed };
-                turns.results.entry(call_id.escaped()).or_default().push(waiting);
+                turns.results.entry(call_id.escaped()).or_default().push_back(waiting);
             }
         }
         for item in items {
@@ -115,12 +115,11 @@ impl<'a> Turns<'a> {
                 answer.thoughts.append(self.thoughts.as_mut().unwrap_or(&mut Vec::new()));
                 answer.calls.push(Call { kind: *kind, id: call_id, name, input });
             }
-            ItemKind::Output { call_id, failed, .. } => {
+            ItemKind::Output { failed, .. } => {
                 if *failed {
                     notes.add("said that a tool failed in words");
                 }
                 self.flush(notes);
-                self.answer(&[call_id.escaped()], notes);
             }
             ItemKind::Reasoning { summary, text, .. } => {
                 self.thought(if text.is_empty() { summary } else { text }, notes);
@@ -159,7 +158,8 @@ impl<'a> Turns<'a> {
     /// Writes the results of these calls, in the order of the history; images, for which tool messages have no place,
     /// follow in a user message.
     fn answer(&mut self, ids: &[&'a [u8]], notes: &mut Notes) {
-        let mut found: Vec<Waiting<'a>> = ids.iter().filter_map(|id| self.results.remove(id)).flatten().collect();
+        let mut next = |id: &&'a [u8]| self.results.get_mut(id).and_then(VecDeque::pop_front);
+        let mut found: Vec<Waiting<'a>> = ids.iter().filter_map(&mut next).collect();
         found.sort_by_key(|waiting| waiting.at);
         let mut shown = Vec::new();
         for Waiting { call_id, parts, failed, .. } in found {

@@ -1,6 +1,6 @@
 //! Items to contents: what the model said and called in one content, the results of its calls in the next.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::BytesMut;
 
@@ -91,7 +91,7 @@ struct Turns<'a, 'f> {
     /// Calls of the turn that is being written.
     open: Vec<&'a Text>,
     /// Results that wait for their call, by call id.
-    results: HashMap<&'a [u8], Vec<Waiting<'a>>>,
+    results: HashMap<&'a [u8], VecDeque<Waiting<'a>>>,
     /// The names of calls, by call id.
     names: HashMap<&'a [u8], &'a Text>,
 }
@@ -104,7 +104,7 @@ impl<'a, 'f> Turns<'a, 'f> {
         for item in items {
             match &item.kind {
                 ItemKind::Output { call_id, parts, failed, .. } => {
-                    turns.results.entry(call_id.escaped()).or_default().push((call_id, parts, *failed));
+                    turns.results.entry(call_id.escaped()).or_default().push_back((call_id, parts, *failed));
                 }
                 ItemKind::Call { call_id, name, .. } => drop(turns.names.insert(call_id.escaped(), name)),
                 _ => {}
@@ -128,10 +128,7 @@ impl<'a, 'f> Turns<'a, 'f> {
             ItemKind::Call { kind, call_id, name, input, .. } => {
                 self.call(Said::Call { kind: *kind, id: call_id, name, input }, call_id);
             }
-            ItemKind::Output { call_id, .. } => {
-                self.answer();
-                self.result(call_id);
-            }
+            ItemKind::Output { .. } => self.answer(),
             ItemKind::Image { result, format, .. } if !result.is_empty() => {
                 self.model(Said::Image { result, format: format.as_ref() });
             }
@@ -208,7 +205,8 @@ impl<'a, 'f> Turns<'a, 'f> {
 
     fn result(&mut self, id: &'a Text) {
         let name = self.names.get(&id.escaped()[..]).copied();
-        for (id, parts, failed) in self.results.remove(&id.escaped()[..]).into_iter().flatten() {
+        let next = self.results.get_mut(&id.escaped()[..]).and_then(VecDeque::pop_front);
+        if let Some((id, parts, failed)) = next {
             let mut said = vec![Said::Result { id, name, parts, failed }];
             // Not every version takes them inside the result.
             said.extend(parts.iter().filter(|part| !is_text(part)).map(Said::Part));

@@ -107,7 +107,8 @@ impl Scope {
         let shown = fields.either("parts", |node| several(node, |node| self.shown(node)))?;
         parts.extend(shown.into_iter().flatten().flatten());
         self.leftover("contents.parts.functionResponse", fields);
-        history.result(node, (id, name), (parts, failed))
+        history.result((id, name), (parts, failed));
+        Ok(())
     }
 
     /// An image or file in the result of a function.

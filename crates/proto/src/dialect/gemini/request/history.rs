@@ -7,7 +7,6 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::super::signature;
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
-use crate::json::node::{Node, Read};
 use crate::text::Text;
 
 /// The items so far.
@@ -101,22 +100,15 @@ impl History {
     }
 
     /// The result of a call: of the one with this id, else of the first that waits under this name.
-    pub(super) fn result(
-        &mut self,
-        node: Node<'_>,
-        who: (Option<Text>, Option<Text>),
-        told: (Vec<Part>, bool),
-    ) -> Read<()> {
+    pub(super) fn result(&mut self, (given, name): (Option<Text>, Option<Text>), (parts, failed): (Vec<Part>, bool)) {
         self.close();
-        let (given, name) = who;
-        let (parts, failed) = told;
-        let call_id = match self.waiting(given.as_ref(), name.as_ref()) {
-            Some(id) => id,
-            // The upstream knows whether it saw that call.
-            None => given.ok_or_else(|| node.bad("no function call waits for this response."))?,
-        };
+        // The writers repair a result without its call.
+        let call_id = self.waiting(given.as_ref(), name.as_ref()).or(given).unwrap_or_else(|| {
+            let made = self.made();
+            self.ids.insert(made.escaped().clone());
+            made
+        });
         self.push(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed });
-        Ok(())
     }
 
     fn waiting(&mut self, given: Option<&Text>, name: Option<&Text>) -> Option<Text> {

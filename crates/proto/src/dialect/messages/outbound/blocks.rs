@@ -47,13 +47,6 @@ pub(super) fn write(out: &mut BytesMut, block: &Block<'_>, notes: &mut Notes) ->
             }
             result(pen, parts)
         }
-        Block::Missing { id: call_id } => {
-            pen.plain("type", "tool_result");
-            pen.text("tool_use_id", &id(call_id));
-            pen.word("is_error", "true");
-            pen.plain("content", "The tool gave no result.");
-            Ok(())
-        }
     })
 }
 

@@ -1,6 +1,6 @@
 //! Items to turns: user and assistant take turns, and the results of an assistant's calls come first in the turn behind it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, VecDeque};
 
 use bytes::BytesMut;
 
@@ -23,8 +23,6 @@ pub(super) enum Block<'a> {
     Call { kind: CallKind, id: &'a Text, name: &'a Text, input: &'a Text },
     /// Its result.
     Result { id: &'a Text, parts: &'a [Part], failed: bool },
-    /// The result of a call that nobody answered.
-    Missing { id: &'a Text },
 }
 
 /// Who speaks.
@@ -54,7 +52,7 @@ pub(super) struct Turns<'a> {
     /// Calls of the open assistant turn.
     open: Vec<&'a Text>,
     /// Results that wait for their call, by call id.
-    results: HashMap<&'a [u8], Vec<Waiting<'a>>>,
+    results: HashMap<&'a [u8], VecDeque<Waiting<'a>>>,
 }
 
 impl<'a> Turns<'a> {
@@ -67,31 +65,21 @@ impl<'a> Turns<'a> {
             return Err(refused("a content part of an unknown type"));
         }
         let mut turns = Self { system: Vec::new(), done: Vec::new(), open: Vec::new(), results: HashMap::new() };
-        let mut calls = HashSet::new();
         for (place, item) in request.items.iter().enumerate() {
-            match &item.kind {
-                ItemKind::Call { call_id, .. } => drop(calls.insert(call_id.escaped())),
-                ItemKind::Output { call_id, parts, failed, .. } => {
-                    let waiting = Waiting { place, parts, failed: *failed };
-                    turns.results.entry(call_id.escaped()).or_default().push(waiting);
-                }
-                _ => {}
+            if let ItemKind::Output { call_id, parts, failed, .. } = &item.kind {
+                let waiting = Waiting { place, parts, failed: *failed };
+                turns.results.entry(call_id.escaped()).or_default().push_back(waiting);
             }
         }
         for item in &request.items {
             match &item.kind {
-                ItemKind::Output { call_id, parts, .. } if !calls.contains(call_id.escaped()) => {
-                    notes.add("sent a tool result without its call as text");
-                    turns.answer(notes);
-                    turns.say(Speaker::User, parts, notes);
-                }
                 ItemKind::Reasoning { encrypted: Some(_), .. } if relay.without_replay => {
                     notes.add("dropped reasoning state of another account");
                 }
                 kind => turns.push(kind, notes),
             }
         }
-        turns.answer(notes);
+        turns.answer();
         Ok(turns)
     }
 
@@ -102,7 +90,7 @@ impl<'a> Turns<'a> {
 
     /// Whether the model goes on with a turn that does not begin with a thought, which rules a budget of thinking out.
     pub(super) fn is_thoughtless(&self) -> bool {
-        let is_result = |block: &Block<'_>| matches!(block, Block::Result { .. } | Block::Missing { .. });
+        let is_result = |block: &Block<'_>| matches!(block, Block::Result { .. });
         let open = match &self.done[..] {
             [.., open] if open.speaker == Speaker::Assistant => open,
             [.., called, answered] if answered.blocks.iter().any(is_result) => called,
@@ -114,7 +102,7 @@ impl<'a> Turns<'a> {
     fn push(&mut self, kind: &'a ItemKind, notes: &mut Notes) {
         match kind {
             ItemKind::Message { role: Role::Assistant, parts, .. } => {
-                self.answer(notes);
+                self.answer();
                 self.say(Speaker::Assistant, parts, notes);
             }
             ItemKind::Message { role: Role::System | Role::Developer, parts, .. } if self.done.is_empty() => {
@@ -127,7 +115,7 @@ impl<'a> Turns<'a> {
                 if *role != Role::User {
                     notes.add("sent later system messages as the user's");
                 }
-                self.answer(notes);
+                self.answer();
                 self.say(Speaker::User, parts, notes);
             }
             ItemKind::Reasoning { summary, encrypted, .. } => self.thought(summary, encrypted.as_ref(), notes),
@@ -139,7 +127,7 @@ impl<'a> Turns<'a> {
                 let call = Block::Call { kind: *kind, id: call_id, name, input };
                 self.turn(Speaker::Assistant).push(call);
             }
-            ItemKind::Output { .. } => self.answer(notes),
+            ItemKind::Output { .. } => self.answer(),
             ItemKind::Search { .. } => notes.add("dropped a web search of the history"),
             ItemKind::Image { .. } => notes.add("dropped a generated image of the history"),
             ItemKind::Other { kind } => notes.add(format!("dropped an item of type {}", word(kind))),
@@ -161,7 +149,7 @@ impl<'a> Turns<'a> {
     fn thought(&mut self, summary: &'a [Text], encrypted: Option<&Text>, notes: &mut Notes) {
         match encrypted.and_then(seal::bare) {
             Some(state) => {
-                self.answer(notes);
+                self.answer();
                 self.turn(Speaker::Assistant).push(Block::Thought { summary, state });
             }
             None => notes.add("dropped reasoning that another model signed"),
@@ -169,20 +157,14 @@ impl<'a> Turns<'a> {
     }
 
     /// The results of the open calls, in the order of the history.
-    fn answer(&mut self, notes: &mut Notes) {
+    fn answer(&mut self) {
         if self.open.is_empty() {
             return;
         }
         let mut found = Vec::new();
         for id in std::mem::take(&mut self.open) {
-            let waiting = self.results.get_mut(id.escaped().as_ref()).filter(|waiting| !waiting.is_empty());
-            let Some(waiting) = waiting else {
-                notes.add("said that a tool call had no result");
-                found.push((usize::MAX, Block::Missing { id }));
-                continue;
-            };
-            let Waiting { place, parts, failed } = waiting.remove(0);
-            found.push((place, Block::Result { id, parts, failed }));
+            let waiting = self.results.get_mut(&id.escaped()[..]).and_then(VecDeque::pop_front);
+            found.extend(waiting.map(|Waiting { place, parts, failed }| (place, Block::Result { id, parts, failed })));
         }
         found.sort_by_key(|(place, _)| *place);
         self.turn(Speaker::User).extend(found.into_iter().map(|(_, block)| block));

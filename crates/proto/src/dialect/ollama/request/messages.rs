@@ -129,10 +129,8 @@ impl Scope {
         let name = fields.read("name", node::text)?;
         let name = named.or(name).filter(|name| !name.is_empty());
         let id = fields.read("tool_call_id", node::text)?;
-        let Some(call_id) = calls.answer(id.as_ref(), name.as_ref()) else {
-            let field = if id.is_some() && name.is_none() { "tool_call_id" } else { "tool_name" };
-            return Err(fields.bad(field, "no earlier tool call waits for this result."));
-        };
+        // The writers repair a result without its call.
+        let call_id = calls.answer(id.as_ref(), name.as_ref()).or(id).unwrap_or_else(|| calls.id());
         let parts = self.shown(fields)?;
         Ok(item(ItemKind::Output { kind: CallKind::Function, call_id, parts, failed: false }))
     }

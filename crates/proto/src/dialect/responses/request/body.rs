@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::own::Own;
 use super::tool;
-use crate::canon::{Item, ItemKind, Request, Role, Tool};
+use crate::canon::{Request, Tool};
 use crate::json::{pen, walk};
 use crate::notes::Notes;
 use crate::text::Json;
@@ -82,10 +82,4 @@ pub(super) fn reasoning(request: &Request, own: Option<&Own>, effort: Option<&st
         }
     }
     object
-}
-
-/// Whether any item tells the model who it is.
-pub(super) fn has_system(items: &[Item]) -> bool {
-    let system = |item: &Item| matches!(&item.kind, ItemKind::Message { role: Role::System | Role::Developer, .. });
-    items.iter().any(system)
 }

@@ -36,7 +36,7 @@ const ALLOWED: [&str; 14] = [
     "text",
     "client_metadata",
 ];
-/// Sent to classic models when the client says nothing: the backend used to refuse bodies without instructions.
+/// Sent to classic models where the first item is not a developer message: the backend answers `Instructions are required`.
 const INSTRUCTIONS: &str = "You are a helpful assistant.";
 const ENCRYPTED: &str = "reasoning.encrypted_content";
 
@@ -101,7 +101,7 @@ impl Shaped {
         if !target.lite {
             let auto = || (!tools.is_empty()).then(|| Json::of("auto"));
             return Self {
-                instructions: classic_instructions(request),
+                instructions: classic_instructions(request, &list),
                 input: body::list(own, "input", &list),
                 tool_choice: choice.or_else(auto),
                 parallel: request.parallel.or((!tools.is_empty()).then_some(true)).map(|parallel| Json::of(&parallel)),
@@ -138,10 +138,10 @@ fn offered<'a>(request: &'a Request, target: &Codex, notes: &mut Notes) -> Cow<'
     Cow::Owned(request.tools.iter().cloned().chain(target.tools.iter().map(hosted)).collect())
 }
 
-fn classic_instructions(request: &Request) -> Option<Json> {
+fn classic_instructions(request: &Request, list: &[Json]) -> Option<Json> {
     match &request.instructions {
         Some(instructions) => Some(instructions.quoted()),
-        None if body::has_system(&request.items) => None,
+        None if list.first().is_some_and(item::is_operator) => None,
         None => Some(Json::of(INSTRUCTIONS)),
     }
 }

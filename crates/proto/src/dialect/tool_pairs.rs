@@ -1,0 +1,163 @@
+//! Calls without results and results without calls, repaired: every upstream answers 400 to such a history, and a client that
+//! was interrupted between a call and its result has one.
+//!
+//! A call without a result gets one that says so. A result without its call becomes a message of the user. This runs on
+//! the whole conversation, after the turns of `previous_response_id` stand in front of the new input.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+
+use super::{Dialect, Wire};
+use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role};
+use crate::notes::Notes;
+use crate::text::Text;
+
+/// What stands in the place of a result that never came.
+const NO_RESULT: &str = "The tool gave no result.";
+
+/// The request with a result for every call and a call for every result; `None` when nothing is to be repaired. The
+/// client's own body is left to the service that it was written for.
+pub(super) fn repair(request: &Request, wire: Wire, notes: &mut Notes) -> Option<Request> {
+    let own = request.raw.is_some() && request.origin == Some(Dialect::from(wire));
+    if own && wire != Wire::Responses {
+        return None;
+    }
+    let broken = Broken::of(&request.items, wire);
+    if broken.unanswered.is_empty() && broken.orphans.is_empty() {
+        return None;
+    }
+    let mut repaired = request.clone();
+    repaired.items = broken.mend(std::mem::take(&mut repaired.items), notes);
+    Some(repaired)
+}
+
+/// Places of what lacks its other half.
+#[derive(Debug, Default)]
+struct Broken {
+    /// Calls without a result.
+    unanswered: HashSet<usize>,
+    /// Results without a call.
+    orphans: HashSet<usize>,
+}
+
+impl Broken {
+    fn of(items: &[Item], wire: Wire) -> Self {
+        let mut pairs = Pairs::default();
+        for (at, item) in items.iter().enumerate() {
+            match &item.kind {
+                ItemKind::Call { call_id, .. } => pairs.call(call_id, at),
+                ItemKind::Output { call_id, .. } => pairs.result(call_id, at),
+                ItemKind::Other { .. } if wire == Wire::Responses => pairs.other(item),
+                _ => {}
+            }
+        }
+        pairs.broken(wire)
+    }
+
+    fn mend(&self, items: Vec<Item>, notes: &mut Notes) -> Vec<Item> {
+        let mut mended = Vec::with_capacity(items.len() + self.unanswered.len());
+        let mut missing = Vec::new();
+        for (at, item) in items.into_iter().enumerate() {
+            let is_exchange = matches!(item.kind, ItemKind::Call { .. } | ItemKind::Output { .. });
+            if !is_exchange || self.orphans.contains(&at) {
+                mended.append(&mut missing);
+            }
+            match &item.kind {
+                ItemKind::Call { kind, call_id, .. } if self.unanswered.contains(&at) => {
+                    notes.add("said that a tool call had no result");
+                    missing.push(no_result(*kind, call_id.clone()));
+                    mended.push(item);
+                }
+                ItemKind::Output { parts, .. } if self.orphans.contains(&at) => {
+                    notes.add("sent a tool result without its call as text");
+                    mended.extend(said(parts));
+                }
+                _ => mended.push(item),
+            }
+        }
+        mended.append(&mut missing);
+        mended
+    }
+}
+
+/// Calls and results, joined by their ids.
+#[derive(Debug, Default)]
+struct Pairs<'a> {
+    ids: HashMap<&'a [u8], Pair>,
+    /// Calls of kinds that only the responses dialect has. Their results may come as function outputs, and a screen or a patch
+    /// cannot be made up.
+    others: HashSet<Bytes>,
+    /// Whether there is an item that may stand for calls which are not listed: a reference to a stored item, or a compaction.
+    opaque: bool,
+}
+
+/// The calls and results of one id. An id may be used again in a later turn.
+#[derive(Debug, Default)]
+struct Pair {
+    /// Calls that wait for a result.
+    open: Vec<usize>,
+    /// Results that came while no call waited.
+    early: Vec<usize>,
+    /// Whether a call and a result met.
+    joined: bool,
+}
+
+impl<'a> Pairs<'a> {
+    fn call(&mut self, id: &'a Text, at: usize) {
+        self.ids.entry(id.escaped()).or_default().open.push(at);
+    }
+
+    /// A result answers the last call of its id that waits.
+    fn result(&mut self, id: &'a Text, at: usize) {
+        let pair = self.ids.entry(id.escaped()).or_default();
+        match pair.open.pop() {
+            Some(_) => pair.joined = true,
+            None => pair.early.push(at),
+        }
+    }
+
+    fn other(&mut self, item: &Item) {
+        let Some(raw) = &item.raw else { return };
+        self.others.extend(raw.text("call_id").map(|id| id.escaped().clone()));
+        let kind = raw.text("type").unwrap_or_default();
+        self.opaque |= kind.is("item_reference") || raw.get("encrypted_content").is_some();
+    }
+
+    fn broken(self, wire: Wire) -> Broken {
+        let mut broken = Broken::default();
+        for (id, mut pair) in self.ids {
+            // A result may stand before its call.
+            let met = pair.open.len().min(pair.early.len());
+            pair.open.truncate(pair.open.len() - met);
+            pair.early.truncate(pair.early.len() - met);
+            // Responses upstreams join them by the id alone.
+            if wire == Wire::Responses && (pair.joined || met > 0) {
+                continue;
+            }
+            broken.unanswered.extend(pair.open);
+            if !self.opaque && !self.others.contains(id) {
+                broken.orphans.extend(pair.early);
+            }
+        }
+        broken
+    }
+}
+
+fn no_result(kind: CallKind, call_id: Text) -> Item {
+    let parts = vec![Part::Text { text: Text::from(NO_RESULT), annotations: None }];
+    Item { kind: ItemKind::Output { kind, call_id, parts, failed: true }, raw: None }
+}
+
+/// What a result says, as a message; `None` where it says nothing.
+fn said(parts: &[Part]) -> Option<Item> {
+    let blank = |part: &Part| matches!(part, Part::Text { text, .. } | Part::Refusal(text) if text.is_empty());
+    if parts.iter().all(blank) {
+        return None;
+    }
+    let kind = ItemKind::Message { id: None, role: Role::User, parts: parts.to_vec(), phase: None };
+    Some(Item { kind, raw: None })
+}
