@@ -19,7 +19,7 @@ const SPREAD: f64 = 0.1;
 /// Where versions are published, and how often to look.
 #[derive(Clone, Debug, Default)]
 pub struct Feeds {
-    /// Of the command line, on an npm registry.
+    /// Of the command line: GitHub's newest release, or an npm registry's document.
     pub codex: Option<Url>,
     /// Of the desktop app, an appcast.
     pub app: Option<Url>,
@@ -46,7 +46,7 @@ impl Whose {
 
     fn feed(self) -> Feed {
         match self {
-            Self::Codex => Feed::Npm,
+            Self::Codex => Feed::Codex,
             Self::App => Feed::Appcast,
         }
     }

@@ -1,4 +1,4 @@
-//! Where the published versions of the official clients are read: npm's document of the newest package, and the desktop
+//! Where the published versions of the official clients are read: GitHub's document of the newest release, and the desktop
 //! app's appcast.
 
 use serde::{Deserialize, Serialize};
@@ -25,11 +25,14 @@ impl Default for Versions {
     }
 }
 
-/// `GET /feed/npm/@openai/codex/latest` and `GET /feed/appcast.xml`.
+/// `GET /feed/repos/openai/codex/releases/latest` and `GET /feed/appcast.xml`.
 pub(crate) fn answer(shared: &Shared, path: &str) -> Answer {
     let Versions { cli, app, build } = shared.versions.lock().clone();
     if path.ends_with("/latest") {
-        return Answer::json(200, &json!({ "name": "@openai/codex", "version": cli }));
+        return Answer::json(
+            200,
+            &json!({ "tag_name": format!("rust-v{cli}"), "name": cli, "prerelease": false, "assets": [] }),
+        );
     }
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\

@@ -42,7 +42,7 @@ pub enum Place {
     Profile,
     /// What the official client asks for beside its work: settings, messages, plugins, analytics.
     Noise,
-    /// `GET /feed/npm/@openai/codex/latest` and `GET /feed/appcast.xml`: the published versions.
+    /// `GET /feed/repos/openai/codex/releases/latest` and `GET /feed/appcast.xml`: the published versions.
     Feed,
     /// `GET /echo`: which address asks.
     Echo,

@@ -49,7 +49,7 @@ const ROUTES: &[(&str, &str, Place)] = &[
     ("GET", "/backend-api/wham/rate-limit-reset-credits", Place::Credits),
     ("POST", "/backend-api/wham/rate-limit-reset-credits/consume", Place::Credits),
     ("GET", "/backend-api/wham/profiles/me", Place::Profile),
-    ("GET", "/feed/npm/@openai/codex/latest", Place::Feed),
+    ("GET", "/feed/repos/openai/codex/releases/latest", Place::Feed),
     ("GET", "/feed/appcast.xml", Place::Feed),
     ("GET", "/echo", Place::Echo),
     ("GET", "/oauth/authorize", Place::Authorize),

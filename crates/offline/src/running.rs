@@ -161,9 +161,9 @@ impl Running {
         format!("{}/ntfy/{topic}", self.shared.origin)
     }
 
-    /// Where the newest version of the command-line program is published, as npm does it.
+    /// Where the newest version of the command-line program is published, as GitHub does it.
     pub fn cli_feed(&self) -> String {
-        format!("{}/feed/npm/@openai/codex/latest", self.shared.origin)
+        format!("{}/feed/repos/openai/codex/releases/latest", self.shared.origin)
     }
 
     /// Where the newest version of the desktop app is published.

@@ -38,15 +38,20 @@ pub enum Refused {
 /// Where versions are published, which decides how they are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Feed {
-    /// An npm registry's document about one version: `{"version":"0.169.0"}`.
-    Npm,
+    /// The newest release of the command line: GitHub's document, whose tag is `rust-v0.169.0`, or an npm registry's,
+    /// `{"version":"0.169.0"}`. The official client reads GitHub's.
+    Codex,
     /// A Sparkle appcast, newest first.
     Appcast,
 }
 
+/// What precedes the version in a tag of the command line's repository.
+const TAG: &str = "rust-v";
+
 #[derive(Deserialize)]
 struct Document {
-    version: String,
+    tag_name: Option<String>,
+    version: Option<String>,
 }
 
 impl Release {
@@ -96,8 +101,18 @@ impl Feed {
     /// The version that a feed's body names first, as it stands there.
     pub fn read(self, body: &[u8]) -> Option<String> {
         match self {
-            Self::Npm => serde_json::from_slice::<Document>(body).ok().map(|document| document.version),
+            Self::Codex => serde_json::from_slice(body).ok().and_then(Document::version),
             Self::Appcast => appcast(body),
+        }
+    }
+}
+
+impl Document {
+    /// A tag of another kind names another program's release.
+    fn version(self) -> Option<String> {
+        match self.tag_name {
+            Some(tag) => tag.strip_prefix(TAG).map(str::to_owned),
+            None => self.version,
         }
     }
 }

@@ -30,7 +30,7 @@ async fn start(bench: &Bench, every: Duration) -> Engine {
 async fn start_as(bench: &Bench, every: Duration, (profile, transport): (Profile, Transport)) -> Engine {
     let url = |path: &str| Some(format!("{}{path}", bench.backend.auth_url()).parse().expect("a URL"));
     let feeds = Feeds {
-        codex: url("/feed/npm/@openai/codex/latest"),
+        codex: url("/feed/repos/openai/codex/releases/latest"),
         app: url("/feed/appcast.xml"),
         every,
         first: Duration::ZERO,
@@ -68,11 +68,11 @@ async fn the_published_version_is_followed_and_outlives_a_restart() {
     assert_eq!(asked.as_deref(), Some("client_version=0.171.3"));
     // What is older than the built-in one, absurd or junk is not believed; nor is a feed that fails.
     for wrong in ["0.1.0", "9.0.0", "0.99999.0", "0.172.0-alpha.1", "latest"] {
-        let looks = bench.backend.record().requests.iter().filter(|seen| seen.path.starts_with("/feed/npm")).count();
+        let looks = bench.backend.record().requests.iter().filter(|seen| seen.path.starts_with("/feed/repos")).count();
         bench.backend.publish(versions(wrong));
         bench
             .until("two more looks", |bench| {
-                bench.backend.record().requests.iter().filter(|seen| seen.path.starts_with("/feed/npm")).count()
+                bench.backend.record().requests.iter().filter(|seen| seen.path.starts_with("/feed/repos")).count()
                     >= looks + 2
             })
             .await;

@@ -97,12 +97,12 @@ async fn draws_and_edits_as_the_image_endpoints_do() {
 async fn publishes_versions() {
     let backend = backend().await;
     let read = async |path: &str| exchange(&backend, &request("GET", path, &[], b"")).await;
-    let latest = read("/feed/npm/@openai/codex/latest").await.json();
-    assert_eq!(latest, json!({ "name": "@openai/codex", "version": "0.169.0" }));
+    let latest = read("/feed/repos/openai/codex/releases/latest").await.json();
+    assert_eq!(latest, json!({ "tag_name": "rust-v0.169.0", "name": "0.169.0", "prerelease": false, "assets": [] }));
     let versions = Versions { cli: "0.170.1".to_owned(), app: "27.101.5".to_owned(), build: "5000".to_owned() };
     backend.publish(versions);
-    assert!(backend.cli_feed().ends_with("/feed/npm/@openai/codex/latest"));
-    assert_eq!(read("/feed/npm/@openai/codex/latest").await.json()["version"], "0.170.1");
+    assert!(backend.cli_feed().ends_with("/feed/repos/openai/codex/releases/latest"));
+    assert_eq!(read("/feed/repos/openai/codex/releases/latest").await.json()["tag_name"], "rust-v0.170.1");
     let appcast = read("/feed/appcast.xml").await;
     assert_eq!(appcast.header("content-type"), Some("application/xml"));
     assert!(appcast.text().contains("<sparkle:shortVersionString>27.101.5</sparkle:shortVersionString>"));

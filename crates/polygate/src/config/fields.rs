@@ -88,8 +88,8 @@ pub const FIELDS: &[Field] = &[
     ),
     field(
         "upstream.version_feed",
-        "https://registry.npmjs.org/@openai/codex/latest",
-        "Where the version of the Codex command line is published",
+        "https://api.github.com/repos/openai/codex/releases/latest",
+        "Where the version of the Codex command line is published: GitHub's newest release, or an npm registry's document",
     ),
     field(
         "upstream.app_feed",

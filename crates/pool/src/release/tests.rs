@@ -49,9 +49,13 @@ fn a_version_goes_back_to_the_built_in_one_at_most(
 }
 
 #[rstest]
-#[case(Feed::Npm, r#"{"name":"@openai/codex","version":"0.170.0","dist":{}}"#, Some("0.170.0"))]
-#[case(Feed::Npm, r#"{"version":170}"#, None)]
-#[case(Feed::Npm, "<html>", None)]
+#[case(Feed::Codex, r#"{"tag_name":"rust-v0.170.0","name":"0.170.0","assets":[]}"#, Some("0.170.0"))]
+#[case(Feed::Codex, r#"{"tag_name":"sdk-v0.170.0","version":"0.170.0"}"#, None)]
+#[case(Feed::Codex, r#"{"tag_name":7}"#, None)]
+#[case(Feed::Codex, "{}", None)]
+#[case(Feed::Codex, r#"{"name":"@openai/codex","version":"0.170.0","dist":{}}"#, Some("0.170.0"))]
+#[case(Feed::Codex, r#"{"version":170}"#, None)]
+#[case(Feed::Codex, "<html>", None)]
 #[case(Feed::Appcast, r#"<rss><channel><item><enclosure sparkle:version="7" sparkle:shortVersionString="26.1.2"/></item><item><enclosure sparkle:shortVersionString="26.0.1"/></item></channel></rss>"#, Some("26.1.2"))]
 #[case(Feed::Appcast, "<item><sparkle:shortVersionString> 26.1.2 </sparkle:shortVersionString></item>", Some("26.1.2"))]
 #[case(Feed::Appcast, "<item sparkle:shortVersionString = '26.1.2'>", Some("26.1.2"))]
@@ -69,7 +73,7 @@ proptest! {
         ahead in 0..2000_u32,
     ) {
         let (built, known) = (Release([0, 169, 0]), Release([0, 169 + ahead, 0]));
-        for feed in [Feed::Npm, Feed::Appcast] {
+        for feed in [Feed::Codex, Feed::Appcast] {
             let said = feed.read(&body).unwrap_or_default();
             prop_assert!(known.next(built, &said).map_or(true, |next| next >= built));
         }
