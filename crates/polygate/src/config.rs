@@ -112,6 +112,8 @@ pub struct Upstream {
     pub proxy: Option<Proxy>,
     /// PEM file of additional roots.
     pub ca_bundle: Option<PathBuf>,
+    /// Whether HTTP/2 is never offered to upstreams.
+    pub force_http11: bool,
     /// Longest silence inside a stream.
     pub idle_timeout: Duration,
 }

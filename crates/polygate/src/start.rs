@@ -155,6 +155,7 @@ pub(crate) fn upstream_config(config: &Config) -> upstream::Config {
         client_id,
         proxy: settings.proxy.as_ref().map(|proxy| proxy.url.clone()),
         ca_bundle: settings.ca_bundle.clone(),
+        force_http11: settings.force_http11,
         ..upstream::Config::default()
     }
 }

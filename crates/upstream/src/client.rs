@@ -67,7 +67,7 @@ impl Upstream {
     pub fn new(config: Config) -> Result<Self, BuildError> {
         let places = Places::new(&config)?;
         config.profile.check()?;
-        let roots = Roots::new(config.ca_bundle.as_deref())?;
+        let roots = Roots::new(config.ca_bundle.as_deref(), config.force_http11)?;
         let ways = Ways::new(&config, Arc::clone(&roots))?;
         let jars = Jars::new(&config.base_url);
         let relays = Relays::new(&config, roots);

@@ -32,6 +32,8 @@ pub struct Config {
     pub proxy: Option<Url>,
     /// PEM file of authorities trusted besides the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// Whether HTTP/2 is never offered, for proxies that break it.
+    pub force_http11: bool,
 }
 
 impl Default for Config {
@@ -46,6 +48,7 @@ impl Default for Config {
             client_id: CLIENT_ID.to_owned(),
             proxy: None,
             ca_bundle: None,
+            force_http11: false,
         }
     }
 }
@@ -60,6 +63,7 @@ impl fmt::Debug for Config {
             .field("timeouts", &self.timeouts)
             .field("proxy", &self.proxy.as_ref().map(bare))
             .field("ca_bundle", &self.ca_bundle)
+            .field("force_http11", &self.force_http11)
             .finish_non_exhaustive()
     }
 }

@@ -105,6 +105,8 @@ pub const FIELDS: &[Field] = &[
         "REQUESTS_CA_BUNDLE",
         "SSL_CERT_FILE",
     ]),
+    field("upstream.force_http11", "false", "Never offer HTTP/2 to upstreams, for proxies that break it")
+        .also(&["tls.force_http11"]),
     field("upstream.idle_timeout", "300s", "Longest silence inside a stream before it is given up"),
     field("accounts.max_concurrent", "0", "Requests at a time on one account; 0 is no limit")
         .also(&["auth.max_concurrent_per_account"]),

@@ -60,6 +60,7 @@ pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
         app_feed: app_feed.filter(|_| sync),
         proxy: proxy(layers)?,
         ca_bundle: layers.text("upstream.ca_bundle").map(Into::into),
+        force_http11: flag(layers, "upstream.force_http11")?,
         idle_timeout: duration(layers, "upstream.idle_timeout")?,
     })
 }

@@ -21,16 +21,20 @@ use crate::BuildError;
 pub(crate) struct Roots {
     provider: Arc<CryptoProvider>,
     extra: Vec<CertificateDer<'static>>,
+    /// Protocols that a hello offers, the preferred one first.
+    alpn: Vec<Vec<u8>>,
     verifier: OnceLock<Verifier>,
     warmed: OnceCell<()>,
 }
 
 impl Roots {
-    /// Reads the bundle, not the system's store.
-    pub(crate) fn new(bundle: Option<&Path>) -> Result<Arc<Self>, BuildError> {
+    /// Reads the bundle, not the system's store. With `force_http11` no hello offers HTTP/2.
+    pub(crate) fn new(bundle: Option<&Path>, force_http11: bool) -> Result<Arc<Self>, BuildError> {
         let extra = bundle.map(read).transpose()?.unwrap_or_default();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        Ok(Arc::new(Self { provider, extra, verifier: OnceLock::new(), warmed: OnceCell::new() }))
+        let offered: &[&[u8]] = if force_http11 { &[b"http/1.1"] } else { &[b"h2", b"http/1.1"] };
+        let alpn = offered.iter().map(|name| name.to_vec()).collect();
+        Ok(Arc::new(Self { provider, extra, alpn, verifier: OnceLock::new(), warmed: OnceCell::new() }))
     }
 
     /// TLS settings around this verifier. The hello they make is held by `tests/hello.rs`.
@@ -41,7 +45,7 @@ impl Roots {
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(self) as Arc<dyn ServerCertVerifier>)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols.clone_from(&self.alpn);
         config.resumption = rustls::client::Resumption::store(Arc::new(Sessions::new()));
         Ok(config)
     }
@@ -122,7 +126,7 @@ mod tests {
 
     #[test]
     fn building_a_client_loads_no_certificates() {
-        let roots = Roots::new(None).unwrap();
+        let roots = Roots::new(None, false).unwrap();
         roots.config().unwrap();
         assert!(roots.cold());
     }

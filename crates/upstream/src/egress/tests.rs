@@ -24,7 +24,7 @@ fn ways(global: Option<&str>, answers: &[&[&str]]) -> Ways {
 
 fn asking(global: Option<&str>, lookup: Lookup) -> Ways {
     let config = Config { proxy: global.map(|url| url.parse().unwrap()), ..Config::default() };
-    Ways { lookup, ..Ways::new(&config, Roots::new(None).unwrap()).unwrap() }
+    Ways { lookup, ..Ways::new(&config, Roots::new(None, false).unwrap()).unwrap() }
 }
 
 fn upstream(ways: Ways) -> Upstream {

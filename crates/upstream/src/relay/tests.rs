@@ -22,7 +22,7 @@ fn relays(answers: &[&[&str]]) -> Relays {
 fn configured(config: &Config, answers: &[&[&str]]) -> Relays {
     let parsed = |list: &&[&str]| list.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect();
     let answers = answers.iter().map(parsed).collect();
-    let mut relays = Relays::new(config, Roots::new(None).unwrap());
+    let mut relays = Relays::new(config, Roots::new(None, false).unwrap());
     relays.lookup = Lookup::Script(Arc::new(Mutex::new(answers)));
     relays
 }

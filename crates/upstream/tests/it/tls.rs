@@ -223,6 +223,30 @@ async fn a_stalled_handshake_has_a_limit_of_its_own() {
     assert_eq!(sent[0], 22);
 }
 
+/// A server that prefers HTTP/2 gets HTTP/1.1 when the owner says so.
+#[rstest]
+#[case(false, "h2")]
+#[case(true, "http/1.1")]
+#[tokio::test]
+async fn http2_is_offered_unless_it_is_forbidden(#[case] force_http11: bool, #[case] chosen: &str) {
+    let authority = Authority::new();
+    let mut tls = Arc::into_inner(authority.server(&localhost())).unwrap();
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("https://{}/backend-api", listener.local_addr().unwrap()).parse().unwrap();
+    let ca_bundle = Some(authority.bundle.path().to_owned());
+    let upstream = Upstream::new(Config { base_url, ca_bundle, force_http11, ..Config::default() }).unwrap();
+    let serve = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let stream = TlsAcceptor::from(Arc::new(tls)).accept(stream).await.unwrap();
+        stream.get_ref().1.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned())
+    };
+    // The server is gone after the handshake, and the call with it.
+    let (negotiated, answer) = soon(Box::pin(async { tokio::join!(serve, call(&upstream)) })).await;
+    assert_eq!(negotiated.as_deref(), Some(chosen));
+    assert!(answer.is_err());
+}
+
 /// SETTINGS and WINDOW_UPDATE as the official client sends them: no option of ours changes them.
 #[tokio::test]
 async fn http2_begins_as_the_official_clients() {
