@@ -52,6 +52,8 @@ pub struct Seen {
     pub status: Option<u16>,
     /// Body bytes handed to the socket.
     pub sent: u64,
+    /// Pings that its client answered while it stood still.
+    pub pongs: u64,
     /// How it ended; `None` while it runs.
     pub ending: Option<Ending>,
 }

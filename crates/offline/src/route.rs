@@ -181,6 +181,7 @@ fn seen(parts: &http::request::Parts, place: Place, line: &Line, (id, at): (u64,
         prompt: None,
         status: None,
         sent: 0,
+        pongs: 0,
         ending: None,
     }
 }

@@ -44,6 +44,8 @@ pub struct Options {
     pub websocket: bool,
     /// How long a WebSocket may live.
     pub socket_life: Duration,
+    /// How often it pings a WebSocket's client while a turn stands still; never when absent.
+    pub socket_pings: Option<Duration>,
     /// Says the turn state in a `response.metadata` event, too, where a WebSocket's client looks for it.
     pub turn_state_event: bool,
     /// Refuses encrypted reasoning that this backend did not give to the same account.
@@ -80,6 +82,7 @@ impl Default for Options {
             versions: Versions::default(),
             websocket: true,
             socket_life: Duration::from_hours(1),
+            socket_pings: None,
             turn_state_event: true,
             strict_encrypted: true,
             usage_gap: None,

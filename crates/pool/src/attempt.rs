@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | nothing sent | - | once more: another account, else the same |
 //! | sent, no status | - | 502 (cut) or 504 (timeout) |
+//! | sent over a socket that had waited and was dead, or had forgotten the chain | - | the same account, once more |
 //! | 401 | - | refresh, the same account, outside the cap |
 //! | 401 after a refresh, or the refresh fails for good | needs login | another account, outside the cap |
 //! | 402, 403, empty 404, 429 | exhausted, cooling or blocked | another account |
@@ -89,6 +90,12 @@ pub enum Outcome {
     },
     /// Sent, and no status line came ([`Sent::Maybe`]); also a 200 whose stream broke or stayed silent before any event.
     NoStatus {
+        /// Why.
+        cause: Trouble,
+    },
+    /// Sent over a socket that had waited since an earlier turn, which broke within seconds or refused because of what it had
+    /// forgotten. It most likely did nothing.
+    Stale {
         /// Why.
         cause: Trouble,
     },
@@ -206,15 +213,15 @@ impl Outcome {
             Self::EarlyFail(failure) => {
                 Some(!matches!(failure.kind, Kind::Internal | Kind::Upstream | Kind::Overloaded | Kind::Timeout))
             }
-            Self::NotRefreshed { .. } => None,
+            Self::Stale { .. } | Self::NotRefreshed { .. } => None,
         }
     }
 
-    /// Whether the next try is a second call that all requests share a budget for ([`crate::budget`]): one after an answer.
-    /// Tries that sent nothing, new tokens and stripped histories are bounded by themselves.
+    /// Whether the next try is a second call that all requests share a budget for ([`crate::budget`]): one after an answer or a
+    /// stale connection. Tries that sent nothing, new tokens and stripped histories are bounded by themselves.
     pub fn costs(&self, step: &Step) -> bool {
-        let answered = matches!(self, Self::Status { .. } | Self::Refused { .. } | Self::EarlyFail(_));
-        answered && matches!(step, Step::Again { refresh: false, strip_replay: false, .. })
+        let sent = matches!(self, Self::Stale { .. } | Self::Status { .. } | Self::Refused { .. } | Self::EarlyFail(_));
+        sent && matches!(step, Step::Again { refresh: false, strip_replay: false, .. })
     }
 }
 
@@ -286,6 +293,7 @@ pub fn next(outcome: &Outcome, history: &History, now: Millis) -> (Signal, Step)
             (Signal::None, step(again, To::PreferOther, broken(cause)))
         }
         Outcome::NoStatus { cause } => (Signal::None, Step::Give(broken(cause))),
+        Outcome::Stale { cause } => (Signal::None, step(history.post_left(), To::Same, broken(cause))),
         Outcome::Status { code, body, retry } => {
             let retry = Retry { rest: history.rest, ..retry.clone() };
             refused(refusal::status(*code, body, &retry, now), history)

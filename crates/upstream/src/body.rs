@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::Version;
 use http_body::Body as _;
+use tokio::time::Instant;
 
 use self::decode::{Coding, Decoder};
 use crate::client::lanes::{Lanes, Place};
@@ -95,6 +96,15 @@ impl Body {
                     _ => {}
                 },
             }
+        }
+    }
+
+    /// When the connection last gave a byte, where that may be later than the last chunk: a WebSocket's pings and the messages that
+    /// are not whole yet are bytes too.
+    pub fn last_read(&self) -> Option<Instant> {
+        match &self.source {
+            Source::Socket(reply) => reply.last_read(),
+            Source::Http { .. } | Source::Decoded(_) | Source::Whole(_) => None,
         }
     }
 

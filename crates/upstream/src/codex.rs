@@ -118,10 +118,8 @@ impl Upstream {
         match Box::pin(self.talk(&leg, talk)).await {
             Ok(answer) => Ok(answer),
             Err(Detour::Fault(fault)) => Err(fault),
-            Err(Detour::Post(sent, why)) if talk.only || !talk.generate => {
-                Err(Fault::new(sent, FaultKind::Upgrade, why))
-            }
-            Err(Detour::Post(_, why)) => {
+            Err(Detour::Post(why)) if talk.only || !talk.generate => Err(Fault::new(Sent::No, FaultKind::Upgrade, why)),
+            Err(Detour::Post(why)) => {
                 tracing::info!(account = %leg.account.id, why, "a POST stands in for a socket");
                 self.post(leg).await
             }

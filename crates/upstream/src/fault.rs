@@ -28,6 +28,9 @@ pub enum FaultKind {
     Connect,
     /// A pooled connection was gone before any byte of the request, or the server says that it processed none of it.
     Closed,
+    /// The turn went out over a WebSocket that had waited since an earlier turn, and broke or closed within 5 s or refused because of
+    /// what it had forgotten. The retry table may send it once more.
+    Stale,
     /// Certificate refused, handshake failed or stalled.
     Tls,
     /// The proxy refused, failed or stalled.
@@ -59,7 +62,7 @@ impl FaultKind {
             Self::Tls => "upstream_tls",
             Self::Proxy => "upstream_proxy",
             Self::Timeout => "upstream_timeout",
-            Self::Cut => "upstream_cut",
+            Self::Cut | Self::Stale => "upstream_cut",
             Self::Encoding => "upstream_encoding",
             Self::Upgrade => "upstream_websocket",
             Self::Redirect => "upstream_redirect",
@@ -122,7 +125,7 @@ impl From<Fault> for Trouble {
             FaultKind::Tls => TroubleKind::Tls,
             FaultKind::Proxy => TroubleKind::Proxy,
             FaultKind::Timeout => TroubleKind::Timeout,
-            FaultKind::Cut => TroubleKind::Cut,
+            FaultKind::Cut | FaultKind::Stale => TroubleKind::Cut,
             FaultKind::Encoding
             | FaultKind::Upgrade
             | FaultKind::Redirect

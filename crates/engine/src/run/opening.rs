@@ -122,13 +122,23 @@ impl Barrier<'_> {
     }
 
     async fn chunk(&self, body: &mut Body, heard: Instant) -> Result<Next, Miss> {
-        let idle = heard + self.core.settings.idle;
-        match timeout_at(idle.min(self.deadline), body.chunk()).await {
-            Ok(Some(Ok(chunk))) => Ok(Next::Chunk(chunk)),
-            Ok(Some(Err(error @ (Cut::Broken(_) | Cut::TooLarge(_))))) => Err(cut(TroubleKind::Cut, error.to_string())),
-            Ok(None) => Ok(Next::End),
-            Err(_) if idle < self.deadline => Err(cut(TroubleKind::Timeout, silent(self.core.settings.idle))),
-            Err(_) => Ok(Next::Deadline),
+        let mut heard = heard;
+        loop {
+            let idle = heard + self.core.settings.idle;
+            let Ok(chunk) = timeout_at(idle.min(self.deadline), body.chunk()).await else {
+                // Bytes that are no chunk yet, or a ping's, are life too.
+                match body.last_read().filter(|read| *read > heard) {
+                    _ if self.deadline <= idle => return Ok(Next::Deadline),
+                    Some(read) => heard = read,
+                    None => return Err(cut(TroubleKind::Timeout, silent(self.core.settings.idle))),
+                }
+                continue;
+            };
+            return match chunk {
+                Some(Ok(chunk)) => Ok(Next::Chunk(chunk)),
+                Some(Err(error @ (Cut::Broken(_) | Cut::TooLarge(_)))) => Err(cut(TroubleKind::Cut, error.to_string())),
+                None => Ok(Next::End),
+            };
         }
     }
 

@@ -16,7 +16,7 @@ use pool::transport::Transport;
 use pool::{AccountId, Tokens};
 use proto::{Dialect, Failure};
 use tokio::time::{Instant, timeout_at};
-use upstream::{Answer, Body, CallFacts, Fault, Leg, Talk, TurnMetadata, relay};
+use upstream::{Answer, Body, CallFacts, Fault, FaultKind, Leg, Talk, TurnMetadata, relay};
 
 use crate::accounts::Entry;
 use crate::call::Client;
@@ -121,8 +121,10 @@ impl From<Outcome> for Miss {
 
 impl From<Fault> for Miss {
     fn from(fault: Fault) -> Self {
-        let (sent, code) = (fault.sent, fault.kind.code());
-        Self { outcome: Outcome::trouble(sent, Trouble::from(fault)), code: Some(code) }
+        let (sent, kind, cause) = (fault.sent, fault.kind, Trouble::from(fault));
+        let stale = kind == FaultKind::Stale;
+        let outcome = if stale { Outcome::Stale { cause } } else { Outcome::trouble(sent, cause) };
+        Self { outcome, code: Some(kind.code()) }
     }
 }
 

@@ -227,6 +227,11 @@ impl Flow {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+        if let Source::Body(body) = &self.source
+            && let Some(read) = body.last_read()
+        {
+            self.timers.heard = self.timers.heard.max(read);
+        }
         match std::task::ready!(self.timers.poll(cx)) {
             Due::Heartbeat => self.pipe.heartbeat(),
             Due::Idle => {

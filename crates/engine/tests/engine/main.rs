@@ -22,6 +22,7 @@ mod models;
 mod quota;
 mod refresh;
 mod relays;
+mod resent;
 mod retry;
 mod rules;
 mod scenario;

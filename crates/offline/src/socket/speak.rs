@@ -165,12 +165,20 @@ impl Session {
         let wait = wait.fuse();
         tokio::pin!(wait);
         loop {
+            let pings = self.shared.options.socket_pings;
             let message = tokio::select! {
                 biased;
                 message = self.socket.next() => message,
                 () = &mut wait => return Ok(()),
+                () = tokio::time::sleep(pings.unwrap_or_default()), if pings.is_some() => {
+                    self.socket.send(Message::Ping(Bytes::from_static(b"offline"))).await?;
+                    continue;
+                }
                 () = tokio::time::sleep_until(self.until) => return Err(self.expire().await),
             };
+            if matches!(&message, Some(Ok(Message::Pong(_)))) {
+                self.shared.recorder.edit(running, |seen| seen.pongs += 1);
+            }
             if let Some(text) = self.hear(message).await? {
                 self.shared.recorder.offend(Offence::Overlap { request: running });
                 self.early.push_back(text);

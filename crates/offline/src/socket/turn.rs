@@ -64,6 +64,7 @@ impl Session {
             prompt: None,
             status: None,
             sent: 0,
+            pongs: 0,
             ending: None,
         }
     }

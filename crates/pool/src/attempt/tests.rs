@@ -612,3 +612,30 @@ fn a_chain_does_not_walk_again() {
 fn next_step(outcome: &Outcome, history: &History) -> Step {
     next(outcome, history, NOW).1
 }
+
+/// A turn that a waiting socket did not take is sent once more to the same account. It counts as a model request, the second calls'
+/// budget pays for it, and what both sends came to is given to the client.
+#[test]
+fn a_stale_connection_is_one_more_model_request() {
+    let stale = || Outcome::Stale { cause: trouble(TroubleKind::Cut) };
+    let mut history = History::default();
+    let (signal, step) = history.settle(&id("a"), &stale(), NOW);
+    let again = matches!(&step, Step::Again { to: To::Same, refresh: false, strip_replay: false, .. });
+    assert!(again && signal == Signal::None, "{step:?}");
+    assert!(stale().costs(&step));
+    assert_eq!((history.posts, history.lost), (1, false));
+    assert_eq!(stale().works(), None, "an old socket says nothing about the account");
+    let (_, step) = history.settle(&id("a"), &stale(), NOW);
+    assert!(matches!(&step, Step::Give(failure) if failure.kind == Kind::Upstream), "{step:?}");
+    assert!(!stale().costs(&step));
+    assert_eq!(history.posts, limits::MODEL_POSTS);
+}
+
+/// After the second send no other account is asked, whatever it was told.
+#[test]
+fn a_refusal_after_a_stale_connection_is_final() {
+    let mut history = History::default();
+    history.settle(&id("a"), &Outcome::Stale { cause: trouble(TroubleKind::Cut) }, NOW);
+    let (_, step) = history.settle(&id("a"), &status(503, ""), NOW);
+    assert!(matches!(step, Step::Give(_)), "{step:?}");
+}

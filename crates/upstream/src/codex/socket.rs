@@ -1,12 +1,16 @@
 //! The model call over a WebSocket: `GET {base}/codex/responses` with an upgrade, then one `response.create` a turn.
 //!
 //! A socket serves one conversation of one account, one turn at a time. Between two turns it lies on a [`shelf`] with what the
-//! other end remembers, so that the next turn sends only what is new. What the other end has forgotten is sent anew, once,
-//! over a new socket; a chain or a turn state never goes to another account.
+//! other end remembers, so that the next turn sends only what is new. A chain or a turn state never goes to another account.
+//!
+//! One call puts a turn on the wire at most once. A POST stands in only where no socket could be had, before the turn went out.
+//! A turn over a socket that had waited and was dead, or had forgotten the chain, fails as [`FaultKind::Stale`]: the retry table
+//! (`pool::attempt`) may send it once more, and counts it. Any other loss or close may have cost the person's quota, and is final.
 //!
 //! Source: spec of the official client 0.169.0 on the wire, section 4, November 2026.
 
 mod hail;
+mod read_clock;
 mod reply;
 pub(crate) mod shelf;
 
@@ -17,7 +21,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pool::{AccountId, Millis};
 use proto::dialect::responses::socket::{self, Refusal, Said, Turn, wrap};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
@@ -48,31 +52,17 @@ pub struct Talk {
     pub now: Millis,
 }
 
-/// How soon after a turn went out over a socket that had waited the loss of that socket still means that it was dead before.
+/// How soon after a turn went out over a socket that had waited its loss or close still means that it was dead before.
 const STALE: Duration = Duration::from_secs(5);
 /// Bytes that may come before the reply begins.
 const PREAMBLE: usize = pool::limits::STREAM_BUFFER;
 
 /// Why a call did not come to an answer over a socket.
 pub(super) enum Detour {
-    /// It may go out as a POST, with what reached the other end so far: nothing, or a turn that it closed the socket on.
-    Post(Sent, String),
+    /// No socket could be had, and nothing of the turn was sent: a POST may stand in.
+    Post(String),
     /// It failed.
     Fault(Fault),
-}
-
-/// What a socket said to a turn.
-enum Heard {
-    Answer(Box<Answer>),
-    /// It is of no use any more, and has not begun to answer.
-    Stale(Stale),
-}
-
-/// Why a socket is of no use.
-struct Stale {
-    why: String,
-    /// Whether the other end said so itself; else the connection was lost, and nobody knows what became of the turn.
-    told: bool,
 }
 
 /// The first message that is about the turn itself, with what came before it.
@@ -86,58 +76,44 @@ struct First {
 impl Upstream {
     /// One turn: over the conversation's own socket if there is one, else over a new one.
     pub(super) async fn talk(&self, leg: &Leg<'_>, talk: Talk) -> Result<Answer, Detour> {
-        let unfit = || Detour::Post(Sent::No, "the body has no list of items".into());
+        let unfit = || Detour::Post("the body has no list of items".into());
         let turn = Turn::read(leg.body.clone()).ok_or_else(unfit)?;
         let key = Key { account: leg.account.id.clone(), conversation: talk.conversation, hint: hint(&leg.call) };
-        let waited = self.shelf().take(&key, &self.way);
-        // Whatever becomes of it, a turn is sent at most twice.
-        let twice = waited.is_some();
-        if let Some(socket) = waited {
-            match self.say(socket, (&turn, talk), leg).await.map_err(Detour::Fault)? {
-                Heard::Answer(answer) => return Ok(*answer),
-                Heard::Stale(stale) => tracing::debug!(account = %key.account, why = stale.why, "a socket went stale"),
-            }
+        if let Some(socket) = self.shelf().take(&key, &self.way) {
+            return self.say(socket, (&turn, talk), leg).await.map_err(Detour::Fault);
         }
         let socket = match self.hail(leg, key, talk.now).await? {
             Hailed::Open(socket) => *socket,
             Hailed::Refused(answer) => return Ok(*answer),
         };
-        let heard = self.say(socket, (&turn, talk), leg).await;
+        let answer = self.say(socket, (&turn, talk), leg).await;
         // Whoever wants no prewarm may want turns.
-        if talk.generate && !matches!(heard, Ok(Heard::Answer(_))) {
+        if talk.generate && answer.is_err() {
             self.shelf().failed(&leg.account.id, talk.now);
         }
-        match heard.map_err(Detour::Fault)? {
-            Heard::Answer(answer) => Ok(*answer),
-            Heard::Stale(Stale { why, told: true }) if !twice => Err(Detour::Post(Sent::Maybe, why)),
-            Heard::Stale(Stale { why, .. }) => Err(Detour::Fault(Fault::new(Sent::Maybe, FaultKind::Cut, why))),
-        }
+        answer.map_err(Detour::Fault)
     }
 
     /// Sends the turn and waits until the other end answers it.
-    async fn say(&self, mut socket: Socket, (turn, talk): (&Turn, Talk), leg: &Leg<'_>) -> Result<Heard, Fault> {
+    async fn say(&self, mut socket: Socket, (turn, talk): (&Turn, Talk), leg: &Leg<'_>) -> Result<Answer, Fault> {
         let limit = self.config().timeouts.headers;
         let chain = socket.chain.take().and_then(|chain| Some((turn.known(&chain)?, chain)));
         let after = chain.as_ref().map(|(known, chain)| (chain, *known));
         let frame = turn.frame(after, talk.generate, &self.metadata(leg, talk.now));
         socket.sent = socket.sent.max(frame.len());
         let text = Utf8Bytes::try_from(frame).expect("invariant: JSON is UTF-8");
+        let sent = Instant::now();
         let sending = timeout(limit, socket.stream.send(Message::Text(text))).await;
-        if let Err(error) = sending.map_err(|_| Fault::late(limit))? {
-            return Ok(Heard::Stale(Stale { why: lost(&error), told: false }));
-        }
-        let first = match first(&mut socket, limit).await? {
-            Ok(first) => first,
-            Err(stale) => return Ok(Heard::Stale(stale)),
-        };
+        sending.map_err(|_| Fault::late(limit))?.map_err(|error| gone(&socket, sent, lost(&error)))?;
+        let first = first(&mut socket, sent, limit).await?;
         if first.said == Said::Error {
-            return Ok(refused(first, chain.is_some()));
+            return refused(first, chain.is_some());
         }
         self.shelf().works(&leg.account.id);
         let First { held, headers, message, said } = first;
         let watch = Watch::new(turn.clone().record(), self.shelf().clone());
         let body = Body::socket(Reply::new(socket, watch, held, (&message, said)));
-        Ok(Heard::Answer(Box::new(Answer { status: 200, headers, body })))
+        Ok(Answer { status: 200, headers, body })
     }
 
     /// What over HTTP stands in headers; what the profile itself says of the turn stands in the body already.
@@ -160,37 +136,52 @@ impl Upstream {
     }
 }
 
-/// Reads until the other end speaks about the turn; each message is waited for so long.
-async fn first(socket: &mut Socket, limit: Duration) -> Result<Result<First, Stale>, Fault> {
-    let sent = Instant::now();
+/// Reads until the other end speaks about the turn. Each message is waited for so long; pings are none and do not prolong the wait, as
+/// nothing on the connection prolongs the wait for the headers of an HTTP answer.
+async fn first(socket: &mut Socket, sent: Instant, limit: Duration) -> Result<First, Fault> {
     let mut headers = socket.greeting.clone();
     headers.extend(std::mem::take(&mut socket.figures));
-    let mut held = BytesMut::new();
+    let (mut held, mut until) = (BytesMut::new(), Instant::now() + limit);
     loop {
-        let next = timeout(limit, socket.stream.next()).await.map_err(|_| Fault::late(limit))?;
-        // Whoever has said something has taken the turn.
-        let gone = |why: String, told: bool| {
-            if held.is_empty() && (told || sent.elapsed() < STALE) {
-                return Ok(Err(Stale { why, told }));
-            }
-            Err(Fault::new(Sent::Maybe, FaultKind::Cut, why))
-        };
+        let next = timeout_at(until, socket.stream.next()).await.map_err(|_| Fault::late(limit))?;
         let message = match next {
             Some(Ok(Message::Text(text))) => Bytes::from(text),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-            Some(Ok(Message::Close(frame))) => return gone(farewell(frame.as_ref()), true),
             Some(Ok(Message::Binary(_))) => return Err(garbled()),
             Some(Err(error)) if breach(&error) => return Err(Fault::new(Sent::Yes, FaultKind::Cut, lost(&error))),
-            Some(Err(error)) => return gone(lost(&error), false),
-            None => return gone("the socket was closed".to_owned(), false),
+            end => return Err(if held.is_empty() { gone(socket, sent, ended(end)) } else { unfinished(&ended(end)) }),
         };
+        until = Instant::now() + limit;
         let said = wrap(&message, &mut held).ok_or_else(garbled)?;
         match said {
             Said::Aside if held.len() > PREAMBLE => return Err(garbled()),
             Said::Aside => collect(&message, &mut headers),
-            said => return Ok(Ok(First { held, headers, message, said })),
+            said => return Ok(First { held, headers, message, said }),
         }
     }
+}
+
+/// How a socket ended that gives no more messages.
+fn ended(end: Option<Result<Message, tungstenite::Error>>) -> String {
+    match end {
+        Some(Ok(Message::Close(frame))) => farewell(frame.as_ref()),
+        Some(Err(error)) => lost(&error),
+        _ => "the socket was closed".to_owned(),
+    }
+}
+
+/// The socket ended before the other end had said anything about the turn that went out at `sent`.
+fn gone(socket: &Socket, sent: Instant, why: String) -> Fault {
+    if socket.waited && sent.elapsed() < STALE {
+        return Fault::new(Sent::Maybe, FaultKind::Stale, why);
+    }
+    unfinished(&why)
+}
+
+/// The socket ended, and the other end may have worked on the turn.
+fn unfinished(why: &str) -> Fault {
+    let message = format!("{why}; the request may have been processed, so it was not sent again");
+    Fault::new(Sent::Maybe, FaultKind::Cut, message)
 }
 
 /// Takes over the headers that a message carries.
@@ -211,22 +202,21 @@ fn take(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
 }
 
 /// An `error` message instead of a reply. `chained` is whether the turn relied on what the other end remembers.
-fn refused(first: First, chained: bool) -> Heard {
+fn refused(first: First, chained: bool) -> Result<Answer, Fault> {
     let First { held, mut headers, message, .. } = first;
     let Some(Refusal { status, code, headers: said }) = socket::refusal(&message) else {
-        return Heard::Stale(Stale { why: "the socket refused in words that cannot be read".into(), told: true });
+        return Err(Fault::new(Sent::Yes, FaultKind::Cut, "the upstream refused in words that cannot be read"));
     };
     let code = code.unwrap_or_default();
     if code == "websocket_connection_limit_reached" || chained && code == "previous_response_not_found" {
-        return Heard::Stale(Stale { why: code, told: true });
+        return Err(Fault::new(Sent::Yes, FaultKind::Stale, code));
     }
     take(said, &mut headers);
-    let answer = match status {
+    Ok(match status {
         Some(status) => Answer { status, headers, body: Body::whole(message) },
         // The reader of the stream knows what to make of it.
         None => Answer { status: 200, headers, body: Body::whole(held.freeze()) },
-    };
-    Heard::Answer(Box::new(answer))
+    })
 }
 
 fn garbled() -> Fault {

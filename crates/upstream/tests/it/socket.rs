@@ -1,5 +1,6 @@
 //! Model calls over sockets, against a server that says and breaks what it is told.
 
+mod ends;
 pub(crate) mod house;
 
 use std::time::Duration;
@@ -115,12 +116,13 @@ async fn neither_accounts_nor_conversations_share_a_socket() {
     assert_eq!(upstream.waiting_sockets(), 1);
 }
 
-/// What the other end has forgotten is sent anew, once, over a new socket (spec/upstream.md section 4, points 4 and 8).
+/// What the other end has forgotten may be sent anew by the retry table: all of it, over a new socket (spec/upstream.md section 4,
+/// points 4 and 8).
 #[rstest]
 #[case::the_chain_is_lost(json!({ "type": "error", "status": 400, "error": { "code": "previous_response_not_found" } }))]
 #[case::the_socket_is_old(json!({ "type": "error", "status": 400, "error": { "code": "websocket_connection_limit_reached" } }))]
 #[tokio::test]
-async fn a_forgetful_end_gets_all_of_it_once(#[case] error: Value) {
+async fn a_forgetful_end_gets_all_of_it_with_the_next_call(#[case] error: Value) {
     let mut house = House::start(move |_, turn, _| match turn {
         1 => vec![Act::Text(error.to_string())],
         turn => reply(&format!("resp_{turn}"), "x"),
@@ -128,7 +130,10 @@ async fn a_forgetful_end_gets_all_of_it_once(#[case] error: Value) {
     .await;
     let upstream = upstream(&house);
     read(talk_of(&upstream, &["one"]).await).await.unwrap();
-    read(talk_of(&upstream, &["one", "model:x", "two"]).await).await.unwrap();
+    let said = ["one", "model:x", "two"];
+    let fault = turn(&upstream, ("acct-1", 7), &body(&said), true).await.err().unwrap();
+    assert_eq!((fault.sent, fault.kind), (Sent::Yes, FaultKind::Stale), "{fault}");
+    read(talk_of(&upstream, &said).await).await.unwrap();
     let turns = house.turns(3).await;
     assert_eq!(turns.iter().map(|turn| turn.connection).collect::<Vec<_>>(), [0, 0, 1]);
     assert_eq!(turns[2].body["input"].as_array().unwrap().len(), 3);
@@ -154,20 +159,27 @@ async fn a_socket_that_died_in_wait_is_replaced(#[case] end: Vec<Act>) {
     assert_eq!((turns[1].connection, turns[1].body["input"].as_array().unwrap().len()), (1, 3));
 }
 
-/// The same where the socket only dies under the turn; a new socket that dies so is not replaced: nobody knows what became of the turn.
+/// A socket that only dies under the turn: one that had waited is stale, which the retry table may answer with a second send; a new one
+/// is not, as nobody knows what became of the turn. No call sends a turn twice.
+#[rstest]
+#[case::reset(Act::Reset)]
+#[case::ended(Act::Eof)]
+#[case::closed(Act::Close(1011))]
 #[tokio::test]
-async fn a_socket_that_dies_under_its_turn_is_replaced_once() {
-    let mut house = House::start(|connection, turn, _| match (connection, turn) {
+async fn a_socket_that_dies_under_its_turn(#[case] end: Act, #[values(false, true)] only: bool) {
+    let mut house = House::start(move |connection, turn, _| match (connection, turn) {
         (0, 0) => reply("resp_1", "x"),
-        _ => vec![Act::Reset],
+        _ => vec![end.clone()],
     })
     .await;
     let upstream = upstream(&house);
     read(talk_of(&upstream, &["one"]).await).await.unwrap();
-    let fault = turn(&upstream, ("acct-1", 7), &body(&["one", "model:x", "two"]), false).await.err().unwrap();
-    assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Cut), "{fault}");
+    for wanted in [FaultKind::Stale, FaultKind::Cut] {
+        let fault = turn(&upstream, ("acct-1", 7), &body(&["one", "model:x", "two"]), only).await.err().unwrap();
+        assert_eq!((fault.sent, fault.kind), (Sent::Maybe, wanted), "{fault}");
+    }
     assert_eq!(house.turns(3).await.iter().map(|turn| turn.connection).collect::<Vec<_>>(), [0, 0, 1]);
-    assert!(house.posts() == 0);
+    assert_eq!(house.posts(), 0);
 }
 
 /// Row F23 and the cuts at every message: a clean end, and the socket is not used again.
@@ -202,29 +214,20 @@ async fn a_reply_cut_at_any_message_ends_cleanly(#[case] end: Vec<Act>) {
     }
 }
 
-/// Before any word, a close message says that the other end did nothing: a POST stands in. A connection that is just gone says
-/// nothing, and a broken protocol is no reason to try again.
+/// Whatever ends a new socket before the reply, nobody knows what became of the turn, and a broken protocol is no reason to try again:
+/// no POST stands in.
 #[rstest]
-#[case::told(vec![Act::Close(1011)], None)]
-#[case::gone(vec![Act::Eof], Some((Sent::Maybe, FaultKind::Cut)))]
-#[case::garbled(vec![Act::Text("hello".into())], Some((Sent::Yes, FaultKind::Cut)))]
-#[case::binary(vec![Act::Raw(vec![0x82, 1, 0])], Some((Sent::Yes, FaultKind::Cut)))]
+#[case::told(vec![Act::Close(1011)], Sent::Maybe)]
+#[case::gone(vec![Act::Eof], Sent::Maybe)]
+#[case::garbled(vec![Act::Text("hello".into())], Sent::Yes)]
+#[case::binary(vec![Act::Raw(vec![0x82, 1, 0])], Sent::Yes)]
 #[tokio::test]
-async fn a_cut_before_the_reply(#[case] end: Vec<Act>, #[case] fault: Option<(Sent, FaultKind)>) {
+async fn a_cut_before_the_reply(#[case] end: Vec<Act>, #[case] sent: Sent) {
     for cut in 0..=2 {
         let end = end.clone();
         let house = House::start(move |_, _, _| [reply("resp_1", "x")[..cut].to_vec(), end.clone()].concat()).await;
-        let upstream = upstream(&house);
-        let came = turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await;
-        match fault {
-            Some(wanted) => {
-                let fault = came.err().unwrap();
-                assert_eq!((fault.sent, fault.kind), wanted, "after {cut} messages: {fault}");
-            }
-            None if cut == 0 => assert_eq!((came.unwrap().status, house.posts()), (200, 1)),
-            // It has said something, and so has taken the turn.
-            None => assert_eq!((came.err().unwrap().sent, house.posts()), (Sent::Maybe, 0)),
-        }
+        let fault = turn(&upstream(&house), ("acct-1", 7), &body(&["one"]), false).await.err().unwrap();
+        assert_eq!((fault.sent, fault.kind, house.posts()), (sent, FaultKind::Cut, 0), "after {cut} messages: {fault}");
     }
 }
 
@@ -312,18 +315,6 @@ async fn sockets_that_open_and_break_get_a_rest_too() {
     }
     assert_eq!(turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await.unwrap().status, 200);
     assert_eq!((house.upgrades(), house.posts()), (3, 1));
-}
-
-/// A turn that was sent twice is not sent a third time.
-#[tokio::test]
-async fn two_sockets_that_close_are_enough() {
-    let mut house =
-        House::start(|_, turn, _| if turn == 0 { reply("resp_1", "x") } else { vec![Act::Close(1011)] }).await;
-    let upstream = upstream(&house);
-    read(talk_of(&upstream, &["one"]).await).await.unwrap();
-    let fault = turn(&upstream, ("acct-1", 7), &body(&["one", "model:x", "two"]), false).await.err().unwrap();
-    assert_eq!((fault.sent, fault.kind, house.posts()), (Sent::Maybe, FaultKind::Cut, 0), "{fault}");
-    assert_eq!(house.turns(3).await.len(), 3);
 }
 
 /// A socket that waits may be told of the account's limits.

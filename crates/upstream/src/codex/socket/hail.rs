@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use url::Url;
 
 use super::super::{Answer, Leg, headers, value};
+use super::read_clock::ReadClock;
 use super::shelf::{Key, Socket};
 use super::{Detour, lost};
 use crate::profile::Slot;
@@ -47,7 +48,7 @@ impl Upstream {
             .write_buffer_size(0)
             .max_message_size(Some(MESSAGE))
             .max_frame_size(Some(MESSAGE));
-        let upgraded = client_async_with_config(request, conn, Some(config));
+        let upgraded = client_async_with_config(request, ReadClock::new(conn), Some(config));
         let answered = timeout(self.config().timeouts.connect, upgraded).await;
         let (stream, mut response) = match answered {
             Ok(Ok(opened)) => opened,
@@ -66,6 +67,7 @@ impl Upstream {
             way,
             opened: now,
             used: now,
+            waited: false,
             chain: None,
             epoch,
             sent: 0,
@@ -115,12 +117,12 @@ impl Upstream {
             }
             _ => self.shelf().failed(&leg.account.id, at),
         }
-        Err(Detour::Post(Sent::No, format!("the upstream answered an upgrade to a socket with {status}")))
+        Err(Detour::Post(format!("the upstream answered an upgrade to a socket with {status}")))
     }
 
     fn lost(&self, leg: &Leg<'_>, why: String, at: Millis) -> Result<Hailed, Detour> {
         self.shelf().failed(&leg.account.id, at);
-        Err(Detour::Post(Sent::No, why))
+        Err(Detour::Post(why))
     }
 
     fn greeted(&self, leg: &Leg<'_>, headers: &mut HeaderMap) {

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use proto::dialect::responses::socket::{Record, Said, wrap};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::shelf::{Shelf, Socket};
@@ -86,6 +87,11 @@ impl Reply {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// When its connection last gave a byte, that of a ping or of a message under way included; `None` once it is over.
+    pub(crate) fn last_read(&self) -> Option<Instant> {
+        self.socket.as_ref().map(|socket| socket.stream.get_ref().last_read())
     }
 
     fn look(&mut self, cx: &mut Context<'_>) -> Look {

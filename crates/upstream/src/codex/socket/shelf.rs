@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use crate::client::conn::Conn;
+use super::read_clock::ReadClock;
 use crate::egress::{Way, WayKey};
 
 /// How long a socket waits for its next turn; the other end's own patience is not much longer (observed of peers, 2026-11).
@@ -42,13 +42,15 @@ pub(crate) struct Key {
 
 /// An open socket.
 pub(crate) struct Socket {
-    pub(crate) stream: WebSocketStream<Conn>,
+    pub(crate) stream: WebSocketStream<ReadClock>,
     pub(crate) key: Key,
     /// The way that it took.
     pub(crate) way: WayKey,
     pub(crate) opened: Instant,
     /// When its last turn ended.
     pub(crate) used: Instant,
+    /// Whether it has waited since an earlier turn.
+    pub(crate) waited: bool,
     /// What the other end remembers.
     pub(crate) chain: Option<Chain>,
     /// The shelf's age when it was opened.
@@ -134,6 +136,7 @@ impl Shelf {
     /// Puts a socket back after its turn. One more of the same conversation takes the place of the one that waits.
     pub(crate) fn put(&self, mut socket: Socket) {
         socket.used = Instant::now();
+        socket.waited = true;
         if !socket.fresh(socket.used) || socket.sent > LARGE {
             return;
         }

@@ -8,7 +8,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -24,6 +24,10 @@ use crate::recorder::{full, read, soon};
 pub(crate) enum Act {
     Text(String),
     Ping,
+    /// Pings, waits for the pong and tells of it.
+    PingPong(Arc<Notify>),
+    /// Waits until it is told to go on.
+    Gate(Arc<Notify>),
     /// Bytes past the WebSocket library.
     Raw(Vec<u8>),
     /// A close message, then the end of the connection.
@@ -208,6 +212,16 @@ async fn perform(socket: &mut WebSocketStream<TcpStream>, act: Act) -> bool {
     match act {
         Act::Text(text) => socket.send(Message::text(text)).await.is_ok(),
         Act::Ping => socket.send(Message::Ping("p".into())).await.is_ok(),
+        Act::PingPong(ponged) => {
+            let sent = socket.send(Message::Ping("p".into())).await.is_ok();
+            while !matches!(socket.next().await, Some(Ok(Message::Pong(_)) | Err(_)) | None) {}
+            ponged.notify_one();
+            sent
+        }
+        Act::Gate(gate) => {
+            gate.notified().await;
+            true
+        }
         Act::Raw(bytes) => socket.get_mut().write_all(&bytes).await.is_ok(),
         Act::Close(code) => {
             let _ = socket.close(Some(CloseFrame { code: code.into(), reason: "told to".into() })).await;

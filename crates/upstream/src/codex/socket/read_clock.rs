@@ -1,0 +1,65 @@
+//! A connection that knows when its last byte came. A WebSocket message shows itself only when it is whole, and a ping not at all.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use crate::client::conn::Conn;
+
+/// A connection, and when its last byte was read.
+pub(crate) struct ReadClock {
+    conn: Conn,
+    last: Instant,
+}
+
+impl ReadClock {
+    /// A connection that was opened just now.
+    pub(super) fn new(conn: Conn) -> Self {
+        Self { conn, last: Instant::now() }
+    }
+
+    /// When the last byte was read.
+    pub(super) fn last_read(&self) -> Instant {
+        self.last
+    }
+}
+
+impl AsyncRead for ReadClock {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.conn).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.last = Instant::now();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for ReadClock {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.conn).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.conn).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.conn).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.conn).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.conn.is_write_vectored()
+    }
+}

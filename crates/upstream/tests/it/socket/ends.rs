@@ -1,0 +1,88 @@
+//! When a socket ends, and when a silent one is given up: by the runtime's clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rstest::rstest;
+use serde_json::Value;
+use tokio::sync::Notify;
+use upstream::Timeouts;
+use upstream::{Config, FaultKind, Sent, Upstream};
+
+use super::house::{Act, House};
+use super::{body, config, pass, read, reply, talk_of, turn, upstream};
+use crate::recorder::soon;
+
+/// Five seconds after the turn went out, even a socket that had waited was alive: the turn may have been worked on.
+#[rstest]
+#[case::soon(4, FaultKind::Stale)]
+#[case::late(6, FaultKind::Cut)]
+#[tokio::test]
+async fn a_late_end_is_not_a_dead_socket(
+    #[case] seconds: u64,
+    #[case] wanted: FaultKind,
+    #[values(Act::Close(1000), Act::Close(1011), Act::Eof)] end: Act,
+) {
+    let gate = Arc::new(Notify::new());
+    let (held, end) = (Act::Gate(Arc::clone(&gate)), end.clone());
+    let script =
+        move |_, turn, _: &Value| if turn == 0 { reply("resp_1", "x") } else { vec![held.clone(), end.clone()] };
+    let mut house = House::start(script).await;
+    let upstream = upstream(&house);
+    read(talk_of(&upstream, &["one"]).await).await.unwrap();
+    let call = tokio::spawn(async move {
+        turn(&upstream, ("acct-1", 7), &body(&["one", "model:x", "two"]), false).await.err().unwrap()
+    });
+    house.turns(2).await;
+    pass(Duration::from_secs(seconds)).await;
+    gate.notify_one();
+    let fault = soon(call).await.unwrap();
+    assert_eq!((fault.sent, fault.kind), (Sent::Maybe, wanted), "{fault}");
+    assert_eq!((house.posts(), house.upgrades()), (0, 1));
+}
+
+/// Pings do not prolong the wait for the first message: a POST's headers would not come later either.
+#[tokio::test]
+async fn pings_do_not_prolong_the_wait_for_the_reply() {
+    let (ponged, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let acts = [Act::PingPong(Arc::clone(&ponged)), Act::Gate(Arc::clone(&gate))];
+    let house = House::start(move |_, _, _| acts.iter().cloned().cycle().take(20).collect()).await;
+    let timeouts = Timeouts { headers: Duration::from_secs(10), ..Timeouts::default() };
+    let upstream = Upstream::new(Config { timeouts, ..config(&house) }).unwrap();
+    let call = tokio::spawn(async move { turn(&upstream, ("acct-1", 7), &body(&["one"]), false).await });
+    for _ in 0..2 {
+        soon(ponged.notified()).await;
+        assert!(!call.is_finished());
+        pass(Duration::from_secs(5)).await;
+        gate.notify_one();
+    }
+    let fault = soon(call).await.unwrap().err().unwrap();
+    assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Timeout), "{fault}");
+}
+
+/// Bytes of a message that is not whole yet, and pings, are life of a reply under way.
+#[rstest]
+#[case::ping(Act::Ping)]
+#[case::part(Act::Raw(vec![0x01, 2, b'{', b'"']))]
+#[tokio::test]
+async fn any_byte_is_life(#[case] act: Act) {
+    let gate = Arc::new(Notify::new());
+    let held = Act::Gate(Arc::clone(&gate));
+    let acts = [reply("resp_1", "x")[..4].to_vec(), vec![held, act, Act::Hang]].concat();
+    let house = House::start(move |_, _, _| acts.clone()).await;
+    let upstream = upstream(&house);
+    let mut answer = talk_of(&upstream, &["one"]).await;
+    let mut seen = String::new();
+    while !seen.contains("output_item.done") {
+        seen.push_str(std::str::from_utf8(&soon(answer.body.chunk()).await.unwrap().unwrap()).unwrap());
+    }
+    let before = answer.body.last_read().unwrap();
+    pass(Duration::from_secs(100)).await;
+    gate.notify_one();
+    let moved = std::future::poll_fn(|cx| {
+        assert!(answer.body.poll_chunk(cx).is_pending());
+        if answer.body.last_read() > Some(before) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    });
+    soon(moved).await;
+    assert!(answer.body.last_read().unwrap() - before >= Duration::from_secs(100));
+}
