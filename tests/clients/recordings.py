@@ -45,10 +45,12 @@ class Experiment:
 
 
 def experiments():
-    """All of them; `None` where the recordings are not there."""
+    """All of them; `None` where the recordings are not there and not required."""
     shared = os.environ.get("POLYGATE_SHARED")
     path = shared and Path(shared) / "captures/retry-behaviour.json"
     if not path or not path.exists():
+        if os.environ.get("POLYGATE_REQUIRE_SHARED") == "1":
+            raise FileNotFoundError(f"POLYGATE_REQUIRE_SHARED is 1, but POLYGATE_SHARED names no recordings: {path}")
         return None
     return [Experiment(name, recorded) for name, recorded in json.loads(path.read_text()).items()]
 

@@ -139,4 +139,7 @@ pub use token::Revocation;
 pub use wire::{Greeting, How};
 
 #[cfg(test)]
+#[path = "../../../tests/recordings.rs"]
+mod recordings;
+#[cfg(test)]
 mod tests;

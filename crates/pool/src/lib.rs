@@ -19,6 +19,9 @@ pub mod limits;
 mod loose;
 pub mod pick;
 pub mod quota;
+#[cfg(test)]
+#[path = "../../../tests/recordings.rs"]
+mod recordings;
 pub mod refresh;
 pub mod relay;
 pub mod release;

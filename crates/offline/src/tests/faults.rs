@@ -262,11 +262,8 @@ async fn plays_token_faults() {
 /// Recorded streams of the shared corpus arrive event for event.
 #[tokio::test]
 async fn replays_the_shared_corpus() {
-    let Some(shared) = std::env::var_os("POLYGATE_SHARED") else {
-        println!("SKIPPED: POLYGATE_SHARED is not set");
-        return;
-    };
-    let folder = std::path::Path::new(&shared).join("corpus/responses");
+    let Some(shared) = crate::recordings::shared() else { return };
+    let folder = shared.join("corpus/responses");
     let options = crate::Options { replay: vec![folder.clone()], ..crate::Options::default() };
     let backend = crate::Offline::start(options).await.unwrap();
     let account = backend.account("plus");

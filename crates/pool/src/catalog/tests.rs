@@ -300,11 +300,8 @@ fn the_bundled_list_holds_the_facts() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "this test reads the shared captures, which are no part of the project")]
 fn the_bundled_list_agrees_with_the_official_one() {
-    let Ok(shared) = std::env::var("POLYGATE_SHARED") else {
-        println!("SKIPPED: POLYGATE_SHARED is not set");
-        return;
-    };
-    let official = parse_models(&std::fs::read(format!("{shared}/data/models-bundled.json")).unwrap()).unwrap();
+    let Some(shared) = crate::recordings::shared() else { return };
+    let official = parse_models(&std::fs::read(shared.join("data/models-bundled.json")).unwrap()).unwrap();
     let facts = |model: Model| Model { raw: Json::of(&()), ..model };
     let mut official: Vec<_> = official.into_iter().map(facts).collect();
     official.sort_by_key(|model| model.priority);

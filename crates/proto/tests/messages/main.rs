@@ -1,10 +1,12 @@
 //! The messages dialect from bytes to bytes: snapshots over our own corpus, properties, and what an SDK makes of it as the
 //! oracle.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what is wrong by failing, or aloud")]
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing")]
 
 mod defects;
 mod oracle;
 mod properties;
+#[path = "../../../../tests/recordings.rs"]
+mod recordings;
 mod relays;
 mod replies;
 mod requests;
@@ -23,13 +25,12 @@ fn corpus(folder: &str, ending: &str) -> Vec<(String, Bytes)> {
 }
 
 /// The files of the shared corpus; empty, and said so, when there is none here.
-#[expect(clippy::disallowed_methods, reason = "tests may look at the environment")]
 fn shared(folder: &str, ending: &str) -> Vec<(String, Bytes)> {
-    if let Some(root) = std::env::var_os("POLYGATE_SHARED") {
-        return files(&Path::new(&root).join("corpus").join(folder), ending);
-    }
-    eprintln!("SKIPPED: POLYGATE_SHARED is not set");
-    Vec::new()
+    let Some(root) = recordings::shared() else { return Vec::new() };
+    let folder = root.join("corpus").join(folder);
+    let found = files(&folder, ending);
+    assert!(!found.is_empty(), "{} holds no {ending}", folder.display());
+    found
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests read their corpus")]

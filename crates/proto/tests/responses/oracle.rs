@@ -10,14 +10,11 @@ use proto::dialect::{Codex, Target};
 use proto::{Dialect, What, Whole, Wire};
 use serde_json::Value;
 
+use crate::recordings;
 use crate::support::{bare, data, events, fold, kind, meaning, read, setting, split, write};
 
 fn shared(folder: &str) -> Option<PathBuf> {
-    let Some(root) = std::env::var_os("POLYGATE_SHARED") else {
-        eprintln!("SKIPPED: POLYGATE_SHARED is not set");
-        return None;
-    };
-    Some(Path::new(&root).join(folder))
+    Some(recordings::shared()?.join(folder))
 }
 
 fn files(folder: &str, end: &str) -> Vec<(String, String)> {

@@ -25,6 +25,8 @@ mod paths;
 mod protocols;
 mod proxies;
 mod quota;
+#[path = "../../../../tests/recordings.rs"]
+mod recordings;
 mod relays;
 mod rest;
 mod retired;

@@ -1,8 +1,6 @@
 //! The official client 0.169.0 as it was recorded, with the gateway in between: what reaches the backend is what it sent. The
 //! recordings are read from `$POLYGATE_SHARED` at run time; what `upstream` sends is compared with them there, to the letter.
 
-use std::path::PathBuf;
-
 use offline::{Offline, Options, Running};
 use pool::Millis;
 use pool::transport::Transport;
@@ -11,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::gateway::{Gateway, engine_with, request, store};
+use crate::recordings;
 use crate::socket::Socket;
 use crate::streams::account;
 use crate::wire::Wire;
@@ -39,14 +38,8 @@ const OTHERS: [&str; 9] = [
 const NATIVE: &str = "/backend-api/codex/responses";
 
 /// A recording, or a visible skip.
-#[expect(clippy::explicit_write, reason = "the test runner would swallow eprintln")]
 fn capture(name: &str) -> Option<Value> {
-    use std::io::Write as _;
-    let Some(shared) = std::env::var_os("POLYGATE_SHARED") else {
-        writeln!(std::io::stderr(), "SKIPPED: POLYGATE_SHARED is not set").unwrap();
-        return None;
-    };
-    let path = PathBuf::from(shared).join("captures").join(name);
+    let path = recordings::shared()?.join("captures").join(name);
     Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
 }
 

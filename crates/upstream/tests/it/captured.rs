@@ -19,7 +19,7 @@ use upstream::profile::{Platform, agent};
 use upstream::{Profile, TurnFacts, TurnKind};
 
 use crate::recorder::Seen;
-use crate::setup::shared;
+use crate::recordings::shared;
 
 /// How a recording is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

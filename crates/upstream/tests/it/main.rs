@@ -12,6 +12,8 @@ mod http2;
 mod login;
 mod proxy;
 mod recorder;
+#[path = "../../../../tests/recordings.rs"]
+mod recordings;
 mod refused;
 mod relay;
 mod reuse;

@@ -1,12 +1,12 @@
 //! Settings and accounts of the tests.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use pool::{Account, AccountId, Millis, Secret, Status};
 use upstream::{Answer, CallFacts, Config, Fault, Leg, Timeouts, Upstream};
 
 use crate::recorder::Recorder;
+use crate::recordings;
 
 pub(crate) const TOKEN: &str = "at_canary_token_4f1c";
 
@@ -73,18 +73,8 @@ pub(crate) fn discreet(fault: &Fault) {
     assert!(!shown.contains(TOKEN) && !shown.contains("Bearer") && !shown.contains("://"), "{shown}");
 }
 
-/// The recorded material outside the project, or a visible skip.
-#[expect(clippy::explicit_write, reason = "the test runner would swallow eprintln")]
-pub(crate) fn shared() -> Option<std::path::PathBuf> {
-    let shared = std::env::var_os("POLYGATE_SHARED");
-    if shared.is_none() {
-        writeln!(std::io::stderr(), "SKIPPED: POLYGATE_SHARED is not set").unwrap();
-    }
-    shared.map(Into::into)
-}
-
 /// One capture of the official client.
 pub(crate) fn capture(name: &str) -> Option<serde_json::Value> {
-    let path = shared()?.join("captures").join(name);
+    let path = recordings::shared()?.join("captures").join(name);
     Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
 }

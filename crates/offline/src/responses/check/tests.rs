@@ -1,7 +1,5 @@
 //! The strict table: what is refused, with which body.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 
 use super::all;
@@ -216,10 +214,7 @@ fn knows_its_own_encrypted_reasoning() {
 /// What the official client was seen to send is taken.
 #[test]
 fn takes_the_captured_requests() {
-    let Some(folder) = std::env::var_os("POLYGATE_SHARED").map(PathBuf::from) else {
-        println!("SKIPPED: POLYGATE_SHARED is not set");
-        return;
-    };
+    let Some(folder) = crate::recordings::shared() else { return };
     let mut taken = 0;
     for entry in std::fs::read_dir(folder.join("captures")).unwrap() {
         let path = entry.unwrap().path();

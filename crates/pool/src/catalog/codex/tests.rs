@@ -101,11 +101,8 @@ fn the_etag_follows_the_body() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "this test reads the shared captures, which are no part of the project")]
 fn the_bundled_list_has_every_key_of_the_official_one() {
-    let Ok(shared) = std::env::var("POLYGATE_SHARED") else {
-        println!("SKIPPED: POLYGATE_SHARED is not set");
-        return;
-    };
-    let text = std::fs::read(format!("{shared}/data/models-bundled.json")).unwrap();
+    let Some(shared) = crate::recordings::shared() else { return };
+    let text = std::fs::read(shared.join("data/models-bundled.json")).unwrap();
     let official: Value = serde_json::from_slice(&text).unwrap();
     let ours = entries(&Catalog::bundled().codex());
     for official in official["models"].as_array().unwrap() {
