@@ -19,6 +19,7 @@ use bytes::{Bytes, BytesMut};
 use crate::canon::{Event, Folded, Request};
 use crate::failure::{Failure, Kind};
 use crate::fold::Whole;
+use crate::framing::line_ends;
 use crate::notes::Notes;
 use crate::text::Json;
 use crate::unfold::{self, Turned, Unfold};
@@ -322,6 +323,7 @@ impl Writer {
             Turned::Gone => return,
             Turned::New(event) => event,
         };
+        let from = out.len();
         match &mut self.voice {
             Voice::Responses(writer) => writer.push(event, out),
             Voice::Chat(writer) => writer.push(event, out),
@@ -330,6 +332,8 @@ impl Writer {
             Voice::Gemini(writer) => writer.push(event, out),
             Voice::Ollama(writer) => writer.push(event, out),
         }
+        let passed = event.raw.as_ref().map(|frame| &frame.bytes[..]);
+        line_ends::escape(out, from, passed.filter(|bytes| !bytes.is_empty()));
     }
 
     /// The response object as the client saw it last, where [`Setting::stored`] asks for it.
@@ -346,6 +350,7 @@ impl Writer {
 
     /// Appends what keeps an idle client waiting.
     pub fn heartbeat(&self, out: &mut BytesMut) {
+        let from = out.len();
         match &self.voice {
             Voice::Responses(writer) => writer.heartbeat(out),
             Voice::Chat(writer) => writer.heartbeat(out),
@@ -354,10 +359,12 @@ impl Writer {
             Voice::Gemini(writer) => writer.heartbeat(out),
             Voice::Ollama(writer) => writer.heartbeat(out),
         }
+        line_ends::escape(out, from, None);
     }
 
     /// Closes the stream; writes a failure when no terminal event was pushed, so there is exactly one.
     pub fn end(self, out: &mut BytesMut) {
+        let from = out.len();
         match self.voice {
             Voice::Responses(writer) => writer.end(out),
             Voice::Chat(writer) => writer.end(out),
@@ -366,5 +373,6 @@ impl Writer {
             Voice::Gemini(writer) => writer.end(out),
             Voice::Ollama(writer) => writer.end(out),
         }
+        line_ends::escape(out, from, None);
     }
 }

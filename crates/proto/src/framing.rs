@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
+pub mod line_ends;
 pub mod ndjson;
 pub mod sse;
 
-/// The first chunk of an answer from its first byte that is no whitespace; `None` when it has none. What stands before an answer
-/// belongs to nothing, in whatever chunks it comes.
+/// The first chunk of an answer from its first byte that is no whitespace; `None` when it has none. White space
+/// before an answer is no part of it, however it is cut into chunks.
 pub(crate) fn begin(chunk: &Bytes) -> Option<Bytes> {
     let rest = chunk.trim_ascii_start();
     (!rest.is_empty()).then(|| chunk.slice_ref(rest))

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use engine::{News, Watcher};
 use futures_util::StreamExt;
 use futures_util::future::ready;
@@ -11,6 +11,7 @@ use futures_util::stream::{Stream, once, unfold};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Response};
 use pool::limits;
+use proto::framing::line_ends;
 use proto::{Failure, Kind};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
@@ -65,7 +66,9 @@ fn lines(watcher: Watcher, closing: CancellationToken) -> impl Stream<Item = Byt
 
 fn event(news: &News) -> Bytes {
     let data = serde_json::to_string(news).expect("invariant: our news serialise");
-    Bytes::from(format!("event: {}\ndata: {data}\n\n", news.name()))
+    let mut frame = BytesMut::from(format!("event: {}\ndata: {data}\n\n", news.name()).as_bytes());
+    line_ends::escape(&mut frame, 0, None);
+    frame.freeze()
 }
 
 /// The stream as a body's source.
@@ -78,5 +81,20 @@ impl Source for Live {
 
     fn cut(&mut self, _failure: &Failure) -> Bytes {
         Bytes::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pool::{AccountId, Millis};
+
+    use super::*;
+
+    #[test]
+    fn labels_end_no_line() {
+        let (account, label, why) = (AccountId("a".into()), "a\u{2028}b\u{85}".to_owned(), String::new());
+        let news = News::Account { account, label, from: "ready", to: "paused", why, until: None, at: Millis(1) };
+        let frame = String::from_utf8(event(&news).to_vec()).expect("frames are text");
+        assert!(frame.contains(r#""label":"a\u2028b\u0085""#), "{frame}");
     }
 }

@@ -5,10 +5,11 @@ mod models;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use proto::dialect::ollama::{self, Asked};
+use proto::framing::line_ends;
 use proto::{Failure, Kind};
 use serde::Serialize;
 
@@ -67,7 +68,9 @@ fn loaded(body: &Bytes, stream: bool) -> Response<Body> {
     if !stream {
         return whole(StatusCode::OK, body.clone());
     }
-    let mut response = whole(StatusCode::OK, Bytes::from([body, &b"\n"[..]].concat()));
+    let mut line = BytesMut::from(&[body, &b"\n"[..]].concat()[..]);
+    line_ends::escape(&mut line, 0, None);
+    let mut response = whole(StatusCode::OK, line.freeze());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     response
 }
