@@ -1,9 +1,9 @@
 //! The known defects of another system in this protocol, each as a test that we pass.
 
 use bytes::Bytes;
-use proto::canon::{Folded, ItemKind};
-use proto::{Dialect, Wire};
-use serde_json::Value;
+use proto::canon::{CallKind, Finish, Folded, ItemKind, Part, Role};
+use proto::{Dialect, Event, What, Wire};
+use serde_json::{Value, json};
 
 use crate::requests::{codex, notes, read, relay};
 use crate::{corpus, fold, read as events, setting, utf8, write};
@@ -203,4 +203,58 @@ fn a_choice_among_no_tools_is_no_choice() {
     let (request, told) = read(&body(r#"{"codeExecution":{}}"#)).unwrap();
     assert_eq!((request.tool_choice, notes(&told)), (None, "dropped toolConfig".to_owned()));
     assert_eq!(sent(&body(r#"{"functionDeclarations":[{"name":"f"}]}"#))["tool_choice"], "required");
+}
+
+/// Reasoning, then text, then calls: the first call is signed and the text is not, streamed and collected, and what a client sends
+/// back has the state before the text. Some clients send back signed parts only.
+#[test]
+fn the_first_call_is_signed_and_text_before_it_is_not() {
+    let text = |plain: &str| proto::Text::from(plain);
+    let item = |kind| proto::Item { kind, raw: None };
+    let call = |id: &str| {
+        let (call_id, name, input) = (text(id), text("f"), text("{}"));
+        item(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input })
+    };
+    let reasoning = ItemKind::Reasoning {
+        id: Some(text("rs_1")),
+        summary: Vec::new(),
+        text: Vec::new(),
+        encrypted: Some(text("gAAAAABstate")),
+    };
+    let parts = vec![Part::Text { text: text("I look."), annotations: None }];
+    let said = item(ItemKind::Message { id: None, role: Role::Assistant, parts, phase: None });
+    let items = [item(reasoning), said, call("a"), call("b")];
+    let done = |(at, item): (u32, &proto::Item)| Event::new(What::ItemDone { at, item: item.clone() });
+    let mut events: Vec<Event> = (0..).zip(&items).map(done).collect();
+    events.push(Event::new(What::End { finish: Finish::ToolCalls, response: None }));
+    let stream =
+        crate::sdk::collect(&crate::sdk::javascript(&write(Dialect::Gemini, setting(Dialect::Gemini), &events)).0);
+    let whole = crate::sdk::body(&Dialect::Gemini.whole(&fold(&events), &setting(Dialect::Gemini)));
+    for parts in [&stream["parts"], &whole["parts"]] {
+        let signed: Vec<bool> =
+            parts.as_array().unwrap().iter().map(|part| part["thoughtSignature"].is_string()).collect();
+        assert_eq!(signed, [false, true, false], "{parts}");
+        let result = |id: &str| json!({"functionResponse": {"id": id, "name": "f", "response": {"output": "1"}}});
+        let order = |parts: Value| {
+            let body = json!({"contents": [
+                {"role": "user", "parts": [{"text": "q"}]},
+                {"role": "model", "parts": parts},
+                {"role": "user", "parts": [result("a"), result("b")]},
+            ]});
+            let (request, _) = Dialect::Gemini.read_request(body.to_string().into()).unwrap();
+            let (out, _) = Wire::Responses.write_request(&request, &codex(false)).unwrap();
+            let sent: Value = serde_json::from_slice(&out).unwrap();
+            let kinds = sent["input"].as_array().unwrap().iter();
+            kinds.map(|item| item["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        let tail = "function_call function_call function_call_output function_call_output";
+        assert_eq!(order(parts.clone()), format!("message reasoning message {tail}"));
+        let kept: Vec<Value> =
+            parts.as_array().unwrap().iter().filter(|part| part["thoughtSignature"].is_string()).cloned().collect();
+        assert_eq!(
+            order(Value::from(kept)),
+            "message reasoning function_call function_call_output message",
+            "the other result has lost its call, and is text"
+        );
+    }
 }

@@ -141,9 +141,22 @@ fn a_written_stream_folds_to_the_whole_body() {
         for again in [&stream[..], &list[..], &one[..]] {
             let again = fold(&read(Dialect::Gemini, [again]));
             let two = Dialect::Gemini.whole(&again, &setting(Dialect::Gemini));
-            assert_eq!(body(&two), body(&one), "{name}");
+            assert_eq!(state_last(body(&two)), state_last(body(&one)), "{name}");
         }
     }
+}
+
+/// The body with parts that hold nothing but state behind the others: which text state came before is not said on this wire, where it
+/// goes out on the first call or at the end.
+fn state_last(mut body: serde_json::Value) -> serde_json::Value {
+    let parts = body["parts"].as_array_mut().unwrap();
+    for part in &mut *parts {
+        if part["text"] == "" && part["thoughtSignature"].is_string() {
+            part.as_object_mut().unwrap().remove("thought");
+        }
+    }
+    parts.sort_by_key(|part| part["text"] == "" && part["thoughtSignature"].is_string());
+    body
 }
 
 #[test]

@@ -109,8 +109,8 @@ impl<'w> Answer<'w> {
             return;
         }
         match self.parts.last_mut() {
-            Some((Piece::Text(open), _)) if self.pending.is_none() => open.put_slice(text.escaped()),
-            _ => self.push(Piece::Text(BytesMut::from(&text.escaped()[..]))),
+            Some((Piece::Text(open), _)) => open.put_slice(text.escaped()),
+            _ => self.parts.push((Piece::Text(BytesMut::from(&text.escaped()[..])), None)),
         }
     }
 
@@ -140,6 +140,7 @@ impl<'w> Answer<'w> {
         }
     }
 
+    /// State that no call took goes out on a last text, as in the stream.
     fn end(&mut self) {
         if self.pending.is_some() || self.parts.is_empty() {
             self.push(Piece::Text(BytesMut::new()));

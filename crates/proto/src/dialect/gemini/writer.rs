@@ -29,7 +29,8 @@ pub struct Writer {
     stage: Stage,
     frames: Frames,
     tracks: Tracks,
-    /// State that waits for the part behind it.
+    /// State that waits for the first call, or for the end of a reply without calls. Google signs no text before a call, and some
+    /// clients send back signed parts only.
     pending: Option<Text>,
     sources: Sources,
     usage: Option<Usage>,
@@ -127,13 +128,7 @@ impl Writer {
             }
             return self.frames.thought(data, out);
         }
-        match self.pending.take() {
-            None => self.frames.text(data, out),
-            Some(state) => self.frames.parts(out, |pen| {
-                pen.text("text", data);
-                pen.text("thoughtSignature", &state);
-            }),
-        }
+        self.frames.text(data, out);
     }
 
     /// What the deltas did not say.

@@ -72,11 +72,13 @@ impl History {
         }
     }
 
-    /// The state of the thoughts that came before.
+    /// The state of the thoughts that came before. It stands on the first call or at the end, so what was said since then came
+    /// after the thoughts.
     pub(super) fn signature(&mut self, text: &Text) {
         self.close();
         let (made, state) = signature::read(text);
-        match self.items.last_mut().map(|item| &mut item.kind) {
+        let place = self.place_of_thought();
+        match place.checked_sub(1).map(|at| &mut self.items[at].kind) {
             Some(ItemKind::Reasoning { encrypted: Some(known), .. }) if *known == state => {}
             Some(ItemKind::Reasoning { id, encrypted: encrypted @ None, .. }) => {
                 *encrypted = Some(state);
@@ -84,8 +86,21 @@ impl History {
             }
             _ => {
                 let (summary, text) = (Vec::new(), Vec::new());
-                self.push(ItemKind::Reasoning { id: made, summary, text, encrypted: Some(state) });
+                let kind = ItemKind::Reasoning { id: made, summary, text, encrypted: Some(state) };
+                self.items.insert(place, Item { kind, raw: None });
             }
+        }
+    }
+
+    /// Where a thought belongs whose state comes now: before what the model said last, unless other state stands there.
+    fn place_of_thought(&self) -> usize {
+        let end = self.items.len();
+        let said = |item: &Item| matches!(item.kind, ItemKind::Message { role: Role::Assistant, .. });
+        let signed = |item: &Item| matches!(item.kind, ItemKind::Reasoning { encrypted: Some(_), .. });
+        match &self.items[..] {
+            [.., before, last] if said(last) && signed(before) => end,
+            [.., last] if said(last) => end - 1,
+            _ => end,
         }
     }
 
