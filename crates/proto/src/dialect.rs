@@ -256,11 +256,6 @@ impl Reader {
         }
     }
 
-    /// A reader for the Codex backend, which ends a reply under the id that it began with.
-    pub fn backend() -> Self {
-        Self::Responses(responses::Reader::strict())
-    }
-
     /// Reads one chunk and appends its events to `out`.
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Event>) {
         match self {

@@ -59,20 +59,7 @@ pub enum Kind {
     Timeout,
 }
 
-/// The code of a reply that ends as another than it began.
-const FOREIGN: &str = "stream_foreign";
-
 impl Failure {
-    /// A reply that ended as another than it began: answers were mixed up on the way.
-    pub(crate) fn foreign() -> Self {
-        Self::new(Kind::Upstream, "The upstream ended another reply than it began.").code(FOREIGN)
-    }
-
-    /// Whether it is [`Failure::foreign`].
-    pub fn is_foreign(&self) -> bool {
-        self.code.as_deref() == Some(FOREIGN)
-    }
-
     /// A failure with a class and a message.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), code: None, param: None, retry_after: None, resets_at: None }

@@ -3,7 +3,6 @@
 pub(crate) mod decode;
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use http_body::Body as _;
 use tokio::time::Instant;
 
 use self::decode::{Coding, Decoder};
-use crate::client::lanes::{Lanes, Place};
+use crate::client::lanes::Place;
 use crate::codex::socket::Reply;
 use crate::fault::root;
 
@@ -23,8 +22,6 @@ const DRAIN: usize = 64 * 1024;
 /// An answer's body. Dropping it before its end ends the exchange: the connection is closed, or the stream reset.
 pub struct Body {
     source: Source,
-    /// Those that the connection is of; `None` without HTTP.
-    lanes: Option<Arc<Lanes>>,
 }
 
 /// Where the bytes come from.
@@ -55,23 +52,22 @@ pub enum Cut {
 }
 
 impl Body {
-    pub(crate) fn new(body: reqwest::Body, version: Version, (lanes, place): (Arc<Lanes>, Place)) -> Self {
+    pub(crate) fn new(body: reqwest::Body, version: Version, place: Place) -> Self {
         let source = Source::Http { body, marked: version == Version::HTTP_2, _place: place };
-        Self { source, lanes: Some(lanes) }
+        Self { source }
     }
 
     pub(crate) fn socket(reply: Reply) -> Self {
-        Self { source: Source::Socket(Box::new(reply)), lanes: None }
+        Self { source: Source::Socket(Box::new(reply)) }
     }
 
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes)), lanes: None }
+        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes)) }
     }
 
     /// The body as it was before `codings` were applied, in this order.
     pub(crate) fn decoded(self, codings: &[Coding]) -> Self {
-        let lanes = self.lanes.clone();
-        Self { source: Source::Decoded(Decoder::new(self, codings)), lanes }
+        Self { source: Source::Decoded(Decoder::new(self, codings)) }
     }
 
     /// The next chunk as it came from the socket or its decoder, never empty; `None` at the proper end. Trailers are skipped.
@@ -124,16 +120,6 @@ impl Body {
             }
         }
         Err(Cut::TooLarge(cap))
-    }
-
-    /// Gives up the connection too, whose answers were mixed up: nobody is to meet it again. An end that has come already lets it wait for
-    /// the next request before anybody has looked at the answer, so all that wait on the same way are given up.
-    pub fn discard(self) {
-        let lanes = self.lanes.clone();
-        drop(self);
-        if let Some(lanes) = lanes {
-            lanes.redial();
-        }
     }
 
     /// Reads what is left so that the connection can be used again: at most 64 KiB, and not longer than `limit`.

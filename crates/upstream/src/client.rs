@@ -200,12 +200,12 @@ pub(crate) async fn exchange(
     let (http, place) = lanes.take();
     tokio::select! {
         biased;
-        response = http.execute(request) => answer(response.map_err(Fault::sort)?, (Arc::clone(lanes), place)),
+        response = http.execute(request) => answer(response.map_err(Fault::sort)?, place),
         fault = late => Err(fault),
     }
 }
 
-fn answer(response: reqwest::Response, held: (Arc<Lanes>, Place)) -> Result<Answer, Fault> {
+fn answer(response: reqwest::Response, place: Place) -> Result<Answer, Fault> {
     let status = response.status();
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         let message = format!("the upstream answered with a redirect ({}), which is never followed", status.as_u16());
@@ -223,6 +223,6 @@ fn answer(response: reqwest::Response, held: (Arc<Lanes>, Place)) -> Result<Answ
         return Err(Fault::new(Sent::Yes, FaultKind::Cut, message));
     }
     let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
-    let body = Body::new(body, head.version, held);
+    let body = Body::new(body, head.version, place);
     Ok(Answer { status: status.as_u16(), headers: head.headers, body })
 }

@@ -72,7 +72,7 @@ impl Barrier<'_> {
     }
 
     fn reader(&self) -> Reader {
-        if self.history.keyed { Reader::new(self.wire) } else { Reader::backend() }
+        Reader::new(self.wire)
     }
 
     async fn read(&self, mut opening: Opening, mut body: Body) -> Result<Opening, Miss> {
@@ -91,11 +91,7 @@ impl Barrier<'_> {
                 Sign::Wait if size < limits::STREAM_BUFFER => {}
                 Sign::Wait | Sign::Real => break,
                 Sign::Fail(failure) => {
-                    if failure.is_foreign() {
-                        body.discard();
-                    } else {
-                        self.core.tasks.spawn(body.drain(DRAIN));
-                    }
+                    self.core.tasks.spawn(body.drain(DRAIN));
                     return Err(Outcome::EarlyFail(failure).into());
                 }
             }

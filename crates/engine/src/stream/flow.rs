@@ -314,9 +314,6 @@ impl Flow {
     fn settle(&mut self, cx: &mut Context<'_>) {
         let source = std::mem::replace(&mut self.source, Source::Gone);
         let (Source::Body(mut body), Some(Pace::Ended | Pace::Failed(_))) = (source, &self.ended) else { return };
-        if matches!(&self.ended, Some(Pace::Failed(failure)) if failure.is_foreign()) {
-            return body.discard();
-        }
         // Most often the end is here already.
         if let Poll::Ready(None | Some(Err(_))) = body.poll_chunk(cx) {
             return;

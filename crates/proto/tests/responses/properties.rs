@@ -254,7 +254,7 @@ fn nothing_of_a_chunk_is_kept(
     // Whole frames: one that crosses a border is copied anyway.
     let chunks: Vec<Bytes> =
         stream.split_inclusive("\n\n").map(|frame| Bytes::copy_from_slice(frame.as_bytes())).collect();
-    let (mut reader, mut writer) = (Reader::backend(), Writer::new(client, setting()));
+    let (mut reader, mut writer) = (Reader::new(Wire::Responses), Writer::new(client, setting()));
     let (mut events, mut out) = (Vec::new(), BytesMut::new());
     for chunk in &chunks {
         reader.push(chunk.clone(), &mut events);

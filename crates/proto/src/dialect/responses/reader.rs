@@ -1,7 +1,8 @@
 //! Upstream bytes in the responses dialect to events. Deltas are scanned, everything else is walked; no trees.
 //!
 //! What it promises to writers: an `Open` comes first (rate limits, metadata and opaque frames may precede it), every item is
-//! opened before its pieces and its pieces say all of its text, even where the upstream sent only the finished item. Events
+//! opened before its pieces and its pieces say all of its text, even where the upstream sent only the finished item. Items are
+//! tied by `output_index`: some services give the reply and its items another id in every event. Events
 //! that no frame of their own stands for carry an empty frame, so that the writer of this dialect adds nothing for them.
 
 mod delta;
@@ -37,8 +38,6 @@ pub struct Reader {
     template: Template,
     seen: Seen,
     state: State,
-    /// The id under which the reply began, where its end must bear the same.
-    id: Option<Text>,
 }
 
 /// What form the reply has.
@@ -69,14 +68,7 @@ impl Reader {
             template: Template::default(),
             seen: Seen::default(),
             state: State::Before,
-            id: None,
         }
-    }
-
-    /// The same for an upstream whose replies end under the id that they begin with. Some services between clients and models write
-    /// ids anew, and not always all of them.
-    pub(crate) fn strict() -> Self {
-        Self { id: Some(Text::default()), ..Self::new() }
     }
 
     /// Reads one chunk.
@@ -199,11 +191,7 @@ impl Reader {
             return out.push(Event { what: What::Other, raw });
         };
         self.state = State::Open;
-        let open = opening(&response);
-        if let Some(id) = &mut self.id {
-            *id = open.id.kept();
-        }
-        let what = What::Open(open);
+        let what = What::Open(opening(&response));
         // The official SDKs insist on `response.created`; a frame of another type cannot stand for it.
         out.push(if kind == Kind::Created { Event { what, raw } } else { silent(what) });
     }

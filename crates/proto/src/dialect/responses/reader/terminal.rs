@@ -11,9 +11,6 @@ use crate::text::Json;
 impl Reader {
     pub(super) fn terminal(&mut self, kind: Kind, json: &Json, raw: Option<Frame>, out: &mut Vec<Event>) {
         let response = json.get("response").unwrap_or_else(|| json.clone());
-        if self.foreign(&response) {
-            return self.fail(Failure::foreign(), None, out);
-        }
         let status = response.text("status");
         let failed = kind == Kind::Failed || status.is_some_and(|status| status.is("failed"));
         if failed {
@@ -30,12 +27,6 @@ impl Reader {
         self.state = State::Done;
         let finish = self.finish(kind, &response);
         out.push(Event { what: What::End { finish, response: Some(response) }, raw });
-    }
-
-    /// Whether the end is another reply's, as where answers were mixed up on the way.
-    fn foreign(&self, response: &Json) -> bool {
-        let (Some(begun), Some(ended)) = (&self.id, response.text("id")) else { return false };
-        !begun.is_empty() && !ended.is_empty() && *begun != ended
     }
 
     /// Items that the terminal object alone tells of.
