@@ -49,7 +49,6 @@ ALLOWED = {
     ("promptTokensDetails", None): _PUBLIC,
     ("Message.ToolCall", "id"): _OLLAMA,
     ("Message.ToolCall.Function", "index"): _OLLAMA,
-    ("message.images", None): "base64 as in Ollama's own types, which its Python client writes but does not read",
 }
 
 

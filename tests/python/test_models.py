@@ -58,6 +58,9 @@ class Sent(Judged):
         headers = {protocol.key: f"Bearer {key}" if protocol.key == "authorization" else key}
         if protocol is protocols.MESSAGES:
             headers["anthropic-version"] = "2023-06-01"
+        if protocol is protocols.OLLAMA:
+            # As the official client says it; it reads pictures in another form than others.
+            headers["user-agent"] = "ollama-python/0.6.3 (x86_64 linux) Python/3.13.1"
         return fetch(method, self.base(protocol) + path, headers, body)
 
     def ask(self, protocol, scene, stream, model=MODEL):

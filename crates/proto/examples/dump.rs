@@ -96,6 +96,8 @@ fn replies(dialect: Dialect, recording: &Recording, folder: &Path) -> Result<()>
 /// The replies that clients of a dialect can ask for.
 fn variants(dialect: Dialect) -> Vec<(&'static str, Reply)> {
     let plain = Reply { stream: true, include_usage: true, ..Reply::default() };
+    // The official client for Python reads what Ollama's own types have as strings as objects.
+    let plain = Reply { image_objects: dialect == Dialect::Ollama, ..plain };
     let other = match dialect {
         Dialect::Chat => Some(("legacy", Reply { legacy_functions: true, ..plain.clone() })),
         Dialect::Gemini => Some(("array", Reply { array: true, ..plain.clone() })),

@@ -80,6 +80,8 @@ pub struct Reply {
     pub array: bool,
     /// Whether the client finds an error in a Gemini frame. Others only see one that stands between the frames, as Google sends it.
     pub framed_errors: bool,
+    /// Whether the client reads the pictures of an Ollama message as objects with a `value`, where all others read strings.
+    pub image_objects: bool,
     /// The answer to a bare prompt: Ollama's `/api/generate`, with `response` and `context` instead of `message`, and OpenAI's
     /// `/v1/completions`.
     pub generate: bool,

@@ -99,7 +99,7 @@ async fn only_a_socket_must_end_a_reply_under_the_id_that_it_began_with(#[case] 
                 assert_eq!(answer.text().contains("resp_stray"), transport == Transport::Http);
             }
             Err(refusal) => {
-                assert_eq!((transport, refusal.failure.kind), (Transport::WebSocket, proto::Kind::Upstream))
+                assert_eq!((transport, refusal.failure.kind), (Transport::WebSocket, proto::Kind::Upstream));
             }
         }
     }

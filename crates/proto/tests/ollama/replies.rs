@@ -152,6 +152,22 @@ fn hidden_thinking_stays_hidden() {
     assert!(!std::str::from_utf8(&body).unwrap().contains("\"thinking\""));
 }
 
+/// Most clients read pictures as strings, as Ollama's own types have them; its official client for Python reads objects only.
+#[test]
+fn pictures_are_strings_or_objects() {
+    let (_, events) = replies().into_iter().find(|(name, _)| name == "responses_image").unwrap();
+    for image_objects in [false, true] {
+        let mut wish = setting(false);
+        wish.reply.image_objects = image_objects;
+        let lines = lines(&write(wish.clone(), &events));
+        let body: serde_json::Value = serde_json::from_slice(&Dialect::Ollama.whole(&fold(&events), &wish)).unwrap();
+        let shown = lines.iter().chain([&body]).filter_map(|line| line["message"]["images"].get(0));
+        let forms: Vec<bool> =
+            shown.map(|image| if image_objects { image["value"].is_string() } else { image.is_string() }).collect();
+        assert_eq!(forms, [true, true], "{image_objects}");
+    }
+}
+
 #[test]
 fn a_load_is_answered_at_once() {
     let chat = ollama::loaded("gpt-6-sol", false, false, 1_767_225_600);

@@ -6,8 +6,8 @@ mod models;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use proto::dialect::ollama::{self, Asked};
 use proto::framing::line_ends;
 use proto::{Failure, Kind};
@@ -48,9 +48,11 @@ pub(crate) async fn generate(ask: Ask) -> Answer {
 }
 
 async fn call(ask: Ask, generate: bool) -> Answer {
+    let image_objects = reads_image_objects(&ask.parts.headers);
     let (turn, body) = receive(ask).await?;
     match ollama::read(&body, generate)? {
         Asked::Reply(mut request, notes) => {
+            request.reply.image_objects = image_objects;
             request.model = request.model.map(|name| known(&turn, &name));
             turn.answer(*request, notes, None).await
         }
@@ -61,6 +63,12 @@ async fn call(ask: Ask, generate: bool) -> Answer {
             Ok(loaded(&body, stream))
         }
     }
+}
+
+/// Whether the client reads pictures as objects: Ollama's official client for Python raises at strings, which those for Go and
+/// JavaScript read (`ollama` 0.6.3 on `PyPI`, read in its source on 2026-11-23).
+fn reads_image_objects(headers: &HeaderMap) -> bool {
+    headers.get(USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"ollama-python/"))
 }
 
 /// The answer to a load, as a stream of one line when the client expects one.
@@ -99,7 +107,21 @@ fn refused(message: &str) -> Denied {
 
 #[cfg(test)]
 mod tests {
-    use super::bare;
+    use http::{HeaderMap, HeaderValue};
+    use rstest::rstest;
+
+    use super::{USER_AGENT, bare, reads_image_objects};
+
+    #[rstest]
+    #[case::python("ollama-python/0.6.3 (x86_64 linux) Python/3.12.1", true)]
+    #[case::javascript("ollama-js/0.6.3 (x64 linux Node.js/v24.1.0)", false)]
+    #[case::go("ollama/0.12.0 (amd64 linux) Go/go1.25.1", false)]
+    #[case::other("my-app ollama-python/0.6.3", false)]
+    fn the_client_for_python_reads_objects(#[case] agent: &'static str, #[case] objects: bool) {
+        let headers = HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(agent))]);
+        assert_eq!(reads_image_objects(&headers), objects);
+        assert!(!reads_image_objects(&HeaderMap::new()));
+    }
 
     #[test]
     fn the_usual_tag_is_taken_off_names_that_have_none() {

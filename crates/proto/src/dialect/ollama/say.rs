@@ -53,6 +53,13 @@ pub(super) fn call(out: &mut BytesMut, index: usize, (kind, call_id, name, input
     });
 }
 
+/// The `images` of a message.
+pub(super) fn images<'i>(pen: &mut Pen<'_>, images: impl IntoIterator<Item = &'i Text>, objects: bool) {
+    pen.array("images", images, |out, image| {
+        if objects { pen::object(out, |pen| pen.text("value", image)) } else { pen::quote(out, image) }
+    });
+}
+
 /// Whether all was said that the model had to say.
 pub(super) fn is_whole(finish: Finish) -> bool {
     matches!(finish, Finish::Stop | Finish::ToolCalls)

@@ -29,7 +29,7 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
         if setting.reply.generate {
             answer.generated(pen);
         } else {
-            pen.object("message", |pen| answer.message(pen));
+            pen.object("message", |pen| answer.message(pen, setting.reply.image_objects));
         }
         say::done(pen, finish, whole.usage, &whole.timing);
     });
@@ -46,7 +46,7 @@ pub fn loaded(model: &str, generate: bool, unload: bool, created_at: u64) -> Byt
         if generate {
             answer.generated(pen);
         } else {
-            pen.object("message", |pen| answer.message(pen));
+            pen.object("message", |pen| answer.message(pen, false));
         }
         pen.word("done", "true");
         pen.plain("done_reason", if unload { "unload" } else { "load" });
@@ -106,14 +106,14 @@ impl<'w> Answer<'w> {
         }
     }
 
-    fn message(&self, pen: &mut Pen<'_>) {
+    fn message(&self, pen: &mut Pen<'_>, objects: bool) {
         pen.plain("role", "assistant");
         joined(pen, "content", &self.content);
         if !self.thinking.is_empty() {
             joined(pen, "thinking", &self.thinking);
         }
         if !self.images.is_empty() {
-            pen.array("images", &self.images, |out, image| pen::quote(out, image));
+            say::images(pen, self.images.iter().copied(), objects);
         }
         if !self.calls.is_empty() {
             let calls = self.calls.iter().enumerate();

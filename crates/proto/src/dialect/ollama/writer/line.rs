@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 
+use super::super::say;
 use super::super::stamp::{LENGTH, stamp};
 use crate::dialect::Setting;
 use crate::json::pen::{self, Pen};
@@ -86,7 +87,7 @@ impl Line {
         if self.setting.reply.generate {
             return self.generated(out, |pen| pen.text("image", image));
         }
-        self.message(out, |pen| pen.array("images", [image], pen::quote));
+        self.message(out, |pen| say::images(pen, [image], self.setting.reply.image_objects));
     }
 
     /// A line whose message holds also what `write` writes.
