@@ -60,6 +60,10 @@ pub enum StartError {
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let lock = Store::lock(&config.paths.home)?;
     let store = Store::open(store_options(&config)).await?;
+    if let Some(mode) = Store::listable(&config.paths.home) {
+        let home = config.paths.home.display();
+        tracing::warn!("{home} can be listed by other users (mode {mode:04o}); hint: chmod 700 {home}");
+    }
     if config.postgres.is_none() {
         // We hold the home's lock, so whoever held a refresh lease is dead: no need to wait until it runs out.
         store.free_leases().await?;
@@ -140,7 +144,7 @@ pub(crate) fn store_options(config: &Config) -> store::Options {
     store::Options {
         home: config.paths.home.clone(),
         postgres: config.postgres.clone(),
-        data_key_file: config.paths.data_key.clone(),
+        data_key: config.paths.data_key.clone(),
     }
 }
 

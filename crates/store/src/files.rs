@@ -16,12 +16,14 @@ use crate::failpoint::{self, hit};
 pub(crate) enum Kind {
     /// A directory; others may read but not write it.
     Directory,
+    /// A directory that nobody else may touch.
+    Private,
     /// A regular file that nobody else may touch.
     File,
 }
 
 /// Makes a directory with mode 0700 where there is none, and judges it.
-pub(crate) fn directory(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn directory(path: &Path, kind: Kind) -> Result<(), OpenError> {
     if !exists(path)? {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
@@ -29,14 +31,26 @@ pub(crate) fn directory(path: &Path) -> Result<(), OpenError> {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path).map_err(|source| OpenError::io(path, source))?;
     }
-    judge(path, Kind::Directory)
+    judge(path, kind)
+}
+
+/// Refuses a directory in which we may not make files.
+pub(crate) fn writable(path: &Path) -> Result<(), OpenError> {
+    #[cfg(unix)]
+    {
+        let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        rustix::fs::access(path, wanted).map_err(|errno| OpenError::io(path, errno.into()))?;
+    }
+    let _ = path;
+    Ok(())
 }
 
 /// Whether there is anything at the path, a dangling symlink too.
 pub(crate) fn exists(path: &Path) -> Result<bool, OpenError> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        // Below a file there is nothing.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
         Err(error) => Err(OpenError::io(path, error)),
     }
 }
@@ -44,6 +58,20 @@ pub(crate) fn exists(path: &Path) -> Result<bool, OpenError> {
 /// The size of a file, 0 when there is none.
 pub(crate) fn size(path: &Path) -> u64 {
     fs::symlink_metadata(path).map_or(0, |facts| facts.len())
+}
+
+/// The mode of what is at the path; `None` where nothing is, or where there are no modes.
+pub(crate) fn mode(path: &Path) -> Option<u32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        fs::symlink_metadata(path).ok().map(|facts| facts.mode() & 0o777)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
 }
 
 /// Refuses what is not ours alone.
@@ -54,7 +82,9 @@ pub(crate) fn judge(path: &Path, kind: Kind) -> Result<(), OpenError> {
         return Err(OpenError::Symlink { path });
     }
     match kind {
-        Kind::Directory if !facts.is_dir() => return Err(OpenError::Kind { path, wanted: "a directory" }),
+        Kind::Directory | Kind::Private if !facts.is_dir() => {
+            return Err(OpenError::Kind { path, wanted: "a directory" });
+        }
         Kind::File if !facts.is_file() => return Err(OpenError::Kind { path, wanted: "a regular file" }),
         _ => (),
     }
@@ -69,6 +99,7 @@ fn ours(path: PathBuf, facts: &fs::Metadata, kind: Kind) -> Result<(), OpenError
     let (owner, us, mode) = (facts.uid(), rustix::process::geteuid().as_raw(), facts.mode() & 0o777);
     let (forbidden, wanted) = match kind {
         Kind::Directory => (0o022, 0o700),
+        Kind::Private => (0o077, 0o700),
         Kind::File => (0o077, 0o600),
     };
     if owner != us {

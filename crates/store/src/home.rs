@@ -25,7 +25,7 @@ pub(crate) struct Opening(#[expect(dead_code, reason = "held, not used")] std::f
 impl Home {
     /// Makes the directory where there is none, and judges it.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        files::directory(path)?;
+        files::directory(path, Kind::Directory)?;
         Ok(Self(path.to_path_buf()))
     }
 
@@ -39,9 +39,9 @@ impl Home {
         self.0.join("usage.db")
     }
 
-    /// The data key, in a directory of its own that backups leave out.
-    pub(crate) fn data_key(&self) -> PathBuf {
-        self.0.join("secret").join("data.key")
+    /// The data key's directory, which backups leave out.
+    pub(crate) fn secret(&self) -> PathBuf {
+        self.0.join("secret")
     }
 
     /// Room for a full disk.

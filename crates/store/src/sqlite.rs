@@ -143,7 +143,7 @@ async fn make(plan: &Plan, now: i64) -> Result<(), OpenError> {
 /// A copy of the file as it was before a migration: `backup/<name>-v<schema>-<ms>.db`.
 async fn backup(plan: &Plan, connection: &mut SqliteConnection, schema: i64, now: i64) -> Result<(), OpenError> {
     let folder = plan.path.with_file_name("backup");
-    files::directory(&folder)?;
+    files::directory(&folder, Kind::Directory)?;
     let stem = plan.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let target = folder.join(format!("{stem}-v{schema}-{now}.db"));
     // VACUUM INTO takes an empty file as its target and keeps that file's mode.

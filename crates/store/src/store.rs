@@ -13,7 +13,7 @@ use crate::reserve::Reserve;
 use crate::seal::{Place, Sealer, random};
 use crate::sqlite::{self, Worth};
 use crate::usage::{Place as UsagePlace, Usage};
-use crate::{Error, OpenError, files, migrate, postgres, setting, sql};
+use crate::{DataKey, Error, OpenError, files, migrate, postgres, setting, sql};
 
 /// Where the state is.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +22,8 @@ pub struct Options {
     pub home: PathBuf,
     /// PostgreSQL URL; `None` for SQLite in `home`.
     pub postgres: Option<Secret>,
-    /// The data key's file; `None` for `<home>/secret/data.key`.
-    pub data_key_file: Option<PathBuf>,
+    /// Where the data key lies.
+    pub data_key: DataKey,
 }
 
 /// The open store. Clones are handles to the same one.
@@ -60,8 +60,8 @@ impl Store {
 
     /// Loads the data key and what the install has of its own.
     async fn install(db: Db, home: &Home, options: &Options) -> Result<Self, OpenError> {
-        let path = data_key(home, options)?;
         let sealed = db.read(sql::SEALED, &[]).await?.first().map_or(Ok(0), |row| row.int(0))? > 0;
+        let path = options.data_key.find(home, sealed)?;
         let sealer = Sealer::load(&path, sealed)?;
         let pepper = pepper(&db, &sealer, &path).await?;
         let instance = first(&db, setting::INSTANCE, &uuid::Uuid::now_v7().to_string()).await?;
@@ -74,6 +74,12 @@ impl Store {
         };
         let usage = Usage::start(place);
         Ok(Self(Arc::new(Inner { db, sealer, pepper, instance, usage, reserve })))
+    }
+
+    /// The mode of a home that others may list or enter; `None` where they may not, or where there is none. Such a home is served, as
+    /// what lies in it is ours alone; its owner should know.
+    pub fn listable(home: &Path) -> Option<u32> {
+        files::mode(home).filter(|mode| mode & 0o077 != 0)
     }
 
     /// Random bytes of this install that key digests are made with.
@@ -190,15 +196,6 @@ async fn local(home: &Home, now: i64) -> Result<Db, OpenError> {
 }
 
 /// The data key's path; its directory is made only when it is ours.
-fn data_key(home: &Home, options: &Options) -> Result<PathBuf, OpenError> {
-    if let Some(path) = &options.data_key_file {
-        return Ok(path.clone());
-    }
-    let path = home.data_key();
-    files::directory(path.parent().unwrap_or(home.path()))?;
-    Ok(path)
-}
-
 /// The install's pepper, made at the first opening. It also tells whether the data key is the right one.
 async fn pepper(db: &Db, sealer: &Sealer, key: &Path) -> Result<[u8; 32], OpenError> {
     let place = Place { table: "setting", column: "value", row: setting::PEPPER };

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use self::cluster::Cluster;
 pub(crate) use self::rows::usage;
-use crate::{NewAccount, OpenError, Options, Origin, Store};
+use crate::{DataKey, NewAccount, OpenError, Options, Origin, Store};
 
 /// A place where stores open: one home, one database.
 pub(crate) struct Site {
@@ -40,7 +40,7 @@ impl Site {
     }
 
     pub(super) fn options(&self) -> Options {
-        Options { home: self.home().to_path_buf(), postgres: self.postgres.clone(), data_key_file: None }
+        Options { home: self.home().to_path_buf(), postgres: self.postgres.clone(), data_key: DataKey::InHome }
     }
 
     pub(crate) async fn open(&self) -> Store {

@@ -105,17 +105,15 @@ fn unknown(layers: &Layers, paths: &Paths) -> Vec<Check> {
 }
 
 fn permissions(home: &Path) -> Check {
-    use std::os::unix::fs::PermissionsExt;
-    let name = "home";
-    let Ok(facts) = std::fs::metadata(home) else {
-        return ok(name, format!("{} will be made on first use", home.display()));
-    };
-    let mode = facts.permissions().mode() & 0o777;
-    if mode.trailing_zeros() >= 6 {
-        return ok(name, format!("{} ({mode:o})", home.display()));
+    let (name, place) = ("home", home.display());
+    match Store::listable(home) {
+        Some(mode) => {
+            let found = format!("{place} can be listed by others (mode {mode:04o})");
+            bad(name, Grade::Warn, found, format!("chmod 700 {place}"))
+        }
+        None if home.exists() => ok(name, place.to_string()),
+        None => ok(name, format!("{place} will be made on first use")),
     }
-    let found = format!("{} can be read by others ({mode:o})", home.display());
-    bad(name, Grade::Fail, found, format!("chmod 700 {}", home.display()))
 }
 
 fn port(config: &Config) -> Check {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
+use store::DataKey;
 
 use super::ConfigError;
 
@@ -13,35 +14,37 @@ pub struct Paths {
     pub home: PathBuf,
     /// `config.toml`.
     pub config: PathBuf,
-    /// The data key when it does not lie in `<home>/secret`.
-    pub data_key: Option<PathBuf>,
+    /// Where the data key lies.
+    pub data_key: DataKey,
 }
 
 impl Paths {
     /// Everything inside one directory (`--home`, `POLYGATE_HOME`).
     pub fn inside(home: &Path) -> Self {
-        Self { home: home.to_owned(), config: home.join("config.toml"), data_key: None }
+        Self { home: home.to_owned(), config: home.join("config.toml"), data_key: DataKey::InHome }
     }
 
     /// XDG directories: data apart from configuration, the data key beside the configuration so that a copy of the data
-    /// directory alone opens nothing.
+    /// directory alone opens nothing. Where the configuration cannot be written, as in a container that mounts it, the key lies in
+    /// the state directory.
     ///
     /// # Errors
     /// [`ConfigError::Home`] when no home directory is known.
     pub fn xdg() -> Result<Self, ConfigError> {
         let base = etcetera::choose_base_strategy().map_err(|_| ConfigError::Home)?;
         let config = base.config_dir().join("polygate");
+        let secrets = [Some(config.clone()), base.state_dir().map(|state| state.join("polygate"))];
         Ok(Self {
             home: base.data_dir().join("polygate"),
             config: config.join("config.toml"),
-            data_key: Some(config.join("secret").join("data.key")),
+            data_key: DataKey::Folders(secrets.into_iter().flatten().map(|folder| folder.join("secret")).collect()),
         })
     }
 
     /// Moves the data key (`POLYGATE_DATA_KEY_FILE`).
     #[must_use]
     pub fn with_data_key(mut self, file: Option<PathBuf>) -> Self {
-        self.data_key = file.or(self.data_key);
+        self.data_key = file.map_or(self.data_key, DataKey::File);
         self
     }
 }

@@ -119,15 +119,7 @@ impl Home {
     pub(crate) fn try_serve(&self, env: &[(&str, &str)]) -> Result<Gateway, String> {
         let mut command = self.command(&["serve", "--port", "0", "--log-level", self.level]);
         command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let log = Log::of(&mut child);
-        let Some(Ok(first)) = lines.next() else {
-            child.wait().unwrap();
-            return Err(log.text());
-        };
-        let port = first.rsplit(':').next().unwrap().parse().unwrap_or_else(|_| panic!("no port in {first:?}"));
-        Ok(Gateway { child, port, log })
+        Gateway::of(command.spawn().unwrap())
     }
 }
 
@@ -177,6 +169,18 @@ pub(crate) struct Answer {
 }
 
 impl Gateway {
+    /// A `serve` with piped output that has just begun, once it listens; its log where it does not.
+    pub(crate) fn of(mut child: Child) -> Result<Self, String> {
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let log = Log::of(&mut child);
+        let Some(Ok(first)) = lines.next() else {
+            child.wait().unwrap();
+            return Err(log.text());
+        };
+        let port = first.rsplit(':').next().unwrap().parse().unwrap_or_else(|_| panic!("no port in {first:?}"));
+        Ok(Self { child, port, log })
+    }
+
     /// One request on a connection of its own, until its answer begins; an error when the gateway is gone.
     pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Incoming>> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;

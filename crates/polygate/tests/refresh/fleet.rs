@@ -85,7 +85,8 @@ impl Fleet {
     pub(crate) async fn store(&self, home: &Home) -> Store {
         let (postgres, key) = self.shared.clone().unzip();
         let postgres = postgres.map(Secret::new);
-        Store::open(store::Options { home: home.path(), postgres, data_key_file: key }).await.unwrap()
+        let data_key = key.map_or(store::DataKey::InHome, store::DataKey::File);
+        Store::open(store::Options { home: home.path(), postgres, data_key }).await.unwrap()
     }
 
     /// A call of the admin side.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::{NOW, Site, add, files, refusal};
-use crate::{LockError, OpenError, Options, Store};
+use crate::{DataKey, LockError, OpenError, Options, Store};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
@@ -53,9 +53,14 @@ async fn files_are_ours_alone() {
 
 #[tokio::test]
 async fn what_others_may_touch_is_refused_and_left_alone() {
-    for (name, bad) in
-        [("accounts.db", 0o644), ("accounts.db", 0o660), ("secret/data.key", 0o604), ("secret", 0o770), ("", 0o777)]
-    {
+    for (name, bad) in [
+        ("accounts.db", 0o644),
+        ("accounts.db", 0o660),
+        ("secret/data.key", 0o604),
+        ("secret", 0o770),
+        ("secret", 0o755),
+        ("", 0o777),
+    ] {
         let site = Site::sqlite();
         site.open().await.close().await;
         let path = site.home().join(name);
@@ -65,6 +70,42 @@ async fn what_others_may_touch_is_refused_and_left_alone() {
         assert!(error.to_string().contains("hint: chmod"), "{error}");
         assert_eq!(mode(&path), bad);
     }
+}
+
+/// Service managers and containers make such a home; every file in it is ours alone all the same.
+#[tokio::test]
+async fn a_home_that_others_may_list_opens_and_is_told_of() {
+    let site = Site::sqlite();
+    chmod(site.home(), 0o755);
+    site.open().await.close().await;
+    assert_eq!(Store::listable(site.home()), Some(0o755));
+    chmod(site.home(), 0o700);
+    assert_eq!(Store::listable(site.home()), None);
+    assert_eq!(Store::listable(&site.home().join("none")), None);
+}
+
+/// The first folder that has the key counts, and a folder that cannot be written is left out when one is made.
+#[tokio::test]
+async fn the_key_lies_in_the_first_folder_that_will_do() {
+    let (site, keys) = (Site::sqlite(), tempfile::TempDir::new().unwrap());
+    let folders = ["", "a", "b"].map(|name| keys.path().join(name));
+    let options = |folders: &[PathBuf]| Options { data_key: DataKey::Folders(folders.to_vec()), ..site.options() };
+    let file = keys.path().join("file");
+    fs::write(&file, "").unwrap();
+    let below_a_file = file.join("secret");
+    let store = Store::open(options(&[below_a_file.clone(), folders[1].clone(), folders[2].clone()])).await.unwrap();
+    add(&store, "one").await;
+    store.close().await;
+    assert!(folders[1].join("data.key").exists() && !folders[2].exists());
+    assert_eq!(mode(&folders[1]), 0o700);
+    Store::open(options(&[folders[2].clone(), folders[1].clone()])).await.unwrap().close().await;
+    assert!(!folders[2].exists());
+    let lost = Store::open(options(&[folders[2].clone(), below_a_file.clone()])).await.err().unwrap();
+    assert!(matches!(&lost, OpenError::NoKey { path } if path.starts_with(&folders[2])), "{lost}");
+    assert!(!folders[2].exists());
+    let nowhere =
+        Store::open(Options { home: keys.path().join("new"), ..options(&[below_a_file]) }).await.err().unwrap();
+    assert!(nowhere.to_string().contains("hint:"), "{nowhere}");
 }
 
 #[tokio::test]

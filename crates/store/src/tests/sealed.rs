@@ -10,7 +10,7 @@ use pool::{Secret, Tokens};
 
 use super::{NOW, Site, account, add, files, refusal, tokens};
 use crate::seal::hex;
-use crate::{Begin, NewRelay, OpenError, Options, Store};
+use crate::{Begin, DataKey, NewRelay, OpenError, Options, Store};
 
 const CANARIES: [&str; 10] = [
     "canary-access-1",
@@ -109,7 +109,7 @@ async fn a_missing_key_is_never_made_anew() {
 async fn the_key_may_lie_elsewhere() {
     let (site, keys) = (Site::sqlite(), tempfile::TempDir::new().unwrap());
     let path = keys.path().join("polygate.key");
-    let options = Options { data_key_file: Some(path.clone()), ..site.options() };
+    let options = Options { data_key: DataKey::File(path.clone()), ..site.options() };
     let store = Store::open(options.clone()).await.unwrap();
     add(&store, "one").await;
     store.close().await;
