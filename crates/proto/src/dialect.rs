@@ -12,6 +12,7 @@ mod shape;
 mod tool_pairs;
 mod tools;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -165,7 +166,7 @@ impl Dialect {
             Self::Gemini => gemini::read_request(body),
             Self::Ollama => ollama::read_request(body),
         }?;
-        shape::settle(&mut request);
+        shape::fold(&mut request);
         Ok((request, notes))
     }
 
@@ -207,27 +208,36 @@ impl Wire {
             let message = "Compaction needs a ChatGPT account: this model is served by a relay, which has none.";
             return Err(Failure::new(Kind::Invalid, message).code("compaction_unsupported"));
         }
-        let lowered = ceiling::lower(request, self, target);
-        let request = lowered.as_ref().map_or(request, |(request, _)| request);
-        let mut repairs = Notes::default();
-        let repaired = tool_pairs::repair(request, self, &mut repairs);
-        let request = repaired.as_ref().unwrap_or(request);
+        let mut changes = Notes::default();
+        let request = self.prepared(request, target, &mut changes);
         let (body, mut notes) = match self {
-            Self::Responses => responses::write_request(request, target),
-            Self::Chat => chat::write_request(request, target),
-            Self::Messages => messages::write_request(request, target),
-            Self::Gemini => gemini::write_request(request, target),
+            Self::Responses => responses::write_request(&request, target),
+            Self::Chat => chat::write_request(&request, target),
+            Self::Messages => messages::write_request(&request, target),
+            Self::Gemini => gemini::write_request(&request, target),
         }?;
-        if let Some((_, note)) = &lowered {
-            notes.add(note);
-        }
-        notes.extend(repairs);
-        shape::tell(request, self, &mut notes);
+        notes.extend(changes);
         Ok((body, notes))
+    }
+
+    /// The request in a form that every upstream of this protocol takes.
+    fn prepared<'r>(self, request: &'r Request, target: &Target, notes: &mut Notes) -> Cow<'r, Request> {
+        let mut prepared = Cow::Borrowed(request);
+        if let Some((lowered, note)) = ceiling::lower(&prepared, self, target) {
+            notes.add(note);
+            prepared = Cow::Owned(lowered);
+        }
+        if let Some(asking) = shape::ask_for_json(&prepared, self, notes) {
+            prepared = Cow::Owned(asking);
+        }
+        if let Some(repaired) = tool_pairs::repair(&prepared, self, notes) {
+            prepared = Cow::Owned(repaired);
+        }
+        prepared
     }
 }
 
-/// The failure that a relay's error body speaks of, whatever protocol whoever answered speaks; its message is never empty.
+/// The failure that a relay's error body speaks of, in whichever protocol the relay answered; its message is never empty.
 pub fn read_error(status: u16, body: &Bytes) -> Failure {
     relay_error::read(status, body)
 }

@@ -31,7 +31,7 @@ pub struct Whole {
     pub finish: Option<Finish>,
     /// The stop sequence that ended it, if one did.
     pub stop: Option<Text>,
-    /// The frames that it came in, which say more than items can; empty when something in it is nobody's own words.
+    /// The frames that it came in, which say more than items can; empty when any of it came without a frame.
     pub frames: Vec<Frame>,
     /// The terminal object of the responses dialect, as it came.
     pub response: Option<Json>,
@@ -72,6 +72,8 @@ impl Timing {
 #[derive(Debug, Default)]
 pub struct Fold {
     whole: Whole,
+    /// The only dialect whose frames are kept; `None` keeps all.
+    client: Option<Dialect>,
     /// By output index, ascending.
     slots: Vec<(u32, Slot)>,
     /// Whether something was said without a frame.
@@ -80,9 +82,14 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// An empty fold.
+    /// An empty fold that keeps all frames.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty fold for a body in `client`'s dialect. Frames of others are not kept: they hold tens of times their text.
+    pub fn for_client(client: Dialect) -> Self {
+        Self { client: Some(client), ..Self::default() }
     }
 
     /// Says how long ago the request came, for [`Whole::timing`].
@@ -131,6 +138,7 @@ impl Fold {
                 self.edited = true;
                 self.whole.frames = Vec::new();
             }
+            Some(frame) if self.client.is_some_and(|client| client != frame.dialect) => {}
             Some(frame) if self.edited || frame.bytes.is_empty() || self.has(frame) => {}
             Some(frame) => self.whole.frames.push(frame.clone()),
         }

@@ -84,7 +84,7 @@ impl Pipe {
             let writer = Some(Writer::new(shape.dialect, shape.setting.clone()));
             Sink::Stream { writer, out: BytesMut::with_capacity(OUTPUT) }
         } else {
-            Sink::Fold(Fold::new())
+            Sink::Fold(Fold::for_client(shape.dialect))
         };
         let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input));
         let (reader, events, last) = (Some(reader), held, None);

@@ -33,33 +33,20 @@ fn says_nothing(items: &[Item]) -> bool {
     })
 }
 
-/// Makes the output format one that every upstream takes.
-pub(super) fn settle(request: &mut Request) {
-    match &request.format {
-        Some(Format::JsonSchema { .. }) => fold(request),
-        // OpenAI's upstreams refuse JSON mode where no message speaks of JSON; the other protocols have no such rule. A body of
-        // this dialect is sent as it came.
-        Some(Format::JsonObject) if request.origin != Some(Dialect::Responses) && !speaks_of_json(&request.items) => {
-            let parts = vec![Part::Text { text: Text::from_plain(IN_JSON), annotations: None }];
-            let kind = ItemKind::Message { id: None, role: Role::Developer, parts, phase: None };
-            request.items.insert(0, Item { kind, raw: None });
-        }
-        _ => {}
-    }
-}
-
-/// Notes what [`settle`] put into the conversation, where it is sent: not in the client's own body, and not to Gemini.
-pub(super) fn tell(request: &Request, wire: Wire, notes: &mut Notes) {
+/// The request with a message that asks for JSON; `None` where none is needed. OpenAI's upstreams refuse JSON mode where no
+/// message speaks of JSON, and Anthropic's have no such mode. The client's own body is sent as it came.
+pub(super) fn ask_for_json(request: &Request, wire: Wire, notes: &mut Notes) -> Option<Request> {
     let own = request.raw.is_some() && request.origin == Some(wire.into());
-    if !own && wire != Wire::Gemini && request.items.first().is_some_and(is_hint) {
-        notes.add("asked for JSON in words");
+    let silent = request.format == Some(Format::JsonObject) && !speaks_of_json(&request.items);
+    if own || wire == Wire::Gemini || !silent {
+        return None;
     }
-}
-
-/// Whether the item is one that [`settle`] put there.
-pub(super) fn is_hint(item: &Item) -> bool {
-    matches!(&item.kind, ItemKind::Message { role: Role::Developer, parts, .. }
-        if matches!(parts.as_slice(), [Part::Text { text, .. }] if text.is(IN_JSON)))
+    notes.add("asked for JSON in words");
+    let parts = vec![Part::Text { text: Text::from_plain(IN_JSON), annotations: None }];
+    let kind = ItemKind::Message { id: None, role: Role::Developer, parts, phase: None };
+    let mut asking = request.clone();
+    asking.items.insert(0, Item { kind, raw: None });
+    Some(asking)
 }
 
 fn speaks_of_json(items: &[Item]) -> bool {
@@ -72,7 +59,7 @@ fn speaks_of_json(items: &[Item]) -> bool {
 }
 
 /// Notes in `request.reply` whether its answer may come folded.
-fn fold(request: &mut Request) {
+pub(super) fn fold(request: &mut Request) {
     let Some(Format::JsonSchema { schema, strict, .. }) = &request.format else { return };
     // A responses client gets the upstream's own frames, which nobody turns back.
     let able = matches!(request.origin, Some(origin) if origin != Dialect::Responses);

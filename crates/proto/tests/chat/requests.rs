@@ -315,16 +315,32 @@ fn thoughts_come_back_beside_the_calls_that_they_led_to() {
 #[test]
 fn words_for_json_are_noted_where_they_are_sent() {
     let (request, read) = read(&with(r#""response_format":{"type":"json_object"}"#)).unwrap();
-    assert_eq!(notes(&read), "");
+    assert_eq!((notes(&read).as_str(), request.items.len()), ("", 1), "what the client said, and no more");
     for (wire, target, hinted) in [
         (Wire::Responses, codex(false), true),
         (Wire::Responses, relay(), true),
+        (Wire::Messages, relay(), true),
         (Wire::Chat, relay(), false),
         (Wire::Gemini, relay(), false),
     ] {
         let (out, written) = wire.write_request(&request, &target).unwrap();
         assert_eq!(utf8(&out).contains("Answer in JSON."), hinted, "{}", utf8(&out));
         assert_eq!(notes(&written).contains("asked for JSON in words"), hinted, "{}", notes(&written));
+    }
+}
+
+/// A client may say the very words that we would say.
+#[test]
+fn words_of_the_client_for_json_reach_every_upstream() {
+    let words = r#"{"role":"developer","content":"Answer in JSON."}"#;
+    let plain = format!(r#"{{"model":"m","messages":[{words},{{"role":"user","content":"a"}}]}}"#);
+    for body in [plain.clone(), plain.replace(r#""model":"m""#, r#""response_format":{"type":"json_object"}"#)] {
+        let (request, _) = read(&body).unwrap();
+        for wire in [Wire::Responses, Wire::Chat, Wire::Messages, Wire::Gemini] {
+            let (out, written) = wire.write_request(&request, &relay()).unwrap();
+            assert_eq!(utf8(&out).matches("Answer in JSON.").count(), 1, "{wire:?}: {}", utf8(&out));
+            assert!(!notes(&written).contains("asked for JSON"), "{wire:?}: {}", notes(&written));
+        }
     }
 }
 

@@ -93,6 +93,27 @@ fn the_texts_of_a_result_stay_apart() {
     assert_eq!(sent(&answered(&failed))["input"][1]["output"], "Error: a.txt\nb.txt");
 }
 
+/// Gemini has one place for the text of a result.
+#[test]
+fn the_texts_of_a_result_stay_apart_in_gemini_too() {
+    let texts = r#"{"type":"text","text":"a.txt"},{"type":"text","text":"b.txt"}"#;
+    let result = format!(r#"{{"type":"tool_result","tool_use_id":"c","content":[{texts}]}}"#);
+    let (out, _) = Wire::Gemini.write_request(&request(&answered(&result)), &relay("gemini-2.5-pro")).unwrap();
+    let body: Value = serde_json::from_slice(&out).unwrap();
+    let response = &body["contents"][1]["parts"][0]["functionResponse"]["response"];
+    assert_eq!(*response, json!({"output": "a.txt\nb.txt"}), "{body}");
+}
+
+#[test]
+fn pictures_of_the_operator_are_noted_on_the_way_to_gemini() {
+    let image = json!({"type": "input_image", "image_url": "https://example.test/a.png"});
+    let text = json!({"type": "input_text", "text": "s"});
+    let body = json!({"model": "m", "input": [{"role": "developer", "content": [text, image]}, {"role": "user", "content": "a"}]});
+    let (request, _) = Dialect::Responses.read_request(body.to_string().into()).unwrap();
+    let (_, written) = Wire::Gemini.write_request(&request, &relay("gemini-2.5-pro")).unwrap();
+    assert_eq!(notes(&written), "dropped pictures and files of the operator");
+}
+
 #[test]
 fn a_failed_result_says_so() {
     let result = r#"{"type":"tool_result","tool_use_id":"c","content":"no","is_error":true}"#;

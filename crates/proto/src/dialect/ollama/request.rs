@@ -49,7 +49,7 @@ pub fn read(body: &Bytes, generate: bool) -> Result<Asked, Failure> {
         return load(&mut fields);
     }
     let mut request = scope.request(fields, generate)?;
-    shape::settle(&mut request);
+    shape::fold(&mut request);
     Ok(Asked::Reply(Box::new(request), scope.notes))
 }
 

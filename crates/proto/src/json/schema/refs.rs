@@ -1,5 +1,8 @@
 //! `$ref` inside one schema document.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 
 use super::tree::Tree;
@@ -69,19 +72,11 @@ pub(super) fn circular(root: &Tree) -> HashSet<String> {
     if names.len() > MOST {
         return names;
     }
-    // One definition may name another any number of times.
-    let next = |name: &String| -> HashSet<String> {
-        let mut found = Vec::new();
-        if let Some(schema) = find(root, name) {
-            all(schema, &mut found);
-        }
-        distinct(&found)
-    };
-    let edges: HashMap<&String, HashSet<String>> = names.iter().map(|name| (name, next(name))).collect();
+    let edges = Edges::of(root, &names);
     let back = |start: &String| {
         let (mut waiting, mut seen) = (vec![start], HashSet::new());
         while let Some(name) = waiting.pop() {
-            for step in edges.get(name).into_iter().flatten() {
+            for step in edges.next(name) {
                 if step == start {
                     return true;
                 }
@@ -93,6 +88,66 @@ pub(super) fn circular(root: &Tree) -> HashSet<String> {
         false
     };
     names.iter().filter(|name| back(name)).cloned().collect()
+}
+
+/// Which pointers stand below what each pointer names. Every schema is walked once, whatever names it and what is around it.
+struct Edges<'t> {
+    /// What each pointer names.
+    targets: HashMap<&'t String, &'t Tree>,
+    /// The pointers below a target, by its address.
+    below: HashMap<*const Tree, HashSet<String>>,
+    /// The targets that are being walked, the outermost first.
+    around: Vec<*const Tree>,
+}
+
+impl<'t> Edges<'t> {
+    fn of(root: &'t Tree, names: &'t HashSet<String>) -> Self {
+        let targets: HashMap<&String, &Tree> =
+            names.iter().filter_map(|name| Some((name, find(root, name)?))).collect();
+        let addresses = targets.values().map(|target| std::ptr::from_ref(*target));
+        let below = addresses.map(|address| (address, HashSet::new())).collect();
+        let mut order: Vec<(usize, &Tree)> =
+            targets.iter().map(|(name, target)| (name.matches('/').count(), *target)).collect();
+        // What is around others comes first, so that they are walked with it.
+        order.sort_by_key(|(depth, _)| *depth);
+        let mut edges = Self { targets, below, around: Vec::new() };
+        let mut walked = HashSet::new();
+        for (_, target) in order {
+            if !walked.contains(&std::ptr::from_ref(target)) {
+                edges.walk(target, &mut walked);
+            }
+        }
+        edges
+    }
+
+    /// The pointers below what `name` names.
+    fn next(&self, name: &String) -> impl Iterator<Item = &String> {
+        let target = self.targets.get(name).map(|target| std::ptr::from_ref(*target));
+        target.and_then(|address| self.below.get(&address)).into_iter().flatten()
+    }
+
+    fn walk(&mut self, schema: &Tree, walked: &mut HashSet<*const Tree>) {
+        let address = std::ptr::from_ref(schema);
+        let is_target = self.below.contains_key(&address);
+        if is_target {
+            self.around.push(address);
+            walked.insert(address);
+        }
+        if let Some(pointer) = schema.get("$ref").and_then(Tree::text) {
+            let pointer = pointer.plain();
+            for target in &self.around {
+                let below = self.below.entry(*target).or_default();
+                // One definition may name another any number of times.
+                if !below.contains(pointer.as_ref()) {
+                    below.insert(pointer.clone().into_owned());
+                }
+            }
+        }
+        words::children(schema).for_each(|child| self.walk(child, walked));
+        if is_target {
+            self.around.pop();
+        }
+    }
 }
 
 fn distinct(pointers: &[Text]) -> HashSet<String> {

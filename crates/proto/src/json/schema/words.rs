@@ -1,5 +1,7 @@
 //! The keywords of JSON Schema and what their values are.
 
+use std::collections::HashSet;
+
 use super::tree::Tree;
 
 /// What stands under a keyword.
@@ -92,12 +94,9 @@ pub(super) fn flatten(schema: &mut Tree) {
     let Some((elements, rest)) = tuple(schema) else { return };
     let order: Vec<String> = elements.iter().map(name).collect();
     let open = rest.is_some();
-    let mut kinds: Vec<Tree> = Vec::new();
-    for element in elements.into_iter().chain(rest) {
-        if !kinds.contains(&element) {
-            kinds.push(element);
-        }
-    }
+    let mut seen = HashSet::new();
+    let mut kinds: Vec<Tree> = elements.into_iter().chain(rest).collect();
+    kinds.retain(|element| seen.insert(element.json().bytes().clone()));
     let same = kinds.len() <= 1;
     let items = if same { kinds.pop().unwrap_or_else(|| Tree::object([])) } else { any_of(kinds) };
     schema.set("items", items);

@@ -2,12 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use bytes::BytesMut;
-
 use super::super::{say, signature};
 use super::{Facts, Family, word};
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role, Source};
-use crate::dialect::shape;
 use crate::failure::{Failure, Kind};
 use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
@@ -110,8 +107,7 @@ impl<'a, 'f> Turns<'a, 'f> {
                 _ => {}
             }
         }
-        // Gemini's JSON mode needs no words.
-        for item in items.iter().filter(|item| !shape::is_hint(item)) {
+        for item in items {
             turns.push(&item.kind, notes);
         }
         turns.answer();
@@ -143,6 +139,9 @@ impl<'a, 'f> Turns<'a, 'f> {
         let texts =
             || parts.iter().filter_map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None });
         if *role != Role::User && self.done.is_empty() {
+            if !parts.iter().all(is_text) {
+                notes.add("dropped pictures and files of the operator");
+            }
             return self.system.extend(texts());
         }
         if *role != Role::User {
@@ -239,9 +238,8 @@ fn one(pen: &mut Pen<'_>, piece: &Piece<'_>) -> Result<(), Failure> {
                 Part::Text { text, .. } | Part::Refusal(text) => Some(text),
                 _ => None,
             });
-            let mut joined = BytesMut::new();
-            texts.for_each(|text| joined.extend_from_slice(text.escaped()));
-            let text = Text::from_escaped(joined.freeze());
+            let texts: Vec<&[u8]> = texts.map(|text| &text.escaped()[..]).collect();
+            let text = Text::from_escaped(texts.join(&br"\n"[..]).into());
             pen.object("response", |pen| pen.text(if *failed { "error" } else { "output" }, &text));
         }),
     }

@@ -47,8 +47,8 @@ impl Writer {
     /// Says what waited, item by item, up to one that is not whole.
     fn proceed(&mut self, out: &mut BytesMut) {
         while let Some(waiting) = self.tracks.next() {
-            for what in &waiting.events {
-                self.now(what, out);
+            for what in waiting.events() {
+                self.now(&what, out);
             }
         }
     }

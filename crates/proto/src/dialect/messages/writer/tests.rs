@@ -1,8 +1,9 @@
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::{PING, Writer};
 use crate::canon::{CallKind, Channel, Event, Finish, Head, Item, ItemKind, Open, What};
 use crate::dialect::Setting;
+use crate::text::Text;
 
 fn writer() -> Writer {
     let model = "m".to_owned();
@@ -92,4 +93,24 @@ fn idle_clients_get_pings_once_the_reply_is_open() {
     writer.heartbeat(&mut out);
     writer.end(&mut out);
     assert!(out.is_empty());
+}
+
+/// Pieces of an item whose turn has not come are one event, and keep nothing of the chunks that they came in.
+#[test]
+fn pieces_that_wait_are_joined() {
+    let (mut writer, mut out) = (writer(), BytesMut::new());
+    for what in [call(0, "a"), call(1, "b")] {
+        writer.push(&Event::new(what), &mut out);
+    }
+    for _ in 0..100 {
+        let chunk = Bytes::from(b"1,".to_vec());
+        let data = Text::from_escaped(chunk.clone());
+        writer.push(&Event::new(What::Delta { at: 1, part: 0, channel: Channel::Arguments, data }), &mut out);
+        assert!(chunk.is_unique());
+    }
+    out.clear();
+    writer.push(&Event::new(called(0, "a", "{}")), &mut out);
+    let text = std::str::from_utf8(&out).expect("UTF-8");
+    assert_eq!(text.matches(&"1,".repeat(100)).count(), 1);
+    assert_eq!(text.matches("input_json_delta").count(), 2, "{text}");
 }

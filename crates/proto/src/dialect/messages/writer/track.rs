@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
+use bytes::BytesMut;
+
 use crate::canon::{Channel, What};
+use crate::text::Text;
 
 /// The items of one reply.
 #[derive(Debug, Default)]
@@ -27,8 +30,42 @@ struct Live {
 /// An item and what was said of it meanwhile.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    pub(super) at: u32,
-    pub(super) events: Vec<What>,
+    at: u32,
+    events: Vec<Held>,
+}
+
+/// An event that waits. Pieces of one part are joined, so that a long text is one event and keeps no chunk of the upstream.
+#[derive(Debug)]
+enum Held {
+    Piece { part: u32, channel: Channel, text: BytesMut },
+    Other(What),
+}
+
+impl Waiting {
+    fn hold(&mut self, what: &What) {
+        let What::Delta { part, channel, data, .. } = what else { return self.events.push(Held::Other(what.clone())) };
+        let open = self.events.iter_mut().find_map(|held| match held {
+            Held::Piece { part: other, channel: of, text } if (*other, *of) == (*part, *channel) => Some(text),
+            _ => None,
+        });
+        if let Some(text) = open {
+            text.extend_from_slice(data.escaped());
+        } else {
+            let text = BytesMut::from(&data.escaped()[..]);
+            self.events.push(Held::Piece { part: *part, channel: *channel, text });
+        }
+    }
+
+    /// What was said, in order.
+    pub(super) fn events(self) -> impl Iterator<Item = What> {
+        let at = self.at;
+        self.events.into_iter().map(move |held| match held {
+            Held::Piece { part, channel, text } => {
+                What::Delta { at, part, channel, data: Text::from_escaped(text.freeze()) }
+            }
+            Held::Other(what) => what,
+        })
+    }
 }
 
 /// Whether an event may be said.
@@ -65,10 +102,12 @@ impl Tracks {
 
     /// Keeps an event until its item's turn comes.
     pub(super) fn wait(&mut self, at: u32, what: &What) {
-        match self.waiting.iter_mut().find(|waiting| waiting.at == at) {
-            Some(waiting) => waiting.events.push(what.clone()),
-            None => self.waiting.push_back(Waiting { at, events: vec![what.clone()] }),
+        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.at == at) {
+            return waiting.hold(what);
         }
+        let mut waiting = Waiting { at, events: Vec::new() };
+        waiting.hold(what);
+        self.waiting.push_back(waiting);
     }
 
     /// The next item that waits, if none is being said.
