@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pool::AccountId;
 use proto::canon::{Channel, Usage};
-use proto::{Dialect, Event, Failure, What};
+use proto::{Dialect, Event, Failure, Notes, What};
 use store::{Outcome, Tally, UsageRow};
 use tokio::time::Instant;
 
@@ -29,6 +29,8 @@ pub(crate) struct Ledger {
     /// Bytes of output, for an estimate; 32 bits keep every stream's state small.
     seen: u32,
     usage: Option<Usage>,
+    /// What was dropped or approximated.
+    notes: Notes,
 }
 
 impl Ledger {
@@ -51,7 +53,8 @@ impl Ledger {
             notes: String::new(),
         };
         let dialect = call.dialect;
-        Self { core: Arc::clone(core), dialect, row, started: Instant::now(), input: 0, seen: 0, usage: None }
+        let (started, notes) = (Instant::now(), Notes::default());
+        Self { core: Arc::clone(core), dialect, row, started, input: 0, seen: 0, usage: None, notes }
     }
 
     /// When the request began.
@@ -82,8 +85,13 @@ impl Ledger {
     }
 
     /// What was dropped or approximated.
-    pub(crate) fn notes(&mut self, notes: &proto::Notes) {
-        self.row.notes = notes.header();
+    pub(crate) fn notes(&mut self, notes: &Notes) {
+        self.notes = notes.clone();
+    }
+
+    /// The notes so far, those of the reply included.
+    pub(crate) fn noted(&self) -> &Notes {
+        &self.notes
     }
 
     /// Looks at an event on its way to the client.
@@ -98,6 +106,7 @@ impl Ledger {
                 self.seen = self.seen.saturating_add(bytes);
             }
             What::Usage(usage) => self.usage = Some(*usage),
+            What::Note(note) => self.notes.add(note),
             _ => {}
         }
     }
@@ -153,7 +162,8 @@ impl Drop for Ledger {
         let usage = self.figures().unwrap_or_default();
         let Usage { input, cached, output, reasoning, estimated, .. } = usage;
         let tally = Tally { input, cached, output, reasoning, estimated };
-        let row = UsageRow { tally, duration_ms: millis(self.started.elapsed()), ..self.row.clone() };
+        let notes = self.notes.header();
+        let row = UsageRow { tally, notes, duration_ms: millis(self.started.elapsed()), ..self.row.clone() };
         self.core.store.usage().record(row);
     }
 }
@@ -161,7 +171,13 @@ impl Drop for Ledger {
 /// Whether an event is one that a client waits for. What comes before the first of them can still be taken back.
 pub(crate) fn real(what: &What) -> bool {
     match what {
-        What::Open(_) | What::Limits(_) | What::Metadata(_) | What::Usage(_) | What::Other | What::Fail(_) => false,
+        What::Open(_)
+        | What::Limits(_)
+        | What::Metadata(_)
+        | What::Usage(_)
+        | What::Note(_)
+        | What::Other
+        | What::Fail(_) => false,
         What::ItemOpen { .. }
         | What::Delta { .. }
         | What::Annotation { .. }

@@ -185,7 +185,8 @@ impl Limit {
 /// needs more than a sentence, which somebody else may have said.
 fn holds(window: u64, said: &Bounds, asked: Asked) -> bool {
     let most = asked.bytes.saturating_add(FRAME).saturating_add(asked.output.unwrap_or(0));
-    let longer = said.prompt.is_none_or(|prompt| prompt.saturating_add(asked.output.unwrap_or(0)) > window);
+    let output = asked.output.max(said.asked).unwrap_or(0);
+    let longer = said.prompt.is_none_or(|prompt| prompt.saturating_add(output) > window);
     let near = asked.listed.is_none_or(|listed| window >= listed / 2);
     within(window, WINDOW) && window < most && longer && (near || said.coded || said.prompt.is_some())
 }

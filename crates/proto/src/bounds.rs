@@ -19,17 +19,19 @@ pub struct Bounds {
     pub window: Option<u64>,
     /// Tokens of the refused prompt, as the upstream counted them. Only beside a window.
     pub prompt: Option<u64>,
+    /// Output tokens that the refused request asked for, by the upstream's words. Only beside a window.
+    pub asked: Option<u64>,
     /// Most output tokens that the model takes.
     pub output: Option<u64>,
     /// Whether a code beside the words says that the request is too long.
     pub coded: bool,
 }
 
-/// Ways to name the window, in lower case: `#w` is the window, `#p` the prompt, `#n` any number.
+/// Ways to name the window, in lower case: `#w` is the window, `#p` the prompt, `#a` the output that was asked for, `#n` any number.
 const WINDOWS: &[&str] = &[
     // Anthropic.
     "prompt is too long: #p tokens > #w maximum",
-    "exceed context limit: #p + #n > #w",
+    "exceed context limit: #p + #a > #w",
     // OpenAI, Azure, vLLM, DeepSeek, OpenRouter.
     "maximum context length is #w tokens",
     "maximum context length of #w tokens",
@@ -66,6 +68,8 @@ const WINDOWS: &[&str] = &[
 /// Ways to name the prompt's size beside a window that was named before.
 const PROMPTS: &[&str] = &[
     "your messages resulted in #p tokens",
+    // Ours, of a request that is not sent.
+    "your messages resulted in about #p tokens",
     "(#p in the messages",
     "total of #n tokens: #p tokens from the input messages",
     "your request has #p input tokens",
@@ -153,6 +157,7 @@ impl Bounds {
         match hole {
             'w' => self.window = Some(number),
             'p' => self.prompt = Some(number),
+            'a' => self.asked = Some(number),
             'o' => self.output = Some(number),
             'x' => self.output = number.checked_sub(1),
             _ => {}

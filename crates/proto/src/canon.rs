@@ -449,6 +449,8 @@ pub enum What {
         /// Whether the frame ends with this piece.
         last: bool,
     },
+    /// What the reader dropped or approximated, in the form of [`crate::Notes::add`]. No client sees it; the engine logs it.
+    Note(String),
     /// Nothing that another dialect could say; passes with its frame only.
     Other,
 }

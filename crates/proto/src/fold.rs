@@ -121,7 +121,7 @@ impl Fold {
             }
             What::Fail(failure) => self.whole.failure = Some(failure.clone()),
             What::Stopped(sequence) => self.whole.stop = Some(sequence.clone()),
-            What::Limits(_) | What::Metadata(_) | What::Piece { .. } | What::Other => {}
+            What::Limits(_) | What::Metadata(_) | What::Piece { .. } | What::Note(_) | What::Other => {}
         }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod node;
 pub(crate) mod patch;
 mod path;
 pub(crate) mod pen;
+pub(crate) mod pieces;
 mod scan;
 pub(crate) mod schema;
 pub(crate) mod walk;

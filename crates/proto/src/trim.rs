@@ -103,7 +103,7 @@ impl Trim {
                 }
             }
             // These are for the engine, not for the client: they have no place in the order.
-            What::Limits(_) | What::Metadata(_) | What::Usage(_) => self.deliver(event, out),
+            What::Limits(_) | What::Metadata(_) | What::Usage(_) | What::Note(_) => self.deliver(event, out),
             _ if self.line.is_empty() => self.deliver(event, out),
             _ => self.line.event(event),
         }

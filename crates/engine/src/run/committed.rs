@@ -26,9 +26,10 @@ impl Committed {
     /// The reply: at once when it streams, else at its end. A collected reply that fails is a refusal with a status of its
     /// own, as nothing has been sent for it.
     pub(crate) async fn reply(self) -> Result<Reply, Refusal> {
-        let Self { dialect, whole: setting, head, flow } = self;
+        let Self { dialect, whole: setting, mut head, flow } = self;
         let Some(setting) = setting else { return Ok(Reply::Stream(Stream::new(head, flow))) };
         let (mut whole, mut ledger, keep) = flow.finish().await;
+        head.notes.extend(ledger.noted().clone());
         if let Some(failure) = whole.failure.take() {
             ledger.refuse(dialect, &failure);
             return Err(Refusal { failure, head: Box::new(head) });

@@ -69,6 +69,7 @@ fn known(learned: &Learned) -> (Option<u64>, Option<u64>) {
 #[case::a_default_was(output(8192), asked(100, None), (None, Some(8192)))]
 #[case::half_of_the_list(window(100_000), listed(200_000), (Some(100_000), None))]
 #[case::far_below_it(window(99_999), listed(200_000), (None, None))]
+#[case::with_the_output_that_the_refusal_names(Bounds { prompt: Some(30_000), asked: Some(4096), ..window(32_768) }, asked(100_000, None), (Some(32_768), None))]
 #[case::with_a_code(Bounds { coded: true, ..window(99_999) }, listed(200_000), (Some(99_999), None))]
 #[case::with_the_prompts_count(Bounds { prompt: Some(201_000), ..window(99_999) }, listed(200_000), (Some(99_999), None))]
 #[case::its_output_stands(Bounds { output: Some(4096), ..window(99_999) }, listed(200_000), (None, Some(4096)))]

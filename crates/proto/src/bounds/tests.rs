@@ -62,8 +62,9 @@ const ROWS: &[Row] = &[
 fn refusals_are_read() {
     for (message, window, prompt, output) in ROWS {
         let failure = Failure::new(Kind::Invalid, *message);
-        let expected = Bounds { window: *window, prompt: *prompt, output: *output, coded: false };
-        assert_eq!(read(&failure), expected, "{message}");
+        let bounds = read(&failure);
+        assert_eq!((bounds.window, bounds.prompt, bounds.output), (*window, *prompt, *output), "{message}");
+        assert!(!bounds.coded, "{message}");
     }
 }
 
@@ -122,4 +123,11 @@ fn the_first_place_that_fits_counts() {
         of("é maximum context length is long: maximum context length is 4,096 tokens, not 1,2 nor 8192 tokens");
     assert_eq!(bounds.window, Some(4096));
     assert_eq!((number("1,2x"), number(",1"), number("12, x")), (Some((12, "x")), None, Some((12, ", x"))));
+}
+
+/// The prompt fits, but not with the output that the request asked for.
+#[test]
+fn the_refused_output_limit_is_read_beside_the_window() {
+    let bounds = of("input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease");
+    assert_eq!((bounds.prompt, bounds.asked, bounds.window), (Some(188_240), Some(21_333), Some(200_000)));
 }

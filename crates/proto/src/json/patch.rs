@@ -2,7 +2,6 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Shape, pen};
 use crate::text::{Json, Text};
 
 /// What becomes of one member.
@@ -73,28 +72,4 @@ pub(crate) fn lay(fields: &mut Vec<(Text, Json)>, key: Text, value: Json) {
         Some((_, old)) => *old = value,
         None => fields.push((key, value)),
     }
-}
-
-/// Two values as one: lists are joined, also those right inside an object; of everything else the newer counts.
-pub(crate) fn merged(old: &Json, new: &Json) -> Json {
-    match (old.shape(), new.shape()) {
-        (Shape::Array, Shape::Array) => joined(old, new),
-        (Shape::Object, Shape::Object) => {
-            let mut fields: Vec<(Text, Json)> = old.fields().collect();
-            for (key, value) in new.fields().filter(|(_, value)| !value.is_null()) {
-                let lists = |json: &&Json| json.shape() == Shape::Array && value.shape() == Shape::Array;
-                let before = fields.iter().find(|(name, _)| *name == key).map(|(_, before)| before);
-                let value = before.filter(lists).map_or(value.clone(), |before| joined(before, &value));
-                lay(&mut fields, key, value);
-            }
-            pen::json(|pen| fields.iter().for_each(|(key, value)| pen.member(key, value)))
-        }
-        _ => new.clone(),
-    }
-}
-
-fn joined(old: &Json, new: &Json) -> Json {
-    let mut out = BytesMut::with_capacity(old.bytes().len() + new.bytes().len());
-    pen::array(&mut out, old.elements().chain(new.elements()), |out, element| out.put_slice(element.bytes()));
-    Json::from_valid(out.freeze())
 }

@@ -181,3 +181,99 @@ fn a_body_of_chats_own_frames_keeps_what_items_have_no_place_for() {
     let bare = fold(&strange(read(Dialect::Chat, [body.as_bytes()])));
     assert!(utf8(&Dialect::Chat.whole(&bare, &setting(true))).contains(r#""logprobs":null"#));
 }
+
+/// One frame of a chat stream with this choice and these members beside it.
+fn frame(choice: &str, more: &str) -> String {
+    format!(r#"data: {{"id":"c","created":1,"model":"m"{more},"choices":[{{"index":0,{choice}}}]}}"#) + "\n\n"
+}
+
+fn stream(frames: &[String]) -> Vec<proto::Event> {
+    read(Dialect::Chat, [frames.concat().as_bytes(), b"data: [DONE]\n\n"])
+}
+
+fn collected(dialect: Dialect, events: &[proto::Event]) -> serde_json::Value {
+    serde_json::from_slice(&dialect.whole(&fold(events), &setting(true))).unwrap()
+}
+
+/// Perplexity repeats its whole lists in each chunk (BerriAI/litellm#13777).
+#[test]
+fn lists_that_each_chunk_repeats_come_once_in_a_body() {
+    let lists = r#","citations":["a","b"],"search_results":[{"url":"a"},{"url":"b"}]"#;
+    let delta = |text: &str| frame(&format!(r#""delta":{{"content":"{text}"}},"finish_reason":null"#), lists);
+    let frames = [delta("a"), delta("b"), delta("c"), frame(r#""delta":{},"finish_reason":"stop""#, lists)];
+    let body = collected(Dialect::Chat, &stream(&frames));
+    assert_eq!(body["citations"], serde_json::json!(["a", "b"]));
+    assert_eq!(body["search_results"].as_array().map(Vec::len), Some(2));
+    assert_eq!(body["choices"][0]["message"]["content"], "abc");
+}
+
+#[test]
+fn probabilities_of_each_chunk_follow_one_another_in_a_body() {
+    let token = |list: &str, token: &str| {
+        frame(&format!(r#""delta":{{}},"logprobs":{{"{list}":[{{"token":"{token}"}}],"model":"{token}"}}"#), "")
+    };
+    let end = frame(r#""delta":{"content":"x"},"logprobs":{"content":null},"finish_reason":"stop""#, "");
+    let frames = [token("content", "a"), token("refusal", "b"), token("content", "c"), end];
+    let logprobs = collected(Dialect::Chat, &stream(&frames))["choices"][0]["logprobs"].clone();
+    let expected = serde_json::json!(
+        {"content": [{"token": "a"}, {"token": "c"}], "refusal": [{"token": "b"}], "model": "c"});
+    assert_eq!(logprobs, expected);
+}
+
+/// xAI counts reasoning beside the completion, and both in the total (vercel/ai#12425).
+#[test]
+fn reasoning_beside_the_completion_counts_as_output() {
+    let usage = |completion: u64, total: u64| {
+        format!(
+            r#","usage":{{"prompt_tokens":10,"completion_tokens":{completion},"total_tokens":{total},"completion_tokens_details":{{"reasoning_tokens":300}}}}"#
+        )
+    };
+    let end = |usage: &str| [frame(r#""delta":{"content":"x"},"finish_reason":"stop""#, usage)];
+    let cases = [(3, 313, 303), (303, 313, 303), (400, 410, 400), (3, 13, 3), (3, 0, 3)];
+    for (completion, total, output) in cases {
+        let events = stream(&end(&usage(completion, total)));
+        let usage = fold(&events).usage.expect("usage");
+        assert_eq!((usage.output, usage.reasoning), (output, 300), "{completion} {total}");
+    }
+    let gemini = collected(Dialect::Gemini, &stream(&end(&usage(3, 313))));
+    let figures = &gemini["usageMetadata"];
+    assert_eq!((&figures["candidatesTokenCount"], &figures["thoughtsTokenCount"]), (&3.into(), &300.into()));
+}
+
+/// What services say when an answer is filtered, cut or lost (Z.ai, `DeepSeek`).
+#[test]
+fn finish_reasons_of_other_services_are_known() {
+    let end =
+        |reason: &str| fold(&stream(&[frame(&format!(r#""delta":{{"content":"x"}},"finish_reason":"{reason}""#), "")]));
+    let cases = [
+        ("sensitive", Finish::Filter),
+        ("content_filter", Finish::Filter),
+        ("model_context_window_exceeded", Finish::Length),
+        ("length", Finish::Length),
+        ("eos", Finish::Stop),
+        ("banana", Finish::Stop),
+    ];
+    for (reason, finish) in cases {
+        assert_eq!(end(reason).finish, Some(finish), "{reason}");
+    }
+    for reason in ["network_error", "insufficient_system_resource", "error"] {
+        let failure = end(reason).failure.unwrap_or_else(|| panic!("{reason} is a failure"));
+        assert_eq!((failure.kind, failure.code.as_deref()), (Kind::Upstream, Some("upstream_error")), "{reason}");
+    }
+}
+
+#[test]
+fn a_finish_reason_that_nobody_knows_reaches_chat_clients_and_is_noted() {
+    let end = |reason: &str| stream(&[frame(&format!(r#""delta":{{"content":"x"}},"finish_reason":"{reason}""#), "")]);
+    let reason = |reason: &str| collected(Dialect::Chat, &end(reason))["choices"][0]["finish_reason"].clone();
+    assert_eq!((reason("banana"), reason("eos"), reason("stop")), ("banana".into(), "stop".into(), "stop".into()));
+    assert_eq!((reason("sensitive"), reason("max_tokens")), ("sensitive".into(), "length".into()));
+    let notes = |events: Vec<proto::Event>| {
+        let note = |event: proto::Event| if let What::Note(note) = event.what { Some(note) } else { None };
+        events.into_iter().filter_map(note).collect::<Vec<_>>()
+    };
+    assert_eq!(notes(end("banana")), ["unknown finish reason banana taken as stop"]);
+    assert!(notes(end("eos")).is_empty());
+    let whole = read(Dialect::Chat, [&br#"{"choices":[{"message":{"content":"x"},"finish_reason":"banana"}]}"#[..]]);
+    assert_eq!(notes(whole).len(), 1);
+}

@@ -8,6 +8,19 @@ use crate::canon::{CallKind, Finish, Usage};
 use crate::json::pen::{self, Pen};
 use crate::text::{Json, Text};
 
+/// Other servers' words for `stop`.
+const STOPS: [&str; 8] = ["eos", "eos_token", "end_turn", "stop_sequence", "end", "complete", "completed", "finished"];
+
+/// Whether a finish reason means that the model was done.
+pub(super) fn is_stop(reason: &str) -> bool {
+    reason.eq_ignore_ascii_case("stop") || STOPS.contains(&reason)
+}
+
+/// Whether `OpenAI` has a word for the same as this finish reason of an upstream.
+pub(super) fn has_word_for(reason: &str) -> bool {
+    is_stop(reason) || ["length", "max_tokens", "content_filter", "tool_calls", "function_call"].contains(&reason)
+}
+
 /// The finish reason. A reply that ends well with calls in it waits for their results, whatever the upstream calls that.
 pub(super) fn reason(finish: Finish, calls: bool, legacy: bool) -> &'static str {
     match finish {

@@ -106,7 +106,11 @@ fn choice(pen: &mut Pen<'_>, whole: &Whole, (answer, extra): (&Answer<'_>, &Extr
     });
     extra.choice(pen);
     let finish = whole.finish.unwrap_or(Finish::Stop);
-    pen.plain("finish_reason", say::reason(finish, !answer.calls.is_empty(), legacy));
+    match extra.finish() {
+        // Streams pass the upstream's word too.
+        Some(word) if answer.calls.is_empty() => pen.text("finish_reason", word),
+        _ => pen.plain("finish_reason", say::reason(finish, !answer.calls.is_empty(), legacy)),
+    }
 }
 
 fn message(pen: &mut Pen<'_>, answer: &Answer<'_>, legacy: bool) {

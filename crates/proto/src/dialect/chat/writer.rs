@@ -106,7 +106,12 @@ impl Writer {
                 out.put_slice(DONE);
             }
             What::Fail(failure) => self.fail(failure, out),
-            What::Limits(_) | What::Metadata(_) | What::Stopped(_) | What::Piece { .. } | What::Other => {}
+            What::Limits(_)
+            | What::Metadata(_)
+            | What::Stopped(_)
+            | What::Piece { .. }
+            | What::Note(_)
+            | What::Other => {}
         }
     }
 

@@ -103,6 +103,7 @@ impl Writer {
             | What::Metadata(_)
             | What::Stopped(_)
             | What::Piece { .. }
+            | What::Note(_)
             | What::Other => {}
         }
     }

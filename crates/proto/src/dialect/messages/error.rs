@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::request::NO_THREAD;
+use crate::bounds;
 use crate::failure::{Failure, Kind};
 use crate::json::pen;
 
@@ -11,8 +12,6 @@ mod tests;
 
 /// Claude Code compacts its conversation when a message says this, and reads the figures behind it (2.1.329).
 const TOO_LONG: &str = "prompt is too long";
-/// Numbers below this are no sizes of prompts or windows.
-const SMALL: u64 = 256;
 
 /// Status and body of a failure before the stream began.
 pub(super) fn write(failure: &Failure) -> (u16, Bytes) {
@@ -77,23 +76,18 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// `prompt is too long: N tokens > M maximum`, with the figures that the message has: upstreams name the prompt's size and
-/// the window's first, in either order.
+/// `prompt is too long: N tokens > M maximum` where the upstream named both figures and the prompt is the larger one. A prompt that
+/// fits its window was refused for something else, such as `max_tokens`, so those words stay as they came: clients know them.
 fn too_long(message: &str) -> String {
     if message.to_ascii_lowercase().contains(TOO_LONG) {
         return message.to_owned();
     }
-    let numbers: Vec<u64> = numbers(message).filter(|number| *number >= SMALL).take(2).collect();
-    match numbers[..] {
-        [first, second] if first != second => {
-            format!("{TOO_LONG}: {} tokens > {} maximum", first.max(second), first.min(second))
+    let bounds = bounds::of(message);
+    match (bounds.prompt, bounds.window) {
+        (Some(prompt), Some(window)) if prompt > window => {
+            format!("{TOO_LONG}: {prompt} tokens > {window} maximum")
         }
+        (Some(_), Some(_)) => message.to_owned(),
         _ => format!("{TOO_LONG}: {message}"),
     }
-}
-
-/// The whole numbers in a text; `200,000` is one.
-fn numbers(text: &str) -> impl Iterator<Item = u64> {
-    let words = text.split(|c: char| !c.is_ascii_digit() && c != ',');
-    words.filter_map(|word| word.replace(',', "").parse().ok())
 }

@@ -112,7 +112,12 @@ impl Writer {
             What::Stopped(sequence) => self.stop = Some(sequence.clone()),
             What::End { finish, .. } => self.finish(*finish, out),
             What::Fail(failure) => self.fail(failure, out),
-            What::ItemOpen { .. } | What::Limits(_) | What::Metadata(_) | What::Piece { .. } | What::Other => {}
+            What::ItemOpen { .. }
+            | What::Limits(_)
+            | What::Metadata(_)
+            | What::Piece { .. }
+            | What::Note(_)
+            | What::Other => {}
         }
     }
 

@@ -79,6 +79,7 @@ impl Writer {
             | What::Metadata(_)
             | What::Stopped(_)
             | What::Piece { .. }
+            | What::Note(_)
             | What::Other => {}
         }
     }

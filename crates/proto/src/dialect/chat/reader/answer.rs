@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::super::say;
 use super::super::wire::{Choice, Message, Reply};
+use super::super::{say, word};
 use super::Sink;
 use super::calls::Calls;
 use crate::canon::{Channel, Finish, Frame, Head, Item, ItemKind, Open, Usage, What};
@@ -101,7 +101,7 @@ impl Answer {
         }
         // Ollama and SGLang write an empty reason where there is none yet.
         let Some(reason) = choice.finish_reason.and_then(|raw| text_of(data, raw)) else { return Ok(()) };
-        self.finish = Some(finish(&reason)?);
+        self.finish = Some(finish(&reason.plain(), sink)?);
         self.calls.settle()?;
         self.close_items(sink);
         Ok(())
@@ -238,14 +238,22 @@ impl Speech {
     }
 }
 
-fn finish(reason: &Text) -> Result<Finish, Failure> {
-    match reason.plain().as_ref() {
-        "length" | "max_tokens" => Ok(Finish::Length),
-        "content_filter" => Ok(Finish::Filter),
+/// What a finish reason means; that of other services is in their documentation (Z.ai, `DeepSeek`). A word that nobody knows ends an
+/// answer that came whole, so it counts as a stop, with a note.
+fn finish(reason: &str, sink: &mut Sink<'_>) -> Result<Finish, Failure> {
+    match reason {
+        "length" | "max_tokens" | "model_context_window_exceeded" => Ok(Finish::Length),
+        "content_filter" | "sensitive" => Ok(Finish::Filter),
         "tool_calls" | "function_call" => Ok(Finish::ToolCalls),
-        "error" => Err(Failure::new(Kind::Upstream, "The upstream failed while it answered.").code("upstream_error")),
-        // `stop`, and other servers' words for it: `eos`, `end_turn`.
-        _ => Ok(Finish::Stop),
+        "error" | "network_error" | "insufficient_system_resource" => {
+            Err(Failure::new(Kind::Upstream, "The upstream failed while it answered.").code("upstream_error"))
+        }
+        reason => {
+            if !say::is_stop(reason) {
+                sink.push(What::Note(format!("unknown finish reason {} taken as stop", word(reason))));
+            }
+            Ok(Finish::Stop)
+        }
     }
 }
 
@@ -282,15 +290,21 @@ fn data_url(url: &str) -> Option<(&str, usize)> {
 fn read_usage(usage: &Json) -> Option<Usage> {
     let input = usage.get("prompt_tokens")?.as_u64()?;
     let count = |json: Option<Json>, name| json.and_then(|json| json.get(name)).and_then(|count| count.as_u64());
+    let direct = |name| count(Some(usage.clone()), name);
     let prompt = || usage.get("prompt_tokens_details");
     // DeepSeek names the cached part beside the sum.
-    let cached = count(prompt(), "cached_tokens").or_else(|| count(Some(usage.clone()), "prompt_cache_hit_tokens"));
+    let cached = count(prompt(), "cached_tokens").or_else(|| direct("prompt_cache_hit_tokens"));
+    let output = direct("completion_tokens").unwrap_or(0);
+    let reasoning = count(usage.get("completion_tokens_details"), "reasoning_tokens").unwrap_or(0);
+    // xAI counts reasoning beside the completion; its total has both (vercel/ai#12425).
+    let sum = input.saturating_add(output).saturating_add(reasoning);
+    let beside = reasoning > 0 && direct("total_tokens") == Some(sum);
     Some(Usage {
         input,
         cached: cached.unwrap_or(0),
         cache_write: count(prompt(), "cache_write_tokens").unwrap_or(0),
-        output: count(Some(usage.clone()), "completion_tokens").unwrap_or(0),
-        reasoning: count(usage.get("completion_tokens_details"), "reasoning_tokens").unwrap_or(0),
+        output: if beside { output.saturating_add(reasoning) } else { output },
+        reasoning,
         estimated: false,
     })
 }

@@ -5,9 +5,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::json::patch::{lay, merged};
+use crate::json::patch::lay;
 use crate::json::pen::{self, Pen};
+use crate::json::pieces::Pieces;
 use crate::text::{Json, Text};
+
+/// The lists of `logprobsResult`, token by token.
+const LOGPROB_LISTS: &[&str] = &["chosenCandidates", "topCandidates"];
 
 /// A reply in the making.
 #[derive(Default)]
@@ -16,6 +20,8 @@ pub(super) struct Assembly {
     fields: Vec<(Text, Json)>,
     /// Fields of the first candidate beside its content; `None` while there is no candidate.
     candidate: Option<Vec<(Text, Json)>>,
+    /// The probabilities of the first candidate.
+    logprobs: Option<Pieces>,
     parts: Vec<Part>,
 }
 
@@ -46,9 +52,11 @@ impl Assembly {
     fn candidate(&mut self, candidate: &Json) -> Option<()> {
         let fields = self.candidate.get_or_insert_default();
         for (key, value) in candidate.fields().filter(|(key, value)| !key.is("content") && !value.is_null()) {
-            let before = fields.iter().find(|(name, _)| *name == key && key.is("logprobsResult"));
-            let value = before.map_or(value.clone(), |(_, before)| merged(before, &value));
-            lay(fields, key, value);
+            if key.is("logprobsResult") {
+                self.logprobs.get_or_insert_with(|| Pieces::new(LOGPROB_LISTS)).add(&value, &[]);
+            } else {
+                lay(fields, key, value);
+            }
         }
         let parts = candidate.get("content").and_then(|content| content.get("parts"));
         parts.iter().flat_map(Json::elements).try_for_each(|part| self.part(part))
@@ -90,7 +98,7 @@ impl Assembly {
 
     /// The body.
     pub(super) fn body(self) -> Bytes {
-        let Self { fields, candidate, mut parts } = self;
+        let Self { fields, candidate, logprobs, mut parts } = self;
         if parts.is_empty() {
             parts.push(Part::Text(false, BytesMut::new()));
         }
@@ -102,6 +110,9 @@ impl Assembly {
                         pen.object("content", |pen| content(pen, &parts));
                         for (key, value) in &fields {
                             pen.member(key, value);
+                        }
+                        if let Some(logprobs) = &logprobs {
+                            pen.object("logprobsResult", |pen| logprobs.write_all(pen));
                         }
                     });
                 });

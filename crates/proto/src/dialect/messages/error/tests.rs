@@ -55,15 +55,31 @@ fn a_long_prompt_is_said_so_that_clients_compact() {
         ),
         (
             "This model's maximum context length is 102400 tokens. However, you requested 107837 tokens (99645 in the messages, 8192 in the completion).",
-            "prompt is too long: 107837 tokens > 102400 maximum",
+            "This model's maximum context length is 102400 tokens. However, you requested 107837 tokens (99645 in the messages, 8192 in the completion).",
         ),
         (
-            "The prompt has 300,000 tokens, the model takes 272,000.",
-            "prompt is too long: 300000 tokens > 272000 maximum",
+            "This model's maximum context length is 128,000 tokens. However, your messages resulted in 130231 tokens.",
+            "prompt is too long: 130231 tokens > 128000 maximum",
+        ),
+        (
+            "The prompt of gpt-4o-2024-08-06 is over the limit (request 9121).",
+            "prompt is too long: The prompt of gpt-4o-2024-08-06 is over the limit (request 9121).",
         ),
         ("gpt-5.5 takes no more than 272000 tokens", "prompt is too long: gpt-5.5 takes no more than 272000 tokens"),
     ];
     for (message, expected) in cases {
         assert_eq!(too_long(message), expected);
+    }
+}
+
+/// A prompt that fits its window is not too long: clients lower `max_tokens` by these words, and would compact in a loop.
+#[test]
+fn a_refused_output_limit_keeps_the_upstreams_words() {
+    for message in [
+        "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease input length or `max_tokens` and try again",
+        "'max_tokens' or 'max_completion_tokens' is too large: 40000. This model's maximum context length is 32,768 tokens and your request has 200 input tokens (40000 > 32768 - 200).",
+        "This model's maximum context length is 40960 tokens. However, you requested 14746 output tokens and your prompt contains at least 26215 input tokens.",
+    ] {
+        assert_eq!(too_long(message), message);
     }
 }
