@@ -1,6 +1,7 @@
 //! The command line: what people type, turned into calls of the library.
 //!
-//! Exit codes: 0 done, 1 the operation failed, 2 usage or configuration, 4 a login is needed, 130 interrupted.
+//! Exit codes: 0 done, 1 the operation failed, 2 usage or configuration, 4 a login is needed, 130 interrupted. With `--json` an error
+//! is one line on standard error: `{"error":{"kind":"failed","message":"..."}}`; the other kinds are `usage` and `configuration`.
 
 #![allow(clippy::print_stderr, reason = "a command-line tool talks on its standard streams")]
 
@@ -9,7 +10,9 @@ mod admin;
 mod completions;
 mod demo;
 mod doctor;
+mod failure;
 mod keys;
+mod logging;
 mod login;
 mod output;
 mod proxies;
@@ -22,8 +25,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-
-use crate::config::ConfigError;
 
 /// Serve your own ChatGPT login and API keys as every standard AI API.
 #[derive(Debug, Parser)]
@@ -41,7 +42,7 @@ struct Common {
     /// Keep everything in this directory instead of the XDG ones.
     #[arg(long, global = true, env = "POLYGATE_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
-    /// Print JSON instead of text.
+    /// Print JSON instead of text, errors too.
     #[arg(long, global = true)]
     json: bool,
 }
@@ -80,14 +81,12 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
-        }
-    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::parse(&error, std::env::args_os().any(|arg| arg == "--json")),
+    };
+    let json = cli.common.json;
+    run(cli).unwrap_or_else(|error| failure::report(&error, json))
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {

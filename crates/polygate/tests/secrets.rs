@@ -7,16 +7,17 @@ use std::os::unix::fs::PermissionsExt;
 
 use common::{Home, KEY, files};
 use offline::{Offline, Options, Plan, Revocation, Rule};
+use rstest::rstest;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_leaves_the_store() {
     let backend = Offline::start(Options::default()).await.unwrap();
-    let home = Home::new(&backend);
+    let home = Home::new(&backend).loud();
     let account = backend.account("plus");
     home.import(&account);
     let minted = home.ok(&["keys", "create"]).trim().to_owned();
     let admin = home.ok(&["admin", "token"]).trim().to_owned();
-    let gateway = home.serve(&[("POLYGATE_LOG__LEVEL", "trace")]);
+    let gateway = home.serve(&[]);
     let mut said = String::new();
     // Good requests, refused ones, a refresh, and upstream errors that carry secrets of their own.
     for plan in [
@@ -62,4 +63,28 @@ async fn no_secret_leaves_the_store() {
             assert!(!found, "{} holds a secret in clear", file.display());
         }
     }
+}
+
+/// Libraries print what they carry at the trace level: the WebSocket library its upgrade request and every message.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_holds_no_secret_and_no_prompt_at_any_level(
+    #[values("websocket", "http")] transport: &str,
+    #[values("text", "json")] format: &str,
+) {
+    let backend = Offline::start(Options::default()).await.unwrap();
+    let home = Home::new(&backend).loud();
+    let account = backend.account("plus");
+    home.import(&account);
+    let gateway = home.serve(&[("POLYGATE_UPSTREAM__TRANSPORT", transport), ("LOG_FORMAT", format)]);
+    let answer = gateway.chat("canary of a prompt").await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let log = gateway.log.text();
+    assert!(log.to_lowercase().contains("debug"), "the level is not in use: {log}");
+    for secret in [account.access.as_str(), &account.refresh, KEY, "canary of a prompt"] {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line.map(|line| &line[..line.len().min(200)]), None);
+    }
+    assert!(!log.contains('\u{1b}'), "colours in a log that is no terminal");
+    assert!(gateway.terminate().success());
 }

@@ -56,7 +56,7 @@ impl Demo {
         let backend =
             Offline::start(Options { pace, ..Options::default() }).await.context("cannot start the backend")?;
         let config = self.config(&home.path().join("home"), &backend)?;
-        super::serve::log(&config.log);
+        super::logging::start(&config.log);
         let store = Store::open(crate::start::store_options(&config)).await?;
         for _ in 0..self.accounts {
             store.put_account(new_account(backend.account("plus")), workplace::now()).await?;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use upstream::authfile::guest::{self, Guest};
 
 use super::{Common, output, workplace};
+use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
@@ -68,7 +69,7 @@ impl Keys {
                 let wish = Wish { kind: KeyKind::Client, name, scopes: Scopes::default(), expires, tools };
                 match codex_home {
                     None => print_new(common, &create(&store, wish).await?),
-                    Some(folder) => sign_in(common, &store, wish, folder).await?,
+                    Some(folder) => sign_in(common, (&config, &store), wish, folder).await?,
                 }
                 ExitCode::SUCCESS
             }
@@ -79,11 +80,11 @@ impl Keys {
             Self::Tools { id, tools } => {
                 let tools = tools.0.as_ref().map(|tools| tools.0.as_slice());
                 let found = store.set_key_tools(id, tools).await?;
-                told(found, "Set. A gateway that runs knows it within a second.", &format!("client key {id}"))
+                told(found, "Set. A gateway that runs knows it within a second.", &format!("client key {id}"))?
             }
             Self::Revoke { id } => {
                 let found = store.revoke_key(id, workplace::now()).await?;
-                told(found, &format!("Revoked {id}."), &format!("active key {id}"))
+                told(found, &format!("Revoked {id}."), &format!("active key {id}"))?
             }
         };
         store.close().await;
@@ -94,11 +95,11 @@ impl Keys {
 /// Codex takes a ChatGPT login over plain http only to a provider.
 const CODEX_CONFIG: &str = r#"Before Codex is started with it (or it sends this key to chatgpt.com), put into config.toml beside it, with this gateway's address:
 
-chatgpt_base_url = "http://127.0.0.1:8080/backend-api/"
+chatgpt_base_url = "http://ADDRESS/backend-api/"
 model_provider = "polygate"
 [model_providers.polygate]
 name = "Polygate"
-base_url = "http://127.0.0.1:8080/backend-api/codex"
+base_url = "http://ADDRESS/backend-api/codex"
 wire_api = "responses"
 requires_openai_auth = true
 
@@ -150,7 +151,12 @@ pub(super) async fn create(store: &store::Store, wish: Wish<'_>) -> anyhow::Resu
 }
 
 /// Makes a key and gives it to a Codex as its login. What is there already is somebody's login and stays.
-async fn sign_in(common: &Common, store: &store::Store, wish: Wish<'_>, folder: &Path) -> anyhow::Result<()> {
+async fn sign_in(
+    common: &Common,
+    (config, store): (&Config, &store::Store),
+    wish: Wish<'_>,
+    folder: &Path,
+) -> anyhow::Result<()> {
     let (name, expires, file) = (wish.name, wish.expires, folder.join("auth.json"));
     anyhow::ensure!(
         !file.exists(),
@@ -172,9 +178,17 @@ async fn sign_in(common: &Common, store: &store::Store, wish: Wish<'_>, folder: 
     if common.json {
         output::json(&serde_json::json!({ "id": minted.id, "file": file }));
     } else {
-        eprintln!("Wrote key {} to {} as a login. {CODEX_CONFIG}", minted.id, file.display());
+        let advice = CODEX_CONFIG.replace("ADDRESS", &address(config));
+        eprintln!("Wrote key {} to {} as a login. {advice}", minted.id, file.display());
     }
     Ok(())
+}
+
+/// Where programs of this machine find a gateway with this configuration, as `host:port`.
+fn address(config: &Config) -> String {
+    let host = config.server.hosts.first().copied().filter(|host| !host.is_unspecified());
+    let host = host.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into());
+    std::net::SocketAddr::from((host, config.server.port)).to_string()
 }
 
 /// Makes a folder that only its owner looks into; one that is there stays as it is.
@@ -233,11 +247,8 @@ fn row(key: &Key) -> Row {
 }
 
 /// Says what was done to a key, or that there is none that it could be done to.
-fn told(found: bool, done: &str, key: &str) -> ExitCode {
-    if found {
-        eprintln!("{done}");
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("error: there is no {key}; see `polygate keys list`");
-    ExitCode::FAILURE
+fn told(found: bool, done: &str, key: &str) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(found, "there is no {key}; see `polygate keys list`");
+    eprintln!("{done}");
+    Ok(ExitCode::SUCCESS)
 }

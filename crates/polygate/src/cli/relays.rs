@@ -16,6 +16,7 @@ use store::Store;
 use upstream::Upstream;
 
 use self::known::{All, Known, Wrong, stored};
+use super::failure::message;
 use super::{Common, output, workplace};
 use crate::config::Config;
 use crate::relays;
@@ -288,7 +289,7 @@ fn place(origin: RelayOrigin) -> &'static str {
 
 async fn test(common: &Common, config: &Config, store: &Store, wanted: &str) -> anyhow::Result<ExitCode> {
     let found = All::read(config, store).await?.find(wanted)?;
-    let Some(Known { relay, key, origin, .. }) = found else { return Ok(nobody(wanted)) };
+    let Some(Known { relay, key, origin, .. }) = found else { return Err(nobody(wanted)) };
     let upstream = Upstream::new(crate::start::upstream_config(config))?;
     let tested = match origin {
         RelayOrigin::Store => engine::test_relay(store, upstream.relays(), &relay, workplace::now()).await,
@@ -303,10 +304,7 @@ async fn test(common: &Common, config: &Config, store: &Store, wanted: &str) -> 
             output::json(&serde_json::json!({ "name": relay.name, "ok": false, "error": error.to_string() }));
             return Ok(ExitCode::FAILURE);
         }
-        Err(error) => {
-            eprintln!("error: {}: {error}", relay.name);
-            return Ok(ExitCode::FAILURE);
-        }
+        Err(error) => bail!("{}: {}", relay.name, message(&error)),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -317,7 +315,7 @@ async fn rekey(
     wanted: &str,
     key: &Given,
 ) -> anyhow::Result<ExitCode> {
-    let Some(relay) = stored(store, wanted).await? else { return Ok(not_stored(config, wanted)) };
+    let Some(relay) = stored(store, wanted).await? else { return Err(not_stored(config, wanted)) };
     let key = key.read()?.context("no key is given; hint: `--api-key -` reads it from standard input")?;
     engine::rekey_relay(store, &relay, key, workplace::now()).await?;
     let upstream = Upstream::new(crate::start::upstream_config(config))?;
@@ -334,24 +332,22 @@ async fn rekey(
 }
 
 async fn remove(config: &Config, store: &Store, wanted: &str) -> anyhow::Result<ExitCode> {
-    let Some(relay) = stored(store, wanted).await? else { return Ok(not_stored(config, wanted)) };
+    let Some(relay) = stored(store, wanted).await? else { return Err(not_stored(config, wanted)) };
     store.remove_relay(&relay.id).await?;
     eprintln!("Removed {}.", relay.name);
     Ok(ExitCode::SUCCESS)
 }
 
-fn nobody(wanted: &str) -> ExitCode {
-    eprintln!("error: there is no relay {wanted}; see `polygate relays list`");
-    ExitCode::FAILURE
+fn nobody(wanted: &str) -> anyhow::Error {
+    anyhow::anyhow!("there is no relay {wanted}; see `polygate relays list`")
 }
 
 /// What only the file can change.
-fn not_stored(config: &Config, wanted: &str) -> ExitCode {
+fn not_stored(config: &Config, wanted: &str) -> anyhow::Error {
     if config.relays.iter().all(|relay| relay.name != wanted) {
         return nobody(wanted);
     }
-    eprintln!("error: {wanted} is set in {}; change it there", config.paths.config.display());
-    ExitCode::FAILURE
+    anyhow::anyhow!("{wanted} is set in {}; change it there", config.paths.config.display())
 }
 
 /// Refuses the addresses at which this gateway itself would listen.

@@ -4,18 +4,20 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::Args;
+use pool::keys::KeyKind;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
-use super::{Common, output, workplace};
-use crate::config::{Config, Layers, Log};
+use super::{Common, logging, output, workplace};
+use crate::config::{Config, Layers};
 
 /// Files and sockets that a gateway opens at most: two sockets for each stream, and its idle connections.
 const FILES: u64 = 1 << 16;
 /// What every system takes (`OPEN_MAX` of macOS).
 const FEW_FILES: u64 = 10_240;
+/// A key that somebody chose and that has fewer characters can be guessed.
+const SHORT_KEY: usize = 24;
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -49,16 +51,21 @@ impl Serve {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
         let paths = workplace::paths(common)?;
         let mut layers = workplace::layers(&paths)?;
+        if common.json {
+            layers.flag("log.format", "json");
+        }
         self.flags(&mut layers);
         let unknown = layers.unknown();
         let config = Config::from_layers(&layers, paths)?;
-        log(&config.log);
+        logging::start(&config.log);
         open_up();
         for key in unknown {
             tracing::warn!("unknown setting {key} in {}", config.paths.config.display());
         }
-        if config.postgres.is_none() && lonely(&config).await? {
-            eprintln!("No accounts yet. Add one in another terminal: polygate login (or a relay: polygate relays add)");
+        if config.server.api_key.as_ref().is_some_and(|key| key.expose().trim().chars().count() < SHORT_KEY) {
+            tracing::warn!(
+                "server.api_key has fewer than {SHORT_KEY} characters; `polygate keys create` makes a good one"
+            );
         }
         serve(config).await
     }
@@ -97,28 +104,67 @@ fn open_up() {
     }
 }
 
-/// Whether there is nobody who could serve a request.
-async fn lonely(config: &Config) -> anyhow::Result<bool> {
-    let store = workplace::store(config).await?;
-    let lonely = store.accounts().await?.is_empty() && store.relays().await?.is_empty() && config.relays.is_empty();
-    store.close().await;
-    Ok(lonely)
+/// What is still missing before a client can be answered, as the command that adds it; nothing where all is there.
+async fn next_steps(running: &crate::Running, config: &Config) -> Result<Vec<&'static str>, store::Error> {
+    let store = running.store();
+    let served = !store.accounts().await?.is_empty() || !store.relays().await?.is_empty() || !config.relays.is_empty();
+    let usable = |key: &pool::keys::Key| key.kind == KeyKind::Client && key.revoked.is_none();
+    let admitted =
+        !config.server.require_key || config.server.api_key.is_some() || store.keys().await?.iter().any(usable);
+    let mut steps = Vec::new();
+    if !served {
+        steps.push("No accounts yet. Add one in another terminal: polygate login (or a relay: polygate relays add)");
+    }
+    if !admitted {
+        steps.push("No client keys yet. Make one in another terminal: polygate keys create");
+    }
+    Ok(steps)
+}
+
+/// Says where the gateway listens, on standard output, and what to do next, on standard error.
+fn announce(running: &crate::Running, steps: &[&str], json: bool) {
+    for address in &running.addresses {
+        told(json, &format!("listening on http://{address}"), &json!({ "listening": format!("http://{address}") }));
+    }
+    for address in &running.ollama {
+        let line = json!({ "listening": format!("http://{address}"), "api": "ollama" });
+        told(json, &format!("serving the Ollama API on http://{address}"), &line);
+    }
+    for step in steps {
+        aside(json, step);
+    }
+    if steps.is_empty() {
+        aside(
+            json,
+            &format!("Base URL of OpenAI clients: {0}/v1, of Anthropic and Google clients: {0}", running.url()),
+        );
+    }
+}
+
+/// One line on standard output.
+fn told(json: bool, text: &str, line: &serde_json::Value) {
+    output::line(&if json { line.to_string() } else { text.to_owned() });
+}
+
+/// A remark for people; part of the log where that is JSON.
+fn aside(json: bool, text: &str) {
+    if json {
+        tracing::info!("{text}");
+    } else {
+        eprintln!("{text}");
+    }
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
-    let running = crate::start(config).await?;
-    for address in &running.addresses {
-        output::line(&format!("listening on http://{address}"));
-    }
-    for address in &running.ollama {
-        output::line(&format!("serving the Ollama API on http://{address}"));
-    }
+    let json = config.log.json;
+    let running = crate::start(config.clone()).await?;
+    announce(&running, &next_steps(&running, &config).await?, json);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
-    eprintln!("stopping; streams may finish, a second signal ends them");
+    aside(json, "stopping; streams may finish, a second signal ends them");
     let hurry = running.hurry();
     let mut stopping = pin!(running.stop());
     let code = tokio::select! {
@@ -129,13 +175,4 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     hurry.cancel();
     stopping.await;
     Ok(ExitCode::from(code))
-}
-
-/// Starts logging to standard error.
-pub(super) fn log(log: &Log) {
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let registry = tracing_subscriber::registry().with(log.level.clone());
-    let installed = if log.json { registry.with(lines.json()).try_init() } else { registry.with(lines).try_init() };
-    // A second subscriber in one process (tests) is no trouble: the first one stays.
-    drop(installed);
 }

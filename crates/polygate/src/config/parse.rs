@@ -31,8 +31,8 @@ pub(super) fn server(layers: &Layers) -> Result<Server, ConfigError> {
         port: number(layers, "server.port", "a port (0 to 65535)")?,
         api_key: layers.text("server.api_key").map(Secret::new),
         require_key: flag(layers, "server.require_key")?,
-        allowed_hosts: list(layers, "server.allowed_hosts"),
-        allowed_origins: list(layers, "cors.allowed_origins"),
+        allowed_hosts: allowed_hosts(layers)?,
+        allowed_origins: allowed_origins(layers)?,
         allow_plain_http: flag(layers, "server.allow_plain_http")?,
         drain: duration(layers, "server.drain_timeout")?,
     })
@@ -63,6 +63,33 @@ pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {
         force_http11: flag(layers, "upstream.force_http11")?,
         idle_timeout: duration(layers, "upstream.idle_timeout")?,
     })
+}
+
+/// Host names. A name that never matches would be ignored without a word.
+fn allowed_hosts(layers: &Layers) -> Result<Vec<String>, ConfigError> {
+    let hosts = list(layers, "server.allowed_hosts");
+    let plain = |host: &String| !host.contains(['*', '/', '@', ' ']);
+    if hosts.iter().all(plain) {
+        return Ok(hosts);
+    }
+    let wanted = "a list of host names such as gateway.example.com; `*` is not possible, because any web page could then reach \
+                  the gateway under a name of its own (DNS rebinding)";
+    Err(wrong(&layers.get("server.allowed_hosts"), wanted))
+}
+
+/// Origins, as browsers write them.
+fn allowed_origins(layers: &Layers) -> Result<Vec<String>, ConfigError> {
+    let origins = list(layers, "cors.allowed_origins");
+    let whole = |origin: &String| {
+        !origin.contains('*')
+            && Url::parse(origin).is_ok_and(|url| url.has_host() && url.path() == "/" && url.query().is_none())
+    };
+    if origins.iter().all(whole) {
+        return Ok(origins);
+    }
+    let wanted = "a list of origins such as https://app.example.com; `*` and `null` are not possible, because any web page could \
+                  then use the gateway";
+    Err(wrong(&layers.get("cors.allowed_origins"), wanted))
 }
 
 /// A public address: https, or plain http on this machine.

@@ -240,3 +240,24 @@ fn quota_settings_are_typed() {
         assert_eq!(config(&self::layers(file, &[])).is_ok(), good, "{file}");
     }
 }
+
+#[rstest]
+#[case::any_origin("[server]\ncors = \"*\"\n", "cors.allowed_origins")]
+#[case::any_origin_of_a_list("[cors]\nallowed_origins = [\"https://a.test\", \"*\"]\n", "cors.allowed_origins")]
+#[case::null_origin("[cors]\nallowed_origins = [\"null\"]\n", "cors.allowed_origins")]
+#[case::origin_without_scheme("[server]\ncors = [\"a.test\"]\n", "cors.allowed_origins")]
+#[case::any_host("[server]\nallowed_hosts = \"*\"\n", "server.allowed_hosts")]
+#[case::any_host_below_a_name("[server]\nallowed_hosts = [\"*.a.test\"]\n", "server.allowed_hosts")]
+#[case::address_as_host("[server]\nallowed_hosts = [\"https://a.test\"]\n", "server.allowed_hosts")]
+fn what_would_be_without_effect_is_refused(#[case] file: &str, #[case] key: &str) {
+    let error = config(&layers(file, &[])).unwrap_err().to_string();
+    assert!(error.contains(key) && error.contains("because"), "{error}");
+}
+
+#[test]
+fn hosts_and_origins_are_lists() {
+    let file = "[server]\nallowed_hosts = [\"a.test\", \"b.test:8443\"]\n[cors]\nallowed_origins = [\"https://a.test\", \"http://localhost:5173\"]\n";
+    let config = config(&layers(file, &[])).unwrap();
+    assert_eq!(config.server.allowed_hosts, ["a.test", "b.test:8443"]);
+    assert_eq!(config.server.allowed_origins, ["https://a.test", "http://localhost:5173"]);
+}

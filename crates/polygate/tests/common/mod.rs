@@ -60,6 +60,12 @@ impl Home {
         self
     }
 
+    /// Its gateway says all that it can.
+    pub(crate) fn loud(mut self) -> Self {
+        self.level = "trace";
+        self
+    }
+
     /// Its commands begin with so few files that they may open.
     pub(crate) fn frugal(mut self, files: u32) -> Self {
         self.files = Some(files);

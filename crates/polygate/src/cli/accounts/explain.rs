@@ -27,10 +27,7 @@ impl Explain {
         match engine.explain(inquiry) {
             Ok(explained) if common.json => output::json(&explained),
             Ok(explained) => show(explained),
-            Err(failure) => {
-                eprintln!("error: {}", failure.message);
-                return Ok(ExitCode::FAILURE);
-            }
+            Err(failure) => anyhow::bail!("{}", failure.message),
         }
         Ok(ExitCode::SUCCESS)
     }

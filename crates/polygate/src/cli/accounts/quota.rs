@@ -10,7 +10,7 @@ use pool::quota::forecast::{Forecast, Forecasts};
 use serde::Serialize;
 
 use super::own;
-use crate::cli::{Common, output, workplace};
+use crate::cli::{Common, failure, output, workplace};
 
 /// Cells of a bar.
 const CELLS: usize = 20;
@@ -83,8 +83,9 @@ impl Credits {
             Self::List { account } => list(common, engine, account).await,
             Self::Consume { account, yes: false, .. } => {
                 let view = workplace::account(engine, account)?;
-                eprintln!("This would consume a reset credit of {}, which cannot be undone; add --yes.", view.label);
-                Ok(ExitCode::from(2))
+                let why =
+                    format!("this would consume a reset credit of {}, which cannot be undone; add --yes", view.label);
+                Err(failure::Usage(why).into())
             }
             Self::Consume { account, request, .. } => consume(common, engine, (account, request.as_deref())).await,
         }
@@ -136,7 +137,7 @@ fn show(common: &Common, views: &[AccountView], errors: Vec<Option<String>>) {
     for (view, error) in views.iter().zip(errors) {
         output::line(&page(view, now));
         if let Some(error) = error {
-            eprintln!("error: {}: {error}", view.label);
+            failure::note(&format!("{}: {error}", view.label), false);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use engine::{AccountView, Engine, TermsChange, TermsError};
 
+use crate::cli::failure::Usage;
 use crate::cli::workplace;
 
 #[derive(Debug, Args)]
@@ -37,10 +38,7 @@ impl Set {
         let change = TermsChange { max_concurrent: self.max_concurrent.map(|most| most.0), priority: self.priority };
         match engine.set_terms(&account.id, change).await {
             Ok(view) => eprintln!("{}: {}.", view.label, words(&view)),
-            Err(error @ TermsError::Invalid(_)) => {
-                eprintln!("error: {error}");
-                return Ok(ExitCode::from(2));
-            }
+            Err(error @ TermsError::Invalid(_)) => return Err(Usage(error.to_string()).into()),
             Err(error) => return Err(error.into()),
         }
         Ok(ExitCode::SUCCESS)

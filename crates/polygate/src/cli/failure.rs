@@ -1,0 +1,102 @@
+//! How a command says that it failed: a line for people, or with `--json` an object for programs. Both go to standard error, so
+//! that standard output holds results only.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::config::ConfigError;
+
+/// A wish that makes no sense, told with exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Usage(pub(super) String);
+
+/// What kind of failure it is; each has its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    /// The operation failed.
+    Failed,
+    /// The command line is wrong.
+    Usage,
+    /// A setting is wrong.
+    Configuration,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    error: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    kind: Kind,
+    message: &'a str,
+}
+
+/// Reports why a command ended, and gives the exit code.
+pub(super) fn report(error: &anyhow::Error, json: bool) -> ExitCode {
+    let kind = match error {
+        _ if error.is::<ConfigError>() => Kind::Configuration,
+        _ if error.is::<Usage>() => Kind::Usage,
+        _ => Kind::Failed,
+    };
+    say(kind, &message(error.as_ref()), json)
+}
+
+/// Reports a command line that clap refuses. Help and version are no errors: they go to standard output.
+pub(super) fn parse(error: &clap::Error, json: bool) -> ExitCode {
+    if !json || !error.use_stderr() {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    say(Kind::Usage, text.trim().trim_start_matches("error: "), true)
+}
+
+/// Reports one part of a command that failed while others did not.
+pub(super) fn note(text: &str, json: bool) {
+    let _ = say(Kind::Failed, text, json);
+}
+
+fn say(kind: Kind, message: &str, json: bool) -> ExitCode {
+    if json {
+        let report = Report { error: Body { kind, message } };
+        eprintln!("{}", serde_json::to_string(&report).expect("invariant: our types serialise"));
+    } else {
+        eprintln!("error: {message}");
+    }
+    ExitCode::from(if kind == Kind::Failed { 1 } else { 2 })
+}
+
+/// An error with its causes, each once: many errors name their cause themselves, and link to it too.
+pub(super) fn message(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read the file: {0}")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow::Error::from(Outer(std::io::Error::other("no such file"))).context("cannot start");
+        assert_eq!(message(error.as_ref()), "cannot start: cannot read the file: no such file");
+        let silent = anyhow::Error::from(std::io::Error::other("no such file")).context("cannot start");
+        assert_eq!(message(silent.as_ref()), "cannot start: no such file");
+    }
+}
