@@ -108,7 +108,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let common = &cli.common;
     match cli.command {
         Command::Demo(demo) => demo.run(common).await?,
-        Command::Serve(serve) => return serve.run(common).await,
+        Command::Serve(serve) => return Box::pin(serve.run(common)).await,
         Command::Login(login) => login.run(common).await?,
         Command::Accounts(accounts) => return accounts.run(common).await,
         Command::Relays(relays) => return relays.run(common).await,

@@ -9,6 +9,7 @@ use pool::keys::{KeyKind, Scope, Scopes};
 use pool::{Secret, Tokens};
 use serde::Serialize;
 use store::{NewAccount, Origin, Store};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::keys::{Wish, create};
 use super::{Common, output, workplace};
@@ -63,11 +64,12 @@ impl Demo {
         }
         let (key, admin) = (key(&store, KeyKind::Client).await?, key(&store, KeyKind::Admin).await?);
         store.close().await;
+        let ending = Ending::watch()?;
         let running = crate::start(config).await?;
         let ollama = running.ollama.first().map(|address| format!("http://{address}"));
         let facts = Facts { url: running.url(), key, admin, ollama, offline: backend.auth_url() };
         facts.print(common);
-        interrupted().await?;
+        ending.come().await;
         stop(running).await;
         backend.stop().await;
         Ok(())
@@ -186,13 +188,23 @@ fn free_port() -> u16 {
     if TcpListener::bind((Ipv4Addr::LOCALHOST, 8080)).is_ok() { 8080 } else { 0 }
 }
 
-async fn interrupted() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        signal = tokio::signal::ctrl_c() => signal?,
-        _ = terminate.recv() => {}
+/// The signals that end a demo. They are caught from the moment that this exists: one that comes earlier ends the process at once.
+struct Ending {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Ending {
+    fn watch() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    Ok(())
+
+    async fn come(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// Streams of a demo are nobody's work: they get a moment, not the full drain.

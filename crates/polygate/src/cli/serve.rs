@@ -156,13 +156,14 @@ fn aside(json: bool, text: &str) {
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate())?;
+    // From here on a signal ends the gateway cleanly, also one that comes as soon as it listens.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let json = config.log.json;
     let running = crate::start(config.clone()).await?;
     announce(&running, &next_steps(&running, &config).await?, json);
     tokio::select! {
         _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+        _ = interrupt.recv() => {}
     }
     aside(json, "stopping; streams may finish, a second signal ends them");
     let hurry = running.hurry();
@@ -170,7 +171,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let code = tokio::select! {
         () = &mut stopping => return Ok(ExitCode::SUCCESS),
         _ = terminate.recv() => 143,
-        _ = tokio::signal::ctrl_c() => 130,
+        _ = interrupt.recv() => 130,
     };
     hurry.cancel();
     stopping.await;
