@@ -115,8 +115,8 @@ pub struct Catalog {
 /// Names of our own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    /// Client name to model name. A `*` in a client name stands for anything; the first pattern that fits counts, after all names
-    /// without one. Targets may be aliases, carry suffixes, or be `@first` (the first listed model) or `@smallest` (the first listed
+    /// Client name to model name. A `*` in a client name stands for anything but a slash, alone for any name; the first pattern
+    /// that fits counts, after all names without one. Targets may be aliases, carry suffixes, or be `@first` (the first listed model) or `@smallest` (the first listed
     /// one of a small kind); an empty target is none.
     pub aliases: Vec<(String, String)>,
     /// Model for requests that name none; else the first listed one.
@@ -422,9 +422,11 @@ impl Names {
         self
     }
 
-    /// The target of the first pattern that fits.
+    /// The target of the first pattern that fits. A name with a slash is another vendor's name or no name at all, so it fits only
+    /// a pattern with a slash, or the lone star.
     fn pattern(&self, name: &str) -> Option<&str> {
-        let fits = |(alias, _): &&(String, String)| alias.contains('*') && names::fits(alias, name);
+        let reaches = |alias: &str| !name.contains('/') || alias.contains('/') || alias == "*";
+        let fits = |(alias, _): &&(String, String)| alias.contains('*') && reaches(alias) && names::fits(alias, name);
         self.aliases.iter().find(fits).map(|(_, target)| target.as_str()).filter(|target| !target.is_empty())
     }
 

@@ -100,7 +100,7 @@ fn docs() -> String {
     }
     page.push_str(
         "\n`[model.aliases]` in the file maps names of your own to models: `fast = \"gpt-6-luna\"`. A `*` in a name stands for \
-         anything, `@first` for the first listed model, `@smallest` for the first listed small one (mini, luna, nano), an empty \
+         anything but a slash, alone for any name, `@first` for the first listed model, `@smallest` for the first listed small one (mini, luna, nano), an empty \
          target for none. Shipped are:\n\n| alias | target |\n|---|---|\n",
     );
     for (alias, target) in Names::default().with_shipped().aliases {

@@ -190,6 +190,21 @@ fn a_live_name_beats_a_pattern_and_small_falls_back_to_the_first() {
     assert!(Catalog::live([]).resolve(Some("claude-opus-4"), &names).is_err());
 }
 
+/// `/v1beta/models/A/models/A:generateContent` asks for a model that nobody has.
+#[test]
+fn an_alias_pattern_does_not_reach_over_a_slash() {
+    let listed = list(&["gpt-9"]);
+    let catalog = Catalog::live([listed.as_slice()]);
+    let mut names = Names::default().with_shipped();
+    let knows = |names: &Names, name: &str| catalog.resolve(Some(name), names).is_ok();
+    assert!(knows(&names, "gemini-2.5-pro") && knows(&names, "google/gemini-2.5-pro"));
+    assert!(!knows(&names, "gemini-2.5-pro/models/gemini-2.5-pro") && !knows(&names, "claude-3/x-opus"));
+    names.aliases.push(("far/*".into(), "gpt-9".into()));
+    assert!(knows(&names, "far/away") && !knows(&names, "near/away"));
+    names.aliases.push(("*".into(), "gpt-9".into()));
+    assert!(knows(&names, "near/away"));
+}
+
 #[rstest]
 #[case("a*", "a", true)]
 #[case("a*", "abc", true)]

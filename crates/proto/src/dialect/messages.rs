@@ -21,6 +21,12 @@ use crate::notes::Notes;
 pub use reader::Reader;
 pub use writer::Writer;
 
+/// Whether an upstream that speaks this dialect takes a stop sequence: Anthropic answers 400 to one of whitespace alone. What is not
+/// sent is applied by [`crate::trim`].
+pub fn takes_stop(stop: &str) -> bool {
+    !stop.trim().is_empty()
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "the verb is the same in every dialect")]
 pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
     request::read(&body)

@@ -319,3 +319,24 @@ fn an_overlong_prompt_makes_clients_compact() {
     assert_eq!(status, 400);
     assert!(utf8(&body).contains(r#""type":"invalid_request_error","message":"prompt is too long: "#));
 }
+
+/// Anthropic answers 400 to a stop sequence of whitespace (BerriAI/litellm#3286).
+#[test]
+fn stop_sequences_of_whitespace_are_not_sent() {
+    let body = |stop: &str| {
+        format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":"a"}}],"stop_sequences":{stop},"max_tokens":9}}"#
+        )
+    };
+    for (stop, sent) in [(r#"["\n\n"," "]"#, None), (r#"["\n","END"]"#, Some(r#""stop_sequences":["END"]"#))] {
+        let (own, _) = read(&body(stop)).unwrap();
+        assert_eq!(own.limits.stop.len(), 2);
+        for request in [own.clone(), foreign(own)] {
+            let (out, _) = Wire::Messages.write_request(&request, &relay("m")).unwrap();
+            match sent {
+                Some(sent) => assert!(utf8(&out).contains(sent), "{}", utf8(&out)),
+                None => assert!(!utf8(&out).contains("stop_sequences"), "{}", utf8(&out)),
+            }
+        }
+    }
+}

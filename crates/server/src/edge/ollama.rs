@@ -102,7 +102,8 @@ pub(crate) async fn manage(_ask: Ask) -> Answer {
 }
 
 fn refused(message: &str) -> Denied {
-    Denied::with(StatusCode::NOT_IMPLEMENTED, Failure::new(Kind::Invalid, message).code("not_implemented"))
+    // Not a 5xx: clients try those again.
+    Failure::new(Kind::Invalid, message).code("not_implemented").into()
 }
 
 #[cfg(test)]

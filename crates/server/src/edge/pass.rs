@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Delivery, Errand, Fate, Form, Load, NO_RELAY, Refusal};
+use engine::{Delivery, Errand, Fate, Form, Load, Refusal};
 use futures_util::StreamExt;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
@@ -137,8 +137,7 @@ fn form_load(begun: body::Begun, scan: &Scan) -> Load {
 
 pub(super) fn denied(refusal: Refusal) -> Denied {
     let Refusal { failure, head: said } = refusal;
-    let status = (failure.code.as_deref() == Some(NO_RELAY)).then_some(StatusCode::NOT_IMPLEMENTED);
-    Denied { status, headers: Box::new(head(*said)), ..failure.into() }
+    Denied { headers: Box::new(head(*said)), ..failure.into() }
 }
 
 /// An answer as a body's source.

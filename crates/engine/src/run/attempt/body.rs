@@ -9,7 +9,7 @@ use pool::hosted::Hosted;
 use pool::learned::Of;
 use proto::canon::Limits;
 use proto::dialect::responses::LEAST_OUTPUT;
-use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini};
+use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini, messages};
 use proto::{Failure, Notes};
 use upstream::TurnMetadata;
 
@@ -163,7 +163,10 @@ impl Attempt {
             }
             Some(Wire::Chat) => unsent(limits, chat::MOST_STOPS),
             Some(Wire::Gemini) => unsent(limits, gemini::MOST_STOPS),
-            Some(Wire::Messages) => Limits::default(),
+            Some(Wire::Messages) => {
+                let stop = limits.stop.iter().filter(|stop| !messages::takes_stop(stop)).cloned().collect();
+                Limits { max_tokens: None, stop }
+            }
         }
     }
 }

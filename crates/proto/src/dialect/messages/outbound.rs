@@ -13,7 +13,7 @@ mod tests;
 use bytes::{Bytes, BytesMut};
 
 use self::turns::Turns;
-use super::word;
+use super::{takes_stop, word};
 use crate::canon::{Format, Request};
 use crate::dialect::{Dialect, Relay, Target};
 use crate::failure::{Failure, Kind};
@@ -114,8 +114,9 @@ fn options(pen: &mut Pen<'_>, request: &Request, plan: &thinking::Plan, notes: &
             _ => notes.add(format!("dropped {name}")),
         }
     }
-    if !request.limits.stop.is_empty() {
-        pen.array("stop_sequences", &request.limits.stop, |out, stop| pen::escape(out, stop));
+    let stops: Vec<_> = request.limits.stop.iter().filter(|stop| takes_stop(stop)).collect();
+    if !stops.is_empty() {
+        pen.array("stop_sequences", stops, |out, stop| pen::escape(out, stop));
     }
     match request.tier.as_deref() {
         None => {}

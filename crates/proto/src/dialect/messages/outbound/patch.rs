@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::thinking::{LEAST, Plan, THOUGHTLESS};
-use super::{MAX_TOKENS, history};
+use super::{MAX_TOKENS, history, takes_stop};
 use crate::canon::Request;
 use crate::dialect::Relay;
 use crate::json::patch::set;
@@ -22,12 +22,24 @@ pub(super) fn body(raw: &Bytes, request: &Request, relay: &Relay) -> (Bytes, Not
         let messages = history::readable(messages, relay, &mut notes);
         put(&mut fields, "messages", messages);
     }
+    stops(&mut fields, request);
     let lowered = limited(&mut fields, request, relay, &mut notes);
     thoughtful(&mut fields, request, relay, &mut notes);
     budgeted(&mut fields, lowered, &mut notes);
     let mut out = BytesMut::with_capacity(raw.len() + 128);
     pen::object(&mut out, |pen| fields.iter().for_each(|(key, value)| pen.member(key, value)));
     (out.freeze(), notes)
+}
+
+/// Leaves out stop sequences that Anthropic refuses.
+fn stops(fields: &mut Vec<(Text, Json)>, request: &Request) {
+    let all = &request.limits.stop;
+    let taken: Vec<&String> = all.iter().filter(|stop| takes_stop(stop)).collect();
+    if taken.is_empty() && !all.is_empty() {
+        fields.retain(|(key, _)| !key.is("stop_sequences"));
+    } else if taken.len() < all.len() {
+        put(fields, "stop_sequences", Json::of(&taken));
+    }
 }
 
 /// `max_tokens`, which this protocol must have; whether we chose it. Clients that do not know a model's name say what the
