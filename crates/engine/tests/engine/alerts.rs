@@ -143,7 +143,7 @@ async fn who_needs_a_login_is_told() {
     let mut watcher = engine.watch().expect("a place");
     bench.backend.revoke_access(&bench.logins[0].account_id, Revocation::Revoked);
     bench.backend.invalidate_refresh(&bench.logins[0].account_id);
-    let _ = engine.run(chat("hello")).await;
+    engine.run(chat("hello")).await.map(|_| "served").expect_err("the only account is lost");
     let moved = next(&mut watcher, |news| matches!(news, News::Account { .. })).await;
     let News::Account { from, to, why, .. } = moved else { unreachable!("it was asked for") };
     assert_eq!((from, to), ("active", "needs_login"));
@@ -164,7 +164,7 @@ async fn a_loss_after_a_recovery_that_was_not_stored_is_told() {
     let lose = async || {
         bench.backend.revoke_access(&login.account_id, Revocation::Revoked);
         bench.backend.invalidate_refresh(&login.account_id);
-        let _ = engine.run(chat("hello")).await;
+        engine.run(chat("hello")).await.map(|_| "served").expect_err("the only account is lost");
     };
     lose().await;
     messages(&bench, Place::Hook, 1).await;

@@ -44,7 +44,7 @@ async fn leave(bench: &Bench, call: Call, plan: Plan) {
     });
     bench.backend.wait_until(PATIENCE, |record| record.posts().count() == 1).await.expect("the call");
     running.abort();
-    let _ = running.await;
+    assert!(running.await.expect_err("it left").is_cancelled());
 }
 
 #[rstest]
@@ -104,7 +104,7 @@ async fn leaving_the_queue_frees_the_turn() {
     });
     bench.until("a request in the queue", |bench| bench.engine.accounts()[0].waiting == 1).await;
     waiting.abort();
-    let _ = waiting.await;
+    assert!(waiting.await.expect_err("it left").is_cancelled());
     assert_eq!(bench.engine.accounts()[0].waiting, 0);
     bench.backend.release("go");
     served.rest().await;
@@ -124,7 +124,7 @@ async fn leaving_does_not_cancel_a_refresh() {
     });
     bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("the refresh");
     running.abort();
-    let _ = running.await;
+    assert!(running.await.expect_err("it left").is_cancelled());
     bench.backend.release("rotate");
     let current = || bench.backend.current_refresh(&bench.logins[0].account_id);
     bench.until("the rotation", |_| !current().contains(&bench.logins[0].refresh)).await;

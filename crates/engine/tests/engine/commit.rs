@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use engine::Reply;
+use futures_util::FutureExt as _;
 use offline::{How, Plan, Rule};
 use proto::Dialect;
 use serde_json::json;
@@ -18,11 +19,20 @@ fn hasty() -> Setup {
 
 #[tokio::test]
 async fn no_status_before_the_first_real_event() {
-    let bench = Bench::new().await;
-    bench.backend.script(Rule::responses(Plan::auto().pause(2, "go")));
+    let options = offline::Options { rate_limits_event: true, ..offline::Options::default() };
+    let bench = Bench::with(Setup { options, ..Setup::default() }).await;
+    bench.backend.script(Rule::responses(Plan::auto().pause(3, "go")));
     let mut run = std::pin::pin!(bench.engine.run(responses("hello")));
-    let early = tokio::time::timeout(Duration::from_millis(200), run.as_mut()).await;
-    assert!(early.is_err(), "answered before anything real came");
+    // Figures come with the preamble: it was read.
+    let read = |bench: &Bench| bench.engine.accounts()[0].quota.primary.is_some();
+    tokio::select! {
+        _ = run.as_mut() => panic!("answered before anything real came"),
+        () = bench.until("the preamble", read) => {}
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(59)).await;
+    tokio::time::resume();
+    assert!(run.as_mut().now_or_never().is_none(), "answered before anything real came");
     bench.backend.release("go");
     let Ok(Reply::Stream(stream)) = run.await else { panic!("no stream") };
     let answer = Tap::from(stream).rest().await;
@@ -115,33 +125,43 @@ async fn an_answer_that_is_no_stream_is_refused() {
     assert_eq!(refusal.failure.code.as_deref(), Some("upstream_redirect"));
 }
 
-/// What one account lacks, others may have: the failure that comes late is told in the words of the whole pool.
+/// Two accounts, of which the first is used up at once and the second only says so when `head` is released.
+async fn late_limits(setup: Setup) -> Bench {
+    let bench = Bench::with(setup).await;
+    let first = usize::from(bench.ids[0] > bench.ids[1]);
+    bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[first].account_id).always());
+    let late = Plan::usage_limit(7200).delay("head");
+    bench.backend.script(Rule::responses(late).account(&bench.logins[1 - first].account_id).always());
+    bench
+}
+
+/// What one account lacks, others may have: the failure that comes after the commit is told in the words of the whole pool.
 #[tokio::test]
-async fn a_late_limit_carries_the_earliest_reset_of_all() {
-    for stream in [true, false] {
-        let bench = Bench::with(hasty()).await;
-        let first = usize::from(bench.ids[0] > bench.ids[1]);
-        bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[first].account_id).always());
-        let late = Plan::usage_limit(7200).delay("head");
-        bench.backend.script(Rule::responses(late).account(&bench.logins[1 - first].account_id).always());
-        let engine = bench.engine.clone();
-        let asked = call(Dialect::Responses, "hello", stream);
-        let run = tokio::spawn(async move { engine.run(asked).await });
-        bench.until("the second call", |bench| bench.posts() == 2).await;
-        // Longer than the barrier holds.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        bench.backend.release("head");
-        let wait = match run.await.expect("no panic") {
-            Ok(Reply::Stream(stream)) => {
-                let answer = Tap::from(stream).rest().await;
-                assert!(answer.text().contains("usage_limit_reached"), "{}", answer.text());
-                continue;
-            }
-            Ok(Reply::Whole(_)) => panic!("served"),
-            Err(refusal) => refusal.failure.retry_after.expect("Retry-After"),
-        };
-        assert!((500..=600).contains(&wait), "{wait}");
-    }
+async fn a_late_limit_in_a_stream_carries_the_earliest_reset_of_all() {
+    let bench = late_limits(hasty()).await;
+    // The reply is there before the backend has answered: it was committed.
+    let tap = bench.open(responses("hello")).await;
+    assert_eq!(bench.posts(), 2);
+    bench.backend.release("head");
+    let answer = tap.rest().await;
+    let told = "usage_limit_reached\",\"message\":\"primary quota used up, resets in 10 min";
+    assert!(answer.text().contains(told), "{}", answer.text());
+}
+
+/// A collected reply shows no commit: only the runtime's clock tells that its barrier was passed.
+#[tokio::test]
+async fn a_late_limit_of_a_collected_reply_carries_the_earliest_reset_of_all() {
+    let bench = late_limits(Setup::accounts(2)).await;
+    let (engine, asked) = (bench.engine.clone(), call(Dialect::Responses, "hello", false));
+    let run = tokio::spawn(async move { engine.run(asked).await.map(|_| "served") });
+    bench.until("the second call", |bench| bench.posts() == 2).await;
+    tokio::time::pause();
+    tokio::time::advance(pool::limits::COMMIT).await;
+    tokio::time::resume();
+    bench.backend.release("head");
+    let refusal = run.await.expect("no panic").expect_err("refused");
+    let wait = refusal.failure.retry_after.expect("Retry-After");
+    assert!((500..=600).contains(&wait), "{wait}");
 }
 
 /// A limit inside a stream that has begun.

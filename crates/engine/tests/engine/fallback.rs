@@ -186,11 +186,16 @@ async fn a_chain_spends_the_budget() {
     let bench = house(&CHAT, 1).await;
     let limit = Plan::json(503, json!({"error": {"code": "server_is_overloaded", "message": "busy"}}));
     bench.backend.script(Rule::responses(limit).always());
+    let mut served = 0;
     for n in 0..60 {
         let mut asked = call(Dialect::Chat, &format!("hello {n}"), true);
         asked.request.cache_key = Some(proto::Text::from("poison"));
-        let _ = bench.ask(asked).await;
+        match bench.ask(asked).await {
+            Ok(answer) => served += usize::from(answer.head.relay.is_some()),
+            Err(refusal) => assert_eq!(refusal.failure.kind, Kind::Overloaded, "{refusal}"),
+        }
     }
     let relayed = sent(&bench, &CHAT).len();
+    assert_eq!(relayed, served, "every call of the relay serves somebody");
     assert!((1..=30).contains(&relayed), "{relayed}");
 }

@@ -243,8 +243,8 @@ async fn an_interrupted_refresh_is_tried_once(#[case] used: bool, #[case] status
     let parts =
         Parts { store: bench.store.clone(), upstream: way, settings: Settings::default(), clock: Clock::System };
     let engine = Engine::start(parts).await.expect("the next start");
-    let _ = engine.run(whole("hello")).await.map(|_| ());
-    assert_eq!(engine.accounts()[0].status, status);
+    let served = engine.run(whole("hello")).await.is_ok();
+    assert_eq!((engine.accounts()[0].status, served), (status, !used));
     let uses = bench.backend.record().refreshes.len();
     assert_eq!(uses, 1 + usize::from(used), "at most one extra use");
     engine.stop().await;

@@ -135,8 +135,8 @@ async fn two_gateways_on_one_database_use_each_token_once() {
 
 /// Lets one gateway refresh the first account; how long the other one takes to see the new token.
 async fn seen(fleet: &Fleet, (one, other): (&Gateway, &Gateway)) -> Duration {
-    // A busy machine of a test run is given more than the second that a soak is held to.
-    let limit = Duration::from_secs(if soaking() { 1 } else { 5 });
+    // A soak is held to the promised second; a test run, whose machine may be busy, only to an end.
+    let limit = Duration::from_secs(if soaking() { 1 } else { 60 });
     let account = fleet.first(other).await;
     let answer = fleet.refresh(one, &account).await;
     assert_eq!(answer.status, 200, "{}", answer.body);

@@ -10,9 +10,6 @@ use crate::cluster::Cluster;
 use crate::common::{Answer, Gateway, Home};
 use crate::fleet::Fleet;
 
-/// A lease, and a moment to notice that it is over.
-const TAKEN: Duration = Duration::from_secs(65);
-
 /// Two gateways on one database with one account; the first one is stopped at a failpoint, with its lease.
 struct Nodes {
     stopped: Gateway,
@@ -50,7 +47,6 @@ impl Nodes {
         let account = self.fleet.first(&self.other).await;
         let answer = self.fleet.refresh(&self.other, &account).await;
         println!("taken over within {:.1?}", begun.elapsed());
-        assert!(begun.elapsed() < TAKEN, "{answer:?}");
         answer
     }
 

@@ -8,40 +8,46 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 use crate::gateway::{Gateway, count};
-use crate::wire::Wire;
+use crate::wire::{PATIENCE, Wire};
 
+/// Longer than any test waits.
+const LONG: Duration = Duration::from_hours(1);
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// Slowloris, shortened: 200 connections instead of 2,000 and 500 ms instead of 10 s.
-#[tokio::test(flavor = "multi_thread")]
-async fn slow_and_silent_clients_are_reaped_while_others_are_served() {
-    let limit = Duration::from_millis(500);
-    let gateway = Gateway::with(|settings| (settings.limits.first_byte, settings.limits.head) = (limit, limit)).await;
+/// Connections that began a head and say no more: 200 instead of 2,000.
+async fn slow(gateway: &Gateway) -> Vec<Wire> {
+    let beginnings =
+        ["", "G", "GET /healthz HTTP/1.1\r\nhost: loc", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"];
     let mut slow = Vec::new();
-    for at in 0..200 {
+    for beginning in beginnings.into_iter().cycle().take(200) {
         let mut wire = Wire::open(gateway.port).await;
-        wire.send(
-            ["", "G", "GET /healthz HTTP/1.1\r\nhost: loc", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"]
-                [at % 5],
-        )
-        .await;
+        wire.send(beginning).await;
         slow.push(wire);
     }
+    slow
+}
+
+/// Slowloris: while slow clients hold their connections, which nothing ends here, others are served.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_and_silent_clients_keep_nobody_waiting() {
+    let gateway = Gateway::with(|settings| (settings.limits.first_byte, settings.limits.head) = (LONG, LONG)).await;
+    let slow = slow(&gateway).await;
     let mut healthy = Wire::open(gateway.port).await;
-    let mut worst = Duration::ZERO;
-    let began = Instant::now();
-    while began.elapsed() < limit {
-        let asked = Instant::now();
+    for _ in 0..100 {
         healthy.send(HEALTH).await;
         assert_eq!(healthy.answer().await.unwrap().status, 200);
-        worst = worst.max(asked.elapsed());
-        tokio::task::yield_now().await;
     }
-    for wire in &mut slow {
+    drop(slow);
+}
+
+/// Slowloris, shortened: 500 ms instead of 10 s. None of them sends another byte, so only the limit ends them.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_and_silent_clients_are_reaped() {
+    let limit = Duration::from_millis(500);
+    let gateway = Gateway::with(|settings| (settings.limits.first_byte, settings.limits.head) = (limit, limit)).await;
+    for mut wire in slow(&gateway).await {
         assert_eq!(wire.rest().await, "");
     }
-    assert!(began.elapsed() < limit * 3, "reaped after {:?}", began.elapsed());
-    assert!(worst < limit / 2, "a healthy request took {worst:?}");
 }
 
 #[tokio::test]
@@ -154,7 +160,11 @@ async fn http2_has_the_same_rules() {
 
 #[tokio::test]
 async fn a_drain_closes_the_listener_and_idle_connections_and_lets_requests_finish() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::with(|settings| {
+        let limits = &mut settings.limits;
+        (limits.first_byte, limits.head, limits.idle) = (LONG, LONG, LONG);
+    })
+    .await;
     let key = gateway.keys.client.clone();
     let mut idle = Wire::open(gateway.port).await;
     idle.send(HEALTH).await;
@@ -169,12 +179,11 @@ async fn a_drain_closes_the_listener_and_idle_connections_and_lets_requests_fini
     let mut mark = Wire::open(gateway.port).await;
     mark.send(HEALTH).await;
     assert!(mark.answer().await.is_some(), "the loop has seen all of them");
-    let began = Instant::now();
     gateway.shutdown.cancel();
+    // A request is under way, and their own limits are longer than a test waits: only the drain ends them.
     assert_eq!(idle.rest().await, "");
     assert_eq!(silent.rest().await, "");
     assert!(TcpStream::connect(("127.0.0.1", gateway.port)).await.is_err(), "the listener is closed");
-    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
     busy.send("]").await;
     let answer = busy.answer().await.unwrap();
     assert_eq!((answer.status, answer.header("connection")), (400, Some("close")));
@@ -191,9 +200,8 @@ async fn a_second_signal_ends_everything() {
     let mut mark = Wire::open(gateway.port).await;
     mark.send(HEALTH).await;
     assert!(mark.answer().await.is_some());
-    let began = Instant::now();
     gateway.shutdown.cancel();
     gateway.now.cancel();
-    gateway.stopped().await;
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    // Without the second signal the drain would wait two minutes for the request.
+    tokio::time::timeout(PATIENCE, gateway.stopped()).await.expect("the end of everything");
 }

@@ -1,6 +1,6 @@
 //! Replies that run, with the offline backend behind a real engine: what they look like, and how they end when somebody leaves.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use engine::Engine;
@@ -177,13 +177,11 @@ async fn streams_say_who_served_them_and_how_to_treat_them() {
 #[tokio::test]
 async fn a_stream_ends_with_its_terminal_even_when_the_upstream_stays_open() {
     let (gateway, backend) = gateway(|_| {}).await;
-    backend.script(Rule::responses(Plan::auto().hold(Duration::from_mins(1))));
+    backend.script(Rule::responses(Plan::auto().hold(offline::Wait::Forever)));
     let mut wire = Wire::open(gateway.port).await;
     wire.send(call(&gateway, "/v1/responses", "count to 3", true)).await;
-    let began = Instant::now();
     let answer = wire.answer().await.unwrap();
     assert!(answer.text().contains("response.completed"));
-    assert!(began.elapsed() < Duration::from_secs(2), "ended after {:?}", began.elapsed());
 }
 
 /// Some clients send an empty line after a body (RFC 9112 2.2); it begins no head that could be late.
@@ -218,12 +216,11 @@ async fn a_client_that_leaves_ends_the_upstream() {
             wire.send(call(&gateway, path, "count to 9", stream)).await;
             calls += 1;
             backend.wait_until(SOON, |record| record.posts().count() == calls).await.unwrap();
-            let left = backend.now();
             drop(wire);
             let seen = backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await;
             assert!(seen.is_ok(), "{path} {stream} {plan:?}");
-            let ended = backend.record().posts().last().unwrap().left_at().expect("the gateway left");
-            assert!(ended.saturating_sub(left) < Duration::from_secs(1), "{path} {stream} {plan:?}");
+            // The backend itself would wait for ever.
+            assert!(backend.record().posts().last().unwrap().left_at().is_some(), "the gateway left");
         }
     }
 }
@@ -256,11 +253,9 @@ async fn http2_clients_that_leave_or_stop_reading_are_given_up_too() {
     backend.script(Rule::responses(Plan::auto().pause(4, offline::Wait::Forever)));
     let answer = sender.send_request(ask("count to 9")).await.unwrap();
     assert_eq!(answer.status(), 200);
-    let left = backend.now();
     drop(answer);
     backend.wait_until(SOON, |record| record.posts().all(|post| post.ending.is_some())).await.unwrap();
-    let ended = backend.record().posts().last().unwrap().left_at().expect("the gateway left");
-    assert!(ended.saturating_sub(left) < Duration::from_secs(1));
+    assert!(backend.record().posts().last().unwrap().left_at().is_some(), "the gateway left");
 
     let blocked = sender.send_request(ask("count to 100000")).await.unwrap();
     let gone =
