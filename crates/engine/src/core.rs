@@ -116,7 +116,7 @@ impl Core {
 
     fn heed(&self, lost: bool, id: &AccountId, signal: &Signal) {
         if lost {
-            tracing::warn!(account = %id, ?signal, "account stops serving");
+            tracing::warn!(account = %id, "stops serving: {}", signal.words());
             self.slots.scatter(id);
         }
     }

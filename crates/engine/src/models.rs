@@ -234,7 +234,7 @@ async fn again(core: Arc<Core>, id: AccountId, failures: u32) {
 async fn locate(core: &Arc<Core>, entry: &Entry, tokens: &Tokens, failures: u32) {
     let id = &entry.account.id;
     if let Err(error) = core.route(entry, tokens).await {
-        tracing::warn!(account = %id, %error, "where the account is served was not told");
+        tracing::warn!(account = %id, %error, "the backend did not say in which region the account is served; it is asked again");
         core.routes.again.later(id.clone(), failures);
         core.wanted.wake.notify_one();
     }

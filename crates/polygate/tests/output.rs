@@ -5,7 +5,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use common::Home;
 use offline::{Offline, Options};
@@ -69,7 +69,8 @@ async fn serve_speaks_json_where_json_is_asked_for() {
     let first = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
     let line: Value = serde_json::from_str(&first).unwrap_or_else(|error| panic!("{error}: {first}"));
     assert!(line["listening"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{line}");
-    child.kill().unwrap();
+    // A gateway that ends by itself has said all that it had to say.
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let log = stderr(&child.wait_with_output().unwrap());
     assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
     assert!(log.contains("polygate login"), "{log}");
@@ -81,12 +82,7 @@ async fn serve_names_the_next_step() {
     let home = home.with("POLYGATE_SERVER__API_KEY", "");
     let said = |home: &Home| {
         let gateway = home.serve(&[]);
-        let port = gateway.port;
-        let log = gateway.log.text();
-        let mut gateway = gateway;
-        gateway.signal("TERM");
-        gateway.wait(std::time::Duration::from_secs(30));
-        (port, log + &gateway.log.text())
+        (gateway.port, gateway.end())
     };
     let (_, empty) = said(&home);
     assert!(empty.contains("polygate login") && empty.contains("polygate keys create"), "{empty}");
@@ -107,4 +103,93 @@ async fn the_settings_for_codex_name_the_port_of_the_settings() {
     let said = stderr(&output);
     assert!(output.status.success() && said.contains("http://127.0.0.1:9123/backend-api/codex"), "{said}");
     assert!(!said.contains("8080"), "{said}");
+}
+
+/// A finding names its own reason and what corrects it.
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_speaks_of_the_store_the_file_and_relays() {
+    let (backend, home) = home().await;
+    let empty = home.run(&["doctor", "--offline"]);
+    let said = String::from_utf8_lossy(&empty.stdout).into_owned();
+    assert!(said.contains("settings file: none (") && said.contains("relays: 0"), "{said}");
+    home.ok(&["keys", "list"]);
+    let url = format!("{}/relay/chat/v1", backend.auth_url());
+    let rows = format!(
+        "[[relays]]\nname = \"good\"\nbase_url = \"{url}\"\n[[relays]]\nname = \"keyless\"\nbase_url = \"{url}\"\napi_key_file = \"/nowhere\"\n"
+    );
+    std::fs::write(home.path().join("config.toml"), rows).unwrap();
+    let said = String::from_utf8_lossy(&home.run(&["doctor", "--offline"]).stdout).into_owned();
+    assert!(
+        said.contains("FAIL  relay: keyless is left out") && said.contains("accounts: none; relays serve"),
+        "{said}"
+    );
+    std::fs::write(home.path().join("accounts.db"), "no database at all").unwrap();
+    let said = String::from_utf8_lossy(&home.run(&["doctor", "--offline"]).stdout).into_owned();
+    assert!(
+        said.contains("FAIL  store") && said.contains("restore a backup") && !said.contains("see the reason"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alias_that_is_no_text_is_refused() {
+    let (_backend, home) = home().await;
+    std::fs::create_dir_all(home.path()).unwrap();
+    std::fs::write(home.path().join("config.toml"), "[model.aliases]\nquick = 7\n").unwrap();
+    let output = home.run(&["keys", "list"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("model.aliases.quick"), "{}", stderr(&output));
+}
+
+/// A list that is open to everybody does not show whether a key is good.
+#[tokio::test(flavor = "multi_thread")]
+async fn testing_a_relay_says_whether_its_key_was_checked() {
+    let (backend, home) = home().await;
+    let relay = open_relay().await;
+    home.ok(&["relays", "add", "--name", "open", "--base-url", &relay, "--format", "chat", "--api-key", "sk-any"]);
+    let url = format!("{}/relay/chat/v1", backend.auth_url());
+    home.ok(&["relays", "add", "--name", "closed", "--base-url", &url, "--api-key", "sk-offline-relay"]);
+    for (name, checked) in [("open", false), ("closed", true)] {
+        let tested: Value = serde_json::from_str(&home.ok(&["--json", "relays", "test", name])).unwrap();
+        assert_eq!((&tested["ok"], &tested["key_checked"]), (&Value::Bool(true), &Value::Bool(checked)), "{tested}");
+    }
+    let output = home.run(&["relays", "test", "open"]);
+    assert!(stderr(&output).contains("says nothing about the key"), "{}", stderr(&output));
+}
+
+/// A service that lists its models to everybody.
+async fn open_relay() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let answer = hyper::service::service_fn(|_| async {
+                let body = http_body_util::Full::new(bytes::Bytes::from(
+                    r#"{"object":"list","data":[{"id":"m","object":"model"}]}"#,
+                ));
+                Ok::<_, std::convert::Infallible>(
+                    http::Response::builder().header("content-type", "application/json").body(body).unwrap(),
+                )
+            });
+            let socket = hyper_util::rt::TokioIo::new(socket);
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(socket, answer));
+        }
+    });
+    format!("http://{address}/v1")
+}
+
+/// What an upstream did wrong stands in the log of a gateway that runs as usual.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_of_an_upstream_is_logged() {
+    let (_backend, home) = home().await;
+    let home = home.quiet();
+    let gone = format!("http://{}/v1", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    home.ok(&["relays", "add", "--name", "gone", "--base-url", &gone, "--format", "chat", "--models", "m"]);
+    let gateway = home.serve(&[]);
+    let body = r#"{"model":"gone:m","messages":[{"role":"user","content":"canary"}]}"#;
+    let answer = gateway.send(gateway.request("POST", "/v1/chat/completions", common::KEY, body)).await.unwrap();
+    assert_eq!(answer.status, 502, "{}", answer.body);
+    let log = gateway.end();
+    let id = answer.headers["x-request-id"].to_str().unwrap();
+    assert!(log.contains(id) && log.contains("failed upstream") && !log.contains("canary"), "{log}");
 }

@@ -81,13 +81,18 @@ pub(crate) async fn run(
 
 async fn accept(app: Arc<App>, all: Arc<Connections>, (listener, face): (TcpListener, Face), stop: CancellationToken) {
     let private = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
+    // Trouble comes 20 times a second until it ends; of each 1st, 2nd, 4th, 8th time the log tells.
+    let mut troubles = 0_u64;
     loop {
         let accepted = tokio::select! { () = stop.cancelled() => return, accepted = listener.accept() => accepted };
         match accepted {
             Ok((socket, peer)) => admit(&app, &all, socket, (peer.ip(), (private, face))),
             Err(error) if of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections");
+                troubles += 1;
+                if troubles.is_power_of_two() {
+                    tracing::warn!(%error, times = troubles, "cannot accept connections; hint: raise the limit of open files");
+                }
                 sleep(BREATHER).await;
             }
         }

@@ -95,6 +95,7 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
     let mut response = match handled {
         Ok(Ok(response)) => response,
         Ok(Err(mut denied)) => {
+            note(&id, seen.route, &denied.failure);
             if !seen.known && seen.dialect == Dialect::Gemini {
                 // Who has shown no key is told little, and Google's shape says a code at length.
                 denied.failure.code = None;
@@ -119,6 +120,15 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
         "answered"
     );
     response
+}
+
+/// Says in the log that an upstream, and not the client, is why a request failed. The message stays out: an upstream may have put
+/// parts of the prompt into it.
+fn note(id: &str, route: Option<&Route>, failure: &Failure) {
+    if matches!(failure.kind, Kind::Upstream | Kind::Timeout) {
+        let (route, code) = (route.map(|route| route.path), failure.code.as_deref());
+        tracing::warn!(request = %id, route, kind = ?failure.kind, code, "a request failed upstream");
+    }
 }
 
 /// A handler panicked. The payload is dropped: it may hold anything of the request, and the panic hook has said where it was.

@@ -35,7 +35,7 @@ pub(super) enum Accounts {
     /// Show who would serve a request and why, from what is stored.
     Explain(explain::Explain),
     /// Forget accounts and their tokens.
-    Remove(batch::Chosen),
+    Remove(batch::Remove),
     /// Let accounts serve again; ends a rest too.
     Enable(batch::Chosen),
     /// Switch accounts off without forgetting them.
@@ -46,7 +46,8 @@ pub(super) enum Accounts {
     Tag(batch::Tag),
     /// Refresh the tokens of accounts now.
     Refresh(batch::Chosen),
-    /// Ask the backend whether logins are good; costs no quota and no refresh token.
+    /// Ask the backend whether logins are good; costs no quota and no refresh token. Exit code 4 where one is not, 1 where one is not
+    /// known.
     Check {
         /// Their ids, e-mails or labels; without any, all.
         accounts: Vec<String>,
@@ -105,7 +106,7 @@ impl Accounts {
             Self::Credits(credits) => return credits.run(common, engine).await,
             Self::Set(set) => return set.run(engine).await,
             Self::Explain(explain) => return explain.run(common, engine).await,
-            Self::Remove(chosen) => return chosen.remove(common, engine).await,
+            Self::Remove(remove) => return remove.run(common, engine).await,
             Self::Enable(chosen) => return chosen.switch(common, engine, true).await,
             Self::Disable(chosen) => return chosen.switch(common, engine, false).await,
             Self::Label(label) => return label.run(common, engine).await,

@@ -10,6 +10,8 @@ use pool::egress::{Address, Egress};
 use serde::Serialize;
 use store::Store;
 
+use super::failure::message;
+use super::relays::All;
 use super::{Common, output, workplace};
 use crate::config::{Config, Layers, Paths};
 
@@ -70,13 +72,18 @@ impl Doctor {
         match Store::open(crate::start::store_options(config)).await {
             Ok(store) => {
                 checks.push(ok("store", format!("opens ({})", config.paths.home.display())));
-                checks.extend(accounts(&store).await);
+                checks.extend(accounts(config, &store).await);
                 checks.push(keys(config, &store).await);
+                checks.extend(relays(config, &store).await);
                 checks.extend(proxies(&store).await);
                 store.close().await;
             }
             Err(error) => {
-                checks.push(bad("store", Grade::Fail, error.to_string(), "see the reason; nothing was changed"));
+                let why = message(&error);
+                // Errors of the store end in a hint where there is one.
+                let (found, fix) =
+                    why.split_once("; hint: ").unwrap_or((&why, "correct the reason; nothing was changed"));
+                checks.push(bad("store", Grade::Fail, found, fix));
             }
         }
         if self.offline {
@@ -89,7 +96,9 @@ impl Doctor {
 fn unknown(layers: &Layers, paths: &Paths) -> Vec<Check> {
     let unknown = layers.unknown();
     if unknown.is_empty() {
-        return vec![ok("settings file", paths.config.display().to_string())];
+        let file = paths.config.display();
+        let found = if paths.config.exists() { file.to_string() } else { format!("none ({file}); defaults are used") };
+        return vec![ok("settings file", found)];
     }
     unknown
         .into_iter()
@@ -144,7 +153,9 @@ async fn proxies(store: &Store) -> Vec<Check> {
     let name = "proxy";
     let (proxies, ways) = match (store.proxies().await, store.egresses().await) {
         (Ok(proxies), Ok(ways)) => (proxies, ways),
-        (Err(error), _) | (_, Err(error)) => return vec![bad(name, Grade::Fail, error.to_string(), "see the reason")],
+        (Err(error), _) | (_, Err(error)) => {
+            return vec![bad(name, Grade::Fail, message(&error), "correct the reason")];
+        }
     };
     let down = proxies.iter().filter_map(|proxy| {
         let error = proxy.health.as_ref().filter(|health| !health.ok && proxy.enabled)?.error.clone();
@@ -162,11 +173,37 @@ async fn proxies(store: &Store) -> Vec<Check> {
     down.chain(lost).collect()
 }
 
-async fn accounts(store: &Store) -> Vec<Check> {
+/// The relays that cannot serve, or how many there are.
+async fn relays(config: &Config, store: &Store) -> Vec<Check> {
+    let all = match All::read(config, store).await {
+        Ok(all) => all,
+        Err(error) => return vec![bad("relays", Grade::Fail, message(error.as_ref()), "correct the reason")],
+    };
+    let left_out = all.wrong.iter().map(|wrong| {
+        let found = format!("{} is left out: {}", wrong.name, message(wrong.error.as_ref()));
+        bad("relay", Grade::Fail, found, format!("correct it in {}", config.paths.config.display()))
+    });
+    let refused = all.known.iter().filter(|known| !known.hidden).filter_map(|known| {
+        let name = &known.relay.name;
+        let (Status::NeedsLogin { why } | Status::Blocked { why }) = &known.relay.status else { return None };
+        Some(bad("relay", Grade::Fail, format!("{name}: {why}"), format!("polygate relays key {name} --api-key -")))
+    });
+    let mut checks: Vec<Check> = left_out.chain(refused).collect();
+    if checks.is_empty() {
+        checks.push(ok("relays", format!("{}; `polygate relays test NAME` asks one", all.known.len())));
+    }
+    checks
+}
+
+async fn accounts(config: &Config, store: &Store) -> Vec<Check> {
     let accounts = match store.accounts().await {
         Ok(accounts) => accounts,
-        Err(error) => return vec![bad("accounts", Grade::Fail, error.to_string(), "see the reason")],
+        Err(error) => return vec![bad("accounts", Grade::Fail, message(&error), "correct the reason")],
     };
+    let relayed = !config.relays.is_empty() || store.relays().await.is_ok_and(|relays| !relays.is_empty());
+    if accounts.is_empty() && relayed {
+        return vec![ok("accounts", "none; relays serve")];
+    }
     if accounts.is_empty() {
         return vec![bad("accounts", Grade::Fail, "none", "polygate login")];
     }
@@ -206,7 +243,7 @@ async fn keys(config: &Config, store: &Store) -> Check {
         Ok(count) => {
             ok(name, format!("{count} made{}", if config.server.api_key.is_some() { ", one fixed" } else { "" }))
         }
-        Err(error) => bad(name, Grade::Fail, error.to_string(), "see the reason"),
+        Err(error) => bad(name, Grade::Fail, message(&error), "correct the reason"),
     }
 }
 

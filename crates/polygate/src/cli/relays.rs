@@ -15,7 +15,8 @@ use serde::Serialize;
 use store::Store;
 use upstream::Upstream;
 
-use self::known::{All, Known, Wrong, stored};
+pub(super) use self::known::All;
+use self::known::{Known, Wrong, stored};
 use super::failure::message;
 use super::{Common, output, workplace};
 use crate::config::Config;
@@ -295,11 +296,22 @@ async fn test(common: &Common, config: &Config, store: &Store, wanted: &str) -> 
         RelayOrigin::Store => engine::test_relay(store, upstream.relays(), &relay, workplace::now()).await,
         RelayOrigin::File => engine::relay_models(upstream.relays(), &relay, &key).await.map(|models| models.len()),
     };
+    // Some services list their models to everybody.
+    let open = tested.is_ok()
+        && !key.is_empty()
+        && engine::relay_models(upstream.relays(), &relay, &pool::Secret::from("")).await.is_ok();
     match tested {
         Ok(count) if common.json => {
-            output::json(&serde_json::json!({ "name": relay.name, "ok": true, "listed": count }));
+            output::json(&serde_json::json!({ "name": relay.name, "ok": true, "listed": count, "key_checked": !open }));
         }
-        Ok(count) => output::line(&format!("{} answers: {count} models.", relay.name)),
+        Ok(count) => {
+            output::line(&format!("{} answers: {count} models.", relay.name));
+            if open {
+                eprintln!(
+                    "Its list needs no key, so this says nothing about the key. A request shows whether that is good."
+                );
+            }
+        }
         Err(error) if common.json => {
             output::json(&serde_json::json!({ "name": relay.name, "ok": false, "error": error.to_string() }));
             return Ok(ExitCode::FAILURE);

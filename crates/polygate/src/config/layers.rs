@@ -98,10 +98,22 @@ impl Layers {
         FIELDS.iter().map(|field| self.get(field.key))
     }
 
-    /// The string entries of a table in the file, such as `model.aliases`.
-    pub fn table(&self, path: &str) -> Vec<(String, String)> {
-        let Some(toml::Value::Table(table)) = lookup(&self.file, path) else { return Vec::new() };
-        table.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+    /// The entries of a table of texts in the file, such as `model.aliases`.
+    ///
+    /// # Errors
+    /// An entry is no text, or there is something else than a table.
+    pub fn table(&self, path: &str) -> Result<Vec<(String, String)>, ConfigError> {
+        let wrong = |place: String, wanted| ConfigError::Row { place, wanted };
+        let table = match lookup(&self.file, path) {
+            None => return Ok(Vec::new()),
+            Some(toml::Value::Table(table)) => table,
+            Some(_) => return Err(wrong(path.to_owned(), "a table of names and models")),
+        };
+        let entry = |(name, value): (&String, &toml::Value)| match value.as_str() {
+            Some(text) => Ok((name.clone(), text.to_owned())),
+            None => Err(wrong(format!("{path}.{name}"), "the name of a model, as a text")),
+        };
+        table.iter().map(entry).collect()
     }
 
     /// What the file holds at this path.

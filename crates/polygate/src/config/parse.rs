@@ -212,7 +212,7 @@ pub(super) fn model(layers: &Layers) -> Result<Model, ConfigError> {
     Ok(Model {
         default: layers.text("model.default"),
         default_effort,
-        aliases: layers.table("model.aliases"),
+        aliases: layers.table("model.aliases")?,
         routing: models::routes(layers)?,
         custom: models::custom(layers)?,
         fast: fast(layers)?,

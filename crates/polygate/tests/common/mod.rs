@@ -130,25 +130,36 @@ impl Home {
 }
 
 /// Standard error of a running child, read as it comes so that the child never blocks.
-pub(crate) struct Log(std::sync::Arc<std::sync::Mutex<String>>);
+pub(crate) struct Log {
+    text: std::sync::Arc<std::sync::Mutex<String>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
 
 impl Log {
     fn of(child: &mut Child) -> Self {
         let text = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
         let (shared, stderr) = (std::sync::Arc::clone(&text), child.stderr.take().unwrap());
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let mut text = shared.lock().unwrap();
                 text.push_str(&line);
                 text.push('\n');
             }
         });
-        Self(text)
+        Self { text, reader: Some(reader) }
     }
 
     /// What was said so far.
     pub(crate) fn text(&self) -> String {
-        self.0.lock().unwrap().clone()
+        self.text.lock().unwrap().clone()
+    }
+
+    /// All that was said by a child that has ended.
+    pub(crate) fn whole(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.text()
     }
 }
 
@@ -178,10 +189,10 @@ impl Gateway {
     /// A `serve` with piped output that has just begun, once it listens; its log where it does not.
     pub(crate) fn of(mut child: Child) -> Result<Self, String> {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let log = Log::of(&mut child);
+        let mut log = Log::of(&mut child);
         let Some(Ok(first)) = lines.next() else {
             child.wait().unwrap();
-            return Err(log.text());
+            return Err(log.whole());
         };
         let port = first.rsplit(':').next().unwrap().parse().unwrap_or_else(|_| panic!("no port in {first:?}"));
         Ok(Self { child, port, log })
@@ -232,6 +243,13 @@ impl Gateway {
     pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
         self.signal("TERM");
         self.wait(Duration::from_secs(30))
+    }
+
+    /// SIGTERM, and all that it has said.
+    pub(crate) fn end(mut self) -> String {
+        self.signal("TERM");
+        assert!(self.wait(Duration::from_secs(30)).success());
+        self.log.whole()
     }
 
     /// Sends the process a signal: `TERM`, `INT`.

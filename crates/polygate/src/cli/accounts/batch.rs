@@ -1,6 +1,7 @@
 //! What an owner does with accounts, one or many: of each it is said what became of it.
 
 use std::collections::HashMap;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
@@ -14,6 +15,15 @@ pub(in crate::cli) struct Chosen {
     /// Their ids, e-mails or labels.
     #[arg(required = true)]
     accounts: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Remove {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Do not ask; nothing is asked where standard input is no terminal.
+    #[arg(long, short)]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -56,13 +66,18 @@ struct Told<'a> {
     views: Vec<AccountView>,
 }
 
-impl Chosen {
-    pub(super) async fn remove(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        let told = self.told(common, engine)?;
+impl Remove {
+    pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
+        let told = self.chosen.told(common, engine)?;
+        if !self.yes && std::io::stdin().is_terminal() && !told.confirmed()? {
+            anyhow::bail!("nothing was removed");
+        }
         let batch = engine.remove_accounts(&told.ids()).await?;
         Ok(told.report(&batch, |_| "removed".to_owned()))
     }
+}
 
+impl Chosen {
     pub(super) async fn switch(&self, common: &Common, engine: &Engine, on: bool) -> anyhow::Result<ExitCode> {
         let told = self.told(common, engine)?;
         let batch = engine.switch_accounts(&told.ids(), on).await?;
@@ -111,6 +126,15 @@ impl Tag {
 impl Told<'_> {
     fn ids(&self) -> Vec<String> {
         self.views.iter().map(|view| view.id.clone()).collect()
+    }
+
+    /// Asks the person whether the tokens of these accounts may go.
+    fn confirmed(&self) -> std::io::Result<bool> {
+        let labels: Vec<&str> = self.views.iter().map(|view| view.label.as_str()).collect();
+        eprint!("Remove {} and the stored tokens? A new login is needed to have them back. [y/N] ", labels.join(", "));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     /// Says what became of each, in the words of `done` where that is what was wanted.

@@ -48,6 +48,7 @@ pub(super) async fn check(common: &Common, engine: &Engine, wanted: &[String]) -
     let ids: Vec<String> = workplace::accounts(engine, wanted)?.into_iter().map(|view| view.id).collect();
     let checked = engine.check_accounts((!wanted.is_empty()).then_some(ids.as_slice()), PACE).await;
     let dead = checked.iter().any(|checked| checked.result == Health::Dead);
+    let unknown = checked.iter().any(|checked| checked.result == Health::Skipped);
     if common.json {
         output::json(&checked);
     } else {
@@ -63,5 +64,9 @@ pub(super) async fn check(common: &Common, engine: &Engine, wanted: &[String]) -
         let empty = "No accounts yet. Add one: polygate login";
         output::table(&["LABEL", "LOGIN", "TIME", "WHY"], rows.collect(), empty);
     }
-    Ok(if dead { ExitCode::from(4) } else { ExitCode::SUCCESS })
+    Ok(ExitCode::from(match (dead, unknown) {
+        (true, _) => 4,
+        (false, true) => 1,
+        (false, false) => 0,
+    }))
 }

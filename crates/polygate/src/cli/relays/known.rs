@@ -11,28 +11,28 @@ use crate::relays;
 use engine::RelayOrigin;
 
 /// A relay of the store or of the file.
-pub(super) struct Known {
-    pub(super) relay: Relay,
-    pub(super) key: Secret,
-    pub(super) origin: RelayOrigin,
+pub(in crate::cli) struct Known {
+    pub(in crate::cli) relay: Relay,
+    pub(in crate::cli) key: Secret,
+    pub(in crate::cli) origin: RelayOrigin,
     /// A stored one whose name the file has too: then the file's counts.
-    pub(super) hidden: bool,
+    pub(in crate::cli) hidden: bool,
 }
 
 /// A relay of the file that a gateway leaves out.
-pub(super) struct Wrong {
-    pub(super) name: String,
-    pub(super) error: anyhow::Error,
+pub(in crate::cli) struct Wrong {
+    pub(in crate::cli) name: String,
+    pub(in crate::cli) error: anyhow::Error,
 }
 
 /// Every relay: the file's, then the stored ones.
-pub(super) struct All {
-    pub(super) known: Vec<Known>,
-    pub(super) wrong: Vec<Wrong>,
+pub(in crate::cli) struct All {
+    pub(in crate::cli) known: Vec<Known>,
+    pub(in crate::cli) wrong: Vec<Wrong>,
 }
 
 impl All {
-    pub(super) async fn read(config: &Config, store: &Store) -> anyhow::Result<Self> {
+    pub(in crate::cli) async fn read(config: &Config, store: &Store) -> anyhow::Result<Self> {
         let mut all = Self { known: Vec::new(), wrong: Vec::new() };
         for relay in &config.relays {
             match filed(relay, config) {
@@ -50,7 +50,7 @@ impl All {
     }
 
     /// The relay of this name or id; of a name that is in both, the file's.
-    pub(super) fn find(self, wanted: &str) -> anyhow::Result<Option<Known>> {
+    pub(in crate::cli) fn find(self, wanted: &str) -> anyhow::Result<Option<Known>> {
         if let Some(Wrong { name, error }) = self.wrong.into_iter().find(|wrong| wrong.name == wanted) {
             return Err(error.context(format!("relay {name} of the file")));
         }
@@ -59,7 +59,7 @@ impl All {
 }
 
 /// The stored relay of this name or id.
-pub(super) async fn stored(store: &Store, wanted: &str) -> anyhow::Result<Option<Relay>> {
+pub(in crate::cli) async fn stored(store: &Store, wanted: &str) -> anyhow::Result<Option<Relay>> {
     Ok(store.relays().await?.into_iter().find(|relay| means(relay, wanted)))
 }
 
