@@ -142,13 +142,12 @@ impl Ledger {
 
     /// Figures, given or estimated when the model had begun to speak and nobody counted.
     fn figures(&self) -> Option<Usage> {
-        let estimate = || Usage {
-            input: self.input,
-            output: proto::tokens::estimate(u64::from(self.seen)),
-            estimated: true,
-            ..Usage::default()
-        };
-        self.usage.or_else(|| self.row.ttft_ms.is_some().then(estimate))
+        let output = proto::tokens::estimate(u64::from(self.seen));
+        let estimate = || Usage { input: self.input, output, estimated: true, ..Usage::default() };
+        // Of a reply that was cut some upstreams have counted the input alone.
+        let uncounted = |usage: &Usage| usage.estimated && usage.output == 0;
+        let given = self.usage.map(|usage| if uncounted(&usage) { Usage { output, ..usage } } else { usage });
+        given.or_else(|| self.row.ttft_ms.is_some().then(estimate))
     }
 }
 

@@ -125,8 +125,6 @@ pub struct Reasoning {
     pub effort: Option<String>,
     /// `auto`, `concise`, `detailed`.
     pub summary: Option<String>,
-    /// Other fields of the responses `reasoning` object.
-    pub rest: Vec<(String, Json)>,
 }
 
 /// Output format.
@@ -152,7 +150,7 @@ pub enum Format {
 /// Length and stop limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Highest number of visible output tokens.
+    /// Highest number of output tokens. We count what the client sees; relays count reasoning too.
     pub max_tokens: Option<u64>,
     /// Stop sequences, plain text, none of them empty.
     pub stop: Vec<String>,

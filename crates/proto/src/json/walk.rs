@@ -52,7 +52,7 @@ impl Json {
         Elements { bytes: self.bytes().clone(), at: enter(self.bytes(), b'[') }
     }
 
-    /// The last field called `name` that is not `null`, as most parsers read repeated names.
+    /// The last field called `name`, as most parsers read repeated names; none where that one is `null`.
     pub fn get(&self, name: &str) -> Option<Json> {
         let bytes = self.bytes();
         let mut found = None;

@@ -277,3 +277,31 @@ fn a_finish_reason_that_nobody_knows_reaches_chat_clients_and_is_noted() {
     let whole = read(Dialect::Chat, [&br#"{"choices":[{"message":{"content":"x"},"finish_reason":"banana"}]}"#[..]]);
     assert_eq!(notes(whole).len(), 1);
 }
+
+/// A server that answers a stream's request with one body.
+#[test]
+fn a_whole_body_keeps_what_items_have_no_place_for() {
+    let body = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","system_fingerprint":"fp_1","citations":["https://a.test"],
+        "choices":[{"index":0,"message":{"role":"assistant","content":"Hi","vendor":1,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},
+        "logprobs":{"content":[{"token":"Hi","logprob":-0.5}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
+    let events = read(Dialect::Chat, [body.as_bytes()]);
+    let stream = write(Dialect::Chat, setting(true), &events);
+    let data: Vec<&str> = utf8(&stream).lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!((data.len(), data[1]), (2, "[DONE]"), "{data:?}");
+    let chunk: serde_json::Value = serde_json::from_str(data[0]).unwrap();
+    let whole: serde_json::Value =
+        serde_json::from_slice(&Dialect::Chat.whole(&fold(&events), &setting(true))).unwrap();
+    for (reply, message) in [(&chunk, "delta"), (&whole, "message")] {
+        assert_eq!((&reply["id"], &reply["system_fingerprint"]), (&"c".into(), &"fp_1".into()), "{reply}");
+        assert_eq!(reply["citations"][0], "https://a.test");
+        let choice = &reply["choices"][0];
+        assert_eq!((&choice["logprobs"]["content"][0]["token"], &choice[message]["vendor"]), (&"Hi".into(), &1.into()));
+        assert_eq!((&choice[message]["content"], &choice["finish_reason"]), (&"Hi".into(), &"tool_calls".into()));
+        assert_eq!(choice[message]["tool_calls"][0]["function"]["name"], "f");
+    }
+    assert_eq!(
+        (&chunk["object"], &chunk["choices"][0]["delta"]["tool_calls"][0]["index"]),
+        (&"chat.completion.chunk".into(), &0.into())
+    );
+    assert_eq!(whole["object"], "chat.completion");
+}

@@ -248,3 +248,41 @@ fn a_body_keeps_what_items_have_no_place_for() {
     let cut = fold(&strange(read(Dialect::Gemini, [said.as_bytes()])));
     assert!(!utf8(&Dialect::Gemini.whole(&cut, &setting(Dialect::Gemini))).contains("executableCode"));
 }
+
+/// A server that answers a stream's request with one body, or with an array.
+#[test]
+fn a_whole_body_keeps_what_items_have_no_place_for() {
+    let body = r#"{"candidates":[{"content":{"parts":[{"text":"Hi","vendor":1}],"role":"model"},"finishReason":"STOP","avgLogprobs":-0.5}],
+        "usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2,"trafficType":"ON_DEMAND"},"modelVersion":"m","responseId":"r"}"#;
+    for body in [body.to_owned(), format!("[{body}]")] {
+        let events = read(Dialect::Gemini, [body.as_bytes()]);
+        let stream = write(Dialect::Gemini, setting(Dialect::Gemini), &events);
+        let (replies, thrown) = javascript(&stream);
+        assert_eq!((replies.len(), thrown), (1, false), "{}", utf8(&stream));
+        let whole: serde_json::Value =
+            serde_json::from_slice(&Dialect::Gemini.whole(&fold(&events), &setting(Dialect::Gemini))).unwrap();
+        for reply in [&replies[0], &whole] {
+            assert_eq!(reply["candidates"][0]["avgLogprobs"], -0.5, "{reply}");
+            assert_eq!(reply["usageMetadata"]["trafficType"], "ON_DEMAND");
+            assert_eq!(reply["candidates"][0]["content"]["parts"][0]["vendor"], 1);
+        }
+    }
+}
+
+/// Counts in earlier chunks are not the totals, which may come behind the finish reason.
+#[test]
+fn totals_may_come_last() {
+    let chunk =
+        |rest: &str| format!("data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\"a\"}}]}}{rest}\n\n");
+    let counts = |output: u32| format!(r#""usageMetadata":{{"promptTokenCount":1,"candidatesTokenCount":{output}}}}}"#);
+    let stream = [
+        chunk(&format!("}}],{}", counts(1))),
+        chunk(r#","finishReason":"STOP"}]}"#),
+        format!("data: {{{}\n\n", counts(9)),
+    ]
+    .concat();
+    assert_eq!(fold(&read(Dialect::Gemini, [stream.as_bytes()])).usage.unwrap().output, 9, "{stream}");
+    let cut = stream.rsplit_once("data:").unwrap().0;
+    let whole = fold(&read(Dialect::Gemini, [cut.as_bytes()]));
+    assert_eq!((whole.usage.unwrap().output, whole.finish), (1, Some(Finish::Stop)));
+}

@@ -340,3 +340,12 @@ fn stop_sequences_of_whitespace_are_not_sent() {
         }
     }
 }
+
+/// A reply that is cut has at least the counts that it began with.
+#[test]
+fn counts_of_a_reply_that_is_cut_are_kept() {
+    let (_, body) = crate::corpus("messages", "text.sse").remove(0);
+    let cut = &body[..body.windows(13).position(|window| window == b"message_delta").unwrap()];
+    let usage = fold(&crate::read(Dialect::Messages, [cut])).usage.unwrap();
+    assert_eq!((usage.input, usage.cached, usage.output, usage.estimated), (21 + 2048 + 128, 2048, 0, true));
+}

@@ -2,6 +2,7 @@
 
 mod answer;
 mod calls;
+mod chunk;
 mod scan;
 
 #[cfg(test)]
@@ -88,7 +89,7 @@ impl Reader {
     }
 
     pub(in crate::dialect) fn end(mut self, out: &mut Vec<Event>) {
-        // What the frames leave to be said is no edit of them.
+        // What is said behind the last frame does not count as an edit of the frames.
         let unsaid = matches!(self.mode, Mode::Stream(_)).then(no_frame);
         match std::mem::replace(&mut self.mode, Mode::Start) {
             Mode::Done => return,
@@ -153,11 +154,14 @@ impl Reader {
         self.answer.read(data, &reply, sink)
     }
 
+    /// A whole body. Its events carry it as the chunk that a stream of one chunk would have had, so that clients of this dialect
+    /// get all of its fields.
     fn body(&mut self, body: &Bytes, out: &mut Vec<Event>) {
-        let mut sink = Sink { out, frame: None, count: 0 };
+        let mut sink = Sink { out, frame: chunk::of(body), count: 0 };
         match self.frame(body, false, &mut sink) {
             Ok(()) if self.answer.opened() => {
-                self.answer.close(&mut sink, None);
+                sink.frame = Some(no_frame());
+                self.answer.close(&mut sink, Some(no_frame()));
                 self.mode = Mode::Done;
             }
             Ok(()) => self.fail(garbled(), out),

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use self::extra::Extra;
 use super::say;
 use crate::canon::{CallKind, Finish, ItemKind, Part};
-use crate::dialect::Setting;
+use crate::dialect::{Dialect, Setting};
 use crate::fold::Whole;
 use crate::json::pen::{self, Pen};
 use crate::text::{Json, Text};
@@ -18,7 +18,9 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
     let extra = Extra::of(whole);
     let mut out = BytesMut::with_capacity(answer.content.len() + 1024);
     pen::object(&mut out, |pen| {
-        if setting.id.is_empty() {
+        // A stream of a chat upstream has its id, and so has its body.
+        let passes = whole.own(Dialect::Chat).next().is_some() && !whole.id.is_empty();
+        if setting.id.is_empty() || passes {
             pen.text("id", &whole.id);
         } else {
             pen.plain("id", &setting.id);

@@ -11,7 +11,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use self::answer::Answer;
 use self::array::Splitter;
@@ -104,8 +104,8 @@ impl Reader {
 
     pub(in crate::dialect) fn end(mut self, out: &mut Vec<Event>) {
         let mut whole = false;
-        // What the frames leave to be said is no edit of them.
-        let unsaid = matches!(self.mode, Mode::Stream(_)).then(no_frame);
+        // What is said behind the last frame does not count as an edit of the frames.
+        let unsaid = (!matches!(self.mode, Mode::Start)).then(no_frame);
         match std::mem::replace(&mut self.mode, Mode::Start) {
             Mode::Done => return,
             Mode::Start => {}
@@ -156,11 +156,15 @@ impl Reader {
         }
     }
 
-    /// Elements of an array, or one whole body: they have no frames.
+    /// Elements of an array, or one whole body. Each says what a frame of a stream would say, and carries that frame.
     fn elements(&mut self, elements: Vec<Bytes>, out: &mut Vec<Event>) {
         for element in elements {
             if !matches!(self.mode, Mode::Done) {
-                let read = self.frame(&element, &mut Sink { out, frame: None, count: 0 });
+                let mut sink = Sink { out, frame: Some(framed(&element)), count: 0 };
+                let read = self.frame(&element, &mut sink);
+                if read.is_ok() && sink.count == 0 {
+                    sink.push(What::Other);
+                }
                 self.judge(read, out);
             }
         }
@@ -200,6 +204,16 @@ impl Reader {
 /// Stands for what is said behind the last frame.
 fn no_frame() -> Frame {
     Frame { dialect: Dialect::Gemini, bytes: Bytes::new() }
+}
+
+/// A whole reply as the frame that it would have been.
+fn framed(reply: &Bytes) -> Frame {
+    let line = json::line(reply.clone());
+    let mut bytes = BytesMut::with_capacity(line.len() + 8);
+    bytes.put_slice(b"data: ");
+    bytes.put_slice(&line);
+    bytes.put_slice(b"\n\n");
+    Frame { dialect: Dialect::Gemini, bytes: bytes.freeze() }
 }
 
 fn garbled() -> Failure {

@@ -20,7 +20,8 @@ use crate::canon::{Channel, Event, Finish, Frame, Item, ItemKind, Open, Part, Us
 use crate::dialect::{Dialect, Setting};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
-use crate::text::Text;
+use crate::json;
+use crate::text::{Json, Text};
 
 /// Events to Gemini bytes.
 #[derive(Debug)]
@@ -201,7 +202,7 @@ impl Writer {
     fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
         self.open(None);
         // The upstream's own last frame may be out, with its counts to come.
-        let said = self.passed.as_ref().is_some_and(|frame| says_finish(frame));
+        let said = self.passed.as_ref().is_some_and(says_finish);
         if !said {
             let (state, usage) = (self.pending.take(), self.usage.take());
             let grounding = self.sources.grounding();
@@ -257,14 +258,11 @@ impl Writer {
     }
 }
 
-/// Whether a frame has a finish reason, or says why the question was blocked. Inside a string the quotes of a name would be
-/// escaped.
-fn says_finish(data: &[u8]) -> bool {
-    let says = |name: &[u8]| {
-        memchr::memmem::find_iter(data, name).any(|at| {
-            let value = data[at + name.len()..].trim_ascii_start().strip_prefix(b":").unwrap_or_default();
-            value.trim_ascii_start().starts_with(b"\"")
-        })
-    };
-    says(br#""finishReason""#) || says(br#""blockReason""#)
+/// Whether a frame has a finish reason, or says why the question was blocked.
+fn says_finish(frame: &Bytes) -> bool {
+    let Some(reply) = sse::parse(frame.clone()).and_then(|frame| json::readable(frame.data)) else { return false };
+    let candidates = reply.get("candidates");
+    let mut finished = candidates.iter().flat_map(Json::elements).map(|candidate| candidate.text("finishReason"));
+    finished.any(|reason| reason.is_some())
+        || reply.get("promptFeedback").is_some_and(|feedback| feedback.text("blockReason").is_some())
 }

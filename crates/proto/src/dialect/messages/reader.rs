@@ -156,6 +156,7 @@ impl Reader {
 
     fn fail(&mut self, failure: Failure, out: &mut Vec<Event>) {
         self.mode = Mode::Done;
+        out.extend(self.answer.counts_so_far().map(|usage| Event::new(What::Usage(usage))));
         out.push(Event::new(What::Fail(failure)));
     }
 }

@@ -99,8 +99,7 @@ fn reasoning(node: Node<'_>) -> Read<Reasoning> {
     let mut fields = node.object()?;
     let effort = fields.read("effort", node::string)?;
     let summary = fields.read("summary", node::string)?;
-    let rest = fields.rest().map(|(key, value)| (key.plain().into_owned(), value)).collect();
-    Ok(Reasoning { effort, summary, rest })
+    Ok(Reasoning { effort, summary })
 }
 
 fn text(request: &mut Request, node: Node<'_>) -> Read<()> {

@@ -100,7 +100,7 @@ impl Scope {
     fn replayed(&mut self, fields: &mut Fields<'_>) -> Read<()> {
         fields.read("audio", |node| Err::<(), _>(node.unsupported("audio is not supported.")))?;
         for name in ["reasoning_content", "reasoning", "reasoning_details"] {
-            // Reasoning without its encrypted state cannot be replayed to any upstream.
+            // Without its encrypted state only some chat relays take it, and those read the client's own body.
             if fields.take(name).is_some() {
                 self.notes.add(format!("dropped messages.{name}"));
             }

@@ -104,7 +104,7 @@ impl Scope {
         let off = (enabled == Some(false)).then(|| "none".to_owned());
         let summary = fields.read("summary", node::string)?;
         self.leftover("reasoning", fields);
-        Ok(Reasoning { effort: off.or(effort), summary, rest: Vec::new() })
+        Ok(Reasoning { effort: off.or(effort), summary })
     }
 
     /// The responses object `text`, which comes with `input`.

@@ -81,8 +81,8 @@ impl Answer {
         if feedback.is_some_and(|feedback| feedback.text("blockReason").is_some()) {
             self.finish = Some(Finish::Filter);
         }
-        // The counts of a reply come with its end, or right after it.
-        if self.finish.is_some() && self.usage.is_some() {
+        // The totals of a reply come with its end, or right after it; earlier counts are none.
+        if self.finish.is_some() && reply.usage_metadata.is_some() {
             self.close(sink);
         }
         Ok(())

@@ -63,7 +63,7 @@ impl Scope {
         let shown = fields.either("includeThoughts", node::boolean)?.unwrap_or(false);
         self.leftover("generationConfig.thinkingConfig", fields);
         let effort = level.or(budget).map(str::to_owned);
-        Ok(Reasoning { effort, summary: shown.then(|| "auto".to_owned()), rest: Vec::new() })
+        Ok(Reasoning { effort, summary: shown.then(|| "auto".to_owned()) })
     }
 
     fn format(&mut self, fields: &mut Fields<'_>, request: &mut Request) -> Read<()> {

@@ -73,8 +73,11 @@ fn an_end_that_the_upstream_said_is_not_said_again() {
         event(open(), None),
     ];
     assert_eq!(write(&events, false).matches("finishReason").count(), 1);
-    assert!(says_finish(br#""finishReason" : "STOP""#));
-    assert!(!says_finish(br#""finishReason":null,"text":"\"finishReason\":\"STOP\"""#));
+    let says = |reply: &str| says_finish(&bytes::Bytes::from(format!("data: {reply}\n\n")));
+    assert!(says(r#"{"candidates":[{"finishReason" : "STOP"}]}"#));
+    assert!(says(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#));
+    assert!(!says(r#"{"candidates":[{"finishReason":null,"text":"\"finishReason\":\"STOP\""}]}"#));
+    assert!(!says(r#"{"other":[{"finishReason":"STOP"}]}"#));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use super::block::{self, Block, Input, Tally};
 use super::sink::Sink;
-use crate::canon::{CallKind, Channel, Finish, Head, Open, What};
+use crate::canon::{CallKind, Channel, Finish, Head, Open, Usage, What};
 use crate::dialect::messages::say;
 use crate::dialect::messages::wire::{Kind, Piece};
 use crate::fold::Slot;
@@ -97,6 +97,12 @@ impl Answer {
         let end = What::End { finish, response: None };
         // Without a reason the upstream's frames alone are no whole message.
         if self.finish.is_some() { sink.say(end) } else { sink.own(end) }
+    }
+
+    /// The counts of a reply that was cut before it told the final ones: the input's, as its beginning said. Nobody counted the output.
+    pub(super) fn counts_so_far(&self) -> Option<Usage> {
+        let usage = self.tally.usage().filter(|_| self.finish.is_none())?;
+        Some(Usage { output: 0, reasoning: 0, estimated: true, ..usage })
     }
 
     fn start(&mut self, message: &Json, sink: &mut Sink<'_>) {

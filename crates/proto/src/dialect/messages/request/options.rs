@@ -116,7 +116,7 @@ fn session(user: &str) -> Option<String> {
 fn reasoning(thought: &Thought, effort: Option<String>) -> Reasoning {
     let off = thought.off.then(|| "none".to_owned());
     let summary = (thought.view == Thinking::Shown).then(|| "auto".to_owned());
-    Reasoning { effort: off.or(effort).or_else(|| thought.effort.clone()), summary, rest: Vec::new() }
+    Reasoning { effort: off.or(effort).or_else(|| thought.effort.clone()), summary }
 }
 
 /// `service_tier` in OpenAI's words; `speed: fast` is the faster tier.

@@ -90,7 +90,7 @@ impl Scope {
         items.extend(made.into_iter().flatten());
         let thinking = fields.read("thinking", node::text)?;
         if thinking.is_some_and(|text| !text.is_empty()) {
-            // Reasoning without its encrypted state cannot be replayed to any upstream.
+            // Without its encrypted state only some chat relays take it, beside the call that it led to.
             self.notes.add("dropped messages.thinking");
         }
         if items.len() == before {

@@ -7,14 +7,16 @@ use super::delta::{Found, Scanned};
 use crate::canon::Channel;
 use crate::json::Scan;
 
-/// Frames that may differ in a row before nothing more is learned from them.
-const MISSES: u8 = 8;
+/// Frames that may differ in a row before most of them are no longer learned from: that costs more than reading them.
+const MISSES: u32 = 8;
+/// Then only one frame of so many is learned from, in case the layout has settled.
+const PAUSE: u32 = 32;
 
 /// The last frame's layout, while frames keep to it.
 #[derive(Debug, Default)]
 pub(super) struct Template {
     shape: Option<Shape>,
-    misses: u8,
+    misses: u32,
 }
 
 #[derive(Debug)]
@@ -58,8 +60,9 @@ impl Template {
 
     /// Takes over the layout of a frame that did not, as it was scanned.
     pub(super) fn learn(&mut self, data: &[u8], channel: Channel, scanned: &Scanned) {
-        self.misses = self.misses.saturating_add(1);
-        self.shape = (self.misses <= MISSES).then(|| Shape::of(data, channel, scanned));
+        self.misses = self.misses.wrapping_add(1);
+        let learns = self.misses <= MISSES || self.misses.is_multiple_of(PAUSE);
+        self.shape = learns.then(|| Shape::of(data, channel, scanned));
     }
 }
 

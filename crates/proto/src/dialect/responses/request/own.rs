@@ -15,7 +15,7 @@ impl Own {
         Some(Self(Json::from_valid(raw).fields().collect()))
     }
 
-    /// The last field called `name`, unless it is `null`: what [`Json::get`] gives.
+    /// The last field called `name`, unless it is `null`, as [`Json::get`] has it.
     pub(super) fn get(&self, name: &str) -> Option<&Json> {
         let found = self.0.iter().rev().find(|(key, _)| key.is(name));
         found.map(|(_, value)| value).filter(|value| !value.is_null())

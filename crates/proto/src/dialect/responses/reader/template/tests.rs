@@ -67,15 +67,34 @@ fn other_layouts_are_scanned() {
 }
 
 #[test]
-fn nothing_is_learned_where_no_frame_is_like_the_last() {
+fn little_is_learned_where_no_frame_is_like_the_last() {
     let mut template = Template::default();
-    for n in 0..20 {
+    for n in 0..100 {
         let data = FRAMES[0].replace("msg_1", &format!("msg_{n}"));
         assert_eq!(template.find(data.as_bytes()), None);
         let (channel, scanned) = scanned(data.as_bytes()).unwrap();
         template.learn(data.as_bytes(), channel, &scanned);
-        assert_eq!(template.shape.is_some(), n < i32::from(MISSES));
+        assert_eq!(template.shape.is_some(), n < MISSES || (n + 1) % PAUSE == 0, "{n}");
     }
+}
+
+/// A stream whose frames differ at first and then no longer is read fast again.
+#[test]
+fn what_settles_late_is_learned_too() {
+    let mut template = Template::default();
+    let mut learn = |data: &str| {
+        let fast = template.find(data.as_bytes()).is_some();
+        if !fast {
+            let (channel, scanned) = scanned(data.as_bytes()).unwrap();
+            template.learn(data.as_bytes(), channel, &scanned);
+        }
+        fast
+    };
+    for n in 0..20 {
+        assert!(!learn(&FRAMES[0].replace("msg_1", &format!("msg_{n}x"))));
+    }
+    let fast = (0..100).filter(|_| learn(FRAMES[0])).count();
+    assert!(fast >= 100 - PAUSE as usize, "{fast}");
 }
 
 proptest! {

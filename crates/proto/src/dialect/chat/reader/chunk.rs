@@ -1,0 +1,54 @@
+//! A whole body as the one chunk of a stream.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::canon::Frame;
+use crate::dialect::Dialect;
+use crate::json::patch::{Edit, patch, set};
+use crate::json::{self, Shape, pen};
+use crate::text::{Json, Text};
+
+/// The frame of the chunk; `None` for what is no JSON object.
+pub(super) fn of(body: &Bytes) -> Option<Frame> {
+    let body = json::readable(body.clone()).filter(|body| body.shape() == Shape::Object)?;
+    let edit = |key: &Text, value: &Json| match key.as_str() {
+        "object" => Edit::Set(Json::of("chat.completion.chunk")),
+        "choices" => Edit::Set(list(value, |_, choice| self::choice(&choice))),
+        _ => Edit::Keep,
+    };
+    let chunk = patch(&body, edit, []);
+    let mut bytes = BytesMut::with_capacity(chunk.bytes().len() + 8);
+    bytes.put_slice(b"data: ");
+    bytes.put_slice(chunk.bytes());
+    bytes.put_slice(b"\n\n");
+    Some(Frame { dialect: Dialect::Chat, bytes: bytes.freeze() })
+}
+
+/// A choice with a `delta` in the place of its `message`.
+fn choice(choice: &Json) -> Json {
+    let Some(message) = choice.get("message").filter(|_| choice.get("delta").is_none()) else { return choice.clone() };
+    let edit = |key: &Text, value: &Json| {
+        if key.is("tool_calls") { Edit::Set(list(value, numbered)) } else { Edit::Keep }
+    };
+    let delta = patch(&message, edit, []);
+    patch(
+        choice,
+        |key, _| if key.is("message") || key.is("delta") { Edit::Drop } else { Edit::Keep },
+        [("delta", delta)],
+    )
+}
+
+/// A call with the number that calls have in chunks.
+fn numbered(at: usize, call: Json) -> Json {
+    if call.shape() == Shape::Object { set(&call, "index", &Json::of(&at)) } else { call }
+}
+
+/// The array with each element changed; other values as they are.
+fn list(value: &Json, change: impl Fn(usize, Json) -> Json) -> Json {
+    if value.shape() != Shape::Array {
+        return value.clone();
+    }
+    let mut out = BytesMut::with_capacity(value.bytes().len());
+    pen::array(&mut out, value.elements().enumerate(), |out, (at, element)| out.put_slice(change(at, element).bytes()));
+    Json::from_valid(out.freeze())
+}
