@@ -177,8 +177,8 @@ impl Candidate<'_> {
 
     /// Whether its state allows it.
     fn serves(&self, ask: &Ask<'_>, now: Millis) -> bool {
-        let tried = self.card.exhausted() || self.card.gate().open(now);
-        !self.spent(now) || ask.spent && tried
+        let may_try = self.card.exhausted() || self.card.gate().open(now);
+        !self.spent(now) || ask.spent && may_try
     }
 
     /// Whether its state, or the model's own limit, speaks against it.

@@ -27,6 +27,20 @@ pub struct Bounds {
     pub coded: bool,
 }
 
+/// Whole seconds, rounded up, out of `try again in 1.054s`, `... in 250ms`, `... in 7 seconds`, as the Codex client reads them;
+/// from one second to a day.
+pub fn try_again(message: &str) -> Option<u64> {
+    let lower = message.to_ascii_lowercase();
+    let (_, after) = lower.split_once("try again in ")?;
+    let digits = after.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(after.len());
+    let number: f64 = after[..digits].parse().ok()?;
+    let unit = after[digits..].trim_start();
+    let seconds = if unit.starts_with("ms") { number / 1000.0 } else { number };
+    let known = unit.starts_with('s') || unit.starts_with("ms");
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a day")]
+    known.then(|| seconds.ceil().clamp(1.0, 86_400.0) as u64)
+}
+
 /// Ways to name the window, in lower case: `#w` is the window, `#p` the prompt, `#a` the output that was asked for, `#n` any number.
 const WINDOWS: &[&str] = &[
     // Anthropic.

@@ -92,17 +92,9 @@ impl Said {
         words.into_iter().flatten().find_map(coded).or_else(|| worded(self.message.as_deref()?))
     }
 
-    /// Seconds from "try again in 1.054s", as the official client reads them; rounded up.
+    /// Seconds from "try again in 1.054s".
     pub(super) fn wait(&self) -> Option<u64> {
-        const LEAD: &str = "try again in ";
-        let text = self.message.as_deref()?.to_ascii_lowercase();
-        let rest = &text[text.find(LEAD)? + LEAD.len()..];
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let number = Number::read(&rest[..digits])?.0;
-        let unit = rest[digits..].trim_start();
-        let seconds = if unit.starts_with("ms") { number / 1000.0 } else { number };
-        let known = unit.starts_with("ms") || unit.starts_with('s');
-        known.then(|| Number(seconds.ceil()).count()).flatten()
+        proto::bounds::try_again(self.message.as_deref()?)
     }
 }
 

@@ -639,3 +639,14 @@ fn a_refusal_after_a_stale_connection_is_final() {
     let (_, step) = history.settle(&id("a"), &status(503, ""), NOW);
     assert!(matches!(step, Step::Give(_)), "{step:?}");
 }
+
+/// The words of a limit mean the same as in `proto`: from one second to a day.
+#[rstest]
+#[case("try again in 0s", 1)]
+#[case("try again in 1.2s", 2)]
+#[case("try again in 900000s", 86_400)]
+fn a_wait_in_words_has_one_reading(#[case] message: &str, #[case] seconds: i64) {
+    let (signal, _) = next(&early(Kind::RateLimited, None, message), &History::default(), NOW);
+    assert!(matches!(signal, Signal::Cool { until, .. } if until == NOW.plus(seconds * 1000)), "{signal:?}");
+    assert_eq!(proto::bounds::try_again(message).and_then(|wait| i64::try_from(wait).ok()), Some(seconds));
+}

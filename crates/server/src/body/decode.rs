@@ -100,12 +100,19 @@ impl Layer {
             // Large-window brotli asks for up to 1 GiB; RFC 7932 has no such streams.
             (Coding::Brotli, Some(first)) if first & 0x7f == 0x11 => return Err(Broken::Corrupt),
             (Coding::Brotli, _) => Self::Brotli(BrotliDecoder::new(input)),
-            (Coding::Gzip, _) => Self::Gzip(GzipDecoder::new(input)),
+            // Some compressors end a member, or a frame, at each flush (RFC 1952, section 2.2; RFC 8878, section 3.1).
+            (Coding::Gzip, _) => {
+                let mut decoder = GzipDecoder::new(input);
+                decoder.multiple_members(true);
+                Self::Gzip(decoder)
+            }
             // RFC 9110 means zlib; some clients send the raw form. A raw stream cannot start with method 8, window <= 7.
             (Coding::Deflate, Some(first)) if first & 0x8f == 0x08 => Self::Zlib(ZlibDecoder::new(input)),
             (Coding::Deflate, _) => Self::Deflate(DeflateDecoder::new(input)),
             (Coding::Zstd, _) => {
-                Self::Zstd(ZstdDecoder::with_params(input, &[DParameter::window_log_max(ZSTD_WINDOW)]))
+                let mut decoder = ZstdDecoder::with_params(input, &[DParameter::window_log_max(ZSTD_WINDOW)]);
+                decoder.multiple_members(true);
+                Self::Zstd(decoder)
             }
         })
     }

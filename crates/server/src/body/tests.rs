@@ -98,7 +98,11 @@ async fn damaged_bodies_are_refused(#[case] coding: &str) {
         assert_eq!(read_as(coding, sound[..cut].to_vec()).await, Err(Broken::Corrupt), "{coding} cut at {cut}");
     }
     assert_eq!(read_as(coding, [&sound[..], b"x"].concat()).await, Err(Broken::Corrupt), "{coding} goes on");
-    assert_eq!(read_as(coding, [&sound[..], &sound[..]].concat()).await, Err(Broken::Corrupt), "{coding} twice");
+    let twice = match coding {
+        "gzip" | "zstd" => Ok(Bytes::from([TEXT, TEXT].concat())),
+        _ => Err(Broken::Corrupt),
+    };
+    assert_eq!(read_as(coding, [&sound[..], &sound[..]].concat()).await, twice, "{coding} twice");
     assert_eq!(read_as(coding, TEXT).await, Err(Broken::Corrupt), "{coding} is not what it says");
 }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::bounds;
 use crate::failure::{Failure, Kind};
 use crate::json;
 use crate::text::{Json, Text};
@@ -49,7 +50,7 @@ pub fn of(error: &Json) -> Failure {
     let seconds = |name| error.get(name).and_then(|value| value.as_u64());
     Failure {
         kind,
-        retry_after: seconds("resets_in_seconds").or_else(|| try_again(&message)),
+        retry_after: seconds("resets_in_seconds").or_else(|| bounds::try_again(&message)),
         message,
         code: code.or_else(|| class.filter(|class| class != "error" && !class.ends_with("_error"))),
         param: word("param"),
@@ -127,19 +128,6 @@ fn by_status(status: u16) -> Kind {
         408 | 504 => Kind::Timeout,
         _ => Kind::Upstream,
     }
-}
-
-/// Whole seconds, rounded up, out of `try again in 1.054s`, `... in 250ms`, `... in 7 seconds`, as the Codex client reads them.
-fn try_again(message: &str) -> Option<u64> {
-    let lower = message.to_ascii_lowercase();
-    let (_, after) = lower.split_once("try again in ")?;
-    let digits = after.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(after.len());
-    let number: f64 = after[..digits].parse().ok()?;
-    let unit = after[digits..].trim_start();
-    let seconds = if unit.starts_with("ms") { number / 1000.0 } else { number };
-    let known = unit.starts_with('s') || unit.starts_with("ms");
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a day")]
-    known.then(|| seconds.ceil().clamp(1.0, 86_400.0) as u64)
 }
 
 fn cut(message: &str) -> String {
