@@ -172,6 +172,11 @@ impl Relay {
         known::strict(&self.base_url)
     }
 
+    /// Whether it is to get only functions in Chat: free-text tools are OpenAI's, and other services refuse them.
+    pub fn functions_only(&self) -> bool {
+        !known::openai(&self.base_url)
+    }
+
     /// A model's name as shown to clients.
     pub fn shown(&self, model: &str) -> String {
         format!("{}{model}", self.prefix)

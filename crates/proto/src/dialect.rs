@@ -9,6 +9,7 @@ pub mod openai_error;
 mod relay_error;
 pub mod responses;
 mod shape;
+mod tool_form;
 mod tool_pairs;
 mod tools;
 
@@ -24,6 +25,7 @@ use crate::framing::line_ends;
 use crate::notes::Notes;
 use crate::text::Json;
 use crate::unfold::{self, Turned, Unfold};
+pub(crate) use tool_form::Rules;
 
 /// A protocol that clients speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,6 +125,8 @@ pub struct Relay {
     pub without_replay: bool,
     /// Whether it refuses a chat request with a field that OpenAI's API does not have.
     pub strict: bool,
+    /// Whether it knows only functions in Chat, and no tools that take free text.
+    pub functions_only: bool,
 }
 
 /// What a writer needs to know that the events do not say.
@@ -232,6 +236,9 @@ impl Wire {
         }
         if let Some(repaired) = tool_pairs::repair(&prepared, self, notes) {
             prepared = Cow::Owned(repaired);
+        }
+        if let Some(fitted) = tool_form::fit(&prepared, self, target, notes) {
+            prepared = Cow::Owned(fitted);
         }
         prepared
     }

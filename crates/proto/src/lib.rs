@@ -21,6 +21,7 @@ pub mod notes;
 pub mod state;
 pub mod text;
 pub mod tokens;
+mod tool_replies;
 pub mod trim;
 mod unfold;
 
@@ -30,3 +31,4 @@ pub use failure::{Failure, Kind};
 pub use fold::{Fold, Whole};
 pub use notes::Notes;
 pub use text::{Json, Text};
+pub use tool_replies::ToolReplies;

@@ -387,6 +387,7 @@ impl Attempt {
             dialect: self.call.dialect,
             setting,
             limits: self.limits(),
+            replies: self.replies(),
             input: self.ledger.input(),
             stream: request.reply.stream,
         }

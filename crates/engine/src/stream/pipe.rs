@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use proto::canon::{Finish, Limits};
 use proto::dialect::Setting;
 use proto::trim::{Trim, Verdict};
-use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, What, Writer};
+use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, ToolReplies, What, Writer};
 
 use crate::ledger::Ledger;
 
@@ -20,6 +20,7 @@ const MANY: usize = 64;
 /// A reply on its way through.
 pub(crate) struct Pipe {
     reader: Option<Reader>,
+    replies: Option<Box<ToolReplies>>,
     trim: Option<Trim>,
     sink: Sink,
     /// Between reader and limits; empty between two calls.
@@ -71,6 +72,8 @@ pub(crate) struct Shape {
     pub(crate) setting: Setting,
     /// Limits that the upstream does not know.
     pub(crate) limits: Limits,
+    /// How calls are turned back to what the client knows.
+    pub(crate) replies: Option<ToolReplies>,
     /// Input tokens to report when one of them ends the reply.
     pub(crate) input: u64,
     /// Whether it streams.
@@ -87,8 +90,9 @@ impl Pipe {
             Sink::Fold(Fold::for_client(shape.dialect))
         };
         let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input));
+        let replies = shape.replies.clone().map(Box::new);
         let (reader, events, last) = (Some(reader), held, None);
-        Self { reader, trim, sink, events, trimmed: Vec::new(), aside: Vec::new(), failing: None, last }
+        Self { reader, replies, trim, sink, events, trimmed: Vec::new(), aside: Vec::new(), failing: None, last }
     }
 
     /// Says how long ago the request came, for replies that say how long they took.
@@ -207,6 +211,16 @@ impl Pipe {
     }
 
     fn through(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
+        let Some(replies) = &mut self.replies else { return self.limit(event, ledger) };
+        let mut pace = Pace::Going;
+        for event in replies.event(event).into_iter().flatten() {
+            pace = self.limit(event, ledger);
+        }
+        pace
+    }
+
+    /// Applies the limits that the upstream does not know.
+    fn limit(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
         let Some(trim) = &mut self.trim else { return self.hold(event, ledger) };
         let mut trimmed = std::mem::take(&mut self.trimmed);
         let verdict = trim.push(event, &mut trimmed);

@@ -64,3 +64,8 @@ pub(super) fn google(base_url: &str) -> bool {
 pub(super) fn strict(base_url: &str) -> bool {
     host(base_url).is_some_and(|host| STRICT.contains(&host.as_str()) || host.ends_with(".openai.azure.com"))
 }
+
+/// Whether it is `OpenAI`'s own API, also on Azure.
+pub(super) fn openai(base_url: &str) -> bool {
+    host(base_url).is_some_and(|host| host == "api.openai.com" || host.ends_with(".openai.azure.com"))
+}

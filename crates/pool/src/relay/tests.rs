@@ -391,3 +391,13 @@ fn what_is_no_list_is_refused_and_long_ones_are_cut() {
 fn some_services_refuse_fields_of_others(#[case] base_url: &str, #[case] strict: bool) {
     assert_eq!(relay(Wire::Chat, base_url).strict(), strict);
 }
+
+#[rstest]
+#[case("https://api.openai.com/v1", false)]
+#[case("https://mine.openai.azure.com/openai/v1", false)]
+#[case("https://api.openai.com.example/v1", true)]
+#[case("https://api.x.ai/v1", true)]
+#[case("http://127.0.0.1:11434/v1", true)]
+fn free_text_tools_are_for_openai_alone(#[case] base_url: &str, #[case] functions_only: bool) {
+    assert_eq!(relay(Wire::Chat, base_url).functions_only(), functions_only);
+}

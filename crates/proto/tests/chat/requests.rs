@@ -159,7 +159,7 @@ fn bad_values_are_refused_with_their_path() {
         (with(r#""tools":[{}]"#), "tools[0].type"),
         (with(r#""tools":[{"type":"function"}]"#), "tools[0].function"),
         (with(r#""tools":[{"type":"function","function":{}}]"#), "tools[0].function.name"),
-        (with(r#""tools":[{"type":"function","function":{"name":"a b"}}]"#), "tools[0].function.name"),
+        (with(r#""tools":[{"type":"function","function":{"name":"a\u0001b"}}]"#), "tools[0].function.name"),
         (with(&format!(r#""tools":[{{"type":"function","function":{{"name":"{long}"}}}}]"#)), "tools[0].function.name"),
         (with(r#""tools":[{"type":"function","name":"a","parameters":true}]"#), "tools[0].parameters"),
         (with(&format!(r#""tools":[{tools}]"#)), "tools"),

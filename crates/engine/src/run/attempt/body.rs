@@ -10,7 +10,7 @@ use pool::learned::Of;
 use proto::canon::Limits;
 use proto::dialect::responses::LEAST_OUTPUT;
 use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini, messages};
-use proto::{Failure, Notes};
+use proto::{Failure, Notes, ToolReplies};
 use upstream::TurnMetadata;
 
 use super::super::post::Plan;
@@ -31,6 +31,8 @@ pub(super) struct Written {
     pub(super) without_replay: bool,
     /// The hosted tools that were added.
     tools: Vec<Hosted>,
+    /// How the calls of its answer are turned back.
+    replies: Option<ToolReplies>,
     /// What writing it has noted.
     pub(super) notes: Notes,
     bytes: Bytes,
@@ -64,7 +66,9 @@ impl Attempt {
         };
         let wire = entry.wire();
         let (bytes, notes) = wire.write_request(&self.call.request, &target)?;
-        let written = Written { relay, account, wire, without_replay, tools, notes, bytes: bytes.clone(), metadata };
+        let replies = ToolReplies::new(&self.call.request, wire, &target);
+        let written =
+            Written { relay, account, wire, without_replay, tools, notes, bytes: bytes.clone(), metadata, replies };
         self.body = Some(Box::new(written));
         Ok(bytes)
     }
@@ -72,6 +76,11 @@ impl Attempt {
     /// The body as written last.
     pub(super) fn written(&self) -> Bytes {
         self.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default()
+    }
+
+    /// How the calls of the answer to the body as written last are turned back.
+    pub(super) fn replies(&self) -> Option<ToolReplies> {
+        self.body.as_ref().and_then(|body| body.replies.clone())
     }
 
     /// What the body as written last says of the turn.
@@ -122,6 +131,7 @@ impl Attempt {
             ceiling,
             without_replay,
             strict: relay.strict(),
+            functions_only: relay.functions_only(),
         }
     }
 

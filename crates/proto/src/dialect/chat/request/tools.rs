@@ -3,24 +3,20 @@
 use super::super::word;
 use super::Scope;
 use crate::canon::{Tool, ToolChoice, ToolKind};
+use crate::dialect::tools;
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
 use crate::json::{patch, pen, schema};
 use crate::text::{Json, Text};
 
-/// Most tools of one request.
-const MAX_TOOLS: usize = 1024;
-/// Longest tool name.
-const MAX_NAME: usize = 128;
-
 impl Scope {
     pub(super) fn tool_list(&mut self, node: Node<'_>) -> Read<Vec<Tool>> {
-        node.each(MAX_TOOLS, |node| self.tool(node))
+        node.each(tools::MOST, |node| self.tool(node))
     }
 
     /// Legacy `functions`.
     pub(super) fn legacy_tools(&mut self, node: Node<'_>) -> Read<Vec<Tool>> {
-        node.each(MAX_TOOLS, |node| self.function(node.object()?))
+        node.each(tools::MOST, |node| self.function(node.object()?))
     }
 
     fn tool(&mut self, node: Node<'_>) -> Read<Tool> {
@@ -53,7 +49,7 @@ impl Scope {
 
     fn function(&mut self, mut fields: Fields<'_>) -> Read<Tool> {
         let kind = ToolKind::Function {
-            name: fields.need("name", tool_name)?,
+            name: fields.need("name", tools::name)?,
             description: fields.read("description", node::text)?,
             parameters: fields.read("parameters", schema::read)?,
             strict: fields.read("strict", node::boolean)?,
@@ -64,7 +60,7 @@ impl Scope {
 
     fn custom(&mut self, mut fields: Fields<'_>) -> Read<Tool> {
         let kind = ToolKind::Custom {
-            name: fields.need("name", tool_name)?,
+            name: fields.need("name", tools::name)?,
             description: fields.read("description", node::text)?,
             format: fields.read("format", grammar)?,
         };
@@ -120,22 +116,22 @@ pub(super) fn legacy_choice(node: Node<'_>) -> Read<ToolChoice> {
     if node.is(Shape::String) {
         return tool_choice(node);
     }
-    node.object()?.need("name", tool_name).map(ToolChoice::Function)
+    node.object()?.need("name", tools::name).map(ToolChoice::Function)
 }
 
 /// The name in `{type, function: {name}}` or `{type, name}`.
 fn named(fields: &mut Fields<'_>, key: &str) -> Read<Text> {
     if fields.has(key) {
-        return fields.need(key, |node| node.object()?.need("name", tool_name));
+        return fields.need(key, |node| node.object()?.need("name", tools::name));
     }
-    fields.need("name", tool_name)
+    fields.need("name", tools::name)
 }
 
 /// `{mode, tools: [{type, function: {name}}]}` to the flat responses form.
 fn allowed_tools(node: Node<'_>) -> Read<ToolChoice> {
     let mut fields = node.object()?;
     let mode = fields.need("mode", node::text)?;
-    let tools = fields.need("tools", |node| node.each(MAX_TOOLS, allowed_tool))?;
+    let tools = fields.need("tools", |node| node.each(tools::MOST, allowed_tool))?;
     Ok(ToolChoice::Other(pen::json(|pen| {
         pen.plain("type", "allowed_tools");
         pen.text("mode", &mode);
@@ -192,13 +188,4 @@ fn places(node: Node<'_>) -> Read<Vec<(&'static str, Text)>> {
         known.extend(fields.read(name, node::text)?.map(|place| (name, place)));
     }
     Ok(known)
-}
-
-fn tool_name(node: Node<'_>) -> Read<Text> {
-    let name = node.filled()?;
-    let legal = name.escaped().iter().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(b));
-    if legal && name.escaped().len() <= MAX_NAME {
-        return Ok(name);
-    }
-    Err(node.bad("expected 1 to 128 characters of 'A-Z', 'a-z', '0-9', '_', '.' and '-'."))
 }

@@ -1,0 +1,195 @@
+//! Tools as an upstream can take them: free-text tools as functions where it knows only those, names in the characters that it
+//! allows, and call ids that are short enough. [`crate::tool_replies`] turns the calls of its answer back.
+//!
+//! All of it depends on the request and the protocol alone, so that the next turn of a conversation is written the same. A client's
+//! own body is left to the service that it was written for; OpenAI's Responses are edited item by item.
+
+use std::fmt::Write as _;
+
+use bytes::{BufMut, BytesMut};
+
+use super::{Dialect, Target, Wire};
+use crate::canon::{CallKind, Item, ItemKind, Request, Tool, ToolChoice, ToolKind};
+use crate::json::patch::{Edit, patch, set};
+use crate::json::pen;
+use crate::notes::Notes;
+use crate::text::{Json, Text};
+
+#[cfg(test)]
+mod tests;
+
+/// What a function takes that stands for a free-text tool.
+const FREE: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
+/// Most characters of a call id that OpenAI takes.
+const LONGEST_ID: usize = 64;
+
+/// What an upstream takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    wire: Wire,
+    /// Whether it knows functions only.
+    pub(crate) functions_only: bool,
+}
+
+impl Rules {
+    /// The rules for a request; `None` for a client's own body.
+    pub(crate) fn of(request: &Request, wire: Wire, target: &Target) -> Option<Self> {
+        let own = request.raw.is_some() && request.origin == Some(Dialect::from(wire));
+        if own && wire != Wire::Responses {
+            return None;
+        }
+        let functions_only = match (wire, target) {
+            (Wire::Chat, Target::Relay(relay)) => relay.functions_only,
+            (Wire::Responses | Wire::Chat, _) => false,
+            (Wire::Messages | Wire::Gemini, _) => true,
+        };
+        Some(Self { wire, functions_only })
+    }
+
+    /// The name that stands for one that this upstream refuses; `None` for one that it takes.
+    pub(crate) fn renamed(self, name: &Text) -> Option<Text> {
+        let plain = name.plain();
+        let most = if matches!(self.wire, Wire::Chat | Wire::Gemini) { 64 } else { 128 };
+        let legal = |c: char| {
+            c.is_ascii_alphanumeric() || matches!(c, '_' | '-') || self.wire == Wire::Gemini && matches!(c, '.' | ':')
+        };
+        let head = self.wire != Wire::Gemini || plain.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        if head && plain.len() <= most && plain.chars().all(legal) {
+            return None;
+        }
+        let mut short = if head { String::new() } else { "_".to_owned() };
+        short.extend(plain.chars().map(|c| if legal(c) { c } else { '_' }).take(most - 10));
+        let _ = write!(short, "_{:08x}", hash(&plain) >> 32);
+        Some(Text::from_plain(&short))
+    }
+
+    /// The id that stands for a call id that is too long; `None` for one that is not.
+    fn shortened(self, id: &Text) -> Option<Text> {
+        let plain = id.plain();
+        if matches!(self.wire, Wire::Messages | Wire::Gemini) || plain.chars().count() <= LONGEST_ID {
+            return None;
+        }
+        let head: String = plain.chars().take(LONGEST_ID - 17).collect();
+        Some(Text::from_plain(&format!("{head}_{:016x}", hash(&plain))))
+    }
+}
+
+/// The request with tools that the upstream takes; `None` when it takes those of the client.
+pub(super) fn fit(request: &Request, wire: Wire, target: &Target, notes: &mut Notes) -> Option<Request> {
+    let rules = Rules::of(request, wire, target)?;
+    let tools: Vec<_> = request.tools.iter().map(|tool| rules.tool(tool, notes)).collect();
+    let items: Vec<_> = request.items.iter().map(|item| rules.item(item, notes)).collect();
+    let choice = request.tool_choice.as_ref().and_then(|choice| rules.choice(choice));
+    if choice.is_none() && tools.iter().all(Option::is_none) && items.iter().all(Option::is_none) {
+        return None;
+    }
+    let mut fitted = request.clone();
+    let put = |(old, new): (&mut Tool, Option<Tool>)| new.map_or((), |new| *old = new);
+    fitted.tools.iter_mut().zip(tools).for_each(put);
+    let put = |(old, new): (&mut Item, Option<Item>)| new.map_or((), |new| *old = new);
+    fitted.items.iter_mut().zip(items).for_each(put);
+    fitted.tool_choice = choice.or(fitted.tool_choice);
+    Some(fitted)
+}
+
+impl Rules {
+    fn tool(self, tool: &Tool, notes: &mut Notes) -> Option<Tool> {
+        let (ToolKind::Function { name, .. } | ToolKind::Custom { name, .. }) = &tool.kind else { return None };
+        let renamed = self.renamed(name);
+        if renamed.is_some() {
+            notes.add("renamed tools whose names the upstream refuses");
+        }
+        let mut new = Tool { kind: tool.kind.clone(), raw: tool.raw.clone() };
+        if let (ToolKind::Custom { name, description, .. }, true) = (&tool.kind, self.functions_only) {
+            notes.add("sent custom tools as functions");
+            let (name, description) = (name.clone(), description.clone());
+            let parameters = Some(Json::from_valid(FREE.into()));
+            new = Tool { kind: ToolKind::Function { name, description, parameters, strict: None }, raw: None };
+        } else if renamed.is_none() {
+            return None;
+        }
+        if let (Some(to), ToolKind::Function { name, .. } | ToolKind::Custom { name, .. }) = (renamed, &mut new.kind) {
+            new.raw = new.raw.map(|raw| set(&raw, "name", &to.quoted()));
+            *name = to;
+        }
+        Some(new)
+    }
+
+    fn item(self, item: &Item, notes: &mut Notes) -> Option<Item> {
+        let mut new = item.clone();
+        let mut edits: Vec<(&'static str, Json)> = Vec::new();
+        if let ItemKind::Call { name, .. } = &mut new.kind
+            && let Some(to) = self.renamed(name)
+        {
+            edits.push(("name", to.quoted()));
+            *name = to;
+        }
+        if let ItemKind::Call { call_id, .. } | ItemKind::Output { call_id, .. } = &mut new.kind
+            && let Some(to) = self.shortened(call_id)
+        {
+            notes.add("shortened call ids");
+            edits.push(("call_id", to.quoted()));
+            *call_id = to;
+        }
+        let plain = self.functions_only && as_function(&mut new.kind);
+        if !plain && edits.is_empty() {
+            return None;
+        }
+        let edit = |raw: Json| edits.iter().fold(raw, |raw, (name, value)| set(&raw, name, value));
+        new.raw = new.raw.filter(|_| !plain).map(edit);
+        Some(new)
+    }
+
+    fn choice(self, choice: &ToolChoice) -> Option<ToolChoice> {
+        match choice {
+            ToolChoice::Custom(name) if self.functions_only => {
+                Some(ToolChoice::Function(self.renamed(name).unwrap_or_else(|| name.clone())))
+            }
+            ToolChoice::Custom(name) => self.renamed(name).map(ToolChoice::Custom),
+            ToolChoice::Function(name) => self.renamed(name).map(ToolChoice::Function),
+            ToolChoice::Other(json) => self.allowed(json).map(ToolChoice::Other),
+            ToolChoice::Auto | ToolChoice::None | ToolChoice::Required => None,
+        }
+    }
+
+    /// A list of allowed tools with the names and kinds that are sent; `None` when it is the same.
+    fn allowed(self, choice: &Json) -> Option<Json> {
+        let tools: Vec<Json> = choice.get("tools")?.elements().collect();
+        let fitted: Vec<Json> = tools.iter().map(|tool| self.allowed_tool(tool)).collect();
+        let mut list = BytesMut::new();
+        pen::array(&mut list, &fitted, |out, tool| out.put_slice(tool.bytes()));
+        (tools != fitted).then(|| set(choice, "tools", &Json::from_valid(list.freeze())))
+    }
+
+    fn allowed_tool(self, tool: &Json) -> Json {
+        let custom = self.functions_only && tool.text("type").is_some_and(|kind| kind.is("custom"));
+        let renamed = tool.text("name").and_then(|name| self.renamed(&name));
+        let edit = |key: &Text, _: &Json| match &renamed {
+            _ if custom && key.is("type") => Edit::Set(Text::from("function").quoted()),
+            Some(to) if key.is("name") => Edit::Set(to.quoted()),
+            _ => Edit::Keep,
+        };
+        patch(tool, edit, [])
+    }
+}
+
+/// Makes a free-text call or its output one of a function; `false` for everything else.
+fn as_function(item: &mut ItemKind) -> bool {
+    match item {
+        ItemKind::Call { kind: kind @ CallKind::Custom, input, .. } => {
+            *kind = CallKind::Function;
+            *input = Text::from_plain(&format!(r#"{{"input":"{}"}}"#, input.as_str()));
+            true
+        }
+        ItemKind::Output { kind: kind @ CallKind::Custom, .. } => {
+            *kind = CallKind::Function;
+            true
+        }
+        _ => false,
+    }
+}
+
+/// FNV-1a: the same on every machine and in every version, which the standard hasher does not promise.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

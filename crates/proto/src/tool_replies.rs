@@ -1,0 +1,186 @@
+//! Calls of an answer as the client knows its tools: what [`crate::dialect::Wire::write_request`] changed about them is changed back
+//! while the answer streams.
+//!
+//! A call of a tool that the service itself runs, such as xAI's `x_search`, is not a call for a client that did not offer the tool: it
+//! becomes a note, and the answer does not end as one that waits for results.
+
+mod input;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::{BufMut, BytesMut};
+
+use self::input::Input;
+use crate::canon::{CallKind, Channel, Event, Finish, Frame, Head, Item, ItemKind, Request, ToolKind, What};
+use crate::dialect::{Dialect, Rules, Target, Wire};
+use crate::json::patch::set;
+use crate::json::pen;
+use crate::text::{Json, Text};
+
+/// The tools of one request, and the calls of its answer so far.
+#[derive(Clone, Debug)]
+pub struct ToolReplies {
+    /// Names as the client offered them, by the names that were sent.
+    names: HashMap<String, Text>,
+    /// Sent names of free-text tools that went as functions.
+    custom: HashSet<String>,
+    /// Sent names of all tools, where the service may call others by itself.
+    offered: Option<HashSet<String>>,
+    /// Calls in progress, by output index.
+    calls: HashMap<u32, Call>,
+    /// Whether there was a call for the client.
+    called: bool,
+    /// Whether a call of the service's own was left out.
+    dropped: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Call {
+    /// A free-text call that comes as a function.
+    Custom(Input),
+    /// A call of the service's own.
+    Service,
+}
+
+impl ToolReplies {
+    /// For the answer to a request that was written for this target; `None` when its calls pass as they come.
+    pub fn new(request: &Request, wire: Wire, target: &Target) -> Option<Self> {
+        let rules = Rules::of(request, wire, target)?;
+        let (mut names, mut custom) = (HashMap::new(), HashSet::new());
+        for tool in &request.tools {
+            let (ToolKind::Function { name, .. } | ToolKind::Custom { name, .. }) = &tool.kind else { continue };
+            let renamed = rules.renamed(name);
+            let sent = renamed.as_ref().unwrap_or(name).plain().into_owned();
+            if rules.functions_only && matches!(tool.kind, ToolKind::Custom { .. }) {
+                custom.insert(sent.clone());
+            }
+            if renamed.is_some() {
+                names.insert(sent, name.clone());
+            }
+        }
+        // A client of this protocol sees the service's own calls as they are.
+        let foreign = wire == Wire::Responses && request.origin.is_some_and(|origin| origin != Dialect::Responses);
+        let offered = (foreign && matches!(target, Target::Relay(_))).then(|| offered(request, rules));
+        let active = !names.is_empty() || !custom.is_empty() || offered.is_some();
+        let (calls, called, dropped) = (HashMap::new(), false, false);
+        active.then_some(Self { names, custom, offered, calls, called, dropped })
+    }
+
+    /// The events that stand for one of the upstream: a note, where there is one, and the event.
+    pub fn event(&mut self, event: Event) -> [Option<Event>; 2] {
+        let Event { what, raw } = event;
+        match what {
+            What::ItemOpen { at, head: Head::Call { kind, call_id, name, namespace } } => {
+                if self.is_service(kind, &name) {
+                    let note = self.drop(at, &name, raw.as_ref());
+                    return [note, Some(Event { what: What::ItemOpen { at, head: Head::Other }, raw })];
+                }
+                let (same, kind, name) = self.turned(at, kind, name);
+                let head = Head::Call { kind, call_id, name, namespace };
+                [None, Some(Event { what: What::ItemOpen { at, head }, raw: raw.filter(|_| same) })]
+            }
+            What::Delta { at, part, channel: Channel::Arguments, data } => [None, self.delta((at, part), data, raw)],
+            What::ItemDone { at, item } if matches!(item.kind, ItemKind::Call { .. }) => self.done(at, item, raw),
+            What::End { finish, response } => [None, Some(self.end(finish, response, raw))],
+            what => [None, Some(Event { what, raw })],
+        }
+    }
+
+    /// Whether a call is one that the service has made and answered itself.
+    fn is_service(&self, kind: CallKind, name: &Text) -> bool {
+        let offered = self.offered.as_ref();
+        kind == CallKind::Custom && offered.is_some_and(|offered| !offered.contains(name.plain().as_ref()))
+    }
+
+    /// Leaves out a call of the service's own; the note is made once.
+    fn drop(&mut self, at: u32, name: &Text, raw: Option<&Frame>) -> Option<Event> {
+        self.dropped = true;
+        let name: String =
+            name.plain().chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(40).collect();
+        let new = self.calls.insert(at, Call::Service).is_none();
+        new.then(|| Event { what: What::Note(format!("the upstream ran its own tool {name}")), raw: raw.cloned() })
+    }
+
+    /// A call as the client knows it, and whether it is the same as it came.
+    fn turned(&mut self, at: u32, kind: CallKind, name: Text) -> (bool, CallKind, Text) {
+        self.called = true;
+        let plain = name.plain().into_owned();
+        let custom = self.custom.contains(&plain);
+        if custom {
+            self.calls.entry(at).or_insert_with(|| Call::Custom(Input::default()));
+        }
+        let original = self.names.get(&plain).cloned();
+        let kind = if custom { CallKind::Custom } else { kind };
+        (!custom && original.is_none(), kind, original.unwrap_or(name))
+    }
+
+    fn delta(&mut self, (at, part): (u32, u32), data: Text, raw: Option<Frame>) -> Option<Event> {
+        let data = match self.calls.get_mut(&at) {
+            None => return Some(Event { what: What::Delta { at, part, channel: Channel::Arguments, data }, raw }),
+            Some(Call::Service) => return Some(Event { what: What::Other, raw }),
+            Some(Call::Custom(input)) => input.feed(&data.plain()),
+        };
+        let what = What::Delta { at, part, channel: Channel::Arguments, data };
+        matches!(&what, What::Delta { data, .. } if !data.is_empty()).then(|| Event::new(what))
+    }
+
+    fn done(&mut self, at: u32, item: Item, raw: Option<Frame>) -> [Option<Event>; 2] {
+        let Item { kind: ItemKind::Call { kind, id, call_id, name, namespace, input }, raw: json } = item else {
+            return [None, Some(Event { what: What::ItemDone { at, item }, raw })];
+        };
+        if self.is_service(kind, &name) {
+            let note = self.drop(at, &name, raw.as_ref());
+            let item = Item { kind: ItemKind::Other { kind: "custom_tool_call".to_owned() }, raw: json };
+            return [note, Some(Event { what: What::ItemDone { at, item }, raw })];
+        }
+        let custom = kind == CallKind::Function;
+        let (same, kind, name) = self.turned(at, kind, name);
+        let input = if custom && kind == CallKind::Custom { input::whole(&input) } else { input };
+        let kind = ItemKind::Call { kind, id, call_id, name, namespace, input };
+        let (raw, json) = (raw.filter(|_| same), json.filter(|_| same));
+        [None, Some(Event { what: What::ItemDone { at, item: Item { kind, raw: json } }, raw })]
+    }
+
+    fn end(&mut self, finish: Finish, response: Option<Json>, raw: Option<Frame>) -> Event {
+        let alone = finish == Finish::ToolCalls && self.dropped && !self.called;
+        let finish = if alone { Finish::Stop } else { finish };
+        let named = response.as_ref().filter(|_| !self.names.is_empty()).and_then(|response| self.response(response));
+        match named {
+            Some(response) => Event::new(What::End { finish, response: Some(response) }),
+            None => Event { what: What::End { finish, response }, raw },
+        }
+    }
+
+    /// A terminal object with the client's names in it; `None` when there is nothing to change.
+    fn response(&self, response: &Json) -> Option<Json> {
+        let items: Vec<Json> = response.get("output")?.elements().collect();
+        let named: Vec<Json> = items.iter().map(|item| self.named(item)).collect();
+        let mut list = BytesMut::new();
+        pen::array(&mut list, &named, |out, item| out.put_slice(item.bytes()));
+        (items != named).then(|| set(response, "output", &Json::from_valid(list.freeze())))
+    }
+
+    fn named(&self, item: &Json) -> Json {
+        let name = item.text("name").and_then(|name| self.names.get(name.plain().as_ref()));
+        name.map_or_else(|| item.clone(), |name| set(item, "name", &name.quoted()))
+    }
+}
+
+/// The names of all tools as they are sent, those in lists of tools included.
+fn offered(request: &Request, rules: Rules) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for tool in &request.tools {
+        match &tool.kind {
+            ToolKind::Function { name, .. } | ToolKind::Custom { name, .. } => {
+                names.insert(rules.renamed(name).as_ref().unwrap_or(name).plain().into_owned());
+            }
+            ToolKind::Hosted { .. } => {
+                let inner = tool.raw.iter().filter_map(|raw| raw.get("tools")).flat_map(|tools| tools.elements());
+                names.extend(inner.filter_map(|tool| tool.text("name")).map(|name| name.plain().into_owned()));
+            }
+        }
+    }
+    names
+}
