@@ -9,6 +9,7 @@ use proto::canon::{Channel, Usage};
 use proto::{Dialect, Event, Failure, Notes, What};
 use store::{Outcome, Tally, UsageRow};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::call::Call;
 use crate::core::Core;
@@ -37,7 +38,8 @@ impl Ledger {
     /// Opens the row.
     pub(crate) fn open(core: &Arc<Core>, call: &Call) -> Self {
         let row = UsageRow {
-            id: call.client.request_id.clone(),
+            id: Uuid::now_v7(),
+            request_id: call.client.request_id.as_str().into(),
             at: core.now(),
             key: call.key.0.clone(),
             account: None,

@@ -48,7 +48,7 @@ pub(crate) const ACCOUNTS: &[Migration] = &[
     migration!(8, "0008_tools"),
 ];
 /// Steps of `usage.db`, in order.
-pub(crate) const USAGE: &[Migration] = &[migration!(2, "0002_usage")];
+pub(crate) const USAGE: &[Migration] = &[migration!(2, "0002_usage"), migration!(9, "0009_request_id")];
 
 /// What a database has against what we know.
 pub(crate) struct Plan<'a> {

@@ -113,8 +113,8 @@ statements! {
         ON CONFLICT (account_id) DO UPDATE SET way = excluded.way";
 
     USAGE_ADD = "INSERT INTO usage_row (id, accepted, key_id, account_id, dialect, model, status, outcome, input, cached, \
-        output, reasoning, estimated, attempts, ttft, duration, stream, notes) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (id) DO NOTHING";
+        output, reasoning, estimated, attempts, ttft, duration, stream, notes, request_id) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT (id) DO NOTHING";
     USAGE_LAST = "SELECT id, accepted, key_id, account_id, dialect, model, status, outcome, input, cached, output, reasoning, \
-        estimated, attempts, ttft, duration, stream, notes FROM usage_row ORDER BY accepted DESC, id DESC LIMIT $1";
+        estimated, attempts, ttft, duration, stream, notes, request_id FROM usage_row ORDER BY accepted DESC, id DESC LIMIT $1";
 }

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use pool::{AccountId, Millis};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::Error;
 pub(crate) use writer::Place;
@@ -52,8 +53,10 @@ pub struct Tally {
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRow {
-    /// Request id; unique.
-    pub id: String,
+    /// Our own id of it, a UUID of version 7; nil for a row of a version that had none.
+    pub id: Uuid,
+    /// What its client calls it, else what we do; it may repeat, over keys too.
+    pub request_id: Box<str>,
     /// When it was accepted.
     pub at: Millis,
     /// Key id, never the key.

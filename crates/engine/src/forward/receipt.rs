@@ -10,6 +10,7 @@ use proto::{Dialect, Failure};
 use serde::Deserialize;
 use store::{Outcome, Tally, UsageRow};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Errand;
 use crate::core::Core;
@@ -46,7 +47,8 @@ impl Receipt {
     pub(super) fn open(core: &Arc<Core>, errand: &Errand) -> Self {
         let asked = errand.model.as_deref().unwrap_or_default();
         let row = UsageRow {
-            id: errand.request_id.clone(),
+            id: Uuid::now_v7(),
+            request_id: errand.request_id.as_str().into(),
             at: core.now(),
             key: errand.key.0.clone(),
             account: None,

@@ -72,6 +72,19 @@ async fn embeddings_come_back_with_their_figures() {
 }
 
 #[tokio::test]
+async fn a_request_id_that_repeats_costs_no_row() {
+    let bench = alone().await;
+    able(&bench, "far").await;
+    for _ in 0..2 {
+        let asked = errand(Service::Embeddings, &json!({"input": "a", "model": "far:text-embedding-3-small"}));
+        let asked = Errand { request_id: "constant".to_owned(), ..asked };
+        whole(bench.engine.forward(asked).await.expect("an answer")).await.expect("whole");
+    }
+    let rows = bench.rows(2).await;
+    assert!(rows.iter().all(|row| *row.request_id == *"constant") && rows[0].id != rows[1].id, "{rows:?}");
+}
+
+#[tokio::test]
 async fn speech_and_pictures_come_back_as_they_are() {
     let bench = alone().await;
     able(&bench, "far").await;

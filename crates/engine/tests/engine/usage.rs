@@ -1,5 +1,6 @@
 //! One usage row per request, whatever happens to it.
 
+use engine::KeyId;
 use offline::{How, Plan, Rule};
 use proto::Dialect;
 use serde_json::json;
@@ -15,11 +16,29 @@ async fn a_served_request_is_counted_as_the_provider_counted() {
     bench.ask(asked).await.expect("a reply");
     let rows = bench.rows(1).await;
     let row = &rows[0];
-    assert_eq!((row.id.as_str(), row.key.as_str(), row.dialect.as_ref()), (id.as_str(), "testkey1", "chat"));
+    assert_eq!((row.request_id.as_ref(), row.key.as_str(), row.dialect.as_ref()), (id.as_str(), "testkey1", "chat"));
     assert_eq!((row.status, row.outcome, row.attempts, row.stream), (200, Outcome::Completed, 1, true));
     assert_eq!(row.account.as_ref(), Some(&bench.ids[0]));
     assert!(row.tally.input > 0 && row.tally.output > 0 && !row.tally.estimated, "{:?}", row.tally);
     assert!(row.ttft_ms.is_some_and(|first| first <= row.duration_ms));
+}
+
+/// Proxies and scripts give all their requests one id; it is theirs, and no row gives way to another for it.
+#[tokio::test]
+async fn a_request_id_that_repeats_costs_no_row() {
+    let bench = Bench::new().await;
+    for key in ["testkey1", "testkey1", "testkey2"] {
+        let mut asked = chat("Reply with exactly: one");
+        asked.client.request_id = "constant".to_owned();
+        asked.key = KeyId(key.to_owned());
+        bench.ask(asked).await.expect("a reply");
+    }
+    let rows = bench.rows(3).await;
+    let mut keys: Vec<_> = rows.iter().map(|row| row.key.as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["testkey1", "testkey1", "testkey2"]);
+    assert!(rows.iter().all(|row| *row.request_id == *"constant" && row.id.get_version_num() == 7));
+    assert_eq!(bench.store.usage().lost(), 0);
 }
 
 #[tokio::test]

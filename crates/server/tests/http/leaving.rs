@@ -85,7 +85,7 @@ async fn at_any_event_of_a_reply(
         assert!(ending.left == wanted && after < Duration::from_secs(1), "{cut}: {ending:?}, {after:?} later");
     }
     let rows = site.rows(whole.len() + 2).await;
-    let ids: std::collections::HashSet<_> = rows.iter().map(|row| row.id.as_str()).collect();
+    let ids: std::collections::HashSet<_> = rows.iter().map(|row| row.id).collect();
     assert_eq!((rows.len(), ids.len()), (whole.len() + 2, whole.len() + 2));
     // The newest was cut behind its end, and the oldest not at all.
     let outcomes: Vec<_> = rows.iter().map(|row| row.outcome).collect();

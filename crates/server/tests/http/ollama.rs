@@ -103,7 +103,6 @@ async fn embeddings_come_from_a_relay_that_has_them() {
     let answer = post(&gateway, "/api/embed", &many).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-polygate-notes"), Some("dropped truncate"));
-    // A second call would be a second row of the same id, which is lost.
     assert_eq!(backend.record().at(Place::RelayMedia).count(), 1, "the name was chosen before the call");
     let body = read(&answer);
     assert_eq!(body["model"], many["model"]);

@@ -313,3 +313,18 @@ async fn a_drain_lets_streams_finish_and_cuts_the_rest_cleanly() {
     );
     gateway.stopped().await;
 }
+
+/// Proxies and scripts give all their requests one id: it comes back to each, and each has a row of its own.
+#[tokio::test]
+async fn requests_of_one_id_are_counted_each() {
+    let site = Site::new(&["plus"], |_| {}, |_| {}).await;
+    let key = format!("authorization: Bearer {}", site.gateway.keys.client);
+    let body = br#"{"model":"gpt-6-sol","messages":[{"role":"user","content":"Reply with exactly: pong"}]}"#;
+    for id in ["x-request-id: same", "x-request-id: same", "x-correlation-id: same"] {
+        let headers = ["host: localhost", "content-type: application/json", &key, id];
+        let answer = site.gateway.ask("POST /v1/chat/completions", &headers, body).await;
+        assert_eq!((answer.status, answer.header("x-request-id")), (200, Some("same")), "{}", answer.text());
+    }
+    let rows = site.rows(3).await;
+    assert!(rows.len() == 3 && rows.iter().all(|row| *row.request_id == *"same"), "{rows:?}");
+}

@@ -200,7 +200,7 @@ async fn usage_that_is_damaged_in_use_starts_anew() {
     store.usage().record(super::rows::usage("2", NOW));
     store.usage().rows(9).await.unwrap();
     store.usage().record(super::rows::usage("3", NOW.plus(1)));
-    assert_eq!(store.usage().rows(1).await.unwrap()[0].id, "3");
+    assert_eq!(store.usage().rows(1).await.unwrap()[0].request_id.as_ref(), "3");
     assert_eq!(quarantined(&site, "usage.db").len(), 1);
     assert_eq!(store.accounts().await.unwrap().len(), 2);
     store.close().await;

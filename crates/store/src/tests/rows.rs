@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use pool::keys::{Digest, Key, KeyKind};
 use pool::quota::Quota;
 use pool::{AccountId, Millis, Secret, Status};
+use uuid::Uuid;
 
 use super::{NOW, Site, account, add, tokens};
 use crate::{Error, Origin, Outcome, StoredModels, Tally, UsageRow};
@@ -190,6 +191,12 @@ pub(super) async fn usage_comes_back(site: &Site) {
     let newest: Vec<UsageRow> = rows.iter().rev().take(2_400).cloned().collect();
     assert_eq!(store.usage().rows(2_400).await.unwrap(), newest);
     assert_eq!(store.usage().rows(10_000).await.unwrap().len(), rows.len(), "an id is written once");
+    // A client may call all its requests the same.
+    let mut namesake = usage("another", NOW.plus(8_888));
+    namesake.request_id.clone_from(&rows[0].request_id);
+    store.usage().record(namesake.clone());
+    store.usage().flush().await;
+    assert_eq!(store.usage().rows(1).await.unwrap(), [namesake]);
     store.usage().record(usage("last", NOW.plus(9_999)));
     store.clone().close().await;
     assert_eq!(store.usage().lost(), 0);
@@ -197,12 +204,13 @@ pub(super) async fn usage_comes_back(site: &Site) {
     assert_eq!(store.usage().lost(), 1);
 
     let store = site.open().await;
-    assert_eq!(store.usage().rows(1).await.unwrap()[0].id, "last");
+    assert_eq!(store.usage().rows(1).await.unwrap()[0].request_id.as_ref(), "last");
 }
 
 pub(crate) fn usage(id: &str, at: Millis) -> UsageRow {
     UsageRow {
-        id: id.into(),
+        id: Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()),
+        request_id: id.into(),
         at,
         key: "aaaaaaaa".into(),
         account: Some(AccountId("a".into())),

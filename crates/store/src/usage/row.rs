@@ -13,7 +13,7 @@ const DIALECTS: [&str; 5] = ["responses", "chat", "messages", "gemini", "ollama"
 /// In the order of the statement.
 pub(super) fn write(row: &UsageRow) -> Vec<Arg<'_>> {
     args![
-        &row.id,
+        row.id.to_string(),
         row.at,
         &row.key,
         row.account.as_ref().map(|id| id.0.as_str()),
@@ -31,6 +31,7 @@ pub(super) fn write(row: &UsageRow) -> Vec<Arg<'_>> {
         int(row.duration_ms),
         row.stream,
         &row.notes,
+        row.request_id.as_ref(),
     ]
     .to_vec()
 }
@@ -39,7 +40,7 @@ pub(super) fn write(row: &UsageRow) -> Vec<Arg<'_>> {
 pub(super) fn read(row: &Row) -> Result<UsageRow, sqlx::Error> {
     let number = |at| row.int(at).map(|value| u64::try_from(value).unwrap_or(0));
     Ok(UsageRow {
-        id: row.text(0)?,
+        id: row.text(0)?.parse().unwrap_or_default(),
         at: Millis(row.int(1)?),
         key: row.text(2)?,
         account: row.maybe_text(3)?.map(AccountId),
@@ -59,6 +60,7 @@ pub(super) fn read(row: &Row) -> Result<UsageRow, sqlx::Error> {
         duration_ms: number(15)?,
         stream: row.int(16)? != 0,
         notes: row.text(17)?,
+        request_id: row.text(18)?.into(),
     })
 }
 

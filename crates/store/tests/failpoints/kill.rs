@@ -156,7 +156,7 @@ async fn inspect(home: &Path, said: &BTreeSet<String>, at: &str) {
             "relay" => relays.iter().any(|relay| relay.name == name),
             "resting" => relays.iter().any(|relay| relay.name == name && relay.status == Status::Disabled),
             "setting" => store.setting(name).await.unwrap().is_some(),
-            "usage" => rows.iter().any(|row| row.id == name),
+            "usage" => rows.iter().any(|row| *row.request_id == *name),
             _ => true,
         };
         assert!(there, "{at}: lost: {what} {name}");

@@ -9,6 +9,7 @@ use store::{
     NewAccount, NewProxy, NewRelay, OpenError, Options, Origin, Outcome, RelayModels, Store, StoredModels, Tally,
     UsageRow,
 };
+use uuid::Uuid;
 
 pub(crate) const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -90,7 +91,8 @@ pub(crate) fn relay_models() -> RelayModels {
 
 pub(crate) fn usage(id: &str) -> UsageRow {
     UsageRow {
-        id: id.into(),
+        id: Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()),
+        request_id: id.into(),
         at: NOW,
         key: String::new(),
         account: None,
