@@ -94,6 +94,12 @@ impl Engine {
         models::restore(&self.0).await;
     }
 
+    /// Whether anything runs that its caller's end does not end: refreshes and imports, and the background tasks of an engine that was
+    /// started.
+    pub fn busy(&self) -> bool {
+        !self.0.tasks.is_empty()
+    }
+
     /// Ends the background tasks, waits for refreshes under way and writes what is in memory only. Call it once the
     /// server has drained; replies that still run are not waited for.
     pub async fn stop(&self) {

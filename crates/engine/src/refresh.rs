@@ -56,8 +56,6 @@ pub(crate) struct Refresh {
     pauses: Mutex<HashMap<AccountId, Pause>>,
     /// Calls of the token endpoint at the same time.
     pub(crate) calls: Semaphore,
-    /// Names this process in the store's leases.
-    holder: String,
 }
 
 /// A pause after passing failures.
@@ -106,12 +104,7 @@ impl From<NotRefreshed> for Outcome {
 
 impl Refresh {
     pub(crate) fn new() -> Self {
-        Self {
-            flights: Mutex::default(),
-            pauses: Mutex::default(),
-            calls: Semaphore::new(limits::REFRESH_PARALLEL),
-            holder: format!("{}/{}", std::process::id(), uuid::Uuid::new_v4()),
-        }
+        Self { flights: Mutex::default(), pauses: Mutex::default(), calls: Semaphore::new(limits::REFRESH_PARALLEL) }
     }
 
     /// Whether the account's tokens are being refreshed.

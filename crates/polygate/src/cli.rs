@@ -19,6 +19,7 @@ mod proxies;
 mod relays;
 mod serve;
 mod settings;
+mod signals;
 mod workplace;
 
 use std::path::PathBuf;

@@ -88,7 +88,7 @@ impl Site {
         let found = store.usage().rows(1000).await.unwrap();
         // A collected reply has its status at the end; a stream has had it.
         assert!(found.iter().all(|row| row.status == if row.stream { 200 } else { 503 }), "{found:#?}");
-        let ids: HashSet<_> = found.iter().map(|row| row.id.as_str()).collect();
+        let ids: HashSet<_> = found.iter().map(|row| row.id).collect();
         assert_eq!((found.len(), ids.len()), (rows, rows), "usage rows");
         assert!(found.iter().all(|row| row.outcome == outcome), "{found:#?}");
         store.close().await;

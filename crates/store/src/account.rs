@@ -293,7 +293,7 @@ fn terms(row: &Row) -> Result<Terms, Error> {
     Ok(Terms { max_concurrent, priority }.check().unwrap_or_default())
 }
 
-fn status(id: &str, text: &str) -> Result<Status, Error> {
+pub(crate) fn status(id: &str, text: &str) -> Result<Status, Error> {
     let place = Place { table: "account", column: "status", row: id };
     serde_json::from_str(text).map_err(|_| place.damaged())
 }

@@ -44,6 +44,11 @@ impl Home {
         self.0.join("secret")
     }
 
+    /// Signs of the processes that hold refresh leases.
+    pub(crate) fn holders(&self) -> PathBuf {
+        self.0.join("holders")
+    }
+
     /// Room for a full disk.
     pub(crate) fn reserve(&self) -> PathBuf {
         self.0.join("reserve")

@@ -16,6 +16,7 @@ mod migrate;
 mod models;
 pub mod portable;
 mod postgres;
+mod presence;
 mod proxy;
 mod refresh;
 mod relay;

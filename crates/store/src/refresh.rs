@@ -1,12 +1,13 @@
 //! The refresh of a single-use token, as rows: lease, re-read, intent, commit.
 //!
 //! The lease keeps others away for 60 s. The intent says, before anything is sent, which token is about to be used, so
-//! that after a crash it is known to be doubtful. The fence number grows with every grant and every change of tokens, so
-//! that a holder which was away too long cannot overwrite what came later. Each step is one statement.
+//! that after a crash it is known to be doubtful. The fence number grows with every grant and every change of tokens: a holder
+//! that was away too long overwrites what came later only when that is still the token which it has spent. Each step is one
+//! statement.
 
 use pool::{AccountId, Millis, Status, Tokens};
 
-use crate::account::json;
+use crate::account::{json, status};
 use crate::db::{Arg, args};
 use crate::seal::fingerprint;
 use crate::{CommitError, Error, Store, failpoint, sql};
@@ -15,6 +16,8 @@ use crate::{CommitError, Error, Store, failpoint, sql};
 const LEASE: i64 = 60_000;
 /// A lease that ends further away than this was written under a wrong clock and does not count.
 const BELIEVED: i64 = 10 * LEASE;
+/// Tries to store a successor while other writes change the row.
+const COMMIT_TRIES: usize = 16;
 
 /// The right to refresh one account until the lease ends or somebody takes over.
 #[derive(Debug)]
@@ -61,10 +64,17 @@ impl Store {
         }
     }
 
-    /// Ends every lease, whoever holds it. Only for a process that knows all others to be dead: one that has just taken the
-    /// [`crate::ServeLock`] of a store that no other machine shares. Open intents stay, for they say that a token may be used.
+    /// Ends the leases of processes that have ended, for a store that no other machine shares; how many. Open intents stay, for they
+    /// say that a token may be used. A command that runs beside keeps its lease: its token is on its way.
     pub async fn free_leases(&self) -> Result<u64, Error> {
-        self.write(failpoint::LEASE, sql::LEASES_FREE, &args![]).await
+        let mut freed = 0;
+        for row in self.read(sql::LEASE_HOLDERS, &[]).await? {
+            let holder = row.text(0)?;
+            if self.ended(&holder) {
+                freed += self.write(failpoint::LEASE, sql::LEASES_FREE, &args![&holder]).await?;
+            }
+        }
+        Ok(freed)
     }
 
     /// Announces durably that the refresh token is about to be used, and holds the lease for 60 s from now. Without `Ok`
@@ -102,15 +112,39 @@ impl Store {
         if self.write(failpoint::COMMIT, sql::COMMIT, &row).await? > 0 {
             return Ok(true);
         }
-        Ok(self.tokens(&ticket.id).await?.as_ref() == Some(tokens))
+        self.commit_successor(ticket, tokens, row).await
     }
 
-    /// Ends lease and intent without new tokens, and sets the status if one is given. Does nothing when fenced out.
-    pub async fn end_refresh(&self, ticket: Ticket, status: Option<&Status>) -> Result<(), Error> {
+    /// The commit of whoever was fenced out: these tokens are the only ones that are good while the stored refresh token is the one
+    /// that was spent for them. They end a status that asks for a login, which came of that token.
+    async fn commit_successor(&self, ticket: &Ticket, tokens: &Tokens, mut row: [Arg<'_>; 7]) -> Result<bool, Error> {
+        for _ in 0..COMMIT_TRIES {
+            let Some(found) = self.find(sql::COMMIT_STATE, &args![&ticket.id.0]).await? else { return Ok(false) };
+            let stored = self.unseal_tokens(&ticket.id, &found)?;
+            if stored == *tokens {
+                return Ok(true);
+            }
+            if stored.refresh.is_none() || stored.refresh != ticket.tokens.refresh {
+                return Ok(false);
+            }
+            row[1] = Arg::from(found.int(5)?);
+            let text = found.text(6)?;
+            let lost = matches!(status(&ticket.id.0, &text), Ok(Status::NeedsLogin { .. }));
+            let status = if lost { json(&Status::Active) } else { Arg::from(text.as_str()) };
+            let row: Vec<Arg<'_>> = row.iter().cloned().chain([status]).collect();
+            if self.write(failpoint::COMMIT, sql::COMMIT_SUCCESSOR, &row).await? > 0 {
+                return Ok(true);
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Ends lease and intent without new tokens, and sets the status if one is given. `false` when fenced out: then nothing was done, and
+    /// somebody else knows the account better.
+    pub async fn end_refresh(&self, ticket: Ticket, status: Option<&Status>) -> Result<bool, Error> {
         let status = status.map_or(Arg::MaybeText(None), json);
         let row = [Arg::from(&ticket.id.0), Arg::from(ticket.version), status];
-        self.write(failpoint::END, sql::END, &row).await?;
-        Ok(())
+        Ok(self.write(failpoint::END, sql::END, &row).await? > 0)
     }
 
     /// Accounts whose refresh was cut off after its intent: the stored token may be used up. Refresh these at start.

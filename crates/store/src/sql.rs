@@ -59,7 +59,8 @@ statements! {
         WHERE id = $1 AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) \
         RETURNING access, refresh, identity, expires, refreshed, fence, intent_digest";
     LEASES_FREE = "UPDATE account SET lease_holder = NULL, lease_until = NULL, fence = fence + 1, version = version + 1 \
-        WHERE lease_until IS NOT NULL";
+        WHERE lease_until IS NOT NULL AND COALESCE(lease_holder, '') = $1";
+    LEASE_HOLDERS = "SELECT DISTINCT COALESCE(lease_holder, '') FROM account WHERE lease_until IS NOT NULL";
     LEASE_END = "SELECT lease_until FROM account WHERE id = $1";
     INTENT = "UPDATE account SET intent_digest = $3, intent_at = $4, lease_until = $5, version = version + 1 \
         WHERE id = $1 AND fence = $2";
@@ -68,6 +69,10 @@ statements! {
     COMMIT = "UPDATE account SET access = $3, refresh = $4, identity = $5, expires = $6, refreshed = $7, \
         version = version + 1, fence = fence + 1, \
         lease_holder = NULL, lease_until = NULL, intent_digest = NULL, intent_at = NULL WHERE id = $1 AND fence = $2";
+    COMMIT_STATE = "SELECT access, refresh, identity, expires, refreshed, version, status FROM account WHERE id = $1";
+    COMMIT_SUCCESSOR = "UPDATE account SET access = $3, refresh = $4, identity = $5, expires = $6, refreshed = $7, \
+        status = $8, version = version + 1, fence = fence + 1, \
+        lease_holder = NULL, lease_until = NULL, intent_digest = NULL, intent_at = NULL WHERE id = $1 AND version = $2";
     END = "UPDATE account SET status = COALESCE($3, status), version = version + 1, \
         lease_holder = NULL, lease_until = NULL, intent_digest = NULL, intent_at = NULL WHERE id = $1 AND fence = $2";
 

@@ -1,7 +1,7 @@
 //! The handle, and how it opens.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pool::Secret;
@@ -9,6 +9,7 @@ use pool::Secret;
 use crate::db::{Arg, Db, Line, Row, args};
 use crate::failpoint::{self, Step};
 use crate::home::Home;
+use crate::presence::{self, Presence};
 use crate::reserve::Reserve;
 use crate::seal::{Place, Sealer, random};
 use crate::sqlite::{self, Worth};
@@ -35,6 +36,9 @@ struct Inner {
     sealer: Sealer,
     pepper: [u8; 32],
     instance: String,
+    home: Home,
+    /// This process, once it has asked for a lease.
+    presence: OnceLock<Presence>,
     usage: Usage,
     /// Only where the disk is ours.
     reserve: Option<Arc<Reserve>>,
@@ -73,7 +77,8 @@ impl Store {
             Db::Postgres(_) => (UsagePlace::Shared(db.clone()), None),
         };
         let usage = Usage::start(place);
-        Ok(Self(Arc::new(Inner { db, sealer, pepper, instance, usage, reserve })))
+        let presence = OnceLock::new();
+        Ok(Self(Arc::new(Inner { db, sealer, pepper, instance, home: home.clone(), presence, usage, reserve })))
     }
 
     /// The mode of a home that others may list or enter; `None` where they may not, or where there is none. Such a home is served, as
@@ -85,6 +90,21 @@ impl Store {
     /// Random bytes of this install that key digests are made with.
     pub fn pepper(&self) -> &[u8; 32] {
         &self.0.pepper
+    }
+
+    /// This process, as its leases name it. It counts as alive until it ends or closes the store.
+    pub fn holder(&self) -> Result<&str, Error> {
+        if let Some(known) = self.0.presence.get() {
+            return Ok(known.name());
+        }
+        let new = Presence::announce(&self.0.home).map_err(|error| Error::from(std::io::Error::other(error)))?;
+        // Another thread may have been first; what is left over is removed.
+        Ok(self.0.presence.get_or_init(|| new).name())
+    }
+
+    /// Whether a holder of leases, a process on this machine, has ended.
+    pub(crate) fn ended(&self, holder: &str) -> bool {
+        presence::ended(&self.0.home, holder)
     }
 
     /// This install's id.

@@ -91,6 +91,8 @@ scenarios! {
     refresh::a_refresh_replaces_the_tokens,
     refresh::a_lease_keeps_others_away,
     refresh::a_dead_holder_is_taken_over,
+    refresh::a_living_holder_keeps_its_lease,
+    refresh::a_successor_is_stored_whoever_has_the_lease,
     refresh::a_late_commit_is_fenced_out,
     refresh::a_late_commit_without_successor_counts,
     refresh::a_commit_may_be_repeated,

@@ -15,7 +15,7 @@ use upstream::authfile::{ImportError, Login};
 use upstream::linked::{self, Fresh, Seen};
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
 
-use super::single::Lease;
+use super::single::{Call, Lease};
 use super::{NotRefreshed, Wish, usable};
 use crate::accounts::Entry;
 use crate::core::Core;
@@ -117,14 +117,15 @@ impl Core {
                     self.let_go(ticket, None).await;
                     self.adopt_file(&id, link, again.login).await
                 }
-                _ => Err(self.give_up(ticket, &message).await),
+                _ => self.give_up(ticket, &message).await.and_then(replaced),
             },
             Err(RefreshError::Transient { sent, status, retry_after, rotated: Some(next), message }) => {
                 let fresh = Fresh { refresh: Some(next.clone()), ..Fresh::default() };
                 let rotated = if self.write_back(link, refresh, fresh).await { None } else { Some(next) };
-                Err(self.rest(ticket, RefreshError::Transient { sent, status, retry_after, rotated, message }).await)
+                let error = RefreshError::Transient { sent, status, retry_after, rotated, message };
+                self.rest(ticket, error).await.and_then(replaced)
             }
-            Err(error) => Err(self.rest(ticket, error).await),
+            Err(error) => self.rest(ticket, error).await.and_then(replaced),
         }
     }
 
@@ -141,13 +142,8 @@ impl Core {
         let written = self.write_back(link, spent, fresh).await;
         let refresh = if written { None } else { refresh };
         let account = ticket.id.clone();
-        match self.keep(ticket, Grant { access, refresh, id }).await? {
-            super::single::Call::Done(tokens) => Ok(tokens),
-            super::single::Call::Overtaken => {
-                tracing::warn!(%account, "a linked account's tokens were replaced while they were refreshed");
-                Err(NotRefreshed::passing("its tokens were replaced meanwhile"))
-            }
-        }
+        let kept = self.keep(ticket, Grant { access, refresh, id }).await.and_then(replaced);
+        kept.inspect_err(|error| tracing::warn!(%account, %error, "a linked account's new tokens are not kept"))
     }
 
     /// An account whose refresh token is in the store has a login of its own from here on: its file's is spent or another.
@@ -244,5 +240,13 @@ pub(crate) fn file_account(login: &Login, now: Millis) -> NewAccount {
         origin: Origin::Import,
         egress: None,
         status: Status::Active,
+    }
+}
+
+/// The tokens of a call, unless somebody else has replaced them.
+fn replaced(call: Call) -> Result<Arc<Tokens>, NotRefreshed> {
+    match call {
+        Call::Done(tokens) => Ok(tokens),
+        Call::Overtaken => Err(NotRefreshed::passing("its tokens were replaced meanwhile")),
     }
 }

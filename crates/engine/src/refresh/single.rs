@@ -55,14 +55,15 @@ impl Core {
         // Where nothing can go out, the token is not touched.
         self.out(id).map_err(|none| NotRefreshed::passing(none.to_string()))?;
         for _ in 0..ROUNDS {
-            let (ticket, _call) = match self.lease(id, wish).await? {
-                Lease::Ours(ticket, call) => (ticket, call),
+            let (ticket, _place) = match self.lease(id, wish).await? {
+                Lease::Ours(ticket, place) => (ticket, place),
                 Lease::Done(tokens) => return Ok(self.publish(id, tokens)),
             };
-            let Some(refresh) = ticket.tokens.refresh.clone() else {
-                return Err(self.give_up(ticket, "its access token ended and it has no refresh token").await);
+            let call = match ticket.tokens.refresh.clone() {
+                Some(refresh) => self.trade(ticket, refresh, wish).await?,
+                None => self.give_up(ticket, "its access token ended and it has no refresh token").await?,
             };
-            match self.trade(ticket, refresh, wish).await? {
+            match call {
                 Call::Done(tokens) => return Ok(tokens),
                 Call::Overtaken => {
                     if let Some(known) = self.overtaken(id, wish).await {
@@ -87,8 +88,9 @@ impl Core {
         loop {
             // First the place, then the lease: a lease ends whether or not its holder got a place.
             let call = self.refresh.calls.acquire().await.expect("invariant: the semaphore is never closed");
-            let begun = self.store.begin_refresh(id, &self.refresh.holder, self.now()).await;
-            match begun.map_err(|error| NotRefreshed::passing(format!("store: {error}")))? {
+            let store = |error| NotRefreshed::passing(format!("store: {error}"));
+            let holder = self.store.holder().map_err(store)?;
+            match self.store.begin_refresh(id, holder, self.now()).await.map_err(store)? {
                 Begin::Granted(ticket) if usable(&ticket.tokens, &wish.seen, self.backend_now()) => {
                     let tokens = ticket.tokens.clone();
                     self.let_go(ticket, None).await;
@@ -118,8 +120,8 @@ impl Core {
         match answer {
             Ok(grant) => self.keep(ticket, grant).await,
             Err(RefreshError::Permanent { code, .. }) if code == REUSED => self.reused(ticket, &refresh).await,
-            Err(RefreshError::Permanent { message, .. }) => Err(self.give_up(ticket, &message).await),
-            Err(error @ RefreshError::Transient { .. }) => Err(self.rest(ticket, error).await),
+            Err(RefreshError::Permanent { message, .. }) => self.give_up(ticket, &message).await,
+            Err(error @ RefreshError::Transient { .. }) => self.rest(ticket, error).await,
         }
     }
 
@@ -163,7 +165,12 @@ impl Core {
             self.let_go(ticket, None).await;
             return Ok(Call::Overtaken);
         }
-        Err(self.give_up(ticket, "its refresh token was used by somebody else").await)
+        let why = if ticket.interrupted {
+            "a refresh of ours was cut off after its refresh token had been sent, and the new tokens are lost"
+        } else {
+            "its refresh token was used elsewhere: by another program with the same login, or by a restored backup"
+        };
+        self.give_up(ticket, why).await
     }
 
     /// Stores what was granted, then publishes it.
@@ -215,7 +222,7 @@ impl Core {
     }
 
     /// The token endpoint is in trouble: a pause, longer each time. A refresh token that came alone is stored first.
-    pub(super) async fn rest(&self, ticket: Ticket, error: RefreshError) -> NotRefreshed {
+    pub(super) async fn rest(&self, ticket: Ticket, error: RefreshError) -> Result<Call, NotRefreshed> {
         let RefreshError::Transient { sent, status, retry_after, rotated, message } = error else {
             return self.give_up(ticket, "the token endpoint refused").await;
         };
@@ -232,7 +239,7 @@ impl Core {
             self.let_go(ticket, None).await;
         }
         self.pause_after(&id, (sent, retry_after), &message);
-        NotRefreshed::passing(message)
+        Err(NotRefreshed::passing(message))
     }
 
     pub(super) fn pause_after(&self, id: &AccountId, (sent, retry_after): (Sent, Option<u64>), why: &str) {
@@ -255,12 +262,15 @@ impl Core {
         }
     }
 
-    /// The login is over: a person must sign in again. Stored with the end of the lease.
-    pub(super) async fn give_up(&self, ticket: Ticket, why: &str) -> NotRefreshed {
+    /// The login is over: a person must sign in again. Stored with the end of the lease; who has no lease any more does not know that,
+    /// as somebody may have signed in meanwhile.
+    pub(super) async fn give_up(&self, ticket: Ticket, why: &str) -> Result<Call, NotRefreshed> {
         let status = Status::NeedsLogin { why: why.to_owned() };
         let id = ticket.id.clone();
-        self.let_go(ticket, Some(&status)).await;
-        self.end(&id, why)
+        if !self.let_go(ticket, Some(&status)).await {
+            return Ok(Call::Overtaken);
+        }
+        Err(self.end(&id, why))
     }
 
     pub(super) fn end(&self, id: &AccountId, why: &str) -> NotRefreshed {
@@ -269,12 +279,13 @@ impl Core {
         NotRefreshed::lasting(why)
     }
 
-    /// Ends the lease. When that fails it ends by itself after 60 s.
-    pub(super) async fn let_go(&self, ticket: Ticket, status: Option<&Status>) {
+    /// Ends the lease; `false` when another holder has it. When that fails it ends by itself after 60 s.
+    pub(super) async fn let_go(&self, ticket: Ticket, status: Option<&Status>) -> bool {
         let id = ticket.id.clone();
-        if let Err(error) = self.store.end_refresh(ticket, status).await {
+        self.store.end_refresh(ticket, status).await.unwrap_or_else(|error| {
             tracing::warn!(account = %id, %error, "refresh lease not given back");
-        }
+            true
+        })
     }
 }
 

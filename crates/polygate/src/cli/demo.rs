@@ -9,9 +9,9 @@ use pool::keys::{KeyKind, Scope, Scopes};
 use pool::{Secret, Tokens};
 use serde::Serialize;
 use store::{NewAccount, Origin, Store};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::keys::{Wish, create};
+use super::signals::Signals;
 use super::{Common, output, workplace};
 use crate::Running;
 use crate::config::{Config, Layers, Paths};
@@ -64,12 +64,12 @@ impl Demo {
         }
         let (key, admin) = (key(&store, KeyKind::Client).await?, key(&store, KeyKind::Admin).await?);
         store.close().await;
-        let ending = Ending::watch()?;
+        let mut signals = Signals::listen()?;
         let running = crate::start(config).await?;
         let ollama = running.ollama.first().map(|address| format!("http://{address}"));
         let facts = Facts { url: running.url(), key, admin, ollama, offline: backend.auth_url() };
         facts.print(common);
-        ending.come().await;
+        signals.next().await;
         stop(running).await;
         backend.stop().await;
         Ok(())
@@ -186,25 +186,6 @@ fn new_account(fake: FakeAccount) -> NewAccount {
 /// 8080 when nobody has it, else 0.
 fn free_port() -> u16 {
     if TcpListener::bind((Ipv4Addr::LOCALHOST, 8080)).is_ok() { 8080 } else { 0 }
-}
-
-/// The signals that end a demo. They are caught from the moment that this exists: one that comes earlier ends the process at once.
-struct Ending {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Ending {
-    fn watch() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn come(mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 /// Streams of a demo are nobody's work: they get a moment, not the full drain.

@@ -7,8 +7,8 @@ use clap::Args;
 use pool::keys::KeyKind;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::signals::Signals;
 use super::{Common, logging, output, workplace};
 use crate::config::{Config, Layers};
 
@@ -156,22 +156,18 @@ fn aside(json: bool, text: &str) {
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
-    // From here on a signal ends the gateway cleanly, also one that comes as soon as it listens.
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // Before anything is refreshed: a signal must not cut that off. It ends the gateway cleanly, also when it comes at once.
+    let mut signals = Signals::listen()?;
     let json = config.log.json;
     let running = crate::start(config.clone()).await?;
     announce(&running, &next_steps(&running, &config).await?, json);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    signals.next().await;
     aside(json, "stopping; streams may finish, a second signal ends them");
     let hurry = running.hurry();
     let mut stopping = pin!(running.stop());
     let code = tokio::select! {
         () = &mut stopping => return Ok(ExitCode::SUCCESS),
-        _ = terminate.recv() => 143,
-        _ = interrupt.recv() => 130,
+        code = signals.next() => code,
     };
     hurry.cancel();
     stopping.await;

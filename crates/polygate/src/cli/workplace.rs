@@ -1,15 +1,20 @@
 //! What most commands start from: paths, layers, configuration, and the store they describe.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use engine::{AccountView, Clock, Engine, Parts};
 use pool::Millis;
+use pool::limits::REFRESH_CALL;
 use store::Store;
 
 use super::Common;
+use super::signals::Signals;
 use crate::config::{Config, ConfigError, Layers, Paths};
+
+/// How long a command goes on after a signal: a call of the token endpoint, and a moment to store what it gave.
+const LEAVE: Duration = Duration::from_secs(REFRESH_CALL.as_secs() + 5);
 
 /// Paths as the options say.
 pub(super) fn paths(common: &Common) -> Result<Paths, ConfigError> {
@@ -41,13 +46,32 @@ pub(super) async fn store(config: &Config) -> anyhow::Result<Store> {
         .with_context(|| format!("cannot open the store in {}", config.paths.home.display()))
 }
 
-/// An engine over the store of `config` that does nothing by itself. [`end`] must follow.
+/// An engine over the store of `config` that does nothing by itself. [`end`] must follow. From here on a signal ends the command only
+/// when no token is on its way.
 pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
+    let signals = Signals::listen()?;
     let store = store(config).await?;
     let upstream = upstream::Upstream::new(crate::start::upstream_config(config))?;
     let settings = crate::start::engine_settings(config);
     let engine = Engine::idle(Parts { store, upstream, settings, clock: Clock::System }).await;
-    engine.with_context(|| format!("cannot read the store in {}", config.paths.home.display()))
+    let engine = engine.with_context(|| format!("cannot read the store in {}", config.paths.home.display()))?;
+    tokio::spawn(leave(engine.clone(), signals));
+    Ok(engine)
+}
+
+/// Ends the command after a signal. A refresh token that was sent is good for nothing any more, so what comes of it is stored first; a
+/// second signal does not wait for that.
+async fn leave(engine: Engine, mut signals: Signals) {
+    let code = signals.next().await;
+    if engine.busy() {
+        eprintln!("tokens are being refreshed; ending once they are stored, a second signal ends at once");
+    }
+    tokio::select! {
+        () = engine.stop() => {}
+        _ = signals.next() => {}
+        () = tokio::time::sleep(LEAVE) => eprintln!("the tokens were not stored in time"),
+    }
+    std::process::exit(code.into());
 }
 
 /// Ends an engine of [`engine`] and closes its store.

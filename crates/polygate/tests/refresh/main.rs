@@ -9,6 +9,7 @@ mod common;
 
 mod cluster;
 mod fleet;
+mod interrupted;
 mod kills;
 mod rounds;
 mod stopped;

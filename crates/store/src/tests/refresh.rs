@@ -147,6 +147,48 @@ pub(super) async fn a_wrong_clock_does_not_hold_a_lease(site: &Site) {
     assert!(held(&store, &id, NOW.plus(-30_000)).await, "a clock that is a little behind believes the lease");
 }
 
+/// A command refreshes while a gateway starts: its lease is a living process's.
+pub(super) async fn a_living_holder_keeps_its_lease(site: &Site) {
+    let (command, gateway) = (site.open().await, site.open().await);
+    let id = add(&command, "one").await;
+    let holder = command.holder().unwrap().to_owned();
+    assert_eq!(holder, command.holder().unwrap());
+    assert_ne!(holder, gateway.holder().unwrap());
+    let Begin::Granted(ticket) = command.begin_refresh(&id, &holder, NOW).await.unwrap() else { panic!("held") };
+    command.intend(&ticket, NOW).await.unwrap();
+    assert_eq!(gateway.free_leases().await.unwrap(), 0);
+    assert!(held(&gateway, &id, NOW).await && gateway.interrupted(NOW).await.unwrap().is_empty());
+    command.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
+    let Begin::Granted(_) = command.begin_refresh(&id, &holder, NOW).await.unwrap() else { panic!("held") };
+    drop(command);
+    assert_eq!(gateway.free_leases().await.unwrap(), 1, "its process has ended");
+}
+
+/// A successor in hand is worth more than the order of leases, as long as what it follows is what is stored.
+pub(super) async fn a_successor_is_stored_whoever_has_the_lease(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let late = lease(&store, &id, NOW).await;
+    store.intend(&late, NOW).await.unwrap();
+    let taker = lease(&store, &id, NOW.plus(60_000)).await;
+    let why = Status::NeedsLogin { why: "refresh_token_reused".into() };
+    assert!(store.end_refresh(taker, Some(&why)).await.unwrap());
+    store.commit_refresh(late, &tokens("two", 5)).await.unwrap();
+    assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("two", 5)));
+    assert_eq!(store.accounts().await.unwrap()[0].status, Status::Active, "the successor is a login");
+    // Who asks for a login by an older lease is not heard any more.
+    let late = lease(&store, &id, NOW.plus(60_000)).await;
+    lease(&store, &id, NOW.plus(120_000)).await;
+    assert!(!store.end_refresh(late, Some(&why)).await.unwrap());
+    assert_eq!(store.accounts().await.unwrap()[0].status, Status::Active);
+    // What the owner has switched off stays so.
+    let late = lease(&store, &id, NOW.plus(180_000)).await;
+    store.set_status(&id, &Status::Disabled).await.unwrap();
+    lease(&store, &id, NOW.plus(240_000)).await;
+    store.commit_refresh(late, &tokens("three", 6)).await.unwrap();
+    assert_eq!(store.accounts().await.unwrap()[0].status, Status::Disabled);
+}
+
 pub(super) async fn the_only_process_frees_the_leases_of_the_dead(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
@@ -155,6 +197,7 @@ pub(super) async fn the_only_process_frees_the_leases_of_the_dead(site: &Site) {
     assert_eq!(store.free_leases().await.unwrap(), 1);
     let ticket = lease(&store, &id, NOW).await;
     assert!(ticket.interrupted, "the intent of the dead holder is still there");
-    assert!(store.commit_refresh(dead, &tokens("late", 5)).await.is_err(), "a late commit is fenced out");
-    assert_eq!(store.free_leases().await.unwrap(), 1);
+    store.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
+    assert!(store.commit_refresh(dead, &tokens("late", 6)).await.is_err(), "what it follows is gone");
+    assert_eq!(store.free_leases().await.unwrap(), 0);
 }

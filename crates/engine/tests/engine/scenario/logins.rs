@@ -46,7 +46,10 @@ async fn a_second_401_needs_a_person_and_the_next_account_serves() {
 
 /// A refresh token that somebody else used is no ban: the owner signs in again.
 #[rstest]
-#[case(Plan::refresh_refused("refresh_token_reused"), "its refresh token was used by somebody else")]
+#[case(
+    Plan::refresh_refused("refresh_token_reused"),
+    "its refresh token was used elsewhere: by another program with the same login, or by a restored backup"
+)]
 #[case(Plan::refresh_refused("refresh_token_expired"), "Your refresh token has expired. Please try signing in again.")]
 #[case(
     Plan::refresh_refused("refresh_token_invalidated"),
