@@ -144,6 +144,8 @@ pub struct Setting {
     pub codex: bool,
     /// Whether the response is kept, and what it goes on from (responses dialect).
     pub stored: responses::Stored,
+    /// What response objects of ours repeat of their request (responses dialect).
+    pub echo: responses::Echo,
 }
 
 impl Dialect {

@@ -382,6 +382,7 @@ impl Attempt {
             reply: request.reply.clone(),
             codex: self.plan.client.codex,
             stored: self.keep.as_ref().map(|keep| keep.marks()).unwrap_or_default(),
+            echo: self.echo(),
         };
         Shape {
             dialect: self.call.dialect,

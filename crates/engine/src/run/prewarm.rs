@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use pool::catalog::Resolved;
 use proto::canon::{Finish, Open, Usage};
 use proto::dialect::Setting;
+use proto::dialect::responses::Echo;
 use proto::{Dialect, Event, Failure, Fold, Json, Text, What, Writer};
 use uuid::Uuid;
 
@@ -65,6 +66,7 @@ fn prepare(core: &Arc<Core>, call: &mut Call) -> Result<(Resolved, Answer), Fail
         reply: call.request.reply.clone(),
         codex: call.client.codex,
         stored: keep.as_ref().map(|keep| keep.marks()).unwrap_or_default(),
+        echo: Echo::of(&call.request),
     };
     let (dialect, stream) = (call.dialect, call.request.reply.stream);
     let head = Head::of(&resolved, call.notes.clone());

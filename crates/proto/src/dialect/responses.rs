@@ -1,6 +1,7 @@
 //! OpenAI Responses: the protocol of the Codex backend, and so the one that passes through untouched.
 
 pub mod compact;
+mod echo;
 mod frame;
 mod item;
 mod reader;
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 use crate::fold::Whole;
 use crate::notes::Notes;
 
+pub use echo::Echo;
 pub use frame::{metadata, refusal};
 pub(crate) use item::lists_tool;
 pub use reader::Reader;

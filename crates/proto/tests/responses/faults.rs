@@ -307,3 +307,25 @@ fn ids_may_change_from_event_to_event() {
     let before_the_end = |text: &str| text[..text.find("response.completed").unwrap()].to_owned();
     assert_eq!(before_the_end(&passed), before_the_end(&stream(true)), "frames pass as they came");
 }
+
+/// A response object that we write says what its request asked for.
+#[test]
+fn objects_of_ours_repeat_their_request() {
+    let body = serde_json::json!({
+        "model": "m", "input": "a", "instructions": "Be brief.", "temperature": 0.5, "max_output_tokens": 99,
+        "tool_choice": "none", "tools": [{"type": "function", "name": "f", "parameters": {}}], "metadata": {"k": "v"},
+    });
+    let (request, _) = Dialect::Responses.read_request(Bytes::from(body.to_string())).unwrap();
+    let echo = proto::dialect::responses::Echo::of(&request);
+    let setting = || proto::dialect::Setting { echo: echo.clone(), ..setting() };
+    let events = bare(&events(Dialect::Responses, format!("{CREATED}{COMPLETED}").as_bytes()));
+    let mut objects: Vec<serde_json::Value> =
+        data(&write(Dialect::Responses, setting(), &events)).iter().map(|event| event["response"].clone()).collect();
+    objects.push(serde_json::from_slice(&Dialect::Responses.whole(&fold(&events), &setting())).unwrap());
+    for object in objects.iter().filter(|object| object.is_object()) {
+        for name in ["instructions", "temperature", "max_output_tokens", "tool_choice", "tools", "metadata"] {
+            assert_eq!(object[name], body[name], "{name}: {object}");
+        }
+        assert_eq!((&object["top_p"], &object["truncation"]), (&1.0.into(), &"disabled".into()));
+    }
+}

@@ -8,7 +8,7 @@ use pool::catalog::Resolved;
 use pool::hosted::Hosted;
 use pool::learned::Of;
 use proto::canon::Limits;
-use proto::dialect::responses::LEAST_OUTPUT;
+use proto::dialect::responses::{Echo, LEAST_OUTPUT};
 use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini, messages};
 use proto::{Failure, Notes, ToolReplies};
 use upstream::TurnMetadata;
@@ -160,6 +160,12 @@ impl Attempt {
     fn usual_tier(&self) -> Option<String> {
         let fast = self.core.settings.fast && lists_priority(&self.plan.resolved);
         fast.then(|| "fast".to_owned())
+    }
+
+    /// What response objects of ours repeat of the request; none are ours where the upstream writes them.
+    pub(super) fn echo(&self) -> Echo {
+        let own = self.body.as_ref().is_some_and(|body| body.wire != Wire::Responses);
+        if own { Echo::of(&self.call.request) } else { Echo::default() }
     }
 
     /// The limits that the upstream's protocol has no field for.

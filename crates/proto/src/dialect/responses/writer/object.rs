@@ -62,6 +62,14 @@ impl Facts {
         Text::from_plain(&format!("{prefix}_{base}_{at}"))
     }
 
+    /// A field of the request; `usual` is what the API says where the request has none.
+    fn repeat(&self, pen: &mut Pen<'_>, name: &str, usual: &str) {
+        match self.setting.echo.get(name) {
+            Some(value) => pen.json(name, value),
+            None => pen.word(name, usual),
+        }
+    }
+
     /// A response object of ours with this status; `more` adds what differs.
     pub(super) fn response(&self, status: &str, more: impl FnOnce(&mut Facets)) -> Json {
         let mut facets = Facets::default();
@@ -77,30 +85,30 @@ impl Facts {
                 Some(reason) => pen.object("incomplete_details", |pen| pen.plain("reason", reason)),
                 None => pen.word("incomplete_details", "null"),
             }
-            pen.word("instructions", "null");
-            pen.word("max_output_tokens", "null");
-            pen.word("metadata", "{}");
+            self.repeat(pen, "instructions", "null");
+            self.repeat(pen, "max_output_tokens", "null");
+            self.repeat(pen, "metadata", "{}");
             pen.text("model", &self.model);
             pen.array("output", &facets.output, |out, item| out.extend_from_slice(item.bytes()));
-            pen.word("parallel_tool_calls", "true");
+            self.repeat(pen, "parallel_tool_calls", "true");
             let stored = self.stored();
             match &stored.previous {
                 Some(previous) => pen.text("previous_response_id", previous),
                 None => pen.word("previous_response_id", "null"),
             }
-            pen.word("reasoning", r#"{"effort":null,"summary":null}"#);
+            self.repeat(pen, "reasoning", r#"{"effort":null,"summary":null}"#);
             pen.word("store", if stored.store == Some(true) { "true" } else { "false" });
-            pen.word("temperature", "1.0");
-            pen.word("text", r#"{"format":{"type":"text"}}"#);
-            pen.plain("tool_choice", "auto");
-            pen.word("tools", "[]");
-            pen.word("top_p", "1.0");
-            pen.plain("truncation", "disabled");
+            self.repeat(pen, "temperature", "1.0");
+            self.repeat(pen, "text", r#"{"format":{"type":"text"}}"#);
+            self.repeat(pen, "tool_choice", r#""auto""#);
+            self.repeat(pen, "tools", "[]");
+            self.repeat(pen, "top_p", "1.0");
+            self.repeat(pen, "truncation", r#""disabled""#);
             match &facets.usage {
                 Some(usage) => pen.object("usage", |pen| tokens(pen, usage)),
                 None => pen.word("usage", "null"),
             }
-            pen.word("user", "null");
+            self.repeat(pen, "user", "null");
         })
     }
 }
