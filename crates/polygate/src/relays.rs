@@ -1,5 +1,7 @@
 //! The relays of the configuration file: handed to the engine at the start, and again whenever the file or a key's file changes.
 
+pub(crate) mod refusals;
+
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -9,6 +11,7 @@ use pool::Secret;
 use pool::catalog::Provider;
 use tokio_util::sync::CancellationToken;
 
+use self::refusals::Recorder;
 use crate::config::{Key, Layers, Model, Relay};
 
 /// How often the files are looked at.
@@ -94,12 +97,18 @@ impl Filed {
     }
 
     /// Looks at the files until `stop`, from what the start read and saw. A file that cannot be read or is wrong changes nothing.
-    pub(crate) async fn follow(self, (mut relays, mut seen): (Vec<Relay>, Seen), stop: CancellationToken) {
+    pub(crate) async fn follow(
+        self,
+        (mut relays, mut seen): (Vec<Relay>, Seen),
+        mut recorder: Recorder,
+        stop: CancellationToken,
+    ) {
         if read(&self.file).ok().as_ref() != Some(&relays) {
             // It changed between the start's reading and its look.
             seen.file = None;
         }
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+            recorder.look(&self.engine).await;
             let now = self.seen(&relays);
             if now == seen {
                 continue;

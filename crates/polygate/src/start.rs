@@ -13,6 +13,7 @@ use upstream::{Profile, Upstream};
 use crate::config::{Config, Model};
 use crate::machine;
 use crate::relays::Filed;
+use crate::relays::refusals::Recorder;
 
 /// A running gateway. Dropping it leaves it running until the runtime ends; [`Running::stop`] ends it cleanly.
 pub struct Running {
@@ -90,7 +91,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let seen = filed.seen(&config.relays);
     filed.put(&config.relays).await;
     filed.miss(&config.model);
-    let relays = tokio::spawn(filed.follow((config.relays, seen), shutdown.clone()));
+    let relays = tokio::spawn(filed.follow((config.relays, seen), Recorder::new(store.clone()), shutdown.clone()));
     let listener = tokio::spawn(server.run_until(shutdown.clone(), now.clone()));
     Ok(Running { addresses, ollama, engine, store, shutdown, now, listener, relays, _lock: lock })
 }

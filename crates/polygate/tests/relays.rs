@@ -267,6 +267,29 @@ async fn one_wrong_relay_of_the_file_leaves_the_others() {
     assert_eq!(list(&home).len(), 2);
 }
 
+/// A relay of the file is in the gateway's memory only; other commands are told what that gateway knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_of_the_file_is_told_by_commands() {
+    let backend = backend().await;
+    let home = Home::new(&backend);
+    std::fs::create_dir_all(home.path()).unwrap();
+    let table = |key: &str| {
+        let url = url(&backend);
+        format!("[[relays]]\nname = \"filed\"\nmodels = \"{MODEL}\"\nbase_url = \"{url}\"\napi_key = \"{key}\"\n")
+    };
+    let config = home.path().join("config.toml");
+    std::fs::write(&config, table("sk-not-a-good-one")).unwrap();
+    let gateway = home.serve(&[]);
+    until("the refusal", || async { ask(&gateway, MODEL).await == 503 && list(&home)[0]["status"] == "key_refused" })
+        .await;
+    let said = text(&home.run(&["doctor", "--offline"]).stdout);
+    assert!(said.contains("FAIL  relay: filed") && said.contains("correct its key in"), "{said}");
+    std::fs::write(&config, table(CANARY)).unwrap();
+    until("the new key", || async { ask(&gateway, MODEL).await == 200 && list(&home)[0]["status"] == "active" }).await;
+    assert!(gateway.terminate().success());
+    assert_eq!(list(&home)[0]["status"], "active");
+}
+
 /// A file that was written while the gateway started counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_change_of_the_file_is_missed() {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
+use engine::RelayOrigin;
 use pool::Status;
 use pool::egress::{Address, Egress};
 use serde::Serialize;
@@ -186,7 +187,11 @@ async fn relays(config: &Config, store: &Store) -> Vec<Check> {
     let refused = all.known.iter().filter(|known| !known.hidden).filter_map(|known| {
         let name = &known.relay.name;
         let (Status::NeedsLogin { why } | Status::Blocked { why }) = &known.relay.status else { return None };
-        Some(bad("relay", Grade::Fail, format!("{name}: {why}"), format!("polygate relays key {name} --api-key -")))
+        let fix = match known.origin {
+            RelayOrigin::Store => format!("polygate relays key {name} --api-key -"),
+            RelayOrigin::File => format!("correct its key in {}", config.paths.config.display()),
+        };
+        Some(bad("relay", Grade::Fail, format!("{name}: {why}"), fix))
     });
     let mut checks: Vec<Check> = left_out.chain(refused).collect();
     if checks.is_empty() {

@@ -266,7 +266,7 @@ fn row(known: &Known, listed: usize) -> Row<'_> {
     }
 }
 
-/// The state as the store has it; what a running gateway learned about a relay of the file, only that gateway knows.
+/// The state as the store has it; that of a relay of the file is what the running gateway wrote there.
 fn state(relay: &Relay) -> &'static str {
     if relay.enabled { relay_state(&relay.status) } else { "disabled" }
 }

@@ -7,7 +7,7 @@ use store::Store;
 
 use super::super::workplace;
 use crate::config::{self, Config};
-use crate::relays;
+use crate::relays::{self, refusals};
 use engine::RelayOrigin;
 
 /// A relay of the store or of the file.
@@ -34,9 +34,15 @@ pub(in crate::cli) struct All {
 impl All {
     pub(in crate::cli) async fn read(config: &Config, store: &Store) -> anyhow::Result<Self> {
         let mut all = Self { known: Vec::new(), wrong: Vec::new() };
+        let refusals = refusals::read(store, &config.paths.home).await?;
         for relay in &config.relays {
             match filed(relay, config) {
-                Ok(known) => all.known.push(known),
+                Ok(mut known) => {
+                    if let Some(refusal) = refusals.iter().find(|refusal| refusal.means(&known.relay)) {
+                        known.relay.status = refusal.status();
+                    }
+                    all.known.push(known);
+                }
                 Err(error) => all.wrong.push(Wrong { name: relay.name.clone(), error }),
             }
         }

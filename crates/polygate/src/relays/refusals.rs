@@ -1,0 +1,77 @@
+//! Relays of the configuration file that a running gateway cannot use, kept in the store: commands are other processes, and the state
+//! of such a relay is in the gateway's memory only.
+
+use std::path::Path;
+
+use engine::{Engine, RelayOrigin, RelayView};
+use pool::Status;
+use serde::{Deserialize, Serialize};
+use store::Store;
+
+/// The setting of the store that holds them.
+const SETTING: &str = "relays.refusals";
+
+/// A relay of the file that needs its owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    name: String,
+    base_url: String,
+    /// Whether the service refuses its owner, and not only the key.
+    blocked: bool,
+    why: String,
+}
+
+/// Writes them whenever they change.
+pub(crate) struct Recorder {
+    store: Store,
+    written: Option<Vec<Refusal>>,
+}
+
+impl Recorder {
+    /// Nothing is written yet, so what an earlier gateway left is replaced at the first look.
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, written: None }
+    }
+
+    pub(crate) async fn look(&mut self, engine: &Engine) {
+        let now: Vec<Refusal> = engine.relays().into_iter().filter_map(refusal).collect();
+        if self.written.as_ref() == Some(&now) {
+            return;
+        }
+        let text = serde_json::to_string(&now).expect("invariant: our types serialise");
+        match self.store.set_setting(SETTING, &text).await {
+            Ok(()) => self.written = Some(now),
+            Err(error) => tracing::debug!(%error, "the state of relays of the file is not stored"),
+        }
+    }
+}
+
+fn refusal(view: RelayView) -> Option<Refusal> {
+    let blocked = view.status == "blocked";
+    if view.origin != RelayOrigin::File || !blocked && view.status != "key_refused" {
+        return None;
+    }
+    Some(Refusal { name: view.name, base_url: view.base_url, blocked, why: view.why.unwrap_or_default() })
+}
+
+impl Refusal {
+    /// Whether it is about this relay, where it still leads to the same address.
+    pub(crate) fn means(&self, relay: &pool::relay::Relay) -> bool {
+        (&self.name, &self.base_url) == (&relay.name, &relay.base_url)
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let why = self.why.clone();
+        if self.blocked { Status::Blocked { why } } else { Status::NeedsLogin { why } }
+    }
+}
+
+/// What the gateway that serves this home says now; nothing where none runs.
+pub(crate) async fn read(store: &Store, home: &Path) -> Result<Vec<Refusal>, store::Error> {
+    if Store::lock(home).is_ok() {
+        return Ok(Vec::new());
+    }
+    let text = store.setting(SETTING).await?.unwrap_or_default();
+    // Another version of Polygate may have written it in another form.
+    Ok(serde_json::from_str(&text).unwrap_or_default())
+}
