@@ -5,8 +5,9 @@ mod tests;
 
 /// Shorter words are no tokens.
 const TOKEN: usize = 20;
-/// Beginnings of the tokens that we or the provider hand out, and of JSON Web Tokens.
-const PREFIXES: [&str; 7] = ["eyJ", "sk-", "rt_", "ac_", "oaistb_", "pgk_", "pga_"];
+/// Beginnings of the tokens that we, the provider and services behind relays hand out, and of JSON Web Tokens.
+const PREFIXES: [&str; 12] =
+    ["eyJ", "sk-", "rt_", "ac_", "oaistb_", "pgk_", "pga_", "gsk_", "AIza", "xai-", "pplx-", "hf_"];
 
 /// `text` at most `most` bytes long, without control characters and what turns the direction of text, and with `***` where something looks like a token.
 pub fn clean(text: &str, most: usize) -> String {

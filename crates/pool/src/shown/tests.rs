@@ -36,3 +36,11 @@ proptest! {
         prop_assert!(!shown.contains(&secret[..TOKEN]), "{}", shown);
     }
 }
+
+#[test]
+fn keys_of_other_services_are_hidden() {
+    for prefix in ["gsk_", "AIza", "xai-", "pplx-", "hf_"] {
+        let text = format!("Incorrect API key provided: {prefix}0123456789abcdefghij. See the docs.");
+        assert_eq!(super::clean(&text, 200), "Incorrect API key provided: *** See the docs.", "{prefix}");
+    }
+}
