@@ -152,6 +152,11 @@ impl Core {
         if let Some(known) = self.settled(id, &wish) {
             return std::future::ready(known).boxed().shared();
         }
+        // Counted before the look: the engine's end waits for every refresh that begins before it, and none begins after it.
+        let counted = self.tasks.token();
+        if self.stop.is_cancelled() {
+            return std::future::ready(Err(NotRefreshed::passing("this process is ending"))).boxed().shared();
+        }
         let (done, result) = oneshot::channel();
         let landing = Landing { core: Arc::clone(self), id: id.clone() };
         self.tasks.spawn(async move {
@@ -159,6 +164,7 @@ impl Core {
             drop(landing);
             let _ = done.send(result);
         });
+        drop(counted);
         let died = || Err(NotRefreshed::passing("the refresh ended early"));
         let flight = result.map(move |result| result.unwrap_or_else(|_| died())).boxed().shared();
         flights.insert(id.clone(), flight.clone());

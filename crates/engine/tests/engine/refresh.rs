@@ -59,6 +59,15 @@ async fn two_processes_make_one_refresh() {
     other.stop().await;
 }
 
+/// What ends next does not use a token first: nobody would store what comes of it.
+#[tokio::test]
+async fn no_refresh_begins_once_the_engine_ends() {
+    let bench = Bench::with(Setup::default()).await;
+    bench.engine.stop().await;
+    assert!(bench.engine.refresh_account(&bench.ids[0].0).await.is_err());
+    assert_eq!(token_posts(&bench), 0);
+}
+
 /// Tokens that are about to end are refreshed without a request.
 #[tokio::test]
 async fn tokens_are_refreshed_ahead() {
