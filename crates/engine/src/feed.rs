@@ -137,7 +137,8 @@ impl Feed {
     /// Tells that a state is another one.
     pub(crate) fn moved(&self, account: &Account, from: &Status, (why, at): (String, Millis)) {
         let (id, label) = (account.id.clone(), account.label.clone());
-        if let Status::NeedsLogin { why } = &account.status {
+        let notice = account.status.notice(at);
+        if let (Status::NeedsLogin { why }, _) | (_, Some(why)) = (&account.status, &notice) {
             let (account, label, why) = (id.clone(), label.clone(), why.clone());
             self.tell(News::LoginNeeded { account, label, why, at });
         }

@@ -178,7 +178,7 @@ impl Core {
         if let Some(tokens) = entry.tokens.clone().filter(|tokens| usable(tokens, &wish.seen, now)) {
             return Some(Ok(tokens));
         }
-        if let Status::NeedsLogin { why } = &entry.account.status {
+        if let Status::NeedsLogin { why } | Status::Expiring { why, .. } = &entry.account.status {
             return Some(Err(NotRefreshed::lasting(why)));
         }
         let pause = self.refresh.pause(id, self.now())?;

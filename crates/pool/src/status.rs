@@ -34,6 +34,15 @@ pub enum Status {
         /// `primary`, `secondary` or a named limit.
         window: String,
     },
+    /// Its login cannot be refreshed any more, and its access token serves until it ends or is refused.
+    Expiring {
+        /// What the token endpoint said.
+        why: String,
+        /// When it serves: from the end of its last rest on.
+        from: Millis,
+        /// When the access token ends.
+        until: Millis,
+    },
     /// Its login no longer works; a person must sign in again.
     NeedsLogin {
         /// What the token endpoint or backend said.
@@ -60,6 +69,13 @@ pub enum Signal {
     Ample,
     /// A person signed in again, or new tokens were imported.
     SignedIn,
+    /// Its login cannot be refreshed any more, and its access token was not refused.
+    Expiring {
+        /// What the token endpoint said.
+        why: String,
+        /// When the access token ends.
+        until: Millis,
+    },
     /// Its login is refused for good.
     NeedsLogin {
         /// What the token endpoint or backend said.
@@ -161,6 +177,8 @@ pub enum Gate {
     Open,
     /// From an instant on.
     Until(Millis),
+    /// From an instant on, and before another.
+    Between(Millis, Millis),
     /// When a person ends it.
     Shut,
 }
@@ -172,7 +190,18 @@ impl Gate {
         match self {
             Self::Open => true,
             Self::Until(until) => rested(until, now),
+            Self::Between(from, until) => rested(from, now) && now < until,
             Self::Shut => false,
+        }
+    }
+}
+
+impl Signal {
+    /// Until when it lets an account rest.
+    fn rest(&self) -> Option<Millis> {
+        match self {
+            Self::Cool { until, .. } | Self::Exhaust { until, .. } | Self::Measured { until, .. } => Some(*until),
+            _ => None,
         }
     }
 }
@@ -180,7 +209,7 @@ impl Gate {
 impl Status {
     /// The state after `signal` at `now`.
     ///
-    /// Nothing that the provider says changes `Disabled`. `Blocked` and `NeedsLogin` end only when a person signs in, so a
+    /// Nothing that the provider says changes `Disabled`. `Expiring` takes rests, and ends in `NeedsLogin` at a refusal. `Blocked` and `NeedsLogin` end only when a person signs in, so a
     /// late answer or quota figure never brings such an account back. Of two rests the later end wins, so that concurrent
     /// refusals never shorten each other; only newer figures shorten what a refusal said. Ends are clamped to [`limits::RESET_MAX`].
     #[must_use]
@@ -194,6 +223,10 @@ impl Status {
             (_, Signal::Block { why }) => Self::Blocked { why: why.clone() },
             (Self::NeedsLogin { .. }, _) => self.clone(),
             (_, Signal::NeedsLogin { why }) => Self::NeedsLogin { why: why.clone() },
+            (Self::Expiring { .. }, _) => self.rests_while_expiring(signal, now),
+            (_, Signal::Expiring { why, until }) => {
+                Self::Expiring { why: why.clone(), from: self.end().unwrap_or(now), until: *until }
+            }
             (_, Signal::Served) if !self.serves(now) => self.clone(),
             (_, Signal::Served) | (Self::Exhausted { .. }, Signal::Ample) => Self::Active,
             (_, Signal::Ample) => self.clone(),
@@ -209,6 +242,13 @@ impl Status {
         }
     }
 
+    /// A rest of an account whose login is lost: it serves from its end on, for as long as its access token does.
+    fn rests_while_expiring(&self, signal: &Signal, now: Millis) -> Self {
+        let (Self::Expiring { why, from, until: end }, Some(rest)) = (self, signal.rest()) else { return self.clone() };
+        let from = if rested(*from, now) { rest } else { rest.max(*from) }.min(latest(now));
+        Self::Expiring { why: why.clone(), from, until: *end }
+    }
+
     /// Whether the account may serve at `now`.
     pub fn serves(&self, now: Millis) -> bool {
         self.gate().open(now)
@@ -219,6 +259,7 @@ impl Status {
         match self {
             Self::Active => Gate::Open,
             Self::Cooling { until, .. } | Self::Exhausted { until, .. } => Gate::Until(*until),
+            Self::Expiring { from, until, .. } => Gate::Between(*from, *until),
             Self::NeedsLogin { .. } | Self::Blocked { .. } | Self::Disabled => Gate::Shut,
         }
     }
@@ -228,6 +269,21 @@ impl Status {
         matches!(self, Self::NeedsLogin { .. } | Self::Blocked { .. } | Self::Disabled)
     }
 
+    /// Whether its tokens may be refreshed: its owner and the provider let it serve, and its login was not refused.
+    pub fn refreshes(&self) -> bool {
+        !self.lasts() && !matches!(self, Self::Expiring { .. })
+    }
+
+    /// What its owner should know although it serves at `now`.
+    pub fn notice(&self, now: Millis) -> Option<String> {
+        match self {
+            Self::Expiring { why, until, .. } if *until > now => {
+                Some(format!("needs a new login: {why}; its access token serves for {} more", Span(now.until(*until))))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the account may serve at `now`, and if not why.
     pub fn usable(&self, now: Millis) -> Result<(), Reason> {
         match self {
@@ -235,7 +291,10 @@ impl Status {
             Self::Active => Ok(()),
             Self::Cooling { until, why } => Err(Reason::Cooling { until: *until, why: why.clone() }),
             Self::Exhausted { until, window } => Err(Reason::Exhausted { until: *until, window: window.clone() }),
-            Self::NeedsLogin { why } => Err(Reason::NeedsLogin { why: why.clone() }),
+            Self::Expiring { why, from, until } if now < *until => {
+                Err(Reason::Cooling { until: *from, why: format!("it rests, and needs a new login: {why}") })
+            }
+            Self::Expiring { why, .. } | Self::NeedsLogin { why } => Err(Reason::NeedsLogin { why: why.clone() }),
             Self::Blocked { why } => Err(Reason::Blocked { why: why.clone() }),
             Self::Disabled => Err(Reason::Disabled),
         }
@@ -247,6 +306,7 @@ impl Status {
             Self::Active => "active",
             Self::Cooling { .. } => "cooling",
             Self::Exhausted { .. } => "exhausted",
+            Self::Expiring { .. } => "expiring",
             Self::NeedsLogin { .. } => "needs_login",
             Self::Blocked { .. } => "blocked",
             Self::Disabled => "disabled",

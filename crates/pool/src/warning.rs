@@ -80,6 +80,9 @@ pub enum What {
     NeedsLogin {
         /// Why.
         why: String,
+        /// Until when its access token serves all the same.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<Millis>,
     },
     /// The provider refuses the account.
     Blocked {
@@ -116,7 +119,8 @@ pub fn standing(account: &Account, thresholds: &Thresholds, now: Millis) -> Vec<
         _ => [Slot::Primary, Slot::Secondary].map(|slot| passed(slot, &account.quota, thresholds, now)),
     };
     let state = match &account.status {
-        Status::NeedsLogin { why } => Some(What::NeedsLogin { why: why.clone() }),
+        Status::NeedsLogin { why } => Some(What::NeedsLogin { why: why.clone(), until: None }),
+        Status::Expiring { why, until, .. } => Some(What::NeedsLogin { why: why.clone(), until: Some(*until) }),
         Status::Blocked { why } => Some(What::Blocked { why: why.clone() }),
         _ => None,
     };
@@ -135,7 +139,7 @@ pub fn judge(given: &mut Given, account: &Account, thresholds: &Thresholds, now:
             told.follow(window.resets_at);
         }
     }
-    let state = matches!(account.status, Status::NeedsLogin { .. } | Status::Blocked { .. });
+    let state = matches!(account.status, Status::Expiring { .. } | Status::NeedsLogin { .. } | Status::Blocked { .. });
     let state = state.then(|| account.status.word().to_owned());
     let entered = state.is_some() && given.state != state;
     given.state = state;
@@ -244,7 +248,11 @@ impl Warning {
                 let (length, reset) = (length.unwrap_or_default(), reset.unwrap_or_default());
                 format!("{}: {} quota{length} is {used_percent:.0} % used{reset}", self.label, window.word())
             }
-            What::NeedsLogin { why } => format!("{}: needs a new login: {why}; run `polygate login`", self.label),
+            What::NeedsLogin { why, until } => {
+                let left = until.map(|until| format!("; it serves for {} more", Span(self.at.until(until))));
+                let left = left.unwrap_or_default();
+                format!("{}: needs a new login: {why}{left}; run `polygate login`", self.label)
+            }
             What::Blocked { why } => format!("{}: blocked by the provider: {why}", self.label),
         }
     }

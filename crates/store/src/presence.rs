@@ -44,8 +44,8 @@ impl Drop for Presence {
     }
 }
 
-/// Whether the process of this name on this machine has ended. Where that cannot be told it is taken to live: its lease ends by
-/// itself.
+/// Whether the process of this name on this machine has ended, or the name is none that a process of ours has. Where its file cannot be
+/// read the process is taken to live: its lease ends by itself.
 pub(crate) fn ended(home: &Home, name: &str) -> bool {
     let id = name.rsplit('/').next().and_then(|id| Uuid::try_parse(id).ok());
     id.is_none_or(|id| unlocked(&file(home, id)))

@@ -129,7 +129,7 @@ impl Store {
             }
             row[1] = Arg::from(found.int(5)?);
             let text = found.text(6)?;
-            let lost = matches!(status(&ticket.id.0, &text), Ok(Status::NeedsLogin { .. }));
+            let lost = matches!(status(&ticket.id.0, &text), Ok(Status::NeedsLogin { .. } | Status::Expiring { .. }));
             let status = if lost { json(&Status::Active) } else { Arg::from(text.as_str()) };
             let row: Vec<Arg<'_>> = row.iter().cloned().chain([status]).collect();
             if self.write(failpoint::COMMIT, sql::COMMIT_SUCCESSOR, &row).await? > 0 {

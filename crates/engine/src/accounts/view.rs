@@ -28,7 +28,7 @@ pub struct AccountView {
     pub tags: Vec<String>,
     /// The Codex file that it follows.
     pub linked: Option<String>,
-    /// `active`, `cooling`, `exhausted`, `needs_login`, `blocked` or `disabled`, as it is now.
+    /// `active`, `cooling`, `exhausted`, `expiring`, `needs_login`, `blocked` or `disabled`, as it is now.
     pub status: &'static str,
     /// Why it does not serve, for people.
     pub why: Option<String>,
@@ -72,6 +72,7 @@ impl Entry {
     pub(crate) fn view(&self, load: (u32, u32), now: Millis) -> AccountView {
         let account = &self.account;
         let reason = account.status.usable(now).err();
+        let notice = account.status.notice(now);
         AccountView {
             id: account.id.0.clone(),
             label: account.label.clone(),
@@ -81,9 +82,9 @@ impl Entry {
             user: account.user.clone(),
             tags: Vec::new(),
             linked: None,
-            status: if reason.is_some() { account.status.word() } else { "active" },
+            status: if reason.is_some() || notice.is_some() { account.status.word() } else { "active" },
             until: reason.as_ref().and_then(pool::status::Reason::until),
-            why: reason.map(|reason| reason.words(now)),
+            why: reason.map(|reason| reason.words(now)).or(notice),
             max_concurrent: account.terms.max_concurrent,
             priority: account.terms.priority,
             quota: account.quota.now_only(),
@@ -111,7 +112,10 @@ impl Accounts {
             usable => usable.err(),
         };
         let trouble = |entry: &Entry| {
-            let reason = why(entry)?;
+            let Some(reason) = why(entry) else {
+                let notice = entry.account.status.notice(now)?;
+                return Some(format!("{}: {notice}", entry.account.id));
+            };
             Some(match &entry.relay {
                 Some(line) => format!("relay {}: {}", line.relay.name, Kin::Relays.why(&reason, now)),
                 None => format!("{}: {}", entry.account.id, reason.words(now)),

@@ -117,15 +117,15 @@ impl Core {
                     self.let_go(ticket, None).await;
                     self.adopt_file(&id, link, again.login).await
                 }
-                _ => self.give_up(ticket, &message).await.and_then(replaced),
+                _ => self.give_up(ticket, &message, wish).await.and_then(replaced),
             },
             Err(RefreshError::Transient { sent, status, retry_after, rotated: Some(next), message }) => {
                 let fresh = Fresh { refresh: Some(next.clone()), ..Fresh::default() };
                 let rotated = if self.write_back(link, refresh, fresh).await { None } else { Some(next) };
                 let error = RefreshError::Transient { sent, status, retry_after, rotated, message };
-                self.rest(ticket, error).await.and_then(replaced)
+                self.rest(ticket, error, wish).await.and_then(replaced)
             }
-            Err(error) => self.rest(ticket, error).await.and_then(replaced),
+            Err(error) => self.rest(ticket, error, wish).await.and_then(replaced),
         }
     }
 
@@ -200,7 +200,7 @@ impl Core {
         let Some(entry) = self.accounts.get(&link.account) else { return true };
         let ended = seen.login.claims.expires.is_some_and(|end| end <= self.backend_now());
         // A file that is back as it was heals an account that its absence or another's login had ended.
-        let over = matches!(entry.account.status, Status::NeedsLogin { .. });
+        let over = matches!(entry.account.status, Status::NeedsLogin { .. } | Status::Expiring { .. });
         let known = !over && entry.tokens.as_ref().is_some_and(|tokens| tokens.access == seen.login.access);
         if known || ended || !same(&entry.account, &seen.login) {
             return true;

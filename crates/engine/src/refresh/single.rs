@@ -11,15 +11,17 @@ use pool::{AccountId, Secret, Status, Tokens};
 use store::{Begin, CommitError, Ticket};
 use tokio::sync::SemaphorePermit;
 use upstream::jwt::Claims;
-use upstream::oauth::{Grant, RefreshError};
+use upstream::oauth::{Grant, RefreshError, RefreshReason};
 
-use super::{NotRefreshed, Pause, Wish, usable};
+use super::{NotRefreshed, Pause, TOO_LATE, Wish, usable};
 use crate::core::Core;
 
 /// How often a lease that another process holds is looked at.
 const HELD: Duration = Duration::from_millis(250);
 /// Pause between two tries to store tokens that exist nowhere else.
 const COMMIT: Duration = Duration::from_secs(1);
+/// Tries to store them once the engine ends.
+const LAST_TRIES: u32 = 10;
 /// Leases taken for one refresh at most: the first, one after a reused token, one after a login that came between.
 const ROUNDS: usize = 3;
 /// The code of a refresh token that was used before: by another process, or by a try whose answer was lost.
@@ -61,7 +63,7 @@ impl Core {
             };
             let call = match ticket.tokens.refresh.clone() {
                 Some(refresh) => self.trade(ticket, refresh, wish).await?,
-                None => self.give_up(ticket, "its access token ended and it has no refresh token").await?,
+                None => self.give_up(ticket, "its access token ended and it has no refresh token", wish).await?,
             };
             match call {
                 Call::Done(tokens) => return Ok(tokens),
@@ -119,9 +121,9 @@ impl Core {
         fail_point!("engine::after_refresh_post");
         match answer {
             Ok(grant) => self.keep(ticket, grant).await,
-            Err(RefreshError::Permanent { code, .. }) if code == REUSED => self.reused(ticket, &refresh).await,
-            Err(RefreshError::Permanent { message, .. }) => self.give_up(ticket, &message).await,
-            Err(error @ RefreshError::Transient { .. }) => self.rest(ticket, error).await,
+            Err(RefreshError::Permanent { code, .. }) if code == REUSED => self.reused(ticket, &refresh, wish).await,
+            Err(RefreshError::Permanent { message, .. }) => self.give_up(ticket, &message, wish).await,
+            Err(error @ RefreshError::Transient { .. }) => self.rest(ticket, error, wish).await,
         }
     }
 
@@ -158,7 +160,7 @@ impl Core {
 
     /// The token was used before: the end, unless the store holds another one by now. The intent stays open until that is
     /// decided, and ends in the same statement that says so: a crash in between must not leave a spent token unmarked.
-    async fn reused(&self, ticket: Ticket, refresh: &Secret) -> Result<Call, NotRefreshed> {
+    async fn reused(&self, ticket: Ticket, refresh: &Secret, wish: &Wish) -> Result<Call, NotRefreshed> {
         let stored = self.store.tokens(&ticket.id).await;
         let stored = stored.map_err(|error| NotRefreshed::passing(format!("store: {error}")))?;
         if stored.and_then(|tokens| tokens.refresh).is_some_and(|stored| stored != *refresh) {
@@ -170,7 +172,7 @@ impl Core {
         } else {
             "its refresh token was used elsewhere: by another program with the same login, or by a restored backup"
         };
-        self.give_up(ticket, why).await
+        self.give_up(ticket, why, wish).await
     }
 
     /// Stores what was granted, then publishes it.
@@ -191,9 +193,10 @@ impl Core {
         Ok(if stored { Call::Done(self.publish(&id, tokens)) } else { Call::Overtaken })
     }
 
-    /// Commits until it holds; `false` when somebody else stored other tokens. Not bounded but by the engine's end: what is
-    /// in hand exists nowhere else.
+    /// Commits until it holds; `false` when somebody else stored other tokens. Bounded only once the engine ends: what is in hand
+    /// exists nowhere else.
     async fn commit(&self, mut ticket: Ticket, tokens: &Tokens) -> Result<bool, NotRefreshed> {
+        let mut left = LAST_TRIES;
         loop {
             match self.store.commit_refresh(ticket, tokens).await {
                 Ok(()) => return Ok(true),
@@ -203,7 +206,8 @@ impl Core {
                     ticket = *back;
                 }
             }
-            if self.stop.is_cancelled() {
+            left = if self.stop.is_cancelled() { left - 1 } else { LAST_TRIES };
+            if left == 0 {
                 return Err(NotRefreshed::passing("the store did not take the refreshed tokens"));
             }
             tokio::time::sleep(COMMIT).await;
@@ -222,9 +226,9 @@ impl Core {
     }
 
     /// The token endpoint is in trouble: a pause, longer each time. A refresh token that came alone is stored first.
-    pub(super) async fn rest(&self, ticket: Ticket, error: RefreshError) -> Result<Call, NotRefreshed> {
+    pub(super) async fn rest(&self, ticket: Ticket, error: RefreshError, wish: &Wish) -> Result<Call, NotRefreshed> {
         let RefreshError::Transient { sent, status, retry_after, rotated, message } = error else {
-            return self.give_up(ticket, "the token endpoint refused").await;
+            return self.give_up(ticket, "the token endpoint refused", wish).await;
         };
         let id = ticket.id.clone();
         if let Some(refresh) = rotated {
@@ -234,7 +238,7 @@ impl Core {
             }
         } else if ticket.interrupted && sent != Sent::No && status.is_none() {
             // An earlier try may have used the token up and this one too: there is no third.
-            return self.give_up(ticket, "a refresh was interrupted, and its token could not be confirmed").await;
+            return self.give_up(ticket, "a refresh was interrupted, and its token could not be confirmed", wish).await;
         } else {
             self.let_go(ticket, None).await;
         }
@@ -264,13 +268,26 @@ impl Core {
 
     /// The login is over: a person must sign in again. Stored with the end of the lease; who has no lease any more does not know that,
     /// as somebody may have signed in meanwhile.
-    pub(super) async fn give_up(&self, ticket: Ticket, why: &str) -> Result<Call, NotRefreshed> {
-        let status = Status::NeedsLogin { why: why.to_owned() };
+    pub(super) async fn give_up(&self, ticket: Ticket, why: &str, wish: &Wish) -> Result<Call, NotRefreshed> {
+        let signal = self.lost(&ticket.tokens, why, wish);
+        let status = Status::Active.apply(&signal, self.now());
         let id = ticket.id.clone();
         if !self.let_go(ticket, Some(&status)).await {
             return Ok(Call::Overtaken);
         }
-        Err(self.end(&id, why))
+        self.refresh.pauses.lock().remove(&id);
+        self.signal(&id, &signal);
+        Err(NotRefreshed::lasting(why))
+    }
+
+    /// What is left of a login that cannot be refreshed: an access token that nobody refused serves until it ends.
+    fn lost(&self, tokens: &Tokens, why: &str, wish: &Wish) -> Signal {
+        let why = why.to_owned();
+        let refused = wish.reason == RefreshReason::UnauthorizedRecovery && wish.seen == tokens.access;
+        match tokens.expires.filter(|end| *end > self.backend_now().plus(TOO_LATE)) {
+            Some(end) if !refused => Signal::Expiring { why, until: self.skew.ours(end) },
+            _ => Signal::NeedsLogin { why },
+        }
     }
 
     pub(super) fn end(&self, id: &AccountId, why: &str) -> NotRefreshed {

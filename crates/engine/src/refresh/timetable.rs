@@ -112,5 +112,5 @@ impl Core {
 
 /// Whether only a person can change anything about it.
 fn over(entry: &Entry) -> bool {
-    entry.account.status.lasts()
+    !entry.account.status.refreshes()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::{Clock, Engine, Parts, Settings};
-use offline::{How, NewAccount, Plan, Rule, Wait};
+use offline::{How, NewAccount, Plan, Revocation, Rule, Wait};
 use pool::{Millis, Secret};
 use rstest::rstest;
 use serde_json::json;
@@ -115,6 +115,28 @@ async fn a_dead_login_is_said_so(#[case] status: u16, #[case] body: serde_json::
     .await;
     bench.until("the new login", |bench| bench.status_of(&id) == "active").await;
     bench.ask(chat("hello")).await.expect("a reply");
+}
+
+/// A refresh token that is void says nothing of the access token: it serves until it ends or is refused, and its owner is told at once.
+#[tokio::test]
+async fn a_lost_login_serves_until_its_token_is_refused() {
+    let bench = Bench::new().await;
+    let dead = json!({"error": {"code": "refresh_token_reused", "message": "gone"}});
+    bench.backend.script(Rule::token(Plan::json(401, dead)).always());
+    assert!(bench.engine.refresh_account(&bench.ids[0].0).await.is_err());
+    let view = bench.engine.accounts().remove(0);
+    assert_eq!(view.status, "expiring");
+    assert!(view.why.is_some_and(|why| why.contains("needs a new login") && why.contains("serves for")));
+    let stored = bench.store.accounts().await.expect("accounts").remove(0);
+    assert_eq!(stored.status.word(), "expiring");
+    bench.ask(chat("hello")).await.expect("its access token serves");
+    assert_eq!(token_posts(&bench), 1, "nothing is refreshed any more");
+    assert!(bench.engine.ready().ok);
+
+    bench.backend.revoke_access(&bench.logins[0].account_id, Revocation::Invalidated);
+    refused(bench.ask(chat("hello")).await);
+    assert_eq!(bench.engine.accounts()[0].status, "needs_login");
+    assert_eq!(token_posts(&bench), 1);
 }
 
 /// A request that was under way when the login ended does not use the dead token again.

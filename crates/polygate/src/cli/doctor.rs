@@ -218,6 +218,10 @@ async fn accounts(config: &Config, store: &Store) -> Vec<Check> {
             Status::NeedsLogin { why } => {
                 bad("account", Grade::Fail, format!("{} needs a login: {why}", account.label), "polygate login")
             }
+            Status::Expiring { .. } => {
+                let notice = account.status.notice(workplace::now()).unwrap_or_else(|| "needs a login".to_owned());
+                bad("account", Grade::Warn, format!("{}: {notice}", account.label), "polygate login")
+            }
             Status::Blocked { why } => bad(
                 "account",
                 Grade::Fail,

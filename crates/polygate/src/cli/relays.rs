@@ -276,7 +276,7 @@ fn words(relay: &Relay, now: pool::Millis) -> String {
         _ if !relay.enabled => "switched off".to_owned(),
         Status::Cooling { until, why } => format!("resting, back {} ({why})", output::left(now, *until)),
         Status::Exhausted { until, .. } => format!("credits used up, asked again {}", output::left(now, *until)),
-        Status::NeedsLogin { why } | Status::Blocked { why } => why.clone(),
+        Status::NeedsLogin { why } | Status::Expiring { why, .. } | Status::Blocked { why } => why.clone(),
         Status::Active | Status::Disabled => "active".to_owned(),
     }
 }

@@ -75,7 +75,7 @@ fn is(mark: &Mark, signal: &Signal) -> bool {
         Signal::ModelSpent { until, limit } => {
             matches!(mark, Mark::Metered(name, seconds) if name == limit && *seconds == after(until))
         }
-        Signal::Measured { .. } | Signal::Served | Signal::Ample | Signal::SignedIn => false,
+        Signal::Expiring { .. } | Signal::Measured { .. } | Signal::Served | Signal::Ample | Signal::SignedIn => false,
     }
 }
 

@@ -18,6 +18,15 @@ fn needs_login() -> Status {
     Status::NeedsLogin { why: "revoked".into() }
 }
 
+/// From an instant on, until its token ends in ten days.
+fn expiring(after: i64) -> Status {
+    Status::Expiring { why: "reused".into(), from: NOW.plus(after), until: NOW.plus(10 * DAY) }
+}
+
+fn expire() -> Signal {
+    Signal::Expiring { why: "reused".into(), until: NOW.plus(10 * DAY) }
+}
+
 fn blocked() -> Status {
     Status::Blocked { why: "deactivated".into() }
 }
@@ -46,6 +55,7 @@ fn block() -> Signal {
 #[case(Status::Active, false)]
 #[case(cooling(60_000), false)]
 #[case(exhausted(DAY), false)]
+#[case(expiring(0), false)]
 #[case(needs_login(), true)]
 #[case(blocked(), true)]
 #[case(Status::Disabled, true)]
@@ -99,6 +109,19 @@ fn only_a_person_ends(#[case] status: Status, #[case] lasts: bool) {
 #[case(Status::Disabled, Signal::Served, Status::Disabled)]
 #[case(Status::Disabled, Signal::SignedIn, Status::Disabled)]
 #[case(Status::Disabled, block(), Status::Disabled)]
+// A lost login serves as long as its access token does; it takes rests, and ends at a refusal or a login.
+#[case(Status::Active, expire(), expiring(0))]
+#[case(cooling(60_000), expire(), expiring(60_000))]
+#[case(needs_login(), expire(), needs_login())]
+#[case(expiring(0), Signal::Served, expiring(0))]
+#[case(expiring(0), Signal::Ample, expiring(0))]
+#[case(expiring(0), cool(1000), expiring(1000))]
+#[case(expiring(5000), exhaust(1000), expiring(5000))]
+#[case(expiring(0), measured(400 * DAY), expiring(31 * DAY))]
+#[case(expiring(0), lost(), needs_login())]
+#[case(expiring(0), block(), blocked())]
+#[case(expiring(0), Signal::SignedIn, Status::Active)]
+#[case(Status::Disabled, expire(), Status::Disabled)]
 // A reset is believed up to 31 days.
 #[case(Status::Active, exhaust(400 * DAY), exhausted(31 * DAY))]
 #[case(Status::Active, cool(i64::MAX), cooling(31 * DAY))]
@@ -118,6 +141,9 @@ fn a_signal_moves_a_state(#[case] from: Status, #[case] signal: Signal, #[case] 
 // An end that nobody could have set: the clock went back.
 #[case(exhausted(3650 * DAY), None)]
 #[case(needs_login(), Some("needs a new login: revoked"))]
+#[case(expiring(0), None)]
+#[case(expiring(90_000), Some("cooling down for 1 min 30 s: it rests, and needs a new login: reused"))]
+#[case(Status::Expiring { why: "reused".into(), from: NOW, until: NOW }, Some("needs a new login: reused"))]
 #[case(blocked(), Some("blocked by the provider: deactivated"))]
 #[case(Status::Disabled, Some("switched off"))]
 fn a_state_says_why_it_does_not_serve(#[case] status: Status, #[case] words: Option<&str>) {
@@ -127,7 +153,7 @@ fn a_state_says_why_it_does_not_serve(#[case] status: Status, #[case] words: Opt
 
 #[test]
 fn states_are_stored_as_json() {
-    for status in [Status::Active, cooling(1), exhausted(1), needs_login(), blocked(), Status::Disabled] {
+    for status in [Status::Active, cooling(1), exhausted(1), expiring(1), needs_login(), blocked(), Status::Disabled] {
         let text = serde_json::to_string(&status).unwrap();
         assert!(text.contains(&format!("\"state\":\"{}\"", status.word())), "{text}");
         assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
@@ -168,4 +194,13 @@ proptest! {
         let last = signals.iter().filter(lasting).fold(Status::Active, apply);
         prop_assert!(last.serves(latest(Millis(now))));
     }
+}
+
+#[test]
+fn an_owner_is_told_of_a_login_that_serves_on() {
+    let told = "needs a new login: reused; its access token serves for 10 d 0 h more";
+    assert_eq!(expiring(0).notice(NOW).as_deref(), Some(told));
+    assert_eq!(expiring(0).notice(NOW.plus(10 * DAY)), None);
+    assert_eq!(needs_login().notice(NOW), None);
+    assert!(!expiring(0).refreshes() && Status::Active.refreshes());
 }

@@ -11,7 +11,9 @@ impl Signal {
             Self::Ample => "fresh figures show quota left".into(),
             Self::SignedIn => "somebody signed in again".into(),
             Self::Exhaust { window, .. } | Self::Measured { window, .. } => format!("{window} quota used up"),
-            Self::NeedsLogin { why } | Self::Cool { why, .. } | Self::Block { why } => why.clone(),
+            Self::NeedsLogin { why } | Self::Expiring { why, .. } | Self::Cool { why, .. } | Self::Block { why } => {
+                why.clone()
+            }
         }
     }
 }

@@ -64,7 +64,7 @@ fn heard(signal: &Signal) {
             assert!(*until > NOW && *until <= latest(), "exhausted until {until:?}");
             clean(window, 64);
         }
-        Signal::NeedsLogin { why } | Signal::Block { why } => text(why),
+        Signal::NeedsLogin { why } | Signal::Expiring { why, .. } | Signal::Block { why } => text(why),
         Signal::None | Signal::Served | Signal::Ample | Signal::SignedIn | Signal::ModelMissing => {}
     }
     let status = Status::Active.apply(signal, NOW);

@@ -20,7 +20,7 @@ pub(super) fn replaces(new: &NewAccount, stored: &Tokens, status: &Status) -> bo
     if given.access == stored.access && given.refresh == stored.refresh {
         return false;
     }
-    if matches!(status, Status::NeedsLogin { .. }) {
+    if matches!(status, Status::NeedsLogin { .. } | Status::Expiring { .. }) {
         return true;
     }
     if given.refresh.is_none() && stored.refresh.is_some() {
