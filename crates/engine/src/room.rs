@@ -1,4 +1,4 @@
-//! The memory that requests may take, all together: their bodies, and the conversations that they go on from.
+//! The memory that requests may take, all together: their bodies, the conversations that they go on from, and their replies.
 
 use std::sync::Arc;
 
@@ -58,6 +58,20 @@ impl Space {
 }
 
 impl Tab {
+    /// An account of the same room with nothing on it.
+    pub(crate) fn fresh(&self) -> Self {
+        Self { room: self.room.clone(), taken: None }
+    }
+
+    /// Takes so many bytes for as long as the part is kept: `None` when they are not free, `Some(None)` where nothing is counted.
+    #[expect(clippy::option_option, reason = "no budget and no free bytes are two answers")]
+    pub(crate) fn part(&self, bytes: usize) -> Option<Option<Space>> {
+        match &self.room {
+            Some(room) => room.take(bytes).map(Some),
+            None => Some(None),
+        }
+    }
+
     /// Takes so many bytes until the request is done with; `false` when they are not free.
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
         let Some(room) = &self.room else { return true };

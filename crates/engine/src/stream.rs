@@ -1,6 +1,7 @@
 //! A reply that runs, as the server sees it: a source of bytes.
 
 pub(crate) mod flow;
+mod held;
 pub(crate) mod pipe;
 
 use std::pin::Pin;

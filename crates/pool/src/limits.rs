@@ -16,8 +16,11 @@ pub const BODY_DECODED: usize = 64 << 20;
 pub const BODY_STALL: Duration = Duration::from_mins(1);
 /// Longest request body of somebody who presents nothing, bytes, and the longest wait for all of it.
 pub const PUBLIC_BODY: (usize, Duration) = (16 << 10, Duration::from_secs(5));
-/// Buffered bytes over all streams; a quarter of the memory where that is less.
+/// Buffered bytes over all streams: bodies of requests, and what replies leave behind. A quarter of the memory where that is less.
 pub const BUFFERED: usize = 512 << 20;
+/// Most memory of one reply, bytes: the text that is repeated at its end, and what a collected reply is made of. It fits two of
+/// the longest events.
+pub const REPLY: usize = 128 << 20;
 /// Longest SSE event, bytes.
 pub const EVENT: usize = 64 << 20;
 /// Deepest JSON nesting of a request.

@@ -15,6 +15,7 @@ mod cors;
 mod edge;
 mod guard;
 mod listen;
+mod memory;
 mod ollama;
 mod openapi;
 #[doc(hidden)]

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::memory;
 use pool::keys::Strength;
 use pool::limits;
 
@@ -146,7 +147,7 @@ pub struct Limits {
     pub wire: u64,
     /// Bytes of a request body once decoded.
     pub decoded: usize,
-    /// Bytes of all request bodies held at once.
+    /// Bytes of all request bodies and replies held at once.
     pub buffered: usize,
     /// Connections at once.
     pub connections: usize,
@@ -185,7 +186,7 @@ impl Default for Limits {
             farewell: Duration::from_secs(2),
             wire: limits::BODY_WIRE as u64,
             decoded: limits::BODY_DECODED,
-            buffered: limits::BUFFERED,
+            buffered: memory::budget(),
             connections: limits::CONNECTIONS,
             per_address: limits::CONNECTIONS_PER_IP,
             replies: limits::STREAMS,

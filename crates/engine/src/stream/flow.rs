@@ -249,6 +249,11 @@ impl Flow {
     fn note(&mut self, pace: Pace) {
         let pace = match pace {
             Pace::Failing(failure) => {
+                if self.pipe.is_over_memory() {
+                    // The upstream may go on without an end, and a full budget is no fault of the account.
+                    self.source = Source::Gone;
+                    self.judged |= failure.kind == Kind::Overloaded;
+                }
                 let told = self.told(&failure);
                 self.pipe.tell(told, &mut self.ledger)
             }

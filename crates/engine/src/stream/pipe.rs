@@ -8,7 +8,9 @@ use proto::dialect::Setting;
 use proto::trim::{Trim, Verdict};
 use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, ToolReplies, What, Writer};
 
+use super::held::Held;
 use crate::ledger::Ledger;
+use crate::room::Tab;
 
 /// First size of the output buffer: some ten small events.
 const OUTPUT: usize = 2048;
@@ -23,13 +25,14 @@ pub(crate) struct Pipe {
     replies: Option<Box<ToolReplies>>,
     trim: Option<Trim>,
     sink: Sink,
+    held: Held,
     /// Between reader and limits; empty between two calls.
     events: Vec<Event>,
     /// Between limits and sink; empty between two calls.
     trimmed: Vec<Event>,
     aside: Vec<Aside>,
-    /// The failure that is to be told.
-    failing: Option<Event>,
+    /// The failure that is to be told; boxed, as a stream that runs is kept small.
+    failing: Option<Box<Event>>,
     /// The response object with which a reply that is kept ended.
     last: Option<Box<Json>>,
 }
@@ -82,7 +85,7 @@ pub(crate) struct Shape {
 
 impl Pipe {
     /// A pipe that goes on from `reader`, which has given `held` so far; call [`Self::start`] first.
-    pub(crate) fn new(shape: &Shape, reader: Reader, held: Vec<Event>) -> Self {
+    pub(crate) fn new(shape: &Shape, reader: Reader, held: Vec<Event>, tab: Tab) -> Self {
         let sink = if shape.stream {
             let writer = Some(Writer::new(shape.dialect, shape.setting.clone()));
             Sink::Stream { writer, out: BytesMut::with_capacity(OUTPUT) }
@@ -92,7 +95,8 @@ impl Pipe {
         let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input));
         let replies = shape.replies.clone().map(Box::new);
         let (reader, events, last) = (Some(reader), held, None);
-        Self { reader, replies, trim, sink, events, trimmed: Vec::new(), aside: Vec::new(), failing: None, last }
+        let held = Held::new(tab, (!shape.stream).then_some(shape.dialect));
+        Self { reader, replies, trim, sink, held, events, trimmed: Vec::new(), aside: Vec::new(), failing: None, last }
     }
 
     /// Says how long ago the request came, for replies that say how long they took.
@@ -156,7 +160,7 @@ impl Pipe {
     /// Writes the failure with which the reply ends, as it came or in other words.
     pub(crate) fn tell(&mut self, failure: Failure, ledger: &mut Ledger) -> Pace {
         let came = self.failing.take().filter(|event| matches!(&event.what, What::Fail(said) if *said == failure));
-        let event = came.unwrap_or_else(|| Event::new(What::Fail(failure)));
+        let event = came.map_or_else(|| Event::new(What::Fail(failure)), |event| *event);
         self.deliver(&event, ledger)
     }
 
@@ -180,6 +184,11 @@ impl Pipe {
             }
             _ => None,
         }
+    }
+
+    /// Whether the reply was refused more memory, which ends it.
+    pub(crate) fn is_over_memory(&self) -> bool {
+        self.held.is_over()
     }
 
     /// What the engine itself is to read, in order.
@@ -211,6 +220,9 @@ impl Pipe {
     }
 
     fn through(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
+        if let Err(failure) = self.held.see(&event) {
+            return self.hold(Event::new(What::Fail(failure)), ledger);
+        }
         let Some(replies) = &mut self.replies else { return self.limit(event, ledger) };
         let mut pace = Pace::Going;
         for event in replies.event(event).into_iter().flatten() {
@@ -238,7 +250,7 @@ impl Pipe {
     fn hold(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
         let What::Fail(failure) = &event.what else { return self.deliver(&event, ledger) };
         let failing = Pace::Failing(Box::new(failure.clone()));
-        self.failing = Some(event);
+        self.failing = Some(Box::new(event));
         failing
     }
 

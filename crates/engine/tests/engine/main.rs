@@ -18,6 +18,7 @@ mod imports;
 mod learned;
 mod limits;
 mod linked;
+mod memory;
 mod models;
 mod quota;
 mod refresh;

@@ -58,12 +58,12 @@ impl House {
 }
 
 /// An engine without accounts.
-pub(super) async fn alone() -> Bench {
+pub(crate) async fn alone() -> Bench {
     Bench::with(Setup::accounts(0)).await
 }
 
 /// The state of the relay `name`.
-pub(super) fn state(bench: &Bench, name: &str) -> RelayView {
+pub(crate) fn state(bench: &Bench, name: &str) -> RelayView {
     bench.engine.relays().into_iter().find(|relay| relay.name == name).expect("the relay")
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn sent(bench: &Bench, house: &House) -> Vec<Value> {
     bench.backend.record().at(house.place).map(offline::Seen::json).collect()
 }
 
-pub(super) fn asking(dialect: Dialect, model: &str, prompt: &str, stream: bool) -> engine::Call {
+pub(crate) fn asking(dialect: Dialect, model: &str, prompt: &str, stream: bool) -> engine::Call {
     let mut asked = call(dialect, prompt, stream);
     asked.request.model = Some(model.to_owned());
     asked

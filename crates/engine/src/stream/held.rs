@@ -1,0 +1,96 @@
+//! The memory that a reply in progress takes: its text, which readers and writers keep to repeat it at the end, and what a
+//! collected reply is made of. It is charged to the memory budget of all requests, and each reply has a cap.
+
+use pool::limits;
+use proto::canon::Channel;
+use proto::{Dialect, Event, Failure, Kind, What};
+
+use crate::room::{Space, Tab};
+
+/// Up to here a reply is not charged: most are smaller, and a token should cost no look at the budget.
+const FREE: usize = 64 << 10;
+/// The charge grows in steps of this many bytes.
+const STEP: usize = 256 << 10;
+/// Copies of a text: the reader's, and the writer's or the collected reply's.
+const COPIES: usize = 2;
+/// What an item takes beside its text.
+const ITEM: usize = 256;
+
+/// What one reply holds; given back on drop.
+#[derive(Debug)]
+pub(crate) struct Held {
+    tab: Tab,
+    /// The dialect whose frames a collected reply keeps; `None` for a streamed one.
+    frames: Option<Dialect>,
+    bytes: usize,
+    /// How many bytes may be held before more must be charged.
+    covered: usize,
+    charged: Option<Space>,
+    over: bool,
+}
+
+impl Held {
+    /// Nothing yet. `frames` is the client's dialect where the reply is collected.
+    pub(crate) fn new(tab: Tab, frames: Option<Dialect>) -> Self {
+        Self { tab, frames, bytes: 0, covered: FREE, charged: None, over: false }
+    }
+
+    /// Whether the reply was refused more memory.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Counts one event; a failure when the reply may not hold that much.
+    pub(crate) fn see(&mut self, event: &Event) -> Result<(), Failure> {
+        self.bytes += self.size(event);
+        if self.bytes <= self.covered {
+            return Ok(());
+        }
+        let failure = if self.bytes > limits::REPLY { too_large() } else { return self.cover() };
+        self.over = true;
+        Err(failure)
+    }
+
+    fn cover(&mut self) -> Result<(), Failure> {
+        let more = (self.bytes - self.covered).next_multiple_of(STEP);
+        let Some(space) = self.tab.part(more) else {
+            self.over = true;
+            return Err(full());
+        };
+        self.covered = (self.covered + more).min(limits::REPLY);
+        match (&mut self.charged, space) {
+            (Some(charged), Some(space)) => charged.add(space),
+            (charged, space) => *charged = space,
+        }
+        Ok(())
+    }
+
+    /// How many bytes an event leaves behind.
+    fn size(&self, event: &Event) -> usize {
+        let frame = event.raw.as_ref().filter(|frame| !frame.bytes.is_empty());
+        let kept = frame.filter(|frame| self.frames == Some(frame.dialect) && frame.dialect != Dialect::Responses);
+        let kept = kept.map_or(0, |frame| frame.bytes.len() + size_of_val(frame));
+        kept + match &event.what {
+            // A partial image replaces the one before it.
+            What::Delta { channel: Channel::Image, .. } => 0,
+            What::Delta { data, .. } => COPIES * data.escaped().len(),
+            What::Annotation { data, .. } => COPIES * data.bytes().len(),
+            What::ItemOpen { .. } => ITEM,
+            What::ItemDone { .. } => ITEM + frame.map_or(0, |frame| frame.bytes.len()),
+            _ => 0,
+        }
+    }
+}
+
+fn too_large() -> Failure {
+    let words = format!("The upstream's reply takes more than {} MiB of memory.", limits::REPLY >> 20);
+    Failure::new(Kind::Upstream, words).code("reply_too_large")
+}
+
+fn full() -> Failure {
+    let words = "The replies in progress take all the memory that the gateway may use. Try again in a moment.";
+    Failure::new(Kind::Overloaded, words).code("overloaded").retry_after(1)
+}
+
+#[cfg(test)]
+mod tests;
