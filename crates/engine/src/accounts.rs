@@ -116,7 +116,7 @@ impl Accounts {
     pub(crate) fn new(rows: Vec<Custom>, names: Names) -> Self {
         Self {
             list: ArcSwap::default(),
-            catalog: ArcSwap::from_pointee(Catalog::bundled().with(&rows).routed(&names)),
+            catalog: ArcSwap::from_pointee(Catalog::bundled().with(&rows).routed(&names).vacant()),
             rows,
             names,
             sides: ArcSwap::default(),
@@ -374,6 +374,7 @@ impl Accounts {
             (true, false) => Catalog::bundled().with(&self.rows),
         };
         let catalog = catalog.routed(&self.names);
+        let catalog = if list.is_empty() { catalog.vacant() } else { catalog };
         self.catalog.store(Arc::new(self.narrowed(catalog.beside(relays(Capability::Chat), &self.rows))));
         self.sides.store(Arc::new(SIDES.map(|side| Arc::new(Catalog::default().beside(relays(side), &[])))));
     }

@@ -11,6 +11,7 @@ use pool::status::Signal;
 use pool::{AccountId, Millis};
 use proto::Failure;
 use store::Store;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use upstream::Upstream;
@@ -72,6 +73,8 @@ pub(crate) struct Core {
     /// The relays of the configuration file.
     pub(crate) filed: Mutex<Vec<Line>>,
     pub(crate) consumptions: Consumptions,
+    /// Since when the store cannot be read; `None` while it can.
+    pub(crate) blind: Mutex<Option<Instant>>,
     /// Owns every task.
     pub(crate) tasks: TaskTracker,
     /// Ends the background tasks.

@@ -1,6 +1,7 @@
 //! The facade.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pool::AccountId;
@@ -169,6 +170,11 @@ impl Engine {
         self.0.accounts.ready(&self.0.egress.table(), self.0.now())
     }
 
+    /// For how long the store has not been readable; `None` while it is.
+    pub fn store_away(&self) -> Option<Duration> {
+        self.0.blind.lock().map(|since| since.elapsed())
+    }
+
     /// Every account, oldest first.
     pub fn accounts(&self) -> Vec<AccountView> {
         let (now, ways) = (self.0.now(), self.0.egress.table());
@@ -230,6 +236,7 @@ impl Core {
             sync: tokio::sync::Mutex::default(),
             filed: Mutex::default(),
             consumptions: Consumptions::default(),
+            blind: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             parting: OnceLock::new(),

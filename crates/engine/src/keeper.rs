@@ -27,21 +27,12 @@ pub(crate) struct Keeper {
     figures: Instant,
     /// Linked files as they were when they were last taken over.
     files: HashMap<AccountId, SystemTime>,
-    /// Whether the last look at the store failed, so that an outage is one line and not one per look.
-    blind: bool,
 }
 
 impl Keeper {
     /// One that knows nothing yet.
     pub(crate) fn of(core: Arc<Core>) -> Self {
-        Self {
-            core,
-            generation: None,
-            cookies: HashMap::new(),
-            figures: Instant::now(),
-            files: HashMap::new(),
-            blind: false,
-        }
+        Self { core, generation: None, cookies: HashMap::new(), figures: Instant::now(), files: HashMap::new() }
     }
 
     /// Reads everything once.
@@ -74,14 +65,14 @@ impl Keeper {
     async fn look(&mut self) {
         self.core.wake();
         self.core.forget_old();
-        if let Err(error) = self.follow().await {
-            if !self.blind {
-                tracing::error!(%error, "the store cannot be read; accounts and keys stay as they are");
-            }
-            self.blind = true;
-        } else {
-            self.blind = false;
+        let followed = self.follow().await;
+        let since = *self.core.blind.lock();
+        if let Err(error) = &followed
+            && since.is_none()
+        {
+            tracing::error!(%error, "the store cannot be read; accounts and keys stay as they are");
         }
+        *self.core.blind.lock() = followed.err().map(|_| since.unwrap_or_else(Instant::now));
         self.follow_links().await;
         if self.figures.elapsed() >= FIGURES {
             self.figures = Instant::now();

@@ -110,6 +110,8 @@ pub struct Catalog {
     shelves: Shelves,
     /// Models of accounts that are routed to relays.
     away: Vec<Model>,
+    /// Whether there is nobody at all who could serve.
+    vacant: bool,
 }
 
 /// Names of our own.
@@ -161,6 +163,18 @@ impl Catalog {
         Self::of(bundled(), false)
     }
 
+    /// The same where there is neither an account nor a relay. Its names still mean something, so that a request is told to log in and
+    /// not that its model is unknown.
+    #[must_use]
+    pub fn vacant(self) -> Self {
+        Self { vacant: true, ..self }
+    }
+
+    /// Whether there is neither an account nor a relay, so that nothing it holds can be served.
+    pub fn is_vacant(&self) -> bool {
+        self.vacant
+    }
+
     /// The union of live lists, usable accounts first: the first entry of a slug counts. Pass the lists of all accounts that
     /// are not switched off, also of exhausted ones, so that a name which only those list is answered with their reset and
     /// not with 404.
@@ -173,7 +187,7 @@ impl Catalog {
     fn of(mut models: Vec<Model>, live: bool) -> Self {
         models.sort_by(|a, b| (a.priority, &a.slug).cmp(&(b.priority, &b.slug)));
         let at = models.iter().enumerate().map(|(at, model)| (model.slug.clone(), at)).collect();
-        Self { models, at, live, shelves: Shelves::default(), away: Vec::new() }
+        Self { models, at, live, shelves: Shelves::default(), away: Vec::new(), vacant: false }
     }
 
     /// With the owner's rows for accounts: laid over the entries of their names, else as models of their own, of which what is
@@ -349,6 +363,9 @@ impl Catalog {
 
     /// Some models that exist: of the relay that the name chooses, else of all.
     fn hint(&self, asked: &str) -> String {
+        if self.vacant {
+            return "There is no account and no relay yet; run `polygate login` or `polygate relays add`.".to_owned();
+        }
         if let Some((relay, models)) = self.shelves.hint(asked) {
             let few: Vec<_> = models.into_iter().take(NAMED).collect();
             return format!("The relay `{relay}` offers: {}.", few.join(", "));

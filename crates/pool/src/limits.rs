@@ -12,8 +12,10 @@ pub const HEADER_COUNT: usize = 100;
 pub const BODY_WIRE: usize = 32 << 20;
 /// Longest request body after decompression, bytes.
 pub const BODY_DECODED: usize = 64 << 20;
-/// Longest pause in a request body.
+/// Longest pause in a request body, and what a slow client may take beyond [`BODY_RATE`].
 pub const BODY_STALL: Duration = Duration::from_mins(1);
+/// Slowest a request body may come on the whole, bytes a second.
+pub const BODY_RATE: u32 = 1 << 10;
 /// Longest request body of somebody who presents nothing, bytes, and the longest wait for all of it.
 pub const PUBLIC_BODY: (usize, Duration) = (16 << 10, Duration::from_secs(5));
 /// Buffered bytes over all streams: bodies of requests, and what replies leave behind. A quarter of the memory where that is less.
@@ -43,6 +45,10 @@ pub const SOCKETS: usize = 1024;
 pub const SOCKET_IDLE: Duration = Duration::from_mins(30);
 /// Messages of a client's WebSocket that may wait while a reply runs.
 pub const SOCKET_WAITING: usize = 16;
+/// How long the store may be away until a node counts as not ready.
+pub const STORE_GRACE: Duration = Duration::from_hours(1);
+/// How long new requests are taken after SIGTERM where several nodes share one store: until a load balancer has noticed.
+pub const DRAIN_DELAY: Duration = Duration::from_secs(5);
 /// How long SIGTERM waits for replies in progress.
 pub const DRAIN: Duration = Duration::from_mins(2);
 /// Connecting to the upstream: TCP, then as much again for TLS.

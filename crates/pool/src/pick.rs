@@ -242,7 +242,8 @@ impl NoAccount {
     pub fn failure(&self, last: Option<&Failure>, now: Millis) -> Failure {
         let noun = self.kin.noun();
         if self.reasons.is_empty() {
-            return lacking(format!("no {noun} is configured: {}", self.kin.cure()));
+            let cure = if self.kin == Kin::Relays { "run `polygate relays add`" } else { self.kin.cure() };
+            return lacking(format!("no {noun} is configured: {cure}"));
         }
         if !self.has(|why| !matches!(why, Reason::NoModel | Reason::NoImages)) {
             return match last {
@@ -287,10 +288,12 @@ impl NoAccount {
         // Who has a good login that is switched off needs no other one.
         let off = self.has(|why| matches!(why, Reason::Disabled));
         let lost = self.has(|why| matches!(why, Reason::NeedsLogin { .. }));
-        if self.kin == Kin::Accounts && off && !lost {
-            return "run `polygate accounts enable`";
+        match self.kin {
+            Kin::Accounts if off && !lost => "run `polygate accounts enable`",
+            Kin::Relays if lost => "give it a key that works; `polygate relays test` tries it",
+            Kin::Relays if off => "run `polygate relays enable`",
+            kin => kin.cure(),
         }
-        self.kin.cure()
     }
 
     fn has(&self, reason: fn(&Reason) -> bool) -> bool {

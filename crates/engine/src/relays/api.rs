@@ -50,10 +50,13 @@ impl Engine {
         lines.map(|line| (line.relay.clone(), line.key.clone())).collect()
     }
 
-    /// The models to show, best first: those of accounts, then those of relays.
+    /// The models to show, best first: those of accounts, then those of relays. None while there is neither.
     pub fn shown(&self) -> Vec<Shown> {
         let accounts = &self.0.accounts;
         let catalog = accounts.catalog();
+        if catalog.is_vacant() {
+            return Vec::new();
+        }
         let mut all: Vec<_> = catalog.listed().map(|model| Shown { model: model.clone(), owner: None }).collect();
         let offers = catalog.offers().map(|offer| Shown {
             model: Model { slug: offer.name.to_owned(), ..offer.model.clone() },
