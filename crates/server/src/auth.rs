@@ -40,26 +40,32 @@ pub(crate) enum Presented<'a> {
     Nothing,
     /// One, perhaps said twice.
     One(&'a str),
-    /// Several that differ, or no readable text.
-    Conflict,
+    /// Several that differ: where the first and the other stand.
+    Conflict(&'static str, &'static str),
+    /// One that is no text, or no bearer token: where it stands.
+    Unreadable(&'static str),
 }
 
 /// The credential in `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` and, where the route takes it from there, the query.
 pub(crate) fn presented<'a>(headers: &'a HeaderMap, query: &'a [String]) -> Presented<'a> {
-    let bearers = headers.get_all(AUTHORIZATION).iter().map(bearer);
-    let bare = ["x-api-key", "x-goog-api-key"].into_iter().flat_map(|name| headers.get_all(name)).map(text);
-    let query = query.iter().map(|key| Some(key.trim()));
-    let mut found = Presented::Nothing;
-    for value in bearers.chain(bare).chain(query) {
+    let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| ("Authorization", bearer(value)));
+    let values = |name| headers.get_all(name).iter().map(move |value| (name, text(value)));
+    let query = query.iter().map(|key| ("the query", Some(key.trim())));
+    let mut found = None;
+    for (place, value) in bearers.chain(BARE.into_iter().flat_map(values)).chain(query) {
         found = match (found, value) {
+            (_, None) => return Presented::Unreadable(place),
             (found, Some("")) => found,
-            (Presented::Nothing, Some(value)) => Presented::One(value),
-            (Presented::One(first), Some(value)) if first == value => found,
-            _ => return Presented::Conflict,
+            (None, Some(value)) => Some((place, value)),
+            (Some((_, first)), Some(value)) if first == value => found,
+            (Some((first, _)), Some(_)) => return Presented::Conflict(first, place),
         };
     }
-    found
+    found.map_or(Presented::Nothing, |(_, value)| Presented::One(value))
 }
+
+/// Headers that hold a key and nothing else.
+const BARE: [&str; 2] = ["x-api-key", "x-goog-api-key"];
 
 fn text(value: &HeaderValue) -> Option<&str> {
     value.to_str().ok().map(str::trim)
@@ -156,7 +162,19 @@ impl Desk<'_> {
 fn denied(presented: Presented<'_>, error: AuthError) -> Denied {
     let (kind, message) = match (presented, error) {
         (Presented::Nothing, _) => (Kind::Unauthorized, "Missing API key".to_owned()),
-        (Presented::Conflict, _) => (Kind::Unauthorized, "Conflicting or unreadable credentials".to_owned()),
+        (Presented::Conflict(one, other), _) if one == other => {
+            (Kind::Unauthorized, format!("Conflicting credentials: {one} holds two different keys; send one"))
+        }
+        (Presented::Conflict(one, other), _) => {
+            (Kind::Unauthorized, format!("Conflicting credentials: {one} and {other} hold different keys; send one"))
+        }
+        (Presented::Unreadable("Authorization"), _) => {
+            let message = "Unreadable credential in Authorization; it must read `Bearer <key>`";
+            (Kind::Unauthorized, message.to_owned())
+        }
+        (Presented::Unreadable(place), _) => {
+            (Kind::Unauthorized, format!("Unreadable credential in {place}; it must be the key in ASCII"))
+        }
         (_, AuthError::NotClient | AuthError::NotAdmin) => (Kind::Forbidden, error.to_string()),
         _ => (Kind::Unauthorized, error.to_string()),
     };

@@ -19,6 +19,7 @@ use http_body_util::BodyStream;
 use pool::limits;
 use proto::{Failure, Kind};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::Instant;
 use tokio_util::io::StreamReader;
 
 use crate::settings::Limits;
@@ -31,10 +32,17 @@ const TRUST: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Broken {
     /// Over the cap on the wire or decoded (413).
-    #[error("the request body is too large")]
+    #[error(
+        "the request body is too large; the limit is {} MiB, and {} MiB once decoded",
+        limits::BODY_WIRE >> 20,
+        limits::BODY_DECODED >> 20
+    )]
     TooLarge,
-    /// No byte for too long (408).
-    #[error("the request body stopped arriving")]
+    /// Over the cap of an endpoint that anybody may call (413).
+    #[error("the request body is too large; the limit of this endpoint is {} KiB", limits::PUBLIC_BODY.0 >> 10)]
+    NotShort,
+    /// No byte for too long, or too few (408).
+    #[error("the request body stopped arriving, or came slower than {} bytes a second", limits::BODY_RATE)]
     Stalled,
     /// Cut, or badly chunked (400).
     #[error("the request body was cut short")]
@@ -53,7 +61,7 @@ pub(crate) enum Broken {
 impl From<Broken> for Failure {
     fn from(broken: Broken) -> Self {
         let kind = match broken {
-            Broken::TooLarge => Kind::TooLarge,
+            Broken::TooLarge | Broken::NotShort => Kind::TooLarge,
             Broken::Stalled => Kind::Stalled,
             Broken::Cut | Broken::Corrupt => Kind::Invalid,
             Broken::Coding => Kind::Unsupported,
@@ -104,7 +112,10 @@ where
     let read = async {
         let mut whole = Vec::new();
         while let Some(chunk) = wire.next().await {
-            whole.extend_from_slice(&chunk?);
+            whole.extend_from_slice(&chunk.map_err(|broken| match broken {
+                Broken::TooLarge => Broken::NotShort,
+                other => other,
+            })?);
         }
         Ok(Bytes::from(whole))
     };
@@ -112,25 +123,32 @@ where
     tokio::time::timeout(within, read).await.unwrap_or(Err(Broken::Stalled))
 }
 
-/// The body's data, counted and timed.
+/// How long a client may be waited for in all, once so many bytes have come: a byte now and then must not hold a body open.
+pub(crate) fn patience(received: u64, stall: Duration) -> Duration {
+    stall + Duration::from_secs(received) / limits::BODY_RATE
+}
+
+/// The body's data, counted and timed. Only the time counts in which the client is waited for.
 fn chunks<B>(body: B, cap: u64, stall: Duration) -> impl Stream<Item = Result<Bytes, Broken>> + Send + Unpin
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Send,
 {
-    let state = (BodyStream::new(body), cap);
-    Box::pin(unfold(state, move |(mut body, left)| async move {
+    let state = (BodyStream::new(body), cap, Duration::ZERO);
+    Box::pin(unfold(state, move |(mut body, left, mut waited)| async move {
         loop {
-            let frame = match tokio::time::timeout(stall, body.next()).await {
-                Err(_) => return Some((Err(Broken::Stalled), (body, left))),
+            let (asked, rest) = (Instant::now(), patience(cap - left, stall).saturating_sub(waited));
+            let frame = match tokio::time::timeout(stall.min(rest), body.next()).await {
+                Err(_) => return Some((Err(Broken::Stalled), (body, left, waited))),
                 Ok(None) => return None,
-                Ok(Some(Err(_))) => return Some((Err(Broken::Cut), (body, left))),
+                Ok(Some(Err(_))) => return Some((Err(Broken::Cut), (body, left, waited))),
                 Ok(Some(Ok(frame))) => frame,
             };
+            waited += asked.elapsed();
             let Ok(data) = frame.into_data() else { continue };
             return match left.checked_sub(data.len() as u64) {
-                Some(left) => Some((Ok(data), (body, left))),
-                None => Some((Err(Broken::TooLarge), (body, 0))),
+                Some(left) => Some((Ok(data), (body, left, waited))),
+                None => Some((Err(Broken::TooLarge), (body, 0, waited))),
             };
         }
     }))

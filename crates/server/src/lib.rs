@@ -13,6 +13,7 @@ mod body;
 mod client;
 mod cors;
 mod edge;
+mod forwarded;
 mod guard;
 mod listen;
 mod memory;
@@ -34,5 +35,5 @@ pub use openapi::OPENAPI;
 #[cfg(any(test, feature = "describe"))]
 pub use openapi::openapi;
 pub use route::{Class, Route, ollama_routes, routes};
-pub use server::Server;
-pub use settings::{Keys, Limits, Ollama, Settings, hosts};
+pub use server::{Listeners, Server};
+pub use settings::{Keys, Limits, Network, Ollama, Settings, hosts};

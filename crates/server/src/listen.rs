@@ -20,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,7 +37,8 @@ const USER_TIMEOUT: Duration = Duration::from_mins(1);
 /// Pause after the system refuses an accept (no file descriptors left), so that the loop does not spin.
 const BREATHER: Duration = Duration::from_millis(50);
 
-/// Serves on `listeners` until `drain`, then lets replies finish until the drain limit or `now`.
+/// Serves on `listeners` until `drain`, then lets replies finish until the drain limit or `now`. Panics where a listener does: nobody
+/// would accept any more, and whoever owns this task must hear of it.
 pub(crate) async fn run(
     app: Arc<App>,
     listeners: Vec<(TcpListener, Face)>,
@@ -44,16 +46,26 @@ pub(crate) async fn run(
     now: CancellationToken,
 ) {
     let all = Arc::new(Connections::default());
-    let (accepting, stop) = (TaskTracker::new(), CancellationToken::new());
+    let (mut accepting, stop) = (JoinSet::new(), CancellationToken::new());
     for listener in listeners {
         accepting.spawn(accept(app.clone(), all.clone(), listener, stop.clone()));
     }
-    accepting.close();
     let end = async {
-        tokio::select! { () = drain.cancelled() => {} () = now.cancelled() => {} }
+        tokio::select! {
+            () = drain.cancelled() => {}
+            () = now.cancelled() => {}
+            Some(ended) = accepting.join_next() => heed(ended),
+        }
+        app.leave();
+        let delay = app.settings.limits.drain_delay;
+        if !delay.is_zero() {
+            tokio::select! { () = now.cancelled() => {} () = sleep(delay) => {} }
+        }
         app.drain();
         stop.cancel();
-        accepting.wait().await;
+        while let Some(ended) = accepting.join_next().await {
+            heed(ended);
+        }
         all.tasks.close();
         all.advance(Phase::Drain);
         tokio::select! {
@@ -77,6 +89,15 @@ pub(crate) async fn run(
         }
     };
     futures_util::future::select(pin!(end), pin!(rounds)).await;
+}
+
+/// A listener's task has ended.
+fn heed(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 async fn accept(app: Arc<App>, all: Arc<Connections>, (listener, face): (TcpListener, Face), stop: CancellationToken) {
@@ -109,7 +130,9 @@ fn admit(app: &Arc<App>, all: &Arc<Connections>, socket: TcpStream, (peer, place
     let limits = &app.settings.limits;
     let Ok(local) = socket.local_addr() else { return };
     let link = Arc::new(Link::new(peer, local, place));
-    let Some(place) = all.enter(link.clone(), limits.connections, limits.per_address) else {
+    let many = app.settings.trusted_proxies.iter().any(|network| network.contains(link.peer));
+    let per_address = if many { usize::MAX } else { limits.per_address };
+    let Some(place) = all.enter(link.clone(), limits.connections, per_address) else {
         Counters::add(&app.counters.connections);
         return;
     };
@@ -278,5 +301,22 @@ impl Drop for Place {
         } else {
             seats.per_address.insert(link.peer, left);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_listener_by_a_panic_is_passed_on() {
+        let ended = |task: JoinSet<()>| async move { heed({ task }.join_next().await.expect("a task")) };
+        let mut well = JoinSet::new();
+        well.spawn(async {});
+        ended(well).await;
+        let mut badly = JoinSet::new();
+        badly.spawn(async { assert!(std::hint::black_box(false), "a defect") });
+        let outcome = tokio::spawn(ended(badly)).await;
+        assert!(outcome.is_err_and(|error| error.is_panic()));
     }
 }

@@ -1,8 +1,8 @@
 //! Answers: the body types that hyper writes, and how a failure becomes a response of the client's protocol.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,8 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 use proto::{Dialect, Failure, Kind};
+
+use crate::forwarded::Place;
 
 /// Where a streamed body comes from.
 pub(crate) trait Source: Send {
@@ -33,6 +35,8 @@ pub(crate) struct Slot {
     state: Mutex<State>,
     finish: AtomicBool,
     waker: AtomicWaker,
+    /// The request's place among those of its address.
+    place: OnceLock<Place>,
 }
 
 struct State {
@@ -45,7 +49,12 @@ impl Slot {
     /// Takes a source in.
     pub(crate) fn new(source: Box<dyn Source>) -> Arc<Self> {
         let state = Mutex::new(State { source: Some(source), handed: None });
-        Arc::new(Self { state, finish: AtomicBool::new(false), waker: AtomicWaker::new() })
+        Arc::new(Self { state, finish: AtomicBool::new(false), waker: AtomicWaker::new(), place: OnceLock::new() })
+    }
+
+    /// Holds a place until the stream is over.
+    pub(crate) fn keep(&self, place: Place) {
+        let _ = self.place.set(place);
     }
 
     /// Asks the stream to end with its protocol's failure, because the server stops.
@@ -87,6 +96,10 @@ impl Slot {
             Poll::Pending => {
                 *handed = None;
                 self.waker.register(cx.waker());
+                if self.finish.load(Ordering::Acquire) {
+                    // Asked between the look above and the registration: nobody else would wake a quiet stream.
+                    cx.waker().wake_by_ref();
+                }
             }
         }
         polled.map(|bytes| bytes.map(Ok))

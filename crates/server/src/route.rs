@@ -4,6 +4,7 @@
 mod table;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -77,6 +78,8 @@ pub(crate) struct Ask {
     /// What stands for the part in braces, percent-decoded; empty on routes without one.
     pub(crate) param: String,
     pub(crate) id: String,
+    /// The client's address.
+    pub(crate) peer: IpAddr,
     pub(crate) caller: Caller,
 }
 
@@ -119,6 +122,21 @@ pub(crate) fn find(face: Face, method: &Method, path: &str) -> Found {
     if others.is_empty() { Found::Nothing } else { Found::Method(others) }
 }
 
+/// What is said of a path that is not there. A base URL with `/v1` too much or too little is the most common reason.
+pub(crate) fn absent(face: Face, method: &Method, path: &str) -> String {
+    let meant = path.strip_prefix("/v1").filter(|rest| rest.starts_with("/v1/")).map(str::to_owned);
+    let meant = meant.unwrap_or_else(|| format!("/v1{path}"));
+    match find(face, method, &meant) {
+        Found::Route(route, _) if !matches!(route.class, Class::Admin(_)) => {
+            format!(
+                "No such endpoint; it is at {}: check whether the client's base URL ends in /v1 as it should",
+                route.path
+            )
+        }
+        _ => "No such endpoint".to_owned(),
+    }
+}
+
 /// The routes of a path, for a preflight.
 pub(crate) fn at(face: Face, path: &str) -> impl Iterator<Item = &'static Route> {
     of(face).iter().filter(move |route| matches(route.path, path).is_some())
@@ -138,11 +156,11 @@ pub(crate) fn tongue(face: Face, parts: &Parts, keyed: bool) -> Dialect {
     let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if below("/v1beta") || below("/gemini") {
         Dialect::Gemini
-    } else if below("/v1/messages") {
+    } else if below("/v1/messages") || below("/messages") {
         Dialect::Messages
     } else if below("/v1/models") {
         vendor(&parts.headers, keyed || parts.method == Method::POST)
-    } else if face == Face::Ollama && !below("/v1") {
+    } else if face == Face::Ollama && !below("/v1") && at(face, path).all(|route| route.dialect == Dialect::Ollama) {
         Dialect::Ollama
     } else {
         Dialect::Chat

@@ -15,6 +15,46 @@ use crate::ollama::Bridge;
 use crate::service::App;
 use crate::settings::Settings;
 
+/// Open listeners that nobody serves yet; clients that connect wait.
+pub struct Listeners {
+    settings: Settings,
+    bridge: Bridge,
+    open: Vec<(TcpListener, Face)>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Listeners {
+    /// Opens them. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`BindError`]: an address that is taken, or one that would be unsafe. An address of the Ollama listener that is taken is
+    /// no error: it is logged, and `GET /admin/ollama-status` says it.
+    pub fn open(settings: Settings) -> Result<Self, BindError> {
+        let listeners = bind::listen(&settings)?;
+        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let (bridge, local) = Bridge::open(&settings)?;
+        let mut faces: Vec<_> = listeners.into_iter().map(|listener| (listener, Face::Gateway)).collect();
+        faces.extend(local.into_iter().map(|listener| (listener, Face::Ollama)));
+        Ok(Self { settings, bridge, open: faces, addresses })
+    }
+
+    /// Where they listen; all addresses have the same port.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where the Ollama API will be served; empty when it will not.
+    pub fn ollama_addresses(&self) -> &[SocketAddr] {
+        self.bridge.addresses()
+    }
+
+    /// The server of what comes in.
+    pub fn serve(self, engine: Engine) -> Server {
+        let Self { settings, bridge, open: listeners, addresses } = self;
+        Server { app: Arc::new(App::new(settings, engine, bridge)), listeners, addresses }
+    }
+}
+
 /// A server with open listeners that does not accept yet.
 pub struct Server {
     app: Arc<App>,
@@ -23,18 +63,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the listeners. Must be called inside a tokio runtime.
+    /// Opens the listeners and serves them with an engine that runs. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// See [`BindError`]: an address that is taken, or one that would be unsafe. An address of the Ollama listener that is taken is
-    /// no error: it is logged, and `GET /admin/ollama-status` says it.
+    /// As [`Listeners::open`].
     pub fn bind(settings: Settings, engine: Engine) -> Result<Self, BindError> {
-        let listeners = bind::listen(&settings)?;
-        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        let (bridge, local) = Bridge::open(&settings)?;
-        let mut faces: Vec<_> = listeners.into_iter().map(|listener| (listener, Face::Gateway)).collect();
-        faces.extend(local.into_iter().map(|listener| (listener, Face::Ollama)));
-        Ok(Self { app: Arc::new(App::new(settings, engine, bridge)), listeners: faces, addresses })
+        Ok(Listeners::open(settings)?.serve(engine))
     }
 
     /// Where it listens; all addresses have the same port.

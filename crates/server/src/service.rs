@@ -1,6 +1,7 @@
 //! One request from head to answer: guard, route, key check, handler. Every answer leaves through [`serve`], which is where it
 //! gets its id, its security headers and its log line.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,10 @@ use std::time::Instant;
 
 use engine::Engine;
 use futures_util::FutureExt;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HeaderName, UPGRADE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -21,6 +25,7 @@ use crate::auth::{Desk, presented};
 use crate::body::Budget;
 use crate::cors;
 use crate::edge;
+use crate::forwarded::{self, Clients, Place};
 use crate::guard::origin::Site;
 use crate::guard::{self, Counters};
 use crate::listen::link::{Face, Link};
@@ -39,6 +44,8 @@ pub(crate) struct App {
     pub(crate) budget: Budget,
     /// One permit for each reply in progress.
     pub(crate) replies: Arc<Semaphore>,
+    /// Requests in progress of clients behind trusted proxies.
+    pub(crate) clients: Arc<Clients>,
     /// One permit for each WebSocket.
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) started: Instant,
@@ -61,6 +68,7 @@ impl App {
             limits: Arc::new(settings.limits.clone()),
             budget: Budget::new(settings.limits.buffered),
             replies: Arc::new(Semaphore::new(settings.limits.replies)),
+            clients: Arc::default(),
             sockets: Arc::new(Semaphore::new(settings.limits.sockets)),
             started: Instant::now(),
             draining: AtomicBool::new(false),
@@ -71,9 +79,13 @@ impl App {
         }
     }
 
-    /// Tells `/readyz` that the server stops, and ends streams that would never end by themselves.
-    pub(crate) fn drain(&self) {
+    /// Tells `/readyz` that new requests should go elsewhere.
+    pub(crate) fn leave(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    /// Ends streams that would never end by themselves.
+    pub(crate) fn drain(&self) {
         self.closing.cancel();
     }
 }
@@ -86,7 +98,8 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
     let id = request_id(&parts.headers);
     let keys = query::take_keys(&mut parts);
     let dialect = route::tongue(link.face, &parts, !keys.is_empty());
-    let mut seen = Seen { keys, route: None, dialect, site: Site::Own, known: false };
+    let peer = forwarded::client(link.peer, &parts.headers, &app.settings.trusted_proxies);
+    let mut seen = Seen { keys, route: None, dialect, site: Site::Own, known: false, peer };
     let handled = tokio::select! {
         biased;
         handled = caught(handle(&app, &link, (parts, body), &id, &mut seen)) => handled,
@@ -95,7 +108,7 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
     let mut response = match handled {
         Ok(Ok(response)) => response,
         Ok(Err(mut denied)) => {
-            note(&id, seen.route, &denied.failure);
+            failed(&id, seen.route, &denied, seen.dialect);
             if !seen.known && seen.dialect == Dialect::Gemini {
                 // Who has shown no key is told little, and Google's shape says a code at length.
                 denied.failure.code = None;
@@ -115,20 +128,11 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
         %method,
         route = seen.route.map(|route| route.path),
         status = response.status().as_u16(),
-        peer = %link.peer,
+        peer = %seen.peer,
         ms = began.elapsed().as_millis(),
         "answered"
     );
     response
-}
-
-/// Says in the log that an upstream, and not the client, is why a request failed. The message stays out: an upstream may have put
-/// parts of the prompt into it.
-fn note(id: &str, route: Option<&Route>, failure: &Failure) {
-    if matches!(failure.kind, Kind::Upstream | Kind::Timeout) {
-        let (route, code) = (route.map(|route| route.path), failure.code.as_deref());
-        tracing::warn!(request = %id, route, kind = ?failure.kind, code, "a request failed upstream");
-    }
 }
 
 /// A handler panicked. The payload is dropped: it may hold anything of the request, and the panic hook has said where it was.
@@ -155,11 +159,52 @@ struct Seen {
     site: Site,
     /// Whether the caller has passed the key check.
     known: bool,
+    /// The client's address, as trusted proxies say it.
+    peer: IpAddr,
+}
+
+/// Says in the log why a client gets a failure that is not its own. An upstream's message stays out: it may hold parts of the prompt.
+pub(crate) fn failed(id: &str, route: Option<&Route>, denied: &Denied, dialect: Dialect) {
+    let failure = &denied.failure;
+    let status = denied.status.map_or_else(|| dialect.error(failure).0, |status| status.as_u16());
+    if status < 500 {
+        return;
+    }
+    let ours = !matches!(failure.kind, Kind::Upstream | Kind::Timeout);
+    let reason = ours.then(|| &failure.message[..failure.message.floor_char_boundary(REASON)]);
+    let said = |name: &str| denied.headers.get(name).and_then(|value| value.to_str().ok());
+    tracing::warn!(
+        request = %id,
+        route = route.map(|route| route.path),
+        status,
+        model = said("x-polygate-model"),
+        provider = said("x-polygate-account"),
+        code = failure.code.as_deref(),
+        kind = ?failure.kind,
+        reason,
+        "a request failed"
+    );
+}
+
+/// Most bytes of a reason in the log.
+const REASON: usize = 300;
+
+/// Takes the request's place among those of its address, where a trusted proxy stands between.
+fn place(app: &App, link: &Link, peer: IpAddr) -> Result<Option<Place>, Denied> {
+    if peer == link.peer {
+        return Ok(None);
+    }
+    let full = || {
+        Counters::add(&app.counters.connections);
+        Failure::new(Kind::RateLimited, "Too many requests of this address are in progress").retry_after(1)
+    };
+    app.clients.enter(peer, app.settings.limits.per_address).map(Some).ok_or_else(|| full().into())
 }
 
 async fn handle(app: &Arc<App>, link: &Arc<Link>, request: (Parts, Incoming), id: &str, seen: &mut Seen) -> Answer {
     let (parts, body) = request;
     let site = guard::check(&parts, link, &app.settings, &app.counters)?;
+    let place = place(app, link, seen.peer)?;
     if let (&Method::OPTIONS, Site::Listed(origin)) = (&parts.method, &site)
         && let Some(preflight) = cors::preflight(link.face, &parts, origin)
     {
@@ -178,11 +223,35 @@ async fn handle(app: &Arc<App>, link: &Arc<Link>, request: (Parts, Incoming), id
     let caller = desk.check(presented(&parts.headers, keys), route.class).await?;
     seen.known = true;
     upgrade(link, &parts, route)?;
-    if matches!(route.method, Method::POST | Method::PATCH) {
+    if bears(&parts) && (link.face == Face::Gateway || guard::origin::browser(&parts.headers)) {
         typed(route, &parts.headers, &app.counters)?;
     }
     let (app, link, id, dialect) = (app.clone(), link.clone(), id.to_owned(), seen.dialect);
-    (route.handler)(Ask { app, link, route, parts, body, dialect, param, id, caller }).await
+    let peer = seen.peer;
+    let mut answer =
+        (route.handler)(Ask { app, link: Arc::clone(&link), route, parts, body, dialect, param, id, peer, caller })
+            .await;
+    if let (Some(place), Ok(response)) = (place, &mut answer) {
+        match response.body_mut() {
+            Body::Stream(slot) => slot.keep(place),
+            // What follows an upgrade is the connection's.
+            Body::Whole(_) if link.upgraded() => link.keep(place),
+            Body::Whole(_) => {}
+        }
+    }
+    answer
+}
+
+/// Whether a request has a body by its method, or by its head where the method leaves it open. HTTP/2 need not say it in the head.
+fn bears(parts: &Parts) -> bool {
+    match parts.method {
+        Method::GET | Method::HEAD | Method::OPTIONS => false,
+        Method::DELETE => {
+            let length = parts.headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+            length || parts.headers.contains_key(TRANSFER_ENCODING)
+        }
+        _ => true,
+    }
 }
 
 /// Whether a body's type is one that the route takes.
@@ -231,7 +300,7 @@ fn find(app: &App, link: &Link, parts: &Parts, seen: &mut Seen) -> Result<(&'sta
         _ if matches!(parts.method, Method::TRACE | Method::CONNECT) || parts.uri.path() == "*" => {
             Err(Denied::method(&[]))
         }
-        _ => Err(Failure::new(Kind::NotFound, "No such endpoint").into()),
+        _ => Err(Failure::new(Kind::NotFound, route::absent(link.face, &parts.method, parts.uri.path())).into()),
     }
 }
 

@@ -7,6 +7,8 @@ use crate::memory;
 use pool::keys::Strength;
 use pool::limits;
 
+pub use crate::forwarded::Network;
+
 /// How and where the server listens, and whom it answers.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -26,6 +28,8 @@ pub struct Settings {
     pub admin_remote: bool,
     /// How good the client keys are; decides whether a public bind is safe.
     pub keys: Keys,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
     /// The Ollama listener.
     pub ollama: Ollama,
     /// Timers and caps.
@@ -43,6 +47,7 @@ impl Default for Settings {
             require_key: true,
             admin_remote: false,
             keys: Keys::None,
+            trusted_proxies: Vec::new(),
             ollama: Ollama::default(),
             limits: Limits::default(),
         }
@@ -139,6 +144,10 @@ pub struct Limits {
     pub body_stall: Duration,
     /// Longest time that a write to a client may block.
     pub write_stall: Duration,
+    /// How long new requests are still taken after a shutdown was asked for.
+    pub drain_delay: Duration,
+    /// How long the store may be away until the node counts as not ready.
+    pub store_grace: Duration,
     /// How long streams may finish after a shutdown was asked for.
     pub drain: Duration,
     /// How long the last frames may take once the drain is over.
@@ -151,7 +160,7 @@ pub struct Limits {
     pub buffered: usize,
     /// Connections at once.
     pub connections: usize,
-    /// Connections at once from one address; loopback is exempt.
+    /// Connections at once from one address, or requests at once of one address behind a trusted proxy; loopback is exempt.
     pub per_address: usize,
     /// Replies in progress at once.
     pub replies: usize,
@@ -182,6 +191,8 @@ impl Default for Limits {
             headers: limits::HEADER_COUNT,
             body_stall: limits::BODY_STALL,
             write_stall: limits::WRITE_STALL,
+            drain_delay: Duration::ZERO,
+            store_grace: limits::STORE_GRACE,
             drain: limits::DRAIN,
             farewell: Duration::from_secs(2),
             wire: limits::BODY_WIRE as u64,

@@ -12,6 +12,7 @@ mod scan;
 mod session;
 mod turn;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use engine::Trail;
@@ -41,6 +42,8 @@ struct Seat {
     link: Arc<Link>,
     /// Where it was asked for; says who may ask.
     route: &'static Route,
+    /// The client's address.
+    peer: IpAddr,
     /// Those of the upgrade request.
     headers: HeaderMap,
     /// The last response.
@@ -49,12 +52,12 @@ struct Seat {
 
 /// Accepts an upgrade request, or says why not.
 pub(crate) fn open(ask: Ask) -> Answer {
-    let Ask { app, link, mut parts, route, .. } = ask;
+    let Ask { app, link, mut parts, route, peer, .. } = ask;
     let accepted = handshake::accept(&parts)?;
     let full = |_| Failure::new(Kind::Overloaded, "Too many WebSockets are open").code("overloaded").retry_after(5);
     let permit = Arc::clone(&app.sockets).try_acquire_owned().map_err(full)?;
     let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else { return Err(handshake::needed(&parts)) };
-    let seat = Seat { app, link: Arc::clone(&link), route, headers: parts.headers, trail: Arc::default() };
+    let seat = Seat { app, link: Arc::clone(&link), route, peer, headers: parts.headers, trail: Arc::default() };
     link.upgrade(Box::pin(async move {
         let _permit = permit;
         if let Some(meter) = meter(upgrade, &seat).await {

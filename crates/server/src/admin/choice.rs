@@ -6,8 +6,7 @@ use proto::{Failure, Kind};
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
-use super::input::object;
-use crate::body;
+use super::input::{self, Input};
 use crate::openapi::{Choice, Operation, Place, Topic};
 use crate::query;
 use crate::reply::{Answer, Denied, json};
@@ -42,13 +41,9 @@ pub(crate) const SET: Operation = Operation::new(Topic::Accounts, "Set what the 
 
 /// `PATCH /admin/accounts/{id}` with `{"max_concurrent": <number or null>, "priority": <number>}`
 pub(crate) async fn set(ask: Ask) -> Answer {
-    let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
-    let wish: Wish = object(&body.map_err(Failure::from)?).map_err(|error| {
-        let form = "{\"max_concurrent\": <number or null>, \"priority\": <number>}";
-        Failure::new(Kind::Invalid, format!("The body is not {form}: {error}"))
-    })?;
+    let Input { engine, param: id, body: wish } = input::read::<Wish>(ask).await?;
     let change = TermsChange { max_concurrent: wish.max_concurrent, priority: wish.priority };
-    let view = ask.app.engine.set_terms(&ask.param, change).await.map_err(|error| denied(&error))?;
+    let view = engine.set_terms(&id, change).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &view))
 }
 

@@ -34,7 +34,7 @@ pub(crate) async fn read<T: DeserializeOwned>(ask: Ask) -> Result<Input<T>, Deni
 ///
 /// # Errors
 /// It is none, or not of this form.
-pub(crate) fn object<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
+fn object<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     if text.trim_ascii_start().first() != Some(&b'{') {
         // Serde would take an array for the members in their order; this fails, and says where.
         serde_json::from_slice::<Map<String, Value>>(text)?;

@@ -10,8 +10,7 @@ use proto::{Failure, Kind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::input::{self, Input, object};
-use crate::body;
+use super::input::{self, Input};
 use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, Denied, bare, json};
 use crate::route::Ask;
@@ -104,9 +103,7 @@ pub(crate) const CREATE: Operation =
 
 /// `POST /admin/keys` with `{"name": "...", "expires": <Unix ms>}`
 pub(crate) async fn create(ask: Ask) -> Answer {
-    let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
-    let wish: Wish = object(&body.map_err(Failure::from)?)
-        .map_err(|error| Failure::new(Kind::Invalid, format!("The body is not {{\"name\": \"...\"}}: {error}")))?;
+    let Input { engine, body: wish, .. } = input::read::<Wish>(ask).await?;
     let name = wish.name.trim();
     if name.is_empty() || name.chars().count() > NAME || name.chars().any(char::is_control) {
         return Err(Failure::new(Kind::Invalid, "A key's name has 1 to 64 characters").at("name").into());
@@ -114,7 +111,7 @@ pub(crate) async fn create(ask: Ask) -> Answer {
     let (name, expires) = (name.to_owned(), wish.expires);
     let tools = wish.default_tools.as_deref().map(each_once);
     let new = NewKey { name: name.clone(), kind: KeyKind::Client, scopes: Scopes::default(), expires, tools };
-    let made = ask.app.engine.create_key(new).await.map_err(|error| failed(&error))?;
+    let made = engine.create_key(new).await.map_err(|error| failed(&error))?;
     let key = made.text.expose().to_owned();
     Ok(json(StatusCode::CREATED, &Made { id: made.id, name, key, expires }))
 }

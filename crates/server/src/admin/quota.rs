@@ -10,8 +10,7 @@ use proto::{Failure, Kind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::input::object;
-use crate::body;
+use super::input::{self, Input};
 use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, Denied, json};
 use crate::route::Ask;
@@ -42,7 +41,7 @@ struct Forecasts {
     accounts: Vec<Outlook>,
 }
 
-#[derive(Default, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = CreditToConsume)]
 struct Wish {
@@ -95,13 +94,9 @@ pub(crate) const CONSUME: Operation = Operation::new(Topic::Accounts, "Consume a
 
 /// `POST /auth/accounts/{id}/reset-credits/consume` with `{"redeem_request_id": "<uuid>"}` or nothing: irreversible.
 pub(crate) async fn consume(ask: Ask) -> Answer {
-    let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
-    let body = body.map_err(Failure::from)?;
-    let wish: Wish = if body.is_empty() { Ok(Wish::default()) } else { object(&body) }.map_err(|error| {
-        Failure::new(Kind::Invalid, format!("The body is not {{\"redeem_request_id\": \"<uuid>\"}}: {error}"))
-    })?;
-    let request = wish.redeem_request_id.as_deref();
-    let consumed = ask.app.engine.consume_credit(&ask.param, request).await.map_err(|error| denied(&error))?;
+    let Input { engine, param: id, body: wish } = input::read::<Wish>(ask).await?;
+    let consumed =
+        engine.consume_credit(&id, wish.redeem_request_id.as_deref()).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Done::from(consumed)))
 }
 

@@ -11,8 +11,7 @@ use serde::de::DeserializeOwned;
 
 use self::provider::Catalog;
 use self::wire::{Batch, Deleted, Entry, Exported, Import, Imported, Key, Label, List, Listed, Outcome, State, Wish};
-use super::input::{admin, object};
-use crate::body;
+use super::input::{self, Input, admin};
 use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, Denied, bare, json};
 use crate::route::Ask;
@@ -179,14 +178,8 @@ async fn put(engine: &Engine, wish: &Wish) -> Result<RelayView, Denied> {
 
 /// Reads the body; with it, the engine and what stands for the segment in braces.
 pub(super) async fn read<T: DeserializeOwned>(ask: Ask) -> Result<(Engine, String, T), Denied> {
-    let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
-    let body = body.map_err(Failure::from)?;
-    // The error's words may hold a value of the body, and so a key: only its place is said.
-    let value = object(&body).map_err(|error| {
-        let place = format!("line {}, column {}", error.line(), error.column());
-        Failure::new(Kind::Invalid, format!("The body does not have the form that this endpoint takes ({place})"))
-    })?;
-    Ok((ask.app.engine.clone(), ask.param, value))
+    let Input { engine, param, body } = input::read(ask).await?;
+    Ok((engine, param, body))
 }
 
 fn bounded(count: usize, field: &str) -> Result<(), Failure> {

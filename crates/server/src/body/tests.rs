@@ -262,7 +262,7 @@ async fn a_body_that_stops_is_given_up_after_the_stall_limit() {
 async fn who_presents_nothing_is_read_shortly() {
     let one = |size: usize| Full::new(Bytes::from(vec![b' '; size]));
     assert_eq!(short(&HeaderMap::new(), one(16 << 10)).await.map(|read| read.len()), Ok(16 << 10));
-    assert_eq!(short(&HeaderMap::new(), one((16 << 10) + 1)).await, Err(Broken::TooLarge));
+    assert_eq!(short(&HeaderMap::new(), one((16 << 10) + 1)).await, Err(Broken::NotShort));
     assert_eq!(short(&headers(&[("content-encoding", "gzip")]), one(1)).await, Err(Broken::Coding));
     // A byte now and then does not prolong it.
     let began = tokio::time::Instant::now();
@@ -297,6 +297,7 @@ async fn a_full_budget_refuses_and_empties_again() {
 fn every_trouble_has_its_status() {
     let statuses = [
         (Broken::TooLarge, Kind::TooLarge),
+        (Broken::NotShort, Kind::TooLarge),
         (Broken::Stalled, Kind::Stalled),
         (Broken::Cut, Kind::Invalid),
         (Broken::Coding, Kind::Unsupported),
@@ -307,4 +308,38 @@ fn every_trouble_has_its_status() {
         assert_eq!(Failure::from(broken).kind, kind);
     }
     assert_eq!(Failure::from(Broken::Full).retry_after, Some(1));
+}
+
+/// Bytes of a body, one each time after so long.
+fn dripping(pause: Duration, size: usize) -> impl Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static {
+    StreamBody::new(Box::pin(stream::unfold((), move |()| async move {
+        tokio::time::sleep(pause).await;
+        Some((Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b' '; size]))), ()))
+    })))
+}
+
+/// A byte every 59 seconds kept its place for years.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_is_given_up() {
+    let (limits, none) = (limits(), HeaderMap::new());
+    let budget = Budget::new(limits.buffered);
+    let began = tokio::time::Instant::now();
+    let read = read(&none, dripping(Duration::from_secs(59), 1), &limits, &budget);
+    assert_eq!(read.await, Err(Broken::Stalled));
+    assert_eq!(began.elapsed().as_secs(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_body_is_read_as_long_as_it_keeps_its_rate() {
+    let (limits, none) = (limits(), HeaderMap::new());
+    let budget = Budget::new(limits.buffered);
+    let began = tokio::time::Instant::now();
+    // 2 KiB a second reach the cap of 1 MiB after 512 s; half the rate or less is not enough.
+    let steady = read(&none, dripping(Duration::from_secs(10), 20 << 10), &limits, &budget);
+    assert_eq!(steady.await, Err(Broken::TooLarge));
+    assert_eq!(began.elapsed().as_secs(), 520);
+    let began = tokio::time::Instant::now();
+    let slow = read(&none, dripping(Duration::from_secs(10), 5 << 10), &limits, &budget);
+    assert_eq!(slow.await, Err(Broken::Stalled));
+    assert_eq!(began.elapsed().as_secs(), 115);
 }

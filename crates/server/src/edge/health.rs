@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use crate::auth::{Caller, Desk};
+use crate::query;
 use crate::reply::{Answer, json};
 use crate::route::Ask;
 
@@ -27,11 +28,13 @@ struct Readiness {
     reasons: Vec<String>,
 }
 
-/// The system S0's `/health`.
+/// The system S0's `/health`. What it says of the accounts is for holders of a key.
 #[derive(Serialize)]
 struct Pooled {
     status: &'static str,
-    authenticated: bool,
+    /// Whether an account can serve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authenticated: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pool: Option<Slots>,
     timestamp: u64,
@@ -70,15 +73,20 @@ pub(crate) async fn process(ask: Ask) -> Answer {
     Ok(json(StatusCode::OK, &Process { status: "ok", version, uptime_seconds: uptime_seconds.filter(|_| known) }))
 }
 
-/// `GET /readyz`: requests can be served.
+/// `GET /readyz`: this node should get requests. Trouble of the pool stands in the body, for all nodes share it: one that left would only
+/// hide the reason. With `?pool` it decides the status too.
 pub(crate) async fn ready(ask: Ask) -> Answer {
-    if ask.app.draining.load(Ordering::Acquire) {
-        let reasons = vec!["shutting down".to_owned()];
+    let away = ask.app.engine.store_away().is_some_and(|away| away >= ask.app.settings.limits.store_grace);
+    let stopping = ask.app.draining.load(Ordering::Acquire).then_some("shutting down");
+    if let Some(why) = stopping.or(away.then_some("the store cannot be read")) {
+        let reasons = vec![why.to_owned()];
         return Ok(json(StatusCode::SERVICE_UNAVAILABLE, &Readiness { status: "unavailable", reasons }));
     }
     let state = ask.app.engine.ready();
-    let (status, word) =
-        if state.ok { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
+    let (status, word) = match (state.ok, query::one(&ask.parts, "pool").is_some()) {
+        (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        _ => (StatusCode::OK, "ready"),
+    };
     let reasons = match (state.ok, trusted(&ask).await) {
         (_, true) => state.reasons,
         (true, false) => Vec::new(),
@@ -89,10 +97,10 @@ pub(crate) async fn ready(ask: Ask) -> Answer {
 
 /// `GET /health`
 pub(crate) async fn pool(ask: Ask) -> Answer {
-    let authenticated = ask.app.engine.ready().ok;
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let timestamp = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-    let pool = if trusted(&ask).await { Some(slots(&ask)) } else { None };
+    let known = trusted(&ask).await;
+    let (authenticated, pool) = (known.then(|| ask.app.engine.ready().ok), known.then(|| slots(&ask)));
     Ok(json(StatusCode::OK, &Pooled { status: "ok", authenticated, pool, timestamp }))
 }
 

@@ -61,10 +61,11 @@ pub(crate) async fn search(ask: Ask) -> Answer {
 }
 
 async fn pass(ask: Ask, service: Service) -> Answer {
-    let permit = place(&ask.app)?;
     let Ask { app, link, parts, body, id, caller, .. } = ask;
     let key = caller.key();
     let (model, load) = load(&app, service, (&parts.headers, body)).await?;
+    // A form that is handed on while it arrives is in progress already; what is read whole holds no place until it is here.
+    let permit = place(&app)?;
     let content_type = parts.headers.get(CONTENT_TYPE).cloned();
     let turn = client::turn(&parts.headers);
     let errand = Errand { service, key, request_id: id, model, content_type, load, turn };

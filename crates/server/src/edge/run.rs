@@ -43,17 +43,16 @@ pub(crate) struct Turn {
     permit: OwnedSemaphorePermit,
 }
 
-/// Takes a place and reads the body.
+/// Reads the body and takes a place, in this order: a body that comes slowly must hold no place, over HTTP as over a WebSocket.
 pub(crate) async fn receive(ask: Ask) -> Result<(Turn, Bytes), Denied> {
     let Ask { app, link, parts, body, dialect, id, caller, .. } = ask;
-    let permit = place(&app)?;
     let body = body::read(&parts.headers, body, &app.settings.limits, &app.budget).await.map_err(|broken| {
         if broken == Broken::Full {
             Counters::add(&app.counters.overloaded);
         }
         Failure::from(broken)
     })?;
-    let key = caller.key();
+    let (key, permit) = (caller.key(), place(&app)?);
     Ok((Turn { app, dialect, key, id, link, parts, permit }, body))
 }
 

@@ -1,5 +1,5 @@
 //! The media type of a request body. A form or `text/plain` post needs no consent of the browser, so a JSON endpoint takes JSON
-//! types only.
+//! types only. The Ollama listener asks this of browsers alone: programs there send any type, or none (LiteLLM's provider).
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;

@@ -40,6 +40,12 @@ pub(crate) fn local(headers: &HeaderMap) -> Option<Site> {
     (here && matches!(scheme, "http" | "https")).then(|| Site::Listed(origin.to_owned()))
 }
 
+/// Whether a browser sends a request: every one of today says so in `Origin` or `Sec-Fetch-*`, a page cannot take these off, and no
+/// client library sends them.
+pub(crate) fn browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
+}
+
 /// A header that stands twice, or is no text.
 struct Unreadable;
 

@@ -39,6 +39,8 @@ pub(crate) struct Gate {
     limits: Arc<Limits>,
     reading: Reading,
     held: BytesMut,
+    /// Whether a head was handed over.
+    served: bool,
     deadline: Option<Pin<Box<Sleep>>>,
     blocked: Option<Instant>,
     stall: Option<Pin<Box<Sleep>>>,
@@ -72,7 +74,18 @@ impl Gate {
     pub(crate) fn new(socket: TcpStream, link: Arc<Link>, limits: Arc<Limits>) -> Self {
         let deadline = Some(Box::pin(sleep_until(Instant::now() + limits.first_byte)));
         let (held, reading) = (BytesMut::new(), Reading::Head { seen: 0 });
-        Self { socket, link, limits, reading, held, deadline, blocked: None, stall: None, lingering: None }
+        Self {
+            socket,
+            link,
+            limits,
+            reading,
+            held,
+            served: false,
+            deadline,
+            blocked: None,
+            stall: None,
+            lingering: None,
+        }
     }
 
     /// Waits for enough bytes to tell the version.
@@ -107,7 +120,7 @@ impl Gate {
         if let Some(deadline) = &mut self.deadline
             && deadline.as_mut().poll(cx).is_ready()
         {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            return self.poll_late();
         }
         loop {
             ready!(self.socket.poll_read_ready(cx))?;
@@ -122,6 +135,19 @@ impl Gate {
                 Err(failed) => return Poll::Ready(Err(failed)),
             }
         }
+    }
+
+    /// A head has missed its deadline. The first one ends the connection. A later one may come while the answer before it is
+    /// still being written: an error would end that answer, so the connection finishes it and then closes.
+    fn poll_late(&mut self) -> Poll<io::Result<usize>> {
+        self.deadline = None;
+        if !self.served {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        self.held = BytesMut::new();
+        self.reading = Reading::Shut;
+        self.link.advance(Life::Drain);
+        Poll::Pending
     }
 
     /// Gives the memory of an empty buffer back; connections idle for hours.
@@ -143,10 +169,11 @@ impl Gate {
     }
 
     /// Looks for the end of the head in what is held, and lets it pass or refuses it.
-    fn judge(&mut self, seen: usize) {
-        if seen == 0 && self.held.starts_with(b"\r\n") {
-            // RFC 9112 2.2: an empty line before a request line is ignored.
+    fn judge(&mut self, mut seen: usize) {
+        if seen < 2 && self.held.starts_with(b"\r\n") {
+            // RFC 9112 2.2: an empty line before a request line is ignored, also when its two bytes come one by one.
             self.held.advance(2);
+            seen = 0;
         }
         match self.verdict(seen) {
             Ok(Some(ready)) => self.reading = ready,
@@ -277,6 +304,7 @@ impl AsyncRead for Gate {
                     }
                 }
                 Reading::Release { left, then } => {
+                    self.served = true;
                     let count = self.hand(left, buf);
                     self.reading = match (left - count, then) {
                         (0, Then::Body(left)) => Reading::Body { left },
@@ -330,3 +358,6 @@ impl AsyncWrite for Gate {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::head::Refused;
+use crate::forwarded::Place;
 use crate::reply::Slot;
 
 /// Facts and signals of one connection.
@@ -31,6 +32,8 @@ pub(crate) struct Link {
     upgraded: AtomicBool,
     waker: AtomicWaker,
     streams: Mutex<Vec<Weak<Slot>>>,
+    /// The place of a connection that HTTP has left, among the requests of its client's address.
+    place: OnceLock<Place>,
     later: Mutex<Later>,
 }
 
@@ -85,6 +88,7 @@ impl Link {
             upgraded: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             streams: Mutex::default(),
+            place: OnceLock::new(),
             later: Mutex::default(),
         }
     }
@@ -154,6 +158,11 @@ impl Link {
     /// Takes out what the connection is to become.
     pub(crate) fn later(&self) -> Option<Socket> {
         self.later.lock().0.take()
+    }
+
+    /// Holds a place until the connection is over.
+    pub(crate) fn keep(&self, place: Place) {
+        let _ = self.place.set(place);
     }
 
     /// Puts a stream under this connection's care.

@@ -78,3 +78,37 @@ fn a_refusal_has_its_status_and_headers() {
         (StatusCode::METHOD_NOT_ALLOWED, &HeaderValue::from_static("GET, POST"))
     );
 }
+
+/// Stops its own stream while it is asked, as another thread may.
+struct Stopped(std::sync::Weak<Slot>);
+
+impl Source for Stopped {
+    fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.0.upgrade().unwrap().finish();
+        Poll::Pending
+    }
+
+    fn cut(&mut self, _failure: &Failure) -> Bytes {
+        Bytes::from("cut")
+    }
+}
+
+struct Woken(AtomicBool);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+#[test]
+fn a_stop_between_the_look_and_the_wait_is_not_missed() {
+    let slot = Slot::new(Box::new(Words(Vec::new())));
+    slot.state.lock().source = Some(Box::new(Stopped(Arc::downgrade(&slot))));
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = Waker::from(woken.clone());
+    let mut body = Body::Stream(slot);
+    assert!(Pin::new(&mut body).poll_frame(&mut Context::from_waker(&waker)).is_pending());
+    assert!(woken.0.load(Ordering::Acquire), "nothing else wakes a quiet stream");
+    assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("cut")))));
+}

@@ -45,7 +45,7 @@ const READ: Class = Class::Admin(Scope::Read);
 const WRITE: Class = Class::Admin(Scope::Write);
 const EXPORT: Class = Class::Admin(Scope::Export);
 
-pub(super) static GATEWAY: [Route; 184] = [
+pub(super) static GATEWAY: [Route; 189] = [
     route!(GET "/", PUBLIC, Chat, edge::health::root),
     route!(GET "/health", PUBLIC, Chat, edge::health::pool),
     route!(GET "/healthz", PUBLIC, Chat, edge::health::process),
@@ -72,6 +72,12 @@ pub(super) static GATEWAY: [Route; 184] = [
     route!(DELETE "/responses/{id}", DATA, Responses, edge::stored::forget),
     route!(GET "/responses/{id}/input_items", DATA, Responses, edge::stored::items),
     route!(Nothing: POST "/responses/{id}/cancel", DATA, Responses, edge::stored::cancel),
+    // For clients that build paths without the version from a base URL without it, such as dspy's own.
+    route!(POST "/chat/completions", DATA, Chat, edge::chat::create),
+    route!(POST "/messages", DATA, Messages, edge::messages::create),
+    route!(POST "/messages/count_tokens", DATA, Messages, edge::messages::count_tokens),
+    route!(POST "/embeddings", DATA, Chat, edge::pass::embeddings),
+    route!(GET "/models", DATA, Chat, edge::models::list),
     // Of accounts, or of relays that have them.
     route!(POST "/backend-api/codex/images/generations", NATIVE, Chat, edge::pass::generations),
     route!(POST "/backend-api/codex/images/edits", NATIVE, Chat, edge::pass::edits),
@@ -245,7 +251,7 @@ pub(super) static GATEWAY: [Route; 184] = [
 ];
 
 /// Keyless on loopback, by the listener and not by the class: on another address these need a key.
-pub(super) static OLLAMA: [Route; 30] = [
+pub(super) static OLLAMA: [Route; 36] = [
     route!(GET "/", PUBLIC, Ollama, edge::ollama::root),
     route!(GET "/api/version", PUBLIC, Ollama, edge::ollama::version),
     route!(GET "/api/tags", DATA, Ollama, edge::ollama::tags),
@@ -276,4 +282,11 @@ pub(super) static OLLAMA: [Route; 30] = [
     route!(Form: POST "/v1/images/variations", DATA, Chat, edge::pass::variations),
     route!(POST "/v1/messages", DATA, Messages, edge::messages::create),
     route!(POST "/v1/messages/count_tokens", DATA, Messages, edge::messages::count_tokens),
+    // As above: Ollama's base URL has no version.
+    route!(POST "/chat/completions", DATA, Chat, edge::chat::create),
+    route!(POST "/responses", DATA, Responses, edge::responses::create),
+    route!(POST "/messages", DATA, Messages, edge::messages::create),
+    route!(POST "/messages/count_tokens", DATA, Messages, edge::messages::count_tokens),
+    route!(POST "/embeddings", DATA, Chat, edge::pass::embeddings),
+    route!(GET "/models", DATA, Chat, edge::models::list),
 ];

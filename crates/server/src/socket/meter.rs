@@ -6,13 +6,14 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::scan::Scan;
-use crate::body::{Budget, Charge};
+use crate::body::{Budget, Charge, patience};
 use crate::listen::gate::Gate;
 
 /// See the module.
@@ -27,23 +28,27 @@ pub(super) struct Meter {
     held: usize,
     /// When the last of them came.
     moved: Instant,
+    /// When the first of them came.
+    began: Option<Instant>,
 }
 
 impl Meter {
     /// Counts what comes from `gate`, after what came `early`.
     pub(super) fn new(gate: Gate, early: Bytes, budget: Budget) -> Self {
         let charge = budget.charge(usize::MAX);
-        Self { gate, early, scan: Scan::default(), budget, charge, held: 0, moved: Instant::now() }
+        Self { gate, early, scan: Scan::default(), budget, charge, held: 0, moved: Instant::now(), began: None }
     }
 
-    /// When the last byte came of a message that is not whole; `None` when there is none.
-    pub(super) fn arriving(&self) -> Option<Instant> {
-        self.scan.is_open().then_some(self.moved)
+    /// When a message that is not whole is given up, by the rule of request bodies; `None` when there is none.
+    pub(super) fn deadline(&self, stall: Duration) -> Option<Instant> {
+        let began = self.began.filter(|_| self.scan.is_open())?;
+        Some((self.moved + stall).min(began + patience(self.held as u64, stall)))
     }
 
     /// A message that is whole, with its charge.
     pub(super) fn take(&mut self, message: Bytes) -> Bytes {
         self.held = 0;
+        self.began = None;
         std::mem::replace(&mut self.charge, self.budget.charge(usize::MAX)).adopt(message)
     }
 
@@ -54,6 +59,7 @@ impl Meter {
         }
         if seen.began || seen.payload > 0 {
             self.moved = Instant::now();
+            self.began.get_or_insert(self.moved);
         }
         self.held += seen.payload;
         self.charge.cover(self.held * self.scan.copies()).map_err(io::Error::other)

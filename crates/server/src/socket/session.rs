@@ -202,8 +202,7 @@ impl Session {
 
     /// Whether a client has said nothing for too long.
     fn time(&mut self, cx: &mut Context<'_>) -> Poll<Leave> {
-        if let Some(moved) = self.socket.get_ref().arriving() {
-            let deadline = moved + self.seat.app.limits.body_stall;
+        if let Some(deadline) = self.socket.get_ref().deadline(self.seat.app.limits.body_stall) {
             let timer = self.stall.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
             if timer.deadline() != deadline {
                 timer.as_mut().reset(deadline);
@@ -249,7 +248,7 @@ impl Session {
     /// Serves a message.
     fn ask(&mut self, body: Bytes) {
         let id = Uuid::new_v4().to_string();
-        tracing::debug!(request = %id, peer = %self.seat.link.peer, bytes = body.len(), "asked over WebSocket");
+        tracing::debug!(request = %id, peer = %self.seat.peer, bytes = body.len(), "asked over WebSocket");
         self.work = Work::Opening(Box::pin(turn::run(Arc::clone(&self.seat), body, id)));
     }
 
@@ -319,7 +318,10 @@ impl Session {
         tracing::debug!(%error, "a WebSocket broke");
         match error {
             Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
-                let failure = Failure::new(Kind::TooLarge, format!("The message is longer than {max_size} bytes"));
+                let failure = Failure::new(
+                    Kind::TooLarge,
+                    format!("The message is too large; the limit is {} MiB ({max_size} bytes)", max_size >> 20),
+                );
                 Leave::Refuse(Box::new(failure.into()), CloseCode::Size)
             }
             Error::Utf8(_) => Leave::Close(CloseCode::Invalid, "the message is no UTF-8"),

@@ -20,7 +20,7 @@ use crate::client;
 use crate::edge::run::{head, place};
 use crate::reply::Denied;
 use crate::route::Route;
-use crate::service::{Panicked, caught, keyless, panicked};
+use crate::service::{Panicked, caught, failed, keyless, panicked};
 
 /// The one type of message that there is.
 const CREATE: &str = "response.create";
@@ -51,7 +51,9 @@ impl Running {
 /// Serves a message, up to the commit of its reply. `id` is the request's.
 pub(super) async fn run(seat: Arc<Seat>, body: Bytes, id: String) -> Result<Running, Denied> {
     let route = seat.route;
-    caught(Box::pin(open(seat, body, &id))).await.unwrap_or_else(|Panicked| Err(panicked(&id, Some(route))))
+    let opened =
+        caught(Box::pin(open(seat, body, &id))).await.unwrap_or_else(|Panicked| Err(panicked(&id, Some(route))));
+    opened.inspect_err(|denied| failed(&id, Some(route), denied, Dialect::Responses))
 }
 
 async fn open(seat: Arc<Seat>, body: Bytes, id: &str) -> Result<Running, Denied> {

@@ -224,3 +224,58 @@ async fn credentials_that_differ_are_401() {
         assert_eq!(gateway.ask(&line, &["host: localhost"], b"").await.status, 401, "{line}: a key in a query is none");
     }
 }
+
+/// Every method that has a body follows the rule of POST.
+#[tokio::test]
+async fn changes_and_deletions_with_a_body_of_another_type_are_415() {
+    let gateway = Gateway::start().await;
+    let admin = format!("authorization: Bearer {}", gateway.keys.admin);
+    for line in ["PUT /api/proxies/none", "PATCH /admin/keys/none", "DELETE /admin/keys/none"] {
+        for kind in ["content-type: text/plain", "x-none: 1"] {
+            let mut wire = Wire::open(gateway.port).await;
+            wire.send(request(line, &["host: localhost", &admin, kind], b"{}")).await;
+            let refused = wire.answer().await.unwrap();
+            assert_eq!(refused.status, 415, "{line} {kind}: {}", refused.text());
+        }
+    }
+    let bare = gateway.ask("DELETE /admin/keys/none", &["host: localhost", &admin], b"").await;
+    assert_eq!(bare.status, 404, "a deletion without a body needs no type: {}", bare.text());
+}
+
+/// The limit is one that a client can act on, so each protocol's error names it.
+#[tokio::test]
+async fn a_413_names_the_limit_in_each_protocol() {
+    let gateway = Gateway::start().await;
+    let key = format!("authorization: Bearer {}", gateway.keys.client);
+    for path in ["/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1beta/models/m:generateContent"] {
+        let headers = ["host: localhost", "content-type: application/json", &key, "content-length: 33554433"];
+        let mut wire = Wire::open(gateway.port).await;
+        wire.send(request(&format!("POST {path}"), &headers, b"")).await;
+        let refused = wire.answer().await.unwrap();
+        assert_eq!(refused.status, 413, "{path}");
+        assert!(refused.text().contains("32 MiB"), "{path}: {}", refused.text());
+    }
+}
+
+/// Serde's words quote what does not fit, and that may be a secret in the wrong place.
+#[tokio::test]
+async fn admin_errors_quote_no_value_of_the_body() {
+    let gateway = Gateway::start().await;
+    let admin = format!("authorization: Bearer {}", gateway.keys.admin);
+    for (line, body) in [
+        ("POST /admin/keys", r#"{"name": 1, "SECRET": 1}"#),
+        ("POST /admin/keys", r#"{"name": "a", "expires": "SECRET"}"#),
+        ("PATCH /admin/accounts/none", r#"{"priority": "SECRET"}"#),
+        ("PATCH /admin/accounts/none", r#"["SECRET"]"#),
+        ("POST /auth/accounts/none/reset-credits/consume", r#"{"SECRET": 1}"#),
+        ("POST /auth/accounts/none/reset-credits/consume", r#""SECRET""#),
+        ("POST /api/proxies", r#"{"url": ["SECRET"]}"#),
+        ("POST /auth/accounts", r#"{"token": {"SECRET": 1}}"#),
+    ] {
+        let headers = ["host: localhost", "content-type: application/json", &admin];
+        let refused = gateway.ask(line, &headers, body.as_bytes()).await;
+        assert_eq!(refused.status, 400, "{line} {body}: {}", refused.text());
+        assert!(!refused.text().contains("SECRET"), "{line} {body}: {}", refused.text());
+        assert!(refused.text().contains("line 1, column"), "{line} {body}: {}", refused.text());
+    }
+}

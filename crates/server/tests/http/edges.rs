@@ -88,7 +88,7 @@ async fn refusals_speak_the_protocol_of_their_path() {
                 path,
                 r#"{"model":"gpt-6-sol","messages":7,"prompt":7,"input":7}"#,
             ),
-            ("a form", 415, vec!["content-type: text/plain", &key], path, &good),
+            ("a form", 415, vec!["content-type: text/plain", "sec-fetch-mode: cors", &key], path, &good),
             ("a coding", 415, vec![json, &key, "content-encoding: x"], path, &good),
         ];
         for (what, status, headers, path, body) in cases {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::{Engine, NewKey};
-use pool::Secret;
 use pool::keys::{KeyKind, Scope, Scopes};
 use pool::transport::Transport;
+use pool::{Millis, Secret, Tokens};
 use server::{Counters, Ollama, Server, Settings};
-use store::Store;
+use store::{NewAccount, Origin, Store};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,34 @@ impl Gateway {
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let home = TempDir::new().unwrap();
         let engine = engine(store(&home).await, "http://127.0.0.1:1").await;
+        Self::on(engine, home, change).await
+    }
+
+    /// One with an account whose backend is never reached, so that the built-in models are listed.
+    pub(crate) async fn listing(change: impl FnOnce(&mut Settings)) -> Self {
+        let home = TempDir::new().unwrap();
+        let store = store(&home).await;
+        let tokens = Tokens {
+            access: Secret::new("access"),
+            refresh: None,
+            id: None,
+            expires: Some(Millis(4_102_444_800_000)),
+            refreshed: Millis(1),
+        };
+        let account = NewAccount {
+            label: String::new(),
+            email: "a@b.c".to_owned(),
+            plan: "plus".to_owned(),
+            upstream_id: "account".to_owned(),
+            user: "user".to_owned(),
+            fedramp: false,
+            tokens,
+            origin: Origin::Login,
+            egress: None,
+            status: pool::Status::Active,
+        };
+        store.put_account(account, Millis(1)).await.unwrap();
+        let engine = engine(store, "http://127.0.0.1:1").await;
         Self::on(engine, home, change).await
     }
 

@@ -34,7 +34,7 @@ fn json(answer: &Answer) -> Value {
 #[case("/gemini/v1/models", "x-none: 1", "google")]
 #[tokio::test]
 async fn each_vendors_client_gets_its_shape(#[case] target: &str, #[case] header: &str, #[case] shape: &str) {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::listing(|_| {}).await;
     let target = target.replace("KEY", &gateway.keys.client);
     let answer = get(&gateway, &target, header).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -55,7 +55,7 @@ async fn each_vendors_client_gets_its_shape(#[case] target: &str, #[case] header
 /// Every member of the official SDKs' `ModelInfo`, from what the catalogue lists; a retired name says so.
 #[tokio::test]
 async fn anthropics_clients_hear_what_a_model_can() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::listing(|_| {}).await;
     let version = "anthropic-version: 2023-06-01";
     let model = json(&get(&gateway, "/v1/models/gpt-5.5", version).await);
     let can = &model["capabilities"];
@@ -78,7 +78,7 @@ async fn anthropics_clients_hear_what_a_model_can() {
 
 #[tokio::test]
 async fn anthropics_list_has_pages() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::listing(|_| {}).await;
     let version = "anthropic-version: 2023-06-01";
     let all = json(&get(&gateway, "/v1/models", version).await);
     let ids: Vec<&str> = all["data"].as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap()).collect();
@@ -120,7 +120,7 @@ async fn anthropics_list_has_pages() {
 
 #[tokio::test]
 async fn googles_list_has_pages_and_resource_names() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::listing(|_| {}).await;
     let mut names = Vec::new();
     let mut token = String::new();
     loop {
@@ -146,7 +146,7 @@ async fn googles_list_has_pages_and_resource_names() {
 
 #[tokio::test]
 async fn a_model_that_is_not_there_is_a_404_of_the_asker() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::listing(|_| {}).await;
     for (target, header, start) in [
         ("/v1/models/none", "x-none: 1", "{\"error\":{\"message\""),
         (
@@ -165,7 +165,7 @@ async fn a_model_that_is_not_there_is_a_404_of_the_asker() {
 
 #[tokio::test]
 async fn names_with_slashes_reach_the_catalogue() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::listing(|_| {}).await;
     for target in ["/v1/models/openai/gpt-6-sol", "/v1/models/openai%2Fgpt-6-sol", "/v1/models/gpt-6-sol-high"] {
         let one = get(&gateway, target, "x-none: 1").await;
         assert_eq!(one.status, 200, "{target}: {}", one.text());
@@ -265,4 +265,28 @@ async fn a_key_in_the_query_is_for_gemini_and_never_shown() {
     let agree = [&format!("x-goog-api-key: {key}")[..], "host: localhost"];
     assert_eq!(gateway.ask(&format!("GET /v1beta/models?key={key}"), &agree, b"").await.status, 200);
     assert_eq!(gateway.ask("GET /v1beta/models?key=other", &agree, b"").await.status, 401);
+}
+
+/// Nine models were listed that nobody could serve.
+#[tokio::test]
+async fn nothing_is_listed_while_nobody_can_serve_and_the_error_says_what_to_do() {
+    let gateway = Gateway::with(|settings| settings.ollama = crate::gateway::ollama()).await;
+    for (target, header, members) in [
+        ("/v1/models", "x-none: 1", "data"),
+        ("/v1/models", "anthropic-version: 2023-06-01", "data"),
+        ("/v1beta/models", "x-none: 1", "models"),
+    ] {
+        let list = json(&get(&gateway, target, header).await);
+        assert_eq!(list[members], Value::Array(Vec::new()), "{target} {header}: {list}");
+    }
+    let tags = gateway.ask_ollama("GET /api/tags", &["host: localhost"], b"").await;
+    assert_eq!(json(&tags)["models"], Value::Array(Vec::new()));
+    let missing = gateway.post("/v1/responses", &[], br#"{"model":"none","input":"a"}"#).await;
+    assert!(missing.status == 404 && missing.text().contains("polygate login"), "{}", missing.text());
+    assert!(!missing.text().contains("gpt-6-sol"), "{}", missing.text());
+    let known = gateway.post("/v1/responses", &[], br#"{"model":"gpt-6-sol","input":"a"}"#).await;
+    assert!(known.status == 503 && known.text().contains("polygate login"), "{}", known.text());
+    // Codex starts with a list of its own backend's shape and asks for its default model by name.
+    let codex = get(&gateway, "/v1/models?client_version=0.169.0", "x-none: 1").await;
+    assert!(json(&codex)["models"].as_array().is_some_and(|models| !models.is_empty()), "{}", codex.text());
 }

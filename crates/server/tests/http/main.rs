@@ -18,6 +18,7 @@ mod leaving;
 mod lists;
 mod matrix;
 mod native;
+mod nodes;
 mod official;
 mod ollama;
 mod panics;

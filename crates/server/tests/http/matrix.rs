@@ -9,12 +9,17 @@ use crate::gateway::{FIXED, Gateway, ollama, request};
 use crate::wire::Wire;
 
 /// What each route of the gateway is, said a second time: (method, path, class). A route that is missing here fails the test.
-pub(crate) const ORACLE: [(&str, &str, &str); 184] = [
+pub(crate) const ORACLE: [(&str, &str, &str); 189] = [
     ("GET", "/", "public"),
     ("GET", "/health", "public"),
     ("GET", "/healthz", "public"),
     ("GET", "/readyz", "public"),
     ("POST", "/v1/chat/completions", "data"),
+    ("POST", "/chat/completions", "data"),
+    ("POST", "/messages", "data"),
+    ("POST", "/messages/count_tokens", "data"),
+    ("POST", "/embeddings", "data"),
+    ("GET", "/models", "data"),
     ("POST", "/v1/responses", "data"),
     ("POST", "/v1/responses/review", "data"),
     ("POST", "/responses", "data"),
@@ -197,7 +202,13 @@ pub(crate) const ORACLE: [(&str, &str, &str); 184] = [
 ];
 
 /// The same for the Ollama listener; `open` needs no key on loopback.
-const OLLAMA: [(&str, &str, &str); 30] = [
+const OLLAMA: [(&str, &str, &str); 36] = [
+    ("POST", "/chat/completions", "open"),
+    ("POST", "/responses", "open"),
+    ("POST", "/messages", "open"),
+    ("POST", "/messages/count_tokens", "open"),
+    ("POST", "/embeddings", "open"),
+    ("GET", "/models", "open"),
     ("GET", "/", "public"),
     ("GET", "/api/version", "public"),
     ("GET", "/api/tags", "open"),

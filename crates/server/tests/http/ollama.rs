@@ -12,7 +12,7 @@ use crate::wire::{Answer, Wire};
 const JSON: &str = "content-type: application/json";
 
 async fn bare() -> Gateway {
-    Gateway::with(|settings| settings.ollama = ollama()).await
+    Gateway::listing(|settings| settings.ollama = ollama()).await
 }
 
 async fn get(gateway: &Gateway, path: &str) -> Answer {
@@ -201,8 +201,8 @@ async fn foreign_pages_reach_nothing_and_local_ones_may_ask() {
             (&["host: localhost", JSON, "sec-fetch-site: cross-site"], 403),
             (&["host: localhost", JSON, "sec-fetch-site: same-site"], 403),
             (&["host: localhost", "content-type: text/plain", "origin: http://localhost:3000"], 415),
-            (&["host: localhost", "content-type: text/plain"], 415),
-            (&["host: localhost"], 415),
+            (&["host: localhost", "content-type: text/plain", "sec-fetch-site: none"], 415),
+            (&["host: localhost", "sec-fetch-site: none"], 415),
             (&["host: evil.com", JSON], 421),
             (&["host: evil.com", JSON, "origin: http://evil.com"], 421),
         ] {
@@ -302,4 +302,37 @@ async fn both_listeners_drain_together() {
     let text = wire.answer().await.unwrap().text();
     assert!(text.contains("\"done\":true") && !text.contains("error"), "{text}");
     gateway.stopped().await;
+}
+
+/// LiteLLM's provider sends no type, other programs a form's. Only a browser needs the rule, and a browser says that it is one.
+#[tokio::test]
+async fn a_body_of_any_type_is_read_unless_a_browser_sends_it() {
+    let gateway = bare().await;
+    let body = br#"{"model": "gpt-6-sol"}"#;
+    let ask = async |headers: &[&str]| {
+        let headers = [&["host: localhost"], headers].concat();
+        gateway.ask_ollama("POST /api/show", &headers, body).await.status
+    };
+    for kind in ["x-none: 1", "content-type: text/plain", "content-type: application/x-www-form-urlencoded"] {
+        assert_eq!(ask(&[kind]).await, 200, "{kind}");
+        for page in ["origin: http://localhost:3000", "sec-fetch-site: none", "sec-fetch-mode: no-cors"] {
+            assert_eq!(ask(&[kind, page]).await, 415, "{kind} {page}");
+            assert_eq!(ask(&[JSON, page]).await, 200, "{page}");
+        }
+    }
+    let key = format!("authorization: Bearer {}", gateway.keys.client);
+    let own = gateway.ask("POST /v1/responses", &["host: localhost", &key], body).await;
+    assert_eq!(own.status, 415, "the gateway's own listener keeps the rule");
+}
+
+#[tokio::test]
+async fn base_urls_without_the_version_are_answered() {
+    let gateway = bare().await;
+    for path in ["/chat/completions", "/responses", "/messages", "/messages/count_tokens", "/embeddings"] {
+        let with = post(&gateway, &format!("/v1{path}"), &json!({})).await;
+        let without = post(&gateway, path, &json!({})).await;
+        assert!(!without.text().contains("No such endpoint"), "{path}: {}", without.text());
+        assert_eq!((without.status, &without.body), (with.status, &with.body), "{path}");
+    }
+    assert_eq!(get(&gateway, "/models").await.body, get(&gateway, "/v1/models").await.body);
 }

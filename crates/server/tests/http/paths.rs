@@ -87,10 +87,11 @@ async fn health_says_more_to_holders_of_a_key() {
     let key = format!("authorization: Bearer {}", gateway.keys.client);
     for (path, anyone, holder) in [
         ("/healthz", r#"{"status":"ok"}"#, "\"version\""),
-        ("/health", r#"{"status":"ok","authenticated":false,"timestamp":"#, "\"pool\":{\"total\":0"),
-        ("/readyz", r#"{"status":"unavailable","reasons":["no usable account"]}"#, "\"reasons\":["),
+        ("/health", r#"{"status":"ok","timestamp":"#, "\"authenticated\":false,\"pool\":{\"total\":0"),
+        ("/readyz", r#"{"status":"ready","reasons":["no usable account"]}"#, "\"reasons\":["),
+        ("/readyz?pool", r#"{"status":"unavailable","reasons":["no usable account"]}"#, "\"reasons\":["),
     ] {
-        let (line, status) = (format!("GET {path}"), if path == "/readyz" { 503 } else { 200 });
+        let (line, status) = (format!("GET {path}"), if path == "/readyz?pool" { 503 } else { 200 });
         let open = gateway.ask(&line, &["host: localhost"], b"").await;
         assert!(open.status == status && open.text().starts_with(anyone), "{path}: {}", open.text());
         assert!(open.body.len() <= 200);
@@ -134,7 +135,7 @@ async fn keys_are_made_listed_and_taken_back() {
 
 #[tokio::test]
 async fn models_are_listed_in_openais_shape() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::listing(|_| {}).await;
     let key = format!("authorization: Bearer {}", gateway.keys.client);
     let list = gateway.ask("GET /v1/models", &["host: localhost", &key], b"").await;
     let list: serde_json::Value = serde_json::from_slice(&list.body).unwrap();
@@ -150,4 +151,34 @@ async fn models_are_listed_in_openais_shape() {
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&one.body).unwrap(), *first);
     let none = gateway.ask("GET /v1/models/no-such-model", &["host: localhost", &key], b"").await;
     assert!(none.status == 404 && none.text().contains("model_not_found"), "{}", none.text());
+}
+
+/// Clients that build the path from a base URL without `/v1`, such as dspy's own.
+#[tokio::test]
+async fn the_paths_that_clients_ask_for_without_the_version_are_answered() {
+    let gateway = Gateway::start().await;
+    for path in ["/chat/completions", "/messages", "/messages/count_tokens", "/embeddings", "/responses"] {
+        let (with, without) =
+            (gateway.post(&format!("/v1{path}"), &[], b"{}").await, gateway.post(path, &[], b"{}").await);
+        assert!(!without.text().contains("No such endpoint"), "{path}: {}", without.text());
+        assert_eq!((without.status, &without.body), (with.status, &with.body), "{path}");
+        assert_eq!(gateway.ask(&format!("POST {path}"), &["host: localhost"], b"{}").await.status, 401, "{path}");
+    }
+    let key = format!("authorization: Bearer {}", gateway.keys.client);
+    let models = async |path: &str| gateway.ask(&format!("GET {path}"), &["host: localhost", &key], b"").await.body;
+    assert_eq!(models("/models").await, models("/v1/models").await);
+}
+
+#[tokio::test]
+async fn a_path_that_lacks_its_version_is_told_the_base_url() {
+    let gateway = Gateway::start().await;
+    let lacking = gateway.post("/audio/speech", &[], b"{}").await;
+    assert_eq!(lacking.status, 404);
+    assert!(lacking.text().contains("/v1/audio/speech"), "{}", lacking.text());
+    let doubled = gateway.post("/v1/v1/chat/completions", &[], b"{}").await;
+    assert!(doubled.status == 404 && doubled.text().contains("/v1/chat/completions"), "{}", doubled.text());
+    let nothing = gateway.post("/nothing", &[], b"{}").await;
+    assert!(nothing.text().contains("No such endpoint") && !nothing.text().contains("/v1"), "{}", nothing.text());
+    let hidden = gateway.post("/v1/admin/keys", &[], b"{}").await;
+    assert!(!hidden.text().contains("base URL"), "{}", hidden.text());
 }
