@@ -79,6 +79,10 @@ pub struct Server {
     pub allowed_origins: Vec<String>,
     /// Whether plain HTTP may leave the loopback.
     pub allow_plain_http: bool,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<server::Network>,
+    /// How long new requests are still taken after a stop signal; `None` leaves it to the store.
+    pub drain_delay: Option<Duration>,
     /// How long streams may finish after a stop signal.
     pub drain: Duration,
 }

@@ -1,10 +1,11 @@
 //! Settings in, a running gateway out: opens the store, builds the way out, starts the engine, binds the listener.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use engine::{Clock, Engine, Parts};
 use pool::catalog::Names;
-use server::{Keys, Server};
+use server::{Keys, Listeners};
 use store::{ServeLock, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,8 @@ pub struct Running {
     listener: JoinHandle<()>,
     /// Follows the relays of the configuration file.
     relays: JoinHandle<()>,
+    /// Takes the token of the configuration in.
+    token: Option<JoinHandle<()>>,
     _lock: ServeLock,
 }
 
@@ -71,21 +74,20 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     }
     let minted = store.keys().await?.iter().any(|key| key.kind == pool::keys::KeyKind::Client && key.revoked.is_none());
     let upstream = Upstream::new(upstream_config(&config))?;
-    let settings = engine_settings(&config);
-    let engine = Engine::start(Parts { store: store.clone(), upstream, settings, clock: Clock::System }).await?;
-    let server = match Server::bind(server_settings(&config, minted), engine.clone()) {
-        Ok(server) => server,
+    let listeners = match Listeners::open(server_settings(&config, minted)) {
+        Ok(listeners) => listeners,
         Err(error) => {
-            engine.stop().await;
             store.close().await;
             return Err(error.into());
         }
     };
-    if let Some(token) = config.accounts.token.clone() {
-        tokio::spawn(given(engine.clone(), token));
-    }
-    let (addresses, ollama) = (server.addresses().to_vec(), server.ollama_addresses().to_vec());
-    engine.listening(addresses.iter().chain(&ollama).copied().collect());
+    let (addresses, ollama) = (listeners.addresses().to_vec(), listeners.ollama_addresses().to_vec());
+    // Before the engine calls any relay: none may be this gateway itself.
+    upstream.relays().listening(addresses.iter().chain(&ollama).copied().collect());
+    let settings = engine_settings(&config);
+    let engine = Engine::start(Parts { store: store.clone(), upstream, settings, clock: Clock::System }).await?;
+    let server = listeners.serve(engine.clone());
+    let token = config.accounts.token.clone().map(|token| tokio::spawn(given(engine.clone(), token)));
     let (shutdown, now) = (CancellationToken::new(), CancellationToken::new());
     let filed = Filed::new(engine.clone(), config.paths.config.clone());
     let seen = filed.seen(&config.relays);
@@ -93,7 +95,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     filed.miss(&config.model);
     let relays = tokio::spawn(filed.follow((config.relays, seen), Recorder::new(store.clone()), shutdown.clone()));
     let listener = tokio::spawn(server.run_until(shutdown.clone(), now.clone()));
-    Ok(Running { addresses, ollama, engine, store, shutdown, now, listener, relays, _lock: lock })
+    Ok(Running { addresses, ollama, engine, store, shutdown, now, listener, relays, token, _lock: lock })
 }
 
 impl Running {
@@ -107,10 +109,20 @@ impl Running {
     /// Ends it: no new connections, streams may finish within the drain time, then everything is written and closed.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        let _ = self.listener.await;
+        if !self.listener.is_finished() {
+            let _ = self.listener.await;
+        }
         let _ = self.relays.await;
+        if let Some(token) = self.token {
+            let _ = token.await;
+        }
         self.engine.stop().await;
         self.store.close().await;
+    }
+
+    /// Waits until the gateway serves nothing any more, though nobody has stopped it: the task of its listeners has panicked.
+    pub async fn broken(&mut self) {
+        let _ = (&mut self.listener).await;
     }
 
     /// Cuts the drain of [`Running::stop`] short when it is cancelled: streams end with their protocol's failure.
@@ -232,11 +244,15 @@ fn server_settings(config: &Config, minted: bool) -> server::Settings {
     let fixed = settings.api_key.as_ref().map(pool::Secret::expose);
     let mut defaults = server::Settings::default();
     defaults.limits.drain = settings.drain;
+    // Behind a load balancer a node leaves once the balancer has noticed; alone there is nobody to wait for.
+    let usual = if config.postgres.is_some() { pool::limits::DRAIN_DELAY } else { Duration::ZERO };
+    defaults.limits.drain_delay = settings.drain_delay.unwrap_or(usual);
     server::Settings {
         hosts: settings.hosts.clone(),
         port: settings.port,
         allowed_hosts: settings.allowed_hosts.clone(),
         cors_origins: settings.allowed_origins.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
         allow_plain_http: settings.allow_plain_http,
         require_key: settings.require_key,
         keys: Keys::judge(fixed, minted),

@@ -182,7 +182,8 @@ pub(crate) fn failed(id: &str, route: Option<&Route>, denied: &Denied, dialect: 
         code = failure.code.as_deref(),
         kind = ?failure.kind,
         reason,
-        "a request failed"
+        "{}",
+        if ours { "a request failed" } else { "a request failed upstream" }
     );
 }
 

@@ -159,9 +159,15 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     // Before anything is refreshed: a signal must not cut that off. It ends the gateway cleanly, also when it comes at once.
     let mut signals = Signals::listen()?;
     let json = config.log.json;
-    let running = crate::start(config.clone()).await?;
+    let mut running = crate::start(config.clone()).await?;
     announce(&running, &next_steps(&running, &config).await?, json);
-    signals.next().await;
+    tokio::select! {
+        _ = signals.next() => {}
+        () = running.broken() => {
+            running.stop().await;
+            anyhow::bail!("the gateway does not listen any more because of a defect; the log says where; start it again");
+        }
+    }
     aside(json, "stopping; streams may finish, a second signal ends them");
     let hurry = running.hurry();
     let mut stopping = pin!(running.stop());

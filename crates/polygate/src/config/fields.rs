@@ -56,6 +56,16 @@ pub const FIELDS: &[Field] = &[
     field("server.require_key", "true", "Whether clients need a key; false is for loopback only"),
     field("server.allowed_hosts", "", "Host names accepted beside loopback and own addresses"),
     field("server.allow_plain_http", "false", "Allow plain HTTP on an address other than loopback"),
+    field(
+        "server.trusted_proxies",
+        "",
+        "Addresses or networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed",
+    ),
+    field(
+        "server.drain_delay",
+        "",
+        "How long new requests are still taken after a stop signal; when not set, 5s with PostgreSQL, else 0s",
+    ),
     field("server.drain_timeout", "120s", "How long streams may finish after a stop signal"),
     field("cors.allowed_origins", "", "Browser origins that may call the API").also(&["server.cors"]),
     field("upstream.base_url", "https://chatgpt.com/backend-api", "The ChatGPT backend").also(&["api.base_url"]),

@@ -34,8 +34,24 @@ pub(super) fn server(layers: &Layers) -> Result<Server, ConfigError> {
         allowed_hosts: allowed_hosts(layers)?,
         allowed_origins: allowed_origins(layers)?,
         allow_plain_http: flag(layers, "server.allow_plain_http")?,
+        trusted_proxies: networks(layers, "server.trusted_proxies")?,
+        drain_delay: delay(layers, "server.drain_delay")?,
         drain: duration(layers, "server.drain_timeout")?,
     })
+}
+
+fn networks(layers: &Layers, key: &'static str) -> Result<Vec<server::Network>, ConfigError> {
+    let networks: Result<_, _> = list(layers, key).iter().map(|text| text.parse()).collect();
+    networks.map_err(|_| wrong(&layers.get(key), "a list of addresses or networks such as 10.0.0.0/8"))
+}
+
+/// A length of time that may be none.
+fn delay(layers: &Layers, key: &'static str) -> Result<Option<Duration>, ConfigError> {
+    let setting = layers.get(key);
+    if setting.value.is_empty() {
+        return Ok(None);
+    }
+    seconds(&setting.value).map(Some).ok_or_else(|| wrong(&setting, "a length of time such as 5s, or 0s"))
 }
 
 pub(super) fn upstream(layers: &Layers) -> Result<Upstream, ConfigError> {

@@ -72,6 +72,21 @@ fn the_strongest_layer_wins() {
 }
 
 #[test]
+fn a_node_behind_a_load_balancer_is_told_so() {
+    let server = |file: &str| config(&layers(file, &[])).map(|config| config.server);
+    let usual = server("").unwrap();
+    assert_eq!((usual.drain_delay, usual.trusted_proxies.as_slice()), (None, &[][..]));
+    let file = "[server]\ndrain_delay = \"7s\"\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n";
+    let set = server(file).unwrap();
+    assert_eq!(set.drain_delay, Some(Duration::from_secs(7)));
+    assert!(set.trusted_proxies[0].contains("10.9.8.7".parse().unwrap()) && set.trusted_proxies.len() == 2);
+    assert_eq!(server("[server]\ndrain_delay = \"0s\"\n").unwrap().drain_delay, Some(Duration::ZERO));
+    for file in ["[server]\ntrusted_proxies = \"box.lan\"\n", "[server]\ndrain_delay = \"soon\"\n"] {
+        assert!(server(file).is_err_and(|error| error.to_string().starts_with("server.")), "{file}");
+    }
+}
+
+#[test]
 fn values_are_typed() {
     let file = "[server]\nhost = \"localhost\"\nallowed_hosts = [\"box.lan\", \"box\"]\n[upstream]\nidle_timeout = \"20m\"\n\
                 [accounts]\nrate_limit_backoff = 90\n[auth]\nrotation_strategy = \"quota_aware\"\ntier_priority = [\"pro\", \"plus\"]\n[model.aliases]\nfast = \"gpt-6-luna\"\n";
