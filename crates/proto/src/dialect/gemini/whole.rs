@@ -140,10 +140,12 @@ impl<'w> Answer<'w> {
         }
     }
 
-    /// State that no call took goes out on a last text, as in the stream.
+    /// State that no call took goes out on the last text. Only a stream, whose text is gone by then, needs an empty one for it.
     fn end(&mut self) {
-        if self.pending.is_some() || self.parts.is_empty() {
-            self.push(Piece::Text(BytesMut::new()));
+        match self.parts.last_mut() {
+            Some((Piece::Text(_), state)) if state.is_none() => *state = self.pending.take(),
+            Some(_) if self.pending.is_none() => {}
+            _ => self.push(Piece::Text(BytesMut::new())),
         }
     }
 }
