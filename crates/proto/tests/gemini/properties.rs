@@ -6,7 +6,7 @@ use proptest::sample::Index;
 use proto::Dialect;
 use proto::canon::{Event, ItemKind, What};
 
-use crate::sdk::{body, collect, javascript, python};
+use crate::sdk::{body, collect, javascript, python, state_last};
 use crate::{array, corpus, fold, read, replies, setting, strange, terminals, utf8, write};
 
 /// The stream in pieces.
@@ -145,19 +145,6 @@ fn a_written_stream_folds_to_the_whole_body() {
             assert_eq!(state_last(body(&two)), state_last(body(&one)), "{name}");
         }
     }
-}
-
-/// The body with the state of its texts and thoughts behind the parts: which text state came before is not said on this wire. A stream,
-/// whose texts are gone when the end comes, needs an empty text for it; a collected body has it on the last text.
-fn state_last(mut body: serde_json::Value) -> serde_json::Value {
-    let parts = body["parts"].as_array_mut().unwrap();
-    let mut states = Vec::new();
-    for part in parts.iter_mut().filter(|part| part["text"].is_string()) {
-        states.extend(part.as_object_mut().unwrap().remove("thoughtSignature"));
-    }
-    parts.retain(|part| part["text"] != "");
-    body["states"] = states.into();
-    body
 }
 
 #[test]

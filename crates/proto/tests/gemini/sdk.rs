@@ -80,3 +80,16 @@ fn join(parts: &mut Vec<Value>, part: &Value) {
 pub(crate) fn body(body: &[u8]) -> Value {
     collect(&[serde_json::from_slice(body).unwrap()])
 }
+
+/// The body with the state of its texts and thoughts behind the parts: which text state came before is not said on this wire. A stream,
+/// whose texts are gone when the end comes, needs an empty text for it; a collected body has it on the last text.
+pub(crate) fn state_last(mut body: Value) -> Value {
+    let parts = body["parts"].as_array_mut().unwrap();
+    let mut states = Vec::new();
+    for part in parts.iter_mut().filter(|part| part["text"].is_string()) {
+        states.extend(part.as_object_mut().unwrap().remove("thoughtSignature"));
+    }
+    parts.retain(|part| part["text"] != "");
+    body["states"] = states.into();
+    body
+}
