@@ -211,10 +211,14 @@ impl Batch {
         }
     }
 
-    /// Whether switching on would let it serve; notes why not.
+    /// Whether it is to be switched on; notes why not. One whose login is lost serves already, and stays known as that.
     fn may_serve(&mut self, at: usize, status: &Status, core: &Core) -> bool {
         let fate = match status {
-            Status::NeedsLogin { .. } => Fate::NeedsLogin,
+            Status::Expiring { .. } if status.notice(core.now()).is_some() => {
+                self.outcomes[at].result = Fate::Done;
+                return false;
+            }
+            Status::Expiring { .. } | Status::NeedsLogin { .. } => Fate::NeedsLogin,
             Status::Blocked { .. } => Fate::Failed,
             _ => return true,
         };
