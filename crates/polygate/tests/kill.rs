@@ -27,7 +27,8 @@ async fn judge(home: &Home, backend: &offline::Running, accounts: usize, keys: u
         let tokens = store.tokens(&account.id).await.unwrap().expect("an account has tokens");
         let refresh = tokens.refresh.expect("the refresh token is there");
         let good = backend.current_refresh(&account.upstream_id).iter().any(|token| token == refresh.expose());
-        let marked = matches!(account.status, Status::NeedsLogin { .. }) || interrupted.contains(&account.id);
+        let marked = matches!(account.status, Status::NeedsLogin { .. } | Status::Expiring { .. })
+            || interrupted.contains(&account.id);
         assert!(good || marked, "a spent token without a mark: {:?}", account.status);
     }
     store.close().await;

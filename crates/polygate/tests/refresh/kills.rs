@@ -112,7 +112,7 @@ async fn judge(fleet: &Fleet, store: &Store, tally: &mut Tally) {
         let extra = record.refreshes.iter().filter(mine).filter(|use_of| use_of.reused).count();
         assert!(extra <= 1, "a used token was tried {extra} times in one life");
         tally.extra += extra;
-        if let Status::NeedsLogin { why } = &account.status {
+        if let Status::NeedsLogin { why } | Status::Expiring { why, .. } = &account.status {
             assert!(!good, "a login whose token is good was given up: {why}");
             assert!(!why.is_empty());
             tally.ended += 1;
