@@ -80,10 +80,33 @@ pub(crate) struct Listing {
 }
 
 /// What of an account is not written yet.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Dirty {
-    pub(crate) status: bool,
+    /// What its status went through since it was written last, oldest first: it is applied once more to a status that somebody else
+    /// wrote meanwhile. The latest [`SIGNALS`], each of which says more than those before it.
+    pub(crate) signals: Vec<(Signal, Millis)>,
     pub(crate) quota: bool,
+}
+
+/// Signals kept of an account whose status cannot be written.
+const SIGNALS: usize = 16;
+
+impl Dirty {
+    /// Whether there is anything.
+    pub(crate) fn any(&self) -> bool {
+        self.quota || self.status()
+    }
+
+    /// Whether its status is not written.
+    pub(crate) fn status(&self) -> bool {
+        !self.signals.is_empty()
+    }
+
+    fn learn(&mut self, signals: impl IntoIterator<Item = (Signal, Millis)>) {
+        self.signals.extend(signals);
+        let old = self.signals.len().saturating_sub(SIGNALS);
+        self.signals.drain(..old);
+    }
 }
 
 /// The accounts.
@@ -189,7 +212,7 @@ impl Accounts {
                 self.feed.moved(&entry.account, &before, (signal.words(), now));
             }
             // While no reload can come between.
-            self.dirty.lock().entry(id.clone()).or_default().status = true;
+            self.dirty.lock().entry(id.clone()).or_default().learn([(signal.clone(), now)]);
             self.unsaved.notify_one();
             true
         });
@@ -286,6 +309,14 @@ impl Accounts {
         });
     }
 
+    /// Notes that the account's status was written once more by us.
+    pub(crate) fn status_written(&self, id: &AccountId) {
+        self.edit(id, |entry| {
+            entry.account.status_rev += 1;
+            true
+        });
+    }
+
     /// Notes that the row was written once more by us.
     pub(crate) fn written(&self, id: &AccountId) {
         self.edit(id, |entry| {
@@ -302,7 +333,7 @@ impl Accounts {
                 self.feed.moved(&entry.account, &before, ("its owner changed it".into(), now));
             }
             if let Some(dirty) = self.dirty.lock().get_mut(id) {
-                dirty.status = false;
+                dirty.signals.clear();
             }
             true
         });
@@ -317,7 +348,8 @@ impl Accounts {
     pub(crate) fn give_back(&self, id: AccountId, failed: Dirty) {
         let mut dirty = self.dirty.lock();
         let entry = dirty.entry(id).or_default();
-        entry.status |= failed.status;
+        let later = std::mem::take(&mut entry.signals);
+        entry.learn(failed.signals.into_iter().chain(later));
         entry.quota |= failed.quota;
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use pool::{Account, AccountId, Secret, Tokens};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::accounts::{Changes, Dirty, Entry};
+use crate::accounts::{Changes, Entry};
 use crate::core::Core;
 use crate::relays::{self, RelayOrigin};
 
@@ -87,12 +87,17 @@ impl Keeper {
         }
         let changes = self.reload().await?;
         self.generation = Some(generation);
+        self.take_over(&changes).await;
+        Ok(())
+    }
+
+    /// What follows from a reload.
+    async fn take_over(&mut self, changes: &Changes) {
         for id in &changes.added {
             self.restore_cookies(id).await;
         }
-        self.core.announce(&changes);
+        self.core.announce(changes);
         self.cookies.retain(|id, _| self.core.accounts.get(id).is_some());
-        Ok(())
     }
 
     /// Looks at linked files that were written since.
@@ -132,13 +137,33 @@ impl Keeper {
     pub(crate) async fn save(&mut self, all: bool) {
         let core = Arc::clone(&self.core);
         let _turn = core.sync.lock().await;
-        for (id, dirty) in self.core.accounts.take_dirty() {
-            let Some(entry) = self.core.accounts.get(&id) else { continue };
-            let mut left = dirty;
-            if dirty.status && done(&id, &self.save_status(&entry).await) {
-                left.status = false;
+        if !self.save_dirty(all).await {
+            return;
+        }
+        // Somebody wrote a status since it was read: what was learned is applied to that one.
+        match Box::pin(core.reload()).await {
+            Ok(changes) => {
+                self.take_over(&changes).await;
+                self.save_dirty(all).await;
             }
-            if all && dirty.quota && done(&id, &self.core.store.set_quota(&id, &entry.account.quota).await) {
+            Err(error) => tracing::warn!(%error, "account state not stored: the store cannot be read"),
+        }
+    }
+
+    /// Writes once; `true` when a status was another than the one that is known, so that ours waits still.
+    async fn save_dirty(&mut self, all: bool) -> bool {
+        let mut overtaken = false;
+        for (id, mut left) in self.core.accounts.take_dirty() {
+            let Some(entry) = self.core.accounts.get(&id) else { continue };
+            if left.status() {
+                let saved = self.save_status(&entry).await;
+                overtaken |= matches!(saved, Ok(false));
+                if done(&id, saved) == Some(true) {
+                    left.signals.clear();
+                }
+            }
+            let figures = &entry.account.quota;
+            if all && left.quota && done(&id, self.core.store.set_quota(&id, figures).await).is_some() {
                 left.quota = false;
                 self.save_cookies(&id).await;
             }
@@ -146,15 +171,24 @@ impl Keeper {
                 self.core.accounts.give_back(id, left);
             }
         }
+        overtaken
     }
 
-    async fn save_status(&self, entry: &Entry) -> Result<(), store::Error> {
-        let (store, account) = (&self.core.store, &entry.account);
+    /// Whether nothing is left to write.
+    async fn save_status(&self, entry: &Entry) -> Result<bool, store::Error> {
         match entry.relay.as_ref().map(|line| line.origin) {
-            None => store.set_status(&account.id, &account.status).await,
-            Some(RelayOrigin::Store) => self.save_relay(account).await,
-            Some(RelayOrigin::File) => Ok(()),
+            None => self.save_account(&entry.account).await,
+            Some(RelayOrigin::Store) => self.save_relay(&entry.account).await.map(|()| true),
+            Some(RelayOrigin::File) => Ok(true),
         }
+    }
+
+    async fn save_account(&self, account: &Account) -> Result<bool, store::Error> {
+        let saved = self.core.store.set_status(&account.id, &account.status, account.status_rev).await?;
+        if saved {
+            self.core.accounts.status_written(&account.id);
+        }
+        Ok(saved)
     }
 
     /// A row that somebody changed meanwhile counts, and is taken over with the next look.
@@ -170,7 +204,7 @@ impl Keeper {
         if self.cookies.get(id) == Some(&jar) {
             return;
         }
-        if done(id, &self.core.store.set_cookies(id, &jar).await) {
+        if done(id, self.core.store.set_cookies(id, &jar).await).is_some() {
             self.cookies.insert(id.clone(), jar);
         }
     }
@@ -226,20 +260,11 @@ impl Core {
     }
 }
 
-impl Dirty {
-    fn any(self) -> bool {
-        self.status || self.quota
-    }
-}
-
 /// An account's tokens. One damaged row must not take the other accounts with it.
 fn readable(id: &AccountId, found: Option<Result<Tokens, store::Error>>) -> Option<Tokens> {
     found?.inspect_err(|error| tracing::error!(account = %id, %error, "tokens are not readable")).ok()
 }
 
-fn done(id: &AccountId, result: &Result<(), store::Error>) -> bool {
-    if let Err(error) = result {
-        tracing::warn!(account = %id, %error, "account state not stored");
-    }
-    result.is_ok()
+fn done<T>(id: &AccountId, result: Result<T, store::Error>) -> Option<T> {
+    result.inspect_err(|error| tracing::warn!(account = %id, %error, "account state not stored")).ok()
 }

@@ -63,6 +63,7 @@ impl Line {
             terms: Terms::default(),
             created: relay.created,
             version: relay.version,
+            status_rev: 0,
         }
     }
 
@@ -114,7 +115,7 @@ impl Accounts {
             for line in lines {
                 let id = line.relay.id.clone();
                 let known = old.get(&id);
-                let unsaved = dirty.get(&id).copied().unwrap_or_default();
+                let unsaved = dirty.get(&id).is_some_and(Dirty::status);
                 let kept = known.and_then(|known| keep(known, &line, unsaved));
                 match (&kept, known) {
                     (None, _) => changes.added.push(id),
@@ -138,10 +139,10 @@ fn healed(known: &Entry, kept: &Entry) -> bool {
 }
 
 /// The known entry with what is stored now; `None` when nothing of it holds any more.
-fn keep(known: &Entry, line: &Line, unsaved: Dirty) -> Option<Entry> {
+fn keep(known: &Entry, line: &Line, unsaved: bool) -> Option<Entry> {
     known.relay.as_ref().filter(|old| old.same(line))?;
     // Nobody but us knows the state of a relay of the file; the row of any other may be newer than what we know.
-    let ours = unsaved.status || line.origin == RelayOrigin::File;
+    let ours = unsaved || line.origin == RelayOrigin::File;
     let status = if ours { known.account.status.clone() } else { line.account().status };
     Some(Entry { account: Account { status, ..line.account() }, relay: Some(Arc::new(line.clone())), ..known.clone() })
 }

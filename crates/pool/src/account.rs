@@ -47,6 +47,8 @@ pub struct Account {
     pub created: Millis,
     /// Grows with every write of its row; fences late writers.
     pub version: i64,
+    /// Grows with every write of its status, by a sign-in too; fences what was learned of an older one.
+    pub status_rev: i64,
 }
 
 impl Account {

@@ -195,12 +195,12 @@ impl Store {
         self.write_each(failpoint::REMOVE, sql::ACCOUNT_REMOVE, &rows).await
     }
 
-    /// Writes what was learned of an account's status. Does nothing for an account that is gone or that its owner has
-    /// switched off: that is for [`Store::switch`] alone.
-    pub async fn set_status(&self, id: &AccountId, status: &Status) -> Result<(), Error> {
-        let row = args![&id.0, json(status), json(&Status::Disabled)];
-        self.write(failpoint::STATUS, sql::ACCOUNT_STATUS, &row).await?;
-        Ok(())
+    /// Writes what was learned of an account's status over the one of this [`Account::status_rev`]. `false` when somebody has
+    /// written another since, by a sign-in or a switch for one, or the account is gone: what was learned of an old login must not
+    /// end a new one.
+    pub async fn set_status(&self, id: &AccountId, status: &Status, rev: i64) -> Result<bool, Error> {
+        let row = args![&id.0, json(status), rev];
+        Ok(self.write(failpoint::STATUS, sql::ACCOUNT_STATUS, &row).await? > 0)
     }
 
     /// Writes an account's quota. Does nothing for an account that is gone.
@@ -282,6 +282,7 @@ fn account(row: &Row) -> Result<Account, Error> {
         created: Millis(row.int(9)?),
         version: row.int(10)?,
         terms: terms(row)?,
+        status_rev: row.int(13)?,
         id: AccountId(id),
     })
 }

@@ -46,6 +46,7 @@ pub(crate) const ACCOUNTS: &[Migration] = &[
     migration!(6, "0006_terms"),
     migration!(7, "0007_generation"),
     migration!(8, "0008_tools"),
+    migration!(10, "0010_status_rev"),
 ];
 /// Steps of `usage.db`, in order.
 pub(crate) const USAGE: &[Migration] = &[migration!(2, "0002_usage"), migration!(9, "0009_request_id")];

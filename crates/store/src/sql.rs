@@ -23,7 +23,7 @@ statements! {
     SEALED = "SELECT (SELECT COUNT(*) FROM account) + (SELECT COUNT(*) FROM setting WHERE name = 'pepper')";
 
     ACCOUNTS = "SELECT id, label, email, plan, upstream_id, user_id, fedramp, status, quota, created, version, \
-        max_concurrent, priority FROM account ORDER BY created, id";
+        max_concurrent, priority, status_rev FROM account ORDER BY created, id";
     ACCOUNT_KNOWN = "SELECT id, version, status, access, refresh, expires, refreshed FROM account \
         WHERE upstream_id = $1 AND user_id = $2";
     ACCOUNT_ADD = "INSERT INTO account (id, label, email, plan, upstream_id, user_id, fedramp, status, quota, created, \
@@ -33,12 +33,13 @@ statements! {
     ACCOUNT_SIGN_IN = "UPDATE account SET label = CASE WHEN $3 = '' THEN label ELSE $3 END, \
         email = CASE WHEN $4 = '' THEN email ELSE $4 END, plan = CASE WHEN $5 = '' THEN plan ELSE $5 END, \
         fedramp = $6, status = $7, access = $8, refresh = $9, identity = $10, expires = $11, refreshed = $12, \
-        version = version + 1, fence = fence + 1, \
+        status_rev = status_rev + 1, version = version + 1, fence = fence + 1, \
         lease_holder = NULL, lease_until = NULL, intent_digest = NULL, intent_at = NULL \
         WHERE id = $1 AND version = $2";
     ACCOUNT_REMOVE = "DELETE FROM account WHERE id = $1";
-    ACCOUNT_STATUS = "UPDATE account SET status = $2, version = version + 1 WHERE id = $1 AND status <> $3";
-    ACCOUNT_SWITCH = "UPDATE account SET status = $2, version = version + 1 WHERE id = $1";
+    ACCOUNT_STATUS = "UPDATE account SET status = $2, status_rev = status_rev + 1, version = version + 1 \
+        WHERE id = $1 AND status_rev = $3";
+    ACCOUNT_SWITCH = "UPDATE account SET status = $2, status_rev = status_rev + 1, version = version + 1 WHERE id = $1";
     ACCOUNT_LABEL = "UPDATE account SET label = CASE WHEN $2 = '' THEN email ELSE $2 END, version = version + 1 WHERE id = $1";
     TAGS = "SELECT account_id, tags FROM account_tags";
     TAGS_SET = "INSERT INTO account_tags (account_id, tags) SELECT id, $2 FROM account WHERE id = $1 \
@@ -71,9 +72,10 @@ statements! {
         lease_holder = NULL, lease_until = NULL, intent_digest = NULL, intent_at = NULL WHERE id = $1 AND fence = $2";
     COMMIT_STATE = "SELECT access, refresh, identity, expires, refreshed, version, status FROM account WHERE id = $1";
     COMMIT_SUCCESSOR = "UPDATE account SET access = $3, refresh = $4, identity = $5, expires = $6, refreshed = $7, \
-        status = $8, version = version + 1, fence = fence + 1, \
+        status = $8, status_rev = status_rev + 1, version = version + 1, fence = fence + 1, \
         lease_holder = NULL, lease_until = NULL, intent_digest = NULL, intent_at = NULL WHERE id = $1 AND version = $2";
-    END = "UPDATE account SET status = COALESCE($3, status), version = version + 1, \
+    END = "UPDATE account SET status = COALESCE($3, status), \
+        status_rev = status_rev + CASE WHEN $3 IS NULL THEN 0 ELSE 1 END, version = version + 1, \
         lease_holder = NULL, lease_until = NULL, intent_digest = NULL, intent_at = NULL WHERE id = $1 AND fence = $2";
 
     COOKIES = "SELECT jar FROM cookies WHERE account_id = $1";

@@ -17,7 +17,7 @@ mod statements;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pool::{AccountId, Millis, Secret, Tokens};
+use pool::{AccountId, Millis, Secret, Status, Tokens};
 use tempfile::TempDir;
 
 use self::cluster::Cluster;
@@ -74,6 +74,7 @@ macro_rules! scenarios {
 scenarios! {
     owner::labels_and_tags_come_back,
     owner::a_switch_is_the_owners,
+    owner::what_was_learned_of_an_old_login_does_not_end_a_new_one,
     owner::links_come_back,
     owner::terms_come_back,
     owner::all_at_once_is_each,
@@ -149,6 +150,12 @@ pub(super) fn account(upstream: &str, tokens: Tokens) -> NewAccount {
 
 pub(super) async fn add(store: &Store, upstream: &str) -> AccountId {
     store.put_account(account(upstream, tokens(upstream, 0)), NOW).await.unwrap().id
+}
+
+/// Writes a status over the stored one; whether it was written.
+pub(super) async fn learn(store: &Store, id: &AccountId, status: &Status) -> bool {
+    let known = store.accounts().await.unwrap().into_iter().find(|account| account.id == *id);
+    store.set_status(id, status, known.map_or(1, |account| account.status_rev)).await.unwrap()
 }
 
 /// Why the store does not open.

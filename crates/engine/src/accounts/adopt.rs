@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use pool::status::Signal;
 use pool::{Account, AccountId, Millis, Status, Tokens};
 
-use super::{Accounts, Dirty, Entry, List};
+use super::{Accounts, Entry, List};
 
 /// What [`Accounts::adopt`] found.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ impl Accounts {
             let mut next = Vec::with_capacity(rows.len());
             for (account, tokens) in rows {
                 let known = old.get(&account.id);
-                let unsaved = dirty.get(&account.id).copied().unwrap_or_default();
+                let unsaved = dirty.get(&account.id).map_or(&[][..], |dirty| &dirty.signals);
                 let Some(known) = known else {
                     changes.added.push(account.id.clone());
                     next.push(Arc::new(fresh(account, tokens)));
@@ -82,7 +83,7 @@ fn fresh(account: Account, tokens: Option<Tokens>) -> Entry {
 }
 
 /// The known account with what is stored, and whether it was signed in again.
-fn join(known: &Entry, stored: Account, tokens: Option<Tokens>, unsaved: Dirty) -> (Entry, bool) {
+fn join(known: &Entry, stored: Account, tokens: Option<Tokens>, unsaved: &[(Signal, Millis)]) -> (Entry, bool) {
     let mut entry = known.clone();
     let same = known.tokens.as_deref() == tokens.as_ref();
     let late = |ours: &Tokens| tokens.as_ref().is_some_and(|stored| stored.refreshed < ours.refreshed);
@@ -93,9 +94,10 @@ fn join(known: &Entry, stored: Account, tokens: Option<Tokens>, unsaved: Dirty) 
         entry.jitter = rand::random();
     }
     entry.account = stored;
-    let switched_off = entry.account.status == Status::Disabled;
-    if unsaved.status && !relogged && !switched_off {
-        entry.account.status = known.account.status.clone();
+    // What was learned of a login says nothing of the next one. Of the same one it counts, whatever else somebody learned meanwhile.
+    if !relogged {
+        let learn = |status: Status, (signal, at): &(Signal, Millis)| status.apply(signal, *at);
+        entry.account.status = unsaved.iter().fold(entry.account.status, learn);
     }
     if known.account.quota.updated > entry.account.quota.updated {
         entry.account.quota = known.account.quota.clone();

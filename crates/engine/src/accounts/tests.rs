@@ -1,6 +1,7 @@
 //! What a reload takes over, and what it must leave alone.
 
 use pool::quota::Window;
+use rstest::rstest;
 
 use super::*;
 
@@ -20,6 +21,7 @@ fn account(id: &str) -> Account {
         terms: pool::Terms::default(),
         created: Millis(0),
         version: 1,
+        status_rev: 1,
     }
 }
 
@@ -74,6 +76,36 @@ fn an_unsaved_status_outlives_a_reload_but_not_a_login() {
     assert_eq!(status(&accounts), Status::Active);
 }
 
+/// Somebody wrote a status since ours was read: what was learned here is applied to that one.
+#[rstest]
+#[case::a_rest(Status::Cooling { until: NOW.plus(1), why: "busy".into() }, "exhausted")]
+#[case::needs_a_person(Status::NeedsLogin { why: "reused".into() }, "needs_login")]
+#[case::switched_off(Status::Disabled, "disabled")]
+fn what_was_learned_is_applied_to_what_others_wrote(#[case] stored: Status, #[case] word: &str) {
+    let accounts = Accounts::new(Vec::new(), Names::default());
+    let id = AccountId("a".into());
+    accounts.adopt(one("t1", 1));
+    accounts.signal(&id, &Signal::Exhaust { until: NOW.plus(60_000), window: "primary".into() }, NOW);
+    let taken = accounts.take_dirty().remove(&id).expect("its status");
+    accounts.give_back(id, taken);
+    let mut rows = one("t1", 1);
+    rows[0].0 = Account { status: stored, status_rev: 2, ..rows[0].0.clone() };
+    accounts.adopt(rows);
+    assert_eq!(status(&accounts).word(), word);
+}
+
+#[test]
+fn signals_of_a_store_that_is_away_do_not_pile_up() {
+    let accounts = Accounts::new(Vec::new(), Names::default());
+    let id = AccountId("a".into());
+    accounts.adopt(one("t1", 1));
+    for _ in 0..100 {
+        accounts.signal(&id, &Signal::Cool { until: NOW.plus(9), why: "busy".into() }, NOW);
+        accounts.signal(&id, &Signal::Served, NOW.plus(10));
+    }
+    assert_eq!(accounts.take_dirty()[&id].signals.len(), SIGNALS);
+}
+
 #[test]
 fn what_is_saved_is_the_stores_again() {
     let accounts = Accounts::new(Vec::new(), Names::default());
@@ -81,7 +113,7 @@ fn what_is_saved_is_the_stores_again() {
     accounts.adopt(one("t1", 1));
     accounts.signal(&id, &Signal::Block { why: "banned".into() }, NOW);
     let dirty = accounts.take_dirty();
-    assert!(dirty[&id].status && !dirty[&id].quota);
+    assert!(dirty[&id].status() && !dirty[&id].quota);
     assert!(accounts.take_dirty().is_empty());
     accounts.adopt(one("t1", 1));
     assert_eq!(status(&accounts), Status::Active, "somebody wrote the row after us");

@@ -299,7 +299,11 @@ impl Core {
     /// Ends the lease; `false` when another holder has it. When that fails it ends by itself after 60 s.
     pub(super) async fn let_go(&self, ticket: Ticket, status: Option<&Status>) -> bool {
         let id = ticket.id.clone();
-        self.store.end_refresh(ticket, status).await.unwrap_or_else(|error| {
+        let held = self.store.end_refresh(ticket, status).await;
+        if matches!(held, Ok(true)) && status.is_some() {
+            self.accounts.status_written(&id);
+        }
+        held.unwrap_or_else(|error| {
             tracing::warn!(account = %id, %error, "refresh lease not given back");
             true
         })

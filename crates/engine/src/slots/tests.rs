@@ -29,6 +29,7 @@ fn account(id: &str) -> Account {
         terms: pool::Terms::default(),
         created: Millis(0),
         version: 1,
+        status_rev: 1,
     }
 }
 

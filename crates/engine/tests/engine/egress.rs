@@ -517,7 +517,7 @@ async fn a_proxy_that_cuts_mid_stream_ends_the_reply_and_nothing_is_sent_twice()
     let accounts = vec![(account(), "0"), (account(), "direct")];
     let site = Rig { accounts, proxies: vec![http()], ..Rig::default() }.start().await;
     let id = site.bench.ids[1].clone();
-    site.bench.store.set_status(&id, &pool::Status::Disabled).await.unwrap();
+    site.bench.store.switch(&[id], &pool::Status::Disabled).await.unwrap();
     site.bench.until("one account left", |bench| bench.status(1) == "disabled").await;
     site.afresh().await;
     site.proxies[0].mood(Mood::Cuts(100_000));

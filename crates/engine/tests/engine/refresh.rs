@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use engine::{Clock, Engine, Parts, Settings};
 use offline::{How, NewAccount, Plan, Revocation, Rule, Wait};
+use pool::transport::Transport;
 use pool::{Millis, Secret};
 use rstest::rstest;
 use serde_json::json;
@@ -279,4 +280,30 @@ async fn an_interrupted_refresh_is_tried_once(#[case] used: bool, #[case] status
     let uses = bench.backend.record().refreshes.len();
     assert_eq!(uses, 1 + usize::from(used), "at most one extra use");
     engine.stop().await;
+}
+
+/// What was learned of the old login is not written over a new one that another process stored meanwhile. The engine is an idle one,
+/// so that no look at the store comes between.
+#[tokio::test]
+async fn a_login_stored_meanwhile_outlives_what_was_learned_before() {
+    let bench = Bench::new().await;
+    bench.engine.stop().await;
+    let options = store::Options { home: bench.home.path().to_owned(), ..store::Options::default() };
+    let parts = Parts {
+        store: Store::open(options).await.expect("a second handle"),
+        upstream: upstream(&bench.backend, Timeouts::default()),
+        settings: Settings { transport: Transport::Http, ..Settings::default() },
+        clock: bench.clock.clone(),
+    };
+    let idle = Engine::idle(parts).await.expect("it opens");
+    bench.backend.script(Rule::responses(Plan::usage_limit(3600)));
+    assert!(idle.run(whole("hello")).await.is_err());
+    assert_eq!(idle.accounts()[0].status, "exhausted");
+
+    let mut login = bench.logins[0].clone();
+    login.refresh = "another".into();
+    import(&bench.store, &login).await;
+    idle.stop().await;
+    assert_eq!(bench.store.accounts().await.expect("accounts")[0].status.word(), "active");
+    assert_eq!(idle.accounts()[0].status, "active", "in memory too");
 }

@@ -22,6 +22,7 @@ fn account(id: &str, status: Status, used_percent: f64) -> Account {
         terms: Terms::default(),
         created: Millis(0),
         version: 1,
+        status_rev: 1,
     }
 }
 

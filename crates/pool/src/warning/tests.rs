@@ -38,6 +38,7 @@ fn account() -> Account {
         terms: crate::Terms::default(),
         created: Millis(0),
         version: 1,
+        status_rev: 1,
     }
 }
 

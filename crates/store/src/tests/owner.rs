@@ -2,7 +2,7 @@
 
 use pool::{AccountId, Status, Terms};
 
-use super::{NOW, Site, account, add, tokens};
+use super::{NOW, Site, account, add, learn, tokens};
 use crate::Link;
 
 pub(super) async fn labels_and_tags_come_back(site: &Site) {
@@ -33,13 +33,26 @@ pub(super) async fn a_switch_is_the_owners(site: &Site) {
     let id = &ids[0];
     let status = async || store.accounts().await.unwrap()[0].status.clone();
     assert_eq!(store.switch(&ids, &Status::Disabled).await.unwrap(), [true, false]);
-    store.set_status(id, &Status::Active).await.unwrap();
+    assert!(!store.set_status(id, &Status::Active, 1).await.unwrap(), "it was switched off since");
     assert_eq!(status().await, Status::Disabled);
     store.put_account(account("one", tokens("later", 9)), NOW).await.unwrap();
     assert_eq!(status().await, Status::Disabled, "new tokens are no switch");
     assert_eq!(store.switch(&ids, &Status::Active).await.unwrap(), [true, false]);
-    store.set_status(id, &Status::Blocked { why: "said so".into() }).await.unwrap();
+    assert!(learn(&store, id, &Status::Blocked { why: "said so".into() }).await);
     assert_eq!(status().await.word(), "blocked");
+}
+
+pub(super) async fn what_was_learned_of_an_old_login_does_not_end_a_new_one(site: &Site) {
+    let (store, other) = (site.open().await, site.open().await);
+    let id = add(&store, "one").await;
+    let old = store.accounts().await.unwrap()[0].status_rev;
+    other.put_account(account("one", tokens("later", 9)), NOW).await.unwrap();
+    let dead = Status::NeedsLogin { why: "reused".into() };
+    assert!(!store.set_status(&id, &dead, old).await.unwrap());
+    let stored = &store.accounts().await.unwrap()[0];
+    assert_eq!(stored.status, Status::Active);
+    assert!(store.set_status(&id, &dead, stored.status_rev).await.unwrap());
+    assert_eq!(store.accounts().await.unwrap()[0].status, dead);
 }
 
 pub(super) async fn links_come_back(site: &Site) {

@@ -6,7 +6,7 @@ use pool::{AccountId, Secret, Status};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::{NOW, Site, account, add, tokens};
+use super::{NOW, Site, account, add, learn, tokens};
 use crate::{Begin, Store};
 
 /// Runs `task` of every number at once, on two stores by turns.
@@ -112,7 +112,7 @@ async fn change(way: usize, store: &Store, ids: &[AccountId]) {
         }
         _ => {
             for id in ids {
-                store.set_status(id, &Status::Active).await.unwrap();
+                learn(store, id, &Status::Active).await;
                 store.set_tags(&[(id.clone(), vec![])]).await.unwrap();
             }
         }
@@ -128,7 +128,7 @@ pub(super) async fn others_writes_are_noticed(site: &Site) {
     other.usage().record(super::rows::usage("1", NOW));
     other.usage().flush().await;
     assert_eq!(store.generation().await.unwrap(), first, "neither reads nor usage count");
-    other.set_status(&id, &pool::Status::Disabled).await.unwrap();
+    other.switch(std::slice::from_ref(&id), &pool::Status::Disabled).await.unwrap();
     let second = store.generation().await.unwrap();
     assert_ne!(second, first);
     other.remove_accounts(std::slice::from_ref(&id)).await.unwrap();

@@ -92,7 +92,7 @@ pub(super) async fn a_late_commit_without_successor_counts(site: &Site) {
     let id = add(&store, "one").await;
     let ticket = lease(&store, &id, NOW).await;
     // Other writes to the row in between do not matter.
-    store.set_status(&id, &Status::Disabled).await.unwrap();
+    store.switch(std::slice::from_ref(&id), &Status::Disabled).await.unwrap();
     store.commit_refresh(ticket, &tokens("late", 90_000)).await.unwrap();
     assert_eq!(store.tokens(&id).await.unwrap(), Some(tokens("late", 90_000)));
     assert_eq!(store.accounts().await.unwrap()[0].status, Status::Disabled);
@@ -183,7 +183,7 @@ pub(super) async fn a_successor_is_stored_whoever_has_the_lease(site: &Site) {
     assert_eq!(store.accounts().await.unwrap()[0].status, Status::Active);
     // What the owner has switched off stays so.
     let late = lease(&store, &id, NOW.plus(180_000)).await;
-    store.set_status(&id, &Status::Disabled).await.unwrap();
+    store.switch(std::slice::from_ref(&id), &Status::Disabled).await.unwrap();
     lease(&store, &id, NOW.plus(240_000)).await;
     store.commit_refresh(late, &tokens("three", 6)).await.unwrap();
     assert_eq!(store.accounts().await.unwrap()[0].status, Status::Disabled);

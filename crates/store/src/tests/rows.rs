@@ -7,7 +7,7 @@ use pool::quota::Quota;
 use pool::{AccountId, Millis, Secret, Status};
 use uuid::Uuid;
 
-use super::{NOW, Site, account, add, tokens};
+use super::{NOW, Site, account, add, learn, tokens};
 use crate::{Error, Origin, Outcome, StoredModels, Tally, UsageRow};
 
 pub(super) async fn accounts_come_back(site: &Site) {
@@ -53,7 +53,7 @@ pub(super) async fn signing_in_again_keeps_the_newer_tokens(site: &Site) {
 pub(super) async fn a_login_revives_an_account(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
-    store.set_status(&id, &Status::NeedsLogin { why: "reused".into() }).await.unwrap();
+    assert!(learn(&store, &id, &Status::NeedsLogin { why: "reused".into() }).await);
     let mut login = account("one", tokens("login", -5000));
     login.origin = Origin::Login;
     login.plan = String::new();
@@ -75,9 +75,9 @@ pub(super) async fn removal_takes_everything_along(site: &Site) {
     assert_eq!(store.cookies(&id).await.unwrap(), None);
     assert_eq!(store.models(&id).await.unwrap(), None);
     // A late write for an account that is gone is no error and leaves nothing.
+    assert!(!store.set_status(&id, &Status::Active, 1).await.unwrap());
     store.set_cookies(&id, &Secret::from("jar")).await.unwrap();
     store.set_models(&id, &models).await.unwrap();
-    store.set_status(&id, &Status::Disabled).await.unwrap();
     assert_eq!(store.cookies(&id).await.unwrap(), None);
     assert_eq!(store.accounts().await.unwrap(), []);
 }
@@ -95,7 +95,7 @@ pub(super) async fn status_and_quota_come_back(site: &Site) {
     let quota = Quota { plan: Some("pro".into()), allowed: Some(true), ..Quota::default() };
     let before = store.accounts().await.unwrap()[0].version;
     for status in [Status::Active, Status::Blocked { why: "gone".into() }, exhausted.clone()] {
-        store.set_status(&id, &status).await.unwrap();
+        assert!(learn(&store, &id, &status).await);
         assert_eq!(store.accounts().await.unwrap()[0].status, status);
     }
     store.set_quota(&id, &quota).await.unwrap();

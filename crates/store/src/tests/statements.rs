@@ -86,6 +86,7 @@ fn insist(columns: &BTreeSet<(String, String)>) {
         include_str!("../../migrations/sqlite/0006_terms.sql"),
         include_str!("../../migrations/sqlite/0008_tools.sql"),
         include_str!("../../migrations/sqlite/0009_request_id.sql"),
+        include_str!("../../migrations/sqlite/0010_status_rev.sql"),
     ];
     let declared = texts.concat().lines().filter(|line| line.starts_with("    ") && !line.contains("UNIQUE (")).count();
     let migration = 4;

@@ -85,7 +85,7 @@ async fn round(store: &Store, number: usize) {
     store.add_key(&key(&format!("key-{number}"))).await.unwrap();
     println!("key key-{number}");
     refresh(store, &id, &name).await;
-    store.set_status(&id, &Status::Disabled).await.unwrap();
+    assert!(store.set_status(&id, &Status::Disabled, 1).await.unwrap());
     println!("status {name}");
     own(store, &id, &name).await;
     store.set_quota(&id, &Quota::default()).await.unwrap();

@@ -45,7 +45,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
             said(store.remove_accounts(&[id.id]).await)
         })
     }),
-    ("status", |store, id| Box::pin(async move { said(store.set_status(&id, &Status::Disabled).await) })),
+    ("status", |store, id| Box::pin(async move { said(store.set_status(&id, &Status::Disabled, 1).await) })),
     ("switch", |store, id| Box::pin(async move { said(store.switch(&[id], &Status::Disabled).await) })),
     ("label", |store, id| Box::pin(async move { said(store.set_label(&[id], "name").await) })),
     ("terms", |store, id| Box::pin(async move { said(store.set_terms(&id, Terms::default()).await) })),

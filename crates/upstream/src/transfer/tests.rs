@@ -184,6 +184,7 @@ fn outgoing(name: &str, refresh: Option<&str>) -> Outgoing {
             terms: pool::Terms::default(),
             created: NOW,
             version: 1,
+            status_rev: 1,
         },
         tokens: Tokens {
             access: Secret::new(jwt(&format!("acct-{name}"), LATE)),

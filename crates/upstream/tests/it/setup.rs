@@ -37,6 +37,7 @@ pub(crate) fn account(upstream_id: &str) -> Account {
         terms: pool::Terms::default(),
         created: Millis(0),
         version: 0,
+        status_rev: 0,
     }
 }
 
