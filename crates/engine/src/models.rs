@@ -224,7 +224,7 @@ async fn one(core: Arc<Core>, id: AccountId, failures: u32) {
 /// Asks once more where an account is served, which was not to be learned when its list came.
 async fn again(core: Arc<Core>, id: AccountId, failures: u32) {
     let Some(entry) = core.accounts.get(&id).filter(|entry| entry.relay.is_none() && lists(entry)) else { return };
-    match core.fresh(&entry).await {
+    match core.fresh(&entry, Wish::of).await {
         Ok(tokens) => locate(&core, &entry, &tokens, failures).await,
         Err(_) => core.routes.again.later(id, failures),
     }
@@ -289,7 +289,7 @@ async fn ask(
 ) -> Result<(ModelsAnswer, Arc<Tokens>), NotListed> {
     let id = &entry.account.id;
     let trouble = |why: &dyn std::fmt::Display| NotListed::Upstream(why.to_string());
-    let mut tokens = core.fresh(entry).await.map_err(|error| trouble(&error))?;
+    let mut tokens = core.fresh(entry, Wish::of).await.map_err(|error| trouble(&error))?;
     let out = || core.out(id).map_err(|error| trouble(&error));
     let mut answer = out()?.models(&entry.account, &tokens.access, wish).await.map_err(|fault| trouble(&fault))?;
     if matches!(answer, ModelsAnswer::Refused { status: 401, .. }) {

@@ -249,7 +249,7 @@ impl Core {
         if let (true, Err(reason)) = (entry.account.status.lasts(), entry.account.status.usable(self.now())) {
             return Err(QuotaError::NotUsable(reason.words(self.now())));
         }
-        let mut tokens = self.fresh(entry).await?;
+        let mut tokens = self.fresh(entry, Wish::of).await?;
         let mut answer = self.send(entry, &tokens.access, errand).await?;
         // Tokens that somebody else had got before may be refused too, and that says nothing about the login.
         for _ in 0..2 {

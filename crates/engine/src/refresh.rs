@@ -4,12 +4,14 @@
 //! store's lease). It runs in a task of its own: a client that leaves cancels nothing. Order: lease and re-read, durable
 //! intent, POST, durable commit, publish.
 
+mod call;
 mod linked;
 mod single;
 mod timetable;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -52,7 +54,8 @@ type Flight = Shared<BoxFuture<'static, Result<Arc<Tokens>, NotRefreshed>>>;
 
 /// Refreshes under way and pauses after failures.
 pub(crate) struct Refresh {
-    flights: Mutex<HashMap<AccountId, Flight>>,
+    /// Each with its wish's mark that a request waits.
+    flights: Mutex<HashMap<AccountId, (Flight, Arc<AtomicBool>)>>,
     pauses: Mutex<HashMap<AccountId, Pause>>,
     /// Calls of the token endpoint at the same time.
     pub(crate) calls: Semaphore,
@@ -73,14 +76,25 @@ struct Pause {
 #[derive(Clone, Debug)]
 pub(crate) struct Wish {
     /// The access token that is about to end or was refused.
-    pub(crate) seen: Secret,
-    pub(crate) reason: RefreshReason,
+    seen: Secret,
+    reason: RefreshReason,
+    /// Whether a request waits for them: set by its own wish, or when one joins the refresh.
+    waited: Arc<AtomicBool>,
 }
 
 impl Wish {
     /// The wish for other tokens than these.
     pub(crate) fn of(tokens: &Tokens, reason: RefreshReason) -> Self {
-        Self { seen: tokens.access.clone(), reason }
+        Self { seen: tokens.access.clone(), reason, waited: Arc::default() }
+    }
+
+    /// The wish of a request, which waits.
+    pub(crate) fn waiting(tokens: &Tokens, reason: RefreshReason) -> Self {
+        Self { waited: Arc::new(AtomicBool::new(true)), ..Self::of(tokens, reason) }
+    }
+
+    fn waited(&self) -> bool {
+        self.waited.load(Ordering::Relaxed)
     }
 }
 
@@ -119,8 +133,13 @@ impl Refresh {
 }
 
 impl Core {
-    /// Tokens that can be sent now. One that is about to end is refreshed beside the request, an ended one before it.
-    pub(crate) async fn fresh(self: &Arc<Self>, entry: &Entry) -> Result<Arc<Tokens>, NotRefreshed> {
+    /// Tokens that can be sent now. One that is about to end is refreshed beside the call, an ended one before it, by
+    /// [`Wish::waiting`] for a request and by [`Wish::of`] for anything else.
+    pub(crate) async fn fresh(
+        self: &Arc<Self>,
+        entry: &Entry,
+        wish: fn(&Tokens, RefreshReason) -> Wish,
+    ) -> Result<Arc<Tokens>, NotRefreshed> {
         let Some(tokens) = &entry.tokens else { return Err(NotRefreshed::lasting("it has no tokens")) };
         // A clock may be wrong. Tokens that we have just refreshed are sent as they are, and so are those that nothing can be
         // done about: a 401 says for certain that they have ended.
@@ -135,7 +154,8 @@ impl Core {
         if !ended && !due {
             return Ok(Arc::clone(tokens));
         }
-        let flight = self.renew(&entry.account.id, Wish::of(tokens, RefreshReason::ProactiveExpiry));
+        let wish = if ended { wish } else { Wish::of };
+        let flight = self.renew(&entry.account.id, wish(tokens, RefreshReason::ProactiveExpiry));
         if !ended {
             return Ok(Arc::clone(tokens));
         }
@@ -146,7 +166,8 @@ impl Core {
     /// what was seen.
     pub(crate) fn renew(self: &Arc<Self>, id: &AccountId, wish: Wish) -> Flight {
         let mut flights = self.refresh.flights.lock();
-        if let Some(flight) = flights.get(id) {
+        if let Some((flight, waited)) = flights.get(id) {
+            waited.fetch_or(wish.waited(), Ordering::Relaxed);
             return flight.clone();
         }
         if let Some(known) = self.settled(id, &wish) {
@@ -159,6 +180,7 @@ impl Core {
         }
         let (done, result) = oneshot::channel();
         let landing = Landing { core: Arc::clone(self), id: id.clone() };
+        let waited = Arc::clone(&wish.waited);
         self.tasks.spawn(async move {
             let result = landing.fly(&wish).await;
             drop(landing);
@@ -167,7 +189,7 @@ impl Core {
         drop(counted);
         let died = || Err(NotRefreshed::passing("the refresh ended early"));
         let flight = result.map(move |result| result.unwrap_or_else(|_| died())).boxed().shared();
-        flights.insert(id.clone(), flight.clone());
+        flights.insert(id.clone(), (flight.clone(), waited));
         flight
     }
 

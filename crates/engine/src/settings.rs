@@ -39,6 +39,8 @@ pub struct Settings {
     pub stagger: Duration,
     /// Rest of an account after a rate limit that says nothing about time.
     pub rest: Duration,
+    /// Pauses before a token endpoint in trouble is asked again, while a request waits for the tokens.
+    pub refresh_retries: [Duration; 3],
     /// Longest wait for a free place on an account.
     pub queue_wait: Duration,
     /// Which leg calls to the backend take.
@@ -99,6 +101,7 @@ impl Default for Settings {
             tiers: Vec::new(),
             stagger: Duration::ZERO,
             rest: limits::RATE_BACKOFF,
+            refresh_retries: limits::REFRESH_RETRIES,
             queue_wait: limits::QUEUE_WAIT,
             transport: Transport::default(),
             idle: limits::IDLE,

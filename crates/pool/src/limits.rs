@@ -81,6 +81,8 @@ pub const REFRESH_GAP: Duration = Duration::from_mins(5);
 pub const REFRESH_SPREAD: Duration = Duration::from_secs(15);
 /// Refresh a token whose end cannot be read once it is this old.
 pub const REFRESH_BLIND: Duration = Duration::from_hours(8 * 24);
+/// Pauses before a token endpoint that answered with a 5xx is asked again while a request waits; without one it rests for minutes.
+pub const REFRESH_RETRIES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 /// First and longest pause after a passing failure of the token endpoint; doubles in between.
 pub const REFRESH_BACKOFF: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
 /// A linked auth.json that was written less than this ago is Codex's to refresh.

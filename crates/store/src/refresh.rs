@@ -28,7 +28,8 @@ pub struct Ticket {
     pub version: i64,
     /// The tokens as stored when the lease was granted.
     pub tokens: Tokens,
-    /// Whether a holder died after it had announced to use this very refresh token: it may be used up.
+    /// Whether this very refresh token was announced before and its answer is not known, as its holder died or lost it: it may be
+    /// used up.
     pub interrupted: bool,
 }
 
@@ -145,6 +146,12 @@ impl Store {
         let status = status.map_or(Arg::MaybeText(None), json);
         let row = [Arg::from(&ticket.id.0), Arg::from(ticket.version), status];
         Ok(self.write(failpoint::END, sql::END, &row).await? > 0)
+    }
+
+    /// Ends the lease and leaves the intent: the token was sent and no answer came, so it may be used up. Does nothing when fenced out.
+    pub async fn leave_refresh(&self, ticket: Ticket) -> Result<(), Error> {
+        self.write(failpoint::END, sql::LEAVE, &args![&ticket.id.0, ticket.version]).await?;
+        Ok(())
     }
 
     /// Accounts whose refresh was cut off after its intent: the stored token may be used up. Refresh these at start.

@@ -78,6 +78,8 @@ statements! {
         status_rev = status_rev + CASE WHEN $3 IS NULL THEN 0 ELSE 1 END, version = version + 1, \
         lease_holder = NULL, lease_until = NULL, intent_digest = NULL, intent_at = NULL WHERE id = $1 AND fence = $2";
 
+    LEAVE = "UPDATE account SET lease_holder = NULL, lease_until = NULL, version = version + 1 WHERE id = $1 AND fence = $2";
+
     COOKIES = "SELECT jar FROM cookies WHERE account_id = $1";
     COOKIES_SET = "INSERT INTO cookies (account_id, jar) SELECT id, $2 FROM account WHERE id = $1 \
         ON CONFLICT (account_id) DO UPDATE SET jar = excluded.jar";

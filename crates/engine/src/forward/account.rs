@@ -48,10 +48,10 @@ impl Run {
         let fresh = async {
             match &self.sent {
                 Some(sent) if refresh => {
-                    let wish = Wish::of(sent, RefreshReason::UnauthorizedRecovery);
+                    let wish = Wish::waiting(sent, RefreshReason::UnauthorizedRecovery);
                     self.core.renew(&entry.account.id, wish).await
                 }
-                _ => self.core.fresh(entry).await,
+                _ => self.core.fresh(entry, Wish::waiting).await,
             }
         };
         // The refresh goes on beside us: that we cannot wait for it says nothing about the account.

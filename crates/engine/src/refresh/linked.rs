@@ -11,6 +11,7 @@ use pool::limits::LINK_SETTLED;
 use pool::status::Signal;
 use pool::{AccountId, Millis, Secret, Status, Tokens};
 use store::{Link, NewAccount, Origin, Ticket};
+use tokio::sync::SemaphorePermit;
 use upstream::authfile::{ImportError, Login};
 use upstream::linked::{self, Fresh, Seen};
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
@@ -34,8 +35,8 @@ impl Core {
             return self.adopt_file(id, link, seen.login).await;
         }
         let refresh = self.allowed(id, link, &seen, wish)?;
-        let (ticket, _call) = match self.lease(id, wish).await? {
-            Lease::Ours(ticket, call) => (ticket, call),
+        let (ticket, place) = match self.lease(id, wish).await? {
+            Lease::Ours(ticket, place) => (ticket, place),
             Lease::Done(tokens) => return Ok(self.publish(id, tokens)),
         };
         // Codex may have written while we waited for the lease.
@@ -46,7 +47,7 @@ impl Core {
                 return Err(NotRefreshed::passing("Codex is writing the linked file"));
             }
         }
-        let outcome = self.spend(ticket, link, &refresh, wish).await;
+        let outcome = self.spend((ticket, place), link, &refresh, wish).await;
         self.part(id).await;
         outcome
     }
@@ -98,7 +99,7 @@ impl Core {
     /// Uses the file's refresh token, once, and gives the file what came of it.
     async fn spend(
         self: &Arc<Self>,
-        ticket: Ticket,
+        (ticket, place): (Ticket, SemaphorePermit<'_>),
         link: &Link,
         refresh: &Secret,
         wish: &Wish,
@@ -108,7 +109,7 @@ impl Core {
             self.let_go(ticket, None).await;
             return declared.and(Err(NotRefreshed::passing("this process stood still")));
         }
-        match self.post(&ticket.id, refresh, wish).await {
+        match self.call((&ticket, place), refresh, wish).await {
             Ok(grant) => self.keep_both(ticket, link, refresh, grant).await,
             Err(RefreshError::Permanent { message, .. }) => match linked::look(&link.file).await {
                 // Codex was first.

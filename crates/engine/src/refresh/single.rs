@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use fail::fail_point;
 use pool::attempt::Sent;
-use pool::limits::REFRESH_CALL;
 use pool::status::Signal;
 use pool::{AccountId, Secret, Status, Tokens};
 use store::{Begin, CommitError, Ticket};
@@ -57,12 +56,12 @@ impl Core {
         // Where nothing can go out, the token is not touched.
         self.out(id).map_err(|none| NotRefreshed::passing(none.to_string()))?;
         for _ in 0..ROUNDS {
-            let (ticket, _place) = match self.lease(id, wish).await? {
+            let (ticket, place) = match self.lease(id, wish).await? {
                 Lease::Ours(ticket, place) => (ticket, place),
                 Lease::Done(tokens) => return Ok(self.publish(id, tokens)),
             };
             let call = match ticket.tokens.refresh.clone() {
-                Some(refresh) => self.trade(ticket, refresh, wish).await?,
+                Some(refresh) => self.trade((ticket, place), refresh, wish).await?,
                 None => self.give_up(ticket, "its access token ended and it has no refresh token", wish).await?,
             };
             match call {
@@ -89,7 +88,7 @@ impl Core {
     pub(super) async fn lease(&self, id: &AccountId, wish: &Wish) -> Result<Lease<'_>, NotRefreshed> {
         loop {
             // First the place, then the lease: a lease ends whether or not its holder got a place.
-            let call = self.refresh.calls.acquire().await.expect("invariant: the semaphore is never closed");
+            let place = self.place().await;
             let store = |error| NotRefreshed::passing(format!("store: {error}"));
             let holder = self.store.holder().map_err(store)?;
             match self.store.begin_refresh(id, holder, self.now()).await.map_err(store)? {
@@ -98,11 +97,11 @@ impl Core {
                     self.let_go(ticket, None).await;
                     return Ok(Lease::Done(tokens));
                 }
-                Begin::Granted(ticket) => return Ok(Lease::Ours(ticket, call)),
+                Begin::Granted(ticket) => return Ok(Lease::Ours(ticket, place)),
                 Begin::Gone => return Err(NotRefreshed::lasting("the account is gone")),
                 // Bounded: a lease ends after 60 s.
                 Begin::Held { until } => {
-                    drop(call);
+                    drop(place);
                     let left = Duration::from_millis(self.now().until(until)).max(Duration::from_millis(10));
                     tokio::time::sleep(left.min(HELD)).await;
                 }
@@ -111,50 +110,24 @@ impl Core {
     }
 
     /// Uses the refresh token, once.
-    async fn trade(self: &Arc<Self>, ticket: Ticket, refresh: Secret, wish: &Wish) -> Result<Call, NotRefreshed> {
+    async fn trade(
+        self: &Arc<Self>,
+        (ticket, place): (Ticket, SemaphorePermit<'_>),
+        refresh: Secret,
+        wish: &Wish,
+    ) -> Result<Call, NotRefreshed> {
         let declared = self.declare(&ticket).await;
         if declared != Ok(true) {
             self.let_go(ticket, None).await;
             return declared.map(|_late| Call::Overtaken);
         }
-        let answer = self.post(&ticket.id, &refresh, wish).await;
+        let answer = self.call((&ticket, place), &refresh, wish).await;
         fail_point!("engine::after_refresh_post");
         match answer {
             Ok(grant) => self.keep(ticket, grant).await,
             Err(RefreshError::Permanent { code, .. }) if code == REUSED => self.reused(ticket, &refresh, wish).await,
             Err(RefreshError::Permanent { message, .. }) => self.give_up(ticket, &message, wish).await,
             Err(error @ RefreshError::Transient { .. }) => self.rest(ticket, error, wish).await,
-        }
-    }
-
-    /// Writes the intent. `false` when that took so long, because the process or the machine stood still, that somebody else
-    /// may have the lease by now: then nothing may be sent.
-    pub(super) async fn declare(&self, ticket: &Ticket) -> Result<bool, NotRefreshed> {
-        let begun = self.clock.moment();
-        let declared = self.store.intend(ticket, self.now()).await;
-        declared.map_err(|error| NotRefreshed::passing(format!("store: {error}")))?;
-        fail_point!("engine::before_refresh_post");
-        // What is left of the lease is enough for the call.
-        Ok(begun.elapsed(&self.clock) < REFRESH_CALL)
-    }
-
-    /// The call itself, by the account's way; by another while nothing was sent and its owner left the choice to us.
-    pub(super) async fn post(
-        self: &Arc<Self>,
-        id: &AccountId,
-        refresh: &Secret,
-        wish: &Wish,
-    ) -> Result<Grant, RefreshError> {
-        let mut outing = self.outing(id);
-        loop {
-            let answer = match outing.next() {
-                Ok(upstream) => upstream.refresh(refresh, wish.reason).await,
-                Err(none) => Err(unsent(none.to_string())),
-            };
-            match answer {
-                Err(RefreshError::Transient { sent, .. }) if outing.another(sent) => {}
-                answer => return answer,
-            }
         }
     }
 
@@ -236,9 +209,9 @@ impl Core {
             if matches!(self.commit(ticket, &tokens).await, Ok(true)) {
                 self.accounts.renew(&id, Arc::new(tokens));
             }
-        } else if ticket.interrupted && sent != Sent::No && status.is_none() {
-            // An earlier try may have used the token up and this one too: there is no third.
-            return self.give_up(ticket, "a refresh was interrupted, and its token could not be confirmed", wish).await;
+        } else if sent != Sent::No && status.is_none_or(|status| status < 300) {
+            // The token may be used up, as after a crash: the next answer that comes decides.
+            self.leave(ticket).await;
         } else {
             self.let_go(ticket, None).await;
         }
@@ -296,6 +269,14 @@ impl Core {
         NotRefreshed::lasting(why)
     }
 
+    /// Ends the lease of a call whose answer was lost. Its intent stays, and says to whoever is next that the token may be used up.
+    async fn leave(&self, ticket: Ticket) {
+        let id = ticket.id.clone();
+        if let Err(error) = self.store.leave_refresh(ticket).await {
+            tracing::warn!(account = %id, %error, "refresh lease not given back");
+        }
+    }
+
     /// Ends the lease; `false` when another holder has it. When that fails it ends by itself after 60 s.
     pub(super) async fn let_go(&self, ticket: Ticket, status: Option<&Status>) -> bool {
         let id = ticket.id.clone();
@@ -308,9 +289,4 @@ impl Core {
             true
         })
     }
-}
-
-/// A refresh that could not be sent.
-fn unsent(message: String) -> RefreshError {
-    RefreshError::Transient { sent: Sent::No, status: None, retry_after: None, rotated: None, message }
 }

@@ -1,5 +1,7 @@
 //! Logins that are refused: who gets new tokens, who needs a person, and who serves meanwhile.
 
+use std::time::Duration;
+
 use offline::{NewAccount, Plan, Revocation, Rule};
 use rstest::rstest;
 
@@ -67,12 +69,27 @@ async fn a_dead_refresh_token_needs_a_person(#[case] plan: Plan, #[case] why: &'
     assert_eq!(ten.bench.backend.record().token_posts().count(), 1, "used once");
 }
 
-/// A token endpoint in trouble costs a rest and no login.
+/// A moment's trouble of the token endpoint costs a moment.
+#[rstest]
+#[case::once(1)]
+#[case::thrice(3)]
+#[tokio::test]
+async fn a_token_endpoint_in_trouble_is_asked_again_while_a_request_waits(#[case] times: u32) {
+    let ten = Ten::with(|setup| setup.settings.refresh_retries = [Duration::from_millis(1); 3]).await;
+    ten.bench.backend.revoke_access(ten.login(Pro1), Revocation::Expired);
+    ten.bench.backend.script(Rule::token(Plan::server_error(503)).account(ten.login(Pro1)).times(times));
+    ten.ask().await.served_by(&[Pro1, Pro1]);
+    ten.stand(&[]);
+    assert_eq!(ten.bench.backend.record().token_posts().count(), times as usize + 1);
+    ten.bench.innocent();
+}
+
+/// A token endpoint that stays in trouble costs a rest and no login.
 #[tokio::test]
 async fn a_token_endpoint_in_trouble_costs_a_rest() {
-    let ten = Ten::new().await;
+    let ten = Ten::with(|setup| setup.settings.refresh_retries = [Duration::from_millis(1); 3]).await;
     ten.bench.backend.revoke_access(ten.login(Pro1), Revocation::Expired);
-    ten.bench.backend.script(Rule::token(Plan::server_error(503)).account(ten.login(Pro1)));
+    ten.bench.backend.script(Rule::token(Plan::server_error(503)).account(ten.login(Pro1)).times(4));
     ten.ask().await.served_by(&[Pro1, Pro2]);
     let why = "its tokens could not be refreshed: \
         The server had an error while processing your request. Sorry about that!";
