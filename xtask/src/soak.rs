@@ -1,5 +1,7 @@
 //! Runs that take longer than CI has.
 
+mod memory;
+
 use anyhow::Result;
 use clap::Subcommand;
 
@@ -35,12 +37,16 @@ pub(crate) enum Run {
         #[arg(long, default_value_t = 1000)]
         kills: usize,
     },
+    /// Upstreams that never end their replies, and many large bodies at once. The gateway must keep to its memory budget, and give
+    /// the memory back; Linux only.
+    Memory(memory::Memory),
 }
 
 /// Runs one.
 pub(crate) fn run(run: &Run) -> Result<()> {
     match run {
         Run::Silence { minutes } => silence(*minutes),
+        Run::Memory(memory) => memory.run(),
         Run::Refresh { accounts, rounds } => {
             refresh("rounds::", &[("POLYGATE_SOAK_ACCOUNTS", *accounts), ("POLYGATE_SOAK_ROUNDS", *rounds)])
         }

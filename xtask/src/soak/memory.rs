@@ -1,0 +1,282 @@
+//! `soak memory`: how much memory the gateway takes while upstreams never end their replies and while many large bodies come
+//! at once, and how much of it the gateway gives back.
+//!
+//! ```text
+//! client threads -> gateway (a process of its own, release build) -> relay threads of this process
+//! ```
+
+mod client;
+mod gateway;
+mod relay;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+
+use self::client::{Progress, Request};
+use self::gateway::{Gateway, mebibytes};
+use self::relay::{PROTOCOLS, Protocol, Relay};
+use crate::shell::{cargo, step, target};
+
+/// The memory budget of a machine with at least 2 GiB (`pool::limits::BUFFERED`).
+const BUDGET: u64 = 512 << 20;
+/// What the gateway may take beside its budget, and what it may keep when it idles.
+const SLACK: u64 = 64 << 20;
+/// Endless replies at once; every second one is streamed, and every pair of client's and relay's protocol is there.
+const ENDLESS: usize = 50;
+/// How long streamed replies must go on after the last collected one has ended: longer than one of them takes to pass the cap
+/// of a reply, at the relay's pace.
+const GO_ON: Duration = Duration::from_secs(45);
+/// How long a collected reply may take to reach its cap.
+const CAPPED: Duration = Duration::from_mins(5);
+/// Large bodies at once, and the size of each.
+const BODIES: (usize, usize) = (24, 30_000_000);
+/// How long the gateway may take to give memory back once it idles.
+const IDLE: Duration = Duration::from_mins(1);
+/// Between two looks at the gateway's memory.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The run's settings.
+#[derive(Args)]
+pub(crate) struct Memory {
+    /// Minutes of mixed load after the large bodies.
+    #[arg(long, default_value_t = 60.0)]
+    minutes: f64,
+    /// Only this part.
+    #[arg(long)]
+    only: Option<Part>,
+    /// A gateway that is built already.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+}
+
+/// A part of the run.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Endless replies of relays.
+    Replies,
+    /// Large bodies, mixed load, idling.
+    Bodies,
+}
+
+impl Memory {
+    /// Runs it; an error names every bar that was missed.
+    pub(crate) fn run(&self) -> Result<()> {
+        let binary = self.binary.clone().map_or_else(build, Ok)?;
+        let relay = Relay::start()?;
+        let mut missed = Vec::new();
+        if self.only != Some(Part::Bodies) {
+            missed.extend(replies(&Gateway::start(&binary, &relay)?)?);
+        }
+        if self.only != Some(Part::Replies) {
+            missed.extend(bodies(&Gateway::start(&binary, &relay)?, self.minutes)?);
+        }
+        if !missed.is_empty() {
+            bail!("soak memory failed:\n  {}", missed.join("\n  "));
+        }
+        Ok(())
+    }
+}
+
+fn build() -> Result<PathBuf> {
+    step("binary", &mut cargo(&["build", "--release", "--package", "polygate"]))?;
+    Ok(target().join("release/polygate"))
+}
+
+/// Endless replies: a collected one must end in an error, a streamed one must go on.
+fn replies(gateway: &Gateway) -> Result<Vec<String>> {
+    println!("\n== {ENDLESS} endless replies");
+    let (idle, start) = (gateway.memory()?, Instant::now());
+    let endless: Vec<Endless> = (0..ENDLESS).map(|at| Endless::start(at, gateway.address())).collect();
+    let (streamed, collected): (Vec<_>, Vec<_>) = endless.into_iter().partition(|reply| reply.streamed);
+    while collected.iter().any(|reply| !reply.thread.is_finished()) && start.elapsed() < CAPPED {
+        thread::sleep(LOOK);
+    }
+    println!("collected replies ended after {:.1} s", start.elapsed().as_secs_f64());
+    let mut missed: Vec<String> = collected.into_iter().filter_map(Endless::capped).collect();
+    let before: Vec<usize> = streamed.iter().map(|reply| reply.progress.bytes()).collect();
+    thread::sleep(GO_ON);
+    missed.extend(streamed.iter().zip(before).filter_map(|(reply, before)| reply.stands(before)));
+    let total = streamed.iter().map(|reply| reply.progress.bytes() as u64).sum();
+    let (peak, end) = (gateway.peak()?, gateway.memory()?);
+    println!("streamed replies: {} in all", mebibytes(total));
+    println!("RSS: {} before, {} at most, {} at the end", mebibytes(idle), mebibytes(peak), mebibytes(end));
+    missed.extend(over("RSS during endless replies", peak, BUDGET + SLACK));
+    Ok(missed)
+}
+
+/// A reply that its relay never ends.
+struct Endless {
+    client: Protocol,
+    server: Protocol,
+    streamed: bool,
+    progress: Arc<Progress>,
+    thread: JoinHandle<Result<client::Reply>>,
+}
+
+impl Endless {
+    fn start(at: usize, address: SocketAddr) -> Self {
+        let (client, server) = (PROTOCOLS[at / 2 % 4], PROTOCOLS[at / 8 % 4]);
+        let streamed = at.is_multiple_of(2);
+        let request = Request::small(client, &format!("endless-{}", server.name()), streamed);
+        let progress = Arc::<Progress>::default();
+        let seen = Arc::clone(&progress);
+        let thread = thread::spawn(move || request.send(address, &seen));
+        Self { client, server, streamed, progress, thread }
+    }
+
+    /// What is wrong with a collected reply that should have ended in an error of its client's protocol.
+    fn capped(self) -> Option<String> {
+        let name = self.name();
+        let check = || {
+            ensure!(self.thread.is_finished(), "has not ended");
+            let reply = join(self.thread)??;
+            ensure!(reply.status >= 500, "status {}", reply.status);
+            ensure!(self.client.is_error(&reply.json()?), "no error of its protocol: {}", reply.shown());
+            Ok(())
+        };
+        check().err().map(|error| format!("{name}: {error}"))
+    }
+
+    /// What is wrong with a streamed reply of which so many bytes had come some time ago.
+    fn stands(&self, before: usize) -> Option<String> {
+        let bytes = self.progress.bytes();
+        let goes_on = bytes > before && !self.progress.is_over();
+        let text = || format!("{}: ended after {}: {}", self.name(), mebibytes(bytes as u64), self.progress.shown());
+        (!goes_on).then(text)
+    }
+
+    fn name(&self) -> String {
+        let kind = if self.streamed { "streamed" } else { "collected" };
+        format!("{kind}, {} client, {} relay", self.client.name(), self.server.name())
+    }
+}
+
+/// Large bodies at once, then mixed load, then nothing.
+fn bodies(gateway: &Gateway, minutes: f64) -> Result<Vec<String>> {
+    let (count, size) = BODIES;
+    println!("\n== {count} bodies of {} MB, then {minutes} minutes of mixed load", size / 1_000_000);
+    let idle = gateway.memory()?;
+    let large: Vec<Request> = PROTOCOLS.iter().map(|client| Request::large(*client, "short-chat", size)).collect();
+    let probe = Probe::start(gateway.address());
+    let replies: Vec<_> = (0..count)
+        .map(|at| {
+            let (request, address) = (large[at % 4].clone(), gateway.address());
+            thread::spawn(move || request.send(address, &Progress::default()))
+        })
+        .collect();
+    let statuses = replies.into_iter().map(|reply| Ok(join(reply)??.status)).collect::<Result<Vec<_>>>()?;
+    let peak = gateway.peak()?;
+    let served = statuses.iter().filter(|status| **status == 200).count();
+    println!("{served} of {count} were served, RSS {} before, {} at most", mebibytes(idle), mebibytes(peak));
+    println!("a small request beside them: {}", probe.end()?);
+    let mut missed: Vec<String> =
+        statuses.into_iter().filter(|status| !matches!(status, 200 | 503 | 529)).map(odd).collect();
+    if minutes > 0.0 {
+        missed.extend(mixed(gateway, &large, Duration::from_secs_f64(minutes * 60.0))?);
+    }
+    drop(large);
+    let (left, after) = settled(gateway)?;
+    println!("RSS {} after {:.0} s of idling", mebibytes(left), after.as_secs_f64());
+    missed.extend(over("RSS of the idle gateway", left, SLACK));
+    Ok(missed)
+}
+
+fn odd(status: u16) -> String {
+    format!("a large body was answered with {status}")
+}
+
+/// Small requests of all protocols from eight clients, every hundredth a large one.
+fn mixed(gateway: &Gateway, large: &[Request], time: Duration) -> Result<Vec<String>> {
+    let end = Instant::now() + time;
+    let failed = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..8)
+        .map(|at| {
+            let (large, address, failed) = (large[at % 4].clone(), gateway.address(), Arc::clone(&failed));
+            thread::spawn(move || {
+                let mut sent = 0;
+                while Instant::now() < end {
+                    let request = turn(at + sent, &large);
+                    let reply = request.send(address, &Progress::default());
+                    failed.fetch_add(usize::from(!reply.is_ok_and(|reply| reply.status == 200)), Ordering::Relaxed);
+                    sent += 1;
+                }
+                sent
+            })
+        })
+        .collect();
+    let sent = clients.into_iter().map(join).sum::<Result<usize>>()?;
+    let failed = failed.load(Ordering::Relaxed);
+    println!("mixed load: {sent} requests, {failed} failed, RSS {} at its end", mebibytes(gateway.memory()?));
+    Ok((failed > 0).then(|| format!("{failed} requests of the mixed load failed")).into_iter().collect())
+}
+
+/// One of the mixed load's requests.
+fn turn(at: usize, large: &Request) -> Request {
+    if at % 100 == 99 {
+        return large.clone();
+    }
+    let (client, server) = (PROTOCOLS[at % 4], PROTOCOLS[at / 4 % 4]);
+    Request::small(client, &format!("short-{}", server.name()), !at.is_multiple_of(3))
+}
+
+/// The memory of the gateway once it is within the bar, or once its time to get there is over; and how long that took.
+fn settled(gateway: &Gateway) -> Result<(u64, Duration)> {
+    let start = Instant::now();
+    loop {
+        let (left, after) = (gateway.memory()?, start.elapsed());
+        if left <= SLACK || after > IDLE {
+            return Ok((left, after));
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+fn over(what: &str, bytes: u64, bar: u64) -> Option<String> {
+    (bytes > bar).then(|| format!("{what} is {}, the bar is {}", mebibytes(bytes), mebibytes(bar)))
+}
+
+fn join<T>(thread: JoinHandle<T>) -> Result<T> {
+    thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))
+}
+
+/// Sends one small request after the other and keeps the times.
+struct Probe {
+    over: Arc<AtomicBool>,
+    times: JoinHandle<Result<Vec<Duration>>>,
+}
+
+impl Probe {
+    fn start(address: SocketAddr) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&over);
+        let times = thread::spawn(move || {
+            let request = Request::small(Protocol::Chat, "short-chat", true);
+            let mut times = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let start = Instant::now();
+                request.send(address, &Progress::default())?;
+                times.push(start.elapsed());
+                thread::sleep(Duration::from_millis(10));
+            }
+            Ok(times)
+        });
+        Self { over, times }
+    }
+
+    /// The times in words.
+    fn end(self) -> Result<String> {
+        self.over.store(true, Ordering::Relaxed);
+        let mut times = join(self.times)??;
+        times.sort();
+        let at = |share: usize| times.get(times.len() * share / 100).or(times.last()).copied().unwrap_or_default();
+        let (count, max) = (times.len(), times.last().copied().unwrap_or_default());
+        Ok(format!("{:.0?} in the middle, {:.0?} at 95 %, {max:.0?} at most, of {count}", at(50), at(95)))
+    }
+}
