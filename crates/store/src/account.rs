@@ -11,8 +11,8 @@ use pool::quota::Quota;
 use pool::status::Signal;
 use pool::{Account, AccountId, Millis, Secret, Status, Terms, Tokens};
 
-use crate::db::{Arg, Line, Row, args};
 use crate::seal::Place;
+use crate::statement::{Arg, Line, Row, args};
 use crate::{Error, Store, failpoint, sql};
 
 pub use link::Link;

@@ -11,6 +11,9 @@ pub enum Error {
     /// The database refused or is not there.
     #[error("database: {0}")]
     Database(#[source] sqlx::Error),
+    /// No answer in time, or none at all.
+    #[error("the database does not answer; hint: check that it runs and can be reached, the gateway goes on by itself")]
+    Away,
     /// Another process has been writing for over five seconds.
     #[error("the database is busy; hint: another program holds it open for writing, close it and try again")]
     Busy,
@@ -206,9 +209,21 @@ pub enum OpenError {
     /// The PostgreSQL URL cannot be read. Its text may hold a password and is not shown.
     #[error("the PostgreSQL URL cannot be read; hint: postgres://user:password@host:5432/database")]
     Url,
+    /// Logins would go over a network where others may read or change them.
+    #[error(
+        "PostgreSQL on {host} is asked for without a verified certificate, and logins would go over that network; \
+         hint: add ?sslmode=verify-full to store.postgres_url, and &sslrootcert=FILE where the server's CA is your own"
+    )]
+    Unverified {
+        /// The server's name; never the URL.
+        host: String,
+    },
     /// PostgreSQL does not answer, or lets us not in.
     #[error("PostgreSQL cannot be reached: {0}; hint: check that it runs, and the URL's host, user and password")]
     Unreachable(#[source] sqlx::Error),
+    /// A standby, or a server that was set so.
+    #[error("PostgreSQL takes no writes; hint: the URL leads to a standby or a read-only server, name the primary")]
+    ReadOnly,
     /// The database is there but failed.
     #[error("{0}")]
     Store(#[from] Error),
@@ -250,6 +265,7 @@ impl From<sqlx::Error> for Error {
             Some("13" | "53100") => Self::Full,
             Some("10") if shm_full(&error) => Self::Full,
             Some("5") => Self::Busy,
+            _ if late(&error) => Self::Away,
             _ => Self::Database(error),
         }
     }
@@ -273,6 +289,15 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
     match code.parse::<u32>() {
         Ok(number) if code.len() < 5 => Some((number & 0xff).to_string()),
         _ => Some(code.into_owned()),
+    }
+}
+
+/// Whether an answer did not come in time.
+fn late(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut => true,
+        sqlx::Error::Io(error) => error.kind() == io::ErrorKind::TimedOut,
+        _ => false,
     }
 }
 

@@ -4,8 +4,8 @@ use pool::Millis;
 use pool::hosted::{self, Hosted};
 use pool::keys::{Digest, Key, KeyKind};
 
-use crate::db::{Row, args};
 use crate::seal::{Place, hex, unhex};
+use crate::statement::{Row, args};
 use crate::{Error, Store, failpoint, sql};
 
 impl Store {

@@ -20,11 +20,13 @@ mod presence;
 mod proxy;
 mod refresh;
 mod relay;
+mod remote;
 mod reserve;
 mod seal;
 mod setting;
 mod sql;
 mod sqlite;
+mod statement;
 mod store;
 #[cfg(test)]
 mod tests;

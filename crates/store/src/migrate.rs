@@ -12,10 +12,10 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Executor, Row};
 
 use crate::OpenError;
-use crate::db::{args, lite, post};
 use crate::failpoint::{self, hit};
 use crate::seal::hex;
 use crate::sql;
+use crate::statement::{args, lite, post};
 
 /// One step of the schema. Released ones never change.
 #[derive(Clone, Copy, Debug)]

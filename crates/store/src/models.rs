@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use pool::{AccountId, Millis};
 
-use crate::db::{Row, args};
+use crate::statement::{Row, args};
 use crate::{Error, Store, failpoint, sql};
 
 /// A model list as the backend sent it.

@@ -1,29 +1,50 @@
-//! Opening a PostgreSQL database: one pool, both sets of tables.
+//! Opening a PostgreSQL database: both sets of tables, over a connection of its own.
 
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use pool::Secret;
-use sqlx::ConnectOptions;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection};
 
 use crate::OpenError;
 use crate::db::Db;
 use crate::migrate::{self, Migration};
+use crate::remote::{Remote, Session, prepare, within};
 
-/// Connections per node.
-const CONNECTIONS: u32 = 8;
-/// How long an operation waits for a connection.
-const ACQUIRE: Duration = Duration::from_secs(5);
+/// How long the first connection may take: a name may have to be looked up, and a person waits.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// Whether nobody on the way can read or change what is said: logins go over it. A server on this machine is not on the way to anybody.
+fn private(options: &PgConnectOptions) -> Result<(), OpenError> {
+    let host = options.get_host();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let here = options.get_socket().is_some()
+        || host.starts_with('/')
+        || host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.to_canonical().is_loopback());
+    if here || matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
+        return Ok(());
+    }
+    Err(OpenError::Unverified { host: host.to_owned() })
+}
 
 /// Connects and brings the schema up to date.
 pub(crate) async fn open(url: &Secret, now: i64) -> Result<Db, OpenError> {
     let options = PgConnectOptions::from_str(url.expose()).map_err(|_| OpenError::Url)?;
+    private(&options)?;
     let options = options.application_name("polygate").disable_statement_logging();
-    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE);
-    let pool = pool.connect_with(options).await.map_err(OpenError::Unreachable)?;
     let mut known: Vec<Migration> = migrate::ACCOUNTS.iter().chain(migrate::USAGE).copied().collect();
     known.sort_unstable_by_key(|step| step.number);
-    migrate::postgres(&mut *pool.acquire().await?, &known, now).await?;
-    Ok(Db::Postgres(pool))
+    let mut connection = within(FIRST, options.connect()).await.map_err(OpenError::Unreachable)?;
+    if !within(FIRST, prepare(&mut connection, Session::Migration)).await.map_err(OpenError::Unreachable)? {
+        return Err(OpenError::ReadOnly);
+    }
+    migrate::postgres(&mut connection, &known, now).await?;
+    within(FIRST, connection.close()).await.ok();
+    Ok(Db::Postgres(Remote::new(options)))
 }

@@ -3,9 +3,9 @@
 use pool::egress::{Address, Egress, Health, Proxy, ProxyId};
 use pool::{AccountId, Millis};
 
-use crate::db::{Arg, Row, args};
 use crate::error::duplicate;
 use crate::seal::Place;
+use crate::statement::{Arg, Row, args};
 use crate::{Error, Store, failpoint, sql};
 
 /// A proxy to add, or the new values of a known one. Its owner has checked it.

@@ -8,8 +8,8 @@
 use pool::{AccountId, Millis, Status, Tokens};
 
 use crate::account::{json, status};
-use crate::db::{Arg, args};
 use crate::seal::fingerprint;
+use crate::statement::{Arg, args};
 use crate::{CommitError, Error, Store, failpoint, sql};
 
 /// How long a lease holds.

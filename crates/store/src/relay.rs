@@ -5,9 +5,9 @@ use pool::status::Signal;
 use pool::{AccountId, Millis, Secret, Status};
 
 use crate::account::json;
-use crate::db::{Row, args};
 use crate::error::duplicate;
 use crate::seal::Place;
+use crate::statement::{Row, args};
 use crate::{Error, Store, failpoint, sql};
 
 /// How often a write is tried again when the row changed under it.

@@ -1,6 +1,6 @@
 //! Named settings. Two names belong to the store: the install's id and its pepper.
 
-use crate::db::args;
+use crate::statement::args;
 use crate::{Error, Store, failpoint, sql};
 
 /// This install's id.

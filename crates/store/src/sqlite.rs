@@ -9,11 +9,12 @@ use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor, Row, Sqlite};
 
-use crate::db::{Db, args, lite};
+use crate::db::Db;
 use crate::error::corrupt;
 use crate::failpoint::{self, hit};
 use crate::files::{self, Kind};
 use crate::migrate::{self, Migration};
+use crate::statement::{args, lite};
 use crate::watch::Watch;
 use crate::{Error, OpenError};
 

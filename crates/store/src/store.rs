@@ -6,13 +6,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pool::Secret;
 
-use crate::db::{Arg, Db, Line, Row, args};
+use crate::db::Db;
 use crate::failpoint::{self, Step};
 use crate::home::Home;
 use crate::presence::{self, Presence};
 use crate::reserve::Reserve;
 use crate::seal::{Place, Sealer, random};
 use crate::sqlite::{self, Worth};
+use crate::statement::{Arg, Line, Row, args};
 use crate::usage::{Place as UsagePlace, Usage};
 use crate::{DataKey, Error, OpenError, files, migrate, postgres, setting, sql};
 
@@ -51,7 +52,7 @@ impl Store {
         let opening = home.opening().await?;
         let now = clock();
         let db = match &options.postgres {
-            Some(url) => postgres::open(url, now).await?,
+            Some(url) => Box::pin(postgres::open(url, now)).await?,
             None => local(&home, now).await?,
         };
         let opened = Self::install(db.clone(), &home, &options).await;
@@ -138,7 +139,7 @@ impl Store {
 
     /// At most one row.
     pub(crate) async fn find(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, Error> {
-        Ok(self.read(sql, args).await?.into_iter().next())
+        Ok(self.0.db.find(sql, args).await?)
     }
 
     /// One durable step; how many rows it changed. On a full disk it spends the reserve.

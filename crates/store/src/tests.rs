@@ -1,5 +1,6 @@
 //! The store as its users see it: every scenario on SQLite and on PostgreSQL.
 
+mod away;
 mod cluster;
 mod damage;
 mod full;
@@ -13,6 +14,7 @@ mod remote;
 mod rows;
 mod sealed;
 mod statements;
+mod wire;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,6 +48,19 @@ impl Site {
     pub(crate) async fn open(&self) -> Store {
         Store::open(self.options()).await.unwrap()
     }
+}
+
+/// What happens to a server, each on a database of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_may_go_away() {
+    let Some(cluster) = Cluster::start().await else { return };
+    away::a_server_that_stands_still_is_waited_for_within_bounds(&cluster).await;
+    away::connections_that_hung_are_not_used_again(&cluster).await;
+    away::a_connection_that_was_left_in_the_middle_is_dropped(&cluster).await;
+    away::broken_connections_cost_no_more_than_an_error(&cluster).await;
+    away::ended_sessions_are_replaced(&cluster).await;
+    away::sessions_have_bounds_of_the_server_too(&cluster).await;
+    away::a_server_that_takes_no_writes_is_refused(&cluster).await;
 }
 
 /// Each scenario as a test on SQLite, and all of them in one test on one PostgreSQL cluster.

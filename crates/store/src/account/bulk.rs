@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pool::{AccountId, Secret, Tokens};
 
 use super::jar;
-use crate::db::Row;
+use crate::statement::Row;
 use crate::{Error, Store, sql};
 
 impl Store {

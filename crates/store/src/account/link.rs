@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pool::AccountId;
 
-use crate::db::args;
+use crate::statement::args;
 use crate::{Error, Store, failpoint, sql};
 
 /// An account that follows a Codex auth.json.
@@ -22,7 +22,7 @@ impl Store {
     /// Every linked account.
     pub async fn links(&self) -> Result<Vec<Link>, Error> {
         let rows = self.read(sql::LINKS, &[]).await?;
-        let link = |row: &crate::db::Row| {
+        let link = |row: &crate::statement::Row| {
             let (account, file) = (AccountId(row.text(0)?), PathBuf::from(row.text(1)?));
             Ok(Link { account, file, may_refresh: row.int(2)? != 0 })
         };

@@ -4,8 +4,8 @@
 use pool::{AccountId, Status, Terms};
 
 use super::json;
-use crate::db::{Arg, args};
 use crate::failpoint::{self, Step};
+use crate::statement::{Arg, args};
 use crate::{Error, Store, sql};
 
 impl Store {

@@ -50,6 +50,16 @@ impl Cluster {
         Some(Self { server, folder, admin })
     }
 
+    /// Where the server listens.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
+    }
+
+    /// The server's own user, on a database that no store uses.
+    pub(super) fn admin(&self) -> &PgPool {
+        &self.admin
+    }
+
     /// A home with a database of its own. `create` makes the database `name`.
     pub(super) async fn site(&self, create: &'static str, name: &str) -> Site {
         self.admin.execute(create).await.unwrap();

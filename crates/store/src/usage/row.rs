@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use pool::{AccountId, Millis};
 
 use super::{Outcome, Tally, UsageRow};
-use crate::db::{Arg, Row, args};
+use crate::statement::{Arg, Row, args};
 
 /// Protocols whose names need no allocation.
 const DIALECTS: [&str; 5] = ["responses", "chat", "messages", "gemini", "ollama"];

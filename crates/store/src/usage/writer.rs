@@ -9,12 +9,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::{UsageRow, row};
-use crate::db::{Db, args};
+use crate::db::Db;
 use crate::error::corrupt;
 use crate::failpoint::{self, hit};
 use crate::home::Home;
 use crate::reserve::Reserve;
 use crate::sqlite::{self, Worth};
+use crate::statement::args;
 use crate::store::clock;
 use crate::{Error, OpenError, migrate, sql};
 

@@ -1,0 +1,163 @@
+//! A PostgreSQL database that is kept within bounds.
+//!
+//! A server that is away must cost its callers a moment and nothing else. Each wait has a bound by our own clock; a connection that
+//! broke one is dropped, never used again. A server that broke two in a row is *away*: from then on callers get their error at once, one
+//! task asks it until it answers, and then everybody gets new connections.
+
+mod health;
+mod lent;
+mod session;
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection};
+use tokio::time::sleep;
+
+use self::health::{Health, Word};
+use crate::seal::random;
+use crate::statement::{Line, Row};
+
+pub(crate) use self::lent::{Lent, Work};
+pub(crate) use self::session::{Session, prepare, within};
+
+/// Connections per node.
+const CONNECTIONS: u32 = 8;
+/// How long an operation waits for a connection, and a connection for its server.
+const ACQUIRE: Duration = Duration::from_secs(2);
+/// A connection that is older than this is replaced, so that a name that leads elsewhere is followed.
+const LIFETIME: Duration = Duration::from_mins(10);
+/// Bound of one statement about one thing: a request may wait for it.
+pub(crate) const ONE: Duration = Duration::from_secs(2);
+/// Bound of one statement about many things.
+pub(crate) const MANY: Duration = Duration::from_secs(5);
+/// First and longest pause between two questions to a server that is away.
+const PROBE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// Runs of a piece of work that the server gave up in favour of another one's.
+const RUNS: usize = 3;
+
+/// An open database. Clones are handles to the same one.
+#[derive(Clone)]
+pub(crate) struct Remote(Arc<Inner>);
+
+struct Inner {
+    options: PgConnectOptions,
+    pool: Mutex<PgPool>,
+    health: Mutex<Health>,
+}
+
+/// A pool that connects when it is asked.
+fn lazy(options: &PgConnectOptions) -> PgPool {
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).max_lifetime(LIFETIME);
+    let pool = pool.after_connect(|connection, _| {
+        Box::pin(async move {
+            let writable = within(ACQUIRE, prepare(connection, Session::Work)).await?;
+            if writable { Ok(()) } else { Err(sqlx::Error::Protocol("the server takes no writes".to_owned())) }
+        })
+    });
+    pool.connect_lazy_with(options.clone())
+}
+
+impl Remote {
+    /// One that connects when it is asked.
+    pub(crate) fn new(options: PgConnectOptions) -> Self {
+        let pool = Mutex::new(lazy(&options));
+        Self(Arc::new(Inner { options, pool, health: Mutex::default() }))
+    }
+
+    /// The rows of one statement, each step within `bound`.
+    pub(crate) async fn rows(&self, line: Line<'_>, bound: Duration) -> Result<Vec<Row>, sqlx::Error> {
+        Ok(Box::pin(self.run(Work::Rows(line), bound)).await?.rows)
+    }
+
+    /// Statements that change rows, in one transaction where there are several; how many rows each changed.
+    pub(crate) async fn counts(&self, work: Work<'_>, bound: Duration) -> Result<Vec<u64>, sqlx::Error> {
+        Ok(Box::pin(self.run(work, bound)).await?.counts)
+    }
+
+    /// Waits for what runs, within its bound, and closes.
+    pub(crate) async fn close(&self) {
+        let pool = self.0.pool.lock().clone();
+        tokio::time::timeout(MANY, pool.close()).await.ok();
+    }
+
+    async fn run(&self, work: Work<'_>, bound: Duration) -> Result<lent::Done, sqlx::Error> {
+        if self.0.health.lock().is_away() {
+            return Err(sqlx::Error::PoolTimedOut);
+        }
+        let done = self.attempts(&work, bound).await;
+        let word = health::word(done.as_ref().err());
+        if self.0.health.lock().hear(word) {
+            self.0.leave();
+        }
+        done
+    }
+
+    async fn attempts(&self, work: &Work<'_>, bound: Duration) -> Result<lent::Done, sqlx::Error> {
+        let pool = self.0.pool.lock().clone();
+        let mut lent = Lent::take(&pool).await?;
+        let mut runs = 1;
+        loop {
+            let done = lent.run(work, bound).await;
+            match &done {
+                Err(error) if runs < RUNS && health::word(Some(error)) == Word::Again => runs += 1,
+                _ => return done,
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// The server is away from here on: one task asks it until it answers.
+    fn leave(self: &Arc<Self>) {
+        tracing::error!("PostgreSQL does not answer; what is known is served on, and it is asked until it answers");
+        tokio::spawn(probe(Arc::downgrade(self)));
+    }
+
+    /// Whether the server answers and takes writes; then everybody gets new connections.
+    async fn returned(&self) -> bool {
+        let asked = within(ACQUIRE, async {
+            let mut connection = self.options.connect().await?;
+            let writable = prepare(&mut connection, Session::Work).await?;
+            connection.close().await?;
+            Ok(writable)
+        });
+        match asked.await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::debug!("the PostgreSQL server that answers takes no writes");
+                return false;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "PostgreSQL is still away");
+                return false;
+            }
+        }
+        // The old one ends with the last connection that is lent of it.
+        *self.pool.lock() = lazy(&self.options);
+        *self.health.lock() = Health::default();
+        tracing::info!("PostgreSQL answers again");
+        true
+    }
+}
+
+/// Asks until the server answers, or nobody uses the database any more.
+async fn probe(inner: Weak<Inner>) {
+    let mut pause = PROBE.0;
+    loop {
+        sleep(jittered(pause)).await;
+        let Some(inner) = inner.upgrade() else { return };
+        if inner.pool.lock().is_closed() || inner.returned().await {
+            return;
+        }
+        pause = (pause * 2).min(PROBE.1);
+    }
+}
+
+/// Between half of it and all of it, so that nodes do not ask in step.
+fn jittered(pause: Duration) -> Duration {
+    let dice = random::<1>().map_or(255, |bytes| bytes[0]);
+    pause.mul_f64(0.5 + f64::from(dice) / 510.0)
+}

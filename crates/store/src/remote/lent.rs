@@ -1,0 +1,108 @@
+//! A connection out of the pool, and the work that is done on it.
+
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{Connection, Executor, Postgres};
+
+use super::session::within;
+use crate::failpoint::{self, hit};
+use crate::statement::{Arg, Line, Row, post};
+
+/// A piece of work: it is done whole or not at all, and may be run again when it was not done.
+pub(crate) enum Work<'a> {
+    /// A statement that returns rows.
+    Rows(Line<'a>),
+    /// A statement that changes rows.
+    Change(Line<'a>),
+    /// One statement for many rows, in one transaction.
+    All(&'static str, &'a [Vec<Arg<'a>>]),
+    /// Two statements in one transaction, the second only where the first changed a row.
+    Two(Line<'a>, Line<'a>),
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(crate) struct Done {
+    pub(crate) rows: Vec<Row>,
+    /// How many rows each statement changed.
+    pub(crate) counts: Vec<u64>,
+}
+
+/// A connection. It goes back to the pool only where its last work came to an end: on one that was left in the middle, by an error, a
+/// broken bound or a caller that is gone, the next statement might wait for ever.
+pub(crate) struct Lent {
+    connection: Option<PoolConnection<Postgres>>,
+    sound: bool,
+}
+
+impl Lent {
+    /// Waits for one, within the pool's bound.
+    pub(crate) async fn take(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        Ok(Self { connection: Some(pool.acquire().await?), sound: true })
+    }
+
+    /// Does the work, each statement within the bound.
+    pub(crate) async fn run(&mut self, work: &Work<'_>, bound: Duration) -> Result<Done, sqlx::Error> {
+        let connection = self.connection.as_mut().expect("invariant: it is there until this is dropped");
+        self.sound = false;
+        let done = run(connection, work, bound).await;
+        // A statement that the server refused has come to its end.
+        self.sound = matches!(done, Ok(_) | Err(sqlx::Error::Database(_)));
+        done
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.sound {
+            drop(self.connection.take().map(PoolConnection::detach));
+        }
+    }
+}
+
+async fn run(connection: &mut PgConnection, work: &Work<'_>, bound: Duration) -> Result<Done, sqlx::Error> {
+    match work {
+        Work::Rows((sql, args)) => {
+            let rows = within(bound, connection.fetch_all(post(sql, args))).await?;
+            Ok(Done { rows: rows.into_iter().map(Row::Postgres).collect(), ..Done::default() })
+        }
+        Work::Change(line) => Ok(Done { counts: vec![change(connection, *line, bound).await?], ..Done::default() }),
+        Work::All(sql, rows) => all(connection, (sql, rows), bound).await,
+        Work::Two(first, then) => two(connection, (*first, *then), bound).await,
+    }
+}
+
+async fn change(connection: &mut PgConnection, (sql, args): Line<'_>, bound: Duration) -> Result<u64, sqlx::Error> {
+    Ok(within(bound, connection.execute(post(sql, args))).await?.rows_affected())
+}
+
+async fn all(
+    connection: &mut PgConnection,
+    (sql, rows): (&'static str, &[Vec<Arg<'_>>]),
+    bound: Duration,
+) -> Result<Done, sqlx::Error> {
+    let mut counts = Vec::with_capacity(rows.len());
+    let mut transaction = within(bound, connection.begin()).await?;
+    for row in rows {
+        counts.push(change(&mut transaction, (sql, row), bound).await?);
+    }
+    hit(failpoint::USAGE_COMMIT)?;
+    within(bound, transaction.commit()).await?;
+    Ok(Done { counts, ..Done::default() })
+}
+
+async fn two(
+    connection: &mut PgConnection,
+    (first, then): (Line<'_>, Line<'_>),
+    bound: Duration,
+) -> Result<Done, sqlx::Error> {
+    let mut transaction = within(bound, connection.begin()).await?;
+    let done = change(&mut transaction, first, bound).await?;
+    if done > 0 {
+        change(&mut transaction, then, bound).await?;
+    }
+    within(bound, transaction.commit()).await?;
+    Ok(Done { counts: vec![done], ..Done::default() })
+}

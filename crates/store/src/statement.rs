@@ -1,0 +1,131 @@
+//! A statement with its bound values, and the rows that it returns, on either engine.
+
+use std::borrow::Cow;
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Postgres, Row as _, Sqlite};
+
+/// A bound value.
+#[derive(Clone, Debug)]
+pub(crate) enum Arg<'a> {
+    Text(Cow<'a, str>),
+    MaybeText(Option<Cow<'a, str>>),
+    Int(i64),
+    MaybeInt(Option<i64>),
+}
+
+/// A statement and its values.
+pub(crate) type Line<'a> = (&'static str, &'a [Arg<'a>]);
+
+/// A row of an answer; columns are read by position.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// A statement bound for SQLite.
+pub(crate) fn lite(sql: &'static str, args: &[Arg<'_>]) -> Query<'static, Sqlite, SqliteArguments> {
+    args.iter().fold(sqlx::query(sql), |query, arg| match arg {
+        Arg::Text(text) => query.bind(clean(text)),
+        Arg::MaybeText(text) => query.bind(text.as_deref().map(clean)),
+        Arg::Int(number) => query.bind(*number),
+        Arg::MaybeInt(number) => query.bind(*number),
+    })
+}
+
+/// A statement bound for PostgreSQL.
+pub(crate) fn post(sql: &'static str, args: &[Arg<'_>]) -> Query<'static, Postgres, PgArguments> {
+    args.iter().fold(sqlx::query(sql), |query, arg| match arg {
+        Arg::Text(text) => query.bind(clean(text)),
+        Arg::MaybeText(text) => query.bind(text.as_deref().map(clean)),
+        Arg::Int(number) => query.bind(*number),
+        Arg::MaybeInt(number) => query.bind(*number),
+    })
+}
+
+/// PostgreSQL takes no NUL in text, and a claim or model name may hold one.
+fn clean(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+macro_rules! columns {
+    ($($name:ident -> $type:ty)*) => {
+        $(pub(crate) fn $name(&self, at: usize) -> Result<$type, sqlx::Error> {
+            match self {
+                Self::Sqlite(row) => row.try_get(at),
+                Self::Postgres(row) => row.try_get(at),
+            }
+        })*
+    };
+}
+
+impl Row {
+    columns! {
+        text -> String
+        maybe_text -> Option<String>
+        int -> i64
+        maybe_int -> Option<i64>
+    }
+}
+
+impl<'a> From<&'a str> for Arg<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl<'a> From<&'a String> for Arg<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Arg<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl From<Option<String>> for Arg<'_> {
+    fn from(text: Option<String>) -> Self {
+        Self::MaybeText(text.map(Cow::Owned))
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Arg<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        Self::MaybeText(text.map(Cow::Borrowed))
+    }
+}
+
+impl From<i64> for Arg<'_> {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<bool> for Arg<'_> {
+    fn from(flag: bool) -> Self {
+        Self::Int(flag.into())
+    }
+}
+
+impl From<pool::Millis> for Arg<'_> {
+    fn from(time: pool::Millis) -> Self {
+        Self::Int(time.0)
+    }
+}
+
+impl From<Option<pool::Millis>> for Arg<'_> {
+    fn from(time: Option<pool::Millis>) -> Self {
+        Self::MaybeInt(time.map(|time| time.0))
+    }
+}
+
+/// Bound values, in order.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { [$($crate::statement::Arg::from($value)),*] };
+}
+pub(crate) use args;

@@ -1,0 +1,156 @@
+//! A PostgreSQL that stands still, breaks its connections, or takes no writes.
+
+use std::time::Duration;
+
+use pool::Secret;
+use sqlx::Executor;
+use tokio::time::{sleep, timeout};
+
+use super::cluster::Cluster;
+use super::wire::{Mood, Wire};
+use super::{NOW, Site, rows};
+use crate::remote::{Lent, Work};
+use crate::{Error, OpenError, Store};
+
+/// Longer than any bound of ours: who is not back by then hangs.
+const HANGS: Duration = Duration::from_mins(1);
+
+/// A store whose database is behind a wire.
+async fn behind(cluster: &Cluster, create: &'static str, name: &str) -> (Site, Wire, Store) {
+    let mut site = cluster.site(create, name).await;
+    let wire = Wire::to(cluster.socket()).await;
+    let url = format!("postgres://polygate@127.0.0.1:{}/{name}?sslmode=disable", wire.port);
+    site.postgres = Some(Secret::new(url));
+    let store = site.open().await;
+    (site, wire, store)
+}
+
+/// Asks until the database answers again.
+async fn back(store: &Store) {
+    let asked = async {
+        while store.accounts().await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(HANGS, asked).await.expect("the database is asked again");
+}
+
+pub(super) async fn a_server_that_stands_still_is_waited_for_within_bounds(cluster: &Cluster) {
+    let (_site, wire, store) = behind(cluster, "CREATE DATABASE still", "still").await;
+    store.generation().await.unwrap();
+    wire.set(Mood::Paused);
+    for _ in 0..2 {
+        let asked = timeout(HANGS, store.generation()).await.expect("it has a bound");
+        assert!(matches!(asked, Err(Error::Away)), "{asked:?}");
+    }
+    // From here on nobody waits and nobody but one task connects.
+    let before = wire.taken();
+    let many = futures(&store).await;
+    assert!(wire.taken() <= before + 1, "one task asks");
+    assert!(many.iter().all(|result| matches!(result, Err(Error::Away))), "{many:?}");
+    store.usage().record(rows::usage("1", NOW));
+    timeout(HANGS, store.usage().flush()).await.expect("the writer has a bound");
+    let before = wire.taken();
+    wire.set(Mood::Open);
+    back(&store).await;
+    assert!(wire.taken() > before, "on new connections");
+    store.usage().flush().await;
+    assert_eq!(store.usage().rows(9).await.unwrap().len(), 1, "the row waited");
+    assert_eq!(store.usage().lost(), 0);
+    store.close().await;
+}
+
+/// More callers than there are connections.
+async fn futures(store: &Store) -> Vec<Result<i64, Error>> {
+    let tasks: Vec<_> = (0..64)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.generation().await })
+        })
+        .collect();
+    let mut done = Vec::new();
+    for task in tasks {
+        done.push(timeout(HANGS, task).await.expect("at once").unwrap());
+    }
+    done
+}
+
+/// Every connection is in use when the server stands still: none of them comes back to the pool.
+pub(super) async fn connections_that_hung_are_not_used_again(cluster: &Cluster) {
+    let (_site, wire, store) = behind(cluster, "CREATE DATABASE hung", "hung").await;
+    assert!(futures(&store).await.iter().all(Result::is_ok));
+    let known = wire.taken();
+    wire.set(Mood::Paused);
+    assert!(futures(&store).await.iter().all(Result::is_err));
+    wire.set(Mood::Open);
+    back(&store).await;
+    assert!(futures(&store).await.iter().all(Result::is_ok));
+    assert!(wire.taken() > known);
+    store.close().await;
+}
+
+/// What was left in the middle would hold its place, and the next statement would wait for the last one's answer.
+pub(super) async fn a_connection_that_was_left_in_the_middle_is_dropped(cluster: &Cluster) {
+    let pool = cluster.admin().options().clone().max_connections(1);
+    let pool = pool.connect_with((*cluster.admin().connect_options()).clone()).await.unwrap();
+    let mut lent = Lent::take(&pool).await.unwrap();
+    let endless = Work::Rows(("SELECT pg_sleep(3600)::text", &[]));
+    assert!(lent.run(&endless, Duration::from_millis(1)).await.is_err());
+    drop(lent);
+    assert_eq!(pool.size(), 0);
+    let mut lent = timeout(HANGS, Lent::take(&pool)).await.expect("a free place").unwrap();
+    assert!(lent.run(&Work::Rows(("SELECT 'here'", &[])), HANGS).await.is_ok());
+    drop(lent);
+    assert_eq!(pool.size(), 1);
+    pool.close().await;
+}
+
+pub(super) async fn broken_connections_cost_no_more_than_an_error(cluster: &Cluster) {
+    let (_site, wire, store) = behind(cluster, "CREATE DATABASE broken", "broken").await;
+    assert!(futures(&store).await.iter().all(Result::is_ok));
+    wire.set(Mood::Cut);
+    wire.set(Mood::Open);
+    back(&store).await;
+    assert!(futures(&store).await.iter().all(Result::is_ok));
+    store.close().await;
+}
+
+/// The server ends our sessions, as at a restart.
+pub(super) async fn ended_sessions_are_replaced(cluster: &Cluster) {
+    let (_site, _wire, store) = behind(cluster, "CREATE DATABASE ended", "ended").await;
+    assert!(futures(&store).await.iter().all(Result::is_ok));
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'ended'";
+    cluster.admin().execute(end).await.unwrap();
+    back(&store).await;
+    assert!(futures(&store).await.iter().all(Result::is_ok));
+    store.close().await;
+}
+
+pub(super) async fn sessions_have_bounds_of_the_server_too(cluster: &Cluster) {
+    let (_site, _wire, store) = behind(cluster, "CREATE DATABASE bounded", "bounded").await;
+    let asked = "SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout') || ' ' \
+        || current_setting('idle_in_transaction_session_timeout') || ' ' || current_setting('application_name')";
+    let row = store.find(asked, &[]).await.unwrap().unwrap();
+    assert_eq!(row.text(0).unwrap(), "5s 2s 10s polygate");
+    store.close().await;
+}
+
+/// Once open it is told by a session's settings, and a server that was read-only from the start by the refusal to open.
+pub(super) async fn a_server_that_takes_no_writes_is_refused(cluster: &Cluster) {
+    let (site, _wire, store) = behind(cluster, "CREATE DATABASE fixed", "fixed").await;
+    cluster.admin().execute("ALTER DATABASE fixed SET default_transaction_read_only = on").await.unwrap();
+    let Err(error) = Store::open(site.options()).await else { panic!("it opened") };
+    assert!(matches!(error, OpenError::ReadOnly), "{error}");
+    // A session that begins read-only now is refused too: the store waits for a server that takes writes.
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'fixed'";
+    cluster.admin().execute(end).await.unwrap();
+    let asked = async {
+        while !matches!(store.generation().await, Err(Error::Away)) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(HANGS, asked).await.expect("it is away");
+    cluster.admin().execute("ALTER DATABASE fixed RESET default_transaction_read_only").await.unwrap();
+    back(&store).await;
+    store.close().await;
+}

@@ -1,0 +1,92 @@
+//! A TCP way to a cluster that stands still, breaks or closes when a test says so.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What happens to bytes and connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// They pass.
+    Open,
+    /// Connections stay and are taken, and no byte passes in either direction: a black hole.
+    Paused,
+    /// Every connection ends at once.
+    Cut,
+}
+
+/// The way. It ends with its value.
+pub(super) struct Wire {
+    pub(super) port: u16,
+    mood: watch::Sender<Mood>,
+    taken: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Wire {
+    /// A way to the server that listens on this socket.
+    pub(super) async fn to(socket: PathBuf) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (mood, moods) = watch::channel(Mood::Open);
+        let taken = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&taken);
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(carry(client, socket.clone(), moods.clone()));
+            }
+        });
+        Self { port, mood, taken, task }
+    }
+
+    pub(super) fn set(&self, mood: Mood) {
+        self.mood.send_replace(mood);
+    }
+
+    /// Connections so far.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn carry(mut client: TcpStream, socket: PathBuf, mut moods: watch::Receiver<Mood>) {
+    let Ok(mut server) = UnixStream::connect(socket).await else { return };
+    let (mut up, mut down) = (vec![0; 16_384], vec![0; 16_384]);
+    loop {
+        let mood = *moods.borrow_and_update();
+        if mood == Mood::Cut {
+            return;
+        }
+        let open = mood == Mood::Open;
+        let passed = tokio::select! {
+            changed = moods.changed() => changed.map(|()| 1).map_err(std::io::Error::other),
+            read = client.read(&mut up), if open => pass(read, &up, &mut server).await,
+            read = server.read(&mut down), if open => pass(read, &down, &mut client).await,
+        };
+        if !matches!(passed, Ok(1..)) {
+            return;
+        }
+    }
+}
+
+async fn pass(
+    read: std::io::Result<usize>,
+    bytes: &[u8],
+    to: &mut (impl AsyncWriteExt + Unpin),
+) -> std::io::Result<usize> {
+    let size = read?;
+    to.write_all(&bytes[..size]).await?;
+    Ok(size)
+}
