@@ -14,6 +14,7 @@ mod failure;
 mod keys;
 mod logging;
 mod login;
+mod migrate;
 mod output;
 mod proxies;
 mod relays;
@@ -76,6 +77,8 @@ enum Command {
     Admin(admin::Admin),
     /// Check this installation; each finding names what fixes it.
     Doctor(doctor::Doctor),
+    /// Bring the store of an earlier version up to date; `serve` does that at its start.
+    Migrate(migrate::Migrate),
     /// Print shell completions.
     Completions(completions::Completions),
 }
@@ -118,6 +121,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(settings) => settings.run(common)?,
         Command::Admin(admin) => admin.run(common).await?,
         Command::Doctor(doctor) => return doctor.run(common).await,
+        Command::Migrate(migrate) => migrate.run(common).await?,
         Command::Completions(_) => {}
     }
     Ok(ExitCode::SUCCESS)

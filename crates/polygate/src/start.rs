@@ -158,6 +158,7 @@ pub(crate) fn store_options(config: &Config) -> store::Options {
         home: config.paths.home.clone(),
         postgres: config.postgres.clone(),
         data_key: config.paths.data_key.clone(),
+        schema: store::Schema::Migrate,
     }
 }
 

@@ -17,7 +17,7 @@ const NOW: Millis = Millis(4_000_000_000_000);
 /// What must hold in a store after any kill: it opens, everybody is there, and each refresh token is one that the backend
 /// still takes, or the account is marked: an open intent, or a login that is needed.
 async fn judge(home: &Home, backend: &offline::Running, accounts: usize, keys: usize) {
-    let options = store::Options { home: home.path(), postgres: None, data_key: store::DataKey::InHome };
+    let options = store::Options { home: home.path(), ..store::Options::default() };
     let store = Store::open(options).await.expect("the store opens after a kill");
     let found = store.accounts().await.unwrap();
     assert_eq!(found.len(), accounts, "accounts");

@@ -83,7 +83,7 @@ impl Site {
     /// Waits for the end of the process: its exit code. Every request has left a row that says how it ended.
     async fn ended(mut self, rows: usize, outcome: Outcome) -> i32 {
         let code = self.gateway.wait(PATIENCE).code().expect("it was not killed");
-        let options = store::Options { home: self.home.path(), postgres: None, data_key: store::DataKey::InHome };
+        let options = store::Options { home: self.home.path(), ..store::Options::default() };
         let store = Store::open(options).await.unwrap();
         let found = store.usage().rows(1000).await.unwrap();
         // A collected reply has its status at the end; a stream has had it.

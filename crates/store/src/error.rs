@@ -164,8 +164,19 @@ pub enum OpenError {
         /// What the check said.
         reason: String,
     },
-    /// A newer Polygate wrote the database.
-    #[error("the database has schema {found}, this Polygate knows up to {known}; hint: update Polygate")]
+    /// The schema is older than this program's, and nobody asked to change it.
+    #[error(
+        "the database has schema {found}, and this Polygate needs {known}; \
+         hint: run `polygate migrate`, or `polygate serve`, which does the same"
+    )]
+    Older {
+        /// What the database has; 0 for an empty one.
+        found: i64,
+        /// What we know.
+        known: i64,
+    },
+    /// A newer Polygate changed the database in a way that this one cannot work with.
+    #[error("the database has schema {found}, this Polygate works with up to {known}; hint: update Polygate")]
     Newer {
         /// What the database has.
         found: i64,

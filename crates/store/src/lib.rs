@@ -38,6 +38,7 @@ pub use data_key::DataKey;
 pub use error::{CommitError, Error, LockError, OpenError};
 pub use failpoint::FAILPOINTS;
 pub use lock::ServeLock;
+pub use migrate::Schema;
 pub use models::StoredModels;
 pub use pool::keys::Key;
 pub use proxy::NewProxy;

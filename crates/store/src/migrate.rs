@@ -24,6 +24,9 @@ pub(crate) struct Migration {
     pub(crate) name: &'static str,
     pub(crate) sqlite: &'static str,
     pub(crate) postgres: &'static str,
+    /// The lowest schema number whose programs may still use the store after this step: 0 where it only adds what older statements
+    /// need not name, its own number where it takes something away.
+    pub(crate) floor: i64,
 }
 
 macro_rules! migration {
@@ -33,6 +36,7 @@ macro_rules! migration {
             name: $name,
             sqlite: include_str!(concat!("../migrations/sqlite/", $name, ".sql")),
             postgres: include_str!(concat!("../migrations/postgres/", $name, ".sql")),
+            floor: 0,
         }
     };
 }
@@ -57,6 +61,29 @@ pub(crate) struct Plan<'a> {
     pub(crate) missing: Vec<&'a Migration>,
     /// The highest number that it has; 0 for none.
     pub(crate) found: i64,
+    /// The highest number that we know.
+    latest: i64,
+}
+
+/// What opening does about a schema that is older than this program's. A new store is made whatever it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schema {
+    /// Brings it up to date.
+    #[default]
+    Migrate,
+    /// Refuses, with the command that brings it up to date: an older program may be using the store.
+    Expect,
+}
+
+impl Plan<'_> {
+    /// Whether the missing steps are to be run now.
+    pub(crate) fn due(&self, schema: Schema) -> Result<bool, OpenError> {
+        match schema {
+            _ if self.missing.is_empty() => Ok(false),
+            Schema::Migrate => Ok(true),
+            Schema::Expect => Err(OpenError::Older { found: self.found, known: self.latest }),
+        }
+    }
 }
 
 /// Which engine's text counts.
@@ -79,11 +106,30 @@ impl Migration {
     }
 }
 
-/// What a SQLite file is missing; refuses a newer or foreign one.
+/// What a SQLite file is missing; refuses one that is too new or foreign.
 pub(crate) async fn plan<'a>(connection: &mut SqliteConnection, known: &'a [Migration]) -> Result<Plan<'a>, OpenError> {
     let rows = connection.fetch_all(sql::MIGRATIONS).await?;
     let applied: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
-    compare(&applied?, known, Text::Sqlite)
+    let applied = Applied { steps: applied?, floor: lite_floor(connection).await? };
+    compare(&applied, known, Text::Sqlite)
+}
+
+/// The floor of a SQLite file; 0 where it has no such column, as nothing newer than this has written it then.
+async fn lite_floor(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    if has_floor(connection).await? { connection.fetch_one(sql::FLOOR).await?.try_get(0) } else { Ok(0) }
+}
+
+async fn has_floor(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let has = "SELECT 1 FROM pragma_table_info('migration') WHERE name = 'floor'";
+    Ok(connection.fetch_optional(has).await?.is_some())
+}
+
+/// Gives the table of versions of a SQLite file its column of floors, which files of earlier programs do not have.
+async fn floored(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    if !has_floor(connection).await? {
+        connection.execute("ALTER TABLE migration ADD COLUMN floor BIGINT NOT NULL DEFAULT 0").await?;
+    }
+    Ok(())
 }
 
 /// Brings a SQLite file up to date in one transaction.
@@ -92,11 +138,12 @@ pub(crate) async fn sqlite(connection: &mut SqliteConnection, known: &[Migration
     hit(failpoint::MIGRATE).map_err(sqlx::Error::Io)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     transaction.execute(sql::MIGRATION_TABLE).await?;
+    floored(&mut transaction).await?;
     let plan = plan(&mut transaction, known).await?;
     for step in plan.missing {
         transaction.execute(sqlx::raw_sql(step.sqlite)).await?;
         let digest = step.digest(Text::Sqlite);
-        transaction.execute(lite(sql::MIGRATED, &args![step.number, step.name, digest, now])).await?;
+        transaction.execute(lite(sql::MIGRATED, &args![step.number, step.name, digest, now, step.floor])).await?;
     }
     hit(failpoint::MIGRATE_COMMIT).map_err(sqlx::Error::Io)?;
     transaction.commit().await?;
@@ -110,27 +157,49 @@ pub(crate) async fn postgres(connection: &mut PgConnection, known: &[Migration],
     // Any number will do, as long as every node takes the same.
     transaction.execute("SELECT pg_advisory_xact_lock(7230159436471841537)").await?;
     transaction.execute(sql::MIGRATION_TABLE).await?;
-    let rows = transaction.fetch_all(sql::MIGRATIONS).await?;
-    let applied: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
-    for step in compare(&applied?, known, Text::Postgres)?.missing {
+    transaction.execute("ALTER TABLE migration ADD COLUMN IF NOT EXISTS floor BIGINT NOT NULL DEFAULT 0").await?;
+    for step in remote_plan(&mut transaction, known).await?.missing {
         transaction.execute(sqlx::raw_sql(step.postgres)).await?;
         let digest = step.digest(Text::Postgres);
-        transaction.execute(post(sql::MIGRATED, &args![step.number, step.name, digest, now])).await?;
+        transaction.execute(post(sql::MIGRATED, &args![step.number, step.name, digest, now, step.floor])).await?;
     }
     transaction.commit().await?;
     Ok(())
 }
 
-fn compare<'a>(applied: &BTreeMap<i64, String>, known: &'a [Migration], engine: Text) -> Result<Plan<'a>, OpenError> {
+/// What a PostgreSQL database is missing, everything where it is empty; refuses one that is too new or foreign.
+pub(crate) async fn remote_plan<'a>(
+    connection: &mut PgConnection,
+    known: &'a [Migration],
+) -> Result<Plan<'a>, OpenError> {
+    let has = "SELECT COUNT(*) FROM pg_attribute WHERE attrelid = to_regclass('migration') \
+        AND attname IN ('digest', 'floor') AND NOT attisdropped";
+    let columns: i64 = connection.fetch_one(has).await?.try_get(0)?;
+    let rows = if columns > 0 { connection.fetch_all(sql::MIGRATIONS).await? } else { Vec::new() };
+    let steps: Result<_, sqlx::Error> = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
+    let floor = if columns > 1 { connection.fetch_one(sql::FLOOR).await?.try_get(0)? } else { 0 };
+    compare(&Applied { steps: steps?, floor }, known, Text::Postgres)
+}
+
+/// What a database says of its schema.
+struct Applied {
+    /// Number and digest of each step.
+    steps: BTreeMap<i64, String>,
+    /// The lowest schema number whose programs may use it.
+    floor: i64,
+}
+
+fn compare<'a>(applied: &Applied, known: &'a [Migration], engine: Text) -> Result<Plan<'a>, OpenError> {
     let latest = known.last().map_or(0, |step| step.number);
-    let found = applied.keys().next_back().copied().unwrap_or(0);
-    if found > latest {
+    let found = applied.steps.keys().next_back().copied().unwrap_or(0);
+    let has = |step: &Migration| applied.steps.contains_key(&step.number);
+    // A newer program may only have added to what we know.
+    if found > latest && (applied.floor > latest || !known.iter().all(has)) {
         return Err(OpenError::Newer { found, known: latest });
     }
-    let changed = known.iter().find(|step| applied.get(&step.number).is_some_and(|old| *old != step.digest(engine)));
-    if let Some(step) = changed {
+    let other = |step: &&Migration| applied.steps.get(&step.number).is_some_and(|old| *old != step.digest(engine));
+    if let Some(step) = known.iter().find(other) {
         return Err(OpenError::Changed { number: step.number });
     }
-    let missing = known.iter().filter(|step| !applied.contains_key(&step.number)).collect();
-    Ok(Plan { missing, found })
+    Ok(Plan { missing: known.iter().filter(|step| !has(step)).collect(), found, latest })
 }

@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::OpenError;
 use crate::db::Db;
-use crate::migrate::{self, Migration};
+use crate::migrate::{self, Migration, Schema};
 use crate::remote::{Remote, Session, prepare, within};
 
 /// How long the first connection may take: a name may have to be looked up, and a person waits.
@@ -33,8 +33,8 @@ fn private(options: &PgConnectOptions) -> Result<(), OpenError> {
     Err(OpenError::Unverified { host: host.to_owned() })
 }
 
-/// Connects and brings the schema up to date.
-pub(crate) async fn open(url: &Secret, now: i64) -> Result<Db, OpenError> {
+/// Connects, and brings the schema up to date where that is wanted.
+pub(crate) async fn open(url: &Secret, schema: Schema, now: i64) -> Result<Db, OpenError> {
     let options = PgConnectOptions::from_str(url.expose()).map_err(|_| OpenError::Url)?;
     private(&options)?;
     let options = options.application_name("polygate").disable_statement_logging();
@@ -44,7 +44,9 @@ pub(crate) async fn open(url: &Secret, now: i64) -> Result<Db, OpenError> {
     if !within(FIRST, prepare(&mut connection, Session::Migration)).await.map_err(OpenError::Unreachable)? {
         return Err(OpenError::ReadOnly);
     }
-    migrate::postgres(&mut connection, &known, now).await?;
+    if migrate::remote_plan(&mut connection, &known).await?.due(schema)? {
+        migrate::postgres(&mut connection, &known, now).await?;
+    }
     within(FIRST, connection.close()).await.ok();
     Ok(Db::Postgres(Remote::new(options)))
 }

@@ -12,9 +12,10 @@ macro_rules! statements {
 
 statements! {
     MIGRATION_TABLE = "CREATE TABLE IF NOT EXISTS migration (number BIGINT PRIMARY KEY NOT NULL, name TEXT NOT NULL, \
-        digest TEXT NOT NULL, applied BIGINT NOT NULL)";
+        digest TEXT NOT NULL, applied BIGINT NOT NULL, floor BIGINT NOT NULL DEFAULT 0)";
     MIGRATIONS = "SELECT number, digest FROM migration ORDER BY number";
-    MIGRATED = "INSERT INTO migration (number, name, digest, applied) VALUES ($1, $2, $3, $4)";
+    MIGRATED = "INSERT INTO migration (number, name, digest, applied, floor) VALUES ($1, $2, $3, $4, $5)";
+    FLOOR = "SELECT COALESCE(MAX(floor), 0) FROM migration";
 
     SETTING = "SELECT value FROM setting WHERE name = $1";
     SETTING_SET = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";

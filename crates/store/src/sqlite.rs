@@ -13,7 +13,7 @@ use crate::db::Db;
 use crate::error::corrupt;
 use crate::failpoint::{self, hit};
 use crate::files::{self, Kind};
-use crate::migrate::{self, Migration};
+use crate::migrate::{self, Migration, Schema};
 use crate::statement::{args, lite};
 use crate::watch::Watch;
 use crate::{Error, OpenError};
@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) schema: &'static [Migration],
     /// What its content is worth.
     pub(crate) worth: Worth,
+    /// What is done about an older schema.
+    pub(crate) upgrade: Schema,
 }
 
 /// What a file's content is worth, which decides how it is written, checked and set aside.
@@ -94,7 +96,7 @@ async fn prepare(plan: &Plan, connection: &mut SqliteConnection, now: i64) -> Re
         }
         other => other?,
     };
-    if schema.missing.is_empty() {
+    if !schema.due(plan.upgrade)? {
         return Ok(());
     }
     backup(plan, connection, schema.found, now).await?;

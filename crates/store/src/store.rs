@@ -9,6 +9,7 @@ use pool::Secret;
 use crate::db::Db;
 use crate::failpoint::{self, Step};
 use crate::home::Home;
+use crate::migrate::Schema;
 use crate::presence::{self, Presence};
 use crate::reserve::Reserve;
 use crate::seal::{Place, Sealer, random};
@@ -26,6 +27,8 @@ pub struct Options {
     pub postgres: Option<Secret>,
     /// Where the data key lies.
     pub data_key: DataKey,
+    /// What is done about an older schema.
+    pub schema: Schema,
 }
 
 /// The open store. Clones are handles to the same one.
@@ -46,14 +49,15 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens the store: creates what is missing, migrates, loads the data key. Never replaces what it cannot read.
+    /// Opens the store: creates what is missing, migrates where [`Options::schema`] says so, loads the data key. Never replaces what it
+    /// cannot read.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
         let home = Home::open(&options.home)?;
         let opening = home.opening().await?;
         let now = clock();
         let db = match &options.postgres {
-            Some(url) => Box::pin(postgres::open(url, now)).await?,
-            None => local(&home, now).await?,
+            Some(url) => Box::pin(postgres::open(url, options.schema, now)).await?,
+            None => local(&home, options.schema, now).await?,
         };
         let opened = Self::install(db.clone(), &home, &options).await;
         if opened.is_err() {
@@ -73,7 +77,7 @@ impl Store {
         let (place, reserve) = match &db {
             Db::Sqlite { .. } => {
                 let reserve = Arc::new(Reserve::open(home.reserve()));
-                (UsagePlace::File(home.clone(), Arc::clone(&reserve)), Some(reserve))
+                (UsagePlace::File(home.clone(), Arc::clone(&reserve), options.schema), Some(reserve))
             }
             Db::Postgres(_) => (UsagePlace::Shared(db.clone()), None),
         };
@@ -121,6 +125,11 @@ impl Store {
     /// The usage table.
     pub fn usage(&self) -> &Usage {
         &self.0.usage
+    }
+
+    /// Brings the usage table up to date too, which otherwise opens when it is first needed.
+    pub async fn open_usage(&self) -> Result<(), Error> {
+        self.0.usage.rows(1).await.map(|_| ())
     }
 
     /// Writes what is waiting and closes the files.
@@ -210,9 +219,9 @@ impl Store {
     }
 }
 
-async fn local(home: &Home, now: i64) -> Result<Db, OpenError> {
+async fn local(home: &Home, upgrade: Schema, now: i64) -> Result<Db, OpenError> {
     files::local(home.path())?;
-    let plan = sqlite::Plan { path: home.accounts(), schema: migrate::ACCOUNTS, worth: Worth::Kept };
+    let plan = sqlite::Plan { path: home.accounts(), schema: migrate::ACCOUNTS, worth: Worth::Kept, upgrade };
     sqlite::open(&plan, now).await
 }
 

@@ -12,6 +12,7 @@ mod refresh;
 mod relays;
 mod remote;
 mod rows;
+mod schema;
 mod sealed;
 mod statements;
 mod wire;
@@ -24,7 +25,7 @@ use tempfile::TempDir;
 
 use self::cluster::Cluster;
 pub(crate) use self::rows::usage;
-use crate::{DataKey, NewAccount, OpenError, Options, Origin, Store};
+use crate::{NewAccount, OpenError, Options, Origin, Store};
 
 /// A place where stores open: one home, one database.
 pub(crate) struct Site {
@@ -42,7 +43,7 @@ impl Site {
     }
 
     pub(super) fn options(&self) -> Options {
-        Options { home: self.home().to_path_buf(), postgres: self.postgres.clone(), data_key: DataKey::InHome }
+        Options { home: self.home().to_path_buf(), postgres: self.postgres.clone(), ..Options::default() }
     }
 
     pub(crate) async fn open(&self) -> Store {
@@ -128,6 +129,8 @@ scenarios! {
     relays::a_relay_takes_its_list_along,
     relays::changes_of_relays_are_noticed,
     relays::one_of_many_adds_the_relay,
+    schema::a_newer_schema_is_worked_with_down_to_its_floor,
+    schema::an_older_schema_is_left_to_those_who_may_change_it,
     proxies::proxies_come_back,
     proxies::files_come_whole_or_not_at_all,
     proxies::a_proxy_in_use_stays,

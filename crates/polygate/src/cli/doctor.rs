@@ -70,7 +70,7 @@ impl Doctor {
     async fn running(&self, config: &Config, checks: &mut Vec<Check>) {
         checks.push(port(config));
         checks.push(way(config));
-        match Store::open(crate::start::store_options(config)).await {
+        match Store::open(workplace::expecting(config)).await {
             Ok(store) => {
                 checks.push(ok("store", format!("opens ({})", config.paths.home.display())));
                 checks.extend(accounts(config, &store).await);

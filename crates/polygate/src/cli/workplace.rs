@@ -39,11 +39,16 @@ pub(super) fn config(common: &Common) -> Result<Config, ConfigError> {
     Config::from_layers(&layers(&paths)?, paths)
 }
 
-/// The store of `config`, made when it is not there yet.
+/// The store of `config`, made when it is not there yet. Its schema is left as it is: a gateway of an older version may be serving.
 pub(super) async fn store(config: &Config) -> anyhow::Result<Store> {
-    Store::open(crate::start::store_options(config))
+    Store::open(expecting(config))
         .await
         .with_context(|| format!("cannot open the store in {}", config.paths.home.display()))
+}
+
+/// The store's options for whoever leaves its schema as it is.
+pub(super) fn expecting(config: &Config) -> store::Options {
+    store::Options { schema: store::Schema::Expect, ..crate::start::store_options(config) }
 }
 
 /// An engine over the store of `config` that does nothing by itself. [`end`] must follow. From here on a signal ends the command only

@@ -154,7 +154,7 @@ pub(crate) fn ollama() -> Ollama {
 
 /// A store in `home`.
 pub(crate) async fn store(home: &TempDir) -> Store {
-    let options = store::Options { home: home.path().join("home"), postgres: None, data_key: store::DataKey::InHome };
+    let options = store::Options { home: home.path().join("home"), ..store::Options::default() };
     Store::open(options).await.unwrap()
 }
 

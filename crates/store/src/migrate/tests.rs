@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use rstest::rstest;
 use sqlx::sqlite::SqlitePool;
 use tempfile::TempDir;
 
@@ -7,17 +8,29 @@ use super::*;
 use crate::sqlite::{Plan as File, Worth, open};
 
 const fn step(number: i64, sqlite: &'static str) -> Migration {
-    Migration { number, name: "test", sqlite, postgres: "" }
+    Migration { number, name: "test", sqlite, postgres: "", floor: 0 }
 }
 
+/// A step that ends the service of programs below `floor`.
+const fn over(number: i64, floor: i64) -> Migration {
+    Migration { number, name: "test", sqlite: THIRD, postgres: "", floor }
+}
+
+const THIRD: &str = "CREATE TABLE c (id TEXT)";
 const FIRST: &str = "CREATE TABLE a (id TEXT); INSERT INTO a VALUES ('kept')";
 const SECOND: &str = "ALTER TABLE a ADD COLUMN more TEXT; CREATE TABLE b (id TEXT)";
+const BELOW: &[Migration] = &[step(1, FIRST), over(3, 1)];
+const ABOVE: &[Migration] = &[step(1, FIRST), over(3, 3)];
 const OLD: &[Migration] = &[step(1, FIRST)];
 const NEW: &[Migration] = &[step(1, FIRST), step(3, SECOND)];
 const BROKEN: &[Migration] = &[step(1, FIRST), step(3, SECOND), step(4, "CREATE TABLE c (id TEXT); SELECT nonsense")];
 
 async fn bring(path: &Path, schema: &'static [Migration]) -> Result<(), OpenError> {
-    let file = File { path: path.to_path_buf(), schema, worth: Worth::Kept };
+    run(path, schema, Schema::Migrate).await
+}
+
+async fn run(path: &Path, schema: &'static [Migration], upgrade: Schema) -> Result<(), OpenError> {
+    let file = File { path: path.to_path_buf(), schema, worth: Worth::Kept, upgrade };
     open(&file, 42).await?.close().await;
     Ok(())
 }
@@ -56,12 +69,46 @@ async fn a_failed_migration_leaves_the_old_schema() {
     bring(&path, OLD).await.unwrap();
 }
 
+/// A program works on a newer schema until that takes away what it needs.
+#[rstest]
+#[case::added(NEW, true)]
+#[case::floor_below(BELOW, true)]
+#[case::floor_above(ABOVE, false)]
 #[tokio::test]
-async fn an_older_program_refuses_a_newer_schema() {
+async fn an_older_program_works_down_to_the_floor(#[case] newer: &'static [Migration], #[case] works: bool) {
     let home = TempDir::new().unwrap();
     let path = home.path().join("accounts.db");
+    bring(&path, newer).await.unwrap();
+    let outcome = bring(&path, OLD).await;
+    let refused = matches!(outcome, Err(OpenError::Newer { found: 3, known: 1 }));
+    assert_eq!((outcome.is_ok(), refused), (works, !works), "{outcome:?}");
+}
+
+/// Files of programs that knew no floor have no column for it.
+#[tokio::test]
+async fn a_table_without_floors_gets_them() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("accounts.db");
+    bring(&path, OLD).await.unwrap();
+    let pool = SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
+    pool.execute("ALTER TABLE migration DROP COLUMN floor").await.unwrap();
+    pool.close().await;
+    run(&path, OLD, Schema::Expect).await.unwrap();
     bring(&path, NEW).await.unwrap();
-    assert!(matches!(bring(&path, OLD).await, Err(OpenError::Newer { found: 3, known: 1 })));
+    assert_eq!(tables(&path).await, ["a", "b", "migration"]);
+}
+
+#[tokio::test]
+async fn only_who_is_asked_to_changes_an_old_schema() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("accounts.db");
+    run(&path, OLD, Schema::Expect).await.expect("a new file is made");
+    let refused = run(&path, NEW, Schema::Expect).await.expect_err("it is older");
+    assert!(matches!(refused, OpenError::Older { found: 1, known: 3 }), "{refused}");
+    assert!(refused.to_string().contains("hint: run `polygate migrate`"), "{refused}");
+    assert_eq!(tables(&path).await, ["a", "migration"]);
+    bring(&path, NEW).await.unwrap();
+    run(&path, NEW, Schema::Expect).await.unwrap();
 }
 
 #[test]

@@ -128,12 +128,9 @@ async fn flipped_bytes_400() {
 }
 
 #[tokio::test]
-async fn a_newer_or_changed_schema_is_refused() {
+async fn a_changed_schema_is_refused() {
     let (site, path) = filled().await;
     let pool = SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
-    pool.execute("INSERT INTO migration VALUES (9999, 'future', 'x', 0)").await.unwrap();
-    assert!(matches!(refusal(&site).await, OpenError::Newer { found: 9999, known: 10 }));
-    pool.execute("DELETE FROM migration WHERE number = 9999").await.unwrap();
     pool.execute("UPDATE migration SET digest = 'x' WHERE number = 1").await.unwrap();
     assert!(matches!(refusal(&site).await, OpenError::Changed { number: 1 }));
     assert!(quarantined(&site, "accounts.db").is_empty(), "it is sound, only not ours to open");

@@ -89,6 +89,6 @@ fn insist(columns: &BTreeSet<(String, String)>) {
         include_str!("../../migrations/sqlite/0010_status_rev.sql"),
     ];
     let declared = texts.concat().lines().filter(|line| line.starts_with("    ") && !line.contains("UNIQUE (")).count();
-    let migration = 4;
+    let migration = 5;
     assert_eq!(columns.len(), declared + migration);
 }

@@ -13,6 +13,7 @@ use crate::db::Db;
 use crate::error::corrupt;
 use crate::failpoint::{self, hit};
 use crate::home::Home;
+use crate::migrate::Schema;
 use crate::reserve::Reserve;
 use crate::sqlite::{self, Worth};
 use crate::statement::args;
@@ -27,7 +28,7 @@ const SPOOL: usize = 10_000;
 /// Where usage goes.
 pub(crate) enum Place {
     /// A file of its own, opened when first needed.
-    File(Home, Arc<Reserve>),
+    File(Home, Arc<Reserve>, Schema),
     /// The database of everything else.
     Shared(Db),
 }
@@ -132,9 +133,9 @@ impl Writer {
 
     /// The database, opened if need be. A damaged file is moved away and made anew.
     async fn db(&mut self) -> Result<Db, Error> {
-        let (home, reserve) = match &self.place {
+        let (home, reserve, schema) = match &self.place {
             Place::Shared(db) => return Ok(db.clone()),
-            Place::File(home, reserve) => (home, reserve),
+            Place::File(home, reserve, schema) => (home, reserve, *schema),
         };
         if !reserve.held() {
             reserve.refill();
@@ -143,14 +144,14 @@ impl Writer {
         if let Some(db) = &self.file {
             return Ok(db.clone());
         }
-        let db = open(home).await.map_err(plain)?;
+        let db = open(home, schema).await.map_err(plain)?;
         self.file = Some(db.clone());
         Ok(db)
     }
 
     /// Lets go of a file whose damage shows while it is in use; whether it was that.
     async fn judge(&mut self, error: &Error) -> bool {
-        let (Place::File(home, _), Error::Database(cause)) = (&self.place, error) else { return false };
+        let (Place::File(home, ..), Error::Database(cause)) = (&self.place, error) else { return false };
         let Some(db) = self.file.take_if(|_| corrupt(cause)) else { return false };
         db.close().await;
         tracing::warn!(%error, "the usage file is damaged; starting a new one");
@@ -166,9 +167,9 @@ impl Writer {
     }
 }
 
-async fn open(home: &Home) -> Result<Db, OpenError> {
+async fn open(home: &Home, upgrade: Schema) -> Result<Db, OpenError> {
     let _opening = home.opening().await?;
-    let plan = sqlite::Plan { path: home.usage(), schema: migrate::USAGE, worth: Worth::Disposable };
+    let plan = sqlite::Plan { path: home.usage(), schema: migrate::USAGE, worth: Worth::Disposable, upgrade };
     match sqlite::open(&plan, clock()).await {
         Err(OpenError::Damaged { path, copy, reason }) => {
             tracing::warn!(?path, ?copy, reason, "the usage file is damaged; starting a new one");
