@@ -26,7 +26,6 @@ use crate::logins::Logins;
 use crate::models::Wanted;
 use crate::models::editions::Editions;
 use crate::native::Native;
-use crate::quota::Consumptions;
 use crate::refresh::Refresh;
 use crate::relays::Line;
 use crate::retired::Retired;
@@ -72,7 +71,6 @@ pub(crate) struct Core {
     pub(crate) sync: tokio::sync::Mutex<()>,
     /// The relays of the configuration file.
     pub(crate) filed: Mutex<Vec<Line>>,
-    pub(crate) consumptions: Consumptions,
     /// Since when the store cannot be read; `None` while it can.
     pub(crate) blind: Mutex<Option<Instant>>,
     /// Owns every task.

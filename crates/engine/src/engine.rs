@@ -29,7 +29,6 @@ use crate::logins::Logins;
 use crate::models::editions::Editions;
 use crate::models::{self, Wanted};
 use crate::native::Native;
-use crate::quota::Consumptions;
 use crate::quota::poll::keep_measured;
 use crate::refresh::{Refresh, keep_fresh};
 use crate::releases::{self, keep_current};
@@ -235,7 +234,6 @@ impl Core {
             egress,
             sync: tokio::sync::Mutex::default(),
             filed: Mutex::default(),
-            consumptions: Consumptions::default(),
             blind: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

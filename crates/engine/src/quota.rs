@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use parking_lot::Mutex;
 use pool::attempt::{self, History, Outcome, Retry};
 use pool::quota::Quota;
 use pool::quota::credits::{Redeemed, ResetCredits};
@@ -15,6 +14,7 @@ use pool::status::Signal;
 use pool::warning::{self, Warning};
 use pool::{AccountId, Millis, Status};
 use serde_json::value::RawValue;
+use store::CreditUse;
 use upstream::oauth::RefreshReason;
 use upstream::{Fault, Small};
 
@@ -23,9 +23,6 @@ use crate::accounts::Entry;
 use crate::core::Core;
 use crate::feed::Watcher;
 use crate::refresh::{NotRefreshed, Wish};
-
-/// Least time between two tries to consume a reset credit of one account, milliseconds.
-const COOLDOWN: i64 = 30_000;
 
 /// Accounts asked at the same time when somebody waits for all.
 const PARALLEL: usize = 4;
@@ -83,6 +80,9 @@ pub enum QuotaError {
     /// A credit was consumed, or tried to be, a moment ago.
     #[error("a reset credit of this account was asked for a moment ago; try again in {0} s")]
     TooSoon(u64),
+    /// The store failed, and nothing was sent.
+    #[error("the store failed: {0}")]
+    Store(String),
     /// The backend could not be reached, or gave no usable answer.
     #[error("the backend gave no figures: {0}")]
     Upstream(String),
@@ -98,10 +98,6 @@ enum Errand<'a> {
     Credits,
     Consume(&'a str),
 }
-
-/// When credits were consumed, so that a second click does not consume a second one.
-#[derive(Default)]
-pub(crate) struct Consumptions(Mutex<HashMap<AccountId, Millis>>);
 
 impl From<NotRefreshed> for QuotaError {
     fn from(error: NotRefreshed) -> Self {
@@ -142,23 +138,17 @@ impl Engine {
         ResetCredits::read(&body).ok_or_else(|| QuotaError::Upstream("what it sent is no list of reset credits".into()))
     }
 
-    /// Consumes a reset credit: irreversible. `request` is the id of a try whose outcome is not known; a new one without it. At
-    /// most one try every 30 s for each account.
+    /// Consumes a reset credit: irreversible. `request` is the id of a try to repeat; without it a try is a new one, unless the
+    /// outcome of the last is not known. At most one try every 30 s for each account, over all processes and nodes.
     pub async fn consume_credit(&self, id: &str, request: Option<&str>) -> Result<Consumed, QuotaError> {
-        let request = match request {
-            Some(text) => uuid::Uuid::parse_str(text).map_err(|_| QuotaError::RequestId)?,
-            None => uuid::Uuid::new_v4(),
-        };
+        let request = request.map(|text| uuid::Uuid::parse_str(text).map_err(|_| QuotaError::RequestId)).transpose()?;
         let entry = self.0.known(id)?;
-        self.0.consumptions.begin(&entry.account.id, self.0.now())?;
-        let redeem_request_id = request.to_string();
-        let asked = self.0.ask(&entry, Errand::Consume(&redeem_request_id)).await;
-        let unsure = |why: String| {
-            let hint = "whether a credit was consumed is not known: try again with redeem_request_id";
-            QuotaError::Upstream(format!("{why}; {hint} {redeem_request_id}"))
-        };
-        let body = asked.map_err(|error| if let QuotaError::Upstream(why) = error { unsure(why) } else { error })?;
-        let outcome = Redeemed::read(&body).ok_or_else(|| unsure("what it sent is no outcome".into()))?;
+        let redeem_request_id = self.0.claim(&entry.account.id, request).await?;
+        let asked = self.0.redeem(&entry, &redeem_request_id).await;
+        if !matches!(asked, Err(QuotaError::Upstream(_))) {
+            self.0.settle(&entry.account.id, &redeem_request_id).await;
+        }
+        let outcome = asked?;
         tracing::info!(account = %entry.account.id, outcome = %outcome.words(), "reset credit");
         let quota = match self.0.measure(&entry).await {
             Ok(measured) => measured.quota,
@@ -210,25 +200,40 @@ impl Outlook {
     }
 }
 
-impl Consumptions {
-    /// Notes a try, unless the last one was a moment ago.
-    fn begin(&self, id: &AccountId, now: Millis) -> Result<(), QuotaError> {
-        let mut tries = self.0.lock();
-        let next = tries.get(id).map_or(Millis(0), |last| last.plus(COOLDOWN));
-        // A clock that was set back does not lock anybody out for longer.
-        if next > now && next <= now.plus(COOLDOWN) {
-            return Err(QuotaError::TooSoon(now.until(next).div_ceil(1000)));
-        }
-        tries.insert(id.clone(), now);
-        Ok(())
-    }
-}
-
 impl Core {
     /// An account, no relay.
     fn known(&self, id: &str) -> Result<Arc<Entry>, QuotaError> {
         let entry = self.accounts.get(&AccountId(id.to_owned()));
         entry.filter(|entry| entry.relay.is_none()).ok_or(QuotaError::Unknown)
+    }
+
+    /// The right to try once, before anything is sent; the id of the try.
+    async fn claim(&self, id: &AccountId, request: Option<uuid::Uuid>) -> Result<String, QuotaError> {
+        let (now, request) = (self.now(), request.map(|request| request.to_string()));
+        let begun = self.store.begin_credit(id, request.as_deref(), now).await;
+        match begun.map_err(|error| QuotaError::Store(error.to_string()))? {
+            CreditUse::Begun { request } => Ok(request),
+            CreditUse::Held { until } => Err(QuotaError::TooSoon(now.until(until).div_ceil(1000))),
+            CreditUse::Gone => Err(QuotaError::Unknown),
+        }
+    }
+
+    /// The try itself. [`QuotaError::Upstream`] says that its outcome is not known.
+    async fn redeem(self: &Arc<Self>, entry: &Entry, request: &str) -> Result<Redeemed, QuotaError> {
+        let unsure = |why: String| {
+            let hint = "whether a credit was consumed is not known: try again with redeem_request_id";
+            QuotaError::Upstream(format!("{why}; {hint} {request}"))
+        };
+        let asked = self.ask(entry, Errand::Consume(request)).await;
+        let body = asked.map_err(|error| if let QuotaError::Upstream(why) = error { unsure(why) } else { error })?;
+        Redeemed::read(&body).ok_or_else(|| unsure("what it sent is no outcome".into()))
+    }
+
+    /// Notes that an outcome is known. Where that is not stored the next try has the same id, and consumes nothing.
+    async fn settle(&self, id: &AccountId, request: &str) {
+        if let Err(error) = self.store.end_credit(id, request).await {
+            tracing::warn!(account = %id, %error, "the outcome of a reset credit is not noted");
+        }
     }
 
     /// Asks for an account's figures and takes them over.

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqlitePool;
 
 use crate::failpoint::{self, hit};
 use crate::remote::{MANY, ONE, Remote, Work};
-use crate::statement::{Arg, Line, Row, lite};
+use crate::statement::{Arg, Line, Row, json, lite};
 use crate::watch::Watch;
 
 /// An open database. A SQLite file is on a disk of ours, and waits for other writers as long as its busy timeout; PostgreSQL is
@@ -79,6 +79,23 @@ impl Db {
                 Ok(done)
             }
             Self::Postgres(remote) => remote.counts(Work::All(sql, rows), MANY).await,
+        }
+    }
+
+    /// Rows that are added, all or nothing. `one` is the statement of a row; `all` that of PostgreSQL for all of them, which come as one
+    /// JSON text, an array of arrays.
+    pub(crate) async fn write_bulk(
+        &self,
+        (one, all): (&'static str, &'static str),
+        rows: &[Vec<Arg<'_>>],
+    ) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite { .. } => self.write_all(one, rows).await.map(|_| ()),
+            Self::Postgres(remote) => {
+                hit(failpoint::STATEMENT)?;
+                let text = [Arg::from(json(rows))];
+                remote.counts(Work::Change((all, &text)), MANY).await.map(|_| ())
+            }
         }
     }
 

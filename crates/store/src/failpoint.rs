@@ -28,6 +28,7 @@ points! {
         OWNER "store::before_owner" "store::after_owner"
         LINK "store::before_link" "store::after_link"
         QUOTA "store::before_quota" "store::after_quota"
+        CREDIT "store::before_credit" "store::after_credit"
         LEASE "store::before_lease" "store::after_lease"
         INTENT "store::before_intent" "store::after_intent"
         COMMIT "store::before_commit" "store::after_commit"

@@ -4,6 +4,7 @@
 //! statement. Policy lives in `pool`; here are rows, leases, files and their modes.
 
 mod account;
+mod credit;
 mod data_key;
 mod db;
 mod error;
@@ -34,6 +35,7 @@ mod usage;
 mod watch;
 
 pub use account::{Link, NewAccount, Origin, Put};
+pub use credit::CreditUse;
 pub use data_key::DataKey;
 pub use error::{CommitError, Error, LockError, OpenError};
 pub use failpoint::FAILPOINTS;

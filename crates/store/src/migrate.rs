@@ -51,6 +51,7 @@ pub(crate) const ACCOUNTS: &[Migration] = &[
     migration!(7, "0007_generation"),
     migration!(8, "0008_tools"),
     migration!(10, "0010_status_rev"),
+    migration!(11, "0011_credit_use"),
 ];
 /// Steps of `usage.db`, in order.
 pub(crate) const USAGE: &[Migration] = &[migration!(2, "0002_usage"), migration!(9, "0009_request_id")];

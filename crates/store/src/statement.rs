@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -43,6 +44,18 @@ pub(crate) fn post(sql: &'static str, args: &[Arg<'_>]) -> Query<'static, Postgr
         Arg::Int(number) => query.bind(*number),
         Arg::MaybeInt(number) => query.bind(*number),
     })
+}
+
+/// Rows as one JSON text: an array of arrays.
+pub(crate) fn json(rows: &[Vec<Arg<'_>>]) -> String {
+    let value = |arg: &Arg<'_>| match arg {
+        Arg::Text(text) => Value::from(clean(text)),
+        Arg::MaybeText(text) => text.as_deref().map(clean).into(),
+        Arg::Int(number) => Value::from(*number),
+        Arg::MaybeInt(number) => Value::from(*number),
+    };
+    let rows: Vec<Value> = rows.iter().map(|row| row.iter().map(value).collect()).collect();
+    Value::from(rows).to_string()
 }
 
 /// PostgreSQL takes no NUL in text, and a claim or model name may hold one.

@@ -2,6 +2,7 @@
 
 mod away;
 mod cluster;
+mod credits;
 mod damage;
 mod full;
 mod modes;
@@ -131,6 +132,8 @@ scenarios! {
     relays::one_of_many_adds_the_relay,
     schema::a_newer_schema_is_worked_with_down_to_its_floor,
     schema::an_older_schema_is_left_to_those_who_may_change_it,
+    credits::one_of_many_consumes_a_credit,
+    credits::a_try_of_unknown_outcome_keeps_its_id,
     proxies::proxies_come_back,
     proxies::files_come_whole_or_not_at_all,
     proxies::a_proxy_in_use_stays,

@@ -114,6 +114,18 @@ impl Bench {
         Self { backend, engine, store, logins, ids, clock, home }
     }
 
+    /// A second engine on the same store, as of a command: it does nothing by itself.
+    pub(crate) async fn beside(&self) -> Engine {
+        let options = store::Options { home: self.home.path().to_owned(), ..store::Options::default() };
+        let parts = Parts {
+            store: Store::open(options).await.expect("a second handle"),
+            upstream: way(&self.backend, Timeouts::default(), None),
+            settings: Settings { transport: Transport::Http, ..Settings::default() },
+            clock: self.clock.clone(),
+        };
+        Engine::idle(parts).await.expect("it opens")
+    }
+
     /// Runs a request to its end.
     pub(crate) async fn ask(&self, call: Call) -> Result<Answer, Refusal> {
         match tokio::time::timeout(PATIENCE, self.engine.run(call)).await.expect("an answer in time")? {

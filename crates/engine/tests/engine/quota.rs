@@ -159,6 +159,26 @@ async fn a_reset_credit_brings_an_account_back() {
     bench.backend.script(Rule::at(Place::Credits, Plan::reset()));
     let error = bench.engine.consume_credit(id, None).await.unwrap_err().to_string();
     assert!(error.contains("redeem_request_id"), "{error}");
+    // Nobody need remember it: the next try has the same.
+    bench.clock.advance(MINUTE);
+    let next = bench.engine.consume_credit(id, None).await.expect("an outcome");
+    assert!(error.ends_with(&next.redeem_request_id), "{error}");
+    bench.clock.advance(MINUTE);
+    let last = bench.engine.consume_credit(id, None).await.expect("an outcome");
+    assert_ne!(last.redeem_request_id, next.redeem_request_id);
+}
+
+/// Two clicks on two nodes, or a click and a command.
+#[tokio::test]
+async fn a_credit_is_consumed_by_one_of_two_nodes() {
+    let bench = Bench::with(Setup::accounts(1)).await;
+    let id = &bench.ids[0].0;
+    let other = bench.beside().await;
+    let (first, second) = tokio::join!(bench.engine.consume_credit(id, None), other.consume_credit(id, None));
+    let (done, refused) = if first.is_ok() { (first, second) } else { (second, first) };
+    assert_eq!(done.expect("an outcome").outcome, Redeemed::NothingToReset);
+    assert_eq!(refused.unwrap_err(), QuotaError::TooSoon(30));
+    other.stop().await;
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use engine::{Clock, Engine, Parts, Settings};
 use offline::{How, NewAccount, Plan, Revocation, Rule, Wait};
-use pool::transport::Transport;
 use pool::{Millis, Secret, Status};
 use rstest::rstest;
 use serde_json::json;
@@ -294,14 +293,7 @@ async fn an_interrupted_refresh_is_tried_once(#[case] used: bool, #[case] status
 async fn a_login_stored_meanwhile_outlives_what_was_learned_before() {
     let bench = Bench::new().await;
     bench.engine.stop().await;
-    let options = store::Options { home: bench.home.path().to_owned(), ..store::Options::default() };
-    let parts = Parts {
-        store: Store::open(options).await.expect("a second handle"),
-        upstream: upstream(&bench.backend, Timeouts::default()),
-        settings: Settings { transport: Transport::Http, ..Settings::default() },
-        clock: bench.clock.clone(),
-    };
-    let idle = Engine::idle(parts).await.expect("it opens");
+    let idle = bench.beside().await;
     bench.backend.script(Rule::responses(Plan::usage_limit(3600)));
     assert!(idle.run(whole("hello")).await.is_err());
     assert_eq!(idle.accounts()[0].status, "exhausted");

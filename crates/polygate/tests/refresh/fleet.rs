@@ -86,7 +86,9 @@ impl Fleet {
         let (postgres, key) = self.shared.clone().unzip();
         let postgres = postgres.map(Secret::new);
         let data_key = key.map_or(store::DataKey::InHome, store::DataKey::File);
-        Store::open(store::Options { home: home.path(), postgres, data_key }).await.unwrap()
+        Store::open(store::Options { home: home.path(), postgres, data_key, schema: store::Schema::Migrate })
+            .await
+            .unwrap()
     }
 
     /// A call of the admin side.

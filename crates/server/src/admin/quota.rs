@@ -143,6 +143,7 @@ pub(crate) fn denied(error: &QuotaError) -> Denied {
         QuotaError::NotUsable(_) => Denied::with(StatusCode::CONFLICT, said(Kind::Invalid).code("account_not_usable")),
         QuotaError::RequestId => said(Kind::Invalid).at("redeem_request_id").into(),
         QuotaError::TooSoon(seconds) => said(Kind::RateLimited).code("cooldown").retry_after(*seconds).into(),
+        QuotaError::Store(_) => Failure::new(Kind::Internal, "The store failed; see the log").into(),
         QuotaError::Upstream(_) | QuotaError::Refused(_) => said(Kind::Upstream).code("upstream_quota").into(),
     }
 }

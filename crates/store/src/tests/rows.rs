@@ -194,6 +194,9 @@ pub(super) async fn usage_comes_back(site: &Site) {
     // A client may call all its requests the same.
     let mut namesake = usage("another", NOW.plus(8_888));
     namesake.request_id.clone_from(&rows[0].request_id);
+    namesake.account = None;
+    namesake.ttft_ms = Some(7);
+    namesake.model = "say \"x\"\\\n'\u{2028}".into();
     store.usage().record(namesake.clone());
     store.usage().flush().await;
     assert_eq!(store.usage().rows(1).await.unwrap(), [namesake]);

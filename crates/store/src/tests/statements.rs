@@ -67,6 +67,7 @@ fn insist(columns: &BTreeSet<(String, String)>) {
         "account_tags",
         "api_key",
         "cookies",
+        "credit_use",
         "egress",
         "migration",
         "models",
@@ -87,6 +88,7 @@ fn insist(columns: &BTreeSet<(String, String)>) {
         include_str!("../../migrations/sqlite/0008_tools.sql"),
         include_str!("../../migrations/sqlite/0009_request_id.sql"),
         include_str!("../../migrations/sqlite/0010_status_rev.sql"),
+        include_str!("../../migrations/sqlite/0011_credit_use.sql"),
     ];
     let declared = texts.concat().lines().filter(|line| line.starts_with("    ") && !line.contains("UNIQUE (")).count();
     let migration = 5;

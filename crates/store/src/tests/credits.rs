@@ -1,0 +1,40 @@
+//! Reset credits: of several tries one is sent, and one whose outcome is not known keeps its id.
+
+use tokio::task::JoinSet;
+
+use super::{NOW, Site, add};
+use crate::CreditUse::{self, Begun, Gone, Held};
+
+fn request(begun: CreditUse) -> String {
+    let Begun { request } = begun else { panic!("{begun:?}") };
+    request
+}
+
+pub(super) async fn one_of_many_consumes_a_credit(site: &Site) {
+    let (store, other) = (site.open().await, site.open().await);
+    let id = add(&store, "one").await;
+    let mut tries = JoinSet::new();
+    for number in 0..8 {
+        let (store, id) = (if number % 2 == 0 { store.clone() } else { other.clone() }, id.clone());
+        tries.spawn(async move { store.begin_credit(&id, None, NOW).await.unwrap() });
+    }
+    let all = tries.join_all().await;
+    assert_eq!(all.iter().filter(|answer| matches!(answer, Begun { .. })).count(), 1);
+    assert_eq!(all.iter().filter(|answer| **answer == Held { until: NOW.plus(30_000) }).count(), 7);
+    assert_eq!(store.begin_credit(&pool::AccountId("none".into()), None, NOW).await.unwrap(), Gone);
+}
+
+pub(super) async fn a_try_of_unknown_outcome_keeps_its_id(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let first = request(store.begin_credit(&id, None, NOW).await.unwrap());
+    let again = request(store.begin_credit(&id, None, NOW.plus(30_000)).await.unwrap());
+    assert_eq!(again, first, "nobody knows what became of it");
+    store.end_credit(&id, &first).await.unwrap();
+    let next = request(store.begin_credit(&id, None, NOW.plus(60_000)).await.unwrap());
+    assert_ne!(next, first);
+    let given = request(store.begin_credit(&id, Some("mine"), NOW.plus(90_000)).await.unwrap());
+    assert_eq!(given, "mine", "whoever names one gets it");
+    // A clock that was set back holds nobody up for longer.
+    assert!(matches!(store.begin_credit(&id, None, NOW.plus(-90_000)).await.unwrap(), Begun { .. }));
+}
