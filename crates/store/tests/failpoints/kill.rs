@@ -89,6 +89,8 @@ async fn round(store: &Store, number: usize) {
     println!("status {name}");
     own(store, &id, &name).await;
     store.set_quota(&id, &Quota::default()).await.unwrap();
+    assert!(matches!(store.begin_credit(&id, Some("request"), NOW).await.unwrap(), store::CreditUse::Begun { .. }));
+    store.end_credit(&id, "request").await.unwrap();
     store.set_cookies(&id, &Secret::from("jar")).await.unwrap();
     store.set_models(&id, &models("1")).await.unwrap();
     store.set_setting(&name, "set").await.unwrap();

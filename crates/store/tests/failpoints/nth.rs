@@ -46,6 +46,8 @@ const OPERATIONS: &[(&str, Operation)] = &[
         })
     }),
     ("status", |store, id| Box::pin(async move { said(store.set_status(&id, &Status::Disabled, 1).await) })),
+    ("credit", |store, id| Box::pin(async move { said(store.begin_credit(&id, Some("request"), NOW).await) })),
+    ("credit ends", |store, id| Box::pin(async move { said(store.end_credit(&id, "request").await) })),
     ("switch", |store, id| Box::pin(async move { said(store.switch(&[id], &Status::Disabled).await) })),
     ("label", |store, id| Box::pin(async move { said(store.set_label(&[id], "name").await) })),
     ("terms", |store, id| Box::pin(async move { said(store.set_terms(&id, Terms::default()).await) })),
