@@ -12,7 +12,7 @@ mod relay;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -194,27 +194,36 @@ fn odd(status: u16) -> String {
 
 /// Small requests of all protocols from eight clients, every hundredth a large one.
 fn mixed(gateway: &Gateway, large: &[Request], time: Duration) -> Result<Vec<String>> {
-    let end = Instant::now() + time;
-    let failed = Arc::new(AtomicUsize::new(0));
+    let (end, address) = (Instant::now() + time, gateway.address());
     let clients: Vec<_> = (0..8)
         .map(|at| {
-            let (large, address, failed) = (large[at % 4].clone(), gateway.address(), Arc::clone(&failed));
+            let large = large[at % 4].clone();
             thread::spawn(move || {
+                let mut failures = Vec::new();
                 let mut sent = 0;
                 while Instant::now() < end {
-                    let request = turn(at + sent, &large);
-                    let reply = request.send(address, &Progress::default());
-                    failed.fetch_add(usize::from(!reply.is_ok_and(|reply| reply.status == 200)), Ordering::Relaxed);
+                    failures.extend(failure(turn(at + sent, &large).send(address, &Progress::default())));
                     sent += 1;
                 }
-                sent
+                (sent, failures)
             })
         })
         .collect();
-    let sent = clients.into_iter().map(join).sum::<Result<usize>>()?;
-    let failed = failed.load(Ordering::Relaxed);
-    println!("mixed load: {sent} requests, {failed} failed, RSS {} at its end", mebibytes(gateway.memory()?));
-    Ok((failed > 0).then(|| format!("{failed} requests of the mixed load failed")).into_iter().collect())
+    let clients = clients.into_iter().map(join).collect::<Result<Vec<_>>>()?;
+    let sent: usize = clients.iter().map(|(sent, _)| sent).sum();
+    let failures: Vec<String> = clients.into_iter().flat_map(|(_, failures)| failures).collect();
+    println!("mixed load: {sent} requests, {} failed, {} at its end", failures.len(), mebibytes(gateway.memory()?));
+    let first = |first: &String| format!("{} requests of the mixed load failed, the first: {first}", failures.len());
+    Ok(failures.first().map(first).into_iter().collect())
+}
+
+/// What is wrong with a reply that should have been good.
+fn failure(reply: Result<client::Reply>) -> Option<String> {
+    match reply {
+        Ok(reply) if reply.status == 200 => None,
+        Ok(reply) => Some(reply.shown()),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// One of the mixed load's requests.

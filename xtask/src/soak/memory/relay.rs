@@ -109,8 +109,8 @@ fn serve(mut connection: TcpStream) -> Result<()> {
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")?;
         let endless = path.starts_with("/endless/");
         let script = protocol.script(&"a".repeat(if endless { DELTA.0 } else { 5 }));
-        chunk(&mut connection, &script.open)?;
-        chunk(&mut connection, std::slice::from_ref(&script.delta))?;
+        // Gemini's has no opening, and an empty chunk would end it.
+        chunk(&mut connection, &[&script.open[..], std::slice::from_ref(&script.delta)].concat())?;
         if endless {
             return forever(connection, &script.delta);
         }
