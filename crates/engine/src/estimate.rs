@@ -1,8 +1,8 @@
 //! About how many tokens a request is, for replies whose usage nobody reports.
 
-use proto::Request;
+use bytes::Bytes;
 use proto::canon::{Item, ItemKind, Part, Source};
-use proto::tokens;
+use proto::{Request, Text, Whole, tokens};
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +15,43 @@ pub(crate) fn input(request: &Request, size: usize) -> u64 {
     let embedded = request.items.iter().flat_map(parts).filter_map(embedded);
     let (count, bytes) = embedded.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size));
     tokens::estimate((size.saturating_sub(bytes) + count * EMBEDDED) as u64)
+}
+
+/// About how many bytes a request is that stand in texts: what reading and writing it takes grows with them.
+pub(crate) fn bytes(request: &Request) -> usize {
+    let body = request.raw.as_ref().map_or(0, Bytes::len);
+    body.max(request.items.iter().map(length).sum())
+}
+
+/// As [`bytes`], of a collected reply.
+pub(crate) fn reply(whole: &Whole) -> usize {
+    let frames = whole.frames.iter().map(|frame| frame.bytes.len()).sum::<usize>();
+    frames.max(whole.items.iter().map(length).sum())
+}
+
+fn length(item: &Item) -> usize {
+    if let Some(raw) = &item.raw {
+        return raw.bytes().len();
+    }
+    let texts = |texts: &[Text]| texts.iter().map(|text| text.escaped().len()).sum::<usize>();
+    match &item.kind {
+        ItemKind::Message { parts, .. } | ItemKind::Output { parts, .. } => parts.iter().map(part).sum(),
+        ItemKind::Reasoning { summary, text, encrypted, .. } => {
+            texts(summary) + texts(text) + encrypted.as_ref().map_or(0, |state| state.escaped().len())
+        }
+        ItemKind::Call { input: text, .. } | ItemKind::Image { result: text, .. } => text.escaped().len(),
+        ItemKind::Search { .. } | ItemKind::Other { .. } => 0,
+    }
+}
+
+fn part(part: &Part) -> usize {
+    match part {
+        Part::Text { text, .. }
+        | Part::Refusal(text)
+        | Part::Image { source: Source::Url(text) | Source::Id(text), .. }
+        | Part::File { source: Source::Url(text) | Source::Id(text), .. } => text.escaped().len(),
+        Part::Other(json) => json.bytes().len(),
+    }
 }
 
 fn parts(item: &Item) -> &[Part] {

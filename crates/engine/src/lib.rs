@@ -81,4 +81,4 @@ pub use stored::{NotCancelled, Trail};
 pub use stream::Stream;
 pub use upstream::relay::{PASSED as RELAYED, ProbeError};
 pub use upstream::transfer::{FileError, Format};
-pub use upstream::{PASSED, TURN};
+pub use upstream::{INLINE, PASSED, TURN, lanes, offload};

@@ -15,23 +15,25 @@ pub(crate) mod replay;
 use std::sync::Arc;
 
 use proto::Failure;
+use upstream::offload;
 
 use crate::call::Call;
 use crate::core::Core;
 use crate::ledger::Ledger;
 use crate::reply::{Head, Refusal, Reply};
-use crate::stored::recall;
+use crate::stored::{Keep, recall, recalled_bytes};
 use attempt::{Attempt, instead};
 pub(crate) use attempt::{fingerprint, models};
 
 /// Serves a request.
-pub(crate) async fn run(core: Arc<Core>, mut call: Call) -> Result<Reply, Refusal> {
+pub(crate) async fn run(core: Arc<Core>, call: Call) -> Result<Reply, Refusal> {
     if call.request.reply.prewarm {
         return prewarm::run(core, call).await;
     }
     let mut ledger = Ledger::open(&core, &call);
     core.budget.lock().request(core.now());
-    let keep = match recall(&core, &mut call) {
+    let (call, keep) = recalled(&core, call).await;
+    let keep = match keep {
         Ok(keep) => keep,
         Err(failure) => return Err(refuse(call, failure, ledger)),
     };
@@ -50,6 +52,16 @@ pub(crate) async fn run(core: Arc<Core>, mut call: Call) -> Result<Reply, Refusa
         },
     };
     attempt.keeping(keep).serve().await
+}
+
+/// The call with the conversation that it goes on from, and what will be kept of its reply.
+async fn recalled(core: &Arc<Core>, mut call: Call) -> (Call, Result<Option<Box<Keep>>, Failure>) {
+    let (core, size) = (Arc::clone(core), recalled_bytes(core, &call));
+    let work = move || {
+        let keep = recall(&core, &mut call);
+        (call, keep)
+    };
+    offload(size, work).await
 }
 
 /// The answer to a request that is not tried at all.

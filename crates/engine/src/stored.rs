@@ -17,7 +17,7 @@ use pool::limits;
 use proto::Json;
 use proto::dialect::responses::Shown;
 
-pub(crate) use self::keep::{Keep, recall};
+pub(crate) use self::keep::{Keep, recall, recalled_bytes};
 use self::shelf::{Bounds, Held, Name, Scale, Shelf};
 pub use self::trail::Trail;
 use crate::core::Core;

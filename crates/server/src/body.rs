@@ -11,6 +11,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use engine::INLINE;
 use futures_util::stream::{Stream, StreamExt, unfold};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
@@ -178,11 +179,16 @@ async fn decoded(
 ) -> Result<Bytes, Broken> {
     let wire = StreamReader::new(wire.map(|chunk| chunk.map_err(io::Error::other)));
     let mut reader = decode::chain(Box::pin(wire), codings, cap);
-    let mut whole = Vec::new();
+    let (mut whole, mut rested) = (Vec::new(), 0);
     loop {
         charge.reserve(&mut whole, 16 << 10)?;
         if fill(&mut reader, &mut whole).await? == 0 {
             return Ok(charge.seal(whole));
+        }
+        // It goes on as the body comes, so it has no thread of its own; but many small pieces of others' replies go out in between.
+        if whole.len() - rested >= INLINE {
+            rested = whole.len();
+            tokio::task::yield_now().await;
         }
     }
 }

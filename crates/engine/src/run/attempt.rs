@@ -50,6 +50,8 @@ use crate::stream::pipe::{Pipe, Shape};
 pub(crate) struct Attempt {
     core: Arc<Core>,
     call: Call,
+    /// About how many bytes the request is.
+    size: usize,
     plan: Arc<Plan>,
     /// Who served the conversation before.
     bond: Option<Bond>,
@@ -112,10 +114,11 @@ impl Attempt {
         let plan = Arc::new(Plan { dialect, resolved, conversation, client, tier, socket, mute, draws });
         let keyed = plan.kin() == Kin::Relays;
         let history = History { rest: Some(core.settings.rest), keyed, ..History::default() };
-        let begun = core.now();
+        let (begun, size) = (core.now(), estimate::bytes(&call.request));
         Self {
             core,
             call,
+            size,
             plan,
             bond,
             asked,
@@ -235,7 +238,7 @@ impl Attempt {
             return Err(Short::from(NotRefreshed::lasting("the account was removed")));
         };
         let access = self.access(&entry, refresh).await?;
-        let body = self.body(&entry)?;
+        let body = self.body(&entry).await?;
         self.fits(&entry, body.len()).await?;
         let turn = self.turn(id);
         self.paid = false;

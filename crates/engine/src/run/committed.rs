@@ -2,7 +2,9 @@
 
 use proto::dialect::Setting;
 use proto::{Dialect, Json};
+use upstream::offload;
 
+use crate::estimate;
 use crate::reply::{Head, Refusal, Reply, Whole};
 use crate::stream::Stream;
 use crate::stream::flow::Flow;
@@ -34,10 +36,15 @@ impl Committed {
             ledger.refuse(dialect, &failure);
             return Err(Refusal { failure, head: Box::new(head) });
         }
-        let body = dialect.whole(&whole, &setting);
-        if let Some(keep) = keep {
-            keep.over(setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
-        }
+        let size = estimate::reply(&whole);
+        let work = move || {
+            let body = dialect.whole(&whole, &setting);
+            if let Some(keep) = keep {
+                keep.over(setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
+            }
+            body
+        };
+        let body = offload(size, work).await;
         Ok(Reply::Whole(Whole { head, body }))
     }
 }

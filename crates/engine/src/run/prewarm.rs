@@ -14,12 +14,13 @@ use proto::{Dialect, Event, Failure, Fold, Json, Text, What, Writer};
 use uuid::Uuid;
 
 use super::attempt::{Attempt, instead};
+use super::recalled;
 use crate::call::Call;
 use crate::conversation::Conversation;
 use crate::core::Core;
 use crate::ledger::Ledger;
 use crate::reply::{Head, Refusal, Reply, Whole};
-use crate::stored::{Keep, recall};
+use crate::stored::Keep;
 use crate::stream::Stream;
 
 /// How long the client waits for the backend to be told. A turn that comes before it has been sends all of it itself.
@@ -35,9 +36,10 @@ struct Answer {
 }
 
 /// Tells the backend, if it can be told, and answers. That it cannot be is no failure: the turn proper will say why.
-pub(super) async fn run(core: Arc<Core>, mut call: Call) -> Result<Reply, Refusal> {
+pub(super) async fn run(core: Arc<Core>, call: Call) -> Result<Reply, Refusal> {
     let mut ledger = Ledger::open(&core, &call);
-    let (resolved, answer) = match prepare(&core, &mut call) {
+    let (call, keep) = recalled(&core, call).await;
+    let (resolved, answer) = match keep.and_then(|keep| prepare(&core, &call, keep)) {
         Ok(prepared) => prepared,
         Err(failure) => {
             ledger.refuse(call.dialect, &failure);
@@ -50,8 +52,7 @@ pub(super) async fn run(core: Arc<Core>, mut call: Call) -> Result<Reply, Refusa
     Ok(answer.reply())
 }
 
-fn prepare(core: &Arc<Core>, call: &mut Call) -> Result<(Resolved, Answer), Failure> {
-    let mut keep = recall(core, call)?;
+fn prepare(core: &Arc<Core>, call: &Call, mut keep: Option<Box<Keep>>) -> Result<(Resolved, Answer), Failure> {
     let asked = call.request.model.as_deref();
     let resolved = core.accounts.catalog().resolve(asked, &core.settings.names);
     let resolved = resolved.or_else(|failure| instead(core, asked).ok_or(failure))?;

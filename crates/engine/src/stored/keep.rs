@@ -13,6 +13,7 @@ use super::shelf::{Cancel, Held, Name, Record, Turn, Weight};
 use super::trail::Trail;
 use crate::call::Call;
 use crate::core::Core;
+use crate::estimate;
 use crate::keys::KeyId;
 
 /// Longest id of a response that is kept or shown in an error.
@@ -71,6 +72,12 @@ pub(crate) fn recall(core: &Arc<Core>, call: &mut Call) -> Result<Option<Box<Kee
     let (core, key, cancel) = (Arc::clone(core), call.key.clone(), Arc::default());
     let (conversation, place) = (Uuid::nil(), None);
     Ok(Some(Box::new(Keep { core, key, marks, stores, trail, before, input, conversation, place, cancel })))
+}
+
+/// About how many bytes [`recall`] goes through.
+pub(crate) fn recalled_bytes(core: &Core, call: &Call) -> usize {
+    let past = call.request.previous.as_deref().and_then(|id| find(core, call, id));
+    estimate::bytes(&call.request) + past.map_or(0, |past| total(&past.turns))
 }
 
 fn find(core: &Core, call: &Call, id: &str) -> Option<Record> {

@@ -15,6 +15,7 @@ mod forward;
 mod http2;
 mod identity;
 mod imports;
+mod large;
 mod learned;
 mod limits;
 mod linked;

@@ -1,5 +1,6 @@
 //! OpenAI Chat Completions, and the older completions of bare prompts.
 
+use engine::offload;
 use proto::dialect::chat::completions as bare;
 
 use crate::edge::run::{receive, run};
@@ -14,6 +15,6 @@ pub(crate) async fn create(ask: Ask) -> Answer {
 /// `POST /v1/completions`
 pub(crate) async fn completions(ask: Ask) -> Answer {
     let (turn, body) = receive(ask).await?;
-    let (request, notes) = bare::read(&body)?;
+    let (request, notes) = offload(body.len(), move || bare::read(&body)).await?;
     turn.answer(request, notes, None).await
 }

@@ -1,6 +1,7 @@
 //! Google Gemini: model and method are in the path, the form of a stream is in the query.
 
 use bytes::Bytes;
+use engine::offload;
 use http::HeaderMap;
 use proto::{Failure, Json, Kind};
 use serde::Serialize;
@@ -50,7 +51,7 @@ pub(crate) async fn stream(ask: Ask) -> Answer {
 pub(crate) async fn count_tokens(ask: Ask) -> Answer {
     let model = model(&ask.param).to_owned();
     let (turn, body) = receive(ask).await?;
-    let (mut request, _) = turn.dialect.read_request(inner(body)?)?;
+    let (mut request, _) = turn.read(inner(body).await?).await?;
     request.model = Some(model);
     let (model, total_tokens) = count(&turn, request).await?;
     let details = Details { modality: "TEXT", token_count: total_tokens };
@@ -70,7 +71,7 @@ async fn call(ask: Ask, form: Option<Form>) -> Answer {
     let model = model(&ask.param).to_owned();
     let framed_errors = reads_framed_errors(&ask.parts.headers);
     let (turn, body) = receive(ask).await?;
-    let (mut request, notes) = turn.dialect.read_request(body)?;
+    let (mut request, notes) = turn.read(body).await?;
     request.model = Some(model);
     request.reply.framed_errors = framed_errors;
     request.reply.stream = form.is_some();
@@ -106,11 +107,15 @@ fn form(ask: &Ask) -> Result<Form, Failure> {
 }
 
 /// The request whose tokens are to be counted: the body itself, or the one it carries.
-fn inner(body: Bytes) -> Result<Bytes, Failure> {
-    proto::json::check(&body)?;
-    let whole = Json::from_valid(body.clone());
-    let carried = whole.get("generateContentRequest").or_else(|| whole.get("generate_content_request"));
-    Ok(carried.map_or(body, |json| json.bytes().clone()))
+async fn inner(body: Bytes) -> Result<Bytes, Failure> {
+    let len = body.len();
+    let work = move || {
+        proto::json::check(&body)?;
+        let whole = Json::from_valid(body.clone());
+        let carried = whole.get("generateContentRequest").or_else(|| whole.get("generate_content_request"));
+        Ok(carried.map_or(body, |json| json.bytes().clone()))
+    };
+    offload(len, work).await
 }
 
 #[cfg(test)]

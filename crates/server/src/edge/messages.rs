@@ -20,7 +20,7 @@ pub(crate) async fn create(ask: Ask) -> Answer {
 /// `POST /v1/messages/count_tokens`
 pub(crate) async fn count_tokens(ask: Ask) -> Answer {
     let (turn, body) = receive(ask).await?;
-    let (request, _) = turn.dialect.read_request(body)?;
+    let (request, _) = turn.read(body).await?;
     let (model, input_tokens) = count(&turn, request).await?;
     Ok(told(&model, &Counted { input_tokens }))
 }

@@ -6,6 +6,7 @@ mod models;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
+use engine::offload;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use proto::dialect::ollama::{self, Asked};
@@ -50,7 +51,7 @@ pub(crate) async fn generate(ask: Ask) -> Answer {
 async fn call(ask: Ask, generate: bool) -> Answer {
     let image_objects = reads_image_objects(&ask.parts.headers);
     let (turn, body) = receive(ask).await?;
-    match ollama::read(&body, generate)? {
+    match offload(body.len(), move || ollama::read(&body, generate)).await? {
         Asked::Reply(mut request, notes) => {
             request.reply.image_objects = image_objects;
             request.model = request.model.map(|name| known(&turn, &name));

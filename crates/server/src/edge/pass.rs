@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Delivery, Errand, Fate, Form, Load, Refusal};
+use engine::{Delivery, Errand, Fate, Form, Load, Refusal, offload};
 use futures_util::StreamExt;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
@@ -86,9 +86,14 @@ async fn pass(ask: Ask, service: Service) -> Answer {
 async fn load(app: &App, service: Service, call: (&HeaderMap, Incoming)) -> Result<(Option<String>, Load), Failure> {
     let (limits, budget) = (&app.settings.limits, &app.budget);
     let Some(boundary) = boundary(call.0) else {
-        let (model, body) = json(body::read(call.0, call.1, limits, budget).await?)?;
+        let body = body::read(call.0, call.1, limits, budget).await?;
+        let (model, body) = offload(body.len(), move || json(body)).await?;
         let accounts = app.engine.by_accounts(service, model.as_deref());
-        return Ok((model, Load::Json(if accounts { translated(service, body)? } else { body })));
+        if !accounts {
+            return Ok((model, Load::Json(body)));
+        }
+        let body = offload(body.len(), move || translated(service, body)).await?;
+        return Ok((model, Load::Json(body)));
     };
     let mut scan = Scan::new(&boundary);
     let begun = body::begin(call, limits, budget, |body| scan.look(body)).await?;
@@ -97,7 +102,8 @@ async fn load(app: &App, service: Service, call: (&HeaderMap, Incoming)) -> Resu
         return Ok((model, form_load(begun, &scan)));
     }
     let whole = begun.whole(limits, budget).await?;
-    Ok((model, Load::Json(images::form(&form::parts(&whole, &boundary)?)?)))
+    let body = offload(whole.len(), move || images::form(&form::parts(&whole, &boundary)?)).await?;
+    Ok((model, Load::Json(body)))
 }
 
 /// The model that a JSON body names, and the body.

@@ -25,7 +25,7 @@ pub(crate) async fn review(ask: Ask) -> Answer {
 /// `POST /v1/responses/compact`: a request that ends with a trigger, and what people said before its answer.
 pub(crate) async fn compact(ask: Ask) -> Answer {
     let (turn, body) = receive(ask).await?;
-    let (mut request, notes) = turn.dialect.read_request(body)?;
+    let (mut request, notes) = turn.read(body).await?;
     let kept = compaction::ask(&mut request);
     // Its answer is another object, which nobody goes on from.
     request.store = Some(false);
@@ -49,7 +49,7 @@ struct Counted {
 /// `POST /v1/responses/input_tokens`
 pub(crate) async fn input_tokens(ask: Ask) -> Answer {
     let (turn, body) = receive(ask).await?;
-    let (request, _) = turn.dialect.read_request(body)?;
+    let (request, _) = turn.read(body).await?;
     let (model, input_tokens) = count(&turn, request).await?;
     Ok(told(&model, &Counted { object: "response.input_tokens", input_tokens }))
 }

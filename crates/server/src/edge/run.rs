@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Call, Head, KeyId, Refusal, Reply, Stream, Whole};
+use engine::{Call, Head, KeyId, Refusal, Reply, Stream, Whole, offload};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -26,7 +26,7 @@ use crate::service::App;
 /// Serves a model call in the route's dialect.
 pub(crate) async fn run(ask: Ask, subagent: Option<&str>) -> Answer {
     let (turn, body) = receive(ask).await?;
-    let (request, notes) = turn.dialect.read_request(body)?;
+    let (request, notes) = turn.read(body).await?;
     turn.answer(request, notes, subagent).await
 }
 
@@ -64,6 +64,12 @@ pub(crate) fn place(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
 }
 
 impl Turn {
+    /// The request in a body.
+    pub(crate) async fn read(&self, body: Bytes) -> Result<(Request, Notes), Failure> {
+        let dialect = self.dialect;
+        offload(body.len(), move || dialect.read_request(body)).await
+    }
+
     /// Asks the engine and answers with what it gives. `subagent` is what the path says of a Codex subagent.
     pub(crate) async fn answer(self, request: Request, notes: Notes, subagent: Option<&str>) -> Answer {
         let kind = streamed_type(self.dialect, request.reply.array);
@@ -98,7 +104,8 @@ impl Turn {
         let (key, tab) = (self.key.clone(), self.app.budget.tab());
         let call = Call { dialect: self.dialect, request, notes, key, client, tab };
         let refused = |refusal: Refusal| Denied { headers: Box::new(head(*refusal.head)), ..refusal.failure.into() };
-        self.app.engine.run(call).await.map_err(refused)
+        // Boxed: what a request takes until its reply begins is large.
+        Box::pin(self.app.engine.run(call)).await.map_err(refused)
     }
 }
 

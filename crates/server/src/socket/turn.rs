@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Call, Client, Reply, Stream};
+use engine::{Call, Client, Reply, Stream, offload};
 use http::HeaderMap;
 use proto::dialect::responses::compact::is_asked;
 use proto::{Dialect, Failure, Json, Kind, Notes, Request};
@@ -62,7 +62,7 @@ async fn open(seat: Arc<Seat>, body: Bytes, id: &str) -> Result<Running, Denied>
     // The key may have been taken back since the connection began.
     let key = desk.check(presented(&seat.headers, &[]), seat.route.class).await?.key();
     let permit = place(app)?;
-    let (mut request, notes) = read(body)?;
+    let (mut request, notes) = offload(body.len(), move || read(body)).await?;
     request.reply.stream = true;
     let mut client = client::read(&seat.headers, id, None);
     facts::of_turn(&mut client, &request);

@@ -279,3 +279,35 @@ async fn admin_errors_quote_no_value_of_the_body() {
         assert!(refused.text().contains("line 1, column"), "{line} {body}: {}", refused.text());
     }
 }
+
+/// Reading a large body waits for a thread of its own; small requests do not wait for it.
+#[tokio::test]
+async fn a_large_body_is_read_off_the_threads_of_small_ones() {
+    let gateway = Gateway::start().await;
+    let (held, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let mut lanes = Vec::new();
+    for _ in 0..engine::lanes() {
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let held = held.clone();
+        let work = move || {
+            held.send(()).unwrap();
+            wait.recv().ok()
+        };
+        lanes.push((release, tokio::spawn(engine::offload(engine::INLINE + 1, work))));
+        begun.recv().await.unwrap();
+    }
+    let body = CHAT.replace("\"s\"", &format!("\"{}\"", "s".repeat(engine::INLINE)));
+    let mut large = Box::pin(gateway.post("/v1/chat/completions", &[], body.as_bytes()));
+    let small = async {
+        for _ in 0..50 {
+            let answer = gateway.post("/v1/chat/completions", &[], CHAT.as_bytes()).await;
+            assert_eq!(answer.status, 503, "{}", answer.text());
+        }
+    };
+    tokio::select! {
+        _ = &mut large => panic!("read although no thread is free"),
+        () = small => {}
+    }
+    lanes.clear();
+    assert_eq!(large.await.status, 503);
+}

@@ -31,6 +31,7 @@ use self::reply::Watch;
 use self::shelf::{Key, Socket};
 use super::{Answer, Leg, hint, passed};
 use crate::fault::root;
+use crate::offload::offload;
 use crate::profile::Slot;
 use crate::{Body, Fault, FaultKind, Sent, Upstream};
 
@@ -77,7 +78,8 @@ impl Upstream {
     /// One turn: over the conversation's own socket if there is one, else over a new one.
     pub(super) async fn talk(&self, leg: &Leg<'_>, talk: Talk) -> Result<Answer, Detour> {
         let unfit = || Detour::Post("the body has no list of items".into());
-        let turn = Turn::read(leg.body.clone()).ok_or_else(unfit)?;
+        let body = leg.body.clone();
+        let turn = offload(body.len(), move || Turn::read(body)).await.ok_or_else(unfit)?;
         let key = Key { account: leg.account.id.clone(), conversation: talk.conversation, hint: hint(&leg.call) };
         if let Some(socket) = self.shelf().take(&key, &self.way) {
             return self.say(socket, (&turn, talk), leg).await.map_err(Detour::Fault);

@@ -11,7 +11,7 @@ use proto::canon::Limits;
 use proto::dialect::responses::{Echo, LEAST_OUTPUT};
 use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini, messages};
 use proto::{Failure, Notes, ToolReplies};
-use upstream::TurnMetadata;
+use upstream::{TurnMetadata, offload};
 
 use super::super::post::Plan;
 use super::super::replay;
@@ -42,7 +42,7 @@ pub(super) struct Written {
 
 impl Attempt {
     /// The body for this account or relay. Replay-only items that another one made are left out: it could not read them.
-    pub(super) fn body(&mut self, entry: &Entry) -> Result<Bytes, Failure> {
+    pub(super) async fn body(&mut self, entry: &Entry) -> Result<Bytes, Failure> {
         let without_replay = self.history.stripped || self.foreign(entry);
         let line = entry.relay.as_ref().map(|line| &line.relay);
         let relay = line.map(|relay| relay.id.clone());
@@ -65,12 +65,24 @@ impl Attempt {
             (Target::Codex(codex), metadata)
         };
         let wire = entry.wire();
-        let (bytes, notes) = wire.write_request(&self.call.request, &target)?;
-        let replies = ToolReplies::new(&self.call.request, wire, &target);
+        let (bytes, notes, replies) = self.write(wire, target).await?;
         let written =
             Written { relay, account, wire, without_replay, tools, notes, bytes: bytes.clone(), metadata, replies };
         self.body = Some(Box::new(written));
         Ok(bytes)
+    }
+
+    /// The request as this protocol's upstreams read it, and how the calls of the answer are turned back.
+    async fn write(&mut self, wire: Wire, target: Target) -> Result<(Bytes, Notes, Option<ToolReplies>), Failure> {
+        let request = std::mem::take(&mut self.call.request);
+        let work = move || {
+            let written = wire.write_request(&request, &target);
+            let replies = ToolReplies::new(&request, wire, &target);
+            (request, written.map(|(bytes, notes)| (bytes, notes, replies)))
+        };
+        let (request, written) = offload(self.size, work).await;
+        self.call.request = request;
+        written
     }
 
     /// The body as written last.

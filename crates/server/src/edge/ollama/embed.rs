@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use engine::{Delivery, Errand, Load, Refusal};
+use engine::{Delivery, Errand, Load, Refusal, offload};
 use http::{HeaderValue, StatusCode};
 use pool::relay::Service;
 use proto::dialect::ollama::embed::{Embed, read};
@@ -31,7 +31,7 @@ pub(crate) async fn embeddings(ask: Ask) -> Answer {
 async fn call(ask: Ask, single: bool) -> Answer {
     let began = Instant::now();
     let (turn, body) = receive(ask).await?;
-    let embed = read(&body, single)?;
+    let embed = offload(body.len(), move || read(&body, single)).await?;
     let name = named(&turn, &embed);
     let Some(body) = embed.body.clone() else {
         let refused = |failure| denied(Refusal { failure, head: Box::default() });

@@ -1,0 +1,90 @@
+//! Work that takes long: off the threads that serve everybody's streams.
+
+use std::future::ready;
+use std::panic::resume_unwind;
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
+
+use futures_util::future::Either;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+/// Up to so many bytes, reading, writing or compressing a body takes one or two milliseconds, and a hop to another thread is not
+/// worth it.
+pub const INLINE: usize = 256 << 10;
+
+/// Large bodies that are worked on at once: one core is left for streams and small requests. The others wait in turn.
+static LANES: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(lanes()));
+
+/// How many large bodies are worked on at once.
+pub fn lanes() -> usize {
+    available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
+}
+
+/// Does work on a body of `len` bytes: at once where that is [`INLINE`] or less, else on a thread of its own. Work that has begun
+/// goes on when nobody waits for it any more.
+///
+/// # Panics
+/// As `work` does.
+pub fn offload<T: Send + 'static>(
+    len: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> impl Future<Output = T> + Send {
+    if len <= INLINE {
+        return Either::Left(ready(work()));
+    }
+    Either::Right(Box::pin(elsewhere(work)))
+}
+
+async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let lane = LANES.acquire().await.expect("invariant: nobody closes it");
+    let done = spawn_blocking(move || {
+        let done = work();
+        drop(lane);
+        done
+    });
+    match done.await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The runtime ends, and with it whoever waits here.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_large_work_leaves_the_thread() {
+        let here = thread::current().id();
+        for (len, leaves) in [(0, false), (INLINE, false), (INLINE + 1, true), (64 << 20, true)] {
+            let there = offload(len, || thread::current().id()).await;
+            assert_eq!(there != here, leaves, "{len}");
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_keeps_its_lane_until_it_ends() {
+        let (go, wait) = mpsc::channel::<()>();
+        let mut work = Box::pin(offload(INLINE + 1, move || wait.recv().is_ok()));
+        assert!(futures_util::poll!(&mut work).is_pending());
+        assert_eq!(LANES.available_permits(), lanes() - 1);
+        drop(work);
+        assert_eq!(LANES.available_permits(), lanes() - 1);
+        go.send(()).unwrap();
+        let all = LANES.acquire_many(u32::try_from(lanes()).unwrap()).await.unwrap();
+        drop(all);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "of the work")]
+    async fn a_panic_of_the_work_is_the_callers() {
+        offload(INLINE + 1, || panic!("of the work")).await;
+    }
+}
