@@ -18,17 +18,18 @@ pub(crate) enum Run {
         #[arg(long, default_value_t = 10.0)]
         minutes: f64,
     },
-    /// Tokens of many accounts end together, again and again: a gateway and four commands on SQLite, two gateways on
-    /// PostgreSQL. The backend must see each refresh token once, and no client an error.
+    /// Tokens of many accounts end together, again and again: a gateway and four commands on SQLite, commands that are interrupted and
+    /// gateways that start meanwhile, two gateways on PostgreSQL. The backend must see each refresh token once, and no client an error.
     Refresh {
         /// Accounts.
         #[arg(long, default_value_t = 50)]
         accounts: usize,
-        /// Rounds on each of the two stores; in each every token ends.
-        #[arg(long, default_value_t = 500)]
+        /// Rounds of each of the three; in each every token ends.
+        #[arg(long, default_value_t = 1000)]
         rounds: usize,
     },
-    /// kill -9 of a gateway that refreshes, at every failpoint on the way and at random instants. No login may be lost.
+    /// kill -9 of a gateway that refreshes, at every failpoint on the way and at random instants, with commands beside it that end, are
+    /// interrupted and are killed. No login may be lost.
     RefreshKill {
         /// Accounts.
         #[arg(long, default_value_t = 4)]

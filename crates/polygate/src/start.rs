@@ -68,10 +68,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         let home = config.paths.home.display();
         tracing::warn!("{home} can be listed by other users (mode {mode:04o}); hint: chmod 700 {home}");
     }
-    if config.postgres.is_none() {
-        // We hold the home's lock, so whoever held a refresh lease is dead: no need to wait until it runs out.
-        store.free_leases().await?;
-    }
+    // Whoever held a refresh lease and has ended is not waited for.
+    store.free_leases().await?;
     let minted = store.keys().await?.iter().any(|key| key.kind == pool::keys::KeyKind::Client && key.revoked.is_none());
     let upstream = Upstream::new(upstream_config(&config))?;
     let listeners = match Listeners::open(server_settings(&config, minted)) {

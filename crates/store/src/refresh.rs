@@ -65,9 +65,13 @@ impl Store {
         }
     }
 
-    /// Ends the leases of processes that have ended, for a store that no other machine shares; how many. Open intents stay, for they
-    /// say that a token may be used. A command that runs beside keeps its lease: its token is on its way.
+    /// Ends the leases of processes that have ended; how many. Open intents stay, for they say that a token may be used. A command that
+    /// runs beside keeps its lease: its token is on its way. Of a store that other machines share nobody knows who has ended, and
+    /// leases run out.
     pub async fn free_leases(&self) -> Result<u64, Error> {
+        if self.shared() {
+            return Ok(0);
+        }
         let mut freed = 0;
         for row in self.read(sql::LEASE_HOLDERS, &[]).await? {
             let holder = row.text(0)?;

@@ -107,6 +107,11 @@ impl Store {
         Ok(self.0.presence.get_or_init(|| new).name())
     }
 
+    /// Whether other machines may use the store too.
+    pub(crate) fn shared(&self) -> bool {
+        matches!(self.0.db, Db::Postgres(_))
+    }
+
     /// Whether a holder of leases, a process on this machine, has ended.
     pub(crate) fn ended(&self, holder: &str) -> bool {
         presence::ended(&self.0.home, holder)

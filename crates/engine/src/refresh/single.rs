@@ -99,9 +99,12 @@ impl Core {
                 }
                 Begin::Granted(ticket) => return Ok(Lease::Ours(ticket, place)),
                 Begin::Gone => return Err(NotRefreshed::lasting("the account is gone")),
-                // Bounded: a lease ends after 60 s.
+                // Bounded: a lease ends after 60 s. One of a process that was killed is not waited for.
                 Begin::Held { until } => {
                     drop(place);
+                    if self.store.free_leases().await.map_err(store)? > 0 {
+                        continue;
+                    }
                     let left = Duration::from_millis(self.now().until(until)).max(Duration::from_millis(10));
                     tokio::time::sleep(left.min(HELD)).await;
                 }

@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod beside;
 mod cluster;
 mod fleet;
 mod interrupted;

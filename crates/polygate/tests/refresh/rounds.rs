@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::beside::{self, Dice, Fate};
 use crate::cluster::Cluster;
 use crate::common::{Gateway, Home};
 use crate::fleet::{Fleet, size, soaking};
@@ -34,6 +35,11 @@ impl Meter {
             let _between = self.between.write().unwrap();
             fleet.expire();
         }
+        self.answered(fleet, gateways).await;
+    }
+
+    /// Every gateway is asked once for each account, and nobody hears of what goes on.
+    async fn answered(&mut self, fleet: &Fleet, gateways: &[&Gateway]) {
         let refused = fleet.ask(gateways).await;
         assert_eq!(refused, Vec::<String>::new(), "round {}", self.rounds);
         self.rounds += 1;
@@ -81,8 +87,7 @@ struct Commands {
 impl Commands {
     fn start(home: &Arc<Home>, between: &Arc<RwLock<()>>) -> Self {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let list: Vec<Value> = serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap();
-        let ids: Vec<String> = list.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+        let ids = beside::accounts(home);
         let start = |nth: usize| {
             let (home, stop, done, ids) = (Arc::clone(home), Arc::clone(&stop), Arc::clone(&done), ids.clone());
             let between = Arc::clone(between);
@@ -111,6 +116,38 @@ impl Commands {
         }
         self.done.load(Ordering::Relaxed)
     }
+}
+
+/// Commands are interrupted while they refresh, and the gateway ends and another one starts meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupted_commands_and_starting_gateways_use_each_token_once() {
+    let (accounts, rounds) = sizes();
+    let (fleet, home) = Fleet::new(accounts, None).await;
+    let home = Arc::new(home);
+    let (ids, mut dice) = (beside::accounts(&home), Dice::new());
+    let mut gateway = home.serve(&[]);
+    let (mut meter, mut starts, mut hits, mut commands) = (Meter::new(), 0, 0, 0);
+    while meter.rounds < rounds {
+        fleet.expire();
+        let beside = beside::start(&home, &ids, &[Fate::Ends, Fate::Interrupted, Fate::Terminated], &mut dice);
+        // Every second one of them starts while tokens of the commands are on their way.
+        if meter.rounds % 2 == 1 {
+            assert!(gateway.terminate().success());
+            gateway = home.serve(&[]);
+            starts += 1;
+        }
+        meter.answered(&fleet, &[&gateway]).await;
+        for ran in beside::ended(beside).await {
+            assert_eq!(ran.wrong, None, "round {}", meter.rounds);
+            (hits, commands) = (hits + usize::from(ran.hit), commands + 1);
+        }
+    }
+    assert!(gateway.terminate().success());
+    fleet.judge(&home).await;
+    meter.report(
+        &fleet,
+        &format!("{commands} commands, {hits} of them interrupted, {starts} gateways started, 0 logins lost"),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -161,7 +161,9 @@ pub(super) async fn a_living_holder_keeps_its_lease(site: &Site) {
     command.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
     let Begin::Granted(_) = command.begin_refresh(&id, &holder, NOW).await.unwrap() else { panic!("held") };
     drop(command);
-    assert_eq!(gateway.free_leases().await.unwrap(), 1, "its process has ended");
+    // Where other machines use the store nobody knows that its process has ended.
+    let freed = u64::from(site.options().postgres.is_none());
+    assert_eq!(gateway.free_leases().await.unwrap(), freed);
 }
 
 /// A successor in hand is worth more than the order of leases, as long as what it follows is what is stored.
@@ -194,8 +196,9 @@ pub(super) async fn the_only_process_frees_the_leases_of_the_dead(site: &Site) {
     let id = add(&store, "one").await;
     let dead = lease(&store, &id, NOW).await;
     store.intend(&dead, NOW).await.unwrap();
-    assert_eq!(store.free_leases().await.unwrap(), 1);
-    let ticket = lease(&store, &id, NOW).await;
+    let local = site.options().postgres.is_none();
+    assert_eq!(store.free_leases().await.unwrap(), u64::from(local));
+    let ticket = lease(&store, &id, if local { NOW } else { NOW.plus(60_000) }).await;
     assert!(ticket.interrupted, "the intent of the dead holder is still there");
     store.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
     assert!(store.commit_refresh(dead, &tokens("late", 6)).await.is_err(), "what it follows is gone");
