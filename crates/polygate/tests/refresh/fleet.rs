@@ -42,6 +42,9 @@ impl Fleet {
         let shared = postgres.map(|url| (url, first.dir.path().join("data.key")));
         let mut fleet = Self { backend, logins, asked: AtomicUsize::new(0), shared, admin: String::new() };
         let first = fleet.join(first);
+        if fleet.shared.is_some() {
+            create(&first);
+        }
         fleet.import(&first);
         let admin: Value = serde_json::from_str(&first.ok(&["--json", "admin", "token"])).unwrap();
         admin["key"].as_str().unwrap().clone_into(&mut fleet.admin);
@@ -146,4 +149,16 @@ impl Fleet {
         }
         store.close().await;
     }
+}
+
+/// Makes the tables of an empty PostgreSQL database. Only `serve` and `migrate` do, and other commands say so.
+fn create(home: &Home) {
+    let refused = home.run(&["--json", "keys", "list"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let error: Value = serde_json::from_slice(&refused.stderr).unwrap();
+    assert_eq!(error["error"]["kind"], "failed");
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("run `polygate migrate`"), "{message}");
+    let done: Value = serde_json::from_str(&home.ok(&["--json", "migrate"])).unwrap();
+    assert_eq!(done, serde_json::json!({ "migrated": true }));
 }
