@@ -141,23 +141,19 @@ impl Engine {
     /// Consumes a reset credit: irreversible. `request` is the id of a try to repeat; without it a try is a new one, unless the
     /// outcome of the last is not known. At most one try every 30 s for each account, over all processes and nodes.
     pub async fn consume_credit(&self, id: &str, request: Option<&str>) -> Result<Consumed, QuotaError> {
-        let request = request.map(|text| uuid::Uuid::parse_str(text).map_err(|_| QuotaError::RequestId)).transpose()?;
+        let (request, now) = (request.map(uuid).transpose()?, self.0.now());
         let entry = self.0.known(id)?;
-        let redeem_request_id = self.0.claim(&entry.account.id, request).await?;
-        let asked = self.0.redeem(&entry, &redeem_request_id).await;
-        if !matches!(asked, Err(QuotaError::Upstream(_))) {
-            self.0.settle(&entry.account.id, &redeem_request_id).await;
-        }
-        let outcome = asked?;
-        tracing::info!(account = %entry.account.id, outcome = %outcome.words(), "reset credit");
-        let quota = match self.0.measure(&entry).await {
-            Ok(measured) => measured.quota,
-            Err(error) => {
-                tracing::warn!(account = %entry.account.id, %error, "figures after a reset not fetched");
-                self.0.known(id)?.account.quota.now_only()
-            }
-        };
-        Ok(Consumed { outcome, redeem_request_id, quota })
+        let begun = self.0.store.begin_credit(&entry.account.id, request.as_deref(), now).await;
+        self.0.consume(&entry, claimed(begun, now)?).await
+    }
+
+    /// As [`Self::consume_credit`] with an id that a client made up for this click; that of a try whose outcome is not known goes before
+    /// it.
+    pub async fn consume_credit_as(&self, id: &str, request: &str) -> Result<Consumed, QuotaError> {
+        let (request, now) = (uuid(request)?, self.0.now());
+        let entry = self.0.known(id)?;
+        let begun = self.0.store.offer_credit(&entry.account.id, &request, now).await;
+        self.0.consume(&entry, claimed(begun, now)?).await
     }
 
     /// Every warning that stands, whether it was sent or not, and when the newest figures were learned (0 for never).
@@ -200,6 +196,19 @@ impl Outlook {
     }
 }
 
+fn uuid(text: &str) -> Result<String, QuotaError> {
+    uuid::Uuid::parse_str(text).map(|id| id.to_string()).map_err(|_| QuotaError::RequestId)
+}
+
+/// The id of a try that was claimed before anything is sent.
+fn claimed(begun: Result<CreditUse, store::Error>, now: Millis) -> Result<String, QuotaError> {
+    match begun.map_err(|error| QuotaError::Store(error.to_string()))? {
+        CreditUse::Begun { request } => Ok(request),
+        CreditUse::Held { until } => Err(QuotaError::TooSoon(now.until(until).div_ceil(1000))),
+        CreditUse::Gone => Err(QuotaError::Unknown),
+    }
+}
+
 impl Core {
     /// An account, no relay.
     fn known(&self, id: &str) -> Result<Arc<Entry>, QuotaError> {
@@ -207,15 +216,22 @@ impl Core {
         entry.filter(|entry| entry.relay.is_none()).ok_or(QuotaError::Unknown)
     }
 
-    /// The right to try once, before anything is sent; the id of the try.
-    async fn claim(&self, id: &AccountId, request: Option<uuid::Uuid>) -> Result<String, QuotaError> {
-        let (now, request) = (self.now(), request.map(|request| request.to_string()));
-        let begun = self.store.begin_credit(id, request.as_deref(), now).await;
-        match begun.map_err(|error| QuotaError::Store(error.to_string()))? {
-            CreditUse::Begun { request } => Ok(request),
-            CreditUse::Held { until } => Err(QuotaError::TooSoon(now.until(until).div_ceil(1000))),
-            CreditUse::Gone => Err(QuotaError::Unknown),
+    /// Sends a try that is claimed, and notes that its outcome is known.
+    async fn consume(self: &Arc<Self>, entry: &Entry, redeem_request_id: String) -> Result<Consumed, QuotaError> {
+        let asked = self.redeem(entry, &redeem_request_id).await;
+        if !matches!(asked, Err(QuotaError::Upstream(_))) {
+            self.settle(&entry.account.id, &redeem_request_id).await;
         }
+        let outcome = asked?;
+        tracing::info!(account = %entry.account.id, outcome = %outcome.words(), "reset credit");
+        let quota = match self.measure(entry).await {
+            Ok(measured) => measured.quota,
+            Err(error) => {
+                tracing::warn!(account = %entry.account.id, %error, "figures after a reset not fetched");
+                self.known(&entry.account.id.0)?.account.quota.now_only()
+            }
+        };
+        Ok(Consumed { outcome, redeem_request_id, quota })
     }
 
     /// The try itself. [`QuotaError::Upstream`] says that its outcome is not known.
@@ -225,7 +241,12 @@ impl Core {
             QuotaError::Upstream(format!("{why}; {hint} {request}"))
         };
         let asked = self.ask(entry, Errand::Consume(request)).await;
-        let body = asked.map_err(|error| if let QuotaError::Upstream(why) = error { unsure(why) } else { error })?;
+        let body = asked.map_err(|error| match error {
+            QuotaError::Upstream(why) => unsure(why),
+            // Nobody knows how far the call came that ended in such an answer.
+            QuotaError::Refused(code @ (408 | 500..)) => unsure(format!("it answered with status {code}")),
+            error => error,
+        })?;
         Redeemed::read(&body).ok_or_else(|| unsure("what it sent is no outcome".into()))
     }
 

@@ -7,6 +7,8 @@ use crate::{Error, Store, failpoint, sql};
 
 /// How long nobody else may try after a try.
 const PAUSE: i64 = 30_000;
+/// A pause that ends further away than this was written under a wrong clock and does not count. Clocks of nodes differ by less.
+const BELIEVED: i64 = 10 * PAUSE;
 
 /// The answer to [`Store::begin_credit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +33,23 @@ impl Store {
     /// try that the caller wants to repeat; without it the try is a new one, unless the outcome of the last is not known.
     pub async fn begin_credit(&self, id: &AccountId, request: Option<&str>, now: Millis) -> Result<CreditUse, Error> {
         let new = uuid::Uuid::new_v4().to_string();
-        let claim = args![&id.0, request.unwrap_or(&new), now.plus(PAUSE), now, request.is_some()];
+        self.claim_credit(id, (request.unwrap_or(&new), request.is_some()), now).await
+    }
+
+    /// As [`Self::begin_credit`] with an id that a client made up for this click: it is that of a new try, unless the outcome of the
+    /// last is not known.
+    pub async fn offer_credit(&self, id: &AccountId, request: &str, now: Millis) -> Result<CreditUse, Error> {
+        self.claim_credit(id, (request, false), now).await
+    }
+
+    /// `repeats`: the id replaces that of a try whose outcome is not known.
+    async fn claim_credit(
+        &self,
+        id: &AccountId,
+        (request, repeats): (&str, bool),
+        now: Millis,
+    ) -> Result<CreditUse, Error> {
+        let claim = args![&id.0, request, now.plus(PAUSE), now, repeats, now.plus(BELIEVED)];
         if let Some(row) = self.change(failpoint::CREDIT, sql::CREDIT_BEGIN, &claim).await? {
             return Ok(CreditUse::Begun { request: row.text(0)? });
         }

@@ -10,14 +10,20 @@ use std::time::Duration;
 use pool::Secret;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
+use tokio::time::{Instant, sleep};
 
-use crate::OpenError;
 use crate::db::Db;
 use crate::migrate::{self, Migration, Schema};
-use crate::remote::{Remote, Session, prepare, within};
+use crate::remote::{Remote, Session, jittered, locked, prepare, within};
+use crate::{Error, OpenError};
 
 /// How long the first connection may take: a name may have to be looked up, and a person waits.
 const FIRST: Duration = Duration::from_secs(5);
+
+/// How long a migration is tried that others' locks keep out.
+const LOCKED: Duration = Duration::from_mins(5);
+/// Longest pause between two such tries.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether nobody on the way can read or change what is said: logins go over it. A server on this machine is not on the way to anybody.
 fn private(options: &PgConnectOptions) -> Result<(), OpenError> {
@@ -44,8 +50,15 @@ pub(crate) async fn open(url: &Secret, schema: Schema, now: i64) -> Result<Db, O
     if !within(FIRST, prepare(&mut connection, Session::Migration)).await.map_err(OpenError::Unreachable)? {
         return Err(OpenError::ReadOnly);
     }
-    if migrate::remote_plan(&mut connection, &known).await?.due(schema)? {
-        migrate::postgres(&mut connection, &known, now).await?;
+    let end = Instant::now() + LOCKED;
+    while migrate::remote_plan(&mut connection, &known).await?.due(schema)? {
+        match migrate::postgres(&mut connection, &known, now).await {
+            Err(OpenError::Store(Error::Database(error))) if locked(&error) && Instant::now() < end => {
+                tracing::warn!(%error, "the migration waits for others who use the tables");
+                sleep(jittered(AGAIN)).await;
+            }
+            done => done?,
+        }
     }
     within(FIRST, connection.close()).await.ok();
     Ok(Db::Postgres(Remote::new(options)))

@@ -17,6 +17,7 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::time::sleep;
 
 use self::health::{Health, Word};
+use crate::error::code;
 use crate::seal::random;
 use crate::statement::{Line, Row};
 
@@ -156,8 +157,13 @@ async fn probe(inner: Weak<Inner>) {
     }
 }
 
+/// Whether the server gave the work up because of somebody else's lock.
+pub(crate) fn locked(error: &sqlx::Error) -> bool {
+    matches!(code(error).as_deref(), Some("55P03" | "40P01"))
+}
+
 /// Between half of it and all of it, so that nodes do not ask in step.
-fn jittered(pause: Duration) -> Duration {
+pub(crate) fn jittered(pause: Duration) -> Duration {
     let dice = random::<1>().map_or(255, |bytes| bytes[0]);
     pause.mul_f64(0.5 + f64::from(dice) / 510.0)
 }

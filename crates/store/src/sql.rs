@@ -84,7 +84,7 @@ statements! {
     CREDIT_BEGIN = "INSERT INTO credit_use (account_id, request_id, until, done) SELECT id, $2, $3, 0 FROM account WHERE id = $1 \
         ON CONFLICT (account_id) DO UPDATE SET \
         request_id = CASE WHEN credit_use.done = 0 AND $5 = 0 THEN credit_use.request_id ELSE excluded.request_id END, \
-        until = excluded.until, done = 0 WHERE credit_use.until <= $4 OR credit_use.until > $3 RETURNING request_id";
+        until = excluded.until, done = 0 WHERE credit_use.until <= $4 OR credit_use.until > $6 RETURNING request_id";
     CREDIT_UNTIL = "SELECT until FROM credit_use WHERE account_id = $1";
     CREDIT_DONE = "UPDATE credit_use SET done = 1 WHERE account_id = $1 AND request_id = $2";
 

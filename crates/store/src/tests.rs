@@ -63,6 +63,7 @@ async fn a_server_may_go_away() {
     away::ended_sessions_are_replaced(&cluster).await;
     away::sessions_have_bounds_of_the_server_too(&cluster).await;
     away::a_server_that_takes_no_writes_is_refused(&cluster).await;
+    schema::a_migration_keeps_nobody_waiting(&cluster).await;
 }
 
 /// Each scenario as a test on SQLite, and all of them in one test on one PostgreSQL cluster.
@@ -134,6 +135,8 @@ scenarios! {
     schema::an_older_schema_is_left_to_those_who_may_change_it,
     credits::one_of_many_consumes_a_credit,
     credits::a_try_of_unknown_outcome_keeps_its_id,
+    credits::an_offered_id_is_for_a_new_try,
+    credits::clocks_of_nodes_may_differ,
     proxies::proxies_come_back,
     proxies::files_come_whole_or_not_at_all,
     proxies::a_proxy_in_use_stays,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use engine::{Clock, Engine, Parts, QuotaError, Settings};
 use offline::{NewAccount, Options, Place, Plan, Quota, Revocation, Rule};
 use pool::quota::credits::Redeemed;
+use rstest::rstest;
 use upstream::Timeouts;
 
 use crate::bench::{Bench, PATIENCE, Setup, chat, refused, upstream};
@@ -179,6 +180,28 @@ async fn a_credit_is_consumed_by_one_of_two_nodes() {
     assert_eq!(done.expect("an outcome").outcome, Redeemed::NothingToReset);
     assert_eq!(refused.unwrap_err(), QuotaError::TooSoon(30));
     other.stop().await;
+}
+
+/// An error of the backend or of a proxy before it says nothing about the credit; a refusal says that it is still there.
+#[rstest]
+#[case::refused(404, false)]
+#[case::limited(429, false)]
+#[case::timed_out(408, true)]
+#[case::failed(500, true)]
+#[case::gateway(502, true)]
+#[case::gateway_timed_out(504, true)]
+#[tokio::test]
+async fn a_status_tells_whether_a_try_may_have_worked(#[case] status: u16, #[case] open: bool) {
+    let bench = Bench::with(Setup::accounts(1)).await;
+    let id = &bench.ids[0].0;
+    bench.backend.script(Rule::at(Place::Credits, Plan::auto().status(status)));
+    let error = bench.engine.consume_credit(id, None).await.unwrap_err();
+    assert_eq!(error == QuotaError::Refused(status), !open, "{error}");
+    bench.clock.advance(MINUTE);
+    let next = bench.engine.consume_credit(id, None).await.expect("an outcome").redeem_request_id;
+    let record = bench.backend.record();
+    let sent = record.at(Place::Credits).map(|seen| String::from_utf8_lossy(&seen.body).contains(&next));
+    assert_eq!(sent.collect::<Vec<_>>(), [open, true]);
 }
 
 #[tokio::test]

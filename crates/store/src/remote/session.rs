@@ -11,9 +11,9 @@ use sqlx::{Executor, Row, raw_sql};
 const WORK: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, \
     set_config('statement_timeout', '5s', false), set_config('lock_timeout', '2s', false), \
     set_config('idle_in_transaction_session_timeout', '10s', false)";
-/// A migration may rewrite a large table, and waits for that of another node.
+/// A migration may rewrite a large table. While it waits for a lock, everybody waits who wants that table after it, so it gives up soon.
 const MIGRATION: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, \
-    set_config('statement_timeout', '10min', false), set_config('lock_timeout', '30s', false), \
+    set_config('statement_timeout', '10min', false), set_config('lock_timeout', '2s', false), \
     set_config('idle_in_transaction_session_timeout', '30s', false)";
 
 /// What a connection is for.

@@ -35,6 +35,32 @@ pub(super) async fn a_try_of_unknown_outcome_keeps_its_id(site: &Site) {
     assert_ne!(next, first);
     let given = request(store.begin_credit(&id, Some("mine"), NOW.plus(90_000)).await.unwrap());
     assert_eq!(given, "mine", "whoever names one gets it");
-    // A clock that was set back holds nobody up for longer.
-    assert!(matches!(store.begin_credit(&id, None, NOW.plus(-90_000)).await.unwrap(), Begun { .. }));
+}
+
+/// What a client makes up for each click does not replace a try whose outcome is not known.
+pub(super) async fn an_offered_id_is_for_a_new_try(site: &Site) {
+    let store = site.open().await;
+    let id = add(&store, "one").await;
+    let offers = ["one", "two", "three"];
+    for (at, (offered, wanted)) in (0..).zip(offers.into_iter().zip(["one", "one", "three"])) {
+        let begun = request(store.offer_credit(&id, offered, NOW.plus(at * 30_000)).await.unwrap());
+        assert_eq!(begun, wanted);
+        if at == 1 {
+            store.end_credit(&id, &begun).await.unwrap();
+        }
+    }
+}
+
+/// Nodes read clocks of their own: when the first try began and the next one is asked for, by the clocks of their nodes, and whether
+/// that may begin.
+pub(super) async fn clocks_of_nodes_may_differ(site: &Site) {
+    let store = site.open().await;
+    let cases = [(0, 29_999, false), (0, 30_000, true), (5_000, 0, false), (60_000, 0, false), (400_000, 0, true)];
+    for (number, (first, next, begins)) in cases.into_iter().enumerate() {
+        let id = add(&store, &format!("account{number}")).await;
+        let tried = request(store.begin_credit(&id, None, NOW.plus(first)).await.unwrap());
+        store.end_credit(&id, &tried).await.unwrap();
+        let then = store.begin_credit(&id, None, NOW.plus(next)).await.unwrap();
+        assert_eq!(matches!(then, Begun { .. }), begins, "{first} {next}: {then:?}");
+    }
 }

@@ -134,7 +134,7 @@ pub(crate) async fn consume(ask: Ask) -> Answer {
         return Ok(json(StatusCode::OK, &Spent { code: "no_credit", windows_reset: 0 }));
     };
     let order = input::read::<Order>(ask).await?;
-    let consumed = order.engine.consume_credit(&id, Some(&order.body.redeem_request_id)).await;
+    let consumed = order.engine.consume_credit_as(&id, &order.body.redeem_request_id).await;
     let consumed = consumed.map_err(|error| quota::denied(&error))?;
     let (code, windows_reset) = match &consumed.outcome {
         Redeemed::Reset { windows } => ("reset", *windows),
