@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Room is given away in pieces of this many bytes.
@@ -51,9 +52,27 @@ impl Space {
         drop(self.0.split(self.0.num_permits().saturating_sub(bytes.div_ceil(UNIT))));
     }
 
+    /// The same bytes with their charge, which ends when the last slice of them is gone.
+    pub(crate) fn seal(mut self, whole: Bytes) -> Bytes {
+        self.trim(whole.len());
+        Bytes::from_owner(Charged { whole, _space: self })
+    }
+
     /// Takes another part of the same room in.
     pub fn add(&mut self, other: Self) {
         self.0.merge(other.0);
+    }
+}
+
+/// Bytes with their charge.
+struct Charged {
+    whole: Bytes,
+    _space: Space,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.whole
     }
 }
 

@@ -51,3 +51,19 @@ async fn a_reply_gives_its_memory_back(#[values(true, false)] stream: bool) {
     }
     assert!(room.take(1 << 20).is_some(), "all of it is free");
 }
+
+/// The body that an upstream gets is charged beside the client's own, until it is sent.
+#[tokio::test]
+async fn a_large_written_body_is_charged() {
+    let bench = Bench::new().await;
+    let text = format!("Reply with exactly: pong {}", " ".repeat(400 << 10));
+    for (room, fits) in [(200 << 10, false), (1 << 20, true)] {
+        let room = Room::new(room);
+        let mut call = call(Dialect::Chat, &text, false);
+        call.tab = room.tab();
+        match bench.ask(call).await {
+            Ok(_) => assert!(fits),
+            Err(refusal) => assert!(!fits && refusal.failure.kind == Kind::Overloaded, "{refusal}"),
+        }
+    }
+}

@@ -164,7 +164,7 @@ async fn a_conversation_is_kept_up_to_its_bound() {
 
 #[tokio::test]
 async fn a_conversation_that_is_gone_on_from_is_charged_as_its_body_would_be() {
-    let (gateway, backend) = gateway(|settings| settings.limits.buffered = 1 << 20).await;
+    let (gateway, backend) = gateway(|settings| settings.limits.buffered = 2 << 20).await;
     let long = json!({ "model": MODEL, "input": [{ "role": "user", "content": "x".repeat(700 << 10) },
         { "role": "user", "content": "count to 3" }] });
     let first = create(&gateway, long).await;

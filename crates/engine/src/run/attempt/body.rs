@@ -10,14 +10,17 @@ use pool::learned::Of;
 use proto::canon::Limits;
 use proto::dialect::responses::{Echo, LEAST_OUTPUT};
 use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini, messages};
-use proto::{Failure, Notes, ToolReplies};
-use upstream::{TurnMetadata, offload};
+use proto::{Failure, Kind, Notes, ToolReplies};
+use upstream::{INLINE, TurnMetadata, offload};
 
 use super::super::post::Plan;
 use super::super::replay;
 use super::Attempt;
 use crate::accounts::Entry;
 use crate::affinity::Bond;
+
+/// The written form of a request of up to so many bytes is not charged to the memory budget.
+const UNCHARGED: usize = INLINE;
 
 /// A request body.
 pub(super) struct Written {
@@ -74,6 +77,11 @@ impl Attempt {
 
     /// The request as this protocol's upstreams read it, and how the calls of the answer are turned back.
     async fn write(&mut self, wire: Wire, target: Target) -> Result<(Bytes, Notes, Option<ToolReplies>), Failure> {
+        // It lies beside the client's own until it is sent. That of a small one is not counted.
+        let space = match self.size {
+            0..=UNCHARGED => None,
+            size => self.call.tab.part(size).ok_or_else(full)?,
+        };
         let request = std::mem::take(&mut self.call.request);
         let work = move || {
             let written = wire.write_request(&request, &target);
@@ -82,7 +90,12 @@ impl Attempt {
         };
         let (request, written) = offload(self.size, work).await;
         self.call.request = request;
-        written
+        let (bytes, notes, replies) = written?;
+        let bytes = match space {
+            Some(space) => space.seal(bytes),
+            None => bytes,
+        };
+        Ok((bytes, notes, replies))
     }
 
     /// The body as written last.
@@ -197,6 +210,11 @@ impl Attempt {
             }
         }
     }
+}
+
+fn full() -> Failure {
+    let failure = Failure::new(Kind::Overloaded, "too many request bodies are in flight");
+    failure.code("overloaded").retry_after(1)
 }
 
 /// The stop sequences of a request that has more than the upstream takes, and so sends none.

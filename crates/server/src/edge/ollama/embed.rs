@@ -12,6 +12,7 @@ use proto::{Failure, Kind};
 
 use super::super::pass::denied;
 use super::super::run::{Turn, head, receive};
+use crate::body::Charge;
 use crate::reply::{Answer, whole};
 use crate::route::Ask;
 
@@ -50,7 +51,7 @@ async fn call(ask: Ask, single: bool) -> Answer {
     let mut delivery = turn.app.engine.forward(errand).await.map_err(denied)?;
     let mut said = delivery.head().clone();
     said.notes.extend(embed.notes.clone());
-    let answer = collect(&mut delivery).await?;
+    let answer = collect(&mut delivery, turn.app.budget.charge(MOST)).await?;
     let mut response = whole(StatusCode::OK, embed.answer(Some(&answer), began.elapsed())?);
     response.headers_mut().extend(head(said));
     Ok(response)
@@ -63,14 +64,17 @@ fn named<'e>(turn: &Turn, embed: &'e Embed) -> &'e str {
     bare.filter(|_| !listed()).unwrap_or(&embed.model)
 }
 
-async fn collect(delivery: &mut Delivery) -> Result<Bytes, Failure> {
+/// The relay's answer, charged to the memory budget as it comes.
+async fn collect(delivery: &mut Delivery, mut charge: Charge) -> Result<Bytes, Failure> {
     let cut = |why: &str| Failure::new(Kind::Upstream, why).code("upstream_cut");
     let mut all = BytesMut::new();
     while let Some(read) = poll_fn(|cx| delivery.poll_bytes(cx)).await {
-        all.extend_from_slice(&read.map_err(|broken| cut(&broken.to_string()))?);
-        if all.len() > MOST {
+        let read = read.map_err(|broken| cut(&broken.to_string()))?;
+        if all.len() + read.len() > MOST {
             return Err(cut("the relay's answer is too large"));
         }
+        charge.cover(all.len() + read.len())?;
+        all.extend_from_slice(&read);
     }
-    Ok(all.freeze())
+    Ok(charge.adopt(all.freeze()))
 }
