@@ -224,7 +224,7 @@ impl Core {
             (account, own)
         };
         let rows = accounts.into_iter().map(&mut with_tokens).collect();
-        self.keys.adopt(store.keys().await?);
+        self.reload_keys().await?;
         self.beside.adopt(store.tags().await?, store.links().await?);
         // Only now: what an owner did meanwhile has been told already.
         let before = self.accounts.list();

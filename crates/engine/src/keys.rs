@@ -92,13 +92,15 @@ pub(crate) struct Keys {
     ring: ArcSwap<HashMap<String, Key>>,
     fixed: Option<Fixed>,
     looked: Mutex<Option<Instant>>,
+    /// Held by whoever reads the stored keys, until they are in place.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Keys {
     /// No stored key yet.
     pub(crate) fn new(api_key: Option<&Secret>, pepper: &[u8; 32]) -> Self {
         let fixed = api_key.filter(|key| !key.is_empty()).map(|key| keys::fixed(key.expose(), pepper));
-        Self { ring: ArcSwap::default(), fixed, looked: Mutex::new(None) }
+        Self { ring: ArcSwap::default(), fixed, looked: Mutex::new(None), reading: tokio::sync::Mutex::new(()) }
     }
 
     /// Takes over the stored keys.
@@ -189,9 +191,8 @@ impl Core {
         if !self.keys.may_look() {
             return None;
         }
-        match self.store.keys().await {
-            Ok(stored) => self.keys.adopt(stored),
-            Err(error) => tracing::warn!(%error, "keys not readable"),
+        if let Err(error) = self.reload_keys().await {
+            tracing::warn!(%error, "keys not readable");
         }
         self.keys.get(id)
     }
@@ -229,7 +230,10 @@ impl Core {
         Ok(revoked)
     }
 
-    async fn reload_keys(&self) -> Result<(), KeyError> {
+    /// Reads the keys and puts them in place, one reader at a time: what was read before a key was taken back must not be put in
+    /// place after what was read then.
+    pub(crate) async fn reload_keys(&self) -> Result<(), store::Error> {
+        let _turn = self.keys.reading.lock().await;
         self.keys.adopt(self.store.keys().await?);
         Ok(())
     }

@@ -31,6 +31,8 @@ pub struct Ticket {
     /// Whether this very refresh token was announced before and its answer is not known, as its holder died or lost it: it may be
     /// used up.
     pub interrupted: bool,
+    /// Whether the account needs a login, as stored when the lease was granted: whoever had the lease before may have found that out.
+    pub over: bool,
 }
 
 /// The answer to [`Store::begin_refresh`].
@@ -57,7 +59,8 @@ impl Store {
             let tokens = self.unseal_tokens(id, &row)?;
             let digest = tokens.refresh.as_ref().map(|token| fingerprint(token, self.pepper()));
             let interrupted = row.maybe_text(6)?.is_some_and(|intent| Some(intent) == digest);
-            return Ok(Begin::Granted(Ticket { id: id.clone(), version: row.int(5)?, tokens, interrupted }));
+            let over = lost(&status(&id.0, &row.text(7)?)?);
+            return Ok(Begin::Granted(Ticket { id: id.clone(), version: row.int(5)?, tokens, interrupted, over }));
         }
         match self.find(sql::LEASE_END, &args![&id.0]).await? {
             Some(row) => Ok(Begin::Held { until: row.maybe_int(0)?.map_or(now, Millis) }),
@@ -134,7 +137,7 @@ impl Store {
             }
             row[1] = Arg::from(found.int(5)?);
             let text = found.text(6)?;
-            let lost = matches!(status(&ticket.id.0, &text), Ok(Status::NeedsLogin { .. } | Status::Expiring { .. }));
+            let lost = status(&ticket.id.0, &text).is_ok_and(|status| lost(&status));
             let status = if lost { json(&Status::Active) } else { Arg::from(text.as_str()) };
             let row: Vec<Arg<'_>> = row.iter().cloned().chain([status]).collect();
             if self.write(failpoint::COMMIT, sql::COMMIT_SUCCESSOR, &row).await? > 0 {
@@ -163,4 +166,9 @@ impl Store {
         let rows = self.read(sql::INTERRUPTED, &args![now, now.plus(BELIEVED)]).await?;
         rows.iter().map(|row| Ok(AccountId(row.text(0)?))).collect()
     }
+}
+
+/// Whether a login cannot be refreshed any more.
+fn lost(status: &Status) -> bool {
+    matches!(status, Status::NeedsLogin { .. } | Status::Expiring { .. })
 }

@@ -7,6 +7,7 @@ mod tests;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -59,14 +60,30 @@ impl Reserve {
         files::remove(&self.path).is_ok()
     }
 
-    /// Takes the room again some time after it was given up.
-    pub(crate) fn refill(&self) {
-        let mut state = self.state.lock();
-        let State::Spent { since } = *state else { return };
-        if since.elapsed() < REFILL {
-            return;
+    /// Takes the room again some time after it was given up, beside the caller: that writes 4 MiB and waits for the disk.
+    pub(crate) fn refill(self: &Arc<Self>) {
+        if self.due() {
+            let reserve = Arc::clone(self);
+            tokio::task::spawn_blocking(move || reserve.fill());
         }
-        *state = fill(&self.path).map_or(State::Spent { since: Instant::now() }, |()| State::Held);
+    }
+
+    /// Whether it is time to take the room again. Says so once.
+    fn due(&self) -> bool {
+        let mut state = self.state.lock();
+        let State::Spent { since } = *state else { return false };
+        let due = since.elapsed() >= REFILL;
+        if due {
+            *state = State::Spent { since: Instant::now() };
+        }
+        due
+    }
+
+    /// Not under the lock, so that nobody waits for the disk.
+    fn fill(&self) {
+        if fill(&self.path).is_ok() {
+            *self.state.lock() = State::Held;
+        }
     }
 }
 

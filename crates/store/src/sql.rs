@@ -59,7 +59,7 @@ statements! {
 
     LEASE = "UPDATE account SET lease_holder = $2, lease_until = $3, fence = fence + 1, version = version + 1 \
         WHERE id = $1 AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) \
-        RETURNING access, refresh, identity, expires, refreshed, fence, intent_digest";
+        RETURNING access, refresh, identity, expires, refreshed, fence, intent_digest, status";
     LEASES_FREE = "UPDATE account SET lease_holder = NULL, lease_until = NULL, fence = fence + 1, version = version + 1 \
         WHERE lease_until IS NOT NULL AND COALESCE(lease_holder, '') = $1";
     LEASE_HOLDERS = "SELECT DISTINCT COALESCE(lease_holder, '') FROM account WHERE lease_until IS NOT NULL";

@@ -156,34 +156,14 @@ impl Store {
         Ok(self.0.db.find(sql, args).await?)
     }
 
-    /// One durable step; how many rows it changed. On a full disk it spends the reserve.
+    /// One durable step; how many rows it changed.
     pub(crate) async fn write(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<u64, Error> {
-        step.before()?;
-        let mut done = self.0.db.write(sql, args).await.map_err(Error::from);
-        if matches!(done, Err(Error::Full)) && self.give_room() {
-            done = self.0.db.write(sql, args).await.map_err(Error::from);
-        }
-        let done = done?;
-        step.after()?;
-        if let Some(reserve) = &self.0.reserve {
-            reserve.refill();
-        }
-        Ok(done)
+        self.durably(step, || self.0.db.write(sql, args)).await
     }
 
     /// One durable step of two statements, the second only where the first changed a row; how many the first did.
     pub(crate) async fn write_two(&self, step: Step, first: Line<'_>, then: Line<'_>) -> Result<u64, Error> {
-        step.before()?;
-        let mut done = self.0.db.write_two(first, then).await.map_err(Error::from);
-        if matches!(done, Err(Error::Full)) && self.give_room() {
-            done = self.0.db.write_two(first, then).await.map_err(Error::from);
-        }
-        let done = done?;
-        step.after()?;
-        if let Some(reserve) = &self.0.reserve {
-            reserve.refill();
-        }
-        Ok(done)
+        self.durably(step, || self.0.db.write_two(first, then)).await
     }
 
     /// One durable step of many rows, all or none; how many each changed.
@@ -193,10 +173,24 @@ impl Store {
         sql: &'static str,
         rows: &[Vec<Arg<'_>>],
     ) -> Result<Vec<u64>, Error> {
+        self.durably(step, || self.0.db.write_all(sql, rows)).await
+    }
+
+    /// One durable step that returns rows; the first of them.
+    pub(crate) async fn change(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, Error> {
+        let rows = self.durably(step, || self.0.db.change(sql, args)).await?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// One durable step. On a full disk it spends the reserve, which is taken again when there is room.
+    async fn durably<T, F>(&self, step: Step, work: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
         step.before()?;
-        let mut done = self.0.db.write_all(sql, rows).await.map_err(Error::from);
+        let mut done = work().await.map_err(Error::from);
         if matches!(done, Err(Error::Full)) && self.give_room() {
-            done = self.0.db.write_all(sql, rows).await.map_err(Error::from);
+            done = work().await.map_err(Error::from);
         }
         let done = done?;
         step.after()?;
@@ -204,18 +198,6 @@ impl Store {
             reserve.refill();
         }
         Ok(done)
-    }
-
-    /// One durable step that returns rows.
-    pub(crate) async fn change(&self, step: Step, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<Row>, Error> {
-        step.before()?;
-        let mut done = self.0.db.change(sql, args).await.map_err(Error::from);
-        if matches!(done, Err(Error::Full)) && self.give_room() {
-            done = self.0.db.change(sql, args).await.map_err(Error::from);
-        }
-        let done = done?;
-        step.after()?;
-        Ok(done.into_iter().next())
     }
 
     /// Gives up the room kept for a full disk; `false` when there is none.

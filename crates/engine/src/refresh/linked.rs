@@ -38,6 +38,10 @@ impl Core {
         let (ticket, place) = match self.lease(id, wish).await? {
             Lease::Ours(ticket, place) => (ticket, place),
             Lease::Done(tokens) => return Ok(self.publish(id, tokens)),
+            Lease::Over => {
+                let known = self.overtaken(id, wish).await;
+                return known.unwrap_or_else(|| Err(NotRefreshed::passing("its login has just changed")));
+            }
         };
         // Codex may have written while we waited for the lease.
         match linked::look(&link.file).await {

@@ -32,6 +32,8 @@ pub(super) enum Lease<'a> {
     Ours(Ticket, SemaphorePermit<'a>),
     /// Somebody else refreshed meanwhile.
     Done(Tokens),
+    /// Somebody else found meanwhile that the login is over.
+    Over,
 }
 
 /// What one call of the token endpoint came to.
@@ -59,6 +61,10 @@ impl Core {
             let (ticket, place) = match self.lease(id, wish).await? {
                 Lease::Ours(ticket, place) => (ticket, place),
                 Lease::Done(tokens) => return Ok(self.publish(id, tokens)),
+                Lease::Over => match self.overtaken(id, wish).await {
+                    Some(known) => return known,
+                    None => continue,
+                },
             };
             let call = match ticket.tokens.refresh.clone() {
                 Some(refresh) => self.trade((ticket, place), refresh, wish).await?,
@@ -77,7 +83,7 @@ impl Core {
     }
 
     /// What whoever overtook us has made of the account, when that is an answer. A spent token is not used once more.
-    async fn overtaken(&self, id: &AccountId, wish: &Wish) -> Option<Result<Arc<Tokens>, NotRefreshed>> {
+    pub(super) async fn overtaken(&self, id: &AccountId, wish: &Wish) -> Option<Result<Arc<Tokens>, NotRefreshed>> {
         if let Err(error) = self.reread().await {
             return Some(Err(NotRefreshed::passing(format!("store: {error}"))));
         }
@@ -96,6 +102,10 @@ impl Core {
                     let tokens = ticket.tokens.clone();
                     self.let_go(ticket, None).await;
                     return Ok(Lease::Done(tokens));
+                }
+                Begin::Granted(ticket) if ticket.over => {
+                    self.let_go(ticket, None).await;
+                    return Ok(Lease::Over);
                 }
                 Begin::Granted(ticket) => return Ok(Lease::Ours(ticket, place)),
                 Begin::Gone => return Err(NotRefreshed::lasting("the account is gone")),

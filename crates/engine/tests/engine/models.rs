@@ -3,6 +3,8 @@
 use engine::{AuthError, NewKey};
 use pool::keys::{KeyKind, Scope};
 use proto::Kind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bench::{Bench, MODEL, Setup, chat, import, refused};
 
@@ -91,4 +93,36 @@ async fn keys_let_in_whom_they_should() {
     assert!(bench.engine.revoke_key(&client.id).await.expect("revoked"));
     assert_eq!(bench.engine.authenticate(client.text.expose()).await, Err(AuthError::Revoked));
     assert_eq!(bench.engine.keys().len(), 2);
+}
+
+/// Others read the keys all the time; what they read before a key was taken back is not put in place after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_was_taken_back_stays_so() {
+    let bench = Bench::with(Setup::accounts(1)).await;
+    let new = || NewKey {
+        name: "test".into(),
+        kind: KeyKind::Client,
+        scopes: std::iter::empty().collect(),
+        expires: None,
+        tools: None,
+    };
+    let busy = bench.engine.create_key(new()).await.expect("a key").id;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (engine, done) = (bench.engine.clone(), Arc::clone(&stop));
+    let others = tokio::spawn(async move {
+        while !done.load(Ordering::Relaxed) {
+            let (one, two) = tokio::join!(engine.equip_key(&busy, None), engine.equip_key(&busy, Some(&[])));
+            assert!(one.expect("equipped") && two.expect("equipped"));
+        }
+    });
+    for _ in 0..200 {
+        let key = bench.engine.create_key(new()).await.expect("a key");
+        assert!(bench.engine.revoke_key(&key.id).await.expect("revoked"));
+        for _ in 0..50 {
+            assert_eq!(bench.engine.authenticate(key.text.expose()).await, Err(AuthError::Revoked));
+            tokio::task::yield_now().await;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    others.await.expect("no panic");
 }

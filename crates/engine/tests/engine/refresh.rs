@@ -287,6 +287,31 @@ async fn an_interrupted_refresh_is_tried_once(#[case] used: bool, #[case] status
     engine.stop().await;
 }
 
+/// Two processes wait for the same token: the second one hears from the store what the first one learned.
+#[tokio::test]
+async fn a_spent_token_is_not_used_by_who_waited_for_the_lease() {
+    let bench = Bench::new().await;
+    let other = bench.beside().await;
+    let gone = json!({"error": {"code": "refresh_token_reused", "message": "used"}});
+    bench.backend.script(Rule::token(Plan::json(401, gone).delay("answer")).always());
+    let id = bench.ids[0].0.clone();
+    let first = tokio::spawn({
+        let (engine, id) = (bench.engine.clone(), id.clone());
+        async move { engine.refresh_account(&id).await.map(|_| ()) }
+    });
+    bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("the first call");
+    let second = tokio::spawn({
+        let other = other.clone();
+        async move { other.refresh_account(&id).await.map(|_| ()) }
+    });
+    bench.until("the second waits", |_| other.busy()).await;
+    bench.backend.release("answer");
+    assert!(first.await.expect("no panic").is_err() && second.await.expect("no panic").is_err());
+    assert_eq!(token_posts(&bench), 1);
+    assert_eq!(other.accounts()[0].status, "expiring");
+    other.stop().await;
+}
+
 /// What was learned of the old login is not written over a new one that another process stored meanwhile. The engine is an idle one,
 /// so that no look at the store comes between.
 #[tokio::test]

@@ -102,8 +102,20 @@ pub(super) async fn a_commit_may_be_repeated(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let ticket = lease(&store, &id, NOW).await;
-    let again = Ticket { id: id.clone(), version: ticket.version, tokens: ticket.tokens.clone(), interrupted: false };
-    let other = Ticket { id: id.clone(), version: ticket.version, tokens: ticket.tokens.clone(), interrupted: false };
+    let again = Ticket {
+        id: id.clone(),
+        version: ticket.version,
+        tokens: ticket.tokens.clone(),
+        interrupted: false,
+        over: false,
+    };
+    let other = Ticket {
+        id: id.clone(),
+        version: ticket.version,
+        tokens: ticket.tokens.clone(),
+        interrupted: false,
+        over: false,
+    };
     store.commit_refresh(ticket, &tokens("two", 5)).await.unwrap();
     store.commit_refresh(again, &tokens("two", 5)).await.unwrap();
     assert!(matches!(store.commit_refresh(other, &tokens("three", 6)).await, Err(CommitError::Stale)));

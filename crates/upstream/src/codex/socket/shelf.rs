@@ -1,5 +1,8 @@
 //! Sockets between two turns, with what the other end of each remembers; and whether sockets work for an account at all.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,14 +111,32 @@ impl Waiting {
         self.epoch + self.epochs.get(account).copied().unwrap_or(0)
     }
 
+    /// Whether there is no room for one more.
+    fn full(&self, sent: usize) -> bool {
+        let sum: usize = self.sockets.values().map(|socket| socket.sent).sum();
+        self.sockets.len() >= MOST || sum + sent > LARGE_SUM
+    }
+
+    /// Puts sockets back that were looked at. Those that came back from a turn meanwhile are the younger ones, and the youngest of the
+    /// others take what room is left; the rest is dropped by the caller, outside the lock.
+    fn restore(&mut self, mut good: Vec<Socket>) -> Vec<Socket> {
+        good.sort_by_key(|socket| std::cmp::Reverse(socket.used));
+        let mut gone = Vec::new();
+        for socket in good {
+            let known = self.sockets.contains_key(&socket.key);
+            if known || socket.epoch != self.epoch(&socket.key.account) || self.full(socket.sent) {
+                gone.push(socket);
+            } else {
+                self.sockets.insert(socket.key.clone(), socket);
+            }
+        }
+        gone
+    }
+
     /// Makes room for one more; what has to leave is dropped by the caller, outside the lock.
     fn room(&mut self, sent: usize) -> Vec<Socket> {
         let mut gone = Vec::new();
-        let full = |waiting: &Self| {
-            let sum: usize = waiting.sockets.values().map(|socket| socket.sent).sum();
-            waiting.sockets.len() >= MOST || sum + sent > LARGE_SUM
-        };
-        while full(self)
+        while self.full(sent)
             && let Some(oldest) =
                 self.sockets.values().min_by_key(|socket| socket.used).map(|socket| socket.key.clone())
         {
@@ -181,13 +202,8 @@ impl Shelf {
         let all = std::mem::take(&mut self.0.lock().sockets);
         let mut good: Vec<Socket> = all.into_values().collect();
         good.retain_mut(|socket| socket.fresh(now) && socket.alive());
-        let mut waiting = self.0.lock();
-        for socket in good {
-            // One that came back meanwhile is the younger one.
-            if socket.epoch == waiting.epoch(&socket.key.account) && !waiting.sockets.contains_key(&socket.key) {
-                waiting.sockets.insert(socket.key.clone(), socket);
-            }
-        }
+        let gone = self.0.lock().restore(good);
+        drop(gone);
     }
 
     /// How many wait.

@@ -1,0 +1,47 @@
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::*;
+
+async fn socket(number: usize, sent: usize) -> Socket {
+    let (near, _far) = tokio::io::duplex(64);
+    let now = Instant::now();
+    Socket {
+        stream: WebSocketStream::from_raw_socket(ReadClock::new(Box::new(near)), Role::Client, None).await,
+        key: Key { account: AccountId("a".into()), conversation: number as u128, hint: String::new() },
+        way: WayKey::Direct,
+        opened: now,
+        used: now,
+        waited: true,
+        chain: None,
+        epoch: 0,
+        sent,
+        greeting: HeaderMap::new(),
+        figures: HeaderMap::new(),
+    }
+}
+
+async fn sockets(numbers: std::ops::Range<usize>, sent: usize) -> Vec<Socket> {
+    let mut all = Vec::new();
+    for number in numbers {
+        all.push(socket(number, sent).await);
+    }
+    all
+}
+
+/// While sockets are looked at, others come back from their turns: both together keep to the bounds.
+#[tokio::test(start_paused = true)]
+async fn what_was_looked_at_takes_only_the_room_that_is_left() {
+    let mut waiting = Waiting::default();
+    let looked = sockets(0..MOST, 1).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    for back in sockets(MOST..MOST + 6, 1).await {
+        waiting.sockets.insert(back.key.clone(), back);
+    }
+    let gone = waiting.restore(looked);
+    assert_eq!((waiting.sockets.len(), gone.len()), (MOST, 6));
+    assert!(sockets(MOST..MOST + 6, 1).await.iter().all(|back| waiting.sockets.contains_key(&back.key)));
+
+    let mut waiting = Waiting::default();
+    let gone = waiting.restore(sockets(0..LARGE_SUM / LARGE + 2, LARGE).await);
+    assert_eq!((waiting.sockets.len(), gone.len()), (LARGE_SUM / LARGE, 2), "by bytes too");
+}
