@@ -24,7 +24,7 @@ use pool::learned::Learned;
 use pool::quota::Quota;
 use pool::relay::Capability;
 use pool::status::Signal;
-use pool::{Account, AccountId, Millis, Status, Terms, Tokens, limits};
+use pool::{Account, AccountId, Millis, Secret, Status, Terms, Tokens, limits};
 use proto::Wire;
 use tokio::sync::Notify;
 
@@ -416,6 +416,12 @@ impl Entry {
     /// How long its tokens stay as they are, whatever the time of day says; zero when they may be refreshed again.
     pub(crate) fn settling(&self) -> Duration {
         self.renewed.map_or(Duration::ZERO, |at| limits::REFRESH_GAP.saturating_sub(at.elapsed()))
+    }
+
+    /// What its calls are sent with: a relay's key, an account's access token.
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        let token = || self.tokens.as_ref().map(|tokens| &tokens.access);
+        self.relay.as_ref().map(|line| &line.key).or_else(token)
     }
 
     /// The protocol that it is spoken to in.

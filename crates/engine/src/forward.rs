@@ -175,7 +175,7 @@ impl Run {
             if let Some(failure) = self.load.fault() {
                 return Err(self.refuse(failure));
             }
-            match self.settle(&entry, &miss, slot) {
+            match self.settle(&entry, miss, slot) {
                 Ok(again) => next = again,
                 Err(failure) => return Err(self.refuse(failure)),
             }
@@ -232,7 +232,10 @@ impl Run {
     }
 
     /// Asks the table; `Ok` is another try.
-    fn settle(&mut self, entry: &Entry, miss: &Miss, slot: Slot) -> Result<Next, Failure> {
+    fn settle(&mut self, entry: &Entry, mut miss: Miss, slot: Slot) -> Result<Next, Failure> {
+        if let Some(secret) = entry.secret() {
+            miss.outcome.hide(secret);
+        }
         let (id, now) = (&entry.account.id, self.core.now());
         let (signal, mut step) = self.history.settle(id, &miss.outcome, now);
         if miss.outcome.costs(&step) && !self.core.budget.lock().spend(now) {

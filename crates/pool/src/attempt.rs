@@ -39,7 +39,7 @@ use self::refusal::{Class, Refusal};
 pub use self::retry::Retry;
 use crate::account::AccountId;
 pub use crate::status::Signal;
-use crate::{Millis, limits};
+use crate::{Millis, Secret, limits, shown};
 
 /// How much of a request may have reached the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,6 +194,24 @@ pub enum To {
 }
 
 impl Outcome {
+    /// Without the secret that the try was sent with: services repeat it in what they say of it, and what they say goes to clients,
+    /// logs and the account's state.
+    pub fn hide(&mut self, secret: &Secret) {
+        match self {
+            Self::NotSent { cause } | Self::NoStatus { cause } | Self::Stale { cause } => {
+                shown::hide(&mut cause.message, secret);
+            }
+            Self::Status { body, .. } => {
+                let mut text = String::from_utf8_lossy(body).into_owned();
+                shown::hide(&mut text, secret);
+                *body = text.into();
+            }
+            Self::Refused { failure, .. } => hide(failure, secret),
+            Self::EarlyFail(failure) => hide(failure, secret),
+            Self::NotRefreshed { why, .. } => shown::hide(why, secret),
+        }
+    }
+
     /// The outcome of a connection failure.
     pub fn trouble(sent: Sent, cause: Trouble) -> Self {
         match sent {
@@ -373,4 +391,12 @@ fn unrefreshed(lasting: bool, why: &str, now: Millis) -> Signal {
 fn broken(cause: &Trouble) -> Failure {
     let kind = if cause.kind == TroubleKind::Timeout { Kind::Timeout } else { Kind::Upstream };
     Failure::new(kind, said::clean(&cause.message))
+}
+
+/// A failure without the secret that its request was sent with.
+pub fn hide(failure: &mut Failure, secret: &Secret) {
+    shown::hide(&mut failure.message, secret);
+    for text in [&mut failure.code, &mut failure.param].into_iter().flatten() {
+        shown::hide(text, secret);
+    }
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use crate::Secret;
+
 /// Shorter words are no tokens.
 const TOKEN: usize = 20;
 /// Beginnings of the tokens that we, the provider and services behind relays hand out, and of JSON Web Tokens.
@@ -24,6 +26,38 @@ pub fn clean(text: &str, most: usize) -> String {
         bearer = word.eq_ignore_ascii_case("bearer");
     }
     short(&out, most)
+}
+
+/// A secret shorter than this is not looked for: it would be found in ordinary words.
+const FINDABLE: usize = 8;
+
+/// Puts `***` in the place of a secret in what its receiver says, whatever the secret looks like: as it is, as in a URL and as in JSON,
+/// and where the end of the text has cut it off after [`FINDABLE`] bytes.
+pub(crate) fn hide(text: &mut String, secret: &Secret) {
+    if secret.expose().len() < FINDABLE {
+        return;
+    }
+    for form in forms(secret.expose()) {
+        if text.contains(&form) {
+            *text = text.replace(&form, "***");
+        }
+        let cut = (FINDABLE..form.len()).rev().find(|end| form.get(..*end).is_some_and(|start| text.ends_with(start)));
+        if let Some(cut) = cut {
+            text.truncate(text.len() - cut);
+            text.push_str("***");
+        }
+    }
+}
+
+/// How a secret may be written.
+fn forms(secret: &str) -> [String; 4] {
+    let escaped = |escape: fn(u8) -> String| -> String {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
+        secret.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { escape(byte) }).collect()
+    };
+    let json = serde_json::to_string(secret).expect("invariant: a text serialises");
+    let json = json[1..json.len() - 1].to_owned();
+    [secret.to_owned(), escaped(|byte| format!("%{byte:02X}")), escaped(|byte| format!("%{byte:02x}")), json]
 }
 
 /// `text` without control characters and what turns its direction, at most `most` bytes, cut at a character.

@@ -227,7 +227,7 @@ impl Attempt {
                 Err(Short::Miss(miss)) => miss,
             };
             self.learn(place.account(), &miss.outcome).await;
-            next = self.settle(place.account(), &miss)?;
+            next = self.settle(place.account(), miss)?;
             slot = Some(place);
         }
     }
@@ -302,7 +302,10 @@ impl Attempt {
     }
 
     /// Asks the table, once per try.
-    fn settle(&mut self, id: &AccountId, miss: &Miss) -> Result<Next, Failure> {
+    fn settle(&mut self, id: &AccountId, mut miss: Miss) -> Result<Next, Failure> {
+        if let Some(access) = &self.sent {
+            miss.outcome.hide(access.secret());
+        }
         let (signal, mut step) = self.history.settle(id, &miss.outcome, self.core.now());
         let answered = miss.outcome.costs(&step);
         self.paid = answered && self.core.budget.lock().spend(self.core.now());

@@ -66,6 +66,15 @@ pub(crate) enum Access {
     Key(Arc<Line>),
 }
 
+impl Access {
+    pub(crate) fn secret(&self) -> &pool::Secret {
+        match self {
+            Self::Login(tokens) => &tokens.access,
+            Self::Key(line) => &line.key,
+        }
+    }
+}
+
 /// One call, ready to go.
 pub(crate) struct Shot {
     pub(crate) core: Arc<Core>,

@@ -213,7 +213,12 @@ impl Flow {
                         self.core.works(&self.account);
                         self.source = Source::Body(answer.body);
                     }
-                    Err(miss) => {
+                    Err(mut miss) => {
+                        if let Some(entry) = self.core.accounts.get(&self.account)
+                            && let Some(secret) = entry.secret()
+                        {
+                            miss.outcome.hide(secret);
+                        }
                         let mut history = late.history.clone();
                         let (signal, step) = history.settle(&self.account, &miss.outcome, self.core.now());
                         let (Step::Give(failure) | Step::Again { otherwise: failure, .. }) = step;
@@ -299,6 +304,12 @@ impl Flow {
 
     /// What a failure after the commit says about the account, and then how the client is to hear it.
     fn told(&mut self, failure: &Failure) -> Failure {
+        let mut failure = failure.clone();
+        if let Some(entry) = self.core.accounts.get(&self.account)
+            && let Some(secret) = entry.secret()
+        {
+            attempt::hide(&mut failure, secret);
+        }
         if !std::mem::take(&mut self.judged) {
             let keyed = self.call.plan.kin() == Kin::Relays;
             let history = History { rest: Some(self.core.settings.rest), keyed, ..History::default() };
@@ -306,7 +317,7 @@ impl Flow {
             let (signal, _) = attempt::next(&outcome, &history, self.core.now());
             self.learn(&signal, &outcome);
         }
-        self.call.plan.concede(&self.core, failure.clone())
+        self.call.plan.concede(&self.core, failure)
     }
 
     fn learn(&self, signal: &Signal, outcome: &attempt::Outcome) {

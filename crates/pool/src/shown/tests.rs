@@ -44,3 +44,21 @@ fn keys_of_other_services_are_hidden() {
         assert_eq!(super::clean(&text, 200), "Incorrect API key provided: *** See the docs.", "{prefix}");
     }
 }
+
+#[rstest]
+#[case::hex("0123456789abcdef0123", "key 0123456789abcdef0123 is wrong", "key *** is wrong")]
+#[case::twice("0123456789abcdef", "0123456789abcdef,0123456789abcdef", "***,***")]
+#[case::inside("letmein-please", "?key=letmein-please&x=1", "?key=***&x=1")]
+#[case::in_a_url("pass/word+with=signs", "/v1?key=pass%2Fword%2Bwith%3Dsigns", "/v1?key=***")]
+#[case::in_a_url_in_small_letters("pass/word+with=signs", "key=pass%2fword%2bwith%3dsigns;", "key=***;")]
+#[case::in_json("a\"quoted\"key", r#"{"key":"a\"quoted\"key"}"#, r#"{"key":"***"}"#)]
+#[case::cut_off("0123456789abcdef0123", "wrong key: 0123456789ab", "wrong key: ***")]
+#[case::cut_off_too_early("0123456789abcdef0123", "wrong key: 012345", "wrong key: 012345")]
+#[case::too_short("secret", "a secret is a secret", "a secret is a secret")]
+#[case::not_there("0123456789abcdef", "all is well", "all is well")]
+#[case::no_cut_in_a_character("schl\u{fc}ssel-\u{fc}", "es war schl\u{fc}sse", "es war ***")]
+fn a_secret_is_hidden_whatever_it_looks_like(#[case] secret: &str, #[case] text: &str, #[case] shown: &str) {
+    let mut text = text.to_owned();
+    hide(&mut text, &crate::Secret::from(secret));
+    assert_eq!(text, shown);
+}

@@ -187,3 +187,27 @@ async fn a_key_of_the_file_that_is_good_again_comes_back() {
     bench.until("the key is good again", |bench| state(bench, "far").status == "active").await;
     ask(&bench, &CHAT, true).await.expect("a reply");
 }
+
+/// Keys have all forms, and services repeat the one that they got: nobody hears it, in an answer, a stream or the relay's state.
+#[rstest]
+#[tokio::test]
+async fn a_relay_that_repeats_its_key_is_not_heard(
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
+    #[values(400, 401, 403, 429, 500)] status: u16,
+    #[values(true, false)] stream: bool,
+) {
+    const HEX: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let bench = alone().await;
+    let mut wish = house.wish(&bench, "far");
+    wish.key = Secret::from(HEX);
+    bench.engine.add_relay(&wish).await.expect("the relay is added");
+    let said = format!("the key {HEX} of /v1?key={HEX}&x=1 is not good");
+    bench.backend.script(Rule::at(house.place, Plan::relay(house.place, status, &said)).always());
+    let refusal = refused(ask(&bench, &house, stream).await);
+    assert!(!format!("{refusal:?}").contains("4b5a6978"), "{refusal:?}");
+    let view = state(&bench, "far");
+    assert!(!format!("{view:?}").contains("4b5a6978"), "{view:?}");
+    if status == 400 {
+        assert!(refusal.failure.message.contains("the key *** of /v1?key=***"), "{}", refusal.failure.message);
+    }
+}
