@@ -1,5 +1,6 @@
 //! Commands beside a gateway: each refreshes one account, and comes to its end or is interrupted or killed at an instant.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::common::Home;
+use crate::fleet::size;
 
 /// Commands of one round begin within this time.
 const SPREAD: u64 = 256;
@@ -16,12 +18,12 @@ const LATEST: u64 = 128;
 /// A command that is still there by then hangs.
 const HANGS: Duration = Duration::from_mins(2);
 
-/// Numbers of a fixed sequence (Knuth's LCG), so that a failure can be run again.
+/// Numbers of a sequence (Knuth's LCG) that `POLYGATE_SOAK_SEED` begins, so that a failure can be run again.
 pub(crate) struct Dice(u64);
 
 impl Dice {
     pub(crate) fn new() -> Self {
-        Self(42)
+        Self(size("POLYGATE_SOAK_SEED", 42) as u64)
     }
 
     /// Below `end`.
@@ -61,12 +63,13 @@ impl Fate {
 
     /// Whether a command may end so. One that is done before its signal comes, or that is hit before it listens for signals, too.
     fn allows(self, status: ExitStatus) -> bool {
+        let ended_by = |number: i32| status.signal() == Some(number);
         match (self, status.code()) {
             (_, Some(0)) => true,
             (Self::Ends, _) => false,
-            (Self::Interrupted, code) => matches!(code, Some(130) | None),
-            (Self::Terminated, code) => matches!(code, Some(143) | None),
-            (Self::Killed, code) => code.is_none(),
+            (Self::Interrupted, code) => code == Some(130) || ended_by(2),
+            (Self::Terminated, code) => code == Some(143) || ended_by(15),
+            (Self::Killed, _) => ended_by(9),
         }
     }
 }
@@ -98,6 +101,29 @@ pub(crate) fn start(home: &Arc<Home>, ids: &[String], fates: &[Fate], dice: &mut
         tokio::task::spawn_blocking(move || run(&home, account, fate, times))
     };
     fates.iter().map(&mut start).collect()
+}
+
+/// How many of each kind a signal found running, for people.
+#[derive(Default)]
+pub(crate) struct Hits([usize; 3]);
+
+impl Hits {
+    pub(crate) fn add(&mut self, ran: &Ran) {
+        let at = match ran.fate {
+            Fate::Ends => return,
+            Fate::Interrupted => 0,
+            Fate::Terminated => 1,
+            Fate::Killed => 2,
+        };
+        self.0[at] += usize::from(ran.hit);
+    }
+}
+
+impl std::fmt::Display for Hits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [int, term, kill] = self.0;
+        write!(f, "SIGINT found {int} of them running, SIGTERM {term}, SIGKILL {kill}")
+    }
 }
 
 /// Waits for all of them.

@@ -12,7 +12,7 @@ use offline::NewAccount;
 use pool::{Account, AccountId, Millis, Secret, Status, Tokens};
 use store::{Origin, Store};
 
-use crate::beside::{self, Dice, Fate, Ran};
+use crate::beside::{self, Dice, Fate, Hits, Ran};
 use crate::common::{Gateway, Home};
 use crate::fleet::{Fleet, size, soaking};
 
@@ -40,9 +40,8 @@ struct Tally {
     ended: usize,
     /// Uses of a token that was used up.
     extra: usize,
-    /// Commands, and those that a signal found running.
     commands: usize,
-    hit: usize,
+    hits: Hits,
     /// As `extra`, of each login and until the gateway's death.
     during: HashMap<String, usize>,
     /// How many were killed who may have used an account's token up and not said so, but for the gateway of this life.
@@ -89,8 +88,8 @@ impl Tally {
     fn end(&mut self, commands: Vec<Ran>) {
         for ran in commands {
             self.commands += 1;
-            self.hit += usize::from(ran.hit);
-            if ran.fate == Fate::Killed {
+            self.hits.add(&ran);
+            if ran.fate == Fate::Killed && ran.code.is_none() {
                 *self.doubtful.entry(AccountId(ran.account)).or_default() += 1;
             } else if !matches!(ran.code, Some(FAILED | LOGIN)) {
                 assert_eq!(ran.wrong, None);
@@ -205,13 +204,13 @@ fn report(fleet: &Fleet, tally: &mut Tally, (kills, time): (usize, Duration)) {
     let at = |percent: usize| tally.starts[(tally.starts.len() - 1) * percent / 100];
     println!(
         "{} accounts, {kills} kills, 0 logins lost, {} ended between rotation and commit, {} extra uses of an old token, \
-         {} requests served, {} commands, {} of them hit by a signal; start p50 {:.0?}, p99 {:.0?}, longest {:.0?}; {time:.0?}",
+         {} requests served, {} commands, {}; start p50 {:.0?}, p99 {:.0?}, longest {:.0?}; {time:.0?}",
         fleet.logins.len(),
         tally.ended,
         tally.extra,
         tally.served.load(Ordering::Relaxed),
         tally.commands,
-        tally.hit,
+        tally.hits,
         at(50),
         at(99),
         at(100),

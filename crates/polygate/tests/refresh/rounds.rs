@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::beside::{self, Dice, Fate};
+use crate::beside::{self, Dice, Fate, Hits};
 use crate::cluster::Cluster;
 use crate::common::{Gateway, Home};
 use crate::fleet::{Fleet, size, soaking};
@@ -126,7 +126,7 @@ async fn interrupted_commands_and_starting_gateways_use_each_token_once() {
     let home = Arc::new(home);
     let (ids, mut dice) = (beside::accounts(&home), Dice::new());
     let mut gateway = home.serve(&[]);
-    let (mut meter, mut starts, mut hits, mut commands) = (Meter::new(), 0, 0, 0);
+    let (mut meter, mut hits, mut starts, mut commands) = (Meter::new(), Hits::default(), 0, 0);
     while meter.rounds < rounds {
         fleet.expire();
         let beside = beside::start(&home, &ids, &[Fate::Ends, Fate::Interrupted, Fate::Terminated], &mut dice);
@@ -139,15 +139,13 @@ async fn interrupted_commands_and_starting_gateways_use_each_token_once() {
         meter.answered(&fleet, &[&gateway]).await;
         for ran in beside::ended(beside).await {
             assert_eq!(ran.wrong, None, "round {}", meter.rounds);
-            (hits, commands) = (hits + usize::from(ran.hit), commands + 1);
+            hits.add(&ran);
+            commands += 1;
         }
     }
     assert!(gateway.terminate().success());
     fleet.judge(&home).await;
-    meter.report(
-        &fleet,
-        &format!("{commands} commands, {hits} of them interrupted, {starts} gateways started, 0 logins lost"),
-    );
+    meter.report(&fleet, &format!("{commands} commands, {hits}, {starts} gateways started, 0 logins lost"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
