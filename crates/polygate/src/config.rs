@@ -58,6 +58,8 @@ pub struct Config {
     pub relays: Vec<Relay>,
     /// PostgreSQL, when several nodes share one store.
     pub postgres: Option<Secret>,
+    /// How much usage is kept.
+    pub usage: store::Retention,
     /// Log filter and format.
     pub log: Log,
 }
@@ -335,6 +337,7 @@ impl Config {
             ollama: parse::ollama(layers)?,
             relays: layers.relays()?,
             postgres: layers.text("store.postgres_url").map(Secret::new),
+            usage: parse::usage(layers)?,
             log: parse::log(layers)?,
         })
     }

@@ -157,6 +157,7 @@ pub(crate) fn store_options(config: &Config) -> store::Options {
         postgres: config.postgres.clone(),
         data_key: config.paths.data_key.clone(),
         schema: store::Schema::Migrate,
+        usage: config.usage,
     }
 }
 

@@ -47,4 +47,4 @@ pub use proxy::NewProxy;
 pub use refresh::{Begin, Ticket};
 pub use relay::{NewRelay, RelayModels};
 pub use store::{Options, Store};
-pub use usage::{Outcome, Tally, Usage, UsageRow};
+pub use usage::{Outcome, Retention, Tally, Usage, UsageRow};

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use pool::limits;
 use sqlx::pool::PoolOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, Connection, Executor, Row, Sqlite};
 
 use crate::db::Db;
@@ -72,7 +74,7 @@ pub(crate) async fn open(plan: &Plan, now: i64) -> Result<Db, OpenError> {
             files::judge(&side, Kind::File)?;
         }
     }
-    let options = options(&plan.path, plan.worth.commit());
+    let options = options(&plan.path, plan.worth);
     let mut connection = match options.connect().await {
         Ok(connection) => connection,
         Err(error) => return Err(verdict(plan, now, error)),
@@ -133,7 +135,13 @@ async fn make(plan: &Plan, now: i64) -> Result<(), OpenError> {
     }
     hit(failpoint::CREATE).map_err(io)?;
     files::create(&draft).map_err(io)?;
-    let mut connection = options(&draft, SqliteSynchronous::Full).connect().await?;
+    // What is removed from a file that grows all the time is given back to the disk; only a new file can be told so.
+    let vacuum = match plan.worth {
+        Worth::Kept => SqliteAutoVacuum::None,
+        Worth::Disposable => SqliteAutoVacuum::Incremental,
+    };
+    let options = options(&draft, plan.worth).synchronous(SqliteSynchronous::Full).auto_vacuum(vacuum);
+    let mut connection = options.connect().await?;
     let migrated = migrate::sqlite(&mut connection, plan.schema, now).await;
     connection.close().await?;
     migrated?;
@@ -218,12 +226,12 @@ fn pools(options: &SqliteConnectOptions) -> Db {
     }
 }
 
-fn options(path: &Path, commit: SqliteSynchronous) -> SqliteConnectOptions {
+fn options(path: &Path, worth: Worth) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(commit)
+        .synchronous(worth.commit())
         .foreign_keys(true)
         .busy_timeout(limits::SQLITE_BUSY)
         .pragma("journal_size_limit", WAL_CAP)

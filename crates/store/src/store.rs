@@ -15,7 +15,7 @@ use crate::reserve::Reserve;
 use crate::seal::{Place, Sealer, random};
 use crate::sqlite::{self, Worth};
 use crate::statement::{Arg, Line, Row, args};
-use crate::usage::{Place as UsagePlace, Usage};
+use crate::usage::{Place as UsagePlace, Retention, Usage};
 use crate::{DataKey, Error, OpenError, files, migrate, postgres, setting, sql};
 
 /// Where the state is.
@@ -29,6 +29,8 @@ pub struct Options {
     pub data_key: DataKey,
     /// What is done about an older schema.
     pub schema: Schema,
+    /// How much usage is kept.
+    pub usage: Retention,
 }
 
 /// The open store. Clones are handles to the same one.
@@ -81,7 +83,7 @@ impl Store {
             }
             Db::Postgres(_) => (UsagePlace::Shared(db.clone()), None),
         };
-        let usage = Usage::start(place);
+        let usage = Usage::start(place, options.usage);
         let presence = OnceLock::new();
         Ok(Self(Arc::new(Inner { db, sealer, pepper, instance, home: home.clone(), presence, usage, reserve })))
     }

@@ -106,6 +106,7 @@ scenarios! {
     rows::a_setting_is_swapped_once,
     rows::any_text_is_taken,
     rows::usage_comes_back,
+    rows::old_usage_goes,
     rows::an_install_keeps_its_secrets,
     refresh::a_refresh_replaces_the_tokens,
     refresh::a_lease_keeps_others_away,

@@ -5,6 +5,7 @@
 mod row;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod writer;
 
 use std::borrow::Cow;
@@ -18,6 +19,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::Error;
+pub use tidy::Retention;
 pub(crate) use writer::Place;
 use writer::{Job, Writer};
 
@@ -94,10 +96,10 @@ pub struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn start(place: Place) -> Self {
+    pub(crate) fn start(place: Place, retention: Retention) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
-        let task = tokio::spawn(Writer::new(place, Arc::clone(&lost)).run(jobs));
+        let task = tokio::spawn(Writer::new((place, retention), Arc::clone(&lost)).run(jobs));
         Self { queue, lost, task: Arc::new(Mutex::new(Some(task))) }
     }
 

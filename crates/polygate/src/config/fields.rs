@@ -173,6 +173,9 @@ pub const FIELDS: &[Field] = &[
         "How old model lists may grow before they are asked for again; 0 is only when they change",
     ),
     field("store.postgres_url", "", "PostgreSQL for several nodes; empty is the embedded store").secret(),
+    field("usage.retention", "", "How long usage rows are kept, such as 90d; empty is as long as there is room")
+        .also(&["usage_stats.history_retention_days"]),
+    field("usage.max_size", "1GiB", "Size of the embedded store's usage file; the oldest rows go when it is reached"),
     field("ollama.enabled", "false", "Serve the Ollama API on its own listener, which asks for no key on loopback")
         .env(&["OLLAMA_BRIDGE_ENABLED"]),
     field("ollama.host", "127.0.0.1", "Address of the Ollama listener").env(&["OLLAMA_BRIDGE_HOST"]),

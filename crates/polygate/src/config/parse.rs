@@ -21,6 +21,11 @@ use super::{fallbacks, models};
 /// How often figures may be asked for at most, and at least.
 const SHORTEST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_hours(24);
+/// A hundred years.
+const MOST_DAYS: u64 = 36_525;
+/// Bounds of sizes.
+const SMALLEST: u64 = 16 << 20;
+const LARGEST: u64 = 1024 << 30;
 
 /// Hosts that may be called over plain http.
 const NEAR: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -199,6 +204,37 @@ pub(super) fn alerts(layers: &Layers) -> Result<Alerts, ConfigError> {
         ntfy: receiver("alerts.ntfy_url", "alerts.ntfy_token")?,
         allow_private: flag(layers, "alerts.allow_private")?,
     })
+}
+
+pub(super) fn usage(layers: &Layers) -> Result<store::Retention, ConfigError> {
+    Ok(store::Retention { age: days(layers, "usage.retention")?, bytes: size(layers, "usage.max_size")? })
+}
+
+/// Whole days; nothing, `null` or 0 is no bound.
+fn days(layers: &Layers, key: &'static str) -> Result<Option<Duration>, ConfigError> {
+    let setting = layers.get(key);
+    let text = setting.value.trim();
+    if text.is_empty() || text == "null" {
+        return Ok(None);
+    }
+    let days: Option<u64> = text.strip_suffix('d').unwrap_or(text).trim_end().parse().ok();
+    let days = days.filter(|days| *days <= MOST_DAYS).ok_or_else(|| wrong(&setting, "a number of days such as 90d"))?;
+    Ok((days > 0).then(|| Duration::from_hours(24 * days)))
+}
+
+/// A size in bytes.
+fn size(layers: &Layers, key: &'static str) -> Result<u64, ConfigError> {
+    let setting = layers.get(key);
+    let text = setting.value.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match text[digits..].trim() {
+        "MiB" | "M" => 1_u64 << 20,
+        "GiB" | "G" => 1 << 30,
+        _ => 0,
+    };
+    let bytes = text[..digits].parse().ok().and_then(|count: u64| count.checked_mul(unit));
+    let sound = |bytes: &u64| (SMALLEST..=LARGEST).contains(bytes);
+    bytes.filter(sound).ok_or_else(|| wrong(&setting, "a size from 16MiB to 1024GiB"))
 }
 
 /// A length of time, or 0 for never. Other systems count it in minutes, and say so in the key.

@@ -146,6 +146,23 @@ fn a_wrong_value_names_its_setting_and_never_shows_a_secret() {
 }
 
 #[test]
+fn usage_is_kept_as_long_and_as_large_as_its_owner_says() {
+    let usage = |file: &str| config(&layers(file, &[])).map(|config| config.usage);
+    assert_eq!(usage("").unwrap(), store::Retention { age: None, bytes: 1 << 30 });
+    let age = |file: &str| usage(file).unwrap().age;
+    assert_eq!(age("[usage]\nretention = \"90d\"\n"), Some(Duration::from_hours(90 * 24)));
+    assert_eq!(age("[usage]\nretention = 0\n"), None);
+    assert_eq!(age("[usage_stats]\nhistory_retention_days = 7\n"), Some(Duration::from_hours(7 * 24)));
+    assert_eq!(usage("[usage]\nmax_size = \"64 MiB\"\n").unwrap().bytes, 64 << 20);
+    for bad in
+        ["retention = \"soon\"", "retention = \"9h\"", "max_size = \"1MiB\"", "max_size = 5", "max_size = \"9999GiB\""]
+    {
+        let error = usage(&format!("[usage]\n{bad}\n")).unwrap_err().to_string();
+        assert!(error.starts_with("usage."), "{bad}: {error}");
+    }
+}
+
+#[test]
 fn the_older_stagger_is_in_milliseconds() {
     let stagger = |file: &str| config(&layers(file, &[])).unwrap().accounts.stagger;
     assert_eq!(stagger(""), Duration::ZERO);

@@ -89,7 +89,7 @@ impl Fleet {
         let (postgres, key) = self.shared.clone().unzip();
         let postgres = postgres.map(Secret::new);
         let data_key = key.map_or(store::DataKey::InHome, store::DataKey::File);
-        Store::open(store::Options { home: home.path(), postgres, data_key, schema: store::Schema::Migrate })
+        Store::open(store::Options { home: home.path(), postgres, data_key, ..store::Options::default() })
             .await
             .unwrap()
     }

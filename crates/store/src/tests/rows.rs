@@ -1,6 +1,7 @@
 //! What is written comes back.
 
 use std::borrow::Cow;
+use std::time::{Duration, Instant};
 
 use pool::keys::{Digest, Key, KeyKind};
 use pool::quota::Quota;
@@ -8,7 +9,7 @@ use pool::{AccountId, Millis, Secret, Status};
 use uuid::Uuid;
 
 use super::{NOW, Site, account, add, learn, tokens};
-use crate::{Error, Origin, Outcome, StoredModels, Tally, UsageRow};
+use crate::{Error, Options, Origin, Outcome, Retention, Store, StoredModels, Tally, UsageRow};
 
 pub(super) async fn accounts_come_back(site: &Site) {
     let store = site.open().await;
@@ -208,6 +209,22 @@ pub(super) async fn usage_comes_back(site: &Site) {
 
     let store = site.open().await;
     assert_eq!(store.usage().rows(1).await.unwrap()[0].request_id.as_ref(), "last");
+}
+
+/// More rows than go in one step.
+pub(super) async fn old_usage_goes(site: &Site) {
+    let kept = Retention { age: Some(Duration::from_hours(24)), ..Retention::default() };
+    let store = Store::open(Options { usage: kept, ..site.options() }).await.unwrap();
+    for number in 0..2_500 {
+        store.usage().record(usage(&format!("old {number}"), Millis(1_000_000_000_000 + number)));
+    }
+    store.usage().record(usage("new", NOW));
+    let begun = Instant::now();
+    while store.usage().rows(10_000).await.unwrap().len() > 1 {
+        assert!(begun.elapsed() < Duration::from_mins(1), "old rows stay");
+    }
+    assert_eq!(store.usage().rows(9).await.unwrap()[0].request_id.as_ref(), "new");
+    store.close().await;
 }
 
 pub(crate) fn usage(id: &str, at: Millis) -> UsageRow {

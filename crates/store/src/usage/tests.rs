@@ -26,3 +26,36 @@ async fn a_full_queue_costs_rows_and_no_time() {
     assert_eq!(rows.lost(), 3);
     drop(jobs);
 }
+
+/// Rows so old that any age is over.
+const LONG_AGO: Millis = Millis(1_000_000_000_000);
+
+/// The oldest go first, and the file shrinks.
+#[tokio::test]
+async fn a_file_keeps_to_its_cap() {
+    let site = Site::sqlite();
+    let open = async |bytes| {
+        let kept = Retention { age: None, bytes };
+        crate::Store::open(crate::Options { usage: kept, ..site.options() }).await.unwrap()
+    };
+    let store = open(1 << 30).await;
+    for number in 0..20_000 {
+        store.usage().record(usage(&number.to_string(), LONG_AGO.plus(number)));
+    }
+    store.usage().flush().await;
+    store.close().await;
+    let path = site.home().join("usage.db");
+    let before = std::fs::metadata(&path).unwrap().len();
+    let store = open(before / 4).await;
+    let begun = Instant::now();
+    store.usage().record(usage("newest", NOW));
+    loop {
+        let rows = store.usage().rows(100_000).await.unwrap();
+        assert_eq!(rows[0].request_id.as_ref(), "newest");
+        if rows.len() < 8_000 && std::fs::metadata(&path).unwrap().len() < before / 2 {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(1), "{} rows", rows.len());
+    }
+    store.close().await;
+}

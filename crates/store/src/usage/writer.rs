@@ -8,7 +8,7 @@ use pool::limits;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use super::{UsageRow, row};
+use super::{Retention, UsageRow, row, tidy};
 use crate::db::Db;
 use crate::error::corrupt;
 use crate::failpoint::{self, hit};
@@ -54,20 +54,24 @@ pub(super) struct Writer {
     spool: VecDeque<UsageRow>,
     lost: Arc<AtomicU64>,
     due: Option<Instant>,
+    retention: Retention,
+    /// When it is time to look for rows that are not kept. A process that writes none looks for none.
+    tidy: Option<Instant>,
 }
 
 impl Writer {
-    pub(super) fn new(place: Place, lost: Arc<AtomicU64>) -> Self {
-        Self { place, file: None, spool: VecDeque::new(), lost, due: None }
+    pub(super) fn new((place, retention): (Place, Retention), lost: Arc<AtomicU64>) -> Self {
+        Self { place, file: None, spool: VecDeque::new(), lost, due: None, retention, tidy: None }
     }
 
     /// Runs until it is closed or nobody is left to ask.
     pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         loop {
-            let due = self.due;
+            let (due, tidy) = (self.due, self.tidy);
             tokio::select! {
                 biased;
                 () = until(due) => self.write().await,
+                () = until(tidy) => self.tidy().await,
                 job = jobs.recv() => match job {
                     Some(Job::Row(row)) => self.take(*row).await,
                     Some(Job::Flush(done)) => {
@@ -114,7 +118,21 @@ impl Writer {
         let db = self.db().await?;
         let rows: Vec<_> = self.spool.range(..size).map(row::write).collect();
         db.write_bulk((sql::USAGE_ADD, ADD_ALL), &rows).await?;
+        self.tidy.get_or_insert_with(Instant::now);
         Ok(hit(failpoint::USAGE_DONE)?)
+    }
+
+    /// One step towards what is kept.
+    async fn tidy(&mut self) {
+        let done = match self.db().await {
+            Ok(db) => tidy::step(&db, self.retention, clock()).await,
+            Err(error) => Err(error),
+        };
+        let more = done.unwrap_or_else(|error| {
+            tracing::warn!(%error, "old usage rows are not removed yet");
+            false
+        });
+        self.tidy = Some(Instant::now() + if more { tidy::STEP } else { tidy::REST });
     }
 
     async fn refused(&mut self, error: &Error, size: usize) {
