@@ -422,7 +422,7 @@ pub enum What {
     ItemDone {
         /// Output index.
         at: u32,
-        /// The item.
+        /// The item; without its text where that was long and came in pieces ([`crate::fold::BRIEF`]).
         item: Item,
     },
     /// Rate-limit state in the stream (`codex.rate_limits`), as it came. Consumed by the engine.

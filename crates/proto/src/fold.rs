@@ -12,6 +12,7 @@ use crate::canon::{Event, Finish, Frame, Item, Usage, What};
 use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::text::{Json, Text};
+pub use slot::BRIEF;
 pub(crate) use slot::Slot;
 
 /// A collected reply.

@@ -194,7 +194,7 @@ impl Trim {
     /// The item cut at the limit that its undelivered text reaches; `None` when it reaches none.
     fn shorten(&mut self, item: &Item, slot: Option<&Slot>) -> Option<(Item, Hit)> {
         let ItemKind::Message { id, role, parts, phase } = &item.kind else { return None };
-        let heard = |part, channel| slot.is_some_and(|slot| !slot.text(part, channel).is_empty());
+        let heard = |part, channel| slot.is_some_and(|slot| slot.heard(part, channel));
         for (index, part) in parts.iter().enumerate() {
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             let text = match part {
@@ -250,7 +250,7 @@ impl Trim {
 
     fn slot(&mut self, at: u32) -> &mut Slot {
         let index = self.open.iter().position(|(open, _)| *open == at).unwrap_or_else(|| {
-            self.open.push((at, Slot::default()));
+            self.open.push((at, Slot::brief()));
             self.open.len() - 1
         });
         &mut self.open[index].1

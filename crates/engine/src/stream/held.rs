@@ -3,6 +3,7 @@
 
 use pool::limits;
 use proto::canon::Channel;
+use proto::fold::BRIEF;
 use proto::{Dialect, Event, Failure, Kind, What};
 
 use crate::room::{Space, Tab};
@@ -13,6 +14,8 @@ const FREE: usize = 64 << 10;
 const STEP: usize = 256 << 10;
 /// Copies of a text: the reader's, and the writer's or the collected reply's.
 const COPIES: usize = 2;
+/// What is kept of the text of a stream whose client needs it in pieces only: the reader and the limits keep as much of it.
+const PASSING: usize = COPIES * BRIEF;
 /// What an item takes beside its text.
 const ITEM: usize = 256;
 
@@ -20,19 +23,35 @@ const ITEM: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Held {
     tab: Tab,
-    /// The dialect whose frames a collected reply keeps; `None` for a streamed one.
-    frames: Option<Dialect>,
+    keeps: Keeps,
     bytes: usize,
+    /// Bytes of text of a stream that passes.
+    passing: usize,
     /// How many bytes may be held before more must be charged.
     covered: usize,
     charged: Option<Space>,
     over: bool,
 }
 
+/// What is kept of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// All of it, collected for a client of this dialect, whose own frames are kept too.
+    All(Dialect),
+    /// Its text, which a stream of Responses repeats at the end. `passes` says that the upstream's own frames do that, where it
+    /// speaks the same and nobody edits them.
+    Text {
+        /// Whether they do.
+        passes: bool,
+    },
+    /// No text that came in pieces: it is passed on and forgotten, however long it gets.
+    Nothing,
+}
+
 impl Held {
-    /// Nothing yet. `frames` is the client's dialect where the reply is collected.
-    pub(crate) fn new(tab: Tab, frames: Option<Dialect>) -> Self {
-        Self { tab, frames, bytes: 0, covered: FREE, charged: None, over: false }
+    /// Nothing yet.
+    pub(crate) fn new(tab: Tab, keeps: Keeps) -> Self {
+        Self { tab, keeps, bytes: 0, passing: 0, covered: FREE, charged: None, over: false }
     }
 
     /// Whether the reply was refused more memory.
@@ -66,16 +85,27 @@ impl Held {
     }
 
     /// How many bytes an event leaves behind.
-    fn size(&self, event: &Event) -> usize {
+    fn size(&mut self, event: &Event) -> usize {
         let frame = event.raw.as_ref().filter(|frame| !frame.bytes.is_empty());
-        let kept = frame.filter(|frame| self.frames == Some(frame.dialect) && frame.dialect != Dialect::Responses);
+        let own = |dialect| dialect != Dialect::Responses && self.keeps == Keeps::All(dialect);
+        let kept = frame.filter(|frame| own(frame.dialect));
         let kept = kept.map_or(0, |frame| frame.bytes.len() + size_of_val(frame));
+        let responses = frame.is_some_and(|frame| frame.dialect == Dialect::Responses);
         kept + match &event.what {
             // A partial image replaces the one before it.
             What::Delta { channel: Channel::Image, .. } => 0,
+            // What a call is made with is whole before it is passed on.
+            What::Delta { channel: Channel::Arguments, data, .. } => COPIES * data.escaped().len(),
+            What::Delta { .. } if responses && self.keeps == (Keeps::Text { passes: true }) => 0,
+            What::Delta { data, .. } if self.keeps == Keeps::Nothing => {
+                let more = (COPIES * data.escaped().len()).min(PASSING - self.passing);
+                self.passing += more;
+                more
+            }
             What::Delta { data, .. } => COPIES * data.escaped().len(),
             What::Annotation { data, .. } => COPIES * data.bytes().len(),
             What::ItemOpen { .. } => ITEM,
+            What::ItemDone { .. } if self.keeps == Keeps::Nothing => ITEM,
             What::ItemDone { .. } => ITEM + frame.map_or(0, |frame| frame.bytes.len()),
             _ => 0,
         }

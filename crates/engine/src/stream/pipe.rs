@@ -8,7 +8,7 @@ use proto::dialect::Setting;
 use proto::trim::{Trim, Verdict};
 use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, ToolReplies, What, Writer};
 
-use super::held::Held;
+use super::held::{Held, Keeps};
 use crate::ledger::Ledger;
 use crate::room::Tab;
 
@@ -95,7 +95,12 @@ impl Pipe {
         let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input));
         let replies = shape.replies.clone().map(Box::new);
         let (reader, events, last) = (Some(reader), held, None);
-        let held = Held::new(tab, (!shape.stream).then_some(shape.dialect));
+        let keeps = match shape.dialect {
+            dialect if !shape.stream => Keeps::All(dialect),
+            Dialect::Responses => Keeps::Text { passes: trim.is_none() && replies.is_none() },
+            _ => Keeps::Nothing,
+        };
+        let held = Held::new(tab, keeps);
         Self { reader, replies, trim, sink, held, events, trimmed: Vec::new(), aside: Vec::new(), failing: None, last }
     }
 

@@ -4,7 +4,7 @@ use engine::Room;
 use proto::{Dialect, Kind};
 use rstest::rstest;
 
-use crate::bench::{Bench, call};
+use crate::bench::{Bench, call, words};
 use crate::relays::{CHAT, GEMINI, House, MESSAGES, RESPONSES, alone, asking, state};
 
 /// More text than a reply may hold without a charge.
@@ -25,6 +25,10 @@ async fn a_reply_beyond_the_budget_ends_with_an_error(
     // Anthropic's clients get its own words.
     let words = if dialect == Dialect::Messages { "overloaded_error" } else { "all the memory" };
     for stream in [true, false] {
+        if stream && (house.wire, dialect) == (proto::Wire::Responses, Dialect::Responses) {
+            // Frames that pass hold nothing.
+            continue;
+        }
         let mut call = asking(dialect, house.model, &long(), stream);
         call.tab = full.tab();
         // Messages has no request without a limit.
@@ -35,6 +39,40 @@ async fn a_reply_beyond_the_budget_ends_with_an_error(
         }
     }
     assert_eq!(state(&bench, "far").status, "active");
+}
+
+/// A stream passes on what it gets and forgets it, so that it needs the same memory however long it is. Clients of Responses get all of
+/// it once more at the end, which must be kept, unless the upstream's own frames say that too.
+#[rstest]
+#[tokio::test]
+async fn a_stream_goes_on_at_constant_memory(
+    #[values(CHAT, RESPONSES, MESSAGES, GEMINI)] house: House,
+    #[values(Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Ollama)] dialect: Dialect,
+) {
+    if (house.wire, dialect) == (proto::Wire::Messages, Dialect::Messages) {
+        // Such a body passes as it came, with a limit of its own that is too small.
+        return;
+    }
+    let bench = alone().await;
+    house.join(&bench, "far").await;
+    let text = format!("{} ", "word".repeat(16)).repeat(3_700);
+    let room = Room::new(300 << 10);
+    let ask = async |stream| {
+        let mut call = asking(dialect, house.model, &format!("Reply with exactly: {text}"), stream);
+        call.tab = room.tab();
+        call.request.limits.max_tokens = Some(64_000);
+        bench.ask(call).await
+    };
+    let passes = dialect != Dialect::Responses || house.wire == proto::Wire::Responses;
+    let answer = ask(true).await.expect("a stream");
+    assert_eq!(!answer.text().contains("memory") && !answer.text().contains("overloaded"), passes);
+    if passes {
+        assert!(words(dialect, answer.text()).trim() == text.trim());
+    }
+    match ask(false).await {
+        Ok(answer) => panic!("collected: {} bytes", answer.text().len()),
+        Err(refusal) => assert_eq!(refusal.failure.kind, Kind::Overloaded, "{refusal}"),
+    }
 }
 
 /// What a reply took is free again once it is over.

@@ -1,9 +1,18 @@
 //! One item in the making. Writers that must repeat an item's text at its end keep one as well.
+//!
+//! A reader keeps a brief one, so that a stream takes constant memory however long it gets: of a long text it forgets what it has
+//! said in pieces, and the item comes without its text. Whoever needs that has kept the pieces and puts it in ([`Slot::complete`]).
+
+#[cfg(test)]
+mod tests;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::canon::{Channel, Head, Item, ItemKind, Part, Role};
 use crate::text::{Json, Text};
+
+/// Bytes of text that a brief slot keeps.
+pub const BRIEF: usize = 64 << 10;
 
 /// What is known of the item at one output index.
 #[derive(Debug, Default)]
@@ -11,6 +20,19 @@ pub(crate) struct Slot {
     head: Option<Head>,
     pieces: Vec<Piece>,
     done: Option<Item>,
+    length: Length,
+}
+
+/// How much text is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Length {
+    /// All of it.
+    #[default]
+    Whole,
+    /// So many bytes more.
+    Brief(usize),
+    /// None any more.
+    Forgotten,
 }
 
 /// The text of one part so far.
@@ -19,19 +41,63 @@ struct Piece {
     part: u32,
     channel: Channel,
     text: BytesMut,
+    /// Characters of the text that are forgotten.
+    forgotten: usize,
     annotations: Vec<Json>,
 }
 
 impl Slot {
+    /// A brief one.
+    pub(crate) fn brief() -> Self {
+        Self { length: Length::Brief(BRIEF), ..Self::default() }
+    }
+
     pub(crate) fn open(&mut self, head: &Head) {
         self.head.get_or_insert_with(|| head.clone());
     }
 
     pub(crate) fn delta(&mut self, part: u32, channel: Channel, data: &Text) {
         // A partial image replaces the one before it; the item brings the last.
-        if channel != Channel::Image {
-            self.piece(part, channel).text.extend_from_slice(data.escaped());
+        if channel == Channel::Image {
+            return;
         }
+        if channel != Channel::Arguments {
+            self.keep(data.escaped().len());
+        }
+        let forgotten = self.length == Length::Forgotten && channel != Channel::Arguments;
+        let piece = self.piece(part, channel);
+        if forgotten {
+            piece.forgotten += data.plain().chars().count();
+        } else {
+            piece.text.extend_from_slice(data.escaped());
+        }
+    }
+
+    /// Makes room for more text, or forgets all of it.
+    fn keep(&mut self, more: usize) {
+        let Length::Brief(left) = self.length else { return };
+        self.length = left.checked_sub(more).map_or(Length::Forgotten, Length::Brief);
+        if self.length == Length::Forgotten {
+            let texts = self.pieces.iter_mut().filter(|piece| piece.channel != Channel::Arguments);
+            texts.for_each(Piece::forget);
+        }
+    }
+
+    /// Whether the text is forgotten.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.length == Length::Forgotten
+    }
+
+    /// Whether text of a part came.
+    pub(crate) fn heard(&self, part: u32, channel: Channel) -> bool {
+        let mut parts = self.pieces.iter().filter(|piece| piece.part == part && piece.channel == channel);
+        parts.any(|piece| piece.forgotten > 0 || !piece.text.is_empty())
+    }
+
+    /// The characters of a part's text so far.
+    pub(crate) fn chars(&self, part: u32, channel: Channel) -> usize {
+        let mut parts = self.pieces.iter().filter(|piece| piece.part == part && piece.channel == channel);
+        parts.next().map_or(0, |piece| piece.forgotten + piece.text().plain().chars().count())
     }
 
     pub(crate) fn annotation(&mut self, part: u32, data: &Json) {
@@ -39,8 +105,23 @@ impl Slot {
     }
 
     pub(crate) fn done(&mut self, item: &Item) {
-        self.done = Some(item.clone());
+        let mut item = item.clone();
+        self.complete(&mut item);
+        self.done = Some(item);
         self.pieces = Vec::new();
+    }
+
+    /// Puts in the text that came in pieces, where the item was said without any.
+    pub(crate) fn complete(&self, item: &mut Item) {
+        match &mut item.kind {
+            _ if item.raw.is_some() => {}
+            ItemKind::Message { parts, .. } if parts.is_empty() => *parts = self.parts(),
+            ItemKind::Reasoning { summary, text, .. } if summary.is_empty() && text.is_empty() => {
+                *summary = self.texts(Channel::Summary);
+                *text = self.texts(Channel::Reasoning);
+            }
+            _ => {}
+        }
     }
 
     /// The item; `None` for one that began as something unknown and never ended.
@@ -79,10 +160,16 @@ impl Slot {
     }
 
     fn parts(&self) -> Vec<Part> {
+        if self.is_forgotten() {
+            return Vec::new();
+        }
         self.pieces.iter().filter_map(Piece::as_part).collect()
     }
 
     fn texts(&self, channel: Channel) -> Vec<Text> {
+        if self.is_forgotten() && channel != Channel::Arguments {
+            return Vec::new();
+        }
         self.pieces.iter().filter(|piece| piece.channel == channel).map(Piece::text).collect()
     }
 
@@ -96,7 +183,7 @@ impl Slot {
         let index = match found {
             Ok(index) => index,
             Err(index) => {
-                let piece = Piece { part, channel, text: BytesMut::new(), annotations: Vec::new() };
+                let piece = Piece { part, channel, text: BytesMut::new(), forgotten: 0, annotations: Vec::new() };
                 self.pieces.insert(index, piece);
                 index
             }
@@ -106,6 +193,11 @@ impl Slot {
 }
 
 impl Piece {
+    fn forget(&mut self) {
+        self.forgotten += self.text().plain().chars().count();
+        self.text = BytesMut::new();
+    }
+
     fn text(&self) -> Text {
         Text::from_escaped(Bytes::copy_from_slice(&self.text))
     }

@@ -5,6 +5,7 @@ use super::*;
 use crate::room::Room;
 
 const KIB: usize = 1 << 10;
+const WHOLE: Keeps = Keeps::Text { passes: false };
 
 fn text(bytes: usize) -> Event {
     Event::new(What::Delta { at: 0, part: 0, channel: Channel::Text, data: "x".repeat(bytes).as_str().into() })
@@ -22,8 +23,8 @@ fn until_refused(held: &mut Held, event: &Event) -> (usize, Failure) {
 
 #[test]
 fn an_endless_reply_ends_at_its_cap() {
-    for frames in [None, Some(Dialect::Chat)] {
-        let (bytes, failure) = until_refused(&mut Held::new(Tab::default(), frames), &text(8 * KIB));
+    for keeps in [Keeps::Text { passes: false }, Keeps::Text { passes: true }, Keeps::All(Dialect::Chat)] {
+        let (bytes, failure) = until_refused(&mut Held::new(Tab::default(), keeps), &text(8 * KIB));
         assert_eq!((failure.kind, failure.code.as_deref()), (Kind::Upstream, Some("reply_too_large")));
         assert!((limits::REPLY..limits::REPLY + 17 * KIB).contains(&bytes), "{bytes}");
     }
@@ -32,7 +33,7 @@ fn an_endless_reply_ends_at_its_cap() {
 #[test]
 fn replies_share_one_budget_and_give_it_back() {
     let room = Room::new(4 << 20);
-    let (mut first, mut second) = (Held::new(room.tab(), None), Held::new(room.tab(), None));
+    let (mut first, mut second) = (Held::new(room.tab(), WHOLE), Held::new(room.tab(), WHOLE));
     for _ in 0..128 {
         first.see(&text(8 * KIB)).unwrap();
     }
@@ -46,7 +47,7 @@ fn replies_share_one_budget_and_give_it_back() {
 #[test]
 fn a_small_reply_is_not_charged() {
     let room = Room::new(0);
-    let mut held = Held::new(room.tab(), None);
+    let mut held = Held::new(room.tab(), WHOLE);
     held.see(&text(FREE / COPIES)).unwrap();
     assert_eq!(held.see(&text(1)).unwrap_err().kind, Kind::Overloaded);
     assert!(held.is_over());
@@ -56,11 +57,29 @@ fn a_small_reply_is_not_charged() {
 fn frames_and_items_without_text_count_too() {
     let frame = |dialect| Frame { dialect, bytes: Bytes::from(vec![b'x'; KIB]) };
     let other = Event { raw: Some(frame(Dialect::Messages)), ..Event::new(What::Other) };
-    let mut held = Held::new(Tab::default(), Some(Dialect::Messages));
+    let mut held = Held::new(Tab::default(), Keeps::All(Dialect::Messages));
     assert_eq!(until_refused(&mut held, &other).1.code.as_deref(), Some("reply_too_large"));
     let kind = ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: None };
     let done = What::ItemDone { at: 0, item: Item { kind, raw: None } };
     let done = Event { raw: Some(frame(Dialect::Responses)), ..Event::new(done) };
-    let mut held = Held::new(Tab::default(), None);
+    let mut held = Held::new(Tab::default(), WHOLE);
     assert_eq!(until_refused(&mut held, &done).1.code.as_deref(), Some("reply_too_large"));
+}
+
+/// Whatever passes a client that wants pieces only, and frames of its own dialect that pass a client of Responses.
+#[test]
+fn text_that_passes_is_not_held() {
+    let room = Room::new(1 << 20);
+    let own = |event: Event| Event { raw: Some(Frame { dialect: Dialect::Responses, bytes: "{}".into() }), ..event };
+    let streams = [(Keeps::Nothing, text(8 * KIB)), (Keeps::Text { passes: true }, own(text(8 * KIB)))];
+    for (keeps, event) in streams {
+        let mut held = Held::new(room.tab(), keeps);
+        for _ in 0..1_000_000 {
+            held.see(&event).unwrap();
+        }
+        assert!(held.bytes <= PASSING, "{}", held.bytes);
+        // Calls are whole before they go out.
+        let piece = What::Delta { at: 1, part: 0, channel: Channel::Arguments, data: "x".repeat(KIB).as_str().into() };
+        assert_eq!(until_refused(&mut held, &Event::new(piece)).1.kind, Kind::Overloaded);
+    }
 }

@@ -139,7 +139,7 @@ impl Answer {
         if self.thought.is_none() {
             let at = self.take_index();
             sink.push(What::ItemOpen { at, head: Head::Reasoning });
-            let mut slot = Slot::default();
+            let mut slot = Slot::brief();
             slot.open(&Head::Reasoning);
             self.thought = Some((at, slot));
         }
@@ -177,7 +177,7 @@ impl Answer {
         if self.speech.is_none() {
             let at = self.take_index();
             let head = Head::Message { phase: None };
-            let mut slot = Slot::default();
+            let mut slot = Slot::brief();
             slot.open(&head);
             sink.push(What::ItemOpen { at, head });
             self.speech = Some(Speech { at, parts: Vec::new(), slot });

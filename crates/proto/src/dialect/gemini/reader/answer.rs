@@ -186,7 +186,7 @@ impl Answer {
             self.remember(sink);
             let at = self.take_index();
             let head = if channel == Channel::Summary { Head::Reasoning } else { Head::Message { phase: None } };
-            let mut slot = Slot::default();
+            let mut slot = Slot::brief();
             slot.open(&head);
             sink.push(What::ItemOpen { at, head });
             self.open = Some(Talk { at, channel, slot });
@@ -203,7 +203,10 @@ impl Answer {
         let at = talk.at;
         let spoken = talk.channel == Channel::Text;
         let (grounding, cited) = if spoken { (self.grounding.take(), self.citations.take()) } else { (None, None) };
-        if grounding.is_some() || cited.is_some() {
+        let cites = grounding.is_some() || cited.is_some();
+        if cites && talk.slot.is_forgotten() {
+            sink.push(What::Note("citations of a text over 64 KiB not placed".to_owned()));
+        } else if cites {
             let text = talk.slot.text(0, Channel::Text);
             for data in sources::citations(grounding.as_ref(), cited.as_ref(), &text) {
                 talk.slot.annotation(0, &data);

@@ -167,7 +167,7 @@ impl Answer {
 
     fn begin_thinking(&mut self, index: u32, sink: &mut Sink<'_>) {
         let at = self.item(Head::Reasoning, sink);
-        self.blocks.push((index, Block::Thinking { at, text: BytesMut::new(), signature: BytesMut::new() }));
+        self.blocks.push((index, Block::Thinking { at, thought: Box::new(Slot::brief()), signature: BytesMut::new() }));
     }
 
     /// Opens an item that is no message.
@@ -186,8 +186,8 @@ impl Answer {
         let Some(found) = self.find(index, piece, sink) else { return };
         match (&mut self.blocks[found].1, piece) {
             (Block::Text { .. }, Piece::Text) => self.text(found, text, sink),
-            (Block::Thinking { at, text: all, .. }, Piece::Thinking) => {
-                all.extend_from_slice(text.escaped());
+            (Block::Thinking { at, thought, .. }, Piece::Thinking) => {
+                thought.delta(0, Channel::Summary, &text);
                 sink.say(What::Delta { at: *at, part: 0, channel: Channel::Summary, data: text });
             }
             (Block::Thinking { signature, .. }, Piece::Signature) => signature.extend_from_slice(text.escaped()),
@@ -245,7 +245,8 @@ impl Answer {
         let Some(found) = self.blocks.iter().rposition(|(open, _)| *open == index) else { return };
         match self.blocks.remove(found).1 {
             Block::Text { place, citations } => self.cite(place, &citations, sink),
-            Block::Thinking { at, text, signature } => {
+            Block::Thinking { at, thought, signature } => {
+                let text = thought.text(0, Channel::Summary);
                 sink.say(What::ItemDone { at, item: block::thought(text, signature) });
             }
             Block::Redacted { at, data } => sink.say(What::ItemDone { at, item: block::redacted(&data) }),
@@ -268,7 +269,7 @@ impl Answer {
         if citations.is_empty() || at != speech.at {
             return;
         }
-        let length = speech.slot.text(part, Channel::Text).plain().chars().count();
+        let length = speech.slot.chars(part, Channel::Text);
         for data in citations.iter().filter_map(|citation| say::flat_citation(citation, length)) {
             speech.slot.annotation(part, &data);
             sink.aside(What::Annotation { at, part, data });
@@ -325,7 +326,7 @@ impl Answer {
         }
         let at = self.take_index();
         let head = Head::Message { phase: None };
-        let mut slot = Slot::default();
+        let mut slot = Slot::brief();
         slot.open(&head);
         sink.aside(What::ItemOpen { at, head });
         self.speech = Some(Speech { at, parts: 0, slot });

@@ -4,6 +4,7 @@ use bytes::BytesMut;
 
 use crate::canon::{CallKind, Item, ItemKind, Usage};
 use crate::dialect::messages::{say, seal};
+use crate::fold::Slot;
 use crate::json;
 use crate::text::{Json, Text};
 
@@ -18,7 +19,7 @@ pub(super) enum Block {
         citations: Vec<Json>,
     },
     /// A thought of its own item.
-    Thinking { at: u32, text: BytesMut, signature: BytesMut },
+    Thinking { at: u32, thought: Box<Slot>, signature: BytesMut },
     /// A thought that nobody can read.
     Redacted { at: u32, data: Text },
     /// A call of a client's tool.
@@ -72,9 +73,9 @@ impl Input {
 }
 
 /// A finished thought.
-pub(super) fn thought(text: BytesMut, signature: BytesMut) -> Item {
+pub(super) fn thought(text: Text, signature: BytesMut) -> Item {
     let (id, encrypted) = seal::signature(&Text::from_escaped(signature.freeze()));
-    let summary = if text.is_empty() { Vec::new() } else { vec![Text::from_escaped(text.freeze())] };
+    let summary = if text.is_empty() { Vec::new() } else { vec![text] };
     item(ItemKind::Reasoning { id, summary, text: Vec::new(), encrypted })
 }
 

@@ -232,6 +232,11 @@ impl Writer {
         if matches!(item.kind, ItemKind::Other { .. } | ItemKind::Output { .. }) && item.raw.is_none() {
             return;
         }
+        let mut whole = item.clone();
+        if let Some(live) = self.items.find(at) {
+            live.slot.complete(&mut whole);
+        }
+        let item = &whole;
         let texts = item::texts(item);
         if self.items.find(at).is_none() {
             let id = self.facts.item_id(&item.kind, at);
