@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use std::time::Duration;
 use pool::Secret;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::db::Db;
 use crate::migrate::{self, Migration, Schema};
@@ -20,6 +22,8 @@ use crate::{Error, OpenError};
 /// How long the first connection may take: a name may have to be looked up, and a person waits.
 const FIRST: Duration = Duration::from_secs(5);
 
+/// Bound of a migration as a whole. It may rewrite large tables; the server bounds each of its statements.
+const MIGRATION: Duration = Duration::from_mins(30);
 /// How long a migration is tried that others' locks keep out.
 const LOCKED: Duration = Duration::from_mins(5);
 /// Longest pause between two such tries.
@@ -39,6 +43,12 @@ fn private(options: &PgConnectOptions) -> Result<(), OpenError> {
     Err(OpenError::Unverified { host: host.to_owned() })
 }
 
+/// The result of a wait, or that the server stands still.
+async fn bounded<T>(bound: Duration, wait: impl Future<Output = Result<T, OpenError>>) -> Result<T, OpenError> {
+    let late = |_| Err(OpenError::Unreachable(sqlx::Error::Io(ErrorKind::TimedOut.into())));
+    timeout(bound, wait).await.unwrap_or_else(late)
+}
+
 /// Connects, and brings the schema up to date where that is wanted.
 pub(crate) async fn open(url: &Secret, schema: Schema, now: i64) -> Result<Db, OpenError> {
     let options = PgConnectOptions::from_str(url.expose()).map_err(|_| OpenError::Url)?;
@@ -51,8 +61,8 @@ pub(crate) async fn open(url: &Secret, schema: Schema, now: i64) -> Result<Db, O
         return Err(OpenError::ReadOnly);
     }
     let end = Instant::now() + LOCKED;
-    while migrate::remote_plan(&mut connection, &known).await?.due(schema)? {
-        match migrate::postgres(&mut connection, &known, now).await {
+    while bounded(FIRST, migrate::remote_plan(&mut connection, &known)).await?.due(schema)? {
+        match bounded(MIGRATION, migrate::postgres(&mut connection, &known, now)).await {
             Err(OpenError::Store(Error::Database(error))) if locked(&error) && Instant::now() < end => {
                 tracing::warn!(%error, "the migration waits for others who use the tables");
                 sleep(jittered(AGAIN)).await;

@@ -85,12 +85,10 @@ impl Remote {
     }
 
     async fn run(&self, work: Work<'_>, bound: Duration) -> Result<lent::Done, sqlx::Error> {
-        if self.0.health.lock().is_away() {
-            return Err(sqlx::Error::PoolTimedOut);
-        }
+        let Some(turn) = self.0.health.lock().turn() else { return Err(sqlx::Error::PoolTimedOut) };
         let done = self.attempts(&work, bound).await;
         let word = health::word(done.as_ref().err());
-        if self.0.health.lock().hear(word) {
+        if self.0.health.lock().hear(word, turn) {
             self.0.leave();
         }
         done
@@ -138,7 +136,7 @@ impl Inner {
         }
         // The old one ends with the last connection that is lent of it.
         *self.pool.lock() = lazy(&self.options);
-        *self.health.lock() = Health::default();
+        self.health.lock().back();
         tracing::info!("PostgreSQL answers again");
         true
     }

@@ -59,6 +59,8 @@ async fn a_server_may_go_away() {
     away::a_server_that_stands_still_is_waited_for_within_bounds(&cluster).await;
     away::connections_that_hung_are_not_used_again(&cluster).await;
     away::a_connection_that_was_left_in_the_middle_is_dropped(&cluster).await;
+    away::a_transaction_has_one_bound(&cluster).await;
+    away::opening_has_bounds(&cluster).await;
     away::broken_connections_cost_no_more_than_an_error(&cluster).await;
     away::ended_sessions_are_replaced(&cluster).await;
     away::sessions_have_bounds_of_the_server_too(&cluster).await;

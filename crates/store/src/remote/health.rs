@@ -26,16 +26,30 @@ pub(super) enum Word {
 pub(super) struct Health {
     broken: u32,
     away: bool,
+    /// How often it came back.
+    turn: Turn,
 }
 
+/// The time between two absences: what an answer says counts in its own only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Turn(u64);
+
 impl Health {
-    /// Whether nobody but the task that asks should try.
-    pub(super) fn is_away(&self) -> bool {
-        self.away
+    /// The turn in which work begins; none where nobody but the task that asks should try.
+    pub(super) fn turn(&self) -> Option<Turn> {
+        (!self.away).then_some(self.turn)
     }
 
-    /// Takes in what an answer said; `true` when the server is away from now on.
-    pub(super) fn hear(&mut self, word: Word) -> bool {
+    /// The server answers again. Waits that began before it went away may break their bound yet, and say nothing of it.
+    pub(super) fn back(&mut self) {
+        *self = Self { turn: Turn(self.turn.0 + 1), ..Self::default() };
+    }
+
+    /// Takes in what an answer said to work of this turn; `true` when the server is away from now on.
+    pub(super) fn hear(&mut self, word: Word, turn: Turn) -> bool {
+        if turn != self.turn {
+            return false;
+        }
         match word {
             Word::There | Word::Again => self.broken = 0,
             Word::Broken => self.broken += 1,

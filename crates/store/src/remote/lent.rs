@@ -43,7 +43,7 @@ impl Lent {
         Ok(Self { connection: Some(pool.acquire().await?), sound: true })
     }
 
-    /// Does the work, each statement within the bound.
+    /// Does the work within the bound, which is each statement's where there is one for many rows.
     pub(crate) async fn run(&mut self, work: &Work<'_>, bound: Duration) -> Result<Done, sqlx::Error> {
         let connection = self.connection.as_mut().expect("invariant: it is there until this is dropped");
         self.sound = false;
@@ -70,7 +70,7 @@ async fn run(connection: &mut PgConnection, work: &Work<'_>, bound: Duration) ->
         }
         Work::Change(line) => Ok(Done { counts: vec![change(connection, *line, bound).await?], ..Done::default() }),
         Work::All(sql, rows) => all(connection, (sql, rows), bound).await,
-        Work::Two(first, then) => two(connection, (*first, *then), bound).await,
+        Work::Two(first, then) => within(bound, two(connection, *first, *then)).await,
     }
 }
 
@@ -93,16 +93,12 @@ async fn all(
     Ok(Done { counts, ..Done::default() })
 }
 
-async fn two(
-    connection: &mut PgConnection,
-    (first, then): (Line<'_>, Line<'_>),
-    bound: Duration,
-) -> Result<Done, sqlx::Error> {
-    let mut transaction = within(bound, connection.begin()).await?;
-    let done = change(&mut transaction, first, bound).await?;
+async fn two(connection: &mut PgConnection, first: Line<'_>, then: Line<'_>) -> Result<Done, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let done = transaction.execute(post(first.0, first.1)).await?.rows_affected();
     if done > 0 {
-        change(&mut transaction, then, bound).await?;
+        transaction.execute(post(then.0, then.1)).await?;
     }
-    within(bound, transaction.commit()).await?;
+    transaction.commit().await?;
     Ok(Done { counts: vec![done], ..Done::default() })
 }

@@ -105,6 +105,29 @@ pub(super) async fn a_connection_that_was_left_in_the_middle_is_dropped(cluster:
     pool.close().await;
 }
 
+/// Each of its statements keeps to the bound, and both together do not.
+pub(super) async fn a_transaction_has_one_bound(cluster: &Cluster) {
+    let pool = cluster.admin().options().clone().max_connections(1);
+    let pool = pool.connect_with((*cluster.admin().connect_options()).clone()).await.unwrap();
+    let mut lent = Lent::take(&pool).await.unwrap();
+    let slow = ("SELECT pg_sleep(0.7)", [].as_slice());
+    let done = lent.run(&Work::Two(slow, slow), Duration::from_secs(1)).await;
+    drop(lent);
+    assert!(done.is_err());
+    assert_eq!(pool.size(), 0);
+    pool.close().await;
+}
+
+/// A command would wait for ever where the server stands still after it let us in.
+pub(super) async fn opening_has_bounds(cluster: &Cluster) {
+    let (site, wire, store) = behind(cluster, "CREATE DATABASE opened", "opened").await;
+    store.close().await;
+    wire.set(Mood::Until("to_regclass('migration')"));
+    let opened = timeout(HANGS, Store::open(site.options())).await.expect("it has a bound");
+    let Err(error) = opened else { panic!("it opened") };
+    assert!(matches!(error, OpenError::Unreachable(_)), "{error}");
+}
+
 pub(super) async fn broken_connections_cost_no_more_than_an_error(cluster: &Cluster) {
     let (_site, wire, store) = behind(cluster, "CREATE DATABASE broken", "broken").await;
     assert!(futures(&store).await.iter().all(Result::is_ok));

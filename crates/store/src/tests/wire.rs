@@ -14,10 +14,18 @@ use tokio::task::JoinHandle;
 pub(super) enum Mood {
     /// They pass.
     Open,
+    /// They pass until a client says this, which is swallowed; the way is paused then.
+    Until(&'static str),
     /// Connections stay and are taken, and no byte passes in either direction: a black hole.
     Paused,
     /// Every connection ends at once.
     Cut,
+}
+
+impl Mood {
+    fn swallows(self, bytes: &[u8]) -> bool {
+        matches!(self, Self::Until(word) if bytes.windows(word.len()).any(|part| part == word.as_bytes()))
+    }
 }
 
 /// The way. It ends with its value.
@@ -64,15 +72,19 @@ impl Drop for Wire {
 async fn carry(mut client: TcpStream, socket: PathBuf, mut moods: watch::Receiver<Mood>) {
     let Ok(mut server) = UnixStream::connect(socket).await else { return };
     let (mut up, mut down) = (vec![0; 16_384], vec![0; 16_384]);
+    let mut stuck = false;
     loop {
         let mood = *moods.borrow_and_update();
         if mood == Mood::Cut {
             return;
         }
-        let open = mood == Mood::Open;
+        let open = matches!(mood, Mood::Open | Mood::Until(_)) && !stuck;
         let passed = tokio::select! {
             changed = moods.changed() => changed.map(|()| 1).map_err(std::io::Error::other),
-            read = client.read(&mut up), if open => pass(read, &up, &mut server).await,
+            read = client.read(&mut up), if open => {
+                stuck = read.as_ref().is_ok_and(|size| mood.swallows(&up[..*size]));
+                if stuck { Ok(1) } else { pass(read, &up, &mut server).await }
+            }
             read = server.read(&mut down), if open => pass(read, &down, &mut client).await,
         };
         if !matches!(passed, Ok(1..)) {

@@ -13,9 +13,21 @@ use super::*;
 fn a_server_is_away_after_two_broken_waits(#[case] words: &[Word], #[case] leaves: &[bool]) {
     let mut health = Health::default();
     for (word, leaves) in words.iter().zip(leaves) {
-        assert_eq!(health.hear(*word), *leaves);
+        assert_eq!(health.hear(*word, Turn::default()), *leaves);
     }
-    assert_eq!(health.is_away(), leaves.contains(&true));
+    assert_eq!(health.turn().is_none(), leaves.contains(&true));
+}
+
+#[test]
+fn late_ends_of_an_absence_begin_no_other_one() {
+    let mut health = Health::default();
+    let before = health.turn().unwrap();
+    assert!(health.hear(Word::Moved, before));
+    health.back();
+    assert!(!health.hear(Word::Broken, before) && !health.hear(Word::Moved, before));
+    let now = health.turn().expect("it is there");
+    assert!(!health.hear(Word::Broken, now), "one is no rule");
+    assert!(health.hear(Word::Broken, now));
 }
 
 #[rstest]
