@@ -27,6 +27,8 @@ pub(crate) struct Held {
     bytes: usize,
     /// Bytes of text of a stream that passes.
     passing: usize,
+    /// Items that are open: text of a second one may wait for the end of the first.
+    open: u32,
     /// How many bytes may be held before more must be charged.
     covered: usize,
     charged: Option<Space>,
@@ -51,7 +53,7 @@ pub(crate) enum Keeps {
 impl Held {
     /// Nothing yet.
     pub(crate) fn new(tab: Tab, keeps: Keeps) -> Self {
-        Self { tab, keeps, bytes: 0, passing: 0, covered: FREE, charged: None, over: false }
+        Self { tab, keeps, bytes: 0, passing: 0, open: 0, covered: FREE, charged: None, over: false }
     }
 
     /// Whether the reply was refused more memory.
@@ -91,13 +93,18 @@ impl Held {
         let kept = frame.filter(|frame| own(frame.dialect));
         let kept = kept.map_or(0, |frame| frame.bytes.len() + size_of_val(frame));
         let responses = frame.is_some_and(|frame| frame.dialect == Dialect::Responses);
+        match &event.what {
+            What::ItemOpen { .. } => self.open = self.open.saturating_add(1),
+            What::ItemDone { .. } => self.open = self.open.saturating_sub(1),
+            _ => {}
+        }
         kept + match &event.what {
             // A partial image replaces the one before it.
             What::Delta { channel: Channel::Image, .. } => 0,
             // What a call is made with is whole before it is passed on.
             What::Delta { channel: Channel::Arguments, data, .. } => COPIES * data.escaped().len(),
             What::Delta { .. } if responses && self.keeps == (Keeps::Text { passes: true }) => 0,
-            What::Delta { data, .. } if self.keeps == Keeps::Nothing => {
+            What::Delta { data, .. } if self.keeps == Keeps::Nothing && self.open <= 1 => {
                 let more = (COPIES * data.escaped().len()).min(PASSING - self.passing);
                 self.passing += more;
                 more

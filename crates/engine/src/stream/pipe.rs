@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use proto::canon::{Finish, Limits};
+use proto::canon::{Finish, Folded, Limits};
 use proto::dialect::Setting;
 use proto::trim::{Trim, Verdict};
 use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, ToolReplies, What, Writer};
@@ -97,7 +97,12 @@ impl Pipe {
         let (reader, events, last) = (Some(reader), held, None);
         let keeps = match shape.dialect {
             dialect if !shape.stream => Keeps::All(dialect),
-            Dialect::Responses => Keeps::Text { passes: trim.is_none() && replies.is_none() },
+            Dialect::Responses => {
+                let edited = trim.is_some() || replies.is_some() || shape.setting.reply.folded != Folded::No;
+                Keeps::Text { passes: !edited }
+            }
+            // What waits for the end of a stop sequence is kept.
+            _ if trim.is_some() => Keeps::Text { passes: false },
             _ => Keeps::Nothing,
         };
         let held = Held::new(tab, keeps);

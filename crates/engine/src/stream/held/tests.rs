@@ -83,3 +83,14 @@ fn text_that_passes_is_not_held() {
         assert_eq!(until_refused(&mut held, &Event::new(piece)).1.kind, Kind::Overloaded);
     }
 }
+
+/// Text of an item that waits for the end of another is kept until then.
+#[test]
+fn text_that_waits_for_its_turn_is_held() {
+    let mut held = Held::new(Tab::default(), Keeps::Nothing);
+    for at in 0..2 {
+        let head = proto::canon::Head::Message { phase: None };
+        held.see(&Event::new(What::ItemOpen { at, head })).unwrap();
+    }
+    assert_eq!(until_refused(&mut held, &text(8 * KIB)).1.code.as_deref(), Some("reply_too_large"));
+}
