@@ -355,6 +355,12 @@ impl Writer {
         if let Voice::Responses(writer) = &self.voice { writer.response() } else { None }
     }
 
+    /// Drops the text that is kept to be repeated at the end of the reply, as Responses does. Pieces go on; only a failure may end the
+    /// reply after that. `false` where nothing is kept, or no longer.
+    pub fn forget(&mut self) -> bool {
+        if let Voice::Responses(writer) = &mut self.voice { writer.forget() } else { false }
+    }
+
     /// Tells the writer how long ago the request came, for dialects whose replies carry durations.
     pub fn at(&mut self, elapsed: Duration) {
         if let Voice::Ollama(writer) = &mut self.voice {

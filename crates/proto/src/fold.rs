@@ -1,5 +1,6 @@
 //! A whole reply from its events: the non-stream body is always a fold of the stream.
 
+mod chunks;
 mod slot;
 #[cfg(test)]
 mod tests;

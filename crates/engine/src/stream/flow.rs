@@ -259,6 +259,7 @@ impl Flow {
                     self.source = Source::Gone;
                     self.judged |= failure.kind == Kind::Overloaded;
                 }
+                self.judged |= self.pipe.is_lost(&failure);
                 let told = self.told(&failure);
                 self.pipe.tell(told, &mut self.ledger)
             }

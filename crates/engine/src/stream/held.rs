@@ -12,8 +12,11 @@ use crate::room::{Space, Tab};
 const FREE: usize = 64 << 10;
 /// The charge grows in steps of this many bytes.
 const STEP: usize = 256 << 10;
-/// Copies of a text: the reader's, and the writer's or the collected reply's.
+/// Copies of a text: the one in the making, and the item's or the body's that it becomes.
 const COPIES: usize = 2;
+/// How often the end of an item and of its reply repeat the item's text to a client of Responses: of the text, its part, its item and its
+/// response.
+const REPEATS: usize = 4;
 /// What is kept of the text of a stream whose client needs it in pieces only: the reader and the limits keep as much of it.
 const PASSING: usize = COPIES * BRIEF;
 /// What an item takes beside its text.
@@ -25,6 +28,10 @@ pub(crate) struct Held {
     tab: Tab,
     keeps: Keeps,
     bytes: usize,
+    /// Those of them that calls are made with.
+    calls: usize,
+    /// Bytes of text of items that are open, in a stream that repeats them.
+    open_text: usize,
     /// Bytes of text of a stream that passes.
     passing: usize,
     /// Items that are open: text of a second one may wait for the end of the first.
@@ -46,6 +53,8 @@ pub(crate) enum Keeps {
         /// Whether they do.
         passes: bool,
     },
+    /// Its text, as it may wait for the end of a stop sequence.
+    Waiting,
     /// No text that came in pieces: it is passed on and forgotten, however long it gets.
     Nothing,
 }
@@ -53,7 +62,18 @@ pub(crate) enum Keeps {
 impl Held {
     /// Nothing yet.
     pub(crate) fn new(tab: Tab, keeps: Keeps) -> Self {
-        Self { tab, keeps, bytes: 0, passing: 0, open: 0, covered: FREE, charged: None, over: false }
+        Self {
+            tab,
+            keeps,
+            bytes: 0,
+            calls: 0,
+            open_text: 0,
+            passing: 0,
+            open: 0,
+            covered: FREE,
+            charged: None,
+            over: false,
+        }
     }
 
     /// Whether the reply was refused more memory.
@@ -70,6 +90,12 @@ impl Held {
         let failure = if self.bytes > limits::REPLY { too_large() } else { return self.cover() };
         self.over = true;
         Err(failure)
+    }
+
+    /// The text so far was dropped, and what follows is passed on only.
+    pub(crate) fn forget(&mut self) {
+        let calls = self.calls;
+        *self = Self { bytes: calls, calls, open: self.open, ..Self::new(self.tab.clone(), Keeps::Nothing) };
     }
 
     fn cover(&mut self) -> Result<(), Failure> {
@@ -98,22 +124,38 @@ impl Held {
             What::ItemDone { .. } => self.open = self.open.saturating_sub(1),
             _ => {}
         }
+        let passes = responses && self.keeps == (Keeps::Text { passes: true });
+        let repeats = matches!(self.keeps, Keeps::Text { .. }) && !passes;
         kept + match &event.what {
             // A partial image replaces the one before it.
             What::Delta { channel: Channel::Image, .. } => 0,
             // What a call is made with is whole before it is passed on.
-            What::Delta { channel: Channel::Arguments, data, .. } => COPIES * data.escaped().len(),
-            What::Delta { .. } if responses && self.keeps == (Keeps::Text { passes: true }) => 0,
+            What::Delta { channel: Channel::Arguments, data, .. } => {
+                let more = COPIES * data.escaped().len();
+                self.calls += more;
+                more
+            }
+            What::Delta { .. } if passes => 0,
             What::Delta { data, .. } if self.keeps == Keeps::Nothing && self.open <= 1 => {
                 let more = (COPIES * data.escaped().len()).min(PASSING - self.passing);
                 self.passing += more;
                 more
             }
-            What::Delta { data, .. } => COPIES * data.escaped().len(),
+            What::Delta { data, .. } => {
+                self.open_text += data.escaped().len();
+                COPIES * data.escaped().len()
+            }
             What::Annotation { data, .. } => COPIES * data.bytes().len(),
             What::ItemOpen { .. } => ITEM,
             What::ItemDone { .. } if self.keeps == Keeps::Nothing => ITEM,
-            What::ItemDone { .. } => ITEM + frame.map_or(0, |frame| frame.bytes.len()),
+            What::ItemDone { .. } => {
+                let text = std::mem::take(&mut self.open_text);
+                ITEM + frame.map_or(0, |frame| frame.bytes.len()) + if repeats { REPEATS * text } else { 0 }
+            }
+            // Signatures, citations and inputs of searches, which are kept until their block ends.
+            What::Other => frame
+                .filter(|frame| frame.dialect == Dialect::Messages && kept == 0)
+                .map_or(0, |frame| frame.bytes.len()),
             _ => 0,
         }
     }

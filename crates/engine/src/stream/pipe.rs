@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use proto::canon::{Finish, Folded, Limits};
+use proto::canon::{Channel, Finish, Folded, Limits};
 use proto::dialect::Setting;
 use proto::trim::{Trim, Verdict};
 use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, ToolReplies, What, Writer};
@@ -26,6 +26,8 @@ pub(crate) struct Pipe {
     trim: Option<Trim>,
     sink: Sink,
     held: Held,
+    /// Why the text so far was dropped, with which the reply fails at its end.
+    lost: Option<Box<Failure>>,
     /// Between reader and limits; empty between two calls.
     events: Vec<Event>,
     /// Between limits and sink; empty between two calls.
@@ -102,11 +104,12 @@ impl Pipe {
                 Keeps::Text { passes: !edited }
             }
             // What waits for the end of a stop sequence is kept.
-            _ if trim.is_some() => Keeps::Text { passes: false },
+            _ if trim.is_some() => Keeps::Waiting,
             _ => Keeps::Nothing,
         };
         let held = Held::new(tab, keeps);
-        Self { reader, replies, trim, sink, held, events, trimmed: Vec::new(), aside: Vec::new(), failing: None, last }
+        let (trimmed, aside) = (Vec::new(), Vec::new());
+        Self { reader, replies, trim, sink, held, lost: None, events, trimmed, aside, failing: None, last }
     }
 
     /// Says how long ago the request came, for replies that say how long they took.
@@ -201,6 +204,11 @@ impl Pipe {
         self.held.is_over()
     }
 
+    /// Whether this is the failure of a reply that came to its end, which could not be repeated.
+    pub(crate) fn is_lost(&self, failure: &Failure) -> bool {
+        self.lost.as_deref() == Some(failure)
+    }
+
     /// What the engine itself is to read, in order.
     pub(crate) fn asides(&mut self) -> std::vec::Drain<'_, Aside> {
         self.aside.drain(..)
@@ -230,8 +238,14 @@ impl Pipe {
     }
 
     fn through(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
-        if let Err(failure) = self.held.see(&event) {
+        let mut event = event;
+        if let Err(failure) = self.held.see(&event)
+            && !self.forget(&event, &failure)
+        {
             return self.hold(Event::new(What::Fail(failure)), ledger);
+        }
+        if let (Some(lost), What::End { .. }) = (&self.lost, &event.what) {
+            event = Event::new(What::Fail((**lost).clone()));
         }
         let Some(replies) = &mut self.replies else { return self.limit(event, ledger) };
         let mut pace = Pace::Going;
@@ -239,6 +253,18 @@ impl Pipe {
             pace = self.limit(event, ledger);
         }
         pace
+    }
+
+    /// Drops the text that the end of a stream repeats, so that the stream goes on; `false` where that is of no help.
+    fn forget(&mut self, event: &Event, why: &Failure) -> bool {
+        let Sink::Stream { writer: Some(writer), .. } = &mut self.sink else { return false };
+        let call = matches!(event.what, What::Delta { channel: Channel::Arguments, .. });
+        if call || self.trim.is_some() || !writer.forget() {
+            return false;
+        }
+        self.held.forget();
+        self.lost = Some(Box::new(why.clone()));
+        true
     }
 
     /// Applies the limits that the upstream does not know.

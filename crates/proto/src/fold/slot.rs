@@ -6,8 +6,9 @@
 #[cfg(test)]
 mod tests;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
+use super::chunks::Chunks;
 use crate::canon::{Channel, Head, Item, ItemKind, Part, Role};
 use crate::text::{Json, Text};
 
@@ -40,7 +41,7 @@ enum Length {
 struct Piece {
     part: u32,
     channel: Channel,
-    text: BytesMut,
+    text: Chunks,
     /// Characters of the text that are forgotten.
     forgotten: usize,
     annotations: Vec<Json>,
@@ -69,7 +70,7 @@ impl Slot {
         if forgotten {
             piece.forgotten += data.plain().chars().count();
         } else {
-            piece.text.extend_from_slice(data.escaped());
+            piece.text.push(data.escaped());
         }
     }
 
@@ -183,7 +184,7 @@ impl Slot {
         let index = match found {
             Ok(index) => index,
             Err(index) => {
-                let piece = Piece { part, channel, text: BytesMut::new(), forgotten: 0, annotations: Vec::new() };
+                let piece = Piece { part, channel, text: Chunks::default(), forgotten: 0, annotations: Vec::new() };
                 self.pieces.insert(index, piece);
                 index
             }
@@ -195,11 +196,11 @@ impl Slot {
 impl Piece {
     fn forget(&mut self) {
         self.forgotten += self.text().plain().chars().count();
-        self.text = BytesMut::new();
+        self.text = Chunks::default();
     }
 
     fn text(&self) -> Text {
-        Text::from_escaped(Bytes::copy_from_slice(&self.text))
+        Text::from_escaped(self.text.to_bytes())
     }
 
     fn as_part(&self) -> Option<Part> {

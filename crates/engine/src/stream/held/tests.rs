@@ -57,8 +57,11 @@ fn a_small_reply_is_not_charged() {
 fn frames_and_items_without_text_count_too() {
     let frame = |dialect| Frame { dialect, bytes: Bytes::from(vec![b'x'; KIB]) };
     let other = Event { raw: Some(frame(Dialect::Messages)), ..Event::new(What::Other) };
-    let mut held = Held::new(Tab::default(), Keeps::All(Dialect::Messages));
-    assert_eq!(until_refused(&mut held, &other).1.code.as_deref(), Some("reply_too_large"));
+    // A collected reply keeps its frames; of signatures and citations a stream keeps as much.
+    for keeps in [Keeps::All(Dialect::Messages), Keeps::All(Dialect::Chat), Keeps::Nothing] {
+        let mut held = Held::new(Tab::default(), keeps);
+        assert_eq!(until_refused(&mut held, &other).1.code.as_deref(), Some("reply_too_large"));
+    }
     let kind = ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: None };
     let done = What::ItemDone { at: 0, item: Item { kind, raw: None } };
     let done = Event { raw: Some(frame(Dialect::Responses)), ..Event::new(done) };
@@ -93,4 +96,21 @@ fn text_that_waits_for_its_turn_is_held() {
         held.see(&Event::new(What::ItemOpen { at, head })).unwrap();
     }
     assert_eq!(until_refused(&mut held, &text(8 * KIB)).1.code.as_deref(), Some("reply_too_large"));
+}
+
+/// The end of an item says its text four times more to a client of Responses, all at once.
+#[test]
+fn an_item_that_is_repeated_is_held_as_often() {
+    let room = Room::new(4 << 20);
+    let kind = ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: None };
+    let done = Event::new(What::ItemDone { at: 0, item: Item { kind, raw: None } });
+    for (keeps, refused) in [(WHOLE, true), (Keeps::All(Dialect::Responses), false)] {
+        let mut held = Held::new(room.tab(), keeps);
+        held.see(&text(1 << 20)).unwrap();
+        assert_eq!(held.see(&done).is_err(), refused);
+        // Without the text there is room again.
+        held.forget();
+        held.see(&text(1 << 20)).unwrap();
+        held.see(&done).unwrap();
+    }
 }

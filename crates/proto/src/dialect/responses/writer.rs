@@ -65,6 +65,12 @@ impl Writer {
         self.response.as_ref()
     }
 
+    /// Drops what is kept to be repeated at the end; pieces go on, and only a failure may end the reply then. `false` when nothing is
+    /// kept any more.
+    pub(crate) fn forget(&mut self) -> bool {
+        self.items.forget()
+    }
+
     /// Appends what `event` means here.
     pub(crate) fn push(&mut self, event: &Event, out: &mut BytesMut) {
         if self.state == State::Done {

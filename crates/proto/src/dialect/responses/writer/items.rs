@@ -15,6 +15,8 @@ pub(super) struct Items {
     live: Vec<Live>,
     /// Finished items by output index.
     done: Vec<(u32, Json)>,
+    /// Whether text and finished items are kept no longer.
+    forgets: bool,
 }
 
 /// An item that is not finished.
@@ -84,11 +86,21 @@ impl Items {
     }
 
     fn finish(&mut self, at: u32, json: Json) {
+        if self.forgets {
+            return;
+        }
         let index = self.done.partition_point(|(done, _)| *done < at);
         match self.done.get_mut(index).filter(|done| done.0 == at) {
             Some(done) => done.1 = json,
             None => self.done.insert(index, (at, json)),
         }
+    }
+
+    /// Drops the text so far and the finished items, and keeps no more of them; `false` when it did so before.
+    pub(super) fn forget(&mut self) -> bool {
+        self.done = Vec::new();
+        self.live.iter_mut().for_each(|live| live.slot = Slot::default());
+        !std::mem::replace(&mut self.forgets, true)
     }
 
     /// The finished items in their order.
@@ -182,7 +194,7 @@ impl Writer {
         let index = self.live(at, channel, out);
         self.begin_part(index, part, channel, out);
         let live = &mut self.items.live[index];
-        if live.origin == Origin::Us {
+        if live.origin == Origin::Us && !self.items.forgets {
             live.slot.delta(part, channel, data);
         }
         let (id, function) = (live.id.clone(), is_function(&live.head));
@@ -213,7 +225,7 @@ impl Writer {
         let index = self.live(at, Channel::Text, out);
         self.begin_part(index, part, Channel::Text, out);
         let live = &mut self.items.live[index];
-        if live.origin == Origin::Us {
+        if live.origin == Origin::Us && !self.items.forgets {
             live.slot.annotation(part, data);
         }
         let (id, number) = (live.id.clone(), live.annotations);
@@ -231,6 +243,9 @@ impl Writer {
     fn done(&mut self, at: u32, item: &Item, out: &mut BytesMut) {
         if matches!(item.kind, ItemKind::Other { .. } | ItemKind::Output { .. }) && item.raw.is_none() {
             return;
+        }
+        if self.items.forgets {
+            return self.items.live.retain(|live| live.at != at);
         }
         let mut whole = item.clone();
         if let Some(live) = self.items.find(at) {
