@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use pool::{Account, AccountId, Secret, Tokens};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::accounts::{Changes, Entry};
+use crate::accounts::{Changes, Dirty, Entry, Found};
 use crate::core::Core;
 use crate::relays::{self, RelayOrigin};
 
@@ -17,6 +17,12 @@ use crate::relays::{self, RelayOrigin};
 const LOOK: Duration = Duration::from_millis(500);
 /// Quota figures and cookies are written at most this often.
 const FIGURES: Duration = Duration::from_secs(5);
+
+/// Accounts that are read one by one; where more changed, all are read at once.
+const SINGLY: usize = 64;
+
+/// An account or relay with what of it is not written.
+type Unsaved = (Arc<Entry>, Dirty);
 
 /// What the keeper remembers between its rounds.
 pub(crate) struct Keeper {
@@ -152,43 +158,58 @@ impl Keeper {
 
     /// Writes once; `true` when a status was another than the one that is known, so that ours waits still.
     async fn save_dirty(&mut self, all: bool) -> bool {
-        let mut overtaken = false;
-        for (id, mut left) in self.core.accounts.take_dirty() {
-            let Some(entry) = self.core.accounts.get(&id) else { continue };
-            if left.status() {
-                let saved = self.save_status(&entry).await;
-                overtaken |= matches!(saved, Ok(false));
-                if done(&id, saved) == Some(true) {
-                    left.signals.clear();
-                }
-            }
-            let figures = &entry.account.quota;
-            if all && left.quota && done(&id, self.core.store.set_quota(&id, figures).await).is_some() {
-                left.quota = false;
-                self.save_cookies(&id).await;
-            }
-            if left.any() {
-                self.core.accounts.give_back(id, left);
-            }
+        let of = |(id, left)| self.core.accounts.get(&id).map(|entry| (entry, left));
+        let mut round: Vec<Unsaved> = self.core.accounts.take_dirty().into_iter().filter_map(of).collect();
+        let overtaken = self.save_statuses(&mut round).await;
+        self.save_relays(&mut round).await;
+        if all {
+            self.save_figures(&mut round).await;
+        }
+        for (entry, left) in round.into_iter().filter(|(_, left)| left.any()) {
+            self.core.accounts.give_back(entry.account.id.clone(), left);
         }
         overtaken
     }
 
-    /// Whether nothing is left to write.
-    async fn save_status(&self, entry: &Entry) -> Result<bool, store::Error> {
-        match entry.relay.as_ref().map(|line| line.origin) {
-            None => self.save_account(&entry.account).await,
-            Some(RelayOrigin::Store) => self.save_relay(&entry.account).await.map(|()| true),
-            Some(RelayOrigin::File) => Ok(true),
+    /// Statuses of accounts, in one transaction; `true` when somebody has written one of them since.
+    async fn save_statuses(&self, round: &mut [Unsaved]) -> bool {
+        let mut due: Vec<_> = round.iter_mut().filter(|(entry, left)| entry.relay.is_none() && left.status()).collect();
+        let row = |account: &Account| (account.id.clone(), account.status.clone(), account.status_rev);
+        let rows: Vec<_> = due.iter().map(|(entry, _)| row(&entry.account)).collect();
+        let Some(saved) = done(rows.len(), self.core.store.set_statuses(&rows).await) else { return false };
+        for ((entry, left), saved) in due.iter_mut().zip(&saved) {
+            if *saved {
+                self.core.accounts.status_written(&entry.account.id);
+                left.signals.clear();
+            }
+        }
+        saved.contains(&false)
+    }
+
+    /// Statuses of relays; those of the file are not stored.
+    async fn save_relays(&self, round: &mut [Unsaved]) {
+        for (entry, left) in round.iter_mut().filter(|(_, left)| left.status()) {
+            let Some(line) = &entry.relay else { continue };
+            let stored = line.origin == RelayOrigin::Store;
+            if !stored || done(1, self.save_relay(&entry.account).await).is_some() {
+                left.signals.clear();
+            }
         }
     }
 
-    async fn save_account(&self, account: &Account) -> Result<bool, store::Error> {
-        let saved = self.core.store.set_status(&account.id, &account.status, account.status_rev).await?;
-        if saved {
-            self.core.accounts.status_written(&account.id);
+    /// Quota figures, and the cookies that changed since.
+    async fn save_figures(&mut self, round: &mut [Unsaved]) {
+        let mut due: Vec<_> = round.iter_mut().filter(|(_, left)| left.quota).collect();
+        let rows: Vec<_> =
+            due.iter().map(|(entry, _)| (entry.account.id.clone(), entry.account.quota.clone())).collect();
+        let Some(saved) = done(rows.len(), self.core.store.set_quotas(&rows).await) else { return };
+        for ((entry, left), saved) in due.iter_mut().zip(saved) {
+            left.quota = false;
+            if saved {
+                self.core.accounts.written(&entry.account.id);
+            }
         }
-        Ok(saved)
+        self.save_cookies(rows.into_iter().map(|(id, _)| id)).await;
     }
 
     /// A row that somebody changed meanwhile counts, and is taken over with the next look.
@@ -199,13 +220,11 @@ impl Keeper {
         Ok(())
     }
 
-    async fn save_cookies(&mut self, id: &AccountId) {
-        let Some(jar) = self.core.upstream.cookies(id) else { return };
-        if self.cookies.get(id) == Some(&jar) {
-            return;
-        }
-        if done(id, self.core.store.set_cookies(id, &jar).await).is_some() {
-            self.cookies.insert(id.clone(), jar);
+    async fn save_cookies(&mut self, ids: impl Iterator<Item = AccountId>) {
+        let jars = ids.filter_map(|id| self.core.upstream.cookies(&id).map(|jar| (id, jar)));
+        let jars: Vec<_> = jars.filter(|(id, jar)| self.cookies.get(id) != Some(jar)).collect();
+        if done(jars.len(), self.core.store.set_cookies(&jars).await).is_some() {
+            self.cookies.extend(jars);
         }
     }
 }
@@ -215,15 +234,9 @@ impl Core {
     async fn reload(&self) -> Result<Changes, store::Error> {
         let store = &self.store;
         // Accounts first: what of one that is added in between belongs to it is not looked for.
-        let accounts = store.accounts().await?;
+        let rows = self.stored_accounts().await?;
         // Published before the accounts, so that none is there before its way.
         self.reread_ways().await?;
-        let mut tokens = store.tokens_of_all().await?;
-        let mut with_tokens = |account: Account| {
-            let own = readable(&account.id, tokens.remove(&account.id));
-            (account, own)
-        };
-        let rows = accounts.into_iter().map(&mut with_tokens).collect();
         self.reload_keys().await?;
         self.beside.adopt(store.tags().await?, store.links().await?);
         // Only now: what an owner did meanwhile has been told already.
@@ -232,6 +245,36 @@ impl Core {
         changes.join(relays::load::reload(self).await?);
         self.accounts.feed.compare(&before, &self.accounts.list(), self.now());
         Ok(changes)
+    }
+
+    /// The accounts of the store; only those are read that somebody else changed since.
+    async fn stored_accounts(&self) -> Result<Vec<Found>, store::Error> {
+        let (store, list) = (&self.store, self.accounts.list());
+        let versions = store.versions().await?;
+        let is_known =
+            |(id, version): &(AccountId, i64)| list.get(id).is_some_and(|known| known.account.version == *version);
+        if versions.iter().filter(|row| !is_known(row)).count() > SINGLY {
+            return self.all_accounts().await;
+        }
+        let mut found = Vec::with_capacity(versions.len());
+        for row in versions {
+            if is_known(&row) {
+                found.push(Found::Known(row.0));
+            } else if let Some((account, tokens)) = store.account(&row.0).await? {
+                found.push(Found::Read(Box::new(account), readable(&row.0, Some(tokens))));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn all_accounts(&self) -> Result<Vec<Found>, store::Error> {
+        let accounts = self.store.accounts().await?;
+        let mut tokens = self.store.tokens_of_all().await?;
+        let mut found = |account: Account| {
+            let own = readable(&account.id, tokens.remove(&account.id));
+            Found::Read(Box::new(account), own)
+        };
+        Ok(accounts.into_iter().map(&mut found).collect())
     }
 
     /// Takes over now what the keeper would take over with its next look.
@@ -265,6 +308,7 @@ fn readable(id: &AccountId, found: Option<Result<Tokens, store::Error>>) -> Opti
     found?.inspect_err(|error| tracing::error!(account = %id, %error, "tokens are not readable")).ok()
 }
 
-fn done<T>(id: &AccountId, result: Result<T, store::Error>) -> Option<T> {
-    result.inspect_err(|error| tracing::warn!(account = %id, %error, "account state not stored")).ok()
+/// The result of writing so many rows. What is not written stays, and is tried again.
+fn done<T>(rows: usize, result: Result<T, store::Error>) -> Option<T> {
+    result.inspect_err(|error| tracing::warn!(rows, %error, "account state not stored")).ok()
 }

@@ -17,6 +17,8 @@ use crate::{Error, Store, failpoint, sql};
 
 pub use link::Link;
 
+/// Where the tokens begin in a row of an account with its tokens.
+const TOKENS_AT: usize = 14;
 /// How often a write is tried again when the row changed under it.
 const TRIES: usize = 16;
 
@@ -86,10 +88,22 @@ impl Store {
         self.read(sql::ACCOUNTS, &[]).await?.iter().map(account).collect()
     }
 
+    /// The version of every account's row, oldest account first. It is another one after each write of the row.
+    pub async fn versions(&self) -> Result<Vec<(AccountId, i64)>, Error> {
+        let rows = self.read(sql::VERSIONS, &[]).await?;
+        rows.iter().map(|row| Ok((AccountId(row.text(0)?), row.int(1)?))).collect()
+    }
+
+    /// One account with its tokens, or with what is wrong with them; `None` when there is no such account.
+    pub async fn account(&self, id: &AccountId) -> Result<Option<(Account, Result<Tokens, Error>)>, Error> {
+        let Some(row) = self.find(sql::ACCOUNT, &args![&id.0]).await? else { return Ok(None) };
+        Ok(Some((account(&row)?, self.unseal_tokens(id, &row, TOKENS_AT))))
+    }
+
     /// An account's tokens; `None` when there is no such account.
     pub async fn tokens(&self, id: &AccountId) -> Result<Option<Tokens>, Error> {
         let row = self.find(sql::TOKENS, &args![&id.0]).await?;
-        row.map(|row| self.unseal_tokens(id, &row)).transpose()
+        row.map(|row| self.unseal_tokens(id, &row, 0)).transpose()
     }
 
     /// Adds an account, or signs a known one (same upstream id and user) in again. Newer tokens are never replaced by older.
@@ -195,18 +209,18 @@ impl Store {
         self.write_each(failpoint::REMOVE, sql::ACCOUNT_REMOVE, &rows).await
     }
 
-    /// Writes what was learned of an account's status over the one of this [`Account::status_rev`]. `false` when somebody has
-    /// written another since, by a sign-in or a switch for one, or the account is gone: what was learned of an old login must not
-    /// end a new one.
-    pub async fn set_status(&self, id: &AccountId, status: &Status, rev: i64) -> Result<bool, Error> {
-        let row = args![&id.0, json(status), rev];
-        Ok(self.write(failpoint::STATUS, sql::ACCOUNT_STATUS, &row).await? > 0)
+    /// Writes what was learned of accounts' statuses, each over the one of this [`Account::status_rev`], in one transaction; whether it
+    /// was written, of each in order. It is not when somebody has written another since, by a sign-in or a switch for one, or the account
+    /// is gone: what was learned of an old login must not end a new one.
+    pub async fn set_statuses(&self, learned: &[(AccountId, Status, i64)]) -> Result<Vec<bool>, Error> {
+        let rows: Vec<_> = learned.iter().map(|(id, status, rev)| args![&id.0, json(status), *rev].to_vec()).collect();
+        self.write_each(failpoint::STATUS, sql::ACCOUNT_STATUS, &rows).await
     }
 
-    /// Writes an account's quota. Does nothing for an account that is gone.
-    pub async fn set_quota(&self, id: &AccountId, quota: &Quota) -> Result<(), Error> {
-        self.write(failpoint::QUOTA, sql::ACCOUNT_QUOTA, &args![&id.0, json(quota)]).await?;
-        Ok(())
+    /// Writes accounts' quotas in one transaction; whether there is such an account, of each in order.
+    pub async fn set_quotas(&self, quotas: &[(AccountId, Quota)]) -> Result<Vec<bool>, Error> {
+        let rows: Vec<_> = quotas.iter().map(|(id, quota)| args![&id.0, json(quota)].to_vec()).collect();
+        self.write_each(failpoint::QUOTA, sql::ACCOUNT_QUOTA, &rows).await
     }
 
     /// An account's cookie jar as [`Store::set_cookies`] got it.
@@ -215,10 +229,12 @@ impl Store {
         row.map(|row| self.sealer().open(jar(id), &row.text(0)?)).transpose()
     }
 
-    /// Keeps an account's cookie jar, sealed. Does nothing for an account that is gone.
-    pub async fn set_cookies(&self, id: &AccountId, cookies: &Secret) -> Result<(), Error> {
-        let sealed = self.sealer().seal(jar(id), cookies)?;
-        self.write(failpoint::COOKIES, sql::COOKIES_SET, &args![&id.0, sealed]).await?;
+    /// Keeps accounts' cookie jars, sealed, in one transaction. Does nothing for an account that is gone.
+    pub async fn set_cookies(&self, jars: &[(AccountId, Secret)]) -> Result<(), Error> {
+        let seal = |(id, cookies): &(AccountId, Secret)| self.sealer().seal(jar(id), cookies);
+        let sealed = jars.iter().map(seal).collect::<Result<Vec<_>, _>>()?;
+        let rows: Vec<_> = jars.iter().zip(sealed).map(|((id, _), sealed)| args![&id.0, sealed].to_vec()).collect();
+        self.write_each(failpoint::COOKIES, sql::COOKIES_SET, &rows).await?;
         Ok(())
     }
 
@@ -237,11 +253,11 @@ impl Store {
         })
     }
 
-    /// The first five columns of a row: access, refresh, identity, expires, refreshed.
-    pub(crate) fn unseal_tokens(&self, id: &AccountId, row: &Row) -> Result<Tokens, Error> {
-        let sealed = SealedTokens { access: row.text(0)?, refresh: row.maybe_text(1)?, identity: row.maybe_text(2)? };
-        let (access, refresh, identity) = self.open_tokens(id, &sealed)?;
-        let (expires, refreshed) = (row.maybe_int(3)?.map(Millis), Millis(row.int(4)?));
+    /// Five columns of a row from `at` on: access, refresh, identity, expires, refreshed.
+    pub(crate) fn unseal_tokens(&self, id: &AccountId, row: &Row, at: usize) -> Result<Tokens, Error> {
+        let (access, refresh, identity) = (row.text(at)?, row.maybe_text(at + 1)?, row.maybe_text(at + 2)?);
+        let (access, refresh, identity) = self.open_tokens(id, &SealedTokens { access, refresh, identity })?;
+        let (expires, refreshed) = (row.maybe_int(at + 3)?.map(Millis), Millis(row.int(at + 4)?));
         Ok(Tokens { access, refresh, id: identity, expires, refreshed })
     }
 

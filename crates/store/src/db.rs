@@ -116,7 +116,7 @@ impl Db {
         }
     }
 
-    /// A number that differs from the last call's when something was committed since.
+    /// A number that differs from the last call's when something was committed since; with SQLite by another connection than ours.
     pub(crate) async fn generation(&self) -> Result<i64, sqlx::Error> {
         match self {
             Self::Sqlite { watch, .. } => watch.version().await,
@@ -130,9 +130,8 @@ impl Db {
     /// Waits for what runs and closes. The writer goes last, so that it can fold the WAL into the file.
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite { writer, readers, watch } => {
+            Self::Sqlite { writer, readers, .. } => {
                 readers.close().await;
-                watch.close().await;
                 writer.close().await;
             }
             Self::Postgres(remote) => remote.close().await,

@@ -7,14 +7,21 @@ use std::io;
 pub(crate) struct Step {
     before: &'static str,
     after: &'static str,
+    /// Whether the process that writes has nothing to read again.
+    private: bool,
 }
 
 macro_rules! points {
-    (steps { $($step:ident $before:literal $after:literal)* } moments { $($moment:ident $name:literal)* }) => {
-        $(pub(crate) const $step: Step = Step { before: $before, after: $after };)*
+    (
+        steps { $($step:ident $before:literal $after:literal)* }
+        private { $($own:ident $own_before:literal $own_after:literal)* }
+        moments { $($moment:ident $name:literal)* }
+    ) => {
+        $(pub(crate) const $step: Step = Step { before: $before, after: $after, private: false };)*
+        $(pub(crate) const $own: Step = Step { before: $own_before, after: $own_after, private: true };)*
         $(pub(crate) const $moment: &str = $name;)*
         /// Every failpoint of this crate, for tests that loop over them.
-        pub const FAILPOINTS: &[&str] = &[$($before, $after,)* $($name,)*];
+        pub const FAILPOINTS: &[&str] = &[$($before, $after,)* $($own_before, $own_after,)* $($name,)*];
     };
 }
 
@@ -24,17 +31,10 @@ points! {
         SETTING "store::before_setting" "store::after_setting"
         ACCOUNT "store::before_account" "store::after_account"
         REMOVE "store::before_remove" "store::after_remove"
-        STATUS "store::before_status" "store::after_status"
         OWNER "store::before_owner" "store::after_owner"
         LINK "store::before_link" "store::after_link"
-        QUOTA "store::before_quota" "store::after_quota"
-        CREDIT "store::before_credit" "store::after_credit"
-        LEASE "store::before_lease" "store::after_lease"
-        INTENT "store::before_intent" "store::after_intent"
         COMMIT "store::before_commit" "store::after_commit"
         END "store::before_end" "store::after_end"
-        COOKIES "store::before_cookies" "store::after_cookies"
-        MODELS "store::before_models" "store::after_models"
         KEY "store::before_key" "store::after_key"
         REVOKE "store::before_revoke" "store::after_revoke"
         RELAY "store::before_relay" "store::after_relay"
@@ -44,6 +44,15 @@ points! {
         PROXY_REMOVE "store::before_proxy_remove" "store::after_proxy_remove"
         PROXY_HEALTH "store::before_proxy_health" "store::after_proxy_health"
         EGRESS "store::before_egress" "store::after_egress"
+    }
+    private {
+        STATUS "store::before_status" "store::after_status"
+        QUOTA "store::before_quota" "store::after_quota"
+        CREDIT "store::before_credit" "store::after_credit"
+        LEASE "store::before_lease" "store::after_lease"
+        INTENT "store::before_intent" "store::after_intent"
+        COOKIES "store::before_cookies" "store::after_cookies"
+        MODELS "store::before_models" "store::after_models"
         RELAY_MODELS "store::before_relay_models" "store::after_relay_models"
     }
     moments {
@@ -69,6 +78,11 @@ impl Step {
     /// The moment before.
     pub(crate) fn before(self) -> io::Result<()> {
         hit(self.before)
+    }
+
+    /// Whether what it writes is known in the memory of the process that writes, or nowhere: it needs no look at the store for it.
+    pub(crate) fn is_private(self) -> bool {
+        self.private
     }
 
     /// The moment after.

@@ -56,7 +56,7 @@ impl Store {
         let until = now.plus(LEASE);
         let lease = args![&id.0, holder, until, now, now.plus(BELIEVED)];
         if let Some(row) = self.change(failpoint::LEASE, sql::LEASE, &lease).await? {
-            let tokens = self.unseal_tokens(id, &row)?;
+            let tokens = self.unseal_tokens(id, &row, 0)?;
             let digest = tokens.refresh.as_ref().map(|token| fingerprint(token, self.pepper()));
             let interrupted = row.maybe_text(6)?.is_some_and(|intent| Some(intent) == digest);
             let over = lost(&status(&id.0, &row.text(7)?)?);
@@ -128,7 +128,7 @@ impl Store {
     async fn commit_successor(&self, ticket: &Ticket, tokens: &Tokens, mut row: [Arg<'_>; 7]) -> Result<bool, Error> {
         for _ in 0..COMMIT_TRIES {
             let Some(found) = self.find(sql::COMMIT_STATE, &args![&ticket.id.0]).await? else { return Ok(false) };
-            let stored = self.unseal_tokens(&ticket.id, &found)?;
+            let stored = self.unseal_tokens(&ticket.id, &found, 0)?;
             if stored == *tokens {
                 return Ok(true);
             }

@@ -25,6 +25,9 @@ statements! {
 
     ACCOUNTS = "SELECT id, label, email, plan, upstream_id, user_id, fedramp, status, quota, created, version, \
         max_concurrent, priority, status_rev FROM account ORDER BY created, id";
+    ACCOUNT = "SELECT id, label, email, plan, upstream_id, user_id, fedramp, status, quota, created, version, \
+        max_concurrent, priority, status_rev, access, refresh, identity, expires, refreshed FROM account WHERE id = $1";
+    VERSIONS = "SELECT id, version FROM account ORDER BY created, id";
     ACCOUNT_KNOWN = "SELECT id, version, status, access, refresh, expires, refreshed FROM account \
         WHERE upstream_id = $1 AND user_id = $2";
     ACCOUNT_ADD = "INSERT INTO account (id, label, email, plan, upstream_id, user_id, fedramp, status, quota, created, \

@@ -3,13 +3,14 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use pool::limits;
-use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, Executor, Row, Sqlite};
+use sqlx::{ConnectOptions, Connection, Executor, Row};
 
 use crate::db::Db;
 use crate::error::corrupt;
@@ -215,15 +216,18 @@ fn foreign(error: &sqlx::Error) -> bool {
 }
 
 fn pools(options: &SqliteConnectOptions) -> Db {
-    let steady = |size: u32| -> PoolOptions<Sqlite> {
-        SqlitePoolOptions::new().max_connections(size).idle_timeout(None).max_lifetime(None).test_before_acquire(false)
-    };
-    let reading = options.clone().read_only(true);
-    Db::Sqlite {
-        writer: steady(1).connect_lazy_with(options.clone()),
-        readers: SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(reading.clone()),
-        watch: Watch::new(steady(1).connect_lazy_with(reading), options.get_filename()),
-    }
+    let made = Arc::new(AtomicI64::new(0));
+    let counted = Arc::clone(&made);
+    let steady =
+        SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).test_before_acquire(false);
+    let steady = steady.after_connect(move |_, _| {
+        counted.fetch_add(1, Ordering::AcqRel);
+        Box::pin(async { Ok(()) })
+    });
+    let writer = steady.connect_lazy_with(options.clone());
+    let watch = Watch::new(writer.clone(), made, options.get_filename());
+    let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.clone().read_only(true));
+    Db::Sqlite { writer, readers, watch }
 }
 
 fn options(path: &Path, worth: Worth) -> SqliteConnectOptions {

@@ -1,6 +1,7 @@
 //! The handle, and how it opens.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -46,6 +47,8 @@ struct Inner {
     /// This process, once it has asked for a lease.
     presence: OnceLock<Presence>,
     usage: Usage,
+    /// How often this process wrote what it may have to read again.
+    written: AtomicI64,
     /// Only where the disk is ours.
     reserve: Option<Arc<Reserve>>,
 }
@@ -85,7 +88,8 @@ impl Store {
         };
         let usage = Usage::start(place, options.usage);
         let presence = OnceLock::new();
-        Ok(Self(Arc::new(Inner { db, sealer, pepper, instance, home: home.clone(), presence, usage, reserve })))
+        let (home, written) = (home.clone(), AtomicI64::new(0));
+        Ok(Self(Arc::new(Inner { db, sealer, pepper, instance, home, presence, usage, written, reserve })))
     }
 
     /// The mode of a home that others may list or enter; `None` where they may not, or where there is none. Such a home is served, as
@@ -124,9 +128,10 @@ impl Store {
         &self.0.instance
     }
 
-    /// A number that differs from the last call's when something was written since, by any process. Not usage.
+    /// A number that differs from the last call's when something was written since, by any process. Not usage, and with SQLite not
+    /// what this handle wrote of its own process's affairs: statuses, quotas, cookies, leases, model lists.
     pub async fn generation(&self) -> Result<i64, Error> {
-        Ok(self.0.db.generation().await?)
+        Ok(self.0.db.generation().await? + self.0.written.load(Ordering::Acquire))
     }
 
     /// The usage table.
@@ -195,6 +200,9 @@ impl Store {
             done = work().await.map_err(Error::from);
         }
         let done = done?;
+        if !step.is_private() {
+            self.0.written.fetch_add(1, Ordering::Release);
+        }
         step.after()?;
         if let Some(reserve) = &self.0.reserve {
             reserve.refill();

@@ -182,7 +182,8 @@ pub(super) async fn add(store: &Store, upstream: &str) -> AccountId {
 /// Writes a status over the stored one; whether it was written.
 pub(super) async fn learn(store: &Store, id: &AccountId, status: &Status) -> bool {
     let known = store.accounts().await.unwrap().into_iter().find(|account| account.id == *id);
-    store.set_status(id, status, known.map_or(1, |account| account.status_rev)).await.unwrap()
+    let rev = known.map_or(1, |account| account.status_rev);
+    store.set_statuses(&[(id.clone(), status.clone(), rev)]).await.unwrap() == [true]
 }
 
 /// Why the store does not open.

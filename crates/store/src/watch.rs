@@ -1,9 +1,10 @@
-//! Whether a SQLite file was written to, by any process. Asked twice a second for the life of a gateway, so it looks at the
+//! Whether a SQLite file was written to by others than the connection that writes here. Asked twice a second for the life of a gateway, so it looks at the
 //! WAL's length and time of change first: a question to SQLite costs two thread switches, a look at a file none.
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
@@ -16,8 +17,10 @@ const SETTLED: Duration = Duration::from_millis(100);
 /// Watches one file.
 #[derive(Clone)]
 pub(crate) struct Watch {
-    /// A connection that never writes and is never replaced, so that its data version can be compared.
-    pool: SqlitePool,
+    /// The one connection that writes: the data version that it sees changes with the commits of others.
+    writer: SqlitePool,
+    /// How often that connection was made: another one counts anew.
+    made: Arc<AtomicI64>,
     wal: PathBuf,
     last: Arc<Mutex<Option<Look>>>,
 }
@@ -33,14 +36,14 @@ struct Look {
 type Stamp = (u64, SystemTime);
 
 impl Watch {
-    /// Watches the database at `path` through `pool`.
-    pub(crate) fn new(pool: SqlitePool, path: &std::path::Path) -> Self {
+    /// Watches the database at `path` through its `writer`, a pool of one connection that was made `made` times.
+    pub(crate) fn new(writer: SqlitePool, made: Arc<AtomicI64>, path: &std::path::Path) -> Self {
         let mut wal = path.as_os_str().to_owned();
         wal.push("-wal");
-        Self { pool, wal: wal.into(), last: Arc::default() }
+        Self { writer, made, wal: wal.into(), last: Arc::default() }
     }
 
-    /// A number that differs from the last call's when something was committed since.
+    /// A number that differs from the last call's when somebody else committed something since.
     pub(crate) async fn version(&self) -> Result<i64, sqlx::Error> {
         let stamp = self.stamp();
         let last = *self.last.lock();
@@ -49,14 +52,11 @@ impl Watch {
         {
             return Ok(look.version);
         }
-        let version = self.pool.fetch_one("PRAGMA data_version").await?.try_get(0)?;
+        let seen: i64 = self.writer.fetch_one("PRAGMA data_version").await?.try_get(0)?;
+        let version = (self.made.load(Ordering::Acquire) << 32) + seen;
         // The stamp is from before the question: a commit in between shows as another stamp next time.
         *self.last.lock() = stamp.filter(settled).map(|stamp| Look { stamp, version });
         Ok(version)
-    }
-
-    pub(crate) async fn close(&self) {
-        self.pool.close().await;
     }
 
     fn stamp(&self) -> Option<Stamp> {

@@ -8,6 +8,15 @@ use pool::{Account, AccountId, Millis, Status, Tokens};
 
 use super::{Accounts, Entry, List};
 
+/// An account of the store, as a reload found it.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// As it was when it was read last.
+    Known(AccountId),
+    /// Read, with the tokens where there are any that can be.
+    Read(Box<Account>, Option<Tokens>),
+}
+
 /// What [`Accounts::adopt`] found.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
@@ -34,11 +43,18 @@ impl Changes {
 impl Accounts {
     /// Takes over the stored accounts. Memory wins where it is newer: tokens that were refreshed later, statuses that are
     /// not written yet, figures that were learned later. Tokens of a new login bring their stored status with them.
-    pub(crate) fn adopt(&self, rows: Vec<(Account, Option<Tokens>)>) -> Changes {
+    pub(crate) fn adopt(&self, rows: Vec<Found>) -> Changes {
         let mut changes = Changes::default();
         self.replace(|old, dirty| {
             let mut next = Vec::with_capacity(rows.len());
-            for (account, tokens) in rows {
+            for row in rows {
+                let (account, tokens) = match row {
+                    Found::Read(account, tokens) => (*account, tokens),
+                    Found::Known(id) => {
+                        next.extend(old.get(&id).cloned());
+                        continue;
+                    }
+                };
                 let known = old.get(&account.id);
                 let unsaved = dirty.get(&account.id).map_or(&[][..], |dirty| &dirty.signals);
                 let Some(known) = known else {

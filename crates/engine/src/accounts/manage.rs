@@ -128,7 +128,7 @@ impl Engine {
         let id = &entry.account.id;
         let kept = core.upstream.put_cookies(id, pairs);
         match core.upstream.cookies(id) {
-            Some(jar) => core.store.set_cookies(id, &jar).await?,
+            Some(jar) => core.store.set_cookies(&[(id.clone(), jar)]).await?,
             None => core.store.clear_cookies(id).await?,
         }
         Ok(kept)

@@ -29,8 +29,8 @@ fn tokens(access: &str, refreshed: i64) -> Tokens {
     Tokens { access: access.into(), refresh: Some("rt".into()), id: None, expires: None, refreshed: Millis(refreshed) }
 }
 
-fn one(access: &str, refreshed: i64) -> Vec<(Account, Option<Tokens>)> {
-    vec![(account("a"), Some(tokens(access, refreshed)))]
+fn one(access: &str, refreshed: i64) -> Vec<Found> {
+    vec![Found::Read(Box::new(account("a")), Some(tokens(access, refreshed)))]
 }
 
 fn access(accounts: &Accounts) -> String {
@@ -88,9 +88,8 @@ fn what_was_learned_is_applied_to_what_others_wrote(#[case] stored: Status, #[ca
     accounts.signal(&id, &Signal::Exhaust { until: NOW.plus(60_000), window: "primary".into() }, NOW);
     let taken = accounts.take_dirty().remove(&id).expect("its status");
     accounts.give_back(id, taken);
-    let mut rows = one("t1", 1);
-    rows[0].0 = Account { status: stored, status_rev: 2, ..rows[0].0.clone() };
-    accounts.adopt(rows);
+    let stored = Account { status: stored, status_rev: 2, ..account("a") };
+    accounts.adopt(vec![Found::Read(Box::new(stored), Some(tokens("t1", 1)))]);
     assert_eq!(status(&accounts).word(), word);
 }
 

@@ -24,6 +24,7 @@ mod models;
 mod quota;
 mod refresh;
 mod relays;
+mod reload;
 mod resent;
 mod retry;
 mod rules;

@@ -14,7 +14,7 @@ impl Store {
         let rows = self.read(sql::TOKENS_ALL, &[]).await?;
         let read = |row: &Row| -> Result<_, Error> {
             let id = AccountId(row.text(5)?);
-            let tokens = self.unseal_tokens(&id, row);
+            let tokens = self.unseal_tokens(&id, row, 0);
             Ok((id, tokens))
         };
         rows.iter().map(read).collect()

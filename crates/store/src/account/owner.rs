@@ -52,6 +52,11 @@ impl Store {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.write_all(step, sql, rows).await?.into_iter().map(|changed| changed > 0).collect())
+        // One row needs no transaction around it.
+        let done = match rows {
+            [row] => vec![self.write(step, sql, row).await?],
+            rows => self.write_all(step, sql, rows).await?,
+        };
+        Ok(done.into_iter().map(|changed| changed > 0).collect())
     }
 }

@@ -33,7 +33,11 @@ pub(super) async fn a_switch_is_the_owners(site: &Site) {
     let id = &ids[0];
     let status = async || store.accounts().await.unwrap()[0].status.clone();
     assert_eq!(store.switch(&ids, &Status::Disabled).await.unwrap(), [true, false]);
-    assert!(!store.set_status(id, &Status::Active, 1).await.unwrap(), "it was switched off since");
+    assert_eq!(
+        store.set_statuses(&[(id.clone(), Status::Active, 1)]).await.unwrap(),
+        [false],
+        "it was switched off since"
+    );
     assert_eq!(status().await, Status::Disabled);
     store.put_account(account("one", tokens("later", 9)), NOW).await.unwrap();
     assert_eq!(status().await, Status::Disabled, "new tokens are no switch");
@@ -48,10 +52,10 @@ pub(super) async fn what_was_learned_of_an_old_login_does_not_end_a_new_one(site
     let old = store.accounts().await.unwrap()[0].status_rev;
     other.put_account(account("one", tokens("later", 9)), NOW).await.unwrap();
     let dead = Status::NeedsLogin { why: "reused".into() };
-    assert!(!store.set_status(&id, &dead, old).await.unwrap());
+    assert_eq!(store.set_statuses(&[(id.clone(), dead.clone(), old)]).await.unwrap(), [false]);
     let stored = &store.accounts().await.unwrap()[0];
     assert_eq!(stored.status, Status::Active);
-    assert!(store.set_status(&id, &dead, stored.status_rev).await.unwrap());
+    assert_eq!(store.set_statuses(&[(id.clone(), dead.clone(), stored.status_rev)]).await.unwrap(), [true]);
     assert_eq!(store.accounts().await.unwrap()[0].status, dead);
 }
 
@@ -91,7 +95,7 @@ pub(super) async fn terms_come_back(site: &Site) {
 pub(super) async fn all_at_once_is_each(site: &Site) {
     let store = site.open().await;
     let ids = [add(&store, "one").await, add(&store, "two").await];
-    store.set_cookies(&ids[1], &pool::Secret::from("jar")).await.unwrap();
+    store.set_cookies(&[(ids[1].clone(), pool::Secret::from("jar"))]).await.unwrap();
     let list = crate::StoredModels { etag: None, client_version: "1".into(), body: "[]".into(), fetched: NOW };
     store.set_models(&ids[0], &list).await.unwrap();
     let all = store.tokens_of_all().await.unwrap();

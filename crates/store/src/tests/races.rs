@@ -67,8 +67,8 @@ pub(super) async fn many_writers_all_count(site: &Site) {
     race(site, 20, move |store, number| {
         let id = id.clone();
         async move {
-            store.set_cookies(&id, &Secret::new(number.to_string())).await.unwrap();
-            store.set_quota(&id, &pool::quota::Quota::default()).await.unwrap();
+            store.set_cookies(&[(id.clone(), Secret::new(number.to_string()))]).await.unwrap();
+            store.set_quotas(&[(id.clone(), pool::quota::Quota::default())]).await.unwrap();
             store.set_setting(&number.to_string(), "set").await.unwrap();
         }
     })
@@ -131,6 +131,18 @@ pub(super) async fn others_writes_are_noticed(site: &Site) {
     other.switch(std::slice::from_ref(&id), &pool::Status::Disabled).await.unwrap();
     let second = store.generation().await.unwrap();
     assert_ne!(second, first);
+    let figures = [(id.clone(), pool::quota::Quota::default())];
+    assert_eq!(store.set_quotas(&figures).await.unwrap(), [true]);
+    if site.postgres.is_none() {
+        assert_eq!(store.generation().await.unwrap(), second, "what a process learned itself");
+    }
+    let second = store.generation().await.unwrap();
+    assert_eq!(other.set_quotas(&figures).await.unwrap(), [true]);
+    let third = store.generation().await.unwrap();
+    assert_ne!(third, second, "what another process learned");
+    store.switch(std::slice::from_ref(&id), &pool::Status::Active).await.unwrap();
+    let second = store.generation().await.unwrap();
+    assert_ne!(second, third, "what its owner said here");
     other.remove_accounts(std::slice::from_ref(&id)).await.unwrap();
     assert_ne!(store.generation().await.unwrap(), second);
 }

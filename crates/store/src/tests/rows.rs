@@ -68,7 +68,7 @@ pub(super) async fn removal_takes_everything_along(site: &Site) {
     let store = site.open().await;
     let id = add(&store, "one").await;
     let models = StoredModels { etag: None, client_version: "1".into(), body: "[]".into(), fetched: NOW };
-    store.set_cookies(&id, &Secret::from("jar")).await.unwrap();
+    store.set_cookies(&[(id.clone(), Secret::from("jar"))]).await.unwrap();
     store.set_models(&id, &models).await.unwrap();
     let ids = [id.clone(), AccountId("none".into())];
     assert_eq!(store.remove_accounts(&ids).await.unwrap(), [true, false]);
@@ -76,8 +76,8 @@ pub(super) async fn removal_takes_everything_along(site: &Site) {
     assert_eq!(store.cookies(&id).await.unwrap(), None);
     assert_eq!(store.models(&id).await.unwrap(), None);
     // A late write for an account that is gone is no error and leaves nothing.
-    assert!(!store.set_status(&id, &Status::Active, 1).await.unwrap());
-    store.set_cookies(&id, &Secret::from("jar")).await.unwrap();
+    assert_eq!(store.set_statuses(&[(id.clone(), Status::Active, 1)]).await.unwrap(), [false]);
+    store.set_cookies(&[(id.clone(), Secret::from("jar"))]).await.unwrap();
     store.set_models(&id, &models).await.unwrap();
     assert_eq!(store.cookies(&id).await.unwrap(), None);
     assert_eq!(store.accounts().await.unwrap(), []);
@@ -99,9 +99,9 @@ pub(super) async fn status_and_quota_come_back(site: &Site) {
         assert!(learn(&store, &id, &status).await);
         assert_eq!(store.accounts().await.unwrap()[0].status, status);
     }
-    store.set_quota(&id, &quota).await.unwrap();
-    store.set_cookies(&id, &Secret::from("a=b")).await.unwrap();
-    store.set_cookies(&id, &Secret::from("a=c")).await.unwrap();
+    store.set_quotas(&[(id.clone(), quota.clone())]).await.unwrap();
+    store.set_cookies(&[(id.clone(), Secret::from("a=b"))]).await.unwrap();
+    store.set_cookies(&[(id.clone(), Secret::from("a=c"))]).await.unwrap();
     store.set_models(&id, &models).await.unwrap();
     store.close().await;
 
@@ -113,6 +113,29 @@ pub(super) async fn status_and_quota_come_back(site: &Site) {
     assert_eq!(store.models(&id).await.unwrap(), Some(models.clone()));
     let broken = StoredModels { body: vec![0xff].into(), ..models };
     assert!(matches!(store.set_models(&id, &broken).await, Err(Error::NotText(_))));
+}
+
+/// What is learned of many accounts at once is one transaction: all of it, or nothing.
+#[tokio::test]
+async fn figures_of_many_accounts_are_written_together() {
+    use sqlx::{ConnectOptions, Executor};
+    let site = Site::sqlite();
+    let store = site.open().await;
+    let ids = [add(&store, "one").await, add(&store, "two").await, add(&store, "three").await];
+    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(site.home().join("accounts.db"));
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON account WHEN OLD.upstream_id = 'three' BEGIN SELECT RAISE(ABORT, 'no'); END";
+    let mut file = file.connect().await.unwrap();
+    file.execute(refuse).await.unwrap();
+    let quota = Quota { updated: NOW, ..Quota::default() };
+    let quotas = ids.clone().map(|id| (id, quota.clone()));
+    let statuses = ids.clone().map(|id| (id, Status::Disabled, 1));
+    store.set_quotas(&quotas).await.unwrap_err();
+    store.set_statuses(&statuses).await.unwrap_err();
+    let untouched = |account: &pool::Account| account.quota == Quota::default() && account.status == Status::Active;
+    assert!(store.accounts().await.unwrap().iter().all(untouched));
+    file.execute("DROP TRIGGER refuse").await.unwrap();
+    assert_eq!(store.set_quotas(&quotas).await.unwrap(), [true; 3]);
+    assert_eq!(store.set_statuses(&statuses).await.unwrap(), [true; 3]);
 }
 
 pub(super) async fn keys_come_back(site: &Site) {

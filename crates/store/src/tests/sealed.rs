@@ -54,7 +54,7 @@ async fn no_secret_is_in_the_clear() {
         ..tokens("", i64::from(number))
     };
     let id = store.put_account(account("one", made(1)), NOW).await.unwrap().id;
-    store.set_cookies(&id, &Secret::from("canary-cookie-1")).await.unwrap();
+    store.set_cookies(&[(id.clone(), Secret::from("canary-cookie-1"))]).await.unwrap();
     let Begin::Granted(ticket) = store.begin_refresh(&id, "test", NOW).await.unwrap() else { panic!("held") };
     store.intend(&ticket, NOW).await.unwrap();
     scan(site.home(), store.pepper());

@@ -85,13 +85,13 @@ async fn round(store: &Store, number: usize) {
     store.add_key(&key(&format!("key-{number}"))).await.unwrap();
     println!("key key-{number}");
     refresh(store, &id, &name).await;
-    assert!(store.set_status(&id, &Status::Disabled, 1).await.unwrap());
+    assert_eq!(store.set_statuses(&[(id.clone(), Status::Disabled, 1)]).await.unwrap(), [true]);
     println!("status {name}");
     own(store, &id, &name).await;
-    store.set_quota(&id, &Quota::default()).await.unwrap();
+    store.set_quotas(&[(id.clone(), Quota::default())]).await.unwrap();
     assert!(matches!(store.begin_credit(&id, Some("request"), NOW).await.unwrap(), store::CreditUse::Begun { .. }));
     store.end_credit(&id, "request").await.unwrap();
-    store.set_cookies(&id, &Secret::from("jar")).await.unwrap();
+    store.set_cookies(&[(id.clone(), Secret::from("jar"))]).await.unwrap();
     store.set_models(&id, &models("1")).await.unwrap();
     store.set_setting(&name, "set").await.unwrap();
     println!("setting {name}");

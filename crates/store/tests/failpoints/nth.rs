@@ -45,7 +45,9 @@ const OPERATIONS: &[(&str, Operation)] = &[
             said(store.remove_accounts(&[id.id]).await)
         })
     }),
-    ("status", |store, id| Box::pin(async move { said(store.set_status(&id, &Status::Disabled, 1).await) })),
+    ("status", |store, id| {
+        Box::pin(async move { said(store.set_statuses(&[(id.clone(), Status::Disabled, 1)]).await) })
+    }),
     ("credit", |store, id| Box::pin(async move { said(store.begin_credit(&id, Some("request"), NOW).await) })),
     ("credit ends", |store, id| Box::pin(async move { said(store.end_credit(&id, "request").await) })),
     ("switch", |store, id| Box::pin(async move { said(store.switch(&[id], &Status::Disabled).await) })),
@@ -58,8 +60,10 @@ const OPERATIONS: &[(&str, Operation)] = &[
         })
     }),
     ("unlink", |store, id| Box::pin(async move { said(store.unlink(&id).await) })),
-    ("quota", |store, id| Box::pin(async move { said(store.set_quota(&id, &Quota::default()).await) })),
-    ("cookies", |store, id| Box::pin(async move { said(store.set_cookies(&id, &Secret::from("jar")).await) })),
+    ("quota", |store, id| Box::pin(async move { said(store.set_quotas(&[(id.clone(), Quota::default())]).await) })),
+    ("cookies", |store, id| {
+        Box::pin(async move { said(store.set_cookies(&[(id.clone(), Secret::from("jar"))]).await) })
+    }),
     ("models", |store, id| Box::pin(async move { said(store.set_models(&id, &models("1")).await) })),
     ("add key", |store, _| {
         Box::pin(async move {

@@ -1,0 +1,71 @@
+//! What the keeper reads of the store when somebody else wrote there.
+
+use std::fmt::Write as _;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
+
+use crate::bench::{Bench, PATIENCE, Setup, whole};
+
+/// Accounts beside the two that serve.
+const MANY: usize = 10_000;
+
+/// The file as another process sees it.
+async fn beside(bench: &Bench) -> SqliteConnection {
+    let file = SqliteConnectOptions::new().filename(bench.home.path().join("accounts.db"));
+    file.connect().await.expect("another process opens it")
+}
+
+async fn write(file: &mut SqliteConnection, sql: String) {
+    file.execute(AssertSqlSafe(sql)).await.expect("another process writes");
+}
+
+/// Copies of the first account, by other ids; their tokens are sealed for that one and cannot be read.
+fn copies() -> String {
+    let columns = "label, email, plan, fedramp, status, quota, created, access, refresh, identity, expires, refreshed, version, fence";
+    let mut sql = format!("INSERT INTO account (id, upstream_id, user_id, {columns}) ");
+    let _ = write!(
+        sql,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) \
+         SELECT 'copy-' || i, 'upstream-' || i, 'user', {columns} FROM (SELECT * FROM account ORDER BY created LIMIT 1), n"
+    );
+    sql
+}
+
+/// Waits until the figures of the account that served are stored.
+async fn figures(bench: &Bench) {
+    while bench.store.accounts().await.expect("accounts").iter().all(|account| account.quota.updated.0 == 0) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Beside ten thousand accounts, one that changes is read, and no other: their tokens are in memory still, where the stored ones
+/// cannot be read any more.
+#[tokio::test]
+async fn only_what_others_changed_is_read_again() {
+    let bench = Bench::with(Setup::accounts(2)).await;
+    let mut file = beside(&bench).await;
+    write(&mut file, copies()).await;
+    bench.until("the copies are there", |bench| bench.engine.accounts().len() == MANY + 2).await;
+    write(&mut file, "UPDATE account SET access = 'damaged'".into()).await;
+    let rename = |id: &str, label: &str| {
+        format!("UPDATE account SET label = '{label}', version = version + 1 WHERE id = '{id}'")
+    };
+    let shows = |bench: &Bench, id: &str, label: &str| {
+        bench.engine.accounts().iter().any(|view| view.id == id && view.label == label)
+    };
+    write(&mut file, rename("copy-7", "seven")).await;
+    bench.until("one is renamed", |bench| shows(bench, "copy-7", "seven")).await;
+    bench.engine.run(whole("hello")).await.expect("its tokens were not read again");
+    // What we write ourselves is nobody else's change either.
+    tokio::time::timeout(PATIENCE, figures(&bench)).await.expect("its figures are written in time");
+    write(&mut file, rename("copy-8", "eight")).await;
+    bench.until("another is renamed", |bench| shows(bench, "copy-8", "eight")).await;
+    bench.engine.run(whole("hello")).await.expect("its tokens were not read again");
+    // One that somebody else did change is read.
+    for id in &bench.ids {
+        write(&mut file, rename(&id.0, "damaged")).await;
+    }
+    bench.until("both are renamed", |bench| bench.ids.iter().all(|id| shows(bench, &id.0, "damaged"))).await;
+    assert!(bench.engine.run(whole("hello")).await.is_err(), "their tokens were read");
+}
