@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 
 use crate::feed::{Feed, differs};
 use crate::relays::Line;
-pub(crate) use adopt::{Changes, gone};
+pub(crate) use adopt::{Changes, Found, gone};
 pub use batch::{Batch, Fate, Outcome, TagChange};
 pub(crate) use list::{CHUNK, List};
 pub use manage::{AccountError, Checked, Health, Pace};
@@ -313,6 +313,7 @@ impl Accounts {
     pub(crate) fn status_written(&self, id: &AccountId) {
         self.edit(id, |entry| {
             entry.account.status_rev += 1;
+            entry.account.version += 1;
             true
         });
     }
@@ -416,12 +417,6 @@ impl Entry {
     /// How long its tokens stay as they are, whatever the time of day says; zero when they may be refreshed again.
     pub(crate) fn settling(&self) -> Duration {
         self.renewed.map_or(Duration::ZERO, |at| limits::REFRESH_GAP.saturating_sub(at.elapsed()))
-    }
-
-    /// What its calls are sent with: a relay's key, an account's access token.
-    pub(crate) fn secret(&self) -> Option<&Secret> {
-        let token = || self.tokens.as_ref().map(|tokens| &tokens.access);
-        self.relay.as_ref().map(|line| &line.key).or_else(token)
     }
 
     /// The protocol that it is spoken to in.

@@ -233,7 +233,9 @@ impl Run {
 
     /// Asks the table; `Ok` is another try.
     fn settle(&mut self, entry: &Entry, mut miss: Miss, slot: Slot) -> Result<Next, Failure> {
-        if let Some(secret) = entry.secret() {
+        // An account may have other tokens by now than those that were sent.
+        let key = entry.relay.as_ref().map(|line| &line.key);
+        if let Some(secret) = key.or_else(|| self.sent.as_ref().map(|tokens| &tokens.access)) {
             miss.outcome.hide(secret);
         }
         let (id, now) = (&entry.account.id, self.core.now());

@@ -202,9 +202,7 @@ impl Outcome {
                 shown::hide(&mut cause.message, secret);
             }
             Self::Status { body, .. } => {
-                let mut text = String::from_utf8_lossy(body).into_owned();
-                shown::hide(&mut text, secret);
-                *body = text.into();
+                *body = shown::hidden(body, secret).into();
             }
             Self::Refused { failure, .. } => hide(failure, secret),
             Self::EarlyFail(failure) => hide(failure, secret),

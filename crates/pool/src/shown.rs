@@ -49,15 +49,30 @@ pub(crate) fn hide(text: &mut String, secret: &Secret) {
     }
 }
 
+/// A body without a secret. JSON may escape what it need not (`\/`, `\u002B`): a secret that is written so is looked for in the JSON
+/// without these escapes, which then takes the body's place.
+pub(crate) fn hidden(body: &[u8], secret: &Secret) -> String {
+    let without = |mut text: String| {
+        let before = text.clone();
+        hide(&mut text, secret);
+        (text != before).then_some(text)
+    };
+    let escapes = body.contains(&b'\\');
+    let json = escapes.then(|| serde_json::from_slice::<serde_json::Value>(body).ok()).flatten();
+    let text = String::from_utf8_lossy(body).into_owned();
+    json.and_then(|json| without(json.to_string())).or_else(|| without(text.clone())).unwrap_or(text)
+}
+
 /// How a secret may be written.
-fn forms(secret: &str) -> [String; 4] {
+fn forms(secret: &str) -> [String; 5] {
     let escaped = |escape: fn(u8) -> String| -> String {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
         secret.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { escape(byte) }).collect()
     };
     let json = serde_json::to_string(secret).expect("invariant: a text serialises");
     let json = json[1..json.len() - 1].to_owned();
-    [secret.to_owned(), escaped(|byte| format!("%{byte:02X}")), escaped(|byte| format!("%{byte:02x}")), json]
+    let slashes = json.replace('/', "\\/");
+    [secret.to_owned(), escaped(|byte| format!("%{byte:02X}")), escaped(|byte| format!("%{byte:02x}")), json, slashes]
 }
 
 /// `text` without control characters and what turns its direction, at most `most` bytes, cut at a character.

@@ -357,7 +357,7 @@ impl Attempt {
         self.ledger.notes(&self.head.notes);
         let shape = self.shape();
         let Opening { source, reader, held, heard, .. } = opening;
-        let call = Course { plan: Arc::clone(&self.plan), begun: self.begun };
+        let call = Course { plan: Arc::clone(&self.plan), begun: self.begun, sent: self.sent };
         let (pipe, keep) = (Pipe::new(&shape, reader, held, self.call.tab.fresh()), self.keep);
         let begin = Begin { source, pipe, heard, slot, ledger: self.ledger, call, keep };
         let flow = Box::new(Flow::new(self.core, begin, shape.stream));

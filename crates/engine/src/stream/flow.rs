@@ -19,7 +19,7 @@ use super::pipe::{Aside, Pace, Pipe};
 use crate::core::Core;
 use crate::ledger::Ledger;
 use crate::run::fingerprint;
-use crate::run::post::{Plan, Post};
+use crate::run::post::{Access, Plan, Post};
 use crate::slots::Slot;
 use crate::stored::Keep;
 
@@ -50,6 +50,8 @@ pub(crate) struct Course {
     pub(crate) plan: Arc<Plan>,
     /// When it began.
     pub(crate) begun: Millis,
+    /// What it was sent with; the account may have another by the time it fails.
+    pub(crate) sent: Option<Access>,
 }
 
 /// A committed reply.
@@ -214,10 +216,8 @@ impl Flow {
                         self.source = Source::Body(answer.body);
                     }
                     Err(mut miss) => {
-                        if let Some(entry) = self.core.accounts.get(&self.account)
-                            && let Some(secret) = entry.secret()
-                        {
-                            miss.outcome.hide(secret);
+                        if let Some(access) = &self.call.sent {
+                            miss.outcome.hide(access.secret());
                         }
                         let mut history = late.history.clone();
                         let (signal, step) = history.settle(&self.account, &miss.outcome, self.core.now());
@@ -306,10 +306,8 @@ impl Flow {
     /// What a failure after the commit says about the account, and then how the client is to hear it.
     fn told(&mut self, failure: &Failure) -> Failure {
         let mut failure = failure.clone();
-        if let Some(entry) = self.core.accounts.get(&self.account)
-            && let Some(secret) = entry.secret()
-        {
-            attempt::hide(&mut failure, secret);
+        if let Some(access) = &self.call.sent {
+            attempt::hide(&mut failure, access.secret());
         }
         if !std::mem::take(&mut self.judged) {
             let keyed = self.call.plan.kin() == Kin::Relays;

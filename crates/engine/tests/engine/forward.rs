@@ -235,3 +235,22 @@ async fn an_upload_that_breaks_off_is_the_clients() {
     let rows = bench.rows(3).await;
     assert_eq!(rows.iter().map(|row| row.status).collect::<Vec<_>>(), [400, 413, 408]);
 }
+
+/// What a relay says of a forwarded call is searched for the key, whatever it looks like.
+#[tokio::test]
+async fn a_relay_that_repeats_its_key_is_not_heard() {
+    const KEY: &str = "0f1e2d3c/4b5a6978+8796a5b4";
+    let bench = alone().await;
+    let mut wish = CHAT.wish(&bench, "far");
+    (wish.models, wish.capabilities, wish.key) = (Vec::new(), Some(Capabilities::ALL), KEY.into());
+    bench.engine.add_relay(&wish).await.expect("the relay");
+    for status in [400, 401, 429, 500] {
+        let said = format!(r#"{{"error":{{"message":"the key {} is not good"}}}}"#, KEY.replace('/', "\\/"));
+        let plan = Plan::text(status, said).header("content-type", "application/json");
+        bench.backend.script(Rule::at(Place::RelayMedia, plan).always());
+        let body = json!({"input": "a", "model": "far:text-embedding-3-small"});
+        let refusal = refused(bench.engine.forward(errand(Service::Embeddings, &body)).await);
+        assert!(!format!("{refusal:?}{:?}", state(&bench, "far")).contains("4b5a6978"), "{refusal:?}");
+        bench.pass(std::time::Duration::from_hours(1));
+    }
+}

@@ -62,3 +62,13 @@ fn a_secret_is_hidden_whatever_it_looks_like(#[case] secret: &str, #[case] text:
     hide(&mut text, &crate::Secret::from(secret));
     assert_eq!(text, shown);
 }
+
+#[rstest]
+#[case::plain(r#"{"error":"the key pass/word+1 is wrong"}"#, r#"{"error":"the key *** is wrong"}"#)]
+#[case::slashes(r#"{"error":"the key pass\/word+1 is wrong"}"#, r#"{"error":"the key *** is wrong"}"#)]
+#[case::numbers(r#"{"error":"the key pass\u002fword\u002B1 is wrong"}"#, r#"{"error":"the key *** is wrong"}"#)]
+#[case::cut(r#"{"error":"the key pass\/word+1 is"#, r#"{"error":"the key *** is"#)]
+#[case::other_escapes_stay(r#"{"z":"a\/b","a":"\n"}"#, r#"{"z":"a\/b","a":"\n"}"#)]
+fn a_secret_is_found_behind_escapes(#[case] body: &str, #[case] shown: &str) {
+    assert_eq!(super::hidden(body.as_bytes(), &crate::Secret::from("pass/word+1")), shown);
+}

@@ -211,3 +211,33 @@ async fn a_relay_that_repeats_its_key_is_not_heard(
         assert!(refusal.failure.message.contains("the key *** of /v1?key=***"), "{}", refusal.failure.message);
     }
 }
+
+/// A failure inside a stream is searched for the key that its call was sent with, though the relay has another one by then.
+#[rstest]
+#[tokio::test]
+async fn a_key_is_hidden_in_a_stream_though_it_was_replaced(#[values(true, false)] stream: bool) {
+    const HEX: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let bench = alone().await;
+    let mut wish = CHAT.wish(&bench, "far");
+    wish.key = Secret::from(HEX);
+    let id = bench.engine.add_relay(&wish).await.expect("the relay is added").id;
+    let said = format!(r#"{{"error":{{"message":"the key {HEX} is over","type":"server_error"}}}}"#);
+    let begun = r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"po"}}]}"#;
+    let plan = Plan::stream(format!("data: {begun}\n\ndata: {said}\n\n")).pause(1, "rekeyed");
+    bench.backend.script(Rule::at(CHAT.place, plan));
+    let asked = ask(&bench, &CHAT, stream);
+    let rekeyed = async {
+        bench.until("it runs", |bench| bench.backend.record().at(CHAT.place).count() == 1).await;
+        let key = Some(Secret::from("another-key-of-the-relay"));
+        let change = engine::RelayChange { key, ..engine::RelayChange::default() };
+        bench.engine.change_relay(&id, change).await.expect("it is changed");
+        bench.backend.release("rekeyed");
+    };
+    let told = match tokio::join!(asked, rekeyed).0 {
+        Ok(answer) => answer.text().to_owned(),
+        Err(refusal) => format!("{refusal:?}"),
+    };
+    assert!(told.contains("the key *** is over"), "{told}");
+    let view = state(&bench, "far");
+    assert!(!format!("{view:?}").contains("4b5a6978"), "{view:?}");
+}
