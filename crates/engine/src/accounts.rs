@@ -24,9 +24,10 @@ use pool::learned::Learned;
 use pool::quota::Quota;
 use pool::relay::Capability;
 use pool::status::Signal;
-use pool::{Account, AccountId, Millis, Secret, Status, Terms, Tokens, limits};
+use pool::{Account, AccountId, Millis, Status, Terms, Tokens, limits};
 use proto::Wire;
 use tokio::sync::Notify;
+use tracing::field::{DisplayValue, display};
 
 use crate::feed::{Feed, differs};
 use crate::relays::Line;
@@ -56,6 +57,25 @@ pub(crate) struct Entry {
     pub(crate) relay: Option<Arc<Line>>,
     /// When it was last refused because its quota is used up; 0 for never.
     pub(crate) refused: Millis,
+}
+
+/// Who a line of the log is about: an account by its id, a relay by its name.
+#[derive(Clone, Debug)]
+pub(crate) enum Who {
+    Account(AccountId),
+    Relay(String),
+}
+
+impl Who {
+    /// The field `account`, where it is one.
+    pub(crate) fn account(&self) -> Option<DisplayValue<&AccountId>> {
+        if let Self::Account(id) = self { Some(display(id)) } else { None }
+    }
+
+    /// The field `relay`, where it is one.
+    pub(crate) fn relay(&self) -> Option<&str> {
+        if let Self::Relay(name) = self { Some(name) } else { None }
+    }
 }
 
 /// A model that was refused.
@@ -161,6 +181,12 @@ impl Accounts {
     /// One account.
     pub(crate) fn get(&self, id: &AccountId) -> Option<Arc<Entry>> {
         self.list.load().get(id).cloned()
+    }
+
+    /// How the log names an account or relay.
+    pub(crate) fn who(&self, id: &AccountId) -> Who {
+        let name = self.get(id).and_then(|entry| Some(entry.relay.as_ref()?.relay.name.clone()));
+        name.map_or_else(|| Who::Account(id.clone()), Who::Relay)
     }
 
     /// The models that can be asked for.

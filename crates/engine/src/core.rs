@@ -117,7 +117,8 @@ impl Core {
 
     fn heed(&self, lost: bool, id: &AccountId, signal: &Signal) {
         if lost {
-            tracing::warn!(account = %id, "stops serving: {}", signal.words());
+            let who = self.accounts.who(id);
+            tracing::warn!(account = who.account(), relay = who.relay(), "stops serving: {}", signal.words());
             self.slots.scatter(id);
         }
     }
@@ -128,7 +129,12 @@ impl Core {
         match outcome.works() {
             Some(true) => self.works(id),
             Some(false) if self.slots.failed(id, call, self.now()) => {
-                tracing::warn!(account = %id, "calls fail one after the other: left alone for a while");
+                let who = self.accounts.who(id);
+                tracing::warn!(
+                    account = who.account(),
+                    relay = who.relay(),
+                    "calls fail one after the other: left alone for a while"
+                );
             }
             _ => {}
         }
@@ -137,7 +143,8 @@ impl Core {
     /// An account or relay answered a call.
     pub(crate) fn works(&self, id: &AccountId) {
         if self.slots.answered(id) {
-            tracing::info!(account = %id, "calls are answered again");
+            let who = self.accounts.who(id);
+            tracing::info!(account = who.account(), relay = who.relay(), "calls are answered again");
         }
     }
 
@@ -146,7 +153,14 @@ impl Core {
         match signal {
             Signal::ModelMissing => self.lacks(id, slug),
             Signal::ModelSpent { until, limit } => {
-                tracing::info!(account = %id, model = slug, limit, "the model's own limit is used up");
+                let who = self.accounts.who(id);
+                tracing::info!(
+                    account = who.account(),
+                    relay = who.relay(),
+                    model = slug,
+                    limit,
+                    "the model's own limit is used up"
+                );
                 self.accounts.rests(id, slug, (limit, *until, self.now()));
             }
             _ => {}

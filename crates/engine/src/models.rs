@@ -216,7 +216,8 @@ pub(crate) async fn keep_listed(core: Arc<Core>) {
 
 async fn one(core: Arc<Core>, id: AccountId, failures: u32) {
     if let Err(error) = core.list_now(&id).await {
-        tracing::warn!(account = %id, %error, "model list not fetched");
+        let who = core.accounts.who(&id);
+        tracing::warn!(account = who.account(), relay = who.relay(), %error, "model list not fetched");
         core.wanted.wants.later(id, failures);
     }
 }

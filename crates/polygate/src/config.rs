@@ -289,10 +289,12 @@ pub enum ConfigError {
         wanted: &'static str,
     },
     /// A table of `[[relays]]` is wrong. The value is left out: it could be a key.
-    #[error("relay {at} of the file: {field} is not {wanted}")]
+    #[error("relay {at}{name} of the file: {field} is not {wanted}")]
     Relay {
         /// Which table, from 1.
         at: usize,
+        /// Its name in brackets, where it has one.
+        name: String,
         /// Its field.
         field: &'static str,
         /// What is wanted.
@@ -325,6 +327,20 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Value`] for the first value that does not fit its setting.
     pub fn from_layers(layers: &Layers, paths: Paths) -> Result<Self, ConfigError> {
+        Self::typed(layers, paths, layers.relays()?)
+    }
+
+    /// As [`Self::from_layers`], without the relays of the file that are wrong; and what is wrong with them. For commands that do other
+    /// things than to serve them.
+    ///
+    /// # Errors
+    /// As [`Self::from_layers`], but for relays.
+    pub fn without_wrong_relays(layers: &Layers, paths: Paths) -> Result<(Self, Vec<ConfigError>), ConfigError> {
+        let (relays, wrong) = layers.good_relays();
+        Ok((Self::typed(layers, paths, relays)?, wrong))
+    }
+
+    fn typed(layers: &Layers, paths: Paths, relays: Vec<Relay>) -> Result<Self, ConfigError> {
         Ok(Self {
             paths,
             server: parse::server(layers)?,
@@ -335,7 +351,7 @@ impl Config {
             proxies: parse::proxies(layers)?,
             model: parse::model(layers)?,
             ollama: parse::ollama(layers)?,
-            relays: layers.relays()?,
+            relays,
             postgres: layers.text("store.postgres_url").map(Secret::new),
             usage: parse::usage(layers)?,
             log: parse::log(layers)?,

@@ -131,6 +131,29 @@ async fn doctor_speaks_of_the_store_the_file_and_relays() {
     );
 }
 
+/// One relay of the file that is wrong keeps nobody from anything but serving.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_relay_of_the_file_stops_serve_only() {
+    let (backend, home) = home().await;
+    let url = format!("{}/relay/chat/v1", backend.auth_url());
+    std::fs::create_dir_all(home.path()).unwrap();
+    let rows = format!("[[relays]]\nname = \"good\"\nbase_url = \"{url}\"\n[[relays]]\nname = \"far\"\n");
+    std::fs::write(home.path().join("config.toml"), rows).unwrap();
+    let wrong = "relay 2 (far) of the file: base_url";
+    home.import(&backend.account("plus"));
+    for (args, code) in
+        [(&["keys", "list"][..], 0), (&["relays", "list"], 0), (&["config", "show"], 2), (&["serve", "--port", "0"], 2)]
+    {
+        let output = home.run(args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(wrong), "{args:?}: {}", stderr(&output));
+    }
+    let shown = String::from_utf8_lossy(&home.run(&["config", "show"]).stdout).into_owned();
+    assert!(shown.contains("server.port") && shown.contains("relays.good.base_url"), "{shown}");
+    let said = String::from_utf8_lossy(&home.run(&["doctor", "--offline"]).stdout).into_owned();
+    assert!(said.contains(wrong) && said.contains("store: opens"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alias_that_is_no_text_is_refused() {
     let (_backend, home) = home().await;
@@ -183,13 +206,25 @@ async fn open_relay() -> String {
 async fn a_failure_of_an_upstream_is_logged() {
     let (_backend, home) = home().await;
     let home = home.quiet();
-    let gone = format!("http://{}/v1", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let gone = format!("http://127.0.0.1:{port}/v1");
     home.ok(&["relays", "add", "--name", "gone", "--base-url", &gone, "--format", "chat", "--models", "m"]);
     let gateway = home.serve(&[]);
-    let body = r#"{"model":"gone:m","messages":[{"role":"user","content":"canary"}]}"#;
-    let answer = gateway.send(gateway.request("POST", "/v1/chat/completions", common::KEY, body)).await.unwrap();
+    let ask = async |at: usize| {
+        let body = format!(r#"{{"model":"gone:m","messages":[{{"role":"user","content":"canary {at}"}}]}}"#);
+        gateway.send(gateway.request("POST", "/v1/chat/completions", common::KEY, &body)).await.unwrap()
+    };
+    let answer = ask(0).await;
     assert_eq!(answer.status, 502, "{}", answer.body);
+    for at in 1..10 {
+        ask(at).await;
+    }
     let log = gateway.end();
     let id = answer.headers["x-request-id"].to_str().unwrap();
     assert!(log.contains(id) && log.contains("failed upstream") && !log.contains("canary"), "{log}");
+    // The log says where it is, the client need not know.
+    assert!(log.contains("127.0.0.1") && log.contains(&format!("port={port}")), "{log}");
+    assert!(!answer.body.contains(&port.to_string()), "{}", answer.body);
+    // A relay is named, and not called an account.
+    assert!(log.contains("left alone for a while relay=\"gone\"") && !log.contains("account="), "{log}");
 }

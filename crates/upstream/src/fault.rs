@@ -96,11 +96,15 @@ impl Fault {
 
     /// Sorts what the HTTP client reported; the error's URL is dropped first.
     pub(crate) fn sort(error: reqwest::Error) -> Self {
+        let url = error.url().cloned();
         let error = error.without_url();
         if let Some(denied) = find::<Denied>(&error) {
             return Self::denied(denied);
         }
         if let Some(dial) = find::<DialError>(&error) {
+            if let Some(url) = &url {
+                dial.log(url);
+            }
             return Self::new(Sent::No, dial.kind, dial.to_string());
         }
         if error.is_connect() {

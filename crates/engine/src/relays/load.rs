@@ -61,18 +61,14 @@ pub(crate) fn announce(core: &Core, changes: &Changes) {
 
 /// Restores a relay's stored list.
 pub(crate) async fn restore_models(core: &Core, entry: &Entry) {
-    let id = &entry.account.id;
-    let lives = entry.relay.as_ref().is_some_and(|line| line.relay.models.is_empty());
-    if !lives {
-        return;
-    }
-    match core.store.relay_models(id).await {
+    let Some(line) = entry.relay.as_ref().filter(|line| line.relay.models.is_empty()) else { return };
+    match core.store.relay_models(&line.relay.id).await {
         Ok(Some(stored)) => match models::read(&stored.body) {
             Ok(page) => listed(core, entry, page.models),
-            Err(error) => tracing::warn!(account = %id, %error, "stored model list is not usable"),
+            Err(error) => tracing::warn!(relay = line.relay.name, %error, "stored model list is not usable"),
         },
         Ok(None) => {}
-        Err(error) => tracing::warn!(account = %id, %error, "stored model list is not readable"),
+        Err(error) => tracing::warn!(relay = line.relay.name, %error, "stored model list is not readable"),
     }
 }
 

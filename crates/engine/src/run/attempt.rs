@@ -313,7 +313,8 @@ impl Attempt {
             step = step.give();
         }
         self.core.judge(id, (self.begun, self.plan.by()), &miss.outcome);
-        tracing::debug!(request = %self.plan.client.request_id, account = %id, outcome = ?miss.code, "a try failed");
+        let (who, request) = (self.core.accounts.who(id), &self.plan.client.request_id);
+        tracing::debug!(%request, account = who.account(), relay = who.relay(), outcome = ?miss.code, "a try failed");
         self.core.note_model(id, self.plan.model_for(id), &signal);
         match &self.sent {
             Some(Access::Key(line)) if line.relay.id == *id => self.core.report(line, &signal),

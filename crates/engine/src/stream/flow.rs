@@ -205,7 +205,8 @@ impl Flow {
                         Some(Ok(chunk)) => Poll::Ready(Some(Ok(chunk))),
                         None => Poll::Ready(None),
                         Some(Err(cut)) => {
-                            tracing::debug!(account = %self.account, %cut, "upstream cut a reply");
+                            let who = self.core.accounts.who(&self.account);
+                            tracing::debug!(account = who.account(), relay = who.relay(), %cut, "upstream cut a reply");
                             Poll::Ready(cut_end(&cut))
                         }
                     };

@@ -59,8 +59,12 @@ impl Doctor {
             |layers| unknown(layers, &paths),
         ));
         if let Ok(layers) = &layers {
-            match Config::from_layers(layers, paths) {
-                Ok(config) => self.running(&config, &mut checks).await,
+            match Config::without_wrong_relays(layers, paths) {
+                Ok((config, wrong)) => {
+                    let wrong = wrong.into_iter().map(|error| error.to_string());
+                    checks.extend(wrong.map(|error| bad("settings", Grade::Fail, error, "correct that setting")));
+                    self.running(&config, &mut checks).await;
+                }
                 Err(error) => checks.push(bad("settings", Grade::Fail, error.to_string(), "correct that setting")),
             }
         }

@@ -45,7 +45,7 @@ fn show(common: &Common, origin: bool) -> anyhow::Result<()> {
     let paths = workplace::paths(common)?;
     let layers = workplace::layers(&paths)?;
     let mut rows: Vec<Row> = layers.all().map(row).collect();
-    for (at, relay) in layers.relays()?.iter().enumerate() {
+    for (at, relay) in layers.good_relays().0.iter().enumerate() {
         rows.extend(relay_rows(at, relay));
     }
     if common.json {

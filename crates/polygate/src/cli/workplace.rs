@@ -33,10 +33,15 @@ pub(super) fn layers(paths: &Paths) -> Result<Layers, ConfigError> {
     Layers::read(&paths.config, env)
 }
 
-/// The configuration with no flags beside the common ones.
+/// The configuration with no flags beside the common ones. A relay of the file that is wrong is told and left out: only who serves it
+/// needs it.
 pub(super) fn config(common: &Common) -> Result<Config, ConfigError> {
     let paths = paths(common)?;
-    Config::from_layers(&layers(&paths)?, paths)
+    let (config, wrong) = Config::without_wrong_relays(&layers(&paths)?, paths)?;
+    for error in wrong {
+        eprintln!("{error}; it is left out");
+    }
+    Ok(config)
 }
 
 /// The store of `config`, made when it is not there yet. Its schema is left as it is: a gateway of an older version may be serving.

@@ -78,23 +78,34 @@ impl Layers {
     /// # Errors
     /// [`ConfigError::Relay`] for the first field that is wrong.
     pub fn relays(&self) -> Result<Vec<Relay>, ConfigError> {
-        read(self)
+        let (relays, wrong) = self.good_relays();
+        wrong.into_iter().next().map_or(Ok(relays), Err)
+    }
+
+    /// The relays of the file that can be read, and the first wrong field of each of the others.
+    pub fn good_relays(&self) -> (Vec<Relay>, Vec<ConfigError>) {
+        let (mut relays, mut wrong): (Vec<Relay>, Vec<ConfigError>) = (Vec::new(), Vec::new());
+        for (at, value) in self.array("relays").iter().enumerate() {
+            match read(at, value, &relays) {
+                Ok(relay) => relays.push(relay),
+                Err(error) => wrong.push(error),
+            }
+        }
+        (relays, wrong)
     }
 }
 
-/// Reads every table.
-fn read(layers: &Layers) -> Result<Vec<Relay>, ConfigError> {
-    let mut relays: Vec<Relay> = Vec::new();
-    for (at, value) in layers.array("relays").iter().enumerate() {
-        let table =
-            Table { at, value: value.as_table().ok_or_else(|| wrong(at, "relays", "a table: write [[relays]]"))? };
-        let relay = table.relay()?;
-        if relays.iter().any(|other| other.name == relay.name) {
-            return Err(wrong(at, "name", "unique among the relays of the file"));
-        }
-        relays.push(relay);
+/// Reads one table, after those `before` it.
+fn read(at: usize, value: &toml::Value, before: &[Relay]) -> Result<Relay, ConfigError> {
+    let Some(value) = value.as_table() else {
+        return Err(wrong((at, ""), "relays", "a table: write [[relays]]"));
+    };
+    let table = Table { at, value };
+    let relay = table.relay()?;
+    if before.iter().any(|other| other.name == relay.name) {
+        return Err(table.wrong("name", "unique among the relays of the file"));
     }
-    Ok(relays)
+    Ok(relay)
 }
 
 /// Fields that no relay has.
@@ -188,10 +199,13 @@ impl Table<'_> {
     }
 
     fn wrong(&self, field: &'static str, wanted: &'static str) -> ConfigError {
-        wrong(self.at, field, wanted)
+        // A name that is none could be anything, a key too.
+        let name = self.get("name").and_then(toml::Value::as_str).filter(|name| check_name(name).is_ok());
+        wrong((self.at, name.unwrap_or_default()), field, wanted)
     }
 }
 
-fn wrong(at: usize, field: &'static str, wanted: &'static str) -> ConfigError {
-    ConfigError::Relay { at: at + 1, field, wanted }
+fn wrong((at, name): (usize, &str), field: &'static str, wanted: &'static str) -> ConfigError {
+    let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
+    ConfigError::Relay { at: at + 1, name, field, wanted }
 }

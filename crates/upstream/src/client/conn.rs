@@ -65,7 +65,10 @@ impl Opening<'_> {
         };
         let opened = Dial::new(self.limits, proxy).run(work).await;
         opened.map_err(|error| match find::<DialError>(error.as_ref()) {
-            Some(dial) => Fault::new(Sent::No, dial.kind, dial.to_string()),
+            Some(dial) => {
+                dial.log(url);
+                Fault::new(Sent::No, dial.kind, dial.to_string())
+            }
             None => Fault::new(Sent::No, FaultKind::Connect, root(error.as_ref())),
         })
     }

@@ -17,6 +17,7 @@ use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Tls12ClientSe
 use rustls::pki_types::ServerName;
 use tokio::time::{Instant, sleep};
 use tower::{Layer, Service};
+use url::Url;
 
 use crate::config::Timeouts;
 use crate::fault::{FaultKind, find, root};
@@ -41,6 +42,14 @@ pub(crate) struct DialError {
     pub(crate) kind: FaultKind,
     /// `None`: the stage took too long.
     source: Option<BoxError>,
+}
+
+impl DialError {
+    /// Tells the log with whom there is no connection. Clients hear what went wrong only: where a relay is, is its owner's to know.
+    pub(crate) fn log(&self, url: &Url) {
+        let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
+        tracing::warn!(host, port, "no connection: {self}");
+    }
 }
 
 impl fmt::Display for DialError {
@@ -78,7 +87,7 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
-    pub(crate) fn new(timeouts: &Timeouts, proxy: Option<&url::Url>) -> Self {
+    pub(crate) fn new(timeouts: &Timeouts, proxy: Option<&Url>) -> Self {
         let before = usize::from(proxy.is_some_and(|url| url.scheme() == "https"));
         Self { connect: timeouts.connect, handshake: timeouts.handshake, before, proxied: proxy.is_some() }
     }

@@ -54,6 +54,20 @@ fn a_wrong_field_is_named_and_no_value_shown() {
 }
 
 #[test]
+fn a_wrong_relay_is_named_and_the_others_are_read() {
+    let layers = layers(
+        "[[relays]]\nname = \"a\"\nbase_url = \"x\"\n[[relays]]\nname = \"b\"\n[[relays]]\nbase_url = \"x\"\n\
+         [[relays]]\nname = \"c\"\nbase_url = \"x\"\n",
+    );
+    let (relays, wrong) = layers.good_relays();
+    assert_eq!(relays.iter().map(|relay| relay.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+    let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    assert!(wrong[0].starts_with("relay 2 (b) of the file: base_url is not there"), "{wrong:?}");
+    assert!(wrong[1].starts_with("relay 3 of the file: name is not a name"), "{wrong:?}");
+    assert_eq!(wrong.len(), 2);
+}
+
+#[test]
 fn a_field_that_no_relay_has_is_told() {
     let layers = layers("[[relays]]\nname = \"a\"\nbase_url = \"x\"\nkey = \"canary\"\n[server]\nport = 1\n");
     assert_eq!(layers.unknown(), ["relays[0].key"]);
