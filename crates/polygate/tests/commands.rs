@@ -190,7 +190,22 @@ async fn settings_show_their_origin_and_no_secret() {
     let home = Home::new(&backend);
     let shown = home.ok(&["config", "show", "--origin"]);
     assert!(shown.contains("server.api_key = \"***\"  # env POLYGATE_SERVER__API_KEY"), "{shown}");
-    assert!(shown.contains("server.port = \"8080\"  # default") && !shown.contains(KEY));
+    assert!(shown.contains("# server.port = 8080  # default") && !shown.contains(KEY));
+    // What is set stands before what is not, each value in its own type.
+    let env = [("POLYGATE_SERVER__PORT", "9000"), ("POLYGATE_SERVER__ALLOWED_HOSTS", "a.test, b.test")];
+    let shown = home.command(&["config", "show"]).envs(env).output().unwrap().stdout;
+    let shown = String::from_utf8(shown).unwrap();
+    let (own, defaults) = shown.split_once("# Not set by you:").unwrap();
+    assert!(own.contains("\nserver.port = 9000\n"), "{shown}");
+    assert!(own.contains("\nserver.allowed_hosts = [\"a.test\", \"b.test\"]\n") && !own.contains("quota."), "{shown}");
+    assert!(defaults.contains("\n# server.require_key = true\n"), "{shown}");
+    assert!(defaults.contains("\n# quota.warn_primary = [80, 95]\n"), "{shown}");
+    let rows = home.command(&["--json", "config", "show"]).envs(env).output().unwrap().stdout;
+    let rows: serde_json::Value = serde_json::from_slice(&rows).unwrap();
+    let row = |key: &str| rows.as_array().unwrap().iter().find(|row| row["key"] == key).unwrap().clone();
+    assert_eq!((&row("server.port")["value"], &row("server.port")["own"]), (&9000.into(), &true.into()));
+    assert_eq!((&row("server.require_key")["value"], &row("server.require_key")["own"]), (&true.into(), &false.into()));
+    assert_eq!(row("server.drain_delay")["value"], serde_json::Value::Null);
     let wrong = home.command(&["config", "show"]).env("POLYGATE_SERVER__PORT", "many").output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("server.port"));

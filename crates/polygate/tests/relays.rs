@@ -179,7 +179,12 @@ async fn relays_of_the_file_are_read_shown_and_followed() {
     std::fs::write(&config, format!("{first}{second}weight = 0\n")).unwrap();
     until("the mistake is said", || async { gateway.log.text().contains("its relays stay as they were") }).await;
     assert_eq!(ask(&gateway, &format!("one/{MODEL}")).await, 200);
-    assert_eq!(home.run(&["relays", "list"]).status.code(), Some(2));
+    let listed = home.run(&["relays", "list"]);
+    assert!(
+        listed.status.success() && text(&listed.stderr).contains("relay 2 (two) of the file: weight is not"),
+        "{listed:?}"
+    );
+    assert!(text(&listed.stdout).contains("one") && !text(&listed.stderr).contains(CANARY), "{listed:?}");
     std::fs::write(&config, &second).unwrap();
     until("the end of the first", || async { ask(&gateway, &format!("one/{MODEL}")).await == 404 }).await;
     assert_eq!(ask(&gateway, &format!("two:{MODEL}")).await, 200);

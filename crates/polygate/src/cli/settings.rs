@@ -7,11 +7,11 @@ use pool::catalog::Names;
 use serde::Serialize;
 
 use super::{Common, output, workplace};
-use crate::config::{CUSTOM_FIELDS, Config, FIELDS, Key, RELAY_FIELDS, Relay, Setting};
+use crate::config::{CUSTOM_FIELDS, Config, FIELDS, Key, Origin, RELAY_FIELDS, Relay, Setting};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Settings {
-    /// Every setting with its value.
+    /// Every setting with its value: first those that are set, then the defaults.
     Show {
         /// Also say which layer set it: flag, environment, file or default.
         #[arg(long)]
@@ -25,8 +25,11 @@ pub(super) enum Settings {
 #[derive(Serialize)]
 struct Row {
     key: String,
-    value: String,
+    /// `None` where it is not set.
+    value: Option<toml::Value>,
     origin: String,
+    /// Whether its owner set it, by whatever layer.
+    own: bool,
 }
 
 impl Settings {
@@ -44,7 +47,7 @@ impl Settings {
 fn show(common: &Common, origin: bool) -> anyhow::Result<()> {
     let paths = workplace::paths(common)?;
     let layers = workplace::layers(&paths)?;
-    let mut rows: Vec<Row> = layers.all().map(row).collect();
+    let mut rows: Vec<Row> = layers.all().map(|setting| row(&setting)).collect();
     for (at, relay) in layers.good_relays().0.iter().enumerate() {
         rows.extend(relay_rows(at, relay));
     }
@@ -52,36 +55,48 @@ fn show(common: &Common, origin: bool) -> anyhow::Result<()> {
         output::json(&rows);
     } else {
         output::line(&format!("# {}", paths.config.display()));
-        for row in rows {
-            let from = if origin { format!("  # {}", row.origin) } else { String::new() };
-            output::line(&format!("{} = {:?}{from}", row.key, row.value));
+        let (own, defaults): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.own);
+        for row in own {
+            output::line(&line(row, origin));
+        }
+        output::line("\n# Not set by you:");
+        for row in defaults {
+            output::line(&format!("# {}", line(row, origin)));
         }
     }
     Config::from_layers(&layers, paths)?;
     Ok(())
 }
 
-fn row(setting: Setting) -> Row {
-    let shown = if setting.field.secret && !setting.value.is_empty() { "***".to_owned() } else { setting.value };
-    Row { key: setting.field.key.to_owned(), value: shown, origin: setting.origin.to_string() }
+fn line(row: &Row, origin: bool) -> String {
+    let from = if origin { format!("  # {}", row.origin) } else { String::new() };
+    let value = row.value.as_ref().map_or_else(|| "\"\"".to_owned(), ToString::to_string);
+    format!("{} = {value}{from}", row.key)
+}
+
+fn row(setting: &Setting) -> Row {
+    let own = setting.origin != Origin::Default;
+    Row { key: setting.field.key.to_owned(), value: setting.typed(), origin: setting.origin.to_string(), own }
 }
 
 /// What the file says of a relay; never its key.
-fn relay_rows(at: usize, relay: &Relay) -> impl Iterator<Item = Row> {
-    let name = &relay.name;
+fn relay_rows(at: usize, relay: &Relay) -> Vec<Row> {
+    let text = |text: String| toml::Value::String(text);
     let key = match &relay.key {
         Key::None => None,
-        Key::Here(_) => Some(("api_key", "***".to_owned())),
-        Key::File(path) => Some(("api_key_file", path.display().to_string())),
+        Key::Here(_) => Some(("api_key", text("***".to_owned()))),
+        Key::File(path) => Some(("api_key_file", text(path.display().to_string()))),
     };
-    let said = [("base_url", Some(relay.base_url.clone())), ("models", Some(relay.models.join(",")))];
-    let said = said.into_iter().filter_map(|(field, value)| Some((field, value.filter(|value| !value.is_empty())?)));
-    let rows = said.chain(key).map(move |(field, value)| Row {
-        key: format!("relays.{name}.{field}"),
-        value,
+    let models = relay.models.iter().cloned().map(text).collect::<Vec<_>>();
+    let models = (!models.is_empty()).then(|| ("models", toml::Value::Array(models)));
+    let said = std::iter::once(("base_url", text(relay.base_url.clone()))).chain(models).chain(key);
+    let row = |(field, value)| Row {
+        key: format!("relays.{}.{field}", relay.name),
+        value: Some(value),
         origin: format!("file relays[{at}]"),
-    });
-    rows.collect::<Vec<_>>().into_iter()
+        own: true,
+    };
+    said.map(row).collect()
 }
 
 fn docs() -> String {

@@ -13,12 +13,14 @@ pub struct Field {
     pub default: &'static str,
     /// Whether the value must never be shown.
     pub secret: bool,
+    /// Whether the value is a list; as text its items are parted by commas.
+    pub list: bool,
     /// What it does, for `config show` and the docs.
     pub help: &'static str,
 }
 
 const fn field(key: &'static str, default: &'static str, help: &'static str) -> Field {
-    Field { key, also: &[], env: &[], default, secret: false, help }
+    Field { key, also: &[], env: &[], default, secret: false, list: false, help }
 }
 
 impl Field {
@@ -29,6 +31,11 @@ impl Field {
 
     const fn env(mut self, names: &'static [&'static str]) -> Self {
         self.env = names;
+        self
+    }
+
+    const fn list(mut self) -> Self {
+        self.list = true;
         self
     }
 
@@ -54,20 +61,21 @@ pub const FIELDS: &[Field] = &[
         .env(&["CODEX_PROXY_API_KEY"])
         .secret(),
     field("server.require_key", "true", "Whether clients need a key; false is for loopback only"),
-    field("server.allowed_hosts", "", "Host names accepted beside loopback and own addresses"),
+    field("server.allowed_hosts", "", "Host names accepted beside loopback and own addresses").list(),
     field("server.allow_plain_http", "false", "Allow plain HTTP on an address other than loopback"),
     field(
         "server.trusted_proxies",
         "",
         "Addresses or networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed",
-    ),
+    )
+    .list(),
     field(
         "server.drain_delay",
         "",
         "How long new requests are still taken after a stop signal; when not set, 5s with PostgreSQL, else 0s",
     ),
     field("server.drain_timeout", "120s", "How long streams may finish after a stop signal"),
-    field("cors.allowed_origins", "", "Browser origins that may call the API").also(&["server.cors"]),
+    field("cors.allowed_origins", "", "Browser origins that may call the API").also(&["server.cors"]).list(),
     field("upstream.base_url", "https://chatgpt.com/backend-api", "The ChatGPT backend").also(&["api.base_url"]),
     field("upstream.auth_url", "https://auth.openai.com", "The token issuer"),
     field("upstream.token_url", "", "The token endpoint, when it is not <auth_url>/oauth/token")
@@ -127,7 +135,8 @@ pub const FIELDS: &[Field] = &[
     field("accounts.strategy", "least_used", "Which account serves: least_used, round_robin, sticky or quota_aware")
         .also(&["auth.rotation_strategy"]),
     field("accounts.tiers", "", "Plans whose accounts serve before all others, best first, such as pro, plus")
-        .also(&["auth.tier_priority"]),
+        .also(&["auth.tier_priority"])
+        .list(),
     field("accounts.token", "", "An access token to take in at start").env(&["CODEX_JWT_TOKEN"]).secret(),
     field("accounts.codex_home", "", "Folder of the auth.json that Codex uses; empty is ~/.codex").env(&["CODEX_HOME"]),
     field("quota.refresh_interval", "5m", "How old quota figures may grow before the backend is asked; 0 is never")
@@ -138,9 +147,11 @@ pub const FIELDS: &[Field] = &[
         "Leave accounts alone whose quota is used up; false tries them after all others",
     ),
     field("quota.warn_primary", "80, 95", "Shares of the first window in percent at which the owner is warned")
-        .also(&["quota.warning_thresholds.primary"]),
+        .also(&["quota.warning_thresholds.primary"])
+        .list(),
     field("quota.warn_secondary", "80, 95", "The same for the second window")
-        .also(&["quota.warning_thresholds.secondary"]),
+        .also(&["quota.warning_thresholds.secondary"])
+        .list(),
     field("alerts.webhook_url", "", "Where warnings are posted as JSON").secret(),
     field("alerts.webhook_secret", "", "Signs them: x-polygate-signature is the HMAC-SHA256 of the body").secret(),
     field("alerts.ntfy_url", "", "An ntfy topic for warnings, such as https://ntfy.sh/my-topic").secret(),

@@ -41,6 +41,28 @@ pub struct Setting {
     pub origin: Origin,
 }
 
+impl Setting {
+    /// The value with its type: a number, truth value or list where it is one; `None` where it is not set. Of a secret only that it is.
+    pub fn typed(&self) -> Option<toml::Value> {
+        let value = self.value.trim();
+        if value.is_empty() {
+            return None;
+        }
+        if self.field.secret {
+            return Some(toml::Value::String("***".to_owned()));
+        }
+        let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
+        Some(if self.field.list { toml::Value::Array(items.map(scalar).collect()) } else { scalar(value) })
+    }
+}
+
+fn scalar(text: &str) -> toml::Value {
+    let truth = text.parse().ok().map(toml::Value::Boolean);
+    // A number is one in a single form: what it is as text is what it is read from.
+    let number = text.parse().ok().filter(|number: &i64| number.to_string() == text).map(toml::Value::Integer);
+    truth.or(number).unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}
+
 /// All layers, read once.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
