@@ -112,7 +112,7 @@ async fn doctor_speaks_of_the_store_the_file_and_relays() {
     let empty = home.run(&["doctor", "--offline"]);
     let said = String::from_utf8_lossy(&empty.stdout).into_owned();
     assert!(said.contains("settings file: none (") && said.contains("relays: 0"), "{said}");
-    home.ok(&["keys", "list"]);
+    home.ok(&["keys", "create"]);
     let url = format!("{}/relay/chat/v1", backend.auth_url());
     let rows = format!(
         "[[relays]]\nname = \"good\"\nbase_url = \"{url}\"\n[[relays]]\nname = \"keyless\"\nbase_url = \"{url}\"\napi_key_file = \"/nowhere\"\n"
@@ -129,6 +129,23 @@ async fn doctor_speaks_of_the_store_the_file_and_relays() {
         said.contains("FAIL  store") && said.contains("restore a backup") && !said.contains("see the reason"),
         "{said}"
     );
+}
+
+/// Looking makes nothing, not even the home that it would look into.
+#[rstest]
+#[case(&["keys", "list"])]
+#[case(&["accounts", "list"])]
+#[case(&["relays", "list"])]
+#[case(&["proxies", "list"])]
+#[case(&["doctor", "--offline"])]
+#[case(&["config", "show"])]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_looks_makes_no_home(#[case] args: &[&str]) {
+    let (_backend, home) = home().await;
+    let _ = std::fs::remove_dir_all(home.path());
+    let output = home.run(args);
+    assert!(output.status.success() || args[0] == "doctor", "{}", stderr(&output));
+    assert!(!home.path().exists());
 }
 
 /// One relay of the file that is wrong keeps nobody from anything but serving.

@@ -294,7 +294,7 @@ async fn what_cannot_be_written_is_named(#[case] mode: u32, #[case] home: &str) 
     let mut user = User::new().await;
     user.folder("home", mode);
     user.env = vec![("HOME", user.dir.path().join(home))];
-    for command in ["polygate keys create", "polygate serve", "polygate relays list"] {
+    for command in ["polygate keys create", "polygate serve", "polygate keys revoke none"] {
         let output = user.fed(&user.adapted(command));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{command}");

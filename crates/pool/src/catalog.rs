@@ -274,7 +274,24 @@ impl Catalog {
     /// What `name` means; `None` asks for the default, an empty name for nothing that exists. The order is in the module's
     /// head.
     pub fn resolve(&self, name: Option<&str>, names: &Names) -> Result<Resolved, Failure> {
-        self.reroute(name.or(names.default.as_deref()), self.find(name, names), names)
+        let asked = name.or(names.default.as_deref());
+        let found = self.reroute(asked, self.find(name, names), names);
+        let Some(asked) = asked.filter(|_| found.is_err()) else { return found };
+        let again = |name: &str| self.reroute(Some(name), self.find(Some(name), names), names).ok();
+        let lower = asked.to_ascii_lowercase();
+        let lower = (lower != asked).then(|| again(&lower)).flatten();
+        lower.or_else(|| again(self.spelled(asked, names)?)).map_or(found, Ok)
+    }
+
+    /// The one name that is `asked` but for the case of its letters.
+    fn spelled<'a>(&'a self, asked: &str, names: &'a Names) -> Option<&'a str> {
+        let own = self.models.iter().map(|model| model.slug.as_str());
+        let aliases = names.aliases.iter().map(|(alias, _)| alias.as_str()).filter(|alias| !alias.contains('*'));
+        let relays = self.offers().map(|offer| offer.name).chain(self.shelves.full_names());
+        let known = own.chain(relays).chain(aliases);
+        let mut found = known.filter(|name| *name != asked && name.eq_ignore_ascii_case(asked));
+        let one = found.next()?;
+        found.all(|other| other == one).then_some(one)
     }
 
     /// What `name` means where no route is looked at.

@@ -91,7 +91,8 @@ impl<'a> From<&'a AccountView> for Row<'a> {
 
 impl Accounts {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let config = workplace::config(common)?;
+        let mut config = workplace::config(common)?;
+        let _stand_in = if matches!(self, Self::List) { workplace::stand_in(&mut config)? } else { None };
         let engine = workplace::engine(&config).await?;
         let done = self.act(common, &engine).await;
         workplace::end(engine).await;

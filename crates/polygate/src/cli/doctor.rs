@@ -60,10 +60,10 @@ impl Doctor {
         ));
         if let Ok(layers) = &layers {
             match Config::without_wrong_relays(layers, paths) {
-                Ok((config, wrong)) => {
+                Ok((mut config, wrong)) => {
                     let wrong = wrong.into_iter().map(|error| error.to_string());
                     checks.extend(wrong.map(|error| bad("settings", Grade::Fail, error, "correct that setting")));
-                    self.running(&config, &mut checks).await;
+                    self.running(&mut config, &mut checks).await;
                 }
                 Err(error) => checks.push(bad("settings", Grade::Fail, error.to_string(), "correct that setting")),
             }
@@ -71,12 +71,16 @@ impl Doctor {
         Ok(print(common, &checks))
     }
 
-    async fn running(&self, config: &Config, checks: &mut Vec<Check>) {
+    async fn running(&self, config: &mut Config, checks: &mut Vec<Check>) {
         checks.push(port(config));
         checks.push(way(config));
+        let home = config.paths.home.display().to_string();
+        let stand_in = workplace::stand_in(config);
+        let is_new = matches!(&stand_in, Ok(Some(_)));
         match Store::open(workplace::expecting(config)).await {
             Ok(store) => {
-                checks.push(ok("store", format!("opens ({})", config.paths.home.display())));
+                let state = if is_new { "none yet" } else { "opens" };
+                checks.push(ok("store", format!("{state} ({home})")));
                 checks.extend(accounts(config, &store).await);
                 checks.push(keys(config, &store).await);
                 checks.extend(relays(config, &store).await);

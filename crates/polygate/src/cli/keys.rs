@@ -60,7 +60,8 @@ struct Row {
 
 impl Keys {
     pub(super) async fn run(&self, common: &Common) -> anyhow::Result<ExitCode> {
-        let config = workplace::config(common)?;
+        let mut config = workplace::config(common)?;
+        let _stand_in = if matches!(self, Self::List) { workplace::stand_in(&mut config)? } else { None };
         let store = workplace::store(&config).await?;
         let code = match self {
             Self::Create { name, expires, default_tools, codex_home } => {

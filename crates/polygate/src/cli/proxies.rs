@@ -119,7 +119,8 @@ struct Assigned<'a> {
 
 impl Proxies {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let config = workplace::config(common)?;
+        let mut config = workplace::config(common)?;
+        let _stand_in = if matches!(self, Self::List) { workplace::stand_in(&mut config)? } else { None };
         let store = workplace::store(&config).await?;
         let done = self.carry_out(common, &config, &store).await;
         store.close().await;

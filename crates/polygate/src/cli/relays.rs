@@ -114,7 +114,8 @@ struct Row<'a> {
 
 impl Relays {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<ExitCode> {
-        let config = workplace::config(common)?;
+        let mut config = workplace::config(common)?;
+        let _stand_in = if matches!(self, Self::List) { workplace::stand_in(&mut config)? } else { None };
         let store = workplace::store(&config).await?;
         let done = match self {
             Self::Add(add) => add.run(common, &config, &store).await,

@@ -1,5 +1,6 @@
 //! What most commands start from: paths, layers, configuration, and the store they describe.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,6 +9,7 @@ use engine::{AccountView, Clock, Engine, Parts};
 use pool::Millis;
 use pool::limits::REFRESH_CALL;
 use store::Store;
+use tempfile::TempDir;
 
 use super::Common;
 use super::signals::Signals;
@@ -42,6 +44,19 @@ pub(super) fn config(common: &Common) -> Result<Config, ConfigError> {
         eprintln!("{error}; it is left out");
     }
     Ok(config)
+}
+
+/// For commands that only look: where there is no home yet, an empty one that is removed with the value stands in for it, so that
+/// looking makes nothing.
+pub(super) fn stand_in(config: &mut Config) -> anyhow::Result<Option<TempDir>> {
+    let absent = std::fs::symlink_metadata(&config.paths.home).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    if config.postgres.is_some() || !absent {
+        return Ok(None);
+    }
+    let empty = tempfile::tempdir().context("cannot make a temporary folder")?;
+    empty.path().clone_into(&mut config.paths.home);
+    config.paths.data_key = store::DataKey::InHome;
+    Ok(Some(empty))
 }
 
 /// The store of `config`, made when it is not there yet. Its schema is left as it is: a gateway of an older version may be serving.

@@ -116,6 +116,11 @@ impl Shelves {
         all
     }
 
+    /// Every `relay:model`, in no order.
+    pub(super) fn full_names(&self) -> impl Iterator<Item = &str> {
+        self.full.keys().map(String::as_str)
+    }
+
     /// Puts a model of the last relay in its place.
     fn place(&mut self, model: Model, taken: impl Fn(&str) -> bool) {
         let (relay, at) = (self.relays.len() - 1, self.books.len());

@@ -60,6 +60,10 @@ fn names() -> Names {
 #[case("gpt-6-sol-ultra", "gpt-6-sol", Some("ultra"), None, None)]
 #[case("gpt-6.1-sol-high-fast", "gpt-6.1-sol", Some("high"), Some("fast"), None)]
 #[case("gpt-6.1-sol-flex-low", "gpt-6.1-sol", Some("low"), Some("flex"), None)]
+// The case of letters does not matter.
+#[case("GPT-6-Sol", "gpt-6-sol", None, None, None)]
+#[case("OpenAI/GPT-5.5-High", "gpt-5.5", Some("high"), None, None)]
+#[case("Work", "gpt-6-sol", None, None, None)]
 // Vendor prefixes.
 #[case("openai/gpt-5.5", "gpt-5.5", None, None, None)]
 #[case("anthropic/gpt-5.5-high", "gpt-5.5", Some("high"), None, None)]
@@ -107,7 +111,6 @@ fn a_name_means(
 #[case("claude-opus-5-5", "does not exist")]
 #[case("anthropic/claude-opus-5-5", "does not exist")]
 #[case("ministral-mini", "does not exist")]
-#[case("GPT-6-Sol", "does not exist")]
 #[case("openai/", "does not exist")]
 #[case("-high", "does not exist")]
 #[case("gpt-6-sol-high-low", "does not exist")]

@@ -36,6 +36,22 @@ fn names() -> Names {
     Names { aliases, ..Names::default() }
 }
 
+/// The case of letters matters only where two names differ by nothing else.
+#[rstest]
+#[case("qwen/qwen3", Ok("Qwen/Qwen3"))]
+#[case("Far:Qwen/Qwen3", Ok("Qwen/Qwen3"))]
+#[case("Twin", Ok("Twin"))]
+#[case("twin", Ok("twin"))]
+#[case("TWIN", Ok("twin"))]
+#[case("MIXED", Err(()))]
+fn letters_of_another_case_name_the_one_model(#[case] asked: &str, #[case] slug: Result<&str, ()>) {
+    let (id, models) = (AccountId("1".into()), models(&["Qwen/Qwen3", "Twin", "twin", "Mixed", "mIxed"]));
+    let shelf = Shelf { id: &id, name: "far", prefix: "", models: &models, fixed: true };
+    let catalog = Catalog::live([]).beside([shelf], &[]);
+    let resolved = catalog.resolve(Some(asked), &Names::default());
+    assert_eq!(resolved.map(|found| found.model.slug).map_err(|_| ()), slug.map(str::to_owned));
+}
+
 /// `accounts:model`, or the relays as `id=model` joined by a comma.
 fn stops(name: Option<&str>, names: &Names) -> Result<String, String> {
     let resolved = catalog().resolve(name, names).map_err(|failure| failure.message)?;
