@@ -303,7 +303,8 @@ async fn a_device_login_adds_an_account() {
     let backend = Offline::start(Options { device_interval: 0, ..Options::default() }).await.unwrap();
     let home = Home::new(&backend);
     let output = home.run(&["login", "--device"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("valid for 15 minutes") && said.contains("Waiting"), "{said}");
     let listed: Value = serde_json::from_str(&home.ok(&["--json", "accounts", "list"])).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 1);
 }

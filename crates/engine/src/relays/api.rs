@@ -1,6 +1,5 @@
 //! Relays as server and composition root see them.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pool::catalog::{Model, To};
@@ -137,11 +136,6 @@ impl Engine {
             core.wanted.want(&entry.account.id);
         }
         wrong
-    }
-
-    /// Says where this gateway listens: no relay may be there.
-    pub fn listening(&self, addresses: Vec<SocketAddr>) {
-        self.0.upstream.relays().listening(addresses);
     }
 
     fn relay(&self, id: &AccountId) -> Option<RelayView> {

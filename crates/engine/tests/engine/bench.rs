@@ -28,6 +28,8 @@ pub(crate) struct Bench {
     pub(crate) backend: Running,
     pub(crate) engine: Engine,
     pub(crate) store: Store,
+    /// The engine's way out.
+    pub(crate) upstream: Upstream,
     /// The logins at the backend, and their ids here, in the same order.
     pub(crate) logins: Vec<FakeAccount>,
     pub(crate) ids: Vec<AccountId>,
@@ -108,10 +110,11 @@ impl Bench {
             logins.push(login);
         }
         let clock = Clock::manual(now());
-        let way = way(&backend, setup.timeouts, bundle);
-        let parts = Parts { store: store.clone(), upstream: way, settings: setup.settings, clock: clock.clone() };
+        let upstream = way(&backend, setup.timeouts, bundle);
+        let parts =
+            Parts { store: store.clone(), upstream: upstream.clone(), settings: setup.settings, clock: clock.clone() };
         let engine = Engine::start(parts).await.expect("the engine starts");
-        Self { backend, engine, store, logins, ids, clock, home }
+        Self { backend, engine, store, upstream, logins, ids, clock, home }
     }
 
     /// A second engine on the same store, as of a command: it does nothing by itself.

@@ -87,9 +87,9 @@ impl Rig<'_> {
         settings.proxies.echo = format!("{origin}/echo").parse().unwrap();
         let clock = Clock::manual(now());
         let upstream = Upstream::new(config).unwrap();
-        let parts = Parts { store: store.clone(), upstream, settings, clock: clock.clone() };
+        let parts = Parts { store: store.clone(), upstream: upstream.clone(), settings, clock: clock.clone() };
         let engine = Engine::start(parts).await.unwrap();
-        Site { bench: Bench { backend, engine, store, logins, ids, clock, home }, _bundle: bundle, proxies }
+        Site { bench: Bench { backend, engine, store, upstream, logins, ids, clock, home }, _bundle: bundle, proxies }
     }
 }
 

@@ -190,8 +190,9 @@ async fn bench(server: &Server, accounts: usize) -> (Bench, Bytes) {
     };
     let (settings, clock) = (Settings { transport: Transport::Http, ..Settings::default() }, Clock::manual(now()));
     let upstream = Upstream::new(config).unwrap();
-    let engine = Engine::start(Parts { store: store.clone(), upstream, settings, clock: clock.clone() }).await.unwrap();
-    (Bench { backend, engine, store, logins, ids, clock, home }, recorded)
+    let parts = Parts { store: store.clone(), upstream: upstream.clone(), settings, clock: clock.clone() };
+    let engine = Engine::start(parts).await.unwrap();
+    (Bench { backend, engine, store, upstream, logins, ids, clock, home }, recorded)
 }
 
 #[rstest]

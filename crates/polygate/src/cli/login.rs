@@ -1,7 +1,9 @@
 //! `login`: a ChatGPT account by browser, device code, auth.json or token.
 
+use std::convert::Infallible;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -129,7 +131,28 @@ async fn device(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant> 
     let begin = |upstream: Upstream| async move { Ok((upstream.device_start().await?, upstream)) };
     let (device, upstream) = engine.step_by(way, begin).await?;
     eprintln!("Open {} and type this code:\n\n  {}\n", device.page, device.user_code);
-    Ok(upstream.device_wait(&device).await?)
+    eprintln!(
+        "It is valid for {} minutes. Waiting until it is typed; Ctrl-C gives up.",
+        device.lifetime.as_secs() / 60
+    );
+    tokio::select! {
+        grant = upstream.device_wait(&device) => Ok(grant?),
+        never = count_down(device.lifetime) => match never {},
+    }
+}
+
+/// Shows on a terminal how long a code lives on.
+async fn count_down(lifetime: Duration) -> Infallible {
+    if !std::io::stderr().is_terminal() {
+        return std::future::pending().await;
+    }
+    let (begun, mut second) = (Instant::now(), tokio::time::interval(Duration::from_secs(1)));
+    loop {
+        second.tick().await;
+        let left = lifetime.saturating_sub(begun.elapsed()).as_secs();
+        // The next line of the command is written over it.
+        eprint!("{}:{:02} left\r", left / 60, left % 60);
+    }
 }
 
 async fn link(common: &Common, config: &Config, file: &Path, may_refresh: bool) -> anyhow::Result<()> {

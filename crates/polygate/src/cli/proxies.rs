@@ -1,7 +1,6 @@
 //! `proxies`: the ways out, and which account takes which.
 
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -316,10 +315,7 @@ async fn export(store: &Store, out: Option<&Path>) -> anyhow::Result<()> {
         output::line(text.expose().trim_end());
         return Ok(());
     };
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut made =
-        made.with_context(|| format!("cannot make {}; hint: choose a file that is not there", path.display()))?;
-    made.write_all(text.expose().as_bytes()).and_then(|()| made.sync_all()).context("cannot write the file")?;
+    output::private(path, &text)?;
     eprintln!("Wrote {}; it holds passwords.", path.display());
     Ok(())
 }
