@@ -307,7 +307,7 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
 fn late(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut => true,
-        sqlx::Error::Io(error) => error.kind() == io::ErrorKind::TimedOut,
+        sqlx::Error::Io(error) => matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::NotConnected),
         _ => false,
     }
 }

@@ -43,6 +43,16 @@ fn private(options: &PgConnectOptions) -> Result<(), OpenError> {
     Err(OpenError::Unverified { host: host.to_owned() })
 }
 
+/// How the server's views name this node: by its machine, `polygate/<name>`. PostgreSQL keeps 63 bytes of it.
+fn application() -> String {
+    #[cfg(unix)]
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    let machine = std::env::var("COMPUTERNAME").unwrap_or_default();
+    let machine: String = machine.chars().filter(char::is_ascii_graphic).take(54).collect();
+    if machine.is_empty() { "polygate".to_owned() } else { format!("polygate/{machine}") }
+}
+
 /// The result of a wait, or that the server stands still.
 async fn bounded<T>(bound: Duration, wait: impl Future<Output = Result<T, OpenError>>) -> Result<T, OpenError> {
     let late = |_| Err(OpenError::Unreachable(sqlx::Error::Io(ErrorKind::TimedOut.into())));
@@ -53,7 +63,7 @@ async fn bounded<T>(bound: Duration, wait: impl Future<Output = Result<T, OpenEr
 pub(crate) async fn open(url: &Secret, schema: Schema, now: i64) -> Result<Db, OpenError> {
     let options = PgConnectOptions::from_str(url.expose()).map_err(|_| OpenError::Url)?;
     private(&options)?;
-    let options = options.application_name("polygate").disable_statement_logging();
+    let options = options.application_name(&application()).disable_statement_logging();
     let mut known: Vec<Migration> = migrate::ACCOUNTS.iter().chain(migrate::USAGE).copied().collect();
     known.sort_unstable_by_key(|step| step.number);
     let mut connection = within(FIRST, options.connect()).await.map_err(OpenError::Unreachable)?;

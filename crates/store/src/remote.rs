@@ -1,8 +1,8 @@
 //! A PostgreSQL database that is kept within bounds.
 //!
 //! A server that is away must cost its callers a moment and nothing else. Each wait has a bound by our own clock; a connection that
-//! broke one is dropped, never used again. A server that broke two in a row is *away*: from then on callers get their error at once, one
-//! task asks it until it answers, and then everybody gets new connections.
+//! broke one is dropped, never used again. A server that broke two in a row, or to which no connection can be made, is *away*: from then on
+//! callers get their error at once, one task asks it until it answers, and then everybody gets new connections.
 
 mod health;
 mod lent;
@@ -89,7 +89,7 @@ impl Remote {
         let done = self.attempts(&work, bound).await;
         let word = health::word(done.as_ref().err());
         if self.0.health.lock().hear(word, turn) {
-            self.0.leave();
+            self.0.leave(done.as_ref().err());
         }
         done
     }
@@ -110,8 +110,12 @@ impl Remote {
 
 impl Inner {
     /// The server is away from here on: one task asks it until it answers.
-    fn leave(self: &Arc<Self>) {
-        tracing::error!("PostgreSQL does not answer; what is known is served on, and it is asked until it answers");
+    fn leave(self: &Arc<Self>, why: Option<&sqlx::Error>) {
+        let why = why.map(tracing::field::display);
+        tracing::error!(
+            why,
+            "PostgreSQL does not answer; what is known is served on, and it is asked until it answers"
+        );
         tokio::spawn(probe(Arc::downgrade(self)));
     }
 

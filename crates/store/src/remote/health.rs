@@ -17,7 +17,7 @@ pub(super) enum Word {
     Again,
     /// No answer in time, or a connection that broke.
     Broken,
-    /// It ends, is full, or takes no writes any more.
+    /// It lets nobody in, ends, is full, or takes no writes any more.
     Moved,
 }
 
@@ -66,6 +66,7 @@ pub(super) fn word(error: Option<&sqlx::Error>) -> Word {
     match error {
         Some(sqlx::Error::Database(error)) => error.code().map_or(Word::There, |code| spoken(&code)),
         Some(sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) => Word::Broken,
+        Some(sqlx::Error::Io(error)) if error.kind() == ErrorKind::NotConnected => Word::Moved,
         // What a failpoint of the tests says is no word of the server.
         Some(sqlx::Error::Io(error)) if error.kind() != ErrorKind::Other => Word::Broken,
         _ => Word::There,

@@ -1,5 +1,6 @@
 //! A connection out of the pool, and the work that is done on it.
 
+use std::io;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -38,9 +39,16 @@ pub(crate) struct Lent {
 }
 
 impl Lent {
-    /// Waits for one, within the pool's bound.
+    /// Waits for one, within the pool's bound. Where none could be made that is an error of the kind `NotConnected`, whatever the server
+    /// said; a pool whose connections are all lent is none.
     pub(crate) async fn take(pool: &PgPool) -> Result<Self, sqlx::Error> {
-        Ok(Self { connection: Some(pool.acquire().await?), sound: true })
+        match pool.acquire().await {
+            Ok(connection) => Ok(Self { connection: Some(connection), sound: true }),
+            Err(sqlx::Error::PoolTimedOut) if pool.size() >= pool.options().get_max_connections() => {
+                Err(sqlx::Error::PoolTimedOut)
+            }
+            Err(error) => Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::NotConnected, error))),
+        }
     }
 
     /// Does the work within the bound, which is each statement's where there is one for many rows.
@@ -101,4 +109,23 @@ async fn two(connection: &mut PgConnection, first: Line<'_>, then: Line<'_>) -> 
     }
     transaction.commit().await?;
     Ok(Done { counts: vec![done], ..Done::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+    use super::super::health::{Word, word};
+    use super::*;
+
+    /// Nobody listens there: the pool tries until its bound is over, and that is one refusal, not a busy pool.
+    #[tokio::test]
+    async fn a_refused_connection_says_that_the_server_is_away() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(closed.port()).username("none");
+        let pool = PgPoolOptions::new().max_connections(2).acquire_timeout(Duration::from_millis(100));
+        let Err(error) = Lent::take(&pool.connect_lazy_with(options)).await else { panic!("nobody is there") };
+        assert_eq!(word(Some(&error)), Word::Moved, "{error:?}");
+        assert!(matches!(crate::Error::from(error), crate::Error::Away));
+    }
 }
