@@ -122,6 +122,11 @@ pub(crate) fn find(face: Face, method: &Method, path: &str) -> Found {
     if others.is_empty() { Found::Nothing } else { Found::Method(others) }
 }
 
+/// Whether a request of this method may have a body. The type of such a body is checked, and the description of the admin API says so.
+pub(crate) fn may_have_body(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 /// What is said of a path that is not there. A base URL with `/v1` too much or too little is the most common reason.
 pub(crate) fn absent(face: Face, method: &Method, path: &str) -> String {
     let meant = path.strip_prefix("/v1").filter(|rest| rest.starts_with("/v1/")).map(str::to_owned);

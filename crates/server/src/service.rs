@@ -245,14 +245,11 @@ async fn handle(app: &Arc<App>, link: &Arc<Link>, request: (Parts, Incoming), id
 
 /// Whether a request has a body by its method, or by its head where the method leaves it open. HTTP/2 need not say it in the head.
 fn bears(parts: &Parts) -> bool {
-    match parts.method {
-        Method::GET | Method::HEAD | Method::OPTIONS => false,
-        Method::DELETE => {
-            let length = parts.headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
-            length || parts.headers.contains_key(TRANSFER_ENCODING)
-        }
-        _ => true,
+    if parts.method != Method::DELETE {
+        return route::may_have_body(&parts.method);
     }
+    let length = parts.headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+    length || parts.headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// Whether a body's type is one that the route takes.

@@ -11,17 +11,19 @@ use utoipa::openapi::{
 
 use super::{JSON, TOKEN, failure};
 use crate::openapi::operation::{Choice, Content, Gives, Operation, Place, Shapes, Takes};
-use crate::route::Route;
+use crate::route::{self, Route};
 
 /// The operation of a route that wants `scope`.
 pub(super) fn operation(route: &Route, scope: Scope, told: &Operation, shapes: &mut Shapes) -> OperationBuilder {
-    let typed = matches!(route.method, Method::POST | Method::PATCH);
+    let typed = route::may_have_body(&route.method);
+    // The type of a DELETE's body is checked too, but HTTP gives such a body no meaning: no client shall be led to send one.
+    let described = typed && route.method != Method::DELETE;
     let mut written = OperationBuilder::new()
         .tag(told.topic.name())
         .summary(Some(told.about))
         .description(told.more)
         .operation_id(Some(id(route)))
-        .request_body(takes(told, typed, shapes))
+        .request_body(takes(told, described, shapes))
         .security(SecurityRequirement::new(TOKEN, [scope.name()]));
     if let Some((_, name)) = route.path.split_once('{') {
         let name = name.split('}').next().unwrap_or_default();
@@ -57,11 +59,11 @@ fn parameter(name: &str, place: ParameterIn, about: &str) -> ParameterBuilder {
     ParameterBuilder::new().name(name).parameter_in(place).required(Required::True).description(Some(about))
 }
 
-/// The body; where only its type counts, one of any form.
-fn takes(told: &Operation, typed: bool, shapes: &mut Shapes) -> Option<RequestBody> {
+/// The body; an operation that reads none has one of any form where `described`.
+fn takes(told: &Operation, described: bool, shapes: &mut Shapes) -> Option<RequestBody> {
     let body = RequestBodyBuilder::new();
     Some(match told.takes {
-        Takes::Nothing if !typed => return None,
+        Takes::Nothing if !described => return None,
         Takes::Nothing => {
             let body = body.description(Some("Not read.")).required(Some(Required::False));
             body.content(JSON, Media::default()).build()
