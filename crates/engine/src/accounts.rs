@@ -87,6 +87,9 @@ pub(crate) struct Lack {
     spent: Option<(String, Millis)>,
 }
 
+/// Versions of a row that is to be read again; no row has them, however often it is written.
+const UNREAD: i64 = i64::MIN;
+
 /// What relays can do beside conversations.
 const SIDES: [Capability; 3] = [Capability::Embeddings, Capability::Audio, Capability::Images];
 
@@ -340,6 +343,16 @@ impl Accounts {
         self.edit(id, |entry| {
             entry.account.status_rev += 1;
             entry.account.version += 1;
+            true
+        });
+    }
+
+    /// Notes that the account's row is another one than is known: the next reload reads it, and until then no status is written over it.
+    /// To count on instead would be wrong where a reload has read the new row already.
+    pub(crate) fn unread(&self, id: &AccountId) {
+        self.edit(id, |entry| {
+            entry.account.status_rev = UNREAD;
+            entry.account.version = UNREAD;
             true
         });
     }

@@ -181,6 +181,8 @@ impl Keeper {
             if *saved {
                 self.core.accounts.status_written(&entry.account.id);
                 left.signals.clear();
+            } else {
+                self.core.accounts.unread(&entry.account.id);
             }
         }
         saved.contains(&false)

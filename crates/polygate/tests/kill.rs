@@ -64,7 +64,8 @@ async fn a_kill_at_any_failpoint_of_a_refresh_loses_nothing() {
         let reused = backend.record().refreshes.iter().filter(|refresh| refresh.reused).count();
         assert!(reused <= 1, "{point}: the old token was used {reused} times more");
         if after.status == 503 {
-            assert!(home.ok(&["--json", "accounts", "list"]).contains("needs_login"), "{point}: {}", after.body);
+            let listed = home.ok(&["--json", "accounts", "list"]);
+            assert!(listed.contains("needs_login"), "{point}: {} {listed}", after.body);
         }
     }
     assert_eq!(missed, Vec::<String>::new(), "never reached");

@@ -295,7 +295,7 @@ impl Core {
         let id = ticket.id.clone();
         let held = self.store.end_refresh(ticket, status).await;
         if matches!(held, Ok(true)) && status.is_some() {
-            self.accounts.status_written(&id);
+            self.accounts.unread(&id);
         }
         held.unwrap_or_else(|error| {
             tracing::warn!(account = %id, %error, "refresh lease not given back");

@@ -1,7 +1,9 @@
 //! What the keeper reads of the store when somebody else wrote there.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use offline::Quota;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
@@ -37,6 +39,22 @@ async fn figures(bench: &Bench) {
     while bench.store.accounts().await.expect("accounts").iter().all(|account| account.quota.updated.0 == 0) {
         tokio::task::yield_now().await;
     }
+}
+
+/// A status that somebody wrote over is read whatever the version of its row says, and ours is applied to it.
+#[tokio::test]
+async fn a_status_that_was_overtaken_is_written_after_all() {
+    let bench = Bench::new().await;
+    let mut file = beside(&bench).await;
+    write(&mut file, "UPDATE account SET status_rev = status_rev + 5".into()).await;
+    bench.backend.set_quota(&bench.logins[0].account_id, &Quota::exhausted(Duration::from_hours(1)));
+    assert!(bench.engine.run(whole("hello")).await.is_err(), "its quota is used up");
+    let stored = async {
+        while bench.store.accounts().await.expect("accounts")[0].status.word() != "exhausted" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stored).await.expect("its status is stored in time");
 }
 
 /// Beside ten thousand accounts, one that changes is read, and no other: their tokens are in memory still, where the stored ones
