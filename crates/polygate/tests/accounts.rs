@@ -132,7 +132,9 @@ async fn many_accounts_are_changed_at_once() {
     assert_eq!((output.status.code(), results), (Some(4), vec!["done", "needs_login", "done"]), "{}", said(&output));
     // It serves until its access token ends.
     let output = home.run(&["accounts", "enable", second, third]);
-    assert!(output.status.success() && said(&output).contains(&format!("{third}: active")), "{}", said(&output));
+    let text = said(&output);
+    assert!(output.status.success() && text.contains(&format!("{third}: active")), "{text}");
+    assert!(text.contains(&format!("{second}: expiring (needs a new login")), "{text}");
     assert_eq!(of("status"), ["active", "expiring", "active"]);
     home.ok(&["accounts", "remove", second, third, second]);
     assert_eq!(of("email"), [json!(first)]);

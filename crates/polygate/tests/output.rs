@@ -43,6 +43,53 @@ async fn errors_are_json_where_json_is_asked_for(#[case] args: &[&str], #[case] 
     assert!(said["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{said}");
 }
 
+/// What programs read has one style: names in snake_case, instants in milliseconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn json_has_one_style() {
+    let (backend, home) = home().await;
+    let account = backend.account("plus");
+    home.import(&account);
+    home.ok(&["keys", "create"]);
+    let email = account.email.as_str();
+    let commands: [&[&str]; 10] = [
+        &["accounts", "list"],
+        &["accounts", "show", email],
+        &["accounts", "check"],
+        &["accounts", "quota", "--fresh"],
+        &["accounts", "credits", "list", email],
+        &["keys", "list"],
+        &["relays", "list"],
+        &["proxies", "list"],
+        &["config", "show"],
+        &["doctor"],
+    ];
+    for command in commands {
+        let output = home.run(&[&["--json"], command].concat());
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        one_style(&json, &format!("{command:?}"));
+    }
+    let credits: Value = serde_json::from_str(&home.ok(&["--json", "accounts", "credits", "list", email])).unwrap();
+    assert!(credits["credits"][0]["expires_at"].is_number() && credits["next_expires_at"].is_number(), "{credits}");
+}
+
+/// Panics where a name has capitals or a text is a date.
+fn one_style(json: &Value, place: &str) {
+    match json {
+        Value::Object(members) => {
+            for (name, value) in members {
+                assert!(!name.contains(|letter: char| letter.is_ascii_uppercase()), "{place}: {name}");
+                one_style(value, &format!("{place}.{name}"));
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| one_style(value, place)),
+        Value::String(text) => {
+            let date = text.len() >= 20 && matches!((text.as_bytes()[4], text.as_bytes()[10]), (b'-', b'T'));
+            assert!(!date, "{place}: {text}");
+        }
+        _ => {}
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cause_is_told_once() {
     let (_backend, home) = home().await;

@@ -62,8 +62,7 @@ pub enum Health {
 }
 
 /// A checked account.
-#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
-#[schema(as = AccountChecked)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Checked {
     /// Its id.
     pub id: String,
@@ -72,16 +71,15 @@ pub struct Checked {
     /// Its name.
     pub label: String,
     /// Its state before.
-    #[serde(rename = "previousStatus")]
-    pub status: &'static str,
+    pub previous_status: &'static str,
     /// What was found.
     pub result: Health,
     /// Why not alive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// How long the backend took.
-    #[serde(rename = "durationMs", skip_serializing_if = "Option::is_none")]
-    pub duration: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
 }
 
 impl Engine {
@@ -204,14 +202,14 @@ impl Core {
 
     async fn check(self: &std::sync::Arc<Self>, entry: &Entry) -> Checked {
         let account = &entry.account;
-        let found = |result, error, duration| Checked {
+        let found = |result, error, duration_ms| Checked {
             id: account.id.0.clone(),
             email: account.email.clone(),
             label: account.label.clone(),
-            status: account.status.word(),
+            previous_status: account.status.word(),
             result,
             error,
-            duration,
+            duration_ms,
         };
         let now = self.backend_now();
         let Some(tokens) = entry.tokens.as_ref().filter(|tokens| tokens.expires.is_none_or(|end| end > now)) else {

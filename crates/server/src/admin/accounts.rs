@@ -132,6 +132,7 @@ pub(crate) async fn check(ask: Ask) -> Answer {
     let known: HashSet<&str> = results.iter().map(|checked| checked.id.as_str()).collect();
     let missing = ids.unwrap_or_default().iter().filter(|id| !known.contains(id.as_str()));
     let not_found = missing.cloned().collect();
+    let results = results.into_iter().map(Into::into).collect();
     Ok(answer(StatusCode::OK, &Checkup { summary, results, not_found }))
 }
 

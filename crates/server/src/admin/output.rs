@@ -1,8 +1,27 @@
 //! What several admin endpoints answer.
 
 use engine::{Batch, Outcome};
-use serde::Serialize;
+use pool::Millis;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
+
+/// An instant in RFC 3339, as it stands among camelCase names; empty for what is no date.
+#[derive(Debug, ToSchema)]
+#[schema(value_type = String, format = DateTime)]
+pub(crate) struct Date(Millis);
+
+impl From<Millis> for Date {
+    fn from(at: Millis) -> Self {
+        Self(at)
+    }
+}
+
+impl Serialize for Date {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let date = jiff::Timestamp::from_millisecond(self.0.0).map(|stamp| stamp.to_string());
+        serializer.serialize_str(&date.unwrap_or_default())
+    }
+}
 
 /// It is done.
 #[derive(Serialize, ToSchema)]

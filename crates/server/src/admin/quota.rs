@@ -2,7 +2,6 @@
 
 use engine::{Consumed, Measured, Outlook, QuotaError};
 use http::StatusCode;
-use pool::Millis;
 use pool::quota::Quota;
 use pool::quota::credits::{Redeemed, ResetCredits};
 use pool::warning::Warning;
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::input::{self, Input};
+use super::output::Date;
 use crate::openapi::{Operation, Topic};
 use crate::reply::{Answer, Denied, json};
 use crate::route::Ask;
@@ -20,7 +20,7 @@ struct Warnings {
     warnings: Vec<Entry>,
     /// When the newest figures were learned; absent when none were.
     #[serde(rename = "updatedAt")]
-    updated_at: Option<Millis>,
+    updated_at: Option<Date>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -108,7 +108,7 @@ pub(crate) const WARNINGS: Operation =
 pub(crate) async fn warnings(ask: Ask) -> Answer {
     let (warnings, updated) = ask.app.engine.warnings();
     let warnings = warnings.into_iter().map(Entry::from).collect();
-    let updated_at = Some(updated).filter(|updated| updated.0 > 0);
+    let updated_at = Some(updated).filter(|updated| updated.0 > 0).map(Date::from);
     Ok(json(StatusCode::OK, &Warnings { warnings, updated_at }))
 }
 

@@ -18,7 +18,10 @@ const JSON: &str = "application/json";
 
 const ABOUT: &str = "Everything that `polygate` can be told while it runs. Each call needs an admin token (`polygate admin token`) \
     of the scope that its security requirement names; client keys open none of this. POST and PATCH need \
-    `Content-Type: application/json`, also where nothing is read. Every answer has an `x-request-id`, which the log knows.";
+    `Content-Type: application/json`, also where nothing is read, and so does a DELETE that has a body. Every answer has an \
+    `x-request-id`, which the log knows. Names are in snake_case and instants in milliseconds since 1970. The paths below `/auth` and \
+    `/api` keep the names of the system that people come from, most of them in camelCase, with instants in RFC 3339; the figures of \
+    quotas and warnings in them are the same objects as below `/admin`, and reset credits are as the provider writes them.";
 
 /// What [`OPENAPI`](super::OPENAPI) should be.
 pub fn openapi() -> String {

@@ -1,6 +1,7 @@
 //! The description of the admin API against the routes, and what the other tests ask and hear against the description.
 
 mod check;
+mod instants;
 mod promised;
 mod refused;
 

@@ -121,7 +121,7 @@ async fn warnings_and_forecasts_are_shown() {
         (&warning["window"], &warning["threshold"], &warning["urgent"]),
         (&json!("primary"), &json!(95), &json!(true))
     );
-    assert!(warning["message"].as_str().unwrap().contains("97 % used") && warnings["updatedAt"].is_number());
+    assert!(warning["message"].as_str().unwrap().contains("97 % used") && warnings["updatedAt"].is_string());
     let forecast = read(&bench.ask("GET /admin/forecast", Value::Null).await);
     let own = &forecast["accounts"][0];
     assert_eq!((&own["id"], &own["primary"]), (&json!(bench.id), &json!({"state": "unknown", "why": "figures"})));

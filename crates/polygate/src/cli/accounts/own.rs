@@ -58,7 +58,7 @@ pub(super) async fn check(common: &Common, engine: &Engine, wanted: &[String]) -
             Health::Skipped => "not known",
         };
         let rows = checked.into_iter().map(|checked| {
-            let time = checked.duration.map_or(String::new(), |millis| format!("{millis} ms"));
+            let time = checked.duration_ms.map_or(String::new(), |millis| format!("{millis} ms"));
             vec![checked.label, word(checked.result).to_owned(), time, checked.error.unwrap_or_default()]
         });
         let empty = "No accounts yet. Add one: polygate login";

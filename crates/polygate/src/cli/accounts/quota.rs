@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use engine::{AccountView, Engine};
 use pool::Millis;
 use pool::quota::Window;
+use pool::quota::credits::{ResetCredit, ResetCredits};
 use pool::quota::forecast::{Forecast, Forecasts};
 use serde::Serialize;
 
@@ -58,6 +59,26 @@ struct Row<'a> {
     error: Option<String>,
 }
 
+/// Reset credits for programs: the provider's, with instants in milliseconds as everywhere.
+#[derive(Serialize)]
+struct CreditList<'a> {
+    available_count: u64,
+    credits: Vec<CreditRow<'a>>,
+    next_expires_at: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct CreditRow<'a> {
+    id: &'a str,
+    status: &'a str,
+    reset_type: Option<&'a str>,
+    granted_at: Option<i64>,
+    expires_at: Option<i64>,
+    redeemed_at: Option<i64>,
+    title: Option<&'a str>,
+    description: Option<&'a str>,
+}
+
 impl Quota {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
         let mut views = match &self.account {
@@ -96,16 +117,47 @@ async fn list(common: &Common, engine: &Engine, wanted: &str) -> anyhow::Result<
     let view = workplace::account(engine, wanted)?;
     let credits = engine.reset_credits(&view.id).await?;
     if common.json {
-        output::json(&credits);
+        output::json(&CreditList::from(&credits));
         return Ok(ExitCode::SUCCESS);
     }
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let row = |credit: &pool::quota::credits::ResetCredit| {
+    let row = |credit: &ResetCredit| {
         vec![credit.id.clone(), credit.status.clone(), text(&credit.expires_at), text(&credit.title)]
     };
     let empty = format!("{} has no reset credits.", view.label);
     output::table(&["ID", "STATE", "ENDS", "TITLE"], credits.credits.iter().map(row).collect(), &empty);
     Ok(ExitCode::SUCCESS)
+}
+
+impl<'a> From<&'a ResetCredits> for CreditList<'a> {
+    fn from(credits: &'a ResetCredits) -> Self {
+        let ResetCredits { available_count, credits, next_expires_at } = credits;
+        Self {
+            available_count: *available_count,
+            credits: credits.iter().map(CreditRow::from).collect(),
+            next_expires_at: millis(next_expires_at.as_ref()),
+        }
+    }
+}
+
+impl<'a> From<&'a ResetCredit> for CreditRow<'a> {
+    fn from(credit: &'a ResetCredit) -> Self {
+        Self {
+            id: &credit.id,
+            status: &credit.status,
+            reset_type: credit.reset_type.as_deref(),
+            granted_at: millis(credit.granted_at.as_ref()),
+            expires_at: millis(credit.expires_at.as_ref()),
+            redeemed_at: millis(credit.redeemed_at.as_ref()),
+            title: credit.title.as_deref(),
+            description: credit.description.as_deref(),
+        }
+    }
+}
+
+/// The provider's text as an instant; `None` also for a text that is no date.
+fn millis(text: Option<&String>) -> Option<i64> {
+    text?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
 async fn consume(

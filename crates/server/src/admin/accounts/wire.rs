@@ -1,13 +1,13 @@
 //! What is asked and answered about accounts, in the words of the system that people come from.
 
 use engine::{AccountView, Batch, Checked, Health, Outcome};
-use pool::Millis;
 use pool::quota::Quota;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::admin::logins::Given;
+use crate::admin::output::Date;
 
 /// An account.
 #[derive(Serialize, ToSchema)]
@@ -25,7 +25,7 @@ pub(crate) struct Entry {
     /// Why it does not serve, for people.
     status_reason: Option<String>,
     /// When that ends by itself.
-    status_until: Option<String>,
+    status_until: Option<Date>,
     tags: Vec<String>,
     /// Its way out: `global`, `direct`, `auto` or a proxy's id.
     proxy_id: String,
@@ -33,11 +33,11 @@ pub(crate) struct Entry {
     proxy_name: String,
     /// The Codex file that it follows.
     linked: Option<String>,
-    added_at: String,
-    expires_at: Option<String>,
+    added_at: Date,
+    expires_at: Option<Date>,
     /// The last known figures.
     quota: Quota,
-    quota_fetched_at: Option<String>,
+    quota_fetched_at: Option<Date>,
     /// Why fresh figures did not come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) quota_error: Option<String>,
@@ -56,24 +56,19 @@ impl From<AccountView> for Entry {
             plan_type: view.plan,
             status: view.status,
             status_reason: view.why,
-            status_until: view.until.map(date),
+            status_until: view.until.map(Date::from),
             tags: view.tags,
             proxy_id: view.egress_id,
             proxy_name: view.egress,
             linked: view.linked,
-            added_at: date(view.created),
-            expires_at: view.expires.map(date),
-            quota_fetched_at: fetched.map(date),
+            added_at: view.created.into(),
+            expires_at: view.expires.map(Date::from),
+            quota_fetched_at: fetched.map(Date::from),
             quota: view.quota,
             quota_error: None,
             in_flight: view.in_flight,
         }
     }
-}
-
-/// RFC 3339; empty for what is no date.
-fn date(at: Millis) -> String {
-    jiff::Timestamp::from_millisecond(at.0).map(|stamp| stamp.to_string()).unwrap_or_default()
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -255,9 +250,39 @@ pub(super) struct Renewed {
 #[schema(as = AccountsChecked)]
 pub(super) struct Checkup {
     pub(super) summary: Tally,
-    pub(super) results: Vec<Checked>,
+    pub(super) results: Vec<Finding>,
     /// Ids that nobody has.
     pub(super) not_found: Vec<String>,
+}
+
+/// A checked account.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AccountChecked)]
+pub(super) struct Finding {
+    /// Its id.
+    id: String,
+    /// Its e-mail.
+    email: String,
+    /// Its name.
+    label: String,
+    /// Its state before.
+    previous_status: &'static str,
+    /// What was found.
+    result: Health,
+    /// Why not alive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// How long the backend took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u64>,
+}
+
+impl From<Checked> for Finding {
+    fn from(checked: Checked) -> Self {
+        let Checked { id, email, label, previous_status, result, error, duration_ms } = checked;
+        Self { id, email, label, previous_status, result, error, duration_ms }
+    }
 }
 
 #[derive(Serialize, ToSchema)]

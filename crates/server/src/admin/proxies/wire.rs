@@ -1,10 +1,12 @@
 //! The bodies of the proxy endpoints: camelCase as in the system that people come from.
 
 use engine::{GlobalView, ProxyView, ProxyWish, Ticket};
+use pool::Secret;
 use pool::egress::{Address, Health, Invalid};
-use pool::{Millis, Secret};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::admin::output::Date;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -31,7 +33,7 @@ pub(super) struct Entry {
     allow_private: bool,
     /// How many accounts take it and no other.
     accounts: usize,
-    added_at: Millis,
+    added_at: Date,
 }
 
 /// The proxy of the configuration.
@@ -53,7 +55,7 @@ struct Finding {
     #[schema(value_type = Option<String>)]
     exit_ip: Option<std::net::IpAddr>,
     latency_ms: Option<u64>,
-    last_checked: Millis,
+    last_checked: Date,
     error: Option<String>,
 }
 
@@ -203,7 +205,7 @@ impl From<(String, String)> for Assignment {
 impl From<Health> for Finding {
     fn from(health: Health) -> Self {
         let Health { exit_ip, latency_ms, checked, error, .. } = health;
-        Self { exit_ip, latency_ms, last_checked: checked, error }
+        Self { exit_ip, latency_ms, last_checked: checked.into(), error }
     }
 }
 
@@ -217,7 +219,7 @@ impl From<ProxyView> for Entry {
             health: view.health.map(Finding::from),
             allow_private: view.allow_private,
             accounts: view.accounts,
-            added_at: view.created,
+            added_at: view.created.into(),
         }
     }
 }

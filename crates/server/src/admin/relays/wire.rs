@@ -1,14 +1,15 @@
 //! The bodies of the relay endpoints: camelCase as in the system that people come from, our own words beside.
 
 use engine::{Private, RelayView, RelayWish};
+use pool::Secret;
 use pool::catalog::Model;
 use pool::relay::{self, Capabilities, Relay};
-use pool::{Millis, Secret};
 use proto::{Failure, Kind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::provider::{self, Provider};
+use crate::admin::output::Date;
 
 /// A model.
 #[derive(Serialize, ToSchema)]
@@ -155,9 +156,9 @@ pub(super) struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<Millis>,
+    until: Option<Date>,
     origin: engine::RelayOrigin,
-    added_at: Millis,
+    added_at: Date,
 }
 
 /// A relay as an export has it; [`Wish`] reads it back.
@@ -318,9 +319,9 @@ impl From<RelayView> for Entry {
             weight: view.weight,
             status: view.status,
             why: view.why,
-            until: view.until,
+            until: view.until.map(Date::from),
             origin: view.origin,
-            added_at: view.created,
+            added_at: view.created.into(),
         }
     }
 }
