@@ -11,6 +11,9 @@ use super::session::within;
 use crate::failpoint::{self, hit};
 use crate::statement::{Arg, Line, Row, post};
 
+/// Bound of one statement for many rows as a whole, in bounds of the statement: its caller may hold a lock meanwhile.
+const WHOLE: u32 = 6;
+
 /// A piece of work: it is done whole or not at all, and may be run again when it was not done.
 pub(crate) enum Work<'a> {
     /// A statement that returns rows.
@@ -51,7 +54,7 @@ impl Lent {
         }
     }
 
-    /// Does the work within the bound, which is each statement's where there is one for many rows.
+    /// Does the work within the bound. Where there is one statement for many rows, it is each row's, and all of them have a longer one.
     pub(crate) async fn run(&mut self, work: &Work<'_>, bound: Duration) -> Result<Done, sqlx::Error> {
         let connection = self.connection.as_mut().expect("invariant: it is there until this is dropped");
         self.sound = false;
@@ -77,7 +80,7 @@ async fn run(connection: &mut PgConnection, work: &Work<'_>, bound: Duration) ->
             Ok(Done { rows: rows.into_iter().map(Row::Postgres).collect(), ..Done::default() })
         }
         Work::Change(line) => Ok(Done { counts: vec![change(connection, *line, bound).await?], ..Done::default() }),
-        Work::All(sql, rows) => all(connection, (sql, rows), bound).await,
+        Work::All(sql, rows) => within(bound * WHOLE, all(connection, (sql, rows), bound)).await,
         Work::Two(first, then) => within(bound, two(connection, *first, *then)).await,
     }
 }

@@ -115,6 +115,12 @@ pub(super) async fn a_transaction_has_one_bound(cluster: &Cluster) {
     drop(lent);
     assert!(done.is_err());
     assert_eq!(pool.size(), 0);
+    let mut lent = Lent::take(&pool).await.unwrap();
+    let rows = vec![Vec::new(); 10];
+    let done = lent.run(&Work::All("SELECT pg_sleep(0.25)", &rows), Duration::from_millis(300)).await;
+    drop(lent);
+    assert!(done.is_err(), "many rows have a longer one");
+    assert_eq!(pool.size(), 0);
     pool.close().await;
 }
 

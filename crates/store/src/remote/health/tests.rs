@@ -51,3 +51,11 @@ fn broken_connections_are_no_word_of_the_server() {
     assert!(!broken(&sqlx::Error::RowNotFound));
     assert_eq!(word(None), Word::There);
 }
+
+#[test]
+fn a_server_that_refuses_a_connection_is_away_at_once() {
+    let refused = sqlx::Error::Io(io::ErrorKind::NotConnected.into());
+    let mut health = Health::default();
+    assert!(health.hear(word(Some(&refused)), Turn::default()));
+    assert!(health.turn().is_none());
+}
