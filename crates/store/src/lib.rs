@@ -13,6 +13,8 @@ mod files;
 mod home;
 mod key;
 mod lock;
+#[cfg(feature = "failpoints")]
+mod meddle;
 mod migrate;
 mod models;
 pub mod portable;
@@ -40,6 +42,8 @@ pub use data_key::DataKey;
 pub use error::{CommitError, Error, LockError, OpenError};
 pub use failpoint::FAILPOINTS;
 pub use lock::ServeLock;
+#[cfg(feature = "failpoints")]
+pub use meddle::meddle;
 pub use migrate::Schema;
 pub use models::StoredModels;
 pub use pool::keys::Key;

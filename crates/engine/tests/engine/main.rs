@@ -24,6 +24,7 @@ mod models;
 mod quota;
 mod refresh;
 mod relays;
+#[cfg(feature = "failpoints")]
 mod reload;
 mod resent;
 mod retry;

@@ -4,22 +4,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use offline::Quota;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
 use crate::bench::{Bench, PATIENCE, Setup, whole};
 
 /// Accounts beside the two that serve.
 const MANY: usize = 10_000;
 
-/// The file as another process sees it.
-async fn beside(bench: &Bench) -> SqliteConnection {
-    let file = SqliteConnectOptions::new().filename(bench.home.path().join("accounts.db"));
-    file.connect().await.expect("another process opens it")
-}
-
-async fn write(file: &mut SqliteConnection, sql: String) {
-    file.execute(AssertSqlSafe(sql)).await.expect("another process writes");
+/// Another process writes to the file.
+async fn write(bench: &Bench, sql: String) {
+    store::meddle(bench.home.path(), sql).await.expect("another process writes");
 }
 
 /// Copies of the first account, by other ids; their tokens are sealed for that one and cannot be read.
@@ -45,8 +38,7 @@ async fn figures(bench: &Bench) {
 #[tokio::test]
 async fn a_status_that_was_overtaken_is_written_after_all() {
     let bench = Bench::new().await;
-    let mut file = beside(&bench).await;
-    write(&mut file, "UPDATE account SET status_rev = status_rev + 5".into()).await;
+    write(&bench, "UPDATE account SET status_rev = status_rev + 5".into()).await;
     bench.backend.set_quota(&bench.logins[0].account_id, &Quota::exhausted(Duration::from_hours(1)));
     assert!(bench.engine.run(whole("hello")).await.is_err(), "its quota is used up");
     let stored = async {
@@ -62,27 +54,26 @@ async fn a_status_that_was_overtaken_is_written_after_all() {
 #[tokio::test]
 async fn only_what_others_changed_is_read_again() {
     let bench = Bench::with(Setup::accounts(2)).await;
-    let mut file = beside(&bench).await;
-    write(&mut file, copies()).await;
+    write(&bench, copies()).await;
     bench.until("the copies are there", |bench| bench.engine.accounts().len() == MANY + 2).await;
-    write(&mut file, "UPDATE account SET access = 'damaged'".into()).await;
+    write(&bench, "UPDATE account SET access = 'damaged'".into()).await;
     let rename = |id: &str, label: &str| {
         format!("UPDATE account SET label = '{label}', version = version + 1 WHERE id = '{id}'")
     };
     let shows = |bench: &Bench, id: &str, label: &str| {
         bench.engine.accounts().iter().any(|view| view.id == id && view.label == label)
     };
-    write(&mut file, rename("copy-7", "seven")).await;
+    write(&bench, rename("copy-7", "seven")).await;
     bench.until("one is renamed", |bench| shows(bench, "copy-7", "seven")).await;
     bench.engine.run(whole("hello")).await.expect("its tokens were not read again");
     // What we write ourselves is nobody else's change either.
     tokio::time::timeout(PATIENCE, figures(&bench)).await.expect("its figures are written in time");
-    write(&mut file, rename("copy-8", "eight")).await;
+    write(&bench, rename("copy-8", "eight")).await;
     bench.until("another is renamed", |bench| shows(bench, "copy-8", "eight")).await;
     bench.engine.run(whole("hello")).await.expect("its tokens were not read again");
     // One that somebody else did change is read.
     for id in &bench.ids {
-        write(&mut file, rename(&id.0, "damaged")).await;
+        write(&bench, rename(&id.0, "damaged")).await;
     }
     bench.until("both are renamed", |bench| bench.ids.iter().all(|id| shows(bench, &id.0, "damaged"))).await;
     assert!(bench.engine.run(whole("hello")).await.is_err(), "their tokens were read");

@@ -1,0 +1,20 @@
+//! What another program does to the file of the store. For tests of those who use the store and speak no SQL themselves.
+
+use std::path::Path;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+
+use crate::Error;
+
+/// Runs one statement on the SQLite file in `home`, over a connection of its own.
+///
+/// # Errors
+/// The file is not there, or SQLite refuses the statement.
+pub async fn meddle(home: &Path, sql: String) -> Result<(), Error> {
+    let options = SqliteConnectOptions::new().filename(home.join("accounts.db")).create_if_missing(false);
+    let mut connection = options.connect().await?;
+    connection.execute(AssertSqlSafe(sql)).await?;
+    connection.close().await?;
+    Ok(())
+}
