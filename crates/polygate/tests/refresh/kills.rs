@@ -42,7 +42,7 @@ struct Tally {
     extra: usize,
     commands: usize,
     hits: Hits,
-    /// As `extra`, of each login and until the gateway's death.
+    /// As `extra`, of each login and while the gateway was sure to live: one that dies at a failpoint is dead before anybody knows.
     during: HashMap<String, usize>,
     /// How many were killed who may have used an account's token up and not said so, but for the gateway of this life.
     doubtful: HashMap<AccountId, usize>,
@@ -62,7 +62,6 @@ async fn killed_while_it_refreshes() {
         fleet.expire();
         let commands = beside::start(&home, &ids, &FATES, &mut dice);
         life(&fleet, &home, (point, dice.instant(LATEST)), &mut tally).await;
-        tally.during = extra(&fleet);
         tally.end(beside::ended(commands).await);
         let store = fleet.store(&home).await;
         judge(&fleet, &store, &mut tally).await;
@@ -100,6 +99,7 @@ impl Tally {
 
 /// One life of a gateway: every token has ended, clients ask, and it is killed at the failpoint or at the instant.
 async fn life(fleet: &Fleet, home: &Home, (point, instant): (Option<&'static str>, Duration), tally: &mut Tally) {
+    tally.during = HashMap::new();
     let begun = Instant::now();
     let env: Vec<_> = point.iter().map(|point| ("POLYGATE_KILL_AT", *point)).collect();
     // One that makes up for a refresh that was cut off may die before it listens.
@@ -112,7 +112,7 @@ async fn life(fleet: &Fleet, home: &Home, (point, instant): (Option<&'static str
         Some(_) => {
             gateway.wait(LIFE);
         }
-        None => {}
+        None => tally.during = extra(fleet),
     }
     // Its drop kills it.
 }
