@@ -57,8 +57,10 @@ impl Fleet {
     }
 
     fn join(&self, home: Home) -> Home {
-        // Every account is asked in turn, so that each round reaches all of them.
+        // Every account is asked in turn, so that each round reaches all of them. Nothing is asked by the gateway itself: it could be
+        // refused a token that ends as soon as it is given, as those of a real backend do not.
         let home = home.quiet().with("POLYGATE_ACCOUNTS__STRATEGY", "round_robin");
+        let home = home.with("POLYGATE_QUOTA__REFRESH_INTERVAL", "0");
         match &self.shared {
             None => home,
             Some((url, key)) => {
