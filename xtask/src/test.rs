@@ -3,11 +3,10 @@
 use std::env;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::product;
+use crate::product::{self, shared};
 use crate::shell::{cargo, command, from_pypi, step, works};
 
 /// A set of tests that runs alone.
@@ -36,14 +35,6 @@ pub(crate) fn rust() -> Result<()> {
         None => cargo(&["test"]),
     };
     step("tests", shared(&mut tests).args(scope))
-}
-
-/// Tells tests where recorded streams lie, when they lie beside the checkout.
-pub(crate) fn shared(command: &mut Command) -> &mut Command {
-    if env::var_os("POLYGATE_SHARED").is_none() {
-        println!("POLYGATE_SHARED is not set: tests against recorded streams are skipped");
-    }
-    command
 }
 
 /// Installs Debian's PostgreSQL where there is none and we may. Its tests say so when they are skipped.
