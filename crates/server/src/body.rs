@@ -2,7 +2,6 @@
 
 mod begin;
 mod budget;
-mod decode;
 
 pub(crate) use begin::{Begun, begin};
 pub(crate) use budget::{Budget, Charge};
@@ -11,7 +10,6 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::INLINE;
 use futures_util::stream::{Stream, StreamExt, unfold};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
@@ -22,9 +20,9 @@ use proto::{Failure, Kind};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 use tokio_util::io::StreamReader;
+use wire_body::{Coding, DecodeError, INLINE, Trailing, Unsupported};
 
 use crate::settings::Limits;
-use decode::Coding;
 
 /// What is taken on trust of a declared length, bytes.
 const TRUST: usize = 1 << 20;
@@ -59,6 +57,12 @@ pub(crate) enum Broken {
     Full,
 }
 
+impl From<Unsupported> for Broken {
+    fn from(_: Unsupported) -> Self {
+        Self::Coding
+    }
+}
+
 impl From<Broken> for Failure {
     fn from(broken: Broken) -> Self {
         let kind = match broken {
@@ -85,7 +89,7 @@ where
     if declared.is_some_and(|length| length > limits.wire) {
         return Err(Broken::TooLarge);
     }
-    let codings = decode::codings(headers)?;
+    let codings = wire_body::codings(headers)?;
     let wire = chunks(body, limits.wire, limits.body_stall);
     if codings.is_empty() {
         let charge = budget.charge(usize::try_from(limits.wire).unwrap_or(usize::MAX));
@@ -105,7 +109,7 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Send,
 {
-    if !decode::codings(headers)?.is_empty() {
+    if !wire_body::codings(headers)?.is_empty() {
         return Err(Broken::Coding);
     }
     let (cap, within) = limits::PUBLIC_BODY;
@@ -178,7 +182,7 @@ async fn decoded(
     mut charge: Charge,
 ) -> Result<Bytes, Broken> {
     let wire = StreamReader::new(wire.map(|chunk| chunk.map_err(io::Error::other)));
-    let mut reader = decode::chain(Box::pin(wire), codings, cap);
+    let mut reader = wire_body::decoder(Box::pin(wire), codings, Trailing::Refused { cap });
     let (mut whole, mut rested) = (Vec::new(), 0);
     loop {
         charge.reserve(&mut whole, 16 << 10)?;
@@ -197,8 +201,10 @@ async fn decoded(
 async fn fill(reader: &mut (impl AsyncRead + Unpin), whole: &mut Vec<u8>) -> Result<usize, Broken> {
     let room = whole.capacity() - whole.len();
     reader.take(room as u64).read_buf(whole).await.map_err(|error| {
-        let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Broken>());
-        ours.copied().unwrap_or(Broken::Corrupt)
+        let inner = error.get_ref();
+        let too_large = matches!(inner.and_then(|inner| inner.downcast_ref()), Some(DecodeError::TooLarge));
+        let ours = inner.and_then(|inner| inner.downcast_ref::<Broken>());
+        ours.copied().unwrap_or(if too_large { Broken::TooLarge } else { Broken::Corrupt })
     })
 }
 

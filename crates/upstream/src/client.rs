@@ -1,30 +1,25 @@
-//! The way out: connections, TLS, timers, cookies. It follows no redirect, decompresses nothing and reads no environment.
-
-pub(crate) mod conn;
-pub(crate) mod dial;
-pub(crate) mod gate;
-pub(crate) mod lanes;
-pub(crate) mod roots;
+//! The client of the backend: its settings, identity, cookies, proxies and connections.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, header};
+use pool::egress::Proxy;
 use pool::{AccountId, Millis, Secret};
 use url::Url;
 
-use self::lanes::{Lanes, Place};
-use self::roots::Roots;
-use crate::body::Body;
-use crate::codex::Answer;
-use crate::codex::socket::shelf::Shelf;
-use crate::config::Places;
+use crate::config::{BuildError, Config, Places};
 use crate::cookies::Jars;
 use crate::egress::{Way, Ways};
-use crate::fault::{Fault, FaultKind, Sent};
-use crate::{BuildError, Config, Profile, Relays};
+use crate::fault::Fault;
+use crate::profile::Profile;
+use crate::relay::Relays;
+use crate::response::Answer;
+use crate::transport::exchange;
+use crate::transport::roots::Roots;
+use crate::websocket::pool::Shelf;
 
 /// The way out. Clones share connections and cookies.
 #[derive(Clone)]
@@ -66,7 +61,7 @@ impl Upstream {
     /// Checks the settings and builds the client; opens nothing and reads no certificate store yet.
     pub fn new(config: Config) -> Result<Self, BuildError> {
         let places = Places::new(&config)?;
-        config.profile.check()?;
+        config.profile.check().map_err(BuildError::Profile)?;
         let roots = Roots::new(config.ca_bundle.as_deref(), config.force_http11)?;
         let ways = Ways::new(&config, Arc::clone(&roots))?;
         let jars = Jars::new(&config.base_url);
@@ -92,7 +87,7 @@ impl Upstream {
     /// # Errors
     /// A value that cannot be a header; nothing is changed then.
     pub fn rename(&self, profile: Profile) -> Result<(), BuildError> {
-        profile.check()?;
+        profile.check().map_err(BuildError::Profile)?;
         self.inner.profile.store(Arc::new(profile));
         Ok(())
     }
@@ -146,6 +141,29 @@ impl Upstream {
         self.inner.relays.redial();
     }
 
+    /// The same backend by another way.
+    #[must_use]
+    pub fn over(&self, way: Way) -> Self {
+        Self { inner: Arc::clone(&self.inner), way }
+    }
+
+    /// Gives up the connections of proxies that are not among these any more.
+    pub fn retain(&self, proxies: &[Proxy]) {
+        self.inner.ways.retain(proxies);
+    }
+
+    /// Tells whoever listens what became of a call.
+    pub(crate) fn hear(&self, outcome: Result<(), &Fault>) {
+        if let Some(tell) = &self.way.tell {
+            tell(outcome);
+        }
+    }
+
+    /// A fault of this way, with the proxy's name where it is about the proxy.
+    pub(crate) fn name(&self, fault: Fault) -> Fault {
+        self.way.name(fault, self.config().proxy.as_ref())
+    }
+
     pub(crate) fn jars(&self) -> &Jars {
         &self.inner.jars
     }
@@ -186,43 +204,4 @@ impl Upstream {
             (clock.hear)(date, asked);
         }
     }
-}
-
-/// Sends over one of the lanes and waits for the headers, unless `late` comes first.
-pub(crate) async fn exchange(
-    lanes: &Arc<Lanes>,
-    request: reqwest::Request,
-    late: impl Future<Output = Fault>,
-) -> Result<Answer, Fault> {
-    if request.url().scheme() == "https" {
-        lanes.roots().warm().await;
-    }
-    let (http, place) = lanes.take();
-    tokio::select! {
-        biased;
-        response = http.execute(request) => answer(response.map_err(Fault::sort)?, place),
-        fault = late => Err(fault),
-    }
-}
-
-fn answer(response: reqwest::Response, place: Place) -> Result<Answer, Fault> {
-    let status = response.status();
-    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
-        let message = format!("the upstream answered with a redirect ({}), which is never followed", status.as_u16());
-        return Err(Fault::new(Sent::Yes, FaultKind::Redirect, message));
-    }
-    // Only a proxy says this: the request got no further.
-    if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-        let message = "it wants other credentials (407)";
-        return Err(Fault::new(Sent::No, FaultKind::Proxy, message));
-    }
-    // Two framings at once are how requests are smuggled; the connection goes with the answer (RFC 9112, section 6.1).
-    let headers = response.headers();
-    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
-        let message = "the upstream's answer has both a length and chunks".to_owned();
-        return Err(Fault::new(Sent::Yes, FaultKind::Cut, message));
-    }
-    let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
-    let body = Body::new(body, head.version, place);
-    Ok(Answer { status: status.as_u16(), headers: head.headers, body })
 }

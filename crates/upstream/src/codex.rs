@@ -1,14 +1,13 @@
 //! The model call: over the socket of its conversation, or as `POST {base}/codex/responses` with the request compressed; the
 //! answer is handed on at its headers, or at what stands for them.
 
+mod compress;
 pub(crate) mod headers;
 pub(crate) mod socket;
-mod squeeze;
 pub(crate) mod turn;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use pool::routing::Routing;
 use pool::{Account, Secret};
 use url::Url;
@@ -16,10 +15,10 @@ use url::Url;
 use self::socket::Detour;
 pub use self::socket::Talk;
 use self::turn::TurnMetadata;
-use crate::body::decode;
 use crate::client::Ask;
+use crate::fault::{Fault, FaultKind, Sent};
 use crate::profile::Slot;
-use crate::{Body, Fault, FaultKind, Profile, Sent, Upstream};
+use crate::{Answer, Profile, Upstream};
 
 /// Request headers of a Codex client that are passed on; any other is not sent.
 pub const PASSED: [&str; 5] = [
@@ -67,40 +66,6 @@ pub struct CallFacts<'a> {
     pub metadata: Option<&'a TurnMetadata>,
 }
 
-/// An answer whose body is still to come.
-pub struct Answer {
-    /// Any status but 3xx.
-    pub status: u16,
-    /// Its headers without `set-cookie`; those of a decoded body without its length and codings.
-    pub headers: http::HeaderMap,
-    /// Its body.
-    pub body: Body,
-}
-
-impl Answer {
-    /// Decodes the body as it comes, where somebody on the way compressed it although nobody asked for that.
-    pub(crate) fn decoded(mut self) -> Result<Self, Fault> {
-        if !self.headers.contains_key(CONTENT_ENCODING) {
-            return Ok(self);
-        }
-        let codings = decode::codings(&self.headers);
-        self.headers.remove(CONTENT_ENCODING);
-        if codings.as_ref().is_ok_and(Vec::is_empty) {
-            return Ok(self);
-        }
-        self.headers.remove(CONTENT_LENGTH);
-        self.body = match codings {
-            Ok(codings) => self.body.decoded(&codings),
-            Err(unread) if self.status == 200 => {
-                return Err(Fault::new(Sent::Yes, FaultKind::Encoding, unread.to_string()));
-            }
-            // A refusal's status says enough without its words.
-            Err(_) => Body::whole(Bytes::new()),
-        };
-        Ok(self)
-    }
-}
-
 impl Upstream {
     /// Makes the call; resolves at the answer's headers, over a socket at the first event of the reply. Dropping the future, or the
     /// answer's body, ends the exchange with the backend.
@@ -136,7 +101,7 @@ impl Upstream {
             Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
             slot => value(slot, profile, &leg),
         })?;
-        let body = squeeze::zstd(leg.body).await;
+        let body = compress::zstd(leg.body).await;
         let ask = Ask { method: Method::POST, url: url.clone(), headers, body };
         let mut answer = self.send(ask).await?;
         self.jars().absorb(&leg.account.id, &url, &mut answer.headers);

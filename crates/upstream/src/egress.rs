@@ -7,37 +7,29 @@
 mod tests;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, header};
 use parking_lot::Mutex;
 use pool::egress::{Address, Proxy, ProxyId};
 use url::Url;
 
-use crate::client::Ask;
-use crate::client::gate::{Door, Lookup, Resolver};
-use crate::client::lanes::{Exit, Lanes, Near};
-use crate::client::roots::Roots;
-use crate::config::Timeouts;
-use crate::meta::cut;
-use crate::{BuildError, Config, Fault, FaultKind, Sent, Upstream};
+use crate::config::{BuildError, Config, Timeouts};
+use crate::fault::{Fault, FaultKind, Sent};
+use crate::transport::pool::{Exit, Lanes, Near};
+use crate::transport::resolver::{Door, Lookup, Resolver};
+use crate::transport::roots::Roots;
 
 /// Ways whose connections are kept; the ones that were not used for the longest time are given up first.
 const KEPT: usize = 64;
-/// Most bytes of an echo service's answer.
-const ECHO: usize = 16 << 10;
 
 /// Hears what became of a call: its answer's headers came, or why not.
-type Tell = Arc<dyn Fn(Result<(), &Fault>) + Send + Sync>;
+pub(crate) type Tell = Arc<dyn Fn(Result<(), &Fault>) + Send + Sync>;
 
 /// The way that calls take. Clones are the same way.
 #[derive(Clone, Default)]
 pub struct Way {
     to: To,
-    tell: Option<Tell>,
+    pub(crate) tell: Option<Tell>,
 }
 
 #[derive(Clone, Default)]
@@ -83,7 +75,7 @@ impl Way {
     }
 
     /// What a fault on the way says where it is about the proxy: which one, without its credentials.
-    fn name(&self, fault: Fault, global: Option<&Url>) -> Fault {
+    pub(crate) fn name(&self, fault: Fault, global: Option<&Url>) -> Fault {
         let about = matches!(fault.kind, FaultKind::Proxy | FaultKind::Tls | FaultKind::Connect);
         if !about || fault.sent != Sent::No {
             return fault;
@@ -222,71 +214,4 @@ impl Ways {
 
 fn unbuilt(error: &BuildError) -> Fault {
     Fault::new(Sent::No, FaultKind::Connect, error.to_string())
-}
-
-/// What the echo service said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// The address that it sees.
-    pub ip: IpAddr,
-    /// From the start of the call to the end of its answer.
-    pub latency: Duration,
-}
-
-impl Upstream {
-    /// The same backend by another way.
-    #[must_use]
-    pub fn over(&self, way: Way) -> Self {
-        Self { inner: Arc::clone(&self.inner), way }
-    }
-
-    /// Gives up the connections of proxies that are not among these any more.
-    pub fn retain(&self, proxies: &[Proxy]) {
-        self.inner.ways.retain(proxies);
-    }
-
-    /// Asks an echo service which address it sees: `{"ip": ...}` or the address alone. Takes `limit` at most.
-    ///
-    /// # Errors
-    /// The [`Fault`] of the way; [`FaultKind::Cut`] for an answer that is no address.
-    pub async fn echo(&self, service: &Url, limit: Duration) -> Result<Seen, Fault> {
-        let begun = Instant::now();
-        let asked = tokio::time::timeout(limit, self.ask_echo(service)).await;
-        let ip = asked.unwrap_or_else(|_| Err(Fault::late(limit)))?;
-        Ok(Seen { ip, latency: begun.elapsed() })
-    }
-
-    async fn ask_echo(&self, service: &Url) -> Result<IpAddr, Fault> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/plain"));
-        let ask = Ask { method: Method::GET, url: service.clone(), headers, body: Bytes::new() };
-        let answer = self.send(ask).await?;
-        let status = answer.status;
-        let body = answer.body.collect(ECHO).await.map_err(|error| cut(&error))?;
-        let odd =
-            || Fault::new(Sent::Yes, FaultKind::Cut, format!("the echo service's answer ({status}) is no address"));
-        address(&body).filter(|_| status == 200).ok_or_else(odd)
-    }
-
-    /// Tells whoever listens what became of a call.
-    pub(crate) fn hear(&self, outcome: Result<(), &Fault>) {
-        if let Some(tell) = &self.way.tell {
-            tell(outcome);
-        }
-    }
-
-    /// A fault of this way, with the proxy's name where it is about the proxy.
-    pub(crate) fn name(&self, fault: Fault) -> Fault {
-        self.way.name(fault, self.config().proxy.as_ref())
-    }
-}
-
-fn address(body: &[u8]) -> Option<IpAddr> {
-    #[derive(serde::Deserialize)]
-    struct Echo {
-        #[serde(alias = "origin", alias = "query")]
-        ip: IpAddr,
-    }
-    let text = std::str::from_utf8(body).ok()?.trim();
-    text.parse().ok().or_else(|| serde_json::from_str::<Echo>(text).ok().map(|echo| echo.ip))
 }

@@ -7,8 +7,6 @@ pub use pool::attempt::Sent;
 use pool::attempt::{Trouble, TroubleKind};
 use pool::guard::Denied;
 
-use crate::client::dial::DialError;
-
 /// A call that ended without a usable answer. Holds no URL, header or token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -93,32 +91,6 @@ impl Fault {
     pub(crate) fn denied(denied: &Denied) -> Self {
         Self::new(Sent::No, FaultKind::Denied, format!("the relay is not called: {denied}"))
     }
-
-    /// Sorts what the HTTP client reported; the error's URL is dropped first.
-    pub(crate) fn sort(error: reqwest::Error) -> Self {
-        let url = error.url().cloned();
-        let error = error.without_url();
-        if let Some(denied) = find::<Denied>(&error) {
-            return Self::denied(denied);
-        }
-        if let Some(dial) = find::<DialError>(&error) {
-            if let Some(url) = &url {
-                dial.log(url);
-            }
-            return Self::new(Sent::No, dial.kind, dial.to_string());
-        }
-        if error.is_connect() {
-            return Self::new(Sent::No, FaultKind::Connect, format!("could not open a connection: {}", root(&error)));
-        }
-        let (kind, sent) = match find::<hyper::Error>(&error) {
-            Some(inner) if inner.is_canceled() => (FaultKind::Closed, Sent::No),
-            _ if find::<h2::Error>(&error).is_some_and(unprocessed) => (FaultKind::Closed, Sent::No),
-            Some(inner) if inner.is_parse_too_large() => (FaultKind::TooLarge, Sent::Maybe),
-            _ if error.is_builder() => (FaultKind::Unsendable, Sent::No),
-            _ => (FaultKind::Cut, Sent::Maybe),
-        };
-        Self::new(sent, kind, format!("the connection gave no answer: {}", root(&error)))
-    }
 }
 
 impl From<Fault> for Trouble {
@@ -139,14 +111,6 @@ impl From<Fault> for Trouble {
         };
         Self { kind, message: fault.message }
     }
-}
-
-/// Whether the server says that it has not looked at the request: such a one may be sent again whatever it asks for
-/// (RFC 9113, section 8.7).
-fn unprocessed(error: &h2::Error) -> bool {
-    let goodbye = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
-    let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-    error.is_remote() && (goodbye || refused)
 }
 
 /// The first error of type `E` in the chain. An `io::Error` hides the error it wraps from `source`, hence the detour.

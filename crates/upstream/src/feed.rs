@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use url::Url;
 
 use crate::client::Ask;
-use crate::meta::{Small, cut};
+use crate::meta::Small;
 use crate::{Fault, Upstream};
 
 /// Longest feed: an appcast lists what it has ever published.
@@ -29,7 +29,7 @@ impl Upstream {
         headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
         let ask = Ask { method: Method::GET, url: url.clone(), headers, body: Bytes::new() };
         let answer = self.send(ask).await?;
-        let body = answer.body.collect(CAP).await.map_err(|error| cut(&error))?;
+        let body = answer.body.collect(CAP).await?;
         Ok(Small { status: answer.status, body })
     }
 }

@@ -4,11 +4,11 @@
 //! account, retries, or reads what an answer means: that is `pool` and `engine`.
 
 pub mod authfile;
-mod body;
 mod client;
 mod codex;
 mod config;
 mod cookies;
+mod echo;
 mod egress;
 mod errand;
 mod fault;
@@ -17,21 +17,24 @@ pub mod jwt;
 pub mod linked;
 mod meta;
 pub mod oauth;
-mod offload;
 pub mod profile;
 mod reach;
 pub mod relay;
+mod response;
 pub mod transfer;
+mod transport;
+mod websocket;
 
-pub use body::{Body, Cut};
 pub use client::Upstream;
 pub use codex::turn::{TurnFacts, TurnKind, TurnMetadata};
-pub use codex::{Answer, CallFacts, Leg, PASSED, Talk};
+pub use codex::{CallFacts, Leg, PASSED, Talk};
 pub use config::{BuildError, CLIENT_ID, Config, Timeouts};
-pub use egress::{Seen, Way};
+pub use echo::Seen;
+pub use egress::Way;
 pub use errand::{Errand, TURN};
 pub use fault::{Fault, FaultKind, Sent};
 pub use meta::{ModelsAnswer, Small};
-pub use offload::{INLINE, lanes, offload};
 pub use profile::Profile;
 pub use relay::Relays;
+pub use response::{Answer, Body, Cut};
+pub use wire_body::{INLINE, lanes, offload};

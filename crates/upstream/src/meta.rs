@@ -6,11 +6,10 @@ use http::{Method, header};
 use pool::{Account, Secret};
 use url::Url;
 
-use crate::body::Cut;
 use crate::client::Ask;
 use crate::codex::{headers, identity};
 use crate::profile::Slot;
-use crate::{Fault, FaultKind, Sent, Upstream};
+use crate::{Fault, Upstream};
 
 /// The live catalogue is some 300 kB with its instructions.
 const MODELS: usize = 8 * 1024 * 1024;
@@ -139,7 +138,7 @@ impl Upstream {
         let mut answer = self.send(ask).await?;
         self.jars().absorb(&side.account.id, side.url, &mut answer.headers);
         let etag = answer.headers.get(header::ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = answer.body.collect(cap).await.map_err(|error| cut(&error))?;
+        let body = answer.body.collect(cap).await?;
         Ok((Head { status: answer.status, etag }, body))
     }
 }
@@ -147,13 +146,4 @@ impl Upstream {
 struct Head {
     status: u16,
     etag: Option<String>,
-}
-
-/// A body that broke off after its headers.
-pub(crate) fn cut(cut: &Cut) -> Fault {
-    let kind = match cut {
-        Cut::Broken(_) => FaultKind::Cut,
-        Cut::TooLarge(_) => FaultKind::TooLarge,
-    };
-    Fault::new(Sent::Yes, kind, cut.to_string())
 }

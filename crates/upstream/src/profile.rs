@@ -4,8 +4,6 @@
 
 use http::{HeaderName, HeaderValue};
 
-use crate::BuildError;
-
 /// The version of the official client whose protocol is spoken; sent as `version` and `client_version`.
 pub const CODEX_VERSION: &str = "0.169.0";
 /// The newest version of the desktop app whose User-Agent is publicly known (2026-09).
@@ -131,7 +129,8 @@ impl Profile {
         }
     }
 
-    pub(crate) fn check(&self) -> Result<(), BuildError> {
+    /// The name of the first field whose value cannot be a header, as the error.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
         let fields = [
             ("version", &self.version),
             ("originator", &self.originator),
@@ -139,7 +138,7 @@ impl Profile {
             ("login_originator", &self.login_originator),
         ];
         let bad = fields.iter().find(|(_, value)| value.is_empty() || HeaderValue::from_str(value).is_err());
-        bad.map_or(Ok(()), |(field, _)| Err(BuildError::Profile(field)))
+        bad.map_or(Ok(()), |(field, _)| Err(*field))
     }
 }
 

@@ -32,11 +32,14 @@ pub use self::forward::{Forward, Outgoing};
 pub use self::list::Listed;
 pub use self::notify::{Hook, Topic};
 pub use self::probe::{ProbeError, Probed};
-use crate::client::exchange;
-use crate::client::gate::{self, Gate, Listeners, Lookup, Resolver, Rule};
-use crate::client::lanes::{Exit, Lanes, Near};
-use crate::client::roots::Roots;
-use crate::{Answer, Config, Fault, FaultKind, Profile, Sent};
+use crate::config::Config;
+use crate::fault::{Fault, FaultKind, Sent};
+use crate::profile::Profile;
+use crate::response::Answer;
+use crate::transport::exchange;
+use crate::transport::pool::{Exit, Lanes, Near};
+use crate::transport::resolver::{self, Gate, Listeners, Lookup, Resolver, Rule};
+use crate::transport::roots::Roots;
 
 /// Headers of a client that are passed on to a relay of the client's own protocol; any other is not sent.
 pub const PASSED: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
@@ -108,7 +111,7 @@ impl Relays {
         let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
         // Behind a proxy only what is never called matters: what else a name means here is not what it means there.
         let rule = Rule { private: self.config.proxy.is_some(), ours: self.ours(url) };
-        gate::allowed(self.found(name).await, rule, &self.listeners).map(|_| ())
+        resolver::allowed(self.found(name).await, rule, &self.listeners).map(|_| ())
     }
 
     /// A model call, always streamed; resolves at the answer's headers. Dropping the future, or the answer's body, ends the exchange.
@@ -175,7 +178,7 @@ impl Relays {
             Some(Host::Ipv6(address)) => Some(address.into()),
             Some(Host::Domain(_)) | None => None,
         };
-        let checked = literal.map_or(Ok(()), |address| gate::check(address, rule, &self.listeners));
+        let checked = literal.map_or(Ok(()), |address| resolver::check(address, rule, &self.listeners));
         checked.map(|()| rule).map_err(|denied| Fault::denied(&denied))
     }
 
@@ -184,7 +187,7 @@ impl Relays {
         let (Some(_), Some(Host::Domain(name))) = (&self.config.proxy, target.url.host()) else { return Ok(()) };
         let rule = Rule { private: true, ..rule };
         let checked =
-            self.found(name).await.iter().try_for_each(|address| gate::check(address.ip(), rule, &self.listeners));
+            self.found(name).await.iter().try_for_each(|address| resolver::check(address.ip(), rule, &self.listeners));
         checked.map_err(|denied| Fault::denied(&denied))
     }
 

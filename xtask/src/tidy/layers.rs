@@ -11,10 +11,11 @@ use crate::shell::{cargo, output};
 const LAYERS: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("pool", &["proto"]),
-    ("upstream", &["pool", "proto"]),
+    ("wire-body", &[]),
+    ("upstream", &["wire-body", "pool", "proto"]),
     ("store", &["pool"]),
-    ("engine", &["upstream", "store", "pool", "proto"]),
-    ("server", &["engine", "pool", "proto"]),
+    ("engine", &["upstream", "store", "wire-body", "pool", "proto"]),
+    ("server", &["engine", "wire-body", "pool", "proto"]),
     ("offline", &["proto"]),
     ("polygate", &["server", "engine", "upstream", "store", "pool", "proto", "offline"]),
     ("bench", &["engine", "upstream", "store", "pool", "proto"]),
@@ -27,7 +28,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("axum", &["bench"]),
     ("hyper", &["upstream", "server", "offline", "bench"]),
-    ("tokio", &["upstream", "store", "engine", "server", "offline", "polygate", "bench"]),
+    ("tokio", &["wire-body", "upstream", "store", "engine", "server", "offline", "polygate", "bench"]),
     ("clap", &["polygate", "xtask", "bench"]),
     ("anyhow", &["polygate", "xtask", "bench"]),
 ];

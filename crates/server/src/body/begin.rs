@@ -8,7 +8,7 @@ use http_body::Body;
 use proto::Failure;
 
 use super::budget::Budget;
-use super::{Broken, chunks, decode};
+use super::{Broken, chunks};
 use crate::settings::Limits;
 
 /// A body of which the beginning is here.
@@ -54,7 +54,7 @@ where
     if length.is_some_and(|length| length > limits.wire) {
         return Err(Broken::TooLarge.into());
     }
-    if !decode::codings(headers)?.is_empty() {
+    if !wire_body::codings(headers).map_err(Broken::from)?.is_empty() {
         return Err(Broken::Coding.into());
     }
     let mut wire = chunks(body, limits.wire, limits.body_stall);

@@ -1,7 +1,7 @@
 //! OpenAI Chat Completions, and the older completions of bare prompts.
 
-use engine::offload;
 use proto::dialect::chat::completions as bare;
+use wire_body::offload;
 
 use crate::edge::run::{receive, run};
 use crate::reply::Answer;

@@ -1,10 +1,10 @@
 //! Google Gemini: model and method are in the path, the form of a stream is in the query.
 
 use bytes::Bytes;
-use engine::offload;
 use http::HeaderMap;
 use proto::{Failure, Json, Kind};
 use serde::Serialize;
+use wire_body::offload;
 
 use super::count::count;
 use super::run::{receive, told};

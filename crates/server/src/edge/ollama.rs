@@ -6,13 +6,13 @@ mod models;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-use engine::offload;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use proto::dialect::ollama::{self, Asked};
 use proto::framing::line_ends;
 use proto::{Failure, Kind};
 use serde::Serialize;
+use wire_body::offload;
 
 use super::run::{Turn, receive};
 use crate::reply::{Answer, Body, Denied, json, whole};

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Delivery, Errand, Fate, Form, Load, Refusal, offload};
+use engine::{Delivery, Errand, Fate, Form, Load, Refusal};
 use futures_util::StreamExt;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use pool::relay::Service;
 use proto::{Failure, Json, Kind, images};
 use tokio::sync::OwnedSemaphorePermit;
+use wire_body::offload;
 
 use super::form::{self, Scan, boundary};
 use super::run::{head, place};

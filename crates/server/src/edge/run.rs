@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Call, Head, KeyId, Refusal, Reply, Stream, Whole, offload};
+use engine::{Call, Head, KeyId, Refusal, Reply, Stream, Whole};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -14,6 +14,7 @@ use proto::dialect::responses::compact::is_asked;
 use proto::{Dialect, Failure, Kind, Notes, Request};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
+use wire_body::offload;
 
 use crate::body::{self, Broken};
 use crate::client;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Call, Client, Reply, Stream, offload};
+use engine::{Call, Client, Reply, Stream};
 use http::HeaderMap;
 use proto::dialect::responses::compact::is_asked;
 use proto::{Dialect, Failure, Json, Kind, Notes, Request};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::Message;
+use wire_body::offload;
 
 use super::frames::message;
 use super::{Seat, facts};

@@ -1,6 +1,6 @@
 //! The model call over a WebSocket: `GET {base}/codex/responses` with an upgrade, then one `response.create` a turn.
 //!
-//! A socket serves one conversation of one account, one turn at a time. Between two turns it lies on a [`shelf`] with what the
+//! A socket serves one conversation of one account, one turn at a time. Between two turns it lies on a [`Shelf`] with what the
 //! other end remembers, so that the next turn sends only what is new. A chain or a turn state never goes to another account.
 //!
 //! One call puts a turn on the wire at most once. A POST stands in only where no socket could be had, before the turn went out.
@@ -9,10 +9,7 @@
 //!
 //! Source: spec of the official client 0.169.0 on the wire, section 4, November 2026.
 
-mod hail;
-mod read_clock;
-mod reply;
-pub(crate) mod shelf;
+mod connect;
 
 use std::time::Duration;
 
@@ -22,18 +19,18 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pool::{AccountId, Millis};
 use proto::dialect::responses::socket::{self, Refusal, Said, Turn, wrap};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+use wire_body::offload;
 
-use self::hail::Hailed;
-pub(crate) use self::reply::Reply;
-use self::reply::Watch;
-use self::shelf::{Key, Socket};
-use super::{Answer, Leg, hint, passed};
-use crate::fault::root;
-use crate::offload::offload;
+use self::connect::Hailed;
+use super::{Leg, hint, passed};
+use crate::Upstream;
+use crate::fault::{Fault, FaultKind, Sent};
 use crate::profile::Slot;
-use crate::{Body, Fault, FaultKind, Sent, Upstream};
+use crate::response::{Answer, Body};
+use crate::websocket::pool::{Key, Shelf, Socket};
+use crate::websocket::reply::{Reply, Watch};
+use crate::websocket::{farewell, lost};
 
 /// Marks the shape of a lite request, which over HTTP a header does.
 const LITE: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
@@ -114,7 +111,7 @@ impl Upstream {
         self.shelf().works(&leg.account.id);
         let First { held, headers, message, said } = first;
         let watch = Watch::new(turn.clone().record(), self.shelf().clone());
-        let body = Body::socket(Reply::new(socket, watch, held, (&message, said)));
+        let body = Body::from_source(Reply::new(socket, watch, held, (&message, said)));
         Ok(Answer { status: 200, headers, body })
     }
 
@@ -133,7 +130,7 @@ impl Upstream {
         pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
-    fn shelf(&self) -> &shelf::Shelf {
+    fn shelf(&self) -> &Shelf {
         &self.inner.shelf
     }
 }
@@ -234,18 +231,6 @@ fn breach(error: &tungstenite::Error) -> bool {
         Error::Capacity(_) | Error::Utf8(_) => true,
         _ => false,
     }
-}
-
-/// What a lost connection is called.
-fn lost(error: &tungstenite::Error) -> String {
-    format!("the socket broke: {}", root(error))
-}
-
-/// What a close message says.
-fn farewell(frame: Option<&CloseFrame>) -> String {
-    let Some(frame) = frame else { return "the socket was closed".to_owned() };
-    let reason: String = frame.reason.chars().filter(|c| !c.is_control()).take(120).collect();
-    format!("the socket was closed ({}{}{reason})", u16::from(frame.code), if reason.is_empty() { "" } else { ": " })
 }
 
 impl Upstream {

@@ -1,9 +1,13 @@
 //! Which connections a way has, and what the name of a proxy may mean.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use pool::Millis;
 use rstest::rstest;
 
 use super::*;
+use crate::Upstream;
 
 fn proxy(id: &str, url: &str, allow_private: bool) -> Proxy {
     Proxy {
@@ -129,20 +133,4 @@ async fn an_inward_proxy_is_not_dialled_without_leave(#[case] url: &str) {
     let upstream = upstream(ways(None, &[])).over(Way::through(proxy("a", url, false)));
     let fault = upstream.reach().await.unwrap_err();
     assert!(fault.kind == FaultKind::Proxy && fault.message.contains("allow_private"), "{fault}");
-}
-
-#[test]
-fn echoes() {
-    let cases: [(&str, Option<&str>); 7] = [
-        ("{\"ip\": \"192.0.2.1\"}", Some("192.0.2.1")),
-        ("{\"ip\":\"2001:db8::1\",\"city\":\"x\"}", Some("2001:db8::1")),
-        ("192.0.2.1\n", Some("192.0.2.1")),
-        ("{\"query\": \"192.0.2.1\"}", Some("192.0.2.1")),
-        ("<html>", None),
-        ("{\"ip\": \"here\"}", None),
-        ("", None),
-    ];
-    for (body, expected) in cases {
-        assert_eq!(address(body.as_bytes()), expected.map(|text| text.parse().unwrap()), "{body}");
-    }
 }

@@ -12,7 +12,6 @@ use super::reply::{Refusal, refusal, tokens};
 use crate::client::Ask;
 use crate::codex::headers;
 use crate::fault::{Fault, Sent};
-use crate::meta::cut;
 use crate::profile::Slot;
 use crate::{Profile, Upstream};
 
@@ -227,7 +226,7 @@ impl Upstream {
         let answer = self.send(ask).await?;
         let wait = answer.headers.get(header::RETRY_AFTER);
         let retry_after = wait.and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
-        let body = answer.body.collect(CAP).await.map_err(|error| cut(&error))?;
+        let body = answer.body.collect(CAP).await?;
         Ok(Reply { status: answer.status, retry_after, body })
     }
 }

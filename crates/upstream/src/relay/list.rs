@@ -10,7 +10,6 @@ use url::Url;
 
 use super::{Relays, Target, unreadable};
 use crate::Fault;
-use crate::meta::cut;
 
 /// Most bytes of a whole list; OpenRouter's is some 600 kB.
 const BYTES: usize = 8 << 20;
@@ -98,7 +97,7 @@ impl Relays {
         if !(200..300).contains(&answer.status) {
             return Ok((Asked::Not(Listed::Refused(answer.status)), 0));
         }
-        let body: Bytes = answer.body.collect(room).await.map_err(|error| cut(&error))?;
+        let body: Bytes = answer.body.collect(room).await?;
         let asked = match models::read(&body) {
             Ok(page) => Asked::Page(page),
             Err(error) => Asked::Not(Listed::Unreadable(error)),

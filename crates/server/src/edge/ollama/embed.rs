@@ -4,11 +4,12 @@ use std::future::poll_fn;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use engine::{Delivery, Errand, Load, Refusal, offload};
+use engine::{Delivery, Errand, Load, Refusal};
 use http::{HeaderValue, StatusCode};
 use pool::relay::Service;
 use proto::dialect::ollama::embed::{Embed, read};
 use proto::{Failure, Kind};
+use wire_body::offload;
 
 use super::super::pass::denied;
 use super::super::run::{Turn, head, receive};

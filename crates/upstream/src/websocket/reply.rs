@@ -9,9 +9,9 @@ use proto::dialect::responses::socket::{Record, Said, wrap};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::shelf::{Shelf, Socket};
+use super::pool::{Shelf, Socket};
 use super::{farewell, lost};
-use crate::Cut;
+use crate::response::{ByteSource, Cut};
 
 /// Messages of one read, so that a flood leaves others their turn.
 const MOST: usize = 64;
@@ -36,7 +36,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(record: Record, shelf: Shelf) -> Self {
+    pub(crate) fn new(record: Record, shelf: Shelf) -> Self {
         Self { record, shelf }
     }
 }
@@ -55,43 +55,10 @@ enum Look {
 
 impl Reply {
     /// A reply whose first messages lie in `held`, the last of them `first`.
-    pub(super) fn new(socket: Socket, watch: Watch, held: BytesMut, first: (&Bytes, Said)) -> Self {
+    pub(crate) fn new(socket: Socket, watch: Watch, held: BytesMut, first: (&Bytes, Said)) -> Self {
         let mut reply = Self { socket: Some(socket), watch: Some(watch), held, cut: None };
         reply.see(first.0, first.1);
         reply
-    }
-
-    /// The next bytes, never empty; `None` at the proper end.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
-        let mut pending = false;
-        for _ in 0..MOST {
-            if self.held.len() >= ENOUGH {
-                break;
-            }
-            match self.look(cx) {
-                Look::Event | Look::Idle => {}
-                Look::Pending => {
-                    pending = true;
-                    break;
-                }
-                Look::Over => break,
-            }
-        }
-        if !self.held.is_empty() {
-            return Poll::Ready(Some(Ok(self.held.split().freeze())));
-        }
-        if self.socket.is_none() {
-            return Poll::Ready(self.cut.take().map(Err));
-        }
-        if !pending {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    }
-
-    /// When its connection last gave a byte, that of a ping or of a message under way included; `None` once it is over.
-    pub(crate) fn last_read(&self) -> Option<Instant> {
-        self.socket.as_ref().map(|socket| socket.stream.get_ref().last_read())
     }
 
     fn look(&mut self, cx: &mut Context<'_>) -> Look {
@@ -143,5 +110,39 @@ impl Reply {
         self.socket = None;
         self.cut = Some(Cut::Broken(why));
         Look::Over
+    }
+}
+
+impl ByteSource for Reply {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        let mut pending = false;
+        for _ in 0..MOST {
+            if self.held.len() >= ENOUGH {
+                break;
+            }
+            match self.look(cx) {
+                Look::Event | Look::Idle => {}
+                Look::Pending => {
+                    pending = true;
+                    break;
+                }
+                Look::Over => break,
+            }
+        }
+        if !self.held.is_empty() {
+            return Poll::Ready(Some(Ok(self.held.split().freeze())));
+        }
+        if self.socket.is_none() {
+            return Poll::Ready(self.cut.take().map(Err));
+        }
+        if !pending {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// The bytes of pings and of a message under way count; `None` once the reply has ended.
+    fn last_read(&self) -> Option<Instant> {
+        self.socket.as_ref().map(|socket| socket.stream.get_ref().last_read())
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use crate::client::conn::Conn;
+use crate::transport::conn::Conn;
 
 /// A connection, and when its last byte was read.
 pub(crate) struct ReadClock {
@@ -17,12 +17,12 @@ pub(crate) struct ReadClock {
 
 impl ReadClock {
     /// A connection that was opened just now.
-    pub(super) fn new(conn: Conn) -> Self {
+    pub(crate) fn new(conn: Conn) -> Self {
         Self { conn, last: Instant::now() }
     }
 
     /// When the last byte was read.
-    pub(super) fn last_read(&self) -> Instant {
+    pub(crate) fn last_read(&self) -> Instant {
         self.last
     }
 }

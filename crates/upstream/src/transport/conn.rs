@@ -26,8 +26,8 @@ use tower::{Service, service_fn};
 use url::{Host, Url};
 
 use super::dial::{Dial, DialError};
-use super::gate::Resolver;
-use super::lanes::{Exit, Near};
+use super::pool::{Exit, Near};
+use super::resolver::Resolver;
 use crate::config::{Timeouts, loopback};
 use crate::fault::{Fault, FaultKind, Sent, find, root};
 

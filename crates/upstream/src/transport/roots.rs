@@ -14,7 +14,7 @@ use rustls_platform_verifier::Verifier;
 use tokio::sync::OnceCell;
 
 use super::dial::Sessions;
-use crate::BuildError;
+use crate::config::BuildError;
 
 /// The verifier and what it is built from.
 #[derive(Debug)]

@@ -13,10 +13,9 @@ use url::Url;
 
 use super::conn::{Conn, Opening};
 use super::dial::Dial;
-use super::gate::Resolver;
+use super::resolver::Resolver;
 use super::roots::Roots;
-use crate::BuildError;
-use crate::config::Timeouts;
+use crate::config::{BuildError, Timeouts};
 use crate::fault::{Fault, root};
 
 /// Exchanges of one lane at the same time. Servers should allow no fewer (RFC 9113, section 6.5.2); Cloudflare allows these.

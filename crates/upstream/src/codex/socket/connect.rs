@@ -11,12 +11,15 @@ use tokio_tungstenite::tungstenite::handshake::client::{Response, generate_key};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use url::Url;
 
-use super::super::{Answer, Leg, headers, value};
-use super::read_clock::ReadClock;
-use super::shelf::{Key, Socket};
-use super::{Detour, lost};
+use super::super::{Leg, headers, value};
+use super::Detour;
+use crate::Upstream;
+use crate::fault::{Fault, FaultKind, Sent};
 use crate::profile::Slot;
-use crate::{Body, Fault, FaultKind, Sent, Upstream};
+use crate::response::{Answer, Body};
+use crate::websocket::lost;
+use crate::websocket::pool::{Key, Socket};
+use crate::websocket::read_clock::ReadClock;
 
 /// Bytes that a socket reads at once. The library clears as many before each read, so a token that comes alone pays for them.
 const READ: usize = 4 << 10;

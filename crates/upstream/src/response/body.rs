@@ -1,20 +1,19 @@
 //! An answer's body, read chunk by chunk: each as it came from the socket, none copied, unless it has to be decoded.
 
-pub(crate) mod decode;
-
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::Version;
 use http_body::Body as _;
+use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
+use wire_body::{Coding, Trailing};
 
-use self::decode::{Coding, Decoder};
-use crate::client::lanes::Place;
-use crate::codex::socket::Reply;
-use crate::fault::root;
+use crate::fault::{Fault, FaultKind, Sent, root};
 
 /// What [`Body::drain`] reads at most.
 const DRAIN: usize = 64 * 1024;
@@ -30,14 +29,23 @@ enum Source {
         body: reqwest::Body,
         /// Over HTTP/2, whose streams say where they end.
         marked: bool,
-        _place: Place,
+        _permit: OwnedSemaphorePermit,
     },
-    /// The conversation's socket.
-    Socket(Box<Reply>),
-    /// Another body, in codings.
-    Decoded(Decoder),
+    /// A WebSocket or a decoder.
+    Other(Box<dyn ByteSource>),
     /// All of it is here.
     Whole(Option<Bytes>),
+}
+
+/// A body that does not come from the HTTP client.
+pub(crate) trait ByteSource: Send {
+    /// As [`Body::poll_chunk`].
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>>;
+
+    /// As [`Body::last_read`].
+    fn last_read(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// A body that ended badly.
@@ -52,13 +60,13 @@ pub enum Cut {
 }
 
 impl Body {
-    pub(crate) fn new(body: reqwest::Body, version: Version, place: Place) -> Self {
-        let source = Source::Http { body, marked: version == Version::HTTP_2, _place: place };
+    pub(crate) fn new(body: reqwest::Body, version: Version, permit: OwnedSemaphorePermit) -> Self {
+        let source = Source::Http { body, marked: version == Version::HTTP_2, _permit: permit };
         Self { source }
     }
 
-    pub(crate) fn socket(reply: Reply) -> Self {
-        Self { source: Source::Socket(Box::new(reply)) }
+    pub(crate) fn from_source(source: impl ByteSource + 'static) -> Self {
+        Self { source: Source::Other(Box::new(source)) }
     }
 
     pub(crate) fn whole(bytes: Bytes) -> Self {
@@ -67,15 +75,16 @@ impl Body {
 
     /// The body as it was before `codings` were applied, in this order.
     pub(crate) fn decoded(self, codings: &[Coding]) -> Self {
-        Self { source: Source::Decoded(Decoder::new(self, codings)) }
+        let wire = Reader { body: self, chunk: Bytes::new(), ended: false };
+        // A middlebox may append bytes to an answer; the decoded part is complete without them.
+        Self::from_source(Decoded(wire_body::decoder(Box::pin(wire), codings, Trailing::Ignored)))
     }
 
     /// The next chunk as it came from the socket or its decoder, never empty; `None` at the proper end. Trailers are skipped.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         let (body, marked) = match &mut self.source {
             Source::Http { body, marked, .. } => (body, *marked),
-            Source::Socket(reply) => return reply.poll(cx),
-            Source::Decoded(decoder) => return decoder.poll(cx),
+            Source::Other(source) => return source.poll_chunk(cx),
             Source::Whole(bytes) => return Poll::Ready(bytes.take().map(Ok)),
         };
         loop {
@@ -99,8 +108,8 @@ impl Body {
     /// are not whole yet are bytes too.
     pub fn last_read(&self) -> Option<Instant> {
         match &self.source {
-            Source::Socket(reply) => reply.last_read(),
-            Source::Http { .. } | Source::Decoded(_) | Source::Whole(_) => None,
+            Source::Other(source) => source.last_read(),
+            Source::Http { .. } | Source::Whole(_) => None,
         }
     }
 
@@ -164,5 +173,72 @@ impl Whole {
             Self::One(bytes) => bytes,
             Self::Many(bytes) => bytes.freeze(),
         }
+    }
+}
+
+impl From<Cut> for Fault {
+    /// A body that ended badly after its headers.
+    fn from(cut: Cut) -> Self {
+        let kind = match cut {
+            Cut::Broken(_) => FaultKind::Cut,
+            Cut::TooLarge(_) => FaultKind::TooLarge,
+        };
+        Self::new(Sent::Yes, kind, cut.to_string())
+    }
+}
+
+/// A body without its content codings.
+struct Decoded(wire_body::Input);
+
+impl ByteSource for Decoded {
+    /// At most one piece at a time, so that the callers' caps hold for the decoded bytes.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        let piece = ready!(self.0.as_mut().poll_fill_buf(cx)).map(Bytes::copy_from_slice);
+        self.0.as_mut().consume(piece.as_ref().map_or(0, Bytes::len));
+        Poll::Ready(match piece {
+            Err(error) => Some(Err(decode_failure(&error))),
+            Ok(piece) => (!piece.is_empty()).then_some(Ok(piece)),
+        })
+    }
+}
+
+/// The connection's own failure where it was one, else the decoder's.
+fn decode_failure(error: &io::Error) -> Cut {
+    let below = error.get_ref().and_then(|inner| inner.downcast_ref::<Cut>());
+    let corrupt = || Cut::Broken(format!("its bytes are not what its content-encoding says: {error}"));
+    below.cloned().unwrap_or_else(corrupt)
+}
+
+/// The chunks of a body as a reader.
+struct Reader {
+    body: Body,
+    chunk: Bytes,
+    ended: bool,
+}
+
+impl AsyncBufRead for Reader {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let reader = self.get_mut();
+        if reader.chunk.is_empty() && !reader.ended {
+            match ready!(reader.body.poll_chunk(cx)) {
+                Some(chunk) => reader.chunk = chunk.map_err(io::Error::other)?,
+                None => reader.ended = true,
+            }
+        }
+        Poll::Ready(Ok(&reader.chunk))
+    }
+
+    fn consume(self: Pin<&mut Self>, amount: usize) {
+        self.get_mut().chunk.advance(amount);
+    }
+}
+
+impl AsyncRead for Reader {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let chunk = ready!(self.as_mut().poll_fill_buf(cx))?;
+        let length = chunk.len().min(buf.remaining());
+        buf.put_slice(&chunk[..length]);
+        self.consume(length);
+        Poll::Ready(Ok(()))
     }
 }

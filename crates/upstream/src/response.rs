@@ -1,0 +1,53 @@
+//! An upstream's answer: status, headers, and a body that is still to come.
+
+mod body;
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use wire_body::Unsupported;
+
+pub(crate) use self::body::ByteSource;
+pub use self::body::{Body, Cut};
+use crate::fault::{Fault, FaultKind, Sent};
+
+/// An answer whose body is still to come.
+pub struct Answer {
+    /// Any status but 3xx.
+    pub status: u16,
+    /// Its headers without `set-cookie`; those of a decoded body without its length and codings.
+    pub headers: http::HeaderMap,
+    /// Its body.
+    pub body: Body,
+}
+
+impl Answer {
+    /// Decodes the body as it comes, where somebody on the way compressed it although nobody asked for that.
+    pub(crate) fn decoded(mut self) -> Result<Self, Fault> {
+        if !self.headers.contains_key(CONTENT_ENCODING) {
+            return Ok(self);
+        }
+        let codings = wire_body::codings(&self.headers);
+        self.headers.remove(CONTENT_ENCODING);
+        if codings.as_ref().is_ok_and(Vec::is_empty) {
+            return Ok(self);
+        }
+        self.headers.remove(CONTENT_LENGTH);
+        self.body = match codings {
+            Ok(codings) => self.body.decoded(&codings),
+            Err(unsupported) if self.status == 200 => {
+                let message = match unsupported {
+                    Unsupported::Unknown(name) => {
+                        format!("the upstream's answer has a content-encoding that is not read here: {name}")
+                    }
+                    Unsupported::TooMany => {
+                        format!("the upstream's answer has more than {} content-encodings", wire_body::MOST_CODINGS)
+                    }
+                };
+                return Err(Fault::new(Sent::Yes, FaultKind::Encoding, message));
+            }
+            // A refusal's status says enough without its words.
+            Err(_) => Body::whole(Bytes::new()),
+        };
+        Ok(self)
+    }
+}
