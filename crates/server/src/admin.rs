@@ -9,6 +9,7 @@ pub(crate) mod keys;
 pub(crate) mod logins;
 pub(crate) mod models;
 pub(crate) mod ollama;
+pub(crate) mod openapi;
 mod output;
 pub(crate) mod proxies;
 pub(crate) mod quota;

@@ -8,7 +8,19 @@ use proto::{Failure, Kind};
 
 use crate::guard::Counters;
 use crate::reply::Denied;
-use crate::route::Class;
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Anybody; answers nothing that is worth hiding.
+    Public,
+    /// Holders of a client key; anybody on a loopback Ollama listener.
+    Data,
+    /// Holders of a client key or of a Codex login that is linked here.
+    Native,
+    /// Holders of an admin token with this scope.
+    Admin(Scope),
+}
 
 /// Whom a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

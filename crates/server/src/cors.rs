@@ -7,10 +7,12 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
+use crate::auth::Class;
+use crate::connection::state::Face;
 use crate::guard::origin::Site;
-use crate::listen::link::Face;
 use crate::reply::{Body, bare};
-use crate::route::{self, Class, Route};
+use crate::route::Route;
+use crate::router;
 
 /// Request headers that such a page may send; what the official SDKs add is named, for a wildcard would name all.
 const ALLOWED: &str = "authorization, content-type, x-api-key, x-goog-api-key, openai-organization, openai-project, \
@@ -24,7 +26,7 @@ const EXPOSED: &str =
 pub(crate) fn preflight(face: Face, parts: &Parts, origin: &str) -> Option<Response<Body>> {
     let wanted = parts.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
     let open = |route: &&Route| face == Face::Ollama || route.class == Class::Data;
-    let data = || route::at(face, parts.uri.path()).filter(open);
+    let data = || router::at(face, parts.uri.path()).filter(open);
     data().any(|route| route.method.as_str().as_bytes() == wanted.as_bytes()).then_some(())?;
     let methods: Vec<&str> = data().map(|route| route.method.as_str()).chain([Method::OPTIONS.as_str()]).collect();
     let mut response = bare(StatusCode::NO_CONTENT);

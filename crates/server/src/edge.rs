@@ -12,4 +12,5 @@ pub(crate) mod ollama;
 pub(crate) mod pass;
 pub(crate) mod responses;
 pub(crate) mod run;
+mod socket;
 pub(crate) mod stored;

@@ -11,8 +11,8 @@ use http::StatusCode;
 use http::request::Parts;
 use proto::{Failure, Kind};
 
-use crate::listen::head::Refused;
-use crate::listen::link::{Face, Link};
+use crate::connection::head::Refused;
+use crate::connection::state::{Face, Link};
 use crate::reply::Denied;
 use crate::settings::Settings;
 use host::Host;

@@ -7,33 +7,41 @@
 //! ```
 
 mod admin;
+mod app;
 mod auth;
 mod bind;
 mod body;
 mod client;
+mod connection;
 mod cors;
 mod edge;
+mod failure;
 mod forwarded;
 mod guard;
 mod listen;
 mod memory;
 mod ollama;
+#[cfg(any(test, feature = "describe"))]
 mod openapi;
+#[cfg_attr(not(any(test, feature = "describe")), expect(dead_code, reason = "only the document reads them"))]
+mod operation;
 #[doc(hidden)]
 pub mod probe;
 mod query;
 mod reply;
 mod route;
+mod router;
 mod server;
 mod service;
 mod settings;
-mod socket;
 
+pub use admin::openapi::OPENAPI;
+pub use auth::Class;
 pub use bind::BindError;
 pub use guard::Counters;
-pub use openapi::OPENAPI;
 #[cfg(any(test, feature = "describe"))]
 pub use openapi::openapi;
-pub use route::{Class, Route, ollama_routes, routes};
+pub use route::Route;
+pub use router::{ollama_routes, routes};
 pub use server::{Listeners, Server};
 pub use settings::{Keys, Limits, Network, Ollama, Settings, hosts};

@@ -1,9 +1,5 @@
 //! The accept loop and the life of connections: caps, socket options, hyper with every timer set, and the drain.
 
-pub(crate) mod gate;
-pub(crate) mod head;
-pub(crate) mod link;
-
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -25,12 +21,13 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app::App;
+use crate::connection::head_filter::{Gate, Version};
+use crate::connection::state::{Face, Link, Phase};
 use crate::guard::Counters;
 use crate::reply::shutting_down;
-use crate::service::{self, App};
+use crate::service;
 use crate::settings::Limits;
-use gate::{Gate, Version};
-use link::{Face, Link, Phase};
 
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const USER_TIMEOUT: Duration = Duration::from_mins(1);

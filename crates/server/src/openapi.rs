@@ -1,28 +1,82 @@
-//! The admin API in OpenAPI's words. What it says of a route stands beside the handler, as an [`Operation`]; `cargo xtask gen` makes
-//! the document of it, and the binary carries the document's text only: no reader, no cost.
+//! The document, put together: methods, paths and scopes come from the route table, the rest from the [`Operation`](crate::operation::Operation)s.
 
-#[cfg(any(test, feature = "describe"))]
-mod document;
-#[cfg_attr(not(any(test, feature = "describe")), expect(dead_code, reason = "only the document reads them"))]
-mod operation;
+mod failure;
+mod write;
 
-use bytes::Bytes;
-use http::StatusCode;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{
+    Components, ComponentsBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Paths, PathsBuilder,
+};
 
-#[cfg(any(test, feature = "describe"))]
-pub use self::document::openapi;
-pub(crate) use self::operation::{Choice, Operation, Place, Topic};
-use crate::reply::{Answer, whole};
-use crate::route::Ask;
+use crate::auth::Class;
+use crate::operation::{Shapes, Topic};
+use crate::router;
 
-/// The description of the admin API: an OpenAPI 3.1 document, JSON for people to read.
-pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");
+/// The name of the one security scheme.
+const TOKEN: &str = "adminToken";
+const JSON: &str = "application/json";
 
-/// Of [`describe`].
-pub(crate) const DESCRIBE: Operation =
-    Operation::new(Topic::Gateway, "Describe the admin API").sends("application/json", "An OpenAPI 3.1 document.");
+const ABOUT: &str = "Everything that `polygate` can be told while it runs. Each call needs an admin token (`polygate admin token`) \
+    of the scope that its security requirement names; client keys open none of this. POST and PATCH need \
+    `Content-Type: application/json`, also where nothing is read, and so does a DELETE that has a body. Every answer has an \
+    `x-request-id`, which the log knows. Names are in snake_case and instants in milliseconds since 1970. The paths below `/auth` and \
+    `/api` keep the names of the system that people come from, most of them in camelCase, with instants in RFC 3339; the figures of \
+    quotas and warnings in them are the same objects as below `/admin`, and reset credits are as the provider writes them.";
 
-/// `GET /admin/openapi.json`
-pub(crate) async fn describe(_ask: Ask) -> Answer {
-    Ok(whole(StatusCode::OK, Bytes::from_static(OPENAPI.as_bytes())))
+/// What [`OPENAPI`](crate::OPENAPI) should be.
+pub fn openapi() -> String {
+    document().to_pretty_json().expect("invariant: our answers serialise") + "\n"
 }
+
+fn document() -> OpenApi {
+    let mut shapes = Shapes::new();
+    let paths = paths(&mut shapes);
+    let tags = Topic::ALL.map(|(_, name, about)| TagBuilder::new().name(name).description(Some(about)).build());
+    let info = InfoBuilder::new().title("Polygate admin API").description(Some(ABOUT));
+    OpenApiBuilder::new()
+        .info(info.version(env!("CARGO_PKG_VERSION")).build())
+        .paths(paths)
+        .components(Some(components(shapes)))
+        .tags(Some(tags))
+        .build()
+}
+
+fn paths(shapes: &mut Shapes) -> Paths {
+    failure::shape(shapes);
+    let mut paths = PathsBuilder::new();
+    for route in router::routes() {
+        if let (Class::Admin(scope), Some(operation)) = (route.class, route.operation)
+            && let Some(method) = method(&route.method)
+        {
+            let written = write::operation(route, scope, operation, shapes);
+            paths = paths.path(route.path, PathItem::new(method, written));
+        }
+    }
+    paths.build()
+}
+
+fn components(shapes: Shapes) -> Components {
+    let about = "`Authorization: Bearer <token>`; `x-api-key` does as well. `polygate admin token` makes one.";
+    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about)).build();
+    ComponentsBuilder::new()
+        .schemas_from_iter(shapes)
+        .responses_from_iter(failure::all())
+        .security_scheme(TOKEN, SecurityScheme::Http(token))
+        .build()
+}
+
+/// The method as OpenAPI has it; `None` for one that it has no place for.
+fn method(method: &http::Method) -> Option<HttpMethod> {
+    Some(match method.as_str() {
+        "GET" => HttpMethod::Get,
+        "POST" => HttpMethod::Post,
+        "PUT" => HttpMethod::Put,
+        "PATCH" => HttpMethod::Patch,
+        "DELETE" => HttpMethod::Delete,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

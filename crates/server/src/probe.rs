@@ -9,9 +9,9 @@ use http_body_util::StreamBody;
 use proto::Failure;
 
 use crate::body::{self, Budget};
+use crate::connection::head::{self, Framing};
 use crate::edge::form::Scan;
 use crate::guard::host::{Host, Name};
-use crate::listen::head::{self, Framing};
 use crate::settings::Limits;
 
 /// Name and port that a `Host` header says; `None` when it is refused.

@@ -4,8 +4,6 @@ use http::Uri;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 
-use crate::route::decode;
-
 /// The member of a query that holds a key.
 const KEY: &str = "key";
 
@@ -46,6 +44,25 @@ pub(crate) fn all(parts: &Parts, wanted: &str) -> impl Iterator<Item = String> {
 
 fn name(pair: &str) -> Option<String> {
     decode(pair.split('=').next().unwrap_or_default())
+}
+
+/// Text without its percent signs; `None` when it is no text or hides what a path must not hold.
+pub(crate) fn decode(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut out = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'%' => hex(bytes.next()?)? << 4 | hex(bytes.next()?)?,
+            plain => plain,
+        });
+    }
+    let text = String::from_utf8(out).ok()?;
+    let hidden = text.chars().any(|c| c.is_control() || matches!(c, '\\' | ';'));
+    (!hidden).then_some(text)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

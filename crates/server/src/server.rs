@@ -7,12 +7,12 @@ use engine::Engine;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
 use crate::bind::{self, BindError};
+use crate::connection::state::Face;
 use crate::guard::Counters;
 use crate::listen;
-use crate::listen::link::Face;
 use crate::ollama::Bridge;
-use crate::service::App;
 use crate::settings::Settings;
 
 /// Open listeners that nobody serves yet; clients that connect wait.

@@ -2,13 +2,9 @@
 //! gets its id, its security headers and its log line.
 
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use engine::Engine;
-use futures_util::FutureExt;
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HeaderName, TRANSFER_ENCODING, UPGRADE,
     X_CONTENT_TYPE_OPTIONS,
@@ -17,78 +13,21 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use proto::{Dialect, Failure, Kind};
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
 use crate::admin;
-use crate::auth::{Desk, presented};
-use crate::body::Budget;
+use crate::app::{App, keyless};
+use crate::auth::{Class, Desk, presented};
+use crate::connection::state::{Face, Link};
 use crate::cors;
 use crate::edge;
-use crate::forwarded::{self, Clients, Place};
+use crate::failure::{Panicked, caught, failed, panicked};
+use crate::forwarded::{self, Place};
 use crate::guard::origin::Site;
 use crate::guard::{self, Counters};
-use crate::listen::link::{Face, Link};
-use crate::ollama::Bridge;
 use crate::query;
 use crate::reply::{Answer, Body, Denied, shutting_down};
-use crate::route::{self, Ask, Class, Found, Route, Takes};
-use crate::settings::{Limits, Settings};
-
-/// What all requests share.
-pub(crate) struct App {
-    pub(crate) engine: Engine,
-    pub(crate) settings: Settings,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) budget: Budget,
-    /// One permit for each reply in progress.
-    pub(crate) replies: Arc<Semaphore>,
-    /// Requests in progress of clients behind trusted proxies.
-    pub(crate) clients: Arc<Clients>,
-    /// One permit for each WebSocket.
-    pub(crate) sockets: Arc<Semaphore>,
-    pub(crate) started: Instant,
-    /// Whether new work should go elsewhere.
-    pub(crate) draining: AtomicBool,
-    /// Cancelled when the server begins to stop.
-    pub(crate) closing: CancellationToken,
-    /// What became of the Ollama listener.
-    pub(crate) bridge: Bridge,
-    /// Cancelled when what has not been answered yet is answered with a failure.
-    pub(crate) farewell: CancellationToken,
-}
-
-impl App {
-    /// Puts a server's state together.
-    pub(crate) fn new(settings: Settings, engine: Engine, bridge: Bridge) -> Self {
-        Self {
-            engine,
-            counters: Arc::default(),
-            limits: Arc::new(settings.limits.clone()),
-            budget: Budget::new(settings.limits.buffered),
-            replies: Arc::new(Semaphore::new(settings.limits.replies)),
-            clients: Arc::default(),
-            sockets: Arc::new(Semaphore::new(settings.limits.sockets)),
-            started: Instant::now(),
-            draining: AtomicBool::new(false),
-            closing: CancellationToken::new(),
-            bridge,
-            farewell: CancellationToken::new(),
-            settings,
-        }
-    }
-
-    /// Tells `/readyz` that new requests should go elsewhere.
-    pub(crate) fn leave(&self) {
-        self.draining.store(true, Ordering::Release);
-    }
-
-    /// Ends streams that would never end by themselves.
-    pub(crate) fn drain(&self) {
-        self.closing.cancel();
-    }
-}
+use crate::route::{self, Ask, Route, Takes};
+use crate::router::{self, Found};
 
 /// Answers one request.
 pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incoming>) -> Response<Body> {
@@ -97,7 +36,7 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
     let (version, method) = (parts.version, parts.method.clone());
     let id = request_id(&parts.headers);
     let keys = query::take_keys(&mut parts);
-    let dialect = route::tongue(link.face, &parts, !keys.is_empty());
+    let dialect = router::tongue(link.face, &parts, !keys.is_empty());
     let peer = forwarded::client(link.peer, &parts.headers, &app.settings.trusted_proxies);
     let mut seen = Seen { keys, route: None, dialect, site: Site::Own, known: false, peer };
     let handled = tokio::select! {
@@ -135,21 +74,6 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
     response
 }
 
-/// A handler panicked. The payload is dropped: it may hold anything of the request, and the panic hook has said where it was.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Panicked;
-
-/// Keeps a panic from ending the connection, which other requests may share.
-pub(crate) async fn caught<T>(handling: impl Future<Output = T>) -> Result<T, Panicked> {
-    AssertUnwindSafe(handling).catch_unwind().await.map_err(|_payload| Panicked)
-}
-
-/// The answer to a request whose handler panicked; says so in the log.
-pub(crate) fn panicked(id: &str, route: Option<&Route>) -> Denied {
-    tracing::error!(request = %id, route = route.map(|route| route.path), "a handler panicked");
-    Denied::from(Failure::new(Kind::Internal, "The gateway failed on this request"))
-}
-
 /// What was found out about a request on its way.
 struct Seen {
     /// The keys in its query.
@@ -162,33 +86,6 @@ struct Seen {
     /// The client's address, as trusted proxies say it.
     peer: IpAddr,
 }
-
-/// Says in the log why a client gets a failure that is not its own. An upstream's message stays out: it may hold parts of the prompt.
-pub(crate) fn failed(id: &str, route: Option<&Route>, denied: &Denied, dialect: Dialect) {
-    let failure = &denied.failure;
-    let status = denied.status.map_or_else(|| dialect.error(failure).0, |status| status.as_u16());
-    if status < 500 {
-        return;
-    }
-    let ours = !matches!(failure.kind, Kind::Upstream | Kind::Timeout);
-    let reason = ours.then(|| &failure.message[..failure.message.floor_char_boundary(REASON)]);
-    let said = |name: &str| denied.headers.get(name).and_then(|value| value.to_str().ok());
-    tracing::warn!(
-        request = %id,
-        route = route.map(|route| route.path),
-        status,
-        model = said("x-polygate-model"),
-        provider = said("x-polygate-account"),
-        code = failure.code.as_deref(),
-        kind = ?failure.kind,
-        reason,
-        "{}",
-        if ours { "a request failed" } else { "a request failed upstream" }
-    );
-}
-
-/// Most bytes of a reason in the log.
-const REASON: usize = 300;
 
 /// Takes the request's place among those of its address, where a trusted proxy stands between.
 fn place(app: &App, link: &Link, peer: IpAddr) -> Result<Option<Place>, Denied> {
@@ -268,22 +165,8 @@ fn typed(route: &Route, headers: &HeaderMap, counters: &Counters) -> Result<(), 
     Err(Failure::new(Kind::Unsupported, format!("Content-Type must be {wanted}")).into())
 }
 
-/// Who callers without a key are where the owner has opened the data plane on loopback.
-pub(crate) const OPEN: &str = "open";
-/// Who callers without a key are on the Ollama listener.
-pub(crate) const OLLAMA: &str = "ollama";
-
-/// Who callers without a key are; `None` where they are nobody.
-pub(crate) fn keyless(app: &App, link: &Link) -> Option<&'static str> {
-    match link.face {
-        _ if !link.private => None,
-        Face::Ollama => Some(OLLAMA),
-        Face::Gateway => (!app.settings.require_key).then_some(OPEN),
-    }
-}
-
 fn find(app: &App, link: &Link, parts: &Parts, seen: &mut Seen) -> Result<(&'static Route, String), Denied> {
-    let found = route::find(link.face, &parts.method, parts.uri.path());
+    let found = router::find(link.face, &parts.method, parts.uri.path());
     let hidden = |route: &Route| matches!(route.class, Class::Admin(_)) && !link.private && !app.settings.admin_remote;
     match found {
         Found::Route(route, param) if !hidden(route) => {
@@ -294,11 +177,11 @@ fn find(app: &App, link: &Link, parts: &Parts, seen: &mut Seen) -> Result<(&'sta
             }
             Ok((route, param))
         }
-        Found::Method(allow) if !route::at(link.face, parts.uri.path()).any(hidden) => Err(Denied::method(&allow)),
+        Found::Method(allow) if !router::at(link.face, parts.uri.path()).any(hidden) => Err(Denied::method(&allow)),
         _ if matches!(parts.method, Method::TRACE | Method::CONNECT) || parts.uri.path() == "*" => {
             Err(Denied::method(&[]))
         }
-        _ => Err(Failure::new(Kind::NotFound, route::absent(link.face, &parts.method, parts.uri.path())).into()),
+        _ => Err(Failure::new(Kind::NotFound, router::absent(link.face, &parts.method, parts.uri.path())).into()),
     }
 }
 
@@ -340,19 +223,4 @@ fn finish(headers: &mut HeaderMap, id: &str, dialect: Dialect) {
         headers.extend(id.clone().map(|id| (HeaderName::from_static("request-id"), id)));
     }
     headers.extend(id.map(|id| (HeaderName::from_static("x-request-id"), id)));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_stays_with_its_request() {
-        assert_eq!(caught(async { 7 }).await, Ok(7));
-        let panicking = async {
-            tokio::task::yield_now().await;
-            assert!(std::hint::black_box(false), "with a secret in it");
-        };
-        assert_eq!(caught(panicking).await, Err(Panicked));
-    }
 }

@@ -11,6 +11,7 @@ use super::imports::{Graph, read};
 const SOURCES: &[&str] = &[
     "crates/proto/src",
     "crates/pool/src",
+    "crates/wire-body/src",
     "crates/upstream/src",
     "crates/store/src",
     "crates/engine/src",
@@ -25,15 +26,8 @@ const SOURCES: &[&str] = &[
 const EXCEPTIONS: &[(&str, &[&str], &str)] = &[];
 
 /// Source folders whose circles are told and do not fail yet. A folder that leaves this list does not come back.
-const UNFINISHED: &[&str] = &[
-    "crates/proto/src",
-    "crates/pool/src",
-    "crates/upstream/src",
-    "crates/store/src",
-    "crates/engine/src",
-    "crates/server/src",
-    "crates/offline/src",
-];
+const UNFINISHED: &[&str] =
+    &["crates/proto/src", "crates/pool/src", "crates/store/src", "crates/engine/src", "crates/offline/src"];
 
 /// Imports that must not be: source folder, the importing module, the imported one.
 const FORBIDDEN: &[(&str, &str, &str)] = &[("crates/proto/src", "canon", "dialect")];

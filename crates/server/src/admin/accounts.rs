@@ -24,7 +24,7 @@ use self::wire::{
 use super::input::{Input, admin, read};
 use super::logins::{Added, Given, single, store, way};
 use super::output::{DONE, Done};
-use crate::openapi::{Choice, Operation, Place, Topic};
+use crate::operation::{Choice, Operation, Place, Topic};
 use crate::query;
 use crate::reply::{Answer, Denied, json as answer};
 use crate::route::Ask;

@@ -7,11 +7,11 @@ use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::input::{self, Input};
-use crate::openapi::{Choice, Operation, Place, Topic};
+use crate::app::{OLLAMA, OPEN};
+use crate::operation::{Choice, Operation, Place, Topic};
 use crate::query;
 use crate::reply::{Answer, Denied, json};
 use crate::route::Ask;
-use crate::service::{OLLAMA, OPEN};
 use crate::settings::Settings;
 
 #[derive(Deserialize, ToSchema)]

@@ -16,7 +16,7 @@ use proto::{Failure, Kind};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::openapi::{Operation, Topic};
+use crate::operation::{Operation, Topic};
 use crate::reply::{Answer, Body, Slot, Source};
 use crate::route::Ask;
 

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::openapi::{Operation, Topic};
+use crate::operation::{Operation, Topic};
 use crate::reply::{Answer, json};
 use crate::route::Ask;
 

@@ -46,7 +46,7 @@ fn object<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
 pub(crate) async fn bytes(
     headers: &http::HeaderMap,
     incoming: hyper::body::Incoming,
-    app: &crate::service::App,
+    app: &crate::app::App,
 ) -> Result<bytes::Bytes, Denied> {
     let read = body::read(headers, incoming, &app.settings.limits, &app.budget).await;
     Ok(read.map_err(Failure::from)?)

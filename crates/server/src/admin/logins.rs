@@ -13,7 +13,7 @@ use self::wire::{By, DeviceStarted, FromCodex, Leaving, Login, Polled, Relayed, 
 use super::accounts::batch::bounded;
 use super::input::{Input, admin, read};
 use super::output::{DONE, Done, Removed};
-use crate::openapi::{Choice, Operation, Place, Topic};
+use crate::operation::{Choice, Operation, Place, Topic};
 use crate::query;
 use crate::reply::{Answer, Denied, bare, json as answer};
 use crate::route::Ask;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::ollama::Bridge;
-use crate::openapi::{Operation, Topic};
+use crate::operation::{Operation, Topic};
 use crate::reply::{Answer, json};
 use crate::route::Ask;
 

@@ -17,7 +17,7 @@ use super::input::admin;
 use super::output::{DONE, Done};
 use super::relays::read;
 use crate::body;
-use crate::openapi::{Operation, Topic};
+use crate::operation::{Operation, Topic};
 use crate::reply::{Answer, Denied, json, whole};
 use crate::route::Ask;
 

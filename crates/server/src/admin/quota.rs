@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::input::{self, Input};
 use super::output::Date;
-use crate::openapi::{Operation, Topic};
+use crate::operation::{Operation, Topic};
 use crate::reply::{Answer, Denied, json};
 use crate::route::Ask;
 

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use self::provider::Catalog;
 use self::wire::{Batch, Deleted, Entry, Exported, Import, Imported, Key, Label, List, Listed, Outcome, State, Wish};
 use super::input::{self, Input, admin};
-use crate::openapi::{Operation, Topic};
+use crate::operation::{Operation, Topic};
 use crate::reply::{Answer, Denied, bare, json};
 use crate::route::Ask;
 

@@ -15,11 +15,11 @@ use wire_body::offload;
 
 use super::form::{self, Scan, boundary};
 use super::run::{head, place};
+use crate::app::App;
 use crate::body;
 use crate::client;
 use crate::reply::{Answer, Body, Denied, Slot, Source};
 use crate::route::Ask;
-use crate::service::App;
 
 /// `POST /v1/embeddings`
 pub(crate) async fn embeddings(ask: Ask) -> Answer {

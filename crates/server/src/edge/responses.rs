@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::count::count;
 use super::run::{head, receive, run, told};
+use super::socket;
 use crate::reply::{Answer, whole};
 use crate::route::Ask;
-use crate::socket;
 
 /// `POST /v1/responses`
 pub(crate) async fn create(ask: Ask) -> Answer {

@@ -16,13 +16,13 @@ use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 use wire_body::offload;
 
+use crate::app::App;
 use crate::body::{self, Broken};
 use crate::client;
+use crate::connection::state::Link;
 use crate::guard::Counters;
-use crate::listen::link::Link;
 use crate::reply::{Answer, Body, Denied, Slot, Source, json, whole};
 use crate::route::Ask;
-use crate::service::App;
 
 /// Serves a model call in the route's dialect.
 pub(crate) async fn run(ask: Ask, subagent: Option<&str>) -> Answer {

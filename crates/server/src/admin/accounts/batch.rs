@@ -10,7 +10,7 @@ use super::denied;
 use super::wire::{Edited, Ids, Labels, Marks, Renewed, States};
 use crate::admin::input::{Input, read};
 use crate::admin::output::Removed;
-use crate::openapi::{Operation, Topic};
+use crate::operation::{Operation, Topic};
 use crate::reply::{Answer, json as answer};
 use crate::route::Ask;
 

@@ -10,7 +10,7 @@ use proto::{Failure, Kind};
 
 use super::denied;
 use crate::admin::input::{admin, bytes};
-use crate::openapi::{Choice, Operation, Place, Topic};
+use crate::operation::{Choice, Operation, Place, Topic};
 use crate::query;
 use crate::reply::{Answer, Denied, json as answer, whole};
 use crate::route::Ask;

@@ -16,12 +16,13 @@ use wire_body::offload;
 
 use super::frames::message;
 use super::{Seat, facts};
+use crate::app::keyless;
 use crate::auth::{Desk, presented};
 use crate::client;
 use crate::edge::run::{head, place};
+use crate::failure::{Panicked, caught, failed, panicked};
 use crate::reply::Denied;
 use crate::route::Route;
-use crate::service::{Panicked, caught, failed, keyless, panicked};
 
 /// The one type of message that there is.
 const CREATE: &str = "response.create";

@@ -16,5 +16,5 @@ fn a_name_means_one_shape() {
 
 #[test]
 fn the_text_is_the_one_of_the_types() {
-    assert!(super::openapi() == crate::openapi::OPENAPI, "docs/openapi.json is out of date; run `cargo xtask gen`");
+    assert!(super::openapi() == crate::OPENAPI, "docs/openapi.json is out of date; run `cargo xtask gen`");
 }

@@ -25,11 +25,11 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use self::meter::Meter;
 use self::session::Session;
-use crate::listen::gate::Gate;
-use crate::listen::link::Link;
+use crate::app::App;
+use crate::connection::head_filter::Gate;
+use crate::connection::state::Link;
 use crate::reply::Answer;
 use crate::route::{Ask, Route};
-use crate::service::App;
 
 /// First size of the buffer for what is read; it grows with the message.
 const READ: usize = 4 << 10;

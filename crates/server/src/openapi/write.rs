@@ -10,7 +10,7 @@ use utoipa::openapi::{
 };
 
 use super::{JSON, TOKEN, failure};
-use crate::openapi::operation::{Choice, Content, Gives, Operation, Place, Shapes, Takes};
+use crate::operation::{Choice, Content, Gives, Operation, Place, Shapes, Takes};
 use crate::route::{self, Route};
 
 /// The operation of a route that wants `scope`.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::scan::Scan;
 use crate::body::{Budget, Charge, patience};
-use crate::listen::gate::Gate;
+use crate::connection::head_filter::Gate;
 
 /// See the module.
 pub(super) struct Meter {

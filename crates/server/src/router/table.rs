@@ -4,9 +4,10 @@ use http::Method;
 use pool::keys::Scope;
 use proto::Dialect;
 
-use super::{Class, Route, Takes};
-use crate::openapi::Operation;
-use crate::{admin, edge, openapi};
+use crate::auth::Class;
+use crate::operation::Operation;
+use crate::route::{Route, Takes};
+use crate::{admin, edge};
 
 macro_rules! route {
     ($method:ident $path:literal, $class:expr, $dialect:ident, $handler:path) => {
@@ -169,7 +170,7 @@ pub(super) static GATEWAY: [Route; 189] = [
     route!(POST "/backend-api/codex/realtime/calls", NATIVE, Responses, edge::native::absent),
     route!(GET "/backend-api/plugins/{name}", NATIVE, Responses, edge::native::absent),
     // Administration.
-    route!(GET "/admin/openapi.json", READ, openapi::describe, openapi::DESCRIBE),
+    route!(GET "/admin/openapi.json", READ, admin::openapi::describe, admin::openapi::DESCRIBE),
     route!(GET "/admin/accounts", READ, admin::accounts::list, admin::accounts::LIST),
     route!(PATCH "/admin/accounts/{id}", WRITE, admin::choice::set, admin::choice::SET),
     route!(GET "/admin/dry-run", READ, admin::choice::explain, admin::choice::EXPLAIN),

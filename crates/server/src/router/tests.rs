@@ -1,6 +1,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::route::Takes;
 
 fn name(method: &Method, path: &str) -> String {
     match find(Face::Gateway, method, path) {

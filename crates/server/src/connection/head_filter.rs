@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::head::{self, Framing, Refused};
-use super::link::{Link, Phase as Life};
+use super::state::{Link, Phase as Life};
 use crate::settings::Limits;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -24,8 +24,8 @@ use super::frames::Frames;
 use super::meter::Meter;
 use super::turn::{self, Running};
 use crate::body::Broken;
+use crate::connection::state::Phase;
 use crate::guard::Counters;
-use crate::listen::link::Phase;
 use crate::reply::{Denied, shutting_down};
 
 /// A message that is longer leaves no memory behind where it was put together.

@@ -5,7 +5,7 @@ use utoipa::openapi::schema::Object;
 use utoipa::openapi::{Content, Header, Ref, RefOr, Response, ResponseBuilder, Type};
 
 use super::JSON;
-use crate::openapi::operation::{self, Operation, Shapes, Takes};
+use crate::operation::{self, Operation, Shapes, Takes};
 
 /// Why a request failed.
 #[derive(ToSchema)]

@@ -1,0 +1,85 @@
+//! The state that all requests of a server share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use engine::Engine;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::body::Budget;
+use crate::connection::state::{Face, Link};
+use crate::forwarded::Clients;
+use crate::guard::Counters;
+use crate::ollama::Bridge;
+use crate::settings::{Limits, Settings};
+
+/// What all requests share.
+pub(crate) struct App {
+    pub(crate) engine: Engine,
+    pub(crate) settings: Settings,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) budget: Budget,
+    /// One permit for each reply in progress.
+    pub(crate) replies: Arc<Semaphore>,
+    /// Requests in progress of clients behind trusted proxies.
+    pub(crate) clients: Arc<Clients>,
+    /// One permit for each WebSocket.
+    pub(crate) sockets: Arc<Semaphore>,
+    pub(crate) started: Instant,
+    /// Whether new work should go elsewhere.
+    pub(crate) draining: AtomicBool,
+    /// Cancelled when the server begins to stop.
+    pub(crate) closing: CancellationToken,
+    /// What became of the Ollama listener.
+    pub(crate) bridge: Bridge,
+    /// Cancelled when what has not been answered yet is answered with a failure.
+    pub(crate) farewell: CancellationToken,
+}
+
+impl App {
+    /// Puts a server's state together.
+    pub(crate) fn new(settings: Settings, engine: Engine, bridge: Bridge) -> Self {
+        Self {
+            engine,
+            counters: Arc::default(),
+            limits: Arc::new(settings.limits.clone()),
+            budget: Budget::new(settings.limits.buffered),
+            replies: Arc::new(Semaphore::new(settings.limits.replies)),
+            clients: Arc::default(),
+            sockets: Arc::new(Semaphore::new(settings.limits.sockets)),
+            started: Instant::now(),
+            draining: AtomicBool::new(false),
+            closing: CancellationToken::new(),
+            bridge,
+            farewell: CancellationToken::new(),
+            settings,
+        }
+    }
+
+    /// Tells `/readyz` that new requests should go elsewhere.
+    pub(crate) fn leave(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Ends streams that would never end by themselves.
+    pub(crate) fn drain(&self) {
+        self.closing.cancel();
+    }
+}
+
+/// Who callers without a key are where the owner has opened the data plane on loopback.
+pub(crate) const OPEN: &str = "open";
+/// Who callers without a key are on the Ollama listener.
+pub(crate) const OLLAMA: &str = "ollama";
+
+/// Who callers without a key are; `None` where they are nobody.
+pub(crate) fn keyless(app: &App, link: &Link) -> Option<&'static str> {
+    match link.face {
+        _ if !link.private => None,
+        Face::Ollama => Some(OLLAMA),
+        Face::Gateway => (!app.settings.require_key).then_some(OPEN),
+    }
+}
