@@ -57,6 +57,12 @@ impl Denied {
     }
 }
 
+/// Whether a host, as a URL or a setting writes it, is this machine's loopback by its text. No resolver is asked.
+pub fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
 /// Whether a base URL may be called as far as its text tells; [`check_ip`] must follow for every address of its name.
 pub fn check_url(url: &Url, allow_private: bool) -> Result<(), Denied> {
     if url.query().is_some() || url.fragment().is_some() {

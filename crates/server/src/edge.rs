@@ -2,11 +2,11 @@
 
 pub(crate) mod chat;
 mod count;
-pub(crate) mod form;
 pub(crate) mod gemini;
 pub(crate) mod health;
 pub(crate) mod messages;
 pub(crate) mod models;
+pub(crate) mod multipart;
 pub(crate) mod native;
 pub(crate) mod ollama;
 pub(crate) mod pass;

@@ -10,7 +10,7 @@ use proto::Failure;
 
 use crate::body::{self, Budget};
 use crate::connection::head::{self, Framing};
-use crate::edge::form::Scan;
+use crate::edge::multipart::Scan;
 use crate::guard::host::{Host, Name};
 use crate::settings::Limits;
 

@@ -153,7 +153,7 @@ fn bears(parts: &Parts) -> bool {
 fn typed(route: &Route, headers: &HeaderMap, counters: &Counters) -> Result<(), Denied> {
     let other = match route.takes {
         Takes::Nothing => true,
-        Takes::Form => edge::form::boundary(headers).is_some(),
+        Takes::Form => edge::multipart::boundary(headers).is_some(),
         Takes::File => admin::is_text(headers),
         Takes::Json | Takes::Socket => false,
     };

@@ -5,7 +5,6 @@ mod tests;
 
 use std::future::Future;
 use std::io::ErrorKind;
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -32,11 +31,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Whether nobody on the way can read or change what is said: logins go over it. A server on this machine is not on the way to anybody.
 fn private(options: &PgConnectOptions) -> Result<(), OpenError> {
     let host = options.get_host();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let here = options.get_socket().is_some()
-        || host.starts_with('/')
-        || host.eq_ignore_ascii_case("localhost")
-        || address.is_ok_and(|address| address.to_canonical().is_loopback());
+    let here = options.get_socket().is_some() || host.starts_with('/') || pool::guard::is_loopback(host);
     if here || matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
         return Ok(());
     }

@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pool::guard::is_loopback;
 use pool::limits;
 use pool::relay::Service;
-use url::{Host, Url};
+use url::Url;
 
 use crate::profile::Profile;
 
@@ -200,20 +201,9 @@ fn join(base: &Url, path: &str) -> Url {
     url
 }
 
-/// Whether a host is this machine's loopback by its text.
-pub(crate) fn loopback_host(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
-}
-
-/// Whether a URL's host is this machine's loopback by its text, without asking a resolver.
+/// Whether a URL's host is this machine's loopback by its text.
 pub(crate) fn loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    url.host_str().is_some_and(is_loopback)
 }
 
 fn check(setting: &'static str, url: &Url) -> Result<(), BuildError> {

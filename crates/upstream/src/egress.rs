@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pool::egress::{Address, Proxy, ProxyId};
+use pool::guard::is_loopback;
 use url::Url;
 
 use crate::config::{BuildError, Config, Timeouts};
@@ -205,7 +206,7 @@ impl Ways {
         let url = Url::parse(proxy.address.full().expose());
         let url = url.map_err(|_| refused("its address cannot be read".to_owned()))?;
         // A proxy on this machine reaches this machine's loopback as well as we do; one elsewhere cannot.
-        let near = if crate::config::loopback_host(&proxy.address.host_text()) { Near::None } else { Near::Loopback };
+        let near = if is_loopback(&proxy.address.host_text()) { Near::None } else { Near::Loopback };
         let door = Door::new(proxy.address.host_text(), proxy.allow_private, self.lookup.clone());
         let exit = Exit { proxy: Some(url), near, resolver: Some(Resolver::Door(door)) };
         Lanes::new(self.timeouts, &self.roots, exit).map_err(|error| unbuilt(&error))

@@ -367,8 +367,7 @@ fn not_stored(config: &Config, wanted: &str) -> anyhow::Error {
 fn not_ourselves(config: &Config, base_url: &str) -> anyhow::Result<()> {
     let Ok(pasted) = Pasted::read(base_url) else { return Ok(()) };
     let url = pasted.url();
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let near = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    let near = url.host_str().is_some_and(pool::guard::is_loopback);
     let port = url.port_or_known_default();
     if near && (port == Some(config.server.port) || config.ollama.enabled && port == Some(config.ollama.port)) {
         bail!("the address is this gateway itself; hint: give the address of another service");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pool::Secret;
+use pool::guard::is_loopback;
 use pool::hosted::Hosted;
 use pool::limits::QUEUE_WAIT;
 use pool::pick::Strategy;
@@ -26,9 +27,6 @@ const MOST_DAYS: u64 = 36_525;
 /// Bounds of sizes.
 const SMALLEST: u64 = 16 << 20;
 const LARGEST: u64 = 1024 << 30;
-
-/// Hosts that may be called over plain http.
-const NEAR: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 pub(super) fn server(layers: &Layers) -> Result<Server, ConfigError> {
     Ok(Server {
@@ -115,7 +113,7 @@ fn allowed_origins(layers: &Layers) -> Result<Vec<String>, ConfigError> {
 
 /// A public address: https, or plain http on this machine.
 fn feed(layers: &Layers, key: &'static str) -> Result<Option<Url>, ConfigError> {
-    let near = |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(|host| NEAR.contains(&host));
+    let near = |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(is_loopback);
     match url(layers, key)? {
         Some(url)
             if !url.username().is_empty() || url.password().is_some() || url.scheme() != "https" && !near(&url) =>
@@ -165,7 +163,7 @@ pub(super) fn proxies(layers: &Layers) -> Result<Proxies, ConfigError> {
     let length = seconds(&interval.value).ok_or_else(|| wrong(&interval, wanted))?;
     let echo = layers.get("proxies.echo_url");
     let bare = |url: &Url| url.username().is_empty() && url.password().is_none();
-    let near = |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(|host| NEAR.contains(&host));
+    let near = |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(is_loopback);
     let url = Url::parse(&echo.value).ok().filter(|url| bare(url) && (url.scheme() == "https" || near(url)));
     Ok(Proxies { interval: length, echo: url.ok_or_else(|| wrong(&echo, "an https URL"))? })
 }

@@ -21,8 +21,8 @@ pub(crate) use self::wire::Entry;
 use self::wire::{
     All, Changed, Checks, Checkup, Cookies, Jar, Label, Persistence, Refreshed, Stored, Tags, Tally, Wish,
 };
-use super::input::{Input, admin, read};
-use super::logins::{Added, Given, single, store, way};
+use super::input::{Input, admin, bounded, read};
+use super::logins::{Added, bearer, single, store, way};
 use super::output::{DONE, Done};
 use crate::operation::{Choice, Operation, Place, Topic};
 use crate::query;
@@ -87,7 +87,7 @@ pub(crate) async fn add(ask: Ask) -> Answer {
         return Err(Failure::new(Kind::Invalid, "Give a token or a refreshToken").into());
     }
     let egress = way(&engine, body.egress.as_deref())?;
-    let done = engine.add_token(body.token.map(Given::take), body.refresh_token.map(Given::take), egress).await;
+    let done = engine.add_token(body.token.map(bearer), body.refresh_token.map(bearer), egress).await;
     single(&engine, &done)
 }
 
@@ -119,7 +119,7 @@ pub(crate) async fn check(ask: Ask) -> Answer {
         return Err(Failure::new(Kind::Invalid, words).into());
     }
     let ids = body.ids.as_deref();
-    batch::bounded(ids.unwrap_or_default())?;
+    bounded(ids.unwrap_or_default().len(), batch::MOST, "ids")?;
     let pace = Pace { stagger: Duration::from_millis(stagger), parallel };
     let results = engine.check_accounts(ids, pace).await;
     let count = |health| results.iter().filter(|checked| checked.result == health).count();

@@ -1,11 +1,17 @@
 //! What an admin endpoint is given.
 
+use bytes::Bytes;
 use engine::Engine;
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use hyper::body::Incoming;
+use pool::Secret;
 use proto::{Failure, Kind};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::app::App;
 use crate::auth::Caller;
 use crate::body;
 use crate::reply::Denied;
@@ -43,13 +49,28 @@ fn object<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
 }
 
 /// Reads a body as it is.
-pub(crate) async fn bytes(
-    headers: &http::HeaderMap,
-    incoming: hyper::body::Incoming,
-    app: &crate::app::App,
-) -> Result<bytes::Bytes, Denied> {
+pub(super) async fn bytes(headers: &HeaderMap, incoming: Incoming, app: &App) -> Result<Bytes, Denied> {
     let read = body::read(headers, incoming, &app.settings.limits, &app.budget).await;
     Ok(read.map_err(Failure::from)?)
+}
+
+/// A secret in a body.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+pub(crate) struct SecretText(pub(crate) Secret);
+
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(Secret::new(text))
+    }
+}
+
+/// Refuses a list that is longer than `most`. `field` is its name in the body.
+pub(super) fn bounded(count: usize, most: usize, field: &str) -> Result<(), Failure> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Invalid, format!("At most {most} at a time")).at(field))
 }
 
 /// Whose token calls; fit for logs.
@@ -61,7 +82,7 @@ pub(crate) fn admin(caller: &Caller) -> &str {
 }
 
 /// Whether the body is plain text.
-pub(crate) fn is_text(headers: &http::HeaderMap) -> bool {
+pub(crate) fn is_text(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next().and_then(|value| value.to_str().ok()), values.next()) else {
         return false;

@@ -5,13 +5,14 @@ mod wire;
 use engine::{DevicePoll, Engine, ImportFate, Imports, LinkError, LoginProblem, LoginStage};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
+use pool::Secret;
 use pool::egress::Egress;
 use proto::{Failure, Kind};
 
-pub(crate) use self::wire::{Added, Given};
+pub(crate) use self::wire::Added;
 use self::wire::{By, DeviceStarted, FromCodex, Leaving, Login, Polled, Relayed, Started, Status, Tally, Token, User};
-use super::accounts::batch::bounded;
-use super::input::{Input, admin, read};
+use super::accounts::batch::MOST;
+use super::input::{Input, SecretText, admin, bounded, read};
 use super::output::{DONE, Done, Removed};
 use crate::operation::{Choice, Operation, Place, Topic};
 use crate::query;
@@ -179,8 +180,15 @@ pub(crate) const TOKEN: Operation =
 pub(crate) async fn token(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<Token>(ask).await?;
     let egress = way(&engine, body.egress.as_deref())?;
-    let done = engine.add_token(Some(body.token.take()), None, egress).await;
+    let done = engine.add_token(Some(bearer(body.token)), None, egress).await;
     single(&engine, &done)
+}
+
+/// A token, without the name of its scheme where that was pasted with it.
+pub(super) fn bearer(SecretText(given): SecretText) -> Secret {
+    let text = given.expose().trim();
+    let bare = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    Secret::new(bare.map_or(text, |(_, token)| token.trim()))
 }
 
 /// Of [`logout`].
@@ -195,7 +203,7 @@ pub(crate) async fn logout(ask: Ask) -> Answer {
         let words = "Say whom to sign out: {\"ids\": [...]}, or {\"all\": true} for every account";
         return Err(Failure::new(Kind::Invalid, words).into());
     }
-    bounded(&body.ids)?;
+    bounded(body.ids.len(), MOST, "ids")?;
     let everyone = || engine.accounts().into_iter().map(|view| view.id).collect();
     let ids: Vec<String> = if body.all { everyone() } else { body.ids };
     let batch = engine.remove_accounts(&ids).await.map_err(|error| super::accounts::denied(&error))?;

@@ -10,13 +10,10 @@ use pool::egress::Address;
 use proto::{Failure, Kind};
 
 use self::wire::{
-    Apply, Assignment, Assignments, Change, Entry, Global, Imported, Interval, List, Outcome, Spread, Text, Tickets,
-    Wish,
+    Apply, Assignment, Assignments, Change, Entry, Global, Imported, Interval, List, Outcome, Spread, Tickets, Wish,
 };
-use super::input::admin;
+use super::input::{Input, SecretText, admin, bounded, bytes, read};
 use super::output::{DONE, Done};
-use super::relays::read;
-use crate::body;
 use crate::operation::{Operation, Topic};
 use crate::reply::{Answer, Denied, json, whole};
 use crate::route::Ask;
@@ -52,7 +49,7 @@ pub(crate) const ADD: Operation =
 
 /// `POST /api/proxies`. The address of one that is there already gives that one.
 pub(crate) async fn add(ask: Ask) -> Answer {
-    let (engine, _, wish) = read::<Wish>(ask).await?;
+    let Input { engine, body: wish, .. } = read::<Wish>(ask).await?;
     let wish = wish.proxy().map_err(|invalid| denied(&invalid.into()))?;
     let (view, added) = engine.add_proxy(wish).await.map_err(|error| denied(&error))?;
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
@@ -65,8 +62,8 @@ pub(crate) const CHANGE: Operation =
 
 /// `PUT /api/proxies/{id}`
 pub(crate) async fn change(ask: Ask) -> Answer {
-    let (engine, id, change) = read::<Change>(ask).await?;
-    let address = change.url.map(|Text(url)| Address::read(url.expose())).transpose();
+    let Input { engine, param: id, body: change } = read::<Change>(ask).await?;
+    let address = change.url.map(|SecretText(url)| Address::read(url.expose())).transpose();
     let address = address.map_err(|invalid| denied(&invalid.into()))?;
     let change = ProxyChange { name: change.name, address, allow_private: change.allow_private, enabled: None };
     let view = engine.change_proxy(&id, change).await.map_err(|error| denied(&error))?;
@@ -130,7 +127,7 @@ pub(crate) const SETTINGS: Operation =
 
 /// `PUT /api/proxies/settings`
 pub(crate) async fn settings(ask: Ask) -> Answer {
-    let (engine, _, interval) = read::<Interval>(ask).await?;
+    let Input { engine, body: interval, .. } = read::<Interval>(ask).await?;
     let minutes = interval.health_check_interval_minutes;
     if minutes > MINUTES {
         let said = format!("At most {MINUTES} minutes, a week; 0 is never");
@@ -146,7 +143,7 @@ pub(crate) const ASSIGN: Operation =
 
 /// `POST /api/proxies/assign`
 pub(crate) async fn assign(ask: Ask) -> Answer {
-    let (engine, _, one) = read::<Assignment>(ask).await?;
+    let Input { engine, body: one, .. } = read::<Assignment>(ask).await?;
     engine.assign(&[one.pair()]).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &DONE))
 }
@@ -178,8 +175,8 @@ pub(crate) const ASSIGN_BULK: Operation =
 
 /// `POST /api/proxies/assign-bulk`, `POST /api/proxies/assignments/apply`
 pub(crate) async fn assign_bulk(ask: Ask) -> Answer {
-    let (engine, _, all) = read::<Assignments>(ask).await?;
-    bounded(all.assignments.len(), "assignments")?;
+    let Input { engine, body: all, .. } = read::<Assignments>(ask).await?;
+    bounded(all.assignments.len(), MOST, "assignments")?;
     let pairs: Vec<_> = all.assignments.iter().map(Assignment::pair).collect();
     engine.assign(&pairs).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Apply { success: true, applied: pairs.len() }))
@@ -191,8 +188,8 @@ pub(crate) const ASSIGN_RULE: Operation =
 
 /// `POST /api/proxies/assign-rule`: the accounts take the targets in turn.
 pub(crate) async fn assign_rule(ask: Ask) -> Answer {
-    let (engine, _, rule) = read::<Spread>(ask).await?;
-    bounded(rule.account_ids.len(), "accountIds")?;
+    let Input { engine, body: rule, .. } = read::<Spread>(ask).await?;
+    bounded(rule.account_ids.len(), MOST, "accountIds")?;
     if rule.target_proxy_ids.is_empty() {
         return Err(Failure::new(Kind::Invalid, "Name at least one target").at("targetProxyIds").into());
     }
@@ -220,8 +217,8 @@ pub(crate) const IMPORT_ASSIGNMENTS: Operation =
 
 /// `POST /api/proxies/assignments/import`: shows what it would come to, and changes nothing.
 pub(crate) async fn import_assignments(ask: Ask) -> Answer {
-    let (engine, _, all) = read::<Tickets>(ask).await?;
-    bounded(all.assignments.len(), "assignments")?;
+    let Input { engine, body: all, .. } = read::<Tickets>(ask).await?;
+    bounded(all.assignments.len(), MOST, "assignments")?;
     let moves = engine.preview_egresses(&all.assignments).map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &moves))
 }
@@ -250,18 +247,10 @@ pub(crate) const IMPORT: Operation = Operation::new(Topic::Proxies, "Add proxies
 
 /// `POST /api/proxies/import`: YAML, JSON or one URL a line; all or none.
 pub(crate) async fn import(ask: Ask) -> Answer {
-    let body = body::read(&ask.parts.headers, ask.body, &ask.app.settings.limits, &ask.app.budget).await;
-    let body = body.map_err(Failure::from)?;
+    let body = bytes(&ask.parts.headers, ask.body, &ask.app).await?;
     let text = std::str::from_utf8(&body).map_err(|_| Failure::new(Kind::Invalid, "The file is not UTF-8 text"))?;
     let added = ask.app.engine.import_proxies(text).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Imported { success: true, added, errors: [] }))
-}
-
-fn bounded(count: usize, field: &str) -> Result<(), Failure> {
-    if count <= MOST {
-        return Ok(());
-    }
-    Err(Failure::new(Kind::Invalid, format!("At most {MOST} at a time")).at(field))
 }
 
 pub(super) fn denied(error: &ProxyError) -> Denied {

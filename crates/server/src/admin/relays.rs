@@ -7,11 +7,10 @@ mod wire;
 use engine::{Engine, ProbeError, RelayChange, RelayError, RelayView};
 use http::StatusCode;
 use proto::{Failure, Kind};
-use serde::de::DeserializeOwned;
 
 use self::provider::Catalog;
 use self::wire::{Batch, Deleted, Entry, Exported, Import, Imported, Key, Label, List, Listed, Outcome, State, Wish};
-use super::input::{self, Input, admin};
+use super::input::{Input, admin, bounded, read};
 use crate::operation::{Operation, Topic};
 use crate::reply::{Answer, Denied, bare, json};
 use crate::route::Ask;
@@ -52,7 +51,7 @@ pub(crate) const ADD: Operation =
 
 /// `POST /auth/api-keys`
 pub(crate) async fn add(ask: Ask) -> Answer {
-    let (engine, _, wish) = read::<Wish>(ask).await?;
+    let Input { engine, body: wish, .. } = read::<Wish>(ask).await?;
     let view = put(&engine, &wish).await?;
     Ok(json(StatusCode::CREATED, &Outcome { success: true, added: 1, failed: 0, keys: vec![view.into()] }))
 }
@@ -67,7 +66,7 @@ pub(crate) const MODELS: Operation =
 
 /// `POST /auth/api-keys/models`: the models of a relay that is not added yet.
 pub(crate) async fn models(ask: Ask) -> Answer {
-    let (engine, _, wish) = read::<Wish>(ask).await?;
+    let Input { engine, body: wish, .. } = read::<Wish>(ask).await?;
     let models = engine.ask_models(&wish.relay(ANY.to_owned())?).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Listed::of(models)))
 }
@@ -89,8 +88,8 @@ pub(crate) const IMPORT: Operation =
 
 /// `POST /auth/api-keys/import`
 pub(crate) async fn import(ask: Ask) -> Answer {
-    let (engine, _, import) = read::<Import>(ask).await?;
-    bounded(import.keys.len(), "keys")?;
+    let Input { engine, body: import, .. } = read::<Import>(ask).await?;
+    bounded(import.keys.len(), MOST, "keys")?;
     let mut done = Imported::default();
     for wish in &import.keys {
         match put(&engine, wish).await {
@@ -107,8 +106,8 @@ pub(crate) const REMOVE_MANY: Operation =
 
 /// `POST /auth/api-keys/batch-delete`
 pub(crate) async fn remove_many(ask: Ask) -> Answer {
-    let (engine, _, batch) = read::<Batch>(ask).await?;
-    bounded(batch.ids.len(), "ids")?;
+    let Input { engine, body: batch, .. } = read::<Batch>(ask).await?;
+    bounded(batch.ids.len(), MOST, "ids")?;
     let mut deleted = 0;
     for id in &batch.ids {
         let removed = engine.remove_relay(id).await.map_err(|error| denied(&error))?;
@@ -134,7 +133,7 @@ pub(crate) const RENAME: Operation =
 
 /// `PATCH /auth/api-keys/{id}/label`
 pub(crate) async fn rename(ask: Ask) -> Answer {
-    let (engine, id, label) = read::<Label>(ask).await?;
+    let Input { engine, param: id, body: label } = read::<Label>(ask).await?;
     let name = Some(engine::relay_name(&label.label));
     change(&engine, &id, RelayChange { name, ..RelayChange::default() }).await
 }
@@ -145,7 +144,7 @@ pub(crate) const SWITCH: Operation =
 
 /// `PATCH /auth/api-keys/{id}/status`
 pub(crate) async fn switch(ask: Ask) -> Answer {
-    let (engine, id, state) = read::<State>(ask).await?;
+    let Input { engine, param: id, body: state } = read::<State>(ask).await?;
     let enabled = Some(state.enabled());
     change(&engine, &id, RelayChange { enabled, ..RelayChange::default() }).await
 }
@@ -156,7 +155,7 @@ pub(crate) const REKEY: Operation =
 
 /// `PATCH /auth/api-keys/{id}/key`
 pub(crate) async fn rekey(ask: Ask) -> Answer {
-    let (engine, id, key) = read::<Key>(ask).await?;
+    let Input { engine, param: id, body: key } = read::<Key>(ask).await?;
     change(&engine, &id, RelayChange { key: Some(key.secret()), ..RelayChange::default() }).await
 }
 
@@ -174,19 +173,6 @@ async fn put(engine: &Engine, wish: &Wish) -> Result<RelayView, Denied> {
     let free = std::iter::once(name.clone()).chain(others).find(|name| !taken.contains(name));
     let chosen = free.filter(|_| !wish.named()).unwrap_or(name);
     engine.add_relay(&wish.relay(chosen)?).await.map_err(|error| denied(&error))
-}
-
-/// Reads the body; with it, the engine and what stands for the segment in braces.
-pub(super) async fn read<T: DeserializeOwned>(ask: Ask) -> Result<(Engine, String, T), Denied> {
-    let Input { engine, param, body } = input::read(ask).await?;
-    Ok((engine, param, body))
-}
-
-fn bounded(count: usize, field: &str) -> Result<(), Failure> {
-    if count <= MOST {
-        return Ok(());
-    }
-    Err(Failure::new(Kind::Invalid, format!("At most {MOST} at a time")).at(field))
 }
 
 fn denied(error: &RelayError) -> Denied {

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Delivery, Errand, Fate, Form, Load, Refusal};
+use engine::{Delivery, Errand, Fate, Form, Load};
 use futures_util::StreamExt;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
@@ -13,12 +13,12 @@ use proto::{Failure, Json, Kind, images};
 use tokio::sync::OwnedSemaphorePermit;
 use wire_body::offload;
 
-use super::form::{self, Scan, boundary};
-use super::run::{head, place};
+use super::multipart::{self, Scan, boundary};
+use super::run::{head, place, refused};
 use crate::app::App;
 use crate::body;
 use crate::client;
-use crate::reply::{Answer, Body, Denied, Slot, Source};
+use crate::reply::{Answer, Body, Slot, Source};
 use crate::route::Ask;
 
 /// `POST /v1/embeddings`
@@ -70,7 +70,7 @@ async fn pass(ask: Ask, service: Service) -> Answer {
     let content_type = parts.headers.get(CONTENT_TYPE).cloned();
     let turn = client::turn(&parts.headers);
     let errand = Errand { service, key, request_id: id, model, content_type, load, turn };
-    let delivery = app.engine.forward(errand).await.map_err(denied)?;
+    let delivery = app.engine.forward(errand).await.map_err(refused)?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(delivery.status()).unwrap_or(StatusCode::OK);
     *response.headers_mut() = delivery.headers().clone();
@@ -103,7 +103,7 @@ async fn load(app: &App, service: Service, call: (&HeaderMap, Incoming)) -> Resu
         return Ok((model, form_load(begun, &scan)));
     }
     let whole = begun.whole(limits, budget).await?;
-    let body = offload(whole.len(), move || images::form(&form::parts(&whole, &boundary)?)).await?;
+    let body = offload(whole.len(), move || images::form(&multipart::parts(&whole, &boundary)?)).await?;
     Ok((model, Load::Json(body)))
 }
 
@@ -141,11 +141,6 @@ fn form_load(begun: body::Begun, scan: &Scan) -> Load {
     let body::Begun { head, rest, length } = begun;
     let rest = rest.map(|rest| rest.map(|piece| piece.map_err(Failure::from)).boxed());
     Load::Form(Form { head, model: scan.model(), rest, length, fate: Fate::default() })
-}
-
-pub(super) fn denied(refusal: Refusal) -> Denied {
-    let Refusal { failure, head: said } = refusal;
-    Denied { headers: Box::new(head(*said)), ..failure.into() }
 }
 
 /// An answer as a body's source.

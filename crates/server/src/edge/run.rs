@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Call, Head, KeyId, Refusal, Reply, Stream, Whole};
+use engine::{Call, Client, Head, KeyId, Refusal, Reply, Stream, Whole};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -98,16 +98,29 @@ impl Turn {
     }
 
     async fn ask(&self, (request, notes): (Request, Notes), subagent: Option<&str>) -> Result<Reply, Denied> {
-        let mut client = client::read(&self.parts.headers, &self.id, subagent);
-        if is_asked(&request) {
-            client::compacts(&mut client);
-        }
-        let (key, tab) = (self.key.clone(), self.app.budget.tab());
-        let call = Call { dialect: self.dialect, request, notes, key, client, tab };
-        let refused = |refusal: Refusal| Denied { headers: Box::new(head(*refusal.head)), ..refusal.failure.into() };
-        // Boxed: what a request takes until its reply begins is large.
-        Box::pin(self.app.engine.run(call)).await.map_err(refused)
+        let client = client::read(&self.parts.headers, &self.id, subagent);
+        call(&self.app, (self.dialect, self.key.clone()), client, (request, notes)).await
     }
+}
+
+/// Calls the engine.
+pub(super) async fn call(
+    app: &App,
+    (dialect, key): (Dialect, KeyId),
+    mut client: Client,
+    (request, notes): (Request, Notes),
+) -> Result<Reply, Denied> {
+    if is_asked(&request) {
+        client::compacts(&mut client);
+    }
+    let call = Call { dialect, request, notes, key, client, tab: app.budget.tab() };
+    // Boxed: what a request takes until its reply begins is large.
+    Box::pin(app.engine.run(call)).await.map_err(refused)
+}
+
+/// The answer to a request that the engine refused.
+pub(super) fn refused(refusal: Refusal) -> Denied {
+    Denied { headers: Box::new(head(*refusal.head)), ..refusal.failure.into() }
 }
 
 /// The media type of a stream.

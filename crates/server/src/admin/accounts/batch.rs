@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use super::denied;
 use super::wire::{Edited, Ids, Labels, Marks, Renewed, States};
-use crate::admin::input::{Input, read};
+use crate::admin::input::{Input, bounded, read};
 use crate::admin::output::Removed;
 use crate::operation::{Operation, Topic};
 use crate::reply::{Answer, json as answer};
 use crate::route::Ask;
 
 /// Most accounts of one call.
-const MOST: usize = 10_000;
+pub(in crate::admin) const MOST: usize = 10_000;
 
 /// Of [`remove`].
 pub(crate) const REMOVE: Operation =
@@ -24,7 +24,7 @@ pub(crate) const REMOVE: Operation =
 /// `POST /auth/accounts/batch-delete` with `{"ids": [...]}`
 pub(crate) async fn remove(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<Ids>(ask).await?;
-    bounded(&body.ids)?;
+    bounded(body.ids.len(), MOST, "ids")?;
     let batch = engine.remove_accounts(&body.ids).await.map_err(|error| denied(&error))?;
     Ok(told::<Removed>(batch))
 }
@@ -36,7 +36,7 @@ pub(crate) const SWITCH: Operation =
 /// `POST /auth/accounts/batch-status` with `{"ids": [...], "status": "active" | "disabled"}`
 pub(crate) async fn switch(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<States>(ask).await?;
-    bounded(&body.ids)?;
+    bounded(body.ids.len(), MOST, "ids")?;
     let batch = engine.switch_accounts(&body.ids, body.status.on()).await.map_err(|error| denied(&error))?;
     Ok(told::<Edited>(batch))
 }
@@ -48,7 +48,7 @@ pub(crate) const RENAME: Operation =
 /// `POST /auth/accounts/batch-label` with `{"ids": [...], "label": "..." | null}`
 pub(crate) async fn rename(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<Labels>(ask).await?;
-    bounded(&body.ids)?;
+    bounded(body.ids.len(), MOST, "ids")?;
     let batch = engine.label_accounts(&body.ids, body.label.as_deref()).await.map_err(|error| denied(&error))?;
     Ok(told::<Edited>(batch))
 }
@@ -60,7 +60,7 @@ pub(crate) const TAG: Operation =
 /// `POST /auth/accounts/batch-tags` with `{"ids": [...], "tags": [...]}`, or with `"add": [...]` and `"remove": [...]`
 pub(crate) async fn tag(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<Marks>(ask).await?;
-    bounded(&body.ids)?;
+    bounded(body.ids.len(), MOST, "ids")?;
     let change = match (body.tags, body.add, body.remove) {
         (Some(tags), None, None) => TagChange::Set(tags),
         (None, None, None) | (Some(_), ..) => {
@@ -80,19 +80,11 @@ pub(crate) const REFRESH: Operation =
 /// `POST /auth/accounts/batch-refresh` with `{"ids": [...]}`
 pub(crate) async fn refresh(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<Ids>(ask).await?;
-    bounded(&body.ids)?;
+    bounded(body.ids.len(), MOST, "ids")?;
     Ok(told::<Renewed>(engine.refresh_accounts(&body.ids).await))
 }
 
 /// What became of each.
 fn told<T: From<Batch> + Serialize>(batch: Batch) -> http::Response<crate::reply::Body> {
     answer(StatusCode::OK, &T::from(batch))
-}
-
-/// Refuses more than one call may name.
-pub(in crate::admin) fn bounded(ids: &[String]) -> Result<(), Failure> {
-    if ids.len() <= MOST {
-        return Ok(());
-    }
-    Err(Failure::new(Kind::Invalid, format!("At most {MOST} at a time")).at("ids"))
 }

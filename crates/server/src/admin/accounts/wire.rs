@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::admin::logins::Given;
+use crate::admin::input::SecretText;
 use crate::admin::output::Date;
 
 /// An account.
@@ -77,10 +77,10 @@ impl From<AccountView> for Entry {
 pub(super) struct Wish {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = Password)]
-    pub(super) token: Option<Given>,
+    pub(super) token: Option<SecretText>,
     #[serde(default)]
     #[schema(value_type = Option<String>, format = Password)]
-    pub(super) refresh_token: Option<Given>,
+    pub(super) refresh_token: Option<SecretText>,
     /// The way that it takes: `direct`, `auto`, `global`, or a proxy's id or name.
     #[serde(default)]
     pub(super) egress: Option<String>,

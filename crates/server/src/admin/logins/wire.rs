@@ -1,11 +1,11 @@
 //! The bodies of the login endpoints, in the words of the system that people come from.
 
 use engine::ImportFate;
-use pool::Secret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::admin::accounts::Entry;
+use crate::admin::input::SecretText;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -40,7 +40,7 @@ pub(super) struct Relayed {
 #[schema(as = LoginToken)]
 pub(super) struct Token {
     #[schema(value_type = String, format = Password)]
-    pub(super) token: Given,
+    pub(super) token: SecretText,
     /// The way that its account takes: `direct`, `auto`, `global`, or a proxy's id or name.
     #[serde(default)]
     pub(super) egress: Option<String>,
@@ -70,19 +70,6 @@ pub(super) struct FromCodex {
 pub(super) struct Leaving {
     pub(super) all: bool,
     pub(super) ids: Vec<String>,
-}
-
-/// A secret of a body.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Given(String);
-
-impl Given {
-    pub(crate) fn take(self) -> Secret {
-        let text = self.0.trim();
-        let bare = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        Secret::new(bare.map_or(text, |(_, token)| token.trim()))
-    }
 }
 
 /// Whether somebody is signed in, and what became of this token's last login.

@@ -1,11 +1,11 @@
 //! The bodies of the proxy endpoints: camelCase as in the system that people come from.
 
 use engine::{GlobalView, ProxyView, ProxyWish, Ticket};
-use pool::Secret;
 use pool::egress::{Address, Health, Invalid};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::admin::input::SecretText;
 use crate::admin::output::Date;
 
 #[derive(Serialize, ToSchema)]
@@ -77,26 +77,15 @@ pub(super) struct Wish {
     name: Option<String>,
     /// `http`, `https`, `socks5` or `socks5h`; may hold user and password.
     #[schema(value_type = Option<String>)]
-    url: Option<Text>,
+    url: Option<SecretText>,
     protocol: Option<String>,
     host: Option<String>,
     port: Option<u16>,
     username: Option<String>,
     #[schema(value_type = Option<String>, format = Password)]
-    password: Option<Text>,
+    password: Option<SecretText>,
     #[serde(default, alias = "allow_private")]
     allow_private: bool,
-}
-
-/// A text that may hold a password.
-#[derive(Deserialize)]
-#[serde(from = "String")]
-pub(super) struct Text(pub(super) Secret);
-
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self(Secret::new(text))
-    }
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -106,7 +95,7 @@ pub(super) struct Change {
     pub(super) name: Option<String>,
     /// With `***` for its password, the stored one is kept.
     #[schema(value_type = Option<String>)]
-    pub(super) url: Option<Text>,
+    pub(super) url: Option<SecretText>,
     #[serde(alias = "allow_private")]
     pub(super) allow_private: Option<bool>,
 }
@@ -178,9 +167,9 @@ impl Wish {
     /// What is wanted.
     pub(super) fn proxy(self) -> Result<ProxyWish, Invalid> {
         let address = match (&self.url, &self.protocol, &self.host, self.port) {
-            (Some(Text(url)), ..) => Address::read(url.expose())?,
+            (Some(SecretText(url)), ..) => Address::read(url.expose())?,
             (None, Some(protocol), Some(host), Some(port)) => {
-                let password = self.password.as_ref().map(|Text(password)| password);
+                let password = self.password.as_ref().map(|SecretText(password)| password);
                 Address::of((protocol, host, port), self.username.as_deref().unwrap_or_default(), password)?
             }
             _ => return Err(Invalid::Unreadable),

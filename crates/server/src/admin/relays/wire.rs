@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::provider::{self, Provider};
+use crate::admin::input::SecretText;
 use crate::admin::output::Date;
 
 /// A model.
@@ -31,7 +32,7 @@ pub(super) struct Wish {
     /// Left out for a relay that takes none.
     #[serde(default, alias = "api_key")]
     #[schema(value_type = Option<String>, format = Password)]
-    api_key: Option<Text>,
+    api_key: Option<SecretText>,
     /// The provider's own, when left out.
     #[serde(default, alias = "base_url")]
     base_url: Option<String>,
@@ -77,17 +78,6 @@ pub(super) struct Wish {
     _used: Option<serde::de::IgnoredAny>,
 }
 
-/// A key on its way in.
-#[derive(Deserialize)]
-#[serde(from = "String")]
-struct Text(Secret);
-
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self(Secret::new(text))
-    }
-}
-
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RelayImport)]
@@ -116,7 +106,7 @@ pub(super) struct Label {
 pub(super) struct Key {
     #[serde(alias = "api_key")]
     #[schema(value_type = String, format = Password)]
-    api_key: Text,
+    api_key: SecretText,
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -4,15 +4,14 @@ use std::future::poll_fn;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use engine::{Delivery, Errand, Load, Refusal};
+use engine::{Delivery, Errand, Load};
 use http::{HeaderValue, StatusCode};
 use pool::relay::Service;
 use proto::dialect::ollama::embed::{Embed, read};
 use proto::{Failure, Kind};
 use wire_body::offload;
 
-use super::super::pass::denied;
-use super::super::run::{Turn, head, receive};
+use super::super::run::{Turn, head, receive, refused};
 use crate::body::Charge;
 use crate::reply::{Answer, whole};
 use crate::route::Ask;
@@ -36,8 +35,7 @@ async fn call(ask: Ask, single: bool) -> Answer {
     let embed = offload(body.len(), move || read(&body, single)).await?;
     let name = named(&turn, &embed);
     let Some(body) = embed.body.clone() else {
-        let refused = |failure| denied(Refusal { failure, head: Box::default() });
-        turn.app.engine.serves(Service::Embeddings, name).map_err(refused)?;
+        turn.app.engine.serves(Service::Embeddings, name)?;
         return Ok(whole(StatusCode::OK, embed.answer(None, began.elapsed())?));
     };
     let errand = Errand {
@@ -49,7 +47,7 @@ async fn call(ask: Ask, single: bool) -> Answer {
         load: Load::Json(body),
         turn: Vec::new(),
     };
-    let mut delivery = turn.app.engine.forward(errand).await.map_err(denied)?;
+    let mut delivery = turn.app.engine.forward(errand).await.map_err(refused)?;
     let mut said = delivery.head().clone();
     said.notes.extend(embed.notes.clone());
     let answer = collect(&mut delivery, turn.app.budget.charge(MOST)).await?;

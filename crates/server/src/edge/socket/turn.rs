@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Call, Client, Reply, Stream};
+use engine::{Reply, Stream};
 use http::HeaderMap;
-use proto::dialect::responses::compact::is_asked;
 use proto::{Dialect, Failure, Json, Kind, Notes, Request};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::Message;
@@ -19,7 +18,7 @@ use super::{Seat, facts};
 use crate::app::keyless;
 use crate::auth::{Desk, presented};
 use crate::client;
-use crate::edge::run::{head, place};
+use crate::edge::run::{call, head, place};
 use crate::failure::{Panicked, caught, failed, panicked};
 use crate::reply::Denied;
 use crate::route::Route;
@@ -68,17 +67,10 @@ async fn open(seat: Arc<Seat>, body: Bytes, id: &str) -> Result<Running, Denied>
     request.reply.stream = true;
     let mut client = client::read(&seat.headers, id, None);
     facts::of_turn(&mut client, &request);
-    if is_asked(&request) {
-        client::compacts(&mut client);
-    }
+    client.trail = Some(Arc::clone(&seat.trail));
     let codex = client.codex;
-    let (dialect, client) = (Dialect::Responses, Client { trail: Some(Arc::clone(&seat.trail)), ..client });
-    let reply = app.engine.run(Call { dialect, request, notes, key, client, tab: app.budget.tab() }).await;
-    let refused = |head, failure: Failure| Denied { headers: Box::new(head), ..failure.into() };
-    let mut stream = match reply {
-        Ok(Reply::Stream(stream)) => stream,
-        Ok(Reply::Whole(_)) => return Err(Failure::new(Kind::Internal, "A stream was asked for").into()),
-        Err(refusal) => return Err(refused(head(*refusal.head), refusal.failure)),
+    let Reply::Stream(mut stream) = call(app, (Dialect::Responses, key), client, (request, notes)).await? else {
+        return Err(Failure::new(Kind::Internal, "A stream was asked for").into());
     };
     let mut headers = head(stream.take_head());
     headers.extend(id.parse().ok().map(|id| (http::HeaderName::from_static("x-request-id"), id)));

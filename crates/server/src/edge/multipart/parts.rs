@@ -1,11 +1,10 @@
 //! A whole form, part by part.
 
 use bytes::Bytes;
-use memchr::memmem;
 use proto::Failure;
 use proto::images::Part;
 
-use super::{HEAD, Place, after_delimiter, field, wrong};
+use super::{Field, Reader, Step, wrong};
 
 /// Most parts of one form.
 const MOST: usize = 64;
@@ -15,33 +14,16 @@ const MOST: usize = 64;
 /// # Errors
 /// The form does not begin, ends before its last delimiter, or has too many parts.
 pub(crate) fn parts(body: &Bytes, boundary: &str) -> Result<Vec<Part>, Failure> {
-    let delimiter = format!("\r\n--{boundary}").into_bytes();
-    let bare = &delimiter[2..];
-    let first = if body.starts_with(bare) {
-        Some(bare.len())
-    } else {
-        memmem::find(body, &delimiter).map(|at| at + delimiter.len())
-    };
-    let mut place = first.and_then(|at| after_delimiter(body, at));
-    let mut parts = Vec::new();
-    while let Some(Place::Head(at)) = place {
-        if parts.len() == MOST {
-            return Err(wrong("it has too many parts"));
+    let (mut reader, mut parts) = (Reader::new(boundary), Vec::new());
+    loop {
+        match reader.next(body)? {
+            Step::Part(..) if parts.len() == MOST => return Err(wrong("it has too many parts")),
+            Step::Part(Some(Field { name, .. }), content) => parts.push(Part { name, data: body.slice(content) }),
+            Step::Part(None, _) => {}
+            Step::More => return Err(cut()),
+            Step::End => return Ok(parts),
         }
-        // A part without headers begins with the empty line: its first half is the delimiter's line end.
-        let head = memmem::find(&body[at - 2..], b"\r\n\r\n").ok_or_else(cut)?;
-        if head >= HEAD {
-            return Err(wrong("a part's headers are too long"));
-        }
-        let content = at + head + 2;
-        // An empty part ends with the line end that ends its head.
-        let end = content - 2 + memmem::find(&body[content - 2..], &delimiter).ok_or_else(cut)?;
-        if let Some((name, _)) = field(body.get(at..at + head).unwrap_or_default()) {
-            parts.push(Part { name, data: body.slice(content..end.max(content)) });
-        }
-        place = after_delimiter(body, end + delimiter.len());
     }
-    if place.is_some() { Ok(parts) } else { Err(cut()) }
 }
 
 fn cut() -> Failure {
