@@ -99,16 +99,16 @@ async fn start(store: Store, strategy: Strategy) -> anyhow::Result<Engine> {
 
 /// Median and 99th percentile of a choice. Before every tenth an account changes, as it does with every answer.
 async fn choose(engine: &Engine) -> anyhow::Result<(Duration, Duration)> {
-    let ids: Vec<_> = engine.accounts().into_iter().map(|account| account.id).collect();
+    let ids: Vec<_> = engine.accounts().list().into_iter().map(|account| account.id).collect();
     let mut times = Vec::with_capacity(CHOICES);
     for n in 0..CHOICES {
         if n % 10 == 0 {
             let change = TermsChange { max_concurrent: Some(Some(5)), priority: None };
-            engine.set_terms(&ids[n * 7919 % ids.len()], change).await?;
+            engine.accounts().set_terms(&ids[n * 7919 % ids.len()], change).await?;
         }
         let begun = Instant::now();
         let inquiry = Inquiry { model: Some("model-8"), ..Inquiry::default() };
-        engine.chosen(inquiry).map_err(|failure| anyhow::anyhow!(failure.message))?;
+        engine.routing().chosen(inquiry).map_err(|failure| anyhow::anyhow!(failure.message))?;
         times.push(begun.elapsed());
     }
     times.sort_unstable();

@@ -1,44 +1,38 @@
 //! The facade.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use pool::AccountId;
-use pool::catalog::{Catalog, Model, Resolved};
-use pool::hosted::Hosted;
-use pool::keys::Key;
+use pool::quota::Quota;
 use pool::relay::Service;
+use pool::{AccountId, Millis};
 use proto::{Failure, Json};
 use store::Store;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use upstream::Upstream;
 
-use crate::accounts::{AccountView, Accounts, Ready};
-use crate::affinity::{Affinity, Bond};
-use crate::alerts::keep_warned;
-use crate::beside::Beside;
-use crate::call::Call;
-use crate::clock::{Clock, Skew};
-use crate::core::Core;
-use crate::egress::{Egress, keep_checked};
-use crate::keeper::Keeper;
-use crate::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, Keys, NewKey};
-use crate::logins::Logins;
-use crate::models::editions::Editions;
-use crate::models::{self, Wanted};
-use crate::native::Native;
-use crate::quota::poll::keep_measured;
-use crate::refresh::{Refresh, keep_fresh};
-use crate::releases::{self, keep_current};
-use crate::reply::{Refusal, Reply};
-use crate::retired::Retired;
-use crate::routing::Routes;
+use crate::admin::accounts::Accounts;
+use crate::admin::explain::Routing;
+use crate::admin::keys::Keys;
+use crate::admin::logins::{Logins, PendingLogins};
+use crate::admin::models::Models;
+use crate::admin::proxies::Proxies;
+use crate::admin::relays::Relays;
+use crate::background::{self, StoreSync};
+use crate::clock::Clock;
+use crate::dispatch::affinity::Bond;
+use crate::quota::Quotas;
+use crate::registry::accounts::Ready;
+use crate::registry::feed::Watcher;
+use crate::registry::keys::{AdminId, AuthError, KeyId};
+use crate::request::call::Call;
+use crate::request::forward::{Delivery, Errand};
+use crate::request::reply::{Refusal, Reply};
+use crate::request::services::Services;
+use crate::request::stored::Responses;
+use crate::request::{forward, run};
+use crate::runtime::Runtime;
 use crate::settings::Settings;
-use crate::slots::Slots;
-use crate::sockets::tend_sockets;
-use crate::stored::Stored;
+use crate::tokens::Guest;
 
 /// What an engine is made of.
 pub struct Parts {
@@ -62,182 +56,175 @@ pub enum StartError {
 
 /// The engine. Clones are handles to the same one.
 #[derive(Clone)]
-pub struct Engine(pub(crate) Arc<Core>);
+pub struct Engine {
+    services: Arc<Services>,
+    pending: Arc<PendingLogins>,
+}
 
 impl Engine {
     /// Reads the store and starts the background tasks. Does not wait for the network.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let core = Arc::new(Core::new(parts));
-        let keeper = Keeper::open(Arc::clone(&core)).await?;
-        releases::restore(&core).await;
-        models::restore(&core).await;
-        core.tasks.spawn(keeper.run());
-        core.tasks.spawn(keep_current(Arc::clone(&core)));
-        core.tasks.spawn(keep_fresh(Arc::clone(&core)));
-        core.tasks.spawn(models::keep_listed(Arc::clone(&core)));
-        core.tasks.spawn(keep_measured(Arc::clone(&core)));
-        core.tasks.spawn(keep_warned(Arc::clone(&core)));
-        core.tasks.spawn(keep_checked(Arc::clone(&core)));
-        core.tasks.spawn(tend_sockets(Arc::clone(&core)));
-        Ok(Self(core))
+        let Parts { store, upstream, settings, clock } = parts;
+        let services = Arc::new(Services::new(Arc::new(Runtime::new(store, upstream, settings, clock))));
+        background::start(&services).await?;
+        Ok(Self { services, pending: Arc::default() })
     }
 
     /// An engine for one command: it reads the store, does what it is asked, and nothing by itself.
     pub async fn idle(parts: Parts) -> Result<Self, StartError> {
-        let core = Arc::new(Core::new(parts));
-        Keeper::open(Arc::clone(&core)).await?;
-        Ok(Self(core))
-    }
-
-    /// Reads the stored model lists, which an [`Self::idle`] engine does without.
-    pub async fn restore_models(&self) {
-        models::restore(&self.0).await;
+        let Parts { store, upstream, settings, clock } = parts;
+        let services = Arc::new(Services::new(Arc::new(Runtime::new(store, upstream, settings, clock))));
+        StoreSync::open(Arc::clone(&services)).await?;
+        Ok(Self { services, pending: Arc::default() })
     }
 
     /// Whether anything runs that its caller's end does not end: refreshes and imports, and the background tasks of an engine that was
     /// started.
     pub fn busy(&self) -> bool {
-        !self.0.tasks.is_empty()
+        !self.services.runtime.tasks.is_empty()
     }
 
     /// Ends the background tasks, waits for refreshes under way and writes what is in memory only. Call it once the
     /// server has drained; replies that still run are not waited for.
     pub async fn stop(&self) {
-        self.0.stop.cancel();
-        self.0.tasks.close();
-        self.0.tasks.wait().await;
+        self.services.runtime.stop.cancel();
+        self.services.runtime.tasks.close();
+        self.services.runtime.tasks.wait().await;
         // An idle engine has nobody else who writes it.
-        Keeper::of(Arc::clone(&self.0)).save(true).await;
-        self.0.store.usage().flush().await;
+        StoreSync::of(Arc::clone(&self.services)).save(true).await;
+        self.services.runtime.store.usage().flush().await;
     }
 
     /// Notes that the server waits for no request any more: one that is dropped from now on and was not answered was told `why`, and not
     /// left by its client.
     pub fn part(&self, why: Failure) {
         // Only the first one counts.
-        let _ = self.0.parting.set(why);
+        let _ = self.services.parting.set(why);
     }
 
     /// Closes the store of an engine that nobody else shares it with. After [`Self::stop`].
     pub async fn close(self) {
-        self.0.store.clone().close().await;
+        self.services.runtime.store.clone().close().await;
     }
 
     /// Serves one request: resolves at the commit barrier of a stream or at the end of a collected reply. Dropping the
     /// future or the reply cancels the upstream.
     pub async fn run(&self, call: Call) -> Result<Reply, Refusal> {
-        self.0.wake();
-        crate::run::run(Arc::clone(&self.0), call).await
+        self.services.registry.wake();
+        run::run(Arc::clone(&self.services), call).await
     }
 
     /// Notes which account made a sealed item: a conversation that brings it goes there.
     pub fn sealed(&self, item: &Json, account: &AccountId) {
-        if let Some(seal) = crate::run::replay::seal(item) {
+        if let Some(seal) = run::replay::seal(item) {
             let bond = Bond { account: account.clone(), turn: None, foreign: None, away: false, asked: Vec::new() };
-            self.0.affinity.set(seal, bond);
+            self.services.dispatch.affinity.set(seal, bond);
         }
     }
 
     /// Whose client key `presented` is.
     pub async fn authenticate(&self, presented: &str) -> Result<KeyId, AuthError> {
-        self.0.client(presented).await
+        self.services.registry.client(presented).await
     }
 
     /// Whose admin token `presented` is.
     pub async fn authenticate_admin(&self, presented: &str) -> Result<AdminId, AuthError> {
-        self.0.admin(presented).await
-    }
-
-    /// The models to show, best first; [`Self::shown`] says whose they are.
-    pub fn models(&self) -> Vec<Model> {
-        self.shown().into_iter().map(|shown| shown.model).collect()
-    }
-
-    /// What a model name means; `None` asks for the default.
-    pub fn resolve(&self, name: Option<&str>) -> Result<Resolved, Failure> {
-        self.0.accounts.catalog().resolve(name, &self.0.settings.names)
-    }
-
-    /// Whether a relay that can do this lists a model of exactly this name.
-    pub fn lists(&self, service: Service, name: &str) -> bool {
-        let side = service.capability().map(|capability| self.0.accounts.side(capability));
-        side.is_some_and(|side| side.offers().any(|offer| offer.name == name))
+        self.services.registry.admin(presented).await
     }
 
     /// Whether requests can be served now.
     pub fn ready(&self) -> Ready {
-        self.0.accounts.ready(&self.0.egress.table(), self.0.now())
+        self.services.registry.accounts.ready(&self.services.registry.egress.table(), self.services.runtime.now())
     }
 
     /// For how long the store has not been readable; `None` while it is.
     pub fn store_away(&self) -> Option<Duration> {
-        self.0.blind.lock().map(|since| since.elapsed())
+        self.services.registry.store_away.lock().map(|since| since.elapsed())
     }
 
-    /// Every account, oldest first.
-    pub fn accounts(&self) -> Vec<AccountView> {
-        let (now, ways) = (self.0.now(), self.0.egress.table());
-        let list = self.0.accounts.list();
-        list.iter().filter(|entry| entry.relay.is_none()).map(|entry| self.0.view(entry, &ways, now)).collect()
+    /// The limits of all accounts together: those of whoever would serve a request for the default model next.
+    /// And what time it is.
+    pub fn limits(&self) -> (Quota, Millis) {
+        let resolved = self.models().resolve(None).ok();
+        (self.services.dispatch.limits(resolved.as_ref(), None), self.services.runtime.now())
     }
 
-    /// Makes a key.
-    pub async fn create_key(&self, new: NewKey) -> Result<CreatedKey, KeyError> {
-        self.0.mint(new).await
-    }
-
-    /// Sets a client key's hosted tools, `None` to leave them to the settings; `false` when there is no such key.
-    pub async fn equip_key(&self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, KeyError> {
-        self.0.equip(id, tools).await
-    }
-
-    /// Takes a key back; `false` when there is none of this id or it was taken back before.
-    pub async fn revoke_key(&self, id: &str) -> Result<bool, KeyError> {
-        self.0.revoke(id).await
-    }
-
-    /// Every stored key, oldest first.
-    pub fn keys(&self) -> Vec<Key> {
-        self.0.keys.all()
-    }
-}
-
-impl Core {
-    fn new(parts: Parts) -> Self {
-        let Parts { store, upstream, settings, clock } = parts;
-        let egress = Egress::new(upstream.config().proxy.is_some());
-        let skew = Skew::default();
-        let (heard, wall, asked) = (skew.clone(), clock.clone(), clock.clone());
-        upstream.hear_date(move || asked.now(), move |date, asked| heard.hear(date, (asked, wall.now())));
-        Self {
-            keys: Keys::new(settings.api_key.as_ref(), store.pepper()),
-            slots: Arc::new(Slots::new((settings.strategy, settings.tiers.clone()), settings.stagger)),
-            accounts: Accounts::new(settings.custom.clone(), settings.names.clone()),
-            store,
-            upstream,
-            settings,
-            awake: Mutex::new(clock.moment()),
-            clock,
-            skew,
-            beside: Beside::default(),
-            logins: Logins::default(),
-            bundled: Catalog::bundled(),
-            affinity: Affinity::default(),
-            stored: Stored::default(),
-            budget: Mutex::default(),
-            retired: Retired::default(),
-            refresh: Refresh::new(),
-            wanted: Wanted::default(),
-            editions: Editions::default(),
-            native: Native::default(),
-            routes: Routes::default(),
-            egress,
-            sync: tokio::sync::Mutex::default(),
-            filed: Mutex::default(),
-            blind: Mutex::default(),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-            parting: OnceLock::new(),
+    /// Whose login or client key `presented` is. A login lets in only where its owner has linked the file that it is from.
+    ///
+    /// # Errors
+    /// As [`Engine::authenticate`].
+    pub async fn authenticate_native(&self, presented: &str) -> Result<Guest, AuthError> {
+        match self.services.registry.client(presented).await {
+            Err(AuthError::Unknown) => self.services.tokens.login(presented).await,
+            checked => checked.map(|key| Guest { key, login: None }),
         }
+    }
+
+    /// Watches what happens to accounts; `None` when too many do.
+    pub fn watch(&self) -> Option<Watcher> {
+        self.services.registry.accounts.feed.watch()
+    }
+
+    /// Hands a call to a relay that can do it; resolves at the head of its answer.
+    pub async fn forward(&self, errand: Errand) -> Result<Delivery, Refusal> {
+        forward::forward(Arc::clone(&self.services), errand).await
+    }
+
+    /// Whether there is a relay for such a call.
+    ///
+    /// # Errors
+    /// As [`Self::forward`], before anything is sent.
+    pub fn serves(&self, service: Service, name: &str) -> Result<(), Failure> {
+        forward::serves(&self.services, service, name)
+    }
+
+    /// Whether accounts serve such a call and not relays: its body is then to be in the backend's form.
+    pub fn by_accounts(&self, service: Service, name: Option<&str>) -> bool {
+        forward::by_accounts(&self.services, service, name)
+    }
+
+    /// The accounts for their owner.
+    pub fn accounts(&self) -> Accounts<'_> {
+        Accounts(&self.services)
+    }
+
+    /// Figures, forecasts and reset credits of accounts.
+    pub fn quotas(&self) -> Quotas<'_> {
+        Quotas(&self.services)
+    }
+
+    /// Relays.
+    pub fn relays(&self) -> Relays<'_> {
+        Relays(&self.services)
+    }
+
+    /// Proxies, and which accounts take them.
+    pub fn proxies(&self) -> Proxies<'_> {
+        Proxies(&self.services)
+    }
+
+    /// Client keys and admin tokens.
+    pub fn keys(&self) -> Keys<'_> {
+        Keys(&self.services)
+    }
+
+    /// Ways in for accounts.
+    pub fn logins(&self) -> Logins<'_> {
+        Logins { services: &self.services, pending: &self.pending }
+    }
+
+    /// Models, whoever serves them.
+    pub fn models(&self) -> Models<'_> {
+        Models(&self.services)
+    }
+
+    /// Who would serve a request.
+    pub fn routing(&self) -> Routing<'_> {
+        Routing(&self.services)
+    }
+
+    /// Responses that clients had stored.
+    pub fn responses(&self) -> Responses<'_> {
+        Responses(&self.services)
     }
 }

@@ -8,77 +8,56 @@
 //! Call -> run -> (catalogue, slots, refresh) -> Attempt -> commit barrier -> Committed -> Stream | Whole
 //! ```
 
-mod accounts;
-mod affinity;
-mod alerts;
-mod beside;
-mod call;
+mod admin;
+mod background;
 mod clock;
-mod conversation;
-mod core;
-mod egress;
+mod dispatch;
 mod engine;
-mod estimate;
-mod feed;
-mod forward;
-mod head;
-mod keeper;
-mod keys;
-mod ledger;
-mod logins;
 mod models;
-mod native;
 mod quota;
-mod refresh;
-mod relays;
-mod releases;
-mod reply;
-mod retired;
+mod registry;
+mod request;
 mod room;
-mod routing;
-mod rules;
-mod run;
+mod runtime;
 mod settings;
-mod slots;
-mod sockets;
-mod stored;
-mod stream;
+mod tokens;
 
-pub use accounts::{
-    AccountError, AccountView, Batch, Checked, Fate as BatchFate, Health, Outcome, Pace, Ready, TagChange,
-};
-pub use alerts::{Alerts, Hidden, Receiver};
-pub use call::{Call, Client};
-pub use clock::Clock;
-pub use egress::{
-    GlobalView, INTERVAL as CHECK_INTERVAL, Move, Moves, ProxyChange, ProxyCheck, ProxyError, ProxyView, ProxyWish,
-    Ticket, add_proxy, assign, change_proxy, check_proxies, import_proxies, keep_checks, proxy_state, remove_proxy,
-};
-pub use engine::{Engine, Parts, StartError};
-pub use feed::{News, Watcher};
-pub use forward::{Broken, Delivery, Errand, Fate, Form, Load, NO_RELAY};
-pub use keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
-pub use logins::{
+pub use admin::accounts::batch::{Batch, Fate as BatchFate, Outcome, TagChange};
+pub use admin::accounts::{AccountError, Accounts, Checked, Health, Pace, TermsChange, TermsError};
+pub use admin::explain::{CandidateView, Explained, Inquiry, Routing};
+pub use admin::keys::Keys;
+pub use admin::logins::{
     DevicePoll, DeviceStart, ImportFate, ImportProblem, ImportResult, Imports, LinkError, LoginProblem, LoginStage,
-    LoginStart,
+    LoginStart, Logins,
 };
-pub use models::Refreshed;
-pub use native::Guest;
-pub use quota::{Consumed, Measured, Outlook, QuotaError};
-pub use refresh::FAILPOINTS;
-pub use relays::{
-    Private, RelayChange, RelayError, RelayOrigin, RelayView, RelayWish, Shown, add_relay, host_name, masked,
-    rekey_relay, relay_models, relay_name, relay_state, test_relay,
+pub use admin::models::{Models, Refreshed, Shown};
+pub use admin::proxies::{
+    GlobalView, Move, Moves, Proxies, ProxyChange, ProxyError, ProxyView, ProxyWish, Ticket, add_proxy, assign,
+    change_proxy, import_proxies, keep_checks, proxy_state, remove_proxy,
 };
-pub use releases::Feeds;
-pub use reply::{Fallback, Head, Refusal, Reply, Whole};
-pub use retired::RetiredModel;
+pub use admin::relays::{
+    Private, RelayChange, RelayError, RelayView, RelayWish, Relays, add_relay, host_name, masked, rekey_relay,
+    relay_models, relay_name, relay_state, test_relay,
+};
+pub use clock::Clock;
+pub use dispatch::proxy_checks::{ProxyCheck, check_proxies};
+pub use engine::{Engine, Parts, StartError};
+pub use quota::{Consumed, Measured, Outlook, QuotaError, Quotas};
+pub use registry::accounts::{AccountView, Ready};
+pub use registry::egress::INTERVAL as CHECK_INTERVAL;
+pub use registry::feed::{News, Watcher};
+pub use registry::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
+pub use registry::relays::RelayOrigin;
+pub use request::call::{Call, Client};
+pub use request::forward::{Broken, Delivery, Errand, Fate, Form, Load, NO_RELAY};
+pub use request::reply::{Fallback, Head, Refusal, Reply, Whole};
+pub use request::retired::RetiredModel;
+pub use request::stored::{NotCancelled, Responses, Trail};
+pub use request::stream::Stream;
 pub use room::{Room, Space, Tab};
-pub use rules::{CandidateView, Explained, Inquiry, TermsChange, TermsError};
-pub use settings::{Proxies, Settings};
+pub use settings::{Alerts, Feeds, Hidden, ProxyChecks, Receiver, Settings};
 pub use store::portable::PortableError;
-pub use stored::{NotCancelled, Trail};
-pub use stream::Stream;
+pub use tokens::{FAILPOINTS, Guest};
 pub use upstream::relay::{PASSED as RELAYED, ProbeError};
 pub use upstream::transfer::{FileError, Format};
 pub use upstream::{INLINE, PASSED, TURN, lanes, offload};

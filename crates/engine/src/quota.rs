@@ -1,6 +1,4 @@
-//! An account's figures and reset credits, asked for now; and in the background, see [`poll`].
-
-pub(crate) mod poll;
+//! An account's figures and reset credits, asked for now; and in the background, see `background`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,11 +16,9 @@ use store::CreditUse;
 use upstream::oauth::RefreshReason;
 use upstream::{Fault, Small};
 
-use crate::Engine;
-use crate::accounts::Entry;
-use crate::core::Core;
-use crate::feed::Watcher;
-use crate::refresh::{NotRefreshed, Wish};
+use crate::registry::accounts::Entry;
+use crate::request::services::Services;
+use crate::tokens::{NotRefreshed, Wish};
 
 /// Accounts asked at the same time when somebody waits for all.
 const PARALLEL: usize = 4;
@@ -111,70 +107,69 @@ impl From<Fault> for QuotaError {
     }
 }
 
-impl Engine {
+/// Figures, forecasts and reset credits; see [`crate::Engine::quotas`].
+#[derive(Clone, Copy)]
+pub struct Quotas<'e>(pub(crate) &'e Arc<Services>);
+
+impl Quotas<'_> {
     /// Asks the backend for an account's figures now, and takes them over.
-    pub async fn quota_fresh(&self, id: &str) -> Result<Measured, QuotaError> {
-        let entry = self.0.known(id)?;
-        self.0.measure(&entry).await
+    pub async fn measure(self, id: &str) -> Result<Measured, QuotaError> {
+        let entry = known(&self.0, id)?;
+        measure(&self.0, &entry).await
     }
 
     /// As [`Self::quota_fresh`] of every account that can be asked, a few at a time; what went wrong, by id.
-    pub async fn quotas_fresh(&self) -> HashMap<String, QuotaError> {
-        let list = self.0.accounts.list();
+    pub async fn measure_all(self) -> HashMap<String, QuotaError> {
+        let list = self.0.registry.accounts.list();
         let own: Vec<_> =
             list.iter().filter(|entry| entry.relay.is_none() && !entry.account.status.lasts()).cloned().collect();
         let ask = |entry: Arc<Entry>| {
-            let core = Arc::clone(&self.0);
-            async move { Some((entry.account.id.0.clone(), core.measure(&entry).await.err()?)) }
+            let services = Arc::clone(&self.0);
+            async move { Some((entry.account.id.0.clone(), measure(&services, &entry).await.err()?)) }
         };
         let asked = futures_util::stream::iter(own).map(ask).buffer_unordered(PARALLEL);
         asked.filter_map(std::future::ready).collect().await
     }
 
     /// An account's reset credits, as the backend lists them now.
-    pub async fn reset_credits(&self, id: &str) -> Result<ResetCredits, QuotaError> {
-        let entry = self.0.known(id)?;
-        let body = self.0.ask(&entry, Errand::Credits).await?;
+    pub async fn reset_credits(self, id: &str) -> Result<ResetCredits, QuotaError> {
+        let entry = known(&self.0, id)?;
+        let body = ask(&self.0, &entry, Errand::Credits).await?;
         ResetCredits::read(&body).ok_or_else(|| QuotaError::Upstream("what it sent is no list of reset credits".into()))
     }
 
     /// Consumes a reset credit: irreversible. `request` is the id of a try to repeat; without it a try is a new one, unless the
     /// outcome of the last is not known. At most one try every 30 s for each account, over all processes and nodes.
-    pub async fn consume_credit(&self, id: &str, request: Option<&str>) -> Result<Consumed, QuotaError> {
-        let (request, now) = (request.map(uuid).transpose()?, self.0.now());
-        let entry = self.0.known(id)?;
-        let begun = self.0.store.begin_credit(&entry.account.id, request.as_deref(), now).await;
-        self.0.consume(&entry, claimed(begun, now)?).await
+    pub async fn consume_credit(self, id: &str, request: Option<&str>) -> Result<Consumed, QuotaError> {
+        let (request, now) = (request.map(uuid).transpose()?, self.0.runtime.now());
+        let entry = known(&self.0, id)?;
+        let begun = self.0.runtime.store.begin_credit(&entry.account.id, request.as_deref(), now).await;
+        consume(&self.0, &entry, claimed(begun, now)?).await
     }
 
     /// As [`Self::consume_credit`] with an id that a client made up for this click; that of a try whose outcome is not known goes before
     /// it.
-    pub async fn consume_credit_as(&self, id: &str, request: &str) -> Result<Consumed, QuotaError> {
-        let (request, now) = (uuid(request)?, self.0.now());
-        let entry = self.0.known(id)?;
-        let begun = self.0.store.offer_credit(&entry.account.id, &request, now).await;
-        self.0.consume(&entry, claimed(begun, now)?).await
+    pub async fn consume_credit_as(self, id: &str, request: &str) -> Result<Consumed, QuotaError> {
+        let (request, now) = (uuid(request)?, self.0.runtime.now());
+        let entry = known(&self.0, id)?;
+        let begun = self.0.runtime.store.offer_credit(&entry.account.id, &request, now).await;
+        consume(&self.0, &entry, claimed(begun, now)?).await
     }
 
     /// Every warning that stands, whether it was sent or not, and when the newest figures were learned (0 for never).
-    pub fn warnings(&self) -> (Vec<Warning>, Millis) {
-        let (now, list) = (self.0.now(), self.0.accounts.list());
+    pub fn warnings(self) -> (Vec<Warning>, Millis) {
+        let (now, list) = (self.0.runtime.now(), self.0.registry.accounts.list());
         let own = || list.iter().filter(|entry| entry.relay.is_none()).map(|entry| &entry.account);
-        let thresholds = &self.0.settings.alerts.thresholds;
+        let thresholds = &self.0.runtime.settings.alerts.thresholds;
         let warnings = own().flat_map(|account| warning::standing(account, thresholds, now)).collect();
         (warnings, own().map(|account| account.quota.updated).max().unwrap_or_default())
     }
 
     /// How long the windows of every account last at the pace of late, oldest account first.
-    pub fn outlooks(&self) -> Vec<Outlook> {
-        let (now, list) = (self.0.now(), self.0.accounts.list());
+    pub fn outlooks(self) -> Vec<Outlook> {
+        let (now, list) = (self.0.runtime.now(), self.0.registry.accounts.list());
         let own = list.iter().filter(|entry| entry.relay.is_none());
         own.map(|entry| Outlook::of(&entry.account, now)).collect()
-    }
-
-    /// Watches what happens to accounts; `None` when too many do.
-    pub fn watch(&self) -> Option<Watcher> {
-        self.0.accounts.feed.watch()
     }
 }
 
@@ -209,120 +204,118 @@ fn claimed(begun: Result<CreditUse, store::Error>, now: Millis) -> Result<String
     }
 }
 
-impl Core {
-    /// An account, no relay.
-    fn known(&self, id: &str) -> Result<Arc<Entry>, QuotaError> {
-        let entry = self.accounts.get(&AccountId(id.to_owned()));
-        entry.filter(|entry| entry.relay.is_none()).ok_or(QuotaError::Unknown)
-    }
+/// An account, no relay.
+fn known(services: &Services, id: &str) -> Result<Arc<Entry>, QuotaError> {
+    let entry = services.registry.accounts.get(&AccountId(id.to_owned()));
+    entry.filter(|entry| entry.relay.is_none()).ok_or(QuotaError::Unknown)
+}
 
-    /// Sends a try that is claimed, and notes that its outcome is known.
-    async fn consume(self: &Arc<Self>, entry: &Entry, redeem_request_id: String) -> Result<Consumed, QuotaError> {
-        let asked = self.redeem(entry, &redeem_request_id).await;
-        if !matches!(asked, Err(QuotaError::Upstream(_))) {
-            self.settle(&entry.account.id, &redeem_request_id).await;
+/// Sends a try that is claimed, and notes that its outcome is known.
+async fn consume(services: &Arc<Services>, entry: &Entry, redeem_request_id: String) -> Result<Consumed, QuotaError> {
+    let asked = redeem(services, entry, &redeem_request_id).await;
+    if !matches!(asked, Err(QuotaError::Upstream(_))) {
+        settle(services, &entry.account.id, &redeem_request_id).await;
+    }
+    let outcome = asked?;
+    tracing::info!(account = %entry.account.id, outcome = %outcome.words(), "reset credit");
+    let quota = match measure(services, entry).await {
+        Ok(measured) => measured.quota,
+        Err(error) => {
+            tracing::warn!(account = %entry.account.id, %error, "figures after a reset not fetched");
+            known(services, &entry.account.id.0)?.account.quota.now_only()
         }
-        let outcome = asked?;
-        tracing::info!(account = %entry.account.id, outcome = %outcome.words(), "reset credit");
-        let quota = match self.measure(entry).await {
-            Ok(measured) => measured.quota,
-            Err(error) => {
-                tracing::warn!(account = %entry.account.id, %error, "figures after a reset not fetched");
-                self.known(&entry.account.id.0)?.account.quota.now_only()
-            }
-        };
-        Ok(Consumed { outcome, redeem_request_id, quota })
-    }
+    };
+    Ok(Consumed { outcome, redeem_request_id, quota })
+}
 
-    /// The try itself. [`QuotaError::Upstream`] says that its outcome is not known.
-    async fn redeem(self: &Arc<Self>, entry: &Entry, request: &str) -> Result<Redeemed, QuotaError> {
-        let unsure = |why: String| {
-            let hint = "whether a credit was consumed is not known: try again with redeem_request_id";
-            QuotaError::Upstream(format!("{why}; {hint} {request}"))
-        };
-        let asked = self.ask(entry, Errand::Consume(request)).await;
-        let body = asked.map_err(|error| match error {
-            QuotaError::Upstream(why) => unsure(why),
-            // Nobody knows how far the call came that ended in such an answer.
-            QuotaError::Refused(code @ (408 | 500..)) => unsure(format!("it answered with status {code}")),
-            error => error,
-        })?;
-        Redeemed::read(&body).ok_or_else(|| unsure("what it sent is no outcome".into()))
-    }
+/// The try itself. [`QuotaError::Upstream`] says that its outcome is not known.
+async fn redeem(services: &Arc<Services>, entry: &Entry, request: &str) -> Result<Redeemed, QuotaError> {
+    let unsure = |why: String| {
+        let hint = "whether a credit was consumed is not known: try again with redeem_request_id";
+        QuotaError::Upstream(format!("{why}; {hint} {request}"))
+    };
+    let asked = ask(services, entry, Errand::Consume(request)).await;
+    let body = asked.map_err(|error| match error {
+        QuotaError::Upstream(why) => unsure(why),
+        // Nobody knows how far the call came that ended in such an answer.
+        QuotaError::Refused(code @ (408 | 500..)) => unsure(format!("it answered with status {code}")),
+        error => error,
+    })?;
+    Redeemed::read(&body).ok_or_else(|| unsure("what it sent is no outcome".into()))
+}
 
-    /// Notes that an outcome is known. Where that is not stored the next try has the same id, and consumes nothing.
-    async fn settle(&self, id: &AccountId, request: &str) {
-        if let Err(error) = self.store.end_credit(id, request).await {
-            tracing::warn!(account = %id, %error, "the outcome of a reset credit is not noted");
+/// Notes that an outcome is known. Where that is not stored the next try has the same id, and consumes nothing.
+async fn settle(services: &Services, id: &AccountId, request: &str) {
+    if let Err(error) = services.runtime.store.end_credit(id, request).await {
+        tracing::warn!(account = %id, %error, "the outcome of a reset credit is not noted");
+    }
+}
+
+/// Asks for an account's figures and takes them over.
+pub(crate) async fn measure(services: &Arc<Services>, entry: &Entry) -> Result<Measured, QuotaError> {
+    // Figures are as old as the question: what was learned while it was under way is newer.
+    let asked = services.runtime.now();
+    let body = ask(services, entry, Errand::Usage).await?;
+    let unreadable = || QuotaError::Upstream("what it sent are no figures".into());
+    let quota = Quota::from_usage(&body, asked).ok_or_else(unreadable)?;
+    let raw = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+    services.dispatch.learn(&entry.account.id, quota);
+    Ok(Measured { quota: known(services, &entry.account.id.0)?.account.quota.now_only(), raw })
+}
+
+/// One small call with the account's tokens; a 401 refreshes them.
+async fn ask(services: &Arc<Services>, entry: &Entry, errand: Errand<'_>) -> Result<bytes::Bytes, QuotaError> {
+    let id = &entry.account.id;
+    if let (true, Err(reason)) = (entry.account.status.lasts(), entry.account.status.usable(services.runtime.now())) {
+        return Err(QuotaError::NotUsable(reason.words(services.runtime.now())));
+    }
+    let mut tokens = services.tokens.fresh(entry, Wish::of).await?;
+    let mut answer = send(services, entry, &tokens.access, errand).await?;
+    // Tokens that somebody else had got before may be refused too, and that says nothing about the login.
+    for _ in 0..2 {
+        if answer.status != 401 {
+            break;
         }
-    }
-
-    /// Asks for an account's figures and takes them over.
-    async fn measure(self: &Arc<Self>, entry: &Entry) -> Result<Measured, QuotaError> {
-        // Figures are as old as the question: what was learned while it was under way is newer.
-        let asked = self.now();
-        let body = self.ask(entry, Errand::Usage).await?;
-        let unreadable = || QuotaError::Upstream("what it sent are no figures".into());
-        let quota = Quota::from_usage(&body, asked).ok_or_else(unreadable)?;
-        let raw = serde_json::from_slice(&body).map_err(|_| unreadable())?;
-        self.learn(&entry.account.id, quota);
-        Ok(Measured { quota: self.known(&entry.account.id.0)?.account.quota.now_only(), raw })
-    }
-
-    /// One small call with the account's tokens; a 401 refreshes them.
-    async fn ask(self: &Arc<Self>, entry: &Entry, errand: Errand<'_>) -> Result<bytes::Bytes, QuotaError> {
-        let id = &entry.account.id;
-        if let (true, Err(reason)) = (entry.account.status.lasts(), entry.account.status.usable(self.now())) {
-            return Err(QuotaError::NotUsable(reason.words(self.now())));
-        }
-        let mut tokens = self.fresh(entry, Wish::of).await?;
-        let mut answer = self.send(entry, &tokens.access, errand).await?;
-        // Tokens that somebody else had got before may be refused too, and that says nothing about the login.
-        for _ in 0..2 {
-            if answer.status != 401 {
-                break;
-            }
-            let refused = self.backend_now();
-            tokens = self.renew(id, Wish::of(&tokens, RefreshReason::UnauthorizedRecovery)).await?;
-            answer = self.send(entry, &tokens.access, errand).await?;
-            if tokens.refreshed >= refused {
-                break;
-            }
-        }
-        match answer.status {
-            200 => Ok(answer.body),
-            status => Err(self.refused(id, status, answer.body)),
+        let refused = services.runtime.backend_now();
+        tokens = services.tokens.renew(id, Wish::of(&tokens, RefreshReason::UnauthorizedRecovery)).await?;
+        answer = send(services, entry, &tokens.access, errand).await?;
+        if tokens.refreshed >= refused {
+            break;
         }
     }
-
-    /// Goes out the account's own way.
-    async fn send(
-        self: &Arc<Self>,
-        entry: &Entry,
-        access: &pool::Secret,
-        errand: Errand<'_>,
-    ) -> Result<Small, QuotaError> {
-        let account = &entry.account;
-        let upstream = self.out(&account.id).map_err(|error| QuotaError::Upstream(error.to_string()))?;
-        Ok(match errand {
-            Errand::Usage => upstream.usage(account, access).await,
-            Errand::Credits => upstream.reset_credits(account, access).await,
-            Errand::Consume(id) => upstream.consume_credit(account, access, id).await,
-        }?)
+    match answer.status {
+        200 => Ok(answer.body),
+        status => Err(refused(services, id, status, answer.body)),
     }
+}
 
-    /// What a refusal says: only that an account is lost is taken from it. A limit on these calls is none on model calls.
-    fn refused(&self, id: &AccountId, code: u16, body: bytes::Bytes) -> QuotaError {
-        let history = History { refreshed: true, ..History::default() };
-        let outcome = Outcome::Status { code, body, retry: Retry::default() };
-        let (signal, _) = attempt::next(&outcome, &history, self.now());
-        if !matches!(signal, Signal::NeedsLogin { .. } | Signal::Block { .. }) {
-            return QuotaError::Refused(code);
-        }
-        self.signal(id, &signal);
-        match self.accounts.get(id).map(|entry| entry.account.status.clone()) {
-            Some(Status::NeedsLogin { why } | Status::Blocked { why }) => QuotaError::NotUsable(why),
-            _ => QuotaError::Refused(code),
-        }
+/// Goes out the account's own way.
+async fn send(
+    services: &Arc<Services>,
+    entry: &Entry,
+    access: &pool::Secret,
+    errand: Errand<'_>,
+) -> Result<Small, QuotaError> {
+    let account = &entry.account;
+    let upstream = services.dispatch.out(&account.id).map_err(|error| QuotaError::Upstream(error.to_string()))?;
+    Ok(match errand {
+        Errand::Usage => upstream.usage(account, access).await,
+        Errand::Credits => upstream.reset_credits(account, access).await,
+        Errand::Consume(id) => upstream.consume_credit(account, access, id).await,
+    }?)
+}
+
+/// What a refusal says: only that an account is lost is taken from it. A limit on these calls is none on model calls.
+fn refused(services: &Services, id: &AccountId, code: u16, body: bytes::Bytes) -> QuotaError {
+    let history = History { refreshed: true, ..History::default() };
+    let outcome = Outcome::Status { code, body, retry: Retry::default() };
+    let (signal, _) = attempt::next(&outcome, &history, services.runtime.now());
+    if !matches!(signal, Signal::NeedsLogin { .. } | Signal::Block { .. }) {
+        return QuotaError::Refused(code);
+    }
+    services.dispatch.signal(id, &signal);
+    match services.registry.accounts.get(id).map(|entry| entry.account.status.clone()) {
+        Some(Status::NeedsLogin { why } | Status::Blocked { why }) => QuotaError::NotUsable(why),
+        _ => QuotaError::Refused(code),
     }
 }

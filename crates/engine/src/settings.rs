@@ -7,11 +7,9 @@ use pool::catalog::{Chains, Custom, Names};
 use pool::hosted::Hosted;
 use pool::pick::Strategy;
 use pool::transport::Transport;
+use pool::warning::Thresholds;
 use pool::{Secret, limits};
 use url::Url;
-
-use crate::alerts::Alerts;
-use crate::releases::Feeds;
 
 /// The engine's settings.
 #[derive(Clone, Debug)]
@@ -64,14 +62,68 @@ pub struct Settings {
     /// When and where the owner is warned.
     pub alerts: Alerts,
     /// How proxies are checked.
-    pub proxies: Proxies,
+    pub proxies: ProxyChecks,
     /// A client key that the owner chose, valid beside the stored ones.
     pub api_key: Option<Secret>,
 }
 
+/// Where versions are published, and how often to look.
+#[derive(Clone, Debug, Default)]
+pub struct Feeds {
+    /// Of the command line: GitHub's newest release, or an npm registry's document.
+    pub codex: Option<Url>,
+    /// Of the desktop app, an appcast.
+    pub app: Option<Url>,
+    /// Between two looks; zero is never.
+    pub every: Duration,
+    /// Before the first one.
+    pub first: Duration,
+}
+
+/// When and where an owner is warned.
+#[derive(Clone, Debug)]
+pub struct Alerts {
+    /// Shares at which is warned.
+    pub thresholds: Thresholds,
+    /// A webhook.
+    pub webhook: Option<Receiver>,
+    /// An ntfy topic.
+    pub ntfy: Option<Receiver>,
+    /// Whether both may be at private addresses and on plain http.
+    pub allow_private: bool,
+    /// First pause after a delivery that failed; doubles each time.
+    pub pause: Duration,
+}
+
+/// Where warnings go.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    /// Its address. It may hold a secret, so its `Debug` form is not for logs.
+    pub url: Hidden,
+    /// The webhook's signing secret, or the topic's access token.
+    pub secret: Option<Secret>,
+}
+
+/// An address whose path may be a secret: it is never shown.
+#[derive(Clone)]
+pub struct Hidden(pub Url);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://***", self.0.scheme())
+    }
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        let pause = Duration::from_secs(2);
+        Self { thresholds: Thresholds::default(), webhook: None, ntfy: None, allow_private: false, pause }
+    }
+}
+
 /// How proxies are checked, and where the proxy of the configuration comes from.
 #[derive(Clone, Debug)]
-pub struct Proxies {
+pub struct ProxyChecks {
     /// Between two checks; zero for none.
     pub interval: Duration,
     /// The echo service: it answers with the address that it sees.
@@ -80,7 +132,7 @@ pub struct Proxies {
     pub origin: String,
 }
 
-impl Default for Proxies {
+impl Default for ProxyChecks {
     fn default() -> Self {
         let echo = Url::parse("https://api.ipify.org?format=json").expect("invariant: a constant URL parses");
         Self { interval: Duration::ZERO, echo, origin: String::new() }
@@ -113,7 +165,7 @@ impl Default for Settings {
             models_ttl: limits::MODELS_TTL,
             feeds: Feeds::default(),
             alerts: Alerts::default(),
-            proxies: Proxies::default(),
+            proxies: ProxyChecks::default(),
             api_key: None,
         }
     }

@@ -66,10 +66,11 @@ impl Filed {
                 Err(error) => tracing::error!(relay = %relay.name, %error, "relay of the configuration file left out"),
             }
         }
-        for (relay, error) in self.engine.file_relays(&wishes).await {
+        for (relay, error) in self.engine.relays().put_file(&wishes).await {
             tracing::error!(%relay, %error, "relay of the configuration file left out");
         }
-        for relay in self.engine.relays().into_iter().filter(|relay| wishes.iter().any(|wish| wish.name == relay.name))
+        for relay in
+            self.engine.relays().list().into_iter().filter(|relay| wishes.iter().any(|wish| wish.name == relay.name))
         {
             let private = relay.allow_private;
             tracing::info!(relay = %relay.name, address = %relay.base_url, allow_private = private, "relay of the file");
@@ -84,7 +85,7 @@ impl Filed {
             Provider::Relay(name) => Some(name.as_str()),
             Provider::Accounts => None,
         });
-        let there: HashSet<String> = self.engine.relays().into_iter().map(|relay| relay.name).collect();
+        let there: HashSet<String> = self.engine.relays().list().into_iter().map(|relay| relay.name).collect();
         let named: BTreeSet<&str> = rows.chain(routes).filter(|name| !there.contains(*name)).collect();
         for relay in named {
             tracing::warn!("models of the configuration name the relay {relay}, which nobody has: they are refused");

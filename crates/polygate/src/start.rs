@@ -145,7 +145,7 @@ fn host(address: &SocketAddr) -> String {
 
 /// Takes the token of the configuration in, beside the accounts that are there.
 async fn given(engine: Engine, token: pool::Secret) {
-    let done = engine.add_token(Some(token), None, None).await;
+    let done = engine.logins().add_token(Some(token), None, None).await;
     for error in &done.errors {
         tracing::warn!(%error, "accounts.token (CODEX_JWT_TOKEN) gives no account");
     }
@@ -211,7 +211,7 @@ pub(crate) fn engine_settings(config: &Config) -> engine::Settings {
         transport: config.upstream.transport,
         idle: config.upstream.idle_timeout,
         codex_file: config.accounts.codex_file(),
-        proxies: engine::Proxies {
+        proxies: engine::ProxyChecks {
             interval: config.proxies.interval,
             echo: config.proxies.echo.clone(),
             origin: config.upstream.proxy.as_ref().map(|proxy| proxy.origin.clone()).unwrap_or_default(),

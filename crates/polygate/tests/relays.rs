@@ -310,7 +310,8 @@ async fn no_change_of_the_file_is_missed() {
     let config = polygate::Config::from_layers(&layers, paths).unwrap();
     std::fs::write(&file, table("two")).unwrap();
     let running = polygate::start(config).await.unwrap();
-    until("the newer file", || async { running.engine().relays().iter().any(|relay| relay.name == "two") }).await;
+    until("the newer file", || async { running.engine().relays().list().iter().any(|relay| relay.name == "two") })
+        .await;
     running.stop().await;
 }
 

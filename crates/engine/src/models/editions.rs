@@ -11,9 +11,8 @@ use pool::{Status, limits};
 use tokio::time::{Instant, timeout};
 use upstream::ModelsAnswer;
 
-use super::{NotListed, ask};
-use crate::accounts::{Entry, Listing};
-use crate::core::Core;
+use super::{ModelLists, NotListed, ask};
+use crate::registry::accounts::{Entry, Listing};
 
 /// Lists of ours that are asked for once more; most accounts share one.
 const LISTS: usize = 8;
@@ -99,17 +98,17 @@ impl Editions {
     }
 }
 
-impl Core {
+impl ModelLists {
     /// The Codex list for clients of a version, as far as it is known; else ours.
     pub(crate) fn codex_list(&self, version: Option<&str>) -> CodexList {
-        let catalog = self.accounts.catalog();
-        version.and_then(|version| self.made(version, &catalog)).unwrap_or_else(|| self.native.list(catalog).1.clone())
+        let catalog = self.registry.accounts.catalog();
+        version.and_then(|version| self.made(version, &catalog)).unwrap_or_else(|| self.codex_of(catalog))
     }
 
     /// Fetches the lists for a client's version where that is due, and waits for them for a while. Nothing is asked for our own version,
     /// nor for what is none.
     pub(crate) async fn look_up(self: &Arc<Self>, version: &str, patience: Duration) {
-        if version == self.upstream.profile().version || !is_version(version) {
+        if version == self.runtime.upstream.profile().version || !is_version(version) {
             return;
         }
         let own = self.own_lists();
@@ -119,9 +118,9 @@ impl Core {
         if self.editions.due(version, &own)
             && let Ok(guard) = Arc::clone(&turn).try_lock_owned()
         {
-            let (core, version) = (Arc::clone(self), version.to_owned());
-            self.tasks.spawn(async move {
-                core.fetch_edition(&version, own).await;
+            let (service, version) = (Arc::clone(self), version.to_owned());
+            self.runtime.tasks.spawn(async move {
+                service.fetch_edition(&version, own).await;
                 drop(guard);
             });
         }
@@ -142,7 +141,7 @@ impl Core {
                 }
             }
         }
-        let ttl = Some(self.settings.models_ttl).filter(|ttl| !ttl.is_zero()).unwrap_or(NEVER);
+        let ttl = Some(self.runtime.settings.models_ttl).filter(|ttl| !ttl.is_zero()).unwrap_or(NEVER);
         let pause = if failed { PAUSE } else { ttl.max(PAUSE) };
         self.editions.fetched(version, lists, (Instant::now() + pause, failed));
     }
@@ -176,14 +175,14 @@ impl Core {
         // What did not come for this version counts as it came for ours.
         let lists = own.iter().filter_map(|(etag, entry)| edition.lists.get(etag).or(entry.models.as_ref()));
         let made = catalog.edition(lists.map(|listing| listing.models.as_slice()));
-        let list = self.accounts.narrowed(made).codex();
+        let list = self.registry.accounts.narrowed(made).codex();
         edition.made = Some((Arc::clone(catalog), list.clone()));
         Some(list)
     }
 
     /// Each list of ours with an account that has it, accounts that can serve first.
     fn own_lists(&self) -> Vec<Own> {
-        let list = self.accounts.list();
+        let list = self.registry.accounts.list();
         let active = |entry: &&Arc<Entry>| entry.account.status == Status::Active;
         let enabled = |entry: &&Arc<Entry>| entry.relay.is_none() && !entry.account.status.lasts();
         let (first, rest): (Vec<_>, Vec<_>) = list.iter().filter(enabled).partition(active);

@@ -70,7 +70,7 @@ async fn a_threshold_is_told_everywhere_once() {
     let (bench, engine) = warned().await;
     let mut watcher = engine.watch().expect("a place");
     used(&bench, 85.0);
-    engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     let News::Warning(warning) = next(&mut watcher, |news| matches!(news, News::Warning(_))).await else {
         unreachable!("it was asked for")
     };
@@ -87,14 +87,14 @@ async fn a_threshold_is_told_everywhere_once() {
     let lines = messages(&bench, Place::Ntfy, 1).await;
     assert_eq!((lines[0].header("priority"), lines[0].header("authorization")), (Some("3"), Some("Bearer tk_canary")));
     assert_eq!(&lines[0].body[..], letter["text"].as_str().expect("words").as_bytes());
-    assert_eq!(engine.warnings().0.len(), 1);
+    assert_eq!(engine.quotas().warnings().0.len(), 1);
     // Not again with the next figures, nor after a restart; the next threshold is.
     used(&bench, 86.0);
-    engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     engine.stop().await;
     let engine = again(&bench).await;
     used(&bench, 97.0);
-    engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     let hooks = messages(&bench, Place::Hook, 2).await;
     assert_eq!((hooks.len(), &hooks[1].json()["threshold"], &hooks[1].json()["urgent"]), (2, &95.into(), &true.into()));
     engine.stop().await;
@@ -115,7 +115,7 @@ async fn of_several_nodes_one_sends() {
         bench.backend.set_quota(&bench.logins[0].account_id, &quota);
     };
     figures(85.0, 0.0);
-    let (seen, too) = tokio::join!(one.quota_fresh(id), two.quota_fresh(id));
+    let (seen, too) = tokio::join!(one.quotas().measure(id), two.quotas().measure(id));
     assert!(seen.is_ok() && too.is_ok());
     for watcher in &mut watchers {
         next(watcher, |news| matches!(news, News::Warning(_))).await;
@@ -123,7 +123,7 @@ async fn of_several_nodes_one_sends() {
     // A node sends in order: what comes later of each shows that nothing was left to be sent.
     for (engine, first, second) in [(&one, 97.0, 0.0), (&two, 97.0, 85.0), (&one, 97.0, 96.0)] {
         figures(first, second);
-        engine.quota_fresh(id).await.expect("figures");
+        engine.quotas().measure(id).await.expect("figures");
     }
     let told = |seen: &offline::Seen| {
         let letter = seen.json();
@@ -150,7 +150,7 @@ async fn who_needs_a_login_is_told() {
     assert!(!why.is_empty());
     let hooks = messages(&bench, Place::Hook, 1).await;
     assert_eq!((&hooks[0].json()["kind"], &hooks[0].json()["urgent"]), (&"needs_login".into(), &true.into()));
-    assert_eq!(engine.warnings().0.len(), 1);
+    assert_eq!(engine.quotas().warnings().0.len(), 1);
 }
 
 /// The store is not told that a loss has ended: the next one is warned of all the same.
@@ -175,7 +175,7 @@ async fn a_loss_after_a_recovery_that_was_not_stored_is_told() {
     next(&mut watcher, |news| matches!(news, News::Account { to: "active", .. })).await;
     // It is sent once the store has refused this too.
     used(&bench, 85.0);
-    engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     messages(&bench, Place::Hook, 2).await;
     scenario.teardown();
     lose().await;
@@ -191,14 +191,14 @@ async fn a_receiver_in_trouble_is_tried_again_and_a_wrong_one_is_not() {
     bench.backend.script(Rule::at(Place::Hook, Plan::auto().status(503)).times(2));
     bench.backend.script(Rule::at(Place::Ntfy, Plan::auto().status(403)));
     used(&bench, 85.0);
-    engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     let hooks = messages(&bench, Place::Hook, 3).await;
     let statuses: Vec<_> = hooks.iter().map(|seen| seen.status).collect();
     assert_eq!(statuses[..2], [Some(503), Some(503)]);
     let ids: std::collections::HashSet<_> = hooks.iter().map(|seen| seen.json()["id"].to_string()).collect();
     assert_eq!(ids.len(), 1, "a receiver can tell that it is the same one");
     used(&bench, 97.0);
-    engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     let lines = messages(&bench, Place::Ntfy, 2).await;
     assert_eq!(lines.len(), 2, "one try for each");
 }
@@ -207,7 +207,7 @@ async fn a_receiver_in_trouble_is_tried_again_and_a_wrong_one_is_not() {
 async fn the_feed_tells_what_changed_and_who_came_and_went() {
     let bench = Bench::with(Setup::accounts(1)).await;
     let mut watcher = bench.engine.watch().expect("a place");
-    bench.engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    bench.engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     let quota = next(&mut watcher, |news| matches!(news, News::Quota { .. })).await;
     let json = serde_json::to_value(&quota).expect("JSON");
     assert_eq!((&json["type"], &json["account"]), (&"quota".into(), &bench.ids[0].0.as_str().into()));
@@ -228,7 +228,7 @@ async fn a_slow_watcher_is_told_what_it_missed() {
     let mut slow = bench.engine.watch().expect("a place");
     for at in 0..300 {
         used(&bench, f64::from(at % 2) * 10.0);
-        bench.engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+        bench.engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     }
     let first = slow.next().await.expect("news");
     assert!(matches!(*first, News::Lagged { missed: 1.. }), "{first:?}");
@@ -246,14 +246,14 @@ async fn what_an_owner_does_here_is_told() {
     let mut watcher = bench.engine.watch().expect("a place");
     let id = bench.ids[0].0.clone();
     for (on, from, to) in [(false, "active", "disabled"), (true, "disabled", "active")] {
-        bench.engine.switch_accounts(std::slice::from_ref(&id), on).await.expect("switched");
+        bench.engine.accounts().switch(std::slice::from_ref(&id), on).await.expect("switched");
         let moved = next(&mut watcher, |news| matches!(news, News::Account { .. })).await;
         assert!(
             matches!(&moved, News::Account { from: old, to: new, .. } if (*old, *new) == (from, to)),
             "{on}: {moved:?}"
         );
     }
-    bench.engine.remove_accounts(std::slice::from_ref(&id)).await.expect("removed");
+    bench.engine.accounts().remove(std::slice::from_ref(&id)).await.expect("removed");
     let removed = next(&mut watcher, |news| matches!(news, News::LoginRemoved { .. })).await;
     assert!(matches!(removed, News::LoginRemoved { account, .. } if account.0 == id));
 }
@@ -265,7 +265,7 @@ async fn small_steps_pass_a_threshold() {
     let mut watcher = engine.watch().expect("a place");
     for used_percent in [79.96, 79.99, 80.0] {
         used(&bench, used_percent);
-        engine.quota_fresh(&bench.ids[0].0).await.expect("figures");
+        engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     }
     let warning = next(&mut watcher, |news| matches!(news, News::Warning(_))).await;
     assert!(matches!(warning, News::Warning(warning) if matches!(warning.what, What::Quota { threshold: 80, .. })));

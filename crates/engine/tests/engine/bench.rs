@@ -185,7 +185,7 @@ impl Bench {
 
     /// The state of an account, by its id.
     pub(crate) fn status_of(&self, id: &AccountId) -> &'static str {
-        self.engine.accounts().iter().find(|view| view.id == id.0).map_or("gone", |view| view.status)
+        self.engine.accounts().list().iter().find(|view| view.id == id.0).map_or("gone", |view| view.status)
     }
 
     /// Waits until something holds.

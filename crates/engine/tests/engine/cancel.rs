@@ -23,7 +23,7 @@ async fn a_cancelled_reply_is_booked_as_one() {
     let mut tap = crate::bench::Tap::from(stream);
     tap.see("response.output_text.delta").await;
     let id = tap.so_far().split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an id").to_owned();
-    bench.engine.cancel_response(&key, &id).expect("it runs");
+    bench.engine.responses().cancel(&key, &id).expect("it runs");
     assert!(tap.rest().await.text().contains(r#""status":"cancelled""#));
     let rows = bench.rows(1).await;
     assert_eq!((rows.len(), rows[0].outcome, rows[0].status), (1, Outcome::Aborted, 200));
@@ -71,7 +71,7 @@ async fn leaving_cancels_the_upstream(
     let rows = bench.rows(1).await;
     assert_eq!((rows.len(), rows[0].outcome, rows[0].status), (1, Outcome::Aborted, 499));
     assert_eq!(rows[0].account.as_ref(), Some(&bench.ids[0]));
-    let views = bench.engine.accounts();
+    let views = bench.engine.accounts().list();
     assert_eq!((views[0].in_flight, views[0].status), (0, "active"));
     assert_eq!(bench.posts(), 1);
     bench.innocent();
@@ -85,7 +85,7 @@ async fn leaving_after_the_end_is_no_abort() {
     tap.see("[DONE]").await;
     drop(tap);
     assert_eq!(bench.rows(1).await[0].outcome, Outcome::Completed);
-    assert_eq!(bench.engine.accounts()[0].in_flight, 0);
+    assert_eq!(bench.engine.accounts().list()[0].in_flight, 0);
     // The upstream body is still read to its end.
     bench.backend.release("end");
     let done =
@@ -102,10 +102,10 @@ async fn leaving_the_queue_frees_the_turn() {
         let engine = bench.engine.clone();
         async move { engine.run(whole("hello")).await.map(|_| ()) }
     });
-    bench.until("a request in the queue", |bench| bench.engine.accounts()[0].waiting == 1).await;
+    bench.until("a request in the queue", |bench| bench.engine.accounts().list()[0].waiting == 1).await;
     waiting.abort();
     assert!(waiting.await.expect_err("it left").is_cancelled());
-    assert_eq!(bench.engine.accounts()[0].waiting, 0);
+    assert_eq!(bench.engine.accounts().list()[0].waiting, 0);
     bench.backend.release("go");
     served.rest().await;
     assert_eq!(bench.posts(), 1, "the one that left was never sent");
@@ -172,6 +172,6 @@ async fn many_aborts_balance() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), rows.len(), "one row per request");
-    assert!(bench.engine.accounts().iter().all(|view| view.in_flight == 0 && view.waiting == 0));
+    assert!(bench.engine.accounts().list().iter().all(|view| view.in_flight == 0 && view.waiting == 0));
     bench.innocent();
 }

@@ -39,6 +39,7 @@ async fn an_earlier_tier_serves_alone() {
     }
     let bench = Bench::with(setup).await;
     let served = served(&bench, 3).await;
-    let plan = |id: &AccountId| bench.engine.accounts().into_iter().find(|view| view.id == id.0).map(|view| view.plan);
+    let plan =
+        |id: &AccountId| bench.engine.accounts().list().into_iter().find(|view| view.id == id.0).map(|view| view.plan);
     assert!(served.iter().all(|id| plan(id).as_deref() == Some("pro")));
 }

@@ -70,7 +70,7 @@ async fn a_wrong_clock_makes_no_storm(#[case] by: i64) {
     stream.rest().await;
     let most = refreshes(&bench).into_iter().max();
     assert!(most <= Some(1), "at most one in five minutes: {:?}", refreshes(&bench));
-    assert!(bench.engine.accounts().iter().all(|view| view.status == "active"));
+    assert!(bench.engine.accounts().list().iter().all(|view| view.status == "active"));
     bench.innocent();
 }
 
@@ -128,7 +128,7 @@ async fn a_clock_that_is_set_back_does_not_prolong_a_pause() {
     let soon = NewAccount { expires_in: 200, ..NewAccount::default() };
     let id = import(&bench.store, &bench.backend.add_account(soon)).await;
     bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("the first try");
-    bench.engine.refresh_account(&id.0).await.expect_err("the first try failed, and a pause is on");
+    bench.engine.accounts().refresh(&id.0).await.expect_err("the first try failed, and a pause is on");
     bench.clock.set(now().plus(-DAY / 12));
     // The first answer tells what time it is.
     bench.ask(whole("hello")).await.expect("the token is still good");

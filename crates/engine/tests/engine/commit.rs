@@ -24,7 +24,7 @@ async fn no_status_before_the_first_real_event() {
     bench.backend.script(Rule::responses(Plan::auto().pause(3, "go")));
     let mut run = std::pin::pin!(bench.engine.run(responses("hello")));
     // Figures come with the preamble: it was read.
-    let read = |bench: &Bench| bench.engine.accounts()[0].quota.primary.is_some();
+    let read = |bench: &Bench| bench.engine.accounts().list()[0].quota.primary.is_some();
     tokio::select! {
         _ = run.as_mut() => panic!("answered before anything real came"),
         () = bench.until("the preamble", read) => {}
@@ -93,7 +93,7 @@ async fn the_preamble_is_kept_from_clients() {
         let answer = bench.ask(asked).await.expect("a reply");
         assert!(!answer.text().contains("codex.rate_limits"), "{}", answer.text());
     }
-    assert!(bench.engine.accounts()[0].quota.primary.is_some());
+    assert!(bench.engine.accounts().list()[0].quota.primary.is_some());
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ async fn a_keys_own_list_counts_instead() {
         let (name, scopes) = ("k".to_owned(), Scopes::default());
         NewKey { name, kind: KeyKind::Client, scopes, expires: None, tools }
     };
-    let key = bench.engine.create_key(new(Some(vec![Hosted::WebSearch]))).await.expect("a key");
+    let key = bench.engine.keys().create(new(Some(vec![Hosted::WebSearch]))).await.expect("a key");
     let ask = async |expected: &[&str]| {
         let mut call = chat("hello");
         call.key = engine::KeyId(key.id.clone());
@@ -87,14 +87,14 @@ async fn a_keys_own_list_counts_instead() {
         assert_eq!(offered(&bench), expected);
     };
     ask(&["web_search"]).await;
-    assert!(bench.engine.equip_key(&key.id, Some(&[])).await.expect("stored"));
+    assert!(bench.engine.keys().equip(&key.id, Some(&[])).await.expect("stored"));
     ask(&[]).await;
-    assert!(bench.engine.equip_key(&key.id, None).await.expect("stored"));
+    assert!(bench.engine.keys().equip(&key.id, None).await.expect("stored"));
     ask(&["web_search", "image_generation"]).await;
-    assert!(!bench.engine.equip_key("nobody", None).await.expect("asked"));
+    assert!(!bench.engine.keys().equip("nobody", None).await.expect("asked"));
     let admin = NewKey { kind: KeyKind::Admin, ..new(None) };
-    let admin = bench.engine.create_key(admin).await.expect("a token");
-    assert!(!bench.engine.equip_key(&admin.id, Some(&[])).await.expect("asked"), "a token asks for no model");
+    let admin = bench.engine.keys().create(admin).await.expect("a token");
+    assert!(!bench.engine.keys().equip(&admin.id, Some(&[])).await.expect("asked"), "a token asks for no model");
 }
 
 /// The backend drops the image tool of other plans without a word; what nobody asked to be drawn keeps no account from serving.
@@ -128,11 +128,15 @@ async fn relays_get_no_hosted_tools() {
 #[tokio::test]
 async fn the_fast_tier_is_the_usual_one(#[case] model: &str, #[case] more: Value, #[case] tier: Option<&str>) {
     let bench = Bench::with(Setup::accounts(1).settings(|settings| settings.fast = true)).await;
-    bench.until("the live list", |bench| bench.engine.accounts()[0].models > 0).await;
+    bench.until("the live list", |bench| bench.engine.accounts().list()[0].models > 0).await;
     let mut call = asking(Dialect::Responses, &more);
     call.request.model = Some(model.to_owned());
-    let lists =
-        bench.engine.models().iter().any(|known| known.slug == MODEL && known.tiers.contains(&"priority".into()));
+    let lists = bench
+        .engine
+        .models()
+        .catalog()
+        .iter()
+        .any(|known| known.slug == MODEL && known.tiers.contains(&"priority".into()));
     assert!(lists, "{MODEL} lists the tier");
     let answer = bench.ask(call).await.expect("a reply");
     let post = bench.backend.record().posts().last().expect("a call").clone();
@@ -152,8 +156,8 @@ async fn a_model_of_the_owners_own_is_asked_for() {
     for login in &bench.logins {
         bench.backend.set_models(&login.account_id, &[MODEL]);
     }
-    let slugs = |bench: &Bench| bench.engine.models().into_iter().map(|model| model.slug).collect::<Vec<_>>();
-    bench.engine.refresh_models(std::time::Duration::ZERO).await;
+    let slugs = |bench: &Bench| bench.engine.models().catalog().into_iter().map(|model| model.slug).collect::<Vec<_>>();
+    bench.engine.models().refresh(std::time::Duration::ZERO).await;
     assert_eq!(slugs(&bench), [MODEL, OWN]);
     let ask = || {
         let mut call = chat("hello");
@@ -168,9 +172,9 @@ async fn a_model_of_the_owners_own_is_asked_for() {
     let answer = ask().await.expect("a reply");
     assert_eq!((answer.head.account.as_ref(), answer.head.model.as_str()), (Some(&bench.ids[1]), OWN));
     let explained =
-        bench.engine.explain(engine::Inquiry { model: Some(OWN), ..Default::default() }).expect("explained");
+        bench.engine.routing().explain(engine::Inquiry { model: Some(OWN), ..Default::default() }).expect("explained");
     assert_eq!(explained.chosen.as_deref(), Some(bench.ids[1].0.as_str()));
-    let known = bench.engine.models().into_iter().find(|model| model.slug == OWN).expect("listed");
+    let known = bench.engine.models().catalog().into_iter().find(|model| model.slug == OWN).expect("listed");
     assert_eq!(known.context, Some(77_000));
 }
 

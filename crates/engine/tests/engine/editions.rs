@@ -29,13 +29,13 @@ fn entries(list: &CodexList) -> Vec<(String, String)> {
 }
 
 async fn listed(bench: &Bench, version: Option<&str>) -> CodexList {
-    bench.engine.codex_models(version, PATIENCE).await
+    bench.engine.models().codex(version, PATIENCE).await
 }
 
 /// With a live list, and so many calls for it.
 async fn bench() -> (Bench, usize) {
     let bench = Bench::new().await;
-    bench.until("the live list", |bench| bench.engine.accounts()[0].models > 0).await;
+    bench.until("the live list", |bench| bench.engine.accounts().list()[0].models > 0).await;
     let calls = calls(&bench);
     (bench, calls)
 }
@@ -92,7 +92,7 @@ async fn ours_is_the_floor() {
     }
     assert_eq!(calls(&bench), before + 1);
     bench.backend.script(Rule::at(Place::Models, list().delay("late")));
-    assert_eq!(bench.engine.codex_models(Some(OLD), Duration::ZERO).await, own);
+    assert_eq!(bench.engine.models().codex(Some(OLD), Duration::ZERO).await, own);
     bench.backend.release("late");
     assert_eq!(entries(&listed(&bench, Some(OLD)).await).len(), 1);
 }

@@ -113,7 +113,7 @@ impl Site {
     }
 
     fn state(&self, proxy: usize) -> &'static str {
-        self.bench.engine.proxies()[proxy].status
+        self.bench.engine.proxies().list()[proxy].status
     }
 
     /// A request of a conversation of its own, which is served.
@@ -125,7 +125,7 @@ impl Site {
     async fn afresh(&self) {
         for enabled in [false, true] {
             let change = ProxyChange { enabled: Some(enabled), ..ProxyChange::default() };
-            self.bench.engine.change_proxy("0", change).await.unwrap();
+            self.bench.engine.proxies().change("0", change).await.unwrap();
         }
     }
 
@@ -220,11 +220,11 @@ async fn a_proxy_that_fails_under_a_socket(
 async fn a_token_takes_its_way_along() {
     let site = Rig { proxies: vec![http()], ..Rig::default() }.start().await;
     let login = site.bench.backend.add_account(account());
-    let way = site.bench.engine.egress("0").unwrap();
+    let way = site.bench.engine.proxies().egress("0").unwrap();
     let refresh = Some(Secret::from(login.refresh.as_str()));
-    let done = site.bench.engine.add_token(None, refresh, Some(way)).await;
+    let done = site.bench.engine.logins().add_token(None, refresh, Some(way)).await;
     assert_eq!((done.added, done.errors), (1, vec![]));
-    assert_eq!(site.bench.engine.accounts()[0].egress, "0");
+    assert_eq!(site.bench.engine.accounts().list()[0].egress, "0");
     site.bench.ask(chat("hello")).await.unwrap();
     let same = NewAccount {
         account_id: Some(login.account_id.clone()),
@@ -233,11 +233,11 @@ async fn a_token_takes_its_way_along() {
     };
     let again = site.bench.backend.add_account(same);
     let entry = serde_json::json!([{"refreshToken": again.refresh, "accountId": again.account_id}]);
-    let done = site.bench.engine.import(entry.to_string().into_bytes(), None).await.unwrap();
+    let done = site.bench.engine.logins().import(entry.to_string().into_bytes(), None).await.unwrap();
     assert_eq!((done.updated, done.errors), (1, vec![]));
     assert_eq!(site.bench.backend.record().token_posts().count(), 2);
     site.nothing_direct();
-    assert_eq!(site.bench.engine.accounts()[0].egress, "0");
+    assert_eq!(site.bench.engine.accounts().list()[0].egress, "0");
 }
 
 /// Members of one workspace share its id: an entry takes the way of the member that its token names, and none of theirs when
@@ -254,7 +254,7 @@ async fn an_entry_takes_the_way_of_its_own_member() {
     let backend = &site.bench.backend;
     let entry = |login: &FakeAccount| serde_json::json!([{ "idToken": login.id, "refreshToken": login.refresh, "accountId": login.account_id }]);
     let import = async |entry: serde_json::Value| {
-        site.bench.engine.import(entry.to_string().into_bytes(), None).await.unwrap().entries.remove(0)
+        site.bench.engine.logins().import(entry.to_string().into_bytes(), None).await.unwrap().entries.remove(0)
     };
     let through = |proxy: usize| backend.record().token_posts().filter(|seen| site.proxies[proxy].saw(seen)).count();
 
@@ -269,7 +269,7 @@ async fn an_entry_takes_the_way_of_its_own_member() {
     assert_eq!((through(0), through(1), backend.record().token_posts().count()), (0, 1, 2));
 
     let off = ProxyChange { enabled: Some(false), ..ProxyChange::default() };
-    site.bench.engine.change_proxy("1", off).await.unwrap();
+    site.bench.engine.proxies().change("1", off).await.unwrap();
     let closed = backend.add_account(member("user-b"));
     let done = import(entry(&closed)).await;
     assert_eq!(done.result, ImportFate::NoWayOut);
@@ -283,9 +283,9 @@ async fn an_entry_takes_the_way_of_its_own_member() {
 async fn a_gateway_with_many_users_is_many_proxies() {
     let site = Rig::default().start().await;
     let text = "http://a:1@gate.example:8000\nhttp://b:2@gate.example:8000\nhttp://a:1@gate.example:8000\n";
-    assert_eq!(site.bench.engine.import_proxies(text).await.unwrap(), 2);
-    assert_eq!(site.bench.engine.import_proxies(text).await.unwrap(), 0);
-    let names: Vec<String> = site.bench.engine.proxies().into_iter().map(|proxy| proxy.name).collect();
+    assert_eq!(site.bench.engine.proxies().import(text).await.unwrap(), 2);
+    assert_eq!(site.bench.engine.proxies().import(text).await.unwrap(), 0);
+    let names: Vec<String> = site.bench.engine.proxies().list().into_iter().map(|proxy| proxy.name).collect();
     assert_eq!(names, ["gate.example:8000", "gate.example:8000-2"]);
 }
 
@@ -349,7 +349,7 @@ async fn a_global_proxy_that_is_down_is_not_gone_around() {
     let resting = refused(site.bench.ask(whole("hello")).await);
     assert!(resting.failure.message.contains("the proxy of the configuration does not answer"), "{resting}");
     assert_eq!(
-        (site.bench.engine.global_proxy().unwrap().status, site.bench.engine.ready().ok),
+        (site.bench.engine.proxies().global().unwrap().status, site.bench.engine.ready().ok),
         ("unreachable", false)
     );
     assert_eq!(site.bench.posts(), 0);
@@ -422,10 +422,10 @@ async fn behind_a_dead_proxy_nothing_leaves() {
 #[tokio::test]
 async fn a_login_takes_the_way_that_it_is_told(#[case] way: &str, #[case] word: &str) {
     let site = Rig { proxies: vec![http()], ..Rig::default() }.start().await;
-    let egress = site.bench.engine.egress(way).unwrap();
+    let egress = site.bench.engine.proxies().egress(way).unwrap();
     let begin = async || {
         let step = |upstream: Upstream| async move { upstream.device_start().await };
-        site.bench.engine.step_by(Some(&egress), step).await
+        site.bench.engine.logins().step_by(Some(&egress), step).await
     };
     let device = begin().await.unwrap();
     assert!(site.bench.backend.approve_device(&device.user_code));
@@ -433,7 +433,7 @@ async fn a_login_takes_the_way_that_it_is_told(#[case] way: &str, #[case] word: 
         let device = device.clone();
         async move { upstream.device_poll(&device).await }
     };
-    let polled = site.bench.engine.step_by(Some(&egress), poll).await.unwrap();
+    let polled = site.bench.engine.logins().step_by(Some(&egress), poll).await.unwrap();
     assert!(matches!(polled, upstream::oauth::Poll::Done(_)));
     site.nothing_direct();
 
@@ -443,7 +443,7 @@ async fn a_login_takes_the_way_that_it_is_told(#[case] way: &str, #[case] word: 
     let error = begin().await.unwrap_err().to_string();
     assert!(error.contains("proxy 0 ("), "{error}");
     let change = ProxyChange { enabled: Some(false), ..ProxyChange::default() };
-    site.bench.engine.change_proxy("0", change).await.unwrap();
+    site.bench.engine.proxies().change("0", change).await.unwrap();
     let none = begin().await.unwrap_err().to_string();
     assert!(none.contains(word), "{none}");
     assert_eq!(site.bench.backend.record().total, total);
@@ -456,11 +456,11 @@ async fn a_login_tries_one_proxy_after_the_other() {
     site.proxies[0].mood(Mood::Closes);
     for _ in 0..3 {
         let step = |upstream: Upstream| async move { upstream.device_start().await };
-        site.bench.engine.step_by(Some(&Egress::Auto), step).await.unwrap();
+        site.bench.engine.logins().step_by(Some(&Egress::Auto), step).await.unwrap();
     }
     let login = site.bench.backend.add_account(account());
     let refresh = Some(Secret::from(login.refresh.as_str()));
-    let done = site.bench.engine.add_token(None, refresh, Some(Egress::Auto)).await;
+    let done = site.bench.engine.logins().add_token(None, refresh, Some(Egress::Auto)).await;
     assert_eq!((done.added, done.errors), (1, vec![]));
     assert_eq!(site.bench.backend.record().token_posts().count(), 1);
     site.nothing_direct();
@@ -533,7 +533,7 @@ async fn checks_tell_the_exit_and_find_what_is_down() {
     let proxies = vec![http(), speaking(Speech::Socks5), http()];
     let site = Rig { accounts: vec![(account(), "2")], proxies, ..Rig::default() }.start().await;
     site.proxies[2].mood(Mood::Closes);
-    let checked = site.bench.engine.check_every_proxy().await.unwrap();
+    let checked = site.bench.engine.proxies().check_all().await.unwrap();
     for view in &checked[..2] {
         let health = view.health.as_ref().unwrap();
         assert_eq!(health.exit_ip, Some("127.0.0.1".parse().unwrap()));
@@ -550,11 +550,11 @@ async fn checks_tell_the_exit_and_find_what_is_down() {
     refused(site.bench.ask(whole("hello")).await);
 
     site.proxies[2].mood(Mood::Good);
-    assert_eq!(site.bench.engine.check_proxy("2").await.unwrap().status, "active");
+    assert_eq!(site.bench.engine.proxies().check("2").await.unwrap().status, "active");
     site.bench.ask(whole("hello")).await.unwrap();
     // An echo service that is down says nothing about the proxy.
     site.bench.backend.script(Rule::at(Place::Echo, offline::Plan::auto().status(503)).always());
-    let view = site.bench.engine.check_proxy("0").await.unwrap();
+    let view = site.bench.engine.proxies().check("0").await.unwrap();
     let health = view.health.unwrap();
     assert!(health.ok && health.exit_ip.is_none() && health.error.is_some() && view.status == "active", "{health:?}");
 }

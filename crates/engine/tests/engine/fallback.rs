@@ -170,7 +170,7 @@ async fn a_conversation_comes_back_to_its_account() {
     assert!(owner.as_ref().is_some_and(|id| bench.ids.contains(id)));
     let switch = async |on| {
         let ids: Vec<_> = bench.ids.iter().map(|id| id.0.clone()).collect();
-        bench.engine.switch_accounts(&ids, on).await.expect("switched");
+        bench.engine.accounts().switch(&ids, on).await.expect("switched");
     };
     switch(false).await;
     for n in 1..3 {

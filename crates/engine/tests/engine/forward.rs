@@ -35,7 +35,7 @@ async fn able(bench: &Bench, name: &str) {
     let mut wish = CHAT.wish(bench, name);
     wish.models = Vec::new();
     wish.capabilities = Some(Capabilities::ALL);
-    bench.engine.add_relay(&wish).await.expect("the relay");
+    bench.engine.relays().add(&wish).await.expect("the relay");
 }
 
 /// The whole answer; `Err` when it broke off.
@@ -145,9 +145,9 @@ async fn a_form_that_is_gone_is_not_sent_twice_but_json_is() {
     let mut lists = CHAT.wish(&bench, "lists");
     lists.models = vec!["text-embedding-3-small".into()];
     lists.capabilities = Some(Capabilities::ALL);
-    bench.engine.add_relay(&lists).await.expect("the relay");
+    bench.engine.relays().add(&lists).await.expect("the relay");
     lists.name = "lists-too".into();
-    bench.engine.add_relay(&lists).await.expect("the relay");
+    bench.engine.relays().add(&lists).await.expect("the relay");
     bench.backend.script(trouble());
     let body = json!({"input": "a", "model": "text-embedding-3-small"});
     let delivery = bench.engine.forward(errand(Service::Embeddings, &body)).await.expect("the other one");
@@ -178,7 +178,7 @@ async fn refusals_and_cuts_are_told_apart() {
     let mut wish = RESPONSES.wish(&bench, "far");
     wish.capabilities = Some(Capabilities::ALL);
     wish.models = Vec::new();
-    bench.engine.add_relay(&wish).await.expect("the relay");
+    bench.engine.relays().add(&wish).await.expect("the relay");
     let body = json!({"input": "a", "model": "text-embedding-3-large"});
     let ask = || bench.engine.forward(errand(Service::Embeddings, &body));
     bench.backend.script(Rule::at(Place::RelayMedia, Plan::relay(RESPONSES.place, 400, "no such size")));
@@ -243,7 +243,7 @@ async fn a_relay_that_repeats_its_key_is_not_heard() {
     let bench = alone().await;
     let mut wish = CHAT.wish(&bench, "far");
     (wish.models, wish.capabilities, wish.key) = (Vec::new(), Some(Capabilities::ALL), KEY.into());
-    bench.engine.add_relay(&wish).await.expect("the relay");
+    bench.engine.relays().add(&wish).await.expect("the relay");
     for status in [400, 401, 429, 500] {
         let said = format!(r#"{{"error":{{"message":"the key {} is not good"}}}}"#, KEY.replace('/', "\\/"));
         let plan = Plan::text(status, said).header("content-type", "application/json");

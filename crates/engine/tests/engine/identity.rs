@@ -352,12 +352,12 @@ async fn an_account_check_that_fails_stops_nobody() {
     bench.backend.script(Rule::at(Place::AccountsCheck, Plan::json(500, json!({"detail": "no"}))).always());
     let login = bench.backend.account("plus");
     crate::bench::import(&bench.store, &login).await;
-    bench.until("the list", |bench| bench.engine.accounts().first().is_some_and(|view| view.models > 0)).await;
+    bench.until("the list", |bench| bench.engine.accounts().list().first().is_some_and(|view| view.models > 0)).await;
     bench.until("the check", |bench| bench.backend.record().at(Place::AccountsCheck).count() == 1).await;
     bench.ask(chat("hello")).await.expect("a reply");
-    assert_eq!(bench.engine.accounts()[0].status, "active");
+    assert_eq!(bench.engine.accounts().list()[0].status, "active");
     // The list came, and the check rests on its own.
-    let done = bench.engine.refresh_models(Duration::ZERO).await;
+    let done = bench.engine.models().refresh(Duration::ZERO).await;
     assert_eq!((done.len(), done[0].error.as_deref()), (1, None));
     assert_eq!(bench.backend.record().at(Place::AccountsCheck).count(), 1);
 }
@@ -366,23 +366,23 @@ async fn an_account_check_that_fails_stops_nobody() {
 async fn lists_are_asked_for_again_when_they_are_old() {
     let ttl = |settings: &mut engine::Settings| settings.models_ttl = Duration::from_millis(30);
     let bench = Bench::with(Setup::default().settings(ttl)).await;
-    bench.until("the list", |bench| bench.engine.accounts()[0].models > 1).await;
+    bench.until("the list", |bench| bench.engine.accounts().list()[0].models > 1).await;
     bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
-    bench.until("the new list without a request", |bench| bench.engine.accounts()[0].models == 1).await;
+    bench.until("the new list without a request", |bench| bench.engine.accounts().list()[0].models == 1).await;
     bench.innocent();
 }
 
 #[tokio::test]
 async fn lists_are_asked_for_on_demand() {
     let bench = Bench::with(Setup::accounts(2)).await;
-    bench.until("the lists", |bench| bench.engine.accounts().iter().all(|view| view.models > 1)).await;
+    bench.until("the lists", |bench| bench.engine.accounts().list().iter().all(|view| view.models > 1)).await;
     bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
     bench.backend.script(Rule::at(Place::Models, Plan::json(500, json!({}))).account(&bench.logins[1].account_id));
-    let done = bench.engine.refresh_models(limits::MODELS_ASKED.0).await;
+    let done = bench.engine.models().refresh(limits::MODELS_ASKED.0).await;
     assert_eq!((done.len(), done[0].models, done[0].error.as_deref()), (2, 1, None));
     assert_eq!((done[1].models, done[1].error.as_deref()), (12, Some("answered 500")));
     // A second wish a moment later costs nothing.
     let asked = bench.backend.record().at(Place::Models).count();
-    assert!(bench.engine.refresh_models(limits::MODELS_ASKED.0).await.is_empty());
+    assert!(bench.engine.models().refresh(limits::MODELS_ASKED.0).await.is_empty());
     assert_eq!(bench.backend.record().at(Place::Models).count(), asked);
 }

@@ -16,7 +16,7 @@ async fn bench() -> Bench {
 }
 
 async fn import(bench: &Bench, file: &Value) -> Imports {
-    bench.engine.import(file.to_string().into_bytes(), None).await.expect("a sound file")
+    bench.engine.logins().import(file.to_string().into_bytes(), None).await.expect("a sound file")
 }
 
 fn counts(done: &Imports) -> [usize; 5] {
@@ -83,7 +83,9 @@ async fn every_rotated_token_is_kept() {
 #[tokio::test]
 async fn a_known_token_moves_its_account() {
     let bench = Bench::new().await;
-    let add = || bench.engine.add_token(None, Some(Secret::from(bench.logins[0].refresh.as_str())), Some(Egress::Auto));
+    let add = || {
+        bench.engine.logins().add_token(None, Some(Secret::from(bench.logins[0].refresh.as_str())), Some(Egress::Auto))
+    };
     #[cfg(feature = "failpoints")]
     {
         let scenario = fail::FailScenario::setup();
@@ -93,7 +95,7 @@ async fn a_known_token_moves_its_account() {
     }
     let done = add().await;
     assert_eq!((counts(&done), done.errors), ([0, 0, 1, 0, 0], vec![]));
-    assert_eq!(bench.engine.accounts()[0].egress, "auto");
+    assert_eq!(bench.engine.accounts().list()[0].egress, "auto");
     assert_eq!(bench.backend.record().token_posts().count(), 0);
 }
 
@@ -155,7 +157,7 @@ async fn a_hostile_file_of_full_size_costs_a_bound_and_changes_nothing() {
     assert!(text.len() <= transfer::LONGEST && text.len() > transfer::LONGEST / 2, "{}", text.len());
     text.extend(std::iter::repeat_n(' ', transfer::LONGEST - text.len()));
     let before = peak();
-    let reading = bench.engine.import(text.into_bytes(), None);
+    let reading = bench.engine.logins().import(text.into_bytes(), None);
     let done = tokio::time::timeout(3 * PATIENCE, reading).await.expect("in time").expect("it can be read");
     let more = peak().saturating_sub(before);
     assert!(more <= 4 * transfer::LONGEST, "{more} bytes");
@@ -163,7 +165,7 @@ async fn a_hostile_file_of_full_size_costs_a_bound_and_changes_nothing() {
     let told: usize = done.errors.iter().map(String::len).sum();
     assert!(told <= 256 * transfer::MOST, "{told} bytes of errors");
     assert!(done.errors.iter().all(|error| !error.contains(|c: char| c.is_control() || c == '\u{202e}')));
-    assert_eq!((bench.engine.accounts().len(), bench.backend.record().total), (0, 0));
+    assert_eq!((bench.engine.accounts().list().len(), bench.backend.record().total), (0, 0));
     assert!(bench.store.accounts().await.expect("accounts").is_empty());
 }
 
@@ -218,7 +220,7 @@ async fn one_login_is_one_account() {
     });
     let newer = json!({"token": newer.access, "refreshToken": newer.refresh});
     assert_eq!(counts(&import(&bench, &json!([newer])).await), [0, 1, 0, 0, 0]);
-    assert_eq!(bench.engine.accounts().len(), 1);
+    assert_eq!(bench.engine.accounts().list().len(), 1);
     assert_eq!(bench.backend.record().token_posts().count(), 0, "access tokens that are good cost nothing");
 }
 
@@ -246,10 +248,10 @@ async fn an_api_key_becomes_a_relay() {
     auth["OPENAI_API_KEY"] = json!("sk-canary-0123456789");
     let done = import(&bench, &auth).await;
     assert_eq!((done.added, done.relays), (1, 1), "{:?}", done.errors);
-    let relays = bench.engine.relays();
+    let relays = bench.engine.relays().list();
     assert_eq!((relays[0].name.as_str(), relays[0].base_url.as_str()), ("openai", "https://api.openai.com/v1"));
     let done = import(&bench, &auth).await;
-    assert_eq!((done.unchanged, done.relays, bench.engine.relays().len()), (1, 0, 1));
+    assert_eq!((done.unchanged, done.relays, bench.engine.relays().list().len()), (1, 0, 1));
 }
 
 /// A broken file changes nothing, whatever stands before the fault.
@@ -258,10 +260,10 @@ async fn a_broken_file_changes_nothing() {
     let bench = bench().await;
     let login = bench.backend.account("plus");
     let text = format!("{{\"refreshToken\": {:?}}}\n{{\"refreshToken\": oops}}\n", login.refresh);
-    let problem = bench.engine.import(text.into_bytes(), None).await.expect_err("it is broken").to_string();
+    let problem = bench.engine.logins().import(text.into_bytes(), None).await.expect_err("it is broken").to_string();
     assert!(problem.starts_with("line 2, column"), "{problem}");
     let ended = bench.backend.add_account(expired());
     let done = import(&bench, &json!([{ "token": ended.access }])).await;
     assert_eq!(done.entries[0].result, ImportFate::Junk);
-    assert_eq!((bench.engine.accounts().len(), bench.backend.record().token_posts().count()), (0, 0));
+    assert_eq!((bench.engine.accounts().list().len(), bench.backend.record().token_posts().count()), (0, 0));
 }

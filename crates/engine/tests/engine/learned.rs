@@ -21,7 +21,7 @@ fn prompt(words: usize) -> String {
 
 /// The model as lists show it.
 fn listed(bench: &Bench, name: &str) -> Model {
-    bench.engine.models().into_iter().find(|model| model.slug == name).expect("a listed model")
+    bench.engine.models().catalog().into_iter().find(|model| model.slug == name).expect("a listed model")
 }
 
 /// A refusal in the words of who speaks the house's protocol.
@@ -89,17 +89,17 @@ async fn a_window_that_a_relay_names_is_heeded_until_it_is_old(
 #[tokio::test]
 async fn a_window_that_the_backend_names_outlives_its_lists() {
     let bench = Bench::new().await;
-    bench.until("the live list", |bench| bench.engine.accounts()[0].models > 0).await;
+    bench.until("the live list", |bench| bench.engine.accounts().list()[0].models > 0).await;
     let before = listed(&bench, MODEL);
     assert!(before.context.is_some_and(|window| window > 20_000), "{before:?}");
     let message =
         "This model's maximum context length is 20000 tokens. However, your messages resulted in 22010 tokens.";
     let error = json!({"error": {"code": "context_length_exceeded", "message": message}});
     bench.backend.script(Rule::responses(Plan::json(400, error)));
-    let etag = bench.engine.codex_models(None, Duration::ZERO).await.etag;
+    let etag = bench.engine.models().codex(None, Duration::ZERO).await.etag;
     let refusal = refused(bench.ask(call(Dialect::Messages, &prompt(22_000), true)).await);
     assert_eq!(refusal.failure.kind, Kind::ContextLength);
-    let codex = bench.engine.codex_models(None, Duration::ZERO).await;
+    let codex = bench.engine.models().codex(None, Duration::ZERO).await;
     assert_ne!(codex.etag, etag, "Codex clients are told of another list");
     let body: Value = serde_json::from_slice(&codex.body).expect("JSON");
     let entry = body["models"].as_array().and_then(|all| all.iter().find(|entry| entry["slug"] == MODEL));
@@ -107,7 +107,7 @@ async fn a_window_that_the_backend_names_outlives_its_lists() {
     // The next list says what the last one said.
     bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
     bench.ask(call(Dialect::Chat, "hello", true)).await.expect("a reply, which names the new list");
-    bench.until("the new list", |bench| bench.engine.models().len() == 1).await;
+    bench.until("the new list", |bench| bench.engine.models().catalog().len() == 1).await;
     assert_eq!(listed(&bench, MODEL).context, Some(20_000));
     let posts = bench.posts();
     let refusal = refused(bench.ask(call(Dialect::Messages, &prompt(23_000), true)).await);
@@ -231,6 +231,6 @@ async fn a_relay_that_changes_is_another_one() {
     refused(bench.ask(asking(Dialect::Chat, CHAT.model, &prompt(5000), true)).await);
     assert_eq!(listed(&bench, CHAT.model).context, Some(4000));
     let change = engine::RelayChange { key: Some(pool::Secret::from("sk-offline-relay-2")), ..Default::default() };
-    bench.engine.change_relay(&relay.id, change).await.expect("changed");
+    bench.engine.relays().change(&relay.id, change).await.expect("changed");
     assert_eq!(listed(&bench, CHAT.model).context, None);
 }

@@ -28,12 +28,12 @@ async fn without_a_limit_nobody_waits() {
     for _ in 0..20 {
         taps.push(bench.open(chat("count to 9")).await);
     }
-    assert_eq!(bench.engine.accounts()[0].in_flight, 20);
+    assert_eq!(bench.engine.accounts().list()[0].in_flight, 20);
     bench.backend.release("go");
     for tap in taps {
         tap.rest().await;
     }
-    assert_eq!(bench.engine.accounts()[0].in_flight, 0);
+    assert_eq!(bench.engine.accounts().list()[0].in_flight, 0);
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn one_is_served_and_the_queue_is_fair_and_bounded() {
         waiting.push(tokio::spawn(
             async move { engine.run(whole(&format!("Reply with exactly: {n}"))).await.map(|_| ()) },
         ));
-        bench.until("its place in the queue", |bench| bench.engine.accounts()[0].waiting == n + 1).await;
+        bench.until("its place in the queue", |bench| bench.engine.accounts().list()[0].waiting == n + 1).await;
     }
     let refusal = refused(bench.ask(chat("one too many")).await);
     assert_eq!(refusal.failure.kind, Kind::RateLimited);
@@ -70,7 +70,7 @@ async fn a_turn_that_does_not_come_is_429() {
     let served = hold(&bench).await;
     let refusal = refused(bench.ask(chat("hello")).await);
     assert_eq!(refusal.failure.kind, Kind::RateLimited);
-    assert_eq!(bench.engine.accounts()[0].waiting, 0);
+    assert_eq!(bench.engine.accounts().list()[0].waiting, 0);
     bench.backend.release("go");
     served.rest().await;
     bench.ask(chat("hello")).await.expect("a free place");
@@ -92,7 +92,7 @@ async fn who_waits_for_a_lost_account_moves_on() {
         let engine = bench.engine.clone();
         async move { engine.run(whole("waiting")).await.map(|_| ()) }
     });
-    bench.until("the queue", |bench| bench.engine.accounts().iter().any(|view| view.waiting == 1)).await;
+    bench.until("the queue", |bench| bench.engine.accounts().list().iter().any(|view| view.waiting == 1)).await;
     bench.backend.release("refuse");
     bench.until("the mark", |bench| (0..2).any(|at| bench.status(at) == "exhausted")).await;
     bench.backend.release("go");
@@ -227,14 +227,14 @@ async fn who_waits_sees_that_another_account_became_free() {
         tokio::spawn(async move { engine.run(asked).await.map(|_| ()) })
     };
     let waiting = ask("Reply with exactly: rested");
-    bench.until("the queue", |bench| bench.engine.accounts()[0].waiting == 1).await;
+    bench.until("the queue", |bench| bench.engine.accounts().list()[0].waiting == 1).await;
     bench.clock.advance(Duration::from_secs(61));
     tokio::time::timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("served by the other");
     let id = bench.ids[1].0.clone();
-    bench.engine.switch_accounts(std::slice::from_ref(&id), false).await.expect("switched off");
+    bench.engine.accounts().switch(std::slice::from_ref(&id), false).await.expect("switched off");
     let waiting = ask("Reply with exactly: switched on");
-    bench.until("the queue", |bench| bench.engine.accounts()[0].waiting == 1).await;
-    bench.engine.switch_accounts(&[id], true).await.expect("switched on");
+    bench.until("the queue", |bench| bench.engine.accounts().list()[0].waiting == 1).await;
+    bench.engine.accounts().switch(&[id], true).await.expect("switched on");
     tokio::time::timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("served by the other");
     bench.backend.release("go");
     served.rest().await;
@@ -254,7 +254,8 @@ async fn a_used_up_limit_of_a_model_leaves_the_account_alone() {
     assert_eq!((refusal.failure.kind, bench.posts()), (Kind::Exhausted, 1), "not asked again");
     assert!(refusal.failure.message.contains("codex_bengalfox"), "{}", refusal.failure.message);
     let mut other = chat("hello");
-    other.request.model = bench.engine.models().into_iter().map(|model| model.slug).find(|slug| slug != MODEL);
+    other.request.model =
+        bench.engine.models().catalog().into_iter().map(|model| model.slug).find(|slug| slug != MODEL);
     bench.ask(other).await.expect("another model");
     bench.clock.advance(Duration::from_secs(601));
     bench.ask(chat("hello")).await.expect("after the reset");

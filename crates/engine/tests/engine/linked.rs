@@ -27,7 +27,7 @@ impl Linked {
         let login = bench.backend.add_account(NewAccount { expires_in, ..NewAccount::default() });
         let file = bench.home.path().join("auth.json");
         std::fs::write(&file, login.auth_json()).expect("the file");
-        let view = bench.engine.link(&file, may_refresh).await.expect("it is linked");
+        let view = bench.engine.logins().link(&file, may_refresh).await.expect("it is linked");
         assert!(view.linked.is_some());
         Self { bench, login, file, id: AccountId(view.id) }
     }
@@ -47,7 +47,7 @@ impl Linked {
     }
 
     fn why(&self) -> String {
-        self.bench.engine.account(&self.id.0).and_then(|view| view.why).unwrap_or_default()
+        self.bench.engine.accounts().get(&self.id.0).and_then(|view| view.why).unwrap_or_default()
     }
 }
 
@@ -56,7 +56,8 @@ async fn the_store_never_has_its_refresh_token() {
     let linked = Linked::new(864_000, true).await;
     linked.bench.ask(chat("hello")).await.expect("a reply");
     assert_eq!((linked.stored().await.refresh, linked.posts()), (None, 0));
-    let refused = linked.bench.engine.refresh_account(&linked.id.0).await.expect_err("a good token is not refreshed");
+    let refused =
+        linked.bench.engine.accounts().refresh(&linked.id.0).await.expect_err("a good token is not refreshed");
     assert!(refused.to_string().contains("still good"), "{refused}");
     assert_eq!((linked.posts(), linked.bench.status_of(&linked.id)), (0, "active"));
     linked.bench.ask(chat("hello")).await.expect("it serves as before");
@@ -68,7 +69,7 @@ async fn a_file_that_is_back_heals() {
     let linked = Linked::new(864_000, false).await;
     let other = linked.bench.backend.add_account(NewAccount::default());
     std::fs::write(&linked.file, other.auth_json()).expect("the file");
-    assert!(linked.bench.engine.refresh_account(&linked.id.0).await.is_err());
+    assert!(linked.bench.engine.accounts().refresh(&linked.id.0).await.is_err());
     assert_eq!(linked.bench.status_of(&linked.id), "needs_login");
     std::fs::write(&linked.file, linked.login.auth_json()).expect("the file");
     linked.bench.until("the login is back", |bench| bench.status_of(&linked.id) == "active").await;
@@ -99,7 +100,7 @@ async fn what_the_file_does_not_take_ends_the_link() {
     reply.expect("a reply");
     assert_eq!(linked.stored().await.refresh, Some(Secret::from(granted.refresh.as_str())));
     assert_eq!(linked.bench.store.links().await.expect("links"), []);
-    assert_eq!(linked.bench.engine.account(&linked.id.0).and_then(|view| view.linked), None);
+    assert_eq!(linked.bench.engine.accounts().get(&linked.id.0).and_then(|view| view.linked), None);
     // From here on its own token is used, and the file's never.
     linked.bench.pass(Duration::from_mins(10));
     linked.bench.ask(chat("hello")).await.expect("a reply");
@@ -187,10 +188,10 @@ async fn what_cannot_be_linked_says_why() {
     let bench = Bench::new().await;
     let file = bench.home.path().join("auth.json");
     std::fs::write(&file, bench.logins[0].auth_json()).expect("the file");
-    let own = bench.engine.link(&file, false).await.expect_err("it is signed in here").to_string();
+    let own = bench.engine.logins().link(&file, false).await.expect_err("it is signed in here").to_string();
     assert!(own.contains("login of its own"), "{own}");
     std::fs::write(&file, r#"{"auth_mode": "chatgpt", "tokens": null}"#).expect("the file");
-    let keyring = bench.engine.link(&file, false).await.expect_err("no tokens").to_string();
+    let keyring = bench.engine.logins().link(&file, false).await.expect_err("no tokens").to_string();
     assert!(keyring.contains("keyring"), "{keyring}");
     assert_eq!(bench.store.links().await.expect("links"), []);
 }

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::bench::{Bench, MODEL, Setup, chat, import, refused};
 
 fn slugs(bench: &Bench) -> Vec<String> {
-    bench.engine.models().into_iter().map(|model| model.slug).collect()
+    bench.engine.models().catalog().into_iter().map(|model| model.slug).collect()
 }
 
 #[tokio::test]
 async fn the_live_list_replaces_the_bundled_one() {
     let bench = Bench::new().await;
-    bench.until("the live list", |bench| bench.engine.accounts()[0].models > 0).await;
+    bench.until("the live list", |bench| bench.engine.accounts().list()[0].models > 0).await;
     assert!(slugs(&bench).contains(&MODEL.to_owned()));
     bench.backend.set_models(&bench.logins[0].account_id, &[MODEL]);
     bench.ask(chat("hello")).await.expect("a reply, which names the new list");
@@ -37,7 +37,7 @@ async fn an_account_that_lists_the_model_is_chosen() {
     bench.ask(chat("good day")).await.expect("a reply");
     bench
         .until("both lists", |bench| {
-            let models: Vec<_> = bench.engine.accounts().iter().map(|view| view.models).collect();
+            let models: Vec<_> = bench.engine.accounts().list().iter().map(|view| view.models).collect();
             models.iter().all(|count| *count > 0) && models.contains(&1)
         })
         .await;
@@ -60,9 +60,9 @@ async fn accounts_come_and_go_while_it_runs() {
     let id = import(&bench.store, &login).await;
     bench.until("the account", |bench| bench.engine.ready().ok).await;
     bench.ask(chat("hello")).await.expect("a reply");
-    bench.until("its models", |bench| bench.engine.accounts()[0].models > 0).await;
+    bench.until("its models", |bench| bench.engine.accounts().list()[0].models > 0).await;
     bench.store.remove_accounts(std::slice::from_ref(&id)).await.expect("removed");
-    bench.until("its end", |bench| bench.engine.accounts().is_empty()).await;
+    bench.until("its end", |bench| bench.engine.accounts().list().is_empty()).await;
 }
 
 #[tokio::test]
@@ -77,8 +77,8 @@ async fn keys_let_in_whom_they_should() {
         expires: None,
         tools: None,
     };
-    let client = bench.engine.create_key(new(KeyKind::Client, &[])).await.expect("a key");
-    let admin = bench.engine.create_key(new(KeyKind::Admin, &[Scope::Read])).await.expect("a token");
+    let client = bench.engine.keys().create(new(KeyKind::Client, &[])).await.expect("a key");
+    let admin = bench.engine.keys().create(new(KeyKind::Admin, &[Scope::Read])).await.expect("a token");
     assert_eq!(bench.engine.authenticate(client.text.expose()).await.expect("a client").0, client.id);
     assert!(bench.engine.authenticate("my own key of 24 chars").await.expect("the fixed key").0.starts_with("fixed-"));
     let token = bench.engine.authenticate_admin(admin.text.expose()).await.expect("an admin");
@@ -90,9 +90,9 @@ async fn keys_let_in_whom_they_should() {
     let mut damaged = client.text.expose().to_owned();
     damaged.pop();
     assert_eq!(bench.engine.authenticate(&damaged).await, Err(AuthError::Damaged));
-    assert!(bench.engine.revoke_key(&client.id).await.expect("revoked"));
+    assert!(bench.engine.keys().revoke(&client.id).await.expect("revoked"));
     assert_eq!(bench.engine.authenticate(client.text.expose()).await, Err(AuthError::Revoked));
-    assert_eq!(bench.engine.keys().len(), 2);
+    assert_eq!(bench.engine.keys().list().len(), 2);
 }
 
 /// Others read the keys all the time; what they read before a key was taken back is not put in place after it.
@@ -106,18 +106,18 @@ async fn a_key_that_was_taken_back_stays_so() {
         expires: None,
         tools: None,
     };
-    let busy = bench.engine.create_key(new()).await.expect("a key").id;
+    let busy = bench.engine.keys().create(new()).await.expect("a key").id;
     let stop = Arc::new(AtomicBool::new(false));
     let (engine, done) = (bench.engine.clone(), Arc::clone(&stop));
     let others = tokio::spawn(async move {
         while !done.load(Ordering::Relaxed) {
-            let (one, two) = tokio::join!(engine.equip_key(&busy, None), engine.equip_key(&busy, Some(&[])));
+            let (one, two) = tokio::join!(engine.keys().equip(&busy, None), engine.keys().equip(&busy, Some(&[])));
             assert!(one.expect("equipped") && two.expect("equipped"));
         }
     });
     for _ in 0..200 {
-        let key = bench.engine.create_key(new()).await.expect("a key");
-        assert!(bench.engine.revoke_key(&key.id).await.expect("revoked"));
+        let key = bench.engine.keys().create(new()).await.expect("a key");
+        assert!(bench.engine.keys().revoke(&key.id).await.expect("revoked"));
         for _ in 0..50 {
             assert_eq!(bench.engine.authenticate(key.text.expose()).await, Err(AuthError::Revoked));
             tokio::task::yield_now().await;

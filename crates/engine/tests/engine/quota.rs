@@ -48,9 +48,9 @@ async fn every_account_is_asked_two_at_a_time() {
     pass(&bench, "a look", |bench| usages(bench) > 0).await;
     bench.clock.advance(HOUR);
     bench.backend.release("go");
-    let known = |bench: &Bench| bench.engine.accounts().iter().filter(|view| view.quota.updated.0 > 0).count();
+    let known = |bench: &Bench| bench.engine.accounts().list().iter().filter(|view| view.quota.updated.0 > 0).count();
     pass(&bench, "all figures", |bench| known(bench) == 6).await;
-    let view = &bench.engine.accounts()[0];
+    let view = &bench.engine.accounts().list()[0];
     assert_eq!(view.quota.primary.expect("a window").minutes, Some(300));
     assert_eq!((view.quota.reset_credits, view.quota.plan.as_deref()), (Some(1), Some("plus")));
     bench.innocent();
@@ -72,7 +72,7 @@ async fn a_late_answer_holds_up_nobody_else() {
     pass(&bench, "two more of each", |bench| (1..3).all(|at| of(bench, at) >= before[at - 1] + 2)).await;
     assert_eq!(of(&bench, 0), 1, "asked once while it owes an answer");
     bench.backend.release("go");
-    pass(&bench, "its figures", |bench| bench.engine.accounts()[0].quota.updated.0 > 0).await;
+    pass(&bench, "its figures", |bench| bench.engine.accounts().list()[0].quota.updated.0 > 0).await;
     bench.innocent();
 }
 
@@ -112,26 +112,26 @@ async fn nobody_asks_for_who_is_lost_or_when_it_is_off() {
 async fn figures_are_asked_for_on_demand() {
     let bench = Bench::with(Setup::accounts(1)).await;
     let id = &bench.ids[0].0;
-    let measured = bench.engine.quota_fresh(id).await.expect("figures");
+    let measured = bench.engine.quotas().measure(id).await.expect("figures");
     assert_eq!(measured.quota.primary.map(|window| window.used_percent), Some(12.0));
     assert!(measured.raw.get().contains("rate_limit_reset_credits"));
-    assert_eq!(bench.engine.accounts()[0].quota, measured.quota);
-    assert_eq!(bench.engine.quota_fresh("nobody").await.unwrap_err(), QuotaError::Unknown);
+    assert_eq!(bench.engine.accounts().list()[0].quota, measured.quota);
+    assert_eq!(bench.engine.quotas().measure("nobody").await.unwrap_err(), QuotaError::Unknown);
     bench.backend.script(Rule::at(Place::Usage, Plan::auto().status(500)));
-    assert_eq!(bench.engine.quota_fresh(id).await.unwrap_err(), QuotaError::Refused(500));
+    assert_eq!(bench.engine.quotas().measure(id).await.unwrap_err(), QuotaError::Refused(500));
     // A limit on such calls is none on model calls.
     bench.backend.script(Rule::at(Place::Usage, Plan::auto().status(429)));
-    assert_eq!(bench.engine.quota_fresh(id).await.unwrap_err(), QuotaError::Refused(429));
+    assert_eq!(bench.engine.quotas().measure(id).await.unwrap_err(), QuotaError::Refused(429));
     assert_eq!(bench.status(0), "active");
     // A refused token is refreshed once.
     bench.backend.expire_access(&bench.logins[0].account_id);
-    bench.engine.quota_fresh(id).await.expect("figures, after a refresh");
+    bench.engine.quotas().measure(id).await.expect("figures, after a refresh");
     assert_eq!(bench.backend.record().token_posts().count(), 1);
     bench.backend.revoke_access(&bench.logins[0].account_id, Revocation::Revoked);
     bench.backend.invalidate_refresh(&bench.logins[0].account_id);
-    assert!(matches!(bench.engine.quota_fresh(id).await.unwrap_err(), QuotaError::NotUsable(_)));
+    assert!(matches!(bench.engine.quotas().measure(id).await.unwrap_err(), QuotaError::NotUsable(_)));
     assert_eq!(bench.status(0), "needs_login");
-    assert!(matches!(bench.engine.quota_fresh(id).await.unwrap_err(), QuotaError::NotUsable(_)));
+    assert!(matches!(bench.engine.quotas().measure(id).await.unwrap_err(), QuotaError::NotUsable(_)));
     bench.innocent();
 }
 
@@ -139,33 +139,33 @@ async fn figures_are_asked_for_on_demand() {
 async fn a_reset_credit_brings_an_account_back() {
     let bench = Bench::with(Setup::accounts(1)).await;
     let id = &bench.ids[0].0;
-    let nothing = bench.engine.consume_credit(id, None).await.expect("an outcome");
+    let nothing = bench.engine.quotas().consume_credit(id, None).await.expect("an outcome");
     assert_eq!(nothing.outcome, Redeemed::NothingToReset);
-    assert_eq!(bench.engine.consume_credit(id, None).await.unwrap_err(), QuotaError::TooSoon(30));
+    assert_eq!(bench.engine.quotas().consume_credit(id, None).await.unwrap_err(), QuotaError::TooSoon(30));
     exhaust(&bench, 0).await;
     bench.clock.advance(MINUTE);
-    assert_eq!(bench.engine.reset_credits(id).await.expect("a list").available_count, 1);
-    let consumed = bench.engine.consume_credit(id, None).await.expect("an outcome");
+    assert_eq!(bench.engine.quotas().reset_credits(id).await.expect("a list").available_count, 1);
+    let consumed = bench.engine.quotas().consume_credit(id, None).await.expect("an outcome");
     assert_eq!(consumed.outcome, Redeemed::Reset { windows: 1 });
     assert_eq!((consumed.quota.primary.expect("a window").used_percent, consumed.quota.reset_credits), (0.0, Some(0)));
     assert_eq!(bench.status(0), "active");
     bench.ask(chat("hello")).await.expect("a reply");
     // The same request consumes nothing more.
     bench.clock.advance(MINUTE);
-    let again = bench.engine.consume_credit(id, Some(&consumed.redeem_request_id)).await.expect("an outcome");
+    let again = bench.engine.quotas().consume_credit(id, Some(&consumed.redeem_request_id)).await.expect("an outcome");
     assert_eq!(again.outcome, Redeemed::AlreadyRedeemed);
     bench.clock.advance(MINUTE);
-    assert_eq!(bench.engine.consume_credit(id, Some("1")).await.unwrap_err(), QuotaError::RequestId);
+    assert_eq!(bench.engine.quotas().consume_credit(id, Some("1")).await.unwrap_err(), QuotaError::RequestId);
     // What became of a try that broke off can be asked with its id.
     bench.backend.script(Rule::at(Place::Credits, Plan::reset()));
-    let error = bench.engine.consume_credit(id, None).await.unwrap_err().to_string();
+    let error = bench.engine.quotas().consume_credit(id, None).await.unwrap_err().to_string();
     assert!(error.contains("redeem_request_id"), "{error}");
     // Nobody need remember it: the next try has the same.
     bench.clock.advance(MINUTE);
-    let next = bench.engine.consume_credit(id, None).await.expect("an outcome");
+    let next = bench.engine.quotas().consume_credit(id, None).await.expect("an outcome");
     assert!(error.ends_with(&next.redeem_request_id), "{error}");
     bench.clock.advance(MINUTE);
-    let last = bench.engine.consume_credit(id, None).await.expect("an outcome");
+    let last = bench.engine.quotas().consume_credit(id, None).await.expect("an outcome");
     assert_ne!(last.redeem_request_id, next.redeem_request_id);
 }
 
@@ -175,7 +175,8 @@ async fn a_credit_is_consumed_by_one_of_two_nodes() {
     let bench = Bench::with(Setup::accounts(1)).await;
     let id = &bench.ids[0].0;
     let other = bench.beside().await;
-    let (first, second) = tokio::join!(bench.engine.consume_credit(id, None), other.consume_credit(id, None));
+    let (first, second) =
+        tokio::join!(bench.engine.quotas().consume_credit(id, None), other.quotas().consume_credit(id, None));
     let (done, refused) = if first.is_ok() { (first, second) } else { (second, first) };
     assert_eq!(done.expect("an outcome").outcome, Redeemed::NothingToReset);
     assert_eq!(refused.unwrap_err(), QuotaError::TooSoon(30));
@@ -195,10 +196,10 @@ async fn a_status_tells_whether_a_try_may_have_worked(#[case] status: u16, #[cas
     let bench = Bench::with(Setup::accounts(1)).await;
     let id = &bench.ids[0].0;
     bench.backend.script(Rule::at(Place::Credits, Plan::auto().status(status)));
-    let error = bench.engine.consume_credit(id, None).await.unwrap_err();
+    let error = bench.engine.quotas().consume_credit(id, None).await.unwrap_err();
     assert_eq!(error == QuotaError::Refused(status), !open, "{error}");
     bench.clock.advance(MINUTE);
-    let next = bench.engine.consume_credit(id, None).await.expect("an outcome").redeem_request_id;
+    let next = bench.engine.quotas().consume_credit(id, None).await.expect("an outcome").redeem_request_id;
     let record = bench.backend.record();
     let sent = record.at(Place::Credits).map(|seen| String::from_utf8_lossy(&seen.body).contains(&next));
     assert_eq!(sent.collect::<Vec<_>>(), [open, true]);
@@ -235,11 +236,12 @@ async fn an_idle_engine_asks_and_a_running_one_notices() {
     let clock = Clock::manual(bench.clock.now().plus(60_000));
     let (store, upstream) = (bench.store.clone(), upstream(&bench.backend, Timeouts::default()));
     let idle = Engine::idle(Parts { store, upstream, settings: Settings::default(), clock }).await.expect("it opens");
-    idle.quota_fresh(&bench.ids[0].0).await.expect("figures");
+    idle.quotas().measure(&bench.ids[0].0).await.expect("figures");
     idle.stop().await;
     assert_eq!(bench.backend.record().total, before + 1, "one look and nothing else");
-    let learned =
-        |bench: &Bench| bench.engine.accounts()[0].quota.primary.is_some_and(|window| window.used_percent < 50.0);
+    let learned = |bench: &Bench| {
+        bench.engine.accounts().list()[0].quota.primary.is_some_and(|window| window.used_percent < 50.0)
+    };
     bench.until("what was learned", learned).await;
 }
 
@@ -261,7 +263,7 @@ async fn accounts_of_different_plans_are_all_asked() {
     let plans = ["free", "plus", "team"].map(|plan| NewAccount { plan: plan.into(), ..NewAccount::default() });
     let bench = Bench::with(Setup { accounts: plans.to_vec(), ..polled(0, Options::default()) }).await;
     let plans = |bench: &Bench| -> Vec<String> {
-        bench.engine.accounts().into_iter().filter_map(|view| view.quota.plan).collect()
+        bench.engine.accounts().list().into_iter().filter_map(|view| view.quota.plan).collect()
     };
     pass(&bench, "every plan", |bench| plans(bench) == ["free", "plus", "team"]).await;
 }

@@ -64,7 +64,7 @@ async fn two_processes_make_one_refresh() {
 async fn no_refresh_begins_once_the_engine_ends() {
     let bench = Bench::with(Setup::default()).await;
     bench.engine.stop().await;
-    assert!(bench.engine.refresh_account(&bench.ids[0].0).await.is_err());
+    assert!(bench.engine.accounts().refresh(&bench.ids[0].0).await.is_err());
     assert_eq!(token_posts(&bench), 0);
 }
 
@@ -75,7 +75,9 @@ async fn tokens_are_refreshed_ahead() {
     let bench = Bench::with(Setup { accounts: vec![soon], ..Setup::default() }).await;
     bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("the refresh");
     bench
-        .until("new tokens", |bench| bench.engine.accounts()[0].expires.is_some_and(|end| end > now().plus(3_600_000)))
+        .until("new tokens", |bench| {
+            bench.engine.accounts().list()[0].expires.is_some_and(|end| end > now().plus(3_600_000))
+        })
         .await;
     assert_eq!(bench.backend.record().refreshes[0].reason.as_deref(), Some("proactive_expiry"));
     bench.innocent();
@@ -94,7 +96,9 @@ async fn a_dead_login_is_said_so(#[case] status: u16, #[case] body: serde_json::
     let login = bench.backend.add_account(expired());
     let id = import(&bench.store, &login).await;
     bench
-        .until("the verdict", |bench| bench.engine.accounts().first().is_some_and(|view| view.status == "needs_login"))
+        .until("the verdict", |bench| {
+            bench.engine.accounts().list().first().is_some_and(|view| view.status == "needs_login")
+        })
         .await;
     assert_eq!(token_posts(&bench), 1, "said once, believed");
     refused(bench.ask(chat("hello")).await);
@@ -123,8 +127,8 @@ async fn a_lost_login_serves_until_its_token_is_refused() {
     let bench = Bench::new().await;
     let dead = json!({"error": {"code": "refresh_token_reused", "message": "gone"}});
     bench.backend.script(Rule::token(Plan::json(401, dead)).always());
-    assert!(bench.engine.refresh_account(&bench.ids[0].0).await.is_err());
-    let view = bench.engine.accounts().remove(0);
+    assert!(bench.engine.accounts().refresh(&bench.ids[0].0).await.is_err());
+    let view = bench.engine.accounts().list().remove(0);
     assert_eq!(view.status, "expiring");
     assert!(view.why.is_some_and(|why| why.contains("needs a new login") && why.contains("serves for")));
     let stored = bench.store.accounts().await.expect("accounts").remove(0);
@@ -135,7 +139,7 @@ async fn a_lost_login_serves_until_its_token_is_refused() {
 
     bench.backend.revoke_access(&bench.logins[0].account_id, Revocation::Invalidated);
     refused(bench.ask(chat("hello")).await);
-    assert_eq!(bench.engine.accounts()[0].status, "needs_login");
+    assert_eq!(bench.engine.accounts().list()[0].status, "needs_login");
     assert_eq!(token_posts(&bench), 1);
 }
 
@@ -176,7 +180,9 @@ async fn a_token_endpoint_in_trouble_is_given_time(#[case] plan: Plan, #[case] w
     bench.backend.script(Rule::token(plan).times(1 + waited));
     let id = import(&bench.store, &bench.backend.add_account(expired())).await;
     bench
-        .until("the failure", |bench| bench.engine.accounts().first().is_some_and(|view| view.status == "cooling"))
+        .until("the failure", |bench| {
+            bench.engine.accounts().list().first().is_some_and(|view| view.status == "cooling")
+        })
         .await;
     assert_eq!(token_posts(&bench), 1);
     refused(bench.ask(chat("hello")).await);
@@ -205,7 +211,9 @@ async fn a_lost_answer_costs_one_more_use_and_then_says_so(#[case] plan: Plan) {
     bench.backend.script(Rule::token(plan));
     import(&bench.store, &bench.backend.add_account(expired())).await;
     bench
-        .until("the failure", |bench| bench.engine.accounts().first().is_some_and(|view| view.status == "cooling"))
+        .until("the failure", |bench| {
+            bench.engine.accounts().list().first().is_some_and(|view| view.status == "cooling")
+        })
         .await;
     bench.clock.advance(Duration::from_secs(75));
     refused(bench.ask(chat("hello")).await);
@@ -229,7 +237,7 @@ async fn an_answer_without_a_new_refresh_token_keeps_the_old() {
     let fresh = bench.backend.add_account(same);
     bench.backend.script(Rule::token(Plan::json(200, json!({"access_token": fresh.access}))));
     let id = import(&bench.store, &login).await;
-    bench.until("the account", |bench| !bench.engine.accounts().is_empty()).await;
+    bench.until("the account", |bench| !bench.engine.accounts().list().is_empty()).await;
     bench.ask(chat("hello")).await.expect("a reply");
     let tokens = bench.store.tokens(&id).await.expect("tokens").expect("the account");
     assert_eq!(tokens.access, Secret::from(fresh.access.as_str()));
@@ -281,7 +289,7 @@ async fn an_interrupted_refresh_is_tried_once(#[case] used: bool, #[case] status
         Parts { store: bench.store.clone(), upstream: way, settings: Settings::default(), clock: Clock::System };
     let engine = Engine::start(parts).await.expect("the next start");
     let served = engine.run(whole("hello")).await.is_ok();
-    assert_eq!((engine.accounts()[0].status, served), (status, !used));
+    assert_eq!((engine.accounts().list()[0].status, served), (status, !used));
     let uses = bench.backend.record().refreshes.len();
     assert_eq!(uses, 1 + usize::from(used), "at most one extra use");
     engine.stop().await;
@@ -297,18 +305,18 @@ async fn a_spent_token_is_not_used_by_who_waited_for_the_lease() {
     let id = bench.ids[0].0.clone();
     let first = tokio::spawn({
         let (engine, id) = (bench.engine.clone(), id.clone());
-        async move { engine.refresh_account(&id).await.map(|_| ()) }
+        async move { engine.accounts().refresh(&id).await.map(|_| ()) }
     });
     bench.backend.wait_until(PATIENCE, |record| record.token_posts().count() == 1).await.expect("the first call");
     let second = tokio::spawn({
         let other = other.clone();
-        async move { other.refresh_account(&id).await.map(|_| ()) }
+        async move { other.accounts().refresh(&id).await.map(|_| ()) }
     });
     bench.until("the second waits", |_| other.busy()).await;
     bench.backend.release("answer");
     assert!(first.await.expect("no panic").is_err() && second.await.expect("no panic").is_err());
     assert_eq!(token_posts(&bench), 1);
-    assert_eq!(other.accounts()[0].status, "expiring");
+    assert_eq!(other.accounts().list()[0].status, "expiring");
     other.stop().await;
 }
 
@@ -321,12 +329,12 @@ async fn a_login_stored_meanwhile_outlives_what_was_learned_before() {
     let idle = bench.beside().await;
     bench.backend.script(Rule::responses(Plan::usage_limit(3600)));
     assert!(idle.run(whole("hello")).await.is_err());
-    assert_eq!(idle.accounts()[0].status, "exhausted");
+    assert_eq!(idle.accounts().list()[0].status, "exhausted");
 
     let mut login = bench.logins[0].clone();
     login.refresh = "another".into();
     import(&bench.store, &login).await;
     idle.stop().await;
     assert_eq!(bench.store.accounts().await.expect("accounts")[0].status.word(), "active");
-    assert_eq!(idle.accounts()[0].status, "active", "in memory too");
+    assert_eq!(idle.accounts().list()[0].status, "active", "in memory too");
 }

@@ -53,7 +53,7 @@ impl House {
 
     /// Adds it under `name`.
     pub(crate) async fn join(&self, bench: &Bench, name: &str) -> RelayView {
-        bench.engine.add_relay(&self.wish(bench, name)).await.expect("the relay is added")
+        bench.engine.relays().add(&self.wish(bench, name)).await.expect("the relay is added")
     }
 }
 
@@ -64,7 +64,7 @@ pub(crate) async fn alone() -> Bench {
 
 /// The state of the relay `name`.
 pub(crate) fn state(bench: &Bench, name: &str) -> RelayView {
-    bench.engine.relays().into_iter().find(|relay| relay.name == name).expect("the relay")
+    bench.engine.relays().list().into_iter().find(|relay| relay.name == name).expect("the relay")
 }
 
 /// What the relay was sent, oldest first.

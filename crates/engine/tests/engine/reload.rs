@@ -55,13 +55,13 @@ async fn a_status_that_was_overtaken_is_written_after_all() {
 async fn only_what_others_changed_is_read_again() {
     let bench = Bench::with(Setup::accounts(2)).await;
     write(&bench, copies()).await;
-    bench.until("the copies are there", |bench| bench.engine.accounts().len() == MANY + 2).await;
+    bench.until("the copies are there", |bench| bench.engine.accounts().list().len() == MANY + 2).await;
     write(&bench, "UPDATE account SET access = 'damaged'".into()).await;
     let rename = |id: &str, label: &str| {
         format!("UPDATE account SET label = '{label}', version = version + 1 WHERE id = '{id}'")
     };
     let shows = |bench: &Bench, id: &str, label: &str| {
-        bench.engine.accounts().iter().any(|view| view.id == id && view.label == label)
+        bench.engine.accounts().list().iter().any(|view| view.id == id && view.label == label)
     };
     write(&bench, rename("copy-7", "seven")).await;
     bench.until("one is renamed", |bench| shows(bench, "copy-7", "seven")).await;

@@ -19,14 +19,14 @@ async fn the_ceiling_of_an_account_beats_the_settings_and_holds_at_once() {
     let mut taps = vec![bench.open(chat("count to 9")).await];
     let engine = bench.engine.clone();
     let waiting = tokio::spawn(async move { engine.run(chat("count to 9")).await.map(|_| ()) });
-    bench.until("a queue", |bench| bench.engine.accounts()[0].waiting == 1).await;
-    let view = bench.engine.set_terms(&bench.ids[0].0, most(3)).await.expect("set");
+    bench.until("a queue", |bench| bench.engine.accounts().list()[0].waiting == 1).await;
+    let view = bench.engine.accounts().set_terms(&bench.ids[0].0, most(3)).await.expect("set");
     assert_eq!(view.max_concurrent, Some(3));
     waiting.await.expect("no panic").expect("whoever waited is served at once");
     for _ in 0..2 {
         taps.push(bench.open(chat("count to 9")).await);
     }
-    assert_eq!(bench.engine.accounts()[0].waiting, 0);
+    assert_eq!(bench.engine.accounts().list()[0].waiting, 0);
     bench.backend.release("go");
     for tap in taps {
         tap.rest().await;
@@ -38,7 +38,7 @@ async fn the_ceiling_of_an_account_beats_the_settings_and_holds_at_once() {
 async fn a_lower_priority_serves_first() {
     let bench = Bench::with(Setup::accounts(3)).await;
     let first = TermsChange { max_concurrent: None, priority: Some(-5) };
-    bench.engine.set_terms(&bench.ids[2].0, first).await.expect("set");
+    bench.engine.accounts().set_terms(&bench.ids[2].0, first).await.expect("set");
     for n in 0..4 {
         let answer = bench.ask(chat(&format!("conversation {n}"))).await.expect("a reply");
         assert_eq!(answer.head.account.as_ref(), Some(&bench.ids[2]));
@@ -49,10 +49,10 @@ async fn a_lower_priority_serves_first() {
 async fn bad_terms_change_nothing() {
     let bench = Bench::new().await;
     let id = bench.ids[0].0.clone();
-    assert!(matches!(bench.engine.set_terms(&id, most(100_001)).await, Err(TermsError::Invalid(_))));
+    assert!(matches!(bench.engine.accounts().set_terms(&id, most(100_001)).await, Err(TermsError::Invalid(_))));
     let far = TermsChange { max_concurrent: Some(Some(5)), priority: Some(1001) };
-    assert!(matches!(bench.engine.set_terms(&id, far).await, Err(TermsError::Invalid(_))));
-    assert!(matches!(bench.engine.set_terms("nobody", most(1)).await, Err(TermsError::Unknown)));
+    assert!(matches!(bench.engine.accounts().set_terms(&id, far).await, Err(TermsError::Invalid(_))));
+    assert!(matches!(bench.engine.accounts().set_terms("nobody", most(1)).await, Err(TermsError::Unknown)));
     assert_eq!(bench.store.accounts().await.expect("rows")[0].terms, pool::Terms::default());
 }
 
@@ -61,14 +61,14 @@ async fn the_dry_run_names_who_serves_next_and_why_the_others_do_not() {
     let bench = Bench::with(Setup::accounts(3)).await;
     bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[0].account_id).always());
     for n in 0..6 {
-        let explained = bench.engine.explain(Inquiry::default()).expect("explained");
+        let explained = bench.engine.routing().explain(Inquiry::default()).expect("explained");
         assert_eq!(explained.candidates.len(), 3);
         let expected = explained.chosen.expect("somebody can serve");
         let answer = bench.ask(chat(&format!("conversation {n}"))).await.expect("a reply");
         let served = answer.head.account.expect("an account").0;
         assert!(served == expected || expected == bench.ids[0].0, "the one that was named, or refused: {n}");
     }
-    let explained = bench.engine.explain(Inquiry::default()).expect("explained");
+    let explained = bench.engine.routing().explain(Inquiry::default()).expect("explained");
     let out = explained.candidates.last().expect("three");
     assert_eq!((out.id.as_str(), out.standing), (bench.ids[0].0.as_str(), "exhausted"));
     assert!(out.why.contains("resets in 10 min") || out.why.contains("resets in 9 min"), "{}", out.why);
@@ -82,7 +82,7 @@ async fn the_dry_run_knows_conversations_models_and_keys() {
     let mut asked = chat("hello");
     asked.request.cache_key = Some(Text::from("talk"));
     let owner = bench.ask(asked).await.expect("a reply").head.account.expect("an account");
-    let key = bench.engine.create_key(engine::NewKey {
+    let key = bench.engine.keys().create(engine::NewKey {
         name: "k".into(),
         kind: pool::keys::KeyKind::Client,
         scopes: pool::keys::Scopes::default(),
@@ -90,20 +90,21 @@ async fn the_dry_run_knows_conversations_models_and_keys() {
         tools: None,
     });
     let key = key.await.expect("a key");
-    let talk = |key| bench.engine.explain(Inquiry { conversation: Some("talk"), key, ..Inquiry::default() });
+    let talk = |key| bench.engine.routing().explain(Inquiry { conversation: Some("talk"), key, ..Inquiry::default() });
     let keyless = Inquiry { conversation: Some("talk"), keyless: Some("testkey1"), ..Inquiry::default() };
-    let own = bench.engine.explain(keyless).expect("explained").candidates.remove(0);
+    let own = bench.engine.routing().explain(keyless).expect("explained").candidates.remove(0);
     assert_eq!((own.id.as_str(), own.score.map(|score| score.owner)), (owner.0.as_str(), Some(true)));
     // Conversations belong to their key: this one is another's.
     let other = talk(Some(key.id.as_str())).expect("explained");
     assert!(other.candidates.iter().all(|candidate| candidate.score.is_none_or(|score| !score.owner)));
     assert_eq!(talk(Some("nobody")).expect_err("no such key").kind, Kind::Invalid);
     let unknown = Inquiry { model: Some("unheard-of"), ..Inquiry::default() };
-    assert_eq!(bench.engine.explain(unknown).expect_err("no such model").kind, Kind::ModelNotFound);
+    assert_eq!(bench.engine.routing().explain(unknown).expect_err("no such model").kind, Kind::ModelNotFound);
     let gone = Inquiry { model: Some("gone-4"), ..Inquiry::default() };
-    assert_eq!(bench.engine.explain(gone).expect("its chain is asked").model, MODEL);
+    assert_eq!(bench.engine.routing().explain(gone).expect("its chain is asked").model, MODEL);
     CHAT.join(&bench, "far").await;
-    let relays = bench.engine.explain(Inquiry { model: Some(CHAT.model), ..Inquiry::default() }).expect("explained");
+    let relays =
+        bench.engine.routing().explain(Inquiry { model: Some(CHAT.model), ..Inquiry::default() }).expect("explained");
     assert_eq!((relays.candidates.len(), relays.candidates[0].kind), (1, "relay"));
     assert_ne!(relays.chosen, Some(owner.0));
 }
@@ -118,8 +119,8 @@ async fn the_dry_run_follows_the_chain() {
     let relay = CHAT.join(&bench, "far").await.id;
     let said = |model| {
         let inquiry = Inquiry { model: Some(model), ..Inquiry::default() };
-        let explained = bench.engine.explain(inquiry).expect("explained");
-        let chosen = bench.engine.chosen(inquiry);
+        let explained = bench.engine.routing().explain(inquiry).expect("explained");
+        let chosen = bench.engine.routing().chosen(inquiry);
         assert_eq!(chosen.as_ref().ok().map(|id| &id.0), explained.chosen.as_ref(), "{model}");
         (explained.chosen, explained.instead, chosen.err().map(|failure| failure.kind))
     };
@@ -132,5 +133,5 @@ async fn the_dry_run_follows_the_chain() {
     assert_eq!(said(MODEL), (Some(relay), Some(CHAT.model.to_owned()), None));
     assert_eq!(said("gone-4"), (None, None, Some(Kind::Exhausted)), "chains make no circles");
     let unknown = Inquiry { model: Some("unheard-of"), ..Inquiry::default() };
-    assert_eq!(bench.engine.chosen(unknown).expect_err("no such model").kind, Kind::ModelNotFound);
+    assert_eq!(bench.engine.routing().chosen(unknown).expect_err("no such model").kind, Kind::ModelNotFound);
 }

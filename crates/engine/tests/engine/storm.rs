@@ -177,7 +177,7 @@ async fn a_backend_that_nobody_answers_for_is_said_so() {
     let Err(refusal) = answer else { panic!("served by nobody") };
     assert_eq!((refusal.failure.kind, refusal.head.attempts), (Kind::Upstream, 2), "one try more, as nothing was sent");
     assert!(refusal.failure.message.contains("connecting took too long"), "{refusal}");
-    assert!(engine.accounts().iter().all(|view| view.status == "active"));
+    assert!(engine.accounts().list().iter().all(|view| view.status == "active"));
     engine.stop().await;
 }
 
@@ -191,7 +191,7 @@ async fn a_relay_that_nobody_answers_for_does_not_stop_the_others() {
     }
     let (hole, _waiting, _listener) = black_hole();
     let wish = RelayWish { base_url: format!("http://{hole}/v1"), ..CHAT.wish(&bench, "hole") };
-    bench.engine.add_relay(&wish).await.expect("the relay is added");
+    bench.engine.relays().add(&wish).await.expect("the relay is added");
     for round in 0..5 {
         let (served, failures) = crowd_for(&bench, CHAT.model, 40, round).await;
         assert_eq!(served, 40, "{failures:?}");

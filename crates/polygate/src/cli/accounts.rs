@@ -122,7 +122,7 @@ impl Accounts {
 }
 
 fn list(common: &Common, engine: &Engine) {
-    let views = engine.accounts();
+    let views = engine.accounts().list();
     if common.json {
         output::json(&views.iter().map(Row::from).collect::<Vec<_>>());
         return;

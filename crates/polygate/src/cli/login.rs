@@ -55,7 +55,7 @@ impl Login {
         }
         let engine = workplace::engine(&config).await?;
         let outcome = self.add(&config, &engine).await;
-        let label = |signed: &Signed| engine.account(&signed.id).map(|view| view.label).unwrap_or_default();
+        let label = |signed: &Signed| engine.accounts().get(&signed.id).map(|view| view.label).unwrap_or_default();
         let outcome = outcome.map(|signed| (label(&signed), signed));
         workplace::end(engine).await;
         let (label, signed) = outcome?;
@@ -67,13 +67,13 @@ impl Login {
         if let Some(file) = &self.import {
             return import(engine, &codex_file(&config.accounts, file)?).await;
         }
-        let egress = self.egress.as_deref().map(|way| engine.egress(way)).transpose()?;
+        let egress = self.egress.as_deref().map(|way| engine.proxies().egress(way)).transpose()?;
         if let Some(token) = &self.token {
             return given(engine, secret(token)?, egress).await;
         }
         let way = egress.as_ref();
         let grant = if self.device { device(engine, way).await? } else { browser(engine, way).await? };
-        Ok(engine.sign_in(grant, egress).await?.into())
+        Ok(engine.logins().sign_in(grant, egress).await?.into())
     }
 }
 
@@ -97,7 +97,7 @@ async fn browser(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant>
     let (pkce, state) = (Pkce::fresh(), state());
     let callback = Callback::bind(&state).await?;
     let redirect = callback.redirect();
-    let url = engine.authorize_url(&pkce, &state, &redirect);
+    let url = engine.logins().authorize_url(&pkce, &state, &redirect);
     eprintln!("Sign in here:\n\n  {url}\n");
     if webbrowser::open(url.as_str()).is_err() {
         eprintln!("No browser opened; copy the address, or use `polygate login --device` on a machine without one.");
@@ -108,7 +108,10 @@ async fn browser(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant>
         code = typed(&state) => code?,
     };
     let (code, verifier, redirect) = (&code, &pkce.verifier, &redirect);
-    Ok(engine.step_by(way, |upstream| async move { upstream.exchange(code, verifier, redirect).await }).await?)
+    Ok(engine
+        .logins()
+        .step_by(way, |upstream| async move { upstream.exchange(code, verifier, redirect).await })
+        .await?)
 }
 
 /// The code of an address that the person pastes; never ends where nobody can type.
@@ -129,7 +132,7 @@ async fn typed(state: &str) -> Result<Secret, CallbackError> {
 
 async fn device(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant> {
     let begin = |upstream: Upstream| async move { Ok((upstream.device_start().await?, upstream)) };
-    let (device, upstream) = engine.step_by(way, begin).await?;
+    let (device, upstream) = engine.logins().step_by(way, begin).await?;
     eprintln!("Open {} and type this code:\n\n  {}\n", device.page, device.user_code);
     eprintln!(
         "It is valid for {} minutes. Waiting until it is typed; Ctrl-C gives up.",
@@ -158,7 +161,7 @@ async fn count_down(lifetime: Duration) -> Infallible {
 async fn link(common: &Common, config: &Config, file: &Path, may_refresh: bool) -> anyhow::Result<()> {
     let file = codex_file(&config.accounts, file)?;
     let engine = workplace::engine(config).await?;
-    let linked = engine.link(&file, may_refresh).await;
+    let linked = engine.logins().link(&file, may_refresh).await;
     workplace::end(engine).await;
     let view = linked?;
     if common.json {
@@ -171,7 +174,7 @@ async fn link(common: &Common, config: &Config, file: &Path, may_refresh: bool) 
 
 async fn import(engine: &Engine, file: &Path) -> anyhow::Result<Signed> {
     match authfile::load(file).await? {
-        Imported::Login(login) => Ok(engine.add_login(login).await?.into()),
+        Imported::Login(login) => Ok(engine.logins().add_login(login).await?.into()),
         Imported::ApiKey(_) => bail!(
             "{} holds an OpenAI API key and no ChatGPT login; `polygate accounts import` makes a relay of the key, and `polygate login` signs you in",
             file.display()
@@ -202,7 +205,7 @@ async fn given(engine: &Engine, token: Secret, egress: Option<Egress>) -> anyhow
         bail!("the token is empty");
     }
     let (access, refresh) = if Claims::read(&token).is_some() { (Some(token), None) } else { (None, Some(token)) };
-    let done = engine.add_token(access, refresh, egress).await;
+    let done = engine.logins().add_token(access, refresh, egress).await;
     let entry = done.entries.into_iter().next().context("the token gave no account")?;
     match (entry.error, entry.id) {
         (Some(why), _) => bail!("the token was not accepted: {why}"),

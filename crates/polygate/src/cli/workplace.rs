@@ -107,12 +107,12 @@ pub(super) async fn end(engine: Engine) {
 
 /// The one account of this id, e-mail or label.
 pub(super) fn account(engine: &Engine, wanted: &str) -> anyhow::Result<AccountView> {
-    one(&engine.accounts(), wanted)
+    one(&engine.accounts().list(), wanted)
 }
 
 /// The one account of each of these.
 pub(super) fn accounts(engine: &Engine, wanted: &[String]) -> anyhow::Result<Vec<AccountView>> {
-    let all = engine.accounts();
+    let all = engine.accounts().list();
     wanted.iter().map(|wanted| one(&all, wanted)).collect()
 }
 

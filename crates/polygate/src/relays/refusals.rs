@@ -34,7 +34,7 @@ impl Recorder {
     }
 
     pub(crate) async fn look(&mut self, engine: &Engine) {
-        let now: Vec<Refusal> = engine.relays().into_iter().filter_map(refusal).collect();
+        let now: Vec<Refusal> = engine.relays().list().into_iter().filter_map(refusal).collect();
         if self.written.as_ref() == Some(&now) {
             return;
         }

@@ -42,7 +42,7 @@ pub(crate) const LIST: Operation =
 
 /// `GET /admin/accounts`
 pub(crate) async fn list(ask: Ask) -> Answer {
-    Ok(answer(StatusCode::OK, &List { accounts: ask.app.engine.accounts() }))
+    Ok(answer(StatusCode::OK, &List { accounts: ask.app.engine.accounts().list() }))
 }
 
 /// Of [`all`].
@@ -60,7 +60,7 @@ pub(crate) async fn all(ask: Ask) -> Answer {
     let engine = &ask.app.engine;
     let mut errors = match query::one(&ask.parts, "quota").as_deref() {
         None | Some("true" | "false") => HashMap::new(),
-        Some("fresh") => engine.quotas_fresh().await,
+        Some("fresh") => engine.quotas().measure_all().await,
         Some(_) => return Err(Failure::new(Kind::Invalid, "quota is true or fresh").at("quota").into()),
     };
     let entry = |view: AccountView| {
@@ -69,7 +69,7 @@ pub(crate) async fn all(ask: Ask) -> Answer {
         entry.quota_error = error;
         entry
     };
-    let accounts: Vec<Entry> = engine.accounts().into_iter().map(entry).collect();
+    let accounts: Vec<Entry> = engine.accounts().list().into_iter().map(entry).collect();
     Ok(answer(StatusCode::OK, &All { accounts, persistence_health: Persistence { ok: true } }))
 }
 
@@ -87,7 +87,7 @@ pub(crate) async fn add(ask: Ask) -> Answer {
         return Err(Failure::new(Kind::Invalid, "Give a token or a refreshToken").into());
     }
     let egress = way(&engine, body.egress.as_deref())?;
-    let done = engine.add_token(body.token.map(bearer), body.refresh_token.map(bearer), egress).await;
+    let done = engine.logins().add_token(body.token.map(bearer), body.refresh_token.map(bearer), egress).await;
     single(&engine, &done)
 }
 
@@ -97,7 +97,7 @@ pub(crate) const REMOVE: Operation =
 
 /// `DELETE /auth/accounts/{id}`
 pub(crate) async fn remove(ask: Ask) -> Answer {
-    let batch = ask.app.engine.remove_accounts(&[ask.param]).await.map_err(|error| denied(&error))?;
+    let batch = ask.app.engine.accounts().remove(&[ask.param]).await.map_err(|error| denied(&error))?;
     if batch.done() == 0 {
         return Err(denied(&AccountError::Unknown));
     }
@@ -121,7 +121,7 @@ pub(crate) async fn check(ask: Ask) -> Answer {
     let ids = body.ids.as_deref();
     bounded(ids.unwrap_or_default().len(), batch::MOST, "ids")?;
     let pace = Pace { stagger: Duration::from_millis(stagger), parallel };
-    let results = engine.check_accounts(ids, pace).await;
+    let results = engine.accounts().check(ids, pace).await;
     let count = |health| results.iter().filter(|checked| checked.result == health).count();
     let summary = Tally {
         total: results.len(),
@@ -142,7 +142,7 @@ pub(crate) const REFRESH: Operation =
 
 /// `POST /auth/accounts/{id}/refresh`
 pub(crate) async fn refresh(ask: Ask) -> Answer {
-    let view = ask.app.engine.refresh_account(&ask.param).await.map_err(|error| denied(&error))?;
+    let view = ask.app.engine.accounts().refresh(&ask.param).await.map_err(|error| denied(&error))?;
     Ok(answer(StatusCode::OK, &Refreshed { success: true, result: Health::Alive, account: view.into() }))
 }
 
@@ -154,7 +154,7 @@ pub(crate) const RENAME: Operation =
 pub(crate) async fn rename(ask: Ask) -> Answer {
     let Input { engine, param, body } = read::<Label>(ask).await?;
     let ids = [param];
-    engine.label_accounts(&ids, body.label.as_deref()).await.map_err(|error| denied(&error))?;
+    engine.accounts().label(&ids, body.label.as_deref()).await.map_err(|error| denied(&error))?;
     now(&engine, &ids)
 }
 
@@ -166,7 +166,7 @@ pub(crate) const TAG: Operation =
 pub(crate) async fn tag(ask: Ask) -> Answer {
     let Input { engine, param, body } = read::<Tags>(ask).await?;
     let ids = [param];
-    engine.tag_accounts(&ids, TagChange::Set(body.tags)).await.map_err(|error| denied(&error))?;
+    engine.accounts().tag(&ids, TagChange::Set(body.tags)).await.map_err(|error| denied(&error))?;
     now(&engine, &ids)
 }
 
@@ -176,7 +176,7 @@ pub(crate) const COOKIES: Operation =
 
 /// `GET /auth/accounts/{id}/cookies`: they are secrets, so it wants the scope of an export.
 pub(crate) async fn cookies(ask: Ask) -> Answer {
-    let cookies = ask.app.engine.account_cookies(&ask.param).map_err(|error| denied(&error))?;
+    let cookies = ask.app.engine.accounts().cookies(&ask.param).map_err(|error| denied(&error))?;
     tracing::warn!(target: "audit", admin = admin(&ask.caller), account = %ask.param, "cookies shown");
     Ok(answer(StatusCode::OK, &Jar { cookies: cookies.as_ref().map(Secret::expose) }))
 }
@@ -190,7 +190,7 @@ pub(crate) async fn put_cookies(ask: Ask) -> Answer {
     let Input { engine, param, body } = read::<Cookies>(ask).await?;
     let pairs = pairs(&body.cookies)
         .ok_or_else(|| Failure::new(Kind::Invalid, "Cookies are \"a=b; c=d\" or {\"a\": \"b\"}"))?;
-    let kept = engine.put_cookies(&param, &pairs).await.map_err(|error| denied(&error))?;
+    let kept = engine.accounts().put_cookies(&param, &pairs).await.map_err(|error| denied(&error))?;
     let hint =
         (kept < pairs.len()).then_some("Only cookies of the backend's load balancers and of Cloudflare are kept");
     Ok(answer(StatusCode::OK, &Stored { success: true, kept, hint }))
@@ -202,7 +202,7 @@ pub(crate) const DROP_COOKIES: Operation =
 
 /// `DELETE /auth/accounts/{id}/cookies`
 pub(crate) async fn drop_cookies(ask: Ask) -> Answer {
-    ask.app.engine.put_cookies(&ask.param, &[]).await.map_err(|error| denied(&error))?;
+    ask.app.engine.accounts().put_cookies(&ask.param, &[]).await.map_err(|error| denied(&error))?;
     Ok(answer(StatusCode::OK, &DONE))
 }
 
@@ -223,7 +223,7 @@ fn pairs(given: &Value) -> Option<Vec<(String, Secret)>> {
 
 /// One account, as it is after a change.
 fn now(engine: &Engine, [id]: &[String; 1]) -> Answer {
-    let view = engine.account(id).ok_or_else(|| denied(&AccountError::Unknown))?;
+    let view = engine.accounts().get(id).ok_or_else(|| denied(&AccountError::Unknown))?;
     Ok(answer(StatusCode::OK, &Changed { success: true, account: view.into() }))
 }
 

@@ -43,7 +43,7 @@ pub(crate) const SET: Operation = Operation::new(Topic::Accounts, "Set what the 
 pub(crate) async fn set(ask: Ask) -> Answer {
     let Input { engine, param: id, body: wish } = input::read::<Wish>(ask).await?;
     let change = TermsChange { max_concurrent: wish.max_concurrent, priority: wish.priority };
-    let view = engine.set_terms(&id, change).await.map_err(|error| denied(&error))?;
+    let view = engine.accounts().set_terms(&id, change).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &view))
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn explain(ask: Ask) -> Answer {
     let keyless = keyless(&ask.app.settings, key.as_deref());
     let key = key.as_deref().filter(|_| keyless.is_none());
     let inquiry = Inquiry { model: model.as_deref(), key, keyless, conversation: conversation.as_deref() };
-    Ok(json(StatusCode::OK, &ask.app.engine.explain(inquiry)?))
+    Ok(json(StatusCode::OK, &ask.app.engine.routing().explain(inquiry)?))
 }
 
 /// Who asks without a key: programs of the Ollama listener by its name, and anybody where the data plane is open.

@@ -94,7 +94,7 @@ pub(crate) const LIST: Operation =
 
 /// `GET /admin/keys`
 pub(crate) async fn list(ask: Ask) -> Answer {
-    Ok(json(StatusCode::OK, &List { keys: ask.app.engine.keys().into_iter().map(Entry::from).collect() }))
+    Ok(json(StatusCode::OK, &List { keys: ask.app.engine.keys().list().into_iter().map(Entry::from).collect() }))
 }
 
 /// Of [`create`].
@@ -111,7 +111,7 @@ pub(crate) async fn create(ask: Ask) -> Answer {
     let (name, expires) = (name.to_owned(), wish.expires);
     let tools = wish.default_tools.as_deref().map(each_once);
     let new = NewKey { name: name.clone(), kind: KeyKind::Client, scopes: Scopes::default(), expires, tools };
-    let made = engine.create_key(new).await.map_err(|error| failed(&error))?;
+    let made = engine.keys().create(new).await.map_err(|error| failed(&error))?;
     let key = made.text.expose().to_owned();
     Ok(json(StatusCode::CREATED, &Made { id: made.id, name, key, expires }))
 }
@@ -124,7 +124,7 @@ pub(crate) const CHANGE: Operation =
 pub(crate) async fn change(ask: Ask) -> Answer {
     let Input { engine, param: id, body: Change { default_tools } } = input::read(ask).await?;
     let tools = default_tools.as_deref().map(each_once);
-    if engine.equip_key(&id, tools.as_deref()).await.map_err(|error| failed(&error))? {
+    if engine.keys().equip(&id, tools.as_deref()).await.map_err(|error| failed(&error))? {
         return Ok(bare(StatusCode::NO_CONTENT));
     }
     Err(Failure::new(Kind::NotFound, "No client key has this id").into())
@@ -140,7 +140,7 @@ pub(crate) const REVOKE: Operation = Operation::new(Topic::Keys, "Take a client 
 /// `DELETE /admin/keys/{id}`
 pub(crate) async fn revoke(ask: Ask) -> Answer {
     let id = ask.param;
-    if ask.app.engine.revoke_key(&id).await.map_err(|error| failed(&error))? {
+    if ask.app.engine.keys().revoke(&id).await.map_err(|error| failed(&error))? {
         return Ok(bare(StatusCode::NO_CONTENT));
     }
     Err(Failure::new(Kind::NotFound, "No key has this id").into())

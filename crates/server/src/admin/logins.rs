@@ -24,7 +24,7 @@ const ADDRESS: usize = 8 << 10;
 
 /// The way that somebody names; `None` where nobody does.
 pub(super) fn way(engine: &Engine, wanted: Option<&str>) -> Result<Option<Egress>, Denied> {
-    wanted.map(|wanted| engine.egress(wanted)).transpose().map_err(|error| super::proxies::denied(&error))
+    wanted.map(|wanted| engine.proxies().egress(wanted)).transpose().map_err(|error| super::proxies::denied(&error))
 }
 
 /// Of [`status`].
@@ -34,14 +34,14 @@ pub(crate) const STATUS: Operation =
 /// `GET /auth/status`
 pub(crate) async fn status(ask: Ask) -> Answer {
     let engine = &ask.app.engine;
-    let accounts = engine.accounts();
+    let accounts = engine.accounts().list();
     let count = |word: &str| accounts.iter().filter(|view| view.status == word).count();
     let user = accounts.iter().find(|view| view.status == "active").map(|view| User {
         email: &view.email,
         account_id: &view.account_id,
         plan_type: &view.plan,
     });
-    let login = match engine.login_stage(admin(&ask.caller)).await {
+    let login = match engine.logins().stage(admin(&ask.caller)).await {
         None => None,
         Some(LoginStage::Waiting) => Some(Login::Pending),
         Some(LoginStage::Done { id }) => Some(Login::Done { account: id }),
@@ -70,7 +70,7 @@ pub(crate) const START: Operation = Operation::new(Topic::Logins, "Begin a login
 pub(crate) async fn start(ask: Ask) -> Answer {
     let admin = admin(&ask.caller).to_owned();
     let Input { engine, body, .. } = read::<By>(ask).await?;
-    let begun = engine.login_start(&admin, way(&engine, body.egress.as_deref())?).await;
+    let begun = engine.logins().start(&admin, way(&engine, body.egress.as_deref())?).await;
     let started = Started { auth_url: begun.url, state: begun.state, listening: begun.listening };
     Ok(answer(StatusCode::OK, &started))
 }
@@ -88,7 +88,7 @@ pub(crate) const GO: Operation = Operation::new(Topic::Logins, "Begin a login an
 /// `GET /auth/login` and `GET /auth/accounts/login`, where wanted with `?egress=`: to the provider's page.
 pub(crate) async fn go(ask: Ask) -> Answer {
     let egress = way(&ask.app.engine, query::one(&ask.parts, "egress").as_deref())?;
-    let begun = ask.app.engine.login_start(admin(&ask.caller), egress).await;
+    let begun = ask.app.engine.logins().start(admin(&ask.caller), egress).await;
     let mut response = bare(StatusCode::FOUND);
     response.headers_mut().extend(HeaderValue::from_str(&begun.url).ok().map(|url| (LOCATION, url)));
     Ok(response)
@@ -108,7 +108,7 @@ pub(crate) async fn relay(ask: Ask) -> Answer {
     if body.callback_url.len() > ADDRESS {
         return Err(Failure::new(Kind::Invalid, "The address is too long").at("callbackUrl").into());
     }
-    engine.login_paste(&admin, &body.callback_url).await.map_err(|problem| denied(&problem))?;
+    engine.logins().paste(&admin, &body.callback_url).await.map_err(|problem| denied(&problem))?;
     Ok(answer(StatusCode::OK, &DONE))
 }
 
@@ -121,7 +121,11 @@ pub(crate) const DEVICE: Operation = Operation::new(Topic::Logins, "Begin a logi
 /// `POST /auth/device-login`, where wanted with `{"egress": "..."}`
 pub(crate) async fn device(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<By>(ask).await?;
-    let begun = engine.device_start(way(&engine, body.egress.as_deref())?).await.map_err(|problem| denied(&problem))?;
+    let begun = engine
+        .logins()
+        .device_start(way(&engine, body.egress.as_deref())?)
+        .await
+        .map_err(|problem| denied(&problem))?;
     let started = DeviceStarted {
         user_code: begun.user_code,
         verification_uri_complete: begun.page.clone(),
@@ -141,7 +145,7 @@ pub(crate) const POLL: Operation = Operation::new(Topic::Logins, "Ask what becam
 
 /// `GET /auth/device-poll/{id}`
 pub(crate) async fn poll(ask: Ask) -> Answer {
-    let polled = ask.app.engine.device_poll(&ask.param).await.map_err(|problem| denied(&problem))?;
+    let polled = ask.app.engine.logins().device_poll(&ask.param).await.map_err(|problem| denied(&problem))?;
     let body = match polled {
         DevicePoll::Pending => Polled::Pending { pending: true, code: "authorization_pending" },
         DevicePoll::SlowDown => Polled::Pending { pending: true, code: "slow_down" },
@@ -161,13 +165,14 @@ pub(crate) const IMPORT_CLI: Operation =
 pub(crate) async fn import_cli(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<FromCodex>(ask).await?;
     let none = || Failure::new(Kind::Invalid, "The gateway knows no home directory; set accounts.codex_home");
-    let file = engine.codex_file().ok_or_else(none)?;
+    let file = engine.logins().codex_file().ok_or_else(none)?;
     if body.link {
-        let view = engine.link(&file, body.may_refresh).await.map_err(|error| unlinked(&error))?;
+        let view = engine.logins().link(&file, body.may_refresh).await.map_err(|error| unlinked(&error))?;
         return Ok(answer(StatusCode::OK, &Added { success: true, result: None, account: view.into() }));
     }
-    let text = engine.read_codex(&file).await.map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?;
-    let done = engine.import(text, None).await;
+    let text =
+        engine.logins().read_codex(&file).await.map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?;
+    let done = engine.logins().import(text, None).await;
     let done = done.map_err(|problem| Failure::new(Kind::Invalid, problem.to_string()).code("invalid_file"))?;
     single(&engine, &done)
 }
@@ -180,7 +185,7 @@ pub(crate) const TOKEN: Operation =
 pub(crate) async fn token(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<Token>(ask).await?;
     let egress = way(&engine, body.egress.as_deref())?;
-    let done = engine.add_token(Some(bearer(body.token)), None, egress).await;
+    let done = engine.logins().add_token(Some(bearer(body.token)), None, egress).await;
     single(&engine, &done)
 }
 
@@ -204,9 +209,9 @@ pub(crate) async fn logout(ask: Ask) -> Answer {
         return Err(Failure::new(Kind::Invalid, words).into());
     }
     bounded(body.ids.len(), MOST, "ids")?;
-    let everyone = || engine.accounts().into_iter().map(|view| view.id).collect();
+    let everyone = || engine.accounts().list().into_iter().map(|view| view.id).collect();
     let ids: Vec<String> = if body.all { everyone() } else { body.ids };
-    let batch = engine.remove_accounts(&ids).await.map_err(|error| super::accounts::denied(&error))?;
+    let batch = engine.accounts().remove(&ids).await.map_err(|error| super::accounts::denied(&error))?;
     tracing::info!(%admin, removed = batch.done(), "accounts signed out");
     Ok(answer(StatusCode::OK, &Removed::from(batch)))
 }
@@ -218,7 +223,7 @@ pub(crate) fn single(engine: &Engine, done: &Imports) -> Answer {
         let why = if taken { "It holds an API key only, which is a relay now" } else { "It holds no login" };
         return Err(Failure::new(Kind::Invalid, why).into());
     };
-    let view = entry.id.as_deref().and_then(|id| engine.account(id));
+    let view = entry.id.as_deref().and_then(|id| engine.accounts().get(id));
     if let (Some(view), None) = (view, &entry.error) {
         let added = Added { success: true, result: Some(entry.result), account: view.into() };
         return Ok(answer(StatusCode::OK, &added));

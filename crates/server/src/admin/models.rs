@@ -27,7 +27,7 @@ pub(crate) const REFRESH: Operation =
 
 /// `POST /admin/refresh-models`
 pub(crate) async fn refresh(ask: Ask) -> Answer {
-    let lists = ask.app.engine.refresh_models(limits::MODELS_ASKED.0).await;
+    let lists = ask.app.engine.models().refresh(limits::MODELS_ASKED.0).await;
     let failed = lists.iter().filter(|list| list.error.is_some()).count();
     let message = match (lists.len(), failed) {
         (0, _) => "The lists were asked for a moment ago, or there is nobody to ask".to_owned(),
@@ -51,5 +51,5 @@ pub(crate) const RETIRED: Operation =
 
 /// `GET /admin/retired-models`
 pub(crate) async fn retired(ask: Ask) -> Answer {
-    Ok(json(StatusCode::OK, &Notice { models: ask.app.engine.retired_models() }))
+    Ok(json(StatusCode::OK, &Notice { models: ask.app.engine.models().retired() }))
 }

@@ -31,10 +31,10 @@ pub(crate) const LIST: Operation =
 pub(crate) async fn list(ask: Ask) -> Answer {
     let engine = &ask.app.engine;
     let list = List {
-        proxies: engine.proxies().into_iter().map(Entry::from).collect(),
-        assignments: engine.egresses().into_iter().map(Assignment::from).collect(),
-        health_check_interval_minutes: engine.check_minutes(),
-        global: engine.global_proxy().map(Global::from),
+        proxies: engine.proxies().list().into_iter().map(Entry::from).collect(),
+        assignments: engine.proxies().list().egresses().into_iter().map(Assignment::from).collect(),
+        health_check_interval_minutes: engine.proxies().list().check_minutes(),
+        global: engine.proxies().list().global().map(Global::from),
     };
     Ok(json(StatusCode::OK, &list))
 }
@@ -51,7 +51,7 @@ pub(crate) const ADD: Operation =
 pub(crate) async fn add(ask: Ask) -> Answer {
     let Input { engine, body: wish, .. } = read::<Wish>(ask).await?;
     let wish = wish.proxy().map_err(|invalid| denied(&invalid.into()))?;
-    let (view, added) = engine.add_proxy(wish).await.map_err(|error| denied(&error))?;
+    let (view, added) = engine.proxies().add(wish).await.map_err(|error| denied(&error))?;
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(status, &Outcome { success: true, added, proxy: view.into() }))
 }
@@ -66,7 +66,7 @@ pub(crate) async fn change(ask: Ask) -> Answer {
     let address = change.url.map(|SecretText(url)| Address::read(url.expose())).transpose();
     let address = address.map_err(|invalid| denied(&invalid.into()))?;
     let change = ProxyChange { name: change.name, address, allow_private: change.allow_private, enabled: None };
-    let view = engine.change_proxy(&id, change).await.map_err(|error| denied(&error))?;
+    let view = engine.proxies().change(&id, change).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Entry::from(view)))
 }
 
@@ -76,7 +76,7 @@ pub(crate) const REMOVE: Operation =
 
 /// `DELETE /api/proxies/{id}`
 pub(crate) async fn remove(ask: Ask) -> Answer {
-    ask.app.engine.remove_proxy(&ask.param).await.map_err(|error| denied(&error))?;
+    ask.app.engine.proxies().remove(&ask.param).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &DONE))
 }
 
@@ -85,7 +85,7 @@ pub(crate) const CHECK: Operation = Operation::new(Topic::Proxies, "Check a prox
 
 /// `POST /api/proxies/{id}/check`
 pub(crate) async fn check(ask: Ask) -> Answer {
-    let view = ask.app.engine.check_proxy(&ask.param).await.map_err(|error| denied(&error))?;
+    let view = ask.app.engine.proxies().check(&ask.param).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Entry::from(view)))
 }
 
@@ -94,7 +94,7 @@ pub(crate) const CHECK_ALL: Operation = Operation::new(Topic::Proxies, "Check ev
 
 /// `POST /api/proxies/check-all`
 pub(crate) async fn check_all(ask: Ask) -> Answer {
-    ask.app.engine.check_every_proxy().await.map_err(|error| denied(&error))?;
+    ask.app.engine.proxies().list().check_all().await.map_err(|error| denied(&error))?;
     list(ask).await
 }
 
@@ -117,7 +117,7 @@ pub(crate) async fn disable(ask: Ask) -> Answer {
 
 async fn switch(ask: Ask, enabled: bool) -> Answer {
     let change = ProxyChange { enabled: Some(enabled), ..ProxyChange::default() };
-    let view = ask.app.engine.change_proxy(&ask.param, change).await.map_err(|error| denied(&error))?;
+    let view = ask.app.engine.proxies().change(&ask.param, change).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Entry::from(view)))
 }
 
@@ -133,7 +133,7 @@ pub(crate) async fn settings(ask: Ask) -> Answer {
         let said = format!("At most {MINUTES} minutes, a week; 0 is never");
         return Err(Failure::new(Kind::Invalid, said).at("healthCheckIntervalMinutes").into());
     }
-    engine.set_check_minutes(minutes).await.map_err(|error| denied(&error))?;
+    engine.proxies().list().set_check_minutes(minutes).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &interval))
 }
 
@@ -144,7 +144,7 @@ pub(crate) const ASSIGN: Operation =
 /// `POST /api/proxies/assign`
 pub(crate) async fn assign(ask: Ask) -> Answer {
     let Input { engine, body: one, .. } = read::<Assignment>(ask).await?;
-    engine.assign(&[one.pair()]).await.map_err(|error| denied(&error))?;
+    engine.proxies().assign(&[one.pair()]).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &DONE))
 }
 
@@ -155,7 +155,7 @@ pub(crate) const UNASSIGN: Operation = Operation::new(Topic::Proxies, "Let an ac
 
 /// `DELETE /api/proxies/assign/{id}`: the account takes the global way again.
 pub(crate) async fn unassign(ask: Ask) -> Answer {
-    ask.app.engine.assign(&[(&ask.param, "global")]).await.map_err(|error| denied(&error))?;
+    ask.app.engine.proxies().assign(&[(&ask.param, "global")]).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &DONE))
 }
 
@@ -165,7 +165,7 @@ pub(crate) const ASSIGNMENTS: Operation =
 
 /// `GET /api/proxies/assignments`
 pub(crate) async fn assignments(ask: Ask) -> Answer {
-    let all = ask.app.engine.egresses().into_iter().map(Assignment::from).collect();
+    let all = ask.app.engine.proxies().list().egresses().into_iter().map(Assignment::from).collect();
     Ok(json(StatusCode::OK, &Assignments { assignments: all }))
 }
 
@@ -178,7 +178,7 @@ pub(crate) async fn assign_bulk(ask: Ask) -> Answer {
     let Input { engine, body: all, .. } = read::<Assignments>(ask).await?;
     bounded(all.assignments.len(), MOST, "assignments")?;
     let pairs: Vec<_> = all.assignments.iter().map(Assignment::pair).collect();
-    engine.assign(&pairs).await.map_err(|error| denied(&error))?;
+    engine.proxies().assign(&pairs).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Apply { success: true, applied: pairs.len() }))
 }
 
@@ -196,7 +196,7 @@ pub(crate) async fn assign_rule(ask: Ask) -> Answer {
     let targets = rule.target_proxy_ids.iter().cycle();
     let pairs: Vec<_> =
         rule.account_ids.iter().zip(targets).map(|(account, target)| (account.as_str(), target.as_str())).collect();
-    engine.assign(&pairs).await.map_err(|error| denied(&error))?;
+    engine.proxies().assign(&pairs).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Apply { success: true, applied: pairs.len() }))
 }
 
@@ -206,7 +206,7 @@ pub(crate) const EXPORT_ASSIGNMENTS: Operation =
 
 /// `GET /api/proxies/assignments/export`
 pub(crate) async fn export_assignments(ask: Ask) -> Answer {
-    Ok(json(StatusCode::OK, &Tickets { assignments: ask.app.engine.export_egresses() }))
+    Ok(json(StatusCode::OK, &Tickets { assignments: ask.app.engine.proxies().list().export_egresses() }))
 }
 
 /// Of [`import_assignments`].
@@ -219,7 +219,7 @@ pub(crate) const IMPORT_ASSIGNMENTS: Operation =
 pub(crate) async fn import_assignments(ask: Ask) -> Answer {
     let Input { engine, body: all, .. } = read::<Tickets>(ask).await?;
     bounded(all.assignments.len(), MOST, "assignments")?;
-    let moves = engine.preview_egresses(&all.assignments).map_err(|error| denied(&error))?;
+    let moves = engine.proxies().preview_egresses(&all.assignments).map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &moves))
 }
 
@@ -230,7 +230,7 @@ pub(crate) const EXPORT: Operation =
 
 /// `GET /api/proxies/export`: a file with the passwords in clear.
 pub(crate) async fn export(ask: Ask) -> Answer {
-    let file = ask.app.engine.export_proxies();
+    let file = ask.app.engine.proxies().export();
     tracing::warn!(target: "audit", admin = admin(&ask.caller), "proxies exported");
     let mut response = whole(StatusCode::OK, Bytes::copy_from_slice(file.expose().as_bytes()));
     let headers = response.headers_mut();
@@ -249,7 +249,7 @@ pub(crate) const IMPORT: Operation = Operation::new(Topic::Proxies, "Add proxies
 pub(crate) async fn import(ask: Ask) -> Answer {
     let body = bytes(&ask.parts.headers, ask.body, &ask.app).await?;
     let text = std::str::from_utf8(&body).map_err(|_| Failure::new(Kind::Invalid, "The file is not UTF-8 text"))?;
-    let added = ask.app.engine.import_proxies(text).await.map_err(|error| denied(&error))?;
+    let added = ask.app.engine.proxies().import(text).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Imported { success: true, added, errors: [] }))
 }
 

@@ -71,7 +71,7 @@ pub(crate) const FRESH: Operation = Operation::new(Topic::Accounts, "Ask the bac
 
 /// `GET /auth/accounts/{id}/quota`: asked of the backend now.
 pub(crate) async fn fresh(ask: Ask) -> Answer {
-    let measured = ask.app.engine.quota_fresh(&ask.param).await.map_err(|error| denied(&error))?;
+    let measured = ask.app.engine.quotas().measure(&ask.param).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &measured))
 }
 
@@ -81,7 +81,7 @@ pub(crate) const CREDITS: Operation =
 
 /// `GET /auth/accounts/{id}/reset-credits`
 pub(crate) async fn credits(ask: Ask) -> Answer {
-    let credits = ask.app.engine.reset_credits(&ask.param).await.map_err(|error| denied(&error))?;
+    let credits = ask.app.engine.quotas().reset_credits(&ask.param).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &credits))
 }
 
@@ -96,7 +96,7 @@ pub(crate) const CONSUME: Operation = Operation::new(Topic::Accounts, "Consume a
 pub(crate) async fn consume(ask: Ask) -> Answer {
     let Input { engine, param: id, body: wish } = input::read::<Wish>(ask).await?;
     let consumed =
-        engine.consume_credit(&id, wish.redeem_request_id.as_deref()).await.map_err(|error| denied(&error))?;
+        engine.quotas().consume_credit(&id, wish.redeem_request_id.as_deref()).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Done::from(consumed)))
 }
 
@@ -106,7 +106,7 @@ pub(crate) const WARNINGS: Operation =
 
 /// `GET /auth/quota/warnings`: those that stand now.
 pub(crate) async fn warnings(ask: Ask) -> Answer {
-    let (warnings, updated) = ask.app.engine.warnings();
+    let (warnings, updated) = ask.app.engine.quotas().warnings();
     let warnings = warnings.into_iter().map(Entry::from).collect();
     let updated_at = Some(updated).filter(|updated| updated.0 > 0).map(Date::from);
     Ok(json(StatusCode::OK, &Warnings { warnings, updated_at }))
@@ -119,7 +119,7 @@ pub(crate) const FORECAST: Operation =
 
 /// `GET /admin/forecast`
 pub(crate) async fn forecast(ask: Ask) -> Answer {
-    Ok(json(StatusCode::OK, &Forecasts { accounts: ask.app.engine.outlooks() }))
+    Ok(json(StatusCode::OK, &Forecasts { accounts: ask.app.engine.quotas().outlooks() }))
 }
 
 impl From<Warning> for Entry {

@@ -41,7 +41,7 @@ pub(crate) const LIST: Operation =
 
 /// `GET /auth/api-keys`
 pub(crate) async fn list(ask: Ask) -> Answer {
-    let keys = ask.app.engine.relays().into_iter().map(Entry::from).collect();
+    let keys = ask.app.engine.relays().list().into_iter().map(Entry::from).collect();
     Ok(json(StatusCode::OK, &List { keys }))
 }
 
@@ -67,7 +67,7 @@ pub(crate) const MODELS: Operation =
 /// `POST /auth/api-keys/models`: the models of a relay that is not added yet.
 pub(crate) async fn models(ask: Ask) -> Answer {
     let Input { engine, body: wish, .. } = read::<Wish>(ask).await?;
-    let models = engine.ask_models(&wish.relay(ANY.to_owned())?).await.map_err(|error| denied(&error))?;
+    let models = engine.relays().ask_models(&wish.relay(ANY.to_owned())?).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Listed::of(models)))
 }
 
@@ -77,7 +77,7 @@ pub(crate) const EXPORT: Operation =
 
 /// `GET /auth/api-keys/export`: with the keys in clear.
 pub(crate) async fn export(ask: Ask) -> Answer {
-    let relays = ask.app.engine.export_relays();
+    let relays = ask.app.engine.relays().export();
     tracing::warn!(target: "audit", admin = admin(&ask.caller), relays = relays.len(), "relays exported");
     Ok(json(StatusCode::OK, &Exported::of(relays)))
 }
@@ -110,7 +110,7 @@ pub(crate) async fn remove_many(ask: Ask) -> Answer {
     bounded(batch.ids.len(), MOST, "ids")?;
     let mut deleted = 0;
     for id in &batch.ids {
-        let removed = engine.remove_relay(id).await.map_err(|error| denied(&error))?;
+        let removed = engine.relays().remove(id).await.map_err(|error| denied(&error))?;
         deleted += usize::from(removed);
     }
     Ok(json(StatusCode::OK, &Deleted { success: true, deleted }))
@@ -121,7 +121,7 @@ pub(crate) const REMOVE: Operation = Operation::new(Topic::Relays, "Remove a rel
 
 /// `DELETE /auth/api-keys/{id}`
 pub(crate) async fn remove(ask: Ask) -> Answer {
-    if ask.app.engine.remove_relay(&ask.param).await.map_err(|error| denied(&error))? {
+    if ask.app.engine.relays().remove(&ask.param).await.map_err(|error| denied(&error))? {
         return Ok(bare(StatusCode::NO_CONTENT));
     }
     Err(denied(&RelayError::Unknown))
@@ -160,19 +160,19 @@ pub(crate) async fn rekey(ask: Ask) -> Answer {
 }
 
 async fn change(engine: &Engine, id: &str, change: RelayChange) -> Answer {
-    let view = engine.change_relay(id, change).await.map_err(|error| denied(&error))?;
+    let view = engine.relays().change(id, change).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &Entry::from(view)))
 }
 
 /// Adds a relay under its name, or one like it where nobody asked for exactly this.
 async fn put(engine: &Engine, wish: &Wish) -> Result<RelayView, Denied> {
     let name = wish.label();
-    let taken: Vec<String> = engine.relays().into_iter().map(|relay| relay.name).collect();
+    let taken: Vec<String> = engine.relays().list().into_iter().map(|relay| relay.name).collect();
     let stem = &name[..name.floor_char_boundary(STEM)];
     let others = (2..=TRIES).map(|number| format!("{stem}-{number}"));
     let free = std::iter::once(name.clone()).chain(others).find(|name| !taken.contains(name));
     let chosen = free.filter(|_| !wish.named()).unwrap_or(name);
-    engine.add_relay(&wish.relay(chosen)?).await.map_err(|error| denied(&error))
+    engine.relays().add(&wish.relay(chosen)?).await.map_err(|error| denied(&error))
 }
 
 fn denied(error: &RelayError) -> Denied {

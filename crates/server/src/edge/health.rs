@@ -105,7 +105,7 @@ pub(crate) async fn pool(ask: Ask) -> Answer {
 }
 
 fn slots(ask: &Ask) -> Slots {
-    let accounts = ask.app.engine.accounts();
+    let accounts = ask.app.engine.accounts().list();
     Slots {
         total: accounts.len(),
         active: accounts.iter().filter(|account| account.status == "active").count(),

@@ -25,7 +25,7 @@ pub(super) const CREATED_AT: &str = "2023-11-14T22:13:20Z";
 /// `GET /v1/models` and its like: the listed ones, best first. `?refresh=true` waits until accounts and relays were asked for theirs.
 pub(crate) async fn list(ask: Ask) -> Answer {
     if query::one(&ask.parts, "refresh").is_some_and(|wish| matches!(wish.as_str(), "true" | "1")) {
-        ask.app.engine.refresh_models(limits::MODELS_ASKED.1).await;
+        ask.app.engine.models().refresh(limits::MODELS_ASKED.1).await;
     }
     // Only Codex names its version; its list has everything, hidden models too.
     if ask.dialect == Dialect::Chat && query::one(&ask.parts, "client_version").is_some() {
@@ -35,7 +35,7 @@ pub(crate) async fn list(ask: Ask) -> Answer {
     match ask.dialect {
         Dialect::Messages => anthropic::list(&ask, models),
         Dialect::Gemini => google::list(&ask, models),
-        _ => Ok(json(StatusCode::OK, &openai::List::of(ask.app.engine.shown()))),
+        _ => Ok(json(StatusCode::OK, &openai::List::of(ask.app.engine.models().list()))),
     }
 }
 
@@ -44,7 +44,7 @@ pub(crate) async fn one(ask: Ask) -> Answer {
     let google = ask.dialect == Dialect::Gemini;
     let name = if google { gemini::model(&ask.param) } else { ask.param.as_str() };
     let resolved = found(&ask.app.engine, name)?;
-    let owner = ask.app.engine.owner(name);
+    let owner = ask.app.engine.models().owner(name);
     let model = resolved.model.clone();
     Ok(match ask.dialect {
         Dialect::Messages => told(&resolved, &anthropic::Entry::of(name, model, resolved.retired_from.is_some())),
@@ -55,7 +55,7 @@ pub(crate) async fn one(ask: Ask) -> Answer {
 
 /// The models to show.
 pub(super) fn listed(engine: &Engine) -> Vec<Model> {
-    engine.models().into_iter().filter(|model| model.listed).collect()
+    engine.models().catalog().into_iter().filter(|model| model.listed).collect()
 }
 
 /// What a name means.
@@ -63,7 +63,7 @@ pub(super) fn found(engine: &Engine, name: &str) -> Result<Resolved, Failure> {
     if name.is_empty() {
         return Err(Failure::new(Kind::ModelNotFound, "No model is named").code("model_not_found"));
     }
-    engine.resolve(Some(name))
+    engine.models().resolve(Some(name))
 }
 
 /// The part of a list that one page shows, and whether more follows.

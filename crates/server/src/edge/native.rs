@@ -18,7 +18,7 @@ use crate::route::Ask;
 /// `GET .../models?client_version=`: every model in Codex's own shape, as its version is told of them; 304 when the client has the list.
 pub(crate) async fn models(ask: Ask) -> Answer {
     let version = query::one(&ask.parts, "client_version");
-    let list = ask.app.engine.codex_models(version.as_deref(), bounds::EDITION_WAIT).await;
+    let list = ask.app.engine.models().codex(version.as_deref(), bounds::EDITION_WAIT).await;
     let known = ask.parts.headers.get_all(IF_NONE_MATCH).iter().any(|etag| etag.as_bytes() == list.etag.as_bytes());
     let mut response = if known { bare(StatusCode::NOT_MODIFIED) } else { whole(StatusCode::OK, list.body) };
     response.headers_mut().extend(HeaderValue::from_str(&list.etag).ok().map(|etag| (ETAG, etag)));

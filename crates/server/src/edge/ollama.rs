@@ -58,7 +58,7 @@ async fn call(ask: Ask, generate: bool) -> Answer {
             turn.answer(*request, notes, None).await
         }
         Asked::Load { model, unload, stream } => {
-            turn.app.engine.resolve(Some(&known(&turn, &model)))?;
+            turn.app.engine.models().resolve(Some(&known(&turn, &model)))?;
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let body = ollama::loaded(&model, generate, unload, now.as_secs());
             Ok(loaded(&body, stream))
@@ -86,7 +86,7 @@ fn loaded(body: &Bytes, stream: bool) -> Response<Body> {
 
 /// A model's name without the tag that Ollama's clients add to names that have none, unless a model is called just so.
 fn known(turn: &Turn, name: &str) -> String {
-    bare(name, |name| turn.app.engine.resolve(Some(name)).is_ok()).unwrap_or(name).to_owned()
+    bare(name, |name| turn.app.engine.models().resolve(Some(name)).is_ok()).unwrap_or(name).to_owned()
 }
 
 /// The name without `:latest` where only that is known.

@@ -36,13 +36,13 @@ pub(crate) async fn one(ask: Ask) -> Answer {
         let why = "A stored response cannot be streamed again; leave 'stream' out";
         return Err(Failure::new(Kind::Invalid, why).at("stream").code("unsupported_parameter").into());
     }
-    let response = ask.app.engine.response(&key(&ask), &ask.param).ok_or_else(|| unknown(&ask.param))?;
+    let response = ask.app.engine.responses().get(&key(&ask), &ask.param).ok_or_else(|| unknown(&ask.param))?;
     Ok(whole(StatusCode::OK, response.bytes().clone()))
 }
 
 /// `DELETE /v1/responses/{id}`
 pub(crate) async fn forget(ask: Ask) -> Answer {
-    if !ask.app.engine.forget_response(&key(&ask), &ask.param) {
+    if !ask.app.engine.responses().forget(&key(&ask), &ask.param) {
         return Err(unknown(&ask.param).into());
     }
     Ok(json(StatusCode::OK, &Forgotten { id: &ask.param, object: "response", deleted: true }))
@@ -50,7 +50,7 @@ pub(crate) async fn forget(ask: Ask) -> Answer {
 
 /// `POST /v1/responses/{id}/cancel`
 pub(crate) async fn cancel(ask: Ask) -> Answer {
-    match ask.app.engine.cancel_response(&key(&ask), &ask.param) {
+    match ask.app.engine.responses().cancel(&key(&ask), &ask.param) {
         Ok(response) => Ok(whole(StatusCode::OK, response.bytes().clone())),
         Err(NotCancelled::Unknown) => Err(unknown(&ask.param).into()),
         Err(over @ NotCancelled::Over(_)) => Err(Failure::new(Kind::Invalid, over.to_string()).into()),
@@ -60,7 +60,7 @@ pub(crate) async fn cancel(ask: Ask) -> Answer {
 /// `GET /v1/responses/{id}/input_items`. Items come whole, so that `include` has nothing to add.
 pub(crate) async fn items(ask: Ask) -> Answer {
     let wish = Wish::of(&ask.parts)?;
-    let items = ask.app.engine.input_items(&key(&ask), &ask.param).ok_or_else(|| unknown(&ask.param))?;
+    let items = ask.app.engine.responses().input_items(&key(&ask), &ask.param).ok_or_else(|| unknown(&ask.param))?;
     let page = wish.page(items)?;
     Ok(json(StatusCode::OK, &page.list()))
 }

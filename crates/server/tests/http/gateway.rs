@@ -123,11 +123,11 @@ impl Keys {
     async fn make(engine: &Engine) -> Self {
         let key = async |kind, scopes: &[Scope], expires| {
             let scopes: Scopes = scopes.iter().copied().collect();
-            engine.create_key(NewKey { name: "test".to_owned(), kind, scopes, expires, tools: None }).await.unwrap()
+            engine.keys().create(NewKey { name: "test".to_owned(), kind, scopes, expires, tools: None }).await.unwrap()
         };
         let text = |key: engine::CreatedKey| -> String { Secret::expose(&key.text).to_owned() };
         let revoked = key(KeyKind::Client, &[], None).await;
-        engine.revoke_key(&revoked.id).await.unwrap();
+        engine.keys().revoke(&revoked.id).await.unwrap();
         Self {
             client: text(key(KeyKind::Client, &[], None).await),
             revoked: text(revoked),

@@ -91,7 +91,7 @@ async fn at_any_event_of_a_reply(
     let outcomes: Vec<_> = rows.iter().map(|row| row.outcome).collect();
     let aborted = vec![Outcome::Aborted; whole.len()];
     assert_eq!(outcomes, [&[Outcome::Completed], &aborted[..], &[Outcome::Completed]].concat());
-    let account = &site.engine.accounts()[0];
+    let account = &site.engine.accounts().list()[0];
     assert_eq!((account.status, account.in_flight), ("active", 0));
     assert_eq!(ask(&site).await.reply().await.len(), whole.len(), "and the next client is served");
     assert_eq!(site.backend.record().offences, []);

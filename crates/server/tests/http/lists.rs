@@ -176,7 +176,7 @@ async fn names_with_slashes_reach_the_catalogue() {
 async fn listed() -> (Site, String) {
     let site = Site::new(&["plus"], |_| {}, |_| {}).await;
     let live = async {
-        while site.engine.accounts()[0].models == 0 {
+        while site.engine.accounts().list()[0].models == 0 {
             tokio::task::yield_now().await;
         }
     };

@@ -36,13 +36,13 @@ impl Bench {
             let login = backend.add_account(NewAccount::default());
             let file = folder.path().join(name);
             std::fs::write(&file, login.auth_json()).unwrap();
-            engine.link(&file, false).await.unwrap();
+            engine.logins().link(&file, false).await.unwrap();
             logins.push(login);
             files.push(file);
         }
         let gateway = Gateway::on(engine.clone(), home, |_| {}).await;
         let bench = Self { gateway, backend, engine, logins, files, _folder: folder };
-        bench.until("the live lists", |engine| engine.accounts().iter().all(|account| account.models > 0)).await;
+        bench.until("the live lists", |engine| engine.accounts().list().iter().all(|account| account.models > 0)).await;
         bench
     }
 
@@ -82,7 +82,7 @@ impl Bench {
     }
 
     async fn measure(&self) {
-        let failed = self.engine.quotas_fresh().await;
+        let failed = self.engine.quotas().measure_all().await;
         assert!(failed.is_empty(), "{failed:?}");
     }
 }
@@ -205,7 +205,7 @@ async fn a_reply_tells_of_whoever_serves_next() {
     bench.measure().await;
     let first = bench.respond("/backend-api/codex/responses", &key, AGENT).await;
     let served = first.header("x-polygate-account").unwrap().to_owned();
-    let at = usize::from(bench.engine.accounts().iter().position(|account| account.id == served).unwrap() == 1);
+    let at = usize::from(bench.engine.accounts().list().iter().position(|account| account.id == served).unwrap() == 1);
     let headers = [
         ("x-codex-primary-used-percent", "100"),
         ("x-codex-primary-window-minutes", "300"),
@@ -278,7 +278,11 @@ async fn an_account_that_the_provider_blocks_lets_nobody_in() {
     let login = bench.logins[0].clone();
     bench.backend.script(offline::Rule::responses(offline::Plan::deactivated_workspace()).account(&login.account_id));
     let blocked = |engine: &Engine| {
-        engine.accounts().iter().any(|account| account.account_id == login.account_id && account.status == "blocked")
+        engine
+            .accounts()
+            .list()
+            .iter()
+            .any(|account| account.account_id == login.account_id && account.status == "blocked")
     };
     // Whoever else is asked first, the other one comes in turn.
     for _ in 0..8 {
@@ -298,6 +302,7 @@ async fn an_account_that_is_switched_off_lets_nobody_in() {
     let id = bench
         .engine
         .accounts()
+        .list()
         .into_iter()
         .find(|account| account.account_id == bench.logins[0].account_id)
         .unwrap()

@@ -22,7 +22,7 @@ async fn a_refused_key_ends_the_relay_until_it_gets_another(
     let bench = alone().await;
     let mut wish = house.wish(&bench, "far");
     wish.key = Secret::from("sk-wrong-and-secret-0123456789");
-    let id = bench.engine.add_relay(&wish).await.expect("the relay is added").id;
+    let id = bench.engine.relays().add(&wish).await.expect("the relay is added").id;
     let refusal = refused(ask(&bench, &house, stream).await);
     assert_eq!(refusal.failure.kind, Kind::NoAccount, "{}", refusal.failure.message);
     assert!(refusal.failure.message.contains("key is refused"), "{}", refusal.failure.message);
@@ -38,7 +38,7 @@ async fn a_refused_key_ends_the_relay_until_it_gets_another(
     assert_eq!(sent(&bench, &house).len(), 1);
     let key = Some(Secret::from(super::KEY));
     let change = engine::RelayChange { key, ..engine::RelayChange::default() };
-    bench.engine.change_relay(&id, change).await.expect("the key is replaced");
+    bench.engine.relays().change(&id, change).await.expect("the key is replaced");
     assert_eq!(state(&bench, "far").status, "active");
     ask(&bench, &house, stream).await.expect("a reply");
 }
@@ -163,7 +163,7 @@ async fn a_refused_list_does_not_end_the_key() {
     let mut wish = CHAT.wish(&bench, "far");
     wish.models = Vec::new();
     bench.backend.script(Rule::at(Place::RelayModels, Plan::relay_key(CHAT.place)));
-    bench.engine.add_relay(&wish).await.expect("the relay");
+    bench.engine.relays().add(&wish).await.expect("the relay");
     bench.until("the list is asked for", |bench| bench.backend.record().at(Place::RelayModels).count() > 0).await;
     let model = format!("far:{}", CHAT.model);
     bench.ask(asking(Dialect::Chat, &model, "hello", true)).await.expect("a reply");
@@ -175,15 +175,15 @@ async fn a_refused_list_does_not_end_the_key() {
 async fn a_key_of_the_file_that_is_good_again_comes_back() {
     let bench = alone().await;
     let wishes = [CHAT.wish(&bench, "far")];
-    bench.engine.file_relays(&wishes).await;
+    bench.engine.relays().put_file(&wishes).await;
     bench.backend.script(Rule::at(CHAT.place, Plan::relay_key(CHAT.place)));
     refused(ask(&bench, &CHAT, true).await);
     assert_eq!(state(&bench, "far").status, "key_refused");
     bench.backend.script(Rule::at(Place::RelayModels, Plan::relay_key(CHAT.place)));
-    bench.engine.file_relays(&wishes).await;
+    bench.engine.relays().put_file(&wishes).await;
     bench.until("the list is asked for", |bench| bench.backend.record().at(Place::RelayModels).count() == 1).await;
     assert_eq!(state(&bench, "far").status, "key_refused");
-    bench.engine.file_relays(&wishes).await;
+    bench.engine.relays().put_file(&wishes).await;
     bench.until("the key is good again", |bench| state(bench, "far").status == "active").await;
     ask(&bench, &CHAT, true).await.expect("a reply");
 }
@@ -200,7 +200,7 @@ async fn a_relay_that_repeats_its_key_is_not_heard(
     let bench = alone().await;
     let mut wish = house.wish(&bench, "far");
     wish.key = Secret::from(HEX);
-    bench.engine.add_relay(&wish).await.expect("the relay is added");
+    bench.engine.relays().add(&wish).await.expect("the relay is added");
     let said = format!("the key {HEX} of /v1?key={HEX}&x=1 is not good");
     bench.backend.script(Rule::at(house.place, Plan::relay(house.place, status, &said)).always());
     let refusal = refused(ask(&bench, &house, stream).await);
@@ -220,7 +220,7 @@ async fn a_key_is_hidden_in_a_stream_though_it_was_replaced(#[values(true, false
     let bench = alone().await;
     let mut wish = CHAT.wish(&bench, "far");
     wish.key = Secret::from(HEX);
-    let id = bench.engine.add_relay(&wish).await.expect("the relay is added").id;
+    let id = bench.engine.relays().add(&wish).await.expect("the relay is added").id;
     let said = format!(r#"{{"error":{{"message":"the key {HEX} is over","type":"server_error"}}}}"#);
     let begun = r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"po"}}]}"#;
     let plan = Plan::stream(format!("data: {begun}\n\ndata: {said}\n\n")).pause(1, "rekeyed");
@@ -230,7 +230,7 @@ async fn a_key_is_hidden_in_a_stream_though_it_was_replaced(#[values(true, false
         bench.until("it runs", |bench| bench.backend.record().at(CHAT.place).count() == 1).await;
         let key = Some(Secret::from("another-key-of-the-relay"));
         let change = engine::RelayChange { key, ..engine::RelayChange::default() };
-        bench.engine.change_relay(&id, change).await.expect("it is changed");
+        bench.engine.relays().change(&id, change).await.expect("it is changed");
         bench.backend.release("rekeyed");
     };
     let told = match tokio::join!(asked, rekeyed).0 {

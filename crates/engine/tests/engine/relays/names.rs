@@ -9,7 +9,7 @@ use super::{CHAT, MESSAGES, RESPONSES, alone, asking, state};
 use crate::bench::{Bench, MODEL, chat, refused};
 
 fn names(bench: &Bench) -> Vec<(String, String)> {
-    let shown = bench.engine.shown().into_iter();
+    let shown = bench.engine.models().list().into_iter();
     shown.filter_map(|shown| Some((shown.model.slug, shown.owner?))).collect()
 }
 
@@ -19,7 +19,7 @@ async fn accounts_come_first_and_relays_are_chosen_by_name() {
     let mut wish = CHAT.wish(&bench, "local");
     wish.models = vec![MODEL.to_owned(), CHAT.model.to_owned()];
     wish.prefix = "loc/".into();
-    bench.engine.add_relay(&wish).await.expect("the relay");
+    bench.engine.relays().add(&wish).await.expect("the relay");
     MESSAGES.join(&bench, "claude").await;
     let served = async |model: &str| {
         let answer = bench.ask(asking(Dialect::Chat, model, "Reply with exactly: pong", true)).await;
@@ -49,7 +49,7 @@ async fn live_lists_are_fetched_and_outlive_a_restart() {
     let bench = alone().await;
     let mut wish = CHAT.wish(&bench, "live");
     wish.models = Vec::new();
-    let view = bench.engine.add_relay(&wish).await.expect("the relay");
+    let view = bench.engine.relays().add(&wish).await.expect("the relay");
     bench.until("the list", |bench| state(bench, "live").listed > 0).await;
     assert!(names(&bench).contains(&("qwen/qwen3-coder".to_owned(), "live".to_owned())), "{:?}", names(&bench));
     let answer = bench.ask(asking(Dialect::Responses, "qwen/qwen3-coder", "hello", false)).await.expect("a reply");
@@ -73,22 +73,22 @@ async fn relays_of_the_file_come_and_go_with_it() {
     let wishes = [CHAT.wish(&bench, "one"), RESPONSES.wish(&bench, "two")];
     let mut wrong = CHAT.wish(&bench, "meta");
     wrong.base_url = "http://169.254.169.254/v1".into();
-    let refused = bench.engine.file_relays(&[wishes[0].clone(), wrong, wishes[1].clone()]).await;
+    let refused = bench.engine.relays().put_file(&[wishes[0].clone(), wrong, wishes[1].clone()]).await;
     assert_eq!(refused.len(), 1);
     assert!(refused[0].1.to_string().contains("metadata"), "{}", refused[0].1);
-    assert_eq!(bench.engine.relays().len(), 2);
-    assert!(bench.engine.relays().iter().all(|relay| relay.origin == RelayOrigin::File && relay.allow_private));
+    assert_eq!(bench.engine.relays().list().len(), 2);
+    assert!(bench.engine.relays().list().iter().all(|relay| relay.origin == RelayOrigin::File && relay.allow_private));
     bench.ask(asking(Dialect::Chat, RESPONSES.model, "hello", true)).await.expect("a reply");
     // Only the file changes them.
     let id = state(&bench, "one").id;
-    assert!(matches!(bench.engine.remove_relay(&id).await, Err(RelayError::File)));
-    assert!(matches!(bench.engine.change_relay(&id, RelayChange::default()).await, Err(RelayError::File)));
-    assert!(matches!(bench.engine.add_relay(&wishes[0]).await, Err(RelayError::File)));
+    assert!(matches!(bench.engine.relays().remove(&id).await, Err(RelayError::File)));
+    assert!(matches!(bench.engine.relays().change(&id, RelayChange::default()).await, Err(RelayError::File)));
+    assert!(matches!(bench.engine.relays().add(&wishes[0]).await, Err(RelayError::File)));
     // The same again changes nothing that was learned; a new file does.
-    let state_of = |bench: &Bench| bench.engine.relays().into_iter().map(|relay| relay.name).collect::<Vec<_>>();
-    bench.engine.file_relays(&wishes).await;
+    let state_of = |bench: &Bench| bench.engine.relays().list().into_iter().map(|relay| relay.name).collect::<Vec<_>>();
+    bench.engine.relays().put_file(&wishes).await;
     assert_eq!(state_of(&bench), ["one", "two"]);
-    bench.engine.file_relays(&wishes[1..]).await;
+    bench.engine.relays().put_file(&wishes[1..]).await;
     assert_eq!(state_of(&bench), ["two"]);
 }
 
@@ -123,18 +123,18 @@ async fn a_relay_is_renamed_and_switched_off() {
     let bench = alone().await;
     let id = CHAT.join(&bench, "old").await.id;
     let change = |name: Option<&str>, enabled| RelayChange { name: name.map(str::to_owned), enabled, key: None };
-    let view = bench.engine.change_relay(&id, change(Some("new"), None)).await.expect("renamed");
+    let view = bench.engine.relays().change(&id, change(Some("new"), None)).await.expect("renamed");
     assert_eq!((view.name.as_str(), view.status), ("new", "active"));
     bench.ask(asking(Dialect::Chat, &format!("new:{}", CHAT.model), "hello", true)).await.expect("a reply");
-    let view = bench.engine.change_relay(&id, change(None, Some(false))).await.expect("switched off");
+    let view = bench.engine.relays().change(&id, change(None, Some(false))).await.expect("switched off");
     assert_eq!(view.status, "disabled");
     let refusal = refused(bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await);
     assert_eq!(refusal.failure.kind, Kind::ModelNotFound);
-    assert!(bench.engine.shown().is_empty());
-    assert!(matches!(bench.engine.change_relay("nobody", change(None, None)).await, Err(RelayError::Unknown)));
-    assert!(bench.engine.change_relay(&id, change(Some("No Name"), None)).await.is_err());
-    assert!(bench.engine.remove_relay(&id).await.expect("removed"));
-    assert!(!bench.engine.remove_relay(&id).await.expect("gone already"));
+    assert!(bench.engine.models().list().is_empty());
+    assert!(matches!(bench.engine.relays().change("nobody", change(None, None)).await, Err(RelayError::Unknown)));
+    assert!(bench.engine.relays().change(&id, change(Some("No Name"), None)).await.is_err());
+    assert!(bench.engine.relays().remove(&id).await.expect("removed"));
+    assert!(!bench.engine.relays().remove(&id).await.expect("gone already"));
 }
 
 /// Over the network `allow_private` must be said; this gateway itself is never a relay.
@@ -143,12 +143,12 @@ async fn addresses_are_guarded() {
     let bench = alone().await;
     let mut wish = CHAT.wish(&bench, "near");
     wish.private = engine::Private::Refused;
-    assert!(bench.engine.add_relay(&wish).await.is_err());
+    assert!(bench.engine.relays().add(&wish).await.is_err());
     for address in ["http://169.254.169.254/v1", "http://[fd00:ec2::254]/v1", "ftp://x/v1", "http://u:p@localhost/v1"] {
         let mut wish = CHAT.wish(&bench, "bad");
         wish.base_url = address.into();
         wish.private = engine::Private::Allowed;
-        let error = bench.engine.add_relay(&wish).await.expect_err("refused").to_string();
+        let error = bench.engine.relays().add(&wish).await.expect_err("refused").to_string();
         assert!(!error.contains("u:p"), "{error}");
     }
     bench.upstream.relays().listening(vec![bench.backend.addr()]);
@@ -167,7 +167,7 @@ async fn aliases_and_efforts_reach_relays() {
     let bench = Bench::with(setup).await;
     let mut wish = CHAT.wish(&bench, "far");
     wish.models = vec!["gpt-5-nano".into()];
-    bench.engine.add_relay(&wish).await.expect("the relay");
+    bench.engine.relays().add(&wish).await.expect("the relay");
     bench.ask(asking(Dialect::Chat, "quick", "hello", true)).await.expect("a reply");
     let body = super::sent(&bench, &CHAT).remove(0);
     assert_eq!((&body["model"], &body["reasoning_effort"]), (&json!("gpt-5-nano"), &json!("low")));

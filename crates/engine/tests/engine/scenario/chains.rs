@@ -41,7 +41,7 @@ async fn every_account_comes_before_the_chain() {
         ten.told(pair[0], Plan::usage_limit(3600));
         let answer = ten.ask().await.served_by(pair);
         assert_eq!((answer.head.model.as_str(), answer.head.fallback), (MODEL, None));
-        ten.bench.engine.switch_accounts(&[ten.id(pair[1]).to_owned()], false).await.expect("switched off");
+        ten.bench.engine.accounts().switch(&[ten.id(pair[1]).to_owned()], false).await.expect("switched off");
     }
     assert!(sent(&ten.bench, &CHAT).is_empty());
     let answer = far(&ten, 0).await;
@@ -76,10 +76,10 @@ async fn the_chain_serves_while_all_ten_rest(#[case] plan: Plan, #[case] rests: 
     let explained = ten.explained();
     assert!(explained.candidates.iter().all(|candidate| candidate.score.is_none()));
     assert_eq!(explained.instead.as_deref(), Some(CHAT.model));
-    let relay = ten.bench.engine.relays().remove(0).id;
+    let relay = ten.bench.engine.relays().list().remove(0).id;
     assert_eq!(explained.chosen, Some(relay.clone()));
     let inquiry = Inquiry { model: Some(MODEL), ..Inquiry::default() };
-    assert_eq!(ten.bench.engine.chosen(inquiry).expect("the relay").0, relay);
+    assert_eq!(ten.bench.engine.routing().chosen(inquiry).expect("the relay").0, relay);
     let Some(wait) = rests.ends() else { return };
     ten.pass(wait + 3);
     ten.stand(&[]);

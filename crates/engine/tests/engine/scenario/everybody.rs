@@ -71,7 +71,7 @@ async fn one_that_time_heals_makes_it_429() {
     ten.told(Team1, Plan::usage_limit(1200));
     ten.ask().await.served_by(&[Pro2, Pro2, Team1, Team2]);
     let off: Vec<_> = ALL[3..].iter().map(|who| ten.id(*who).to_owned()).collect();
-    ten.bench.engine.switch_accounts(&off, false).await.expect("switched off");
+    ten.bench.engine.accounts().switch(&off, false).await.expect("switched off");
     let mut rests: Vec<(Who, Rests)> = ALL[3..].iter().map(|who| (*who, Disabled)).collect();
     rests.push((Pro1, Blocked("the upstream answered 402: deactivated_workspace")));
     rests.push((Pro2, NeedsLogin("the upstream refused the account's login: Unauthorized")));

@@ -23,11 +23,11 @@ async fn used_up() -> Ten {
 #[tokio::test]
 async fn fresh_figures_heal() {
     let ten = used_up().await;
-    ten.bench.engine.quota_fresh(ten.id(Pro1)).await.expect("figures");
+    ten.bench.engine.quotas().measure(ten.id(Pro1)).await.expect("figures");
     ten.stand(&[(Pro1, Exhausted(3600, "primary"))]);
     ten.pass(60);
     ten.bench.backend.set_quota(ten.login(Pro1), &Quota::default());
-    ten.bench.engine.quota_fresh(ten.id(Pro1)).await.expect("figures");
+    ten.bench.engine.quotas().measure(ten.id(Pro1)).await.expect("figures");
     ten.stand(&[]);
     ten.serves(Pro1).await;
 }
@@ -35,7 +35,7 @@ async fn fresh_figures_heal() {
 #[tokio::test]
 async fn a_reset_credit_heals_at_once() {
     let ten = used_up().await;
-    let consumed = ten.bench.engine.consume_credit(ten.id(Pro1), None).await.expect("an outcome");
+    let consumed = ten.bench.engine.quotas().consume_credit(ten.id(Pro1), None).await.expect("an outcome");
     assert_eq!(consumed.outcome, Redeemed::Reset { windows: 1 });
     ten.stand(&[]);
     ten.serves(Pro1).await;

@@ -64,14 +64,14 @@ async fn a_switched_off_account_ends_its_reply_and_begins_no_other() {
     ten.told(Pro1, Plan::auto().pause(6, "go"));
     let tap = ten.bench.open(responses("count to 9")).await;
     let id = [ten.id(Pro1).to_owned()];
-    ten.bench.engine.switch_accounts(&id, false).await.expect("switched off");
+    ten.bench.engine.accounts().switch(&id, false).await.expect("switched off");
     ten.stand(&[(Pro1, Disabled)]);
     ten.serves(Pro2).await;
     ten.bench.backend.release("go");
     let answer = tap.rest().await;
     assert_eq!(words(Dialect::Responses, answer.text()), "1 2 3 4 5 6 7 8 9");
     ten.stand(&[(Pro1, Disabled)]);
-    ten.bench.engine.switch_accounts(&id, true).await.expect("switched on");
+    ten.bench.engine.accounts().switch(&id, true).await.expect("switched on");
     ten.stand(&[]);
     ten.pass(1);
     ten.serves(Pro1).await;
@@ -82,7 +82,7 @@ async fn a_switched_off_account_ends_its_reply_and_begins_no_other() {
 async fn a_model_that_an_account_lacks_is_left_out_of_it() {
     let ten = Ten::new().await;
     ten.bench.until("all lists", |_| ALL.iter().all(|who| ten.view(*who).models > 0)).await;
-    let slugs: Vec<_> = ten.bench.engine.models().into_iter().map(|model| model.slug).collect();
+    let slugs: Vec<_> = ten.bench.engine.models().catalog().into_iter().map(|model| model.slug).collect();
     let other = slugs.iter().find(|slug| *slug != MODEL).expect("another model").as_str();
     ten.bench.backend.set_models(ten.login(Pro1), &[other]);
     ten.ask().await.served_by(&[Pro1, Pro2]);
@@ -92,7 +92,7 @@ async fn a_model_that_an_account_lacks_is_left_out_of_it() {
     ten.serves(Pro2).await;
     // For any other model it is as good as ever; its answer tells of a new list.
     let inquiry = Inquiry { model: Some(other), ..Inquiry::default() };
-    assert_eq!(ten.bench.engine.explain(inquiry).expect("explained").chosen.as_deref(), Some(ten.id(Pro1)));
+    assert_eq!(ten.bench.engine.routing().explain(inquiry).expect("explained").chosen.as_deref(), Some(ten.id(Pro1)));
     ten.bench.until("the short list", |_| ten.view(Pro1).models == 1).await;
     let all: Vec<_> = slugs.iter().map(String::as_str).collect();
     ten.bench.backend.set_models(ten.login(Pro1), &all);

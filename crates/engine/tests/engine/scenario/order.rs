@@ -70,7 +70,7 @@ async fn quota_aware_takes_what_would_go_to_waste() {
         |minutes| Some(Window { used_percent: 5.0, window_minutes: minutes, reset_at: now().seconds() + 3600 });
     let quota = Quota { primary: window(300), secondary: window(10_080), ..Quota::default() };
     ten.bench.backend.set_quota(ten.login(Plus3), &quota);
-    assert!(ten.bench.engine.quotas_fresh().await.is_empty());
+    assert!(ten.bench.engine.quotas().measure_all().await.is_empty());
     for _ in 0..3 {
         ten.serves(Plus3).await;
     }
@@ -81,7 +81,7 @@ async fn quota_aware_takes_what_would_go_to_waste() {
 async fn priority_beats_tiers() {
     let ten = Ten::new().await;
     let change = TermsChange { max_concurrent: None, priority: Some(-5) };
-    ten.bench.engine.set_terms(ten.id(Free2), change).await.expect("set");
+    ten.bench.engine.accounts().set_terms(ten.id(Free2), change).await.expect("set");
     for _ in 0..3 {
         ten.serves(Free2).await;
     }

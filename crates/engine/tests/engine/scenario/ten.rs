@@ -103,7 +103,7 @@ impl Ten {
     }
 
     pub(super) fn view(&self, who: Who) -> AccountView {
-        self.bench.engine.account(self.id(who)).expect("the account")
+        self.bench.engine.accounts().get(self.id(who)).expect("the account")
     }
 
     /// What the backend answers to the next request of an account.
@@ -145,7 +145,7 @@ impl Ten {
 
     /// What the dry run says about the model that all requests ask for.
     pub(super) fn explained(&self) -> Explained {
-        self.bench.engine.explain(Inquiry { model: Some(MODEL), ..Inquiry::default() }).expect("explained")
+        self.bench.engine.routing().explain(Inquiry { model: Some(MODEL), ..Inquiry::default() }).expect("explained")
     }
 
     /// What the dry run says about an account.

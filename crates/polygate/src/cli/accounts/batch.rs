@@ -72,7 +72,7 @@ impl Remove {
         if !self.yes && std::io::stdin().is_terminal() && !told.confirmed()? {
             anyhow::bail!("nothing was removed");
         }
-        let batch = engine.remove_accounts(&told.ids()).await?;
+        let batch = engine.accounts().remove(&told.ids()).await?;
         Ok(told.report(&batch, |_| "removed".to_owned()))
     }
 }
@@ -80,13 +80,13 @@ impl Remove {
 impl Chosen {
     pub(super) async fn switch(&self, common: &Common, engine: &Engine, on: bool) -> anyhow::Result<ExitCode> {
         let told = self.told(common, engine)?;
-        let batch = engine.switch_accounts(&told.ids(), on).await?;
+        let batch = engine.accounts().switch(&told.ids(), on).await?;
         Ok(told.report(&batch, state))
     }
 
     pub(super) async fn refresh(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
         let told = self.told(common, engine)?;
-        let batch = engine.refresh_accounts(&told.ids()).await;
+        let batch = engine.accounts().refresh_each(&told.ids()).await;
         let ends = |view: &AccountView| {
             let ends = view.expires.map_or("unknown".to_owned(), |at| output::left(workplace::now(), at));
             format!("the new token ends {ends}")
@@ -102,7 +102,7 @@ impl Chosen {
 impl Label {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
         let told = self.chosen.told(common, engine)?;
-        let batch = engine.label_accounts(&told.ids(), self.to.as_deref()).await?;
+        let batch = engine.accounts().label(&told.ids(), self.to.as_deref()).await?;
         Ok(told.report(&batch, |view| format!("is {} now", view.label)))
     }
 }
@@ -115,7 +115,7 @@ impl Tag {
         } else {
             TagChange::Edit { add: self.add, remove: self.remove }
         };
-        let batch = engine.tag_accounts(&told.ids(), change).await?;
+        let batch = engine.accounts().tag(&told.ids(), change).await?;
         let tags = |view: &AccountView| {
             if view.tags.is_empty() { "no tags".to_owned() } else { view.tags.join(", ") }
         };
@@ -143,7 +143,8 @@ impl Told<'_> {
             output::json(&batch.outcomes);
             return code(batch);
         }
-        let now: HashMap<_, _> = self.engine.accounts().into_iter().map(|view| (view.id.clone(), view)).collect();
+        let now: HashMap<_, _> =
+            self.engine.accounts().list().into_iter().map(|view| (view.id.clone(), view)).collect();
         let before: HashMap<_, _> = self.views.iter().map(|view| (&view.id, view)).collect();
         for outcome in &batch.outcomes {
             let Some(view) = before.get(&outcome.id) else { continue };

@@ -20,11 +20,11 @@ pub(in crate::cli) struct Explain {
 
 impl Explain {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
-        engine.restore_models().await;
+        engine.models().restore().await;
         let config = workplace::config(common)?;
         Filed::new(engine.clone(), config.paths.config.clone()).put(&config.relays).await;
         let inquiry = Inquiry { model: self.model.as_deref(), key: self.key.as_deref(), ..Inquiry::default() };
-        match engine.explain(inquiry) {
+        match engine.routing().explain(inquiry) {
             Ok(explained) if common.json => output::json(&explained),
             Ok(explained) => show(explained),
             Err(failure) => anyhow::bail!("{}", failure.message),

@@ -46,7 +46,7 @@ pub(super) fn show(common: &Common, view: &AccountView) {
 
 pub(super) async fn check(common: &Common, engine: &Engine, wanted: &[String]) -> anyhow::Result<ExitCode> {
     let ids: Vec<String> = workplace::accounts(engine, wanted)?.into_iter().map(|view| view.id).collect();
-    let checked = engine.check_accounts((!wanted.is_empty()).then_some(ids.as_slice()), PACE).await;
+    let checked = engine.accounts().check((!wanted.is_empty()).then_some(ids.as_slice()), PACE).await;
     let dead = checked.iter().any(|checked| checked.result == Health::Dead);
     let unknown = checked.iter().any(|checked| checked.result == Health::Skipped);
     if common.json {

@@ -83,12 +83,12 @@ impl Quota {
     pub(super) async fn run(&self, common: &Common, engine: &Engine) -> anyhow::Result<ExitCode> {
         let mut views = match &self.account {
             Some(wanted) => vec![workplace::account(engine, wanted)?],
-            None => engine.accounts(),
+            None => engine.accounts().list(),
         };
         let mut errors = vec![None; views.len()];
         if self.fresh {
             for (view, error) in views.iter_mut().zip(&mut errors) {
-                *error = engine.quota_fresh(&view.id).await.err().map(|error| error.to_string());
+                *error = engine.quotas().measure(&view.id).await.err().map(|error| error.to_string());
                 *view = workplace::account(engine, &view.id)?;
             }
         }
@@ -115,7 +115,7 @@ impl Credits {
 
 async fn list(common: &Common, engine: &Engine, wanted: &str) -> anyhow::Result<ExitCode> {
     let view = workplace::account(engine, wanted)?;
-    let credits = engine.reset_credits(&view.id).await?;
+    let credits = engine.quotas().reset_credits(&view.id).await?;
     if common.json {
         output::json(&CreditList::from(&credits));
         return Ok(ExitCode::SUCCESS);
@@ -166,7 +166,7 @@ async fn consume(
     (wanted, request): (&str, Option<&str>),
 ) -> anyhow::Result<ExitCode> {
     let view = workplace::account(engine, wanted)?;
-    let consumed = engine.consume_credit(&view.id, request).await?;
+    let consumed = engine.quotas().consume_credit(&view.id, request).await?;
     if common.json {
         output::json(&consumed);
     } else {

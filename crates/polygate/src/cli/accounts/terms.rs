@@ -36,7 +36,7 @@ impl Set {
     pub(super) async fn run(&self, engine: &Engine) -> anyhow::Result<ExitCode> {
         let account = workplace::account(engine, &self.account)?;
         let change = TermsChange { max_concurrent: self.max_concurrent.map(|most| most.0), priority: self.priority };
-        match engine.set_terms(&account.id, change).await {
+        match engine.accounts().set_terms(&account.id, change).await {
             Ok(view) => eprintln!("{}: {}.", view.label, words(&view)),
             Err(error @ TermsError::Invalid(_)) => return Err(Usage(error.to_string()).into()),
             Err(error) => return Err(error.into()),

@@ -55,7 +55,7 @@ impl Import {
         let mut good = true;
         for file in &self.files {
             let text = text(file)?;
-            let done = engine.import(text, passphrase.clone()).await;
+            let done = engine.logins().import(text, passphrase.clone()).await;
             let done = done.with_context(|| format!("{}", file.display()))?;
             good &= done.success;
             if common.json { output::json(&done) } else { report(file, &done) }
@@ -87,10 +87,10 @@ impl Export {
         let ids = self.accounts.iter().map(|wanted| workplace::account(engine, wanted).map(|view| view.id));
         let ids = ids.collect::<anyhow::Result<Vec<_>>>()?;
         let passphrase = self.passphrase.read()?;
-        let text = engine.export_accounts(&ids, self.format.unwrap_or(Format::Full)).await?;
+        let text = engine.accounts().export(&ids, self.format.unwrap_or(Format::Full)).await?;
         let text = match (self.encrypt, passphrase) {
             (false, _) => text,
-            (true, Some(passphrase)) => Secret::new(engine.seal_export(text, passphrase).await?),
+            (true, Some(passphrase)) => Secret::new(engine.accounts().seal_export(text, passphrase).await?),
             (true, None) => {
                 bail!("--encrypt needs a passphrase: set POLYGATE_PASSPHRASE, or give --passphrase-file FILE")
             }
@@ -99,7 +99,7 @@ impl Export {
             None => std::io::stdout().lock().write_all(text.expose().as_bytes())?,
             Some(out) => {
                 output::private(out, &text)?;
-                let count = if ids.is_empty() { engine.accounts().len() } else { ids.len() };
+                let count = if ids.is_empty() { engine.accounts().list().len() } else { ids.len() };
                 let noun = if count == 1 { "account" } else { "accounts" };
                 eprintln!("Wrote {count} {noun} to {}.", out.display());
             }

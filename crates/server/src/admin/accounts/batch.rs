@@ -25,7 +25,7 @@ pub(crate) const REMOVE: Operation =
 pub(crate) async fn remove(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<Ids>(ask).await?;
     bounded(body.ids.len(), MOST, "ids")?;
-    let batch = engine.remove_accounts(&body.ids).await.map_err(|error| denied(&error))?;
+    let batch = engine.accounts().remove(&body.ids).await.map_err(|error| denied(&error))?;
     Ok(told::<Removed>(batch))
 }
 
@@ -37,7 +37,7 @@ pub(crate) const SWITCH: Operation =
 pub(crate) async fn switch(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<States>(ask).await?;
     bounded(body.ids.len(), MOST, "ids")?;
-    let batch = engine.switch_accounts(&body.ids, body.status.on()).await.map_err(|error| denied(&error))?;
+    let batch = engine.accounts().switch(&body.ids, body.status.on()).await.map_err(|error| denied(&error))?;
     Ok(told::<Edited>(batch))
 }
 
@@ -49,7 +49,7 @@ pub(crate) const RENAME: Operation =
 pub(crate) async fn rename(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<Labels>(ask).await?;
     bounded(body.ids.len(), MOST, "ids")?;
-    let batch = engine.label_accounts(&body.ids, body.label.as_deref()).await.map_err(|error| denied(&error))?;
+    let batch = engine.accounts().label(&body.ids, body.label.as_deref()).await.map_err(|error| denied(&error))?;
     Ok(told::<Edited>(batch))
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn tag(ask: Ask) -> Answer {
         }
         (None, add, remove) => TagChange::Edit { add: add.unwrap_or_default(), remove: remove.unwrap_or_default() },
     };
-    let batch = engine.tag_accounts(&body.ids, change).await.map_err(|error| denied(&error))?;
+    let batch = engine.accounts().tag(&body.ids, change).await.map_err(|error| denied(&error))?;
     Ok(told::<Edited>(batch))
 }
 
@@ -81,7 +81,7 @@ pub(crate) const REFRESH: Operation =
 pub(crate) async fn refresh(ask: Ask) -> Answer {
     let Input { engine, body, .. } = read::<Ids>(ask).await?;
     bounded(body.ids.len(), MOST, "ids")?;
-    Ok(told::<Renewed>(engine.refresh_accounts(&body.ids).await))
+    Ok(told::<Renewed>(engine.accounts().refresh_each(&body.ids).await))
 }
 
 /// What became of each.

@@ -64,15 +64,15 @@ pub(crate) const EXPORT: Operation = Operation::new(Topic::Accounts, "Take accou
 pub(crate) async fn export(ask: Ask) -> Answer {
     let engine = &ask.app.engine;
     let Order { name, format, seal, ids } = order(&ask.parts)?;
-    let text = engine.export_accounts(&ids, format).await.map_err(|error| denied(&error))?;
+    let text = engine.accounts().export(&ids, format).await.map_err(|error| denied(&error))?;
     let body = match seal {
         Some(passphrase) => {
-            let sealed = engine.seal_export(text, passphrase).await;
+            let sealed = engine.accounts().seal_export(text, passphrase).await;
             Bytes::from(sealed.map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?)
         }
         None => Bytes::copy_from_slice(text.expose().as_bytes()),
     };
-    let count = if ids.is_empty() { engine.accounts().len() } else { ids.len() };
+    let count = if ids.is_empty() { engine.accounts().list().len() } else { ids.len() };
     tracing::warn!(target: "audit", admin = admin(&ask.caller), format = %name, accounts = count, "accounts exported");
     let mut response = whole(StatusCode::OK, body);
     let name = HeaderValue::from_static("attachment; filename=\"polygate-accounts.json\"");
@@ -112,7 +112,7 @@ pub(crate) const IMPORT: Operation = Operation::new(Topic::Accounts, "Take the a
 pub(crate) async fn import(ask: Ask) -> Answer {
     let passphrase = passphrase(&ask.parts.headers)?;
     let body = bytes(&ask.parts.headers, ask.body, &ask.app).await?;
-    let done = ask.app.engine.import(body.to_vec(), passphrase).await;
+    let done = ask.app.engine.logins().import(body.to_vec(), passphrase).await;
     let done = done.map_err(|problem| {
         let code = match problem {
             ImportProblem::File(_) => "invalid_file",

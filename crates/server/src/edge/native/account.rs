@@ -67,7 +67,7 @@ pub(super) fn id(ask: &Ask) -> &str {
 /// 2026-11-22). That of a client key is made of its account, see `upstream::authfile`.
 pub(super) fn user(ask: &Ask) -> String {
     match &ask.caller {
-        Caller::Login(_, id) => ask.app.engine.account(id).map(|account| account.user).unwrap_or_default(),
+        Caller::Login(_, id) => ask.app.engine.accounts().get(id).map(|account| account.user).unwrap_or_default(),
         _ => format!("user-{}", id(ask)),
     }
 }

@@ -122,7 +122,9 @@ pub(crate) async fn usage(ask: Ask) -> Answer {
 /// `GET .../rate-limit-reset-credits`: those of the login that asks. A client key is nobody's login.
 pub(crate) async fn credits(ask: Ask) -> Answer {
     let list = match &ask.caller {
-        Caller::Login(_, id) => ask.app.engine.reset_credits(id).await.map_err(|error| quota::denied(&error))?,
+        Caller::Login(_, id) => {
+            ask.app.engine.quotas().reset_credits(id).await.map_err(|error| quota::denied(&error))?
+        }
         _ => ResetCredits::default(),
     };
     Ok(json(StatusCode::OK, &list))
@@ -134,7 +136,7 @@ pub(crate) async fn consume(ask: Ask) -> Answer {
         return Ok(json(StatusCode::OK, &Spent { code: "no_credit", windows_reset: 0 }));
     };
     let order = input::read::<Order>(ask).await?;
-    let consumed = order.engine.consume_credit_as(&id, &order.body.redeem_request_id).await;
+    let consumed = order.engine.quotas().consume_credit_as(&id, &order.body.redeem_request_id).await;
     let consumed = consumed.map_err(|error| quota::denied(&error))?;
     let (code, windows_reset) = match &consumed.outcome {
         Redeemed::Reset { windows } => ("reset", *windows),
@@ -149,7 +151,7 @@ pub(crate) async fn consume(ask: Ask) -> Answer {
 /// The last figures of the account whose login asks. A client key is nobody's login.
 fn own(ask: &Ask) -> Option<Quota> {
     let Caller::Login(_, id) = &ask.caller else { return None };
-    ask.app.engine.account(id).map(|account| account.quota)
+    ask.app.engine.accounts().get(id).map(|account| account.quota)
 }
 
 /// Whole percents: what is not quite used up is not shown as used up.

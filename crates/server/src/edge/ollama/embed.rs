@@ -59,7 +59,7 @@ async fn call(ask: Ask, single: bool) -> Answer {
 /// A model's name without the tag that Ollama's clients add to names that have none, unless a relay lists it just so.
 fn named<'e>(turn: &Turn, embed: &'e Embed) -> &'e str {
     let bare = embed.model.strip_suffix(":latest").filter(|bare| !bare.is_empty());
-    let listed = || turn.app.engine.lists(Service::Embeddings, &embed.model);
+    let listed = || turn.app.engine.models().lists(Service::Embeddings, &embed.model);
     bare.filter(|_| !listed()).unwrap_or(&embed.model)
 }
 

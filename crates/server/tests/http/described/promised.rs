@@ -296,7 +296,7 @@ async fn relays(witness: &mut Witness) {
     let nowhere = json!({"baseUrl": nowhere, "label": "nowhere", "apiKey": KEY, "allowPrivate": true});
     let added = witness.ask(201, "POST /auth/api-keys", wish.clone()).await;
     let id = added["keys"][0]["id"].as_str().unwrap();
-    witness.engine.file_relays(&[witness.relay("filed")]).await;
+    witness.engine.relays().put_file(&[witness.relay("filed")]).await;
     let listed = witness.ask(200, "GET /auth/api-keys", Value::Null).await;
     let filed = listed["keys"].as_array().unwrap().iter().find(|key| key["label"] == "filed").unwrap();
     let filed = filed["id"].as_str().unwrap();

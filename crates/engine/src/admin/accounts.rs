@@ -1,0 +1,300 @@
+//! What an account's owner does with it: check, refresh, take out. One way for command line and admin API; see [`super::batch`] for
+//! what is done with several.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use pool::account::BadTerms;
+use pool::egress::Table;
+use pool::{AccountId, Millis, Secret, Terms};
+use store::portable::{self, PortableError};
+use tokio::time::Instant;
+use upstream::oauth::RefreshReason;
+use upstream::transfer::{Format, Outgoing, write};
+
+pub(crate) mod batch;
+
+use crate::registry::accounts::{AccountView, Entry};
+use crate::request::services::Services;
+use crate::tokens::Wish;
+
+/// Why something was not done to an account.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// There is none of this id.
+    #[error("there is no such account; hint: `polygate accounts list` shows those that are there")]
+    Unknown,
+    /// A name or tag that cannot be.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// Its tokens were not refreshed.
+    #[error("its tokens were not refreshed: {why}")]
+    NotRefreshed {
+        /// Whether only a person can help.
+        lasting: bool,
+        /// What was said.
+        why: String,
+    },
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[from] store::Error),
+}
+
+/// How fast accounts are checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Between two starts.
+    pub stagger: Duration,
+    /// At the same time.
+    pub parallel: usize,
+}
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = AccountHealth)]
+pub enum Health {
+    /// The backend knows its login.
+    Alive,
+    /// The backend refuses its login.
+    Dead,
+    /// Nothing can be said.
+    Skipped,
+}
+
+/// A checked account.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Checked {
+    /// Its id.
+    pub id: String,
+    /// Its e-mail.
+    pub email: String,
+    /// Its name.
+    pub label: String,
+    /// Its state before.
+    pub previous_status: &'static str,
+    /// What was found.
+    pub result: Health,
+    /// Why not alive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long the backend took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+}
+
+/// What is to change of an account's terms.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TermsChange {
+    /// Requests at a time; 0 is no limit, an inner `None` leaves it to the settings.
+    pub max_concurrent: Option<Option<u32>>,
+    /// Its priority; lower serves first.
+    pub priority: Option<i32>,
+}
+
+/// Why terms were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TermsError {
+    /// No such account.
+    #[error("no account has this id")]
+    Unknown,
+    /// Out of bounds.
+    #[error(transparent)]
+    Invalid(#[from] BadTerms),
+    /// The store failed.
+    #[error("account terms: {0}")]
+    Store(#[from] store::Error),
+}
+
+impl TermsChange {
+    /// The terms with this change.
+    ///
+    /// # Errors
+    /// [`BadTerms`] when they are out of bounds.
+    pub fn apply(self, terms: Terms) -> Result<Terms, BadTerms> {
+        let max_concurrent = self.max_concurrent.unwrap_or(terms.max_concurrent);
+        Terms { max_concurrent, priority: self.priority.unwrap_or(terms.priority) }.check()
+    }
+}
+
+/// The accounts for their owner; see [`crate::Engine::accounts`].
+#[derive(Clone, Copy)]
+pub struct Accounts<'e>(pub(crate) &'e Arc<Services>);
+
+impl Accounts<'_> {
+    /// Changes what an account's owner set for it; holds at once, also for those who wait.
+    ///
+    /// # Errors
+    /// [`TermsError`]; nothing is changed then.
+    pub async fn set_terms(self, id: &str, change: TermsChange) -> Result<AccountView, TermsError> {
+        let (services, id) = (self.0, AccountId(id.to_owned()));
+        let _turn = services.registry.lock.lock().await;
+        let entry =
+            services.registry.accounts.get(&id).filter(|entry| entry.relay.is_none()).ok_or(TermsError::Unknown)?;
+        let terms = change.apply(entry.account.terms)?;
+        if !services.runtime.store.set_terms(&id, terms).await? {
+            return Err(TermsError::Unknown);
+        }
+        services.registry.accounts.agree(&id, terms);
+        services.dispatch.slots.scatter(&id);
+        let entry = services.registry.accounts.get(&id).ok_or(TermsError::Unknown)?;
+        Ok(entry.view(services.dispatch.slots.load(&id), services.runtime.now()))
+    }
+
+    /// One account.
+    pub fn get(self, id: &str) -> Option<AccountView> {
+        let entry = self.0.registry.own(id)?;
+        Some(self.view(&entry, &self.0.registry.egress.table(), self.0.runtime.now()))
+    }
+
+    /// Refreshes an account's tokens now. One that follows a file takes the file's; one without a refresh token serves on until
+    /// its access token ends.
+    pub async fn refresh(self, id: &str) -> Result<AccountView, AccountError> {
+        self.renew_own(id).await?;
+        self.get(id).ok_or(AccountError::Unknown)
+    }
+
+    /// Asks the backend about accounts, all without `ids`, by a call that costs no quota and no refresh token. It says what is,
+    /// and changes nothing.
+    pub async fn check(self, ids: Option<&[String]>, pace: Pace) -> Vec<Checked> {
+        let list = self.0.registry.accounts.list();
+        let ids: Option<HashSet<&str>> = ids.map(|ids| ids.iter().map(String::as_str).collect());
+        let wanted = |id: &AccountId| ids.as_ref().is_none_or(|ids| ids.contains(id.0.as_str()));
+        let entries = list.iter().filter(|entry| entry.relay.is_none() && wanted(&entry.account.id)).cloned();
+        let begun = Instant::now();
+        let checks = entries.collect::<Vec<_>>().into_iter().enumerate().map(|(at, entry)| async move {
+            let nth = u32::try_from(at).unwrap_or(u32::MAX);
+            tokio::time::sleep_until(begun + pace.stagger.saturating_mul(nth)).await;
+            self.check_one(&entry).await
+        });
+        stream::iter(checks).buffered(pace.parallel.max(1)).collect().await
+    }
+
+    /// An account's cookies as one header's text; `None` when it has none.
+    pub fn cookies(self, id: &str) -> Result<Option<Secret>, AccountError> {
+        let entry = self.0.registry.own(id).ok_or(AccountError::Unknown)?;
+        Ok(self.0.runtime.upstream.cookie_header(&entry.account.id))
+    }
+
+    /// Puts cookies in place of an account's own: only those that the backend's load balancers and Cloudflare need are kept.
+    /// How many were.
+    pub async fn put_cookies(self, id: &str, pairs: &[(String, Secret)]) -> Result<usize, AccountError> {
+        let services = self.0;
+        let entry = services.registry.own(id).ok_or(AccountError::Unknown)?;
+        let id = &entry.account.id;
+        let kept = services.runtime.upstream.put_cookies(id, pairs);
+        match services.runtime.upstream.cookies(id) {
+            Some(jar) => services.runtime.store.set_cookies(&[(id.clone(), jar)]).await?,
+            None => services.runtime.store.clear_cookies(id).await?,
+        }
+        Ok(kept)
+    }
+
+    /// Some accounts, all without `ids`, in clear in this form. Those whose tokens cannot be read are left out.
+    pub async fn export(self, ids: &[String], format: Format) -> Result<Secret, AccountError> {
+        let services = self.0;
+        if let Some(_missing) = ids.iter().find(|id| services.registry.own(id).is_none()) {
+            return Err(AccountError::Unknown);
+        }
+        let list = services.registry.accounts.list();
+        let wanted =
+            |entry: &&Arc<Entry>| entry.relay.is_none() && (ids.is_empty() || ids.contains(&entry.account.id.0));
+        let mut out = Vec::new();
+        for entry in list.iter().filter(wanted) {
+            // The store's, which are the newest there are.
+            if let Some(tokens) = services.runtime.store.tokens(&entry.account.id).await? {
+                out.push(Outgoing {
+                    account: entry.account.clone(),
+                    tokens,
+                    tags: services.registry.extras.tags(&entry.account.id),
+                });
+            }
+        }
+        Ok(write(format, &out, services.runtime.now()))
+    }
+
+    /// Seals an export under a passphrase.
+    pub async fn seal_export(self, export: Secret, passphrase: Secret) -> Result<String, PortableError> {
+        let turn = super::logins::PASSPHRASES.acquire().await.ok();
+        let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            portable::seal(&export, &passphrase)
+        });
+        work.await.unwrap_or(Err(PortableError::Closed))
+    }
+}
+
+impl Accounts<'_> {
+    /// An account for people, with what is not its entry's to say.
+    pub(crate) fn view(self, entry: &Entry, ways: &Table, now: Millis) -> AccountView {
+        let id = &entry.account.id;
+        let mut view = entry.view(self.0.dispatch.slots.load(id), now);
+        view.tags = self.0.registry.extras.tags(id);
+        view.linked = self.0.registry.extras.link(id).map(|link| link.file.display().to_string());
+        (view.egress_id, view.egress) = self.0.registry.way_words(id);
+        view.why = view.why.or_else(|| ways.stuck(id, now).map(|stuck| stuck.to_string()));
+        view
+    }
+
+    /// See [`Engine::refresh_account`].
+    pub(super) async fn renew_own(self, id: &str) -> Result<(), AccountError> {
+        let entry = self.0.registry.own(id).ok_or(AccountError::Unknown)?;
+        let not = |lasting, why: &str| AccountError::NotRefreshed { lasting, why: why.to_owned() };
+        let tokens = entry.tokens.as_ref().ok_or_else(|| not(true, "it has no tokens"))?;
+        let good = tokens.expires.is_some_and(|end| end > self.0.runtime.backend_now());
+        if good && tokens.refresh.is_none() && self.0.registry.extras.link(&entry.account.id).is_none() {
+            return Err(not(false, "it has no refresh token; its access token serves until it ends"));
+        }
+        let flight = self.0.tokens.renew(&entry.account.id, Wish::of(tokens, RefreshReason::ProactiveExpiry));
+        match flight.await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(AccountError::NotRefreshed { lasting: error.lasting, why: error.why }),
+        }
+    }
+
+    async fn check_one(self, entry: &Entry) -> Checked {
+        let account = &entry.account;
+        let found = |result, error, duration_ms| Checked {
+            id: account.id.0.clone(),
+            email: account.email.clone(),
+            label: account.label.clone(),
+            previous_status: account.status.word(),
+            result,
+            error,
+            duration_ms,
+        };
+        let now = self.0.runtime.backend_now();
+        let Some(tokens) = entry.tokens.as_ref().filter(|tokens| tokens.expires.is_none_or(|end| end > now)) else {
+            let why = "its access token has ended; it is refreshed when it is used".to_owned();
+            return found(Health::Skipped, Some(why), None);
+        };
+        let begun = Instant::now();
+        let answer = match self.0.dispatch.out(&account.id) {
+            Ok(upstream) => upstream.accounts_check(account, &tokens.access).await,
+            Err(none) => return found(Health::Skipped, Some(none.to_string()), None),
+        };
+        let took = Some(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let html = |body: &[u8]| body.trim_ascii_start().starts_with(b"<");
+        match answer {
+            Err(fault) => found(Health::Skipped, Some(fault.to_string()), took),
+            Ok(answer) => match answer.status {
+                200 => found(Health::Alive, None, took),
+                401 => found(Health::Dead, Some("the backend refuses its access token (401)".to_owned()), took),
+                403 if html(&answer.body) => {
+                    found(Health::Skipped, Some("Cloudflare stopped the check (403)".to_owned()), took)
+                }
+                403 => found(Health::Dead, Some("the backend refuses the account (403)".to_owned()), took),
+                status => found(Health::Skipped, Some(format!("the backend answered {status}")), took),
+            },
+        }
+    }
+
+    /// Every account, oldest first.
+    pub fn list(self) -> Vec<AccountView> {
+        let (now, ways) = (self.0.runtime.now(), self.0.registry.egress.table());
+        let list = self.0.registry.accounts.list();
+        list.iter().filter(|entry| entry.relay.is_none()).map(|entry| self.view(entry, &ways, now)).collect()
+    }
+}

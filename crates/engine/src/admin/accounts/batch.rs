@@ -1,0 +1,296 @@
+//! What an owner does with several accounts at once. What is written is written for all of them or for none, and of each it is said
+//! what became of it.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+use pool::{AccountId, Status, limits};
+
+use super::{AccountError, Accounts};
+use crate::registry::accounts::Entry;
+use crate::request::services::Services;
+
+/// Longest label and tag, characters; most tags.
+const LABEL: usize = 64;
+const TAG: usize = 32;
+const TAGS: usize = 16;
+const FIT: &str = "an account has at most 16 tags of 1 to 32 characters";
+
+/// What became of one of several accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = AccountFate)]
+pub enum Fate {
+    /// It is as it was to be.
+    Done,
+    /// Nobody has this id.
+    NotFound,
+    /// It stays as it is until somebody signs it in.
+    NeedsLogin,
+    /// It stays as it is.
+    Failed,
+}
+
+/// An account of a [`Batch`].
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = AccountOutcome)]
+pub struct Outcome {
+    /// Its id, as it was given.
+    pub id: String,
+    /// What became of it.
+    pub result: Fate,
+    /// Why it stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What was done to several accounts: an outcome for each, in the order of the ids; an id that was given twice counts once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The outcomes.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What is to become of tags. They are trimmed, and what is said twice counts once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TagChange {
+    /// To have these and no others.
+    Set(Vec<String>),
+    /// To lose some and get others.
+    Edit {
+        /// What is added behind those that stay.
+        add: Vec<String>,
+        /// What is taken away where it is there.
+        remove: Vec<String>,
+    },
+}
+
+/// An account of a batch, by its place there.
+type Picked = (usize, Arc<Entry>);
+
+impl Accounts<'_> {
+    /// Forgets accounts with their tokens.
+    ///
+    /// # Errors
+    /// [`AccountError::Store`]: none was forgotten.
+    pub async fn remove(self, ids: &[String]) -> Result<Batch, AccountError> {
+        let mut batch = Batch::of(ids);
+        let ids: Vec<AccountId> = batch.outcomes.iter().map(|outcome| AccountId(outcome.id.clone())).collect();
+        let found = self.0.runtime.store.remove_accounts(&ids).await?;
+        batch.settle(0..ids.len(), &found);
+        self.take_over().await;
+        Ok(batch)
+    }
+
+    /// Switches accounts on or off. Switching on ends rests too, but no login that is over.
+    ///
+    /// # Errors
+    /// [`AccountError::Store`]: none was switched.
+    pub async fn switch(self, ids: &[String], on: bool) -> Result<Batch, AccountError> {
+        let services = self.0;
+        let mut batch = Batch::of(ids);
+        let mut picked = self.picked(&batch);
+        if on {
+            // Nothing is written of those: somebody may be signing them in.
+            picked.retain(|(at, entry)| batch.may_serve(*at, &entry.account.status, services));
+        }
+        let (places, ids): (Vec<_>, Vec<_>) = picked.iter().map(|(at, entry)| (*at, entry.account.id.clone())).unzip();
+        let wanted = if on { Status::Active } else { Status::Disabled };
+        let found = services.runtime.store.switch(&ids, &wanted).await?;
+        for id in &ids {
+            services.registry.accounts.switched(id, &wanted, services.runtime.now());
+            if !on {
+                services.dispatch.slots.scatter(id);
+            }
+        }
+        batch.settle(places, &found);
+        self.take_over().await;
+        Ok(batch)
+    }
+
+    /// Names accounts; `None` is their e-mails again.
+    ///
+    /// # Errors
+    /// [`AccountError::Invalid`], [`AccountError::Store`]: none was named.
+    pub async fn label(self, ids: &[String], label: Option<&str>) -> Result<Batch, AccountError> {
+        let label = label.unwrap_or_default().trim();
+        if label.chars().count() > LABEL || label.chars().any(char::is_control) {
+            return Err(AccountError::Invalid("a label has at most 64 characters, on one line"));
+        }
+        let mut batch = Batch::of(ids);
+        let picked = self.picked(&batch);
+        let (places, ids): (Vec<_>, Vec<_>) = picked.iter().map(|(at, entry)| (*at, entry.account.id.clone())).unzip();
+        let found = self.0.runtime.store.set_label(&ids, label).await?;
+        batch.settle(places, &found);
+        self.take_over().await;
+        Ok(batch)
+    }
+
+    /// Changes the tags of accounts. One that would have too many keeps those that it has.
+    ///
+    /// # Errors
+    /// [`AccountError::Invalid`], [`AccountError::Store`]: no tag was changed.
+    pub async fn tag(self, ids: &[String], change: TagChange) -> Result<Batch, AccountError> {
+        let services = self.0;
+        let change = change.checked()?;
+        // What another process just wrote is to be added to, not undone.
+        services.dispatch.reread().await?;
+        let mut batch = Batch::of(ids);
+        let (mut places, mut rows) = (Vec::new(), Vec::new());
+        for (at, entry) in self.picked(&batch) {
+            let id = entry.account.id.clone();
+            let Some(tags) = change.apply(services.registry.extras.tags(&id)) else {
+                batch.outcomes[at].fail(Fate::Failed, FIT.to_owned());
+                continue;
+            };
+            places.push(at);
+            rows.push((id, tags));
+        }
+        let found = services.runtime.store.set_tags(&rows).await?;
+        batch.settle(places, &found);
+        self.take_over().await;
+        Ok(batch)
+    }
+
+    /// Refreshes the tokens of accounts now, a few at a time; see [`Self::refresh_account`].
+    pub async fn refresh_each(self, ids: &[String]) -> Batch {
+        let mut batch = Batch::of(ids);
+        let refresh = |(at, id): (usize, String)| async move { (at, self.renew_own(&id).await.err()) };
+        let ids: Vec<_> = batch.outcomes.iter().map(|outcome| outcome.id.clone()).enumerate().collect();
+        let mut done = stream::iter(ids).map(refresh).buffer_unordered(limits::REFRESH_PARALLEL);
+        while let Some((at, error)) = done.next().await {
+            let outcome = &mut batch.outcomes[at];
+            match error {
+                None => outcome.result = Fate::Done,
+                Some(AccountError::Unknown) => {}
+                Some(error @ AccountError::NotRefreshed { lasting: true, .. }) => {
+                    outcome.fail(Fate::NeedsLogin, error.to_string());
+                }
+                Some(error) => outcome.fail(Fate::Failed, error.to_string()),
+            }
+        }
+        batch
+    }
+}
+
+impl Batch {
+    /// With each of these once, and nothing done yet.
+    fn of(ids: &[String]) -> Self {
+        let mut seen = HashSet::new();
+        let each = ids.iter().filter(|id| seen.insert(id.as_str()));
+        Self { outcomes: each.map(|id| Outcome { id: id.clone(), result: Fate::NotFound, error: None }).collect() }
+    }
+
+    /// How many are as they were to be.
+    pub fn done(&self) -> usize {
+        self.with(Fate::Done).count()
+    }
+
+    /// Ids that nobody has.
+    pub fn missing(&self) -> Vec<String> {
+        self.with(Fate::NotFound).map(|outcome| outcome.id.clone()).collect()
+    }
+
+    /// Whether every account that is there is as it was to be.
+    pub fn good(&self) -> bool {
+        self.outcomes.iter().all(|outcome| outcome.error.is_none())
+    }
+
+    fn with(&self, fate: Fate) -> impl Iterator<Item = &Outcome> {
+        self.outcomes.iter().filter(move |outcome| outcome.result == fate)
+    }
+
+    /// Notes what the store said of those at `places`, in order.
+    fn settle(&mut self, places: impl IntoIterator<Item = usize>, found: &[bool]) {
+        for (at, found) in places.into_iter().zip(found) {
+            self.outcomes[at].result = if *found { Fate::Done } else { Fate::NotFound };
+        }
+    }
+
+    /// Whether it is to be switched on; notes why not. One whose login is lost serves already, and stays known as that.
+    fn may_serve(&mut self, at: usize, status: &Status, services: &Services) -> bool {
+        let fate = match status {
+            Status::Expiring { .. } if status.notice(services.runtime.now()).is_some() => {
+                self.outcomes[at].result = Fate::Done;
+                return false;
+            }
+            Status::Expiring { .. } | Status::NeedsLogin { .. } => Fate::NeedsLogin,
+            Status::Blocked { .. } => Fate::Failed,
+            _ => return true,
+        };
+        let why = status
+            .usable(services.runtime.now())
+            .err()
+            .map_or_else(String::new, |reason| reason.words(services.runtime.now()));
+        self.outcomes[at].fail(fate, why);
+        false
+    }
+}
+
+impl Outcome {
+    fn fail(&mut self, fate: Fate, why: String) {
+        (self.result, self.error) = (fate, Some(why));
+    }
+}
+
+impl TagChange {
+    /// The same with tags that can be.
+    fn checked(self) -> Result<Self, AccountError> {
+        Ok(match self {
+            Self::Set(tags) => Self::Set(fit(tags)?),
+            Self::Edit { add, remove } => Self::Edit { add: fit(add)?, remove: trimmed(remove) },
+        })
+    }
+
+    /// What these tags become; `None` when they would be too many.
+    fn apply(&self, mut tags: Vec<String>) -> Option<Vec<String>> {
+        match self {
+            Self::Set(wanted) => tags.clone_from(wanted),
+            Self::Edit { add, remove } => {
+                tags.retain(|tag| !remove.contains(tag));
+                let new: Vec<_> = add.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
+                tags.extend(new);
+            }
+        }
+        (tags.len() <= TAGS).then_some(tags)
+    }
+}
+
+fn fit(tags: Vec<String>) -> Result<Vec<String>, AccountError> {
+    let tags = trimmed(tags);
+    let fits = |tag: &String| (1..=TAG).contains(&tag.chars().count()) && !tag.chars().any(char::is_control);
+    if tags.len() > TAGS || !tags.iter().all(fits) {
+        return Err(AccountError::Invalid(FIT));
+    }
+    Ok(tags)
+}
+
+fn trimmed(tags: Vec<String>) -> Vec<String> {
+    let mut unique: Vec<String> = Vec::with_capacity(tags.len());
+    for tag in tags {
+        let tag = tag.trim();
+        if !unique.iter().any(|known| known == tag) {
+            unique.push(tag.to_owned());
+        }
+    }
+    unique
+}
+
+impl Accounts<'_> {
+    /// The accounts of a batch that are there.
+    fn picked(self, batch: &Batch) -> Vec<Picked> {
+        let own = |(at, outcome): (usize, &Outcome)| Some((at, self.0.registry.own(&outcome.id)?));
+        batch.outcomes.iter().enumerate().filter_map(own).collect()
+    }
+
+    /// Takes over what was just stored. It is done, whether that works now or with the next look at the store.
+    async fn take_over(self) {
+        if let Err(error) = self.0.dispatch.reread().await {
+            tracing::warn!(%error, "what was done to accounts is taken over a moment later");
+        }
+    }
+}

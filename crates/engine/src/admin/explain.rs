@@ -1,0 +1,136 @@
+//! The choice among accounts for their owner: what may be set, and who would serve a request, without sending one.
+
+use std::sync::Arc;
+
+use pool::catalog::Resolved;
+use pool::pick::{Ask, Place, Score};
+use pool::{AccountId, Millis};
+use proto::{Failure, Kind};
+use serde::Serialize;
+
+use crate::dispatch::slots::Field;
+use crate::registry::accounts::List;
+use crate::request::conversation;
+use crate::request::run::models;
+use crate::request::services::Services;
+
+/// A request that is not made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inquiry<'a> {
+    /// The model's name; `None` asks for the default.
+    pub model: Option<&'a str>,
+    /// The id of the client key.
+    pub key: Option<&'a str>,
+    /// Who asks without a key, as calls of theirs have it for one; counts where `key` is `None`.
+    pub keyless: Option<&'a str>,
+    /// The conversation as the client names it: its session id or prompt cache key.
+    pub conversation: Option<&'a str>,
+}
+
+/// Who would serve a request, and why.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DryRun)]
+pub struct Explained {
+    /// The model that the name means.
+    pub model: String,
+    /// The strategy.
+    pub strategy: pool::pick::Strategy,
+    /// The id of whoever would serve it now, or be waited for; `None` when nobody can.
+    pub chosen: Option<String>,
+    /// The model of its chain that `chosen` would serve, when nobody can serve the one that is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead: Option<String>,
+    /// Every candidate, in the order of the choice.
+    pub candidates: Vec<CandidateView>,
+    /// The models that would be asked instead, in order.
+    pub fallbacks: Vec<String>,
+}
+
+/// A candidate.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Candidate)]
+pub struct CandidateView {
+    /// Its id.
+    pub id: String,
+    /// An account's label, a relay's name.
+    pub name: String,
+    /// `account` or `relay`.
+    pub kind: &'static str,
+    /// `serves`, `queues` (busy, may be waited for), or why it does not: `cooling`, `exhausted`, `no_model`, ...
+    pub standing: &'static str,
+    /// The same in words, with what it is ranked by or the time left.
+    pub why: String,
+    /// When what keeps it from serving ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Millis>,
+    /// What it is ranked by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
+}
+
+/// Who would serve a request; see [`crate::Engine::routing`].
+#[derive(Clone, Copy)]
+pub struct Routing<'e>(pub(crate) &'e Arc<Services>);
+
+impl Routing<'_> {
+    /// Whoever would serve a request now, or be waited for: the choice alone.
+    ///
+    /// # Errors
+    /// As [`Self::explain`], and when nobody can serve it, nor what is asked instead.
+    pub fn chosen(self, inquiry: Inquiry<'_>) -> Result<AccountId, Failure> {
+        let services = self.0;
+        let (meant, mut chain) = models(services, inquiry.model)?;
+        let chosen = services.dispatch.choose(&meant, None);
+        chosen.or_else(|failure| chain.find_map(|next| services.dispatch.choose(&next, None).ok()).ok_or(failure))
+    }
+
+    /// Who would serve a request now, and why. Sends nothing and takes no place.
+    ///
+    /// # Errors
+    /// A model that does not exist, a key that nobody has.
+    pub fn explain(self, inquiry: Inquiry<'_>) -> Result<Explained, Failure> {
+        let services = self.0;
+        let (resolved, mut chain) = models(services, inquiry.model)?;
+        if inquiry.key.is_some_and(|key| !services.registry.keys.knows(key)) {
+            return Err(Failure::new(Kind::Invalid, "No client key has this id").at("key_id"));
+        }
+        let bond = inquiry.conversation.and_then(|name| {
+            let ids = conversation::named(inquiry.key.or(inquiry.keyless).unwrap_or_default(), name);
+            ids.into_iter().find_map(|id| services.dispatch.affinity.get(id))
+        });
+        let list = services.registry.accounts.list();
+        let candidates = self.candidates(&list, &resolved, bond.as_ref().map(|bond| &bond.account));
+        let able = candidates.first().filter(|first| matches!(first.standing, "serves" | "queues"));
+        let (chosen, instead) = match able {
+            Some(first) => (Some(first.id.clone()), None),
+            None => {
+                chain.find_map(|next| Some((services.dispatch.choose(&next, None).ok()?.0, next.model.slug))).unzip()
+            }
+        };
+        let fallbacks = services.runtime.settings.chains.of(inquiry.model, Some(&resolved.model.slug)).to_vec();
+        let (model, strategy) = (resolved.model.slug, services.runtime.settings.strategy);
+        Ok(Explained { model, strategy, chosen, instead, candidates, fallbacks })
+    }
+}
+
+impl Routing<'_> {
+    fn candidates(self, list: &List, resolved: &Resolved, prefer: Option<&AccountId>) -> Vec<CandidateView> {
+        let now = self.0.runtime.now();
+        let ask = self.0.dispatch.wish(resolved);
+        let Ask { strategy, kin, .. } = ask;
+        let ways = self.0.registry.egress.table();
+        let (to, bundled, custom) = (&resolved.to, &self.0.dispatch.bundled, resolved.model.custom);
+        let field = Field { list, bundled, custom, to, ways: &ways, prefer, tried: &[] };
+        let explained = self.0.dispatch.slots.explain(field, &ask, now);
+        let view = |(id, place): (AccountId, Place)| {
+            let name = list.get(&id).map(|entry| entry.account.label.clone()).unwrap_or_default();
+            let (standing, why, until, score) = match place {
+                Place::Serves(score) => ("serves", score.words(strategy, now), None, Some(score)),
+                Place::Queues(score) => ("queues", score.words(strategy, now), None, Some(score)),
+                Place::Out(reason) => (reason.word(), kin.why(&reason, now), reason.until(), None),
+            };
+            CandidateView { id: id.0, name, kind: kin.noun(), standing, why, until, score }
+        };
+        explained.into_iter().map(view).collect()
+    }
+}

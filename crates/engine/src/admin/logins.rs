@@ -1,0 +1,176 @@
+//! Ways in: files, tokens, the browser, device codes, and Codex's own file. One for the command line and the admin API.
+
+mod browser;
+mod device;
+mod import;
+mod link;
+mod spend;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pool::egress::Egress;
+use pool::{Secret, Status, Tokens};
+use store::{NewAccount, Origin, Put};
+use upstream::Upstream;
+use upstream::jwt::Claims;
+use upstream::oauth::{CallbackError, Grant, LoginError, Pkce};
+use upstream::transfer::Entry;
+use url::Url;
+
+use crate::admin::proxies::ProxyError;
+use crate::request::services::Services;
+
+pub use browser::{LoginStage, LoginStart};
+pub use device::{DevicePoll, DeviceStart};
+pub(crate) use import::PASSPHRASES;
+pub use import::{Fate as ImportFate, ImportProblem, ImportResult, Imports};
+pub use link::LinkError;
+
+/// Logins that wait for a person.
+#[derive(Default)]
+pub(crate) struct PendingLogins {
+    /// By the admin token that began them: one each.
+    browsers: tokio::sync::Mutex<HashMap<String, browser::Browser>>,
+    /// By the code that their starter polls with.
+    devices: Mutex<HashMap<String, Arc<device::Waiting>>>,
+}
+
+/// Why a login gave no account.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginProblem {
+    /// Nobody began one, or its time is over.
+    #[error("no login waits for this; hint: start one first")]
+    NotPending,
+    /// A pasted address that is none.
+    #[error(transparent)]
+    Address(#[from] CallbackError),
+    /// The provider refused, or cannot be reached.
+    #[error(transparent)]
+    Provider(#[from] LoginError),
+    /// The way that it was to take is not there, or not open.
+    #[error(transparent)]
+    Way(#[from] ProxyError),
+    /// The tokens name no account.
+    #[error("the tokens name no ChatGPT account; hint: sign in again")]
+    NoAccount,
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[from] store::Error),
+}
+
+/// Stores what a login gave and takes it over. An account that followed a file has a login of its own from here on.
+pub(crate) async fn sign_in(services: &Services, grant: Grant, egress: Option<Egress>) -> Result<Put, LoginProblem> {
+    let claims = Claims::of(&grant.access, grant.id.as_ref());
+    if claims.account_id.is_empty() {
+        return Err(LoginProblem::NoAccount);
+    }
+    let new = NewAccount { egress, ..own(claims, grant, services.runtime.now()) };
+    let put = spend::insist(services, || keep_login(services, new.clone())).await?;
+    if let Err(error) = services.dispatch.reread().await {
+        tracing::warn!(%error, "a login is taken over a moment later");
+    }
+    Ok(put)
+}
+
+/// Stores a login of our own.
+pub(crate) async fn keep_login(services: &Services, new: NewAccount) -> Result<Put, store::Error> {
+    let owned = new.tokens.refresh.is_some();
+    let put = services.runtime.store.put_account(new, services.runtime.now()).await?;
+    if owned && put.stored {
+        services.runtime.store.unlink(&put.id).await?;
+    }
+    Ok(put)
+}
+
+/// A step of such a login, by the next way as long as nothing of it was sent and the choice is ours.
+pub(crate) async fn step_by<T, F>(
+    services: &Services,
+    egress: Option<&Egress>,
+    step: impl Fn(Upstream) -> F,
+) -> Result<T, LoginProblem>
+where
+    F: Future<Output = Result<T, LoginError>>,
+{
+    let mut outing = services.dispatch.outing_by(egress);
+    loop {
+        let upstream = outing.next().map_err(|none| ProxyError::Stuck(none.to_string()))?;
+        match step(upstream).await {
+            Err(LoginError::Failed { sent, .. }) if outing.another(sent) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// Ways in for accounts; see [`crate::Engine::logins`].
+#[derive(Clone, Copy)]
+pub struct Logins<'e> {
+    pub(crate) services: &'e Arc<Services>,
+    pub(crate) pending: &'e Arc<PendingLogins>,
+}
+
+impl Logins<'_> {
+    /// Where a person signs in; nothing is sent.
+    pub fn authorize_url(self, pkce: &Pkce, state: &str, redirect: &str) -> Url {
+        self.services.runtime.upstream.authorize_url(pkce, state, redirect)
+    }
+
+    /// A step of a login that is no account yet, by such a way and never by another: with [`Egress::Auto`] one proxy after the other
+    /// is tried while nothing was sent. `step` is called with the backend by each.
+    ///
+    /// # Errors
+    /// [`LoginProblem::Way`] with [`ProxyError::Stuck`], and what the step comes to.
+    pub async fn step_by<T, F>(self, egress: Option<&Egress>, step: impl Fn(Upstream) -> F) -> Result<T, LoginProblem>
+    where
+        F: Future<Output = Result<T, LoginError>>,
+    {
+        step_by(self.services, egress, step).await
+    }
+
+    /// Stores what a login gave, which is assigned to `egress` where that is said.
+    ///
+    /// # Errors
+    /// [`LoginProblem::NoAccount`]; [`LoginProblem::Store`] after a minute of tries.
+    pub async fn sign_in(self, grant: Grant, egress: Option<Egress>) -> Result<Put, LoginProblem> {
+        sign_in(&self.services, grant, egress).await
+    }
+}
+
+/// A login that was just issued to us.
+fn own(claims: Claims, grant: Grant, now: pool::Millis) -> NewAccount {
+    let expires = claims.expires;
+    let tokens = Tokens { access: grant.access, refresh: grant.refresh, id: grant.id, expires, refreshed: now };
+    new_account(claims, tokens, Origin::Login)
+}
+
+/// An account of these claims and tokens, named by its e-mail.
+fn new_account(claims: Claims, tokens: Tokens, origin: Origin) -> NewAccount {
+    NewAccount {
+        label: String::new(),
+        email: claims.email,
+        plan: claims.plan,
+        upstream_id: claims.account_id,
+        user: claims.user,
+        fedramp: claims.fedramp,
+        tokens,
+        origin,
+        egress: None,
+        status: Status::Active,
+    }
+}
+
+/// Tokens that name no account: kept, because they exist nowhere else, where nobody uses them.
+async fn set_aside(
+    services: &Services,
+    entry: &Entry,
+    (access, refresh): (Secret, Option<Secret>),
+) -> Result<(), store::Error> {
+    let claims = Claims { user: uuid::Uuid::new_v4().to_string(), ..Claims::default() };
+    let tokens = Tokens { access, refresh, id: None, expires: None, refreshed: services.runtime.now() };
+    let label = if entry.label.is_empty() { format!("line {} of an import", entry.line) } else { entry.label.clone() };
+    let why = "its refresh token was used, and the new tokens name no ChatGPT account; export them or remove it";
+    let status = Status::NeedsLogin { why: why.to_owned() };
+    let new = NewAccount { label, status, ..new_account(claims, tokens, Origin::Login) };
+    services.runtime.store.put_account(new, services.runtime.now()).await.map(|_| ())
+}

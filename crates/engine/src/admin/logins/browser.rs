@@ -1,0 +1,185 @@
+//! Browser logins that the admin API began: one for each admin token, ten minutes long, the listener with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pool::Secret;
+use pool::egress::Egress;
+use store::Put;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use upstream::Upstream;
+use upstream::oauth::{Callback, CallbackError, LoginError, Pkce, pasted, state};
+
+use super::{LoginProblem, Logins, sign_in, step_by};
+use crate::request::services::Services;
+
+/// How long a login waits for its person.
+const LIFETIME: Duration = Duration::from_mins(10);
+/// How long a login waits for the ports of the one before.
+const PORTS: Duration = Duration::from_secs(1);
+/// Named where both ports are taken: the browser shows an error then, and its address can still be pasted.
+const UNHEARD: &str = "http://127.0.0.1:1455/auth/callback";
+
+/// A browser login that has begun.
+#[derive(Clone, Debug)]
+pub struct LoginStart {
+    /// Where the person signs in.
+    pub url: String,
+    /// What tells it from other logins.
+    pub state: String,
+    /// Whether the browser's way back ends here. If not, the address that it ends at must be pasted.
+    pub listening: bool,
+}
+
+/// How far a login is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginStage {
+    /// Its person has not come back.
+    Waiting,
+    /// Signed in.
+    Done {
+        /// The account.
+        id: String,
+    },
+    /// It gave no account.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A login of one admin token.
+pub(super) struct Browser {
+    login: Arc<Login>,
+    listener: tokio::task::JoinHandle<()>,
+}
+
+/// What its listener and a pasted address share.
+struct Login {
+    state: String,
+    verifier: Secret,
+    redirect: String,
+    /// The way that its calls take, and then its account.
+    egress: Option<Egress>,
+    until: Instant,
+    stage: Mutex<LoginStage>,
+    /// Held while a code is traded: it works once.
+    trade: tokio::sync::Mutex<()>,
+    cancel: CancellationToken,
+}
+
+impl Logins<'_> {
+    /// Begins a browser login in place of the one that this admin token had begun before.
+    pub async fn start(self, admin: &str, egress: Option<Egress>) -> LoginStart {
+        let services = self.services;
+        let old = self.pending.browsers.lock().await.remove(admin);
+        if let Some(old) = old {
+            old.login.cancel.cancel();
+            // Its ports should be free again; one that trades a code just now has let go of them.
+            let _ = tokio::time::timeout(PORTS, old.listener).await;
+        }
+        let mut browsers = self.pending.browsers.lock().await;
+        browsers.retain(|_, browser| browser.login.until > Instant::now());
+        let (pkce, state) = (Pkce::fresh(), state());
+        let callback =
+            Callback::bind(&state).await.inspect_err(|error| tracing::warn!(%error, "no login listener")).ok();
+        let redirect = callback.as_ref().map_or_else(|| UNHEARD.to_owned(), Callback::redirect);
+        let url = services.runtime.upstream.authorize_url(&pkce, &state, &redirect).to_string();
+        let listening = callback.is_some();
+        let login = Arc::new(Login::new(state.clone(), (pkce.verifier, redirect), egress));
+        let listener = services.runtime.tasks.spawn(listen(Arc::clone(services), Arc::clone(&login), callback));
+        // Another one that this token began meanwhile.
+        if let Some(other) = browsers.insert(admin.to_owned(), Browser { login, listener }) {
+            other.login.cancel.cancel();
+        }
+        LoginStart { url, state, listening }
+    }
+
+    /// Ends a browser login with the address that its browser ended at. Doing so again is no error.
+    pub async fn paste(self, admin: &str, address: &str) -> Result<(), LoginProblem> {
+        let login = self.waiting(admin).await.ok_or(LoginProblem::NotPending)?;
+        if matches!(*login.stage.lock(), LoginStage::Done { .. }) {
+            return Ok(());
+        }
+        let code = pasted(address, &login.state)?;
+        let services = Arc::clone(&self.services);
+        // A client that leaves must not take the tokens along.
+        let work = self.services.runtime.tasks.spawn(async move { login.finish(&services, &code).await });
+        work.await.unwrap_or(Err(LoginProblem::NotPending))
+    }
+
+    /// How far the login is that this admin token began last.
+    pub async fn stage(self, admin: &str) -> Option<LoginStage> {
+        let login = self.waiting(admin).await?;
+        let stage = login.stage.lock().clone();
+        Some(stage)
+    }
+
+    async fn waiting(self, admin: &str) -> Option<Arc<Login>> {
+        let browsers = self.pending.browsers.lock().await;
+        let login = Arc::clone(&browsers.get(admin)?.login);
+        (login.until > Instant::now()).then_some(login)
+    }
+}
+
+/// Waits for the browser for as long as the login lives.
+async fn listen(services: Arc<Services>, login: Arc<Login>, callback: Option<Callback>) {
+    let Some(callback) = callback else { return };
+    let code = tokio::select! {
+        () = services.runtime.stop.cancelled() => return,
+        () = login.cancel.cancelled() => return,
+        code = callback.code() => code,
+    };
+    match code {
+        Ok(code) => {
+            if let Err(error) = login.finish(&services, &code).await {
+                tracing::warn!(%error, "browser login");
+            }
+        }
+        Err(CallbackError::Expired) => {}
+        Err(error) => *login.stage.lock() = LoginStage::Failed { why: error.to_string() },
+    }
+}
+
+impl Login {
+    fn new(state: String, (verifier, redirect): (Secret, String), egress: Option<Egress>) -> Self {
+        Self {
+            state,
+            verifier,
+            redirect,
+            egress,
+            until: Instant::now() + LIFETIME,
+            stage: Mutex::new(LoginStage::Waiting),
+            trade: tokio::sync::Mutex::default(),
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// Trades the code and stores what it gave. A code that never reached the provider may be tried again.
+    async fn finish(&self, services: &Arc<Services>, code: &Secret) -> Result<(), LoginProblem> {
+        let _one = self.trade.lock().await;
+        if matches!(*self.stage.lock(), LoginStage::Done { .. }) {
+            return Ok(());
+        }
+        let result = self.trade(services, code).await;
+        *self.stage.lock() = match &result {
+            Ok(put) => LoginStage::Done { id: put.id.0.clone() },
+            Err(LoginProblem::Provider(LoginError::Failed { sent: upstream::Sent::No, .. }) | LoginProblem::Way(_)) => {
+                LoginStage::Waiting
+            }
+            Err(problem) => LoginStage::Failed { why: problem.to_string() },
+        };
+        if result.is_ok() {
+            self.cancel.cancel();
+        }
+        result.map(|_| ())
+    }
+
+    async fn trade(&self, services: &Arc<Services>, code: &Secret) -> Result<Put, LoginProblem> {
+        let step = |upstream: Upstream| async move { upstream.exchange(code, &self.verifier, &self.redirect).await };
+        let grant = step_by(services, self.egress.as_ref(), step).await?;
+        sign_in(services, grant, self.egress.clone()).await
+    }
+}

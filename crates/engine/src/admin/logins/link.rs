@@ -1,0 +1,78 @@
+//! Links an account to Codex's own file.
+
+use std::path::{Path, PathBuf};
+
+use store::Link;
+use upstream::authfile::ImportError;
+use upstream::linked;
+
+use super::Logins;
+use crate::admin::accounts::Accounts;
+use crate::registry::accounts::AccountView;
+use crate::tokens::file_account;
+
+/// Why a file was not linked.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The file holds no login that could be followed.
+    #[error(transparent)]
+    File(#[from] ImportError),
+    /// Its login has ended.
+    #[error("the login in {0} has ended; hint: run Codex once, then link it again")]
+    Ended(PathBuf),
+    /// The same account is signed in here with tokens of its own.
+    #[error(
+        "this account is signed in here already with a login of its own; hint: `polygate accounts remove` it first"
+    )]
+    Own,
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[from] store::Error),
+}
+
+impl Logins<'_> {
+    /// The auth.json that Codex uses, where that is known.
+    pub fn codex_file(self) -> Option<PathBuf> {
+        self.services.runtime.settings.codex_file.clone()
+    }
+
+    /// The text of an auth.json, at most 1 MiB; one that is half-written is looked at again.
+    pub async fn read_codex(self, file: &Path) -> Result<Vec<u8>, ImportError> {
+        upstream::authfile::text(file).await
+    }
+
+    /// Adds the account of a Codex auth.json, which stays Codex's: its tokens are followed, and refreshed only when they have
+    /// ended and `may_refresh` allows it.
+    pub async fn link(self, file: &Path, may_refresh: bool) -> Result<AccountView, LinkError> {
+        let services = self.services;
+        let io = |source| ImportError::Io { path: file.to_owned(), source };
+        // A link must go on where this process ends, and a symlink is replaced where it leads to.
+        let file = tokio::fs::canonicalize(file).await.map_err(io)?;
+        let seen = linked::look(&file).await?;
+        if !may_refresh && seen.login.claims.expires.is_some_and(|end| end <= services.runtime.backend_now()) {
+            return Err(LinkError::Ended(file));
+        }
+        let claims = &seen.login.claims;
+        let known = services
+            .registry
+            .accounts
+            .list()
+            .iter()
+            .find(|entry| {
+                let account = &entry.account;
+                entry.relay.is_none() && account.upstream_id == claims.account_id && account.user == claims.user
+            })
+            .cloned();
+        if known.is_some_and(|entry| entry.tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some())) {
+            return Err(LinkError::Own);
+        }
+        let put = services
+            .runtime
+            .store
+            .put_account(file_account(&seen.login, services.runtime.now()), services.runtime.now())
+            .await?;
+        services.runtime.store.set_link(&Link { account: put.id.clone(), file, may_refresh }).await?;
+        services.dispatch.reread().await?;
+        Accounts(self.services).get(&put.id.0).ok_or(LinkError::Store(store::Error::Gone))
+    }
+}

@@ -1,0 +1,145 @@
+//! One refresh token of an import, used once. Its successor is kept whatever goes wrong after that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool::egress::Egress;
+use pool::{AccountId, Secret};
+use store::Put;
+use upstream::jwt::Claims;
+use upstream::oauth::{Grant, RefreshError, RefreshReason};
+use upstream::transfer::Entry;
+
+use super::import::{Fate, ImportResult, dressed, failed, settle};
+use super::{keep_login, own, set_aside};
+use crate::dispatch::outing::Outing;
+use crate::request::services::Services;
+
+/// Calls for one token: the first, and one after a passing trouble.
+const TRIES: usize = 2;
+/// Pause before the second call, and between tries to store what exists nowhere else.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Tries to store what exists nowhere else; the engine's end cuts them short.
+const STORES: usize = 60;
+
+/// Uses an entry's refresh token and stores what comes of it.
+pub(super) async fn once(
+    services: &Arc<Services>,
+    entry: &Entry,
+    refresh: Secret,
+    egress: Option<&Egress>,
+) -> ImportResult {
+    let refused = |why: &str| failed(entry.line, &entry.label, Fate::Refused, why);
+    let mut outing = way(services, entry, egress);
+    let mut upstream = match outing.next() {
+        Ok(upstream) => upstream,
+        Err(none) => return failed(entry.line, &entry.label, Fate::NoWayOut, &none.to_string()),
+    };
+    let (mut token, mut rotated, mut why) = (refresh, false, String::new());
+    let mut tries = TRIES;
+    while tries > 0 {
+        if services.runtime.stop.is_cancelled() {
+            "the gateway is stopping; import it again".clone_into(&mut why);
+            break;
+        }
+        let place = services.tokens.calls.acquire().await.expect("invariant: the semaphore is never closed");
+        let answer = upstream.refresh(&token, RefreshReason::ProactiveExpiry).await;
+        drop(place);
+        match answer {
+            Ok(grant) => return keep(services, entry, (grant, token), egress).await,
+            Err(RefreshError::Permanent { message, .. }) => {
+                why = message;
+                break;
+            }
+            Err(RefreshError::Transient { rotated: next, sent, message, .. }) => {
+                rotated |= next.is_some();
+                token = next.unwrap_or(token);
+                why = message;
+                if outing.another(sent)
+                    && let Ok(next) = outing.next()
+                {
+                    upstream = next;
+                    continue;
+                }
+                tries -= 1;
+                if tries > 0 {
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+    if rotated
+        && let Err(error) =
+            insist(services, || set_aside(services, entry, (Secret::from(""), Some(token.clone())))).await
+    {
+        why = format!("{why}; and its new refresh token could not be stored: {error}");
+    }
+    refused(&why)
+}
+
+/// The ways that were asked for, else those of the account which the entry is, where it is known.
+fn way(services: &Arc<Services>, entry: &Entry, egress: Option<&Egress>) -> Outing {
+    let known = if egress.is_none() { known(services, entry) } else { None };
+    known.map_or_else(|| services.dispatch.outing_by(egress), |id| services.dispatch.outing(&id))
+}
+
+/// The account which an entry is. Members of one workspace share its id: an entry that does not say whose it is is one of them
+/// only where there is just one.
+fn known(services: &Services, entry: &Entry) -> Option<AccountId> {
+    let claims = match (&entry.access, &entry.id) {
+        (Some(access), id) => Claims::of(access, id.as_ref()),
+        (None, id) => id.as_ref().and_then(Claims::read).unwrap_or_default(),
+    };
+    let said = Some(&claims.account_id).filter(|id| !id.is_empty());
+    let workspace = said.or(entry.account.as_ref()).filter(|id| !id.is_empty())?;
+    let list = services.registry.accounts.list();
+    let whose = |user: &str| claims.user.is_empty() || user == claims.user;
+    let mut members = list
+        .iter()
+        .filter(|known| known.relay.is_none() && known.account.upstream_id == *workspace && whose(&known.account.user));
+    let found = members.next()?;
+    members.next().is_none().then(|| found.account.id.clone())
+}
+
+/// Stores what was granted. A grant without a refresh token leaves the old one good.
+async fn keep(
+    services: &Services,
+    entry: &Entry,
+    (grant, spent): (Grant, Secret),
+    egress: Option<&Egress>,
+) -> ImportResult {
+    let grant = Grant { refresh: grant.refresh.or(Some(spent)), ..grant };
+    let mut claims = Claims::of(&grant.access, grant.id.as_ref());
+    if claims.account_id.is_empty() {
+        claims.account_id = entry.account.clone().unwrap_or_default();
+    }
+    if claims.account_id.is_empty() {
+        let kept = insist(services, || set_aside(services, entry, (grant.access.clone(), grant.refresh.clone()))).await;
+        let why = match kept {
+            Ok(()) => "its tokens name no ChatGPT account; they are kept in an account that needs a login".to_owned(),
+            Err(error) => format!("its tokens name no ChatGPT account and could not be stored: {error}"),
+        };
+        return failed(entry.line, &entry.label, Fate::Refused, &why);
+    }
+    let new = dressed(entry, egress, own(claims, grant, services.runtime.now()));
+    let kept: Result<Put, store::Error> = insist(services, || keep_login(services, new.clone())).await;
+    settle(services, entry, kept).await
+}
+
+/// Stores until it holds, a minute long at least, unless the engine ends.
+pub(super) async fn insist<T, F>(services: &Services, store: impl Fn() -> F) -> Result<T, store::Error>
+where
+    F: Future<Output = Result<T, store::Error>>,
+{
+    let mut result = store().await;
+    for _ in 1..STORES {
+        let Err(error) = &result else { break };
+        tracing::error!(%error, "tokens that were just issued are not stored yet");
+        if services.runtime.stop.is_cancelled() {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        result = store().await;
+    }
+    result
+}

@@ -1,0 +1,140 @@
+//! Lists fetched because somebody asks for them now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use pool::AccountId;
+use pool::catalog::{CodexList, Model, Resolved, To};
+use pool::relay::Service;
+use proto::Failure;
+
+use crate::models;
+use crate::models::{PARALLEL, has_list};
+use crate::request::retired::RetiredModel;
+use crate::request::services::Services;
+
+/// Longest wait for all lists; those that come later are taken over all the same.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A list that was asked for.
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = ModelsRefreshed)]
+pub struct Refreshed {
+    /// The account's or relay's id.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Models on its list now.
+    pub models: usize,
+    /// Why the list did not come; the one from before stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A model as lists show it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The model; its slug is the name to ask for.
+    pub model: Model,
+    /// The relay that has it; `None` for accounts.
+    pub owner: Option<String>,
+}
+
+/// Models, by whomever they are served; see [`crate::Engine::models`].
+#[derive(Clone, Copy)]
+pub struct Models<'e>(pub(crate) &'e Arc<Services>);
+
+impl Models<'_> {
+    /// The models to show, best first: those of accounts, then those of relays. None while there is neither.
+    pub fn list(self) -> Vec<Shown> {
+        let accounts = &self.0.registry.accounts;
+        let catalog = accounts.catalog();
+        if catalog.is_vacant() {
+            return Vec::new();
+        }
+        let mut all: Vec<_> = catalog.listed().map(|model| Shown { model: model.clone(), owner: None }).collect();
+        let offers = catalog.offers().map(|offer| Shown {
+            model: Model { slug: offer.name.to_owned(), ..offer.model.clone() },
+            owner: Some(offer.owner.to_owned()),
+        });
+        all.extend(offers);
+        all
+    }
+
+    /// The models to show, best first; [`Self::shown`] says whose they are.
+    pub fn catalog(self) -> Vec<Model> {
+        self.list().into_iter().map(|shown| shown.model).collect()
+    }
+
+    /// What a model name means; `None` asks for the default.
+    pub fn resolve(self, name: Option<&str>) -> Result<Resolved, Failure> {
+        self.0.registry.accounts.catalog().resolve(name, &self.0.runtime.settings.names)
+    }
+
+    /// Whether a relay that can do this lists a model of exactly this name.
+    pub fn lists(self, service: Service, name: &str) -> bool {
+        let side = service.capability().map(|capability| self.0.registry.accounts.side(capability));
+        side.is_some_and(|side| side.offers().any(|offer| offer.name == name))
+    }
+
+    /// Every model in Codex's own shape, as the backend lists it for clients of `version`, else for ours: at once where that is known, and
+    /// after `patience` at the latest.
+    pub async fn codex(self, version: Option<&str>, patience: Duration) -> CodexList {
+        if let Some(version) = version {
+            self.0.models.look_up(version, patience).await;
+        }
+        self.0.models.codex_list(version)
+    }
+
+    /// Reads the stored model lists, which an [`Self::idle`] engine does without.
+    pub async fn restore(self) {
+        models::restore(&self.0.models).await;
+    }
+
+    /// The relay that a model's name means; `None` for accounts and for names that mean nothing.
+    pub fn owner(self, name: &str) -> Option<String> {
+        let To::Relays(stops) = self.resolve(Some(name)).ok()?.to else { return None };
+        let entry = self.0.registry.accounts.get(&stops.first()?.relay)?;
+        Some(entry.relay.as_ref()?.relay.name.clone())
+    }
+
+    /// The retired models that clients have asked for since this node started, the last asked for first; 64 at most.
+    pub fn retired(self) -> Vec<RetiredModel> {
+        self.0.retired.list()
+    }
+    /// Fetches every account's and relay's list now, a few at a time, and waits for them, 20 s at most. Empty when that was begun
+    /// less than `rest` ago, or fetches of the last time still run.
+    pub async fn refresh(self, rest: Duration) -> Vec<Refreshed> {
+        let Some(round) = self.0.dispatch.model_queue.round(rest).map(Arc::new) else { return Vec::new() };
+        let services = self.0;
+        let list = services.registry.accounts.list();
+        let asked: Vec<AccountId> =
+            list.iter().filter(|entry| has_list(entry)).map(|entry| entry.account.id.clone()).collect();
+        let fetch = |id: AccountId| {
+            let services = Arc::clone(services);
+            // One that nobody waits for any more goes on: its list is worth having.
+            let task = services.runtime.tasks.spawn({
+                let (services, id, round) = (Arc::clone(&services), id.clone(), Arc::clone(&round));
+                async move {
+                    let error = services.models.list_now(&id).await.err().map(|error| error.to_string());
+                    drop(round);
+                    error
+                }
+            });
+            async move {
+                let error = task.await.unwrap_or_else(|_| Some("the engine stops".to_owned()));
+                self.refreshed(&id, error)
+            }
+        };
+        let done = futures_util::stream::iter(asked).map(fetch).buffered(PARALLEL).filter_map(std::future::ready);
+        done.take_until(tokio::time::sleep(LIMIT)).collect().await
+    }
+
+    fn refreshed(self, id: &AccountId, error: Option<String>) -> Option<Refreshed> {
+        let entry = self.0.registry.accounts.get(id)?;
+        let name = entry.relay.as_ref().map_or(&entry.account.label, |line| &line.relay.name).clone();
+        let models = entry.models.as_ref().map_or(0, |listing| listing.models.len());
+        Some(Refreshed { id: id.0.clone(), name, models, error })
+    }
+}

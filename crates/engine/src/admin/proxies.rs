@@ -1,0 +1,194 @@
+//! Proxies as the server sees them. What is written is read again before the answer, so that the next request goes by it.
+
+use std::sync::Arc;
+
+use pool::egress::{Address, Egress, ProxyId, Route, file};
+use pool::{Account, Secret};
+use store::Store;
+
+mod manage;
+mod transfer;
+mod view;
+
+use crate::dispatch::proxy_checks::ProxyCheck;
+use crate::registry::egress::INTERVAL;
+use crate::request::services::Services;
+
+pub use manage::{ProxyChange, ProxyError, ProxyWish, add_proxy, assign, change_proxy, import_proxies, remove_proxy};
+pub use transfer::{Move, Moves, Ticket};
+pub use view::{GlobalView, ProxyView, proxy_state};
+
+/// Proxies and who takes them; see [`crate::Engine::proxies`].
+#[derive(Clone, Copy)]
+pub struct Proxies<'e>(pub(crate) &'e Arc<Services>);
+
+impl Proxies<'_> {
+    /// Every proxy, oldest first.
+    pub fn list(self) -> Vec<ProxyView> {
+        let table = self.0.registry.egress.table();
+        table.proxies.iter().map(|proxy| ProxyView::of(&table, proxy)).collect()
+    }
+
+    /// The proxy of the configuration.
+    pub fn global(self) -> Option<GlobalView> {
+        let url = self.0.runtime.upstream.config().proxy.as_ref()?;
+        let down = self.0.registry.egress.table().down.contains_key(&Route::Global);
+        let shown = Address::read(url.as_str()).map_or_else(|_| url.scheme().to_owned(), |address| address.bare());
+        Some(GlobalView {
+            url: shown,
+            origin: self.0.runtime.settings.proxies.origin.clone(),
+            status: if down { "unreachable" } else { "active" },
+            health: self.0.registry.egress.global.lock().clone(),
+        })
+    }
+
+    /// The accounts that do not take the global way, each with `direct`, `auto` or a proxy's id.
+    pub fn egresses(self) -> Vec<(String, String)> {
+        let table = self.0.registry.egress.table();
+        let all = table.assigned.iter().map(|(account, way)| (account.0.clone(), way.to_string()));
+        let mut all: Vec<_> = all.collect();
+        all.sort();
+        all
+    }
+
+    /// The way out of these words: `global`, `direct`, `auto`, or a proxy's id or name.
+    ///
+    /// # Errors
+    /// [`ProxyError::Unknown`].
+    pub fn egress(self, wanted: &str) -> Result<Egress, ProxyError> {
+        manage::meant(&self.0.registry.egress.table().proxies, wanted)
+    }
+
+    /// Minutes between two checks; 0 for none.
+    pub fn check_minutes(self) -> u64 {
+        self.0.dispatch.check_interval().map_or(0, |interval| interval.as_secs().div_ceil(60))
+    }
+
+    /// Sets the minutes between two checks; 0 for none. Beats the configuration from now on.
+    ///
+    /// # Errors
+    /// [`ProxyError::Store`].
+    pub async fn set_check_minutes(self, minutes: u32) -> Result<(), ProxyError> {
+        self.0.runtime.store.set_setting(INTERVAL, &minutes.to_string()).await?;
+        self.reread_now().await
+    }
+
+    /// Adds a proxy; `false` when its address was there already.
+    ///
+    /// # Errors
+    /// [`ProxyError`].
+    pub async fn add(self, wish: ProxyWish) -> Result<(ProxyView, bool), ProxyError> {
+        let (id, added) = manage::add_proxy(&self.0.runtime.store, wish, self.0.runtime.now()).await?;
+        self.reread_now().await?;
+        Ok((self.proxy(&id).ok_or(ProxyError::Unknown)?, added))
+    }
+
+    /// Changes a proxy.
+    ///
+    /// # Errors
+    /// [`ProxyError`].
+    pub async fn change(self, id: &str, change: ProxyChange) -> Result<ProxyView, ProxyError> {
+        let id = manage::change_proxy(&self.0.runtime.store, id, change).await?;
+        self.reread_now().await?;
+        self.proxy(&id).ok_or(ProxyError::Unknown)
+    }
+
+    /// Removes a proxy that no account takes.
+    ///
+    /// # Errors
+    /// [`ProxyError`].
+    pub async fn remove(self, id: &str) -> Result<(), ProxyError> {
+        manage::remove_proxy(&self.0.runtime.store, id).await?;
+        self.reread_now().await
+    }
+
+    /// Every proxy as a file, with the passwords in clear.
+    pub fn export(self) -> Secret {
+        let table = self.0.registry.egress.table();
+        tracing::warn!(count = table.proxies.len(), "audit: proxies were exported with their passwords");
+        file::write(&table.proxies)
+    }
+
+    /// Takes the proxies of a file, all or none; how many are new.
+    ///
+    /// # Errors
+    /// [`ProxyError`].
+    pub async fn import(self, text: &str) -> Result<usize, ProxyError> {
+        let added = manage::import_proxies(&self.0.runtime.store, text, self.0.runtime.now()).await?;
+        self.reread_now().await?;
+        Ok(added)
+    }
+
+    /// Assigns accounts to ways, all or none; see [`super::assign`].
+    ///
+    /// # Errors
+    /// [`ProxyError`].
+    pub async fn assign(self, wanted: &[(&str, &str)]) -> Result<(), ProxyError> {
+        manage::assign(&self.0.runtime.store, wanted).await?;
+        self.reread_now().await
+    }
+
+    /// The assignments as a file.
+    pub fn export_egresses(self) -> Vec<Ticket> {
+        transfer::export(&self.0.registry.egress.table(), &self.own_accounts())
+    }
+
+    /// What a file of assignments would come to.
+    ///
+    /// # Errors
+    /// [`ProxyError::Account`], [`ProxyError::Unknown`].
+    pub fn preview_egresses(self, tickets: &[Ticket]) -> Result<Moves, ProxyError> {
+        transfer::preview(&self.0.registry.egress.table(), &self.own_accounts(), tickets)
+    }
+
+    pub(super) fn proxy(self, id: &ProxyId) -> Option<ProxyView> {
+        let table = self.0.registry.egress.table();
+        table.proxy(id).map(|proxy| ProxyView::of(&table, proxy))
+    }
+}
+
+impl Proxies<'_> {
+    async fn reread_now(self) -> Result<(), ProxyError> {
+        let _turn = self.0.registry.lock.lock().await;
+        Ok(self.0.registry.reread_ways().await?)
+    }
+
+    fn own_accounts(self) -> Vec<Account> {
+        let list = self.0.registry.accounts.list();
+        list.iter().filter(|entry| entry.relay.is_none()).map(|entry| entry.account.clone()).collect()
+    }
+}
+
+impl Proxies<'_> {
+    /// Checks one proxy now.
+    ///
+    /// # Errors
+    /// [`ProxyError::Unknown`]; that a check fails is no error.
+    pub async fn check(self, id: &str) -> Result<ProxyView, ProxyError> {
+        let table = self.0.registry.egress.table();
+        let proxy = table.named(id).ok_or(ProxyError::Unknown)?.clone();
+        self.0.dispatch.check_now(std::slice::from_ref(&proxy)).await?;
+        self.proxy(&proxy.id).ok_or(ProxyError::Unknown)
+    }
+
+    /// Checks every proxy now, and that of the configuration.
+    ///
+    /// # Errors
+    /// [`ProxyError::Store`].
+    pub async fn check_all(self) -> Result<Vec<ProxyView>, ProxyError> {
+        let proxies = self.0.registry.egress.table().proxies.clone();
+        self.0.dispatch.check_now(&proxies).await?;
+        if self.0.registry.egress.table().global {
+            self.0.dispatch.check_global().await;
+        }
+        Ok(self.list())
+    }
+}
+
+/// Keeps what checks found, for commands beside a running gateway.
+///
+/// # Errors
+/// [`ProxyError::Store`].
+pub async fn keep_checks(store: &Store, found: &[ProxyCheck]) -> Result<(), ProxyError> {
+    Ok(store.set_proxy_health(found).await?)
+}

@@ -1,0 +1,36 @@
+//! What runs beside the requests: each job is one loop that ends with the engine. Requests know none of them.
+
+mod alerts;
+mod model_lists;
+mod proxy_checks;
+mod quota_poll;
+mod refresh_schedule;
+mod releases;
+mod sockets;
+mod store_sync;
+
+use std::sync::Arc;
+
+use crate::models;
+use crate::request::services::Services;
+pub(crate) use store_sync::StoreSync;
+
+/// Reads the store, then starts every job.
+///
+/// # Errors
+/// The store cannot be read; no job runs then.
+pub(crate) async fn start(services: &Arc<Services>) -> Result<(), store::Error> {
+    let sync = StoreSync::open(Arc::clone(services)).await?;
+    releases::restore(services).await;
+    models::restore(&services.models).await;
+    let tasks = &services.runtime.tasks;
+    tasks.spawn(sync.run());
+    tasks.spawn(releases::keep_current(Arc::clone(services)));
+    tasks.spawn(refresh_schedule::keep_fresh(Arc::clone(services)));
+    tasks.spawn(model_lists::keep_listed(Arc::clone(services)));
+    tasks.spawn(quota_poll::keep_measured(Arc::clone(services)));
+    tasks.spawn(alerts::keep_warned(Arc::clone(services)));
+    tasks.spawn(proxy_checks::keep_checked(Arc::clone(services)));
+    tasks.spawn(sockets::tend_sockets(Arc::clone(services)));
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Warns an owner: judges what the feed tells, remembers what was given, and hands warnings to the couriers.
+
+mod courier;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pool::warning::{Given, Warning, judge};
+use pool::{Account, AccountId};
+use tokio::sync::mpsc;
+
+use crate::registry::feed::News;
+use crate::request::services::Services;
+
+/// The store's setting that remembers what was given, for all nodes.
+const MEMORY: &str = "alerts.given";
+/// Warnings that may wait for one receiver.
+const WAITING: usize = 64;
+
+/// What was given for each account, by its id, as all nodes remember it.
+type Shared = BTreeMap<String, Given>;
+/// The same as this node knows it.
+type Memory = BTreeMap<String, Known>;
+
+/// What this node knows of what was given for an account.
+#[derive(Default)]
+struct Known {
+    given: Given,
+    /// Whether the store did not take it, and so may say what is over.
+    unsaved: bool,
+}
+
+/// Warns until the engine stops.
+pub(crate) async fn keep_warned(services: Arc<Services>) {
+    let Some(mut news) = services.registry.accounts.feed.watch() else { return };
+    let couriers = couriers(&services);
+    let mut memory = restore(&services).await;
+    all(&services, &mut memory, &couriers).await;
+    loop {
+        let next = tokio::select! {
+            () = services.runtime.stop.cancelled() => return,
+            next = news.next() => next,
+        };
+        let Some(next) = next else { return };
+        match &*next {
+            News::Account { account, .. } | News::Quota { account, .. } | News::LoginAdded { account, .. } => {
+                one(&services, account, &mut memory, &couriers).await;
+            }
+            News::LoginRemoved { account, .. } => {
+                memory.remove(&account.0);
+                if let Err(error) = share(&services, |shared| shared.remove(&account.0)).await {
+                    unsaved(&error);
+                }
+            }
+            News::Lagged { .. } => all(&services, &mut memory, &couriers).await,
+            News::Warning(_) | News::LoginNeeded { .. } => {}
+        }
+    }
+}
+
+fn couriers(services: &Arc<Services>) -> Vec<mpsc::Sender<Arc<Warning>>> {
+    let alerts = &services.runtime.settings.alerts;
+    let routes = [(courier::Kind::Webhook, &alerts.webhook), (courier::Kind::Ntfy, &alerts.ntfy)];
+    let routes = routes.into_iter().filter_map(|(kind, to)| Some((kind, to.clone()?)));
+    let open = |(kind, to)| {
+        let (sender, waiting) = mpsc::channel(WAITING);
+        services.runtime.tasks.spawn(courier::run(Arc::clone(services), (kind, to), waiting));
+        sender
+    };
+    routes.map(open).collect()
+}
+
+async fn all(services: &Arc<Services>, memory: &mut Memory, couriers: &[mpsc::Sender<Arc<Warning>>]) {
+    for entry in services.registry.accounts.list().iter().filter(|entry| entry.relay.is_none()) {
+        one(services, &entry.account.id, memory, couriers).await;
+    }
+}
+
+/// Judges one account. Every node tells its own feed; of several that see the same, the first one sends. What is given is stored
+/// before it is sent: a warning that is lost in a crash is better than one that comes with every restart.
+async fn one(services: &Arc<Services>, id: &AccountId, memory: &mut Memory, couriers: &[mpsc::Sender<Arc<Warning>>]) {
+    let Some(entry) = services.registry.accounts.get(id).filter(|entry| entry.relay.is_none()) else { return };
+    let known = memory.entry(id.0.clone()).or_default();
+    let before = known.given.clone();
+    let warnings = judge_account(services, &mut known.given, &entry.account);
+    if known.given == before {
+        return;
+    }
+    for warning in &warnings {
+        tracing::warn!(account = %id, "{}", warning.words());
+        services.registry.accounts.feed.tell(News::Warning(warning.clone()));
+    }
+    let behind = std::mem::take(&mut known.unsaved);
+    let judged = |shared: &mut Shared| {
+        let given = shared.entry(id.0.clone()).or_default();
+        if behind {
+            given.clone_from(&before);
+        }
+        judge_account(services, given, &entry.account)
+    };
+    let due = share(services, judged).await.unwrap_or_else(|error| {
+        unsaved(&error);
+        known.unsaved = true;
+        warnings
+    });
+    for warning in due {
+        send(warning, couriers);
+    }
+}
+
+fn send(warning: Warning, couriers: &[mpsc::Sender<Arc<Warning>>]) {
+    let warning = Arc::new(warning);
+    for courier in couriers {
+        if courier.try_send(Arc::clone(&warning)).is_err() {
+            tracing::error!(account = %warning.account, "a warning is not sent: too many wait already");
+        }
+    }
+}
+
+fn judge_account(services: &Services, given: &mut Given, account: &Account) -> Vec<Warning> {
+    judge(given, account, &services.runtime.settings.alerts.thresholds, services.runtime.now())
+}
+
+/// What was given before, without accounts that are gone.
+async fn restore(services: &Services) -> Memory {
+    let known = |shared: &mut Shared| {
+        shared.retain(|id, _| services.registry.accounts.get(&AccountId(id.clone())).is_some());
+        shared.clone()
+    };
+    let shared = share(services, known).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "what was warned of before is not readable; it is warned of again");
+        Shared::new()
+    });
+    shared.into_iter().map(|(id, given)| (id, Known { given, unsaved: false })).collect()
+}
+
+/// Changes what all nodes remember, as long as nobody else does meanwhile.
+async fn share<T>(services: &Services, change: impl Fn(&mut Shared) -> T) -> Result<T, store::Error> {
+    // Has no bound of its own: each turn but the last is another node's success.
+    loop {
+        let known = services.runtime.store.setting(MEMORY).await?;
+        let before: Shared = known.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let mut memory = before.clone();
+        let result = change(&mut memory);
+        memory.retain(|_, given| !given.is_empty());
+        if memory == before {
+            return Ok(result);
+        }
+        let text = serde_json::to_string(&memory).unwrap_or_default();
+        if services.runtime.store.swap_setting(MEMORY, known.as_deref(), &text).await? {
+            return Ok(result);
+        }
+    }
+}
+
+fn unsaved(error: &store::Error) {
+    tracing::warn!(%error, "what was warned of is not stored");
+}

@@ -1,0 +1,117 @@
+//! Brings warnings to one receiver, one after the other, a few times each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool::warning::Warning;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use upstream::relay::{Hook, Topic};
+
+use crate::request::services::Services;
+use crate::settings::Receiver;
+
+/// Tries for each warning.
+const TRIES: u32 = 6;
+/// Longest pause between two of them.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// How a receiver is spoken to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Webhook,
+    Ntfy,
+}
+
+/// A webhook's body. `text` and `content` are what chat services show.
+#[derive(Serialize)]
+struct Letter<'a> {
+    r#type: &'static str,
+    id: &'a str,
+    title: String,
+    text: &'a str,
+    content: &'a str,
+    urgent: bool,
+    #[serde(flatten)]
+    warning: &'a Warning,
+}
+
+/// Why a delivery failed.
+enum Missed {
+    /// May work later.
+    Passing(String),
+    /// Will not work.
+    Lasting(String),
+}
+
+/// Delivers until the engine stops.
+pub(super) async fn run(
+    services: Arc<Services>,
+    (kind, to): (Kind, Receiver),
+    mut waiting: mpsc::Receiver<Arc<Warning>>,
+) {
+    loop {
+        let next = tokio::select! {
+            () = services.runtime.stop.cancelled() => return,
+            next = waiting.recv() => next,
+        };
+        let Some(warning) = next else { return };
+        tokio::select! {
+            () = services.runtime.stop.cancelled() => return,
+            () = deliver(&services, (kind, &to), &warning) => {}
+        }
+    }
+}
+
+async fn deliver(services: &Services, (kind, to): (Kind, &Receiver), warning: &Warning) {
+    // The same for every try, so that a receiver can tell a second one.
+    let id = uuid::Uuid::new_v4().to_string();
+    for attempt in 0..TRIES {
+        let missed = match send(services, (kind, to), warning, &id).await {
+            Ok(()) => return,
+            Err(Missed::Lasting(why)) => {
+                tracing::error!(?kind, %why, "a warning is not delivered");
+                return;
+            }
+            Err(Missed::Passing(why)) => why,
+        };
+        if attempt + 1 == TRIES {
+            tracing::error!(?kind, why = %missed, "a warning is given up after {TRIES} tries");
+            return;
+        }
+        tracing::warn!(?kind, why = %missed, "a warning is not delivered yet");
+        let pause = services.runtime.settings.alerts.pause.saturating_mul(1 << attempt).min(LONGEST);
+        tokio::time::sleep(pause.mul_f64(0.8 + 0.4 * rand::random::<f64>())).await;
+    }
+}
+
+async fn send(services: &Services, (kind, to): (Kind, &Receiver), warning: &Warning, id: &str) -> Result<(), Missed> {
+    let (private, url, words) = (services.runtime.settings.alerts.allow_private, &to.url.0, warning.words());
+    let relays = services.runtime.upstream.relays();
+    let answered = match kind {
+        Kind::Webhook => {
+            let (title, urgent) = (warning.title(), warning.urgent());
+            let letter = Letter { r#type: "warning", id, title, text: &words, content: &words, urgent, warning };
+            let body = serde_json::to_vec(&letter).map_err(|error| Missed::Lasting(error.to_string()))?;
+            relays.webhook(&Hook { url, secret: to.secret.as_ref(), private }, body.into()).await
+        }
+        Kind::Ntfy => {
+            let (title, priority) = (format!("Polygate: {}", warning.title()), if warning.urgent() { 5 } else { 3 });
+            relays.ntfy(&Topic { url, token: to.secret.as_ref(), title: &title, priority, private }, words).await
+        }
+    };
+    match answered {
+        Ok(200..300) => Ok(()),
+        Ok(status @ (408 | 425 | 429 | 500..)) => Err(Missed::Passing(format!("status {status}"))),
+        Ok(status) => Err(Missed::Lasting(format!("status {status}; hint: check the address and its secret"))),
+        Err(fault)
+            if matches!(
+                fault.kind,
+                upstream::FaultKind::Denied | upstream::FaultKind::Unsendable | upstream::FaultKind::Redirect
+            ) =>
+        {
+            Err(Missed::Lasting(fault.message))
+        }
+        Err(fault) => Err(Missed::Passing(fault.message)),
+    }
+}

@@ -1,0 +1,40 @@
+//! Fetches model lists as they are asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
+
+use crate::models::{PARALLEL, again, one};
+use crate::request::services::Services;
+
+/// The longest time between two looks.
+const LOOK: Duration = Duration::from_hours(1);
+
+/// Fetches lists as they are asked for, until the engine stops.
+pub(crate) async fn keep_listed(services: Arc<Services>) {
+    loop {
+        services.registry.accounts.sweep(services.runtime.now());
+        let now = Instant::now();
+        let (lists, routes) = (services.dispatch.model_queue.wants.due(now), services.dispatch.routes.again.due(now));
+        let lists = stream::iter(lists)
+            .for_each_concurrent(PARALLEL, |(id, failures)| one(Arc::clone(&services.models), id, failures));
+        let routes = stream::iter(routes)
+            .for_each_concurrent(PARALLEL, |(id, failures)| again(Arc::clone(&services.models), id, failures));
+        tokio::select! {
+            () = services.runtime.stop.cancelled() => return,
+            ((), ()) = futures_util::future::join(lists, routes) => {}
+        }
+        let next = [services.dispatch.model_queue.wants.next(), services.dispatch.routes.again.next()]
+            .into_iter()
+            .flatten()
+            .min();
+        let next = next.unwrap_or_else(|| Instant::now() + LOOK);
+        tokio::select! {
+            () = services.runtime.stop.cancelled() => return,
+            () = services.dispatch.model_queue.wake.notified() => {}
+            () = tokio::time::sleep_until(next) => {}
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Asks for figures before they are old: paced over the interval, each account at an instant of its own, two at a time at most.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use pool::quota::poll::{Asked, Pace};
+use pool::{Account, AccountId, Millis};
+
+use crate::quota::{QuotaError, measure};
+use crate::request::services::Services;
+
+/// Accounts asked at the same time.
+const PARALLEL: usize = 2;
+/// The wall clock may jump, and accounts come and go: it is looked at this often, or more often where figures are wanted newer.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Asks until the engine stops.
+pub(crate) async fn keep_measured(services: Arc<Services>) {
+    if services.runtime.settings.quota_every.is_zero() {
+        return;
+    }
+    let mut rota = Rota::new(services.runtime.now());
+    let mut asks = FuturesUnordered::new();
+    loop {
+        let pause = match rota.next(&services) {
+            Next::Ask(id) => {
+                asks.push(one(&services, id));
+                continue;
+            }
+            Next::Wait(pause) => pause,
+        };
+        tokio::select! {
+            () = services.runtime.stop.cancelled() => return,
+            Some((id, good)) = asks.next() => rota.told(id, good, services.runtime.now()),
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// What is to be done next.
+enum Next {
+    /// To ask this one.
+    Ask(AccountId),
+    /// To wait this long, or until somebody answers.
+    Wait(Duration),
+}
+
+/// Whose turn it is: one that answers late holds up nobody else.
+struct Rota {
+    since: Millis,
+    /// What was asked of whom.
+    book: HashMap<AccountId, Asked>,
+    /// Who is being asked.
+    asking: HashSet<AccountId>,
+    /// No start before this.
+    turn: Instant,
+}
+
+impl Rota {
+    fn new(since: Millis) -> Self {
+        Self { since, book: HashMap::new(), asking: HashSet::new(), turn: Instant::now() }
+    }
+
+    /// Who is due first, once a place and the pause between two starts allow it. The list is looked at only then.
+    fn next(&mut self, services: &Services) -> Next {
+        let early = self.turn.saturating_duration_since(Instant::now());
+        if self.asking.len() >= PARALLEL || !early.is_zero() {
+            return Next::Wait(if early.is_zero() { LOOK } else { early });
+        }
+        let (list, now) = (services.registry.accounts.list(), services.runtime.now());
+        let own: Vec<_> = list.iter().filter(|entry| entry.relay.is_none()).map(|entry| &entry.account).collect();
+        let pace = Pace { every: services.runtime.settings.quota_every, accounts: own.len(), since: self.since };
+        self.book.retain(|id, _| list.get(id).is_some());
+        match own.into_iter().filter_map(|account| self.due(&pace, account, now)).min() {
+            Some((at, id)) if at <= now => {
+                self.turn = Instant::now() + pace.gap();
+                self.asking.insert(id.clone());
+                Next::Ask(id.clone())
+            }
+            first => {
+                let look = LOOK.min(pace.every / 4);
+                let next = first.map_or(look, |(at, _)| Duration::from_millis(now.until(at).max(1)));
+                Next::Wait(next.min(look))
+            }
+        }
+    }
+
+    /// When an account is to be asked; `None` when it is not, or is being asked.
+    fn due<'a>(&mut self, pace: &Pace, account: &'a Account, now: Millis) -> Option<(Millis, &'a AccountId)> {
+        if self.asking.contains(&account.id) {
+            return None;
+        }
+        let asked = self.book.entry(account.id.clone()).or_insert_with(fresh);
+        let at = pace.due(&account.status, (account.quota.updated, now), asked)?;
+        Some((at, &account.id))
+    }
+
+    /// Notes how asking one went.
+    fn told(&mut self, id: AccountId, good: bool, now: Millis) {
+        self.asking.remove(&id);
+        let failures = self.book.get(&id).map_or(0, |asked| asked.failures);
+        let failures = if good { 0 } else { failures.saturating_add(1) };
+        self.book.insert(id, Asked { at: now, failures, ..fresh() });
+    }
+}
+
+fn fresh() -> Asked {
+    Asked { jitter: rand::random(), ..Asked::default() }
+}
+
+/// Asks one; whether that went well. An account that is gone or lost by now is no failure of the way.
+async fn one(services: &Arc<Services>, id: AccountId) -> (AccountId, bool) {
+    let Some(entry) = services.registry.accounts.get(&id) else { return (id, true) };
+    let good = match measure(services, &entry).await {
+        Ok(_) | Err(QuotaError::Unknown | QuotaError::NotUsable(_)) => true,
+        Err(error) => {
+            tracing::warn!(account = %id, %error, "figures not fetched");
+            false
+        }
+    };
+    (id, good)
+}

@@ -1,0 +1,19 @@
+//! Sockets between two turns: looked after beside the requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::request::services::Services;
+
+/// Between two looks: the backend's pings wait for an answer no longer, and a socket that it closed is soon let go.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// Looks after waiting sockets until the engine stops.
+pub(crate) async fn tend_sockets(services: Arc<Services>) {
+    loop {
+        tokio::select! {
+            () = services.runtime.stop.cancelled() => return services.runtime.upstream.drop_sockets(),
+            () = tokio::time::sleep(EVERY) => services.runtime.upstream.tend_sockets(),
+        }
+    }
+}

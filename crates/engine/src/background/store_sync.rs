@@ -1,0 +1,234 @@
+//! Keeps memory and store the same: takes over what other processes wrote, writes back what was learned here.
+//!
+//! Both happen in turns ([`Registry::lock`]), so a reload never reads a row that is being written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use pool::{Account, AccountId, Secret};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::registry::accounts::{Changes, Dirty, Entry};
+use crate::registry::relays::RelayOrigin;
+use crate::request::services::Services;
+
+/// How often the store is asked whether somebody wrote.
+const LOOK: Duration = Duration::from_millis(500);
+/// Quota figures and cookies are written at most this often.
+const FIGURES: Duration = Duration::from_secs(5);
+
+/// An account or relay with what of it is not written.
+type Unsaved = (Arc<Entry>, Dirty);
+
+/// What is remembered between its rounds.
+pub(crate) struct StoreSync {
+    services: Arc<Services>,
+    generation: Option<i64>,
+    /// Cookies as stored last.
+    cookies: HashMap<AccountId, Secret>,
+    figures: Instant,
+    /// Linked files as they were when they were last taken over.
+    files: HashMap<AccountId, SystemTime>,
+}
+
+impl StoreSync {
+    /// One that knows nothing yet.
+    pub(crate) fn of(services: Arc<Services>) -> Self {
+        Self { services, generation: None, cookies: HashMap::new(), figures: Instant::now(), files: HashMap::new() }
+    }
+
+    /// Reads everything once.
+    pub(crate) async fn open(services: Arc<Services>) -> Result<Self, store::Error> {
+        let generation = services.runtime.store.generation().await?;
+        let mut sync = Self { generation: Some(generation), ..Self::of(services) };
+        sync.reload().await?;
+        for (id, saved) in sync.services.runtime.store.cookies_of_all().await? {
+            sync.take_cookies(&id, saved.map(Some));
+        }
+        Ok(sync)
+    }
+
+    /// Works until the engine stops, then writes what is left.
+    pub(crate) async fn run(mut self) {
+        let services = Arc::clone(&self.services);
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = services.runtime.stop.cancelled() => break,
+                () = services.registry.accounts.unsaved.notified() => self.save(false).await,
+                _ = look.tick() => self.look().await,
+            }
+        }
+        self.save(true).await;
+    }
+
+    /// One look at the store, and the figures when it is time.
+    async fn look(&mut self) {
+        self.services.registry.wake();
+        self.services.stored.forget_old(self.services.runtime.now());
+        let followed = self.follow().await;
+        let since = *self.services.registry.store_away.lock();
+        if let Err(error) = &followed
+            && since.is_none()
+        {
+            tracing::error!(%error, "the store cannot be read; accounts and keys stay as they are");
+        }
+        *self.services.registry.store_away.lock() = followed.err().map(|_| since.unwrap_or_else(Instant::now));
+        self.follow_links().await;
+        if self.figures.elapsed() >= FIGURES {
+            self.figures = Instant::now();
+            self.save(true).await;
+        }
+    }
+
+    async fn follow(&mut self) -> Result<(), store::Error> {
+        let generation = self.services.runtime.store.generation().await?;
+        if self.generation == Some(generation) {
+            return Ok(());
+        }
+        let changes = self.reload().await?;
+        self.generation = Some(generation);
+        self.take_over(&changes).await;
+        Ok(())
+    }
+
+    /// What follows from a reload.
+    async fn take_over(&mut self, changes: &Changes) {
+        for id in &changes.added {
+            self.restore_cookies(id).await;
+        }
+        self.services.dispatch.announce(changes);
+        self.cookies.retain(|id, _| self.services.registry.accounts.get(id).is_some());
+    }
+
+    /// Looks at linked files that were written since.
+    async fn follow_links(&mut self) {
+        let services = Arc::clone(&self.services);
+        for link in services.registry.extras.links() {
+            let Ok(facts) = tokio::fs::metadata(&link.file).await else { continue };
+            let Ok(changed) = facts.modified() else { continue };
+            if self.files.get(&link.account) != Some(&changed) && services.tokens.follow_link(&link).await {
+                self.files.insert(link.account.clone(), changed);
+            }
+        }
+    }
+
+    async fn reload(&mut self) -> Result<Changes, store::Error> {
+        let _turn = self.services.registry.lock.lock().await;
+        self.services.registry.reload().await
+    }
+
+    async fn restore_cookies(&mut self, id: &AccountId) {
+        let saved = self.services.runtime.store.cookies(id).await;
+        self.take_cookies(id, saved);
+    }
+
+    fn take_cookies(&mut self, id: &AccountId, saved: Result<Option<Secret>, store::Error>) {
+        match saved {
+            Ok(Some(saved)) => {
+                self.services.runtime.upstream.set_cookies(id, &saved);
+                self.cookies.insert(id.clone(), saved);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(account = %id, %error, "cookies are not readable"),
+        }
+    }
+
+    /// Writes statuses, and with `all` figures and cookies too. What fails is tried again with the next round.
+    pub(crate) async fn save(&mut self, all: bool) {
+        let services = Arc::clone(&self.services);
+        let _turn = services.registry.lock.lock().await;
+        if !self.save_dirty(all).await {
+            return;
+        }
+        // Somebody wrote a status since it was read: what was learned is applied to that one.
+        match Box::pin(services.registry.reload()).await {
+            Ok(changes) => {
+                self.take_over(&changes).await;
+                self.save_dirty(all).await;
+            }
+            Err(error) => tracing::warn!(%error, "account state not stored: the store cannot be read"),
+        }
+    }
+
+    /// Writes once; `true` when a status was another than the one that is known, so that ours waits still.
+    async fn save_dirty(&mut self, all: bool) -> bool {
+        let of = |(id, left)| self.services.registry.accounts.get(&id).map(|entry| (entry, left));
+        let mut round: Vec<Unsaved> = self.services.registry.accounts.take_dirty().into_iter().filter_map(of).collect();
+        let overtaken = self.save_statuses(&mut round).await;
+        self.save_relays(&mut round).await;
+        if all {
+            self.save_figures(&mut round).await;
+        }
+        for (entry, left) in round.into_iter().filter(|(_, left)| left.any()) {
+            self.services.registry.accounts.give_back(entry.account.id.clone(), left);
+        }
+        overtaken
+    }
+
+    /// Statuses of accounts, in one transaction; `true` when somebody has written one of them since.
+    async fn save_statuses(&self, round: &mut [Unsaved]) -> bool {
+        let mut due: Vec<_> = round.iter_mut().filter(|(entry, left)| entry.relay.is_none() && left.status()).collect();
+        let row = |account: &Account| (account.id.clone(), account.status.clone(), account.status_rev);
+        let rows: Vec<_> = due.iter().map(|(entry, _)| row(&entry.account)).collect();
+        let Some(saved) = done(rows.len(), self.services.runtime.store.set_statuses(&rows).await) else { return false };
+        for ((entry, left), saved) in due.iter_mut().zip(&saved) {
+            if *saved {
+                self.services.registry.accounts.status_written(&entry.account.id);
+                left.signals.clear();
+            } else {
+                self.services.registry.accounts.unread(&entry.account.id);
+            }
+        }
+        saved.contains(&false)
+    }
+
+    /// Statuses of relays; those of the file are not stored.
+    async fn save_relays(&self, round: &mut [Unsaved]) {
+        for (entry, left) in round.iter_mut().filter(|(_, left)| left.status()) {
+            let Some(line) = &entry.relay else { continue };
+            let stored = line.origin == RelayOrigin::Store;
+            if !stored || done(1, self.save_relay(&entry.account).await).is_some() {
+                left.signals.clear();
+            }
+        }
+    }
+
+    /// Quota figures, and the cookies that changed since.
+    async fn save_figures(&mut self, round: &mut [Unsaved]) {
+        let mut due: Vec<_> = round.iter_mut().filter(|(_, left)| left.quota).collect();
+        let rows: Vec<_> =
+            due.iter().map(|(entry, _)| (entry.account.id.clone(), entry.account.quota.clone())).collect();
+        let Some(saved) = done(rows.len(), self.services.runtime.store.set_quotas(&rows).await) else { return };
+        for ((entry, left), saved) in due.iter_mut().zip(saved) {
+            left.quota = false;
+            if saved {
+                self.services.registry.accounts.written(&entry.account.id);
+            }
+        }
+        self.save_cookies(rows.into_iter().map(|(id, _)| id)).await;
+    }
+
+    /// A row that somebody changed meanwhile counts, and is taken over with the next look.
+    async fn save_relay(&self, relay: &Account) -> Result<(), store::Error> {
+        if self.services.runtime.store.set_relay_status(&relay.id, &relay.status, relay.version).await? {
+            self.services.registry.accounts.written(&relay.id);
+        }
+        Ok(())
+    }
+
+    async fn save_cookies(&mut self, ids: impl Iterator<Item = AccountId>) {
+        let jars = ids.filter_map(|id| self.services.runtime.upstream.cookies(&id).map(|jar| (id, jar)));
+        let jars: Vec<_> = jars.filter(|(id, jar)| self.cookies.get(id) != Some(jar)).collect();
+        if done(jars.len(), self.services.runtime.store.set_cookies(&jars).await).is_some() {
+            self.cookies.extend(jars);
+        }
+    }
+}
+
+/// The result of writing so many rows. What is not written stays, and is tried again.
+fn done<T>(rows: usize, result: Result<T, store::Error>) -> Option<T> {
+    result.inspect_err(|error| tracing::warn!(rows, %error, "account state not stored")).ok()
+}

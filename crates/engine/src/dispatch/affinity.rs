@@ -1,0 +1,87 @@
+//! Which account served a conversation last, so that its prompt cache and its encrypted state are found again.
+//!
+//! Bounded without bookkeeping: two generations of a map, the older one is forgotten when the younger is full.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use pool::{AccountId, Millis};
+use uuid::{Builder, Uuid};
+
+/// Conversations of one generation.
+const GENERATION: usize = 8192;
+
+/// What is remembered of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bond {
+    /// The account that served it last.
+    pub(crate) account: AccountId,
+    /// Fingerprint of the turn state that this account gave; it means nothing to any other.
+    pub(crate) turn: Option<Uuid>,
+    /// Fingerprint of the last replay-only item of its history that this account cannot read: it comes again with every turn,
+    /// until the client begins a clean history (a compaction).
+    pub(crate) foreign: Option<u64>,
+    /// Whether a relay stood in for it last (fallback chains): it cannot read what that one made.
+    pub(crate) away: bool,
+    /// Its last turns, where the identity towards the backend says something of turns.
+    pub(crate) asked: Vec<Asked>,
+}
+
+/// A turn of a conversation: what a user asked for, and all that goes on with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// What it is told from other turns by; the same for every request that goes on with it.
+    pub(crate) name: Uuid,
+    /// When it began.
+    pub(crate) begun: Millis,
+}
+
+impl Asked {
+    /// Its id: a UUID of version 7, as the official client makes them.
+    pub(crate) fn id(&self) -> Uuid {
+        let mut tail = [0; 10];
+        tail.copy_from_slice(&self.name.as_bytes()[6..]);
+        Builder::from_unix_timestamp_millis(u64::try_from(self.begun.0).unwrap_or(0), &tail).into_uuid()
+    }
+}
+
+/// The memory.
+#[derive(Default)]
+pub(crate) struct Affinity(Mutex<Generations>);
+
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Uuid, Bond>,
+    old: HashMap<Uuid, Bond>,
+}
+
+impl Affinity {
+    /// Who served the conversation last.
+    pub(crate) fn get(&self, conversation: Uuid) -> Option<Bond> {
+        let generations = self.0.lock();
+        generations.young.get(&conversation).or_else(|| generations.old.get(&conversation)).cloned()
+    }
+
+    /// Remembers the turn state that this account gave midway, if it serves the conversation and gave none before.
+    pub(crate) fn bind(&self, conversation: Uuid, account: &AccountId, turn: Uuid) {
+        let mut generations = self.0.lock();
+        let Generations { young, old } = &mut *generations;
+        let bond = young.get_mut(&conversation).or_else(|| old.get_mut(&conversation));
+        if let Some(bond) = bond.filter(|bond| bond.account == *account && !bond.away && bond.turn.is_none()) {
+            bond.turn = Some(turn);
+        }
+    }
+
+    /// Remembers who served it.
+    pub(crate) fn set(&self, conversation: Uuid, bond: Bond) {
+        let mut generations = self.0.lock();
+        if generations.young.len() >= GENERATION && !generations.young.contains_key(&conversation) {
+            generations.old = std::mem::take(&mut generations.young);
+        }
+        generations.old.remove(&conversation);
+        generations.young.insert(conversation, bond);
+    }
+}

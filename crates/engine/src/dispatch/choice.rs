@@ -1,0 +1,60 @@
+//! Whom a request goes to: what a model asks of an account or relay, and who would serve it now.
+
+use std::sync::Arc;
+
+use pool::catalog::{Resolved, To};
+use pool::pick::{Ask, Kin, Pick};
+use pool::quota::Quota;
+use pool::quota::summary::{Next, summary};
+use pool::{AccountId, Status};
+use proto::Failure;
+
+use super::Dispatch;
+use super::slots::Field;
+use crate::registry::accounts::Entry;
+
+impl Dispatch {
+    /// What a request for this model asks of an account or relay.
+    pub(crate) fn wish<'a>(&self, resolved: &'a Resolved) -> Ask<'a> {
+        let (kin, max_concurrent) = match resolved.to {
+            To::Accounts => (Kin::Accounts, self.runtime.settings.max_concurrent),
+            To::Relays(_) => (Kin::Relays, 0),
+        };
+        Ask {
+            model: &resolved.model.slug,
+            max_concurrent,
+            strategy: self.runtime.settings.strategy,
+            kin,
+            spent: !self.runtime.settings.skip_exhausted && kin == Kin::Accounts,
+            draws: false,
+        }
+    }
+
+    /// Whoever would serve a request for this model now, or be waited for.
+    pub(crate) fn choose(&self, resolved: &Resolved, prefer: Option<&AccountId>) -> Result<AccountId, Failure> {
+        let (list, ways, now) = (self.registry.accounts.list(), self.registry.egress.table(), self.runtime.now());
+        let (to, bundled, custom) = (&resolved.to, &self.bundled, resolved.model.custom);
+        let field = Field { list: &list, bundled, custom, to, ways: &ways, prefer, tried: &[] };
+        match self.slots.look(field, &self.wish(resolved), now) {
+            Ok(Pick::Ready(id) | Pick::Queue(id)) => Ok(id),
+            Err(none) => Err(none.failure(None, now)),
+        }
+    }
+
+    /// What a client that knows of one account is told of limits; of a conversation, by whom it is kept.
+    pub(crate) fn limits(&self, resolved: Option<&Resolved>, prefer: Option<&AccountId>) -> Quota {
+        let (list, now) = (self.registry.accounts.list(), self.runtime.now());
+        let next = resolved.and_then(|resolved| self.choose(resolved, prefer).ok());
+        let chosen = next.and_then(|id| list.get(&id).cloned());
+        let next = match &chosen {
+            Some(entry) if entry.relay.is_some() => Next::Relay,
+            Some(entry) => Next::Account(&entry.account.quota),
+            None => Next::Nobody,
+        };
+        let on = |entry: &&Arc<Entry>| entry.relay.is_none() && entry.account.status != Status::Disabled;
+        let told = summary(next, list.iter().filter(on).map(|entry| &entry.account.quota), now);
+        // Before the first figures its tokens have said it.
+        let plan = told.plan.clone().or_else(|| chosen.map(|entry| entry.account.plan.clone()));
+        Quota { plan: plan.filter(|plan| !plan.is_empty()), ..told }
+    }
+}

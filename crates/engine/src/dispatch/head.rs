@@ -1,0 +1,86 @@
+//! What an upstream's response headers say: to us, and to the client.
+
+use http::{HeaderMap, HeaderName};
+use pool::AccountId;
+use pool::quota::Quota;
+use pool::status::Signal;
+
+use super::Dispatch;
+
+/// Remembered by a Codex client for its turn.
+pub(crate) const TURN_STATE: &str = "x-codex-turn-state";
+/// Changes when the account's model list does.
+pub(crate) const MODELS_ETAG: &str = "x-models-etag";
+
+/// The model that answered; Codex takes another one than it asked for as rerouted, and warns of it.
+pub(crate) const MODEL: &str = "openai-model";
+
+/// What every client may see besides the rate-limit family.
+const OPEN: [&str; 1] = [MODEL];
+/// What only Codex clients know how to read.
+const CODEX: [&str; 3] = [TURN_STATE, MODELS_ETAG, "x-reasoning-included"];
+/// The rate-limit family: `x-codex-` followed by a name with one of these.
+const FAMILY: [&str; 9] = [
+    "-used-percent",
+    "-window-minutes",
+    "-reset-at",
+    "-reset-after-seconds",
+    "-limit-percent",
+    "-limit-name",
+    "-active-limit",
+    "-plan-type",
+    "-rate-limit-reached-type",
+];
+
+/// The headers that the client may see.
+pub(crate) fn passed(headers: &HeaderMap, codex: bool) -> HeaderMap {
+    let open = |name: &HeaderName| OPEN.contains(&name.as_str()) || family(name.as_str());
+    let passes = |name: &HeaderName| open(name) || codex && for_codex(name.as_str());
+    headers.iter().filter(|(name, _)| passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Takes out what says how much one account has used.
+pub(crate) fn forget_limits(headers: &mut HeaderMap) {
+    let limits: Vec<_> = headers.keys().filter(|name| family(name.as_str())).cloned().collect();
+    for name in limits {
+        headers.remove(name);
+    }
+}
+
+/// Takes over what the head of a 200 says about the account.
+pub(crate) fn served(dispatch: &Dispatch, id: &AccountId, headers: &HeaderMap) {
+    dispatch.signal(id, &Signal::Served);
+    quota(dispatch, id, headers);
+    if let Some(etag) = text(headers, MODELS_ETAG) {
+        dispatch.model_queue.saw(&dispatch.registry.accounts, id, etag);
+    }
+}
+
+/// Takes over the quota figures of any answer.
+pub(crate) fn quota(dispatch: &Dispatch, id: &AccountId, headers: &HeaderMap) {
+    if let Some(quota) = Quota::from_headers(pairs(headers), dispatch.runtime.now()) {
+        dispatch.learn(id, quota);
+    }
+}
+
+/// A header's text.
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The headers as text; those that are none are left out.
+pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+}
+
+fn family(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("x-codex").filter(|rest| rest.starts_with('-')) else { return false };
+    rest.starts_with("-credits-") || FAMILY.iter().any(|part| rest.ends_with(part))
+}
+
+fn for_codex(name: &str) -> bool {
+    CODEX.contains(&name) || name.starts_with("x-codex-safety-buffering") || name == "x-codex-promo-message"
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Model lists that are to be fetched, and when.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pool::{AccountId, limits};
+use tokio::sync::{Notify, OwnedMutexGuard};
+use tokio::time::Instant;
+
+use crate::registry::accounts::Accounts;
+
+/// First and longest pause after a failure; doubles in between.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_hours(1));
+/// Lists that are to be fetched.
+#[derive(Default)]
+pub(crate) struct ModelQueue {
+    pub(crate) wants: Wants,
+    /// The etag that an account's answers named when its list was last asked for: an etag that never matches the list's own
+    /// must not cause a fetch per request.
+    named: Mutex<HashMap<AccountId, String>>,
+    /// When a list was last asked for because an answer belied it.
+    doubted: Mutex<HashMap<AccountId, Instant>>,
+    /// When somebody last asked for all lists.
+    round: Arc<tokio::sync::Mutex<Option<Instant>>>,
+    pub(crate) wake: Notify,
+}
+
+/// Of whom something is to be fetched, and when.
+#[derive(Default)]
+pub(crate) struct Wants(Mutex<HashMap<AccountId, Want>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Want {
+    failures: u32,
+    at: Instant,
+}
+
+/// Why a list did not come.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotListed {
+    /// The way there, or what must come before.
+    #[error("{0}")]
+    Upstream(String),
+    /// Another status than 200.
+    #[error("answered {0}")]
+    Refused(u16),
+    /// Not a list.
+    #[error("{0}")]
+    Unreadable(#[from] pool::catalog::ListError),
+}
+
+impl ModelQueue {
+    /// Asks for an account's list.
+    pub(crate) fn want(&self, id: &AccountId) {
+        self.wants.0.lock().insert(id.clone(), Want { failures: 0, at: Instant::now() });
+        self.wake.notify_one();
+    }
+
+    /// Asks for a list that an answer has belied, at most every [`limits::MODEL_REST`]: the next list may be no better.
+    pub(crate) fn doubt(&self, id: &AccountId) {
+        let now = Instant::now();
+        let mut doubted = self.doubted.lock();
+        if doubted.get(id).is_some_and(|last| now < *last + limits::MODEL_REST) {
+            return;
+        }
+        doubted.insert(id.clone(), now);
+        self.want(id);
+    }
+
+    /// Begins a round over all lists; `None` while one runs, and less than `rest` after the last one began. It ends with its drop.
+    pub(crate) fn round(&self, rest: Duration) -> Option<OwnedMutexGuard<Option<Instant>>> {
+        let mut last = Arc::clone(&self.round).try_lock_owned().ok()?;
+        let now = Instant::now();
+        if last.is_some_and(|last| now < last + rest) {
+            return None;
+        }
+        *last = Some(now);
+        Some(last)
+    }
+
+    /// An answer named the etag of the account's list. What a relay passes on is about an account of its own.
+    pub(crate) fn saw(&self, accounts: &Accounts, id: &AccountId, etag: &str) {
+        let Some(entry) = accounts.get(id).filter(|entry| entry.relay.is_none()) else { return };
+        let current = entry.models.as_ref().and_then(|listing| listing.etag.clone());
+        if current.as_deref().is_some_and(|current| plain(current) == plain(etag)) {
+            return;
+        }
+        let old = self.named.lock().insert(id.clone(), etag.to_owned());
+        if old.as_deref() != Some(etag) {
+            self.want(id);
+        }
+    }
+
+    /// Asks once more when the list is `ttl` old: nothing tells when a relay's changes, and an account's answers only tell while it
+    /// is used. Zero is never.
+    pub(crate) fn again(&self, id: AccountId, ttl: Duration) {
+        if !ttl.is_zero() {
+            self.wants.0.lock().entry(id).or_insert(Want { failures: 0, at: Instant::now() + ttl });
+        }
+    }
+}
+
+impl Wants {
+    pub(crate) fn due(&self, now: Instant) -> Vec<(AccountId, u32)> {
+        let mut wants = self.0.lock();
+        let due: Vec<_> =
+            wants.iter().filter(|(_, want)| want.at <= now).map(|(id, want)| (id.clone(), want.failures)).collect();
+        wants.retain(|_, want| want.at > now);
+        due
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.0.lock().values().map(|want| want.at).min()
+    }
+
+    /// Whether an account's turn is still to come.
+    pub(crate) fn waits(&self, id: &AccountId) -> bool {
+        self.0.lock().contains_key(id)
+    }
+
+    /// Asks again later, unless somebody asked for it meanwhile.
+    pub(crate) fn later(&self, id: AccountId, failures: u32) {
+        let pause = PAUSE.0.saturating_mul(1 << failures.min(10)).min(PAUSE.1);
+        self.0.lock().entry(id).or_insert(Want { failures: failures + 1, at: Instant::now() + pause });
+    }
+
+    /// Asks no more.
+    pub(crate) fn forget(&self, id: &AccountId) {
+        self.0.lock().remove(id);
+    }
+}
+
+/// An etag without its weakness mark and quotes: the header inside answers carries the bare value.
+fn plain(etag: &str) -> &str {
+    etag.trim_start_matches("W/").trim_matches('"')
+}

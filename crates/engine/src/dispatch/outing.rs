@@ -1,0 +1,135 @@
+//! Which way out a call takes, and what becomes known of the way by it.
+//!
+//! The rules are [`pool::egress`]'s. A call for an account asks [`Dispatch::outing`] for its way; nothing that belongs to an account
+//! goes out by another one.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pool::AccountId;
+use pool::egress::{Egress, Marks, ProxyId, Route, Stuck, Table, Turn};
+use upstream::{Fault, FaultKind, Sent, Upstream, Way};
+
+use super::Dispatch;
+
+/// Proxies that one call tries at most.
+const ROUTES: usize = 3;
+
+/// Why nothing of an account can go out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NoWay(String);
+
+impl From<Stuck<'_>> for NoWay {
+    fn from(stuck: Stuck<'_>) -> Self {
+        Self(stuck.to_string())
+    }
+}
+
+impl From<NoWay> for Fault {
+    fn from(none: NoWay) -> Self {
+        Self { sent: Sent::No, kind: FaultKind::Proxy, message: none.0 }
+    }
+}
+
+/// The ways of one call: the first, and others while nothing was sent.
+pub(crate) struct Outing {
+    dispatch: Arc<Dispatch>,
+    egress: Egress,
+    tried: Vec<ProxyId>,
+}
+
+impl Dispatch {
+    /// The ways that a call for this account may take.
+    pub(crate) fn outing(self: &Arc<Self>, account: &AccountId) -> Outing {
+        let egress = self.registry.egress.table().egress(account).clone();
+        Outing { dispatch: Arc::clone(self), egress, tried: Vec::new() }
+    }
+
+    /// The ways that a call may take for which somebody named one, of a login that is no account yet; the global one when nobody did.
+    pub(crate) fn outing_by(self: &Arc<Self>, egress: Option<&Egress>) -> Outing {
+        let egress = egress.cloned().unwrap_or(Egress::Global);
+        Outing { dispatch: Arc::clone(self), egress, tried: Vec::new() }
+    }
+
+    /// The backend by the account's way, for a call that is made once.
+    pub(crate) fn out(self: &Arc<Self>, account: &AccountId) -> Result<Upstream, NoWay> {
+        self.outing(account).next()
+    }
+
+    fn way(self: &Arc<Self>, table: &Table, route: Route) -> Result<Upstream, NoWay> {
+        let way = match &route {
+            Route::Direct => return Ok(self.runtime.upstream.over(Way::direct())),
+            Route::Global => Way::global(),
+            Route::Proxy(id) => Way::through(table.proxy(id).ok_or(Stuck::Gone)?.clone()),
+        };
+        // A handle may outlive the engine.
+        let dispatch = Arc::downgrade(self);
+        let heard = move |outcome: Result<(), &Fault>| {
+            if let Some(dispatch) = dispatch.upgrade() {
+                dispatch.heard(&route, outcome);
+            }
+        };
+        Ok(self.runtime.upstream.over(way.heard(heard)))
+    }
+
+    /// A call by a way came to this. Only what no byte of the request passed speaks against the way.
+    fn heard(&self, route: &Route, outcome: Result<(), &Fault>) {
+        match outcome {
+            Ok(()) if self.registry.egress.clean(route) => {}
+            Ok(()) => self.turned(route, self.registry.egress.edit(route, Marks::good)),
+            Err(fault) if fault.sent == Sent::No && matches!(fault.kind, FaultKind::Proxy | FaultKind::Tls) => {
+                let now = self.runtime.now();
+                tracing::debug!(why = %fault, "a way out failed");
+                self.turned(route, self.registry.egress.edit(route, |marks| marks.fail(now)));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Says that a way does not answer, or does again, and sends those who wait for an account that takes it to choose again.
+    pub(super) fn turned(&self, route: &Route, changed: bool) {
+        if !changed {
+            return;
+        }
+        let table = self.registry.egress.table();
+        let name = match route {
+            Route::Proxy(id) => table.proxy(id).map_or("gone", |proxy| &proxy.name),
+            Route::Global => "of the configuration",
+            Route::Direct => "none",
+        };
+        if !table.down.contains_key(route) {
+            tracing::info!(proxy = name, "the proxy answers again");
+            self.registry.accounts.rescheduled.notify_one();
+            return;
+        }
+        tracing::warn!(proxy = name, "the proxy does not answer; accounts that take it rest");
+        for entry in self.registry.accounts.list().iter().filter(|entry| entry.relay.is_none()) {
+            if table.stuck(&entry.account.id, self.runtime.now()).is_some() {
+                self.slots.scatter(&entry.account.id);
+            }
+        }
+    }
+}
+
+impl Outing {
+    /// The backend by the next way.
+    pub(crate) fn next(&mut self) -> Result<Upstream, NoWay> {
+        let table = self.dispatch.registry.egress.table();
+        let number = self.dispatch.registry.egress.turn.fetch_add(1, Ordering::Relaxed);
+        let route = table.route(&self.egress, Turn { number, tried: &self.tried }, self.dispatch.runtime.now())?;
+        if let Route::Proxy(id) = &route {
+            self.tried.push(id.clone());
+        }
+        self.dispatch.way(&table, route)
+    }
+
+    /// Whether a call of which nothing was sent may try another way: only where its owner left the choice to us.
+    pub(crate) fn another(&self, sent: Sent) -> bool {
+        let turn = Turn { number: 0, tried: &self.tried };
+        sent == Sent::No
+            && self.egress == Egress::Auto
+            && self.tried.len() < ROUTES
+            && self.dispatch.registry.egress.table().route(&self.egress, turn, self.dispatch.runtime.now()).is_ok()
+    }
+}

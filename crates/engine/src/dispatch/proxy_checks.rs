@@ -1,0 +1,119 @@
+//! Checks of proxies: beside the requests at an interval, and when somebody asks.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use pool::Millis;
+use pool::egress::{Health, Proxy, ProxyId, Route};
+use upstream::{Upstream, Way};
+use url::Url;
+
+use super::Dispatch;
+use crate::registry::egress::judge;
+
+/// Longest wait for one answer.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Checks at the same time.
+const PARALLEL: usize = 8;
+
+/// A proxy, and what its check found.
+pub type ProxyCheck = (ProxyId, Health);
+
+/// Checks proxies: first the echo service, which also tells the exit address; where that does not answer, the backend, without
+/// credentials. What the echo service cannot do says nothing about the proxy.
+pub async fn check_proxies(upstream: &Upstream, echo: &Url, proxies: &[Proxy], now: Millis) -> Vec<ProxyCheck> {
+    let one = async |proxy: &Proxy| {
+        let way = upstream.over(Way::through(proxy.clone()));
+        (proxy.id.clone(), check(&way, echo, now).await)
+    };
+    futures_util::stream::iter(proxies).map(one).buffered(PARALLEL).collect().await
+}
+
+async fn check(way: &Upstream, echo: &Url, now: Millis) -> Health {
+    let failed = match way.echo(echo, LIMIT).await {
+        Ok(seen) => {
+            let latency_ms = u64::try_from(seen.latency.as_millis()).ok();
+            return Health { ok: true, exit_ip: Some(seen.ip), latency_ms, checked: now, error: None };
+        }
+        Err(fault) => fault,
+    };
+    let reached = tokio::time::timeout(LIMIT, way.reach()).await.is_ok_and(|reached| reached.is_ok());
+    let error = if reached {
+        format!("the backend answers through it, the echo service does not: {failed}")
+    } else {
+        failed.to_string()
+    };
+    Health { ok: reached, exit_ip: None, latency_ms: None, checked: now, error: Some(error) }
+}
+
+impl Dispatch {
+    /// Between two checks; `None` for no checks.
+    pub(crate) fn check_interval(&self) -> Option<Duration> {
+        let stored = u64::try_from(self.registry.egress.minutes.load(Ordering::Relaxed)).ok();
+        let interval =
+            stored.map_or(self.runtime.settings.proxies.interval, |minutes| Duration::from_secs(minutes * 60));
+        (!interval.is_zero()).then_some(interval)
+    }
+
+    /// When each proxy is due, none without an interval; a check that lies ahead was made by a clock that was set back.
+    pub(crate) fn due_checks(&self, now: Millis) -> Vec<(Millis, Proxy)> {
+        let Some(interval) = self.check_interval() else { return Vec::new() };
+        let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+        let table = self.registry.egress.table();
+        let enabled = table.proxies.iter().filter(|proxy| proxy.enabled);
+        let due = |proxy: &Proxy| match &proxy.health {
+            Some(health) if health.checked <= now => health.checked.plus(interval),
+            _ => now,
+        };
+        enabled.map(|proxy| (due(proxy), proxy.clone())).collect()
+    }
+
+    pub(crate) async fn check_round(&self, proxies: &[Proxy]) {
+        if !proxies.is_empty() {
+            let found =
+                check_proxies(&self.runtime.upstream, &self.runtime.settings.proxies.echo, proxies, self.runtime.now())
+                    .await;
+            if let Err(error) = self.take(&found).await {
+                tracing::warn!(%error, "what checks of proxies found is not stored");
+            }
+        }
+        let now = self.runtime.now();
+        let last = self.registry.egress.global.lock().as_ref().map(|health| health.checked);
+        let interval = self.check_interval().and_then(|interval| i64::try_from(interval.as_millis()).ok());
+        let due = interval.is_some_and(|interval| last.is_none_or(|last| last > now || last.plus(interval) <= now));
+        if due && self.registry.egress.table().global {
+            self.check_global().await;
+        }
+    }
+
+    pub(crate) async fn check_global(&self) {
+        let way = self.runtime.upstream.over(Way::global());
+        let health = check(&way, &self.runtime.settings.proxies.echo, self.runtime.now()).await;
+        let changed = self.registry.egress.edit(&Route::Global, |marks| judge(marks, &health, health.checked));
+        *self.registry.egress.global.lock() = Some(health);
+        self.turned(&Route::Global, changed);
+    }
+
+    /// Takes over what checks found, and keeps it.
+    async fn take(&self, found: &[ProxyCheck]) -> Result<(), store::Error> {
+        for (id, health) in found {
+            let route = Route::Proxy(id.clone());
+            let changed = self.registry.egress.edit(&route, |marks| judge(marks, health, health.checked));
+            self.turned(&route, changed);
+        }
+        let _turn = self.registry.lock.lock().await;
+        let kept = self.runtime.store.set_proxy_health(found).await;
+        self.registry.egress.checked(found);
+        kept
+    }
+}
+
+impl Dispatch {
+    pub(crate) async fn check_now(&self, proxies: &[Proxy]) -> Result<(), store::Error> {
+        let found =
+            check_proxies(&self.runtime.upstream, &self.runtime.settings.proxies.echo, proxies, self.runtime.now())
+                .await;
+        self.take(&found).await
+    }
+}

@@ -1,0 +1,263 @@
+//! Places on accounts: who is served now, who waits for whom.
+//!
+//! Picking and taking a place is one step under one short lock, so `max_concurrent` holds. Each account has a fair queue
+//! (first come, first served); a place that nobody waits for goes to the longest waiting request of any account. A place is
+//! given back when its [`Slot`] is dropped.
+
+mod board;
+mod place;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pool::catalog::{Catalog, To};
+use pool::egress::Table;
+use pool::pick::{Ask, NoAccount, Pick, Place, Strategy};
+use pool::{AccountId, Millis};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::registry::accounts::List;
+use board::Board;
+use place::{Start, Waiter};
+
+/// The book of places.
+pub(crate) struct Slots {
+    book: Mutex<Book>,
+    /// The least time between two starts on one account.
+    stagger: Duration,
+}
+
+struct Book {
+    board: Board,
+    /// The next ticket.
+    ticket: u64,
+}
+
+/// What ends a wait.
+#[derive(Debug)]
+enum Wake {
+    /// The place is the waiter's, from then on.
+    Place(Start),
+    /// The account does not serve any more, or on other terms: choose again.
+    Again,
+    /// Another account has a free place: choose again.
+    Called,
+}
+
+/// Among whom is chosen.
+#[derive(Clone, Copy)]
+pub(crate) struct Field<'a> {
+    /// Every account and relay.
+    pub(crate) list: &'a List,
+    /// What an account is taken to list until its live list came.
+    pub(crate) bundled: &'a Catalog,
+    /// Whether every account is asked for the model, whatever it lists.
+    pub(crate) custom: bool,
+    /// Whom the model's name means.
+    pub(crate) to: &'a To,
+    /// Which ways out are open.
+    pub(crate) ways: &'a Table,
+    /// Who owns the conversation; taken when it has a free place.
+    pub(crate) prefer: Option<&'a AccountId>,
+    /// Whom this request has tried.
+    pub(crate) tried: &'a [AccountId],
+}
+
+/// The turn of a request that waited before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    ticket: u64,
+    /// Whether it was called for a free place, which others may use when it cannot.
+    called: bool,
+}
+
+/// A place on an account, held while a request is served.
+pub(crate) struct Slot {
+    slots: Arc<Slots>,
+    account: AccountId,
+    start: Start,
+}
+
+/// What asking for a place came to.
+pub(crate) enum Taken {
+    /// A place.
+    Now(Slot),
+    /// A place in the queue.
+    Later(Waiting),
+}
+
+/// A place in an account's queue.
+pub(crate) struct Waiting {
+    slots: Arc<Slots>,
+    account: AccountId,
+    ticket: u64,
+    wake: oneshot::Receiver<Wake>,
+}
+
+/// How a wait ended.
+pub(crate) enum Woken {
+    /// With a place.
+    Slot(Slot),
+    /// Choose again; the ticket keeps the turn.
+    Again(Turn),
+}
+
+impl Slots {
+    /// An empty book. `rules` are those by which accounts are chosen.
+    pub(crate) fn new((strategy, tiers): (Strategy, Vec<String>), stagger: Duration) -> Self {
+        Self { book: Mutex::new(Book { board: Board::new(strategy, tiers), ticket: 0 }), stagger }
+    }
+
+    /// Chooses an account and takes a place on it or in its queue. `turn` is that of a request that waited before.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        field: Field<'_>,
+        ask: &Ask<'_>,
+        (turn, now): (Option<Turn>, Millis),
+    ) -> Result<Taken, NoAccount> {
+        let mut book = self.book.lock();
+        let choice = book.board.choose(field, ask, now);
+        if let (Some(Turn { ticket, called: true }), Err(_) | Ok(Pick::Queue(_))) = (turn, &choice) {
+            book.board.call_next(ticket);
+        }
+        match choice? {
+            Pick::Ready(account) => {
+                let start = book.board.begin(&account, self.stagger, Some(now));
+                Ok(Taken::Now(Slot { slots: Arc::clone(self), account, start }))
+            }
+            Pick::Queue(account) => {
+                let ticket = turn.map_or_else(|| book.ticket(), |turn| turn.ticket);
+                let (sender, wake) = oneshot::channel();
+                let most = book.board.ceiling(&account, ask, now);
+                book.board.enqueue(&account, Waiter { ticket, most, wake: sender });
+                Ok(Taken::Later(Waiting { slots: Arc::clone(self), account, ticket, wake }))
+            }
+        }
+    }
+
+    /// What a choice would come to now; takes nothing.
+    pub(crate) fn look(&self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+        self.book.lock().board.choose(field, ask, now)
+    }
+
+    /// Every candidate in the order of the choice, with what it is ranked by or why it does not serve.
+    pub(crate) fn explain(&self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Vec<(AccountId, Place)> {
+        self.book.lock().board.explain(field, ask, now)
+    }
+
+    /// How many requests an account serves and how many wait for it.
+    pub(crate) fn load(&self, account: &AccountId) -> (u32, u32) {
+        self.book.lock().board.load(account)
+    }
+
+    /// Sends everybody who waits for `account` to choose again: it does not serve any more, or on other terms.
+    pub(crate) fn scatter(&self, account: &AccountId) {
+        self.book.lock().board.scatter(account);
+    }
+
+    /// An account answered a call: its breaker closes. `true` when it was open; then whoever waits chooses again.
+    pub(crate) fn answered(&self, account: &AccountId) -> bool {
+        let mut book = self.book.lock();
+        let changed = book.board.answered(account);
+        if changed {
+            book.board.scatter(account);
+        }
+        changed
+    }
+
+    /// A call of an account failed that began at the first of `call`; the second tells conversations apart. `true` when nobody
+    /// may call it now; then whoever waits chooses again.
+    pub(crate) fn failed(&self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
+        let mut book = self.book.lock();
+        let changed = book.board.failed(account, call, now);
+        if changed {
+            book.board.scatter(account);
+        }
+        changed
+    }
+
+    fn release(&self, account: &AccountId, start: Start) {
+        self.book.lock().board.release(account, start, self.stagger);
+    }
+
+    /// Somebody may be free whom nobody gave back: whoever waits longest chooses again.
+    pub(crate) fn call(&self) {
+        self.book.lock().board.call_next(0);
+    }
+
+    /// Whether an account's last calls say nothing against it.
+    pub(crate) fn sound(&self, account: &AccountId) -> bool {
+        self.book.lock().board.sound(account)
+    }
+
+    /// The call that `ticket` got goes on to whoever waits longest after it.
+    fn pass_on(&self, ticket: u64) {
+        self.book.lock().board.call_next(ticket);
+    }
+
+    fn leave(&self, account: &AccountId, ticket: u64) {
+        self.book.lock().board.leave(account, ticket);
+    }
+}
+
+impl Book {
+    fn ticket(&mut self) -> u64 {
+        self.ticket += 1;
+        self.ticket
+    }
+}
+
+impl Slot {
+    /// The account that the place is on.
+    pub(crate) fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    /// Waits until the request may begin; `false` when that is after `until`.
+    pub(crate) async fn begin(&self, until: Instant) -> bool {
+        if self.start.at <= Instant::now() {
+            return true;
+        }
+        let soon = self.start.at <= until;
+        if soon {
+            tokio::time::sleep_until(self.start.at).await;
+        }
+        soon
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.slots.release(&self.account, self.start);
+    }
+}
+
+impl Waiting {
+    /// Waits for the turn. Dropping the future leaves the queue.
+    pub(crate) async fn turn(mut self) -> Woken {
+        match (&mut self.wake).await {
+            Ok(Wake::Place(start)) => {
+                Woken::Slot(Slot { slots: Arc::clone(&self.slots), account: self.account.clone(), start })
+            }
+            Ok(Wake::Called) => Woken::Again(Turn { ticket: self.ticket, called: true }),
+            Ok(Wake::Again) | Err(_) => Woken::Again(Turn { ticket: self.ticket, called: false }),
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.slots.leave(&self.account, self.ticket);
+        // The turn may have come in the instant in which the client left.
+        match self.wake.try_recv() {
+            Ok(Wake::Place(start)) => self.slots.release(&self.account, start),
+            Ok(Wake::Called) => self.slots.pass_on(self.ticket),
+            Ok(Wake::Again) | Err(_) => {}
+        }
+    }
+}

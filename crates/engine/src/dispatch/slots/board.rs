@@ -1,0 +1,306 @@
+//! What is known of every account and relay in the form in which a choice reads it: one short row each, in the order of the
+//! list, kept up with the list by looking only at what changed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool::catalog::To;
+use pool::pick::{self, Ask, Best, Candidate, Group, NoAccount, Pick, Rules, Strategy};
+use pool::{AccountId, Millis};
+use tokio::time::Instant;
+
+use super::place::{Place, Start, Waiter};
+use super::row::{Moment, Row, View};
+use super::{Field, Wake};
+use crate::registry::accounts::{CHUNK, List};
+
+/// Every account's row.
+pub(super) struct Board {
+    strategy: Strategy,
+    tiers: Vec<String>,
+    rows: Vec<Row>,
+    /// What no row of a chunk of the list beats; unknown when one of them changed.
+    best: Vec<Best>,
+    /// The list that the rows were made of.
+    list: List,
+    /// Places on accounts that are gone, until the last is given back.
+    gone: HashMap<AccountId, Place>,
+    /// When the first card ends, and when the cards were looked at last.
+    cards: (Millis, Millis),
+    /// Requests in all queues.
+    waiting: usize,
+}
+
+impl Board {
+    pub(super) fn new(strategy: Strategy, tiers: Vec<String>) -> Self {
+        let never = (Millis(i64::MAX), Millis(i64::MIN));
+        let (rows, best, gone) = (Vec::new(), Vec::new(), HashMap::new());
+        Self { strategy, tiers, rows, best, list: List::default(), gone, cards: never, waiting: 0 }
+    }
+
+    pub(super) fn choose(&mut self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+        self.follow(field.list, now);
+        let moment = Moment { now, mono: Instant::now() };
+        match field.to {
+            To::Accounts => {
+                self.weigh(moment);
+                pick::pick(&self.accounts(&self.view((field, ask.model), moment)), ask, now)
+            }
+            To::Relays(_) => pick::pick(&[Group::unknown(self.relays(field, moment))], ask, now),
+        }
+    }
+
+    pub(super) fn explain(&mut self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Vec<(AccountId, pick::Place)> {
+        self.follow(field.list, now);
+        let moment = Moment { now, mono: Instant::now() };
+        let view = self.view((field, ask.model), moment);
+        let explained = match field.to {
+            To::Accounts => {
+                pick::explain(self.accounts(&view).into_iter().flat_map(|group| group.candidates), ask, now)
+            }
+            To::Relays(_) => pick::explain(self.relays(field, moment), ask, now),
+        };
+        explained.into_iter().map(|(id, place)| (id.clone(), place)).collect()
+    }
+
+    /// Requests at a time on an account; 0 is no limit.
+    pub(super) fn ceiling(&self, account: &AccountId, ask: &Ask<'_>, now: Millis) -> u32 {
+        let moment = Moment { now, mono: Instant::now() };
+        self.row(account).map_or(0, |row| row.candidate(true, moment).ceiling(ask))
+    }
+
+    /// Takes a place and says when its request may begin. `chosen` is when that was chosen by its rank.
+    pub(super) fn begin(&mut self, account: &AccountId, stagger: Duration, chosen: Option<Millis>) -> Start {
+        let mono = Instant::now();
+        let relay = self.row(account).is_some_and(|row| row.relay);
+        let Some(place) = self.place(account) else { return Start { at: mono, round: 0 } };
+        place.last_used = chosen.unwrap_or(place.last_used);
+        if relay || stagger.is_zero() {
+            return place.begin(mono);
+        }
+        let at = place.next.map_or(mono, |next| next.max(mono));
+        place.next = Some(at + stagger);
+        place.begin(at)
+    }
+
+    /// Gives a place back, to whoever waits longest for this account, else for any. A start that nobody made is not counted.
+    pub(super) fn release(&mut self, account: &AccountId, start: Start, stagger: Duration) {
+        let Some(place) = self.place(account) else { return };
+        place.end(start);
+        if start.at > Instant::now() && place.next == Some(start.at + stagger) {
+            place.next = Some(start.at);
+        }
+        while let Some(waiter) = self.first(account) {
+            let start = self.begin(account, stagger, None);
+            if waiter.wake.send(Wake::Place(start)).is_ok() {
+                return;
+            }
+            if let Some(place) = self.place(account) {
+                place.end(start);
+            }
+        }
+        self.forget(account);
+        self.call_next(0);
+    }
+
+    pub(super) fn load(&self, account: &AccountId) -> (u32, u32) {
+        let place = self.row(account).map(|row| &row.place).or_else(|| self.gone.get(account));
+        place.map_or((0, 0), |place| (place.in_flight, place.waiting()))
+    }
+
+    pub(super) fn enqueue(&mut self, account: &AccountId, waiter: Waiter) {
+        let Some(place) = self.place(account) else { return };
+        let queue = &mut place.more.get_or_insert_default().queue;
+        let at = queue.partition_point(|other| other.ticket <= waiter.ticket);
+        queue.insert(at, waiter);
+        self.waiting += 1;
+    }
+
+    pub(super) fn leave(&mut self, account: &AccountId, ticket: u64) {
+        let Some(more) = self.place(account).and_then(|place| place.more.as_mut()) else { return };
+        let before = more.queue.len();
+        more.queue.retain(|waiter| waiter.ticket != ticket);
+        self.waiting -= before - more.queue.len();
+    }
+
+    pub(super) fn scatter(&mut self, account: &AccountId) {
+        let Some(more) = self.place(account).and_then(|place| place.more.as_mut()) else { return };
+        let queue = std::mem::take(&mut more.queue);
+        self.waiting -= queue.len();
+        for waiter in queue {
+            let _ = waiter.wake.send(Wake::Again);
+        }
+    }
+
+    /// A call of an account was answered; `true` when that changes what it may do.
+    pub(super) fn answered(&mut self, account: &AccountId) -> bool {
+        let more = self.place(account).and_then(|place| place.more.as_mut());
+        more.is_some_and(|more| more.breaker.answer())
+    }
+
+    /// As [`Self::answered`], of one that failed.
+    pub(super) fn failed(&mut self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
+        let Some(place) = self.place(account) else { return false };
+        let opens = place.more.get_or_insert_default().breaker.fail(call, now, rand::random());
+        if opens {
+            place.opened();
+        }
+        opens
+    }
+
+    /// Whether an account's breaker is closed.
+    pub(super) fn sound(&self, account: &AccountId) -> bool {
+        let more = self.row(account).and_then(|row| row.place.more.as_ref());
+        more.is_none_or(|more| more.breaker.sound())
+    }
+
+    /// A place is free that nobody waits for: of the requests whose ticket is higher than `after`, the one that waits longest
+    /// may choose again; when it cannot use the place, the call goes on. Tickets begin with 1.
+    pub(super) fn call_next(&mut self, after: u64) {
+        while self.waiting > 0 {
+            let next = |place: &Place| Some(place.more.as_ref()?.queue.get(place.behind(after))?.ticket);
+            let places = self.rows.iter_mut().map(|row| &mut row.place).chain(self.gone.values_mut());
+            let Some((_, place)) =
+                places.filter_map(|place| Some((next(place)?, place))).min_by_key(|(ticket, _)| *ticket)
+            else {
+                return;
+            };
+            let at = place.behind(after);
+            let Some(waiter) = place.more.as_mut().and_then(|more| more.queue.remove(at)) else { return };
+            self.waiting -= 1;
+            if waiter.wake.send(Wake::Called).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Whoever waits longest for an account that has room for one more.
+    fn first(&mut self, account: &AccountId) -> Option<Waiter> {
+        let place = self.place(account)?;
+        let most = place.more.as_ref()?.queue.front()?.most;
+        if !place.room(most) {
+            return None;
+        }
+        let waiter = place.more.as_mut()?.queue.pop_front()?;
+        self.waiting -= 1;
+        Some(waiter)
+    }
+
+    fn row(&self, account: &AccountId) -> Option<&Row> {
+        self.rows.get(*self.list.places().get(account)?)
+    }
+
+    fn place(&mut self, account: &AccountId) -> Option<&mut Place> {
+        let Some(at) = self.list.places().get(account) else { return self.gone.get_mut(account) };
+        if let Some(best) = self.best.get_mut(at / CHUNK) {
+            *best = Best::Unknown;
+        }
+        self.rows.get_mut(*at).map(|row| &mut row.place)
+    }
+
+    /// Forgets an account that is gone once nobody is left there.
+    fn forget(&mut self, account: &AccountId) {
+        if self.gone.get(account).is_some_and(|place| place.in_flight == 0 && place.waiting() == 0) {
+            self.gone.remove(account);
+        }
+    }
+
+    /// Takes over what changed in the list, and cards that do not hold any more.
+    fn follow(&mut self, list: &List, now: Millis) {
+        let rules = Rules { strategy: self.strategy, tiers: &self.tiers };
+        if !list.alike(&self.list) {
+            self.lay(list, now);
+            return;
+        }
+        let (until, looked) = self.cards;
+        let all = now >= until || now < looked;
+        let rows = self.rows.chunks_mut(CHUNK).zip(&mut self.best);
+        for ((new, known), (rows, best)) in list.chunks().zip(self.list.chunks()).zip(rows) {
+            if !all && Arc::ptr_eq(new, known) {
+                continue;
+            }
+            *best = Best::Unknown;
+            for (row, entry) in rows.iter_mut().zip(new.iter()) {
+                if all || !Arc::ptr_eq(&row.entry, entry) {
+                    row.renew(entry, &rules, now);
+                }
+                self.cards.0 = self.cards.0.min(row.card.until());
+            }
+        }
+        self.cards.1 = now;
+        if all {
+            self.cards.0 = self.rows.iter().map(|row| row.card.until()).min().unwrap_or(Millis(i64::MAX));
+        }
+        self.list = list.clone();
+    }
+
+    /// Makes the rows of another list; places stay with their accounts.
+    fn lay(&mut self, list: &List, now: Millis) {
+        let mut places = std::mem::take(&mut self.gone);
+        for row in self.rows.drain(..) {
+            places.insert(row.entry.account.id.clone(), row.place);
+        }
+        let mut ids: Vec<_> = list.iter().map(|entry| &entry.account.id).collect();
+        ids.sort_unstable();
+        let rank: HashMap<_, _> = (0..).zip(ids).map(|(order, id)| (id, order)).collect();
+        let rules = Rules { strategy: self.strategy, tiers: &self.tiers };
+        for entry in list.iter() {
+            let id = &entry.account.id;
+            let order = rank.get(id).copied().unwrap_or(0);
+            let place = places.remove(id).unwrap_or_default();
+            self.rows.push(Row::new(entry, place, order, (&rules, now)));
+        }
+        self.best = vec![Best::Unknown; self.rows.len().div_ceil(CHUNK)];
+        self.gone = places;
+        self.gone.retain(|_, place| place.in_flight > 0 || place.waiting() > 0);
+        self.cards = (self.rows.iter().map(|row| row.card.until()).min().unwrap_or(Millis(i64::MAX)), now);
+        self.list = list.clone();
+    }
+
+    /// Works out what is not known of the chunks.
+    fn weigh(&mut self, moment: Moment) {
+        for (rows, best) in self.rows.chunks(CHUNK).zip(&mut self.best) {
+            if *best == Best::Unknown {
+                let accounts = rows.iter().filter(|row| !row.relay);
+                *best = Best::of(accounts.map(|row| row.candidate(true, moment)), self.strategy);
+            }
+        }
+    }
+
+    fn view<'a>(&self, (field, model): (Field<'a>, &'a str), moment: Moment) -> View<'a> {
+        let owner = field.prefer.and_then(|account| self.list.places().get(account)).copied();
+        let tried = field.tried.iter().filter_map(|account| Some(self.row(account)?.order)).collect();
+        View { field, model, moment, owner, tried, known: RefCell::default() }
+    }
+
+    /// The accounts, by chunks of the list.
+    fn accounts<'a>(&'a self, view: &'a View<'a>) -> Vec<Group<impl Iterator<Item = Candidate<'a>> + Clone>> {
+        let owner = view.owner.map(|at| at / CHUNK);
+        let order = view.owner.and_then(|at| self.rows.get(at)).map(|row| row.order);
+        let group = |(nth, (rows, best)): (usize, (&'a [Row], &Best))| Group {
+            best: *best,
+            owner: owner == Some(nth),
+            candidates: rows.iter().filter(|row| !row.relay).map(move |row| row.account(view, order)),
+        };
+        self.rows.chunks(CHUNK).zip(&self.best).enumerate().map(group).collect()
+    }
+
+    /// The relays that the model's name means, each with its own name of the model.
+    fn relays<'a>(&'a self, field: Field<'a>, moment: Moment) -> impl Iterator<Item = Candidate<'a>> + Clone {
+        let stops = match field.to {
+            To::Accounts => &[],
+            To::Relays(stops) => stops.as_slice(),
+        };
+        stops.iter().filter_map(move |stop| {
+            let row = self.row(&stop.relay).filter(|row| row.relay)?;
+            let lists = row.entry.lists((&stop.model, false), field.bundled, moment.now);
+            Some(Candidate {
+                owner: field.prefer == Some(&stop.relay),
+                tried: field.tried.contains(&stop.relay),
+                ..row.candidate(lists, moment)
+            })
+        })
+    }
+}

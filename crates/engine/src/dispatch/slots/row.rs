@@ -1,0 +1,131 @@
+//! An account or relay as a choice reads it.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool::Millis;
+use pool::breaker::Trust;
+use pool::pick::{Candidate, Card, Rules};
+use tokio::time::Instant;
+
+use super::Field;
+use super::place::Place;
+use crate::registry::accounts::Entry;
+
+/// Model lists whose answer is remembered within one choice; accounts share few.
+const LISTS: usize = 16;
+
+/// What a choice needs of an account or relay.
+pub(super) struct Row {
+    pub(super) entry: Arc<Entry>,
+    pub(super) card: Card,
+    pub(super) place: Place,
+    /// Place among all by id.
+    pub(super) order: u32,
+    /// Whether it is a relay.
+    pub(super) relay: bool,
+    /// Which model list it has.
+    list: usize,
+    /// Whether its entry alone tells if it lists a model: it has refused one.
+    doubted: bool,
+}
+
+/// When a choice is made.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) now: Millis,
+    pub(super) mono: Instant,
+}
+
+/// What a request asks of the rows of accounts.
+pub(super) struct View<'a> {
+    pub(super) field: Field<'a>,
+    pub(super) model: &'a str,
+    pub(super) moment: Moment,
+    /// Where in the list the conversation's owner is.
+    pub(super) owner: Option<usize>,
+    /// Whom the request has tried, by their order.
+    pub(super) tried: Vec<u32>,
+    /// What model lists were found to say.
+    pub(super) known: RefCell<Vec<(usize, bool)>>,
+}
+
+impl Row {
+    pub(super) fn new(entry: &Arc<Entry>, place: Place, order: u32, (rules, now): (&Rules<'_>, Millis)) -> Self {
+        let card = card(entry, rules, order, now);
+        let (relay, doubted) = (entry.relay.is_some(), !entry.missing.is_empty());
+        Self { entry: Arc::clone(entry), card, place, order, relay, list: list_of(entry), doubted }
+    }
+
+    pub(super) fn renew(&mut self, entry: &Arc<Entry>, rules: &Rules<'_>, now: Millis) {
+        self.card = card(entry, rules, self.order, now);
+        (self.doubted, self.list) = (!entry.missing.is_empty(), list_of(entry));
+        self.entry = Arc::clone(entry);
+    }
+
+    /// The account as a candidate; `owner` is the order of the conversation's.
+    pub(super) fn account<'a>(&'a self, view: &View<'a>, owner: Option<u32>) -> Candidate<'a> {
+        let now = view.moment.now;
+        Candidate {
+            owner: owner == Some(self.order),
+            tried: view.tried.contains(&self.order),
+            rests: if self.doubted { self.entry.rests(view.model, now) } else { None },
+            stuck: view.field.ways.stuck(&self.entry.account.id, now),
+            ..self.candidate(self.lists(view), view.moment)
+        }
+    }
+
+    /// Whether the account lists the model. What a list says is looked up once, however many accounts share it.
+    fn lists(&self, view: &View<'_>) -> bool {
+        let look = || self.entry.lists((view.model, view.field.custom), view.field.bundled, view.moment.now);
+        if view.model.is_empty() {
+            // What is asked for is no model of a list.
+            return true;
+        }
+        if self.doubted {
+            return look();
+        }
+        let mut known = view.known.borrow_mut();
+        if let Some((_, lists)) = known.iter().find(|(list, _)| *list == self.list) {
+            return *lists;
+        }
+        let lists = look();
+        if known.len() < LISTS {
+            known.push((self.list, lists));
+        }
+        lists
+    }
+
+    pub(super) fn candidate(&self, lists_model: bool, moment: Moment) -> Candidate<'_> {
+        let place = &self.place;
+        let wait = place.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(moment.mono));
+        Candidate {
+            account: &self.entry.account,
+            card: self.card,
+            in_flight: place.in_flight,
+            older: place.older(),
+            waiting: place.waiting(),
+            last_used: place.last_used,
+            wait: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            trust: place.more.as_ref().map_or(Trust::Sound, |more| more.breaker.trust(moment.now)),
+            lists_model,
+            rests: None,
+            stuck: None,
+            owner: false,
+            tried: false,
+        }
+    }
+}
+
+/// Tells model lists apart; 0 for none.
+fn list_of(entry: &Entry) -> usize {
+    entry.models.as_ref().map_or(0, |listing| Arc::as_ptr(listing).addr())
+}
+
+fn card(entry: &Entry, rules: &Rules<'_>, order: u32, now: Millis) -> Card {
+    let weight = entry.relay.as_ref().map_or(1, |line| line.relay.weight);
+    // Plans rank accounts only.
+    let tiers = if entry.relay.is_some() { &[] } else { rules.tiers };
+    Card::of(&entry.account, &Rules { tiers, ..*rules }, (weight, order), now)
+}

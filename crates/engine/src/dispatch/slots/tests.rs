@@ -1,0 +1,382 @@
+//! Places and queues, without a clock or a network.
+
+mod long;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use pool::quota::Quota;
+use pool::status::{Reason, Status};
+use pool::{Account, AccountId, Millis};
+
+use super::*;
+use crate::registry::accounts::Entry;
+
+fn account(id: &str) -> Account {
+    Account {
+        id: AccountId(id.into()),
+        label: id.into(),
+        email: String::new(),
+        plan: "plus".into(),
+        upstream_id: id.into(),
+        user: String::new(),
+        fedramp: false,
+        status: Status::Active,
+        quota: Quota::default(),
+        terms: pool::Terms::default(),
+        created: Millis(0),
+        version: 1,
+        status_rev: 1,
+    }
+}
+
+fn list(ids: &[&str]) -> List {
+    let entry = |id: &&str| Entry {
+        account: account(id),
+        tokens: None,
+        models: None,
+        missing: Vec::new(),
+        renewed: None,
+        jitter: 0.0,
+        refused: Millis(0),
+        relay: None,
+    };
+    ids.iter().map(|id| Arc::new(entry(id))).collect()
+}
+
+fn slots(stagger: Duration) -> Arc<Slots> {
+    Arc::new(Slots::new((Strategy::LeastUsed, Vec::new()), stagger))
+}
+
+struct Desk {
+    slots: Arc<Slots>,
+    list: List,
+    bundled: Catalog,
+    ways: Table,
+    most: u32,
+    at: Millis,
+}
+
+impl Desk {
+    fn new(ids: &[&str], most: u32) -> Self {
+        Self {
+            slots: slots(Duration::ZERO),
+            list: list(ids),
+            bundled: Catalog::bundled(),
+            ways: Table::default(),
+            most,
+            at: Millis(1),
+        }
+    }
+
+    fn take(&self, turn: Option<Turn>) -> Result<Taken, NoAccount> {
+        self.choose(turn, &[])
+    }
+
+    /// As [`Self::take`], for a request that has tried this account.
+    fn take_without(&self, turn: Option<Turn>, tried: &AccountId) -> Result<Taken, NoAccount> {
+        self.choose(turn, std::slice::from_ref(tried))
+    }
+
+    fn choose(&self, turn: Option<Turn>, tried: &[AccountId]) -> Result<Taken, NoAccount> {
+        self.slots.take(self.field(tried), &self.ask(), (turn, self.at))
+    }
+
+    fn explained(&self) -> Vec<(AccountId, Place)> {
+        self.slots.explain(self.field(&[]), &self.ask(), self.at)
+    }
+
+    fn field<'a>(&'a self, tried: &'a [AccountId]) -> Field<'a> {
+        let (list, bundled, ways) = (&self.list, &self.bundled, &self.ways);
+        Field { list, bundled, custom: false, to: &To::Accounts, ways, prefer: None, tried }
+    }
+
+    fn ask(&self) -> Ask<'_> {
+        Ask { model: &self.bundled.models()[0].slug, max_concurrent: self.most, ..Ask::default() }
+    }
+
+    fn now(&self) -> Slot {
+        match self.take(None) {
+            Ok(Taken::Now(slot)) => slot,
+            _ => panic!("no free place"),
+        }
+    }
+
+    fn later(&self) -> Waiting {
+        match self.take(None) {
+            Ok(Taken::Later(waiting)) => waiting,
+            _ => panic!("not queued"),
+        }
+    }
+
+    /// One busy account; one that is free, because the two who waited for it have left; two who wait for the busy one.
+    fn uneven(&self) -> (Slot, Waiting, Waiting) {
+        let mut served = vec![self.now(), self.now()];
+        let mut waiting: Vec<_> = (0..4).map(|_| self.later()).collect();
+        let busy = waiting[0].account.clone();
+        waiting.retain(|waiting| waiting.account == busy);
+        let free = served.iter().position(|slot| *slot.account() != busy).expect("two accounts");
+        drop(served.remove(free));
+        let (second, first) = (waiting.pop().expect("two wait"), waiting.pop().expect("two wait"));
+        (served.remove(0), first, second)
+    }
+
+    fn load(&self, id: &str) -> (u32, u32) {
+        self.slots.load(&AccountId(id.into()))
+    }
+}
+
+fn poll<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+fn slot(woken: Option<Woken>) -> Slot {
+    match woken {
+        Some(Woken::Slot(slot)) => slot,
+        Some(Woken::Again(_)) => panic!("sent to choose again"),
+        None => panic!("still waiting"),
+    }
+}
+
+#[test]
+fn places_are_given_back_on_drop() {
+    let desk = Desk::new(&["a"], 2);
+    let (one, two) = (desk.now(), desk.now());
+    assert_eq!(desk.load("a"), (2, 0));
+    drop(one);
+    assert_eq!(desk.load("a"), (1, 0));
+    drop(two);
+    assert_eq!(desk.load("a"), (0, 0));
+}
+
+#[test]
+fn the_queue_is_first_come_first_served() {
+    let desk = Desk::new(&["a"], 1);
+    let served = desk.now();
+    let (first, second) = (desk.later(), desk.later());
+    assert_eq!(desk.load("a"), (1, 2));
+    drop(served);
+    let served = slot(poll(first.turn()));
+    assert_eq!(desk.load("a"), (1, 1), "the place went on to the first, the second waits");
+    drop(served);
+    drop(slot(poll(second.turn())));
+    assert_eq!(desk.load("a"), (0, 0));
+}
+
+#[test]
+fn who_leaves_the_queue_is_passed_over() {
+    let desk = Desk::new(&["a"], 1);
+    let served = desk.now();
+    let (first, second) = (desk.later(), desk.later());
+    drop(first);
+    assert_eq!(desk.load("a"), (1, 1));
+    drop(served);
+    drop(slot(poll(second.turn())));
+    assert_eq!(desk.load("a"), (0, 0));
+}
+
+#[test]
+fn a_place_given_to_one_who_left_is_not_lost() {
+    let desk = Desk::new(&["a"], 1);
+    let served = desk.now();
+    let waiting = desk.later();
+    drop(served);
+    assert_eq!(desk.load("a"), (1, 0), "given, not yet taken");
+    drop(waiting);
+    assert_eq!(desk.load("a"), (0, 0));
+}
+
+#[test]
+fn the_queue_is_bounded() {
+    let desk = Desk::new(&["a"], 1);
+    let _served = desk.now();
+    let waiting: Vec<_> = (0..pool::limits::QUEUE).map(|_| desk.later()).collect();
+    let refused = desk.take(None).err().expect("a full queue");
+    assert_eq!(refused.reasons[0].1, Reason::Full);
+    drop(waiting);
+    assert_eq!(desk.load("a"), (1, 0));
+}
+
+#[test]
+fn a_free_place_elsewhere_calls_the_longest_waiting() {
+    let desk = Desk::new(&["a", "b"], 1);
+    let served = [desk.now(), desk.now()];
+    let waiting = [desk.later(), desk.later(), desk.later()];
+    let (queue_of, first) = (waiting[0].account.clone(), Turn { ticket: waiting[0].ticket, called: true });
+    let others =
+        waiting.iter().filter(|waiting| waiting.account != queue_of).map(|waiting| waiting.ticket).collect::<Vec<_>>();
+    let mut waiting = Vec::from(waiting);
+    // Everybody who waits for the other account leaves; its place is then free for whoever waits longest.
+    waiting.retain(|waiting| !others.contains(&waiting.ticket));
+    let other = served.iter().position(|slot| *slot.account() != queue_of).expect("two accounts");
+    let mut served = Vec::from(served);
+    drop(served.remove(other));
+    match poll(waiting.remove(0).turn()) {
+        Some(Woken::Again(turn)) => assert_eq!(turn, first),
+        _ => panic!("the longest waiting was not called"),
+    }
+    assert!(matches!(desk.take(Some(first)), Ok(Taken::Now(_))));
+}
+
+#[test]
+fn choosing_again_keeps_the_turn() {
+    let desk = Desk::new(&["a"], 1);
+    let served = desk.now();
+    let (first, second) = (desk.later(), desk.later());
+    desk.slots.scatter(&AccountId("a".into()));
+    let Some(Woken::Again(turn)) = poll(first.turn()) else { panic!("not scattered") };
+    let Some(Woken::Again(late)) = poll(second.turn()) else { panic!("not scattered") };
+    let Ok(Taken::Later(second)) = desk.take(Some(late)) else { panic!("not queued") };
+    let Ok(Taken::Later(first)) = desk.take(Some(turn)) else { panic!("not queued") };
+    drop(served);
+    let _served = slot(poll(first.turn()));
+    assert!(poll(second.turn()).is_none(), "the later ticket waits");
+}
+
+#[test]
+fn a_call_to_one_who_left_goes_on_to_the_next() {
+    let desk = Desk::new(&["a", "b"], 1);
+    let (_served, first, second) = desk.uneven();
+    drop(first);
+    assert!(matches!(poll(second.turn()), Some(Woken::Again(_))), "the free place is offered to the next");
+}
+
+#[test]
+fn a_call_that_is_of_no_use_goes_on_to_the_next() {
+    let desk = Desk::new(&["a", "b"], 1);
+    let (served, first, mut second) = desk.uneven();
+    let Some(Woken::Again(turn)) = poll(first.turn()) else { panic!("not called") };
+    let free =
+        desk.list.iter().map(|entry| &entry.account.id).find(|id| *id != served.account()).expect("two accounts");
+    let Ok(Taken::Later(first)) = desk.take_without(Some(turn), free) else { panic!("not queued") };
+    let again = poll(&mut second.wake);
+    assert!(matches!(again, Some(Ok(Wake::Called))), "the free place is offered to the next: {again:?}");
+    drop(served);
+    drop(slot(poll(first.turn())));
+}
+
+fn judged(desk: &Desk, at: i64, works: bool) -> bool {
+    let (id, by) = (AccountId("a".into()), u64::try_from(at).expect("small"));
+    if works { desk.slots.answered(&id) } else { desk.slots.failed(&id, (Millis(at), by), Millis(at)) }
+}
+
+/// Streams that began before the failures say nothing about them, and are not waited for.
+#[test]
+fn a_probe_goes_beside_older_streams() {
+    let mut desk = Desk::new(&["a"], 0);
+    let older = [desk.now(), desk.now()];
+    for at in 1..=5 {
+        judged(&desk, at, false);
+    }
+    desk.at = Millis(5);
+    assert!(desk.take(None).is_err(), "left alone");
+    desk.at = Millis(120_000);
+    let probe = desk.now();
+    let (second, third) = (desk.later(), desk.later());
+    assert_eq!(desk.load("a"), (3, 2), "whoever waits, waits for the probe");
+    drop(probe);
+    let probe = slot(poll(second.turn()));
+    assert_eq!(desk.load("a"), (3, 1), "one that told nothing is followed by one, whatever older streams do");
+    assert!(judged(&desk, 120_001, true));
+    assert!(matches!(poll(third.turn()), Some(Woken::Again(_))));
+    drop((desk.now(), desk.now(), probe, older));
+    assert_eq!(desk.load("a"), (0, 0));
+}
+
+/// So many hundred who come and go at random: nobody is lost, nobody overtakes, and the book is empty in the end.
+#[test]
+fn whoever_stays_is_served_in_turn() {
+    let desk = Desk::new(&["a"], 2);
+    let mut served: VecDeque<Slot> = [desk.now(), desk.now()].into();
+    let mut waiting: VecDeque<Waiting> = VecDeque::new();
+    let mut last = 0;
+    for n in 0..2000_u32 {
+        match n.wrapping_mul(2_654_435_761) >> 30 {
+            0 | 1 if waiting.len() < 60 => waiting.push_back(desk.later()),
+            2 if waiting.len() > 3 => drop(waiting.remove(2)),
+            _ => {
+                drop(served.pop_front());
+                let Some(first) = waiting.pop_front() else {
+                    served.push_back(desk.now());
+                    continue;
+                };
+                assert!(first.ticket > last, "in the order in which they came");
+                last = first.ticket;
+                served.push_back(slot(poll(first.turn())));
+            }
+        }
+        assert_eq!(desk.load("a"), (2, u32::try_from(waiting.len()).expect("few")));
+    }
+    drop((served, waiting));
+    assert_eq!(desk.load("a"), (0, 0));
+}
+
+fn gap() -> Duration {
+    Duration::from_millis(100)
+}
+
+fn staggered(ids: &[&str], most: u32) -> Desk {
+    Desk { slots: slots(gap()), ..Desk::new(ids, most) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn starts_on_one_account_are_apart() {
+    let desk = staggered(&["a"], 0);
+    let begun = Instant::now();
+    let all = [desk.now(), desk.now(), desk.now()];
+    for (slot, after) in all.iter().zip([0, 1, 2]) {
+        assert!(slot.begin(begun + 5 * gap()).await);
+        assert_eq!(begun.elapsed(), after * gap());
+    }
+    let late = desk.now();
+    assert!(!late.begin(Instant::now()).await, "not within its time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_nobody_made_is_given_to_the_next() {
+    let desk = staggered(&["a"], 0);
+    let begun = Instant::now();
+    let (_first, second) = (desk.now(), desk.now());
+    drop(second);
+    assert_eq!(desk.now().start.at, begun + gap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_may_begin_sooner_is_taken() {
+    let desk = staggered(&["a", "b"], 0);
+    let begun = Instant::now();
+    let held = [desk.now(), desk.now(), desk.now(), desk.now()];
+    assert_eq!(held.each_ref().map(|slot| slot.start.at - begun), [Duration::ZERO, Duration::ZERO, gap(), gap()]);
+    assert_ne!(held[2].account(), held[3].account());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waited_begins_apart_too() {
+    let desk = staggered(&["a"], 1);
+    let begun = Instant::now();
+    let served = desk.now();
+    let waiting = desk.later();
+    drop(served);
+    assert_eq!(slot(poll(waiting.turn())).start.at, begun + gap());
+}
+
+#[test]
+fn places_stay_with_their_accounts_when_the_list_changes() {
+    let mut desk = Desk::new(&["b", "c"], 1);
+    let served = desk.now();
+    let account = served.account().clone();
+    desk.list = list(&["a", "b", "c", "d"]);
+    let others: Vec<_> = (0..3).map(|_| desk.now()).collect();
+    assert!(others.iter().all(|slot| *slot.account() != account), "its only place is taken");
+    desk.list = list(&["a"]);
+    assert!(matches!(desk.take(None), Ok(Taken::Later(_))));
+    assert_eq!(desk.slots.load(&account), (1, 0), "an account that is gone keeps its place until it is given back");
+    drop(served);
+    assert_eq!(desk.slots.load(&account), (0, 0));
+}

@@ -1,0 +1,79 @@
+//! Reading relays and their model lists: from the store, and from the relays themselves.
+
+use std::sync::Arc;
+
+use pool::Status;
+use pool::catalog::Model;
+use pool::relay::models;
+use pool::status::Signal;
+use store::RelayModels;
+use upstream::relay::Listed;
+
+use super::ModelLists;
+use crate::dispatch::model_queue::NotListed;
+use crate::registry::accounts::{Entry, Listing};
+use crate::registry::relays::{Line, RelayOrigin};
+
+/// Restores a relay's stored list.
+pub(crate) async fn restore_models(service: &ModelLists, entry: &Entry) {
+    let Some(line) = entry.relay.as_ref().filter(|line| line.relay.models.is_empty()) else { return };
+    match service.runtime.store.relay_models(&line.relay.id).await {
+        Ok(Some(stored)) => match models::read(&stored.body) {
+            Ok(page) => listed(service, entry, page.models),
+            Err(error) => tracing::warn!(relay = line.relay.name, %error, "stored model list is not usable"),
+        },
+        Ok(None) => {}
+        Err(error) => tracing::warn!(relay = line.relay.name, %error, "stored model list is not readable"),
+    }
+}
+
+/// Whether it is worth asking although its key was refused. Nobody can test a relay of the file, so its key may be good again without a
+/// word; the stored ones are tested by their owner.
+pub(crate) fn asks_again(entry: &Entry) -> bool {
+    let filed = entry.relay.as_ref().is_some_and(|line| line.origin == RelayOrigin::File);
+    filed && matches!(entry.account.status, Status::NeedsLogin { .. })
+}
+
+/// Fetches a relay's list. One that has none is asked for any model. A list says nothing bad about a key, which may be for other calls
+/// only; but a good one ends a refusal.
+pub(crate) async fn fetch_models(service: &ModelLists, entry: &Entry) -> Result<(), NotListed> {
+    let Some(line) = &entry.relay else { return Ok(()) };
+    let (fixed, again) = (!line.relay.models.is_empty(), asks_again(entry));
+    if fixed && !again {
+        return Ok(());
+    }
+    let answer = service.runtime.upstream.relays().models(&line.relay, &line.key).await;
+    let answer = answer.map_err(|fault| NotListed::Upstream(fault.to_string()))?;
+    // Where there is no list, the next call finds out.
+    if again && matches!(answer, Listed::Models(_) | Listed::Unreadable(_) | Listed::Refused(404 | 405 | 501)) {
+        service.dispatch.report(line, &Signal::SignedIn);
+    }
+    match answer {
+        Listed::Models(_) if fixed => Ok(()),
+        Listed::Models(models) => {
+            let body = models::write(&models);
+            listed(service, entry, models);
+            keep(service, line, body).await;
+            Ok(())
+        }
+        Listed::Refused(status) => Err(NotListed::Refused(status)),
+        Listed::Unreadable(error) => Err(error.into()),
+    }
+}
+
+fn listed(service: &ModelLists, entry: &Entry, models: Vec<Model>) {
+    service
+        .registry
+        .accounts
+        .listed(&entry.account.id, Arc::new(Listing { etag: None, version: String::new(), models }));
+}
+
+async fn keep(service: &ModelLists, line: &Line, body: bytes::Bytes) {
+    if line.origin == RelayOrigin::File {
+        return;
+    }
+    let models = RelayModels { body, fetched: service.runtime.now() };
+    if let Err(error) = service.runtime.store.set_relay_models(&line.relay.id, &models).await {
+        tracing::warn!(relay = %line.relay.name, %error, "model list not stored");
+    }
+}

@@ -1,0 +1,194 @@
+//! Who can serve and who may call, as the store has it and as it was learned since: accounts, relays, keys, proxies.
+//!
+//! Requests read snapshots without waiting. Everything that takes stored rows over does so under [`Registry::lock`].
+
+pub(crate) mod accounts;
+pub(crate) mod egress;
+pub(crate) mod extras;
+pub(crate) mod feed;
+pub(crate) mod keys;
+pub(crate) mod relays;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pool::egress::Egress as Way;
+use pool::relay::Relay;
+use pool::{Account, AccountId, Secret, Status, Tokens};
+use tokio::time::Instant;
+
+use crate::clock::Moment;
+use crate::runtime::Runtime;
+use accounts::{Accounts, Changes, Entry, Found};
+use egress::{Egress, INTERVAL};
+use extras::Extras;
+use keys::Keys;
+use relays::{Line, RelayOrigin};
+
+/// A clock that leaps further than this between two looks says that the machine slept.
+const SLEPT: Duration = Duration::from_secs(5);
+/// Accounts that are read one by one; where more changed, all are read at once.
+const SINGLY: usize = 64;
+
+/// The accounts, relays, keys and proxies of this node.
+pub(crate) struct Registry {
+    runtime: Arc<Runtime>,
+    pub(crate) accounts: Accounts,
+    pub(crate) keys: Keys,
+    pub(crate) extras: Extras,
+    pub(crate) egress: Egress,
+    /// The relays of the configuration file.
+    pub(crate) file_relays: Mutex<Vec<Line>>,
+    /// Held while memory takes over what the store holds, and while what was learned is written: neither may work on what the
+    /// other is just outdating.
+    pub(crate) lock: tokio::sync::Mutex<()>,
+    /// Since when the store cannot be read; `None` while it can.
+    pub(crate) store_away: Mutex<Option<Instant>>,
+    /// When it was last seen that the machine is awake.
+    awake: Mutex<Moment>,
+}
+
+impl Registry {
+    /// Nothing is read yet.
+    pub(crate) fn new(runtime: Arc<Runtime>) -> Self {
+        let settings = &runtime.settings;
+        Self {
+            accounts: Accounts::new(settings.custom.clone(), settings.names.clone()),
+            keys: Keys::new(settings.api_key.as_ref(), runtime.store.pepper()),
+            extras: Extras::default(),
+            egress: Egress::new(runtime.upstream.config().proxy.is_some()),
+            file_relays: Mutex::default(),
+            lock: tokio::sync::Mutex::default(),
+            store_away: Mutex::default(),
+            awake: Mutex::new(runtime.clock.moment()),
+            runtime,
+        }
+    }
+
+    /// Notices a sleep that is over: connections are dead at their other ends, and tokens may be overdue.
+    pub(crate) fn wake(&self) {
+        let clock = &self.runtime.clock;
+        let slept = std::mem::replace(&mut *self.awake.lock(), clock.moment()).leap(clock);
+        if slept > SLEPT {
+            tracing::info!(seconds = slept.as_secs(), "the clock leapt, as after a sleep; connections are made anew");
+            self.runtime.upstream.redial();
+            self.accounts.rescheduled.notify_one();
+        }
+    }
+
+    /// An account, and no relay.
+    pub(crate) fn own(&self, id: &str) -> Option<Arc<Entry>> {
+        self.accounts.get(&AccountId(id.to_owned())).filter(|entry| entry.relay.is_none())
+    }
+
+    /// The words for an account's way: `global`, `direct` or `auto` twice, or a proxy's id and its name.
+    pub(crate) fn way_words(&self, id: &AccountId) -> (String, String) {
+        let table = self.egress.table();
+        let way = table.egress(id);
+        let proxy = if let Way::Fixed(id) = way { table.proxy(id) } else { None };
+        (way.to_string(), proxy.map_or_else(|| way.to_string(), |proxy| proxy.name.clone()))
+    }
+
+    /// Reads the ways from the store. The caller holds [`Self::lock`].
+    pub(crate) async fn reread_ways(&self) -> Result<(), store::Error> {
+        let proxies = self.runtime.store.proxies().await?;
+        let assigned = self.runtime.store.egresses().await?.into_iter().collect();
+        let minutes = self.runtime.store.setting(INTERVAL).await?.and_then(|text| text.parse().ok());
+        self.egress.minutes.store(minutes.unwrap_or(-1), Ordering::Relaxed);
+        // What is switched off keeps no connection either.
+        self.runtime.upstream.retain(&proxies.iter().filter(|proxy| proxy.enabled).cloned().collect::<Vec<_>>());
+        self.egress.adopt(proxies, assigned, self.runtime.now());
+        self.egress.wake.notify_one();
+        self.accounts.rescheduled.notify_one();
+        Ok(())
+    }
+
+    /// Takes over the relays of the store, and those of the configuration file, which win where a name is in both. The caller
+    /// holds [`Registry::lock`].
+    pub(crate) async fn reload_relays(&self) -> Result<Changes, store::Error> {
+        let stored = self.runtime.store.relays().await?;
+        let mut lines = self.file_relays.lock().clone();
+        let filed = lines.len();
+        for relay in stored {
+            if lines[..filed].iter().any(|line| line.relay.name == relay.name) {
+                tracing::warn!(relay = %relay.name, "the configuration file names this relay too, and counts");
+                continue;
+            }
+            if let Some(line) = self.relay_entry(relay).await? {
+                lines.push(line);
+            }
+        }
+        Ok(self.accounts.adopt_relays(lines))
+    }
+
+    /// A stored relay with its key; `None` when it was removed meanwhile.
+    async fn relay_entry(&self, relay: Relay) -> Result<Option<Line>, store::Error> {
+        let origin = RelayOrigin::Store;
+        match self.runtime.store.relay_key(&relay.id).await {
+            Ok(key) => Ok(key.map(|key| Line { relay, key, origin })),
+            // One damaged row must not take the others with it.
+            Err(error @ (store::Error::Sealed { .. } | store::Error::Damaged { .. })) => {
+                tracing::error!(relay = %relay.name, %error, "key is not readable");
+                let status = Status::NeedsLogin {
+                    why: format!("its key cannot be read: `polygate relays key {}` gives it again", relay.name),
+                };
+                Ok(Some(Line { relay: Relay { status, ..relay }, key: Secret::from(""), origin }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes over what the store holds. The caller holds [`Self::lock`].
+    pub(crate) async fn reload(&self) -> Result<Changes, store::Error> {
+        let store = &self.runtime.store;
+        // Accounts first: what of one that is added in between belongs to it is not looked for.
+        let rows = self.stored_accounts().await?;
+        // Published before the accounts, so that none is there before its way.
+        self.reread_ways().await?;
+        self.reload_keys().await?;
+        self.extras.adopt(store.tags().await?, store.links().await?);
+        // Only now: what an owner did meanwhile has been told already.
+        let before = self.accounts.list();
+        let mut changes = self.accounts.adopt(rows);
+        changes.join(self.reload_relays().await?);
+        self.accounts.feed.compare(&before, &self.accounts.list(), self.runtime.now());
+        Ok(changes)
+    }
+
+    /// The accounts of the store; only those are read that somebody else changed since.
+    async fn stored_accounts(&self) -> Result<Vec<Found>, store::Error> {
+        let (store, list) = (&self.runtime.store, self.accounts.list());
+        let versions = store.versions().await?;
+        let is_known =
+            |(id, version): &(AccountId, i64)| list.get(id).is_some_and(|known| known.account.version == *version);
+        if versions.iter().filter(|row| !is_known(row)).count() > SINGLY {
+            return self.all_accounts().await;
+        }
+        let mut found = Vec::with_capacity(versions.len());
+        for row in versions {
+            if is_known(&row) {
+                found.push(Found::Known(row.0));
+            } else if let Some((account, tokens)) = store.account(&row.0).await? {
+                found.push(Found::Read(Box::new(account), readable(&row.0, Some(tokens))));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn all_accounts(&self) -> Result<Vec<Found>, store::Error> {
+        let accounts = self.runtime.store.accounts().await?;
+        let mut tokens = self.runtime.store.tokens_of_all().await?;
+        let mut found = |account: Account| {
+            let own = readable(&account.id, tokens.remove(&account.id));
+            Found::Read(Box::new(account), own)
+        };
+        Ok(accounts.into_iter().map(&mut found).collect())
+    }
+}
+
+/// An account's tokens. One damaged row must not take the other accounts with it.
+fn readable(id: &AccountId, found: Option<Result<Tokens, store::Error>>) -> Option<Tokens> {
+    found?.inspect_err(|error| tracing::error!(account = %id, %error, "tokens are not readable")).ok()
+}

@@ -1,0 +1,490 @@
+//! The accounts and relays in memory: a snapshot that requests read without waiting, edited by signals, refreshes and reloads.
+//!
+//! The store is the truth for who exists and for tokens; statuses and quota figures are learned here and written back by
+//! [`crate::background::StoreSync`]. Edits copy the one entry that changes; they happen per request at most, never per token.
+
+mod adopt;
+mod learn;
+mod list;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use pool::catalog::{Catalog, Custom, Model, Names};
+use pool::learned::Learned;
+use pool::quota::Quota;
+use pool::relay::Capability;
+use pool::status::Signal;
+use pool::{Account, AccountId, Millis, Status, Terms, Tokens, limits};
+use proto::Wire;
+use tokio::sync::Notify;
+use tracing::field::{DisplayValue, display};
+
+use crate::registry::feed::{Feed, differs};
+use crate::registry::relays::Line;
+pub(crate) use adopt::{Changes, Found, gone};
+pub(crate) use list::{CHUNK, List};
+pub use view::{AccountView, Ready};
+
+/// One account or relay with what only the engine needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The account; its status and quota are the newest known.
+    pub(crate) account: Account,
+    /// Its tokens; `None` when the store has none.
+    pub(crate) tokens: Option<Arc<Tokens>>,
+    /// Its live model list; `None` until the first came.
+    pub(crate) models: Option<Arc<Listing>>,
+    /// Models that it refused in spite of its list; forgotten when a new list comes, or after a while. And those whose own limit
+    /// is used up.
+    pub(crate) missing: Vec<Lack>,
+    /// When we last refreshed its tokens, by a clock that nobody sets.
+    pub(crate) renewed: Option<Instant>,
+    /// 0 to 1: how much earlier than needed its tokens are refreshed.
+    pub(crate) jitter: f64,
+    /// The relay that it is; `None` for an account.
+    pub(crate) relay: Option<Arc<Line>>,
+    /// When it was last refused because its quota is used up; 0 for never.
+    pub(crate) refused: Millis,
+}
+
+/// Who a line of the log is about: an account by its id, a relay by its name.
+#[derive(Clone, Debug)]
+pub(crate) enum Who {
+    Account(AccountId),
+    Relay(String),
+}
+
+impl Who {
+    /// The field `account`, where it is one.
+    pub(crate) fn account(&self) -> Option<DisplayValue<&AccountId>> {
+        if let Self::Account(id) = self { Some(display(id)) } else { None }
+    }
+
+    /// The field `relay`, where it is one.
+    pub(crate) fn relay(&self) -> Option<&str> {
+        if let Self::Relay(name) = self { Some(name) } else { None }
+    }
+}
+
+/// A model that was refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Lack {
+    slug: String,
+    at: Millis,
+    /// The model is there, and its own limit is used up: which one, and until when.
+    spent: Option<(String, Millis)>,
+}
+
+/// Versions of a row that is to be read again; no row has them, however often it is written.
+const UNREAD: i64 = i64::MIN;
+
+/// What relays can do beside conversations.
+const SIDES: [Capability; 3] = [Capability::Embeddings, Capability::Audio, Capability::Images];
+
+/// An account's live model list.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    pub(crate) etag: Option<String>,
+    /// The client version that it was asked for; empty for relays, whose lists depend on none.
+    pub(crate) version: String,
+    pub(crate) models: Vec<Model>,
+}
+
+/// What of an account is not written yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dirty {
+    /// What its status went through since it was written last, oldest first: it is applied once more to a status that somebody else
+    /// wrote meanwhile. The latest [`SIGNALS`], each of which says more than those before it.
+    pub(crate) signals: Vec<(Signal, Millis)>,
+    pub(crate) quota: bool,
+}
+
+/// Signals kept of an account whose status cannot be written.
+const SIGNALS: usize = 16;
+
+impl Dirty {
+    /// Whether there is anything.
+    pub(crate) fn any(&self) -> bool {
+        self.quota || self.status()
+    }
+
+    /// Whether its status is not written.
+    pub(crate) fn status(&self) -> bool {
+        !self.signals.is_empty()
+    }
+
+    fn learn(&mut self, signals: impl IntoIterator<Item = (Signal, Millis)>) {
+        self.signals.extend(signals);
+        let old = self.signals.len().saturating_sub(SIGNALS);
+        self.signals.drain(..old);
+    }
+}
+
+/// The accounts.
+pub(crate) struct Accounts {
+    list: ArcSwap<List>,
+    catalog: ArcSwap<Catalog>,
+    /// The models of relays for calls beside conversations, in the order of [`SIDES`].
+    sides: ArcSwap<[Arc<Catalog>; 3]>,
+    /// The owner's rows of the catalogue.
+    rows: Vec<Custom>,
+    /// The owner's names and routes.
+    names: Names,
+    /// Limits of models that refusals have named.
+    learned: Mutex<Learned>,
+    /// Whether there are any. Changed under the lock, and read without.
+    taught: AtomicBool,
+    /// Taken by writers, so that no edit is lost; readers never wait.
+    edits: Mutex<()>,
+    dirty: Mutex<HashMap<AccountId, Dirty>>,
+    /// A status waits to be written.
+    pub(crate) unsaved: Notify,
+    /// Tokens or accounts changed: the refresh schedule is another one.
+    pub(crate) rescheduled: Notify,
+    /// Where changes are told.
+    pub(crate) feed: Feed,
+}
+
+impl Accounts {
+    /// None yet, and the bundled catalogue with these rows and routes.
+    pub(crate) fn new(rows: Vec<Custom>, names: Names) -> Self {
+        Self {
+            list: ArcSwap::default(),
+            catalog: ArcSwap::from_pointee(Catalog::bundled().with(&rows).routed(&names).vacant()),
+            rows,
+            names,
+            sides: ArcSwap::default(),
+            learned: Mutex::default(),
+            taught: AtomicBool::new(false),
+            edits: Mutex::new(()),
+            dirty: Mutex::default(),
+            unsaved: Notify::new(),
+            rescheduled: Notify::new(),
+            feed: Feed::new(),
+        }
+    }
+
+    /// The accounts as they are now.
+    pub(crate) fn list(&self) -> Arc<List> {
+        self.list.load_full()
+    }
+
+    /// One account.
+    pub(crate) fn get(&self, id: &AccountId) -> Option<Arc<Entry>> {
+        self.list.load().get(id).cloned()
+    }
+
+    /// How the log names an account or relay.
+    pub(crate) fn who(&self, id: &AccountId) -> Who {
+        let name = self.get(id).and_then(|entry| Some(entry.relay.as_ref()?.relay.name.clone()));
+        name.map_or_else(|| Who::Account(id.clone()), Who::Relay)
+    }
+
+    /// The models that can be asked for.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.load_full()
+    }
+
+    /// The models of relays that can do this.
+    pub(crate) fn side(&self, capability: Capability) -> Arc<Catalog> {
+        let at = SIDES.iter().position(|side| *side == capability);
+        at.map_or_else(|| self.catalog(), |at| Arc::clone(&self.sides.load()[at]))
+    }
+
+    /// Applies what was learned about an account; `true` when it served before and does not now.
+    pub(crate) fn signal(&self, id: &AccountId, signal: &Signal, now: Millis) -> bool {
+        self.apply(id, (signal, now), |_| true)
+    }
+
+    /// As [`Self::signal`], of a relay as it was when it was called: what an address or key came to that is another one by now
+    /// says nothing.
+    pub(crate) fn report(&self, line: &Line, signal: &Signal, now: Millis) -> bool {
+        let same = |entry: &Entry| entry.relay.as_ref().is_some_and(|known| known.same(line));
+        self.apply(&line.relay.id, (signal, now), same)
+    }
+
+    fn apply(&self, id: &AccountId, (signal, now): (&Signal, Millis), holds: impl Fn(&Entry) -> bool) -> bool {
+        // The signal of nearly every request: nothing to say that is not known.
+        let idle = matches!(signal, Signal::None | Signal::ModelMissing | Signal::ModelSpent { .. });
+        let known = matches!(signal, Signal::Served | Signal::Ample) && self.status(id) == Some(Status::Active);
+        if idle || known {
+            return false;
+        }
+        let mut lost = false;
+        self.edit(id, |entry| {
+            if !holds(entry) {
+                return false;
+            }
+            let spent = matches!(signal, Signal::Exhaust { .. });
+            if spent {
+                entry.refused = now;
+            }
+            let next = entry.account.status.apply(signal, now);
+            if next == entry.account.status {
+                return spent;
+            }
+            lost = entry.account.status.serves(now) && !next.serves(now);
+            let before = std::mem::replace(&mut entry.account.status, next);
+            if entry.relay.is_none() && before.word() != entry.account.status.word() {
+                self.feed.moved(&entry.account, &before, (signal.words(), now));
+            }
+            // While no reload can come between.
+            self.dirty.lock().entry(id.clone()).or_default().learn([(signal.clone(), now)]);
+            self.unsaved.notify_one();
+            true
+        });
+        lost
+    }
+
+    /// Takes over newer figures; `true` as in [`Self::signal`].
+    pub(crate) fn learn(&self, id: &AccountId, quota: Quota, now: Millis) -> bool {
+        let mut signal = Signal::None;
+        let learned = self.edit(id, |entry| {
+            // A relay may pass on the figures of an account of its own.
+            if entry.relay.is_some() {
+                return false;
+            }
+            let before = entry.account.quota.clone();
+            let open = quota.open(now);
+            if !entry.account.quota.merge(quota) {
+                return false;
+            }
+            entry.missing.retain(|lack| !lack.spent.as_ref().is_some_and(|(limit, _)| open.contains(limit)));
+            signal = entry.account.quota.verdict(entry.refused, now);
+            if differs(&before, &entry.account.quota) {
+                self.feed.measured(&entry.account);
+            }
+            true
+        });
+        if learned {
+            self.dirty.lock().entry(id.clone()).or_default().quota = true;
+        }
+        self.signal(id, &signal, now)
+    }
+
+    /// Publishes refreshed tokens, which the store has already.
+    pub(crate) fn renew(&self, id: &AccountId, tokens: Arc<Tokens>) {
+        self.edit(id, |entry| {
+            entry.tokens = Some(tokens);
+            entry.renewed = Some(Instant::now());
+            entry.jitter = rand::random();
+            true
+        });
+        self.rescheduled.notify_one();
+    }
+
+    /// Publishes an account's live list.
+    pub(crate) fn listed(&self, id: &AccountId, listing: Arc<Listing>) {
+        self.edit(id, |entry| {
+            entry.models = Some(listing);
+            entry.missing.retain(|lack| lack.spent.is_some());
+            true
+        });
+        self.recatalog();
+    }
+
+    /// As [`Self::listed`], of many accounts at once.
+    pub(crate) fn listed_all(&self, mut listings: HashMap<AccountId, Arc<Listing>>) {
+        let mut own = |entry: &Arc<Entry>| match listings.remove(&entry.account.id) {
+            Some(listing) => {
+                let mut entry = Entry { models: Some(listing), ..Entry::clone(entry) };
+                entry.missing.retain(|lack| lack.spent.is_some());
+                Arc::new(entry)
+            }
+            None => Arc::clone(entry),
+        };
+        self.replace(|list, _| list.iter().map(&mut own).collect());
+    }
+
+    /// Takes over what an account's owner set.
+    pub(crate) fn agree(&self, id: &AccountId, terms: Terms) {
+        self.edit(id, |entry| {
+            entry.account.terms = terms;
+            true
+        });
+    }
+
+    /// Notes that a model was refused that the list has; `true` when that is news. Of relays only what they list is kept: they are
+    /// asked for any name that a client thinks of.
+    pub(crate) fn lacks(&self, id: &AccountId, slug: &str, now: Millis) -> bool {
+        self.edit(id, |entry| {
+            let news = (entry.relay.is_none() || entry.names(slug)) && !entry.misses(slug, now);
+            if news {
+                entry.missing.retain(|lack| lack.slug != slug);
+                entry.missing.push(Lack { slug: slug.to_owned(), at: now, spent: None });
+            }
+            news
+        })
+    }
+
+    /// Notes that a model's own limit is used up.
+    pub(crate) fn rests(&self, id: &AccountId, slug: &str, (limit, until, now): (&str, Millis, Millis)) {
+        self.edit(id, |entry| {
+            entry.missing.retain(|lack| lack.slug != slug);
+            entry.missing.push(Lack { slug: slug.to_owned(), at: now, spent: Some((limit.to_owned(), until)) });
+            true
+        });
+    }
+
+    /// Notes that the account's status was written once more by us.
+    pub(crate) fn status_written(&self, id: &AccountId) {
+        self.edit(id, |entry| {
+            entry.account.status_rev += 1;
+            entry.account.version += 1;
+            true
+        });
+    }
+
+    /// Notes that the account's row is another one than is known: the next reload reads it, and until then no status is written over it.
+    /// To count on instead would be wrong where a reload has read the new row already.
+    pub(crate) fn unread(&self, id: &AccountId) {
+        self.edit(id, |entry| {
+            entry.account.status_rev = UNREAD;
+            entry.account.version = UNREAD;
+            true
+        });
+    }
+
+    /// Notes that the row was written once more by us.
+    pub(crate) fn written(&self, id: &AccountId) {
+        self.edit(id, |entry| {
+            entry.account.version += 1;
+            true
+        });
+    }
+
+    /// Puts the status in place that the owner wants and that the store has already: nothing learned before counts any more.
+    pub(crate) fn switched(&self, id: &AccountId, status: &Status, now: Millis) {
+        self.edit(id, |entry| {
+            let before = std::mem::replace(&mut entry.account.status, status.clone());
+            if entry.relay.is_none() && before.word() != status.word() {
+                self.feed.moved(&entry.account, &before, ("its owner changed it".into(), now));
+            }
+            if let Some(dirty) = self.dirty.lock().get_mut(id) {
+                dirty.signals.clear();
+            }
+            true
+        });
+    }
+
+    /// What waits to be written; the caller writes it and gives back what failed.
+    pub(crate) fn take_dirty(&self) -> HashMap<AccountId, Dirty> {
+        std::mem::take(&mut *self.dirty.lock())
+    }
+
+    /// Marks what could not be written.
+    pub(crate) fn give_back(&self, id: AccountId, failed: Dirty) {
+        let mut dirty = self.dirty.lock();
+        let entry = dirty.entry(id).or_default();
+        let later = std::mem::take(&mut entry.signals);
+        entry.learn(failed.signals.into_iter().chain(later));
+        entry.quota |= failed.quota;
+    }
+
+    fn status(&self, id: &AccountId) -> Option<Status> {
+        self.list.load().get(id).map(|entry| entry.account.status.clone())
+    }
+
+    /// Edits one entry; the change is published when `edit` says that there is one.
+    fn edit(&self, id: &AccountId, edit: impl FnOnce(&mut Entry) -> bool) -> bool {
+        let _one_writer = self.edits.lock();
+        let list = self.list.load_full();
+        let Some(known) = list.get(id) else { return false };
+        let mut entry = Entry::clone(known);
+        let changed = edit(&mut entry);
+        if changed {
+            self.list.store(Arc::new(list.with(entry)));
+        }
+        changed
+    }
+
+    /// Puts another list in place, made of the current one and what is not written yet.
+    pub(crate) fn replace(&self, next: impl FnOnce(&List, &HashMap<AccountId, Dirty>) -> Vec<Arc<Entry>>) {
+        {
+            let _one_writer = self.edits.lock();
+            let dirty = self.dirty.lock().clone();
+            let old = self.list.load_full();
+            let next = next(&old, &dirty);
+            self.list.store(Arc::new(List::new(next, &old)));
+        }
+        self.recatalog();
+        self.rescheduled.notify_one();
+    }
+
+    /// Joins the live lists: accounts that can serve first, so that their entry of a model counts.
+    fn recatalog(&self) {
+        // The catalogue of an older list must not overtake that of a newer one.
+        let _one_writer = self.edits.lock();
+        let list = self.list.load();
+        let own = || list.iter().filter(|entry| entry.relay.is_none());
+        let live = |wanted: bool| {
+            let entries = own().filter(move |entry| (entry.account.status == Status::Active) == wanted);
+            let enabled = entries.filter(|entry| entry.account.status != Status::Disabled);
+            enabled.filter_map(|entry| entry.models.as_ref())
+        };
+        // Most accounts share a list.
+        let mut seen = HashSet::new();
+        let lists = live(true).chain(live(false)).filter(|listing| seen.insert(Arc::as_ptr(listing)));
+        let lists: Vec<_> = lists.map(|listing| listing.models.as_slice()).collect();
+        let relays = |capability| list.iter().filter_map(move |entry| entry.shelf(capability));
+        let catalog = match (lists.is_empty(), own().next().is_none() && !list.is_empty()) {
+            (false, _) => Catalog::live(lists).with(&self.rows),
+            // Nobody here could serve what the bundled list names.
+            (true, true) => Catalog::default(),
+            (true, false) => Catalog::bundled().with(&self.rows),
+        };
+        let catalog = catalog.routed(&self.names);
+        let catalog = if list.is_empty() { catalog.vacant() } else { catalog };
+        self.catalog.store(Arc::new(self.narrowed(catalog.beside(relays(Capability::Chat), &self.rows))));
+        self.sides.store(Arc::new(SIDES.map(|side| Arc::new(Catalog::default().beside(relays(side), &[])))));
+    }
+}
+
+impl Entry {
+    /// How long its tokens stay as they are, whatever the time of day says; zero when they may be refreshed again.
+    pub(crate) fn settling(&self) -> Duration {
+        self.renewed.map_or(Duration::ZERO, |at| limits::REFRESH_GAP.saturating_sub(at.elapsed()))
+    }
+
+    /// The protocol that it is spoken to in.
+    pub(crate) fn wire(&self) -> Wire {
+        self.relay.as_ref().map_or(Wire::Responses, |line| line.relay.wire)
+    }
+
+    /// Whether the account can take the model: by its live list, else by the bundled one; a `custom` one whatever they say. A relay
+    /// is asked for models only that a name has chosen it for.
+    pub(crate) fn lists(&self, (slug, custom): (&str, bool), bundled: &Catalog, now: Millis) -> bool {
+        if self.misses(slug, now) {
+            return false;
+        }
+        custom || self.relay.is_some() || self.names(slug) || self.models.is_none() && bundled.get(slug).is_some()
+    }
+
+    /// Whether its live list, or the one that its owner chose, has the model.
+    fn names(&self, slug: &str) -> bool {
+        self.models.as_ref().is_some_and(|listing| listing.models.iter().any(|model| model.slug == slug))
+    }
+
+    /// Whether it refused the model lately. A clock that was set back does not make that last.
+    fn misses(&self, slug: &str, now: Millis) -> bool {
+        let lately = |lack: &Lack| {
+            lack.spent.is_none() && lack.at <= now && u128::from(lack.at.until(now)) < limits::MODEL_REST.as_millis()
+        };
+        self.missing.iter().any(|lack| lack.slug == slug && lately(lack))
+    }
+
+    /// Until when the model's own limit is used up, and which limit that is. A clock that was set back does not make that last.
+    pub(crate) fn rests(&self, slug: &str, now: Millis) -> Option<(Millis, &str)> {
+        let spent = |lack: &'_ Lack| lack.slug == slug && lack.at.believed(now) == lack.at;
+        let (limit, until) = self.missing.iter().find(|lack| spent(lack))?.spent.as_ref()?;
+        (*until > now).then_some((*until, limit.as_str()))
+    }
+}

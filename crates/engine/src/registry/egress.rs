@@ -1,0 +1,112 @@
+//! The ways out in memory: the stored proxies, which account takes which, and which of them answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use pool::egress::{self, Health, Marks, Proxy, ProxyId, Route, Table};
+use pool::{AccountId, Millis};
+use tokio::sync::Notify;
+
+/// The stored setting that beats the configured interval of checks: whole minutes, 0 for none.
+pub const INTERVAL: &str = "proxies.check_minutes";
+
+/// The ways out in memory.
+pub(crate) struct Egress {
+    table: ArcSwap<Table>,
+    /// Taken by whoever changes the table too.
+    marks: Mutex<HashMap<Route, Marks>>,
+    pub(crate) turn: AtomicU64,
+    /// What the last check of the configuration's proxy found.
+    pub(crate) global: Mutex<Option<Health>>,
+    /// The stored interval, minutes; negative for none.
+    pub(crate) minutes: AtomicI64,
+    /// Proxies or the interval are others now.
+    pub(crate) wake: Notify,
+}
+
+impl Egress {
+    pub(crate) fn new(global: bool) -> Self {
+        Self {
+            table: ArcSwap::from_pointee(Table { global, ..Table::default() }),
+            marks: Mutex::default(),
+            turn: AtomicU64::new(0),
+            global: Mutex::default(),
+            minutes: AtomicI64::new(-1),
+            wake: Notify::new(),
+        }
+    }
+
+    /// The ways as they are now.
+    pub(crate) fn table(&self) -> Arc<Table> {
+        self.table.load_full()
+    }
+
+    /// Takes over what the store holds. What was learned about a proxy's address ends with the address; a newer check counts as one of
+    /// ours.
+    pub(crate) fn adopt(&self, proxies: Vec<Proxy>, assigned: HashMap<AccountId, egress::Egress>, now: Millis) {
+        let mut marks = self.marks.lock();
+        let old = self.table();
+        marks.retain(|route, _| match route {
+            Route::Proxy(id) => proxies.iter().any(|proxy| proxy.id == *id && same(proxy, old.proxy(id))),
+            Route::Direct | Route::Global => true,
+        });
+        for proxy in &proxies {
+            let known = old.proxy(&proxy.id).filter(|known| known.address == proxy.address);
+            let seen = known.and_then(|known| known.health.as_ref()).map(|health| health.checked);
+            if let Some(health) = proxy.health.as_ref().filter(|health| Some(health.checked) > seen) {
+                judge(marks.entry(Route::Proxy(proxy.id.clone())).or_default(), health, now);
+            }
+        }
+        self.table.store(Arc::new(Table { proxies, assigned, down: down(&marks), global: old.global }));
+    }
+
+    /// Changes what is known about a way; `true` when it does not answer now, or does again.
+    pub(crate) fn edit(&self, route: &Route, edit: impl FnOnce(&mut Marks)) -> bool {
+        let mut all = self.marks.lock();
+        let marks = all.entry(route.clone()).or_default();
+        let before = marks.down();
+        edit(marks);
+        let after = marks.down();
+        if marks.clean() {
+            all.remove(route);
+        }
+        if before != after {
+            let table = self.table();
+            self.table.store(Arc::new(Table { down: down(&all), ..Table::clone(&table) }));
+        }
+        before.is_some() != after.is_some()
+    }
+
+    /// Notes what checks found, so that nobody takes them for new when the store is read again.
+    pub(crate) fn checked(&self, found: &[(ProxyId, Health)]) {
+        let _one_writer = self.marks.lock();
+        let mut table = Table::clone(&self.table());
+        for (id, health) in found {
+            if let Some(proxy) = table.proxies.iter_mut().find(|proxy| proxy.id == *id) {
+                proxy.health = Some(health.clone());
+            }
+        }
+        self.table.store(Arc::new(table));
+    }
+
+    /// Whether nothing speaks against a way.
+    pub(crate) fn clean(&self, route: &Route) -> bool {
+        !self.marks.lock().contains_key(route)
+    }
+}
+
+fn same(proxy: &Proxy, known: Option<&Proxy>) -> bool {
+    known.is_some_and(|known| known.address == proxy.address && known.allow_private == proxy.allow_private)
+}
+
+fn down(marks: &HashMap<Route, Marks>) -> HashMap<Route, Millis> {
+    marks.iter().filter_map(|(route, marks)| Some((route.clone(), marks.down()?))).collect()
+}
+
+/// Takes over what a check found.
+pub(crate) fn judge(marks: &mut Marks, health: &Health, now: Millis) {
+    if health.ok { marks.good() } else { marks.mark(now) }
+}

@@ -1,0 +1,213 @@
+//! What happens to accounts, for whoever watches: bounded, never waited for. A watcher that is too slow is told how much it missed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pool::quota::Quota;
+use pool::warning::Warning;
+use pool::{Account, AccountId, Millis, Status};
+use serde::Serialize;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::registry::accounts::{Entry, List};
+
+/// News that a watcher may be behind.
+const BEHIND: usize = 256;
+/// Most watchers at once, our own among them.
+const WATCHERS: usize = 64;
+
+/// One piece of news. No secrets.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum News {
+    /// An account's state is another one.
+    Account {
+        /// Which.
+        account: AccountId,
+        /// Its name for people.
+        label: String,
+        /// The state before, one word.
+        from: &'static str,
+        /// The state now, one word.
+        to: &'static str,
+        /// The signal that did it, in words.
+        why: String,
+        /// When the state ends by itself.
+        until: Option<Millis>,
+        /// When it happened.
+        at: Millis,
+    },
+    /// An account's figures are others.
+    Quota {
+        /// Which.
+        account: AccountId,
+        /// Its name for people.
+        label: String,
+        /// The figures.
+        quota: Box<Quota>,
+        /// When they were learned.
+        at: Millis,
+    },
+    /// A warning is given.
+    Warning(Warning),
+    /// An account was added.
+    LoginAdded {
+        /// Which.
+        account: AccountId,
+        /// Its name for people.
+        label: String,
+        /// When.
+        at: Millis,
+    },
+    /// An account must be signed in again.
+    LoginNeeded {
+        /// Which.
+        account: AccountId,
+        /// Its name for people.
+        label: String,
+        /// Why.
+        why: String,
+        /// When.
+        at: Millis,
+    },
+    /// An account was removed.
+    LoginRemoved {
+        /// Which.
+        account: AccountId,
+        /// When.
+        at: Millis,
+    },
+    /// The watcher was too slow.
+    Lagged {
+        /// How many news it missed.
+        missed: u64,
+    },
+}
+
+impl News {
+    /// Its type, as in JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Account { .. } => "account",
+            Self::Quota { .. } => "quota",
+            Self::Warning(_) => "warning",
+            Self::LoginAdded { .. } => "login_added",
+            Self::LoginNeeded { .. } => "login_needed",
+            Self::LoginRemoved { .. } => "login_removed",
+            Self::Lagged { .. } => "lagged",
+        }
+    }
+}
+
+/// Somebody who watches. Dropping it is leaving.
+#[derive(Debug)]
+pub struct Watcher(broadcast::Receiver<Arc<News>>);
+
+impl Watcher {
+    /// The next news; `None` when there will be none any more. Cancel safe.
+    pub async fn next(&mut self) -> Option<Arc<News>> {
+        match self.0.recv().await {
+            Ok(news) => Some(news),
+            Err(RecvError::Lagged(missed)) => Some(Arc::new(News::Lagged { missed })),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+/// Where news are told.
+pub(crate) struct Feed(broadcast::Sender<Arc<News>>);
+
+impl Feed {
+    pub(crate) fn new() -> Self {
+        Self(broadcast::Sender::new(BEHIND))
+    }
+
+    /// Tells everybody who watches.
+    pub(crate) fn tell(&self, news: News) {
+        // Nobody may be there.
+        let _ = self.0.send(Arc::new(news));
+    }
+
+    /// A new watcher; `None` when there are too many.
+    pub(crate) fn watch(&self) -> Option<Watcher> {
+        (self.0.receiver_count() < WATCHERS).then(|| Watcher(self.0.subscribe()))
+    }
+
+    /// Tells that a state is another one.
+    pub(crate) fn moved(&self, account: &Account, from: &Status, (why, at): (String, Millis)) {
+        let (id, label) = (account.id.clone(), account.label.clone());
+        let notice = account.status.notice(at);
+        if let (Status::NeedsLogin { why }, _) | (_, Some(why)) = (&account.status, &notice) {
+            let (account, label, why) = (id.clone(), label.clone(), why.clone());
+            self.tell(News::LoginNeeded { account, label, why, at });
+        }
+        let until = account.status.usable(at).err().and_then(|reason| reason.until());
+        let (from, to) = (from.word(), account.status.word());
+        self.tell(News::Account { account: id, label, from, to, why, until, at });
+    }
+
+    /// Tells that figures are others.
+    pub(crate) fn measured(&self, account: &Account) {
+        let (id, label, quota) = (account.id.clone(), account.label.clone(), account.quota.now_only());
+        self.tell(News::Quota { account: id, label, at: quota.updated, quota: Box::new(quota) });
+    }
+
+    /// Tells what an owner did, here or in another process: the list before and after the writes were taken over.
+    pub(crate) fn compare(&self, before: &List, after: &List, at: Millis) {
+        let own = |list: &List| -> HashMap<AccountId, Arc<Entry>> {
+            let own = list.iter().filter(|entry| entry.relay.is_none());
+            own.map(|entry| (entry.account.id.clone(), Arc::clone(entry))).collect()
+        };
+        let mut old = own(before);
+        for entry in after.iter().filter(|entry| entry.relay.is_none()) {
+            match old.remove(&entry.account.id) {
+                None => {
+                    let (account, label) = (entry.account.id.clone(), entry.account.label.clone());
+                    self.tell(News::LoginAdded { account, label, at });
+                }
+                Some(known) => self.differ(&known.account, &entry.account, at),
+            }
+        }
+        for account in old.into_keys() {
+            self.tell(News::LoginRemoved { account, at });
+        }
+    }
+
+    fn differ(&self, old: &Account, new: &Account, at: Millis) {
+        if old.status.word() != new.status.word() {
+            self.moved(new, &old.status, ("its owner changed it".into(), at));
+        }
+        if differs(&old.quota, &new.quota) {
+            self.measured(new);
+        }
+    }
+}
+
+/// Whether figures differ in what people see: not in when they were learned, nor in the wandering of a reset instant.
+pub(crate) fn differs(old: &Quota, new: &Quota) -> bool {
+    /// A reset that moves by less is said another way, not moved; milliseconds.
+    const SLACK: u64 = 120_000;
+    let near = |a: Option<Millis>, b: Option<Millis>| match (a, b) {
+        (Some(a), Some(b)) => a.until(b).max(b.until(a)) < SLACK,
+        (a, b) => a == b,
+    };
+    let same = |a: Option<pool::quota::Window>, b: Option<pool::quota::Window>| match (a, b) {
+        (Some(a), Some(b)) => {
+            // Small steps add up: a whole point that was passed is seen, and thresholds are whole points.
+            let still = (a.used_percent.floor() - b.used_percent.floor()).abs() < 0.5
+                && (a.used_percent - b.used_percent).abs() < 0.05;
+            still && a.minutes == b.minutes && near(a.resets_at, b.resets_at)
+        }
+        (a, b) => a == b,
+    };
+    let named = |quota: &Quota| -> Vec<_> {
+        let share = |window: Option<pool::quota::Window>| window.map(|window| window.used_percent);
+        quota.named.iter().map(|limit| (limit.id.clone(), share(limit.primary), share(limit.secondary))).collect()
+    };
+    let rest = |quota: &Quota| (quota.credits.clone(), quota.plan.clone(), quota.allowed, quota.reset_credits);
+    !same(old.primary, new.primary)
+        || !same(old.secondary, new.secondary)
+        || named(old) != named(new)
+        || rest(old) != rest(new)
+}

@@ -1,0 +1,139 @@
+//! Relays as candidates beside the accounts: one entry each, with its key instead of tokens.
+//!
+//! They come from the store and from the configuration file. A relay of the file exists in memory only: what was learned about
+//! it ends with the process.
+
+use std::sync::Arc;
+
+use pool::catalog::{Model, Shelf};
+use pool::quota::Quota;
+use pool::relay::{Capability, Relay};
+use pool::{Account, Millis, Secret, Status, Terms};
+
+use super::accounts::{Accounts, Changes, Dirty, Entry, Listing, gone};
+
+/// Where a relay is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RelayOrigin {
+    /// In the store: added on the command line or over the admin API.
+    Store,
+    /// In the configuration file, which alone can change it.
+    File,
+}
+
+/// A relay with its key.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) relay: Relay,
+    pub(crate) key: Secret,
+    pub(crate) origin: RelayOrigin,
+}
+
+impl Line {
+    /// Whether both lead to the same service with the same key: what was learned about one holds for the other.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let (a, b) = (&self.relay, &other.relay);
+        self.key == other.key
+            && (&a.base_url, a.wire, &a.models, a.enabled) == (&b.base_url, b.wire, &b.models, b.enabled)
+    }
+
+    /// The relay as the choice among candidates sees it.
+    fn account(&self) -> Account {
+        let relay = &self.relay;
+        Account {
+            id: relay.id.clone(),
+            label: relay.name.clone(),
+            email: String::new(),
+            plan: String::new(),
+            upstream_id: String::new(),
+            user: String::new(),
+            fedramp: false,
+            status: if relay.enabled { relay.status.clone() } else { Status::Disabled },
+            quota: Quota::default(),
+            terms: Terms::default(),
+            created: relay.created,
+            version: relay.version,
+            status_rev: 0,
+        }
+    }
+
+    /// The models that its owner chose; `None` for the live list.
+    fn chosen(&self) -> Option<Arc<Listing>> {
+        let models: Vec<_> = self.relay.models.iter().map(|name| Model::bare(name)).collect();
+        (!models.is_empty()).then(|| Arc::new(Listing { etag: None, version: String::new(), models }))
+    }
+}
+
+impl Entry {
+    /// The entry of a relay.
+    fn fresh(line: Line) -> Self {
+        Self {
+            account: line.account(),
+            tokens: None,
+            models: line.chosen(),
+            missing: Vec::new(),
+            renewed: None,
+            jitter: 0.0,
+            refused: Millis(0),
+            relay: Some(Arc::new(line)),
+        }
+    }
+
+    /// What the relay offers; `None` for accounts and for relays that are switched off or cannot do this.
+    pub(crate) fn shelf(&self, capability: Capability) -> Option<Shelf<'_>> {
+        let relay = &self.relay.as_ref()?.relay;
+        if !relay.enabled || !relay.capabilities.has(capability) {
+            return None;
+        }
+        Some(Shelf {
+            id: &relay.id,
+            name: &relay.name,
+            prefix: &relay.prefix,
+            models: self.models.as_ref().map_or(&[], |listing| listing.models.as_slice()),
+            fixed: !relay.models.is_empty(),
+        })
+    }
+}
+
+impl Accounts {
+    /// Takes over the relays of store and configuration. What was learned about a relay stays as long as its address, key and
+    /// protocol do; others count as new.
+    pub(crate) fn adopt_relays(&self, lines: Vec<Line>) -> Changes {
+        let mut changes = Changes::default();
+        self.replace(|old, dirty| {
+            let mut next: Vec<_> = old.iter().filter(|entry| entry.relay.is_none()).cloned().collect();
+            for line in lines {
+                let id = line.relay.id.clone();
+                let known = old.get(&id);
+                let unsaved = dirty.get(&id).is_some_and(Dirty::status);
+                let kept = known.and_then(|known| keep(known, &line, unsaved));
+                match (&kept, known) {
+                    (None, _) => changes.added.push(id),
+                    (Some(kept), Some(known)) if healed(known, kept) => changes.signed_in.push(id),
+                    _ => {}
+                }
+                next.push(Arc::new(kept.unwrap_or_else(|| Entry::fresh(line))));
+            }
+            changes.removed = gone(old, &next);
+            // Before the catalogue of the new list is made.
+            changes.added.iter().chain(&changes.removed).for_each(|id| self.unlearn(id));
+            next
+        });
+        changes
+    }
+}
+
+/// Whether somebody ended what only a person ends.
+fn healed(known: &Entry, kept: &Entry) -> bool {
+    known.account.status.lasts() && !kept.account.status.lasts()
+}
+
+/// The known entry with what is stored now; `None` when nothing of it holds any more.
+fn keep(known: &Entry, line: &Line, unsaved: bool) -> Option<Entry> {
+    known.relay.as_ref().filter(|old| old.same(line))?;
+    // Nobody but us knows the state of a relay of the file; the row of any other may be newer than what we know.
+    let ours = unsaved || line.origin == RelayOrigin::File;
+    let status = if ours { known.account.status.clone() } else { line.account().status };
+    Some(Entry { account: Account { status, ..line.account() }, relay: Some(Arc::new(line.clone())), ..known.clone() })
+}

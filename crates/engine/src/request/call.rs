@@ -1,0 +1,56 @@
+//! What the server hands over: one request, read and authenticated.
+
+use std::sync::Arc;
+
+use proto::{Dialect, Notes, Request};
+use uuid::Uuid;
+
+use crate::registry::keys::KeyId;
+use crate::request::stored::Trail;
+use crate::room::Tab;
+
+/// One request of a client.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The protocol that the client speaks; its reply is written in it.
+    pub dialect: Dialect,
+    /// What it asks.
+    pub request: Request,
+    /// What reading the request has noted.
+    pub notes: Notes,
+    /// Who asks.
+    pub key: KeyId,
+    /// The rest that is known of the client.
+    pub client: Client,
+    /// What the conversation that it goes on from is charged to.
+    pub tab: Tab,
+}
+
+/// What is known of a client besides its request.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// Our id of the request; the same over all attempts.
+    pub request_id: String,
+    /// Its `User-Agent`, empty when it sent none.
+    pub user_agent: String,
+    /// Whether it is a Codex client (originator or User-Agent `codex*`); such clients get `codex.*` events and headers.
+    pub codex: bool,
+    /// The version that a Codex client says it has.
+    pub version: Option<String>,
+    /// Its Codex headers, those that [`upstream::PASSED`] names, lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its headers that a relay of its own protocol gets, those that [`upstream::relay::PASSED`] names.
+    pub relayed: Vec<(&'static str, String)>,
+    /// The conversation that it names in a header (`session-id`, `session_id`, `conversation_id`), if it does.
+    pub session: Option<String>,
+    /// Its `thread-id`, when it has one of its own (subagents).
+    pub thread: Option<String>,
+    /// The `x-codex-turn-state` that it echoes.
+    pub turn_state: Option<String>,
+    /// Whether it wants no hosted tools beside those that it asks for.
+    pub own_tools: bool,
+    /// What its WebSocket connection remembers; `None` over HTTP.
+    pub trail: Option<Arc<Trail>>,
+    /// The conversation of the response that the request goes on from; the engine finds it.
+    pub chained: Option<Uuid>,
+}

@@ -1,0 +1,149 @@
+//! Which conversation a request belongs to, and the ids that the backend is told.
+//!
+//! The backend keeps its prompt cache by session id, so the same conversation must carry the same one. It is never the
+//! client's own text: two keys that use the same cache key are two conversations. Only a Codex client's session id, a UUID
+//! that it made itself, goes through as it is.
+
+#[cfg(test)]
+mod tests;
+
+use pool::Millis;
+use proto::canon::{Item, ItemKind, Part, Role, Source};
+use proto::dialect::responses::compact::is_asked;
+use proto::{Request, Text};
+use uuid::Uuid;
+
+use super::call::Call;
+use crate::dispatch::affinity::Asked;
+
+/// The namespace of our session ids.
+const SPACE: Uuid = Uuid::from_u128(0x9f1c_2d6e_7b0a_5c43_8e1d_6a2f_4b90_c7d5);
+/// How much of one text goes into a derived id.
+const SAMPLE: usize = 4096;
+
+/// A conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Conversation {
+    /// What it is remembered by; scoped to the client's key.
+    pub(crate) id: Uuid,
+    /// Its session id towards the backend; also its prompt cache key when the client names none.
+    pub(crate) session: String,
+    /// Its thread id; the session id but for subagents.
+    pub(crate) thread: String,
+}
+
+impl Conversation {
+    /// The conversation of a request to the model `slug`.
+    pub(crate) fn of(call: &Call, slug: &str) -> Self {
+        let mut name = Name::new(&call.key.0);
+        let cache_key = call.request.cache_key.as_ref().filter(|key| !key.is_empty());
+        let id = match (&call.client.session, cache_key, call.client.chained) {
+            (Some(session), ..) => name.part("session", session.as_bytes()).id(),
+            (None, Some(key), _) => name.part("cache", key.escaped()).id(),
+            // Its opening may look different now: instructions are not carried on.
+            (None, None, Some(id)) => id,
+            (None, None, None) => opening(&call.request, slug, &mut name).id(),
+        };
+        let own = |text: &Option<String>| text.as_deref().filter(|_| call.client.codex).and_then(uuid);
+        let session = own(&call.client.session).unwrap_or_else(|| id.to_string());
+        let thread = own(&call.client.thread).unwrap_or_else(|| session.clone());
+        Self { id, session, thread }
+    }
+}
+
+/// The turn that a request belongs to: one of the `last` of its conversation, if it goes on with that one. What a client adds to a
+/// tool's output in the user's name begins none; a compaction is a turn of its own.
+pub(crate) fn turn_of(request: &Request, conversation: &Conversation, last: &[Asked], now: Millis) -> Asked {
+    let user = |item: &Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
+    let output = |item: &Item| matches!(&item.kind, ItemKind::Output { .. });
+    let (mut turns, mut asks, mut beside) = (0_u64, None, false);
+    for item in &request.items {
+        if user(item) && !beside {
+            (turns, asks) = (turns + 1, Some(item));
+        }
+        beside = output(item) || beside && user(item);
+    }
+    let mut name = Name::new(&conversation.thread);
+    name.part("id", conversation.id.as_bytes());
+    name.part("turns", &turns.to_le_bytes());
+    name.part("compacts", &[u8::from(is_asked(request))]);
+    asks.map(|item| item_parts(item, &mut name));
+    let name = name.id();
+    last.iter().find(|last| last.name == name).copied().unwrap_or(Asked { name, begun: now })
+}
+
+impl Conversation {
+    /// What a stretch of it between two compactions is called: of clients that compact by themselves none is known, so it is one.
+    pub(crate) fn context(&self) -> Uuid {
+        Uuid::new_v5(&self.id, b"context")
+    }
+
+    /// Tells the conversation's threads apart: a subagent's is another line of thought, and has a socket of its own.
+    pub(crate) fn line(&self) -> u128 {
+        if self.thread == self.session {
+            return self.id.as_u128();
+        }
+        Uuid::new_v5(&self.id, self.thread.as_bytes()).as_u128()
+    }
+}
+
+/// The ids that a conversation may have which a client with this key names so: in a header, or by its prompt cache key.
+pub(crate) fn named(key: &str, name: &str) -> [Uuid; 2] {
+    let id = |label, bytes: &[u8]| {
+        let mut parts = Name::new(key);
+        parts.part(label, bytes);
+        parts.id()
+    };
+    [id("session", name.as_bytes()), id("cache", Text::from(name).escaped())]
+}
+
+/// What stays the same over all turns of a conversation that nobody named: everything up to the first user message.
+fn opening<'n>(request: &Request, slug: &str, name: &'n mut Name) -> &'n Name {
+    name.part("model", slug.as_bytes());
+    if let Some(instructions) = &request.instructions {
+        name.part("instructions", instructions.escaped());
+    }
+    let _ = request.items.iter().any(|item| item_parts(item, name));
+    name
+}
+
+/// Adds an item's texts; `true` when it is a user message.
+fn item_parts(item: &Item, name: &mut Name) -> bool {
+    let ItemKind::Message { role, parts, .. } = &item.kind else { return false };
+    for part in parts {
+        let _ = match part {
+            Part::Text { text, .. } | Part::Refusal(text) => name.part("text", text.escaped()),
+            Part::Image { source: Source::Url(text) | Source::Id(text), .. }
+            | Part::File { source: Source::Url(text) | Source::Id(text), .. } => name.part("source", text.escaped()),
+            Part::Other(json) => name.part("other", json.bytes()),
+        };
+    }
+    *role == Role::User
+}
+
+fn uuid(text: &str) -> Option<String> {
+    Uuid::try_parse(text).ok().map(|id| id.to_string())
+}
+
+/// Collects what an id is derived from; each piece carries its length, so that no two lists look alike.
+struct Name(Vec<u8>);
+
+impl Name {
+    fn new(scope: &str) -> Self {
+        let mut name = Self(Vec::with_capacity(256));
+        name.part("key", scope.as_bytes());
+        name
+    }
+
+    fn part(&mut self, label: &str, bytes: &[u8]) -> &Self {
+        let sample = &bytes[..bytes.len().min(SAMPLE)];
+        self.0.extend_from_slice(label.as_bytes());
+        self.0.extend_from_slice(&bytes.len().to_le_bytes());
+        self.0.extend_from_slice(sample);
+        self
+    }
+
+    fn id(&self) -> Uuid {
+        Uuid::new_v5(&SPACE, &self.0)
+    }
+}

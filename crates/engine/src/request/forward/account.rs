@@ -1,0 +1,99 @@
+//! A call that is handed on to an account's backend.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName};
+use pool::Tokens;
+use pool::attempt::Outcome;
+use pool::relay::Service;
+use tokio::time::timeout;
+use upstream::oauth::RefreshReason;
+use upstream::{Answer, Errand, Fault};
+use uuid::Uuid;
+
+use super::Run;
+use crate::dispatch::head;
+use crate::registry::accounts::Entry;
+use crate::request::run::post::{Miss, refused};
+use crate::request::services::Services;
+use crate::tokens::{NotRefreshed, Wish};
+
+/// Headers of the backend's answer that a client may see, beside those of every answer.
+const PASSED: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_LENGTH];
+
+impl Run {
+    /// One call: tokens, body, and the head of an answer that serves.
+    pub(super) async fn errand(&mut self, entry: &Entry, refresh: bool) -> Result<Answer, Miss> {
+        let id = &entry.account.id;
+        let tokens = self.tokens(entry, refresh).await?;
+        self.call.0 = self.services.runtime.now();
+        self.receipt.posted(id);
+        self.head.account = Some(id.clone());
+        let (services, service, body) = (Arc::clone(&self.services), self.service, self.load.json());
+        let mut answer = Trip { services, service, body, passed: self.turn.clone() }.go(entry, &tokens).await?;
+        if answer.status != 200 {
+            return Err(refused(&self.services, id, answer).await);
+        }
+        head::served(&self.services.dispatch, id, &answer.headers);
+        self.services.dispatch.works(id);
+        answer.headers = seen(&answer.headers);
+        Ok(answer)
+    }
+
+    /// Tokens that can be sent; others than the refused ones when those are to be refreshed.
+    async fn tokens(&mut self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, Miss> {
+        let refused = self.services.runtime.backend_now();
+        let fresh = async {
+            match &self.sent {
+                Some(sent) if refresh => {
+                    let wish = Wish::waiting(sent, RefreshReason::UnauthorizedRecovery);
+                    self.services.tokens.renew(&entry.account.id, wish).await
+                }
+                _ => self.services.tokens.fresh(entry, Wish::waiting).await,
+            }
+        };
+        // The refresh goes on beside us: that we cannot wait for it says nothing about the account.
+        let late = || NotRefreshed::passing("the account's tokens were not refreshed in time");
+        let fresh = timeout(self.services.runtime.settings.commit, fresh).await.unwrap_or_else(|_| Err(late()));
+        let tokens = fresh.map_err(Outcome::from)?;
+        if refresh && tokens.refreshed < refused {
+            self.history.adopt();
+        }
+        self.sent = Some(Arc::clone(&tokens));
+        Ok(tokens)
+    }
+}
+
+/// What is sent, whoever's it is.
+struct Trip {
+    services: Arc<Services>,
+    service: Service,
+    body: Bytes,
+    passed: Vec<(&'static str, String)>,
+}
+
+impl Trip {
+    async fn go(self, entry: &Entry, tokens: &Tokens) -> Result<Answer, Fault> {
+        let (account, access) = (&entry.account, &tokens.access);
+        let turn = Uuid::now_v7().to_string();
+        let mut outing = self.services.dispatch.outing(&account.id);
+        loop {
+            let (service, body) = (self.service, self.body.clone());
+            let errand = Errand { account, access, service, body, turn: &turn, passed: &self.passed };
+            match outing.next()?.errand(errand).await {
+                Err(fault) if outing.another(fault.sent) => tracing::debug!(why = %fault, "another way is tried"),
+                sent => return sent,
+            }
+        }
+    }
+}
+
+/// The headers that a client may see.
+fn seen(headers: &HeaderMap) -> HeaderMap {
+    let mut seen = head::passed(headers, false);
+    let own = headers.iter().filter(|(name, _)| PASSED.contains(name));
+    seen.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+    seen
+}

@@ -1,0 +1,65 @@
+//! Who can do what is handed on: a relay that lists the model, else accounts for what their backend can do, else the only relay
+//! there is.
+
+use pool::catalog::{Catalog, Model, Names, Resolved, To};
+use pool::relay::{Capability, Service};
+use proto::{Failure, Kind};
+
+use super::NO_RELAY;
+use crate::request::services::Services;
+
+/// The model that accounts draw with.
+const IMAGES: &str = "gpt-image-2";
+
+/// Whom a name means.
+pub(super) fn resolve(services: &Services, service: Service, name: Option<&str>) -> Result<Resolved, Failure> {
+    let Some(capability) = service.capability() else { return Ok(by_accounts("")) };
+    let catalog = services.registry.accounts.side(capability);
+    let names = Names { default: None, routes: Vec::new(), ..services.runtime.settings.names.clone() };
+    let accounts = service.by_accounts() && services.registry.accounts.list().iter().any(|entry| entry.relay.is_none());
+    choose(&catalog, &names, (capability, accounts), name)
+}
+
+/// The relays that can do it and that the name means; accounts, where they have it, for their own model; else the only relay,
+/// which is asked for models that it does not list.
+fn choose(
+    catalog: &Catalog,
+    names: &Names,
+    (capability, accounts): (Capability, bool),
+    name: Option<&str>,
+) -> Result<Resolved, Failure> {
+    let relays = catalog.relays() > 0;
+    match name {
+        _ if !relays && !accounts => Err(nobody(capability)),
+        None if relays => catalog.only("").ok_or_else(missing),
+        None => Ok(by_accounts(IMAGES)),
+        Some(name) => match catalog.resolve(Some(name), names) {
+            Ok(resolved) if relays => Ok(resolved),
+            _ if accounts && name == IMAGES => Ok(by_accounts(IMAGES)),
+            Err(failure) if relays => catalog.only(name).ok_or(failure),
+            _ => Err(other(name)),
+        },
+    }
+}
+
+/// Accounts by whatever model they list: these calls name none of theirs. The slug is for usage rows.
+fn by_accounts(slug: &str) -> Resolved {
+    let model = Model { listed: false, priority: 0, ..Model::bare(slug) };
+    Resolved { model, to: To::Accounts, effort: None, tier: None, retired_from: None }
+}
+
+fn nobody(capability: Capability) -> Failure {
+    let word = capability.word();
+    let hint = format!("no relay here offers {word}; add one that does: `polygate relays add --capabilities {word}`");
+    Failure::new(Kind::NotFound, hint).code(NO_RELAY)
+}
+
+fn missing() -> Failure {
+    Failure::new(Kind::Invalid, "Missing required field: model").at("model")
+}
+
+fn other(name: &str) -> Failure {
+    let name: String = name.chars().filter(char::is_ascii_graphic).take(64).collect();
+    let message = format!("No relay lists the model `{name}`, and accounts draw with `{IMAGES}` only.");
+    Failure::new(Kind::ModelNotFound, message).code("model_not_found").at("model")
+}

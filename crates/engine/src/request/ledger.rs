@@ -1,0 +1,208 @@
+//! The usage row of one request: exactly one, whatever happens. It is written when the ledger is dropped; a request that
+//! nobody closed was left by its client, or by a server that stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool::AccountId;
+use proto::canon::{Channel, Usage};
+use proto::{Dialect, Event, Failure, Notes, What};
+use store::{Outcome, Tally, UsageRow};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::request::call::Call;
+use crate::request::services::Services;
+
+/// A client that left, as nginx logs it.
+const LEFT: u16 = 499;
+/// Longest model name in a row, bytes; what a client asks for may be anything.
+const NAME: usize = 128;
+
+/// The row in the making.
+pub(crate) struct Ledger {
+    services: Arc<Services>,
+    dialect: Dialect,
+    row: UsageRow,
+    started: Instant,
+    /// Input tokens of the request as sent upstream, estimated.
+    input: u64,
+    /// Bytes of output, for an estimate; 32 bits keep every stream's state small.
+    seen: u32,
+    usage: Option<Usage>,
+    /// What was dropped or approximated.
+    notes: Notes,
+}
+
+impl Ledger {
+    /// Opens the row.
+    pub(crate) fn open(services: &Arc<Services>, call: &Call) -> Self {
+        let row = UsageRow {
+            id: Uuid::now_v7(),
+            request_id: call.client.request_id.as_str().into(),
+            at: services.runtime.now(),
+            key: call.key.0.clone(),
+            account: None,
+            dialect: name(call.dialect).into(),
+            model: call.request.model.as_deref().map(short).unwrap_or_default(),
+            status: LEFT,
+            outcome: Outcome::Aborted,
+            tally: Tally::default(),
+            attempts: 0,
+            ttft_ms: None,
+            duration_ms: 0,
+            stream: call.request.reply.stream,
+            notes: String::new(),
+        };
+        let dialect = call.dialect;
+        let (started, notes) = (Instant::now(), Notes::default());
+        Self { services: Arc::clone(services), dialect, row, started, input: 0, seen: 0, usage: None, notes }
+    }
+
+    /// When the request began.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The model that the name meant.
+    pub(crate) fn model(&mut self, slug: &str) {
+        slug.clone_into(&mut self.row.model);
+    }
+
+    /// A model call of about `input` tokens goes to `account`.
+    pub(crate) fn posted(&mut self, account: &AccountId, input: u64) {
+        self.row.account = Some(account.clone());
+        self.row.attempts += 1;
+        self.input = input;
+    }
+
+    /// Input tokens of the last model call, estimated.
+    pub(crate) fn input(&self) -> u64 {
+        self.input
+    }
+
+    /// Model calls so far.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.row.attempts
+    }
+
+    /// What was dropped or approximated.
+    pub(crate) fn notes(&mut self, notes: &Notes) {
+        self.notes = notes.clone();
+    }
+
+    /// The notes so far, those of the reply included.
+    pub(crate) fn noted(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// Looks at an event on its way to the client.
+    pub(crate) fn see(&mut self, event: &Event) {
+        if self.row.ttft_ms.is_none() && real(&event.what) {
+            self.row.ttft_ms = Some(millis(self.started.elapsed()));
+        }
+        match &event.what {
+            What::Delta { channel: Channel::Image, .. } => {}
+            What::Delta { data, .. } => {
+                let bytes = u32::try_from(data.escaped().len()).unwrap_or(u32::MAX);
+                self.seen = self.seen.saturating_add(bytes);
+            }
+            What::Usage(usage) => self.usage = Some(*usage),
+            What::Note(note) => self.notes.add(note),
+            _ => {}
+        }
+    }
+
+    /// The reply ended well.
+    pub(crate) fn complete(&mut self) {
+        self.row.status = 200;
+        self.row.outcome = Outcome::Completed;
+    }
+
+    /// The reply was cancelled after its 200.
+    pub(crate) fn abort(&mut self) {
+        self.row.status = 200;
+        self.row.outcome = Outcome::Aborted;
+    }
+
+    /// The reply failed after its 200.
+    pub(crate) fn fail(&mut self) {
+        self.row.status = 200;
+        self.row.outcome = Outcome::Failed;
+    }
+
+    /// The request was answered with another status.
+    pub(crate) fn refuse(&mut self, dialect: Dialect, failure: &Failure) {
+        self.row.status = dialect.error(failure).0;
+        self.row.outcome = Outcome::Failed;
+    }
+
+    /// The upstream's own figures.
+    pub(crate) fn counted(&self) -> Option<Usage> {
+        self.usage.filter(|usage| !usage.estimated)
+    }
+
+    /// Figures, given or estimated when the model had begun to speak and nobody counted.
+    fn figures(&self) -> Option<Usage> {
+        let output = proto::tokens::estimate(u64::from(self.seen));
+        let estimate = || Usage { input: self.input, output, estimated: true, ..Usage::default() };
+        // Of a reply that was cut some upstreams have counted the input alone.
+        let uncounted = |usage: &Usage| usage.estimated && usage.output == 0;
+        let given = self.usage.map(|usage| if uncounted(&usage) { Usage { output, ..usage } } else { usage });
+        given.or_else(|| self.row.ttft_ms.is_some().then(estimate))
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if self.row.status == LEFT
+            && let Some(why) = self.services.parting.get().cloned()
+        {
+            self.refuse(self.dialect, &why);
+        }
+        let usage = self.figures().unwrap_or_default();
+        let Usage { input, cached, output, reasoning, estimated, .. } = usage;
+        let tally = Tally { input, cached, output, reasoning, estimated };
+        let notes = self.notes.header();
+        let row = UsageRow { tally, notes, duration_ms: millis(self.started.elapsed()), ..self.row.clone() };
+        self.services.runtime.store.usage().record(row);
+    }
+}
+
+/// Whether an event is one that a client waits for. What comes before the first of them can still be taken back.
+pub(crate) fn real(what: &What) -> bool {
+    match what {
+        What::Open(_)
+        | What::Limits(_)
+        | What::Metadata(_)
+        | What::Usage(_)
+        | What::Note(_)
+        | What::Other
+        | What::Fail(_) => false,
+        What::ItemOpen { .. }
+        | What::Delta { .. }
+        | What::Annotation { .. }
+        | What::ItemDone { .. }
+        | What::Piece { .. }
+        | What::Stopped(_)
+        | What::End { .. } => true,
+    }
+}
+
+fn short(name: &str) -> String {
+    name[..name.floor_char_boundary(NAME)].to_owned()
+}
+
+fn name(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Responses => "responses",
+        Dialect::Chat => "chat",
+        Dialect::Messages => "messages",
+        Dialect::Gemini => "gemini",
+        Dialect::Ollama => "ollama",
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

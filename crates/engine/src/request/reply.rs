@@ -1,0 +1,95 @@
+//! What the server gets back: a reply that runs, a whole one, or a refusal.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use pool::AccountId;
+use pool::catalog::Resolved;
+use proto::{Failure, Notes};
+
+use crate::request::stream::Stream;
+
+/// A reply with status 200. Dropping it cancels the upstream.
+pub enum Reply {
+    /// It runs.
+    Stream(Stream),
+    /// It is complete.
+    Whole(Whole),
+}
+
+/// A complete reply.
+#[derive(Debug)]
+pub struct Whole {
+    /// What the headers say.
+    pub head: Head,
+    /// The body in the client's protocol.
+    pub body: Bytes,
+}
+
+/// What the headers of an answer say.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// The account or relay that served or was tried last; `None` when none was reached.
+    pub account: Option<AccountId>,
+    /// The relay's name, when it was one.
+    pub relay: Option<String>,
+    /// The model's slug, empty when the name was not resolved.
+    pub model: String,
+    /// The retired name that the model took over; such answers carry a `Deprecation` header.
+    pub retired_from: Option<String>,
+    /// Model calls that this request made.
+    pub attempts: u32,
+    /// The model that served instead of the one that was meant.
+    pub fallback: Option<Fallback>,
+    /// What was dropped or approximated.
+    pub notes: Notes,
+    /// Upstream headers that the client may see: the rate-limit family and, unless the model has another name than was asked for,
+    /// `openai-model`; for Codex clients also `x-codex-turn-state` and `x-models-etag`.
+    pub headers: HeaderMap,
+}
+
+impl Head {
+    /// What is known once the model is; a retired name is noted.
+    pub fn of(resolved: &Resolved, mut notes: Notes) -> Self {
+        let (model, retired_from) = (resolved.model.slug.clone(), resolved.retired_from.clone());
+        if let Some(name) = &retired_from {
+            notes.add(format!("{} is retired and {model} answers", shown(name)));
+        }
+        Self { model, retired_from, notes, ..Self::default() }
+    }
+}
+
+/// A name of a client, fit for a note.
+pub(crate) fn shown(name: &str) -> &str {
+    &name[..name.floor_char_boundary(64)]
+}
+
+/// A model that served instead of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// The model that was meant.
+    pub from: String,
+    /// The one that served.
+    pub to: String,
+    /// Why, in a word or two.
+    pub why: String,
+}
+
+/// An answer other than 200. Nothing has been sent to the client; the server writes `dialect.error(&failure)`.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", failure.message)]
+pub struct Refusal {
+    /// Why.
+    pub failure: Failure,
+    /// What the headers say.
+    pub head: Box<Head>,
+}
+
+impl Reply {
+    /// What the headers say.
+    pub fn head(&self) -> &Head {
+        match self {
+            Self::Stream(stream) => stream.head(),
+            Self::Whole(whole) => &whole.head,
+        }
+    }
+}

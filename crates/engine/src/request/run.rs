@@ -1,0 +1,72 @@
+//! One request, from call to reply.
+//!
+//! [`attempt::Attempt`] is a request that may still be tried again; it ends in [`committed::Committed`], which has no way
+//! back. In between lies the commit barrier: nothing goes to the client, no status either, before the first real event or
+//! the end of `settings.commit`.
+
+mod attempt;
+mod choice;
+mod committed;
+mod opening;
+pub(crate) mod post;
+mod prewarm;
+pub(crate) mod replay;
+
+use std::sync::Arc;
+
+use proto::Failure;
+use upstream::offload;
+
+use crate::request::call::Call;
+use crate::request::ledger::Ledger;
+use crate::request::reply::{Head, Refusal, Reply};
+use crate::request::services::Services;
+use crate::request::stored::{Keep, recall, recalled_bytes};
+use attempt::{Attempt, instead};
+pub(crate) use attempt::{fingerprint, models};
+
+/// Serves a request.
+pub(crate) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Refusal> {
+    if call.request.reply.prewarm {
+        return prewarm::run(services, call).await;
+    }
+    let mut ledger = Ledger::open(&services, &call);
+    services.dispatch.budget.lock().request(services.runtime.now());
+    let (call, keep) = recalled(&services, call).await;
+    let keep = match keep {
+        Ok(keep) => keep,
+        Err(failure) => return Err(refuse(call, failure, ledger)),
+    };
+    let catalog = services.registry.accounts.catalog();
+    let resolved = catalog.resolve(call.request.model.as_deref(), &services.runtime.settings.names);
+    drop(catalog);
+    let attempt = match resolved {
+        Ok(resolved) => {
+            ledger.model(&resolved.model.slug);
+            services.retired.asked(&resolved, &call.key, services.runtime.now());
+            Attempt::new(services, call, resolved, ledger)
+        }
+        Err(failure) => match instead(&services, call.request.model.as_deref()) {
+            Some(instead) => Attempt::instead(services, call, (instead, failure), ledger),
+            None => return Err(refuse(call, failure, ledger)),
+        },
+    };
+    attempt.keeping(keep).serve().await
+}
+
+/// The call with the conversation that it goes on from, and what will be kept of its reply.
+async fn recalled(services: &Arc<Services>, mut call: Call) -> (Call, Result<Option<Box<Keep>>, Failure>) {
+    let (services, size) = (Arc::clone(services), recalled_bytes(services, &call));
+    let work = move || {
+        let keep = recall(&services, &mut call);
+        (call, keep)
+    };
+    offload(size, work).await
+}
+
+/// The answer to a request that is not tried at all.
+fn refuse(call: Call, failure: Failure, mut ledger: Ledger) -> Refusal {
+    ledger.refuse(call.dialect, &failure);
+    let head = Head { notes: call.notes, ..Head::default() };
+    Refusal { failure, head: Box::new(head) }
+}

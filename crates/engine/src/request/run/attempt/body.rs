@@ -1,0 +1,228 @@
+//! The request body of a try: written for the protocol of whoever serves it, and kept while it fits the next try too.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pool::AccountId;
+use pool::catalog::Resolved;
+use pool::hosted::Hosted;
+use pool::learned::Of;
+use proto::canon::Limits;
+use proto::dialect::responses::{Echo, LEAST_OUTPUT};
+use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini, messages};
+use proto::{Failure, Kind, Notes, ToolReplies};
+use upstream::{INLINE, TurnMetadata, offload};
+
+use super::super::post::Plan;
+use super::super::replay;
+use super::Attempt;
+use crate::dispatch::affinity::Bond;
+use crate::registry::accounts::Entry;
+
+/// The written form of a request of up to so many bytes is not charged to the memory budget.
+const UNCHARGED: usize = INLINE;
+
+/// A request body.
+pub(super) struct Written {
+    /// The relay that it is for.
+    relay: Option<AccountId>,
+    /// The account that it speaks of; else the accounts share it.
+    account: Option<AccountId>,
+    /// The protocol that it speaks.
+    wire: Wire,
+    /// Whether replay-only items are left out.
+    pub(super) without_replay: bool,
+    /// The hosted tools that were added.
+    tools: Vec<Hosted>,
+    /// How the calls of its answer are turned back.
+    replies: Option<ToolReplies>,
+    /// What writing it has noted.
+    pub(super) notes: Notes,
+    bytes: Bytes,
+    /// What the profile says of the turn in it.
+    metadata: Option<Arc<TurnMetadata>>,
+}
+
+impl Attempt {
+    /// The body for this account or relay. Replay-only items that another one made are left out: it could not read them.
+    pub(super) async fn body(&mut self, entry: &Entry) -> Result<Bytes, Failure> {
+        let without_replay = self.history.stripped || self.foreign(entry);
+        let line = entry.relay.as_ref().map(|line| &line.relay);
+        let relay = line.map(|relay| relay.id.clone());
+        let account = self.asked.filter(|_| line.is_none()).map(|_| entry.account.id.clone());
+        let tools = self.tools_for(entry);
+        if let Some(body) = &self.body
+            && (&body.relay, &body.account, body.without_replay, &body.tools)
+                == (&relay, &account, without_replay, &tools)
+        {
+            return Ok(body.bytes.clone());
+        }
+        let (target, metadata) = if let Some(relay) = line {
+            (Target::Relay(self.relay_target(relay, without_replay)), None)
+        } else {
+            let mut codex = self.target(without_replay, &tools);
+            let metadata = self.say(&entry.account.id, &codex).map(Arc::new);
+            if let Some(metadata) = &metadata {
+                codex.metadata.clone_from(&metadata.fields);
+            }
+            (Target::Codex(codex), metadata)
+        };
+        let wire = entry.wire();
+        let (bytes, notes, replies) = self.write(wire, target).await?;
+        let written =
+            Written { relay, account, wire, without_replay, tools, notes, bytes: bytes.clone(), metadata, replies };
+        self.body = Some(Box::new(written));
+        Ok(bytes)
+    }
+
+    /// The request as this protocol's upstreams read it, and how the calls of the answer are turned back.
+    async fn write(&mut self, wire: Wire, target: Target) -> Result<(Bytes, Notes, Option<ToolReplies>), Failure> {
+        // It lies beside the client's own until it is sent. That of a small one is not counted.
+        let space = match self.size {
+            0..=UNCHARGED => None,
+            size => self.call.tab.part(size).ok_or_else(full)?,
+        };
+        let request = std::mem::take(&mut self.call.request);
+        let work = move || {
+            let written = wire.write_request(&request, &target);
+            let replies = ToolReplies::new(&request, wire, &target);
+            (request, written.map(|(bytes, notes)| (bytes, notes, replies)))
+        };
+        let (request, written) = offload(self.size, work).await;
+        self.call.request = request;
+        let (bytes, notes, replies) = written?;
+        let bytes = match space {
+            Some(space) => space.seal(bytes),
+            None => bytes,
+        };
+        Ok((bytes, notes, replies))
+    }
+
+    /// The body as written last.
+    pub(super) fn written(&self) -> Bytes {
+        self.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default()
+    }
+
+    /// How the calls of the answer to the body as written last are turned back.
+    pub(super) fn replies(&self) -> Option<ToolReplies> {
+        self.body.as_ref().and_then(|body| body.replies.clone())
+    }
+
+    /// What the body as written last says of the turn.
+    pub(super) fn metadata(&self) -> Option<Arc<TurnMetadata>> {
+        self.body.as_ref().and_then(|body| body.metadata.clone())
+    }
+
+    /// Takes over what the body as written last has noted: what was noted for others is of no body that counts.
+    pub(super) fn note_body(&mut self) {
+        if let Some(body) = &mut self.body {
+            self.head.notes.extend(std::mem::take(&mut body.notes));
+        }
+    }
+
+    /// Whether the history holds replay-only items that this account or relay cannot read.
+    fn foreign(&self, entry: &Entry) -> bool {
+        match &self.bond {
+            Some(bond) if bond.account == entry.account.id && !bond.away => self.left_over(bond).is_some(),
+            Some(_) => true,
+            // Nobody knows who made it; most likely the one that was meant.
+            None => self.head.fallback.is_some() && entry.relay.is_some(),
+        }
+    }
+
+    /// The last item of old that the conversation's account cannot read, while the client still sends it.
+    fn left_over(&self, bond: &Bond) -> Option<u64> {
+        bond.foreign.filter(|mark| replay::holds(&self.call.request, *mark))
+    }
+
+    /// What the conversation's account will not be able to read in later turns, after the body as written last.
+    pub(super) fn foreign_mark(&self, id: &AccountId) -> Option<u64> {
+        if !self.body.as_ref().is_some_and(|body| body.without_replay) {
+            return None;
+        }
+        let own = self.bond.as_ref().filter(|bond| bond.account == *id && !bond.away && !self.history.stripped);
+        own.and_then(|bond| self.left_over(bond)).or_else(|| replay::last(&self.call.request))
+    }
+
+    fn relay_target(&self, relay: &pool::relay::Relay, without_replay: bool) -> Relay {
+        let resolved = &self.plan.resolved;
+        let model = self.plan.model_for(&relay.id).to_owned();
+        let of = || Of { relay: Some(relay.id.clone()), model: model.clone() };
+        let ceiling = self.services.registry.accounts.known(of, self.services.runtime.now()).output;
+        Relay {
+            model,
+            effort: resolved.effort.clone(),
+            max_output: resolved.model.max_output,
+            ceiling,
+            without_replay,
+            strict: relay.strict(),
+            functions_only: relay.functions_only(),
+        }
+    }
+
+    fn target(&self, without_replay: bool, tools: &[Hosted]) -> Codex {
+        let Plan { resolved, conversation, .. } = &*self.plan;
+        let model = &resolved.model;
+        Codex {
+            model: model.slug.clone(),
+            lite: model.lite,
+            effort: resolved.effort.clone().or_else(|| self.services.runtime.settings.effort.clone()),
+            default_effort: model.default_effort.clone(),
+            efforts: model.efforts.clone(),
+            priority_tier: lists_priority(resolved),
+            tier: resolved.tier.clone().or_else(|| self.usual_tier()),
+            tools: tools.iter().map(|tool| tool.name()).collect(),
+            cache_key: conversation.session.clone(),
+            metadata: vec![
+                ("session_id".into(), conversation.session.clone()),
+                ("thread_id".into(), conversation.thread.clone()),
+            ],
+            without_replay,
+        }
+    }
+
+    /// The tier of requests that name none; nothing where the model does not list it, which nobody has asked for.
+    fn usual_tier(&self) -> Option<String> {
+        let fast = self.services.runtime.settings.fast && lists_priority(&self.plan.resolved);
+        fast.then(|| "fast".to_owned())
+    }
+
+    /// What response objects of ours repeat of the request; none are ours where the upstream writes them.
+    pub(super) fn echo(&self) -> Echo {
+        let own = self.body.as_ref().is_some_and(|body| body.wire != Wire::Responses);
+        if own { Echo::of(&self.call.request) } else { Echo::default() }
+    }
+
+    /// The limits that the upstream's protocol has no field for.
+    pub(super) fn limits(&self) -> Limits {
+        let limits = &self.call.request.limits;
+        match self.body.as_ref().and_then(|body| body.relay.as_ref().map(|_| body.wire)) {
+            None => limits.clone(),
+            // A limit below the least that it takes was raised on the way.
+            Some(Wire::Responses) => {
+                Limits { max_tokens: limits.max_tokens.filter(|limit| *limit < LEAST_OUTPUT), ..limits.clone() }
+            }
+            Some(Wire::Chat) => unsent(limits, chat::MOST_STOPS),
+            Some(Wire::Gemini) => unsent(limits, gemini::MOST_STOPS),
+            Some(Wire::Messages) => {
+                let stop = limits.stop.iter().filter(|stop| !messages::takes_stop(stop)).cloned().collect();
+                Limits { max_tokens: None, stop }
+            }
+        }
+    }
+}
+
+fn full() -> Failure {
+    let failure = Failure::new(Kind::Overloaded, "too many request bodies are in flight");
+    failure.code("overloaded").retry_after(1)
+}
+
+/// The stop sequences of a request that has more than the upstream takes, and so sends none.
+fn unsent(limits: &Limits, most: usize) -> Limits {
+    let stop = if limits.stop.len() > most { limits.stop.clone() } else { Vec::new() };
+    Limits { max_tokens: None, stop }
+}
+
+pub(super) fn lists_priority(resolved: &Resolved) -> bool {
+    resolved.model.tiers.iter().any(|tier| tier == "priority")
+}

@@ -1,0 +1,168 @@
+//! Fallback chains: another model is asked when the one that was meant cannot serve, before the first byte only.
+
+use std::sync::Arc;
+
+use pool::AccountId;
+use pool::catalog::{Resolved, To};
+use pool::pick::Kin;
+use proto::{Failure, Kind};
+
+use super::super::post::Plan;
+use super::{Attempt, tier};
+use crate::dispatch::affinity::Bond;
+use crate::request::reply::Fallback;
+use crate::request::services::Services;
+
+/// The models that are left to be asked, and why the first one did not serve.
+pub(super) struct Chain {
+    /// In order.
+    left: std::vec::IntoIter<String>,
+    /// The failure of the model that was meant; it is the answer when nobody serves.
+    first: Option<(String, Failure)>,
+    /// The model that was meant, once another one is asked.
+    meant: Option<Box<Resolved>>,
+}
+
+impl Chain {
+    /// The chain of a request for `asked`, which means `model`.
+    pub(super) fn of(services: &Services, asked: Option<&str>, model: Option<&str>) -> Self {
+        let left = services.runtime.settings.chains.of(asked, model).to_vec().into_iter();
+        Self { left, first: None, meant: None }
+    }
+
+    /// What is left for `asked`, which means no model, after the first of its chain that exists.
+    pub(super) fn after(services: &Services, asked: &str, failure: Failure) -> Self {
+        let catalog = services.registry.accounts.catalog();
+        let mut left = services.runtime.settings.chains.of(Some(asked), None).to_vec().into_iter();
+        left.by_ref().find(|name| catalog.resolve(Some(name), &services.runtime.settings.names).is_ok());
+        Self { left, first: Some((asked.to_owned(), failure)), meant: None }
+    }
+
+    /// Whether there is another model to ask.
+    pub(super) fn goes_on(&self, services: &Services, known: &Resolved) -> bool {
+        Self { left: self.left.clone(), first: None, meant: None }.next(services, known, false).is_some()
+    }
+
+    /// The next model that exists and is not `known`; of `relays` alone when the request has walked past enough accounts.
+    fn next(&mut self, services: &Services, known: &Resolved, relays: bool) -> Option<Resolved> {
+        let catalog = services.registry.accounts.catalog();
+        let found = |name: String| catalog.resolve(Some(&name), &services.runtime.settings.names).ok();
+        let other = |next: &Resolved| (&next.model.slug, &next.to) != (&known.model.slug, &known.to);
+        let fits = |next: &Resolved| other(next) && !(relays && next.to == To::Accounts);
+        self.left.by_ref().filter_map(found).find(fits)
+    }
+}
+
+/// The first model of the chain that exists, for a name that means none.
+pub(crate) fn instead(services: &Services, asked: Option<&str>) -> Option<Resolved> {
+    let catalog = services.registry.accounts.catalog();
+    let chain = services.runtime.settings.chains.of(asked, None);
+    chain.iter().find_map(|name| catalog.resolve(Some(name), &services.runtime.settings.names).ok())
+}
+
+/// The model that serves a request for `asked`, its own or the first of its chain that exists, and then those that are asked
+/// instead, in order.
+///
+/// # Errors
+/// That of the name, when neither it nor its chain means a model.
+pub(crate) fn models(
+    services: &Services,
+    asked: Option<&str>,
+) -> Result<(Resolved, impl Iterator<Item = Resolved>), Failure> {
+    let meant = services.registry.accounts.catalog().resolve(asked, &services.runtime.settings.names);
+    let (first, mut chain) = match (meant, asked) {
+        (Ok(meant), _) => (meant.clone(), Chain::of(services, asked, Some(&meant.model.slug))),
+        (Err(failure), Some(name)) => {
+            let first = instead(services, asked).ok_or_else(|| failure.clone())?;
+            (first, Chain::after(services, name, failure))
+        }
+        (Err(failure), None) => return Err(failure),
+    };
+    let mut known = first.clone();
+    let rest = std::iter::from_fn(move || {
+        known = chain.next(services, &known, false)?;
+        Some(known.clone())
+    });
+    Ok((first, rest))
+}
+
+impl Attempt {
+    /// Turns to the next model of the chain; gives the answer when there is none, or when it would not help.
+    pub(super) fn fall(&mut self, failure: Failure) -> Result<(), Failure> {
+        let late = self.deadline <= tokio::time::Instant::now();
+        let may = self.history.may_fall(&failure) && !late;
+        let relays = !self.history.walks_on();
+        let next = if may { self.chain.next(&self.services, &self.plan.resolved, relays) } else { None };
+        // A second call is one that the budget was asked for, whichever model it is for.
+        let next = next.filter(|_| self.paid || self.history.posts == 0 || self.pay());
+        let Some(mut next) = next else { return Err(self.give_up(failure)) };
+        let from = self.plan.resolved.clone();
+        self.head.notes.add(note(&from.model.slug, &failure));
+        let (asked, _) = self.chain.first.get_or_insert_with(|| (from.model.slug.clone(), failure.clone()));
+        let fallback = Fallback { from: asked.clone(), to: next.model.slug.clone(), why: why(&failure).into() };
+        tracing::info!(request = %self.plan.client.request_id, from = fallback.from, to = fallback.to, "fallback");
+        self.head.fallback = Some(fallback);
+        self.chain.meant.get_or_insert_with(|| Box::new(from.clone()));
+        next.effort = next.effort.or(from.effort);
+        next.tier = next.tier.or(from.tier);
+        self.turn_to(next);
+        Ok(())
+    }
+
+    fn pay(&mut self) -> bool {
+        self.paid = self.services.dispatch.budget.lock().spend(self.services.runtime.now());
+        self.paid
+    }
+
+    /// The model whose failure the answer is, when nobody serves.
+    pub(super) fn meant(&self) -> &Resolved {
+        self.chain.meant.as_deref().unwrap_or(&self.plan.resolved)
+    }
+
+    /// The account that the conversation is kept for while a relay stands in for it.
+    pub(super) fn absent(&self, served: &AccountId) -> Option<&Bond> {
+        let relay = |id: &AccountId| self.services.registry.accounts.get(id).map(|entry| entry.relay.is_some());
+        let stands_in = self.head.fallback.is_some() && relay(served) == Some(true);
+        self.bond.as_ref().filter(|bond| stands_in && relay(&bond.account) == Some(false))
+    }
+
+    fn turn_to(&mut self, next: Resolved) {
+        self.head.model.clone_from(&next.model.slug);
+        self.ledger.model(&next.model.slug);
+        let tier = tier(&self.services, &self.call, &next);
+        let Plan { dialect, conversation, client, socket, mute, draws, .. } = &*self.plan;
+        let (conversation, client) = (conversation.clone(), client.clone());
+        let (dialect, socket, mute, draws) = (*dialect, *socket, *mute, *draws);
+        self.plan = Arc::new(Plan { dialect, resolved: next, conversation, client, tier, socket, mute, draws });
+        self.history = self.history.fall(self.plan.kin() == Kin::Relays);
+        (self.body, self.sent) = (None, None);
+    }
+
+    /// The answer when nobody serves: that of the model that was meant, with the earliest time at which anything may.
+    fn give_up(&mut self, failure: Failure) -> Failure {
+        let Some((model, first)) = self.chain.first.take() else { return failure };
+        self.head.notes.add(note(&self.plan.resolved.model.slug, &failure));
+        self.ledger.model(&model);
+        self.head.model = model;
+        self.head.fallback = None;
+        let retry_after = first.retry_after.map(|own| failure.retry_after.map_or(own, |other| own.min(other)));
+        Failure { retry_after, ..first }
+    }
+}
+
+fn note(model: &str, failure: &Failure) -> String {
+    format!("{model} could not serve: {}", why(failure))
+}
+
+/// Why a model did not serve, in a word or two.
+fn why(failure: &Failure) -> &'static str {
+    match failure.kind {
+        Kind::RateLimited => "rate limited",
+        Kind::Exhausted => "quota used up",
+        Kind::Overloaded => "overloaded",
+        Kind::NoAccount => "no account can serve",
+        Kind::ModelNotFound => "not available",
+        Kind::Timeout => "no answer in time",
+        _ => "failed upstream",
+    }
+}

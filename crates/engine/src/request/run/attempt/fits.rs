@@ -1,0 +1,80 @@
+//! Prompts and windows: what a refusal says of limits is learned, and a prompt that is sure to be refused again is not sent.
+
+use pool::AccountId;
+use pool::attempt::Outcome;
+use pool::learned::Asked;
+use proto::dialect::responses::compact::is_asked;
+use proto::tokens::Words;
+use proto::{Failure, Kind, bounds, dialect, tokens};
+
+use super::Attempt;
+use crate::registry::accounts::Entry;
+use crate::request::estimate;
+
+impl Attempt {
+    /// Learns the limits that a refusal names.
+    pub(super) async fn learn(&self, id: &AccountId, outcome: &Outcome) {
+        let Some(failure) = refusal(outcome) else { return };
+        let said = bounds::read(&failure);
+        let Some(entry) = self.services.registry.accounts.get(id).filter(|_| !said.is_empty()) else { return };
+        if self.repeated(failure).await {
+            return;
+        }
+        let of = entry.of(self.plan.model_for(id));
+        let model = &self.plan.resolved.model;
+        let output = self.call.request.limits.max_tokens.or(model.max_output);
+        let asked = Asked { bytes: self.written().len() as u64, output, listed: model.context };
+        self.services.registry.accounts.taught(&of, &said, asked, self.services.runtime.now());
+        let window = self.services.registry.accounts.known(|| of.clone(), self.services.runtime.now()).window;
+        // Only now is it worth the time to count.
+        if said.prompt.is_some() && window == said.window {
+            self.services.registry.accounts.scaled(&of, &said, self.words().await);
+        }
+    }
+
+    /// Refuses what the upstream is sure to refuse, in words that clients compact their conversations at. A request for a compaction is
+    /// the way out of that, so it is sent.
+    pub(super) async fn fits(&mut self, entry: &Entry, size: usize) -> Result<(), Failure> {
+        let of = || entry.of(self.plan.model_for(&entry.account.id));
+        let Some(window) = self.services.registry.accounts.known(of, self.services.runtime.now()).window else {
+            return Ok(());
+        };
+        // Nothing has two tokens in four bytes: most requests are not counted.
+        let near = estimate::input(&self.call.request, size).saturating_mul(2) > window;
+        if !near || is_asked(&self.call.request) {
+            return Ok(());
+        }
+        let ours = self.words().await;
+        let of = entry.of(self.plan.model_for(&entry.account.id));
+        let Some(tokens) = self.services.registry.accounts.over(&of, ours, self.services.runtime.now()) else {
+            return Ok(());
+        };
+        self.head.notes.add(format!("not sent: the upstream has refused more than {window} tokens"));
+        let message = format!(
+            "This model's maximum context length is {window} tokens. However, your messages resulted in about {tokens} tokens."
+        );
+        Err(Failure::new(Kind::ContextLength, message).code("context_length_exceeded"))
+    }
+
+    /// Whether the refusal may only repeat what the client wrote. Read off the runtime's threads, like [`Self::words`].
+    async fn repeated(&self, failure: Failure) -> bool {
+        let body = self.written();
+        tokio::task::spawn_blocking(move || bounds::repeats(&failure, &body)).await.unwrap_or(true)
+    }
+
+    /// The request's texts, counted off the runtime's threads: a long one takes a while.
+    async fn words(&self) -> Words {
+        let request = self.call.request.clone();
+        tokio::task::spawn_blocking(move || tokens::words(&request)).await.unwrap_or_default()
+    }
+}
+
+/// What a refusal of the request itself says.
+fn refusal(outcome: &Outcome) -> Option<Failure> {
+    match outcome {
+        Outcome::Status { code: code @ (400 | 413 | 422), body, .. } => Some(dialect::read_error(*code, body)),
+        Outcome::Refused { code: 400 | 413 | 422, failure, .. } => Some((**failure).clone()),
+        Outcome::EarlyFail(failure) => Some(failure.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,85 @@
+//! What the Codex profiles say of a turn for clients that say nothing of it.
+
+use pool::AccountId;
+use proto::dialect::Codex;
+use proto::dialect::responses::compact::is_asked;
+use proto::json::Shape;
+use upstream::{TurnFacts, TurnKind, TurnMetadata};
+use uuid::{Builder, Uuid};
+
+use super::Attempt;
+use crate::dispatch::affinity::Asked;
+use crate::dispatch::affinity::Bond;
+use crate::request::call::Call;
+use crate::request::conversation::{self, Conversation};
+use crate::request::services::Services;
+
+/// Where clients of the official kind say it.
+const SAID: (&str, &str) = ("x-codex-turn-metadata", "client_metadata");
+
+/// The turn of a request; `None` where nothing is said of it: under our own name, and where the client says it itself.
+pub(super) fn asked(
+    services: &Services,
+    call: &Call,
+    conversation: &Conversation,
+    bond: Option<&Bond>,
+) -> Option<Asked> {
+    let (header, member) = SAID;
+    let said = call.client.headers.iter().any(|(name, _)| *name == header)
+        || call.request.rest.iter().any(|(name, value)| name == member && value.shape() == Shape::Object);
+    let last = bond.map_or(&[][..], |bond| &bond.asked);
+    let speaks = services.runtime.upstream.profile().turns && !said;
+    speaks.then(|| conversation::turn_of(&call.request, conversation, last, services.runtime.now()))
+}
+
+/// The turns of a conversation after this one: the last few, as several may go on at once, those of subagents under their parent's
+/// name.
+pub(super) fn turns(asked: Option<Asked>, last: &[Asked]) -> Vec<Asked> {
+    const MOST: usize = 8;
+    let others = last.iter().copied().filter(|last| Some(*last) != asked);
+    asked.into_iter().chain(others).take(MOST).collect()
+}
+
+impl Attempt {
+    /// What is said of the turn in a body for this account.
+    pub(super) fn say(&self, account: &AccountId, target: &Codex) -> Option<TurnMetadata> {
+        let (asked, conversation) = (self.asked?, &self.plan.conversation);
+        let kind = match (self.plan.mute, is_asked(&self.call.request)) {
+            (true, _) => TurnKind::Prewarm,
+            (false, true) => TurnKind::Compaction,
+            (false, false) => TurnKind::Turn,
+        };
+        let (installation, context) = (installation(account).to_string(), conversation.context().to_string());
+        let (id, effort) = (asked.id().to_string(), target.effort_of(&self.call.request));
+        self.services.runtime.upstream.profile().turn_metadata(&TurnFacts {
+            installation: &installation,
+            session: &conversation.session,
+            thread: &conversation.thread,
+            context: &context,
+            id: &id,
+            begun: asked.begun,
+            kind,
+            model: &target.model,
+            effort: effort.as_deref(),
+            lite: target.lite,
+        })
+    }
+}
+
+/// An account's installation id: always the same on every node, and never another account's.
+fn installation(account: &AccountId) -> Uuid {
+    let name = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("installation {account}").as_bytes());
+    Builder::from_random_bytes(*name.as_bytes()).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installation_is_one_accounts() {
+        let id = |account: &str| installation(&AccountId(account.into()));
+        assert_eq!((id("a"), id("a").get_version_num()), (id("a"), 4));
+        assert_ne!(id("a"), id("b"));
+    }
+}

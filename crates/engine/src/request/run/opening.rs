@@ -1,0 +1,167 @@
+//! The commit barrier: a model call is read until its first real event, and nothing of it leaves before.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use pool::attempt::{History, Outcome, Trouble, TroubleKind};
+use pool::quota::Quota;
+use pool::{AccountId, limits};
+use proto::{Event, Failure, Reader, What, Wire};
+use tokio::time::{Instant, timeout_at};
+use upstream::{Body, Cut};
+
+use super::post::{Miss, Post};
+use crate::request::ledger::real;
+use crate::request::services::Services;
+use crate::request::stream::flow::{DRAIN, Late, Source};
+
+/// A model call that is worth a commit.
+pub(crate) struct Opening {
+    pub(crate) source: Source,
+    pub(crate) reader: Reader,
+    /// What was read so far.
+    pub(crate) held: Vec<Event>,
+    /// The answer's headers; empty when it has not come yet.
+    pub(crate) headers: HeaderMap,
+    /// When the upstream spoke last.
+    pub(crate) heard: Instant,
+}
+
+/// The barrier's surroundings.
+pub(crate) struct Barrier<'a> {
+    pub(crate) services: &'a Services,
+    pub(crate) account: &'a AccountId,
+    /// What a call that outlives the barrier is judged by.
+    pub(crate) history: &'a History,
+    /// When the reply is committed whatever came.
+    pub(crate) deadline: Instant,
+    /// The protocol of the answer.
+    pub(crate) wire: Wire,
+}
+
+/// What reading on came to.
+enum Next {
+    Chunk(Bytes),
+    /// The reply is committed now.
+    Deadline,
+    /// The body is over.
+    End,
+}
+
+/// What the events so far mean.
+enum Sign {
+    Wait,
+    Real,
+    Fail(Failure),
+}
+
+impl Barrier<'_> {
+    /// Waits for the first real event of a call, or for the deadline.
+    pub(crate) async fn hold(&self, mut post: Post) -> Result<Opening, Miss> {
+        let reader = self.reader();
+        let held = Vec::new();
+        let Ok(answer) = timeout_at(self.deadline, post.as_mut()).await else {
+            let late = Late { post, history: self.history.clone() };
+            let (source, headers) = (Source::Head(Box::new(late)), HeaderMap::new());
+            return Ok(Opening { source, reader, held, headers, heard: Instant::now() });
+        };
+        let answer = answer?;
+        let opening = Opening { source: Source::Gone, reader, held, headers: answer.headers, heard: Instant::now() };
+        self.read(opening, answer.body).await
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::new(self.wire)
+    }
+
+    async fn read(&self, mut opening: Opening, mut body: Body) -> Result<Opening, Miss> {
+        let mut size = 0;
+        loop {
+            let chunk = match self.chunk(&mut body, opening.heard).await? {
+                Next::Chunk(chunk) => chunk,
+                Next::Deadline => break,
+                Next::End => return self.finish(opening).map_err(|miss| *miss),
+            };
+            size += chunk.len();
+            opening.heard = Instant::now();
+            let known = opening.held.len();
+            opening.reader.push(chunk, &mut opening.held);
+            match self.judge(&opening.held[known..]) {
+                Sign::Wait if size < limits::STREAM_BUFFER => {}
+                Sign::Wait | Sign::Real => break,
+                Sign::Fail(failure) => {
+                    self.services.runtime.tasks.spawn(body.drain(DRAIN));
+                    return Err(Outcome::EarlyFail(failure).into());
+                }
+            }
+        }
+        Ok(Opening { source: Source::Body(body), ..opening })
+    }
+
+    /// The body is over without a real event. One that came as a whole instead of a stream says everything now.
+    fn finish(&self, opening: Opening) -> Result<Opening, Box<Miss>> {
+        let Opening { reader, mut held, headers, heard, .. } = opening;
+        let known = held.len();
+        reader.end(&mut held);
+        let source = Source::Gone;
+        match self.judge(&held[known..]) {
+            Sign::Real => Ok(Opening { source, reader: self.reader(), held, headers, heard }),
+            Sign::Fail(failure) if failure.code.as_deref() != Some("stream_cut") => {
+                Err(Box::new(Outcome::EarlyFail(failure).into()))
+            }
+            Sign::Fail(_) | Sign::Wait => {
+                let message = "the upstream's answer ended before its first event";
+                Err(Box::new(cut(TroubleKind::Cut, message.into())))
+            }
+        }
+    }
+
+    async fn chunk(&self, body: &mut Body, heard: Instant) -> Result<Next, Miss> {
+        let mut heard = heard;
+        loop {
+            let idle = heard + self.services.runtime.settings.idle;
+            let Ok(chunk) = timeout_at(idle.min(self.deadline), body.chunk()).await else {
+                // Bytes that are no chunk yet, or a ping's, are life too.
+                match body.last_read().filter(|read| *read > heard) {
+                    _ if self.deadline <= idle => return Ok(Next::Deadline),
+                    Some(read) => heard = read,
+                    None => return Err(cut(TroubleKind::Timeout, silent(self.services.runtime.settings.idle))),
+                }
+                continue;
+            };
+            return match chunk {
+                Some(Ok(chunk)) => Ok(Next::Chunk(chunk)),
+                Some(Err(error @ (Cut::Broken(_) | Cut::TooLarge(_)))) => Err(cut(TroubleKind::Cut, error.to_string())),
+                None => Ok(Next::End),
+            };
+        }
+    }
+
+    /// Reads new events. Quota figures count whatever becomes of the call.
+    fn judge(&self, events: &[Event]) -> Sign {
+        for event in events {
+            match &event.what {
+                What::Fail(failure) => return Sign::Fail(failure.clone()),
+                What::Limits(json) => {
+                    if let Some(quota) = Quota::from_event(json, self.services.runtime.now()) {
+                        self.services.dispatch.learn(self.account, quota);
+                    }
+                }
+                what if real(what) => return Sign::Real,
+                _ => {}
+            }
+        }
+        Sign::Wait
+    }
+}
+
+/// A call that was answered and then broke; it is not made again.
+fn cut(kind: TroubleKind, message: String) -> Miss {
+    let code = if kind == TroubleKind::Timeout { "upstream_timeout" } else { "upstream_cut" };
+    Miss { outcome: Outcome::NoStatus { cause: Trouble { kind, message } }, code: Some(code) }
+}
+
+fn silent(idle: Duration) -> String {
+    format!("the upstream sent nothing for {} s", idle.as_secs())
+}

@@ -1,0 +1,106 @@
+//! A request that only announces its conversation (`generate: false`): answered here, with nothing. What it said stays known to
+//! its connection, and where the conversation has a socket the backend is told too, so that the request proper need not say it
+//! again to either.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pool::catalog::Resolved;
+use proto::canon::{Finish, Open, Usage};
+use proto::dialect::Setting;
+use proto::dialect::responses::Echo;
+use proto::{Dialect, Event, Failure, Fold, Json, Text, What, Writer};
+use uuid::Uuid;
+
+use super::attempt::{Attempt, instead};
+use super::recalled;
+use crate::request::call::Call;
+use crate::request::conversation::Conversation;
+use crate::request::ledger::Ledger;
+use crate::request::reply::{Head, Refusal, Reply, Whole};
+use crate::request::services::Services;
+use crate::request::stored::Keep;
+use crate::request::stream::Stream;
+
+/// How long the client waits for the backend to be told. A turn that comes before it has been sends all of it itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the client is answered.
+struct Answer {
+    dialect: Dialect,
+    stream: bool,
+    setting: Setting,
+    head: Head,
+    keep: Option<Box<Keep>>,
+}
+
+/// Tells the backend, if it can be told, and answers. That it cannot be is no failure: the turn proper will say why.
+pub(super) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Refusal> {
+    let mut ledger = Ledger::open(&services, &call);
+    let (call, keep) = recalled(&services, call).await;
+    let (resolved, answer) = match keep.and_then(|keep| prepare(&services, &call, keep)) {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            ledger.refuse(call.dialect, &failure);
+            let head = Head { notes: call.notes, ..Head::default() };
+            return Err(Refusal { failure, head: Box::new(head) });
+        }
+    };
+    ledger.model(&resolved.model.slug);
+    Attempt::new(services, call, resolved, ledger).warm(PATIENCE).await;
+    Ok(answer.reply())
+}
+
+fn prepare(services: &Arc<Services>, call: &Call, mut keep: Option<Box<Keep>>) -> Result<(Resolved, Answer), Failure> {
+    let asked = call.request.model.as_deref();
+    let resolved = services.registry.accounts.catalog().resolve(asked, &services.runtime.settings.names);
+    let resolved = resolved.or_else(|failure| instead(services, asked).ok_or(failure))?;
+    let model = resolved.model.slug.clone();
+    if let Some(keep) = &mut keep {
+        keep.belongs(Conversation::of(call, &model).id);
+    }
+    let setting = Setting {
+        id: format!("resp_{}", Uuid::new_v4().simple()),
+        model,
+        created: u64::try_from(services.runtime.now().seconds()).unwrap_or(0),
+        reply: call.request.reply.clone(),
+        codex: call.client.codex,
+        stored: keep.as_ref().map(|keep| keep.marks()).unwrap_or_default(),
+        echo: Echo::of(&call.request),
+    };
+    let (dialect, stream) = (call.dialect, call.request.reply.stream);
+    let head = Head::of(&resolved, call.notes.clone());
+    Ok((resolved, Answer { dialect, stream, setting, head, keep }))
+}
+
+impl Answer {
+    fn reply(self) -> Reply {
+        let Self { dialect, stream, setting, head, keep } = self;
+        let open = Open { id: Text::from(setting.id.as_str()), model: None, created: setting.created };
+        let end = What::End { finish: Finish::Stop, response: None };
+        let events = [What::Open(open), What::Usage(Usage::default()), end].map(Event::new);
+        if !stream {
+            let mut fold = Fold::new();
+            for event in &events {
+                fold.push(event);
+            }
+            let body = dialect.whole(&fold.finish(), &setting);
+            over(keep, setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
+            return Reply::Whole(Whole { head, body });
+        }
+        let (mut writer, mut out) = (Writer::new(dialect, setting), BytesMut::new());
+        for event in &events {
+            writer.push(event, &mut out);
+        }
+        over(keep, writer.response());
+        writer.end(&mut out);
+        Reply::Stream(Stream::said(head, out.freeze()))
+    }
+}
+
+fn over(keep: Option<Box<Keep>>, response: Option<&Json>) {
+    if let Some(keep) = keep {
+        keep.over(response);
+    }
+}

@@ -1,0 +1,49 @@
+//! What requests are served with.
+
+use std::sync::{Arc, OnceLock};
+
+use proto::Failure;
+
+use super::retired::Retired;
+use super::stored::Stored;
+use crate::dispatch::Dispatch;
+use crate::models::ModelLists;
+use crate::registry::Registry;
+use crate::runtime::Runtime;
+use crate::tokens::TokenService;
+
+/// The owners that a request asks, and what requests leave for later ones.
+pub(crate) struct Services {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) dispatch: Arc<Dispatch>,
+    pub(crate) tokens: Arc<TokenService>,
+    pub(crate) models: Arc<ModelLists>,
+    /// Responses that later requests may go on from.
+    pub(crate) stored: Stored,
+    pub(crate) retired: Retired,
+    /// What requests are told that the server does not wait for; set once it waits no more.
+    pub(crate) parting: OnceLock<Failure>,
+}
+
+impl Services {
+    /// Everything that requests need, over one runtime. Nothing is read and no task runs yet.
+    pub(crate) fn new(runtime: Arc<Runtime>) -> Self {
+        let registry = Arc::new(Registry::new(Arc::clone(&runtime)));
+        let dispatch = Arc::new(Dispatch::new(Arc::clone(&runtime), Arc::clone(&registry)));
+        let tokens = TokenService::new(Arc::clone(&runtime), Arc::clone(&registry), Arc::clone(&dispatch));
+        let tokens = Arc::new(tokens);
+        let models =
+            ModelLists::new(Arc::clone(&runtime), Arc::clone(&registry), (Arc::clone(&dispatch), Arc::clone(&tokens)));
+        Self {
+            runtime,
+            registry,
+            dispatch,
+            tokens,
+            models: Arc::new(models),
+            stored: Stored::default(),
+            retired: Retired::default(),
+            parting: OnceLock::new(),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Responses that are kept, so that a later request may go on from one with `previous_response_id`: those that a client wants
+//! stored, for all requests of its key; and the last one of a WebSocket connection, for that connection alone.
+//!
+//! ```text
+//! Call -> recall (history before the new input) -> Keep -> Flow (opened, over) -> Shelf | Trail
+//! ```
+//!
+//! Kept in memory: a restart forgets, and another node knows nothing of it. Upstreams never hear of it, they are asked with the
+//! whole conversation.
+
+mod keep;
+mod shelf;
+mod trail;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pool::{Millis, limits};
+use proto::Json;
+use proto::dialect::responses::Shown;
+
+pub(crate) use self::keep::{Keep, recall, recalled_bytes};
+use self::shelf::{Bounds, Held, Name, Scale, Shelf};
+pub use self::trail::Trail;
+use super::services::Services;
+use crate::registry::keys::KeyId;
+
+/// What is kept.
+pub(crate) struct Stored {
+    shelf: Mutex<Shelf>,
+    /// What connections keep beside it.
+    trails: Scale,
+}
+
+/// Why a response is not cancelled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotCancelled {
+    /// There is none of this id.
+    #[error("no such response")]
+    Unknown,
+    /// It ended before, with this status.
+    #[error("Cannot cancel a response that is {0}.")]
+    Over(String),
+}
+
+impl Default for Stored {
+    fn default() -> Self {
+        let (bytes, share) = (limits::STORED_BYTES, limits::STORED_SHARE);
+        let bounds = Bounds { count: limits::STORED, bytes, share, age: limits::STORED_AGE };
+        Self { shelf: Mutex::new(Shelf::new(bounds)), trails: Scale::new(limits::TRAIL_BYTES) }
+    }
+}
+
+impl Stored {
+    /// Lets go of stored responses that are too old.
+    pub(crate) fn forget_old(&self, now: Millis) {
+        self.shelf.lock().expire(now);
+    }
+}
+
+/// Stored responses; see [`crate::Engine::responses`].
+#[derive(Clone, Copy)]
+pub struct Responses<'e>(pub(crate) &'e Arc<Services>);
+
+impl Responses<'_> {
+    /// The stored response of this id, for the key that asked for it.
+    pub fn get(self, key: &KeyId, id: &str) -> Option<Json> {
+        let mut shelf = self.0.stored.shelf.lock();
+        match shelf.get(&Name::of(key, id), self.0.runtime.now())? {
+            Held::Running { response, .. } => Some(response.clone()),
+            Held::Over(record) => record.turns.last().map(|turn| turn.response.clone()),
+        }
+    }
+
+    /// The items that a stored response was made of, oldest first: the whole conversation before it.
+    pub fn input_items(self, key: &KeyId, id: &str) -> Option<Vec<Shown>> {
+        // What is made of them is made after the lock, which everybody's requests take.
+        let (turns, input) = match self.0.stored.shelf.lock().get(&Name::of(key, id), self.0.runtime.now())? {
+            Held::Running { turns, input, .. } => (turns.clone(), Some(input.clone())),
+            Held::Over(record) => (record.turns.clone(), None),
+        };
+        let past = if input.is_some() { turns.len() } else { turns.len().saturating_sub(1) };
+        let own = input.iter().flat_map(|input| shelf::shown(input, id));
+        Some(turns.iter().enumerate().flat_map(|(at, turn)| turn.shown(at < past)).chain(own).collect())
+    }
+
+    /// Forgets a stored response; `false` when there is none. One that still runs goes on, and is not kept.
+    pub fn forget(self, key: &KeyId, id: &str) -> bool {
+        self.0.stored.shelf.lock().remove(&Name::of(key, id), self.0.runtime.now())
+    }
+
+    /// Ends a stored response that still runs, and says what it is now.
+    pub fn cancel(self, key: &KeyId, id: &str) -> Result<Json, NotCancelled> {
+        let mut shelf = self.0.stored.shelf.lock();
+        match shelf.get(&Name::of(key, id), self.0.runtime.now()).ok_or(NotCancelled::Unknown)? {
+            Held::Running { response, cancel, .. } => {
+                cancel.ask();
+                Ok(proto::json::set(response, "status", &Json::of("cancelled")))
+            }
+            Held::Over(record) => {
+                let response = record.turns.last().map(|turn| turn.response.clone()).ok_or(NotCancelled::Unknown)?;
+                let status = response.text("status").unwrap_or_default().plain().into_owned();
+                // Asking twice is no mistake.
+                if status == "cancelled" { Ok(response) } else { Err(NotCancelled::Over(status)) }
+            }
+        }
+    }
+}

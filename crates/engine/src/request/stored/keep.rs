@@ -1,0 +1,213 @@
+//! One request and what will be kept of its answer.
+
+use std::sync::Arc;
+use std::task::Context;
+
+use pool::limits;
+use proto::dialect::responses::{self, Stored as Marks};
+use proto::json::Path;
+use proto::{Dialect, Failure, Item, Json, Kind, Text};
+use uuid::Uuid;
+
+use super::shelf::{Cancel, Held, Name, Record, Turn, Weight};
+use super::trail::Trail;
+use crate::registry::keys::KeyId;
+use crate::request::call::Call;
+use crate::request::estimate;
+use crate::request::services::Services;
+
+/// Longest id of a response that is kept or shown in an error.
+const ID: usize = 128;
+
+/// What will be kept of a reply, and what its objects say of that.
+pub(crate) struct Keep {
+    services: Arc<Services>,
+    key: KeyId,
+    marks: Marks,
+    /// Whether it goes to the shelf.
+    stores: bool,
+    trail: Option<Arc<Trail>>,
+    before: Vec<Arc<Turn>>,
+    /// What the request adds to the conversation; `None` where nothing is kept.
+    input: Option<(Json, Weight)>,
+    conversation: Uuid,
+    /// Its place on the shelf while it runs.
+    place: Option<(Name, u64)>,
+    cancel: Arc<Cancel>,
+}
+
+/// Puts the conversation that a request goes on from before its input, and says what will be kept of it; `None` for nothing.
+///
+/// # Errors
+/// There is no response that it could go on from, no room for its conversation, or too much of it.
+pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option<Box<Keep>>, Failure> {
+    let previous = call.request.previous.take();
+    let past = previous.as_deref().map(|id| find(services, call, id).ok_or_else(|| lost(id))).transpose()?;
+    if let Some(past) = &past
+        && !call.tab.take(total(&past.turns))
+    {
+        return Err(full());
+    }
+    let responses = call.dialect == Dialect::Responses;
+    let trail = call.client.trail.clone().filter(|_| responses);
+    // As OpenAI has it: what a client does not say is yes.
+    let mut stores = responses && call.request.store != Some(false);
+    let keeps = stores || trail.is_some();
+    let before = past.as_ref().map(|past| past.turns.clone()).unwrap_or_default();
+    let input = if keeps { pack(services, call, (stores, &before)) } else { None };
+    if let Some(past) = past {
+        go_on(call, &past)?;
+    }
+    let marked = stores || previous.is_some();
+    let most = input.as_ref().map(|(_, weight)| limits::STORED_CONVERSATION - total(&before) - weight.bytes());
+    if stores && input.is_none() {
+        stores = false;
+        call.notes.add("not stored: the conversation is too large, or too much is in use");
+    }
+    if !responses || !(marked || keeps) {
+        return Ok(None);
+    }
+    let previous = previous.as_deref().map(Text::from);
+    let marks = Marks { store: marked.then_some(stores), previous, most };
+    let (services, key, cancel) = (Arc::clone(services), call.key.clone(), Arc::default());
+    let (conversation, place) = (Uuid::nil(), None);
+    Ok(Some(Box::new(Keep { services, key, marks, stores, trail, before, input, conversation, place, cancel })))
+}
+
+/// About how many bytes [`recall`] goes through.
+pub(crate) fn recalled_bytes(services: &Services, call: &Call) -> usize {
+    let past = call.request.previous.as_deref().and_then(|id| find(services, call, id));
+    estimate::bytes(&call.request) + past.map_or(0, |past| total(&past.turns))
+}
+
+fn find(services: &Services, call: &Call, id: &str) -> Option<Record> {
+    let last = call.client.trail.as_ref().and_then(|trail| trail.find(id));
+    last.or_else(|| match services.stored.shelf.lock().get(&Name::of(&call.key, id), services.runtime.now())? {
+        Held::Over(record) if record.goes_on => Some(record.clone()),
+        _ => None,
+    })
+}
+
+fn lost(id: &str) -> Failure {
+    let id = &id[..id.floor_char_boundary(ID)];
+    let failure = Failure::new(Kind::Invalid, format!("Previous response with id '{id}' not found."));
+    failure.at("previous_response_id").code("previous_response_not_found")
+}
+
+fn full() -> Failure {
+    let failure = Failure::new(Kind::Overloaded, "too many conversations are in flight");
+    failure.code("overloaded").retry_after(1)
+}
+
+/// The client's items come after those of the conversation; its instructions are its own.
+///
+/// # Errors
+/// Together they are more than one request may have.
+fn go_on(call: &mut Call, past: &Record) -> Result<(), Failure> {
+    let most = responses::MOST_ITEMS.saturating_sub(call.request.items.len());
+    let mut items: Vec<Item> = past.turns.iter().flat_map(|turn| turn.items()).take(most + 1).collect();
+    if items.len() > most {
+        let why = format!("the conversation goes beyond {} items.", responses::MOST_ITEMS);
+        return Err(Path::ROOT.field("input").bad(&why));
+    }
+    items.append(&mut call.request.items);
+    call.request.items = items;
+    call.client.chained = Some(past.conversation);
+    if call.dialect != Dialect::Responses {
+        call.request.raw = None;
+    }
+    Ok(())
+}
+
+fn total(turns: &[Arc<Turn>]) -> usize {
+    turns.iter().map(|turn| turn.bytes()).sum()
+}
+
+/// The request's own items, weighed before they are copied; `None` when they cannot be kept.
+fn pack(services: &Services, call: &Call, (stores, before): (bool, &[Arc<Turn>])) -> Option<(Json, Weight)> {
+    if before.len() >= limits::STORED_TURNS {
+        return None;
+    }
+    let most = limits::STORED_CONVERSATION.saturating_sub(total(before));
+    let weigh =
+        |size| weigh(services, &call.key, (stores, Some(Turn::size(size, before)).filter(|size| *size <= most)?));
+    responses::pack(&call.request.items, weigh)
+}
+
+fn weigh(services: &Services, key: &KeyId, (stores, bytes): (bool, usize)) -> Option<Weight> {
+    let stored = &services.stored;
+    if stores { stored.shelf.lock().weigh(key, bytes) } else { stored.trails.put(bytes) }
+}
+
+impl Keep {
+    /// What the response objects are to say.
+    pub(crate) fn marks(&self) -> Marks {
+        self.marks.clone()
+    }
+
+    /// Says which conversation it belongs to.
+    pub(crate) fn belongs(&mut self, conversation: Uuid) {
+        self.conversation = conversation;
+    }
+
+    /// Whether the reply has not said yet what it is called.
+    pub(crate) fn nameless(&self) -> bool {
+        self.stores && self.place.is_none()
+    }
+
+    /// The reply runs, and its client knows its id.
+    pub(crate) fn open(&mut self, response: &Json) {
+        let Some(name) = self.name(response) else { return };
+        let Some((input, _)) = &self.input else { return };
+        let (turns, input, cancel) = (self.before.clone(), input.clone(), Arc::clone(&self.cancel));
+        let held = Held::Running { response: response.clone(), turns, input, cancel };
+        let number = self.services.stored.shelf.lock().put(name.clone(), held, self.services.runtime.now());
+        self.place = Some((name, number));
+    }
+
+    /// Whether somebody asked for its end; wakes the task when somebody does.
+    pub(crate) fn cancelled(&self, cx: &Context<'_>) -> bool {
+        self.place.is_some() && self.cancel.asked(cx)
+    }
+
+    /// The reply is over, whatever came of it.
+    pub(crate) fn over(mut self, response: Option<&Json>) {
+        let named = response.and_then(|response| Some((self.name(response)?, response)));
+        let kept = named.and_then(|(name, response)| Some((name, self.record(response)?)));
+        if let Some(trail) = &self.trail {
+            let last = kept.as_ref().filter(|(_, record)| record.goes_on);
+            trail.set(last.map(|(name, record)| (name.id().to_owned(), record.clone())));
+        }
+        let Some((name, record)) = kept.filter(|_| self.stores) else { return };
+        let mut shelf = self.services.stored.shelf.lock();
+        match self.place.take() {
+            Some((name, number)) => _ = shelf.settle(&name, number, record),
+            None => _ = shelf.put(name, Held::Over(record), self.services.runtime.now()),
+        }
+    }
+
+    fn record(&mut self, response: &Json) -> Option<Record> {
+        let (input, weight) = self.input.take()?;
+        let weights = [weight, weigh(&self.services, &self.key, (self.stores, response.bytes().len()))?];
+        let turn = Turn::new((input, response.clone()), weights);
+        let status = response.text("status");
+        let goes_on = status.is_some_and(|status| status.is("completed") || status.is("incomplete"));
+        let turns = self.before.iter().cloned().chain([Arc::new(turn)]).collect();
+        Some(Record { turns, conversation: self.conversation, goes_on })
+    }
+
+    fn name(&self, response: &Json) -> Option<Name> {
+        let id = response.text("id")?;
+        let id = id.plain();
+        (1..=ID).contains(&id.len()).then(|| Name::of(&self.key, &id))
+    }
+}
+
+impl Drop for Keep {
+    /// A reply whose client left is not kept.
+    fn drop(&mut self) {
+        if let Some((name, number)) = self.place.take() {
+            self.services.stored.shelf.lock().leave(&name, number);
+        }
+    }
+}

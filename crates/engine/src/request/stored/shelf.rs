@@ -1,0 +1,349 @@
+//! The memory of stored responses: bounded by count, bytes and age, the oldest leave first. Knows no clock.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Context;
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use pool::Millis;
+use proto::canon::ItemKind;
+use proto::dialect::responses::{self, Shown};
+use proto::{Item, Json};
+use uuid::Uuid;
+
+use crate::registry::keys::KeyId;
+
+/// What a turn takes in memory beside its bytes, roughly.
+const OVERHEAD: usize = 512;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Most responses.
+    pub(crate) count: usize,
+    /// Most bytes of them all.
+    pub(crate) bytes: usize,
+    /// Most bytes of those of one key.
+    pub(crate) share: usize,
+    /// How long.
+    pub(crate) age: Duration,
+}
+
+/// A response's id and the key that may speak of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Name(String, String);
+
+impl Name {
+    /// The response `id` of `key`.
+    pub(crate) fn of(key: &KeyId, id: &str) -> Self {
+        Self(key.0.clone(), id.to_owned())
+    }
+
+    /// The response's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.1
+    }
+}
+
+/// Weighs what is kept, whoever holds it.
+#[derive(Clone)]
+pub(crate) struct Scale {
+    held: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// Bytes on a scale; taken off on drop.
+pub(crate) struct Weight {
+    held: Arc<AtomicUsize>,
+    bytes: usize,
+    /// The same bytes on the scale of their key.
+    _share: Option<Box<Weight>>,
+}
+
+impl Scale {
+    /// A scale that bears so many bytes.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { held: Arc::default(), most }
+    }
+
+    /// Puts bytes on it; `None` when it does not bear them.
+    pub(crate) fn put(&self, bytes: usize) -> Option<Weight> {
+        self.put_beside(bytes, None)
+    }
+
+    fn put_beside(&self, bytes: usize, share: Option<Box<Weight>>) -> Option<Weight> {
+        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= self.most);
+        let put = self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        put.ok().map(|_| Weight { held: Arc::clone(&self.held), bytes, _share: share })
+    }
+
+    /// How many bytes too many it would bear with so many more.
+    fn over(&self, bytes: usize) -> usize {
+        self.held.load(Ordering::Acquire).saturating_add(bytes).saturating_sub(self.most)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.held.load(Ordering::Acquire) == 0
+    }
+}
+
+impl Weight {
+    /// How many.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+/// One request and its answer, shared by all that go on from it.
+pub(crate) struct Turn {
+    /// What the request added to the conversation: a list of items.
+    pub(crate) input: Json,
+    /// The response object.
+    pub(crate) response: Json,
+    /// That of its input, taken before it was copied, and that of its response.
+    weights: [Weight; 2],
+}
+
+impl Turn {
+    /// How many bytes a turn after those of `before` takes without its response. Its record lists them all.
+    pub(crate) fn size(input: usize, before: &[Arc<Self>]) -> usize {
+        input + (before.len() + 1) * size_of::<Arc<Self>>() + OVERHEAD
+    }
+
+    pub(crate) fn new((input, response): (Json, Json), weights: [Weight; 2]) -> Self {
+        Self { input, response, weights }
+    }
+
+    /// Its own bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.weights.iter().map(Weight::bytes).sum()
+    }
+
+    /// What it adds to a conversation. Reasoning without its state is left out where nobody was asked to store it: its id alone
+    /// names nothing.
+    pub(crate) fn items(&self) -> Vec<Item> {
+        let stored = self.response.get("store").and_then(|store| store.as_bool()) == Some(true);
+        let known = |item: &Item| stored || !matches!(&item.kind, ItemKind::Reasoning { encrypted: None, .. });
+        let output = self.output().iter().flat_map(responses::unpack).filter(known).collect::<Vec<_>>();
+        responses::unpack(&self.input).into_iter().chain(output).collect()
+    }
+
+    /// The response's items.
+    fn output(&self) -> Option<Json> {
+        self.response.get("output")
+    }
+
+    /// Its items with their ids, with those of the response if `output` says so.
+    pub(crate) fn shown(&self, output: bool) -> Vec<Shown> {
+        let id = self.response.text("id").unwrap_or_default();
+        let mut items = shown(&self.input, &id.plain());
+        if let Some(list) = self.output().filter(|_| output) {
+            items.extend(responses::shown(&list, &format!("{}_out", own_name(&id.plain()))));
+        }
+        items
+    }
+}
+
+/// What the request of the response `id` added, with ids.
+pub(crate) fn shown(input: &Json, id: &str) -> Vec<Shown> {
+    responses::shown(input, &format!("{}_in", own_name(id)))
+}
+
+/// What of a response's id goes into the ids of its items.
+fn own_name(id: &str) -> &str {
+    id.strip_prefix("resp_").unwrap_or(id)
+}
+
+/// A conversation up to a response.
+#[derive(Clone)]
+pub(crate) struct Record {
+    /// Oldest first; the last one holds the response.
+    pub(crate) turns: Vec<Arc<Turn>>,
+    /// What the conversation is remembered by.
+    pub(crate) conversation: Uuid,
+    /// Whether a request may go on from it: a response that failed is none.
+    pub(crate) goes_on: bool,
+}
+
+/// Asks a running reply to end.
+#[derive(Default)]
+pub(crate) struct Cancel {
+    asked: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Cancel {
+    /// Asks.
+    pub(crate) fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether somebody asked; wakes the task when somebody does.
+    pub(crate) fn asked(&self, cx: &Context<'_>) -> bool {
+        self.waker.register(cx.waker());
+        self.asked.load(Ordering::Acquire)
+    }
+}
+
+/// What is kept under a name.
+pub(crate) enum Held {
+    /// A reply that runs.
+    Running {
+        /// The response object as it began.
+        response: Json,
+        /// The conversation before it.
+        turns: Vec<Arc<Turn>>,
+        /// What the request added to it.
+        input: Json,
+        /// Ends it.
+        cancel: Arc<Cancel>,
+    },
+    /// One that is over.
+    Over(Record),
+}
+
+/// See the module.
+pub(crate) struct Shelf {
+    bounds: Bounds,
+    scale: Scale,
+    /// A scale for each key that holds something.
+    shares: HashMap<String, Scale>,
+    places: HashMap<Name, Place>,
+    order: BTreeMap<u64, Name>,
+    next: u64,
+}
+
+struct Place {
+    number: u64,
+    since: Millis,
+    held: Held,
+}
+
+impl Shelf {
+    /// An empty shelf.
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        let scale = Scale::new(bounds.bytes);
+        Self { bounds, scale, shares: HashMap::new(), places: HashMap::new(), order: BTreeMap::new(), next: 0 }
+    }
+
+    /// Makes room for so many bytes of a key: beyond its share its own oldest leave, beyond all bytes the oldest of all. `None`
+    /// when that would not make room enough: nobody leaves for nothing.
+    pub(crate) fn weigh(&mut self, key: &KeyId, bytes: usize) -> Option<Weight> {
+        if bytes > self.bounds.share {
+            return None;
+        }
+        let share = self.share(key);
+        let own = self.leavers(Some(key), share.over(bytes))?;
+        self.clear(own);
+        let oldest = self.leavers(None, self.scale.over(bytes))?;
+        self.clear(oldest);
+        let share = share.put(bytes)?;
+        self.scale.put_beside(bytes, Some(Box::new(share)))
+    }
+
+    fn share(&mut self, key: &KeyId) -> Scale {
+        if let Some(share) = self.shares.get(&key.0) {
+            return share.clone();
+        }
+        self.shares.retain(|_, share| !share.is_empty());
+        let share = Scale::new(self.bounds.share);
+        self.shares.insert(key.0.clone(), share.clone());
+        share
+    }
+
+    /// The oldest places, of one key or of all, without which so many bytes are free. A turn weighs until its last holder is gone,
+    /// and a reply that runs holds its own: it leaves nothing behind.
+    fn leavers(&self, key: Option<&KeyId>, bytes: usize) -> Option<Vec<Name>> {
+        let (mut names, mut free, mut seen) = (Vec::new(), 0, HashMap::new());
+        let mut order = self.order.values().filter(|name| key.is_none_or(|key| key.0 == name.0));
+        while free < bytes {
+            let name = order.next()?;
+            let Some(Held::Over(record)) = self.places.get(name).map(|place| &place.held) else { continue };
+            for turn in &record.turns {
+                let holders = seen.entry(Arc::as_ptr(turn)).or_insert(0);
+                *holders += 1;
+                free += if *holders == Arc::strong_count(turn) { turn.bytes() } else { 0 };
+            }
+            names.push(name.clone());
+        }
+        Some(names)
+    }
+
+    fn clear(&mut self, names: Vec<Name>) {
+        for name in names {
+            self.take(&name);
+        }
+    }
+
+    /// Puts something under a name, in the place of what was there, and gives the number of its place.
+    pub(crate) fn put(&mut self, name: Name, held: Held, now: Millis) -> u64 {
+        self.expire(now);
+        self.take(&name);
+        while self.places.len() >= self.bounds.count && self.pop().is_some() {}
+        let number = self.next;
+        self.next += 1;
+        self.order.insert(number, name.clone());
+        self.places.insert(name, Place { number, since: now, held });
+        number
+    }
+
+    /// A reply is over; `false` when its place is gone, which it is not given again.
+    pub(crate) fn settle(&mut self, name: &Name, number: u64, record: Record) -> bool {
+        let place = self.places.get_mut(name).filter(|place| place.number == number);
+        place.map(|place| place.held = Held::Over(record)).is_some()
+    }
+
+    /// Gives a place up, if it still is the one of this number.
+    pub(crate) fn leave(&mut self, name: &Name, number: u64) {
+        if self.places.get(name).is_some_and(|place| place.number == number) {
+            self.take(name);
+        }
+    }
+
+    /// What is kept under a name.
+    pub(crate) fn get(&mut self, name: &Name, now: Millis) -> Option<&Held> {
+        self.expire(now);
+        self.places.get(name).map(|place| &place.held)
+    }
+
+    /// Forgets what is kept under a name; `false` when nothing is.
+    pub(crate) fn remove(&mut self, name: &Name, now: Millis) -> bool {
+        self.expire(now);
+        self.take(name).is_some()
+    }
+
+    /// Forgets what is too old.
+    pub(crate) fn expire(&mut self, now: Millis) {
+        let age = self.bounds.age.as_millis();
+        let old = |place: &Place| u128::from(place.since.until(now)) >= age;
+        while let Some((_, name)) = self.order.first_key_value()
+            && self.places.get(name).is_none_or(old)
+        {
+            self.pop();
+        }
+    }
+
+    fn take(&mut self, name: &Name) -> Option<Held> {
+        let place = self.places.remove(name)?;
+        self.order.remove(&place.number);
+        Some(place.held)
+    }
+
+    /// Forgets the oldest.
+    fn pop(&mut self) -> Option<()> {
+        let (_, name) = self.order.pop_first()?;
+        self.places.remove(&name).map(|_| ())
+    }
+}

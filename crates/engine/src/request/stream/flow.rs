@@ -1,0 +1,415 @@
+//! A committed reply that runs: the upstream's body, the pipe, the timers. Polled, no task and no channel in between.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use pool::attempt::{self, History, Step};
+use pool::pick::Kin;
+use pool::quota::Quota;
+use pool::status::Signal;
+use pool::{AccountId, Millis};
+use proto::{Failure, Kind};
+use tokio::time::{Instant, Sleep};
+use upstream::{Body, Cut};
+
+use super::pipe::{Aside, Pace, Pipe};
+use crate::dispatch::slots::Slot;
+use crate::request::ledger::Ledger;
+use crate::request::run::fingerprint;
+use crate::request::run::post::{Access, Plan, Post};
+use crate::request::services::Services;
+use crate::request::stored::Keep;
+
+/// How long the rest of an upstream body is read after its terminal event, so that the connection is used again.
+pub(crate) const DRAIN: Duration = Duration::from_secs(2);
+/// Reads without output in one poll before others get their turn.
+const TURNS: usize = 64;
+
+/// Where a reply's bytes come from.
+pub(crate) enum Source {
+    /// The model call has not been answered yet: the commit came first.
+    Head(Box<Late>),
+    /// The answer's body.
+    Body(Body),
+    /// Nothing more comes.
+    Gone,
+}
+
+/// A model call that outlived the commit barrier.
+pub(crate) struct Late {
+    pub(crate) post: Post,
+    /// What its failure is judged by; there is no retry any more.
+    pub(crate) history: History,
+}
+
+/// The model call of a committed reply.
+pub(crate) struct Course {
+    pub(crate) plan: Arc<Plan>,
+    /// When it began.
+    pub(crate) begun: Millis,
+    /// What it was sent with; the account may have another by the time it fails.
+    pub(crate) sent: Option<Access>,
+}
+
+/// A committed reply.
+pub(crate) struct Flow {
+    services: Arc<Services>,
+    account: AccountId,
+    call: Course,
+    source: Source,
+    pipe: Pipe,
+    timers: Timers,
+    /// How it ended; `None` while it runs.
+    ended: Option<Pace>,
+    slot: Option<Slot>,
+    ledger: Ledger,
+    /// Whether the failure under way was judged by the retry table already.
+    judged: bool,
+    /// What will be kept of the reply, until it is.
+    keep: Option<Box<Keep>>,
+}
+
+/// What a flow is made of.
+pub(crate) struct Begin {
+    pub(crate) source: Source,
+    pub(crate) pipe: Pipe,
+    /// When the upstream spoke last.
+    pub(crate) heard: Instant,
+    pub(crate) slot: Slot,
+    pub(crate) ledger: Ledger,
+    pub(crate) call: Course,
+    pub(crate) keep: Option<Box<Keep>>,
+}
+
+/// One step of a flow.
+pub(crate) enum Progress {
+    /// Something was read or is due; look at the pipe.
+    Step,
+    /// It is over.
+    Over,
+}
+
+struct Timers {
+    /// When the upstream spoke last.
+    heard: Instant,
+    /// When the client was given something last.
+    spoke: Instant,
+    idle: Duration,
+    /// `None` for collected replies.
+    heartbeat: Option<Duration>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+enum Due {
+    Heartbeat,
+    Idle,
+}
+
+impl Flow {
+    /// Takes over a committed reply and passes on what was held back.
+    pub(crate) fn new(services: Arc<Services>, begin: Begin, heartbeat: bool) -> Self {
+        let Begin { source, pipe, heard, slot, ledger, call, keep } = begin;
+        let account = slot.account().clone();
+        let timers = Timers::new(
+            heard,
+            services.runtime.settings.idle,
+            heartbeat.then_some(services.runtime.settings.heartbeat),
+        );
+        let (ended, slot, judged) = (None, Some(slot), false);
+        let mut flow = Self { services, account, call, source, pipe, timers, ended, slot, ledger, judged, keep };
+        flow.pipe.at(flow.ledger.started().elapsed());
+        let pace = flow.pipe.start(&mut flow.ledger);
+        flow.note(pace);
+        flow
+    }
+
+    /// Reads on. Bytes for the client are in the pipe afterwards, if there are any.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+        if self.ended.is_some() {
+            self.settle(cx);
+            return Poll::Ready(Progress::Over);
+        }
+        if self.keep.as_ref().is_some_and(|keep| keep.cancelled(cx)) {
+            self.source = Source::Gone;
+            let pace = self.pipe.cancel(&mut self.ledger);
+            self.note(pace);
+            self.ledger.abort();
+            return Poll::Ready(Progress::Step);
+        }
+        let chunk = match self.read(cx) {
+            Poll::Ready(chunk) => chunk,
+            Poll::Pending => return self.wait(cx),
+        };
+        let now = Instant::now();
+        self.timers.heard = now;
+        self.pipe.at(now.duration_since(self.ledger.started()));
+        let pace = match chunk {
+            Some(Ok(chunk)) => self.pipe.push(chunk, &mut self.ledger),
+            Some(Err(failure)) => {
+                self.source = Source::Gone;
+                self.pipe.fail(*failure, &mut self.ledger)
+            }
+            None => {
+                self.source = Source::Gone;
+                self.pipe.end(&mut self.ledger)
+            }
+        };
+        self.note(pace);
+        if self.ended.is_some() {
+            self.settle(cx);
+        }
+        Poll::Ready(Progress::Step)
+    }
+
+    /// The next bytes for the client.
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        for _ in 0..TURNS {
+            if let Some(bytes) = self.pipe.take() {
+                self.timers.spoke = self.timers.heard.max(self.timers.spoke);
+                return Poll::Ready(Some(bytes));
+            }
+            match std::task::ready!(self.poll(cx)) {
+                Progress::Step => {}
+                Progress::Over => return Poll::Ready(None),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Ends the reply midway because the server stops: the upstream is cancelled, and no account is to blame.
+    pub(crate) fn cut(&mut self, failure: Failure) -> Bytes {
+        if self.ended.is_none() {
+            self.source = Source::Gone;
+            // Nobody failed: it is told as it is.
+            let _ = self.pipe.fail(failure.clone(), &mut self.ledger);
+            self.ended = Some(self.pipe.tell(failure, &mut self.ledger));
+            self.ledger.fail();
+            self.slot = None;
+            self.keep();
+        }
+        self.pipe.take().unwrap_or_default()
+    }
+
+    /// Reads to the end.
+    pub(crate) async fn finish(mut self) -> (proto::Whole, Ledger, Option<Box<Keep>>) {
+        while let Progress::Step = std::future::poll_fn(|cx| self.poll(cx)).await {}
+        (self.pipe.whole(), self.ledger, self.keep)
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<Failure>>>> {
+        loop {
+            match &mut self.source {
+                Source::Gone => return Poll::Ready(None),
+                Source::Body(body) => {
+                    return match std::task::ready!(body.poll_chunk(cx)) {
+                        Some(Ok(chunk)) => Poll::Ready(Some(Ok(chunk))),
+                        None => Poll::Ready(None),
+                        Some(Err(cut)) => {
+                            let who = self.services.registry.accounts.who(&self.account);
+                            tracing::debug!(account = who.account(), relay = who.relay(), %cut, "upstream cut a reply");
+                            Poll::Ready(cut_end(&cut))
+                        }
+                    };
+                }
+                Source::Head(late) => match std::task::ready!(late.post.as_mut().poll(cx)) {
+                    Ok(answer) => {
+                        self.services.dispatch.works(&self.account);
+                        self.source = Source::Body(answer.body);
+                    }
+                    Err(mut miss) => {
+                        if let Some(access) = &self.call.sent {
+                            miss.outcome.hide(access.secret());
+                        }
+                        let mut history = late.history.clone();
+                        let (signal, step) = history.settle(&self.account, &miss.outcome, self.services.runtime.now());
+                        let (Step::Give(failure) | Step::Again { otherwise: failure, .. }) = step;
+                        self.learn(&signal, &miss.outcome);
+                        self.judged = true;
+                        return Poll::Ready(Some(Err(Box::new(miss.name(failure)))));
+                    }
+                },
+            }
+        }
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+        if let Source::Body(body) = &self.source
+            && let Some(read) = body.last_read()
+        {
+            self.timers.heard = self.timers.heard.max(read);
+        }
+        match std::task::ready!(self.timers.poll(cx)) {
+            Due::Heartbeat => self.pipe.heartbeat(),
+            Due::Idle => {
+                self.source = Source::Gone;
+                let silence = self.timers.idle.as_secs();
+                let failure = Failure::new(Kind::Timeout, format!("the upstream sent nothing for {silence} s"));
+                let pace = self.pipe.fail(failure.code("upstream_timeout"), &mut self.ledger);
+                self.note(pace);
+            }
+        }
+        Poll::Ready(Progress::Step)
+    }
+
+    /// Books what the last events said. A failure is told in the words of all accounts.
+    fn note(&mut self, pace: Pace) {
+        let pace = match pace {
+            Pace::Failing(failure) => {
+                if self.pipe.is_over_memory() {
+                    // The upstream may go on without an end, and a full budget is no fault of the account.
+                    self.source = Source::Gone;
+                    self.judged |= failure.kind == Kind::Overloaded;
+                }
+                self.judged |= self.pipe.is_lost(&failure);
+                let told = self.told(&failure);
+                self.pipe.tell(told, &mut self.ledger)
+            }
+            pace => pace,
+        };
+        for aside in self.pipe.asides() {
+            heed(&self.services, (&self.account, &self.call.plan), &aside);
+        }
+        match &pace {
+            Pace::Going | Pace::Failing(_) => return self.name(),
+            Pace::Ended | Pace::Enough => self.served(),
+            Pace::Failed(_) => self.ledger.fail(),
+        }
+        self.ended = Some(pace);
+        self.slot = None;
+        self.keep();
+    }
+
+    /// The reply is over and whole; what its upstream counted shows what the model can take.
+    fn served(&mut self) {
+        self.ledger.complete();
+        if let Some(usage) = self.ledger.counted() {
+            let model = self.call.plan.model_for(&self.account);
+            self.services.registry.accounts.served(&self.account, model, (usage.input, usage.output));
+        }
+    }
+
+    /// Notes the id that the client knows the reply by, once it does.
+    fn name(&mut self) {
+        if let Some(keep) = self.keep.as_mut().filter(|keep| keep.nameless())
+            && let Some(response) = self.pipe.response()
+        {
+            keep.open(response);
+        }
+    }
+
+    /// Keeps a streamed reply that is over; a collected one is kept once its body is written.
+    fn keep(&mut self) {
+        if let Some(keep) = self.keep.take_if(|_| self.pipe.streams()) {
+            keep.over(self.pipe.response());
+        }
+    }
+
+    /// What a failure after the commit says about the account, and then how the client is to hear it.
+    fn told(&mut self, failure: &Failure) -> Failure {
+        let mut failure = failure.clone();
+        if let Some(access) = &self.call.sent {
+            attempt::hide(&mut failure, access.secret());
+        }
+        if !std::mem::take(&mut self.judged) {
+            let keyed = self.call.plan.kin() == Kin::Relays;
+            let history = History { rest: Some(self.services.runtime.settings.rest), keyed, ..History::default() };
+            let outcome = attempt::Outcome::EarlyFail(failure.clone());
+            let (signal, _) = attempt::next(&outcome, &history, self.services.runtime.now());
+            self.learn(&signal, &outcome);
+        }
+        self.call.plan.concede(&self.services, failure)
+    }
+
+    fn learn(&self, signal: &Signal, outcome: &attempt::Outcome) {
+        self.services.dispatch.note_model(&self.account, self.call.plan.model_for(&self.account), signal);
+        self.services.dispatch.signal(&self.account, signal);
+        self.services.dispatch.judge(&self.account, (self.call.begun, self.call.plan.by()), outcome);
+    }
+
+    /// Lets go of the upstream: one that has said everything is read to its end beside us, any other is cancelled.
+    fn settle(&mut self, cx: &mut Context<'_>) {
+        let source = std::mem::replace(&mut self.source, Source::Gone);
+        let (Source::Body(mut body), Some(Pace::Ended | Pace::Failed(_))) = (source, &self.ended) else { return };
+        // Most often the end is here already.
+        if let Poll::Ready(None | Some(Err(_))) = body.poll_chunk(cx) {
+            return;
+        }
+        self.services.runtime.tasks.spawn(body.drain(DRAIN));
+    }
+}
+
+/// A reader that has seen no terminal event says so itself when it ends; the cut adds nothing to that.
+fn cut_end(cut: &Cut) -> Option<Result<Bytes, Box<Failure>>> {
+    match cut {
+        Cut::Broken(_) => None,
+        Cut::TooLarge(_) => Some(Err(Box::new(Failure::new(Kind::Upstream, cut.to_string())))),
+    }
+}
+
+/// Takes over what a stream says to us.
+fn heed(services: &Services, (account, plan): (&AccountId, &Plan), aside: &Aside) {
+    match aside {
+        Aside::Limits(json) => {
+            if let Some(quota) = Quota::from_event(json, services.runtime.now()) {
+                services.dispatch.learn(account, quota);
+            }
+        }
+        Aside::Metadata(json) => {
+            let Ok(Metadata { headers }) = json.parse::<Metadata>() else { return };
+            if let Some(etag) = headers.etag {
+                services.dispatch.model_queue.saw(&services.registry.accounts, account, &etag);
+            }
+            if let Some(state) = headers.turn {
+                services.dispatch.affinity.bind(plan.conversation.id, account, fingerprint(&state));
+            }
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Metadata {
+    headers: Inner,
+}
+
+#[derive(serde::Deserialize)]
+struct Inner {
+    #[serde(rename = "x-models-etag")]
+    etag: Option<String>,
+    #[serde(rename = "x-codex-turn-state")]
+    turn: Option<String>,
+}
+
+impl Timers {
+    fn new(heard: Instant, idle: Duration, heartbeat: Option<Duration>) -> Self {
+        let spoke = Instant::now();
+        let silent = heard + idle;
+        let first = heartbeat.map_or(silent, |heartbeat| silent.min(spoke + heartbeat));
+        Self { heard, spoke, idle, heartbeat, sleep: Box::pin(tokio::time::sleep_until(first)) }
+    }
+
+    /// The timer is armed for the earliest time at which something could be due, and looked at only when it fires: a token
+    /// moves no timer.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
+        loop {
+            std::task::ready!(self.sleep.as_mut().poll(cx));
+            let now = Instant::now();
+            let idle = self.heard + self.idle;
+            let beat = self.heartbeat.map(|heartbeat| self.spoke + heartbeat);
+            if idle <= now {
+                return Poll::Ready(Due::Idle);
+            }
+            if beat.is_some_and(|beat| beat <= now) {
+                self.spoke = now;
+                return Poll::Ready(Due::Heartbeat);
+            }
+            self.sleep.as_mut().reset(beat.map_or(idle, |beat| beat.min(idle)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,319 @@
+//! The bytes-to-bytes part of a reply: reader, limits, ledger, writer or fold. Knows no sockets and no time.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use proto::canon::{Channel, Finish, Folded, Limits};
+use proto::dialect::Setting;
+use proto::trim::{Trim, Verdict};
+use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, ToolReplies, What, Writer};
+
+use super::held::{Held, Keeps};
+use crate::request::ledger::Ledger;
+use crate::room::Tab;
+
+/// First size of the output buffer: some ten small events.
+const OUTPUT: usize = 2048;
+/// A piece of output after which the buffer is not kept.
+const LARGE: usize = 16 << 10;
+/// Events of one read after which their list is not kept.
+const MANY: usize = 64;
+
+/// A reply on its way through.
+pub(crate) struct Pipe {
+    reader: Option<Reader>,
+    replies: Option<Box<ToolReplies>>,
+    trim: Option<Trim>,
+    sink: Sink,
+    held: Held,
+    /// Why the text so far was dropped, with which the reply fails at its end.
+    lost: Option<Box<Failure>>,
+    /// Between reader and limits; empty between two calls.
+    events: Vec<Event>,
+    /// Between limits and sink; empty between two calls.
+    trimmed: Vec<Event>,
+    aside: Vec<Aside>,
+    /// The failure that is to be told; boxed, as a stream that runs is kept small.
+    failing: Option<Box<Event>>,
+    /// The response object with which a reply that is kept ended.
+    last: Option<Box<Json>>,
+}
+
+/// What the engine itself reads in a stream.
+#[derive(Debug)]
+pub(crate) enum Aside {
+    /// Quota figures.
+    Limits(proto::Json),
+    /// Headers inside the stream.
+    Metadata(proto::Json),
+}
+
+/// Where events go.
+enum Sink {
+    Stream { writer: Option<Writer>, out: BytesMut },
+    Fold(Fold),
+}
+
+/// Whether a reply goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// More may come.
+    Going,
+    /// The terminal event is out; what follows is read and dropped.
+    Ended,
+    /// As `Ended`, by a limit of ours: the upstream is still generating.
+    Enough,
+    /// It fails; nothing of that is written before [`Pipe::tell`].
+    Failing(Box<Failure>),
+    /// It failed; the failure is written.
+    Failed(Box<Failure>),
+}
+
+/// How a reply is written.
+pub(crate) struct Shape {
+    /// The client's protocol.
+    pub(crate) dialect: Dialect,
+    /// What its writer needs to know.
+    pub(crate) setting: Setting,
+    /// Limits that the upstream does not know.
+    pub(crate) limits: Limits,
+    /// How calls are turned back to what the client knows.
+    pub(crate) replies: Option<ToolReplies>,
+    /// Input tokens to report when one of them ends the reply.
+    pub(crate) input: u64,
+    /// Whether it streams.
+    pub(crate) stream: bool,
+}
+
+impl Pipe {
+    /// A pipe that goes on from `reader`, which has given `held` so far; call [`Self::start`] first.
+    pub(crate) fn new(shape: &Shape, reader: Reader, held: Vec<Event>, tab: Tab) -> Self {
+        let sink = if shape.stream {
+            let writer = Some(Writer::new(shape.dialect, shape.setting.clone()));
+            Sink::Stream { writer, out: BytesMut::with_capacity(OUTPUT) }
+        } else {
+            Sink::Fold(Fold::for_client(shape.dialect))
+        };
+        let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input));
+        let replies = shape.replies.clone().map(Box::new);
+        let (reader, events, last) = (Some(reader), held, None);
+        let keeps = match shape.dialect {
+            dialect if !shape.stream => Keeps::All(dialect),
+            Dialect::Responses => {
+                let edited = trim.is_some() || replies.is_some() || shape.setting.reply.folded != Folded::No;
+                Keeps::Text { passes: !edited }
+            }
+            // What waits for the end of a stop sequence is kept.
+            _ if trim.is_some() => Keeps::Waiting,
+            _ => Keeps::Nothing,
+        };
+        let held = Held::new(tab, keeps);
+        let (trimmed, aside) = (Vec::new(), Vec::new());
+        Self { reader, replies, trim, sink, held, lost: None, events, trimmed, aside, failing: None, last }
+    }
+
+    /// Says how long ago the request came, for replies that say how long they took.
+    pub(crate) fn at(&mut self, elapsed: Duration) {
+        match &mut self.sink {
+            Sink::Stream { writer: Some(writer), .. } => writer.at(elapsed),
+            Sink::Stream { .. } => {}
+            Sink::Fold(fold) => fold.at(elapsed),
+        }
+    }
+
+    /// Passes on what was held back before the commit.
+    pub(crate) fn start(&mut self, ledger: &mut Ledger) -> Pace {
+        self.pass(ledger)
+    }
+
+    /// Passes on a chunk of the upstream.
+    pub(crate) fn push(&mut self, chunk: Bytes, ledger: &mut Ledger) -> Pace {
+        if let Some(reader) = &mut self.reader {
+            reader.push(chunk, &mut self.events);
+        }
+        self.pass(ledger)
+    }
+
+    /// The upstream is done or cut; without a terminal event that is a failure.
+    pub(crate) fn end(&mut self, ledger: &mut Ledger) -> Pace {
+        if let Some(reader) = self.reader.take() {
+            reader.end(&mut self.events);
+        }
+        match self.pass(ledger) {
+            Pace::Going => self.fail(Failure::new(proto::Kind::Upstream, "the upstream ended without an end"), ledger),
+            pace => pace,
+        }
+    }
+
+    /// Ends the reply with a failure of ours.
+    pub(crate) fn fail(&mut self, failure: Failure, ledger: &mut Ledger) -> Pace {
+        self.events.clear();
+        self.events.push(Event::new(What::Fail(failure)));
+        self.pass(ledger)
+    }
+
+    /// Ends the reply because its client wants no more of it.
+    pub(crate) fn cancel(&mut self, ledger: &mut Ledger) -> Pace {
+        self.deliver(&Event::new(What::End { finish: Finish::Cancelled, response: None }), ledger)
+    }
+
+    /// The response object as the client saw it last, of a streamed reply that is kept.
+    pub(crate) fn response(&self) -> Option<&Json> {
+        match &self.sink {
+            Sink::Stream { writer: Some(writer), .. } => writer.response(),
+            Sink::Stream { writer: None, .. } | Sink::Fold(_) => self.last.as_deref(),
+        }
+    }
+
+    /// Whether the reply streams.
+    pub(crate) fn streams(&self) -> bool {
+        matches!(self.sink, Sink::Stream { .. })
+    }
+
+    /// Writes the failure with which the reply ends, as it came or in other words.
+    pub(crate) fn tell(&mut self, failure: Failure, ledger: &mut Ledger) -> Pace {
+        let came = self.failing.take().filter(|event| matches!(&event.what, What::Fail(said) if *said == failure));
+        let event = came.map_or_else(|| Event::new(What::Fail(failure)), |event| *event);
+        self.deliver(&event, ledger)
+    }
+
+    /// Adds what keeps an idle client waiting.
+    pub(crate) fn heartbeat(&mut self) {
+        if let Sink::Stream { writer: Some(writer), out } = &mut self.sink {
+            writer.heartbeat(out);
+        }
+    }
+
+    /// What is ready for the client, as one piece.
+    pub(crate) fn take(&mut self) -> Option<Bytes> {
+        match &mut self.sink {
+            Sink::Stream { out, .. } if !out.is_empty() => {
+                let piece = out.split().freeze();
+                if piece.len() > LARGE {
+                    // What one large piece needed is not kept for the small ones that follow.
+                    *out = BytesMut::with_capacity(OUTPUT);
+                }
+                Some(piece)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the reply was refused more memory, which ends it.
+    pub(crate) fn is_over_memory(&self) -> bool {
+        self.held.is_over()
+    }
+
+    /// Whether this is the failure of a reply that came to its end, which could not be repeated.
+    pub(crate) fn is_lost(&self, failure: &Failure) -> bool {
+        self.lost.as_deref() == Some(failure)
+    }
+
+    /// What the engine itself is to read, in order.
+    pub(crate) fn asides(&mut self) -> std::vec::Drain<'_, Aside> {
+        self.aside.drain(..)
+    }
+
+    /// The collected reply.
+    pub(crate) fn whole(self) -> proto::Whole {
+        match self.sink {
+            Sink::Fold(fold) => fold.finish(),
+            Sink::Stream { .. } => proto::Whole { id: Text::default(), ..proto::Whole::default() },
+        }
+    }
+
+    fn pass(&mut self, ledger: &mut Ledger) -> Pace {
+        let mut events = std::mem::take(&mut self.events);
+        let mut pace = Pace::Going;
+        for event in events.drain(..) {
+            pace = self.through(event, ledger);
+            if pace != Pace::Going {
+                break;
+            }
+        }
+        if events.capacity() <= MANY {
+            self.events = events;
+        }
+        pace
+    }
+
+    fn through(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
+        let mut event = event;
+        if let Err(failure) = self.held.see(&event)
+            && !self.forget(&event, &failure)
+        {
+            return self.hold(Event::new(What::Fail(failure)), ledger);
+        }
+        if let (Some(lost), What::End { .. }) = (&self.lost, &event.what) {
+            event = Event::new(What::Fail((**lost).clone()));
+        }
+        let Some(replies) = &mut self.replies else { return self.limit(event, ledger) };
+        let mut pace = Pace::Going;
+        for event in replies.event(event).into_iter().flatten() {
+            pace = self.limit(event, ledger);
+        }
+        pace
+    }
+
+    /// Drops the text that the end of a stream repeats, so that the stream goes on; `false` where that is of no help.
+    fn forget(&mut self, event: &Event, why: &Failure) -> bool {
+        let Sink::Stream { writer: Some(writer), .. } = &mut self.sink else { return false };
+        let call = matches!(event.what, What::Delta { channel: Channel::Arguments, .. });
+        if call || self.trim.is_some() || !writer.forget() {
+            return false;
+        }
+        self.held.forget();
+        self.lost = Some(Box::new(why.clone()));
+        true
+    }
+
+    /// Applies the limits that the upstream does not know.
+    fn limit(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
+        let Some(trim) = &mut self.trim else { return self.hold(event, ledger) };
+        let mut trimmed = std::mem::take(&mut self.trimmed);
+        let verdict = trim.push(event, &mut trimmed);
+        let mut pace = Pace::Going;
+        for event in trimmed.drain(..) {
+            if pace == Pace::Going {
+                pace = self.hold(event, ledger);
+            }
+        }
+        self.trimmed = trimmed;
+        if verdict == Verdict::Done { Pace::Enough } else { pace }
+    }
+
+    /// Delivers all but a failure, which others word first.
+    fn hold(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
+        let What::Fail(failure) = &event.what else { return self.deliver(&event, ledger) };
+        let failing = Pace::Failing(Box::new(failure.clone()));
+        self.failing = Some(Box::new(event));
+        failing
+    }
+
+    fn deliver(&mut self, event: &Event, ledger: &mut Ledger) -> Pace {
+        ledger.see(event);
+        match &mut self.sink {
+            Sink::Stream { writer: Some(writer), out } => writer.push(event, out),
+            Sink::Stream { .. } => {}
+            Sink::Fold(fold) => fold.push(event),
+        }
+        match &event.what {
+            What::Limits(json) => self.aside.push(Aside::Limits(json.clone())),
+            What::Metadata(json) => self.aside.push(Aside::Metadata(json.clone())),
+            What::End { .. } => return self.close(Pace::Ended),
+            What::Fail(failure) => return self.close(Pace::Failed(Box::new(failure.clone()))),
+            _ => {}
+        }
+        Pace::Going
+    }
+
+    fn close(&mut self, pace: Pace) -> Pace {
+        if let Sink::Stream { writer, out } = &mut self.sink
+            && let Some(writer) = writer.take()
+        {
+            self.last = writer.response().cloned().map(Box::new);
+            writer.end(out);
+        }
+        pace
+    }
+}

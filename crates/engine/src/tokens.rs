@@ -1,0 +1,261 @@
+//! Keeps access tokens fresh. A refresh token works once, so all of this is about using it once and losing no successor.
+//!
+//! One refresh per account at a time, in this process (everybody waits for the same [`Flight`]) and over all processes (the
+//! store's lease). It runs in a task of its own: a client that leaves cancels nothing. Order: lease and re-read, durable
+//! intent, POST, durable commit, publish.
+
+mod call;
+mod guest;
+mod linked;
+mod single;
+mod timetable;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
+use pool::attempt::Outcome;
+use pool::{AccountId, Millis, Secret, Status, Tokens, limits};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
+use upstream::oauth::RefreshReason;
+
+use crate::dispatch::Dispatch;
+use crate::registry::Registry;
+use crate::registry::accounts::Entry;
+use crate::runtime::Runtime;
+
+pub use guest::Guest;
+pub(crate) use linked::file_account;
+pub(crate) use timetable::Turns;
+
+/// The places at which a test may end or stop the process.
+pub const FAILPOINTS: [&str; 5] = [
+    "engine::before_refresh_post",
+    "engine::after_refresh_post",
+    "engine::before_refresh_commit",
+    "engine::after_refresh_commit",
+    "engine::before_refresh_publish",
+];
+
+/// A token that ends sooner than this is waited for; one that ends later is still used while it is refreshed.
+const TOO_LATE: i64 = 10_000;
+
+/// A refresh gave no tokens.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub(crate) struct NotRefreshed {
+    /// Whether only a person can help.
+    pub(crate) lasting: bool,
+    /// What was said.
+    pub(crate) why: String,
+}
+
+/// A refresh under way; clones wait for the same one.
+type Flight = Shared<BoxFuture<'static, Result<Arc<Tokens>, NotRefreshed>>>;
+
+/// Keeps the access tokens of all accounts usable.
+pub(crate) struct TokenService {
+    runtime: Arc<Runtime>,
+    registry: Arc<Registry>,
+    dispatch: Arc<Dispatch>,
+    /// Refreshes under way, each with its wish's mark that a request waits.
+    flights: Mutex<HashMap<AccountId, (Flight, Arc<AtomicBool>)>>,
+    pauses: Mutex<HashMap<AccountId, Pause>>,
+    /// Calls of the token endpoint at the same time.
+    pub(crate) calls: Semaphore,
+    /// When the last look at the linked files began.
+    looked: tokio::sync::Mutex<Option<Instant>>,
+}
+
+/// A pause after passing failures.
+#[derive(Clone, Debug)]
+struct Pause {
+    failures: u32,
+    since: Millis,
+    until: Millis,
+    why: String,
+    /// Whether the account could not serve meanwhile.
+    cooled: bool,
+}
+
+/// Why tokens are refreshed, and which ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    /// The access token that is about to end or was refused.
+    seen: Secret,
+    reason: RefreshReason,
+    /// Whether a request waits for them: set by its own wish, or when one joins the refresh.
+    waited: Arc<AtomicBool>,
+}
+
+impl Wish {
+    /// The wish for other tokens than these.
+    pub(crate) fn of(tokens: &Tokens, reason: RefreshReason) -> Self {
+        Self { seen: tokens.access.clone(), reason, waited: Arc::default() }
+    }
+
+    /// The wish of a request, which waits.
+    pub(crate) fn waiting(tokens: &Tokens, reason: RefreshReason) -> Self {
+        Self { waited: Arc::new(AtomicBool::new(true)), ..Self::of(tokens, reason) }
+    }
+
+    fn waited(&self) -> bool {
+        self.waited.load(Ordering::Relaxed)
+    }
+}
+
+impl NotRefreshed {
+    /// Only a person can help.
+    pub(crate) fn lasting(why: impl Into<String>) -> Self {
+        Self { lasting: true, why: why.into() }
+    }
+
+    /// May work later.
+    pub(crate) fn passing(why: impl Into<String>) -> Self {
+        Self { lasting: false, why: why.into() }
+    }
+}
+
+impl From<NotRefreshed> for Outcome {
+    fn from(error: NotRefreshed) -> Self {
+        Self::NotRefreshed { lasting: error.lasting, why: error.why }
+    }
+}
+
+impl TokenService {
+    /// Nothing is refreshed yet.
+    pub(crate) fn new(runtime: Arc<Runtime>, registry: Arc<Registry>, dispatch: Arc<Dispatch>) -> Self {
+        Self {
+            runtime,
+            registry,
+            dispatch,
+            flights: Mutex::default(),
+            pauses: Mutex::default(),
+            calls: Semaphore::new(limits::REFRESH_PARALLEL),
+            looked: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Whether the account's tokens are being refreshed.
+    fn flying(&self, id: &AccountId) -> bool {
+        self.flights.lock().contains_key(id)
+    }
+
+    /// The pause that is on. A clock that was set back does not make it longer.
+    fn pause(&self, id: &AccountId, now: Millis) -> Option<Pause> {
+        self.pauses.lock().get(id).filter(|pause| (pause.since..pause.until).contains(&now)).cloned()
+    }
+}
+
+impl TokenService {
+    /// Tokens that can be sent now. One that is about to end is refreshed beside the call, an ended one before it, by
+    /// [`Wish::waiting`] for a request and by [`Wish::of`] for anything else.
+    pub(crate) async fn fresh(
+        self: &Arc<Self>,
+        entry: &Entry,
+        wish: fn(&Tokens, RefreshReason) -> Wish,
+    ) -> Result<Arc<Tokens>, NotRefreshed> {
+        let Some(tokens) = &entry.tokens else { return Err(NotRefreshed::lasting("it has no tokens")) };
+        // A clock may be wrong. Tokens that we have just refreshed are sent as they are, and so are those that nothing can be
+        // done about: a 401 says for certain that they have ended.
+        let fixed = tokens.refresh.is_none() && self.registry.extras.link(&entry.account.id).is_none();
+        if fixed || !entry.settling().is_zero() {
+            return Ok(Arc::clone(tokens));
+        }
+        let now = self.runtime.backend_now();
+        let ended =
+            tokens.expires.is_some_and(|end| end <= now.plus(if tokens.refresh.is_some() { TOO_LATE } else { 0 }));
+        let due = pool::refresh::due(tokens, 0.0).is_some_and(|due| due <= now);
+        if !ended && !due {
+            return Ok(Arc::clone(tokens));
+        }
+        let wish = if ended { wish } else { Wish::of };
+        let flight = self.renew(&entry.account.id, wish(tokens, RefreshReason::ProactiveExpiry));
+        if !ended {
+            return Ok(Arc::clone(tokens));
+        }
+        flight.await
+    }
+
+    /// Refreshes an account's tokens, or joins the refresh under way. Gives what is there already when that is newer than
+    /// what was seen.
+    pub(crate) fn renew(self: &Arc<Self>, id: &AccountId, wish: Wish) -> Flight {
+        let mut flights = self.flights.lock();
+        if let Some((flight, waited)) = flights.get(id) {
+            waited.fetch_or(wish.waited(), Ordering::Relaxed);
+            return flight.clone();
+        }
+        if let Some(known) = self.settled(id, &wish) {
+            return std::future::ready(known).boxed().shared();
+        }
+        // Counted before the look: the engine's end waits for every refresh that begins before it, and none begins after it.
+        let counted = self.runtime.tasks.token();
+        if self.runtime.stop.is_cancelled() {
+            return std::future::ready(Err(NotRefreshed::passing("this process is ending"))).boxed().shared();
+        }
+        let (done, result) = oneshot::channel();
+        let landing = Landing { tokens: Arc::clone(self), id: id.clone() };
+        let waited = Arc::clone(&wish.waited);
+        self.runtime.tasks.spawn(async move {
+            let result = landing.fly(&wish).await;
+            drop(landing);
+            let _ = done.send(result);
+        });
+        drop(counted);
+        let died = || Err(NotRefreshed::passing("the refresh ended early"));
+        let flight = result.map(move |result| result.unwrap_or_else(|_| died())).boxed().shared();
+        flights.insert(id.clone(), (flight.clone(), waited));
+        flight
+    }
+
+    /// What can be said without a refresh: newer tokens are there, the login is over, or a pause is on.
+    fn settled(&self, id: &AccountId, wish: &Wish) -> Option<Result<Arc<Tokens>, NotRefreshed>> {
+        let Some(entry) = self.registry.accounts.get(id) else {
+            return Some(Err(NotRefreshed::lasting("the account is gone")));
+        };
+        let now = self.runtime.backend_now();
+        if let Some(tokens) = entry.tokens.clone().filter(|tokens| usable(tokens, &wish.seen, now)) {
+            return Some(Ok(tokens));
+        }
+        if let Status::NeedsLogin { why } | Status::Expiring { why, .. } = &entry.account.status {
+            return Some(Err(NotRefreshed::lasting(why)));
+        }
+        let pause = self.pause(id, self.runtime.now())?;
+        Some(Err(NotRefreshed::passing(pause.why)))
+    }
+}
+
+/// Whether `tokens` are others than those that were seen to fail, and not about to end; `now` is the backend's.
+fn usable(tokens: &Tokens, seen: &Secret, now: Millis) -> bool {
+    tokens.access != *seen && tokens.expires.is_none_or(|end| end > now.plus(TOO_LATE))
+}
+
+/// Takes the flight off the list when its task ends, also by panic.
+struct Landing {
+    tokens: Arc<TokenService>,
+    id: AccountId,
+}
+
+impl Landing {
+    async fn fly(&self, wish: &Wish) -> Result<Arc<Tokens>, NotRefreshed> {
+        let result = self.tokens.refresh_once(&self.id, wish).await;
+        match &result {
+            Ok(_) => tracing::debug!(account = %self.id, "tokens refreshed"),
+            Err(error) => {
+                tracing::warn!(account = %self.id, lasting = error.lasting, why = %error.why, "tokens not refreshed");
+            }
+        }
+        result
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.tokens.flights.lock().remove(&self.id);
+        self.tokens.registry.accounts.rescheduled.notify_one();
+    }
+}

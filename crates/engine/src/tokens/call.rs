@@ -1,0 +1,90 @@
+//! The calls of the token endpoint for one refresh: announced before they are sent, and repeated while a request waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fail::fail_point;
+use pool::attempt::Sent;
+use pool::limits::REFRESH_CALL;
+use pool::{AccountId, Secret};
+use store::Ticket;
+use tokio::sync::SemaphorePermit;
+use upstream::oauth::{Grant, RefreshError};
+
+use super::TokenService;
+use super::{NotRefreshed, Wish};
+
+impl TokenService {
+    /// A place at the token endpoint.
+    pub(super) async fn place(&self) -> SemaphorePermit<'_> {
+        self.calls.acquire().await.expect("invariant: the semaphore is never closed")
+    }
+
+    /// Writes the intent. `false` when that took so long, because the process or the machine stood still, that somebody else
+    /// may have the lease by now: then nothing may be sent.
+    pub(super) async fn declare(&self, ticket: &Ticket) -> Result<bool, NotRefreshed> {
+        let begun = self.runtime.clock.moment();
+        let declared = self.runtime.store.intend(ticket, self.runtime.now()).await;
+        declared.map_err(|error| NotRefreshed::passing(format!("store: {error}")))?;
+        fail_point!("engine::before_refresh_post");
+        // What is left of the lease is enough for the call.
+        Ok(begun.elapsed(&self.runtime.clock) < REFRESH_CALL)
+    }
+
+    /// Uses the refresh token, whose use is announced. An endpoint in trouble is asked again while a request waits for the tokens; the
+    /// place is somebody else's meanwhile.
+    pub(super) async fn call(
+        self: &Arc<Self>,
+        (ticket, place): (&Ticket, SemaphorePermit<'_>),
+        refresh: &Secret,
+        wish: &Wish,
+    ) -> Result<Grant, RefreshError> {
+        let mut place = Some(place);
+        let mut pauses = self.runtime.settings.refresh_retries.iter();
+        loop {
+            let error = match self.post(&ticket.id, refresh, wish).await {
+                Ok(grant) => return Ok(grant),
+                Err(error) => error,
+            };
+            let pause = pauses.next().filter(|pause| wish.waited() && in_trouble(&error, **pause));
+            let Some(pause) = pause else { return Err(error) };
+            drop(place.take());
+            tokio::select! {
+                () = self.runtime.stop.cancelled() => return Err(error),
+                () = tokio::time::sleep(*pause) => {}
+            }
+            place = Some(self.place().await);
+            if self.declare(ticket).await != Ok(true) {
+                return Err(error);
+            }
+        }
+    }
+
+    /// The call itself, by the account's way; by another while nothing was sent and its owner left the choice to us.
+    async fn post(self: &Arc<Self>, id: &AccountId, refresh: &Secret, wish: &Wish) -> Result<Grant, RefreshError> {
+        let mut outing = self.dispatch.outing(id);
+        loop {
+            let answer = match outing.next() {
+                Ok(upstream) => upstream.refresh(refresh, wish.reason).await,
+                Err(none) => Err(unsent(none.to_string())),
+            };
+            match answer {
+                Err(RefreshError::Transient { sent, .. }) if outing.another(sent) => {}
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// Whether the endpoint answered that it is in trouble, gave no token with it, and does not want to be left alone for longer than this.
+fn in_trouble(error: &RefreshError, pause: Duration) -> bool {
+    let RefreshError::Transient { status: Some(500..=599), retry_after, rotated: None, .. } = error else {
+        return false;
+    };
+    retry_after.is_none_or(|asked| Duration::from_secs(asked) <= pause)
+}
+
+/// A refresh that could not be sent.
+fn unsent(message: String) -> RefreshError {
+    RefreshError::Transient { sent: Sent::No, status: None, retry_after: None, rotated: None, message }
+}

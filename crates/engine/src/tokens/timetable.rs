@@ -1,0 +1,102 @@
+//! Refreshes tokens before requests need it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool::{AccountId, Millis};
+use tokio::time::Instant;
+use upstream::oauth::RefreshReason;
+
+use super::TokenService;
+use super::Wish;
+use crate::registry::accounts::Entry;
+
+/// The wall clock may jump (sleep, correction): it is looked at this often.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// When each overdue account may begin. Those that are found overdue together, as after a sleep, begin one after the other.
+#[derive(Default)]
+pub(crate) struct Turns(HashMap<AccountId, Instant>);
+
+impl Turns {
+    /// Those of the overdue whose turn has come; the turns of others stay.
+    fn take(&mut self, overdue: Vec<AccountId>, now: Instant) -> Vec<AccountId> {
+        let all: HashSet<&AccountId> = overdue.iter().collect();
+        self.0.retain(|id, _| all.contains(id));
+        let new: Vec<&AccountId> = overdue.iter().filter(|id| !self.0.contains_key(id)).collect();
+        let turns: Vec<_> = (0..new.len()).map(|nth| now + pool::refresh::turn(nth, new.len())).collect();
+        let new: Vec<_> = new.into_iter().cloned().zip(turns).collect();
+        self.0.extend(new);
+        let ready = overdue.into_iter().filter(|id| self.0.get(id).is_some_and(|at| *at <= now)).collect::<Vec<_>>();
+        for id in &ready {
+            self.0.remove(id);
+        }
+        ready
+    }
+
+    /// How long until the next turn.
+    fn wait(&self, now: Instant) -> Option<Duration> {
+        self.0.values().map(|at| at.saturating_duration_since(now)).min()
+    }
+}
+
+impl TokenService {
+    /// Makes up for refreshes that a crash cut off: the token is tried once, else its owner hears that a login is needed.
+    pub(crate) async fn resume(self: &Arc<Self>) {
+        let cut = self.runtime.store.interrupted(self.runtime.now()).await;
+        let cut = cut.inspect_err(|error| tracing::warn!(%error, "interrupted refreshes are not known yet"));
+        for id in cut.unwrap_or_default() {
+            self.start(&id);
+        }
+    }
+
+    /// Starts what is due and has its turn; how long until the next look.
+    pub(crate) fn begin_due(self: &Arc<Self>, turns: &mut Turns) -> Duration {
+        let now = self.runtime.now();
+        let mut next = LOOK;
+        let mut overdue = Vec::new();
+        for entry in self.registry.accounts.list().iter() {
+            match self.due(entry) {
+                Some(due) if due <= now => overdue.push(entry.account.id.clone()),
+                Some(due) => next = next.min(Duration::from_millis(now.until(due))),
+                None => {}
+            }
+        }
+        let moment = Instant::now();
+        for id in turns.take(overdue, moment) {
+            self.start(&id);
+        }
+        turns.wait(moment).map_or(next, |wait| wait.min(next)).max(Duration::from_millis(1))
+    }
+
+    /// When the account's tokens are due, by our clock; `None` when nothing is to be done.
+    fn due(&self, entry: &Entry) -> Option<Millis> {
+        let id = &entry.account.id;
+        if over(entry) || self.flying(id) {
+            return None;
+        }
+        let now = self.runtime.now();
+        let due = self.runtime.skew.ours(pool::refresh::due(entry.tokens.as_deref()?, entry.jitter)?);
+        let due = self.pause(id, now).map_or(due, |pause| due.max(pause.until));
+        let settled = i64::try_from(entry.settling().as_millis()).unwrap_or(i64::MAX);
+        let due = if settled > 0 { due.max(now.plus(settled)) } else { due };
+        // Until its way is open again, which is told, or is worth a try.
+        let table = self.registry.egress.table();
+        let look = now.plus(i64::try_from(LOOK.as_millis()).unwrap_or(i64::MAX));
+        Some(table.stuck(id, now).map_or(due, |stuck| due.max(stuck.until().unwrap_or(look))))
+    }
+
+    /// The flight belongs to its own task; whoever wants its result asks for it.
+    fn start(self: &Arc<Self>, id: &AccountId) {
+        let Some(entry) = self.registry.accounts.get(id).filter(|entry| !over(entry)) else { return };
+        if let Some(tokens) = &entry.tokens {
+            drop(self.renew(id, Wish::of(tokens, RefreshReason::ProactiveExpiry)));
+        }
+    }
+}
+
+/// Whether only a person can change anything about it.
+fn over(entry: &Entry) -> bool {
+    !entry.account.status.refreshes()
+}
