@@ -114,8 +114,8 @@ pub struct Quotas<'e>(pub(crate) &'e Arc<Services>);
 impl Quotas<'_> {
     /// Asks the backend for an account's figures now, and takes them over.
     pub async fn measure(self, id: &str) -> Result<Measured, QuotaError> {
-        let entry = known(&self.0, id)?;
-        measure(&self.0, &entry).await
+        let entry = known(self.0, id)?;
+        measure(self.0, &entry).await
     }
 
     /// As [`Self::quota_fresh`] of every account that can be asked, a few at a time; what went wrong, by id.
@@ -124,7 +124,7 @@ impl Quotas<'_> {
         let own: Vec<_> =
             list.iter().filter(|entry| entry.relay.is_none() && !entry.account.status.lasts()).cloned().collect();
         let ask = |entry: Arc<Entry>| {
-            let services = Arc::clone(&self.0);
+            let services = Arc::clone(self.0);
             async move { Some((entry.account.id.0.clone(), measure(&services, &entry).await.err()?)) }
         };
         let asked = futures_util::stream::iter(own).map(ask).buffer_unordered(PARALLEL);
@@ -133,8 +133,8 @@ impl Quotas<'_> {
 
     /// An account's reset credits, as the backend lists them now.
     pub async fn reset_credits(self, id: &str) -> Result<ResetCredits, QuotaError> {
-        let entry = known(&self.0, id)?;
-        let body = ask(&self.0, &entry, Errand::Credits).await?;
+        let entry = known(self.0, id)?;
+        let body = ask(self.0, &entry, Errand::Credits).await?;
         ResetCredits::read(&body).ok_or_else(|| QuotaError::Upstream("what it sent is no list of reset credits".into()))
     }
 
@@ -142,18 +142,18 @@ impl Quotas<'_> {
     /// outcome of the last is not known. At most one try every 30 s for each account, over all processes and nodes.
     pub async fn consume_credit(self, id: &str, request: Option<&str>) -> Result<Consumed, QuotaError> {
         let (request, now) = (request.map(uuid).transpose()?, self.0.runtime.now());
-        let entry = known(&self.0, id)?;
+        let entry = known(self.0, id)?;
         let begun = self.0.runtime.store.begin_credit(&entry.account.id, request.as_deref(), now).await;
-        consume(&self.0, &entry, claimed(begun, now)?).await
+        consume(self.0, &entry, claimed(begun, now)?).await
     }
 
     /// As [`Self::consume_credit`] with an id that a client made up for this click; that of a try whose outcome is not known goes before
     /// it.
     pub async fn consume_credit_as(self, id: &str, request: &str) -> Result<Consumed, QuotaError> {
         let (request, now) = (uuid(request)?, self.0.runtime.now());
-        let entry = known(&self.0, id)?;
+        let entry = known(self.0, id)?;
         let begun = self.0.runtime.store.offer_credit(&entry.account.id, &request, now).await;
-        consume(&self.0, &entry, claimed(begun, now)?).await
+        consume(self.0, &entry, claimed(begun, now)?).await
     }
 
     /// Every warning that stands, whether it was sent or not, and when the newest figures were learned (0 for never).

@@ -133,7 +133,7 @@ impl Logins<'_> {
     /// # Errors
     /// [`LoginProblem::NoAccount`]; [`LoginProblem::Store`] after a minute of tries.
     pub async fn sign_in(self, grant: Grant, egress: Option<Egress>) -> Result<Put, LoginProblem> {
-        sign_in(&self.services, grant, egress).await
+        sign_in(self.services, grant, egress).await
     }
 }
 

@@ -104,7 +104,7 @@ impl Logins<'_> {
             return Ok(());
         }
         let code = pasted(address, &login.state)?;
-        let services = Arc::clone(&self.services);
+        let services = Arc::clone(self.services);
         // A client that leaves must not take the tokens along.
         let work = self.services.runtime.tasks.spawn(async move { login.finish(&services, &code).await });
         work.await.unwrap_or(Err(LoginProblem::NotPending))

@@ -137,13 +137,13 @@ impl Logins<'_> {
     /// # Errors
     /// The store's.
     pub async fn add_login(self, login: Login) -> Result<Put, store::Error> {
-        let put = keep_login(&self.services, ready(login, self.services)).await?;
+        let put = keep_login(self.services, ready(login, self.services)).await?;
         self.services.dispatch.reread().await?;
         Ok(put)
     }
 
     async fn take_file(self, file: File, egress: Option<Egress>) -> Imports {
-        let services = Arc::clone(&self.services);
+        let services = Arc::clone(self.services);
         let work = self.services.runtime.tasks.spawn(async move { run(&services, file, egress.as_ref()).await });
         work.await.unwrap_or_default()
     }
