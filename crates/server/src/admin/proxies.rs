@@ -32,9 +32,9 @@ pub(crate) async fn list(ask: Ask) -> Answer {
     let engine = &ask.app.engine;
     let list = List {
         proxies: engine.proxies().list().into_iter().map(Entry::from).collect(),
-        assignments: engine.proxies().list().egresses().into_iter().map(Assignment::from).collect(),
-        health_check_interval_minutes: engine.proxies().list().check_minutes(),
-        global: engine.proxies().list().global().map(Global::from),
+        assignments: engine.proxies().egresses().into_iter().map(Assignment::from).collect(),
+        health_check_interval_minutes: engine.proxies().check_minutes(),
+        global: engine.proxies().global().map(Global::from),
     };
     Ok(json(StatusCode::OK, &list))
 }
@@ -94,7 +94,7 @@ pub(crate) const CHECK_ALL: Operation = Operation::new(Topic::Proxies, "Check ev
 
 /// `POST /api/proxies/check-all`
 pub(crate) async fn check_all(ask: Ask) -> Answer {
-    ask.app.engine.proxies().list().check_all().await.map_err(|error| denied(&error))?;
+    ask.app.engine.proxies().check_all().await.map_err(|error| denied(&error))?;
     list(ask).await
 }
 
@@ -133,7 +133,7 @@ pub(crate) async fn settings(ask: Ask) -> Answer {
         let said = format!("At most {MINUTES} minutes, a week; 0 is never");
         return Err(Failure::new(Kind::Invalid, said).at("healthCheckIntervalMinutes").into());
     }
-    engine.proxies().list().set_check_minutes(minutes).await.map_err(|error| denied(&error))?;
+    engine.proxies().set_check_minutes(minutes).await.map_err(|error| denied(&error))?;
     Ok(json(StatusCode::OK, &interval))
 }
 
@@ -165,7 +165,7 @@ pub(crate) const ASSIGNMENTS: Operation =
 
 /// `GET /api/proxies/assignments`
 pub(crate) async fn assignments(ask: Ask) -> Answer {
-    let all = ask.app.engine.proxies().list().egresses().into_iter().map(Assignment::from).collect();
+    let all = ask.app.engine.proxies().egresses().into_iter().map(Assignment::from).collect();
     Ok(json(StatusCode::OK, &Assignments { assignments: all }))
 }
 
@@ -206,7 +206,7 @@ pub(crate) const EXPORT_ASSIGNMENTS: Operation =
 
 /// `GET /api/proxies/assignments/export`
 pub(crate) async fn export_assignments(ask: Ask) -> Answer {
-    Ok(json(StatusCode::OK, &Tickets { assignments: ask.app.engine.proxies().list().export_egresses() }))
+    Ok(json(StatusCode::OK, &Tickets { assignments: ask.app.engine.proxies().export_egresses() }))
 }
 
 /// Of [`import_assignments`].
