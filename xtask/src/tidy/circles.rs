@@ -26,11 +26,14 @@ const SOURCES: &[&str] = &[
 const EXCEPTIONS: &[(&str, &[&str], &str)] = &[];
 
 /// Source folders whose circles are told and do not fail yet. A folder that leaves this list does not come back.
-const UNFINISHED: &[&str] =
-    &["crates/proto/src", "crates/pool/src", "crates/store/src", "crates/engine/src", "crates/offline/src"];
+const UNFINISHED: &[&str] = &["crates/proto/src", "crates/pool/src", "crates/store/src", "crates/offline/src"];
 
 /// Imports that must not be: source folder, the importing module, the imported one.
-const FORBIDDEN: &[(&str, &str, &str)] = &[("crates/proto/src", "canon", "dialect")];
+const FORBIDDEN: &[(&str, &str, &str)] = &[
+    ("crates/proto/src", "canon", "dialect"),
+    ("crates/engine/src", "request", "background"),
+    ("crates/engine/src", "request", "admin"),
+];
 
 /// Fails with every circle and every forbidden import.
 pub(super) fn check() -> Result<()> {
