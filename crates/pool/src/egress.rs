@@ -19,6 +19,7 @@ pub use self::address::{Address, Invalid, KEPT, Scheme};
 pub use self::marks::{FAILURES, Marks, REST, WINDOW};
 use crate::Millis;
 use crate::account::AccountId;
+use crate::status::Reason;
 
 /// Most proxies of one store.
 pub const MOST: usize = 1000;
@@ -158,6 +159,12 @@ pub enum Stuck<'a> {
     },
     /// The pool has no proxy that is switched on.
     Empty,
+}
+
+impl From<Stuck<'_>> for Reason {
+    fn from(stuck: Stuck<'_>) -> Self {
+        Self::NoWay { until: stuck.until(), why: stuck.to_string() }
+    }
 }
 
 impl Stuck<'_> {

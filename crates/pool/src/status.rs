@@ -10,7 +10,6 @@ mod words;
 use std::fmt;
 
 use crate::Millis;
-use crate::egress::Stuck;
 use crate::limits;
 
 /// An account's state.
@@ -335,12 +334,6 @@ fn latest(now: Millis) -> Millis {
 /// that was set back, and is not waited for.
 fn rested(until: Millis, now: Millis) -> bool {
     until <= now || until > latest(now)
-}
-
-impl From<Stuck<'_>> for Reason {
-    fn from(stuck: Stuck<'_>) -> Self {
-        Self::NoWay { until: stuck.until(), why: stuck.to_string() }
-    }
 }
 
 impl Reason {

@@ -6,12 +6,9 @@
 
 use bytes::Bytes;
 
-use crate::dialect::{Dialect, responses};
 use crate::failure::Failure;
+use crate::protocol::Dialect;
 use crate::text::{Json, Text};
-
-/// The `type` of the hosted tool that draws.
-const DRAWS: &str = "image_generation";
 
 /// One request, whatever protocol it came in.
 #[derive(Clone, Debug, Default)]
@@ -55,15 +52,6 @@ pub struct Request {
     pub raw: Option<Bytes>,
     /// The dialect that read the request; `None` when it was built by hand.
     pub origin: Option<Dialect>,
-}
-
-impl Request {
-    /// Whether it offers the hosted tool that draws.
-    pub fn draws(&self) -> bool {
-        let image = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if kind == DRAWS);
-        let inside = || self.items.first().is_some_and(|item| responses::lists_tool(item, DRAWS));
-        self.tool_choice != Some(ToolChoice::None) && (self.tools.iter().any(image) || inside())
-    }
 }
 
 /// How the client wants its reply; read from the request, obeyed by the writer of the same dialect.

@@ -23,48 +23,10 @@ use crate::failure::{Failure, Kind};
 use crate::fold::Whole;
 use crate::framing::line_ends;
 use crate::notes::Notes;
+pub use crate::protocol::{Dialect, Wire};
 use crate::text::Json;
 use crate::unfold::{self, Turned, Unfold};
 pub(crate) use tool_form::Rules;
-
-/// A protocol that clients speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// OpenAI Responses.
-    Responses,
-    /// OpenAI Chat Completions.
-    Chat,
-    /// Anthropic Messages.
-    Messages,
-    /// Google Gemini.
-    Gemini,
-    /// Ollama; an Ollama upstream is spoken to in Chat, which it serves too.
-    Ollama,
-}
-
-/// A protocol that upstreams speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Wire {
-    /// OpenAI Responses; also the Codex backend's.
-    Responses,
-    /// OpenAI Chat Completions.
-    Chat,
-    /// Anthropic Messages.
-    Messages,
-    /// Google Gemini.
-    Gemini,
-}
-
-impl From<Wire> for Dialect {
-    fn from(wire: Wire) -> Self {
-        match wire {
-            Wire::Responses => Self::Responses,
-            Wire::Chat => Self::Chat,
-            Wire::Messages => Self::Messages,
-            Wire::Gemini => Self::Gemini,
-        }
-    }
-}
 
 /// What a request is written for.
 #[derive(Clone, Debug)]

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::canon::{Event, Finish, Frame, Item, Usage, What};
-use crate::dialect::Dialect;
 use crate::failure::Failure;
+use crate::protocol::Dialect;
 use crate::text::{Json, Text};
 pub use slot::BRIEF;
 pub(crate) use slot::Slot;

@@ -18,6 +18,7 @@ pub mod framing;
 pub mod images;
 pub mod json;
 pub mod notes;
+pub mod protocol;
 pub mod state;
 pub mod text;
 pub mod tokens;

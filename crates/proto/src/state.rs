@@ -5,7 +5,7 @@
 //! has; so that it finds its way home on the next turn, it travels in an envelope that names its maker:
 //! `pg1.<wire>.<item id>.<data>`. State in its maker's own protocol travels bare.
 
-use crate::dialect::Wire;
+use crate::protocol::Wire;
 
 /// What every envelope begins with.
 const MARK: &str = "pg1.";

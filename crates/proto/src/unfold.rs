@@ -12,8 +12,8 @@ mod turn;
 
 use self::turn::Turn;
 use crate::canon::{Channel, Event, Folded, Item, ItemKind, Part, What};
-use crate::dialect::Dialect;
 use crate::fold::Whole;
+use crate::protocol::Dialect;
 use crate::text::Text;
 
 /// Turns the events of one reply back.

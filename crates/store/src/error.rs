@@ -3,8 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::Ticket;
-
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -72,22 +70,6 @@ pub enum Error {
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
-}
-
-/// Why new tokens were not stored.
-#[derive(Debug, thiserror::Error)]
-pub enum CommitError {
-    /// Fenced out: somebody took the lease over, or the account is gone or was signed in again.
-    #[error("the refresh lease was taken over; these tokens are not stored")]
-    Stale,
-    /// The database failed; the ticket still holds, try again.
-    #[error("new tokens are not stored yet: {source}")]
-    Failed {
-        /// For the next try.
-        ticket: Box<Ticket>,
-        /// Why.
-        source: Error,
-    },
 }
 
 /// Why a store does not open.

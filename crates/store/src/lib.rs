@@ -39,7 +39,7 @@ mod watch;
 pub use account::{Link, NewAccount, Origin, Put};
 pub use credit::CreditUse;
 pub use data_key::DataKey;
-pub use error::{CommitError, Error, LockError, OpenError};
+pub use error::{Error, LockError, OpenError};
 pub use failpoint::FAILPOINTS;
 pub use lock::ServeLock;
 #[cfg(feature = "failpoints")]
@@ -48,7 +48,7 @@ pub use migrate::Schema;
 pub use models::StoredModels;
 pub use pool::keys::Key;
 pub use proxy::NewProxy;
-pub use refresh::{Begin, Ticket};
+pub use refresh::{Begin, CommitError, Ticket};
 pub use relay::{NewRelay, RelayModels};
 pub use store::{Options, Store};
 pub use usage::{Outcome, Retention, Tally, Usage, UsageRow};

@@ -10,7 +10,7 @@ use pool::{AccountId, Millis, Status, Tokens};
 use crate::account::{json, status};
 use crate::seal::fingerprint;
 use crate::statement::{Arg, args};
-use crate::{CommitError, Error, Store, failpoint, sql};
+use crate::{Error, Store, failpoint, sql};
 
 /// How long a lease holds.
 const LEASE: i64 = 60_000;
@@ -18,6 +18,22 @@ const LEASE: i64 = 60_000;
 const BELIEVED: i64 = 10 * LEASE;
 /// Tries to store a successor while other writes change the row.
 const COMMIT_TRIES: usize = 16;
+
+/// Why new tokens were not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Fenced out: somebody took the lease over, or the account is gone or was signed in again.
+    #[error("the refresh lease was taken over; these tokens are not stored")]
+    Stale,
+    /// The database failed; the ticket still holds, try again.
+    #[error("new tokens are not stored yet: {source}")]
+    Failed {
+        /// For the next try.
+        ticket: Box<Ticket>,
+        /// Why.
+        source: Error,
+    },
+}
 
 /// The right to refresh one account until the lease ends or somebody takes over.
 #[derive(Debug)]

@@ -1,12 +1,8 @@
 //! Named settings. Two names belong to the store: the install's id and its pepper.
 
 use crate::statement::args;
+use crate::store::{INSTANCE, PEPPER};
 use crate::{Error, Store, failpoint, sql};
-
-/// This install's id.
-pub(crate) const INSTANCE: &str = "instance";
-/// What key digests are made with, sealed.
-pub(crate) const PEPPER: &str = "pepper";
 
 impl Store {
     /// A setting's value.

@@ -17,7 +17,12 @@ use crate::seal::{Place, Sealer, random};
 use crate::sqlite::{self, Worth};
 use crate::statement::{Arg, Line, Row, args};
 use crate::usage::{Place as UsagePlace, Retention, Usage};
-use crate::{DataKey, Error, OpenError, files, migrate, postgres, setting, sql};
+use crate::{DataKey, Error, OpenError, files, migrate, postgres, sql};
+
+/// This install's id.
+pub(crate) const INSTANCE: &str = "instance";
+/// What key digests are made with, sealed.
+pub(crate) const PEPPER: &str = "pepper";
 
 /// Where the state is.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +83,7 @@ impl Store {
         let path = options.data_key.find(home, sealed)?;
         let sealer = Sealer::load(&path, sealed)?;
         let pepper = pepper(&db, &sealer, &path).await?;
-        let instance = first(&db, setting::INSTANCE, &uuid::Uuid::now_v7().to_string()).await?;
+        let instance = first(&db, INSTANCE, &uuid::Uuid::now_v7().to_string()).await?;
         let (place, reserve) = match &db {
             Db::Sqlite { .. } => {
                 let reserve = Arc::new(Reserve::open(home.reserve()));
@@ -225,10 +230,10 @@ async fn local(home: &Home, upgrade: Schema, now: i64) -> Result<Db, OpenError> 
 /// The data key's path; its directory is made only when it is ours.
 /// The install's pepper, made at the first opening. It also tells whether the data key is the right one.
 async fn pepper(db: &Db, sealer: &Sealer, key: &Path) -> Result<[u8; 32], OpenError> {
-    let place = Place { table: "setting", column: "value", row: setting::PEPPER };
+    let place = Place { table: "setting", column: "value", row: PEPPER };
     let fresh = random::<32>().map_err(|source| OpenError::io(key, source))?;
     let sealed = sealer.seal(place, &Secret::new(crate::seal::hex(&fresh)))?;
-    let stored = first(db, setting::PEPPER, &sealed).await?;
+    let stored = first(db, PEPPER, &sealed).await?;
     if !sealer.made(&stored) {
         return Err(OpenError::WrongKey { path: key.to_path_buf() });
     }

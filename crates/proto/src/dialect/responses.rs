@@ -22,7 +22,7 @@ use crate::notes::Notes;
 
 pub use echo::Echo;
 pub use frame::{metadata, refusal};
-pub(crate) use item::lists_tool;
+pub use item::draws;
 pub use reader::Reader;
 pub use request::MOST_ITEMS;
 pub use stored::{Shown, Stored, pack, shown, unpack};

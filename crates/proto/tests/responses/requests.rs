@@ -229,7 +229,7 @@ fn who_offers_the_image_tool_draws() {
         (later, false),
     ];
     for (body, draws) in cases {
-        assert_eq!(read(&body).unwrap().draws(), draws, "{body}");
+        assert_eq!(proto::dialect::responses::draws(&read(&body).unwrap()), draws, "{body}");
     }
 }
 

@@ -110,7 +110,7 @@ impl Attempt {
         let socket = services.runtime.settings.transport.socket(talk(&call.request, client.codex));
         let tier = tier(&services, &call, &resolved);
         let deadline = ledger.started() + services.runtime.settings.commit;
-        let draws = call.request.draws();
+        let draws = proto::dialect::responses::draws(&call.request);
         let (dialect, mute) = (call.dialect, call.request.reply.prewarm);
         let plan = Arc::new(Plan { dialect, resolved, conversation, client, tier, socket, mute, draws });
         let keyed = plan.kin() == Kin::Relays;

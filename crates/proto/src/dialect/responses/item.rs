@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Role};
+use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Request, Role, Tool, ToolChoice, ToolKind};
 use crate::json::node::{self, Fields, Node, Read};
 use crate::json::patch::set;
 use crate::json::{Path, Shape, pen};
@@ -201,8 +201,18 @@ pub(super) fn is_tool_list(item: &Item) -> bool {
     matches!(&item.kind, ItemKind::Other { kind } if kind == "additional_tools")
 }
 
+/// The hosted tool that draws.
+const DRAWS: &str = "image_generation";
+
+/// Whether a request offers the hosted tool that draws, in its list of tools or inside the conversation.
+pub fn draws(request: &Request) -> bool {
+    let image = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if kind == DRAWS);
+    let inside = || request.items.first().is_some_and(|item| lists_tool(item, DRAWS));
+    request.tool_choice != Some(ToolChoice::None) && (request.tools.iter().any(image) || inside())
+}
+
 /// Whether an `additional_tools` item offers a hosted tool of this type, itself or in a namespace.
-pub(crate) fn lists_tool(item: &Item, kind: &str) -> bool {
+fn lists_tool(item: &Item, kind: &str) -> bool {
     let Some(raw) = item.raw.as_ref().filter(|_| is_tool_list(item)) else { return false };
     // Most lists are long and have none.
     if memchr::memmem::find(raw.bytes(), kind.as_bytes()).is_none() {
