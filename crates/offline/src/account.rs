@@ -1,5 +1,7 @@
 //! The people who can log in, their tokens, and what their plan still allows.
 
+mod claims;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -222,9 +224,9 @@ impl Book {
         let person = &self.people[who];
         let expires = self.now() + lifetime;
         let grant = Grant {
-            access: token::access(person, expires, client),
+            access: claims::access(person, expires, client),
             refresh: format!("rt_{}", token::random(48)),
-            id: token::id(person, client),
+            id: claims::id(person, client),
         };
         self.access.insert(grant.access.clone(), Access { who, expires, refused: None });
         self.refresh.insert(grant.refresh.clone(), RefreshToken { who, fate: Fate::Current });

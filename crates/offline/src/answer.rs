@@ -13,14 +13,14 @@ use http_body::SizeHint;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
-use crate::api::Api;
 use crate::errors::Reject;
+use crate::plan::api::Api;
+use crate::plan::replay;
+use crate::plan::shape::{Frame, Frames, Step, Steps};
+use crate::plan::wire::{How, Line};
 use crate::plan::{Body, Plan, Shape};
 use crate::record::{Left, Visit};
-use crate::replay;
-use crate::shape::{Frame, Frames, Step, Steps};
 use crate::state::Shared;
-use crate::wire::{How, Line};
 
 /// Status, headers and payload of an endpoint.
 pub(crate) struct Answer {
@@ -312,4 +312,10 @@ impl http_body::Body for Flow {
             Self::Pump(_) => SizeHint::default(),
         }
     }
+}
+
+/// The visit of a control request is none; nothing else ends without one.
+pub(crate) fn unrecorded(shared: &Arc<Shared>) -> Sending {
+    let (line, visit) = (Line::new(0, None), Visit::none(&shared.recorder));
+    Sending { api: Api::Backend, shared: Arc::clone(shared), line, visit }
 }

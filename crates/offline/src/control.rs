@@ -11,15 +11,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::account::{Fate, NewAccount, Quota};
-use crate::answer::{Answer, Flow};
+use crate::answer::{Answer, Flow, unrecorded};
 use crate::errors::Reject;
 use crate::plan::Plan;
+use crate::plan::wire::Greeting;
 use crate::record::Record;
-use crate::route;
 use crate::script::{Rule, When};
 use crate::state::Shared;
 use crate::token::Revocation;
-use crate::wire::Greeting;
 
 /// One rule or several.
 #[derive(Deserialize)]
@@ -76,7 +75,7 @@ pub(crate) fn answer(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Respon
         _ => Err(Reject::detail(404, "no such control; see the crate's documentation")),
     };
     let answer = done.map_or_else(Answer::from, |value| Answer::json(200, &value));
-    answer.respond(&Plan::auto(), route::unrecorded(shared))
+    answer.respond(&Plan::auto(), unrecorded(shared))
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Reject> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::errors;
+use crate::plan::wire::How;
 use crate::plan::{Body, Coding, Place, Plan, Wait};
 use crate::token::{self, Revocation};
-use crate::wire::How;
 
 const CHALLENGE: &str = "<!DOCTYPE html><html lang=\"en-US\"><head><title>Just a moment...</title>\
 <meta http-equiv=\"Content-Type\" content=\"text/html; charset=UTF-8\"></head><body><noscript>Enable JavaScript and \

@@ -1,29 +1,10 @@
 //! Where the published versions of the official clients are read: GitHub's document of the newest release, and the desktop
 //! app's appcast.
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::answer::Answer;
-use crate::state::Shared;
-
-/// The versions that the feeds name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Versions {
-    /// Of the command-line program, `0.169.0`.
-    pub cli: String,
-    /// Of the desktop app, `26.908.40834`.
-    pub app: String,
-    /// Its build number.
-    pub build: String,
-}
-
-impl Default for Versions {
-    fn default() -> Self {
-        Self { cli: "0.169.0".to_owned(), app: "26.908.40834".to_owned(), build: "4083".to_owned() }
-    }
-}
+use crate::state::{Shared, Versions};
 
 /// `GET /feed/repos/openai/codex/releases/latest` and `GET /feed/appcast.xml`.
 pub(crate) fn answer(shared: &Shared, path: &str) -> Answer {

@@ -97,7 +97,7 @@
 
 mod account;
 mod answer;
-mod api;
+mod call;
 mod control;
 mod errors;
 mod faults;
@@ -113,30 +113,26 @@ mod plan;
 mod proxy;
 mod record;
 mod relay;
-mod replay;
 mod responses;
 mod route;
 mod running;
 mod script;
-mod shape;
 mod socket;
 mod state;
 mod token;
 mod usage;
-mod wire;
 
 pub use account::{FakeAccount, Metered, NewAccount, Quota, Window};
-pub use feed::Versions;
-pub use oauth::REAL_CLIENT_ID;
+pub use plan::wire::{Greeting, How};
 pub use plan::{
     Blob, Body, Coding, Extra, Idle, Interim, Newline, Odd, Pause, Place, Plan, Quirk, Shape, Split, Spot, Stop, Wait,
 };
 pub use proxy::{Carried, Mood, Proxy, ProxyOptions, Speech};
 pub use record::{Ending, Left, Offence, Record, Refresh, Seen, TimedOut};
-pub use running::{Offline, Options, Running, serve_forever};
+pub use running::{Offline, Running, serve_forever};
 pub use script::{Rule, When};
+pub use state::{Options, REAL_CLIENT_ID, Versions};
 pub use token::Revocation;
-pub use wire::{Greeting, How};
 
 #[cfg(test)]
 #[path = "../../../tests/recordings.rs"]

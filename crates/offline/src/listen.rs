@@ -15,9 +15,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::plan::wire::{Greeting, Line, Wire};
 use crate::route;
 use crate::state::Shared;
-use crate::wire::{Greeting, Line, Wire};
 
 /// Runs until the token is cancelled; the tracker owns every connection.
 pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken, tasks: TaskTracker) {

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::account::Person;
 use crate::answer::Answer;
+use crate::call::{Call, header};
 use crate::errors::Reject;
-use crate::route::{Call, header};
 
 /// What the rest of the backend needs to know about a model, and what its catalogue entry is made from.
 #[derive(Debug)]

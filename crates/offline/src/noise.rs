@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::route::Call;
+use crate::call::Call;
 
 /// Paths below `/backend-api` that are noise, whatever follows them.
 const NOISE: [&str; 6] =

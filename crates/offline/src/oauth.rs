@@ -9,10 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::account::{Index, NewAccount};
 use crate::answer::Answer;
+use crate::call::Call;
 use crate::errors;
-use crate::route::Call;
 use crate::state::Shared;
-use crate::token;
 
 mod device;
 mod grant;
@@ -21,38 +20,6 @@ mod tests;
 
 pub(crate) use device::{device_code, device_page, device_token};
 pub(crate) use grant::{presented, revoke, token};
-
-/// The OAuth client id of the official Codex client.
-pub const REAL_CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
-
-/// A code lives ten minutes.
-const CODE_LIFETIME: i64 = 600;
-
-/// Logins under way.
-#[derive(Default)]
-pub(crate) struct Logins {
-    pub(crate) codes: HashMap<String, Code>,
-    pub(crate) devices: Vec<device::Device>,
-}
-
-/// An authorization code and what it is bound to.
-pub(crate) struct Code {
-    pub(crate) who: Index,
-    pub(crate) challenge: String,
-    pub(crate) redirect: String,
-    pub(crate) expires: i64,
-    pub(crate) used: bool,
-}
-
-impl Logins {
-    pub(crate) fn issue(&mut self, who: Index, challenge: &str, redirect: &str) -> String {
-        let code = format!("ac_{}", token::random(32));
-        let expires = token::now() + CODE_LIFETIME;
-        let entry = Code { who, challenge: challenge.to_owned(), redirect: redirect.to_owned(), expires, used: false };
-        self.codes.insert(code.clone(), entry);
-        code
-    }
-}
 
 /// The S256 challenge of a verifier.
 fn challenge(verifier: &str) -> String {

@@ -4,9 +4,9 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::call::{Call, header};
 use crate::errors::Reject;
 use crate::plan::Place;
-use crate::route::{Call, header};
 use crate::token;
 
 /// The place of a path, if it is one of these.

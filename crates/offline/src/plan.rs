@@ -10,10 +10,14 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::Api;
-use crate::wire::How;
+use crate::plan::api::Api;
+use crate::plan::wire::How;
 
+pub(crate) mod api;
 mod build;
+pub(crate) mod replay;
+pub(crate) mod shape;
+pub(crate) mod wire;
 
 /// The endpoints a rule can speak about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

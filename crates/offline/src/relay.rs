@@ -8,10 +8,10 @@ use http::Method;
 use serde_json::Value;
 
 use crate::answer::Answer;
-use crate::api::Api;
+use crate::call::{Call, header};
 use crate::errors::Reject;
 use crate::plan::Place;
-use crate::route::{Call, header};
+use crate::plan::api::Api;
 use crate::state::Shared;
 use crate::token;
 

@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use crate::account::Person;
 use crate::answer::Answer;
+use crate::call::{Call, header};
 use crate::errors;
 use crate::models::{self, Model};
+use crate::plan::shape::Frames;
 use crate::record::Offence;
-use crate::route::{Call, header};
-use crate::shape::Frames;
 use crate::state::Shared;
 use crate::token;
 
@@ -97,7 +97,7 @@ pub(crate) fn say(shared: &Shared, person: &Person, asked: Asked<'_>) -> Result<
     let draws = person.plan != "free";
     let who = Who { slug: model.slug, default_effort: model.default_effort, account: &person.account_id, draws };
     let ask = Ask::new(who, body);
-    let usage = shared.cache.lock().usage(&ask, asked.bytes);
+    let usage = cache::usage(&mut shared.cache.lock(), &ask, asked.bytes);
     let mut response = response(&ask, person);
     response.insert("previous_response_id".into(), asked.previous.into());
     let headers = vec![

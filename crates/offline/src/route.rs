@@ -4,36 +4,23 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING};
+use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use serde_json::Value;
 
 use crate::account::Person;
 use crate::answer::{Answer, Flow, Sending};
-use crate::api::Api;
+use crate::call::{Call, bearer, header};
 use crate::control;
 use crate::errors::{self, Reject};
+use crate::plan::api::Api;
+use crate::plan::wire::Line;
 use crate::plan::{Body, Interim, Place, Plan, Spot, Stop};
-use crate::record::{Offence, Seen, Visit};
+use crate::record::{Offence, Seen};
 use crate::script::Facts;
 use crate::state::Shared;
-use crate::wire::Line;
 use crate::{feed, models, noise, oauth, owner, relay, responses, socket, usage};
-
-/// A request in hand: headers, decoded body, and whom it comes from.
-pub(crate) struct Call {
-    pub(crate) id: u64,
-    pub(crate) method: Method,
-    pub(crate) uri: http::Uri,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    /// The body as JSON, model requests only.
-    pub(crate) json: Option<Value>,
-    /// The other end of the connection.
-    pub(crate) peer: Option<std::net::SocketAddr>,
-}
 
 /// Every endpoint.
 const ROUTES: &[(&str, &str, Place)] = &[
@@ -292,19 +279,4 @@ fn admit(shared: &Shared, call: &Call) -> Result<Person, Reject> {
         return Err(Reject::detail(403, "Forbidden"));
     }
     Ok(person)
-}
-
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
-}
-
-/// A header's text.
-pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// The visit of a control request is none; nothing else ends without one.
-pub(crate) fn unrecorded(shared: &Arc<Shared>) -> Sending {
-    let (line, visit) = (Line::new(0, None), Visit::none(&shared.recorder));
-    Sending { api: Api::Backend, shared: Arc::clone(shared), line, visit }
 }

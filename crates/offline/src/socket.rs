@@ -19,23 +19,19 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use crate::account::Person;
-use crate::answer::{Answer, Flow, Sending};
+use crate::answer::{Answer, Flow, Sending, unrecorded};
+use crate::call::{Call, bearer, header};
 use crate::errors::Reject;
 use crate::plan::Plan;
+use crate::plan::wire::Line;
 use crate::record::{Left, Visit};
 use crate::responses;
-use crate::route::{self, Call, header};
-use crate::state::Shared;
-use crate::wire::Line;
+use crate::state::{Chain, Shared};
 
-mod chain;
 mod create;
 mod frame;
 mod speak;
 mod turn;
-
-use chain::Chain;
-pub(crate) use chain::Chains;
 
 /// A WebSocket's largest message; the largest frame is as large.
 const LARGEST: usize = 64 << 20;
@@ -82,11 +78,11 @@ pub(crate) fn accept(answer: Answer, call: &Call, upgrade: OnUpgrade, send: Send
         connection: line.id,
         address: line.peer,
         path: call.uri.path().to_owned(),
-        token: route::bearer(&call.headers).unwrap_or_default().to_owned(),
+        token: bearer(&call.headers).unwrap_or_default().to_owned(),
         headers: call.headers.clone(),
     };
     line.upgrade(Box::pin(live(upgrade, peer, (Arc::clone(&shared), Arc::clone(&line)), visit)));
-    answer.respond(&Plan::auto(), route::unrecorded(&shared))
+    answer.respond(&Plan::auto(), unrecorded(&shared))
 }
 
 async fn live(upgrade: OnUpgrade, peer: Peer, (shared, line): (Arc<Shared>, Arc<Line>), mut visit: Visit) {

@@ -1,5 +1,11 @@
 //! What all connections share.
 
+pub(crate) mod cache;
+mod chain;
+mod logins;
+mod options;
+mod versions;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -9,16 +15,17 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::account::Book;
-use crate::feed::Versions;
 use crate::gate::Gates;
-use crate::oauth::Logins;
+use crate::plan::wire::Greeting;
 use crate::record::Recorder;
-use crate::responses::cache::Cache;
-use crate::running::Options;
 use crate::script::Script;
-use crate::socket::Chains;
 use crate::token;
-use crate::wire::Greeting;
+
+use cache::Cache;
+pub(crate) use chain::{Chain, Chains};
+pub(crate) use logins::{Device, Logins};
+pub use options::{Options, REAL_CLIENT_ID};
+pub use versions::Versions;
 
 pub(crate) struct Shared {
     pub(crate) options: Options,

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::account::{Metered, Person, Window};
 use crate::answer::Answer;
+use crate::call::{Call, header};
 use crate::errors::Reject;
 use crate::plan::Place;
 use crate::record::Offence;
-use crate::route::{Call, header};
 use crate::state::Shared;
 use crate::token;
 

@@ -4,6 +4,7 @@
 //! statement. Policy lives in `pool`; here are rows, leases, files and their modes.
 
 mod account;
+mod clock;
 mod credit;
 mod data_key;
 mod db;

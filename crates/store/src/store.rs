@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use pool::Secret;
 
@@ -17,7 +16,7 @@ use crate::seal::{Place, Sealer, random};
 use crate::sqlite::{self, Worth};
 use crate::statement::{Arg, Line, Row, args};
 use crate::usage::{Place as UsagePlace, Retention, Usage};
-use crate::{DataKey, Error, OpenError, files, migrate, postgres, sql};
+use crate::{DataKey, Error, OpenError, clock, files, migrate, postgres, sql};
 
 /// This install's id.
 pub(crate) const INSTANCE: &str = "instance";
@@ -64,7 +63,7 @@ impl Store {
     pub async fn open(options: Options) -> Result<Self, OpenError> {
         let home = Home::open(&options.home)?;
         let opening = home.opening().await?;
-        let now = clock();
+        let now = clock::now();
         let db = match &options.postgres {
             Some(url) => Box::pin(postgres::open(url, options.schema, now)).await?,
             None => local(&home, options.schema, now).await?,
@@ -252,10 +251,4 @@ async fn first(db: &Db, name: &str, value: &str) -> Result<String, OpenError> {
     failpoint::INSTALL.after().map_err(sqlx::Error::Io)?;
     let stored = db.read(sql::SETTING, &args![name]).await?;
     Ok(stored.first().map_or_else(|| Ok(value.to_owned()), |row| row.text(0))?)
-}
-
-/// The time of day, for names of files and rows of migrations; rules get theirs from the caller.
-pub(crate) fn clock() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

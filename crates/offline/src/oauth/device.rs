@@ -3,24 +3,16 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Logins, challenge, person};
+use super::{challenge, person};
 use crate::answer::Answer;
+use crate::call::Call;
 use crate::errors;
-use crate::route::Call;
+use crate::state::Device;
 use crate::state::Shared;
 use crate::token;
 
 /// Codes can be entered for fifteen minutes.
 const LIFETIME: i64 = 900;
-
-/// A device that waits for its person.
-pub(crate) struct Device {
-    id: String,
-    user_code: String,
-    expires: i64,
-    polls: u32,
-    approved: bool,
-}
 
 #[derive(Deserialize)]
 struct Asking {
@@ -31,14 +23,6 @@ struct Asking {
 struct Polling {
     device_auth_id: String,
     user_code: String,
-}
-
-impl Logins {
-    /// The person entered this code.
-    pub(crate) fn approve(&mut self, user_code: &str) -> bool {
-        let device = self.devices.iter_mut().find(|device| device.user_code.eq_ignore_ascii_case(user_code.trim()));
-        device.map(|device| device.approved = true).is_some()
-    }
 }
 
 /// Step 1: a code to show.

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::{challenge, granted};
 use crate::account::Fate;
 use crate::answer::Answer;
+use crate::call::{Call, header};
 use crate::errors;
 use crate::record::{Offence, Refresh};
-use crate::route::{Call, header};
 use crate::state::Shared;
 use crate::token;
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{REAL_CLIENT_ID, challenge};
+use super::challenge;
+use crate::state::REAL_CLIENT_ID;
 use crate::tests::client::{backend, exchange, form, post, request};
 use crate::{Offence, Offline, Options, Running};
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{Blob, Body, Coding, Extra, Idle, Interim, Newline, Odd, Pause, Plan, Quirk, Split, Spot, Stop, Wait};
-use crate::wire::How;
+use crate::plan::wire::How;
 
 impl Plan {
     /// What the backend does by itself; the start of most faults.

@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::turn::Turn;
 use super::{body, list, models, usage};
 use crate::answer::Answer;
-use crate::api::Api;
+use crate::call::Call;
 use crate::errors::Reject;
-use crate::route::Call;
+use crate::plan::api::Api;
 use crate::state::Shared;
 
 mod check;

@@ -7,10 +7,10 @@ use super::models::Kind;
 use super::turn::Turn;
 use super::{body, list, models, under, usage};
 use crate::answer::Answer;
-use crate::api::Api;
+use crate::call::Call;
 use crate::errors::Reject;
 use crate::plan::Place;
-use crate::route::Call;
+use crate::plan::api::Api;
 use crate::state::Shared;
 
 mod check;

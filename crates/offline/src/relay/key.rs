@@ -3,9 +3,9 @@
 use http::header::AUTHORIZATION;
 use serde_json::json;
 
-use crate::api::Api;
+use crate::call::{Call, header};
 use crate::errors::{self, Reject};
-use crate::route::{Call, header};
+use crate::plan::api::Api;
 
 /// What good keys begin with.
 const GOOD: &str = "sk-offline";

@@ -6,11 +6,11 @@ use super::field::{string, wrong_type};
 use super::models::{self, Kind};
 use super::{body, list, parsed};
 use crate::answer::Answer;
-use crate::api::Api;
+use crate::call::{Call, header};
 use crate::errors::Reject;
 use crate::mind::PIXEL;
+use crate::plan::api::Api;
 use crate::responses::check::missing;
-use crate::route::{Call, header};
 use crate::token;
 
 /// The answer to one request.

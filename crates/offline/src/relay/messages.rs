@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::turn::Turn;
 use super::{body, key, list, usage};
 use crate::answer::Answer;
-use crate::api::Api;
+use crate::call::{Call, header};
 use crate::errors::Reject;
 use crate::plan::Place;
-use crate::route::{Call, header};
+use crate::plan::api::Api;
 use crate::state::Shared;
 
 mod check;

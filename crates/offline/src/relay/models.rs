@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::api::Api;
 use crate::errors::{self, Reject};
+use crate::plan::api::Api;
 
 /// What an API knows about one of its models.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,12 +4,12 @@ use serde_json::{Map, Value, json};
 
 use super::{body, id, key, list, usage};
 use crate::answer::Answer;
-use crate::api::Api;
+use crate::call::Call;
 use crate::errors::Reject;
+use crate::plan::api::Api;
 use crate::responses::cache::Usage;
 use crate::responses::read::{Ask, Who};
 use crate::responses::{Stream, Turn};
-use crate::route::Call;
 use crate::state::Shared;
 use crate::token;
 

@@ -1,7 +1,7 @@
 //! What one answer says and what it counts, before it has a wire format; and streams put together from parts.
 
 use crate::mind::{self, Say, Topic, piece};
-use crate::shape::{Frame, Frames};
+use crate::plan::shape::{Frame, Frames};
 
 /// The end of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use super::check::encrypted;
 use super::{check, now};
 use crate::account::Person;
 use crate::answer::Answer;
+use crate::call::Call;
 use crate::errors::{self, Reject};
 use crate::models;
-use crate::route::Call;
 use crate::state::Shared;
 use crate::token;
 

@@ -11,7 +11,7 @@ use super::now;
 use super::turn::{Ending, Turn};
 use crate::account::{Person, Window};
 use crate::mind::piece::{self, piece};
-use crate::shape::Frame;
+use crate::plan::shape::Frame;
 use crate::token;
 
 /// The frames of a turn.

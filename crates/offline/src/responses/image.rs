@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use super::check;
 use crate::account::Person;
 use crate::answer::Answer;
+use crate::call::Call;
 use crate::errors::Reject;
 use crate::mind::PIXEL;
-use crate::route::Call;
 use crate::token;
 
 /// Parameters that are taken. Every other name is unsupported.

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::check;
 use crate::answer::Answer;
+use crate::call::Call;
 use crate::errors::Reject;
 use crate::mind::PAGE;
-use crate::route::Call;
 
 /// One page for each query.
 pub(crate) fn answer(call: &Call) -> Result<Answer, Reject> {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::chain::Chain;
 use crate::errors::Reject;
+use crate::state::Chain;
 
 /// A turn that a client begins.
 pub(super) struct Create {

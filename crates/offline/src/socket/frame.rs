@@ -5,8 +5,8 @@ use memchr::memmem;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{Answer, Payload};
-use crate::replay::framed;
-use crate::shape::{Frame, Frames};
+use crate::plan::replay::framed;
+use crate::plan::shape::{Frame, Frames};
 
 /// The data of a server-sent event; none of a comment.
 pub(super) fn data(event: &Bytes) -> Option<Bytes> {

@@ -11,10 +11,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, O
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame as Piece, FrameHeader};
 
 use super::{Gone, Session, frame};
+use crate::plan::shape::{Frames, Step, Steps};
+use crate::plan::wire::How;
 use crate::plan::{Blob, Odd, Shape, Spot, Stop};
 use crate::record::{Left, Offence, Visit};
-use crate::shape::{Frames, Step, Steps};
-use crate::wire::How;
 
 /// What is gathered before it is written, and how large a message gets before it goes out in frames.
 const BATCH: usize = 16 << 10;
@@ -68,7 +68,7 @@ impl Session {
         let part = BytesMut::new();
         let mut speech = Speech { visit, pace, part, split: false, odd: None, gathered: 0, told: Told::default() };
         let cut = matches!(shape.stop, Some(Stop { at: Spot::Byte(_) | Spot::Wire(_), .. }));
-        let done = self.perform(Steps::new(frames, shape, crate::api::Api::Backend), &mut speech).await;
+        let done = self.perform(Steps::new(frames, shape, crate::plan::api::Api::Backend), &mut speech).await;
         match done {
             Ok(()) => {
                 speech.visit.end(Left::Complete);

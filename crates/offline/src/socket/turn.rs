@@ -8,17 +8,17 @@ use http::HeaderMap;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::chain::Chain;
 use super::create::Create;
 use super::{Gone, Session, frame};
 use crate::account::Person;
 use crate::answer::{Answer, Payload};
 use crate::errors::{self, Reject};
+use crate::plan::shape::Frames;
 use crate::plan::{Body, Idle, Place, Plan};
 use crate::record::{Left, Offence, Seen, Visit};
 use crate::responses::{self, Asked, Said, Stream, events, read};
 use crate::script::Facts;
-use crate::shape::Frames;
+use crate::state::Chain;
 use crate::token::Revocation;
 
 /// The conversation up to a turn's end, and what it counts.

@@ -17,8 +17,7 @@ use crate::migrate::Schema;
 use crate::reserve::Reserve;
 use crate::sqlite::{self, Worth};
 use crate::statement::args;
-use crate::store::clock;
-use crate::{Error, OpenError, migrate, sql};
+use crate::{Error, OpenError, clock, migrate, sql};
 
 /// Rows of one transaction.
 const BATCH: usize = 1_000;
@@ -125,7 +124,7 @@ impl Writer {
     /// One step towards what is kept.
     async fn tidy(&mut self) {
         let done = match self.db().await {
-            Ok(db) => tidy::step(&db, self.retention, clock()).await,
+            Ok(db) => tidy::step(&db, self.retention, clock::now()).await,
             Err(error) => Err(error),
         };
         let more = done.unwrap_or_else(|error| {
@@ -180,7 +179,7 @@ impl Writer {
         let Some(db) = self.file.take_if(|_| corrupt(cause)) else { return false };
         db.close().await;
         tracing::warn!(%error, "the usage file is damaged; starting a new one");
-        sqlite::discard(&home.usage(), clock()).is_ok()
+        sqlite::discard(&home.usage(), clock::now()).is_ok()
     }
 
     async fn close(&mut self) {
@@ -195,11 +194,11 @@ impl Writer {
 async fn open(home: &Home, upgrade: Schema) -> Result<Db, OpenError> {
     let _opening = home.opening().await?;
     let plan = sqlite::Plan { path: home.usage(), schema: migrate::USAGE, worth: Worth::Disposable, upgrade };
-    match sqlite::open(&plan, clock()).await {
+    match sqlite::open(&plan, clock::now()).await {
         Err(OpenError::Damaged { path, copy, reason }) => {
             tracing::warn!(?path, ?copy, reason, "the usage file is damaged; starting a new one");
-            sqlite::discard(&path, clock()).map_err(|source| OpenError::io(&path, source))?;
-            sqlite::open(&plan, clock()).await
+            sqlite::discard(&path, clock::now()).map_err(|source| OpenError::io(&path, source))?;
+            sqlite::open(&plan, clock::now()).await
         }
         other => other,
     }

@@ -6,7 +6,7 @@ use super::super::id;
 use super::super::models::{Kind, Model};
 use super::super::turn::{Finish, Input, Part, Turn, stream};
 use crate::mind::{PAGE, Say, piece::quoted};
-use crate::shape::Frames;
+use crate::plan::shape::Frames;
 use crate::token;
 
 /// What all chunks of an answer have alike.

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::list;
 use super::super::models::Kind;
-use crate::api::Api;
 use crate::errors::Reject;
+use crate::plan::api::Api;
 
 mod contents;
 mod schema;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::turn::{Finish, Input, Turn};
 use crate::mind::{PAGE, Say, piece};
-use crate::shape::{Frame, Frames};
+use crate::plan::shape::{Frame, Frames};
 use crate::token;
 
 /// What all chunks of an answer have alike.

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::super::list;
 use super::super::models::{self, Model};
-use crate::api::Api;
 use crate::errors::Reject;
+use crate::plan::api::Api;
 use crate::responses::read::members;
 
 mod content;

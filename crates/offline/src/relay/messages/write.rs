@@ -6,7 +6,7 @@ use super::super::id;
 use super::super::turn::{Finish, Input, Part, Turn, stream};
 use super::seal;
 use crate::mind::{PAGE, Say, hint};
-use crate::shape::Frames;
+use crate::plan::shape::Frames;
 
 /// What an answer has beside what it says.
 pub(super) struct Head {

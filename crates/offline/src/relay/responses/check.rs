@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::super::field::{self, invalid, known, wrong_type};
 use super::super::models::{self, Kind, Model};
-use crate::api::Api;
 use crate::errors::Reject;
+use crate::plan::api::Api;
 use crate::responses::check::{self, Case, Shape, missing};
 use crate::responses::read::members;
 

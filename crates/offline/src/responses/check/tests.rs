@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::all;
 use crate::account::Person;
 use crate::account::Quota;
-use crate::running::Options;
+use crate::state::Options;
 use crate::state::Shared;
 
 fn person() -> Person {

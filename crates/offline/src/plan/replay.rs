@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use memchr::memmem;
 
-use crate::shape::Frame;
+use crate::plan::shape::Frame;
 
 /// Reads a stream by name: a path, or a file of one of these folders, with or without its `.sse` or `.chunks.txt`.
 pub(crate) fn load(folders: &[PathBuf], name: &str) -> io::Result<Vec<Frame>> {

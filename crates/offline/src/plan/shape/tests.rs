@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{Frame, Frames, Step, Steps};
-use crate::api::Api;
+use crate::plan::api::Api;
+use crate::plan::wire::How;
 use crate::plan::{Newline, Plan, Split, Wait};
-use crate::wire::How;
 
 fn frames() -> Frames {
     let texts = ["event: a\ndata: {\"id\":\"resp_1\"}\n\n", "event: b\ndata: 2\n\n", "event: c\ndata: 3\n\n"];

@@ -3,10 +3,10 @@
 
 use std::collections::VecDeque;
 
-use crate::api::Api;
+use crate::plan::api::Api;
+use crate::plan::replay::framed;
+use crate::plan::wire::How;
 use crate::plan::{Extra, Newline, Odd, Pause, Quirk, Shape, Split, Spot, Stop, Wait};
-use crate::replay::framed;
-use crate::wire::How;
 use bytes::{Bytes, BytesMut};
 
 use squeeze::Squeeze;

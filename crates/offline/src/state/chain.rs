@@ -6,13 +6,13 @@ use serde_json::Value;
 
 /// A conversation as the backend remembers it between two turns of a socket.
 #[derive(Clone, Debug)]
-pub(super) struct Chain {
+pub(crate) struct Chain {
     /// The last response.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// Its input and its output.
-    pub(super) items: Vec<Value>,
+    pub(crate) items: Vec<Value>,
     /// What they count.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// Responses remembered before all are forgotten.
@@ -23,7 +23,7 @@ const MOST: usize = 100_000;
 pub(crate) struct Chains(HashMap<String, String>);
 
 impl Chains {
-    pub(super) fn add(&mut self, response: &str, account: &str) {
+    pub(crate) fn add(&mut self, response: &str, account: &str) {
         if self.0.len() >= MOST {
             self.0.clear();
         }
@@ -31,7 +31,7 @@ impl Chains {
     }
 
     /// Whether a response is known to be another account's.
-    pub(super) fn foreign(&self, response: &str, account: &str) -> bool {
+    pub(crate) fn foreign(&self, response: &str, account: &str) -> bool {
         self.0.get(response).is_some_and(|owner| owner != account)
     }
 }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::errors::{self, Reject};
-use crate::replay::framed;
+use crate::plan::replay::framed;
+use crate::plan::wire::How;
 use crate::token;
-use crate::wire::How;
 
 /// Whose API a path belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

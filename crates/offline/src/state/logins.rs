@@ -1,0 +1,50 @@
+//! Logins under way.
+
+use std::collections::HashMap;
+
+use crate::account::Index;
+use crate::token;
+
+/// A code lives ten minutes.
+const CODE_LIFETIME: i64 = 600;
+
+/// Logins under way.
+#[derive(Default)]
+pub(crate) struct Logins {
+    pub(crate) codes: HashMap<String, Code>,
+    pub(crate) devices: Vec<Device>,
+}
+
+/// An authorization code and what it is bound to.
+pub(crate) struct Code {
+    pub(crate) who: Index,
+    pub(crate) challenge: String,
+    pub(crate) redirect: String,
+    pub(crate) expires: i64,
+    pub(crate) used: bool,
+}
+
+impl Logins {
+    pub(crate) fn issue(&mut self, who: Index, challenge: &str, redirect: &str) -> String {
+        let code = format!("ac_{}", token::random(32));
+        let expires = token::now() + CODE_LIFETIME;
+        let entry = Code { who, challenge: challenge.to_owned(), redirect: redirect.to_owned(), expires, used: false };
+        self.codes.insert(code.clone(), entry);
+        code
+    }
+
+    /// The person entered this code.
+    pub(crate) fn approve(&mut self, user_code: &str) -> bool {
+        let device = self.devices.iter_mut().find(|device| device.user_code.eq_ignore_ascii_case(user_code.trim()));
+        device.map(|device| device.approved = true).is_some()
+    }
+}
+
+/// A device that waits for its person.
+pub(crate) struct Device {
+    pub(crate) id: String,
+    pub(crate) user_code: String,
+    pub(crate) expires: i64,
+    pub(crate) polls: u32,
+    pub(crate) approved: bool,
+}
