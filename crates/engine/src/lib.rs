@@ -58,6 +58,6 @@ pub use room::{Room, Space, Tab};
 pub use settings::{Alerts, Feeds, Hidden, ProxyChecks, Receiver, Settings};
 pub use store::portable::PortableError;
 pub use tokens::{FAILPOINTS, Guest};
-pub use upstream::relay::{PASSED as RELAYED, ProbeError};
+pub use upstream::relay::{PASSED_HEADERS as RELAYED, ProbeError};
 pub use upstream::transfer::{FileError, Format};
-pub use upstream::{INLINE, PASSED, TURN, lanes, offload};
+pub use upstream::{INLINE, PASSED_HEADERS, TURN_HEADERS, lanes, offload};

@@ -14,7 +14,7 @@ use pool::{AccountId, Millis, Status};
 use serde_json::value::RawValue;
 use store::CreditUse;
 use upstream::oauth::RefreshReason;
-use upstream::{Fault, Small};
+use upstream::{BufferedAnswer, Fault};
 
 use crate::registry::accounts::Entry;
 use crate::request::services::Services;
@@ -295,7 +295,7 @@ async fn send(
     entry: &Entry,
     access: &pool::Secret,
     errand: Errand<'_>,
-) -> Result<Small, QuotaError> {
+) -> Result<BufferedAnswer, QuotaError> {
     let account = &entry.account;
     let upstream = services.dispatch.out(&account.id).map_err(|error| QuotaError::Upstream(error.to_string()))?;
     Ok(match errand {

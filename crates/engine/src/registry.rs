@@ -73,7 +73,7 @@ impl Registry {
         let slept = std::mem::replace(&mut *self.awake.lock(), clock.moment()).leap(clock);
         if slept > SLEPT {
             tracing::info!(seconds = slept.as_secs(), "the clock leapt, as after a sleep; connections are made anew");
-            self.runtime.upstream.redial();
+            self.runtime.upstream.close_idle();
             self.accounts.rescheduled.notify_one();
         }
     }
@@ -98,7 +98,9 @@ impl Registry {
         let minutes = self.runtime.store.setting(INTERVAL).await?.and_then(|text| text.parse().ok());
         self.egress.minutes.store(minutes.unwrap_or(-1), Ordering::Relaxed);
         // What is switched off keeps no connection either.
-        self.runtime.upstream.retain(&proxies.iter().filter(|proxy| proxy.enabled).cloned().collect::<Vec<_>>());
+        self.runtime
+            .upstream
+            .retain_proxies(&proxies.iter().filter(|proxy| proxy.enabled).cloned().collect::<Vec<_>>());
         self.egress.adopt(proxies, assigned, self.runtime.now());
         self.egress.wake.notify_one();
         self.accounts.rescheduled.notify_one();

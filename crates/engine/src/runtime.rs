@@ -27,7 +27,7 @@ impl Runtime {
     pub(crate) fn new(store: Store, upstream: Upstream, settings: Settings, clock: Clock) -> Self {
         let skew = Skew::default();
         let (heard, wall, asked) = (skew.clone(), clock.clone(), clock.clone());
-        upstream.hear_date(move || asked.now(), move |date, asked| heard.hear(date, (asked, wall.now())));
+        upstream.on_date(move || asked.now(), move |date, asked| heard.hear(date, (asked, wall.now())));
         Self { store, upstream, settings, clock, skew, tasks: TaskTracker::new(), stop: CancellationToken::new() }
     }
 

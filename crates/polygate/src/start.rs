@@ -81,7 +81,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     };
     let (addresses, ollama) = (listeners.addresses().to_vec(), listeners.ollama_addresses().to_vec());
     // Before the engine calls any relay: none may be this gateway itself.
-    upstream.relays().listening(addresses.iter().chain(&ollama).copied().collect());
+    upstream.relays().set_listeners(addresses.iter().chain(&ollama).copied().collect());
     let settings = engine_settings(&config);
     let engine = Engine::start(Parts { store: store.clone(), upstream, settings, clock: Clock::System }).await?;
     let server = listeners.serve(engine.clone());

@@ -1,7 +1,6 @@
 //! The admin side: state and keys, behind admin tokens. A client key never opens it.
 
 pub(crate) mod accounts;
-pub(crate) mod choice;
 pub(crate) mod events;
 pub(crate) mod guard;
 pub(crate) mod input;
@@ -14,5 +13,6 @@ mod output;
 pub(crate) mod proxies;
 pub(crate) mod quota;
 pub(crate) mod relays;
+pub(crate) mod selection;
 
 pub(crate) use input::is_text;

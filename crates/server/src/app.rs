@@ -8,11 +8,11 @@ use engine::Engine;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::body::Budget;
-use crate::connection::state::{Face, Link};
-use crate::forwarded::Clients;
+use crate::body::BodyBudget;
+use crate::connection::state::{ConnectionState, ListenerKind};
+use crate::forwarded::ClientRequests;
 use crate::guard::Counters;
-use crate::ollama::Bridge;
+use crate::ollama::OllamaListener;
 use crate::settings::{Limits, Settings};
 
 /// What all requests share.
@@ -21,11 +21,11 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) limits: Arc<Limits>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) budget: Budget,
+    pub(crate) budget: BodyBudget,
     /// One permit for each reply in progress.
     pub(crate) replies: Arc<Semaphore>,
     /// Requests in progress of clients behind trusted proxies.
-    pub(crate) clients: Arc<Clients>,
+    pub(crate) client_requests: Arc<ClientRequests>,
     /// One permit for each WebSocket.
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) started: Instant,
@@ -34,52 +34,52 @@ pub(crate) struct App {
     /// Cancelled when the server begins to stop.
     pub(crate) closing: CancellationToken,
     /// What became of the Ollama listener.
-    pub(crate) bridge: Bridge,
+    pub(crate) ollama: OllamaListener,
     /// Cancelled when what has not been answered yet is answered with a failure.
-    pub(crate) farewell: CancellationToken,
+    pub(crate) abort: CancellationToken,
 }
 
 impl App {
     /// Puts a server's state together.
-    pub(crate) fn new(settings: Settings, engine: Engine, bridge: Bridge) -> Self {
+    pub(crate) fn new(settings: Settings, engine: Engine, ollama: OllamaListener) -> Self {
         Self {
             engine,
             counters: Arc::default(),
             limits: Arc::new(settings.limits.clone()),
-            budget: Budget::new(settings.limits.buffered),
+            budget: BodyBudget::new(settings.limits.buffered),
             replies: Arc::new(Semaphore::new(settings.limits.replies)),
-            clients: Arc::default(),
+            client_requests: Arc::default(),
             sockets: Arc::new(Semaphore::new(settings.limits.sockets)),
             started: Instant::now(),
             draining: AtomicBool::new(false),
             closing: CancellationToken::new(),
-            bridge,
-            farewell: CancellationToken::new(),
+            ollama,
+            abort: CancellationToken::new(),
             settings,
         }
     }
 
     /// Tells `/readyz` that new requests should go elsewhere.
-    pub(crate) fn leave(&self) {
+    pub(crate) fn set_not_ready(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
     /// Ends streams that would never end by themselves.
-    pub(crate) fn drain(&self) {
+    pub(crate) fn close_endless_streams(&self) {
         self.closing.cancel();
     }
 }
 
 /// Who callers without a key are where the owner has opened the data plane on loopback.
-pub(crate) const OPEN: &str = "open";
+pub(crate) const KEYLESS_API: &str = "open";
 /// Who callers without a key are on the Ollama listener.
-pub(crate) const OLLAMA: &str = "ollama";
+pub(crate) const KEYLESS_OLLAMA: &str = "ollama";
 
 /// Who callers without a key are; `None` where they are nobody.
-pub(crate) fn keyless(app: &App, link: &Link) -> Option<&'static str> {
-    match link.face {
-        _ if !link.private => None,
-        Face::Ollama => Some(OLLAMA),
-        Face::Gateway => (!app.settings.require_key).then_some(OPEN),
+pub(crate) fn keyless(app: &App, connection: &ConnectionState) -> Option<&'static str> {
+    match connection.listener {
+        _ if !connection.loopback => None,
+        ListenerKind::Ollama => Some(KEYLESS_OLLAMA),
+        ListenerKind::Gateway => (!app.settings.require_key).then_some(KEYLESS_API),
     }
 }

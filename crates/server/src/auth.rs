@@ -7,7 +7,7 @@ use pool::keys::Scope;
 use proto::{Failure, Kind};
 
 use crate::guard::Counters;
-use crate::reply::Denied;
+use crate::response::Rejection;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Class {
     /// Holders of a client key; anybody on a loopback Ollama listener.
     Data,
     /// Holders of a client key or of a Codex login that is linked here.
-    Native,
+    Codex,
     /// Holders of an admin token with this scope.
     Admin(Scope),
 }
@@ -37,7 +37,7 @@ pub(crate) enum Caller {
 
 impl Caller {
     /// What its requests are counted under.
-    pub(crate) fn key(self) -> KeyId {
+    pub(crate) fn usage_key(self) -> KeyId {
         match self {
             Self::Client(key) | Self::Login(key, _) => key,
             Self::Anyone | Self::Admin(_) => KeyId::default(),
@@ -47,9 +47,9 @@ impl Caller {
 
 /// What a request presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Presented<'a> {
+pub(crate) enum Credential<'a> {
     /// No credential.
-    Nothing,
+    Missing,
     /// One, perhaps said twice.
     One(&'a str),
     /// Several that differ: where the first and the other stand.
@@ -59,21 +59,21 @@ pub(crate) enum Presented<'a> {
 }
 
 /// The credential in `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` and, where the route takes it from there, the query.
-pub(crate) fn presented<'a>(headers: &'a HeaderMap, query: &'a [String]) -> Presented<'a> {
+pub(crate) fn credential<'a>(headers: &'a HeaderMap, query: &'a [String]) -> Credential<'a> {
     let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| ("Authorization", bearer(value)));
     let values = |name| headers.get_all(name).iter().map(move |value| (name, text(value)));
     let query = query.iter().map(|key| ("the query", Some(key.trim())));
     let mut found = None;
     for (place, value) in bearers.chain(BARE.into_iter().flat_map(values)).chain(query) {
         found = match (found, value) {
-            (_, None) => return Presented::Unreadable(place),
+            (_, None) => return Credential::Unreadable(place),
             (found, Some("")) => found,
             (None, Some(value)) => Some((place, value)),
             (Some((_, first)), Some(value)) if first == value => found,
-            (Some((first, _)), Some(_)) => return Presented::Conflict(first, place),
+            (Some((first, _)), Some(_)) => return Credential::Conflict(first, place),
         };
     }
-    found.map_or(Presented::Nothing, |(_, value)| Presented::One(value))
+    found.map_or(Credential::Missing, |(_, value)| Credential::One(value))
 }
 
 /// Headers that hold a key and nothing else.
@@ -90,69 +90,69 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
 }
 
 /// What the check needs to know of the server.
-pub(crate) struct Desk<'a> {
+pub(crate) struct Authenticator<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) counters: &'a Counters,
     /// Who callers without a key are on data routes; `None` where these ask for one.
     pub(crate) keyless: Option<&'static str>,
 }
 
-impl Desk<'_> {
+impl Authenticator<'_> {
     /// Lets a request pass to a route of `class`.
     ///
     /// # Errors
     /// 401 without a valid credential, 403 with a valid one of the wrong kind or scope.
-    pub(crate) async fn check(&self, presented: Presented<'_>, class: Class) -> Result<Caller, Denied> {
+    pub(crate) async fn check(&self, presented: Credential<'_>, class: Class) -> Result<Caller, Rejection> {
         let caller = match class {
             Class::Public => Ok(Caller::Anyone),
             Class::Data => self.client(presented).await,
-            Class::Native => self.native(presented).await,
+            Class::Codex => self.codex(presented).await,
             Class::Admin(scope) => self.admin(presented, scope).await,
         };
-        caller.inspect_err(|denied| match denied.failure.kind {
+        caller.inspect_err(|rejection| match rejection.failure.kind {
             Kind::Forbidden => Counters::add(&self.counters.forbidden),
             _ => Counters::add(&self.counters.unauthorized),
         })
     }
 
-    async fn client(&self, presented: Presented<'_>) -> Result<Caller, Denied> {
+    async fn client(&self, presented: Credential<'_>) -> Result<Caller, Rejection> {
         let checked = match presented {
-            Presented::One(text) => self.engine.authenticate(text).await.map(Caller::Client),
+            Credential::One(text) => self.engine.authenticate(text).await.map(Caller::Client),
             _ => Err(AuthError::Unknown),
         };
-        self.open(presented, checked)
+        self.or_keyless(presented, checked)
     }
 
-    async fn native(&self, presented: Presented<'_>) -> Result<Caller, Denied> {
+    async fn codex(&self, presented: Credential<'_>) -> Result<Caller, Rejection> {
         let caller = |guest: Guest| match guest.login {
             Some(account) => Caller::Login(guest.key, account.0),
             None => Caller::Client(guest.key),
         };
         let checked = match presented {
-            Presented::One(text) => self.engine.authenticate_native(text).await.map(caller),
+            Credential::One(text) => self.engine.authenticate_native(text).await.map(caller),
             _ => Err(AuthError::Unknown),
         };
-        self.open(presented, checked)
+        self.or_keyless(presented, checked)
     }
 
-    fn open(&self, presented: Presented<'_>, checked: Result<Caller, AuthError>) -> Result<Caller, Denied> {
+    fn or_keyless(&self, presented: Credential<'_>, checked: Result<Caller, AuthError>) -> Result<Caller, Rejection> {
         match (checked, self.keyless) {
             (Ok(caller), _) => Ok(caller),
             // The owner has opened the data plane on loopback; clients there send any placeholder as a key.
             (Err(error), Some(name)) if error != AuthError::NotClient => Ok(Caller::Client(KeyId(name.to_owned()))),
-            (Err(error), _) => Err(denied(presented, error)),
+            (Err(error), _) => Err(rejection(presented, error)),
         }
     }
 
-    async fn admin(&self, presented: Presented<'_>, scope: Scope) -> Result<Caller, Denied> {
-        let Presented::One(text) = presented else { return Err(denied(presented, AuthError::Unknown)) };
+    async fn admin(&self, presented: Credential<'_>, scope: Scope) -> Result<Caller, Rejection> {
+        let Credential::One(text) = presented else { return Err(rejection(presented, AuthError::Unknown)) };
         let admin = match self.engine.authenticate_admin(text).await {
             Ok(admin) => admin,
             // A key that its owner chose does not show what it is.
             Err(_) if self.engine.authenticate(text).await.is_ok() => {
-                return Err(denied(presented, AuthError::NotAdmin));
+                return Err(rejection(presented, AuthError::NotAdmin));
             }
-            Err(error) => return Err(denied(presented, error)),
+            Err(error) => return Err(rejection(presented, error)),
         };
         if admin.scopes.has(scope) {
             return Ok(Caller::Admin(admin));
@@ -162,8 +162,8 @@ impl Desk<'_> {
     }
 
     /// Who asks, on a route that answers everybody but tells holders of a key or token more.
-    pub(crate) async fn recognise(&self, headers: &HeaderMap) -> Caller {
-        let Presented::One(text) = presented(headers, &[]) else { return Caller::Anyone };
+    pub(crate) async fn identify(&self, headers: &HeaderMap) -> Caller {
+        let Credential::One(text) = credential(headers, &[]) else { return Caller::Anyone };
         if let Ok(key) = self.engine.authenticate(text).await {
             return Caller::Client(key);
         }
@@ -171,31 +171,31 @@ impl Desk<'_> {
     }
 }
 
-fn denied(presented: Presented<'_>, error: AuthError) -> Denied {
+fn rejection(presented: Credential<'_>, error: AuthError) -> Rejection {
     let (kind, message) = match (presented, error) {
-        (Presented::Nothing, _) => (Kind::Unauthorized, "Missing API key".to_owned()),
-        (Presented::Conflict(one, other), _) if one == other => {
+        (Credential::Missing, _) => (Kind::Unauthorized, "Missing API key".to_owned()),
+        (Credential::Conflict(one, other), _) if one == other => {
             (Kind::Unauthorized, format!("Conflicting credentials: {one} holds two different keys; send one"))
         }
-        (Presented::Conflict(one, other), _) => {
+        (Credential::Conflict(one, other), _) => {
             (Kind::Unauthorized, format!("Conflicting credentials: {one} and {other} hold different keys; send one"))
         }
-        (Presented::Unreadable("Authorization"), _) => {
+        (Credential::Unreadable("Authorization"), _) => {
             let message = "Unreadable credential in Authorization; it must read `Bearer <key>`";
             (Kind::Unauthorized, message.to_owned())
         }
-        (Presented::Unreadable(place), _) => {
+        (Credential::Unreadable(place), _) => {
             (Kind::Unauthorized, format!("Unreadable credential in {place}; it must be the key in ASCII"))
         }
         (_, AuthError::NotClient | AuthError::NotAdmin) => (Kind::Forbidden, error.to_string()),
         _ => (Kind::Unauthorized, error.to_string()),
     };
     let code = if kind == Kind::Forbidden { "wrong_key_kind" } else { "invalid_api_key" };
-    let mut denied = Denied::from(Failure::new(kind, message).code(code));
+    let mut rejection = Rejection::from(Failure::new(kind, message).code(code));
     if kind == Kind::Unauthorized {
-        denied.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        rejection.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    denied
+    rejection
 }
 
 #[cfg(test)]

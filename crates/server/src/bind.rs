@@ -47,7 +47,7 @@ pub enum BindError {
     /// The Ollama API on a public address.
     #[error(
         "refusing to serve the Ollama API on {0}: it asks for no key; hint: listen on 127.0.0.1 (ollama.host), or set \
-         ollama.allow_remote = true, which makes it ask for a client key there"
+         ollama.allow_remote = true, which makes it ctx for a client key there"
     )]
     OllamaRemote(IpAddr),
     /// The Ollama API on a public address, with no key worth asking for.

@@ -1,10 +1,10 @@
 //! Request bodies: read whole, decoded, under every cap, and charged to one budget for as long as anybody holds a slice of them.
 
-mod begin;
 mod budget;
+mod partial;
 
-pub(crate) use begin::{Begun, begin};
-pub(crate) use budget::{Budget, Charge};
+pub(crate) use budget::{BodyBudget, BodyReservation};
+pub(crate) use partial::{PartialBody, read_beginning};
 
 use std::io;
 use std::time::Duration;
@@ -29,7 +29,7 @@ const TRUST: usize = 1 << 20;
 
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Broken {
+pub(crate) enum BodyError {
     /// Over the cap on the wire or decoded (413).
     #[error(
         "the request body is too large; the limit is {} MiB, and {} MiB once decoded",
@@ -57,20 +57,22 @@ pub(crate) enum Broken {
     Full,
 }
 
-impl From<Unsupported> for Broken {
+impl From<Unsupported> for BodyError {
     fn from(_: Unsupported) -> Self {
         Self::Coding
     }
 }
 
-impl From<Broken> for Failure {
-    fn from(broken: Broken) -> Self {
+impl From<BodyError> for Failure {
+    fn from(broken: BodyError) -> Self {
         let kind = match broken {
-            Broken::TooLarge | Broken::NotShort => Kind::TooLarge,
-            Broken::Stalled => Kind::Stalled,
-            Broken::Cut | Broken::Corrupt => Kind::Invalid,
-            Broken::Coding => Kind::Unsupported,
-            Broken::Full => return Self::new(Kind::Overloaded, broken.to_string()).code("overloaded").retry_after(1),
+            BodyError::TooLarge | BodyError::NotShort => Kind::TooLarge,
+            BodyError::Stalled => Kind::Stalled,
+            BodyError::Cut | BodyError::Corrupt => Kind::Invalid,
+            BodyError::Coding => Kind::Unsupported,
+            BodyError::Full => {
+                return Self::new(Kind::Overloaded, broken.to_string()).code("overloaded").retry_after(1);
+            }
         };
         Self::new(kind, broken.to_string())
     }
@@ -80,23 +82,28 @@ impl From<Broken> for Failure {
 ///
 /// # Errors
 /// See [`Broken`]; a declared length over the cap is refused before the first byte is read.
-pub(crate) async fn read<B>(headers: &HeaderMap, body: B, limits: &Limits, budget: &Budget) -> Result<Bytes, Broken>
+pub(crate) async fn read<B>(
+    headers: &HeaderMap,
+    body: B,
+    limits: &Limits,
+    budget: &BodyBudget,
+) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Send,
 {
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limits.wire) {
-        return Err(Broken::TooLarge);
+        return Err(BodyError::TooLarge);
     }
     let codings = wire_body::codings(headers)?;
     let wire = chunks(body, limits.wire, limits.body_stall);
     if codings.is_empty() {
-        let charge = budget.charge(usize::try_from(limits.wire).unwrap_or(usize::MAX));
+        let charge = budget.reservation(usize::try_from(limits.wire).unwrap_or(usize::MAX));
         let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
         return plain(wire, expected, charge).await;
     }
-    decoded(wire, &codings, limits.decoded, budget.charge(limits.decoded)).await
+    decoded(wire, &codings, limits.decoded, budget.reservation(limits.decoded)).await
 }
 
 /// Reads a short body of somebody who presents nothing: in no coding, in [`limits::PUBLIC_BODY`], and without a share of the budget,
@@ -104,13 +111,13 @@ where
 ///
 /// # Errors
 /// See [`Broken`].
-pub(crate) async fn short<B>(headers: &HeaderMap, body: B) -> Result<Bytes, Broken>
+pub(crate) async fn read_public<B>(headers: &HeaderMap, body: B) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Send,
 {
     if !wire_body::codings(headers)?.is_empty() {
-        return Err(Broken::Coding);
+        return Err(BodyError::Coding);
     }
     let (cap, within) = limits::PUBLIC_BODY;
     let mut wire = chunks(body, cap as u64, within);
@@ -118,23 +125,23 @@ where
         let mut whole = Vec::new();
         while let Some(chunk) = wire.next().await {
             whole.extend_from_slice(&chunk.map_err(|broken| match broken {
-                Broken::TooLarge => Broken::NotShort,
+                BodyError::TooLarge => BodyError::NotShort,
                 other => other,
             })?);
         }
         Ok(Bytes::from(whole))
     };
     // One byte now and then must not hold it open.
-    tokio::time::timeout(within, read).await.unwrap_or(Err(Broken::Stalled))
+    tokio::time::timeout(within, read).await.unwrap_or(Err(BodyError::Stalled))
 }
 
 /// How long a client may be waited for in all, once so many bytes have come: a byte now and then must not hold a body open.
-pub(crate) fn patience(received: u64, stall: Duration) -> Duration {
+pub(crate) fn total_time(received: u64, stall: Duration) -> Duration {
     stall + Duration::from_secs(received) / limits::BODY_RATE
 }
 
 /// The body's data, counted and timed. Only the time counts in which the client is waited for.
-fn chunks<B>(body: B, cap: u64, stall: Duration) -> impl Stream<Item = Result<Bytes, Broken>> + Send + Unpin
+fn chunks<B>(body: B, cap: u64, stall: Duration) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + Unpin
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Send,
@@ -142,50 +149,50 @@ where
     let state = (BodyStream::new(body), cap, Duration::ZERO);
     Box::pin(unfold(state, move |(mut body, left, mut waited)| async move {
         loop {
-            let (asked, rest) = (Instant::now(), patience(cap - left, stall).saturating_sub(waited));
+            let (asked, rest) = (Instant::now(), total_time(cap - left, stall).saturating_sub(waited));
             let frame = match tokio::time::timeout(stall.min(rest), body.next()).await {
-                Err(_) => return Some((Err(Broken::Stalled), (body, left, waited))),
+                Err(_) => return Some((Err(BodyError::Stalled), (body, left, waited))),
                 Ok(None) => return None,
-                Ok(Some(Err(_))) => return Some((Err(Broken::Cut), (body, left, waited))),
+                Ok(Some(Err(_))) => return Some((Err(BodyError::Cut), (body, left, waited))),
                 Ok(Some(Ok(frame))) => frame,
             };
             waited += asked.elapsed();
             let Ok(data) = frame.into_data() else { continue };
             return match left.checked_sub(data.len() as u64) {
                 Some(left) => Some((Ok(data), (body, left, waited))),
-                None => Some((Err(Broken::TooLarge), (body, 0, waited))),
+                None => Some((Err(BodyError::TooLarge), (body, 0, waited))),
             };
         }
     }))
 }
 
 async fn plain(
-    mut wire: impl Stream<Item = Result<Bytes, Broken>> + Unpin,
+    mut wire: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     expected: usize,
-    mut charge: Charge,
-) -> Result<Bytes, Broken> {
+    mut charge: BodyReservation,
+) -> Result<Bytes, BodyError> {
     let mut whole = Vec::new();
     // The declared length is a promise of somebody who may not keep it: only the first MiB is taken on trust.
-    charge.reserve(&mut whole, expected.min(TRUST))?;
+    charge.grow(&mut whole, expected.min(TRUST))?;
     while let Some(chunk) = wire.next().await {
         let chunk = chunk?;
-        charge.reserve(&mut whole, chunk.len())?;
+        charge.grow(&mut whole, chunk.len())?;
         whole.extend_from_slice(&chunk);
     }
     Ok(charge.seal(whole))
 }
 
 async fn decoded(
-    wire: impl Stream<Item = Result<Bytes, Broken>> + Send + Unpin + 'static,
+    wire: impl Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static,
     codings: &[Coding],
     cap: usize,
-    mut charge: Charge,
-) -> Result<Bytes, Broken> {
+    mut charge: BodyReservation,
+) -> Result<Bytes, BodyError> {
     let wire = StreamReader::new(wire.map(|chunk| chunk.map_err(io::Error::other)));
     let mut reader = wire_body::decoder(Box::pin(wire), codings, Trailing::Refused { cap });
     let (mut whole, mut rested) = (Vec::new(), 0);
     loop {
-        charge.reserve(&mut whole, 16 << 10)?;
+        charge.grow(&mut whole, 16 << 10)?;
         if fill(&mut reader, &mut whole).await? == 0 {
             return Ok(charge.seal(whole));
         }
@@ -198,13 +205,13 @@ async fn decoded(
 }
 
 /// Reads into the spare capacity of `whole`, without growing it.
-async fn fill(reader: &mut (impl AsyncRead + Unpin), whole: &mut Vec<u8>) -> Result<usize, Broken> {
+async fn fill(reader: &mut (impl AsyncRead + Unpin), whole: &mut Vec<u8>) -> Result<usize, BodyError> {
     let room = whole.capacity() - whole.len();
     reader.take(room as u64).read_buf(whole).await.map_err(|error| {
         let inner = error.get_ref();
         let too_large = matches!(inner.and_then(|inner| inner.downcast_ref()), Some(DecodeError::TooLarge));
-        let ours = inner.and_then(|inner| inner.downcast_ref::<Broken>());
-        ours.copied().unwrap_or(if too_large { Broken::TooLarge } else { Broken::Corrupt })
+        let ours = inner.and_then(|inner| inner.downcast_ref::<BodyError>());
+        ours.copied().unwrap_or(if too_large { BodyError::TooLarge } else { BodyError::Corrupt })
     })
 }
 

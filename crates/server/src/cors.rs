@@ -8,9 +8,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::auth::Class;
-use crate::connection::state::Face;
+use crate::connection::state::ListenerKind;
 use crate::guard::origin::Site;
-use crate::reply::{Body, bare};
+use crate::response::{Body, no_content};
 use crate::route::Route;
 use crate::router;
 
@@ -23,23 +23,23 @@ const EXPOSED: &str =
     "x-request-id, x-polygate-account, x-polygate-model, x-polygate-fallback, x-polygate-notes, retry-after";
 
 /// The answer to a preflight of a listed origin, if the path is on the data plane; all of the Ollama listener is.
-pub(crate) fn preflight(face: Face, parts: &Parts, origin: &str) -> Option<Response<Body>> {
+pub(crate) fn preflight(listener: ListenerKind, parts: &Parts, origin: &str) -> Option<Response<Body>> {
     let wanted = parts.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
-    let open = |route: &&Route| face == Face::Ollama || route.class == Class::Data;
-    let data = || router::at(face, parts.uri.path()).filter(open);
+    let open = |route: &&Route| listener == ListenerKind::Ollama || route.class == Class::Data;
+    let data = || router::routes_at(listener, parts.uri.path()).filter(open);
     data().any(|route| route.method.as_str().as_bytes() == wanted.as_bytes()).then_some(())?;
     let methods: Vec<&str> = data().map(|route| route.method.as_str()).chain([Method::OPTIONS.as_str()]).collect();
-    let mut response = bare(StatusCode::NO_CONTENT);
+    let mut response = no_content(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
     headers.extend(HeaderValue::from_str(&methods.join(", ")).ok().map(|value| (ACCESS_CONTROL_ALLOW_METHODS, value)));
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    mark(headers, &Site::Listed(origin.to_owned()));
+    set_headers(headers, &Site::Listed(origin.to_owned()));
     Some(response)
 }
 
 /// Lets a listed page read the answer.
-pub(crate) fn mark(headers: &mut HeaderMap, site: &Site) {
+pub(crate) fn set_headers(headers: &mut HeaderMap, site: &Site) {
     let Site::Listed(origin) = site else { return };
     headers.extend(HeaderValue::from_str(origin).ok().map(|origin| (ACCESS_CONTROL_ALLOW_ORIGIN, origin)));
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));

@@ -87,29 +87,29 @@ fn address(text: &[u8]) -> Option<IpAddr> {
 
 /// Requests in progress of each address behind a trusted proxy.
 #[derive(Debug, Default)]
-pub(crate) struct Clients(Mutex<HashMap<IpAddr, usize>>);
+pub(crate) struct ClientRequests(Mutex<HashMap<IpAddr, usize>>);
 
 /// A request's place among those of its address, free again on drop.
 #[derive(Debug)]
-pub(crate) struct Place {
-    clients: Arc<Clients>,
+pub(crate) struct ClientPermit {
+    clients: Arc<ClientRequests>,
     address: IpAddr,
 }
 
-impl Clients {
+impl ClientRequests {
     /// Takes a place; `None` when `most` are taken.
-    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Place> {
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<ClientPermit> {
         let mut counts = self.0.lock();
         let count = counts.entry(address).or_default();
         if *count >= most && !address.is_loopback() {
             return None;
         }
         *count += 1;
-        Some(Place { clients: Arc::clone(self), address })
+        Some(ClientPermit { clients: Arc::clone(self), address })
     }
 }
 
-impl Drop for Place {
+impl Drop for ClientPermit {
     fn drop(&mut self) {
         let mut counts = self.clients.0.lock();
         let Some(count) = counts.get_mut(&self.address) else { return };

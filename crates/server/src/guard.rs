@@ -11,9 +11,9 @@ use http::StatusCode;
 use http::request::Parts;
 use proto::{Failure, Kind};
 
-use crate::connection::head::Refused;
-use crate::connection::state::{Face, Link};
-use crate::reply::Denied;
+use crate::connection::head::HeadError;
+use crate::connection::state::{ConnectionState, ListenerKind};
+use crate::response::Rejection;
 use crate::settings::Settings;
 use host::Host;
 use origin::Site;
@@ -49,40 +49,47 @@ impl Counters {
 }
 
 /// Passes a request or says why not.
-pub(crate) fn check(parts: &Parts, link: &Link, settings: &Settings, counters: &Counters) -> Result<Site, Denied> {
-    if let Some(why) = link.refused() {
-        return Err(refused(why, counters));
+pub(crate) fn check(
+    parts: &Parts,
+    connection: &ConnectionState,
+    settings: &Settings,
+    counters: &Counters,
+) -> Result<Site, Rejection> {
+    if let Some(why) = connection.refused() {
+        return Err(head_rejection(why, counters));
     }
     if parts.headers.len() > settings.limits.headers {
-        return Err(refused(Refused::TooLarge, counters));
+        return Err(head_rejection(HeadError::TooLarge, counters));
     }
-    let host = Host::of(parts).filter(|host| host.is_ours(link.local.ip(), &settings.allowed_hosts));
+    let host = Host::of(parts).filter(|host| host.is_ours(connection.local.ip(), &settings.allowed_hosts));
     let Some(host) = host else {
         Counters::add(&counters.host);
         let hint = Failure::new(Kind::Invalid, "Host not allowed; add its name to server.allowed_hosts");
-        return Err(Denied::with(StatusCode::MISDIRECTED_REQUEST, hint.code("host_not_allowed")));
+        return Err(Rejection::with(StatusCode::MISDIRECTED_REQUEST, hint.code("host_not_allowed")));
     };
-    let local = if link.face == Face::Ollama { origin::local(&parts.headers) } else { None };
-    local.or_else(|| origin::check(&parts.headers, &host, &settings.cors_origins)).ok_or_else(|| foreign(counters))
+    let local = if connection.listener == ListenerKind::Ollama { origin::local_page(&parts.headers) } else { None };
+    local
+        .or_else(|| origin::check(&parts.headers, &host, &settings.cors_origins))
+        .ok_or_else(|| foreign_origin(counters))
 }
 
 /// The answer to a page of another origin.
-pub(crate) fn foreign(counters: &Counters) -> Denied {
+pub(crate) fn foreign_origin(counters: &Counters) -> Rejection {
     Counters::add(&counters.origin);
     let hint = "Web origin not allowed; add it to cors.allowed_origins";
-    Denied::from(Failure::new(Kind::Forbidden, hint).code("origin_not_allowed"))
+    Rejection::from(Failure::new(Kind::Forbidden, hint).code("origin_not_allowed"))
 }
 
-fn refused(why: Refused, counters: &Counters) -> Denied {
+fn head_rejection(why: HeadError, counters: &Counters) -> Rejection {
     match why {
-        Refused::Malformed => {
+        HeadError::Malformed => {
             Counters::add(&counters.malformed);
-            Denied::from(Failure::new(Kind::Invalid, "Malformed HTTP request").code("malformed_request"))
+            Rejection::from(Failure::new(Kind::Invalid, "Malformed HTTP request").code("malformed_request"))
         }
-        Refused::TooLarge => {
+        HeadError::TooLarge => {
             Counters::add(&counters.oversized);
             let failure = Failure::new(Kind::Invalid, "Request headers are too large").code("headers_too_large");
-            Denied::with(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, failure)
+            Rejection::with(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, failure)
         }
     }
 }

@@ -11,7 +11,7 @@ mod app;
 mod auth;
 mod bind;
 mod body;
-mod client;
+mod client_info;
 mod connection;
 mod cors;
 mod edge;
@@ -28,7 +28,7 @@ mod operation;
 #[doc(hidden)]
 pub mod probe;
 mod query;
-mod reply;
+mod response;
 mod route;
 mod router;
 mod server;

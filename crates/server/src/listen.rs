@@ -22,23 +22,23 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::connection::head_filter::{Gate, Version};
-use crate::connection::state::{Face, Link, Phase};
+use crate::connection::head_filter::{HeadFilter, Version};
+use crate::connection::state::{ConnectionState, ListenerKind, Phase};
 use crate::guard::Counters;
-use crate::reply::shutting_down;
+use crate::response::shutting_down;
 use crate::service;
 use crate::settings::Limits;
 
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const USER_TIMEOUT: Duration = Duration::from_mins(1);
 /// Pause after the system refuses an accept (no file descriptors left), so that the loop does not spin.
-const BREATHER: Duration = Duration::from_millis(50);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves on `listeners` until `drain`, then lets replies finish until the drain limit or `now`. Panics where a listener does: nobody
 /// would accept any more, and whoever owns this task must hear of it.
 pub(crate) async fn run(
     app: Arc<App>,
-    listeners: Vec<(TcpListener, Face)>,
+    listeners: Vec<(TcpListener, ListenerKind)>,
     drain: CancellationToken,
     now: CancellationToken,
 ) {
@@ -51,17 +51,17 @@ pub(crate) async fn run(
         tokio::select! {
             () = drain.cancelled() => {}
             () = now.cancelled() => {}
-            Some(ended) = accepting.join_next() => heed(ended),
+            Some(ended) = accepting.join_next() => propagate_panic(ended),
         }
-        app.leave();
+        app.set_not_ready();
         let delay = app.settings.limits.drain_delay;
         if !delay.is_zero() {
             tokio::select! { () = now.cancelled() => {} () = sleep(delay) => {} }
         }
-        app.drain();
+        app.close_endless_streams();
         stop.cancel();
         while let Some(ended) = accepting.join_next().await {
-            heed(ended);
+            propagate_panic(ended);
         }
         all.tasks.close();
         all.advance(Phase::Drain);
@@ -71,8 +71,8 @@ pub(crate) async fn run(
             () = sleep(app.settings.limits.drain) => {}
         }
         app.engine.part(shutting_down());
-        app.farewell.cancel();
-        all.advance(Phase::Farewell);
+        app.abort.cancel();
+        all.advance(Phase::Abort);
         let _ = tokio::time::timeout(app.settings.limits.farewell, all.tasks.wait()).await;
         all.advance(Phase::Dead);
         all.tasks.wait().await;
@@ -82,14 +82,14 @@ pub(crate) async fn run(
         let limit = app.limits.write_stall;
         loop {
             sleep(limit / 10).await;
-            all.reap(limit);
+            all.drop_stalled(limit);
         }
     };
     futures_util::future::select(pin!(end), pin!(rounds)).await;
 }
 
 /// A listener's task has ended.
-fn heed(ended: Result<(), JoinError>) {
+fn propagate_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && let Ok(panic) = error.try_into_panic()
     {
@@ -97,21 +97,26 @@ fn heed(ended: Result<(), JoinError>) {
     }
 }
 
-async fn accept(app: Arc<App>, all: Arc<Connections>, (listener, face): (TcpListener, Face), stop: CancellationToken) {
+async fn accept(
+    app: Arc<App>,
+    all: Arc<Connections>,
+    (listener, kind): (TcpListener, ListenerKind),
+    stop: CancellationToken,
+) {
     let private = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
     // Trouble comes 20 times a second until it ends; of each 1st, 2nd, 4th, 8th time the log tells.
     let mut troubles = 0_u64;
     loop {
         let accepted = tokio::select! { () = stop.cancelled() => return, accepted = listener.accept() => accepted };
         match accepted {
-            Ok((socket, peer)) => admit(&app, &all, socket, (peer.ip(), (private, face))),
+            Ok((socket, peer)) => admit(&app, &all, socket, (peer.ip(), (private, kind))),
             Err(error) if of_one_connection(&error) => {}
             Err(error) => {
                 troubles += 1;
                 if troubles.is_power_of_two() {
                     tracing::warn!(%error, times = troubles, "cannot accept connections; hint: raise the limit of open files");
                 }
-                sleep(BREATHER).await;
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -123,29 +128,29 @@ fn of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn admit(app: &Arc<App>, all: &Arc<Connections>, socket: TcpStream, (peer, place): (IpAddr, (bool, Face))) {
+fn admit(app: &Arc<App>, all: &Arc<Connections>, socket: TcpStream, (peer, place): (IpAddr, (bool, ListenerKind))) {
     let limits = &app.settings.limits;
     let Ok(local) = socket.local_addr() else { return };
-    let link = Arc::new(Link::new(peer, local, place));
-    let many = app.settings.trusted_proxies.iter().any(|network| network.contains(link.peer));
+    let connection = Arc::new(ConnectionState::new(peer, local, place));
+    let many = app.settings.trusted_proxies.iter().any(|network| network.contains(connection.peer));
     let per_address = if many { usize::MAX } else { limits.per_address };
-    let Some(place) = all.enter(link.clone(), limits.connections, per_address) else {
+    let Some(place) = all.enter(connection.clone(), limits.connections, per_address) else {
         Counters::add(&app.counters.connections);
         return;
     };
-    if let Err(error) = tune(&socket) {
+    if let Err(error) = set_socket_options(&socket) {
         tracing::debug!(%error, "socket options");
     }
-    let (app, seats) = (app.clone(), all.clone());
+    let (app, table) = (app.clone(), all.clone());
     all.tasks.spawn(async move {
         let _place = place;
-        if let Err(error) = connection(app, seats, link, socket).await {
+        if let Err(error) = serve_connection(app, table, connection, socket).await {
             tracing::debug!(error = %error, "connection ended");
         }
     });
 }
 
-fn tune(socket: &TcpStream) -> io::Result<()> {
+fn set_socket_options(socket: &TcpStream) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let socket = SockRef::from(socket);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
@@ -154,11 +159,16 @@ fn tune(socket: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn connection(app: Arc<App>, all: Arc<Connections>, link: Arc<Link>, socket: TcpStream) -> Result<(), Failed> {
+async fn serve_connection(
+    app: Arc<App>,
+    all: Arc<Connections>,
+    connection: Arc<ConnectionState>,
+    socket: TcpStream,
+) -> Result<(), Failed> {
     let limits = app.limits.clone();
-    let mut gate = Gate::new(socket, link.clone(), limits.clone());
+    let mut gate = HeadFilter::new(socket, connection.clone(), limits.clone());
     let version = gate.version().await?;
-    let served = link.clone();
+    let served = connection.clone();
     let service = service_fn(move |request| {
         // Boxed, for hyper keeps room for this future as long as the connection lives: hours, for a stream.
         let answer = Box::pin(service::serve(app.clone(), served.clone(), request));
@@ -167,19 +177,23 @@ async fn connection(app: Arc<App>, all: Arc<Connections>, link: Arc<Link>, socke
     let io = TokioIo::new(gate);
     if version == Version::Http1 {
         let conn = Box::pin(http1_builder(&limits).serve_connection(io, service).with_upgrades());
-        let conn = Driven { link: link.clone(), conn, finish: Some(http1::UpgradeableConnection::graceful_shutdown) };
+        let conn = DrivenConnection {
+            connection: connection.clone(),
+            conn,
+            finish: Some(http1::UpgradeableConnection::graceful_shutdown),
+        };
         let served = conn.await;
         // Taken whatever came: it holds the link that holds it.
-        let later = link.later();
+        let later = connection.later();
         served?;
         if let Some(mut socket) = later {
-            let dead = |cx: &Context<'_>| link.phase(cx.waker()) == Phase::Dead;
+            let dead = |cx: &Context<'_>| connection.phase(cx.waker()) == Phase::Dead;
             poll_fn(|cx| if dead(cx) { Poll::Ready(()) } else { socket.as_mut().poll(cx) }).await;
         }
     } else {
-        link.multiplex();
+        connection.set_http2();
         let conn = Box::pin(http2_builder(&limits, all).serve_connection(io, service));
-        Driven { link, conn, finish: Some(http2::Connection::graceful_shutdown) }.await?;
+        DrivenConnection { connection, conn, finish: Some(http2::Connection::graceful_shutdown) }.await?;
     }
     Ok(())
 }
@@ -197,8 +211,8 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-fn http2_builder(limits: &Limits, all: Arc<Connections>) -> http2::Builder<Tracked> {
-    let mut builder = http2::Builder::new(Tracked(all));
+fn http2_builder(limits: &Limits, all: Arc<Connections>) -> http2::Builder<TrackedExecutor> {
+    let mut builder = http2::Builder::new(TrackedExecutor(all));
     builder.timer(TokioTimer::new()).keep_alive_interval(limits.h2_ping).keep_alive_timeout(limits.h2_pong);
     builder.max_concurrent_streams(limits.h2_streams);
     builder.max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX));
@@ -208,27 +222,27 @@ fn http2_builder(limits: &Limits, all: Arc<Connections>) -> http2::Builder<Track
 
 /// Spawns the tasks of HTTP/2 streams where the drain can wait for them.
 #[derive(Clone)]
-struct Tracked(Arc<Connections>);
+struct TrackedExecutor(Arc<Connections>);
 
-impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tracked {
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for TrackedExecutor {
     fn execute(&self, task: F) {
         self.0.tasks.spawn(task);
     }
 }
 
 /// Drives a connection, and obeys its link. A flag is looked at instead of a second future, because this is polled for every token.
-struct Driven<C> {
-    link: Arc<Link>,
+struct DrivenConnection<C> {
+    connection: Arc<ConnectionState>,
     conn: Pin<Box<C>>,
     /// How the connection is told to finish what it has begun, until it was.
     finish: Option<fn(Pin<&mut C>)>,
 }
 
-impl<C: Future<Output = hyper::Result<()>>> Future for Driven<C> {
+impl<C: Future<Output = hyper::Result<()>>> Future for DrivenConnection<C> {
     type Output = hyper::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        let phase = self.link.phase(cx.waker());
+        let phase = self.connection.phase(cx.waker());
         if phase == Phase::Dead {
             return Poll::Ready(Ok(()));
         }
@@ -245,58 +259,63 @@ impl<C: Future<Output = hyper::Result<()>>> Future for Driven<C> {
 #[derive(Debug, Default)]
 struct Connections {
     tasks: TaskTracker,
-    seats: Mutex<Seats>,
+    table: Mutex<ConnectionTable>,
 }
 
 #[derive(Debug, Default)]
-struct Seats {
+struct ConnectionTable {
     next: u64,
-    links: HashMap<u64, Arc<Link>>,
+    links: HashMap<u64, Arc<ConnectionState>>,
     per_address: HashMap<IpAddr, usize>,
 }
 
 /// A connection's place among the others, free again on drop.
-struct Place {
+struct ConnectionPermit {
     all: Arc<Connections>,
     id: u64,
 }
 
 impl Connections {
-    fn enter(self: &Arc<Self>, link: Arc<Link>, most: usize, per_address: usize) -> Option<Place> {
-        let mut seats = self.seats.lock();
-        let of_peer = seats.per_address.get(&link.peer).copied().unwrap_or(0);
-        if seats.links.len() >= most || (of_peer >= per_address && !link.peer.is_loopback()) {
+    fn enter(
+        self: &Arc<Self>,
+        connection: Arc<ConnectionState>,
+        most: usize,
+        per_address: usize,
+    ) -> Option<ConnectionPermit> {
+        let mut table = self.table.lock();
+        let of_peer = table.per_address.get(&connection.peer).copied().unwrap_or(0);
+        if table.links.len() >= most || (of_peer >= per_address && !connection.peer.is_loopback()) {
             return None;
         }
-        seats.per_address.insert(link.peer, of_peer + 1);
-        seats.next += 1;
-        let id = seats.next;
-        seats.links.insert(id, link);
-        Some(Place { all: self.clone(), id })
+        table.per_address.insert(connection.peer, of_peer + 1);
+        table.next += 1;
+        let id = table.next;
+        table.links.insert(id, connection);
+        Some(ConnectionPermit { all: self.clone(), id })
     }
 
-    fn links(&self) -> Vec<Arc<Link>> {
-        self.seats.lock().links.values().cloned().collect()
+    fn links(&self) -> Vec<Arc<ConnectionState>> {
+        self.table.lock().links.values().cloned().collect()
     }
 
     fn advance(&self, phase: Phase) {
-        self.links().iter().for_each(|link| link.advance(phase));
+        self.links().iter().for_each(|connection| connection.advance(phase));
     }
 
-    fn reap(&self, limit: Duration) {
-        self.links().iter().for_each(|link| link.reap(limit));
+    fn drop_stalled(&self, limit: Duration) {
+        self.links().iter().for_each(|connection| connection.drop_stalled(limit));
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut seats = self.all.seats.lock();
-        let Some(link) = seats.links.remove(&self.id) else { return };
-        let left = seats.per_address.get(&link.peer).copied().unwrap_or(0).saturating_sub(1);
+        let mut table = self.all.table.lock();
+        let Some(connection) = table.links.remove(&self.id) else { return };
+        let left = table.per_address.get(&connection.peer).copied().unwrap_or(0).saturating_sub(1);
         if left == 0 {
-            seats.per_address.remove(&link.peer);
+            table.per_address.remove(&connection.peer);
         } else {
-            seats.per_address.insert(link.peer, left);
+            table.per_address.insert(connection.peer, left);
         }
     }
 }
@@ -307,7 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_a_listener_by_a_panic_is_passed_on() {
-        let ended = |task: JoinSet<()>| async move { heed({ task }.join_next().await.expect("a task")) };
+        let ended = |task: JoinSet<()>| async move { propagate_panic({ task }.join_next().await.expect("a task")) };
         let mut well = JoinSet::new();
         well.spawn(async {});
         ended(well).await;

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 /// What became of the Ollama listener.
 #[derive(Debug)]
-pub(crate) enum Bridge {
+pub(crate) enum OllamaListener {
     /// It was not asked for.
     Off,
     /// It listens here.
@@ -25,7 +25,7 @@ pub(crate) enum Bridge {
     Failed(String),
 }
 
-impl Bridge {
+impl OllamaListener {
     /// Opens the listener if the settings want it.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ impl Bridge {
         let listeners = match bind::ollama(&settings.ollama) {
             Ok(listeners) => listeners,
             Err(error) => {
-                let why = words(&error);
+                let why = message(&error);
                 tracing::warn!("the Ollama API is not served: {why}");
                 return Ok((Self::Failed(why), Vec::new()));
             }
@@ -60,7 +60,7 @@ impl Bridge {
 }
 
 /// The error in the words of these settings.
-fn words(error: &BindError) -> String {
+fn message(error: &BindError) -> String {
     match error {
         BindError::InUse(address) => format!(
             "{address} is in use by another program, perhaps Ollama itself; hint: stop it or choose another ollama.port"

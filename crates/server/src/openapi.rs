@@ -10,7 +10,7 @@ use utoipa::openapi::{
 };
 
 use crate::auth::Class;
-use crate::operation::{Shapes, Topic};
+use crate::operation::{Shapes, Tag};
 use crate::router;
 
 /// The name of the one security scheme.
@@ -32,7 +32,7 @@ pub fn openapi() -> String {
 fn document() -> OpenApi {
     let mut shapes = Shapes::new();
     let paths = paths(&mut shapes);
-    let tags = Topic::ALL.map(|(_, name, about)| TagBuilder::new().name(name).description(Some(about)).build());
+    let tags = Tag::ALL.map(|(_, name, about)| TagBuilder::new().name(name).description(Some(about)).build());
     let info = InfoBuilder::new().title("Polygate admin API").description(Some(ABOUT));
     OpenApiBuilder::new()
         .info(info.version(env!("CARGO_PKG_VERSION")).build())

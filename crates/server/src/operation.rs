@@ -12,11 +12,11 @@ pub(super) type Shape = fn(&mut Shapes) -> Ref;
 /// What a route does. Its method, path and scope are the route table's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
-    pub(super) topic: Topic,
+    pub(super) topic: Tag,
     pub(super) about: &'static str,
     pub(super) more: Option<&'static str>,
     pub(super) param: &'static str,
-    pub(super) options: &'static [Choice],
+    pub(super) options: &'static [Param],
     pub(super) takes: Takes,
     pub(super) gives: [Option<Gives>; 2],
     pub(super) fails: &'static [u16],
@@ -24,7 +24,7 @@ pub(crate) struct Operation {
 
 /// Which part of the administration a route belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Topic {
+pub(crate) enum Tag {
     Accounts,
     Logins,
     Relays,
@@ -35,17 +35,17 @@ pub(crate) enum Topic {
 
 /// Something that may be said beside the path and the body.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Choice {
-    pub(crate) place: Place,
+pub(crate) struct Param {
+    pub(crate) location: ParamIn,
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     /// The words that it takes; empty for any text.
-    pub(crate) words: &'static [&'static str],
+    pub(crate) values: &'static [&'static str],
 }
 
 /// Where it is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum ParamIn {
     Query,
     Header,
 }
@@ -84,7 +84,7 @@ pub(super) enum Content {
 
 impl Operation {
     /// A route of which only its purpose is known.
-    pub(crate) const fn new(topic: Topic, about: &'static str) -> Self {
+    pub(crate) const fn new(topic: Tag, about: &'static str) -> Self {
         let param = "The id of what is meant.";
         Self { topic, about, more: None, param, options: &[], takes: Takes::Nothing, gives: [None; 2], fails: &[] }
     }
@@ -100,7 +100,7 @@ impl Operation {
     }
 
     /// What the query and headers may say.
-    pub(crate) const fn options(self, options: &'static [Choice]) -> Self {
+    pub(crate) const fn options(self, options: &'static [Param]) -> Self {
         Self { options, ..self }
     }
 
@@ -149,7 +149,7 @@ impl Operation {
     }
 }
 
-impl Topic {
+impl Tag {
     pub(super) const ALL: [(Self, &'static str, &'static str); 6] = [
         (Self::Accounts, "accounts", "ChatGPT accounts: their state, their quota, their files"),
         (Self::Logins, "logins", "Ways to sign in"),

@@ -8,9 +8,9 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use proto::Failure;
 
-use crate::body::{self, Budget};
+use crate::body::{self, BodyBudget};
 use crate::connection::head::{self, Framing};
-use crate::edge::multipart::Scan;
+use crate::edge::multipart::ModelFinder;
 use crate::guard::host::{Host, Name};
 use crate::settings::Limits;
 
@@ -37,11 +37,11 @@ pub fn head(held: &[u8], most: usize) -> Result<Option<(usize, Option<u64>)>, ()
 /// Where the field `model` of a form is, when its body comes in pieces of `size` bytes; an error when it is refused.
 #[expect(clippy::result_unit_err, reason = "the callers ask only whether")]
 pub fn form(boundary: &str, body: &[u8], size: usize) -> Result<Option<std::ops::Range<usize>>, ()> {
-    let mut scan = Scan::new(boundary);
+    let mut scan = ModelFinder::new(boundary);
     let mut come = 0;
     while come < body.len() {
         come = (come + size.max(1)).min(body.len());
-        if scan.look(&body[..come]).map_err(|_| ())? {
+        if scan.read(&body[..come]).map_err(|_| ())? {
             break;
         }
     }
@@ -56,6 +56,6 @@ pub async fn body(coding: &str, chunks: Vec<Bytes>, limits: &Limits) -> Result<B
     let coding = HeaderValue::from_str(coding).ok();
     let headers: HeaderMap = coding.into_iter().map(|coding| (CONTENT_ENCODING, coding)).collect();
     let frames = chunks.into_iter().map(|chunk| Ok::<_, std::convert::Infallible>(Frame::data(chunk)));
-    let budget = Budget::new(limits.buffered);
+    let budget = BodyBudget::new(limits.buffered);
     Ok(body::read(&headers, StreamBody::new(iter(frames)), limits, &budget).await?)
 }

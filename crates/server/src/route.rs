@@ -12,10 +12,10 @@ use proto::Dialect;
 
 use crate::app::App;
 use crate::auth::{Caller, Class};
-use crate::connection::state::Link;
+use crate::connection::state::ConnectionState;
 #[cfg(any(test, feature = "describe"))]
 use crate::operation::Operation;
-use crate::reply::Answer;
+use crate::response::HandlerResult;
 
 /// One route.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct Route {
     pub class: Class,
     /// The protocol that its errors speak.
     pub dialect: Dialect,
-    pub(crate) takes: Takes,
+    pub(crate) body: BodyKind,
     pub(crate) handler: Handler,
     /// What the description of the admin API says of it; `None` outside of that.
     #[cfg(any(test, feature = "describe"))]
@@ -37,7 +37,7 @@ pub struct Route {
 
 /// What a route reads after a request's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum BodyKind {
     /// JSON, where the method has a body.
     Json,
     /// JSON or a form.
@@ -51,9 +51,9 @@ pub(crate) enum Takes {
 }
 
 /// A request that has passed the guard and the key check.
-pub(crate) struct Ask {
+pub(crate) struct RequestContext {
     pub(crate) app: Arc<App>,
-    pub(crate) link: Arc<Link>,
+    pub(crate) connection: Arc<ConnectionState>,
     pub(crate) route: &'static Route,
     pub(crate) parts: Parts,
     pub(crate) body: Incoming,
@@ -66,8 +66,8 @@ pub(crate) struct Ask {
     pub(crate) caller: Caller,
 }
 
-pub(crate) type Handling = Pin<Box<dyn Future<Output = Answer> + Send>>;
-pub(crate) type Handler = fn(Ask) -> Handling;
+pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = HandlerResult> + Send>>;
+pub(crate) type Handler = fn(RequestContext) -> HandlerFuture;
 
 /// Whether a request of this method may have a body. The type of such a body is checked, and the description of the admin API says so.
 pub(crate) fn may_have_body(method: &Method) -> bool {

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method};
 use proto::Dialect;
 
 use crate::auth::Class;
-use crate::connection::state::Face;
+use crate::connection::state::ListenerKind;
 use crate::query::decode;
 use crate::route::Route;
 
@@ -33,10 +33,10 @@ pub(crate) enum Found {
 }
 
 /// Looks a request up. Paths match byte by byte: no decoding, no normal form, no case folding. The first match counts.
-pub(crate) fn find(face: Face, method: &Method, path: &str) -> Found {
+pub(crate) fn find(listener: ListenerKind, method: &Method, path: &str) -> Found {
     let wanted = if method == Method::HEAD { &Method::GET } else { method };
     let mut others = Vec::new();
-    for route in of(face) {
+    for route in table_of(listener) {
         let Some(param) = matches(route.path, path) else { continue };
         if route.method == *wanted {
             return Found::Route(route, param);
@@ -49,10 +49,10 @@ pub(crate) fn find(face: Face, method: &Method, path: &str) -> Found {
 }
 
 /// What is said of a path that is not there. A base URL with `/v1` too much or too little is the most common reason.
-pub(crate) fn absent(face: Face, method: &Method, path: &str) -> String {
+pub(crate) fn not_found_message(listener: ListenerKind, method: &Method, path: &str) -> String {
     let meant = path.strip_prefix("/v1").filter(|rest| rest.starts_with("/v1/")).map(str::to_owned);
     let meant = meant.unwrap_or_else(|| format!("/v1{path}"));
-    match find(face, method, &meant) {
+    match find(listener, method, &meant) {
         Found::Route(route, _) if !matches!(route.class, Class::Admin(_)) => {
             format!(
                 "No such endpoint; it is at {}: check whether the client's base URL ends in /v1 as it should",
@@ -64,20 +64,20 @@ pub(crate) fn absent(face: Face, method: &Method, path: &str) -> String {
 }
 
 /// The routes of a path, for a preflight.
-pub(crate) fn at(face: Face, path: &str) -> impl Iterator<Item = &'static Route> {
-    of(face).iter().filter(move |route| matches(route.path, path).is_some())
+pub(crate) fn routes_at(listener: ListenerKind, path: &str) -> impl Iterator<Item = &'static Route> {
+    table_of(listener).iter().filter(move |route| matches(route.path, path).is_some())
 }
 
-fn of(face: Face) -> &'static [Route] {
-    match face {
-        Face::Gateway => routes(),
-        Face::Ollama => ollama_routes(),
+fn table_of(listener: ListenerKind) -> &'static [Route] {
+    match listener {
+        ListenerKind::Gateway => routes(),
+        ListenerKind::Ollama => ollama_routes(),
     }
 }
 
 /// The protocol of whoever asks for `path`, also where nothing is: errors of the guard are said in it. `keyed` is whether the query
 /// holds a key, which only Gemini's clients do.
-pub(crate) fn tongue(face: Face, parts: &Parts, keyed: bool) -> Dialect {
+pub(crate) fn dialect_of(listener: ListenerKind, parts: &Parts, keyed: bool) -> Dialect {
     let path = parts.uri.path();
     let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if below("/v1beta") || below("/gemini") {
@@ -86,7 +86,10 @@ pub(crate) fn tongue(face: Face, parts: &Parts, keyed: bool) -> Dialect {
         Dialect::Messages
     } else if below("/v1/models") {
         vendor(&parts.headers, keyed || parts.method == Method::POST)
-    } else if face == Face::Ollama && !below("/v1") && at(face, path).all(|route| route.dialect == Dialect::Ollama) {
+    } else if listener == ListenerKind::Ollama
+        && !below("/v1")
+        && routes_at(listener, path).all(|route| route.dialect == Dialect::Ollama)
+    {
         Dialect::Ollama
     } else {
         Dialect::Chat

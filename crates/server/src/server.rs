@@ -9,17 +9,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::bind::{self, BindError};
-use crate::connection::state::Face;
+use crate::connection::state::ListenerKind;
 use crate::guard::Counters;
 use crate::listen;
-use crate::ollama::Bridge;
+use crate::ollama::OllamaListener;
 use crate::settings::Settings;
 
 /// Open listeners that nobody serves yet; clients that connect wait.
 pub struct Listeners {
     settings: Settings,
-    bridge: Bridge,
-    open: Vec<(TcpListener, Face)>,
+    ollama: OllamaListener,
+    open: Vec<(TcpListener, ListenerKind)>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -32,10 +32,10 @@ impl Listeners {
     pub fn open(settings: Settings) -> Result<Self, BindError> {
         let listeners = bind::listen(&settings)?;
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        let (bridge, local) = Bridge::open(&settings)?;
-        let mut faces: Vec<_> = listeners.into_iter().map(|listener| (listener, Face::Gateway)).collect();
-        faces.extend(local.into_iter().map(|listener| (listener, Face::Ollama)));
-        Ok(Self { settings, bridge, open: faces, addresses })
+        let (ollama, local) = OllamaListener::open(&settings)?;
+        let mut faces: Vec<_> = listeners.into_iter().map(|listener| (listener, ListenerKind::Gateway)).collect();
+        faces.extend(local.into_iter().map(|listener| (listener, ListenerKind::Ollama)));
+        Ok(Self { settings, ollama, open: faces, addresses })
     }
 
     /// Where they listen; all addresses have the same port.
@@ -45,20 +45,20 @@ impl Listeners {
 
     /// Where the Ollama API will be served; empty when it will not.
     pub fn ollama_addresses(&self) -> &[SocketAddr] {
-        self.bridge.addresses()
+        self.ollama.addresses()
     }
 
     /// The server of what comes in.
     pub fn serve(self, engine: Engine) -> Server {
-        let Self { settings, bridge, open: listeners, addresses } = self;
-        Server { app: Arc::new(App::new(settings, engine, bridge)), listeners, addresses }
+        let Self { settings, ollama, open: listeners, addresses } = self;
+        Server { app: Arc::new(App::new(settings, engine, ollama)), listeners, addresses }
     }
 }
 
 /// A server with open listeners that does not accept yet.
 pub struct Server {
     app: Arc<App>,
-    listeners: Vec<(TcpListener, Face)>,
+    listeners: Vec<(TcpListener, ListenerKind)>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -78,7 +78,7 @@ impl Server {
 
     /// Where the Ollama API is served; empty when it is not.
     pub fn ollama_addresses(&self) -> &[SocketAddr] {
-        self.app.bridge.addresses()
+        self.app.ollama.addresses()
     }
 
     /// What the guard has turned away.

@@ -16,49 +16,53 @@ use proto::{Dialect, Failure, Kind};
 
 use crate::admin;
 use crate::app::{App, keyless};
-use crate::auth::{Class, Desk, presented};
-use crate::connection::state::{Face, Link};
+use crate::auth::{Authenticator, Class, credential};
+use crate::connection::state::{ConnectionState, ListenerKind};
 use crate::cors;
 use crate::edge;
-use crate::failure::{Panicked, caught, failed, panicked};
-use crate::forwarded::{self, Place};
+use crate::failure::{Panicked, catch_panic, log_failure, panic_rejection};
+use crate::forwarded::{self, ClientPermit};
 use crate::guard::origin::Site;
 use crate::guard::{self, Counters};
 use crate::query;
-use crate::reply::{Answer, Body, Denied, shutting_down};
-use crate::route::{self, Ask, Route, Takes};
+use crate::response::{Body, HandlerResult, Rejection, shutting_down};
+use crate::route::{self, BodyKind, RequestContext, Route};
 use crate::router::{self, Found};
 
 /// Answers one request.
-pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn serve(
+    app: Arc<App>,
+    connection: Arc<ConnectionState>,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let began = Instant::now();
     let (mut parts, body) = request.into_parts();
     let (version, method) = (parts.version, parts.method.clone());
     let id = request_id(&parts.headers);
     let keys = query::take_keys(&mut parts);
-    let dialect = router::tongue(link.face, &parts, !keys.is_empty());
-    let peer = forwarded::client(link.peer, &parts.headers, &app.settings.trusted_proxies);
-    let mut seen = Seen { keys, route: None, dialect, site: Site::Own, known: false, peer };
+    let dialect = router::dialect_of(connection.listener, &parts, !keys.is_empty());
+    let peer = forwarded::client(connection.peer, &parts.headers, &app.settings.trusted_proxies);
+    let mut seen = RequestFacts { keys, route: None, dialect, site: Site::Own, known: false, peer };
     let handled = tokio::select! {
         biased;
-        handled = caught(handle(&app, &link, (parts, body), &id, &mut seen)) => handled,
-        () = app.farewell.cancelled() => Ok(Err(shutting_down().into())),
+        handled = catch_panic(handle(&app, &connection, (parts, body), &id, &mut seen)) => handled,
+        () = app.abort.cancelled() => Ok(Err(shutting_down().into())),
     };
     let mut response = match handled {
         Ok(Ok(response)) => response,
-        Ok(Err(mut denied)) => {
-            failed(&id, seen.route, &denied, seen.dialect);
+        Ok(Err(mut rejection)) => {
+            log_failure(&id, seen.route, &rejection, seen.dialect);
             if !seen.known && seen.dialect == Dialect::Gemini {
                 // Who has shown no key is told little, and Google's shape says a code at length.
-                denied.failure.code = None;
+                rejection.failure.code = None;
             }
-            denied.respond(seen.dialect)
+            rejection.respond(seen.dialect)
         }
-        Err(Panicked) => panicked(&id, seen.route).respond(seen.dialect),
+        Err(Panicked) => panic_rejection(&id, seen.route).respond(seen.dialect),
     };
-    let last = link.is_last() || method == Method::CONNECT;
-    finish(response.headers_mut(), &id, seen.dialect);
-    cors::mark(response.headers_mut(), &seen.site);
+    let last = connection.closes_after_response() || method == Method::CONNECT;
+    set_common_headers(response.headers_mut(), &id, seen.dialect);
+    cors::set_headers(response.headers_mut(), &seen.site);
     if last && version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -75,7 +79,7 @@ pub(crate) async fn serve(app: Arc<App>, link: Arc<Link>, request: Request<Incom
 }
 
 /// What was found out about a request on its way.
-struct Seen {
+struct RequestFacts {
     /// The keys in its query.
     keys: Vec<String>,
     route: Option<&'static Route>,
@@ -88,52 +92,70 @@ struct Seen {
 }
 
 /// Takes the request's place among those of its address, where a trusted proxy stands between.
-fn place(app: &App, link: &Link, peer: IpAddr) -> Result<Option<Place>, Denied> {
-    if peer == link.peer {
+fn limit_client(app: &App, connection: &ConnectionState, peer: IpAddr) -> Result<Option<ClientPermit>, Rejection> {
+    if peer == connection.peer {
         return Ok(None);
     }
     let full = || {
         Counters::add(&app.counters.connections);
         Failure::new(Kind::RateLimited, "Too many requests of this address are in progress").retry_after(1)
     };
-    app.clients.enter(peer, app.settings.limits.per_address).map(Some).ok_or_else(|| full().into())
+    app.client_requests.enter(peer, app.settings.limits.per_address).map(Some).ok_or_else(|| full().into())
 }
 
-async fn handle(app: &Arc<App>, link: &Arc<Link>, request: (Parts, Incoming), id: &str, seen: &mut Seen) -> Answer {
+async fn handle(
+    app: &Arc<App>,
+    connection: &Arc<ConnectionState>,
+    request: (Parts, Incoming),
+    id: &str,
+    seen: &mut RequestFacts,
+) -> HandlerResult {
     let (parts, body) = request;
-    let site = guard::check(&parts, link, &app.settings, &app.counters)?;
-    let place = place(app, link, seen.peer)?;
+    let site = guard::check(&parts, connection, &app.settings, &app.counters)?;
+    let place = limit_client(app, connection, seen.peer)?;
     if let (&Method::OPTIONS, Site::Listed(origin)) = (&parts.method, &site)
-        && let Some(preflight) = cors::preflight(link.face, &parts, origin)
+        && let Some(preflight) = cors::preflight(connection.listener, &parts, origin)
     {
         return Ok(preflight);
     }
-    let (route, param) = find(app, link, &parts, seen)?;
+    let (route, param) = find(app, connection, &parts, seen)?;
     if let Site::Listed(_) = site {
-        if link.face == Face::Gateway && route.class != Class::Data {
-            return Err(guard::foreign(&app.counters));
+        if connection.listener == ListenerKind::Gateway && route.class != Class::Data {
+            return Err(guard::foreign_origin(&app.counters));
         }
         seen.site = site;
     }
-    let desk = Desk { engine: &app.engine, counters: &app.counters, keyless: keyless(app, link) };
+    let auth = Authenticator { engine: &app.engine, counters: &app.counters, keyless: keyless(app, connection) };
     // Keys in a target end up in the logs of whatever lies between, so only the clients that cannot do otherwise may.
     let keys = if seen.dialect == Dialect::Gemini { seen.keys.as_slice() } else { &[] };
-    let caller = desk.check(presented(&parts.headers, keys), route.class).await?;
+    let caller = auth.check(credential(&parts.headers, keys), route.class).await?;
     seen.known = true;
-    upgrade(link, &parts, route)?;
-    if bears(&parts) && (link.face == Face::Gateway || guard::origin::browser(&parts.headers)) {
-        typed(route, &parts.headers, &app.counters)?;
+    check_upgrade(connection, &parts, route)?;
+    if may_carry_body(&parts)
+        && (connection.listener == ListenerKind::Gateway || guard::origin::is_from_browser(&parts.headers))
+    {
+        check_content_type(route, &parts.headers, &app.counters)?;
     }
-    let (app, link, id, dialect) = (app.clone(), link.clone(), id.to_owned(), seen.dialect);
+    let (app, connection, id, dialect) = (app.clone(), connection.clone(), id.to_owned(), seen.dialect);
     let peer = seen.peer;
-    let mut answer =
-        (route.handler)(Ask { app, link: Arc::clone(&link), route, parts, body, dialect, param, id, peer, caller })
-            .await;
+    let mut answer = (route.handler)(RequestContext {
+        app,
+        connection: Arc::clone(&connection),
+        route,
+        parts,
+        body,
+        dialect,
+        param,
+        id,
+        peer,
+        caller,
+    })
+    .await;
     if let (Some(place), Ok(response)) = (place, &mut answer) {
         match response.body_mut() {
-            Body::Stream(slot) => slot.keep(place),
+            Body::Stream(stream) => stream.hold(place),
             // What follows an upgrade is the connection's.
-            Body::Whole(_) if link.upgraded() => link.keep(place),
+            Body::Whole(_) if connection.upgraded() => connection.hold(place),
             Body::Whole(_) => {}
         }
     }
@@ -141,7 +163,7 @@ async fn handle(app: &Arc<App>, link: &Arc<Link>, request: (Parts, Incoming), id
 }
 
 /// Whether a request has a body by its method, or by its head where the method leaves it open. HTTP/2 need not say it in the head.
-fn bears(parts: &Parts) -> bool {
+fn may_carry_body(parts: &Parts) -> bool {
     if parts.method != Method::DELETE {
         return route::may_have_body(&parts.method);
     }
@@ -150,24 +172,30 @@ fn bears(parts: &Parts) -> bool {
 }
 
 /// Whether a body's type is one that the route takes.
-fn typed(route: &Route, headers: &HeaderMap, counters: &Counters) -> Result<(), Denied> {
-    let other = match route.takes {
-        Takes::Nothing => true,
-        Takes::Form => edge::multipart::boundary(headers).is_some(),
-        Takes::File => admin::is_text(headers),
-        Takes::Json | Takes::Socket => false,
+fn check_content_type(route: &Route, headers: &HeaderMap, counters: &Counters) -> Result<(), Rejection> {
+    let other = match route.body {
+        BodyKind::Nothing => true,
+        BodyKind::Form => edge::multipart::boundary(headers).is_some(),
+        BodyKind::File => admin::is_text(headers),
+        BodyKind::Json | BodyKind::Socket => false,
     };
     if other || guard::content::is_json(headers) {
         return Ok(());
     }
     Counters::add(&counters.content_type);
-    let wanted = if route.takes == Takes::Form { "multipart/form-data" } else { "application/json in UTF-8" };
+    let wanted = if route.body == BodyKind::Form { "multipart/form-data" } else { "application/json in UTF-8" };
     Err(Failure::new(Kind::Unsupported, format!("Content-Type must be {wanted}")).into())
 }
 
-fn find(app: &App, link: &Link, parts: &Parts, seen: &mut Seen) -> Result<(&'static Route, String), Denied> {
-    let found = router::find(link.face, &parts.method, parts.uri.path());
-    let hidden = |route: &Route| matches!(route.class, Class::Admin(_)) && !link.private && !app.settings.admin_remote;
+fn find(
+    app: &App,
+    connection: &ConnectionState,
+    parts: &Parts,
+    seen: &mut RequestFacts,
+) -> Result<(&'static Route, String), Rejection> {
+    let found = router::find(connection.listener, &parts.method, parts.uri.path());
+    let hidden =
+        |route: &Route| matches!(route.class, Class::Admin(_)) && !connection.loopback && !app.settings.admin_remote;
     match found {
         Found::Route(route, param) if !hidden(route) => {
             seen.route = Some(route);
@@ -177,23 +205,29 @@ fn find(app: &App, link: &Link, parts: &Parts, seen: &mut Seen) -> Result<(&'sta
             }
             Ok((route, param))
         }
-        Found::Method(allow) if !router::at(link.face, parts.uri.path()).any(hidden) => Err(Denied::method(&allow)),
-        _ if matches!(parts.method, Method::TRACE | Method::CONNECT) || parts.uri.path() == "*" => {
-            Err(Denied::method(&[]))
+        Found::Method(allow) if !router::routes_at(connection.listener, parts.uri.path()).any(hidden) => {
+            Err(Rejection::method_not_allowed(&allow))
         }
-        _ => Err(Failure::new(Kind::NotFound, router::absent(link.face, &parts.method, parts.uri.path())).into()),
+        _ if matches!(parts.method, Method::TRACE | Method::CONNECT) || parts.uri.path() == "*" => {
+            Err(Rejection::method_not_allowed(&[]))
+        }
+        _ => Err(Failure::new(
+            Kind::NotFound,
+            router::not_found_message(connection.listener, &parts.method, parts.uri.path()),
+        )
+        .into()),
     }
 }
 
 /// Refuses to change protocols where there is no other one, without a doubt about who reads the next byte. `h2c` is only an offer,
 /// which Java's client makes with every request, so that one is passed over; the socket routes answer for themselves.
-fn upgrade(link: &Link, parts: &Parts, route: &Route) -> Result<(), Denied> {
+fn check_upgrade(connection: &ConnectionState, parts: &Parts, route: &Route) -> Result<(), Rejection> {
     let mut offers = parts.headers.get_all(UPGRADE).iter();
     if parts.version >= Version::HTTP_2 || offers.all(|offer| offer.as_bytes().eq_ignore_ascii_case(b"h2c")) {
         return Ok(());
     }
-    link.end_after();
-    if route.takes == Takes::Socket {
+    connection.close_after_response();
+    if route.body == BodyKind::Socket {
         return Ok(());
     }
     Err(Failure::new(Kind::Invalid, "This endpoint has no other protocol to upgrade to").code("upgrade_refused").into())
@@ -202,15 +236,15 @@ fn upgrade(link: &Link, parts: &Parts, route: &Route) -> Result<(), Denied> {
 /// The client's own id where it is harmless, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let given = ["x-request-id", "x-correlation-id"].into_iter().filter_map(|name| headers.get(name)?.to_str().ok());
-    given.filter(|id| harmless(id)).map(str::to_owned).next().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
+    given.filter(|id| is_valid_id(id)).map(str::to_owned).next().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
 }
 
-fn harmless(id: &str) -> bool {
+fn is_valid_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 /// The headers of every answer.
-fn finish(headers: &mut HeaderMap, id: &str, dialect: Dialect) {
+fn set_common_headers(headers: &mut HeaderMap, id: &str, dialect: Dialect) {
     const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
     const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

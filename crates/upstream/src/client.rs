@@ -10,47 +10,47 @@ use pool::egress::Proxy;
 use pool::{AccountId, Millis, Secret};
 use url::Url;
 
-use crate::config::{BuildError, Config, Places};
+use crate::config::{BuildError, Config, Endpoints};
 use crate::cookies::Jars;
-use crate::egress::{Way, Ways};
+use crate::egress::{EgressClients, ResolvedEgress};
 use crate::fault::Fault;
 use crate::profile::Profile;
-use crate::relay::Relays;
+use crate::relay::RelayClient;
 use crate::response::Answer;
 use crate::transport::exchange;
 use crate::transport::roots::Roots;
-use crate::websocket::pool::Shelf;
+use crate::websocket::pool::SocketPool;
 
 /// The way out. Clones share connections and cookies.
 #[derive(Clone)]
 pub struct Upstream {
     pub(crate) inner: Arc<Inner>,
     /// The way that this handle's calls take, relays' apart.
-    pub(crate) way: Way,
+    pub(crate) egress: ResolvedEgress,
 }
 
 pub(crate) struct Inner {
     config: Config,
     /// Who we say we are now.
     profile: ArcSwap<Profile>,
-    places: Places,
-    pub(crate) ways: Ways,
+    endpoints: Endpoints,
+    pub(crate) egress_clients: EgressClients,
     jars: Jars,
-    pub(crate) shelf: Shelf,
-    relays: Relays,
+    pub(crate) sockets: SocketPool,
+    relays: RelayClient,
     /// Hears what time it is at the backend.
-    clock: OnceLock<Ear>,
+    clock: OnceLock<ClockListener>,
 }
 
 /// Who hears it, and our clock.
-struct Ear {
+struct ClockListener {
     now: Box<dyn Fn() -> Millis + Send + Sync>,
     /// The date, and when it was asked for.
-    hear: Box<dyn Fn(Millis, Millis) + Send + Sync>,
+    on_date: Box<dyn Fn(Millis, Millis) + Send + Sync>,
 }
 
 /// One request, ready to go.
-pub(crate) struct Ask {
+pub(crate) struct OutboundRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
@@ -60,16 +60,25 @@ pub(crate) struct Ask {
 impl Upstream {
     /// Checks the settings and builds the client; opens nothing and reads no certificate store yet.
     pub fn new(config: Config) -> Result<Self, BuildError> {
-        let places = Places::new(&config)?;
+        let places = Endpoints::new(&config)?;
         config.profile.check().map_err(BuildError::Profile)?;
         let roots = Roots::new(config.ca_bundle.as_deref(), config.force_http11)?;
-        let ways = Ways::new(&config, Arc::clone(&roots))?;
+        let clients = EgressClients::new(&config, Arc::clone(&roots))?;
         let jars = Jars::new(&config.base_url);
-        let relays = Relays::new(&config, roots);
+        let relays = RelayClient::new(&config, roots);
         let profile = ArcSwap::from_pointee(config.profile.clone());
-        let shelf = Shelf::default();
-        let inner = Arc::new(Inner { config, profile, places, ways, jars, shelf, relays, clock: OnceLock::new() });
-        Ok(Self { inner, way: Way::global() })
+        let pool = SocketPool::default();
+        let inner = Arc::new(Inner {
+            config,
+            profile,
+            endpoints: places,
+            egress_clients: clients,
+            jars,
+            sockets: pool,
+            relays,
+            clock: OnceLock::new(),
+        });
+        Ok(Self { inner, egress: ResolvedEgress::global() })
     }
 
     /// Its settings.
@@ -86,14 +95,14 @@ impl Upstream {
     ///
     /// # Errors
     /// A value that cannot be a header; nothing is changed then.
-    pub fn rename(&self, profile: Profile) -> Result<(), BuildError> {
+    pub fn set_profile(&self, profile: Profile) -> Result<(), BuildError> {
         profile.check().map_err(BuildError::Profile)?;
         self.inner.profile.store(Arc::new(profile));
         Ok(())
     }
 
     /// The calls of relays.
-    pub fn relays(&self) -> &Relays {
+    pub fn relays(&self) -> &RelayClient {
         &self.inner.relays
     }
 
@@ -120,88 +129,88 @@ impl Upstream {
     /// Forgets the account's cookies and gives up its sockets.
     pub fn forget(&self, id: &AccountId) {
         self.inner.jars.forget(id);
-        self.inner.shelf.forget(id);
+        self.inner.sockets.close_account(id);
     }
 
     /// Lets `hear` know what time it is at the backend, by the `Date` of each of its answers, and when by the clock `now` it was asked.
     /// The first caller is heard.
-    pub fn hear_date(
+    pub fn on_date(
         &self,
         now: impl Fn() -> Millis + Send + Sync + 'static,
         hear: impl Fn(Millis, Millis) + Send + Sync + 'static,
     ) {
-        let _ = self.inner.clock.set(Ear { now: Box::new(now), hear: Box::new(hear) });
+        let _ = self.inner.clock.set(ClockListener { now: Box::new(now), on_date: Box::new(hear) });
     }
 
     /// Gives up the connections that wait for another request: after a sleep of this machine their other ends are gone, and
     /// only the next request would find out. Exchanges under way keep theirs.
-    pub fn redial(&self) {
-        self.inner.ways.redial();
-        self.inner.shelf.redial();
-        self.inner.relays.redial();
+    pub fn close_idle(&self) {
+        self.inner.egress_clients.close_idle();
+        self.inner.sockets.close_idle();
+        self.inner.relays.close_idle();
     }
 
     /// The same backend by another way.
     #[must_use]
-    pub fn over(&self, way: Way) -> Self {
-        Self { inner: Arc::clone(&self.inner), way }
+    pub fn via(&self, egress: ResolvedEgress) -> Self {
+        Self { inner: Arc::clone(&self.inner), egress }
     }
 
     /// Gives up the connections of proxies that are not among these any more.
-    pub fn retain(&self, proxies: &[Proxy]) {
-        self.inner.ways.retain(proxies);
+    pub fn retain_proxies(&self, proxies: &[Proxy]) {
+        self.inner.egress_clients.retain(proxies);
     }
 
     /// Tells whoever listens what became of a call.
-    pub(crate) fn hear(&self, outcome: Result<(), &Fault>) {
-        if let Some(tell) = &self.way.tell {
+    pub(crate) fn report_outcome(&self, outcome: Result<(), &Fault>) {
+        if let Some(tell) = &self.egress.listener {
             tell(outcome);
         }
     }
 
     /// A fault of this way, with the proxy's name where it is about the proxy.
-    pub(crate) fn name(&self, fault: Fault) -> Fault {
-        self.way.name(fault, self.config().proxy.as_ref())
+    pub(crate) fn name_proxy(&self, fault: Fault) -> Fault {
+        self.egress.name_proxy(fault, self.config().proxy.as_ref())
     }
 
     pub(crate) fn jars(&self) -> &Jars {
         &self.inner.jars
     }
 
-    pub(crate) fn places(&self) -> &Places {
-        &self.inner.places
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.inner.endpoints
     }
 
     /// Sends and waits for the headers, at most `headers`. Any status but 3xx is an answer; 304 is one too.
-    pub(crate) async fn send(&self, ask: Ask) -> Result<Answer, Fault> {
-        self.send_within(ask, self.config().timeouts.headers).await
+    pub(crate) async fn send(&self, outbound: OutboundRequest) -> Result<Answer, Fault> {
+        self.send_within(outbound, self.config().timeouts.headers).await
     }
 
     /// As [`Self::send`], with a limit of its own for the headers.
-    pub(crate) async fn send_within(&self, ask: Ask, limit: Duration) -> Result<Answer, Fault> {
-        let own = self.inner.places.own(&ask.url);
+    pub(crate) async fn send_within(&self, outbound: OutboundRequest, limit: Duration) -> Result<Answer, Fault> {
+        let own = self.inner.endpoints.is_own(&outbound.url);
         let asked = self.inner.clock.get().filter(|_| own).map(|clock| (clock.now)());
-        let mut request = reqwest::Request::new(ask.method, ask.url);
-        *request.headers_mut() = ask.headers;
-        if !ask.body.is_empty() {
-            *request.body_mut() = Some(ask.body.into());
+        let mut request = reqwest::Request::new(outbound.method, outbound.url);
+        *request.headers_mut() = outbound.headers;
+        if !outbound.body.is_empty() {
+            *request.body_mut() = Some(outbound.body.into());
         }
-        let sent = match self.inner.ways.lanes(&self.way) {
-            Ok(lanes) => exchange(&lanes, request, Fault::after(limit)).await,
+        let sent = match self.inner.egress_clients.clients(&self.egress) {
+            Ok(clients) => exchange(&clients, request, Fault::timeout_after(limit)).await,
             Err(fault) => Err(fault),
         };
-        let sent = sent.map_err(|fault| self.name(fault));
-        self.hear(sent.as_ref().map(|_| ()));
+        let sent = sent.map_err(|fault| self.name_proxy(fault));
+        self.report_outcome(sent.as_ref().map(|_| ()));
         if let (Some(asked), Ok(answer)) = (asked, &sent) {
-            self.hear_clock(&answer.headers, asked);
+            self.report_date(&answer.headers, asked);
         }
         sent
     }
 
-    pub(crate) fn hear_clock(&self, headers: &HeaderMap, asked: Millis) {
+    pub(crate) fn report_date(&self, headers: &HeaderMap, asked: Millis) {
         let date = headers.get(header::DATE).and_then(|value| pool::date::read(value.to_str().ok()?));
         if let (Some(clock), Some(date)) = (self.inner.clock.get(), date) {
-            (clock.hear)(date, asked);
+            (clock.on_date)(date, asked);
         }
     }
 }

@@ -12,16 +12,16 @@ use pool::routing::Routing;
 use pool::{Account, Secret};
 use url::Url;
 
-use self::socket::Detour;
-pub use self::socket::Talk;
+use self::socket::SocketError;
+pub use self::socket::SocketOptions;
 use self::turn::TurnMetadata;
-use crate::client::Ask;
+use crate::client::OutboundRequest;
 use crate::fault::{Fault, FaultKind, Sent};
-use crate::profile::Slot;
+use crate::profile::HeaderField;
 use crate::{Answer, Profile, Upstream};
 
 /// Request headers of a Codex client that are passed on; any other is not sent.
-pub const PASSED: [&str; 5] = [
+pub const PASSED_HEADERS: [&str; 5] = [
     "x-codex-beta-features",
     "x-codex-window-id",
     "x-codex-turn-metadata",
@@ -30,7 +30,7 @@ pub const PASSED: [&str; 5] = [
 ];
 
 /// One model call.
-pub struct Leg<'a> {
+pub struct ModelCall<'a> {
     /// Whose call.
     pub account: &'a Account,
     /// Its bearer.
@@ -38,9 +38,9 @@ pub struct Leg<'a> {
     /// The JSON body, not yet compressed.
     pub body: Bytes,
     /// What the headers say of it.
-    pub call: CallFacts<'a>,
+    pub facts: CallFacts<'a>,
     /// For a call over a socket; `None` for a POST.
-    pub talk: Option<Talk>,
+    pub socket: Option<SocketOptions>,
 }
 
 /// What the headers say of a call.
@@ -69,42 +69,44 @@ pub struct CallFacts<'a> {
 impl Upstream {
     /// Makes the call; resolves at the answer's headers, over a socket at the first event of the reply. Dropping the future, or the
     /// answer's body, ends the exchange with the backend.
-    pub async fn responses(&self, leg: Leg<'_>) -> Result<Answer, Fault> {
-        let tried = |talk: &Talk| talk.only || self.talks(&leg.account.id, talk.now);
-        let talk = match leg.talk {
-            Some(talk) if tried(&talk) => talk,
+    pub async fn responses(&self, call: ModelCall<'_>) -> Result<Answer, Fault> {
+        let tried = |options: &SocketOptions| options.required || self.may_use_socket(&call.account.id, options.now);
+        let options = match call.socket {
+            Some(options) if tried(&options) => options,
             // Only a socket remembers what it was told.
-            Some(Talk { generate: false, .. }) => {
+            Some(SocketOptions { generate: false, .. }) => {
                 return Err(Fault::new(Sent::No, FaultKind::Upgrade, "sockets are left alone for now"));
             }
-            _ => return self.post(leg).await,
+            _ => return self.post(call).await,
         };
         // Opening a connection by hand takes a large future, which a POST must not carry along.
-        match Box::pin(self.talk(&leg, talk)).await {
+        match Box::pin(self.call_over_socket(&call, options)).await {
             Ok(answer) => Ok(answer),
-            Err(Detour::Fault(fault)) => Err(fault),
-            Err(Detour::Post(why)) if talk.only || !talk.generate => Err(Fault::new(Sent::No, FaultKind::Upgrade, why)),
-            Err(Detour::Post(why)) => {
-                tracing::info!(account = %leg.account.id, why, "a POST stands in for a socket");
-                self.post(leg).await
+            Err(SocketError::Fault(fault)) => Err(fault),
+            Err(SocketError::Unavailable(why)) if options.required || !options.generate => {
+                Err(Fault::new(Sent::No, FaultKind::Upgrade, why))
+            }
+            Err(SocketError::Unavailable(why)) => {
+                tracing::info!(account = %call.account.id, why, "a POST stands in for a socket");
+                self.post(call).await
             }
         }
     }
 
-    async fn post(&self, leg: Leg<'_>) -> Result<Answer, Fault> {
+    async fn post(&self, call: ModelCall<'_>) -> Result<Answer, Fault> {
         let profile = &*self.profile();
         let order = profile.orders.responses;
-        let url = self.place(&leg);
-        let cookie = self.jars().header(&leg.account.id, &url);
-        let headers = headers::write(order, |slot| match slot {
-            Slot::Accept => Some("text/event-stream".to_owned()),
-            Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
-            slot => value(slot, profile, &leg),
+        let url = self.model_url(&call);
+        let cookie = self.jars().header(&call.account.id, &url);
+        let headers = headers::write(order, |field| match field {
+            HeaderField::Accept => Some("text/event-stream".to_owned()),
+            HeaderField::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
+            field => header_value(field, profile, &call),
         })?;
-        let body = compress::zstd(leg.body).await;
-        let ask = Ask { method: Method::POST, url: url.clone(), headers, body };
-        let mut answer = self.send(ask).await?;
-        self.jars().absorb(&leg.account.id, &url, &mut answer.headers);
+        let body = compress::zstd(call.body).await;
+        let outbound = OutboundRequest { method: Method::POST, url: url.clone(), headers, body };
+        let mut answer = self.send(outbound).await?;
+        self.jars().absorb(&call.account.id, &url, &mut answer.headers);
         if answer.status == 304 {
             let message = "the upstream answered 304 to a POST".to_owned();
             return Err(Fault { sent: Sent::Yes, kind: FaultKind::Redirect, message });
@@ -113,56 +115,56 @@ impl Upstream {
     }
 
     /// Where the account's model calls go.
-    fn place(&self, leg: &Leg<'_>) -> Url {
-        let usual = &self.places().responses;
-        leg.call.routing.map_or_else(|| usual.clone(), |routing| routing.place(usual))
+    fn model_url(&self, call: &ModelCall<'_>) -> Url {
+        let usual = &self.endpoints().responses;
+        call.facts.routing.map_or_else(|| usual.clone(), |routing| routing.place(usual))
     }
 }
 
-fn value(slot: Slot, profile: &Profile, leg: &Leg<'_>) -> Option<String> {
-    let call = &leg.call;
+fn header_value(field: HeaderField, profile: &Profile, call: &ModelCall<'_>) -> Option<String> {
+    let facts = &call.facts;
     let own = |text: &str| Some(text.to_owned());
-    match slot {
-        Slot::Version => own(&profile.version),
-        Slot::Routing => call.routing.and_then(|routing| routing.region.clone()),
-        Slot::Beta => passed(call, slot).or_else(|| profile.beta.and_then(own)),
-        Slot::TurnState => call.turn_state.and_then(own),
-        Slot::Window => passed(call, slot).or_else(|| Some(call.metadata?.window.clone())),
-        Slot::TurnMetadata => passed(call, slot).or_else(|| Some(call.metadata?.turn.clone())),
-        Slot::ParentThread | Slot::Subagent => passed(call, slot),
-        Slot::Lite => call.lite.then(|| "true".to_owned()),
-        Slot::Hint => Some(hint(call)),
-        Slot::RequestId | Slot::Thread => own(call.thread),
-        Slot::Session => own(call.session),
-        Slot::Encoding => own("zstd"),
-        Slot::Sockets => own("responses_websockets=2026-02-06"),
-        Slot::ContentType => own("application/json"),
-        slot => identity(slot, profile, leg.account, leg.access),
+    match field {
+        HeaderField::Version => own(&profile.version),
+        HeaderField::Routing => facts.routing.and_then(|routing| routing.region.clone()),
+        HeaderField::Beta => passed(facts, field).or_else(|| profile.beta.and_then(own)),
+        HeaderField::TurnState => facts.turn_state.and_then(own),
+        HeaderField::Window => passed(facts, field).or_else(|| Some(facts.metadata?.window.clone())),
+        HeaderField::TurnMetadata => passed(facts, field).or_else(|| Some(facts.metadata?.turn.clone())),
+        HeaderField::ParentThread | HeaderField::Subagent => passed(facts, field),
+        HeaderField::Lite => facts.lite.then(|| "true".to_owned()),
+        HeaderField::RoutingHint => Some(routing_hint(facts)),
+        HeaderField::RequestId | HeaderField::Thread => own(facts.thread),
+        HeaderField::Session => own(facts.session),
+        HeaderField::Encoding => own("zstd"),
+        HeaderField::OpenAiBeta => own("responses_websockets=2026-02-06"),
+        HeaderField::ContentType => own("application/json"),
+        field => identity(field, profile, call.account, call.access),
     }
 }
 
 /// The slots that say who calls, the same in every call.
-pub(crate) fn identity(slot: Slot, profile: &Profile, account: &Account, access: &Secret) -> Option<String> {
-    match slot {
-        Slot::Authorization => Some(format!("Bearer {}", access.expose())),
-        Slot::Account => Some(account.upstream_id.clone()),
-        Slot::Fedramp => account.fedramp.then(|| "true".to_owned()),
-        Slot::Originator => Some(profile.originator.clone()),
-        Slot::UserAgent => Some(profile.user_agent.clone()),
-        Slot::Version => Some(profile.version.clone()),
+pub(crate) fn identity(field: HeaderField, profile: &Profile, account: &Account, access: &Secret) -> Option<String> {
+    match field {
+        HeaderField::Authorization => Some(format!("Bearer {}", access.expose())),
+        HeaderField::Account => Some(account.upstream_id.clone()),
+        HeaderField::Fedramp => account.fedramp.then(|| "true".to_owned()),
+        HeaderField::Originator => Some(profile.originator.clone()),
+        HeaderField::UserAgent => Some(profile.user_agent.clone()),
+        HeaderField::Version => Some(profile.version.clone()),
         _ => None,
     }
 }
 
-fn passed(call: &CallFacts<'_>, slot: Slot) -> Option<String> {
-    let name = slot.name();
-    let found = call.passed.iter().find(|(given, _)| name == *given && PASSED.contains(given));
+fn passed(facts: &CallFacts<'_>, field: HeaderField) -> Option<String> {
+    let name = field.name();
+    let found = facts.passed.iter().find(|(given, _)| name == *given && PASSED_HEADERS.contains(given));
     found.map(|(_, value)| value.clone())
 }
 
-fn hint(call: &CallFacts<'_>) -> String {
-    match call.tier {
-        Some(tier) => format!("model={};tier={tier}", call.model),
-        None => format!("model={}", call.model),
+fn routing_hint(facts: &CallFacts<'_>) -> String {
+    match facts.tier {
+        Some(tier) => format!("model={};tier={tier}", facts.model),
+        None => format!("model={}", facts.model),
     }
 }

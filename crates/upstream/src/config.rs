@@ -134,12 +134,12 @@ pub enum BuildError {
 
 /// Every address that is called, derived once.
 #[derive(Clone, Debug)]
-pub(crate) struct Places {
+pub(crate) struct Endpoints {
     pub(crate) responses: Url,
     pub(crate) models: Url,
     pub(crate) usage: Url,
     /// Where the figures are when `usage` is not there.
-    pub(crate) usage_too: Url,
+    pub(crate) usage_fallback: Url,
     pub(crate) credits: Url,
     pub(crate) consume: Url,
     pub(crate) accounts: Url,
@@ -152,7 +152,7 @@ pub(crate) struct Places {
     pub(crate) device_redirect: Url,
 }
 
-impl Places {
+impl Endpoints {
     pub(crate) fn new(config: &Config) -> Result<Self, BuildError> {
         check("upstream.base_url", &config.base_url)?;
         check("upstream.auth_url", &config.auth_url)?;
@@ -166,7 +166,7 @@ impl Places {
             responses: base("/codex/responses"),
             models: base("/codex/models"),
             usage: base(&format!("{side}/usage")),
-            usage_too: base("/codex/usage"),
+            usage_fallback: base("/codex/usage"),
             credits: base(&format!("{side}/rate-limit-reset-credits")),
             consume: base(&format!("{side}/rate-limit-reset-credits/consume")),
             accounts: base(&format!("{side}/accounts/check")),
@@ -181,7 +181,7 @@ impl Places {
     }
 
     /// Where an errand goes.
-    pub(crate) fn errand(&self, service: Service) -> Url {
+    pub(crate) fn service(&self, service: Service) -> Url {
         let mut url = self.responses.clone();
         let base = url.path().strip_suffix("/responses").unwrap_or_default().to_owned();
         url.set_path(&format!("{base}{}", service.path()));
@@ -189,7 +189,7 @@ impl Places {
     }
 
     /// Whether a URL is the backend's or the issuer's own.
-    pub(crate) fn own(&self, url: &Url) -> bool {
+    pub(crate) fn is_own(&self, url: &Url) -> bool {
         let same = |own: &&Url| own.host_str() == url.host_str() && own.port() == url.port();
         [&self.responses, &self.authorize, &self.token].iter().any(same)
     }
@@ -202,7 +202,7 @@ fn join(base: &Url, path: &str) -> Url {
 }
 
 /// Whether a URL's host is this machine's loopback by its text.
-pub(crate) fn loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback_url(url: &Url) -> bool {
     url.host_str().is_some_and(is_loopback)
 }
 
@@ -210,7 +210,7 @@ fn check(setting: &'static str, url: &Url) -> Result<(), BuildError> {
     let bad = |problem: &str, hint| Err(BuildError::Url { setting, problem: problem.to_owned(), hint });
     match url.scheme() {
         "https" => {}
-        "http" if loopback(url) => {}
+        "http" if is_loopback_url(url) => {}
         "http" => return bad("is plain http to another machine", "use https; http is allowed for localhost only"),
         other => return bad(&format!("has the scheme {other}"), "use https"),
     }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use pool::{AccountId, Secret};
 use url::Url;
 
-use crate::config::loopback;
+use crate::config::is_loopback_url;
 
 const NAMES: [&str; 10] = [
     "__cf_bm",
@@ -110,7 +110,7 @@ impl Jars {
 /// come back.
 fn secure(url: &Url) -> Url {
     let mut url = url.clone();
-    if loopback(&url) {
+    if is_loopback_url(&url) {
         let _ = url.set_scheme("https");
     }
     url

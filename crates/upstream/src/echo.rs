@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use url::Url;
 
-use crate::client::{Ask, Upstream};
+use crate::client::{OutboundRequest, Upstream};
 use crate::fault::{Fault, FaultKind, Sent};
 
 /// Most bytes of an echo service's answer.
@@ -15,7 +15,7 @@ const ECHO: usize = 16 << 10;
 
 /// What the echo service said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct EchoReply {
     /// The address that it sees.
     pub ip: IpAddr,
     /// From the start of the call to the end of its answer.
@@ -27,27 +27,27 @@ impl Upstream {
     ///
     /// # Errors
     /// The [`Fault`] of the way; [`FaultKind::Cut`] for an answer that is no address.
-    pub async fn echo(&self, service: &Url, limit: Duration) -> Result<Seen, Fault> {
+    pub async fn echo(&self, service: &Url, limit: Duration) -> Result<EchoReply, Fault> {
         let begun = Instant::now();
         let asked = tokio::time::timeout(limit, self.ask_echo(service)).await;
-        let ip = asked.unwrap_or_else(|_| Err(Fault::late(limit)))?;
-        Ok(Seen { ip, latency: begun.elapsed() })
+        let ip = asked.unwrap_or_else(|_| Err(Fault::timed_out(limit)))?;
+        Ok(EchoReply { ip, latency: begun.elapsed() })
     }
 
     async fn ask_echo(&self, service: &Url) -> Result<IpAddr, Fault> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/plain"));
-        let ask = Ask { method: Method::GET, url: service.clone(), headers, body: Bytes::new() };
-        let answer = self.send(ask).await?;
+        let outbound = OutboundRequest { method: Method::GET, url: service.clone(), headers, body: Bytes::new() };
+        let answer = self.send(outbound).await?;
         let status = answer.status;
         let body = answer.body.collect(ECHO).await?;
         let odd =
             || Fault::new(Sent::Yes, FaultKind::Cut, format!("the echo service's answer ({status}) is no address"));
-        address(&body).filter(|_| status == 200).ok_or_else(odd)
+        parse_address(&body).filter(|_| status == 200).ok_or_else(odd)
     }
 }
 
-fn address(body: &[u8]) -> Option<IpAddr> {
+fn parse_address(body: &[u8]) -> Option<IpAddr> {
     #[derive(serde::Deserialize)]
     struct Echo {
         #[serde(alias = "origin", alias = "query")]
@@ -73,7 +73,7 @@ mod tests {
             ("", None),
         ];
         for (body, expected) in cases {
-            assert_eq!(address(body.as_bytes()), expected.map(|text| text.parse().unwrap()), "{body}");
+            assert_eq!(parse_address(body.as_bytes()), expected.map(|text| text.parse().unwrap()), "{body}");
         }
     }
 }

@@ -16,32 +16,32 @@ use url::Url;
 
 use crate::config::{BuildError, Config, Timeouts};
 use crate::fault::{Fault, FaultKind, Sent};
-use crate::transport::pool::{Exit, Lanes, Near};
-use crate::transport::resolver::{Door, Lookup, Resolver};
+use crate::transport::pool::{ClientPool, ConnectOptions, ProxyBypass};
+use crate::transport::resolver::{Lookup, ProxyResolver, Resolver};
 use crate::transport::roots::Roots;
 
 /// Ways whose connections are kept; the ones that were not used for the longest time are given up first.
-const KEPT: usize = 64;
+const MOST_PROXIES: usize = 64;
 
 /// Hears what became of a call: its answer's headers came, or why not.
-pub(crate) type Tell = Arc<dyn Fn(Result<(), &Fault>) + Send + Sync>;
+pub(crate) type OutcomeListener = Arc<dyn Fn(Result<(), &Fault>) + Send + Sync>;
 
 /// The way that calls take. Clones are the same way.
 #[derive(Clone, Default)]
-pub struct Way {
-    to: To,
-    pub(crate) tell: Option<Tell>,
+pub struct ResolvedEgress {
+    kind: Kind,
+    pub(crate) listener: Option<OutcomeListener>,
 }
 
 #[derive(Clone, Default)]
-enum To {
+enum Kind {
     #[default]
     Global,
     Direct,
     Proxy(Arc<Proxy>),
 }
 
-impl Way {
+impl ResolvedEgress {
     /// As the configuration says: through its proxy where it has one. The way of everybody who chose no other.
     #[must_use]
     pub fn global() -> Self {
@@ -51,40 +51,40 @@ impl Way {
     /// No proxy, also where the configuration has one.
     #[must_use]
     pub fn direct() -> Self {
-        Self { to: To::Direct, tell: None }
+        Self { kind: Kind::Direct, listener: None }
     }
 
     /// Through this proxy.
     #[must_use]
     pub fn through(proxy: Proxy) -> Self {
-        Self { to: To::Proxy(Arc::new(proxy)), tell: None }
+        Self { kind: Kind::Proxy(Arc::new(proxy)), listener: None }
     }
 
     /// This way, and `tell` hears what became of each call.
     #[must_use]
-    pub fn heard(self, tell: impl Fn(Result<(), &Fault>) + Send + Sync + 'static) -> Self {
-        Self { tell: Some(Arc::new(tell)), ..self }
+    pub fn with_listener(self, tell: impl Fn(Result<(), &Fault>) + Send + Sync + 'static) -> Self {
+        Self { listener: Some(Arc::new(tell)), ..self }
     }
 
     /// What tells this way from others.
-    pub(crate) fn key(&self) -> WayKey {
-        match &self.to {
-            To::Global => WayKey::Global,
-            To::Direct => WayKey::Direct,
-            To::Proxy(proxy) => WayKey::Proxy(proxy.id.clone(), proxy.address.clone()),
+    pub(crate) fn key(&self) -> EgressKey {
+        match &self.kind {
+            Kind::Global => EgressKey::Global,
+            Kind::Direct => EgressKey::Direct,
+            Kind::Proxy(proxy) => EgressKey::Proxy(proxy.id.clone(), proxy.address.clone()),
         }
     }
 
     /// What a fault on the way says where it is about the proxy: which one, without its credentials.
-    pub(crate) fn name(&self, fault: Fault, global: Option<&Url>) -> Fault {
+    pub(crate) fn name_proxy(&self, fault: Fault, global: Option<&Url>) -> Fault {
         let about = matches!(fault.kind, FaultKind::Proxy | FaultKind::Tls | FaultKind::Connect);
         if !about || fault.sent != Sent::No {
             return fault;
         }
-        let proxy = match (&self.to, global) {
-            (To::Proxy(proxy), _) => format!("proxy {} ({})", proxy.name, proxy.address.place()),
-            (To::Global, Some(url)) => format!("the proxy of the configuration ({})", place(url)),
-            (To::Global, None) | (To::Direct, _) => return fault,
+        let proxy = match (&self.kind, global) {
+            (Kind::Proxy(proxy), _) => format!("proxy {} ({})", proxy.name, proxy.address.place()),
+            (Kind::Global, Some(url)) => format!("the proxy of the configuration ({})", host_and_port(url)),
+            (Kind::Global, None) | (Kind::Direct, _) => return fault,
         };
         Fault { message: format!("{proxy}: {}", fault.message), ..fault }
     }
@@ -92,127 +92,128 @@ impl Way {
 
 /// Tells ways apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum WayKey {
+pub(crate) enum EgressKey {
     Global,
     Direct,
     Proxy(ProxyId, Address),
 }
 
-impl fmt::Debug for Way {
+impl fmt::Debug for ResolvedEgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.to {
-            To::Global => f.write_str("Way(global)"),
-            To::Direct => f.write_str("Way(direct)"),
-            To::Proxy(proxy) => write!(f, "Way({})", proxy.name),
+        match &self.kind {
+            Kind::Global => f.write_str("Way(global)"),
+            Kind::Direct => f.write_str("Way(direct)"),
+            Kind::Proxy(proxy) => write!(f, "Way({})", proxy.name),
         }
     }
 }
 
 /// Host and port of a URL.
-fn place(url: &Url) -> String {
+fn host_and_port(url: &Url) -> String {
     Address::read(url.as_str()).map_or_else(|_| url.scheme().to_owned(), |address| address.place())
 }
 
 /// The connections of every way.
-pub(crate) struct Ways {
+pub(crate) struct EgressClients {
     timeouts: Timeouts,
     roots: Arc<Roots>,
     lookup: Lookup,
-    global: Arc<Lanes>,
+    global: Arc<ClientPool>,
     /// `None` where the global way is direct, or until it is taken.
-    direct: Mutex<Option<Arc<Lanes>>>,
+    direct: Mutex<Option<Arc<ClientPool>>>,
     /// Of the proxies, the last used first.
-    kept: Mutex<Vec<Kept>>,
+    by_proxy: Mutex<Vec<ProxyClients>>,
     proxied: bool,
 }
 
-struct Kept {
+struct ProxyClients {
     id: ProxyId,
     address: Address,
     private: bool,
-    lanes: Arc<Lanes>,
+    clients: Arc<ClientPool>,
 }
 
-impl Kept {
+impl ProxyClients {
     fn fits(&self, proxy: &Proxy) -> bool {
         (&self.id, &self.address, self.private) == (&proxy.id, &proxy.address, proxy.allow_private)
     }
 }
 
-impl Ways {
+impl EgressClients {
     pub(crate) fn new(config: &Config, roots: Arc<Roots>) -> Result<Self, BuildError> {
-        let exit = Exit { proxy: config.proxy.clone(), near: Near::Loopback, resolver: None };
-        let global = Arc::new(Lanes::new(config.timeouts, &roots, exit)?);
+        let exit = ConnectOptions { proxy: config.proxy.clone(), bypass: ProxyBypass::Loopback, resolver: None };
+        let global = Arc::new(ClientPool::new(config.timeouts, &roots, exit)?);
         Ok(Self {
             timeouts: config.timeouts,
             roots,
             lookup: Lookup::System,
             global,
             direct: Mutex::default(),
-            kept: Mutex::default(),
+            by_proxy: Mutex::default(),
             proxied: config.proxy.is_some(),
         })
     }
 
-    pub(crate) fn lanes(&self, way: &Way) -> Result<Arc<Lanes>, Fault> {
-        match &way.to {
-            To::Global => Ok(Arc::clone(&self.global)),
-            To::Direct if !self.proxied => Ok(Arc::clone(&self.global)),
-            To::Direct => self.direct(),
-            To::Proxy(proxy) => self.proxy(proxy),
+    pub(crate) fn clients(&self, egress: &ResolvedEgress) -> Result<Arc<ClientPool>, Fault> {
+        match &egress.kind {
+            Kind::Global => Ok(Arc::clone(&self.global)),
+            Kind::Direct if !self.proxied => Ok(Arc::clone(&self.global)),
+            Kind::Direct => self.direct(),
+            Kind::Proxy(proxy) => self.proxy(proxy),
         }
     }
 
     /// Gives up the connections of proxies that are not among these.
     pub(crate) fn retain(&self, proxies: &[Proxy]) {
-        self.kept.lock().retain(|kept| proxies.iter().any(|proxy| kept.fits(proxy)));
+        self.by_proxy.lock().retain(|kept| proxies.iter().any(|proxy| kept.fits(proxy)));
     }
 
-    pub(crate) fn redial(&self) {
-        self.global.redial();
+    pub(crate) fn close_idle(&self) {
+        self.global.close_idle();
         if let Some(direct) = &*self.direct.lock() {
-            direct.redial();
+            direct.close_idle();
         }
-        self.kept.lock().iter().for_each(|kept| kept.lanes.redial());
+        self.by_proxy.lock().iter().for_each(|kept| kept.clients.close_idle());
     }
 
-    fn direct(&self) -> Result<Arc<Lanes>, Fault> {
+    fn direct(&self) -> Result<Arc<ClientPool>, Fault> {
         let mut direct = self.direct.lock();
-        if let Some(lanes) = &*direct {
-            return Ok(Arc::clone(lanes));
+        if let Some(clients) = &*direct {
+            return Ok(Arc::clone(clients));
         }
-        let exit = Exit { proxy: None, near: Near::Loopback, resolver: None };
-        let lanes = Arc::new(Lanes::new(self.timeouts, &self.roots, exit).map_err(|error| unbuilt(&error))?);
-        *direct = Some(Arc::clone(&lanes));
-        Ok(lanes)
+        let exit = ConnectOptions { proxy: None, bypass: ProxyBypass::Loopback, resolver: None };
+        let clients =
+            Arc::new(ClientPool::new(self.timeouts, &self.roots, exit).map_err(|error| build_failure(&error))?);
+        *direct = Some(Arc::clone(&clients));
+        Ok(clients)
     }
 
-    fn proxy(&self, proxy: &Proxy) -> Result<Arc<Lanes>, Fault> {
-        let mut kept = self.kept.lock();
+    fn proxy(&self, proxy: &Proxy) -> Result<Arc<ClientPool>, Fault> {
+        let mut kept = self.by_proxy.lock();
         if let Some(at) = kept.iter().position(|kept| kept.fits(proxy)) {
             kept[..=at].rotate_right(1);
-            return Ok(Arc::clone(&kept[0].lanes));
+            return Ok(Arc::clone(&kept[0].clients));
         }
-        let lanes = Arc::new(self.build(proxy)?);
+        let clients = Arc::new(self.build(proxy)?);
         let (id, address) = (proxy.id.clone(), proxy.address.clone());
-        kept.insert(0, Kept { id, address, private: proxy.allow_private, lanes: Arc::clone(&lanes) });
-        kept.truncate(KEPT);
-        Ok(lanes)
+        kept.insert(0, ProxyClients { id, address, private: proxy.allow_private, clients: Arc::clone(&clients) });
+        kept.truncate(MOST_PROXIES);
+        Ok(clients)
     }
 
-    fn build(&self, proxy: &Proxy) -> Result<Lanes, Fault> {
+    fn build(&self, proxy: &Proxy) -> Result<ClientPool, Fault> {
         let refused = |message: String| Fault::new(Sent::No, FaultKind::Proxy, message);
         proxy.address.check(proxy.allow_private).map_err(|invalid| refused(invalid.to_string()))?;
         let url = Url::parse(proxy.address.full().expose());
         let url = url.map_err(|_| refused("its address cannot be read".to_owned()))?;
         // A proxy on this machine reaches this machine's loopback as well as we do; one elsewhere cannot.
-        let near = if is_loopback(&proxy.address.host_text()) { Near::None } else { Near::Loopback };
-        let door = Door::new(proxy.address.host_text(), proxy.allow_private, self.lookup.clone());
-        let exit = Exit { proxy: Some(url), near, resolver: Some(Resolver::Door(door)) };
-        Lanes::new(self.timeouts, &self.roots, exit).map_err(|error| unbuilt(&error))
+        let near = if is_loopback(&proxy.address.host_text()) { ProxyBypass::None } else { ProxyBypass::Loopback };
+        let resolver = ProxyResolver::new(proxy.address.host_text(), proxy.allow_private, self.lookup.clone());
+        let exit = ConnectOptions { proxy: Some(url), bypass: near, resolver: Some(Resolver::Proxy(resolver)) };
+        ClientPool::new(self.timeouts, &self.roots, exit).map_err(|error| build_failure(&error))
     }
 }
 
-fn unbuilt(error: &BuildError) -> Fault {
+fn build_failure(error: &BuildError) -> Fault {
     Fault::new(Sent::No, FaultKind::Connect, error.to_string())
 }

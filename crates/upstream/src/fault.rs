@@ -77,14 +77,14 @@ impl Fault {
     }
 
     /// Nothing, or not all of it, came within `limit`.
-    pub(crate) fn late(limit: Duration) -> Self {
+    pub(crate) fn timed_out(limit: Duration) -> Self {
         Self::new(Sent::Maybe, FaultKind::Timeout, format!("no full answer within {} s", limit.as_secs_f32()))
     }
 
     /// [`Fault::late`], once `limit` is over.
-    pub(crate) async fn after(limit: Duration) -> Self {
+    pub(crate) async fn timeout_after(limit: Duration) -> Self {
         tokio::time::sleep(limit).await;
-        Self::late(limit)
+        Self::timed_out(limit)
     }
 
     /// An address that may not be called.
@@ -114,27 +114,27 @@ impl From<Fault> for Trouble {
 }
 
 /// The first error of type `E` in the chain. An `io::Error` hides the error it wraps from `source`, hence the detour.
-pub(crate) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+pub(crate) fn find_source<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<E>() {
             return Some(found);
         }
-        next = step(error);
+        next = next_source(error);
     }
     None
 }
 
 /// The innermost error's own words, which name the cause and not the layers above it.
-pub(crate) fn root(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     let mut last = error;
-    while let Some(next) = step(last) {
+    while let Some(next) = next_source(last) {
         last = next;
     }
     last.to_string()
 }
 
-fn step<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+fn next_source<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
         None => error.source(),

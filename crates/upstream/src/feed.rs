@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use url::Url;
 
-use crate::client::Ask;
-use crate::meta::Small;
+use crate::account_api::BufferedAnswer;
+use crate::client::OutboundRequest;
 use crate::{Fault, Upstream};
 
 /// Longest feed: an appcast lists what it has ever published.
@@ -18,18 +18,18 @@ impl Upstream {
     ///
     /// # Errors
     /// The [`Fault`] of the way, or of the feed's size.
-    pub async fn feed(&self, url: &Url) -> Result<Small, Fault> {
+    pub async fn feed(&self, url: &Url) -> Result<BufferedAnswer, Fault> {
         let limit = self.config().timeouts.small;
-        tokio::time::timeout(limit, self.read_feed(url)).await.unwrap_or_else(|_| Err(Fault::late(limit)))
+        tokio::time::timeout(limit, self.read_feed(url)).await.unwrap_or_else(|_| Err(Fault::timed_out(limit)))
     }
 
-    async fn read_feed(&self, url: &Url) -> Result<Small, Fault> {
+    async fn read_feed(&self, url: &Url) -> Result<BufferedAnswer, Fault> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
-        let ask = Ask { method: Method::GET, url: url.clone(), headers, body: Bytes::new() };
-        let answer = self.send(ask).await?;
+        let outbound = OutboundRequest { method: Method::GET, url: url.clone(), headers, body: Bytes::new() };
+        let answer = self.send(outbound).await?;
         let body = answer.body.collect(CAP).await?;
-        Ok(Small { status: answer.status, body })
+        Ok(BufferedAnswer { status: answer.status, body })
     }
 }

@@ -13,7 +13,7 @@ use crate::authfile::{self, ImportError, Imported, Login};
 
 /// The file at one moment.
 #[derive(Debug)]
-pub struct Seen {
+pub struct LinkedFile {
     /// Its login.
     pub login: Login,
     /// When it was written last, by the file system's clock.
@@ -22,7 +22,7 @@ pub struct Seen {
 
 /// New tokens for the file; what is absent stays as it is there.
 #[derive(Debug, Default)]
-pub struct Fresh {
+pub struct NewTokens {
     /// Bearer.
     pub access: Option<Secret>,
     /// The next refresh token.
@@ -35,16 +35,16 @@ pub struct Fresh {
 ///
 /// # Errors
 /// [`ImportError`]; an API key is no login.
-pub async fn look(path: &Path) -> Result<Seen, ImportError> {
-    let changed = stamp(path).await.map_err(|source| ImportError::Io { path: path.to_owned(), source })?;
+pub async fn read(path: &Path) -> Result<LinkedFile, ImportError> {
+    let changed = modified(path).await.map_err(|source| ImportError::Io { path: path.to_owned(), source })?;
     match authfile::load(path).await? {
-        Imported::Login(login) => Ok(Seen { login, changed }),
+        Imported::Login(login) => Ok(LinkedFile { login, changed }),
         Imported::ApiKey(_) => Err(ImportError::Mode("apikey".to_owned())),
     }
 }
 
 /// When the file was written last.
-async fn stamp(path: &Path) -> io::Result<Millis> {
+async fn modified(path: &Path) -> io::Result<Millis> {
     let changed = tokio::fs::metadata(path).await?.modified()?;
     let since = changed.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Ok(Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
@@ -55,13 +55,13 @@ async fn stamp(path: &Path) -> io::Result<Millis> {
 ///
 /// # Errors
 /// The disk's; the old file is whole then.
-pub async fn rewrite(path: &Path, spent: &Secret, fresh: Fresh, now: Millis) -> io::Result<bool> {
+pub async fn rewrite(path: &Path, spent: &Secret, fresh: NewTokens, now: Millis) -> io::Result<bool> {
     let (path, spent) = (path.to_owned(), spent.clone());
     let work = tokio::task::spawn_blocking(move || replace(&path, &spent, &fresh, now));
     work.await.unwrap_or_else(|_| Err(io::Error::other("the write was cut off")))
 }
 
-fn replace(path: &PathBuf, spent: &Secret, fresh: &Fresh, now: Millis) -> io::Result<bool> {
+fn replace(path: &PathBuf, spent: &Secret, fresh: &NewTokens, now: Millis) -> io::Result<bool> {
     let Ok(Value::Object(mut file)) = serde_json::from_slice(&std::fs::read(path)?) else { return Ok(false) };
     let Some(Value::Object(tokens)) = file.get_mut("tokens") else { return Ok(false) };
     if tokens.get("refresh_token").and_then(Value::as_str) != Some(spent.expose()) {
@@ -96,8 +96,8 @@ mod tests {
     const FILE: &str = r#"{"auth_mode":"chatgpt","unknown":{"kept":[1]},"tokens":{"id_token":"i","access_token":"a",
         "refresh_token":"rt_old","login_owner_id":"x","account_id":"acct"},"last_refresh":"2026-01-01T00:00:00Z"}"#;
 
-    fn fresh() -> Fresh {
-        Fresh { access: Some("b".into()), refresh: Some("rt_new".into()), id: None }
+    fn fresh() -> NewTokens {
+        NewTokens { access: Some("b".into()), refresh: Some("rt_new".into()), id: None }
     }
 
     #[tokio::test]

@@ -25,13 +25,13 @@ pub struct Profile {
     /// `x-codex-beta-features`, unless a Codex client's own is passed on.
     pub beta: Option<&'static str>,
     /// Whether it says of a turn what the official client says ([`Profile::turn_metadata`]) where no Codex client does.
-    pub turns: bool,
+    pub sends_turn_metadata: bool,
     /// The version of the app around the protocol's core, where the identity has one.
     pub app: Option<String>,
     /// The machine that the Codex profiles name.
     pub platform: Platform,
     /// Which headers, in which order.
-    pub orders: &'static Orders,
+    pub orders: &'static HeaderOrders,
 }
 
 /// The machine as the official client describes it in its User-Agent.
@@ -86,7 +86,7 @@ impl Profile {
             user_agent: format!("polygate/{version} ({}; {})", platform.os, platform.arch),
             login_originator: "polygate".to_owned(),
             beta: None,
-            turns: false,
+            sends_turn_metadata: false,
             app: None,
             platform,
             orders: &CODEX,
@@ -122,7 +122,7 @@ impl Profile {
             user_agent: agent(originator, version, platform, app.map(|app| (originator, app))),
             login_originator: "codex_cli_rs".to_owned(),
             beta: Some("remote_compaction_v2"),
-            turns: true,
+            sends_turn_metadata: true,
             app: app.map(str::to_owned),
             platform: platform.clone(),
             orders: &CODEX,
@@ -151,29 +151,29 @@ pub fn agent(originator: &str, version: &str, platform: &Platform, client: Optio
 
 /// The headers of each kind of call, in order; a slot without a value is left out.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Orders {
+pub struct HeaderOrders {
     /// `POST /codex/responses`.
-    pub responses: &'static [Slot],
+    pub responses: &'static [HeaderField],
     /// `GET /codex/responses` with an upgrade to a socket.
-    pub socket: &'static [Slot],
+    pub socket: &'static [HeaderField],
     /// `GET /codex/models`.
-    pub models: &'static [Slot],
+    pub models: &'static [HeaderField],
     /// `GET /wham/...`.
-    pub side: &'static [Slot],
+    pub account: &'static [HeaderField],
     /// `POST /wham/...`.
-    pub order: &'static [Slot],
+    pub account_post: &'static [HeaderField],
     /// `POST /codex/images/...` and `POST /codex/alpha/search`.
-    pub errand: &'static [Slot],
+    pub service: &'static [HeaderField],
     /// Refresh and revoke.
-    pub refresh: &'static [Slot],
+    pub refresh: &'static [HeaderField],
     /// The other calls of the auth server.
-    pub auth: &'static [Slot],
+    pub auth: &'static [HeaderField],
 }
 
 /// A header's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is the header of the same name, see `Slot::name`")]
-pub enum Slot {
+pub enum HeaderField {
     Version,
     Routing,
     Beta,
@@ -184,7 +184,7 @@ pub enum Slot {
     ParentThread,
     Subagent,
     Lite,
-    Hint,
+    RoutingHint,
     RequestId,
     Session,
     Thread,
@@ -198,10 +198,10 @@ pub enum Slot {
     UserAgent,
     Cookie,
     IfNoneMatch,
-    Sockets,
+    OpenAiBeta,
 }
 
-impl Slot {
+impl HeaderField {
     /// Its name on the wire.
     pub fn name(self) -> HeaderName {
         HeaderName::from_static(match self {
@@ -215,7 +215,7 @@ impl Slot {
             Self::ParentThread => "x-codex-parent-thread-id",
             Self::Subagent => "x-openai-subagent",
             Self::Lite => "x-openai-internal-codex-responses-lite",
-            Self::Hint => "x-codex-routing-hint",
+            Self::RoutingHint => "x-codex-routing-hint",
             Self::RequestId => "x-client-request-id",
             Self::Session => "session-id",
             Self::Thread => "thread-id",
@@ -229,91 +229,98 @@ impl Slot {
             Self::UserAgent => "user-agent",
             Self::Cookie => "cookie",
             Self::IfNoneMatch => "if-none-match",
-            Self::Sockets => "openai-beta",
+            Self::OpenAiBeta => "openai-beta",
         })
     }
 }
 
 /// The official client's orders; `host` and `content-length` follow from the HTTP client.
-pub static CODEX: Orders = Orders {
+pub static CODEX: HeaderOrders = HeaderOrders {
     responses: &[
-        Slot::Version,
-        Slot::Routing,
-        Slot::Beta,
-        Slot::TurnState,
-        Slot::Window,
-        Slot::TurnMetadata,
-        Slot::ParentThread,
-        Slot::Subagent,
-        Slot::Lite,
-        Slot::Hint,
-        Slot::RequestId,
-        Slot::Session,
-        Slot::Thread,
-        Slot::Accept,
-        Slot::Encoding,
-        Slot::ContentType,
-        Slot::Authorization,
-        Slot::Account,
-        Slot::Fedramp,
-        Slot::Originator,
-        Slot::UserAgent,
-        Slot::Cookie,
+        HeaderField::Version,
+        HeaderField::Routing,
+        HeaderField::Beta,
+        HeaderField::TurnState,
+        HeaderField::Window,
+        HeaderField::TurnMetadata,
+        HeaderField::ParentThread,
+        HeaderField::Subagent,
+        HeaderField::Lite,
+        HeaderField::RoutingHint,
+        HeaderField::RequestId,
+        HeaderField::Session,
+        HeaderField::Thread,
+        HeaderField::Accept,
+        HeaderField::Encoding,
+        HeaderField::ContentType,
+        HeaderField::Authorization,
+        HeaderField::Account,
+        HeaderField::Fedramp,
+        HeaderField::Originator,
+        HeaderField::UserAgent,
+        HeaderField::Cookie,
     ],
     socket: &[
-        Slot::Account,
-        Slot::Fedramp,
-        Slot::Authorization,
-        Slot::UserAgent,
-        Slot::Originator,
-        Slot::Sockets,
-        Slot::Version,
-        Slot::Routing,
-        Slot::Beta,
-        Slot::RequestId,
-        Slot::Session,
-        Slot::Thread,
-        Slot::Window,
-        Slot::TurnMetadata,
-        Slot::ParentThread,
-        Slot::Subagent,
-        Slot::Hint,
-        Slot::Cookie,
+        HeaderField::Account,
+        HeaderField::Fedramp,
+        HeaderField::Authorization,
+        HeaderField::UserAgent,
+        HeaderField::Originator,
+        HeaderField::OpenAiBeta,
+        HeaderField::Version,
+        HeaderField::Routing,
+        HeaderField::Beta,
+        HeaderField::RequestId,
+        HeaderField::Session,
+        HeaderField::Thread,
+        HeaderField::Window,
+        HeaderField::TurnMetadata,
+        HeaderField::ParentThread,
+        HeaderField::Subagent,
+        HeaderField::RoutingHint,
+        HeaderField::Cookie,
     ],
     models: &[
-        Slot::Version,
-        Slot::Authorization,
-        Slot::Account,
-        Slot::Fedramp,
-        Slot::Originator,
-        Slot::UserAgent,
-        Slot::Accept,
-        Slot::IfNoneMatch,
-        Slot::Cookie,
+        HeaderField::Version,
+        HeaderField::Authorization,
+        HeaderField::Account,
+        HeaderField::Fedramp,
+        HeaderField::Originator,
+        HeaderField::UserAgent,
+        HeaderField::Accept,
+        HeaderField::IfNoneMatch,
+        HeaderField::Cookie,
     ],
-    side: &[Slot::UserAgent, Slot::Authorization, Slot::Account, Slot::Fedramp, Slot::Accept, Slot::Cookie],
-    order: &[
-        Slot::UserAgent,
-        Slot::Authorization,
-        Slot::Account,
-        Slot::Fedramp,
-        Slot::ContentType,
-        Slot::Accept,
-        Slot::Cookie,
+    account: &[
+        HeaderField::UserAgent,
+        HeaderField::Authorization,
+        HeaderField::Account,
+        HeaderField::Fedramp,
+        HeaderField::Accept,
+        HeaderField::Cookie,
     ],
-    errand: &[
-        Slot::Version,
-        Slot::ImageTurn,
-        Slot::TurnMetadata,
-        Slot::Authorization,
-        Slot::Account,
-        Slot::Fedramp,
-        Slot::ContentType,
-        Slot::Originator,
-        Slot::UserAgent,
-        Slot::Accept,
-        Slot::Cookie,
+    account_post: &[
+        HeaderField::UserAgent,
+        HeaderField::Authorization,
+        HeaderField::Account,
+        HeaderField::Fedramp,
+        HeaderField::ContentType,
+        HeaderField::Accept,
+        HeaderField::Cookie,
     ],
-    refresh: &[Slot::ContentType, Slot::Originator, Slot::UserAgent, Slot::Accept],
-    auth: &[Slot::ContentType, Slot::Accept],
+    service: &[
+        HeaderField::Version,
+        HeaderField::ImageTurn,
+        HeaderField::TurnMetadata,
+        HeaderField::Authorization,
+        HeaderField::Account,
+        HeaderField::Fedramp,
+        HeaderField::ContentType,
+        HeaderField::Originator,
+        HeaderField::UserAgent,
+        HeaderField::Accept,
+        HeaderField::Cookie,
+    ],
+    refresh: &[HeaderField::ContentType, HeaderField::Originator, HeaderField::UserAgent, HeaderField::Accept],
+    auth: &[HeaderField::ContentType, HeaderField::Accept],
 };

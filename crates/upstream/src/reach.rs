@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use crate::client::Ask;
+use crate::client::OutboundRequest;
 use crate::{Fault, Upstream};
 
 impl Upstream {
@@ -12,10 +12,11 @@ impl Upstream {
     /// # Errors
     /// The [`Fault`] of the way: connect, TLS, proxy, timeout.
     pub async fn reach(&self) -> Result<u16, Fault> {
-        let url = self.places().models.clone();
-        let ask = Ask { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() };
+        let url = self.endpoints().models.clone();
+        let outbound = OutboundRequest { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() };
         let limit = self.config().timeouts.small;
-        let answer = tokio::time::timeout(limit, self.send(ask)).await.unwrap_or_else(|_| Err(Fault::late(limit)))?;
+        let answer =
+            tokio::time::timeout(limit, self.send(outbound)).await.unwrap_or_else(|_| Err(Fault::timed_out(limit)))?;
         Ok(answer.status)
     }
 }

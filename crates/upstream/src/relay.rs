@@ -28,21 +28,21 @@ use pool::guard::{self, Denied};
 use pool::relay::{self, Relay, Wire};
 use url::{Host, Url};
 
-pub use self::forward::{Forward, Outgoing};
-pub use self::list::Listed;
-pub use self::notify::{Hook, Topic};
+pub use self::forward::{Forward, OutgoingBody};
+pub use self::list::ListOutcome;
+pub use self::notify::{NtfyTopic, Webhook};
 pub use self::probe::{ProbeError, Probed};
 use crate::config::Config;
 use crate::fault::{Fault, FaultKind, Sent};
 use crate::profile::Profile;
 use crate::response::Answer;
 use crate::transport::exchange;
-use crate::transport::pool::{Exit, Lanes, Near};
-use crate::transport::resolver::{self, Gate, Listeners, Lookup, Resolver, Rule};
+use crate::transport::pool::{ClientPool, ConnectOptions, ProxyBypass};
+use crate::transport::resolver::{self, GuardedResolver, Listeners, Lookup, Resolver, TargetRule};
 use crate::transport::roots::Roots;
 
 /// Headers of a client that are passed on to a relay of the client's own protocol; any other is not sent.
-pub const PASSED: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
+pub const PASSED_HEADERS: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
 
 /// Longest wait for a name that a proxy will look up anyway.
 const LOOKUP: Duration = Duration::from_secs(1);
@@ -51,13 +51,13 @@ const LOOKUP: Duration = Duration::from_secs(1);
 const ANTHROPIC: &str = "2023-06-01";
 
 /// Calls of relays. Belongs to an [`crate::Upstream`].
-pub struct Relays {
+pub struct RelayClient {
     config: Config,
     agent: HeaderValue,
     roots: Arc<Roots>,
     listeners: Listeners,
     lookup: Lookup,
-    lanes: Mutex<HashMap<Rule, Arc<Lanes>>>,
+    clients: Mutex<HashMap<TargetRule, Arc<ClientPool>>>,
 }
 
 /// One model call.
@@ -82,7 +82,7 @@ struct Target<'a> {
     private: bool,
 }
 
-impl Relays {
+impl RelayClient {
     pub(crate) fn new(config: &Config, roots: Arc<Roots>) -> Self {
         let agent = HeaderValue::from_str(&Profile::polygate().user_agent);
         Self {
@@ -91,27 +91,27 @@ impl Relays {
             roots,
             listeners: Listeners::default(),
             lookup: Lookup::System,
-            lanes: Mutex::default(),
+            clients: Mutex::default(),
         }
     }
 
     /// Says where this gateway listens, every listener of it: no relay may be there. Call it once they are bound.
-    pub fn listening(&self, addresses: Vec<SocketAddr>) {
+    pub fn set_listeners(&self, addresses: Vec<SocketAddr>) {
         *self.listeners.write() = addresses;
     }
 
-    pub(crate) fn redial(&self) {
-        self.lanes.lock().values().for_each(|lanes| lanes.redial());
+    pub(crate) fn close_idle(&self) {
+        self.clients.lock().values().for_each(|clients| clients.close_idle());
     }
 
     /// Whether a base URL may be called without `allow_private`, its name looked up now; [`Denied::liftable`] says whether that would
     /// help. A name that cannot be looked up needs nothing yet: it is checked again whenever it is dialled.
-    pub async fn strict(&self, url: &Url) -> Result<(), Denied> {
+    pub async fn check_public(&self, url: &Url) -> Result<(), Denied> {
         guard::check_url(url, false)?;
         let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
         // Behind a proxy only what is never called matters: what else a name means here is not what it means there.
-        let rule = Rule { private: self.config.proxy.is_some(), ours: self.ours(url) };
-        resolver::allowed(self.found(name).await, rule, &self.listeners).map(|_| ())
+        let rule = TargetRule { allow_private: self.config.proxy.is_some(), own_port: self.own_port(url) };
+        resolver::allowed(self.lookup_name(name).await, rule, &self.listeners).map(|_| ())
     }
 
     /// A model call, always streamed; resolves at the answer's headers. Dropping the future, or the answer's body, ends the exchange.
@@ -124,14 +124,14 @@ impl Relays {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        for (name, value) in call.passed.iter().filter(|(name, _)| PASSED.contains(name)) {
+        for (name, value) in call.passed.iter().filter(|(name, _)| PASSED_HEADERS.contains(name)) {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(*name, value);
             }
         }
         let target = Target { url, wire: call.relay.wire, key: call.key, private: call.relay.allow_private };
         let request = self.request(Method::POST, &target, headers)?;
-        let late = Fault::after(self.config.timeouts.headers);
+        let late = Fault::timeout_after(self.config.timeouts.headers);
         self.send(&target, with_body(request, call.body.into()), late).await?.decoded()
     }
 
@@ -157,10 +157,10 @@ impl Relays {
         request: reqwest::Request,
         late: impl Future<Output = Fault>,
     ) -> Result<Answer, Fault> {
-        let rule = self.admit(target)?;
-        self.foresee(target, rule).await?;
-        let lanes = self.lanes(rule)?;
-        let mut answer = exchange(&lanes, request, late).await?;
+        let rule = self.check_target(target)?;
+        self.check_name(target, rule).await?;
+        let clients = self.clients(rule)?;
+        let mut answer = exchange(&clients, request, late).await?;
         answer.headers.remove(header::SET_COOKIE);
         if answer.status == 304 {
             let message = "the relay answered 304, which nobody asked for";
@@ -170,9 +170,9 @@ impl Relays {
     }
 
     /// Checks a target as far as its text tells, and says under which rule its name is looked up.
-    fn admit(&self, target: &Target<'_>) -> Result<Rule, Fault> {
+    fn check_target(&self, target: &Target<'_>) -> Result<TargetRule, Fault> {
         guard::check_target(&target.url, target.private).map_err(|denied| Fault::denied(&denied))?;
-        let rule = Rule { private: target.private, ours: self.ours(&target.url) };
+        let rule = TargetRule { allow_private: target.private, own_port: self.own_port(&target.url) };
         let literal = match target.url.host() {
             Some(Host::Ipv4(address)) => Some(address.into()),
             Some(Host::Ipv6(address)) => Some(address.into()),
@@ -183,40 +183,47 @@ impl Relays {
     }
 
     /// Before a proxy is asked for a name: whether that means, as far as is known here, what is never called.
-    async fn foresee(&self, target: &Target<'_>, rule: Rule) -> Result<(), Fault> {
+    async fn check_name(&self, target: &Target<'_>, rule: TargetRule) -> Result<(), Fault> {
         let (Some(_), Some(Host::Domain(name))) = (&self.config.proxy, target.url.host()) else { return Ok(()) };
-        let rule = Rule { private: true, ..rule };
-        let checked =
-            self.found(name).await.iter().try_for_each(|address| resolver::check(address.ip(), rule, &self.listeners));
+        let rule = TargetRule { allow_private: true, ..rule };
+        let checked = self
+            .lookup_name(name)
+            .await
+            .iter()
+            .try_for_each(|address| resolver::check(address.ip(), rule, &self.listeners));
         checked.map_err(|denied| Fault::denied(&denied))
     }
 
     /// What a name means as far as is known here and now; nothing when that is not said soon.
-    async fn found(&self, name: &str) -> Vec<SocketAddr> {
-        let found = tokio::time::timeout(LOOKUP, self.lookup.ask(name)).await;
+    async fn lookup_name(&self, name: &str) -> Vec<SocketAddr> {
+        let found = tokio::time::timeout(LOOKUP, self.lookup.addresses(name)).await;
         found.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// A URL's port, where one of our listeners has it.
-    fn ours(&self, url: &Url) -> Option<u16> {
+    fn own_port(&self, url: &Url) -> Option<u16> {
         let port = url.port_or_known_default();
         port.filter(|port| self.listeners.read().iter().any(|listener| listener.port() == *port))
     }
 
-    fn lanes(&self, rule: Rule) -> Result<Arc<Lanes>, Fault> {
-        let mut all = self.lanes.lock();
-        if let Some(lanes) = all.get(&rule) {
-            return Ok(Arc::clone(lanes));
+    fn clients(&self, rule: TargetRule) -> Result<Arc<ClientPool>, Fault> {
+        let mut all = self.clients.lock();
+        if let Some(clients) = all.get(&rule) {
+            return Ok(Arc::clone(clients));
         }
         let proxy = self.config.proxy.as_ref();
-        let gate = Gate::new(rule, Arc::clone(&self.listeners), proxy, self.lookup.clone());
-        let near = if rule.private { Near::Private } else { Near::Loopback };
-        let exit = Exit { proxy: proxy.cloned(), near, resolver: Some(Resolver::Gate(Arc::new(gate))) };
-        let lanes = Lanes::new(self.config.timeouts, &self.roots, exit)
+        let resolver = GuardedResolver::new(rule, Arc::clone(&self.listeners), proxy, self.lookup.clone());
+        let near = if rule.allow_private { ProxyBypass::Private } else { ProxyBypass::Loopback };
+        let exit = ConnectOptions {
+            proxy: proxy.cloned(),
+            bypass: near,
+            resolver: Some(Resolver::Guarded(Arc::new(resolver))),
+        };
+        let clients = ClientPool::new(self.config.timeouts, &self.roots, exit)
             .map_err(|error| Fault::new(Sent::No, FaultKind::Connect, error.to_string()))?;
-        let lanes = Arc::new(lanes);
-        all.insert(rule, Arc::clone(&lanes));
-        Ok(lanes)
+        let clients = Arc::new(clients);
+        all.insert(rule, Arc::clone(&clients));
+        Ok(clients)
     }
 }
 

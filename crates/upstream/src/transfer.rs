@@ -6,10 +6,10 @@
 
 mod entry;
 mod lines;
+mod readiness;
 mod seq;
 #[cfg(test)]
 mod tests;
-mod worth;
 mod write;
 
 use std::str;
@@ -18,9 +18,9 @@ use pool::{Millis, Secret};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub use self::readiness::{InvalidEntry, Readiness};
 use self::seq::Bounded;
-pub use self::worth::{Junk, Worth};
-pub use self::write::{Format, Outgoing, write};
+pub use self::write::{ExportedAccount, Format, write};
 
 /// Longest file, bytes.
 pub const LONGEST: usize = 64 << 20;
@@ -37,7 +37,7 @@ pub struct File {
     /// OpenAI API keys beside them.
     pub keys: Vec<Secret>,
     /// Entries that are no login, with the reason.
-    pub wrong: Vec<Wrong>,
+    pub rejected: Vec<RejectedEntry>,
     /// Entries of other providers.
     pub skipped: usize,
 }
@@ -67,7 +67,7 @@ pub struct Entry {
 
 /// An entry that is no login.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub struct RejectedEntry {
     /// Where it begins, from 1.
     pub line: usize,
     /// What is wrong, without a word of it.
@@ -151,9 +151,9 @@ fn whole(text: &str) -> Result<File, FileError> {
         return if inner.trim().is_empty() { Err(FileError::Empty) } else { lines::read(&inner) };
     }
     let mut file = File::default();
-    let mut place = lines::Place::new(text);
+    let mut place = lines::LineCounter::new(text);
     for item in items(root)? {
-        file.take(item, place.line(item.get()));
+        file.add_entry(item, place.line(item.get()));
     }
     Ok(file)
 }

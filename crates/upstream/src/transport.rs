@@ -13,20 +13,20 @@ use http::{StatusCode, header};
 use tokio::sync::OwnedSemaphorePermit;
 
 use self::dial::DialError;
-use self::pool::Lanes;
-use crate::fault::{Fault, FaultKind, Sent, find, root};
+use self::pool::ClientPool;
+use crate::fault::{Fault, FaultKind, Sent, find_source, root_cause};
 use crate::response::{Answer, Body};
 
 /// Sends over one of the lanes and waits for the headers, unless `late` comes first.
 pub(crate) async fn exchange(
-    lanes: &Arc<Lanes>,
+    clients: &Arc<ClientPool>,
     request: reqwest::Request,
     late: impl Future<Output = Fault>,
 ) -> Result<Answer, Fault> {
     if request.url().scheme() == "https" {
-        lanes.roots().warm().await;
+        clients.roots().warm().await;
     }
-    let (http, permit) = lanes.take();
+    let (http, permit) = clients.take();
     tokio::select! {
         biased;
         response = http.execute(request) => answer(response.map_err(classify)?, permit),
@@ -61,26 +61,30 @@ fn answer(response: reqwest::Response, permit: OwnedSemaphorePermit) -> Result<A
 fn classify(error: reqwest::Error) -> Fault {
     let url = error.url().cloned();
     let error = error.without_url();
-    if let Some(denied) = find::<Denied>(&error) {
+    if let Some(denied) = find_source::<Denied>(&error) {
         return Fault::denied(denied);
     }
-    if let Some(dial) = find::<DialError>(&error) {
+    if let Some(dial) = find_source::<DialError>(&error) {
         if let Some(url) = &url {
             dial.log(url);
         }
         return Fault::new(Sent::No, dial.kind, dial.to_string());
     }
     if error.is_connect() {
-        return Fault::new(Sent::No, FaultKind::Connect, format!("could not open a connection: {}", root(&error)));
+        return Fault::new(
+            Sent::No,
+            FaultKind::Connect,
+            format!("could not open a connection: {}", root_cause(&error)),
+        );
     }
-    let (kind, sent) = match find::<hyper::Error>(&error) {
+    let (kind, sent) = match find_source::<hyper::Error>(&error) {
         Some(inner) if inner.is_canceled() => (FaultKind::Closed, Sent::No),
-        _ if find::<h2::Error>(&error).is_some_and(unprocessed) => (FaultKind::Closed, Sent::No),
+        _ if find_source::<h2::Error>(&error).is_some_and(unprocessed) => (FaultKind::Closed, Sent::No),
         Some(inner) if inner.is_parse_too_large() => (FaultKind::TooLarge, Sent::Maybe),
         _ if error.is_builder() => (FaultKind::Unsendable, Sent::No),
         _ => (FaultKind::Cut, Sent::Maybe),
     };
-    Fault::new(sent, kind, format!("the connection gave no answer: {}", root(&error)))
+    Fault::new(sent, kind, format!("the connection gave no answer: {}", root_cause(&error)))
 }
 
 /// Whether the server says that it has not looked at the request: such a one may be sent again whatever it asks for

@@ -7,15 +7,15 @@ pub(crate) mod reply;
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::fault::root;
+use crate::fault::root_cause;
 
 /// What a lost connection is called.
-pub(crate) fn lost(error: &tungstenite::Error) -> String {
-    format!("the socket broke: {}", root(error))
+pub(crate) fn connection_lost(error: &tungstenite::Error) -> String {
+    format!("the socket broke: {}", root_cause(error))
 }
 
 /// What a close message says.
-pub(crate) fn farewell(frame: Option<&CloseFrame>) -> String {
+pub(crate) fn close_reason(frame: Option<&CloseFrame>) -> String {
     let Some(frame) = frame else { return "the socket was closed".to_owned() };
     let reason: String = frame.reason.chars().filter(|c| !c.is_control()).take(120).collect();
     format!("the socket was closed ({}{}{reason})", u16::from(frame.code), if reason.is_empty() { "" } else { ": " })

@@ -12,7 +12,7 @@ use pool::{AccountId, Millis, Secret, Terms};
 use store::portable::{self, PortableError};
 use tokio::time::Instant;
 use upstream::oauth::RefreshReason;
-use upstream::transfer::{Format, Outgoing, write};
+use upstream::transfer::{ExportedAccount, Format, write};
 
 pub(crate) mod batch;
 
@@ -205,7 +205,7 @@ impl Accounts<'_> {
         for entry in list.iter().filter(wanted) {
             // The store's, which are the newest there are.
             if let Some(tokens) = services.runtime.store.tokens(&entry.account.id).await? {
-                out.push(Outgoing {
+                out.push(ExportedAccount {
                     account: entry.account.clone(),
                     tokens,
                     tags: services.registry.extras.tags(&entry.account.id),

@@ -156,7 +156,7 @@ fn adopt(services: &Services, whose: Whose, text: &str) -> Result<bool, pool::re
     if next == known {
         return Ok(false);
     }
-    if let Err(error) = services.runtime.upstream.rename(whose.renewed(&profile, next)) {
+    if let Err(error) = services.runtime.upstream.set_profile(whose.renewed(&profile, next)) {
         tracing::warn!(%error, "a published version cannot be named");
         return Ok(false);
     }

@@ -12,8 +12,8 @@ const EVERY: Duration = Duration::from_secs(15);
 pub(crate) async fn tend_sockets(services: Arc<Services>) {
     loop {
         tokio::select! {
-            () = services.runtime.stop.cancelled() => return services.runtime.upstream.drop_sockets(),
-            () = tokio::time::sleep(EVERY) => services.runtime.upstream.tend_sockets(),
+            () = services.runtime.stop.cancelled() => return services.runtime.upstream.close_idle_sockets(),
+            () = tokio::time::sleep(EVERY) => services.runtime.upstream.maintain_sockets(),
         }
     }
 }

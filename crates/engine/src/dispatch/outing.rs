@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use pool::AccountId;
 use pool::egress::{Egress, Marks, ProxyId, Route, Stuck, Table, Turn};
-use upstream::{Fault, FaultKind, Sent, Upstream, Way};
+use upstream::{Fault, FaultKind, ResolvedEgress, Sent, Upstream};
 
 use super::Dispatch;
 
@@ -59,9 +59,9 @@ impl Dispatch {
 
     fn way(self: &Arc<Self>, table: &Table, route: Route) -> Result<Upstream, NoWay> {
         let way = match &route {
-            Route::Direct => return Ok(self.runtime.upstream.over(Way::direct())),
-            Route::Global => Way::global(),
-            Route::Proxy(id) => Way::through(table.proxy(id).ok_or(Stuck::Gone)?.clone()),
+            Route::Direct => return Ok(self.runtime.upstream.via(ResolvedEgress::direct())),
+            Route::Global => ResolvedEgress::global(),
+            Route::Proxy(id) => ResolvedEgress::through(table.proxy(id).ok_or(Stuck::Gone)?.clone()),
         };
         // A handle may outlive the engine.
         let dispatch = Arc::downgrade(self);
@@ -70,7 +70,7 @@ impl Dispatch {
                 dispatch.heard(&route, outcome);
             }
         };
-        Ok(self.runtime.upstream.over(way.heard(heard)))
+        Ok(self.runtime.upstream.via(way.with_listener(heard)))
     }
 
     /// A call by a way came to this. Only what no byte of the request passed speaks against the way.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use pool::Millis;
 use pool::egress::{Health, Proxy, ProxyId, Route};
-use upstream::{Upstream, Way};
+use upstream::{ResolvedEgress, Upstream};
 use url::Url;
 
 use super::Dispatch;
@@ -24,7 +24,7 @@ pub type ProxyCheck = (ProxyId, Health);
 /// credentials. What the echo service cannot do says nothing about the proxy.
 pub async fn check_proxies(upstream: &Upstream, echo: &Url, proxies: &[Proxy], now: Millis) -> Vec<ProxyCheck> {
     let one = async |proxy: &Proxy| {
-        let way = upstream.over(Way::through(proxy.clone()));
+        let way = upstream.via(ResolvedEgress::through(proxy.clone()));
         (proxy.id.clone(), check(&way, echo, now).await)
     };
     futures_util::stream::iter(proxies).map(one).buffered(PARALLEL).collect().await
@@ -88,7 +88,7 @@ impl Dispatch {
     }
 
     pub(crate) async fn check_global(&self) {
-        let way = self.runtime.upstream.over(Way::global());
+        let way = self.runtime.upstream.via(ResolvedEgress::global());
         let health = check(&way, &self.runtime.settings.proxies.echo, self.runtime.now()).await;
         let changed = self.registry.egress.edit(&Route::Global, |marks| judge(marks, &health, health.checked));
         *self.registry.egress.global.lock() = Some(health);

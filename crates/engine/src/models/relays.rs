@@ -7,7 +7,7 @@ use pool::catalog::Model;
 use pool::relay::models;
 use pool::status::Signal;
 use store::RelayModels;
-use upstream::relay::Listed;
+use upstream::relay::ListOutcome;
 
 use super::ModelLists;
 use crate::dispatch::model_queue::NotListed;
@@ -45,19 +45,21 @@ pub(crate) async fn fetch_models(service: &ModelLists, entry: &Entry) -> Result<
     let answer = service.runtime.upstream.relays().models(&line.relay, &line.key).await;
     let answer = answer.map_err(|fault| NotListed::Upstream(fault.to_string()))?;
     // Where there is no list, the next call finds out.
-    if again && matches!(answer, Listed::Models(_) | Listed::Unreadable(_) | Listed::Refused(404 | 405 | 501)) {
+    if again
+        && matches!(answer, ListOutcome::Models(_) | ListOutcome::Unreadable(_) | ListOutcome::Refused(404 | 405 | 501))
+    {
         service.dispatch.report(line, &Signal::SignedIn);
     }
     match answer {
-        Listed::Models(_) if fixed => Ok(()),
-        Listed::Models(models) => {
+        ListOutcome::Models(_) if fixed => Ok(()),
+        ListOutcome::Models(models) => {
             let body = models::write(&models);
             listed(service, entry, models);
             keep(service, line, body).await;
             Ok(())
         }
-        Listed::Refused(status) => Err(NotListed::Refused(status)),
-        Listed::Unreadable(error) => Err(error.into()),
+        ListOutcome::Refused(status) => Err(NotListed::Refused(status)),
+        ListOutcome::Unreadable(error) => Err(error.into()),
     }
 }
 

@@ -13,7 +13,7 @@ use pool::{AccountId, Millis, Secret, Status, Tokens};
 use store::{Link, NewAccount, Origin, Ticket};
 use tokio::sync::SemaphorePermit;
 use upstream::authfile::{ImportError, Login};
-use upstream::linked::{self, Fresh, Seen};
+use upstream::linked::{self, LinkedFile, NewTokens};
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
 
 use super::TokenService;
@@ -44,7 +44,7 @@ impl TokenService {
             }
         };
         // Codex may have written while we waited for the lease.
-        match linked::look(&link.file).await {
+        match linked::read(&link.file).await {
             Ok(again) if again.login.refresh.as_ref() == Some(&refresh) => {}
             _ => {
                 self.let_go(ticket, None).await;
@@ -57,8 +57,8 @@ impl TokenService {
     }
 
     /// The file now. One of another account is no ground for any call.
-    async fn seen(&self, id: &AccountId, link: &Link) -> Result<Seen, NotRefreshed> {
-        let seen = match linked::look(&link.file).await {
+    async fn seen(&self, id: &AccountId, link: &Link) -> Result<LinkedFile, NotRefreshed> {
+        let seen = match linked::read(&link.file).await {
             Ok(seen) => seen,
             Err(error @ (ImportError::Io { .. } | ImportError::Malformed { .. })) => {
                 self.pause_after(id, (Sent::Yes, None), &error.to_string());
@@ -76,7 +76,7 @@ impl TokenService {
     }
 
     /// The refresh token, where it may be used now.
-    fn allowed(&self, id: &AccountId, link: &Link, seen: &Seen, wish: &Wish) -> Result<Secret, NotRefreshed> {
+    fn allowed(&self, id: &AccountId, link: &Link, seen: &LinkedFile, wish: &Wish) -> Result<Secret, NotRefreshed> {
         let (now, file) = (self.runtime.now(), link.file.display());
         if seen.login.claims.expires.is_none_or(|end| end > self.runtime.backend_now()) {
             if wish.reason != RefreshReason::UnauthorizedRecovery {
@@ -117,7 +117,7 @@ impl TokenService {
         }
         match self.call((&ticket, place), refresh, wish).await {
             Ok(grant) => self.keep_both(ticket, link, refresh, grant).await,
-            Err(RefreshError::Permanent { message, .. }) => match linked::look(&link.file).await {
+            Err(RefreshError::Permanent { message, .. }) => match linked::read(&link.file).await {
                 // Codex was first.
                 Ok(again) if again.login.refresh.as_ref() != Some(refresh) => {
                     let id = ticket.id.clone();
@@ -127,7 +127,7 @@ impl TokenService {
                 _ => self.give_up(ticket, &message, wish).await.and_then(replaced),
             },
             Err(RefreshError::Transient { sent, status, retry_after, rotated: Some(next), message }) => {
-                let fresh = Fresh { refresh: Some(next.clone()), ..Fresh::default() };
+                let fresh = NewTokens { refresh: Some(next.clone()), ..NewTokens::default() };
                 let rotated = if self.write_back(link, refresh, fresh).await { None } else { Some(next) };
                 let error = RefreshError::Transient { sent, status, retry_after, rotated, message };
                 self.rest(ticket, error, wish).await.and_then(replaced)
@@ -145,7 +145,7 @@ impl TokenService {
         grant: Grant,
     ) -> Result<Arc<Tokens>, NotRefreshed> {
         let Grant { access, refresh, id } = grant;
-        let fresh = Fresh { access: Some(access.clone()), refresh: refresh.clone(), id: id.clone() };
+        let fresh = NewTokens { access: Some(access.clone()), refresh: refresh.clone(), id: id.clone() };
         let written = self.write_back(link, spent, fresh).await;
         let refresh = if written { None } else { refresh };
         let account = ticket.id.clone();
@@ -169,7 +169,7 @@ impl TokenService {
         }
     }
 
-    async fn write_back(&self, link: &Link, spent: &Secret, fresh: Fresh) -> bool {
+    async fn write_back(&self, link: &Link, spent: &Secret, fresh: NewTokens) -> bool {
         match linked::rewrite(&link.file, spent, fresh, self.runtime.now()).await {
             Ok(written) => written,
             Err(error) => {
@@ -201,7 +201,7 @@ impl TokenService {
 
     /// Follows a linked file that has changed; `false` when it should be looked at again soon.
     pub(crate) async fn follow_link(self: &Arc<Self>, link: &Link) -> bool {
-        let seen = match linked::look(&link.file).await {
+        let seen = match linked::read(&link.file).await {
             Ok(seen) => seen,
             Err(error) => {
                 tracing::debug!(account = %link.account, %error, "linked file not read");

@@ -19,15 +19,15 @@ use utoipa::ToSchema;
 pub(crate) use self::transfer::{EXPORT, IMPORT, export, import};
 pub(crate) use self::wire::Entry;
 use self::wire::{
-    All, Changed, Checks, Checkup, Cookies, Jar, Label, Persistence, Refreshed, Stored, Tags, Tally, Wish,
+    All, Changed, Checks, Checkup, Cookies, Jar, Label, Persistence, Refreshed, Stored, Tags, Tally, TokenRequest,
 };
-use super::input::{Input, admin, bounded, read};
-use super::logins::{Added, bearer, single, store, way};
+use super::input::{AdminRequest, admin_id, bounded, read};
+use super::logins::{Added, bearer, import_reply, parse_egress, store_rejection};
 use super::output::{DONE, Done};
-use crate::operation::{Choice, Operation, Place, Topic};
+use crate::operation::{Operation, Param, ParamIn, Tag};
 use crate::query;
-use crate::reply::{Answer, Denied, json as answer};
-use crate::route::Ask;
+use crate::response::{HandlerResult, Rejection, json as answer};
+use crate::route::RequestContext;
 
 /// The accounts in our words.
 #[derive(Serialize, ToSchema)]
@@ -38,27 +38,27 @@ struct List {
 
 /// Of [`list`].
 pub(crate) const LIST: Operation =
-    Operation::new(Topic::Accounts, "List the accounts, with their load and way out").gives::<List>(200);
+    Operation::new(Tag::Accounts, "List the accounts, with their load and way out").gives::<List>(200);
 
 /// `GET /admin/accounts`
-pub(crate) async fn list(ask: Ask) -> Answer {
-    Ok(answer(StatusCode::OK, &List { accounts: ask.app.engine.accounts().list() }))
+pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
+    Ok(answer(StatusCode::OK, &List { accounts: ctx.app.engine.accounts().list() }))
 }
 
 /// Of [`all`].
-pub(crate) const ALL: Operation = Operation::new(Topic::Accounts, "List the accounts")
-    .options(&[Choice {
-        place: Place::Query,
+pub(crate) const ALL: Operation = Operation::new(Tag::Accounts, "List the accounts")
+    .options(&[Param {
+        location: ParamIn::Query,
         name: "quota",
         about: "`fresh` asks the backend for each account's figures first; otherwise they are the last known ones.",
-        words: &["true", "false", "fresh"],
+        values: &["true", "false", "fresh"],
     }])
     .gives::<All>(200);
 
 /// `GET /auth/accounts?quota=true|fresh`: with the last known figures, or with such that are asked for now.
-pub(crate) async fn all(ask: Ask) -> Answer {
-    let engine = &ask.app.engine;
-    let mut errors = match query::one(&ask.parts, "quota").as_deref() {
+pub(crate) async fn all(ctx: RequestContext) -> HandlerResult {
+    let engine = &ctx.app.engine;
+    let mut errors = match query::one(&ctx.parts, "quota").as_deref() {
         None | Some("true" | "false") => HashMap::new(),
         Some("fresh") => engine.quotas().measure_all().await,
         Some(_) => return Err(Failure::new(Kind::Invalid, "quota is true or fresh").at("quota").into()),
@@ -74,45 +74,45 @@ pub(crate) async fn all(ask: Ask) -> Answer {
 }
 
 /// Of [`add`].
-pub(crate) const ADD: Operation = Operation::new(Topic::Accounts, "Add an account by its token")
+pub(crate) const ADD: Operation = Operation::new(Tag::Accounts, "Add an account by its token")
     .more("A refresh token is spent at once, and its successor kept.")
-    .takes::<Wish>()
+    .takes::<TokenRequest>()
     .gives::<Added>(200)
     .fails(&[502]);
 
 /// `POST /auth/accounts` with `{"token": "..."}` or `{"refreshToken": "..."}`
-pub(crate) async fn add(ask: Ask) -> Answer {
-    let Input { engine, body, .. } = read::<Wish>(ask).await?;
+pub(crate) async fn add(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body, .. } = read::<TokenRequest>(ctx).await?;
     if body.token.is_none() && body.refresh_token.is_none() {
         return Err(Failure::new(Kind::Invalid, "Give a token or a refreshToken").into());
     }
-    let egress = way(&engine, body.egress.as_deref())?;
+    let egress = parse_egress(&engine, body.egress.as_deref())?;
     let done = engine.logins().add_token(body.token.map(bearer), body.refresh_token.map(bearer), egress).await;
-    single(&engine, &done)
+    import_reply(&engine, &done)
 }
 
 /// Of [`remove`].
 pub(crate) const REMOVE: Operation =
-    Operation::new(Topic::Accounts, "Forget an account with its tokens").gives::<Done>(200);
+    Operation::new(Tag::Accounts, "Forget an account with its tokens").gives::<Done>(200);
 
 /// `DELETE /auth/accounts/{id}`
-pub(crate) async fn remove(ask: Ask) -> Answer {
-    let batch = ask.app.engine.accounts().remove(&[ask.param]).await.map_err(|error| denied(&error))?;
+pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
+    let batch = ctx.app.engine.accounts().remove(&[ctx.param]).await.map_err(|error| rejection(&error))?;
     if batch.done() == 0 {
-        return Err(denied(&AccountError::Unknown));
+        return Err(rejection(&AccountError::Unknown));
     }
     Ok(answer(StatusCode::OK, &DONE))
 }
 
 /// Of [`check`].
-pub(crate) const CHECK: Operation = Operation::new(Topic::Accounts, "Ask the backend whether it knows the logins")
+pub(crate) const CHECK: Operation = Operation::new(Tag::Accounts, "Ask the backend whether it knows the logins")
     .more("No refresh token is spent.")
     .may_take::<Checks>()
     .gives::<Checkup>(200);
 
 /// `POST /auth/accounts/health-check` with `{"ids": [...], "stagger_ms": 500, "concurrency": 2}`, all optional
-pub(crate) async fn check(ask: Ask) -> Answer {
-    let Input { engine, body, .. } = read::<Checks>(ask).await?;
+pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body, .. } = read::<Checks>(ctx).await?;
     let (stagger, parallel) = (body.stagger_ms.unwrap_or(500), body.concurrency.unwrap_or(2));
     if !(0..=30_000).contains(&stagger) || !(1..=10).contains(&parallel) {
         let words = "stagger_ms is 0 to 30000 and concurrency 1 to 10";
@@ -138,59 +138,58 @@ pub(crate) async fn check(ask: Ask) -> Answer {
 
 /// Of [`refresh`].
 pub(crate) const REFRESH: Operation =
-    Operation::new(Topic::Accounts, "Refresh an account's tokens now").gives::<Refreshed>(200).fails(&[502]);
+    Operation::new(Tag::Accounts, "Refresh an account's tokens now").gives::<Refreshed>(200).fails(&[502]);
 
 /// `POST /auth/accounts/{id}/refresh`
-pub(crate) async fn refresh(ask: Ask) -> Answer {
-    let view = ask.app.engine.accounts().refresh(&ask.param).await.map_err(|error| denied(&error))?;
+pub(crate) async fn refresh(ctx: RequestContext) -> HandlerResult {
+    let view = ctx.app.engine.accounts().refresh(&ctx.param).await.map_err(|error| rejection(&error))?;
     Ok(answer(StatusCode::OK, &Refreshed { success: true, result: Health::Alive, account: view.into() }))
 }
 
 /// Of [`rename`].
 pub(crate) const RENAME: Operation =
-    Operation::new(Topic::Accounts, "Name an account").takes::<Label>().gives::<Changed>(200);
+    Operation::new(Tag::Accounts, "Name an account").takes::<Label>().gives::<Changed>(200);
 
 /// `PATCH /auth/accounts/{id}/label` with `{"label": "..." | null}`
-pub(crate) async fn rename(ask: Ask) -> Answer {
-    let Input { engine, param, body } = read::<Label>(ask).await?;
+pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, param, body } = read::<Label>(ctx).await?;
     let ids = [param];
-    engine.accounts().label(&ids, body.label.as_deref()).await.map_err(|error| denied(&error))?;
-    now(&engine, &ids)
+    engine.accounts().label(&ids, body.label.as_deref()).await.map_err(|error| rejection(&error))?;
+    changed_account(&engine, &ids)
 }
 
 /// Of [`tag`].
-pub(crate) const TAG: Operation =
-    Operation::new(Topic::Accounts, "Tag an account").takes::<Tags>().gives::<Changed>(200);
+pub(crate) const TAG: Operation = Operation::new(Tag::Accounts, "Tag an account").takes::<Tags>().gives::<Changed>(200);
 
 /// `PATCH /auth/accounts/{id}/tags` with `{"tags": [...]}`
-pub(crate) async fn tag(ask: Ask) -> Answer {
-    let Input { engine, param, body } = read::<Tags>(ask).await?;
+pub(crate) async fn tag(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, param, body } = read::<Tags>(ctx).await?;
     let ids = [param];
-    engine.accounts().tag(&ids, TagChange::Set(body.tags)).await.map_err(|error| denied(&error))?;
-    now(&engine, &ids)
+    engine.accounts().tag(&ids, TagChange::Set(body.tags)).await.map_err(|error| rejection(&error))?;
+    changed_account(&engine, &ids)
 }
 
 /// Of [`cookies`].
 pub(crate) const COOKIES: Operation =
-    Operation::new(Topic::Accounts, "Show an account's cookies, which are secrets").gives::<Jar>(200);
+    Operation::new(Tag::Accounts, "Show an account's cookies, which are secrets").gives::<Jar>(200);
 
 /// `GET /auth/accounts/{id}/cookies`: they are secrets, so it wants the scope of an export.
-pub(crate) async fn cookies(ask: Ask) -> Answer {
-    let cookies = ask.app.engine.accounts().cookies(&ask.param).map_err(|error| denied(&error))?;
-    tracing::warn!(target: "audit", admin = admin(&ask.caller), account = %ask.param, "cookies shown");
+pub(crate) async fn cookies(ctx: RequestContext) -> HandlerResult {
+    let cookies = ctx.app.engine.accounts().cookies(&ctx.param).map_err(|error| rejection(&error))?;
+    tracing::warn!(target: "audit", admin = admin_id(&ctx.caller), account = %ctx.param, "cookies shown");
     Ok(answer(StatusCode::OK, &Jar { cookies: cookies.as_ref().map(Secret::expose) }))
 }
 
 /// Of [`put_cookies`].
 pub(crate) const PUT_COOKIES: Operation =
-    Operation::new(Topic::Accounts, "Give an account cookies").takes::<Cookies>().gives::<Stored>(200);
+    Operation::new(Tag::Accounts, "Give an account cookies").takes::<Cookies>().gives::<Stored>(200);
 
 /// `POST /auth/accounts/{id}/cookies` with `{"cookies": "a=b; c=d"}` or an object of them
-pub(crate) async fn put_cookies(ask: Ask) -> Answer {
-    let Input { engine, param, body } = read::<Cookies>(ask).await?;
+pub(crate) async fn put_cookies(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, param, body } = read::<Cookies>(ctx).await?;
     let pairs = pairs(&body.cookies)
         .ok_or_else(|| Failure::new(Kind::Invalid, "Cookies are \"a=b; c=d\" or {\"a\": \"b\"}"))?;
-    let kept = engine.accounts().put_cookies(&param, &pairs).await.map_err(|error| denied(&error))?;
+    let kept = engine.accounts().put_cookies(&param, &pairs).await.map_err(|error| rejection(&error))?;
     let hint =
         (kept < pairs.len()).then_some("Only cookies of the backend's load balancers and of Cloudflare are kept");
     Ok(answer(StatusCode::OK, &Stored { success: true, kept, hint }))
@@ -198,11 +197,11 @@ pub(crate) async fn put_cookies(ask: Ask) -> Answer {
 
 /// Of [`drop_cookies`].
 pub(crate) const DROP_COOKIES: Operation =
-    Operation::new(Topic::Accounts, "Forget an account's cookies").gives::<Done>(200);
+    Operation::new(Tag::Accounts, "Forget an account's cookies").gives::<Done>(200);
 
 /// `DELETE /auth/accounts/{id}/cookies`
-pub(crate) async fn drop_cookies(ask: Ask) -> Answer {
-    ask.app.engine.accounts().put_cookies(&ask.param, &[]).await.map_err(|error| denied(&error))?;
+pub(crate) async fn drop_cookies(ctx: RequestContext) -> HandlerResult {
+    ctx.app.engine.accounts().put_cookies(&ctx.param, &[]).await.map_err(|error| rejection(&error))?;
     Ok(answer(StatusCode::OK, &DONE))
 }
 
@@ -222,20 +221,20 @@ fn pairs(given: &Value) -> Option<Vec<(String, Secret)>> {
 }
 
 /// One account, as it is after a change.
-fn now(engine: &Engine, [id]: &[String; 1]) -> Answer {
-    let view = engine.accounts().get(id).ok_or_else(|| denied(&AccountError::Unknown))?;
+fn changed_account(engine: &Engine, [id]: &[String; 1]) -> HandlerResult {
+    let view = engine.accounts().get(id).ok_or_else(|| rejection(&AccountError::Unknown))?;
     Ok(answer(StatusCode::OK, &Changed { success: true, account: view.into() }))
 }
 
 /// What went wrong, as an answer.
-pub(crate) fn denied(error: &AccountError) -> Denied {
+pub(crate) fn rejection(error: &AccountError) -> Rejection {
     match error {
         AccountError::Unknown => Failure::new(Kind::NotFound, error.to_string()).code("not_found").into(),
         AccountError::Invalid(_) => Failure::new(Kind::Invalid, error.to_string()).into(),
         AccountError::NotRefreshed { lasting, .. } => {
             let code = if *lasting { "needs_login" } else { "refresh_failed" };
-            Denied::with(StatusCode::BAD_GATEWAY, Failure::new(Kind::Upstream, error.to_string()).code(code))
+            Rejection::with(StatusCode::BAD_GATEWAY, Failure::new(Kind::Upstream, error.to_string()).code(code))
         }
-        AccountError::Store(_) => store(error),
+        AccountError::Store(_) => store_rejection(error),
     }
 }

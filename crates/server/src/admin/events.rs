@@ -16,29 +16,29 @@ use proto::{Failure, Kind};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::operation::{Operation, Topic};
-use crate::reply::{Answer, Body, Slot, Source};
-use crate::route::Ask;
+use crate::operation::{Operation, Tag};
+use crate::response::{Body, BodySource, CancellableBody, HandlerResult};
+use crate::route::RequestContext;
 
 /// Said at once, so that the client knows that it is heard, and in every silence.
 const HEARTBEAT: &[u8] = b": polygate\n\n";
 
 /// Of [`watch`].
-pub(crate) const WATCH: Operation = Operation::new(Topic::Accounts, "Watch what happens to accounts, as it happens")
+pub(crate) const WATCH: Operation = Operation::new(Tag::Accounts, "Watch what happens to accounts, as it happens")
     .more("Each event is named as the `type` of its data. A comment comes at once and in every silence.")
     .streams::<News>("Server-sent events; the data of each is a `News` in JSON.")
     .fails(&[429]);
 
 /// `GET /admin/events`. Each event is named as its `type`; one that is too slow gets `lagged` with how many it missed.
-pub(crate) async fn watch(ask: Ask) -> Answer {
-    let Some(watcher) = ask.app.engine.watch() else {
+pub(crate) async fn watch(ctx: RequestContext) -> HandlerResult {
+    let Some(watcher) = ctx.app.engine.watch() else {
         let failure =
             Failure::new(Kind::RateLimited, "Too many watch already").code("too_many_watchers").retry_after(5);
         return Err(failure.into());
     };
-    let slot = Slot::new(Box::new(Live(Box::pin(lines(watcher, ask.app.closing.clone())))));
-    ask.link.adopt(&slot);
-    let mut response = Response::new(Body::Stream(slot));
+    let stream = CancellableBody::new(Box::new(EventSource(Box::pin(lines(watcher, ctx.app.closing.clone())))));
+    ctx.connection.track(&stream);
+    let mut response = Response::new(Body::Stream(stream));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
@@ -72,9 +72,9 @@ fn event(news: &News) -> Bytes {
 }
 
 /// The stream as a body's source.
-struct Live(Pin<Box<dyn Stream<Item = Bytes> + Send>>);
+struct EventSource(Pin<Box<dyn Stream<Item = Bytes> + Send>>);
 
-impl Source for Live {
+impl BodySource for EventSource {
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.0.as_mut().poll_next(cx)
     }

@@ -6,9 +6,9 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::operation::{Operation, Topic};
-use crate::reply::{Answer, json};
-use crate::route::Ask;
+use crate::operation::{Operation, Tag};
+use crate::response::{HandlerResult, json};
+use crate::route::RequestContext;
 
 /// How much was turned away since the start.
 #[derive(Serialize, ToSchema)]
@@ -35,11 +35,11 @@ struct Rejected {
 
 /// Of [`counters`].
 pub(crate) const COUNTERS: Operation =
-    Operation::new(Topic::Gateway, "Count what the guard has turned away").gives::<Rejected>(200);
+    Operation::new(Tag::Gateway, "Count what the guard has turned away").gives::<Rejected>(200);
 
 /// `GET /admin/guard`
-pub(crate) async fn counters(ask: Ask) -> Answer {
-    let counters = &ask.app.counters;
+pub(crate) async fn counters(ctx: RequestContext) -> HandlerResult {
+    let counters = &ctx.app.counters;
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let rejected = Rejected {
         malformed: read(&counters.malformed),

@@ -14,26 +14,26 @@ use serde_json::{Map, Value};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::body;
-use crate::reply::Denied;
-use crate::route::Ask;
+use crate::response::Rejection;
+use crate::route::RequestContext;
 
 /// The engine, what stands for the segment in braces, and the body.
-pub(crate) struct Input<T> {
+pub(crate) struct AdminRequest<T> {
     pub(crate) engine: Engine,
     pub(crate) param: String,
     pub(crate) body: T,
 }
 
 /// Reads a JSON body. One that is empty counts as an empty object.
-pub(crate) async fn read<T: DeserializeOwned>(ask: Ask) -> Result<Input<T>, Denied> {
-    let bytes = bytes(&ask.parts.headers, ask.body, &ask.app).await?;
+pub(crate) async fn read<T: DeserializeOwned>(ctx: RequestContext) -> Result<AdminRequest<T>, Rejection> {
+    let bytes = bytes(&ctx.parts.headers, ctx.body, &ctx.app).await?;
     let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
     // The error's words may hold a value of the body, and so a token: only its place is said.
     let body = object(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         Failure::new(Kind::Invalid, format!("The body does not have the form that this endpoint takes ({place})"))
     })?;
-    Ok(Input { engine: ask.app.engine.clone(), param: ask.param, body })
+    Ok(AdminRequest { engine: ctx.app.engine.clone(), param: ctx.param, body })
 }
 
 /// An object in JSON.
@@ -49,7 +49,7 @@ fn object<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
 }
 
 /// Reads a body as it is.
-pub(super) async fn bytes(headers: &HeaderMap, incoming: Incoming, app: &App) -> Result<Bytes, Denied> {
+pub(super) async fn bytes(headers: &HeaderMap, incoming: Incoming, app: &App) -> Result<Bytes, Rejection> {
     let read = body::read(headers, incoming, &app.settings.limits, &app.budget).await;
     Ok(read.map_err(Failure::from)?)
 }
@@ -74,7 +74,7 @@ pub(super) fn bounded(count: usize, most: usize, field: &str) -> Result<(), Fail
 }
 
 /// Whose token calls; fit for logs.
-pub(crate) fn admin(caller: &Caller) -> &str {
+pub(crate) fn admin_id(caller: &Caller) -> &str {
     match caller {
         Caller::Admin(admin) => &admin.id,
         Caller::Client(_) | Caller::Login(..) | Caller::Anyone => "",

@@ -10,10 +10,10 @@ use proto::{Failure, Kind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::input::{self, Input};
-use crate::operation::{Operation, Topic};
-use crate::reply::{Answer, Denied, bare, json};
-use crate::route::Ask;
+use super::input::{self, AdminRequest};
+use crate::operation::{Operation, Tag};
+use crate::response::{HandlerResult, Rejection, json, no_content};
+use crate::route::RequestContext;
 
 /// Longest name of a key, characters.
 const NAME: usize = 64;
@@ -21,7 +21,7 @@ const NAME: usize = 64;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewKey)]
-struct Wish {
+struct CreateRequest {
     /// Its owner's name for it, 1 to 64 characters.
     name: String,
     /// When it ends; never, when left out.
@@ -35,7 +35,7 @@ struct Wish {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = KeyChange)]
-struct Change {
+struct ChangeRequest {
     /// Hosted tools that the key's requests get without asking, none for an empty list; null leaves them to the settings.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(required)]
@@ -44,7 +44,7 @@ struct Change {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = KeyMade)]
-struct Made {
+struct CreatedKey {
     id: String,
     name: String,
     /// Shown this once.
@@ -90,42 +90,43 @@ impl From<Key> for Entry {
 
 /// Of [`list`].
 pub(crate) const LIST: Operation =
-    Operation::new(Topic::Keys, "List client keys and admin tokens, without their texts").gives::<List>(200);
+    Operation::new(Tag::Keys, "List client keys and admin tokens, without their texts").gives::<List>(200);
 
 /// `GET /admin/keys`
-pub(crate) async fn list(ask: Ask) -> Answer {
-    Ok(json(StatusCode::OK, &List { keys: ask.app.engine.keys().list().into_iter().map(Entry::from).collect() }))
+pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
+    Ok(json(StatusCode::OK, &List { keys: ctx.app.engine.keys().list().into_iter().map(Entry::from).collect() }))
 }
 
 /// Of [`create`].
-pub(crate) const CREATE: Operation =
-    Operation::new(Topic::Keys, "Make a client key; its text is shown this once").takes::<Wish>().gives::<Made>(201);
+pub(crate) const CREATE: Operation = Operation::new(Tag::Keys, "Make a client key; its text is shown this once")
+    .takes::<CreateRequest>()
+    .gives::<CreatedKey>(201);
 
 /// `POST /admin/keys` with `{"name": "...", "expires": <Unix ms>}`
-pub(crate) async fn create(ask: Ask) -> Answer {
-    let Input { engine, body: wish, .. } = input::read::<Wish>(ask).await?;
-    let name = wish.name.trim();
+pub(crate) async fn create(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body: request, .. } = input::read::<CreateRequest>(ctx).await?;
+    let name = request.name.trim();
     if name.is_empty() || name.chars().count() > NAME || name.chars().any(char::is_control) {
         return Err(Failure::new(Kind::Invalid, "A key's name has 1 to 64 characters").at("name").into());
     }
-    let (name, expires) = (name.to_owned(), wish.expires);
-    let tools = wish.default_tools.as_deref().map(each_once);
+    let (name, expires) = (name.to_owned(), request.expires);
+    let tools = request.default_tools.as_deref().map(each_once);
     let new = NewKey { name: name.clone(), kind: KeyKind::Client, scopes: Scopes::default(), expires, tools };
-    let made = engine.keys().create(new).await.map_err(|error| failed(&error))?;
+    let made = engine.keys().create(new).await.map_err(|error| store_rejection(&error))?;
     let key = made.text.expose().to_owned();
-    Ok(json(StatusCode::CREATED, &Made { id: made.id, name, key, expires }))
+    Ok(json(StatusCode::CREATED, &CreatedKey { id: made.id, name, key, expires }))
 }
 
 /// Of [`change`].
 pub(crate) const CHANGE: Operation =
-    Operation::new(Topic::Keys, "Set what a client key's requests get without asking").takes::<Change>().bare(204);
+    Operation::new(Tag::Keys, "Set what a client key's requests get without asking").takes::<ChangeRequest>().bare(204);
 
 /// `PATCH /admin/keys/{id}` with `{"default_tools": [...] or null}`
-pub(crate) async fn change(ask: Ask) -> Answer {
-    let Input { engine, param: id, body: Change { default_tools } } = input::read(ask).await?;
+pub(crate) async fn change(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, param: id, body: ChangeRequest { default_tools } } = input::read(ctx).await?;
     let tools = default_tools.as_deref().map(each_once);
-    if engine.keys().equip(&id, tools.as_deref()).await.map_err(|error| failed(&error))? {
-        return Ok(bare(StatusCode::NO_CONTENT));
+    if engine.keys().equip(&id, tools.as_deref()).await.map_err(|error| store_rejection(&error))? {
+        return Ok(no_content(StatusCode::NO_CONTENT));
     }
     Err(Failure::new(Kind::NotFound, "No client key has this id").into())
 }
@@ -135,18 +136,18 @@ fn each_once(tools: &[Hosted]) -> Vec<Hosted> {
 }
 
 /// Of [`revoke`].
-pub(crate) const REVOKE: Operation = Operation::new(Topic::Keys, "Take a client key or an admin token back").bare(204);
+pub(crate) const REVOKE: Operation = Operation::new(Tag::Keys, "Take a client key or an admin token back").bare(204);
 
 /// `DELETE /admin/keys/{id}`
-pub(crate) async fn revoke(ask: Ask) -> Answer {
-    let id = ask.param;
-    if ask.app.engine.keys().revoke(&id).await.map_err(|error| failed(&error))? {
-        return Ok(bare(StatusCode::NO_CONTENT));
+pub(crate) async fn revoke(ctx: RequestContext) -> HandlerResult {
+    let id = ctx.param;
+    if ctx.app.engine.keys().revoke(&id).await.map_err(|error| store_rejection(&error))? {
+        return Ok(no_content(StatusCode::NO_CONTENT));
     }
     Err(Failure::new(Kind::NotFound, "No key has this id").into())
 }
 
-fn failed(error: &KeyError) -> Denied {
+fn store_rejection(error: &KeyError) -> Rejection {
     tracing::error!(%error, "admin keys");
     Failure::new(Kind::Internal, "The store failed; see the log").into()
 }

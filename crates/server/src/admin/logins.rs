@@ -10,30 +10,33 @@ use pool::egress::Egress;
 use proto::{Failure, Kind};
 
 pub(crate) use self::wire::Added;
-use self::wire::{By, DeviceStarted, FromCodex, Leaving, Login, Polled, Relayed, Started, Status, Tally, Token, User};
+use self::wire::{
+    AccountCounts, DeviceStarted, EgressChoice, FromCodex, Login, LogoutRequest, Polled, Relayed, Started, Status,
+    Token, User,
+};
 use super::accounts::batch::MOST;
-use super::input::{Input, SecretText, admin, bounded, read};
+use super::input::{AdminRequest, SecretText, admin_id, bounded, read};
 use super::output::{DONE, Done, Removed};
-use crate::operation::{Choice, Operation, Place, Topic};
+use crate::operation::{Operation, Param, ParamIn, Tag};
 use crate::query;
-use crate::reply::{Answer, Denied, bare, json as answer};
-use crate::route::Ask;
+use crate::response::{HandlerResult, Rejection, json as answer, no_content};
+use crate::route::RequestContext;
 
 /// Longest pasted address, bytes.
 const ADDRESS: usize = 8 << 10;
 
 /// The way that somebody names; `None` where nobody does.
-pub(super) fn way(engine: &Engine, wanted: Option<&str>) -> Result<Option<Egress>, Denied> {
-    wanted.map(|wanted| engine.proxies().egress(wanted)).transpose().map_err(|error| super::proxies::denied(&error))
+pub(super) fn parse_egress(engine: &Engine, wanted: Option<&str>) -> Result<Option<Egress>, Rejection> {
+    wanted.map(|wanted| engine.proxies().egress(wanted)).transpose().map_err(|error| super::proxies::rejection(&error))
 }
 
 /// Of [`status`].
 pub(crate) const STATUS: Operation =
-    Operation::new(Topic::Logins, "Tell whether somebody is signed in").gives::<Status<'_>>(200);
+    Operation::new(Tag::Logins, "Tell whether somebody is signed in").gives::<Status<'_>>(200);
 
 /// `GET /auth/status`
-pub(crate) async fn status(ask: Ask) -> Answer {
-    let engine = &ask.app.engine;
+pub(crate) async fn status(ctx: RequestContext) -> HandlerResult {
+    let engine = &ctx.app.engine;
     let accounts = engine.accounts().list();
     let count = |word: &str| accounts.iter().filter(|view| view.status == word).count();
     let user = accounts.iter().find(|view| view.status == "active").map(|view| User {
@@ -41,13 +44,13 @@ pub(crate) async fn status(ask: Ask) -> Answer {
         account_id: &view.account_id,
         plan_type: &view.plan,
     });
-    let login = match engine.logins().stage(admin(&ask.caller)).await {
+    let login = match engine.logins().stage(admin_id(&ctx.caller)).await {
         None => None,
         Some(LoginStage::Waiting) => Some(Login::Pending),
         Some(LoginStage::Done { id }) => Some(Login::Done { account: id }),
         Some(LoginStage::Failed { why }) => Some(Login::Failed { error: why }),
     };
-    let pool = Tally {
+    let pool = AccountCounts {
         total: accounts.len(),
         active: count("active"),
         expired: count("needs_login"),
@@ -61,71 +64,71 @@ pub(crate) async fn status(ask: Ask) -> Answer {
 }
 
 /// Of [`start`].
-pub(crate) const START: Operation = Operation::new(Topic::Logins, "Begin a login in a browser")
+pub(crate) const START: Operation = Operation::new(Tag::Logins, "Begin a login in a browser")
     .more("One waits for each admin token; a new one ends the old one.")
-    .may_take::<By>()
+    .may_take::<EgressChoice>()
     .gives::<Started>(200);
 
 /// `POST /auth/login-start`, where wanted with `{"egress": "..."}`
-pub(crate) async fn start(ask: Ask) -> Answer {
-    let admin = admin(&ask.caller).to_owned();
-    let Input { engine, body, .. } = read::<By>(ask).await?;
-    let begun = engine.logins().start(&admin, way(&engine, body.egress.as_deref())?).await;
+pub(crate) async fn start(ctx: RequestContext) -> HandlerResult {
+    let admin = admin_id(&ctx.caller).to_owned();
+    let AdminRequest { engine, body, .. } = read::<EgressChoice>(ctx).await?;
+    let begun = engine.logins().start(&admin, parse_egress(&engine, body.egress.as_deref())?).await;
     let started = Started { auth_url: begun.url, state: begun.state, listening: begun.listening };
     Ok(answer(StatusCode::OK, &started))
 }
 
 /// Of [`go`].
-pub(crate) const GO: Operation = Operation::new(Topic::Logins, "Begin a login and go to the provider's page")
-    .options(&[Choice {
-        place: Place::Query,
+pub(crate) const GO: Operation = Operation::new(Tag::Logins, "Begin a login and go to the provider's page")
+    .options(&[Param {
+        location: ParamIn::Query,
         name: "egress",
         about: "The way that the login takes, and then its account: `direct`, `auto`, `global`, or a proxy's id or name.",
-        words: &[],
+        values: &[],
     }])
     .bare(302);
 
 /// `GET /auth/login` and `GET /auth/accounts/login`, where wanted with `?egress=`: to the provider's page.
-pub(crate) async fn go(ask: Ask) -> Answer {
-    let egress = way(&ask.app.engine, query::one(&ask.parts, "egress").as_deref())?;
-    let begun = ask.app.engine.logins().start(admin(&ask.caller), egress).await;
-    let mut response = bare(StatusCode::FOUND);
+pub(crate) async fn redirect(ctx: RequestContext) -> HandlerResult {
+    let egress = parse_egress(&ctx.app.engine, query::one(&ctx.parts, "egress").as_deref())?;
+    let begun = ctx.app.engine.logins().start(admin_id(&ctx.caller), egress).await;
+    let mut response = no_content(StatusCode::FOUND);
     response.headers_mut().extend(HeaderValue::from_str(&begun.url).ok().map(|url| (LOCATION, url)));
     Ok(response)
 }
 
 /// Of [`relay`].
 pub(crate) const RELAY: Operation =
-    Operation::new(Topic::Logins, "End a login with the address that the browser ended at")
+    Operation::new(Tag::Logins, "End a login with the address that the browser ended at")
         .takes::<Relayed>()
         .gives::<Done>(200)
         .fails(&[502]);
 
 /// `POST /auth/code-relay` with `{"callbackUrl": "..."}`: the address that a browser elsewhere ended at.
-pub(crate) async fn relay(ask: Ask) -> Answer {
-    let admin = admin(&ask.caller).to_owned();
-    let Input { engine, body, .. } = read::<Relayed>(ask).await?;
+pub(crate) async fn relay(ctx: RequestContext) -> HandlerResult {
+    let admin = admin_id(&ctx.caller).to_owned();
+    let AdminRequest { engine, body, .. } = read::<Relayed>(ctx).await?;
     if body.callback_url.len() > ADDRESS {
         return Err(Failure::new(Kind::Invalid, "The address is too long").at("callbackUrl").into());
     }
-    engine.logins().paste(&admin, &body.callback_url).await.map_err(|problem| denied(&problem))?;
+    engine.logins().paste(&admin, &body.callback_url).await.map_err(|problem| rejection(&problem))?;
     Ok(answer(StatusCode::OK, &DONE))
 }
 
 /// Of [`device`].
-pub(crate) const DEVICE: Operation = Operation::new(Topic::Logins, "Begin a login by a code that is entered elsewhere")
-    .may_take::<By>()
+pub(crate) const DEVICE: Operation = Operation::new(Tag::Logins, "Begin a login by a code that is entered elsewhere")
+    .may_take::<EgressChoice>()
     .gives::<DeviceStarted>(200)
     .fails(&[502]);
 
 /// `POST /auth/device-login`, where wanted with `{"egress": "..."}`
-pub(crate) async fn device(ask: Ask) -> Answer {
-    let Input { engine, body, .. } = read::<By>(ask).await?;
+pub(crate) async fn device(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body, .. } = read::<EgressChoice>(ctx).await?;
     let begun = engine
         .logins()
-        .device_start(way(&engine, body.egress.as_deref())?)
+        .device_start(parse_egress(&engine, body.egress.as_deref())?)
         .await
-        .map_err(|problem| denied(&problem))?;
+        .map_err(|problem| rejection(&problem))?;
     let started = DeviceStarted {
         user_code: begun.user_code,
         verification_uri_complete: begun.page.clone(),
@@ -138,14 +141,14 @@ pub(crate) async fn device(ask: Ask) -> Answer {
 }
 
 /// Of [`poll`].
-pub(crate) const POLL: Operation = Operation::new(Topic::Logins, "Ask what became of a code")
+pub(crate) const POLL: Operation = Operation::new(Tag::Logins, "Ask what became of a code")
     .param("The `deviceCode` of the beginning.")
     .gives::<Polled>(200)
     .fails(&[502]);
 
 /// `GET /auth/device-poll/{id}`
-pub(crate) async fn poll(ask: Ask) -> Answer {
-    let polled = ask.app.engine.logins().device_poll(&ask.param).await.map_err(|problem| denied(&problem))?;
+pub(crate) async fn poll(ctx: RequestContext) -> HandlerResult {
+    let polled = ctx.app.engine.logins().device_poll(&ctx.param).await.map_err(|problem| rejection(&problem))?;
     let body = match polled {
         DevicePoll::Pending => Polled::Pending { pending: true, code: "authorization_pending" },
         DevicePoll::SlowDown => Polled::Pending { pending: true, code: "slow_down" },
@@ -156,37 +159,37 @@ pub(crate) async fn poll(ask: Ask) -> Answer {
 
 /// Of [`import_cli`].
 pub(crate) const IMPORT_CLI: Operation =
-    Operation::new(Topic::Logins, "Take or follow the login of Codex on this machine")
+    Operation::new(Tag::Logins, "Take or follow the login of Codex on this machine")
         .may_take::<FromCodex>()
         .gives::<Added>(200)
         .fails(&[409, 502]);
 
 /// `POST /auth/import-cli`: the login of the auth.json that Codex uses on the gateway's machine, taken or followed.
-pub(crate) async fn import_cli(ask: Ask) -> Answer {
-    let Input { engine, body, .. } = read::<FromCodex>(ask).await?;
+pub(crate) async fn import_cli(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body, .. } = read::<FromCodex>(ctx).await?;
     let none = || Failure::new(Kind::Invalid, "The gateway knows no home directory; set accounts.codex_home");
     let file = engine.logins().codex_file().ok_or_else(none)?;
     if body.link {
-        let view = engine.logins().link(&file, body.may_refresh).await.map_err(|error| unlinked(&error))?;
+        let view = engine.logins().link(&file, body.may_refresh).await.map_err(|error| link_rejection(&error))?;
         return Ok(answer(StatusCode::OK, &Added { success: true, result: None, account: view.into() }));
     }
     let text =
         engine.logins().read_codex(&file).await.map_err(|error| Failure::new(Kind::Invalid, error.to_string()))?;
     let done = engine.logins().import(text, None).await;
     let done = done.map_err(|problem| Failure::new(Kind::Invalid, problem.to_string()).code("invalid_file"))?;
-    single(&engine, &done)
+    import_reply(&engine, &done)
 }
 
 /// Of [`token`].
 pub(crate) const TOKEN: Operation =
-    Operation::new(Topic::Logins, "Add an account by its token").takes::<Token>().gives::<Added>(200);
+    Operation::new(Tag::Logins, "Add an account by its token").takes::<Token>().gives::<Added>(200);
 
 /// `POST /auth/token` with `{"token": "..."}`
-pub(crate) async fn token(ask: Ask) -> Answer {
-    let Input { engine, body, .. } = read::<Token>(ask).await?;
-    let egress = way(&engine, body.egress.as_deref())?;
+pub(crate) async fn token(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body, .. } = read::<Token>(ctx).await?;
+    let egress = parse_egress(&engine, body.egress.as_deref())?;
     let done = engine.logins().add_token(Some(bearer(body.token)), None, egress).await;
-    single(&engine, &done)
+    import_reply(&engine, &done)
 }
 
 /// A token, without the name of its scheme where that was pasted with it.
@@ -198,12 +201,12 @@ pub(super) fn bearer(SecretText(given): SecretText) -> Secret {
 
 /// Of [`logout`].
 pub(crate) const LOGOUT: Operation =
-    Operation::new(Topic::Logins, "Forget accounts, by id or all").takes::<Leaving>().gives::<Removed>(200);
+    Operation::new(Tag::Logins, "Forget accounts, by id or all").takes::<LogoutRequest>().gives::<Removed>(200);
 
 /// `POST /auth/logout` with `{"all": true}` or `{"ids": [...]}`: forgets accounts.
-pub(crate) async fn logout(ask: Ask) -> Answer {
-    let admin = admin(&ask.caller).to_owned();
-    let Input { engine, body, .. } = read::<Leaving>(ask).await?;
+pub(crate) async fn logout(ctx: RequestContext) -> HandlerResult {
+    let admin = admin_id(&ctx.caller).to_owned();
+    let AdminRequest { engine, body, .. } = read::<LogoutRequest>(ctx).await?;
     if body.all != body.ids.is_empty() {
         let words = "Say whom to sign out: {\"ids\": [...]}, or {\"all\": true} for every account";
         return Err(Failure::new(Kind::Invalid, words).into());
@@ -211,13 +214,13 @@ pub(crate) async fn logout(ask: Ask) -> Answer {
     bounded(body.ids.len(), MOST, "ids")?;
     let everyone = || engine.accounts().list().into_iter().map(|view| view.id).collect();
     let ids: Vec<String> = if body.all { everyone() } else { body.ids };
-    let batch = engine.accounts().remove(&ids).await.map_err(|error| super::accounts::denied(&error))?;
+    let batch = engine.accounts().remove(&ids).await.map_err(|error| super::accounts::rejection(&error))?;
     tracing::info!(%admin, removed = batch.done(), "accounts signed out");
     Ok(answer(StatusCode::OK, &Removed::from(batch)))
 }
 
 /// What became of one login.
-pub(crate) fn single(engine: &Engine, done: &Imports) -> Answer {
+pub(crate) fn import_reply(engine: &Engine, done: &Imports) -> HandlerResult {
     let Some(entry) = done.entries.first() else {
         let taken = done.relays > 0;
         let why = if taken { "It holds an API key only, which is a relay now" } else { "It holds no login" };
@@ -232,40 +235,40 @@ pub(crate) fn single(engine: &Engine, done: &Imports) -> Answer {
     Err(match entry.result {
         ImportFate::Refused => {
             let failure = Failure::new(Kind::Upstream, format!("The provider did not take it: {why}"));
-            Denied::with(StatusCode::BAD_GATEWAY, failure.code("refresh_failed"))
+            Rejection::with(StatusCode::BAD_GATEWAY, failure.code("refresh_failed"))
         }
         ImportFate::NoWayOut => {
-            Denied::with(StatusCode::BAD_GATEWAY, Failure::new(Kind::Upstream, why).code("no_way_out"))
+            Rejection::with(StatusCode::BAD_GATEWAY, Failure::new(Kind::Upstream, why).code("no_way_out"))
         }
         ImportFate::Failed => Failure::new(Kind::Internal, why).into(),
         _ => Failure::new(Kind::Invalid, why).code("invalid_token").into(),
     })
 }
 
-fn unlinked(error: &LinkError) -> Denied {
+fn link_rejection(error: &LinkError) -> Rejection {
     match error {
         LinkError::File(_) | LinkError::Ended(_) => Failure::new(Kind::Invalid, error.to_string()).into(),
         LinkError::Own => {
-            Denied::with(StatusCode::CONFLICT, Failure::new(Kind::Invalid, error.to_string()).code("own_login"))
+            Rejection::with(StatusCode::CONFLICT, Failure::new(Kind::Invalid, error.to_string()).code("own_login"))
         }
-        LinkError::Store(_) => store(error),
+        LinkError::Store(_) => store_rejection(error),
     }
 }
 
-fn denied(problem: &LoginProblem) -> Denied {
+fn rejection(problem: &LoginProblem) -> Rejection {
     match problem {
         LoginProblem::NotPending => Failure::new(Kind::NotFound, problem.to_string()).code("not_pending").into(),
         LoginProblem::Address(_) => Failure::new(Kind::Invalid, problem.to_string()).code("invalid_callback").into(),
-        LoginProblem::Provider(_) | LoginProblem::NoAccount => Denied::with(
+        LoginProblem::Provider(_) | LoginProblem::NoAccount => Rejection::with(
             StatusCode::BAD_GATEWAY,
             Failure::new(Kind::Upstream, problem.to_string()).code("login_failed"),
         ),
-        LoginProblem::Way(error) => super::proxies::denied(error),
-        LoginProblem::Store(_) => store(problem),
+        LoginProblem::Way(error) => super::proxies::rejection(error),
+        LoginProblem::Store(_) => store_rejection(problem),
     }
 }
 
-pub(super) fn store(error: &impl std::fmt::Display) -> Denied {
+pub(super) fn store_rejection(error: &impl std::fmt::Display) -> Rejection {
     tracing::error!(%error, "admin accounts");
     Failure::new(Kind::Internal, "The store failed; see the log").into()
 }

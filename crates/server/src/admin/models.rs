@@ -6,13 +6,13 @@ use pool::limits;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::operation::{Operation, Topic};
-use crate::reply::{Answer, json};
-use crate::route::Ask;
+use crate::operation::{Operation, Tag};
+use crate::response::{HandlerResult, json};
+use crate::route::RequestContext;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = ModelsRefresh)]
-struct Done {
+struct RefreshReply {
     /// Whether every list came.
     ok: bool,
     /// The same in words.
@@ -23,33 +23,33 @@ struct Done {
 
 /// Of [`refresh`].
 pub(crate) const REFRESH: Operation =
-    Operation::new(Topic::Gateway, "Ask accounts and relays for their model lists now").gives::<Done>(200);
+    Operation::new(Tag::Gateway, "Ask accounts and relays for their model lists now").gives::<RefreshReply>(200);
 
 /// `POST /admin/refresh-models`
-pub(crate) async fn refresh(ask: Ask) -> Answer {
-    let lists = ask.app.engine.models().refresh(limits::MODELS_ASKED.0).await;
+pub(crate) async fn refresh(ctx: RequestContext) -> HandlerResult {
+    let lists = ctx.app.engine.models().refresh(limits::MODELS_ASKED.0).await;
     let failed = lists.iter().filter(|list| list.error.is_some()).count();
     let message = match (lists.len(), failed) {
         (0, _) => "The lists were asked for a moment ago, or there is nobody to ask".to_owned(),
         (all, 0) => format!("{all} model lists are fresh"),
         (all, failed) => format!("{failed} of {all} model lists did not come"),
     };
-    Ok(json(StatusCode::OK, &Done { ok: failed == 0, message, lists }))
+    Ok(json(StatusCode::OK, &RefreshReply { ok: failed == 0, message, lists }))
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = RetiredModels)]
-struct Notice {
+struct RetiredReply {
     /// The retired names that clients have asked for since this node started, the last asked for first; 64 at most.
     models: Vec<RetiredModel>,
 }
 
 /// Of [`retired`].
 pub(crate) const RETIRED: Operation =
-    Operation::new(Topic::Gateway, "List the retired models that clients still ask for, and what answers instead")
-        .gives::<Notice>(200);
+    Operation::new(Tag::Gateway, "List the retired models that clients still ask for, and what answers instead")
+        .gives::<RetiredReply>(200);
 
 /// `GET /admin/retired-models`
-pub(crate) async fn retired(ask: Ask) -> Answer {
-    Ok(json(StatusCode::OK, &Notice { models: ask.app.engine.models().retired() }))
+pub(crate) async fn retired(ctx: RequestContext) -> HandlerResult {
+    Ok(json(StatusCode::OK, &RetiredReply { models: ctx.app.engine.models().retired() }))
 }

@@ -6,10 +6,10 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::ollama::Bridge;
-use crate::operation::{Operation, Topic};
-use crate::reply::{Answer, json};
-use crate::route::Ask;
+use crate::ollama::OllamaListener;
+use crate::operation::{Operation, Tag};
+use crate::response::{HandlerResult, json};
+use crate::route::RequestContext;
 
 /// The fields of the system S0, and `allow_remote`.
 #[derive(Serialize, ToSchema)]
@@ -33,20 +33,20 @@ struct Status<'a> {
 
 /// Of [`status`].
 pub(crate) const STATUS: Operation =
-    Operation::new(Topic::Gateway, "Tell what became of the Ollama listener").gives::<Status<'_>>(200);
+    Operation::new(Tag::Gateway, "Tell what became of the Ollama listener").gives::<Status<'_>>(200);
 
 /// `GET /admin/ollama-status`
-pub(crate) async fn status(ask: Ask) -> Answer {
-    let (settings, bridge) = (&ask.app.settings.ollama, &ask.app.bridge);
-    let first = bridge.addresses().first();
+pub(crate) async fn status(ctx: RequestContext) -> HandlerResult {
+    let (settings, ollama) = (&ctx.app.settings.ollama, &ctx.app.ollama);
+    let first = ollama.addresses().first();
     let wanted = settings.hosts.first().map(ToString::to_string).unwrap_or_default();
-    let (started_at, error) = match bridge {
-        Bridge::Off => (None, None),
-        Bridge::Running { since, .. } => {
+    let (started_at, error) = match ollama {
+        OllamaListener::Off => (None, None),
+        OllamaListener::Running { since, .. } => {
             let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
             (Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)), None)
         }
-        Bridge::Failed(why) => (None, Some(why.as_str())),
+        OllamaListener::Failed(why) => (None, Some(why.as_str())),
     };
     let status = Status {
         enabled: settings.enabled,

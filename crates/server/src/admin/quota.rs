@@ -9,11 +9,11 @@ use proto::{Failure, Kind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::input::{self, Input};
+use super::input::{self, AdminRequest};
 use super::output::Date;
-use crate::operation::{Operation, Topic};
-use crate::reply::{Answer, Denied, json};
-use crate::route::Ask;
+use crate::operation::{Operation, Tag};
+use crate::response::{HandlerResult, Rejection, json};
+use crate::route::RequestContext;
 
 #[derive(Serialize, ToSchema)]
 struct Warnings {
@@ -44,7 +44,7 @@ struct Forecasts {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = CreditToConsume)]
-struct Wish {
+struct ConsumeRequest {
     /// A UUID: of a try whose outcome is not known. A new one when left out.
     #[serde(default)]
     redeem_request_id: Option<String>,
@@ -52,7 +52,7 @@ struct Wish {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreditConsumed)]
-struct Done {
+struct ConsumeReply {
     /// Whether windows are back at zero.
     success: bool,
     message: String,
@@ -65,48 +65,51 @@ struct Done {
 }
 
 /// Of [`fresh`].
-pub(crate) const FRESH: Operation = Operation::new(Topic::Accounts, "Ask the backend for an account's quota now")
+pub(crate) const FRESH: Operation = Operation::new(Tag::Accounts, "Ask the backend for an account's quota now")
     .gives::<Measured>(200)
     .fails(&[409, 502]);
 
 /// `GET /auth/accounts/{id}/quota`: asked of the backend now.
-pub(crate) async fn fresh(ask: Ask) -> Answer {
-    let measured = ask.app.engine.quotas().measure(&ask.param).await.map_err(|error| denied(&error))?;
+pub(crate) async fn fresh(ctx: RequestContext) -> HandlerResult {
+    let measured = ctx.app.engine.quotas().measure(&ctx.param).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &measured))
 }
 
 /// Of [`credits`].
 pub(crate) const CREDITS: Operation =
-    Operation::new(Topic::Accounts, "List an account's reset credits").gives::<ResetCredits>(200).fails(&[409, 502]);
+    Operation::new(Tag::Accounts, "List an account's reset credits").gives::<ResetCredits>(200).fails(&[409, 502]);
 
 /// `GET /auth/accounts/{id}/reset-credits`
-pub(crate) async fn credits(ask: Ask) -> Answer {
-    let credits = ask.app.engine.quotas().reset_credits(&ask.param).await.map_err(|error| denied(&error))?;
+pub(crate) async fn credits(ctx: RequestContext) -> HandlerResult {
+    let credits = ctx.app.engine.quotas().reset_credits(&ctx.param).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &credits))
 }
 
 /// Of [`consume`].
-pub(crate) const CONSUME: Operation = Operation::new(Topic::Accounts, "Consume a reset credit")
+pub(crate) const CONSUME: Operation = Operation::new(Tag::Accounts, "Consume a reset credit")
     .more("It cannot be taken back. At most one try every 30 seconds for each account.")
-    .may_take::<Wish>()
-    .gives::<Done>(200)
+    .may_take::<ConsumeRequest>()
+    .gives::<ConsumeReply>(200)
     .fails(&[409, 429, 502]);
 
 /// `POST /auth/accounts/{id}/reset-credits/consume` with `{"redeem_request_id": "<uuid>"}` or nothing: irreversible.
-pub(crate) async fn consume(ask: Ask) -> Answer {
-    let Input { engine, param: id, body: wish } = input::read::<Wish>(ask).await?;
-    let consumed =
-        engine.quotas().consume_credit(&id, wish.redeem_request_id.as_deref()).await.map_err(|error| denied(&error))?;
-    Ok(json(StatusCode::OK, &Done::from(consumed)))
+pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, param: id, body: request } = input::read::<ConsumeRequest>(ctx).await?;
+    let consumed = engine
+        .quotas()
+        .consume_credit(&id, request.redeem_request_id.as_deref())
+        .await
+        .map_err(|error| rejection(&error))?;
+    Ok(json(StatusCode::OK, &ConsumeReply::from(consumed)))
 }
 
 /// Of [`warnings`].
 pub(crate) const WARNINGS: Operation =
-    Operation::new(Topic::Accounts, "List the warnings that stand now").gives::<Warnings>(200);
+    Operation::new(Tag::Accounts, "List the warnings that stand now").gives::<Warnings>(200);
 
 /// `GET /auth/quota/warnings`: those that stand now.
-pub(crate) async fn warnings(ask: Ask) -> Answer {
-    let (warnings, updated) = ask.app.engine.quotas().warnings();
+pub(crate) async fn warnings(ctx: RequestContext) -> HandlerResult {
+    let (warnings, updated) = ctx.app.engine.quotas().warnings();
     let warnings = warnings.into_iter().map(Entry::from).collect();
     let updated_at = Some(updated).filter(|updated| updated.0 > 0).map(Date::from);
     Ok(json(StatusCode::OK, &Warnings { warnings, updated_at }))
@@ -114,12 +117,12 @@ pub(crate) async fn warnings(ask: Ask) -> Answer {
 
 /// Of [`forecast`].
 pub(crate) const FORECAST: Operation =
-    Operation::new(Topic::Accounts, "Tell how long each account's windows last at the pace of late")
+    Operation::new(Tag::Accounts, "Tell how long each account's windows last at the pace of late")
         .gives::<Forecasts>(200);
 
 /// `GET /admin/forecast`
-pub(crate) async fn forecast(ask: Ask) -> Answer {
-    Ok(json(StatusCode::OK, &Forecasts { accounts: ask.app.engine.quotas().outlooks() }))
+pub(crate) async fn forecast(ctx: RequestContext) -> HandlerResult {
+    Ok(json(StatusCode::OK, &Forecasts { accounts: ctx.app.engine.quotas().outlooks() }))
 }
 
 impl From<Warning> for Entry {
@@ -128,7 +131,7 @@ impl From<Warning> for Entry {
     }
 }
 
-impl From<Consumed> for Done {
+impl From<Consumed> for ConsumeReply {
     fn from(consumed: Consumed) -> Self {
         let Consumed { outcome, redeem_request_id, quota } = consumed;
         let (success, message) = (outcome.done(), outcome.words());
@@ -136,11 +139,13 @@ impl From<Consumed> for Done {
     }
 }
 
-pub(crate) fn denied(error: &QuotaError) -> Denied {
+pub(crate) fn rejection(error: &QuotaError) -> Rejection {
     let said = |kind| Failure::new(kind, error.to_string());
     match error {
         QuotaError::Unknown => said(Kind::NotFound).code("not_found").into(),
-        QuotaError::NotUsable(_) => Denied::with(StatusCode::CONFLICT, said(Kind::Invalid).code("account_not_usable")),
+        QuotaError::NotUsable(_) => {
+            Rejection::with(StatusCode::CONFLICT, said(Kind::Invalid).code("account_not_usable"))
+        }
         QuotaError::RequestId => said(Kind::Invalid).at("redeem_request_id").into(),
         QuotaError::TooSoon(seconds) => said(Kind::RateLimited).code("cooldown").retry_after(*seconds).into(),
         QuotaError::Store(_) => Failure::new(Kind::Internal, "The store failed; see the log").into(),

@@ -9,11 +9,13 @@ use http::StatusCode;
 use proto::{Failure, Kind};
 
 use self::provider::Catalog;
-use self::wire::{Batch, Deleted, Entry, Exported, Import, Imported, Key, Label, List, Listed, Outcome, State, Wish};
-use super::input::{Input, admin, bounded, read};
-use crate::operation::{Operation, Topic};
-use crate::reply::{Answer, Denied, bare, json};
-use crate::route::Ask;
+use self::wire::{
+    Batch, Deleted, Entry, Exported, Import, Imported, Key, Label, List, Listed, Outcome, RelayRequest, State,
+};
+use super::input::{AdminRequest, admin_id, bounded, read};
+use crate::operation::{Operation, Tag};
+use crate::response::{HandlerResult, Rejection, json, no_content};
+use crate::route::RequestContext;
 
 /// Most relays of one import or deletion.
 const MOST: usize = 256;
@@ -28,73 +30,75 @@ const REFUSED: &str = "401 with the code `relay_key_refused` means that the rela
 
 /// Of [`catalog`].
 pub(crate) const CATALOG: Operation =
-    Operation::new(Topic::Relays, "List the providers that are known by name").gives::<Catalog>(200);
+    Operation::new(Tag::Relays, "List the providers that are known by name").gives::<Catalog>(200);
 
 /// `GET /auth/api-keys/catalog`
-pub(crate) async fn catalog(_ask: Ask) -> Answer {
+pub(crate) async fn catalog(_ask: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Catalog::new()))
 }
 
 /// Of [`list`].
-pub(crate) const LIST: Operation =
-    Operation::new(Topic::Relays, "List the relays, their keys masked").gives::<List>(200);
+pub(crate) const LIST: Operation = Operation::new(Tag::Relays, "List the relays, their keys masked").gives::<List>(200);
 
 /// `GET /auth/api-keys`
-pub(crate) async fn list(ask: Ask) -> Answer {
-    let keys = ask.app.engine.relays().list().into_iter().map(Entry::from).collect();
+pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
+    let keys = ctx.app.engine.relays().list().into_iter().map(Entry::from).collect();
     Ok(json(StatusCode::OK, &List { keys }))
 }
 
 /// Of [`add`].
-pub(crate) const ADD: Operation =
-    Operation::new(Topic::Relays, "Add a relay").more(REFUSED).takes::<Wish>().gives::<Outcome>(201).fails(&[409, 502]);
+pub(crate) const ADD: Operation = Operation::new(Tag::Relays, "Add a relay")
+    .more(REFUSED)
+    .takes::<RelayRequest>()
+    .gives::<Outcome>(201)
+    .fails(&[409, 502]);
 
 /// `POST /auth/api-keys`
-pub(crate) async fn add(ask: Ask) -> Answer {
-    let Input { engine, body: wish, .. } = read::<Wish>(ask).await?;
-    let view = put(&engine, &wish).await?;
+pub(crate) async fn add(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body: request, .. } = read::<RelayRequest>(ctx).await?;
+    let view = add_named(&engine, &request).await?;
     Ok(json(StatusCode::CREATED, &Outcome { success: true, added: 1, failed: 0, keys: vec![view.into()] }))
 }
 
 /// Of [`models`].
-pub(crate) const MODELS: Operation =
-    Operation::new(Topic::Relays, "Ask for the models of a relay that is not added yet")
-        .more(REFUSED)
-        .takes::<Wish>()
-        .gives::<Listed>(200)
-        .fails(&[502]);
+pub(crate) const MODELS: Operation = Operation::new(Tag::Relays, "Ask for the models of a relay that is not added yet")
+    .more(REFUSED)
+    .takes::<RelayRequest>()
+    .gives::<Listed>(200)
+    .fails(&[502]);
 
 /// `POST /auth/api-keys/models`: the models of a relay that is not added yet.
-pub(crate) async fn models(ask: Ask) -> Answer {
-    let Input { engine, body: wish, .. } = read::<Wish>(ask).await?;
-    let models = engine.relays().ask_models(&wish.relay(ANY.to_owned())?).await.map_err(|error| denied(&error))?;
+pub(crate) async fn models(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body: request, .. } = read::<RelayRequest>(ctx).await?;
+    let models =
+        engine.relays().ask_models(&request.relay(ANY.to_owned())?).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &Listed::of(models)))
 }
 
 /// Of [`export`].
 pub(crate) const EXPORT: Operation =
-    Operation::new(Topic::Relays, "Take the relays out, with their keys in clear").gives::<Exported>(200);
+    Operation::new(Tag::Relays, "Take the relays out, with their keys in clear").gives::<Exported>(200);
 
 /// `GET /auth/api-keys/export`: with the keys in clear.
-pub(crate) async fn export(ask: Ask) -> Answer {
-    let relays = ask.app.engine.relays().export();
-    tracing::warn!(target: "audit", admin = admin(&ask.caller), relays = relays.len(), "relays exported");
+pub(crate) async fn export(ctx: RequestContext) -> HandlerResult {
+    let relays = ctx.app.engine.relays().export();
+    tracing::warn!(target: "audit", admin = admin_id(&ctx.caller), relays = relays.len(), "relays exported");
     Ok(json(StatusCode::OK, &Exported::of(relays)))
 }
 
 /// Of [`import`].
 pub(crate) const IMPORT: Operation =
-    Operation::new(Topic::Relays, "Add relays, each by itself").takes::<Import>().gives::<Imported>(200);
+    Operation::new(Tag::Relays, "Add relays, each by itself").takes::<Import>().gives::<Imported>(200);
 
 /// `POST /auth/api-keys/import`
-pub(crate) async fn import(ask: Ask) -> Answer {
-    let Input { engine, body: import, .. } = read::<Import>(ask).await?;
+pub(crate) async fn import(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body: import, .. } = read::<Import>(ctx).await?;
     bounded(import.keys.len(), MOST, "keys")?;
     let mut done = Imported::default();
-    for wish in &import.keys {
-        match put(&engine, wish).await {
+    for request in &import.keys {
+        match add_named(&engine, request).await {
             Ok(_) => done.added += 1,
-            Err(denied) => done.fail(wish.label(), denied.failure.message),
+            Err(rejection) => done.fail(request.label(), rejection.failure.message),
         }
     }
     Ok(json(StatusCode::OK, &done.finish()))
@@ -102,80 +106,80 @@ pub(crate) async fn import(ask: Ask) -> Answer {
 
 /// Of [`remove_many`].
 pub(crate) const REMOVE_MANY: Operation =
-    Operation::new(Topic::Relays, "Remove several relays").takes::<Batch>().gives::<Deleted>(200).fails(&[409]);
+    Operation::new(Tag::Relays, "Remove several relays").takes::<Batch>().gives::<Deleted>(200).fails(&[409]);
 
 /// `POST /auth/api-keys/batch-delete`
-pub(crate) async fn remove_many(ask: Ask) -> Answer {
-    let Input { engine, body: batch, .. } = read::<Batch>(ask).await?;
+pub(crate) async fn remove_many(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body: batch, .. } = read::<Batch>(ctx).await?;
     bounded(batch.ids.len(), MOST, "ids")?;
     let mut deleted = 0;
     for id in &batch.ids {
-        let removed = engine.relays().remove(id).await.map_err(|error| denied(&error))?;
+        let removed = engine.relays().remove(id).await.map_err(|error| rejection(&error))?;
         deleted += usize::from(removed);
     }
     Ok(json(StatusCode::OK, &Deleted { success: true, deleted }))
 }
 
 /// Of [`remove`].
-pub(crate) const REMOVE: Operation = Operation::new(Topic::Relays, "Remove a relay").bare(204).fails(&[409]);
+pub(crate) const REMOVE: Operation = Operation::new(Tag::Relays, "Remove a relay").bare(204).fails(&[409]);
 
 /// `DELETE /auth/api-keys/{id}`
-pub(crate) async fn remove(ask: Ask) -> Answer {
-    if ask.app.engine.relays().remove(&ask.param).await.map_err(|error| denied(&error))? {
-        return Ok(bare(StatusCode::NO_CONTENT));
+pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
+    if ctx.app.engine.relays().remove(&ctx.param).await.map_err(|error| rejection(&error))? {
+        return Ok(no_content(StatusCode::NO_CONTENT));
     }
-    Err(denied(&RelayError::Unknown))
+    Err(rejection(&RelayError::Unknown))
 }
 
 /// Of [`rename`].
 pub(crate) const RENAME: Operation =
-    Operation::new(Topic::Relays, "Rename a relay").takes::<Label>().gives::<Entry>(200).fails(&[409]);
+    Operation::new(Tag::Relays, "Rename a relay").takes::<Label>().gives::<Entry>(200).fails(&[409]);
 
 /// `PATCH /auth/api-keys/{id}/label`
-pub(crate) async fn rename(ask: Ask) -> Answer {
-    let Input { engine, param: id, body: label } = read::<Label>(ask).await?;
+pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, param: id, body: label } = read::<Label>(ctx).await?;
     let name = Some(engine::relay_name(&label.label));
     change(&engine, &id, RelayChange { name, ..RelayChange::default() }).await
 }
 
 /// Of [`switch`].
 pub(crate) const SWITCH: Operation =
-    Operation::new(Topic::Relays, "Switch a relay on or off").takes::<State>().gives::<Entry>(200).fails(&[409]);
+    Operation::new(Tag::Relays, "Switch a relay on or off").takes::<State>().gives::<Entry>(200).fails(&[409]);
 
 /// `PATCH /auth/api-keys/{id}/status`
-pub(crate) async fn switch(ask: Ask) -> Answer {
-    let Input { engine, param: id, body: state } = read::<State>(ask).await?;
+pub(crate) async fn switch(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, param: id, body: state } = read::<State>(ctx).await?;
     let enabled = Some(state.enabled());
     change(&engine, &id, RelayChange { enabled, ..RelayChange::default() }).await
 }
 
 /// Of [`rekey`].
 pub(crate) const REKEY: Operation =
-    Operation::new(Topic::Relays, "Give a relay another key").takes::<Key>().gives::<Entry>(200).fails(&[409]);
+    Operation::new(Tag::Relays, "Give a relay another key").takes::<Key>().gives::<Entry>(200).fails(&[409]);
 
 /// `PATCH /auth/api-keys/{id}/key`
-pub(crate) async fn rekey(ask: Ask) -> Answer {
-    let Input { engine, param: id, body: key } = read::<Key>(ask).await?;
+pub(crate) async fn rekey(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, param: id, body: key } = read::<Key>(ctx).await?;
     change(&engine, &id, RelayChange { key: Some(key.secret()), ..RelayChange::default() }).await
 }
 
-async fn change(engine: &Engine, id: &str, change: RelayChange) -> Answer {
-    let view = engine.relays().change(id, change).await.map_err(|error| denied(&error))?;
+async fn change(engine: &Engine, id: &str, change: RelayChange) -> HandlerResult {
+    let view = engine.relays().change(id, change).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &Entry::from(view)))
 }
 
 /// Adds a relay under its name, or one like it where nobody asked for exactly this.
-async fn put(engine: &Engine, wish: &Wish) -> Result<RelayView, Denied> {
-    let name = wish.label();
+async fn add_named(engine: &Engine, request: &RelayRequest) -> Result<RelayView, Rejection> {
+    let name = request.label();
     let taken: Vec<String> = engine.relays().list().into_iter().map(|relay| relay.name).collect();
     let stem = &name[..name.floor_char_boundary(STEM)];
     let others = (2..=TRIES).map(|number| format!("{stem}-{number}"));
     let free = std::iter::once(name.clone()).chain(others).find(|name| !taken.contains(name));
-    let chosen = free.filter(|_| !wish.named()).unwrap_or(name);
-    engine.relays().add(&wish.relay(chosen)?).await.map_err(|error| denied(&error))
+    let chosen = free.filter(|_| !request.named()).unwrap_or(name);
+    engine.relays().add(&request.relay(chosen)?).await.map_err(|error| rejection(&error))
 }
 
-fn denied(error: &RelayError) -> Denied {
+fn rejection(error: &RelayError) -> Rejection {
     let (kind, status, code) = match error {
         RelayError::Invalid(_) => (Kind::Invalid, None, "invalid_relay"),
         RelayError::Taken(_) => (Kind::Invalid, Some(StatusCode::CONFLICT), "name_taken"),
@@ -194,5 +198,5 @@ fn denied(error: &RelayError) -> Denied {
         }
     };
     let failure = Failure::new(kind, error.to_string()).code(code);
-    status.map_or_else(|| failure.clone().into(), |status| Denied::with(status, failure.clone()))
+    status.map_or_else(|| failure.clone().into(), |status| Rejection::with(status, failure.clone()))
 }

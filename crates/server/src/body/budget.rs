@@ -3,24 +3,24 @@
 use bytes::Bytes;
 use engine::{Room, Space, Tab};
 
-use super::Broken;
+use super::BodyError;
 
 /// A body that arrives without a word about its length is paid for in steps of this many bytes.
 const STEP: usize = 16 << 10;
 
 /// The whole budget.
 #[derive(Clone, Debug)]
-pub(crate) struct Budget(Room);
+pub(crate) struct BodyBudget(Room);
 
-impl Budget {
+impl BodyBudget {
     /// A budget of `bytes`.
     pub(crate) fn new(bytes: usize) -> Self {
         Self(Room::new(bytes))
     }
 
     /// An account for one body of at most `most` bytes, nothing on it yet.
-    pub(crate) fn charge(&self, most: usize) -> Charge {
-        Charge { room: self.0.clone(), held: None, most }
+    pub(crate) fn reservation(&self, most: usize) -> BodyReservation {
+        BodyReservation { room: self.0.clone(), held: None, most }
     }
 
     /// An account for what a request takes beside its body.
@@ -31,15 +31,15 @@ impl Budget {
 
 /// What one body holds of the budget; given back on drop.
 #[derive(Debug)]
-pub(crate) struct Charge {
+pub(crate) struct BodyReservation {
     room: Room,
     held: Option<Space>,
     most: usize,
 }
 
-impl Charge {
+impl BodyReservation {
     /// Makes room for `more` bytes in `whole` and pays for the growth; never waits, because a full budget is answered.
-    pub(super) fn reserve(&mut self, whole: &mut Vec<u8>, more: usize) -> Result<(), Broken> {
+    pub(super) fn grow(&mut self, whole: &mut Vec<u8>, more: usize) -> Result<(), BodyError> {
         let needed = whole.len() + more;
         if needed <= whole.capacity() {
             return Ok(());
@@ -51,7 +51,7 @@ impl Charge {
     }
 
     /// Pays for so many bytes that somebody else holds, as far as they are not paid for yet.
-    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Broken> {
+    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), BodyError> {
         let paid = self.held.as_ref().map_or(0, Space::bytes);
         match bytes.saturating_sub(paid) {
             0 => Ok(()),
@@ -67,8 +67,8 @@ impl Charge {
         self.seal(whole)
     }
 
-    fn pay(&mut self, bytes: usize) -> Result<(), Broken> {
-        let space = self.room.take(bytes).ok_or(Broken::Full)?;
+    fn pay(&mut self, bytes: usize) -> Result<(), BodyError> {
+        let space = self.room.take(bytes).ok_or(BodyError::Full)?;
         match &mut self.held {
             Some(held) => held.add(space),
             None => self.held = Some(space),
@@ -81,16 +81,16 @@ impl Charge {
         if whole.as_ref().is_empty() {
             return Bytes::new();
         }
-        Bytes::from_owner(Charged { whole, _charge: self })
+        Bytes::from_owner(ReservedBytes { whole, _charge: self })
     }
 }
 
-struct Charged<B> {
+struct ReservedBytes<B> {
     whole: B,
-    _charge: Charge,
+    _charge: BodyReservation,
 }
 
-impl<B: AsRef<[u8]>> AsRef<[u8]> for Charged<B> {
+impl<B: AsRef<[u8]>> AsRef<[u8]> for ReservedBytes<B> {
     fn as_ref(&self) -> &[u8] {
         self.whole.as_ref()
     }
@@ -102,35 +102,35 @@ mod tests {
 
     const KIB: usize = 1 << 10;
 
-    fn is_free(budget: &Budget, bytes: usize) -> bool {
-        budget.charge(usize::MAX).reserve(&mut Vec::new(), bytes).is_ok()
+    fn is_free(budget: &BodyBudget, bytes: usize) -> bool {
+        budget.reservation(usize::MAX).grow(&mut Vec::new(), bytes).is_ok()
     }
 
     #[test]
     fn a_body_is_charged_until_its_last_slice_is_gone() {
-        let budget = Budget::new(8 * KIB);
-        let mut charge = budget.charge(usize::MAX);
+        let budget = BodyBudget::new(8 * KIB);
+        let mut charge = budget.reservation(usize::MAX);
         let mut whole = Vec::new();
-        charge.reserve(&mut whole, 5 * KIB).unwrap();
+        charge.grow(&mut whole, 5 * KIB).unwrap();
         whole.resize(5 * KIB, 7);
         let body = charge.seal(whole);
         let slice = body.slice(3..9);
         drop(body);
-        assert_eq!(budget.charge(usize::MAX).reserve(&mut Vec::new(), 4 * KIB), Err(Broken::Full));
+        assert_eq!(budget.reservation(usize::MAX).grow(&mut Vec::new(), 4 * KIB), Err(BodyError::Full));
         drop(slice);
-        assert_eq!(budget.charge(usize::MAX).reserve(&mut Vec::new(), 4 * KIB), Ok(()));
+        assert_eq!(budget.reservation(usize::MAX).grow(&mut Vec::new(), 4 * KIB), Ok(()));
     }
 
     #[test]
     fn what_arrives_is_paid_in_steps_and_to_the_last_byte() {
-        let budget = Budget::new(2 * STEP + 4 * KIB);
-        let mut charge = budget.charge(usize::MAX);
+        let budget = BodyBudget::new(2 * STEP + 4 * KIB);
+        let mut charge = budget.reservation(usize::MAX);
         for (bytes, left) in [(1, STEP + 4 * KIB), (STEP, STEP + 4 * KIB), (STEP + 1, 4 * KIB)] {
             assert_eq!(charge.cover(bytes), Ok(()));
             assert!(is_free(&budget, left) && !is_free(&budget, left + 1), "{bytes}");
         }
         assert_eq!(charge.cover(2 * STEP + 4 * KIB), Ok(()), "no whole step is left");
-        assert_eq!(charge.cover(2 * STEP + 4 * KIB + 1), Err(Broken::Full));
+        assert_eq!(charge.cover(2 * STEP + 4 * KIB + 1), Err(BodyError::Full));
         let body = charge.adopt(Bytes::from(vec![7; KIB + 1]));
         assert!(is_free(&budget, 2 * STEP + 2 * KIB) && !is_free(&budget, 2 * STEP + 2 * KIB + 1));
         drop(body);

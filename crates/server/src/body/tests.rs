@@ -22,10 +22,10 @@ fn headers(given: &[(&'static str, &str)]) -> HeaderMap {
     given.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
 }
 
-async fn read_as(coding: &str, body: impl Into<Bytes>) -> Result<Bytes, Broken> {
+async fn read_as(coding: &str, body: impl Into<Bytes>) -> Result<Bytes, BodyError> {
     let limits = limits();
     let headers = headers(&[("content-encoding", coding)]);
-    read(&headers, Full::new(body.into()), &limits, &Budget::new(limits.buffered)).await
+    read(&headers, Full::new(body.into()), &limits, &BodyBudget::new(limits.buffered)).await
 }
 
 async fn encode(coding: &str, plain: &[u8]) -> Vec<u8> {
@@ -62,9 +62,9 @@ async fn chains_are_undone_from_the_end() {
     let once = encode("gzip", TEXT).await;
     let twice = encode("zstd", &once).await;
     assert_eq!(read_as("gzip, identity, zstd", twice.clone()).await.as_deref(), Ok(TEXT));
-    assert_eq!(read_as("zstd, gzip", twice.clone()).await, Err(Broken::Corrupt));
+    assert_eq!(read_as("zstd, gzip", twice.clone()).await, Err(BodyError::Corrupt));
     let five = "gzip, gzip, gzip, gzip, gzip";
-    assert_eq!(read_as(five, twice).await, Err(Broken::Coding));
+    assert_eq!(read_as(five, twice).await, Err(BodyError::Coding));
 }
 
 #[rstest]
@@ -83,7 +83,7 @@ async fn identity_is_no_coding(#[case] named: &str) {
 #[case("gzip, wat")]
 #[tokio::test]
 async fn other_codings_are_not(#[case] named: &str) {
-    assert_eq!(read_as(named, TEXT).await, Err(Broken::Coding));
+    assert_eq!(read_as(named, TEXT).await, Err(BodyError::Coding));
 }
 
 #[rstest]
@@ -95,15 +95,15 @@ async fn other_codings_are_not(#[case] named: &str) {
 async fn damaged_bodies_are_refused(#[case] coding: &str) {
     let sound = encode(coding, TEXT).await;
     for cut in 0..sound.len() {
-        assert_eq!(read_as(coding, sound[..cut].to_vec()).await, Err(Broken::Corrupt), "{coding} cut at {cut}");
+        assert_eq!(read_as(coding, sound[..cut].to_vec()).await, Err(BodyError::Corrupt), "{coding} cut at {cut}");
     }
-    assert_eq!(read_as(coding, [&sound[..], b"x"].concat()).await, Err(Broken::Corrupt), "{coding} goes on");
+    assert_eq!(read_as(coding, [&sound[..], b"x"].concat()).await, Err(BodyError::Corrupt), "{coding} goes on");
     let twice = match coding {
         "gzip" | "zstd" => Ok(Bytes::from([TEXT, TEXT].concat())),
-        _ => Err(Broken::Corrupt),
+        _ => Err(BodyError::Corrupt),
     };
     assert_eq!(read_as(coding, [&sound[..], &sound[..]].concat()).await, twice, "{coding} twice");
-    assert_eq!(read_as(coding, TEXT).await, Err(Broken::Corrupt), "{coding} is not what it says");
+    assert_eq!(read_as(coding, TEXT).await, Err(BodyError::Corrupt), "{coding} is not what it says");
 }
 
 #[rstest]
@@ -115,7 +115,7 @@ async fn damaged_bodies_are_refused(#[case] coding: &str) {
 async fn bombs_stop_at_the_cap(#[case] coding: &str) {
     let bomb = encode(coding, &vec![0; 64 << 20]).await;
     assert!(bomb.len() < 1 << 20, "{coding}: {}", bomb.len());
-    assert_eq!(read_as(coding, bomb).await, Err(Broken::TooLarge));
+    assert_eq!(read_as(coding, bomb).await, Err(BodyError::TooLarge));
 }
 
 /// What a coding makes of a MiB of zeros, and of each one behind it.
@@ -156,9 +156,9 @@ async fn an_endless_bomb_is_read_up_to_the_cap(#[case] coding: &str) {
     let endless = stream::iter(std::iter::once(first).chain(std::iter::repeat(next)));
     let endless = endless.inspect(move |_| _ = count.fetch_add(1, Ordering::Relaxed));
     let body = StreamBody::new(endless.map(|piece| Ok::<_, Infallible>(Frame::data(piece))));
-    let budget = Budget::new(limits.decoded + (32 << 10));
+    let budget = BodyBudget::new(limits.decoded + (32 << 10));
     let read = read(&headers(&[("content-encoding", coding)]), body, &limits, &budget).await;
-    assert_eq!(read, Err(Broken::TooLarge));
+    assert_eq!(read, Err(BodyError::TooLarge));
     // Three of the eight are in the first one.
     let taken = taken.load(Ordering::Relaxed);
     assert!((6..=8).contains(&taken), "{taken} pieces");
@@ -179,9 +179,9 @@ async fn chained_bombs_stop_at_the_cap(#[case] codings: &[&str]) {
         bomb = encode(coding, &bomb).await;
     }
     let limits = limits();
-    let budget = Budget::new(limits.decoded + (32 << 10));
+    let budget = BodyBudget::new(limits.decoded + (32 << 10));
     let read = read(&headers(&[("content-encoding", &codings.join(","))]), Full::from(bomb), &limits, &budget).await;
-    assert_eq!(read, Err(Broken::TooLarge));
+    assert_eq!(read, Err(BodyError::TooLarge));
 }
 
 /// A gzip member of nothing, of about so many bytes.
@@ -197,7 +197,7 @@ fn hollow(bytes: usize) -> Vec<u8> {
 #[case(&["gzip", "br"])]
 #[tokio::test]
 async fn what_is_between_two_codings_is_capped(#[case] outer: &[&str]) {
-    for (size, wanted) in [(1 << 20, Ok(Bytes::new())), (3 << 20, Err(Broken::TooLarge))] {
+    for (size, wanted) in [(1 << 20, Ok(Bytes::new())), (3 << 20, Err(BodyError::TooLarge))] {
         let mut body = hollow(size);
         for coding in outer {
             body = encode(coding, &body).await;
@@ -210,7 +210,7 @@ async fn what_is_between_two_codings_is_capped(#[case] outer: &[&str]) {
 #[tokio::test]
 async fn decoding_takes_turns() {
     let limits = Limits { decoded: 32 << 20, buffered: 64 << 20, ..limits() };
-    let budget = Budget::new(limits.buffered);
+    let budget = BodyBudget::new(limits.buffered);
     for plain in [hollow(24 << 20), vec![0; 24 << 20]] {
         let body = encode("gzip", &encode("gzip", &plain).await).await;
         let named = headers(&[("content-encoding", if plain[0] == 0 { "gzip,gzip" } else { "gzip,gzip,gzip" })]);
@@ -233,19 +233,19 @@ async fn decoding_takes_turns() {
 #[case::brotli_large_window("br", &[0x11, 0x1e, 0x00, 0x00, 0x00, 0x03])]
 #[tokio::test]
 async fn windows_are_capped(#[case] coding: &str, #[case] frame: &[u8]) {
-    assert_eq!(read_as(coding, frame.to_vec()).await, Err(Broken::Corrupt));
+    assert_eq!(read_as(coding, frame.to_vec()).await, Err(BodyError::Corrupt));
 }
 
 #[tokio::test]
 async fn the_wire_is_capped_with_and_without_a_length() {
     let limits = limits();
-    let budget = Budget::new(limits.buffered);
+    let budget = BodyBudget::new(limits.buffered);
     let declared = headers(&[("content-length", "1073741824")]);
     let never = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
-    assert_eq!(read(&declared, never, &limits, &budget).await, Err(Broken::TooLarge));
+    assert_eq!(read(&declared, never, &limits, &budget).await, Err(BodyError::TooLarge));
     let chunk = Bytes::from(vec![b' '; 100 << 10]);
     let chunks = stream::iter((0..1024).map(move |_| Ok::<_, Infallible>(Frame::data(chunk.clone()))));
-    assert_eq!(read(&HeaderMap::new(), StreamBody::new(chunks), &limits, &budget).await, Err(Broken::TooLarge));
+    assert_eq!(read(&HeaderMap::new(), StreamBody::new(chunks), &limits, &budget).await, Err(BodyError::TooLarge));
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,23 +254,26 @@ async fn a_body_that_stops_is_given_up_after_the_stall_limit() {
     let began = tokio::time::Instant::now();
     let first = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{")))]);
     let body = StreamBody::new(Box::pin(first.chain(stream::pending())));
-    assert_eq!(read(&HeaderMap::new(), body, &limits, &Budget::new(limits.buffered)).await, Err(Broken::Stalled));
+    assert_eq!(
+        read(&HeaderMap::new(), body, &limits, &BodyBudget::new(limits.buffered)).await,
+        Err(BodyError::Stalled)
+    );
     assert_eq!(began.elapsed().as_secs(), 60);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_presents_nothing_is_read_shortly() {
     let one = |size: usize| Full::new(Bytes::from(vec![b' '; size]));
-    assert_eq!(short(&HeaderMap::new(), one(16 << 10)).await.map(|read| read.len()), Ok(16 << 10));
-    assert_eq!(short(&HeaderMap::new(), one((16 << 10) + 1)).await, Err(Broken::NotShort));
-    assert_eq!(short(&headers(&[("content-encoding", "gzip")]), one(1)).await, Err(Broken::Coding));
+    assert_eq!(read_public(&HeaderMap::new(), one(16 << 10)).await.map(|read| read.len()), Ok(16 << 10));
+    assert_eq!(read_public(&HeaderMap::new(), one((16 << 10) + 1)).await, Err(BodyError::NotShort));
+    assert_eq!(read_public(&headers(&[("content-encoding", "gzip")]), one(1)).await, Err(BodyError::Coding));
     // A byte now and then does not prolong it.
     let began = tokio::time::Instant::now();
     let slow = stream::unfold((), |()| async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         Some((Ok::<_, Infallible>(Frame::data(Bytes::from_static(b" "))), ()))
     });
-    assert_eq!(short(&HeaderMap::new(), StreamBody::new(Box::pin(slow))).await, Err(Broken::Stalled));
+    assert_eq!(read_public(&HeaderMap::new(), StreamBody::new(Box::pin(slow))).await, Err(BodyError::Stalled));
     assert_eq!(began.elapsed().as_secs(), 5);
 }
 
@@ -278,17 +281,17 @@ async fn who_presents_nothing_is_read_shortly() {
 async fn a_cut_body_is_told_apart() {
     let limits = limits();
     let cut = stream::iter([Ok(Frame::data(Bytes::from_static(b"{"))), Err(())]);
-    let read = read(&HeaderMap::new(), StreamBody::new(cut), &limits, &Budget::new(limits.buffered)).await;
-    assert_eq!(read, Err(Broken::Cut));
+    let read = read(&HeaderMap::new(), StreamBody::new(cut), &limits, &BodyBudget::new(limits.buffered)).await;
+    assert_eq!(read, Err(BodyError::Cut));
 }
 
 #[tokio::test]
 async fn a_full_budget_refuses_and_empties_again() {
     let limits = limits();
-    let budget = Budget::new(64 << 10);
+    let budget = BodyBudget::new(64 << 10);
     let body = || Full::new(Bytes::from(vec![b' '; 40 << 10]));
     let first = read(&HeaderMap::new(), body(), &limits, &budget).await.unwrap();
-    assert_eq!(read(&HeaderMap::new(), body(), &limits, &budget).await, Err(Broken::Full));
+    assert_eq!(read(&HeaderMap::new(), body(), &limits, &budget).await, Err(BodyError::Full));
     drop(first);
     assert!(read(&HeaderMap::new(), body(), &limits, &budget).await.is_ok());
 }
@@ -296,18 +299,18 @@ async fn a_full_budget_refuses_and_empties_again() {
 #[test]
 fn every_trouble_has_its_status() {
     let statuses = [
-        (Broken::TooLarge, Kind::TooLarge),
-        (Broken::NotShort, Kind::TooLarge),
-        (Broken::Stalled, Kind::Stalled),
-        (Broken::Cut, Kind::Invalid),
-        (Broken::Coding, Kind::Unsupported),
-        (Broken::Corrupt, Kind::Invalid),
-        (Broken::Full, Kind::Overloaded),
+        (BodyError::TooLarge, Kind::TooLarge),
+        (BodyError::NotShort, Kind::TooLarge),
+        (BodyError::Stalled, Kind::Stalled),
+        (BodyError::Cut, Kind::Invalid),
+        (BodyError::Coding, Kind::Unsupported),
+        (BodyError::Corrupt, Kind::Invalid),
+        (BodyError::Full, Kind::Overloaded),
     ];
     for (broken, kind) in statuses {
         assert_eq!(Failure::from(broken).kind, kind);
     }
-    assert_eq!(Failure::from(Broken::Full).retry_after, Some(1));
+    assert_eq!(Failure::from(BodyError::Full).retry_after, Some(1));
 }
 
 /// Bytes of a body, one each time after so long.
@@ -322,24 +325,24 @@ fn dripping(pause: Duration, size: usize) -> impl Body<Data = Bytes, Error = Inf
 #[tokio::test(start_paused = true)]
 async fn a_body_that_drips_is_given_up() {
     let (limits, none) = (limits(), HeaderMap::new());
-    let budget = Budget::new(limits.buffered);
+    let budget = BodyBudget::new(limits.buffered);
     let began = tokio::time::Instant::now();
     let read = read(&none, dripping(Duration::from_secs(59), 1), &limits, &budget);
-    assert_eq!(read.await, Err(Broken::Stalled));
+    assert_eq!(read.await, Err(BodyError::Stalled));
     assert_eq!(began.elapsed().as_secs(), 60);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_body_is_read_as_long_as_it_keeps_its_rate() {
     let (limits, none) = (limits(), HeaderMap::new());
-    let budget = Budget::new(limits.buffered);
+    let budget = BodyBudget::new(limits.buffered);
     let began = tokio::time::Instant::now();
     // 2 KiB a second reach the cap of 1 MiB after 512 s; half the rate or less is not enough.
     let steady = read(&none, dripping(Duration::from_secs(10), 20 << 10), &limits, &budget);
-    assert_eq!(steady.await, Err(Broken::TooLarge));
+    assert_eq!(steady.await, Err(BodyError::TooLarge));
     assert_eq!(began.elapsed().as_secs(), 520);
     let began = tokio::time::Instant::now();
     let slow = read(&none, dripping(Duration::from_secs(10), 5 << 10), &limits, &budget);
-    assert_eq!(slow.await, Err(Broken::Stalled));
+    assert_eq!(slow.await, Err(BodyError::Stalled));
     assert_eq!(began.elapsed().as_secs(), 115);
 }

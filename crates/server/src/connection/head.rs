@@ -3,7 +3,7 @@
 
 /// Why a head is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum HeadError {
     /// A shape that parsers disagree about, or no HTTP at all (400).
     Malformed,
     /// Too many bytes or headers (431).
@@ -20,21 +20,21 @@ pub(crate) enum Framing {
 }
 
 /// Whether no request can begin like this: TLS on a plain port, a binary protocol, a stray body.
-pub(crate) fn hopeless(held: &[u8]) -> bool {
-    held.first().is_some_and(|byte| !token(*byte) && *byte != b'\r')
+pub(crate) fn is_not_http(held: &[u8]) -> bool {
+    held.first().is_some_and(|byte| !is_token_byte(*byte) && *byte != b'\r')
 }
 
 /// Where a head ends in `held`, if it does. `from` is how far an earlier call has looked.
 ///
 /// # Errors
 /// `Malformed` at the first line end that is not CRLF, so that such a head is answered at once.
-pub(crate) fn end(held: &[u8], from: usize) -> Result<Option<usize>, Refused> {
+pub(crate) fn end(held: &[u8], from: usize) -> Result<Option<usize>, HeadError> {
     for at in from..held.len() {
         if held[at] != b'\n' {
             continue;
         }
         if at == 0 || held[at - 1] != b'\r' {
-            return Err(Refused::Malformed);
+            return Err(HeadError::Malformed);
         }
         if at >= 3 && held[at - 3..].starts_with(b"\r\n") {
             return Ok(Some(at + 1));
@@ -44,33 +44,33 @@ pub(crate) fn end(held: &[u8], from: usize) -> Result<Option<usize>, Refused> {
 }
 
 /// Checks a complete head, its closing empty line included.
-pub(crate) fn check(head: &[u8], most: usize) -> Result<Framing, Refused> {
-    let mut lines = head.strip_suffix(b"\r\n\r\n").ok_or(Refused::Malformed)?.split(|byte| *byte == b'\n');
-    let newer = request_line(whole(lines.next().unwrap_or_default()))?;
-    let mut seen = Seen::default();
+pub(crate) fn check(head: &[u8], most: usize) -> Result<Framing, HeadError> {
+    let mut lines = head.strip_suffix(b"\r\n\r\n").ok_or(HeadError::Malformed)?.split(|byte| *byte == b'\n');
+    let newer = request_line(trim_cr(lines.next().unwrap_or_default()))?;
+    let mut seen = HeaderScan::default();
     for (count, line) in lines.enumerate() {
         if count >= most {
-            return Err(Refused::TooLarge);
+            return Err(HeadError::TooLarge);
         }
-        seen.take(whole(line))?;
+        seen.take(trim_cr(line))?;
     }
     seen.framing(newer)
 }
 
 /// The line without the CR that every line but the last still has.
-fn whole(line: &[u8]) -> &[u8] {
+fn trim_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// Whether the version is HTTP/1.1.
-fn request_line(line: &[u8]) -> Result<bool, Refused> {
+fn request_line(line: &[u8]) -> Result<bool, HeadError> {
     let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-    let [method, to, version] = words[..] else { return Err(Refused::Malformed) };
-    let sound = !method.is_empty() && method.iter().all(|byte| token(*byte)) && target(method, to);
+    let [method, to, version] = words[..] else { return Err(HeadError::Malformed) };
+    let sound = !method.is_empty() && method.iter().all(|byte| is_token_byte(*byte)) && target(method, to);
     match version {
         b"HTTP/1.1" if sound => Ok(true),
         b"HTTP/1.0" if sound => Ok(false),
-        _ => Err(Refused::Malformed),
+        _ => Err(HeadError::Malformed),
     }
 }
 
@@ -84,37 +84,37 @@ fn target(method: &[u8], target: &[u8]) -> bool {
 }
 
 #[derive(Default)]
-struct Seen {
+struct HeaderScan {
     length: Option<u64>,
     chunked: bool,
 }
 
-impl Seen {
-    fn take(&mut self, line: &[u8]) -> Result<(), Refused> {
-        let colon = line.iter().position(|byte| *byte == b':').ok_or(Refused::Malformed)?;
+impl HeaderScan {
+    fn take(&mut self, line: &[u8]) -> Result<(), HeadError> {
+        let colon = line.iter().position(|byte| *byte == b':').ok_or(HeadError::Malformed)?;
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        let named = !name.is_empty() && name.iter().all(|byte| token(*byte));
+        let named = !name.is_empty() && name.iter().all(|byte| is_token_byte(*byte));
         let clean = value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f));
-        if !named || !clean || disguised(name) {
-            return Err(Refused::Malformed);
+        if !named || !clean || is_disguised(name) {
+            return Err(HeadError::Malformed);
         }
         if name.eq_ignore_ascii_case(b"content-length") {
             let length = length(value).filter(|_| self.length.is_none());
-            self.length = Some(length.ok_or(Refused::Malformed)?);
+            self.length = Some(length.ok_or(HeadError::Malformed)?);
         }
         if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Refused::Malformed);
+                return Err(HeadError::Malformed);
             }
             self.chunked = true;
         }
         Ok(())
     }
 
-    fn framing(&self, newer: bool) -> Result<Framing, Refused> {
+    fn framing(&self, newer: bool) -> Result<Framing, HeadError> {
         match (self.chunked, self.length) {
             (true, None) if newer => Ok(Framing::Chunked),
-            (true, _) => Err(Refused::Malformed),
+            (true, _) => Err(HeadError::Malformed),
             (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
         }
     }
@@ -127,7 +127,7 @@ fn length(value: &[u8]) -> Option<u64> {
 
 /// Headers that decide where a message ends, whom it is for or who sent it. A proxy in front may read `Content_Length` as
 /// `Content-Length`; other names with underscores (`session_id` of older Codex clients) are harmless and pass.
-fn disguised(name: &[u8]) -> bool {
+fn is_disguised(name: &[u8]) -> bool {
     const FRAMING: [&str; 9] = [
         "content-length",
         "transfer-encoding",
@@ -149,7 +149,7 @@ fn disguised(name: &[u8]) -> bool {
         })
 }
 
-fn token(byte: u8) -> bool {
+fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -16,8 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::head::{self, Framing, Refused};
-use super::state::{Link, Phase as Life};
+use super::head::{self, Framing, HeadError};
+use super::state::{ConnectionState, Phase as Life};
 use crate::settings::Limits;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -33,12 +33,12 @@ pub(crate) enum Version {
 }
 
 /// See the module.
-pub(crate) struct Gate {
+pub(crate) struct HeadFilter {
     socket: TcpStream,
-    link: Arc<Link>,
+    connection: Arc<ConnectionState>,
     limits: Arc<Limits>,
     reading: Reading,
-    held: BytesMut,
+    buffered: BytesMut,
     /// Whether a head was handed over.
     served: bool,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -69,17 +69,17 @@ enum Then {
     Shut,
 }
 
-impl Gate {
+impl HeadFilter {
     /// Puts a gate on an accepted socket; the wait for its first byte begins now.
-    pub(crate) fn new(socket: TcpStream, link: Arc<Link>, limits: Arc<Limits>) -> Self {
+    pub(crate) fn new(socket: TcpStream, connection: Arc<ConnectionState>, limits: Arc<Limits>) -> Self {
         let deadline = Some(Box::pin(sleep_until(Instant::now() + limits.first_byte)));
         let (held, reading) = (BytesMut::new(), Reading::Head { seen: 0 });
         Self {
             socket,
-            link,
+            connection,
             limits,
             reading,
-            held,
+            buffered: held,
             served: false,
             deadline,
             blocked: None,
@@ -98,15 +98,15 @@ impl Gate {
 
     fn poll_version(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Version>> {
         loop {
-            if self.held.starts_with(PREFACE) {
+            if self.buffered.starts_with(PREFACE) {
                 self.reading = Reading::Open;
                 self.deadline = None;
                 return Poll::Ready(Ok(Version::Http2));
             }
-            if !self.held.is_empty() && !PREFACE.starts_with(&self.held) {
+            if !self.buffered.is_empty() && !PREFACE.starts_with(&self.buffered) {
                 return Poll::Ready(Ok(Version::Http1));
             }
-            if self.link.phase(cx.waker()) != Life::Open {
+            if self.connection.phase(cx.waker()) != Life::Open {
                 return Poll::Ready(Err(io::ErrorKind::Interrupted.into()));
             }
             if ready!(self.poll_more(cx))? == 0 {
@@ -124,11 +124,11 @@ impl Gate {
         }
         loop {
             ready!(self.socket.poll_read_ready(cx))?;
-            self.held.reserve(2048);
-            match self.socket.try_read_buf(&mut self.held) {
-                Err(again) if again.kind() == io::ErrorKind::WouldBlock => self.forget(),
+            self.buffered.reserve(2048);
+            match self.socket.try_read_buf(&mut self.buffered) {
+                Err(again) if again.kind() == io::ErrorKind::WouldBlock => self.release_buffer(),
                 Ok(count) => {
-                    self.forget();
+                    self.release_buffer();
                     self.wait_for_head(cx);
                     return Poll::Ready(Ok(count));
                 }
@@ -144,23 +144,23 @@ impl Gate {
         if !self.served {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        self.held = BytesMut::new();
+        self.buffered = BytesMut::new();
         self.reading = Reading::Shut;
-        self.link.advance(Life::Drain);
+        self.connection.advance(Life::Drain);
         Poll::Pending
     }
 
     /// Gives the memory of an empty buffer back; connections idle for hours.
-    fn forget(&mut self) {
-        if self.held.is_empty() {
-            self.held = BytesMut::new();
+    fn release_buffer(&mut self) {
+        if self.buffered.is_empty() {
+            self.buffered = BytesMut::new();
         }
     }
 
     /// Starts the deadline of a head at its first byte; that of the first head runs since the accept. The empty line that some
     /// clients send after a body is no head: its deadline would end the answer that is still running.
     fn wait_for_head(&mut self, cx: &mut Context<'_>) {
-        let begun = !matches!(&self.held[..], b"" | b"\r" | b"\r\n");
+        let begun = !matches!(&self.buffered[..], b"" | b"\r" | b"\r\n");
         if matches!(self.reading, Reading::Head { .. }) && self.deadline.is_none() && begun {
             let mut timer = Box::pin(sleep_until(Instant::now() + self.limits.head));
             let _ = timer.as_mut().poll(cx);
@@ -169,15 +169,15 @@ impl Gate {
     }
 
     /// Looks for the end of the head in what is held, and lets it pass or refuses it.
-    fn judge(&mut self, mut seen: usize) {
-        if seen < 2 && self.held.starts_with(b"\r\n") {
+    fn check_head(&mut self, mut seen: usize) {
+        if seen < 2 && self.buffered.starts_with(b"\r\n") {
             // RFC 9112 2.2: an empty line before a request line is ignored, also when its two bytes come one by one.
-            self.held.advance(2);
+            self.buffered.advance(2);
             seen = 0;
         }
-        match self.verdict(seen) {
+        match self.head_outcome(seen) {
             Ok(Some(ready)) => self.reading = ready,
-            Ok(None) => self.reading = Reading::Head { seen: self.held.len() },
+            Ok(None) => self.reading = Reading::Head { seen: self.buffered.len() },
             Err(why) => self.refuse(why),
         }
         if !matches!(self.reading, Reading::Head { .. }) {
@@ -185,43 +185,43 @@ impl Gate {
         }
     }
 
-    fn verdict(&mut self, seen: usize) -> Result<Option<Reading>, Refused> {
-        if head::hopeless(&self.held) {
-            return Err(Refused::Malformed);
+    fn head_outcome(&mut self, seen: usize) -> Result<Option<Reading>, HeadError> {
+        if head::is_not_http(&self.buffered) {
+            return Err(HeadError::Malformed);
         }
-        let end = head::end(&self.held, seen)?;
-        if end.unwrap_or(self.held.len()) > self.limits.head_bytes {
-            return Err(Refused::TooLarge);
+        let end = head::end(&self.buffered, seen)?;
+        if end.unwrap_or(self.buffered.len()) > self.limits.head_bytes {
+            return Err(HeadError::TooLarge);
         }
         let Some(left) = end else { return Ok(None) };
-        let then = match head::check(&self.held[..left], self.limits.headers)? {
+        let then = match head::check(&self.buffered[..left], self.limits.headers)? {
             Framing::Length(length) => Then::Body(length),
             Framing::Chunked => {
-                self.link.end_after();
+                self.connection.close_after_response();
                 Then::Open
             }
         };
         Ok(Some(Reading::Release { left, then }))
     }
 
-    fn refuse(&mut self, why: Refused) {
-        self.link.refuse(why);
-        self.held = BytesMut::from(STAND_IN);
+    fn refuse(&mut self, why: HeadError) {
+        self.connection.refuse(why);
+        self.buffered = BytesMut::from(STAND_IN);
         self.reading = Reading::Release { left: STAND_IN.len(), then: Then::Shut };
     }
 
     /// Moves up to `most` held bytes into `buf`.
-    fn hand(&mut self, most: usize, buf: &mut ReadBuf<'_>) -> usize {
-        let count = most.min(self.held.len()).min(buf.remaining());
-        buf.put_slice(&self.held[..count]);
-        self.held.advance(count);
-        self.forget();
+    fn hand_over(&mut self, most: usize, buf: &mut ReadBuf<'_>) -> usize {
+        let count = most.min(self.buffered.len()).min(buf.remaining());
+        buf.put_slice(&self.buffered[..count]);
+        self.buffered.advance(count);
+        self.release_buffer();
         count
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>, left: u64, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let most = usize::try_from(left).unwrap_or(usize::MAX);
-        let mut count = self.hand(most, buf);
+        let mut count = self.hand_over(most, buf);
         if count == 0 {
             let before = buf.filled().len();
             if buf.remaining() <= most {
@@ -239,15 +239,15 @@ impl Gate {
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.held.is_empty() {
-            self.hand(usize::MAX, buf);
+        if !self.buffered.is_empty() {
+            self.hand_over(usize::MAX, buf);
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 
     /// Passes a write's result on, and fails it once the client has taken nothing for the limit.
-    fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn with_write_timeout<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.blocked = None;
             return written;
@@ -264,7 +264,7 @@ impl Gate {
     /// Reads and drops what the client still sends after our end is closed.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.lingering.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
-        if timer.as_mut().poll(cx).is_ready() || self.link.phase(cx.waker()) >= Life::Farewell {
+        if timer.as_mut().poll(cx).is_ready() || self.connection.phase(cx.waker()) >= Life::Abort {
             return Poll::Ready(());
         }
         let mut scrap = [0; 8192];
@@ -278,34 +278,34 @@ impl Gate {
     }
 
     /// Whether the client may still be sending something that nobody will read.
-    fn unread(&self) -> bool {
+    fn expects_unread_bytes(&self) -> bool {
         match self.reading {
             Reading::Body { left } => left > 0,
             Reading::Shut | Reading::Release { .. } => true,
-            Reading::Open => self.link.is_last(),
+            Reading::Open => self.connection.closes_after_response(),
             Reading::Head { .. } => false,
         }
     }
 }
 
-impl AsyncRead for Gate {
+impl AsyncRead for HeadFilter {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             match self.reading {
-                Reading::Head { .. } if self.link.upgraded() => {
+                Reading::Head { .. } if self.connection.upgraded() => {
                     self.reading = Reading::Open;
                     self.deadline = None;
                 }
                 Reading::Head { seen } => {
-                    if self.held.len() > seen {
-                        self.judge(seen);
+                    if self.buffered.len() > seen {
+                        self.check_head(seen);
                     } else if ready!(self.poll_more(cx))? == 0 {
                         return Poll::Ready(Ok(()));
                     }
                 }
                 Reading::Release { left, then } => {
                     self.served = true;
-                    let count = self.hand(left, buf);
+                    let count = self.hand_over(left, buf);
                     self.reading = match (left - count, then) {
                         (0, Then::Body(left)) => Reading::Body { left },
                         (0, Then::Open) => Reading::Open,
@@ -324,10 +324,10 @@ impl AsyncRead for Gate {
     }
 }
 
-impl AsyncWrite for Gate {
+impl AsyncWrite for HeadFilter {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.watch(cx, written)
+        self.with_write_timeout(cx, written)
     }
 
     fn poll_write_vectored(
@@ -336,7 +336,7 @@ impl AsyncWrite for Gate {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
-        self.watch(cx, written)
+        self.with_write_timeout(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -345,14 +345,14 @@ impl AsyncWrite for Gate {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.socket).poll_flush(cx);
-        self.watch(cx, flushed)
+        self.with_write_timeout(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.lingering.is_none() {
             ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
         }
-        if self.unread() {
+        if self.expects_unread_bytes() {
             ready!(self.poll_linger(cx));
         }
         Poll::Ready(Ok(()))

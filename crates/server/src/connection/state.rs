@@ -10,41 +10,41 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
-use super::head::Refused;
-use crate::forwarded::Place;
-use crate::reply::Slot;
+use super::head::HeadError;
+use crate::forwarded::ClientPermit;
+use crate::response::CancellableBody;
 
 /// Facts and signals of one connection.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct ConnectionState {
     /// The other end.
     pub(crate) peer: IpAddr,
     /// Our end, as the client reached it: an address of one of our own interfaces.
     pub(crate) local: SocketAddr,
     /// Whether the listener is bound to a loopback address.
-    pub(crate) private: bool,
+    pub(crate) loopback: bool,
     /// What the listener serves.
-    pub(crate) face: Face,
+    pub(crate) listener: ListenerKind,
     phase: AtomicU8,
     refused: AtomicU8,
     last: AtomicBool,
     multiplexed: AtomicBool,
     upgraded: AtomicBool,
     waker: AtomicWaker,
-    streams: Mutex<Vec<Weak<Slot>>>,
+    streams: Mutex<Vec<Weak<CancellableBody>>>,
     /// The place of a connection that HTTP has left, among the requests of its client's address.
-    place: OnceLock<Place>,
-    later: Mutex<Later>,
+    permit: OnceLock<ClientPermit>,
+    upgrade_task: Mutex<PendingUpgrade>,
 }
 
 /// What becomes of a connection after HTTP.
-type Socket = Pin<Box<dyn Future<Output = ()> + Send>>;
+type UpgradeTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The same, until it is taken.
 #[derive(Default)]
-struct Later(Option<Socket>);
+struct PendingUpgrade(Option<UpgradeTask>);
 
-impl std::fmt::Debug for Later {
+impl std::fmt::Debug for PendingUpgrade {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Later")
     }
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Later {
 
 /// What a listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Face {
+pub(crate) enum ListenerKind {
     /// The gateway's own API and its administration.
     Gateway,
     /// Ollama's API.
@@ -68,19 +68,19 @@ pub(crate) enum Phase {
     /// Finishes what it has begun.
     Drain,
     /// Its streams end now, each with a terminal of their protocol.
-    Farewell,
+    Abort,
     /// Is dropped.
     Dead,
 }
 
-impl Link {
+impl ConnectionState {
     /// A new connection's.
-    pub(crate) fn new(peer: IpAddr, local: SocketAddr, (private, face): (bool, Face)) -> Self {
+    pub(crate) fn new(peer: IpAddr, local: SocketAddr, (private, listener): (bool, ListenerKind)) -> Self {
         Self {
             peer: peer.to_canonical(),
             local: SocketAddr::new(local.ip().to_canonical(), local.port()),
-            private,
-            face,
+            loopback: private,
+            listener,
             phase: AtomicU8::new(0),
             refused: AtomicU8::new(0),
             last: AtomicBool::new(false),
@@ -88,8 +88,8 @@ impl Link {
             upgraded: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             streams: Mutex::default(),
-            place: OnceLock::new(),
-            later: Mutex::default(),
+            permit: OnceLock::new(),
+            upgrade_task: Mutex::default(),
         }
     }
 
@@ -99,7 +99,7 @@ impl Link {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Open,
             1 => Phase::Drain,
-            2 => Phase::Farewell,
+            2 => Phase::Abort,
             _ => Phase::Dead,
         }
     }
@@ -108,45 +108,45 @@ impl Link {
     pub(crate) fn advance(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
         self.waker.wake();
-        if phase == Phase::Farewell {
-            self.live().iter().for_each(|slot| slot.finish());
+        if phase == Phase::Abort {
+            self.live_bodies().iter().for_each(|stream| stream.finish());
         }
     }
 
     /// Marks the connection as one whose next request is a stand-in for a refused head.
-    pub(crate) fn refuse(&self, why: Refused) {
-        self.refused.store(if why == Refused::TooLarge { 2 } else { 1 }, Ordering::Release);
-        self.end_after();
+    pub(crate) fn refuse(&self, why: HeadError) {
+        self.refused.store(if why == HeadError::TooLarge { 2 } else { 1 }, Ordering::Release);
+        self.close_after_response();
     }
 
     /// Why the head was refused, if it was.
-    pub(crate) fn refused(&self) -> Option<Refused> {
+    pub(crate) fn refused(&self) -> Option<HeadError> {
         match self.refused.load(Ordering::Acquire) {
             0 => None,
-            1 => Some(Refused::Malformed),
-            _ => Some(Refused::TooLarge),
+            1 => Some(HeadError::Malformed),
+            _ => Some(HeadError::TooLarge),
         }
     }
 
     /// Makes the current request the last one.
-    pub(crate) fn end_after(&self) {
+    pub(crate) fn close_after_response(&self) {
         self.last.store(true, Ordering::Release);
     }
 
     /// Whether the current request is the last one.
-    pub(crate) fn is_last(&self) -> bool {
+    pub(crate) fn closes_after_response(&self) -> bool {
         self.last.load(Ordering::Acquire)
     }
 
     /// Notes that it speaks HTTP/2.
-    pub(crate) fn multiplex(&self) {
+    pub(crate) fn set_http2(&self) {
         self.multiplexed.store(true, Ordering::Release);
     }
 
     /// Makes `socket` what the connection is once the answer to the current request is out. What the client sends after its head
     /// is no HTTP any more.
-    pub(crate) fn upgrade(&self, socket: Socket) {
-        self.later.lock().0 = Some(socket);
+    pub(crate) fn upgrade(&self, socket: UpgradeTask) {
+        self.upgrade_task.lock().0 = Some(socket);
         self.upgraded.store(true, Ordering::Release);
     }
 
@@ -156,35 +156,35 @@ impl Link {
     }
 
     /// Takes out what the connection is to become.
-    pub(crate) fn later(&self) -> Option<Socket> {
-        self.later.lock().0.take()
+    pub(crate) fn later(&self) -> Option<UpgradeTask> {
+        self.upgrade_task.lock().0.take()
     }
 
     /// Holds a place until the connection is over.
-    pub(crate) fn keep(&self, place: Place) {
-        let _ = self.place.set(place);
+    pub(crate) fn hold(&self, place: ClientPermit) {
+        let _ = self.permit.set(place);
     }
 
     /// Puts a stream under this connection's care.
-    pub(crate) fn adopt(&self, slot: &Arc<Slot>) {
+    pub(crate) fn track(&self, stream: &Arc<CancellableBody>) {
         let mut streams = self.streams.lock();
-        streams.retain(|slot| slot.strong_count() > 0);
-        streams.push(Arc::downgrade(slot));
+        streams.retain(|stream| stream.strong_count() > 0);
+        streams.push(Arc::downgrade(stream));
         drop(streams);
-        if self.phase.load(Ordering::Acquire) >= Phase::Farewell as u8 {
-            slot.finish();
+        if self.phase.load(Ordering::Acquire) >= Phase::Abort as u8 {
+            stream.finish();
         }
     }
 
     /// Drops the upstream of every HTTP/2 stream whose client has left a frame untaken for `limit`. On HTTP/1 the socket's own
     /// write timer does this; on HTTP/2 a closed window blocks one stream and not the socket.
-    pub(crate) fn reap(&self, limit: Duration) {
+    pub(crate) fn drop_stalled(&self, limit: Duration) {
         if self.multiplexed.load(Ordering::Acquire) {
-            self.live().iter().for_each(|slot| slot.reap(limit));
+            self.live_bodies().iter().for_each(|stream| stream.drop_stalled(limit));
         }
     }
 
-    fn live(&self) -> Vec<Arc<Slot>> {
+    fn live_bodies(&self) -> Vec<Arc<CancellableBody>> {
         self.streams.lock().iter().filter_map(Weak::upgrade).collect()
     }
 }

@@ -7,10 +7,10 @@ use serde::Serialize;
 use wire_body::offload;
 
 use super::count::count;
-use super::run::{receive, told};
+use super::run::{json_about_model, receive};
 use crate::query;
-use crate::reply::Answer;
-use crate::route::Ask;
+use crate::response::HandlerResult;
+use crate::route::RequestContext;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,47 +36,47 @@ enum Form {
 }
 
 /// `POST .../models/{name}:generateContent`
-pub(crate) async fn generate(ask: Ask) -> Answer {
-    form(&ask)?;
-    call(ask, None).await
+pub(crate) async fn generate(ctx: RequestContext) -> HandlerResult {
+    form(&ctx)?;
+    call(ctx, None).await
 }
 
 /// `POST .../models/{name}:streamGenerateContent`
-pub(crate) async fn stream(ask: Ask) -> Answer {
-    let form = form(&ask)?;
-    call(ask, Some(form)).await
+pub(crate) async fn stream(ctx: RequestContext) -> HandlerResult {
+    let form = form(&ctx)?;
+    call(ctx, Some(form)).await
 }
 
 /// `POST .../models/{name}:countTokens`
-pub(crate) async fn count_tokens(ask: Ask) -> Answer {
-    let model = model(&ask.param).to_owned();
-    let (turn, body) = receive(ask).await?;
-    let (mut request, _) = turn.read(inner(body).await?).await?;
+pub(crate) async fn count_tokens(ctx: RequestContext) -> HandlerResult {
+    let model = model(&ctx.param).to_owned();
+    let (call, body) = receive(ctx).await?;
+    let (mut request, _) = call.read(inner(body).await?).await?;
     request.model = Some(model);
-    let (model, total_tokens) = count(&turn, request).await?;
+    let (model, total_tokens) = count(&call, request).await?;
     let details = Details { modality: "TEXT", token_count: total_tokens };
-    Ok(told(&model, &Counted { total_tokens, prompt_tokens_details: [details] }))
+    Ok(json_about_model(&model, &Counted { total_tokens, prompt_tokens_details: [details] }))
 }
 
 /// `POST .../models/{name}` with any other method of a model, or none.
-pub(crate) async fn unknown(ask: Ask) -> Answer {
-    let method = ask.param.rsplit_once(':').map_or("", |(_, method)| method);
+pub(crate) async fn unknown(ctx: RequestContext) -> HandlerResult {
+    let method = ctx.param.rsplit_once(':').map_or("", |(_, method)| method);
     let method: String = method.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
     let known = "generateContent, streamGenerateContent and countTokens are";
     let message = format!("The method '{method}' is not served here; {known}");
     Err(Failure::new(Kind::NotFound, message).into())
 }
 
-async fn call(ask: Ask, form: Option<Form>) -> Answer {
-    let model = model(&ask.param).to_owned();
-    let framed_errors = reads_framed_errors(&ask.parts.headers);
-    let (turn, body) = receive(ask).await?;
-    let (mut request, notes) = turn.read(body).await?;
+async fn call(ctx: RequestContext, form: Option<Form>) -> HandlerResult {
+    let model = model(&ctx.param).to_owned();
+    let framed_errors = reads_framed_errors(&ctx.parts.headers);
+    let (call, body) = receive(ctx).await?;
+    let (mut request, notes) = call.read(body).await?;
     request.model = Some(model);
     request.reply.framed_errors = framed_errors;
     request.reply.stream = form.is_some();
     request.reply.array = form == Some(Form::Array);
-    turn.answer(request, notes, None).await
+    call.answer(request, notes, None).await
 }
 
 /// The model that a path names: resource names begin with their collection.
@@ -97,8 +97,8 @@ fn reads_framed_errors(headers: &HeaderMap) -> bool {
 }
 
 /// What `alt` says, or `$alt` as older clients spell it.
-fn form(ask: &Ask) -> Result<Form, Failure> {
-    let said = query::one(&ask.parts, "alt").or_else(|| query::one(&ask.parts, "$alt"));
+fn form(ctx: &RequestContext) -> Result<Form, Failure> {
+    let said = query::one(&ctx.parts, "alt").or_else(|| query::one(&ctx.parts, "$alt"));
     match said.as_deref() {
         None | Some("json") => Ok(Form::Array),
         Some("sse") => Ok(Form::Events),

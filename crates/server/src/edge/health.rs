@@ -6,10 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::auth::{Caller, Desk};
+use crate::auth::{Authenticator, Caller};
 use crate::query;
-use crate::reply::{Answer, json};
-use crate::route::Ask;
+use crate::response::{HandlerResult, json};
+use crate::route::RequestContext;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -30,19 +30,19 @@ struct Readiness {
 
 /// The system S0's `/health`. What it says of the accounts is for holders of a key.
 #[derive(Serialize)]
-struct Pooled {
+struct PoolHealth {
     status: &'static str,
     /// Whether an account can serve.
     #[serde(skip_serializing_if = "Option::is_none")]
     authenticated: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pool: Option<Slots>,
+    pool: Option<PoolSlots>,
     timestamp: u64,
 }
 
 /// Without a limit of requests per account there are no total and available figures: they are null.
 #[derive(Serialize)]
-struct Slots {
+struct PoolSlots {
     total: usize,
     active: usize,
     max_concurrent_per_account: Option<u32>,
@@ -61,33 +61,33 @@ struct Root {
 }
 
 /// `GET /`
-pub(crate) async fn root(_ask: Ask) -> Answer {
+pub(crate) async fn root(_ask: RequestContext) -> HandlerResult {
     let hint = "An AI gateway. Point an OpenAI client's base URL at /v1 and send your key as a bearer token.";
     Ok(json(StatusCode::OK, &Root { name: "polygate", hint }))
 }
 
 /// `GET /healthz`: the process answers.
-pub(crate) async fn process(ask: Ask) -> Answer {
-    let known = trusted(&ask).await;
-    let (version, uptime_seconds) = (Some(VERSION).filter(|_| known), Some(ask.app.started.elapsed().as_secs()));
+pub(crate) async fn process(ctx: RequestContext) -> HandlerResult {
+    let known = is_authenticated(&ctx).await;
+    let (version, uptime_seconds) = (Some(VERSION).filter(|_| known), Some(ctx.app.started.elapsed().as_secs()));
     Ok(json(StatusCode::OK, &Process { status: "ok", version, uptime_seconds: uptime_seconds.filter(|_| known) }))
 }
 
 /// `GET /readyz`: this node should get requests. Trouble of the pool stands in the body, for all nodes share it: one that left would only
 /// hide the reason. With `?pool` it decides the status too.
-pub(crate) async fn ready(ask: Ask) -> Answer {
-    let away = ask.app.engine.store_away().is_some_and(|away| away >= ask.app.settings.limits.store_grace);
-    let stopping = ask.app.draining.load(Ordering::Acquire).then_some("shutting down");
+pub(crate) async fn ready(ctx: RequestContext) -> HandlerResult {
+    let away = ctx.app.engine.store_away().is_some_and(|away| away >= ctx.app.settings.limits.store_grace);
+    let stopping = ctx.app.draining.load(Ordering::Acquire).then_some("shutting down");
     if let Some(why) = stopping.or(away.then_some("the store cannot be read")) {
         let reasons = vec![why.to_owned()];
         return Ok(json(StatusCode::SERVICE_UNAVAILABLE, &Readiness { status: "unavailable", reasons }));
     }
-    let state = ask.app.engine.ready();
-    let (status, word) = match (state.ok, query::one(&ask.parts, "pool").is_some()) {
+    let state = ctx.app.engine.ready();
+    let (status, word) = match (state.ok, query::one(&ctx.parts, "pool").is_some()) {
         (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         _ => (StatusCode::OK, "ready"),
     };
-    let reasons = match (state.ok, trusted(&ask).await) {
+    let reasons = match (state.ok, is_authenticated(&ctx).await) {
         (_, true) => state.reasons,
         (true, false) => Vec::new(),
         (false, false) => vec!["no usable account".to_owned()],
@@ -96,17 +96,17 @@ pub(crate) async fn ready(ask: Ask) -> Answer {
 }
 
 /// `GET /health`
-pub(crate) async fn pool(ask: Ask) -> Answer {
+pub(crate) async fn pool(ctx: RequestContext) -> HandlerResult {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let timestamp = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-    let known = trusted(&ask).await;
-    let (authenticated, pool) = (known.then(|| ask.app.engine.ready().ok), known.then(|| slots(&ask)));
-    Ok(json(StatusCode::OK, &Pooled { status: "ok", authenticated, pool, timestamp }))
+    let known = is_authenticated(&ctx).await;
+    let (authenticated, pool) = (known.then(|| ctx.app.engine.ready().ok), known.then(|| slots(&ctx)));
+    Ok(json(StatusCode::OK, &PoolHealth { status: "ok", authenticated, pool, timestamp }))
 }
 
-fn slots(ask: &Ask) -> Slots {
-    let accounts = ask.app.engine.accounts().list();
-    Slots {
+fn slots(ctx: &RequestContext) -> PoolSlots {
+    let accounts = ctx.app.engine.accounts().list();
+    PoolSlots {
         total: accounts.len(),
         active: accounts.iter().filter(|account| account.status == "active").count(),
         max_concurrent_per_account: None,
@@ -116,7 +116,7 @@ fn slots(ask: &Ask) -> Slots {
     }
 }
 
-async fn trusted(ask: &Ask) -> bool {
-    let desk = Desk { engine: &ask.app.engine, counters: &ask.app.counters, keyless: None };
-    desk.recognise(&ask.parts.headers).await != Caller::Anyone
+async fn is_authenticated(ctx: &RequestContext) -> bool {
+    let auth = Authenticator { engine: &ctx.app.engine, counters: &ctx.app.counters, keyless: None };
+    auth.identify(&ctx.parts.headers).await != Caller::Anyone
 }

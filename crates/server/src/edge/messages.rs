@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::count::count;
-use super::run::{receive, run, told};
-use crate::reply::Answer;
-use crate::route::Ask;
+use super::run::{json_about_model, receive, run};
+use crate::response::HandlerResult;
+use crate::route::RequestContext;
 
 #[derive(Serialize)]
 struct Counted {
@@ -13,14 +13,14 @@ struct Counted {
 }
 
 /// `POST /v1/messages`
-pub(crate) async fn create(ask: Ask) -> Answer {
-    run(ask, None).await
+pub(crate) async fn create(ctx: RequestContext) -> HandlerResult {
+    run(ctx, None).await
 }
 
 /// `POST /v1/messages/count_tokens`
-pub(crate) async fn count_tokens(ask: Ask) -> Answer {
-    let (turn, body) = receive(ask).await?;
-    let (request, _) = turn.read(body).await?;
-    let (model, input_tokens) = count(&turn, request).await?;
-    Ok(told(&model, &Counted { input_tokens }))
+pub(crate) async fn count_tokens(ctx: RequestContext) -> HandlerResult {
+    let (call, body) = receive(ctx).await?;
+    let (request, _) = call.read(body).await?;
+    let (model, input_tokens) = count(&call, request).await?;
+    Ok(json_about_model(&model, &Counted { input_tokens }))
 }

@@ -11,11 +11,11 @@ use pool::catalog::{Model, Resolved};
 use pool::limits;
 use proto::{Dialect, Failure, Kind};
 
-use super::run::told;
-use super::{gemini, native};
+use super::run::json_about_model;
+use super::{codex, gemini};
 use crate::query;
-use crate::reply::{Answer, json};
-use crate::route::Ask;
+use crate::response::{HandlerResult, json};
+use crate::route::RequestContext;
 
 /// When the models were made, in Unix seconds; the catalogue has no such figure and clients only sort by it.
 const CREATED: u64 = 1_700_000_000;
@@ -23,33 +23,35 @@ const CREATED: u64 = 1_700_000_000;
 pub(super) const CREATED_AT: &str = "2023-11-14T22:13:20Z";
 
 /// `GET /v1/models` and its like: the listed ones, best first. `?refresh=true` waits until accounts and relays were asked for theirs.
-pub(crate) async fn list(ask: Ask) -> Answer {
-    if query::one(&ask.parts, "refresh").is_some_and(|wish| matches!(wish.as_str(), "true" | "1")) {
-        ask.app.engine.models().refresh(limits::MODELS_ASKED.1).await;
+pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
+    if query::one(&ctx.parts, "refresh").is_some_and(|wish| matches!(wish.as_str(), "true" | "1")) {
+        ctx.app.engine.models().refresh(limits::MODELS_ASKED.1).await;
     }
     // Only Codex names its version; its list has everything, hidden models too.
-    if ask.dialect == Dialect::Chat && query::one(&ask.parts, "client_version").is_some() {
-        return native::models(ask).await;
+    if ctx.dialect == Dialect::Chat && query::one(&ctx.parts, "client_version").is_some() {
+        return codex::models(ctx).await;
     }
-    let models = listed(&ask.app.engine);
-    match ask.dialect {
-        Dialect::Messages => anthropic::list(&ask, models),
-        Dialect::Gemini => google::list(&ask, models),
-        _ => Ok(json(StatusCode::OK, &openai::List::of(ask.app.engine.models().list()))),
+    let models = listed(&ctx.app.engine);
+    match ctx.dialect {
+        Dialect::Messages => anthropic::list(&ctx, models),
+        Dialect::Gemini => google::list(&ctx, models),
+        _ => Ok(json(StatusCode::OK, &openai::List::of(ctx.app.engine.models().list()))),
     }
 }
 
 /// `GET /v1/models/{name}` and its like: any name that a request may use, hidden models and aliases too.
-pub(crate) async fn one(ask: Ask) -> Answer {
-    let google = ask.dialect == Dialect::Gemini;
-    let name = if google { gemini::model(&ask.param) } else { ask.param.as_str() };
-    let resolved = found(&ask.app.engine, name)?;
-    let owner = ask.app.engine.models().owner(name);
+pub(crate) async fn one(ctx: RequestContext) -> HandlerResult {
+    let google = ctx.dialect == Dialect::Gemini;
+    let name = if google { gemini::model(&ctx.param) } else { ctx.param.as_str() };
+    let resolved = found(&ctx.app.engine, name)?;
+    let owner = ctx.app.engine.models().owner(name);
     let model = resolved.model.clone();
-    Ok(match ask.dialect {
-        Dialect::Messages => told(&resolved, &anthropic::Entry::of(name, model, resolved.retired_from.is_some())),
-        Dialect::Gemini => told(&resolved, &google::Entry::of(name, model)),
-        _ => told(&resolved, &openai::Entry::of(name, model, owner)),
+    Ok(match ctx.dialect {
+        Dialect::Messages => {
+            json_about_model(&resolved, &anthropic::Entry::of(name, model, resolved.retired_from.is_some()))
+        }
+        Dialect::Gemini => json_about_model(&resolved, &google::Entry::of(name, model)),
+        _ => json_about_model(&resolved, &openai::Entry::of(name, model, owner)),
     })
 }
 
@@ -83,8 +85,8 @@ impl Page {
 }
 
 /// How many entries a page may have, from the member `name` of the query.
-fn page_size(ask: &Ask, name: &'static str, (usual, most): (usize, usize)) -> Result<usize, Failure> {
-    let Some(text) = query::one(&ask.parts, name) else { return Ok(usual) };
+fn page_size(ctx: &RequestContext, name: &'static str, (usual, most): (usize, usize)) -> Result<usize, Failure> {
+    let Some(text) = query::one(&ctx.parts, name) else { return Ok(usual) };
     let size = text.parse::<usize>().ok().filter(|size| (1..=most).contains(size));
     size.ok_or_else(|| Failure::new(Kind::Invalid, format!("'{name}' is a number from 1 to {most}")).at(name))
 }

@@ -116,13 +116,13 @@ impl Reader {
 }
 
 /// Finds the field `model` in a form.
-pub(crate) struct Scan {
+pub(crate) struct ModelFinder {
     reader: Reader,
     /// Where in the body the model's name is.
     model: Option<Range<usize>>,
 }
 
-impl Scan {
+impl ModelFinder {
     /// A form that has not begun.
     pub(crate) fn new(boundary: &str) -> Self {
         Self { reader: Reader::new(boundary), model: None }
@@ -137,7 +137,7 @@ impl Scan {
     ///
     /// # Errors
     /// A part's head or the model's name is too long.
-    pub(crate) fn look(&mut self, body: &[u8]) -> Result<bool, Failure> {
+    pub(crate) fn read(&mut self, body: &[u8]) -> Result<bool, Failure> {
         while self.model.is_none() {
             match self.reader.next(body)? {
                 Step::Part(Some(field), content) if field.is_model() => self.model = Some(named(content)?),

@@ -14,9 +14,9 @@ use proto::{Failure, Kind};
 use serde::Serialize;
 use wire_body::offload;
 
-use super::run::{Turn, receive};
-use crate::reply::{Answer, Body, Denied, json, whole};
-use crate::route::Ask;
+use super::run::{ModelCall, receive};
+use crate::response::{Body, HandlerResult, Rejection, json, json_bytes};
+use crate::route::RequestContext;
 
 pub(crate) use embed::{embed, embeddings};
 pub(crate) use models::{ps, show, tags};
@@ -27,38 +27,38 @@ struct Version<'a> {
 }
 
 /// `GET /`: what clients look for to see whether Ollama runs.
-pub(crate) async fn root(_ask: Ask) -> Answer {
+pub(crate) async fn root(_ask: RequestContext) -> HandlerResult {
     let mut response = Response::new(Body::from(Bytes::from_static(b"Ollama is running")));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     Ok(response)
 }
 
 /// `GET /api/version`
-pub(crate) async fn version(ask: Ask) -> Answer {
-    Ok(json(StatusCode::OK, &Version { version: &ask.app.settings.ollama.version }))
+pub(crate) async fn version(ctx: RequestContext) -> HandlerResult {
+    Ok(json(StatusCode::OK, &Version { version: &ctx.app.settings.ollama.version }))
 }
 
 /// `POST /api/chat`
-pub(crate) async fn chat(ask: Ask) -> Answer {
-    call(ask, false).await
+pub(crate) async fn chat(ctx: RequestContext) -> HandlerResult {
+    call(ctx, false).await
 }
 
 /// `POST /api/generate`
-pub(crate) async fn generate(ask: Ask) -> Answer {
-    call(ask, true).await
+pub(crate) async fn generate(ctx: RequestContext) -> HandlerResult {
+    call(ctx, true).await
 }
 
-async fn call(ask: Ask, generate: bool) -> Answer {
-    let image_objects = reads_image_objects(&ask.parts.headers);
-    let (turn, body) = receive(ask).await?;
+async fn call(ctx: RequestContext, generate: bool) -> HandlerResult {
+    let image_objects = reads_image_objects(&ctx.parts.headers);
+    let (call, body) = receive(ctx).await?;
     match offload(body.len(), move || ollama::read(&body, generate)).await? {
         Asked::Reply(mut request, notes) => {
             request.reply.image_objects = image_objects;
-            request.model = request.model.map(|name| known(&turn, &name));
-            turn.answer(*request, notes, None).await
+            request.model = request.model.map(|name| known(&call, &name));
+            call.answer(*request, notes, None).await
         }
         Asked::Load { model, unload, stream } => {
-            turn.app.engine.models().resolve(Some(&known(&turn, &model)))?;
+            call.app.engine.models().resolve(Some(&known(&call, &model)))?;
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let body = ollama::loaded(&model, generate, unload, now.as_secs());
             Ok(loaded(&body, stream))
@@ -75,18 +75,18 @@ fn reads_image_objects(headers: &HeaderMap) -> bool {
 /// The answer to a load, as a stream of one line when the client expects one.
 fn loaded(body: &Bytes, stream: bool) -> Response<Body> {
     if !stream {
-        return whole(StatusCode::OK, body.clone());
+        return json_bytes(StatusCode::OK, body.clone());
     }
     let mut line = BytesMut::from(&[body, &b"\n"[..]].concat()[..]);
     line_ends::escape(&mut line, 0, None);
-    let mut response = whole(StatusCode::OK, line.freeze());
+    let mut response = json_bytes(StatusCode::OK, line.freeze());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     response
 }
 
 /// A model's name without the tag that Ollama's clients add to names that have none, unless a model is called just so.
-fn known(turn: &Turn, name: &str) -> String {
-    bare(name, |name| turn.app.engine.models().resolve(Some(name)).is_ok()).unwrap_or(name).to_owned()
+fn known(call: &ModelCall, name: &str) -> String {
+    bare(name, |name| call.app.engine.models().resolve(Some(name)).is_ok()).unwrap_or(name).to_owned()
 }
 
 /// The name without `:latest` where only that is known.
@@ -96,13 +96,13 @@ fn bare(name: &str, known: impl Fn(&str) -> bool) -> Option<&str> {
 }
 
 /// What manages the models of a real Ollama: pull, push, create, copy, delete, blobs.
-pub(crate) async fn manage(_ask: Ask) -> Answer {
+pub(crate) async fn manage(_ask: RequestContext) -> HandlerResult {
     Err(refused(
         "Models are not kept here and cannot be pulled, made, copied or deleted; GET /api/tags lists those that answer",
     ))
 }
 
-fn refused(message: &str) -> Denied {
+fn refused(message: &str) -> Rejection {
     // Not a 5xx: clients try those again.
     Failure::new(Kind::Invalid, message).code("not_implemented").into()
 }

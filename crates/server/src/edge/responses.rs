@@ -7,36 +7,36 @@ use proto::dialect::responses::compact as compaction;
 use serde::Serialize;
 
 use super::count::count;
-use super::run::{head, receive, run, told};
-use super::socket;
-use crate::reply::{Answer, whole};
-use crate::route::Ask;
+use super::run::{json_about_model, receive, response_headers, run};
+use super::websocket;
+use crate::response::{HandlerResult, json_bytes};
+use crate::route::RequestContext;
 
 /// `POST /v1/responses`
-pub(crate) async fn create(ask: Ask) -> Answer {
-    run(ask, None).await
+pub(crate) async fn create(ctx: RequestContext) -> HandlerResult {
+    run(ctx, None).await
 }
 
 /// `POST /v1/responses/review`: the same call, marked as a review.
-pub(crate) async fn review(ask: Ask) -> Answer {
-    run(ask, Some("review")).await
+pub(crate) async fn review(ctx: RequestContext) -> HandlerResult {
+    run(ctx, Some("review")).await
 }
 
 /// `POST /v1/responses/compact`: a request that ends with a trigger, and what people said before its answer.
-pub(crate) async fn compact(ask: Ask) -> Answer {
-    let (turn, body) = receive(ask).await?;
-    let (mut request, notes) = turn.read(body).await?;
+pub(crate) async fn compact(ctx: RequestContext) -> HandlerResult {
+    let (call, body) = receive(ctx).await?;
+    let (mut request, notes) = call.read(body).await?;
     let kept = compaction::ask(&mut request);
     // Its answer is another object, which nobody goes on from.
     request.store = Some(false);
-    let app = Arc::clone(&turn.app);
-    let reply = turn.whole((request, notes), None).await?;
+    let app = Arc::clone(&call.app);
+    let reply = call.whole((request, notes), None).await?;
     let made = compaction::made(&reply.body)?;
     if let Some(account) = &reply.head.account {
         app.engine.sealed(&made, account);
     }
-    let mut response = whole(StatusCode::OK, compaction::answer(&reply.body, &kept, &made));
-    response.headers_mut().extend(head(reply.head));
+    let mut response = json_bytes(StatusCode::OK, compaction::answer(&reply.body, &kept, &made));
+    response.headers_mut().extend(response_headers(reply.head));
     Ok(response)
 }
 
@@ -47,14 +47,14 @@ struct Counted {
 }
 
 /// `POST /v1/responses/input_tokens`
-pub(crate) async fn input_tokens(ask: Ask) -> Answer {
-    let (turn, body) = receive(ask).await?;
-    let (request, _) = turn.read(body).await?;
-    let (model, input_tokens) = count(&turn, request).await?;
-    Ok(told(&model, &Counted { object: "response.input_tokens", input_tokens }))
+pub(crate) async fn input_tokens(ctx: RequestContext) -> HandlerResult {
+    let (call, body) = receive(ctx).await?;
+    let (request, _) = call.read(body).await?;
+    let (model, input_tokens) = count(&call, request).await?;
+    Ok(json_about_model(&model, &Counted { object: "response.input_tokens", input_tokens }))
 }
 
 /// `GET /v1/responses`: the same calls over a WebSocket. Under Codex's own path the same for who may be known by a Codex login.
-pub(crate) async fn socket(ask: Ask) -> Answer {
-    socket::open(ask)
+pub(crate) async fn socket(ctx: RequestContext) -> HandlerResult {
+    websocket::accept(ctx)
 }

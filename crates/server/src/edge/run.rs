@@ -17,54 +17,54 @@ use tokio::sync::OwnedSemaphorePermit;
 use wire_body::offload;
 
 use crate::app::App;
-use crate::body::{self, Broken};
-use crate::client;
-use crate::connection::state::Link;
+use crate::body::{self, BodyError};
+use crate::client_info;
+use crate::connection::state::ConnectionState;
 use crate::guard::Counters;
-use crate::reply::{Answer, Body, Denied, Slot, Source, json, whole};
-use crate::route::Ask;
+use crate::response::{Body, BodySource, CancellableBody, HandlerResult, Rejection, json, json_bytes};
+use crate::route::RequestContext;
 
 /// Serves a model call in the route's dialect.
-pub(crate) async fn run(ask: Ask, subagent: Option<&str>) -> Answer {
-    let (turn, body) = receive(ask).await?;
-    let (request, notes) = turn.read(body).await?;
-    turn.answer(request, notes, subagent).await
+pub(crate) async fn run(ctx: RequestContext, subagent: Option<&str>) -> HandlerResult {
+    let (call, body) = receive(ctx).await?;
+    let (request, notes) = call.read(body).await?;
+    call.answer(request, notes, subagent).await
 }
 
 /// A call whose body is here and whose place among the replies in progress is taken.
-pub(crate) struct Turn {
+pub(crate) struct ModelCall {
     pub(crate) app: Arc<App>,
     pub(crate) dialect: Dialect,
     /// Who asks.
     pub(crate) key: KeyId,
     /// The request's id.
     pub(crate) id: String,
-    link: Arc<Link>,
+    connection: Arc<ConnectionState>,
     parts: Parts,
     permit: OwnedSemaphorePermit,
 }
 
 /// Reads the body and takes a place, in this order: a body that comes slowly must hold no place, over HTTP as over a WebSocket.
-pub(crate) async fn receive(ask: Ask) -> Result<(Turn, Bytes), Denied> {
-    let Ask { app, link, parts, body, dialect, id, caller, .. } = ask;
+pub(crate) async fn receive(ctx: RequestContext) -> Result<(ModelCall, Bytes), Rejection> {
+    let RequestContext { app, connection, parts, body, dialect, id, caller, .. } = ctx;
     let body = body::read(&parts.headers, body, &app.settings.limits, &app.budget).await.map_err(|broken| {
-        if broken == Broken::Full {
+        if broken == BodyError::Full {
             Counters::add(&app.counters.overloaded);
         }
         Failure::from(broken)
     })?;
-    let (key, permit) = (caller.key(), place(&app)?);
-    Ok((Turn { app, dialect, key, id, link, parts, permit }, body))
+    let (key, permit) = (caller.usage_key(), reply_permit(&app)?);
+    Ok((ModelCall { app, dialect, key, id, connection, parts, permit }, body))
 }
 
 /// A place among the replies in progress.
-pub(crate) fn place(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
+pub(crate) fn reply_permit(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
     app.replies.clone().try_acquire_owned().map_err(|_| {
         Failure::new(Kind::Overloaded, "Too many replies are in progress").code("overloaded").retry_after(1)
     })
 }
 
-impl Turn {
+impl ModelCall {
     /// The request in a body.
     pub(crate) async fn read(&self, body: Bytes) -> Result<(Request, Notes), Failure> {
         let dialect = self.dialect;
@@ -72,33 +72,34 @@ impl Turn {
     }
 
     /// Asks the engine and answers with what it gives. `subagent` is what the path says of a Codex subagent.
-    pub(crate) async fn answer(self, request: Request, notes: Notes, subagent: Option<&str>) -> Answer {
+    pub(crate) async fn answer(self, request: Request, notes: Notes, subagent: Option<&str>) -> HandlerResult {
         let kind = streamed_type(self.dialect, request.reply.array);
-        match self.ask((request, notes), subagent).await? {
+        match self.call((request, notes), subagent).await? {
             Reply::Stream(mut stream) => {
-                let headers = head(stream.take_head());
-                let slot = Slot::new(Box::new(Live { stream: Box::pin(stream), _permit: self.permit }));
-                self.link.adopt(&slot);
-                Ok(streamed(headers, kind, Body::Stream(slot)))
+                let headers = response_headers(stream.take_head());
+                let stream =
+                    CancellableBody::new(Box::new(ReplySource { stream: Box::pin(stream), _permit: self.permit }));
+                self.connection.track(&stream);
+                Ok(streamed(headers, kind, Body::Stream(stream)))
             }
             Reply::Whole(reply) => {
-                let mut response = whole(StatusCode::OK, reply.body);
-                response.headers_mut().extend(head(reply.head));
+                let mut response = json_bytes(StatusCode::OK, reply.body);
+                response.headers_mut().extend(response_headers(reply.head));
                 Ok(response)
             }
         }
     }
 
     /// Asks the engine for a whole reply, which the request must wish for.
-    pub(crate) async fn whole(self, asked: (Request, Notes), subagent: Option<&str>) -> Result<Whole, Denied> {
-        match self.ask(asked, subagent).await? {
+    pub(crate) async fn whole(self, asked: (Request, Notes), subagent: Option<&str>) -> Result<Whole, Rejection> {
+        match self.call(asked, subagent).await? {
             Reply::Whole(whole) => Ok(whole),
             Reply::Stream(_) => Err(Failure::new(Kind::Internal, "The reply was not whole").into()),
         }
     }
 
-    async fn ask(&self, (request, notes): (Request, Notes), subagent: Option<&str>) -> Result<Reply, Denied> {
-        let client = client::read(&self.parts.headers, &self.id, subagent);
+    async fn call(&self, (request, notes): (Request, Notes), subagent: Option<&str>) -> Result<Reply, Rejection> {
+        let client = client_info::read(&self.parts.headers, &self.id, subagent);
         call(&self.app, (self.dialect, self.key.clone()), client, (request, notes)).await
     }
 }
@@ -109,18 +110,18 @@ pub(super) async fn call(
     (dialect, key): (Dialect, KeyId),
     mut client: Client,
     (request, notes): (Request, Notes),
-) -> Result<Reply, Denied> {
+) -> Result<Reply, Rejection> {
     if is_asked(&request) {
-        client::compacts(&mut client);
+        client_info::mark_compaction(&mut client);
     }
     let call = Call { dialect, request, notes, key, client, tab: app.budget.tab() };
     // Boxed: what a request takes until its reply begins is large.
-    Box::pin(app.engine.run(call)).await.map_err(refused)
+    Box::pin(app.engine.run(call)).await.map_err(rejection)
 }
 
 /// The answer to a request that the engine refused.
-pub(super) fn refused(refusal: Refusal) -> Denied {
-    Denied { headers: Box::new(head(*refusal.head)), ..refusal.failure.into() }
+pub(super) fn rejection(refusal: Refusal) -> Rejection {
+    Rejection { headers: Box::new(response_headers(*refusal.head)), ..refusal.failure.into() }
 }
 
 /// The media type of a stream.
@@ -142,14 +143,14 @@ fn streamed(headers: HeaderMap, kind: &'static str, body: Body) -> Response<Body
 }
 
 /// An answer about a model that nobody is asked for: its headers say of the name what those of a reply would.
-pub(super) fn told<T: Serialize>(resolved: &Resolved, value: &T) -> Response<Body> {
+pub(super) fn json_about_model<T: Serialize>(resolved: &Resolved, value: &T) -> Response<Body> {
     let mut response = json(StatusCode::OK, value);
-    response.headers_mut().extend(head(Head::of(resolved, Notes::default())));
+    response.headers_mut().extend(response_headers(Head::of(resolved, Notes::default())));
     response
 }
 
 /// The headers that say who served and how.
-pub(crate) fn head(head: Head) -> HeaderMap {
+pub(crate) fn response_headers(head: Head) -> HeaderMap {
     let mut headers = head.headers;
     let notes = head.notes.header();
     let account = head.account.as_ref().map(|account| account.0.as_str());
@@ -178,12 +179,12 @@ fn ascii(text: &str) -> String {
 }
 
 /// A reply of the engine as a body's source.
-struct Live {
+struct ReplySource {
     stream: Pin<Box<Stream>>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Source for Live {
+impl BodySource for ReplySource {
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.stream.as_mut().poll_bytes(cx)
     }

@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::query;
-use crate::reply::{Answer, json, whole};
-use crate::route::Ask;
+use crate::response::{HandlerResult, json, json_bytes};
+use crate::route::RequestContext;
 
 /// Items on a page, where the client does not say, and at most.
 const PAGE: (usize, usize) = (20, 100);
@@ -31,42 +31,42 @@ const INCLUDED: [&str; 8] = [
 ];
 
 /// `GET /v1/responses/{id}`
-pub(crate) async fn one(ask: Ask) -> Answer {
-    if query::one(&ask.parts, "stream").is_some_and(|stream| stream != "false") {
+pub(crate) async fn one(ctx: RequestContext) -> HandlerResult {
+    if query::one(&ctx.parts, "stream").is_some_and(|stream| stream != "false") {
         let why = "A stored response cannot be streamed again; leave 'stream' out";
         return Err(Failure::new(Kind::Invalid, why).at("stream").code("unsupported_parameter").into());
     }
-    let response = ask.app.engine.responses().get(&key(&ask), &ask.param).ok_or_else(|| unknown(&ask.param))?;
-    Ok(whole(StatusCode::OK, response.bytes().clone()))
+    let response = ctx.app.engine.responses().get(&key(&ctx), &ctx.param).ok_or_else(|| unknown(&ctx.param))?;
+    Ok(json_bytes(StatusCode::OK, response.bytes().clone()))
 }
 
 /// `DELETE /v1/responses/{id}`
-pub(crate) async fn forget(ask: Ask) -> Answer {
-    if !ask.app.engine.responses().forget(&key(&ask), &ask.param) {
-        return Err(unknown(&ask.param).into());
+pub(crate) async fn delete(ctx: RequestContext) -> HandlerResult {
+    if !ctx.app.engine.responses().forget(&key(&ctx), &ctx.param) {
+        return Err(unknown(&ctx.param).into());
     }
-    Ok(json(StatusCode::OK, &Forgotten { id: &ask.param, object: "response", deleted: true }))
+    Ok(json(StatusCode::OK, &DeleteReply { id: &ctx.param, object: "response", deleted: true }))
 }
 
 /// `POST /v1/responses/{id}/cancel`
-pub(crate) async fn cancel(ask: Ask) -> Answer {
-    match ask.app.engine.responses().cancel(&key(&ask), &ask.param) {
-        Ok(response) => Ok(whole(StatusCode::OK, response.bytes().clone())),
-        Err(NotCancelled::Unknown) => Err(unknown(&ask.param).into()),
+pub(crate) async fn cancel(ctx: RequestContext) -> HandlerResult {
+    match ctx.app.engine.responses().cancel(&key(&ctx), &ctx.param) {
+        Ok(response) => Ok(json_bytes(StatusCode::OK, response.bytes().clone())),
+        Err(NotCancelled::Unknown) => Err(unknown(&ctx.param).into()),
         Err(over @ NotCancelled::Over(_)) => Err(Failure::new(Kind::Invalid, over.to_string()).into()),
     }
 }
 
 /// `GET /v1/responses/{id}/input_items`. Items come whole, so that `include` has nothing to add.
-pub(crate) async fn items(ask: Ask) -> Answer {
-    let wish = Wish::of(&ask.parts)?;
-    let items = ask.app.engine.responses().input_items(&key(&ask), &ask.param).ok_or_else(|| unknown(&ask.param))?;
+pub(crate) async fn items(ctx: RequestContext) -> HandlerResult {
+    let wish = PageQuery::of(&ctx.parts)?;
+    let items = ctx.app.engine.responses().input_items(&key(&ctx), &ctx.param).ok_or_else(|| unknown(&ctx.param))?;
     let page = wish.page(items)?;
     Ok(json(StatusCode::OK, &page.list()))
 }
 
-fn key(ask: &Ask) -> KeyId {
-    ask.caller.clone().key()
+fn key(ctx: &RequestContext) -> KeyId {
+    ctx.caller.clone().usage_key()
 }
 
 fn unknown(id: &str) -> Failure {
@@ -75,7 +75,7 @@ fn unknown(id: &str) -> Failure {
 }
 
 #[derive(Serialize)]
-struct Forgotten<'a> {
+struct DeleteReply<'a> {
     id: &'a str,
     object: &'static str,
     deleted: bool,
@@ -109,7 +109,7 @@ impl Page {
 
 /// Which page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Wish {
+struct PageQuery {
     limit: usize,
     /// Whether the newest comes first.
     newest: bool,
@@ -117,26 +117,26 @@ struct Wish {
     after: Option<String>,
 }
 
-impl Wish {
+impl PageQuery {
     fn of(parts: &Parts) -> Result<Self, Failure> {
         let said = |name| query::one(parts, name);
         let limit = match said("limit").map(|limit| limit.parse()) {
             None => PAGE.0,
             Some(Ok(limit)) if (1..=PAGE.1).contains(&limit) => limit,
-            Some(_) => return Err(bad("limit", "must be a number from 1 to 100")),
+            Some(_) => return Err(invalid_parameter("limit", "must be a number from 1 to 100")),
         };
         let newest = match said("order").as_deref() {
             None | Some("desc") => true,
             Some("asc") => false,
-            Some(_) => return Err(bad("order", "must be 'asc' or 'desc'")),
+            Some(_) => return Err(invalid_parameter("order", "must be 'asc' or 'desc'")),
         };
         let after = said("after");
         if after.as_deref().is_some_and(str::is_empty) {
-            return Err(bad("after", "must be one item's id"));
+            return Err(invalid_parameter("after", "must be one item's id"));
         }
         let mut included = ["include", "include[]"].into_iter().flat_map(|name| query::all(parts, name));
         if included.any(|name| !INCLUDED.contains(&name.as_str())) {
-            return Err(bad("include", &format!("may name {} only", INCLUDED.join(", "))));
+            return Err(invalid_parameter("include", &format!("may name {} only", INCLUDED.join(", "))));
         }
         Ok(Self { limit, newest, after })
     }
@@ -148,7 +148,7 @@ impl Wish {
         }
         let start = match &self.after {
             None => 0,
-            Some(after) => 1 + items.iter().position(|item| item.id() == *after).ok_or_else(lost)?,
+            Some(after) => 1 + items.iter().position(|item| item.id() == *after).ok_or_else(unknown_cursor)?,
         };
         let rest = &items[start..];
         let page = rest.iter().take(self.limit).map(|item| (item.id(), item.json()));
@@ -156,10 +156,10 @@ impl Wish {
     }
 }
 
-fn bad(name: &str, why: &str) -> Failure {
+fn invalid_parameter(name: &str, why: &str) -> Failure {
     Failure::new(Kind::Invalid, format!("'{name}' {why}")).at(name).code("invalid_value")
 }
 
-fn lost() -> Failure {
+fn unknown_cursor() -> Failure {
     Failure::new(Kind::Invalid, "There is no item of the id in 'after'").at("after").code("invalid_value")
 }

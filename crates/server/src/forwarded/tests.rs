@@ -76,7 +76,7 @@ fn other_text_is_no_network(#[case] text: &str) {
 
 #[test]
 fn places_are_counted_by_address_and_given_back() {
-    let clients: Arc<Clients> = Arc::default();
+    let clients: Arc<ClientRequests> = Arc::default();
     let one: IpAddr = "203.0.113.9".parse().unwrap();
     let held = (clients.enter(one, 2), clients.enter(one, 2));
     assert!(held.0.is_some() && held.1.is_some() && clients.enter(one, 2).is_none());

@@ -30,7 +30,7 @@ pub(crate) fn check(headers: &HeaderMap, host: &Host, listed: &[String]) -> Opti
 }
 
 /// The page of a request when it lies on this machine itself, on whatever port: the browser programs that Ollama's API is there for.
-pub(crate) fn local(headers: &HeaderMap) -> Option<Site> {
+pub(crate) fn local_page(headers: &HeaderMap) -> Option<Site> {
     let Ok(Some(origin)) = one(headers, ORIGIN.as_str()) else { return None };
     let (scheme, authority) = origin.split_once("://")?;
     let here = match Host::parse(authority)?.name {
@@ -42,7 +42,7 @@ pub(crate) fn local(headers: &HeaderMap) -> Option<Site> {
 
 /// Whether a browser sends a request: every one of today says so in `Origin` or `Sec-Fetch-*`, a page cannot take these off, and no
 /// client library sends them.
-pub(crate) fn browser(headers: &HeaderMap) -> bool {
+pub(crate) fn is_from_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }
 

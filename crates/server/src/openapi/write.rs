@@ -10,7 +10,7 @@ use utoipa::openapi::{
 };
 
 use super::{JSON, TOKEN, failure};
-use crate::operation::{Choice, Content, Gives, Operation, Place, Shapes, Takes};
+use crate::operation::{Content, Gives, Operation, Param, ParamIn, Shapes, Takes};
 use crate::route::{self, Route};
 
 /// The operation of a route that wants `scope`.
@@ -45,12 +45,12 @@ fn id(route: &Route) -> String {
     words.join("_").to_ascii_lowercase()
 }
 
-fn option(choice: &Choice) -> Parameter {
-    let place = match choice.place {
-        Place::Query => ParameterIn::Query,
-        Place::Header => ParameterIn::Header,
+fn option(choice: &Param) -> Parameter {
+    let place = match choice.location {
+        ParamIn::Query => ParameterIn::Query,
+        ParamIn::Header => ParameterIn::Header,
     };
-    let words = (!choice.words.is_empty()).then_some(choice.words.iter().copied());
+    let words = (!choice.values.is_empty()).then_some(choice.values.iter().copied());
     let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(words);
     parameter(choice.name, place, choice.about).required(Required::False).schema(Some(schema)).build()
 }

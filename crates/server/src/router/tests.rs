@@ -1,10 +1,10 @@
 use rstest::rstest;
 
 use super::*;
-use crate::route::Takes;
+use crate::route::BodyKind;
 
 fn name(method: &Method, path: &str) -> String {
-    match find(Face::Gateway, method, path) {
+    match find(ListenerKind::Gateway, method, path) {
         Found::Route(route, param) => format!("{} {}", route.path, param).trim_end().to_owned(),
         Found::Method(others) => format!("405 {others:?}"),
         Found::Nothing => "404".to_owned(),
@@ -79,23 +79,23 @@ fn methods_of_a_model_are_found(#[case] path: &str, #[case] found: &str) {
 }
 
 #[rstest]
-#[case(Face::Gateway, "POST /v1beta/models/x:y", "", Dialect::Gemini)]
-#[case(Face::Gateway, "GET /v1beta", "", Dialect::Gemini)]
-#[case(Face::Gateway, "GET /v1beta2/models", "", Dialect::Chat)]
-#[case(Face::Gateway, "GET /gemini/nothing", "", Dialect::Gemini)]
-#[case(Face::Gateway, "POST /v1/messages/batches", "", Dialect::Messages)]
-#[case(Face::Gateway, "GET /v1/models", "", Dialect::Chat)]
-#[case(Face::Gateway, "GET /v1/models", "x-goog-api-key", Dialect::Gemini)]
-#[case(Face::Gateway, "GET /v1/models/m", "x-goog-api-client", Dialect::Gemini)]
-#[case(Face::Gateway, "GET /v1/models", "anthropic-version", Dialect::Messages)]
-#[case(Face::Gateway, "POST /v1/models/m:countTokens", "", Dialect::Gemini)]
-#[case(Face::Gateway, "GET /nothing", "", Dialect::Chat)]
-#[case(Face::Ollama, "GET /nothing", "", Dialect::Ollama)]
-#[case(Face::Ollama, "POST /api/chat", "", Dialect::Ollama)]
-#[case(Face::Ollama, "POST /v1/chat/completions", "", Dialect::Chat)]
-#[case(Face::Ollama, "POST /v1/messages", "", Dialect::Messages)]
+#[case(ListenerKind::Gateway, "POST /v1beta/models/x:y", "", Dialect::Gemini)]
+#[case(ListenerKind::Gateway, "GET /v1beta", "", Dialect::Gemini)]
+#[case(ListenerKind::Gateway, "GET /v1beta2/models", "", Dialect::Chat)]
+#[case(ListenerKind::Gateway, "GET /gemini/nothing", "", Dialect::Gemini)]
+#[case(ListenerKind::Gateway, "POST /v1/messages/batches", "", Dialect::Messages)]
+#[case(ListenerKind::Gateway, "GET /v1/models", "", Dialect::Chat)]
+#[case(ListenerKind::Gateway, "GET /v1/models", "x-goog-api-key", Dialect::Gemini)]
+#[case(ListenerKind::Gateway, "GET /v1/models/m", "x-goog-api-client", Dialect::Gemini)]
+#[case(ListenerKind::Gateway, "GET /v1/models", "anthropic-version", Dialect::Messages)]
+#[case(ListenerKind::Gateway, "POST /v1/models/m:countTokens", "", Dialect::Gemini)]
+#[case(ListenerKind::Gateway, "GET /nothing", "", Dialect::Chat)]
+#[case(ListenerKind::Ollama, "GET /nothing", "", Dialect::Ollama)]
+#[case(ListenerKind::Ollama, "POST /api/chat", "", Dialect::Ollama)]
+#[case(ListenerKind::Ollama, "POST /v1/chat/completions", "", Dialect::Chat)]
+#[case(ListenerKind::Ollama, "POST /v1/messages", "", Dialect::Messages)]
 fn errors_speak_the_language_of_the_path(
-    #[case] face: Face,
+    #[case] listener: ListenerKind,
     #[case] line: &str,
     #[case] header: &str,
     #[case] dialect: Dialect,
@@ -106,7 +106,7 @@ fn errors_speak_the_language_of_the_path(
         request = request.header(header, "x");
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    assert_eq!(tongue(face, &parts, false), dialect);
+    assert_eq!(dialect_of(listener, &parts, false), dialect);
 }
 
 #[test]
@@ -122,22 +122,22 @@ fn no_route_stands_twice() {
 /// All other routes take JSON, if anything.
 #[test]
 fn few_routes_take_something_else_than_json() {
-    let takes = |table: &'static [Route], takes: Takes| -> Vec<String> {
-        let found = table.iter().filter(|route| route.takes == takes);
+    let takes = |table: &'static [Route], takes: BodyKind| -> Vec<String> {
+        let found = table.iter().filter(|route| route.body == takes);
         found.map(|route| format!("{} {}", route.method, route.path)).collect()
     };
     let forms = ["/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/edits", "/v1/images/variations"];
     let forms = forms.map(|path| format!("POST {path}"));
-    assert_eq!(takes(routes(), Takes::Nothing), ["POST /v1/responses/{id}/cancel", "POST /responses/{id}/cancel"]);
-    assert_eq!(takes(routes(), Takes::Form), forms);
-    assert_eq!(takes(routes(), Takes::File), ["POST /auth/accounts/import"]);
+    assert_eq!(takes(routes(), BodyKind::Nothing), ["POST /v1/responses/{id}/cancel", "POST /responses/{id}/cancel"]);
+    assert_eq!(takes(routes(), BodyKind::Form), forms);
+    assert_eq!(takes(routes(), BodyKind::File), ["POST /auth/accounts/import"]);
     assert_eq!(
-        takes(routes(), Takes::Socket),
+        takes(routes(), BodyKind::Socket),
         ["GET /v1/responses", "GET /responses", "GET /backend-api/codex/responses"]
     );
-    assert_eq!(takes(ollama_routes(), Takes::Form), forms);
-    assert_eq!(takes(ollama_routes(), Takes::Socket), ["GET /v1/responses"]);
-    for other in [Takes::Nothing, Takes::File] {
+    assert_eq!(takes(ollama_routes(), BodyKind::Form), forms);
+    assert_eq!(takes(ollama_routes(), BodyKind::Socket), ["GET /v1/responses"]);
+    for other in [BodyKind::Nothing, BodyKind::File] {
         assert!(takes(ollama_routes(), other).is_empty());
     }
 }

@@ -366,7 +366,7 @@ fn said(route: &'static Route, data: &'static str) -> Row {
     let class = match route.class {
         Class::Public => "public",
         Class::Data => data,
-        Class::Native => "native",
+        Class::Codex => "native",
         Class::Admin(scope) => scope.name(),
     };
     (route.method.as_str(), route.path, class)

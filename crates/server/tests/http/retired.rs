@@ -31,7 +31,7 @@ fn body(path: &str, model: &str) -> Option<Value> {
 
 /// Whether a route answers about one model that the client names, and may be one of accounts.
 fn is_about_a_model(route: &Route) -> bool {
-    let data = matches!(route.class, Class::Data | Class::Native);
+    let data = matches!(route.class, Class::Data | Class::Codex);
     let reads = route.method == "GET" && route.path.ends_with("models/{name}");
     data && (reads || route.method == "POST" && body(route.path, "").is_some())
 }

@@ -3,28 +3,30 @@
 use http::{HeaderMap, HeaderValue};
 
 use crate::fault::{Fault, FaultKind, Sent};
-use crate::profile::Slot;
+use crate::profile::HeaderField;
 
 /// Writes the slots of `order` that `value` has something for. A value that cannot be a header is left out, except a
 /// credential's, without which the call is pointless.
-pub(crate) fn write(order: &[Slot], value: impl Fn(Slot) -> Option<String>) -> Result<HeaderMap, Fault> {
+pub(crate) fn write(order: &[HeaderField], value: impl Fn(HeaderField) -> Option<String>) -> Result<HeaderMap, Fault> {
     let mut headers = HeaderMap::with_capacity(order.len() + 2);
-    for &slot in order {
-        let Some(text) = value(slot).filter(|text| !text.is_empty()) else { continue };
-        let secret = matches!(slot, Slot::Authorization | Slot::Cookie);
+    for &field in order {
+        let Some(text) = value(field).filter(|text| !text.is_empty()) else { continue };
+        let secret = matches!(field, HeaderField::Authorization | HeaderField::Cookie);
         match HeaderValue::from_str(&text) {
             Ok(mut header) => {
                 header.set_sensitive(secret);
-                headers.insert(slot.name(), header);
+                headers.insert(field.name(), header);
             }
-            Err(_) if matches!(slot, Slot::Authorization | Slot::Account) => return Err(unsendable(slot)),
-            Err(_) => tracing::debug!(header = %slot.name(), "left out a header whose value cannot be sent"),
+            Err(_) if matches!(field, HeaderField::Authorization | HeaderField::Account) => {
+                return Err(unsendable(field));
+            }
+            Err(_) => tracing::debug!(header = %field.name(), "left out a header whose value cannot be sent"),
         }
     }
     Ok(headers)
 }
 
-fn unsendable(slot: Slot) -> Fault {
-    let message = format!("the account's {} holds characters that cannot be sent; hint: sign in again", slot.name());
+fn unsendable(field: HeaderField) -> Fault {
+    let message = format!("the account's {} holds characters that cannot be sent; hint: sign in again", field.name());
     Fault::new(Sent::No, FaultKind::Unsendable, message)
 }

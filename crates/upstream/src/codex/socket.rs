@@ -22,15 +22,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use wire_body::offload;
 
-use self::connect::Hailed;
-use super::{Leg, hint, passed};
+use self::connect::UpgradeOutcome;
+use super::{ModelCall, passed, routing_hint};
 use crate::Upstream;
 use crate::fault::{Fault, FaultKind, Sent};
-use crate::profile::Slot;
+use crate::profile::HeaderField;
 use crate::response::{Answer, Body};
-use crate::websocket::pool::{Key, Shelf, Socket};
-use crate::websocket::reply::{Reply, Watch};
-use crate::websocket::{farewell, lost};
+use crate::websocket::pool::{Socket, SocketKey, SocketPool};
+use crate::websocket::reply::{SocketReply, TurnRecorder};
+use crate::websocket::{close_reason, connection_lost};
 
 /// Marks the shape of a lite request, which over HTTP a header does.
 const LITE: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
@@ -39,13 +39,13 @@ const STARTED: &str = "x-codex-ws-stream-request-start-ms";
 
 /// What a call over a socket needs to know beside the call.
 #[derive(Clone, Copy, Debug)]
-pub struct Talk {
+pub struct SocketOptions {
     /// Tells conversations apart.
     pub conversation: u128,
     /// Whether the model is to answer; `false` only opens the socket and lets the other end read the request.
     pub generate: bool,
     /// Whether a socket is the only way; else a POST stands in where none can be had.
-    pub only: bool,
+    pub required: bool,
     /// The time of day.
     pub now: Millis,
 }
@@ -56,15 +56,15 @@ const STALE: Duration = Duration::from_secs(5);
 const PREAMBLE: usize = pool::limits::STREAM_BUFFER;
 
 /// Why a call did not come to an answer over a socket.
-pub(super) enum Detour {
+pub(super) enum SocketError {
     /// No socket could be had, and nothing of the turn was sent: a POST may stand in.
-    Post(String),
+    Unavailable(String),
     /// It failed.
     Fault(Fault),
 }
 
 /// The first message that is about the turn itself, with what came before it.
-struct First {
+struct FirstMessage {
     held: BytesMut,
     headers: HeaderMap,
     message: Bytes,
@@ -73,122 +73,145 @@ struct First {
 
 impl Upstream {
     /// One turn: over the conversation's own socket if there is one, else over a new one.
-    pub(super) async fn talk(&self, leg: &Leg<'_>, talk: Talk) -> Result<Answer, Detour> {
-        let unfit = || Detour::Post("the body has no list of items".into());
-        let body = leg.body.clone();
+    pub(super) async fn call_over_socket(
+        &self,
+        call: &ModelCall<'_>,
+        options: SocketOptions,
+    ) -> Result<Answer, SocketError> {
+        let unfit = || SocketError::Unavailable("the body has no list of items".into());
+        let body = call.body.clone();
         let turn = offload(body.len(), move || Turn::read(body)).await.ok_or_else(unfit)?;
-        let key = Key { account: leg.account.id.clone(), conversation: talk.conversation, hint: hint(&leg.call) };
-        if let Some(socket) = self.shelf().take(&key, &self.way) {
-            return self.say(socket, (&turn, talk), leg).await.map_err(Detour::Fault);
-        }
-        let socket = match self.hail(leg, key, talk.now).await? {
-            Hailed::Open(socket) => *socket,
-            Hailed::Refused(answer) => return Ok(*answer),
+        let key = SocketKey {
+            account: call.account.id.clone(),
+            conversation: options.conversation,
+            hint: routing_hint(&call.facts),
         };
-        let answer = self.say(socket, (&turn, talk), leg).await;
-        // Whoever wants no prewarm may want turns.
-        if talk.generate && answer.is_err() {
-            self.shelf().failed(&leg.account.id, talk.now);
+        if let Some(socket) = self.socket_pool().take(&key, &self.egress) {
+            return self.send_turn(socket, (&turn, options), call).await.map_err(SocketError::Fault);
         }
-        answer.map_err(Detour::Fault)
+        let socket = match self.connect_socket(call, key, options.now).await? {
+            UpgradeOutcome::Open(socket) => *socket,
+            UpgradeOutcome::Refused(answer) => return Ok(*answer),
+        };
+        let answer = self.send_turn(socket, (&turn, options), call).await;
+        // Whoever wants no prewarm may want turns.
+        if options.generate && answer.is_err() {
+            self.socket_pool().mark_failed(&call.account.id, options.now);
+        }
+        answer.map_err(SocketError::Fault)
     }
 
     /// Sends the turn and waits until the other end answers it.
-    async fn say(&self, mut socket: Socket, (turn, talk): (&Turn, Talk), leg: &Leg<'_>) -> Result<Answer, Fault> {
+    async fn send_turn(
+        &self,
+        mut socket: Socket,
+        (turn, options): (&Turn, SocketOptions),
+        call: &ModelCall<'_>,
+    ) -> Result<Answer, Fault> {
         let limit = self.config().timeouts.headers;
         let chain = socket.chain.take().and_then(|chain| Some((turn.known(&chain)?, chain)));
         let after = chain.as_ref().map(|(known, chain)| (chain, *known));
-        let frame = turn.frame(after, talk.generate, &self.metadata(leg, talk.now));
-        socket.sent = socket.sent.max(frame.len());
+        let frame = turn.frame(after, options.generate, &self.frame_metadata(call, options.now));
+        socket.largest_sent = socket.largest_sent.max(frame.len());
         let text = Utf8Bytes::try_from(frame).expect("invariant: JSON is UTF-8");
         let sent = Instant::now();
         let sending = timeout(limit, socket.stream.send(Message::Text(text))).await;
-        sending.map_err(|_| Fault::late(limit))?.map_err(|error| gone(&socket, sent, lost(&error)))?;
-        let first = first(&mut socket, sent, limit).await?;
+        sending
+            .map_err(|_| Fault::timed_out(limit))?
+            .map_err(|error| ended_before_reply(&socket, sent, connection_lost(&error)))?;
+        let first = read_first(&mut socket, sent, limit).await?;
         if first.said == Said::Error {
-            return refused(first, chain.is_some());
+            return refusal_answer(first, chain.is_some());
         }
-        self.shelf().works(&leg.account.id);
-        let First { held, headers, message, said } = first;
-        let watch = Watch::new(turn.clone().record(), self.shelf().clone());
-        let body = Body::from_source(Reply::new(socket, watch, held, (&message, said)));
+        self.socket_pool().mark_working(&call.account.id);
+        let FirstMessage { held, headers, message, said } = first;
+        let watch = TurnRecorder::new(turn.clone().record(), self.socket_pool().clone());
+        let body = Body::from_source(SocketReply::new(socket, watch, held, (&message, said)));
         Ok(Answer { status: 200, headers, body })
     }
 
     /// What over HTTP stands in headers; what the profile itself says of the turn stands in the body already.
-    fn metadata(&self, leg: &Leg<'_>, now: Millis) -> Vec<(&'static str, String)> {
-        let (call, profile) = (&leg.call, self.profile());
+    fn frame_metadata(&self, call: &ModelCall<'_>, now: Millis) -> Vec<(&'static str, String)> {
+        let (facts, profile) = (&call.facts, self.profile());
         let pairs = [
-            ("x-codex-window-id", passed(call, Slot::Window)),
-            ("x-codex-turn-metadata", passed(call, Slot::TurnMetadata)),
-            ("x-codex-parent-thread-id", passed(call, Slot::ParentThread)),
-            ("x-openai-subagent", passed(call, Slot::Subagent)),
-            ("x-codex-turn-state", call.turn_state.map(str::to_owned)),
-            (LITE, call.lite.then(|| "true".to_owned())),
-            (STARTED, profile.turns.then(|| now.0.to_string())),
+            ("x-codex-window-id", passed(facts, HeaderField::Window)),
+            ("x-codex-turn-metadata", passed(facts, HeaderField::TurnMetadata)),
+            ("x-codex-parent-thread-id", passed(facts, HeaderField::ParentThread)),
+            ("x-openai-subagent", passed(facts, HeaderField::Subagent)),
+            ("x-codex-turn-state", facts.turn_state.map(str::to_owned)),
+            (LITE, facts.lite.then(|| "true".to_owned())),
+            (STARTED, profile.sends_turn_metadata.then(|| now.0.to_string())),
         ];
         pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
-    fn shelf(&self) -> &Shelf {
-        &self.inner.shelf
+    fn socket_pool(&self) -> &SocketPool {
+        &self.inner.sockets
     }
 }
 
 /// Reads until the other end speaks about the turn. Each message is waited for so long; pings are none and do not prolong the wait, as
 /// nothing on the connection prolongs the wait for the headers of an HTTP answer.
-async fn first(socket: &mut Socket, sent: Instant, limit: Duration) -> Result<First, Fault> {
-    let mut headers = socket.greeting.clone();
-    headers.extend(std::mem::take(&mut socket.figures));
+async fn read_first(socket: &mut Socket, sent: Instant, limit: Duration) -> Result<FirstMessage, Fault> {
+    let mut headers = socket.connection_headers.clone();
+    headers.extend(std::mem::take(&mut socket.first_turn_headers));
     let (mut held, mut until) = (BytesMut::new(), Instant::now() + limit);
     loop {
-        let next = timeout_at(until, socket.stream.next()).await.map_err(|_| Fault::late(limit))?;
+        let next = timeout_at(until, socket.stream.next()).await.map_err(|_| Fault::timed_out(limit))?;
         let message = match next {
             Some(Ok(Message::Text(text))) => Bytes::from(text),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-            Some(Ok(Message::Binary(_))) => return Err(garbled()),
-            Some(Err(error)) if breach(&error) => return Err(Fault::new(Sent::Yes, FaultKind::Cut, lost(&error))),
-            end => return Err(if held.is_empty() { gone(socket, sent, ended(end)) } else { unfinished(&ended(end)) }),
+            Some(Ok(Message::Binary(_))) => return Err(not_an_event()),
+            Some(Err(error)) if is_protocol_error(&error) => {
+                return Err(Fault::new(Sent::Yes, FaultKind::Cut, connection_lost(&error)));
+            }
+            end => {
+                return Err(if held.is_empty() {
+                    ended_before_reply(socket, sent, end_reason(end))
+                } else {
+                    maybe_processed(&end_reason(end))
+                });
+            }
         };
         until = Instant::now() + limit;
-        let said = wrap(&message, &mut held).ok_or_else(garbled)?;
+        let said = wrap(&message, &mut held).ok_or_else(not_an_event)?;
         match said {
-            Said::Aside if held.len() > PREAMBLE => return Err(garbled()),
-            Said::Aside => collect(&message, &mut headers),
-            said => return Ok(First { held, headers, message, said }),
+            Said::Aside if held.len() > PREAMBLE => return Err(not_an_event()),
+            Said::Aside => collect_headers(&message, &mut headers),
+            said => return Ok(FirstMessage { held, headers, message, said }),
         }
     }
 }
 
 /// How a socket ended that gives no more messages.
-fn ended(end: Option<Result<Message, tungstenite::Error>>) -> String {
+fn end_reason(end: Option<Result<Message, tungstenite::Error>>) -> String {
     match end {
-        Some(Ok(Message::Close(frame))) => farewell(frame.as_ref()),
-        Some(Err(error)) => lost(&error),
+        Some(Ok(Message::Close(frame))) => close_reason(frame.as_ref()),
+        Some(Err(error)) => connection_lost(&error),
         _ => "the socket was closed".to_owned(),
     }
 }
 
 /// The socket ended before the other end had said anything about the turn that went out at `sent`.
-fn gone(socket: &Socket, sent: Instant, why: String) -> Fault {
-    if socket.waited && sent.elapsed() < STALE {
+fn ended_before_reply(socket: &Socket, sent: Instant, why: String) -> Fault {
+    if socket.reused && sent.elapsed() < STALE {
         return Fault::new(Sent::Maybe, FaultKind::Stale, why);
     }
-    unfinished(&why)
+    maybe_processed(&why)
 }
 
 /// The socket ended, and the other end may have worked on the turn.
-fn unfinished(why: &str) -> Fault {
+fn maybe_processed(why: &str) -> Fault {
     let message = format!("{why}; the request may have been processed, so it was not sent again");
     Fault::new(Sent::Maybe, FaultKind::Cut, message)
 }
 
 /// Takes over the headers that a message carries.
-fn collect(message: &Bytes, headers: &mut HeaderMap) {
-    take(socket::refusal(message).map(|said| said.headers).unwrap_or_default(), headers);
+fn collect_headers(message: &Bytes, headers: &mut HeaderMap) {
+    insert_headers(socket::refusal(message).map(|said| said.headers).unwrap_or_default(), headers);
 }
 
-fn take(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
+fn insert_headers(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
     for (name, value) in pairs {
         let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else { continue };
         // What is about an HTTP message's form is not about this one's.
@@ -201,8 +224,8 @@ fn take(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
 }
 
 /// An `error` message instead of a reply. `chained` is whether the turn relied on what the other end remembers.
-fn refused(first: First, chained: bool) -> Result<Answer, Fault> {
-    let First { held, mut headers, message, .. } = first;
+fn refusal_answer(first: FirstMessage, chained: bool) -> Result<Answer, Fault> {
+    let FirstMessage { held, mut headers, message, .. } = first;
     let Some(Refusal { status, code, headers: said }) = socket::refusal(&message) else {
         return Err(Fault::new(Sent::Yes, FaultKind::Cut, "the upstream refused in words that cannot be read"));
     };
@@ -210,7 +233,7 @@ fn refused(first: First, chained: bool) -> Result<Answer, Fault> {
     if code == "websocket_connection_limit_reached" || chained && code == "previous_response_not_found" {
         return Err(Fault::new(Sent::Yes, FaultKind::Stale, code));
     }
-    take(said, &mut headers);
+    insert_headers(said, &mut headers);
     Ok(match status {
         Some(status) => Answer { status, headers, body: Body::whole(message) },
         // The reader of the stream knows what to make of it.
@@ -218,12 +241,12 @@ fn refused(first: First, chained: bool) -> Result<Answer, Fault> {
     })
 }
 
-fn garbled() -> Fault {
+fn not_an_event() -> Fault {
     Fault::new(Sent::Yes, FaultKind::Cut, "the upstream sent a message that is no event")
 }
 
 /// Whether the other end broke the protocol, unlike a connection that is gone.
-fn breach(error: &tungstenite::Error) -> bool {
+fn is_protocol_error(error: &tungstenite::Error) -> bool {
     use tungstenite::Error;
     use tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
     match error {
@@ -235,22 +258,22 @@ fn breach(error: &tungstenite::Error) -> bool {
 
 impl Upstream {
     /// Looks after the sockets that wait for their next turn: answers pings, lets go of those that are closed, old or idle.
-    pub fn tend_sockets(&self) {
-        self.shelf().tend();
+    pub fn maintain_sockets(&self) {
+        self.socket_pool().maintain();
     }
 
     /// Gives up every socket that waits for its next turn.
-    pub fn drop_sockets(&self) {
-        self.shelf().redial();
+    pub fn close_idle_sockets(&self) {
+        self.socket_pool().close_idle();
     }
 
     /// Sockets that wait for their next turn.
-    pub fn waiting_sockets(&self) -> usize {
-        self.shelf().len()
+    pub fn idle_sockets(&self) -> usize {
+        self.socket_pool().len()
     }
 
     /// Whether a socket may be tried for this account now.
-    pub(super) fn talks(&self, account: &AccountId, now: Millis) -> bool {
-        self.shelf().well(account, now)
+    pub(super) fn may_use_socket(&self, account: &AccountId, now: Millis) -> bool {
+        self.socket_pool().may_try(account, now)
     }
 }

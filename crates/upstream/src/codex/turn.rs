@@ -110,7 +110,7 @@ const COMPACTION: Compaction = Compaction {
 impl Profile {
     /// What this identity says of a turn; `None` under our own name, which does not have to.
     pub fn turn_metadata(&self, turn: &TurnFacts<'_>) -> Option<TurnMetadata> {
-        if !self.turns {
+        if !self.sends_turn_metadata {
             return None;
         }
         let window = format!("{}:0", turn.thread);

@@ -2,8 +2,8 @@ use rstest::rstest;
 
 use super::*;
 
-fn with(base: &str) -> Result<Places, BuildError> {
-    Places::new(&Config { base_url: base.parse().unwrap(), ..Config::default() })
+fn with(base: &str) -> Result<Endpoints, BuildError> {
+    Endpoints::new(&Config { base_url: base.parse().unwrap(), ..Config::default() })
 }
 
 #[rstest]
@@ -49,7 +49,7 @@ fn octal_and_decimal_loopback_are_still_loopback() {
 #[case("file:///proxy", false)]
 fn proxies(#[case] proxy: &str, #[case] good: bool) {
     let config = Config { proxy: Some(proxy.parse().unwrap()), ..Config::default() };
-    let result = Places::new(&config);
+    let result = Endpoints::new(&config);
     assert_eq!(result.is_ok(), good);
 }
 

@@ -21,61 +21,61 @@ fn proxy(id: &str, url: &str, allow_private: bool) -> Proxy {
     }
 }
 
-fn ways(global: Option<&str>, answers: &[&[&str]]) -> Ways {
+fn clients(global: Option<&str>, answers: &[&[&str]]) -> EgressClients {
     let parsed = |list: &&[&str]| list.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect();
     asking(global, Lookup::Script(Arc::new(Mutex::new(answers.iter().map(parsed).collect()))))
 }
 
-fn asking(global: Option<&str>, lookup: Lookup) -> Ways {
+fn asking(global: Option<&str>, lookup: Lookup) -> EgressClients {
     let config = Config { proxy: global.map(|url| url.parse().unwrap()), ..Config::default() };
-    Ways { lookup, ..Ways::new(&config, Roots::new(None, false).unwrap()).unwrap() }
+    EgressClients { lookup, ..EgressClients::new(&config, Roots::new(None, false).unwrap()).unwrap() }
 }
 
-fn upstream(ways: Ways) -> Upstream {
+fn upstream(clients: EgressClients) -> Upstream {
     let mut inner =
         Upstream::new(Config { base_url: "https://api.example.test".parse().unwrap(), ..Config::default() });
     let upstream = inner.as_mut().unwrap();
-    Arc::get_mut(&mut upstream.inner).unwrap().ways = ways;
+    Arc::get_mut(&mut upstream.inner).unwrap().egress_clients = clients;
     inner.unwrap()
 }
 
 #[test]
 fn each_way_has_connections_of_its_own() {
-    let ways = ways(Some("http://global.example:1"), &[]);
-    let of = |way: &Way| Arc::as_ptr(&ways.lanes(way).unwrap());
-    let a = Way::through(proxy("a", "http://a.example:1", false));
-    let b = Way::through(proxy("b", "http://b.example:1", false));
-    let all = [Way::global(), Way::direct(), a.clone(), b];
+    let clients = clients(Some("http://global.example:1"), &[]);
+    let of = |egress: &ResolvedEgress| Arc::as_ptr(&clients.clients(egress).unwrap());
+    let a = ResolvedEgress::through(proxy("a", "http://a.example:1", false));
+    let b = ResolvedEgress::through(proxy("b", "http://b.example:1", false));
+    let all = [ResolvedEgress::global(), ResolvedEgress::direct(), a.clone(), b];
     let found: std::collections::HashSet<_> = all.iter().map(of).collect();
     assert_eq!(found.len(), 4);
-    assert_eq!(of(&a), of(&Way::through(proxy("a", "http://a.example:1", false))), "kept");
-    let other = Way::through(proxy("a", "http://u:p@a.example:1", false));
+    assert_eq!(of(&a), of(&ResolvedEgress::through(proxy("a", "http://a.example:1", false))), "kept");
+    let other = ResolvedEgress::through(proxy("a", "http://u:p@a.example:1", false));
     assert_ne!(of(&a), of(&other), "other credentials, other connections");
 }
 
 #[test]
 fn without_a_global_proxy_the_global_way_is_direct() {
-    let ways = ways(None, &[]);
-    let of = |way: &Way| Arc::as_ptr(&ways.lanes(way).unwrap());
-    assert_eq!(of(&Way::global()), of(&Way::direct()));
+    let clients = clients(None, &[]);
+    let of = |egress: &ResolvedEgress| Arc::as_ptr(&clients.clients(egress).unwrap());
+    assert_eq!(of(&ResolvedEgress::global()), of(&ResolvedEgress::direct()));
 }
 
 #[test]
 fn connections_of_proxies_are_bounded_and_go_with_them() {
-    let ways = ways(None, &[]);
-    let all: Vec<Proxy> = (0..KEPT + 3).map(|at| proxy(&at.to_string(), "http://a.example:1", false)).collect();
+    let clients = clients(None, &[]);
+    let all: Vec<Proxy> = (0..MOST_PROXIES + 3).map(|at| proxy(&at.to_string(), "http://a.example:1", false)).collect();
     for proxy in &all {
-        ways.lanes(&Way::through(proxy.clone())).unwrap();
+        clients.clients(&ResolvedEgress::through(proxy.clone())).unwrap();
         // Used again and again, so never the one to go.
-        ways.lanes(&Way::through(all[0].clone())).unwrap();
+        clients.clients(&ResolvedEgress::through(all[0].clone())).unwrap();
     }
-    let kept = |id: &str| ways.kept.lock().iter().any(|kept| kept.id.0 == id);
-    assert_eq!(ways.kept.lock().len(), KEPT);
+    let kept = |id: &str| clients.by_proxy.lock().iter().any(|kept| kept.id.0 == id);
+    assert_eq!(clients.by_proxy.lock().len(), MOST_PROXIES);
     assert!(kept("0") && !kept("1"));
-    ways.retain(&all[..1]);
-    assert_eq!(ways.kept.lock().len(), 1);
-    ways.retain(&[proxy("0", "http://b.example:1", false)]);
-    assert_eq!(ways.kept.lock().len(), 0, "it moved");
+    clients.retain(&all[..1]);
+    assert_eq!(clients.by_proxy.lock().len(), 1);
+    clients.retain(&[proxy("0", "http://b.example:1", false)]);
+    assert_eq!(clients.by_proxy.lock().len(), 0, "it moved");
 }
 
 /// Row F18: a name that means another address by now gains nothing, and a stall or a name that means nothing ends cleanly.
@@ -88,8 +88,8 @@ fn connections_of_proxies_are_bounded_and_go_with_them() {
 #[tokio::test]
 async fn the_name_of_a_proxy_leads_nowhere_inward(#[case] private: bool, #[case] answers: &[&str], #[case] word: &str) {
     for scheme in ["http", "socks5h"] {
-        let way = Way::through(proxy("a", &format!("{scheme}://u:canary@a.example:1"), private));
-        let upstream = upstream(ways(None, &[answers])).over(way);
+        let egress = ResolvedEgress::through(proxy("a", &format!("{scheme}://u:canary@a.example:1"), private));
+        let upstream = upstream(clients(None, &[answers])).via(egress);
         let fault = upstream.reach().await.unwrap_err();
         assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Proxy), "{fault}");
         // The SOCKS connector keeps the cause to itself.
@@ -105,18 +105,18 @@ async fn the_name_of_a_proxy_leads_nowhere_inward(#[case] private: bool, #[case]
 #[case::failure(Lookup::Fails, "the name server failed")]
 #[tokio::test(start_paused = true)]
 async fn a_name_server_in_trouble_ends_a_call_in_time(#[case] lookup: Lookup, #[case] word: &str) {
-    let mut ways = asking(None, lookup.clone());
-    let door = Resolver::Door(Door::new("api.example.test".to_owned(), false, lookup));
-    let exit = Exit { proxy: None, near: Near::Loopback, resolver: Some(door) };
-    ways.global = Arc::new(Lanes::new(Timeouts::default(), &ways.roots, exit).unwrap());
-    let upstream = upstream(ways);
+    let mut clients = asking(None, lookup.clone());
+    let resolver = Resolver::Proxy(ProxyResolver::new("api.example.test".to_owned(), false, lookup));
+    let exit = ConnectOptions { proxy: None, bypass: ProxyBypass::Loopback, resolver: Some(resolver) };
+    clients.global = Arc::new(ClientPool::new(Timeouts::default(), &clients.roots, exit).unwrap());
+    let upstream = upstream(clients);
     for scheme in ["", "http", "https", "socks5h"] {
-        let (way, kind) = match scheme {
-            "" => (Way::global(), FaultKind::Connect),
-            _ => (Way::through(proxy("a", &format!("{scheme}://a.example:1"), false)), FaultKind::Proxy),
+        let (egress, kind) = match scheme {
+            "" => (ResolvedEgress::global(), FaultKind::Connect),
+            _ => (ResolvedEgress::through(proxy("a", &format!("{scheme}://a.example:1"), false)), FaultKind::Proxy),
         };
         let begun = tokio::time::Instant::now();
-        let fault = upstream.over(way).reach().await.unwrap_err();
+        let fault = upstream.via(egress).reach().await.unwrap_err();
         assert_eq!((fault.sent, fault.kind), (Sent::No, kind), "{scheme}: {fault}");
         // The SOCKS connector keeps the cause to itself.
         assert!(scheme == "socks5h" || fault.message.contains(word), "{scheme}: {fault}");
@@ -130,7 +130,7 @@ async fn a_name_server_in_trouble_ends_a_call_in_time(#[case] lookup: Lookup, #[
 #[case("http://localhost:1")]
 #[tokio::test]
 async fn an_inward_proxy_is_not_dialled_without_leave(#[case] url: &str) {
-    let upstream = upstream(ways(None, &[])).over(Way::through(proxy("a", url, false)));
+    let upstream = upstream(clients(None, &[])).via(ResolvedEgress::through(proxy("a", url, false)));
     let fault = upstream.reach().await.unwrap_err();
     assert!(fault.kind == FaultKind::Proxy && fault.message.contains("allow_private"), "{fault}");
 }

@@ -80,10 +80,10 @@ enum Verdict {
 type Outcome = Result<Secret, CallbackError>;
 
 /// What every connection shares.
-struct Desk {
+struct CallbackState {
     state: Secret,
     /// Empty once the login is finished.
-    tell: Mutex<Option<oneshot::Sender<Outcome>>>,
+    outcome: Mutex<Option<oneshot::Sender<Outcome>>>,
 }
 
 impl Callback {
@@ -111,7 +111,7 @@ impl Callback {
     /// Waits for the browser, 10 minutes at most; the listener ends with it.
     pub async fn code(self) -> Outcome {
         let (tell, told) = oneshot::channel();
-        let desk = Arc::new(Desk { state: self.state, tell: Mutex::new(Some(tell)) });
+        let desk = Arc::new(CallbackState { state: self.state, outcome: Mutex::new(Some(tell)) });
         let mut connections = JoinSet::new();
         let outcome = tokio::select! {
             outcome = told => outcome.expect("invariant: the desk outlives the wait"),
@@ -129,7 +129,7 @@ pub fn pasted(text: &str, state: &str) -> Outcome {
     let text = text.trim();
     let query = text.split_once('?').map_or(text, |(_, query)| query);
     let query = query.split_once('#').map_or(query, |(query, _)| query);
-    match judge(query, &Secret::new(state)) {
+    match verdict(query, &Secret::new(state)) {
         Verdict::Code(code) => Ok(code),
         Verdict::Denied(why) => Err(CallbackError::Denied(why)),
         Verdict::Foreign => Err(CallbackError::Foreign),
@@ -152,7 +152,7 @@ async fn listen(port: u16) -> std::io::Result<Option<(TcpListener, Option<TcpLis
     }
 }
 
-async fn serve(v4: &TcpListener, v6: Option<&TcpListener>, desk: &Arc<Desk>, connections: &mut JoinSet<()>) {
+async fn serve(v4: &TcpListener, v6: Option<&TcpListener>, desk: &Arc<CallbackState>, connections: &mut JoinSet<()>) {
     loop {
         let stream = tokio::select! {
             accepted = v4.accept() => accepted,
@@ -177,7 +177,7 @@ async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, S
     }
 }
 
-async fn converse(stream: TcpStream, desk: Arc<Desk>) {
+async fn converse(stream: TcpStream, desk: Arc<CallbackState>) {
     let service = service_fn(|request| {
         let page = desk.answer(&request);
         async move { Ok::<_, Infallible>(page) }
@@ -192,10 +192,10 @@ async fn converse(stream: TcpStream, desk: Arc<Desk>) {
     let _ = timeout(PATIENCE * 2, connection).await;
 }
 
-impl Desk {
+impl CallbackState {
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let page = match (request.method(), request.uri().path()) {
-            (&Method::GET, PATH) => self.take(judge(request.uri().query().unwrap_or_default(), &self.state)),
+            (&Method::GET, PATH) => self.finish(verdict(request.uri().query().unwrap_or_default(), &self.state)),
             (&Method::GET, _) => Page::Nothing,
             _ => Page::Method,
         };
@@ -203,21 +203,21 @@ impl Desk {
     }
 
     /// Only a verdict of someone who knows the state ends the wait, and only once.
-    fn take(&self, verdict: Verdict) -> Page {
+    fn finish(&self, verdict: Verdict) -> Page {
         let (outcome, page) = match verdict {
             Verdict::Foreign => return Page::Foreign,
             Verdict::NoCode => return Page::NoCode,
             Verdict::Code(code) => (Ok(code), Page::Done),
             Verdict::Denied(why) => (Err(CallbackError::Denied(why)), Page::Denied),
         };
-        match self.tell.lock().take() {
+        match self.outcome.lock().take() {
             Some(tell) => tell.send(outcome).map_or(Page::Used, |()| page),
             None => Page::Used,
         }
     }
 }
 
-fn judge(query: &str, state: &Secret) -> Verdict {
+fn verdict(query: &str, state: &Secret) -> Verdict {
     if only(query, "state").is_none_or(|given| Secret::new(given) != *state) {
         return Verdict::Foreign;
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::reply::clean;
-use super::token::{Reply, accepted, odd};
+use super::token::{AuthReply, accepted, unexpected};
 use super::{Grant, LoginError};
 use crate::{Sent, Upstream};
 
@@ -39,18 +39,18 @@ pub enum Poll {
 }
 
 #[derive(Serialize)]
-struct Start<'a> {
+struct StartRequest<'a> {
     client_id: &'a str,
 }
 
 #[derive(Serialize)]
-struct Ask<'a> {
+struct PollRequest<'a> {
     device_auth_id: &'a str,
     user_code: &'a str,
 }
 
 #[derive(Deserialize)]
-struct Started {
+struct StartReply {
     device_auth_id: String,
     // Spelled either way, never both.
     #[serde(alias = "usercode")]
@@ -61,7 +61,7 @@ struct Started {
 }
 
 #[derive(Deserialize)]
-struct Typed {
+struct AuthorizedCode {
     authorization_code: String,
     code_verifier: String,
 }
@@ -69,15 +69,15 @@ struct Typed {
 impl Upstream {
     /// Asks for a code to type.
     pub async fn device_start(&self) -> Result<Device, LoginError> {
-        let start = Start { client_id: &self.config().client_id };
-        let reply = self.ask(&self.places().device_code, &start).await?;
+        let start = StartRequest { client_id: &self.config().client_id };
+        let reply = self.post_json(&self.endpoints().device_code, &start).await?;
         if reply.status == 404 {
             return Err(LoginError::DeviceDisabled);
         }
-        let started: Started = read(&accepted(reply)?)?;
+        let started: StartReply = read(&accepted(reply)?)?;
         Ok(Device {
             user_code: clean(&started.user_code),
-            page: self.places().device_page.clone(),
+            page: self.endpoints().device_page.clone(),
             interval: interval(&started.interval),
             lifetime: LIFETIME,
             id: Secret::new(started.device_auth_id),
@@ -87,8 +87,8 @@ impl Upstream {
     /// Asks once whether the code was typed, and trades it at once when so. The caller waits `interval` between calls
     /// and stops after `lifetime`.
     pub async fn device_poll(&self, device: &Device) -> Result<Poll, LoginError> {
-        match self.typed(device).await? {
-            Some(typed) => self.trade(typed).await.map(Poll::Done),
+        match self.poll_code(device).await? {
+            Some(typed) => self.exchange_code(typed).await.map(Poll::Done),
             None => Ok(Poll::Pending),
         }
     }
@@ -98,9 +98,9 @@ impl Upstream {
         let polls = async {
             loop {
                 tokio::time::sleep(device.interval).await;
-                match self.typed(device).await {
-                    Ok(Some(typed)) => return self.trade(typed).await,
-                    Err(error) if !passing(&error) => return Err(error),
+                match self.poll_code(device).await {
+                    Ok(Some(typed)) => return self.exchange_code(typed).await,
+                    Err(error) if !is_transient(&error) => return Err(error),
                     Ok(None) | Err(_) => {}
                 }
             }
@@ -108,9 +108,9 @@ impl Upstream {
         tokio::time::timeout(device.lifetime, polls).await.unwrap_or(Err(LoginError::Expired))
     }
 
-    async fn typed(&self, device: &Device) -> Result<Option<Typed>, LoginError> {
-        let ask = Ask { device_auth_id: device.id.expose(), user_code: &device.user_code };
-        let reply = self.ask(&self.places().device_token, &ask).await?;
+    async fn poll_code(&self, device: &Device) -> Result<Option<AuthorizedCode>, LoginError> {
+        let outbound = PollRequest { device_auth_id: device.id.expose(), user_code: &device.user_code };
+        let reply = self.post_json(&self.endpoints().device_token, &outbound).await?;
         match reply.status {
             403 | 404 => Ok(None),
             410 => Err(LoginError::Expired),
@@ -118,14 +118,14 @@ impl Upstream {
         }
     }
 
-    async fn trade(&self, typed: Typed) -> Result<Grant, LoginError> {
+    async fn exchange_code(&self, typed: AuthorizedCode) -> Result<Grant, LoginError> {
         let (code, verifier) = (Secret::new(typed.authorization_code), Secret::new(typed.code_verifier));
-        self.exchange(&code, &verifier, self.places().device_redirect.as_str()).await
+        self.exchange(&code, &verifier, self.endpoints().device_redirect.as_str()).await
     }
 }
 
 /// Whether the next poll may do better: the question changes nothing, however it was lost.
-fn passing(error: &LoginError) -> bool {
+fn is_transient(error: &LoginError) -> bool {
     match error {
         LoginError::Failed { sent, .. } => *sent != Sent::Yes,
         LoginError::Refused { status, .. } => *status == 429 || *status >= 500,
@@ -133,8 +133,8 @@ fn passing(error: &LoginError) -> bool {
     }
 }
 
-fn read<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, LoginError> {
-    serde_json::from_slice(&reply.body).map_err(|_| odd("not the fields of a device login"))
+fn read<'a, T: Deserialize<'a>>(reply: &'a AuthReply) -> Result<T, LoginError> {
+    serde_json::from_slice(&reply.body).map_err(|_| unexpected("not the fields of a device login"))
 }
 
 fn interval(given: &Value) -> Duration {

@@ -9,10 +9,10 @@ use url::form_urlencoded::Serializer;
 
 use super::Pkce;
 use super::reply::{Refusal, refusal, tokens};
-use crate::client::Ask;
+use crate::client::OutboundRequest;
 use crate::codex::headers;
 use crate::fault::{Fault, Sent};
-use crate::profile::Slot;
+use crate::profile::HeaderField;
 use crate::{Profile, Upstream};
 
 /// Bigger answers of the auth server are refused.
@@ -111,7 +111,7 @@ impl From<Fault> for LoginError {
 }
 
 /// An answer of the auth server, whole.
-pub(super) struct Reply {
+pub(super) struct AuthReply {
     pub(super) status: u16,
     pub(super) retry_after: Option<u64>,
     pub(super) body: Bytes,
@@ -150,7 +150,7 @@ impl Upstream {
             ("codex_cli_simplified_flow", "true"),
             ("originator", &profile.login_originator),
         ]);
-        let mut url = self.places().authorize.clone();
+        let mut url = self.endpoints().authorize.clone();
         // A literal plus is %2B by now, so every `+` left is a space.
         url.set_query(Some(&query.replace('+', "%20")));
         url
@@ -165,8 +165,8 @@ impl Upstream {
             token: refresh.expose(),
         });
         let headers = refresh_headers(&self.profile());
-        match self.call(&self.places().token, headers, body).await {
-            Ok(reply) => judge(&reply),
+        match self.call(&self.endpoints().token, headers, body).await {
+            Ok(reply) => refresh_result(&reply),
             Err(fault) => Err(transient(fault.sent, None, fault.message)),
         }
     }
@@ -180,8 +180,8 @@ impl Upstream {
             ("redirect_uri", redirect),
             ("code_verifier", verifier.expose()),
         ];
-        let tokens = tokens(&self.form(&fields).await?.body).ok_or_else(|| odd("no JSON object"))?;
-        let access = tokens.access.ok_or_else(|| odd("no access token"))?;
+        let tokens = tokens(&self.post_form(&fields).await?.body).ok_or_else(|| unexpected("no JSON object"))?;
+        let access = tokens.access.ok_or_else(|| unexpected("no access token"))?;
         Ok(Grant { access, refresh: tokens.refresh, id: tokens.id })
     }
 
@@ -194,8 +194,8 @@ impl Upstream {
             ("subject_token", id.expose()),
             ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
         ];
-        let tokens = tokens(&self.form(&fields).await?.body).ok_or_else(|| odd("no JSON object"))?;
-        tokens.access.ok_or_else(|| odd("no API key"))
+        let tokens = tokens(&self.post_form(&fields).await?.body).ok_or_else(|| unexpected("no JSON object"))?;
+        tokens.access.ok_or_else(|| unexpected("no API key"))
     }
 
     /// Ends a login at the provider.
@@ -203,31 +203,31 @@ impl Upstream {
         let client_id = &self.config().client_id;
         let body = json(&Revoke { token: refresh.expose(), token_type_hint: "refresh_token", client_id });
         let headers = refresh_headers(&self.profile());
-        accepted(self.call(&self.places().revoke, headers, body).await?).map(|_| ())
+        accepted(self.call(&self.endpoints().revoke, headers, body).await?).map(|_| ())
     }
 
-    async fn form(&self, fields: &[(&str, &str)]) -> Result<Reply, LoginError> {
+    async fn post_form(&self, fields: &[(&str, &str)]) -> Result<AuthReply, LoginError> {
         let headers = auth_headers(&self.profile(), "application/x-www-form-urlencoded");
-        accepted(self.call(&self.places().token, headers, form(fields).into()).await?)
+        accepted(self.call(&self.endpoints().token, headers, form(fields).into()).await?)
     }
 
     /// A small JSON call of the auth server, without identity headers as the official client makes it.
-    pub(super) async fn ask(&self, url: &Url, body: &impl Serialize) -> Result<Reply, Fault> {
+    pub(super) async fn post_json(&self, url: &Url, body: &impl Serialize) -> Result<AuthReply, Fault> {
         self.call(url, auth_headers(&self.profile(), "application/json"), json(body)).await
     }
 
-    async fn call(&self, url: &Url, headers: HeaderMap, body: Bytes) -> Result<Reply, Fault> {
+    async fn call(&self, url: &Url, headers: HeaderMap, body: Bytes) -> Result<AuthReply, Fault> {
         let limit = self.config().timeouts.token;
-        let ask = Ask { method: Method::POST, url: url.clone(), headers, body };
-        tokio::time::timeout(limit, self.whole(ask)).await.unwrap_or_else(|_| Err(Fault::late(limit)))
+        let outbound = OutboundRequest { method: Method::POST, url: url.clone(), headers, body };
+        tokio::time::timeout(limit, self.send_whole(outbound)).await.unwrap_or_else(|_| Err(Fault::timed_out(limit)))
     }
 
-    async fn whole(&self, ask: Ask) -> Result<Reply, Fault> {
-        let answer = self.send(ask).await?;
+    async fn send_whole(&self, outbound: OutboundRequest) -> Result<AuthReply, Fault> {
+        let answer = self.send(outbound).await?;
         let wait = answer.headers.get(header::RETRY_AFTER);
         let retry_after = wait.and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
         let body = answer.body.collect(CAP).await?;
-        Ok(Reply { status: answer.status, retry_after, body })
+        Ok(AuthReply { status: answer.status, retry_after, body })
     }
 }
 
@@ -235,7 +235,7 @@ impl Upstream {
 ///
 /// A 401 in the endpoint's own words is final whatever its code, as the official client has it; one in HTML comes from
 /// something in between. 400 is final only as `invalid_grant` or a known code: other 400s are about us, not the login.
-fn judge(reply: &Reply) -> Result<Grant, RefreshError> {
+fn refresh_result(reply: &AuthReply) -> Result<Grant, RefreshError> {
     const FINAL: [&str; 3] = ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"];
     if (200..300).contains(&reply.status) {
         return granted(reply);
@@ -256,7 +256,7 @@ fn judge(reply: &Reply) -> Result<Grant, RefreshError> {
     Err(transient(Sent::Yes, Some(reply), message))
 }
 
-fn granted(reply: &Reply) -> Result<Grant, RefreshError> {
+fn granted(reply: &AuthReply) -> Result<Grant, RefreshError> {
     let Some(tokens) = tokens(&reply.body) else {
         return Err(transient(Sent::Yes, Some(reply), "the token endpoint's answer cannot be read".to_owned()));
     };
@@ -268,13 +268,13 @@ fn granted(reply: &Reply) -> Result<Grant, RefreshError> {
     Err(RefreshError::Transient { sent: Sent::Yes, status, retry_after, rotated: tokens.refresh, message })
 }
 
-fn transient(sent: Sent, reply: Option<&Reply>, message: String) -> RefreshError {
+fn transient(sent: Sent, reply: Option<&AuthReply>, message: String) -> RefreshError {
     let (status, retry_after) = (reply.map(|reply| reply.status), reply.and_then(|reply| reply.retry_after));
     RefreshError::Transient { sent, status, retry_after, rotated: None, message }
 }
 
 /// A 2xx, or the refusal in it.
-pub(super) fn accepted(reply: Reply) -> Result<Reply, LoginError> {
+pub(super) fn accepted(reply: AuthReply) -> Result<AuthReply, LoginError> {
     if (200..300).contains(&reply.status) {
         return Ok(reply);
     }
@@ -284,25 +284,25 @@ pub(super) fn accepted(reply: Reply) -> Result<Reply, LoginError> {
 }
 
 /// An answer that is not what the protocol says.
-pub(super) fn odd(problem: &str) -> LoginError {
+pub(super) fn unexpected(problem: &str) -> LoginError {
     LoginError::Failed { sent: Sent::Yes, message: format!("the auth server's answer holds {problem}") }
 }
 
 fn refresh_headers(profile: &Profile) -> HeaderMap {
-    let value = |slot| match slot {
-        Slot::ContentType => Some("application/json".to_owned()),
-        Slot::Originator => Some(profile.originator.clone()),
-        Slot::UserAgent => Some(profile.user_agent.clone()),
-        Slot::Accept => Some("*/*".to_owned()),
+    let value = |field| match field {
+        HeaderField::ContentType => Some("application/json".to_owned()),
+        HeaderField::Originator => Some(profile.originator.clone()),
+        HeaderField::UserAgent => Some(profile.user_agent.clone()),
+        HeaderField::Accept => Some("*/*".to_owned()),
         _ => None,
     };
     headers::write(profile.orders.refresh, value).expect("invariant: these slots hold no credential")
 }
 
 fn auth_headers(profile: &Profile, content_type: &'static str) -> HeaderMap {
-    let value = |slot: &Slot| match slot {
-        Slot::ContentType => Some((header::CONTENT_TYPE, HeaderValue::from_static(content_type))),
-        Slot::Accept => Some((header::ACCEPT, HeaderValue::from_static("*/*"))),
+    let value = |field: &HeaderField| match field {
+        HeaderField::ContentType => Some((header::CONTENT_TYPE, HeaderValue::from_static(content_type))),
+        HeaderField::Accept => Some((header::ACCEPT, HeaderValue::from_static("*/*"))),
         _ => None,
     };
     profile.orders.auth.iter().filter_map(value).collect()

@@ -12,11 +12,11 @@ use pool::Secret;
 use pool::relay::{self, Relay, Service, Wire};
 use tokio::sync::oneshot;
 
-use super::{Relays, Target, unreadable, with_body};
+use super::{RelayClient, Target, unreadable, with_body};
 use crate::{Answer, Fault, FaultKind, Sent};
 
 /// Headers of an answer that are handed back; any other is not.
-const ANSWERED: [HeaderName; 5] = [
+const PASSED_BACK: [HeaderName; 5] = [
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
@@ -41,29 +41,29 @@ pub struct Forward<'a> {
     /// The client's `content-type`, with the boundary of a multipart body.
     pub content_type: Option<HeaderValue>,
     /// The body.
-    pub body: Outgoing,
+    pub body: OutgoingBody,
 }
 
 /// A body on its way to a relay.
-pub struct Outgoing {
+pub struct OutgoingBody {
     body: reqwest::Body,
     /// Resolves when the body is sent; at once for one that is in memory.
     sent: Option<oneshot::Receiver<()>>,
 }
 
 /// A client's body, which says when it has been read.
-struct Passing {
+struct TrackedBody {
     body: Mutex<Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>>,
     reading: Option<oneshot::Sender<()>>,
 }
 
-impl From<Bytes> for Outgoing {
+impl From<Bytes> for OutgoingBody {
     fn from(bytes: Bytes) -> Self {
         Self { body: bytes.into(), sent: None }
     }
 }
 
-impl Outgoing {
+impl OutgoingBody {
     /// A body that is still arriving. Its length is announced where it is known.
     pub fn stream<B>(body: B) -> Self
     where
@@ -72,12 +72,12 @@ impl Outgoing {
     {
         let (reading, sent) = oneshot::channel();
         let body = http_body_util::BodyExt::map_err(body, |error| -> BoxError { error.into() });
-        let passing = Passing { body: Mutex::new(Box::pin(body)), reading: Some(reading) };
+        let passing = TrackedBody { body: Mutex::new(Box::pin(body)), reading: Some(reading) };
         Self { body: reqwest::Body::wrap(passing), sent: Some(sent) }
     }
 }
 
-impl Body for Passing {
+impl Body for TrackedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -98,7 +98,7 @@ impl Body for Passing {
     }
 }
 
-impl Relays {
+impl RelayClient {
     /// Hands a call on; resolves at the answer's headers, which are those that a client may see. The limit for them begins when the
     /// body is sent. Dropping the future, or the answer's body, ends the exchange.
     ///
@@ -120,34 +120,34 @@ impl Relays {
             headers.insert(header::CONTENT_TYPE, content_type);
         }
         let request = with_body(self.request(Method::POST, &target, headers)?, body.body);
-        let late = after(body.sent, self.config.timeouts.service);
+        let late = timeout_after_body(body.sent, self.config.timeouts.service);
         let mut answer = self.send(&target, request, late).await?;
-        answer.headers = answered(&answer.headers);
+        answer.headers = passed_back(&answer.headers);
         Ok(answer)
     }
 }
 
 /// [`Fault::late`], `limit` after the body was sent. A client that stops in the middle of its body is its reader's concern.
-async fn after(sent: Option<oneshot::Receiver<()>>, limit: Duration) -> Fault {
+async fn timeout_after_body(sent: Option<oneshot::Receiver<()>>, limit: Duration) -> Fault {
     if let Some(sent) = sent {
         let _ = sent.await;
     }
-    Fault::after(limit).await
+    Fault::timeout_after(limit).await
 }
 
 /// The headers that a client may see.
-fn answered(headers: &HeaderMap) -> HeaderMap {
+fn passed_back(headers: &HeaderMap) -> HeaderMap {
     let family = |name: &HeaderName| FAMILIES.iter().any(|start| name.as_str().starts_with(start));
-    let named = headers.iter().filter(|(name, _)| ANSWERED.contains(name) || family(name));
+    let named = headers.iter().filter(|(name, _)| PASSED_BACK.contains(name) || family(name));
     let mut kept: HeaderMap = named.map(|(name, value)| (name.clone(), value.clone())).collect();
-    if kept.get(header::CONTENT_TYPE).is_some_and(|kind| !harmless(kind)) {
+    if kept.get(header::CONTENT_TYPE).is_some_and(|kind| !is_inert(kind)) {
         kept.insert(header::CONTENT_TYPE, PLAIN);
     }
     kept
 }
 
 /// Whether a browser shows it as data and not as a page.
-fn harmless(kind: &HeaderValue) -> bool {
+fn is_inert(kind: &HeaderValue) -> bool {
     let Ok(kind) = kind.to_str() else { return false };
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let data = ["application/json", "application/x-ndjson", "application/octet-stream", "application/x-subrip"];

@@ -14,7 +14,7 @@ use pool::relay::Wire;
 use sha2::Sha256;
 use url::Url;
 
-use super::{Relays, Target, with_body};
+use super::{RelayClient, Target, with_body};
 use crate::{Fault, FaultKind, Sent};
 
 /// One whole message.
@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// A webhook.
 #[derive(Clone, Debug)]
-pub struct Hook<'a> {
+pub struct Webhook<'a> {
     /// Where it is.
     pub url: &'a Url,
     /// Signs the body; `None` leaves it unsigned. Never empty.
@@ -33,7 +33,7 @@ pub struct Hook<'a> {
 
 /// An ntfy topic.
 #[derive(Clone, Debug)]
-pub struct Topic<'a> {
+pub struct NtfyTopic<'a> {
     /// `https://ntfy.sh/TOPIC`.
     pub url: &'a Url,
     /// Access token of a protected topic.
@@ -46,13 +46,13 @@ pub struct Topic<'a> {
     pub private: bool,
 }
 
-impl Relays {
+impl RelayClient {
     /// Posts JSON to a webhook within 10 s; the status it answered. With a secret, `x-polygate-signature: sha256=<hex>` is the
     /// HMAC-SHA256 of the body. A redirect is never followed.
     ///
     /// # Errors
     /// The [`Fault`] of the way; [`FaultKind::Denied`] for an address that may not be called.
-    pub async fn webhook(&self, hook: &Hook<'_>, body: Bytes) -> Result<u16, Fault> {
+    pub async fn webhook(&self, hook: &Webhook<'_>, body: Bytes) -> Result<u16, Fault> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(secret) = hook.secret {
@@ -66,7 +66,7 @@ impl Relays {
     ///
     /// # Errors
     /// As [`Self::webhook`].
-    pub async fn ntfy(&self, topic: &Topic<'_>, message: String) -> Result<u16, Fault> {
+    pub async fn ntfy(&self, topic: &NtfyTopic<'_>, message: String) -> Result<u16, Fault> {
         let mut headers = HeaderMap::new();
         let mut put = |name: &'static str, text: &str| -> Result<(), Fault> {
             let mut value = HeaderValue::from_str(text).map_err(|_| unsendable())?;
@@ -87,7 +87,7 @@ impl Relays {
         let none = Secret::from("");
         let target = Target { url: to.0.clone(), wire: Wire::Chat, key: &none, private: to.1 };
         let request = with_body(self.request(Method::POST, &target, headers)?, body.into());
-        let answer = self.send(&target, request, Fault::after(LIMIT)).await;
+        let answer = self.send(&target, request, Fault::timeout_after(LIMIT)).await;
         answer.map(|answer| answer.status).map_err(reworded)
     }
 }

@@ -7,8 +7,8 @@ use pool::Secret;
 use pool::relay::models::{Page, Shape};
 use pool::relay::{self, Pasted, Wire};
 
-use super::list::{Asked, Listed, Source};
-use super::{Relays, unreadable};
+use super::list::{ListOutcome, ListSource, PageOutcome};
+use super::{RelayClient, unreadable};
 use crate::Fault;
 
 /// Most bytes of an answer that is looked at.
@@ -42,12 +42,12 @@ pub enum ProbeError {
 }
 
 /// How one question ended.
-enum Said {
+enum ProbeAnswer {
     Yes(Probed),
     No(u16),
 }
 
-impl Relays {
+impl RelayClient {
     /// Asks a relay what it speaks: in the protocol that its address tells first, else OpenAI's, Anthropic's, Gemini's, then as an
     /// Ollama. OpenAI's list does not tell Chat from Responses; Chat, which more services have, is assumed.
     ///
@@ -59,11 +59,11 @@ impl Relays {
         let (mut refused, mut other, mut fault) = (None, None, None);
         for wire in told.into_iter().chain(rest) {
             let base = pasted.base(wire);
-            let source = Source { base_url: &base, wire, key, private: allow_private };
-            match self.asks(&source).await {
-                Ok(Said::Yes(probed)) => return Ok(probed),
-                Ok(Said::No(status @ (401 | 403))) => refused = refused.or(Some(status)),
-                Ok(Said::No(status)) => other = other.or(Some(status)),
+            let source = ListSource { base_url: &base, wire, key, private: allow_private };
+            match self.probe_format(&source).await {
+                Ok(ProbeAnswer::Yes(probed)) => return Ok(probed),
+                Ok(ProbeAnswer::No(status @ (401 | 403))) => refused = refused.or(Some(status)),
+                Ok(ProbeAnswer::No(status)) => other = other.or(Some(status)),
                 Err(error) => fault = fault.or(Some(error)),
             }
             // Where nothing answers, more questions only take more time.
@@ -71,7 +71,7 @@ impl Relays {
                 return Err(ProbeError::Way(fault.clone()));
             }
         }
-        if let Ok(Said::Yes(probed)) = self.ollama(pasted, key, allow_private).await {
+        if let Ok(ProbeAnswer::Yes(probed)) = self.probe_ollama(pasted, key, allow_private).await {
             return Ok(probed);
         }
         match (refused, other, fault) {
@@ -83,32 +83,32 @@ impl Relays {
     }
 
     /// Asks for the list in one protocol.
-    async fn asks(&self, source: &Source<'_>) -> Result<Said, Fault> {
+    async fn probe_format(&self, source: &ListSource<'_>) -> Result<ProbeAnswer, Fault> {
         let url = relay::models_url(source.base_url, source.wire, None).map_err(|error| unreadable(&error))?;
-        self.question(source, url).await
+        self.probe_url(source, url).await
     }
 
     /// Asks as Ollama is asked; it then speaks Chat below `/v1`.
-    async fn ollama(&self, pasted: &Pasted, key: &Secret, allow_private: bool) -> Result<Said, Fault> {
+    async fn probe_ollama(&self, pasted: &Pasted, key: &Secret, allow_private: bool) -> Result<ProbeAnswer, Fault> {
         let base = pasted.base(Wire::Chat);
-        let source = Source { base_url: &base, wire: Wire::Chat, key, private: allow_private };
+        let source = ListSource { base_url: &base, wire: Wire::Chat, key, private: allow_private };
         let url = relay::tags_url(&base).map_err(|error| unreadable(&error))?;
-        self.question(&source, url).await
+        self.probe_url(&source, url).await
     }
 
-    async fn question(&self, source: &Source<'_>, url: url::Url) -> Result<Said, Fault> {
+    async fn probe_url(&self, source: &ListSource<'_>, url: url::Url) -> Result<ProbeAnswer, Fault> {
         let limit = self.config.timeouts.small;
         let asked = tokio::time::timeout(limit, self.page(source, url, BYTES)).await;
-        Ok(match asked.unwrap_or_else(|_| Err(Fault::late(limit)))?.0 {
-            Asked::Page(page) => Said::Yes(probed(source, &page)),
-            Asked::Not(Listed::Refused(status)) => Said::No(status),
-            Asked::Not(_) => Said::No(200),
+        Ok(match asked.unwrap_or_else(|_| Err(Fault::timed_out(limit)))?.0 {
+            PageOutcome::Page(page) => ProbeAnswer::Yes(probed(source, &page)),
+            PageOutcome::Not(ListOutcome::Refused(status)) => ProbeAnswer::No(status),
+            PageOutcome::Not(_) => ProbeAnswer::No(200),
         })
     }
 }
 
 /// A list may be in another protocol's shape than the one that was asked in: its shape counts.
-fn probed(source: &Source<'_>, page: &Page) -> Probed {
+fn probed(source: &ListSource<'_>, page: &Page) -> Probed {
     let wire = match (page.shape, source.wire) {
         (Shape::Anthropic, _) => Wire::Messages,
         (Shape::Gemini, _) => Wire::Gemini,

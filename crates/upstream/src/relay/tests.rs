@@ -15,14 +15,14 @@ use super::*;
 const LOOPBACK: &str = "127.0.0.1";
 
 /// Relays whose names mean one list of addresses after the other.
-fn relays(answers: &[&[&str]]) -> Relays {
+fn relays(answers: &[&[&str]]) -> RelayClient {
     configured(&Config::default(), answers)
 }
 
-fn configured(config: &Config, answers: &[&[&str]]) -> Relays {
+fn configured(config: &Config, answers: &[&[&str]]) -> RelayClient {
     let parsed = |list: &&[&str]| list.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect();
     let answers = answers.iter().map(parsed).collect();
-    let mut relays = Relays::new(config, Roots::new(None, false).unwrap());
+    let mut relays = RelayClient::new(config, Roots::new(None, false).unwrap());
     relays.lookup = Lookup::Script(Arc::new(Mutex::new(answers)));
     relays
 }
@@ -45,7 +45,7 @@ fn relay(base_url: &str, allow_private: bool) -> Relay {
     }
 }
 
-async fn call(relays: &Relays, relay: &Relay) -> Result<u16, Fault> {
+async fn call(relays: &RelayClient, relay: &Relay) -> Result<u16, Fault> {
     let key = Secret::from("key");
     let call = Call { relay, key: &key, model: "m", body: "{}".into(), passed: &[] };
     Ok(relays.call(call).await?.status)
@@ -113,7 +113,7 @@ async fn relays_with_other_rules_share_no_connection() {
     }
     let fault = call(&relays, &relay(&base, false)).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Denied, "{fault}");
-    relays.listening(vec![format!("127.0.0.1:{port}").parse().unwrap()]);
+    relays.set_listeners(vec![format!("127.0.0.1:{port}").parse().unwrap()]);
     let fault = call(&relays, &relay(&base, true)).await.unwrap_err();
     assert!(fault.kind == FaultKind::Denied && fault.message.contains("itself"), "{fault}");
     assert_eq!(*count.lock(), 1);
@@ -124,7 +124,7 @@ async fn our_own_listener_behind_a_name_is_not_dialled() {
     let (port, count, _server) = server().await;
     for listener in [format!("127.0.0.1:{port}"), format!("0.0.0.0:{port}"), format!("[::]:{port}")] {
         let relays = relays(&[&[LOOPBACK, "::ffff:127.0.0.1"]]);
-        relays.listening(vec![listener.parse().unwrap()]);
+        relays.set_listeners(vec![listener.parse().unwrap()]);
         let fault = call(&relays, &relay(&format!("http://relay.example:{port}/v1"), true)).await.unwrap_err();
         assert!(fault.kind == FaultKind::Denied && fault.message.contains("itself"), "{fault}");
     }
@@ -153,7 +153,7 @@ async fn a_stalled_name_server_holds_nothing_up() {
     assert!(begun.elapsed() <= Duration::from_millis(10_010), "{:?}", begun.elapsed());
     let begun = tokio::time::Instant::now();
     assert_eq!(
-        relays.strict(&"https://relay.example/v1".parse().unwrap()).await,
+        relays.check_public(&"https://relay.example/v1".parse().unwrap()).await,
         Ok(()),
         "it is looked up again when it is called"
     );
@@ -179,7 +179,7 @@ async fn what_needs_leave_is_known_before_a_call() {
         ("https://relay.example:22/v1", public, Some(("port", false))),
     ];
     for (base, answer, expected) in cases {
-        let denied = relays(&[answer]).strict(&base.parse().unwrap()).await.err();
+        let denied = relays(&[answer]).check_public(&base.parse().unwrap()).await.err();
         assert_eq!(denied.is_some(), expected.is_some(), "{base} {answer:?}: {denied:?}");
         let (Some(denied), Some((says, liftable))) = (denied, expected) else { continue };
         assert!(denied.to_string().contains(says) && denied.liftable() == liftable, "{base}: {denied}");
@@ -200,7 +200,7 @@ async fn a_proxy_is_not_asked_for_what_is_never_called() {
     ];
     for (answer, expected) in cases {
         let relays = configured(&config, &[answer]);
-        relays.listening(vec!["127.0.0.1:8080".parse().unwrap()]);
+        relays.set_listeners(vec!["127.0.0.1:8080".parse().unwrap()]);
         let called = call(&relays, &relay("http://relay.example:8080/v1", true)).await;
         match (called, expected) {
             (Ok(status), Ok(good)) => assert_eq!(status, good, "{answer:?}"),
@@ -210,7 +210,11 @@ async fn a_proxy_is_not_asked_for_what_is_never_called() {
     }
     assert_eq!(*count.lock(), 2);
     let relays = configured(&config, &[&["10.0.0.1"]]);
-    assert_eq!(relays.strict(&"https://relay.example/v1".parse().unwrap()).await, Ok(()), "the proxy's own business");
+    assert_eq!(
+        relays.check_public(&"https://relay.example/v1".parse().unwrap()).await,
+        Ok(()),
+        "the proxy's own business"
+    );
 }
 
 #[tokio::test]

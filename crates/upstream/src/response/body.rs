@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wire_body::{Coding, Trailing};
 
-use crate::fault::{Fault, FaultKind, Sent, root};
+use crate::fault::{Fault, FaultKind, Sent, root_cause};
 
 /// What [`Body::drain`] reads at most.
 const DRAIN: usize = 64 * 1024;
@@ -94,7 +94,7 @@ impl Body {
                 let end = !marked || body.is_end_stream();
                 return Poll::Ready((!end).then(|| Err(Cut::Broken("the server gave the stream up".to_owned()))));
             };
-            match frame.map_err(|error| Cut::Broken(root(&error.without_url()))) {
+            match frame.map_err(|error| Cut::Broken(root_cause(&error.without_url()))) {
                 Err(cut) => return Poll::Ready(Some(Err(cut))),
                 Ok(frame) => match frame.into_data() {
                     Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),

@@ -4,7 +4,7 @@ use pool::{Millis, Secret, shown};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::{Entry, File, Wrong, lines};
+use super::{Entry, File, RejectedEntry, lines};
 
 /// Longer entries are not read, bytes.
 const LONGEST: usize = 256 << 10;
@@ -36,8 +36,8 @@ type Object = Map<String, Value>;
 
 impl File {
     /// Takes one entry in.
-    pub(super) fn take(&mut self, raw: &RawValue, line: usize) {
-        let mut wrong = |why: &str| self.wrong.push(Wrong { line, why: why.to_owned() });
+    pub(super) fn add_entry(&mut self, raw: &RawValue, line: usize) {
+        let mut wrong = |why: &str| self.rejected.push(RejectedEntry { line, why: why.to_owned() });
         if raw.get().len() > LONGEST {
             return wrong("this entry is over 256 KiB");
         }
@@ -69,7 +69,7 @@ impl File {
             self.entries.push(entry);
         } else if key.is_none() {
             let codex = object.contains_key("auth_mode") || object.contains_key(KEY[0]);
-            self.wrong.push(Wrong { line, why: if codex { KEYRING } else { EMPTY }.to_owned() });
+            self.rejected.push(RejectedEntry { line, why: if codex { KEYRING } else { EMPTY }.to_owned() });
         }
     }
 }

@@ -7,13 +7,13 @@ use super::{File, FileError, MOST};
 use crate::jwt::Claims;
 
 /// Numbers lines of entries that come in the order of the text, each look going on where the last one ended.
-pub(super) struct Place<'a> {
+pub(super) struct LineCounter<'a> {
     text: &'a str,
     at: usize,
     line: usize,
 }
 
-impl<'a> Place<'a> {
+impl<'a> LineCounter<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         Self { text, at: 0, line: 1 }
     }
@@ -56,12 +56,12 @@ pub(super) fn read(text: &str) -> Result<File, FileError> {
         }
         if line.starts_with('{') {
             let column = |error: serde_json::Error| FileError::Json { line: number, column: error.column().max(1) };
-            file.take(serde_json::from_str(line).map_err(column)?, number);
+            file.add_entry(serde_json::from_str(line).map_err(column)?, number);
             continue;
         }
         file.entries.push(entry::token(line, number).ok_or_else(|| refusal(line, number, count == 0))?);
     }
-    if file.entries.is_empty() && file.wrong.is_empty() && file.keys.is_empty() && file.skipped == 0 {
+    if file.entries.is_empty() && file.rejected.is_empty() && file.keys.is_empty() && file.skipped == 0 {
         return Err(FileError::Empty);
     }
     Ok(file)

@@ -23,7 +23,7 @@ fn jwt(account: &str, end: i64) -> String {
 
 fn one(text: &str) -> Entry {
     let mut file = read(text.as_bytes()).unwrap();
-    assert_eq!((file.entries.len(), &file.wrong), (1, &vec![]), "{text}");
+    assert_eq!((file.entries.len(), &file.rejected), (1, &vec![]), "{text}");
     file.entries.remove(0)
 }
 
@@ -61,7 +61,7 @@ fn every_program_is_understood(#[case] file: serde_json::Value) {
         let text = text.replace("\"RT\"", &format!("{REFRESH:?}")).replace("AT\"", &format!("{access}\""));
         let entry = one(&text);
         assert_eq!(facts(&entry), (Some(access.as_str()), Some(REFRESH), Some("acct")), "{text}");
-        assert!(matches!(entry.worth(NOW), Ok(Worth::Ready(login)) if login.claims.account_id == "acct"));
+        assert!(matches!(entry.readiness(NOW), Ok(Readiness::Ready(login)) if login.claims.account_id == "acct"));
     }
 }
 
@@ -89,7 +89,7 @@ fn entries_say_where_they_stand() {
     let text = format!("{{\"accounts\": [\n  {{\"refreshToken\": {REFRESH:?}}},\n  7,\n\n  {{}},\n  \"short\"]}}");
     let file = read(text.as_bytes()).unwrap();
     assert_eq!(file.entries[0].line, 2);
-    assert_eq!(file.wrong.iter().map(|wrong| wrong.line).collect::<Vec<_>>(), [3, 5, 6]);
+    assert_eq!(file.rejected.iter().map(|wrong| wrong.line).collect::<Vec<_>>(), [3, 5, 6]);
 }
 
 #[rstest]
@@ -126,7 +126,7 @@ fn other_providers_are_passed_over() {
         {"platform": "OpenAI", "type": "oauth", "credentials": {"refresh_token": "rt_0123456789"}},
     ]});
     let file = read(entries.to_string().as_bytes()).unwrap();
-    assert_eq!((file.entries.len(), file.skipped, file.wrong.len()), (1, 4, 0));
+    assert_eq!((file.entries.len(), file.skipped, file.rejected.len()), (1, 4, 0));
 }
 
 #[rstest]
@@ -141,7 +141,7 @@ fn api_keys_are_kept_apart(#[case] file: serde_json::Value, #[case] logins: usiz
 #[test]
 fn a_keyring_login_says_so() {
     let file = read(br#"{"auth_mode": "chatgpt", "OPENAI_API_KEY": null, "tokens": null}"#).unwrap();
-    assert!(file.wrong[0].why.contains("keyring"), "{:?}", file.wrong);
+    assert!(file.rejected[0].why.contains("keyring"), "{:?}", file.rejected);
 }
 
 fn entry(access: Option<String>, refresh: Option<&str>) -> Entry {
@@ -161,16 +161,16 @@ fn entry(access: Option<String>, refresh: Option<&str>) -> Entry {
 #[case::nothing(entry(None, None), "it holds no token")]
 #[case::the_file_names_it(Entry { account: Some("b".into()), ..entry(Some(jwt("", LATE)), None) }, "ready")]
 fn junk_is_told_from_tokens(#[case] entry: Entry, #[case] wanted: &str) {
-    let said = match entry.worth(NOW) {
-        Ok(Worth::Ready(_)) => "ready".to_owned(),
-        Ok(Worth::Spend(_)) => "spend".to_owned(),
+    let said = match entry.readiness(NOW) {
+        Ok(Readiness::Ready(_)) => "ready".to_owned(),
+        Ok(Readiness::NeedsRefresh(_)) => "spend".to_owned(),
         Err(junk) => junk.to_string(),
     };
     assert!(said.starts_with(wanted), "{said}");
 }
 
-fn outgoing(name: &str, refresh: Option<&str>) -> Outgoing {
-    Outgoing {
+fn outgoing(name: &str, refresh: Option<&str>) -> ExportedAccount {
+    ExportedAccount {
         account: Account {
             id: AccountId(name.into()),
             label: format!("the {name}"),
@@ -204,7 +204,7 @@ fn every_form_is_read_back(#[values(1, 2)] count: usize) {
     for format in Format::ALL {
         let text = write(format, &accounts[..count], NOW);
         let file = read(text.expose().as_bytes()).unwrap();
-        assert_eq!((file.entries.len(), file.wrong.len(), file.skipped), (count, 0, 0), "{}", format.name());
+        assert_eq!((file.entries.len(), file.rejected.len(), file.skipped), (count, 0, 0), "{}", format.name());
         let entry = &file.entries[0];
         assert_eq!(entry.refresh, Some(Secret::from(REFRESH)));
         assert_eq!(entry.access.is_some(), format != Format::Minimal);
@@ -226,9 +226,9 @@ fn hostile_files_are_bounded() {
     let deep = "[".repeat(1 << 20);
     assert!(matches!(read(deep.as_bytes()).unwrap_err(), FileError::Json { .. }));
     let nested = format!("[{}{}]", "[".repeat(1000), "]".repeat(1000));
-    assert_eq!(read(nested.as_bytes()).unwrap().wrong.len(), 1);
+    assert_eq!(read(nested.as_bytes()).unwrap().rejected.len(), 1);
     let long = format!("[{{\"label\": \"{}\"}}]", "x".repeat(1 << 20));
-    assert_eq!(read(long.as_bytes()).unwrap().wrong[0].why, "this entry is over 256 KiB");
+    assert_eq!(read(long.as_bytes()).unwrap().rejected[0].why, "this entry is over 256 KiB");
     let odd = json!({"refreshToken": REFRESH, "label": "\u{202e}<script>\u{0}\u{1b}[2J eyJhbGciOiJSUzI1NiIsInR5cCI6 ".repeat(9)});
     let label = one(&odd.to_string()).label;
     assert!(label.chars().count() <= 64 && !label.chars().any(char::is_control) && !label.contains("eyJ"), "{label}");
@@ -238,7 +238,7 @@ fn hostile_files_are_bounded() {
 #[test]
 fn many_wrong_entries_are_told_apart() {
     let text = format!("[\n{}\n7]", "7,\n".repeat(MOST - 1));
-    let wrong = read(text.as_bytes()).unwrap().wrong;
+    let wrong = read(text.as_bytes()).unwrap().rejected;
     assert_eq!(wrong.len(), MOST);
     assert!(wrong.windows(2).all(|pair| pair[0].line <= pair[1].line));
 }

@@ -20,7 +20,7 @@ pub enum Format {
 
 /// An account on its way out.
 #[derive(Clone, Debug)]
-pub struct Outgoing {
+pub struct ExportedAccount {
     /// The account.
     pub account: Account,
     /// Its tokens.
@@ -51,8 +51,8 @@ impl Format {
 }
 
 /// The accounts as pretty JSON text in this form.
-pub fn write(format: Format, accounts: &[Outgoing], now: Millis) -> Secret {
-    let each = |shape: fn(&Outgoing) -> Value| accounts.iter().map(shape).collect::<Vec<_>>();
+pub fn write(format: Format, accounts: &[ExportedAccount], now: Millis) -> Secret {
+    let each = |shape: fn(&ExportedAccount) -> Value| accounts.iter().map(shape).collect::<Vec<_>>();
     let value = match format {
         Format::Full => json!({
             "type": "polygate-accounts",
@@ -74,8 +74,8 @@ pub fn write(format: Format, accounts: &[Outgoing], now: Millis) -> Secret {
     Secret::new(format!("{value:#}\n"))
 }
 
-fn full(out: &Outgoing) -> Value {
-    let Outgoing { account, tokens, tags } = out;
+fn full(out: &ExportedAccount) -> Value {
+    let ExportedAccount { account, tokens, tags } = out;
     json!({
         "id": account.id,
         "label": account.label,
@@ -94,15 +94,15 @@ fn full(out: &Outgoing) -> Value {
 }
 
 /// An account without a refresh token has no other login than its access token.
-fn minimal(out: &Outgoing) -> Value {
+fn minimal(out: &ExportedAccount) -> Value {
     match &out.tokens.refresh {
         Some(refresh) => json!({ "refreshToken": refresh.expose(), "label": out.account.label }),
         None => json!({ "token": out.tokens.access.expose(), "label": out.account.label }),
     }
 }
 
-fn portable(out: &Outgoing) -> Value {
-    let Outgoing { account, tokens, .. } = out;
+fn portable(out: &ExportedAccount) -> Value {
+    let ExportedAccount { account, tokens, .. } = out;
     json!({
         "id_token": shown(tokens.id.as_ref()),
         "access_token": tokens.access.expose(),
@@ -115,8 +115,8 @@ fn portable(out: &Outgoing) -> Value {
     })
 }
 
-fn sub2api(out: &Outgoing) -> Value {
-    let Outgoing { account, tokens, .. } = out;
+fn sub2api(out: &ExportedAccount) -> Value {
+    let ExportedAccount { account, tokens, .. } = out;
     json!({
         "name": account.label,
         "platform": "openai",

@@ -25,11 +25,11 @@ use tokio_rustls::TlsConnector;
 use tower::{Service, service_fn};
 use url::{Host, Url};
 
-use super::dial::{Dial, DialError};
-use super::pool::{Exit, Near};
+use super::dial::{DialError, DialLayer};
+use super::pool::{ConnectOptions, ProxyBypass};
 use super::resolver::Resolver;
-use crate::config::{Timeouts, loopback};
-use crate::fault::{Fault, FaultKind, Sent, find, root};
+use crate::config::{Timeouts, is_loopback_url};
+use crate::fault::{Fault, FaultKind, Sent, find_source, root_cause};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -43,48 +43,48 @@ pub(crate) type Conn = Box<dyn Io>;
 
 /// How bare connections are opened.
 #[derive(Clone, Copy)]
-pub(super) struct Opening<'a> {
-    pub(super) exit: &'a Exit,
+pub(super) struct Connector<'a> {
+    pub(super) options: &'a ConnectOptions,
     pub(super) tls: &'a Arc<ClientConfig>,
-    pub(super) limits: &'a Timeouts,
+    pub(super) timeouts: &'a Timeouts,
 }
 
-impl Opening<'_> {
+impl Connector<'_> {
     /// Opens a connection to the URL's host: plain for `http`, TLS for `https`. A proxy is asked for a tunnel in both cases.
     ///
     /// # Errors
     /// `Connect`, `Proxy` or `Tls`, nothing sent.
-    pub(super) async fn open(self, url: &Url) -> Result<Conn, Fault> {
-        let proxy = self.exit.proxy.as_ref().filter(|_| !self.near(url));
+    pub(super) async fn connect(self, url: &Url) -> Result<Conn, Fault> {
+        let proxy = self.options.proxy.as_ref().filter(|_| !self.bypasses_proxy(url));
         let work = async {
             let conn = match proxy {
                 None => self.tcp(url).await?,
-                Some(proxy) => self.through(proxy, url).await?,
+                Some(proxy) => self.connect_through(proxy, url).await?,
             };
-            if url.scheme() == "https" { self.secure(conn, url).await } else { Ok(conn) }
+            if url.scheme() == "https" { self.start_tls(conn, url).await } else { Ok(conn) }
         };
-        let opened = Dial::new(self.limits, proxy).run(work).await;
-        opened.map_err(|error| match find::<DialError>(error.as_ref()) {
+        let opened = DialLayer::new(self.timeouts, proxy).run(work).await;
+        opened.map_err(|error| match find_source::<DialError>(error.as_ref()) {
             Some(dial) => {
                 dial.log(url);
                 Fault::new(Sent::No, dial.kind, dial.to_string())
             }
-            None => Fault::new(Sent::No, FaultKind::Connect, root(error.as_ref())),
+            None => Fault::new(Sent::No, FaultKind::Connect, root_cause(error.as_ref())),
         })
     }
 
     /// Whether no proxy is asked for this host; see [`Near`].
-    fn near(self, url: &Url) -> bool {
-        self.exit.near != Near::None && loopback(url)
+    fn bypasses_proxy(self, url: &Url) -> bool {
+        self.options.bypass != ProxyBypass::None && is_loopback_url(url)
     }
 
-    async fn through(self, proxy: &Url, url: &Url) -> Result<Conn, BoxError> {
+    async fn connect_through(self, proxy: &Url, url: &Url) -> Result<Conn, BoxError> {
         let first = self.tcp(proxy).await?;
-        let first = if proxy.scheme() == "https" { self.secure(first, proxy).await? } else { first };
+        let first = if proxy.scheme() == "https" { self.start_tls(first, proxy).await? } else { first };
         let (at, mut first) = (uri(proxy)?, Some(TokioIo::new(first)));
         // The one connection that there is, handed over once.
         let opened = service_fn(move |_: Uri| ready(first.take().ok_or("the proxy's connection is used up")));
-        let auth = login(proxy);
+        let auth = proxy_login(proxy);
         if !proxy.scheme().starts_with("socks") {
             let mut tunnel = Tunnel::new(at, opened);
             if let Some((user, password)) = auth {
@@ -98,32 +98,32 @@ impl Opening<'_> {
             socks = socks.with_auth(user, password);
         }
         // With `socks5` the name is looked up here, with `socks5h` at the proxy.
-        let target = if proxy.scheme() == "socks5" { self.located(url).await? } else { uri(url)? };
+        let target = if proxy.scheme() == "socks5" { self.resolved(url).await? } else { uri(url)? };
         Ok(Box::new(TokioIo::new(socks.call(target).await?)))
     }
 
     async fn tcp(self, url: &Url) -> Result<Conn, BoxError> {
-        let mut http = HttpConnector::new_with_resolver(Names(self.exit.resolver.clone()));
+        let mut http = HttpConnector::new_with_resolver(DnsService(self.options.resolver.clone()));
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_keepalive(Some(Duration::from_secs(30)));
         http.set_keepalive_interval(Some(Duration::from_secs(10)));
         http.set_keepalive_retries(Some(3));
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-        http.set_tcp_user_timeout(Some(self.limits.unacknowledged));
+        http.set_tcp_user_timeout(Some(self.timeouts.unacknowledged));
         Ok(Box::new(http.call(uri(url)?).await?.into_inner()))
     }
 
-    async fn secure(self, conn: Conn, url: &Url) -> Result<Conn, BoxError> {
+    async fn start_tls(self, conn: Conn, url: &Url) -> Result<Conn, BoxError> {
         let host = url.host_str().ok_or("the address names no host")?;
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
         Ok(Box::new(TlsConnector::from(Arc::clone(self.tls)).connect(name, conn).await?))
     }
 
     /// The URL's host as an address.
-    async fn located(self, url: &Url) -> Result<Uri, BoxError> {
+    async fn resolved(self, url: &Url) -> Result<Uri, BoxError> {
         let Some(Host::Domain(name)) = url.host() else { return uri(url) };
-        let found = Names(self.exit.resolver.clone()).call(Name::from_str(name)?).await?.next();
+        let found = DnsService(self.options.resolver.clone()).call(Name::from_str(name)?).await?.next();
         let mut place = url.clone();
         let address = found.ok_or("the name has no address")?.ip();
         place.set_ip_host(address).map_err(|()| "the address cannot be used")?;
@@ -140,7 +140,7 @@ fn uri(url: &Url) -> Result<Uri, BoxError> {
 }
 
 /// A proxy's user name and password.
-fn login(proxy: &Url) -> Option<(String, String)> {
+fn proxy_login(proxy: &Url) -> Option<(String, String)> {
     let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let given = !proxy.username().is_empty() || proxy.password().is_some();
     given.then(|| (plain(proxy.username()), plain(proxy.password().unwrap_or_default())))
@@ -148,9 +148,9 @@ fn login(proxy: &Url) -> Option<(String, String)> {
 
 /// The exit's resolver, or the system's.
 #[derive(Clone)]
-struct Names(Option<Resolver>);
+struct DnsService(Option<Resolver>);
 
-impl Service<Name> for Names {
+impl Service<Name> for DnsService {
     type Response = std::vec::IntoIter<SocketAddr>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;

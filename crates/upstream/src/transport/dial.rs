@@ -20,7 +20,7 @@ use tower::{Layer, Service};
 use url::Url;
 
 use crate::config::Timeouts;
-use crate::fault::{FaultKind, find, root};
+use crate::fault::{FaultKind, find_source, root_cause};
 
 /// An unknown authority is nearly always a company's TLS inspection.
 const HINT: &str = "; hint: if a proxy of your network inspects TLS, name its certificate in upstream.ca_bundle";
@@ -28,12 +28,12 @@ const HINT: &str = "; hint: if a proxy of your network inspects TLS, name its ce
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 tokio::task_local! {
-    static PROGRESS: Arc<Progress>;
+    static PROGRESS: Arc<HandshakeProgress>;
 }
 
 /// When the handshakes of one connection began; an https proxy makes two.
 #[derive(Default)]
-struct Progress(Mutex<Vec<Instant>>);
+struct HandshakeProgress(Mutex<Vec<Instant>>);
 
 /// A connection that could not be opened: nothing of any request went out.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl fmt::Display for DialError {
         };
         match &self.source {
             Some(source) => {
-                let cause = root(source.as_ref());
+                let cause = root_cause(source.as_ref());
                 let hint = if cause.contains("UnknownIssuer") { HINT } else { "" };
                 write!(f, "{stage} failed: {cause}{hint}")
             }
@@ -78,22 +78,27 @@ impl std::error::Error for DialError {
 
 /// Which way connections take, and how long each stage may last.
 #[derive(Clone, Copy)]
-pub(crate) struct Dial {
+pub(crate) struct DialLayer {
     connect: Duration,
     handshake: Duration,
     /// Handshakes before the one with the backend: 1 behind an https proxy.
-    before: usize,
+    earlier_handshakes: usize,
     proxied: bool,
 }
 
-impl Dial {
+impl DialLayer {
     pub(crate) fn new(timeouts: &Timeouts, proxy: Option<&Url>) -> Self {
         let before = usize::from(proxy.is_some_and(|url| url.scheme() == "https"));
-        Self { connect: timeouts.connect, handshake: timeouts.handshake, before, proxied: proxy.is_some() }
+        Self {
+            connect: timeouts.connect,
+            handshake: timeouts.handshake,
+            earlier_handshakes: before,
+            proxied: proxy.is_some(),
+        }
     }
 
-    fn kind(self, progress: &Progress) -> FaultKind {
-        match (progress.0.lock().len() > self.before, self.proxied) {
+    fn kind(self, progress: &HandshakeProgress) -> FaultKind {
+        match (progress.0.lock().len() > self.earlier_handshakes, self.proxied) {
             (true, _) => FaultKind::Tls,
             (false, true) => FaultKind::Proxy,
             (false, false) => FaultKind::Connect,
@@ -101,7 +106,7 @@ impl Dial {
     }
 
     /// The deadline as it stands: every handshake that began has its own time from then on.
-    fn deadline(self, start: Instant, progress: &Progress) -> Instant {
+    fn deadline(self, start: Instant, progress: &HandshakeProgress) -> Instant {
         let begun = progress.0.lock();
         begun.last().map_or(start + self.connect, |began| *began + self.handshake)
     }
@@ -109,14 +114,17 @@ impl Dial {
     /// Does the work of opening a connection within the stages' limits.
     pub(super) async fn run<T>(self, work: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
         let start = Instant::now();
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(HandshakeProgress::default());
         let mut work = pin!(PROGRESS.scope(Arc::clone(&progress), work));
         let mut timer = pin!(sleep(self.connect));
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 let named = |source: BoxError| {
-                    let kind =
-                        if self.proxied && garbled(source.as_ref()) { FaultKind::Proxy } else { self.kind(&progress) };
+                    let kind = if self.proxied && is_no_tls(source.as_ref()) {
+                        FaultKind::Proxy
+                    } else {
+                        self.kind(&progress)
+                    };
                     DialError { kind, source: Some(source) }.into()
                 };
                 return Poll::Ready(done.map_err(named));
@@ -133,26 +141,26 @@ impl Dial {
 }
 
 /// Whether the other side spoke something else than TLS: a proxy that says yes to CONNECT and then shows a page of its own.
-fn garbled(error: &(dyn std::error::Error + 'static)) -> bool {
-    matches!(find::<rustls::Error>(error), Some(rustls::Error::InvalidMessage(_)))
+fn is_no_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(find_source::<rustls::Error>(error), Some(rustls::Error::InvalidMessage(_)))
 }
 
-impl<S> Layer<S> for Dial {
-    type Service = Dialing<S>;
+impl<S> Layer<S> for DialLayer {
+    type Service = DialService<S>;
 
-    fn layer(&self, inner: S) -> Dialing<S> {
-        Dialing { inner, dial: *self }
+    fn layer(&self, inner: S) -> DialService<S> {
+        DialService { inner, dial: *self }
     }
 }
 
 /// The connector with its timers.
 #[derive(Clone)]
-pub(crate) struct Dialing<S> {
+pub(crate) struct DialService<S> {
     inner: S,
-    dial: Dial,
+    dial: DialLayer,
 }
 
-impl<S, R> Service<R> for Dialing<S>
+impl<S, R> Service<R> for DialService<S>
 where
     S: Service<R, Error = BoxError>,
     S::Future: Send + 'static,
@@ -173,16 +181,16 @@ where
 
 /// rustls' own session cache, which also tells [`Dial`] that a handshake began.
 #[derive(Debug)]
-pub(crate) struct Sessions(ClientSessionMemoryCache);
+pub(crate) struct SessionCache(ClientSessionMemoryCache);
 
-impl Sessions {
+impl SessionCache {
     pub(crate) fn new() -> Self {
         // 256 is rustls' own default.
         Self(ClientSessionMemoryCache::new(256))
     }
 }
 
-impl ClientSessionStore for Sessions {
+impl ClientSessionStore for SessionCache {
     fn set_kx_hint(&self, server_name: ServerName<'static>, group: NamedGroup) {
         self.0.set_kx_hint(server_name, group);
     }

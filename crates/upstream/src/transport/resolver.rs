@@ -15,34 +15,34 @@ pub(crate) type Listeners = Arc<RwLock<Vec<SocketAddr>>>;
 
 /// What connections of some lanes may reach. Relays with different rules share no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Rule {
+pub(crate) struct TargetRule {
     /// Whether private addresses are allowed.
-    pub(crate) private: bool,
+    pub(crate) allow_private: bool,
     /// The target's port, where one of our own listeners has it.
-    pub(crate) ours: Option<u16>,
+    pub(crate) own_port: Option<u16>,
 }
 
 /// Who looks names up for some lanes.
 #[derive(Clone)]
 pub(crate) enum Resolver {
     /// For relays.
-    Gate(Arc<Gate>),
+    Guarded(Arc<GuardedResolver>),
     /// For a proxy of the pool.
-    Door(Door),
+    Proxy(ProxyResolver),
 }
 
 /// The resolver of lanes through a proxy of the pool: the proxy's own name may mean only what its owner allowed, whatever it means by
 /// now.
 #[derive(Clone)]
-pub(crate) struct Door {
+pub(crate) struct ProxyResolver {
     host: String,
     private: bool,
     lookup: Lookup,
 }
 
 /// The resolver of some lanes.
-pub(crate) struct Gate {
-    rule: Rule,
+pub(crate) struct GuardedResolver {
+    rule: TargetRule,
     listeners: Listeners,
     /// The proxy's own name; its owner's business.
     proxy: Option<String>,
@@ -65,14 +65,14 @@ pub(crate) enum Lookup {
     Fails,
 }
 
-impl Gate {
-    pub(crate) fn new(rule: Rule, listeners: Listeners, proxy: Option<&url::Url>, lookup: Lookup) -> Self {
+impl GuardedResolver {
+    pub(crate) fn new(rule: TargetRule, listeners: Listeners, proxy: Option<&url::Url>, lookup: Lookup) -> Self {
         let proxy = proxy.and_then(|url| url.host_str()).map(str::to_owned);
         Self { rule, listeners, proxy, lookup }
     }
 }
 
-impl Door {
+impl ProxyResolver {
     pub(crate) fn new(host: String, private: bool, lookup: Lookup) -> Self {
         Self { host, private, lookup }
     }
@@ -81,7 +81,7 @@ impl Door {
         if !name.eq_ignore_ascii_case(&self.host) {
             return Ok(found);
         }
-        let rule = Rule { private: self.private, ours: None };
+        let rule = TargetRule { allow_private: self.private, own_port: None };
         allowed(found, rule, &Listeners::default()).map_err(Invalid::from)
     }
 }
@@ -89,30 +89,30 @@ impl Door {
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         match self {
-            Self::Gate(gate) => gate.resolve(name),
-            Self::Door(door) => door.resolve(name),
+            Self::Guarded(resolver) => resolver.resolve(name),
+            Self::Proxy(resolver) => resolver.resolve(name),
         }
     }
 }
 
-impl Resolve for Door {
+impl Resolve for ProxyResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let door = self.clone();
+        let resolver = self.clone();
         Box::pin(async move {
-            let found = door.lookup.ask(name.as_str()).await?;
-            Ok(Box::new(door.check(name.as_str(), found)?.into_iter()) as Addrs)
+            let found = resolver.lookup.addresses(name.as_str()).await?;
+            Ok(Box::new(resolver.check(name.as_str(), found)?.into_iter()) as Addrs)
         })
     }
 }
 
-impl Resolve for Gate {
+impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (rule, listeners) = (self.rule, Arc::clone(&self.listeners));
         // With a proxy, only names of loopback are looked up to be dialled, besides its own.
-        let proxy = self.proxy.as_deref() == Some(name.as_str()) && rule.ours.is_none();
+        let proxy = self.proxy.as_deref() == Some(name.as_str()) && rule.own_port.is_none();
         let lookup = self.lookup.clone();
         Box::pin(async move {
-            let found = lookup.ask(name.as_str()).await?;
+            let found = lookup.addresses(name.as_str()).await?;
             if proxy {
                 return Ok(Box::new(found.into_iter()) as Addrs);
             }
@@ -123,7 +123,7 @@ impl Resolve for Gate {
 
 impl Lookup {
     /// The addresses of a name, as they are.
-    pub(crate) async fn ask(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+    pub(crate) async fn addresses(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
         match self {
             Self::System => Ok(tokio::net::lookup_host((name, 0)).await?.collect()),
             #[cfg(test)]
@@ -144,7 +144,11 @@ impl Lookup {
 }
 
 /// Those that may be dialled; why not, when none may.
-pub(crate) fn allowed(found: Vec<SocketAddr>, rule: Rule, listeners: &Listeners) -> Result<Vec<SocketAddr>, Denied> {
+pub(crate) fn allowed(
+    found: Vec<SocketAddr>,
+    rule: TargetRule,
+    listeners: &Listeners,
+) -> Result<Vec<SocketAddr>, Denied> {
     let mut first = None;
     let mut good = Vec::with_capacity(found.len());
     for address in found {
@@ -160,13 +164,13 @@ pub(crate) fn allowed(found: Vec<SocketAddr>, rule: Rule, listeners: &Listeners)
 }
 
 /// Whether an address may be dialled.
-pub(crate) fn check(address: IpAddr, rule: Rule, listeners: &Listeners) -> Result<(), Denied> {
-    guard::check_ip(address, rule.private)?;
-    let ours = |port| guard::own(SocketAddr::new(address, port), &listeners.read(), local);
-    if rule.ours.is_some_and(ours) { Err(Denied::Own) } else { Ok(()) }
+pub(crate) fn check(address: IpAddr, rule: TargetRule, listeners: &Listeners) -> Result<(), Denied> {
+    guard::check_ip(address, rule.allow_private)?;
+    let ours = |port| guard::own(SocketAddr::new(address, port), &listeners.read(), is_local);
+    if rule.own_port.is_some_and(ours) { Err(Denied::Own) } else { Ok(()) }
 }
 
 /// Whether an address is one of this machine's: only those can be bound.
-fn local(address: IpAddr) -> bool {
+fn is_local(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }

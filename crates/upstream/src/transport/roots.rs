@@ -13,7 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 use tokio::sync::OnceCell;
 
-use super::dial::Sessions;
+use super::dial::SessionCache;
 use crate::config::BuildError;
 
 /// The verifier and what it is built from.
@@ -46,7 +46,7 @@ impl Roots {
             .with_custom_certificate_verifier(Arc::clone(self) as Arc<dyn ServerCertVerifier>)
             .with_no_client_auth();
         config.alpn_protocols.clone_from(&self.alpn);
-        config.resumption = rustls::client::Resumption::store(Arc::new(Sessions::new()));
+        config.resumption = rustls::client::Resumption::store(Arc::new(SessionCache::new()));
         Ok(config)
     }
 

@@ -20,7 +20,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::read_clock::ReadClock;
-use crate::egress::{Way, WayKey};
+use crate::egress::{EgressKey, ResolvedEgress};
 
 /// How long a socket waits for its next turn; the other end's own patience is not much longer (observed of peers, 2026-11).
 const IDLE: Duration = Duration::from_mins(5);
@@ -29,14 +29,14 @@ const AGE: Duration = Duration::from_mins(55);
 /// Sockets that wait at the same time; the one that has waited longest leaves for another.
 const MOST: usize = 256;
 /// Messages that a waiting socket may send between two looks.
-const CHATTER: usize = 64;
+const MOST_MESSAGES: usize = 64;
 /// Bytes of the largest message that a waiting socket has sent, which is memory that it keeps; and of all of them together.
 const LARGE: usize = 8 << 20;
 const LARGE_SUM: usize = 64 << 20;
 
 /// Whose turn a socket serves.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+pub(crate) struct SocketKey {
     pub(crate) account: AccountId,
     pub(crate) conversation: u128,
     /// Model and tier, which its upgrade named.
@@ -46,39 +46,39 @@ pub(crate) struct Key {
 /// An open socket.
 pub(crate) struct Socket {
     pub(crate) stream: WebSocketStream<ReadClock>,
-    pub(crate) key: Key,
+    pub(crate) key: SocketKey,
     /// The way that it took.
-    pub(crate) way: WayKey,
+    pub(crate) egress: EgressKey,
     pub(crate) opened: Instant,
     /// When its last turn ended.
     pub(crate) used: Instant,
     /// Whether it has waited since an earlier turn.
-    pub(crate) waited: bool,
+    pub(crate) reused: bool,
     /// What the other end remembers.
     pub(crate) chain: Option<Chain>,
     /// The shelf's age when it was opened.
     pub(crate) epoch: u64,
     /// Bytes of the largest message that went out over it.
-    pub(crate) sent: usize,
+    pub(crate) largest_sent: usize,
     /// What its upgrade said for all of its turns.
-    pub(crate) greeting: HeaderMap,
+    pub(crate) connection_headers: HeaderMap,
     /// What it said for the first one.
-    pub(crate) figures: HeaderMap,
+    pub(crate) first_turn_headers: HeaderMap,
 }
 
 impl Socket {
-    fn fresh(&self, now: Instant) -> bool {
+    fn is_fresh(&self, now: Instant) -> bool {
         now.duration_since(self.used) < IDLE && now.duration_since(self.opened) < AGE
     }
 
     /// Whether the other end is still there: reads what has come meanwhile, which answers its pings.
-    fn alive(&mut self) -> bool {
-        for _ in 0..CHATTER {
+    fn is_alive(&mut self) -> bool {
+        for _ in 0..MOST_MESSAGES {
             // Beside a task's budget: a socket that has used it up would look silent.
             match unconstrained(self.stream.next()).now_or_never() {
                 None => return true,
                 Some(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
-                Some(Some(Ok(Message::Text(text)))) if aside(text.clone()) => {}
+                Some(Some(Ok(Message::Text(text)))) if is_side_event(text.clone()) => {}
                 // A word that nobody asked for: the other end is about to end it, or takes it for another.
                 Some(_) => return false,
             }
@@ -88,17 +88,17 @@ impl Socket {
 }
 
 /// Whether a message is about the account or the connection.
-fn aside(text: Utf8Bytes) -> bool {
+fn is_side_event(text: Utf8Bytes) -> bool {
     wrap(&text.into(), &mut BytesMut::new()) == Some(Said::Aside)
 }
 
 /// The sockets that wait. Clones are the same shelf.
 #[derive(Clone, Default)]
-pub(crate) struct Shelf(Arc<Mutex<Waiting>>);
+pub(crate) struct SocketPool(Arc<Mutex<IdleSockets>>);
 
 #[derive(Default)]
-struct Waiting {
-    sockets: HashMap<Key, Socket>,
+struct IdleSockets {
+    sockets: HashMap<SocketKey, Socket>,
     health: HashMap<AccountId, Health>,
     /// Counts the times that all sockets were given up,
     epoch: u64,
@@ -106,14 +106,14 @@ struct Waiting {
     epochs: HashMap<AccountId, u64>,
 }
 
-impl Waiting {
+impl IdleSockets {
     fn epoch(&self, account: &AccountId) -> u64 {
         self.epoch + self.epochs.get(account).copied().unwrap_or(0)
     }
 
     /// Whether there is no room for one more.
-    fn full(&self, sent: usize) -> bool {
-        let sum: usize = self.sockets.values().map(|socket| socket.sent).sum();
+    fn is_full(&self, sent: usize) -> bool {
+        let sum: usize = self.sockets.values().map(|socket| socket.largest_sent).sum();
         self.sockets.len() >= MOST || sum + sent > LARGE_SUM
     }
 
@@ -124,7 +124,7 @@ impl Waiting {
         let mut gone = Vec::new();
         for socket in good {
             let known = self.sockets.contains_key(&socket.key);
-            if known || socket.epoch != self.epoch(&socket.key.account) || self.full(socket.sent) {
+            if known || socket.epoch != self.epoch(&socket.key.account) || self.is_full(socket.largest_sent) {
                 gone.push(socket);
             } else {
                 self.sockets.insert(socket.key.clone(), socket);
@@ -134,9 +134,9 @@ impl Waiting {
     }
 
     /// Makes room for one more; what has to leave is dropped by the caller, outside the lock.
-    fn room(&mut self, sent: usize) -> Vec<Socket> {
+    fn make_room(&mut self, sent: usize) -> Vec<Socket> {
         let mut gone = Vec::new();
-        while self.full(sent)
+        while self.is_full(sent)
             && let Some(oldest) =
                 self.sockets.values().min_by_key(|socket| socket.used).map(|socket| socket.key.clone())
         {
@@ -146,19 +146,19 @@ impl Waiting {
     }
 }
 
-impl Shelf {
+impl SocketPool {
     /// The conversation's socket, if it is still good and took this way.
-    pub(crate) fn take(&self, key: &Key, way: &Way) -> Option<Socket> {
+    pub(crate) fn take(&self, key: &SocketKey, egress: &ResolvedEgress) -> Option<Socket> {
         let mut socket = self.0.lock().sockets.remove(key)?;
-        let good = socket.way == way.key() && socket.fresh(Instant::now()) && socket.alive();
+        let good = socket.egress == egress.key() && socket.is_fresh(Instant::now()) && socket.is_alive();
         good.then_some(socket)
     }
 
     /// Puts a socket back after its turn. One more of the same conversation takes the place of the one that waits.
     pub(crate) fn put(&self, mut socket: Socket) {
         socket.used = Instant::now();
-        socket.waited = true;
-        if !socket.fresh(socket.used) || socket.sent > LARGE {
+        socket.reused = true;
+        if !socket.is_fresh(socket.used) || socket.largest_sent > LARGE {
             return;
         }
         let gone = {
@@ -166,7 +166,7 @@ impl Shelf {
             if socket.epoch != waiting.epoch(&socket.key.account) {
                 return;
             }
-            let mut gone = waiting.room(socket.sent);
+            let mut gone = waiting.make_room(socket.largest_sent);
             gone.extend(waiting.sockets.insert(socket.key.clone(), socket));
             gone
         };
@@ -179,7 +179,7 @@ impl Shelf {
     }
 
     /// Gives up every socket that waits, and those in use when their turn has ended.
-    pub(crate) fn redial(&self) {
+    pub(crate) fn close_idle(&self) {
         let gone = {
             let mut waiting = self.0.lock();
             waiting.epoch += 1;
@@ -189,7 +189,7 @@ impl Shelf {
     }
 
     /// Gives up the sockets of an account, those in use when their turn has ended.
-    pub(crate) fn forget(&self, account: &AccountId) {
+    pub(crate) fn close_account(&self, account: &AccountId) {
         let mut waiting = self.0.lock();
         *waiting.epochs.entry(account.clone()).or_default() += 1;
         waiting.sockets.retain(|key, _| key.account != *account);
@@ -197,11 +197,11 @@ impl Shelf {
     }
 
     /// Lets go of what is closed, old or idle, and answers pings. Nobody waits meanwhile: a socket that is looked at is just not there.
-    pub(crate) fn tend(&self) {
+    pub(crate) fn maintain(&self) {
         let now = Instant::now();
         let all = std::mem::take(&mut self.0.lock().sockets);
         let mut good: Vec<Socket> = all.into_values().collect();
-        good.retain_mut(|socket| socket.fresh(now) && socket.alive());
+        good.retain_mut(|socket| socket.is_fresh(now) && socket.is_alive());
         let gone = self.0.lock().restore(good);
         drop(gone);
     }
@@ -212,22 +212,22 @@ impl Shelf {
     }
 
     /// Whether a socket may be tried for this account.
-    pub(crate) fn well(&self, account: &AccountId, now: Millis) -> bool {
+    pub(crate) fn may_try(&self, account: &AccountId, now: Millis) -> bool {
         self.0.lock().health.get(account).is_none_or(|health| health.well(now))
     }
 
     /// A socket was taken.
-    pub(crate) fn works(&self, account: &AccountId) {
+    pub(crate) fn mark_working(&self, account: &AccountId) {
         self.0.lock().health.remove(account);
     }
 
     /// The backend wants none.
-    pub(crate) fn refused(&self, account: &AccountId, now: Millis) {
+    pub(crate) fn mark_refused(&self, account: &AccountId, now: Millis) {
         self.0.lock().health.entry(account.clone()).or_default().refused(now);
     }
 
     /// A socket could not be had, for no reason that a POST would meet too.
-    pub(crate) fn failed(&self, account: &AccountId, now: Millis) {
+    pub(crate) fn mark_failed(&self, account: &AccountId, now: Millis) {
         self.0.lock().health.entry(account.clone()).or_default().failed(now);
     }
 }

@@ -9,40 +9,40 @@ use proto::dialect::responses::socket::{Record, Said, wrap};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::pool::{Shelf, Socket};
-use super::{farewell, lost};
+use super::pool::{Socket, SocketPool};
+use super::{close_reason, connection_lost};
 use crate::response::{ByteSource, Cut};
 
 /// Messages of one read, so that a flood leaves others their turn.
-const MOST: usize = 64;
+const READ_MESSAGES: usize = 64;
 /// Bytes of one read after which it is handed on.
-const ENOUGH: usize = 64 << 10;
+const READ_BYTES: usize = 64 << 10;
 
 /// A reply under way.
-pub(crate) struct Reply {
+pub(crate) struct SocketReply {
     /// `None` once it is over.
     socket: Option<Socket>,
-    watch: Option<Watch>,
+    recorder: Option<TurnRecorder>,
     /// What came and was not read yet.
-    held: BytesMut,
+    buffered: BytesMut,
     /// Why it broke off, for the read after the last bytes.
     cut: Option<Cut>,
 }
 
 /// Learns what the next turn may rely on.
-pub(crate) struct Watch {
+pub(crate) struct TurnRecorder {
     record: Record,
-    shelf: Shelf,
+    sockets: SocketPool,
 }
 
-impl Watch {
-    pub(crate) fn new(record: Record, shelf: Shelf) -> Self {
-        Self { record, shelf }
+impl TurnRecorder {
+    pub(crate) fn new(record: Record, pool: SocketPool) -> Self {
+        Self { record, sockets: pool }
     }
 }
 
 /// What one look at the socket came to.
-enum Look {
+enum Received {
     /// An event.
     Event,
     /// Nothing that concerns the reply.
@@ -53,84 +53,84 @@ enum Look {
     Over,
 }
 
-impl Reply {
+impl SocketReply {
     /// A reply whose first messages lie in `held`, the last of them `first`.
-    pub(crate) fn new(socket: Socket, watch: Watch, held: BytesMut, first: (&Bytes, Said)) -> Self {
-        let mut reply = Self { socket: Some(socket), watch: Some(watch), held, cut: None };
-        reply.see(first.0, first.1);
+    pub(crate) fn new(socket: Socket, watch: TurnRecorder, held: BytesMut, first: (&Bytes, Said)) -> Self {
+        let mut reply = Self { socket: Some(socket), recorder: Some(watch), buffered: held, cut: None };
+        reply.record(first.0, first.1);
         reply
     }
 
-    fn look(&mut self, cx: &mut Context<'_>) -> Look {
-        let Some(socket) = &mut self.socket else { return Look::Over };
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Received {
+        let Some(socket) = &mut self.socket else { return Received::Over };
         let message = match socket.stream.poll_next_unpin(cx) {
-            Poll::Pending => return Look::Pending,
+            Poll::Pending => return Received::Pending,
             Poll::Ready(message) => message,
         };
         let text = match message {
             Some(Ok(Message::Text(text))) => Bytes::from(text),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Look::Idle,
-            Some(Ok(Message::Close(frame))) => return self.broken(farewell(frame.as_ref())),
-            Some(Ok(Message::Binary(_))) => return self.broken("a binary message".to_owned()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Received::Idle,
+            Some(Ok(Message::Close(frame))) => return self.fail(close_reason(frame.as_ref())),
+            Some(Ok(Message::Binary(_))) => return self.fail("a binary message".to_owned()),
             Some(Err(Error::ConnectionClosed | Error::AlreadyClosed)) | None => {
-                return self.broken("the socket was closed".to_owned());
+                return self.fail("the socket was closed".to_owned());
             }
-            Some(Err(error)) => return self.broken(lost(&error)),
+            Some(Err(error)) => return self.fail(connection_lost(&error)),
         };
-        match wrap(&text, &mut self.held) {
-            Some(said) => self.see(&text, said),
-            None => return self.broken("a message that is no event".to_owned()),
+        match wrap(&text, &mut self.buffered) {
+            Some(said) => self.record(&text, said),
+            None => return self.fail("a message that is no event".to_owned()),
         }
-        Look::Event
+        Received::Event
     }
 
     /// Notes an event; its frame is held already.
-    fn see(&mut self, message: &Bytes, said: Said) {
-        let seen = self.watch.as_mut().map_or(Ok(()), |watch| watch.record.see(message, said));
+    fn record(&mut self, message: &Bytes, said: Said) {
+        let seen = self.recorder.as_mut().map_or(Ok(()), |watch| watch.record.see(message, said));
         if let Err(foreign) = seen {
             // Its frame must not end the reply: it is another's.
-            self.held.clear();
-            self.broken(foreign.to_string());
+            self.buffered.clear();
+            self.fail(foreign.to_string());
             return;
         }
         match said {
-            Said::End => self.end(),
+            Said::End => self.return_socket(),
             Said::Short | Said::Error => self.socket = None,
             Said::Aside | Said::Part | Said::Item => {}
         }
     }
 
-    fn end(&mut self) {
-        let (Some(mut socket), Some(watch)) = (self.socket.take(), self.watch.take()) else { return };
+    fn return_socket(&mut self) {
+        let (Some(mut socket), Some(watch)) = (self.socket.take(), self.recorder.take()) else { return };
         socket.chain = watch.record.chain();
-        watch.shelf.put(socket);
+        watch.sockets.put(socket);
     }
 
-    fn broken(&mut self, why: String) -> Look {
+    fn fail(&mut self, why: String) -> Received {
         self.socket = None;
         self.cut = Some(Cut::Broken(why));
-        Look::Over
+        Received::Over
     }
 }
 
-impl ByteSource for Reply {
+impl ByteSource for SocketReply {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         let mut pending = false;
-        for _ in 0..MOST {
-            if self.held.len() >= ENOUGH {
+        for _ in 0..READ_MESSAGES {
+            if self.buffered.len() >= READ_BYTES {
                 break;
             }
-            match self.look(cx) {
-                Look::Event | Look::Idle => {}
-                Look::Pending => {
+            match self.poll_message(cx) {
+                Received::Event | Received::Idle => {}
+                Received::Pending => {
                     pending = true;
                     break;
                 }
-                Look::Over => break,
+                Received::Over => break,
             }
         }
-        if !self.held.is_empty() {
-            return Poll::Ready(Some(Ok(self.held.split().freeze())));
+        if !self.buffered.is_empty() {
+            return Poll::Ready(Some(Ok(self.buffered.split().freeze())));
         }
         if self.socket.is_none() {
             return Poll::Ready(self.cut.take().map(Err));

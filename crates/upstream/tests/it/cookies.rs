@@ -1,7 +1,7 @@
 //! Which cookies come back, to whom.
 
 use pool::Secret;
-use upstream::{Leg, Upstream};
+use upstream::{ModelCall, Upstream};
 
 use crate::recorder::{Recorder, Reply, full};
 use crate::setup::{account, config, facts};
@@ -17,7 +17,7 @@ const GIVEN: &str = "set-cookie: __cf_bm=one; path=/; HttpOnly; Secure; SameSite
 
 async fn send(upstream: &Upstream, name: &str) -> http::HeaderMap {
     let (account, access) = (account(name), Secret::from("t"));
-    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts(), talk: None };
+    let leg = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
     let answer = upstream.responses(leg).await.unwrap();
     answer.body.collect(10).await.unwrap();
     answer.headers

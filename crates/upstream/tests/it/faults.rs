@@ -7,7 +7,7 @@ use pool::Secret;
 use rstest::rstest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use upstream::{Config, Cut, FaultKind, Leg, Sent, Timeouts, Upstream};
+use upstream::{Config, Cut, FaultKind, ModelCall, Sent, Timeouts, Upstream};
 
 use crate::recorder::{Recorder, Reply, full, soon};
 use crate::setup::{account, call, config, discreet, facts, short};
@@ -63,7 +63,8 @@ async fn a_connection_that_nobody_answers_is_given_up_in_time() {
     let upstream = Upstream::new(Config { base_url, ..Config::default() }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("t"));
     let begun = tokio::time::Instant::now();
-    let leg = Leg { account: &account, access: &access, body: Bytes::from_static(b"{}"), call: facts(), talk: None };
+    let leg =
+        ModelCall { account: &account, access: &access, body: Bytes::from_static(b"{}"), facts: facts(), socket: None };
     let fault = upstream.responses(leg).await.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Connect), "{fault}");
     assert!(fault.message.contains("took too long"), "{fault}");
@@ -129,8 +130,14 @@ async fn heavy(addr: std::net::SocketAddr, timeouts: Timeouts) -> Result<upstrea
     let base_url = format!("http://{addr}/backend-api").parse().unwrap();
     let upstream = Upstream::new(Config { base_url, timeouts, ..Config::default() }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("t"));
-    soon(upstream.responses(Leg { account: &account, access: &access, body: body.into(), call: facts(), talk: None }))
-        .await
+    soon(upstream.responses(ModelCall {
+        account: &account,
+        access: &access,
+        body: body.into(),
+        facts: facts(),
+        socket: None,
+    }))
+    .await
 }
 
 #[tokio::test]
@@ -291,7 +298,7 @@ async fn leaving_while_waiting_hangs_up() {
     let mut server = Recorder::always(Reply::Hang(Vec::new())).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("t"));
-    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts(), talk: None };
+    let leg = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
     tokio::select! {
         _ = upstream.responses(leg) => panic!("no answer was sent"),
         _ = server.request() => {}
@@ -316,7 +323,7 @@ async fn a_token_that_is_no_header_is_not_sent() {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("a\r\nb"));
-    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts(), talk: None };
+    let leg = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
     let fault = upstream.responses(leg).await.err().unwrap();
     assert_eq!((fault.sent, fault.kind), (Sent::No, FaultKind::Unsendable), "{fault}");
     assert!(server.quiet());

@@ -5,7 +5,7 @@ use pool::Secret;
 use pool::relay::Service;
 use pool::routing::Routing;
 use upstream::profile::Platform;
-use upstream::{CallFacts, Config, Errand, Leg, Profile, Upstream};
+use upstream::{CallFacts, Config, ModelCall, Profile, ServiceCall, Upstream};
 
 use crate::captured::orders;
 use crate::recorder::{Recorder, Reply, Seen, full};
@@ -16,7 +16,10 @@ async fn record(profile: Profile, call: CallFacts<'_>, body: &'static str) -> Se
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", ""))).await;
     let upstream = Upstream::new(Config { profile, ..config(&server) }).unwrap();
     let (account, access) = (account("acct-1"), Secret::from("<JWT>"));
-    upstream.responses(Leg { account: &account, access: &access, body: body.into(), call, talk: None }).await.unwrap();
+    upstream
+        .responses(ModelCall { account: &account, access: &access, body: body.into(), facts: call, socket: None })
+        .await
+        .unwrap();
     server.request().await
 }
 
@@ -119,8 +122,9 @@ async fn a_picture_keeps_the_order() {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{}"))).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access, service) = (account("acct-1"), Secret::from("<JWT>"), Service::Generations);
-    let errand = Errand { account: &account, access: &access, service, body: "{}".into(), turn: "t-1", passed: &[] };
-    upstream.errand(errand).await.unwrap();
+    let errand =
+        ServiceCall { account: &account, access: &access, service, body: "{}".into(), turn: "t-1", passed: &[] };
+    upstream.call_service(errand).await.unwrap();
     let seen = server.request().await;
     assert_eq!(
         (seen.line.as_str(), seen.header("x-codex-image-turn-id")),
@@ -140,8 +144,9 @@ async fn a_search_has_no_picture() {
     let mut server = Recorder::always(Reply::Keep(full("200 OK", "", "{}"))).await;
     let upstream = Upstream::new(config(&server)).unwrap();
     let (account, access, service) = (account("acct-1"), Secret::from("<JWT>"), Service::Search);
-    let errand = Errand { account: &account, access: &access, service, body: "{}".into(), turn: "t-1", passed: &[] };
-    upstream.errand(errand).await.unwrap();
+    let errand =
+        ServiceCall { account: &account, access: &access, service, body: "{}".into(), turn: "t-1", passed: &[] };
+    upstream.call_service(errand).await.unwrap();
     let seen = server.request().await;
     assert_eq!(
         (seen.line.as_str(), seen.header("x-codex-image-turn-id")),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use upstream::{Answer, Config, Fault, Upstream, Way};
+use upstream::{Answer, Config, Fault, ResolvedEgress, Upstream};
 
 use crate::recorder::{read, soon};
 use crate::setup::{call, capture, short};
@@ -91,7 +91,7 @@ async fn record_of(host: &str, pool: bool, socket: bool) -> Hello {
         ..Config::default()
     };
     let upstream = Upstream::new(config).unwrap();
-    let upstream = if pool { upstream.over(Way::through(crate::setup::proxy(&url))) } else { upstream };
+    let upstream = if pool { upstream.via(ResolvedEgress::through(crate::setup::proxy(&url))) } else { upstream };
     let proxy = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let connect = read(&mut stream, 0).await.unwrap();

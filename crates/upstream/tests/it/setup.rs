@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pool::{Account, AccountId, Millis, Secret, Status};
-use upstream::{Answer, CallFacts, Config, Fault, Leg, Timeouts, Upstream};
+use upstream::{Answer, CallFacts, Config, Fault, ModelCall, Timeouts, Upstream};
 
 use crate::recorder::Recorder;
 use crate::recordings;
@@ -64,7 +64,7 @@ pub(crate) fn facts() -> CallFacts<'static> {
 /// A plain model call.
 pub(crate) async fn call(upstream: &Upstream) -> Result<Answer, Fault> {
     let (account, access) = (account("acct-1"), Secret::from(TOKEN));
-    let leg = Leg { account: &account, access: &access, body: "{}".into(), call: facts(), talk: None };
+    let leg = ModelCall { account: &account, access: &access, body: "{}".into(), facts: facts(), socket: None };
     crate::recorder::soon(Box::pin(upstream.responses(leg))).await
 }
 

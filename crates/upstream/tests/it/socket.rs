@@ -10,7 +10,7 @@ use pool::{AccountId, Millis, Secret};
 use rstest::rstest;
 use serde_json::{Value, json};
 use upstream::profile::Platform;
-use upstream::{Answer, CallFacts, Config, Cut, Fault, FaultKind, Leg, Profile, Sent, Talk, Upstream};
+use upstream::{Answer, CallFacts, Config, Cut, Fault, FaultKind, ModelCall, Profile, Sent, SocketOptions, Upstream};
 
 use self::house::{Act, Greeting, House};
 use crate::captured::orders;
@@ -26,8 +26,9 @@ pub(crate) async fn talk(upstream: &Upstream, body: &'static str) -> Result<Answ
 
 async fn turn(upstream: &Upstream, (who, conversation): (&str, u128), body: &str, only: bool) -> Result<Answer, Fault> {
     let (account, access) = (account(who), Secret::from(TOKEN));
-    let talk = Some(Talk { conversation, generate: true, only, now: NOW });
-    let leg = Leg { account: &account, access: &access, body: body.to_owned().into(), call: facts(), talk };
+    let talk = Some(SocketOptions { conversation, generate: true, required: only, now: NOW });
+    let leg =
+        ModelCall { account: &account, access: &access, body: body.to_owned().into(), facts: facts(), socket: talk };
     soon(Box::pin(upstream.responses(leg))).await
 }
 
@@ -96,7 +97,7 @@ async fn a_conversation_stays_on_its_socket_and_sends_what_is_new() {
     let previous = |at: usize| turns[at].body["previous_response_id"].as_str();
     assert_eq!([previous(0), previous(1), previous(2), previous(3)], [None, Some("resp_0"), Some("resp_1"), None]);
     assert!(turns.iter().all(|turn| turn.body["type"] == "response.create"));
-    assert_eq!(upstream.waiting_sockets(), 1);
+    assert_eq!(upstream.idle_sockets(), 1);
 }
 
 async fn talk_of(upstream: &Upstream, items: &[&str]) -> Answer {
@@ -113,7 +114,7 @@ async fn neither_accounts_nor_conversations_share_a_socket() {
     let connections: Vec<usize> = house.turns(3).await.iter().map(|turn| turn.connection).collect();
     assert_eq!(connections, [0, 1, 2]);
     upstream.forget(&AccountId("id-acct-1".into()));
-    assert_eq!(upstream.waiting_sockets(), 1);
+    assert_eq!(upstream.idle_sockets(), 1);
 }
 
 /// What the other end has forgotten may be sent anew by the retry table: all of it, over a new socket (spec/upstream.md section 4,
@@ -208,7 +209,7 @@ async fn a_reply_cut_at_any_message_ends_cleanly(#[case] end: Vec<Act>) {
         let upstream = upstream(&house);
         let answer = talk_of(&upstream, &["one"]).await;
         assert!(matches!(read(answer).await, Err(Cut::Broken(_))), "after {cut} messages");
-        assert_eq!(upstream.waiting_sockets(), 0);
+        assert_eq!(upstream.idle_sockets(), 0);
         read(talk_of(&upstream, &["one"]).await).await.unwrap();
         assert_eq!(house.turns(2).await[1].connection, 1);
     }
@@ -248,7 +249,7 @@ async fn fragments_pings_and_large_messages_pass() {
     assert!(text.contains("event: response.in_progress\ndata: {\"type\":\"response.in_progress\"}\n\n"));
     assert!(text.len() > 10 << 20 && text.matches("event: ").count() == 7);
     assert_eq!(house.turns(1).await.len(), 1);
-    assert_eq!(upstream.waiting_sockets(), 1);
+    assert_eq!(upstream.idle_sockets(), 1);
 }
 
 #[tokio::test]
@@ -342,7 +343,7 @@ async fn leaving_ends_the_socket() {
     let upstream = upstream(&house);
     drop(talk_of(&upstream, &["one"]).await);
     house.left(0).await;
-    assert_eq!(upstream.waiting_sockets(), 0);
+    assert_eq!(upstream.idle_sockets(), 0);
 }
 
 #[tokio::test]
@@ -357,11 +358,11 @@ async fn sockets_in_wait_are_looked_after() {
         read(turn(&upstream, ("acct-1", conversation), &body(&["one"]), true).await.unwrap()).await.unwrap();
     }
     house.left(0).await;
-    assert_eq!(upstream.waiting_sockets(), 2);
-    upstream.tend_sockets();
-    assert_eq!(upstream.waiting_sockets(), 1, "the closed one is let go");
-    upstream.redial();
-    assert_eq!(upstream.waiting_sockets(), 0);
+    assert_eq!(upstream.idle_sockets(), 2);
+    upstream.maintain_sockets();
+    assert_eq!(upstream.idle_sockets(), 1, "the closed one is let go");
+    upstream.close_idle();
+    assert_eq!(upstream.idle_sockets(), 0);
 }
 
 /// Lets this much of the runtime's time pass at once.
@@ -382,8 +383,8 @@ async fn idle_sockets_are_let_go(#[case] seconds: u64, #[case] kept: bool, #[val
     read(talk_of(&upstream, &["one"]).await).await.unwrap();
     pass(Duration::from_secs(seconds)).await;
     if tended {
-        upstream.tend_sockets();
-        assert_eq!(upstream.waiting_sockets(), usize::from(kept));
+        upstream.maintain_sockets();
+        assert_eq!(upstream.idle_sockets(), usize::from(kept));
     }
     read(talk_of(&upstream, &["one", "model:x", "two"]).await).await.unwrap();
     let turn = house.turns(2).await.remove(1);
@@ -409,8 +410,8 @@ async fn old_sockets_are_let_go(#[case] minutes: u64, #[case] kept: bool, #[valu
     assert!(house.turns(14).await.iter().all(|turn| turn.connection == 0));
     pass(Duration::from_mins(minutes - 52)).await;
     if tended {
-        upstream.tend_sockets();
-        assert_eq!(upstream.waiting_sockets(), usize::from(kept));
+        upstream.maintain_sockets();
+        assert_eq!(upstream.idle_sockets(), usize::from(kept));
     }
     said.extend(["model:x", "last"]);
     read(talk_of(&upstream, &said).await).await.unwrap();
@@ -427,7 +428,7 @@ async fn a_socket_too_old_at_its_end_is_not_kept() {
     let answer = talk_of(&upstream, &["one"]).await;
     pass(Duration::from_mins(56)).await;
     assert!(read(answer).await.unwrap().contains("response.completed"));
-    assert_eq!(upstream.waiting_sockets(), 0);
+    assert_eq!(upstream.idle_sockets(), 0);
 }
 
 /// What an upgrade's answer sets, the account's next upgrade carries; nobody else's does.
@@ -494,13 +495,13 @@ async fn every_slot_of_an_upgrade_keeps_the_order() {
     let upstream = Upstream::new(Config { profile, ..config(&house) }).unwrap();
     let (mut account, access) = (account("acct-1"), Secret::from("<JWT>"));
     account.fedramp = true;
-    let passed = upstream::PASSED.map(|name| (name, "x".to_owned()));
+    let passed = upstream::PASSED_HEADERS.map(|name| (name, "x".to_owned()));
     let routing = Routing { region: Some("us".to_owned()), origin: None };
     // What says these two of a turn over HTTP says it in its message here.
     let (lite, turn_state) = (true, Some("ts"));
     let call = CallFacts { lite, turn_state, routing: Some(&routing), passed: &passed, ..facts() };
-    let talk = Some(Talk { conversation: 1, generate: true, only: true, now: NOW });
-    let leg = Leg { account: &account, access: &access, body: body(&["one"]).into(), call, talk };
+    let talk = Some(SocketOptions { conversation: 1, generate: true, required: true, now: NOW });
+    let leg = ModelCall { account: &account, access: &access, body: body(&["one"]).into(), facts: call, socket: talk };
     soon(Box::pin(upstream.responses(leg))).await.unwrap();
     let seen = house.upgrade().await;
     assert_eq!((seen.line.as_str(), &seen.names()[..]), ("GET /backend-api/codex/responses HTTP/1.1", orders::UPGRADE));
@@ -528,8 +529,8 @@ async fn a_frame_carries_what_headers_carry_over_http() {
     let (account, access) = (account("acct-1"), Secret::from(TOKEN));
     let passed = [("x-codex-turn-metadata", "{}".to_owned()), ("x-codex-window-id", "thread-1:0".to_owned())];
     let call = CallFacts { lite: true, turn_state: Some("ts"), passed: &passed, ..facts() };
-    let talk = Some(Talk { conversation: 1, generate: false, only: true, now: NOW });
-    let leg = Leg { account: &account, access: &access, body: body(&["one"]).into(), call, talk };
+    let talk = Some(SocketOptions { conversation: 1, generate: false, required: true, now: NOW });
+    let leg = ModelCall { account: &account, access: &access, body: body(&["one"]).into(), facts: call, socket: talk };
     soon(Box::pin(upstream.responses(leg))).await.unwrap();
     let frame = house.turns(1).await.remove(0).body;
     orders::assert_in(orders::FRAME, frame.as_object().unwrap().keys().map(String::as_str));

@@ -11,7 +11,7 @@ use store::portable::{self, PortableError};
 use store::{NewAccount, Origin, Put};
 use tokio::sync::Semaphore;
 use upstream::authfile::Login;
-use upstream::transfer::{self, Entry, File, FileError, Worth};
+use upstream::transfer::{self, Entry, File, FileError, Readiness};
 
 use super::{Logins, keep_login, new_account, spend};
 use crate::admin::relays::{Private, RelayError, RelayWish, add_relay};
@@ -157,7 +157,7 @@ struct Item {
 
 async fn run(services: &Arc<Services>, file: File, egress: Option<&Egress>) -> Imports {
     let mut done = Imports { skipped: file.skipped, ..Imports::default() };
-    done.entries = file.wrong.iter().map(|wrong| failed(wrong.line, "", Fate::Junk, &wrong.why)).collect();
+    done.entries = file.rejected.iter().map(|wrong| failed(wrong.line, "", Fate::Junk, &wrong.why)).collect();
     let first = done.entries.len();
     done.entries.extend(
         file.entries.iter().map(|entry| failed(entry.line, &entry.label, Fate::Failed, "the import ended early")),
@@ -229,10 +229,10 @@ fn sort(services: &Services, entries: Vec<Entry>, results: &mut [ImportResult]) 
     let (mut sorted, mut logins, mut seen) = (Sorted::default(), HashMap::new(), HashSet::new());
     let mut waiting = Vec::new();
     for (at, entry) in entries.into_iter().enumerate() {
-        match entry.worth(services.runtime.now()) {
+        match entry.readiness(services.runtime.now()) {
             Err(junk) => results[at] = failed(entry.line, &entry.label, Fate::Junk, &junk.to_string()),
-            Ok(Worth::Spend(refresh)) => waiting.push((Item { at, entry }, refresh)),
-            Ok(Worth::Ready(login)) => {
+            Ok(Readiness::NeedsRefresh(refresh)) => waiting.push((Item { at, entry }, refresh)),
+            Ok(Readiness::Ready(login)) => {
                 seen.extend(login.refresh.as_ref().map(|token| token.expose().to_owned()));
                 newest(&mut sorted.ready, &mut logins, (Item { at, entry }, login), results);
             }

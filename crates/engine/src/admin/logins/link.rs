@@ -48,7 +48,7 @@ impl Logins<'_> {
         let io = |source| ImportError::Io { path: file.to_owned(), source };
         // A link must go on where this process ends, and a symlink is replaced where it leads to.
         let file = tokio::fs::canonicalize(file).await.map_err(io)?;
-        let seen = linked::look(&file).await?;
+        let seen = linked::read(&file).await?;
         if !may_refresh && seen.login.claims.expires.is_some_and(|end| end <= services.runtime.backend_now()) {
             return Err(LinkError::Ended(file));
         }

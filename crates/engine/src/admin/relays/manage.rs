@@ -7,7 +7,7 @@ use pool::status::Signal;
 use pool::{AccountId, Millis, Secret, Status};
 use store::{NewRelay, RelayModels, Store};
 use upstream::Fault;
-use upstream::relay::{Listed, ProbeError, Relays};
+use upstream::relay::{ListOutcome, ProbeError, RelayClient};
 use uuid::Uuid;
 
 /// The namespace of the ids of relays that the configuration file names.
@@ -126,17 +126,17 @@ impl RelayWish {
     }
 
     /// The relay; its name is looked up, and it is asked for its protocol where neither format nor address tells it.
-    pub async fn settle(&self, relays: &Relays, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
+    pub async fn settle(&self, relays: &RelayClient, id: AccountId, now: Millis) -> Result<Relay, RelayError> {
         let pasted = Pasted::read(&self.base_url)?;
         let asks = self.private == Private::AsGiven;
-        let private = self.allows(if asks { relays.strict(pasted.url()).await } else { Ok(()) })?;
+        let private = self.allows(if asks { relays.check_public(pasted.url()).await } else { Ok(()) })?;
         let told = self.wire.or_else(|| pasted.detect());
         let wire = if let Some(wire) = told { wire } else { self.probe(relays, &pasted, private).await? };
         self.relay(&pasted, (wire, private), (id, now))
     }
 
     /// Asks the relay for its protocol.
-    async fn probe(&self, relays: &Relays, pasted: &Pasted, private: bool) -> Result<Wire, RelayError> {
+    async fn probe(&self, relays: &RelayClient, pasted: &Pasted, private: bool) -> Result<Wire, RelayError> {
         guard::check_url(pasted.url(), private)?;
         Ok(relays.probe(pasted, &self.key, private).await?.wire)
     }
@@ -185,7 +185,12 @@ pub(crate) fn filed_id(name: &str) -> AccountId {
 }
 
 /// Stores a new relay.
-pub async fn add_relay(store: &Store, relays: &Relays, wish: &RelayWish, now: Millis) -> Result<Relay, RelayError> {
+pub async fn add_relay(
+    store: &Store,
+    relays: &RelayClient,
+    wish: &RelayWish,
+    now: Millis,
+) -> Result<Relay, RelayError> {
     let relay = wish.settle(relays, AccountId(String::new()), now).await?;
     let id = store.put_relay(&row(&relay, None, Some(wish.key.clone())), now).await?;
     Ok(Relay { id, ..relay })
@@ -199,7 +204,7 @@ pub async fn rekey_relay(store: &Store, relay: &Relay, key: Secret, now: Millis)
 
 /// Asks a stored relay for its models, which also shows whether its key is good, and keeps the list. A good answer ends a
 /// refusal of the key.
-pub async fn test_relay(store: &Store, relays: &Relays, relay: &Relay, now: Millis) -> Result<usize, RelayError> {
+pub async fn test_relay(store: &Store, relays: &RelayClient, relay: &Relay, now: Millis) -> Result<usize, RelayError> {
     let key = store.relay_key(&relay.id).await?.ok_or(RelayError::Unknown)?;
     let models = relay_models(relays, relay, &key).await?;
     heal(store, relay.clone(), now).await?;
@@ -223,11 +228,11 @@ async fn heal(store: &Store, mut relay: Relay, now: Millis) -> Result<(), RelayE
 }
 
 /// What a relay lists.
-pub async fn relay_models(relays: &Relays, relay: &Relay, key: &Secret) -> Result<Vec<Model>, RelayError> {
+pub async fn relay_models(relays: &RelayClient, relay: &Relay, key: &Secret) -> Result<Vec<Model>, RelayError> {
     match relays.models(relay, key).await? {
-        Listed::Models(models) => Ok(models),
-        Listed::Refused(status) => Err(RelayError::Status(status)),
-        Listed::Unreadable(error) => Err(error.into()),
+        ListOutcome::Models(models) => Ok(models),
+        ListOutcome::Refused(status) => Err(RelayError::Status(status)),
+        ListOutcome::Unreadable(error) => Err(error.into()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pool::warning::Warning;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use upstream::relay::{Hook, Topic};
+use upstream::relay::{NtfyTopic, Webhook};
 
 use crate::request::services::Services;
 use crate::settings::Receiver;
@@ -93,11 +93,11 @@ async fn send(services: &Services, (kind, to): (Kind, &Receiver), warning: &Warn
             let (title, urgent) = (warning.title(), warning.urgent());
             let letter = Letter { r#type: "warning", id, title, text: &words, content: &words, urgent, warning };
             let body = serde_json::to_vec(&letter).map_err(|error| Missed::Lasting(error.to_string()))?;
-            relays.webhook(&Hook { url, secret: to.secret.as_ref(), private }, body.into()).await
+            relays.webhook(&Webhook { url, secret: to.secret.as_ref(), private }, body.into()).await
         }
         Kind::Ntfy => {
             let (title, priority) = (format!("Polygate: {}", warning.title()), if warning.urgent() { 5 } else { 3 });
-            relays.ntfy(&Topic { url, token: to.secret.as_ref(), title: &title, priority, private }, words).await
+            relays.ntfy(&NtfyTopic { url, token: to.secret.as_ref(), title: &title, priority, private }, words).await
         }
     };
     match answered {

@@ -10,7 +10,7 @@ use pool::attempt::Outcome;
 use pool::relay::Service;
 use tokio::time::timeout;
 use upstream::oauth::RefreshReason;
-use upstream::{Answer, Errand, Fault};
+use upstream::{Answer, Fault, ServiceCall};
 use uuid::Uuid;
 
 use super::Run;
@@ -81,8 +81,8 @@ impl Trip {
         let mut outing = self.services.dispatch.outing(&account.id);
         loop {
             let (service, body) = (self.service, self.body.clone());
-            let errand = Errand { account, access, service, body, turn: &turn, passed: &self.passed };
-            match outing.next()?.errand(errand).await {
+            let errand = ServiceCall { account, access, service, body, turn: &turn, passed: &self.passed };
+            match outing.next()?.call_service(errand).await {
                 Err(fault) if outing.another(fault.sent) => tracing::debug!(why = %fault, "another way is tried"),
                 sent => return sent,
             }

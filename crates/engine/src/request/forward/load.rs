@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http_body::{Body, Frame, SizeHint};
 use proto::{Failure, Json};
-use upstream::relay::Outgoing;
+use upstream::relay::OutgoingBody;
 
 /// The client's body broke off; [`Fate`] has why.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ pub struct Fate {
 
 impl Load {
     /// The body with the relay's name of the model; `None` leaves what is there. Of a form that is still arriving there is one.
-    pub(super) fn take(&mut self, model: Option<&str>) -> Outgoing {
+    pub(super) fn take(&mut self, model: Option<&str>) -> OutgoingBody {
         match self {
             Self::Json(body) => named(body, model).into(),
             Self::Form(form) => form.take(model),
@@ -91,7 +91,7 @@ fn named(body: &Bytes, model: Option<&str>) -> Bytes {
 }
 
 impl Form {
-    fn take(&mut self, model: Option<&str>) -> Outgoing {
+    fn take(&mut self, model: Option<&str>) -> OutgoingBody {
         let pieces = match (&self.model, model) {
             (Some(at), Some(name)) => {
                 let name = Bytes::copy_from_slice(name.as_bytes());
@@ -107,7 +107,7 @@ impl Form {
         };
         let rest = self.rest.take();
         self.fate.spent |= rest.is_some();
-        Outgoing::stream(Spliced { pieces, rest, left, fault: Arc::clone(&self.fate.fault) })
+        OutgoingBody::stream(Spliced { pieces, rest, left, fault: Arc::clone(&self.fate.fault) })
     }
 }
 

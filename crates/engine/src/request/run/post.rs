@@ -16,7 +16,7 @@ use pool::transport::Transport;
 use pool::{AccountId, Tokens};
 use proto::{Dialect, Failure};
 use tokio::time::{Instant, timeout_at};
-use upstream::{Answer, Body, CallFacts, Fault, FaultKind, Leg, Talk, TurnMetadata, relay};
+use upstream::{Answer, Body, CallFacts, Fault, FaultKind, ModelCall, SocketOptions, TurnMetadata, relay};
 
 use crate::dispatch::head;
 use crate::registry::accounts::Entry;
@@ -193,15 +193,18 @@ impl Shot {
             metadata: self.metadata.as_deref(),
         };
         let (account, access) = (&self.entry.account, &tokens.access);
-        let talk = self.plan.socket.then(|| Talk {
+        let talk = self.plan.socket.then(|| SocketOptions {
             conversation: conversation.line(),
             generate: !self.plan.mute,
-            only: self.services.runtime.settings.transport == Transport::WebSocket,
+            required: self.services.runtime.settings.transport == Transport::WebSocket,
             now: self.services.runtime.now(),
         });
         let mut outing = self.services.dispatch.outing(&account.id);
         loop {
-            let sent = outing.next()?.responses(Leg { account, access, body: self.body.clone(), call, talk }).await;
+            let sent = outing
+                .next()?
+                .responses(ModelCall { account, access, body: self.body.clone(), facts: call, socket: talk })
+                .await;
             match sent {
                 Err(fault) if outing.another(fault.sent) => tracing::debug!(why = %fault, "another way is tried"),
                 sent => return sent,

@@ -151,7 +151,7 @@ async fn addresses_are_guarded() {
         let error = bench.engine.relays().add(&wish).await.expect_err("refused").to_string();
         assert!(!error.contains("u:p"), "{error}");
     }
-    bench.upstream.relays().listening(vec![bench.backend.addr()]);
+    bench.upstream.relays().set_listeners(vec![bench.backend.addr()]);
     CHAT.join(&bench, "self").await;
     let refusal = refused(bench.ask(asking(Dialect::Chat, CHAT.model, "hello", true)).await);
     assert!(refusal.failure.message.contains("this gateway itself"), "{}", refusal.failure.message);

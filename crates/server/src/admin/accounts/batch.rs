@@ -6,60 +6,60 @@ use http::StatusCode;
 use proto::{Failure, Kind};
 use serde::Serialize;
 
-use super::denied;
+use super::rejection;
 use super::wire::{Edited, Ids, Labels, Marks, Renewed, States};
-use crate::admin::input::{Input, bounded, read};
+use crate::admin::input::{AdminRequest, bounded, read};
 use crate::admin::output::Removed;
-use crate::operation::{Operation, Topic};
-use crate::reply::{Answer, json as answer};
-use crate::route::Ask;
+use crate::operation::{Operation, Tag};
+use crate::response::{HandlerResult, json as answer};
+use crate::route::RequestContext;
 
 /// Most accounts of one call.
 pub(in crate::admin) const MOST: usize = 10_000;
 
 /// Of [`remove`].
 pub(crate) const REMOVE: Operation =
-    Operation::new(Topic::Accounts, "Forget several accounts").takes::<Ids>().gives::<Removed>(200);
+    Operation::new(Tag::Accounts, "Forget several accounts").takes::<Ids>().gives::<Removed>(200);
 
 /// `POST /auth/accounts/batch-delete` with `{"ids": [...]}`
-pub(crate) async fn remove(ask: Ask) -> Answer {
-    let Input { engine, body, .. } = read::<Ids>(ask).await?;
+pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body, .. } = read::<Ids>(ctx).await?;
     bounded(body.ids.len(), MOST, "ids")?;
-    let batch = engine.accounts().remove(&body.ids).await.map_err(|error| denied(&error))?;
-    Ok(told::<Removed>(batch))
+    let batch = engine.accounts().remove(&body.ids).await.map_err(|error| rejection(&error))?;
+    Ok(batch_reply::<Removed>(batch))
 }
 
 /// Of [`switch`].
 pub(crate) const SWITCH: Operation =
-    Operation::new(Topic::Accounts, "Switch accounts on or off").takes::<States>().gives::<Edited>(200);
+    Operation::new(Tag::Accounts, "Switch accounts on or off").takes::<States>().gives::<Edited>(200);
 
 /// `POST /auth/accounts/batch-status` with `{"ids": [...], "status": "active" | "disabled"}`
-pub(crate) async fn switch(ask: Ask) -> Answer {
-    let Input { engine, body, .. } = read::<States>(ask).await?;
+pub(crate) async fn switch(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body, .. } = read::<States>(ctx).await?;
     bounded(body.ids.len(), MOST, "ids")?;
-    let batch = engine.accounts().switch(&body.ids, body.status.on()).await.map_err(|error| denied(&error))?;
-    Ok(told::<Edited>(batch))
+    let batch = engine.accounts().switch(&body.ids, body.status.on()).await.map_err(|error| rejection(&error))?;
+    Ok(batch_reply::<Edited>(batch))
 }
 
 /// Of [`rename`].
 pub(crate) const RENAME: Operation =
-    Operation::new(Topic::Accounts, "Name several accounts").takes::<Labels>().gives::<Edited>(200);
+    Operation::new(Tag::Accounts, "Name several accounts").takes::<Labels>().gives::<Edited>(200);
 
 /// `POST /auth/accounts/batch-label` with `{"ids": [...], "label": "..." | null}`
-pub(crate) async fn rename(ask: Ask) -> Answer {
-    let Input { engine, body, .. } = read::<Labels>(ask).await?;
+pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body, .. } = read::<Labels>(ctx).await?;
     bounded(body.ids.len(), MOST, "ids")?;
-    let batch = engine.accounts().label(&body.ids, body.label.as_deref()).await.map_err(|error| denied(&error))?;
-    Ok(told::<Edited>(batch))
+    let batch = engine.accounts().label(&body.ids, body.label.as_deref()).await.map_err(|error| rejection(&error))?;
+    Ok(batch_reply::<Edited>(batch))
 }
 
 /// Of [`tag`].
 pub(crate) const TAG: Operation =
-    Operation::new(Topic::Accounts, "Change the tags of several accounts").takes::<Marks>().gives::<Edited>(200);
+    Operation::new(Tag::Accounts, "Change the tags of several accounts").takes::<Marks>().gives::<Edited>(200);
 
 /// `POST /auth/accounts/batch-tags` with `{"ids": [...], "tags": [...]}`, or with `"add": [...]` and `"remove": [...]`
-pub(crate) async fn tag(ask: Ask) -> Answer {
-    let Input { engine, body, .. } = read::<Marks>(ask).await?;
+pub(crate) async fn tag(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body, .. } = read::<Marks>(ctx).await?;
     bounded(body.ids.len(), MOST, "ids")?;
     let change = match (body.tags, body.add, body.remove) {
         (Some(tags), None, None) => TagChange::Set(tags),
@@ -69,22 +69,22 @@ pub(crate) async fn tag(ask: Ask) -> Answer {
         }
         (None, add, remove) => TagChange::Edit { add: add.unwrap_or_default(), remove: remove.unwrap_or_default() },
     };
-    let batch = engine.accounts().tag(&body.ids, change).await.map_err(|error| denied(&error))?;
-    Ok(told::<Edited>(batch))
+    let batch = engine.accounts().tag(&body.ids, change).await.map_err(|error| rejection(&error))?;
+    Ok(batch_reply::<Edited>(batch))
 }
 
 /// Of [`refresh`].
 pub(crate) const REFRESH: Operation =
-    Operation::new(Topic::Accounts, "Refresh the tokens of several accounts now").takes::<Ids>().gives::<Renewed>(200);
+    Operation::new(Tag::Accounts, "Refresh the tokens of several accounts now").takes::<Ids>().gives::<Renewed>(200);
 
 /// `POST /auth/accounts/batch-refresh` with `{"ids": [...]}`
-pub(crate) async fn refresh(ask: Ask) -> Answer {
-    let Input { engine, body, .. } = read::<Ids>(ask).await?;
+pub(crate) async fn refresh(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, body, .. } = read::<Ids>(ctx).await?;
     bounded(body.ids.len(), MOST, "ids")?;
-    Ok(told::<Renewed>(engine.accounts().refresh_each(&body.ids).await))
+    Ok(batch_reply::<Renewed>(engine.accounts().refresh_each(&body.ids).await))
 }
 
 /// What became of each.
-fn told<T: From<Batch> + Serialize>(batch: Batch) -> http::Response<crate::reply::Body> {
+fn batch_reply<T: From<Batch> + Serialize>(batch: Batch) -> http::Response<crate::response::Body> {
     answer(StatusCode::OK, &T::from(batch))
 }

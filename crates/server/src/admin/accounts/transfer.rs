@@ -8,12 +8,12 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use pool::Secret;
 use proto::{Failure, Kind};
 
-use super::denied;
-use crate::admin::input::{admin, bytes};
-use crate::operation::{Choice, Operation, Place, Topic};
+use super::rejection;
+use crate::admin::input::{admin_id, bytes};
+use crate::operation::{Operation, Param, ParamIn, Tag};
 use crate::query;
-use crate::reply::{Answer, Denied, json as answer, whole};
-use crate::route::Ask;
+use crate::response::{HandlerResult, Rejection, json as answer, json_bytes};
+use crate::route::RequestContext;
 
 /// The passphrase of a sealed file. Not in the query, which ends up in logs and histories.
 const PASSPHRASE: &str = "x-polygate-passphrase";
@@ -24,7 +24,7 @@ const ENCRYPTED: &str = "encrypted";
 const FORMATS: &[&str] = &[ENCRYPTED, "full", "minimal", "cockpit_tools", "sub2api", "cpa"];
 
 /// What is to go out, and how.
-struct Order {
+struct ExportRequest {
     /// Its name, for the log.
     name: String,
     format: Format,
@@ -34,37 +34,42 @@ struct Order {
 }
 
 /// Of [`export`].
-pub(crate) const EXPORT: Operation = Operation::new(Topic::Accounts, "Take accounts out as a file")
+pub(crate) const EXPORT: Operation = Operation::new(Tag::Accounts, "Take accounts out as a file")
     .more("The file holds tokens. It comes sealed, or in clear where that is asked for in so many words.")
     .options(&[
-        Choice {
-            place: Place::Query,
+        Param {
+            location: ParamIn::Query,
             name: "ids",
             about: "Which accounts, separated by commas; all when left out.",
-            words: &[],
+            values: &[],
         },
-        Choice {
-            place: Place::Query,
+        Param {
+            location: ParamIn::Query,
             name: "format",
             about: "The file's form; encrypted when left out.",
-            words: FORMATS,
+            values: FORMATS,
         },
-        Choice { place: Place::Query, name: "plaintext", about: "Needed for every form in clear.", words: &["true"] },
-        Choice {
-            place: Place::Header,
+        Param {
+            location: ParamIn::Query,
+            name: "plaintext",
+            about: "Needed for every form in clear.",
+            values: &["true"],
+        },
+        Param {
+            location: ParamIn::Header,
             name: PASSPHRASE,
             about: "What the encrypted form is sealed under.",
-            words: &[],
+            values: &[],
         },
     ])
     .sends("application/json", "The file, in the form that was asked for.");
 
 /// `GET /auth/accounts/export?ids=a,b&format=full&plaintext=true`; with `format=encrypted` (the default) and a passphrase in
 /// `x-polygate-passphrase`, everything, sealed.
-pub(crate) async fn export(ask: Ask) -> Answer {
-    let engine = &ask.app.engine;
-    let Order { name, format, seal, ids } = order(&ask.parts)?;
-    let text = engine.accounts().export(&ids, format).await.map_err(|error| denied(&error))?;
+pub(crate) async fn export(ctx: RequestContext) -> HandlerResult {
+    let engine = &ctx.app.engine;
+    let ExportRequest { name, format, seal, ids } = read_request(&ctx.parts)?;
+    let text = engine.accounts().export(&ids, format).await.map_err(|error| rejection(&error))?;
     let body = match seal {
         Some(passphrase) => {
             let sealed = engine.accounts().seal_export(text, passphrase).await;
@@ -73,22 +78,22 @@ pub(crate) async fn export(ask: Ask) -> Answer {
         None => Bytes::copy_from_slice(text.expose().as_bytes()),
     };
     let count = if ids.is_empty() { engine.accounts().list().len() } else { ids.len() };
-    tracing::warn!(target: "audit", admin = admin(&ask.caller), format = %name, accounts = count, "accounts exported");
-    let mut response = whole(StatusCode::OK, body);
+    tracing::warn!(target: "audit", admin = admin_id(&ctx.caller), format = %name, accounts = count, "accounts exported");
+    let mut response = json_bytes(StatusCode::OK, body);
     let name = HeaderValue::from_static("attachment; filename=\"polygate-accounts.json\"");
     response.headers_mut().insert(CONTENT_DISPOSITION, name);
     Ok(response)
 }
 
 /// Reads what is asked for; nothing goes out in clear by omission.
-fn order(parts: &Parts) -> Result<Order, Denied> {
+fn read_request(parts: &Parts) -> Result<ExportRequest, Rejection> {
     let name = query::one(parts, "format").unwrap_or_else(|| ENCRYPTED.to_owned());
     let ids = query::one(parts, "ids").unwrap_or_default();
     let ids = ids.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect();
     if name == ENCRYPTED {
         let words = "Give a passphrase in x-polygate-passphrase, or a format with plaintext=true";
-        let seal = Some(passphrase(&parts.headers)?.ok_or_else(|| refuse(words))?);
-        return Ok(Order { name, format: Format::Full, seal, ids });
+        let seal = Some(passphrase(&parts.headers)?.ok_or_else(|| plaintext_rejection(words))?);
+        return Ok(ExportRequest { name, format: Format::Full, seal, ids });
     }
     let format = Format::named(&name).ok_or_else(|| {
         let words = "format is encrypted, full, minimal, cockpit_tools, sub2api or cpa";
@@ -96,23 +101,28 @@ fn order(parts: &Parts) -> Result<Order, Denied> {
     })?;
     if query::one(parts, "plaintext").is_none_or(|word| word != "true") {
         let words = "This form holds tokens in clear: add plaintext=true, or take format=encrypted";
-        return Err(refuse(words));
+        return Err(plaintext_rejection(words));
     }
-    Ok(Order { name, format, seal: None, ids })
+    Ok(ExportRequest { name, format, seal: None, ids })
 }
 
 /// Of [`import`].
-pub(crate) const IMPORT: Operation = Operation::new(Topic::Accounts, "Take the accounts of a file in")
+pub(crate) const IMPORT: Operation = Operation::new(Tag::Accounts, "Take the accounts of a file in")
     .more("Refresh tokens without more are spent at once. API keys become relays. A broken file changes nothing.")
-    .options(&[Choice { place: Place::Header, name: PASSPHRASE, about: "What a sealed file opens with.", words: &[] }])
+    .options(&[Param {
+        location: ParamIn::Header,
+        name: PASSPHRASE,
+        about: "What a sealed file opens with.",
+        values: &[],
+    }])
     .reads(&["application/json", "text/plain"], "A file of any known form, as it is.")
     .gives::<Imports>(200);
 
 /// `POST /auth/accounts/import` with a file of any known form as it is, as JSON or text
-pub(crate) async fn import(ask: Ask) -> Answer {
-    let passphrase = passphrase(&ask.parts.headers)?;
-    let body = bytes(&ask.parts.headers, ask.body, &ask.app).await?;
-    let done = ask.app.engine.logins().import(body.to_vec(), passphrase).await;
+pub(crate) async fn import(ctx: RequestContext) -> HandlerResult {
+    let passphrase = passphrase(&ctx.parts.headers)?;
+    let body = bytes(&ctx.parts.headers, ctx.body, &ctx.app).await?;
+    let done = ctx.app.engine.logins().import(body.to_vec(), passphrase).await;
     let done = done.map_err(|problem| {
         let code = match problem {
             ImportProblem::File(_) => "invalid_file",
@@ -120,7 +130,7 @@ pub(crate) async fn import(ask: Ask) -> Answer {
         };
         Failure::new(Kind::Invalid, problem.to_string()).code(code)
     })?;
-    tracing::info!(target: "audit", admin = admin(&ask.caller), added = done.added, failed = done.failed, "accounts imported");
+    tracing::info!(target: "audit", admin = admin_id(&ctx.caller), added = done.added, failed = done.failed, "accounts imported");
     Ok(answer(StatusCode::OK, &done))
 }
 
@@ -135,6 +145,6 @@ fn passphrase(headers: &HeaderMap) -> Result<Option<Secret>, Failure> {
     }
 }
 
-fn refuse(words: &str) -> Denied {
+fn plaintext_rejection(words: &str) -> Rejection {
     Failure::new(Kind::Invalid, words).code("plaintext_refused").into()
 }

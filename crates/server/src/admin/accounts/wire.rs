@@ -74,7 +74,7 @@ impl From<AccountView> for Entry {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = NewAccount)]
-pub(super) struct Wish {
+pub(super) struct TokenRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = Password)]
     pub(super) token: Option<SecretText>,

@@ -49,7 +49,7 @@ pub(super) struct Token {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = LoginBy)]
-pub(super) struct By {
+pub(super) struct EgressChoice {
     /// The way that a login takes, and then its account: `direct`, `auto`, `global`, or a proxy's id or name.
     #[serde(default)]
     pub(super) egress: Option<String>,
@@ -67,7 +67,7 @@ pub(super) struct FromCodex {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schema(as = Logout)]
-pub(super) struct Leaving {
+pub(super) struct LogoutRequest {
     pub(super) all: bool,
     pub(super) ids: Vec<String>,
 }
@@ -80,7 +80,7 @@ pub(super) struct Status<'a> {
     pub(super) authenticated: bool,
     /// The first account that can.
     pub(super) user: Option<User<'a>>,
-    pub(super) pool: Tally,
+    pub(super) pool: AccountCounts,
     /// The browser login that this admin token began last.
     pub(super) login: Option<Login>,
 }
@@ -97,7 +97,7 @@ pub(super) struct User<'a> {
 /// How many accounts are in which state.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LoginTally)]
-pub(super) struct Tally {
+pub(super) struct AccountCounts {
     pub(super) total: usize,
     pub(super) active: usize,
     /// They must be signed in again.

@@ -73,7 +73,7 @@ pub(super) struct Outcome {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = NewProxy)]
-pub(super) struct Wish {
+pub(super) struct ProxyRequest {
     name: Option<String>,
     /// `http`, `https`, `socks5` or `socks5h`; may hold user and password.
     #[schema(value_type = Option<String>)]
@@ -133,7 +133,7 @@ pub(super) struct Tickets {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = AssignmentRule)]
-pub(super) struct Spread {
+pub(super) struct SpreadRule {
     pub(super) account_ids: Vec<String>,
     #[serde(rename = "rule")]
     _rule: Turns,
@@ -163,7 +163,7 @@ pub(super) struct Imported {
     pub(super) errors: [String; 0],
 }
 
-impl Wish {
+impl ProxyRequest {
     /// What is wanted.
     pub(super) fn proxy(self) -> Result<ProxyWish, Invalid> {
         let address = match (&self.url, &self.protocol, &self.host, self.port) {

@@ -25,7 +25,7 @@ pub(super) struct Named {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = NewRelay)]
-pub(super) struct Wish {
+pub(super) struct RelayRequest {
     /// `anthropic`, `openai`, `gemini`, `openrouter` or `custom`.
     #[serde(default)]
     provider: Option<String>,
@@ -82,7 +82,7 @@ pub(super) struct Wish {
 #[serde(deny_unknown_fields)]
 #[schema(as = RelayImport)]
 pub(super) struct Import {
-    pub(super) keys: Vec<Wish>,
+    pub(super) keys: Vec<RelayRequest>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -220,7 +220,7 @@ struct Wrong {
     error: String,
 }
 
-impl Wish {
+impl RelayRequest {
     /// The name to give it.
     pub(super) fn label(&self) -> String {
         if let Some(name) = &self.name {

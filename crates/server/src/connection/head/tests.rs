@@ -2,7 +2,7 @@ use rstest::rstest;
 
 use super::*;
 
-fn verdict(lines: &str) -> Result<Framing, Refused> {
+fn verdict(lines: &str) -> Result<Framing, HeadError> {
     let head = format!("{}\r\n\r\n", lines.replace('\n', "\r\n"));
     check(head.as_bytes(), 100)
 }
@@ -56,22 +56,22 @@ fn sound_heads_pass(#[case] lines: &str, #[case] framing: Framing) {
 #[case::bad_authority("GET http://[::1 HTTP/1.1\nHost: a")]
 #[case::empty("")]
 fn ambiguous_heads_do_not(#[case] lines: &str) {
-    assert_eq!(verdict(lines), Err(Refused::Malformed));
+    assert_eq!(verdict(lines), Err(HeadError::Malformed));
 }
 
 #[test]
 fn a_hundred_headers_pass_and_one_more_does_not() {
     let head = |count| format!("GET / HTTP/1.1{}", "\nx: y".repeat(count));
     assert_eq!(verdict(&head(100)), Ok(Framing::Length(0)));
-    assert_eq!(verdict(&head(101)), Err(Refused::TooLarge));
+    assert_eq!(verdict(&head(101)), Err(HeadError::TooLarge));
 }
 
 #[rstest]
 #[case(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest", Ok(Some(27)))]
 #[case(b"GET / HTTP/1.1\r\nHost: a\r\n", Ok(None))]
-#[case(b"GET / HTTP/1.1\nHost: a", Err(Refused::Malformed))]
-#[case(b"\n", Err(Refused::Malformed))]
-fn the_end_is_found(#[case] held: &[u8], #[case] found: Result<Option<usize>, Refused>) {
+#[case(b"GET / HTTP/1.1\nHost: a", Err(HeadError::Malformed))]
+#[case(b"\n", Err(HeadError::Malformed))]
+fn the_end_is_found(#[case] held: &[u8], #[case] found: Result<Option<usize>, HeadError>) {
     assert_eq!(end(held, 0), found);
     let stepwise =
         (0..=held.len()).map(|upto| end(&held[..upto], upto.saturating_sub(1))).find(|step| step != &Ok(None));

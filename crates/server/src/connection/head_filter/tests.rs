@@ -4,28 +4,29 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::connection::state::Face;
+use crate::connection::state::ListenerKind;
 
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 /// A gate and its client's end.
-async fn gate(limits: Limits) -> (Gate, TcpStream, Arc<Link>) {
+async fn gate(limits: Limits) -> (HeadFilter, TcpStream, Arc<ConnectionState>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let local = listener.local_addr().unwrap();
     let (client, accepted) = tokio::join!(TcpStream::connect(local), listener.accept());
-    let link = Arc::new(Link::new(IpAddr::V4(Ipv4Addr::LOCALHOST), local, (true, Face::Gateway)));
-    (Gate::new(accepted.unwrap().0, link.clone(), Arc::new(limits)), client.unwrap(), link)
+    let connection =
+        Arc::new(ConnectionState::new(IpAddr::V4(Ipv4Addr::LOCALHOST), local, (true, ListenerKind::Gateway)));
+    (HeadFilter::new(accepted.unwrap().0, connection.clone(), Arc::new(limits)), client.unwrap(), connection)
 }
 
 /// Reads a head off the gate.
-async fn read(gate: &mut Gate) -> Vec<u8> {
+async fn read(gate: &mut HeadFilter) -> Vec<u8> {
     let mut head = vec![0; HEAD.len()];
     gate.read_exact(&mut head).await.unwrap();
     head
 }
 
 /// Lets the gate look at one byte that it must not hand over yet.
-async fn look(gate: &mut Gate, client: &mut TcpStream, byte: u8) {
+async fn look(gate: &mut HeadFilter, client: &mut TcpStream, byte: u8) {
     client.write_all(&[byte]).await.unwrap();
     gate.socket.readable().await.unwrap();
     let mut one = [0];
@@ -36,20 +37,20 @@ async fn look(gate: &mut Gate, client: &mut TcpStream, byte: u8) {
 /// RFC 9112 2.2. Some clients end a body with an empty line, and the network may cut it in two.
 #[tokio::test]
 async fn an_empty_line_before_a_head_is_passed_over_when_it_comes_in_two_parts() {
-    let (mut gate, mut client, link) = gate(Limits::default()).await;
+    let (mut gate, mut client, connection) = gate(Limits::default()).await;
     for _ in 0..2 {
         look(&mut gate, &mut client, b'\r').await;
         look(&mut gate, &mut client, b'\n').await;
         client.write_all(HEAD).await.unwrap();
         assert_eq!(read(&mut gate).await, HEAD);
-        assert_eq!(link.refused(), None);
+        assert_eq!(connection.refused(), None);
     }
 }
 
 /// An answer may run for hours. A client that begins its next request meanwhile must not lose the answer.
 #[tokio::test(start_paused = true)]
 async fn the_deadline_of_a_later_head_ends_the_connection_after_its_answer() {
-    let (mut gate, mut client, link) = gate(Limits::default()).await;
+    let (mut gate, mut client, connection) = gate(Limits::default()).await;
     client.write_all(HEAD).await.unwrap();
     assert_eq!(read(&mut gate).await, HEAD);
     client.write_all(b"GET /hea").await.unwrap();
@@ -57,7 +58,7 @@ async fn the_deadline_of_a_later_head_ends_the_connection_after_its_answer() {
     std::future::poll_fn(|cx| {
         let read = Pin::new(&mut gate).poll_read(cx, &mut ReadBuf::new(&mut buffer));
         assert!(read.is_pending(), "an error would end the answer: {read:?}");
-        if link.phase(cx.waker()) == Life::Drain { Poll::Ready(()) } else { Poll::Pending }
+        if connection.phase(cx.waker()) == Life::Drain { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
     client.write_all(b"lthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();

@@ -10,8 +10,8 @@ use serde::Serialize;
 use self::capabilities::Capabilities;
 use super::{CREATED_AT, Page, page_size};
 use crate::query;
-use crate::reply::{Answer, json};
-use crate::route::Ask;
+use crate::response::{HandlerResult, json};
+use crate::route::RequestContext;
 
 /// Entries of a page when the client does not say, and at most.
 const PAGE: (usize, usize) = (20, 1000);
@@ -65,9 +65,9 @@ impl Entry {
 }
 
 /// One page: after `after_id`, or the one that ends before `before_id`.
-pub(super) fn list(ask: &Ask, models: Vec<Model>) -> Answer {
-    let size = page_size(ask, "limit", PAGE)?;
-    let place = |name: &'static str| match query::one(&ask.parts, name) {
+pub(super) fn list(ctx: &RequestContext, models: Vec<Model>) -> HandlerResult {
+    let size = page_size(ctx, "limit", PAGE)?;
+    let place = |name: &'static str| match query::one(&ctx.parts, name) {
         None => Ok(None),
         Some(id) => match models.iter().position(|model| model.slug == id) {
             Some(at) => Ok(Some(at)),

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{Page, page_size};
 use crate::query;
-use crate::reply::{Answer, json};
-use crate::route::Ask;
+use crate::response::{HandlerResult, json};
+use crate::route::RequestContext;
 
 /// Entries of a page when the client does not say, and at most.
 const PAGE: (usize, usize) = (50, 1000);
@@ -57,9 +57,9 @@ impl Entry {
 }
 
 /// One page; its token is the place where the next one starts.
-pub(super) fn list(ask: &Ask, models: Vec<Model>) -> Answer {
-    let size = page_size(ask, "pageSize", PAGE)?;
-    let start = match query::one(&ask.parts, "pageToken").filter(|token| !token.is_empty()) {
+pub(super) fn list(ctx: &RequestContext, models: Vec<Model>) -> HandlerResult {
+    let size = page_size(ctx, "pageSize", PAGE)?;
+    let start = match query::one(&ctx.parts, "pageToken").filter(|token| !token.is_empty()) {
         None => 0,
         Some(token) => token
             .parse::<usize>()

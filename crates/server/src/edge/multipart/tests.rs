@@ -12,11 +12,11 @@ const MODEL: &str = "content-disposition: form-data; name=\"model\"";
 
 /// The model as found when the body comes in pieces of `size`, and how much of it had come by then.
 fn find(body: &str, size: usize) -> Result<(Option<String>, usize), Failure> {
-    let mut scan = Scan::new("b");
+    let mut scan = ModelFinder::new("b");
     let mut come = 0;
     while come < body.len() {
         come = (come + size).min(body.len());
-        if scan.look(&body.as_bytes()[..come])? {
+        if scan.read(&body.as_bytes()[..come])? {
             break;
         }
     }

@@ -11,60 +11,60 @@ use proto::dialect::ollama::embed::{Embed, read};
 use proto::{Failure, Kind};
 use wire_body::offload;
 
-use super::super::run::{Turn, head, receive, refused};
-use crate::body::Charge;
-use crate::reply::{Answer, whole};
-use crate::route::Ask;
+use super::super::run::{ModelCall, receive, rejection, response_headers};
+use crate::body::BodyReservation;
+use crate::response::{HandlerResult, json_bytes};
+use crate::route::RequestContext;
 
 /// Most bytes of a relay's answer.
 const MOST: usize = 64 << 20;
 
 /// `POST /api/embed`
-pub(crate) async fn embed(ask: Ask) -> Answer {
-    call(ask, false).await
+pub(crate) async fn embed(ctx: RequestContext) -> HandlerResult {
+    call(ctx, false).await
 }
 
 /// `POST /api/embeddings`: one text, one vector.
-pub(crate) async fn embeddings(ask: Ask) -> Answer {
-    call(ask, true).await
+pub(crate) async fn embeddings(ctx: RequestContext) -> HandlerResult {
+    call(ctx, true).await
 }
 
-async fn call(ask: Ask, single: bool) -> Answer {
+async fn call(ctx: RequestContext, single: bool) -> HandlerResult {
     let began = Instant::now();
-    let (turn, body) = receive(ask).await?;
+    let (call, body) = receive(ctx).await?;
     let embed = offload(body.len(), move || read(&body, single)).await?;
-    let name = named(&turn, &embed);
+    let name = named(&call, &embed);
     let Some(body) = embed.body.clone() else {
-        turn.app.engine.serves(Service::Embeddings, name)?;
-        return Ok(whole(StatusCode::OK, embed.answer(None, began.elapsed())?));
+        call.app.engine.serves(Service::Embeddings, name)?;
+        return Ok(json_bytes(StatusCode::OK, embed.answer(None, began.elapsed())?));
     };
     let errand = Errand {
         service: Service::Embeddings,
         model: Some(name.to_owned()),
-        key: turn.key,
-        request_id: turn.id,
+        key: call.key,
+        request_id: call.id,
         content_type: Some(HeaderValue::from_static("application/json")),
         load: Load::Json(body),
         turn: Vec::new(),
     };
-    let mut delivery = turn.app.engine.forward(errand).await.map_err(refused)?;
+    let mut delivery = call.app.engine.forward(errand).await.map_err(rejection)?;
     let mut said = delivery.head().clone();
     said.notes.extend(embed.notes.clone());
-    let answer = collect(&mut delivery, turn.app.budget.charge(MOST)).await?;
-    let mut response = whole(StatusCode::OK, embed.answer(Some(&answer), began.elapsed())?);
-    response.headers_mut().extend(head(said));
+    let answer = collect(&mut delivery, call.app.budget.reservation(MOST)).await?;
+    let mut response = json_bytes(StatusCode::OK, embed.answer(Some(&answer), began.elapsed())?);
+    response.headers_mut().extend(response_headers(said));
     Ok(response)
 }
 
 /// A model's name without the tag that Ollama's clients add to names that have none, unless a relay lists it just so.
-fn named<'e>(turn: &Turn, embed: &'e Embed) -> &'e str {
+fn named<'e>(call: &ModelCall, embed: &'e Embed) -> &'e str {
     let bare = embed.model.strip_suffix(":latest").filter(|bare| !bare.is_empty());
-    let listed = || turn.app.engine.models().lists(Service::Embeddings, &embed.model);
+    let listed = || call.app.engine.models().lists(Service::Embeddings, &embed.model);
     bare.filter(|_| !listed()).unwrap_or(&embed.model)
 }
 
 /// The relay's answer, charged to the memory budget as it comes.
-async fn collect(delivery: &mut Delivery, mut charge: Charge) -> Result<Bytes, Failure> {
+async fn collect(delivery: &mut Delivery, mut charge: BodyReservation) -> Result<Bytes, Failure> {
     let cut = |why: &str| Failure::new(Kind::Upstream, why).code("upstream_cut");
     let mut all = BytesMut::new();
     while let Some(read) = poll_fn(|cx| delivery.poll_bytes(cx)).await {

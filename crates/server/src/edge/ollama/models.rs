@@ -10,10 +10,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::models::{CREATED_AT, found, listed};
-use super::super::run::{receive, told};
+use super::super::run::{json_about_model, receive};
 use super::bare;
-use crate::reply::{Answer, json};
-use crate::route::Ask;
+use crate::response::{HandlerResult, json};
+use crate::route::RequestContext;
 
 /// A time at which nothing is unloaded any more.
 const NEVER: &str = "2318-01-01T00:00:00Z";
@@ -90,7 +90,7 @@ const DETAILS: Details = Details {
 };
 
 /// `GET /api/tags`
-pub(crate) async fn tags(ask: Ask) -> Answer {
+pub(crate) async fn tags(ctx: RequestContext) -> HandlerResult {
     let entry = |model: Model| Entry {
         digest: digest(&model.slug),
         name: model.slug.clone(),
@@ -99,11 +99,11 @@ pub(crate) async fn tags(ask: Ask) -> Answer {
         size: 0,
         details: DETAILS,
     };
-    Ok(json(StatusCode::OK, &List { models: listed(&ask.app.engine).into_iter().map(entry).collect() }))
+    Ok(json(StatusCode::OK, &List { models: listed(&ctx.app.engine).into_iter().map(entry).collect() }))
 }
 
 /// `GET /api/ps`
-pub(crate) async fn ps(ask: Ask) -> Answer {
+pub(crate) async fn ps(ctx: RequestContext) -> HandlerResult {
     let entry = |model: Model| Running {
         digest: digest(&model.slug),
         name: model.slug.clone(),
@@ -114,12 +114,12 @@ pub(crate) async fn ps(ask: Ask) -> Answer {
         size_vram: 0,
         context_length: model.context,
     };
-    Ok(json(StatusCode::OK, &List { models: listed(&ask.app.engine).into_iter().map(entry).collect() }))
+    Ok(json(StatusCode::OK, &List { models: listed(&ctx.app.engine).into_iter().map(entry).collect() }))
 }
 
 /// `POST /api/show`
-pub(crate) async fn show(ask: Ask) -> Answer {
-    let (turn, body) = receive(ask).await?;
+pub(crate) async fn show(ctx: RequestContext) -> HandlerResult {
+    let (turn, body) = receive(ctx).await?;
     let wish: Wish = serde_json::from_slice(&body)
         .map_err(|error| Failure::new(Kind::Invalid, format!("The body is not {{\"model\": \"...\"}}: {error}")))?;
     let name = wish.model.or(wish.name).ok_or_else(|| Failure::new(Kind::Invalid, "'model' is missing").at("model"))?;
@@ -136,7 +136,7 @@ pub(crate) async fn show(ask: Ask) -> Answer {
         capabilities: capabilities(model, turn.app.settings.ollama.disable_vision),
         modified_at: CREATED_AT,
     };
-    Ok(told(&resolved, &shown))
+    Ok(json_about_model(&resolved, &shown))
 }
 
 /// What clients read of a model file's head.

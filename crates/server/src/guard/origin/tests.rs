@@ -8,7 +8,7 @@ use super::*;
 #[case("https://[::1]:8443")]
 fn pages_of_this_machine_are_known(#[case] origin: &str) {
     let headers = HeaderMap::from_iter([(ORIGIN, origin.parse().unwrap())]);
-    assert_eq!(local(&headers), Some(Site::Listed(origin.to_owned())));
+    assert_eq!(local_page(&headers), Some(Site::Listed(origin.to_owned())));
 }
 
 #[rstest]
@@ -22,7 +22,7 @@ fn pages_of_this_machine_are_known(#[case] origin: &str) {
 #[case("chrome-extension://localhost")]
 fn other_pages_are_not_of_this_machine(#[case] origin: &str) {
     let headers = HeaderMap::from_iter([(ORIGIN, origin.parse().unwrap())]);
-    assert_eq!(local(&headers), None);
+    assert_eq!(local_page(&headers), None);
 }
 
 fn placed(origin: Option<&str>, relation: Option<&str>) -> Option<Site> {

@@ -11,14 +11,14 @@ use tokio_tungstenite::tungstenite::handshake::client::{Response, generate_key};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use url::Url;
 
-use super::super::{Leg, headers, value};
-use super::Detour;
+use super::super::{ModelCall, header_value, headers};
+use super::SocketError;
 use crate::Upstream;
 use crate::fault::{Fault, FaultKind, Sent};
-use crate::profile::Slot;
+use crate::profile::HeaderField;
 use crate::response::{Answer, Body};
-use crate::websocket::lost;
-use crate::websocket::pool::{Key, Socket};
+use crate::websocket::connection_lost;
+use crate::websocket::pool::{Socket, SocketKey};
 use crate::websocket::read_clock::ReadClock;
 
 /// Bytes that a socket reads at once. The library clears as many before each read, so a token that comes alone pays for them.
@@ -27,7 +27,7 @@ const READ: usize = 4 << 10;
 const MESSAGE: usize = pool::limits::EVENT;
 
 /// What an upgrade came to.
-pub(super) enum Hailed {
+pub(super) enum UpgradeOutcome {
     Open(Box<Socket>),
     /// The backend answered as it would answer the call.
     Refused(Box<Answer>),
@@ -35,17 +35,22 @@ pub(super) enum Hailed {
 
 impl Upstream {
     /// Opens a socket for the call.
-    pub(super) async fn hail(&self, leg: &Leg<'_>, key: Key, at: Millis) -> Result<Hailed, Detour> {
-        let request = self.upgrade(leg).map_err(Detour::Fault)?;
+    pub(super) async fn connect_socket(
+        &self,
+        call: &ModelCall<'_>,
+        key: SocketKey,
+        at: Millis,
+    ) -> Result<UpgradeOutcome, SocketError> {
+        let request = self.upgrade_request(call).map_err(SocketError::Fault)?;
         let named = |fault: Fault| {
-            let fault = self.name(fault);
-            self.hear(Err(&fault));
-            Detour::Fault(fault)
+            let fault = self.name_proxy(fault);
+            self.report_outcome(Err(&fault));
+            SocketError::Fault(fault)
         };
         // Connections opened before a leap of the clock are not good after it.
-        let epoch = self.shelf().epoch(&key.account);
-        let lanes = self.inner.ways.lanes(&self.way).map_err(named)?;
-        let conn = lanes.open(&self.place(leg)).await.map_err(named)?;
+        let epoch = self.socket_pool().epoch(&key.account);
+        let clients = self.inner.egress_clients.clients(&self.egress).map_err(named)?;
+        let conn = clients.connect(&self.model_url(call)).await.map_err(named)?;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ)
             .write_buffer_size(0)
@@ -55,40 +60,40 @@ impl Upstream {
         let answered = timeout(self.config().timeouts.connect, upgraded).await;
         let (stream, mut response) = match answered {
             Ok(Ok(opened)) => opened,
-            Ok(Err(tungstenite::Error::Http(response))) => return self.declined(leg, *response, at),
-            Ok(Err(error)) => return self.lost(leg, lost(&error), at),
-            Err(_) => return self.lost(leg, "the upgrade to a socket took too long".to_owned(), at),
+            Ok(Err(tungstenite::Error::Http(response))) => return self.upgrade_declined(call, *response, at),
+            Ok(Err(error)) => return self.upgrade_failed(call, connection_lost(&error), at),
+            Err(_) => return self.upgrade_failed(call, "the upgrade to a socket took too long".to_owned(), at),
         };
-        self.hear(Ok(()));
-        self.greeted(leg, response.headers_mut());
-        let (greeting, figures) = kept(response.headers());
+        self.report_outcome(Ok(()));
+        self.absorb_headers(call, response.headers_mut());
+        let (greeting, figures) = kept_headers(response.headers());
         let now = Instant::now();
-        let way = self.way.key();
-        Ok(Hailed::Open(Box::new(Socket {
+        let egress = self.egress.key();
+        Ok(UpgradeOutcome::Open(Box::new(Socket {
             stream,
             key,
-            way,
+            egress,
             opened: now,
             used: now,
-            waited: false,
+            reused: false,
             chain: None,
             epoch,
-            sent: 0,
-            greeting,
-            figures,
+            largest_sent: 0,
+            connection_headers: greeting,
+            first_turn_headers: figures,
         })))
     }
 
-    fn upgrade(&self, leg: &Leg<'_>) -> Result<Request<()>, Fault> {
-        let (profile, url) = (&*self.profile(), &self.place(leg));
-        let cookie = self.jars().header(&leg.account.id, url);
-        let mut headers = headers::write(profile.orders.socket, |slot| match slot {
-            Slot::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
-            slot => value(slot, profile, leg),
+    fn upgrade_request(&self, call: &ModelCall<'_>) -> Result<Request<()>, Fault> {
+        let (profile, url) = (&*self.profile(), &self.model_url(call));
+        let cookie = self.jars().header(&call.account.id, url);
+        let mut headers = headers::write(profile.orders.socket, |field| match field {
+            HeaderField::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
+            field => header_value(field, profile, call),
         })?;
         // The library moves these five to the front; anywhere else than at the end they would disturb the order of the others.
         let text = |text: &str| HeaderValue::from_str(text).map_err(|_| unsendable());
-        headers.insert(HOST, text(&host(url))?);
+        headers.insert(HOST, text(&host_header(url))?);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert("sec-websocket-version", HeaderValue::from_static("13"));
@@ -103,42 +108,47 @@ impl Upstream {
     }
 
     /// The backend's answer to an upgrade other than 101. What a POST would be told too is taken for the answer.
-    fn declined(&self, leg: &Leg<'_>, response: Response, at: Millis) -> Result<Hailed, Detour> {
+    fn upgrade_declined(
+        &self,
+        call: &ModelCall<'_>,
+        response: Response,
+        at: Millis,
+    ) -> Result<UpgradeOutcome, SocketError> {
         let (mut head, body) = response.into_parts();
-        self.hear(Ok(()));
-        self.greeted(leg, &mut head.headers);
+        self.report_outcome(Ok(()));
+        self.absorb_headers(call, &mut head.headers);
         let body = Bytes::from(body.unwrap_or_default());
         let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let status = head.status.as_u16();
         match status {
-            426 => self.shelf().refused(&leg.account.id, at),
+            426 => self.socket_pool().mark_refused(&call.account.id, at),
             401 | 429 => {
                 // The library reads no further than the head: a body that did not come with it is left out, as its headers say enough.
                 let body = if length == Some(body.len()) { body } else { Bytes::new() };
                 let answer = Answer { status, headers: head.headers, body: Body::whole(body) };
-                return Ok(Hailed::Refused(Box::new(answer)));
+                return Ok(UpgradeOutcome::Refused(Box::new(answer)));
             }
-            _ => self.shelf().failed(&leg.account.id, at),
+            _ => self.socket_pool().mark_failed(&call.account.id, at),
         }
-        Err(Detour::Post(format!("the upstream answered an upgrade to a socket with {status}")))
+        Err(SocketError::Unavailable(format!("the upstream answered an upgrade to a socket with {status}")))
     }
 
-    fn lost(&self, leg: &Leg<'_>, why: String, at: Millis) -> Result<Hailed, Detour> {
-        self.shelf().failed(&leg.account.id, at);
-        Err(Detour::Post(why))
+    fn upgrade_failed(&self, call: &ModelCall<'_>, why: String, at: Millis) -> Result<UpgradeOutcome, SocketError> {
+        self.socket_pool().mark_failed(&call.account.id, at);
+        Err(SocketError::Unavailable(why))
     }
 
-    fn greeted(&self, leg: &Leg<'_>, headers: &mut HeaderMap) {
-        self.jars().absorb(&leg.account.id, &self.place(leg), headers);
-        if let Some(talk) = &leg.talk {
-            self.hear_clock(headers, talk.now);
+    fn absorb_headers(&self, call: &ModelCall<'_>, headers: &mut HeaderMap) {
+        self.jars().absorb(&call.account.id, &self.model_url(call), headers);
+        if let Some(options) = &call.socket {
+            self.report_date(headers, options.now);
         }
     }
 }
 
 /// What the headers of an upgrade say for every turn of its socket, and for the first one only. A turn state among them is not echoed
 /// (spec of the official client, section 3.2).
-fn kept(headers: &HeaderMap) -> (HeaderMap, HeaderMap) {
+fn kept_headers(headers: &HeaderMap) -> (HeaderMap, HeaderMap) {
     let pick = |wanted: &dyn Fn(&str) -> bool| {
         let chosen = headers.iter().filter(|(name, _)| wanted(name.as_str()));
         chosen.map(|(name, value)| (name.clone(), value.clone())).collect()
@@ -148,7 +158,7 @@ fn kept(headers: &HeaderMap) -> (HeaderMap, HeaderMap) {
 }
 
 /// Host and port as the `host` header has them.
-fn host(url: &Url) -> String {
+fn host_header(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

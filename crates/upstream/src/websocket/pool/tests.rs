@@ -7,16 +7,16 @@ async fn socket(number: usize, sent: usize) -> Socket {
     let now = Instant::now();
     Socket {
         stream: WebSocketStream::from_raw_socket(ReadClock::new(Box::new(near)), Role::Client, None).await,
-        key: Key { account: AccountId("a".into()), conversation: number as u128, hint: String::new() },
-        way: WayKey::Direct,
+        key: SocketKey { account: AccountId("a".into()), conversation: number as u128, hint: String::new() },
+        egress: EgressKey::Direct,
         opened: now,
         used: now,
-        waited: true,
+        reused: true,
         chain: None,
         epoch: 0,
-        sent,
-        greeting: HeaderMap::new(),
-        figures: HeaderMap::new(),
+        largest_sent: sent,
+        connection_headers: HeaderMap::new(),
+        first_turn_headers: HeaderMap::new(),
     }
 }
 
@@ -31,7 +31,7 @@ async fn sockets(numbers: std::ops::Range<usize>, sent: usize) -> Vec<Socket> {
 /// While sockets are looked at, others come back from their turns: both together keep to the bounds.
 #[tokio::test(start_paused = true)]
 async fn what_was_looked_at_takes_only_the_room_that_is_left() {
-    let mut waiting = Waiting::default();
+    let mut waiting = IdleSockets::default();
     let looked = sockets(0..MOST, 1).await;
     tokio::time::advance(Duration::from_secs(1)).await;
     for back in sockets(MOST..MOST + 6, 1).await {
@@ -41,7 +41,7 @@ async fn what_was_looked_at_takes_only_the_room_that_is_left() {
     assert_eq!((waiting.sockets.len(), gone.len()), (MOST, 6));
     assert!(sockets(MOST..MOST + 6, 1).await.iter().all(|back| waiting.sockets.contains_key(&back.key)));
 
-    let mut waiting = Waiting::default();
+    let mut waiting = IdleSockets::default();
     let gone = waiting.restore(sockets(0..LARGE_SUM / LARGE + 2, LARGE).await);
     assert_eq!((waiting.sockets.len(), gone.len()), (LARGE_SUM / LARGE, 2), "by bytes too");
 }

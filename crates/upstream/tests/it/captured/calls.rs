@@ -4,7 +4,7 @@ use pool::Secret;
 use pool::relay::Service;
 use pool::routing::Routing;
 use serde_json::Value;
-use upstream::{CallFacts, Config, Errand, Leg, Profile, TurnMetadata, Upstream};
+use upstream::{CallFacts, Config, ModelCall, Profile, ServiceCall, TurnMetadata, Upstream};
 
 use super::{Capture, How, Told, as_sent_by, of, orders, profiles, written};
 use crate::recorder::{Recorder, Reply, Seen, full};
@@ -43,8 +43,13 @@ async fn send_with(
     let access = Secret::from("<JWT>");
     let body = written(body);
     for _ in 0..2 {
-        let answer =
-            upstream.responses(Leg { account: &account, access: &access, body: body.clone(), call, talk: None });
+        let answer = upstream.responses(ModelCall {
+            account: &account,
+            access: &access,
+            body: body.clone(),
+            facts: call,
+            socket: None,
+        });
         answer.await.unwrap().body.collect(1).await.unwrap();
     }
     server.request().await;
@@ -59,7 +64,7 @@ fn cookies(of: &Capture) -> String {
 
 fn passed(of: &Capture) -> Vec<(&'static str, String)> {
     let given = |name: &'static str| of.header(name).map(|value| (name, value.to_owned()));
-    upstream::PASSED.into_iter().filter_map(given).collect()
+    upstream::PASSED_HEADERS.into_iter().filter_map(given).collect()
 }
 
 fn plain(seen: &Seen) -> String {
@@ -143,13 +148,13 @@ async fn pictures_are_asked_for_as_recorded() {
             let account = account(capture.header("chatgpt-account-id").unwrap());
             let access = Secret::from("<JWT>");
             let given = |name: &'static str| capture.header(name).map(|value| (name, value.to_owned()));
-            let passed: Vec<_> = upstream::TURN.into_iter().filter_map(given).collect();
+            let passed: Vec<_> = upstream::TURN_HEADERS.into_iter().filter_map(given).collect();
             for _ in 0..2 {
                 let (service, body) =
                     (Service::Generations, proto::images::generation(&capture.body().into()).unwrap());
                 let (account, access, passed) = (&account, &access, &passed[..]);
-                let errand = Errand { account, access, service, body, turn: "another", passed };
-                upstream.errand(errand).await.unwrap().body.collect(9).await.unwrap();
+                let errand = ServiceCall { account, access, service, body, turn: "another", passed };
+                upstream.call_service(errand).await.unwrap().body.collect(9).await.unwrap();
             }
             server.request().await;
             let seen = server.request().await;

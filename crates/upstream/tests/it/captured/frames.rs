@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use pool::{Millis, Secret};
 use rstest::rstest;
 use serde_json::{Value, json};
-use upstream::{CallFacts, Config, Leg, Profile, Talk, Upstream};
+use upstream::{CallFacts, Config, ModelCall, Profile, SocketOptions, Upstream};
 
 use super::{Capture, How, Told, as_sent_by, by_name, of, orders, profile, profiles, written};
 use crate::recorder::soon;
@@ -31,7 +31,7 @@ async fn upgrades_equal_the_recorded_ones() {
             let mut house = House::start(|_, _, _| said("resp_1", None)).await;
             let upstream = Upstream::new(Config { profile: profile.clone(), ..config(&house) }).unwrap();
             let given = |name: &'static str| capture.header(name).map(|value| (name, value.to_owned()));
-            let passed: Vec<_> = upstream::PASSED.into_iter().filter_map(given).collect();
+            let passed: Vec<_> = upstream::PASSED_HEADERS.into_iter().filter_map(given).collect();
             let call = CallFacts {
                 model: capture.header("x-codex-routing-hint").unwrap().trim_start_matches("model="),
                 session: capture.header("session-id").unwrap(),
@@ -40,9 +40,15 @@ async fn upgrades_equal_the_recorded_ones() {
                 ..CallFacts::default()
             };
             let account = account(capture.header("chatgpt-account-id").unwrap());
-            let talk = Some(Talk { conversation: 1, generate: true, only: true, now: Millis(1) });
+            let talk = Some(SocketOptions { conversation: 1, generate: true, required: true, now: Millis(1) });
             let access = Secret::from("<JWT>");
-            let leg = Leg { account: &account, access: &access, body: "{\"input\":[]}".into(), call, talk };
+            let leg = ModelCall {
+                account: &account,
+                access: &access,
+                body: "{\"input\":[]}".into(),
+                facts: call,
+                socket: talk,
+            };
             soon(Box::pin(upstream.responses(leg))).await.unwrap();
             let seen = house.upgrade().await;
             assert_eq!(seen.line, capture.line(), "{}", capture.name);
@@ -57,7 +63,13 @@ async fn upgrades_equal_the_recorded_ones() {
             let metadata = profile.turn_metadata(&told.facts(capture.number() == 9));
             let call = CallFacts { passed: &[], metadata: metadata.as_ref(), ..call };
             let upstream = Upstream::new(Config { profile: profile.clone(), ..config(&house) }).unwrap();
-            let leg = Leg { account: &account, access: &access, body: "{\"input\":[]}".into(), call, talk };
+            let leg = ModelCall {
+                account: &account,
+                access: &access,
+                body: "{\"input\":[]}".into(),
+                facts: call,
+                socket: talk,
+            };
             soon(Box::pin(upstream.responses(leg))).await.unwrap();
             let mut wanted: Vec<_> = wanted
                 .into_iter()
@@ -67,7 +79,7 @@ async fn upgrades_equal_the_recorded_ones() {
                 })
                 .collect();
             let codex = ["x-codex-beta-features", "x-codex-window-id", "x-codex-turn-metadata"];
-            wanted.retain(|(name, _)| profile.turns || !codex.contains(&&**name));
+            wanted.retain(|(name, _)| profile.sends_turn_metadata || !codex.contains(&&**name));
             assert_eq!(capture.sent(&house.upgrade().await), wanted, "{} as {}", capture.name, profile.name);
         }
     }
@@ -154,7 +166,7 @@ impl Conversation {
         let said = by_name(&message["client_metadata"]);
         let text = |name: &str| said.get(name).map(|value| value.as_str().unwrap());
         let given = |name: &'static str| text(name).map(|value| (name, value.to_owned()));
-        let passed: Vec<_> = upstream::PASSED.into_iter().filter_map(given).collect();
+        let passed: Vec<_> = upstream::PASSED_HEADERS.into_iter().filter_map(given).collect();
         let call = CallFacts {
             model: message["model"].as_str().unwrap(),
             lite: message.get("tools").is_none(),
@@ -166,9 +178,9 @@ impl Conversation {
         };
         let generate = message.get("generate").is_none();
         let now = Millis(text(STARTED).unwrap().parse().unwrap());
-        let talk = Some(Talk { conversation: 1, generate, only: true, now });
+        let talk = Some(SocketOptions { conversation: 1, generate, required: true, now });
         let (account, access) = (account("acct-1"), Secret::from("<JWT>"));
-        let leg = Leg { account: &account, access: &access, body: written(&body), call, talk };
+        let leg = ModelCall { account: &account, access: &access, body: written(&body), facts: call, socket: talk };
         let answer = soon(Box::pin(self.upstream.responses(leg))).await.unwrap();
         soon(answer.body.collect(1 << 20)).await.unwrap();
         self.house.turns(1).await.remove(0).body
@@ -178,7 +190,7 @@ impl Conversation {
 /// The message without what our own name does not say: when the official client began.
 fn under(profile: &Profile, message: &Value) -> Value {
     let mut wanted = message.clone();
-    if !profile.turns {
+    if !profile.sends_turn_metadata {
         wanted["client_metadata"].as_object_mut().unwrap().shift_remove(STARTED);
     }
     wanted

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use http_body::{Body, Frame};
 use http_body_util::Full;
 use pool::relay::{Relay, Service, Wire};
-use upstream::relay::{Forward, Outgoing};
+use upstream::relay::{Forward, OutgoingBody};
 use upstream::{Answer, Fault, FaultKind, Sent, Timeouts, Upstream};
 
 use super::house::{House, json, said};
@@ -21,7 +21,7 @@ async fn forward(
     upstream: &Upstream,
     relay: &Relay,
     service: Service,
-    body: impl Into<Outgoing>,
+    body: impl Into<OutgoingBody>,
 ) -> Result<Answer, Fault> {
     let content_type = Some(HeaderValue::from_static("multipart/form-data; boundary=X"));
     let forward = Forward { relay, key: &key(), service, content_type, body: body.into() };
@@ -62,11 +62,12 @@ async fn a_body_passes_as_it_arrives() {
     let (upstream, relay) = (upstream(), relay(Wire::Chat, &house.at("/v1")));
     let parts = vec!["--X\r\n", "content-disposition: form-data; name=\"file\"\r\n\r\n", "\u{0}\u{1}", "\r\n--X--"];
     let whole = parts.concat();
-    let answer =
-        forward(&upstream, &relay, Service::Transcriptions, Outgoing::stream(Pieces(parts.into_iter()))).await.unwrap();
+    let answer = forward(&upstream, &relay, Service::Transcriptions, OutgoingBody::stream(Pieces(parts.into_iter())))
+        .await
+        .unwrap();
     assert_eq!(answer.body.collect(999).await.unwrap(), whole);
     assert_eq!(house.only().header("transfer-encoding"), Some("chunked"));
-    let known = Outgoing::stream(Full::new(Bytes::from("known")));
+    let known = OutgoingBody::stream(Full::new(Bytes::from("known")));
     forward(&upstream, &relay, Service::Edits, known).await.unwrap();
     assert_eq!(house.asked()[1].header("content-length"), Some("5"));
 }
@@ -121,7 +122,7 @@ async fn a_silent_relay_has_a_limit_from_the_end_of_the_body() {
     let server = Recorder::always(Reply::Hang(Vec::new())).await;
     let upstream = with(Timeouts { service: Duration::from_millis(100), ..Timeouts::default() });
     let relay = relay(Wire::Chat, &format!("http://{}/v1", server.addr));
-    for body in [Outgoing::from(Bytes::from("{}")), Outgoing::stream(Full::new(Bytes::from("{}")))] {
+    for body in [OutgoingBody::from(Bytes::from("{}")), OutgoingBody::stream(Full::new(Bytes::from("{}")))] {
         let fault = forward(&upstream, &relay, Service::Generations, body).await.err().unwrap();
         assert_eq!((fault.sent, fault.kind), (Sent::Maybe, FaultKind::Timeout), "{fault}");
     }

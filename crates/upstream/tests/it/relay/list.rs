@@ -1,7 +1,7 @@
 //! Live model lists in every shape, in pages and within bounds.
 
 use pool::relay::{Relay, Wire, models};
-use upstream::relay::Listed;
+use upstream::relay::ListOutcome;
 use upstream::{Fault, FaultKind, Timeouts};
 
 use super::house::{Asked, House, Said, json};
@@ -9,14 +9,14 @@ use super::{KEY, discreet, key, relay, upstream, with};
 use crate::recorder::{Recorder, Reply, soon};
 use crate::setup::short;
 
-async fn list(relay: &Relay) -> Result<Listed, Fault> {
+async fn list(relay: &Relay) -> Result<ListOutcome, Fault> {
     soon(upstream().relays().models(relay, &key())).await
 }
 
 /// The names of a list that came.
 async fn names(relay: &Relay) -> Vec<String> {
     match list(relay).await.unwrap() {
-        Listed::Models(models) => models.into_iter().map(|model| model.slug).collect(),
+        ListOutcome::Models(models) => models.into_iter().map(|model| model.slug).collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -26,7 +26,9 @@ async fn openai_lists_come_whole() {
     let house =
         House::open(|_| json(200, r#"{"object":"list","data":[{"id":"a"},{"id":"b","context_length":9}]}"#)).await;
     for wire in [Wire::Chat, Wire::Responses] {
-        let Listed::Models(models) = list(&relay(wire, &house.at("/v1"))).await.unwrap() else { panic!("no list") };
+        let ListOutcome::Models(models) = list(&relay(wire, &house.at("/v1"))).await.unwrap() else {
+            panic!("no list")
+        };
         assert_eq!(
             models.iter().map(|model| (model.slug.as_str(), model.context)).collect::<Vec<_>>(),
             [("a", None), ("b", Some(9))]
@@ -94,17 +96,17 @@ async fn an_ollama_is_asked_in_its_own_way() {
     });
     let house = house.await;
     assert_eq!(names(&relay(Wire::Chat, &house.at("/v1"))).await, ["qwen3:8b"]);
-    assert_eq!(list(&relay(Wire::Messages, &house.at("/v1"))).await.unwrap(), Listed::Refused(404));
+    assert_eq!(list(&relay(Wire::Messages, &house.at("/v1"))).await.unwrap(), ListOutcome::Refused(404));
 }
 
 #[tokio::test]
 async fn refusals_and_other_answers_are_said() {
     let house = House::open(|_| json(401, "a body that nobody sees")).await;
-    assert_eq!(list(&relay(Wire::Chat, &house.at("/v1"))).await.unwrap(), Listed::Refused(401));
+    assert_eq!(list(&relay(Wire::Chat, &house.at("/v1"))).await.unwrap(), ListOutcome::Refused(401));
     let house = House::open(|_| json(200, "<html>")).await;
-    assert!(matches!(list(&relay(Wire::Chat, &house.at("/v1"))).await.unwrap(), Listed::Unreadable(_)));
+    assert!(matches!(list(&relay(Wire::Chat, &house.at("/v1"))).await.unwrap(), ListOutcome::Unreadable(_)));
     let house = House::open(|_| json(404, "")).await;
-    assert_eq!(list(&relay(Wire::Chat, &house.at("/v1"))).await.unwrap(), Listed::Refused(404));
+    assert_eq!(list(&relay(Wire::Chat, &house.at("/v1"))).await.unwrap(), ListOutcome::Refused(404));
 }
 
 #[tokio::test]

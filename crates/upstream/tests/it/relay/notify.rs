@@ -3,7 +3,7 @@
 use pool::Secret;
 use rstest::rstest;
 use upstream::FaultKind;
-use upstream::relay::{Hook, Topic};
+use upstream::relay::{NtfyTopic, Webhook};
 
 use super::house::{House, said};
 use super::{discreet, upstream};
@@ -14,7 +14,7 @@ const SECRET: &str = "hook-canary-77aa";
 async fn a_webhook_is_posted_and_signed() {
     let house = House::open(|_| said(204, &[], "")).await;
     let (upstream, secret, url) = (upstream(), Secret::from("key"), house.at("/hook?x=1").parse().unwrap());
-    let hook = Hook { url: &url, secret: Some(&secret), private: true };
+    let hook = Webhook { url: &url, secret: Some(&secret), private: true };
     let body = "The quick brown fox jumps over the lazy dog";
     assert_eq!(upstream.relays().webhook(&hook, body.into()).await.unwrap(), 204);
     let asked = house.only();
@@ -37,7 +37,7 @@ async fn a_webhook_is_posted_and_signed() {
 async fn a_line_is_published_to_a_topic(#[case] title: &str, #[case] sent: &str) {
     let house = House::open(|_| said(200, &[], "{}")).await;
     let (upstream, token, url) = (upstream(), Secret::from(SECRET), house.at("/topic").parse().unwrap());
-    let topic = Topic { url: &url, token: Some(&token), title, priority: 5, private: true };
+    let topic = NtfyTopic { url: &url, token: Some(&token), title, priority: 5, private: true };
     assert_eq!(upstream.relays().ntfy(&topic, "一 message".into()).await.unwrap(), 200);
     let asked = house.only();
     assert_eq!((asked.path.as_str(), &asked.body[..]), ("/topic", "一 message".as_bytes()));
@@ -59,9 +59,9 @@ async fn a_line_is_published_to_a_topic(#[case] title: &str, #[case] sent: &str)
 async fn addresses_are_guarded(#[case] url: &str, #[case] private: bool, #[case] says: &str) {
     let house = House::open(|_| said(200, &[], "")).await;
     let (upstream, secret) = (upstream(), Secret::from(SECRET));
-    upstream.relays().listening(vec!["127.0.0.1:9999".parse().unwrap()]);
+    upstream.relays().set_listeners(vec!["127.0.0.1:9999".parse().unwrap()]);
     let url = url.replace("PORT", &house.addr.port().to_string()).parse().unwrap();
-    let hook = Hook { url: &url, secret: Some(&secret), private };
+    let hook = Webhook { url: &url, secret: Some(&secret), private };
     let fault = upstream.relays().webhook(&hook, "{}".into()).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Denied);
     assert!(fault.message.contains(says), "{fault}");
@@ -73,7 +73,7 @@ async fn addresses_are_guarded(#[case] url: &str, #[case] private: bool, #[case]
 async fn a_redirect_is_not_followed() {
     let house = House::open(|_| said(302, &[("location", "/elsewhere")], "")).await;
     let (upstream, url) = (upstream(), house.at("/hook").parse().unwrap());
-    let hook = Hook { url: &url, secret: None, private: true };
+    let hook = Webhook { url: &url, secret: None, private: true };
     let fault = upstream.relays().webhook(&hook, "{}".into()).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Redirect);
     assert_eq!(house.only().header("x-polygate-signature"), None);

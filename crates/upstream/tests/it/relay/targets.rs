@@ -70,7 +70,7 @@ async fn our_own_listener_is_never_called(#[case] host: &str) {
     let upstream = upstream();
     let base = format!("http://{host}:{}/v1", house.addr.port());
     for listener in [house.addr, format!("0.0.0.0:{}", house.addr.port()).parse().unwrap()] {
-        upstream.relays().listening(vec!["127.0.0.1:1".parse().unwrap(), listener]);
+        upstream.relays().set_listeners(vec!["127.0.0.1:1".parse().unwrap(), listener]);
         is_denied(&fault(&upstream, &relay(Wire::Chat, &base)).await, "this gateway itself");
     }
     assert_eq!(house.asked().len(), 0);

@@ -28,7 +28,7 @@ pub(super) fn asked(
     let said = call.client.headers.iter().any(|(name, _)| *name == header)
         || call.request.rest.iter().any(|(name, value)| name == member && value.shape() == Shape::Object);
     let last = bond.map_or(&[][..], |bond| &bond.asked);
-    let speaks = services.runtime.upstream.profile().turns && !said;
+    let speaks = services.runtime.upstream.profile().sends_turn_metadata && !said;
     speaks.then(|| conversation::turn_of(&call.request, conversation, last, services.runtime.now()))
 }
 

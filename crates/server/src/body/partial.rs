@@ -7,32 +7,32 @@ use http::header::CONTENT_LENGTH;
 use http_body::Body;
 use proto::Failure;
 
-use super::budget::Budget;
-use super::{Broken, chunks};
+use super::budget::BodyBudget;
+use super::{BodyError, chunks};
 use crate::settings::Limits;
 
 /// A body of which the beginning is here.
-pub(crate) struct Begun {
+pub(crate) struct PartialBody {
     /// What was read.
     pub(crate) head: Bytes,
     /// What is still to come, counted and timed; `None` when that was all.
-    pub(crate) rest: Option<BoxStream<'static, Result<Bytes, Broken>>>,
+    pub(crate) rest: Option<BoxStream<'static, Result<Bytes, BodyError>>>,
     /// Length of the whole, where the client said it.
     pub(crate) length: Option<u64>,
 }
 
-impl Begun {
+impl PartialBody {
     /// All of it, charged to the budget as a body that is read whole is.
-    pub(crate) async fn whole(self, limits: &Limits, budget: &Budget) -> Result<Bytes, Failure> {
+    pub(crate) async fn whole(self, limits: &Limits, budget: &BodyBudget) -> Result<Bytes, Failure> {
         let Some(mut rest) = self.rest else { return Ok(self.head) };
-        let mut charge = budget.charge(usize::try_from(limits.wire).unwrap_or(usize::MAX));
+        let mut charge = budget.reservation(usize::try_from(limits.wire).unwrap_or(usize::MAX));
         let mut all = Vec::new();
-        charge.reserve(&mut all, self.head.len())?;
+        charge.grow(&mut all, self.head.len())?;
         all.extend_from_slice(&self.head);
         drop(self.head);
         while let Some(chunk) = rest.next().await {
             let chunk = chunk?;
-            charge.reserve(&mut all, chunk.len())?;
+            charge.grow(&mut all, chunk.len())?;
             all.extend_from_slice(&chunk);
         }
         Ok(charge.seal(all))
@@ -40,33 +40,33 @@ impl Begun {
 }
 
 /// Reads until `enough` is content with what came, at most the whole body. Bodies in a coding are refused.
-pub(crate) async fn begin<B>(
+pub(crate) async fn read_beginning<B>(
     (headers, body): (&HeaderMap, B),
     limits: &Limits,
-    budget: &Budget,
+    budget: &BodyBudget,
     mut enough: impl FnMut(&[u8]) -> Result<bool, Failure>,
-) -> Result<Begun, Failure>
+) -> Result<PartialBody, Failure>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Send,
 {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limits.wire) {
-        return Err(Broken::TooLarge.into());
+        return Err(BodyError::TooLarge.into());
     }
-    if !wire_body::codings(headers).map_err(Broken::from)?.is_empty() {
-        return Err(Broken::Coding.into());
+    if !wire_body::codings(headers).map_err(BodyError::from)?.is_empty() {
+        return Err(BodyError::Coding.into());
     }
     let mut wire = chunks(body, limits.wire, limits.body_stall);
-    let mut charge = budget.charge(usize::try_from(limits.wire).unwrap_or(usize::MAX));
+    let mut charge = budget.reservation(usize::try_from(limits.wire).unwrap_or(usize::MAX));
     let mut head = Vec::new();
     while let Some(chunk) = wire.next().await {
         let chunk = chunk?;
-        charge.reserve(&mut head, chunk.len())?;
+        charge.grow(&mut head, chunk.len())?;
         head.extend_from_slice(&chunk);
         if enough(&head)? {
-            return Ok(Begun { head: charge.seal(head), rest: Some(wire.boxed()), length });
+            return Ok(PartialBody { head: charge.seal(head), rest: Some(wire.boxed()), length });
         }
     }
-    Ok(Begun { head: charge.seal(head), rest: None, length })
+    Ok(PartialBody { head: charge.seal(head), rest: None, length })
 }

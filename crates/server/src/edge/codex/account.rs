@@ -4,9 +4,9 @@ use http::StatusCode;
 use serde::Serialize;
 
 use crate::auth::Caller;
-use crate::client;
-use crate::reply::{Answer, json};
-use crate::route::Ask;
+use crate::client_info;
+use crate::response::{HandlerResult, json};
+use crate::route::RequestContext;
 
 /// The account of a client that names none.
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
@@ -59,22 +59,22 @@ struct Messages {
 }
 
 /// The account that the client says it is; its token and the answer must name the same one.
-pub(super) fn id(ask: &Ask) -> &str {
-    client::one(&ask.parts.headers, "chatgpt-account-id", 128).unwrap_or(NOBODY)
+pub(super) fn id(ctx: &RequestContext) -> &str {
+    client_info::single_header(&ctx.parts.headers, "chatgpt-account-id", 128).unwrap_or(NOBODY)
 }
 
 /// The user whose login it presents, as the login says it: the client believes `allowed` of that user alone (seen of 0.169.0,
 /// 2026-11-22). That of a client key is made of its account, see `upstream::authfile`.
-pub(super) fn user(ask: &Ask) -> String {
-    match &ask.caller {
-        Caller::Login(_, id) => ask.app.engine.accounts().get(id).map(|account| account.user).unwrap_or_default(),
-        _ => format!("user-{}", id(ask)),
+pub(super) fn user(ctx: &RequestContext) -> String {
+    match &ctx.caller {
+        Caller::Login(_, id) => ctx.app.engine.accounts().get(id).map(|account| account.user).unwrap_or_default(),
+        _ => format!("user-{}", id(ctx)),
     }
 }
 
 /// `GET .../accounts/check`: the client makes no model call before this has succeeded.
-pub(crate) async fn check(ask: Ask) -> Answer {
-    let (id, plan) = (id(&ask), ask.app.engine.limits().0.plan);
+pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
+    let (id, plan) = (id(&ctx), ctx.app.engine.limits().0.plan);
     let entry = Entry {
         id,
         name: None,
@@ -92,11 +92,11 @@ pub(crate) async fn check(ask: Ask) -> Answer {
 }
 
 /// `GET .../profiles/me`: figures that are kept elsewhere, and per key.
-pub(crate) async fn profile(_ask: Ask) -> Answer {
+pub(crate) async fn profile(_ask: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Profile { stats: Stats::default() }))
 }
 
 /// `GET .../workspace-messages`: nobody has anything to announce.
-pub(crate) async fn messages(_ask: Ask) -> Answer {
+pub(crate) async fn messages(_ask: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Messages { messages: [] }))
 }

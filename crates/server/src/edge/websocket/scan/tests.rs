@@ -25,7 +25,7 @@ fn frame(first: u8, length: usize) -> Vec<u8> {
 
 /// Reads in pieces of at most so many bytes: the payload, and how many messages began and ended.
 fn read(mut bytes: &[u8], piece: usize) -> (usize, usize, usize) {
-    let (mut scan, mut sum) = (Scan::default(), (0, 0, 0));
+    let (mut scan, mut sum) = (FrameScanner::default(), (0, 0, 0));
     while !bytes.is_empty() {
         let (given, rest) = bytes.split_at(scan.ahead().min(piece).min(bytes.len()));
         let open = scan.is_open();
@@ -57,7 +57,7 @@ fn messages_are_followed_in_any_pieces(#[case] frames: &[Vec<u8>], #[case] sum: 
 
 #[test]
 fn nothing_is_read_beyond_a_frame() {
-    let mut scan = Scan::default();
+    let mut scan = FrameScanner::default();
     for (given, ahead) in [(&[0x81][..], 1), (&[0xfe], 6), (&[1, 0, 9, 9, 9, 9], 256), (&[7; 255], 1), (&[7], 2)] {
         scan.pass(given);
         assert_eq!(scan.ahead(), ahead);
@@ -66,7 +66,7 @@ fn nothing_is_read_beyond_a_frame() {
 
 #[test]
 fn a_length_may_be_anything() {
-    let mut scan = Scan::default();
+    let mut scan = FrameScanner::default();
     for byte in [[0x81, 0x7f].as_slice(), &[0xff; 8]].concat() {
         scan.pass(&[byte]);
     }
@@ -82,7 +82,7 @@ fn a_length_may_be_anything() {
 #[case(0x81, 1 << 16, false)]
 fn long_words_about_the_connection_are_a_breach(#[case] first: u8, #[case] length: usize, #[case] breach: bool) {
     let bytes = frame(first, length);
-    let mut scan = Scan::default();
+    let mut scan = FrameScanner::default();
     let (mut at, mut found) = (0, false);
     while at < bytes.len() && !found {
         let end = bytes.len().min(at + scan.ahead());

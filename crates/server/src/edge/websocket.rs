@@ -3,11 +3,11 @@
 //!
 //! It has no task of its own: the connection's goes on with it where HTTP ends ([`Link::upgrade`]).
 
-mod facts;
 mod frames;
 mod handshake;
 mod limits;
-mod meter;
+mod metadata;
+mod metered_stream;
 mod scan;
 mod session;
 mod turn;
@@ -23,13 +23,13 @@ use proto::{Failure, Kind};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use self::meter::Meter;
+use self::metered_stream::MeteredStream;
 use self::session::Session;
 use crate::app::App;
-use crate::connection::head_filter::Gate;
-use crate::connection::state::Link;
-use crate::reply::Answer;
-use crate::route::{Ask, Route};
+use crate::connection::head_filter::HeadFilter;
+use crate::connection::state::ConnectionState;
+use crate::response::HandlerResult;
+use crate::route::{RequestContext, Route};
 
 /// First size of the buffer for what is read; it grows with the message.
 const READ: usize = 4 << 10;
@@ -37,9 +37,9 @@ const READ: usize = 4 << 10;
 const WRITE: usize = 32 << 10;
 
 /// What the messages of one connection share.
-struct Seat {
+struct SocketContext {
     app: Arc<App>,
-    link: Arc<Link>,
+    connection: Arc<ConnectionState>,
     /// Where it was asked for; says who may ask.
     route: &'static Route,
     /// The client's address.
@@ -51,31 +51,38 @@ struct Seat {
 }
 
 /// Accepts an upgrade request, or says why not.
-pub(crate) fn open(ask: Ask) -> Answer {
-    let Ask { app, link, mut parts, route, peer, .. } = ask;
+pub(crate) fn accept(ctx: RequestContext) -> HandlerResult {
+    let RequestContext { app, connection, mut parts, route, peer, .. } = ctx;
     let accepted = handshake::accept(&parts)?;
     let full = |_| Failure::new(Kind::Overloaded, "Too many WebSockets are open").code("overloaded").retry_after(5);
     let permit = Arc::clone(&app.sockets).try_acquire_owned().map_err(full)?;
     let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else { return Err(handshake::needed(&parts)) };
-    let seat = Seat { app, link: Arc::clone(&link), route, peer, headers: parts.headers, trail: Arc::default() };
-    link.upgrade(Box::pin(async move {
+    let seat = SocketContext {
+        app,
+        connection: Arc::clone(&connection),
+        route,
+        peer,
+        headers: parts.headers,
+        trail: Arc::default(),
+    };
+    connection.upgrade(Box::pin(async move {
         let _permit = permit;
         if let Some(meter) = meter(upgrade, &seat).await {
-            let socket = socket(meter, &seat).await;
+            let socket = websocket_stream(meter, &seat).await;
             Session::new(Arc::new(seat), socket).run().await;
         }
     }));
     Ok(accepted)
 }
 
-async fn meter(upgrade: OnUpgrade, seat: &Seat) -> Option<Meter> {
+async fn meter(upgrade: OnUpgrade, seat: &SocketContext) -> Option<MeteredStream> {
     let upgraded = upgrade.await.inspect_err(|error| tracing::debug!(%error, "no upgrade")).ok()?;
-    let parts = upgraded.downcast::<TokioIo<Gate>>().ok()?;
-    Some(Meter::new(parts.io.into_inner(), parts.read_buf, seat.app.budget.clone()))
+    let parts = upgraded.downcast::<TokioIo<HeadFilter>>().ok()?;
+    Some(MeteredStream::new(parts.io.into_inner(), parts.read_buf, seat.app.budget.clone()))
 }
 
 /// What reads and writes the frames of a connection; it holds nothing yet.
-async fn socket(meter: Meter, seat: &Seat) -> WebSocketStream<Meter> {
+async fn websocket_stream(meter: MeteredStream, seat: &SocketContext) -> WebSocketStream<MeteredStream> {
     let most = usize::try_from(seat.app.limits.wire).unwrap_or(usize::MAX);
     let config = WebSocketConfig::default()
         .read_buffer_size(READ)

@@ -14,14 +14,14 @@ const CONTROL_MOST: u64 = 125;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
-    place: Place,
-    message: Message,
+pub(super) struct FrameScanner {
+    position: Position,
+    message: MessageState,
 }
 
 /// The message that has begun and is not whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Message {
+enum MessageState {
     #[default]
     None,
     /// In one frame.
@@ -32,16 +32,16 @@ enum Message {
 
 /// Where in the stream it is.
 #[derive(Debug)]
-enum Place {
+enum Position {
     /// In a head, of which so many bytes are here.
     Head { bytes: [u8; HEAD], length: usize },
     /// In the payload of a frame, of which so many bytes are to come.
-    Payload { of: Frame, left: u64 },
+    Payload { of: FrameKind, left: u64 },
 }
 
 /// What matters of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Frame {
+enum FrameKind {
     /// A part of a message.
     Part,
     /// The last part of a message.
@@ -52,7 +52,7 @@ enum Frame {
 
 /// What some bytes were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct Scanned {
     /// Payload of messages.
     pub(super) payload: usize,
     /// Whether a message began with them.
@@ -62,72 +62,72 @@ pub(super) struct Seen {
     pub(super) breach: bool,
 }
 
-impl Default for Place {
+impl Default for Position {
     fn default() -> Self {
         Self::Head { bytes: [0; HEAD], length: 0 }
     }
 }
 
-impl Scan {
+impl FrameScanner {
     /// Whether a message has begun that is not whole.
     pub(super) fn is_open(&self) -> bool {
-        self.message != Message::None
+        self.message != MessageState::None
     }
 
     /// How often whoever puts the message together may hold its bytes.
     pub(super) fn copies(&self) -> usize {
-        if self.message == Message::Parts { 2 } else { 1 }
+        if self.message == MessageState::Parts { 2 } else { 1 }
     }
 
     /// How many bytes can be read that all belong to the same frame; never 0.
     pub(super) fn ahead(&self) -> usize {
-        match &self.place {
-            Place::Head { bytes, length } => head(&bytes[..*length]) - length,
-            Place::Payload { left, .. } => usize::try_from(*left).unwrap_or(usize::MAX),
+        match &self.position {
+            Position::Head { bytes, length } => head(&bytes[..*length]) - length,
+            Position::Payload { left, .. } => usize::try_from(*left).unwrap_or(usize::MAX),
         }
     }
 
     /// Goes on over bytes, at most [`Self::ahead`] of them.
-    pub(super) fn pass(&mut self, given: &[u8]) -> Seen {
-        match &mut self.place {
-            Place::Head { bytes, length } => {
+    pub(super) fn pass(&mut self, given: &[u8]) -> Scanned {
+        match &mut self.position {
+            Position::Head { bytes, length } => {
                 let end = *length + given.len();
                 bytes[*length..end].copy_from_slice(given);
                 *length = end;
                 if end < head(&bytes[..end]) {
-                    return Seen::default();
+                    return Scanned::default();
                 }
                 let (of, left) = frame(&bytes[..end]);
-                let breach = of == Frame::Control && (left > CONTROL_MOST || bytes[0] & LAST == 0);
-                Seen { breach, ..self.begin(of, left) }
+                let breach = of == FrameKind::Control && (left > CONTROL_MOST || bytes[0] & LAST == 0);
+                Scanned { breach, ..self.begin(of, left) }
             }
-            Place::Payload { of, left } => {
+            Position::Payload { of, left } => {
                 let of = *of;
                 *left = left.saturating_sub(given.len() as u64);
                 if *left == 0 {
                     self.end(of);
                 }
-                Seen { payload: if of == Frame::Control { 0 } else { given.len() }, ..Seen::default() }
+                Scanned { payload: if of == FrameKind::Control { 0 } else { given.len() }, ..Scanned::default() }
             }
         }
     }
 
-    fn begin(&mut self, of: Frame, left: u64) -> Seen {
-        let began = of != Frame::Control && !self.is_open();
+    fn begin(&mut self, of: FrameKind, left: u64) -> Scanned {
+        let began = of != FrameKind::Control && !self.is_open();
         if began {
-            self.message = if of == Frame::Part { Message::Parts } else { Message::Frame };
+            self.message = if of == FrameKind::Part { MessageState::Parts } else { MessageState::Frame };
         }
-        self.place = Place::Payload { of, left };
+        self.position = Position::Payload { of, left };
         if left == 0 {
             self.end(of);
         }
-        Seen { began, ..Seen::default() }
+        Scanned { began, ..Scanned::default() }
     }
 
-    fn end(&mut self, of: Frame) {
-        self.place = Place::default();
-        if of == Frame::Last {
-            self.message = Message::None;
+    fn end(&mut self, of: FrameKind) {
+        self.position = Position::default();
+        if of == FrameKind::Last {
+            self.message = MessageState::None;
         }
     }
 }
@@ -149,12 +149,12 @@ fn extended(second: u8) -> usize {
 }
 
 /// The frame of a whole head, and the length of its payload.
-fn frame(head: &[u8]) -> (Frame, u64) {
+fn frame(head: &[u8]) -> (FrameKind, u64) {
     let (first, second) = (head[0], head[1]);
     let of = match (first & CONTROL, first & LAST) {
-        (0, 0) => Frame::Part,
-        (0, _) => Frame::Last,
-        _ => Frame::Control,
+        (0, 0) => FrameKind::Part,
+        (0, _) => FrameKind::Last,
+        _ => FrameKind::Control,
     };
     let length = match extended(second) {
         0 => u64::from(second & 0x7f),

@@ -24,39 +24,39 @@ const MOST: usize = 16;
 
 /// The event about all limits.
 #[derive(Serialize)]
-struct All<'h> {
+struct AllLimits<'h> {
     r#type: &'static str,
     plan_type: Option<&'h str>,
     rate_limits: Windows,
     /// By the name that people know.
     additional_rate_limits: BTreeMap<&'h str, Windows>,
     code_review_rate_limits: Option<Windows>,
-    credits: Option<Purse<'h>>,
+    credits: Option<CreditBalance<'h>>,
     /// Offers are made to the holder of one account.
     promo: Option<&'h str>,
 }
 
 /// The event about one limit of its own.
 #[derive(Serialize)]
-struct One<'h> {
+struct OneLimit<'h> {
     r#type: &'static str,
     plan_type: Option<&'h str>,
     metered_limit_name: &'h str,
     limit_name: Option<&'h str>,
     rate_limits: Windows,
-    credits: Option<Purse<'h>>,
+    credits: Option<CreditBalance<'h>>,
 }
 
 #[derive(Clone, Copy, Serialize)]
 struct Windows {
     allowed: bool,
     limit_reached: bool,
-    primary: Option<Share>,
-    secondary: Option<Share>,
+    primary: Option<WindowUsage>,
+    secondary: Option<WindowUsage>,
 }
 
 #[derive(Clone, Copy, Serialize)]
-struct Share {
+struct WindowUsage {
     used_percent: f64,
     window_minutes: Option<u64>,
     reset_after_seconds: Option<u64>,
@@ -64,14 +64,14 @@ struct Share {
 }
 
 #[derive(Clone, Copy, Serialize)]
-struct Purse<'h> {
+struct CreditBalance<'h> {
     has_credits: bool,
     unlimited: bool,
     balance: Option<&'h str>,
 }
 
 /// A limit of its own.
-struct Metered<'h> {
+struct MeteredLimit<'h> {
     id: String,
     name: Option<&'h str>,
     windows: Windows,
@@ -80,14 +80,15 @@ struct Metered<'h> {
 /// The events of an answer's headers; none where they tell of no limits.
 pub(super) fn of(headers: &HeaderMap) -> Vec<Message> {
     let own = Windows::of(headers, BASE);
-    let metered: Vec<Metered> = others(headers).into_iter().filter_map(|id| Metered::of(headers, id)).collect();
+    let metered: Vec<MeteredLimit> =
+        others(headers).into_iter().filter_map(|id| MeteredLimit::of(headers, id)).collect();
     if own.is_none() && metered.is_empty() {
         return Vec::new();
     }
-    let (plan_type, credits) = (one(headers, "x-codex-plan-type"), Purse::of(headers));
+    let (plan_type, credits) = (one(headers, "x-codex-plan-type"), CreditBalance::of(headers));
     let review = metered.iter().find(|limit| limit.id == REVIEW).map(|limit| limit.windows);
     let more = metered.iter().filter(|limit| limit.id != REVIEW);
-    let all = All {
+    let all = AllLimits {
         r#type: KIND,
         plan_type,
         // Whoever was answered is within them.
@@ -97,7 +98,7 @@ pub(super) fn of(headers: &HeaderMap) -> Vec<Message> {
         credits,
         promo: None,
     };
-    let ones = metered.iter().map(|Metered { id, name, windows }| One {
+    let ones = metered.iter().map(|MeteredLimit { id, name, windows }| OneLimit {
         r#type: KIND,
         plan_type,
         metered_limit_name: id,
@@ -122,7 +123,7 @@ fn others(headers: &HeaderMap) -> BTreeSet<String> {
     headers.keys().filter_map(|name| limit(name.as_str())).filter(|id| id != BASE).take(MOST).collect()
 }
 
-impl<'h> Metered<'h> {
+impl<'h> MeteredLimit<'h> {
     fn of(headers: &'h HeaderMap, id: String) -> Option<Self> {
         let windows = Windows::of(headers, &id)?;
         let name = one(headers, &format!("x-{}-limit-name", id.replace('_', "-")));
@@ -136,14 +137,15 @@ impl Windows {
     /// The windows of a limit; `None` where it has none.
     fn of(headers: &HeaderMap, id: &str) -> Option<Self> {
         let limit = id.replace('_', "-");
-        let (primary, secondary) = (Share::of(headers, &limit, "primary"), Share::of(headers, &limit, "secondary"));
+        let (primary, secondary) =
+            (WindowUsage::of(headers, &limit, "primary"), WindowUsage::of(headers, &limit, "secondary"));
         primary.or(secondary)?;
         let limit_reached = [primary, secondary].into_iter().flatten().any(|share| share.used_percent >= 100.0);
         Some(Self { allowed: !limit_reached, limit_reached, primary, secondary })
     }
 }
 
-impl Share {
+impl WindowUsage {
     fn of(headers: &HeaderMap, limit: &str, slot: &str) -> Option<Self> {
         let field = |name: &str| one(headers, &format!("x-{limit}-{slot}-{name}"));
         let number = |name: &str| field(name).and_then(|value| value.parse().ok());
@@ -156,7 +158,7 @@ impl Share {
     }
 }
 
-impl<'h> Purse<'h> {
+impl<'h> CreditBalance<'h> {
     fn of(headers: &'h HeaderMap) -> Option<Self> {
         let said = |name: &str| one(headers, name).map(|value| value.eq_ignore_ascii_case("true"));
         Some(Self {

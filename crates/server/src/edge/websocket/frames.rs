@@ -6,13 +6,13 @@ use proto::framing::sse::{Decoder, Frame};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 /// The events of one reply on their way into messages.
-pub(super) struct Frames {
+pub(super) struct EventMessages {
     decoder: Decoder,
     /// Between two calls empty.
     frames: Vec<Frame>,
 }
 
-impl Frames {
+impl EventMessages {
     pub(super) fn new() -> Self {
         Self { decoder: Decoder::new(limits::EVENT), frames: Vec::new() }
     }

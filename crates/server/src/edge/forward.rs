@@ -13,78 +13,82 @@ use proto::{Failure, Json, Kind, images};
 use tokio::sync::OwnedSemaphorePermit;
 use wire_body::offload;
 
-use super::multipart::{self, Scan, boundary};
-use super::run::{head, place, refused};
+use super::multipart::{self, ModelFinder, boundary};
+use super::run::{rejection, reply_permit, response_headers};
 use crate::app::App;
 use crate::body;
-use crate::client;
-use crate::reply::{Answer, Body, Slot, Source};
-use crate::route::Ask;
+use crate::client_info;
+use crate::response::{Body, BodySource, CancellableBody, HandlerResult};
+use crate::route::RequestContext;
 
 /// `POST /v1/embeddings`
-pub(crate) async fn embeddings(ask: Ask) -> Answer {
-    pass(ask, Service::Embeddings).await
+pub(crate) async fn embeddings(ctx: RequestContext) -> HandlerResult {
+    forward(ctx, Service::Embeddings).await
 }
 
 /// `POST /v1/audio/speech`
-pub(crate) async fn speech(ask: Ask) -> Answer {
-    pass(ask, Service::Speech).await
+pub(crate) async fn speech(ctx: RequestContext) -> HandlerResult {
+    forward(ctx, Service::Speech).await
 }
 
 /// `POST /v1/audio/transcriptions`
-pub(crate) async fn transcriptions(ask: Ask) -> Answer {
-    pass(ask, Service::Transcriptions).await
+pub(crate) async fn transcriptions(ctx: RequestContext) -> HandlerResult {
+    forward(ctx, Service::Transcriptions).await
 }
 
 /// `POST /v1/audio/translations`
-pub(crate) async fn translations(ask: Ask) -> Answer {
-    pass(ask, Service::Translations).await
+pub(crate) async fn translations(ctx: RequestContext) -> HandlerResult {
+    forward(ctx, Service::Translations).await
 }
 
 /// `POST /v1/images/generations`
-pub(crate) async fn generations(ask: Ask) -> Answer {
-    pass(ask, Service::Generations).await
+pub(crate) async fn generations(ctx: RequestContext) -> HandlerResult {
+    forward(ctx, Service::Generations).await
 }
 
 /// `POST /v1/images/edits`
-pub(crate) async fn edits(ask: Ask) -> Answer {
-    pass(ask, Service::Edits).await
+pub(crate) async fn edits(ctx: RequestContext) -> HandlerResult {
+    forward(ctx, Service::Edits).await
 }
 
 /// `POST /v1/images/variations`
-pub(crate) async fn variations(ask: Ask) -> Answer {
-    pass(ask, Service::Variations).await
+pub(crate) async fn variations(ctx: RequestContext) -> HandlerResult {
+    forward(ctx, Service::Variations).await
 }
 
 /// `POST /v1/alpha/search`: the search of the Codex backend, in its own words.
-pub(crate) async fn search(ask: Ask) -> Answer {
-    pass(ask, Service::Search).await
+pub(crate) async fn search(ctx: RequestContext) -> HandlerResult {
+    forward(ctx, Service::Search).await
 }
 
-async fn pass(ask: Ask, service: Service) -> Answer {
-    let Ask { app, link, parts, body, id, caller, .. } = ask;
-    let key = caller.key();
-    let (model, load) = load(&app, service, (&parts.headers, body)).await?;
+async fn forward(ctx: RequestContext, service: Service) -> HandlerResult {
+    let RequestContext { app, connection, parts, body, id, caller, .. } = ctx;
+    let key = caller.usage_key();
+    let (model, load) = read_payload(&app, service, (&parts.headers, body)).await?;
     // A form that is handed on while it arrives is in progress already; what is read whole holds no place until it is here.
-    let permit = place(&app)?;
+    let permit = reply_permit(&app)?;
     let content_type = parts.headers.get(CONTENT_TYPE).cloned();
-    let turn = client::turn(&parts.headers);
+    let turn = client_info::turn_headers(&parts.headers);
     let errand = Errand { service, key, request_id: id, model, content_type, load, turn };
-    let delivery = app.engine.forward(errand).await.map_err(refused)?;
+    let delivery = app.engine.forward(errand).await.map_err(rejection)?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(delivery.status()).unwrap_or(StatusCode::OK);
     *response.headers_mut() = delivery.headers().clone();
     // Ours is the one by which this request is found again.
     response.headers_mut().remove("x-request-id");
-    response.headers_mut().extend(head(delivery.head().clone()));
-    let slot = Slot::new(Box::new(Live { delivery, broken: false, _permit: permit }));
-    link.adopt(&slot);
-    *response.body_mut() = Body::Stream(slot);
+    response.headers_mut().extend(response_headers(delivery.head().clone()));
+    let stream = CancellableBody::new(Box::new(ForwardedSource { delivery, broken: false, _permit: permit }));
+    connection.track(&stream);
+    *response.body_mut() = Body::Stream(stream);
     Ok(response)
 }
 
 /// The model that a body names, and the body in the form of whoever serves it.
-async fn load(app: &App, service: Service, call: (&HeaderMap, Incoming)) -> Result<(Option<String>, Load), Failure> {
+async fn read_payload(
+    app: &App,
+    service: Service,
+    call: (&HeaderMap, Incoming),
+) -> Result<(Option<String>, Load), Failure> {
     let (limits, budget) = (&app.settings.limits, &app.budget);
     let Some(boundary) = boundary(call.0) else {
         let body = body::read(call.0, call.1, limits, budget).await?;
@@ -96,8 +100,8 @@ async fn load(app: &App, service: Service, call: (&HeaderMap, Incoming)) -> Resu
         let body = offload(body.len(), move || translated(service, body)).await?;
         return Ok((model, Load::Json(body)));
     };
-    let mut scan = Scan::new(&boundary);
-    let begun = body::begin(call, limits, budget, |body| scan.look(body)).await?;
+    let mut scan = ModelFinder::new(&boundary);
+    let begun = body::read_beginning(call, limits, budget, |body| scan.read(body)).await?;
     let model = form_model(&begun, &scan)?;
     if !app.engine.by_accounts(service, model.as_deref()) {
         return Ok((model, form_load(begun, &scan)));
@@ -131,26 +135,26 @@ fn translated(service: Service, body: Bytes) -> Result<Bytes, Failure> {
 }
 
 /// The model that a form names.
-fn form_model(begun: &body::Begun, scan: &Scan) -> Result<Option<String>, Failure> {
+fn form_model(begun: &body::PartialBody, scan: &ModelFinder) -> Result<Option<String>, Failure> {
     let name = scan.model().map(|at| std::str::from_utf8(&begun.head[at]).map(str::to_owned)).transpose();
     name.map_err(|_| Failure::new(Kind::Invalid, "'model' is no text in UTF-8").at("model"))
 }
 
 /// A form to hand on while it arrives.
-fn form_load(begun: body::Begun, scan: &Scan) -> Load {
-    let body::Begun { head, rest, length } = begun;
+fn form_load(begun: body::PartialBody, scan: &ModelFinder) -> Load {
+    let body::PartialBody { head, rest, length } = begun;
     let rest = rest.map(|rest| rest.map(|piece| piece.map_err(Failure::from)).boxed());
     Load::Form(Form { head, model: scan.model(), rest, length, fate: Fate::default() })
 }
 
 /// An answer as a body's source.
-struct Live {
+struct ForwardedSource {
     delivery: Delivery,
     broken: bool,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Source for Live {
+impl BodySource for ForwardedSource {
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match std::task::ready!(self.delivery.poll_bytes(cx)) {
             Some(Ok(bytes)) => Poll::Ready(Some(bytes)),

@@ -14,20 +14,20 @@ use tokio_tungstenite::tungstenite::Message;
 use wire_body::offload;
 
 use super::frames::message;
-use super::{Seat, facts};
+use super::{SocketContext, metadata};
 use crate::app::keyless;
-use crate::auth::{Desk, presented};
-use crate::client;
-use crate::edge::run::{call, head, place};
-use crate::failure::{Panicked, caught, failed, panicked};
-use crate::reply::Denied;
+use crate::auth::{Authenticator, credential};
+use crate::client_info;
+use crate::edge::run::{call, reply_permit, response_headers};
+use crate::failure::{Panicked, catch_panic, log_failure, panic_rejection};
+use crate::response::Rejection;
 use crate::route::Route;
 
 /// The one type of message that there is.
 const CREATE: &str = "response.create";
 
 /// A reply that runs.
-pub(super) struct Running {
+pub(super) struct RunningReply {
     /// The request's id.
     id: String,
     route: &'static Route,
@@ -38,46 +38,48 @@ pub(super) struct Running {
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
-impl Running {
+impl RunningReply {
     /// The next bytes of the reply; `None` at its end.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Denied>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Rejection>> {
         let polled = catch_unwind(AssertUnwindSafe(|| self.stream.as_mut().poll_bytes(cx)));
         match polled {
             Ok(polled) => polled.map(Ok),
-            Err(_payload) => Poll::Ready(Err(panicked(&self.id, Some(self.route)))),
+            Err(_payload) => Poll::Ready(Err(panic_rejection(&self.id, Some(self.route)))),
         }
     }
 }
 
 /// Serves a message, up to the commit of its reply. `id` is the request's.
-pub(super) async fn run(seat: Arc<Seat>, body: Bytes, id: String) -> Result<Running, Denied> {
-    let route = seat.route;
-    let opened =
-        caught(Box::pin(open(seat, body, &id))).await.unwrap_or_else(|Panicked| Err(panicked(&id, Some(route))));
-    opened.inspect_err(|denied| failed(&id, Some(route), denied, Dialect::Responses))
+pub(super) async fn run(context: Arc<SocketContext>, body: Bytes, id: String) -> Result<RunningReply, Rejection> {
+    let route = context.route;
+    let opened = catch_panic(Box::pin(open_reply(context, body, &id)))
+        .await
+        .unwrap_or_else(|Panicked| Err(panic_rejection(&id, Some(route))));
+    opened.inspect_err(|rejection| log_failure(&id, Some(route), rejection, Dialect::Responses))
 }
 
-async fn open(seat: Arc<Seat>, body: Bytes, id: &str) -> Result<Running, Denied> {
-    let app = &seat.app;
-    let desk = Desk { engine: &app.engine, counters: &app.counters, keyless: keyless(app, &seat.link) };
+async fn open_reply(context: Arc<SocketContext>, body: Bytes, id: &str) -> Result<RunningReply, Rejection> {
+    let app = &context.app;
+    let auth =
+        Authenticator { engine: &app.engine, counters: &app.counters, keyless: keyless(app, &context.connection) };
     // The key may have been taken back since the connection began.
-    let key = desk.check(presented(&seat.headers, &[]), seat.route.class).await?.key();
-    let permit = place(app)?;
+    let key = auth.check(credential(&context.headers, &[]), context.route.class).await?.usage_key();
+    let permit = reply_permit(app)?;
     let (mut request, notes) = offload(body.len(), move || read(body)).await?;
     request.reply.stream = true;
-    let mut client = client::read(&seat.headers, id, None);
-    facts::of_turn(&mut client, &request);
-    client.trail = Some(Arc::clone(&seat.trail));
+    let mut client = client_info::read(&context.headers, id, None);
+    metadata::read_turn_metadata(&mut client, &request);
+    client.trail = Some(Arc::clone(&context.trail));
     let codex = client.codex;
     let Reply::Stream(mut stream) = call(app, (Dialect::Responses, key), client, (request, notes)).await? else {
         return Err(Failure::new(Kind::Internal, "A stream was asked for").into());
     };
-    let mut headers = head(stream.take_head());
+    let mut headers = response_headers(stream.take_head());
     headers.extend(id.parse().ok().map(|id| (http::HeaderName::from_static("x-request-id"), id)));
     // Others hear the public API's events alone. It has none for what headers say, and the official SDK for Python takes an event that it
     // does not know for the first that it does, a delta of sound (3.52.0, measured on 2026-11-22).
-    let before = if codex { facts::of_reply(&headers) } else { Vec::new() };
-    Ok(Running { id: id.to_owned(), route: seat.route, before, stream: Box::pin(stream), _permit: permit })
+    let before = if codex { metadata::reply_events(&headers) } else { Vec::new() };
+    Ok(RunningReply { id: id.to_owned(), route: context.route, before, stream: Box::pin(stream), _permit: permit })
 }
 
 /// The request in a message.
@@ -97,13 +99,13 @@ fn read(body: Bytes) -> Result<(Request, Notes), Failure> {
 }
 
 /// The message that says why there is no reply.
-pub(super) fn refusal(denied: &Denied) -> Message {
-    let (status, _) = Dialect::Responses.error(&denied.failure);
-    let status = denied.status.map_or(status, |status| status.as_u16());
-    let mut headers: HeaderMap = (*denied.headers).clone();
-    if let Some(seconds) = denied.failure.retry_after {
+pub(super) fn rejection_message(rejection: &Rejection) -> Message {
+    let (status, _) = Dialect::Responses.error(&rejection.failure);
+    let status = rejection.status.map_or(status, |status| status.as_u16());
+    let mut headers: HeaderMap = (*rejection.headers).clone();
+    if let Some(seconds) = rejection.failure.retry_after {
         headers.insert(http::header::RETRY_AFTER, seconds.into());
     }
     let pairs = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    message(proto::dialect::responses::refusal(&denied.failure, status, pairs))
+    message(proto::dialect::responses::refusal(&rejection.failure, status, pairs))
 }

@@ -14,10 +14,10 @@ use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 use proto::{Dialect, Failure, Kind};
 
-use crate::forwarded::Place;
+use crate::forwarded::ClientPermit;
 
 /// Where a streamed body comes from.
-pub(crate) trait Source: Send {
+pub(crate) trait BodySource: Send {
     /// The next bytes, written to the client as they are; `None` after the terminal.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>>;
 
@@ -31,29 +31,29 @@ pub(crate) trait Source: Send {
 }
 
 /// A stream on its way to a client. The connection can end it from outside.
-pub(crate) struct Slot {
-    state: Mutex<State>,
+pub(crate) struct CancellableBody {
+    state: Mutex<BodyState>,
     finish: AtomicBool,
     waker: AtomicWaker,
     /// The request's place among those of its address.
-    place: OnceLock<Place>,
+    place: OnceLock<ClientPermit>,
 }
 
-struct State {
-    source: Option<Box<dyn Source>>,
+struct BodyState {
+    source: Option<Box<dyn BodySource>>,
     /// When hyper took a frame, until it comes for the next one.
     handed: Option<Instant>,
 }
 
-impl Slot {
+impl CancellableBody {
     /// Takes a source in.
-    pub(crate) fn new(source: Box<dyn Source>) -> Arc<Self> {
-        let state = Mutex::new(State { source: Some(source), handed: None });
+    pub(crate) fn new(source: Box<dyn BodySource>) -> Arc<Self> {
+        let state = Mutex::new(BodyState { source: Some(source), handed: None });
         Arc::new(Self { state, finish: AtomicBool::new(false), waker: AtomicWaker::new(), place: OnceLock::new() })
     }
 
     /// Holds a place until the stream is over.
-    pub(crate) fn keep(&self, place: Place) {
+    pub(crate) fn hold(&self, place: ClientPermit) {
         let _ = self.place.set(place);
     }
 
@@ -64,7 +64,7 @@ impl Slot {
     }
 
     /// Drops the source when its last frame has lain untaken for `limit`.
-    pub(crate) fn reap(&self, limit: Duration) {
+    pub(crate) fn drop_stalled(&self, limit: Duration) {
         let mut state = self.state.lock();
         if state.handed.is_some_and(|since| since.elapsed() >= limit) {
             state.source = None;
@@ -74,7 +74,7 @@ impl Slot {
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Abandoned>>> {
         let mut state = self.state.lock();
-        let State { source, handed } = &mut *state;
+        let BodyState { source, handed } = &mut *state;
         let Some(live) = source else { return Poll::Ready(Some(Err(Abandoned))) };
         if self.finish.load(Ordering::Acquire) {
             let last = live.cut(&shutting_down());
@@ -82,7 +82,7 @@ impl Slot {
                 *source = None;
                 return Poll::Ready(Some(Err(Abandoned)));
             }
-            *source = Some(Box::new(Ended));
+            *source = Some(Box::new(Finished));
             return Poll::Ready((!last.is_empty()).then_some(Ok(last)));
         }
         let polled = live.poll_bytes(cx);
@@ -92,7 +92,7 @@ impl Slot {
                 *source = None;
                 return Poll::Ready(Some(Err(Abandoned)));
             }
-            Poll::Ready(None) => *source = Some(Box::new(Ended)),
+            Poll::Ready(None) => *source = Some(Box::new(Finished)),
             Poll::Pending => {
                 *handed = None;
                 self.waker.register(cx.waker());
@@ -106,16 +106,16 @@ impl Slot {
     }
 }
 
-impl std::fmt::Debug for Slot {
+impl std::fmt::Debug for CancellableBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Slot")
     }
 }
 
 /// A source that has said all.
-struct Ended;
+struct Finished;
 
-impl Source for Ended {
+impl BodySource for Finished {
     fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         Poll::Ready(None)
     }
@@ -135,7 +135,7 @@ pub(crate) enum Body {
     /// All there is, until it is taken.
     Whole(Option<Bytes>),
     /// A stream, one frame for each read of the upstream.
-    Stream(Arc<Slot>),
+    Stream(Arc<CancellableBody>),
 }
 
 impl Body {
@@ -158,7 +158,7 @@ impl http_body::Body for Body {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Abandoned>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(slot) => slot.poll(cx).map(|next| next.map(|bytes| bytes.map(Frame::data))),
+            Self::Stream(stream) => stream.poll(cx).map(|next| next.map(|bytes| bytes.map(Frame::data))),
         }
     }
 
@@ -176,7 +176,7 @@ impl http_body::Body for Body {
 
 /// A response that is no success.
 #[derive(Debug)]
-pub(crate) struct Denied {
+pub(crate) struct Rejection {
     /// What the protocol says.
     pub(crate) failure: Box<Failure>,
     /// The status, where the protocol's own for the failure's kind is not meant.
@@ -185,18 +185,18 @@ pub(crate) struct Denied {
     pub(crate) headers: Box<HeaderMap>,
 }
 
-impl Denied {
+impl Rejection {
     /// A refusal with a status that no [`Kind`] has.
     pub(crate) fn with(status: StatusCode, failure: Failure) -> Self {
         Self { status: Some(status), ..Self::from(failure) }
     }
 
     /// A method that the path does not have.
-    pub(crate) fn method(others: &[Method]) -> Self {
-        let mut denied = Self::from(Failure::new(Kind::Method, "Method not allowed"));
+    pub(crate) fn method_not_allowed(others: &[Method]) -> Self {
+        let mut rejection = Self::from(Failure::new(Kind::Method, "Method not allowed"));
         let others: Vec<&str> = others.iter().map(Method::as_str).collect();
-        denied.headers.extend(HeaderValue::from_str(&others.join(", ")).ok().map(|others| (ALLOW, others)));
-        denied
+        rejection.headers.extend(HeaderValue::from_str(&others.join(", ")).ok().map(|others| (ALLOW, others)));
+        rejection
     }
 
     /// The refusal in the words of `dialect`.
@@ -215,7 +215,7 @@ impl Denied {
     }
 }
 
-impl From<Failure> for Denied {
+impl From<Failure> for Rejection {
     fn from(failure: Failure) -> Self {
         Self { failure: Box::new(failure), status: None, headers: Box::default() }
     }
@@ -227,15 +227,15 @@ pub(crate) fn shutting_down() -> Failure {
 }
 
 /// What a handler gives.
-pub(crate) type Answer = Result<Response<Body>, Denied>;
+pub(crate) type HandlerResult = Result<Response<Body>, Rejection>;
 
 /// A JSON answer.
 pub(crate) fn json<T: serde::Serialize>(status: StatusCode, value: &T) -> Response<Body> {
-    whole(status, Bytes::from(serde_json::to_vec(value).expect("invariant: our answers serialise")))
+    json_bytes(status, Bytes::from(serde_json::to_vec(value).expect("invariant: our answers serialise")))
 }
 
 /// A JSON answer whose bytes are ready.
-pub(crate) fn whole(status: StatusCode, body: Bytes) -> Response<Body> {
+pub(crate) fn json_bytes(status: StatusCode, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -243,7 +243,7 @@ pub(crate) fn whole(status: StatusCode, body: Bytes) -> Response<Body> {
 }
 
 /// An answer without a body.
-pub(crate) fn bare(status: StatusCode) -> Response<Body> {
+pub(crate) fn no_content(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response

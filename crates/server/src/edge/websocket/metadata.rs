@@ -8,13 +8,13 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::frames::message;
 use super::limits;
-use crate::client::{LONGEST, NAME};
+use crate::client_info::{LONGEST, NAME};
 
 /// The headers of a turn.
 const TURN_STATE: &str = "x-codex-turn-state";
 
 /// Lays over the facts of the connection what a message says of its turn.
-pub(super) fn of_turn(client: &mut Client, request: &Request) {
+pub(super) fn read_turn_metadata(client: &mut Client, request: &Request) {
     // The state of a turn belongs to it, and not to the connection: who opens a new one has none (client 0.169.0, measured).
     client.turn_state = None;
     let Some((_, given)) = request.rest.iter().find(|(name, _)| name == "client_metadata") else { return };
@@ -31,7 +31,9 @@ pub(super) fn of_turn(client: &mut Client, request: &Request) {
 
 /// A header that is passed on.
 fn header(client: &mut Client, name: &str, value: String) {
-    let Some(name) = engine::PASSED.iter().find(|passed| **passed == name).filter(|_| client.codex) else { return };
+    let Some(name) = engine::PASSED_HEADERS.iter().find(|passed| **passed == name).filter(|_| client.codex) else {
+        return;
+    };
     client.headers.retain(|(given, _)| given != name);
     client.headers.push((name, value));
 }
@@ -45,7 +47,7 @@ fn text(value: &Json) -> Option<String> {
 
 /// What a Codex client hears before its reply: the limits, the headers, and the state of the turn, which it sends back from that
 /// one event alone (client 0.169.0, measured).
-pub(super) fn of_reply(headers: &HeaderMap) -> Vec<Message> {
+pub(super) fn reply_events(headers: &HeaderMap) -> Vec<Message> {
     let pairs = || headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let told = message(responses::metadata("codex.response.metadata", pairs()));
     let state = headers.contains_key(TURN_STATE).then(|| {

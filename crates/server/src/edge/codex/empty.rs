@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::body;
-use crate::reply::{Answer, bare, json, whole};
-use crate::route::Ask;
+use crate::response::{HandlerResult, json, json_bytes, no_content};
+use crate::route::RequestContext;
 
 /// A call of the Model Context Protocol (JSON-RPC); without an id it is a notice.
 #[derive(Deserialize)]
@@ -69,10 +69,10 @@ const PROTOCOL: &str = "2025-06-18";
 const VERSION: usize = 32;
 
 /// `POST /backend-api/ps/mcp`: a server without tools. The client sends no credential there.
-pub(crate) async fn mcp(ask: Ask) -> Answer {
-    let body = body::short(&ask.parts.headers, ask.body).await.map_err(Failure::from)?;
-    let Ok(call) = serde_json::from_slice::<Call<'_>>(&body) else { return Ok(bare(StatusCode::BAD_REQUEST)) };
-    let Some(id) = call.id.filter(|id| id.get().len() <= VERSION) else { return Ok(bare(StatusCode::ACCEPTED)) };
+pub(crate) async fn mcp(ctx: RequestContext) -> HandlerResult {
+    let body = body::read_public(&ctx.parts.headers, ctx.body).await.map_err(Failure::from)?;
+    let Ok(call) = serde_json::from_slice::<Call<'_>>(&body) else { return Ok(no_content(StatusCode::BAD_REQUEST)) };
+    let Some(id) = call.id.filter(|id| id.get().len() <= VERSION) else { return Ok(no_content(StatusCode::ACCEPTED)) };
     let asked = call.params.protocol_version.filter(|version| version.len() <= VERSION);
     Ok(match call.method.as_str() {
         "initialize" => said(
@@ -88,22 +88,22 @@ pub(crate) async fn mcp(ask: Ask) -> Answer {
     })
 }
 
-fn said<T: Serialize>(id: &RawValue, result: T) -> http::Response<crate::reply::Body> {
+fn said<T: Serialize>(id: &RawValue, result: T) -> http::Response<crate::response::Body> {
     json(StatusCode::OK, &Said { jsonrpc: "2.0", id, result })
 }
 
 /// `GET /backend-api/ps/plugins/...`: none.
-pub(crate) async fn plugins(_ask: Ask) -> Answer {
+pub(crate) async fn plugins(_ask: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Plugins { plugins: [], pagination: Empty {} }))
 }
 
 /// `GET .../agent-identities/jwks`: the keys that agents' identities are signed with. The gateway signs none, so the client trusts none.
 /// It sends no credential there.
-pub(crate) async fn identities(_ask: Ask) -> Answer {
-    Ok(whole(StatusCode::OK, Bytes::from_static(br#"{"keys":[]}"#)))
+pub(crate) async fn identities(_ask: RequestContext) -> HandlerResult {
+    Ok(json_bytes(StatusCode::OK, Bytes::from_static(br#"{"keys":[]}"#)))
 }
 
 /// Whatever has no more to say than that nothing is set; and what the client reports, which is taken and dropped.
-pub(crate) async fn nothing(_ask: Ask) -> Answer {
-    Ok(whole(StatusCode::OK, Bytes::from_static(b"{}")))
+pub(crate) async fn nothing(_ask: RequestContext) -> HandlerResult {
+    Ok(json_bytes(StatusCode::OK, Bytes::from_static(b"{}")))
 }

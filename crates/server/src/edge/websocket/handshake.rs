@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use proto::{Failure, Kind};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::reply::{Body, Denied, bare};
+use crate::response::{Body, Rejection, no_content};
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
@@ -17,7 +17,7 @@ const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 ///
 /// # Errors
 /// 426 for what asks for no WebSocket or for another version of it, 400 for what is no proper request for one.
-pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Denied> {
+pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Rejection> {
     let headers = &parts.headers;
     let asked =
         parts.method == Method::GET && parts.version == Version::HTTP_11 && lists(headers, &UPGRADE, "websocket");
@@ -26,9 +26,9 @@ pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Denied> {
     }
     let version = one(headers, &SEC_WEBSOCKET_VERSION);
     if version.is_some_and(|version| version != "13") {
-        let mut denied = needed(parts);
-        denied.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        return Err(denied);
+        let mut rejection = needed(parts);
+        rejection.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return Err(rejection);
     }
     let key = one(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_nonce(key));
     let (Some(key), Some(_), true) = (key, version, lists(headers, &CONNECTION, "upgrade")) else {
@@ -40,7 +40,7 @@ pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Denied> {
         let why = "A WebSocket handshake has no body: leave Content-Length and Transfer-Encoding out";
         return Err(Failure::new(Kind::Invalid, why).code("bad_handshake").into());
     }
-    let mut response = bare(StatusCode::SWITCHING_PROTOCOLS);
+    let mut response = no_content(StatusCode::SWITCHING_PROTOCOLS);
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok();
     response.headers_mut().extend([(UPGRADE, WEBSOCKET), (CONNECTION, HeaderValue::from_static("upgrade"))]);
     response.headers_mut().extend(accept.map(|accept| (SEC_WEBSOCKET_ACCEPT, accept)));
@@ -49,14 +49,14 @@ pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Denied> {
 
 /// What is answered to a request that asks for no WebSocket. The Codex client goes on over HTTP at once after a 426; any other
 /// answer costs seven tries (client 0.169.0, measured).
-pub(super) fn needed(parts: &Parts) -> Denied {
+pub(super) fn needed(parts: &Parts) -> Rejection {
     let hint = "This path speaks WebSocket to GET; use POST for HTTP";
-    let mut denied =
-        Denied::with(StatusCode::UPGRADE_REQUIRED, Failure::new(Kind::Invalid, hint).code("upgrade_required"));
+    let mut rejection =
+        Rejection::with(StatusCode::UPGRADE_REQUIRED, Failure::new(Kind::Invalid, hint).code("upgrade_required"));
     if parts.version < Version::HTTP_2 {
-        denied.headers.insert(UPGRADE, WEBSOCKET);
+        rejection.headers.insert(UPGRADE, WEBSOCKET);
     }
-    denied
+    rejection
 }
 
 /// Whether a head announces a body.

@@ -6,21 +6,21 @@ use proto::{Failure, Kind};
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
-use super::input::{self, Input};
-use crate::app::{OLLAMA, OPEN};
-use crate::operation::{Choice, Operation, Place, Topic};
+use super::input::{self, AdminRequest};
+use crate::app::{KEYLESS_API, KEYLESS_OLLAMA};
+use crate::operation::{Operation, Param, ParamIn, Tag};
 use crate::query;
-use crate::reply::{Answer, Denied, json};
-use crate::route::Ask;
+use crate::response::{HandlerResult, Rejection, json};
+use crate::route::RequestContext;
 use crate::settings::Settings;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "not there, null and a number are three wishes")]
 #[schema(as = AccountTerms)]
-struct Wish {
+struct TermsRequest {
     /// Requests at a time; 0 is no limit, null leaves it to the settings.
-    #[serde(default, deserialize_with = "said")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u32>)]
     max_concurrent: Option<Option<u32>>,
     /// Accounts with a lower number serve first.
@@ -30,70 +30,70 @@ struct Wish {
 
 /// Tells a field that is `null` from one that is not there.
 #[expect(clippy::option_option, reason = "not there, null and a number are three wishes")]
-fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<u32>>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<u32>>, D::Error> {
     Option::deserialize(value).map(Some)
 }
 
 /// Of [`set`].
-pub(crate) const SET: Operation = Operation::new(Topic::Accounts, "Set what the choice among accounts heeds")
-    .takes::<Wish>()
+pub(crate) const SET: Operation = Operation::new(Tag::Accounts, "Set what the choice among accounts heeds")
+    .takes::<TermsRequest>()
     .gives::<AccountView>(200);
 
 /// `PATCH /admin/accounts/{id}` with `{"max_concurrent": <number or null>, "priority": <number>}`
-pub(crate) async fn set(ask: Ask) -> Answer {
-    let Input { engine, param: id, body: wish } = input::read::<Wish>(ask).await?;
-    let change = TermsChange { max_concurrent: wish.max_concurrent, priority: wish.priority };
-    let view = engine.accounts().set_terms(&id, change).await.map_err(|error| denied(&error))?;
+pub(crate) async fn set(ctx: RequestContext) -> HandlerResult {
+    let AdminRequest { engine, param: id, body: request } = input::read::<TermsRequest>(ctx).await?;
+    let change = TermsChange { max_concurrent: request.max_concurrent, priority: request.priority };
+    let view = engine.accounts().set_terms(&id, change).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &view))
 }
 
 /// Of [`explain`].
 pub(crate) const EXPLAIN: Operation =
-    Operation::new(Topic::Accounts, "Tell who would serve a request, and why not the others")
+    Operation::new(Tag::Accounts, "Tell who would serve a request, and why not the others")
         .more("Nothing is sent.")
         .options(&[
-            Choice {
-                place: Place::Query,
+            Param {
+                location: ParamIn::Query,
                 name: "model",
                 about: "The model's name; the default one when left out.",
-                words: &[],
+                values: &[],
             },
-            Choice {
-                place: Place::Query,
+            Param {
+                location: ParamIn::Query,
                 name: "key_id",
                 about: "The id of the client key that would ask; `open` or `ollama` for requests that need none.",
-                words: &[],
+                values: &[],
             },
-            Choice {
-                place: Place::Query,
+            Param {
+                location: ParamIn::Query,
                 name: "conversation",
                 about: "The conversation that the request would belong to.",
-                words: &[],
+                values: &[],
             },
         ])
         .gives::<Explained>(200);
 
 /// `GET /admin/dry-run?model=&key_id=&conversation=`; `key` is taken out of every address, as it may hold a key itself. Requests
 /// that need no key have `open` or `ollama` for its id.
-pub(crate) async fn explain(ask: Ask) -> Answer {
-    let given = |name| query::one(&ask.parts, name).filter(|value| !value.is_empty());
+pub(crate) async fn explain(ctx: RequestContext) -> HandlerResult {
+    let given = |name| query::one(&ctx.parts, name).filter(|value| !value.is_empty());
     let (model, key, conversation) = (given("model"), given("key_id"), given("conversation"));
-    let keyless = keyless(&ask.app.settings, key.as_deref());
+    let keyless = keyless(&ctx.app.settings, key.as_deref());
     let key = key.as_deref().filter(|_| keyless.is_none());
     let inquiry = Inquiry { model: model.as_deref(), key, keyless, conversation: conversation.as_deref() };
-    Ok(json(StatusCode::OK, &ask.app.engine.routing().explain(inquiry)?))
+    Ok(json(StatusCode::OK, &ctx.app.engine.routing().explain(inquiry)?))
 }
 
 /// Who asks without a key: programs of the Ollama listener by its name, and anybody where the data plane is open.
 fn keyless(settings: &Settings, key: Option<&str>) -> Option<&'static str> {
     match key {
-        Some(OLLAMA) => settings.ollama.enabled.then_some(OLLAMA),
-        None | Some(OPEN) => (!settings.require_key).then_some(OPEN),
+        Some(KEYLESS_OLLAMA) => settings.ollama.enabled.then_some(KEYLESS_OLLAMA),
+        None | Some(KEYLESS_API) => (!settings.require_key).then_some(KEYLESS_API),
         Some(_) => None,
     }
 }
 
-fn denied(error: &TermsError) -> Denied {
+fn rejection(error: &TermsError) -> Rejection {
     let failure = match error {
         TermsError::Unknown => Failure::new(Kind::NotFound, "No account has this id").code("not_found"),
         TermsError::Invalid(_) => Failure::new(Kind::Invalid, error.to_string()),

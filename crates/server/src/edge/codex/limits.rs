@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::account;
 use crate::admin::{input, quota};
 use crate::auth::Caller;
-use crate::reply::{Answer, json};
-use crate::route::Ask;
+use crate::response::{HandlerResult, json};
+use crate::route::RequestContext;
 
 /// The body of `GET /wham/usage`; the client wants whole numbers.
 #[derive(Serialize)]
@@ -19,26 +19,26 @@ struct Usage<'a> {
     account_id: &'a str,
     email: &'static str,
     plan_type: &'a str,
-    rate_limit: Rate,
-    code_review_rate_limit: Option<Rate>,
+    rate_limit: RateLimit,
+    code_review_rate_limit: Option<RateLimit>,
     additional_rate_limits: Vec<Additional<'a>>,
-    credits: Purse<'a>,
-    spend_control: Spend,
+    credits: CreditsBody<'a>,
+    spend_control: SpendControl,
     rate_limit_reached_type: Option<Reached<'a>>,
-    rate_limit_reset_credits: Available,
+    rate_limit_reset_credits: ResetCount,
     promo: Option<&'a str>,
 }
 
 #[derive(Serialize)]
-struct Rate {
+struct RateLimit {
     allowed: bool,
     limit_reached: bool,
-    primary_window: Option<Slot>,
-    secondary_window: Option<Slot>,
+    primary_window: Option<WindowBody>,
+    secondary_window: Option<WindowBody>,
 }
 
 #[derive(Serialize)]
-struct Slot {
+struct WindowBody {
     used_percent: u8,
     limit_window_seconds: u32,
     reset_after_seconds: u64,
@@ -49,11 +49,11 @@ struct Slot {
 struct Additional<'a> {
     limit_name: &'a str,
     metered_feature: &'a str,
-    rate_limit: Rate,
+    rate_limit: RateLimit,
 }
 
 #[derive(Serialize)]
-struct Purse<'a> {
+struct CreditsBody<'a> {
     has_credits: bool,
     unlimited: bool,
     balance: Option<&'a str>,
@@ -62,7 +62,7 @@ struct Purse<'a> {
 }
 
 #[derive(Serialize)]
-struct Spend {
+struct SpendControl {
     reached: bool,
     individual_limit: Option<u64>,
 }
@@ -73,34 +73,34 @@ struct Reached<'a> {
 }
 
 #[derive(Serialize)]
-struct Available {
+struct ResetCount {
     available_count: u64,
 }
 
 /// What a credit was spent on.
 #[derive(Serialize)]
-struct Spent<'a> {
+struct ConsumeReply<'a> {
     code: &'a str,
     windows_reset: u64,
 }
 
 #[derive(Deserialize)]
-struct Order {
+struct ConsumeRequest {
     redeem_request_id: String,
 }
 
 /// `GET .../usage`
-pub(crate) async fn usage(ask: Ask) -> Answer {
-    let (quota, now) = ask.app.engine.limits();
-    let own = own(&ask);
+pub(crate) async fn usage(ctx: RequestContext) -> HandlerResult {
+    let (quota, now) = ctx.app.engine.limits();
+    let own = own(&ctx);
     let allowed = quota.allowed.unwrap_or(true);
-    let window = |window: Option<Window>| window.map(|window| slot(window, now));
+    let window = |window: Option<Window>| window.map(|window| window_body(window, now));
     let body = Usage {
-        user_id: &account::user(&ask),
-        account_id: account::id(&ask),
+        user_id: &account::user(&ctx),
+        account_id: account::id(&ctx),
         email: "",
         plan_type: quota.plan.as_deref().unwrap_or("pro"),
-        rate_limit: Rate {
+        rate_limit: RateLimit {
             allowed,
             limit_reached: !allowed,
             primary_window: window(quota.primary),
@@ -109,9 +109,9 @@ pub(crate) async fn usage(ask: Ask) -> Answer {
         code_review_rate_limit: None,
         additional_rate_limits: quota.named.iter().map(|limit| additional(limit, now)).collect(),
         credits: purse(quota.credits.as_ref(), own.as_ref()),
-        spend_control: Spend { reached: false, individual_limit: None },
+        spend_control: SpendControl { reached: false, individual_limit: None },
         rate_limit_reached_type: quota.reached.as_deref().map(|kind| Reached { r#type: kind }),
-        rate_limit_reset_credits: Available {
+        rate_limit_reset_credits: ResetCount {
             available_count: own.as_ref().and_then(|own| own.reset_credits).unwrap_or_default(),
         },
         promo: None,
@@ -120,10 +120,10 @@ pub(crate) async fn usage(ask: Ask) -> Answer {
 }
 
 /// `GET .../rate-limit-reset-credits`: those of the login that asks. A client key is nobody's login.
-pub(crate) async fn credits(ask: Ask) -> Answer {
-    let list = match &ask.caller {
+pub(crate) async fn credits(ctx: RequestContext) -> HandlerResult {
+    let list = match &ctx.caller {
         Caller::Login(_, id) => {
-            ask.app.engine.quotas().reset_credits(id).await.map_err(|error| quota::denied(&error))?
+            ctx.app.engine.quotas().reset_credits(id).await.map_err(|error| quota::rejection(&error))?
         }
         _ => ResetCredits::default(),
     };
@@ -131,13 +131,13 @@ pub(crate) async fn credits(ask: Ask) -> Answer {
 }
 
 /// `POST .../rate-limit-reset-credits/consume`: irreversible, and so only for whoever holds the account's own login.
-pub(crate) async fn consume(ask: Ask) -> Answer {
-    let Caller::Login(_, id) = ask.caller.clone() else {
-        return Ok(json(StatusCode::OK, &Spent { code: "no_credit", windows_reset: 0 }));
+pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
+    let Caller::Login(_, id) = ctx.caller.clone() else {
+        return Ok(json(StatusCode::OK, &ConsumeReply { code: "no_credit", windows_reset: 0 }));
     };
-    let order = input::read::<Order>(ask).await?;
+    let order = input::read::<ConsumeRequest>(ctx).await?;
     let consumed = order.engine.quotas().consume_credit_as(&id, &order.body.redeem_request_id).await;
-    let consumed = consumed.map_err(|error| quota::denied(&error))?;
+    let consumed = consumed.map_err(|error| quota::rejection(&error))?;
     let (code, windows_reset) = match &consumed.outcome {
         Redeemed::Reset { windows } => ("reset", *windows),
         Redeemed::NothingToReset => ("nothing_to_reset", 0),
@@ -145,20 +145,20 @@ pub(crate) async fn consume(ask: Ask) -> Answer {
         Redeemed::AlreadyRedeemed => ("already_redeemed", 0),
         Redeemed::Other { said } => (said.as_str(), 0),
     };
-    Ok(json(StatusCode::OK, &Spent { code, windows_reset }))
+    Ok(json(StatusCode::OK, &ConsumeReply { code, windows_reset }))
 }
 
 /// The last figures of the account whose login asks. A client key is nobody's login.
-fn own(ask: &Ask) -> Option<Quota> {
-    let Caller::Login(_, id) = &ask.caller else { return None };
-    ask.app.engine.accounts().get(id).map(|account| account.quota)
+fn own(ctx: &RequestContext) -> Option<Quota> {
+    let Caller::Login(_, id) = &ctx.caller else { return None };
+    ctx.app.engine.accounts().get(id).map(|account| account.quota)
 }
 
 /// Whole percents: what is not quite used up is not shown as used up.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shares are 0 to 100")]
-fn slot(window: Window, now: Millis) -> Slot {
+fn window_body(window: Window, now: Millis) -> WindowBody {
     let reset_at = window.resets_at.unwrap_or(now);
-    Slot {
+    WindowBody {
         used_percent: window.used(now).floor() as u8,
         limit_window_seconds: window.minutes.unwrap_or_default().saturating_mul(60),
         reset_after_seconds: now.until(reset_at).div_ceil(1000),
@@ -167,20 +167,20 @@ fn slot(window: Window, now: Millis) -> Slot {
 }
 
 fn additional(limit: &Named, now: Millis) -> Additional<'_> {
-    let window = |window: Option<Window>| window.map(|window| slot(window, now));
+    let window = |window: Option<Window>| window.map(|window| window_body(window, now));
     let (primary_window, secondary_window) = (window(limit.primary), window(limit.secondary));
-    let full = |slot: &Option<Slot>| slot.as_ref().is_some_and(|slot| slot.used_percent >= 100);
+    let full = |slot: &Option<WindowBody>| slot.as_ref().is_some_and(|slot| slot.used_percent >= 100);
     let limit_reached = full(&primary_window) || full(&secondary_window);
     Additional {
         limit_name: limit.name.as_deref().unwrap_or(&limit.id),
         metered_feature: &limit.id,
-        rate_limit: Rate { allowed: !limit_reached, limit_reached, primary_window, secondary_window },
+        rate_limit: RateLimit { allowed: !limit_reached, limit_reached, primary_window, secondary_window },
     }
 }
 
 /// The pool's credits; how many is said of the caller's own account only.
-fn purse<'a>(credits: Option<&Credits>, own: Option<&'a Quota>) -> Purse<'a> {
-    Purse {
+fn purse<'a>(credits: Option<&Credits>, own: Option<&'a Quota>) -> CreditsBody<'a> {
+    CreditsBody {
         has_credits: credits.is_some_and(|credits| credits.has),
         unlimited: credits.is_some_and(|credits| credits.unlimited),
         balance: own.and_then(|own| own.credits.as_ref()?.balance.as_deref()),

@@ -8,7 +8,7 @@ use super::*;
 /// Gives what it holds, then waits for ever.
 struct Words(Vec<&'static str>);
 
-impl Source for Words {
+impl BodySource for Words {
     fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.0.is_empty() { Poll::Pending } else { Poll::Ready(Some(Bytes::from(self.0.remove(0)))) }
     }
@@ -25,7 +25,7 @@ fn next(body: &mut Body) -> Poll<Option<Result<Bytes, Abandoned>>> {
 
 #[test]
 fn a_stream_gives_one_frame_a_read() {
-    let mut body = Body::Stream(Slot::new(Box::new(Words(vec!["a", "b"]))));
+    let mut body = Body::Stream(CancellableBody::new(Box::new(Words(vec!["a", "b"]))));
     assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("a")))));
     assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("b")))));
     assert_eq!(next(&mut body), Poll::Pending);
@@ -33,7 +33,7 @@ fn a_stream_gives_one_frame_a_read() {
 
 #[test]
 fn a_stopping_server_ends_a_stream_cleanly_and_once() {
-    let slot = Slot::new(Box::new(Words(vec!["a"])));
+    let slot = CancellableBody::new(Box::new(Words(vec!["a"])));
     let mut body = Body::Stream(slot.clone());
     slot.finish();
     assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("cut: The gateway is shutting down")))));
@@ -42,18 +42,18 @@ fn a_stopping_server_ends_a_stream_cleanly_and_once() {
 
 #[test]
 fn an_untaken_frame_costs_the_stream_and_a_quiet_upstream_does_not() {
-    let slot = Slot::new(Box::new(Words(vec!["a"])));
+    let slot = CancellableBody::new(Box::new(Words(vec!["a"])));
     let mut body = Body::Stream(slot.clone());
-    slot.reap(Duration::ZERO);
+    slot.drop_stalled(Duration::ZERO);
     assert_eq!(next(&mut body), Poll::Ready(Some(Ok(Bytes::from("a")))));
     assert_eq!(next(&mut body), Poll::Pending, "hyper came back for more, so the frame was taken");
-    slot.reap(Duration::ZERO);
+    slot.drop_stalled(Duration::ZERO);
     assert_eq!(next(&mut body), Poll::Pending);
 
-    let slot = Slot::new(Box::new(Words(vec!["a", "b"])));
+    let slot = CancellableBody::new(Box::new(Words(vec!["a", "b"])));
     let mut body = Body::Stream(slot.clone());
     assert!(next(&mut body).is_ready());
-    slot.reap(Duration::ZERO);
+    slot.drop_stalled(Duration::ZERO);
     assert_eq!(next(&mut body), Poll::Ready(Some(Err(Abandoned))));
 }
 
@@ -66,13 +66,14 @@ fn whole_bodies_know_their_length() {
 
 #[test]
 fn a_refusal_has_its_status_and_headers() {
-    let mut denied = Denied::with(StatusCode::MISDIRECTED_REQUEST, Failure::new(Kind::Invalid, "no").retry_after(7));
-    denied.headers.insert("x-more", HeaderValue::from_static("1"));
-    let response = denied.respond(Dialect::Chat);
+    let mut rejection =
+        Rejection::with(StatusCode::MISDIRECTED_REQUEST, Failure::new(Kind::Invalid, "no").retry_after(7));
+    rejection.headers.insert("x-more", HeaderValue::from_static("1"));
+    let response = rejection.respond(Dialect::Chat);
     assert_eq!(response.status(), 421);
     assert_eq!(response.headers()[RETRY_AFTER], "7");
     assert_eq!(response.headers()["x-more"], "1");
-    let response = Denied::method(&[Method::GET, Method::POST]).respond(Dialect::Chat);
+    let response = Rejection::method_not_allowed(&[Method::GET, Method::POST]).respond(Dialect::Chat);
     assert_eq!(
         (response.status(), &response.headers()[ALLOW]),
         (StatusCode::METHOD_NOT_ALLOWED, &HeaderValue::from_static("GET, POST"))
@@ -80,9 +81,9 @@ fn a_refusal_has_its_status_and_headers() {
 }
 
 /// Stops its own stream while it is asked, as another thread may.
-struct Stopped(std::sync::Weak<Slot>);
+struct Stopped(std::sync::Weak<CancellableBody>);
 
-impl Source for Stopped {
+impl BodySource for Stopped {
     fn poll_bytes(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.0.upgrade().unwrap().finish();
         Poll::Pending
@@ -103,7 +104,7 @@ impl std::task::Wake for Woken {
 
 #[test]
 fn a_stop_between_the_look_and_the_wait_is_not_missed() {
-    let slot = Slot::new(Box::new(Words(Vec::new())));
+    let slot = CancellableBody::new(Box::new(Words(Vec::new())));
     slot.state.lock().source = Some(Box::new(Stopped(Arc::downgrade(&slot))));
     let woken = Arc::new(Woken(AtomicBool::new(false)));
     let waker = Waker::from(woken.clone());

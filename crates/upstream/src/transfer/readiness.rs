@@ -9,16 +9,16 @@ use crate::jwt::Claims;
 
 /// What can be done with an entry.
 #[derive(Clone, Debug)]
-pub enum Worth {
+pub enum Readiness {
     /// It can be stored as it is.
     Ready(Login),
     /// Its refresh token must be used first, which is possible once.
-    Spend(Secret),
+    NeedsRefresh(Secret),
 }
 
 /// Why an entry's tokens cannot be good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Junk {
+pub enum InvalidEntry {
     /// No token in it.
     #[error("it holds no token")]
     Empty,
@@ -41,30 +41,30 @@ impl Entry {
     ///
     /// # Errors
     /// [`Junk`] for one that must not be stored.
-    pub fn worth(&self, now: Millis) -> Result<Worth, Junk> {
+    pub fn readiness(&self, now: Millis) -> Result<Readiness, InvalidEntry> {
         if self.refresh.as_ref().is_some_and(|token| !plausible(token.expose())) {
-            return Err(Junk::Damaged);
+            return Err(InvalidEntry::Damaged);
         }
         let readable = self.access.as_ref().filter(|token| Claims::read(token).is_some());
         match (readable, &self.refresh, &self.access) {
             (Some(access), refresh, _) => self.ready(access, refresh.as_ref(), now),
-            (None, Some(refresh), _) => Ok(Worth::Spend(refresh.clone())),
-            (None, None, Some(_)) => Err(Junk::Unreadable),
-            (None, None, None) => Err(Junk::Empty),
+            (None, Some(refresh), _) => Ok(Readiness::NeedsRefresh(refresh.clone())),
+            (None, None, Some(_)) => Err(InvalidEntry::Unreadable),
+            (None, None, None) => Err(InvalidEntry::Empty),
         }
     }
 
-    fn ready(&self, access: &Secret, refresh: Option<&Secret>, now: Millis) -> Result<Worth, Junk> {
+    fn ready(&self, access: &Secret, refresh: Option<&Secret>, now: Millis) -> Result<Readiness, InvalidEntry> {
         let mut claims = Claims::of(access, self.id.as_ref());
         if refresh.is_none() && claims.expires.is_some_and(|end| end <= now) {
-            return Err(Junk::Ended);
+            return Err(InvalidEntry::Ended);
         }
         // The file's own word comes first: of several workspaces it is the one that was chosen.
         if let Some(account) = &self.account {
             claims.account_id.clone_from(account);
         }
         match (claims.account_id.is_empty(), refresh) {
-            (false, refresh) => Ok(Worth::Ready(Login {
+            (false, refresh) => Ok(Readiness::Ready(Login {
                 access: access.clone(),
                 refresh: refresh.cloned(),
                 id: self.id.clone(),
@@ -72,8 +72,8 @@ impl Entry {
                 refreshed: self.refreshed,
             })),
             // New tokens may say more.
-            (true, Some(refresh)) => Ok(Worth::Spend(refresh.clone())),
-            (true, None) => Err(Junk::NoAccount),
+            (true, Some(refresh)) => Ok(Readiness::NeedsRefresh(refresh.clone())),
+            (true, None) => Err(InvalidEntry::NoAccount),
         }
     }
 }

@@ -22,9 +22,9 @@ pub(crate) const NAME: usize = 256;
 
 /// Reads the client's facts. `subagent` is what the path says of a Codex subagent.
 pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>) -> Client {
-    let user_agent = one(headers, USER_AGENT.as_str(), 512).unwrap_or_default();
+    let user_agent = single_header(headers, USER_AGENT.as_str(), 512).unwrap_or_default();
     let codex = of_codex(headers);
-    let mut passed = if codex { given(headers, &engine::PASSED) } else { Vec::new() };
+    let mut passed = if codex { selected_headers(headers, &engine::PASSED_HEADERS) } else { Vec::new() };
     if let Some(subagent) = subagent
         && passed.iter().all(|(name, _)| *name != SUBAGENT)
     {
@@ -36,22 +36,22 @@ pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>
         codex,
         version: version(headers).filter(|_| codex),
         headers: passed,
-        relayed: given(headers, &engine::RELAYED),
+        relayed: selected_headers(headers, &engine::RELAYED),
         session: first(headers, &SESSIONS),
         thread: first(headers, &THREADS),
         own_tools: own_tools(headers),
-        turn_state: one(headers, "x-codex-turn-state", LONGEST).filter(|_| codex).map(str::to_owned),
+        turn_state: single_header(headers, "x-codex-turn-state", LONGEST).filter(|_| codex).map(str::to_owned),
         ..Client::default()
     }
 }
 
 /// What a Codex client's headers say of the turn that a picture or a search is for.
-pub(crate) fn turn(headers: &HeaderMap) -> Vec<(&'static str, String)> {
-    if of_codex(headers) { given(headers, &engine::TURN) } else { Vec::new() }
+pub(crate) fn turn_headers(headers: &HeaderMap) -> Vec<(&'static str, String)> {
+    if of_codex(headers) { selected_headers(headers, &engine::TURN_HEADERS) } else { Vec::new() }
 }
 
 /// Names the beta feature that a compaction is, where the client has named none (observed of Codex CLI 0.169, 2026-11-21).
-pub(crate) fn compacts(client: &mut Client) {
+pub(crate) fn mark_compaction(client: &mut Client) {
     const BETA: &str = "x-codex-beta-features";
     if client.headers.iter().all(|(name, _)| *name != BETA) {
         client.headers.push((BETA, "remote_compaction_v2".to_owned()));
@@ -61,23 +61,23 @@ pub(crate) fn compacts(client: &mut Client) {
 /// Whether the client wants no tools beside its own.
 fn own_tools(headers: &HeaderMap) -> bool {
     let says = |name: &str, words: &[&str]| {
-        one(headers, name, 16).is_some_and(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
+        single_header(headers, name, 16).is_some_and(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
     };
     TOOLS.iter().any(|name| says(name, &NO)) || says(NO_TOOLS.0, &NO_TOOLS.1)
 }
 
 /// The version of a Codex client: in a header of its own, which it sends to its own backend, and in its name.
 fn version(headers: &HeaderMap) -> Option<String> {
-    let named = || one(headers, USER_AGENT.as_str(), 512)?.split_once('/')?.1.split(' ').next();
-    one(headers, "version", 64).or_else(named).map(str::to_owned)
+    let named = || single_header(headers, USER_AGENT.as_str(), 512)?.split_once('/')?.1.split(' ').next();
+    single_header(headers, "version", 64).or_else(named).map(str::to_owned)
 }
 
 fn of_codex(headers: &HeaderMap) -> bool {
-    ["user-agent", "originator"].iter().any(|name| one(headers, name, 512).is_some_and(is_codex))
+    ["user-agent", "originator"].iter().any(|name| single_header(headers, name, 512).is_some_and(is_codex))
 }
 
-fn given(headers: &HeaderMap, names: &[&'static str]) -> Vec<(&'static str, String)> {
-    names.iter().filter_map(|name| Some((*name, one(headers, name, LONGEST)?.to_owned()))).collect()
+fn selected_headers(headers: &HeaderMap, names: &[&'static str]) -> Vec<(&'static str, String)> {
+    names.iter().filter_map(|name| Some((*name, single_header(headers, name, LONGEST)?.to_owned()))).collect()
 }
 
 fn is_codex(name: &str) -> bool {
@@ -85,11 +85,11 @@ fn is_codex(name: &str) -> bool {
 }
 
 fn first(headers: &HeaderMap, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| one(headers, name, NAME)).map(str::to_owned)
+    names.iter().find_map(|name| single_header(headers, name, NAME)).map(str::to_owned)
 }
 
 /// A header that stands once, as visible ASCII of at most `longest` bytes.
-pub(crate) fn one<'a>(headers: &'a HeaderMap, name: &str, longest: usize) -> Option<&'a str> {
+pub(crate) fn single_header<'a>(headers: &'a HeaderMap, name: &str, longest: usize) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     (values.next().is_none() && !value.is_empty() && value.len() <= longest).then_some(value)

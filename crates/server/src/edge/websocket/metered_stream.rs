@@ -12,18 +12,18 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::scan::Scan;
-use crate::body::{Budget, Charge, patience};
-use crate::connection::head_filter::Gate;
+use super::scan::FrameScanner;
+use crate::body::{BodyBudget, BodyReservation, total_time};
+use crate::connection::head_filter::HeadFilter;
 
 /// See the module.
-pub(super) struct Meter {
-    gate: Gate,
+pub(super) struct MeteredStream {
+    inner: HeadFilter,
     /// What came with the upgrade request.
     early: Bytes,
-    scan: Scan,
-    budget: Budget,
-    charge: Charge,
+    scan: FrameScanner,
+    budget: BodyBudget,
+    charge: BodyReservation,
     /// Bytes that have come of the message.
     held: usize,
     /// When the last of them came.
@@ -32,24 +32,33 @@ pub(super) struct Meter {
     began: Option<Instant>,
 }
 
-impl Meter {
+impl MeteredStream {
     /// Counts what comes from `gate`, after what came `early`.
-    pub(super) fn new(gate: Gate, early: Bytes, budget: Budget) -> Self {
-        let charge = budget.charge(usize::MAX);
-        Self { gate, early, scan: Scan::default(), budget, charge, held: 0, moved: Instant::now(), began: None }
+    pub(super) fn new(inner: HeadFilter, early: Bytes, budget: BodyBudget) -> Self {
+        let charge = budget.reservation(usize::MAX);
+        Self {
+            inner,
+            early,
+            scan: FrameScanner::default(),
+            budget,
+            charge,
+            held: 0,
+            moved: Instant::now(),
+            began: None,
+        }
     }
 
     /// When a message that is not whole is given up, by the rule of request bodies; `None` when there is none.
     pub(super) fn deadline(&self, stall: Duration) -> Option<Instant> {
         let began = self.began.filter(|_| self.scan.is_open())?;
-        Some((self.moved + stall).min(began + patience(self.held as u64, stall)))
+        Some((self.moved + stall).min(began + total_time(self.held as u64, stall)))
     }
 
     /// A message that is whole, with its charge.
     pub(super) fn take(&mut self, message: Bytes) -> Bytes {
         self.held = 0;
         self.began = None;
-        std::mem::replace(&mut self.charge, self.budget.charge(usize::MAX)).adopt(message)
+        std::mem::replace(&mut self.charge, self.budget.reservation(usize::MAX)).adopt(message)
     }
 
     fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -68,7 +77,7 @@ impl Meter {
     /// Reads into a buffer that has room for nothing else.
     fn fill(&mut self, cx: &mut Context<'_>, part: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.early.is_empty() {
-            return Pin::new(&mut self.gate).poll_read(cx, part);
+            return Pin::new(&mut self.inner).poll_read(cx, part);
         }
         let count = part.remaining().min(self.early.len());
         part.put_slice(&self.early[..count]);
@@ -77,7 +86,7 @@ impl Meter {
     }
 }
 
-impl AsyncRead for Meter {
+impl AsyncRead for MeteredStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let most = this.scan.ahead().min(buf.remaining());
@@ -90,16 +99,16 @@ impl AsyncRead for Meter {
     }
 }
 
-impl AsyncWrite for Meter {
+impl AsyncWrite for MeteredStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.gate).poll_write(cx, bytes)
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.gate).poll_flush(cx)
+        Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.gate).poll_shutdown(cx)
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

@@ -1,0 +1,364 @@
+//! A connection's life: one reply after the other, few messages waiting, and an end that the client can read.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use proto::{Failure, Kind};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use uuid::Uuid;
+
+use super::SocketContext;
+use super::frames::EventMessages;
+use super::metered_stream::MeteredStream;
+use super::turn::{self, RunningReply};
+use crate::body::BodyError;
+use crate::connection::state::Phase;
+use crate::guard::Counters;
+use crate::response::{Rejection, shutting_down};
+
+/// A message that is longer leaves no memory behind where it was put together.
+const SMALL: usize = 64 << 10;
+
+/// A connection that speaks WebSocket.
+pub(super) struct Session {
+    context: Arc<SocketContext>,
+    socket: WebSocketStream<MeteredStream>,
+    poll_activity: Activity,
+    /// Messages that came while a reply ran, oldest first.
+    waiting: VecDeque<Bytes>,
+    idle: Pin<Box<Sleep>>,
+    /// Runs while a message arrives.
+    stall: Option<Pin<Box<Sleep>>>,
+    /// Whether the client was looked at before the reply the last time.
+    client_first: bool,
+    /// Whether a pong may not be written yet.
+    pong_pending: bool,
+}
+
+/// What is being done.
+enum Activity {
+    /// Nothing.
+    None,
+    /// A message waits for its reply to begin.
+    Opening(Pin<Box<dyn Future<Output = Result<RunningReply, Rejection>> + Send>>),
+    /// A reply runs.
+    Live(Box<LiveReply>),
+}
+
+/// A reply, and its events on their way into messages.
+struct LiveReply(RunningReply, EventMessages);
+
+impl LiveReply {
+    /// The messages in bytes of the reply.
+    fn messages(&mut self, bytes: Bytes) -> Vec<Message> {
+        let mut messages = Vec::new();
+        self.1.feed(bytes, |message| messages.push(message));
+        messages
+    }
+}
+
+/// What happened.
+enum Event {
+    /// A message came.
+    Message(Bytes),
+    /// A reply begins.
+    Opened(RunningReply),
+    /// There is no reply, or no more of it.
+    Refused(Rejection),
+    /// A reply goes on.
+    Reply(Bytes),
+    /// A reply is over.
+    ReplyEnded,
+    /// The connection ends.
+    End(Ending),
+}
+
+/// Why a connection ends.
+enum Ending {
+    /// The client left.
+    Gone,
+    /// The server stops; what runs is cut.
+    Stop,
+    /// With this close code.
+    Close(CloseCode, &'static str),
+    /// After this refusal.
+    Refuse(Box<Rejection>, CloseCode),
+}
+
+impl Session {
+    pub(super) fn new(context: Arc<SocketContext>, socket: WebSocketStream<MeteredStream>) -> Self {
+        let idle = Box::pin(sleep_until(Instant::now() + context.app.limits.socket_idle));
+        Self {
+            context,
+            socket,
+            poll_activity: Activity::None,
+            waiting: VecDeque::new(),
+            idle,
+            stall: None,
+            client_first: false,
+            pong_pending: false,
+        }
+    }
+
+    /// Serves until the connection ends.
+    pub(super) async fn run(mut self) {
+        let leave = loop {
+            let step = poll_fn(|cx| self.poll(cx)).await;
+            if matches!(&step, Event::Message(body) if body.len() > SMALL) {
+                // What is written must be whole before another writes.
+                if self.socket.flush().await.is_err() {
+                    break Ending::Gone;
+                }
+                self = self.renew().await;
+            }
+            if let Err(leave) = self.handle(step).await {
+                break leave;
+            }
+        };
+        // What does not reach the client any more is nobody's.
+        let _ = self.close(leave).await;
+        let _ = self.socket.get_mut().shutdown().await;
+    }
+
+    /// The same with a reader of frames that holds nothing: it keeps as much memory as its longest message took.
+    async fn renew(self) -> Self {
+        let socket = super::websocket_stream(self.socket.into_inner(), &self.context).await;
+        Self { socket, ..self }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let phase = self.context.connection.phase(cx.waker());
+        if phase >= Phase::Abort || phase == Phase::Drain && self.is_free() {
+            return Poll::Ready(Event::End(Ending::Stop));
+        }
+        if self.is_free()
+            && let Some(body) = self.waiting.pop_front()
+        {
+            self.open_reply(body);
+        }
+        // Also while a reply runs and others wait: a ping is answered, and a client that leaves takes its reply with it. They take
+        // turns: a reply that is always ready must not hide the client, nor the client its reply.
+        self.client_first = !self.client_first;
+        let first = if self.client_first { self.poll_client(cx) } else { self.work(cx) };
+        if first.is_ready() {
+            return first;
+        }
+        let second = if self.client_first { self.work(cx) } else { self.poll_client(cx) };
+        if second.is_ready() { second } else { self.poll_timers(cx).map(Event::End) }
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        match &mut self.poll_activity {
+            Activity::None => Poll::Pending,
+            Activity::Opening(opening) => {
+                opening.as_mut().poll(cx).map(|opened| opened.map_or_else(Event::Refused, Event::Opened))
+            }
+            Activity::Live(live) => live.0.poll(cx).map(|said| match said {
+                Ok(bytes) => bytes.map_or(Event::ReplyEnded, Event::Reply),
+                Err(rejection) => Event::Refused(rejection),
+            }),
+        }
+    }
+
+    fn is_free(&self) -> bool {
+        matches!(self.poll_activity, Activity::None)
+    }
+
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            // A pong that is not written yet waits in memory: whoever does not read them is not read either.
+            if self.pong_pending {
+                match std::task::ready!(self.socket.poll_flush_unpin(cx)) {
+                    Ok(()) => self.pong_pending = false,
+                    Err(error) => return Poll::Ready(Event::End(self.read_failure(&error))),
+                }
+            }
+            let step = match std::task::ready!(self.socket.poll_next_unpin(cx)) {
+                Some(Ok(Message::Text(text))) => Event::Message(self.socket.get_mut().take(text.into())),
+                Some(Ok(Message::Ping(_))) => {
+                    self.pong_pending = true;
+                    continue;
+                }
+                Some(Ok(Message::Pong(_))) => continue,
+                Some(Ok(Message::Binary(_) | Message::Frame(_))) => Event::End(binary()),
+                Some(Ok(Message::Close(_))) | None => Event::End(Ending::Gone),
+                Some(Err(error)) => Event::End(self.read_failure(&error)),
+            };
+            return Poll::Ready(step);
+        }
+    }
+
+    /// Whether a client has said nothing for too long.
+    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        if let Some(deadline) = self.socket.get_ref().deadline(self.context.app.limits.body_stall) {
+            let timer = self.stall.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
+            return timer.as_mut().poll(cx).map(|()| stalled());
+        }
+        self.stall = None;
+        if !self.is_free() {
+            return Poll::Pending;
+        }
+        self.idle.as_mut().poll(cx).map(|()| Ending::Close(CloseCode::Away, "idle"))
+    }
+
+    async fn handle(&mut self, step: Event) -> Result<(), Ending> {
+        let sent = match step {
+            Event::Message(body) if self.is_queue_full(&body) => return Err(queue_full()),
+            Event::Message(body) => {
+                self.waiting.push_back(body);
+                Ok(())
+            }
+            Event::Opened(running) => self.begin(running).await,
+            Event::Refused(rejection) if is_unauthenticated(&rejection) => {
+                return Err(Ending::Refuse(Box::new(rejection), CloseCode::Policy));
+            }
+            Event::Refused(rejection) => self.refuse(&rejection).await,
+            Event::Reply(bytes) => self.send_reply(bytes).await,
+            Event::ReplyEnded => {
+                self.end_reply();
+                Ok(())
+            }
+            Event::End(leave) => return Err(leave),
+        };
+        sent.map_err(|_| Ending::Gone)
+    }
+
+    /// Whether one more message is too much: their number is bounded, and together they are no more than one may be.
+    fn is_queue_full(&self, body: &Bytes) -> bool {
+        let limits = &self.context.app.limits;
+        let held: usize = self.waiting.iter().map(Bytes::len).sum();
+        self.waiting.len() >= limits.waiting || (held > 0 && (held + body.len()) as u64 > limits.wire)
+    }
+
+    /// Serves a message.
+    fn open_reply(&mut self, body: Bytes) {
+        let id = Uuid::new_v4().to_string();
+        tracing::debug!(request = %id, peer = %self.context.peer, bytes = body.len(), "asked over WebSocket");
+        self.poll_activity = Activity::Opening(Box::pin(turn::run(Arc::clone(&self.context), body, id)));
+    }
+
+    async fn begin(&mut self, mut running: RunningReply) -> Result<(), Error> {
+        let before = std::mem::take(&mut running.before);
+        self.poll_activity = Activity::Live(Box::new(LiveReply(running, EventMessages::new())));
+        self.send(before).await
+    }
+
+    /// The messages of one read of the upstream, in one write.
+    async fn send_reply(&mut self, bytes: Bytes) -> Result<(), Error> {
+        let Activity::Live(live) = &mut self.poll_activity else { return Ok(()) };
+        let messages = live.messages(bytes);
+        self.send(messages).await
+    }
+
+    async fn send(&mut self, messages: Vec<Message>) -> Result<(), Error> {
+        for message in messages {
+            self.socket.feed(message).await?;
+        }
+        self.socket.flush().await
+    }
+
+    async fn refuse(&mut self, rejection: &Rejection) -> Result<(), Error> {
+        self.end_reply();
+        self.socket.send(turn::rejection_message(rejection)).await
+    }
+
+    fn end_reply(&mut self) {
+        self.poll_activity = Activity::None;
+        self.idle.as_mut().reset(Instant::now() + self.context.app.limits.socket_idle);
+    }
+
+    async fn close(&mut self, leave: Ending) -> Result<(), Error> {
+        let (last, close) = match leave {
+            // The answer to a client's close is written with the next flush.
+            Ending::Gone => (Vec::new(), None),
+            Ending::Stop => (self.abort(), Some((CloseCode::Away, "the gateway is shutting down"))),
+            Ending::Close(code, reason) => (Vec::new(), Some((code, reason))),
+            Ending::Refuse(rejection, code) => (vec![turn::rejection_message(&rejection)], Some((code, ""))),
+        };
+        // A client may take its time to read this, and holds no place meanwhile.
+        self.poll_activity = Activity::None;
+        self.waiting.clear();
+        self.send(last).await?;
+        let Some((code, reason)) = close else { return Ok(()) };
+        self.socket.close(Some(CloseFrame { code, reason: reason.into() })).await
+    }
+
+    /// Ends what runs with a failure of its own, and what waits with one for all.
+    fn abort(&mut self) -> Vec<Message> {
+        let refusal = || turn::rejection_message(&shutting_down().into());
+        let mut last = match &mut self.poll_activity {
+            Activity::Live(live) => {
+                let bytes = live.0.stream.as_mut().cut(&shutting_down());
+                live.messages(bytes)
+            }
+            Activity::Opening(_) => vec![refusal()],
+            Activity::None => Vec::new(),
+        };
+        last.extend((!self.waiting.is_empty()).then(refusal));
+        last
+    }
+
+    /// How a connection ends on which no further message can be read.
+    fn read_failure(&self, error: &Error) -> Ending {
+        tracing::debug!(%error, "a WebSocket broke");
+        match error {
+            Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
+                let failure = Failure::new(
+                    Kind::TooLarge,
+                    format!("The message is too large; the limit is {} MiB ({max_size} bytes)", max_size >> 20),
+                );
+                Ending::Refuse(Box::new(failure.into()), CloseCode::Size)
+            }
+            Error::Utf8(_) => Ending::Close(CloseCode::Invalid, "the message is no UTF-8"),
+            Error::Protocol(_) => Ending::Close(CloseCode::Protocol, ""),
+            Error::Io(error) if error.kind() == ErrorKind::InvalidData => Ending::Close(CloseCode::Protocol, ""),
+            Error::Io(error) => {
+                let full = error.get_ref().and_then(|inner| inner.downcast_ref::<BodyError>());
+                full.map_or(Ending::Gone, |full| self.over_budget(*full))
+            }
+            _ => Ending::Gone,
+        }
+    }
+
+    /// What arrives has no room among the bodies of others.
+    fn over_budget(&self, broken: BodyError) -> Ending {
+        Counters::add(&self.context.app.counters.overloaded);
+        Ending::Refuse(Box::new(Failure::from(broken).into()), CloseCode::Again)
+    }
+}
+
+/// Whether the client's key is none any more.
+fn is_unauthenticated(rejection: &Rejection) -> bool {
+    matches!(rejection.failure.kind, Kind::Unauthorized)
+        && rejection.headers.contains_key(http::header::WWW_AUTHENTICATE)
+}
+
+fn binary() -> Ending {
+    let failure = Failure::new(Kind::Unsupported, "This WebSocket takes text messages only");
+    Ending::Refuse(Box::new(failure.into()), CloseCode::Unsupported)
+}
+
+fn stalled() -> Ending {
+    let failure = Failure::new(Kind::Stalled, "The message stopped arriving");
+    Ending::Refuse(Box::new(failure.into()), CloseCode::Policy)
+}
+
+fn queue_full() -> Ending {
+    let failure = Failure::new(Kind::RateLimited, "Too many messages wait for their turn on this WebSocket");
+    Ending::Refuse(Box::new(failure.code("too_many_messages").into()), CloseCode::Policy)
+}

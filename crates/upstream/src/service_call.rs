@@ -1,0 +1,57 @@
+//! Calls of an account that no model answers in a stream: images and searches. JSON goes in and JSON comes out.
+
+use bytes::Bytes;
+use http::Method;
+use pool::relay::Service;
+use pool::{Account, Secret};
+
+use crate::client::OutboundRequest;
+use crate::codex::{headers, identity};
+use crate::profile::HeaderField;
+use crate::{Answer, Fault, Upstream};
+
+/// Request headers of a Codex client that say which turn a call is for, and are passed on; any other is not sent.
+pub const TURN_HEADERS: [&str; 2] = ["x-codex-image-turn-id", "x-codex-turn-metadata"];
+
+/// One such call.
+pub struct ServiceCall<'a> {
+    /// Whose.
+    pub account: &'a Account,
+    /// Its bearer.
+    pub access: &'a Secret,
+    /// Which.
+    pub service: Service,
+    /// The JSON body.
+    pub body: Bytes,
+    /// The id of the turn that an image is for, a UUID, where the client names none.
+    pub turn: &'a str,
+    /// A Codex client's own headers; only those in [`TURN`] are sent.
+    pub passed: &'a [(&'static str, String)],
+}
+
+impl Upstream {
+    /// `POST {base}/codex` and the service's path; resolves at the answer's headers, for which a picture may take its time.
+    /// Dropping the future, or the answer's body, ends the exchange.
+    pub async fn call_service(&self, call: ServiceCall<'_>) -> Result<Answer, Fault> {
+        let ServiceCall { account, access, service, body, turn, passed } = call;
+        let (profile, url) = (&*self.profile(), self.endpoints().service(service));
+        let own = |field: HeaderField| {
+            let name = field.name();
+            let found = passed.iter().find(|(given, _)| name == *given && TURN_HEADERS.contains(given));
+            found.map(|(_, value)| value.clone())
+        };
+        let cookie = self.jars().header(&account.id, &url);
+        let headers = headers::write(profile.orders.service, |field| match field {
+            HeaderField::Accept => Some("*/*".to_owned()),
+            HeaderField::ContentType => Some("application/json".to_owned()),
+            HeaderField::ImageTurn => service.draws().then(|| own(field).unwrap_or_else(|| turn.to_owned())),
+            HeaderField::TurnMetadata => own(field),
+            HeaderField::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
+            field => identity(field, profile, account, access),
+        })?;
+        let outbound = OutboundRequest { method: Method::POST, url: url.clone(), headers, body };
+        let mut answer = self.send_within(outbound, self.config().timeouts.service).await?;
+        self.jars().absorb(&account.id, &url, &mut answer.headers);
+        Ok(answer)
+    }
+}
