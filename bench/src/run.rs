@@ -13,7 +13,7 @@ use crate::form::{Client, Form};
 use crate::load::{Load, Taken};
 use crate::machine::{self, Core};
 use crate::plan::Plan;
-use crate::report::{Figure, Memory, Report};
+use crate::report::{Bar, Figure, Memory, Report};
 
 #[derive(Args)]
 pub(crate) struct Run {
@@ -46,6 +46,7 @@ struct Course {
     connections: u32,
     /// Whether a round counts only when the proxy's core was busy all along.
     saturated: bool,
+    bar: Bar,
 }
 
 /// Connections of the round of first tokens and delays.
@@ -57,39 +58,82 @@ const ARRIVAL: Duration = Duration::from_millis(1);
 /// Connections of a paced course.
 const PACED: u32 = 8;
 
+/// Connections of a course of whole answers.
+const WHOLE: u32 = 16;
+
 const fn plan(tokens: u32, pace: f64) -> Plan {
     let phases = if pace > 0.0 { PACED } else { 0 };
     Plan { tokens, pace, batch: 1, phases, stamp: false }
 }
 
-const fn saturated(name: &'static str, client: Client) -> Course {
-    Course { name, form: Form { client, stream: true }, plan: plan(500, 0.0), connections: 32, saturated: true }
+const fn saturated(name: &'static str, client: Client, ratio: f64) -> Course {
+    let (form, bar) = (Form { client, stream: true }, Bar::Ratio(ratio));
+    Course { name, form, plan: plan(500, 0.0), connections: 32, saturated: true, bar }
 }
 
-const fn paced(name: &'static str, client: Client) -> Course {
-    Course { name, form: Form { client, stream: true }, plan: plan(200, 50.0), connections: PACED, saturated: false }
+const fn paced(name: &'static str, client: Client, ratio: f64) -> Course {
+    let (form, bar) = (Form { client, stream: true }, Bar::Ratio(ratio));
+    Course { name, form, plan: plan(200, 50.0), connections: PACED, saturated: false, bar }
+}
+
+/// Whole answers as fast as they are taken: what a request costs beside its tokens.
+const fn whole(name: &'static str, client: Client, (tokens, batch): (u32, u32), ratio: f64) -> Course {
+    let (form, bar) = (Form { client, stream: true }, Bar::Ratio(ratio));
+    Course { name, form, plan: Plan { batch, ..plan(tokens, 0.0) }, connections: WHOLE, saturated: false, bar }
 }
 
 const fn collected(name: &'static str, client: Client) -> Course {
-    Course { name, form: Form { client, stream: false }, plan: plan(100, 0.0), connections: 8, saturated: false }
+    let form = Form { client, stream: false };
+    Course { name, form, plan: plan(100, 0.0), connections: WHOLE, saturated: false, bar: Bar::Collected }
+}
+
+impl Course {
+    /// How much of a round's time it needs: a round of whole answers has thousands of them.
+    fn share(&self) -> f64 {
+        if self.connections == WHOLE { 0.5 } else { 1.0 }
+    }
 }
 
 /// What is measured: names as in the report.
 const COURSES: &[Course] = &[
-    saturated("responses stream, saturated", Client::Responses),
-    saturated("socket stream, saturated", Client::Socket),
-    saturated("chat stream, saturated", Client::Chat),
-    saturated("messages stream, saturated", Client::Messages),
-    saturated("gemini stream, saturated", Client::Gemini),
-    saturated("ollama stream, saturated", Client::Ollama),
-    saturated("relay stream, saturated", Client::Relay),
-    paced("responses stream, 400 tokens/s", Client::Responses),
-    paced("socket stream, 400 tokens/s", Client::Socket),
-    paced("chat stream, 400 tokens/s", Client::Chat),
-    paced("messages stream, 400 tokens/s", Client::Messages),
-    paced("gemini stream, 400 tokens/s", Client::Gemini),
-    paced("ollama stream, 400 tokens/s", Client::Ollama),
-    paced("relay stream, 400 tokens/s", Client::Relay),
+    saturated("responses stream, saturated", Client::Responses, 1.25),
+    saturated("socket stream, saturated", Client::Socket, 1.25),
+    saturated("chat stream, saturated", Client::Chat, 1.4),
+    saturated("messages stream, saturated", Client::Messages, 1.5),
+    saturated("gemini stream, saturated", Client::Gemini, 1.5),
+    saturated("ollama stream, saturated", Client::Ollama, 1.5),
+    saturated("relay stream, saturated", Client::Relay, 1.25),
+    paced("responses stream, 400 tokens/s", Client::Responses, 1.25),
+    paced("socket stream, 400 tokens/s", Client::Socket, 1.25),
+    paced("chat stream, 400 tokens/s", Client::Chat, 1.4),
+    paced("messages stream, 400 tokens/s", Client::Messages, 1.5),
+    paced("gemini stream, 400 tokens/s", Client::Gemini, 1.5),
+    paced("ollama stream, 400 tokens/s", Client::Ollama, 1.5),
+    paced("relay stream, 400 tokens/s", Client::Relay, 1.25),
+    whole("responses stream, 1 token", Client::Responses, (1, 1), 3.0),
+    whole("chat stream, 1 token", Client::Chat, (1, 1), 3.0),
+    whole("messages stream, 1 token", Client::Messages, (1, 1), 3.0),
+    whole("gemini stream, 1 token", Client::Gemini, (1, 1), 3.0),
+    whole("ollama stream, 1 token", Client::Ollama, (1, 1), 3.0),
+    whole("relay stream, 1 token", Client::Relay, (1, 1), 3.0),
+    whole("responses stream, 100 tokens", Client::Responses, (100, 1), 1.5),
+    whole("chat stream, 100 tokens", Client::Chat, (100, 1), 1.5),
+    whole("messages stream, 100 tokens", Client::Messages, (100, 1), 1.5),
+    whole("gemini stream, 100 tokens", Client::Gemini, (100, 1), 1.5),
+    whole("ollama stream, 100 tokens", Client::Ollama, (100, 1), 1.5),
+    whole("relay stream, 100 tokens", Client::Relay, (100, 1), 1.5),
+    whole("responses stream, 100 tokens by ten", Client::Responses, (100, 10), 2.2),
+    whole("chat stream, 100 tokens by ten", Client::Chat, (100, 10), 2.2),
+    whole("messages stream, 100 tokens by ten", Client::Messages, (100, 10), 2.2),
+    whole("gemini stream, 100 tokens by ten", Client::Gemini, (100, 10), 2.2),
+    whole("ollama stream, 100 tokens by ten", Client::Ollama, (100, 10), 2.2),
+    whole("relay stream, 100 tokens by ten", Client::Relay, (100, 10), 2.2),
+    whole("responses stream, 2000 tokens", Client::Responses, (2000, 1), 1.15),
+    whole("chat stream, 2000 tokens", Client::Chat, (2000, 1), 1.25),
+    whole("messages stream, 2000 tokens", Client::Messages, (2000, 1), 1.25),
+    whole("gemini stream, 2000 tokens", Client::Gemini, (2000, 1), 1.25),
+    whole("ollama stream, 2000 tokens", Client::Ollama, (2000, 1), 1.25),
+    whole("relay stream, 2000 tokens", Client::Relay, (2000, 1), 1.15),
     collected("responses collected, 100 tokens", Client::Responses),
     collected("chat collected, 100 tokens", Client::Chat),
 ];
@@ -116,7 +160,7 @@ impl Run {
         let wanted = |name: &str| name.contains(&self.only);
         for course in COURSES.iter().filter(|course| wanted(course.name)) {
             self.course(course, &backend, &proxies, &mut report).await?;
-            report.print_course(course.name);
+            report.print_course(course.name, course.bar);
         }
         if wanted("socket against POST") {
             self.legs(&backend, &proxies, &mut report).await?;
@@ -215,7 +259,7 @@ impl Run {
             form: course.form,
             tokens: course.plan.tokens,
             connections: course.connections,
-            time: Duration::from_secs_f64(self.seconds),
+            time: Duration::from_secs_f64(self.seconds * course.share()),
             stagger: Duration::ZERO,
             rest: if course.saturated { REST } else { Duration::ZERO },
         }
@@ -229,10 +273,11 @@ impl Run {
         let stagger = Duration::from_secs_f64(f64::from(plan.tokens) / plan.pace / f64::from(DELAYED));
         for (name, client) in [("responses", Client::Responses), ("socket", Client::Socket), ("chat", Client::Chat)] {
             let form = Form { client, stream: true };
-            let course = Course { name, form, plan, connections: DELAYED, saturated: false };
             for round in 0..=self.rounds {
                 for proxy in std::iter::once(backend).chain(proxies) {
-                    let taken = Load { stagger, ..self.load(&course, proxy) }.run().await?;
+                    let (tokens, rest, connections) = (plan.tokens, Duration::ZERO, DELAYED);
+                    let load = self.load(&COURSES[0], proxy);
+                    let taken = Load { form, tokens, connections, stagger, rest, ..load }.run().await?;
                     if round > 0 {
                         report.delays(name, proxy.name, &taken);
                     }
