@@ -27,6 +27,12 @@ pub(crate) enum Db {
     Postgres(Remote),
 }
 
+/// A statement that adds the rows of one JSON text, which the two databases read differently.
+pub(crate) struct Bulk {
+    pub(crate) sqlite: &'static str,
+    pub(crate) postgres: &'static str,
+}
+
 impl Db {
     /// The rows of a question.
     pub(crate) async fn read(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, sqlx::Error> {
@@ -82,19 +88,14 @@ impl Db {
         }
     }
 
-    /// Rows that are added, all or nothing. `one` is the statement of a row; `all` that of PostgreSQL for all of them, which come as one
-    /// JSON text, an array of arrays.
-    pub(crate) async fn write_bulk(
-        &self,
-        (one, all): (&'static str, &'static str),
-        rows: &[Vec<Arg<'_>>],
-    ) -> Result<(), sqlx::Error> {
+    /// Rows that are added, all or nothing, as one JSON text: an array of arrays.
+    pub(crate) async fn write_bulk(&self, statement: &Bulk, rows: &[Vec<Arg<'_>>]) -> Result<(), sqlx::Error> {
+        let text = [Arg::from(json(rows))];
         match self {
-            Self::Sqlite { .. } => self.write_all(one, rows).await.map(|_| ()),
+            Self::Sqlite { .. } => self.write_all(statement.sqlite, &[text.to_vec()]).await.map(|_| ()),
             Self::Postgres(remote) => {
                 hit(failpoint::STATEMENT)?;
-                let text = [Arg::from(json(rows))];
-                remote.counts(Work::Change((all, &text)), MANY).await.map(|_| ())
+                remote.counts(Work::Change((statement.postgres, &text)), MANY).await.map(|_| ())
             }
         }
     }

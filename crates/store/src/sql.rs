@@ -132,9 +132,6 @@ statements! {
     EGRESS_SET = "INSERT INTO egress (account_id, way) SELECT id, $2 FROM account WHERE id = $1 \
         ON CONFLICT (account_id) DO UPDATE SET way = excluded.way";
 
-    USAGE_ADD = "INSERT INTO usage_row (id, accepted, key_id, account_id, dialect, model, status, outcome, input, cached, \
-        output, reasoning, estimated, attempts, ttft, duration, stream, notes, request_id) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT (id) DO NOTHING";
     USAGE_OLD = "DELETE FROM usage_row WHERE id IN (SELECT id FROM usage_row WHERE accepted < $1 ORDER BY accepted LIMIT 1000)";
     USAGE_OLDEST = "DELETE FROM usage_row WHERE id IN (SELECT id FROM usage_row ORDER BY accepted LIMIT 1000)";
     USAGE_LAST = "SELECT id, accepted, key_id, account_id, dialect, model, status, outcome, input, cached, output, reasoning, \
