@@ -15,7 +15,7 @@ use crate::guard::Counters;
 use crate::ollama::OllamaListener;
 use crate::settings::{Limits, Settings};
 
-/// What all requests share.
+/// The state shared by all requests.
 pub(crate) struct App {
     pub(crate) engine: Engine,
     pub(crate) settings: Settings,
@@ -33,9 +33,9 @@ pub(crate) struct App {
     pub(crate) draining: AtomicBool,
     /// Cancelled when the server begins to stop.
     pub(crate) closing: CancellationToken,
-    /// What became of the Ollama listener.
+    /// The state of the Ollama listener.
     pub(crate) ollama: OllamaListener,
-    /// Cancelled when what has not been answered yet is answered with a failure.
+    /// Cancelled when the drain is over: requests without an answer yet get a failure.
     pub(crate) abort: CancellationToken,
 }
 
@@ -70,12 +70,12 @@ impl App {
     }
 }
 
-/// Who callers without a key are where the owner has opened the data plane on loopback.
+/// The key id of callers without a key where the data plane is open on loopback.
 pub(crate) const KEYLESS_API: &str = "open";
-/// Who callers without a key are on the Ollama listener.
+/// The key id of callers without a key on the Ollama listener.
 pub(crate) const KEYLESS_OLLAMA: &str = "ollama";
 
-/// Who callers without a key are; `None` where they are nobody.
+/// The key id of callers without a key; `None` where a key is required.
 pub(crate) fn keyless(app: &App, connection: &ConnectionState) -> Option<&'static str> {
     match connection.listener {
         _ if !connection.loopback => None,

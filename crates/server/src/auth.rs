@@ -1,4 +1,4 @@
-//! Who asks: one credential per request, checked by the engine, and only for the class that the route declares.
+//! Authentication: one credential per request, checked by the engine for the class that the route declares.
 
 use engine::{AdminId, AuthError, Engine, Guest, KeyId};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -9,7 +9,7 @@ use proto::{Failure, Kind};
 use crate::guard::Counters;
 use crate::response::Rejection;
 
-/// Who may call a route.
+/// The callers that a route accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Anybody; answers nothing that is worth hiding.
@@ -22,21 +22,21 @@ pub enum Class {
     Admin(Scope),
 }
 
-/// Whom a request comes from.
+/// The caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// Anybody.
+    /// No credential is needed or known.
     Anyone,
     /// The holder of a client key.
     Client(KeyId),
-    /// The holder of a linked Codex login: what its requests are counted under, and the account's id.
+    /// The holder of a linked Codex login: the key id for usage, and the account's id.
     Login(KeyId, String),
     /// The holder of an admin token.
     Admin(AdminId),
 }
 
 impl Caller {
-    /// What its requests are counted under.
+    /// The key id under which its usage is recorded.
     pub(crate) fn usage_key(self) -> KeyId {
         match self {
             Self::Client(key) | Self::Login(key, _) => key,
@@ -45,16 +45,16 @@ impl Caller {
     }
 }
 
-/// What a request presents.
+/// The credential in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Credential<'a> {
     /// No credential.
     Missing,
-    /// One, perhaps said twice.
+    /// One credential, perhaps repeated.
     One(&'a str),
-    /// Several that differ: where the first and the other stand.
+    /// Two that differ: the places of the first and the other.
     Conflict(&'static str, &'static str),
-    /// One that is no text, or no bearer token: where it stands.
+    /// One that is no text, or no bearer token: its place.
     Unreadable(&'static str),
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn credential<'a>(headers: &'a HeaderMap, query: &'a [String]) -> Cre
     found.map_or(Credential::Missing, |(_, value)| Credential::One(value))
 }
 
-/// Headers that hold a key and nothing else.
+/// Headers that hold only a key.
 const BARE: [&str; 2] = ["x-api-key", "x-goog-api-key"];
 
 fn text(value: &HeaderValue) -> Option<&str> {
@@ -89,16 +89,16 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// What the check needs to know of the server.
+/// Checks credentials.
 pub(crate) struct Authenticator<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) counters: &'a Counters,
-    /// Who callers without a key are on data routes; `None` where these ask for one.
+    /// The key id of callers without a key on data routes; `None` where a key is required.
     pub(crate) keyless: Option<&'static str>,
 }
 
 impl Authenticator<'_> {
-    /// Lets a request pass to a route of `class`.
+    /// Authenticates a request to a route of `class`.
     ///
     /// # Errors
     /// 401 without a valid credential, 403 with a valid one of the wrong kind or scope.
@@ -138,7 +138,7 @@ impl Authenticator<'_> {
     fn or_keyless(&self, presented: Credential<'_>, checked: Result<Caller, AuthError>) -> Result<Caller, Rejection> {
         match (checked, self.keyless) {
             (Ok(caller), _) => Ok(caller),
-            // The owner has opened the data plane on loopback; clients there send any placeholder as a key.
+            // The data plane is open on loopback, where clients send any placeholder as a key.
             (Err(error), Some(name)) if error != AuthError::NotClient => Ok(Caller::Client(KeyId(name.to_owned()))),
             (Err(error), _) => Err(rejection(presented, error)),
         }
@@ -148,7 +148,7 @@ impl Authenticator<'_> {
         let Credential::One(text) = presented else { return Err(rejection(presented, AuthError::Unknown)) };
         let admin = match self.engine.authenticate_admin(text).await {
             Ok(admin) => admin,
-            // A key that its owner chose does not show what it is.
+            // The format of a fixed key does not tell client keys from admin tokens.
             Err(_) if self.engine.authenticate(text).await.is_ok() => {
                 return Err(rejection(presented, AuthError::NotAdmin));
             }
@@ -161,7 +161,7 @@ impl Authenticator<'_> {
         Err(Failure::new(Kind::Forbidden, lacks).code("insufficient_scope").into())
     }
 
-    /// Who asks, on a route that answers everybody but tells holders of a key or token more.
+    /// The caller on a public route that shows more to holders of a key or token.
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Caller {
         let Credential::One(text) = credential(headers, &[]) else { return Caller::Anyone };
         if let Ok(key) = self.engine.authenticate(text).await {

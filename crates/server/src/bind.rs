@@ -65,7 +65,7 @@ pub enum BindError {
     /// The system refuses.
     #[error("cannot listen on {address}")]
     Io {
-        /// What was asked for.
+        /// The requested address.
         address: SocketAddr,
         /// Why not.
         source: io::Error,

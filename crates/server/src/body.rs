@@ -1,4 +1,4 @@
-//! Request bodies: read whole, decoded, under every cap, and charged to one budget for as long as anybody holds a slice of them.
+//! Request bodies: read whole, decoded, within every cap, and charged to one memory budget until their last slice is dropped.
 
 mod budget;
 mod partial;
@@ -24,7 +24,7 @@ use wire_body::{Coding, DecodeError, INLINE, Trailing, Unsupported};
 
 use crate::settings::Limits;
 
-/// What is taken on trust of a declared length, bytes.
+/// Most bytes that are reserved for a declared length.
 const TRUST: usize = 1 << 20;
 
 /// Why a body was not read.
@@ -81,7 +81,7 @@ impl From<BodyError> for Failure {
 /// Reads a whole body.
 ///
 /// # Errors
-/// See [`Broken`]; a declared length over the cap is refused before the first byte is read.
+/// See [`BodyError`]; a declared length over the cap is refused before the first byte is read.
 pub(crate) async fn read<B>(
     headers: &HeaderMap,
     body: B,
@@ -106,11 +106,11 @@ where
     decoded(wire, &codings, limits.decoded, budget.reservation(limits.decoded)).await
 }
 
-/// Reads a short body of somebody who presents nothing: in no coding, in [`limits::PUBLIC_BODY`], and without a share of the budget,
-/// which is for those who may ask.
+/// Reads a short body from an unauthenticated client: without a coding, within [`limits::PUBLIC_BODY`], and without memory from the
+/// budget, which is for authenticated clients.
 ///
 /// # Errors
-/// See [`Broken`].
+/// See [`BodyError`].
 pub(crate) async fn read_public<B>(headers: &HeaderMap, body: B) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -131,16 +131,16 @@ where
         }
         Ok(Bytes::from(whole))
     };
-    // One byte now and then must not hold it open.
+    // A slow client must not keep the request open.
     tokio::time::timeout(within, read).await.unwrap_or(Err(BodyError::Stalled))
 }
 
-/// How long a client may be waited for in all, once so many bytes have come: a byte now and then must not hold a body open.
+/// The longest total wait for a client after `received` bytes, so that a slow client cannot keep a body open.
 pub(crate) fn total_time(received: u64, stall: Duration) -> Duration {
     stall + Duration::from_secs(received) / limits::BODY_RATE
 }
 
-/// The body's data, counted and timed. Only the time counts in which the client is waited for.
+/// The body's data, counted and timed. Only the time spent waiting for the client counts.
 fn chunks<B>(body: B, cap: u64, stall: Duration) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + Unpin
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -172,7 +172,7 @@ async fn plain(
     mut charge: BodyReservation,
 ) -> Result<Bytes, BodyError> {
     let mut whole = Vec::new();
-    // The declared length is a promise of somebody who may not keep it: only the first MiB is taken on trust.
+    // The client may send less than the declared length, so at most 1 MiB is reserved for it.
     charge.grow(&mut whole, expected.min(TRUST))?;
     while let Some(chunk) = wire.next().await {
         let chunk = chunk?;
@@ -196,7 +196,7 @@ async fn decoded(
         if fill(&mut reader, &mut whole).await? == 0 {
             return Ok(charge.seal(whole));
         }
-        // It goes on as the body comes, so it has no thread of its own; but many small pieces of others' replies go out in between.
+        // Decoding happens as the body arrives, so it is not offloaded; but other tasks get to run in between.
         if whole.len() - rested >= INLINE {
             rested = whole.len();
             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! What a request's headers say of the client behind it, beside its key.
+//! Facts about the client in a request's headers.
 
 use engine::Client;
 use http::HeaderMap;
@@ -8,11 +8,11 @@ use http::header::USER_AGENT;
 const SESSIONS: [&str; 6] =
     ["session-id", "session_id", "x-session-id", "x-session-affinity", "x-claude-code-session-id", "conversation_id"];
 const THREADS: [&str; 2] = ["thread-id", "thread_id"];
-/// Says whether the request may get hosted tools without asking: ours, and the one of another gateway.
+/// Headers that switch default hosted tools on or off: this gateway's, and another gateway's.
 const TOOLS: [&str; 2] = ["x-polygate-default-tools", "x-codex-default-tools"];
-/// Words that say no there.
+/// Values that mean off.
 const NO: [&str; 6] = ["off", "false", "0", "none", "disable", "disabled"];
-/// The other gateway's second header, and its words for yes.
+/// The other gateway's second header, and its values for on.
 const NO_TOOLS: (&str, [&str; 3]) = ("x-codex-no-default-tools", ["1", "true", "yes"]);
 const SUBAGENT: &str = "x-openai-subagent";
 /// Longest header that is passed on; Codex's turn metadata is the longest of them.
@@ -20,7 +20,7 @@ pub(crate) const LONGEST: usize = 16 << 10;
 /// Longest name of a conversation.
 pub(crate) const NAME: usize = 256;
 
-/// Reads the client's facts. `subagent` is what the path says of a Codex subagent.
+/// Reads the client's facts. `subagent` is the Codex subagent that the path names.
 pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>) -> Client {
     let user_agent = single_header(headers, USER_AGENT.as_str(), 512).unwrap_or_default();
     let codex = of_codex(headers);
@@ -45,12 +45,12 @@ pub(crate) fn read(headers: &HeaderMap, request_id: &str, subagent: Option<&str>
     }
 }
 
-/// What a Codex client's headers say of the turn that a picture or a search is for.
+/// The turn headers of a Codex client, for images and searches.
 pub(crate) fn turn_headers(headers: &HeaderMap) -> Vec<(&'static str, String)> {
     if of_codex(headers) { selected_headers(headers, &engine::TURN_HEADERS) } else { Vec::new() }
 }
 
-/// Names the beta feature that a compaction is, where the client has named none (observed of Codex CLI 0.169, 2026-11-21).
+/// Adds the beta feature of compaction, where the client has named none (observed of Codex CLI 0.169, 2026-11-21).
 pub(crate) fn mark_compaction(client: &mut Client) {
     const BETA: &str = "x-codex-beta-features";
     if client.headers.iter().all(|(name, _)| *name != BETA) {
@@ -58,7 +58,7 @@ pub(crate) fn mark_compaction(client: &mut Client) {
     }
 }
 
-/// Whether the client wants no tools beside its own.
+/// Whether the client wants only its own tools.
 fn own_tools(headers: &HeaderMap) -> bool {
     let says = |name: &str, words: &[&str]| {
         single_header(headers, name, 16).is_some_and(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
@@ -88,7 +88,7 @@ fn first(headers: &HeaderMap, names: &[&str]) -> Option<String> {
     names.iter().find_map(|name| single_header(headers, name, NAME)).map(str::to_owned)
 }
 
-/// A header that stands once, as visible ASCII of at most `longest` bytes.
+/// A header with one value, visible ASCII of at most `longest` bytes.
 pub(crate) fn single_header<'a>(headers: &'a HeaderMap, name: &str, longest: usize) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;

@@ -8,22 +8,22 @@ use proto::{Dialect, Failure, Kind};
 use crate::response::Rejection;
 use crate::route::Route;
 
-/// A handler panicked. The payload is dropped: it may hold anything of the request, and the panic hook has said where it was.
+/// A handler panicked. The payload is dropped, because it may hold parts of the request; the panic hook has logged the place.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Panicked;
 
-/// Keeps a panic from ending the connection, which other requests may share.
+/// Catches a panic, so that it does not end the connection, which other requests may share.
 pub(crate) async fn catch_panic<T>(handling: impl Future<Output = T>) -> Result<T, Panicked> {
     AssertUnwindSafe(handling).catch_unwind().await.map_err(|_payload| Panicked)
 }
 
-/// The answer to a request whose handler panicked; says so in the log.
+/// Logs that a handler panicked, and answers.
 pub(crate) fn panic_rejection(id: &str, route: Option<&Route>) -> Rejection {
     tracing::error!(request = %id, route = route.map(|route| route.path), "a handler panicked");
     Rejection::from(Failure::new(Kind::Internal, "The gateway failed on this request"))
 }
 
-/// Says in the log why a client gets a failure that is not its own. An upstream's message stays out: it may hold parts of the prompt.
+/// Logs why a client gets a 5xx. An upstream's message is left out, because it may hold parts of the prompt.
 pub(crate) fn log_failure(id: &str, route: Option<&Route>, rejection: &Rejection, dialect: Dialect) {
     let failure = &rejection.failure;
     let status = rejection.status.map_or_else(|| dialect.error(failure).0, |status| status.as_u16());

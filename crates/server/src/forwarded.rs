@@ -1,5 +1,5 @@
-//! Clients behind a trusted proxy: which address a request comes from, and how many requests each such address has in progress.
-//! Nobody is trusted by default, and of a header only what trusted proxies added is believed.
+//! Clients behind a trusted proxy: which address a request comes from, and how many requests each such address has in progress. No
+//! proxy is trusted by default, and only the part of the header that trusted proxies added is used.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -62,8 +62,8 @@ impl Network {
     }
 }
 
-/// The address that a request comes from: the connection's, or where that is a trusted proxy's, the rightmost one of the header that
-/// is none. A value that is no address ends the search: what stands left of it is not known to come from a proxy.
+/// The client's address: the connection's peer, or behind trusted proxies, the rightmost address of the header that is not a
+/// trusted proxy. A value that is no address ends the search, because the values to its left may be forged.
 pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer;
@@ -89,7 +89,7 @@ fn address(text: &[u8]) -> Option<IpAddr> {
 #[derive(Debug, Default)]
 pub(crate) struct ClientRequests(Mutex<HashMap<IpAddr, usize>>);
 
-/// A request's place among those of its address, free again on drop.
+/// A permit for one request of an address, released on drop.
 #[derive(Debug)]
 pub(crate) struct ClientPermit {
     clients: Arc<ClientRequests>,
@@ -97,7 +97,7 @@ pub(crate) struct ClientPermit {
 }
 
 impl ClientRequests {
-    /// Takes a place; `None` when `most` are taken.
+    /// Takes a permit; `None` when `most` are taken.
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<ClientPermit> {
         let mut counts = self.0.lock();
         let count = counts.entry(address).or_default();

@@ -1,5 +1,5 @@
-//! What every request must pass before it is routed: a `Host` that is ours, no foreign web page behind it, plain names.
-//! Nothing here looks at the path or at a key, and forwarded headers play no part.
+//! Checks before routing: the `Host` is ours, and no foreign web page sent the request. The path, keys and forwarded headers play
+//! no part.
 
 pub(crate) mod content;
 pub(crate) mod host;
@@ -18,7 +18,7 @@ use crate::settings::Settings;
 use host::Host;
 use origin::Site;
 
-/// How many requests and connections each rule has turned away since the start.
+/// Requests and connections rejected by each rule since the start.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Heads that HTTP parsers could disagree about.
@@ -29,7 +29,7 @@ pub struct Counters {
     pub host: AtomicU64,
     /// Requests from foreign web pages.
     pub origin: AtomicU64,
-    /// Bodies that are no JSON by their type.
+    /// Bodies whose content type is not JSON.
     pub content_type: AtomicU64,
     /// Requests without a valid key.
     pub unauthorized: AtomicU64,
@@ -48,7 +48,7 @@ impl Counters {
     }
 }
 
-/// Passes a request or says why not.
+/// Checks a request.
 pub(crate) fn check(
     parts: &Parts,
     connection: &ConnectionState,

@@ -1,9 +1,9 @@
-//! The way in: listeners, guard, key check, router and the protocol edges. Talks to the engine only; never sees SQL or the
-//! HTTP client.
+//! Inbound traffic: listeners, guard, authentication, router and the protocol edges. It calls the engine only, and never uses SQL
+//! or the HTTP client.
 //!
 //! ```text
-//! socket -> listen (caps, timers) -> gate (head check) -> hyper -> service: guard -> route -> auth -> edge | admin -> engine
-//! engine's stream -> reply::Body -> hyper -> gate (write timer) -> socket
+//! socket -> listen (caps, timers) -> HeadFilter -> hyper -> service: guard -> router -> auth -> edge | admin -> engine
+//! engine's stream -> response::Body -> hyper -> HeadFilter (write timer) -> socket
 //! ```
 
 mod admin;

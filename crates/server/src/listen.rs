@@ -34,8 +34,8 @@ const USER_TIMEOUT: Duration = Duration::from_mins(1);
 /// Pause after the system refuses an accept (no file descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves on `listeners` until `drain`, then lets replies finish until the drain limit or `now`. Panics where a listener does: nobody
-/// would accept any more, and whoever owns this task must hear of it.
+/// Serves on `listeners` until `drain`, then lets replies finish until the drain limit or `now`. A panic of a listener is
+/// propagated to the owner of this task, because no connection would be accepted any more.
 pub(crate) async fn run(
     app: Arc<App>,
     listeners: Vec<(TcpListener, ListenerKind)>,
@@ -88,7 +88,7 @@ pub(crate) async fn run(
     futures_util::future::select(pin!(end), pin!(rounds)).await;
 }
 
-/// A listener's task has ended.
+/// Propagates the panic of a listener's task.
 fn propagate_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && let Ok(panic) = error.try_into_panic()
@@ -104,7 +104,7 @@ async fn accept(
     stop: CancellationToken,
 ) {
     let private = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
-    // Trouble comes 20 times a second until it ends; of each 1st, 2nd, 4th, 8th time the log tells.
+    // The error repeats 20 times a second while it lasts; only the 1st, 2nd, 4th, 8th time is logged.
     let mut troubles = 0_u64;
     loop {
         let accepted = tokio::select! { () = stop.cancelled() => return, accepted = listener.accept() => accepted };
@@ -122,7 +122,7 @@ async fn accept(
     }
 }
 
-/// Errors that say something of the connection that was not accepted and nothing of the listener.
+/// Errors of one connection that do not concern the listener.
 fn of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
@@ -170,7 +170,7 @@ async fn serve_connection(
     let version = gate.version().await?;
     let served = connection.clone();
     let service = service_fn(move |request| {
-        // Boxed, for hyper keeps room for this future as long as the connection lives: hours, for a stream.
+        // Boxed, because hyper keeps room for this future for the life of the connection: hours, for a stream.
         let answer = Box::pin(service::serve(app.clone(), served.clone(), request));
         async move { Ok::<_, Infallible>(answer.await) }
     });
@@ -183,7 +183,7 @@ async fn serve_connection(
             finish: Some(http1::UpgradeableConnection::graceful_shutdown),
         };
         let served = conn.await;
-        // Taken whatever came: it holds the link that holds it.
+        // Taken in any case: the task holds the state that holds the task.
         let later = connection.later();
         served?;
         if let Some(mut socket) = later {
@@ -202,9 +202,9 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    // The gate has its own timer for a head; hyper's runs between requests, before the first byte.
+    // The head filter has its own timer for a head; hyper's timer runs between requests, before the first byte.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.idle);
-    // The gate has counted the headers; hyper's own default of 100 keeps them on the stack, any set number on the heap.
+    // The head filter has counted the headers. hyper's default of 100 keeps them on the stack, any set number on the heap.
     if limits.headers > 100 {
         builder.max_headers(limits.headers);
     }
@@ -220,7 +220,7 @@ fn http2_builder(limits: &Limits, all: Arc<Connections>) -> http2::Builder<Track
     builder
 }
 
-/// Spawns the tasks of HTTP/2 streams where the drain can wait for them.
+/// Spawns the tasks of HTTP/2 streams on the tracker, so that the drain waits for them.
 #[derive(Clone)]
 struct TrackedExecutor(Arc<Connections>);
 
@@ -230,11 +230,12 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tracked
     }
 }
 
-/// Drives a connection, and obeys its link. A flag is looked at instead of a second future, because this is polled for every token.
+/// Drives a connection, and follows the phase in its state. It reads a flag instead of polling a second future, because it is
+/// polled for every token.
 struct DrivenConnection<C> {
     connection: Arc<ConnectionState>,
     conn: Pin<Box<C>>,
-    /// How the connection is told to finish what it has begun, until it was.
+    /// Starts hyper's graceful shutdown; taken when used.
     finish: Option<fn(Pin<&mut C>)>,
 }
 
@@ -255,7 +256,7 @@ impl<C: Future<Output = hyper::Result<()>>> Future for DrivenConnection<C> {
     }
 }
 
-/// The connections there are.
+/// The open connections.
 #[derive(Debug, Default)]
 struct Connections {
     tasks: TaskTracker,
@@ -269,7 +270,7 @@ struct ConnectionTable {
     per_address: HashMap<IpAddr, usize>,
 }
 
-/// A connection's place among the others, free again on drop.
+/// A permit for one connection, released on drop.
 struct ConnectionPermit {
     all: Arc<Connections>,
     id: u64,

@@ -1,16 +1,17 @@
-//! How much memory the gateway may fill with bodies and replies: [`limits::BUFFERED`], or a quarter of what the machine or its
-//! container has where that is less.
+//! The memory budget of bodies and replies: [`limits::BUFFERED`], or a quarter of the memory of the machine or its container where
+//! that is less.
 
 use std::sync::OnceLock;
 
 use pool::limits;
 
-/// Where Linux tells the memory of a container: cgroup v2, then v1. Outside of one the file is absent, says `max`, or a huge number.
+/// Files with a container's memory limit: cgroup v2, then v1. Outside of a container the file is absent, or holds `max` or a huge
+/// number.
 const CONTAINER: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-/// Where Linux tells the memory of the machine.
+/// The file with the machine's memory.
 const MACHINE: &str = "/proc/meminfo";
 
-/// The budget in bytes. The memory is looked at once.
+/// The budget in bytes. The memory is read once.
 pub(crate) fn budget() -> usize {
     static BUDGET: OnceLock<usize> = OnceLock::new();
     *BUDGET.get_or_init(|| {
@@ -21,7 +22,7 @@ pub(crate) fn budget() -> usize {
     })
 }
 
-/// The budget where the memory is limited like this, in bytes.
+/// The budget for these memory limits, in bytes.
 fn share(limits: impl Iterator<Item = u64>) -> usize {
     let quarter = limits.min().map_or(u64::MAX, |least| least / 4);
     usize::try_from(quarter).unwrap_or(usize::MAX).min(limits::BUFFERED)

@@ -1,5 +1,5 @@
-//! The state of the Ollama listener: where it is, or why it is not. A port that another program has, most likely Ollama itself, is no
-//! reason to keep the gateway from starting.
+//! The state of the Ollama listener. A port that another program uses, most likely Ollama itself, does not keep the gateway from
+//! starting.
 
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -9,10 +9,10 @@ use tokio::net::TcpListener;
 use crate::bind::{self, BindError};
 use crate::settings::Settings;
 
-/// What became of the Ollama listener.
+/// The state of the Ollama listener.
 #[derive(Debug)]
 pub(crate) enum OllamaListener {
-    /// It was not asked for.
+    /// It is switched off.
     Off,
     /// It listens here.
     Running {
@@ -21,7 +21,7 @@ pub(crate) enum OllamaListener {
         /// Since when.
         since: SystemTime,
     },
-    /// It could not be opened; why.
+    /// It could not be opened; the reason.
     Failed(String),
 }
 
@@ -59,7 +59,7 @@ impl OllamaListener {
     }
 }
 
-/// The error in the words of these settings.
+/// The error, with the names of the Ollama settings.
 fn message(error: &BindError) -> String {
     match error {
         BindError::InUse(address) => format!(

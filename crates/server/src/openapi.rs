@@ -24,7 +24,7 @@ const ABOUT: &str = "Everything that `polygate` can be told while it runs. Each 
     `/api` keep the names of the system that people come from, most of them in camelCase, with instants in RFC 3339; the figures of \
     quotas and warnings in them are the same objects as below `/admin`, and reset credits are as the provider writes them.";
 
-/// What [`OPENAPI`](crate::OPENAPI) should be.
+/// The current text of [`OPENAPI`](crate::OPENAPI).
 pub fn openapi() -> String {
     document().to_pretty_json().expect("invariant: our answers serialise") + "\n"
 }
@@ -66,7 +66,7 @@ fn components(shapes: Shapes) -> Components {
         .build()
 }
 
-/// The method as OpenAPI has it; `None` for one that it has no place for.
+/// OpenAPI's method; `None` where it has none.
 fn method(method: &http::Method) -> Option<HttpMethod> {
     Some(match method.as_str() {
         "GET" => HttpMethod::Get,

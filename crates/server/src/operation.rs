@@ -1,4 +1,4 @@
-//! What a route of the admin API takes and gives: said beside its handler, by the types that the handler itself reads and writes.
+//! The description of an admin route, declared beside its handler with the types that the handler reads and writes.
 
 use utoipa::ToSchema;
 use utoipa::openapi::{Ref, RefOr, Schema};
@@ -9,7 +9,7 @@ pub(super) type Shapes = Vec<(String, RefOr<Schema>)>;
 /// See [`shape`].
 pub(super) type Shape = fn(&mut Shapes) -> Ref;
 
-/// What a route does. Its method, path and scope are the route table's.
+/// The description of a route. Its method, path and scope are in the route table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
     pub(super) topic: Tag,
@@ -33,7 +33,7 @@ pub(crate) enum Tag {
     Gateway,
 }
 
-/// Something that may be said beside the path and the body.
+/// A parameter in the query or headers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Param {
     pub(crate) location: ParamIn,
@@ -43,7 +43,7 @@ pub(crate) struct Param {
     pub(crate) values: &'static [&'static str],
 }
 
-/// Where it is said.
+/// The place of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ParamIn {
     Query,
@@ -70,12 +70,12 @@ pub(super) struct Gives {
 pub(super) enum Content {
     Nothing,
     Json(Shape),
-    /// Server-sent events. OpenAPI 3.1 has no word for their form, so their schema only stands among the others.
+    /// Server-sent events. OpenAPI 3.1 cannot describe their framing, so their schema is only listed among the others.
     Events {
         shape: Shape,
         about: &'static str,
     },
-    /// No JSON, or JSON whose form is somebody else's.
+    /// Not JSON, or JSON in a foreign form.
     Raw {
         media: &'static str,
         about: &'static str,
@@ -83,23 +83,23 @@ pub(super) enum Content {
 }
 
 impl Operation {
-    /// A route of which only its purpose is known.
+    /// A route with only a summary.
     pub(crate) const fn new(topic: Tag, about: &'static str) -> Self {
-        let param = "The id of what is meant.";
+        let param = "The id.";
         Self { topic, about, more: None, param, options: &[], takes: Takes::Nothing, gives: [None; 2], fails: &[] }
     }
 
-    /// What else there is to know.
+    /// Adds a longer description.
     pub(crate) const fn more(self, more: &'static str) -> Self {
         Self { more: Some(more), ..self }
     }
 
-    /// What the segment in braces is, where it is no id.
+    /// Describes the path parameter, where it is no id.
     pub(crate) const fn param(self, param: &'static str) -> Self {
         Self { param, ..self }
     }
 
-    /// What the query and headers may say.
+    /// Adds parameters of the query and headers.
     pub(crate) const fn options(self, options: &'static [Param]) -> Self {
         Self { options, ..self }
     }
@@ -154,7 +154,7 @@ impl Tag {
         (Self::Accounts, "accounts", "ChatGPT accounts: their state, their quota, their files"),
         (Self::Logins, "logins", "Ways to sign in"),
         (Self::Relays, "relays", "Other services that serve models; the paths call them API keys"),
-        (Self::Proxies, "proxies", "Ways out, and which account takes which"),
+        (Self::Proxies, "proxies", "Proxies, and the egress of each account"),
         (Self::Keys, "keys", "Client keys and admin tokens"),
         (Self::Gateway, "gateway", "The gateway itself"),
     ];

@@ -1,20 +1,20 @@
-//! The query of a request's target: what is read from it, and what is taken out before anybody can show it.
+//! The query of a request's target. Keys are removed from it before it can be logged.
 
 use http::Uri;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 
-/// The member of a query that holds a key.
+/// The query parameter that holds a key.
 const KEY: &str = "key";
 
-/// Takes the keys out of a request's target: from here on nothing can log or show them.
+/// Removes the keys from a request's target, so that nothing can log or show them later.
 pub(crate) fn take_keys(parts: &mut Parts) -> Vec<String> {
     let Some(query) = parts.uri.query() else { return Vec::new() };
     let (keys, rest): (Vec<_>, Vec<_>) = query.split('&').partition(|pair| name(pair).as_deref() == Some(KEY));
     if keys.is_empty() {
         return Vec::new();
     }
-    // A key that does not decode is one that nobody has, and not no key.
+    // A key that does not decode counts as a wrong key, not as a missing one.
     let value = |pair: &str| pair.split_once('=').map(|(_, value)| decode(value).unwrap_or_else(|| value.to_owned()));
     let found = keys.into_iter().filter_map(value).collect();
     let path = parts.uri.path();
@@ -25,15 +25,14 @@ pub(crate) fn take_keys(parts: &mut Parts) -> Vec<String> {
     found
 }
 
-/// The value of a member that stands once, or always says the same; `None` when there is none, an empty text when it contradicts
-/// itself or does not decode.
+/// The value of a parameter; `None` when it is absent, empty when it has several values or does not decode.
 pub(crate) fn one(parts: &Parts, wanted: &str) -> Option<String> {
     let mut values = all(parts, wanted);
     let first = values.next()?;
     if values.all(|value| value == first) { Some(first) } else { Some(String::new()) }
 }
 
-/// The values of a member, as often as it stands; an empty text for one that does not decode.
+/// The values of a parameter; empty for one that does not decode.
 pub(crate) fn all(parts: &Parts, wanted: &str) -> impl Iterator<Item = String> {
     let pairs = parts.uri.query().into_iter().flat_map(|query| query.split('&'));
     pairs.filter(move |pair| name(pair).as_deref() == Some(wanted)).map(|pair| {
@@ -46,7 +45,7 @@ fn name(pair: &str) -> Option<String> {
     decode(pair.split('=').next().unwrap_or_default())
 }
 
-/// Text without its percent signs; `None` when it is no text or hides what a path must not hold.
+/// Percent-decoded text; `None` when it is no UTF-8 or holds characters that a path must not hold.
 pub(crate) fn decode(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut out = Vec::with_capacity(text.len());

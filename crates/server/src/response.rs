@@ -1,4 +1,4 @@
-//! Answers: the body types that hyper writes, and how a failure becomes a response of the client's protocol.
+//! Responses: the body types that hyper writes, and how a failure becomes a response of the client's protocol.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,54 +16,54 @@ use proto::{Dialect, Failure, Kind};
 
 use crate::forwarded::ClientPermit;
 
-/// Where a streamed body comes from.
+/// The source of a streamed body.
 pub(crate) trait BodySource: Send {
-    /// The next bytes, written to the client as they are; `None` after the terminal.
+    /// The next bytes for the client; `None` after the end.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>>;
 
-    /// Ends the stream now: what its protocol says when a reply fails midway, empty when it has ended already.
+    /// Ends the stream now, and returns the protocol's bytes for a reply that fails midway; empty when it has ended already.
     fn cut(&mut self, failure: &Failure) -> Bytes;
 
-    /// Whether it ended without saying so in its own protocol; then the client's connection must say it.
+    /// Whether it ended without a terminal of its protocol; then the client's connection must be reset.
     fn broken(&self) -> bool {
         false
     }
 }
 
-/// A stream on its way to a client. The connection can end it from outside.
+/// A streamed body that its connection can end from outside.
 pub(crate) struct CancellableBody {
     state: Mutex<BodyState>,
     finish: AtomicBool,
     waker: AtomicWaker,
-    /// The request's place among those of its address.
+    /// The permit of the request's client address.
     place: OnceLock<ClientPermit>,
 }
 
 struct BodyState {
     source: Option<Box<dyn BodySource>>,
-    /// When hyper took a frame, until it comes for the next one.
+    /// When hyper took the last frame, until it polls for the next one.
     handed: Option<Instant>,
 }
 
 impl CancellableBody {
-    /// Takes a source in.
+    /// A body with this source.
     pub(crate) fn new(source: Box<dyn BodySource>) -> Arc<Self> {
         let state = Mutex::new(BodyState { source: Some(source), handed: None });
         Arc::new(Self { state, finish: AtomicBool::new(false), waker: AtomicWaker::new(), place: OnceLock::new() })
     }
 
-    /// Holds a place until the stream is over.
+    /// Holds a permit until the stream ends.
     pub(crate) fn hold(&self, place: ClientPermit) {
         let _ = self.place.set(place);
     }
 
-    /// Asks the stream to end with its protocol's failure, because the server stops.
+    /// Makes the stream end with its protocol's failure, because the server stops.
     pub(crate) fn finish(&self) {
         self.finish.store(true, Ordering::Release);
         self.waker.wake();
     }
 
-    /// Drops the source when its last frame has lain untaken for `limit`.
+    /// Drops the source when the client has not taken its last frame for `limit`.
     pub(crate) fn drop_stalled(&self, limit: Duration) {
         let mut state = self.state.lock();
         if state.handed.is_some_and(|since| since.elapsed() >= limit) {
@@ -97,7 +97,7 @@ impl CancellableBody {
                 *handed = None;
                 self.waker.register(cx.waker());
                 if self.finish.load(Ordering::Acquire) {
-                    // Asked between the look above and the registration: nobody else would wake a quiet stream.
+                    // The request came between the check above and the registration: nothing else would wake a quiet stream.
                     cx.waker().wake_by_ref();
                 }
             }
@@ -112,7 +112,7 @@ impl std::fmt::Debug for CancellableBody {
     }
 }
 
-/// A source that has said all.
+/// A source after its end.
 struct Finished;
 
 impl BodySource for Finished {
@@ -125,14 +125,14 @@ impl BodySource for Finished {
     }
 }
 
-/// The stream is reset: the client has not taken a frame for too long, or what it comes from broke off.
+/// The stream is reset: the client has not taken a frame for too long, or the source broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stream is given up")]
 pub(crate) struct Abandoned;
 
 /// A response body.
 pub(crate) enum Body {
-    /// All there is, until it is taken.
+    /// The whole body, until it is taken.
     Whole(Option<Bytes>),
     /// A stream, one frame for each read of the upstream.
     Stream(Arc<CancellableBody>),
@@ -174,19 +174,19 @@ impl http_body::Body for Body {
     }
 }
 
-/// A response that is no success.
+/// A response that is an error.
 #[derive(Debug)]
 pub(crate) struct Rejection {
-    /// What the protocol says.
+    /// The failure, for the client's protocol.
     pub(crate) failure: Box<Failure>,
-    /// The status, where the protocol's own for the failure's kind is not meant.
+    /// The status, where it differs from the protocol's own for the failure's kind.
     pub(crate) status: Option<StatusCode>,
-    /// Headers beside those of every answer.
+    /// Headers in addition to those of every response.
     pub(crate) headers: Box<HeaderMap>,
 }
 
 impl Rejection {
-    /// A refusal with a status that no [`Kind`] has.
+    /// A rejection with a status that no [`Kind`] has.
     pub(crate) fn with(status: StatusCode, failure: Failure) -> Self {
         Self { status: Some(status), ..Self::from(failure) }
     }
@@ -199,7 +199,7 @@ impl Rejection {
         rejection
     }
 
-    /// The refusal in the words of `dialect`.
+    /// The response in `dialect`.
     pub(crate) fn respond(self, dialect: Dialect) -> Response<Body> {
         let (status, body) = dialect.error(&self.failure);
         let status = self.status.or(StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -221,12 +221,12 @@ impl From<Failure> for Rejection {
     }
 }
 
-/// What is said to whoever the drain did not wait for.
+/// The failure for requests that the drain did not wait for.
 pub(crate) fn shutting_down() -> Failure {
     Failure::new(Kind::Overloaded, "The gateway is shutting down").code("shutting_down").retry_after(5)
 }
 
-/// What a handler gives.
+/// The result of a handler.
 pub(crate) type HandlerResult = Result<Response<Body>, Rejection>;
 
 /// A JSON answer.
@@ -234,7 +234,7 @@ pub(crate) fn json<T: serde::Serialize>(status: StatusCode, value: &T) -> Respon
     json_bytes(status, Bytes::from(serde_json::to_vec(value).expect("invariant: our answers serialise")))
 }
 
-/// A JSON answer whose bytes are ready.
+/// A JSON response from serialised bytes.
 pub(crate) fn json_bytes(status: StatusCode, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;

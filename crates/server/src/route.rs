@@ -24,27 +24,27 @@ pub struct Route {
     pub method: Method,
     /// Its path; `{id}` stands for any one segment, `{name}` for a model's name, which may hold slashes.
     pub path: &'static str,
-    /// Who may call it.
+    /// The callers that it accepts.
     pub class: Class,
     /// The protocol that its errors speak.
     pub dialect: Dialect,
     pub(crate) body: BodyKind,
     pub(crate) handler: Handler,
-    /// What the description of the admin API says of it; `None` outside of that.
+    /// Its description in the OpenAPI document; `None` outside of the admin API.
     #[cfg(any(test, feature = "describe"))]
     pub(crate) operation: Option<&'static Operation>,
 }
 
-/// What a route reads after a request's head.
+/// The kind of body that a route reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyKind {
     /// JSON, where the method has a body.
     Json,
     /// JSON or a form.
     Form,
-    /// JSON, or a file of another program, which may be plain text. What asks for it takes a token that no browser sends by itself.
+    /// JSON, or a file of another program, which may be plain text. Such routes need a token that no browser sends by itself.
     File,
-    /// Nothing: a body of any type is passed over. The official SDKs send none where they have nothing to say.
+    /// Nothing: a body of any type is ignored. The official SDKs send none here.
     Nothing,
     /// A WebSocket.
     Socket,
@@ -58,7 +58,7 @@ pub(crate) struct RequestContext {
     pub(crate) parts: Parts,
     pub(crate) body: Incoming,
     pub(crate) dialect: Dialect,
-    /// What stands for the part in braces, percent-decoded; empty on routes without one.
+    /// The path parameter, percent-decoded; empty on routes without one.
     pub(crate) param: String,
     pub(crate) id: String,
     /// The client's address.

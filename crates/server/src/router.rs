@@ -22,7 +22,7 @@ pub fn ollama_routes() -> &'static [Route] {
     &table::OLLAMA
 }
 
-/// What a path and method come to.
+/// The result of a lookup.
 pub(crate) enum Found {
     /// This route.
     Route(&'static Route, String),
@@ -48,7 +48,7 @@ pub(crate) fn find(listener: ListenerKind, method: &Method, path: &str) -> Found
     if others.is_empty() { Found::Nothing } else { Found::Method(others) }
 }
 
-/// What is said of a path that is not there. A base URL with `/v1` too much or too little is the most common reason.
+/// The message for an unknown path. The most common reason is a base URL with a superfluous or missing `/v1`.
 pub(crate) fn not_found_message(listener: ListenerKind, method: &Method, path: &str) -> String {
     let meant = path.strip_prefix("/v1").filter(|rest| rest.starts_with("/v1/")).map(str::to_owned);
     let meant = meant.unwrap_or_else(|| format!("/v1{path}"));
@@ -75,8 +75,8 @@ fn table_of(listener: ListenerKind) -> &'static [Route] {
     }
 }
 
-/// The protocol of whoever asks for `path`, also where nothing is: errors of the guard are said in it. `keyed` is whether the query
-/// holds a key, which only Gemini's clients do.
+/// The protocol of the client, also for unknown paths: errors of the guard are written in it. `keyed` is whether the query holds a
+/// key, which only Gemini's clients send.
 pub(crate) fn dialect_of(listener: ListenerKind, parts: &Parts, keyed: bool) -> Dialect {
     let path = parts.uri.path();
     let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -96,7 +96,7 @@ pub(crate) fn dialect_of(listener: ListenerKind, parts: &Parts, keyed: bool) -> 
     }
 }
 
-/// Whose client asks on a path that three vendors share.
+/// The vendor of the client on a path that three vendors share.
 fn vendor(headers: &HeaderMap, google: bool) -> Dialect {
     if google || headers.contains_key("x-goog-api-key") || headers.contains_key("x-goog-api-client") {
         Dialect::Gemini
@@ -107,7 +107,7 @@ fn vendor(headers: &HeaderMap, google: bool) -> Dialect {
     }
 }
 
-/// Whether a path fits a pattern, and what stands for the part in braces: empty when it has none.
+/// The path parameter of a path that matches a pattern; empty when the pattern has none.
 fn matches(pattern: &str, path: &str) -> Option<String> {
     let Some((before, rest)) = pattern.split_once('{') else { return (pattern == path).then(String::new) };
     let (kind, after) = rest.split_once('}')?;

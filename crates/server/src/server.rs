@@ -15,7 +15,7 @@ use crate::listen;
 use crate::ollama::OllamaListener;
 use crate::settings::Settings;
 
-/// Open listeners that nobody serves yet; clients that connect wait.
+/// Open listeners that are not served yet; clients that connect wait.
 pub struct Listeners {
     settings: Settings,
     ollama: OllamaListener,
@@ -48,7 +48,7 @@ impl Listeners {
         self.ollama.addresses()
     }
 
-    /// The server of what comes in.
+    /// A server for these listeners.
     pub fn serve(self, engine: Engine) -> Server {
         let Self { settings, ollama, open: listeners, addresses } = self;
         Server { app: Arc::new(App::new(settings, engine, ollama)), listeners, addresses }
@@ -81,13 +81,13 @@ impl Server {
         self.app.ollama.addresses()
     }
 
-    /// What the guard has turned away.
+    /// The requests that the guard rejected.
     pub fn counters(&self) -> Arc<Counters> {
         self.app.counters.clone()
     }
 
-    /// Serves until `shutdown`, then drains: listeners close at once, replies in progress may finish within the drain limit,
-    /// and what is left then ends with its protocol's failure.
+    /// Serves until `shutdown`, then drains: listeners close at once, replies in progress may finish within the drain limit, and
+    /// the remaining ones end with their protocol's failure.
     pub async fn run(self, shutdown: CancellationToken) {
         self.run_until(shutdown, CancellationToken::new()).await;
     }

@@ -1,5 +1,5 @@
-//! One request from head to answer: guard, route, key check, handler. Every answer leaves through [`serve`], which is where it
-//! gets its id, its security headers and its log line.
+//! One request from head to answer: guard, route, key check, handler. Every response leaves through [`serve`], which adds its id,
+//! its security headers and its log line.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub(crate) async fn serve(
         Ok(Err(mut rejection)) => {
             log_failure(&id, seen.route, &rejection, seen.dialect);
             if !seen.known && seen.dialect == Dialect::Gemini {
-                // Who has shown no key is told little, and Google's shape says a code at length.
+                // Unauthenticated clients get few details, and Google's error shape would spell the code out.
                 rejection.failure.code = None;
             }
             rejection.respond(seen.dialect)
@@ -78,20 +78,20 @@ pub(crate) async fn serve(
     response
 }
 
-/// What was found out about a request on its way.
+/// Facts about a request, collected on the way.
 struct RequestFacts {
     /// The keys in its query.
     keys: Vec<String>,
     route: Option<&'static Route>,
     dialect: Dialect,
     site: Site,
-    /// Whether the caller has passed the key check.
+    /// Whether the caller is authenticated.
     known: bool,
-    /// The client's address, as trusted proxies say it.
+    /// The client's address, behind trusted proxies.
     peer: IpAddr,
 }
 
-/// Takes the request's place among those of its address, where a trusted proxy stands between.
+/// Takes the permit of the client's address, behind a trusted proxy.
 fn limit_client(app: &App, connection: &ConnectionState, peer: IpAddr) -> Result<Option<ClientPermit>, Rejection> {
     if peer == connection.peer {
         return Ok(None);
@@ -126,7 +126,7 @@ async fn handle(
         seen.site = site;
     }
     let auth = Authenticator { engine: &app.engine, counters: &app.counters, keyless: keyless(app, connection) };
-    // Keys in a target end up in the logs of whatever lies between, so only the clients that cannot do otherwise may.
+    // Keys in a target end up in the logs of proxies, so only the clients that cannot send headers may put them there.
     let keys = if seen.dialect == Dialect::Gemini { seen.keys.as_slice() } else { &[] };
     let caller = auth.check(credential(&parts.headers, keys), route.class).await?;
     seen.known = true;
@@ -154,7 +154,7 @@ async fn handle(
     if let (Some(place), Ok(response)) = (place, &mut answer) {
         match response.body_mut() {
             Body::Stream(stream) => stream.hold(place),
-            // What follows an upgrade is the connection's.
+            // After an upgrade, the connection holds the permit.
             Body::Whole(_) if connection.upgraded() => connection.hold(place),
             Body::Whole(_) => {}
         }
@@ -162,7 +162,7 @@ async fn handle(
     answer
 }
 
-/// Whether a request has a body by its method, or by its head where the method leaves it open. HTTP/2 need not say it in the head.
+/// Whether a request may have a body by its method, or by its head where the method leaves it open. HTTP/2 need not declare it.
 fn may_carry_body(parts: &Parts) -> bool {
     if parts.method != Method::DELETE {
         return route::may_have_body(&parts.method);
@@ -171,7 +171,7 @@ fn may_carry_body(parts: &Parts) -> bool {
     length || parts.headers.contains_key(TRANSFER_ENCODING)
 }
 
-/// Whether a body's type is one that the route takes.
+/// Checks that the route accepts the body's content type.
 fn check_content_type(route: &Route, headers: &HeaderMap, counters: &Counters) -> Result<(), Rejection> {
     let other = match route.body {
         BodyKind::Nothing => true,
@@ -200,7 +200,7 @@ fn find(
         Found::Route(route, param) if !hidden(route) => {
             seen.route = Some(route);
             if route.dialect != Dialect::Chat {
-                // Of the paths that vendors share, the table has one side only.
+                // On paths that vendors share, the table names only one of them.
                 seen.dialect = route.dialect;
             }
             Ok((route, param))
@@ -219,8 +219,9 @@ fn find(
     }
 }
 
-/// Refuses to change protocols where there is no other one, without a doubt about who reads the next byte. `h2c` is only an offer,
-/// which Java's client makes with every request, so that one is passed over; the socket routes answer for themselves.
+/// Refuses upgrades on routes without another protocol, and closes the connection after the answer, because the next bytes may not
+/// be HTTP. `h2c` is only an offer, which Java's client makes with every request, so it is ignored; the WebSocket routes check the
+/// upgrade themselves.
 fn check_upgrade(connection: &ConnectionState, parts: &Parts, route: &Route) -> Result<(), Rejection> {
     let mut offers = parts.headers.get_all(UPGRADE).iter();
     if parts.version >= Version::HTTP_2 || offers.all(|offer| offer.as_bytes().eq_ignore_ascii_case(b"h2c")) {
@@ -233,7 +234,7 @@ fn check_upgrade(connection: &ConnectionState, parts: &Parts, route: &Route) -> 
     Err(Failure::new(Kind::Invalid, "This endpoint has no other protocol to upgrade to").code("upgrade_refused").into())
 }
 
-/// The client's own id where it is harmless, else a new one.
+/// The client's own request id where it is valid, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let given = ["x-request-id", "x-correlation-id"].into_iter().filter_map(|name| headers.get(name)?.to_str().ok());
     given.filter(|id| is_valid_id(id)).map(str::to_owned).next().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
@@ -243,7 +244,7 @@ fn is_valid_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// The headers of every answer.
+/// Sets the headers of every response.
 fn set_common_headers(headers: &mut HeaderMap, id: &str, dialect: Dialect) {
     const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
     const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -253,7 +254,7 @@ fn set_common_headers(headers: &mut HeaderMap, id: &str, dialect: Dialect) {
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     let id = HeaderValue::from_str(id).ok();
     if dialect == Dialect::Messages {
-        // What Anthropic's clients show as the id of a request.
+        // Anthropic's clients show this header as the id of a request.
         headers.extend(id.clone().map(|id| (HeaderName::from_static("request-id"), id)));
     }
     headers.extend(id.map(|id| (HeaderName::from_static("x-request-id"), id)));

@@ -1,4 +1,4 @@
-//! What the composition root tells the server, and the limits table. Nothing here is read from files or the environment.
+//! The server's settings and limits. Nothing here is read from files or the environment.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -26,9 +26,9 @@ pub struct Settings {
     pub require_key: bool,
     /// Whether the admin side also answers on listeners that are not loopback.
     pub admin_remote: bool,
-    /// How good the client keys are; decides whether a public bind is safe.
+    /// The strength of the client keys, which decides whether a public bind is safe.
     pub keys: Keys,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<Network>,
     /// The Ollama listener.
     pub ollama: Ollama,
@@ -104,20 +104,20 @@ fn loopback() -> Vec<IpAddr> {
     vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
 }
 
-/// How good the client keys are.
+/// The strength of the client keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
     /// There is no key at all.
     None,
     /// One that the owner chose.
     Fixed(Strength),
-    /// Minted ones only; these are always good.
+    /// Only generated ones, which are always strong.
     Minted,
 }
 
 impl Keys {
-    /// Judges a fixed key (`server.api_key`), or the minted ones where none is fixed. A weak fixed key is not mended by good
-    /// minted ones beside it.
+    /// Judges a fixed key (`server.api_key`), or the minted ones where none is fixed. Good minted keys do not make up for a weak
+    /// fixed key.
     pub fn judge(fixed: Option<&str>, minted: bool) -> Self {
         match fixed.map(str::trim).filter(|key| !key.is_empty()) {
             Some(key) => Self::Fixed(Strength::of(key)),

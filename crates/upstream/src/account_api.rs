@@ -1,5 +1,4 @@
-//! The small calls beside the model call: catalogue, usage, reset credits, workspace routing. Each reads its whole answer,
-//! bounded in size and time.
+//! Small account calls: catalogue, usage, reset credits, workspace routing. Each reads its whole answer, bounded in size and time.
 
 use bytes::Bytes;
 use http::{Method, header};
@@ -45,7 +44,7 @@ pub struct BufferedAnswer {
     pub body: Bytes,
 }
 
-/// Whose call, and where.
+/// A request to an account endpoint.
 struct AccountRequest<'a> {
     account: &'a Account,
     access: &'a Secret,

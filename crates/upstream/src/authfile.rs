@@ -34,7 +34,7 @@ pub struct Login {
     pub refresh: Option<Secret>,
     /// Identity token.
     pub id: Option<Secret>,
-    /// Who; `account_id` is never empty.
+    /// The account's claims; `account_id` is never empty.
     pub claims: Claims,
     /// When the file's owner last refreshed.
     pub refreshed: Option<Millis>,

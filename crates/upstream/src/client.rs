@@ -21,28 +21,28 @@ use crate::transport::exchange;
 use crate::transport::roots::Roots;
 use crate::websocket::pool::SocketPool;
 
-/// The way out. Clones share connections and cookies.
+/// The client of the backend. Clones share connections and cookies.
 #[derive(Clone)]
 pub struct Upstream {
     pub(crate) inner: Arc<Inner>,
-    /// The way that this handle's calls take, relays' apart.
+    /// The egress of this handle's calls, except those to relays.
     pub(crate) egress: ResolvedEgress,
 }
 
 pub(crate) struct Inner {
     config: Config,
-    /// Who we say we are now.
+    /// The current identity towards the backend.
     profile: ArcSwap<Profile>,
     endpoints: Endpoints,
     pub(crate) egress_clients: EgressClients,
     jars: Jars,
     pub(crate) sockets: SocketPool,
     relays: RelayClient,
-    /// Hears what time it is at the backend.
+    /// Gets the backend's clock.
     clock: OnceLock<ClockListener>,
 }
 
-/// Who hears it, and our clock.
+/// A listener for the backend's clock, and the local clock.
 struct ClockListener {
     now: Box<dyn Fn() -> Millis + Send + Sync>,
     /// The date, and when it was asked for.
@@ -86,12 +86,12 @@ impl Upstream {
         &self.inner.config
     }
 
-    /// Who we say we are now. A call takes it once, so that all its headers are of one identity.
+    /// The current identity towards the backend. A call reads it once, so that all its headers have one identity.
     pub fn profile(&self) -> Arc<Profile> {
         self.inner.profile.load_full()
     }
 
-    /// Says from the next call on that we are somebody else, on this handle and all its clones.
+    /// Changes the identity from the next call on, for this handle and all its clones.
     ///
     /// # Errors
     /// A value that cannot be a header; nothing is changed then.
@@ -111,7 +111,7 @@ impl Upstream {
         self.inner.jars.save(id)
     }
 
-    /// Restores what [`Upstream::cookies`] gave; what cannot be read is dropped.
+    /// Restores the result of [`Upstream::cookies`]; unreadable cookies are dropped.
     pub fn set_cookies(&self, id: &AccountId, saved: &Secret) {
         self.inner.jars.restore(id, saved);
     }
@@ -121,19 +121,19 @@ impl Upstream {
         self.inner.jars.header(id, &self.inner.config.base_url)
     }
 
-    /// Puts cookies in place of the account's own, under the same allow-list as the backend's; how many were kept.
+    /// Replaces the account's cookies, under the same allow-list as for the backend's; returns how many were kept.
     pub fn put_cookies(&self, id: &AccountId, pairs: &[(String, Secret)]) -> usize {
         self.inner.jars.put(id, pairs)
     }
 
-    /// Forgets the account's cookies and gives up its sockets.
+    /// Removes the account's cookies and closes its WebSockets.
     pub fn forget(&self, id: &AccountId) {
         self.inner.jars.forget(id);
         self.inner.sockets.close_account(id);
     }
 
-    /// Lets `hear` know what time it is at the backend, by the `Date` of each of its answers, and when by the clock `now` it was asked.
-    /// The first caller is heard.
+    /// Calls `hear` with the `Date` of each of the backend's answers and the local time of the request, which `now` gives. Only the
+    /// first listener is kept.
     pub fn on_date(
         &self,
         now: impl Fn() -> Millis + Send + Sync + 'static,
@@ -142,33 +142,33 @@ impl Upstream {
         let _ = self.inner.clock.set(ClockListener { now: Box::new(now), on_date: Box::new(hear) });
     }
 
-    /// Gives up the connections that wait for another request: after a sleep of this machine their other ends are gone, and
-    /// only the next request would find out. Exchanges under way keep theirs.
+    /// Closes the idle connections: after this machine slept, their other ends are gone, and only the next request would notice.
+    /// Running exchanges keep their connections.
     pub fn close_idle(&self) {
         self.inner.egress_clients.close_idle();
         self.inner.sockets.close_idle();
         self.inner.relays.close_idle();
     }
 
-    /// The same backend by another way.
+    /// The same backend over another egress.
     #[must_use]
     pub fn via(&self, egress: ResolvedEgress) -> Self {
         Self { inner: Arc::clone(&self.inner), egress }
     }
 
-    /// Gives up the connections of proxies that are not among these any more.
+    /// Closes the connections of all other proxies.
     pub fn retain_proxies(&self, proxies: &[Proxy]) {
         self.inner.egress_clients.retain(proxies);
     }
 
-    /// Tells whoever listens what became of a call.
+    /// Reports a call's outcome to the listener of its egress.
     pub(crate) fn report_outcome(&self, outcome: Result<(), &Fault>) {
         if let Some(tell) = &self.egress.listener {
             tell(outcome);
         }
     }
 
-    /// A fault of this way, with the proxy's name where it is about the proxy.
+    /// The fault, with the proxy's name where it is about the proxy.
     pub(crate) fn name_proxy(&self, fault: Fault) -> Fault {
         self.egress.name_proxy(fault, self.config().proxy.as_ref())
     }

@@ -1,5 +1,5 @@
-//! The model call: over the socket of its conversation, or as `POST {base}/codex/responses` with the request compressed; the
-//! answer is handed on at its headers, or at what stands for them.
+//! The model call: over the WebSocket of its conversation, or as `POST {base}/codex/responses` with the request compressed. The
+//! answer is returned as soon as its headers have arrived; over a WebSocket, at its first event.
 
 mod compress;
 pub(crate) mod headers;
@@ -31,19 +31,19 @@ pub const PASSED_HEADERS: [&str; 5] = [
 
 /// One model call.
 pub struct ModelCall<'a> {
-    /// Whose call.
+    /// The account.
     pub account: &'a Account,
     /// Its bearer.
     pub access: &'a Secret,
     /// The JSON body, not yet compressed.
     pub body: Bytes,
-    /// What the headers say of it.
+    /// The values of its headers.
     pub facts: CallFacts<'a>,
-    /// For a call over a socket; `None` for a POST.
+    /// Options for a WebSocket; `None` for a POST.
     pub socket: Option<SocketOptions>,
 }
 
-/// What the headers say of a call.
+/// The values of a call's headers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CallFacts<'a> {
     /// Model slug.
@@ -58,28 +58,28 @@ pub struct CallFacts<'a> {
     pub thread: &'a str,
     /// Turn state of an earlier answer of the same turn and account.
     pub turn_state: Option<&'a str>,
-    /// What `accounts/check` said of the account, once it did.
+    /// The account's routing from `accounts/check`, once that was called.
     pub routing: Option<&'a Routing>,
-    /// A Codex client's own headers; only those in [`PASSED`] are sent.
+    /// A Codex client's own headers; only those in [`PASSED_HEADERS`] are sent.
     pub passed: &'a [(&'static str, String)],
-    /// What the profile says of the turn instead of a Codex client; the body's `client_metadata` has it too.
+    /// The turn metadata that the profile sends where no Codex client did; the body's `client_metadata` repeats it.
     pub metadata: Option<&'a TurnMetadata>,
 }
 
 impl Upstream {
-    /// Makes the call; resolves at the answer's headers, over a socket at the first event of the reply. Dropping the future, or the
-    /// answer's body, ends the exchange with the backend.
+    /// Makes the call. It resolves at the answer's headers; over a socket, at the first event of the reply. Dropping the future, or
+    /// the answer's body, ends the exchange with the backend.
     pub async fn responses(&self, call: ModelCall<'_>) -> Result<Answer, Fault> {
         let tried = |options: &SocketOptions| options.required || self.may_use_socket(&call.account.id, options.now);
         let options = match call.socket {
             Some(options) if tried(&options) => options,
-            // Only a socket remembers what it was told.
+            // A prewarm has no effect over a POST.
             Some(SocketOptions { generate: false, .. }) => {
                 return Err(Fault::new(Sent::No, FaultKind::Upgrade, "sockets are left alone for now"));
             }
             _ => return self.post(call).await,
         };
-        // Opening a connection by hand takes a large future, which a POST must not carry along.
+        // The future that opens a connection is large, so it is boxed and a POST does not carry it.
         match Box::pin(self.call_over_socket(&call, options)).await {
             Ok(answer) => Ok(answer),
             Err(SocketError::Fault(fault)) => Err(fault),
@@ -114,7 +114,7 @@ impl Upstream {
         answer.decoded()
     }
 
-    /// Where the account's model calls go.
+    /// The URL of the account's model calls.
     fn model_url(&self, call: &ModelCall<'_>) -> Url {
         let usual = &self.endpoints().responses;
         call.facts.routing.map_or_else(|| usual.clone(), |routing| routing.place(usual))
@@ -143,7 +143,7 @@ fn header_value(field: HeaderField, profile: &Profile, call: &ModelCall<'_>) -> 
     }
 }
 
-/// The slots that say who calls, the same in every call.
+/// The header fields that identify the caller, the same in every call.
 pub(crate) fn identity(field: HeaderField, profile: &Profile, account: &Account, access: &Secret) -> Option<String> {
     match field {
         HeaderField::Authorization => Some(format!("Bearer {}", access.expose())),

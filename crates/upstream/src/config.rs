@@ -1,4 +1,4 @@
-//! Where the backend is and how long to wait for it, checked once.
+//! The backend's addresses and timeouts, checked once.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::profile::Profile;
 /// The public OAuth client id of the Codex CLI; a login through it is a Codex login.
 pub const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
-/// How the backend is reached. `Debug` leaves out a proxy's user name and password.
+/// Settings of the client. `Debug` leaves out a proxy's user name and password.
 #[derive(Clone)]
 pub struct Config {
     /// `https://chatgpt.com/backend-api`; `/codex/...` and `/wham/...` are appended. Plain http only for loopback.
@@ -23,7 +23,7 @@ pub struct Config {
     pub auth_url: Url,
     /// The token endpoint, when it is not `<auth_url>/oauth/token`. Plain http only for loopback.
     pub token_url: Option<Url>,
-    /// Who we say we are at first; see [`Upstream::rename`](crate::Upstream::rename).
+    /// The first identity towards the backend; see [`Upstream::set_profile`](crate::Upstream::set_profile).
     pub profile: Profile,
     /// Every wait's bound.
     pub timeouts: Timeouts,
@@ -111,9 +111,9 @@ pub enum BuildError {
     Url {
         /// `upstream.base_url` and its like.
         setting: &'static str,
-        /// What is wrong; never the URL itself, which may hold credentials.
+        /// The problem, without the URL, which may hold credentials.
         problem: String,
-        /// What to write instead.
+        /// A hint for the user.
         hint: &'static str,
     },
     /// The bundle cannot be read or holds no certificate.
@@ -121,7 +121,7 @@ pub enum BuildError {
     Bundle {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
     /// A profile value that cannot be a header.
@@ -132,13 +132,13 @@ pub enum BuildError {
     Client(String),
 }
 
-/// Every address that is called, derived once.
+/// Every endpoint URL, derived once.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoints {
     pub(crate) responses: Url,
     pub(crate) models: Url,
     pub(crate) usage: Url,
-    /// Where the figures are when `usage` is not there.
+    /// The URL of the quota where `usage` does not exist.
     pub(crate) usage_fallback: Url,
     pub(crate) credits: Url,
     pub(crate) consume: Url,
@@ -180,7 +180,7 @@ impl Endpoints {
         })
     }
 
-    /// Where an errand goes.
+    /// The URL of a service call.
     pub(crate) fn service(&self, service: Service) -> Url {
         let mut url = self.responses.clone();
         let base = url.path().strip_suffix("/responses").unwrap_or_default().to_owned();

@@ -1,7 +1,7 @@
 //! Cookies of the backend: one jar per account, and only those that its load balancers and Cloudflare need.
 //!
-//! The official client keeps the same names and drops all others (measured 2026-11-21). A jar belongs to the host of the base
-//! URL, and to the one that the backend puts in its place; cookies never go to the auth server, and never from one account to another.
+//! The official client keeps the same names and drops all others (measured 2026-11-21). A jar belongs to the host of the base URL,
+//! and to the host that the backend assigns instead; cookies never go to the auth server or to another account.
 
 use std::collections::HashMap;
 
@@ -87,7 +87,7 @@ impl Jars {
         self.jars.lock().insert(id.clone(), jar);
     }
 
-    /// A jar of these cookies alone, in place of the one that was there; how many it took.
+    /// Replaces the account's jar by these cookies; returns how many were kept.
     pub(crate) fn put(&self, id: &AccountId, pairs: &[(String, Secret)]) -> usize {
         let mut jar = CookieStore::default();
         for (name, value) in pairs.iter().take(MOST) {

@@ -13,7 +13,7 @@ use crate::fault::{Fault, FaultKind, Sent};
 /// Most bytes of an echo service's answer.
 const ECHO: usize = 16 << 10;
 
-/// What the echo service said.
+/// The answer of an echo service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EchoReply {
     /// The address that it sees.
@@ -26,7 +26,7 @@ impl Upstream {
     /// Asks an echo service which address it sees: `{"ip": ...}` or the address alone. Takes `limit` at most.
     ///
     /// # Errors
-    /// The [`Fault`] of the way; [`FaultKind::Cut`] for an answer that is no address.
+    /// The [`Fault`] of the call; [`FaultKind::Cut`] for an answer that is no address.
     pub async fn echo(&self, service: &Url, limit: Duration) -> Result<EchoReply, Fault> {
         let begun = Instant::now();
         let asked = tokio::time::timeout(limit, self.ask_echo(service)).await;

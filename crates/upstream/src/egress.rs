@@ -1,7 +1,7 @@
-//! The ways that calls of the backend take: direct, through the proxy of the configuration, or through one of the pool. Every way has
-//! connections of its own; the hello is the same on all of them.
+//! The egress of calls to the backend: direct, through the configured proxy, or through a proxy of the pool. Each egress has its
+//! own connections; the TLS hello is the same on all of them.
 //!
-//! Which way an account takes is not decided here. A way that does not answer is a [`Fault`], never another way.
+//! Which egress an account takes is decided elsewhere. An egress that fails is a [`Fault`], never a fallback to another egress.
 
 #[cfg(test)]
 mod tests;
@@ -20,13 +20,13 @@ use crate::transport::pool::{ClientPool, ConnectOptions, ProxyBypass};
 use crate::transport::resolver::{Lookup, ProxyResolver, Resolver};
 use crate::transport::roots::Roots;
 
-/// Ways whose connections are kept; the ones that were not used for the longest time are given up first.
+/// Most proxies whose connections are kept; the least recently used are closed first.
 const MOST_PROXIES: usize = 64;
 
-/// Hears what became of a call: its answer's headers came, or why not.
+/// Gets the outcome of a call: whether its answer's headers arrived, or the fault.
 pub(crate) type OutcomeListener = Arc<dyn Fn(Result<(), &Fault>) + Send + Sync>;
 
-/// The way that calls take. Clones are the same way.
+/// The egress that calls take: direct, the configured proxy, or a proxy of the pool.
 #[derive(Clone, Default)]
 pub struct ResolvedEgress {
     kind: Kind,
@@ -42,13 +42,13 @@ enum Kind {
 }
 
 impl ResolvedEgress {
-    /// As the configuration says: through its proxy where it has one. The way of everybody who chose no other.
+    /// The default egress: the configured proxy, or direct without one.
     #[must_use]
     pub fn global() -> Self {
         Self::default()
     }
 
-    /// No proxy, also where the configuration has one.
+    /// No proxy, even where one is configured.
     #[must_use]
     pub fn direct() -> Self {
         Self { kind: Kind::Direct, listener: None }
@@ -60,13 +60,13 @@ impl ResolvedEgress {
         Self { kind: Kind::Proxy(Arc::new(proxy)), listener: None }
     }
 
-    /// This way, and `tell` hears what became of each call.
+    /// The same egress; `tell` gets the outcome of each call.
     #[must_use]
     pub fn with_listener(self, tell: impl Fn(Result<(), &Fault>) + Send + Sync + 'static) -> Self {
         Self { listener: Some(Arc::new(tell)), ..self }
     }
 
-    /// What tells this way from others.
+    /// The key of this egress.
     pub(crate) fn key(&self) -> EgressKey {
         match &self.kind {
             Kind::Global => EgressKey::Global,
@@ -75,7 +75,7 @@ impl ResolvedEgress {
         }
     }
 
-    /// What a fault on the way says where it is about the proxy: which one, without its credentials.
+    /// Prefixes a fault that is about the proxy with the proxy's name, without its credentials.
     pub(crate) fn name_proxy(&self, fault: Fault, global: Option<&Url>) -> Fault {
         let about = matches!(fault.kind, FaultKind::Proxy | FaultKind::Tls | FaultKind::Connect);
         if !about || fault.sent != Sent::No {
@@ -90,7 +90,7 @@ impl ResolvedEgress {
     }
 }
 
-/// Tells ways apart.
+/// Identifies an egress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EgressKey {
     Global,
@@ -113,15 +113,15 @@ fn host_and_port(url: &Url) -> String {
     Address::read(url.as_str()).map_or_else(|_| url.scheme().to_owned(), |address| address.place())
 }
 
-/// The connections of every way.
+/// The client pools of every egress.
 pub(crate) struct EgressClients {
     timeouts: Timeouts,
     roots: Arc<Roots>,
     lookup: Lookup,
     global: Arc<ClientPool>,
-    /// `None` where the global way is direct, or until it is taken.
+    /// `None` where the global egress is direct, or until first use.
     direct: Mutex<Option<Arc<ClientPool>>>,
-    /// Of the proxies, the last used first.
+    /// One per proxy, the most recently used first.
     by_proxy: Mutex<Vec<ProxyClients>>,
     proxied: bool,
 }
@@ -163,7 +163,7 @@ impl EgressClients {
         }
     }
 
-    /// Gives up the connections of proxies that are not among these.
+    /// Closes the connections of all other proxies.
     pub(crate) fn retain(&self, proxies: &[Proxy]) {
         self.by_proxy.lock().retain(|kept| proxies.iter().any(|proxy| kept.fits(proxy)));
     }
@@ -206,7 +206,7 @@ impl EgressClients {
         proxy.address.check(proxy.allow_private).map_err(|invalid| refused(invalid.to_string()))?;
         let url = Url::parse(proxy.address.full().expose());
         let url = url.map_err(|_| refused("its address cannot be read".to_owned()))?;
-        // A proxy on this machine reaches this machine's loopback as well as we do; one elsewhere cannot.
+        // A proxy on this machine can reach this machine's loopback; one elsewhere cannot.
         let near = if is_loopback(&proxy.address.host_text()) { ProxyBypass::None } else { ProxyBypass::Loopback };
         let resolver = ProxyResolver::new(proxy.address.host_text(), proxy.allow_private, self.lookup.clone());
         let exit = ConnectOptions { proxy: Some(url), bypass: near, resolver: Some(Resolver::Proxy(resolver)) };

@@ -1,4 +1,4 @@
-//! What can go wrong before an answer's headers, and how much of the request had gone out by then.
+//! Faults before an answer's headers, with how much of the request had been sent.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -26,8 +26,8 @@ pub enum FaultKind {
     Connect,
     /// A pooled connection was gone before any byte of the request, or the server says that it processed none of it.
     Closed,
-    /// The turn went out over a WebSocket that had waited since an earlier turn, and broke or closed within 5 s or refused because of
-    /// what it had forgotten. The retry table may send it once more.
+    /// The turn was sent over a reused WebSocket that broke or closed within 5 s, or whose other end had forgotten the previous
+    /// turn. The retry table may send it once more.
     Stale,
     /// Certificate refused, handshake failed or stalled.
     Tls,
@@ -39,7 +39,7 @@ pub enum FaultKind {
     Cut,
     /// The answer is in a content coding that is not read here.
     Encoding,
-    /// No socket could be had, and nothing else may be used.
+    /// No WebSocket could be opened, and no fallback is allowed.
     Upgrade,
     /// A 3xx; never followed.
     Redirect,
@@ -81,7 +81,7 @@ impl Fault {
         Self::new(Sent::Maybe, FaultKind::Timeout, format!("no full answer within {} s", limit.as_secs_f32()))
     }
 
-    /// [`Fault::late`], once `limit` is over.
+    /// [`Fault::timed_out`], once `limit` is over.
     pub(crate) async fn timeout_after(limit: Duration) -> Self {
         tokio::time::sleep(limit).await;
         Self::timed_out(limit)

@@ -1,4 +1,4 @@
-//! Version feeds: public documents, asked for in our own name.
+//! Version feeds: public documents, requested under the name `polygate`.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -8,16 +8,16 @@ use crate::account_api::BufferedAnswer;
 use crate::client::OutboundRequest;
 use crate::{Fault, Upstream};
 
-/// Longest feed: an appcast lists what it has ever published.
+/// Longest feed: an appcast lists every version ever published.
 const CAP: usize = 1024 * 1024;
-/// Whoever publishes may know that it is no official client that asks.
+/// The publisher may know that an unofficial client asks.
 const AGENT: &str = concat!("polygate/", env!("CARGO_PKG_VERSION"));
 
 impl Upstream {
-    /// Reads a feed, at most 1 MiB and not longer than a small call may take. Nothing of any account goes there.
+    /// Reads a feed, at most 1 MiB and not longer than a small call may take. No account data is sent.
     ///
     /// # Errors
-    /// The [`Fault`] of the way, or of the feed's size.
+    /// The [`Fault`] of the call, or a feed that is too large.
     pub async fn feed(&self, url: &Url) -> Result<BufferedAnswer, Fault> {
         let limit = self.config().timeouts.small;
         tokio::time::timeout(limit, self.read_feed(url)).await.unwrap_or_else(|_| Err(Fault::timed_out(limit)))

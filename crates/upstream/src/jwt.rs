@@ -1,5 +1,5 @@
-//! Claims of a token, read without verification: display strings and hints, never proof. The tokens come from the
-//! issuer over TLS; whoever could forge one could only mislabel an account of their own.
+//! Claims of a token, read without verification: display strings and hints, never proof. The tokens come from the issuer over TLS,
+//! and a forged token would only mislabel the forger's own account.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +11,7 @@ const LONGEST: usize = 64 * 1024;
 /// Longer claims are read as absent.
 pub(crate) const CLAIM: usize = 512;
 
-/// What a token says of its owner.
+/// The claims of a token about its owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
     /// Workspace id (`chatgpt_account_id`), empty when absent.
@@ -44,7 +44,7 @@ impl Claims {
         })
     }
 
-    /// Who, from the id token where it says so, else from the access token; expiry from the access token only.
+    /// The owner's claims from the id token, or from the access token where they are absent; the expiry from the access token only.
     pub fn of(access: &Secret, id: Option<&Secret>) -> Self {
         let access = Self::read(access).unwrap_or_default();
         let Some(id) = id.and_then(Self::read) else { return access };

@@ -1,7 +1,7 @@
-//! Everything that leaves this machine over a socket: the Codex backend, its token endpoint, the login's callback, relays.
+//! Everything outbound: the Codex backend, its token endpoint, the login's callback, relays.
 //!
-//! One client, one TLS stack, one place that says what went wrong on the way ([`Fault`], [`Cut`]). Nothing here chooses an
-//! account, retries, or reads what an answer means: that is `pool` and `engine`.
+//! One client, one TLS stack, one set of errors ([`Fault`], [`Cut`]). Choosing accounts, retries and reading answers belong to
+//! `pool` and `engine`.
 
 mod account_api;
 pub mod authfile;

@@ -1,7 +1,7 @@
-//! A Codex `auth.json` that stays Codex's own: read as it is written, and written back only when its owner allows it.
+//! A Codex `auth.json` that Codex keeps using: read when Codex writes it, and written only when its owner allows that.
 //!
-//! Codex truncates and writes without a lock, so a read may find half a file ([`crate::authfile::load`] looks again), and
-//! nothing here can keep it from writing in between. What is written is put in place whole, or not at all.
+//! Codex truncates and writes without a lock, so a read may find half a file ([`crate::authfile::load`] looks again), and this
+//! module cannot stop Codex from writing in between. A write here replaces the whole file or nothing.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub struct LinkedFile {
     pub changed: Millis,
 }
 
-/// New tokens for the file; what is absent stays as it is there.
+/// New tokens for the file; absent ones stay unchanged.
 #[derive(Debug, Default)]
 pub struct NewTokens {
     /// Bearer.
@@ -54,7 +54,7 @@ async fn modified(path: &Path) -> io::Result<Millis> {
 /// renamed. `false` when the file holds another refresh token by now: then Codex has newer ones, and they stay.
 ///
 /// # Errors
-/// The disk's; the old file is whole then.
+/// The disk failed; the old file is intact then.
 pub async fn rewrite(path: &Path, spent: &Secret, fresh: NewTokens, now: Millis) -> io::Result<bool> {
     let (path, spent) = (path.to_owned(), spent.clone());
     let work = tokio::task::spawn_blocking(move || replace(&path, &spent, &fresh, now));

@@ -1,10 +1,10 @@
-//! Who we say we are, as data: names, versions, and which headers go out in which order.
+//! The identity towards the backend, as data: names, versions, and the headers with their order.
 //!
 //! The header orders are those of the official client 0.169.0 (measured 2026-11-21); `golden.rs` and `captured.rs` of the tests hold them.
 
 use http::{HeaderName, HeaderValue};
 
-/// The version of the official client whose protocol is spoken; sent as `version` and `client_version`.
+/// The version of the official client whose protocol is used; sent as `version` and `client_version`.
 pub const CODEX_VERSION: &str = "0.169.0";
 /// The newest version of the desktop app whose User-Agent is publicly known (2026-09).
 pub const DESKTOP_VERSION: &str = "26.908.40834";
@@ -24,7 +24,7 @@ pub struct Profile {
     pub login_originator: String,
     /// `x-codex-beta-features`, unless a Codex client's own is passed on.
     pub beta: Option<&'static str>,
-    /// Whether it says of a turn what the official client says ([`Profile::turn_metadata`]) where no Codex client does.
+    /// Whether turns of other clients get the metadata of the official client ([`Profile::turn_metadata`]).
     pub sends_turn_metadata: bool,
     /// The version of the app around the protocol's core, where the identity has one.
     pub app: Option<String>,
@@ -46,7 +46,7 @@ pub struct Platform {
 }
 
 impl Default for Platform {
-    /// What is known without asking the machine.
+    /// The compile-time values.
     fn default() -> Self {
         let os = match std::env::consts::OS {
             "linux" => "Linux",
@@ -149,7 +149,7 @@ pub fn agent(originator: &str, version: &str, platform: &Platform, client: Optio
     format!("{originator}/{version} ({os}; {arch}) {terminal}{suffix}")
 }
 
-/// The headers of each kind of call, in order; a slot without a value is left out.
+/// The headers of each kind of call, in order; a field without a value is left out.
 #[derive(Debug, PartialEq, Eq)]
 pub struct HeaderOrders {
     /// `POST /codex/responses`.
@@ -170,7 +170,7 @@ pub struct HeaderOrders {
     pub auth: &'static [HeaderField],
 }
 
-/// A header's place.
+/// A header of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is the header of the same name, see `Slot::name`")]
 pub enum HeaderField {

@@ -1,4 +1,4 @@
-//! Whether the backend can be reached at all; for `doctor`.
+//! Whether the backend is reachable; for `doctor`.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -7,10 +7,10 @@ use crate::client::OutboundRequest;
 use crate::{Fault, Upstream};
 
 impl Upstream {
-    /// Asks the backend's catalogue without credentials and gives the status; any status means that the way is open.
+    /// Requests the backend's catalogue without credentials and returns the status; any status means that the backend is reachable.
     ///
     /// # Errors
-    /// The [`Fault`] of the way: connect, TLS, proxy, timeout.
+    /// The [`Fault`] of the call: connect, TLS, proxy, timeout.
     pub async fn reach(&self) -> Result<u16, Fault> {
         let url = self.endpoints().models.clone();
         let outbound = OutboundRequest { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() };

@@ -1,12 +1,12 @@
-//! Calls of relays: services at any base URL with a key of their own.
+//! Calls of relays: services at any base URL, each with its own key.
 //!
-//! Nothing of the Codex identity goes there: no originator, no cookies, our own User-Agent. Every call is checked against
+//! Relays get nothing of the Codex identity: no originator, no cookies, our own User-Agent. Every call is checked against
 //! [`pool::guard`], the addresses of a name at the moment of dialling; a redirect is never followed; connections are not shared
 //! between relays that may reach private addresses and others.
 //!
-//! A proxy looks names up itself and reaches its own network; it may be on this machine. What a name means here is looked up before
-//! it is asked, so that no name of a metadata service or of this gateway gets there; where that fails, names and literal addresses
-//! alone are checked.
+//! A proxy looks names up itself and reaches its own network; it may be on this machine. Names are also resolved here before the
+//! proxy is asked, so that no name of a metadata service or of this gateway reaches it; where the lookup fails, only names and
+//! literal addresses are checked.
 
 mod forward;
 mod list;
@@ -70,7 +70,7 @@ pub struct Call<'a> {
     pub model: &'a str,
     /// The JSON body in the relay's protocol.
     pub body: Bytes,
-    /// The client's own headers where it speaks the relay's protocol; only those in [`PASSED`] are sent.
+    /// The client's own headers where it speaks the relay's protocol; only those in [`PASSED_HEADERS`] are sent.
     pub passed: &'a [(&'static str, String)],
 }
 
@@ -95,7 +95,7 @@ impl RelayClient {
         }
     }
 
-    /// Says where this gateway listens, every listener of it: no relay may be there. Call it once they are bound.
+    /// Sets the addresses of the gateway's own listeners, which no relay may have. Call it once they are bound.
     pub fn set_listeners(&self, addresses: Vec<SocketAddr>) {
         *self.listeners.write() = addresses;
     }
@@ -104,12 +104,12 @@ impl RelayClient {
         self.clients.lock().values().for_each(|clients| clients.close_idle());
     }
 
-    /// Whether a base URL may be called without `allow_private`, its name looked up now; [`Denied::liftable`] says whether that would
-    /// help. A name that cannot be looked up needs nothing yet: it is checked again whenever it is dialled.
+    /// Whether a base URL may be called without `allow_private`; the name is resolved now. [`Denied::liftable`] tells whether that
+    /// setting would help. A name that does not resolve passes: its addresses are checked again on each connection.
     pub async fn check_public(&self, url: &Url) -> Result<(), Denied> {
         guard::check_url(url, false)?;
         let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
-        // Behind a proxy only what is never called matters: what else a name means here is not what it means there.
+        // Behind a proxy, only forbidden addresses matter: the proxy may resolve the name to other addresses.
         let rule = TargetRule { allow_private: self.config.proxy.is_some(), own_port: self.own_port(url) };
         resolver::allowed(self.lookup_name(name).await, rule, &self.listeners).map(|_| ())
     }
@@ -117,8 +117,8 @@ impl RelayClient {
     /// A model call, always streamed; resolves at the answer's headers. Dropping the future, or the answer's body, ends the exchange.
     ///
     /// # Errors
-    /// The [`Fault`] of the way; [`FaultKind::Denied`] for an address that may not be called, [`FaultKind::Encoding`] for a
-    /// stream in a coding that is not read.
+    /// The [`Fault`] of the call; [`FaultKind::Denied`] for an address that may not be called, [`FaultKind::Encoding`] for a stream
+    /// in an unsupported content coding.
     pub async fn call(&self, call: Call<'_>) -> Result<Answer, Fault> {
         let url = relay::call_url(call.relay, call.model).map_err(|error| unreadable(&error))?;
         let mut headers = HeaderMap::new();
@@ -150,7 +150,7 @@ impl RelayClient {
         Ok(request)
     }
 
-    /// Sends, if the target may be called, and waits for the headers unless `late` comes first.
+    /// Sends if the target may be called, and waits for the headers unless `late` resolves first.
     async fn send(
         &self,
         target: &Target<'_>,
@@ -169,7 +169,7 @@ impl RelayClient {
         Ok(answer)
     }
 
-    /// Checks a target as far as its text tells, and says under which rule its name is looked up.
+    /// Checks a target's text, and returns the rule for the addresses of its name.
     fn check_target(&self, target: &Target<'_>) -> Result<TargetRule, Fault> {
         guard::check_target(&target.url, target.private).map_err(|denied| Fault::denied(&denied))?;
         let rule = TargetRule { allow_private: target.private, own_port: self.own_port(&target.url) };
@@ -182,7 +182,7 @@ impl RelayClient {
         checked.map(|()| rule).map_err(|denied| Fault::denied(&denied))
     }
 
-    /// Before a proxy is asked for a name: whether that means, as far as is known here, what is never called.
+    /// Checks a name before a proxy resolves it: none of the addresses known here may be forbidden.
     async fn check_name(&self, target: &Target<'_>, rule: TargetRule) -> Result<(), Fault> {
         let (Some(_), Some(Host::Domain(name))) = (&self.config.proxy, target.url.host()) else { return Ok(()) };
         let rule = TargetRule { allow_private: true, ..rule };
@@ -194,7 +194,7 @@ impl RelayClient {
         checked.map_err(|denied| Fault::denied(&denied))
     }
 
-    /// What a name means as far as is known here and now; nothing when that is not said soon.
+    /// The addresses of a name by the local resolver; none when it fails or takes too long.
     async fn lookup_name(&self, name: &str) -> Vec<SocketAddr> {
         let found = tokio::time::timeout(LOOKUP, self.lookup.addresses(name)).await;
         found.ok().and_then(Result::ok).unwrap_or_default()

@@ -21,7 +21,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Decodes the body as it comes, where somebody on the way compressed it although nobody asked for that.
+    /// Decodes the body as it arrives. No request asks for a coding, but middleboxes add them.
     pub(crate) fn decoded(mut self) -> Result<Self, Fault> {
         if !self.headers.contains_key(CONTENT_ENCODING) {
             return Ok(self);

@@ -1,4 +1,4 @@
-//! Calls of an account that no model answers in a stream: images and searches. JSON goes in and JSON comes out.
+//! Service calls of an account: images and searches. The request and the answer are JSON; nothing is streamed.
 
 use bytes::Bytes;
 use http::Method;
@@ -10,28 +10,28 @@ use crate::codex::{headers, identity};
 use crate::profile::HeaderField;
 use crate::{Answer, Fault, Upstream};
 
-/// Request headers of a Codex client that say which turn a call is for, and are passed on; any other is not sent.
+/// Request headers of a Codex client that name the turn of a call. Only these are passed on.
 pub const TURN_HEADERS: [&str; 2] = ["x-codex-image-turn-id", "x-codex-turn-metadata"];
 
-/// One such call.
+/// One service call.
 pub struct ServiceCall<'a> {
-    /// Whose.
+    /// The account.
     pub account: &'a Account,
     /// Its bearer.
     pub access: &'a Secret,
-    /// Which.
+    /// The service.
     pub service: Service,
     /// The JSON body.
     pub body: Bytes,
-    /// The id of the turn that an image is for, a UUID, where the client names none.
+    /// The turn's id (UUID) for an image, where the client names none.
     pub turn: &'a str,
-    /// A Codex client's own headers; only those in [`TURN`] are sent.
+    /// A Codex client's own headers; only those in [`TURN_HEADERS`] are sent.
     pub passed: &'a [(&'static str, String)],
 }
 
 impl Upstream {
-    /// `POST {base}/codex` and the service's path; resolves at the answer's headers, for which a picture may take its time.
-    /// Dropping the future, or the answer's body, ends the exchange.
+    /// `POST {base}/codex` and the service's path; resolves at the answer's headers, which take long for an image. Dropping the
+    /// future, or the answer's body, ends the exchange.
     pub async fn call_service(&self, call: ServiceCall<'_>) -> Result<Answer, Fault> {
         let ServiceCall { account, access, service, body, turn, passed } = call;
         let (profile, url) = (&*self.profile(), self.endpoints().service(service));

@@ -1,8 +1,7 @@
-//! Accounts as files: every form that this program and its neighbours write, told apart by shape, and those that it writes.
+//! Account files: reads every known form, recognised by its shape, and writes five of them.
 //!
-//! Pure text in, entries out. A file that cannot be read as a whole gives no entry at all; an entry whose tokens cannot be
-//! good is refused by [`Entry::worth`] before anybody stores or sends it. Texts of a file never get into an error: they may
-//! be tokens.
+//! Pure text in, entries out. A file that cannot be read as a whole gives no entry at all; an entry whose tokens cannot be valid is
+//! rejected by [`Entry::readiness`] before it is stored or sent. Errors never quote the file, which may hold tokens.
 
 mod entry;
 mod lines;
@@ -26,15 +25,15 @@ pub use self::write::{ExportedAccount, Format, write};
 pub const LONGEST: usize = 64 << 20;
 /// Most entries of a file.
 pub const MOST: usize = 10_000;
-/// What a file says that is sealed under a passphrase.
+/// The `type` of a file that is encrypted with a passphrase.
 const SEALED: &str = "polygate-sealed";
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug, Default)]
 pub struct File {
     /// Its logins, in its order.
     pub entries: Vec<Entry>,
-    /// OpenAI API keys beside them.
+    /// Its OpenAI API keys.
     pub keys: Vec<Secret>,
     /// Entries that are no login, with the reason.
     pub rejected: Vec<RejectedEntry>,
@@ -42,7 +41,7 @@ pub struct File {
     pub skipped: usize,
 }
 
-/// One login of a file, as it stands there.
+/// One login of a file, unchecked.
 #[derive(Clone, Debug, Default)]
 pub struct Entry {
     /// Where it begins, from 1.
@@ -70,7 +69,7 @@ pub struct Entry {
 pub struct RejectedEntry {
     /// Where it begins, from 1.
     pub line: usize,
-    /// What is wrong, without a word of it.
+    /// The problem, without any text of the entry.
     pub why: String,
 }
 
@@ -99,7 +98,7 @@ pub enum FileError {
     Line {
         /// From 1.
         line: usize,
-        /// What is wrong, without a word of it.
+        /// The problem, without any text of the entry.
         why: &'static str,
     },
     /// A passphrase is needed first.
@@ -112,7 +111,7 @@ pub enum FileError {
     Settings,
 }
 
-/// What containers of accounts have in common; everything else of them is passed over.
+/// The fields that containers of accounts share; all others are ignored.
 #[derive(Deserialize)]
 struct Top<'a> {
     #[serde(borrow, default)]

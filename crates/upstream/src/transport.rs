@@ -17,7 +17,7 @@ use self::pool::ClientPool;
 use crate::fault::{Fault, FaultKind, Sent, find_source, root_cause};
 use crate::response::{Answer, Body};
 
-/// Sends over one of the lanes and waits for the headers, unless `late` comes first.
+/// Sends over a pooled client and waits for the headers, unless `late` resolves first.
 pub(crate) async fn exchange(
     clients: &Arc<ClientPool>,
     request: reqwest::Request,
@@ -41,12 +41,12 @@ fn answer(response: reqwest::Response, permit: OwnedSemaphorePermit) -> Result<A
         let message = format!("the upstream answered with a redirect ({}), which is never followed", status.as_u16());
         return Err(Fault::new(Sent::Yes, FaultKind::Redirect, message));
     }
-    // Only a proxy says this: the request got no further.
+    // Only a proxy sends this status: the request got no further.
     if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
         let message = "it wants other credentials (407)";
         return Err(Fault::new(Sent::No, FaultKind::Proxy, message));
     }
-    // Two framings at once are how requests are smuggled; the connection goes with the answer (RFC 9112, section 6.1).
+    // Request smuggling uses two framings at once, so the connection is closed with the answer (RFC 9112, section 6.1).
     let headers = response.headers();
     if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
         let message = "the upstream's answer has both a length and chunks".to_owned();

@@ -9,12 +9,12 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::fault::root_cause;
 
-/// What a lost connection is called.
+/// The message for a lost connection.
 pub(crate) fn connection_lost(error: &tungstenite::Error) -> String {
     format!("the socket broke: {}", root_cause(error))
 }
 
-/// What a close message says.
+/// The message for a close frame.
 pub(crate) fn close_reason(frame: Option<&CloseFrame>) -> String {
     let Some(frame) = frame else { return "the socket was closed".to_owned() };
     let reason: String = frame.reason.chars().filter(|c| !c.is_control()).take(120).collect();

@@ -1,5 +1,5 @@
-//! The accounts: without their secrets, but for the export. `/admin/accounts` in our words, `/auth/accounts` in those of the
-//! system that people come from.
+//! The accounts: without their secrets, but for the export. `/admin/accounts` in our words, `/auth/accounts` in those of the system
+//! that people migrate from.
 
 pub(crate) mod batch;
 mod transfer;
@@ -105,7 +105,7 @@ pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
 }
 
 /// Of [`check`].
-pub(crate) const CHECK: Operation = Operation::new(Tag::Accounts, "Ask the backend whether it knows the logins")
+pub(crate) const CHECK: Operation = Operation::new(Tag::Accounts, "Check the logins at the backend")
     .more("No refresh token is spent.")
     .may_take::<Checks>()
     .gives::<Checkup>(200);
@@ -226,7 +226,7 @@ fn changed_account(engine: &Engine, [id]: &[String; 1]) -> HandlerResult {
     Ok(answer(StatusCode::OK, &Changed { success: true, account: view.into() }))
 }
 
-/// What went wrong, as an answer.
+/// The rejection for an error.
 pub(crate) fn rejection(error: &AccountError) -> Rejection {
     match error {
         AccountError::Unknown => Failure::new(Kind::NotFound, error.to_string()).code("not_found").into(),

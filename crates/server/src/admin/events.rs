@@ -1,4 +1,4 @@
-//! What happens to accounts, as it happens: server-sent events for the dashboard and for scripts.
+//! Live events of accounts: server-sent events for the dashboard and for scripts.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,11 +20,11 @@ use crate::operation::{Operation, Tag};
 use crate::response::{Body, BodySource, CancellableBody, HandlerResult};
 use crate::route::RequestContext;
 
-/// Said at once, so that the client knows that it is heard, and in every silence.
+/// Sent at once and during silences, so that the client knows that the stream is open.
 const HEARTBEAT: &[u8] = b": polygate\n\n";
 
 /// Of [`watch`].
-pub(crate) const WATCH: Operation = Operation::new(Tag::Accounts, "Watch what happens to accounts, as it happens")
+pub(crate) const WATCH: Operation = Operation::new(Tag::Accounts, "Watch events of accounts")
     .more("Each event is named as the `type` of its data. A comment comes at once and in every silence.")
     .streams::<News>("Server-sent events; the data of each is a `News` in JSON.")
     .fails(&[429]);

@@ -1,4 +1,4 @@
-//! What the guard has turned away.
+//! The requests that the guard rejected.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,7 +21,7 @@ struct Rejected {
     host: u64,
     /// Requests from foreign web pages.
     origin: u64,
-    /// Bodies that are no JSON by their type.
+    /// Bodies whose content type is not JSON.
     content_type: u64,
     /// Requests without a valid key.
     unauthorized: u64,
@@ -35,7 +35,7 @@ struct Rejected {
 
 /// Of [`counters`].
 pub(crate) const COUNTERS: Operation =
-    Operation::new(Tag::Gateway, "Count what the guard has turned away").gives::<Rejected>(200);
+    Operation::new(Tag::Gateway, "Count the requests that the guard rejected").gives::<Rejected>(200);
 
 /// `GET /admin/guard`
 pub(crate) async fn counters(ctx: RequestContext) -> HandlerResult {

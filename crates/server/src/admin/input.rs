@@ -1,4 +1,4 @@
-//! What an admin endpoint is given.
+//! The input of admin endpoints.
 
 use bytes::Bytes;
 use engine::Engine;
@@ -17,7 +17,7 @@ use crate::body;
 use crate::response::Rejection;
 use crate::route::RequestContext;
 
-/// The engine, what stands for the segment in braces, and the body.
+/// The engine, the path parameter and the body.
 pub(crate) struct AdminRequest<T> {
     pub(crate) engine: Engine,
     pub(crate) param: String,
@@ -28,7 +28,7 @@ pub(crate) struct AdminRequest<T> {
 pub(crate) async fn read<T: DeserializeOwned>(ctx: RequestContext) -> Result<AdminRequest<T>, Rejection> {
     let bytes = bytes(&ctx.parts.headers, ctx.body, &ctx.app).await?;
     let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
-    // The error's words may hold a value of the body, and so a token: only its place is said.
+    // The error's text may quote a value of the body, which may be a token: only the place is reported.
     let body = object(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         Failure::new(Kind::Invalid, format!("The body does not have the form that this endpoint takes ({place})"))
@@ -73,7 +73,7 @@ pub(super) fn bounded(count: usize, most: usize, field: &str) -> Result<(), Fail
     Err(Failure::new(Kind::Invalid, format!("At most {most} at a time")).at(field))
 }
 
-/// Whose token calls; fit for logs.
+/// The id of the calling admin token, safe for logs.
 pub(crate) fn admin_id(caller: &Caller) -> &str {
     match caller {
         Caller::Admin(admin) => &admin.id,

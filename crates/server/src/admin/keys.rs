@@ -1,5 +1,5 @@
-//! Client keys: made, listed, taken back. Admin tokens are made on the command line only, where their owner already is: a stolen
-//! token must not be able to make its own successor.
+//! Client keys: created, listed, revoked. Admin tokens are only created on the command line, so that a stolen token cannot create
+//! another one.
 
 use engine::{KeyError, NewKey};
 use http::StatusCode;
@@ -98,7 +98,7 @@ pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
 }
 
 /// Of [`create`].
-pub(crate) const CREATE: Operation = Operation::new(Tag::Keys, "Make a client key; its text is shown this once")
+pub(crate) const CREATE: Operation = Operation::new(Tag::Keys, "Create a client key; its text is shown only once")
     .takes::<CreateRequest>()
     .gives::<CreatedKey>(201);
 
@@ -119,7 +119,7 @@ pub(crate) async fn create(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`change`].
 pub(crate) const CHANGE: Operation =
-    Operation::new(Tag::Keys, "Set what a client key's requests get without asking").takes::<ChangeRequest>().bare(204);
+    Operation::new(Tag::Keys, "Set a client key's default tools").takes::<ChangeRequest>().bare(204);
 
 /// `PATCH /admin/keys/{id}` with `{"default_tools": [...] or null}`
 pub(crate) async fn change(ctx: RequestContext) -> HandlerResult {
@@ -136,7 +136,7 @@ fn each_once(tools: &[Hosted]) -> Vec<Hosted> {
 }
 
 /// Of [`revoke`].
-pub(crate) const REVOKE: Operation = Operation::new(Tag::Keys, "Take a client key or an admin token back").bare(204);
+pub(crate) const REVOKE: Operation = Operation::new(Tag::Keys, "Revoke a client key or an admin token").bare(204);
 
 /// `DELETE /admin/keys/{id}`
 pub(crate) async fn revoke(ctx: RequestContext) -> HandlerResult {

@@ -1,4 +1,4 @@
-//! Logins at the paths of the system that people come from: browser, device code, token, and Codex's own file.
+//! Logins at the paths of the system that people migrate from: browser, device code, token, and Codex's own file.
 
 mod wire;
 
@@ -25,14 +25,14 @@ use crate::route::RequestContext;
 /// Longest pasted address, bytes.
 const ADDRESS: usize = 8 << 10;
 
-/// The way that somebody names; `None` where nobody does.
+/// The egress with this name; `None` without a name.
 pub(super) fn parse_egress(engine: &Engine, wanted: Option<&str>) -> Result<Option<Egress>, Rejection> {
     wanted.map(|wanted| engine.proxies().egress(wanted)).transpose().map_err(|error| super::proxies::rejection(&error))
 }
 
 /// Of [`status`].
 pub(crate) const STATUS: Operation =
-    Operation::new(Tag::Logins, "Tell whether somebody is signed in").gives::<Status<'_>>(200);
+    Operation::new(Tag::Logins, "Show whether an account is signed in").gives::<Status<'_>>(200);
 
 /// `GET /auth/status`
 pub(crate) async fn status(ctx: RequestContext) -> HandlerResult {
@@ -83,7 +83,7 @@ pub(crate) const GO: Operation = Operation::new(Tag::Logins, "Begin a login and 
     .options(&[Param {
         location: ParamIn::Query,
         name: "egress",
-        about: "The way that the login takes, and then its account: `direct`, `auto`, `global`, or a proxy's id or name.",
+        about: "The egress of the login and then of its account: `direct`, `auto`, `global`, or a proxy's id or name.",
         values: &[],
     }])
     .bare(302);
@@ -98,11 +98,10 @@ pub(crate) async fn redirect(ctx: RequestContext) -> HandlerResult {
 }
 
 /// Of [`relay`].
-pub(crate) const RELAY: Operation =
-    Operation::new(Tag::Logins, "End a login with the address that the browser ended at")
-        .takes::<Relayed>()
-        .gives::<Done>(200)
-        .fails(&[502]);
+pub(crate) const RELAY: Operation = Operation::new(Tag::Logins, "Finish a login with the browser's final address")
+    .takes::<Relayed>()
+    .gives::<Done>(200)
+    .fails(&[502]);
 
 /// `POST /auth/code-relay` with `{"callbackUrl": "..."}`: the address that a browser elsewhere ended at.
 pub(crate) async fn relay(ctx: RequestContext) -> HandlerResult {
@@ -141,7 +140,7 @@ pub(crate) async fn device(ctx: RequestContext) -> HandlerResult {
 }
 
 /// Of [`poll`].
-pub(crate) const POLL: Operation = Operation::new(Tag::Logins, "Ask what became of a code")
+pub(crate) const POLL: Operation = Operation::new(Tag::Logins, "Poll a device code")
     .param("The `deviceCode` of the beginning.")
     .gives::<Polled>(200)
     .fails(&[502]);
@@ -159,7 +158,7 @@ pub(crate) async fn poll(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`import_cli`].
 pub(crate) const IMPORT_CLI: Operation =
-    Operation::new(Tag::Logins, "Take or follow the login of Codex on this machine")
+    Operation::new(Tag::Logins, "Import or link the login of Codex on this machine")
         .may_take::<FromCodex>()
         .gives::<Added>(200)
         .fails(&[409, 502]);
@@ -219,7 +218,7 @@ pub(crate) async fn logout(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &Removed::from(batch)))
 }
 
-/// What became of one login.
+/// The reply to one login.
 pub(crate) fn import_reply(engine: &Engine, done: &Imports) -> HandlerResult {
     let Some(entry) = done.entries.first() else {
         let taken = done.relays > 0;

@@ -1,4 +1,4 @@
-//! The Ollama listener: what was asked for and what became of it.
+//! The Ollama listener: its settings and its state.
 
 use std::time::UNIX_EPOCH;
 
@@ -33,7 +33,7 @@ struct Status<'a> {
 
 /// Of [`status`].
 pub(crate) const STATUS: Operation =
-    Operation::new(Tag::Gateway, "Tell what became of the Ollama listener").gives::<Status<'_>>(200);
+    Operation::new(Tag::Gateway, "Show the state of the Ollama listener").gives::<Status<'_>>(200);
 
 /// `GET /admin/ollama-status`
 pub(crate) async fn status(ctx: RequestContext) -> HandlerResult {

@@ -1,11 +1,11 @@
-//! What several admin endpoints answer.
+//! Reply types shared by admin endpoints.
 
 use engine::{Batch, Outcome};
 use pool::Millis;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-/// An instant in RFC 3339, as it stands among camelCase names; empty for what is no date.
+/// An instant in RFC 3339, for bodies with camelCase names; empty for an invalid date.
 #[derive(Debug, ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub(crate) struct Date(Millis);
@@ -29,16 +29,16 @@ pub(crate) struct Done {
     success: bool,
 }
 
-/// What became of accounts that were to be removed.
+/// The outcome of removing accounts.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Removed {
     success: bool,
     /// How many.
     deleted: usize,
-    /// Ids that nobody has.
+    /// Unknown ids.
     not_found: Vec<String>,
-    /// What became of each.
+    /// The outcome of each.
     results: Vec<Outcome>,
 }
 

@@ -1,4 +1,4 @@
-//! Proxies and which account takes which, at the paths and in the words of the system that people come from.
+//! Proxies and which account takes which, at the paths and with the field names of the system that people migrate from.
 
 mod wire;
 
@@ -26,7 +26,7 @@ const MINUTES: u32 = 7 * 24 * 60;
 
 /// Of [`list`].
 pub(crate) const LIST: Operation =
-    Operation::new(Tag::Proxies, "List the proxies and who takes which").gives::<List>(200);
+    Operation::new(Tag::Proxies, "List the proxies and their accounts").gives::<List>(200);
 
 /// `GET /api/proxies`
 pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
@@ -41,12 +41,11 @@ pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
 }
 
 /// Of [`add`].
-pub(crate) const ADD: Operation =
-    Operation::new(Tag::Proxies, "Add a proxy; one that is there already is given instead")
-        .takes::<ProxyRequest>()
-        .gives::<Outcome>(201)
-        .gives::<Outcome>(200)
-        .fails(&[409]);
+pub(crate) const ADD: Operation = Operation::new(Tag::Proxies, "Add a proxy, or return the existing one")
+    .takes::<ProxyRequest>()
+    .gives::<Outcome>(201)
+    .gives::<Outcome>(200)
+    .fails(&[409]);
 
 /// `POST /api/proxies`. The address of one that is there already gives that one.
 pub(crate) async fn add(ctx: RequestContext) -> HandlerResult {
@@ -73,7 +72,7 @@ pub(crate) async fn change(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`remove`].
 pub(crate) const REMOVE: Operation =
-    Operation::new(Tag::Proxies, "Remove a proxy that no account takes").gives::<Done>(200).fails(&[409]);
+    Operation::new(Tag::Proxies, "Remove a proxy that no account uses").gives::<Done>(200).fails(&[409]);
 
 /// `DELETE /api/proxies/{id}`
 pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
@@ -109,7 +108,7 @@ pub(crate) async fn enable(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`disable`].
 pub(crate) const DISABLE: Operation =
-    Operation::new(Tag::Proxies, "Switch a proxy off; accounts that take it and no other stop").gives::<Entry>(200);
+    Operation::new(Tag::Proxies, "Switch a proxy off; accounts that use only this proxy stop").gives::<Entry>(200);
 
 /// `POST /api/proxies/{id}/disable`
 pub(crate) async fn disable(ctx: RequestContext) -> HandlerResult {
@@ -140,7 +139,7 @@ pub(crate) async fn settings(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`assign`].
 pub(crate) const ASSIGN: Operation =
-    Operation::new(Tag::Proxies, "Let an account take a way").takes::<Assignment>().gives::<Done>(200);
+    Operation::new(Tag::Proxies, "Set an account's egress").takes::<Assignment>().gives::<Done>(200);
 
 /// `POST /api/proxies/assign`
 pub(crate) async fn assign(ctx: RequestContext) -> HandlerResult {
@@ -150,11 +149,11 @@ pub(crate) async fn assign(ctx: RequestContext) -> HandlerResult {
 }
 
 /// Of [`unassign`].
-pub(crate) const UNASSIGN: Operation = Operation::new(Tag::Proxies, "Let an account take the global way again")
+pub(crate) const UNASSIGN: Operation = Operation::new(Tag::Proxies, "Reset an account to the global egress")
     .param("The id of the account.")
     .gives::<Done>(200);
 
-/// `DELETE /api/proxies/assign/{id}`: the account takes the global way again.
+/// `DELETE /api/proxies/assign/{id}`: the account uses the global egress again.
 pub(crate) async fn unassign(ctx: RequestContext) -> HandlerResult {
     ctx.app.engine.proxies().assign(&[(&ctx.param, "global")]).await.map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &DONE))
@@ -162,7 +161,7 @@ pub(crate) async fn unassign(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`assignments`].
 pub(crate) const ASSIGNMENTS: Operation =
-    Operation::new(Tag::Proxies, "List the accounts that do not take the global way").gives::<Assignments>(200);
+    Operation::new(Tag::Proxies, "List the accounts with an egress of their own").gives::<Assignments>(200);
 
 /// `GET /api/proxies/assignments`
 pub(crate) async fn assignments(ctx: RequestContext) -> HandlerResult {
@@ -172,7 +171,9 @@ pub(crate) async fn assignments(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`assign_bulk`].
 pub(crate) const ASSIGN_BULK: Operation =
-    Operation::new(Tag::Proxies, "Let accounts take ways, all or none").takes::<Assignments>().gives::<Apply>(200);
+    Operation::new(Tag::Proxies, "Set the egress of several accounts, all or none")
+        .takes::<Assignments>()
+        .gives::<Apply>(200);
 
 /// `POST /api/proxies/assign-bulk`, `POST /api/proxies/assignments/apply`
 pub(crate) async fn assign_bulk(ctx: RequestContext) -> HandlerResult {
@@ -185,7 +186,7 @@ pub(crate) async fn assign_bulk(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`assign_rule`].
 pub(crate) const ASSIGN_RULE: Operation =
-    Operation::new(Tag::Proxies, "Let accounts take ways in turn").takes::<SpreadRule>().gives::<Apply>(200);
+    Operation::new(Tag::Proxies, "Distribute egresses over accounts in turn").takes::<SpreadRule>().gives::<Apply>(200);
 
 /// `POST /api/proxies/assign-rule`: the accounts take the targets in turn.
 pub(crate) async fn assign_rule(ctx: RequestContext) -> HandlerResult {
@@ -203,7 +204,7 @@ pub(crate) async fn assign_rule(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`export_assignments`].
 pub(crate) const EXPORT_ASSIGNMENTS: Operation =
-    Operation::new(Tag::Proxies, "Take the assignments out, for another install too").gives::<Tickets>(200);
+    Operation::new(Tag::Proxies, "Export the assignments").gives::<Tickets>(200);
 
 /// `GET /api/proxies/assignments/export`
 pub(crate) async fn export_assignments(ctx: RequestContext) -> HandlerResult {
@@ -212,11 +213,9 @@ pub(crate) async fn export_assignments(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`import_assignments`].
 pub(crate) const IMPORT_ASSIGNMENTS: Operation =
-    Operation::new(Tag::Proxies, "Tell what assignments would come to; nothing is changed")
-        .takes::<Tickets>()
-        .gives::<Moves>(200);
+    Operation::new(Tag::Proxies, "Preview assignments; nothing is changed").takes::<Tickets>().gives::<Moves>(200);
 
-/// `POST /api/proxies/assignments/import`: shows what it would come to, and changes nothing.
+/// `POST /api/proxies/assignments/import`: previews the result, and changes nothing.
 pub(crate) async fn import_assignments(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, body: all, .. } = read::<Tickets>(ctx).await?;
     bounded(all.assignments.len(), MOST, "assignments")?;
@@ -226,7 +225,7 @@ pub(crate) async fn import_assignments(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`export`].
 pub(crate) const EXPORT: Operation =
-    Operation::new(Tag::Proxies, "Take the proxies out, with their passwords in clear")
+    Operation::new(Tag::Proxies, "Export the proxies, with their passwords in clear text")
         .sends("application/yaml", "A list of proxies.");
 
 /// `GET /api/proxies/export`: a file with the passwords in clear.

@@ -1,4 +1,4 @@
-//! Figures, reset credits, warnings and forecasts, at the paths of the system that people come from.
+//! Figures, reset credits, warnings and forecasts, at the paths of the system that people migrate from.
 
 use engine::{Consumed, Measured, Outlook, QuotaError};
 use http::StatusCode;
@@ -45,7 +45,7 @@ struct Forecasts {
 #[serde(deny_unknown_fields)]
 #[schema(as = CreditToConsume)]
 struct ConsumeRequest {
-    /// A UUID: of a try whose outcome is not known. A new one when left out.
+    /// The UUID of an earlier attempt with an unknown outcome; a new one when left out.
     #[serde(default)]
     redeem_request_id: Option<String>,
 }
@@ -65,7 +65,7 @@ struct ConsumeReply {
 }
 
 /// Of [`fresh`].
-pub(crate) const FRESH: Operation = Operation::new(Tag::Accounts, "Ask the backend for an account's quota now")
+pub(crate) const FRESH: Operation = Operation::new(Tag::Accounts, "Request an account's quota from the backend")
     .gives::<Measured>(200)
     .fails(&[409, 502]);
 
@@ -105,9 +105,9 @@ pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`warnings`].
 pub(crate) const WARNINGS: Operation =
-    Operation::new(Tag::Accounts, "List the warnings that stand now").gives::<Warnings>(200);
+    Operation::new(Tag::Accounts, "List the current warnings").gives::<Warnings>(200);
 
-/// `GET /auth/quota/warnings`: those that stand now.
+/// `GET /auth/quota/warnings`: the current warnings.
 pub(crate) async fn warnings(ctx: RequestContext) -> HandlerResult {
     let (warnings, updated) = ctx.app.engine.quotas().warnings();
     let warnings = warnings.into_iter().map(Entry::from).collect();
@@ -117,8 +117,7 @@ pub(crate) async fn warnings(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`forecast`].
 pub(crate) const FORECAST: Operation =
-    Operation::new(Tag::Accounts, "Tell how long each account's windows last at the pace of late")
-        .gives::<Forecasts>(200);
+    Operation::new(Tag::Accounts, "Forecast when each account's windows run out").gives::<Forecasts>(200);
 
 /// `GET /admin/forecast`
 pub(crate) async fn forecast(ctx: RequestContext) -> HandlerResult {

@@ -1,5 +1,5 @@
-//! Relays at the paths and in the words of the system that people come from, where they are called API keys. One entry is a relay
-//! with all its models.
+//! Relays at the paths and with the field names of the system that people migrate from, where they are called API keys. One entry
+//! is a relay with all its models.
 
 mod provider;
 mod wire;
@@ -25,7 +25,7 @@ const STEM: usize = 28;
 /// A name that any relay may have while it is asked for its models.
 const ANY: &str = "new";
 
-/// Said of what asks a relay.
+/// The note for routes that call a relay.
 const REFUSED: &str = "401 with the code `relay_key_refused` means that the relay does not take its key.";
 
 /// Of [`catalog`].
@@ -77,7 +77,7 @@ pub(crate) async fn models(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`export`].
 pub(crate) const EXPORT: Operation =
-    Operation::new(Tag::Relays, "Take the relays out, with their keys in clear").gives::<Exported>(200);
+    Operation::new(Tag::Relays, "Export the relays, with their keys in clear text").gives::<Exported>(200);
 
 /// `GET /auth/api-keys/export`: with the keys in clear.
 pub(crate) async fn export(ctx: RequestContext) -> HandlerResult {
@@ -168,7 +168,7 @@ async fn change(engine: &Engine, id: &str, change: RelayChange) -> HandlerResult
     Ok(json(StatusCode::OK, &Entry::from(view)))
 }
 
-/// Adds a relay under its name, or one like it where nobody asked for exactly this.
+/// Adds a relay under its name, or with a number appended where the name is taken and was not given explicitly.
 async fn add_named(engine: &Engine, request: &RelayRequest) -> Result<RelayView, Rejection> {
     let name = request.label();
     let taken: Vec<String> = engine.relays().list().into_iter().map(|relay| relay.name).collect();

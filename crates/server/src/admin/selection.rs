@@ -1,4 +1,4 @@
-//! The choice among accounts: what their owner sets for each, and who would serve a request, without sending one.
+//! The selection of accounts: the owner's terms for each, and a dry run that explains which account would serve a request.
 
 use engine::{AccountView, Explained, Inquiry, TermsChange, TermsError};
 use http::StatusCode;
@@ -35,7 +35,7 @@ fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<u32>>, D
 }
 
 /// Of [`set`].
-pub(crate) const SET: Operation = Operation::new(Tag::Accounts, "Set what the choice among accounts heeds")
+pub(crate) const SET: Operation = Operation::new(Tag::Accounts, "Set an account's terms of selection")
     .takes::<TermsRequest>()
     .gives::<AccountView>(200);
 
@@ -48,30 +48,29 @@ pub(crate) async fn set(ctx: RequestContext) -> HandlerResult {
 }
 
 /// Of [`explain`].
-pub(crate) const EXPLAIN: Operation =
-    Operation::new(Tag::Accounts, "Tell who would serve a request, and why not the others")
-        .more("Nothing is sent.")
-        .options(&[
-            Param {
-                location: ParamIn::Query,
-                name: "model",
-                about: "The model's name; the default one when left out.",
-                values: &[],
-            },
-            Param {
-                location: ParamIn::Query,
-                name: "key_id",
-                about: "The id of the client key that would ask; `open` or `ollama` for requests that need none.",
-                values: &[],
-            },
-            Param {
-                location: ParamIn::Query,
-                name: "conversation",
-                about: "The conversation that the request would belong to.",
-                values: &[],
-            },
-        ])
-        .gives::<Explained>(200);
+pub(crate) const EXPLAIN: Operation = Operation::new(Tag::Accounts, "Explain which account would serve a request")
+    .more("Nothing is sent.")
+    .options(&[
+        Param {
+            location: ParamIn::Query,
+            name: "model",
+            about: "The model's name; the default one when left out.",
+            values: &[],
+        },
+        Param {
+            location: ParamIn::Query,
+            name: "key_id",
+            about: "The id of the client key that would ask; `open` or `ollama` for requests that need none.",
+            values: &[],
+        },
+        Param {
+            location: ParamIn::Query,
+            name: "conversation",
+            about: "The conversation that the request would belong to.",
+            values: &[],
+        },
+    ])
+    .gives::<Explained>(200);
 
 /// `GET /admin/dry-run?model=&key_id=&conversation=`; `key` is taken out of every address, as it may hold a key itself. Requests
 /// that need no key have `open` or `ollama` for its id.
@@ -84,7 +83,7 @@ pub(crate) async fn explain(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &ctx.app.engine.routing().explain(inquiry)?))
 }
 
-/// Who asks without a key: programs of the Ollama listener by its name, and anybody where the data plane is open.
+/// The key id of callers without a key: `ollama` for the Ollama listener, `open` where the data plane is open.
 fn keyless(settings: &Settings, key: Option<&str>) -> Option<&'static str> {
     match key {
         Some(KEYLESS_OLLAMA) => settings.ollama.enabled.then_some(KEYLESS_OLLAMA),

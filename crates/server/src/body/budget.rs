@@ -1,11 +1,11 @@
-//! The bytes of request bodies that may be held at once, all requests together.
+//! The memory budget of request bodies, over all requests.
 
 use bytes::Bytes;
 use engine::{Room, Space, Tab};
 
 use super::BodyError;
 
-/// A body that arrives without a word about its length is paid for in steps of this many bytes.
+/// A body of unknown length is charged in steps of this many bytes.
 const STEP: usize = 16 << 10;
 
 /// The whole budget.
@@ -18,18 +18,18 @@ impl BodyBudget {
         Self(Room::new(bytes))
     }
 
-    /// An account for one body of at most `most` bytes, nothing on it yet.
+    /// An empty reservation for one body of at most `most` bytes.
     pub(crate) fn reservation(&self, most: usize) -> BodyReservation {
         BodyReservation { room: self.0.clone(), held: None, most }
     }
 
-    /// An account for what a request takes beside its body.
+    /// A tab for a request's other memory.
     pub(crate) fn tab(&self) -> Tab {
         self.0.tab()
     }
 }
 
-/// What one body holds of the budget; given back on drop.
+/// A body's share of the budget, returned on drop.
 #[derive(Debug)]
 pub(crate) struct BodyReservation {
     room: Room,
@@ -38,7 +38,7 @@ pub(crate) struct BodyReservation {
 }
 
 impl BodyReservation {
-    /// Makes room for `more` bytes in `whole` and pays for the growth; never waits, because a full budget is answered.
+    /// Reserves `more` bytes in `whole` and charges the growth. A full budget is an error at once.
     pub(super) fn grow(&mut self, whole: &mut Vec<u8>, more: usize) -> Result<(), BodyError> {
         let needed = whole.len() + more;
         if needed <= whole.capacity() {
@@ -50,7 +50,7 @@ impl BodyReservation {
         Ok(())
     }
 
-    /// Pays for so many bytes that somebody else holds, as far as they are not paid for yet.
+    /// Charges bytes that are held elsewhere, as far as they are not charged yet.
     pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), BodyError> {
         let paid = self.held.as_ref().map_or(0, Space::bytes);
         match bytes.saturating_sub(paid) {
@@ -59,7 +59,7 @@ impl BodyReservation {
         }
     }
 
-    /// The whole of what was covered. Its charge ends when the last slice of it is gone.
+    /// The bytes that were covered. Their charge ends with their last slice.
     pub(crate) fn adopt(mut self, whole: Bytes) -> Bytes {
         if let Some(held) = &mut self.held {
             held.trim(whole.len());
@@ -76,7 +76,7 @@ impl BodyReservation {
         Ok(())
     }
 
-    /// The finished body. Its charge ends when the last slice of it is gone.
+    /// The finished body. Its charge ends with its last slice.
     pub(super) fn seal(self, whole: impl AsRef<[u8]> + Send + 'static) -> Bytes {
         if whole.as_ref().is_empty() {
             return Bytes::new();

@@ -1,4 +1,4 @@
-//! The beginning of a body that is handed on while the rest of it still arrives.
+//! The beginning of a body that is forwarded while the rest still arrives.
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt};
@@ -11,18 +11,18 @@ use super::budget::BodyBudget;
 use super::{BodyError, chunks};
 use crate::settings::Limits;
 
-/// A body of which the beginning is here.
+/// A body whose beginning has been read.
 pub(crate) struct PartialBody {
-    /// What was read.
+    /// The bytes that were read.
     pub(crate) head: Bytes,
-    /// What is still to come, counted and timed; `None` when that was all.
+    /// The rest, counted and timed; `None` when the body has ended.
     pub(crate) rest: Option<BoxStream<'static, Result<Bytes, BodyError>>>,
-    /// Length of the whole, where the client said it.
+    /// Length of the whole, where the client declared it.
     pub(crate) length: Option<u64>,
 }
 
 impl PartialBody {
-    /// All of it, charged to the budget as a body that is read whole is.
+    /// The whole body, charged to the budget.
     pub(crate) async fn whole(self, limits: &Limits, budget: &BodyBudget) -> Result<Bytes, Failure> {
         let Some(mut rest) = self.rest else { return Ok(self.head) };
         let mut charge = budget.reservation(usize::try_from(limits.wire).unwrap_or(usize::MAX));
@@ -39,7 +39,7 @@ impl PartialBody {
     }
 }
 
-/// Reads until `enough` is content with what came, at most the whole body. Bodies in a coding are refused.
+/// Reads until `enough` returns true, at most the whole body. Bodies with a content coding are refused.
 pub(crate) async fn read_beginning<B>(
     (headers, body): (&HeaderMap, B),
     limits: &Limits,

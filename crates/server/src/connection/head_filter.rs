@@ -1,9 +1,9 @@
-//! The socket under hyper. Reading, it holds back each HTTP/1 head until it is complete and checked ([`super::head`]), with a
-//! deadline; writing, it ends a connection whose client has stopped reading.
+//! The stream below hyper. On reads, it holds back each HTTP/1 head until the head is complete and checked ([`super::head`]), with
+//! a deadline. On writes, it ends a connection whose client has stopped reading.
 //!
-//! A refused head is replaced by a harmless stand-in request, so that the answer is made where all answers are made and leaves in
-//! its order; nothing more is read from such a connection. After a chunked body there is no telling where the next head begins
-//! without a second chunk parser, so that request is the connection's last.
+//! A refused head is replaced by a harmless request, so that the answer is made like all others and leaves in order; nothing more
+//! is read from such a connection. Without a second chunk parser, the end of a chunked body is unknown, so a chunked request is the
+//! connection's last.
 
 use std::io;
 use std::pin::Pin;
@@ -25,7 +25,7 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\n\r\n";
 /// How long a closed connection is still read from, so that a reset does not take the answer away from a client that sends.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// What a connection speaks.
+/// The HTTP version of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {
     Http1,
@@ -39,7 +39,7 @@ pub(crate) struct HeadFilter {
     limits: Arc<Limits>,
     reading: Reading,
     buffered: BytesMut,
-    /// Whether a head was handed over.
+    /// Whether a head was passed on.
     served: bool,
     deadline: Option<Pin<Box<Sleep>>>,
     blocked: Option<Instant>,
@@ -47,18 +47,18 @@ pub(crate) struct HeadFilter {
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
-/// Where in the byte stream the reader is.
+/// The reader's position in the byte stream.
 #[derive(Clone, Copy, Debug)]
 enum Reading {
-    /// Collects a head in `held`, `seen` bytes of which hold no end.
+    /// Buffers a head; the first `seen` bytes hold no end of it.
     Head { seen: usize },
-    /// Hands over the first `left` bytes of `held`.
+    /// Passes on the first `left` buffered bytes.
     Release { left: usize, then: Then },
-    /// Hands over a body of known length.
+    /// Passes on a body of known length.
     Body { left: u64 },
-    /// Hands over everything.
+    /// Passes all bytes on.
     Open,
-    /// Hands over nothing.
+    /// Passes nothing on.
     Shut,
 }
 
@@ -70,7 +70,7 @@ enum Then {
 }
 
 impl HeadFilter {
-    /// Puts a gate on an accepted socket; the wait for its first byte begins now.
+    /// A filter on an accepted socket; the wait for the first byte begins now.
     pub(crate) fn new(socket: TcpStream, connection: Arc<ConnectionState>, limits: Arc<Limits>) -> Self {
         let deadline = Some(Box::pin(sleep_until(Instant::now() + limits.first_byte)));
         let (held, reading) = (BytesMut::new(), Reading::Head { seen: 0 });
@@ -91,7 +91,7 @@ impl HeadFilter {
     /// Waits for enough bytes to tell the version.
     ///
     /// # Errors
-    /// When the client leaves, is too slow, or the server drains before it has said a word.
+    /// When the client leaves, is too slow, or the server drains before the first byte.
     pub(crate) async fn version(&mut self) -> io::Result<Version> {
         std::future::poll_fn(|cx| self.poll_version(cx)).await
     }
@@ -115,7 +115,7 @@ impl HeadFilter {
         }
     }
 
-    /// Reads more into `held`; 0 at the end of the stream.
+    /// Reads more into the buffer; 0 at the end of the stream.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if let Some(deadline) = &mut self.deadline
             && deadline.as_mut().poll(cx).is_ready()
@@ -150,7 +150,7 @@ impl HeadFilter {
         Poll::Pending
     }
 
-    /// Gives the memory of an empty buffer back; connections idle for hours.
+    /// Frees an empty buffer, because connections may idle for hours.
     fn release_buffer(&mut self) {
         if self.buffered.is_empty() {
             self.buffered = BytesMut::new();
@@ -168,7 +168,7 @@ impl HeadFilter {
         }
     }
 
-    /// Looks for the end of the head in what is held, and lets it pass or refuses it.
+    /// Looks for the end of the head in the buffer, and releases or refuses it.
     fn check_head(&mut self, mut seen: usize) {
         if seen < 2 && self.buffered.starts_with(b"\r\n") {
             // RFC 9112 2.2: an empty line before a request line is ignored, also when its two bytes come one by one.
@@ -210,7 +210,7 @@ impl HeadFilter {
         self.reading = Reading::Release { left: STAND_IN.len(), then: Then::Shut };
     }
 
-    /// Moves up to `most` held bytes into `buf`.
+    /// Moves up to `most` buffered bytes into `buf`.
     fn hand_over(&mut self, most: usize, buf: &mut ReadBuf<'_>) -> usize {
         let count = most.min(self.buffered.len()).min(buf.remaining());
         buf.put_slice(&self.buffered[..count]);
@@ -246,7 +246,7 @@ impl HeadFilter {
         Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 
-    /// Passes a write's result on, and fails it once the client has taken nothing for the limit.
+    /// Returns a write's result, or an error once the client has read nothing for the limit.
     fn with_write_timeout<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.blocked = None;
@@ -261,7 +261,7 @@ impl HeadFilter {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Reads and drops what the client still sends after our end is closed.
+    /// Reads and drops the client's remaining bytes after our end is closed.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.lingering.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
         if timer.as_mut().poll(cx).is_ready() || self.connection.phase(cx.waker()) >= Life::Abort {
@@ -277,7 +277,7 @@ impl HeadFilter {
         }
     }
 
-    /// Whether the client may still be sending something that nobody will read.
+    /// Whether the client may still be sending bytes that will not be read.
     fn expects_unread_bytes(&self) -> bool {
         match self.reading {
             Reading::Body { left } => left > 0,
@@ -317,7 +317,7 @@ impl AsyncRead for HeadFilter {
                 Reading::Body { left: 0 } => self.reading = Reading::Head { seen: 0 },
                 Reading::Body { left } => return self.poll_body(cx, left, buf),
                 Reading::Open => return self.poll_open(cx, buf),
-                // Nothing will wake this: hyper closes after the answer, and the write timer bounds that.
+                // Nothing wakes this read: hyper closes after the answer, and the write timer bounds that.
                 Reading::Shut => return Poll::Pending,
             }
         }

@@ -1,4 +1,4 @@
-//! What is known of one connection, shared between its socket, its driver and the requests on it.
+//! The state of one connection, shared between its stream, its driver and its requests.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -23,7 +23,7 @@ pub(crate) struct ConnectionState {
     pub(crate) local: SocketAddr,
     /// Whether the listener is bound to a loopback address.
     pub(crate) loopback: bool,
-    /// What the listener serves.
+    /// The kind of its listener.
     pub(crate) listener: ListenerKind,
     phase: AtomicU8,
     refused: AtomicU8,
@@ -32,15 +32,15 @@ pub(crate) struct ConnectionState {
     upgraded: AtomicBool,
     waker: AtomicWaker,
     streams: Mutex<Vec<Weak<CancellableBody>>>,
-    /// The place of a connection that HTTP has left, among the requests of its client's address.
+    /// The permit of an upgraded connection's client address.
     permit: OnceLock<ClientPermit>,
     upgrade_task: Mutex<PendingUpgrade>,
 }
 
-/// What becomes of a connection after HTTP.
+/// The connection's work after an upgrade.
 type UpgradeTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The same, until it is taken.
+/// The work after an upgrade, until it is taken.
 #[derive(Default)]
 struct PendingUpgrade(Option<UpgradeTask>);
 
@@ -50,7 +50,7 @@ impl std::fmt::Debug for PendingUpgrade {
     }
 }
 
-/// What a listener serves.
+/// The kind of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ListenerKind {
     /// The gateway's own API and its administration.
@@ -59,15 +59,15 @@ pub(crate) enum ListenerKind {
     Ollama,
 }
 
-/// How far a connection's life has come.
+/// The phase of a connection's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Phase {
     /// Serves.
     Open,
-    /// Finishes what it has begun.
+    /// Finishes its running requests.
     Drain,
-    /// Its streams end now, each with a terminal of their protocol.
+    /// Its streams end now, each with a failure in its protocol.
     Abort,
     /// Is dropped.
     Dead,
@@ -93,7 +93,7 @@ impl ConnectionState {
         }
     }
 
-    /// How far its life has come; the driver's waker is woken when that changes.
+    /// The current phase; the waker is woken when it changes.
     pub(crate) fn phase(&self, waker: &Waker) -> Phase {
         self.waker.register(waker);
         match self.phase.load(Ordering::Acquire) {
@@ -104,7 +104,7 @@ impl ConnectionState {
         }
     }
 
-    /// Moves on to `phase`; never back.
+    /// Moves on to `phase`, never back.
     pub(crate) fn advance(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
         self.waker.wake();
@@ -113,7 +113,7 @@ impl ConnectionState {
         }
     }
 
-    /// Marks the connection as one whose next request is a stand-in for a refused head.
+    /// Marks the next request as the replacement of a refused head.
     pub(crate) fn refuse(&self, why: HeadError) {
         self.refused.store(if why == HeadError::TooLarge { 2 } else { 1 }, Ordering::Release);
         self.close_after_response();
@@ -143,8 +143,7 @@ impl ConnectionState {
         self.multiplexed.store(true, Ordering::Release);
     }
 
-    /// Makes `socket` what the connection is once the answer to the current request is out. What the client sends after its head
-    /// is no HTTP any more.
+    /// Sets the work after the answer to the current request. The client's bytes after the request's head are not HTTP.
     pub(crate) fn upgrade(&self, socket: UpgradeTask) {
         self.upgrade_task.lock().0 = Some(socket);
         self.upgraded.store(true, Ordering::Release);
@@ -155,17 +154,17 @@ impl ConnectionState {
         self.upgraded.load(Ordering::Acquire)
     }
 
-    /// Takes out what the connection is to become.
+    /// Takes the work after an upgrade.
     pub(crate) fn later(&self) -> Option<UpgradeTask> {
         self.upgrade_task.lock().0.take()
     }
 
-    /// Holds a place until the connection is over.
+    /// Holds a permit until the connection ends.
     pub(crate) fn hold(&self, place: ClientPermit) {
         let _ = self.permit.set(place);
     }
 
-    /// Puts a stream under this connection's care.
+    /// Tracks a streamed body, so that the connection can end it.
     pub(crate) fn track(&self, stream: &Arc<CancellableBody>) {
         let mut streams = self.streams.lock();
         streams.retain(|stream| stream.strong_count() > 0);
@@ -176,8 +175,8 @@ impl ConnectionState {
         }
     }
 
-    /// Drops the upstream of every HTTP/2 stream whose client has left a frame untaken for `limit`. On HTTP/1 the socket's own
-    /// write timer does this; on HTTP/2 a closed window blocks one stream and not the socket.
+    /// Drops the source of every HTTP/2 stream whose client has not taken a frame for `limit`. On HTTP/1 the socket's own write
+    /// timer does this; on HTTP/2 a closed window blocks one stream and not the socket.
     pub(crate) fn drop_stalled(&self, limit: Duration) {
         if self.multiplexed.load(Ordering::Acquire) {
             self.live_bodies().iter().for_each(|stream| stream.drop_stalled(limit));

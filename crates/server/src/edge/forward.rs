@@ -65,7 +65,8 @@ async fn forward(ctx: RequestContext, service: Service) -> HandlerResult {
     let RequestContext { app, connection, parts, body, id, caller, .. } = ctx;
     let key = caller.usage_key();
     let (model, load) = read_payload(&app, service, (&parts.headers, body)).await?;
-    // A form that is handed on while it arrives is in progress already; what is read whole holds no place until it is here.
+    // A form that is forwarded while it arrives is in progress already; a body that is read whole takes no permit until it is
+    // complete.
     let permit = reply_permit(&app)?;
     let content_type = parts.headers.get(CONTENT_TYPE).cloned();
     let turn = client_info::turn_headers(&parts.headers);
@@ -83,7 +84,7 @@ async fn forward(ctx: RequestContext, service: Service) -> HandlerResult {
     Ok(response)
 }
 
-/// The model that a body names, and the body in the form of whoever serves it.
+/// The model that a body names, and the body for the account or relay that serves it.
 async fn read_payload(
     app: &App,
     service: Service,

@@ -96,7 +96,7 @@ fn reads_framed_errors(headers: &HeaderMap) -> bool {
     said.contains("gl-node/") && products.any(|product| product.strip_prefix("google-genai-sdk/").is_some_and(since))
 }
 
-/// What `alt` says, or `$alt` as older clients spell it.
+/// The value of `alt`, or of `$alt`, the spelling of older clients.
 fn form(ctx: &RequestContext) -> Result<Form, Failure> {
     let said = query::one(&ctx.parts, "alt").or_else(|| query::one(&ctx.parts, "$alt"));
     match said.as_deref() {

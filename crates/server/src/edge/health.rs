@@ -1,4 +1,4 @@
-//! Health, without side effects. Everybody learns whether the gateway works; how much stands behind it is for holders of a key.
+//! Health, without side effects. Everyone sees whether the gateway works; details need a key.
 
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,7 +28,7 @@ struct Readiness {
     reasons: Vec<String>,
 }
 
-/// The system S0's `/health`. What it says of the accounts is for holders of a key.
+/// The system S0's `/health`. Its account figures need a key.
 #[derive(Serialize)]
 struct PoolHealth {
     status: &'static str,
@@ -73,8 +73,8 @@ pub(crate) async fn process(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Process { status: "ok", version, uptime_seconds: uptime_seconds.filter(|_| known) }))
 }
 
-/// `GET /readyz`: this node should get requests. Trouble of the pool stands in the body, for all nodes share it: one that left would only
-/// hide the reason. With `?pool` it decides the status too.
+/// `GET /readyz`: this node should get requests. Problems of the pool are only in the body, because all nodes share the pool, and
+/// removing this node would not help. With `?pool` they decide the status too.
 pub(crate) async fn ready(ctx: RequestContext) -> HandlerResult {
     let away = ctx.app.engine.store_away().is_some_and(|away| away >= ctx.app.settings.limits.store_grace);
     let stopping = ctx.app.draining.load(Ordering::Acquire).then_some("shutting down");

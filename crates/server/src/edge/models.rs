@@ -60,7 +60,7 @@ pub(super) fn listed(engine: &Engine) -> Vec<Model> {
     engine.models().catalog().into_iter().filter(|model| model.listed).collect()
 }
 
-/// What a name means.
+/// The model of a name.
 pub(super) fn found(engine: &Engine, name: &str) -> Result<Resolved, Failure> {
     if name.is_empty() {
         return Err(Failure::new(Kind::ModelNotFound, "No model is named").code("model_not_found"));

@@ -22,12 +22,12 @@ pub(crate) async fn review(ctx: RequestContext) -> HandlerResult {
     run(ctx, Some("review")).await
 }
 
-/// `POST /v1/responses/compact`: a request that ends with a trigger, and what people said before its answer.
+/// `POST /v1/responses/compact`: the request gets a compaction trigger, and the answer repeats the user's messages.
 pub(crate) async fn compact(ctx: RequestContext) -> HandlerResult {
     let (call, body) = receive(ctx).await?;
     let (mut request, notes) = call.read(body).await?;
     let kept = compaction::ask(&mut request);
-    // Its answer is another object, which nobody goes on from.
+    // The answer is another object, which no request can continue.
     request.store = Some(false);
     let app = Arc::clone(&call.app);
     let reply = call.whole((request, notes), None).await?;

@@ -1,4 +1,4 @@
-//! The way of every model call: body, request, engine, reply.
+//! A model call: body, request, engine, reply.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,11 +31,11 @@ pub(crate) async fn run(ctx: RequestContext, subagent: Option<&str>) -> HandlerR
     call.answer(request, notes, subagent).await
 }
 
-/// A call whose body is here and whose place among the replies in progress is taken.
+/// A call whose body has been read, with its permit for a reply.
 pub(crate) struct ModelCall {
     pub(crate) app: Arc<App>,
     pub(crate) dialect: Dialect,
-    /// Who asks.
+    /// The caller's key.
     pub(crate) key: KeyId,
     /// The request's id.
     pub(crate) id: String,
@@ -44,7 +44,7 @@ pub(crate) struct ModelCall {
     permit: OwnedSemaphorePermit,
 }
 
-/// Reads the body and takes a place, in this order: a body that comes slowly must hold no place, over HTTP as over a WebSocket.
+/// Reads the body, then takes a permit: a slow body must not hold a permit, over HTTP as over a WebSocket.
 pub(crate) async fn receive(ctx: RequestContext) -> Result<(ModelCall, Bytes), Rejection> {
     let RequestContext { app, connection, parts, body, dialect, id, caller, .. } = ctx;
     let body = body::read(&parts.headers, body, &app.settings.limits, &app.budget).await.map_err(|broken| {
@@ -57,7 +57,7 @@ pub(crate) async fn receive(ctx: RequestContext) -> Result<(ModelCall, Bytes), R
     Ok((ModelCall { app, dialect, key, id, connection, parts, permit }, body))
 }
 
-/// A place among the replies in progress.
+/// A permit for a reply in progress.
 pub(crate) fn reply_permit(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
     app.replies.clone().try_acquire_owned().map_err(|_| {
         Failure::new(Kind::Overloaded, "Too many replies are in progress").code("overloaded").retry_after(1)
@@ -71,7 +71,7 @@ impl ModelCall {
         offload(body.len(), move || dialect.read_request(body)).await
     }
 
-    /// Asks the engine and answers with what it gives. `subagent` is what the path says of a Codex subagent.
+    /// Calls the engine and returns its reply. `subagent` is the Codex subagent that the path names.
     pub(crate) async fn answer(self, request: Request, notes: Notes, subagent: Option<&str>) -> HandlerResult {
         let kind = streamed_type(self.dialect, request.reply.array);
         match self.call((request, notes), subagent).await? {
@@ -90,7 +90,7 @@ impl ModelCall {
         }
     }
 
-    /// Asks the engine for a whole reply, which the request must wish for.
+    /// Calls the engine for a collected reply, which the request must ask for.
     pub(crate) async fn whole(self, asked: (Request, Notes), subagent: Option<&str>) -> Result<Whole, Rejection> {
         match self.call(asked, subagent).await? {
             Reply::Whole(whole) => Ok(whole),
@@ -115,7 +115,7 @@ pub(super) async fn call(
         client_info::mark_compaction(&mut client);
     }
     let call = Call { dialect, request, notes, key, client, tab: app.budget.tab() };
-    // Boxed: what a request takes until its reply begins is large.
+    // Boxed, because the engine's future is large until the reply begins.
     Box::pin(app.engine.run(call)).await.map_err(rejection)
 }
 
@@ -142,14 +142,14 @@ fn streamed(headers: HeaderMap, kind: &'static str, body: Body) -> Response<Body
     response
 }
 
-/// An answer about a model that nobody is asked for: its headers say of the name what those of a reply would.
+/// A JSON answer about a model without calling it; its headers describe the resolved name as those of a reply would.
 pub(super) fn json_about_model<T: Serialize>(resolved: &Resolved, value: &T) -> Response<Body> {
     let mut response = json(StatusCode::OK, value);
     response.headers_mut().extend(response_headers(Head::of(resolved, Notes::default())));
     response
 }
 
-/// The headers that say who served and how.
+/// The headers with the account, model and notes of a reply.
 pub(crate) fn response_headers(head: Head) -> HeaderMap {
     let mut headers = head.headers;
     let notes = head.notes.header();
@@ -173,12 +173,12 @@ pub(crate) fn response_headers(head: Head) -> HeaderMap {
     headers
 }
 
-/// Text that a header can hold: a client's name of a model may be anything.
+/// Text that a header can hold, because a client's model name may be anything.
 fn ascii(text: &str) -> String {
     text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
 }
 
-/// A reply of the engine as a body's source.
+/// The engine's reply as a body's source.
 struct ReplySource {
     stream: Pin<Box<Stream>>,
     _permit: OwnedSemaphorePermit,

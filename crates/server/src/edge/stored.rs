@@ -1,5 +1,5 @@
-//! Stored responses: read, listed, cancelled and forgotten by whoever holds the key that asked for them. For any other key there is
-//! none, in the same words.
+//! Stored responses: read, listed, cancelled and deleted with the key that created them. For any other key they do not exist, with
+//! the same error.
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ use crate::route::RequestContext;
 
 /// Items on a page, where the client does not say, and at most.
 const PAGE: (usize, usize) = (20, 100);
-/// What a client may want to see beside the items' usual fields.
+/// Values of `include`.
 const INCLUDED: [&str; 8] = [
     "code_interpreter_call.outputs",
     "computer_call_output.output.image_url",
@@ -141,7 +141,7 @@ impl PageQuery {
         Ok(Self { limit, newest, after })
     }
 
-    /// The page of `items`, which are in the order in which they were said.
+    /// The page of `items`, which are in conversation order.
     fn page(&self, mut items: Vec<Shown>) -> Result<Page, Failure> {
         if self.newest {
             items.reverse();

@@ -1,7 +1,7 @@
-//! The Responses API over a WebSocket: messages in, calls of the engine, messages out. One reply after the other; what the guard and
-//! the key check said of the upgrade request holds for the connection, and the key is asked for again with every message.
+//! The Responses API over a WebSocket: messages in, calls of the engine, messages out. Replies run one after the other. The guard
+//! checks the upgrade request only; the key is checked again with every message.
 //!
-//! It has no task of its own: the connection's goes on with it where HTTP ends ([`Link::upgrade`]).
+//! It has no task of its own: the connection's task continues with it after HTTP ([`ConnectionState::upgrade`]).
 
 mod frames;
 mod handshake;
@@ -31,26 +31,26 @@ use crate::connection::state::ConnectionState;
 use crate::response::HandlerResult;
 use crate::route::{RequestContext, Route};
 
-/// First size of the buffer for what is read; it grows with the message.
+/// Initial size of the read buffer; it grows with the message.
 const READ: usize = 4 << 10;
 /// Bytes of messages that are collected into one write.
 const WRITE: usize = 32 << 10;
 
-/// What the messages of one connection share.
+/// The state shared by the messages of one connection.
 struct SocketContext {
     app: Arc<App>,
     connection: Arc<ConnectionState>,
-    /// Where it was asked for; says who may ask.
+    /// The route of the upgrade request.
     route: &'static Route,
     /// The client's address.
     peer: IpAddr,
-    /// Those of the upgrade request.
+    /// The headers of the upgrade request.
     headers: HeaderMap,
     /// The last response.
     trail: Arc<Trail>,
 }
 
-/// Accepts an upgrade request, or says why not.
+/// Accepts an upgrade request.
 pub(crate) fn accept(ctx: RequestContext) -> HandlerResult {
     let RequestContext { app, connection, mut parts, route, peer, .. } = ctx;
     let accepted = handshake::accept(&parts)?;
@@ -81,7 +81,7 @@ async fn meter(upgrade: OnUpgrade, seat: &SocketContext) -> Option<MeteredStream
     Some(MeteredStream::new(parts.io.into_inner(), parts.read_buf, seat.app.budget.clone()))
 }
 
-/// What reads and writes the frames of a connection; it holds nothing yet.
+/// A WebSocket stream with empty buffers.
 async fn websocket_stream(meter: MeteredStream, seat: &SocketContext) -> WebSocketStream<MeteredStream> {
     let most = usize::try_from(seat.app.limits.wire).unwrap_or(usize::MAX);
     let config = WebSocketConfig::default()

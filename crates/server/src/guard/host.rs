@@ -1,4 +1,4 @@
-//! Whom a request is addressed to. A browser under DNS rebinding sends the attacker's name here, so names are on a list and
+//! The host that a request is addressed to. Under DNS rebinding a browser sends the attacker's name, so names must be listed, and
 //! only IP literals are free.
 
 use std::net::{IpAddr, Ipv6Addr};

@@ -1,4 +1,4 @@
-//! Whether a web page is behind a request, and whose. Browsers tell by `Origin` and `Sec-Fetch-Site`; no client library sends
+//! Whether a web page sent a request, and of which origin. Browsers send `Origin` and `Sec-Fetch-Site`; no client library sends
 //! either. Cookies and loopback prove nothing: another port of this machine is same-site.
 
 use http::HeaderMap;
@@ -6,7 +6,7 @@ use http::header::ORIGIN;
 
 use super::host::{Host, Name};
 
-/// Where a request comes from.
+/// The site that a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Site {
     /// No web page, or one of our own.
@@ -15,7 +15,7 @@ pub(crate) enum Site {
     Listed(String),
 }
 
-/// Places a request; `None` when it comes from a page of another origin.
+/// The site of a request; `None` when it comes from a page of another origin.
 pub(crate) fn check(headers: &HeaderMap, host: &Host, listed: &[String]) -> Option<Site> {
     let (Ok(origin), Ok(relation)) = (one(headers, ORIGIN.as_str()), one(headers, "sec-fetch-site")) else {
         return None;
@@ -29,7 +29,7 @@ pub(crate) fn check(headers: &HeaderMap, host: &Host, listed: &[String]) -> Opti
     (own && matches!(relation, None | Some("same-origin" | "none"))).then_some(Site::Own)
 }
 
-/// The page of a request when it lies on this machine itself, on whatever port: the browser programs that Ollama's API is there for.
+/// The page of a request when it is on this machine, on any port: Ollama's API serves such browser programs.
 pub(crate) fn local_page(headers: &HeaderMap) -> Option<Site> {
     let Ok(Some(origin)) = one(headers, ORIGIN.as_str()) else { return None };
     let (scheme, authority) = origin.split_once("://")?;
@@ -40,16 +40,16 @@ pub(crate) fn local_page(headers: &HeaderMap) -> Option<Site> {
     (here && matches!(scheme, "http" | "https")).then(|| Site::Listed(origin.to_owned()))
 }
 
-/// Whether a browser sends a request: every one of today says so in `Origin` or `Sec-Fetch-*`, a page cannot take these off, and no
+/// Whether a browser sent the request: every current browser sends `Origin` or `Sec-Fetch-*`, a page cannot remove them, and no
 /// client library sends them.
 pub(crate) fn is_from_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }
 
-/// A header that stands twice, or is no text.
+/// A header with several values, or one that is no text.
 struct Unreadable;
 
-/// A header that may stand once.
+/// A header with at most one value.
 fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unreadable> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -59,7 +59,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unread
     }
 }
 
-/// `*` and `null` never match: the first would name everybody, the second anybody.
+/// `*` and `null` never match: they would allow every origin.
 fn same(entry: &str, origin: &str) -> bool {
     entry.contains("://") && entry.trim_end_matches('/').eq_ignore_ascii_case(origin)
 }

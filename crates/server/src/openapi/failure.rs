@@ -19,7 +19,7 @@ struct Whole {
 #[schema(as = ErrorDetail)]
 #[expect(dead_code, reason = "as above")]
 struct Detail {
-    /// For people: what is wrong and what to do.
+    /// The problem and a hint, for people.
     message: String,
     /// Its class, as OpenAI's API names it.
     #[schema(rename = "type")]
@@ -50,9 +50,9 @@ const ALL: [(u16, &str, &str); 14] = [
     (503, "Unavailable", "The gateway is busy or stops."),
 ];
 
-/// What any route may answer.
+/// Statuses of any route.
 const COMMON: [u16; 8] = [400, 401, 403, 404, 421, 431, 500, 503];
-/// What a route that reads a body may answer too.
+/// Additional statuses of routes that read a body.
 const READING: [u16; 3] = [408, 413, UNSUPPORTED];
 const UNSUPPORTED: u16 = 415;
 

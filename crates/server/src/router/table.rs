@@ -1,4 +1,4 @@
-//! The two tables of contents: what the gateway serves, and what its Ollama listener serves.
+//! The route tables of the gateway and of its Ollama listener.
 
 use http::Method;
 use pool::keys::Scope;
@@ -17,7 +17,7 @@ macro_rules! route {
     ($takes:ident: $method:ident $path:literal, $class:expr, $dialect:ident, $handler:path) => {
         route!(of None, $takes, $method $path, $class, $dialect, $handler)
     };
-    // A route of the admin API, and what its description says of it.
+    // A route of the admin API, with its description.
     ($method:ident $path:literal, $class:expr, $handler:path, $operation:path) => {
         route!(of Some(&$operation), Json, $method $path, $class, Chat, $handler)
     };
@@ -91,7 +91,7 @@ pub(super) static GATEWAY: [Route; 189] = [
     route!(POST "/v1/images/generations", DATA, Chat, edge::forward::generations),
     route!(Form: POST "/v1/images/edits", DATA, Chat, edge::forward::edits),
     route!(Form: POST "/v1/images/variations", DATA, Chat, edge::forward::variations),
-    // Three vendors share these two; headers tell whose client asks.
+    // Three vendors share these two; headers show the client's vendor.
     route!(GET "/v1/models", DATA, Chat, edge::models::list),
     route!(GET "/v1/models/{name}", DATA, Chat, edge::models::one),
     // Anthropic.
@@ -149,7 +149,7 @@ pub(super) static GATEWAY: [Route; 189] = [
     route!(GET "/api/codex/settings/user", NATIVE, Responses, edge::codex::empty::nothing),
     route!(GET "/api/codex/workspace-messages", NATIVE, Responses, edge::codex::account::messages),
     route!(GET "/api/codex/security-setup", NATIVE, Responses, edge::codex::empty::nothing),
-    // What it reports, and what only its real backend has.
+    // Codex's reports, and features of its real backend only.
     route!(POST "/backend-api/codex/analytics-events/events", NATIVE, Responses, edge::codex::empty::nothing),
     route!(POST "/backend-api/ps/mcp", PUBLIC, Responses, edge::codex::empty::mcp),
     route!(GET "/backend-api/ps/plugins/{name}", NATIVE, Responses, edge::codex::empty::plugins),
@@ -184,12 +184,12 @@ pub(super) static GATEWAY: [Route; 189] = [
     route!(GET "/admin/retired-models", READ, admin::models::retired, admin::models::RETIRED),
     route!(POST "/admin/refresh-models", WRITE, admin::models::refresh, admin::models::REFRESH),
     route!(GET "/admin/forecast", READ, admin::quota::forecast, admin::quota::FORECAST),
-    // Quota, under the paths of the system that people come from.
+    // Quota, under the paths of the system that people migrate from.
     route!(GET "/auth/accounts/{id}/quota", READ, admin::quota::fresh, admin::quota::FRESH),
     route!(GET "/auth/accounts/{id}/reset-credits", READ, admin::quota::credits, admin::quota::CREDITS),
     route!(POST "/auth/accounts/{id}/reset-credits/consume", WRITE, admin::quota::consume, admin::quota::CONSUME),
     route!(GET "/auth/quota/warnings", READ, admin::quota::warnings, admin::quota::WARNINGS),
-    // Relays, under the paths of the system that people come from.
+    // Relays, under the paths of the system that people migrate from.
     route!(GET "/auth/api-keys/catalog", READ, admin::relays::catalog, admin::relays::CATALOG),
     route!(GET "/auth/api-keys", READ, admin::relays::list, admin::relays::LIST),
     route!(GET "/auth/api-keys/export", EXPORT, admin::relays::export, admin::relays::EXPORT),

@@ -1,8 +1,8 @@
-//! The auth.json of a Codex that is a client of ours: a login that looks like one of ChatGPT's and is a client key.
+//! The auth.json of a Codex that is a client of this gateway: it looks like a ChatGPT login and holds a client key.
 //!
 //! In its ChatGPT mode Codex presents the access token of its login and nothing else, and it reads the token's claims without
-//! checking the signature (seen of 0.169.0, 2026-11-21). So the signature is the key; the claims say what the client wants to
-//! know before it calls anybody. The token is nothing at the real backend, and holds nothing that the key does not.
+//! checking the signature (seen of 0.169.0, 2026-11-21). So the signature is the key, and the claims are those that the client
+//! checks before its first call. The token is invalid at the real backend and holds no secret but the key.
 
 #[cfg(test)]
 mod tests;
@@ -12,21 +12,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pool::{Millis, Secret};
 use serde::Serialize;
 
-/// How long a login for a key without an end is good. Codex renews a login that ends, at an issuer that does not know this one.
+/// Lifetime of a login for a key that never expires. Codex would renew an expiring login at an issuer that does not know it.
 const LONG: i64 = 10 * 365 * 86_400_000;
 /// The plan that it claims: the client asks companies' for rules of their own, and hides from the small ones what they cannot do.
 const PLAN: &str = "pro";
 /// Renews nothing; the client wants one to be there.
 const NO_REFRESH: &str = "none-this-login-is-a-polygate-key";
 
-/// Whom a login is for.
+/// The holder of a login.
 #[derive(Clone, Copy, Debug)]
 pub struct Guest<'a> {
     /// The key's text.
     pub key: &'a Secret,
     /// Its name for people.
     pub name: &'a str,
-    /// A UUID of its own, which stands for the account that the client takes itself for.
+    /// The account id that the client sees, a UUID.
     pub account: &'a str,
     /// When the key ends.
     pub expires: Option<Millis>,

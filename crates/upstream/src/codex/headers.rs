@@ -1,12 +1,12 @@
-//! Builds a call's headers in the profile's order.
+//! Writes a call's headers in the profile's order.
 
 use http::{HeaderMap, HeaderValue};
 
 use crate::fault::{Fault, FaultKind, Sent};
 use crate::profile::HeaderField;
 
-/// Writes the slots of `order` that `value` has something for. A value that cannot be a header is left out, except a
-/// credential's, without which the call is pointless.
+/// Writes the fields of `order` that have a value. A value that cannot be a header is left out, except a credential's, without
+/// which the call is pointless.
 pub(crate) fn write(order: &[HeaderField], value: impl Fn(HeaderField) -> Option<String>) -> Result<HeaderMap, Fault> {
     let mut headers = HeaderMap::with_capacity(order.len() + 2);
     for &field in order {

@@ -1,11 +1,12 @@
 //! The model call over a WebSocket: `GET {base}/codex/responses` with an upgrade, then one `response.create` a turn.
 //!
-//! A socket serves one conversation of one account, one turn at a time. Between two turns it lies on a [`Shelf`] with what the
-//! other end remembers, so that the next turn sends only what is new. A chain or a turn state never goes to another account.
+//! A socket serves one conversation of one account, one turn at a time. Between two turns it waits in a [`SocketPool`], with the id
+//! of the last response, so that the next turn sends only new items. A chain or a turn state never goes to another account.
 //!
-//! One call puts a turn on the wire at most once. A POST stands in only where no socket could be had, before the turn went out.
-//! A turn over a socket that had waited and was dead, or had forgotten the chain, fails as [`FaultKind::Stale`]: the retry table
-//! (`pool::attempt`) may send it once more, and counts it. Any other loss or close may have cost the person's quota, and is final.
+//! One call puts a turn on the wire at most once. A POST replaces it only where no socket could be opened, before the turn was
+//! sent. A turn over a reused socket that was dead, or whose other end had forgotten the chain, fails as [`FaultKind::Stale`]: the
+//! retry table (`pool::attempt`) may send it once more, and counts that as an attempt. After any other loss or close the turn may
+//! have used quota, so it is not sent again.
 //!
 //! Source: spec of the official client 0.169.0 on the wire, section 4, November 2026.
 
@@ -37,33 +38,33 @@ const LITE: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
 /// When the official client began the turn, milliseconds.
 const STARTED: &str = "x-codex-ws-stream-request-start-ms";
 
-/// What a call over a socket needs to know beside the call.
+/// Options of a call over a WebSocket.
 #[derive(Clone, Copy, Debug)]
 pub struct SocketOptions {
-    /// Tells conversations apart.
+    /// Identifies the conversation.
     pub conversation: u128,
-    /// Whether the model is to answer; `false` only opens the socket and lets the other end read the request.
+    /// Whether the model answers; `false` only opens the socket and sends the request (prewarm).
     pub generate: bool,
-    /// Whether a socket is the only way; else a POST stands in where none can be had.
+    /// Whether only a socket may be used; else a POST replaces it where none can be opened.
     pub required: bool,
     /// The time of day.
     pub now: Millis,
 }
 
-/// How soon after a turn went out over a socket that had waited its loss or close still means that it was dead before.
+/// For how long after a turn was sent over a reused socket its loss means that the socket was dead before.
 const STALE: Duration = Duration::from_secs(5);
-/// Bytes that may come before the reply begins.
+/// Most bytes before the reply begins.
 const PREAMBLE: usize = pool::limits::STREAM_BUFFER;
 
-/// Why a call did not come to an answer over a socket.
+/// Why a call got no answer over a socket.
 pub(super) enum SocketError {
-    /// No socket could be had, and nothing of the turn was sent: a POST may stand in.
+    /// No socket could be opened, and nothing of the turn was sent: a POST may replace it.
     Unavailable(String),
     /// It failed.
     Fault(Fault),
 }
 
-/// The first message that is about the turn itself, with what came before it.
+/// The first message about the turn itself, with the messages before it.
 struct FirstMessage {
     held: BytesMut,
     headers: HeaderMap,
@@ -94,7 +95,7 @@ impl Upstream {
             UpgradeOutcome::Refused(answer) => return Ok(*answer),
         };
         let answer = self.send_turn(socket, (&turn, options), call).await;
-        // Whoever wants no prewarm may want turns.
+        // A backend that refuses a prewarm may still take turns.
         if options.generate && answer.is_err() {
             self.socket_pool().mark_failed(&call.account.id, options.now);
         }
@@ -130,7 +131,7 @@ impl Upstream {
         Ok(Answer { status: 200, headers, body })
     }
 
-    /// What over HTTP stands in headers; what the profile itself says of the turn stands in the body already.
+    /// The values that a POST has in headers. The profile's own turn metadata is in the body already.
     fn frame_metadata(&self, call: &ModelCall<'_>, now: Millis) -> Vec<(&'static str, String)> {
         let (facts, profile) = (&call.facts, self.profile());
         let pairs = [
@@ -150,8 +151,8 @@ impl Upstream {
     }
 }
 
-/// Reads until the other end speaks about the turn. Each message is waited for so long; pings are none and do not prolong the wait, as
-/// nothing on the connection prolongs the wait for the headers of an HTTP answer.
+/// Reads up to the first message about the turn. `limit` bounds the wait for each message. Pings do not prolong it, just as nothing
+/// prolongs the wait for the headers of an HTTP answer.
 async fn read_first(socket: &mut Socket, sent: Instant, limit: Duration) -> Result<FirstMessage, Fault> {
     let mut headers = socket.connection_headers.clone();
     headers.extend(std::mem::take(&mut socket.first_turn_headers));
@@ -183,7 +184,7 @@ async fn read_first(socket: &mut Socket, sent: Instant, limit: Duration) -> Resu
     }
 }
 
-/// How a socket ended that gives no more messages.
+/// Why a socket ended.
 fn end_reason(end: Option<Result<Message, tungstenite::Error>>) -> String {
     match end {
         Some(Ok(Message::Close(frame))) => close_reason(frame.as_ref()),
@@ -192,7 +193,7 @@ fn end_reason(end: Option<Result<Message, tungstenite::Error>>) -> String {
     }
 }
 
-/// The socket ended before the other end had said anything about the turn that went out at `sent`.
+/// The socket ended before any message about the turn, which was sent at `sent`.
 fn ended_before_reply(socket: &Socket, sent: Instant, why: String) -> Fault {
     if socket.reused && sent.elapsed() < STALE {
         return Fault::new(Sent::Maybe, FaultKind::Stale, why);
@@ -200,13 +201,13 @@ fn ended_before_reply(socket: &Socket, sent: Instant, why: String) -> Fault {
     maybe_processed(&why)
 }
 
-/// The socket ended, and the other end may have worked on the turn.
+/// The socket ended, and the other end may have processed the turn.
 fn maybe_processed(why: &str) -> Fault {
     let message = format!("{why}; the request may have been processed, so it was not sent again");
     Fault::new(Sent::Maybe, FaultKind::Cut, message)
 }
 
-/// Takes over the headers that a message carries.
+/// Adds the headers of a message.
 fn collect_headers(message: &Bytes, headers: &mut HeaderMap) {
     insert_headers(socket::refusal(message).map(|said| said.headers).unwrap_or_default(), headers);
 }
@@ -214,7 +215,7 @@ fn collect_headers(message: &Bytes, headers: &mut HeaderMap) {
 fn insert_headers(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
     for (name, value) in pairs {
         let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else { continue };
-        // What is about an HTTP message's form is not about this one's.
+        // Headers about the form of an HTTP message do not apply here.
         let form =
             name == header::SET_COOKIE || name == header::TRANSFER_ENCODING || name.as_str().starts_with("content-");
         if !form {
@@ -223,7 +224,7 @@ fn insert_headers(pairs: Vec<(String, String)>, headers: &mut HeaderMap) {
     }
 }
 
-/// An `error` message instead of a reply. `chained` is whether the turn relied on what the other end remembers.
+/// An `error` message instead of a reply. `chained` is whether the turn continued an earlier response.
 fn refusal_answer(first: FirstMessage, chained: bool) -> Result<Answer, Fault> {
     let FirstMessage { held, mut headers, message, .. } = first;
     let Some(Refusal { status, code, headers: said }) = socket::refusal(&message) else {
@@ -236,7 +237,7 @@ fn refusal_answer(first: FirstMessage, chained: bool) -> Result<Answer, Fault> {
     insert_headers(said, &mut headers);
     Ok(match status {
         Some(status) => Answer { status, headers, body: Body::whole(message) },
-        // The reader of the stream knows what to make of it.
+        // The stream's reader handles it.
         None => Answer { status: 200, headers, body: Body::whole(held.freeze()) },
     })
 }
@@ -245,7 +246,7 @@ fn not_an_event() -> Fault {
     Fault::new(Sent::Yes, FaultKind::Cut, "the upstream sent a message that is no event")
 }
 
-/// Whether the other end broke the protocol, unlike a connection that is gone.
+/// Whether the error is a protocol error, not a lost connection.
 fn is_protocol_error(error: &tungstenite::Error) -> bool {
     use tungstenite::Error;
     use tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
@@ -257,17 +258,17 @@ fn is_protocol_error(error: &tungstenite::Error) -> bool {
 }
 
 impl Upstream {
-    /// Looks after the sockets that wait for their next turn: answers pings, lets go of those that are closed, old or idle.
+    /// Maintains the idle sockets: answers pings, and closes those that are closed, old or idle.
     pub fn maintain_sockets(&self) {
         self.socket_pool().maintain();
     }
 
-    /// Gives up every socket that waits for its next turn.
+    /// Closes every idle socket.
     pub fn close_idle_sockets(&self) {
         self.socket_pool().close_idle();
     }
 
-    /// Sockets that wait for their next turn.
+    /// The number of idle sockets.
     pub fn idle_sockets(&self) -> usize {
         self.socket_pool().len()
     }

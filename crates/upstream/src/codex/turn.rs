@@ -1,23 +1,23 @@
-//! What the official client says of a turn beside the request itself, as the Codex profiles say it for clients that do not.
+//! The turn metadata of the official client, which the Codex profiles add for other clients.
 //!
-//! Names, values and order: spec of the official client 0.169.0 on the wire, sections 1.4 and 2.1, November 2026. Left out is what a
-//! single run of `codex exec` says alone (`thread_source`, `turn_trigger`): in conversations of its app it is not there.
+//! Names, values and order: spec of the official client 0.169.0 on the wire, sections 1.4 and 2.1, November 2026. Fields that only
+//! a single run of `codex exec` sends (`thread_source`, `turn_trigger`) are left out: conversations in the app do not have them.
 
 use pool::Millis;
 use serde::Serialize;
 
 use crate::Profile;
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TurnKind {
-    /// It only lets the other end read what is coming.
+    /// The other end only reads the request; no answer is generated.
     Prewarm,
-    /// A turn, or what goes on with it after a tool.
+    /// A turn, or its continuation after a tool call.
     #[default]
     Turn,
-    /// It asks for a shorter history.
+    /// A request for a shorter history.
     Compaction,
 }
 
@@ -32,11 +32,11 @@ pub struct TurnFacts<'a> {
     pub thread: &'a str,
     /// The stretch of the conversation since its last compaction.
     pub context: &'a str,
-    /// The turn; not said in a prewarm.
+    /// The turn; absent in a prewarm.
     pub id: &'a str,
     /// When the turn began.
     pub begun: Millis,
-    /// What the request is for.
+    /// The purpose of the request.
     pub kind: TurnKind,
     /// Model slug.
     pub model: &'a str,
@@ -46,7 +46,7 @@ pub struct TurnFacts<'a> {
     pub lite: bool,
 }
 
-/// What is said of a turn.
+/// The metadata of a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnMetadata {
     /// Header `x-codex-window-id`.
@@ -89,7 +89,7 @@ struct Object<'a> {
     compaction: Option<Compaction>,
 }
 
-/// A compaction that its user asked for; what a client's own reasons are is not known.
+/// A compaction that the user asked for; a client's own reasons are unknown.
 #[derive(Serialize)]
 struct Compaction {
     trigger: &'static str,
@@ -108,7 +108,7 @@ const COMPACTION: Compaction = Compaction {
 };
 
 impl Profile {
-    /// What this identity says of a turn; `None` under our own name, which does not have to.
+    /// The metadata of a turn; `None` for the profile `polygate`, which sends none.
     pub fn turn_metadata(&self, turn: &TurnFacts<'_>) -> Option<TurnMetadata> {
         if !self.sends_turn_metadata {
             return None;
@@ -157,7 +157,7 @@ impl Profile {
         Some(TurnMetadata { window, turn: object, fields })
     }
 
-    /// What the official client keeps its commands in on the machine that the profile names (openai/codex `SandboxType`, 2026).
+    /// The sandbox of the official client on the profile's platform (openai/codex `SandboxType`, 2026).
     fn sandbox(&self) -> &'static str {
         match self.platform.os.split(' ').next() {
             Some("Mac") => "seatbelt",

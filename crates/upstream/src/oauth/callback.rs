@@ -1,7 +1,7 @@
-//! The loopback listener that a browser login ends at. It lives while one login waits, and serves one address.
+//! The loopback listener for the redirect of a browser login. It exists while one login waits, and serves one path.
 //!
-//! The state is looked at before anything else: whoever does not know it can neither end the login nor give it a code.
-//! Neither the Host header nor any parameter finds its way into an answer.
+//! The state is checked first: without it, a request can neither end the login nor pass a code. No answer repeats the Host header
+//! or a parameter.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -54,7 +54,7 @@ pub enum CallbackError {
     /// Loopback cannot be listened on.
     #[error("cannot listen on 127.0.0.1: {0}; hint: use `login --device` or `login --import`")]
     Listen(std::io::Error),
-    /// Nobody finished in 10 minutes.
+    /// The login was not finished within 10 minutes.
     #[error("the login was not finished within 10 minutes; hint: start it again")]
     Expired,
     /// The provider sent an error instead of a code.
@@ -68,7 +68,7 @@ pub enum CallbackError {
     NoCode,
 }
 
-/// What a request's parameters come to.
+/// The result of a request's parameters.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Code(Secret),
@@ -79,7 +79,7 @@ enum Verdict {
 
 type Outcome = Result<Secret, CallbackError>;
 
-/// What every connection shares.
+/// The state shared by all connections.
 struct CallbackState {
     state: Secret,
     /// Empty once the login is finished.
@@ -118,7 +118,7 @@ impl Callback {
             () = tokio::time::sleep(LIFETIME) => Err(CallbackError::Expired),
             () = serve(&self.v4, self.v6.as_ref(), &desk, &mut connections) => Err(CallbackError::Expired),
         };
-        // The page may still be on its way out. Whatever is left after that is cut when the set is dropped.
+        // The page may still be being written. Connections that remain after the timeout are closed when the set is dropped.
         let _ = timeout(Duration::from_secs(1), async { while connections.join_next().await.is_some() {} }).await;
         outcome
     }

@@ -18,7 +18,7 @@ const LIFETIME: Duration = Duration::from_mins(15);
 /// A started device login.
 #[derive(Clone, Debug)]
 pub struct Device {
-    /// What the person types.
+    /// The code that the person types.
     pub user_code: String,
     /// Where.
     pub page: Url,
@@ -52,7 +52,7 @@ struct PollRequest<'a> {
 #[derive(Deserialize)]
 struct StartReply {
     device_auth_id: String,
-    // Spelled either way, never both.
+    // Both spellings occur, but not together.
     #[serde(alias = "usercode")]
     user_code: String,
     // A number in a string; a plain number is taken too.

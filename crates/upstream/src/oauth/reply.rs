@@ -1,9 +1,9 @@
-//! What the auth server said, read without trusting its shape.
+//! Answers of the auth server, read without trusting their shape.
 
 use pool::{Secret, shown};
 use serde_json::Value;
 
-/// What people are shown of a foreign text at most, bytes.
+/// Most bytes of a foreign text that are shown.
 const SHOWN: usize = 300;
 
 /// The tokens of a 200; every one optional, other fields ignored.

@@ -19,12 +19,12 @@ use crate::{Profile, Upstream};
 const CAP: usize = 256 * 1024;
 const SCOPE: &str = "openid profile email offline_access api.connectors.read api.connectors.invoke";
 
-/// What the token endpoint gave.
+/// The tokens from the token endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// Bearer.
     pub access: Secret,
-    /// The next refresh token; absent: the old one stays good.
+    /// The next refresh token; when absent, the old one stays valid.
     pub refresh: Option<Secret>,
     /// Identity token.
     pub id: Option<Secret>,
@@ -56,7 +56,7 @@ pub enum RefreshError {
     Permanent {
         /// `refresh_token_reused` and its like.
         code: String,
-        /// What the endpoint said.
+        /// The endpoint's message.
         message: String,
     },
     /// May work later. With `sent` other than `No` the token may have been used up.
@@ -85,10 +85,10 @@ pub enum LoginError {
         status: u16,
         /// `error.code` or `error`, may be empty.
         code: String,
-        /// What it said.
+        /// Its message.
         message: String,
     },
-    /// It did not answer, or not with what the protocol says.
+    /// It did not answer, or its answer breaks the protocol.
     #[error("sign-in failed: {message}; hint: check the network and try again")]
     Failed {
         /// How much went out.
@@ -283,7 +283,7 @@ pub(super) fn accepted(reply: AuthReply) -> Result<AuthReply, LoginError> {
     Err(LoginError::Refused { status: reply.status, code, message })
 }
 
-/// An answer that is not what the protocol says.
+/// An answer that breaks the protocol.
 pub(super) fn unexpected(problem: &str) -> LoginError {
     LoginError::Failed { sent: Sent::Yes, message: format!("the auth server's answer holds {problem}") }
 }

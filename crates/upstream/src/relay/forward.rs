@@ -1,4 +1,4 @@
-//! Embeddings, audio and images: handed to a relay as they came, and the answer handed back as it comes.
+//! Embeddings, audio and images: forwarded to a relay unchanged, and the answer is returned as it arrives.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::{RelayClient, Target, unreadable, with_body};
 use crate::{Answer, Fault, FaultKind, Sent};
 
-/// Headers of an answer that are handed back; any other is not.
+/// Headers of an answer that are passed back; others are not.
 const PASSED_BACK: [HeaderName; 5] = [
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
@@ -23,14 +23,14 @@ const PASSED_BACK: [HeaderName; 5] = [
     header::CONTENT_DISPOSITION,
     header::RETRY_AFTER,
 ];
-/// As [`ANSWERED`], those with these beginnings.
+/// As [`PASSED_BACK`], those with these beginnings.
 const FAMILIES: [&str; 3] = ["x-ratelimit-", "x-request-id", "openai-processing-ms"];
-/// Kinds of content that a browser could take for a page of ours are handed back as these.
+/// Content types that a browser could show as a page of the gateway are replaced by this one.
 const PLAIN: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// One call to hand on.
+/// One call to forward.
 pub struct Forward<'a> {
     /// The relay; its address is checked again.
     pub relay: &'a Relay,
@@ -44,14 +44,14 @@ pub struct Forward<'a> {
     pub body: OutgoingBody,
 }
 
-/// A body on its way to a relay.
+/// A body to send to a relay.
 pub struct OutgoingBody {
     body: reqwest::Body,
     /// Resolves when the body is sent; at once for one that is in memory.
     sent: Option<oneshot::Receiver<()>>,
 }
 
-/// A client's body, which says when it has been read.
+/// A client's body that reports when it has been read.
 struct TrackedBody {
     body: Mutex<Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>>,
     reading: Option<oneshot::Sender<()>>,
@@ -99,11 +99,11 @@ impl Body for TrackedBody {
 }
 
 impl RelayClient {
-    /// Hands a call on; resolves at the answer's headers, which are those that a client may see. The limit for them begins when the
-    /// body is sent. Dropping the future, or the answer's body, ends the exchange.
+    /// Forwards a call. It resolves at the answer's headers, filtered for the client. The time limit begins when the body has been
+    /// sent. Dropping the future, or the answer's body, ends the exchange.
     ///
     /// # Errors
-    /// The [`Fault`] of the way; [`FaultKind::Unsendable`] when the relay's protocol has no such call.
+    /// The [`Fault`] of the call; [`FaultKind::Unsendable`] when the relay's protocol has no such call.
     pub async fn forward(&self, forward: Forward<'_>) -> Result<Answer, Fault> {
         let Forward { relay, key, service, content_type, body } = forward;
         let url = relay::service_url(relay, service).map_err(|error| unreadable(&error))?;
@@ -127,7 +127,7 @@ impl RelayClient {
     }
 }
 
-/// [`Fault::late`], `limit` after the body was sent. A client that stops in the middle of its body is its reader's concern.
+/// [`Fault::timed_out`], `limit` after the body was sent. A client that stops in the middle of its body is its reader's concern.
 async fn timeout_after_body(sent: Option<oneshot::Receiver<()>>, limit: Duration) -> Fault {
     if let Some(sent) = sent {
         let _ = sent.await;

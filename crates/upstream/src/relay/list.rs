@@ -16,7 +16,7 @@ const BYTES: usize = 8 << 20;
 /// Most pages of a list.
 const PAGES: usize = 32;
 
-/// What asking for a list came to.
+/// The result of asking for a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListOutcome {
     /// The models, at most [`models::MOST`], in the relay's order.
@@ -27,7 +27,7 @@ pub enum ListOutcome {
     Unreadable(ListError),
 }
 
-/// Whose list.
+/// The relay whose list is requested.
 pub(super) struct ListSource<'a> {
     pub(super) base_url: &'a str,
     pub(super) wire: Wire,
@@ -42,11 +42,11 @@ pub(super) enum PageOutcome {
 }
 
 impl RelayClient {
-    /// The relay's live list: all its pages, at most 8 MiB, within the limit for small calls. An Ollama that has no OpenAI list is
-    /// asked in its own way.
+    /// The relay's live list: all its pages, at most 8 MiB, within the limit for small calls. An Ollama without OpenAI's list is
+    /// asked for its own.
     ///
     /// # Errors
-    /// The [`Fault`] of the way.
+    /// The [`Fault`] of the call.
     pub async fn models(&self, relay: &Relay, key: &Secret) -> Result<ListOutcome, Fault> {
         let source = ListSource { base_url: &relay.base_url, wire: relay.wire, key, private: relay.allow_private };
         let limit = self.config.timeouts.small;

@@ -1,5 +1,5 @@
-//! Messages to an owner: a webhook's JSON, or a line to an ntfy topic. They go the guarded way of relays, because an owner's address
-//! is as easily one that only this machine should reach.
+//! Messages to the owner: JSON to a webhook, or a line to an ntfy topic. They are guarded like calls of relays, because the
+//! configured address may be one that only this machine should reach.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// A webhook.
 #[derive(Clone, Debug)]
 pub struct Webhook<'a> {
-    /// Where it is.
+    /// Its URL.
     pub url: &'a Url,
     /// Signs the body; `None` leaves it unsigned. Never empty.
     pub secret: Option<&'a Secret>,
@@ -51,7 +51,7 @@ impl RelayClient {
     /// HMAC-SHA256 of the body. A redirect is never followed.
     ///
     /// # Errors
-    /// The [`Fault`] of the way; [`FaultKind::Denied`] for an address that may not be called.
+    /// The [`Fault`] of the call; [`FaultKind::Denied`] for an address that may not be called.
     pub async fn webhook(&self, hook: &Webhook<'_>, body: Bytes) -> Result<u16, Fault> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -83,7 +83,7 @@ impl RelayClient {
     }
 
     async fn notify(&self, to: (&Url, bool), headers: HeaderMap, body: Bytes) -> Result<u16, Fault> {
-        // The protocol says how a key is sent, and there is none.
+        // The format only matters for a key, and there is none.
         let none = Secret::from("");
         let target = Target { url: to.0.clone(), wire: Wire::Chat, key: &none, private: to.1 };
         let request = with_body(self.request(Method::POST, &target, headers)?, body.into());
@@ -92,12 +92,12 @@ impl RelayClient {
     }
 }
 
-/// The guard speaks of relays.
+/// Rewords a denial, whose text is about relays.
 fn reworded(fault: Fault) -> Fault {
     if fault.kind != FaultKind::Denied {
         return fault;
     }
-    // Its words name that setting for whatever it would lift.
+    // The denial names that setting wherever the setting would help.
     let message = if fault.message.contains("allow_private") {
         "the address is plain http or not a public one; hint: use https, or set alerts.allow_private if that is what you want"
     } else {

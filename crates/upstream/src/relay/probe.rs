@@ -1,6 +1,6 @@
-//! Which protocol a relay speaks, found out by asking for its model list in each.
+//! Detects a relay's format by requesting its model list in each.
 //!
-//! Every question goes to the address that was given, and to no other host: the key is theirs anyway. Lists cost nothing and change
+//! Every request goes to the given address and no other host, so the key reaches only its owner. Lists cost nothing and change
 //! nothing.
 
 use pool::Secret;
@@ -14,7 +14,7 @@ use crate::Fault;
 /// Most bytes of an answer that is looked at.
 const BYTES: usize = 4 << 20;
 
-/// What a relay turned out to be.
+/// A relay's format, as probed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probed {
     /// The protocol that it speaks.
@@ -41,15 +41,15 @@ pub enum ProbeError {
     Unknown(u16),
 }
 
-/// How one question ended.
+/// The answer to one request.
 enum ProbeAnswer {
     Yes(Probed),
     No(u16),
 }
 
 impl RelayClient {
-    /// Asks a relay what it speaks: in the protocol that its address tells first, else OpenAI's, Anthropic's, Gemini's, then as an
-    /// Ollama. OpenAI's list does not tell Chat from Responses; Chat, which more services have, is assumed.
+    /// Probes a relay's format: the one that its address suggests first, then OpenAI's, Anthropic's, Gemini's and Ollama's. The
+    /// same list means Chat or Responses; Chat is assumed, because more services have it.
     ///
     /// # Errors
     /// [`ProbeError`].
@@ -66,7 +66,7 @@ impl RelayClient {
                 Ok(ProbeAnswer::No(status)) => other = other.or(Some(status)),
                 Err(error) => fault = fault.or(Some(error)),
             }
-            // Where nothing answers, more questions only take more time.
+            // If nothing answers, more requests only take more time.
             if let (Some(fault), None, None) = (&fault, refused, other) {
                 return Err(ProbeError::Way(fault.clone()));
             }
@@ -82,13 +82,13 @@ impl RelayClient {
         }
     }
 
-    /// Asks for the list in one protocol.
+    /// Requests the list in one format.
     async fn probe_format(&self, source: &ListSource<'_>) -> Result<ProbeAnswer, Fault> {
         let url = relay::models_url(source.base_url, source.wire, None).map_err(|error| unreadable(&error))?;
         self.probe_url(source, url).await
     }
 
-    /// Asks as Ollama is asked; it then speaks Chat below `/v1`.
+    /// Requests Ollama's list; an Ollama speaks Chat below `/v1`.
     async fn probe_ollama(&self, pasted: &Pasted, key: &Secret, allow_private: bool) -> Result<ProbeAnswer, Fault> {
         let base = pasted.base(Wire::Chat);
         let source = ListSource { base_url: &base, wire: Wire::Chat, key, private: allow_private };
@@ -107,7 +107,7 @@ impl RelayClient {
     }
 }
 
-/// A list may be in another protocol's shape than the one that was asked in: its shape counts.
+/// A list may have the shape of another format than the requested one: the shape counts.
 fn probed(source: &ListSource<'_>, page: &Page) -> Probed {
     let wire = match (page.shape, source.wire) {
         (Shape::Anthropic, _) => Wire::Messages,

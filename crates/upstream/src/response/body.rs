@@ -15,7 +15,7 @@ use wire_body::{Coding, Trailing};
 
 use crate::fault::{Fault, FaultKind, Sent, root_cause};
 
-/// What [`Body::drain`] reads at most.
+/// Most bytes that [`Body::drain`] reads.
 const DRAIN: usize = 64 * 1024;
 
 /// An answer's body. Dropping it before its end ends the exchange: the connection is closed, or the stream reset.
@@ -27,7 +27,7 @@ pub struct Body {
 enum Source {
     Http {
         body: reqwest::Body,
-        /// Over HTTP/2, whose streams say where they end.
+        /// Whether the stream marks its end, as in HTTP/2.
         marked: bool,
         _permit: OwnedSemaphorePermit,
     },
@@ -89,8 +89,8 @@ impl Body {
         };
         loop {
             let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(cx)) else {
-                // A stream that the server gave up with NO_ERROR reads as one that came to its end (hyper 1.12, November 2026). Of the
-                // two, only the other one says so; with its own decoders the HTTP client would keep that to itself.
+                // hyper reports a stream that the server reset with NO_ERROR like one that ended (1.12, November 2026). Only a
+                // stream that really ended is `is_end_stream`; the HTTP client's own decoders would hide that flag.
                 let end = !marked || body.is_end_stream();
                 return Poll::Ready((!end).then(|| Err(Cut::Broken("the server gave the stream up".to_owned()))));
             };
@@ -118,7 +118,7 @@ impl Body {
         std::future::poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
-    /// The whole body, at most `cap` bytes. One chunk is handed on without a copy.
+    /// The whole body, at most `cap` bytes. A single chunk is returned without a copy.
     pub async fn collect(mut self, cap: usize) -> Result<Bytes, Cut> {
         let Some(first) = self.chunk().await.transpose()? else { return Ok(Bytes::new()) };
         let mut whole = Whole::One(first);
@@ -131,7 +131,7 @@ impl Body {
         Err(Cut::TooLarge(cap))
     }
 
-    /// Reads what is left so that the connection can be used again: at most 64 KiB, and not longer than `limit`.
+    /// Reads the rest so that the connection can be reused: at most 64 KiB, within `limit`.
     pub async fn drain(mut self, limit: Duration) {
         let rest = async {
             let mut read = 0;

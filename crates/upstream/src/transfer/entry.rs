@@ -1,4 +1,4 @@
-//! One entry of a file, whoever wrote it: the names that fields go by elsewhere, and where they stand.
+//! One entry of an account file: the names of the fields in other programs, and their places.
 
 use pool::{Millis, Secret, shown};
 use serde_json::value::RawValue;
@@ -29,7 +29,7 @@ const REFRESHED: &[&str] = &["last_refresh", "lastRefreshAt", "lastRefresh", "re
 const INSIDE: &[&str] = &["tokens", "credentials"];
 /// Beginnings of refresh tokens.
 const REFRESHING: &[&str] = &["rt_", "oaistb_rt_"];
-/// What `type` and `provider` say of logins that are meant here.
+/// Values of `type` and `provider` that mean an OpenAI login.
 const OURS: &[&str] = &["codex", "openai", "chatgpt", "oauth"];
 
 type Object = Map<String, Value>;

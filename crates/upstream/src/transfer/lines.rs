@@ -67,7 +67,7 @@ pub(super) fn read(text: &str) -> Result<File, FileError> {
     Ok(file)
 }
 
-/// Why a line is no token. A file of settings is told by its first one.
+/// The error for a line that is no token. The first line shows whether the file holds settings.
 fn refusal(line: &str, number: usize, first: bool) -> FileError {
     let name = line.split(['=', ']']).next().unwrap_or_default().trim_start_matches('[').trim();
     let named = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
@@ -78,7 +78,7 @@ fn refusal(line: &str, number: usize, first: bool) -> FileError {
     FileError::Line { line: number, why: "this is neither JSON nor an access token nor a refresh token" }
 }
 
-/// Whether a bare text is an access token, or a refresh token that says so.
+/// Whether a text is an access token.
 pub(super) fn is_access(text: &str) -> bool {
     plausible(text) && Claims::read(&text.into()).is_some()
 }

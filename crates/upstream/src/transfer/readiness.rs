@@ -1,4 +1,4 @@
-//! What an entry's tokens are good for, before anybody is asked.
+//! Whether an entry's tokens can be used, judged without any call.
 
 use pool::{Millis, Secret};
 
@@ -7,7 +7,7 @@ use super::entry::plausible;
 use crate::authfile::Login;
 use crate::jwt::Claims;
 
-/// What can be done with an entry.
+/// How an entry can be used.
 #[derive(Clone, Debug)]
 pub enum Readiness {
     /// It can be stored as it is.
@@ -16,7 +16,7 @@ pub enum Readiness {
     NeedsRefresh(Secret),
 }
 
-/// Why an entry's tokens cannot be good.
+/// Why an entry's tokens cannot be valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEntry {
     /// No token in it.
@@ -37,10 +37,10 @@ pub enum InvalidEntry {
 }
 
 impl Entry {
-    /// What the entry is good for at `now`.
+    /// How the entry can be used at `now`.
     ///
     /// # Errors
-    /// [`Junk`] for one that must not be stored.
+    /// [`InvalidEntry`] for one that must not be stored.
     pub fn readiness(&self, now: Millis) -> Result<Readiness, InvalidEntry> {
         if self.refresh.as_ref().is_some_and(|token| !plausible(token.expose())) {
             return Err(InvalidEntry::Damaged);

@@ -1,4 +1,4 @@
-//! A JSON list whose length a stranger chose.
+//! A JSON list of untrusted length.
 
 use std::fmt;
 

@@ -18,7 +18,7 @@ pub enum Format {
     Cpa,
 }
 
-/// An account on its way out.
+/// An account to export.
 #[derive(Clone, Debug)]
 pub struct ExportedAccount {
     /// The account.
@@ -140,7 +140,7 @@ fn shown(token: Option<&Secret>) -> &str {
     token.map_or("", Secret::expose)
 }
 
-/// RFC 3339; empty for what is no date.
+/// RFC 3339; empty for an invalid date.
 fn date(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map(|stamp| stamp.to_string()).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! Bare connections to the backend, for what the HTTP client does not speak: by the same exit, behind the same checks and timers,
-//! with a hello without ALPN, as the official client's sockets have (capture 49).
+//! Bare connections to the backend, for what the HTTP client does not speak: over the same proxy, with the same checks and timers,
+//! and with a TLS hello without ALPN as for the official client's WebSockets (capture 49).
 
 use std::future::{Future, ready};
 use std::net::SocketAddr;
@@ -73,7 +73,7 @@ impl Connector<'_> {
         })
     }
 
-    /// Whether no proxy is asked for this host; see [`Near`].
+    /// Whether this host bypasses the proxy; see [`ProxyBypass`].
     fn bypasses_proxy(self, url: &Url) -> bool {
         self.options.bypass != ProxyBypass::None && is_loopback_url(url)
     }
@@ -82,7 +82,7 @@ impl Connector<'_> {
         let first = self.tcp(proxy).await?;
         let first = if proxy.scheme() == "https" { self.start_tls(first, proxy).await? } else { first };
         let (at, mut first) = (uri(proxy)?, Some(TokioIo::new(first)));
-        // The one connection that there is, handed over once.
+        // The only connection, handed over once.
         let opened = service_fn(move |_: Uri| ready(first.take().ok_or("the proxy's connection is used up")));
         let auth = proxy_login(proxy);
         if !proxy.scheme().starts_with("socks") {
@@ -135,7 +135,7 @@ impl Connector<'_> {
 fn uri(url: &Url) -> Result<Uri, BoxError> {
     let host = url.host_str().ok_or("the address names no host")?;
     let port = url.port_or_known_default().unwrap_or(1080);
-    // The scheme is not told to a proxy, and a connector only guesses ports by it.
+    // A proxy does not see the scheme; a connector only derives the port from it.
     Ok(Uri::from_str(&format!("https://{host}:{port}"))?)
 }
 
@@ -146,7 +146,7 @@ fn proxy_login(proxy: &Url) -> Option<(String, String)> {
     given.then(|| (plain(proxy.username()), plain(proxy.password().unwrap_or_default())))
 }
 
-/// The exit's resolver, or the system's.
+/// The configured resolver, or the system's.
 #[derive(Clone)]
 struct DnsService(Option<Resolver>);
 

@@ -45,7 +45,7 @@ pub(crate) struct DialError {
 }
 
 impl DialError {
-    /// Tells the log with whom there is no connection. Clients hear what went wrong only: where a relay is, is its owner's to know.
+    /// Logs the host and port. Clients only get the error: a relay's address is for its owner.
     pub(crate) fn log(&self, url: &Url) {
         let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
         tracing::warn!(host, port, "no connection: {self}");
@@ -76,7 +76,7 @@ impl std::error::Error for DialError {
     }
 }
 
-/// Which way connections take, and how long each stage may last.
+/// The time limits of each stage of opening a connection.
 #[derive(Clone, Copy)]
 pub(crate) struct DialLayer {
     connect: Duration,
@@ -105,7 +105,7 @@ impl DialLayer {
         }
     }
 
-    /// The deadline as it stands: every handshake that began has its own time from then on.
+    /// The current deadline: each handshake has its own time limit from its beginning.
     fn deadline(self, start: Instant, progress: &HandshakeProgress) -> Instant {
         let begun = progress.0.lock();
         begun.last().map_or(start + self.connect, |began| *began + self.handshake)
@@ -129,7 +129,7 @@ impl DialLayer {
                 };
                 return Poll::Ready(done.map_err(named));
             }
-            // The work may just have entered a handshake.
+            // The work may just have begun a handshake.
             let deadline = self.deadline(start, &progress);
             if timer.deadline() != deadline {
                 timer.as_mut().reset(deadline);
@@ -140,7 +140,7 @@ impl DialLayer {
     }
 }
 
-/// Whether the other side spoke something else than TLS: a proxy that says yes to CONNECT and then shows a page of its own.
+/// Whether the other side does not speak TLS: a proxy that accepts CONNECT and then sends a page of its own.
 fn is_no_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(find_source::<rustls::Error>(error), Some(rustls::Error::InvalidMessage(_)))
 }
@@ -179,7 +179,7 @@ where
     }
 }
 
-/// rustls' own session cache, which also tells [`Dial`] that a handshake began.
+/// rustls' session cache, which also notifies [`DialLayer`] when a handshake begins.
 #[derive(Debug)]
 pub(crate) struct SessionCache(ClientSessionMemoryCache);
 
@@ -216,7 +216,7 @@ impl ClientSessionStore for SessionCache {
     }
 
     fn take_tls13_ticket(&self, server_name: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        // Outside of a dial (a test's own client) there is nobody to tell.
+        // Outside of a dial (a test's own client) there is no progress to update.
         let _ = PROGRESS.try_with(|progress| progress.0.lock().push(Instant::now()));
         self.0.take_tls13_ticket(server_name)
     }

@@ -1,7 +1,7 @@
-//! Several HTTP clients side by side, so that no request waits for another's end.
+//! A pool of HTTP clients, so that no request waits for another one to end.
 //!
-//! A client keeps one HTTP/2 connection per host. A request beyond the server's limit of streams waits inside it, unsent and
-//! without a word, until another one has ended. A lane is a client that is given no more than a server has to allow.
+//! A client keeps one HTTP/2 connection per host. A request beyond the server's stream limit would wait inside the client, unsent,
+//! until another one ends. So each pooled client gets at most as many requests as servers should allow.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,22 +18,23 @@ use super::roots::Roots;
 use crate::config::{BuildError, Timeouts};
 use crate::fault::{Fault, root_cause};
 
-/// Exchanges of one lane at the same time. Servers should allow no fewer (RFC 9113, section 6.5.2); Cloudflare allows these.
+/// Most concurrent exchanges of one client. Servers should allow at least 100 streams (RFC 9113, section 6.5.2); Cloudflare allows
+/// exactly 100.
 const STREAMS: usize = 100;
 
-/// What no proxy is asked for.
+/// Targets that bypass the proxy.
 const NO_PROXY_LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
-/// As [`LOOPBACK`], for relays that may be on private addresses.
+/// As [`NO_PROXY_LOOPBACK`], for relays that may be on private addresses.
 const NO_PROXY_PRIVATE: &str =
     "localhost,127.0.0.0/8,::1,10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10";
 
-/// Every lane, the first one always there. There are never more than the most exchanges at once need.
+/// The clients of one egress. The first always exists; more are added when all are busy.
 pub(crate) struct ClientPool {
     factory: ClientFactory,
     clients: Mutex<Vec<PooledClient>>,
 }
 
-/// What every lane's client is built from.
+/// The settings of every pooled client.
 struct ClientFactory {
     roots: Arc<Roots>,
     tls: rustls::ClientConfig,
@@ -43,17 +44,17 @@ struct ClientFactory {
     options: ConnectOptions,
 }
 
-/// How connections leave this machine.
+/// How connections are opened.
 #[derive(Clone)]
 pub(crate) struct ConnectOptions {
     pub(crate) proxy: Option<Url>,
-    /// What the proxy is not asked for.
+    /// The targets that bypass the proxy.
     pub(crate) bypass: ProxyBypass,
-    /// Who looks names up; `None` for the system.
+    /// The resolver; `None` is the system's.
     pub(crate) resolver: Option<Resolver>,
 }
 
-/// What no proxy is asked for: one elsewhere cannot reach this machine's loopback, nor the networks that it is on.
+/// The targets that bypass the proxy: a proxy elsewhere can reach neither this machine's loopback nor its local networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProxyBypass {
     /// Nothing.
@@ -69,11 +70,11 @@ struct PooledClient {
     streams: Arc<Semaphore>,
 }
 
-/// The right to one exchange on a lane, until it is dropped.
+/// The permit for one exchange of a client, released on drop.
 pub(crate) type StreamPermit = OwnedSemaphorePermit;
 
 impl ClientPool {
-    /// Lanes by this exit.
+    /// A pool with one client.
     pub(crate) fn new(timeouts: Timeouts, roots: &Arc<Roots>, exit: ConnectOptions) -> Result<Self, BuildError> {
         let mut bare = roots.config()?;
         bare.alpn_protocols.clear();
@@ -88,12 +89,12 @@ impl ClientPool {
         Ok(Self { factory: recipe, clients: Mutex::new(vec![first]) })
     }
 
-    /// The certificate store of every lane.
+    /// The certificate verifier of every client.
     pub(crate) fn roots(&self) -> &Arc<Roots> {
         &self.factory.roots
     }
 
-    /// A bare connection to the URL's host by this exit, nothing sent on it yet.
+    /// A bare connection to the URL's host, without a request.
     pub(crate) async fn connect(&self, url: &Url) -> Result<Conn, Fault> {
         let ClientFactory { roots, tls_without_alpn: bare, timeouts, options: exit, .. } = &self.factory;
         if url.scheme() == "https" {
@@ -102,14 +103,14 @@ impl ClientPool {
         Connector { options: exit, tls: bare, timeouts }.connect(url).await
     }
 
-    /// Begins anew: connections without an exchange are closed, the others when theirs has ended.
+    /// Replaces the clients: idle connections close at once, the others when their exchange has ended.
     pub(crate) fn close_idle(&self) {
         if let Ok(client) = self.factory.pooled_client() {
             *self.clients.lock() = vec![client];
         }
     }
 
-    /// A client with a free place: the first, so that few connections are kept in use.
+    /// A client with a free stream: the first one, so that few connections stay in use.
     pub(crate) fn take(&self) -> (reqwest::Client, StreamPermit) {
         let mut clients = self.clients.lock();
         if let Some(taken) = clients.iter().find_map(PooledClient::take) {
@@ -152,10 +153,10 @@ impl ClientFactory {
             .tcp_keepalive_interval(Duration::from_secs(10))
             .tcp_keepalive_retries(3)
             .pool_idle_timeout(Duration::from_secs(90))
-            // The layer keeps the stages' own limits; this one only stands behind it.
+            // The layer enforces the limits of the stages; this timeout is only a backstop.
             .connect_timeout(timeouts.connect + timeouts.handshake)
             .connector_layer(DialLayer::new(timeouts, self.options.proxy.as_ref()));
-        // Keep-alive asks only an idle peer; this also finds one that is gone while bytes are on their way to it.
+        // Keep-alive only probes an idle peer; this option also detects a peer that is gone while bytes are in flight.
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         {
             builder = builder.tcp_user_timeout(timeouts.unacknowledged);
@@ -170,7 +171,7 @@ impl ClientFactory {
     }
 }
 
-/// Every target that is not near goes through it.
+/// A proxy for every target that does not bypass it.
 fn proxy(url: &Url, near: ProxyBypass) -> Result<reqwest::Proxy, BuildError> {
     let near = match near {
         ProxyBypass::None => None,

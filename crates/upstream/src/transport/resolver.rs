@@ -1,5 +1,5 @@
-//! Looks names up for relays and lets only addresses through that may be dialled: the connector gets no others, so that a name which
-//! means another address by now (DNS rebinding) gains nothing. Addresses without a name are checked before the call.
+//! Resolvers that return only permitted addresses. The connector gets no others, so DNS rebinding gains nothing. Literal addresses
+//! are checked before the call.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -10,19 +10,19 @@ use pool::egress::Invalid;
 use pool::guard::{self, Denied};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Our own listeners.
+/// The gateway's own listeners.
 pub(crate) type Listeners = Arc<RwLock<Vec<SocketAddr>>>;
 
-/// What connections of some lanes may reach. Relays with different rules share no connection.
+/// The addresses that a pool's connections may reach. Relays with different rules share no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TargetRule {
     /// Whether private addresses are allowed.
     pub(crate) allow_private: bool,
-    /// The target's port, where one of our own listeners has it.
+    /// The target's port, where one of the gateway's own listeners has it.
     pub(crate) own_port: Option<u16>,
 }
 
-/// Who looks names up for some lanes.
+/// The resolver of a client pool.
 #[derive(Clone)]
 pub(crate) enum Resolver {
     /// For relays.
@@ -31,8 +31,7 @@ pub(crate) enum Resolver {
     Proxy(ProxyResolver),
 }
 
-/// The resolver of lanes through a proxy of the pool: the proxy's own name may mean only what its owner allowed, whatever it means by
-/// now.
+/// The resolver for a proxy of the pool: the proxy's own name may only resolve to addresses that its owner allowed.
 #[derive(Clone)]
 pub(crate) struct ProxyResolver {
     host: String,
@@ -40,11 +39,11 @@ pub(crate) struct ProxyResolver {
     lookup: Lookup,
 }
 
-/// The resolver of some lanes.
+/// The resolver for relays.
 pub(crate) struct GuardedResolver {
     rule: TargetRule,
     listeners: Listeners,
-    /// The proxy's own name; its owner's business.
+    /// The configured proxy's own name, which is not checked.
     proxy: Option<String>,
     lookup: Lookup,
 }
@@ -54,7 +53,7 @@ pub(crate) struct GuardedResolver {
 pub(crate) enum Lookup {
     /// The system's resolver.
     System,
-    /// One answer after the other, the last one for good.
+    /// One answer after the other; the last one repeats.
     #[cfg(test)]
     Script(Arc<parking_lot::Mutex<std::collections::VecDeque<Vec<IpAddr>>>>),
     /// This address, so much later.
@@ -108,7 +107,7 @@ impl Resolve for ProxyResolver {
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (rule, listeners) = (self.rule, Arc::clone(&self.listeners));
-        // With a proxy, only names of loopback are looked up to be dialled, besides its own.
+        // With a proxy, only loopback names and the proxy's own name are resolved here.
         let proxy = self.proxy.as_deref() == Some(name.as_str()) && rule.own_port.is_none();
         let lookup = self.lookup.clone();
         Box::pin(async move {
@@ -143,7 +142,7 @@ impl Lookup {
     }
 }
 
-/// Those that may be dialled; why not, when none may.
+/// The permitted addresses; the first denial when none is.
 pub(crate) fn allowed(
     found: Vec<SocketAddr>,
     rule: TargetRule,

@@ -1,6 +1,6 @@
 //! The certificate verifier: the system's authorities plus a bundle, loaded when the first certificate is to be checked.
 //!
-//! Loading costs some 30 ms and some MiB, which a gateway that only talks to loopback, or has not been used yet, never pays.
+//! Loading costs about 30 ms and some MiB, so a gateway that only talks to loopback never loads it.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 use super::dial::SessionCache;
 use crate::config::BuildError;
 
-/// The verifier and what it is built from.
+/// The verifier and its settings.
 #[derive(Debug)]
 pub(crate) struct Roots {
     provider: Arc<CryptoProvider>,
@@ -50,7 +50,7 @@ impl Roots {
         Ok(config)
     }
 
-    /// Loads the certificate store off the runtime's threads, once; a failure shows up again in the handshake.
+    /// Loads the certificate store off the runtime's threads, once. A failure is reported by the handshake.
     pub(crate) async fn warm(self: &Arc<Self>) {
         if !self.cold() {
             return;

@@ -1,4 +1,4 @@
-//! Sockets between two turns, with what the other end of each remembers; and whether sockets work for an account at all.
+//! Idle WebSockets, each with the last response of its conversation; and whether WebSockets work for an account at all.
 
 #[cfg(test)]
 mod tests;
@@ -22,24 +22,24 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use super::read_clock::ReadClock;
 use crate::egress::{EgressKey, ResolvedEgress};
 
-/// How long a socket waits for its next turn; the other end's own patience is not much longer (observed of peers, 2026-11).
+/// How long a socket waits for its next turn; the other end closes it not much later (observed of peers, 2026-11).
 const IDLE: Duration = Duration::from_mins(5);
-/// How old a socket gets: the backend ends them after 60 minutes.
+/// Maximum age of a socket: the backend closes sockets after 60 minutes.
 const AGE: Duration = Duration::from_mins(55);
-/// Sockets that wait at the same time; the one that has waited longest leaves for another.
+/// Most idle sockets; the one idle for longest is closed for a new one.
 const MOST: usize = 256;
-/// Messages that a waiting socket may send between two looks.
+/// Most messages that an idle socket may receive between two checks.
 const MOST_MESSAGES: usize = 64;
-/// Bytes of the largest message that a waiting socket has sent, which is memory that it keeps; and of all of them together.
+/// Bytes of the largest message sent over an idle socket, which it keeps as memory; and their sum over all idle sockets.
 const LARGE: usize = 8 << 20;
 const LARGE_SUM: usize = 64 << 20;
 
-/// Whose turn a socket serves.
+/// The conversation that a socket serves.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SocketKey {
     pub(crate) account: AccountId,
     pub(crate) conversation: u128,
-    /// Model and tier, which its upgrade named.
+    /// Model and tier from its upgrade.
     pub(crate) hint: String,
 }
 
@@ -47,22 +47,22 @@ pub(crate) struct SocketKey {
 pub(crate) struct Socket {
     pub(crate) stream: WebSocketStream<ReadClock>,
     pub(crate) key: SocketKey,
-    /// The way that it took.
+    /// Its egress.
     pub(crate) egress: EgressKey,
     pub(crate) opened: Instant,
     /// When its last turn ended.
     pub(crate) used: Instant,
-    /// Whether it has waited since an earlier turn.
+    /// Whether it has served an earlier turn.
     pub(crate) reused: bool,
-    /// What the other end remembers.
+    /// The responses that the other end can continue.
     pub(crate) chain: Option<Chain>,
-    /// The shelf's age when it was opened.
+    /// The pool's epoch when it was opened.
     pub(crate) epoch: u64,
-    /// Bytes of the largest message that went out over it.
+    /// Bytes of the largest message sent over it.
     pub(crate) largest_sent: usize,
-    /// What its upgrade said for all of its turns.
+    /// The upgrade's headers for all turns.
     pub(crate) connection_headers: HeaderMap,
-    /// What it said for the first one.
+    /// The upgrade's headers for the first turn.
     pub(crate) first_turn_headers: HeaderMap,
 }
 
@@ -71,15 +71,15 @@ impl Socket {
         now.duration_since(self.used) < IDLE && now.duration_since(self.opened) < AGE
     }
 
-    /// Whether the other end is still there: reads what has come meanwhile, which answers its pings.
+    /// Whether the connection is still open. Reads the pending messages, which answers pings.
     fn is_alive(&mut self) -> bool {
         for _ in 0..MOST_MESSAGES {
-            // Beside a task's budget: a socket that has used it up would look silent.
+            // Outside the task's coop budget: with the budget used up, the socket would look silent.
             match unconstrained(self.stream.next()).now_or_never() {
                 None => return true,
                 Some(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
                 Some(Some(Ok(Message::Text(text)))) if is_side_event(text.clone()) => {}
-                // A word that nobody asked for: the other end is about to end it, or takes it for another.
+                // An unexpected message: the other end is closing, or is confused about the conversation.
                 Some(_) => return false,
             }
         }
@@ -87,12 +87,12 @@ impl Socket {
     }
 }
 
-/// Whether a message is about the account or the connection.
+/// Whether a message is about the account or the connection, not about a turn.
 fn is_side_event(text: Utf8Bytes) -> bool {
     wrap(&text.into(), &mut BytesMut::new()) == Some(Said::Aside)
 }
 
-/// The sockets that wait. Clones are the same shelf.
+/// The idle sockets. Clones share one pool.
 #[derive(Clone, Default)]
 pub(crate) struct SocketPool(Arc<Mutex<IdleSockets>>);
 
@@ -100,9 +100,9 @@ pub(crate) struct SocketPool(Arc<Mutex<IdleSockets>>);
 struct IdleSockets {
     sockets: HashMap<SocketKey, Socket>,
     health: HashMap<AccountId, Health>,
-    /// Counts the times that all sockets were given up,
+    /// How often all sockets were closed,
     epoch: u64,
-    /// and those of one account.
+    /// and how often those of one account were.
     epochs: HashMap<AccountId, u64>,
 }
 
@@ -111,14 +111,14 @@ impl IdleSockets {
         self.epoch + self.epochs.get(account).copied().unwrap_or(0)
     }
 
-    /// Whether there is no room for one more.
+    /// Whether the pool has no room for one more.
     fn is_full(&self, sent: usize) -> bool {
         let sum: usize = self.sockets.values().map(|socket| socket.largest_sent).sum();
         self.sockets.len() >= MOST || sum + sent > LARGE_SUM
     }
 
-    /// Puts sockets back that were looked at. Those that came back from a turn meanwhile are the younger ones, and the youngest of the
-    /// others take what room is left; the rest is dropped by the caller, outside the lock.
+    /// Returns checked sockets to the pool. Sockets that were returned by a turn meanwhile are newer and stay; the newest of the
+    /// others fill the remaining room. The caller drops the rest outside the lock.
     fn restore(&mut self, mut good: Vec<Socket>) -> Vec<Socket> {
         good.sort_by_key(|socket| std::cmp::Reverse(socket.used));
         let mut gone = Vec::new();
@@ -133,7 +133,7 @@ impl IdleSockets {
         gone
     }
 
-    /// Makes room for one more; what has to leave is dropped by the caller, outside the lock.
+    /// Makes room for one more. The caller drops the removed sockets outside the lock.
     fn make_room(&mut self, sent: usize) -> Vec<Socket> {
         let mut gone = Vec::new();
         while self.is_full(sent)
@@ -147,14 +147,14 @@ impl IdleSockets {
 }
 
 impl SocketPool {
-    /// The conversation's socket, if it is still good and took this way.
+    /// The conversation's socket, if it is still usable and has this egress.
     pub(crate) fn take(&self, key: &SocketKey, egress: &ResolvedEgress) -> Option<Socket> {
         let mut socket = self.0.lock().sockets.remove(key)?;
         let good = socket.egress == egress.key() && socket.is_fresh(Instant::now()) && socket.is_alive();
         good.then_some(socket)
     }
 
-    /// Puts a socket back after its turn. One more of the same conversation takes the place of the one that waits.
+    /// Returns a socket after its turn. It replaces another idle socket of the same conversation.
     pub(crate) fn put(&self, mut socket: Socket) {
         socket.used = Instant::now();
         socket.reused = true;
@@ -173,12 +173,12 @@ impl SocketPool {
         drop(gone);
     }
 
-    /// The age that a socket opened now for this account belongs to.
+    /// The current epoch of an account's sockets.
     pub(crate) fn epoch(&self, account: &AccountId) -> u64 {
         self.0.lock().epoch(account)
     }
 
-    /// Gives up every socket that waits, and those in use when their turn has ended.
+    /// Closes every idle socket now, and those in use after their turn.
     pub(crate) fn close_idle(&self) {
         let gone = {
             let mut waiting = self.0.lock();
@@ -188,7 +188,7 @@ impl SocketPool {
         drop(gone);
     }
 
-    /// Gives up the sockets of an account, those in use when their turn has ended.
+    /// Closes an account's idle sockets now, and those in use after their turn.
     pub(crate) fn close_account(&self, account: &AccountId) {
         let mut waiting = self.0.lock();
         *waiting.epochs.entry(account.clone()).or_default() += 1;
@@ -196,7 +196,8 @@ impl SocketPool {
         waiting.health.remove(account);
     }
 
-    /// Lets go of what is closed, old or idle, and answers pings. Nobody waits meanwhile: a socket that is looked at is just not there.
+    /// Closes sockets that are closed, old or idle, and answers pings. Meanwhile the sockets are out of the pool, so no caller
+    /// waits for the lock.
     pub(crate) fn maintain(&self) {
         let now = Instant::now();
         let all = std::mem::take(&mut self.0.lock().sockets);
@@ -206,7 +207,7 @@ impl SocketPool {
         drop(gone);
     }
 
-    /// How many wait.
+    /// The number of idle sockets.
     pub(crate) fn len(&self) -> usize {
         self.0.lock().sockets.len()
     }
@@ -216,17 +217,17 @@ impl SocketPool {
         self.0.lock().health.get(account).is_none_or(|health| health.well(now))
     }
 
-    /// A socket was taken.
+    /// A turn was accepted over a socket.
     pub(crate) fn mark_working(&self, account: &AccountId) {
         self.0.lock().health.remove(account);
     }
 
-    /// The backend wants none.
+    /// The backend refuses WebSockets.
     pub(crate) fn mark_refused(&self, account: &AccountId, now: Millis) {
         self.0.lock().health.entry(account.clone()).or_default().refused(now);
     }
 
-    /// A socket could not be had, for no reason that a POST would meet too.
+    /// No socket could be opened, for a reason that does not concern a POST.
     pub(crate) fn mark_failed(&self, account: &AccountId, now: Millis) {
         self.0.lock().health.entry(account.clone()).or_default().failed(now);
     }

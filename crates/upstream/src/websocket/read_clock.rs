@@ -1,4 +1,4 @@
-//! A connection that knows when its last byte came. A WebSocket message shows itself only when it is whole, and a ping not at all.
+//! A connection that records when its last byte arrived. The WebSocket library reports only whole messages, and no pings.
 
 use std::io;
 use std::pin::Pin;

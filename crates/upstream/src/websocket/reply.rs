@@ -1,5 +1,5 @@
-//! A reply that comes over a socket, as the body of an answer: each read gives the events that have come, as frames of an event
-//! stream. A reply that ends as it should puts its socket back; any other end closes it.
+//! A reply over a WebSocket, as the body of an answer: each read returns the received events as server-sent events. A reply with a
+//! proper end returns its socket to the pool; any other end closes it.
 
 use std::task::{Context, Poll};
 
@@ -13,23 +13,23 @@ use super::pool::{Socket, SocketPool};
 use super::{close_reason, connection_lost};
 use crate::response::{ByteSource, Cut};
 
-/// Messages of one read, so that a flood leaves others their turn.
+/// Most messages of one read, so that other tasks get to run.
 const READ_MESSAGES: usize = 64;
-/// Bytes of one read after which it is handed on.
+/// Bytes after which a read returns.
 const READ_BYTES: usize = 64 << 10;
 
-/// A reply under way.
+/// A running reply.
 pub(crate) struct SocketReply {
     /// `None` once it is over.
     socket: Option<Socket>,
     recorder: Option<TurnRecorder>,
-    /// What came and was not read yet.
+    /// Events that were received and not yet read.
     buffered: BytesMut,
-    /// Why it broke off, for the read after the last bytes.
+    /// The error for the read after the last bytes.
     cut: Option<Cut>,
 }
 
-/// Learns what the next turn may rely on.
+/// Records the response for the next turn.
 pub(crate) struct TurnRecorder {
     record: Record,
     sockets: SocketPool,
@@ -41,11 +41,11 @@ impl TurnRecorder {
     }
 }
 
-/// What one look at the socket came to.
+/// The result of polling the socket once.
 enum Received {
     /// An event.
     Event,
-    /// Nothing that concerns the reply.
+    /// A message that does not concern the reply.
     Idle,
     /// Nothing yet.
     Pending,
@@ -54,7 +54,7 @@ enum Received {
 }
 
 impl SocketReply {
-    /// A reply whose first messages lie in `held`, the last of them `first`.
+    /// A reply whose first messages are in `held`, the last of them `first`.
     pub(crate) fn new(socket: Socket, watch: TurnRecorder, held: BytesMut, first: (&Bytes, Said)) -> Self {
         let mut reply = Self { socket: Some(socket), recorder: Some(watch), buffered: held, cut: None };
         reply.record(first.0, first.1);
@@ -84,11 +84,11 @@ impl SocketReply {
         Received::Event
     }
 
-    /// Notes an event; its frame is held already.
+    /// Records an event; its frame is buffered already.
     fn record(&mut self, message: &Bytes, said: Said) {
         let seen = self.recorder.as_mut().map_or(Ok(()), |watch| watch.record.see(message, said));
         if let Err(foreign) = seen {
-            // Its frame must not end the reply: it is another's.
+            // Its frame belongs to another response and must not end this reply.
             self.buffered.clear();
             self.fail(foreign.to_string());
             return;

@@ -1,5 +1,4 @@
-//! The same for many accounts at once. What is stored is stored for all of them or for none; each answer says of every id what
-//! became of it.
+//! Batch calls for accounts. A change is stored for all accounts or for none; the reply has the outcome of each id.
 
 use engine::{Batch, TagChange};
 use http::StatusCode;
@@ -84,7 +83,7 @@ pub(crate) async fn refresh(ctx: RequestContext) -> HandlerResult {
     Ok(batch_reply::<Renewed>(engine.accounts().refresh_each(&body.ids).await))
 }
 
-/// What became of each.
+/// The outcome of each.
 fn batch_reply<T: From<Batch> + Serialize>(batch: Batch) -> http::Response<crate::response::Body> {
     answer(StatusCode::OK, &T::from(batch))
 }

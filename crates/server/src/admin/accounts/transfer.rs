@@ -1,4 +1,4 @@
-//! Accounts in and out as files. What goes out in clear is asked for in so many words, and logged.
+//! Account files, in and out. An export in clear text must be requested explicitly, and is logged.
 
 use bytes::Bytes;
 use engine::{Format, ImportProblem, Imports};
@@ -17,13 +17,13 @@ use crate::route::RequestContext;
 
 /// The passphrase of a sealed file. Not in the query, which ends up in logs and histories.
 const PASSPHRASE: &str = "x-polygate-passphrase";
-/// The name of what is sealed.
+/// The name of the encrypted format.
 const ENCRYPTED: &str = "encrypted";
 
 /// The forms that go out.
 const FORMATS: &[&str] = &[ENCRYPTED, "full", "minimal", "cockpit_tools", "sub2api", "cpa"];
 
-/// What is to go out, and how.
+/// The requested export.
 struct ExportRequest {
     /// Its name, for the log.
     name: String,
@@ -34,7 +34,7 @@ struct ExportRequest {
 }
 
 /// Of [`export`].
-pub(crate) const EXPORT: Operation = Operation::new(Tag::Accounts, "Take accounts out as a file")
+pub(crate) const EXPORT: Operation = Operation::new(Tag::Accounts, "Export accounts as a file")
     .more("The file holds tokens. It comes sealed, or in clear where that is asked for in so many words.")
     .options(&[
         Param {
@@ -85,7 +85,7 @@ pub(crate) async fn export(ctx: RequestContext) -> HandlerResult {
     Ok(response)
 }
 
-/// Reads what is asked for; nothing goes out in clear by omission.
+/// Reads the requested export; clear text is never the default.
 fn read_request(parts: &Parts) -> Result<ExportRequest, Rejection> {
     let name = query::one(parts, "format").unwrap_or_else(|| ENCRYPTED.to_owned());
     let ids = query::one(parts, "ids").unwrap_or_default();
@@ -107,7 +107,7 @@ fn read_request(parts: &Parts) -> Result<ExportRequest, Rejection> {
 }
 
 /// Of [`import`].
-pub(crate) const IMPORT: Operation = Operation::new(Tag::Accounts, "Take the accounts of a file in")
+pub(crate) const IMPORT: Operation = Operation::new(Tag::Accounts, "Import accounts from a file")
     .more("Refresh tokens without more are spent at once. API keys become relays. A broken file changes nothing.")
     .options(&[Param {
         location: ParamIn::Header,

@@ -1,4 +1,4 @@
-//! What is asked and answered about accounts, in the words of the system that people come from.
+//! Bodies of the account endpoints, with the field names of the system that people migrate from.
 
 use engine::{AccountView, Batch, Checked, Health, Outcome};
 use pool::quota::Quota;
@@ -27,7 +27,7 @@ pub(crate) struct Entry {
     /// When that ends by itself.
     status_until: Option<Date>,
     tags: Vec<String>,
-    /// Its way out: `global`, `direct`, `auto` or a proxy's id.
+    /// Its egress: `global`, `direct`, `auto` or a proxy's id.
     proxy_id: String,
     /// The same, with a proxy's name.
     proxy_name: String,
@@ -81,7 +81,7 @@ pub(super) struct TokenRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = Password)]
     pub(super) refresh_token: Option<SecretText>,
-    /// The way that it takes: `direct`, `auto`, `global`, or a proxy's id or name.
+    /// Its egress: `direct`, `auto`, `global`, or a proxy's id or name.
     #[serde(default)]
     pub(super) egress: Option<String>,
 }
@@ -165,7 +165,7 @@ pub(super) struct Labels {
 #[schema(as = AccountsTags)]
 pub(super) struct Marks {
     pub(super) ids: Vec<String>,
-    /// In place of all that are there; not together with the others.
+    /// Replaces all tags; excludes the other fields.
     #[serde(default)]
     pub(super) tags: Option<Vec<String>>,
     /// Added to those that are there.
@@ -192,7 +192,7 @@ pub(super) struct All {
     pub(super) persistence_health: Persistence,
 }
 
-/// Whether the store holds what is shown: always, because nothing is shown that it does not hold.
+/// Whether the store holds the shown accounts: always true.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Persistence {
     pub(super) ok: bool,
@@ -214,7 +214,7 @@ pub(super) struct Refreshed {
     pub(super) account: Entry,
 }
 
-/// What became of accounts that were to be changed.
+/// The outcome of changing accounts.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AccountsUpdated)]
@@ -223,13 +223,13 @@ pub(super) struct Edited {
     success: bool,
     /// How many are.
     updated: usize,
-    /// Ids that nobody has.
+    /// Unknown ids.
     not_found: Vec<String>,
-    /// What became of each.
+    /// The outcome of each.
     results: Vec<Outcome>,
 }
 
-/// What became of accounts whose tokens were to be refreshed.
+/// The outcome of refreshing accounts' tokens.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AccountsRefreshed)]
@@ -238,20 +238,20 @@ pub(super) struct Renewed {
     success: bool,
     /// How many have.
     refreshed: usize,
-    /// Ids that nobody has.
+    /// Unknown ids.
     not_found: Vec<String>,
-    /// What became of each.
+    /// The outcome of each.
     results: Vec<Outcome>,
 }
 
-/// What a check of accounts found.
+/// The result of a check of accounts.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AccountsChecked)]
 pub(super) struct Checkup {
     pub(super) summary: Tally,
     pub(super) results: Vec<Finding>,
-    /// Ids that nobody has.
+    /// Unknown ids.
     pub(super) not_found: Vec<String>,
 }
 
@@ -268,7 +268,7 @@ pub(super) struct Finding {
     label: String,
     /// Its state before.
     previous_status: &'static str,
-    /// What was found.
+    /// The result.
     result: Health,
     /// Why not alive.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -302,7 +302,7 @@ pub(super) struct Jar<'a> {
     pub(super) cookies: Option<&'a str>,
 }
 
-/// What was kept of given cookies.
+/// The cookies that were kept.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CookiesKept)]
 pub(super) struct Stored {

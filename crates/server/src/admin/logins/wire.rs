@@ -1,4 +1,4 @@
-//! The bodies of the login endpoints, in the words of the system that people come from.
+//! The bodies of the login endpoints, with the field names of the system that people migrate from.
 
 use engine::ImportFate;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use crate::admin::input::SecretText;
 pub(super) struct Started {
     pub(super) auth_url: String,
     pub(super) state: String,
-    /// Whether the browser's way back ends here; if not, its last address is to be pasted.
+    /// Whether the gateway receives the browser's redirect; if not, the final address must be pasted.
     pub(super) listening: bool,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Relayed {
 pub(super) struct Token {
     #[schema(value_type = String, format = Password)]
     pub(super) token: SecretText,
-    /// The way that its account takes: `direct`, `auto`, `global`, or a proxy's id or name.
+    /// The egress of its account: `direct`, `auto`, `global`, or a proxy's id or name.
     #[serde(default)]
     pub(super) egress: Option<String>,
 }
@@ -50,7 +50,7 @@ pub(super) struct Token {
 #[serde(deny_unknown_fields)]
 #[schema(as = LoginBy)]
 pub(super) struct EgressChoice {
-    /// The way that a login takes, and then its account: `direct`, `auto`, `global`, or a proxy's id or name.
+    /// The egress of the login and then of its account: `direct`, `auto`, `global`, or a proxy's id or name.
     #[serde(default)]
     pub(super) egress: Option<String>,
 }
@@ -59,7 +59,7 @@ pub(super) struct EgressChoice {
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 #[schema(as = LoginFromCodex)]
 pub(super) struct FromCodex {
-    /// Follow the file instead of taking its tokens.
+    /// Link the file instead of importing its tokens.
     pub(super) link: bool,
     pub(super) may_refresh: bool,
 }
@@ -72,7 +72,7 @@ pub(super) struct LogoutRequest {
     pub(super) ids: Vec<String>,
 }
 
-/// Whether somebody is signed in, and what became of this token's last login.
+/// Whether an account is signed in, and the state of this token's last login.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LoginStatus)]
 pub(super) struct Status<'a> {
@@ -100,11 +100,11 @@ pub(super) struct User<'a> {
 pub(super) struct AccountCounts {
     pub(super) total: usize,
     pub(super) active: usize,
-    /// They must be signed in again.
+    /// They need a new sign-in.
     pub(super) expired: usize,
     pub(super) quota_exhausted: usize,
     pub(super) rate_limited: usize,
-    /// Always 0: a refresh keeps nobody from serving.
+    /// Always 0: an account serves while it refreshes.
     pub(super) refreshing: usize,
     pub(super) disabled: usize,
     /// The provider refuses them.
@@ -123,23 +123,23 @@ pub(super) enum Login {
     Failed { error: String },
 }
 
-/// What became of a device code.
+/// The state of a device code.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = DevicePolled)]
 pub(super) enum Polled {
-    /// Nobody has entered it yet; `code` is `authorization_pending` or `slow_down`.
+    /// Not entered yet; `code` is `authorization_pending` or `slow_down`.
     Pending { pending: bool, code: &'static str },
     /// It gave this account.
     Done { success: bool, account: String },
 }
 
-/// An account that is there now.
+/// An added account.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AccountAdded)]
 pub(crate) struct Added {
     pub(super) success: bool,
-    /// What was done with the login; absent for an account that follows a file.
+    /// What the import did with the login; absent for a linked account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) result: Option<ImportFate>,
     pub(super) account: Entry,

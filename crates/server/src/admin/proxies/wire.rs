@@ -1,4 +1,4 @@
-//! The bodies of the proxy endpoints: camelCase as in the system that people come from.
+//! The bodies of the proxy endpoints: camelCase as in the system that people migrate from.
 
 use engine::{GlobalView, ProxyView, ProxyWish, Ticket};
 use pool::egress::{Address, Health, Invalid};
@@ -109,7 +109,7 @@ pub(super) struct Interval {
     pub(super) health_check_interval_minutes: u32,
 }
 
-/// Which account takes which way.
+/// The egress of an account.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Assignment {
@@ -164,7 +164,7 @@ pub(super) struct Imported {
 }
 
 impl ProxyRequest {
-    /// What is wanted.
+    /// The proxy to add.
     pub(super) fn proxy(self) -> Result<ProxyWish, Invalid> {
         let address = match (&self.url, &self.protocol, &self.host, self.port) {
             (Some(SecretText(url)), ..) => Address::read(url.expose())?,
@@ -179,7 +179,7 @@ impl ProxyRequest {
 }
 
 impl Assignment {
-    /// Account and way.
+    /// Account and egress.
     pub(super) fn pair(&self) -> (&str, &str) {
         (&self.account_id, &self.proxy_id)
     }

@@ -1,4 +1,4 @@
-//! The bodies of the relay endpoints: camelCase as in the system that people come from, our own words beside.
+//! The bodies of the relay endpoints: camelCase as in the system that people migrate from, and our own additions.
 
 use engine::{Private, RelayView, RelayWish};
 use pool::Secret;
@@ -48,7 +48,7 @@ pub(super) struct RelayRequest {
     /// One model, as exports of the other system have it.
     #[serde(default)]
     model: Option<String>,
-    /// What stands before its model names.
+    /// The prefix of its model names.
     #[serde(default)]
     prefix: Option<String>,
     #[serde(default)]
@@ -203,7 +203,7 @@ pub(super) struct Deleted {
     pub(super) deleted: usize,
 }
 
-/// What an import came to.
+/// The result of an import.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = RelaysImported)]
 pub(super) struct Imported {
@@ -241,7 +241,7 @@ impl RelayRequest {
         provider::named(self.provider.as_deref()?)
     }
 
-    /// What the engine is to add.
+    /// The relay to add.
     pub(super) fn relay(&self, name: String) -> Result<RelayWish, Failure> {
         let provider = self.provider();
         if let (Some(given), None) = (self.provider.as_deref(), provider)

@@ -1,4 +1,4 @@
-//! Who the client is told it is: one account that may do everything, for whatever account it names.
+//! The account that a Codex client sees: one with every permission, whatever account the client names.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::route::RequestContext;
 
 /// The account of a client that names none.
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
-/// The plan where nothing is known: the client hides from the smaller ones what they cannot do.
+/// The plan when none is known: the client hides features of smaller plans.
 const PLAN: &str = "pro";
 /// No rule about where or by which region this account is served: accounts behind us have their own, and theirs are kept.
 const FREE: &str = "NO_CONSTRAINT";
@@ -63,8 +63,8 @@ pub(super) fn id(ctx: &RequestContext) -> &str {
     client_info::single_header(&ctx.parts.headers, "chatgpt-account-id", 128).unwrap_or(NOBODY)
 }
 
-/// The user whose login it presents, as the login says it: the client believes `allowed` of that user alone (seen of 0.169.0,
-/// 2026-11-22). That of a client key is made of its account, see `upstream::authfile`.
+/// The user in the presented login: the client trusts `allowed` for that user only (seen of 0.169.0, 2026-11-22). For a client key
+/// the user is derived from its account, see `upstream::authfile`.
 pub(super) fn user(ctx: &RequestContext) -> String {
     match &ctx.caller {
         Caller::Login(_, id) => ctx.app.engine.accounts().get(id).map(|account| account.user).unwrap_or_default(),
@@ -96,7 +96,7 @@ pub(crate) async fn profile(_ask: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Profile { stats: Stats::default() }))
 }
 
-/// `GET .../workspace-messages`: nobody has anything to announce.
+/// `GET .../workspace-messages`: none.
 pub(crate) async fn messages(_ask: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &Messages { messages: [] }))
 }

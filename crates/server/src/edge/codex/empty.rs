@@ -1,5 +1,5 @@
-//! What the client asks for beside its work and the gateway has none of. Each answer is one that it takes for an answer: it tries
-//! nothing again, and warns its user of nothing (seen of 0.169.0, 2026-11-22).
+//! Calls of the Codex client for features that the gateway does not have. The client accepts each answer without retries or
+//! warnings (seen of 0.169.0, 2026-11-22).
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -103,7 +103,7 @@ pub(crate) async fn identities(_ask: RequestContext) -> HandlerResult {
     Ok(json_bytes(StatusCode::OK, Bytes::from_static(br#"{"keys":[]}"#)))
 }
 
-/// Whatever has no more to say than that nothing is set; and what the client reports, which is taken and dropped.
+/// Settings, which are all unset, and reports of the client, which are dropped.
 pub(crate) async fn nothing(_ask: RequestContext) -> HandlerResult {
     Ok(json_bytes(StatusCode::OK, Bytes::from_static(b"{}")))
 }

@@ -77,7 +77,7 @@ struct ResetCount {
     available_count: u64,
 }
 
-/// What a credit was spent on.
+/// The result of consuming a credit.
 #[derive(Serialize)]
 struct ConsumeReply<'a> {
     code: &'a str,
@@ -119,7 +119,7 @@ pub(crate) async fn usage(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &body))
 }
 
-/// `GET .../rate-limit-reset-credits`: those of the login that asks. A client key is nobody's login.
+/// `GET .../rate-limit-reset-credits`: those of the calling login. A client key has no login.
 pub(crate) async fn credits(ctx: RequestContext) -> HandlerResult {
     let list = match &ctx.caller {
         Caller::Login(_, id) => {
@@ -130,7 +130,7 @@ pub(crate) async fn credits(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &list))
 }
 
-/// `POST .../rate-limit-reset-credits/consume`: irreversible, and so only for whoever holds the account's own login.
+/// `POST .../rate-limit-reset-credits/consume`: irreversible, and so only with the account's own login.
 pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
     let Caller::Login(_, id) = ctx.caller.clone() else {
         return Ok(json(StatusCode::OK, &ConsumeReply { code: "no_credit", windows_reset: 0 }));
@@ -148,13 +148,13 @@ pub(crate) async fn consume(ctx: RequestContext) -> HandlerResult {
     Ok(json(StatusCode::OK, &ConsumeReply { code, windows_reset }))
 }
 
-/// The last figures of the account whose login asks. A client key is nobody's login.
+/// The last figures of the calling login's account. A client key has no login.
 fn own(ctx: &RequestContext) -> Option<Quota> {
     let Caller::Login(_, id) = &ctx.caller else { return None };
     ctx.app.engine.accounts().get(id).map(|account| account.quota)
 }
 
-/// Whole percents: what is not quite used up is not shown as used up.
+/// Whole percents: a limit that is not quite used up does not show as used up.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shares are 0 to 100")]
 fn window_body(window: Window, now: Millis) -> WindowBody {
     let reset_at = window.resets_at.unwrap_or(now);
@@ -178,7 +178,7 @@ fn additional(limit: &Named, now: Millis) -> Additional<'_> {
     }
 }
 
-/// The pool's credits; how many is said of the caller's own account only.
+/// The pool's credits; the balance is shown for the caller's own account only.
 fn purse<'a>(credits: Option<&Credits>, own: Option<&'a Quota>) -> CreditsBody<'a> {
     CreditsBody {
         has_credits: credits.is_some_and(|credits| credits.has),

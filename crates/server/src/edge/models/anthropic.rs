@@ -33,7 +33,7 @@ pub(super) struct Entry {
     id: String,
     display_name: String,
     created_at: &'static str,
-    /// `deprecated` for the name of a retired model, whose successor answers.
+    /// `deprecated` for a retired model's name, which its successor serves.
     lifecycle: &'static str,
     deprecated_at: Option<&'static str>,
     retires_at: Option<&'static str>,
@@ -41,7 +41,7 @@ pub(super) struct Entry {
     line: Option<&'static str>,
     max_input_tokens: Option<u64>,
     max_tokens: Option<u64>,
-    /// `None` where nobody has told what the model can.
+    /// `None` where the model's capabilities are unknown.
     capabilities: Option<Capabilities>,
 }
 

@@ -12,7 +12,7 @@ use crate::route::RequestContext;
 
 /// Entries of a page when the client does not say, and at most.
 const PAGE: (usize, usize) = (50, 1000);
-/// What every model can be asked.
+/// The methods of every model.
 const METHODS: [&str; 3] = ["generateContent", "streamGenerateContent", "countTokens"];
 
 #[derive(Serialize)]
@@ -56,7 +56,7 @@ impl Entry {
     }
 }
 
-/// One page; its token is the place where the next one starts.
+/// One page; its token is the position of the next one.
 pub(super) fn list(ctx: &RequestContext, models: Vec<Model>) -> HandlerResult {
     let size = page_size(ctx, "pageSize", PAGE)?;
     let start = match query::one(&ctx.parts, "pageToken").filter(|token| !token.is_empty()) {

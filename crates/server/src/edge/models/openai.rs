@@ -1,4 +1,4 @@
-//! OpenAI's shape, with what the catalogue knows beyond it.
+//! OpenAI's shape, with additional fields from the catalogue.
 
 use engine::Shown;
 use pool::catalog::Model;

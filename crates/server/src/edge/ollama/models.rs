@@ -139,7 +139,7 @@ pub(crate) async fn show(ctx: RequestContext) -> HandlerResult {
     Ok(json_about_model(&resolved, &shown))
 }
 
-/// What clients read of a model file's head.
+/// The fields of a model file's head that clients read.
 fn info(model: &Model) -> BTreeMap<String, Value> {
     let mut info = BTreeMap::from([
         ("general.architecture".to_owned(), Value::from(FAMILY)),

@@ -5,7 +5,7 @@ use pool::limits;
 use proto::framing::sse::{Decoder, Frame};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-/// The events of one reply on their way into messages.
+/// Turns the events of one reply into messages.
 pub(super) struct EventMessages {
     decoder: Decoder,
     /// Between two calls empty.
@@ -20,7 +20,7 @@ impl EventMessages {
     /// The messages that these bytes complete. A comment, which keeps an idle client waiting over HTTP, is a ping here.
     pub(super) fn feed(&mut self, bytes: Bytes, mut each: impl FnMut(Message)) {
         let comment = bytes.starts_with(b":");
-        // What we wrote is within the limit.
+        // Events of the gateway are within the limit.
         let _ = self.decoder.push(bytes, &mut self.frames);
         if comment && self.frames.is_empty() {
             each(Message::Ping(Bytes::new()));

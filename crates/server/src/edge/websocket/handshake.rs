@@ -1,4 +1,4 @@
-//! The upgrade request: what makes it one, and the answers to it (RFC 6455, section 4.2).
+//! The WebSocket handshake (RFC 6455, section 4.2).
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
@@ -13,10 +13,10 @@ use crate::response::{Body, Rejection, no_content};
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
-/// The answer that accepts it. Neither a subprotocol nor an extension is taken up.
+/// The answer that accepts the upgrade. No subprotocol or extension is negotiated.
 ///
 /// # Errors
-/// 426 for what asks for no WebSocket or for another version of it, 400 for what is no proper request for one.
+/// 426 for a request without a WebSocket upgrade or with another version, 400 for an invalid handshake.
 pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Rejection> {
     let headers = &parts.headers;
     let asked =
@@ -36,7 +36,7 @@ pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Rejection> {
         return Err(Failure::new(Kind::Invalid, why).code("bad_handshake").into());
     };
     if has_body(headers) {
-        // Nobody would read it, and its bytes would be taken for frames.
+        // The body would not be read, and its bytes would be taken for frames.
         let why = "A WebSocket handshake has no body: leave Content-Length and Transfer-Encoding out";
         return Err(Failure::new(Kind::Invalid, why).code("bad_handshake").into());
     }
@@ -47,8 +47,8 @@ pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Rejection> {
     Ok(response)
 }
 
-/// What is answered to a request that asks for no WebSocket. The Codex client goes on over HTTP at once after a 426; any other
-/// answer costs seven tries (client 0.169.0, measured).
+/// The answer to a request without a WebSocket upgrade. The Codex client switches to HTTP at once after a 426; any other answer
+/// costs seven tries (client 0.169.0, measured).
 pub(super) fn needed(parts: &Parts) -> Rejection {
     let hint = "This path speaks WebSocket to GET; use POST for HTTP";
     let mut rejection =
@@ -72,7 +72,7 @@ fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
     texts.flat_map(|text| text.split(',')).any(|given| given.trim().eq_ignore_ascii_case(word))
 }
 
-/// A header that stands once.
+/// A header with one value.
 fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;

@@ -17,9 +17,9 @@ use super::frames::message;
 const KIND: &str = "codex.rate_limits";
 /// The account's own limit.
 const BASE: &str = "codex";
-/// The limit of reviews, which has a place of its own.
+/// The limit of reviews, which has its own field.
 const REVIEW: &str = "code_review";
-/// Most limits that are told; as many are kept.
+/// Most limits in the events.
 const MOST: usize = 16;
 
 /// The event about all limits.
@@ -77,7 +77,7 @@ struct MeteredLimit<'h> {
     windows: Windows,
 }
 
-/// The events of an answer's headers; none where they tell of no limits.
+/// The events for an answer's headers; none where the headers hold no limits.
 pub(super) fn of(headers: &HeaderMap) -> Vec<Message> {
     let own = Windows::of(headers, BASE);
     let metered: Vec<MeteredLimit> =
@@ -91,7 +91,7 @@ pub(super) fn of(headers: &HeaderMap) -> Vec<Message> {
     let all = AllLimits {
         r#type: KIND,
         plan_type,
-        // Whoever was answered is within them.
+        // A client that got an answer is within its limits.
         rate_limits: Windows { allowed: true, limit_reached: false, ..own.unwrap_or(Windows::NONE) },
         additional_rate_limits: more.map(|limit| (limit.name.unwrap_or(&limit.id), limit.windows)).collect(),
         code_review_rate_limits: review,
@@ -113,7 +113,7 @@ fn event(told: &impl Serialize) -> Message {
     message(Json::of(told).bytes().clone())
 }
 
-/// The ids of the limits beside the account's own.
+/// The ids of all limits but the account's own.
 fn others(headers: &HeaderMap) -> BTreeSet<String> {
     let limit = |name: &str| {
         let slot = name.strip_suffix("-used-percent")?;

@@ -1,4 +1,4 @@
-//! What HTTP says in headers, as a Codex client says it in `client_metadata` and hears it in events.
+//! Metadata that HTTP has in headers: a Codex client sends it in `client_metadata` and receives it in events.
 
 use engine::Client;
 use http::HeaderMap;
@@ -13,9 +13,9 @@ use crate::client_info::{LONGEST, NAME};
 /// The headers of a turn.
 const TURN_STATE: &str = "x-codex-turn-state";
 
-/// Lays over the facts of the connection what a message says of its turn.
+/// Overrides the connection's facts with those of a message's turn.
 pub(super) fn read_turn_metadata(client: &mut Client, request: &Request) {
-    // The state of a turn belongs to it, and not to the connection: who opens a new one has none (client 0.169.0, measured).
+    // A turn state belongs to its turn, not to the connection: a new turn has none (client 0.169.0, measured).
     client.turn_state = None;
     let Some((_, given)) = request.rest.iter().find(|(name, _)| name == "client_metadata") else { return };
     for (key, value) in given.fields() {
@@ -45,8 +45,8 @@ fn text(value: &Json) -> Option<String> {
     (!text.is_empty() && text.len() <= LONGEST && visible).then_some(text)
 }
 
-/// What a Codex client hears before its reply: the limits, the headers, and the state of the turn, which it sends back from that
-/// one event alone (client 0.169.0, measured).
+/// The events for a Codex client before its reply: the limits, the headers, and the turn state, which the client takes only from
+/// this event (client 0.169.0, measured).
 pub(super) fn reply_events(headers: &HeaderMap) -> Vec<Message> {
     let pairs = || headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let told = message(responses::metadata("codex.response.metadata", pairs()));

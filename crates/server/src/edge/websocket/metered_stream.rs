@@ -1,7 +1,7 @@
-//! The connection under a WebSocket's frames. What has come of a message that is not whole is charged to the budget of request bodies,
-//! and it is known when its last byte came.
+//! The stream below a WebSocket. It charges the bytes of an incomplete message to the budget of request bodies, and records when
+//! the last byte arrived.
 //!
-//! Nothing is read beyond the frame that is being read: between two messages whoever puts them together holds nothing.
+//! It never reads beyond the current frame, so that the frame reader holds nothing between two messages.
 
 use std::io;
 use std::pin::Pin;
@@ -19,12 +19,12 @@ use crate::connection::head_filter::HeadFilter;
 /// See the module.
 pub(super) struct MeteredStream {
     inner: HeadFilter,
-    /// What came with the upgrade request.
+    /// Bytes that arrived with the upgrade request.
     early: Bytes,
     scan: FrameScanner,
     budget: BodyBudget,
     charge: BodyReservation,
-    /// Bytes that have come of the message.
+    /// Bytes of the message that have arrived.
     held: usize,
     /// When the last of them came.
     moved: Instant,
@@ -33,7 +33,7 @@ pub(super) struct MeteredStream {
 }
 
 impl MeteredStream {
-    /// Counts what comes from `gate`, after what came `early`.
+    /// Counts the bytes from `inner`, after those in `early`.
     pub(super) fn new(inner: HeadFilter, early: Bytes, budget: BodyBudget) -> Self {
         let charge = budget.reservation(usize::MAX);
         Self {
@@ -48,13 +48,13 @@ impl MeteredStream {
         }
     }
 
-    /// When a message that is not whole is given up, by the rule of request bodies; `None` when there is none.
+    /// The deadline of an incomplete message, by the rule of request bodies; `None` when there is none.
     pub(super) fn deadline(&self, stall: Duration) -> Option<Instant> {
         let began = self.began.filter(|_| self.scan.is_open())?;
         Some((self.moved + stall).min(began + total_time(self.held as u64, stall)))
     }
 
-    /// A message that is whole, with its charge.
+    /// A complete message, with its charge.
     pub(super) fn take(&mut self, message: Bytes) -> Bytes {
         self.held = 0;
         self.began = None;
@@ -74,7 +74,7 @@ impl MeteredStream {
         self.charge.cover(self.held * self.scan.copies()).map_err(io::Error::other)
     }
 
-    /// Reads into a buffer that has room for nothing else.
+    /// Reads into a buffer that is limited to the current frame.
     fn fill(&mut self, cx: &mut Context<'_>, part: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.early.is_empty() {
             return Pin::new(&mut self.inner).poll_read(cx, part);

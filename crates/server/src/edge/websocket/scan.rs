@@ -1,5 +1,5 @@
-//! Follows the frames of a client's bytes (RFC 6455, section 5.2) without looking into them: where the next one begins, and whether a
-//! message has begun that is not whole. What breaks the rules is left to whoever reads the frames.
+//! Tracks the frames in a client's bytes (RFC 6455, section 5.2) without reading their payload: where the next one begins, and
+//! whether a message is incomplete. Protocol errors are left to the frame reader.
 
 #[cfg(test)]
 mod tests;
@@ -33,13 +33,13 @@ enum MessageState {
 /// Where in the stream it is.
 #[derive(Debug)]
 enum Position {
-    /// In a head, of which so many bytes are here.
+    /// In a head, of which `length` bytes have arrived.
     Head { bytes: [u8; HEAD], length: usize },
-    /// In the payload of a frame, of which so many bytes are to come.
+    /// In the payload of a frame; `left` bytes are missing.
     Payload { of: FrameKind, left: u64 },
 }
 
-/// What matters of a frame.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FrameKind {
     /// A part of a message.
@@ -50,15 +50,15 @@ enum FrameKind {
     Control,
 }
 
-/// What some bytes were.
+/// The result of scanning some bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scanned {
     /// Payload of messages.
     pub(super) payload: usize,
     /// Whether a message began with them.
     pub(super) began: bool,
-    /// Whether they announce a frame about the connection that is longer than one may be, or in parts: whoever reads frames would
-    /// wait for all of it before he refuses it.
+    /// Whether they announce a control frame that is too long or fragmented: the frame reader would read all of it before refusing
+    /// it.
     pub(super) breach: bool,
 }
 
@@ -74,7 +74,7 @@ impl FrameScanner {
         self.message != MessageState::None
     }
 
-    /// How often whoever puts the message together may hold its bytes.
+    /// How many copies of the message's bytes the frame reader may hold.
     pub(super) fn copies(&self) -> usize {
         if self.message == MessageState::Parts { 2 } else { 1 }
     }
@@ -139,7 +139,7 @@ fn head(bytes: &[u8]) -> usize {
     2 + mask + extended(*second)
 }
 
-/// How many bytes the length takes beside the second one.
+/// How many extra bytes the length takes.
 fn extended(second: u8) -> usize {
     match second & 0x7f {
         126 => 2,

@@ -1,4 +1,4 @@
-//! A connection's life: one reply after the other, few messages waiting, and an end that the client can read.
+//! A WebSocket connection: one reply after the other, a short queue of messages, and a close with a reason.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -28,7 +28,7 @@ use crate::connection::state::Phase;
 use crate::guard::Counters;
 use crate::response::{Rejection, shutting_down};
 
-/// A message that is longer leaves no memory behind where it was put together.
+/// After a longer message, the frame reader is replaced to free its memory.
 const SMALL: usize = 64 << 10;
 
 /// A connection that speaks WebSocket.
@@ -41,13 +41,13 @@ pub(super) struct Session {
     idle: Pin<Box<Sleep>>,
     /// Runs while a message arrives.
     stall: Option<Pin<Box<Sleep>>>,
-    /// Whether the client was looked at before the reply the last time.
+    /// Whether the client was polled before the reply last time.
     client_first: bool,
     /// Whether a pong may not be written yet.
     pong_pending: bool,
 }
 
-/// What is being done.
+/// The current activity.
 enum Activity {
     /// Nothing.
     None,
@@ -57,7 +57,7 @@ enum Activity {
     Live(Box<LiveReply>),
 }
 
-/// A reply, and its events on their way into messages.
+/// A reply, and the converter of its events.
 struct LiveReply(RunningReply, EventMessages);
 
 impl LiveReply {
@@ -69,7 +69,7 @@ impl LiveReply {
     }
 }
 
-/// What happened.
+/// An event of the connection.
 enum Event {
     /// A message came.
     Message(Bytes),
@@ -117,7 +117,7 @@ impl Session {
         let leave = loop {
             let step = poll_fn(|cx| self.poll(cx)).await;
             if matches!(&step, Event::Message(body) if body.len() > SMALL) {
-                // What is written must be whole before another writes.
+                // The pending write must complete before the stream is replaced.
                 if self.socket.flush().await.is_err() {
                     break Ending::Gone;
                 }
@@ -127,12 +127,12 @@ impl Session {
                 break leave;
             }
         };
-        // What does not reach the client any more is nobody's.
+        // The client may be gone, so write errors do not matter.
         let _ = self.close(leave).await;
         let _ = self.socket.get_mut().shutdown().await;
     }
 
-    /// The same with a reader of frames that holds nothing: it keeps as much memory as its longest message took.
+    /// Replaces the frame reader, which keeps as much memory as its longest message took.
     async fn renew(self) -> Self {
         let socket = super::websocket_stream(self.socket.into_inner(), &self.context).await;
         Self { socket, ..self }
@@ -148,8 +148,8 @@ impl Session {
         {
             self.open_reply(body);
         }
-        // Also while a reply runs and others wait: a ping is answered, and a client that leaves takes its reply with it. They take
-        // turns: a reply that is always ready must not hide the client, nor the client its reply.
+        // The client is also polled while a reply runs: pings are answered, and a client that leaves cancels its reply. Client and
+        // reply take turns, so that neither starves the other.
         self.client_first = !self.client_first;
         let first = if self.client_first { self.poll_client(cx) } else { self.work(cx) };
         if first.is_ready() {
@@ -178,7 +178,7 @@ impl Session {
 
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {
-            // A pong that is not written yet waits in memory: whoever does not read them is not read either.
+            // A pong that is not written yet waits in memory, so a client that does not read is not read from either.
             if self.pong_pending {
                 match std::task::ready!(self.socket.poll_flush_unpin(cx)) {
                     Ok(()) => self.pong_pending = false,
@@ -200,7 +200,7 @@ impl Session {
         }
     }
 
-    /// Whether a client has said nothing for too long.
+    /// Whether the client was silent for too long.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         if let Some(deadline) = self.socket.get_ref().deadline(self.context.app.limits.body_stall) {
             let timer = self.stall.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
@@ -238,7 +238,7 @@ impl Session {
         sent.map_err(|_| Ending::Gone)
     }
 
-    /// Whether one more message is too much: their number is bounded, and together they are no more than one may be.
+    /// Whether the queue is full: the number of messages is bounded, and their sum is at most the limit of one message.
     fn is_queue_full(&self, body: &Bytes) -> bool {
         let limits = &self.context.app.limits;
         let held: usize = self.waiting.iter().map(Bytes::len).sum();
@@ -258,7 +258,7 @@ impl Session {
         self.send(before).await
     }
 
-    /// The messages of one read of the upstream, in one write.
+    /// Sends the messages of one upstream read in one write.
     async fn send_reply(&mut self, bytes: Bytes) -> Result<(), Error> {
         let Activity::Live(live) = &mut self.poll_activity else { return Ok(()) };
         let messages = live.messages(bytes);
@@ -284,13 +284,13 @@ impl Session {
 
     async fn close(&mut self, leave: Ending) -> Result<(), Error> {
         let (last, close) = match leave {
-            // The answer to a client's close is written with the next flush.
+            // The reply to a client's close frame is written with the next flush.
             Ending::Gone => (Vec::new(), None),
             Ending::Stop => (self.abort(), Some((CloseCode::Away, "the gateway is shutting down"))),
             Ending::Close(code, reason) => (Vec::new(), Some((code, reason))),
             Ending::Refuse(rejection, code) => (vec![turn::rejection_message(&rejection)], Some((code, ""))),
         };
-        // A client may take its time to read this, and holds no place meanwhile.
+        // A client may be slow to read this, and must not hold a permit meanwhile.
         self.poll_activity = Activity::None;
         self.waiting.clear();
         self.send(last).await?;
@@ -298,7 +298,7 @@ impl Session {
         self.socket.close(Some(CloseFrame { code, reason: reason.into() })).await
     }
 
-    /// Ends what runs with a failure of its own, and what waits with one for all.
+    /// Ends the running reply with a failure, and all waiting messages with one.
     fn abort(&mut self) -> Vec<Message> {
         let refusal = || turn::rejection_message(&shutting_down().into());
         let mut last = match &mut self.poll_activity {
@@ -313,7 +313,7 @@ impl Session {
         last
     }
 
-    /// How a connection ends on which no further message can be read.
+    /// How a connection ends after a read error.
     fn read_failure(&self, error: &Error) -> Ending {
         tracing::debug!(%error, "a WebSocket broke");
         match error {
@@ -335,14 +335,14 @@ impl Session {
         }
     }
 
-    /// What arrives has no room among the bodies of others.
+    /// The budget of request bodies is used up.
     fn over_budget(&self, broken: BodyError) -> Ending {
         Counters::add(&self.context.app.counters.overloaded);
         Ending::Refuse(Box::new(Failure::from(broken).into()), CloseCode::Again)
     }
 }
 
-/// Whether the client's key is none any more.
+/// Whether the client's key is no longer valid.
 fn is_unauthenticated(rejection: &Rejection) -> bool {
     matches!(rejection.failure.kind, Kind::Unauthorized)
         && rejection.headers.contains_key(http::header::WWW_AUTHENTICATE)

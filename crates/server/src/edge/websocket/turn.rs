@@ -1,4 +1,4 @@
-//! One message of a client: from its bytes to a reply that runs.
+//! One message of a client, from its bytes to a running reply.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -26,15 +26,15 @@ use crate::route::Route;
 /// The one type of message that there is.
 const CREATE: &str = "response.create";
 
-/// A reply that runs.
+/// A running reply.
 pub(super) struct RunningReply {
     /// The request's id.
     id: String,
     route: &'static Route,
-    /// What the client hears before it.
+    /// Events before the reply.
     pub(super) before: Vec<Message>,
     pub(super) stream: Pin<Box<Stream>>,
-    /// Its place among the replies in progress.
+    /// The permit for a reply in progress.
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
@@ -62,7 +62,7 @@ async fn open_reply(context: Arc<SocketContext>, body: Bytes, id: &str) -> Resul
     let app = &context.app;
     let auth =
         Authenticator { engine: &app.engine, counters: &app.counters, keyless: keyless(app, &context.connection) };
-    // The key may have been taken back since the connection began.
+    // The key may have been revoked since the connection began.
     let key = auth.check(credential(&context.headers, &[]), context.route.class).await?.usage_key();
     let permit = reply_permit(app)?;
     let (mut request, notes) = offload(body.len(), move || read(body)).await?;
@@ -76,8 +76,8 @@ async fn open_reply(context: Arc<SocketContext>, body: Bytes, id: &str) -> Resul
     };
     let mut headers = response_headers(stream.take_head());
     headers.extend(id.parse().ok().map(|id| (http::HeaderName::from_static("x-request-id"), id)));
-    // Others hear the public API's events alone. It has none for what headers say, and the official SDK for Python takes an event that it
-    // does not know for the first that it does, a delta of sound (3.52.0, measured on 2026-11-22).
+    // Other clients only get the public API's events. It has no event for headers, and the official SDK for Python takes an unknown
+    // event for the first one that it knows, a delta of sound (3.52.0, measured on 2026-11-22).
     let before = if codex { metadata::reply_events(&headers) } else { Vec::new() };
     Ok(RunningReply { id: id.to_owned(), route: context.route, before, stream: Box::pin(stream), _permit: permit })
 }
@@ -98,7 +98,7 @@ fn read(body: Bytes) -> Result<(Request, Notes), Failure> {
     }
 }
 
-/// The message that says why there is no reply.
+/// The error message for a rejected request.
 pub(super) fn rejection_message(rejection: &Rejection) -> Message {
     let (status, _) = Dialect::Responses.error(&rejection.failure);
     let status = rejection.status.map_or(status, |status| status.as_u16());

@@ -1,4 +1,4 @@
-//! Opening a socket: the upgrade, with the names, values and order of the official client's.
+//! Opens a WebSocket: the upgrade has the header names, values and order of the official client.
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, UPGRADE};
@@ -26,7 +26,7 @@ const READ: usize = 4 << 10;
 /// Longest message; an image comes in one.
 const MESSAGE: usize = pool::limits::EVENT;
 
-/// What an upgrade came to.
+/// The outcome of an upgrade request.
 pub(super) enum UpgradeOutcome {
     Open(Box<Socket>),
     /// The backend answered as it would answer the call.
@@ -47,7 +47,7 @@ impl Upstream {
             self.report_outcome(Err(&fault));
             SocketError::Fault(fault)
         };
-        // Connections opened before a leap of the clock are not good after it.
+        // A connection opened before a leap of the clock must not be pooled after it.
         let epoch = self.socket_pool().epoch(&key.account);
         let clients = self.inner.egress_clients.clients(&self.egress).map_err(named)?;
         let conn = clients.connect(&self.model_url(call)).await.map_err(named)?;
@@ -91,7 +91,7 @@ impl Upstream {
             HeaderField::Cookie => cookie.as_ref().map(|cookie| cookie.expose().to_owned()),
             field => header_value(field, profile, call),
         })?;
-        // The library moves these five to the front; anywhere else than at the end they would disturb the order of the others.
+        // The library moves these five to the front; inserted last, they leave the order of the others unchanged.
         let text = |text: &str| HeaderValue::from_str(text).map_err(|_| unsendable());
         headers.insert(HOST, text(&host_header(url))?);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -107,7 +107,7 @@ impl Upstream {
         Ok(request)
     }
 
-    /// The backend's answer to an upgrade other than 101. What a POST would be told too is taken for the answer.
+    /// The backend's answer to an upgrade, other than 101. A status that a POST would get too is the answer to the call.
     fn upgrade_declined(
         &self,
         call: &ModelCall<'_>,
@@ -123,7 +123,7 @@ impl Upstream {
         match status {
             426 => self.socket_pool().mark_refused(&call.account.id, at),
             401 | 429 => {
-                // The library reads no further than the head: a body that did not come with it is left out, as its headers say enough.
+                // The library reads only the head. A body that did not arrive with it is left out; the headers are enough.
                 let body = if length == Some(body.len()) { body } else { Bytes::new() };
                 let answer = Answer { status, headers: head.headers, body: Body::whole(body) };
                 return Ok(UpgradeOutcome::Refused(Box::new(answer)));
@@ -146,8 +146,8 @@ impl Upstream {
     }
 }
 
-/// What the headers of an upgrade say for every turn of its socket, and for the first one only. A turn state among them is not echoed
-/// (spec of the official client, section 3.2).
+/// The upgrade's headers that hold for every turn of its socket, and those for the first turn only. A turn state among them is not
+/// echoed (spec of the official client, section 3.2).
 fn kept_headers(headers: &HeaderMap) -> (HeaderMap, HeaderMap) {
     let pick = |wanted: &dyn Fn(&str) -> bool| {
         let chosen = headers.iter().filter(|(name, _)| wanted(name.as_str()));

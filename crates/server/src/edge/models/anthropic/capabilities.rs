@@ -1,5 +1,5 @@
-//! What a model can, in the members of `ModelCapabilities` of the official SDKs (`@anthropic-ai/sdk` 1.11.0): what its catalogue
-//! entry lists, and what requests of this protocol are translated to.
+//! A model's capabilities, in the members of `ModelCapabilities` of the official SDKs (`@anthropic-ai/sdk` 1.11.0): those in its
+//! catalogue entry, and those that requests of this protocol are translated to.
 
 use pool::catalog::Model;
 use serde::Serialize;
@@ -67,7 +67,7 @@ const YES: Support = Support { supported: true };
 const NO: Support = Support { supported: false };
 
 impl Capabilities {
-    /// What the catalogue says of a model; `None` for one whose entry says nothing, as those of most relays.
+    /// A model's capabilities from the catalogue; `None` where its entry has none, as for most relays.
     pub(super) fn of(model: &Model) -> Option<Self> {
         if model.efforts.is_empty() && model.modalities.is_empty() {
             return None;
