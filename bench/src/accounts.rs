@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use engine::{Clock, Engine, Inquiry, Parts, Settings, TermsChange};
+use engine::{Clock, Engine, Parts, RoutingQuery, Settings, TermsChange};
 use pool::pick::Strategy;
 use pool::{Millis, Secret, Tokens};
 use store::{NewAccount, Options, Origin, Store, StoredModels};
@@ -107,7 +107,7 @@ async fn choose(engine: &Engine) -> anyhow::Result<(Duration, Duration)> {
             engine.accounts().set_terms(&ids[n * 7919 % ids.len()], change).await?;
         }
         let begun = Instant::now();
-        let inquiry = Inquiry { model: Some("model-8"), ..Inquiry::default() };
+        let inquiry = RoutingQuery { model: Some("model-8"), ..RoutingQuery::default() };
         engine.routing().chosen(inquiry).map_err(|failure| anyhow::anyhow!(failure.message))?;
         times.push(begun.elapsed());
     }

@@ -19,13 +19,13 @@ use crate::admin::proxies::Proxies;
 use crate::admin::relays::Relays;
 use crate::background::{self, StoreSync};
 use crate::clock::Clock;
-use crate::dispatch::affinity::Bond;
+use crate::dispatch::affinity::AffinityRecord;
 use crate::quota::Quotas;
 use crate::registry::accounts::Ready;
 use crate::registry::feed::Watcher;
 use crate::registry::keys::{AdminId, AuthError, KeyId};
 use crate::request::call::Call;
-use crate::request::forward::{Delivery, Errand};
+use crate::request::forward::{ForwardRequest, ForwardedReply};
 use crate::request::reply::{Refusal, Reply};
 use crate::request::services::Services;
 use crate::request::stored::Responses;
@@ -97,9 +97,9 @@ impl Engine {
 
     /// Notes that the server waits for no request any more: one that is dropped from now on and was not answered was told `why`, and not
     /// left by its client.
-    pub fn part(&self, why: Failure) {
+    pub fn announce_shutdown(&self, why: Failure) {
         // Only the first one counts.
-        let _ = self.services.parting.set(why);
+        let _ = self.services.farewell.set(why);
     }
 
     /// Closes the store of an engine that nobody else shares it with. After [`Self::stop`].
@@ -115,21 +115,22 @@ impl Engine {
     }
 
     /// Notes which account made a sealed item: a conversation that brings it goes there.
-    pub fn sealed(&self, item: &Json, account: &AccountId) {
+    pub fn note_sealed_item(&self, item: &Json, account: &AccountId) {
         if let Some(seal) = run::replay::seal(item) {
-            let bond = Bond { account: account.clone(), turn: None, foreign: None, away: false, asked: Vec::new() };
+            let bond =
+                AffinityRecord { account: account.clone(), turn: None, foreign: None, away: false, asked: Vec::new() };
             self.services.dispatch.affinity.set(seal, bond);
         }
     }
 
     /// Whose client key `presented` is.
     pub async fn authenticate(&self, presented: &str) -> Result<KeyId, AuthError> {
-        self.services.registry.client(presented).await
+        self.services.registry.authenticate_client(presented).await
     }
 
     /// Whose admin token `presented` is.
     pub async fn authenticate_admin(&self, presented: &str) -> Result<AdminId, AuthError> {
-        self.services.registry.admin(presented).await
+        self.services.registry.authenticate_admin(presented).await
     }
 
     /// Whether requests can be served now.
@@ -146,7 +147,7 @@ impl Engine {
     /// And what time it is.
     pub fn limits(&self) -> (Quota, Millis) {
         let resolved = self.models().resolve(None).ok();
-        (self.services.dispatch.limits(resolved.as_ref(), None), self.services.runtime.now())
+        (self.services.dispatch.pool_quota(resolved.as_ref(), None), self.services.runtime.now())
     }
 
     /// Whose login or client key `presented` is. A login lets in only where its owner has linked the file that it is from.
@@ -154,8 +155,8 @@ impl Engine {
     /// # Errors
     /// As [`Engine::authenticate`].
     pub async fn authenticate_native(&self, presented: &str) -> Result<Guest, AuthError> {
-        match self.services.registry.client(presented).await {
-            Err(AuthError::Unknown) => self.services.tokens.login(presented).await,
+        match self.services.registry.authenticate_client(presented).await {
+            Err(AuthError::Unknown) => self.services.tokens.authenticate_login(presented).await,
             checked => checked.map(|key| Guest { key, login: None }),
         }
     }
@@ -166,7 +167,7 @@ impl Engine {
     }
 
     /// Hands a call to a relay that can do it; resolves at the head of its answer.
-    pub async fn forward(&self, errand: Errand) -> Result<Delivery, Refusal> {
+    pub async fn forward(&self, errand: ForwardRequest) -> Result<ForwardedReply, Refusal> {
         forward::forward(Arc::clone(&self.services), errand).await
     }
 

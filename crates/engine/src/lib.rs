@@ -13,18 +13,18 @@ mod background;
 mod clock;
 mod dispatch;
 mod engine;
+mod memory;
 mod models;
 mod quota;
 mod registry;
 mod request;
-mod room;
 mod runtime;
 mod settings;
 mod tokens;
 
 pub use admin::accounts::batch::{Batch, Fate as BatchFate, Outcome, TagChange};
 pub use admin::accounts::{AccountError, Accounts, Checked, Health, Pace, TermsChange, TermsError};
-pub use admin::explain::{CandidateView, Explained, Inquiry, Routing};
+pub use admin::explain::{CandidateView, Explained, Routing, RoutingQuery};
 pub use admin::keys::Keys;
 pub use admin::logins::{
     DevicePoll, DeviceStart, ImportFate, ImportProblem, ImportResult, Imports, LinkError, LoginProblem, LoginStage,
@@ -42,19 +42,19 @@ pub use admin::relays::{
 pub use clock::Clock;
 pub use dispatch::proxy_checks::{ProxyCheck, check_proxies};
 pub use engine::{Engine, Parts, StartError};
+pub use memory::{MemoryBudget, RequestMemory, Reservation};
 pub use quota::{Consumed, Measured, Outlook, QuotaError, Quotas};
 pub use registry::accounts::{AccountView, Ready};
 pub use registry::egress::INTERVAL as CHECK_INTERVAL;
-pub use registry::feed::{News, Watcher};
+pub use registry::feed::{AccountEvent, Watcher};
 pub use registry::keys::{AdminId, AuthError, CreatedKey, KeyError, KeyId, NewKey};
 pub use registry::relays::RelayOrigin;
 pub use request::call::{Call, Client};
-pub use request::forward::{Broken, Delivery, Errand, Fate, Form, Load, NO_RELAY};
+pub use request::forward::{BodyFate, Broken, Form, ForwardBody, ForwardRequest, ForwardedReply, NO_RELAY};
 pub use request::reply::{Fallback, Head, Refusal, Reply, Whole};
 pub use request::retired::RetiredModel;
-pub use request::stored::{NotCancelled, Responses, Trail};
+pub use request::stored::{ConnectionHistory, NotCancelled, Responses};
 pub use request::stream::Stream;
-pub use room::{Room, Space, Tab};
 pub use settings::{Alerts, Feeds, Hidden, ProxyChecks, Receiver, Settings};
 pub use store::portable::PortableError;
 pub use tokens::{FAILPOINTS, Guest};

@@ -19,10 +19,10 @@ use upstream::oauth::RefreshReason;
 use crate::dispatch::Dispatch;
 use crate::dispatch::model_queue::NotListed;
 use crate::registry::Registry;
-use crate::registry::accounts::{Entry, Listing};
+use crate::registry::accounts::{Entry, ModelList};
 use crate::runtime::Runtime;
-use crate::tokens::{TokenService, Wish};
-use editions::Editions;
+use crate::tokens::{RefreshRequest, TokenService};
+use editions::VersionedCatalogs;
 
 /// Lists fetched at the same time.
 pub(crate) const PARALLEL: usize = 4;
@@ -33,7 +33,7 @@ pub(crate) struct ModelLists {
     registry: Arc<Registry>,
     dispatch: Arc<Dispatch>,
     tokens: Arc<TokenService>,
-    editions: Editions,
+    editions: VersionedCatalogs,
     /// The Codex list, and the catalogue that it was made of.
     codex: ArcSwapOption<(Arc<Catalog>, CodexList)>,
 }
@@ -45,7 +45,7 @@ impl ModelLists {
         registry: Arc<Registry>,
         (dispatch, tokens): (Arc<Dispatch>, Arc<TokenService>),
     ) -> Self {
-        let (editions, codex) = (Editions::default(), ArcSwapOption::default());
+        let (editions, codex) = (VersionedCatalogs::default(), ArcSwapOption::default());
         Self { runtime, registry, dispatch, tokens, editions, codex }
     }
 
@@ -70,13 +70,13 @@ pub(crate) async fn restore(service: &ModelLists) {
         if entry.relay.is_some() {
             relays::restore_models(service, entry).await;
         }
-        service.dispatch.model_queue.want(&entry.account.id);
+        service.dispatch.model_queue.request(&entry.account.id);
     }
 }
 
 /// The lists of these bodies; accounts with the same body share one list.
-fn restored(service: &ModelLists, stored: HashMap<AccountId, StoredModels>) -> HashMap<AccountId, Arc<Listing>> {
-    let mut known: HashMap<(Option<String>, Bytes), Arc<Listing>> = HashMap::new();
+fn restored(service: &ModelLists, stored: HashMap<AccountId, StoredModels>) -> HashMap<AccountId, Arc<ModelList>> {
+    let mut known: HashMap<(Option<String>, Bytes), Arc<ModelList>> = HashMap::new();
     let mut lists = HashMap::with_capacity(stored.len());
     let version = version(service);
     for (id, models) in stored.into_iter().filter(|(_, models)| models.client_version == version) {
@@ -88,7 +88,7 @@ fn restored(service: &ModelLists, stored: HashMap<AccountId, StoredModels>) -> H
         }
         match pool::catalog::parse_models(&key.1) {
             Ok(models) => {
-                let listing = Arc::new(Listing { etag: key.0.clone(), version: version.clone(), models });
+                let listing = Arc::new(ModelList { etag: key.0.clone(), version: version.clone(), models });
                 lists.insert(id, Arc::clone(&listing));
                 known.insert(key, listing);
             }
@@ -102,7 +102,7 @@ pub(crate) async fn one(service: Arc<ModelLists>, id: AccountId, failures: u32) 
     if let Err(error) = service.list_now(&id).await {
         let who = service.registry.accounts.who(&id);
         tracing::warn!(account = who.account(), relay = who.relay(), %error, "model list not fetched");
-        service.dispatch.model_queue.wants.later(id, failures);
+        service.dispatch.model_queue.wants.retry_later(id, failures);
     }
 }
 
@@ -112,9 +112,9 @@ pub(crate) async fn again(service: Arc<ModelLists>, id: AccountId, failures: u32
     else {
         return;
     };
-    match service.tokens.fresh(&entry, Wish::of).await {
+    match service.tokens.usable_tokens(&entry, RefreshRequest::background).await {
         Ok(tokens) => locate(&service, &entry, &tokens, failures).await,
-        Err(_) => service.dispatch.routes.again.later(id, failures),
+        Err(_) => service.dispatch.routes.again.retry_later(id, failures),
     }
 }
 
@@ -123,7 +123,7 @@ async fn locate(service: &Arc<ModelLists>, entry: &Entry, tokens: &Tokens, failu
     let id = &entry.account.id;
     if let Err(error) = service.locate_region(entry, tokens).await {
         tracing::warn!(account = %id, %error, "the backend did not say in which region the account is served; it is asked again");
-        service.dispatch.routes.again.later(id.clone(), failures);
+        service.dispatch.routes.again.retry_later(id.clone(), failures);
         service.dispatch.model_queue.wake.notify_one();
     }
 }
@@ -141,7 +141,7 @@ impl ModelLists {
             Some(_) => relays::fetch_models(self, &entry).await?,
             None => fetch(self, &entry).await?,
         }
-        self.dispatch.model_queue.again(id.clone(), self.runtime.settings.models_ttl);
+        self.dispatch.model_queue.schedule_refresh(id.clone(), self.runtime.settings.models_ttl);
         Ok(())
     }
 }
@@ -158,13 +158,13 @@ async fn fetch(service: &Arc<ModelLists>, entry: &Entry) -> Result<(), NotListed
         ModelsAnswer::Refused { status, .. } => return Err(NotListed::Refused(status)),
         ModelsAnswer::Fresh { etag, body } => {
             let models = pool::catalog::parse_models(&body)?;
-            let listing = Listing { etag: etag.clone(), version: version.clone(), models };
+            let listing = ModelList { etag: etag.clone(), version: version.clone(), models };
             service.registry.accounts.listed(id, Arc::new(listing));
             save(service, id, StoredModels { etag, client_version: version, body, fetched: service.runtime.now() })
                 .await;
         }
     }
-    if !service.dispatch.routes.again.waits(id) {
+    if !service.dispatch.routes.again.is_scheduled(id) {
         locate(service, entry, &tokens, 0).await;
     }
     Ok(())
@@ -178,12 +178,13 @@ async fn ask(
 ) -> Result<(ModelsAnswer, Arc<Tokens>), NotListed> {
     let id = &entry.account.id;
     let trouble = |why: &dyn std::fmt::Display| NotListed::Upstream(why.to_string());
-    let mut tokens = service.tokens.fresh(entry, Wish::of).await.map_err(|error| trouble(&error))?;
-    let out = || service.dispatch.out(id).map_err(|error| trouble(&error));
+    let mut tokens =
+        service.tokens.usable_tokens(entry, RefreshRequest::background).await.map_err(|error| trouble(&error))?;
+    let out = || service.dispatch.egress(id).map_err(|error| trouble(&error));
     let mut answer = out()?.models(&entry.account, &tokens.access, wish).await.map_err(|fault| trouble(&fault))?;
     if matches!(answer, ModelsAnswer::Refused { status: 401, .. }) {
-        let renewal = Wish::of(&tokens, RefreshReason::UnauthorizedRecovery);
-        tokens = service.tokens.renew(id, renewal).await.map_err(|error| trouble(&error))?;
+        let renewal = RefreshRequest::background(&tokens, RefreshReason::UnauthorizedRecovery);
+        tokens = service.tokens.refresh(id, renewal).await.map_err(|error| trouble(&error))?;
         answer = out()?.models(&entry.account, &tokens.access, wish).await.map_err(|fault| trouble(&fault))?;
     }
     Ok((answer, tokens))
@@ -209,7 +210,7 @@ impl ModelLists {
             return Ok(());
         }
         let trouble = |why: &dyn std::fmt::Display| NotListed::Upstream(why.to_string());
-        let way = self.dispatch.out(&account.id).map_err(|error| trouble(&error))?;
+        let way = self.dispatch.egress(&account.id).map_err(|error| trouble(&error))?;
         let answer = way.accounts_check(account, &tokens.access).await.map_err(|fault| trouble(&fault))?;
         if answer.status != 200 {
             return Err(NotListed::Refused(answer.status));

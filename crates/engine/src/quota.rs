@@ -18,7 +18,7 @@ use upstream::{BufferedAnswer, Fault};
 
 use crate::registry::accounts::Entry;
 use crate::request::services::Services;
-use crate::tokens::{NotRefreshed, Wish};
+use crate::tokens::{RefreshFailed, RefreshRequest};
 
 /// Accounts asked at the same time when somebody waits for all.
 const PARALLEL: usize = 4;
@@ -95,8 +95,8 @@ enum Errand<'a> {
     Consume(&'a str),
 }
 
-impl From<NotRefreshed> for QuotaError {
-    fn from(error: NotRefreshed) -> Self {
+impl From<RefreshFailed> for QuotaError {
+    fn from(error: RefreshFailed) -> Self {
         if error.lasting { Self::NotUsable(error.why) } else { Self::Upstream(error.why) }
     }
 }
@@ -259,7 +259,7 @@ pub(crate) async fn measure(services: &Arc<Services>, entry: &Entry) -> Result<M
     let unreadable = || QuotaError::Upstream("what it sent are no figures".into());
     let quota = Quota::from_usage(&body, asked).ok_or_else(unreadable)?;
     let raw = serde_json::from_slice(&body).map_err(|_| unreadable())?;
-    services.dispatch.learn(&entry.account.id, quota);
+    services.dispatch.learn_quota(&entry.account.id, quota);
     Ok(Measured { quota: known(services, &entry.account.id.0)?.account.quota.now_only(), raw })
 }
 
@@ -269,7 +269,7 @@ async fn ask(services: &Arc<Services>, entry: &Entry, errand: Errand<'_>) -> Res
     if let (true, Err(reason)) = (entry.account.status.lasts(), entry.account.status.usable(services.runtime.now())) {
         return Err(QuotaError::NotUsable(reason.words(services.runtime.now())));
     }
-    let mut tokens = services.tokens.fresh(entry, Wish::of).await?;
+    let mut tokens = services.tokens.usable_tokens(entry, RefreshRequest::background).await?;
     let mut answer = send(services, entry, &tokens.access, errand).await?;
     // Tokens that somebody else had got before may be refused too, and that says nothing about the login.
     for _ in 0..2 {
@@ -277,7 +277,10 @@ async fn ask(services: &Arc<Services>, entry: &Entry, errand: Errand<'_>) -> Res
             break;
         }
         let refused = services.runtime.backend_now();
-        tokens = services.tokens.renew(id, Wish::of(&tokens, RefreshReason::UnauthorizedRecovery)).await?;
+        tokens = services
+            .tokens
+            .refresh(id, RefreshRequest::background(&tokens, RefreshReason::UnauthorizedRecovery))
+            .await?;
         answer = send(services, entry, &tokens.access, errand).await?;
         if tokens.refreshed >= refused {
             break;
@@ -297,7 +300,7 @@ async fn send(
     errand: Errand<'_>,
 ) -> Result<BufferedAnswer, QuotaError> {
     let account = &entry.account;
-    let upstream = services.dispatch.out(&account.id).map_err(|error| QuotaError::Upstream(error.to_string()))?;
+    let upstream = services.dispatch.egress(&account.id).map_err(|error| QuotaError::Upstream(error.to_string()))?;
     Ok(match errand {
         Errand::Usage => upstream.usage(account, access).await,
         Errand::Credits => upstream.reset_credits(account, access).await,

@@ -21,11 +21,11 @@ use tokio::time::Instant;
 
 use crate::clock::Moment;
 use crate::runtime::Runtime;
-use accounts::{Accounts, Changes, Entry, Found};
+use accounts::{Accounts, Changes, Entry, StoredAccount};
 use egress::{Egress, INTERVAL};
-use extras::Extras;
+use extras::AccountExtras;
 use keys::Keys;
-use relays::{Line, RelayOrigin};
+use relays::{RelayEntry, RelayOrigin};
 
 /// A clock that leaps further than this between two looks says that the machine slept.
 const SLEPT: Duration = Duration::from_secs(5);
@@ -37,10 +37,10 @@ pub(crate) struct Registry {
     runtime: Arc<Runtime>,
     pub(crate) accounts: Accounts,
     pub(crate) keys: Keys,
-    pub(crate) extras: Extras,
+    pub(crate) extras: AccountExtras,
     pub(crate) egress: Egress,
     /// The relays of the configuration file.
-    pub(crate) file_relays: Mutex<Vec<Line>>,
+    pub(crate) file_relays: Mutex<Vec<RelayEntry>>,
     /// Held while memory takes over what the store holds, and while what was learned is written: neither may work on what the
     /// other is just outdating.
     pub(crate) lock: tokio::sync::Mutex<()>,
@@ -57,7 +57,7 @@ impl Registry {
         Self {
             accounts: Accounts::new(settings.custom.clone(), settings.names.clone()),
             keys: Keys::new(settings.api_key.as_ref(), runtime.store.pepper()),
-            extras: Extras::default(),
+            extras: AccountExtras::default(),
             egress: Egress::new(runtime.upstream.config().proxy.is_some()),
             file_relays: Mutex::default(),
             lock: tokio::sync::Mutex::default(),
@@ -79,12 +79,12 @@ impl Registry {
     }
 
     /// An account, and no relay.
-    pub(crate) fn own(&self, id: &str) -> Option<Arc<Entry>> {
+    pub(crate) fn account(&self, id: &str) -> Option<Arc<Entry>> {
         self.accounts.get(&AccountId(id.to_owned())).filter(|entry| entry.relay.is_none())
     }
 
     /// The words for an account's way: `global`, `direct` or `auto` twice, or a proxy's id and its name.
-    pub(crate) fn way_words(&self, id: &AccountId) -> (String, String) {
+    pub(crate) fn egress_words(&self, id: &AccountId) -> (String, String) {
         let table = self.egress.table();
         let way = table.egress(id);
         let proxy = if let Way::Fixed(id) = way { table.proxy(id) } else { None };
@@ -92,7 +92,7 @@ impl Registry {
     }
 
     /// Reads the ways from the store. The caller holds [`Self::lock`].
-    pub(crate) async fn reread_ways(&self) -> Result<(), store::Error> {
+    pub(crate) async fn reload_egress(&self) -> Result<(), store::Error> {
         let proxies = self.runtime.store.proxies().await?;
         let assigned = self.runtime.store.egresses().await?.into_iter().collect();
         let minutes = self.runtime.store.setting(INTERVAL).await?.and_then(|text| text.parse().ok());
@@ -126,17 +126,17 @@ impl Registry {
     }
 
     /// A stored relay with its key; `None` when it was removed meanwhile.
-    async fn relay_entry(&self, relay: Relay) -> Result<Option<Line>, store::Error> {
+    async fn relay_entry(&self, relay: Relay) -> Result<Option<RelayEntry>, store::Error> {
         let origin = RelayOrigin::Store;
         match self.runtime.store.relay_key(&relay.id).await {
-            Ok(key) => Ok(key.map(|key| Line { relay, key, origin })),
+            Ok(key) => Ok(key.map(|key| RelayEntry { relay, key, origin })),
             // One damaged row must not take the others with it.
             Err(error @ (store::Error::Sealed { .. } | store::Error::Damaged { .. })) => {
                 tracing::error!(relay = %relay.name, %error, "key is not readable");
                 let status = Status::NeedsLogin {
                     why: format!("its key cannot be read: `polygate relays key {}` gives it again", relay.name),
                 };
-                Ok(Some(Line { relay: Relay { status, ..relay }, key: Secret::from(""), origin }))
+                Ok(Some(RelayEntry { relay: Relay { status, ..relay }, key: Secret::from(""), origin }))
             }
             Err(error) => Err(error),
         }
@@ -148,19 +148,19 @@ impl Registry {
         // Accounts first: what of one that is added in between belongs to it is not looked for.
         let rows = self.stored_accounts().await?;
         // Published before the accounts, so that none is there before its way.
-        self.reread_ways().await?;
+        self.reload_egress().await?;
         self.reload_keys().await?;
         self.extras.adopt(store.tags().await?, store.links().await?);
         // Only now: what an owner did meanwhile has been told already.
         let before = self.accounts.list();
         let mut changes = self.accounts.adopt(rows);
-        changes.join(self.reload_relays().await?);
-        self.accounts.feed.compare(&before, &self.accounts.list(), self.runtime.now());
+        changes.merge(self.reload_relays().await?);
+        self.accounts.feed.send_changes(&before, &self.accounts.list(), self.runtime.now());
         Ok(changes)
     }
 
     /// The accounts of the store; only those are read that somebody else changed since.
-    async fn stored_accounts(&self) -> Result<Vec<Found>, store::Error> {
+    async fn stored_accounts(&self) -> Result<Vec<StoredAccount>, store::Error> {
         let (store, list) = (&self.runtime.store, self.accounts.list());
         let versions = store.versions().await?;
         let is_known =
@@ -171,20 +171,20 @@ impl Registry {
         let mut found = Vec::with_capacity(versions.len());
         for row in versions {
             if is_known(&row) {
-                found.push(Found::Known(row.0));
+                found.push(StoredAccount::Known(row.0));
             } else if let Some((account, tokens)) = store.account(&row.0).await? {
-                found.push(Found::Read(Box::new(account), readable(&row.0, Some(tokens))));
+                found.push(StoredAccount::Read(Box::new(account), readable(&row.0, Some(tokens))));
             }
         }
         Ok(found)
     }
 
-    async fn all_accounts(&self) -> Result<Vec<Found>, store::Error> {
+    async fn all_accounts(&self) -> Result<Vec<StoredAccount>, store::Error> {
         let accounts = self.runtime.store.accounts().await?;
         let mut tokens = self.runtime.store.tokens_of_all().await?;
         let mut found = |account: Account| {
             let own = readable(&account.id, tokens.remove(&account.id));
-            Found::Read(Box::new(account), own)
+            StoredAccount::Read(Box::new(account), own)
         };
         Ok(accounts.into_iter().map(&mut found).collect())
     }

@@ -1,14 +1,14 @@
 //! Keeps access tokens fresh. A refresh token works once, so all of this is about using it once and losing no successor.
 //!
-//! One refresh per account at a time, in this process (everybody waits for the same [`Flight`]) and over all processes (the
+//! One refresh per account at a time, in this process (everybody waits for the same [`SharedRefresh`]) and over all processes (the
 //! store's lease). It runs in a task of its own: a client that leaves cancels nothing. Order: lease and re-read, durable
 //! intent, POST, durable commit, publish.
 
 mod call;
 mod guest;
 mod linked;
-mod single;
-mod timetable;
+mod refresh;
+mod schedule;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::runtime::Runtime;
 
 pub use guest::Guest;
 pub(crate) use linked::file_account;
-pub(crate) use timetable::Turns;
+pub(crate) use schedule::StaggeredStarts;
 
 /// The places at which a test may end or stop the process.
 pub const FAILPOINTS: [&str; 5] = [
@@ -47,7 +47,7 @@ const TOO_LATE: i64 = 10_000;
 /// A refresh gave no tokens.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
-pub(crate) struct NotRefreshed {
+pub(crate) struct RefreshFailed {
     /// Whether only a person can help.
     pub(crate) lasting: bool,
     /// What was said.
@@ -55,7 +55,7 @@ pub(crate) struct NotRefreshed {
 }
 
 /// A refresh under way; clones wait for the same one.
-type Flight = Shared<BoxFuture<'static, Result<Arc<Tokens>, NotRefreshed>>>;
+type SharedRefresh = Shared<BoxFuture<'static, Result<Arc<Tokens>, RefreshFailed>>>;
 
 /// Keeps the access tokens of all accounts usable.
 pub(crate) struct TokenService {
@@ -63,10 +63,10 @@ pub(crate) struct TokenService {
     registry: Arc<Registry>,
     dispatch: Arc<Dispatch>,
     /// Refreshes under way, each with its wish's mark that a request waits.
-    flights: Mutex<HashMap<AccountId, (Flight, Arc<AtomicBool>)>>,
+    flights: Mutex<HashMap<AccountId, (SharedRefresh, Arc<AtomicBool>)>>,
     pauses: Mutex<HashMap<AccountId, Pause>>,
     /// Calls of the token endpoint at the same time.
-    pub(crate) calls: Semaphore,
+    pub(crate) endpoint_permits: Semaphore,
     /// When the last look at the linked files began.
     looked: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -84,23 +84,23 @@ struct Pause {
 
 /// Why tokens are refreshed, and which ones.
 #[derive(Clone, Debug)]
-pub(crate) struct Wish {
+pub(crate) struct RefreshRequest {
     /// The access token that is about to end or was refused.
-    seen: Secret,
+    old_access: Secret,
     reason: RefreshReason,
     /// Whether a request waits for them: set by its own wish, or when one joins the refresh.
     waited: Arc<AtomicBool>,
 }
 
-impl Wish {
+impl RefreshRequest {
     /// The wish for other tokens than these.
-    pub(crate) fn of(tokens: &Tokens, reason: RefreshReason) -> Self {
-        Self { seen: tokens.access.clone(), reason, waited: Arc::default() }
+    pub(crate) fn background(tokens: &Tokens, reason: RefreshReason) -> Self {
+        Self { old_access: tokens.access.clone(), reason, waited: Arc::default() }
     }
 
     /// The wish of a request, which waits.
     pub(crate) fn waiting(tokens: &Tokens, reason: RefreshReason) -> Self {
-        Self { waited: Arc::new(AtomicBool::new(true)), ..Self::of(tokens, reason) }
+        Self { waited: Arc::new(AtomicBool::new(true)), ..Self::background(tokens, reason) }
     }
 
     fn waited(&self) -> bool {
@@ -108,7 +108,7 @@ impl Wish {
     }
 }
 
-impl NotRefreshed {
+impl RefreshFailed {
     /// Only a person can help.
     pub(crate) fn lasting(why: impl Into<String>) -> Self {
         Self { lasting: true, why: why.into() }
@@ -120,8 +120,8 @@ impl NotRefreshed {
     }
 }
 
-impl From<NotRefreshed> for Outcome {
-    fn from(error: NotRefreshed) -> Self {
+impl From<RefreshFailed> for Outcome {
+    fn from(error: RefreshFailed) -> Self {
         Self::NotRefreshed { lasting: error.lasting, why: error.why }
     }
 }
@@ -135,13 +135,13 @@ impl TokenService {
             dispatch,
             flights: Mutex::default(),
             pauses: Mutex::default(),
-            calls: Semaphore::new(limits::REFRESH_PARALLEL),
+            endpoint_permits: Semaphore::new(limits::REFRESH_PARALLEL),
             looked: tokio::sync::Mutex::default(),
         }
     }
 
     /// Whether the account's tokens are being refreshed.
-    fn flying(&self, id: &AccountId) -> bool {
+    fn is_refreshing(&self, id: &AccountId) -> bool {
         self.flights.lock().contains_key(id)
     }
 
@@ -153,17 +153,17 @@ impl TokenService {
 
 impl TokenService {
     /// Tokens that can be sent now. One that is about to end is refreshed beside the call, an ended one before it, by
-    /// [`Wish::waiting`] for a request and by [`Wish::of`] for anything else.
-    pub(crate) async fn fresh(
+    /// [`RefreshRequest::waiting`] for a request and by [`RefreshRequest::background`] for anything else.
+    pub(crate) async fn usable_tokens(
         self: &Arc<Self>,
         entry: &Entry,
-        wish: fn(&Tokens, RefreshReason) -> Wish,
-    ) -> Result<Arc<Tokens>, NotRefreshed> {
-        let Some(tokens) = &entry.tokens else { return Err(NotRefreshed::lasting("it has no tokens")) };
+        wish: fn(&Tokens, RefreshReason) -> RefreshRequest,
+    ) -> Result<Arc<Tokens>, RefreshFailed> {
+        let Some(tokens) = &entry.tokens else { return Err(RefreshFailed::lasting("it has no tokens")) };
         // A clock may be wrong. Tokens that we have just refreshed are sent as they are, and so are those that nothing can be
         // done about: a 401 says for certain that they have ended.
         let fixed = tokens.refresh.is_none() && self.registry.extras.link(&entry.account.id).is_none();
-        if fixed || !entry.settling().is_zero() {
+        if fixed || !entry.refresh_cooldown().is_zero() {
             return Ok(Arc::clone(tokens));
         }
         let now = self.runtime.backend_now();
@@ -173,8 +173,8 @@ impl TokenService {
         if !ended && !due {
             return Ok(Arc::clone(tokens));
         }
-        let wish = if ended { wish } else { Wish::of };
-        let flight = self.renew(&entry.account.id, wish(tokens, RefreshReason::ProactiveExpiry));
+        let wish = if ended { wish } else { RefreshRequest::background };
+        let flight = self.refresh(&entry.account.id, wish(tokens, RefreshReason::ProactiveExpiry));
         if !ended {
             return Ok(Arc::clone(tokens));
         }
@@ -183,49 +183,49 @@ impl TokenService {
 
     /// Refreshes an account's tokens, or joins the refresh under way. Gives what is there already when that is newer than
     /// what was seen.
-    pub(crate) fn renew(self: &Arc<Self>, id: &AccountId, wish: Wish) -> Flight {
+    pub(crate) fn refresh(self: &Arc<Self>, id: &AccountId, wish: RefreshRequest) -> SharedRefresh {
         let mut flights = self.flights.lock();
         if let Some((flight, waited)) = flights.get(id) {
             waited.fetch_or(wish.waited(), Ordering::Relaxed);
             return flight.clone();
         }
-        if let Some(known) = self.settled(id, &wish) {
+        if let Some(known) = self.known_result(id, &wish) {
             return std::future::ready(known).boxed().shared();
         }
         // Counted before the look: the engine's end waits for every refresh that begins before it, and none begins after it.
         let counted = self.runtime.tasks.token();
         if self.runtime.stop.is_cancelled() {
-            return std::future::ready(Err(NotRefreshed::passing("this process is ending"))).boxed().shared();
+            return std::future::ready(Err(RefreshFailed::passing("this process is ending"))).boxed().shared();
         }
         let (done, result) = oneshot::channel();
-        let landing = Landing { tokens: Arc::clone(self), id: id.clone() };
+        let landing = FlightGuard { tokens: Arc::clone(self), id: id.clone() };
         let waited = Arc::clone(&wish.waited);
         self.runtime.tasks.spawn(async move {
-            let result = landing.fly(&wish).await;
+            let result = landing.run(&wish).await;
             drop(landing);
             let _ = done.send(result);
         });
         drop(counted);
-        let died = || Err(NotRefreshed::passing("the refresh ended early"));
+        let died = || Err(RefreshFailed::passing("the refresh ended early"));
         let flight = result.map(move |result| result.unwrap_or_else(|_| died())).boxed().shared();
         flights.insert(id.clone(), (flight.clone(), waited));
         flight
     }
 
     /// What can be said without a refresh: newer tokens are there, the login is over, or a pause is on.
-    fn settled(&self, id: &AccountId, wish: &Wish) -> Option<Result<Arc<Tokens>, NotRefreshed>> {
+    fn known_result(&self, id: &AccountId, wish: &RefreshRequest) -> Option<Result<Arc<Tokens>, RefreshFailed>> {
         let Some(entry) = self.registry.accounts.get(id) else {
-            return Some(Err(NotRefreshed::lasting("the account is gone")));
+            return Some(Err(RefreshFailed::lasting("the account is gone")));
         };
         let now = self.runtime.backend_now();
-        if let Some(tokens) = entry.tokens.clone().filter(|tokens| usable(tokens, &wish.seen, now)) {
+        if let Some(tokens) = entry.tokens.clone().filter(|tokens| usable(tokens, &wish.old_access, now)) {
             return Some(Ok(tokens));
         }
         if let Status::NeedsLogin { why } | Status::Expiring { why, .. } = &entry.account.status {
-            return Some(Err(NotRefreshed::lasting(why)));
+            return Some(Err(RefreshFailed::lasting(why)));
         }
         let pause = self.pause(id, self.runtime.now())?;
-        Some(Err(NotRefreshed::passing(pause.why)))
+        Some(Err(RefreshFailed::passing(pause.why)))
     }
 }
 
@@ -235,13 +235,13 @@ fn usable(tokens: &Tokens, seen: &Secret, now: Millis) -> bool {
 }
 
 /// Takes the flight off the list when its task ends, also by panic.
-struct Landing {
+struct FlightGuard {
     tokens: Arc<TokenService>,
     id: AccountId,
 }
 
-impl Landing {
-    async fn fly(&self, wish: &Wish) -> Result<Arc<Tokens>, NotRefreshed> {
+impl FlightGuard {
+    async fn run(&self, wish: &RefreshRequest) -> Result<Arc<Tokens>, RefreshFailed> {
         let result = self.tokens.refresh_once(&self.id, wish).await;
         match &result {
             Ok(_) => tracing::debug!(account = %self.id, "tokens refreshed"),
@@ -253,7 +253,7 @@ impl Landing {
     }
 }
 
-impl Drop for Landing {
+impl Drop for FlightGuard {
     fn drop(&mut self) {
         self.tokens.flights.lock().remove(&self.id);
         self.tokens.registry.accounts.rescheduled.notify_one();

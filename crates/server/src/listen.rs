@@ -70,7 +70,7 @@ pub(crate) async fn run(
             () = now.cancelled() => {}
             () = sleep(app.settings.limits.drain) => {}
         }
-        app.engine.part(shutting_down());
+        app.engine.announce_shutdown(shutting_down());
         app.abort.cancel();
         all.advance(Phase::Abort);
         let _ = tokio::time::timeout(app.settings.limits.farewell, all.tasks.wait()).await;

@@ -18,7 +18,7 @@ pub(crate) mod batch;
 
 use crate::registry::accounts::{AccountView, Entry};
 use crate::request::services::Services;
-use crate::tokens::Wish;
+use crate::tokens::RefreshRequest;
 
 /// Why something was not done to an account.
 #[derive(Debug, thiserror::Error)]
@@ -137,15 +137,15 @@ impl Accounts<'_> {
         if !services.runtime.store.set_terms(&id, terms).await? {
             return Err(TermsError::Unknown);
         }
-        services.registry.accounts.agree(&id, terms);
-        services.dispatch.slots.scatter(&id);
+        services.registry.accounts.set_terms(&id, terms);
+        services.dispatch.limiter.requeue(&id);
         let entry = services.registry.accounts.get(&id).ok_or(TermsError::Unknown)?;
-        Ok(entry.view(services.dispatch.slots.load(&id), services.runtime.now()))
+        Ok(entry.view(services.dispatch.limiter.load(&id), services.runtime.now()))
     }
 
     /// One account.
     pub fn get(self, id: &str) -> Option<AccountView> {
-        let entry = self.0.registry.own(id)?;
+        let entry = self.0.registry.account(id)?;
         Some(self.view(&entry, &self.0.registry.egress.table(), self.0.runtime.now()))
     }
 
@@ -174,7 +174,7 @@ impl Accounts<'_> {
 
     /// An account's cookies as one header's text; `None` when it has none.
     pub fn cookies(self, id: &str) -> Result<Option<Secret>, AccountError> {
-        let entry = self.0.registry.own(id).ok_or(AccountError::Unknown)?;
+        let entry = self.0.registry.account(id).ok_or(AccountError::Unknown)?;
         Ok(self.0.runtime.upstream.cookie_header(&entry.account.id))
     }
 
@@ -182,7 +182,7 @@ impl Accounts<'_> {
     /// How many were.
     pub async fn put_cookies(self, id: &str, pairs: &[(String, Secret)]) -> Result<usize, AccountError> {
         let services = self.0;
-        let entry = services.registry.own(id).ok_or(AccountError::Unknown)?;
+        let entry = services.registry.account(id).ok_or(AccountError::Unknown)?;
         let id = &entry.account.id;
         let kept = services.runtime.upstream.put_cookies(id, pairs);
         match services.runtime.upstream.cookies(id) {
@@ -195,7 +195,7 @@ impl Accounts<'_> {
     /// Some accounts, all without `ids`, in clear in this form. Those whose tokens cannot be read are left out.
     pub async fn export(self, ids: &[String], format: Format) -> Result<Secret, AccountError> {
         let services = self.0;
-        if let Some(_missing) = ids.iter().find(|id| services.registry.own(id).is_none()) {
+        if let Some(_missing) = ids.iter().find(|id| services.registry.account(id).is_none()) {
             return Err(AccountError::Unknown);
         }
         let list = services.registry.accounts.list();
@@ -230,24 +230,27 @@ impl Accounts<'_> {
     /// An account for people, with what is not its entry's to say.
     pub(crate) fn view(self, entry: &Entry, ways: &Table, now: Millis) -> AccountView {
         let id = &entry.account.id;
-        let mut view = entry.view(self.0.dispatch.slots.load(id), now);
+        let mut view = entry.view(self.0.dispatch.limiter.load(id), now);
         view.tags = self.0.registry.extras.tags(id);
         view.linked = self.0.registry.extras.link(id).map(|link| link.file.display().to_string());
-        (view.egress_id, view.egress) = self.0.registry.way_words(id);
+        (view.egress_id, view.egress) = self.0.registry.egress_words(id);
         view.why = view.why.or_else(|| ways.stuck(id, now).map(|stuck| stuck.to_string()));
         view
     }
 
     /// See [`Engine::refresh_account`].
     pub(super) async fn renew_own(self, id: &str) -> Result<(), AccountError> {
-        let entry = self.0.registry.own(id).ok_or(AccountError::Unknown)?;
+        let entry = self.0.registry.account(id).ok_or(AccountError::Unknown)?;
         let not = |lasting, why: &str| AccountError::NotRefreshed { lasting, why: why.to_owned() };
         let tokens = entry.tokens.as_ref().ok_or_else(|| not(true, "it has no tokens"))?;
         let good = tokens.expires.is_some_and(|end| end > self.0.runtime.backend_now());
         if good && tokens.refresh.is_none() && self.0.registry.extras.link(&entry.account.id).is_none() {
             return Err(not(false, "it has no refresh token; its access token serves until it ends"));
         }
-        let flight = self.0.tokens.renew(&entry.account.id, Wish::of(tokens, RefreshReason::ProactiveExpiry));
+        let flight = self
+            .0
+            .tokens
+            .refresh(&entry.account.id, RefreshRequest::background(tokens, RefreshReason::ProactiveExpiry));
         match flight.await {
             Ok(_) => Ok(()),
             Err(error) => Err(AccountError::NotRefreshed { lasting: error.lasting, why: error.why }),
@@ -271,7 +274,7 @@ impl Accounts<'_> {
             return found(Health::Skipped, Some(why), None);
         };
         let begun = Instant::now();
-        let answer = match self.0.dispatch.out(&account.id) {
+        let answer = match self.0.dispatch.egress(&account.id) {
             Ok(upstream) => upstream.accounts_check(account, &tokens.access).await,
             Err(none) => return found(Health::Skipped, Some(none.to_string()), None),
         };

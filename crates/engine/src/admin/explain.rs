@@ -8,7 +8,7 @@ use pool::{AccountId, Millis};
 use proto::{Failure, Kind};
 use serde::Serialize;
 
-use crate::dispatch::slots::Field;
+use crate::dispatch::limiter::Candidates;
 use crate::registry::accounts::List;
 use crate::request::conversation;
 use crate::request::run::models;
@@ -16,7 +16,7 @@ use crate::request::services::Services;
 
 /// A request that is not made.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Inquiry<'a> {
+pub struct RoutingQuery<'a> {
     /// The model's name; `None` asks for the default.
     pub model: Option<&'a str>,
     /// The id of the client key.
@@ -77,7 +77,7 @@ impl Routing<'_> {
     ///
     /// # Errors
     /// As [`Self::explain`], and when nobody can serve it, nor what is asked instead.
-    pub fn chosen(self, inquiry: Inquiry<'_>) -> Result<AccountId, Failure> {
+    pub fn chosen(self, inquiry: RoutingQuery<'_>) -> Result<AccountId, Failure> {
         let services = self.0;
         let (meant, mut chain) = models(services, inquiry.model)?;
         let chosen = services.dispatch.choose(&meant, None);
@@ -88,7 +88,7 @@ impl Routing<'_> {
     ///
     /// # Errors
     /// A model that does not exist, a key that nobody has.
-    pub fn explain(self, inquiry: Inquiry<'_>) -> Result<Explained, Failure> {
+    pub fn explain(self, inquiry: RoutingQuery<'_>) -> Result<Explained, Failure> {
         let services = self.0;
         let (resolved, mut chain) = models(services, inquiry.model)?;
         if inquiry.key.is_some_and(|key| !services.registry.keys.knows(key)) {
@@ -116,12 +116,12 @@ impl Routing<'_> {
 impl Routing<'_> {
     fn candidates(self, list: &List, resolved: &Resolved, prefer: Option<&AccountId>) -> Vec<CandidateView> {
         let now = self.0.runtime.now();
-        let ask = self.0.dispatch.wish(resolved);
+        let ask = self.0.dispatch.pick_query(resolved);
         let Ask { strategy, kin, .. } = ask;
         let ways = self.0.registry.egress.table();
         let (to, bundled, custom) = (&resolved.to, &self.0.dispatch.bundled, resolved.model.custom);
-        let field = Field { list, bundled, custom, to, ways: &ways, prefer, tried: &[] };
-        let explained = self.0.dispatch.slots.explain(field, &ask, now);
+        let field = Candidates { list, bundled, custom, to, ways: &ways, prefer, tried: &[] };
+        let explained = self.0.dispatch.limiter.explain(field, &ask, now);
         let view = |(id, place): (AccountId, Place)| {
             let name = list.get(&id).map(|entry| entry.account.label.clone()).unwrap_or_default();
             let (standing, why, until, score) = match place {

@@ -67,8 +67,8 @@ pub(crate) async fn sign_in(services: &Services, grant: Grant, egress: Option<Eg
         return Err(LoginProblem::NoAccount);
     }
     let new = NewAccount { egress, ..own(claims, grant, services.runtime.now()) };
-    let put = spend::insist(services, || keep_login(services, new.clone())).await?;
-    if let Err(error) = services.dispatch.reread().await {
+    let put = spend::retry_store(services, || keep_login(services, new.clone())).await?;
+    if let Err(error) = services.dispatch.reload_registry().await {
         tracing::warn!(%error, "a login is taken over a moment later");
     }
     Ok(put)
@@ -93,11 +93,11 @@ pub(crate) async fn step_by<T, F>(
 where
     F: Future<Output = Result<T, LoginError>>,
 {
-    let mut outing = services.dispatch.outing_by(egress);
+    let mut outing = services.dispatch.egress_attempts_by(egress);
     loop {
         let upstream = outing.next().map_err(|none| ProxyError::Stuck(none.to_string()))?;
         match step(upstream).await {
-            Err(LoginError::Failed { sent, .. }) if outing.another(sent) => {}
+            Err(LoginError::Failed { sent, .. }) if outing.may_try_another(sent) => {}
             result => return Ok(result?),
         }
     }

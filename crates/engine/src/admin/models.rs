@@ -74,7 +74,7 @@ impl Models<'_> {
 
     /// Whether a relay that can do this lists a model of exactly this name.
     pub fn lists(self, service: Service, name: &str) -> bool {
-        let side = service.capability().map(|capability| self.0.registry.accounts.side(capability));
+        let side = service.capability().map(|capability| self.0.registry.accounts.catalog_for(capability));
         side.is_some_and(|side| side.offers().any(|offer| offer.name == name))
     }
 

@@ -150,7 +150,7 @@ impl Proxies<'_> {
 impl Proxies<'_> {
     async fn reread_now(self) -> Result<(), ProxyError> {
         let _turn = self.0.registry.lock.lock().await;
-        Ok(self.0.registry.reread_ways().await?)
+        Ok(self.0.registry.reload_egress().await?)
     }
 
     fn own_accounts(self) -> Vec<Account> {

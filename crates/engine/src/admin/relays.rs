@@ -11,7 +11,7 @@ use pool::{AccountId, Secret};
 use tokio::sync::MutexGuard;
 
 use crate::models;
-use crate::registry::relays::{Line, RelayOrigin};
+use crate::registry::relays::{RelayEntry, RelayOrigin};
 use crate::request::services::Services;
 
 pub use manage::{Private, RelayError, RelayWish, add_relay, rekey_relay, relay_models, test_relay};
@@ -37,7 +37,7 @@ impl Relays<'_> {
     pub fn list(self) -> Vec<RelayView> {
         let services = self.0;
         let view = |entry: &Arc<crate::registry::accounts::Entry>| {
-            RelayView::of(entry, services.dispatch.slots.load(&entry.account.id).0, services.runtime.now())
+            RelayView::of(entry, services.dispatch.limiter.load(&entry.account.id).0, services.runtime.now())
         };
         services.registry.accounts.list().iter().filter_map(view).collect()
     }
@@ -111,7 +111,7 @@ impl Relays<'_> {
         let (mut lines, mut wrong) = (Vec::new(), Vec::new());
         for wish in wishes {
             match wish.plan(manage::filed_id(&wish.name), services.runtime.now()) {
-                Ok(relay) => lines.push(Line { relay, key: wish.key.clone(), origin: RelayOrigin::File }),
+                Ok(relay) => lines.push(RelayEntry { relay, key: wish.key.clone(), origin: RelayOrigin::File }),
                 Err(error) => wrong.push((wish.name.clone(), error)),
             }
         }
@@ -121,14 +121,14 @@ impl Relays<'_> {
         }
         // Whoever wrote the file may have made a key good again.
         for entry in services.registry.accounts.list().iter().filter(|entry| models::asks_again(entry)) {
-            services.dispatch.model_queue.want(&entry.account.id);
+            services.dispatch.model_queue.request(&entry.account.id);
         }
         wrong
     }
 
     fn relay(self, id: &AccountId) -> Option<RelayView> {
         let entry = self.0.registry.accounts.get(id)?;
-        RelayView::of(&entry, self.0.dispatch.slots.load(id).0, self.0.runtime.now())
+        RelayView::of(&entry, self.0.dispatch.limiter.load(id).0, self.0.runtime.now())
     }
 }
 
@@ -136,7 +136,7 @@ impl Relays<'_> {
     /// Takes over now what the keeper would take over with its next look, within a turn of [`Registry::lock`].
     async fn reread_relays(self, _turn: &MutexGuard<'_, ()>) -> Result<(), RelayError> {
         let changes = self.0.registry.reload_relays().await?;
-        self.0.dispatch.announce_relays(&changes);
+        self.0.dispatch.on_relay_changes(&changes);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use pool::warning::{Given, Warning, judge};
 use pool::{Account, AccountId};
 use tokio::sync::mpsc;
 
-use crate::registry::feed::News;
+use crate::registry::feed::AccountEvent;
 use crate::request::services::Services;
 
 /// The store's setting that remembers what was given, for all nodes.
@@ -43,17 +43,19 @@ pub(crate) async fn keep_warned(services: Arc<Services>) {
         };
         let Some(next) = next else { return };
         match &*next {
-            News::Account { account, .. } | News::Quota { account, .. } | News::LoginAdded { account, .. } => {
+            AccountEvent::Account { account, .. }
+            | AccountEvent::Quota { account, .. }
+            | AccountEvent::LoginAdded { account, .. } => {
                 one(&services, account, &mut memory, &couriers).await;
             }
-            News::LoginRemoved { account, .. } => {
+            AccountEvent::LoginRemoved { account, .. } => {
                 memory.remove(&account.0);
                 if let Err(error) = share(&services, |shared| shared.remove(&account.0)).await {
                     unsaved(&error);
                 }
             }
-            News::Lagged { .. } => all(&services, &mut memory, &couriers).await,
-            News::Warning(_) | News::LoginNeeded { .. } => {}
+            AccountEvent::Lagged { .. } => all(&services, &mut memory, &couriers).await,
+            AccountEvent::Warning(_) | AccountEvent::LoginNeeded { .. } => {}
         }
     }
 }
@@ -88,7 +90,7 @@ async fn one(services: &Arc<Services>, id: &AccountId, memory: &mut Memory, cour
     }
     for warning in &warnings {
         tracing::warn!(account = %id, "{}", warning.words());
-        services.registry.accounts.feed.tell(News::Warning(warning.clone()));
+        services.registry.accounts.feed.send(AccountEvent::Warning(warning.clone()));
     }
     let behind = std::mem::take(&mut known.unsaved);
     let judged = |shared: &mut Shared| {

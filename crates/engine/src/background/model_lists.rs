@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_hours(1);
 /// Fetches lists as they are asked for, until the engine stops.
 pub(crate) async fn keep_listed(services: Arc<Services>) {
     loop {
-        services.registry.accounts.sweep(services.runtime.now());
+        services.registry.accounts.forget_old_limits(services.runtime.now());
         let now = Instant::now();
         let (lists, routes) = (services.dispatch.model_queue.wants.due(now), services.dispatch.routes.again.due(now));
         let lists = stream::iter(lists)

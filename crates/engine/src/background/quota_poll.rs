@@ -22,7 +22,7 @@ pub(crate) async fn keep_measured(services: Arc<Services>) {
     if services.runtime.settings.quota_every.is_zero() {
         return;
     }
-    let mut rota = Rota::new(services.runtime.now());
+    let mut rota = PollSchedule::new(services.runtime.now());
     let mut asks = FuturesUnordered::new();
     loop {
         let pause = match rota.next(&services) {
@@ -49,7 +49,7 @@ enum Next {
 }
 
 /// Whose turn it is: one that answers late holds up nobody else.
-struct Rota {
+struct PollSchedule {
     since: Millis,
     /// What was asked of whom.
     book: HashMap<AccountId, Asked>,
@@ -59,7 +59,7 @@ struct Rota {
     turn: Instant,
 }
 
-impl Rota {
+impl PollSchedule {
     fn new(since: Millis) -> Self {
         Self { since, book: HashMap::new(), asking: HashSet::new(), turn: Instant::now() }
     }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::request::services::Services;
-use crate::tokens::Turns;
+use crate::tokens::StaggeredStarts;
 
 /// Starts refreshes when they are due, until the engine stops.
 pub(crate) async fn keep_fresh(services: Arc<Services>) {
     services.tokens.resume().await;
-    let mut turns = Turns::default();
+    let mut turns = StaggeredStarts::default();
     loop {
         let pause = services.tokens.begin_due(&mut turns);
         tokio::select! {

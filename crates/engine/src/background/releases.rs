@@ -120,7 +120,7 @@ async fn look_at(services: &Arc<Services>, whose: Whose, url: &Url) {
 
 /// What a feed names, by the global way out.
 async fn published(services: &Arc<Services>, whose: Whose, url: &Url) -> Option<String> {
-    let way = match services.dispatch.outing_by(None).next() {
+    let way = match services.dispatch.egress_attempts_by(None).next() {
         Ok(way) => way,
         Err(why) => {
             tracing::debug!(feed = ?whose, %why, "version feed not asked");
@@ -164,7 +164,7 @@ fn adopt(services: &Services, whose: Whose, text: &str) -> Result<bool, pool::re
     if whose == Whose::Codex {
         let list = services.registry.accounts.list();
         for entry in list.iter().filter(|entry| entry.relay.is_none()) {
-            services.dispatch.model_queue.want(&entry.account.id);
+            services.dispatch.model_queue.request(&entry.account.id);
         }
     }
     Ok(true)

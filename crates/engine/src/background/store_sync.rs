@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use pool::{Account, AccountId, Secret};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::registry::accounts::{Changes, Dirty, Entry};
+use crate::registry::accounts::{Changes, Entry, UnsavedState};
 use crate::registry::relays::RelayOrigin;
 use crate::request::services::Services;
 
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const FIGURES: Duration = Duration::from_secs(5);
 
 /// An account or relay with what of it is not written.
-type Unsaved = (Arc<Entry>, Dirty);
+type Unsaved = (Arc<Entry>, UnsavedState);
 
 /// What is remembered between its rounds.
 pub(crate) struct StoreSync {
@@ -99,7 +99,7 @@ impl StoreSync {
         for id in &changes.added {
             self.restore_cookies(id).await;
         }
-        self.services.dispatch.announce(changes);
+        self.services.dispatch.on_registry_changes(changes);
         self.cookies.retain(|id, _| self.services.registry.accounts.get(id).is_some());
     }
 
@@ -156,14 +156,15 @@ impl StoreSync {
     /// Writes once; `true` when a status was another than the one that is known, so that ours waits still.
     async fn save_dirty(&mut self, all: bool) -> bool {
         let of = |(id, left)| self.services.registry.accounts.get(&id).map(|entry| (entry, left));
-        let mut round: Vec<Unsaved> = self.services.registry.accounts.take_dirty().into_iter().filter_map(of).collect();
+        let mut round: Vec<Unsaved> =
+            self.services.registry.accounts.take_unsaved().into_iter().filter_map(of).collect();
         let overtaken = self.save_statuses(&mut round).await;
         self.save_relays(&mut round).await;
         if all {
             self.save_figures(&mut round).await;
         }
         for (entry, left) in round.into_iter().filter(|(_, left)| left.any()) {
-            self.services.registry.accounts.give_back(entry.account.id.clone(), left);
+            self.services.registry.accounts.restore_unsaved(entry.account.id.clone(), left);
         }
         overtaken
     }
@@ -179,7 +180,7 @@ impl StoreSync {
                 self.services.registry.accounts.status_written(&entry.account.id);
                 left.signals.clear();
             } else {
-                self.services.registry.accounts.unread(&entry.account.id);
+                self.services.registry.accounts.mark_stale(&entry.account.id);
             }
         }
         saved.contains(&false)

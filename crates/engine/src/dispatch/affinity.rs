@@ -16,7 +16,7 @@ const GENERATION: usize = 8192;
 
 /// What is remembered of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Bond {
+pub(crate) struct AffinityRecord {
     /// The account that served it last.
     pub(crate) account: AccountId,
     /// Fingerprint of the turn state that this account gave; it means nothing to any other.
@@ -27,19 +27,19 @@ pub(crate) struct Bond {
     /// Whether a relay stood in for it last (fallback chains): it cannot read what that one made.
     pub(crate) away: bool,
     /// Its last turns, where the identity towards the backend says something of turns.
-    pub(crate) asked: Vec<Asked>,
+    pub(crate) asked: Vec<TurnRecord>,
 }
 
 /// A turn of a conversation: what a user asked for, and all that goes on with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct TurnRecord {
     /// What it is told from other turns by; the same for every request that goes on with it.
     pub(crate) name: Uuid,
     /// When it began.
     pub(crate) begun: Millis,
 }
 
-impl Asked {
+impl TurnRecord {
     /// Its id: a UUID of version 7, as the official client makes them.
     pub(crate) fn id(&self) -> Uuid {
         let mut tail = [0; 10];
@@ -54,13 +54,13 @@ pub(crate) struct Affinity(Mutex<Generations>);
 
 #[derive(Default)]
 struct Generations {
-    young: HashMap<Uuid, Bond>,
-    old: HashMap<Uuid, Bond>,
+    young: HashMap<Uuid, AffinityRecord>,
+    old: HashMap<Uuid, AffinityRecord>,
 }
 
 impl Affinity {
     /// Who served the conversation last.
-    pub(crate) fn get(&self, conversation: Uuid) -> Option<Bond> {
+    pub(crate) fn get(&self, conversation: Uuid) -> Option<AffinityRecord> {
         let generations = self.0.lock();
         generations.young.get(&conversation).or_else(|| generations.old.get(&conversation)).cloned()
     }
@@ -76,7 +76,7 @@ impl Affinity {
     }
 
     /// Remembers who served it.
-    pub(crate) fn set(&self, conversation: Uuid, bond: Bond) {
+    pub(crate) fn set(&self, conversation: Uuid, bond: AffinityRecord) {
         let mut generations = self.0.lock();
         if generations.young.len() >= GENERATION && !generations.young.contains_key(&conversation) {
             generations.old = std::mem::take(&mut generations.young);

@@ -10,12 +10,12 @@ use pool::{AccountId, Status};
 use proto::Failure;
 
 use super::Dispatch;
-use super::slots::Field;
+use super::limiter::Candidates;
 use crate::registry::accounts::Entry;
 
 impl Dispatch {
     /// What a request for this model asks of an account or relay.
-    pub(crate) fn wish<'a>(&self, resolved: &'a Resolved) -> Ask<'a> {
+    pub(crate) fn pick_query<'a>(&self, resolved: &'a Resolved) -> Ask<'a> {
         let (kin, max_concurrent) = match resolved.to {
             To::Accounts => (Kin::Accounts, self.runtime.settings.max_concurrent),
             To::Relays(_) => (Kin::Relays, 0),
@@ -34,15 +34,15 @@ impl Dispatch {
     pub(crate) fn choose(&self, resolved: &Resolved, prefer: Option<&AccountId>) -> Result<AccountId, Failure> {
         let (list, ways, now) = (self.registry.accounts.list(), self.registry.egress.table(), self.runtime.now());
         let (to, bundled, custom) = (&resolved.to, &self.bundled, resolved.model.custom);
-        let field = Field { list: &list, bundled, custom, to, ways: &ways, prefer, tried: &[] };
-        match self.slots.look(field, &self.wish(resolved), now) {
+        let field = Candidates { list: &list, bundled, custom, to, ways: &ways, prefer, tried: &[] };
+        match self.limiter.preview(field, &self.pick_query(resolved), now) {
             Ok(Pick::Ready(id) | Pick::Queue(id)) => Ok(id),
             Err(none) => Err(none.failure(None, now)),
         }
     }
 
     /// What a client that knows of one account is told of limits; of a conversation, by whom it is kept.
-    pub(crate) fn limits(&self, resolved: Option<&Resolved>, prefer: Option<&AccountId>) -> Quota {
+    pub(crate) fn pool_quota(&self, resolved: Option<&Resolved>, prefer: Option<&AccountId>) -> Quota {
         let (list, now) = (self.registry.accounts.list(), self.runtime.now());
         let next = resolved.and_then(|resolved| self.choose(resolved, prefer).ok());
         let chosen = next.and_then(|id| list.get(&id).cloned());

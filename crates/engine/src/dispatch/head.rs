@@ -52,14 +52,14 @@ pub(crate) fn served(dispatch: &Dispatch, id: &AccountId, headers: &HeaderMap) {
     dispatch.signal(id, &Signal::Served);
     quota(dispatch, id, headers);
     if let Some(etag) = text(headers, MODELS_ETAG) {
-        dispatch.model_queue.saw(&dispatch.registry.accounts, id, etag);
+        dispatch.model_queue.saw_etag(&dispatch.registry.accounts, id, etag);
     }
 }
 
 /// Takes over the quota figures of any answer.
 pub(crate) fn quota(dispatch: &Dispatch, id: &AccountId, headers: &HeaderMap) {
     if let Some(quota) = Quota::from_headers(pairs(headers), dispatch.runtime.now()) {
-        dispatch.learn(id, quota);
+        dispatch.learn_quota(id, quota);
     }
 }
 

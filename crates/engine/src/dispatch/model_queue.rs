@@ -18,8 +18,8 @@ use crate::registry::accounts::Accounts;
 const PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_hours(1));
 /// Lists that are to be fetched.
 #[derive(Default)]
-pub(crate) struct ModelQueue {
-    pub(crate) wants: Wants,
+pub(crate) struct ModelFetchQueue {
+    pub(crate) wants: FetchSchedule,
     /// The etag that an account's answers named when its list was last asked for: an etag that never matches the list's own
     /// must not cause a fetch per request.
     named: Mutex<HashMap<AccountId, String>>,
@@ -32,10 +32,10 @@ pub(crate) struct ModelQueue {
 
 /// Of whom something is to be fetched, and when.
 #[derive(Default)]
-pub(crate) struct Wants(Mutex<HashMap<AccountId, Want>>);
+pub(crate) struct FetchSchedule(Mutex<HashMap<AccountId, ScheduledFetch>>);
 
 #[derive(Clone, Copy, Debug)]
-struct Want {
+struct ScheduledFetch {
     failures: u32,
     at: Instant,
 }
@@ -54,22 +54,22 @@ pub(crate) enum NotListed {
     Unreadable(#[from] pool::catalog::ListError),
 }
 
-impl ModelQueue {
+impl ModelFetchQueue {
     /// Asks for an account's list.
-    pub(crate) fn want(&self, id: &AccountId) {
-        self.wants.0.lock().insert(id.clone(), Want { failures: 0, at: Instant::now() });
+    pub(crate) fn request(&self, id: &AccountId) {
+        self.wants.0.lock().insert(id.clone(), ScheduledFetch { failures: 0, at: Instant::now() });
         self.wake.notify_one();
     }
 
     /// Asks for a list that an answer has belied, at most every [`limits::MODEL_REST`]: the next list may be no better.
-    pub(crate) fn doubt(&self, id: &AccountId) {
+    pub(crate) fn request_doubted(&self, id: &AccountId) {
         let now = Instant::now();
         let mut doubted = self.doubted.lock();
         if doubted.get(id).is_some_and(|last| now < *last + limits::MODEL_REST) {
             return;
         }
         doubted.insert(id.clone(), now);
-        self.want(id);
+        self.request(id);
     }
 
     /// Begins a round over all lists; `None` while one runs, and less than `rest` after the last one began. It ends with its drop.
@@ -84,7 +84,7 @@ impl ModelQueue {
     }
 
     /// An answer named the etag of the account's list. What a relay passes on is about an account of its own.
-    pub(crate) fn saw(&self, accounts: &Accounts, id: &AccountId, etag: &str) {
+    pub(crate) fn saw_etag(&self, accounts: &Accounts, id: &AccountId, etag: &str) {
         let Some(entry) = accounts.get(id).filter(|entry| entry.relay.is_none()) else { return };
         let current = entry.models.as_ref().and_then(|listing| listing.etag.clone());
         if current.as_deref().is_some_and(|current| plain(current) == plain(etag)) {
@@ -92,20 +92,20 @@ impl ModelQueue {
         }
         let old = self.named.lock().insert(id.clone(), etag.to_owned());
         if old.as_deref() != Some(etag) {
-            self.want(id);
+            self.request(id);
         }
     }
 
     /// Asks once more when the list is `ttl` old: nothing tells when a relay's changes, and an account's answers only tell while it
     /// is used. Zero is never.
-    pub(crate) fn again(&self, id: AccountId, ttl: Duration) {
+    pub(crate) fn schedule_refresh(&self, id: AccountId, ttl: Duration) {
         if !ttl.is_zero() {
-            self.wants.0.lock().entry(id).or_insert(Want { failures: 0, at: Instant::now() + ttl });
+            self.wants.0.lock().entry(id).or_insert(ScheduledFetch { failures: 0, at: Instant::now() + ttl });
         }
     }
 }
 
-impl Wants {
+impl FetchSchedule {
     pub(crate) fn due(&self, now: Instant) -> Vec<(AccountId, u32)> {
         let mut wants = self.0.lock();
         let due: Vec<_> =
@@ -119,14 +119,14 @@ impl Wants {
     }
 
     /// Whether an account's turn is still to come.
-    pub(crate) fn waits(&self, id: &AccountId) -> bool {
+    pub(crate) fn is_scheduled(&self, id: &AccountId) -> bool {
         self.0.lock().contains_key(id)
     }
 
     /// Asks again later, unless somebody asked for it meanwhile.
-    pub(crate) fn later(&self, id: AccountId, failures: u32) {
+    pub(crate) fn retry_later(&self, id: AccountId, failures: u32) {
         let pause = PAUSE.0.saturating_mul(1 << failures.min(10)).min(PAUSE.1);
-        self.0.lock().entry(id).or_insert(Want { failures: failures + 1, at: Instant::now() + pause });
+        self.0.lock().entry(id).or_insert(ScheduledFetch { failures: failures + 1, at: Instant::now() + pause });
     }
 
     /// Asks no more.

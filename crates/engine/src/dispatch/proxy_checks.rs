@@ -92,7 +92,7 @@ impl Dispatch {
         let health = check(&way, &self.runtime.settings.proxies.echo, self.runtime.now()).await;
         let changed = self.registry.egress.edit(&Route::Global, |marks| judge(marks, &health, health.checked));
         *self.registry.egress.global.lock() = Some(health);
-        self.turned(&Route::Global, changed);
+        self.on_route_changed(&Route::Global, changed);
     }
 
     /// Takes over what checks found, and keeps it.
@@ -100,7 +100,7 @@ impl Dispatch {
         for (id, health) in found {
             let route = Route::Proxy(id.clone());
             let changed = self.registry.egress.edit(&route, |marks| judge(marks, health, health.checked));
-            self.turned(&route, changed);
+            self.on_route_changed(&route, changed);
         }
         let _turn = self.registry.lock.lock().await;
         let kept = self.runtime.store.set_proxy_health(found).await;

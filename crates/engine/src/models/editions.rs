@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use upstream::ModelsAnswer;
 
 use super::{ModelLists, NotListed, ask};
-use crate::registry::accounts::{Entry, Listing};
+use crate::registry::accounts::{Entry, ModelList};
 
 /// Lists of ours that are asked for once more; most accounts share one.
 const LISTS: usize = 8;
@@ -23,10 +23,10 @@ const PAUSE: Duration = Duration::from_mins(1);
 
 /// The lists for other versions.
 #[derive(Default)]
-pub(crate) struct Editions(Mutex<Vec<Edition>>);
+pub(crate) struct VersionedCatalogs(Mutex<Vec<VersionedCatalog>>);
 
 /// The lists for one version.
-struct Edition {
+struct VersionedCatalog {
     version: String,
     /// When a client asked for it last.
     asked: Instant,
@@ -35,7 +35,7 @@ struct Edition {
     /// Whether something failed the last time: then nothing is fetched before that.
     failed: bool,
     /// Those that came, by the etags of ours that they stand beside.
-    lists: HashMap<String, Arc<Listing>>,
+    lists: HashMap<String, Arc<ModelList>>,
     /// Held while they are fetched.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// What was made of them last, and of which catalogue.
@@ -45,7 +45,7 @@ struct Edition {
 /// A list of ours, and an account that has it.
 type Own = (String, Arc<Entry>);
 
-impl Editions {
+impl VersionedCatalogs {
     /// Takes a version in, or notes that it is asked for once more; `None` when there are too many.
     fn admit(&self, version: &str) -> Option<Arc<tokio::sync::Mutex<()>>> {
         let (mut held, now) = (self.0.lock(), Instant::now());
@@ -62,7 +62,7 @@ impl Editions {
             held.remove(at);
         }
         let turn = Arc::default();
-        let edition = Edition {
+        let edition = VersionedCatalog {
             version: version.to_owned(),
             asked: now,
             next: now,
@@ -83,13 +83,13 @@ impl Editions {
         Instant::now() >= edition.next || lacks && !edition.failed
     }
 
-    fn known(&self, version: &str, etag: &str) -> Option<Arc<Listing>> {
+    fn known(&self, version: &str, etag: &str) -> Option<Arc<ModelList>> {
         let held = self.0.lock();
         held.iter().find(|edition| edition.version == version)?.lists.get(etag).cloned()
     }
 
     /// Takes over what was fetched.
-    fn fetched(&self, version: &str, lists: HashMap<String, Arc<Listing>>, (next, failed): (Instant, bool)) {
+    fn fetched(&self, version: &str, lists: HashMap<String, Arc<ModelList>>, (next, failed): (Instant, bool)) {
         let mut held = self.0.lock();
         if let Some(edition) = held.iter_mut().find(|edition| edition.version == version) {
             (edition.next, edition.failed) = (next, failed);
@@ -151,15 +151,15 @@ impl ModelLists {
         self: &Arc<Self>,
         entry: &Entry,
         version: &str,
-        known: Option<&Listing>,
-    ) -> Result<Option<Listing>, NotListed> {
+        known: Option<&ModelList>,
+    ) -> Result<Option<ModelList>, NotListed> {
         let etag = known.and_then(|listing| listing.etag.as_deref());
         match ask(self, entry, (Some(version), etag)).await?.0 {
             ModelsAnswer::NotModified => Ok(None),
             ModelsAnswer::Refused { status, .. } => Err(NotListed::Refused(status)),
             ModelsAnswer::Fresh { etag, body } => {
                 let models = pool::catalog::parse_models(&body)?;
-                Ok(Some(Listing { etag, version: version.to_owned(), models }))
+                Ok(Some(ModelList { etag, version: version.to_owned(), models }))
             }
         }
     }
@@ -175,7 +175,7 @@ impl ModelLists {
         // What did not come for this version counts as it came for ours.
         let lists = own.iter().filter_map(|(etag, entry)| edition.lists.get(etag).or(entry.models.as_ref()));
         let made = catalog.edition(lists.map(|listing| listing.models.as_slice()));
-        let list = self.registry.accounts.narrowed(made).codex();
+        let list = self.registry.accounts.with_learned_limits(made).codex();
         edition.made = Some((Arc::clone(catalog), list.clone()));
         Some(list)
     }

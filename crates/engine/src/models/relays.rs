@@ -11,8 +11,8 @@ use upstream::relay::ListOutcome;
 
 use super::ModelLists;
 use crate::dispatch::model_queue::NotListed;
-use crate::registry::accounts::{Entry, Listing};
-use crate::registry::relays::{Line, RelayOrigin};
+use crate::registry::accounts::{Entry, ModelList};
+use crate::registry::relays::{RelayEntry, RelayOrigin};
 
 /// Restores a relay's stored list.
 pub(crate) async fn restore_models(service: &ModelLists, entry: &Entry) {
@@ -48,7 +48,7 @@ pub(crate) async fn fetch_models(service: &ModelLists, entry: &Entry) -> Result<
     if again
         && matches!(answer, ListOutcome::Models(_) | ListOutcome::Unreadable(_) | ListOutcome::Refused(404 | 405 | 501))
     {
-        service.dispatch.report(line, &Signal::SignedIn);
+        service.dispatch.signal_relay(line, &Signal::SignedIn);
     }
     match answer {
         ListOutcome::Models(_) if fixed => Ok(()),
@@ -67,10 +67,10 @@ fn listed(service: &ModelLists, entry: &Entry, models: Vec<Model>) {
     service
         .registry
         .accounts
-        .listed(&entry.account.id, Arc::new(Listing { etag: None, version: String::new(), models }));
+        .listed(&entry.account.id, Arc::new(ModelList { etag: None, version: String::new(), models }));
 }
 
-async fn keep(service: &ModelLists, line: &Line, body: bytes::Bytes) {
+async fn keep(service: &ModelLists, line: &RelayEntry, body: bytes::Bytes) {
     if line.origin == RelayOrigin::File {
         return;
     }

@@ -27,9 +27,9 @@ use proto::Wire;
 use tokio::sync::Notify;
 use tracing::field::{DisplayValue, display};
 
-use crate::registry::feed::{Feed, differs};
-use crate::registry::relays::Line;
-pub(crate) use adopt::{Changes, Found, gone};
+use crate::registry::feed::{EventFeed, quota_differs};
+use crate::registry::relays::RelayEntry;
+pub(crate) use adopt::{Changes, StoredAccount, removed_ids};
 pub(crate) use list::{CHUNK, List};
 pub use view::{AccountView, Ready};
 
@@ -41,28 +41,28 @@ pub(crate) struct Entry {
     /// Its tokens; `None` when the store has none.
     pub(crate) tokens: Option<Arc<Tokens>>,
     /// Its live model list; `None` until the first came.
-    pub(crate) models: Option<Arc<Listing>>,
+    pub(crate) models: Option<Arc<ModelList>>,
     /// Models that it refused in spite of its list; forgotten when a new list comes, or after a while. And those whose own limit
     /// is used up.
-    pub(crate) missing: Vec<Lack>,
+    pub(crate) refused_models: Vec<RefusedModel>,
     /// When we last refreshed its tokens, by a clock that nobody sets.
-    pub(crate) renewed: Option<Instant>,
+    pub(crate) refreshed_at: Option<Instant>,
     /// 0 to 1: how much earlier than needed its tokens are refreshed.
     pub(crate) jitter: f64,
     /// The relay that it is; `None` for an account.
-    pub(crate) relay: Option<Arc<Line>>,
+    pub(crate) relay: Option<Arc<RelayEntry>>,
     /// When it was last refused because its quota is used up; 0 for never.
-    pub(crate) refused: Millis,
+    pub(crate) exhausted_at: Millis,
 }
 
 /// Who a line of the log is about: an account by its id, a relay by its name.
 #[derive(Clone, Debug)]
-pub(crate) enum Who {
+pub(crate) enum LogSubject {
     Account(AccountId),
     Relay(String),
 }
 
-impl Who {
+impl LogSubject {
     /// The field `account`, where it is one.
     pub(crate) fn account(&self) -> Option<DisplayValue<&AccountId>> {
         if let Self::Account(id) = self { Some(display(id)) } else { None }
@@ -76,7 +76,7 @@ impl Who {
 
 /// A model that was refused.
 #[derive(Clone, Debug)]
-pub(crate) struct Lack {
+pub(crate) struct RefusedModel {
     slug: String,
     at: Millis,
     /// The model is there, and its own limit is used up: which one, and until when.
@@ -84,14 +84,14 @@ pub(crate) struct Lack {
 }
 
 /// Versions of a row that is to be read again; no row has them, however often it is written.
-const UNREAD: i64 = i64::MIN;
+const STALE: i64 = i64::MIN;
 
 /// What relays can do beside conversations.
-const SIDES: [Capability; 3] = [Capability::Embeddings, Capability::Audio, Capability::Images];
+const SIDE_CAPABILITIES: [Capability; 3] = [Capability::Embeddings, Capability::Audio, Capability::Images];
 
 /// An account's live model list.
 #[derive(Debug)]
-pub(crate) struct Listing {
+pub(crate) struct ModelList {
     pub(crate) etag: Option<String>,
     /// The client version that it was asked for; empty for relays, whose lists depend on none.
     pub(crate) version: String,
@@ -100,7 +100,7 @@ pub(crate) struct Listing {
 
 /// What of an account is not written yet.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Dirty {
+pub(crate) struct UnsavedState {
     /// What its status went through since it was written last, oldest first: it is applied once more to a status that somebody else
     /// wrote meanwhile. The latest [`SIGNALS`], each of which says more than those before it.
     pub(crate) signals: Vec<(Signal, Millis)>,
@@ -110,7 +110,7 @@ pub(crate) struct Dirty {
 /// Signals kept of an account whose status cannot be written.
 const SIGNALS: usize = 16;
 
-impl Dirty {
+impl UnsavedState {
     /// Whether there is anything.
     pub(crate) fn any(&self) -> bool {
         self.quota || self.status()
@@ -133,24 +133,24 @@ pub(crate) struct Accounts {
     list: ArcSwap<List>,
     catalog: ArcSwap<Catalog>,
     /// The models of relays for calls beside conversations, in the order of [`SIDES`].
-    sides: ArcSwap<[Arc<Catalog>; 3]>,
+    capability_catalogs: ArcSwap<[Arc<Catalog>; 3]>,
     /// The owner's rows of the catalogue.
-    rows: Vec<Custom>,
+    custom_models: Vec<Custom>,
     /// The owner's names and routes.
     names: Names,
     /// Limits of models that refusals have named.
     learned: Mutex<Learned>,
     /// Whether there are any. Changed under the lock, and read without.
-    taught: AtomicBool,
+    has_learned: AtomicBool,
     /// Taken by writers, so that no edit is lost; readers never wait.
     edits: Mutex<()>,
-    dirty: Mutex<HashMap<AccountId, Dirty>>,
+    dirty: Mutex<HashMap<AccountId, UnsavedState>>,
     /// A status waits to be written.
     pub(crate) unsaved: Notify,
     /// Tokens or accounts changed: the refresh schedule is another one.
     pub(crate) rescheduled: Notify,
     /// Where changes are told.
-    pub(crate) feed: Feed,
+    pub(crate) feed: EventFeed,
 }
 
 impl Accounts {
@@ -159,16 +159,16 @@ impl Accounts {
         Self {
             list: ArcSwap::default(),
             catalog: ArcSwap::from_pointee(Catalog::bundled().with(&rows).routed(&names).vacant()),
-            rows,
+            custom_models: rows,
             names,
-            sides: ArcSwap::default(),
+            capability_catalogs: ArcSwap::default(),
             learned: Mutex::default(),
-            taught: AtomicBool::new(false),
+            has_learned: AtomicBool::new(false),
             edits: Mutex::new(()),
             dirty: Mutex::default(),
             unsaved: Notify::new(),
             rescheduled: Notify::new(),
-            feed: Feed::new(),
+            feed: EventFeed::new(),
         }
     }
 
@@ -183,9 +183,9 @@ impl Accounts {
     }
 
     /// How the log names an account or relay.
-    pub(crate) fn who(&self, id: &AccountId) -> Who {
+    pub(crate) fn who(&self, id: &AccountId) -> LogSubject {
         let name = self.get(id).and_then(|entry| Some(entry.relay.as_ref()?.relay.name.clone()));
-        name.map_or_else(|| Who::Account(id.clone()), Who::Relay)
+        name.map_or_else(|| LogSubject::Account(id.clone()), LogSubject::Relay)
     }
 
     /// The models that can be asked for.
@@ -194,9 +194,9 @@ impl Accounts {
     }
 
     /// The models of relays that can do this.
-    pub(crate) fn side(&self, capability: Capability) -> Arc<Catalog> {
-        let at = SIDES.iter().position(|side| *side == capability);
-        at.map_or_else(|| self.catalog(), |at| Arc::clone(&self.sides.load()[at]))
+    pub(crate) fn catalog_for(&self, capability: Capability) -> Arc<Catalog> {
+        let at = SIDE_CAPABILITIES.iter().position(|side| *side == capability);
+        at.map_or_else(|| self.catalog(), |at| Arc::clone(&self.capability_catalogs.load()[at]))
     }
 
     /// Applies what was learned about an account; `true` when it served before and does not now.
@@ -206,8 +206,8 @@ impl Accounts {
 
     /// As [`Self::signal`], of a relay as it was when it was called: what an address or key came to that is another one by now
     /// says nothing.
-    pub(crate) fn report(&self, line: &Line, signal: &Signal, now: Millis) -> bool {
-        let same = |entry: &Entry| entry.relay.as_ref().is_some_and(|known| known.same(line));
+    pub(crate) fn report(&self, line: &RelayEntry, signal: &Signal, now: Millis) -> bool {
+        let same = |entry: &Entry| entry.relay.as_ref().is_some_and(|known| known.is_same_service(line));
         self.apply(&line.relay.id, (signal, now), same)
     }
 
@@ -225,7 +225,7 @@ impl Accounts {
             }
             let spent = matches!(signal, Signal::Exhaust { .. });
             if spent {
-                entry.refused = now;
+                entry.exhausted_at = now;
             }
             let next = entry.account.status.apply(signal, now);
             if next == entry.account.status {
@@ -234,7 +234,7 @@ impl Accounts {
             lost = entry.account.status.serves(now) && !next.serves(now);
             let before = std::mem::replace(&mut entry.account.status, next);
             if entry.relay.is_none() && before.word() != entry.account.status.word() {
-                self.feed.moved(&entry.account, &before, (signal.words(), now));
+                self.feed.send_status(&entry.account, &before, (signal.words(), now));
             }
             // While no reload can come between.
             self.dirty.lock().entry(id.clone()).or_default().learn([(signal.clone(), now)]);
@@ -257,10 +257,10 @@ impl Accounts {
             if !entry.account.quota.merge(quota) {
                 return false;
             }
-            entry.missing.retain(|lack| !lack.spent.as_ref().is_some_and(|(limit, _)| open.contains(limit)));
-            signal = entry.account.quota.verdict(entry.refused, now);
-            if differs(&before, &entry.account.quota) {
-                self.feed.measured(&entry.account);
+            entry.refused_models.retain(|lack| !lack.spent.as_ref().is_some_and(|(limit, _)| open.contains(limit)));
+            signal = entry.account.quota.verdict(entry.exhausted_at, now);
+            if quota_differs(&before, &entry.account.quota) {
+                self.feed.send_quota(&entry.account);
             }
             true
         });
@@ -274,7 +274,7 @@ impl Accounts {
     pub(crate) fn renew(&self, id: &AccountId, tokens: Arc<Tokens>) {
         self.edit(id, |entry| {
             entry.tokens = Some(tokens);
-            entry.renewed = Some(Instant::now());
+            entry.refreshed_at = Some(Instant::now());
             entry.jitter = rand::random();
             true
         });
@@ -282,21 +282,21 @@ impl Accounts {
     }
 
     /// Publishes an account's live list.
-    pub(crate) fn listed(&self, id: &AccountId, listing: Arc<Listing>) {
+    pub(crate) fn listed(&self, id: &AccountId, listing: Arc<ModelList>) {
         self.edit(id, |entry| {
             entry.models = Some(listing);
-            entry.missing.retain(|lack| lack.spent.is_some());
+            entry.refused_models.retain(|lack| lack.spent.is_some());
             true
         });
-        self.recatalog();
+        self.rebuild_catalog();
     }
 
     /// As [`Self::listed`], of many accounts at once.
-    pub(crate) fn listed_all(&self, mut listings: HashMap<AccountId, Arc<Listing>>) {
+    pub(crate) fn listed_all(&self, mut listings: HashMap<AccountId, Arc<ModelList>>) {
         let mut own = |entry: &Arc<Entry>| match listings.remove(&entry.account.id) {
             Some(listing) => {
                 let mut entry = Entry { models: Some(listing), ..Entry::clone(entry) };
-                entry.missing.retain(|lack| lack.spent.is_some());
+                entry.refused_models.retain(|lack| lack.spent.is_some());
                 Arc::new(entry)
             }
             None => Arc::clone(entry),
@@ -305,7 +305,7 @@ impl Accounts {
     }
 
     /// Takes over what an account's owner set.
-    pub(crate) fn agree(&self, id: &AccountId, terms: Terms) {
+    pub(crate) fn set_terms(&self, id: &AccountId, terms: Terms) {
         self.edit(id, |entry| {
             entry.account.terms = terms;
             true
@@ -314,22 +314,26 @@ impl Accounts {
 
     /// Notes that a model was refused that the list has; `true` when that is news. Of relays only what they list is kept: they are
     /// asked for any name that a client thinks of.
-    pub(crate) fn lacks(&self, id: &AccountId, slug: &str, now: Millis) -> bool {
+    pub(crate) fn note_missing_model(&self, id: &AccountId, slug: &str, now: Millis) -> bool {
         self.edit(id, |entry| {
-            let news = (entry.relay.is_none() || entry.names(slug)) && !entry.misses(slug, now);
+            let news = (entry.relay.is_none() || entry.lists_model(slug)) && !entry.refused_recently(slug, now);
             if news {
-                entry.missing.retain(|lack| lack.slug != slug);
-                entry.missing.push(Lack { slug: slug.to_owned(), at: now, spent: None });
+                entry.refused_models.retain(|lack| lack.slug != slug);
+                entry.refused_models.push(RefusedModel { slug: slug.to_owned(), at: now, spent: None });
             }
             news
         })
     }
 
     /// Notes that a model's own limit is used up.
-    pub(crate) fn rests(&self, id: &AccountId, slug: &str, (limit, until, now): (&str, Millis, Millis)) {
+    pub(crate) fn note_model_limit(&self, id: &AccountId, slug: &str, (limit, until, now): (&str, Millis, Millis)) {
         self.edit(id, |entry| {
-            entry.missing.retain(|lack| lack.slug != slug);
-            entry.missing.push(Lack { slug: slug.to_owned(), at: now, spent: Some((limit.to_owned(), until)) });
+            entry.refused_models.retain(|lack| lack.slug != slug);
+            entry.refused_models.push(RefusedModel {
+                slug: slug.to_owned(),
+                at: now,
+                spent: Some((limit.to_owned(), until)),
+            });
             true
         });
     }
@@ -345,10 +349,10 @@ impl Accounts {
 
     /// Notes that the account's row is another one than is known: the next reload reads it, and until then no status is written over it.
     /// To count on instead would be wrong where a reload has read the new row already.
-    pub(crate) fn unread(&self, id: &AccountId) {
+    pub(crate) fn mark_stale(&self, id: &AccountId) {
         self.edit(id, |entry| {
-            entry.account.status_rev = UNREAD;
-            entry.account.version = UNREAD;
+            entry.account.status_rev = STALE;
+            entry.account.version = STALE;
             true
         });
     }
@@ -362,11 +366,11 @@ impl Accounts {
     }
 
     /// Puts the status in place that the owner wants and that the store has already: nothing learned before counts any more.
-    pub(crate) fn switched(&self, id: &AccountId, status: &Status, now: Millis) {
+    pub(crate) fn status_set(&self, id: &AccountId, status: &Status, now: Millis) {
         self.edit(id, |entry| {
             let before = std::mem::replace(&mut entry.account.status, status.clone());
             if entry.relay.is_none() && before.word() != status.word() {
-                self.feed.moved(&entry.account, &before, ("its owner changed it".into(), now));
+                self.feed.send_status(&entry.account, &before, ("its owner changed it".into(), now));
             }
             if let Some(dirty) = self.dirty.lock().get_mut(id) {
                 dirty.signals.clear();
@@ -376,12 +380,12 @@ impl Accounts {
     }
 
     /// What waits to be written; the caller writes it and gives back what failed.
-    pub(crate) fn take_dirty(&self) -> HashMap<AccountId, Dirty> {
+    pub(crate) fn take_unsaved(&self) -> HashMap<AccountId, UnsavedState> {
         std::mem::take(&mut *self.dirty.lock())
     }
 
     /// Marks what could not be written.
-    pub(crate) fn give_back(&self, id: AccountId, failed: Dirty) {
+    pub(crate) fn restore_unsaved(&self, id: AccountId, failed: UnsavedState) {
         let mut dirty = self.dirty.lock();
         let entry = dirty.entry(id).or_default();
         let later = std::mem::take(&mut entry.signals);
@@ -407,7 +411,7 @@ impl Accounts {
     }
 
     /// Puts another list in place, made of the current one and what is not written yet.
-    pub(crate) fn replace(&self, next: impl FnOnce(&List, &HashMap<AccountId, Dirty>) -> Vec<Arc<Entry>>) {
+    pub(crate) fn replace(&self, next: impl FnOnce(&List, &HashMap<AccountId, UnsavedState>) -> Vec<Arc<Entry>>) {
         {
             let _one_writer = self.edits.lock();
             let dirty = self.dirty.lock().clone();
@@ -415,12 +419,12 @@ impl Accounts {
             let next = next(&old, &dirty);
             self.list.store(Arc::new(List::new(next, &old)));
         }
-        self.recatalog();
+        self.rebuild_catalog();
         self.rescheduled.notify_one();
     }
 
     /// Joins the live lists: accounts that can serve first, so that their entry of a model counts.
-    fn recatalog(&self) {
+    fn rebuild_catalog(&self) {
         // The catalogue of an older list must not overtake that of a newer one.
         let _one_writer = self.edits.lock();
         let list = self.list.load();
@@ -434,24 +438,26 @@ impl Accounts {
         let mut seen = HashSet::new();
         let lists = live(true).chain(live(false)).filter(|listing| seen.insert(Arc::as_ptr(listing)));
         let lists: Vec<_> = lists.map(|listing| listing.models.as_slice()).collect();
-        let relays = |capability| list.iter().filter_map(move |entry| entry.shelf(capability));
+        let relays = |capability| list.iter().filter_map(move |entry| entry.relay_listing(capability));
         let catalog = match (lists.is_empty(), own().next().is_none() && !list.is_empty()) {
-            (false, _) => Catalog::live(lists).with(&self.rows),
+            (false, _) => Catalog::live(lists).with(&self.custom_models),
             // Nobody here could serve what the bundled list names.
             (true, true) => Catalog::default(),
-            (true, false) => Catalog::bundled().with(&self.rows),
+            (true, false) => Catalog::bundled().with(&self.custom_models),
         };
         let catalog = catalog.routed(&self.names);
         let catalog = if list.is_empty() { catalog.vacant() } else { catalog };
-        self.catalog.store(Arc::new(self.narrowed(catalog.beside(relays(Capability::Chat), &self.rows))));
-        self.sides.store(Arc::new(SIDES.map(|side| Arc::new(Catalog::default().beside(relays(side), &[])))));
+        self.catalog
+            .store(Arc::new(self.with_learned_limits(catalog.beside(relays(Capability::Chat), &self.custom_models))));
+        self.capability_catalogs
+            .store(Arc::new(SIDE_CAPABILITIES.map(|side| Arc::new(Catalog::default().beside(relays(side), &[])))));
     }
 }
 
 impl Entry {
     /// How long its tokens stay as they are, whatever the time of day says; zero when they may be refreshed again.
-    pub(crate) fn settling(&self) -> Duration {
-        self.renewed.map_or(Duration::ZERO, |at| limits::REFRESH_GAP.saturating_sub(at.elapsed()))
+    pub(crate) fn refresh_cooldown(&self) -> Duration {
+        self.refreshed_at.map_or(Duration::ZERO, |at| limits::REFRESH_GAP.saturating_sub(at.elapsed()))
     }
 
     /// The protocol that it is spoken to in.
@@ -461,30 +467,30 @@ impl Entry {
 
     /// Whether the account can take the model: by its live list, else by the bundled one; a `custom` one whatever they say. A relay
     /// is asked for models only that a name has chosen it for.
-    pub(crate) fn lists(&self, (slug, custom): (&str, bool), bundled: &Catalog, now: Millis) -> bool {
-        if self.misses(slug, now) {
+    pub(crate) fn can_serve_model(&self, (slug, custom): (&str, bool), bundled: &Catalog, now: Millis) -> bool {
+        if self.refused_recently(slug, now) {
             return false;
         }
-        custom || self.relay.is_some() || self.names(slug) || self.models.is_none() && bundled.get(slug).is_some()
+        custom || self.relay.is_some() || self.lists_model(slug) || self.models.is_none() && bundled.get(slug).is_some()
     }
 
     /// Whether its live list, or the one that its owner chose, has the model.
-    fn names(&self, slug: &str) -> bool {
+    fn lists_model(&self, slug: &str) -> bool {
         self.models.as_ref().is_some_and(|listing| listing.models.iter().any(|model| model.slug == slug))
     }
 
     /// Whether it refused the model lately. A clock that was set back does not make that last.
-    fn misses(&self, slug: &str, now: Millis) -> bool {
-        let lately = |lack: &Lack| {
+    fn refused_recently(&self, slug: &str, now: Millis) -> bool {
+        let lately = |lack: &RefusedModel| {
             lack.spent.is_none() && lack.at <= now && u128::from(lack.at.until(now)) < limits::MODEL_REST.as_millis()
         };
-        self.missing.iter().any(|lack| lack.slug == slug && lately(lack))
+        self.refused_models.iter().any(|lack| lack.slug == slug && lately(lack))
     }
 
     /// Until when the model's own limit is used up, and which limit that is. A clock that was set back does not make that last.
-    pub(crate) fn rests(&self, slug: &str, now: Millis) -> Option<(Millis, &str)> {
-        let spent = |lack: &'_ Lack| lack.slug == slug && lack.at.believed(now) == lack.at;
-        let (limit, until) = self.missing.iter().find(|lack| spent(lack))?.spent.as_ref()?;
+    pub(crate) fn model_limit(&self, slug: &str, now: Millis) -> Option<(Millis, &str)> {
+        let spent = |lack: &'_ RefusedModel| lack.slug == slug && lack.at.believed(now) == lack.at;
+        let (limit, until) = self.refused_models.iter().find(|lack| spent(lack))?.spent.as_ref()?;
         (*until > now).then_some((*until, limit.as_str()))
     }
 }

@@ -9,12 +9,12 @@ use store::Link;
 
 /// Tags and links, as stored.
 #[derive(Default)]
-pub(crate) struct Extras {
+pub(crate) struct AccountExtras {
     tags: ArcSwap<HashMap<AccountId, Vec<String>>>,
     links: ArcSwap<HashMap<AccountId, Arc<Link>>>,
 }
 
-impl Extras {
+impl AccountExtras {
     /// Takes over what is stored.
     pub(crate) fn adopt(&self, tags: Vec<(AccountId, Vec<String>)>, links: Vec<Link>) {
         self.tags.store(Arc::new(tags.into_iter().collect()));

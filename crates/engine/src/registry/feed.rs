@@ -20,7 +20,7 @@ const WATCHERS: usize = 64;
 /// One piece of news. No secrets.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum News {
+pub enum AccountEvent {
     /// An account's state is another one.
     Account {
         /// Which.
@@ -85,7 +85,7 @@ pub enum News {
     },
 }
 
-impl News {
+impl AccountEvent {
     /// Its type, as in JSON.
     pub fn name(&self) -> &'static str {
         match self {
@@ -102,29 +102,29 @@ impl News {
 
 /// Somebody who watches. Dropping it is leaving.
 #[derive(Debug)]
-pub struct Watcher(broadcast::Receiver<Arc<News>>);
+pub struct Watcher(broadcast::Receiver<Arc<AccountEvent>>);
 
 impl Watcher {
     /// The next news; `None` when there will be none any more. Cancel safe.
-    pub async fn next(&mut self) -> Option<Arc<News>> {
+    pub async fn next(&mut self) -> Option<Arc<AccountEvent>> {
         match self.0.recv().await {
             Ok(news) => Some(news),
-            Err(RecvError::Lagged(missed)) => Some(Arc::new(News::Lagged { missed })),
+            Err(RecvError::Lagged(missed)) => Some(Arc::new(AccountEvent::Lagged { missed })),
             Err(RecvError::Closed) => None,
         }
     }
 }
 
 /// Where news are told.
-pub(crate) struct Feed(broadcast::Sender<Arc<News>>);
+pub(crate) struct EventFeed(broadcast::Sender<Arc<AccountEvent>>);
 
-impl Feed {
+impl EventFeed {
     pub(crate) fn new() -> Self {
         Self(broadcast::Sender::new(BEHIND))
     }
 
     /// Tells everybody who watches.
-    pub(crate) fn tell(&self, news: News) {
+    pub(crate) fn send(&self, news: AccountEvent) {
         // Nobody may be there.
         let _ = self.0.send(Arc::new(news));
     }
@@ -135,26 +135,26 @@ impl Feed {
     }
 
     /// Tells that a state is another one.
-    pub(crate) fn moved(&self, account: &Account, from: &Status, (why, at): (String, Millis)) {
+    pub(crate) fn send_status(&self, account: &Account, from: &Status, (why, at): (String, Millis)) {
         let (id, label) = (account.id.clone(), account.label.clone());
         let notice = account.status.notice(at);
         if let (Status::NeedsLogin { why }, _) | (_, Some(why)) = (&account.status, &notice) {
             let (account, label, why) = (id.clone(), label.clone(), why.clone());
-            self.tell(News::LoginNeeded { account, label, why, at });
+            self.send(AccountEvent::LoginNeeded { account, label, why, at });
         }
         let until = account.status.usable(at).err().and_then(|reason| reason.until());
         let (from, to) = (from.word(), account.status.word());
-        self.tell(News::Account { account: id, label, from, to, why, until, at });
+        self.send(AccountEvent::Account { account: id, label, from, to, why, until, at });
     }
 
     /// Tells that figures are others.
-    pub(crate) fn measured(&self, account: &Account) {
+    pub(crate) fn send_quota(&self, account: &Account) {
         let (id, label, quota) = (account.id.clone(), account.label.clone(), account.quota.now_only());
-        self.tell(News::Quota { account: id, label, at: quota.updated, quota: Box::new(quota) });
+        self.send(AccountEvent::Quota { account: id, label, at: quota.updated, quota: Box::new(quota) });
     }
 
     /// Tells what an owner did, here or in another process: the list before and after the writes were taken over.
-    pub(crate) fn compare(&self, before: &List, after: &List, at: Millis) {
+    pub(crate) fn send_changes(&self, before: &List, after: &List, at: Millis) {
         let own = |list: &List| -> HashMap<AccountId, Arc<Entry>> {
             let own = list.iter().filter(|entry| entry.relay.is_none());
             own.map(|entry| (entry.account.id.clone(), Arc::clone(entry))).collect()
@@ -164,28 +164,28 @@ impl Feed {
             match old.remove(&entry.account.id) {
                 None => {
                     let (account, label) = (entry.account.id.clone(), entry.account.label.clone());
-                    self.tell(News::LoginAdded { account, label, at });
+                    self.send(AccountEvent::LoginAdded { account, label, at });
                 }
-                Some(known) => self.differ(&known.account, &entry.account, at),
+                Some(known) => self.send_difference(&known.account, &entry.account, at),
             }
         }
         for account in old.into_keys() {
-            self.tell(News::LoginRemoved { account, at });
+            self.send(AccountEvent::LoginRemoved { account, at });
         }
     }
 
-    fn differ(&self, old: &Account, new: &Account, at: Millis) {
+    fn send_difference(&self, old: &Account, new: &Account, at: Millis) {
         if old.status.word() != new.status.word() {
-            self.moved(new, &old.status, ("its owner changed it".into(), at));
+            self.send_status(new, &old.status, ("its owner changed it".into(), at));
         }
-        if differs(&old.quota, &new.quota) {
-            self.measured(new);
+        if quota_differs(&old.quota, &new.quota) {
+            self.send_quota(new);
         }
     }
 }
 
 /// Whether figures differ in what people see: not in when they were learned, nor in the wandering of a reset instant.
-pub(crate) fn differs(old: &Quota, new: &Quota) -> bool {
+pub(crate) fn quota_differs(old: &Quota, new: &Quota) -> bool {
     /// A reset that moves by less is said another way, not moved; milliseconds.
     const SLACK: u64 = 120_000;
     let near = |a: Option<Millis>, b: Option<Millis>| match (a, b) {

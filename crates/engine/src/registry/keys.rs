@@ -89,8 +89,8 @@ pub enum KeyError {
 
 /// The keys in memory.
 pub(crate) struct Keys {
-    ring: ArcSwap<HashMap<String, Key>>,
-    fixed: Option<Fixed>,
+    stored: ArcSwap<HashMap<String, Key>>,
+    configured: Option<Fixed>,
     looked: Mutex<Option<Instant>>,
     /// Held by whoever reads the stored keys, until they are in place.
     reading: tokio::sync::Mutex<()>,
@@ -100,17 +100,22 @@ impl Keys {
     /// No stored key yet.
     pub(crate) fn new(api_key: Option<&Secret>, pepper: &[u8; 32]) -> Self {
         let fixed = api_key.filter(|key| !key.is_empty()).map(|key| keys::fixed(key.expose(), pepper));
-        Self { ring: ArcSwap::default(), fixed, looked: Mutex::new(None), reading: tokio::sync::Mutex::new(()) }
+        Self {
+            stored: ArcSwap::default(),
+            configured: fixed,
+            looked: Mutex::new(None),
+            reading: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// Takes over the stored keys.
     pub(crate) fn adopt(&self, stored: Vec<Key>) {
-        self.ring.store(Arc::new(stored.into_iter().map(|key| (key.id.clone(), key)).collect()));
+        self.stored.store(Arc::new(stored.into_iter().map(|key| (key.id.clone(), key)).collect()));
     }
 
     /// Every stored key, oldest first.
     pub(crate) fn all(&self) -> Vec<Key> {
-        let mut all: Vec<_> = self.ring.load().values().cloned().collect();
+        let mut all: Vec<_> = self.stored.load().values().cloned().collect();
         all.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         all
     }
@@ -118,16 +123,16 @@ impl Keys {
     /// Whether a client key has this id.
     pub(crate) fn knows(&self, id: &str) -> bool {
         let client = self.get(id).is_some_and(|key| key.kind == KeyKind::Client);
-        client || self.fixed.as_ref().is_some_and(|fixed| fixed.id == id)
+        client || self.configured.as_ref().is_some_and(|fixed| fixed.id == id)
     }
 
     /// The hosted tools of this client key, when it has a list of its own.
     pub(crate) fn tools(&self, id: &KeyId) -> Option<Vec<Hosted>> {
-        self.ring.load().get(&id.0)?.tools.clone()
+        self.stored.load().get(&id.0)?.tools.clone()
     }
 
     fn get(&self, id: &str) -> Option<Key> {
-        self.ring.load().get(id).cloned()
+        self.stored.load().get(id).cloned()
     }
 
     fn may_look(&self) -> bool {
@@ -143,36 +148,36 @@ impl Keys {
 
 impl Registry {
     /// Whose client key `presented` is.
-    pub(crate) async fn client(&self, presented: &str) -> Result<KeyId, AuthError> {
+    pub(crate) async fn authenticate_client(&self, presented: &str) -> Result<KeyId, AuthError> {
         let presented = keys::bare(presented);
         if presented.len() > LONGEST {
             return Err(AuthError::Unknown);
         }
-        if let Some(fixed) = &self.keys.fixed
+        if let Some(fixed) = &self.keys.configured
             && keys::digest(presented, self.runtime.store.pepper()).matches(&fixed.digest)
         {
             return Ok(KeyId(fixed.id.clone()));
         }
-        self.stored(presented, KeyKind::Client).await.map(|key| KeyId(key.id))
+        self.check_stored_key(presented, KeyKind::Client).await.map(|key| KeyId(key.id))
     }
 
     /// Whose admin token `presented` is.
-    pub(crate) async fn admin(&self, presented: &str) -> Result<AdminId, AuthError> {
+    pub(crate) async fn authenticate_admin(&self, presented: &str) -> Result<AdminId, AuthError> {
         if presented.len() > LONGEST {
             return Err(AuthError::Unknown);
         }
-        let key = self.stored(presented, KeyKind::Admin).await?;
+        let key = self.check_stored_key(presented, KeyKind::Admin).await?;
         Ok(AdminId { id: key.id, scopes: key.scopes })
     }
 
-    async fn stored(&self, presented: &str, wanted: KeyKind) -> Result<Key, AuthError> {
+    async fn check_stored_key(&self, presented: &str, wanted: KeyKind) -> Result<Key, AuthError> {
         let parsed = keys::parse(presented).map_err(|error| match error {
             ParseError::Foreign => AuthError::Unknown,
             ParseError::Damaged => AuthError::Damaged,
         })?;
         let key = match self.keys.get(parsed.id) {
             Some(key) => key,
-            None => self.look(parsed.id).await.ok_or(AuthError::Unknown)?,
+            None => self.find_stored_key(parsed.id).await.ok_or(AuthError::Unknown)?,
         };
         if !keys::digest(presented, self.runtime.store.pepper()).matches(&key.digest) {
             return Err(AuthError::Unknown);
@@ -187,7 +192,7 @@ impl Registry {
     }
 
     /// Looks for a key that may have been made since the last look at the store.
-    async fn look(&self, id: &str) -> Option<Key> {
+    async fn find_stored_key(&self, id: &str) -> Option<Key> {
         if !self.keys.may_look() {
             return None;
         }
@@ -198,7 +203,7 @@ impl Registry {
     }
 
     /// Makes a key and knows it at once.
-    pub(crate) async fn mint(&self, new: NewKey) -> Result<CreatedKey, KeyError> {
+    pub(crate) async fn create_key(&self, new: NewKey) -> Result<CreatedKey, KeyError> {
         let minted = keys::mint(new.kind, &rand::random(), self.runtime.store.pepper());
         let key = Key {
             id: minted.id.clone(),
@@ -217,14 +222,14 @@ impl Registry {
     }
 
     /// Sets a client key's hosted tools at once; `false` when there is no such key.
-    pub(crate) async fn equip(&self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, KeyError> {
+    pub(crate) async fn set_key_tools(&self, id: &str, tools: Option<&[Hosted]>) -> Result<bool, KeyError> {
         let known = self.runtime.store.set_key_tools(id, tools).await?;
         self.reload_keys().await?;
         Ok(known)
     }
 
     /// Takes a key back at once.
-    pub(crate) async fn revoke(&self, id: &str) -> Result<bool, KeyError> {
+    pub(crate) async fn revoke_key(&self, id: &str) -> Result<bool, KeyError> {
         let revoked = self.runtime.store.revoke_key(id, self.runtime.now()).await?;
         self.reload_keys().await?;
         Ok(revoked)

@@ -10,7 +10,7 @@ use pool::quota::Quota;
 use pool::relay::{Capability, Relay};
 use pool::{Account, Millis, Secret, Status, Terms};
 
-use super::accounts::{Accounts, Changes, Dirty, Entry, Listing, gone};
+use super::accounts::{Accounts, Changes, Entry, ModelList, UnsavedState, removed_ids};
 
 /// Where a relay is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -24,15 +24,15 @@ pub enum RelayOrigin {
 
 /// A relay with its key.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
+pub(crate) struct RelayEntry {
     pub(crate) relay: Relay,
     pub(crate) key: Secret,
     pub(crate) origin: RelayOrigin,
 }
 
-impl Line {
+impl RelayEntry {
     /// Whether both lead to the same service with the same key: what was learned about one holds for the other.
-    pub(crate) fn same(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_service(&self, other: &Self) -> bool {
         let (a, b) = (&self.relay, &other.relay);
         self.key == other.key
             && (&a.base_url, a.wire, &a.models, a.enabled) == (&b.base_url, b.wire, &b.models, b.enabled)
@@ -59,29 +59,29 @@ impl Line {
     }
 
     /// The models that its owner chose; `None` for the live list.
-    fn chosen(&self) -> Option<Arc<Listing>> {
+    fn configured_models(&self) -> Option<Arc<ModelList>> {
         let models: Vec<_> = self.relay.models.iter().map(|name| Model::bare(name)).collect();
-        (!models.is_empty()).then(|| Arc::new(Listing { etag: None, version: String::new(), models }))
+        (!models.is_empty()).then(|| Arc::new(ModelList { etag: None, version: String::new(), models }))
     }
 }
 
 impl Entry {
     /// The entry of a relay.
-    fn fresh(line: Line) -> Self {
+    fn of_relay(line: RelayEntry) -> Self {
         Self {
             account: line.account(),
             tokens: None,
-            models: line.chosen(),
-            missing: Vec::new(),
-            renewed: None,
+            models: line.configured_models(),
+            refused_models: Vec::new(),
+            refreshed_at: None,
             jitter: 0.0,
-            refused: Millis(0),
+            exhausted_at: Millis(0),
             relay: Some(Arc::new(line)),
         }
     }
 
     /// What the relay offers; `None` for accounts and for relays that are switched off or cannot do this.
-    pub(crate) fn shelf(&self, capability: Capability) -> Option<Shelf<'_>> {
+    pub(crate) fn relay_listing(&self, capability: Capability) -> Option<Shelf<'_>> {
         let relay = &self.relay.as_ref()?.relay;
         if !relay.enabled || !relay.capabilities.has(capability) {
             return None;
@@ -99,25 +99,25 @@ impl Entry {
 impl Accounts {
     /// Takes over the relays of store and configuration. What was learned about a relay stays as long as its address, key and
     /// protocol do; others count as new.
-    pub(crate) fn adopt_relays(&self, lines: Vec<Line>) -> Changes {
+    pub(crate) fn adopt_relays(&self, lines: Vec<RelayEntry>) -> Changes {
         let mut changes = Changes::default();
         self.replace(|old, dirty| {
             let mut next: Vec<_> = old.iter().filter(|entry| entry.relay.is_none()).cloned().collect();
             for line in lines {
                 let id = line.relay.id.clone();
                 let known = old.get(&id);
-                let unsaved = dirty.get(&id).is_some_and(Dirty::status);
-                let kept = known.and_then(|known| keep(known, &line, unsaved));
+                let unsaved = dirty.get(&id).is_some_and(UnsavedState::status);
+                let kept = known.and_then(|known| keep_learned(known, &line, unsaved));
                 match (&kept, known) {
                     (None, _) => changes.added.push(id),
-                    (Some(kept), Some(known)) if healed(known, kept) => changes.signed_in.push(id),
+                    (Some(kept), Some(known)) if is_healed(known, kept) => changes.signed_in.push(id),
                     _ => {}
                 }
-                next.push(Arc::new(kept.unwrap_or_else(|| Entry::fresh(line))));
+                next.push(Arc::new(kept.unwrap_or_else(|| Entry::of_relay(line))));
             }
-            changes.removed = gone(old, &next);
+            changes.removed = removed_ids(old, &next);
             // Before the catalogue of the new list is made.
-            changes.added.iter().chain(&changes.removed).for_each(|id| self.unlearn(id));
+            changes.added.iter().chain(&changes.removed).for_each(|id| self.forget_relay_limits(id));
             next
         });
         changes
@@ -125,13 +125,13 @@ impl Accounts {
 }
 
 /// Whether somebody ended what only a person ends.
-fn healed(known: &Entry, kept: &Entry) -> bool {
+fn is_healed(known: &Entry, kept: &Entry) -> bool {
     known.account.status.lasts() && !kept.account.status.lasts()
 }
 
 /// The known entry with what is stored now; `None` when nothing of it holds any more.
-fn keep(known: &Entry, line: &Line, unsaved: bool) -> Option<Entry> {
-    known.relay.as_ref().filter(|old| old.same(line))?;
+fn keep_learned(known: &Entry, line: &RelayEntry, unsaved: bool) -> Option<Entry> {
+    known.relay.as_ref().filter(|old| old.is_same_service(line))?;
     // Nobody but us knows the state of a relay of the file; the row of any other may be newer than what we know.
     let ours = unsaved || line.origin == RelayOrigin::File;
     let status = if ours { known.account.status.clone() } else { line.account().status };

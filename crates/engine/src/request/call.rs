@@ -5,9 +5,9 @@ use std::sync::Arc;
 use proto::{Dialect, Notes, Request};
 use uuid::Uuid;
 
+use crate::memory::RequestMemory;
 use crate::registry::keys::KeyId;
-use crate::request::stored::Trail;
-use crate::room::Tab;
+use crate::request::stored::ConnectionHistory;
 
 /// One request of a client.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Call {
     /// The rest that is known of the client.
     pub client: Client,
     /// What the conversation that it goes on from is charged to.
-    pub tab: Tab,
+    pub tab: RequestMemory,
 }
 
 /// What is known of a client besides its request.
@@ -50,7 +50,7 @@ pub struct Client {
     /// Whether it wants no hosted tools beside those that it asks for.
     pub own_tools: bool,
     /// What its WebSocket connection remembers; `None` over HTTP.
-    pub trail: Option<Arc<Trail>>,
+    pub trail: Option<Arc<ConnectionHistory>>,
     /// The conversation of the response that the request goes on from; the engine finds it.
     pub chained: Option<Uuid>,
 }

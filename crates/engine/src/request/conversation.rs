@@ -14,7 +14,7 @@ use proto::{Request, Text};
 use uuid::Uuid;
 
 use super::call::Call;
-use crate::dispatch::affinity::Asked;
+use crate::dispatch::affinity::TurnRecord;
 
 /// The namespace of our session ids.
 const SPACE: Uuid = Uuid::from_u128(0x9f1c_2d6e_7b0a_5c43_8e1d_6a2f_4b90_c7d5);
@@ -35,7 +35,7 @@ pub(crate) struct Conversation {
 impl Conversation {
     /// The conversation of a request to the model `slug`.
     pub(crate) fn of(call: &Call, slug: &str) -> Self {
-        let mut name = Name::new(&call.key.0);
+        let mut name = IdHasher::new(&call.key.0);
         let cache_key = call.request.cache_key.as_ref().filter(|key| !key.is_empty());
         let id = match (&call.client.session, cache_key, call.client.chained) {
             (Some(session), ..) => name.part("session", session.as_bytes()).id(),
@@ -53,7 +53,7 @@ impl Conversation {
 
 /// The turn that a request belongs to: one of the `last` of its conversation, if it goes on with that one. What a client adds to a
 /// tool's output in the user's name begins none; a compaction is a turn of its own.
-pub(crate) fn turn_of(request: &Request, conversation: &Conversation, last: &[Asked], now: Millis) -> Asked {
+pub(crate) fn turn_of(request: &Request, conversation: &Conversation, last: &[TurnRecord], now: Millis) -> TurnRecord {
     let user = |item: &Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
     let output = |item: &Item| matches!(&item.kind, ItemKind::Output { .. });
     let (mut turns, mut asks, mut beside) = (0_u64, None, false);
@@ -63,13 +63,13 @@ pub(crate) fn turn_of(request: &Request, conversation: &Conversation, last: &[As
         }
         beside = output(item) || beside && user(item);
     }
-    let mut name = Name::new(&conversation.thread);
+    let mut name = IdHasher::new(&conversation.thread);
     name.part("id", conversation.id.as_bytes());
     name.part("turns", &turns.to_le_bytes());
     name.part("compacts", &[u8::from(is_asked(request))]);
     asks.map(|item| item_parts(item, &mut name));
     let name = name.id();
-    last.iter().find(|last| last.name == name).copied().unwrap_or(Asked { name, begun: now })
+    last.iter().find(|last| last.name == name).copied().unwrap_or(TurnRecord { name, begun: now })
 }
 
 impl Conversation {
@@ -90,7 +90,7 @@ impl Conversation {
 /// The ids that a conversation may have which a client with this key names so: in a header, or by its prompt cache key.
 pub(crate) fn named(key: &str, name: &str) -> [Uuid; 2] {
     let id = |label, bytes: &[u8]| {
-        let mut parts = Name::new(key);
+        let mut parts = IdHasher::new(key);
         parts.part(label, bytes);
         parts.id()
     };
@@ -98,7 +98,7 @@ pub(crate) fn named(key: &str, name: &str) -> [Uuid; 2] {
 }
 
 /// What stays the same over all turns of a conversation that nobody named: everything up to the first user message.
-fn opening<'n>(request: &Request, slug: &str, name: &'n mut Name) -> &'n Name {
+fn opening<'n>(request: &Request, slug: &str, name: &'n mut IdHasher) -> &'n IdHasher {
     name.part("model", slug.as_bytes());
     if let Some(instructions) = &request.instructions {
         name.part("instructions", instructions.escaped());
@@ -108,7 +108,7 @@ fn opening<'n>(request: &Request, slug: &str, name: &'n mut Name) -> &'n Name {
 }
 
 /// Adds an item's texts; `true` when it is a user message.
-fn item_parts(item: &Item, name: &mut Name) -> bool {
+fn item_parts(item: &Item, name: &mut IdHasher) -> bool {
     let ItemKind::Message { role, parts, .. } = &item.kind else { return false };
     for part in parts {
         let _ = match part {
@@ -126,9 +126,9 @@ fn uuid(text: &str) -> Option<String> {
 }
 
 /// Collects what an id is derived from; each piece carries its length, so that no two lists look alike.
-struct Name(Vec<u8>);
+struct IdHasher(Vec<u8>);
 
-impl Name {
+impl IdHasher {
     fn new(scope: &str) -> Self {
         let mut name = Self(Vec::with_capacity(256));
         name.part("key", scope.as_bytes());

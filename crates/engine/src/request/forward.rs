@@ -2,9 +2,9 @@
 //! came but for the model's name, or to an account whose backend can, and the answer comes back as it is.
 
 mod account;
+mod body;
 mod choice;
-mod load;
-mod receipt;
+mod usage;
 
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,18 +26,18 @@ use tokio::time::{Instant, Sleep};
 use upstream::relay::Forward;
 use upstream::{Answer, Body};
 
-use crate::dispatch::slots::{Field, Slot, Taken};
+use crate::dispatch::limiter::{Acquired, Candidates, Permit};
 use crate::registry::accounts::{Entry, List};
 use crate::registry::keys::KeyId;
-use crate::registry::relays::Line;
+use crate::registry::relays::RelayEntry;
 use crate::request::reply::{Head, Refusal};
-use crate::request::run::post::{Miss, denied};
+use crate::request::run::call::{CallError, relay_refusal};
 use crate::request::services::Services;
-pub use load::{Fate, Form, Load};
-use receipt::Receipt;
+pub use body::{BodyFate, Form, ForwardBody};
+use usage::ForwardUsage;
 
 /// One call to hand on.
-pub struct Errand {
+pub struct ForwardRequest {
     /// Which.
     pub service: Service,
     /// Who asks.
@@ -49,20 +49,20 @@ pub struct Errand {
     /// The body's type, with the boundary of a form.
     pub content_type: Option<HeaderValue>,
     /// The body.
-    pub load: Load,
+    pub load: ForwardBody,
     /// A Codex client's own headers about its turn, those that [`upstream::TURN`] names.
     pub turn: Vec<(&'static str, String)>,
 }
 
 /// An answer on its way to the client. Dropping it ends the exchange.
-pub struct Delivery {
+pub struct ForwardedReply {
     head: Head,
     status: u16,
     headers: HeaderMap,
     body: Option<Body>,
-    silence: Silence,
-    receipt: Receipt,
-    _slot: Slot,
+    silence: IdleTimer,
+    receipt: ForwardUsage,
+    _slot: Permit,
 }
 
 /// The relay's answer broke off: the client must not take what it has for all.
@@ -71,19 +71,19 @@ pub struct Delivery {
 pub struct Broken;
 
 /// How long the relay has said nothing.
-struct Silence {
+struct IdleTimer {
     limit: std::time::Duration,
     heard: Instant,
     sleep: Pin<Box<Sleep>>,
 }
 
 /// An errand under way.
-struct Run {
+struct ForwardAttempt {
     services: Arc<Services>,
     service: Service,
     content_type: Option<HeaderValue>,
     resolved: Resolved,
-    load: Load,
+    load: ForwardBody,
     turn: Vec<(&'static str, String)>,
     history: History,
     /// When the last call began, and what tells its caller from others.
@@ -91,12 +91,12 @@ struct Run {
     /// The tokens that the last call was sent with, where it was an account's.
     sent: Option<Arc<Tokens>>,
     head: Head,
-    receipt: Receipt,
+    receipt: ForwardUsage,
 }
 
 /// Hands a call to a relay that can do it; resolves at the head of its answer.
-pub(crate) async fn forward(services: Arc<Services>, errand: Errand) -> Result<Delivery, Refusal> {
-    let mut receipt = Receipt::open(&services, &errand);
+pub(crate) async fn forward(services: Arc<Services>, errand: ForwardRequest) -> Result<ForwardedReply, Refusal> {
+    let mut receipt = ForwardUsage::open(&services, &errand);
     services.dispatch.budget.lock().request(services.runtime.now());
     let resolved = match choice::resolve(&services, errand.service, errand.model.as_deref()) {
         Ok(resolved) => resolved,
@@ -109,9 +109,21 @@ pub(crate) async fn forward(services: Arc<Services>, errand: Errand) -> Result<D
     let head = Head { model: resolved.model.slug.clone(), ..Head::default() };
     let keyed = resolved.to != To::Accounts;
     let history = History { rest: Some(services.runtime.settings.rest), keyed, ..History::default() };
-    let Errand { service, content_type, load, key, turn, .. } = errand;
-    let call = (services.runtime.now(), by(&key));
-    let run = Run { services, service, content_type, resolved, load, turn, history, call, sent: None, head, receipt };
+    let ForwardRequest { service, content_type, load, key, turn, .. } = errand;
+    let call = (services.runtime.now(), caller_hash(&key));
+    let run = ForwardAttempt {
+        services,
+        service,
+        content_type,
+        resolved,
+        load,
+        turn,
+        history,
+        call,
+        sent: None,
+        head,
+        receipt,
+    };
     run.go().await
 }
 
@@ -129,7 +141,7 @@ pub(crate) fn by_accounts(services: &Services, service: Service, name: Option<&s
 }
 
 /// Tells callers apart.
-fn by(key: &KeyId) -> u64 {
+fn caller_hash(key: &KeyId) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     hasher.finish()
@@ -142,15 +154,15 @@ pub const NO_RELAY: &str = "unsupported_endpoint";
 #[derive(Default)]
 struct Next {
     /// The place that it keeps.
-    held: Option<Slot>,
+    held: Option<Permit>,
     /// Whether the account's tokens are refreshed first.
     refresh: bool,
     /// The answer when nobody can take it.
     otherwise: Option<Failure>,
 }
 
-impl Run {
-    async fn go(mut self) -> Result<Delivery, Refusal> {
+impl ForwardAttempt {
+    async fn go(mut self) -> Result<ForwardedReply, Refusal> {
         let mut next = Next::default();
         loop {
             let slot = match next.held.take().map_or_else(|| self.place(next.otherwise.as_ref()), Ok) {
@@ -179,7 +191,7 @@ impl Run {
     }
 
     /// A place at somebody who was not tried; nobody queues for these.
-    fn place(&self, otherwise: Option<&Failure>) -> Result<Slot, Failure> {
+    fn place(&self, otherwise: Option<&Failure>) -> Result<Permit, Failure> {
         let (list, ways, now) = (
             self.services.registry.accounts.list(),
             self.services.registry.egress.table(),
@@ -187,9 +199,9 @@ impl Run {
         );
         let field = self.field((&list, &ways), &self.history.tried);
         let ask = self.ask();
-        match self.services.dispatch.slots.take(field, &ask, (None, now)) {
-            Ok(Taken::Now(slot)) => Ok(slot),
-            Ok(Taken::Later(_)) => {
+        match self.services.dispatch.limiter.acquire(field, &ask, (None, now)) {
+            Ok(Acquired::Now(slot)) => Ok(slot),
+            Ok(Acquired::Later(_)) => {
                 let busy = format!("every {} is busy", ask.kin.noun());
                 Err(Failure::new(Kind::RateLimited, busy).retry_after(1))
             }
@@ -198,7 +210,7 @@ impl Run {
     }
 
     fn ask(&self) -> Ask<'_> {
-        let ask = self.services.dispatch.wish(&self.resolved);
+        let ask = self.services.dispatch.pick_query(&self.resolved);
         match self.resolved.to {
             // No account lists what it draws with.
             To::Accounts => Ask { model: "", draws: self.service.draws(), ..ask },
@@ -206,8 +218,8 @@ impl Run {
         }
     }
 
-    fn field<'a>(&'a self, (list, ways): (&'a List, &'a Table), tried: &'a [AccountId]) -> Field<'a> {
-        Field {
+    fn field<'a>(&'a self, (list, ways): (&'a List, &'a Table), tried: &'a [AccountId]) -> Candidates<'a> {
+        Candidates {
             list,
             bundled: &self.services.dispatch.bundled,
             custom: false,
@@ -218,29 +230,29 @@ impl Run {
         }
     }
 
-    async fn call(&mut self, line: &Line) -> Result<Answer, Miss> {
+    async fn call(&mut self, line: &RelayEntry) -> Result<Answer, CallError> {
         let model = match &self.resolved.to {
             To::Relays(stops) => stops.iter().find(|stop| stop.relay == line.relay.id).map(|stop| stop.model.as_str()),
             To::Accounts => None,
         };
         let body = self.load.take(model.filter(|model| !model.is_empty()));
         self.call.0 = self.services.runtime.now();
-        self.receipt.posted(&line.relay.id);
+        self.receipt.call_started(&line.relay.id);
         self.head.account = Some(line.relay.id.clone());
         self.head.relay = Some(line.relay.name.clone());
         let content_type = self.content_type.clone();
         let forward = Forward { relay: &line.relay, key: &line.key, service: self.service, content_type, body };
         let answer = self.services.runtime.upstream.relays().forward(forward).await?;
         if !(200..300).contains(&answer.status) {
-            return Err(denied(&self.services, answer).await);
+            return Err(relay_refusal(&self.services, answer).await);
         }
-        self.services.dispatch.report(line, &Signal::Served);
-        self.services.dispatch.works(&line.relay.id);
+        self.services.dispatch.signal_relay(line, &Signal::Served);
+        self.services.dispatch.mark_answering(&line.relay.id);
         Ok(answer)
     }
 
     /// Asks the table; `Ok` is another try.
-    fn settle(&mut self, entry: &Entry, mut miss: Miss, slot: Slot) -> Result<Next, Failure> {
+    fn settle(&mut self, entry: &Entry, mut miss: CallError, slot: Permit) -> Result<Next, Failure> {
         // An account may have other tokens by now than those that were sent.
         let key = entry.relay.as_ref().map(|line| &line.key);
         if let Some(secret) = key.or_else(|| self.sent.as_ref().map(|tokens| &tokens.access)) {
@@ -251,10 +263,10 @@ impl Run {
         if miss.outcome.costs(&step) && !self.services.dispatch.budget.lock().spend(now) {
             step = step.give();
         }
-        self.services.dispatch.judge(id, self.call, &miss.outcome);
+        self.services.dispatch.record_outcome(id, self.call, &miss.outcome);
         self.learn(entry, &signal);
         match step {
-            Step::Again { to: Toward::Same, refresh: true, otherwise, .. } if self.load.again() => {
+            Step::Again { to: Toward::Same, refresh: true, otherwise, .. } if self.load.can_resend() => {
                 Ok(Next { held: Some(slot), refresh: true, otherwise: Some(miss.name(otherwise)) })
             }
             Step::Again { to: Toward::Other | Toward::PreferOther, otherwise, .. } if self.may_go_on() => {
@@ -272,14 +284,14 @@ impl Run {
             && let To::Relays(stops) = &self.resolved.to
             && let Some(stop) = stops.iter().find(|stop| stop.relay == *id)
         {
-            self.services.dispatch.lacks(id, &stop.model);
+            self.services.dispatch.note_missing_model(id, &stop.model);
         }
-        self.services.dispatch.report(line, signal);
+        self.services.dispatch.signal_relay(line, signal);
     }
 
     /// Whether there is a body left to send and somebody who was not tried.
     fn may_go_on(&self) -> bool {
-        self.load.again() && matches!(self.look(&self.history.tried), Ok(Pick::Ready(_)))
+        self.load.can_resend() && matches!(self.look(&self.history.tried), Ok(Pick::Ready(_)))
     }
 
     fn concede(&self, failure: Failure) -> Failure {
@@ -288,16 +300,20 @@ impl Run {
 
     fn look(&self, tried: &[AccountId]) -> Result<Pick, NoAccount> {
         let (list, ways) = (self.services.registry.accounts.list(), self.services.registry.egress.table());
-        self.services.dispatch.slots.look(self.field((&list, &ways), tried), &self.ask(), self.services.runtime.now())
+        self.services.dispatch.limiter.preview(
+            self.field((&list, &ways), tried),
+            &self.ask(),
+            self.services.runtime.now(),
+        )
     }
 
-    fn deliver(self, answer: Answer, slot: Slot) -> Delivery {
+    fn deliver(self, answer: Answer, slot: Permit) -> ForwardedReply {
         let Self { services, mut head, mut receipt, .. } = self;
         head.attempts = receipt.attempts();
         receipt.kind(&answer.headers);
-        let silence = Silence::new(services.runtime.settings.idle);
+        let silence = IdleTimer::new(services.runtime.settings.idle);
         let Answer { status, headers, body } = answer;
-        Delivery { head, status, headers, body: Some(body), silence, receipt, _slot: slot }
+        ForwardedReply { head, status, headers, body: Some(body), silence, receipt, _slot: slot }
     }
 
     fn refuse(mut self, failure: Failure) -> Refusal {
@@ -307,7 +323,7 @@ impl Run {
     }
 }
 
-impl Delivery {
+impl ForwardedReply {
     /// What our own headers say.
     pub fn head(&self) -> &Head {
         &self.head
@@ -338,7 +354,7 @@ impl Delivery {
         self.silence.heard = Instant::now();
         match read {
             Some(Ok(chunk)) => {
-                self.receipt.see(&chunk);
+                self.receipt.on_chunk(&chunk);
                 Poll::Ready(Some(Ok(chunk)))
             }
             Some(Err(_)) => {
@@ -362,7 +378,7 @@ impl Delivery {
     }
 }
 
-impl Silence {
+impl IdleTimer {
     fn new(limit: std::time::Duration) -> Self {
         let heard = Instant::now();
         Self { limit, heard, sleep: Box::pin(tokio::time::sleep_until(heard + limit)) }

@@ -18,7 +18,7 @@ impl Services {
     ) {
         head::forget_limits(headers);
         let list = self.models.codex_list(version);
-        let limits = self.dispatch.limits(Some(resolved), served).headers(self.runtime.now());
+        let limits = self.dispatch.pool_quota(Some(resolved), served).headers(self.runtime.now());
         let all = limits.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in all.chain([(head::MODELS_ETAG, list.etag.as_str())]) {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {

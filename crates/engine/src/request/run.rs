@@ -5,10 +5,10 @@
 //! the end of `settings.commit`.
 
 mod attempt;
+pub(crate) mod call;
 mod choice;
 mod committed;
 mod opening;
-pub(crate) mod post;
 mod prewarm;
 pub(crate) mod replay;
 
@@ -18,10 +18,10 @@ use proto::Failure;
 use upstream::offload;
 
 use crate::request::call::Call;
-use crate::request::ledger::Ledger;
 use crate::request::reply::{Head, Refusal, Reply};
 use crate::request::services::Services;
-use crate::request::stored::{Keep, recall, recalled_bytes};
+use crate::request::stored::{PendingStore, recall, recalled_bytes};
+use crate::request::usage::UsageRecorder;
 use attempt::{Attempt, instead};
 pub(crate) use attempt::{fingerprint, models};
 
@@ -30,7 +30,7 @@ pub(crate) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
     if call.request.reply.prewarm {
         return prewarm::run(services, call).await;
     }
-    let mut ledger = Ledger::open(&services, &call);
+    let mut ledger = UsageRecorder::open(&services, &call);
     services.dispatch.budget.lock().request(services.runtime.now());
     let (call, keep) = recalled(&services, call).await;
     let keep = match keep {
@@ -51,11 +51,11 @@ pub(crate) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
             None => return Err(refuse(call, failure, ledger)),
         },
     };
-    attempt.keeping(keep).serve().await
+    attempt.with_pending_store(keep).serve().await
 }
 
 /// The call with the conversation that it goes on from, and what will be kept of its reply.
-async fn recalled(services: &Arc<Services>, mut call: Call) -> (Call, Result<Option<Box<Keep>>, Failure>) {
+async fn recalled(services: &Arc<Services>, mut call: Call) -> (Call, Result<Option<Box<PendingStore>>, Failure>) {
     let (services, size) = (Arc::clone(services), recalled_bytes(services, &call));
     let work = move || {
         let keep = recall(&services, &mut call);
@@ -65,7 +65,7 @@ async fn recalled(services: &Arc<Services>, mut call: Call) -> (Call, Result<Opt
 }
 
 /// The answer to a request that is not tried at all.
-fn refuse(call: Call, failure: Failure, mut ledger: Ledger) -> Refusal {
+fn refuse(call: Call, failure: Failure, mut ledger: UsageRecorder) -> Refusal {
     ledger.refuse(call.dialect, &failure);
     let head = Head { notes: call.notes, ..Head::default() };
     Refusal { failure, head: Box::new(head) }

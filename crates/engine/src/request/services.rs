@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use proto::Failure;
 
 use super::retired::Retired;
-use super::stored::Stored;
+use super::stored::ResponseStore;
 use crate::dispatch::Dispatch;
 use crate::models::ModelLists;
 use crate::registry::Registry;
@@ -20,10 +20,10 @@ pub(crate) struct Services {
     pub(crate) tokens: Arc<TokenService>,
     pub(crate) models: Arc<ModelLists>,
     /// Responses that later requests may go on from.
-    pub(crate) stored: Stored,
+    pub(crate) stored: ResponseStore,
     pub(crate) retired: Retired,
     /// What requests are told that the server does not wait for; set once it waits no more.
-    pub(crate) parting: OnceLock<Failure>,
+    pub(crate) farewell: OnceLock<Failure>,
 }
 
 impl Services {
@@ -41,9 +41,9 @@ impl Services {
             dispatch,
             tokens,
             models: Arc::new(models),
-            stored: Stored::default(),
+            stored: ResponseStore::default(),
             retired: Retired::default(),
-            parting: OnceLock::new(),
+            farewell: OnceLock::new(),
         }
     }
 }

@@ -8,9 +8,9 @@
 //! Kept in memory: a restart forgets, and another node knows nothing of it. Upstreams never hear of it, they are asked with the
 //! whole conversation.
 
-mod keep;
-mod shelf;
-mod trail;
+mod history;
+mod pending;
+mod responses;
 
 use std::sync::Arc;
 
@@ -19,15 +19,15 @@ use pool::{Millis, limits};
 use proto::Json;
 use proto::dialect::responses::Shown;
 
-pub(crate) use self::keep::{Keep, recall, recalled_bytes};
-use self::shelf::{Bounds, Held, Name, Scale, Shelf};
-pub use self::trail::Trail;
+pub use self::history::ConnectionHistory;
+pub(crate) use self::pending::{PendingStore, recall, recalled_bytes};
+use self::responses::{Bounds, ResponseKey, Scale, StoredReply, StoredResponses};
 use super::services::Services;
 use crate::registry::keys::KeyId;
 
 /// What is kept.
-pub(crate) struct Stored {
-    shelf: Mutex<Shelf>,
+pub(crate) struct ResponseStore {
+    shelf: Mutex<StoredResponses>,
     /// What connections keep beside it.
     trails: Scale,
 }
@@ -43,15 +43,15 @@ pub enum NotCancelled {
     Over(String),
 }
 
-impl Default for Stored {
+impl Default for ResponseStore {
     fn default() -> Self {
         let (bytes, share) = (limits::STORED_BYTES, limits::STORED_SHARE);
         let bounds = Bounds { count: limits::STORED, bytes, share, age: limits::STORED_AGE };
-        Self { shelf: Mutex::new(Shelf::new(bounds)), trails: Scale::new(limits::TRAIL_BYTES) }
+        Self { shelf: Mutex::new(StoredResponses::new(bounds)), trails: Scale::new(limits::TRAIL_BYTES) }
     }
 }
 
-impl Stored {
+impl ResponseStore {
     /// Lets go of stored responses that are too old.
     pub(crate) fn forget_old(&self, now: Millis) {
         self.shelf.lock().expire(now);
@@ -66,38 +66,38 @@ impl Responses<'_> {
     /// The stored response of this id, for the key that asked for it.
     pub fn get(self, key: &KeyId, id: &str) -> Option<Json> {
         let mut shelf = self.0.stored.shelf.lock();
-        match shelf.get(&Name::of(key, id), self.0.runtime.now())? {
-            Held::Running { response, .. } => Some(response.clone()),
-            Held::Over(record) => record.turns.last().map(|turn| turn.response.clone()),
+        match shelf.get(&ResponseKey::of(key, id), self.0.runtime.now())? {
+            StoredReply::Running { response, .. } => Some(response.clone()),
+            StoredReply::Over(record) => record.turns.last().map(|turn| turn.response.clone()),
         }
     }
 
     /// The items that a stored response was made of, oldest first: the whole conversation before it.
     pub fn input_items(self, key: &KeyId, id: &str) -> Option<Vec<Shown>> {
         // What is made of them is made after the lock, which everybody's requests take.
-        let (turns, input) = match self.0.stored.shelf.lock().get(&Name::of(key, id), self.0.runtime.now())? {
-            Held::Running { turns, input, .. } => (turns.clone(), Some(input.clone())),
-            Held::Over(record) => (record.turns.clone(), None),
+        let (turns, input) = match self.0.stored.shelf.lock().get(&ResponseKey::of(key, id), self.0.runtime.now())? {
+            StoredReply::Running { turns, input, .. } => (turns.clone(), Some(input.clone())),
+            StoredReply::Over(record) => (record.turns.clone(), None),
         };
         let past = if input.is_some() { turns.len() } else { turns.len().saturating_sub(1) };
-        let own = input.iter().flat_map(|input| shelf::shown(input, id));
+        let own = input.iter().flat_map(|input| responses::shown(input, id));
         Some(turns.iter().enumerate().flat_map(|(at, turn)| turn.shown(at < past)).chain(own).collect())
     }
 
     /// Forgets a stored response; `false` when there is none. One that still runs goes on, and is not kept.
     pub fn forget(self, key: &KeyId, id: &str) -> bool {
-        self.0.stored.shelf.lock().remove(&Name::of(key, id), self.0.runtime.now())
+        self.0.stored.shelf.lock().remove(&ResponseKey::of(key, id), self.0.runtime.now())
     }
 
     /// Ends a stored response that still runs, and says what it is now.
     pub fn cancel(self, key: &KeyId, id: &str) -> Result<Json, NotCancelled> {
         let mut shelf = self.0.stored.shelf.lock();
-        match shelf.get(&Name::of(key, id), self.0.runtime.now()).ok_or(NotCancelled::Unknown)? {
-            Held::Running { response, cancel, .. } => {
+        match shelf.get(&ResponseKey::of(key, id), self.0.runtime.now()).ok_or(NotCancelled::Unknown)? {
+            StoredReply::Running { response, cancel, .. } => {
                 cancel.ask();
                 Ok(proto::json::set(response, "status", &Json::of("cancelled")))
             }
-            Held::Over(record) => {
+            StoredReply::Over(record) => {
                 let response = record.turns.last().map(|turn| turn.response.clone()).ok_or(NotCancelled::Unknown)?;
                 let status = response.text("status").unwrap_or_default().plain().into_owned();
                 // Asking twice is no mistake.

@@ -1,8 +1,8 @@
 //! A reply that runs, as the server sees it: a source of bytes.
 
-pub(crate) mod flow;
 mod held;
-pub(crate) mod pipe;
+pub(crate) mod reply_stream;
+pub(crate) mod transcoder;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,30 +10,30 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use crate::request::reply::Head;
-use flow::Flow;
+use reply_stream::ReplyStream;
 
 /// A committed reply: upstream bytes in, client bytes out. Dropping it cancels the upstream.
 pub struct Stream {
     head: Head,
-    from: From,
+    from: ByteSource,
 }
 
 /// Where the bytes come from.
-enum From {
+enum ByteSource {
     /// A call that runs.
-    Flow(Box<Flow>),
+    Flow(Box<ReplyStream>),
     /// We have said all of it ourselves, until it is taken.
     Us(Option<Bytes>),
 }
 
 impl Stream {
-    pub(crate) fn new(head: Head, flow: Box<Flow>) -> Self {
-        Self { head, from: From::Flow(flow) }
+    pub(crate) fn new(head: Head, flow: Box<ReplyStream>) -> Self {
+        Self { head, from: ByteSource::Flow(flow) }
     }
 
     /// A reply of ours.
     pub(crate) fn said(head: Head, bytes: Bytes) -> Self {
-        Self { head, from: From::Us(Some(bytes)) }
+        Self { head, from: ByteSource::Us(Some(bytes)) }
     }
 
     /// What the headers say.
@@ -50,8 +50,8 @@ impl Stream {
     /// client's protocol; `None` follows the terminal event at once.
     pub fn poll_bytes(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match &mut self.get_mut().from {
-            From::Flow(flow) => flow.poll_bytes(cx),
-            From::Us(bytes) => Poll::Ready(bytes.take()),
+            ByteSource::Flow(flow) => flow.poll_bytes(cx),
+            ByteSource::Us(bytes) => Poll::Ready(bytes.take()),
         }
     }
 
@@ -59,8 +59,8 @@ impl Stream {
     /// reply fails midway; empty when it has ended already.
     pub fn cut(self: Pin<&mut Self>, failure: &proto::Failure) -> Bytes {
         match &mut self.get_mut().from {
-            From::Flow(flow) => flow.cut(failure.clone()),
-            From::Us(bytes) => bytes.take().unwrap_or_default(),
+            ByteSource::Flow(flow) => flow.cut(failure.clone()),
+            ByteSource::Us(bytes) => bytes.take().unwrap_or_default(),
         }
     }
 }

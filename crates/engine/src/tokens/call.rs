@@ -12,20 +12,20 @@ use tokio::sync::SemaphorePermit;
 use upstream::oauth::{Grant, RefreshError};
 
 use super::TokenService;
-use super::{NotRefreshed, Wish};
+use super::{RefreshFailed, RefreshRequest};
 
 impl TokenService {
     /// A place at the token endpoint.
-    pub(super) async fn place(&self) -> SemaphorePermit<'_> {
-        self.calls.acquire().await.expect("invariant: the semaphore is never closed")
+    pub(super) async fn endpoint_permit(&self) -> SemaphorePermit<'_> {
+        self.endpoint_permits.acquire().await.expect("invariant: the semaphore is never closed")
     }
 
     /// Writes the intent. `false` when that took so long, because the process or the machine stood still, that somebody else
     /// may have the lease by now: then nothing may be sent.
-    pub(super) async fn declare(&self, ticket: &Ticket) -> Result<bool, NotRefreshed> {
+    pub(super) async fn write_intent(&self, ticket: &Ticket) -> Result<bool, RefreshFailed> {
         let begun = self.runtime.clock.moment();
         let declared = self.runtime.store.intend(ticket, self.runtime.now()).await;
-        declared.map_err(|error| NotRefreshed::passing(format!("store: {error}")))?;
+        declared.map_err(|error| RefreshFailed::passing(format!("store: {error}")))?;
         fail_point!("engine::before_refresh_post");
         // What is left of the lease is enough for the call.
         Ok(begun.elapsed(&self.runtime.clock) < REFRESH_CALL)
@@ -33,16 +33,16 @@ impl TokenService {
 
     /// Uses the refresh token, whose use is announced. An endpoint in trouble is asked again while a request waits for the tokens; the
     /// place is somebody else's meanwhile.
-    pub(super) async fn call(
+    pub(super) async fn call_endpoint(
         self: &Arc<Self>,
         (ticket, place): (&Ticket, SemaphorePermit<'_>),
         refresh: &Secret,
-        wish: &Wish,
+        wish: &RefreshRequest,
     ) -> Result<Grant, RefreshError> {
         let mut place = Some(place);
         let mut pauses = self.runtime.settings.refresh_retries.iter();
         loop {
-            let error = match self.post(&ticket.id, refresh, wish).await {
+            let error = match self.post_once(&ticket.id, refresh, wish).await {
                 Ok(grant) => return Ok(grant),
                 Err(error) => error,
             };
@@ -53,23 +53,28 @@ impl TokenService {
                 () = self.runtime.stop.cancelled() => return Err(error),
                 () = tokio::time::sleep(*pause) => {}
             }
-            place = Some(self.place().await);
-            if self.declare(ticket).await != Ok(true) {
+            place = Some(self.endpoint_permit().await);
+            if self.write_intent(ticket).await != Ok(true) {
                 return Err(error);
             }
         }
     }
 
     /// The call itself, by the account's way; by another while nothing was sent and its owner left the choice to us.
-    async fn post(self: &Arc<Self>, id: &AccountId, refresh: &Secret, wish: &Wish) -> Result<Grant, RefreshError> {
-        let mut outing = self.dispatch.outing(id);
+    async fn post_once(
+        self: &Arc<Self>,
+        id: &AccountId,
+        refresh: &Secret,
+        wish: &RefreshRequest,
+    ) -> Result<Grant, RefreshError> {
+        let mut outing = self.dispatch.egress_attempts(id);
         loop {
             let answer = match outing.next() {
                 Ok(upstream) => upstream.refresh(refresh, wish.reason).await,
                 Err(none) => Err(unsent(none.to_string())),
             };
             match answer {
-                Err(RefreshError::Transient { sent, .. }) if outing.another(sent) => {}
+                Err(RefreshError::Transient { sent, .. }) if outing.may_try_another(sent) => {}
                 answer => return answer,
             }
         }

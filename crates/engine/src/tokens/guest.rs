@@ -31,7 +31,7 @@ pub struct Guest {
 
 impl TokenService {
     /// Whose linked login an access token is.
-    pub(crate) async fn login(self: &Arc<Self>, presented: &str) -> Result<Guest, AuthError> {
+    pub(crate) async fn authenticate_login(self: &Arc<Self>, presented: &str) -> Result<Guest, AuthError> {
         if presented.len() > LONGEST || presented.split('.').count() != 3 {
             return Err(AuthError::Unknown);
         }
@@ -40,14 +40,14 @@ impl TokenService {
             return self.guest(&entry);
         }
         // Codex may have refreshed it a moment ago.
-        self.look_at_links(Instant::now()).await;
+        self.reread_links(Instant::now()).await;
         let entry = self.linked(&digest).ok_or(AuthError::Unknown)?;
         self.guest(&entry)
     }
 
     /// Returns after a look at all linked files that began at `since` or later, or when another's takes too long. Callers share
     /// looks: Codex sends several calls at once with its new token, and all of them find it.
-    async fn look_at_links(self: &Arc<Self>, since: Instant) {
+    async fn reread_links(self: &Arc<Self>, since: Instant) {
         // Held while looking, so that one looks and the others wait for it.
         let Ok(mut looked) = tokio::time::timeout(WAIT, self.looked.lock()).await else { return };
         if looked.is_some_and(|last| last >= since) {

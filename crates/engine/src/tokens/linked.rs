@@ -17,75 +17,83 @@ use upstream::linked::{self, LinkedFile, NewTokens};
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
 
 use super::TokenService;
-use super::single::{Call, Lease};
-use super::{NotRefreshed, Wish, usable};
+use super::refresh::{Call, Lease};
+use super::{RefreshFailed, RefreshRequest, usable};
 use crate::registry::accounts::Entry;
 
 impl TokenService {
     /// Fresh tokens of a linked account: the file's, or refreshed ones where that is allowed.
-    pub(super) async fn relink(
+    pub(super) async fn refresh_linked(
         self: &Arc<Self>,
         id: &AccountId,
         link: &Link,
-        wish: &Wish,
-    ) -> Result<Arc<Tokens>, NotRefreshed> {
-        let seen = self.seen(id, link).await?;
-        let tokens = shown(&seen.login, self.runtime.now());
-        if usable(&tokens, &wish.seen, self.runtime.backend_now()) {
+        wish: &RefreshRequest,
+    ) -> Result<Arc<Tokens>, RefreshFailed> {
+        let seen = self.read_linked_file(id, link).await?;
+        let tokens = stored_tokens(&seen.login, self.runtime.now());
+        if usable(&tokens, &wish.old_access, self.runtime.backend_now()) {
             return self.adopt_file(id, link, seen.login).await;
         }
-        let refresh = self.allowed(id, link, &seen, wish)?;
+        let refresh = self.spendable_token(id, link, &seen, wish)?;
         let (ticket, place) = match self.lease(id, wish).await? {
             Lease::Ours(ticket, place) => (ticket, place),
             Lease::Done(tokens) => return Ok(self.publish(id, tokens)),
             Lease::Over => {
-                let known = self.overtaken(id, wish).await;
-                return known.unwrap_or_else(|| Err(NotRefreshed::passing("its login has just changed")));
+                let known = self.after_takeover(id, wish).await;
+                return known.unwrap_or_else(|| Err(RefreshFailed::passing("its login has just changed")));
             }
         };
         // Codex may have written while we waited for the lease.
         match linked::read(&link.file).await {
             Ok(again) if again.login.refresh.as_ref() == Some(&refresh) => {}
             _ => {
-                self.let_go(ticket, None).await;
-                return Err(NotRefreshed::passing("Codex is writing the linked file"));
+                self.release_lease(ticket, None).await;
+                return Err(RefreshFailed::passing("Codex is writing the linked file"));
             }
         }
         let outcome = self.spend((ticket, place), link, &refresh, wish).await;
-        self.part(id).await;
+        self.unlink_if_owned(id).await;
         outcome
     }
 
     /// The file now. One of another account is no ground for any call.
-    async fn seen(&self, id: &AccountId, link: &Link) -> Result<LinkedFile, NotRefreshed> {
+    async fn read_linked_file(&self, id: &AccountId, link: &Link) -> Result<LinkedFile, RefreshFailed> {
         let seen = match linked::read(&link.file).await {
             Ok(seen) => seen,
             Err(error @ (ImportError::Io { .. } | ImportError::Malformed { .. })) => {
                 self.pause_after(id, (Sent::Yes, None), &error.to_string());
-                return Err(NotRefreshed::passing(error.to_string()));
+                return Err(RefreshFailed::passing(error.to_string()));
             }
-            Err(error) => return Err(self.end(id, &error.to_string())),
+            Err(error) => return Err(self.end_linked_login(id, &error.to_string())),
         };
         let Some(entry) = self.registry.accounts.get(id) else {
-            return Err(NotRefreshed::lasting("the account is gone"));
+            return Err(RefreshFailed::lasting("the account is gone"));
         };
-        if same(&entry.account, &seen.login) {
+        if is_same_account(&entry.account, &seen.login) {
             return Ok(seen);
         }
-        Err(self.end(id, &format!("{} holds the login of another account now", link.file.display())))
+        Err(self.end_linked_login(id, &format!("{} holds the login of another account now", link.file.display())))
     }
 
     /// The refresh token, where it may be used now.
-    fn allowed(&self, id: &AccountId, link: &Link, seen: &LinkedFile, wish: &Wish) -> Result<Secret, NotRefreshed> {
+    fn spendable_token(
+        &self,
+        id: &AccountId,
+        link: &Link,
+        seen: &LinkedFile,
+        wish: &RefreshRequest,
+    ) -> Result<Secret, RefreshFailed> {
         let (now, file) = (self.runtime.now(), link.file.display());
         if seen.login.claims.expires.is_none_or(|end| end > self.runtime.backend_now()) {
             if wish.reason != RefreshReason::UnauthorizedRecovery {
-                return Err(NotRefreshed::passing(format!("the login in {file} is still good; Codex renews it")));
+                return Err(RefreshFailed::passing(format!("the login in {file} is still good; Codex renews it")));
             }
-            return Err(self.end(id, &format!("the backend refuses the login in {file}; run `codex login`")));
+            return Err(
+                self.end_linked_login(id, &format!("the backend refuses the login in {file}; run `codex login`"))
+            );
         }
         if !link.may_refresh {
-            return Err(self.end(
+            return Err(self.end_linked_login(
                 id,
                 &format!(
                     "the login in {file} has ended: run Codex once, or allow it here with `login --link --may-refresh`"
@@ -96,10 +104,12 @@ impl TokenService {
         if seen.changed.plus(settled) > now {
             let why = format!("{file} was written a moment ago; Codex may be refreshing it");
             self.pause_after(id, (Sent::Yes, None), &why);
-            return Err(NotRefreshed::passing(why));
+            return Err(RefreshFailed::passing(why));
         }
         let refresh = seen.login.refresh.clone();
-        refresh.ok_or_else(|| self.end(id, &format!("the login in {file} has ended and holds no refresh token")))
+        refresh.ok_or_else(|| {
+            self.end_linked_login(id, &format!("the login in {file} has ended and holds no refresh token"))
+        })
     }
 
     /// Uses the file's refresh token, once, and gives the file what came of it.
@@ -108,53 +118,53 @@ impl TokenService {
         (ticket, place): (Ticket, SemaphorePermit<'_>),
         link: &Link,
         refresh: &Secret,
-        wish: &Wish,
-    ) -> Result<Arc<Tokens>, NotRefreshed> {
-        let declared = self.declare(&ticket).await;
+        wish: &RefreshRequest,
+    ) -> Result<Arc<Tokens>, RefreshFailed> {
+        let declared = self.write_intent(&ticket).await;
         if declared != Ok(true) {
-            self.let_go(ticket, None).await;
-            return declared.and(Err(NotRefreshed::passing("this process stood still")));
+            self.release_lease(ticket, None).await;
+            return declared.and(Err(RefreshFailed::passing("this process stood still")));
         }
-        match self.call((&ticket, place), refresh, wish).await {
-            Ok(grant) => self.keep_both(ticket, link, refresh, grant).await,
+        match self.call_endpoint((&ticket, place), refresh, wish).await {
+            Ok(grant) => self.store_in_both(ticket, link, refresh, grant).await,
             Err(RefreshError::Permanent { message, .. }) => match linked::read(&link.file).await {
                 // Codex was first.
                 Ok(again) if again.login.refresh.as_ref() != Some(refresh) => {
                     let id = ticket.id.clone();
-                    self.let_go(ticket, None).await;
+                    self.release_lease(ticket, None).await;
                     self.adopt_file(&id, link, again.login).await
                 }
-                _ => self.give_up(ticket, &message, wish).await.and_then(replaced),
+                _ => self.end_login(ticket, &message, wish).await.and_then(replaced),
             },
             Err(RefreshError::Transient { sent, status, retry_after, rotated: Some(next), message }) => {
                 let fresh = NewTokens { refresh: Some(next.clone()), ..NewTokens::default() };
                 let rotated = if self.write_back(link, refresh, fresh).await { None } else { Some(next) };
                 let error = RefreshError::Transient { sent, status, retry_after, rotated, message };
-                self.rest(ticket, error, wish).await.and_then(replaced)
+                self.pause_for_trouble(ticket, error, wish).await.and_then(replaced)
             }
-            Err(error) => self.rest(ticket, error, wish).await.and_then(replaced),
+            Err(error) => self.pause_for_trouble(ticket, error, wish).await.and_then(replaced),
         }
     }
 
     /// The file first, then the store. A refresh token that the file did not take exists nowhere else, so the store keeps it.
-    async fn keep_both(
+    async fn store_in_both(
         self: &Arc<Self>,
         ticket: Ticket,
         link: &Link,
         spent: &Secret,
         grant: Grant,
-    ) -> Result<Arc<Tokens>, NotRefreshed> {
+    ) -> Result<Arc<Tokens>, RefreshFailed> {
         let Grant { access, refresh, id } = grant;
         let fresh = NewTokens { access: Some(access.clone()), refresh: refresh.clone(), id: id.clone() };
         let written = self.write_back(link, spent, fresh).await;
         let refresh = if written { None } else { refresh };
         let account = ticket.id.clone();
-        let kept = self.keep(ticket, Grant { access, refresh, id }).await.and_then(replaced);
+        let kept = self.store_granted(ticket, Grant { access, refresh, id }).await.and_then(replaced);
         kept.inspect_err(|error| tracing::warn!(%account, %error, "a linked account's new tokens are not kept"))
     }
 
     /// An account whose refresh token is in the store has a login of its own from here on: its file's is spent or another.
-    pub(super) async fn part(&self, id: &AccountId) {
+    pub(super) async fn unlink_if_owned(&self, id: &AccountId) {
         let own = |entry: Arc<Entry>| entry.tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some());
         if self.registry.extras.link(id).is_none() || !self.registry.accounts.get(id).is_some_and(own) {
             return;
@@ -185,15 +195,15 @@ impl TokenService {
         id: &AccountId,
         link: &Link,
         login: Login,
-    ) -> Result<Arc<Tokens>, NotRefreshed> {
-        let store = |error| NotRefreshed::passing(format!("store: {error}"));
+    ) -> Result<Arc<Tokens>, RefreshFailed> {
+        let store = |error| RefreshFailed::passing(format!("store: {error}"));
         self.runtime
             .store
             .put_account(file_account(&login, self.runtime.now()), self.runtime.now())
             .await
             .map_err(store)?;
         let stored = self.runtime.store.tokens(id).await.map_err(store)?;
-        let stored = stored.ok_or_else(|| NotRefreshed::lasting("the account is gone"))?;
+        let stored = stored.ok_or_else(|| RefreshFailed::lasting("the account is gone"))?;
         tracing::debug!(account = %id, file = %link.file.display(), "linked file taken over");
         self.dispatch.signal(id, &Signal::SignedIn);
         Ok(self.publish(id, stored))
@@ -213,7 +223,7 @@ impl TokenService {
         // A file that is back as it was heals an account that its absence or another's login had ended.
         let over = matches!(entry.account.status, Status::NeedsLogin { .. } | Status::Expiring { .. });
         let known = !over && entry.tokens.as_ref().is_some_and(|tokens| tokens.access == seen.login.access);
-        if known || ended || !same(&entry.account, &seen.login) {
+        if known || ended || !is_same_account(&entry.account, &seen.login) {
             return true;
         }
         self.adopt_file(&link.account, link, seen.login).await.is_ok()
@@ -221,13 +231,13 @@ impl TokenService {
 }
 
 /// Whether the file's login is the account's.
-fn same(account: &pool::Account, login: &Login) -> bool {
+fn is_same_account(account: &pool::Account, login: &Login) -> bool {
     let claims = &login.claims;
     account.upstream_id == claims.account_id && (account.user.is_empty() || account.user == claims.user)
 }
 
 /// What of a file's login is stored.
-fn shown(login: &Login, now: Millis) -> Tokens {
+fn stored_tokens(login: &Login, now: Millis) -> Tokens {
     Tokens {
         access: login.access.clone(),
         refresh: None,
@@ -247,7 +257,7 @@ pub(crate) fn file_account(login: &Login, now: Millis) -> NewAccount {
         upstream_id: claims.account_id.clone(),
         user: claims.user.clone(),
         fedramp: claims.fedramp,
-        tokens: shown(login, now),
+        tokens: stored_tokens(login, now),
         origin: Origin::Import,
         egress: None,
         status: Status::Active,
@@ -255,9 +265,9 @@ pub(crate) fn file_account(login: &Login, now: Millis) -> NewAccount {
 }
 
 /// The tokens of a call, unless somebody else has replaced them.
-fn replaced(call: Call) -> Result<Arc<Tokens>, NotRefreshed> {
+fn replaced(call: Call) -> Result<Arc<Tokens>, RefreshFailed> {
     match call {
         Call::Done(tokens) => Ok(tokens),
-        Call::Overtaken => Err(NotRefreshed::passing("its tokens were replaced meanwhile")),
+        Call::Overtaken => Err(RefreshFailed::passing("its tokens were replaced meanwhile")),
     }
 }

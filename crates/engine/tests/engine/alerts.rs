@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Alerts, Engine, Hidden, News, Parts, Receiver, Settings, Watcher};
+use engine::{AccountEvent, Alerts, Engine, Hidden, Parts, Receiver, Settings, Watcher};
 use offline::{Place, Plan, Quota, Revocation, Rule, Running, Window};
 use pool::Secret;
 use pool::warning::What;
@@ -46,12 +46,12 @@ fn used(bench: &Bench, used_percent: f64) {
     bench.backend.set_quota(&bench.logins[0].account_id, &Quota { primary, ..Quota::default() });
 }
 
-async fn next(watcher: &mut Watcher, wanted: impl Fn(&News) -> bool) -> News {
+async fn next(watcher: &mut Watcher, wanted: impl Fn(&AccountEvent) -> bool) -> AccountEvent {
     let wait = async {
         loop {
             let news = watcher.next().await.expect("the feed goes on");
             if wanted(&news) {
-                return News::clone(&news);
+                return AccountEvent::clone(&news);
             }
         }
     };
@@ -71,7 +71,8 @@ async fn a_threshold_is_told_everywhere_once() {
     let mut watcher = engine.watch().expect("a place");
     used(&bench, 85.0);
     engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
-    let News::Warning(warning) = next(&mut watcher, |news| matches!(news, News::Warning(_))).await else {
+    let AccountEvent::Warning(warning) = next(&mut watcher, |news| matches!(news, AccountEvent::Warning(_))).await
+    else {
         unreachable!("it was asked for")
     };
     assert!(matches!(warning.what, What::Quota { threshold: 80, .. }), "{warning:?}");
@@ -118,7 +119,7 @@ async fn of_several_nodes_one_sends() {
     let (seen, too) = tokio::join!(one.quotas().measure(id), two.quotas().measure(id));
     assert!(seen.is_ok() && too.is_ok());
     for watcher in &mut watchers {
-        next(watcher, |news| matches!(news, News::Warning(_))).await;
+        next(watcher, |news| matches!(news, AccountEvent::Warning(_))).await;
     }
     // A node sends in order: what comes later of each shows that nothing was left to be sent.
     for (engine, first, second) in [(&one, 97.0, 0.0), (&two, 97.0, 85.0), (&one, 97.0, 96.0)] {
@@ -144,8 +145,8 @@ async fn who_needs_a_login_is_told() {
     bench.backend.revoke_access(&bench.logins[0].account_id, Revocation::Revoked);
     bench.backend.invalidate_refresh(&bench.logins[0].account_id);
     engine.run(chat("hello")).await.map(|_| "served").expect_err("the only account is lost");
-    let moved = next(&mut watcher, |news| matches!(news, News::Account { .. })).await;
-    let News::Account { from, to, why, .. } = moved else { unreachable!("it was asked for") };
+    let moved = next(&mut watcher, |news| matches!(news, AccountEvent::Account { .. })).await;
+    let AccountEvent::Account { from, to, why, .. } = moved else { unreachable!("it was asked for") };
     assert_eq!((from, to), ("active", "needs_login"));
     assert!(!why.is_empty());
     let hooks = messages(&bench, Place::Hook, 1).await;
@@ -172,7 +173,7 @@ async fn a_loss_after_a_recovery_that_was_not_stored_is_told() {
     let (account_id, user) = (Some(login.account_id.clone()), Some(login.user.clone()));
     let same = offline::NewAccount { account_id, user, ..offline::NewAccount::default() };
     crate::bench::import(&bench.store, &bench.backend.add_account(same)).await;
-    next(&mut watcher, |news| matches!(news, News::Account { to: "active", .. })).await;
+    next(&mut watcher, |news| matches!(news, AccountEvent::Account { to: "active", .. })).await;
     // It is sent once the store has refused this too.
     used(&bench, 85.0);
     engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
@@ -208,17 +209,17 @@ async fn the_feed_tells_what_changed_and_who_came_and_went() {
     let bench = Bench::with(Setup::accounts(1)).await;
     let mut watcher = bench.engine.watch().expect("a place");
     bench.engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
-    let quota = next(&mut watcher, |news| matches!(news, News::Quota { .. })).await;
+    let quota = next(&mut watcher, |news| matches!(news, AccountEvent::Quota { .. })).await;
     let json = serde_json::to_value(&quota).expect("JSON");
     assert_eq!((&json["type"], &json["account"]), (&"quota".into(), &bench.ids[0].0.as_str().into()));
     assert!(json["quota"]["primary"]["used_percent"].is_number() && json["quota"].get("trail").is_none(), "{json}");
     let login = bench.backend.account("pro");
     let id = crate::bench::import(&bench.store, &login).await;
-    let added = next(&mut watcher, |news| matches!(news, News::LoginAdded { .. })).await;
-    assert!(matches!(added, News::LoginAdded { account, .. } if account == id));
+    let added = next(&mut watcher, |news| matches!(news, AccountEvent::LoginAdded { .. })).await;
+    assert!(matches!(added, AccountEvent::LoginAdded { account, .. } if account == id));
     bench.store.remove_accounts(std::slice::from_ref(&id)).await.expect("removed");
-    let removed = next(&mut watcher, |news| matches!(news, News::LoginRemoved { .. })).await;
-    assert!(matches!(removed, News::LoginRemoved { account, .. } if account == id));
+    let removed = next(&mut watcher, |news| matches!(news, AccountEvent::LoginRemoved { .. })).await;
+    assert!(matches!(removed, AccountEvent::LoginRemoved { account, .. } if account == id));
 }
 
 /// Nobody waits for a watcher; it learns how much it missed. There are not arbitrarily many.
@@ -231,8 +232,8 @@ async fn a_slow_watcher_is_told_what_it_missed() {
         bench.engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     }
     let first = slow.next().await.expect("news");
-    assert!(matches!(*first, News::Lagged { missed: 1.. }), "{first:?}");
-    assert!(matches!(*slow.next().await.expect("news"), News::Quota { .. }));
+    assert!(matches!(*first, AccountEvent::Lagged { missed: 1.. }), "{first:?}");
+    assert!(matches!(*slow.next().await.expect("news"), AccountEvent::Quota { .. }));
     let many: Vec<_> = (0..100).map_while(|_| bench.engine.watch()).collect();
     assert!((50..64).contains(&many.len()), "{}", many.len());
     drop(many);
@@ -247,15 +248,15 @@ async fn what_an_owner_does_here_is_told() {
     let id = bench.ids[0].0.clone();
     for (on, from, to) in [(false, "active", "disabled"), (true, "disabled", "active")] {
         bench.engine.accounts().switch(std::slice::from_ref(&id), on).await.expect("switched");
-        let moved = next(&mut watcher, |news| matches!(news, News::Account { .. })).await;
+        let moved = next(&mut watcher, |news| matches!(news, AccountEvent::Account { .. })).await;
         assert!(
-            matches!(&moved, News::Account { from: old, to: new, .. } if (*old, *new) == (from, to)),
+            matches!(&moved, AccountEvent::Account { from: old, to: new, .. } if (*old, *new) == (from, to)),
             "{on}: {moved:?}"
         );
     }
     bench.engine.accounts().remove(std::slice::from_ref(&id)).await.expect("removed");
-    let removed = next(&mut watcher, |news| matches!(news, News::LoginRemoved { .. })).await;
-    assert!(matches!(removed, News::LoginRemoved { account, .. } if account.0 == id));
+    let removed = next(&mut watcher, |news| matches!(news, AccountEvent::LoginRemoved { .. })).await;
+    assert!(matches!(removed, AccountEvent::LoginRemoved { account, .. } if account.0 == id));
 }
 
 /// Steps too small to be seen add up to a threshold.
@@ -267,7 +268,9 @@ async fn small_steps_pass_a_threshold() {
         used(&bench, used_percent);
         engine.quotas().measure(&bench.ids[0].0).await.expect("figures");
     }
-    let warning = next(&mut watcher, |news| matches!(news, News::Warning(_))).await;
-    assert!(matches!(warning, News::Warning(warning) if matches!(warning.what, What::Quota { threshold: 80, .. })));
+    let warning = next(&mut watcher, |news| matches!(news, AccountEvent::Warning(_))).await;
+    assert!(
+        matches!(warning, AccountEvent::Warning(warning) if matches!(warning.what, What::Quota { threshold: 80, .. }))
+    );
     engine.stop().await;
 }

@@ -171,8 +171,11 @@ async fn a_model_of_the_owners_own_is_asked_for() {
     bench.backend.set_models(&bench.logins[1].account_id, &[MODEL, OWN]);
     let answer = ask().await.expect("a reply");
     assert_eq!((answer.head.account.as_ref(), answer.head.model.as_str()), (Some(&bench.ids[1]), OWN));
-    let explained =
-        bench.engine.routing().explain(engine::Inquiry { model: Some(OWN), ..Default::default() }).expect("explained");
+    let explained = bench
+        .engine
+        .routing()
+        .explain(engine::RoutingQuery { model: Some(OWN), ..Default::default() })
+        .expect("explained");
     assert_eq!(explained.chosen.as_deref(), Some(bench.ids[1].0.as_str()));
     let known = bench.engine.models().catalog().into_iter().find(|model| model.slug == OWN).expect("listed");
     assert_eq!(known.context, Some(77_000));

@@ -1,7 +1,7 @@
 //! Embeddings, audio and images: handed on, and the answer handed back.
 
 use bytes::{Bytes, BytesMut};
-use engine::{Delivery, Errand, Fate, Form, KeyId, Load, NO_RELAY, Refusal};
+use engine::{BodyFate, Form, ForwardBody, ForwardRequest, ForwardedReply, KeyId, NO_RELAY, Refusal};
 use futures_util::StreamExt;
 use http::HeaderValue;
 use offline::{How, Place, Plan, Rule};
@@ -15,11 +15,11 @@ use crate::relays::{CHAT, MESSAGES, RESPONSES, alone, state};
 
 const BOUNDARY: &str = "multipart/form-data; boundary=b";
 
-fn errand(service: Service, body: &Value) -> Errand {
+fn errand(service: Service, body: &Value) -> ForwardRequest {
     let model = body["model"].as_str().map(str::to_owned);
-    let load = Load::Json(body.to_string().into());
+    let load = ForwardBody::Json(body.to_string().into());
     let content_type = Some(HeaderValue::from_static("application/json"));
-    Errand {
+    ForwardRequest {
         service,
         key: KeyId("testkey1".into()),
         request_id: uuid::Uuid::now_v7().to_string(),
@@ -39,7 +39,7 @@ async fn able(bench: &Bench, name: &str) {
 }
 
 /// The whole answer; `Err` when it broke off.
-async fn whole(mut delivery: Delivery) -> Result<String, engine::Broken> {
+async fn whole(mut delivery: ForwardedReply) -> Result<String, engine::Broken> {
     let mut all = BytesMut::new();
     while let Some(piece) = std::future::poll_fn(|cx| delivery.poll_bytes(cx)).await {
         all.extend_from_slice(&piece?);
@@ -47,7 +47,7 @@ async fn whole(mut delivery: Delivery) -> Result<String, engine::Broken> {
     Ok(String::from_utf8_lossy(&all).into_owned())
 }
 
-fn refused(result: Result<Delivery, Refusal>) -> Refusal {
+fn refused(result: Result<ForwardedReply, Refusal>) -> Refusal {
     match result {
         Err(refusal) => refusal,
         Ok(_) => panic!("not refused"),
@@ -77,7 +77,7 @@ async fn a_request_id_that_repeats_costs_no_row() {
     able(&bench, "far").await;
     for _ in 0..2 {
         let asked = errand(Service::Embeddings, &json!({"input": "a", "model": "far:text-embedding-3-small"}));
-        let asked = Errand { request_id: "constant".to_owned(), ..asked };
+        let asked = ForwardRequest { request_id: "constant".to_owned(), ..asked };
         whole(bench.engine.forward(asked).await.expect("an answer")).await.expect("whole");
     }
     let rows = bench.rows(2).await;
@@ -116,12 +116,12 @@ async fn a_form_is_handed_on_while_it_arrives() {
             model: Some(at..at + "far:whisper-1".len()),
             rest: Some(rest),
             length,
-            fate: Fate::default(),
+            fate: BodyFate::default(),
         };
-        let errand = Errand {
+        let errand = ForwardRequest {
             model: Some("far:whisper-1".into()),
             content_type: Some(HeaderValue::from_static(BOUNDARY)),
-            load: Load::Form(form),
+            load: ForwardBody::Form(form),
             ..errand(Service::Transcriptions, &Value::Null)
         };
         let delivery = bench.engine.forward(errand).await.expect("an answer");
@@ -220,12 +220,12 @@ async fn an_upload_that_breaks_off_is_the_clients() {
             model: None,
             rest: Some(futures_util::stream::iter(pieces).boxed()),
             length: None,
-            fate: Fate::default(),
+            fate: BodyFate::default(),
         };
-        let errand = Errand {
+        let errand = ForwardRequest {
             model: Some("far:whisper-1".into()),
             content_type: Some(HeaderValue::from_static(BOUNDARY)),
-            load: Load::Form(form),
+            load: ForwardBody::Form(form),
             ..errand(Service::Transcriptions, &Value::Null)
         };
         let refusal = refused(bench.engine.forward(errand).await);

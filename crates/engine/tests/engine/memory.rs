@@ -1,6 +1,6 @@
 //! What replies take of the memory budget.
 
-use engine::Room;
+use engine::MemoryBudget;
 use proto::{Dialect, Kind};
 use rstest::rstest;
 
@@ -21,7 +21,7 @@ async fn a_reply_beyond_the_budget_ends_with_an_error(
 ) {
     let bench = alone().await;
     house.join(&bench, "far").await;
-    let full = Room::new(0);
+    let full = MemoryBudget::new(0);
     // Anthropic's clients get its own words.
     let words = if dialect == Dialect::Messages { "overloaded_error" } else { "all the memory" };
     for stream in [true, false] {
@@ -30,7 +30,7 @@ async fn a_reply_beyond_the_budget_ends_with_an_error(
             continue;
         }
         let mut call = asking(dialect, house.model, &long(), stream);
-        call.tab = full.tab();
+        call.tab = full.for_request();
         // Messages has no request without a limit.
         call.request.limits.max_tokens = None;
         match bench.ask(call).await {
@@ -57,10 +57,10 @@ async fn a_stream_goes_on_at_constant_memory(
     let bench = alone().await;
     house.join(&bench, "far").await;
     let text = format!("{} ", "word".repeat(16)).repeat(3_700);
-    let room = Room::new(300 << 10);
+    let room = MemoryBudget::new(300 << 10);
     let ask = async |stream| {
         let mut call = asking(dialect, house.model, &format!("Reply with exactly: {text}"), stream);
-        call.tab = room.tab();
+        call.tab = room.for_request();
         call.request.limits.max_tokens = Some(64_000);
         bench.ask(call).await
     };
@@ -79,10 +79,10 @@ async fn a_stream_goes_on_at_constant_memory(
 #[tokio::test]
 async fn a_reply_gives_its_memory_back(#[values(true, false)] stream: bool) {
     let bench = Bench::new().await;
-    let room = Room::new(1 << 20);
+    let room = MemoryBudget::new(1 << 20);
     for _ in 0..4 {
         let mut call = call(Dialect::Chat, &long(), stream);
-        call.tab = room.tab();
+        call.tab = room.for_request();
         let answer = bench.ask(call).await.expect("a reply");
         assert!(!answer.text().contains("all the memory"), "{}", answer.text());
     }
@@ -95,9 +95,9 @@ async fn a_large_written_body_is_charged() {
     let bench = Bench::new().await;
     let text = format!("Reply with exactly: pong {}", " ".repeat(400 << 10));
     for (room, fits) in [(200 << 10, false), (1 << 20, true)] {
-        let room = Room::new(room);
+        let room = MemoryBudget::new(room);
         let mut call = call(Dialect::Chat, &text, false);
-        call.tab = room.tab();
+        call.tab = room.for_request();
         match bench.ask(call).await {
             Ok(_) => assert!(fits),
             Err(refusal) => assert!(!fits && refusal.failure.kind == Kind::Overloaded, "{refusal}"),

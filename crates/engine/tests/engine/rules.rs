@@ -1,6 +1,6 @@
 //! What an account's owner sets for it, and the choice in words.
 
-use engine::{Inquiry, TermsChange, TermsError};
+use engine::{RoutingQuery, TermsChange, TermsError};
 use offline::{Plan, Rule};
 use pool::catalog::Chains;
 use proto::{Kind, Text};
@@ -61,14 +61,14 @@ async fn the_dry_run_names_who_serves_next_and_why_the_others_do_not() {
     let bench = Bench::with(Setup::accounts(3)).await;
     bench.backend.script(Rule::responses(Plan::usage_limit(600)).account(&bench.logins[0].account_id).always());
     for n in 0..6 {
-        let explained = bench.engine.routing().explain(Inquiry::default()).expect("explained");
+        let explained = bench.engine.routing().explain(RoutingQuery::default()).expect("explained");
         assert_eq!(explained.candidates.len(), 3);
         let expected = explained.chosen.expect("somebody can serve");
         let answer = bench.ask(chat(&format!("conversation {n}"))).await.expect("a reply");
         let served = answer.head.account.expect("an account").0;
         assert!(served == expected || expected == bench.ids[0].0, "the one that was named, or refused: {n}");
     }
-    let explained = bench.engine.routing().explain(Inquiry::default()).expect("explained");
+    let explained = bench.engine.routing().explain(RoutingQuery::default()).expect("explained");
     let out = explained.candidates.last().expect("three");
     assert_eq!((out.id.as_str(), out.standing), (bench.ids[0].0.as_str(), "exhausted"));
     assert!(out.why.contains("resets in 10 min") || out.why.contains("resets in 9 min"), "{}", out.why);
@@ -90,21 +90,26 @@ async fn the_dry_run_knows_conversations_models_and_keys() {
         tools: None,
     });
     let key = key.await.expect("a key");
-    let talk = |key| bench.engine.routing().explain(Inquiry { conversation: Some("talk"), key, ..Inquiry::default() });
-    let keyless = Inquiry { conversation: Some("talk"), keyless: Some("testkey1"), ..Inquiry::default() };
+    let talk = |key| {
+        bench.engine.routing().explain(RoutingQuery { conversation: Some("talk"), key, ..RoutingQuery::default() })
+    };
+    let keyless = RoutingQuery { conversation: Some("talk"), keyless: Some("testkey1"), ..RoutingQuery::default() };
     let own = bench.engine.routing().explain(keyless).expect("explained").candidates.remove(0);
     assert_eq!((own.id.as_str(), own.score.map(|score| score.owner)), (owner.0.as_str(), Some(true)));
     // Conversations belong to their key: this one is another's.
     let other = talk(Some(key.id.as_str())).expect("explained");
     assert!(other.candidates.iter().all(|candidate| candidate.score.is_none_or(|score| !score.owner)));
     assert_eq!(talk(Some("nobody")).expect_err("no such key").kind, Kind::Invalid);
-    let unknown = Inquiry { model: Some("unheard-of"), ..Inquiry::default() };
+    let unknown = RoutingQuery { model: Some("unheard-of"), ..RoutingQuery::default() };
     assert_eq!(bench.engine.routing().explain(unknown).expect_err("no such model").kind, Kind::ModelNotFound);
-    let gone = Inquiry { model: Some("gone-4"), ..Inquiry::default() };
+    let gone = RoutingQuery { model: Some("gone-4"), ..RoutingQuery::default() };
     assert_eq!(bench.engine.routing().explain(gone).expect("its chain is asked").model, MODEL);
     CHAT.join(&bench, "far").await;
-    let relays =
-        bench.engine.routing().explain(Inquiry { model: Some(CHAT.model), ..Inquiry::default() }).expect("explained");
+    let relays = bench
+        .engine
+        .routing()
+        .explain(RoutingQuery { model: Some(CHAT.model), ..RoutingQuery::default() })
+        .expect("explained");
     assert_eq!((relays.candidates.len(), relays.candidates[0].kind), (1, "relay"));
     assert_ne!(relays.chosen, Some(owner.0));
 }
@@ -118,7 +123,7 @@ async fn the_dry_run_follows_the_chain() {
     let bench = Bench::with(Setup::accounts(1).settings(|settings| settings.chains = chains)).await;
     let relay = CHAT.join(&bench, "far").await.id;
     let said = |model| {
-        let inquiry = Inquiry { model: Some(model), ..Inquiry::default() };
+        let inquiry = RoutingQuery { model: Some(model), ..RoutingQuery::default() };
         let explained = bench.engine.routing().explain(inquiry).expect("explained");
         let chosen = bench.engine.routing().chosen(inquiry);
         assert_eq!(chosen.as_ref().ok().map(|id| &id.0), explained.chosen.as_ref(), "{model}");
@@ -132,6 +137,6 @@ async fn the_dry_run_follows_the_chain() {
     assert_eq!(answer.head.relay.as_deref(), Some("far"));
     assert_eq!(said(MODEL), (Some(relay), Some(CHAT.model.to_owned()), None));
     assert_eq!(said("gone-4"), (None, None, Some(Kind::Exhausted)), "chains make no circles");
-    let unknown = Inquiry { model: Some("unheard-of"), ..Inquiry::default() };
+    let unknown = RoutingQuery { model: Some("unheard-of"), ..RoutingQuery::default() };
     assert_eq!(bench.engine.routing().chosen(unknown).expect_err("no such model").kind, Kind::ModelNotFound);
 }

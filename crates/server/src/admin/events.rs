@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use engine::{News, Watcher};
+use engine::{AccountEvent, Watcher};
 use futures_util::StreamExt;
 use futures_util::future::ready;
 use futures_util::stream::{Stream, once, unfold};
@@ -26,7 +26,7 @@ const HEARTBEAT: &[u8] = b": polygate\n\n";
 /// Of [`watch`].
 pub(crate) const WATCH: Operation = Operation::new(Tag::Accounts, "Watch events of accounts")
     .more("Each event is named as the `type` of its data. A comment comes at once and in every silence.")
-    .streams::<News>("Server-sent events; the data of each is a `News` in JSON.")
+    .streams::<AccountEvent>("Server-sent events; the data of each is a `News` in JSON.")
     .fails(&[429]);
 
 /// `GET /admin/events`. Each event is named as its `type`; one that is too slow gets `lagged` with how many it missed.
@@ -64,7 +64,7 @@ fn lines(watcher: Watcher, closing: CancellationToken) -> impl Stream<Item = Byt
     }))
 }
 
-fn event(news: &News) -> Bytes {
+fn event(news: &AccountEvent) -> Bytes {
     let data = serde_json::to_string(news).expect("invariant: our news serialise");
     let mut frame = BytesMut::from(format!("event: {}\ndata: {data}\n\n", news.name()).as_bytes());
     line_ends::escape(&mut frame, 0, None);
@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn labels_end_no_line() {
         let (account, label, why) = (AccountId("a".into()), "a\u{2028}b\u{85}".to_owned(), String::new());
-        let news = News::Account { account, label, from: "ready", to: "paused", why, until: None, at: Millis(1) };
+        let news =
+            AccountEvent::Account { account, label, from: "ready", to: "paused", why, until: None, at: Millis(1) };
         let frame = String::from_utf8(event(&news).to_vec()).expect("frames are text");
         assert!(frame.contains(r#""label":"a\u2028b\u0085""#), "{frame}");
     }

@@ -1,6 +1,6 @@
 //! The selection of accounts: the owner's terms for each, and a dry run that explains which account would serve a request.
 
-use engine::{AccountView, Explained, Inquiry, TermsChange, TermsError};
+use engine::{AccountView, Explained, RoutingQuery, TermsChange, TermsError};
 use http::StatusCode;
 use proto::{Failure, Kind};
 use serde::{Deserialize, Deserializer};
@@ -79,7 +79,7 @@ pub(crate) async fn explain(ctx: RequestContext) -> HandlerResult {
     let (model, key, conversation) = (given("model"), given("key_id"), given("conversation"));
     let keyless = keyless(&ctx.app.settings, key.as_deref());
     let key = key.as_deref().filter(|_| keyless.is_none());
-    let inquiry = Inquiry { model: model.as_deref(), key, keyless, conversation: conversation.as_deref() };
+    let inquiry = RoutingQuery { model: model.as_deref(), key, keyless, conversation: conversation.as_deref() };
     Ok(json(StatusCode::OK, &ctx.app.engine.routing().explain(inquiry)?))
 }
 

@@ -1,7 +1,7 @@
 //! The memory budget of request bodies, over all requests.
 
 use bytes::Bytes;
-use engine::{Room, Space, Tab};
+use engine::{MemoryBudget, RequestMemory, Reservation};
 
 use super::BodyError;
 
@@ -10,12 +10,12 @@ const STEP: usize = 16 << 10;
 
 /// The whole budget.
 #[derive(Clone, Debug)]
-pub(crate) struct BodyBudget(Room);
+pub(crate) struct BodyBudget(MemoryBudget);
 
 impl BodyBudget {
     /// A budget of `bytes`.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Room::new(bytes))
+        Self(MemoryBudget::new(bytes))
     }
 
     /// An empty reservation for one body of at most `most` bytes.
@@ -23,17 +23,17 @@ impl BodyBudget {
         BodyReservation { room: self.0.clone(), held: None, most }
     }
 
-    /// A tab for a request's other memory.
-    pub(crate) fn tab(&self) -> Tab {
-        self.0.tab()
+    /// A reservation for a request's other memory.
+    pub(crate) fn tab(&self) -> RequestMemory {
+        self.0.for_request()
     }
 }
 
 /// A body's share of the budget, returned on drop.
 #[derive(Debug)]
 pub(crate) struct BodyReservation {
-    room: Room,
-    held: Option<Space>,
+    room: MemoryBudget,
+    held: Option<Reservation>,
     most: usize,
 }
 
@@ -52,7 +52,7 @@ impl BodyReservation {
 
     /// Charges bytes that are held elsewhere, as far as they are not charged yet.
     pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), BodyError> {
-        let paid = self.held.as_ref().map_or(0, Space::bytes);
+        let paid = self.held.as_ref().map_or(0, Reservation::bytes);
         match bytes.saturating_sub(paid) {
             0 => Ok(()),
             more => self.pay(more.max(STEP)).or_else(|_| self.pay(more)),

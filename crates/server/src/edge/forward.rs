@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::{Delivery, Errand, Fate, Form, Load};
+use engine::{BodyFate, Form, ForwardBody, ForwardRequest, ForwardedReply};
 use futures_util::StreamExt;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
@@ -70,7 +70,7 @@ async fn forward(ctx: RequestContext, service: Service) -> HandlerResult {
     let permit = reply_permit(&app)?;
     let content_type = parts.headers.get(CONTENT_TYPE).cloned();
     let turn = client_info::turn_headers(&parts.headers);
-    let errand = Errand { service, key, request_id: id, model, content_type, load, turn };
+    let errand = ForwardRequest { service, key, request_id: id, model, content_type, load, turn };
     let delivery = app.engine.forward(errand).await.map_err(rejection)?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(delivery.status()).unwrap_or(StatusCode::OK);
@@ -89,17 +89,17 @@ async fn read_payload(
     app: &App,
     service: Service,
     call: (&HeaderMap, Incoming),
-) -> Result<(Option<String>, Load), Failure> {
+) -> Result<(Option<String>, ForwardBody), Failure> {
     let (limits, budget) = (&app.settings.limits, &app.budget);
     let Some(boundary) = boundary(call.0) else {
         let body = body::read(call.0, call.1, limits, budget).await?;
         let (model, body) = offload(body.len(), move || json(body)).await?;
         let accounts = app.engine.by_accounts(service, model.as_deref());
         if !accounts {
-            return Ok((model, Load::Json(body)));
+            return Ok((model, ForwardBody::Json(body)));
         }
         let body = offload(body.len(), move || translated(service, body)).await?;
-        return Ok((model, Load::Json(body)));
+        return Ok((model, ForwardBody::Json(body)));
     };
     let mut scan = ModelFinder::new(&boundary);
     let begun = body::read_beginning(call, limits, budget, |body| scan.read(body)).await?;
@@ -109,7 +109,7 @@ async fn read_payload(
     }
     let whole = begun.whole(limits, budget).await?;
     let body = offload(whole.len(), move || images::form(&multipart::parts(&whole, &boundary)?)).await?;
-    Ok((model, Load::Json(body)))
+    Ok((model, ForwardBody::Json(body)))
 }
 
 /// The model that a JSON body names, and the body.
@@ -142,15 +142,15 @@ fn form_model(begun: &body::PartialBody, scan: &ModelFinder) -> Result<Option<St
 }
 
 /// A form to hand on while it arrives.
-fn form_load(begun: body::PartialBody, scan: &ModelFinder) -> Load {
+fn form_load(begun: body::PartialBody, scan: &ModelFinder) -> ForwardBody {
     let body::PartialBody { head, rest, length } = begun;
     let rest = rest.map(|rest| rest.map(|piece| piece.map_err(Failure::from)).boxed());
-    Load::Form(Form { head, model: scan.model(), rest, length, fate: Fate::default() })
+    ForwardBody::Form(Form { head, model: scan.model(), rest, length, fate: BodyFate::default() })
 }
 
 /// An answer as a body's source.
 struct ForwardedSource {
-    delivery: Delivery,
+    delivery: ForwardedReply,
     broken: bool,
     _permit: OwnedSemaphorePermit,
 }

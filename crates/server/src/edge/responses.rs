@@ -33,7 +33,7 @@ pub(crate) async fn compact(ctx: RequestContext) -> HandlerResult {
     let reply = call.whole((request, notes), None).await?;
     let made = compaction::made(&reply.body)?;
     if let Some(account) = &reply.head.account {
-        app.engine.sealed(&made, account);
+        app.engine.note_sealed_item(&made, account);
     }
     let mut response = json_bytes(StatusCode::OK, compaction::answer(&reply.body, &kept, &made));
     response.headers_mut().extend(response_headers(reply.head));

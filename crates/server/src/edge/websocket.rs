@@ -15,7 +15,7 @@ mod turn;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use engine::Trail;
+use engine::ConnectionHistory;
 use http::HeaderMap;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -47,7 +47,7 @@ struct SocketContext {
     /// The headers of the upgrade request.
     headers: HeaderMap,
     /// The last response.
-    trail: Arc<Trail>,
+    trail: Arc<ConnectionHistory>,
 }
 
 /// Accepts an upgrade request.

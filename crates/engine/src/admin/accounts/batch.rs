@@ -102,9 +102,9 @@ impl Accounts<'_> {
         let wanted = if on { Status::Active } else { Status::Disabled };
         let found = services.runtime.store.switch(&ids, &wanted).await?;
         for id in &ids {
-            services.registry.accounts.switched(id, &wanted, services.runtime.now());
+            services.registry.accounts.status_set(id, &wanted, services.runtime.now());
             if !on {
-                services.dispatch.slots.scatter(id);
+                services.dispatch.limiter.requeue(id);
             }
         }
         batch.settle(places, &found);
@@ -138,7 +138,7 @@ impl Accounts<'_> {
         let services = self.0;
         let change = change.checked()?;
         // What another process just wrote is to be added to, not undone.
-        services.dispatch.reread().await?;
+        services.dispatch.reload_registry().await?;
         let mut batch = Batch::of(ids);
         let (mut places, mut rows) = (Vec::new(), Vec::new());
         for (at, entry) in self.picked(&batch) {
@@ -283,13 +283,13 @@ fn trimmed(tags: Vec<String>) -> Vec<String> {
 impl Accounts<'_> {
     /// The accounts of a batch that are there.
     fn picked(self, batch: &Batch) -> Vec<Picked> {
-        let own = |(at, outcome): (usize, &Outcome)| Some((at, self.0.registry.own(&outcome.id)?));
+        let own = |(at, outcome): (usize, &Outcome)| Some((at, self.0.registry.account(&outcome.id)?));
         batch.outcomes.iter().enumerate().filter_map(own).collect()
     }
 
     /// Takes over what was just stored. It is done, whether that works now or with the next look at the store.
     async fn take_over(self) {
-        if let Err(error) = self.0.dispatch.reread().await {
+        if let Err(error) = self.0.dispatch.reload_registry().await {
             tracing::warn!(%error, "what was done to accounts is taken over a moment later");
         }
     }

@@ -138,7 +138,7 @@ impl Logins<'_> {
     /// The store's.
     pub async fn add_login(self, login: Login) -> Result<Put, store::Error> {
         let put = keep_login(self.services, ready(login, self.services)).await?;
-        self.services.dispatch.reread().await?;
+        self.services.dispatch.reload_registry().await?;
         Ok(put)
     }
 
@@ -164,8 +164,8 @@ async fn run(services: &Arc<Services>, file: File, egress: Option<&Egress>) -> I
     );
     let mut sorted = sort(services, file.entries, &mut done.entries[first..]);
     for (Item { at, entry }, login) in sorted.ready.drain(..) {
-        let kept = keep_login(services, dressed(&entry, egress, ready(login, services))).await;
-        done.entries[first + at] = settle(services, &entry, kept).await;
+        let kept = keep_login(services, with_entry_facts(&entry, egress, ready(login, services))).await;
+        done.entries[first + at] = import_result(services, &entry, kept).await;
     }
     for (Item { at, entry }, id) in sorted.known.drain(..) {
         done.entries[first + at] = keep_known(services, &entry, &id, egress).await;
@@ -177,7 +177,7 @@ async fn run(services: &Arc<Services>, file: File, egress: Option<&Egress>) -> I
         done.entries[first + at] = result;
     }
     relays(services, file.keys, &mut done).await;
-    if let Err(error) = services.dispatch.reread().await {
+    if let Err(error) = services.dispatch.reload_registry().await {
         tracing::warn!(%error, "imported accounts are taken over a moment later");
     }
     done.count()
@@ -295,13 +295,13 @@ fn ready(login: Login, services: &Services) -> NewAccount {
 }
 
 /// An account with what its entry says beside the tokens, from its first moment on.
-pub(super) fn dressed(entry: &Entry, egress: Option<&Egress>, new: NewAccount) -> NewAccount {
+pub(super) fn with_entry_facts(entry: &Entry, egress: Option<&Egress>, new: NewAccount) -> NewAccount {
     let status = if entry.disabled { Status::Disabled } else { new.status };
     NewAccount { label: entry.label.clone(), egress: egress.cloned(), status, ..new }
 }
 
 /// The result of an entry that was stored, with what its file says beside the tokens.
-pub(super) async fn settle(services: &Services, entry: &Entry, kept: Result<Put, store::Error>) -> ImportResult {
+pub(super) async fn import_result(services: &Services, entry: &Entry, kept: Result<Put, store::Error>) -> ImportResult {
     let put = match kept {
         Ok(put) => put,
         Err(error) => return failed(entry.line, &entry.label, Fate::Failed, &error.to_string()),

@@ -72,7 +72,7 @@ impl Logins<'_> {
             .put_account(file_account(&seen.login, services.runtime.now()), services.runtime.now())
             .await?;
         services.runtime.store.set_link(&Link { account: put.id.clone(), file, may_refresh }).await?;
-        services.dispatch.reread().await?;
+        services.dispatch.reload_registry().await?;
         Accounts(self.services).get(&put.id.0).ok_or(LinkError::Store(store::Error::Gone))
     }
 }

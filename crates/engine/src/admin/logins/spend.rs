@@ -10,9 +10,9 @@ use upstream::jwt::Claims;
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
 use upstream::transfer::Entry;
 
-use super::import::{Fate, ImportResult, dressed, failed, settle};
+use super::import::{Fate, ImportResult, failed, import_result, with_entry_facts};
 use super::{keep_login, own, set_aside};
-use crate::dispatch::outing::Outing;
+use crate::dispatch::egress_attempts::EgressAttempts;
 use crate::request::services::Services;
 
 /// Calls for one token: the first, and one after a passing trouble.
@@ -42,7 +42,7 @@ pub(super) async fn once(
             "the gateway is stopping; import it again".clone_into(&mut why);
             break;
         }
-        let place = services.tokens.calls.acquire().await.expect("invariant: the semaphore is never closed");
+        let place = services.tokens.endpoint_permits.acquire().await.expect("invariant: the semaphore is never closed");
         let answer = upstream.refresh(&token, RefreshReason::ProactiveExpiry).await;
         drop(place);
         match answer {
@@ -55,7 +55,7 @@ pub(super) async fn once(
                 rotated |= next.is_some();
                 token = next.unwrap_or(token);
                 why = message;
-                if outing.another(sent)
+                if outing.may_try_another(sent)
                     && let Ok(next) = outing.next()
                 {
                     upstream = next;
@@ -70,7 +70,7 @@ pub(super) async fn once(
     }
     if rotated
         && let Err(error) =
-            insist(services, || set_aside(services, entry, (Secret::from(""), Some(token.clone())))).await
+            retry_store(services, || set_aside(services, entry, (Secret::from(""), Some(token.clone())))).await
     {
         why = format!("{why}; and its new refresh token could not be stored: {error}");
     }
@@ -78,9 +78,9 @@ pub(super) async fn once(
 }
 
 /// The ways that were asked for, else those of the account which the entry is, where it is known.
-fn way(services: &Arc<Services>, entry: &Entry, egress: Option<&Egress>) -> Outing {
+fn way(services: &Arc<Services>, entry: &Entry, egress: Option<&Egress>) -> EgressAttempts {
     let known = if egress.is_none() { known(services, entry) } else { None };
-    known.map_or_else(|| services.dispatch.outing_by(egress), |id| services.dispatch.outing(&id))
+    known.map_or_else(|| services.dispatch.egress_attempts_by(egress), |id| services.dispatch.egress_attempts(&id))
 }
 
 /// The account which an entry is. Members of one workspace share its id: an entry that does not say whose it is is one of them
@@ -114,20 +114,21 @@ async fn keep(
         claims.account_id = entry.account.clone().unwrap_or_default();
     }
     if claims.account_id.is_empty() {
-        let kept = insist(services, || set_aside(services, entry, (grant.access.clone(), grant.refresh.clone()))).await;
+        let kept =
+            retry_store(services, || set_aside(services, entry, (grant.access.clone(), grant.refresh.clone()))).await;
         let why = match kept {
             Ok(()) => "its tokens name no ChatGPT account; they are kept in an account that needs a login".to_owned(),
             Err(error) => format!("its tokens name no ChatGPT account and could not be stored: {error}"),
         };
         return failed(entry.line, &entry.label, Fate::Refused, &why);
     }
-    let new = dressed(entry, egress, own(claims, grant, services.runtime.now()));
-    let kept: Result<Put, store::Error> = insist(services, || keep_login(services, new.clone())).await;
-    settle(services, entry, kept).await
+    let new = with_entry_facts(entry, egress, own(claims, grant, services.runtime.now()));
+    let kept: Result<Put, store::Error> = retry_store(services, || keep_login(services, new.clone())).await;
+    import_result(services, entry, kept).await
 }
 
 /// Stores until it holds, a minute long at least, unless the engine ends.
-pub(super) async fn insist<T, F>(services: &Services, store: impl Fn() -> F) -> Result<T, store::Error>
+pub(super) async fn retry_store<T, F>(services: &Services, store: impl Fn() -> F) -> Result<T, store::Error>
 where
     F: Future<Output = Result<T, store::Error>>,
 {

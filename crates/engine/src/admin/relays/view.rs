@@ -5,7 +5,7 @@ use pool::pick::Kin;
 use pool::relay::format;
 
 use crate::registry::accounts::Entry;
-use crate::registry::relays::{Line, RelayOrigin};
+use crate::registry::relays::{RelayEntry, RelayOrigin};
 
 /// A relay for people.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -49,7 +49,7 @@ pub struct RelayView {
 impl RelayView {
     /// The view of an entry; `None` for an account.
     pub(crate) fn of(entry: &Entry, in_flight: u32, now: Millis) -> Option<Self> {
-        let Line { relay, key, origin } = &**entry.relay.as_ref()?;
+        let RelayEntry { relay, key, origin } = &**entry.relay.as_ref()?;
         let reason = entry.account.status.usable(now).err();
         Some(Self {
             id: relay.id.0.clone(),

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn bond(account: &str) -> Bond {
-    Bond { account: AccountId(account.into()), turn: None, foreign: None, away: false, asked: Vec::new() }
+fn bond(account: &str) -> AffinityRecord {
+    AffinityRecord { account: AccountId(account.into()), turn: None, foreign: None, away: false, asked: Vec::new() }
 }
 
 #[test]

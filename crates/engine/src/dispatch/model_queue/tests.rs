@@ -3,30 +3,30 @@
 use pool::{AccountId, limits};
 use tokio::time::Instant;
 
-use super::ModelQueue;
+use super::ModelFetchQueue;
 
 /// How many lists are due, and taken.
-fn due(wanted: &ModelQueue) -> usize {
+fn due(wanted: &ModelFetchQueue) -> usize {
     wanted.wants.due(Instant::now()).len()
 }
 
 #[test]
 fn answers_that_belie_a_list_ask_for_it_once() {
-    let wanted = ModelQueue::default();
+    let wanted = ModelFetchQueue::default();
     let (one, two) = (AccountId("1".into()), AccountId("2".into()));
     for expected in [1, 0, 0] {
-        wanted.doubt(&one);
+        wanted.request_doubted(&one);
         assert_eq!(due(&wanted), expected);
     }
-    wanted.doubt(&two);
-    wanted.want(&one);
+    wanted.request_doubted(&two);
+    wanted.request(&one);
     assert_eq!(due(&wanted), 2);
 }
 
 /// Rounds do not overlap, and one that a client wants waits longer.
 #[tokio::test(start_paused = true)]
 async fn one_round_runs_at_a_time() {
-    let wanted = ModelQueue::default();
+    let wanted = ModelFetchQueue::default();
     let (admin, client) = limits::MODELS_ASKED;
     let round = wanted.round(client);
     assert!(round.is_some());

@@ -24,7 +24,7 @@ fn versions_look_like_codexs(#[case] text: &str, #[case] expected: bool) {
 #[tokio::test(start_paused = true)]
 async fn the_number_of_versions_is_bounded() {
     let (most, rest) = limits::EDITIONS;
-    let editions = Editions::default();
+    let editions = VersionedCatalogs::default();
     for n in 0..most {
         assert!(editions.admit(&format!("0.{n}.0")).is_some());
     }

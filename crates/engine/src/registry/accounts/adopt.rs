@@ -10,7 +10,7 @@ use super::{Accounts, Entry, List};
 
 /// An account of the store, as a reload found it.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum StoredAccount {
     /// As it was when it was read last.
     Known(AccountId),
     /// Read, with the tokens where there are any that can be.
@@ -27,30 +27,30 @@ pub(crate) struct Changes {
     /// Accounts that are gone.
     pub(crate) removed: Vec<AccountId>,
     /// Accounts with other terms than before.
-    pub(crate) retermed: Vec<AccountId>,
+    pub(crate) terms_changed: Vec<AccountId>,
 }
 
 impl Changes {
     /// Adds others.
-    pub(crate) fn join(&mut self, others: Self) {
+    pub(crate) fn merge(&mut self, others: Self) {
         self.added.extend(others.added);
         self.signed_in.extend(others.signed_in);
         self.removed.extend(others.removed);
-        self.retermed.extend(others.retermed);
+        self.terms_changed.extend(others.terms_changed);
     }
 }
 
 impl Accounts {
     /// Takes over the stored accounts. Memory wins where it is newer: tokens that were refreshed later, statuses that are
     /// not written yet, figures that were learned later. Tokens of a new login bring their stored status with them.
-    pub(crate) fn adopt(&self, rows: Vec<Found>) -> Changes {
+    pub(crate) fn adopt(&self, rows: Vec<StoredAccount>) -> Changes {
         let mut changes = Changes::default();
         self.replace(|old, dirty| {
             let mut next = Vec::with_capacity(rows.len());
             for row in rows {
                 let (account, tokens) = match row {
-                    Found::Read(account, tokens) => (*account, tokens),
-                    Found::Known(id) => {
+                    StoredAccount::Read(account, tokens) => (*account, tokens),
+                    StoredAccount::Known(id) => {
                         next.extend(old.get(&id).cloned());
                         continue;
                     }
@@ -59,7 +59,7 @@ impl Accounts {
                 let unsaved = dirty.get(&account.id).map_or(&[][..], |dirty| &dirty.signals);
                 let Some(known) = known else {
                     changes.added.push(account.id.clone());
-                    next.push(Arc::new(fresh(account, tokens)));
+                    next.push(Arc::new(new_entry(account, tokens)));
                     continue;
                 };
                 let (entry, signed_in) = join(known, account, tokens, unsaved);
@@ -67,12 +67,12 @@ impl Accounts {
                     changes.signed_in.push(entry.account.id.clone());
                 }
                 if entry.account.terms != known.account.terms {
-                    changes.retermed.push(entry.account.id.clone());
+                    changes.terms_changed.push(entry.account.id.clone());
                 }
                 next.push(Arc::new(entry));
             }
             next.extend(old.iter().filter(|entry| entry.relay.is_some()).cloned());
-            changes.removed = gone(old, &next);
+            changes.removed = removed_ids(old, &next);
             next
         });
         changes
@@ -80,21 +80,21 @@ impl Accounts {
 }
 
 /// Who is not there any more.
-pub(crate) fn gone(old: &List, next: &[Arc<Entry>]) -> Vec<AccountId> {
+pub(crate) fn removed_ids(old: &List, next: &[Arc<Entry>]) -> Vec<AccountId> {
     let here: HashSet<_> = next.iter().map(|entry| &entry.account.id).collect();
     old.iter().map(|entry| &entry.account.id).filter(|id| !here.contains(id)).cloned().collect()
 }
 
-fn fresh(account: Account, tokens: Option<Tokens>) -> Entry {
+fn new_entry(account: Account, tokens: Option<Tokens>) -> Entry {
     Entry {
         account,
         tokens: tokens.map(Arc::new),
         models: None,
-        missing: Vec::new(),
-        renewed: None,
+        refused_models: Vec::new(),
+        refreshed_at: None,
         jitter: rand::random(),
         relay: None,
-        refused: Millis(0),
+        exhausted_at: Millis(0),
     }
 }
 

@@ -25,7 +25,7 @@ impl List {
     pub(crate) fn new(entries: Vec<Arc<Entry>>, old: &Self) -> Self {
         let same = entries.len() == old.len()
             && entries.iter().zip(old.iter()).all(|(new, known)| new.account.id == known.account.id);
-        let at = if same { Arc::clone(&old.at) } else { Arc::new(places(&entries)) };
+        let at = if same { Arc::clone(&old.at) } else { Arc::new(positions_of(&entries)) };
         let mut chunks = Vec::with_capacity(entries.len().div_ceil(CHUNK));
         let mut entries = entries.into_iter().peekable();
         while entries.peek().is_some() {
@@ -65,12 +65,12 @@ impl List {
     }
 
     /// Where each id is.
-    pub(crate) fn places(&self) -> &Arc<HashMap<AccountId, usize>> {
+    pub(crate) fn positions(&self) -> &Arc<HashMap<AccountId, usize>> {
         &self.at
     }
 
     /// Whether both hold the same ids in the same order.
-    pub(crate) fn alike(&self, other: &Self) -> bool {
+    pub(crate) fn has_same_ids(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.at, &other.at)
     }
 
@@ -87,7 +87,7 @@ impl FromIterator<Arc<Entry>> for List {
 }
 
 /// Of an id that is there twice, which no store gives, the first counts.
-fn places(entries: &[Arc<Entry>]) -> HashMap<AccountId, usize> {
+fn positions_of(entries: &[Arc<Entry>]) -> HashMap<AccountId, usize> {
     let mut at = HashMap::with_capacity(entries.len());
     for (place, entry) in entries.iter().enumerate() {
         at.entry(entry.account.id.clone()).or_insert(place);

@@ -29,8 +29,8 @@ fn tokens(access: &str, refreshed: i64) -> Tokens {
     Tokens { access: access.into(), refresh: Some("rt".into()), id: None, expires: None, refreshed: Millis(refreshed) }
 }
 
-fn one(access: &str, refreshed: i64) -> Vec<Found> {
-    vec![Found::Read(Box::new(account("a")), Some(tokens(access, refreshed)))]
+fn one(access: &str, refreshed: i64) -> Vec<StoredAccount> {
+    vec![StoredAccount::Read(Box::new(account("a")), Some(tokens(access, refreshed)))]
 }
 
 fn access(accounts: &Accounts) -> String {
@@ -86,10 +86,10 @@ fn what_was_learned_is_applied_to_what_others_wrote(#[case] stored: Status, #[ca
     let id = AccountId("a".into());
     accounts.adopt(one("t1", 1));
     accounts.signal(&id, &Signal::Exhaust { until: NOW.plus(60_000), window: "primary".into() }, NOW);
-    let taken = accounts.take_dirty().remove(&id).expect("its status");
-    accounts.give_back(id, taken);
+    let taken = accounts.take_unsaved().remove(&id).expect("its status");
+    accounts.restore_unsaved(id, taken);
     let stored = Account { status: stored, status_rev: 2, ..account("a") };
-    accounts.adopt(vec![Found::Read(Box::new(stored), Some(tokens("t1", 1)))]);
+    accounts.adopt(vec![StoredAccount::Read(Box::new(stored), Some(tokens("t1", 1)))]);
     assert_eq!(status(&accounts).word(), word);
 }
 
@@ -102,7 +102,7 @@ fn signals_of_a_store_that_is_away_do_not_pile_up() {
         accounts.signal(&id, &Signal::Cool { until: NOW.plus(9), why: "busy".into() }, NOW);
         accounts.signal(&id, &Signal::Served, NOW.plus(10));
     }
-    assert_eq!(accounts.take_dirty()[&id].signals.len(), SIGNALS);
+    assert_eq!(accounts.take_unsaved()[&id].signals.len(), SIGNALS);
 }
 
 #[test]
@@ -111,9 +111,9 @@ fn what_is_saved_is_the_stores_again() {
     let id = AccountId("a".into());
     accounts.adopt(one("t1", 1));
     accounts.signal(&id, &Signal::Block { why: "banned".into() }, NOW);
-    let dirty = accounts.take_dirty();
+    let dirty = accounts.take_unsaved();
     assert!(dirty[&id].status() && !dirty[&id].quota);
-    assert!(accounts.take_dirty().is_empty());
+    assert!(accounts.take_unsaved().is_empty());
     accounts.adopt(one("t1", 1));
     assert_eq!(status(&accounts), Status::Active, "somebody wrote the row after us");
 }
@@ -139,15 +139,15 @@ fn a_refused_model_is_not_listed_until_a_new_list_comes() {
     accounts.adopt(one("t1", 1));
     let bundled = Catalog::bundled();
     let slug = bundled.models()[0].slug.clone();
-    let lists = || accounts.get(&id).expect("the account").lists((&slug, false), &bundled, NOW);
+    let lists = || accounts.get(&id).expect("the account").can_serve_model((&slug, false), &bundled, NOW);
     assert!(lists());
-    assert!(accounts.lacks(&id, &slug, NOW) && !accounts.lacks(&id, &slug, NOW));
+    assert!(accounts.note_missing_model(&id, &slug, NOW) && !accounts.note_missing_model(&id, &slug, NOW));
     assert!(!lists());
-    accounts.listed(&id, Arc::new(Listing { etag: None, version: String::new(), models: bundled.models().to_vec() }));
+    accounts.listed(&id, Arc::new(ModelList { etag: None, version: String::new(), models: bundled.models().to_vec() }));
     assert!(lists() && accounts.catalog().is_live());
 }
 
-fn line(key: &str, models: &[&str], status: Status) -> Line {
+fn line(key: &str, models: &[&str], status: Status) -> RelayEntry {
     let relay = pool::relay::Relay {
         id: AccountId("r".into()),
         name: "far".into(),
@@ -163,7 +163,7 @@ fn line(key: &str, models: &[&str], status: Status) -> Line {
         created: Millis(0),
         version: 1,
     };
-    Line { relay, key: key.into(), origin: crate::registry::relays::RelayOrigin::Store }
+    RelayEntry { relay, key: key.into(), origin: crate::registry::relays::RelayOrigin::Store }
 }
 
 /// A relay that can take any model, with the names that it listed.
@@ -177,24 +177,26 @@ fn relay(models: &[&str]) -> (Accounts, AccountId) {
 fn a_relay_is_asked_again_for_a_model_that_it_refused_a_while_ago() {
     let (accounts, id) = relay(&["llama3.2"]);
     let bundled = Catalog::bundled();
-    let lists = |now| accounts.get(&id).expect("the relay").lists(("llama3.2", false), &bundled, now);
+    let lists = |now| accounts.get(&id).expect("the relay").can_serve_model(("llama3.2", false), &bundled, now);
     let rest = i64::try_from(limits::MODEL_REST.as_millis()).expect("a short time");
-    assert!(accounts.lacks(&id, "llama3.2", NOW) && !accounts.lacks(&id, "llama3.2", NOW.plus(1)));
+    assert!(
+        accounts.note_missing_model(&id, "llama3.2", NOW) && !accounts.note_missing_model(&id, "llama3.2", NOW.plus(1))
+    );
     assert!(!lists(NOW) && !lists(NOW.plus(rest - 1)) && lists(NOW.plus(rest)));
     assert!(lists(NOW.plus(-1)), "a clock that was set back");
-    assert!(accounts.lacks(&id, "llama3.2", NOW.plus(rest)), "and refused once more");
-    assert_eq!(accounts.get(&id).expect("the relay").missing.len(), 1);
+    assert!(accounts.note_missing_model(&id, "llama3.2", NOW.plus(rest)), "and refused once more");
+    assert_eq!(accounts.get(&id).expect("the relay").refused_models.len(), 1);
 }
 
 #[test]
 fn names_that_only_a_client_knows_are_not_kept() {
     let (accounts, id) = relay(&[]);
-    accounts.listed(&id, Arc::new(Listing { etag: None, version: String::new(), models: vec![Model::bare("m")] }));
+    accounts.listed(&id, Arc::new(ModelList { etag: None, version: String::new(), models: vec![Model::bare("m")] }));
     for number in 0..100 {
-        assert!(!accounts.lacks(&id, &format!("m{number}"), NOW));
+        assert!(!accounts.note_missing_model(&id, &format!("m{number}"), NOW));
     }
-    assert!(accounts.lacks(&id, "m", NOW));
-    assert_eq!(accounts.get(&id).expect("the relay").missing.len(), 1);
+    assert!(accounts.note_missing_model(&id, "m", NOW));
+    assert_eq!(accounts.get(&id).expect("the relay").refused_models.len(), 1);
 }
 
 #[test]

@@ -4,15 +4,15 @@ use proto::{Dialect, Text};
 use rstest::rstest;
 
 use super::*;
+use crate::memory::RequestMemory;
 use crate::registry::keys::KeyId;
 use crate::request::call::Client;
-use crate::room::Tab;
 
 fn call(messages: &str) -> Call {
     let body = format!(r#"{{"model":"m","messages":[{messages}]}}"#);
     let (request, notes) = Dialect::Chat.read_request(body.into()).expect("a chat request");
     let key = KeyId("key".into());
-    Call { dialect: Dialect::Chat, request, notes, key, client: Client::default(), tab: Tab::default() }
+    Call { dialect: Dialect::Chat, request, notes, key, client: Client::default(), tab: RequestMemory::default() }
 }
 
 const SYSTEM: &str = r#"{"role":"system","content":"Be brief."}"#;
@@ -75,7 +75,7 @@ fn a_chain_stays_one_conversation() {
 /// A turn goes on until the user speaks again.
 #[test]
 fn a_turn_is_one_until_the_user_speaks() {
-    let turn = |messages: &str, last: &[Asked], now| {
+    let turn = |messages: &str, last: &[TurnRecord], now| {
         let call = call(messages);
         turn_of(&call.request, &Conversation::of(&call, "m"), last, Millis(now))
     };

@@ -13,49 +13,49 @@ use upstream::oauth::RefreshReason;
 use upstream::{Answer, Fault, ServiceCall};
 use uuid::Uuid;
 
-use super::Run;
+use super::ForwardAttempt;
 use crate::dispatch::head;
 use crate::registry::accounts::Entry;
-use crate::request::run::post::{Miss, refused};
+use crate::request::run::call::{CallError, account_refusal};
 use crate::request::services::Services;
-use crate::tokens::{NotRefreshed, Wish};
+use crate::tokens::{RefreshFailed, RefreshRequest};
 
 /// Headers of the backend's answer that a client may see, beside those of every answer.
 const PASSED: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_LENGTH];
 
-impl Run {
+impl ForwardAttempt {
     /// One call: tokens, body, and the head of an answer that serves.
-    pub(super) async fn errand(&mut self, entry: &Entry, refresh: bool) -> Result<Answer, Miss> {
+    pub(super) async fn errand(&mut self, entry: &Entry, refresh: bool) -> Result<Answer, CallError> {
         let id = &entry.account.id;
         let tokens = self.tokens(entry, refresh).await?;
         self.call.0 = self.services.runtime.now();
-        self.receipt.posted(id);
+        self.receipt.call_started(id);
         self.head.account = Some(id.clone());
         let (services, service, body) = (Arc::clone(&self.services), self.service, self.load.json());
-        let mut answer = Trip { services, service, body, passed: self.turn.clone() }.go(entry, &tokens).await?;
+        let mut answer = AccountCall { services, service, body, passed: self.turn.clone() }.go(entry, &tokens).await?;
         if answer.status != 200 {
-            return Err(refused(&self.services, id, answer).await);
+            return Err(account_refusal(&self.services, id, answer).await);
         }
         head::served(&self.services.dispatch, id, &answer.headers);
-        self.services.dispatch.works(id);
+        self.services.dispatch.mark_answering(id);
         answer.headers = seen(&answer.headers);
         Ok(answer)
     }
 
     /// Tokens that can be sent; others than the refused ones when those are to be refreshed.
-    async fn tokens(&mut self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, Miss> {
+    async fn tokens(&mut self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, CallError> {
         let refused = self.services.runtime.backend_now();
         let fresh = async {
             match &self.sent {
                 Some(sent) if refresh => {
-                    let wish = Wish::waiting(sent, RefreshReason::UnauthorizedRecovery);
-                    self.services.tokens.renew(&entry.account.id, wish).await
+                    let wish = RefreshRequest::waiting(sent, RefreshReason::UnauthorizedRecovery);
+                    self.services.tokens.refresh(&entry.account.id, wish).await
                 }
-                _ => self.services.tokens.fresh(entry, Wish::waiting).await,
+                _ => self.services.tokens.usable_tokens(entry, RefreshRequest::waiting).await,
             }
         };
         // The refresh goes on beside us: that we cannot wait for it says nothing about the account.
-        let late = || NotRefreshed::passing("the account's tokens were not refreshed in time");
+        let late = || RefreshFailed::passing("the account's tokens were not refreshed in time");
         let fresh = timeout(self.services.runtime.settings.commit, fresh).await.unwrap_or_else(|_| Err(late()));
         let tokens = fresh.map_err(Outcome::from)?;
         if refresh && tokens.refreshed < refused {
@@ -67,23 +67,25 @@ impl Run {
 }
 
 /// What is sent, whoever's it is.
-struct Trip {
+struct AccountCall {
     services: Arc<Services>,
     service: Service,
     body: Bytes,
     passed: Vec<(&'static str, String)>,
 }
 
-impl Trip {
+impl AccountCall {
     async fn go(self, entry: &Entry, tokens: &Tokens) -> Result<Answer, Fault> {
         let (account, access) = (&entry.account, &tokens.access);
         let turn = Uuid::now_v7().to_string();
-        let mut outing = self.services.dispatch.outing(&account.id);
+        let mut outing = self.services.dispatch.egress_attempts(&account.id);
         loop {
             let (service, body) = (self.service, self.body.clone());
             let errand = ServiceCall { account, access, service, body, turn: &turn, passed: &self.passed };
             match outing.next()?.call_service(errand).await {
-                Err(fault) if outing.another(fault.sent) => tracing::debug!(why = %fault, "another way is tried"),
+                Err(fault) if outing.may_try_another(fault.sent) => {
+                    tracing::debug!(why = %fault, "another way is tried");
+                }
                 sent => return sent,
             }
         }

@@ -14,7 +14,7 @@ const IMAGES: &str = "gpt-image-2";
 /// Whom a name means.
 pub(super) fn resolve(services: &Services, service: Service, name: Option<&str>) -> Result<Resolved, Failure> {
     let Some(capability) = service.capability() else { return Ok(by_accounts("")) };
-    let catalog = services.registry.accounts.side(capability);
+    let catalog = services.registry.accounts.catalog_for(capability);
     let names = Names { default: None, routes: Vec::new(), ..services.runtime.settings.names.clone() };
     let accounts = service.by_accounts() && services.registry.accounts.list().iter().any(|entry| entry.relay.is_none());
     choose(&catalog, &names, (capability, accounts), name)

@@ -1,9 +1,9 @@
 //! A request that nothing has been sent back for: it may be tried again, as `pool::attempt` says.
 
 mod body;
-mod fall;
-mod fits;
-mod place;
+mod fallback;
+mod limits;
+mod permit;
 mod tools;
 mod turn;
 
@@ -24,28 +24,28 @@ use tokio::time::{Instant, timeout, timeout_at};
 use upstream::oauth::RefreshReason;
 use uuid::Uuid;
 
-use self::body::{Written, lists_priority};
-use self::fall::Chain;
-pub(crate) use self::fall::{instead, models};
+use self::body::{WrittenBody, lists_priority};
+use self::fallback::FallbackChain;
+pub(crate) use self::fallback::{instead, models};
+use super::call::{CallError, Credentials, RequestPlan, UpstreamCall};
 use super::committed::Committed;
-use super::opening::{Barrier, Opening};
-use super::post::{Access, Miss, Plan, Shot};
+use super::opening::{CommitBarrier, Opening};
 use super::replay;
-use crate::dispatch::affinity::Asked;
-use crate::dispatch::affinity::Bond;
+use crate::dispatch::affinity::AffinityRecord;
+use crate::dispatch::affinity::TurnRecord;
 use crate::dispatch::head::{self, TURN_STATE};
-use crate::dispatch::slots::Slot;
+use crate::dispatch::limiter::Permit;
 use crate::registry::accounts::Entry;
 use crate::request::call::Call;
 use crate::request::conversation::Conversation;
 use crate::request::estimate;
-use crate::request::ledger::Ledger;
 use crate::request::reply::{Fallback, Head, Refusal, Reply, shown};
 use crate::request::services::Services;
-use crate::request::stored::Keep;
-use crate::request::stream::flow::{Begin, Course, Flow, Source};
-use crate::request::stream::pipe::{Pipe, Shape};
-use crate::tokens::{NotRefreshed, Wish};
+use crate::request::stored::PendingStore;
+use crate::request::stream::reply_stream::{ReplyStart, ReplyStream, ServedCall, Source};
+use crate::request::stream::transcoder::{ReplyShape, Transcoder};
+use crate::request::usage::UsageRecorder;
+use crate::tokens::{RefreshFailed, RefreshRequest};
 
 /// A request before its commit. [`Self::commit`] consumes it; what comes out cannot be tried again.
 pub(crate) struct Attempt {
@@ -53,33 +53,33 @@ pub(crate) struct Attempt {
     call: Call,
     /// About how many bytes the request is.
     size: usize,
-    plan: Arc<Plan>,
+    plan: Arc<RequestPlan>,
     /// Who served the conversation before.
-    bond: Option<Bond>,
+    affinity: Option<AffinityRecord>,
     /// The turn, where the identity towards the backend says something of it.
-    asked: Option<Asked>,
+    turn_record: Option<TurnRecord>,
     history: History,
     /// What may be asked instead.
-    chain: Chain,
+    chain: FallbackChain,
     /// The hosted tools that it gets without having asked, where an account serves it.
     tools: Vec<Hosted>,
     /// When the last call began.
     begun: Millis,
     /// The body as written last.
-    body: Option<Box<Written>>,
+    body: Option<Box<WrittenBody>>,
     /// What the last call was sent with.
-    sent: Option<Access>,
+    sent: Option<Credentials>,
     /// Whether the next call is one that the budget of second calls has been asked for.
-    paid: bool,
+    budgeted: bool,
     deadline: Instant,
     head: Head,
-    ledger: Ledger,
+    ledger: UsageRecorder,
     /// What will be kept of the reply.
-    keep: Option<Box<Keep>>,
+    keep: Option<Box<PendingStore>>,
 }
 
 /// What the next try is.
-struct Next {
+struct NextTry {
     to: To,
     refresh: bool,
     /// Whether the last one was answered, with a failure.
@@ -89,16 +89,16 @@ struct Next {
 }
 
 /// Why a try did not come to an opening.
-enum Short {
+enum AttemptError {
     /// The table decides.
-    Miss(Miss),
+    Miss(CallError),
     /// There is nothing to decide.
     Over(Failure),
 }
 
 impl Attempt {
-    pub(crate) fn new(services: Arc<Services>, mut call: Call, resolved: Resolved, ledger: Ledger) -> Self {
-        let chain = Chain::of(&services, call.request.model.as_deref(), Some(&resolved.model.slug));
+    pub(crate) fn new(services: Arc<Services>, mut call: Call, resolved: Resolved, ledger: UsageRecorder) -> Self {
+        let chain = FallbackChain::of(&services, call.request.model.as_deref(), Some(&resolved.model.slug));
         let conversation = Conversation::of(&call, &resolved.model.slug);
         // A conversation that goes on after a compaction may have another beginning.
         let sealed = || replay::brought(&call.request).and_then(|seal| services.dispatch.affinity.get(seal));
@@ -107,12 +107,12 @@ impl Attempt {
         let head = Head::of(&resolved, std::mem::take(&mut call.notes));
         let tools = tools::given(&services, &call);
         let client = std::mem::take(&mut call.client);
-        let socket = services.runtime.settings.transport.socket(talk(&call.request, client.codex));
+        let socket = services.runtime.settings.transport.socket(conversation_facts(&call.request, client.codex));
         let tier = tier(&services, &call, &resolved);
         let deadline = ledger.started() + services.runtime.settings.commit;
         let draws = proto::dialect::responses::draws(&call.request);
         let (dialect, mute) = (call.dialect, call.request.reply.prewarm);
-        let plan = Arc::new(Plan { dialect, resolved, conversation, client, tier, socket, mute, draws });
+        let plan = Arc::new(RequestPlan { dialect, resolved, conversation, client, tier, socket, mute, draws });
         let keyed = plan.kin() == Kin::Relays;
         let history = History { rest: Some(services.runtime.settings.rest), keyed, ..History::default() };
         let (begun, size) = (services.runtime.now(), estimate::bytes(&call.request));
@@ -121,15 +121,15 @@ impl Attempt {
             call,
             size,
             plan,
-            bond,
-            asked,
+            affinity: bond,
+            turn_record: asked,
             history,
             chain,
             tools,
             begun,
             body: None,
             sent: None,
-            paid: false,
+            budgeted: false,
             deadline,
             head,
             ledger,
@@ -138,10 +138,10 @@ impl Attempt {
     }
 
     /// What will be kept of the reply.
-    pub(crate) fn keeping(mut self, keep: Option<Box<Keep>>) -> Self {
+    pub(crate) fn with_pending_store(mut self, keep: Option<Box<PendingStore>>) -> Self {
         self.keep = keep;
         if let Some(keep) = &mut self.keep {
-            keep.belongs(self.plan.conversation.id);
+            keep.set_conversation(self.plan.conversation.id);
         }
         self
     }
@@ -151,13 +151,13 @@ impl Attempt {
         services: Arc<Services>,
         call: Call,
         (model, failure): (Resolved, Failure),
-        ledger: Ledger,
+        ledger: UsageRecorder,
     ) -> Self {
         let asked = call.request.model.clone().unwrap_or_default();
         let mut attempt = Self::new(services, call, model, ledger);
         let slug = attempt.head.model.clone();
         attempt.ledger.model(&slug);
-        attempt.chain = Chain::after(&attempt.services, &asked, failure);
+        attempt.chain = FallbackChain::after(&attempt.services, &asked, failure);
         attempt.head.notes.add(format!("{} is not available", shown(&asked)));
         attempt.head.fallback = Some(Fallback { from: asked, to: slug, why: "not available".into() });
         attempt
@@ -171,7 +171,7 @@ impl Attempt {
     /// Opens the conversation's socket and lets the other end read the request, so that the turn proper finds both done. One try,
     /// with whoever served the conversation or is free at once; a failure says nothing that the turn proper will not say. Returns
     /// after `patience` at the latest.
-    pub(crate) async fn warm(mut self, patience: Duration) {
+    pub(crate) async fn prewarm(mut self, patience: Duration) {
         let told = self.plan.socket && self.plan.kin() == Kin::Accounts;
         if told && timeout(patience, self.announce()).await.is_err() {
             tracing::debug!(request = %self.plan.client.request_id, "a prewarm did not reach the backend in time");
@@ -182,12 +182,12 @@ impl Attempt {
     }
 
     async fn announce(&mut self) {
-        let Some(slot) = self.place_now().await else { return };
+        let Some(slot) = self.permit_now().await else { return };
         let id = slot.account();
-        if self.bond.as_ref().is_some_and(|bond| bond.account != *id) {
+        if self.affinity.as_ref().is_some_and(|bond| bond.account != *id) {
             return;
         }
-        let Ok(opening) = self.shoot(id, false).await else { return };
+        let Ok(opening) = self.try_once(id, false).await else { return };
         if matches!(opening.source, Source::Head(_)) {
             return;
         }
@@ -196,9 +196,9 @@ impl Attempt {
             .held
             .iter()
             .filter(|event| matches!(event.what, What::Usage(_)))
-            .for_each(|event| self.ledger.see(event));
-        if self.bond.is_none() {
-            let bond = Bond {
+            .for_each(|event| self.ledger.on_event(event));
+        if self.affinity.is_none() {
+            let bond = AffinityRecord {
                 account: id.clone(),
                 turn: None,
                 foreign: self.foreign_mark(id),
@@ -213,47 +213,47 @@ impl Attempt {
     async fn commit(mut self) -> Result<Committed, Refusal> {
         loop {
             let failure = match self.open().await {
-                Ok((slot, opening)) => return Ok(self.seal(slot, opening)),
+                Ok((slot, opening)) => return Ok(self.into_committed(slot, opening)),
                 Err(failure) => failure,
             };
-            if let Err(failure) = self.fall(failure) {
+            if let Err(failure) = self.next_model(failure) {
                 return Err(self.refuse(failure));
             }
         }
     }
 
-    async fn open(&mut self) -> Result<(Slot, Opening), Failure> {
-        let mut next = Next { to: To::Other, refresh: false, answered: false, otherwise: None };
+    async fn open(&mut self) -> Result<(Permit, Opening), Failure> {
+        let mut next = NextTry { to: To::Other, refresh: false, answered: false, otherwise: None };
         let mut slot = None;
         loop {
-            let place = self.place(slot.take(), &next).await?;
-            let miss = match self.shoot(place.account(), next.refresh).await {
+            let place = self.permit(slot.take(), &next).await?;
+            let miss = match self.try_once(place.account(), next.refresh).await {
                 Ok(opening) => return Ok((place, opening)),
-                Err(Short::Over(failure)) => return Err(failure),
-                Err(Short::Miss(miss)) => miss,
+                Err(AttemptError::Over(failure)) => return Err(failure),
+                Err(AttemptError::Miss(miss)) => miss,
             };
             self.learn(place.account(), &miss.outcome).await;
-            next = self.settle(place.account(), miss)?;
+            next = self.decide(place.account(), miss)?;
             slot = Some(place);
         }
     }
 
     /// One try: tokens or key, body, model call, commit barrier.
-    async fn shoot(&mut self, id: &AccountId, refresh: bool) -> Result<Opening, Short> {
+    async fn try_once(&mut self, id: &AccountId, refresh: bool) -> Result<Opening, AttemptError> {
         let Some(entry) = self.services.registry.accounts.get(id) else {
-            return Err(Short::from(NotRefreshed::lasting("the account was removed")));
+            return Err(AttemptError::from(RefreshFailed::lasting("the account was removed")));
         };
         let access = self.access(&entry, refresh).await?;
         let body = self.body(&entry).await?;
         self.fits(&entry, body.len()).await?;
         let turn = self.turn(id);
-        self.paid = false;
+        self.budgeted = false;
         self.begun = self.services.runtime.now();
-        self.ledger.posted(id, estimate::input(&self.call.request, body.len()));
+        self.ledger.call_started(id, estimate::input(&self.call.request, body.len()));
         self.head.account = Some(id.clone());
         self.head.relay = entry.relay.as_ref().map(|line| line.relay.name.clone());
         let wire = entry.wire();
-        let shot = Shot {
+        let shot = UpstreamCall {
             services: Arc::clone(&self.services),
             plan: Arc::clone(&self.plan),
             entry,
@@ -262,30 +262,35 @@ impl Attempt {
             turn: turn.is_some(),
             metadata: self.metadata(),
         };
-        let barrier =
-            Barrier { services: &self.services, account: id, history: &self.history, deadline: self.deadline, wire };
-        Ok(barrier.hold(shot.fire()).await?)
+        let barrier = CommitBarrier {
+            services: &self.services,
+            account: id,
+            history: &self.history,
+            deadline: self.deadline,
+            wire,
+        };
+        Ok(barrier.hold(shot.start()).await?)
     }
 
     /// What the call is sent with.
-    async fn access(&mut self, entry: &Entry, refresh: bool) -> Result<Access, Short> {
+    async fn access(&mut self, entry: &Entry, refresh: bool) -> Result<Credentials, AttemptError> {
         let access = match &entry.relay {
-            Some(line) => Access::Key(Arc::clone(line)),
-            None => Access::Login(self.tokens(entry, refresh).await?),
+            Some(line) => Credentials::Key(Arc::clone(line)),
+            None => Credentials::Login(self.tokens(entry, refresh).await?),
         };
         self.sent = Some(access.clone());
         Ok(access)
     }
 
-    async fn tokens(&mut self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, Short> {
+    async fn tokens(&mut self, entry: &Entry, refresh: bool) -> Result<Arc<Tokens>, AttemptError> {
         let refused = self.services.runtime.backend_now();
         let fresh = async {
             match &self.sent {
-                Some(Access::Login(sent)) if refresh => {
-                    let wish = Wish::waiting(sent, RefreshReason::UnauthorizedRecovery);
-                    self.services.tokens.renew(&entry.account.id, wish).await
+                Some(Credentials::Login(sent)) if refresh => {
+                    let wish = RefreshRequest::waiting(sent, RefreshReason::UnauthorizedRecovery);
+                    self.services.tokens.refresh(&entry.account.id, wish).await
                 }
-                _ => self.services.tokens.fresh(entry, Wish::waiting).await,
+                _ => self.services.tokens.usable_tokens(entry, RefreshRequest::waiting).await,
             }
         };
         // The refresh goes on beside us: that we cannot wait for it says nothing about the account.
@@ -297,50 +302,50 @@ impl Attempt {
                 }
                 Ok(tokens)
             }
-            Err(_) => Err(Short::Over(late())),
+            Err(_) => Err(AttemptError::Over(refresh_timeout())),
         }
     }
 
     /// The fingerprint of the client's turn state, when it is this account's.
     fn turn(&self, id: &AccountId) -> Option<Uuid> {
-        let bond = self.bond.as_ref().filter(|bond| bond.account == *id)?;
+        let bond = self.affinity.as_ref().filter(|bond| bond.account == *id)?;
         let state = self.plan.client.turn_state.as_deref().filter(|_| self.plan.client.codex)?;
         bond.turn.filter(|turn| *turn == fingerprint(state))
     }
 
     /// Asks the table, once per try.
-    fn settle(&mut self, id: &AccountId, mut miss: Miss) -> Result<Next, Failure> {
+    fn decide(&mut self, id: &AccountId, mut miss: CallError) -> Result<NextTry, Failure> {
         if let Some(access) = &self.sent {
             miss.outcome.hide(access.secret());
         }
         let (signal, mut step) = self.history.settle(id, &miss.outcome, self.services.runtime.now());
         let answered = miss.outcome.costs(&step);
-        self.paid = answered && self.services.dispatch.budget.lock().spend(self.services.runtime.now());
-        if answered && !self.paid {
+        self.budgeted = answered && self.services.dispatch.budget.lock().spend(self.services.runtime.now());
+        if answered && !self.budgeted {
             step = step.give();
         }
-        self.services.dispatch.judge(id, (self.begun, self.plan.by()), &miss.outcome);
+        self.services.dispatch.record_outcome(id, (self.begun, self.plan.by()), &miss.outcome);
         let (who, request) = (self.services.registry.accounts.who(id), &self.plan.client.request_id);
         tracing::debug!(%request, account = who.account(), relay = who.relay(), outcome = ?miss.code, "a try failed");
         self.services.dispatch.note_model(id, self.plan.model_for(id), &signal);
         match &self.sent {
-            Some(Access::Key(line)) if line.relay.id == *id => self.services.dispatch.report(line, &signal),
+            Some(Credentials::Key(line)) if line.relay.id == *id => self.services.dispatch.signal_relay(line, &signal),
             _ => self.services.dispatch.signal(id, &signal),
         }
         match step {
             Step::Give(failure) => Err(self.plan.concede(&self.services, miss.name(failure))),
             Step::Again { to, refresh, otherwise, .. } => {
-                Ok(Next { to, refresh, answered, otherwise: Some(miss.name(otherwise)) })
+                Ok(NextTry { to, refresh, answered, otherwise: Some(miss.name(otherwise)) })
             }
         }
     }
 
     /// The point of no return.
-    fn seal(mut self, slot: Slot, opening: Opening) -> Committed {
+    fn into_committed(mut self, slot: Permit, opening: Opening) -> Committed {
         let id = slot.account();
         let foreign = self.foreign_mark(id);
         if !matches!(opening.source, Source::Head(_)) {
-            self.services.dispatch.works(id);
+            self.services.dispatch.mark_answering(id);
         }
         let mut turn = None;
         if self.plan.kin() == Kin::Accounts {
@@ -354,10 +359,10 @@ impl Attempt {
             self.tell_codex(&mut headers, &self.plan.resolved, Some(id));
             self.head.headers = headers;
         }
-        let asked = turn::turns(self.asked, self.bond.as_ref().map_or(&[], |bond| &bond.asked));
-        let bond = match self.absent(id) {
-            Some(owner) => Bond { away: true, asked, ..owner.clone() },
-            None => Bond { account: id.clone(), turn, foreign, away: false, asked },
+        let asked = turn::turns(self.turn_record, self.affinity.as_ref().map_or(&[], |bond| &bond.asked));
+        let bond = match self.kept_affinity(id) {
+            Some(owner) => AffinityRecord { away: true, asked, ..owner.clone() },
+            None => AffinityRecord { account: id.clone(), turn, foreign, away: false, asked },
         };
         self.services.dispatch.affinity.set(self.plan.conversation.id, bond);
         self.head.attempts = self.ledger.attempts();
@@ -365,10 +370,10 @@ impl Attempt {
         self.ledger.notes(&self.head.notes);
         let shape = self.shape();
         let Opening { source, reader, held, heard, .. } = opening;
-        let call = Course { plan: Arc::clone(&self.plan), begun: self.begun, sent: self.sent };
-        let (pipe, keep) = (Pipe::new(&shape, reader, held, self.call.tab.fresh()), self.keep);
-        let begin = Begin { source, pipe, heard, slot, ledger: self.ledger, call, keep };
-        let flow = Box::new(Flow::new(self.services, begin, shape.stream));
+        let call = ServedCall { plan: Arc::clone(&self.plan), begun: self.begun, sent: self.sent };
+        let (pipe, keep) = (Transcoder::new(&shape, reader, held, self.call.tab.fresh()), self.keep);
+        let begin = ReplyStart { source, pipe, heard, slot, ledger: self.ledger, call, keep };
+        let flow = Box::new(ReplyStream::new(self.services, begin, shape.stream));
         Committed::new(shape, self.head, flow)
     }
 
@@ -380,7 +385,7 @@ impl Attempt {
         }
     }
 
-    fn shape(&self) -> Shape {
+    fn shape(&self) -> ReplyShape {
         let request = &self.call.request;
         let prefix = match self.call.dialect {
             Dialect::Chat if request.reply.generate => "cmpl-",
@@ -398,7 +403,7 @@ impl Attempt {
             stored: self.keep.as_ref().map(|keep| keep.marks()).unwrap_or_default(),
             echo: self.echo(),
         };
-        Shape {
+        ReplyShape {
             dialect: self.call.dialect,
             setting,
             limits: self.limits(),
@@ -422,25 +427,25 @@ impl Attempt {
     }
 }
 
-impl From<Miss> for Short {
-    fn from(miss: Miss) -> Self {
+impl From<CallError> for AttemptError {
+    fn from(miss: CallError) -> Self {
         Self::Miss(miss)
     }
 }
 
-impl From<NotRefreshed> for Short {
-    fn from(error: NotRefreshed) -> Self {
+impl From<RefreshFailed> for AttemptError {
+    fn from(error: RefreshFailed) -> Self {
         Self::Miss(Outcome::from(error).into())
     }
 }
 
-impl From<Failure> for Short {
+impl From<Failure> for AttemptError {
     fn from(failure: Failure) -> Self {
         Self::Over(failure)
     }
 }
 
-fn late() -> Failure {
+fn refresh_timeout() -> Failure {
     Failure::new(Kind::Timeout, "the account's tokens were not refreshed in time; try again").code("upstream_timeout")
 }
 
@@ -455,7 +460,7 @@ fn tier(services: &Services, call: &Call, resolved: &Resolved) -> Option<&'stati
 }
 
 /// What is known of the conversation that the request belongs to.
-fn talk(request: &Request, codex: bool) -> Talk {
+fn conversation_facts(request: &Request, codex: bool) -> Talk {
     let spoken = |item: &Item| match &item.kind {
         ItemKind::Message { role, .. } => *role == Role::Assistant,
         ItemKind::Other { .. } => false,

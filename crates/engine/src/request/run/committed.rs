@@ -7,8 +7,8 @@ use upstream::offload;
 use crate::request::estimate;
 use crate::request::reply::{Head, Refusal, Reply, Whole};
 use crate::request::stream::Stream;
-use crate::request::stream::flow::Flow;
-use crate::request::stream::pipe::Shape;
+use crate::request::stream::reply_stream::ReplyStream;
+use crate::request::stream::transcoder::ReplyShape;
 
 /// A committed reply.
 pub(crate) struct Committed {
@@ -16,11 +16,11 @@ pub(crate) struct Committed {
     /// `Some` for a reply that is collected.
     whole: Option<Setting>,
     head: Head,
-    flow: Box<Flow>,
+    flow: Box<ReplyStream>,
 }
 
 impl Committed {
-    pub(crate) fn new(shape: Shape, head: Head, flow: Box<Flow>) -> Self {
+    pub(crate) fn new(shape: ReplyShape, head: Head, flow: Box<ReplyStream>) -> Self {
         let whole = (!shape.stream).then_some(shape.setting);
         Self { dialect: shape.dialect, whole, head, flow }
     }
@@ -40,7 +40,7 @@ impl Committed {
         let work = move || {
             let body = dialect.whole(&whole, &setting);
             if let Some(keep) = keep {
-                keep.over(setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
+                keep.finish(setting.stored.keep(&Json::from_valid(body.clone())).as_ref());
             }
             body
         };

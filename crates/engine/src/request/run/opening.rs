@@ -11,10 +11,10 @@ use proto::{Event, Failure, Reader, What, Wire};
 use tokio::time::{Instant, timeout_at};
 use upstream::{Body, Cut};
 
-use super::post::{Miss, Post};
-use crate::request::ledger::real;
+use super::call::{CallError, PendingCall};
 use crate::request::services::Services;
-use crate::request::stream::flow::{DRAIN, Late, Source};
+use crate::request::stream::reply_stream::{DRAIN, Source, UnansweredCall};
+use crate::request::usage::is_committing;
 
 /// A model call that is worth a commit.
 pub(crate) struct Opening {
@@ -29,7 +29,7 @@ pub(crate) struct Opening {
 }
 
 /// The barrier's surroundings.
-pub(crate) struct Barrier<'a> {
+pub(crate) struct CommitBarrier<'a> {
     pub(crate) services: &'a Services,
     pub(crate) account: &'a AccountId,
     /// What a call that outlives the barrier is judged by.
@@ -56,13 +56,13 @@ enum Sign {
     Fail(Failure),
 }
 
-impl Barrier<'_> {
+impl CommitBarrier<'_> {
     /// Waits for the first real event of a call, or for the deadline.
-    pub(crate) async fn hold(&self, mut post: Post) -> Result<Opening, Miss> {
+    pub(crate) async fn hold(&self, mut post: PendingCall) -> Result<Opening, CallError> {
         let reader = self.reader();
         let held = Vec::new();
         let Ok(answer) = timeout_at(self.deadline, post.as_mut()).await else {
-            let late = Late { post, history: self.history.clone() };
+            let late = UnansweredCall { post, history: self.history.clone() };
             let (source, headers) = (Source::Head(Box::new(late)), HeaderMap::new());
             return Ok(Opening { source, reader, held, headers, heard: Instant::now() });
         };
@@ -75,7 +75,7 @@ impl Barrier<'_> {
         Reader::new(self.wire)
     }
 
-    async fn read(&self, mut opening: Opening, mut body: Body) -> Result<Opening, Miss> {
+    async fn read(&self, mut opening: Opening, mut body: Body) -> Result<Opening, CallError> {
         let mut size = 0;
         loop {
             let chunk = match self.chunk(&mut body, opening.heard).await? {
@@ -100,7 +100,7 @@ impl Barrier<'_> {
     }
 
     /// The body is over without a real event. One that came as a whole instead of a stream says everything now.
-    fn finish(&self, opening: Opening) -> Result<Opening, Box<Miss>> {
+    fn finish(&self, opening: Opening) -> Result<Opening, Box<CallError>> {
         let Opening { reader, mut held, headers, heard, .. } = opening;
         let known = held.len();
         reader.end(&mut held);
@@ -117,7 +117,7 @@ impl Barrier<'_> {
         }
     }
 
-    async fn chunk(&self, body: &mut Body, heard: Instant) -> Result<Next, Miss> {
+    async fn chunk(&self, body: &mut Body, heard: Instant) -> Result<Next, CallError> {
         let mut heard = heard;
         loop {
             let idle = heard + self.services.runtime.settings.idle;
@@ -145,10 +145,10 @@ impl Barrier<'_> {
                 What::Fail(failure) => return Sign::Fail(failure.clone()),
                 What::Limits(json) => {
                     if let Some(quota) = Quota::from_event(json, self.services.runtime.now()) {
-                        self.services.dispatch.learn(self.account, quota);
+                        self.services.dispatch.learn_quota(self.account, quota);
                     }
                 }
-                what if real(what) => return Sign::Real,
+                what if is_committing(what) => return Sign::Real,
                 _ => {}
             }
         }
@@ -157,9 +157,9 @@ impl Barrier<'_> {
 }
 
 /// A call that was answered and then broke; it is not made again.
-fn cut(kind: TroubleKind, message: String) -> Miss {
+fn cut(kind: TroubleKind, message: String) -> CallError {
     let code = if kind == TroubleKind::Timeout { "upstream_timeout" } else { "upstream_cut" };
-    Miss { outcome: Outcome::NoStatus { cause: Trouble { kind, message } }, code: Some(code) }
+    CallError { outcome: Outcome::NoStatus { cause: Trouble { kind, message } }, code: Some(code) }
 }
 
 fn silent(idle: Duration) -> String {

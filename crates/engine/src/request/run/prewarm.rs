@@ -17,11 +17,11 @@ use super::attempt::{Attempt, instead};
 use super::recalled;
 use crate::request::call::Call;
 use crate::request::conversation::Conversation;
-use crate::request::ledger::Ledger;
 use crate::request::reply::{Head, Refusal, Reply, Whole};
 use crate::request::services::Services;
-use crate::request::stored::Keep;
+use crate::request::stored::PendingStore;
 use crate::request::stream::Stream;
+use crate::request::usage::UsageRecorder;
 
 /// How long the client waits for the backend to be told. A turn that comes before it has been sends all of it itself.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,12 +32,12 @@ struct Answer {
     stream: bool,
     setting: Setting,
     head: Head,
-    keep: Option<Box<Keep>>,
+    keep: Option<Box<PendingStore>>,
 }
 
 /// Tells the backend, if it can be told, and answers. That it cannot be is no failure: the turn proper will say why.
 pub(super) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Refusal> {
-    let mut ledger = Ledger::open(&services, &call);
+    let mut ledger = UsageRecorder::open(&services, &call);
     let (call, keep) = recalled(&services, call).await;
     let (resolved, answer) = match keep.and_then(|keep| prepare(&services, &call, keep)) {
         Ok(prepared) => prepared,
@@ -48,17 +48,21 @@ pub(super) async fn run(services: Arc<Services>, call: Call) -> Result<Reply, Re
         }
     };
     ledger.model(&resolved.model.slug);
-    Attempt::new(services, call, resolved, ledger).warm(PATIENCE).await;
+    Attempt::new(services, call, resolved, ledger).prewarm(PATIENCE).await;
     Ok(answer.reply())
 }
 
-fn prepare(services: &Arc<Services>, call: &Call, mut keep: Option<Box<Keep>>) -> Result<(Resolved, Answer), Failure> {
+fn prepare(
+    services: &Arc<Services>,
+    call: &Call,
+    mut keep: Option<Box<PendingStore>>,
+) -> Result<(Resolved, Answer), Failure> {
     let asked = call.request.model.as_deref();
     let resolved = services.registry.accounts.catalog().resolve(asked, &services.runtime.settings.names);
     let resolved = resolved.or_else(|failure| instead(services, asked).ok_or(failure))?;
     let model = resolved.model.slug.clone();
     if let Some(keep) = &mut keep {
-        keep.belongs(Conversation::of(call, &model).id);
+        keep.set_conversation(Conversation::of(call, &model).id);
     }
     let setting = Setting {
         id: format!("resp_{}", Uuid::new_v4().simple()),
@@ -99,8 +103,8 @@ impl Answer {
     }
 }
 
-fn over(keep: Option<Box<Keep>>, response: Option<&Json>) {
+fn over(keep: Option<Box<PendingStore>>, response: Option<&Json>) {
     if let Some(keep) = keep {
-        keep.over(response);
+        keep.finish(response);
     }
 }

@@ -6,7 +6,7 @@ use proto::canon::Channel;
 use proto::fold::BRIEF;
 use proto::{Dialect, Event, Failure, Kind, What};
 
-use crate::room::{Space, Tab};
+use crate::memory::{RequestMemory, Reservation};
 
 /// Up to here a reply is not charged: most are smaller, and a token should cost no look at the budget.
 const FREE: usize = 64 << 10;
@@ -25,7 +25,7 @@ const ITEM: usize = 256;
 /// What one reply holds; given back on drop.
 #[derive(Debug)]
 pub(crate) struct Held {
-    tab: Tab,
+    tab: RequestMemory,
     keeps: Keeps,
     bytes: usize,
     /// Those of them that calls are made with.
@@ -38,7 +38,7 @@ pub(crate) struct Held {
     open: u32,
     /// How many bytes may be held before more must be charged.
     covered: usize,
-    charged: Option<Space>,
+    charged: Option<Reservation>,
     over: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) enum Keeps {
 
 impl Held {
     /// Nothing yet.
-    pub(crate) fn new(tab: Tab, keeps: Keeps) -> Self {
+    pub(crate) fn new(tab: RequestMemory, keeps: Keeps) -> Self {
         Self {
             tab,
             keeps,

@@ -1,6 +1,6 @@
 //! Chains on ten accounts: what is asked instead when the model that is meant has nobody left, and the way back to it.
 
-use engine::{Fallback, Inquiry};
+use engine::{Fallback, RoutingQuery};
 use offline::{Plan, Rule};
 use pool::catalog::Chains;
 use proto::Kind;
@@ -78,7 +78,7 @@ async fn the_chain_serves_while_all_ten_rest(#[case] plan: Plan, #[case] rests: 
     assert_eq!(explained.instead.as_deref(), Some(CHAT.model));
     let relay = ten.bench.engine.relays().list().remove(0).id;
     assert_eq!(explained.chosen, Some(relay.clone()));
-    let inquiry = Inquiry { model: Some(MODEL), ..Inquiry::default() };
+    let inquiry = RoutingQuery { model: Some(MODEL), ..RoutingQuery::default() };
     assert_eq!(ten.bench.engine.routing().chosen(inquiry).expect("the relay").0, relay);
     let Some(wait) = rests.ends() else { return };
     ten.pass(wait + 3);

@@ -1,7 +1,7 @@
 //! What happens while a reply is under way: limits that its stream tells, accounts that are switched off, and models that an
 //! account turns out to lack.
 
-use engine::Inquiry;
+use engine::RoutingQuery;
 use offline::{How, Plan};
 use proto::Dialect;
 use serde_json::json;
@@ -91,7 +91,7 @@ async fn a_model_that_an_account_lacks_is_left_out_of_it() {
     assert_eq!((candidate.standing, candidate.why.as_str()), ("no_model", "does not list this model"));
     ten.serves(Pro2).await;
     // For any other model it is as good as ever; its answer tells of a new list.
-    let inquiry = Inquiry { model: Some(other), ..Inquiry::default() };
+    let inquiry = RoutingQuery { model: Some(other), ..RoutingQuery::default() };
     assert_eq!(ten.bench.engine.routing().explain(inquiry).expect("explained").chosen.as_deref(), Some(ten.id(Pro1)));
     ten.bench.until("the short list", |_| ten.view(Pro1).models == 1).await;
     let all: Vec<_> = slugs.iter().map(String::as_str).collect();

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use engine::{AccountView, Call, CandidateView, Explained, Inquiry, Refusal};
+use engine::{AccountView, Call, CandidateView, Explained, Refusal, RoutingQuery};
 use offline::{NewAccount, Plan, Rule};
 use pool::Millis;
 use proto::{Failure, Kind};
@@ -145,7 +145,11 @@ impl Ten {
 
     /// What the dry run says about the model that all requests ask for.
     pub(super) fn explained(&self) -> Explained {
-        self.bench.engine.routing().explain(Inquiry { model: Some(MODEL), ..Inquiry::default() }).expect("explained")
+        self.bench
+            .engine
+            .routing()
+            .explain(RoutingQuery { model: Some(MODEL), ..RoutingQuery::default() })
+            .expect("explained")
     }
 
     /// What the dry run says about an account.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use engine::{CandidateView, Engine, Explained, Inquiry};
+use engine::{CandidateView, Engine, Explained, RoutingQuery};
 
 use crate::cli::{Common, output, workplace};
 use crate::relays::Filed;
@@ -23,7 +23,8 @@ impl Explain {
         engine.models().restore().await;
         let config = workplace::config(common)?;
         Filed::new(engine.clone(), config.paths.config.clone()).put(&config.relays).await;
-        let inquiry = Inquiry { model: self.model.as_deref(), key: self.key.as_deref(), ..Inquiry::default() };
+        let inquiry =
+            RoutingQuery { model: self.model.as_deref(), key: self.key.as_deref(), ..RoutingQuery::default() };
         match engine.routing().explain(inquiry) {
             Ok(explained) if common.json => output::json(&explained),
             Ok(explained) => show(explained),

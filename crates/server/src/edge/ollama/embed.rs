@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use engine::{Delivery, Errand, Load};
+use engine::{ForwardBody, ForwardRequest, ForwardedReply};
 use http::{HeaderValue, StatusCode};
 use pool::relay::Service;
 use proto::dialect::ollama::embed::{Embed, read};
@@ -38,13 +38,13 @@ async fn call(ctx: RequestContext, single: bool) -> HandlerResult {
         call.app.engine.serves(Service::Embeddings, name)?;
         return Ok(json_bytes(StatusCode::OK, embed.answer(None, began.elapsed())?));
     };
-    let errand = Errand {
+    let errand = ForwardRequest {
         service: Service::Embeddings,
         model: Some(name.to_owned()),
         key: call.key,
         request_id: call.id,
         content_type: Some(HeaderValue::from_static("application/json")),
-        load: Load::Json(body),
+        load: ForwardBody::Json(body),
         turn: Vec::new(),
     };
     let mut delivery = call.app.engine.forward(errand).await.map_err(rejection)?;
@@ -64,7 +64,7 @@ fn named<'e>(call: &ModelCall, embed: &'e Embed) -> &'e str {
 }
 
 /// The relay's answer, charged to the memory budget as it comes.
-async fn collect(delivery: &mut Delivery, mut charge: BodyReservation) -> Result<Bytes, Failure> {
+async fn collect(delivery: &mut ForwardedReply, mut charge: BodyReservation) -> Result<Bytes, Failure> {
     let cut = |why: &str| Failure::new(Kind::Upstream, why).code("upstream_cut");
     let mut all = BytesMut::new();
     while let Some(read) = poll_fn(|cx| delivery.poll_bytes(cx)).await {

@@ -13,17 +13,17 @@ use proto::dialect::{Codex, Relay, Target, Wire, chat, gemini, messages};
 use proto::{Failure, Kind, Notes, ToolReplies};
 use upstream::{INLINE, TurnMetadata, offload};
 
-use super::super::post::Plan;
+use super::super::call::RequestPlan;
 use super::super::replay;
 use super::Attempt;
-use crate::dispatch::affinity::Bond;
+use crate::dispatch::affinity::AffinityRecord;
 use crate::registry::accounts::Entry;
 
 /// The written form of a request of up to so many bytes is not charged to the memory budget.
 const UNCHARGED: usize = INLINE;
 
 /// A request body.
-pub(super) struct Written {
+pub(super) struct WrittenBody {
     /// The relay that it is for.
     relay: Option<AccountId>,
     /// The account that it speaks of; else the accounts share it.
@@ -49,7 +49,7 @@ impl Attempt {
         let without_replay = self.history.stripped || self.foreign(entry);
         let line = entry.relay.as_ref().map(|line| &line.relay);
         let relay = line.map(|relay| relay.id.clone());
-        let account = self.asked.filter(|_| line.is_none()).map(|_| entry.account.id.clone());
+        let account = self.turn_record.filter(|_| line.is_none()).map(|_| entry.account.id.clone());
         let tools = self.tools_for(entry);
         if let Some(body) = &self.body
             && (&body.relay, &body.account, body.without_replay, &body.tools)
@@ -70,7 +70,7 @@ impl Attempt {
         let wire = entry.wire();
         let (bytes, notes, replies) = self.write(wire, target).await?;
         let written =
-            Written { relay, account, wire, without_replay, tools, notes, bytes: bytes.clone(), metadata, replies };
+            WrittenBody { relay, account, wire, without_replay, tools, notes, bytes: bytes.clone(), metadata, replies };
         self.body = Some(Box::new(written));
         Ok(bytes)
     }
@@ -122,7 +122,7 @@ impl Attempt {
 
     /// Whether the history holds replay-only items that this account or relay cannot read.
     fn foreign(&self, entry: &Entry) -> bool {
-        match &self.bond {
+        match &self.affinity {
             Some(bond) if bond.account == entry.account.id && !bond.away => self.left_over(bond).is_some(),
             Some(_) => true,
             // Nobody knows who made it; most likely the one that was meant.
@@ -131,7 +131,7 @@ impl Attempt {
     }
 
     /// The last item of old that the conversation's account cannot read, while the client still sends it.
-    fn left_over(&self, bond: &Bond) -> Option<u64> {
+    fn left_over(&self, bond: &AffinityRecord) -> Option<u64> {
         bond.foreign.filter(|mark| replay::holds(&self.call.request, *mark))
     }
 
@@ -140,7 +140,7 @@ impl Attempt {
         if !self.body.as_ref().is_some_and(|body| body.without_replay) {
             return None;
         }
-        let own = self.bond.as_ref().filter(|bond| bond.account == *id && !bond.away && !self.history.stripped);
+        let own = self.affinity.as_ref().filter(|bond| bond.account == *id && !bond.away && !self.history.stripped);
         own.and_then(|bond| self.left_over(bond)).or_else(|| replay::last(&self.call.request))
     }
 
@@ -148,7 +148,7 @@ impl Attempt {
         let resolved = &self.plan.resolved;
         let model = self.plan.model_for(&relay.id).to_owned();
         let of = || Of { relay: Some(relay.id.clone()), model: model.clone() };
-        let ceiling = self.services.registry.accounts.known(of, self.services.runtime.now()).output;
+        let ceiling = self.services.registry.accounts.learned_limits(of, self.services.runtime.now()).output;
         Relay {
             model,
             effort: resolved.effort.clone(),
@@ -161,7 +161,7 @@ impl Attempt {
     }
 
     fn target(&self, without_replay: bool, tools: &[Hosted]) -> Codex {
-        let Plan { resolved, conversation, .. } = &*self.plan;
+        let RequestPlan { resolved, conversation, .. } = &*self.plan;
         let model = &resolved.model;
         Codex {
             model: model.slug.clone(),

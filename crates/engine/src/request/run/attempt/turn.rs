@@ -8,8 +8,8 @@ use upstream::{TurnFacts, TurnKind, TurnMetadata};
 use uuid::{Builder, Uuid};
 
 use super::Attempt;
-use crate::dispatch::affinity::Asked;
-use crate::dispatch::affinity::Bond;
+use crate::dispatch::affinity::AffinityRecord;
+use crate::dispatch::affinity::TurnRecord;
 use crate::request::call::Call;
 use crate::request::conversation::{self, Conversation};
 use crate::request::services::Services;
@@ -22,8 +22,8 @@ pub(super) fn asked(
     services: &Services,
     call: &Call,
     conversation: &Conversation,
-    bond: Option<&Bond>,
-) -> Option<Asked> {
+    bond: Option<&AffinityRecord>,
+) -> Option<TurnRecord> {
     let (header, member) = SAID;
     let said = call.client.headers.iter().any(|(name, _)| *name == header)
         || call.request.rest.iter().any(|(name, value)| name == member && value.shape() == Shape::Object);
@@ -34,7 +34,7 @@ pub(super) fn asked(
 
 /// The turns of a conversation after this one: the last few, as several may go on at once, those of subagents under their parent's
 /// name.
-pub(super) fn turns(asked: Option<Asked>, last: &[Asked]) -> Vec<Asked> {
+pub(super) fn turns(asked: Option<TurnRecord>, last: &[TurnRecord]) -> Vec<TurnRecord> {
     const MOST: usize = 8;
     let others = last.iter().copied().filter(|last| Some(*last) != asked);
     asked.into_iter().chain(others).take(MOST).collect()
@@ -43,7 +43,7 @@ pub(super) fn turns(asked: Option<Asked>, last: &[Asked]) -> Vec<Asked> {
 impl Attempt {
     /// What is said of the turn in a body for this account.
     pub(super) fn say(&self, account: &AccountId, target: &Codex) -> Option<TurnMetadata> {
-        let (asked, conversation) = (self.asked?, &self.plan.conversation);
+        let (asked, conversation) = (self.turn_record?, &self.plan.conversation);
         let kind = match (self.plan.mute, is_asked(&self.call.request)) {
             (true, _) => TurnKind::Prewarm,
             (false, true) => TurnKind::Compaction,

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use proto::canon::{Frame, Item, ItemKind, Role};
 
 use super::*;
-use crate::room::Room;
+use crate::memory::MemoryBudget;
 
 const KIB: usize = 1 << 10;
 const WHOLE: Keeps = Keeps::Text { passes: false };
@@ -24,7 +24,7 @@ fn until_refused(held: &mut Held, event: &Event) -> (usize, Failure) {
 #[test]
 fn an_endless_reply_ends_at_its_cap() {
     for keeps in [Keeps::Text { passes: false }, Keeps::Text { passes: true }, Keeps::All(Dialect::Chat)] {
-        let (bytes, failure) = until_refused(&mut Held::new(Tab::default(), keeps), &text(8 * KIB));
+        let (bytes, failure) = until_refused(&mut Held::new(RequestMemory::default(), keeps), &text(8 * KIB));
         assert_eq!((failure.kind, failure.code.as_deref()), (Kind::Upstream, Some("reply_too_large")));
         assert!((limits::REPLY..limits::REPLY + 17 * KIB).contains(&bytes), "{bytes}");
     }
@@ -32,8 +32,8 @@ fn an_endless_reply_ends_at_its_cap() {
 
 #[test]
 fn replies_share_one_budget_and_give_it_back() {
-    let room = Room::new(4 << 20);
-    let (mut first, mut second) = (Held::new(room.tab(), WHOLE), Held::new(room.tab(), WHOLE));
+    let room = MemoryBudget::new(4 << 20);
+    let (mut first, mut second) = (Held::new(room.for_request(), WHOLE), Held::new(room.for_request(), WHOLE));
     for _ in 0..128 {
         first.see(&text(8 * KIB)).unwrap();
     }
@@ -46,8 +46,8 @@ fn replies_share_one_budget_and_give_it_back() {
 
 #[test]
 fn a_small_reply_is_not_charged() {
-    let room = Room::new(0);
-    let mut held = Held::new(room.tab(), WHOLE);
+    let room = MemoryBudget::new(0);
+    let mut held = Held::new(room.for_request(), WHOLE);
     held.see(&text(FREE / COPIES)).unwrap();
     assert_eq!(held.see(&text(1)).unwrap_err().kind, Kind::Overloaded);
     assert!(held.is_over());
@@ -59,24 +59,24 @@ fn frames_and_items_without_text_count_too() {
     let other = Event { raw: Some(frame(Dialect::Messages)), ..Event::new(What::Other) };
     // A collected reply keeps its frames; of signatures and citations a stream keeps as much.
     for keeps in [Keeps::All(Dialect::Messages), Keeps::All(Dialect::Chat), Keeps::Nothing] {
-        let mut held = Held::new(Tab::default(), keeps);
+        let mut held = Held::new(RequestMemory::default(), keeps);
         assert_eq!(until_refused(&mut held, &other).1.code.as_deref(), Some("reply_too_large"));
     }
     let kind = ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: None };
     let done = What::ItemDone { at: 0, item: Item { kind, raw: None } };
     let done = Event { raw: Some(frame(Dialect::Responses)), ..Event::new(done) };
-    let mut held = Held::new(Tab::default(), WHOLE);
+    let mut held = Held::new(RequestMemory::default(), WHOLE);
     assert_eq!(until_refused(&mut held, &done).1.code.as_deref(), Some("reply_too_large"));
 }
 
 /// Whatever passes a client that wants pieces only, and frames of its own dialect that pass a client of Responses.
 #[test]
 fn text_that_passes_is_not_held() {
-    let room = Room::new(1 << 20);
+    let room = MemoryBudget::new(1 << 20);
     let own = |event: Event| Event { raw: Some(Frame { dialect: Dialect::Responses, bytes: "{}".into() }), ..event };
     let streams = [(Keeps::Nothing, text(8 * KIB)), (Keeps::Text { passes: true }, own(text(8 * KIB)))];
     for (keeps, event) in streams {
-        let mut held = Held::new(room.tab(), keeps);
+        let mut held = Held::new(room.for_request(), keeps);
         for _ in 0..1_000_000 {
             held.see(&event).unwrap();
         }
@@ -90,7 +90,7 @@ fn text_that_passes_is_not_held() {
 /// Text of an item that waits for the end of another is kept until then.
 #[test]
 fn text_that_waits_for_its_turn_is_held() {
-    let mut held = Held::new(Tab::default(), Keeps::Nothing);
+    let mut held = Held::new(RequestMemory::default(), Keeps::Nothing);
     for at in 0..2 {
         let head = proto::canon::Head::Message { phase: None };
         held.see(&Event::new(What::ItemOpen { at, head })).unwrap();
@@ -101,11 +101,11 @@ fn text_that_waits_for_its_turn_is_held() {
 /// The end of an item says its text four times more to a client of Responses, all at once.
 #[test]
 fn an_item_that_is_repeated_is_held_as_often() {
-    let room = Room::new(4 << 20);
+    let room = MemoryBudget::new(4 << 20);
     let kind = ItemKind::Message { id: None, role: Role::Assistant, parts: Vec::new(), phase: None };
     let done = Event::new(What::ItemDone { at: 0, item: Item { kind, raw: None } });
     for (keeps, refused) in [(WHOLE, true), (Keeps::All(Dialect::Responses), false)] {
-        let mut held = Held::new(room.tab(), keeps);
+        let mut held = Held::new(room.for_request(), keeps);
         held.see(&text(1 << 20)).unwrap();
         assert_eq!(held.see(&done).is_err(), refused);
         // Without the text there is room again.

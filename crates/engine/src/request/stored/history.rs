@@ -2,13 +2,13 @@
 
 use parking_lot::Mutex;
 
-use super::shelf::Record;
+use super::responses::Record;
 
 /// The last response of a connection.
 #[derive(Default)]
-pub struct Trail(Mutex<Option<(String, Record)>>);
+pub struct ConnectionHistory(Mutex<Option<(String, Record)>>);
 
-impl Trail {
+impl ConnectionHistory {
     /// The conversation up to the response `id`, if that was the last one.
     pub(super) fn find(&self, id: &str) -> Option<Record> {
         self.0.lock().as_ref().filter(|(last, _)| last == id).map(|(_, record)| record.clone())
@@ -20,7 +20,7 @@ impl Trail {
     }
 }
 
-impl std::fmt::Debug for Trail {
+impl std::fmt::Debug for ConnectionHistory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Trail")
     }

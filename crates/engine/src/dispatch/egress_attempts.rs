@@ -18,22 +18,22 @@ const ROUTES: usize = 3;
 /// Why nothing of an account can go out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct NoWay(String);
+pub(crate) struct NoEgress(String);
 
-impl From<Stuck<'_>> for NoWay {
+impl From<Stuck<'_>> for NoEgress {
     fn from(stuck: Stuck<'_>) -> Self {
         Self(stuck.to_string())
     }
 }
 
-impl From<NoWay> for Fault {
-    fn from(none: NoWay) -> Self {
+impl From<NoEgress> for Fault {
+    fn from(none: NoEgress) -> Self {
         Self { sent: Sent::No, kind: FaultKind::Proxy, message: none.0 }
     }
 }
 
 /// The ways of one call: the first, and others while nothing was sent.
-pub(crate) struct Outing {
+pub(crate) struct EgressAttempts {
     dispatch: Arc<Dispatch>,
     egress: Egress,
     tried: Vec<ProxyId>,
@@ -41,23 +41,23 @@ pub(crate) struct Outing {
 
 impl Dispatch {
     /// The ways that a call for this account may take.
-    pub(crate) fn outing(self: &Arc<Self>, account: &AccountId) -> Outing {
+    pub(crate) fn egress_attempts(self: &Arc<Self>, account: &AccountId) -> EgressAttempts {
         let egress = self.registry.egress.table().egress(account).clone();
-        Outing { dispatch: Arc::clone(self), egress, tried: Vec::new() }
+        EgressAttempts { dispatch: Arc::clone(self), egress, tried: Vec::new() }
     }
 
     /// The ways that a call may take for which somebody named one, of a login that is no account yet; the global one when nobody did.
-    pub(crate) fn outing_by(self: &Arc<Self>, egress: Option<&Egress>) -> Outing {
+    pub(crate) fn egress_attempts_by(self: &Arc<Self>, egress: Option<&Egress>) -> EgressAttempts {
         let egress = egress.cloned().unwrap_or(Egress::Global);
-        Outing { dispatch: Arc::clone(self), egress, tried: Vec::new() }
+        EgressAttempts { dispatch: Arc::clone(self), egress, tried: Vec::new() }
     }
 
     /// The backend by the account's way, for a call that is made once.
-    pub(crate) fn out(self: &Arc<Self>, account: &AccountId) -> Result<Upstream, NoWay> {
-        self.outing(account).next()
+    pub(crate) fn egress(self: &Arc<Self>, account: &AccountId) -> Result<Upstream, NoEgress> {
+        self.egress_attempts(account).next()
     }
 
-    fn way(self: &Arc<Self>, table: &Table, route: Route) -> Result<Upstream, NoWay> {
+    fn upstream_by(self: &Arc<Self>, table: &Table, route: Route) -> Result<Upstream, NoEgress> {
         let way = match &route {
             Route::Direct => return Ok(self.runtime.upstream.via(ResolvedEgress::direct())),
             Route::Global => ResolvedEgress::global(),
@@ -67,28 +67,28 @@ impl Dispatch {
         let dispatch = Arc::downgrade(self);
         let heard = move |outcome: Result<(), &Fault>| {
             if let Some(dispatch) = dispatch.upgrade() {
-                dispatch.heard(&route, outcome);
+                dispatch.on_call_outcome(&route, outcome);
             }
         };
         Ok(self.runtime.upstream.via(way.with_listener(heard)))
     }
 
     /// A call by a way came to this. Only what no byte of the request passed speaks against the way.
-    fn heard(&self, route: &Route, outcome: Result<(), &Fault>) {
+    fn on_call_outcome(&self, route: &Route, outcome: Result<(), &Fault>) {
         match outcome {
             Ok(()) if self.registry.egress.clean(route) => {}
-            Ok(()) => self.turned(route, self.registry.egress.edit(route, Marks::good)),
+            Ok(()) => self.on_route_changed(route, self.registry.egress.edit(route, Marks::good)),
             Err(fault) if fault.sent == Sent::No && matches!(fault.kind, FaultKind::Proxy | FaultKind::Tls) => {
                 let now = self.runtime.now();
                 tracing::debug!(why = %fault, "a way out failed");
-                self.turned(route, self.registry.egress.edit(route, |marks| marks.fail(now)));
+                self.on_route_changed(route, self.registry.egress.edit(route, |marks| marks.fail(now)));
             }
             Err(_) => {}
         }
     }
 
     /// Says that a way does not answer, or does again, and sends those who wait for an account that takes it to choose again.
-    pub(super) fn turned(&self, route: &Route, changed: bool) {
+    pub(super) fn on_route_changed(&self, route: &Route, changed: bool) {
         if !changed {
             return;
         }
@@ -106,26 +106,26 @@ impl Dispatch {
         tracing::warn!(proxy = name, "the proxy does not answer; accounts that take it rest");
         for entry in self.registry.accounts.list().iter().filter(|entry| entry.relay.is_none()) {
             if table.stuck(&entry.account.id, self.runtime.now()).is_some() {
-                self.slots.scatter(&entry.account.id);
+                self.limiter.requeue(&entry.account.id);
             }
         }
     }
 }
 
-impl Outing {
+impl EgressAttempts {
     /// The backend by the next way.
-    pub(crate) fn next(&mut self) -> Result<Upstream, NoWay> {
+    pub(crate) fn next(&mut self) -> Result<Upstream, NoEgress> {
         let table = self.dispatch.registry.egress.table();
         let number = self.dispatch.registry.egress.turn.fetch_add(1, Ordering::Relaxed);
         let route = table.route(&self.egress, Turn { number, tried: &self.tried }, self.dispatch.runtime.now())?;
         if let Route::Proxy(id) = &route {
             self.tried.push(id.clone());
         }
-        self.dispatch.way(&table, route)
+        self.dispatch.upstream_by(&table, route)
     }
 
     /// Whether a call of which nothing was sent may try another way: only where its owner left the choice to us.
-    pub(crate) fn another(&self, sent: Sent) -> bool {
+    pub(crate) fn may_try_another(&self, sent: Sent) -> bool {
         let turn = Turn { number: 0, tried: &self.tried };
         sent == Sent::No
             && self.egress == Egress::Auto

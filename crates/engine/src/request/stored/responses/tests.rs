@@ -8,15 +8,15 @@ const BOUNDS: Bounds = Bounds { count: 3, bytes: 4 * SIZE, share: 4 * SIZE, age:
 /// A turn of [`turn`].
 const SIZE: usize = OVERHEAD + 100;
 
-fn name(key: &str, id: &str) -> Name {
-    Name::of(&KeyId(key.into()), id)
+fn name(key: &str, id: &str) -> ResponseKey {
+    ResponseKey::of(&KeyId(key.into()), id)
 }
 
 fn key(name: &str) -> KeyId {
     KeyId(name.into())
 }
 
-fn turn(shelf: &mut Shelf, of: &str) -> Option<Arc<Turn>> {
+fn turn(shelf: &mut StoredResponses, of: &str) -> Option<Arc<Turn>> {
     let weights = [shelf.weigh(&key(of), SIZE - 100)?, shelf.weigh(&key(of), 100)?];
     Some(Arc::new(Turn::new((Json::of::<[u8]>(&[]), Json::of("r")), weights)))
 }
@@ -26,13 +26,13 @@ fn record(turns: Vec<Arc<Turn>>) -> Record {
 }
 
 /// Puts a response that is over, and says whether it was kept.
-fn put(shelf: &mut Shelf, id: &str, now: i64) -> bool {
+fn put(shelf: &mut StoredResponses, id: &str, now: i64) -> bool {
     let Some(turn) = turn(shelf, "k") else { return false };
-    shelf.put(name("k", id), Held::Over(record(vec![turn])), Millis(now));
+    shelf.put(name("k", id), StoredReply::Over(record(vec![turn])), Millis(now));
     true
 }
 
-fn kept(shelf: &mut Shelf, now: i64) -> String {
+fn kept(shelf: &mut StoredResponses, now: i64) -> String {
     ["a", "b", "c", "d", "e"].into_iter().filter(|id| shelf.get(&name("k", id), Millis(now)).is_some()).collect()
 }
 
@@ -44,7 +44,7 @@ fn kept(shelf: &mut Shelf, now: i64) -> String {
 #[case::renewed(&[("a", 0), ("b", 1), ("a", 2), ("c", 3), ("d", 4)], 5, "acd")]
 #[case::clock_set_back(&[("a", 50_000), ("b", 0)], 1, "ab")]
 fn the_oldest_leave_first(#[case] puts: &[(&str, i64)], #[case] now: i64, #[case] left: &str) {
-    let mut shelf = Shelf::new(BOUNDS);
+    let mut shelf = StoredResponses::new(BOUNDS);
     for (id, at) in puts {
         assert!(put(&mut shelf, id, *at));
     }
@@ -53,7 +53,7 @@ fn the_oldest_leave_first(#[case] puts: &[(&str, i64)], #[case] now: i64, #[case
 
 #[test]
 fn bytes_are_bounded_and_the_oldest_make_room() {
-    let mut shelf = Shelf::new(Bounds { count: 100, ..BOUNDS });
+    let mut shelf = StoredResponses::new(Bounds { count: 100, ..BOUNDS });
     for id in ["a", "b", "c", "d", "e"] {
         assert!(put(&mut shelf, id, 0));
     }
@@ -67,9 +67,9 @@ fn bytes_are_bounded_and_the_oldest_make_room() {
 
 #[test]
 fn what_others_still_hold_weighs_on() {
-    let mut shelf = Shelf::new(BOUNDS);
+    let mut shelf = StoredResponses::new(BOUNDS);
     let first = turn(&mut shelf, "k").unwrap();
-    shelf.put(name("k", "a"), Held::Over(record(vec![Arc::clone(&first)])), Millis(0));
+    shelf.put(name("k", "a"), StoredReply::Over(record(vec![Arc::clone(&first)])), Millis(0));
     assert!(put(&mut shelf, "b", 0));
     for of in ["k", "other"] {
         assert!(shelf.weigh(&key(of), BOUNDS.bytes).is_none(), "a conversation that goes on from it holds it");
@@ -82,9 +82,9 @@ fn what_others_still_hold_weighs_on() {
 
 #[test]
 fn a_key_has_its_share_and_makes_room_in_it_first() {
-    let mut shelf = Shelf::new(Bounds { count: 100, share: 2 * SIZE, ..BOUNDS });
+    let mut shelf = StoredResponses::new(Bounds { count: 100, share: 2 * SIZE, ..BOUNDS });
     let other = turn(&mut shelf, "other").unwrap();
-    shelf.put(name("other", "o"), Held::Over(record(vec![other])), Millis(0));
+    shelf.put(name("other", "o"), StoredReply::Over(record(vec![other])), Millis(0));
     for id in ["a", "b", "c"] {
         assert!(put(&mut shelf, id, 1));
     }
@@ -102,11 +102,11 @@ fn a_key_has_its_share_and_makes_room_in_it_first() {
 
 #[test]
 fn a_conversation_leaves_when_all_its_places_can() {
-    let mut shelf = Shelf::new(Bounds { count: 100, ..BOUNDS });
+    let mut shelf = StoredResponses::new(Bounds { count: 100, ..BOUNDS });
     let first = turn(&mut shelf, "k").unwrap();
     let second = turn(&mut shelf, "k").unwrap();
-    shelf.put(name("k", "a"), Held::Over(record(vec![Arc::clone(&first)])), Millis(0));
-    shelf.put(name("k", "b"), Held::Over(record(vec![first, second])), Millis(0));
+    shelf.put(name("k", "a"), StoredReply::Over(record(vec![Arc::clone(&first)])), Millis(0));
+    shelf.put(name("k", "b"), StoredReply::Over(record(vec![first, second])), Millis(0));
     for id in ["c", "d"] {
         assert!(put(&mut shelf, id, 0));
     }
@@ -116,7 +116,7 @@ fn a_conversation_leaves_when_all_its_places_can() {
 
 #[test]
 fn a_key_knows_its_own_only() {
-    let mut shelf = Shelf::new(BOUNDS);
+    let mut shelf = StoredResponses::new(BOUNDS);
     put(&mut shelf, "a", 0);
     assert!(shelf.get(&name("other", "a"), Millis(0)).is_none());
     assert!(!shelf.remove(&name("other", "a"), Millis(0)));
@@ -126,8 +126,8 @@ fn a_key_knows_its_own_only() {
 
 #[test]
 fn a_place_that_is_gone_is_not_given_again() {
-    let mut shelf = Shelf::new(BOUNDS);
-    let running = || Held::Running {
+    let mut shelf = StoredResponses::new(BOUNDS);
+    let running = || StoredReply::Running {
         response: Json::of("r"),
         turns: Vec::new(),
         input: Json::of::<[u8]>(&[]),

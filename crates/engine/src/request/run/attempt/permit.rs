@@ -9,15 +9,15 @@ use pool::pick::{Kin, NoAccount, Pick};
 use proto::{Failure, Kind};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Attempt, Next};
-use crate::dispatch::slots::{Field, Slot, Taken, Waiting, Woken};
+use super::{Attempt, NextTry};
+use crate::dispatch::limiter::{Acquired, Candidates, Permit, QueuedRequest, WaitOutcome};
 use crate::registry::accounts::List;
 
 /// How often a request that waits for an account looks whether another one became free.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Why there is no place.
-enum Lacking {
+enum NoPermit {
     /// No account can serve.
     Account(NoAccount),
     /// The turn did not come in time.
@@ -26,7 +26,7 @@ enum Lacking {
 
 impl Attempt {
     /// A place for the next try.
-    pub(super) async fn place(&self, held: Option<Slot>, next: &Next) -> Result<Slot, Failure> {
+    pub(super) async fn permit(&self, held: Option<Permit>, next: &NextTry) -> Result<Permit, Failure> {
         let held = match (held, next.to) {
             (Some(slot), To::Same) => return Ok(slot),
             (held, To::PreferOther) => held,
@@ -36,7 +36,7 @@ impl Attempt {
             }
         };
         // One call tells whether an upstream works again, no second one after it.
-        let held = held.filter(|slot| self.services.dispatch.slots.sound(slot.account()));
+        let held = held.filter(|slot| self.services.dispatch.limiter.is_healthy(slot.account()));
         // Whoever has a place already does not queue for another.
         let patience = if held.is_some() { Duration::ZERO } else { self.services.runtime.settings.queue_wait };
         match (self.take(patience).await, held) {
@@ -45,51 +45,54 @@ impl Attempt {
                 Err(next.otherwise.clone().unwrap_or_else(|| busy(self.plan.kin())))
             }
             (Ok(slot), _) | (Err(_), Some(slot)) => Ok(slot),
-            (Err(Lacking::Account(none)), None) => {
+            (Err(NoPermit::Account(none)), None) => {
                 Err(none.failure(next.otherwise.as_ref(), self.services.runtime.now()))
             }
-            (Err(Lacking::Turn), None) => Err(busy(self.plan.kin())),
+            (Err(NoPermit::Turn), None) => Err(busy(self.plan.kin())),
         }
     }
 
     /// A place that is free now.
-    pub(super) async fn place_now(&self) -> Option<Slot> {
+    pub(super) async fn permit_now(&self) -> Option<Permit> {
         self.take(Duration::ZERO).await.ok()
     }
 
     /// Chooses an account that this request has not tried and waits for a place on it.
-    async fn take(&self, patience: Duration) -> Result<Slot, Lacking> {
+    async fn take(&self, patience: Duration) -> Result<Permit, NoPermit> {
         let until = self.deadline.min(Instant::now() + patience);
         let mut turn = None;
         loop {
             let (list, ways) = (self.services.registry.accounts.list(), self.services.registry.egress.table());
             let turn_now = (turn, self.services.runtime.now());
-            let taken =
-                self.services.dispatch.slots.take(self.field(&list, &ways), &self.plan.ask(&self.services), turn_now);
-            let slot = match taken.map_err(Lacking::Account)? {
-                Taken::Now(slot) => slot,
-                Taken::Later(waiting) => match self.wait(waiting, until).await {
-                    Some(Woken::Slot(slot)) => slot,
-                    Some(Woken::Again(kept)) => {
+            let taken = self.services.dispatch.limiter.acquire(
+                self.field(&list, &ways),
+                &self.plan.ask(&self.services),
+                turn_now,
+            );
+            let slot = match taken.map_err(NoPermit::Account)? {
+                Acquired::Now(slot) => slot,
+                Acquired::Later(waiting) => match self.wait(waiting, until).await {
+                    Some(WaitOutcome::Slot(slot)) => slot,
+                    Some(WaitOutcome::Again(kept)) => {
                         turn = Some(kept);
                         continue;
                     }
-                    None => return Err(Lacking::Turn),
+                    None => return Err(NoPermit::Turn),
                 },
             };
-            return if slot.begin(until).await { Ok(slot) } else { Err(Lacking::Turn) };
+            return if slot.wait_for_start(until).await { Ok(slot) } else { Err(NoPermit::Turn) };
         }
     }
 
     /// Waits for a turn. Nobody tells when a rest ends, an account comes or a proxy is back: it is looked for meanwhile.
-    async fn wait(&self, waiting: Waiting, until: Instant) -> Option<Woken> {
+    async fn wait(&self, waiting: QueuedRequest, until: Instant) -> Option<WaitOutcome> {
         let mut turn = pin!(waiting.turn());
         loop {
             let look = until.min(Instant::now() + LOOK);
             match timeout_at(look, turn.as_mut()).await {
                 Ok(woken) => return Some(woken),
                 Err(_) if look == until => return None,
-                Err(_) if self.somebody_is_free() => self.services.dispatch.slots.call(),
+                Err(_) if self.somebody_is_free() => self.services.dispatch.limiter.wake_longest_waiting(),
                 Err(_) => {}
             }
         }
@@ -97,7 +100,7 @@ impl Attempt {
 
     fn somebody_is_free(&self) -> bool {
         let (list, ways) = (self.services.registry.accounts.list(), self.services.registry.egress.table());
-        let seen = self.services.dispatch.slots.look(
+        let seen = self.services.dispatch.limiter.preview(
             self.field(&list, &ways),
             &self.plan.ask(&self.services),
             self.services.runtime.now(),
@@ -105,14 +108,14 @@ impl Attempt {
         matches!(seen, Ok(Pick::Ready(_)))
     }
 
-    fn field<'a>(&'a self, list: &'a List, ways: &'a Table) -> Field<'a> {
-        Field {
+    fn field<'a>(&'a self, list: &'a List, ways: &'a Table) -> Candidates<'a> {
+        Candidates {
             list,
             bundled: &self.services.dispatch.bundled,
             custom: self.plan.resolved.model.custom,
             to: &self.plan.resolved.to,
             ways,
-            prefer: self.bond.as_ref().map(|bond| &bond.account),
+            prefer: self.affinity.as_ref().map(|bond| &bond.account),
             tried: &self.history.tried,
         }
     }

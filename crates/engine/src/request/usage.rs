@@ -20,7 +20,7 @@ const LEFT: u16 = 499;
 const NAME: usize = 128;
 
 /// The row in the making.
-pub(crate) struct Ledger {
+pub(crate) struct UsageRecorder {
     services: Arc<Services>,
     dialect: Dialect,
     row: UsageRow,
@@ -28,13 +28,13 @@ pub(crate) struct Ledger {
     /// Input tokens of the request as sent upstream, estimated.
     input: u64,
     /// Bytes of output, for an estimate; 32 bits keep every stream's state small.
-    seen: u32,
+    output_bytes: u32,
     usage: Option<Usage>,
     /// What was dropped or approximated.
     notes: Notes,
 }
 
-impl Ledger {
+impl UsageRecorder {
     /// Opens the row.
     pub(crate) fn open(services: &Arc<Services>, call: &Call) -> Self {
         let row = UsageRow {
@@ -44,7 +44,7 @@ impl Ledger {
             key: call.key.0.clone(),
             account: None,
             dialect: name(call.dialect).into(),
-            model: call.request.model.as_deref().map(short).unwrap_or_default(),
+            model: call.request.model.as_deref().map(truncated).unwrap_or_default(),
             status: LEFT,
             outcome: Outcome::Aborted,
             tally: Tally::default(),
@@ -56,7 +56,7 @@ impl Ledger {
         };
         let dialect = call.dialect;
         let (started, notes) = (Instant::now(), Notes::default());
-        Self { services: Arc::clone(services), dialect, row, started, input: 0, seen: 0, usage: None, notes }
+        Self { services: Arc::clone(services), dialect, row, started, input: 0, output_bytes: 0, usage: None, notes }
     }
 
     /// When the request began.
@@ -70,7 +70,7 @@ impl Ledger {
     }
 
     /// A model call of about `input` tokens goes to `account`.
-    pub(crate) fn posted(&mut self, account: &AccountId, input: u64) {
+    pub(crate) fn call_started(&mut self, account: &AccountId, input: u64) {
         self.row.account = Some(account.clone());
         self.row.attempts += 1;
         self.input = input;
@@ -97,15 +97,15 @@ impl Ledger {
     }
 
     /// Looks at an event on its way to the client.
-    pub(crate) fn see(&mut self, event: &Event) {
-        if self.row.ttft_ms.is_none() && real(&event.what) {
+    pub(crate) fn on_event(&mut self, event: &Event) {
+        if self.row.ttft_ms.is_none() && is_committing(&event.what) {
             self.row.ttft_ms = Some(millis(self.started.elapsed()));
         }
         match &event.what {
             What::Delta { channel: Channel::Image, .. } => {}
             What::Delta { data, .. } => {
                 let bytes = u32::try_from(data.escaped().len()).unwrap_or(u32::MAX);
-                self.seen = self.seen.saturating_add(bytes);
+                self.output_bytes = self.output_bytes.saturating_add(bytes);
             }
             What::Usage(usage) => self.usage = Some(*usage),
             What::Note(note) => self.notes.add(note),
@@ -144,7 +144,7 @@ impl Ledger {
 
     /// Figures, given or estimated when the model had begun to speak and nobody counted.
     fn figures(&self) -> Option<Usage> {
-        let output = proto::tokens::estimate(u64::from(self.seen));
+        let output = proto::tokens::estimate(u64::from(self.output_bytes));
         let estimate = || Usage { input: self.input, output, estimated: true, ..Usage::default() };
         // Of a reply that was cut some upstreams have counted the input alone.
         let uncounted = |usage: &Usage| usage.estimated && usage.output == 0;
@@ -153,10 +153,10 @@ impl Ledger {
     }
 }
 
-impl Drop for Ledger {
+impl Drop for UsageRecorder {
     fn drop(&mut self) {
         if self.row.status == LEFT
-            && let Some(why) = self.services.parting.get().cloned()
+            && let Some(why) = self.services.farewell.get().cloned()
         {
             self.refuse(self.dialect, &why);
         }
@@ -170,7 +170,7 @@ impl Drop for Ledger {
 }
 
 /// Whether an event is one that a client waits for. What comes before the first of them can still be taken back.
-pub(crate) fn real(what: &What) -> bool {
+pub(crate) fn is_committing(what: &What) -> bool {
     match what {
         What::Open(_)
         | What::Limits(_)
@@ -189,7 +189,7 @@ pub(crate) fn real(what: &What) -> bool {
     }
 }
 
-fn short(name: &str) -> String {
+fn truncated(name: &str) -> String {
     name[..name.floor_char_boundary(NAME)].to_owned()
 }
 

@@ -38,21 +38,21 @@ fn list(ids: &[&str]) -> List {
         account: account(id),
         tokens: None,
         models: None,
-        missing: Vec::new(),
-        renewed: None,
+        refused_models: Vec::new(),
+        refreshed_at: None,
         jitter: 0.0,
-        refused: Millis(0),
+        exhausted_at: Millis(0),
         relay: None,
     };
     ids.iter().map(|id| Arc::new(entry(id))).collect()
 }
 
-fn slots(stagger: Duration) -> Arc<Slots> {
-    Arc::new(Slots::new((Strategy::LeastUsed, Vec::new()), stagger))
+fn slots(stagger: Duration) -> Arc<ConcurrencyLimiter> {
+    Arc::new(ConcurrencyLimiter::new((Strategy::LeastUsed, Vec::new()), stagger))
 }
 
 struct Desk {
-    slots: Arc<Slots>,
+    slots: Arc<ConcurrencyLimiter>,
     list: List,
     bundled: Catalog,
     ways: Table,
@@ -72,48 +72,48 @@ impl Desk {
         }
     }
 
-    fn take(&self, turn: Option<Turn>) -> Result<Taken, NoAccount> {
+    fn take(&self, turn: Option<QueueTurn>) -> Result<Acquired, NoAccount> {
         self.choose(turn, &[])
     }
 
     /// As [`Self::take`], for a request that has tried this account.
-    fn take_without(&self, turn: Option<Turn>, tried: &AccountId) -> Result<Taken, NoAccount> {
+    fn take_without(&self, turn: Option<QueueTurn>, tried: &AccountId) -> Result<Acquired, NoAccount> {
         self.choose(turn, std::slice::from_ref(tried))
     }
 
-    fn choose(&self, turn: Option<Turn>, tried: &[AccountId]) -> Result<Taken, NoAccount> {
-        self.slots.take(self.field(tried), &self.ask(), (turn, self.at))
+    fn choose(&self, turn: Option<QueueTurn>, tried: &[AccountId]) -> Result<Acquired, NoAccount> {
+        self.slots.acquire(self.field(tried), &self.ask(), (turn, self.at))
     }
 
     fn explained(&self) -> Vec<(AccountId, Place)> {
         self.slots.explain(self.field(&[]), &self.ask(), self.at)
     }
 
-    fn field<'a>(&'a self, tried: &'a [AccountId]) -> Field<'a> {
+    fn field<'a>(&'a self, tried: &'a [AccountId]) -> Candidates<'a> {
         let (list, bundled, ways) = (&self.list, &self.bundled, &self.ways);
-        Field { list, bundled, custom: false, to: &To::Accounts, ways, prefer: None, tried }
+        Candidates { list, bundled, custom: false, to: &To::Accounts, ways, prefer: None, tried }
     }
 
     fn ask(&self) -> Ask<'_> {
         Ask { model: &self.bundled.models()[0].slug, max_concurrent: self.most, ..Ask::default() }
     }
 
-    fn now(&self) -> Slot {
+    fn now(&self) -> Permit {
         match self.take(None) {
-            Ok(Taken::Now(slot)) => slot,
+            Ok(Acquired::Now(slot)) => slot,
             _ => panic!("no free place"),
         }
     }
 
-    fn later(&self) -> Waiting {
+    fn later(&self) -> QueuedRequest {
         match self.take(None) {
-            Ok(Taken::Later(waiting)) => waiting,
+            Ok(Acquired::Later(waiting)) => waiting,
             _ => panic!("not queued"),
         }
     }
 
     /// One busy account; one that is free, because the two who waited for it have left; two who wait for the busy one.
-    fn uneven(&self) -> (Slot, Waiting, Waiting) {
+    fn uneven(&self) -> (Permit, QueuedRequest, QueuedRequest) {
         let mut served = vec![self.now(), self.now()];
         let mut waiting: Vec<_> = (0..4).map(|_| self.later()).collect();
         let busy = waiting[0].account.clone();
@@ -136,10 +136,10 @@ fn poll<T>(future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-fn slot(woken: Option<Woken>) -> Slot {
+fn slot(woken: Option<WaitOutcome>) -> Permit {
     match woken {
-        Some(Woken::Slot(slot)) => slot,
-        Some(Woken::Again(_)) => panic!("sent to choose again"),
+        Some(WaitOutcome::Slot(slot)) => slot,
+        Some(WaitOutcome::Again(_)) => panic!("sent to choose again"),
         None => panic!("still waiting"),
     }
 }
@@ -208,7 +208,7 @@ fn a_free_place_elsewhere_calls_the_longest_waiting() {
     let desk = Desk::new(&["a", "b"], 1);
     let served = [desk.now(), desk.now()];
     let waiting = [desk.later(), desk.later(), desk.later()];
-    let (queue_of, first) = (waiting[0].account.clone(), Turn { ticket: waiting[0].ticket, called: true });
+    let (queue_of, first) = (waiting[0].account.clone(), QueueTurn { ticket: waiting[0].ticket, called: true });
     let others =
         waiting.iter().filter(|waiting| waiting.account != queue_of).map(|waiting| waiting.ticket).collect::<Vec<_>>();
     let mut waiting = Vec::from(waiting);
@@ -218,10 +218,10 @@ fn a_free_place_elsewhere_calls_the_longest_waiting() {
     let mut served = Vec::from(served);
     drop(served.remove(other));
     match poll(waiting.remove(0).turn()) {
-        Some(Woken::Again(turn)) => assert_eq!(turn, first),
+        Some(WaitOutcome::Again(turn)) => assert_eq!(turn, first),
         _ => panic!("the longest waiting was not called"),
     }
-    assert!(matches!(desk.take(Some(first)), Ok(Taken::Now(_))));
+    assert!(matches!(desk.take(Some(first)), Ok(Acquired::Now(_))));
 }
 
 #[test]
@@ -229,11 +229,11 @@ fn choosing_again_keeps_the_turn() {
     let desk = Desk::new(&["a"], 1);
     let served = desk.now();
     let (first, second) = (desk.later(), desk.later());
-    desk.slots.scatter(&AccountId("a".into()));
-    let Some(Woken::Again(turn)) = poll(first.turn()) else { panic!("not scattered") };
-    let Some(Woken::Again(late)) = poll(second.turn()) else { panic!("not scattered") };
-    let Ok(Taken::Later(second)) = desk.take(Some(late)) else { panic!("not queued") };
-    let Ok(Taken::Later(first)) = desk.take(Some(turn)) else { panic!("not queued") };
+    desk.slots.requeue(&AccountId("a".into()));
+    let Some(WaitOutcome::Again(turn)) = poll(first.turn()) else { panic!("not scattered") };
+    let Some(WaitOutcome::Again(late)) = poll(second.turn()) else { panic!("not scattered") };
+    let Ok(Acquired::Later(second)) = desk.take(Some(late)) else { panic!("not queued") };
+    let Ok(Acquired::Later(first)) = desk.take(Some(turn)) else { panic!("not queued") };
     drop(served);
     let _served = slot(poll(first.turn()));
     assert!(poll(second.turn()).is_none(), "the later ticket waits");
@@ -244,26 +244,26 @@ fn a_call_to_one_who_left_goes_on_to_the_next() {
     let desk = Desk::new(&["a", "b"], 1);
     let (_served, first, second) = desk.uneven();
     drop(first);
-    assert!(matches!(poll(second.turn()), Some(Woken::Again(_))), "the free place is offered to the next");
+    assert!(matches!(poll(second.turn()), Some(WaitOutcome::Again(_))), "the free place is offered to the next");
 }
 
 #[test]
 fn a_call_that_is_of_no_use_goes_on_to_the_next() {
     let desk = Desk::new(&["a", "b"], 1);
     let (served, first, mut second) = desk.uneven();
-    let Some(Woken::Again(turn)) = poll(first.turn()) else { panic!("not called") };
+    let Some(WaitOutcome::Again(turn)) = poll(first.turn()) else { panic!("not called") };
     let free =
         desk.list.iter().map(|entry| &entry.account.id).find(|id| *id != served.account()).expect("two accounts");
-    let Ok(Taken::Later(first)) = desk.take_without(Some(turn), free) else { panic!("not queued") };
+    let Ok(Acquired::Later(first)) = desk.take_without(Some(turn), free) else { panic!("not queued") };
     let again = poll(&mut second.wake);
-    assert!(matches!(again, Some(Ok(Wake::Called))), "the free place is offered to the next: {again:?}");
+    assert!(matches!(again, Some(Ok(WakeUp::Called))), "the free place is offered to the next: {again:?}");
     drop(served);
     drop(slot(poll(first.turn())));
 }
 
 fn judged(desk: &Desk, at: i64, works: bool) -> bool {
     let (id, by) = (AccountId("a".into()), u64::try_from(at).expect("small"));
-    if works { desk.slots.answered(&id) } else { desk.slots.failed(&id, (Millis(at), by), Millis(at)) }
+    if works { desk.slots.record_success(&id) } else { desk.slots.record_failure(&id, (Millis(at), by), Millis(at)) }
 }
 
 /// Streams that began before the failures say nothing about them, and are not waited for.
@@ -284,7 +284,7 @@ fn a_probe_goes_beside_older_streams() {
     let probe = slot(poll(second.turn()));
     assert_eq!(desk.load("a"), (3, 1), "one that told nothing is followed by one, whatever older streams do");
     assert!(judged(&desk, 120_001, true));
-    assert!(matches!(poll(third.turn()), Some(Woken::Again(_))));
+    assert!(matches!(poll(third.turn()), Some(WaitOutcome::Again(_))));
     drop((desk.now(), desk.now(), probe, older));
     assert_eq!(desk.load("a"), (0, 0));
 }
@@ -293,8 +293,8 @@ fn a_probe_goes_beside_older_streams() {
 #[test]
 fn whoever_stays_is_served_in_turn() {
     let desk = Desk::new(&["a"], 2);
-    let mut served: VecDeque<Slot> = [desk.now(), desk.now()].into();
-    let mut waiting: VecDeque<Waiting> = VecDeque::new();
+    let mut served: VecDeque<Permit> = [desk.now(), desk.now()].into();
+    let mut waiting: VecDeque<QueuedRequest> = VecDeque::new();
     let mut last = 0;
     for n in 0..2000_u32 {
         match n.wrapping_mul(2_654_435_761) >> 30 {
@@ -331,11 +331,11 @@ async fn starts_on_one_account_are_apart() {
     let begun = Instant::now();
     let all = [desk.now(), desk.now(), desk.now()];
     for (slot, after) in all.iter().zip([0, 1, 2]) {
-        assert!(slot.begin(begun + 5 * gap()).await);
+        assert!(slot.wait_for_start(begun + 5 * gap()).await);
         assert_eq!(begun.elapsed(), after * gap());
     }
     let late = desk.now();
-    assert!(!late.begin(Instant::now()).await, "not within its time");
+    assert!(!late.wait_for_start(Instant::now()).await, "not within its time");
 }
 
 #[tokio::test(start_paused = true)]
@@ -375,7 +375,7 @@ fn places_stay_with_their_accounts_when_the_list_changes() {
     let others: Vec<_> = (0..3).map(|_| desk.now()).collect();
     assert!(others.iter().all(|slot| *slot.account() != account), "its only place is taken");
     desk.list = list(&["a"]);
-    assert!(matches!(desk.take(None), Ok(Taken::Later(_))));
+    assert!(matches!(desk.take(None), Ok(Acquired::Later(_))));
     assert_eq!(desk.slots.load(&account), (1, 0), "an account that is gone keeps its place until it is given back");
     drop(served);
     assert_eq!(desk.slots.load(&account), (0, 0));

@@ -20,23 +20,24 @@ impl Attempt {
         if self.repeated(failure).await {
             return;
         }
-        let of = entry.of(self.plan.model_for(id));
+        let of = entry.model_key(self.plan.model_for(id));
         let model = &self.plan.resolved.model;
         let output = self.call.request.limits.max_tokens.or(model.max_output);
         let asked = Asked { bytes: self.written().len() as u64, output, listed: model.context };
-        self.services.registry.accounts.taught(&of, &said, asked, self.services.runtime.now());
-        let window = self.services.registry.accounts.known(|| of.clone(), self.services.runtime.now()).window;
+        self.services.registry.accounts.learn_from_refusal(&of, &said, asked, self.services.runtime.now());
+        let window = self.services.registry.accounts.learned_limits(|| of.clone(), self.services.runtime.now()).window;
         // Only now is it worth the time to count.
         if said.prompt.is_some() && window == said.window {
-            self.services.registry.accounts.scaled(&of, &said, self.words().await);
+            self.services.registry.accounts.learn_token_scale(&of, &said, self.words().await);
         }
     }
 
     /// Refuses what the upstream is sure to refuse, in words that clients compact their conversations at. A request for a compaction is
     /// the way out of that, so it is sent.
     pub(super) async fn fits(&mut self, entry: &Entry, size: usize) -> Result<(), Failure> {
-        let of = || entry.of(self.plan.model_for(&entry.account.id));
-        let Some(window) = self.services.registry.accounts.known(of, self.services.runtime.now()).window else {
+        let of = || entry.model_key(self.plan.model_for(&entry.account.id));
+        let Some(window) = self.services.registry.accounts.learned_limits(of, self.services.runtime.now()).window
+        else {
             return Ok(());
         };
         // Nothing has two tokens in four bytes: most requests are not counted.
@@ -45,8 +46,9 @@ impl Attempt {
             return Ok(());
         }
         let ours = self.words().await;
-        let of = entry.of(self.plan.model_for(&entry.account.id));
-        let Some(tokens) = self.services.registry.accounts.over(&of, ours, self.services.runtime.now()) else {
+        let of = entry.model_key(self.plan.model_for(&entry.account.id));
+        let Some(tokens) = self.services.registry.accounts.over_learned_window(&of, ours, self.services.runtime.now())
+        else {
             return Ok(());
         };
         self.head.notes.add(format!("not sent: the upstream has refused more than {window} tokens"));

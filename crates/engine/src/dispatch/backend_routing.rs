@@ -8,14 +8,14 @@ use parking_lot::Mutex;
 use pool::routing::Routing;
 use pool::{AccountId, Millis, limits};
 
-use crate::dispatch::model_queue::Wants;
+use crate::dispatch::model_queue::FetchSchedule;
 
 /// What is known of each account.
 #[derive(Default)]
-pub(crate) struct Routes {
+pub(crate) struct BackendRouting {
     known: Mutex<HashMap<AccountId, Known>>,
     /// Of whom it could not be learned.
-    pub(crate) again: Wants,
+    pub(crate) again: FetchSchedule,
 }
 
 struct Known {
@@ -23,7 +23,7 @@ struct Known {
     at: Millis,
 }
 
-impl Routes {
+impl BackendRouting {
     /// What holds for an account; `None` while that is not known.
     pub(crate) fn of(&self, id: &AccountId) -> Option<Arc<Routing>> {
         self.known.lock().get(id).map(|known| Arc::clone(&known.routing))

@@ -36,9 +36,9 @@ pub(crate) struct Bounds {
 
 /// A response's id and the key that may speak of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Name(String, String);
+pub(crate) struct ResponseKey(String, String);
 
-impl Name {
+impl ResponseKey {
     /// The response `id` of `key`.
     pub(crate) fn of(key: &KeyId, id: &str) -> Self {
         Self(key.0.clone(), id.to_owned())
@@ -198,7 +198,7 @@ impl Cancel {
 }
 
 /// What is kept under a name.
-pub(crate) enum Held {
+pub(crate) enum StoredReply {
     /// A reply that runs.
     Running {
         /// The response object as it began.
@@ -215,23 +215,23 @@ pub(crate) enum Held {
 }
 
 /// See the module.
-pub(crate) struct Shelf {
+pub(crate) struct StoredResponses {
     bounds: Bounds,
     scale: Scale,
     /// A scale for each key that holds something.
     shares: HashMap<String, Scale>,
-    places: HashMap<Name, Place>,
-    order: BTreeMap<u64, Name>,
+    places: HashMap<ResponseKey, Place>,
+    order: BTreeMap<u64, ResponseKey>,
     next: u64,
 }
 
 struct Place {
     number: u64,
     since: Millis,
-    held: Held,
+    held: StoredReply,
 }
 
-impl Shelf {
+impl StoredResponses {
     /// An empty shelf.
     pub(crate) fn new(bounds: Bounds) -> Self {
         let scale = Scale::new(bounds.bytes);
@@ -265,12 +265,12 @@ impl Shelf {
 
     /// The oldest places, of one key or of all, without which so many bytes are free. A turn weighs until its last holder is gone,
     /// and a reply that runs holds its own: it leaves nothing behind.
-    fn leavers(&self, key: Option<&KeyId>, bytes: usize) -> Option<Vec<Name>> {
+    fn leavers(&self, key: Option<&KeyId>, bytes: usize) -> Option<Vec<ResponseKey>> {
         let (mut names, mut free, mut seen) = (Vec::new(), 0, HashMap::new());
         let mut order = self.order.values().filter(|name| key.is_none_or(|key| key.0 == name.0));
         while free < bytes {
             let name = order.next()?;
-            let Some(Held::Over(record)) = self.places.get(name).map(|place| &place.held) else { continue };
+            let Some(StoredReply::Over(record)) = self.places.get(name).map(|place| &place.held) else { continue };
             for turn in &record.turns {
                 let holders = seen.entry(Arc::as_ptr(turn)).or_insert(0);
                 *holders += 1;
@@ -281,14 +281,14 @@ impl Shelf {
         Some(names)
     }
 
-    fn clear(&mut self, names: Vec<Name>) {
+    fn clear(&mut self, names: Vec<ResponseKey>) {
         for name in names {
             self.take(&name);
         }
     }
 
     /// Puts something under a name, in the place of what was there, and gives the number of its place.
-    pub(crate) fn put(&mut self, name: Name, held: Held, now: Millis) -> u64 {
+    pub(crate) fn put(&mut self, name: ResponseKey, held: StoredReply, now: Millis) -> u64 {
         self.expire(now);
         self.take(&name);
         while self.places.len() >= self.bounds.count && self.pop().is_some() {}
@@ -300,26 +300,26 @@ impl Shelf {
     }
 
     /// A reply is over; `false` when its place is gone, which it is not given again.
-    pub(crate) fn settle(&mut self, name: &Name, number: u64, record: Record) -> bool {
+    pub(crate) fn settle(&mut self, name: &ResponseKey, number: u64, record: Record) -> bool {
         let place = self.places.get_mut(name).filter(|place| place.number == number);
-        place.map(|place| place.held = Held::Over(record)).is_some()
+        place.map(|place| place.held = StoredReply::Over(record)).is_some()
     }
 
     /// Gives a place up, if it still is the one of this number.
-    pub(crate) fn leave(&mut self, name: &Name, number: u64) {
+    pub(crate) fn leave(&mut self, name: &ResponseKey, number: u64) {
         if self.places.get(name).is_some_and(|place| place.number == number) {
             self.take(name);
         }
     }
 
     /// What is kept under a name.
-    pub(crate) fn get(&mut self, name: &Name, now: Millis) -> Option<&Held> {
+    pub(crate) fn get(&mut self, name: &ResponseKey, now: Millis) -> Option<&StoredReply> {
         self.expire(now);
         self.places.get(name).map(|place| &place.held)
     }
 
     /// Forgets what is kept under a name; `false` when nothing is.
-    pub(crate) fn remove(&mut self, name: &Name, now: Millis) -> bool {
+    pub(crate) fn remove(&mut self, name: &ResponseKey, now: Millis) -> bool {
         self.expire(now);
         self.take(name).is_some()
     }
@@ -335,7 +335,7 @@ impl Shelf {
         }
     }
 
-    fn take(&mut self, name: &Name) -> Option<Held> {
+    fn take(&mut self, name: &ResponseKey) -> Option<StoredReply> {
         let place = self.places.remove(name)?;
         self.order.remove(&place.number);
         Some(place.held)

@@ -7,21 +7,21 @@ use pool::breaker::Breaker;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Wake;
+use super::WakeUp;
 
 /// Who is served by an account, and who waits for it.
 #[derive(Default)]
-pub(super) struct Place {
+pub(super) struct AccountQueue {
     pub(super) in_flight: u32,
     pub(super) last_used: Millis,
     /// When the next request may begin.
     pub(super) next: Option<Instant>,
     /// What few accounts have.
-    pub(super) more: Option<Box<More>>,
+    pub(super) more: Option<Box<Contended>>,
 }
 
 #[derive(Default)]
-pub(super) struct More {
+pub(super) struct Contended {
     /// By ticket, lowest first.
     pub(super) queue: VecDeque<Waiter>,
     pub(super) breaker: Breaker,
@@ -44,10 +44,10 @@ pub(super) struct Waiter {
     pub(super) ticket: u64,
     /// Requests at a time on the account; 0 is no limit.
     pub(super) most: u32,
-    pub(super) wake: oneshot::Sender<Wake>,
+    pub(super) wake: oneshot::Sender<WakeUp>,
 }
 
-impl Place {
+impl AccountQueue {
     /// Counts one more request, which begins at `at`.
     pub(super) fn begin(&mut self, at: Instant) -> Start {
         self.in_flight += 1;

@@ -20,7 +20,7 @@ use upstream::{Answer, Body, CallFacts, Fault, FaultKind, ModelCall, SocketOptio
 
 use crate::dispatch::head;
 use crate::registry::accounts::Entry;
-use crate::registry::relays::Line;
+use crate::registry::relays::RelayEntry;
 use crate::request::call::Client;
 use crate::request::conversation::Conversation;
 use crate::request::services::Services;
@@ -29,11 +29,11 @@ use crate::request::services::Services;
 const REFUSAL: (usize, Duration) = (64 << 10, Duration::from_secs(10));
 
 /// A model call under way. Dropping it cancels it.
-pub(crate) type Post = Pin<Box<dyn Future<Output = Result<Answer, Miss>> + Send>>;
+pub(crate) type PendingCall = Pin<Box<dyn Future<Output = Result<Answer, CallError>> + Send>>;
 
 /// A model call that gave no stream.
 #[derive(Debug)]
-pub(crate) struct Miss {
+pub(crate) struct CallError {
     /// What it came to, for the retry table.
     pub(crate) outcome: Outcome,
     /// The machine-readable code, where the table has none.
@@ -41,7 +41,7 @@ pub(crate) struct Miss {
 }
 
 /// What all calls of one request share.
-pub(crate) struct Plan {
+pub(crate) struct RequestPlan {
     /// The client's protocol.
     pub(crate) dialect: Dialect,
     pub(crate) resolved: Resolved,
@@ -59,14 +59,14 @@ pub(crate) struct Plan {
 
 /// What a call is sent with.
 #[derive(Clone)]
-pub(crate) enum Access {
+pub(crate) enum Credentials {
     /// An account's tokens.
     Login(Arc<Tokens>),
     /// A relay's key.
-    Key(Arc<Line>),
+    Key(Arc<RelayEntry>),
 }
 
-impl Access {
+impl Credentials {
     pub(crate) fn secret(&self) -> &pool::Secret {
         match self {
             Self::Login(tokens) => &tokens.access,
@@ -76,11 +76,11 @@ impl Access {
 }
 
 /// One call, ready to go.
-pub(crate) struct Shot {
+pub(crate) struct UpstreamCall {
     pub(crate) services: Arc<Services>,
-    pub(crate) plan: Arc<Plan>,
+    pub(crate) plan: Arc<RequestPlan>,
     pub(crate) entry: Arc<Entry>,
-    pub(crate) access: Access,
+    pub(crate) access: Credentials,
     pub(crate) body: Bytes,
     /// Whether the client's turn state comes from this account.
     pub(crate) turn: bool,
@@ -88,7 +88,7 @@ pub(crate) struct Shot {
     pub(crate) metadata: Option<Arc<TurnMetadata>>,
 }
 
-impl Plan {
+impl RequestPlan {
     /// Whether accounts or relays serve the request.
     pub(crate) fn kin(&self) -> Kin {
         match self.resolved.to {
@@ -112,7 +112,7 @@ impl Plan {
     }
 }
 
-impl Miss {
+impl CallError {
     /// Gives `failure` our code where it has none.
     pub(crate) fn name(&self, failure: Failure) -> Failure {
         match (self.code, &failure.code) {
@@ -122,13 +122,13 @@ impl Miss {
     }
 }
 
-impl From<Outcome> for Miss {
+impl From<Outcome> for CallError {
     fn from(outcome: Outcome) -> Self {
         Self { outcome, code: None }
     }
 }
 
-impl From<Fault> for Miss {
+impl From<Fault> for CallError {
     fn from(fault: Fault) -> Self {
         let (sent, kind, cause) = (fault.sent, fault.kind, Trouble::from(fault));
         let stale = kind == FaultKind::Stale;
@@ -137,37 +137,37 @@ impl From<Fault> for Miss {
     }
 }
 
-impl Shot {
+impl UpstreamCall {
     /// Sends it; resolves at the head of a stream.
-    pub(crate) fn fire(self) -> Post {
+    pub(crate) fn start(self) -> PendingCall {
         Box::pin(async move {
             match &self.access {
-                Access::Login(tokens) => self.login(tokens).await,
-                Access::Key(line) => self.keyed(line).await,
+                Credentials::Login(tokens) => self.login(tokens).await,
+                Credentials::Key(line) => self.keyed(line).await,
             }
         })
     }
 
-    async fn login(&self, tokens: &Tokens) -> Result<Answer, Miss> {
+    async fn login(&self, tokens: &Tokens) -> Result<Answer, CallError> {
         let answer = self.send(tokens).await?;
         let id = &self.entry.account.id;
         if answer.status != 200 {
-            return Err(refused(&self.services, id, answer).await);
+            return Err(account_refusal(&self.services, id, answer).await);
         }
         head::served(&self.services.dispatch, id, &answer.headers);
-        if streams(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
+        if is_event_stream(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
     }
 
-    async fn keyed(&self, line: &Line) -> Result<Answer, Miss> {
+    async fn keyed(&self, line: &RelayEntry) -> Result<Answer, CallError> {
         let answer = self.services.runtime.upstream.relays().call(self.order(line)).await?;
         if answer.status != 200 {
-            return Err(denied(&self.services, answer).await);
+            return Err(relay_refusal(&self.services, answer).await);
         }
-        self.services.dispatch.report(line, &Signal::Served);
-        if speaks(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
+        self.services.dispatch.signal_relay(line, &Signal::Served);
+        if is_reply(&answer.headers) { Ok(answer) } else { Err(no_stream(&answer)) }
     }
 
-    fn order<'a>(&'a self, line: &'a Line) -> relay::Call<'a> {
+    fn order<'a>(&'a self, line: &'a RelayEntry) -> relay::Call<'a> {
         let same = self.plan.dialect.wire() == Some(line.relay.wire);
         relay::Call {
             relay: &line.relay,
@@ -179,7 +179,7 @@ impl Shot {
     }
 
     async fn send(&self, tokens: &Tokens) -> Result<Answer, Fault> {
-        let Plan { resolved, conversation, client, tier, .. } = &*self.plan;
+        let RequestPlan { resolved, conversation, client, tier, .. } = &*self.plan;
         let routing = self.services.dispatch.routes.of(&self.entry.account.id);
         let call = CallFacts {
             model: &resolved.model.slug,
@@ -199,14 +199,16 @@ impl Shot {
             required: self.services.runtime.settings.transport == Transport::WebSocket,
             now: self.services.runtime.now(),
         });
-        let mut outing = self.services.dispatch.outing(&account.id);
+        let mut outing = self.services.dispatch.egress_attempts(&account.id);
         loop {
             let sent = outing
                 .next()?
                 .responses(ModelCall { account, access, body: self.body.clone(), facts: call, socket: talk })
                 .await;
             match sent {
-                Err(fault) if outing.another(fault.sent) => tracing::debug!(why = %fault, "another way is tried"),
+                Err(fault) if outing.may_try_another(fault.sent) => {
+                    tracing::debug!(why = %fault, "another way is tried");
+                }
                 sent => return sent,
             }
         }
@@ -214,7 +216,7 @@ impl Shot {
 }
 
 /// A relay's status other than 200, with what its body says.
-pub(crate) async fn denied(services: &Services, answer: Answer) -> Miss {
+pub(crate) async fn relay_refusal(services: &Services, answer: Answer) -> CallError {
     if (200..300).contains(&answer.status) {
         return no_stream(&answer);
     }
@@ -225,7 +227,7 @@ pub(crate) async fn denied(services: &Services, answer: Answer) -> Miss {
 }
 
 /// A status other than 200, with what its body says.
-pub(crate) async fn refused(services: &Services, id: &AccountId, answer: Answer) -> Miss {
+pub(crate) async fn account_refusal(services: &Services, id: &AccountId, answer: Answer) -> CallError {
     head::quota(&services.dispatch, id, &answer.headers);
     if (200..300).contains(&answer.status) {
         return no_stream(&answer);
@@ -250,22 +252,22 @@ async fn read(mut body: Body) -> Bytes {
 }
 
 /// An answer of another content type is not from the backend, or not an answer to this.
-fn streams(headers: &HeaderMap) -> bool {
+fn is_event_stream(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return true };
     value.to_str().is_ok_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
 }
 
 /// Some relays answer with one JSON body even when a stream was asked for; their readers take it for one.
-fn speaks(headers: &HeaderMap) -> bool {
+fn is_reply(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return true };
     let media = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     matches!(media.as_str(), "text/event-stream" | "application/json" | "application/x-ndjson" | "text/plain" | "")
 }
 
-fn no_stream(answer: &Answer) -> Miss {
+fn no_stream(answer: &Answer) -> CallError {
     let kind = head::text(&answer.headers, CONTENT_TYPE.as_str()).unwrap_or("no content type");
     let kind: String = kind.chars().filter(char::is_ascii_graphic).take(64).collect();
     let message = format!("the upstream answered {} with {kind} instead of an event stream", answer.status);
     let cause = Trouble { kind: TroubleKind::Protocol, message };
-    Miss { outcome: Outcome::NoStatus { cause }, code: Some("upstream_protocol") }
+    CallError { outcome: Outcome::NoStatus { cause }, code: Some("upstream_protocol") }
 }

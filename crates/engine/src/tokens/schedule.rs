@@ -8,8 +8,8 @@ use pool::{AccountId, Millis};
 use tokio::time::Instant;
 use upstream::oauth::RefreshReason;
 
+use super::RefreshRequest;
 use super::TokenService;
-use super::Wish;
 use crate::registry::accounts::Entry;
 
 /// The wall clock may jump (sleep, correction): it is looked at this often.
@@ -17,9 +17,9 @@ const LOOK: Duration = Duration::from_secs(30);
 
 /// When each overdue account may begin. Those that are found overdue together, as after a sleep, begin one after the other.
 #[derive(Default)]
-pub(crate) struct Turns(HashMap<AccountId, Instant>);
+pub(crate) struct StaggeredStarts(HashMap<AccountId, Instant>);
 
-impl Turns {
+impl StaggeredStarts {
     /// Those of the overdue whose turn has come; the turns of others stay.
     fn take(&mut self, overdue: Vec<AccountId>, now: Instant) -> Vec<AccountId> {
         let all: HashSet<&AccountId> = overdue.iter().collect();
@@ -52,7 +52,7 @@ impl TokenService {
     }
 
     /// Starts what is due and has its turn; how long until the next look.
-    pub(crate) fn begin_due(self: &Arc<Self>, turns: &mut Turns) -> Duration {
+    pub(crate) fn begin_due(self: &Arc<Self>, turns: &mut StaggeredStarts) -> Duration {
         let now = self.runtime.now();
         let mut next = LOOK;
         let mut overdue = Vec::new();
@@ -73,13 +73,13 @@ impl TokenService {
     /// When the account's tokens are due, by our clock; `None` when nothing is to be done.
     fn due(&self, entry: &Entry) -> Option<Millis> {
         let id = &entry.account.id;
-        if over(entry) || self.flying(id) {
+        if over(entry) || self.is_refreshing(id) {
             return None;
         }
         let now = self.runtime.now();
         let due = self.runtime.skew.ours(pool::refresh::due(entry.tokens.as_deref()?, entry.jitter)?);
         let due = self.pause(id, now).map_or(due, |pause| due.max(pause.until));
-        let settled = i64::try_from(entry.settling().as_millis()).unwrap_or(i64::MAX);
+        let settled = i64::try_from(entry.refresh_cooldown().as_millis()).unwrap_or(i64::MAX);
         let due = if settled > 0 { due.max(now.plus(settled)) } else { due };
         // Until its way is open again, which is told, or is worth a try.
         let table = self.registry.egress.table();
@@ -91,7 +91,7 @@ impl TokenService {
     fn start(self: &Arc<Self>, id: &AccountId) {
         let Some(entry) = self.registry.accounts.get(id).filter(|entry| !over(entry)) else { return };
         if let Some(tokens) = &entry.tokens {
-            drop(self.renew(id, Wish::of(tokens, RefreshReason::ProactiveExpiry)));
+            drop(self.refresh(id, RefreshRequest::background(tokens, RefreshReason::ProactiveExpiry)));
         }
     }
 }

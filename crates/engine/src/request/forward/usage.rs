@@ -12,7 +12,7 @@ use store::{Outcome, Tally, UsageRow};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Errand;
+use super::ForwardRequest;
 use crate::dispatch::head;
 use crate::request::services::Services;
 
@@ -24,7 +24,7 @@ const TAIL: usize = 4 << 10;
 const NAME: usize = 128;
 
 /// The row in the making; written when it is dropped.
-pub(super) struct Receipt {
+pub(super) struct ForwardUsage {
     services: Arc<Services>,
     row: UsageRow,
     began: Instant,
@@ -43,8 +43,8 @@ struct Figures {
     output_tokens: u64,
 }
 
-impl Receipt {
-    pub(super) fn open(services: &Arc<Services>, errand: &Errand) -> Self {
+impl ForwardUsage {
+    pub(super) fn open(services: &Arc<Services>, errand: &ForwardRequest) -> Self {
         let asked = errand.model.as_deref().unwrap_or_default();
         let row = UsageRow {
             id: Uuid::now_v7(),
@@ -70,7 +70,7 @@ impl Receipt {
         slug.clone_into(&mut self.row.model);
     }
 
-    pub(super) fn posted(&mut self, relay: &AccountId) {
+    pub(super) fn call_started(&mut self, relay: &AccountId) {
         self.row.account = Some(relay.clone());
         self.row.attempts += 1;
     }
@@ -87,7 +87,7 @@ impl Receipt {
     }
 
     /// Looks at a piece of the answer.
-    pub(super) fn see(&mut self, chunk: &Bytes) {
+    pub(super) fn on_chunk(&mut self, chunk: &Bytes) {
         if self.row.ttft_ms.is_none() {
             self.row.ttft_ms = Some(millis(self.began));
         }
@@ -117,7 +117,7 @@ impl Receipt {
     }
 }
 
-impl Drop for Receipt {
+impl Drop for ForwardUsage {
     fn drop(&mut self) {
         let row = UsageRow { duration_ms: millis(self.began), ..self.row.clone() };
         self.services.runtime.store.usage().record(row);

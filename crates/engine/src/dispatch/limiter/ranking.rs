@@ -11,13 +11,13 @@ use pool::pick::{self, Ask, Best, Candidate, Group, NoAccount, Pick, Rules, Stra
 use pool::{AccountId, Millis};
 use tokio::time::Instant;
 
-use super::place::{Place, Start, Waiter};
+use super::queue::{AccountQueue, Start, Waiter};
 use super::row::{Moment, Row, View};
-use super::{Field, Wake};
+use super::{Candidates, WakeUp};
 use crate::registry::accounts::{CHUNK, List};
 
 /// Every account's row.
-pub(super) struct Board {
+pub(super) struct RankedRows {
     strategy: Strategy,
     tiers: Vec<String>,
     rows: Vec<Row>,
@@ -26,21 +26,21 @@ pub(super) struct Board {
     /// The list that the rows were made of.
     list: List,
     /// Places on accounts that are gone, until the last is given back.
-    gone: HashMap<AccountId, Place>,
+    gone: HashMap<AccountId, AccountQueue>,
     /// When the first card ends, and when the cards were looked at last.
     cards: (Millis, Millis),
     /// Requests in all queues.
     waiting: usize,
 }
 
-impl Board {
+impl RankedRows {
     pub(super) fn new(strategy: Strategy, tiers: Vec<String>) -> Self {
         let never = (Millis(i64::MAX), Millis(i64::MIN));
         let (rows, best, gone) = (Vec::new(), Vec::new(), HashMap::new());
         Self { strategy, tiers, rows, best, list: List::default(), gone, cards: never, waiting: 0 }
     }
 
-    pub(super) fn choose(&mut self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+    pub(super) fn choose(&mut self, field: Candidates<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
         self.follow(field.list, now);
         let moment = Moment { now, mono: Instant::now() };
         match field.to {
@@ -52,7 +52,12 @@ impl Board {
         }
     }
 
-    pub(super) fn explain(&mut self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Vec<(AccountId, pick::Place)> {
+    pub(super) fn explain(
+        &mut self,
+        field: Candidates<'_>,
+        ask: &Ask<'_>,
+        now: Millis,
+    ) -> Vec<(AccountId, pick::Place)> {
         self.follow(field.list, now);
         let moment = Moment { now, mono: Instant::now() };
         let view = self.view((field, ask.model), moment);
@@ -94,7 +99,7 @@ impl Board {
         }
         while let Some(waiter) = self.first(account) {
             let start = self.begin(account, stagger, None);
-            if waiter.wake.send(Wake::Place(start)).is_ok() {
+            if waiter.wake.send(WakeUp::Place(start)).is_ok() {
                 return;
             }
             if let Some(place) = self.place(account) {
@@ -130,7 +135,7 @@ impl Board {
         let queue = std::mem::take(&mut more.queue);
         self.waiting -= queue.len();
         for waiter in queue {
-            let _ = waiter.wake.send(Wake::Again);
+            let _ = waiter.wake.send(WakeUp::Again);
         }
     }
 
@@ -160,7 +165,7 @@ impl Board {
     /// may choose again; when it cannot use the place, the call goes on. Tickets begin with 1.
     pub(super) fn call_next(&mut self, after: u64) {
         while self.waiting > 0 {
-            let next = |place: &Place| Some(place.more.as_ref()?.queue.get(place.behind(after))?.ticket);
+            let next = |place: &AccountQueue| Some(place.more.as_ref()?.queue.get(place.behind(after))?.ticket);
             let places = self.rows.iter_mut().map(|row| &mut row.place).chain(self.gone.values_mut());
             let Some((_, place)) =
                 places.filter_map(|place| Some((next(place)?, place))).min_by_key(|(ticket, _)| *ticket)
@@ -170,7 +175,7 @@ impl Board {
             let at = place.behind(after);
             let Some(waiter) = place.more.as_mut().and_then(|more| more.queue.remove(at)) else { return };
             self.waiting -= 1;
-            if waiter.wake.send(Wake::Called).is_ok() {
+            if waiter.wake.send(WakeUp::Called).is_ok() {
                 return;
             }
         }
@@ -189,11 +194,11 @@ impl Board {
     }
 
     fn row(&self, account: &AccountId) -> Option<&Row> {
-        self.rows.get(*self.list.places().get(account)?)
+        self.rows.get(*self.list.positions().get(account)?)
     }
 
-    fn place(&mut self, account: &AccountId) -> Option<&mut Place> {
-        let Some(at) = self.list.places().get(account) else { return self.gone.get_mut(account) };
+    fn place(&mut self, account: &AccountId) -> Option<&mut AccountQueue> {
+        let Some(at) = self.list.positions().get(account) else { return self.gone.get_mut(account) };
         if let Some(best) = self.best.get_mut(at / CHUNK) {
             *best = Best::Unknown;
         }
@@ -210,7 +215,7 @@ impl Board {
     /// Takes over what changed in the list, and cards that do not hold any more.
     fn follow(&mut self, list: &List, now: Millis) {
         let rules = Rules { strategy: self.strategy, tiers: &self.tiers };
-        if !list.alike(&self.list) {
+        if !list.has_same_ids(&self.list) {
             self.lay(list, now);
             return;
         }
@@ -269,8 +274,8 @@ impl Board {
         }
     }
 
-    fn view<'a>(&self, (field, model): (Field<'a>, &'a str), moment: Moment) -> View<'a> {
-        let owner = field.prefer.and_then(|account| self.list.places().get(account)).copied();
+    fn view<'a>(&self, (field, model): (Candidates<'a>, &'a str), moment: Moment) -> View<'a> {
+        let owner = field.prefer.and_then(|account| self.list.positions().get(account)).copied();
         let tried = field.tried.iter().filter_map(|account| Some(self.row(account)?.order)).collect();
         View { field, model, moment, owner, tried, known: RefCell::default() }
     }
@@ -288,14 +293,14 @@ impl Board {
     }
 
     /// The relays that the model's name means, each with its own name of the model.
-    fn relays<'a>(&'a self, field: Field<'a>, moment: Moment) -> impl Iterator<Item = Candidate<'a>> + Clone {
+    fn relays<'a>(&'a self, field: Candidates<'a>, moment: Moment) -> impl Iterator<Item = Candidate<'a>> + Clone {
         let stops = match field.to {
             To::Accounts => &[],
             To::Relays(stops) => stops.as_slice(),
         };
         stops.iter().filter_map(move |stop| {
             let row = self.row(&stop.relay).filter(|row| row.relay)?;
-            let lists = row.entry.lists((&stop.model, false), field.bundled, moment.now);
+            let lists = row.entry.can_serve_model((&stop.model, false), field.bundled, moment.now);
             Some(Candidate {
                 owner: field.prefer == Some(&stop.relay),
                 tried: field.tried.contains(&stop.relay),

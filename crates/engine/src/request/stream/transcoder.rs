@@ -9,8 +9,8 @@ use proto::trim::{Trim, Verdict};
 use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, ToolReplies, What, Writer};
 
 use super::held::{Held, Keeps};
-use crate::request::ledger::Ledger;
-use crate::room::Tab;
+use crate::memory::RequestMemory;
+use crate::request::usage::UsageRecorder;
 
 /// First size of the output buffer: some ten small events.
 const OUTPUT: usize = 2048;
@@ -20,11 +20,11 @@ const LARGE: usize = 16 << 10;
 const MANY: usize = 64;
 
 /// A reply on its way through.
-pub(crate) struct Pipe {
+pub(crate) struct Transcoder {
     reader: Option<Reader>,
     replies: Option<Box<ToolReplies>>,
     trim: Option<Trim>,
-    sink: Sink,
+    sink: Output,
     held: Held,
     /// Why the text so far was dropped, with which the reply fails at its end.
     lost: Option<Box<Failure>>,
@@ -32,7 +32,7 @@ pub(crate) struct Pipe {
     events: Vec<Event>,
     /// Between limits and sink; empty between two calls.
     trimmed: Vec<Event>,
-    aside: Vec<Aside>,
+    side_events: Vec<SideEvent>,
     /// The failure that is to be told; boxed, as a stream that runs is kept small.
     failing: Option<Box<Event>>,
     /// The response object with which a reply that is kept ended.
@@ -41,7 +41,7 @@ pub(crate) struct Pipe {
 
 /// What the engine itself reads in a stream.
 #[derive(Debug)]
-pub(crate) enum Aside {
+pub(crate) enum SideEvent {
     /// Quota figures.
     Limits(proto::Json),
     /// Headers inside the stream.
@@ -49,28 +49,28 @@ pub(crate) enum Aside {
 }
 
 /// Where events go.
-enum Sink {
+enum Output {
     Stream { writer: Option<Writer>, out: BytesMut },
     Fold(Fold),
 }
 
 /// Whether a reply goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
+pub(crate) enum Progress {
     /// More may come.
     Going,
     /// The terminal event is out; what follows is read and dropped.
     Ended,
     /// As `Ended`, by a limit of ours: the upstream is still generating.
     Enough,
-    /// It fails; nothing of that is written before [`Pipe::tell`].
+    /// It fails; nothing of that is written before [`Transcoder::write_failure`].
     Failing(Box<Failure>),
     /// It failed; the failure is written.
     Failed(Box<Failure>),
 }
 
 /// How a reply is written.
-pub(crate) struct Shape {
+pub(crate) struct ReplyShape {
     /// The client's protocol.
     pub(crate) dialect: Dialect,
     /// What its writer needs to know.
@@ -85,14 +85,14 @@ pub(crate) struct Shape {
     pub(crate) stream: bool,
 }
 
-impl Pipe {
+impl Transcoder {
     /// A pipe that goes on from `reader`, which has given `held` so far; call [`Self::start`] first.
-    pub(crate) fn new(shape: &Shape, reader: Reader, held: Vec<Event>, tab: Tab) -> Self {
+    pub(crate) fn new(shape: &ReplyShape, reader: Reader, held: Vec<Event>, tab: RequestMemory) -> Self {
         let sink = if shape.stream {
             let writer = Some(Writer::new(shape.dialect, shape.setting.clone()));
-            Sink::Stream { writer, out: BytesMut::with_capacity(OUTPUT) }
+            Output::Stream { writer, out: BytesMut::with_capacity(OUTPUT) }
         } else {
-            Sink::Fold(Fold::for_client(shape.dialect))
+            Output::Fold(Fold::for_client(shape.dialect))
         };
         let trim = Trim::new(&shape.limits).map(|trim| trim.with_input(shape.input));
         let replies = shape.replies.clone().map(Box::new);
@@ -109,25 +109,25 @@ impl Pipe {
         };
         let held = Held::new(tab, keeps);
         let (trimmed, aside) = (Vec::new(), Vec::new());
-        Self { reader, replies, trim, sink, held, lost: None, events, trimmed, aside, failing: None, last }
+        Self { reader, replies, trim, sink, held, lost: None, events, trimmed, side_events: aside, failing: None, last }
     }
 
     /// Says how long ago the request came, for replies that say how long they took.
-    pub(crate) fn at(&mut self, elapsed: Duration) {
+    pub(crate) fn set_elapsed(&mut self, elapsed: Duration) {
         match &mut self.sink {
-            Sink::Stream { writer: Some(writer), .. } => writer.at(elapsed),
-            Sink::Stream { .. } => {}
-            Sink::Fold(fold) => fold.at(elapsed),
+            Output::Stream { writer: Some(writer), .. } => writer.at(elapsed),
+            Output::Stream { .. } => {}
+            Output::Fold(fold) => fold.at(elapsed),
         }
     }
 
     /// Passes on what was held back before the commit.
-    pub(crate) fn start(&mut self, ledger: &mut Ledger) -> Pace {
+    pub(crate) fn start(&mut self, ledger: &mut UsageRecorder) -> Progress {
         self.pass(ledger)
     }
 
     /// Passes on a chunk of the upstream.
-    pub(crate) fn push(&mut self, chunk: Bytes, ledger: &mut Ledger) -> Pace {
+    pub(crate) fn push(&mut self, chunk: Bytes, ledger: &mut UsageRecorder) -> Progress {
         if let Some(reader) = &mut self.reader {
             reader.push(chunk, &mut self.events);
         }
@@ -135,43 +135,45 @@ impl Pipe {
     }
 
     /// The upstream is done or cut; without a terminal event that is a failure.
-    pub(crate) fn end(&mut self, ledger: &mut Ledger) -> Pace {
+    pub(crate) fn end(&mut self, ledger: &mut UsageRecorder) -> Progress {
         if let Some(reader) = self.reader.take() {
             reader.end(&mut self.events);
         }
         match self.pass(ledger) {
-            Pace::Going => self.fail(Failure::new(proto::Kind::Upstream, "the upstream ended without an end"), ledger),
+            Progress::Going => {
+                self.fail(Failure::new(proto::Kind::Upstream, "the upstream ended without an end"), ledger)
+            }
             pace => pace,
         }
     }
 
     /// Ends the reply with a failure of ours.
-    pub(crate) fn fail(&mut self, failure: Failure, ledger: &mut Ledger) -> Pace {
+    pub(crate) fn fail(&mut self, failure: Failure, ledger: &mut UsageRecorder) -> Progress {
         self.events.clear();
         self.events.push(Event::new(What::Fail(failure)));
         self.pass(ledger)
     }
 
     /// Ends the reply because its client wants no more of it.
-    pub(crate) fn cancel(&mut self, ledger: &mut Ledger) -> Pace {
+    pub(crate) fn cancel(&mut self, ledger: &mut UsageRecorder) -> Progress {
         self.deliver(&Event::new(What::End { finish: Finish::Cancelled, response: None }), ledger)
     }
 
     /// The response object as the client saw it last, of a streamed reply that is kept.
     pub(crate) fn response(&self) -> Option<&Json> {
         match &self.sink {
-            Sink::Stream { writer: Some(writer), .. } => writer.response(),
-            Sink::Stream { writer: None, .. } | Sink::Fold(_) => self.last.as_deref(),
+            Output::Stream { writer: Some(writer), .. } => writer.response(),
+            Output::Stream { writer: None, .. } | Output::Fold(_) => self.last.as_deref(),
         }
     }
 
     /// Whether the reply streams.
     pub(crate) fn streams(&self) -> bool {
-        matches!(self.sink, Sink::Stream { .. })
+        matches!(self.sink, Output::Stream { .. })
     }
 
     /// Writes the failure with which the reply ends, as it came or in other words.
-    pub(crate) fn tell(&mut self, failure: Failure, ledger: &mut Ledger) -> Pace {
+    pub(crate) fn write_failure(&mut self, failure: Failure, ledger: &mut UsageRecorder) -> Progress {
         let came = self.failing.take().filter(|event| matches!(&event.what, What::Fail(said) if *said == failure));
         let event = came.map_or_else(|| Event::new(What::Fail(failure)), |event| *event);
         self.deliver(&event, ledger)
@@ -179,7 +181,7 @@ impl Pipe {
 
     /// Adds what keeps an idle client waiting.
     pub(crate) fn heartbeat(&mut self) {
-        if let Sink::Stream { writer: Some(writer), out } = &mut self.sink {
+        if let Output::Stream { writer: Some(writer), out } = &mut self.sink {
             writer.heartbeat(out);
         }
     }
@@ -187,7 +189,7 @@ impl Pipe {
     /// What is ready for the client, as one piece.
     pub(crate) fn take(&mut self) -> Option<Bytes> {
         match &mut self.sink {
-            Sink::Stream { out, .. } if !out.is_empty() => {
+            Output::Stream { out, .. } if !out.is_empty() => {
                 let piece = out.split().freeze();
                 if piece.len() > LARGE {
                     // What one large piece needed is not kept for the small ones that follow.
@@ -210,24 +212,24 @@ impl Pipe {
     }
 
     /// What the engine itself is to read, in order.
-    pub(crate) fn asides(&mut self) -> std::vec::Drain<'_, Aside> {
-        self.aside.drain(..)
+    pub(crate) fn asides(&mut self) -> std::vec::Drain<'_, SideEvent> {
+        self.side_events.drain(..)
     }
 
     /// The collected reply.
     pub(crate) fn whole(self) -> proto::Whole {
         match self.sink {
-            Sink::Fold(fold) => fold.finish(),
-            Sink::Stream { .. } => proto::Whole { id: Text::default(), ..proto::Whole::default() },
+            Output::Fold(fold) => fold.finish(),
+            Output::Stream { .. } => proto::Whole { id: Text::default(), ..proto::Whole::default() },
         }
     }
 
-    fn pass(&mut self, ledger: &mut Ledger) -> Pace {
+    fn pass(&mut self, ledger: &mut UsageRecorder) -> Progress {
         let mut events = std::mem::take(&mut self.events);
-        let mut pace = Pace::Going;
+        let mut pace = Progress::Going;
         for event in events.drain(..) {
             pace = self.through(event, ledger);
-            if pace != Pace::Going {
+            if pace != Progress::Going {
                 break;
             }
         }
@@ -237,7 +239,7 @@ impl Pipe {
         pace
     }
 
-    fn through(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
+    fn through(&mut self, event: Event, ledger: &mut UsageRecorder) -> Progress {
         let mut event = event;
         if let Err(failure) = self.held.see(&event)
             && !self.forget(&event, &failure)
@@ -248,7 +250,7 @@ impl Pipe {
             event = Event::new(What::Fail((**lost).clone()));
         }
         let Some(replies) = &mut self.replies else { return self.limit(event, ledger) };
-        let mut pace = Pace::Going;
+        let mut pace = Progress::Going;
         for event in replies.event(event).into_iter().flatten() {
             pace = self.limit(event, ledger);
         }
@@ -257,7 +259,7 @@ impl Pipe {
 
     /// Drops the text that the end of a stream repeats, so that the stream goes on; `false` where that is of no help.
     fn forget(&mut self, event: &Event, why: &Failure) -> bool {
-        let Sink::Stream { writer: Some(writer), .. } = &mut self.sink else { return false };
+        let Output::Stream { writer: Some(writer), .. } = &mut self.sink else { return false };
         let call = matches!(event.what, What::Delta { channel: Channel::Arguments, .. });
         if call || self.trim.is_some() || !writer.forget() {
             return false;
@@ -268,47 +270,47 @@ impl Pipe {
     }
 
     /// Applies the limits that the upstream does not know.
-    fn limit(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
+    fn limit(&mut self, event: Event, ledger: &mut UsageRecorder) -> Progress {
         let Some(trim) = &mut self.trim else { return self.hold(event, ledger) };
         let mut trimmed = std::mem::take(&mut self.trimmed);
         let verdict = trim.push(event, &mut trimmed);
-        let mut pace = Pace::Going;
+        let mut pace = Progress::Going;
         for event in trimmed.drain(..) {
-            if pace == Pace::Going {
+            if pace == Progress::Going {
                 pace = self.hold(event, ledger);
             }
         }
         self.trimmed = trimmed;
-        if verdict == Verdict::Done { Pace::Enough } else { pace }
+        if verdict == Verdict::Done { Progress::Enough } else { pace }
     }
 
     /// Delivers all but a failure, which others word first.
-    fn hold(&mut self, event: Event, ledger: &mut Ledger) -> Pace {
+    fn hold(&mut self, event: Event, ledger: &mut UsageRecorder) -> Progress {
         let What::Fail(failure) = &event.what else { return self.deliver(&event, ledger) };
-        let failing = Pace::Failing(Box::new(failure.clone()));
+        let failing = Progress::Failing(Box::new(failure.clone()));
         self.failing = Some(Box::new(event));
         failing
     }
 
-    fn deliver(&mut self, event: &Event, ledger: &mut Ledger) -> Pace {
-        ledger.see(event);
+    fn deliver(&mut self, event: &Event, ledger: &mut UsageRecorder) -> Progress {
+        ledger.on_event(event);
         match &mut self.sink {
-            Sink::Stream { writer: Some(writer), out } => writer.push(event, out),
-            Sink::Stream { .. } => {}
-            Sink::Fold(fold) => fold.push(event),
+            Output::Stream { writer: Some(writer), out } => writer.push(event, out),
+            Output::Stream { .. } => {}
+            Output::Fold(fold) => fold.push(event),
         }
         match &event.what {
-            What::Limits(json) => self.aside.push(Aside::Limits(json.clone())),
-            What::Metadata(json) => self.aside.push(Aside::Metadata(json.clone())),
-            What::End { .. } => return self.close(Pace::Ended),
-            What::Fail(failure) => return self.close(Pace::Failed(Box::new(failure.clone()))),
+            What::Limits(json) => self.side_events.push(SideEvent::Limits(json.clone())),
+            What::Metadata(json) => self.side_events.push(SideEvent::Metadata(json.clone())),
+            What::End { .. } => return self.close(Progress::Ended),
+            What::Fail(failure) => return self.close(Progress::Failed(Box::new(failure.clone()))),
             _ => {}
         }
-        Pace::Going
+        Progress::Going
     }
 
-    fn close(&mut self, pace: Pace) -> Pace {
-        if let Sink::Stream { writer, out } = &mut self.sink
+    fn close(&mut self, pace: Progress) -> Progress {
+        if let Output::Stream { writer, out } = &mut self.sink
             && let Some(writer) = writer.take()
         {
             self.last = writer.response().cloned().map(Box::new);

@@ -7,7 +7,7 @@ use super::*;
 /// 1,000 streams may take 48 KiB each, sockets and buffers included; our own state is a small part of that.
 #[test]
 fn a_flow_is_small() {
-    assert!(size_of::<Flow>() <= 2560, "{} bytes", size_of::<Flow>());
+    assert!(size_of::<ReplyStream>() <= 2560, "{} bytes", size_of::<ReplyStream>());
 }
 
 struct Watch(Timers);
@@ -28,12 +28,12 @@ impl Watch {
     }
 
     fn read(&mut self) {
-        self.0.heard = Instant::now();
+        self.0.last_read = Instant::now();
     }
 
     fn wrote(&mut self) {
         self.read();
-        self.0.spoke = self.0.heard;
+        self.0.last_write = self.0.last_read;
     }
 }
 

@@ -7,14 +7,14 @@ use pool::catalog::{Resolved, To};
 use pool::pick::Kin;
 use proto::{Failure, Kind};
 
-use super::super::post::Plan;
+use super::super::call::RequestPlan;
 use super::{Attempt, tier};
-use crate::dispatch::affinity::Bond;
+use crate::dispatch::affinity::AffinityRecord;
 use crate::request::reply::Fallback;
 use crate::request::services::Services;
 
 /// The models that are left to be asked, and why the first one did not serve.
-pub(super) struct Chain {
+pub(super) struct FallbackChain {
     /// In order.
     left: std::vec::IntoIter<String>,
     /// The failure of the model that was meant; it is the answer when nobody serves.
@@ -23,7 +23,7 @@ pub(super) struct Chain {
     meant: Option<Box<Resolved>>,
 }
 
-impl Chain {
+impl FallbackChain {
     /// The chain of a request for `asked`, which means `model`.
     pub(super) fn of(services: &Services, asked: Option<&str>, model: Option<&str>) -> Self {
         let left = services.runtime.settings.chains.of(asked, model).to_vec().into_iter();
@@ -71,10 +71,10 @@ pub(crate) fn models(
 ) -> Result<(Resolved, impl Iterator<Item = Resolved>), Failure> {
     let meant = services.registry.accounts.catalog().resolve(asked, &services.runtime.settings.names);
     let (first, mut chain) = match (meant, asked) {
-        (Ok(meant), _) => (meant.clone(), Chain::of(services, asked, Some(&meant.model.slug))),
+        (Ok(meant), _) => (meant.clone(), FallbackChain::of(services, asked, Some(&meant.model.slug))),
         (Err(failure), Some(name)) => {
             let first = instead(services, asked).ok_or_else(|| failure.clone())?;
-            (first, Chain::after(services, name, failure))
+            (first, FallbackChain::after(services, name, failure))
         }
         (Err(failure), None) => return Err(failure),
     };
@@ -88,14 +88,14 @@ pub(crate) fn models(
 
 impl Attempt {
     /// Turns to the next model of the chain; gives the answer when there is none, or when it would not help.
-    pub(super) fn fall(&mut self, failure: Failure) -> Result<(), Failure> {
+    pub(super) fn next_model(&mut self, failure: Failure) -> Result<(), Failure> {
         let late = self.deadline <= tokio::time::Instant::now();
         let may = self.history.may_fall(&failure) && !late;
         let relays = !self.history.walks_on();
         let next = if may { self.chain.next(&self.services, &self.plan.resolved, relays) } else { None };
         // A second call is one that the budget was asked for, whichever model it is for.
-        let next = next.filter(|_| self.paid || self.history.posts == 0 || self.pay());
-        let Some(mut next) = next else { return Err(self.give_up(failure)) };
+        let next = next.filter(|_| self.budgeted || self.history.posts == 0 || self.take_from_budget());
+        let Some(mut next) = next else { return Err(self.final_failure(failure)) };
         let from = self.plan.resolved.clone();
         self.head.notes.add(note(&from.model.slug, &failure));
         let (asked, _) = self.chain.first.get_or_insert_with(|| (from.model.slug.clone(), failure.clone()));
@@ -105,13 +105,13 @@ impl Attempt {
         self.chain.meant.get_or_insert_with(|| Box::new(from.clone()));
         next.effort = next.effort.or(from.effort);
         next.tier = next.tier.or(from.tier);
-        self.turn_to(next);
+        self.switch_model(next);
         Ok(())
     }
 
-    fn pay(&mut self) -> bool {
-        self.paid = self.services.dispatch.budget.lock().spend(self.services.runtime.now());
-        self.paid
+    fn take_from_budget(&mut self) -> bool {
+        self.budgeted = self.services.dispatch.budget.lock().spend(self.services.runtime.now());
+        self.budgeted
     }
 
     /// The model whose failure the answer is, when nobody serves.
@@ -120,26 +120,26 @@ impl Attempt {
     }
 
     /// The account that the conversation is kept for while a relay stands in for it.
-    pub(super) fn absent(&self, served: &AccountId) -> Option<&Bond> {
+    pub(super) fn kept_affinity(&self, served: &AccountId) -> Option<&AffinityRecord> {
         let relay = |id: &AccountId| self.services.registry.accounts.get(id).map(|entry| entry.relay.is_some());
         let stands_in = self.head.fallback.is_some() && relay(served) == Some(true);
-        self.bond.as_ref().filter(|bond| stands_in && relay(&bond.account) == Some(false))
+        self.affinity.as_ref().filter(|bond| stands_in && relay(&bond.account) == Some(false))
     }
 
-    fn turn_to(&mut self, next: Resolved) {
+    fn switch_model(&mut self, next: Resolved) {
         self.head.model.clone_from(&next.model.slug);
         self.ledger.model(&next.model.slug);
         let tier = tier(&self.services, &self.call, &next);
-        let Plan { dialect, conversation, client, socket, mute, draws, .. } = &*self.plan;
+        let RequestPlan { dialect, conversation, client, socket, mute, draws, .. } = &*self.plan;
         let (conversation, client) = (conversation.clone(), client.clone());
         let (dialect, socket, mute, draws) = (*dialect, *socket, *mute, *draws);
-        self.plan = Arc::new(Plan { dialect, resolved: next, conversation, client, tier, socket, mute, draws });
+        self.plan = Arc::new(RequestPlan { dialect, resolved: next, conversation, client, tier, socket, mute, draws });
         self.history = self.history.fall(self.plan.kin() == Kin::Relays);
         (self.body, self.sent) = (None, None);
     }
 
     /// The answer when nobody serves: that of the model that was meant, with the earliest time at which anything may.
-    fn give_up(&mut self, failure: Failure) -> Failure {
+    fn final_failure(&mut self, failure: Failure) -> Failure {
         let Some((model, first)) = self.chain.first.take() else { return failure };
         self.head.notes.add(note(&self.plan.resolved.model.slug, &failure));
         self.ledger.model(&model);

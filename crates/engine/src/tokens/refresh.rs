@@ -13,7 +13,7 @@ use upstream::jwt::Claims;
 use upstream::oauth::{Grant, RefreshError, RefreshReason};
 
 use super::TokenService;
-use super::{NotRefreshed, Pause, TOO_LATE, Wish, usable};
+use super::{Pause, RefreshFailed, RefreshRequest, TOO_LATE, usable};
 
 /// How often a lease that another process holds is looked at.
 const HELD: Duration = Duration::from_millis(250);
@@ -48,67 +48,71 @@ impl TokenService {
     pub(super) async fn refresh_once(
         self: &Arc<Self>,
         id: &AccountId,
-        wish: &Wish,
-    ) -> Result<Arc<Tokens>, NotRefreshed> {
+        wish: &RefreshRequest,
+    ) -> Result<Arc<Tokens>, RefreshFailed> {
         // Where an earlier write-back failed and the link could not be ended.
-        self.part(id).await;
+        self.unlink_if_owned(id).await;
         if let Some(link) = self.registry.extras.link(id) {
-            return self.relink(id, &link, wish).await;
+            return self.refresh_linked(id, &link, wish).await;
         }
         // Where nothing can go out, the token is not touched.
-        self.dispatch.out(id).map_err(|none| NotRefreshed::passing(none.to_string()))?;
+        self.dispatch.egress(id).map_err(|none| RefreshFailed::passing(none.to_string()))?;
         for _ in 0..ROUNDS {
             let (ticket, place) = match self.lease(id, wish).await? {
                 Lease::Ours(ticket, place) => (ticket, place),
                 Lease::Done(tokens) => return Ok(self.publish(id, tokens)),
-                Lease::Over => match self.overtaken(id, wish).await {
+                Lease::Over => match self.after_takeover(id, wish).await {
                     Some(known) => return known,
                     None => continue,
                 },
             };
             let call = match ticket.tokens.refresh.clone() {
-                Some(refresh) => self.trade((ticket, place), refresh, wish).await?,
-                None => self.give_up(ticket, "its access token ended and it has no refresh token", wish).await?,
+                Some(refresh) => self.exchange((ticket, place), refresh, wish).await?,
+                None => self.end_login(ticket, "its access token ended and it has no refresh token", wish).await?,
             };
             match call {
                 Call::Done(tokens) => return Ok(tokens),
                 Call::Overtaken => {
-                    if let Some(known) = self.overtaken(id, wish).await {
+                    if let Some(known) = self.after_takeover(id, wish).await {
                         return known;
                     }
                 }
             }
         }
-        Err(NotRefreshed::passing("its tokens kept changing"))
+        Err(RefreshFailed::passing("its tokens kept changing"))
     }
 
     /// What whoever overtook us has made of the account, when that is an answer. A spent token is not used once more.
-    pub(super) async fn overtaken(&self, id: &AccountId, wish: &Wish) -> Option<Result<Arc<Tokens>, NotRefreshed>> {
-        if let Err(error) = self.dispatch.reread().await {
-            return Some(Err(NotRefreshed::passing(format!("store: {error}"))));
+    pub(super) async fn after_takeover(
+        &self,
+        id: &AccountId,
+        wish: &RefreshRequest,
+    ) -> Option<Result<Arc<Tokens>, RefreshFailed>> {
+        if let Err(error) = self.dispatch.reload_registry().await {
+            return Some(Err(RefreshFailed::passing(format!("store: {error}"))));
         }
-        self.settled(id, wish)
+        self.known_result(id, wish)
     }
 
     /// Takes the lease; waits while another process has it.
-    pub(super) async fn lease(&self, id: &AccountId, wish: &Wish) -> Result<Lease<'_>, NotRefreshed> {
+    pub(super) async fn lease(&self, id: &AccountId, wish: &RefreshRequest) -> Result<Lease<'_>, RefreshFailed> {
         loop {
             // First the place, then the lease: a lease ends whether or not its holder got a place.
-            let place = self.place().await;
-            let store = |error| NotRefreshed::passing(format!("store: {error}"));
+            let place = self.endpoint_permit().await;
+            let store = |error| RefreshFailed::passing(format!("store: {error}"));
             let holder = self.runtime.store.holder().map_err(store)?;
             match self.runtime.store.begin_refresh(id, holder, self.runtime.now()).await.map_err(store)? {
-                Begin::Granted(ticket) if usable(&ticket.tokens, &wish.seen, self.runtime.backend_now()) => {
+                Begin::Granted(ticket) if usable(&ticket.tokens, &wish.old_access, self.runtime.backend_now()) => {
                     let tokens = ticket.tokens.clone();
-                    self.let_go(ticket, None).await;
+                    self.release_lease(ticket, None).await;
                     return Ok(Lease::Done(tokens));
                 }
                 Begin::Granted(ticket) if ticket.over => {
-                    self.let_go(ticket, None).await;
+                    self.release_lease(ticket, None).await;
                     return Ok(Lease::Over);
                 }
                 Begin::Granted(ticket) => return Ok(Lease::Ours(ticket, place)),
-                Begin::Gone => return Err(NotRefreshed::lasting("the account is gone")),
+                Begin::Gone => return Err(RefreshFailed::lasting("the account is gone")),
                 // Bounded: a lease ends after 60 s. One of a process that was killed is not waited for.
                 Begin::Held { until } => {
                     drop(place);
@@ -123,34 +127,41 @@ impl TokenService {
     }
 
     /// Uses the refresh token, once.
-    async fn trade(
+    async fn exchange(
         self: &Arc<Self>,
         (ticket, place): (Ticket, SemaphorePermit<'_>),
         refresh: Secret,
-        wish: &Wish,
-    ) -> Result<Call, NotRefreshed> {
-        let declared = self.declare(&ticket).await;
+        wish: &RefreshRequest,
+    ) -> Result<Call, RefreshFailed> {
+        let declared = self.write_intent(&ticket).await;
         if declared != Ok(true) {
-            self.let_go(ticket, None).await;
+            self.release_lease(ticket, None).await;
             return declared.map(|_late| Call::Overtaken);
         }
-        let answer = self.call((&ticket, place), &refresh, wish).await;
+        let answer = self.call_endpoint((&ticket, place), &refresh, wish).await;
         fail_point!("engine::after_refresh_post");
         match answer {
-            Ok(grant) => self.keep(ticket, grant).await,
-            Err(RefreshError::Permanent { code, .. }) if code == REUSED => self.reused(ticket, &refresh, wish).await,
-            Err(RefreshError::Permanent { message, .. }) => self.give_up(ticket, &message, wish).await,
-            Err(error @ RefreshError::Transient { .. }) => self.rest(ticket, error, wish).await,
+            Ok(grant) => self.store_granted(ticket, grant).await,
+            Err(RefreshError::Permanent { code, .. }) if code == REUSED => {
+                self.on_reused_token(ticket, &refresh, wish).await
+            }
+            Err(RefreshError::Permanent { message, .. }) => self.end_login(ticket, &message, wish).await,
+            Err(error @ RefreshError::Transient { .. }) => self.pause_for_trouble(ticket, error, wish).await,
         }
     }
 
     /// The token was used before: the end, unless the store holds another one by now. The intent stays open until that is
     /// decided, and ends in the same statement that says so: a crash in between must not leave a spent token unmarked.
-    async fn reused(&self, ticket: Ticket, refresh: &Secret, wish: &Wish) -> Result<Call, NotRefreshed> {
+    async fn on_reused_token(
+        &self,
+        ticket: Ticket,
+        refresh: &Secret,
+        wish: &RefreshRequest,
+    ) -> Result<Call, RefreshFailed> {
         let stored = self.runtime.store.tokens(&ticket.id).await;
-        let stored = stored.map_err(|error| NotRefreshed::passing(format!("store: {error}")))?;
+        let stored = stored.map_err(|error| RefreshFailed::passing(format!("store: {error}")))?;
         if stored.and_then(|tokens| tokens.refresh).is_some_and(|stored| stored != *refresh) {
-            self.let_go(ticket, None).await;
+            self.release_lease(ticket, None).await;
             return Ok(Call::Overtaken);
         }
         let why = if ticket.interrupted {
@@ -158,11 +169,11 @@ impl TokenService {
         } else {
             "its refresh token was used elsewhere: by another program with the same login, or by a restored backup"
         };
-        self.give_up(ticket, why, wish).await
+        self.end_login(ticket, why, wish).await
     }
 
     /// Stores what was granted, then publishes it.
-    pub(super) async fn keep(&self, ticket: Ticket, grant: Grant) -> Result<Call, NotRefreshed> {
+    pub(super) async fn store_granted(&self, ticket: Ticket, grant: Grant) -> Result<Call, RefreshFailed> {
         let id = ticket.id.clone();
         let old = &ticket.tokens;
         let tokens = Tokens {
@@ -181,7 +192,7 @@ impl TokenService {
 
     /// Commits until it holds; `false` when somebody else stored other tokens. Bounded only once the engine ends: what is in hand
     /// exists nowhere else.
-    async fn commit(&self, mut ticket: Ticket, tokens: &Tokens) -> Result<bool, NotRefreshed> {
+    async fn commit(&self, mut ticket: Ticket, tokens: &Tokens) -> Result<bool, RefreshFailed> {
         let mut left = LAST_TRIES;
         loop {
             match self.runtime.store.commit_refresh(ticket, tokens).await {
@@ -194,7 +205,7 @@ impl TokenService {
             }
             left = if self.runtime.stop.is_cancelled() { left - 1 } else { LAST_TRIES };
             if left == 0 {
-                return Err(NotRefreshed::passing("the store did not take the refreshed tokens"));
+                return Err(RefreshFailed::passing("the store did not take the refreshed tokens"));
             }
             tokio::time::sleep(COMMIT).await;
         }
@@ -212,9 +223,14 @@ impl TokenService {
     }
 
     /// The token endpoint is in trouble: a pause, longer each time. A refresh token that came alone is stored first.
-    pub(super) async fn rest(&self, ticket: Ticket, error: RefreshError, wish: &Wish) -> Result<Call, NotRefreshed> {
+    pub(super) async fn pause_for_trouble(
+        &self,
+        ticket: Ticket,
+        error: RefreshError,
+        wish: &RefreshRequest,
+    ) -> Result<Call, RefreshFailed> {
         let RefreshError::Transient { sent, status, retry_after, rotated, message } = error else {
-            return self.give_up(ticket, "the token endpoint refused", wish).await;
+            return self.end_login(ticket, "the token endpoint refused", wish).await;
         };
         let id = ticket.id.clone();
         if let Some(refresh) = rotated {
@@ -225,12 +241,12 @@ impl TokenService {
             }
         } else if sent != Sent::No && status.is_none_or(|status| status < 300) {
             // The token may be used up, as after a crash: the next answer that comes decides.
-            self.leave(ticket).await;
+            self.release_keeping_intent(ticket).await;
         } else {
-            self.let_go(ticket, None).await;
+            self.release_lease(ticket, None).await;
         }
         self.pause_after(&id, (sent, retry_after), &message);
-        Err(NotRefreshed::passing(message))
+        Err(RefreshFailed::passing(message))
     }
 
     pub(super) fn pause_after(&self, id: &AccountId, (sent, retry_after): (Sent, Option<u64>), why: &str) {
@@ -255,36 +271,41 @@ impl TokenService {
 
     /// The login is over: a person must sign in again. Stored with the end of the lease; who has no lease any more does not know that,
     /// as somebody may have signed in meanwhile.
-    pub(super) async fn give_up(&self, ticket: Ticket, why: &str, wish: &Wish) -> Result<Call, NotRefreshed> {
-        let signal = self.lost(&ticket.tokens, why, wish);
+    pub(super) async fn end_login(
+        &self,
+        ticket: Ticket,
+        why: &str,
+        wish: &RefreshRequest,
+    ) -> Result<Call, RefreshFailed> {
+        let signal = self.lost_login_signal(&ticket.tokens, why, wish);
         let status = Status::Active.apply(&signal, self.runtime.now());
         let id = ticket.id.clone();
-        if !self.let_go(ticket, Some(&status)).await {
+        if !self.release_lease(ticket, Some(&status)).await {
             return Ok(Call::Overtaken);
         }
         self.pauses.lock().remove(&id);
         self.dispatch.signal(&id, &signal);
-        Err(NotRefreshed::lasting(why))
+        Err(RefreshFailed::lasting(why))
     }
 
     /// What is left of a login that cannot be refreshed: an access token that nobody refused serves until it ends.
-    fn lost(&self, tokens: &Tokens, why: &str, wish: &Wish) -> Signal {
+    fn lost_login_signal(&self, tokens: &Tokens, why: &str, wish: &RefreshRequest) -> Signal {
         let why = why.to_owned();
-        let refused = wish.reason == RefreshReason::UnauthorizedRecovery && wish.seen == tokens.access;
+        let refused = wish.reason == RefreshReason::UnauthorizedRecovery && wish.old_access == tokens.access;
         match tokens.expires.filter(|end| *end > self.runtime.backend_now().plus(TOO_LATE)) {
             Some(end) if !refused => Signal::Expiring { why, until: self.runtime.skew.ours(end) },
             _ => Signal::NeedsLogin { why },
         }
     }
 
-    pub(super) fn end(&self, id: &AccountId, why: &str) -> NotRefreshed {
+    pub(super) fn end_linked_login(&self, id: &AccountId, why: &str) -> RefreshFailed {
         self.pauses.lock().remove(id);
         self.dispatch.signal(id, &Signal::NeedsLogin { why: why.to_owned() });
-        NotRefreshed::lasting(why)
+        RefreshFailed::lasting(why)
     }
 
     /// Ends the lease of a call whose answer was lost. Its intent stays, and says to whoever is next that the token may be used up.
-    async fn leave(&self, ticket: Ticket) {
+    async fn release_keeping_intent(&self, ticket: Ticket) {
         let id = ticket.id.clone();
         if let Err(error) = self.runtime.store.leave_refresh(ticket).await {
             tracing::warn!(account = %id, %error, "refresh lease not given back");
@@ -292,11 +313,11 @@ impl TokenService {
     }
 
     /// Ends the lease; `false` when another holder has it. When that fails it ends by itself after 60 s.
-    pub(super) async fn let_go(&self, ticket: Ticket, status: Option<&Status>) -> bool {
+    pub(super) async fn release_lease(&self, ticket: Ticket, status: Option<&Status>) -> bool {
         let id = ticket.id.clone();
         let held = self.runtime.store.end_refresh(ticket, status).await;
         if matches!(held, Ok(true)) && status.is_some() {
-            self.registry.accounts.unread(&id);
+            self.registry.accounts.mark_stale(&id);
         }
         held.unwrap_or_else(|error| {
             tracing::warn!(account = %id, %error, "refresh lease not given back");

@@ -2,10 +2,10 @@
 //!
 //! Picking and taking a place is one step under one short lock, so `max_concurrent` holds. Each account has a fair queue
 //! (first come, first served); a place that nobody waits for goes to the longest waiting request of any account. A place is
-//! given back when its [`Slot`] is dropped.
+//! given back when its [`Permit`] is dropped.
 
-mod board;
-mod place;
+mod queue;
+mod ranking;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -22,25 +22,25 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::registry::accounts::List;
-use board::Board;
-use place::{Start, Waiter};
+use queue::{Start, Waiter};
+use ranking::RankedRows;
 
 /// The book of places.
-pub(crate) struct Slots {
+pub(crate) struct ConcurrencyLimiter {
     book: Mutex<Book>,
     /// The least time between two starts on one account.
     stagger: Duration,
 }
 
 struct Book {
-    board: Board,
+    board: RankedRows,
     /// The next ticket.
     ticket: u64,
 }
 
 /// What ends a wait.
 #[derive(Debug)]
-enum Wake {
+enum WakeUp {
     /// The place is the waiter's, from then on.
     Place(Start),
     /// The account does not serve any more, or on other terms: choose again.
@@ -51,7 +51,7 @@ enum Wake {
 
 /// Among whom is chosen.
 #[derive(Clone, Copy)]
-pub(crate) struct Field<'a> {
+pub(crate) struct Candidates<'a> {
     /// Every account and relay.
     pub(crate) list: &'a List,
     /// What an account is taken to list until its live list came.
@@ -70,83 +70,83 @@ pub(crate) struct Field<'a> {
 
 /// The turn of a request that waited before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Turn {
+pub(crate) struct QueueTurn {
     ticket: u64,
     /// Whether it was called for a free place, which others may use when it cannot.
     called: bool,
 }
 
 /// A place on an account, held while a request is served.
-pub(crate) struct Slot {
-    slots: Arc<Slots>,
+pub(crate) struct Permit {
+    slots: Arc<ConcurrencyLimiter>,
     account: AccountId,
     start: Start,
 }
 
 /// What asking for a place came to.
-pub(crate) enum Taken {
+pub(crate) enum Acquired {
     /// A place.
-    Now(Slot),
+    Now(Permit),
     /// A place in the queue.
-    Later(Waiting),
+    Later(QueuedRequest),
 }
 
 /// A place in an account's queue.
-pub(crate) struct Waiting {
-    slots: Arc<Slots>,
+pub(crate) struct QueuedRequest {
+    slots: Arc<ConcurrencyLimiter>,
     account: AccountId,
     ticket: u64,
-    wake: oneshot::Receiver<Wake>,
+    wake: oneshot::Receiver<WakeUp>,
 }
 
 /// How a wait ended.
-pub(crate) enum Woken {
+pub(crate) enum WaitOutcome {
     /// With a place.
-    Slot(Slot),
+    Slot(Permit),
     /// Choose again; the ticket keeps the turn.
-    Again(Turn),
+    Again(QueueTurn),
 }
 
-impl Slots {
+impl ConcurrencyLimiter {
     /// An empty book. `rules` are those by which accounts are chosen.
     pub(crate) fn new((strategy, tiers): (Strategy, Vec<String>), stagger: Duration) -> Self {
-        Self { book: Mutex::new(Book { board: Board::new(strategy, tiers), ticket: 0 }), stagger }
+        Self { book: Mutex::new(Book { board: RankedRows::new(strategy, tiers), ticket: 0 }), stagger }
     }
 
     /// Chooses an account and takes a place on it or in its queue. `turn` is that of a request that waited before.
-    pub(crate) fn take(
+    pub(crate) fn acquire(
         self: &Arc<Self>,
-        field: Field<'_>,
+        field: Candidates<'_>,
         ask: &Ask<'_>,
-        (turn, now): (Option<Turn>, Millis),
-    ) -> Result<Taken, NoAccount> {
+        (turn, now): (Option<QueueTurn>, Millis),
+    ) -> Result<Acquired, NoAccount> {
         let mut book = self.book.lock();
         let choice = book.board.choose(field, ask, now);
-        if let (Some(Turn { ticket, called: true }), Err(_) | Ok(Pick::Queue(_))) = (turn, &choice) {
+        if let (Some(QueueTurn { ticket, called: true }), Err(_) | Ok(Pick::Queue(_))) = (turn, &choice) {
             book.board.call_next(ticket);
         }
         match choice? {
             Pick::Ready(account) => {
                 let start = book.board.begin(&account, self.stagger, Some(now));
-                Ok(Taken::Now(Slot { slots: Arc::clone(self), account, start }))
+                Ok(Acquired::Now(Permit { slots: Arc::clone(self), account, start }))
             }
             Pick::Queue(account) => {
                 let ticket = turn.map_or_else(|| book.ticket(), |turn| turn.ticket);
                 let (sender, wake) = oneshot::channel();
                 let most = book.board.ceiling(&account, ask, now);
                 book.board.enqueue(&account, Waiter { ticket, most, wake: sender });
-                Ok(Taken::Later(Waiting { slots: Arc::clone(self), account, ticket, wake }))
+                Ok(Acquired::Later(QueuedRequest { slots: Arc::clone(self), account, ticket, wake }))
             }
         }
     }
 
     /// What a choice would come to now; takes nothing.
-    pub(crate) fn look(&self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
+    pub(crate) fn preview(&self, field: Candidates<'_>, ask: &Ask<'_>, now: Millis) -> Result<Pick, NoAccount> {
         self.book.lock().board.choose(field, ask, now)
     }
 
     /// Every candidate in the order of the choice, with what it is ranked by or why it does not serve.
-    pub(crate) fn explain(&self, field: Field<'_>, ask: &Ask<'_>, now: Millis) -> Vec<(AccountId, Place)> {
+    pub(crate) fn explain(&self, field: Candidates<'_>, ask: &Ask<'_>, now: Millis) -> Vec<(AccountId, Place)> {
         self.book.lock().board.explain(field, ask, now)
     }
 
@@ -156,12 +156,12 @@ impl Slots {
     }
 
     /// Sends everybody who waits for `account` to choose again: it does not serve any more, or on other terms.
-    pub(crate) fn scatter(&self, account: &AccountId) {
+    pub(crate) fn requeue(&self, account: &AccountId) {
         self.book.lock().board.scatter(account);
     }
 
     /// An account answered a call: its breaker closes. `true` when it was open; then whoever waits chooses again.
-    pub(crate) fn answered(&self, account: &AccountId) -> bool {
+    pub(crate) fn record_success(&self, account: &AccountId) -> bool {
         let mut book = self.book.lock();
         let changed = book.board.answered(account);
         if changed {
@@ -172,7 +172,7 @@ impl Slots {
 
     /// A call of an account failed that began at the first of `call`; the second tells conversations apart. `true` when nobody
     /// may call it now; then whoever waits chooses again.
-    pub(crate) fn failed(&self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
+    pub(crate) fn record_failure(&self, account: &AccountId, call: (Millis, u64), now: Millis) -> bool {
         let mut book = self.book.lock();
         let changed = book.board.failed(account, call, now);
         if changed {
@@ -186,12 +186,12 @@ impl Slots {
     }
 
     /// Somebody may be free whom nobody gave back: whoever waits longest chooses again.
-    pub(crate) fn call(&self) {
+    pub(crate) fn wake_longest_waiting(&self) {
         self.book.lock().board.call_next(0);
     }
 
     /// Whether an account's last calls say nothing against it.
-    pub(crate) fn sound(&self, account: &AccountId) -> bool {
+    pub(crate) fn is_healthy(&self, account: &AccountId) -> bool {
         self.book.lock().board.sound(account)
     }
 
@@ -212,14 +212,14 @@ impl Book {
     }
 }
 
-impl Slot {
+impl Permit {
     /// The account that the place is on.
     pub(crate) fn account(&self) -> &AccountId {
         &self.account
     }
 
     /// Waits until the request may begin; `false` when that is after `until`.
-    pub(crate) async fn begin(&self, until: Instant) -> bool {
+    pub(crate) async fn wait_for_start(&self, until: Instant) -> bool {
         if self.start.at <= Instant::now() {
             return true;
         }
@@ -231,33 +231,33 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.slots.release(&self.account, self.start);
     }
 }
 
-impl Waiting {
+impl QueuedRequest {
     /// Waits for the turn. Dropping the future leaves the queue.
-    pub(crate) async fn turn(mut self) -> Woken {
+    pub(crate) async fn turn(mut self) -> WaitOutcome {
         match (&mut self.wake).await {
-            Ok(Wake::Place(start)) => {
-                Woken::Slot(Slot { slots: Arc::clone(&self.slots), account: self.account.clone(), start })
+            Ok(WakeUp::Place(start)) => {
+                WaitOutcome::Slot(Permit { slots: Arc::clone(&self.slots), account: self.account.clone(), start })
             }
-            Ok(Wake::Called) => Woken::Again(Turn { ticket: self.ticket, called: true }),
-            Ok(Wake::Again) | Err(_) => Woken::Again(Turn { ticket: self.ticket, called: false }),
+            Ok(WakeUp::Called) => WaitOutcome::Again(QueueTurn { ticket: self.ticket, called: true }),
+            Ok(WakeUp::Again) | Err(_) => WaitOutcome::Again(QueueTurn { ticket: self.ticket, called: false }),
         }
     }
 }
 
-impl Drop for Waiting {
+impl Drop for QueuedRequest {
     fn drop(&mut self) {
         self.slots.leave(&self.account, self.ticket);
         // The turn may have come in the instant in which the client left.
         match self.wake.try_recv() {
-            Ok(Wake::Place(start)) => self.slots.release(&self.account, start),
-            Ok(Wake::Called) => self.slots.pass_on(self.ticket),
-            Ok(Wake::Again) | Err(_) => {}
+            Ok(WakeUp::Place(start)) => self.slots.release(&self.account, start),
+            Ok(WakeUp::Called) => self.slots.pass_on(self.ticket),
+            Ok(WakeUp::Again) | Err(_) => {}
         }
     }
 }

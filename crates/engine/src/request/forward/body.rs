@@ -18,7 +18,7 @@ use upstream::relay::OutgoingBody;
 struct Lost;
 
 /// A body to hand on.
-pub enum Load {
+pub enum ForwardBody {
     /// Valid JSON.
     Json(Bytes),
     /// A form.
@@ -36,7 +36,7 @@ pub struct Form {
     /// Length of the whole, where the client said it.
     pub length: Option<u64>,
     /// What became of the rest; the default for one that was not handed on.
-    pub fate: Fate,
+    pub fate: BodyFate,
 }
 
 /// The rest of a form, or why it does not come.
@@ -44,14 +44,14 @@ type Rest = BoxStream<'static, Result<Bytes, Failure>>;
 
 /// What became of the rest of a form.
 #[derive(Clone, Debug, Default)]
-pub struct Fate {
+pub struct BodyFate {
     /// Whether it was handed on already.
     spent: bool,
     /// Why it did not come whole.
     fault: Arc<OnceLock<Failure>>,
 }
 
-impl Load {
+impl ForwardBody {
     /// The body with the relay's name of the model; `None` leaves what is there. Of a form that is still arriving there is one.
     pub(super) fn take(&mut self, model: Option<&str>) -> OutgoingBody {
         match self {
@@ -69,7 +69,7 @@ impl Load {
     }
 
     /// Whether it can be sent once more.
-    pub(super) fn again(&self) -> bool {
+    pub(super) fn can_resend(&self) -> bool {
         match self {
             Self::Json(_) => true,
             Self::Form(form) => !form.fate.spent,

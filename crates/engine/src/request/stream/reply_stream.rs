@@ -15,13 +15,13 @@ use proto::{Failure, Kind};
 use tokio::time::{Instant, Sleep};
 use upstream::{Body, Cut};
 
-use super::pipe::{Aside, Pace, Pipe};
-use crate::dispatch::slots::Slot;
-use crate::request::ledger::Ledger;
+use super::transcoder::{Progress, SideEvent, Transcoder};
+use crate::dispatch::limiter::Permit;
+use crate::request::run::call::{Credentials, PendingCall, RequestPlan};
 use crate::request::run::fingerprint;
-use crate::request::run::post::{Access, Plan, Post};
 use crate::request::services::Services;
-use crate::request::stored::Keep;
+use crate::request::stored::PendingStore;
+use crate::request::usage::UsageRecorder;
 
 /// How long the rest of an upstream body is read after its terminal event, so that the connection is used again.
 pub(crate) const DRAIN: Duration = Duration::from_secs(2);
@@ -31,7 +31,7 @@ const TURNS: usize = 64;
 /// Where a reply's bytes come from.
 pub(crate) enum Source {
     /// The model call has not been answered yet: the commit came first.
-    Head(Box<Late>),
+    Head(Box<UnansweredCall>),
     /// The answer's body.
     Body(Body),
     /// Nothing more comes.
@@ -39,53 +39,53 @@ pub(crate) enum Source {
 }
 
 /// A model call that outlived the commit barrier.
-pub(crate) struct Late {
-    pub(crate) post: Post,
+pub(crate) struct UnansweredCall {
+    pub(crate) post: PendingCall,
     /// What its failure is judged by; there is no retry any more.
     pub(crate) history: History,
 }
 
 /// The model call of a committed reply.
-pub(crate) struct Course {
-    pub(crate) plan: Arc<Plan>,
+pub(crate) struct ServedCall {
+    pub(crate) plan: Arc<RequestPlan>,
     /// When it began.
     pub(crate) begun: Millis,
     /// What it was sent with; the account may have another by the time it fails.
-    pub(crate) sent: Option<Access>,
+    pub(crate) sent: Option<Credentials>,
 }
 
 /// A committed reply.
-pub(crate) struct Flow {
+pub(crate) struct ReplyStream {
     services: Arc<Services>,
     account: AccountId,
-    call: Course,
+    call: ServedCall,
     source: Source,
-    pipe: Pipe,
+    pipe: Transcoder,
     timers: Timers,
     /// How it ended; `None` while it runs.
-    ended: Option<Pace>,
-    slot: Option<Slot>,
-    ledger: Ledger,
+    ended: Option<Progress>,
+    slot: Option<Permit>,
+    ledger: UsageRecorder,
     /// Whether the failure under way was judged by the retry table already.
     judged: bool,
     /// What will be kept of the reply, until it is.
-    keep: Option<Box<Keep>>,
+    keep: Option<Box<PendingStore>>,
 }
 
 /// What a flow is made of.
-pub(crate) struct Begin {
+pub(crate) struct ReplyStart {
     pub(crate) source: Source,
-    pub(crate) pipe: Pipe,
+    pub(crate) pipe: Transcoder,
     /// When the upstream spoke last.
     pub(crate) heard: Instant,
-    pub(crate) slot: Slot,
-    pub(crate) ledger: Ledger,
-    pub(crate) call: Course,
-    pub(crate) keep: Option<Box<Keep>>,
+    pub(crate) slot: Permit,
+    pub(crate) ledger: UsageRecorder,
+    pub(crate) call: ServedCall,
+    pub(crate) keep: Option<Box<PendingStore>>,
 }
 
 /// One step of a flow.
-pub(crate) enum Progress {
+pub(crate) enum ReplyStep {
     /// Something was read or is due; look at the pipe.
     Step,
     /// It is over.
@@ -94,9 +94,9 @@ pub(crate) enum Progress {
 
 struct Timers {
     /// When the upstream spoke last.
-    heard: Instant,
+    last_read: Instant,
     /// When the client was given something last.
-    spoke: Instant,
+    last_write: Instant,
     idle: Duration,
     /// `None` for collected replies.
     heartbeat: Option<Duration>,
@@ -108,10 +108,10 @@ enum Due {
     Idle,
 }
 
-impl Flow {
+impl ReplyStream {
     /// Takes over a committed reply and passes on what was held back.
-    pub(crate) fn new(services: Arc<Services>, begin: Begin, heartbeat: bool) -> Self {
-        let Begin { source, pipe, heard, slot, ledger, call, keep } = begin;
+    pub(crate) fn new(services: Arc<Services>, begin: ReplyStart, heartbeat: bool) -> Self {
+        let ReplyStart { source, pipe, heard, slot, ledger, call, keep } = begin;
         let account = slot.account().clone();
         let timers = Timers::new(
             heard,
@@ -120,32 +120,32 @@ impl Flow {
         );
         let (ended, slot, judged) = (None, Some(slot), false);
         let mut flow = Self { services, account, call, source, pipe, timers, ended, slot, ledger, judged, keep };
-        flow.pipe.at(flow.ledger.started().elapsed());
+        flow.pipe.set_elapsed(flow.ledger.started().elapsed());
         let pace = flow.pipe.start(&mut flow.ledger);
-        flow.note(pace);
+        flow.on_progress(pace);
         flow
     }
 
     /// Reads on. Bytes for the client are in the pipe afterwards, if there are any.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ReplyStep> {
         if self.ended.is_some() {
             self.settle(cx);
-            return Poll::Ready(Progress::Over);
+            return Poll::Ready(ReplyStep::Over);
         }
         if self.keep.as_ref().is_some_and(|keep| keep.cancelled(cx)) {
             self.source = Source::Gone;
             let pace = self.pipe.cancel(&mut self.ledger);
-            self.note(pace);
+            self.on_progress(pace);
             self.ledger.abort();
-            return Poll::Ready(Progress::Step);
+            return Poll::Ready(ReplyStep::Step);
         }
         let chunk = match self.read(cx) {
             Poll::Ready(chunk) => chunk,
             Poll::Pending => return self.wait(cx),
         };
         let now = Instant::now();
-        self.timers.heard = now;
-        self.pipe.at(now.duration_since(self.ledger.started()));
+        self.timers.last_read = now;
+        self.pipe.set_elapsed(now.duration_since(self.ledger.started()));
         let pace = match chunk {
             Some(Ok(chunk)) => self.pipe.push(chunk, &mut self.ledger),
             Some(Err(failure)) => {
@@ -157,23 +157,23 @@ impl Flow {
                 self.pipe.end(&mut self.ledger)
             }
         };
-        self.note(pace);
+        self.on_progress(pace);
         if self.ended.is_some() {
             self.settle(cx);
         }
-        Poll::Ready(Progress::Step)
+        Poll::Ready(ReplyStep::Step)
     }
 
     /// The next bytes for the client.
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         for _ in 0..TURNS {
             if let Some(bytes) = self.pipe.take() {
-                self.timers.spoke = self.timers.heard.max(self.timers.spoke);
+                self.timers.last_write = self.timers.last_read.max(self.timers.last_write);
                 return Poll::Ready(Some(bytes));
             }
             match std::task::ready!(self.poll(cx)) {
-                Progress::Step => {}
-                Progress::Over => return Poll::Ready(None),
+                ReplyStep::Step => {}
+                ReplyStep::Over => return Poll::Ready(None),
             }
         }
         cx.waker().wake_by_ref();
@@ -186,7 +186,7 @@ impl Flow {
             self.source = Source::Gone;
             // Nobody failed: it is told as it is.
             let _ = self.pipe.fail(failure.clone(), &mut self.ledger);
-            self.ended = Some(self.pipe.tell(failure, &mut self.ledger));
+            self.ended = Some(self.pipe.write_failure(failure, &mut self.ledger));
             self.ledger.fail();
             self.slot = None;
             self.keep();
@@ -195,8 +195,8 @@ impl Flow {
     }
 
     /// Reads to the end.
-    pub(crate) async fn finish(mut self) -> (proto::Whole, Ledger, Option<Box<Keep>>) {
-        while let Progress::Step = std::future::poll_fn(|cx| self.poll(cx)).await {}
+    pub(crate) async fn finish(mut self) -> (proto::Whole, UsageRecorder, Option<Box<PendingStore>>) {
+        while let ReplyStep::Step = std::future::poll_fn(|cx| self.poll(cx)).await {}
         (self.pipe.whole(), self.ledger, self.keep)
     }
 
@@ -217,7 +217,7 @@ impl Flow {
                 }
                 Source::Head(late) => match std::task::ready!(late.post.as_mut().poll(cx)) {
                     Ok(answer) => {
-                        self.services.dispatch.works(&self.account);
+                        self.services.dispatch.mark_answering(&self.account);
                         self.source = Source::Body(answer.body);
                     }
                     Err(mut miss) => {
@@ -236,11 +236,11 @@ impl Flow {
         }
     }
 
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<ReplyStep> {
         if let Source::Body(body) = &self.source
             && let Some(read) = body.last_read()
         {
-            self.timers.heard = self.timers.heard.max(read);
+            self.timers.last_read = self.timers.last_read.max(read);
         }
         match std::task::ready!(self.timers.poll(cx)) {
             Due::Heartbeat => self.pipe.heartbeat(),
@@ -249,34 +249,34 @@ impl Flow {
                 let silence = self.timers.idle.as_secs();
                 let failure = Failure::new(Kind::Timeout, format!("the upstream sent nothing for {silence} s"));
                 let pace = self.pipe.fail(failure.code("upstream_timeout"), &mut self.ledger);
-                self.note(pace);
+                self.on_progress(pace);
             }
         }
-        Poll::Ready(Progress::Step)
+        Poll::Ready(ReplyStep::Step)
     }
 
     /// Books what the last events said. A failure is told in the words of all accounts.
-    fn note(&mut self, pace: Pace) {
+    fn on_progress(&mut self, pace: Progress) {
         let pace = match pace {
-            Pace::Failing(failure) => {
+            Progress::Failing(failure) => {
                 if self.pipe.is_over_memory() {
                     // The upstream may go on without an end, and a full budget is no fault of the account.
                     self.source = Source::Gone;
                     self.judged |= failure.kind == Kind::Overloaded;
                 }
                 self.judged |= self.pipe.is_lost(&failure);
-                let told = self.told(&failure);
-                self.pipe.tell(told, &mut self.ledger)
+                let told = self.failure_for_client(&failure);
+                self.pipe.write_failure(told, &mut self.ledger)
             }
             pace => pace,
         };
         for aside in self.pipe.asides() {
-            heed(&self.services, (&self.account, &self.call.plan), &aside);
+            on_side_event(&self.services, (&self.account, &self.call.plan), &aside);
         }
         match &pace {
-            Pace::Going | Pace::Failing(_) => return self.name(),
-            Pace::Ended | Pace::Enough => self.served(),
-            Pace::Failed(_) => self.ledger.fail(),
+            Progress::Going | Progress::Failing(_) => return self.note_response_id(),
+            Progress::Ended | Progress::Enough => self.served(),
+            Progress::Failed(_) => self.ledger.fail(),
         }
         self.ended = Some(pace);
         self.slot = None;
@@ -288,28 +288,28 @@ impl Flow {
         self.ledger.complete();
         if let Some(usage) = self.ledger.counted() {
             let model = self.call.plan.model_for(&self.account);
-            self.services.registry.accounts.served(&self.account, model, (usage.input, usage.output));
+            self.services.registry.accounts.note_served(&self.account, model, (usage.input, usage.output));
         }
     }
 
     /// Notes the id that the client knows the reply by, once it does.
-    fn name(&mut self) {
-        if let Some(keep) = self.keep.as_mut().filter(|keep| keep.nameless())
+    fn note_response_id(&mut self) {
+        if let Some(keep) = self.keep.as_mut().filter(|keep| keep.is_unnamed())
             && let Some(response) = self.pipe.response()
         {
-            keep.open(response);
+            keep.start(response);
         }
     }
 
     /// Keeps a streamed reply that is over; a collected one is kept once its body is written.
     fn keep(&mut self) {
         if let Some(keep) = self.keep.take_if(|_| self.pipe.streams()) {
-            keep.over(self.pipe.response());
+            keep.finish(self.pipe.response());
         }
     }
 
     /// What a failure after the commit says about the account, and then how the client is to hear it.
-    fn told(&mut self, failure: &Failure) -> Failure {
+    fn failure_for_client(&mut self, failure: &Failure) -> Failure {
         let mut failure = failure.clone();
         if let Some(access) = &self.call.sent {
             attempt::hide(&mut failure, access.secret());
@@ -327,13 +327,15 @@ impl Flow {
     fn learn(&self, signal: &Signal, outcome: &attempt::Outcome) {
         self.services.dispatch.note_model(&self.account, self.call.plan.model_for(&self.account), signal);
         self.services.dispatch.signal(&self.account, signal);
-        self.services.dispatch.judge(&self.account, (self.call.begun, self.call.plan.by()), outcome);
+        self.services.dispatch.record_outcome(&self.account, (self.call.begun, self.call.plan.by()), outcome);
     }
 
     /// Lets go of the upstream: one that has said everything is read to its end beside us, any other is cancelled.
     fn settle(&mut self, cx: &mut Context<'_>) {
         let source = std::mem::replace(&mut self.source, Source::Gone);
-        let (Source::Body(mut body), Some(Pace::Ended | Pace::Failed(_))) = (source, &self.ended) else { return };
+        let (Source::Body(mut body), Some(Progress::Ended | Progress::Failed(_))) = (source, &self.ended) else {
+            return;
+        };
         // Most often the end is here already.
         if let Poll::Ready(None | Some(Err(_))) = body.poll_chunk(cx) {
             return;
@@ -351,17 +353,17 @@ fn cut_end(cut: &Cut) -> Option<Result<Bytes, Box<Failure>>> {
 }
 
 /// Takes over what a stream says to us.
-fn heed(services: &Services, (account, plan): (&AccountId, &Plan), aside: &Aside) {
+fn on_side_event(services: &Services, (account, plan): (&AccountId, &RequestPlan), aside: &SideEvent) {
     match aside {
-        Aside::Limits(json) => {
+        SideEvent::Limits(json) => {
             if let Some(quota) = Quota::from_event(json, services.runtime.now()) {
-                services.dispatch.learn(account, quota);
+                services.dispatch.learn_quota(account, quota);
             }
         }
-        Aside::Metadata(json) => {
+        SideEvent::Metadata(json) => {
             let Ok(Metadata { headers }) = json.parse::<Metadata>() else { return };
             if let Some(etag) = headers.etag {
-                services.dispatch.model_queue.saw(&services.registry.accounts, account, &etag);
+                services.dispatch.model_queue.saw_etag(&services.registry.accounts, account, &etag);
             }
             if let Some(state) = headers.turn {
                 services.dispatch.affinity.bind(plan.conversation.id, account, fingerprint(&state));
@@ -388,7 +390,7 @@ impl Timers {
         let spoke = Instant::now();
         let silent = heard + idle;
         let first = heartbeat.map_or(silent, |heartbeat| silent.min(spoke + heartbeat));
-        Self { heard, spoke, idle, heartbeat, sleep: Box::pin(tokio::time::sleep_until(first)) }
+        Self { last_read: heard, last_write: spoke, idle, heartbeat, sleep: Box::pin(tokio::time::sleep_until(first)) }
     }
 
     /// The timer is armed for the earliest time at which something could be due, and looked at only when it fires: a token
@@ -397,13 +399,13 @@ impl Timers {
         loop {
             std::task::ready!(self.sleep.as_mut().poll(cx));
             let now = Instant::now();
-            let idle = self.heard + self.idle;
-            let beat = self.heartbeat.map(|heartbeat| self.spoke + heartbeat);
+            let idle = self.last_read + self.idle;
+            let beat = self.heartbeat.map(|heartbeat| self.last_write + heartbeat);
             if idle <= now {
                 return Poll::Ready(Due::Idle);
             }
             if beat.is_some_and(|beat| beat <= now) {
-                self.spoke = now;
+                self.last_write = now;
                 return Poll::Ready(Due::Heartbeat);
             }
             self.sleep.as_mut().reset(beat.map_or(idle, |beat| beat.min(idle)));

@@ -9,8 +9,8 @@ use pool::breaker::Trust;
 use pool::pick::{Candidate, Card, Rules};
 use tokio::time::Instant;
 
-use super::Field;
-use super::place::Place;
+use super::Candidates;
+use super::queue::AccountQueue;
 use crate::registry::accounts::Entry;
 
 /// Model lists whose answer is remembered within one choice; accounts share few.
@@ -20,7 +20,7 @@ const LISTS: usize = 16;
 pub(super) struct Row {
     pub(super) entry: Arc<Entry>,
     pub(super) card: Card,
-    pub(super) place: Place,
+    pub(super) place: AccountQueue,
     /// Place among all by id.
     pub(super) order: u32,
     /// Whether it is a relay.
@@ -40,7 +40,7 @@ pub(super) struct Moment {
 
 /// What a request asks of the rows of accounts.
 pub(super) struct View<'a> {
-    pub(super) field: Field<'a>,
+    pub(super) field: Candidates<'a>,
     pub(super) model: &'a str,
     pub(super) moment: Moment,
     /// Where in the list the conversation's owner is.
@@ -52,15 +52,15 @@ pub(super) struct View<'a> {
 }
 
 impl Row {
-    pub(super) fn new(entry: &Arc<Entry>, place: Place, order: u32, (rules, now): (&Rules<'_>, Millis)) -> Self {
+    pub(super) fn new(entry: &Arc<Entry>, place: AccountQueue, order: u32, (rules, now): (&Rules<'_>, Millis)) -> Self {
         let card = card(entry, rules, order, now);
-        let (relay, doubted) = (entry.relay.is_some(), !entry.missing.is_empty());
+        let (relay, doubted) = (entry.relay.is_some(), !entry.refused_models.is_empty());
         Self { entry: Arc::clone(entry), card, place, order, relay, list: list_of(entry), doubted }
     }
 
     pub(super) fn renew(&mut self, entry: &Arc<Entry>, rules: &Rules<'_>, now: Millis) {
         self.card = card(entry, rules, self.order, now);
-        (self.doubted, self.list) = (!entry.missing.is_empty(), list_of(entry));
+        (self.doubted, self.list) = (!entry.refused_models.is_empty(), list_of(entry));
         self.entry = Arc::clone(entry);
     }
 
@@ -70,7 +70,7 @@ impl Row {
         Candidate {
             owner: owner == Some(self.order),
             tried: view.tried.contains(&self.order),
-            rests: if self.doubted { self.entry.rests(view.model, now) } else { None },
+            rests: if self.doubted { self.entry.model_limit(view.model, now) } else { None },
             stuck: view.field.ways.stuck(&self.entry.account.id, now),
             ..self.candidate(self.lists(view), view.moment)
         }
@@ -78,7 +78,7 @@ impl Row {
 
     /// Whether the account lists the model. What a list says is looked up once, however many accounts share it.
     fn lists(&self, view: &View<'_>) -> bool {
-        let look = || self.entry.lists((view.model, view.field.custom), view.field.bundled, view.moment.now);
+        let look = || self.entry.can_serve_model((view.model, view.field.custom), view.field.bundled, view.moment.now);
         if view.model.is_empty() {
             // What is asked for is no model of a list.
             return true;

@@ -9,8 +9,8 @@ use proto::json::Path;
 use proto::{Dialect, Failure, Item, Json, Kind, Text};
 use uuid::Uuid;
 
-use super::shelf::{Cancel, Held, Name, Record, Turn, Weight};
-use super::trail::Trail;
+use super::history::ConnectionHistory;
+use super::responses::{Cancel, Record, ResponseKey, StoredReply, Turn, Weight};
 use crate::registry::keys::KeyId;
 use crate::request::call::Call;
 use crate::request::estimate;
@@ -20,19 +20,19 @@ use crate::request::services::Services;
 const ID: usize = 128;
 
 /// What will be kept of a reply, and what its objects say of that.
-pub(crate) struct Keep {
+pub(crate) struct PendingStore {
     services: Arc<Services>,
     key: KeyId,
     marks: Marks,
     /// Whether it goes to the shelf.
     stores: bool,
-    trail: Option<Arc<Trail>>,
+    trail: Option<Arc<ConnectionHistory>>,
     before: Vec<Arc<Turn>>,
     /// What the request adds to the conversation; `None` where nothing is kept.
     input: Option<(Json, Weight)>,
     conversation: Uuid,
     /// Its place on the shelf while it runs.
-    place: Option<(Name, u64)>,
+    place: Option<(ResponseKey, u64)>,
     cancel: Arc<Cancel>,
 }
 
@@ -40,9 +40,10 @@ pub(crate) struct Keep {
 ///
 /// # Errors
 /// There is no response that it could go on from, no room for its conversation, or too much of it.
-pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option<Box<Keep>>, Failure> {
+pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option<Box<PendingStore>>, Failure> {
     let previous = call.request.previous.take();
-    let past = previous.as_deref().map(|id| find(services, call, id).ok_or_else(|| lost(id))).transpose()?;
+    let past =
+        previous.as_deref().map(|id| find(services, call, id).ok_or_else(|| unknown_response(id))).transpose()?;
     if let Some(past) = &past
         && !call.tab.take(total(&past.turns))
     {
@@ -56,7 +57,7 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
     let before = past.as_ref().map(|past| past.turns.clone()).unwrap_or_default();
     let input = if keeps { pack(services, call, (stores, &before)) } else { None };
     if let Some(past) = past {
-        go_on(call, &past)?;
+        prepend_history(call, &past)?;
     }
     let marked = stores || previous.is_some();
     let most = input.as_ref().map(|(_, weight)| limits::STORED_CONVERSATION - total(&before) - weight.bytes());
@@ -71,7 +72,7 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
     let marks = Marks { store: marked.then_some(stores), previous, most };
     let (services, key, cancel) = (Arc::clone(services), call.key.clone(), Arc::default());
     let (conversation, place) = (Uuid::nil(), None);
-    Ok(Some(Box::new(Keep { services, key, marks, stores, trail, before, input, conversation, place, cancel })))
+    Ok(Some(Box::new(PendingStore { services, key, marks, stores, trail, before, input, conversation, place, cancel })))
 }
 
 /// About how many bytes [`recall`] goes through.
@@ -82,13 +83,15 @@ pub(crate) fn recalled_bytes(services: &Services, call: &Call) -> usize {
 
 fn find(services: &Services, call: &Call, id: &str) -> Option<Record> {
     let last = call.client.trail.as_ref().and_then(|trail| trail.find(id));
-    last.or_else(|| match services.stored.shelf.lock().get(&Name::of(&call.key, id), services.runtime.now())? {
-        Held::Over(record) if record.goes_on => Some(record.clone()),
-        _ => None,
+    last.or_else(|| {
+        match services.stored.shelf.lock().get(&ResponseKey::of(&call.key, id), services.runtime.now())? {
+            StoredReply::Over(record) if record.goes_on => Some(record.clone()),
+            _ => None,
+        }
     })
 }
 
-fn lost(id: &str) -> Failure {
+fn unknown_response(id: &str) -> Failure {
     let id = &id[..id.floor_char_boundary(ID)];
     let failure = Failure::new(Kind::Invalid, format!("Previous response with id '{id}' not found."));
     failure.at("previous_response_id").code("previous_response_not_found")
@@ -103,7 +106,7 @@ fn full() -> Failure {
 ///
 /// # Errors
 /// Together they are more than one request may have.
-fn go_on(call: &mut Call, past: &Record) -> Result<(), Failure> {
+fn prepend_history(call: &mut Call, past: &Record) -> Result<(), Failure> {
     let most = responses::MOST_ITEMS.saturating_sub(call.request.items.len());
     let mut items: Vec<Item> = past.turns.iter().flat_map(|turn| turn.items()).take(most + 1).collect();
     if items.len() > most {
@@ -139,28 +142,28 @@ fn weigh(services: &Services, key: &KeyId, (stores, bytes): (bool, usize)) -> Op
     if stores { stored.shelf.lock().weigh(key, bytes) } else { stored.trails.put(bytes) }
 }
 
-impl Keep {
+impl PendingStore {
     /// What the response objects are to say.
     pub(crate) fn marks(&self) -> Marks {
         self.marks.clone()
     }
 
     /// Says which conversation it belongs to.
-    pub(crate) fn belongs(&mut self, conversation: Uuid) {
+    pub(crate) fn set_conversation(&mut self, conversation: Uuid) {
         self.conversation = conversation;
     }
 
     /// Whether the reply has not said yet what it is called.
-    pub(crate) fn nameless(&self) -> bool {
+    pub(crate) fn is_unnamed(&self) -> bool {
         self.stores && self.place.is_none()
     }
 
     /// The reply runs, and its client knows its id.
-    pub(crate) fn open(&mut self, response: &Json) {
+    pub(crate) fn start(&mut self, response: &Json) {
         let Some(name) = self.name(response) else { return };
         let Some((input, _)) = &self.input else { return };
         let (turns, input, cancel) = (self.before.clone(), input.clone(), Arc::clone(&self.cancel));
-        let held = Held::Running { response: response.clone(), turns, input, cancel };
+        let held = StoredReply::Running { response: response.clone(), turns, input, cancel };
         let number = self.services.stored.shelf.lock().put(name.clone(), held, self.services.runtime.now());
         self.place = Some((name, number));
     }
@@ -171,7 +174,7 @@ impl Keep {
     }
 
     /// The reply is over, whatever came of it.
-    pub(crate) fn over(mut self, response: Option<&Json>) {
+    pub(crate) fn finish(mut self, response: Option<&Json>) {
         let named = response.and_then(|response| Some((self.name(response)?, response)));
         let kept = named.and_then(|(name, response)| Some((name, self.record(response)?)));
         if let Some(trail) = &self.trail {
@@ -182,7 +185,7 @@ impl Keep {
         let mut shelf = self.services.stored.shelf.lock();
         match self.place.take() {
             Some((name, number)) => _ = shelf.settle(&name, number, record),
-            None => _ = shelf.put(name, Held::Over(record), self.services.runtime.now()),
+            None => _ = shelf.put(name, StoredReply::Over(record), self.services.runtime.now()),
         }
     }
 
@@ -196,14 +199,14 @@ impl Keep {
         Some(Record { turns, conversation: self.conversation, goes_on })
     }
 
-    fn name(&self, response: &Json) -> Option<Name> {
+    fn name(&self, response: &Json) -> Option<ResponseKey> {
         let id = response.text("id")?;
         let id = id.plain();
-        (1..=ID).contains(&id.len()).then(|| Name::of(&self.key, &id))
+        (1..=ID).contains(&id.len()).then(|| ResponseKey::of(&self.key, &id))
     }
 }
 
-impl Drop for Keep {
+impl Drop for PendingStore {
     /// A reply whose client left is not kept.
     fn drop(&mut self) {
         if let Some((name, number)) = self.place.take() {

@@ -10,38 +10,38 @@ const UNIT: usize = 1 << 10;
 
 /// So many bytes for all who hold a handle.
 #[derive(Clone, Debug)]
-pub struct Room(Arc<Semaphore>);
+pub struct MemoryBudget(Arc<Semaphore>);
 
-/// A part of a [`Room`], given back on drop.
+/// A part of a [`MemoryBudget`], given back on drop.
 #[derive(Debug)]
-pub struct Space(OwnedSemaphorePermit);
+pub struct Reservation(OwnedSemaphorePermit);
 
 /// What one request takes of the room beside its body; without a room it is not counted.
 #[derive(Clone, Debug, Default)]
-pub struct Tab {
-    room: Option<Room>,
-    taken: Option<Arc<Space>>,
+pub struct RequestMemory {
+    room: Option<MemoryBudget>,
+    taken: Option<Arc<Reservation>>,
 }
 
-impl Room {
+impl MemoryBudget {
     /// Room for so many bytes.
     pub fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
     }
 
     /// Takes so many bytes, rounded up to whole KiB; `None` when they are not free. Never waits.
-    pub fn take(&self, bytes: usize) -> Option<Space> {
+    pub fn take(&self, bytes: usize) -> Option<Reservation> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
-        Arc::clone(&self.0).try_acquire_many_owned(units).ok().map(Space)
+        Arc::clone(&self.0).try_acquire_many_owned(units).ok().map(Reservation)
     }
 
     /// The account of one request.
-    pub fn tab(&self) -> Tab {
-        Tab { room: Some(self.clone()), taken: None }
+    pub fn for_request(&self) -> RequestMemory {
+        RequestMemory { room: Some(self.clone()), taken: None }
     }
 }
 
-impl Space {
+impl Reservation {
     /// How many bytes it has.
     pub fn bytes(&self) -> usize {
         self.0.num_permits() * UNIT
@@ -67,7 +67,7 @@ impl Space {
 /// Bytes with their charge.
 struct Charged {
     whole: Bytes,
-    _space: Space,
+    _space: Reservation,
 }
 
 impl AsRef<[u8]> for Charged {
@@ -76,7 +76,7 @@ impl AsRef<[u8]> for Charged {
     }
 }
 
-impl Tab {
+impl RequestMemory {
     /// An account of the same room with nothing on it.
     pub(crate) fn fresh(&self) -> Self {
         Self { room: self.room.clone(), taken: None }
@@ -84,7 +84,7 @@ impl Tab {
 
     /// Takes so many bytes for as long as the part is kept: `None` when they are not free, `Some(None)` where nothing is counted.
     #[expect(clippy::option_option, reason = "no budget and no free bytes are two answers")]
-    pub(crate) fn part(&self, bytes: usize) -> Option<Option<Space>> {
+    pub(crate) fn part(&self, bytes: usize) -> Option<Option<Reservation>> {
         match &self.room {
             Some(room) => room.take(bytes).map(Some),
             None => Some(None),
