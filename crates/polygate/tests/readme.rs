@@ -1,5 +1,5 @@
-//! Every command of the README, in its order, as a new user runs them: an empty HOME and an empty environment but for what
-//! keeps the run on this machine.
+//! Runs every command of the README and then of the pages in docs/, in their order, as a new user does: with an empty HOME and
+//! without environment variables except those that keep the run on this machine.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a failing step of a test must end it")]
@@ -10,7 +10,7 @@ use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use bytes::Bytes;
@@ -22,15 +22,25 @@ use offline::{Offline, Options, Proxy, ProxyOptions};
 use rstest::rstest;
 use tokio::net::TcpStream;
 
-const README: &str = include_str!("../../../README.md");
-/// Commands that build or test the project: whoever runs this test has just done that.
-const BUILDS: [&str; 2] = ["cargo xtask test", "cargo build --release"];
+/// The command that builds and installs the project. The test has built the same binary.
+const BUILDS: [&str; 1] = ["cargo install --locked --path crates/polygate"];
 /// The user that commands run as where the test is root, whom no mode stops.
 const NOBODY: u32 = 65_534;
 
-/// The commands of the README's shell blocks, without their comments.
+/// The README, then the pages in docs/ by name. A new page is part of the test without being listed.
+fn pages() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let entries = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut docs: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ending| ending == "md")).collect();
+    docs.sort();
+    let paths = [root.join("README.md")].into_iter().chain(docs);
+    paths.map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+/// The commands of all shell blocks, without their comments.
 fn commands() -> Vec<String> {
-    let blocks = README.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let pages = pages().join("\n");
+    let blocks = pages.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
     let lines = blocks.flat_map(str::lines).map(|line| line.split(" #").next().unwrap().trim());
     lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
@@ -82,7 +92,7 @@ impl User {
         path
     }
 
-    /// What the README says, with outside addresses and names replaced by stand-ins.
+    /// The command with outside addresses and names replaced by stand-ins.
     fn adapted(&self, command: &str) -> Vec<String> {
         let stand_ins = [
             ("https://openrouter.ai/api/v1", format!("{}/relay/chat/v1 --name openrouter", self.backend.auth_url())),
@@ -125,7 +135,7 @@ impl User {
         command
     }
 
-    /// Runs one command of the README to its end, or as far as it goes.
+    /// Runs one command to its end, or as far as it can run here.
     async fn run(&mut self, text: &str) {
         let args = self.adapted(text);
         let args = if text.starts_with("cargo run") { vec!["demo".to_owned(), "--port=0".to_owned()] } else { args };
