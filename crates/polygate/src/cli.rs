@@ -41,43 +41,43 @@ struct Cli {
 /// Options of every command.
 #[derive(Clone, Debug, Default, Args)]
 struct Common {
-    /// Keep everything in this directory instead of the XDG ones.
+    /// Keep all files in this directory instead of the XDG directories.
     #[arg(long, global = true, env = "POLYGATE_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
-    /// Print JSON instead of text, errors too.
+    /// Print JSON instead of text, also for errors.
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Try the gateway on a made-up backend: no login, nothing kept.
+    /// Try the gateway with a simulated backend. Needs no login and keeps nothing.
     Demo(demo::Demo),
     /// Run the gateway.
     Serve(serve::Serve),
     /// Add a ChatGPT account.
     Login(login::Login),
-    /// See, name, switch, check, import, export and remove accounts.
+    /// List, label, enable, disable, check, import, export and remove accounts.
     #[command(subcommand)]
     Accounts(accounts::Accounts),
-    /// Add, see, test and remove relays and replace their keys: other services with a key of their own.
+    /// Add, list, test and remove relays, and replace their keys. A relay is another service with its own API key.
     #[command(subcommand)]
     Relays(relays::Relays),
-    /// Add, see, check and assign proxies: the ways out of accounts.
+    /// Add, list and check outbound proxies, and assign them to accounts.
     #[command(subcommand)]
     Proxies(proxies::Proxies),
-    /// Make, see and revoke client keys.
+    /// Create, list and revoke client keys.
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// See settings.
+    /// Show settings.
     #[command(subcommand)]
     Config(settings::Settings),
-    /// The admin side.
+    /// Create admin tokens and print the admin API's description.
     #[command(subcommand)]
     Admin(admin::Admin),
-    /// Check this installation; each finding names what fixes it.
+    /// Check this installation and say how to fix each problem.
     Doctor(doctor::Doctor),
-    /// Bring the store of an earlier version up to date; `serve` does that at its start.
+    /// Migrate the store of an earlier version to the current schema. `serve` does the same at its start.
     Migrate(migrate::Migrate),
     /// Print shell completions.
     Completions(completions::Completions),

@@ -73,7 +73,7 @@ async fn files_say_what_became_of_every_entry() {
     let output = home.run(&["accounts", "import", file.to_str().unwrap()]);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("1 added, 1 failed, 1 said twice") && text.contains("line 2: "), "{text}");
+    assert!(text.contains("1 added, 1 failed, 1 listed twice") && text.contains("line 2: "), "{text}");
     assert!(!text.contains("canary") && !text.contains(&login.refresh), "{text}");
     std::fs::write(&file, "{\"accounts\": [\n  oops").unwrap();
     let broken = home.run(&["accounts", "import", file.to_str().unwrap()]);
@@ -118,7 +118,7 @@ async fn many_accounts_are_changed_at_once() {
     let named = home.run(&["accounts", "label", first, second, "--to", "Team"]);
     assert!(said(&named).contains(&format!("{second}: is Team now")), "{}", said(&named));
     assert_eq!(of("label"), [json!("Team"), json!("Team"), json!(third)]);
-    assert!(said(&home.run(&["accounts", "disable", "Team"])).contains("names 2 accounts"));
+    assert!(said(&home.run(&["accounts", "disable", "Team"])).contains("matches 2 accounts"));
     home.ok(&["accounts", "label", first, second, "--clear"]);
     home.ok(&["accounts", "disable", first, third]);
     assert_eq!(of("status"), ["disabled", "active", "disabled"]);

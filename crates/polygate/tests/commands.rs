@@ -256,7 +256,7 @@ async fn doctor_names_what_fixes_each_finding() {
     home.ok(&["accounts", "disable", id]);
     let off = home.command(&["doctor"]).env(port.0, port.1).output().unwrap();
     let said = String::from_utf8_lossy(&off.stdout).into_owned();
-    assert!(said.contains("is switched off") && said.contains(&format!("polygate accounts enable {id}")), "{said}");
+    assert!(said.contains("is disabled") && said.contains(&format!("polygate accounts enable {id}")), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

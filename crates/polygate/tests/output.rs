@@ -167,7 +167,7 @@ async fn doctor_speaks_of_the_store_the_file_and_relays() {
     std::fs::write(home.path().join("config.toml"), rows).unwrap();
     let said = String::from_utf8_lossy(&home.run(&["doctor", "--offline"]).stdout).into_owned();
     assert!(
-        said.contains("FAIL  relay: keyless is left out") && said.contains("accounts: none; relays serve"),
+        said.contains("FAIL  relay: keyless is not used") && said.contains("accounts: none; relays serve"),
         "{said}"
     );
     std::fs::write(home.path().join("accounts.db"), "no database at all").unwrap();
@@ -241,7 +241,7 @@ async fn testing_a_relay_says_whether_its_key_was_checked() {
         assert_eq!((&tested["ok"], &tested["key_checked"]), (&Value::Bool(true), &Value::Bool(checked)), "{tested}");
     }
     let output = home.run(&["relays", "test", "open"]);
-    assert!(stderr(&output).contains("says nothing about the key"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("does not check the key"), "{}", stderr(&output));
 }
 
 /// A service that lists its models to everybody.

@@ -68,7 +68,7 @@ async fn a_proxy_is_added_used_and_removed() {
     assert!(!used.status.success() && text(&used.stderr).contains("assign them elsewhere"), "{}", text(&used.stderr));
     home.ok(&["proxies", "disable", "mine"]);
     let doctor = text(&home.run(&["doctor", "--offline"]).stdout);
-    assert!(doctor.contains("has no way out"), "{doctor}");
+    assert!(doctor.contains("is removed or disabled, and cannot serve"), "{doctor}");
     home.ok(&["proxies", "enable", "mine"]);
     home.ok(&["proxies", "check"]);
     proxy.stop().await;

@@ -257,7 +257,11 @@ async fn one_wrong_relay_of_the_file_leaves_the_others() {
     assert!(states.into_iter().eq(expected.iter().map(|(name, origin, status)| (name, origin, status))), "{listed:?}");
     assert!(listed[2]["why"].as_str().unwrap().contains("gone.key"), "{}", listed[2]);
     let shown = home.ok(&["relays", "list"]);
-    assert!(shown.contains("left out: its key: cannot read") && shown.contains("not used"), "{shown}");
+    assert!(
+        shown.contains("not used: its key: cannot read")
+            && shown.contains("not used: the file has a relay of this name"),
+        "{shown}"
+    );
     let lost = home.run(&["relays", "test", "lost"]);
     assert!(lost.status.code() == Some(1) && text(&lost.stderr).contains("gone.key"), "{}", text(&lost.stderr));
     for relay in ["twice", id.as_str()] {

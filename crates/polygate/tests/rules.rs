@@ -62,7 +62,7 @@ async fn terms_are_set_on_the_command_line_and_over_the_api() {
     let both: Vec<&str> = listed.iter().map(|account| account["id"].as_str().unwrap()).collect();
     home.ok(&[&["accounts", "disable"], &both[..]].concat());
     let table = home.ok(&["accounts", "explain", "--model", "gpt-5.5"]);
-    assert!(table.contains("None can serve it now: llama-4-scout would be asked instead."), "{table}");
+    assert!(table.contains("No account or relay can serve it now; llama-4-scout would be tried instead."), "{table}");
     home.ok(&[&["accounts", "enable"], &both[..]].concat());
     assert_eq!(home.run(&["accounts", "explain", "--model", "unheard-of"]).status.code(), Some(1));
 

@@ -18,41 +18,41 @@ use super::{Common, output, workplace};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Accounts {
-    /// Every account with its state.
+    /// List all accounts with their states.
     List,
-    /// One account with all that is known of it.
+    /// Show everything that is known about one account.
     Show {
-        /// Its id, e-mail or label.
+        /// Id, e-mail or label of the account.
         account: String,
     },
-    /// What accounts may still use, as last learned or asked now.
+    /// Show the quota of accounts: the last known figures, or fresh ones.
     Quota(quota::Quota),
-    /// Reset credits, each of which sets used-up windows back to zero.
+    /// List and consume reset credits. A reset credit sets used-up quota windows back to zero.
     #[command(subcommand)]
     Credits(quota::Credits),
-    /// Set how many requests an account serves at a time, and before which others it serves.
+    /// Set how many requests an account serves at the same time, and its priority.
     Set(terms::Set),
-    /// Show who would serve a request and why, from what is stored.
+    /// Show which account would serve a request, and why. Uses only stored facts.
     Explain(explain::Explain),
-    /// Forget accounts and their tokens.
+    /// Remove accounts and their tokens.
     Remove(batch::Remove),
-    /// Let accounts serve again; ends a rest too.
+    /// Let accounts serve again. Also ends the rest of an account that is cooling down.
     Enable(batch::Chosen),
-    /// Switch accounts off without forgetting them.
+    /// Disable accounts without removing them.
     Disable(batch::Chosen),
-    /// Name accounts.
+    /// Set the label of accounts.
     Label(batch::Label),
     /// Change the tags of accounts.
     Tag(batch::Tag),
     /// Refresh the tokens of accounts now.
     Refresh(batch::Chosen),
-    /// Ask the backend whether logins are good; costs no quota and no refresh token. Exit code 4 where one is not, 1 where one is not
-    /// known.
+    /// Ask the backend whether logins are valid. Uses no quota and no refresh token. The exit code is 4 if a login is invalid, and 1 if
+    /// the state of a login is unknown.
     Check {
-        /// Their ids, e-mails or labels; without any, all.
+        /// Ids, e-mails or labels of the accounts. Default: all accounts.
         accounts: Vec<String>,
     },
-    /// Add accounts from files: our own exports and those of other programs, a Codex auth.json, or one token on each line.
+    /// Add accounts from files: exports of Polygate or of other programs, a Codex auth.json, or one token on each line.
     Import(transfer::Import),
     /// Write accounts to a file.
     Export(transfer::Export),
@@ -133,5 +133,5 @@ fn list(common: &Common, engine: &Engine) {
         vec![view.id.clone(), view.label.clone(), view.plan.clone(), own::state(view), token, view.tags.join(", ")]
     });
     let empty = "No accounts yet. Add one: polygate login";
-    output::table(&["ID", "LABEL", "PLAN", "STATE", "TOKEN ENDS", "TAGS"], rows.collect(), empty);
+    output::table(&["ID", "LABEL", "PLAN", "STATE", "TOKEN EXPIRES", "TAGS"], rows.collect(), empty);
 }

@@ -8,29 +8,29 @@ use super::{Common, output, workplace};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {
-    /// Make an admin token and print it; it cannot be shown again.
+    /// Create an admin token and print it. It cannot be shown again.
     Token {
-        /// What it may do.
+        /// What the token may do.
         #[arg(long, value_delimiter = ',', default_value = "read,write")]
         scopes: Vec<ScopeName>,
-        /// Days until it ends.
+        /// Days until the token expires.
         #[arg(long, default_value_t = 90)]
         days: u32,
-        /// What it is for.
+        /// A name for the token.
         #[arg(long, default_value = "admin")]
         name: String,
     },
-    /// Print what the admin API takes and gives, as an OpenAPI document.
+    /// Print the OpenAPI document of the admin API.
     Openapi,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(super) enum ScopeName {
-    /// See state, without secrets.
+    /// Read state, without secrets.
     Read,
     /// Change state.
     Write,
-    /// Take secrets out.
+    /// Export secrets.
     Export,
 }
 

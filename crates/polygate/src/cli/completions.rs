@@ -7,7 +7,7 @@ use super::Cli;
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
-    /// Which shell.
+    /// The shell.
     shell: Shell,
 }
 

@@ -18,16 +18,16 @@ use crate::config::{Config, Layers, Paths};
 
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// Port to listen on; without it 8080, or a free one when 8080 is taken.
+    /// Port to listen on. Default: 8080, or a free port if 8080 is in use.
     #[arg(long, short)]
     port: Option<u16>,
-    /// Made-up accounts to sign in.
+    /// Number of simulated accounts.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1000))]
     accounts: u16,
-    /// Tokens per second of every answer; 0 is as fast as they are taken.
+    /// Tokens per second of each answer. 0 means as fast as possible.
     #[arg(long, default_value_t = 60.0)]
     pace: f64,
-    /// A setting for this run, such as `upstream.idle_timeout=20m`; may be repeated.
+    /// A setting for this run, such as `upstream.idle_timeout=20m`. Can be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
 }
@@ -51,8 +51,10 @@ struct Facts {
 impl Demo {
     pub(super) async fn run(self, common: &Common) -> anyhow::Result<()> {
         // Never the user's home: not even when POLYGATE_HOME names it.
-        let home =
-            tempfile::Builder::new().prefix("polygate-demo-").tempdir().context("cannot make a throw-away home")?;
+        let home = tempfile::Builder::new()
+            .prefix("polygate-demo-")
+            .tempdir()
+            .context("cannot create a temporary home directory")?;
         let pace = (self.pace > 0.0).then_some(self.pace);
         let backend =
             Offline::start(Options { pace, ..Options::default() }).await.context("cannot start the backend")?;
@@ -114,8 +116,8 @@ fn page(facts: &Facts) -> String {
     let Facts { url, key, admin, offline, .. } = facts;
     format!(
         r#"
-Polygate is listening on {url}. The backend is made up and runs on {offline}; nothing leaves this machine,
-and everything is gone when you press Ctrl-C.
+Polygate is listening on {url}. The backend is simulated and runs on {offline}. Nothing leaves this machine.
+Press Ctrl-C to stop; the demo keeps nothing.
 
 Client key:   {key}
 Admin token:  {admin}
@@ -145,7 +147,7 @@ curl -N '{url}/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse' -H 
 # Models
 curl {url}/v1/models -H 'Authorization: Bearer {key}'
 
-# Accounts, seen from the admin side
+# Accounts, from the admin API
 curl {url}/admin/accounts -H 'Authorization: Bearer {admin}'
 "#
     )

@@ -18,7 +18,7 @@ use crate::config::{Config, Layers, Paths};
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
-    /// Do not ask the backend anything.
+    /// Do not contact the backend.
     #[arg(long)]
     offline: bool,
 }
@@ -62,10 +62,10 @@ impl Doctor {
             match Config::without_wrong_relays(layers, paths) {
                 Ok((mut config, wrong)) => {
                     let wrong = wrong.into_iter().map(|error| error.to_string());
-                    checks.extend(wrong.map(|error| bad("settings", Grade::Fail, error, "correct that setting")));
+                    checks.extend(wrong.map(|error| bad("settings", Grade::Fail, error, "correct this setting")));
                     self.running(&mut config, &mut checks).await;
                 }
-                Err(error) => checks.push(bad("settings", Grade::Fail, error.to_string(), "correct that setting")),
+                Err(error) => checks.push(bad("settings", Grade::Fail, error.to_string(), "correct this setting")),
             }
         }
         Ok(print(common, &checks))
@@ -91,7 +91,7 @@ impl Doctor {
                 let why = message(&error);
                 // Errors of the store end in a hint where there is one.
                 let (found, fix) =
-                    why.split_once("; hint: ").unwrap_or((&why, "correct the reason; nothing was changed"));
+                    why.split_once("; hint: ").unwrap_or((&why, "fix the reason above; nothing was changed"));
                 checks.push(bad("store", Grade::Fail, found, fix));
             }
         }
@@ -116,7 +116,7 @@ fn unknown(layers: &Layers, paths: &Paths) -> Vec<Check> {
                 "settings file",
                 Grade::Warn,
                 format!("unknown key {key}"),
-                "see `polygate config show`; remove or rename it",
+                "remove or rename the key; `polygate config show` lists all keys",
             )
         })
         .collect()
@@ -126,11 +126,11 @@ fn permissions(home: &Path) -> Check {
     let (name, place) = ("home", home.display());
     match Store::listable(home) {
         Some(mode) => {
-            let found = format!("{place} can be listed by others (mode {mode:04o})");
+            let found = format!("{place} can be listed by other users (mode {mode:04o})");
             bad(name, Grade::Warn, found, format!("chmod 700 {place}"))
         }
         None if home.exists() => ok(name, place.to_string()),
-        None => ok(name, format!("{place} will be made on first use")),
+        None => ok(name, format!("{place} will be created on first use")),
     }
 }
 
@@ -143,7 +143,9 @@ fn port(config: &Config) -> Check {
         Err(_) if Store::lock(&config.paths.home).is_err() => {
             ok("port", format!("{port} is served by the running gateway"))
         }
-        Err(error) => bad("port", Grade::Fail, format!("{port}: {error}"), "end the other program, or set server.port"),
+        Err(error) => {
+            bad("port", Grade::Fail, format!("{port}: {error}"), "stop the other program, or set server.port")
+        }
     }
 }
 
@@ -163,7 +165,7 @@ async fn proxies(store: &Store) -> Vec<Check> {
     let (proxies, ways) = match (store.proxies().await, store.egresses().await) {
         (Ok(proxies), Ok(ways)) => (proxies, ways),
         (Err(error), _) | (_, Err(error)) => {
-            return vec![bad(name, Grade::Fail, message(&error), "correct the reason")];
+            return vec![bad(name, Grade::Fail, message(&error), "fix the reason above")];
         }
     };
     let down = proxies.iter().filter_map(|proxy| {
@@ -176,7 +178,7 @@ async fn proxies(store: &Store) -> Vec<Check> {
         _ => false,
     });
     let lost = lost.map(|(account, _)| {
-        let found = format!("account {account} takes a proxy that is gone or switched off, and has no way out");
+        let found = format!("account {account} uses a proxy that is removed or disabled, and cannot serve");
         bad(name, Grade::Fail, found, format!("polygate proxies assign {account} auto"))
     });
     down.chain(lost).collect()
@@ -186,10 +188,10 @@ async fn proxies(store: &Store) -> Vec<Check> {
 async fn relays(config: &Config, store: &Store) -> Vec<Check> {
     let all = match All::read(config, store).await {
         Ok(all) => all,
-        Err(error) => return vec![bad("relays", Grade::Fail, message(error.as_ref()), "correct the reason")],
+        Err(error) => return vec![bad("relays", Grade::Fail, message(error.as_ref()), "fix the reason above")],
     };
     let left_out = all.wrong.iter().map(|wrong| {
-        let found = format!("{} is left out: {}", wrong.name, message(wrong.error.as_ref()));
+        let found = format!("{} is not used: {}", wrong.name, message(wrong.error.as_ref()));
         bad("relay", Grade::Fail, found, format!("correct it in {}", config.paths.config.display()))
     });
     let refused = all.known.iter().filter(|known| !known.hidden).filter_map(|known| {
@@ -203,7 +205,7 @@ async fn relays(config: &Config, store: &Store) -> Vec<Check> {
     });
     let mut checks: Vec<Check> = left_out.chain(refused).collect();
     if checks.is_empty() {
-        checks.push(ok("relays", format!("{}; `polygate relays test NAME` asks one", all.known.len())));
+        checks.push(ok("relays", format!("{}; `polygate relays test NAME` tests one", all.known.len())));
     }
     checks
 }
@@ -211,7 +213,7 @@ async fn relays(config: &Config, store: &Store) -> Vec<Check> {
 async fn accounts(config: &Config, store: &Store) -> Vec<Check> {
     let accounts = match store.accounts().await {
         Ok(accounts) => accounts,
-        Err(error) => return vec![bad("accounts", Grade::Fail, message(&error), "correct the reason")],
+        Err(error) => return vec![bad("accounts", Grade::Fail, message(&error), "fix the reason above")],
     };
     let relayed = !config.relays.is_empty() || store.relays().await.is_ok_and(|relays| !relays.is_empty());
     if accounts.is_empty() && relayed {
@@ -239,7 +241,7 @@ async fn accounts(config: &Config, store: &Store) -> Vec<Check> {
             Status::Disabled => bad(
                 "account",
                 Grade::Warn,
-                format!("{} is switched off", account.label),
+                format!("{} is disabled", account.label),
                 format!("polygate accounts enable {}", account.id),
             ),
             Status::Active | Status::Cooling { .. } | Status::Exhausted { .. } => ok("account", account.label.clone()),
@@ -258,9 +260,9 @@ async fn keys(config: &Config, store: &Store) -> Check {
             bad(name, Grade::Fail, "none", "polygate keys create")
         }
         Ok(count) => {
-            ok(name, format!("{count} made{}", if config.server.api_key.is_some() { ", one fixed" } else { "" }))
+            ok(name, format!("{count} created{}", if config.server.api_key.is_some() { ", one fixed" } else { "" }))
         }
-        Err(error) => bad(name, Grade::Fail, message(&error), "correct the reason"),
+        Err(error) => bad(name, Grade::Fail, message(&error), "fix the reason above"),
     }
 }
 
@@ -270,7 +272,7 @@ async fn backend(config: &Config) -> Check {
     let host = config.upstream.base_url.host_str().unwrap_or_default().to_owned();
     let upstream = match upstream::Upstream::new(crate::start::upstream_config(config)) {
         Ok(upstream) => upstream,
-        Err(error) => return bad(name, Grade::Fail, error.to_string(), "correct that setting"),
+        Err(error) => return bad(name, Grade::Fail, error.to_string(), "correct this setting"),
     };
     match upstream.reach().await {
         Ok(status) => ok(name, format!("{host} answers ({status})")),

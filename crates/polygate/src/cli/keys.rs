@@ -15,34 +15,34 @@ use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
-    /// Make a key and print it; it cannot be shown again.
+    /// Create a key and print it. It cannot be shown again.
     Create {
-        /// What it is for.
+        /// A name for the key.
         #[arg(long, default_value = "client")]
         name: String,
-        /// Days until it ends; without it, never.
+        /// Days until the key expires. Default: never.
         #[arg(long, value_name = "DAYS")]
         expires: Option<u32>,
-        /// Hosted tools that its requests get without asking: web_search,image_generation or none; without it, those of the settings.
+        /// Hosted tools that Polygate adds to requests with this key: web_search,image_generation or none. Default: the settings.
         #[arg(long, value_name = "LIST", value_parser = tools)]
         default_tools: Option<Tools>,
-        /// Put it as a login into DIR/auth.json, for a Codex whose home is DIR, instead of printing it.
+        /// Write the key as a login to DIR/auth.json instead of printing it, for a Codex whose home is DIR.
         #[arg(long, value_name = "DIR")]
         codex_home: Option<PathBuf>,
     },
-    /// Every key, without its text.
+    /// List all keys, without their text.
     List,
-    /// Set the hosted tools that a key's requests get without asking.
+    /// Set the hosted tools that Polygate adds to requests with a key.
     Tools {
-        /// Its id, from `keys list`.
+        /// Id of the key, from `keys list`.
         id: String,
-        /// web_search,image_generation, none, or inherit for those of the settings.
+        /// web_search,image_generation, none, or inherit for the value of the settings.
         #[arg(value_parser = tools_or_inherit)]
         tools: Inherited,
     },
-    /// End a key at once.
+    /// Revoke a key at once.
     Revoke {
-        /// Its id, from `keys list`.
+        /// Id of the key, from `keys list`.
         id: String,
     },
 }
@@ -81,7 +81,7 @@ impl Keys {
             Self::Tools { id, tools } => {
                 let tools = tools.0.as_ref().map(|tools| tools.0.as_slice());
                 let found = store.set_key_tools(id, tools).await?;
-                told(found, "Set. A gateway that runs knows it within a second.", &format!("client key {id}"))?
+                told(found, "Set. A running gateway uses it within a second.", &format!("client key {id}"))?
             }
             Self::Revoke { id } => {
                 let found = store.revoke_key(id, workplace::now()).await?;
@@ -94,7 +94,8 @@ impl Keys {
 }
 
 /// Codex takes a ChatGPT login over plain http only to a provider.
-const CODEX_CONFIG: &str = r#"Before Codex is started with it (or it sends this key to chatgpt.com), put into config.toml beside it, with this gateway's address:
+const CODEX_CONFIG: &str = r#"Before you start Codex with this login, put the lines below into config.toml in the same folder, with this gateway's address.
+Without them Codex sends the key to chatgpt.com.
 
 chatgpt_base_url = "http://ADDRESS/backend-api/"
 model_provider = "polygate"
@@ -104,7 +105,7 @@ base_url = "http://ADDRESS/backend-api/codex"
 wire_api = "responses"
 requires_openai_auth = true
 
-and start Codex with CODEX_HOME set to the folder."#;
+Then start Codex with CODEX_HOME set to that folder."#;
 
 /// What a new key should be.
 pub(super) struct Wish<'a> {
@@ -161,10 +162,10 @@ async fn sign_in(
     let (name, expires, file) = (wish.name, wish.expires, folder.join("auth.json"));
     anyhow::ensure!(
         !file.exists(),
-        "{} is there already; move it away, or give another folder and set CODEX_HOME to it",
+        "{} exists already; move it away, or give another folder and set CODEX_HOME to that folder",
         file.display()
     );
-    make(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    make(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let minted = create(store, wish).await?;
     let account = uuid::Uuid::new_v4().to_string();
     let guest = Guest { key: &minted.text, name, account: &account, expires };
@@ -173,7 +174,7 @@ async fn sign_in(
         store
             .revoke_key(&minted.id, workplace::now())
             .await
-            .with_context(|| format!("{error:#}; key {} stays", minted.id))?;
+            .with_context(|| format!("{error:#}; key {} was not revoked", minted.id))?;
         return Err(error);
     }
     if common.json {
@@ -205,7 +206,7 @@ pub(super) fn print_new(common: &Common, minted: &pool::keys::Minted) {
     if common.json {
         output::json(&serde_json::json!({ "id": minted.id, "key": minted.text.expose() }));
     } else {
-        eprintln!("Keep it: it is not shown again.");
+        eprintln!("Save the key now: it is not shown again.");
         output::line(minted.text.expose());
     }
 }
@@ -223,7 +224,7 @@ fn list(common: &Common, keys: &[Key]) {
         };
         vec![key.id.clone(), kind.to_owned(), key.name.clone(), state(key, now)]
     });
-    output::table(&["ID", "KIND", "NAME", "STATE"], rows.collect(), "No keys yet. Make one: polygate keys create");
+    output::table(&["ID", "KIND", "NAME", "STATE"], rows.collect(), "No keys yet. Create one: polygate keys create");
 }
 
 fn state(key: &Key, now: pool::Millis) -> String {

@@ -24,19 +24,19 @@ pub(super) struct Login {
     /// Show a code to type on another device instead of opening a browser.
     #[arg(long, group = "way")]
     device: bool,
-    /// Take the login of a Codex auth.json; `codex` means the one that Codex uses.
+    /// Copy the login of a Codex auth.json. `codex` means the file that Codex uses.
     #[arg(long, value_name = "FILE", group = "way")]
     import: Option<PathBuf>,
-    /// Take an access or refresh token; `-` reads it from standard input.
+    /// Sign in with an access token or a refresh token. `-` reads it from standard input.
     #[arg(long, value_name = "TOKEN", group = "way")]
     token: Option<String>,
-    /// Follow a Codex auth.json, which stays Codex's own; without FILE, the one that Codex uses.
+    /// Use a Codex auth.json without taking over its tokens. Default: the file that Codex uses.
     #[arg(long, value_name = "FILE", group = "way", num_args = 0..=1, default_missing_value = "codex")]
     link: Option<PathBuf>,
-    /// Sign in by this way out (direct, auto, or a proxy's name), which the account then takes.
-    #[arg(long, value_name = "WAY", conflicts_with_all = ["import", "link"])]
+    /// Sign in through this egress (direct, auto, or a proxy's name). The account then always uses it.
+    #[arg(long, value_name = "EGRESS", conflicts_with_all = ["import", "link"])]
     egress: Option<String>,
-    /// Let the gateway refresh the followed file's tokens once they have ended.
+    /// Let the gateway refresh the tokens of the linked file after they have expired.
     #[arg(long, requires = "link")]
     may_refresh: bool,
 }
@@ -100,9 +100,11 @@ async fn browser(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant>
     let url = engine.logins().authorize_url(&pkce, &state, &redirect);
     eprintln!("Sign in here:\n\n  {url}\n");
     if webbrowser::open(url.as_str()).is_err() {
-        eprintln!("No browser opened; copy the address, or use `polygate login --device` on a machine without one.");
+        eprintln!(
+            "No browser opened. Copy the address, or use `polygate login --device` on a machine without a browser."
+        );
     }
-    eprintln!("Signing in on another machine? Paste the address where the browser ends up, and press Enter.");
+    eprintln!("If the browser runs on another machine, paste the address where it ends up, and press Enter.");
     let code = tokio::select! {
         code = callback.code() => code?,
         code = typed(&state) => code?,
@@ -135,7 +137,7 @@ async fn device(engine: &Engine, way: Option<&Egress>) -> anyhow::Result<Grant> 
     let (device, upstream) = engine.logins().step_by(way, begin).await?;
     eprintln!("Open {} and type this code:\n\n  {}\n", device.page, device.user_code);
     eprintln!(
-        "It is valid for {} minutes. Waiting until it is typed; Ctrl-C gives up.",
+        "It is valid for {} minutes. Waiting for the code to be entered; Ctrl-C cancels.",
         device.lifetime.as_secs() / 60
     );
     tokio::select! {
@@ -176,7 +178,7 @@ async fn import(engine: &Engine, file: &Path) -> anyhow::Result<Signed> {
     match authfile::load(file).await? {
         Imported::Login(login) => Ok(engine.logins().add_login(login).await?.into()),
         Imported::ApiKey(_) => bail!(
-            "{} holds an OpenAI API key and no ChatGPT login; `polygate accounts import` makes a relay of the key, and `polygate login` signs you in",
+            "{} contains an OpenAI API key and no ChatGPT login; `polygate accounts import` adds the key as a relay, and `polygate login` signs you in",
             file.display()
         ),
     }

@@ -18,45 +18,45 @@ use crate::config::{self, Config};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Proxies {
-    /// Every proxy with its state, and the accounts that do not take the global way.
+    /// List all proxies with their states, and the accounts that do not use the global proxy.
     List,
-    /// Add a proxy, and check it.
+    /// Add a proxy and check it.
     Add(Add),
-    /// Forget a proxy that no account takes.
+    /// Remove a proxy that no account uses.
     Remove {
-        /// Its name or id.
+        /// Name or id of the proxy.
         proxy: String,
     },
-    /// Switch a proxy on.
+    /// Enable a proxy.
     Enable {
-        /// Its name or id.
+        /// Name or id of the proxy.
         proxy: String,
     },
-    /// Switch a proxy off; accounts that take it and no other then have no way out.
+    /// Disable a proxy. Accounts that are assigned to it then cannot serve.
     Disable {
-        /// Its name or id.
+        /// Name or id of the proxy.
         proxy: String,
     },
-    /// Ask the echo service through proxies: shows exit address and latency.
+    /// Call the echo service through proxies. Shows exit address and latency.
     Check {
-        /// Names or ids; all without them.
+        /// Names or ids of the proxies. Default: all proxies.
         proxies: Vec<String>,
     },
-    /// Say which way out an account takes.
+    /// Set the egress of an account.
     Assign {
-        /// Its id, e-mail or label.
+        /// Id, e-mail or label of the account.
         account: String,
-        /// global, direct, auto, or a proxy's name or id.
+        /// global, direct, auto, or the name or id of a proxy.
         way: String,
     },
-    /// Add the proxies of a file: YAML, JSON, or one URL a line; all of them or none.
+    /// Add the proxies of a file: YAML, JSON, or one URL on each line. Adds all of them or none.
     Import {
-        /// The file; `-` is standard input.
+        /// The file. `-` reads standard input.
         file: PathBuf,
     },
-    /// Every proxy as YAML, with the passwords in clear.
+    /// Write all proxies as YAML, with unencrypted passwords.
     Export {
-        /// A new file that only its owner can read, instead of standard output.
+        /// Write to this new file instead of standard output. Only you can read the file.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
@@ -64,20 +64,20 @@ pub(super) enum Proxies {
 
 #[derive(Debug, Args)]
 pub(super) struct Add {
-    /// scheme://user:password@host:port with http, https, socks5 or socks5h; `-` reads it from standard input, where other users
-    /// cannot see it.
+    /// scheme://user:password@host:port with http, https, socks5 or socks5h. `-` reads the URL from standard input, so that other
+    /// users cannot see it.
     #[arg(value_name = "URL", required_unless_present = "url_file")]
     url: Option<String>,
-    /// A file with the URL.
+    /// A file that contains the URL.
     #[arg(long, value_name = "FILE", env = "POLYGATE_PROXY_URL_FILE", conflicts_with = "url")]
     url_file: Option<PathBuf>,
-    /// Its name; without it, host and port.
+    /// Name of the proxy. Default: host and port.
     #[arg(long)]
     name: Option<String>,
     /// Allow a private address, such as a proxy on this machine.
     #[arg(long)]
     allow_private: bool,
-    /// Add it switched off.
+    /// Add the proxy disabled.
     #[arg(long)]
     disabled: bool,
 }
@@ -141,7 +141,7 @@ impl Proxies {
             Self::Assign { account, way } => {
                 let done = engine::assign(store, &[(&account, &way)]).await?;
                 let ways: Vec<_> = done.iter().map(|(id, way)| (&id.0, way.to_string())).collect();
-                say(common, &serde_json::json!({ "assigned": ways }), &format!("{account} takes {way} from now on."));
+                say(common, &serde_json::json!({ "assigned": ways }), &format!("{account} now uses {way}."));
                 Ok(())
             }
             Self::Import { file } => {
@@ -172,7 +172,7 @@ impl Add {
         let (id, added) = engine::add_proxy(store, wish, workplace::now()).await?;
         let proxy = find(store, &id.0).await?;
         if !added {
-            say(common, &serde_json::json!({ "id": id, "added": false }), &format!("{} is there already.", proxy.name));
+            say(common, &serde_json::json!({ "id": id, "added": false }), &format!("{} exists already.", proxy.name));
             return Ok(());
         }
         let found = asked(config, store, std::slice::from_ref(&proxy)).await?;
@@ -190,7 +190,7 @@ async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result
         Egress::Fixed(id) => proxies
             .iter()
             .find(|proxy| proxy.id == *id)
-            .map_or_else(|| "a proxy that is gone".to_owned(), |proxy| proxy.name.clone()),
+            .map_or_else(|| "a removed proxy".to_owned(), |proxy| proxy.name.clone()),
         way => way.to_string(),
     };
     let assigned = ways.iter().filter_map(|(id, way)| {
@@ -214,7 +214,7 @@ async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result
         let ways =
             report.assignments.iter().map(|one| vec![one.label.to_owned(), one.account.to_owned(), one.way.clone()]);
         output::line("");
-        output::table(&["ACCOUNT", "ID", "WAY"], ways.collect(), "");
+        output::table(&["ACCOUNT", "ID", "EGRESS"], ways.collect(), "");
     }
     Ok(())
 }
@@ -268,7 +268,7 @@ fn words(health: &Health) -> String {
 async fn switch(common: &Common, store: &Store, (proxy, enabled): (&str, bool)) -> anyhow::Result<()> {
     let change = ProxyChange { enabled: Some(enabled), ..ProxyChange::default() };
     let id = engine::change_proxy(store, proxy, change).await?;
-    let text = format!("{proxy} is switched {}.", if enabled { "on" } else { "off" });
+    let text = format!("{proxy} is {}.", if enabled { "enabled" } else { "disabled" });
     say(common, &serde_json::json!({ "id": id, "enabled": enabled }), &text);
     Ok(())
 }
@@ -316,7 +316,7 @@ async fn export(store: &Store, out: Option<&Path>) -> anyhow::Result<()> {
         return Ok(());
     };
     output::private(path, &text)?;
-    eprintln!("Wrote {}; it holds passwords.", path.display());
+    eprintln!("Wrote {}. The file contains passwords.", path.display());
     Ok(())
 }
 

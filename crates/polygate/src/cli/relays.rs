@@ -24,55 +24,55 @@ use crate::relays;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Relays {
-    /// Add a relay. Plain http and private addresses are allowed here, marked and printed.
+    /// Add a relay. This command allows plain http and private addresses, and shows that the address is one.
     Add(Add),
-    /// Every relay with its state.
+    /// List all relays with their states.
     List,
-    /// Ask a relay for its models: shows whether address and key are good.
+    /// Ask a relay for its models, to see whether its address and key work.
     Test {
-        /// Its name or id.
+        /// Name or id of the relay.
         relay: String,
     },
-    /// Give a stored relay another key.
+    /// Replace the key of a stored relay.
     Key {
-        /// Its name or id.
+        /// Name or id of the relay.
         relay: String,
         #[command(flatten)]
         key: Given,
     },
-    /// Forget a stored relay and its key.
+    /// Remove a stored relay and its key.
     Remove {
-        /// Its name or id.
+        /// Name or id of the relay.
         relay: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Add {
-    /// Its name, the `provider` in `provider:model`; without it, made of its host.
+    /// Name of the relay: the `provider` in `provider:model`. Default: a name made from the host.
     #[arg(long)]
     name: Option<String>,
-    /// Where it is; an endpoint's whole address will do.
+    /// Base URL of the relay, or the full address of one of its endpoints.
     #[arg(long, value_name = "URL")]
     base_url: String,
     #[command(flatten)]
     key: Given,
-    /// chat, responses, messages or gemini; without it, told by the address or by asking.
+    /// Protocol of the relay: chat, responses, messages or gemini. Default: detected from the address or by asking the service.
     #[arg(long, value_parser = parse_format)]
     format: Option<Wire>,
-    /// The models to offer; without them, its live list.
+    /// The models to offer. Default: the relay's live list.
     #[arg(long, value_delimiter = ',')]
     models: Vec<String>,
-    /// What stands before its models' names for clients.
+    /// Text that clients put before the relay's model names.
     #[arg(long, default_value = "")]
     prefix: String,
-    /// What it can do: chat, embeddings, audio, images; without it, told by address and format.
+    /// What the relay can do: chat, embeddings, audio, images. Default: detected from address and format.
     #[arg(long, value_parser = parse_capabilities)]
     capabilities: Option<Capabilities>,
-    /// Allow private addresses also where the address is a name that may lead to one later.
+    /// Allow private addresses also when the host name resolves to one only later.
     #[arg(long)]
     allow_private: bool,
-    /// Its share among relays that list the same model.
+    /// Share of the requests among relays that list the same model.
     #[arg(long, default_value_t = 1)]
     weight: u32,
 }
@@ -80,10 +80,10 @@ pub(super) struct Add {
 /// Where a key comes from.
 #[derive(Debug, Args)]
 pub(super) struct Given {
-    /// Its key; `-` reads it from standard input, where other users cannot see it.
+    /// Key of the relay. `-` reads the key from standard input, so that other users cannot see it.
     #[arg(long, value_name = "KEY", env = "POLYGATE_RELAY_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
-    /// A file with its key.
+    /// A file that contains the key.
     #[arg(long, value_name = "FILE", env = "POLYGATE_RELAY_API_KEY_FILE", conflicts_with = "api_key")]
     api_key_file: Option<PathBuf>,
 }
@@ -139,7 +139,7 @@ impl Add {
         let upstream = Upstream::new(crate::start::upstream_config(config))?;
         let relay = engine::add_relay(store, upstream.relays(), &wish, workplace::now()).await?;
         if relay.allow_private && !common.json {
-            eprintln!("Its address is private or plain http: marked allow_private.");
+            eprintln!("The address is private or plain http, so the relay is marked allow_private.");
         }
         if !relay.models.is_empty() {
             report(common, &relay, None);
@@ -147,7 +147,7 @@ impl Add {
         }
         let listed = engine::test_relay(store, upstream.relays(), &relay, workplace::now()).await;
         if let Err(error) = &listed {
-            eprintln!("warning: it is added, but {error}; see `polygate relays test {}`", relay.name);
+            eprintln!("warning: the relay is added, but {error}; see `polygate relays test {}`", relay.name);
         }
         report(common, &relay, listed.ok());
         Ok(ExitCode::SUCCESS)
@@ -156,7 +156,7 @@ impl Add {
     fn wish(self) -> anyhow::Result<RelayWish> {
         let key = self.key.read()?.unwrap_or_else(|| Secret::from(""));
         Pasted::read(&self.base_url)?;
-        let made = || host_name(&self.base_url).context("no name can be made of this address; name it with --name");
+        let made = || host_name(&self.base_url).context("the address gives no name for the relay; set one with --name");
         Ok(RelayWish {
             name: self.name.clone().map_or_else(made, Ok)?,
             base_url: self.base_url,
@@ -214,7 +214,7 @@ async fn list(common: &Common, config: &Config, store: &Store) -> anyhow::Result
     let good = known.iter().zip(counts).map(|(known, count)| line(known, count, now));
     let left_out = wrong.iter().map(|Wrong { name, error }| {
         let nothing = || "-".to_owned();
-        vec![name.clone(), nothing(), nothing(), format!("left out: {error:#}"), nothing(), "file".to_owned()]
+        vec![name.clone(), nothing(), nothing(), format!("not used: {error:#}"), nothing(), "file".to_owned()]
     });
     let empty = "No relays yet. Add one: polygate relays add --base-url URL --api-key -";
     output::table(&["NAME", "FORMAT", "ADDRESS", "STATE", "MODELS", "SET IN"], good.chain(left_out).collect(), empty);
@@ -237,7 +237,7 @@ fn line(known: &Known, count: usize, now: pool::Millis) -> Vec<String> {
         relay.name.clone(),
         format(relay.wire).to_owned(),
         format!("{}{private}", relay.base_url),
-        if known.hidden { "not used: the file has one of this name".to_owned() } else { words(relay, now) },
+        if known.hidden { "not used: the file has a relay of this name".to_owned() } else { words(relay, now) },
         count.to_string(),
         place(known.origin).to_owned(),
     ]
@@ -274,9 +274,9 @@ fn state(relay: &Relay) -> &'static str {
 
 fn words(relay: &Relay, now: pool::Millis) -> String {
     match &relay.status {
-        _ if !relay.enabled => "switched off".to_owned(),
+        _ if !relay.enabled => "disabled".to_owned(),
         Status::Cooling { until, why } => format!("resting, back {} ({why})", output::left(now, *until)),
-        Status::Exhausted { until, .. } => format!("credits used up, asked again {}", output::left(now, *until)),
+        Status::Exhausted { until, .. } => format!("credits used up, retried {}", output::left(now, *until)),
         Status::NeedsLogin { why } | Status::Expiring { why, .. } | Status::Blocked { why } => why.clone(),
         Status::Active | Status::Disabled => "active".to_owned(),
     }
@@ -309,7 +309,7 @@ async fn test(common: &Common, config: &Config, store: &Store, wanted: &str) -> 
             output::line(&format!("{} answers: {count} models.", relay.name));
             if open {
                 eprintln!(
-                    "Its list needs no key, so this says nothing about the key. A request shows whether that is good."
+                    "The model list needs no key, so this test does not check the key. Send a request to check it."
                 );
             }
         }
@@ -334,7 +334,7 @@ async fn rekey(
     let upstream = Upstream::new(crate::start::upstream_config(config))?;
     let listed = engine::test_relay(store, upstream.relays(), &relay, workplace::now()).await;
     if let Err(error) = &listed {
-        eprintln!("warning: its key is replaced, but {error}; see `polygate relays test {}`", relay.name);
+        eprintln!("warning: the key is replaced, but {error}; see `polygate relays test {}`", relay.name);
     }
     if common.json {
         output::json(&serde_json::json!({ "id": relay.id.0, "name": relay.name, "listed": listed.ok() }));
@@ -360,7 +360,7 @@ fn not_stored(config: &Config, wanted: &str) -> anyhow::Error {
     if config.relays.iter().all(|relay| relay.name != wanted) {
         return nobody(wanted);
     }
-    anyhow::anyhow!("{wanted} is set in {}; change it there", config.paths.config.display())
+    anyhow::anyhow!("relay {wanted} is set in {}; change it there", config.paths.config.display())
 }
 
 /// Refuses the addresses at which this gateway itself would listen.
@@ -370,7 +370,7 @@ fn not_ourselves(config: &Config, base_url: &str) -> anyhow::Result<()> {
     let near = url.host_str().is_some_and(pool::guard::is_loopback);
     let port = url.port_or_known_default();
     if near && (port == Some(config.server.port) || config.ollama.enabled && port == Some(config.ollama.port)) {
-        bail!("the address is this gateway itself; hint: give the address of another service");
+        bail!("the address belongs to this gateway itself; hint: give the address of another service");
     }
     Ok(())
 }
@@ -390,7 +390,7 @@ fn given(text: &str) -> anyhow::Result<Secret> {
 }
 
 fn parse_format(text: &str) -> Result<Wire, String> {
-    wire(text).ok_or_else(|| "it is chat, responses, messages or gemini".to_owned())
+    wire(text).ok_or_else(|| "give chat, responses, messages or gemini".to_owned())
 }
 
 fn parse_capabilities(text: &str) -> Result<Capabilities, String> {

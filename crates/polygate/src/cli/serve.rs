@@ -24,16 +24,16 @@ pub(super) struct Serve {
     /// Address to listen on.
     #[arg(long)]
     host: Option<String>,
-    /// Port to listen on; 0 picks a free one.
+    /// Port to listen on. 0 selects a free port.
     #[arg(long, short)]
     port: Option<String>,
-    /// A fixed client key; better in the environment, where other users cannot see it.
+    /// A fixed client key. Prefer the environment variable, because other users can see the command line.
     #[arg(long, hide_env_values = true)]
     api_key: Option<String>,
     /// Proxy for all outbound traffic.
     #[arg(long)]
     proxy: Option<String>,
-    /// How long model lists count as fresh, such as 10m; a bare number is seconds.
+    /// How long model lists count as fresh, such as 10m. A number without a unit is in seconds.
     #[arg(long, value_name = "TIME")]
     models_cache_ttl: Option<String>,
     /// error, warn, info, debug or trace.
@@ -64,7 +64,7 @@ impl Serve {
         }
         if config.server.api_key.as_ref().is_some_and(|key| key.expose().trim().chars().count() < SHORT_KEY) {
             tracing::warn!(
-                "server.api_key has fewer than {SHORT_KEY} characters; `polygate keys create` makes a good one"
+                "server.api_key has fewer than {SHORT_KEY} characters; `polygate keys create` makes a long one"
             );
         }
         serve(config).await
@@ -100,7 +100,7 @@ fn open_up() {
     // Some systems (macOS) have a lower limit of their own beside the one that they name.
     let set = |current: u64| setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit });
     if let Err(error) = set(wanted).or_else(|_| set(wanted.min(FEW_FILES))) {
-        tracing::warn!(%error, "the limit of open files stays as it was");
+        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }
 
@@ -116,7 +116,7 @@ async fn next_steps(running: &crate::Running, config: &Config) -> Result<Vec<&'s
         steps.push("No accounts yet. Add one in another terminal: polygate login (or a relay: polygate relays add)");
     }
     if !admitted {
-        steps.push("No client keys yet. Make one in another terminal: polygate keys create");
+        steps.push("No client keys yet. Create one in another terminal: polygate keys create");
     }
     Ok(steps)
 }
@@ -165,10 +165,10 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         _ = signals.next() => {}
         () = running.broken() => {
             running.stop().await;
-            anyhow::bail!("the gateway does not listen any more because of a defect; the log says where; start it again");
+            anyhow::bail!("the gateway stopped listening because of a defect; the log has the details; start it again");
         }
     }
-    aside(json, "stopping; streams may finish, a second signal ends them");
+    aside(json, "stopping; running streams may finish; a second signal ends them");
     let hurry = running.hurry();
     let mut stopping = pin!(running.stop());
     let code = tokio::select! {

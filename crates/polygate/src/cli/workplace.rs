@@ -41,7 +41,7 @@ pub(super) fn config(common: &Common) -> Result<Config, ConfigError> {
     let paths = paths(common)?;
     let (config, wrong) = Config::without_wrong_relays(&layers(&paths)?, paths)?;
     for error in wrong {
-        eprintln!("{error}; it is left out");
+        eprintln!("{error}; this relay is not used");
     }
     Ok(config)
 }
@@ -53,7 +53,7 @@ pub(super) fn stand_in(config: &mut Config) -> anyhow::Result<Option<TempDir>> {
     if config.postgres.is_some() || !absent {
         return Ok(None);
     }
-    let empty = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let empty = tempfile::tempdir().context("cannot create a temporary folder")?;
     empty.path().clone_into(&mut config.paths.home);
     config.paths.data_key = store::DataKey::InHome;
     Ok(Some(empty))
@@ -89,7 +89,7 @@ pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
 async fn leave(engine: Engine, mut signals: Signals) {
     let code = signals.next().await;
     if engine.busy() {
-        eprintln!("tokens are being refreshed; ending once they are stored, a second signal ends at once");
+        eprintln!("waiting until refreshed tokens are stored; a second signal ends the command at once");
     }
     tokio::select! {
         () = engine.stop() => {}
@@ -122,7 +122,7 @@ fn one(all: &[AccountView], wanted: &str) -> anyhow::Result<AccountView> {
     match (found.next(), found.count()) {
         (Some(view), 0) => Ok(view.clone()),
         (None, _) => bail!("there is no account {wanted}; see `polygate accounts list`"),
-        (Some(_), others) => bail!("{wanted} names {} accounts; use an id from `polygate accounts list`", others + 1),
+        (Some(_), others) => bail!("{wanted} matches {} accounts; use an id from `polygate accounts list`", others + 1),
     }
 }
 

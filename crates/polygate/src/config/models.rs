@@ -25,20 +25,20 @@ const ROUTING: [&str; 2] = ["model.routing", "model_routing"];
 /// The fields of a row of `[[model.custom]]`, what they say, and what another system calls them.
 pub const CUSTOM_FIELDS: [(&str, &str, &str); 11] = [
     ("id", "The model's name, or `relay:model` for one of a relay", ""),
-    ("display_name", "The name for people", ""),
+    ("display_name", "Name that clients display", ""),
     (
         "lite",
-        "Whether the backend takes it in the lite shape, as its newer models; of accounts' models alone, and known of built-in ones",
+        "Whether the backend expects the lite request format, as for its newer models; only for models of accounts, and known for built-in models",
         "",
     ),
-    ("description", "What Codex shows beside it; of accounts' models alone", ""),
-    ("efforts", "Efforts that it takes, lowest first", "supported_reasoning_efforts"),
-    ("default_effort", "Effort when a request names none", "default_reasoning_effort"),
-    ("tiers", "Service tiers that it has, such as priority", ""),
-    ("context_window", "Context window, tokens", ""),
-    ("max_context_window", "Largest context window, tokens", ""),
-    ("max_output_tokens", "Most output tokens of one answer", ""),
-    ("modalities", "What it reads: text, image", "input_modalities"),
+    ("description", "Description that Codex displays; only for models of accounts", ""),
+    ("efforts", "Reasoning efforts of the model, lowest first", "supported_reasoning_efforts"),
+    ("default_effort", "Reasoning effort for requests that set none", "default_reasoning_effort"),
+    ("tiers", "Service tiers of the model, such as priority", ""),
+    ("context_window", "Context window in tokens", ""),
+    ("max_context_window", "Largest context window in tokens", ""),
+    ("max_output_tokens", "Maximum output tokens of one answer", ""),
+    ("modalities", "Input types: text, image", "input_modalities"),
 ];
 /// Fields of rows for accounts alone.
 const OWN: [&str; 2] = ["lite", "description"];
@@ -106,7 +106,7 @@ fn found<'a>(
     [own, other]: [&'static str; 2],
 ) -> Result<Option<(&'static str, &'a toml::Value)>, ConfigError> {
     match (layers.value(own), layers.value(other)) {
-        (Some(_), Some(_)) => Err(row(other.to_owned(), "there beside its other name; keep one of them")),
+        (Some(_), Some(_)) => Err(row(other.to_owned(), "allowed beside its other name; keep one of them")),
         (Some(value), None) => Ok(Some((own, value))),
         (None, value) => Ok(value.map(|value| (other, value))),
     }
@@ -134,7 +134,7 @@ impl Row<'_> {
             return Err(self.wrong("id", "a model's name, or relay:model"));
         }
         if let Some(field) = OWN.into_iter().find(|field| relay.is_some() && self.get(field).is_some()) {
-            return Err(self.wrong(field, "a field of relays' models, for which nobody reads it"));
+            return Err(self.wrong(field, "allowed for models of relays"));
         }
         Ok(Custom {
             relay,

@@ -59,17 +59,17 @@ impl fmt::Debug for Key {
 
 /// The fields of a table, and what they say.
 pub const RELAY_FIELDS: [(&str, &str); 11] = [
-    ("name", "The `provider` in `provider:model`: 1 to 32 of a-z, 0-9, _ and -"),
-    ("base_url", "Where it is; an endpoint's whole address will do"),
-    ("api_key", "Its key; none for a relay that takes none"),
-    ("api_key_file", "A file with its key instead, relative to the configuration file"),
-    ("format", "`chat`, `responses`, `messages` or `gemini`; told by the address when it is left out"),
-    ("models", "The models to offer; its live list when it is left out"),
-    ("prefix", "What stands before its models' names for clients"),
-    ("capabilities", "`chat`, `embeddings`, `audio`, `images`; told by address and format when it is left out"),
-    ("allow_private", "Plain http and private addresses; allowed by itself where the address is such a one"),
-    ("weight", "Its share among relays that list the same model, from 1"),
-    ("enabled", "`false` switches it off"),
+    ("name", "Name of the relay, the `provider` in `provider:model`: 1 to 32 characters of a-z, 0-9, _ and -"),
+    ("base_url", "Base URL of the relay, or the full address of one of its endpoints"),
+    ("api_key", "API key of the relay; leave it out if the relay needs none"),
+    ("api_key_file", "File that contains the API key, relative to the configuration file"),
+    ("format", "Protocol: `chat`, `responses`, `messages` or `gemini`; detected from the address by default"),
+    ("models", "Models to offer; by default the relay's live list"),
+    ("prefix", "Text that clients put before the relay's model names"),
+    ("capabilities", "`chat`, `embeddings`, `audio`, `images`; detected from address and format by default"),
+    ("allow_private", "Whether to allow plain http and private addresses; true by default if `base_url` is one"),
+    ("weight", "Share of the requests among relays that list the same model, from 1"),
+    ("enabled", "`false` disables the relay"),
 ];
 
 impl Layers {

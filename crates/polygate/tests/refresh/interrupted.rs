@@ -84,7 +84,7 @@ async fn a_second_signal_ends_a_command_at_once() {
     let stderr = child.stderr.take().unwrap();
     signal(&child, "INT");
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stderr)).map_while(Result::ok);
-    assert!(lines.any(|line| line.contains("a second signal ends at once")));
+    assert!(lines.any(|line| line.contains("a second signal ends the command at once")));
     signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     backend.release(GATE);

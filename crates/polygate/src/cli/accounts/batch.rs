@@ -12,7 +12,7 @@ use crate::cli::{Common, output, workplace};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Chosen {
-    /// Their ids, e-mails or labels.
+    /// Ids, e-mails or labels of the accounts.
     #[arg(required = true)]
     accounts: Vec<String>,
 }
@@ -21,7 +21,7 @@ pub(in crate::cli) struct Chosen {
 pub(in crate::cli) struct Remove {
     #[command(flatten)]
     chosen: Chosen,
-    /// Do not ask; nothing is asked where standard input is no terminal.
+    /// Do not ask for confirmation. Without a terminal the command never asks.
     #[arg(long, short)]
     yes: bool,
 }
@@ -31,10 +31,10 @@ pub(in crate::cli) struct Remove {
 pub(in crate::cli) struct Label {
     #[command(flatten)]
     chosen: Chosen,
-    /// Their name, at most 64 characters.
+    /// The label, at most 64 characters.
     #[arg(long, value_name = "LABEL", group = "name")]
     to: Option<String>,
-    /// Their e-mails again.
+    /// Use each account's e-mail as its label again.
     #[arg(long, group = "name")]
     clear: bool,
 }
@@ -44,16 +44,16 @@ pub(in crate::cli) struct Label {
 pub(in crate::cli) struct Tag {
     #[command(flatten)]
     chosen: Chosen,
-    /// Add these, comma-separated or one option each.
+    /// Add these tags: comma-separated, or one per option.
     #[arg(long, value_name = "TAGS", value_delimiter = ',', group = "change")]
     add: Vec<String>,
-    /// Take these away.
+    /// Remove these tags.
     #[arg(long, value_name = "TAGS", value_delimiter = ',', group = "change")]
     remove: Vec<String>,
-    /// Replace all by these.
+    /// Replace all tags by these.
     #[arg(long, value_name = "TAGS", value_delimiter = ',', group = "change", conflicts_with_all = ["add", "remove"])]
     set: Vec<String>,
-    /// Take all away.
+    /// Remove all tags.
     #[arg(long, group = "change", conflicts_with_all = ["add", "remove", "set"])]
     clear: bool,
 }
@@ -89,7 +89,7 @@ impl Chosen {
         let batch = engine.accounts().refresh_each(&told.ids()).await;
         let ends = |view: &AccountView| {
             let ends = view.expires.map_or("unknown".to_owned(), |at| output::left(workplace::now(), at));
-            format!("the new token ends {ends}")
+            format!("the new token expires {ends}")
         };
         Ok(told.report(&batch, ends))
     }
@@ -131,7 +131,10 @@ impl Told<'_> {
     /// Asks the person whether the tokens of these accounts may go.
     fn confirmed(&self) -> std::io::Result<bool> {
         let labels: Vec<&str> = self.views.iter().map(|view| view.label.as_str()).collect();
-        eprint!("Remove {} and the stored tokens? A new login is needed to have them back. [y/N] ", labels.join(", "));
+        eprint!(
+            "Remove {} and the stored tokens? To use them again, you must sign in again. [y/N] ",
+            labels.join(", ")
+        );
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
@@ -150,7 +153,7 @@ impl Told<'_> {
             let Some(view) = before.get(&outcome.id) else { continue };
             let words = match (outcome.result, &outcome.error) {
                 (_, Some(why)) => why.clone(),
-                (BatchFate::NotFound, None) => "is not there any more".to_owned(),
+                (BatchFate::NotFound, None) => "does not exist any more".to_owned(),
                 (_, None) => done(now.get(&outcome.id).unwrap_or(view)),
             };
             eprintln!("{}: {words}", view.label);

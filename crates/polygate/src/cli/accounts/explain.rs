@@ -10,7 +10,7 @@ use crate::relays::Filed;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Explain {
-    /// The model's name; the default one when it is left out.
+    /// The model's name. Default: the default model.
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
     /// The id of the client key.
@@ -36,7 +36,9 @@ impl Explain {
 
 fn show(explained: Explained) {
     let Explained { model, candidates, fallbacks, instead, .. } = explained;
-    output::line(&format!("Model {model}, from what is stored: a running gateway also knows what is under way."));
+    output::line(&format!(
+        "Model {model}, according to the store. A running gateway also knows the requests that are in flight."
+    ));
     let row = |(nth, candidate): (usize, CandidateView)| {
         vec![
             (nth + 1).to_string(),
@@ -50,8 +52,8 @@ fn show(explained: Explained) {
     let empty = "No account yet. Add one: polygate login";
     output::table(&["", "NAME", "KIND", "STANDING", "WHY"], rows, empty);
     if let Some(instead) = instead {
-        output::line(&format!("None can serve it now: {instead} would be asked instead."));
+        output::line(&format!("No account or relay can serve it now; {instead} would be tried instead."));
     } else if !fallbacks.is_empty() {
-        output::line(&format!("Asked instead when none can serve: {}", fallbacks.join(", ")));
+        output::line(&format!("Tried if no account or relay can serve: {}", fallbacks.join(", ")));
     }
 }

@@ -18,28 +18,28 @@ const CELLS: usize = 20;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Quota {
-    /// Its id, e-mail or label; all accounts without it.
+    /// Id, e-mail or label of the account. Default: all accounts.
     account: Option<String>,
-    /// Ask the backend now.
+    /// Ask the backend for fresh figures.
     #[arg(long)]
     fresh: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Credits {
-    /// The reset credits of an account.
+    /// List the reset credits of an account.
     List {
-        /// Its id, e-mail or label.
+        /// Id, e-mail or label of the account.
         account: String,
     },
-    /// Consume one: sets used-up windows back to zero. Cannot be undone.
+    /// Consume a reset credit. This sets used-up quota windows back to zero and cannot be undone.
     Consume {
-        /// The account's id, e-mail or label.
+        /// Id, e-mail or label of the account.
         account: String,
-        /// Without this, only says what would happen.
+        /// Consume the credit. Without this option the command only says what would happen.
         #[arg(long)]
         yes: bool,
-        /// The id of a try whose outcome is not known: it consumes no second credit.
+        /// The id of an earlier attempt with an unknown outcome. Repeating the attempt consumes no second credit.
         #[arg(long, value_name = "UUID")]
         request: Option<String>,
     },
@@ -104,8 +104,10 @@ impl Credits {
             Self::List { account } => list(common, engine, account).await,
             Self::Consume { account, yes: false, .. } => {
                 let view = workplace::account(engine, account)?;
-                let why =
-                    format!("this would consume a reset credit of {}, which cannot be undone; add --yes", view.label);
+                let why = format!(
+                    "this would consume a reset credit of {}, which cannot be undone; add --yes to do it",
+                    view.label
+                );
                 Err(failure::Usage(why).into())
             }
             Self::Consume { account, request, .. } => consume(common, engine, (account, request.as_deref())).await,
@@ -205,7 +207,7 @@ fn page(view: &AccountView, now: Millis) -> String {
     let plan = quota.plan.as_deref().unwrap_or(&view.plan);
     let mut lines = vec![format!("{} ({plan}), {}", view.label, own::state(view))];
     if quota.updated.0 == 0 {
-        lines.push("  nothing known yet; ask with --fresh".to_owned());
+        lines.push("  nothing known yet; ask the backend with --fresh".to_owned());
         return lines.join("\n");
     }
     let windows = windows(view, now);

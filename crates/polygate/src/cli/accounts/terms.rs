@@ -11,12 +11,12 @@ use crate::cli::workplace;
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["max_concurrent", "priority"])))]
 pub(in crate::cli) struct Set {
-    /// Its id, e-mail or label.
+    /// Id, e-mail or label of the account.
     account: String,
-    /// Requests at a time; 0 is no limit, `default` what the settings say.
+    /// Number of concurrent requests. 0 means no limit; `default` means the value of the settings.
     #[arg(long, value_name = "N", value_parser = ceiling)]
     max_concurrent: Option<Ceiling>,
-    /// Accounts with a lower number serve first; -1000 to 1000.
+    /// Priority from -1000 to 1000. Accounts with a lower number serve first.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i32>,
 }

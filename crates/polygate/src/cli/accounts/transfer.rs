@@ -16,7 +16,7 @@ const LONGEST: u64 = (64 << 20) + 1;
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// Files; `-` reads standard input.
+    /// Files to read. `-` reads standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -26,15 +26,15 @@ pub(crate) struct Import {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("form").required(true)))]
 pub(crate) struct Export {
-    /// Accounts by id, e-mail or label; without any, all.
+    /// Ids, e-mails or labels of the accounts. Default: all accounts.
     accounts: Vec<String>,
-    /// full, minimal, cockpit_tools, sub2api or cpa: each holds the tokens in clear.
+    /// full, minimal, cockpit_tools, sub2api or cpa. Every format contains the tokens unencrypted.
     #[arg(long, value_parser = format, group = "form")]
     format: Option<Format>,
-    /// Seal everything under a passphrase; `accounts import` reads it again.
+    /// Encrypt the export with a passphrase. `accounts import` can read it.
     #[arg(long, group = "form")]
     encrypt: bool,
-    /// Write to this new file, readable by you alone, instead of standard output.
+    /// Write to this new file instead of standard output. Only you can read the file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -73,7 +73,7 @@ fn report(file: &Path, done: &Imports) {
         ("updated", done.updated),
         ("unchanged", done.unchanged),
         ("failed", done.failed),
-        ("said twice", done.duplicates),
+        ("listed twice", done.duplicates),
         ("of other providers", done.skipped),
         ("added as relay", done.relays),
     ];
@@ -105,7 +105,7 @@ impl Export {
             }
         }
         if !self.encrypt {
-            eprintln!("This holds your logins in clear: whoever reads it can use them.");
+            eprintln!("warning: this export contains your logins unencrypted. Anyone who reads it can use them.");
         }
         Ok(())
     }
@@ -134,5 +134,5 @@ fn text(file: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 fn format(name: &str) -> Result<Format, String> {
-    Format::named(name).ok_or_else(|| "it is full, minimal, cockpit_tools, sub2api or cpa".to_owned())
+    Format::named(name).ok_or_else(|| "give full, minimal, cockpit_tools, sub2api or cpa".to_owned())
 }
