@@ -10,7 +10,7 @@ use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use proto::canon::{Event, Reply, What};
+use proto::canon::{Event, ReplyOptions, What};
 use proto::dialect::Setting;
 use proto::{Dialect, Failure, Fold, Kind, Reader, Wire, Writer};
 
@@ -94,14 +94,14 @@ fn replies(dialect: Dialect, recording: &Recording, folder: &Path) -> Result<()>
 }
 
 /// The replies that clients of a dialect can ask for.
-fn variants(dialect: Dialect) -> Vec<(&'static str, Reply)> {
-    let plain = Reply { stream: true, include_usage: true, ..Reply::default() };
+fn variants(dialect: Dialect) -> Vec<(&'static str, ReplyOptions)> {
+    let plain = ReplyOptions { stream: true, include_usage: true, ..ReplyOptions::default() };
     // The official client for Python reads what Ollama's own types have as strings as objects.
-    let plain = Reply { image_objects: dialect == Dialect::Ollama, ..plain };
+    let plain = ReplyOptions { image_objects: dialect == Dialect::Ollama, ..plain };
     let other = match dialect {
-        Dialect::Chat => Some(("legacy", Reply { legacy_functions: true, ..plain.clone() })),
-        Dialect::Gemini => Some(("array", Reply { array: true, ..plain.clone() })),
-        Dialect::Ollama => Some(("generate", Reply { generate: true, ..plain.clone() })),
+        Dialect::Chat => Some(("legacy", ReplyOptions { legacy_functions: true, ..plain.clone() })),
+        Dialect::Gemini => Some(("array", ReplyOptions { array: true, ..plain.clone() })),
+        Dialect::Ollama => Some(("generate", ReplyOptions { generate: true, ..plain.clone() })),
         Dialect::Responses | Dialect::Messages => None,
     };
     std::iter::once(("plain", plain)).chain(other).collect()

@@ -45,7 +45,7 @@ pub struct Request {
     /// Whether the response is to be kept for later requests (responses dialect); `None` when the client did not say.
     pub store: Option<bool>,
     /// How the client wants its reply.
-    pub reply: Reply,
+    pub reply: ReplyOptions,
     /// Unknown top-level fields in their order.
     pub rest: Vec<(String, Json)>,
     /// The body as it came, in the dialect `origin`; a writer of the same dialect patches it field by field.
@@ -57,7 +57,7 @@ pub struct Request {
 /// How the client wants its reply; read from the request, obeyed by the writer of the same dialect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own, and all of them may be combined")]
-pub struct Reply {
+pub struct ReplyOptions {
     /// Whether to stream.
     pub stream: bool,
     /// Chat's `stream_options.include_usage`.
@@ -78,20 +78,20 @@ pub struct Reply {
     /// How much of the reasoning the client asked for.
     pub thinking: Thinking,
     /// Whether the answer may come in another shape than the one that the client asked for.
-    pub folded: Folded,
+    pub envelope: SchemaEnvelope,
 }
 
 /// Whether an answer may come in another shape than the one that the client asked for, because an upstream knows no other; see
 /// [`Request::format`]. Writers and whole bodies turn it back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Folded {
+pub enum SchemaEnvelope {
     /// It comes as asked for.
     #[default]
-    No,
+    None,
     /// Tuples come as objects, and what is no object inside one.
     Json,
     /// The same, and the answer is one string, which the client wants without its quotes (Gemini's `text/x.enum`).
-    Bare,
+    BareString,
 }
 
 /// How much of the reasoning a client wants to see.

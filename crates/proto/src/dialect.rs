@@ -6,9 +6,9 @@ pub mod gemini;
 pub mod messages;
 pub mod ollama;
 pub mod openai_error;
+mod output_format;
 mod relay_error;
 pub mod responses;
-mod shape;
 mod tool_form;
 mod tool_pairs;
 mod tools;
@@ -18,14 +18,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::canon::{Event, Folded, Request};
+use crate::canon::{Event, Request, SchemaEnvelope};
+use crate::envelope::{self, Rewrite, Unwrapper};
 use crate::failure::{Failure, Kind};
 use crate::fold::Whole;
 use crate::framing::line_ends;
 use crate::notes::Notes;
 pub use crate::protocol::{Dialect, Wire};
 use crate::text::Json;
-use crate::unfold::{self, Turned, Unfold};
 pub(crate) use tool_form::Rules;
 
 /// What a request is written for.
@@ -101,7 +101,7 @@ pub struct Setting {
     /// Unix seconds to show when the upstream does not say.
     pub created: u64,
     /// How the client wants its reply.
-    pub reply: crate::canon::Reply,
+    pub reply: crate::canon::ReplyOptions,
     /// Whether the client is Codex (originator or User-Agent `codex*`) and so gets `codex.*` events.
     pub codex: bool,
     /// Whether the response is kept, and what it goes on from (responses dialect).
@@ -134,14 +134,15 @@ impl Dialect {
             Self::Gemini => gemini::read_request(body),
             Self::Ollama => ollama::read_request(body),
         }?;
-        shape::fold(&mut request);
+        output_format::note_envelope(&mut request);
         Ok((request, notes))
     }
 
     /// The body of a collected reply.
     pub fn whole(self, whole: &Whole, setting: &Setting) -> Bytes {
-        let turned = (setting.reply.folded != Folded::No).then(|| unfold::whole(whole, setting.reply.folded));
-        let whole = turned.as_ref().unwrap_or(whole);
+        let unwrapped =
+            (setting.reply.envelope != SchemaEnvelope::None).then(|| envelope::whole(whole, setting.reply.envelope));
+        let whole = unwrapped.as_ref().unwrap_or(whole);
         match self {
             Self::Responses => responses::whole(whole, setting),
             Self::Chat => chat::whole(whole, setting),
@@ -170,7 +171,7 @@ impl Wire {
     /// `Invalid` where a part cannot be said in this protocol and must not be dropped.
     pub fn write_request(self, request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {
         if self != Self::Gemini {
-            gemini::stay(request)?;
+            gemini::reject_gemini_only(request)?;
         }
         if matches!(target, Target::Relay(_)) && responses::compact::is_asked(request) {
             let message = "Compaction needs a ChatGPT account: this model is served by a relay, which has none.";
@@ -195,7 +196,7 @@ impl Wire {
             notes.add(note);
             prepared = Cow::Owned(lowered);
         }
-        if let Some(asking) = shape::ask_for_json(&prepared, self, notes) {
+        if let Some(asking) = output_format::ask_for_json(&prepared, self, notes) {
             prepared = Cow::Owned(asking);
         }
         if let Some(repaired) = tool_pairs::repair(&prepared, self, notes) {
@@ -261,13 +262,13 @@ impl Reader {
 /// Events to client bytes.
 #[derive(Debug)]
 pub struct Writer {
-    unfold: Option<Unfold>,
-    voice: Voice,
+    unwrapper: Option<Unwrapper>,
+    inner: DialectWriter,
 }
 
 /// The writer of one dialect.
 #[derive(Debug)]
-enum Voice {
+enum DialectWriter {
     Responses(responses::Writer),
     Chat(chat::Writer),
     Completions(chat::completions::Writer),
@@ -279,34 +280,36 @@ enum Voice {
 impl Writer {
     /// A writer for a client that speaks `dialect`.
     pub fn new(dialect: Dialect, setting: Setting) -> Self {
-        let unfold = Unfold::new(setting.reply.folded);
-        let voice = match dialect {
-            Dialect::Responses => Voice::Responses(responses::Writer::new(setting)),
-            Dialect::Chat if setting.reply.generate => Voice::Completions(chat::completions::Writer::new(setting)),
-            Dialect::Chat => Voice::Chat(chat::Writer::new(setting)),
-            Dialect::Messages => Voice::Messages(messages::Writer::new(setting)),
-            Dialect::Gemini => Voice::Gemini(gemini::Writer::new(setting)),
-            Dialect::Ollama => Voice::Ollama(ollama::Writer::new(setting)),
+        let unwrapper = Unwrapper::new(setting.reply.envelope);
+        let inner = match dialect {
+            Dialect::Responses => DialectWriter::Responses(responses::Writer::new(setting)),
+            Dialect::Chat if setting.reply.generate => {
+                DialectWriter::Completions(chat::completions::Writer::new(setting))
+            }
+            Dialect::Chat => DialectWriter::Chat(chat::Writer::new(setting)),
+            Dialect::Messages => DialectWriter::Messages(messages::Writer::new(setting)),
+            Dialect::Gemini => DialectWriter::Gemini(gemini::Writer::new(setting)),
+            Dialect::Ollama => DialectWriter::Ollama(ollama::Writer::new(setting)),
         };
-        Self { unfold, voice }
+        Self { unwrapper, inner }
     }
 
     /// Appends what `event` means in this dialect.
     pub fn push(&mut self, event: &Event, out: &mut BytesMut) {
-        let turned = self.unfold.as_mut().map_or(Turned::Same, |unfold| unfold.event(event));
-        let event = match &turned {
-            Turned::Same => event,
-            Turned::Gone => return,
-            Turned::New(event) => event,
+        let rewrite = self.unwrapper.as_mut().map_or(Rewrite::Keep, |unwrapper| unwrapper.event(event));
+        let event = match &rewrite {
+            Rewrite::Keep => event,
+            Rewrite::Drop => return,
+            Rewrite::Replace(event) => event,
         };
         let from = out.len();
-        match &mut self.voice {
-            Voice::Responses(writer) => writer.push(event, out),
-            Voice::Chat(writer) => writer.push(event, out),
-            Voice::Completions(writer) => writer.push(event, out),
-            Voice::Messages(writer) => writer.push(event, out),
-            Voice::Gemini(writer) => writer.push(event, out),
-            Voice::Ollama(writer) => writer.push(event, out),
+        match &mut self.inner {
+            DialectWriter::Responses(writer) => writer.push(event, out),
+            DialectWriter::Chat(writer) => writer.push(event, out),
+            DialectWriter::Completions(writer) => writer.push(event, out),
+            DialectWriter::Messages(writer) => writer.push(event, out),
+            DialectWriter::Gemini(writer) => writer.push(event, out),
+            DialectWriter::Ollama(writer) => writer.push(event, out),
         }
         let passed = event.raw.as_ref().map(|frame| &frame.bytes[..]);
         line_ends::escape(out, from, passed.filter(|bytes| !bytes.is_empty()));
@@ -314,18 +317,18 @@ impl Writer {
 
     /// The response object as the client saw it last, where [`Setting::stored`] asks for it.
     pub fn response(&self) -> Option<&Json> {
-        if let Voice::Responses(writer) = &self.voice { writer.response() } else { None }
+        if let DialectWriter::Responses(writer) = &self.inner { writer.response() } else { None }
     }
 
     /// Drops the text that is kept to be repeated at the end of the reply, as Responses does. Pieces go on; only a failure may end the
     /// reply after that. `false` where nothing is kept, or no longer.
     pub fn forget(&mut self) -> bool {
-        if let Voice::Responses(writer) = &mut self.voice { writer.forget() } else { false }
+        if let DialectWriter::Responses(writer) = &mut self.inner { writer.forget() } else { false }
     }
 
     /// Tells the writer how long ago the request came, for dialects whose replies carry durations.
     pub fn at(&mut self, elapsed: Duration) {
-        if let Voice::Ollama(writer) = &mut self.voice {
+        if let DialectWriter::Ollama(writer) = &mut self.inner {
             writer.at(elapsed);
         }
     }
@@ -333,13 +336,13 @@ impl Writer {
     /// Appends what keeps an idle client waiting.
     pub fn heartbeat(&self, out: &mut BytesMut) {
         let from = out.len();
-        match &self.voice {
-            Voice::Responses(writer) => writer.heartbeat(out),
-            Voice::Chat(writer) => writer.heartbeat(out),
-            Voice::Completions(writer) => writer.heartbeat(out),
-            Voice::Messages(writer) => writer.heartbeat(out),
-            Voice::Gemini(writer) => writer.heartbeat(out),
-            Voice::Ollama(writer) => writer.heartbeat(out),
+        match &self.inner {
+            DialectWriter::Responses(writer) => writer.heartbeat(out),
+            DialectWriter::Chat(writer) => writer.heartbeat(out),
+            DialectWriter::Completions(writer) => writer.heartbeat(out),
+            DialectWriter::Messages(writer) => writer.heartbeat(out),
+            DialectWriter::Gemini(writer) => writer.heartbeat(out),
+            DialectWriter::Ollama(writer) => writer.heartbeat(out),
         }
         line_ends::escape(out, from, None);
     }
@@ -347,13 +350,13 @@ impl Writer {
     /// Closes the stream; writes a failure when no terminal event was pushed, so there is exactly one.
     pub fn end(self, out: &mut BytesMut) {
         let from = out.len();
-        match self.voice {
-            Voice::Responses(writer) => writer.end(out),
-            Voice::Chat(writer) => writer.end(out),
-            Voice::Completions(writer) => writer.end(out),
-            Voice::Messages(writer) => writer.end(out),
-            Voice::Gemini(writer) => writer.end(out),
-            Voice::Ollama(writer) => writer.end(out),
+        match self.inner {
+            DialectWriter::Responses(writer) => writer.end(out),
+            DialectWriter::Chat(writer) => writer.end(out),
+            DialectWriter::Completions(writer) => writer.end(out),
+            DialectWriter::Messages(writer) => writer.end(out),
+            DialectWriter::Gemini(writer) => writer.end(out),
+            DialectWriter::Ollama(writer) => writer.end(out),
         }
         line_ends::escape(out, from, None);
     }

@@ -45,7 +45,7 @@ pub struct Whole {
 
 impl Whole {
     /// The frames of a reply that came in this protocol; empty when it came otherwise.
-    pub(crate) fn own(&self, dialect: Dialect) -> impl Iterator<Item = &Bytes> {
+    pub(crate) fn frames_in(&self, dialect: Dialect) -> impl Iterator<Item = &Bytes> {
         self.frames.iter().filter(move |frame| frame.dialect == dialect).map(|frame| &frame.bytes)
     }
 }

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::failure::Failure;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::json::{Path, Shape, pen};
+use crate::json::{Path, Shape, emit};
 use crate::text::{Json, Text};
 
 /// The model that accounts draw with.
@@ -79,11 +79,11 @@ pub fn form(parts: &[Part]) -> Result<Bytes, Failure> {
         let text = std::str::from_utf8(data).map_err(|_| bad(&part.name, "it is no text in UTF-8."))?;
         fields.push((Text::from_plain(&part.name), Json::of(text)));
     }
-    let json = pen::json(|pen| {
+    let json = emit::json(|writer| {
         for (name, value) in &fields {
-            pen.member(name, value);
+            writer.member(name, value);
         }
-        pen.array("images", &pictures, |out, picture| out.extend_from_slice(picture.bytes()));
+        writer.array("images", &pictures, |out, picture| out.extend_from_slice(picture.bytes()));
     });
     write(json.bytes(), true)
 }
@@ -106,16 +106,16 @@ fn write(body: &Bytes, edits: bool) -> Result<Bytes, Failure> {
     }
     let mut out =
         BytesMut::with_capacity(pictures.iter().map(|url: &Text| url.escaped().len() + 32).sum::<usize>() + 512);
-    pen::object(&mut out, |pen| {
+    emit::object(&mut out, |writer| {
         if edits {
-            pen.array("images", &pictures, |out, url| pen::object(out, |pen| pen.text("image_url", url)));
+            writer.array("images", &pictures, |out, url| emit::object(out, |writer| writer.text("image_url", url)));
         }
-        pen.text("prompt", &prompt);
+        writer.text("prompt", &prompt);
         let [background, quality, size] = chosen;
-        pen.plain("background", background);
-        pen.plain("model", MODEL);
-        pen.plain("quality", quality);
-        pen.plain("size", size);
+        writer.string("background", background);
+        writer.string("model", MODEL);
+        writer.string("quality", quality);
+        writer.string("size", size);
     });
     Ok(out.freeze())
 }
@@ -177,7 +177,7 @@ fn picture(part: &Part) -> Read<Json> {
         _ => return Err(bad(&part.name, "expected a picture: PNG, JPEG, WebP or GIF.")),
     };
     let url = format!("data:image/{kind};base64,{}", STANDARD.encode(&part.data));
-    Ok(pen::json(|pen| pen.plain("image_url", &url)))
+    Ok(emit::json(|writer| writer.string("image_url", &url)))
 }
 
 fn bad(name: &str, why: &str) -> Failure {

@@ -5,11 +5,11 @@
 
 mod check;
 pub(crate) mod closer;
+pub(crate) mod emit;
 mod line;
 pub(crate) mod node;
 pub(crate) mod patch;
 mod path;
-pub(crate) mod pen;
 pub(crate) mod pieces;
 mod scan;
 pub(crate) mod schema;

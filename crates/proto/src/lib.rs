@@ -12,6 +12,7 @@
 pub mod bounds;
 pub mod canon;
 pub mod dialect;
+mod envelope;
 pub mod failure;
 pub mod fold;
 pub mod framing;
@@ -24,7 +25,6 @@ pub mod text;
 pub mod tokens;
 mod tool_replies;
 pub mod trim;
-mod unfold;
 
 pub use canon::{Event, Item, Request, What};
 pub use dialect::{Dialect, Reader, Wire, Writer};

@@ -98,7 +98,7 @@ impl Text {
     }
 
     /// The text in a buffer of its own, so that keeping it does not keep what it came in.
-    pub(crate) fn kept(&self) -> Self {
+    pub(crate) fn detached(&self) -> Self {
         Self(Bytes::copy_from_slice(&self.0))
     }
 

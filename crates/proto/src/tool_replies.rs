@@ -15,8 +15,8 @@ use bytes::{BufMut, BytesMut};
 use self::input::Input;
 use crate::canon::{CallKind, Channel, Event, Finish, Frame, Head, Item, ItemKind, Request, ToolKind, What};
 use crate::dialect::{Dialect, Rules, Target, Wire};
+use crate::json::emit;
 use crate::json::patch::set;
-use crate::json::pen;
 use crate::text::{Json, Text};
 
 /// The tools of one request, and the calls of its answer so far.
@@ -158,7 +158,7 @@ impl ToolReplies {
         let items: Vec<Json> = response.get("output")?.elements().collect();
         let named: Vec<Json> = items.iter().map(|item| self.named(item)).collect();
         let mut list = BytesMut::new();
-        pen::array(&mut list, &named, |out, item| out.put_slice(item.bytes()));
+        emit::array(&mut list, &named, |out, item| out.put_slice(item.bytes()));
         (items != named).then(|| set(response, "output", &Json::from_valid(list.freeze())))
     }
 

@@ -7,8 +7,8 @@
 
 mod budget;
 mod half;
+mod held;
 mod judge;
-mod line;
 mod stops;
 
 #[cfg(test)]
@@ -16,8 +16,8 @@ mod tests;
 
 use bytes::Bytes;
 
+use self::held::HeldQueue;
 use self::judge::{Hit, Judge, Ruling};
-use self::line::Line;
 use crate::canon::{Channel, Event, Finish, Item, ItemKind, Limits, Part, Usage, What};
 use crate::fold::Slot;
 use crate::text::Text;
@@ -28,7 +28,7 @@ use crate::tokens;
 pub struct Trim {
     judge: Judge,
     /// Text and events that wait, in their order.
-    line: Line,
+    line: HeldQueue,
     /// The part that visible text is coming in for.
     segment: Option<Segment>,
     /// The open messages as far as they were delivered.
@@ -45,13 +45,13 @@ pub struct Trim {
 /// One part of a message while its text comes in.
 #[derive(Debug)]
 struct Segment {
-    place: Place,
+    place: PartKey,
     /// The first half of a character that was cut between two deltas, escaped.
     half: Bytes,
 }
 
 /// Output index, part index, channel.
-type Place = (u32, u32, Channel);
+type PartKey = (u32, u32, Channel);
 
 /// Whether the reply goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Trim {
         let judge = Judge::new(limits)?;
         Some(Self {
             judge,
-            line: Line::default(),
+            line: HeldQueue::default(),
             segment: None,
             open: Vec::new(),
             shown: 0,
@@ -117,7 +117,7 @@ impl Trim {
     }
 
     /// A piece of visible text.
-    fn text(&mut self, event: Event, place: Place, out: &mut Vec<Event>) {
+    fn text(&mut self, event: Event, place: PartKey, out: &mut Vec<Event>) {
         if self.segment.as_ref().is_some_and(|segment| segment.place != place) {
             self.settle(out);
         }
@@ -160,8 +160,8 @@ impl Trim {
         let Some((at, part, channel)) = self.segment.as_ref().map(|segment| segment.place) else { return };
         for what in self.line.release(ruling.grant) {
             let event = match what {
-                line::Waiting::Event(event) => *event,
-                line::Waiting::Text(plain) => {
+                held::Held::Event(event) => *event,
+                held::Held::Text(plain) => {
                     Event::new(What::Delta { at, part, channel, data: Text::from_plain(&plain) })
                 }
             };

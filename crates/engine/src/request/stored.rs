@@ -17,7 +17,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pool::{Millis, limits};
 use proto::Json;
-use proto::dialect::responses::Shown;
+use proto::dialect::responses::ListedItem;
 
 pub use self::history::ConnectionHistory;
 pub(crate) use self::pending::{PendingStore, recall, recalled_bytes};
@@ -73,7 +73,7 @@ impl Responses<'_> {
     }
 
     /// The items that a stored response was made of, oldest first: the whole conversation before it.
-    pub fn input_items(self, key: &KeyId, id: &str) -> Option<Vec<Shown>> {
+    pub fn input_items(self, key: &KeyId, id: &str) -> Option<Vec<ListedItem>> {
         // What is made of them is made after the lock, which everybody's requests take.
         let (turns, input) = match self.0.stored.shelf.lock().get(&ResponseKey::of(key, id), self.0.runtime.now())? {
             StoredReply::Running { turns, input, .. } => (turns.clone(), Some(input.clone())),

@@ -1,10 +1,10 @@
 //! OpenAI Chat Completions: read from clients, written to relays that speak it; its replies likewise.
 
 pub mod completions;
+mod encode;
 mod outbound;
 mod reader;
 mod request;
-mod say;
 mod whole;
 mod wire;
 mod writer;
@@ -44,6 +44,6 @@ pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
 }
 
 /// A client's word for use in a note or message.
-fn word(text: &str) -> String {
+fn sanitized(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(40).collect()
 }

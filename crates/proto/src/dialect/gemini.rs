@@ -1,12 +1,12 @@
 //! Google Gemini, `generateContent` and `streamGenerateContent`: read from clients, written to relays that speak it; its replies
 //! likewise. Source: the Gemini API, v1 and v1beta, and its official SDKs, autumn 2026.
 
+mod encode;
 mod error;
 mod outbound;
 mod reader;
+mod reasoning_state;
 mod request;
-mod say;
-mod signature;
 mod whole;
 mod wire;
 mod writer;
@@ -37,8 +37,8 @@ pub(super) fn read_request(body: Bytes) -> Result<(Request, Notes), Failure> {
 ///
 /// # Errors
 /// `Invalid` with the path of the field.
-pub(super) fn stay(request: &Request) -> Result<(), Failure> {
-    request::stay(request)
+pub(super) fn reject_gemini_only(request: &Request) -> Result<(), Failure> {
+    request::reject_gemini_only(request)
 }
 
 pub(super) fn write_request(request: &Request, target: &Target) -> Result<(Bytes, Notes), Failure> {

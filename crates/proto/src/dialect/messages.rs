@@ -1,11 +1,11 @@
 //! Anthropic Messages: read from clients, written to relays that speak it; its replies likewise.
 
+mod encode;
 mod error;
 mod outbound;
 mod reader;
+mod reasoning_state;
 mod request;
-mod say;
-mod seal;
 mod whole;
 mod wire;
 mod writer;
@@ -45,6 +45,6 @@ pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
 }
 
 /// A client's word for use in a note or message.
-fn word(text: &str) -> String {
+fn sanitized(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(40).collect()
 }

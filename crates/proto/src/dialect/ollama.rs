@@ -2,8 +2,8 @@
 //! are spoken to in that.
 
 pub mod embed;
+mod encode;
 mod request;
-mod say;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -16,7 +16,7 @@ use super::{Setting, openai_error};
 use crate::canon::Request;
 use crate::failure::Failure;
 use crate::fold::Whole;
-use crate::json::pen;
+use crate::json::emit;
 use crate::notes::Notes;
 
 pub use request::{Asked, read};
@@ -48,5 +48,5 @@ pub(super) fn error(failure: &Failure) -> (u16, Bytes) {
 
 /// The object that stands for a failure, before a stream and inside one.
 fn write_error(failure: &Failure, out: &mut BytesMut) {
-    pen::object(out, |pen| pen.plain("error", &failure.message));
+    emit::object(out, |writer| writer.string("error", &failure.message));
 }

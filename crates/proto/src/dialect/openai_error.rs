@@ -8,14 +8,14 @@ mod tests;
 use bytes::{Bytes, BytesMut};
 
 use crate::failure::{Failure, Kind};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 
 pub use read::{of, read, refine};
 
 /// Status and body of a failure before the stream began.
 pub fn write(failure: &Failure) -> (u16, Bytes) {
     let mut out = BytesMut::new();
-    pen::object(&mut out, |pen| pen.object("error", |pen| members(pen, failure)));
+    emit::object(&mut out, |writer| writer.object("error", |writer| members(writer, failure)));
     (status(failure.kind), out.freeze())
 }
 
@@ -39,24 +39,24 @@ pub fn status(kind: Kind) -> u16 {
 }
 
 /// The members of an error object.
-pub(super) fn members(pen: &mut Pen<'_>, failure: &Failure) {
-    pen.plain("message", &failure.message);
-    pen.plain("type", kind_type(failure.kind));
+pub(super) fn members(writer: &mut ObjectWriter<'_>, failure: &Failure) {
+    writer.string("message", &failure.message);
+    writer.string("type", kind_type(failure.kind));
     match &failure.param {
-        Some(param) => pen.plain("param", param),
-        None => pen.word("param", "null"),
+        Some(param) => writer.string("param", param),
+        None => writer.literal("param", "null"),
     }
     match code(failure) {
-        Some(code) => pen.plain("code", code),
-        None => pen.word("code", "null"),
+        Some(code) => writer.string("code", code),
+        None => writer.literal("code", "null"),
     }
     // The Codex client prints the reset time out of the body, not out of Retry-After.
     if failure.kind == Kind::Exhausted {
         if let Some(at) = failure.resets_at {
-            pen.number("resets_at", at);
+            writer.number("resets_at", at);
         }
         if let Some(seconds) = failure.retry_after {
-            pen.number("resets_in_seconds", seconds);
+            writer.number("resets_in_seconds", seconds);
         }
     }
 }

@@ -25,7 +25,7 @@ pub use frame::{metadata, refusal};
 pub use item::draws;
 pub use reader::Reader;
 pub use request::MOST_ITEMS;
-pub use stored::{Shown, Stored, pack, shown, unpack};
+pub use stored::{ListedItem, Stored, list_items, pack, unpack};
 pub use writer::Writer;
 
 /// The least `max_output_tokens` that the public API takes; other protocols know smaller limits.

@@ -10,8 +10,8 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Dialect, Target, Wire};
 use crate::canon::{CallKind, Item, ItemKind, Request, Tool, ToolChoice, ToolKind};
+use crate::json::emit;
 use crate::json::patch::{Edit, patch, set};
-use crate::json::pen;
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
@@ -157,7 +157,7 @@ impl Rules {
         let tools: Vec<Json> = choice.get("tools")?.elements().collect();
         let fitted: Vec<Json> = tools.iter().map(|tool| self.allowed_tool(tool)).collect();
         let mut list = BytesMut::new();
-        pen::array(&mut list, &fitted, |out, tool| out.put_slice(tool.bytes()));
+        emit::array(&mut list, &fitted, |out, tool| out.put_slice(tool.bytes()));
         (tools != fitted).then(|| set(choice, "tools", &Json::from_valid(list.freeze())))
     }
 

@@ -5,11 +5,11 @@
 pub(crate) struct Closer {
     /// Open containers, innermost last: whether each is an object.
     stack: Vec<bool>,
-    place: Place,
+    place: State,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum State {
     /// A value must come.
     #[default]
     Value,
@@ -36,11 +36,11 @@ impl Closer {
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first() {
-            if let Place::String { key, escape: 0 } = self.place {
+            if let State::String { key, escape: 0 } = self.place {
                 let plain = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
                 rest = &rest[plain..];
                 if let Some((&end, after)) = rest.split_first() {
-                    self.place = if end == b'\\' { Place::String { key, escape: 1 } } else { Self::closed(key) };
+                    self.place = if end == b'\\' { State::String { key, escape: 1 } } else { Self::closed(key) };
                     rest = after;
                 }
                 continue;
@@ -53,14 +53,14 @@ impl Closer {
     /// The bytes that close the value; `None` when it was no JSON.
     pub(crate) fn closing(&self) -> Option<Vec<u8>> {
         let mut out: Vec<u8> = match self.place {
-            Place::Broken => return None,
-            Place::Value => b"null".to_vec(),
-            Place::Key => b"\"\":null".to_vec(),
-            Place::Colon => b":null".to_vec(),
-            Place::First | Place::After | Place::Number { digit: true } => Vec::new(),
-            Place::Number { digit: false } => b"0".to_vec(),
-            Place::Word { first, left } => word(first)[word(first).len() - usize::from(left)..].to_vec(),
-            Place::String { key, escape } => string(key, escape),
+            State::Broken => return None,
+            State::Value => b"null".to_vec(),
+            State::Key => b"\"\":null".to_vec(),
+            State::Colon => b":null".to_vec(),
+            State::First | State::After | State::Number { digit: true } => Vec::new(),
+            State::Number { digit: false } => b"0".to_vec(),
+            State::Word { first, left } => literal(first)[literal(first).len() - usize::from(left)..].to_vec(),
+            State::String { key, escape } => string(key, escape),
         };
         out.extend(self.stack.iter().rev().map(|object| if *object { b'}' } else { b']' }));
         Some(out)
@@ -69,58 +69,58 @@ impl Closer {
     fn step(&mut self, byte: u8) {
         let object = self.stack.last().copied();
         self.place = match (self.place, byte) {
-            (Place::String { key, escape }, _) => Place::String { key, escape: next_escape(escape, byte) },
-            (Place::Word { first, left }, _) if left > 1 => Place::Word { first, left: left - 1 },
-            (Place::Word { .. }, _) => Place::After,
-            (Place::Number { .. }, b'0'..=b'9') => Place::Number { digit: true },
-            (Place::Number { .. }, b'+' | b'-' | b'.' | b'e' | b'E') => Place::Number { digit: false },
-            (Place::Number { digit: true }, _) => {
-                self.place = Place::After;
+            (State::String { key, escape }, _) => State::String { key, escape: next_escape(escape, byte) },
+            (State::Word { first, left }, _) if left > 1 => State::Word { first, left: left - 1 },
+            (State::Word { .. }, _) => State::After,
+            (State::Number { .. }, b'0'..=b'9') => State::Number { digit: true },
+            (State::Number { .. }, b'+' | b'-' | b'.' | b'e' | b'E') => State::Number { digit: false },
+            (State::Number { digit: true }, _) => {
+                self.place = State::After;
                 return self.step(byte);
             }
             (place, b' ' | b'\t' | b'\n' | b'\r') => place,
-            (Place::Value | Place::First | Place::After, b'}' | b']') => self.close(byte),
-            (Place::First, _) if object == Some(true) => key(byte),
-            (Place::Key, _) => key(byte),
-            (Place::Colon, b':') => Place::Value,
-            (Place::After, b',') if object.is_some() => {
+            (State::Value | State::First | State::After, b'}' | b']') => self.close(byte),
+            (State::First, _) if object == Some(true) => key(byte),
+            (State::Key, _) => key(byte),
+            (State::Colon, b':') => State::Value,
+            (State::After, b',') if object.is_some() => {
                 if object == Some(true) {
-                    Place::Key
+                    State::Key
                 } else {
-                    Place::Value
+                    State::Value
                 }
             }
-            (Place::Value | Place::First, _) => self.value(byte),
-            _ => Place::Broken,
+            (State::Value | State::First, _) => self.value(byte),
+            _ => State::Broken,
         };
     }
 
-    fn value(&mut self, byte: u8) -> Place {
+    fn value(&mut self, byte: u8) -> State {
         match byte {
             b'{' | b'[' => {
                 self.stack.push(byte == b'{');
-                Place::First
+                State::First
             }
-            b'"' => Place::String { key: false, escape: 0 },
-            b'-' => Place::Number { digit: false },
-            b'0'..=b'9' => Place::Number { digit: true },
-            b't' | b'n' => Place::Word { first: byte, left: 3 },
-            b'f' => Place::Word { first: byte, left: 4 },
-            _ => Place::Broken,
+            b'"' => State::String { key: false, escape: 0 },
+            b'-' => State::Number { digit: false },
+            b'0'..=b'9' => State::Number { digit: true },
+            b't' | b'n' => State::Word { first: byte, left: 3 },
+            b'f' => State::Word { first: byte, left: 4 },
+            _ => State::Broken,
         }
     }
 
-    fn close(&mut self, byte: u8) -> Place {
-        if self.place != Place::Value && self.stack.pop() == Some(byte == b'}') { Place::After } else { Place::Broken }
+    fn close(&mut self, byte: u8) -> State {
+        if self.place != State::Value && self.stack.pop() == Some(byte == b'}') { State::After } else { State::Broken }
     }
 
-    fn closed(key: bool) -> Place {
-        if key { Place::Colon } else { Place::After }
+    fn closed(key: bool) -> State {
+        if key { State::Colon } else { State::After }
     }
 }
 
-fn key(byte: u8) -> Place {
-    if byte == b'"' { Place::String { key: true, escape: 0 } } else { Place::Broken }
+fn key(byte: u8) -> State {
+    if byte == b'"' { State::String { key: true, escape: 0 } } else { State::Broken }
 }
 
 fn next_escape(escape: u8, byte: u8) -> u8 {
@@ -131,7 +131,7 @@ fn next_escape(escape: u8, byte: u8) -> u8 {
     }
 }
 
-fn word(first: u8) -> &'static [u8] {
+fn literal(first: u8) -> &'static [u8] {
     match first {
         b't' => b"true",
         b'f' => b"false",

@@ -67,7 +67,7 @@ fn member(out: &mut BytesMut, key: &[u8], value: &Json) {
 }
 
 /// Sets the field `key` among `fields`, in its place or at the end.
-pub(crate) fn lay(fields: &mut Vec<(Text, Json)>, key: Text, value: Json) {
+pub(crate) fn upsert(fields: &mut Vec<(Text, Json)>, key: Text, value: Json) {
     match fields.iter_mut().find(|(name, _)| *name == key) {
         Some((_, old)) => *old = value,
         None => fields.push((key, value)),

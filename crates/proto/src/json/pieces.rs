@@ -3,7 +3,7 @@
 use bytes::BufMut;
 
 use super::Shape;
-use super::pen::Pen;
+use super::emit::ObjectWriter;
 use crate::text::{Json, Text};
 
 #[cfg(test)]
@@ -58,23 +58,23 @@ impl Pieces {
     }
 
     /// Writes all members that are not null.
-    pub(crate) fn write(&self, pen: &mut Pen<'_>) {
+    pub(crate) fn write(&self, writer: &mut ObjectWriter<'_>) {
         let null = |member: &Member| matches!(member, Member::Value(value) if value.is_null());
-        self.members.iter().filter(|(_, member)| !null(member)).for_each(|(key, member)| member.write(key, pen));
+        self.members.iter().filter(|(_, member)| !null(member)).for_each(|(key, member)| member.write(key, writer));
     }
 
     /// Writes all members.
-    pub(crate) fn write_all(&self, pen: &mut Pen<'_>) {
-        self.members.iter().for_each(|(key, member)| member.write(key, pen));
+    pub(crate) fn write_all(&self, writer: &mut ObjectWriter<'_>) {
+        self.members.iter().for_each(|(key, member)| member.write(key, writer));
     }
 }
 
 impl Member {
-    fn write(&self, key: &Text, pen: &mut Pen<'_>) {
+    fn write(&self, key: &Text, writer: &mut ObjectWriter<'_>) {
         match self {
-            Self::Value(value) => pen.member(key, value),
+            Self::Value(value) => writer.member(key, value),
             Self::List(elements) => {
-                pen.array(&key.plain(), elements, |out, element| out.put_slice(element.bytes()));
+                writer.array(&key.plain(), elements, |out, element| out.put_slice(element.bytes()));
             }
         }
     }

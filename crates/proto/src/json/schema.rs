@@ -1,16 +1,16 @@
 //! JSON schemas of tools and of structured output: the one place that knows what upstreams ask of them.
 //!
 //! Three forms meet here. *JSON Schema* is what the canonical model holds, as the client wrote it. *Strict* is what OpenAI's
-//! upstreams hold their output to ([`strict`]); *loose* is the little that they ask of every other schema ([`parameters`],
-//! [`loose`]). *Gemini's own dialect* is read by [`from_gemini`] and written by [`to_gemini`]. A schema that needs no change
+//! upstreams hold their output to ([`strict`]); *permissive* is the little that they ask of every other schema ([`parameters`],
+//! [`permissive`]). *Gemini's own dialect* is read by [`from_gemini`] and written by [`to_gemini`]. A schema that needs no change
 //! keeps its bytes.
 
 mod google;
-mod loose;
+mod keywords;
+mod permissive;
 mod refs;
 mod strict;
 mod tree;
-mod words;
 
 #[cfg(test)]
 mod tests;
@@ -62,22 +62,22 @@ pub(crate) fn strict(schema: &Json, form: Form) -> Result<Json, &'static str> {
     Ok(if after == before { schema.clone() } else { after.json() })
 }
 
-/// Whether replies that were asked for with [`Form::Folded`] must be turned back ([`crate::unfold`]).
-pub(crate) fn folds(schema: &Json) -> bool {
-    strict::folds(&Tree::of(schema))
+/// Whether replies that were asked for with [`Form::Envelope`] must be turned back ([`crate::envelope`]).
+pub(crate) fn needs_envelope(schema: &Json) -> bool {
+    strict::needs_envelope(&Tree::of(schema))
 }
 
 /// The schema for an upstream that only looks at it, inside an object when it is not one itself and `form` says so.
-pub(crate) fn loose(schema: &Json, form: Form) -> Json {
-    let folds = form == Form::Folded && folds(schema);
-    if !folds && loose::fits(schema, false) {
+pub(crate) fn permissive(schema: &Json, form: Form) -> Json {
+    let folds = form == Form::Envelope && needs_envelope(schema);
+    if !folds && permissive::fits(schema, false) {
         return schema.clone();
     }
     let mut tree = Tree::of(schema);
     if folds {
         strict::wrap_root(&mut tree);
     }
-    loose::fill(&mut tree);
+    permissive::fill(&mut tree);
     tree.json()
 }
 
@@ -86,18 +86,18 @@ pub(crate) fn loose(schema: &Json, form: Form) -> Json {
 pub(crate) fn closed(schema: &Json) -> Json {
     let before = Tree::of(schema);
     let mut after = before.clone();
-    loose::close(&mut after);
+    permissive::close(&mut after);
     if after == before { schema.clone() } else { after.json() }
 }
 
 /// The schema of a function's arguments, which need not be strict.
 pub(crate) fn parameters(schema: &Json) -> Json {
-    if loose::fits(schema, true) {
+    if permissive::fits(schema, true) {
         return schema.clone();
     }
     let mut tree = Tree::of(schema);
-    loose::root(&mut tree);
-    loose::fill(&mut tree);
+    permissive::root(&mut tree);
+    permissive::fill(&mut tree);
     tree.json()
 }
 

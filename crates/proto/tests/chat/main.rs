@@ -12,7 +12,7 @@ mod requests;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use proto::canon::{Event, Reply, What};
+use proto::canon::{Event, ReplyOptions, What};
 use proto::dialect::Setting;
 use proto::{Dialect, Fold, Reader, Whole, Writer};
 
@@ -45,7 +45,7 @@ fn setting(include_usage: bool) -> Setting {
         id: "chatcmpl-test".to_owned(),
         model: "gpt-5.5".to_owned(),
         created: 1_767_225_600,
-        reply: Reply { stream: true, include_usage, ..Reply::default() },
+        reply: ReplyOptions { stream: true, include_usage, ..ReplyOptions::default() },
         ..Setting::default()
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use bytes::{Bytes, BytesMut};
-use proto::canon::{Channel, Event, Head, ItemKind, Reply, What};
+use proto::canon::{Channel, Event, Head, ItemKind, ReplyOptions, What};
 use proto::dialect::Setting;
 use proto::fold::Whole;
 use proto::{Dialect, Fold, Reader, Writer, json};
@@ -96,7 +96,13 @@ pub(crate) fn settings() -> [Setting; 2] {
         id: "f1".to_owned(),
         model: "m".to_owned(),
         created: 1,
-        reply: Reply { stream: true, include_usage, legacy_functions, array: legacy_functions, ..Reply::default() },
+        reply: ReplyOptions {
+            stream: true,
+            include_usage,
+            legacy_functions,
+            array: legacy_functions,
+            ..ReplyOptions::default()
+        },
         codex,
         ..Setting::default()
     };

@@ -1,7 +1,7 @@
 //! The known defects of another system in this protocol, each as a test that we pass.
 
 use bytes::Bytes;
-use proto::canon::{CallKind, Finish, Folded, ItemKind, Part, Role};
+use proto::canon::{CallKind, Finish, ItemKind, Part, Role, SchemaEnvelope};
 use proto::{Dialect, Event, What, Wire};
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ fn ids_come_first_then_names_in_order() {
 fn tuples_and_lists_at_the_root_come_back_right() {
     let (_, body) = corpus("requests/gemini", "schema-tuples.json").remove(0);
     let (request, _) = Dialect::Gemini.read_request(body).unwrap();
-    assert_eq!(request.reply.folded, Folded::Json);
+    assert_eq!(request.reply.envelope, SchemaEnvelope::Json);
     let format = &sent(utf8(request.raw.as_ref().unwrap()))["text"]["format"];
     assert_eq!((&format["strict"], &format["schema"]["type"]), (&Value::from(true), &"object".into()));
     let answer = r#"{"__value":[{"at":{"__0":1.5,"__1":-2},"name":"a {\"__0\"}","note":null},{"at":{"__0":0,"__1":3},"name":"b","note":""}]}"#;
@@ -78,7 +78,7 @@ fn tuples_and_lists_at_the_root_come_back_right() {
         let stream = responses_stream(answer, size);
         let events = events(Dialect::Responses, [stream.as_bytes()]);
         let mut setting = setting(Dialect::Gemini);
-        setting.reply.folded = request.reply.folded;
+        setting.reply.envelope = request.reply.envelope;
         let out = write(Dialect::Gemini, setting.clone(), &events);
         let said = crate::sdk::collect(&crate::sdk::javascript(&out).0);
         assert_eq!(said["parts"][0]["text"], wanted, "{size}");
@@ -93,7 +93,7 @@ fn an_enum_comes_back_without_quotes() {
     let (request, _) = Dialect::Gemini.read_request(body).unwrap();
     let events = events(Dialect::Responses, [responses_stream(r#"{"__value":"RED"}"#, 4).as_bytes()]);
     let mut setting = setting(Dialect::Gemini);
-    setting.reply.folded = request.reply.folded;
+    setting.reply.envelope = request.reply.envelope;
     let out = write(Dialect::Gemini, setting, &events);
     assert_eq!(crate::sdk::collect(&crate::sdk::javascript(&out).0)["parts"][0]["text"], "RED");
 }

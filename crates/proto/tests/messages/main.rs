@@ -15,7 +15,7 @@ mod sdk;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use proto::canon::{Event, Reply, Thinking, What};
+use proto::canon::{Event, ReplyOptions, Thinking, What};
 use proto::dialect::Setting;
 use proto::{Dialect, Fold, Reader, Whole, Writer};
 
@@ -59,7 +59,7 @@ fn setting(dialect: Dialect) -> Setting {
         id: id.to_owned(),
         model: "gpt-5.5".to_owned(),
         created: 1_767_225_600,
-        reply: Reply { stream: true, include_usage: true, ..Reply::default() },
+        reply: ReplyOptions { stream: true, include_usage: true, ..ReplyOptions::default() },
         ..Setting::default()
     }
 }

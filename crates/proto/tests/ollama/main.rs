@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use proto::canon::{Event, Reply};
+use proto::canon::{Event, ReplyOptions};
 use proto::dialect::Setting;
 use proto::{Dialect, Fold, Reader, Whole, Wire, Writer};
 use serde_json::Value;
@@ -30,7 +30,7 @@ fn setting(generate: bool) -> Setting {
     Setting {
         model: "gpt-5.5".to_owned(),
         created: 1_767_225_600,
-        reply: Reply { stream: true, generate, ..Reply::default() },
+        reply: ReplyOptions { stream: true, generate, ..ReplyOptions::default() },
         ..Setting::default()
     }
 }

@@ -2,12 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
-use proto::dialect::responses::socket::{Chain, Foreign, Refusal, Said, Turn, refusal, wrap};
+use proto::dialect::responses::socket::{Chain, EventClass, Foreign, Refusal, TurnRequest, refusal, wrap};
 use proto::{Event, Reader, What, Wire};
 use rstest::rstest;
 
-fn turn(body: &str) -> Turn {
-    Turn::read(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+fn turn(body: &str) -> TurnRequest {
+    TurnRequest::read(Bytes::copy_from_slice(body.as_bytes())).unwrap()
 }
 
 /// A body of the conversation so far, the items as JSON.
@@ -84,11 +84,11 @@ fn a_turn_sends_what_the_other_end_has_not(
 fn items_that_only_the_end_lists_make_no_chain() {
     let mut record = turn(&body(&[])).record();
     let end = format!(r#"{{"type":"response.completed","response":{{"id":"resp_1","output":[{HELLO}]}}}}"#);
-    record.see(&Bytes::from(end), Said::End).unwrap();
+    record.see(&Bytes::from(end), EventClass::Completed).unwrap();
     assert_eq!(record.chain(), None);
     let mut record = turn(&body(&[])).record();
-    record.see(&Bytes::from_static(br#"{"type":"response.output_item.done"}"#), Said::Item).unwrap();
-    record.see(&completed("resp_1"), Said::End).unwrap();
+    record.see(&Bytes::from_static(br#"{"type":"response.output_item.done"}"#), EventClass::ItemDone).unwrap();
+    record.see(&completed("resp_1"), EventClass::Completed).unwrap();
     assert_eq!(record.chain(), None);
 }
 
@@ -129,22 +129,22 @@ fn metadata_of_ours_takes_the_place_of_the_clients() {
 }
 
 #[rstest]
-#[case(r#"{"type":"codex.rate_limits","rate_limits":{}}"#, Some(Said::Aside))]
-#[case(r#"{"type":"codex.response.metadata","headers":{}}"#, Some(Said::Aside))]
-#[case(r#"{"type":"response.metadata","headers":{}}"#, Some(Said::Aside))]
-#[case(r#"{"type":"keepalive"}"#, Some(Said::Aside))]
-#[case(r#"{"type":"response.created","response":{}}"#, Some(Said::Part))]
-#[case(r#"{"sequence_number":1,"type":"response.created"}"#, Some(Said::Part))]
-#[case("{\n  \"type\": \"response.output_item.done\"\n}", Some(Said::Item))]
-#[case(r#"{"type":"response.completed","response":{}}"#, Some(Said::End))]
-#[case(r#"{"type":"response.incomplete","response":{}}"#, Some(Said::Short))]
-#[case(r#"{"type":"response.failed","response":{}}"#, Some(Said::Short))]
-#[case(r#"{"type":"error","status":429}"#, Some(Said::Error))]
-#[case(r#"{"type":"something.new"}"#, Some(Said::Part))]
+#[case(r#"{"type":"codex.rate_limits","rate_limits":{}}"#, Some(EventClass::OutOfBand))]
+#[case(r#"{"type":"codex.response.metadata","headers":{}}"#, Some(EventClass::OutOfBand))]
+#[case(r#"{"type":"response.metadata","headers":{}}"#, Some(EventClass::OutOfBand))]
+#[case(r#"{"type":"keepalive"}"#, Some(EventClass::OutOfBand))]
+#[case(r#"{"type":"response.created","response":{}}"#, Some(EventClass::Part))]
+#[case(r#"{"sequence_number":1,"type":"response.created"}"#, Some(EventClass::Part))]
+#[case("{\n  \"type\": \"response.output_item.done\"\n}", Some(EventClass::ItemDone))]
+#[case(r#"{"type":"response.completed","response":{}}"#, Some(EventClass::Completed))]
+#[case(r#"{"type":"response.incomplete","response":{}}"#, Some(EventClass::Incomplete))]
+#[case(r#"{"type":"response.failed","response":{}}"#, Some(EventClass::Incomplete))]
+#[case(r#"{"type":"error","status":429}"#, Some(EventClass::Error))]
+#[case(r#"{"type":"something.new"}"#, Some(EventClass::Part))]
 #[case(r#"{"a":1,"type":"a\ndata: b"}"#, None)]
 #[case("no event", None)]
 #[case(r#"{"no":"type"}"#, None)]
-fn messages_become_frames(#[case] message: &str, #[case] said: Option<Said>) {
+fn messages_become_frames(#[case] message: &str, #[case] said: Option<EventClass>) {
     let mut out = BytesMut::new();
     assert_eq!(wrap(&Bytes::copy_from_slice(message.as_bytes()), &mut out), said);
     assert_eq!(out.is_empty(), said.is_none());
@@ -155,9 +155,9 @@ fn messages_become_frames(#[case] message: &str, #[case] said: Option<Said>) {
 #[test]
 fn a_reply_that_ends_as_another_is_noticed() {
     let mut record = turn(&body(&[])).record();
-    record.see(&created("resp_1"), Said::Part).unwrap();
-    assert_eq!(record.clone().see(&completed("resp_2"), Said::End), Err(Foreign));
-    record.see(&completed("resp_1"), Said::End).unwrap();
+    record.see(&created("resp_1"), EventClass::Part).unwrap();
+    assert_eq!(record.clone().see(&completed("resp_2"), EventClass::Completed), Err(Foreign));
+    record.see(&completed("resp_1"), EventClass::Completed).unwrap();
     assert_eq!(record.chain().unwrap().response(), "resp_1");
 }
 
@@ -195,7 +195,7 @@ proptest! {
     fn no_message_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let message = Bytes::from(bytes);
         let _ = (wrap(&message, &mut BytesMut::new()), refusal(&message));
-        if let Some(turn) = proto::json::check(&message).ok().and_then(|()| Turn::read(message.clone())) {
+        if let Some(turn) = proto::json::check(&message).ok().and_then(|()| TurnRequest::read(message.clone())) {
             let _ = turn.frame(None, true, &[]);
         }
     }

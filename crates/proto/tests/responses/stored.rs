@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{STREAMS, events, setting};
 
 fn stored(store: bool, most: usize) -> Setting {
-    let stored = Stored { store: Some(store), previous: Some(Text::from("resp_before")), most: Some(most) };
+    let stored = Stored { store: Some(store), previous: Some(Text::from("resp_before")), max_bytes: Some(most) };
     Setting { stored, ..setting() }
 }
 
@@ -92,9 +92,9 @@ fn a_conversation_comes_back_as_it_went() {
     assert!((packed.bytes().len()..=packed.bytes().len() + 1).contains(&size));
     assert_eq!(responses::pack(&request.items, |_| None::<()>), None);
     assert_eq!(responses::unpack(&packed), request.items);
-    let ids: Vec<String> = responses::shown(&packed, "7").iter().map(responses::Shown::id).collect();
+    let ids: Vec<String> = responses::list_items(&packed, "7").iter().map(responses::ListedItem::id).collect();
     assert_eq!(ids, ["msg_7_0", "rs_1", "fc_7_2", "fco_7_3", "item_7_4"]);
-    for (id, item) in ids.iter().zip(responses::shown(&packed, "7")) {
+    for (id, item) in ids.iter().zip(responses::list_items(&packed, "7")) {
         assert_eq!(item.json().parse::<Value>().unwrap()["id"], **id);
     }
     let (text, _) = Dialect::Responses.read_request(r#"{"input":"hi"}"#.into()).unwrap();

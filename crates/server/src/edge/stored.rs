@@ -7,7 +7,7 @@ mod tests;
 use engine::{KeyId, NotCancelled};
 use http::StatusCode;
 use http::request::Parts;
-use proto::dialect::responses::Shown;
+use proto::dialect::responses::ListedItem;
 use proto::{Failure, Json, Kind};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -144,7 +144,7 @@ impl PageQuery {
     }
 
     /// The page of `items`, which are in conversation order.
-    fn page(&self, mut items: Vec<Shown>) -> Result<Page, Failure> {
+    fn page(&self, mut items: Vec<ListedItem>) -> Result<Page, Failure> {
         if self.newest {
             items.reverse();
         }

@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pool::{AccountId, Millis};
-use proto::dialect::responses::socket::{self, Refusal, Said, Turn, wrap};
+use proto::dialect::responses::socket::{self, EventClass, Refusal, TurnRequest, wrap};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use wire_body::offload;
@@ -69,7 +69,7 @@ struct FirstMessage {
     held: BytesMut,
     headers: HeaderMap,
     message: Bytes,
-    said: Said,
+    said: EventClass,
 }
 
 impl Upstream {
@@ -81,7 +81,7 @@ impl Upstream {
     ) -> Result<Answer, SocketError> {
         let unfit = || SocketError::Unavailable("the body has no list of items".into());
         let body = call.body.clone();
-        let turn = offload(body.len(), move || Turn::read(body)).await.ok_or_else(unfit)?;
+        let turn = offload(body.len(), move || TurnRequest::read(body)).await.ok_or_else(unfit)?;
         let key = SocketKey {
             account: call.account.id.clone(),
             conversation: options.conversation,
@@ -106,7 +106,7 @@ impl Upstream {
     async fn send_turn(
         &self,
         mut socket: Socket,
-        (turn, options): (&Turn, SocketOptions),
+        (turn, options): (&TurnRequest, SocketOptions),
         call: &ModelCall<'_>,
     ) -> Result<Answer, Fault> {
         let limit = self.config().timeouts.headers;
@@ -121,7 +121,7 @@ impl Upstream {
             .map_err(|_| Fault::timed_out(limit))?
             .map_err(|error| ended_before_reply(&socket, sent, connection_lost(&error)))?;
         let first = read_first(&mut socket, sent, limit).await?;
-        if first.said == Said::Error {
+        if first.said == EventClass::Error {
             return refusal_answer(first, chain.is_some());
         }
         self.socket_pool().mark_working(&call.account.id);
@@ -177,8 +177,8 @@ async fn read_first(socket: &mut Socket, sent: Instant, limit: Duration) -> Resu
         until = Instant::now() + limit;
         let said = wrap(&message, &mut held).ok_or_else(not_an_event)?;
         match said {
-            Said::Aside if held.len() > PREAMBLE => return Err(not_an_event()),
-            Said::Aside => collect_headers(&message, &mut headers),
+            EventClass::OutOfBand if held.len() > PREAMBLE => return Err(not_an_event()),
+            EventClass::OutOfBand => collect_headers(&message, &mut headers),
             said => return Ok(FirstMessage { held, headers, message, said }),
         }
     }

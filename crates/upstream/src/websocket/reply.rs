@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use proto::dialect::responses::socket::{Record, Said, wrap};
+use proto::dialect::responses::socket::{EventClass, Record, wrap};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -55,7 +55,7 @@ enum Received {
 
 impl SocketReply {
     /// A reply whose first messages are in `held`, the last of them `first`.
-    pub(crate) fn new(socket: Socket, watch: TurnRecorder, held: BytesMut, first: (&Bytes, Said)) -> Self {
+    pub(crate) fn new(socket: Socket, watch: TurnRecorder, held: BytesMut, first: (&Bytes, EventClass)) -> Self {
         let mut reply = Self { socket: Some(socket), recorder: Some(watch), buffered: held, cut: None };
         reply.record(first.0, first.1);
         reply
@@ -85,7 +85,7 @@ impl SocketReply {
     }
 
     /// Records an event; its frame is buffered already.
-    fn record(&mut self, message: &Bytes, said: Said) {
+    fn record(&mut self, message: &Bytes, said: EventClass) {
         let seen = self.recorder.as_mut().map_or(Ok(()), |watch| watch.record.see(message, said));
         if let Err(foreign) = seen {
             // Its frame belongs to another response and must not end this reply.
@@ -94,9 +94,9 @@ impl SocketReply {
             return;
         }
         match said {
-            Said::End => self.return_socket(),
-            Said::Short | Said::Error => self.socket = None,
-            Said::Aside | Said::Part | Said::Item => {}
+            EventClass::Completed => self.return_socket(),
+            EventClass::Incomplete | EventClass::Error => self.socket = None,
+            EventClass::OutOfBand | EventClass::Part | EventClass::ItemDone => {}
         }
     }
 

@@ -69,7 +69,7 @@ pub(crate) fn recall(services: &Arc<Services>, call: &mut Call) -> Result<Option
         return Ok(None);
     }
     let previous = previous.as_deref().map(Text::from);
-    let marks = Marks { store: marked.then_some(stores), previous, most };
+    let marks = Marks { store: marked.then_some(stores), previous, max_bytes: most };
     let (services, key, cancel) = (Arc::clone(services), call.key.clone(), Arc::default());
     let (conversation, place) = (Uuid::nil(), None);
     Ok(Some(Box::new(PendingStore { services, key, marks, stores, trail, before, input, conversation, place, cancel })))

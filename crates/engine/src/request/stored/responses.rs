@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use pool::Millis;
 use proto::canon::ItemKind;
-use proto::dialect::responses::{self, Shown};
+use proto::dialect::responses::{self, ListedItem};
 use proto::{Item, Json};
 use uuid::Uuid;
 
@@ -145,19 +145,19 @@ impl Turn {
     }
 
     /// Its items with their ids, with those of the response if `output` says so.
-    pub(crate) fn shown(&self, output: bool) -> Vec<Shown> {
+    pub(crate) fn shown(&self, output: bool) -> Vec<ListedItem> {
         let id = self.response.text("id").unwrap_or_default();
         let mut items = shown(&self.input, &id.plain());
         if let Some(list) = self.output().filter(|_| output) {
-            items.extend(responses::shown(&list, &format!("{}_out", own_name(&id.plain()))));
+            items.extend(responses::list_items(&list, &format!("{}_out", own_name(&id.plain()))));
         }
         items
     }
 }
 
 /// What the request of the response `id` added, with ids.
-pub(crate) fn shown(input: &Json, id: &str) -> Vec<Shown> {
-    responses::shown(input, &format!("{}_in", own_name(id)))
+pub(crate) fn shown(input: &Json, id: &str) -> Vec<ListedItem> {
+    responses::list_items(input, &format!("{}_in", own_name(id)))
 }
 
 /// What of a response's id goes into the ids of its items.

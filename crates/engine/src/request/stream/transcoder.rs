@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use proto::canon::{Channel, Finish, Folded, Limits};
+use proto::canon::{Channel, Finish, Limits, SchemaEnvelope};
 use proto::dialect::Setting;
 use proto::trim::{Trim, Verdict};
 use proto::{Dialect, Event, Failure, Fold, Json, Reader, Text, ToolReplies, What, Writer};
@@ -100,7 +100,8 @@ impl Transcoder {
         let keeps = match shape.dialect {
             dialect if !shape.stream => Keeps::All(dialect),
             Dialect::Responses => {
-                let edited = trim.is_some() || replies.is_some() || shape.setting.reply.folded != Folded::No;
+                let edited =
+                    trim.is_some() || replies.is_some() || shape.setting.reply.envelope != SchemaEnvelope::None;
                 Keeps::Text { passes: !edited }
             }
             // What waits for the end of a stop sequence is kept.

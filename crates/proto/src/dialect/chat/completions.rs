@@ -7,14 +7,14 @@ mod writer;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::encode;
 use super::request::{Common, stream_options};
-use super::say;
 use crate::canon::{Finish, Item, ItemKind, Part, Request, Role};
 use crate::dialect::{Dialect, Setting};
 use crate::failure::Failure;
 use crate::fold::Whole;
+use crate::json::emit::{self, ObjectWriter};
 use crate::json::node::{self, Fields, Node, Read};
-use crate::json::pen::{self, Pen};
 use crate::json::{Path, Shape};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -94,12 +94,12 @@ pub(super) fn whole(whole: &Whole, setting: &Setting) -> Bytes {
     }
     let created = if whole.created > 0 { whole.created } else { setting.created };
     let mut out = BytesMut::with_capacity(text.len() + 512);
-    pen::object(&mut out, |pen| {
-        head(pen, setting, (whole.model.as_ref(), created));
-        let finish = say::reason(whole.finish.unwrap_or(Finish::Stop), false, false);
-        pen.array("choices", [()], |out, ()| pen::object(out, |pen| choice(pen, &text, Some(finish))));
+    emit::object(&mut out, |writer| {
+        head(writer, setting, (whole.model.as_ref(), created));
+        let finish = encode::reason(whole.finish.unwrap_or(Finish::Stop), false, false);
+        writer.array("choices", [()], |out, ()| emit::object(out, |writer| choice(writer, &text, Some(finish))));
         if let Some(usage) = &whole.usage {
-            pen.object("usage", |pen| say::usage(pen, usage));
+            writer.object("usage", |writer| encode::usage(writer, usage));
         }
     });
     out.freeze()
@@ -115,26 +115,26 @@ fn said(kind: &ItemKind) -> impl Iterator<Item = &Text> {
 }
 
 /// What all objects of a reply begin with.
-fn head(pen: &mut Pen<'_>, setting: &Setting, (model, created): (Option<&Text>, u64)) {
-    pen.plain("id", &setting.id);
-    pen.plain("object", "text_completion");
-    pen.number("created", created);
+fn head(writer: &mut ObjectWriter<'_>, setting: &Setting, (model, created): (Option<&Text>, u64)) {
+    writer.string("id", &setting.id);
+    writer.string("object", "text_completion");
+    writer.number("created", created);
     match model {
-        Some(model) => pen.text("model", model),
-        None => pen.plain("model", &setting.model),
+        Some(model) => writer.text("model", model),
+        None => writer.string("model", &setting.model),
     }
 }
 
 /// The members of the one choice; `text` is escaped.
-fn choice(pen: &mut Pen<'_>, text: &[u8], finish: Option<&str>) {
-    let out = pen.key("text");
+fn choice(writer: &mut ObjectWriter<'_>, text: &[u8], finish: Option<&str>) {
+    let out = writer.key("text");
     out.put_u8(b'"');
     out.put_slice(text);
     out.put_u8(b'"');
-    pen.word("index", "0");
-    pen.word("logprobs", "null");
+    writer.literal("index", "0");
+    writer.literal("logprobs", "null");
     match finish {
-        Some(finish) => pen.plain("finish_reason", finish),
-        None => pen.word("finish_reason", "null"),
+        Some(finish) => writer.string("finish_reason", finish),
+        None => writer.literal("finish_reason", "null"),
     }
 }

@@ -8,9 +8,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::MOST_STOPS;
 use crate::canon::{Format, Request};
-use crate::dialect::{Dialect, Relay, Target, shape};
+use crate::dialect::{Dialect, Relay, Target, output_format};
 use crate::failure::{Failure, Kind};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
 
 /// Fields that other dialects keep in `rest` and that chat has under the same name.
@@ -33,44 +33,44 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
     }
     let mut notes = Notes::default();
     let mut out = BytesMut::with_capacity(4096);
-    pen::object(&mut out, |pen| {
-        pen.plain("model", &relay.model);
-        messages::write(pen, request, takes_thoughts(&relay), &mut notes)?;
-        tools::write(pen, request, &mut notes);
-        options(pen, request, &relay, &mut notes)?;
+    emit::object(&mut out, |writer| {
+        writer.string("model", &relay.model);
+        messages::write(writer, request, takes_thoughts(&relay), &mut notes)?;
+        tools::write(writer, request, &mut notes);
+        options(writer, request, &relay, &mut notes)?;
         if let Some(effort) = effort {
-            pen.plain("reasoning_effort", effort);
+            writer.string("reasoning_effort", effort);
         }
-        rest(pen, request, relay.strict, &mut notes);
-        pen.word("stream", "true");
-        pen.word("stream_options", r#"{"include_usage":true}"#);
+        rest(writer, request, relay.strict, &mut notes);
+        writer.literal("stream", "true");
+        writer.literal("stream_options", r#"{"include_usage":true}"#);
         Ok::<(), Failure>(())
     })?;
     Ok((out.freeze(), notes))
 }
 
-fn options(pen: &mut Pen<'_>, request: &Request, relay: &Relay, notes: &mut Notes) -> Result<(), Failure> {
+fn options(writer: &mut ObjectWriter<'_>, request: &Request, relay: &Relay, notes: &mut Notes) -> Result<(), Failure> {
     if let Some(format) = &request.format {
-        response_format(pen, request, format, notes)?;
+        response_format(writer, request, format, notes)?;
     }
     if let Some(verbosity) = &request.verbosity {
-        pen.plain("verbosity", verbosity);
+        writer.string("verbosity", verbosity);
     }
     if let Some(limit) = request.limits.max_tokens {
-        pen.number(limit_name(&relay.model), limit);
+        writer.number(limit_name(&relay.model), limit);
     }
     let stops = &request.limits.stop;
     if stops.len() > MOST_STOPS {
         notes.add("stop applied by the gateway");
     } else if !stops.is_empty() {
-        pen.array("stop", stops, |out, stop| pen::escape(out, stop));
+        writer.array("stop", stops, |out, stop| emit::escape(out, stop));
     }
-    sampling(pen, request, relay.strict, notes);
+    sampling(writer, request, relay.strict, notes);
     if let Some(tier) = &request.tier {
-        pen.plain("service_tier", tier);
+        writer.string("service_tier", tier);
     }
     if let Some(key) = &request.cache_key {
-        pen.text("prompt_cache_key", key);
+        writer.text("prompt_cache_key", key);
     }
     // `auto` is what every chat server does by itself.
     if request.reasoning.summary.as_deref().is_some_and(|summary| summary != "auto") {
@@ -82,12 +82,12 @@ fn options(pen: &mut Pen<'_>, request: &Request, relay: &Relay, notes: &mut Note
     Ok(())
 }
 
-fn sampling(pen: &mut Pen<'_>, request: &Request, strict: bool, notes: &mut Notes) {
+fn sampling(writer: &mut ObjectWriter<'_>, request: &Request, strict: bool, notes: &mut Notes) {
     for (name, value) in &request.sampling {
         if strict && FOREIGN.contains(name) {
             notes.add(format!("dropped {name}"));
         } else {
-            pen.json(name, value);
+            writer.json(name, value);
         }
     }
 }
@@ -110,20 +110,25 @@ fn is_named(model: &str, prefixes: &[&str]) -> bool {
     prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn response_format(pen: &mut Pen<'_>, request: &Request, format: &Format, notes: &mut Notes) -> Result<(), Failure> {
+fn response_format(
+    writer: &mut ObjectWriter<'_>,
+    request: &Request,
+    format: &Format,
+    notes: &mut Notes,
+) -> Result<(), Failure> {
     match format {
-        Format::JsonObject => pen.word("response_format", r#"{"type":"json_object"}"#),
-        Format::JsonSchema { name, description, schema, strict } => pen.object("response_format", |pen| {
-            pen.plain("type", "json_schema");
-            pen.object("json_schema", |pen| {
-                let shape = shape::format(request, schema, *strict, notes);
-                pen.text("name", name);
+        Format::JsonObject => writer.literal("response_format", r#"{"type":"json_object"}"#),
+        Format::JsonSchema { name, description, schema, strict } => writer.object("response_format", |writer| {
+            writer.string("type", "json_schema");
+            writer.object("json_schema", |writer| {
+                let shape = output_format::format(request, schema, *strict, notes);
+                writer.text("name", name);
                 if let Some(description) = description {
-                    pen.text("description", description);
+                    writer.text("description", description);
                 }
-                pen.json("schema", &shape.schema);
+                writer.json("schema", &shape.schema);
                 if let Some(strict) = shape.strict {
-                    pen.word("strict", if strict { "true" } else { "false" });
+                    writer.literal("strict", if strict { "true" } else { "false" });
                 }
             });
         }),
@@ -135,10 +140,10 @@ fn response_format(pen: &mut Pen<'_>, request: &Request, format: &Format, notes:
     Ok(())
 }
 
-fn rest(pen: &mut Pen<'_>, request: &Request, strict: bool, notes: &mut Notes) {
+fn rest(writer: &mut ObjectWriter<'_>, request: &Request, strict: bool, notes: &mut Notes) {
     for (name, value) in &request.rest {
         if SHARED.contains(&name.as_str()) && !(strict && FOREIGN.contains(&name.as_str())) {
-            pen.json(name, value);
+            writer.json(name, value);
         } else if name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
             notes.add(format!("dropped {name}"));
         } else {

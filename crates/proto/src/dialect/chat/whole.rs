@@ -5,11 +5,11 @@ mod extra;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use self::extra::Extra;
-use super::say;
+use super::encode;
 use crate::canon::{CallKind, Finish, ItemKind, Part};
 use crate::dialect::{Dialect, Setting};
 use crate::fold::Whole;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
 /// Writes the body.
@@ -17,28 +17,30 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
     let answer = Answer::of(whole);
     let extra = Extra::of(whole);
     let mut out = BytesMut::with_capacity(answer.content.len() + 1024);
-    pen::object(&mut out, |pen| {
+    emit::object(&mut out, |writer| {
         // A stream of a chat upstream has its id, and so has its body.
-        let passes = whole.own(Dialect::Chat).next().is_some() && !whole.id.is_empty();
+        let passes = whole.frames_in(Dialect::Chat).next().is_some() && !whole.id.is_empty();
         if setting.id.is_empty() || passes {
-            pen.text("id", &whole.id);
+            writer.text("id", &whole.id);
         } else {
-            pen.plain("id", &setting.id);
+            writer.string("id", &setting.id);
         }
-        pen.plain("object", "chat.completion");
-        pen.number("created", if whole.created > 0 { whole.created } else { setting.created });
+        writer.string("object", "chat.completion");
+        writer.number("created", if whole.created > 0 { whole.created } else { setting.created });
         match &whole.model {
-            Some(model) => pen.text("model", model),
-            None => pen.plain("model", &setting.model),
+            Some(model) => writer.text("model", model),
+            None => writer.string("model", &setting.model),
         }
-        pen.array("choices", [()], |out, ()| pen::object(out, |pen| choice(pen, whole, (&answer, &extra), setting)));
+        writer.array("choices", [()], |out, ()| {
+            emit::object(out, |writer| choice(writer, whole, (&answer, &extra), setting));
+        });
         if let Some(usage) = &whole.usage {
-            pen.object("usage", |pen| say::usage(pen, usage));
+            writer.object("usage", |writer| encode::usage(writer, usage));
         }
         if let Some(tier) = whole.response.as_ref().and_then(|response| response.text("service_tier")) {
-            pen.text("service_tier", &tier);
+            writer.text("service_tier", &tier);
         }
-        extra.body(pen);
+        extra.body(writer);
     });
     out.freeze()
 }
@@ -91,7 +93,7 @@ impl<'w> Answer<'w> {
                 self.said = true;
                 self.content.put_slice(text.escaped());
                 let citations = annotations.iter().flat_map(Json::elements);
-                self.annotations.extend(citations.filter_map(|data| say::citation(&data)));
+                self.annotations.extend(citations.filter_map(|data| encode::citation(&data)));
             }
             Part::Refusal(refusal) => self.refusal.put_slice(refusal.escaped()),
             Part::Image { .. } | Part::File { .. } | Part::Other(_) => {}
@@ -99,61 +101,63 @@ impl<'w> Answer<'w> {
     }
 }
 
-fn choice(pen: &mut Pen<'_>, whole: &Whole, (answer, extra): (&Answer<'_>, &Extra), setting: &Setting) {
+fn choice(writer: &mut ObjectWriter<'_>, whole: &Whole, (answer, extra): (&Answer<'_>, &Extra), setting: &Setting) {
     let legacy = setting.reply.legacy_functions;
-    pen.word("index", "0");
-    pen.object("message", |pen| {
-        message(pen, answer, legacy);
-        extra.message(pen);
+    writer.literal("index", "0");
+    writer.object("message", |writer| {
+        message(writer, answer, legacy);
+        extra.message(writer);
     });
-    extra.choice(pen);
+    extra.choice(writer);
     let finish = whole.finish.unwrap_or(Finish::Stop);
     match extra.finish() {
         // Streams pass the upstream's word too.
-        Some(word) if answer.calls.is_empty() => pen.text("finish_reason", word),
-        _ => pen.plain("finish_reason", say::reason(finish, !answer.calls.is_empty(), legacy)),
+        Some(word) if answer.calls.is_empty() => writer.text("finish_reason", word),
+        _ => writer.string("finish_reason", encode::reason(finish, !answer.calls.is_empty(), legacy)),
     }
 }
 
-fn message(pen: &mut Pen<'_>, answer: &Answer<'_>, legacy: bool) {
-    pen.plain("role", "assistant");
+fn message(writer: &mut ObjectWriter<'_>, answer: &Answer<'_>, legacy: bool) {
+    writer.string("role", "assistant");
     let silent = answer.calls.is_empty() && answer.refusal.is_empty() && answer.images.is_empty();
     if answer.said || silent {
-        joined(pen, "content", &answer.content);
+        joined(writer, "content", &answer.content);
     } else {
-        pen.word("content", "null");
+        writer.literal("content", "null");
     }
     if answer.refusal.is_empty() {
-        pen.word("refusal", "null");
+        writer.literal("refusal", "null");
     } else {
-        joined(pen, "refusal", &answer.refusal);
+        joined(writer, "refusal", &answer.refusal);
     }
     if !answer.reasoning.is_empty() {
-        joined(pen, "reasoning_content", &answer.reasoning);
+        joined(writer, "reasoning_content", &answer.reasoning);
     }
     if !answer.annotations.is_empty() {
-        pen.array("annotations", &answer.annotations, say::raw);
+        writer.array("annotations", &answer.annotations, encode::raw);
     }
     let (first, calls) = match answer.calls.split_first() {
         Some((first, rest)) if legacy => (Some(first), rest),
         _ => (None, answer.calls.as_slice()),
     };
     if let Some((_, (_, name, input))) = first {
-        pen.object("function_call", |pen| {
-            pen.text("name", name);
-            pen.text("arguments", input);
+        writer.object("function_call", |writer| {
+            writer.text("name", name);
+            writer.text("arguments", input);
         });
     }
     if !calls.is_empty() {
-        pen.array("tool_calls", calls, |out, (kind, call)| pen::object(out, |pen| say::call(pen, *kind, *call)));
+        writer.array("tool_calls", calls, |out, (kind, call)| {
+            emit::object(out, |writer| encode::call(writer, *kind, *call));
+        });
     }
     if !answer.images.is_empty() {
-        pen.array("images", &answer.images, |out, (result, format)| say::image(out, result, *format));
+        writer.array("images", &answer.images, |out, (result, format)| encode::image(out, result, *format));
     }
 }
 
-fn joined(pen: &mut Pen<'_>, name: &str, text: &[u8]) {
-    let out = pen.key(name);
+fn joined(writer: &mut ObjectWriter<'_>, name: &str, text: &[u8]) {
+    let out = writer.key(name);
     out.put_u8(b'"');
     out.put_slice(text);
     out.put_u8(b'"');

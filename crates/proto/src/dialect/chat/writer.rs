@@ -13,7 +13,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use self::chunk::Chunks;
 use self::track::Tracks;
-use super::say;
+use super::encode;
 use crate::canon::{CallKind, Channel, Event, Finish, Frame, Head, Item, ItemKind, Open, Part, Usage, What};
 use crate::dialect::{Dialect, Setting, openai_error};
 use crate::failure::{Failure, Kind};
@@ -77,7 +77,7 @@ impl Writer {
             {
                 self.pass(&event.what, frame, out);
             }
-            _ => self.say(&event.what, out),
+            _ => self.write_event(&event.what, out),
         }
     }
 
@@ -93,7 +93,7 @@ impl Writer {
         }
     }
 
-    fn say(&mut self, what: &What, out: &mut BytesMut) {
+    fn write_event(&mut self, what: &What, out: &mut BytesMut) {
         match what {
             What::Open(open) => self.open(Some(open), out),
             What::ItemOpen { at, head } => self.item_open(*at, head, out),
@@ -134,14 +134,14 @@ impl Writer {
     fn call_open(&mut self, at: u32, kind: CallKind, (call_id, name): (&Text, &Text), out: &mut BytesMut) {
         let Some(index) = self.tracks.call(at, kind) else { return };
         let legacy = self.setting.reply.legacy_functions && index == 0;
-        self.chunks.delta(out, |pen| {
+        self.chunks.delta(out, |writer| {
             if legacy {
-                pen.object("function_call", |pen| {
-                    pen.text("name", name);
-                    pen.plain("arguments", "");
+                writer.object("function_call", |writer| {
+                    writer.text("name", name);
+                    writer.string("arguments", "");
                 });
             } else {
-                pen.array("tool_calls", [()], |out, ()| say::call_start(out, index, kind, call_id, name));
+                writer.array("tool_calls", [()], |out, ()| encode::call_start(out, index, kind, call_id, name));
             }
         });
     }
@@ -153,12 +153,12 @@ impl Writer {
             return;
         }
         self.open(None, out);
-        let before = self.tracks.seen(place);
+        let before = self.tracks.record(place);
         match channel {
             Channel::Text => self.chunks.text("content", data, out),
             Channel::Refusal => self.chunks.text("refusal", data, out),
             Channel::Reasoning | Channel::Summary => {
-                if before == track::Seen::NewParagraph {
+                if before == track::Boundary::NewParagraph {
                     self.chunks.fixed(r#""reasoning_content":"\n\n""#, out);
                 }
                 self.chunks.text("reasoning_content", data, out);
@@ -171,11 +171,11 @@ impl Writer {
     fn arguments(&mut self, at: u32, data: &Text, out: &mut BytesMut) {
         let Some((index, kind)) = self.tracks.index(at) else { return };
         let legacy = self.setting.reply.legacy_functions && index == 0;
-        self.chunks.delta(out, |pen| {
+        self.chunks.delta(out, |writer| {
             if legacy {
-                pen.object("function_call", |pen| pen.text("arguments", data));
+                writer.object("function_call", |writer| writer.text("arguments", data));
             } else {
-                pen.array("tool_calls", [()], |out, ()| say::call_more(out, index, kind, data));
+                writer.array("tool_calls", [()], |out, ()| encode::call_more(out, index, kind, data));
             }
         });
     }
@@ -183,8 +183,8 @@ impl Writer {
     fn annotation(&mut self, (at, part): (u32, u32), data: &Json, out: &mut BytesMut) {
         self.open(None, out);
         self.tracks.cited(at, part);
-        if let Some(citation) = say::citation(data) {
-            self.chunks.delta(out, |pen| pen.array("annotations", [&citation], say::raw));
+        if let Some(citation) = encode::citation(data) {
+            self.chunks.delta(out, |writer| writer.array("annotations", [&citation], encode::raw));
         }
     }
 
@@ -206,9 +206,10 @@ impl Writer {
             ItemKind::Image { result, format, .. }
                 if !result.is_empty() && !self.tracks.has((at, 0, Channel::Image)) =>
             {
-                self.tracks.seen((at, 0, Channel::Image));
-                self.chunks
-                    .delta(out, |pen| pen.array("images", [()], |out, ()| say::image(out, result, format.as_ref())));
+                self.tracks.record((at, 0, Channel::Image));
+                self.chunks.delta(out, |writer| {
+                    writer.array("images", [()], |out, ()| encode::image(out, result, format.as_ref()));
+                });
             }
             ItemKind::Output { .. } | ItemKind::Search { .. } | ItemKind::Image { .. } | ItemKind::Other { .. } => {}
         }
@@ -242,7 +243,7 @@ impl Writer {
         self.open(None, out);
         if !self.passed.finish {
             let legacy = self.setting.reply.legacy_functions;
-            self.chunks.finish(say::reason(finish, self.tracks.calls() > 0, legacy), out);
+            self.chunks.finish(encode::reason(finish, self.tracks.calls() > 0, legacy), out);
         }
         let usage = self.usage.filter(|_| self.setting.reply.include_usage && !self.passed.usage);
         if let Some(usage) = usage {
@@ -270,7 +271,7 @@ impl Writer {
                 self.tracks.call(*at, *kind);
             }
             What::Delta { at, part, channel, .. } => {
-                self.tracks.seen((*at, *part, *channel));
+                self.tracks.record((*at, *part, *channel));
             }
             What::Annotation { at, part, .. } => self.tracks.cited(*at, *part),
             What::ItemDone { at, item } => self.tracks.whole(*at, item),

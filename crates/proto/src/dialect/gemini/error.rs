@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::dialect::openai_error;
 use crate::failure::{Failure, Kind};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 
 /// Status and body of a failure before the stream began.
 pub(super) fn write(failure: &Failure) -> (u16, Bytes) {
@@ -15,12 +15,12 @@ pub(super) fn write(failure: &Failure) -> (u16, Bytes) {
 
 /// The object that stands for a failure, before a stream and inside one.
 pub(super) fn body(out: &mut BytesMut, failure: &Failure) {
-    pen::object(out, |pen| {
-        pen.object("error", |pen| {
-            pen.number("code", u64::from(openai_error::status(failure.kind)));
-            pen.plain("message", &failure.message);
-            pen.plain("status", status(failure.kind));
-            details(pen, failure);
+    emit::object(out, |writer| {
+        writer.object("error", |writer| {
+            writer.number("code", u64::from(openai_error::status(failure.kind)));
+            writer.string("message", &failure.message);
+            writer.string("status", status(failure.kind));
+            details(writer, failure);
         });
     });
 }
@@ -41,7 +41,7 @@ fn status(kind: Kind) -> &'static str {
 }
 
 /// What clients act on: the reason, where it says more than the status, the field, and when to come back.
-fn details(pen: &mut Pen<'_>, failure: &Failure) {
+fn details(writer: &mut ObjectWriter<'_>, failure: &Failure) {
     let reason = failure.code.as_deref().map(str::to_ascii_uppercase);
     if reason.is_none() && failure.param.is_none() && failure.retry_after.is_none() {
         return;
@@ -51,7 +51,9 @@ fn details(pen: &mut Pen<'_>, failure: &Failure) {
         failure.param.as_deref().map(|field| Detail::Field(field, &failure.message)),
         failure.retry_after.map(Detail::Retry),
     ];
-    pen.array("details", present.into_iter().flatten(), |out, detail| pen::object(out, |pen| one(pen, &detail)));
+    writer.array("details", present.into_iter().flatten(), |out, detail| {
+        emit::object(out, |writer| one(writer, &detail));
+    });
 }
 
 enum Detail<'f> {
@@ -60,25 +62,25 @@ enum Detail<'f> {
     Retry(u64),
 }
 
-fn one(pen: &mut Pen<'_>, detail: &Detail<'_>) {
+fn one(writer: &mut ObjectWriter<'_>, detail: &Detail<'_>) {
     match detail {
         Detail::Reason(reason) => {
-            pen.plain("@type", "type.googleapis.com/google.rpc.ErrorInfo");
-            pen.plain("reason", reason);
-            pen.plain("domain", "polygate");
+            writer.string("@type", "type.googleapis.com/google.rpc.ErrorInfo");
+            writer.string("reason", reason);
+            writer.string("domain", "polygate");
         }
         Detail::Field(field, message) => {
-            pen.plain("@type", "type.googleapis.com/google.rpc.BadRequest");
-            pen.array("fieldViolations", [()], |out, ()| {
-                pen::object(out, |pen| {
-                    pen.plain("field", field);
-                    pen.plain("description", message);
+            writer.string("@type", "type.googleapis.com/google.rpc.BadRequest");
+            writer.array("fieldViolations", [()], |out, ()| {
+                emit::object(out, |writer| {
+                    writer.string("field", field);
+                    writer.string("description", message);
                 });
             });
         }
         Detail::Retry(seconds) => {
-            pen.plain("@type", "type.googleapis.com/google.rpc.RetryInfo");
-            pen.plain("retryDelay", &format!("{seconds}s"));
+            writer.string("@type", "type.googleapis.com/google.rpc.RetryInfo");
+            writer.string("retryDelay", &format!("{seconds}s"));
         }
     }
 }

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use crate::canon::Request;
 use crate::dialect::{Dialect, Target};
 use crate::failure::Failure;
-use crate::json::pen;
+use crate::json::emit;
 use crate::notes::Notes;
 
 /// What is known of the model.
@@ -56,10 +56,10 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
         return Ok((bytes, notes));
     }
     let mut out = BytesMut::with_capacity(4096);
-    pen::object(&mut out, |pen| {
-        contents::write(pen, request, &facts, &mut notes)?;
-        tools::write(pen, request, &mut notes);
-        options::write(pen, request, &facts, &mut notes)
+    emit::object(&mut out, |writer| {
+        contents::write(writer, request, &facts, &mut notes)?;
+        tools::write(writer, request, &mut notes);
+        options::write(writer, request, &facts, &mut notes)
     })?;
     Ok((out.freeze(), notes))
 }
@@ -86,6 +86,6 @@ fn family(model: &str) -> Family {
 }
 
 /// A client's word for use in a note.
-fn word(text: &str) -> String {
+fn sanitized(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(60).collect()
 }

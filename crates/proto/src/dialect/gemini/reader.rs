@@ -145,7 +145,7 @@ impl Reader {
             let raw = Some(Frame { dialect: Dialect::Gemini, bytes: frame.raw });
             let mut sink = Sink { out, frame: raw, count: 0 };
             if let Some(news) = scan::text(&frame.data).filter(|_| self.answer.speaking()) {
-                self.answer.news(news, &mut sink);
+                self.answer.text_delta(news, &mut sink);
                 continue;
             }
             let read = self.frame(&frame.data, &mut sink);

@@ -36,7 +36,7 @@ pub(super) fn read(body: &Bytes) -> Read<(Request, Notes)> {
 }
 
 /// Refuses what only Gemini upstreams can do.
-pub(super) fn stay(request: &Request) -> Result<(), Failure> {
+pub(super) fn reject_gemini_only(request: &Request) -> Result<(), Failure> {
     if request.origin != Some(Dialect::Gemini) {
         return Ok(());
     }

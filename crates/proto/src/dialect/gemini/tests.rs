@@ -1,4 +1,4 @@
-use super::signature;
+use super::reasoning_state;
 use crate::dialect::Wire;
 use crate::state::State;
 use crate::text::Text;
@@ -6,32 +6,32 @@ use crate::text::Text;
 #[test]
 fn state_of_others_travels_in_base64_and_comes_home() {
     let id = Text::from("rs_1");
-    let sent = signature::write(Some(&id), &Text::from("gAAA/+=?"));
+    let sent = reasoning_state::write(Some(&id), &Text::from("gAAA/+=?"));
     assert!(sent.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)));
-    assert_eq!(signature::read(&sent), (Some(id), Text::from("gAAA/+=?")));
+    assert_eq!(reasoning_state::read(&sent), (Some(id), Text::from("gAAA/+=?")));
     // Python's SDK writes the other alphabet, and some clients leave the padding out.
     let url = sent.plain().replace('+', "-").replace('/', "_");
-    assert_eq!(signature::read(&Text::from(url.trim_end_matches('='))).1, Text::from("gAAA/+=?"));
-    assert_eq!(signature::home(&Text::from("gAAA/+=?")), None);
+    assert_eq!(reasoning_state::read(&Text::from(url.trim_end_matches('='))).1, Text::from("gAAA/+=?"));
+    assert_eq!(reasoning_state::unwrap_own(&Text::from("gAAA/+=?")), None);
 }
 
 #[test]
 fn geminis_own_state_stays_as_it_is() {
     for own in ["RXhhbXBsZQ==", "skip_thought_signature_validator", "not base64 at all \u{e9}", "cGcxL"] {
-        let (id, state) = signature::read(&Text::from(own));
+        let (id, state) = reasoning_state::read(&Text::from(own));
         assert_eq!(id, None);
         assert_eq!(State::open(&state.plain()), Some(State { wire: Wire::Gemini, id: "", data: own }));
-        assert_eq!(signature::home(&state), Some(Text::from(own)));
-        assert_eq!(signature::write(None, &state), Text::from(own));
+        assert_eq!(reasoning_state::unwrap_own(&state), Some(Text::from(own)));
+        assert_eq!(reasoning_state::write(None, &state), Text::from(own));
     }
 }
 
 #[test]
 fn state_of_a_third_protocol_keeps_its_envelope() {
     let envelope = Text::from("pg1.m..ErUB");
-    let sent = signature::write(None, &envelope);
-    assert_eq!(signature::read(&sent), (None, envelope.clone()));
-    assert_eq!(signature::home(&envelope), None);
+    let sent = reasoning_state::write(None, &envelope);
+    assert_eq!(reasoning_state::read(&sent), (None, envelope.clone()));
+    assert_eq!(reasoning_state::unwrap_own(&envelope), None);
     // An envelope that claims to be Gemini's and holds another one is nobody's.
-    assert_eq!(signature::home(&Text::from(format!("pg1.g..{}", sent.plain()).as_str())), None);
+    assert_eq!(reasoning_state::unwrap_own(&Text::from(format!("pg1.g..{}", sent.plain()).as_str())), None);
 }

@@ -7,13 +7,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use self::assemble::Assembly;
 use super::writer::Sources;
-use super::{say, signature};
+use super::{encode, reasoning_state};
 use crate::canon::{CallKind, Finish, ItemKind, Part};
 use crate::dialect::{Dialect, Setting};
 use crate::fold::Whole;
 use crate::framing::sse;
 use crate::json;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
 /// Writes the body.
@@ -27,19 +27,19 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
     }
     answer.end();
     let mut out = BytesMut::with_capacity(1024);
-    pen::object(&mut out, |pen| {
-        pen.array("candidates", [()], |out, ()| pen::object(out, |pen| candidate(pen, whole, &answer)));
+    emit::object(&mut out, |writer| {
+        writer.array("candidates", [()], |out, ()| emit::object(out, |writer| candidate(writer, whole, &answer)));
         if let Some(usage) = &whole.usage {
-            pen.object("usageMetadata", |pen| say::usage(pen, usage));
+            writer.object("usageMetadata", |writer| encode::usage(writer, usage));
         }
         match &whole.model {
-            Some(model) => pen.text("modelVersion", model),
-            None => pen.plain("modelVersion", &setting.model),
+            Some(model) => writer.text("modelVersion", model),
+            None => writer.string("modelVersion", &setting.model),
         }
         if setting.id.is_empty() {
-            pen.text("responseId", &whole.id);
+            writer.text("responseId", &whole.id);
         } else {
-            pen.plain("responseId", &setting.id);
+            writer.string("responseId", &setting.id);
         }
     });
     out.freeze()
@@ -47,7 +47,7 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
 
 /// The body out of the upstream's own frames, which say more than items can.
 fn assembled(whole: &Whole) -> Option<Bytes> {
-    let mut frames = whole.own(Dialect::Gemini).cloned().filter_map(sse::parse).peekable();
+    let mut frames = whole.frames_in(Dialect::Gemini).cloned().filter_map(sse::parse).peekable();
     frames.peek()?;
     let mut assembly = Assembly::default();
     for frame in frames.filter(|frame| json::valid(&frame.data)) {
@@ -84,7 +84,7 @@ impl<'w> Answer<'w> {
                 summary.iter().chain(text).filter(|text| !text.is_empty()).for_each(|text| self.thought(text));
                 if let Some(encrypted) = encrypted {
                     self.flush();
-                    self.pending = Some(signature::write(id.as_ref(), encrypted));
+                    self.pending = Some(reasoning_state::write(id.as_ref(), encrypted));
                 }
             }
             ItemKind::Call { kind, call_id, name, input, .. } => self.push(Piece::Call(*kind, call_id, name, input)),
@@ -150,37 +150,37 @@ impl<'w> Answer<'w> {
     }
 }
 
-fn candidate(pen: &mut Pen<'_>, whole: &Whole, answer: &Answer<'_>) {
-    pen.object("content", |pen| {
-        pen.array("parts", &answer.parts, |out, (piece, state)| {
-            pen::object(out, |pen| {
-                self::piece(pen, piece);
-                pen.maybe("thoughtSignature", state.as_ref());
+fn candidate(writer: &mut ObjectWriter<'_>, whole: &Whole, answer: &Answer<'_>) {
+    writer.object("content", |writer| {
+        writer.array("parts", &answer.parts, |out, (piece, state)| {
+            emit::object(out, |writer| {
+                self::piece(writer, piece);
+                writer.optional_text("thoughtSignature", state.as_ref());
             });
         });
-        pen.plain("role", "model");
+        writer.string("role", "model");
     });
-    pen.plain("finishReason", say::reason(whole.finish.unwrap_or(Finish::Stop)));
-    pen.number("index", 0);
+    writer.string("finishReason", encode::reason(whole.finish.unwrap_or(Finish::Stop)));
+    writer.number("index", 0);
     if let Some(grounding) = answer.sources.grounding() {
-        pen.json("groundingMetadata", &grounding);
+        writer.json("groundingMetadata", &grounding);
     }
 }
 
-fn piece(pen: &mut Pen<'_>, piece: &Piece<'_>) {
+fn piece(writer: &mut ObjectWriter<'_>, piece: &Piece<'_>) {
     match piece {
-        Piece::Text(text) => joined(pen, text),
+        Piece::Text(text) => joined(writer, text),
         Piece::Thought(text) => {
-            joined(pen, text);
-            pen.word("thought", "true");
+            joined(writer, text);
+            writer.literal("thought", "true");
         }
-        Piece::Call(kind, id, name, input) => say::call(pen, *kind, (id, name, input)),
-        Piece::Image(result, format) => say::image(pen, result, *format),
+        Piece::Call(kind, id, name, input) => encode::call(writer, *kind, (id, name, input)),
+        Piece::Image(result, format) => encode::image(writer, result, *format),
     }
 }
 
-fn joined(pen: &mut Pen<'_>, text: &[u8]) {
-    let out = pen.key("text");
+fn joined(writer: &mut ObjectWriter<'_>, text: &[u8]) {
+    let out = writer.key("text");
     out.put_u8(b'"');
     out.put_slice(text);
     out.put_u8(b'"');

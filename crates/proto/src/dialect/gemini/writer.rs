@@ -15,7 +15,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use self::frames::Frames;
 pub(super) use self::sources::Sources;
 use self::track::Tracks;
-use super::{say, signature};
+use super::{encode, reasoning_state};
 use crate::canon::{Channel, Event, Finish, Frame, Item, ItemKind, Open, Part, Usage, What};
 use crate::dialect::{Dialect, Setting};
 use crate::failure::{Failure, Kind};
@@ -73,7 +73,7 @@ impl Writer {
             {
                 self.pass(&event.what, frame, out);
             }
-            _ => self.say(&event.what, out),
+            _ => self.write_event(&event.what, out),
         }
     }
 
@@ -90,7 +90,7 @@ impl Writer {
         }
     }
 
-    fn say(&mut self, what: &What, out: &mut BytesMut) {
+    fn write_event(&mut self, what: &What, out: &mut BytesMut) {
         match what {
             What::Open(open) => self.open(Some(open)),
             What::Delta { at, part, channel, data } => self.delta((*at, *part, *channel), data, out),
@@ -143,21 +143,21 @@ impl Writer {
                 self.paragraphs(at, Channel::Reasoning, text, out);
                 if let Some(encrypted) = encrypted {
                     self.flush(out);
-                    self.pending = Some(signature::write(id.as_ref(), encrypted));
+                    self.pending = Some(reasoning_state::write(id.as_ref(), encrypted));
                 }
             }
             ItemKind::Call { kind, call_id, name, input, .. } if self.tracks.whole(at) => {
                 let state = self.pending.take();
-                self.frames.parts(out, |pen| {
-                    say::call(pen, *kind, (call_id, name, input));
-                    pen.maybe("thoughtSignature", state.as_ref());
+                self.frames.parts(out, |writer| {
+                    encode::call(writer, *kind, (call_id, name, input));
+                    writer.optional_text("thoughtSignature", state.as_ref());
                 });
             }
             ItemKind::Image { result, format, .. } if !result.is_empty() && self.tracks.whole(at) => {
                 let state = self.pending.take();
-                self.frames.parts(out, |pen| {
-                    say::image(pen, result, format.as_ref());
-                    pen.maybe("thoughtSignature", state.as_ref());
+                self.frames.parts(out, |writer| {
+                    encode::image(writer, result, format.as_ref());
+                    writer.optional_text("thoughtSignature", state.as_ref());
                 });
             }
             ItemKind::Search { action, .. } => self.sources.searched(action.as_ref()),
@@ -192,10 +192,10 @@ impl Writer {
     /// State behind which other state comes goes out on a thought of its own.
     fn flush(&mut self, out: &mut BytesMut) {
         let Some(state) = self.pending.take() else { return };
-        self.frames.parts(out, |pen| {
-            pen.plain("text", "");
-            pen.word("thought", "true");
-            pen.text("thoughtSignature", &state);
+        self.frames.parts(out, |writer| {
+            writer.string("text", "");
+            writer.literal("thought", "true");
+            writer.text("thoughtSignature", &state);
         });
     }
 
@@ -206,7 +206,7 @@ impl Writer {
         if !said {
             let (state, usage) = (self.pending.take(), self.usage.take());
             let grounding = self.sources.grounding();
-            self.frames.last(out, (say::reason(finish), state.as_ref()), (usage.as_ref(), grounding.as_ref()));
+            self.frames.last(out, (encode::reason(finish), state.as_ref()), (usage.as_ref(), grounding.as_ref()));
         }
         self.frames.close(out);
         self.stage = Stage::Done;

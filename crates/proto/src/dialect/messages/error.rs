@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::request::NO_THREAD;
 use crate::bounds;
 use crate::failure::{Failure, Kind};
-use crate::json::pen;
+use crate::json::emit;
 
 #[cfg(test)]
 mod tests;
@@ -22,19 +22,19 @@ pub(super) fn write(failure: &Failure) -> (u16, Bytes) {
 
 /// The error object, which is also the data of an `error` event.
 pub(super) fn event(out: &mut BytesMut, failure: &Failure) {
-    pen::object(out, |pen| {
-        pen.plain("type", "error");
-        pen.object("error", |pen| {
-            pen.plain("type", name(failure.kind));
+    emit::object(out, |writer| {
+        writer.string("type", "error");
+        writer.object("error", |writer| {
+            writer.string("type", name(failure.kind));
             if failure.kind == Kind::ContextLength {
-                pen.plain("message", &too_long(&failure.message));
+                writer.string("message", &too_long(&failure.message));
             } else {
-                pen.plain("message", &failure.message);
+                writer.string("message", &failure.message);
             }
             if failure.code.as_deref() == Some(NO_THREAD) {
-                pen.object("details", |pen| {
-                    pen.plain("error_code", NO_THREAD);
-                    pen.word("unsupported", r#"["thread"]"#);
+                writer.object("details", |writer| {
+                    writer.string("error_code", NO_THREAD);
+                    writer.literal("unsupported", r#"["thread"]"#);
                 });
             }
         });

@@ -12,12 +12,12 @@ mod tests;
 
 use bytes::{Bytes, BytesMut};
 
-use self::turns::Turns;
-use super::{takes_stop, word};
+use self::turns::Messages;
+use super::{sanitized, takes_stop};
 use crate::canon::{Format, Request};
 use crate::dialect::{Dialect, Relay, Target};
 use crate::failure::{Failure, Kind};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::json::schema;
 use crate::notes::Notes;
 use crate::text::Text;
@@ -43,32 +43,37 @@ pub(super) fn write(request: &Request, target: &Target) -> Result<(Bytes, Notes)
 
 fn fresh(request: &Request, relay: &Relay) -> Result<(Bytes, Notes), Failure> {
     let mut notes = Notes::default();
-    let turns = Turns::of(request, relay, &mut notes)?;
+    let turns = Messages::of(request, relay, &mut notes)?;
     if turns.is_empty() {
         let message = "nothing in this conversation can be sent to an upstream that speaks Messages";
         return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
     }
     let plan = thinking::Plan::of(request, relay, turns.is_thoughtless(), &mut notes);
     let mut out = BytesMut::with_capacity(4096);
-    pen::object(&mut out, |pen| {
-        pen.plain("model", &relay.model);
-        pen.number("max_tokens", plan.max_tokens);
-        turns.write(pen, request, &mut notes)?;
-        tools::write(pen, request, &mut notes);
+    emit::object(&mut out, |writer| {
+        writer.string("model", &relay.model);
+        writer.number("max_tokens", plan.max_tokens);
+        turns.write(writer, request, &mut notes)?;
+        tools::write(writer, request, &mut notes);
         if let Some(thinking) = plan.thinking() {
-            pen.json("thinking", &thinking);
+            writer.json("thinking", &thinking);
         }
-        output(pen, request, &plan, &mut notes)?;
-        options(pen, request, &plan, &mut notes);
+        output(writer, request, &plan, &mut notes)?;
+        options(writer, request, &plan, &mut notes);
         dropped(request, &mut notes);
-        pen.word("stream", "true");
+        writer.literal("stream", "true");
         Ok::<(), Failure>(())
     })?;
     Ok((out.freeze(), notes))
 }
 
 /// `output_config`: effort and format.
-fn output(pen: &mut Pen<'_>, request: &Request, plan: &thinking::Plan, notes: &mut Notes) -> Result<(), Failure> {
+fn output(
+    writer: &mut ObjectWriter<'_>,
+    request: &Request,
+    plan: &thinking::Plan,
+    notes: &mut Notes,
+) -> Result<(), Failure> {
     let schema = match &request.format {
         Some(Format::JsonSchema { schema, .. }) => Some(schema),
         Some(Format::Other(_)) => {
@@ -84,45 +89,45 @@ fn output(pen: &mut Pen<'_>, request: &Request, plan: &thinking::Plan, notes: &m
     if schema.is_none() && plan.effort.is_none() {
         return Ok(());
     }
-    pen.object("output_config", |pen| {
+    writer.object("output_config", |writer| {
         if let Some(effort) = plan.effort {
-            pen.plain("effort", effort);
+            writer.string("effort", effort);
         }
         if let Some(schema) = schema {
-            pen.object("format", |pen| {
-                pen.plain("type", "json_schema");
-                pen.json("schema", &schema::closed(schema));
+            writer.object("format", |writer| {
+                writer.string("type", "json_schema");
+                writer.json("schema", &schema::closed(schema));
             });
         }
     });
     Ok(())
 }
 
-fn options(pen: &mut Pen<'_>, request: &Request, plan: &thinking::Plan, notes: &mut Notes) {
+fn options(writer: &mut ObjectWriter<'_>, request: &Request, plan: &thinking::Plan, notes: &mut Notes) {
     for (name, value) in &request.sampling {
         match *name {
             "temperature" | "top_p" | "top_k" if plan.thinks => notes.add(format!("dropped {name} beside thinking")),
             "temperature" if value.parse::<f64>().is_ok_and(|heat| heat > 1.0) => {
                 notes.add("lowered temperature to 1");
-                pen.word(name, "1");
+                writer.literal(name, "1");
             }
             // Newer models refuse both at once.
             "top_p" if request.sampling.iter().any(|(other, _)| *other == "temperature") => {
                 notes.add("dropped top_p beside temperature");
             }
-            "temperature" | "top_p" | "top_k" => pen.json(name, value),
+            "temperature" | "top_p" | "top_k" => writer.json(name, value),
             _ => notes.add(format!("dropped {name}")),
         }
     }
     let stops: Vec<_> = request.limits.stop.iter().filter(|stop| takes_stop(stop)).collect();
     if !stops.is_empty() {
-        pen.array("stop_sequences", stops, |out, stop| pen::escape(out, stop));
+        writer.array("stop_sequences", stops, |out, stop| emit::escape(out, stop));
     }
     match request.tier.as_deref() {
         None => {}
-        Some("auto" | "priority" | "fast") => pen.plain("service_tier", "auto"),
-        Some("default" | "standard_only") => pen.plain("service_tier", "standard_only"),
-        Some(tier) => notes.add(format!("dropped service_tier {}", word(tier))),
+        Some("auto" | "priority" | "fast") => writer.string("service_tier", "auto"),
+        Some("default" | "standard_only") => writer.string("service_tier", "standard_only"),
+        Some(tier) => notes.add(format!("dropped service_tier {}", sanitized(tier))),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::json;
 /// Writes the body.
 pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
     let mut assembly = Assembly::default();
-    let mut own = whole.own(Dialect::Messages).peekable();
+    let mut own = whole.frames_in(Dialect::Messages).peekable();
     if own.peek().is_none() {
         let mut frames = Vec::new();
         // Our own frames have no limit that they could pass.

@@ -16,15 +16,15 @@ use bytes::{BufMut, BytesMut};
 use self::blocks::Blocks;
 use self::searches::Searches;
 use self::track::Tracks;
-use super::say::Gist;
+use super::encode::StopSignals;
 use super::wire::Kind as Wired;
-use super::{error, say};
+use super::{encode, error};
 use crate::canon::{Event, Finish, Frame, Head, Open, Usage, What};
 use crate::dialect::{Dialect, Setting};
 use crate::failure::{Failure, Kind};
 use crate::framing::sse;
 use crate::json;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
 /// Keeps a client waiting; the official SDKs skip it wherever it stands.
@@ -42,7 +42,7 @@ pub struct Writer {
     searches: Searches,
     usage: Option<Usage>,
     stop: Option<Text>,
-    gist: Gist,
+    gist: StopSignals,
     /// Whether the call that is being said is one of a tool that takes free text.
     custom: bool,
     /// Whether the upstream's own frame said why the reply ends.
@@ -66,7 +66,7 @@ impl Writer {
             tracks: Tracks::default(),
             usage: None,
             stop: None,
-            gist: Gist::default(),
+            gist: StopSignals::default(),
             custom: false,
             ended: false,
         }
@@ -81,7 +81,7 @@ impl Writer {
             Some(frame) if frame.dialect == Dialect::Messages && !matches!(event.what, What::Fail(_)) => {
                 self.pass(&event.what, frame, out);
             }
-            _ => self.say(&event.what, out),
+            _ => self.write_event(&event.what, out),
         }
     }
 
@@ -100,7 +100,7 @@ impl Writer {
         }
     }
 
-    fn say(&mut self, what: &What, out: &mut BytesMut) {
+    fn write_event(&mut self, what: &What, out: &mut BytesMut) {
         match what {
             What::Open(open) => self.open(Some(open), out),
             What::Delta { at, part, channel, data } => self.delta((*at, *part, *channel), data, out),
@@ -128,22 +128,22 @@ impl Writer {
         }
         self.stage = Stage::Open;
         let setting = &self.setting;
-        frame("message_start", out, |pen| {
-            pen.object("message", |pen| {
+        frame("message_start", out, |writer| {
+            writer.object("message", |writer| {
                 match open.filter(|_| setting.id.is_empty()) {
-                    Some(open) => pen.text("id", &open.id),
-                    None => pen.plain("id", &setting.id),
+                    Some(open) => writer.text("id", &open.id),
+                    None => writer.string("id", &setting.id),
                 }
-                pen.plain("type", "message");
-                pen.plain("role", "assistant");
+                writer.string("type", "message");
+                writer.string("role", "assistant");
                 match open.and_then(|open| open.model.as_ref()) {
-                    Some(model) => pen.text("model", model),
-                    None => pen.plain("model", &setting.model),
+                    Some(model) => writer.text("model", model),
+                    None => writer.string("model", &setting.model),
                 }
-                pen.word("content", "[]");
-                pen.word("stop_reason", "null");
-                pen.word("stop_sequence", "null");
-                pen.object("usage", |pen| say::usage(pen, &Usage::default(), 0));
+                writer.literal("content", "[]");
+                writer.literal("stop_reason", "null");
+                writer.literal("stop_sequence", "null");
+                writer.object("usage", |writer| encode::usage(writer, &Usage::default(), 0));
             });
         });
         out.put_slice(PING);
@@ -153,18 +153,18 @@ impl Writer {
         self.open(None, out);
         self.flush(out);
         if !self.ended {
-            let reason = say::reason(finish, Gist { stopped: self.stop.is_some(), ..self.gist });
+            let reason = encode::reason(finish, StopSignals { stopped: self.stop.is_some(), ..self.gist });
             let (stop, usage) = (self.stop.take(), self.usage.unwrap_or_default());
             let searches = self.searches.count();
-            frame("message_delta", out, |pen| {
-                pen.object("delta", |pen| {
-                    pen.plain("stop_reason", reason);
+            frame("message_delta", out, |writer| {
+                writer.object("delta", |writer| {
+                    writer.string("stop_reason", reason);
                     match &stop {
-                        Some(sequence) => pen.text("stop_sequence", sequence),
-                        None => pen.word("stop_sequence", "null"),
+                        Some(sequence) => writer.text("stop_sequence", sequence),
+                        None => writer.literal("stop_sequence", "null"),
                     }
                 });
-                pen.object("usage", |pen| say::usage(pen, &usage, searches));
+                writer.object("usage", |writer| encode::usage(writer, &usage, searches));
             });
         }
         out.put_slice(STOP);
@@ -239,13 +239,13 @@ impl Writer {
 }
 
 /// Writes one event.
-fn frame(name: &str, out: &mut BytesMut, members: impl FnOnce(&mut Pen<'_>)) {
+fn frame(name: &str, out: &mut BytesMut, members: impl FnOnce(&mut ObjectWriter<'_>)) {
     out.put_slice(b"event: ");
     out.put_slice(name.as_bytes());
     out.put_slice(b"\ndata: ");
-    pen::object(out, |pen| {
-        pen.plain("type", name);
-        members(pen);
+    emit::object(out, |writer| {
+        writer.string("type", name);
+        members(writer);
     });
     out.put_slice(b"\n\n");
 }

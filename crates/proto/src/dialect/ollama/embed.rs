@@ -6,8 +6,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::request::{Scope, keep_alive};
 use crate::failure::{Failure, Kind};
+use crate::json::emit;
 use crate::json::node::{self, Node, Read};
-use crate::json::pen;
 use crate::json::{Path, Shape};
 use crate::notes::Notes;
 use crate::text::Json;
@@ -41,12 +41,12 @@ pub fn read(body: &Bytes, single: bool) -> Result<Embed, Failure> {
     scope.leftover("", fields);
     let body = input.map(|input| {
         let mut out = BytesMut::with_capacity(input.bytes().len() + 128);
-        pen::object(&mut out, |pen| {
-            pen.plain("model", &model);
-            pen.json("input", &input);
-            pen.plain("encoding_format", "float");
+        emit::object(&mut out, |writer| {
+            writer.string("model", &model);
+            writer.json("input", &input);
+            writer.string("encoding_format", "float");
             if let Some(dimensions) = dimensions {
-                pen.number("dimensions", dimensions);
+                writer.number("dimensions", dimensions);
             }
         });
         out.freeze()
@@ -74,16 +74,16 @@ impl Embed {
         let vectors = answer.map_or_else(|| Ok(Vec::new()), vectors)?;
         let mut out =
             BytesMut::with_capacity(vectors.iter().map(|vector| vector.bytes().len() + 1).sum::<usize>() + 128);
-        pen::object(&mut out, |pen| {
+        emit::object(&mut out, |writer| {
             if self.single {
                 let first = vectors.first().cloned().unwrap_or_else(|| Json::from_valid(Bytes::from_static(b"[]")));
-                return pen.json("embedding", &first);
+                return writer.json("embedding", &first);
             }
-            pen.plain("model", &self.model);
-            pen.array("embeddings", &vectors, |out, vector| out.put_slice(vector.bytes()));
-            pen.number("total_duration", u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-            pen.number("load_duration", 0);
-            pen.number("prompt_eval_count", answer.and_then(tokens).unwrap_or(0));
+            writer.string("model", &self.model);
+            writer.array("embeddings", &vectors, |out, vector| out.put_slice(vector.bytes()));
+            writer.number("total_duration", u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+            writer.number("load_duration", 0);
+            writer.number("prompt_eval_count", answer.and_then(tokens).unwrap_or(0));
         });
         Ok(out.freeze())
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use self::messages::Calls;
 use crate::canon::{Item, ItemKind, Part, Request, Role};
-use crate::dialect::{Dialect, shape};
+use crate::dialect::{Dialect, output_format};
 use crate::failure::Failure;
 use crate::json::node::{self, Fields, Node, Read};
 use crate::json::{Path, Shape};
@@ -49,7 +49,7 @@ pub fn read(body: &Bytes, generate: bool) -> Result<Asked, Failure> {
         return load(&mut fields);
     }
     let mut request = scope.request(fields, generate)?;
-    shape::fold(&mut request);
+    output_format::note_envelope(&mut request);
     Ok(Asked::Reply(Box::new(request), scope.notes))
 }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::say::{self, Call};
+use super::encode::{self, Call};
 use super::stamp::stamp;
 use crate::canon::{Finish, ItemKind, Part, Thinking};
 use crate::dialect::Setting;
 use crate::fold::Whole;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::Text;
 
 /// Writes the body.
@@ -20,18 +20,18 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
         answer.thinking.clear();
     }
     let mut out = BytesMut::with_capacity(answer.content.len() + answer.thinking.len() + 512);
-    pen::object(&mut out, |pen| {
+    emit::object(&mut out, |writer| {
         match &whole.model {
-            Some(model) => pen.text("model", model),
-            None => pen.plain("model", &setting.model),
+            Some(model) => writer.text("model", model),
+            None => writer.string("model", &setting.model),
         }
-        created(pen, Duration::from_secs(setting.created));
+        created(writer, Duration::from_secs(setting.created));
         if setting.reply.generate {
-            answer.generated(pen);
+            answer.generated(writer);
         } else {
-            pen.object("message", |pen| answer.message(pen, setting.reply.image_objects));
+            writer.object("message", |writer| answer.message(writer, setting.reply.image_objects));
         }
-        say::done(pen, finish, whole.usage, &whole.timing);
+        encode::done(writer, finish, whole.usage, &whole.timing);
     });
     out.freeze()
 }
@@ -39,23 +39,23 @@ pub(super) fn write(whole: &Whole, setting: &Setting) -> Bytes {
 /// The answer to a request without messages or prompt, which asks for a model to be loaded or unloaded: there is nothing to load.
 pub fn loaded(model: &str, generate: bool, unload: bool, created_at: u64) -> Bytes {
     let mut out = BytesMut::new();
-    pen::object(&mut out, |pen| {
-        pen.plain("model", model);
-        created(pen, Duration::from_secs(created_at));
+    emit::object(&mut out, |writer| {
+        writer.string("model", model);
+        created(writer, Duration::from_secs(created_at));
         let answer = Answer::default();
         if generate {
-            answer.generated(pen);
+            answer.generated(writer);
         } else {
-            pen.object("message", |pen| answer.message(pen, false));
+            writer.object("message", |writer| answer.message(writer, false));
         }
-        pen.word("done", "true");
-        pen.plain("done_reason", if unload { "unload" } else { "load" });
+        writer.literal("done", "true");
+        writer.string("done_reason", if unload { "unload" } else { "load" });
     });
     out.freeze()
 }
 
-fn created(pen: &mut Pen<'_>, since: Duration) {
-    let out = pen.key("created_at");
+fn created(writer: &mut ObjectWriter<'_>, since: Duration) {
+    let out = writer.key("created_at");
     out.put_u8(b'"');
     out.put_slice(&stamp(since));
     out.put_u8(b'"');
@@ -76,9 +76,9 @@ impl<'w> Answer<'w> {
         for item in &whole.items {
             answer.add(&item.kind);
         }
-        if !say::is_whole(finish) {
+        if !encode::is_whole(finish) {
             // A call whose arguments were cut off must not run.
-            answer.calls.retain(|(kind, _, _, input)| say::is_sound(*kind, input));
+            answer.calls.retain(|(kind, _, _, input)| encode::is_object(*kind, input));
         }
         answer
     }
@@ -106,34 +106,34 @@ impl<'w> Answer<'w> {
         }
     }
 
-    fn message(&self, pen: &mut Pen<'_>, objects: bool) {
-        pen.plain("role", "assistant");
-        joined(pen, "content", &self.content);
+    fn message(&self, writer: &mut ObjectWriter<'_>, objects: bool) {
+        writer.string("role", "assistant");
+        joined(writer, "content", &self.content);
         if !self.thinking.is_empty() {
-            joined(pen, "thinking", &self.thinking);
+            joined(writer, "thinking", &self.thinking);
         }
         if !self.images.is_empty() {
-            say::images(pen, self.images.iter().copied(), objects);
+            encode::images(writer, self.images.iter().copied(), objects);
         }
         if !self.calls.is_empty() {
             let calls = self.calls.iter().enumerate();
-            pen.array("tool_calls", calls, |out, (index, call)| say::call(out, index, *call));
+            writer.array("tool_calls", calls, |out, (index, call)| encode::call(out, index, *call));
         }
     }
 
-    fn generated(&self, pen: &mut Pen<'_>) {
-        joined(pen, "response", &self.content);
+    fn generated(&self, writer: &mut ObjectWriter<'_>) {
+        joined(writer, "response", &self.content);
         if !self.thinking.is_empty() {
-            joined(pen, "thinking", &self.thinking);
+            joined(writer, "thinking", &self.thinking);
         }
         if let Some(image) = self.images.last() {
-            pen.text("image", image);
+            writer.text("image", image);
         }
     }
 }
 
-fn joined(pen: &mut Pen<'_>, name: &str, text: &[u8]) {
-    let out = pen.key(name);
+fn joined(writer: &mut ObjectWriter<'_>, name: &str, text: &[u8]) {
+    let out = writer.key(name);
     out.put_u8(b'"');
     out.put_slice(text);
     out.put_u8(b'"');

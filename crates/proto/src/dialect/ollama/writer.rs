@@ -5,15 +5,15 @@
 //! never said twice, the last line holds none.
 
 mod line;
-mod said;
+mod progress;
 
 use std::time::Duration;
 
 use bytes::BytesMut;
 
-use self::line::Line;
-use self::said::{Place, Said, Seen};
-use super::say::{self, Call};
+use self::line::LineWriter;
+use self::progress::{Boundary, PartKey, Progress};
+use super::encode::{self, Call};
 use super::write_error;
 use crate::canon::{Channel, Event, Finish, Head, Item, ItemKind, Part, Thinking, Usage, What};
 use crate::dialect::Setting;
@@ -24,8 +24,8 @@ use crate::text::Text;
 /// Events to Ollama's lines.
 #[derive(Debug)]
 pub struct Writer {
-    line: Line,
-    said: Said,
+    line: LineWriter,
+    said: Progress,
     /// Calls so far.
     calls: usize,
     /// Calls that are not written yet: their arguments are not whole, or no object.
@@ -42,8 +42,8 @@ impl Writer {
     pub(in crate::dialect) fn new(setting: Setting) -> Self {
         Self {
             silent: setting.reply.thinking == Thinking::Hidden,
-            line: Line::new(setting),
-            said: Said::default(),
+            line: LineWriter::new(setting),
+            said: Progress::default(),
             calls: 0,
             open: Vec::new(),
             usage: None,
@@ -98,18 +98,18 @@ impl Writer {
         }
     }
 
-    fn delta(&mut self, place: Place, data: &Text, out: &mut BytesMut) {
+    fn delta(&mut self, place: PartKey, data: &Text, out: &mut BytesMut) {
         if data.is_empty() {
             return;
         }
         match place.2 {
             Channel::Text | Channel::Refusal => {
-                self.said.seen(place);
+                self.said.record(place);
                 self.line.text(data.as_str(), out);
             }
             Channel::Reasoning | Channel::Summary if self.silent => {}
             Channel::Reasoning | Channel::Summary => {
-                if self.said.seen(place) == Seen::NewParagraph {
+                if self.said.record(place) == Boundary::NewParagraph {
                     self.line.thinking("\\n\\n", out);
                 }
                 self.line.thinking(data.as_str(), out);
@@ -128,7 +128,7 @@ impl Writer {
                 self.paragraphs(at, Channel::Summary, summary, out);
                 self.paragraphs(at, Channel::Reasoning, text, out);
             }
-            ItemKind::Call { kind, call_id, name, input, .. } if say::is_sound(*kind, input) => {
+            ItemKind::Call { kind, call_id, name, input, .. } if encode::is_object(*kind, input) => {
                 self.open.retain(|(open, _)| *open != at);
                 self.call((*kind, call_id, name, input), out);
             }
@@ -166,7 +166,7 @@ impl Writer {
         }
         let index = self.calls;
         self.calls += 1;
-        self.line.message(out, |pen| pen.array("tool_calls", [()], |out, ()| say::call(out, index, call)));
+        self.line.message(out, |writer| writer.array("tool_calls", [()], |out, ()| encode::call(out, index, call)));
     }
 
     /// The call in progress at `at`.
@@ -183,7 +183,7 @@ impl Writer {
     fn calls_left(&mut self, finish: Finish, out: &mut BytesMut) {
         for (_, slot) in std::mem::take(&mut self.open) {
             if let Some(Item { kind: ItemKind::Call { kind, call_id, name, input, .. }, .. }) = slot.item()
-                && (say::is_whole(finish) || say::is_sound(kind, &input))
+                && (encode::is_whole(finish) || encode::is_object(kind, &input))
             {
                 self.call((kind, &call_id, &name, &input), out);
             }
@@ -193,7 +193,7 @@ impl Writer {
     fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
         self.calls_left(finish, out);
         let (usage, timing) = (self.usage, self.timing);
-        self.line.last(out, |pen| say::done(pen, finish, usage, &timing));
+        self.line.last(out, |writer| encode::done(writer, finish, usage, &timing));
         self.done = true;
     }
 

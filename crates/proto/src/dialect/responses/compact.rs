@@ -6,9 +6,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::canon::{Item, ItemKind, Reply, Request, Role};
+use crate::canon::{Item, ItemKind, ReplyOptions, Request, Role};
 use crate::failure::{Failure, Kind};
-use crate::json::pen;
+use crate::json::emit;
 use crate::text::Json;
 
 /// The item that asks for a compaction.
@@ -22,10 +22,10 @@ pub fn ask(request: &mut Request) -> Vec<Json> {
     let said = |item: &&Item| matches!(&item.kind, ItemKind::Message { role: Role::User, .. });
     let kept = request.items.iter().filter(said).filter_map(|item| item.raw.clone()).collect();
     if !is_asked(request) {
-        let raw = pen::json(|pen| pen.plain("type", TRIGGER));
+        let raw = emit::json(|writer| writer.string("type", TRIGGER));
         request.items.push(Item { kind: ItemKind::Other { kind: TRIGGER.to_owned() }, raw: Some(raw) });
     }
-    request.reply = Reply::default();
+    request.reply = ReplyOptions::default();
     kept
 }
 
@@ -53,16 +53,16 @@ pub fn made(response: &Bytes) -> Result<Json, Failure> {
 pub fn answer(response: &Bytes, kept: &[Json], made: &Json) -> Bytes {
     let response = Json::from_valid(response.clone());
     let mut out = BytesMut::with_capacity(kept.iter().map(|item| item.bytes().len()).sum::<usize>() + 1024);
-    pen::object(&mut out, |pen| {
+    emit::object(&mut out, |writer| {
         for (name, from) in [("id", "id"), ("created_at", "created_at")] {
             if let Some(value) = response.get(from) {
-                pen.json(name, &value);
+                writer.json(name, &value);
             }
         }
-        pen.plain("object", "response.compaction");
-        pen.array("output", kept.iter().chain([made]), |out, item| out.extend_from_slice(item.bytes()));
+        writer.string("object", "response.compaction");
+        writer.array("output", kept.iter().chain([made]), |out, item| out.extend_from_slice(item.bytes()));
         if let Some(usage) = response.get("usage") {
-            pen.json("usage", &usage);
+            writer.json("usage", &usage);
         }
     });
     out.freeze()

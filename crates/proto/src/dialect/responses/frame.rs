@@ -4,18 +4,18 @@ use bytes::{Bytes, BytesMut};
 
 use crate::dialect::openai_error;
 use crate::failure::Failure;
-use crate::json::pen;
+use crate::json::emit;
 
 /// The message of a refusal. Without its status the Codex client would ignore it and wait (client 0.169.0, measured).
 pub fn refusal<'h>(failure: &Failure, status: u16, headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> Bytes {
     let mut out = BytesMut::new();
-    pen::object(&mut out, |pen| {
-        pen.plain("type", "error");
-        pen.number("status", status.into());
-        pen.object("error", |pen| openai_error::members(pen, failure));
-        pen.object("headers", |pen| {
+    emit::object(&mut out, |writer| {
+        writer.string("type", "error");
+        writer.number("status", status.into());
+        writer.object("error", |writer| openai_error::members(writer, failure));
+        writer.object("headers", |writer| {
             for (name, value) in headers {
-                pen.plain(&title(name), value);
+                writer.string(&title(name), value);
             }
         });
     });
@@ -25,9 +25,9 @@ pub fn refusal<'h>(failure: &Failure, status: u16, headers: impl IntoIterator<It
 /// The message with which a Codex client is told the headers of its answer; `kind` is its type.
 pub fn metadata<'h>(kind: &str, headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> Bytes {
     let mut out = BytesMut::new();
-    pen::object(&mut out, |pen| {
-        pen.plain("type", kind);
-        pen.object("headers", |pen| headers.into_iter().for_each(|(name, value)| pen.plain(name, value)));
+    emit::object(&mut out, |writer| {
+        writer.string("type", kind);
+        writer.object("headers", |writer| headers.into_iter().for_each(|(name, value)| writer.string(name, value)));
     });
     out.freeze()
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Request, Role, Tool, ToolChoice, ToolKind};
 use crate::json::node::{self, Fields, Node, Read};
 use crate::json::patch::set;
-use crate::json::{Path, Shape, pen};
+use crate::json::{Path, Shape, emit};
 use crate::text::{Json, Text};
 pub(super) use part::{Side, text, without_detail, write as write_part};
 
@@ -189,10 +189,10 @@ pub(super) fn is_operator(json: &Json) -> bool {
 
 /// A developer message that says `text`.
 pub(super) fn developer(text: &Text) -> Json {
-    pen::json(|pen| {
-        pen.plain("type", "message");
-        pen.plain("role", "developer");
-        pen.array("content", [text], |out, text| pen::object(out, |pen| part::text(pen, "input_text", text)));
+    emit::json(|writer| {
+        writer.string("type", "message");
+        writer.string("role", "developer");
+        writer.array("content", [text], |out, text| emit::object(out, |writer| part::text(writer, "input_text", text)));
     })
 }
 

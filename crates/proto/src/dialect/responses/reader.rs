@@ -6,7 +6,7 @@
 //! that no frame of their own stands for carry an empty frame, so that the writer of this dialect adds nothing for them.
 
 mod delta;
-mod seen;
+mod progress;
 mod template;
 mod terminal;
 
@@ -21,7 +21,7 @@ use crate::framing;
 use crate::framing::sse;
 use crate::json;
 use crate::text::{Json, Text};
-use seen::Seen;
+use progress::ItemProgress;
 use template::Template;
 
 /// Longest event that is read, in bytes.
@@ -36,7 +36,7 @@ pub struct Reader {
     /// Reused between chunks.
     frames: Vec<sse::Frame>,
     template: Template,
-    seen: Seen,
+    seen: ItemProgress,
     state: State,
 }
 
@@ -66,7 +66,7 @@ impl Reader {
             source: Source::Unknown,
             frames: Vec::new(),
             template: Template::default(),
-            seen: Seen::default(),
+            seen: ItemProgress::default(),
             state: State::Before,
         }
     }
@@ -247,7 +247,7 @@ impl Reader {
             let head = item.raw.as_ref().map_or(Head::Other, item::head);
             out.push(silent(What::ItemOpen { at, head }));
         }
-        let mut say = |seen: &Seen, channel, part: usize, text: &Text| {
+        let mut say = |seen: &ItemProgress, channel, part: usize, text: &Text| {
             if !seen.has(at, channel) && !text.is_empty() {
                 let part = u32::try_from(part).unwrap_or(u32::MAX);
                 out.push(silent(What::Delta { at, part, channel, data: text.clone() }));

@@ -1,9 +1,9 @@
 //! Reads a `/v1/responses` body. Every value that the canonical model does not name is kept, in `rest` and in `raw`.
 
 mod body;
+mod client_body;
 mod codex;
 mod items;
-mod own;
 mod relay;
 
 use bytes::Bytes;
@@ -120,7 +120,7 @@ fn sampling(key: &str, node: Node<'_>) -> Read<Json> {
 }
 
 /// The items as they came, or as this dialect says them.
-pub(super) fn plain(list: &[Item]) -> Vec<Json> {
+pub(super) fn to_json(list: &[Item]) -> Vec<Json> {
     let fresh = |item: &Item| items::one(item, &mut Notes::default());
     list.iter().filter_map(|item| item.raw.clone().or_else(|| fresh(item))).collect()
 }

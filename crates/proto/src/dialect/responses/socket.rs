@@ -1,19 +1,19 @@
 //! The same protocol over a WebSocket: one `response.create` a turn, and its events one JSON text each.
 //!
-//! [`Turn`] is a request body as it would be sent over HTTP, written as the frame of a socket; [`Chain`] is what the other
+//! [`TurnRequest`] is a request body as it would be sent over HTTP, written as the frame of a socket; [`Chain`] is what the other
 //! end of a socket remembers, so that a turn sends only what is new; [`wrap`] makes an event the frame of an event stream,
 //! which is what [`super::Reader`] reads and a client over HTTP gets.
 //!
 //! Source: spec of the official client 0.169.0 on the wire, section 4, November 2026.
 
 mod chain;
-mod print;
-mod turn;
+mod fingerprint;
+mod turn_request;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 pub use chain::{Chain, Foreign, Record};
-pub use turn::Turn;
+pub use turn_request::TurnRequest;
 
 use super::wire::{self, Kind};
 use crate::json::{self, Scan};
@@ -21,31 +21,31 @@ use crate::text::Json;
 
 /// What an event means for the connection that it came on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum EventClass {
     /// About the account or the connection: limits, metadata, timing. These may come before the reply.
-    Aside,
+    OutOfBand,
     /// A part of the reply.
     Part,
     /// An item of the reply is complete.
-    Item,
+    ItemDone,
     /// The reply is over, and complete.
-    End,
+    Completed,
     /// The reply is over before its time.
-    Short,
+    Incomplete,
     /// The other end refuses, or gives up.
     Error,
 }
 
-impl Said {
+impl EventClass {
     fn of(kind: Kind, name: &[u8]) -> Self {
         match kind {
-            Kind::Completed => Self::End,
-            Kind::Incomplete | Kind::Cancelled | Kind::Failed => Self::Short,
+            Kind::Completed => Self::Completed,
+            Kind::Incomplete | Kind::Cancelled | Kind::Failed => Self::Incomplete,
             Kind::Error => Self::Error,
-            Kind::ItemDone => Self::Item,
-            Kind::Limits | Kind::Metadata => Self::Aside,
+            Kind::ItemDone => Self::ItemDone,
+            Kind::Limits | Kind::Metadata => Self::OutOfBand,
             _ if name.starts_with(b"codex.") || name.starts_with(b"responsesapi.") || name == b"keepalive" => {
-                Self::Aside
+                Self::OutOfBand
             }
             _ => Self::Part,
         }
@@ -53,10 +53,10 @@ impl Said {
 }
 
 /// Appends a message as a frame of an event stream. `None` for one that is no event; nothing is appended then.
-pub fn wrap(message: &Bytes, out: &mut BytesMut) -> Option<Said> {
+pub fn wrap(message: &Bytes, out: &mut BytesMut) -> Option<EventClass> {
     if let Some(name) = wire::type_of(message).filter(|_| memchr::memchr2(b'\n', b'\r', message).is_none()) {
         frame(name, message, out);
-        return Some(Said::of(Kind::of(name), name));
+        return Some(EventClass::of(Kind::of(name), name));
     }
     let event = json::readable(message.clone())?;
     let name = event.text("type")?;
@@ -65,7 +65,7 @@ pub fn wrap(message: &Bytes, out: &mut BytesMut) -> Option<Said> {
         return None;
     }
     frame(name.as_bytes(), event.bytes(), out);
-    Some(Said::of(Kind::of(name.as_bytes()), name.as_bytes()))
+    Some(EventClass::of(Kind::of(name.as_bytes()), name.as_bytes()))
 }
 
 fn frame(name: &[u8], data: &[u8], out: &mut BytesMut) {

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use super::{item, request};
 use crate::canon::Item;
-use crate::json::{Shape, pen, set};
+use crate::json::{Shape, emit, set};
 use crate::text::{Json, Text};
 
 /// What becomes of a response once it is over, as its objects are to say it.
@@ -17,7 +17,7 @@ pub struct Stored {
     /// The `previous_response_id` to show, which no upstream knows.
     pub previous: Option<Text>,
     /// Most bytes of a response object that is worth keeping; `None`: none is.
-    pub most: Option<usize>,
+    pub max_bytes: Option<usize>,
 }
 
 impl Stored {
@@ -36,29 +36,29 @@ impl Stored {
             marked = set(&marked, "previous_response_id", &previous.quoted());
         }
         if let Some(store) = self.store {
-            marked = set(&marked, "store", &Json::of(&(store && !(over && self.lets_go(&marked)))));
+            marked = set(&marked, "store", &Json::of(&(store && !(over && self.exceeds_cap(&marked)))));
         }
         marked
     }
 
     /// The object, if it is one to keep.
     pub fn keep(&self, response: &Json) -> Option<Json> {
-        (self.most.is_some() && !self.lets_go(response)).then(|| response.clone())
+        (self.max_bytes.is_some() && !self.exceeds_cap(response)).then(|| response.clone())
     }
 
-    fn lets_go(&self, response: &Json) -> bool {
-        self.most.is_some_and(|most| response.bytes().len() > most)
+    fn exceeds_cap(&self, response: &Json) -> bool {
+        self.max_bytes.is_some_and(|most| response.bytes().len() > most)
     }
 }
 
 /// A conversation as one list in a buffer of its own, which keeps nothing else of the request in memory; `None` when `weigh`,
 /// which is told its size before anything is copied, does not bear it.
 pub fn pack<W>(items: &[Item], weigh: impl FnOnce(usize) -> Option<W>) -> Option<(Json, W)> {
-    let list = request::plain(items);
+    let list = request::to_json(items);
     let size = list.iter().map(|item| item.bytes().len() + 1).sum::<usize>() + 2;
     let weight = weigh(size)?;
     let mut out = BytesMut::with_capacity(size);
-    pen::array(&mut out, &list, |out, item| out.extend_from_slice(item.bytes()));
+    emit::array(&mut out, &list, |out, item| out.extend_from_slice(item.bytes()));
     Some((Json::from_valid(out.freeze()), weight))
 }
 
@@ -69,7 +69,7 @@ pub fn unpack(list: &Json) -> Vec<Item> {
 
 /// An item as it is shown: it has an id, which is made where it has none of its own. Nothing is copied before it is asked for.
 #[derive(Clone, Debug)]
-pub struct Shown {
+pub struct ListedItem {
     item: Json,
     /// What a made id is made of: the list's name and the item's place in it.
     list: Arc<str>,
@@ -77,27 +77,31 @@ pub struct Shown {
 }
 
 /// The items of a list as they are shown; `name` goes into the ids that are made.
-pub fn shown(list: &Json, name: &str) -> Vec<Shown> {
+pub fn list_items(list: &Json, name: &str) -> Vec<ListedItem> {
     let name: Arc<str> = name.into();
-    list.elements().enumerate().map(|(at, item)| Shown { item, list: Arc::clone(&name), at }).collect()
+    list.elements().enumerate().map(|(at, item)| ListedItem { item, list: Arc::clone(&name), at }).collect()
 }
 
-impl Shown {
+impl ListedItem {
     /// Its id.
     pub fn id(&self) -> String {
-        self.own().map_or_else(|| self.made(), |id| id.plain().into_owned())
+        self.upstream_id().map_or_else(|| self.generated_id(), |id| id.plain().into_owned())
     }
 
     /// The item with its id.
     pub fn json(&self) -> Json {
-        if self.own().is_some() { self.item.clone() } else { set(&self.item, "id", &Json::of(&self.made())) }
+        if self.upstream_id().is_some() {
+            self.item.clone()
+        } else {
+            set(&self.item, "id", &Json::of(&self.generated_id()))
+        }
     }
 
-    fn own(&self) -> Option<Text> {
+    fn upstream_id(&self) -> Option<Text> {
         self.item.text("id").filter(|id| !id.is_empty())
     }
 
-    fn made(&self) -> String {
+    fn generated_id(&self) -> String {
         format!("{}_{}_{}", prefix(&self.item), self.list, self.at)
     }
 }

@@ -1,9 +1,9 @@
 //! Tools, tool choice and output format.
 
 use crate::canon::{Format, Request, Tool, ToolChoice, ToolKind};
-use crate::dialect::{shape, tools};
+use crate::dialect::{output_format, tools};
+use crate::json::emit::{self, ObjectWriter};
 use crate::json::node::{self, Fields, Node, Read};
-use crate::json::pen::{self, Pen};
 use crate::json::{Shape, patch, schema};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -49,9 +49,9 @@ fn known(kind: &str, fields: &mut Fields<'_>) -> Read<ToolKind> {
 
 /// A nested definition in the flat form.
 fn flat(kind: &str, inner: &Json) -> Json {
-    pen::json(|pen| {
-        pen.plain("type", kind);
-        inner.fields().filter(|(key, _)| !key.is("type")).for_each(|(key, value)| pen.member(&key, &value));
+    emit::json(|writer| {
+        writer.string("type", kind);
+        inner.fields().filter(|(key, _)| !key.is("type")).for_each(|(key, value)| writer.member(&key, &value));
     })
 }
 
@@ -86,9 +86,9 @@ pub(super) fn choice(node: Node<'_>) -> Read<(ToolChoice, Json)> {
 /// A tool choice in this dialect.
 pub(super) fn choice_json(choice: &ToolChoice) -> Json {
     let named = |kind: &str, name: &Text| {
-        pen::json(|pen| {
-            pen.plain("type", kind);
-            pen.text("name", name);
+        emit::json(|writer| {
+            writer.string("type", kind);
+            writer.text("name", name);
         })
     };
     match choice {
@@ -105,29 +105,29 @@ pub(super) fn choice_json(choice: &ToolChoice) -> Json {
 pub(super) fn tool_json(tool: &Tool) -> Json {
     if let Some(raw) = &tool.raw {
         let ToolKind::Function { parameters: Some(parameters), strict, .. } = &tool.kind else { return raw.clone() };
-        return patch::set(raw, "parameters", &shape::parameters(parameters, *strict));
+        return patch::set(raw, "parameters", &output_format::parameters(parameters, *strict));
     }
-    pen::json(|pen| match &tool.kind {
+    emit::json(|writer| match &tool.kind {
         ToolKind::Function { name, description, parameters, strict } => {
-            pen.plain("type", "function");
-            pen.text("name", name);
-            pen.maybe("description", description.as_ref());
+            writer.string("type", "function");
+            writer.text("name", name);
+            writer.optional_text("description", description.as_ref());
             // The field's default is true here and false in the other dialects.
-            pen.word("strict", if *strict == Some(true) { "true" } else { "false" });
+            writer.literal("strict", if *strict == Some(true) { "true" } else { "false" });
             match parameters {
-                Some(parameters) => pen.json("parameters", &shape::parameters(parameters, *strict)),
-                None => pen.word("parameters", r#"{"type":"object","properties":{}}"#),
+                Some(parameters) => writer.json("parameters", &output_format::parameters(parameters, *strict)),
+                None => writer.literal("parameters", r#"{"type":"object","properties":{}}"#),
             }
         }
         ToolKind::Custom { name, description, format } => {
-            pen.plain("type", "custom");
-            pen.text("name", name);
-            pen.maybe("description", description.as_ref());
+            writer.string("type", "custom");
+            writer.text("name", name);
+            writer.optional_text("description", description.as_ref());
             if let Some(format) = format {
-                pen.json("format", format);
+                writer.json("format", format);
             }
         }
-        ToolKind::Hosted { kind } => pen.plain("type", kind),
+        ToolKind::Hosted { kind } => writer.string("type", kind),
     })
 }
 
@@ -148,20 +148,20 @@ pub(super) fn format(node: Node<'_>) -> Read<Option<Format>> {
 }
 
 /// Writes the format of `request` as the member of a `text` object.
-pub(super) fn write_format(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
+pub(super) fn write_format(writer: &mut ObjectWriter<'_>, request: &Request, notes: &mut Notes) {
     match &request.format {
         None => {}
-        Some(Format::Other(json)) => pen.json("format", json),
-        Some(Format::JsonObject) => pen.object("format", |pen| pen.plain("type", "json_object")),
-        Some(Format::JsonSchema { name, description, schema, strict }) => pen.object("format", |pen| {
-            let shape = shape::format(request, schema, *strict, notes);
-            pen.plain("type", "json_schema");
-            pen.text("name", name);
-            pen.maybe("description", description.as_ref());
+        Some(Format::Other(json)) => writer.json("format", json),
+        Some(Format::JsonObject) => writer.object("format", |writer| writer.string("type", "json_object")),
+        Some(Format::JsonSchema { name, description, schema, strict }) => writer.object("format", |writer| {
+            let shape = output_format::format(request, schema, *strict, notes);
+            writer.string("type", "json_schema");
+            writer.text("name", name);
+            writer.optional_text("description", description.as_ref());
             if let Some(strict) = shape.strict {
-                pen.word("strict", if strict { "true" } else { "false" });
+                writer.literal("strict", if strict { "true" } else { "false" });
             }
-            pen.json("schema", &shape.schema);
+            writer.json("schema", &shape.schema);
         }),
     }
 }
@@ -169,7 +169,7 @@ pub(super) fn write_format(pen: &mut Pen<'_>, request: &Request, notes: &mut Not
 /// The client's own `text` object, its schema in the form that upstreams take.
 pub(super) fn own_text(text: Json, request: &Request, notes: &mut Notes) -> Json {
     let Some(Format::JsonSchema { schema, strict, .. }) = &request.format else { return text };
-    let shape = shape::format(request, schema, *strict, notes);
+    let shape = output_format::format(request, schema, *strict, notes);
     if shape.schema == *schema {
         return text;
     }
@@ -181,6 +181,6 @@ pub(super) fn own_text(text: Json, request: &Request, notes: &mut Notes) -> Json
 pub(super) fn with(object: Option<&Json>, name: &'static str, value: &Json) -> Json {
     match object {
         Some(object) => patch::set(object, name, value),
-        None => pen::json(|pen| pen.json(name, value)),
+        None => emit::json(|writer| writer.json(name, value)),
     }
 }

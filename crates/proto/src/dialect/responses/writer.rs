@@ -12,7 +12,7 @@ use super::wire::type_of_head;
 use crate::canon::{Event, Open, Usage, What};
 use crate::dialect::{Dialect, Setting};
 use crate::failure::{Failure, Kind};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::Json;
 use items::Items;
 use object::Facts;
@@ -97,7 +97,7 @@ impl Writer {
                 let written = self.items.note(what, raw);
                 match raw.filter(|_| written) {
                     Some(raw) => self.pass(Some(raw), out),
-                    None => self.say(what, out),
+                    None => self.write_event(what, out),
                 }
             }
         }
@@ -137,7 +137,7 @@ impl Writer {
         self.state = State::Open;
         for name in ["response.created", "response.in_progress"] {
             let response = self.facts.response("in_progress", |_| ());
-            self.frame(name, out, |pen| pen.json("response", &response));
+            self.frame(name, out, |writer| writer.json("response", &response));
             self.response = self.facts.stored().keep(&response);
         }
     }
@@ -168,16 +168,16 @@ impl Writer {
     }
 
     /// Writes one frame of ours.
-    fn frame(&mut self, name: &str, out: &mut BytesMut, members: impl FnOnce(&mut Pen<'_>)) {
+    fn frame(&mut self, name: &str, out: &mut BytesMut, members: impl FnOnce(&mut ObjectWriter<'_>)) {
         out.put_slice(b"event: ");
         out.put_slice(name.as_bytes());
         out.put_slice(b"\ndata: ");
         let number = self.sequence;
         self.sequence += 1;
-        pen::object(out, |pen| {
-            pen.plain("type", name);
-            pen.number("sequence_number", number);
-            members(pen);
+        emit::object(out, |writer| {
+            writer.string("type", name);
+            writer.number("sequence_number", number);
+            members(writer);
         });
         out.put_slice(b"\n\n");
     }

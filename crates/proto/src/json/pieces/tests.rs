@@ -1,5 +1,5 @@
 use super::Pieces;
-use crate::json::pen;
+use crate::json::emit;
 use crate::text::Json;
 
 fn of(pieces: &[&'static str]) -> String {
@@ -7,7 +7,7 @@ fn of(pieces: &[&'static str]) -> String {
     for piece in pieces {
         all.add(&Json::from_valid((*piece).into()), &["known"]);
     }
-    String::from_utf8(pen::json(|pen| all.write_all(pen)).bytes().to_vec()).unwrap()
+    String::from_utf8(emit::json(|writer| all.write_all(writer)).bytes().to_vec()).unwrap()
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::keywords::{self, Under};
 use super::tree::Tree;
-use super::words::{self, Under};
 use crate::json::node::Read;
 use crate::json::{Path, Shape};
 use crate::text::{Json, Text};
@@ -99,7 +99,7 @@ pub(super) fn read(schema: &mut Tree, path: &Path<'_>) -> Read<()> {
 
 /// Whether a type is spelled in Gemini's manner somewhere in the schema.
 pub(super) fn speaks(schema: &Tree) -> bool {
-    TYPES.iter().any(|(upper, _)| words::is_type(schema, upper)) || words::children(schema).any(speaks)
+    TYPES.iter().any(|(upper, _)| keywords::is_type(schema, upper)) || keywords::children(schema).any(speaks)
 }
 
 /// Vertex points to `#/defs/...`, where JSON Schema has `$defs`.
@@ -116,7 +116,7 @@ fn below(schema: &mut Tree, path: &Path<'_>) -> Read<()> {
     for (key, value) in members {
         let name = key.plain();
         let path = path.field(&name);
-        match (words::under(key.escaped()), &mut *value) {
+        match (keywords::under(key.escaped()), &mut *value) {
             (Under::Schema | Under::List, Tree::Array(elements)) => {
                 for (at, element) in elements.iter_mut().enumerate() {
                     read(element, &path.index(at))?;
@@ -186,7 +186,7 @@ fn nullable(schema: &mut Tree) {
     if let Some(Tree::Array(values)) = schema.get_mut("enum")
         && !values.iter().any(|value| value.is("null"))
     {
-        values.push(Tree::word("null"));
+        values.push(Tree::literal("null"));
     }
     match schema.get_mut("type") {
         Some(Tree::Array(kinds)) => {
@@ -201,7 +201,7 @@ fn nullable(schema: &mut Tree) {
                 choices.push(null);
             } else if schema.has("$ref") {
                 let inner = std::mem::replace(schema, Tree::object([]));
-                *schema = words::any_of(vec![inner, null]);
+                *schema = keywords::any_of(vec![inner, null]);
             }
         }
     }
@@ -255,7 +255,7 @@ pub(super) fn write(schema: &Tree) -> Option<Tree> {
 /// What Gemini checks of each schema: a type where there is no choice, elements for an array and no other, properties for an
 /// object and no other, none of them required that is not there.
 fn is_taken(schema: &Tree) -> bool {
-    let is = |kind: &str| words::is_type(schema, kind);
+    let is = |kind: &str| keywords::is_type(schema, kind);
     let properties = schema.get("properties").map(Tree::members).unwrap_or_default();
     let names: HashSet<&Text> = properties.iter().map(|(name, _)| name).collect();
     let required = schema.get("required").map(Tree::elements).unwrap_or_default();
@@ -282,7 +282,7 @@ fn kinds(value: &Tree, out: &mut Vec<(Text, Tree)>) -> Option<()> {
     let (upper, _) = TYPES.iter().find(|(_, lower)| first.is(lower))?;
     out.push((Text::from_plain("type"), Tree::string(upper)));
     if null {
-        out.push((Text::from_plain("nullable"), Tree::word("true")));
+        out.push((Text::from_plain("nullable"), Tree::literal("true")));
     }
     Some(())
 }

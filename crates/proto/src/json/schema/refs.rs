@@ -5,8 +5,8 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
+use super::keywords;
 use super::tree::Tree;
-use super::words;
 use crate::text::Text;
 
 /// Most definitions whose circles are looked for; in a larger document each counts as circular.
@@ -53,7 +53,7 @@ pub(super) fn expand_root(root: &mut Tree) {
 /// Every `$ref` in the document.
 pub(super) fn all(schema: &Tree, found: &mut Vec<Text>) {
     found.extend(schema.get("$ref").and_then(Tree::text));
-    words::children(schema).for_each(|child| all(child, found));
+    keywords::children(schema).for_each(|child| all(child, found));
 }
 
 /// Whether every `$ref` names something in the document.
@@ -143,7 +143,7 @@ impl<'t> Edges<'t> {
                 }
             }
         }
-        words::children(schema).for_each(|child| self.walk(child, walked));
+        keywords::children(schema).for_each(|child| self.walk(child, walked));
         if is_target {
             self.around.pop();
         }
@@ -170,5 +170,5 @@ pub(super) fn shift(schema: &mut Tree, prefix: &str) {
             schema.set("$ref", Tree::string(&moved));
         }
     }
-    words::each(schema, |child| shift(child, prefix));
+    keywords::each(schema, |child| shift(child, prefix));
 }

@@ -1,14 +1,14 @@
 //! Schemas for upstreams that hold their output to one: every object closed, every property required.
 //!
-//! What is changed only narrows: whatever fits the schema that we send fits the client's, once [`crate::unfold`] turned it back.
+//! What is changed only narrows: whatever fits the schema that we send fits the client's, once [`crate::envelope`] turned it back.
 //! An optional property becomes a required one, and may be null only where its type leads back to itself and so could never
 //! end. A schema that cannot be narrowed so (free keys, conditions) is no strict one, and says why.
 
 use std::collections::HashSet;
 
+use super::keywords::Under;
 use super::tree::Tree;
-use super::words::Under;
-use super::{refs, words};
+use super::{keywords, refs};
 use crate::json::Shape;
 use crate::text::Text;
 
@@ -59,7 +59,7 @@ pub(crate) enum Form {
     /// They pass as they are: a tuple stays an array.
     Plain,
     /// A tuple travels as an object and anything that is not an object inside one.
-    Folded,
+    Envelope,
 }
 
 /// Makes `schema` strict.
@@ -81,8 +81,8 @@ pub(super) fn make(schema: &mut Tree, form: Form) -> Result<(), &'static str> {
     Maker { circles, form }.schema(schema)
 }
 
-/// Whether a reply to this schema must be turned back when it was sent folded.
-pub(super) fn folds(schema: &Tree) -> bool {
+/// Whether a reply to this schema must be turned back when it was sent in an envelope.
+pub(super) fn needs_envelope(schema: &Tree) -> bool {
     !reserved(schema) && (!root_is_object(schema) || has_tuple(schema))
 }
 
@@ -109,11 +109,11 @@ fn is_plain_object(schema: &Tree) -> bool {
 /// Whether a property has a name that would be taken for one of ours.
 fn reserved(schema: &Tree) -> bool {
     let own = schema.get("properties").map_or(&[][..], Tree::members);
-    own.iter().any(|(name, _)| name.plain().starts_with(ELEMENT)) || words::children(schema).any(reserved)
+    own.iter().any(|(name, _)| name.plain().starts_with(ELEMENT)) || keywords::children(schema).any(reserved)
 }
 
 fn has_tuple(schema: &Tree) -> bool {
-    words::is_tuple(schema) || words::children(schema).any(has_tuple)
+    keywords::is_tuple(schema) || keywords::children(schema).any(has_tuple)
 }
 
 /// Puts the schema into the one property of an object; the definitions stay at the root.
@@ -127,7 +127,7 @@ fn wrap(schema: &mut Tree) {
     schema.set("type", Tree::string("object"));
     schema.set("properties", Tree::object([(ROOT, inner)]));
     schema.set("required", Tree::Array(vec![Tree::string(ROOT)]));
-    schema.set("additionalProperties", Tree::word("false"));
+    schema.set("additionalProperties", Tree::literal("false"));
     if let Tree::Object(members) = schema {
         members.extend(kept);
     }
@@ -165,7 +165,7 @@ impl Maker {
     }
 
     fn member(&self, key: &Text, value: &mut Tree) -> Result<(), &'static str> {
-        match words::under(key.escaped()) {
+        match keywords::under(key.escaped()) {
             Under::Schema if key.is("additionalProperties") => Ok(()),
             Under::Schema | Under::List => self.under(value),
             Under::Map => self.map(value),
@@ -182,10 +182,10 @@ impl Maker {
                 None => return Err("a value of any kind"),
             }
         }
-        if words::is_type(schema, "array") {
+        if keywords::is_type(schema, "array") {
             self.array(schema)?;
         }
-        if words::is_type(schema, "object") { self.object(schema) } else { Ok(()) }
+        if keywords::is_type(schema, "object") { self.object(schema) } else { Ok(()) }
     }
 
     fn object(&self, schema: &mut Tree) -> Result<(), &'static str> {
@@ -196,7 +196,7 @@ impl Maker {
             _ if named => {}
             _ => return Err("free keys"),
         }
-        schema.set("additionalProperties", Tree::word("false"));
+        schema.set("additionalProperties", Tree::literal("false"));
         if !matches!(schema.get("properties"), Some(Tree::Object(_))) {
             schema.set("properties", Tree::object([]));
         }
@@ -215,7 +215,7 @@ impl Maker {
         for (name, value) in properties {
             if !wanted.contains(name) && self.endless(value) {
                 let inner = std::mem::replace(value, Tree::object([]));
-                *value = words::any_of(vec![inner, Tree::object([("type", Tree::string("null"))])]);
+                *value = keywords::any_of(vec![inner, Tree::object([("type", Tree::string("null"))])]);
             }
             if once.insert(name.clone()) {
                 names.push(name.clone());
@@ -237,7 +237,7 @@ impl Maker {
     }
 
     fn array(&self, schema: &mut Tree) -> Result<(), &'static str> {
-        if words::is_tuple(schema) {
+        if keywords::is_tuple(schema) {
             return self.tuple(schema);
         }
         schema.take("additionalItems");
@@ -249,14 +249,14 @@ impl Maker {
         let open = schema.get("prefixItems").map_or("additionalItems", |_| "items");
         let open = schema.get(open).is_some_and(|rest| !rest.is("false"));
         if self.form == Form::Plain || open || !alone {
-            words::flatten(schema);
+            keywords::flatten(schema);
             return if schema.get("items").is_some_and(|items| !items.members().is_empty()) {
                 Ok(())
             } else {
                 Err("an array of anything")
             };
         }
-        let Some((elements, _)) = words::tuple(schema) else { return Ok(()) };
+        let Some((elements, _)) = keywords::tuple(schema) else { return Ok(()) };
         let most = schema.take("maxItems").and_then(|most| most.json().as_u64());
         let most = most.map_or(elements.len(), |most| usize::try_from(most).unwrap_or(usize::MAX));
         schema.take("minItems");
@@ -265,7 +265,7 @@ impl Maker {
         let properties = Tree::Object(properties.collect());
         schema.set("type", Tree::string("object"));
         schema.set("properties", properties);
-        schema.set("additionalProperties", Tree::word("false"));
+        schema.set("additionalProperties", Tree::literal("false"));
         Ok(())
     }
 
@@ -315,7 +315,7 @@ fn stand_alone(schema: &mut Tree) {
     *schema = Tree::object([("$ref", pointer)]);
     if !kept.is_empty() {
         let inner = std::mem::replace(schema, Tree::object([]));
-        *schema = words::any_of(vec![inner]);
+        *schema = keywords::any_of(vec![inner]);
         if let Tree::Object(members) = schema {
             members.extend(kept);
         }

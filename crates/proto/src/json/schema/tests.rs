@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::strict::Form;
-use super::{folds, from_gemini, from_plain, loose, parameters, strict, to_gemini};
+use super::{from_gemini, from_plain, needs_envelope, parameters, permissive, strict, to_gemini};
 use crate::json::{Path, valid};
 use crate::text::Json;
 
@@ -29,8 +29,8 @@ fn strict_schemas_keep_their_bytes() {
     ] {
         let schema = json(schema);
         assert_eq!(strict(&schema, Form::Plain), Ok(schema.clone()));
-        assert_eq!(strict(&schema, Form::Folded), Ok(schema.clone()));
-        assert!(!folds(&schema));
+        assert_eq!(strict(&schema, Form::Envelope), Ok(schema.clone()));
+        assert!(!needs_envelope(&schema));
     }
 }
 
@@ -156,12 +156,14 @@ fn tuples_and_other_roots_fold_into_objects() {
             ),
         ],
         |schema| {
-            assert!(folds(schema));
-            strict(schema, Form::Folded).unwrap()
+            assert!(needs_envelope(schema));
+            strict(schema, Form::Envelope).unwrap()
         },
     );
-    // A client that uses our names is not folded.
-    assert!(!folds(&json(r#"{"type":"array","items":{"type":"object","properties":{"__0":{"type":"string"}}}}"#)));
+    // A client that uses our names gets no envelope.
+    assert!(!needs_envelope(&json(
+        r#"{"type":"array","items":{"type":"object","properties":{"__0":{"type":"string"}}}}"#
+    )));
 }
 
 #[test]
@@ -212,11 +214,14 @@ fn arguments_are_objects_that_name_their_properties() {
 fn formats_that_are_not_strict_are_left_alone_where_they_can() {
     let plain =
         json(r#"{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":{"type":"string"}}"#);
-    assert_eq!(loose(&plain, Form::Folded), plain);
+    assert_eq!(permissive(&plain, Form::Envelope), plain);
     let list = json(r#"{"type":"array","items":{"type":"object"}}"#);
-    assert_eq!(loose(&list, Form::Plain).as_str(), r#"{"type":"array","items":{"type":"object","properties":{}}}"#);
     assert_eq!(
-        loose(&list, Form::Folded).as_str(),
+        permissive(&list, Form::Plain).as_str(),
+        r#"{"type":"array","items":{"type":"object","properties":{}}}"#
+    );
+    assert_eq!(
+        permissive(&list, Form::Envelope).as_str(),
         r#"{"type":"object","properties":{"__value":{"type":"array","items":{"type":"object","properties":{}}}},"required":["__value"],"additionalProperties":false}"#
     );
 }
@@ -405,7 +410,7 @@ proptest! {
     fn every_schema_comes_out_valid_and_small(schema in schemas()) {
         let text = schema.to_string();
         let schema = json(&text);
-        for form in [Form::Plain, Form::Folded] {
+        for form in [Form::Plain, Form::Envelope] {
             if let Ok(made) = strict(&schema, form) {
                 let value: Value = serde_json::from_str(made.as_str()).unwrap();
                 let object = value["type"] == "object";
@@ -414,9 +419,9 @@ proptest! {
                 // What is strict stays.
                 prop_assert_eq!(strict(&made, form), Ok(made));
             }
-            let made = loose(&schema, form);
+            let made = permissive(&schema, form);
             prop_assert!(valid(made.bytes()));
-            prop_assert_eq!(loose(&made, Form::Plain), made);
+            prop_assert_eq!(permissive(&made, Form::Plain), made);
         }
         let made = parameters(&schema);
         prop_assert!(valid(made.bytes()) && made.bytes().len() <= 4 * text.len() + 200);
@@ -432,11 +437,11 @@ proptest! {
         for text in [text, wrapped] {
             if valid(text.as_bytes()) {
                 let schema = json(&text);
-                let _ = strict(&schema, Form::Folded);
+                let _ = strict(&schema, Form::Envelope);
                 let _ = from_gemini(&schema, &Path::ROOT);
                 let _ = to_gemini(&schema);
                 parameters(&schema);
-                loose(&schema, Form::Folded);
+                permissive(&schema, Form::Envelope);
             }
         }
     }
@@ -446,10 +451,10 @@ proptest! {
 fn a_wide_schema_takes_no_time() {
     let names: Vec<String> = (0..12_000).map(|at| format!(r#""p{at}":{{"type":"string"}}"#)).collect();
     let wide = json(&format!(r#"{{"type":"object","properties":{{{}}}}}"#, names.join(",")));
-    assert!(strict(&wide, Form::Folded).is_ok());
+    assert!(strict(&wide, Form::Envelope).is_ok());
     let choices = vec![r##"{"$ref":"#"}"##; 12_000].join(",");
     let wide = json(&format!(r#"{{"type":"object","anyOf":[{choices}]}}"#));
-    assert_eq!(strict(&wide, Form::Folded), Err("free keys"));
+    assert_eq!(strict(&wide, Form::Envelope), Err("free keys"));
     parameters(&wide);
 }
 

@@ -38,7 +38,7 @@ impl Tree {
     }
 
     /// `true`, `false`, `null` or a number.
-    pub(super) fn word(word: &'static str) -> Self {
+    pub(super) fn literal(word: &'static str) -> Self {
         Self::Leaf(Json::from_valid(Bytes::from_static(word.as_bytes())))
     }
 
@@ -52,14 +52,14 @@ impl Tree {
     fn write(&self, out: &mut BytesMut) {
         match self {
             Self::Leaf(json) => out.put_slice(json.bytes()),
-            Self::Array(elements) => crate::json::pen::array(out, elements, |out, element| element.write(out)),
+            Self::Array(elements) => crate::json::emit::array(out, elements, |out, element| element.write(out)),
             Self::Object(members) => {
                 out.put_u8(b'{');
                 for (at, (key, value)) in members.iter().enumerate() {
                     if at > 0 {
                         out.put_u8(b',');
                     }
-                    crate::json::pen::quote(out, key);
+                    crate::json::emit::quote(out, key);
                     out.put_u8(b':');
                     value.write(out);
                 }

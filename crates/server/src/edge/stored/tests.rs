@@ -5,8 +5,8 @@ use rstest::rstest;
 
 use super::*;
 
-fn items() -> Vec<Shown> {
-    responses::shown(&Json::of(&["a", "b", "c", "d"].map(|id| serde_json::json!({ "id": id }))), "x")
+fn items() -> Vec<ListedItem> {
+    responses::list_items(&Json::of(&["a", "b", "c", "d"].map(|id| serde_json::json!({ "id": id }))), "x")
 }
 
 #[rstest]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::canon::{Event, Reply};
+use crate::canon::{Event, ReplyOptions};
 use crate::dialect;
 use crate::dialect::{Reader, Wire};
 use crate::fold::Fold;
@@ -65,7 +65,7 @@ fn events() -> Vec<Event> {
 }
 
 fn setting(include_usage: bool) -> Setting {
-    let reply = Reply { generate: true, include_usage, ..Reply::default() };
+    let reply = ReplyOptions { generate: true, include_usage, ..ReplyOptions::default() };
     Setting { id: "cmpl-1".into(), model: "gpt-5.5".into(), created: 7, reply, ..Setting::default() }
 }
 

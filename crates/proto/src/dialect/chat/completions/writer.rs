@@ -4,10 +4,10 @@ use bytes::{BufMut, BytesMut};
 
 use super::{choice, head, said};
 use crate::canon::{Channel, Event, Finish, Usage, What};
-use crate::dialect::chat::say;
+use crate::dialect::chat::encode;
 use crate::dialect::{Setting, openai_error};
 use crate::failure::{Failure, Kind};
-use crate::json::pen;
+use crate::json::emit;
 use crate::text::Text;
 
 /// Events to bytes.
@@ -67,24 +67,24 @@ impl Writer {
 
     fn piece(&self, text: &[u8], finish: Option<&str>, out: &mut BytesMut) {
         out.put_slice(b"data: ");
-        pen::object(out, |pen| {
-            head(pen, &self.setting, (self.model.as_ref(), self.created));
-            pen.array("choices", [()], |out, ()| pen::object(out, |pen| choice(pen, text, finish)));
+        emit::object(out, |writer| {
+            head(writer, &self.setting, (self.model.as_ref(), self.created));
+            writer.array("choices", [()], |out, ()| emit::object(out, |writer| choice(writer, text, finish)));
             if self.setting.reply.include_usage {
-                pen.word("usage", "null");
+                writer.literal("usage", "null");
             }
         });
         out.put_slice(b"\n\n");
     }
 
     fn finish(&mut self, finish: Finish, out: &mut BytesMut) {
-        self.piece(b"", Some(say::reason(finish, false, false)), out);
+        self.piece(b"", Some(encode::reason(finish, false, false)), out);
         if let Some(usage) = self.usage.filter(|_| self.setting.reply.include_usage) {
             out.put_slice(b"data: ");
-            pen::object(out, |pen| {
-                head(pen, &self.setting, (self.model.as_ref(), self.created));
-                pen.word("choices", "[]");
-                pen.object("usage", |pen| say::usage(pen, &usage));
+            emit::object(out, |writer| {
+                head(writer, &self.setting, (self.model.as_ref(), self.created));
+                writer.literal("choices", "[]");
+                writer.object("usage", |writer| encode::usage(writer, &usage));
             });
             out.put_slice(b"\n\n");
         }

@@ -4,10 +4,10 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::{BufMut, BytesMut};
 
-use super::super::word;
+use super::super::sanitized;
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role, Source};
 use crate::failure::{Failure, Kind};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
 use crate::text::Text;
 
@@ -15,15 +15,20 @@ use crate::text::Text;
 ///
 /// # Errors
 /// `Invalid` where a part has no form in chat and leaving it out would change the question, or nothing is left to ask.
-pub(super) fn write(pen: &mut Pen<'_>, request: &Request, thoughts: bool, notes: &mut Notes) -> Result<(), Failure> {
-    let turns = Turns::of(&request.items, thoughts, notes);
+pub(super) fn write(
+    writer: &mut ObjectWriter<'_>,
+    request: &Request,
+    thoughts: bool,
+    notes: &mut Notes,
+) -> Result<(), Failure> {
+    let turns = Messages::of(&request.items, thoughts, notes);
     if turns.done.is_empty() && request.instructions.is_none() {
         let message = "nothing in this conversation can be sent to an upstream that speaks Chat Completions";
         return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
     }
     let mut failed = None;
-    let instructions = request.instructions.iter().map(Turn::Instructions);
-    pen.array("messages", instructions.chain(turns.done), |out, turn| {
+    let instructions = request.instructions.iter().map(Message::Instructions);
+    writer.array("messages", instructions.chain(turns.done), |out, turn| {
         if let Err(failure) = message(out, &turn) {
             failed.get_or_insert(failure);
         }
@@ -32,9 +37,9 @@ pub(super) fn write(pen: &mut Pen<'_>, request: &Request, thoughts: bool, notes:
 }
 
 /// One chat message.
-enum Turn<'a> {
+enum Message<'a> {
     Instructions(&'a Text),
-    Said { role: &'static str, parts: Vec<&'a Part> },
+    Content { role: &'static str, parts: Vec<&'a Part> },
     Assistant(Answer<'a>),
     Result { call_id: &'a Text, parts: Vec<&'a Part>, failed: bool },
 }
@@ -54,7 +59,7 @@ struct Call<'a> {
 }
 
 /// A tool result and its place in the history.
-struct Waiting<'a> {
+struct PendingResult<'a> {
     at: usize,
     call_id: &'a Text,
     parts: &'a [Part],
@@ -62,22 +67,22 @@ struct Waiting<'a> {
 }
 
 /// Items on their way to messages.
-struct Turns<'a> {
-    done: Vec<Turn<'a>>,
+struct Messages<'a> {
+    done: Vec<Message<'a>>,
     open: Option<Answer<'a>>,
     /// What was thought, until a call comes; `None` where it cannot be sent.
     thoughts: Option<Vec<&'a Text>>,
     /// Results that wait for their call's message, by call id.
-    results: HashMap<&'a [u8], VecDeque<Waiting<'a>>>,
+    results: HashMap<&'a [u8], VecDeque<PendingResult<'a>>>,
 }
 
-impl<'a> Turns<'a> {
+impl<'a> Messages<'a> {
     fn of(items: &'a [Item], thoughts: bool, notes: &mut Notes) -> Self {
         let (done, thoughts) = (Vec::with_capacity(items.len()), thoughts.then(Vec::new));
         let mut turns = Self { done, open: None, thoughts, results: HashMap::new() };
         for (at, item) in items.iter().enumerate() {
             if let ItemKind::Output { call_id, parts, failed, .. } = &item.kind {
-                let waiting = Waiting { at, call_id, parts, failed: *failed };
+                let waiting = PendingResult { at, call_id, parts, failed: *failed };
                 turns.results.entry(call_id.escaped()).or_default().push_back(waiting);
             }
         }
@@ -95,7 +100,7 @@ impl<'a> Turns<'a> {
                 if self.open.as_ref().is_some_and(|open| !open.parts.is_empty()) {
                     self.flush(notes);
                 }
-                let said = words(parts, "dropped pictures and files of the assistant", notes);
+                let said = without_media(parts, "dropped pictures and files of the assistant", notes);
                 self.open.get_or_insert_default().parts.extend(said);
             }
             ItemKind::Message { role, parts, .. } => {
@@ -103,9 +108,9 @@ impl<'a> Turns<'a> {
                 self.forget(notes);
                 let parts = match role {
                     Role::User => parts.iter().collect(),
-                    _ => words(parts, "dropped pictures and files of the operator", notes),
+                    _ => without_media(parts, "dropped pictures and files of the operator", notes),
                 };
-                self.done.push(Turn::Said { role: speaker(role, notes), parts });
+                self.done.push(Message::Content { role: speaker(role, notes), parts });
             }
             ItemKind::Call { kind, call_id, name, namespace, input, .. } => {
                 if namespace.is_some() {
@@ -126,7 +131,7 @@ impl<'a> Turns<'a> {
             }
             ItemKind::Search { .. } => notes.add("dropped a web search of the history"),
             ItemKind::Image { .. } => notes.add("dropped a generated image of the history"),
-            ItemKind::Other { kind } => notes.add(format!("dropped an item of type {}", word(kind))),
+            ItemKind::Other { kind } => notes.add(format!("dropped an item of type {}", sanitized(kind))),
         }
     }
 
@@ -151,7 +156,7 @@ impl<'a> Turns<'a> {
             return notes.add("dropped an empty assistant message");
         }
         let ids: Vec<&[u8]> = answer.calls.iter().map(|call| call.id.escaped().as_ref()).collect();
-        self.done.push(Turn::Assistant(answer));
+        self.done.push(Message::Assistant(answer));
         self.answer(&ids, notes);
     }
 
@@ -159,24 +164,24 @@ impl<'a> Turns<'a> {
     /// follow in a user message.
     fn answer(&mut self, ids: &[&'a [u8]], notes: &mut Notes) {
         let mut next = |id: &&'a [u8]| self.results.get_mut(id).and_then(VecDeque::pop_front);
-        let mut found: Vec<Waiting<'a>> = ids.iter().filter_map(&mut next).collect();
+        let mut found: Vec<PendingResult<'a>> = ids.iter().filter_map(&mut next).collect();
         found.sort_by_key(|waiting| waiting.at);
         let mut shown = Vec::new();
-        for Waiting { call_id, parts, failed, .. } in found {
+        for PendingResult { call_id, parts, failed, .. } in found {
             let is_text = |part: &&Part| matches!(part, Part::Text { .. } | Part::Refusal(_));
             let (text, other): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(is_text);
             shown.extend(other);
-            self.done.push(Turn::Result { call_id, parts: text, failed });
+            self.done.push(Message::Result { call_id, parts: text, failed });
         }
         if !shown.is_empty() {
             notes.add("moved images of a tool result into a user message");
-            self.done.push(Turn::Said { role: "user", parts: shown });
+            self.done.push(Message::Content { role: "user", parts: shown });
         }
     }
 }
 
 /// Everything but pictures and files, for which only the user's messages have a place.
-fn words<'a>(parts: &'a [Part], note: &'static str, notes: &mut Notes) -> Vec<&'a Part> {
+fn without_media<'a>(parts: &'a [Part], note: &'static str, notes: &mut Notes) -> Vec<&'a Part> {
     let shown = |part: &&Part| matches!(part, Part::Image { .. } | Part::File { .. });
     if parts.iter().any(|part| shown(&part)) {
         notes.add(note);
@@ -197,68 +202,68 @@ fn speaker(role: &Role, notes: &mut Notes) -> &'static str {
     }
 }
 
-fn message(out: &mut BytesMut, turn: &Turn<'_>) -> Result<(), Failure> {
-    pen::object(out, |pen| match turn {
-        Turn::Instructions(text) => {
-            pen.plain("role", "system");
-            pen.text("content", text);
+fn message(out: &mut BytesMut, turn: &Message<'_>) -> Result<(), Failure> {
+    emit::object(out, |writer| match turn {
+        Message::Instructions(text) => {
+            writer.string("role", "system");
+            writer.text("content", text);
             Ok(())
         }
-        Turn::Said { role, parts } => {
-            pen.plain("role", role);
-            content(pen, parts)
+        Message::Content { role, parts } => {
+            writer.string("role", role);
+            content(writer, parts)
         }
-        Turn::Result { call_id, parts, failed } => {
-            pen.plain("role", "tool");
-            pen.text("tool_call_id", call_id);
-            if *failed { failure(pen, parts) } else { content(pen, parts) }
+        Message::Result { call_id, parts, failed } => {
+            writer.string("role", "tool");
+            writer.text("tool_call_id", call_id);
+            if *failed { failure(writer, parts) } else { content(writer, parts) }
         }
-        Turn::Assistant(answer) => assistant(pen, answer),
+        Message::Assistant(answer) => assistant(writer, answer),
     })
 }
 
-fn assistant(pen: &mut Pen<'_>, answer: &Answer<'_>) -> Result<(), Failure> {
-    pen.plain("role", "assistant");
+fn assistant(writer: &mut ObjectWriter<'_>, answer: &Answer<'_>) -> Result<(), Failure> {
+    writer.string("role", "assistant");
     let refusal = answer.parts.iter().find_map(|part| match part {
         Part::Refusal(refusal) => Some(refusal),
         _ => None,
     });
     let said: Vec<&Part> = answer.parts.iter().copied().filter(|part| !matches!(part, Part::Refusal(_))).collect();
     if said.is_empty() {
-        pen.word("content", "null");
+        writer.literal("content", "null");
     } else {
-        content(pen, &said)?;
+        content(writer, &said)?;
     }
     if let Some(refusal) = refusal {
-        pen.text("refusal", refusal);
+        writer.text("refusal", refusal);
     }
     if !answer.thoughts.is_empty() {
         let paragraphs: Vec<&[u8]> = answer.thoughts.iter().map(|text| &text.escaped()[..]).collect();
-        pen.text("reasoning_content", &Text::from_escaped(paragraphs.join(&br"\n\n"[..]).into()));
+        writer.text("reasoning_content", &Text::from_escaped(paragraphs.join(&br"\n\n"[..]).into()));
     }
     if !answer.calls.is_empty() {
-        pen.array("tool_calls", &answer.calls, |out, call| pen::object(out, |pen| call_member(pen, call)));
+        writer.array("tool_calls", &answer.calls, |out, call| emit::object(out, |writer| call_member(writer, call)));
     }
     Ok(())
 }
 
-fn call_member(pen: &mut Pen<'_>, call: &Call<'_>) {
+fn call_member(writer: &mut ObjectWriter<'_>, call: &Call<'_>) {
     let (kind, input) = match call.kind {
         CallKind::Function => ("function", "arguments"),
         CallKind::Custom => ("custom", "input"),
     };
-    pen.text("id", call.id);
-    pen.plain("type", kind);
-    pen.object(kind, |pen| {
-        pen.text("name", call.name);
-        pen.text(input, call.input);
+    writer.text("id", call.id);
+    writer.string("type", kind);
+    writer.object(kind, |writer| {
+        writer.text("name", call.name);
+        writer.text(input, call.input);
     });
 }
 
 /// The result of a tool that failed. There is no mark for that in chat, so words say it.
-fn failure(pen: &mut Pen<'_>, parts: &[&Part]) -> Result<(), Failure> {
+fn failure(writer: &mut ObjectWriter<'_>, parts: &[&Part]) -> Result<(), Failure> {
     if let [Part::Text { text, .. }] = parts {
-        let out = pen.key("content");
+        let out = writer.key("content");
         out.put_slice(b"\"Error: ");
         out.put_slice(text.escaped());
         out.put_slice(b"\"");
@@ -266,18 +271,18 @@ fn failure(pen: &mut Pen<'_>, parts: &[&Part]) -> Result<(), Failure> {
     }
     let mark = Part::Text { text: Text::from("Error:"), annotations: None };
     let all: Vec<&Part> = [&mark].into_iter().chain(parts.iter().copied()).collect();
-    content(pen, &all)
+    content(writer, &all)
 }
 
 /// One text as a string, everything else as an array of parts.
-fn content(pen: &mut Pen<'_>, parts: &[&Part]) -> Result<(), Failure> {
+fn content(writer: &mut ObjectWriter<'_>, parts: &[&Part]) -> Result<(), Failure> {
     match parts {
-        [] => pen.plain("content", ""),
-        [Part::Text { text, .. }] => pen.text("content", text),
+        [] => writer.string("content", ""),
+        [Part::Text { text, .. }] => writer.text("content", text),
         parts => {
             let mut failed = None;
-            pen.array("content", parts, |out, part| {
-                if let Err(failure) = pen::object(out, |pen| one(pen, part)) {
+            writer.array("content", parts, |out, part| {
+                if let Err(failure) = emit::object(out, |writer| one(writer, part)) {
                     failed.get_or_insert(failure);
                 }
             });
@@ -287,44 +292,44 @@ fn content(pen: &mut Pen<'_>, parts: &[&Part]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn one(pen: &mut Pen<'_>, part: &Part) -> Result<(), Failure> {
+fn one(writer: &mut ObjectWriter<'_>, part: &Part) -> Result<(), Failure> {
     match part {
         Part::Text { text, .. } => {
-            pen.plain("type", "text");
-            pen.text("text", text);
+            writer.string("type", "text");
+            writer.text("text", text);
         }
         Part::Refusal(refusal) => {
-            pen.plain("type", "refusal");
-            pen.text("refusal", refusal);
+            writer.string("type", "refusal");
+            writer.text("refusal", refusal);
         }
         Part::Image { source: Source::Url(url), detail } => {
-            pen.plain("type", "image_url");
-            pen.object("image_url", |pen| {
-                pen.text("url", url);
+            writer.string("type", "image_url");
+            writer.object("image_url", |writer| {
+                writer.text("url", url);
                 if let Some(detail) = detail {
-                    pen.text("detail", detail);
+                    writer.text("detail", detail);
                 }
             });
         }
         Part::Image { source: Source::Id(_), .. } => return Err(refused("an image by file id")),
-        Part::File { source, name } => file(pen, source, name.as_ref())?,
+        Part::File { source, name } => file(writer, source, name.as_ref())?,
         Part::Other(_) => return Err(refused("a content part of an unknown type")),
     }
     Ok(())
 }
 
-fn file(pen: &mut Pen<'_>, source: &Source, name: Option<&Text>) -> Result<(), Failure> {
+fn file(writer: &mut ObjectWriter<'_>, source: &Source, name: Option<&Text>) -> Result<(), Failure> {
     let inline = |url: &Text| url.escaped().starts_with(b"data:");
     let (key, value) = match source {
         Source::Id(id) => ("file_id", id),
         Source::Url(url) if inline(url) => ("file_data", url),
         Source::Url(_) => return Err(refused("a file by URL")),
     };
-    pen.plain("type", "file");
-    pen.object("file", |pen| {
-        pen.text(key, value);
+    writer.string("type", "file");
+    writer.object("file", |writer| {
+        writer.text(key, value);
         if let Some(name) = name {
-            pen.text("filename", name);
+            writer.text("filename", name);
         }
     });
     Ok(())

@@ -2,18 +2,18 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::super::word;
+use super::super::sanitized;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
-use crate::dialect::shape;
-use crate::json::pen::{self, Pen};
+use crate::dialect::output_format;
+use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
 /// Writes `tools`, `tool_choice` and `parallel_tool_calls`; hosted tools have no form in chat.
-pub(super) fn write(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
+pub(super) fn write(writer: &mut ObjectWriter<'_>, request: &Request, notes: &mut Notes) {
     for tool in &request.tools {
         if let ToolKind::Hosted { kind } = &tool.kind {
-            notes.add(format!("dropped the hosted tool {}", word(kind)));
+            notes.add(format!("dropped the hosted tool {}", sanitized(kind)));
         }
     }
     let offered: Vec<&Tool> =
@@ -25,35 +25,35 @@ pub(super) fn write(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
         }
         return;
     }
-    pen.array("tools", offered, |out, tool| pen::object(out, |pen| one(pen, &tool.kind)));
+    writer.array("tools", offered, |out, tool| emit::object(out, |writer| one(writer, &tool.kind)));
     if let Some(choice) = &request.tool_choice {
-        write_choice(pen, choice, notes);
+        write_choice(writer, choice, notes);
     }
     if let Some(parallel) = request.parallel {
-        pen.word("parallel_tool_calls", if parallel { "true" } else { "false" });
+        writer.literal("parallel_tool_calls", if parallel { "true" } else { "false" });
     }
 }
 
-fn one(pen: &mut Pen<'_>, kind: &ToolKind) {
+fn one(writer: &mut ObjectWriter<'_>, kind: &ToolKind) {
     match kind {
         ToolKind::Function { name, description, parameters, strict } => {
-            pen.plain("type", "function");
-            pen.object("function", |pen| {
-                head(pen, name, description.as_ref());
+            writer.string("type", "function");
+            writer.object("function", |writer| {
+                head(writer, name, description.as_ref());
                 if let Some(parameters) = parameters {
-                    pen.json("parameters", &shape::parameters(parameters, *strict));
+                    writer.json("parameters", &output_format::parameters(parameters, *strict));
                 }
                 if let Some(strict) = strict {
-                    pen.word("strict", if *strict { "true" } else { "false" });
+                    writer.literal("strict", if *strict { "true" } else { "false" });
                 }
             });
         }
         ToolKind::Custom { name, description, format } => {
-            pen.plain("type", "custom");
-            pen.object("custom", |pen| {
-                head(pen, name, description.as_ref());
+            writer.string("type", "custom");
+            writer.object("custom", |writer| {
+                head(writer, name, description.as_ref());
                 if let Some(format) = format {
-                    grammar(pen.key("format"), format);
+                    grammar(writer.key("format"), format);
                 }
             });
         }
@@ -61,10 +61,10 @@ fn one(pen: &mut Pen<'_>, kind: &ToolKind) {
     }
 }
 
-fn head(pen: &mut Pen<'_>, name: &Text, description: Option<&Text>) {
-    pen.text("name", name);
+fn head(writer: &mut ObjectWriter<'_>, name: &Text, description: Option<&Text>) {
+    writer.text("name", name);
     if let Some(description) = description {
-        pen.text("description", description);
+        writer.text("description", description);
     }
 }
 
@@ -73,48 +73,48 @@ fn grammar(out: &mut BytesMut, format: &Json) {
     let (Some(syntax), Some(definition)) = (format.text("syntax"), format.text("definition")) else {
         return out.put_slice(format.bytes());
     };
-    pen::object(out, |pen| {
-        pen.plain("type", "grammar");
-        pen.object("grammar", |pen| {
-            pen.text("syntax", &syntax);
-            pen.text("definition", &definition);
+    emit::object(out, |writer| {
+        writer.string("type", "grammar");
+        writer.object("grammar", |writer| {
+            writer.text("syntax", &syntax);
+            writer.text("definition", &definition);
         });
     });
 }
 
-fn write_choice(pen: &mut Pen<'_>, choice: &ToolChoice, notes: &mut Notes) {
+fn write_choice(writer: &mut ObjectWriter<'_>, choice: &ToolChoice, notes: &mut Notes) {
     match choice {
-        ToolChoice::Auto => pen.plain("tool_choice", "auto"),
-        ToolChoice::None => pen.plain("tool_choice", "none"),
-        ToolChoice::Required => pen.plain("tool_choice", "required"),
-        ToolChoice::Function(name) => named(pen, "function", name),
-        ToolChoice::Custom(name) => named(pen, "custom", name),
+        ToolChoice::Auto => writer.string("tool_choice", "auto"),
+        ToolChoice::None => writer.string("tool_choice", "none"),
+        ToolChoice::Required => writer.string("tool_choice", "required"),
+        ToolChoice::Function(name) => named(writer, "function", name),
+        ToolChoice::Custom(name) => named(writer, "custom", name),
         ToolChoice::Other(json) if json.text("type").is_some_and(|kind| kind.is("allowed_tools")) => {
-            allowed_tools(pen, json);
+            allowed_tools(writer, json);
         }
         ToolChoice::Other(_) => notes.add("dropped tool_choice"),
     }
 }
 
-fn named(pen: &mut Pen<'_>, kind: &str, name: &Text) {
-    pen.object("tool_choice", |pen| {
-        pen.plain("type", kind);
-        pen.object(kind, |pen| pen.text("name", name));
+fn named(writer: &mut ObjectWriter<'_>, kind: &str, name: &Text) {
+    writer.object("tool_choice", |writer| {
+        writer.string("type", kind);
+        writer.object(kind, |writer| writer.text("name", name));
     });
 }
 
 /// The flat responses form to chat's nested one; hosted tools in it have none.
-fn allowed_tools(pen: &mut Pen<'_>, choice: &Json) {
+fn allowed_tools(writer: &mut ObjectWriter<'_>, choice: &Json) {
     let tools = choice.get("tools").into_iter().flat_map(|tools| tools.elements());
     let named = tools.filter_map(|tool| Some((tool.text("type")?, tool.text("name")?)));
-    pen.object("tool_choice", |pen| {
-        pen.plain("type", "allowed_tools");
-        pen.object("allowed_tools", |pen| {
-            pen.text("mode", &choice.text("mode").unwrap_or_else(|| "auto".into()));
-            pen.array("tools", named, |out, (kind, name)| {
-                pen::object(out, |pen| {
-                    pen.text("type", &kind);
-                    pen.object(&kind.plain(), |pen| pen.text("name", &name));
+    writer.object("tool_choice", |writer| {
+        writer.string("type", "allowed_tools");
+        writer.object("allowed_tools", |writer| {
+            writer.text("mode", &choice.text("mode").unwrap_or_else(|| "auto".into()));
+            writer.array("tools", named, |out, (kind, name)| {
+                emit::object(out, |writer| {
+                    writer.text("type", &kind);
+                    writer.object(&kind.plain(), |writer| writer.text("name", &name));
                 });
             });
         });

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::super::wire::{Choice, Message, Reply};
-use super::super::{say, word};
+use super::super::{encode, sanitized};
 use super::Sink;
 use super::calls::Calls;
 use crate::canon::{Channel, Finish, Frame, Head, Item, ItemKind, Open, Usage, What};
@@ -20,7 +20,7 @@ pub(super) struct Answer {
     opened: bool,
     /// The next output index.
     next: u32,
-    speech: Option<Speech>,
+    message: Option<OpenMessage>,
     thought: Option<(u32, Slot)>,
     calls: Calls,
     finish: Option<Finish>,
@@ -28,7 +28,7 @@ pub(super) struct Answer {
 
 /// The open message.
 #[derive(Debug)]
-struct Speech {
+struct OpenMessage {
     at: u32,
     /// The channel of each part.
     parts: Vec<Channel>,
@@ -48,7 +48,7 @@ impl Answer {
 
     /// Whether a piece of text would go on with the text that is open.
     pub(super) fn speaking(&self) -> bool {
-        self.speech.as_ref().is_some_and(|speech| speech.parts.first() == Some(&Channel::Text))
+        self.message.as_ref().is_some_and(|message| message.parts.first() == Some(&Channel::Text))
     }
 
     /// Reads one chunk or whole body; `data` is its buffer.
@@ -115,18 +115,18 @@ impl Answer {
         }
         for (channel, raw) in [(Channel::Text, message.content), (Channel::Refusal, message.refusal)] {
             for (thinking, text) in raw.into_iter().flat_map(|raw| pieces(data, raw)) {
-                if thinking { self.thought(text, sink) } else { self.say(channel, text, sink) }
+                if thinking { self.thought(text, sink) } else { self.text_delta(channel, text, sink) }
             }
         }
         for citation in message.annotations.iter().flatten() {
             self.cite(&Json::slice(data, citation), sink);
         }
         for (place, call) in (0..).zip(message.tool_calls.iter().flatten()) {
-            self.close_speech(sink);
+            self.close_text(sink);
             self.calls.read(data, place, call, &mut self.next, sink);
         }
         if let Some(called) = &message.function_call {
-            self.close_speech(sink);
+            self.close_text(sink);
             self.calls.legacy(data, called, &mut self.next, sink);
         }
         for image in message.images.iter().flatten() {
@@ -151,45 +151,45 @@ impl Answer {
 
     /// A piece of text for the text that is open.
     pub(super) fn text(&mut self, text: Text, sink: &mut Sink<'_>) {
-        self.say(Channel::Text, text, sink);
+        self.text_delta(Channel::Text, text, sink);
     }
 
-    fn say(&mut self, channel: Channel, text: Text, sink: &mut Sink<'_>) {
-        let speech = self.speech(sink);
-        let part = speech.part(channel);
-        speech.slot.delta(part, channel, &text);
-        let at = speech.at;
+    fn text_delta(&mut self, channel: Channel, text: Text, sink: &mut Sink<'_>) {
+        let message = self.open_message(sink);
+        let part = message.part(channel);
+        message.slot.delta(part, channel, &text);
+        let at = message.at;
         sink.push(What::Delta { at, part, channel, data: text });
     }
 
     fn cite(&mut self, citation: &Json, sink: &mut Sink<'_>) {
-        let data = say::flat_citation(citation);
-        let speech = self.speech(sink);
-        let part = speech.part(Channel::Text);
-        speech.slot.annotation(part, &data);
-        let at = speech.at;
+        let data = encode::flat_citation(citation);
+        let message = self.open_message(sink);
+        let part = message.part(Channel::Text);
+        message.slot.annotation(part, &data);
+        let at = message.at;
         sink.push(What::Annotation { at, part, data });
     }
 
     /// The open message; a new one when there is none.
-    fn speech(&mut self, sink: &mut Sink<'_>) -> &mut Speech {
+    fn open_message(&mut self, sink: &mut Sink<'_>) -> &mut OpenMessage {
         self.close_thought(sink);
-        if self.speech.is_none() {
+        if self.message.is_none() {
             let at = self.take_index();
             let head = Head::Message { phase: None };
             let mut slot = Slot::brief();
             slot.open(&head);
             sink.push(What::ItemOpen { at, head });
-            self.speech = Some(Speech { at, parts: Vec::new(), slot });
+            self.message = Some(OpenMessage { at, parts: Vec::new(), slot });
         }
-        self.speech.as_mut().expect("invariant: set in the lines above")
+        self.message.as_mut().expect("invariant: set in the lines above")
     }
 
     /// A generated picture as a data URL.
     fn image(&mut self, image: &Json, sink: &mut Sink<'_>) {
         let Some(url) = image.get("image_url").and_then(|url| url.text("url")) else { return };
         let Some((format, start)) = data_url(url.as_str()) else { return };
-        self.close_speech(sink);
+        self.close_text(sink);
         let at = self.take_index();
         let kind = ItemKind::Image {
             id: None,
@@ -207,11 +207,11 @@ impl Answer {
     }
 
     fn close_items(&mut self, sink: &mut Sink<'_>) {
-        self.close_speech(sink);
+        self.close_text(sink);
         self.calls.close(sink);
     }
 
-    fn close_speech(&mut self, sink: &mut Sink<'_>) {
+    fn close_text(&mut self, sink: &mut Sink<'_>) {
         self.close_thought(sink);
         self.close_message(sink);
     }
@@ -222,13 +222,13 @@ impl Answer {
     }
 
     fn close_message(&mut self, sink: &mut Sink<'_>) {
-        let Some(speech) = self.speech.take() else { return };
-        let item = speech.slot.item().expect("invariant: the slot was opened as a message");
-        sink.push(What::ItemDone { at: speech.at, item });
+        let Some(message) = self.message.take() else { return };
+        let item = message.slot.item().expect("invariant: the slot was opened as a message");
+        sink.push(What::ItemDone { at: message.at, item });
     }
 }
 
-impl Speech {
+impl OpenMessage {
     fn part(&mut self, channel: Channel) -> u32 {
         let index = self.parts.iter().position(|part| *part == channel).unwrap_or_else(|| {
             self.parts.push(channel);
@@ -249,8 +249,8 @@ fn finish(reason: &str, sink: &mut Sink<'_>) -> Result<Finish, Failure> {
             Err(Failure::new(Kind::Upstream, "The upstream failed while it answered.").code("upstream_error"))
         }
         reason => {
-            if !say::is_stop(reason) {
-                sink.push(What::Note(format!("unknown finish reason {} taken as stop", word(reason))));
+            if !encode::is_stop(reason) {
+                sink.push(What::Note(format!("unknown finish reason {} taken as stop", sanitized(reason))));
             }
             Ok(Finish::Stop)
         }

@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::canon::Frame;
 use crate::dialect::Dialect;
 use crate::json::patch::{Edit, patch, set};
-use crate::json::{self, Shape, pen};
+use crate::json::{self, Shape, emit};
 use crate::text::{Json, Text};
 
 /// The frame of the chunk; `None` for what is no JSON object.
@@ -49,6 +49,8 @@ fn list(value: &Json, change: impl Fn(usize, Json) -> Json) -> Json {
         return value.clone();
     }
     let mut out = BytesMut::with_capacity(value.bytes().len());
-    pen::array(&mut out, value.elements().enumerate(), |out, (at, element)| out.put_slice(change(at, element).bytes()));
+    emit::array(&mut out, value.elements().enumerate(), |out, (at, element)| {
+        out.put_slice(change(at, element).bytes());
+    });
     Json::from_valid(out.freeze())
 }

@@ -4,7 +4,7 @@ use super::Scope;
 use super::messages::{History, message};
 use super::parts::Allowed;
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
-use crate::dialect::shape::spoken;
+use crate::dialect::output_format::require_content;
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
 use crate::text::Text;
@@ -17,7 +17,7 @@ impl Scope {
             return Ok(vec![message(Role::User, vec![Part::Text { text, annotations: None }])]);
         }
         let items = node.each(usize::MAX, |node| self.input_item(node, history))?;
-        spoken(items, node)
+        require_content(items, node)
     }
 
     fn input_item(&mut self, node: Node<'_>, history: &mut History) -> Read<Item> {

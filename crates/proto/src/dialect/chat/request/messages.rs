@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Scope;
 use super::parts::Allowed;
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
-use crate::dialect::shape::spoken;
+use crate::dialect::output_format::require_content;
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
 use crate::text::Text;
@@ -53,7 +53,7 @@ impl Scope {
     pub(super) fn messages(&mut self, node: Node<'_>, history: &mut History) -> Read<Vec<Item>> {
         let mut items = Vec::new();
         node.each(usize::MAX, |node| self.message(node, history, &mut items))?;
-        spoken(items, node)
+        require_content(items, node)
     }
 
     fn message(&mut self, node: Node<'_>, history: &mut History, items: &mut Vec<Item>) -> Read<()> {

@@ -1,12 +1,12 @@
 //! Tools and tool choice of a chat request, in the nested form of chat, the flat form of responses and the legacy form.
 
-use super::super::word;
+use super::super::sanitized;
 use super::Scope;
 use crate::canon::{Tool, ToolChoice, ToolKind};
 use crate::dialect::tools;
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::json::{patch, pen, schema};
+use crate::json::{emit, patch, schema};
 use crate::text::{Json, Text};
 
 impl Scope {
@@ -74,13 +74,13 @@ impl Scope {
         let size = fields.read("search_context_size", node::text)?;
         let place = fields.read("user_location", location)?;
         self.leftover("web_search_options", fields);
-        let raw = pen::json(|pen| {
-            pen.plain("type", "web_search");
+        let raw = emit::json(|writer| {
+            writer.string("type", "web_search");
             if let Some(size) = &size {
-                pen.text("search_context_size", size);
+                writer.text("search_context_size", size);
             }
             if let Some(place) = &place {
-                pen.json("user_location", place);
+                writer.json("user_location", place);
             }
         });
         Ok(Tool { kind: ToolKind::Hosted { kind: "web_search".to_owned() }, raw: Some(raw) })
@@ -95,7 +95,7 @@ pub(super) fn tool_choice(node: Node<'_>) -> Read<ToolChoice> {
             "none" => Ok(ToolChoice::None),
             // `any` is what some servers call it.
             "required" | "any" => Ok(ToolChoice::Required),
-            other => Err(node.bad(&format!("'{}' is not a tool choice.", word(other)))),
+            other => Err(node.bad(&format!("'{}' is not a tool choice.", sanitized(other)))),
         };
     }
     let mut fields = node.object()?;
@@ -132,10 +132,10 @@ fn allowed_tools(node: Node<'_>) -> Read<ToolChoice> {
     let mut fields = node.object()?;
     let mode = fields.need("mode", node::text)?;
     let tools = fields.need("tools", |node| node.each(tools::MOST, allowed_tool))?;
-    Ok(ToolChoice::Other(pen::json(|pen| {
-        pen.plain("type", "allowed_tools");
-        pen.text("mode", &mode);
-        pen.array("tools", &tools, |out, tool| out.extend_from_slice(tool.bytes()));
+    Ok(ToolChoice::Other(emit::json(|writer| {
+        writer.string("type", "allowed_tools");
+        writer.text("mode", &mode);
+        writer.array("tools", &tools, |out, tool| out.extend_from_slice(tool.bytes()));
     })))
 }
 
@@ -146,9 +146,9 @@ fn allowed_tool(node: Node<'_>) -> Read<Json> {
         return Ok(node.json());
     }
     let name = named(&mut fields, &kind)?;
-    Ok(pen::json(|pen| {
-        pen.plain("type", &kind);
-        pen.text("name", &name);
+    Ok(emit::json(|writer| {
+        writer.string("type", &kind);
+        writer.text("name", &name);
     }))
 }
 
@@ -159,10 +159,10 @@ fn grammar(node: Node<'_>) -> Read<Json> {
         Ok((fields.need("syntax", node::text)?, fields.need("definition", node::text)?))
     })?;
     let Some((syntax, definition)) = parts else { return Ok(node.json()) };
-    Ok(pen::json(|pen| {
-        pen.plain("type", "grammar");
-        pen.text("syntax", &syntax);
-        pen.text("definition", &definition);
+    Ok(emit::json(|writer| {
+        writer.string("type", "grammar");
+        writer.text("syntax", &syntax);
+        writer.text("definition", &definition);
     }))
 }
 
@@ -173,10 +173,10 @@ fn location(node: Node<'_>) -> Read<Json> {
     if known.is_empty() {
         known = places(node)?;
     }
-    Ok(pen::json(|pen| {
-        pen.plain("type", "approximate");
+    Ok(emit::json(|writer| {
+        writer.string("type", "approximate");
         for (name, place) in &known {
-            pen.text(name, place);
+            writer.text(name, place);
         }
     }))
 }

@@ -1,12 +1,12 @@
 //! What the frames of a chat upstream say beside what items have a place for: probabilities, a fingerprint, fields that only some
 //! servers have.
 
-use super::say;
+use super::encode;
 use crate::dialect::Dialect;
 use crate::fold::Whole;
 use crate::framing::sse;
 use crate::json;
-use crate::json::pen::Pen;
+use crate::json::emit::ObjectWriter;
 use crate::json::pieces::Pieces;
 use crate::text::{Json, Text};
 
@@ -49,7 +49,7 @@ impl Extra {
             message: Pieces::new(MESSAGE_LISTS),
             finish: None,
         };
-        let frames = whole.own(Dialect::Chat).cloned().filter_map(sse::parse);
+        let frames = whole.frames_in(Dialect::Chat).cloned().filter_map(sse::parse);
         frames.filter_map(|frame| json::readable(frame.data)).for_each(|chunk| extra.read(&chunk));
         extra
     }
@@ -69,26 +69,26 @@ impl Extra {
         }
     }
 
-    pub(super) fn body(&self, pen: &mut Pen<'_>) {
-        self.body.write(pen);
+    pub(super) fn body(&self, writer: &mut ObjectWriter<'_>) {
+        self.body.write(writer);
     }
 
     /// Fields of the choice, the probabilities always among them.
-    pub(super) fn choice(&self, pen: &mut Pen<'_>) {
+    pub(super) fn choice(&self, writer: &mut ObjectWriter<'_>) {
         if self.logprobs.is_empty() {
-            pen.word("logprobs", "null");
+            writer.literal("logprobs", "null");
         } else {
-            pen.object("logprobs", |pen| self.logprobs.write_all(pen));
+            writer.object("logprobs", |writer| self.logprobs.write_all(writer));
         }
-        self.choice.write(pen);
+        self.choice.write(writer);
     }
 
-    pub(super) fn message(&self, pen: &mut Pen<'_>) {
-        self.message.write(pen);
+    pub(super) fn message(&self, writer: &mut ObjectWriter<'_>) {
+        self.message.write(writer);
     }
 
     /// The upstream's word for why the answer ended, where `OpenAI` has no word for the same.
     pub(super) fn finish(&self) -> Option<&Text> {
-        self.finish.as_ref().filter(|word| !say::has_word_for(&word.plain()))
+        self.finish.as_ref().filter(|word| !encode::has_word_for(&word.plain()))
     }
 }

@@ -2,10 +2,10 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::super::say;
+use super::super::encode;
 use crate::canon::{Open, Usage};
 use crate::dialect::Setting;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::Text;
 
 /// Renders chunks.
@@ -46,14 +46,14 @@ impl Chunks {
         let head = &mut self.head;
         head.clear();
         head.put_slice(b"data: {\"id\":");
-        pen::quote(head, id);
+        emit::quote(head, id);
         head.put_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
         let created = open.map(|open| open.created).filter(|created| *created > 0);
-        pen::digits(head, created.unwrap_or(setting.created));
+        emit::digits(head, created.unwrap_or(setting.created));
         head.put_slice(b",\"model\":");
         match open.and_then(|open| open.model.as_ref()) {
-            Some(model) => pen::quote(head, model),
-            None => pen::escape(head, &setting.model),
+            Some(model) => emit::quote(head, model),
+            None => emit::escape(head, &setting.model),
         }
         head.put_u8(b',');
         self.base = head.len();
@@ -80,9 +80,9 @@ impl Chunks {
     }
 
     /// A chunk whose delta holds what `write` writes.
-    pub(super) fn delta(&self, out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>)) {
+    pub(super) fn delta(&self, out: &mut BytesMut, write: impl FnOnce(&mut ObjectWriter<'_>)) {
         out.put_slice(&self.head);
-        pen::members(out, write);
+        emit::members(out, write);
         out.put_slice(self.tail);
     }
 
@@ -97,9 +97,9 @@ impl Chunks {
     /// The chunk that holds the usage and no choice.
     pub(super) fn usage(&self, usage: &Usage, out: &mut BytesMut) {
         out.put_slice(&self.head[..self.base]);
-        pen::members(out, |pen| {
-            pen.word("choices", "[]");
-            pen.object("usage", |pen| say::usage(pen, usage));
+        emit::members(out, |writer| {
+            writer.literal("choices", "[]");
+            writer.object("usage", |writer| encode::usage(writer, usage));
         });
         out.put_slice(b"}\n\n");
     }

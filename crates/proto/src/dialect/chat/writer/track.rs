@@ -3,15 +3,15 @@
 use crate::canon::{CallKind, Channel, Item, ItemKind, Part};
 
 /// A part of an item: output index, part index, channel.
-type Place = (u32, u32, Channel);
+type PartKey = (u32, u32, Channel);
 
 /// What was said so far.
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
     /// Parts with text, in the order in which they began; a reply has few.
-    said: Vec<Place>,
+    said: Vec<PartKey>,
     /// The part that the last delta belonged to.
-    last: Option<Place>,
+    last: Option<PartKey>,
     /// Whether any reasoning was said.
     reasoned: bool,
     /// Text parts with citations: output index, part index.
@@ -22,32 +22,32 @@ pub(super) struct Tracks {
 
 /// What a delta begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum Boundary {
     /// It goes on with its part, or begins the first one.
-    Same,
+    None,
     /// It begins another paragraph of reasoning.
     NewParagraph,
 }
 
 impl Tracks {
     /// Notes a delta at `place`.
-    pub(super) fn seen(&mut self, place: Place) -> Seen {
+    pub(super) fn record(&mut self, place: PartKey) -> Boundary {
         if self.last == Some(place) {
-            return Seen::Same;
+            return Boundary::None;
         }
         self.last = Some(place);
         if self.has(place) {
-            return Seen::Same;
+            return Boundary::None;
         }
         self.said.push(place);
         let reasoning = matches!(place.2, Channel::Reasoning | Channel::Summary);
         let again = reasoning && self.reasoned;
         self.reasoned |= reasoning;
-        if again { Seen::NewParagraph } else { Seen::Same }
+        if again { Boundary::NewParagraph } else { Boundary::None }
     }
 
     /// Whether the part at `place` was said.
-    pub(super) fn has(&self, place: Place) -> bool {
+    pub(super) fn has(&self, place: PartKey) -> bool {
         self.said.contains(&place)
     }
 
@@ -89,12 +89,12 @@ impl Tracks {
             ItemKind::Message { parts, .. } => {
                 for (index, part) in (0..).zip(parts) {
                     let channel = if matches!(part, Part::Refusal(_)) { Channel::Refusal } else { Channel::Text };
-                    self.seen((at, index, channel));
+                    self.record((at, index, channel));
                 }
             }
             ItemKind::Call { kind, .. } => {
                 self.call(at, *kind);
-                self.seen((at, 0, Channel::Arguments));
+                self.record((at, 0, Channel::Arguments));
             }
             _ => {}
         }

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::super::{say, signature};
-use super::{Facts, Family, word};
+use super::super::{encode, reasoning_state};
+use super::{Facts, Family, sanitized};
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role, Source};
 use crate::failure::{Failure, Kind};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
 use crate::text::{Text, media_type, standard_base64};
 
@@ -14,24 +14,29 @@ use crate::text::{Text, media_type, standard_base64};
 ///
 /// # Errors
 /// `Invalid` where a part has no form in Gemini and leaving it out would change the question, or nothing is left to ask.
-pub(super) fn write(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, notes: &mut Notes) -> Result<(), Failure> {
-    let mut turns = Turns::of(&request.items, facts, notes);
+pub(super) fn write(
+    writer: &mut ObjectWriter<'_>,
+    request: &Request,
+    facts: &Facts<'_>,
+    notes: &mut Notes,
+) -> Result<(), Failure> {
+    let mut turns = Contents::of(&request.items, facts, notes);
     let system: Vec<&Text> = request.instructions.iter().chain(turns.system.drain(..)).collect();
     if turns.done.is_empty() {
         let message = "nothing in this conversation can be sent to an upstream that speaks Gemini";
         return Err(Failure::new(Kind::Invalid, message).at("input").code("invalid_value"));
     }
     if !system.is_empty() {
-        pen.object("systemInstruction", |pen| {
-            pen.array("parts", system, |out, text| pen::object(out, |pen| pen.text("text", text)));
+        writer.object("systemInstruction", |writer| {
+            writer.array("parts", system, |out, text| emit::object(out, |writer| writer.text("text", text)));
         });
     }
     let mut failed = Ok(());
-    pen.array("contents", &turns.done, |out, turn| {
-        pen::object(out, |pen| {
-            pen.plain("role", if turn.model { "model" } else { "user" });
-            pen.array("parts", &turn.pieces, |out, piece| {
-                let written = pen::object(out, |pen| one(pen, piece));
+    writer.array("contents", &turns.done, |out, turn| {
+        emit::object(out, |writer| {
+            writer.string("role", if turn.model { "model" } else { "user" });
+            writer.array("parts", &turn.pieces, |out, piece| {
+                let written = emit::object(out, |writer| one(writer, piece));
                 if failed.is_ok() {
                     failed = written;
                 }
@@ -42,18 +47,18 @@ pub(super) fn write(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, not
 }
 
 /// One content.
-struct Turn<'a> {
+struct Content<'a> {
     model: bool,
     pieces: Vec<Piece<'a>>,
 }
 
 /// One part, and the state of the thoughts before it.
 struct Piece<'a> {
-    what: Said<'a>,
+    what: PieceKind<'a>,
     signature: Option<Text>,
 }
 
-enum Said<'a> {
+enum PieceKind<'a> {
     Part(&'a Part),
     Call {
         kind: CallKind,
@@ -76,24 +81,24 @@ enum Said<'a> {
 }
 
 /// A tool result and its place in the history.
-type Waiting<'a> = (&'a Text, &'a [Part], bool);
+type PendingResult<'a> = (&'a Text, &'a [Part], bool);
 
 /// Items on their way to contents.
-struct Turns<'a, 'f> {
+struct Contents<'a, 'f> {
     facts: &'f Facts<'f>,
     system: Vec<&'a Text>,
-    done: Vec<Turn<'a>>,
+    done: Vec<Content<'a>>,
     /// State that waits for the part behind it.
     pending: Option<Text>,
     /// Calls of the turn that is being written.
     open: Vec<&'a Text>,
     /// Results that wait for their call, by call id.
-    results: HashMap<&'a [u8], VecDeque<Waiting<'a>>>,
+    results: HashMap<&'a [u8], VecDeque<PendingResult<'a>>>,
     /// The names of calls, by call id.
     names: HashMap<&'a [u8], &'a Text>,
 }
 
-impl<'a, 'f> Turns<'a, 'f> {
+impl<'a, 'f> Contents<'a, 'f> {
     fn of(items: &'a [Item], facts: &'f Facts<'f>, notes: &mut Notes) -> Self {
         let (results, names) = (HashMap::new(), HashMap::new());
         let mut turns =
@@ -117,20 +122,20 @@ impl<'a, 'f> Turns<'a, 'f> {
     fn push(&mut self, kind: &'a ItemKind, notes: &mut Notes) {
         match kind {
             ItemKind::Message { role: Role::Assistant, parts, .. } => {
-                parts.iter().filter(|part| !is_silent(part)).for_each(|part| self.model(Said::Part(part)));
+                parts.iter().filter(|part| !is_silent(part)).for_each(|part| self.model(PieceKind::Part(part)));
             }
             ItemKind::Message { role, parts, .. } => self.told(role, parts, notes),
             ItemKind::Reasoning { encrypted, .. } => self.thought(encrypted.as_ref(), notes),
             ItemKind::Call { kind, call_id, name, input, .. } => {
-                self.call(Said::Call { kind: *kind, id: call_id, name, input }, call_id);
+                self.call(PieceKind::Call { kind: *kind, id: call_id, name, input }, call_id);
             }
             ItemKind::Output { .. } => self.answer(),
             ItemKind::Image { result, format, .. } if !result.is_empty() => {
-                self.model(Said::Image { result, format: format.as_ref() });
+                self.model(PieceKind::Image { result, format: format.as_ref() });
             }
             ItemKind::Search { .. } => notes.add("dropped a web search of the history"),
             ItemKind::Image { .. } => notes.add("dropped a generated image of the history"),
-            ItemKind::Other { kind } => notes.add(format!("dropped an item of type {}", word(kind))),
+            ItemKind::Other { kind } => notes.add(format!("dropped an item of type {}", sanitized(kind))),
         }
     }
 
@@ -148,45 +153,45 @@ impl<'a, 'f> Turns<'a, 'f> {
             notes.add("sent a system message as a user's");
         }
         self.answer();
-        let pieces = parts.iter().filter(|part| !is_silent(part)).map(Said::Part).collect();
+        let pieces = parts.iter().filter(|part| !is_silent(part)).map(PieceKind::Part).collect();
         self.user(pieces);
     }
 
     fn thought(&mut self, encrypted: Option<&Text>, notes: &mut Notes) {
-        let own = encrypted.and_then(signature::home).filter(|_| !self.facts.without_replay);
+        let own = encrypted.and_then(reasoning_state::unwrap_own).filter(|_| !self.facts.without_replay);
         let Some(own) = own else { return notes.add("dropped reasoning") };
         if self.pending.is_some() {
-            self.model(Said::Nothing);
+            self.model(PieceKind::Nothing);
         }
         self.pending = Some(own);
     }
 
-    fn call(&mut self, call: Said<'a>, id: &'a Text) {
+    fn call(&mut self, call: PieceKind<'a>, id: &'a Text) {
         // The first call of a turn must be signed, and the others must not.
         if self.pending.is_none() && self.open.is_empty() && matches!(self.facts.family, Family::Level(_)) {
-            self.pending = Some(Text::from_plain(say::UNSIGNED));
+            self.pending = Some(Text::from_plain(encode::UNSIGNED));
         }
         self.model(call);
         self.open.push(id);
     }
 
-    fn model(&mut self, what: Said<'a>) {
+    fn model(&mut self, what: PieceKind<'a>) {
         let piece = Piece { what, signature: self.pending.take() };
         // The results of a call stand right behind the content that it is in.
         match self.done.last_mut() {
             Some(turn) if turn.model => turn.pieces.push(piece),
-            _ => self.done.push(Turn { model: true, pieces: vec![piece] }),
+            _ => self.done.push(Content { model: true, pieces: vec![piece] }),
         }
     }
 
-    fn user(&mut self, said: Vec<Said<'a>>) {
+    fn user(&mut self, said: Vec<PieceKind<'a>>) {
         let pieces = said.into_iter().map(|what| Piece { what, signature: None });
         match self.done.last_mut() {
             Some(turn) if !turn.model => turn.pieces.extend(pieces),
             _ => {
                 let pieces: Vec<Piece<'a>> = pieces.collect();
                 if !pieces.is_empty() {
-                    self.done.push(Turn { model: false, pieces });
+                    self.done.push(Content { model: false, pieces });
                 }
             }
         }
@@ -195,7 +200,7 @@ impl<'a, 'f> Turns<'a, 'f> {
     /// The model's turn is over: its last state goes with it, and the results of its calls follow.
     fn answer(&mut self) {
         if self.pending.is_some() {
-            self.model(Said::Nothing);
+            self.model(PieceKind::Nothing);
         }
         for id in std::mem::take(&mut self.open) {
             self.result(id);
@@ -206,9 +211,9 @@ impl<'a, 'f> Turns<'a, 'f> {
         let name = self.names.get(&id.escaped()[..]).copied();
         let next = self.results.get_mut(&id.escaped()[..]).and_then(VecDeque::pop_front);
         if let Some((id, parts, failed)) = next {
-            let mut said = vec![Said::Result { id, name, parts, failed }];
+            let mut said = vec![PieceKind::Result { id, name, parts, failed }];
             // Not every version takes them inside the result.
-            said.extend(parts.iter().filter(|part| !is_text(part)).map(Said::Part));
+            said.extend(parts.iter().filter(|part| !is_text(part)).map(PieceKind::Part));
             self.user(said);
         }
     }
@@ -222,17 +227,17 @@ fn is_silent(part: &Part) -> bool {
     matches!(part, Part::Text { text, .. } | Part::Refusal(text) if text.is_empty())
 }
 
-fn one(pen: &mut Pen<'_>, piece: &Piece<'_>) -> Result<(), Failure> {
+fn one(writer: &mut ObjectWriter<'_>, piece: &Piece<'_>) -> Result<(), Failure> {
     match &piece.what {
-        Said::Nothing => pen.plain("text", ""),
-        Said::Part(part) => self::part(pen, part)?,
-        Said::Call { kind, id, name, input } => say::call(pen, *kind, (id, name, input)),
-        Said::Image { result, format } => say::image(pen, result, *format),
-        Said::Result { id, name, parts, failed } => pen.object("functionResponse", |pen| {
-            pen.text("id", id);
+        PieceKind::Nothing => writer.string("text", ""),
+        PieceKind::Part(part) => self::part(writer, part)?,
+        PieceKind::Call { kind, id, name, input } => encode::call(writer, *kind, (id, name, input)),
+        PieceKind::Image { result, format } => encode::image(writer, result, *format),
+        PieceKind::Result { id, name, parts, failed } => writer.object("functionResponse", |writer| {
+            writer.text("id", id);
             match name {
-                Some(name) => pen.text("name", name),
-                None => pen.plain("name", "unknown"),
+                Some(name) => writer.text("name", name),
+                None => writer.string("name", "unknown"),
             }
             let texts = parts.iter().filter_map(|part| match part {
                 Part::Text { text, .. } | Part::Refusal(text) => Some(text),
@@ -240,23 +245,23 @@ fn one(pen: &mut Pen<'_>, piece: &Piece<'_>) -> Result<(), Failure> {
             });
             let texts: Vec<&[u8]> = texts.map(|text| &text.escaped()[..]).collect();
             let text = Text::from_escaped(texts.join(&br"\n"[..]).into());
-            pen.object("response", |pen| pen.text(if *failed { "error" } else { "output" }, &text));
+            writer.object("response", |writer| writer.text(if *failed { "error" } else { "output" }, &text));
         }),
     }
-    pen.maybe("thoughtSignature", piece.signature.as_ref());
+    writer.optional_text("thoughtSignature", piece.signature.as_ref());
     Ok(())
 }
 
-fn part(pen: &mut Pen<'_>, part: &Part) -> Result<(), Failure> {
+fn part(writer: &mut ObjectWriter<'_>, part: &Part) -> Result<(), Failure> {
     match part {
-        Part::Text { text, .. } | Part::Refusal(text) => pen.text("text", text),
-        Part::Image { source: Source::Url(url), .. } => bytes(pen, url, None)?,
-        Part::File { source: Source::Url(url), name } => bytes(pen, url, name.as_ref())?,
+        Part::Text { text, .. } | Part::Refusal(text) => writer.text("text", text),
+        Part::Image { source: Source::Url(url), .. } => bytes(writer, url, None)?,
+        Part::File { source: Source::Url(url), name } => bytes(writer, url, name.as_ref())?,
         Part::Image { source: Source::Id(_), .. } => return Err(refused("an image by file id")),
         Part::File { source: Source::Id(id), .. }
             if id.as_str().starts_with("files/") || id.as_str().starts_with("gs://") =>
         {
-            bytes(pen, id, None)?;
+            bytes(writer, id, None)?;
         }
         Part::File { .. } => return Err(refused("a file by id")),
         Part::Other(_) => return Err(refused("a content part of an unknown type")),
@@ -265,7 +270,7 @@ fn part(pen: &mut Pen<'_>, part: &Part) -> Result<(), Failure> {
 }
 
 /// Bytes inline, or by an address that Google fetches.
-fn bytes(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failure> {
+fn bytes(writer: &mut ObjectWriter<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failure> {
     let plain = url.plain();
     let starts = |prefix: &str| plain.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
     if starts("data:") {
@@ -275,9 +280,9 @@ fn bytes(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failu
         let untyped = !kind.contains('/');
         let kind = if untyped { Some("application/octet-stream".to_owned()) } else { media_type(kind) };
         let kind = kind.ok_or_else(|| refused("a data URL without a legal media type"))?;
-        pen.object("inlineData", |pen| {
-            pen.plain("mimeType", &kind);
-            pen.plain("data", &data);
+        writer.object("inlineData", |writer| {
+            writer.string("mimeType", &kind);
+            writer.string("data", &data);
         });
         return Ok(());
     }
@@ -287,11 +292,11 @@ fn bytes(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failu
     }
     let named = name.map(|name| name.plain().into_owned());
     let kind = type_of(named.as_deref().unwrap_or(&plain));
-    pen.object("fileData", |pen| {
+    writer.object("fileData", |writer| {
         if let Some(kind) = kind {
-            pen.plain("mimeType", kind);
+            writer.string("mimeType", kind);
         }
-        pen.text("fileUri", url);
+        writer.text("fileUri", url);
     });
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! `generationConfig`, and what has no place there.
 
 use super::super::MOST_STOPS;
-use super::{Facts, Family, word};
+use super::{Facts, Family, sanitized};
 use crate::canon::{Format, Request};
 use crate::failure::{Failure, Kind};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::json::schema;
 use crate::notes::Notes;
 use crate::text::Json;
@@ -22,12 +22,17 @@ const SAMPLING: [(&str, &str); 8] = [
 ];
 
 /// Writes the options.
-pub(super) fn write(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, notes: &mut Notes) -> Result<(), Failure> {
+pub(super) fn write(
+    writer: &mut ObjectWriter<'_>,
+    request: &Request,
+    facts: &Facts<'_>,
+    notes: &mut Notes,
+) -> Result<(), Failure> {
     let mut failed = Ok(());
-    let config = pen::json(|pen| failed = config(pen, request, facts, notes));
+    let config = emit::json(|writer| failed = config(writer, request, facts, notes));
     failed?;
     if config.fields().next().is_some() {
-        pen.json("generationConfig", &config);
+        writer.json("generationConfig", &config);
     }
     let dropped = [
         ("verbosity", request.verbosity.is_some()),
@@ -36,41 +41,46 @@ pub(super) fn write(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, not
         ("previous_response_id", request.previous.is_some()),
     ];
     dropped.into_iter().filter(|(_, set)| *set).for_each(|(name, _)| notes.add(format!("dropped {name}")));
-    request.rest.iter().for_each(|(name, _)| notes.add(format!("dropped {}", word(name))));
+    request.rest.iter().for_each(|(name, _)| notes.add(format!("dropped {}", sanitized(name))));
     Ok(())
 }
 
-fn config(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, notes: &mut Notes) -> Result<(), Failure> {
+fn config(
+    writer: &mut ObjectWriter<'_>,
+    request: &Request,
+    facts: &Facts<'_>,
+    notes: &mut Notes,
+) -> Result<(), Failure> {
     if let Some(limit) = request.limits.max_tokens {
-        pen.number("maxOutputTokens", limit);
+        writer.number("maxOutputTokens", limit);
     }
     let stops = &request.limits.stop;
     if stops.len() > MOST_STOPS {
         notes.add("stop applied by the gateway");
     } else if !stops.is_empty() {
-        pen.array("stopSequences", stops, |out, stop| pen::escape(out, stop));
+        writer.array("stopSequences", stops, |out, stop| emit::escape(out, stop));
     }
     for (name, value) in &request.sampling {
         match SAMPLING.iter().find(|(known, _)| known == name) {
-            Some((_, own)) => pen.json(own, value),
+            Some((_, own)) => writer.json(own, value),
             None => notes.add(format!("dropped {name}")),
         }
     }
     if let Some(format) = &request.format {
-        self::format(pen, format)?;
+        self::format(writer, format)?;
     }
-    thinking(pen, request, facts, notes);
+    thinking(writer, request, facts, notes);
     Ok(())
 }
 
-fn format(pen: &mut Pen<'_>, format: &Format) -> Result<(), Failure> {
+fn format(writer: &mut ObjectWriter<'_>, format: &Format) -> Result<(), Failure> {
     match format {
-        Format::JsonObject => pen.plain("responseMimeType", "application/json"),
+        Format::JsonObject => writer.string("responseMimeType", "application/json"),
         Format::JsonSchema { schema, .. } => {
-            pen.plain("responseMimeType", "application/json");
+            writer.string("responseMimeType", "application/json");
             match schema::to_gemini(schema) {
-                Some(own) => pen.json("responseSchema", &own),
-                None => pen.json("responseJsonSchema", schema),
+                Some(own) => writer.json("responseSchema", &own),
+                None => writer.json("responseJsonSchema", schema),
             }
         }
         Format::Other(_) => {
@@ -81,7 +91,7 @@ fn format(pen: &mut Pen<'_>, format: &Format) -> Result<(), Failure> {
     Ok(())
 }
 
-fn thinking(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, notes: &mut Notes) {
+fn thinking(writer: &mut ObjectWriter<'_>, request: &Request, facts: &Facts<'_>, notes: &mut Notes) {
     let shown = request.reasoning.summary.is_some();
     if facts.family == Family::Plain {
         if facts.effort.is_some() {
@@ -89,16 +99,16 @@ fn thinking(pen: &mut Pen<'_>, request: &Request, facts: &Facts<'_>, notes: &mut
         }
         return;
     }
-    let config = pen::json(|pen| {
+    let config = emit::json(|writer| {
         if let Some((name, value)) = facts.effort.and_then(|effort| self::effort(facts.family, effort, notes)) {
-            pen.json(name, &value);
+            writer.json(name, &value);
         }
         if shown {
-            pen.word("includeThoughts", "true");
+            writer.literal("includeThoughts", "true");
         }
     });
     if config.fields().next().is_some() {
-        pen.json("thinkingConfig", &config);
+        writer.json("thinkingConfig", &config);
     }
 }
 
@@ -125,7 +135,7 @@ pub(super) fn effort(family: Family, effort: &str, notes: &mut Notes) -> Option<
         Family::Level(levels) => {
             let level = level(effort, levels);
             if level != effort {
-                notes.add(format!("effort {} changed to {level}", word(effort)));
+                notes.add(format!("effort {} changed to {level}", sanitized(effort)));
             }
             Some(("thinkingLevel", Json::of(&level)))
         }

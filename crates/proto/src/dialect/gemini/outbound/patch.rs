@@ -3,11 +3,11 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use memchr::memmem;
 
-use super::super::{say, signature};
+use super::super::{encode, reasoning_state};
 use super::{Facts, Family, options};
 use crate::json::Shape;
+use crate::json::emit;
 use crate::json::patch::{Edit, patch};
-use crate::json::pen;
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
@@ -72,12 +72,12 @@ fn part_of(part: &Json, facts: &Facts<'_>) -> Json {
         let Some(text) = value.as_text().filter(|_| key.is("thoughtSignature") || key.is("thought_signature")) else {
             return Edit::Keep;
         };
-        let (_, state) = signature::read(&text);
-        match signature::home(&state).filter(|_| !facts.without_replay) {
+        let (_, state) = reasoning_state::read(&text);
+        match reasoning_state::unwrap_own(&state).filter(|_| !facts.without_replay) {
             Some(own) if own.plain() == text.plain() => Edit::Keep,
             Some(own) => Edit::Set(own.quoted()),
             None if calls && matches!(facts.family, Family::Level(_)) => {
-                Edit::Set(Text::from_plain(say::UNSIGNED).quoted())
+                Edit::Set(Text::from_plain(encode::UNSIGNED).quoted())
             }
             None => Edit::Drop,
         }
@@ -91,7 +91,7 @@ fn each(list: &Json, change: &dyn Fn(&Json) -> Json) -> Json {
         return change(list);
     }
     let mut out = BytesMut::with_capacity(list.bytes().len());
-    pen::array(&mut out, list.elements(), |out, element| out.put_slice(change(&element).bytes()));
+    emit::array(&mut out, list.elements(), |out, element| out.put_slice(change(&element).bytes()));
     Json::from_valid(out.freeze())
 }
 

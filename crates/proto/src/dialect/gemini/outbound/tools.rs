@@ -2,15 +2,15 @@
 
 use bytes::BytesMut;
 
-use super::word;
+use super::sanitized;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::json::schema;
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
 /// Writes `tools` and `toolConfig`.
-pub(super) fn write(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
+pub(super) fn write(writer: &mut ObjectWriter<'_>, request: &Request, notes: &mut Notes) {
     let functions: Vec<&Tool> =
         request.tools.iter().filter(|tool| matches!(tool.kind, ToolKind::Function { .. })).collect();
     let search = search(request, functions.is_empty(), notes);
@@ -21,17 +21,17 @@ pub(super) fn write(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
         return;
     }
     let groups = [!functions.is_empty(), search];
-    pen.array("tools", (0..).zip(groups).filter(|(_, any)| *any), |out, (group, _)| {
-        pen::object(out, |pen| {
+    writer.array("tools", (0..).zip(groups).filter(|(_, any)| *any), |out, (group, _)| {
+        emit::object(out, |writer| {
             if group == 0 {
-                pen.array("functionDeclarations", &functions, |out, tool| function(out, &tool.kind));
+                writer.array("functionDeclarations", &functions, |out, tool| function(out, &tool.kind));
             } else {
-                pen.word("googleSearch", "{}");
+                writer.literal("googleSearch", "{}");
             }
         });
     });
     if !functions.is_empty() {
-        choice(pen, request, notes);
+        choice(writer, request, notes);
     }
     if request.parallel == Some(false) {
         notes.add("dropped parallel_tool_calls");
@@ -46,8 +46,8 @@ fn search(request: &Request, alone: bool, notes: &mut Notes) -> bool {
             ToolKind::Function { .. } => {}
             // A request may search or call functions. Version 3 can do both, but insists on bringing back what it searched.
             ToolKind::Hosted { kind } if kind.starts_with("web_search") && alone => search = true,
-            ToolKind::Hosted { kind } => notes.add(format!("dropped the hosted tool {}", word(kind))),
-            ToolKind::Custom { name, .. } => notes.add(format!("dropped the custom tool {}", word(&name.plain()))),
+            ToolKind::Hosted { kind } => notes.add(format!("dropped the hosted tool {}", sanitized(kind))),
+            ToolKind::Custom { name, .. } => notes.add(format!("dropped the custom tool {}", sanitized(&name.plain()))),
         }
     }
     search
@@ -55,13 +55,13 @@ fn search(request: &Request, alone: bool, notes: &mut Notes) -> bool {
 
 fn function(out: &mut BytesMut, kind: &ToolKind) {
     let ToolKind::Function { name, description, parameters, .. } = kind else { return };
-    pen::object(out, |pen| {
-        pen.text("name", name);
-        pen.maybe("description", description.as_ref());
+    emit::object(out, |writer| {
+        writer.text("name", name);
+        writer.optional_text("description", description.as_ref());
         if let Some(parameters) = parameters.as_ref().filter(|schema| !is_empty(schema)) {
             match schema::to_gemini(parameters) {
-                Some(own) => pen.json("parameters", &own),
-                None => pen.json("parametersJsonSchema", parameters),
+                Some(own) => writer.json("parameters", &own),
+                None => writer.json("parametersJsonSchema", parameters),
             }
         }
     });
@@ -75,7 +75,7 @@ fn is_empty(schema: &Json) -> bool {
         && !others.iter().any(|name| schema.get(name).is_some_and(|value| value.as_bool() != Some(false)))
 }
 
-fn choice(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
+fn choice(writer: &mut ObjectWriter<'_>, request: &Request, notes: &mut Notes) {
     let (mode, names): (_, Vec<Text>) = match &request.tool_choice {
         None => return,
         Some(ToolChoice::Auto) => ("AUTO", Vec::new()),
@@ -90,11 +90,11 @@ fn choice(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
         }
         Some(ToolChoice::Custom(_) | ToolChoice::Other(_)) => return notes.add("dropped tool_choice"),
     };
-    pen.object("toolConfig", |pen| {
-        pen.object("functionCallingConfig", |pen| {
-            pen.plain("mode", mode);
+    writer.object("toolConfig", |writer| {
+        writer.object("functionCallingConfig", |writer| {
+            writer.string("mode", mode);
             if !names.is_empty() {
-                pen.array("allowedFunctionNames", &names, pen::quote);
+                writer.array("allowedFunctionNames", &names, emit::quote);
             }
         });
     });

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::super::signature;
+use super::super::reasoning_state;
 use super::super::wire::{Candidate, Part, Reply};
 use super::calls::Calls;
-use super::scan::News;
+use super::scan::TextDelta;
 use super::{Sink, sources};
 use crate::canon::{Channel, Finish, Head, Item, ItemKind, Open, Usage, What};
 use crate::failure::{Failure, Kind};
@@ -20,10 +20,10 @@ pub(super) struct Answer {
     closed: bool,
     /// The next output index.
     next: u32,
-    open: Option<Talk>,
+    open: Option<OpenMessage>,
     calls: Calls,
     /// State that came with nothing behind it yet, and the id of its item.
-    state: Option<State>,
+    state: Option<ReasoningState>,
     grounding: Option<Json>,
     citations: Option<Json>,
     usage: Option<Json>,
@@ -31,11 +31,11 @@ pub(super) struct Answer {
 }
 
 /// Id and state of a reasoning item.
-type State = (Option<Text>, Text);
+type ReasoningState = (Option<Text>, Text);
 
 /// The open message or thought.
 #[derive(Debug)]
-struct Talk {
+struct OpenMessage {
     at: u32,
     channel: Channel,
     slot: Slot,
@@ -63,9 +63,9 @@ impl Answer {
     }
 
     /// A frame that is a piece of text and nothing more.
-    pub(super) fn news(&mut self, news: News, sink: &mut Sink<'_>) {
+    pub(super) fn text_delta(&mut self, news: TextDelta, sink: &mut Sink<'_>) {
         self.usage = news.usage.or(self.usage.take());
-        self.talk(if news.thought { Channel::Summary } else { Channel::Text }, news.text, sink);
+        self.open(if news.thought { Channel::Summary } else { Channel::Text }, news.text, sink);
     }
 
     /// Reads one chunk or whole body; `data` is its buffer.
@@ -142,12 +142,12 @@ impl Answer {
         let (text, signature) = (string(part.text), string(part.thought_signature));
         let thought = part.thought == Some(true);
         if let Some(text) = text.clone().filter(|_| thought) {
-            self.talk(Channel::Summary, text, sink);
+            self.open(Channel::Summary, text, sink);
         }
-        let goes_on = self.open.as_ref().is_some_and(|talk| talk.channel == Channel::Text);
+        let goes_on = self.open.as_ref().is_some_and(|open| open.channel == Channel::Text);
         let mut text = text.filter(|_| !thought);
         if let Some(text) = text.take_if(|_| goes_on) {
-            self.talk(Channel::Text, text, sink);
+            self.open(Channel::Text, text, sink);
         }
         if let Some(signature) = signature {
             self.sign(&signature, sink);
@@ -158,7 +158,7 @@ impl Answer {
             return self.calls.read(data, call, &mut self.next, sink);
         }
         if let Some(text) = text {
-            self.talk(Channel::Text, text, sink);
+            self.open(Channel::Text, text, sink);
         }
         if let Some(image) = part.inline_data.map(|raw| Json::slice(data, raw)) {
             self.image(&image, sink);
@@ -168,8 +168,8 @@ impl Answer {
 
     /// State: of the thought that is open, else of thoughts that were not shown.
     fn sign(&mut self, signature: &Text, sink: &mut Sink<'_>) {
-        let state = signature::read(signature);
-        if self.open.as_ref().is_some_and(|talk| talk.channel == Channel::Summary) {
+        let state = reasoning_state::read(signature);
+        if self.open.as_ref().is_some_and(|open| open.channel == Channel::Summary) {
             self.state = Some(state);
             return self.settle(sink);
         }
@@ -177,11 +177,11 @@ impl Answer {
         self.state = Some(state);
     }
 
-    fn talk(&mut self, channel: Channel, data: Text, sink: &mut Sink<'_>) {
+    fn open(&mut self, channel: Channel, data: Text, sink: &mut Sink<'_>) {
         if self.calls.is_open() {
             self.calls.close(sink);
         }
-        if self.open.as_ref().is_none_or(|talk| talk.channel != channel) || self.state.is_some() {
+        if self.open.as_ref().is_none_or(|open| open.channel != channel) || self.state.is_some() {
             self.settle(sink);
             self.remember(sink);
             let at = self.take_index();
@@ -189,31 +189,31 @@ impl Answer {
             let mut slot = Slot::brief();
             slot.open(&head);
             sink.push(What::ItemOpen { at, head });
-            self.open = Some(Talk { at, channel, slot });
+            self.open = Some(OpenMessage { at, channel, slot });
         }
-        if let Some(talk) = &mut self.open {
-            talk.slot.delta(0, channel, &data);
-            sink.push(What::Delta { at: talk.at, part: 0, channel, data });
+        if let Some(open) = &mut self.open {
+            open.slot.delta(0, channel, &data);
+            sink.push(What::Delta { at: open.at, part: 0, channel, data });
         }
     }
 
     /// Ends the open message or thought.
     fn settle(&mut self, sink: &mut Sink<'_>) {
-        let Some(mut talk) = self.open.take() else { return };
-        let at = talk.at;
-        let spoken = talk.channel == Channel::Text;
+        let Some(mut open) = self.open.take() else { return };
+        let at = open.at;
+        let spoken = open.channel == Channel::Text;
         let (grounding, cited) = if spoken { (self.grounding.take(), self.citations.take()) } else { (None, None) };
         let cites = grounding.is_some() || cited.is_some();
-        if cites && talk.slot.is_forgotten() {
+        if cites && open.slot.is_forgotten() {
             sink.push(What::Note("citations of a text over 64 KiB not placed".to_owned()));
         } else if cites {
-            let text = talk.slot.text(0, Channel::Text);
+            let text = open.slot.text(0, Channel::Text);
             for data in sources::citations(grounding.as_ref(), cited.as_ref(), &text) {
-                talk.slot.annotation(0, &data);
+                open.slot.annotation(0, &data);
                 sink.push(What::Annotation { at, part: 0, data });
             }
         }
-        let mut item = talk.slot.item().expect("invariant: the slot was opened");
+        let mut item = open.slot.item().expect("invariant: the slot was opened");
         if let ItemKind::Reasoning { id, encrypted, .. } = &mut item.kind
             && let Some((made, state)) = self.state.take()
         {

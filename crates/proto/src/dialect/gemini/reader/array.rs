@@ -10,11 +10,11 @@ pub(super) struct Splitter {
     /// The unfinished element.
     held: BytesMut,
     depth: u32,
-    place: Place,
+    state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum State {
     /// Before the array.
     Before,
     /// Between elements.
@@ -30,12 +30,12 @@ enum Place {
 impl Splitter {
     /// A splitter that refuses elements over `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, held: BytesMut::new(), depth: 0, place: Place::Before }
+        Self { limit, held: BytesMut::new(), depth: 0, state: State::Before }
     }
 
     /// Whether the array was closed.
     pub(super) fn is_over(&self) -> bool {
-        self.place == Place::After
+        self.state == State::After
     }
 
     /// Reads one chunk and appends the elements that it completes; `None` when it is no array of objects.
@@ -43,22 +43,22 @@ impl Splitter {
         let mut at = 0;
         while at < chunk.len() {
             let byte = chunk[at];
-            match self.place {
-                Place::After => return Some(()),
-                Place::String(false) => {
+            match self.state {
+                State::After => return Some(()),
+                State::String(false) => {
                     let end = memchr2(b'"', b'\\', &chunk[at..]).unwrap_or(chunk.len() - at);
                     self.keep(&chunk[at..at + end])?;
                     at += end;
                     let Some(&byte) = chunk.get(at) else { return Some(()) };
-                    self.place = if byte == b'"' { Place::Value } else { Place::String(true) };
+                    self.state = if byte == b'"' { State::Value } else { State::String(true) };
                     self.keep(&[byte])?;
                 }
-                Place::String(true) => {
-                    self.place = Place::String(false);
+                State::String(true) => {
+                    self.state = State::String(false);
                     self.keep(&[byte])?;
                 }
-                Place::Value => self.value(byte, out)?,
-                Place::Before | Place::Between => self.outside(byte)?,
+                State::Value => self.value(byte, out)?,
+                State::Before | State::Between => self.outside(byte)?,
             }
             at += 1;
         }
@@ -66,14 +66,14 @@ impl Splitter {
     }
 
     fn outside(&mut self, byte: u8) -> Option<()> {
-        self.place = match (self.place, byte) {
+        self.state = match (self.state, byte) {
             (place, b' ' | b'\t' | b'\r' | b'\n') => place,
-            (Place::Before, b'[') | (Place::Between, b',') => Place::Between,
-            (Place::Between, b']') => Place::After,
-            (Place::Between, b'{') => {
+            (State::Before, b'[') | (State::Between, b',') => State::Between,
+            (State::Between, b']') => State::After,
+            (State::Between, b'{') => {
                 self.depth = 1;
                 self.keep(b"{")?;
-                Place::Value
+                State::Value
             }
             _ => return None,
         };
@@ -83,12 +83,12 @@ impl Splitter {
     fn value(&mut self, byte: u8, out: &mut Vec<Bytes>) -> Option<()> {
         self.keep(&[byte])?;
         match byte {
-            b'"' => self.place = Place::String(false),
+            b'"' => self.state = State::String(false),
             b'{' | b'[' => self.depth += 1,
             b'}' | b']' => {
                 self.depth -= 1;
                 if self.depth == 0 {
-                    self.place = Place::Between;
+                    self.state = State::Between;
                     out.push(self.held.split().freeze());
                 }
             }

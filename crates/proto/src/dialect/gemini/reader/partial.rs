@@ -1,6 +1,6 @@
 //! Arguments that come in pieces, each with the JSON path of the value that it belongs to (`$.days[0].name`).
 
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
 /// Deepest path that is followed.
@@ -41,7 +41,7 @@ impl Partial {
 
     /// The arguments as a JSON object.
     pub(super) fn json(&self) -> Json {
-        let Some(root) = &self.root else { return pen::json(|_| {}) };
+        let Some(root) = &self.root else { return emit::json(|_| {}) };
         let mut out = bytes::BytesMut::new();
         write(&mut out, root);
         Json::from_valid(out.freeze())
@@ -140,15 +140,15 @@ fn write(out: &mut bytes::BytesMut, value: &Value) {
             out.extend_from_slice(text);
             out.extend_from_slice(b"\"");
         }
-        Value::Array(elements) => pen::array(out, elements, write),
+        Value::Array(elements) => emit::array(out, elements, write),
         Value::Object(members) => {
-            pen::object(out, |pen| members.iter().for_each(|(key, value)| member(pen, key, value)));
+            emit::object(out, |writer| members.iter().for_each(|(key, value)| member(writer, key, value)));
         }
     }
 }
 
-fn member(pen: &mut Pen<'_>, key: &Text, value: &Value) {
+fn member(writer: &mut ObjectWriter<'_>, key: &Text, value: &Value) {
     let mut out = bytes::BytesMut::new();
     write(&mut out, value);
-    pen.member(key, &Json::from_valid(out.freeze()));
+    writer.member(key, &Json::from_valid(out.freeze()));
 }

@@ -11,7 +11,7 @@ use crate::text::{Json, Text};
 
 /// What such a frame says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct News {
+pub(super) struct TextDelta {
     /// The text, which is not empty.
     pub(super) text: Text,
     /// Whether it is a summary of thoughts.
@@ -21,7 +21,7 @@ pub(super) struct News {
 }
 
 /// Reads a frame with one part of text of the first candidate that ends nothing; `None` for every other one.
-pub(super) fn text(data: &Bytes) -> Option<News> {
+pub(super) fn text(data: &Bytes) -> Option<TextDelta> {
     let mut walk = Walk { scan: Scan::new(data), text: None, thought: false, usage: None };
     walk.reply()?;
     if walk.scan.next_token().is_some() {
@@ -30,7 +30,7 @@ pub(super) fn text(data: &Bytes) -> Option<News> {
     let text = data.slice(walk.text.filter(|text| !text.is_empty())?);
     std::str::from_utf8(data).ok()?;
     let usage = walk.usage.map(|range| Json::from_valid(data.slice(range)));
-    Some(News { text: Text::from_escaped(text), thought: walk.thought, usage })
+    Some(TextDelta { text: Text::from_escaped(text), thought: walk.thought, usage })
 }
 
 struct Walk<'a> {

@@ -1,7 +1,7 @@
 //! Where an answer got it from: grounding and citation metadata to citations in the form of responses. Google counts in bytes of
 //! UTF-8, the canon in characters.
 
-use crate::json::pen;
+use crate::json::emit;
 use crate::text::{Json, Text};
 
 /// The citations of a message whose text is `text`.
@@ -25,11 +25,11 @@ pub(super) fn search(grounding: &Json) -> Option<Json> {
     let queries = grounding.get("webSearchQueries");
     let queries: Vec<Text> = queries.iter().flat_map(Json::elements).filter_map(|query| query.as_text()).collect();
     let first = queries.first()?;
-    Some(pen::json(|pen| {
-        pen.plain("type", "search");
-        pen.text("query", first);
+    Some(emit::json(|writer| {
+        writer.string("type", "search");
+        writer.text("query", first);
         if queries.len() > 1 {
-            pen.array("queries", &queries, pen::quote);
+            writer.array("queries", &queries, emit::quote);
         }
     }))
 }
@@ -64,12 +64,12 @@ fn characters(plain: &str, (start, end): (usize, usize)) -> (u64, u64) {
 }
 
 fn citation((url, title): (&Text, Option<&Text>), (start, end): (u64, u64)) -> Json {
-    pen::json(|pen| {
-        pen.plain("type", "url_citation");
-        pen.number("start_index", start);
-        pen.number("end_index", end);
-        pen.text("url", url);
+    emit::json(|writer| {
+        writer.string("type", "url_citation");
+        writer.number("start_index", start);
+        writer.number("end_index", end);
+        writer.text("url", url);
         // OpenAI's citations always have a title.
-        pen.text("title", title.unwrap_or(url));
+        writer.text("title", title.unwrap_or(url));
     })
 }

@@ -3,7 +3,7 @@
 use super::history::History;
 use super::{Scope, several};
 use crate::canon::{Item, Part};
-use crate::dialect::shape::spoken;
+use crate::dialect::output_format::require_content;
 use crate::json::Shape;
 use crate::json::node::{self, Node, Read};
 use crate::text::{Json, Text};
@@ -19,7 +19,7 @@ impl Scope {
     pub(super) fn contents(&mut self, node: Node<'_>) -> Read<Vec<Item>> {
         let mut history = History::default();
         several(node, |node| self.content(node, &mut history))?;
-        spoken(history.finish(), node)
+        require_content(history.finish(), node)
     }
 
     fn content(&mut self, node: Node<'_>, history: &mut History) -> Read<()> {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::super::signature;
+use super::super::reasoning_state;
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
 use crate::text::Text;
 
@@ -13,7 +13,7 @@ use crate::text::Text;
 #[derive(Debug, Default)]
 pub(super) struct History {
     items: Vec<Item>,
-    open: Option<(Voice, BytesMut)>,
+    open: Option<(TextKind, BytesMut)>,
     calls: Vec<Call>,
     /// The first call that may still wait for its result.
     waiting: usize,
@@ -23,7 +23,7 @@ pub(super) struct History {
 
 /// Whose text is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Voice {
+enum TextKind {
     Speech,
     Thought,
 }
@@ -55,12 +55,12 @@ impl History {
 
     /// Text of the model. What was streamed in pieces often comes back in pieces.
     pub(super) fn speech(&mut self, text: &Text) {
-        self.add(Voice::Speech, text);
+        self.add(TextKind::Speech, text);
     }
 
     /// A summary of the model's thoughts.
     pub(super) fn thought(&mut self, text: &Text) {
-        self.add(Voice::Thought, text);
+        self.add(TextKind::Thought, text);
     }
 
     /// Something that the model showed besides text.
@@ -76,7 +76,7 @@ impl History {
     /// after the thoughts.
     pub(super) fn signature(&mut self, text: &Text) {
         self.close();
-        let (made, state) = signature::read(text);
+        let (made, state) = reasoning_state::read(text);
         let place = self.place_of_thought();
         match place.checked_sub(1).map(|at| &mut self.items[at].kind) {
             Some(ItemKind::Reasoning { encrypted: Some(known), .. }) if *known == state => {}
@@ -144,7 +144,7 @@ impl History {
         free.next().expect("invariant: there are more candidates than ids in use")
     }
 
-    fn add(&mut self, voice: Voice, text: &Text) {
+    fn add(&mut self, voice: TextKind, text: &Text) {
         if self.open.as_ref().is_some_and(|(open, _)| *open != voice) {
             self.close();
         }
@@ -157,7 +157,7 @@ impl History {
     fn close(&mut self) {
         let Some((voice, text)) = self.open.take() else { return };
         let text = Text::from_escaped(text.freeze());
-        if voice == Voice::Thought {
+        if voice == TextKind::Thought {
             return self.push(ItemKind::Reasoning { id: None, summary: vec![text], text: Vec::new(), encrypted: None });
         }
         self.shown(Part::Text { text, annotations: None });

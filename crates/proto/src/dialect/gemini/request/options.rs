@@ -2,7 +2,7 @@
 
 use super::tools::{gemini_schema, hosted, plain_schema};
 use super::{Scope, several};
-use crate::canon::{Folded, Format, Reasoning, Request};
+use crate::canon::{Format, Reasoning, Request, SchemaEnvelope};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
 use crate::text::{Json, Text};
@@ -78,7 +78,7 @@ impl Scope {
             ("" | "application/json", Some(schema)) => request.format = Some(structured(schema)),
             ("text/x.enum", Some(schema)) => {
                 request.format = Some(structured(schema));
-                request.reply.folded = Folded::Bare;
+                request.reply.envelope = SchemaEnvelope::BareString;
             }
             ("text/x.enum", None) => return Err(fields.missing("responseSchema")),
             ("text/plain", Some(_)) => self.notes.add("dropped generationConfig.responseSchema"),

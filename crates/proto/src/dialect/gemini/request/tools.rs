@@ -4,7 +4,7 @@ use super::{Scope, several};
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
 use crate::dialect::tools;
 use crate::json::node::{self, Node, Read};
-use crate::json::{pen, schema};
+use crate::json::{emit, schema};
 use crate::text::{Json, Text};
 
 /// Most functions of one request.
@@ -113,13 +113,13 @@ fn blocking(behavior: &str, node: Node<'_>) -> Read<()> {
 
 /// A choice among some functions, in the form of responses.
 fn among(mode: &str, names: &[Text]) -> ToolChoice {
-    ToolChoice::Other(pen::json(|pen| {
-        pen.plain("type", "allowed_tools");
-        pen.plain("mode", mode);
-        pen.array("tools", names, |out, name| {
-            pen::object(out, |pen| {
-                pen.plain("type", "function");
-                pen.text("name", name);
+    ToolChoice::Other(emit::json(|writer| {
+        writer.string("type", "allowed_tools");
+        writer.string("mode", mode);
+        writer.array("tools", names, |out, name| {
+            emit::object(out, |writer| {
+                writer.string("type", "function");
+                writer.text("name", name);
             });
         });
     }))
@@ -127,6 +127,6 @@ fn among(mode: &str, names: &[Text]) -> ToolChoice {
 
 /// A hosted tool.
 pub(super) fn hosted(kind: &str) -> Tool {
-    let raw = pen::json(|pen| pen.plain("type", kind));
+    let raw = emit::json(|writer| writer.string("type", kind));
     Tool { kind: ToolKind::Hosted { kind: kind.to_owned() }, raw: Some(raw) }
 }

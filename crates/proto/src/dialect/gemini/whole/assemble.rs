@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::json::patch::lay;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
+use crate::json::patch::upsert;
 use crate::json::pieces::Pieces;
 use crate::text::{Json, Text};
 
@@ -43,7 +43,7 @@ impl Assembly {
                 let first = value.elements().find(|candidate| index(candidate) == 0);
                 first.map_or(Some(()), |candidate| self.candidate(&candidate))?;
             } else {
-                lay(&mut self.fields, key, value);
+                upsert(&mut self.fields, key, value);
             }
         }
         Some(())
@@ -55,7 +55,7 @@ impl Assembly {
             if key.is("logprobsResult") {
                 self.logprobs.get_or_insert_with(|| Pieces::new(LOGPROB_LISTS)).add(&value, &[]);
             } else {
-                lay(fields, key, value);
+                upsert(fields, key, value);
             }
         }
         let parts = candidate.get("content").and_then(|content| content.get("parts"));
@@ -103,22 +103,22 @@ impl Assembly {
             parts.push(Part::Text(false, BytesMut::new()));
         }
         let mut out = BytesMut::with_capacity(1024);
-        pen::object(&mut out, |pen| {
+        emit::object(&mut out, |writer| {
             if let Some(fields) = candidate {
-                pen.array("candidates", [fields], |out, fields| {
-                    pen::object(out, |pen| {
-                        pen.object("content", |pen| content(pen, &parts));
+                writer.array("candidates", [fields], |out, fields| {
+                    emit::object(out, |writer| {
+                        writer.object("content", |writer| content(writer, &parts));
                         for (key, value) in &fields {
-                            pen.member(key, value);
+                            writer.member(key, value);
                         }
                         if let Some(logprobs) = &logprobs {
-                            pen.object("logprobsResult", |pen| logprobs.write_all(pen));
+                            writer.object("logprobsResult", |writer| logprobs.write_all(writer));
                         }
                     });
                 });
             }
             for (key, value) in &fields {
-                pen.member(key, value);
+                writer.member(key, value);
             }
         });
         out.freeze()
@@ -132,21 +132,21 @@ fn sound(part: &Json) -> Option<(Text, Vec<u8>)> {
     Some((kind, STANDARD.decode(data.text("data")?.plain().as_bytes()).ok()?))
 }
 
-fn content(pen: &mut Pen<'_>, parts: &[Part]) {
-    pen.array("parts", parts, |out, part| match part {
+fn content(writer: &mut ObjectWriter<'_>, parts: &[Part]) {
+    writer.array("parts", parts, |out, part| match part {
         Part::Other(json) => out.put_slice(json.bytes()),
-        Part::Text(thought, text) => pen::object(out, |pen| {
-            pen.text("text", &Text::from_escaped(text.clone().freeze()));
+        Part::Text(thought, text) => emit::object(out, |writer| {
+            writer.text("text", &Text::from_escaped(text.clone().freeze()));
             if *thought {
-                pen.word("thought", "true");
+                writer.literal("thought", "true");
             }
         }),
-        Part::Sound(kind, bytes) => pen::object(out, |pen| {
-            pen.object("inlineData", |pen| {
-                pen.text("mimeType", kind);
-                pen.plain("data", &STANDARD.encode(bytes));
+        Part::Sound(kind, bytes) => emit::object(out, |writer| {
+            writer.object("inlineData", |writer| {
+                writer.text("mimeType", kind);
+                writer.string("data", &STANDARD.encode(bytes));
             });
         }),
     });
-    pen.plain("role", "model");
+    writer.string("role", "model");
 }

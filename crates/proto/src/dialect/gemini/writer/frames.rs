@@ -2,11 +2,11 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::super::{error, say};
-use crate::canon::{Open, Reply, Usage};
+use super::super::{encode, error};
+use crate::canon::{Open, ReplyOptions, Usage};
 use crate::dialect::Setting;
 use crate::failure::Failure;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
 /// What comes before the parts of a frame.
@@ -28,7 +28,7 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    pub(super) fn new(reply: &Reply) -> Self {
+    pub(super) fn new(reply: &ReplyOptions) -> Self {
         Self {
             array: reply.array,
             framed_errors: reply.framed_errors,
@@ -43,13 +43,13 @@ impl Frames {
         let names = &mut self.names;
         names.put_slice(b",\"modelVersion\":");
         match open.and_then(|open| open.model.as_ref()) {
-            Some(model) => pen::quote(names, model),
-            None => pen::escape(names, &setting.model),
+            Some(model) => emit::quote(names, model),
+            None => emit::escape(names, &setting.model),
         }
         names.put_slice(b",\"responseId\":");
         match open.map(|open| &open.id).filter(|_| setting.id.is_empty()) {
-            Some(id) => pen::quote(names, id),
-            None => pen::escape(names, &setting.id),
+            Some(id) => emit::quote(names, id),
+            None => emit::escape(names, &setting.id),
         }
         names.put_slice(if self.array { b"}" } else { b"}\n\n" });
         self.tail.put_slice(br#"],"role":"model"},"index":0}]"#);
@@ -77,10 +77,10 @@ impl Frames {
     }
 
     /// A frame with one part that `write` writes.
-    pub(super) fn parts(&mut self, out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>)) {
+    pub(super) fn parts(&mut self, out: &mut BytesMut, write: impl FnOnce(&mut ObjectWriter<'_>)) {
         self.lead(out);
         out.put_slice(HEAD);
-        pen::object(out, write);
+        emit::object(out, write);
         out.put_slice(&self.tail);
     }
 
@@ -93,22 +93,22 @@ impl Frames {
     ) {
         self.lead(out);
         out.put_slice(HEAD);
-        pen::object(out, |pen| {
-            pen.plain("text", "");
-            pen.maybe("thoughtSignature", state);
+        emit::object(out, |writer| {
+            writer.string("text", "");
+            writer.optional_text("thoughtSignature", state);
         });
         out.put_slice(br#"],"role":"model"},"#);
-        pen::members(out, |pen| {
-            pen.plain("finishReason", reason);
-            pen.number("index", 0);
+        emit::members(out, |writer| {
+            writer.string("finishReason", reason);
+            writer.number("index", 0);
             if let Some(grounding) = grounding {
-                pen.json("groundingMetadata", grounding);
+                writer.json("groundingMetadata", grounding);
             }
         });
         out.put_slice(b"}]");
         if let Some(usage) = usage {
             out.put_slice(b",\"usageMetadata\":");
-            pen::object(out, |pen| say::usage(pen, usage));
+            emit::object(out, |writer| encode::usage(writer, usage));
         }
         out.put_slice(&self.names);
     }

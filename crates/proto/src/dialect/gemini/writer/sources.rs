@@ -4,7 +4,7 @@
 use bytes::BytesMut;
 
 use crate::json::Shape;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
 /// Collected over one reply.
@@ -78,30 +78,30 @@ impl Sources {
         if self.chunks.is_empty() && self.queries.is_empty() {
             return None;
         }
-        Some(pen::json(|pen| {
+        Some(emit::json(|writer| {
             if !self.queries.is_empty() {
-                pen.array("webSearchQueries", &self.queries, pen::quote);
+                writer.array("webSearchQueries", &self.queries, emit::quote);
             }
-            pen.array("groundingChunks", &self.chunks, |out, (url, title)| {
-                pen::object(out, |pen| pen.object("web", |pen| web(pen, url, title.as_ref())));
+            writer.array("groundingChunks", &self.chunks, |out, (url, title)| {
+                emit::object(out, |writer| writer.object("web", |writer| web(writer, url, title.as_ref())));
             });
-            pen.array("groundingSupports", &self.supports, support);
+            writer.array("groundingSupports", &self.supports, support);
         }))
     }
 }
 
-fn web(pen: &mut Pen<'_>, url: &Text, title: Option<&Text>) {
-    pen.text("uri", url);
-    pen.maybe("title", title);
+fn web(writer: &mut ObjectWriter<'_>, url: &Text, title: Option<&Text>) {
+    writer.text("uri", url);
+    writer.optional_text("title", title);
 }
 
 fn support(out: &mut BytesMut, (start, end, text, number): &(u64, u64, Text, usize)) {
-    pen::object(out, |pen| {
-        pen.object("segment", |pen| {
-            pen.number("startIndex", *start);
-            pen.number("endIndex", *end);
-            pen.text("text", text);
+    emit::object(out, |writer| {
+        writer.object("segment", |writer| {
+            writer.number("startIndex", *start);
+            writer.number("endIndex", *end);
+            writer.text("text", text);
         });
-        pen.array("groundingChunkIndices", [*number as u64], pen::digits);
+        writer.array("groundingChunkIndices", [*number as u64], emit::digits);
     });
 }

@@ -1,7 +1,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{Writer, says_finish};
-use crate::canon::{Channel, Event, Finish, Frame, Head, Open, Reply, What};
+use crate::canon::{Channel, Event, Finish, Frame, Head, Open, ReplyOptions, What};
 use crate::dialect::{Dialect, Setting};
 use crate::text::Text;
 
@@ -22,10 +22,10 @@ fn delta(text: &str) -> What {
 }
 
 fn write(events: &[Event], array: bool) -> String {
-    write_for(events, Reply { array, ..Reply::default() })
+    write_for(events, ReplyOptions { array, ..ReplyOptions::default() })
 }
 
-fn write_for(events: &[Event], reply: Reply) -> String {
+fn write_for(events: &[Event], reply: ReplyOptions) -> String {
     let setting = Setting { model: "m".to_owned(), reply, ..Setting::default() };
     let (mut writer, mut out) = (Writer::new(setting), BytesMut::new());
     for event in events {
@@ -95,7 +95,7 @@ fn nothing_pushed_is_one_error() {
 
 #[test]
 fn an_error_stands_where_the_client_looks_for_it() {
-    let framed = |array| Reply { array, framed_errors: true, ..Reply::default() };
+    let framed = |array| ReplyOptions { array, framed_errors: true, ..ReplyOptions::default() };
     let out = write_for(&[], framed(false));
     assert!(out.starts_with(r#"data: {"error":{"code":502,"#) && out.ends_with("}\n\n"));
     assert_eq!(write_for(&[], framed(true)), write(&[], true));

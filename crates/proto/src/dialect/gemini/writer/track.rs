@@ -3,15 +3,15 @@
 use crate::canon::{Channel, Item, ItemKind, Part};
 
 /// A part of an item: output index, part index, channel.
-type Place = (u32, u32, Channel);
+type PartKey = (u32, u32, Channel);
 
 /// What was said so far.
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
     /// Parts with text, in the order in which they began; a reply has few.
-    said: Vec<Place>,
+    said: Vec<PartKey>,
     /// The part that the last delta belonged to.
-    last: Option<Place>,
+    last: Option<PartKey>,
     /// Whether any reasoning was said.
     reasoned: bool,
     /// Items that went out whole.
@@ -20,7 +20,7 @@ pub(super) struct Tracks {
 
 impl Tracks {
     /// Notes a delta at `place`; whether it begins another paragraph of reasoning.
-    pub(super) fn seen(&mut self, place: Place) -> bool {
+    pub(super) fn seen(&mut self, place: PartKey) -> bool {
         if self.last == Some(place) {
             return false;
         }
@@ -36,7 +36,7 @@ impl Tracks {
     }
 
     /// Whether the part at `place` was said.
-    pub(super) fn has(&self, place: Place) -> bool {
+    pub(super) fn has(&self, place: PartKey) -> bool {
         self.said.contains(&place)
     }
 

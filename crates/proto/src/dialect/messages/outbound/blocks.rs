@@ -7,13 +7,13 @@ use base64::alphabet;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose::NO_PAD};
 use bytes::{BufMut, BytesMut};
 
-use super::super::seal::Sealed;
+use super::super::reasoning_state::Sealed;
 use super::turns::Block;
 use super::{id, refused};
 use crate::canon::{CallKind, Part, Source};
 use crate::failure::Failure;
 use crate::json;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
 use crate::text::{self, Text, media_type, standard_base64};
 
@@ -26,46 +26,46 @@ const DEPTH: usize = 100;
 
 /// Writes one block.
 pub(super) fn write(out: &mut BytesMut, block: &Block<'_>, notes: &mut Notes) -> Result<(), Failure> {
-    pen::object(out, |pen| match block {
-        Block::Part(part) => one(pen, part),
+    emit::object(out, |writer| match block {
+        Block::Part(part) => one(writer, part),
         Block::Thought { summary, state } => {
-            thought(pen, summary, state);
+            thought(writer, summary, state);
             Ok(())
         }
         Block::Call { kind, id: call_id, name, input } => {
-            pen.plain("type", "tool_use");
-            pen.text("id", &id(call_id));
-            pen.text("name", name);
-            arguments(pen.key("input"), *kind, input, notes);
+            writer.string("type", "tool_use");
+            writer.text("id", &id(call_id));
+            writer.text("name", name);
+            arguments(writer.key("input"), *kind, input, notes);
             Ok(())
         }
         Block::Result { id: call_id, parts, failed } => {
-            pen.plain("type", "tool_result");
-            pen.text("tool_use_id", &id(call_id));
+            writer.string("type", "tool_result");
+            writer.text("tool_use_id", &id(call_id));
             if *failed {
-                pen.word("is_error", "true");
+                writer.literal("is_error", "true");
             }
-            result(pen, parts)
+            result(writer, parts)
         }
     })
 }
 
-fn thought(pen: &mut Pen<'_>, summary: &[Text], state: &Sealed) {
+fn thought(writer: &mut ObjectWriter<'_>, summary: &[Text], state: &Sealed) {
     match state {
         Sealed::Redacted(data) => {
-            pen.plain("type", "redacted_thinking");
-            pen.text("data", data);
+            writer.string("type", "redacted_thinking");
+            writer.text("data", data);
         }
         Sealed::Signature(signature) => {
-            pen.plain("type", "thinking");
-            let out = pen.key("thinking");
+            writer.string("type", "thinking");
+            let out = writer.key("thinking");
             out.put_u8(b'"');
             for (at, paragraph) in summary.iter().enumerate() {
                 out.put_slice(if at > 0 { b"\\n\\n" } else { b"" });
                 out.put_slice(paragraph.escaped());
             }
             out.put_u8(b'"');
-            pen.text("signature", signature);
+            writer.text("signature", signature);
         }
     }
 }
@@ -83,7 +83,7 @@ fn arguments(out: &mut BytesMut, kind: CallKind, input: &Text, notes: &mut Notes
         }
         notes.add("wrapped arguments that are no JSON object");
     }
-    pen::object(out, |pen| pen.text("input", input));
+    emit::object(out, |writer| writer.text("input", input));
 }
 
 /// How deep a valid value is nested.
@@ -103,85 +103,85 @@ fn depth(bytes: &[u8]) -> usize {
     deepest
 }
 
-fn result(pen: &mut Pen<'_>, parts: &[Part]) -> Result<(), Failure> {
+fn result(writer: &mut ObjectWriter<'_>, parts: &[Part]) -> Result<(), Failure> {
     let empty = |part: &&Part| matches!(part, Part::Text { text, .. } | Part::Refusal(text) if text.is_empty());
     let shown: Vec<&Part> = parts.iter().filter(|part| !empty(part)).collect();
     match shown[..] {
         [] => {}
-        [Part::Text { text, .. }] => pen.text("content", text),
-        _ => return list(pen, &shown),
+        [Part::Text { text, .. }] => writer.text("content", text),
+        _ => return list(writer, &shown),
     }
     Ok(())
 }
 
-fn list(pen: &mut Pen<'_>, parts: &[&Part]) -> Result<(), Failure> {
+fn list(writer: &mut ObjectWriter<'_>, parts: &[&Part]) -> Result<(), Failure> {
     let mut failed = None;
-    pen.array("content", parts, |out, part| {
-        if let Err(failure) = pen::object(out, |pen| one(pen, part)) {
+    writer.array("content", parts, |out, part| {
+        if let Err(failure) = emit::object(out, |writer| one(writer, part)) {
             failed.get_or_insert(failure);
         }
     });
     failed.map_or(Ok(()), Err)
 }
 
-fn one(pen: &mut Pen<'_>, part: &Part) -> Result<(), Failure> {
+fn one(writer: &mut ObjectWriter<'_>, part: &Part) -> Result<(), Failure> {
     match part {
         Part::Text { text, .. } | Part::Refusal(text) => {
-            pen.plain("type", "text");
-            pen.text("text", text);
+            writer.string("type", "text");
+            writer.text("text", text);
         }
         Part::Image { source: Source::Url(url), .. } => {
-            pen.plain("type", "image");
+            writer.string("type", "image");
             match inline(url) {
-                Some((media, data)) if media.starts_with("image/") => base64_source(pen, &media, &data),
-                None if is_web(url) => url_source(pen, url),
+                Some((media, data)) if media.starts_with("image/") => base64_source(writer, &media, &data),
+                None if is_web(url) => url_source(writer, url),
                 _ => return Err(refused("an image by such a URL")),
             }
         }
         Part::Image { source: Source::Id(_), .. } => return Err(refused("an image by file id")),
-        Part::File { source: Source::Url(url), name } => document(pen, url, name.as_ref())?,
+        Part::File { source: Source::Url(url), name } => document(writer, url, name.as_ref())?,
         Part::File { source: Source::Id(_), .. } => return Err(refused("a file by id")),
         // One of this dialect's own blocks; those of others were refused before.
-        Part::Other(json) => json.fields().for_each(|(key, value)| pen.member(&key, &value)),
+        Part::Other(json) => json.fields().for_each(|(key, value)| writer.member(&key, &value)),
     }
     Ok(())
 }
 
-fn document(pen: &mut Pen<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failure> {
-    pen.plain("type", "document");
+fn document(writer: &mut ObjectWriter<'_>, url: &Text, name: Option<&Text>) -> Result<(), Failure> {
+    writer.string("type", "document");
     match inline(url) {
-        None if is_web(url) => url_source(pen, url),
+        None if is_web(url) => url_source(writer, url),
         None => return Err(refused("a file by such a URL")),
-        Some((media, data)) if media == "application/pdf" => base64_source(pen, &media, &data),
+        Some((media, data)) if media == "application/pdf" => base64_source(writer, &media, &data),
         Some((media, data)) => {
             let readable = media.starts_with("text/") || media == "application/json";
             let bytes = decode(&data.plain()).filter(|_| readable);
             let Some(text) = bytes.and_then(|bytes| String::from_utf8(bytes).ok()) else {
                 return Err(refused("a file that is neither PDF nor text"));
             };
-            pen.object("source", |pen| {
-                pen.plain("type", "text");
-                pen.plain("media_type", "text/plain");
-                pen.plain("data", &text);
+            writer.object("source", |writer| {
+                writer.string("type", "text");
+                writer.string("media_type", "text/plain");
+                writer.string("data", &text);
             });
         }
     }
-    pen.maybe("title", name);
+    writer.optional_text("title", name);
     Ok(())
 }
 
-fn base64_source(pen: &mut Pen<'_>, media: &str, data: &Text) {
-    pen.object("source", |pen| {
-        pen.plain("type", "base64");
-        pen.plain("media_type", media);
-        pen.text("data", data);
+fn base64_source(writer: &mut ObjectWriter<'_>, media: &str, data: &Text) {
+    writer.object("source", |writer| {
+        writer.string("type", "base64");
+        writer.string("media_type", media);
+        writer.text("data", data);
     });
 }
 
-fn url_source(pen: &mut Pen<'_>, url: &Text) {
-    pen.object("source", |pen| {
-        pen.plain("type", "url");
-        pen.text("url", url);
+fn url_source(writer: &mut ObjectWriter<'_>, url: &Text) {
+    writer.object("source", |writer| {
+        writer.string("type", "url");
+        writer.text("url", url);
     });
 }
 

@@ -3,10 +3,10 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use memchr::memmem;
 
-use super::super::{say, seal};
+use super::super::{encode, reasoning_state};
 use crate::dialect::Relay;
+use crate::json::emit;
 use crate::json::patch::{Edit, patch};
-use crate::json::pen;
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
@@ -44,7 +44,7 @@ fn legible(block: &Json, strange: bool, relay: &Relay, notes: &mut Notes) -> Opt
         "thinking" => signed(block, "signature", relay, notes),
         "redacted_thinking" => signed(block, "data", relay, notes),
         "text" => Some(uncited(block, notes)),
-        "server_tool_use" | say::RESULTS if strange => {
+        "server_tool_use" | encode::RESULTS if strange => {
             notes.add("dropped a web search that another model made");
             None
         }
@@ -54,7 +54,7 @@ fn legible(block: &Json, strange: bool, relay: &Relay, notes: &mut Notes) -> Opt
 
 /// A thought, unless the state in this field is another model's.
 fn signed(block: &Json, field: &str, relay: &Relay, notes: &mut Notes) -> Option<Json> {
-    if relay.without_replay || block.text(field).is_some_and(|state| seal::foreign(&state)) {
+    if relay.without_replay || block.text(field).is_some_and(|state| reasoning_state::foreign(&state)) {
         notes.add("dropped reasoning that another model signed");
         return None;
     }
@@ -76,7 +76,7 @@ fn uncited(block: &Json, notes: &mut Notes) -> Json {
 
 /// Whether a block holds results of a search that [`say::results`] wrote.
 fn is_strange(block: &Json) -> bool {
-    let results = block.text("type").is_some_and(|kind| kind.is(say::RESULTS));
+    let results = block.text("type").is_some_and(|kind| kind.is(encode::RESULTS));
     let found = block.get("content");
     results && found.iter().flat_map(Json::elements).any(|result| is_blank(&result, "encrypted_content"))
 }
@@ -88,9 +88,9 @@ fn is_blank(object: &Json, field: &str) -> bool {
 /// Whether the model goes on with a turn, after results or a beginning of its own, that does not begin with a thought. Messages
 /// of one role behind each other are one turn.
 pub(super) fn is_thoughtless(messages: &Json) -> bool {
-    let (mut called, mut last) = (None, None::<Turn>);
+    let (mut called, mut last) = (None, None::<MessageFacts>);
     for message in messages.elements() {
-        let next = Turn::of(&message);
+        let next = MessageFacts::of(&message);
         match &mut last {
             // The operator's reminders stand between the turns.
             _ if next.speaker == Speaker::Operator => {}
@@ -110,7 +110,7 @@ enum Speaker {
 }
 
 /// What matters of a turn.
-struct Turn {
+struct MessageFacts {
     speaker: Speaker,
     /// Whether it begins with a thought.
     thinks: bool,
@@ -118,7 +118,7 @@ struct Turn {
     results: bool,
 }
 
-impl Turn {
+impl MessageFacts {
     fn of(message: &Json) -> Self {
         let speaker = match message.text("role").unwrap_or_default().plain().as_ref() {
             "user" => Speaker::User,
@@ -137,6 +137,6 @@ impl Turn {
 /// A JSON array.
 pub(super) fn list<'j>(elements: impl IntoIterator<Item = &'j Json>) -> Json {
     let mut out = BytesMut::new();
-    pen::array(&mut out, elements, |out, element| out.put_slice(element.bytes()));
+    emit::array(&mut out, elements, |out, element| out.put_slice(element.bytes()));
     Json::from_valid(out.freeze())
 }

@@ -7,7 +7,7 @@ use super::{MAX_TOKENS, history, takes_stop};
 use crate::canon::Request;
 use crate::dialect::Relay;
 use crate::json::patch::set;
-use crate::json::{Shape, pen};
+use crate::json::{Shape, emit};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
@@ -27,7 +27,7 @@ pub(super) fn body(raw: &Bytes, request: &Request, relay: &Relay) -> (Bytes, Not
     thoughtful(&mut fields, request, relay, &mut notes);
     budgeted(&mut fields, lowered, &mut notes);
     let mut out = BytesMut::with_capacity(raw.len() + 128);
-    pen::object(&mut out, |pen| fields.iter().for_each(|(key, value)| pen.member(key, value)));
+    emit::object(&mut out, |writer| fields.iter().for_each(|(key, value)| writer.member(key, value)));
     (out.freeze(), notes)
 }
 
@@ -103,7 +103,7 @@ fn budgeted(fields: &mut Vec<(Text, Json)>, lowered: bool, notes: &mut Notes) {
     let enabled = |thinking: &&Json| thinking.text("type").is_some_and(|kind| kind.is("enabled"));
     let Some(thinking) = get(fields, "thinking").filter(enabled).cloned() else { return };
     if get(fields, "messages").is_some_and(history::is_thoughtless) {
-        return mute(fields, THOUGHTLESS, notes);
+        return drop_thinking(fields, THOUGHTLESS, notes);
     }
     let limit = get(fields, "max_tokens").and_then(Json::as_u64);
     let budget = thinking.get("budget_tokens").and_then(|budget| budget.as_u64());
@@ -113,14 +113,14 @@ fn budgeted(fields: &mut Vec<(Text, Json)>, lowered: bool, notes: &mut Notes) {
     // The limit counts thinking too, and there must be something left for the answer.
     let less = LEAST.max(limit / 2);
     if less >= limit {
-        return mute(fields, "dropped thinking for want of room", notes);
+        return drop_thinking(fields, "dropped thinking for want of room", notes);
     }
     notes.add(format!("lowered budget_tokens to {less}"));
     put(fields, "thinking", set(&thinking, "budget_tokens", &Json::of(&less)));
 }
 
 /// Takes out the wish for thinking, and the rules for old thoughts, which Anthropic refuses without it.
-fn mute(fields: &mut Vec<(Text, Json)>, why: &str, notes: &mut Notes) {
+fn drop_thinking(fields: &mut Vec<(Text, Json)>, why: &str, notes: &mut Notes) {
     notes.add(why);
     fields.retain(|(key, _)| !key.is("thinking"));
     let Some(rules) = get(fields, "context_management").cloned() else { return };

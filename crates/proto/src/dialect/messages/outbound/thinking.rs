@@ -6,7 +6,7 @@
 use super::{MAX_TOKENS, tools};
 use crate::canon::Request;
 use crate::dialect::Relay;
-use crate::json::pen;
+use crate::json::emit;
 use crate::notes::Notes;
 use crate::text::Json;
 
@@ -100,17 +100,17 @@ impl Plan {
 
     /// The `thinking` object, if anything is to be said.
     pub(super) fn thinking(&self) -> Option<Json> {
-        Some(pen::json(|pen| match self.form {
-            Form::Silent | Form::Off => pen.plain("type", "disabled"),
+        Some(emit::json(|writer| match self.form {
+            Form::Silent | Form::Off => writer.string("type", "disabled"),
             Form::Adaptive => {
-                pen.plain("type", "adaptive");
+                writer.string("type", "adaptive");
                 if self.shown {
-                    pen.plain("display", "summarized");
+                    writer.string("display", "summarized");
                 }
             }
             Form::Budget(budget) => {
-                pen.plain("type", "enabled");
-                pen.number("budget_tokens", budget);
+                writer.string("type", "enabled");
+                writer.number("budget_tokens", budget);
             }
         }))
         .filter(|_| self.form != Form::Silent)

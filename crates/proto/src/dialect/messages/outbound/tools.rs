@@ -1,9 +1,9 @@
 //! Tools and tool choice.
 
-use super::super::{say, word};
+use super::super::{encode, sanitized};
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
 use crate::dialect::Dialect;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::json::schema;
 use crate::notes::Notes;
 use crate::text::{Json, Text};
@@ -14,12 +14,12 @@ const FREE: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},
 const NONE: &str = r#"{"type":"object","properties":{}}"#;
 
 /// Writes `tools` and `tool_choice`.
-pub(super) fn write(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
+pub(super) fn write(writer: &mut ObjectWriter<'_>, request: &Request, notes: &mut Notes) {
     let mut offered: Vec<&Tool> = Vec::with_capacity(request.tools.len());
     for tool in &request.tools {
         match &tool.kind {
             ToolKind::Hosted { kind } if !is_search(kind) => {
-                notes.add(format!("dropped the hosted tool {}", word(kind)));
+                notes.add(format!("dropped the hosted tool {}", sanitized(kind)));
                 continue;
             }
             ToolKind::Custom { .. } => notes.add("sent custom tools as functions"),
@@ -31,53 +31,53 @@ pub(super) fn write(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
         // Anthropic refuses a choice without tools.
         return;
     }
-    pen.array("tools", offered, |out, tool| pen::object(out, |pen| one(pen, tool)));
-    choice(pen, request, notes);
+    writer.array("tools", offered, |out, tool| emit::object(out, |writer| one(writer, tool)));
+    choice(writer, request, notes);
 }
 
 fn is_search(kind: &str) -> bool {
-    kind.starts_with(say::SEARCH)
+    kind.starts_with(encode::SEARCH)
 }
 
-fn one(pen: &mut Pen<'_>, tool: &Tool) {
+fn one(writer: &mut ObjectWriter<'_>, tool: &Tool) {
     match &tool.kind {
         ToolKind::Function { name, description, parameters, strict } => {
-            head(pen, name, description.as_ref());
+            head(writer, name, description.as_ref());
             match parameters {
-                Some(parameters) => pen.json("input_schema", &schema::parameters(parameters)),
-                None => pen.word("input_schema", NONE),
+                Some(parameters) => writer.json("input_schema", &schema::parameters(parameters)),
+                None => writer.literal("input_schema", NONE),
             }
             if *strict == Some(true) {
-                pen.word("strict", "true");
+                writer.literal("strict", "true");
             }
         }
         ToolKind::Custom { name, description, .. } => {
-            head(pen, name, description.as_ref());
-            pen.word("input_schema", FREE);
+            head(writer, name, description.as_ref());
+            writer.literal("input_schema", FREE);
         }
-        ToolKind::Hosted { .. } => search(pen, tool.raw.as_ref()),
+        ToolKind::Hosted { .. } => search(writer, tool.raw.as_ref()),
     }
 }
 
-fn head(pen: &mut Pen<'_>, name: &Text, description: Option<&Text>) {
-    pen.text("name", name);
-    pen.maybe("description", description);
+fn head(writer: &mut ObjectWriter<'_>, name: &Text, description: Option<&Text>) {
+    writer.text("name", name);
+    writer.optional_text("description", description);
 }
 
 /// The hosted search out of its responses form.
-fn search(pen: &mut Pen<'_>, raw: Option<&Json>) {
-    pen.plain("type", "web_search_20250305");
-    pen.plain("name", say::SEARCH);
+fn search(writer: &mut ObjectWriter<'_>, raw: Option<&Json>) {
+    writer.string("type", "web_search_20250305");
+    writer.string("name", encode::SEARCH);
     let get = |name: &str| raw.and_then(|raw| raw.get(name));
     if let Some(domains) = get("filters").and_then(|filters| filters.get("allowed_domains")) {
-        pen.json("allowed_domains", &domains);
+        writer.json("allowed_domains", &domains);
     }
     if let Some(location) = get("user_location") {
-        pen.json("user_location", &location);
+        writer.json("user_location", &location);
     }
 }
 
-fn choice(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
+fn choice(writer: &mut ObjectWriter<'_>, request: &Request, notes: &mut Notes) {
     let single = request.parallel == Some(false);
     let (kind, name) = match &request.tool_choice {
         None if !single => return,
@@ -87,11 +87,11 @@ fn choice(pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) {
             ("auto", None)
         }),
     };
-    pen.object("tool_choice", |pen| {
-        pen.plain("type", kind);
-        pen.maybe("name", name.as_ref());
+    writer.object("tool_choice", |writer| {
+        writer.string("type", kind);
+        writer.optional_text("name", name.as_ref());
         if single && kind != "none" {
-            pen.word("disable_parallel_tool_use", "true");
+            writer.literal("disable_parallel_tool_use", "true");
         }
     });
 }
@@ -104,7 +104,7 @@ fn form(choice: &ToolChoice) -> Option<(&'static str, Option<Text>)> {
         ToolChoice::Required => ("any", None),
         ToolChoice::Function(name) | ToolChoice::Custom(name) => ("tool", Some(name.clone())),
         ToolChoice::Other(json) if json.text("type").is_some_and(|kind| is_search(kind.as_str())) => {
-            ("tool", Some(Text::from(say::SEARCH)))
+            ("tool", Some(Text::from(encode::SEARCH)))
         }
         ToolChoice::Other(_) => return None,
     })

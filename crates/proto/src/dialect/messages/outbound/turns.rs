@@ -4,12 +4,12 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::BytesMut;
 
-use super::super::seal::{self, Sealed};
-use super::{blocks, refused, word};
+use super::super::reasoning_state::{self, Sealed};
+use super::{blocks, refused, sanitized};
 use crate::canon::{CallKind, Item, ItemKind, Part, Request, Role};
 use crate::dialect::{Dialect, Relay};
 use crate::failure::Failure;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
 use crate::text::Text;
 
@@ -32,30 +32,30 @@ enum Speaker {
     Assistant,
 }
 
-struct Turn<'a> {
+struct Message<'a> {
     speaker: Speaker,
     blocks: Vec<Block<'a>>,
 }
 
 /// A tool result and its place in the history.
-struct Waiting<'a> {
+struct PendingResult<'a> {
     place: usize,
     parts: &'a [Part],
     failed: bool,
 }
 
 /// The conversation in turns.
-pub(super) struct Turns<'a> {
+pub(super) struct Messages<'a> {
     /// The operator's messages at the front.
     system: Vec<&'a Part>,
-    done: Vec<Turn<'a>>,
+    done: Vec<Message<'a>>,
     /// Calls of the open assistant turn.
     open: Vec<&'a Text>,
     /// Results that wait for their call, by call id.
-    results: HashMap<&'a [u8], VecDeque<Waiting<'a>>>,
+    results: HashMap<&'a [u8], VecDeque<PendingResult<'a>>>,
 }
 
-impl<'a> Turns<'a> {
+impl<'a> Messages<'a> {
     /// The turns of a request.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl<'a> Turns<'a> {
         let mut turns = Self { system: Vec::new(), done: Vec::new(), open: Vec::new(), results: HashMap::new() };
         for (place, item) in request.items.iter().enumerate() {
             if let ItemKind::Output { call_id, parts, failed, .. } = &item.kind {
-                let waiting = Waiting { place, parts, failed: *failed };
+                let waiting = PendingResult { place, parts, failed: *failed };
                 turns.results.entry(call_id.escaped()).or_default().push_back(waiting);
             }
         }
@@ -103,7 +103,7 @@ impl<'a> Turns<'a> {
         match kind {
             ItemKind::Message { role: Role::Assistant, parts, .. } => {
                 self.answer();
-                self.say(Speaker::Assistant, parts, notes);
+                self.add_text(Speaker::Assistant, parts, notes);
             }
             ItemKind::Message { role: Role::System | Role::Developer, parts, .. } if self.done.is_empty() => {
                 if !parts.iter().all(is_text) {
@@ -116,7 +116,7 @@ impl<'a> Turns<'a> {
                     notes.add("sent later system messages as the user's");
                 }
                 self.answer();
-                self.say(Speaker::User, parts, notes);
+                self.add_text(Speaker::User, parts, notes);
             }
             ItemKind::Reasoning { summary, encrypted, .. } => self.thought(summary, encrypted.as_ref(), notes),
             ItemKind::Call { kind, call_id, name, namespace, input, .. } => {
@@ -130,11 +130,11 @@ impl<'a> Turns<'a> {
             ItemKind::Output { .. } => self.answer(),
             ItemKind::Search { .. } => notes.add("dropped a web search of the history"),
             ItemKind::Image { .. } => notes.add("dropped a generated image of the history"),
-            ItemKind::Other { kind } => notes.add(format!("dropped an item of type {}", word(kind))),
+            ItemKind::Other { kind } => notes.add(format!("dropped an item of type {}", sanitized(kind))),
         }
     }
 
-    fn say(&mut self, speaker: Speaker, parts: &'a [Part], notes: &mut Notes) {
+    fn add_text(&mut self, speaker: Speaker, parts: &'a [Part], notes: &mut Notes) {
         // The model's own turns hold no pictures and files here.
         let shown = |part: &&Part| speaker == Speaker::User || is_text(part) || matches!(part, Part::Other(_));
         if !parts.iter().all(|part| shown(&part)) {
@@ -147,7 +147,7 @@ impl<'a> Turns<'a> {
     }
 
     fn thought(&mut self, summary: &'a [Text], encrypted: Option<&Text>, notes: &mut Notes) {
-        match encrypted.and_then(seal::bare) {
+        match encrypted.and_then(reasoning_state::bare) {
             Some(state) => {
                 self.answer();
                 self.turn(Speaker::Assistant).push(Block::Thought { summary, state });
@@ -164,7 +164,9 @@ impl<'a> Turns<'a> {
         let mut found = Vec::new();
         for id in std::mem::take(&mut self.open) {
             let waiting = self.results.get_mut(&id.escaped()[..]).and_then(VecDeque::pop_front);
-            found.extend(waiting.map(|Waiting { place, parts, failed }| (place, Block::Result { id, parts, failed })));
+            found.extend(
+                waiting.map(|PendingResult { place, parts, failed }| (place, Block::Result { id, parts, failed })),
+            );
         }
         found.sort_by_key(|(place, _)| *place);
         self.turn(Speaker::User).extend(found.into_iter().map(|(_, block)| block));
@@ -173,7 +175,7 @@ impl<'a> Turns<'a> {
     /// The blocks of the speaker's turn, which begins if it is another's.
     fn turn(&mut self, speaker: Speaker) -> &mut Vec<Block<'a>> {
         if self.done.last().is_none_or(|turn| turn.speaker != speaker) {
-            self.done.push(Turn { speaker, blocks: Vec::new() });
+            self.done.push(Message { speaker, blocks: Vec::new() });
         }
         &mut self.done.last_mut().expect("invariant: pushed in the lines above").blocks
     }
@@ -182,15 +184,20 @@ impl<'a> Turns<'a> {
     ///
     /// # Errors
     /// `Invalid` where a part has no form in this dialect and leaving it out would change the question.
-    pub(super) fn write(&self, pen: &mut Pen<'_>, request: &Request, notes: &mut Notes) -> Result<(), Failure> {
-        self.operator(pen, request.instructions.as_ref());
+    pub(super) fn write(
+        &self,
+        writer: &mut ObjectWriter<'_>,
+        request: &Request,
+        notes: &mut Notes,
+    ) -> Result<(), Failure> {
+        self.operator(writer, request.instructions.as_ref());
         let mut failed = None;
         let began = self.done.first().is_some_and(|turn| turn.speaker == Speaker::User);
         if !began {
             notes.add("put a user turn before the first assistant turn");
         }
         let first = (!began).then_some(None);
-        pen.array("messages", first.into_iter().chain(self.done.iter().map(Some)), |out, turn| {
+        writer.array("messages", first.into_iter().chain(self.done.iter().map(Some)), |out, turn| {
             if let Err(failure) = write_turn(out, turn, notes) {
                 failed.get_or_insert(failure);
             }
@@ -198,7 +205,7 @@ impl<'a> Turns<'a> {
         failed.map_or(Ok(()), Err)
     }
 
-    fn operator(&self, pen: &mut Pen<'_>, instructions: Option<&Text>) {
+    fn operator(&self, writer: &mut ObjectWriter<'_>, instructions: Option<&Text>) {
         let said = self.system.iter().filter_map(|part| match part {
             Part::Text { text, .. } | Part::Refusal(text) => Some(text),
             _ => None,
@@ -206,11 +213,11 @@ impl<'a> Turns<'a> {
         let texts: Vec<&Text> = instructions.into_iter().chain(said).filter(|text| !text.is_empty()).collect();
         match texts[..] {
             [] => {}
-            [one] => pen.text("system", one),
-            _ => pen.array("system", &texts, |out, text| {
-                pen::object(out, |pen| {
-                    pen.plain("type", "text");
-                    pen.text("text", text);
+            [one] => writer.text("system", one),
+            _ => writer.array("system", &texts, |out, text| {
+                emit::object(out, |writer| {
+                    writer.string("type", "text");
+                    writer.text("text", text);
                 });
             }),
         }
@@ -218,16 +225,16 @@ impl<'a> Turns<'a> {
 }
 
 /// One message; `None` is the turn that must come before an assistant's.
-fn write_turn(out: &mut BytesMut, turn: Option<&Turn<'_>>, notes: &mut Notes) -> Result<(), Failure> {
+fn write_turn(out: &mut BytesMut, turn: Option<&Message<'_>>, notes: &mut Notes) -> Result<(), Failure> {
     let mut failed = None;
-    pen::object(out, |pen| {
+    emit::object(out, |writer| {
         let Some(turn) = turn else {
-            pen.plain("role", "user");
-            return pen.plain("content", "...");
+            writer.string("role", "user");
+            return writer.string("content", "...");
         };
         let assistant = turn.speaker == Speaker::Assistant;
-        pen.plain("role", if assistant { "assistant" } else { "user" });
-        pen.array("content", &turn.blocks, |out, block| {
+        writer.string("role", if assistant { "assistant" } else { "user" });
+        writer.array("content", &turn.blocks, |out, block| {
             if let Err(failure) = blocks::write(out, block, notes) {
                 failed.get_or_insert(failure);
             }

@@ -4,10 +4,10 @@
 
 use bytes::BytesMut;
 
-use super::block::{self, Block, Input, Tally};
+use super::block::{self, Block, Input, UsageCounter};
 use super::sink::Sink;
 use crate::canon::{CallKind, Channel, Finish, Head, Open, Usage, What};
-use crate::dialect::messages::say;
+use crate::dialect::messages::encode;
 use crate::dialect::messages::wire::{Kind, Piece};
 use crate::fold::Slot;
 use crate::text::{Json, Text};
@@ -20,10 +20,10 @@ pub(super) struct Answer {
     next: u32,
     /// Open content blocks by the upstream's index.
     blocks: Vec<(u32, Block)>,
-    speech: Option<Speech>,
+    message: Option<OpenMessage>,
     /// Searches whose results did not come yet.
     searches: Vec<Searched>,
-    tally: Tally,
+    usage_counter: UsageCounter,
     calls: bool,
     finish: Option<Finish>,
     stop: Option<Text>,
@@ -31,7 +31,7 @@ pub(super) struct Answer {
 
 /// The open message.
 #[derive(Debug)]
-struct Speech {
+struct OpenMessage {
     at: u32,
     /// How many parts it has.
     parts: u32,
@@ -101,13 +101,13 @@ impl Answer {
 
     /// The counts of a reply that was cut before it told the final ones: the input's, as its beginning said. Nobody counted the output.
     pub(super) fn counts_so_far(&self) -> Option<Usage> {
-        let usage = self.tally.usage().filter(|_| self.finish.is_none())?;
+        let usage = self.usage_counter.usage().filter(|_| self.finish.is_none())?;
         Some(Usage { output: 0, reasoning: 0, estimated: true, ..usage })
     }
 
     fn start(&mut self, message: &Json, sink: &mut Sink<'_>) {
         if let Some(usage) = message.get("usage") {
-            self.tally.update(&usage);
+            self.usage_counter.update(&usage);
         }
         if !std::mem::replace(&mut self.opened, true) {
             let model = message.text("model").filter(|model| !model.is_empty());
@@ -146,11 +146,11 @@ impl Answer {
                 self.calls = true;
                 self.blocks.push((index, Block::Call { at, call_id, name, input }));
             }
-            "server_tool_use" if word("name").is(say::SEARCH) => {
+            "server_tool_use" if word("name").is(encode::SEARCH) => {
                 let at = self.item(Head::Search, sink);
                 self.blocks.push((index, Block::Search { at, id: word("id"), input: Input::of(block) }));
             }
-            say::RESULTS => {
+            encode::RESULTS => {
                 self.results(block, sink);
                 self.blocks.push((index, Block::Opaque));
             }
@@ -159,7 +159,7 @@ impl Answer {
     }
 
     fn begin_text(&mut self, index: u32, block: &Json, sink: &mut Sink<'_>) {
-        self.speech(sink);
+        self.message(sink);
         let citations = block.get("citations").iter().flat_map(Json::elements).collect();
         self.blocks.push((index, Block::Text { place: None, citations }));
         self.delta(index, Piece::Text, block.text("text").unwrap_or_default(), sink);
@@ -172,7 +172,7 @@ impl Answer {
 
     /// Opens an item that is no message.
     fn item(&mut self, head: Head, sink: &mut Sink<'_>) -> u32 {
-        self.close_speech(sink);
+        self.close_message(sink);
         let at = self.take_index();
         sink.say(What::ItemOpen { at, head });
         at
@@ -217,14 +217,14 @@ impl Answer {
 
     /// A piece of the text block at `found` in the list.
     fn text(&mut self, found: usize, text: Text, sink: &mut Sink<'_>) {
-        self.speech(sink);
-        let (Some(speech), Block::Text { place, .. }) = (&mut self.speech, &mut self.blocks[found].1) else { return };
+        self.message(sink);
+        let (Some(message), Block::Text { place, .. }) = (&mut self.message, &mut self.blocks[found].1) else { return };
         let (at, part) = match *place {
-            Some((at, part)) if at == speech.at => (at, part),
-            _ => (speech.at, speech.part()),
+            Some((at, part)) if at == message.at => (at, part),
+            _ => (message.at, message.part()),
         };
         *place = Some((at, part));
-        speech.slot.delta(part, Channel::Text, &text);
+        message.slot.delta(part, Channel::Text, &text);
         sink.say(What::Delta { at, part, channel: Channel::Text, data: text });
     }
 
@@ -265,13 +265,13 @@ impl Answer {
 
     /// Citations of a finished text block; they are about all of it.
     fn cite(&mut self, place: Option<(u32, u32)>, citations: &[Json], sink: &mut Sink<'_>) {
-        let (Some(speech), Some((at, part))) = (&mut self.speech, place) else { return };
-        if citations.is_empty() || at != speech.at {
+        let (Some(message), Some((at, part))) = (&mut self.message, place) else { return };
+        if citations.is_empty() || at != message.at {
             return;
         }
-        let length = speech.slot.chars(part, Channel::Text);
-        for data in citations.iter().filter_map(|citation| say::flat_citation(citation, length)) {
-            speech.slot.annotation(part, &data);
+        let length = message.slot.chars(part, Channel::Text);
+        for data in citations.iter().filter_map(|citation| encode::flat_citation(citation, length)) {
+            message.slot.annotation(part, &data);
             sink.aside(What::Annotation { at, part, data });
         }
     }
@@ -290,15 +290,15 @@ impl Answer {
     /// Why the reply ends, and what it cost.
     fn ending(&mut self, delta: &Json, json: &Json, sink: &mut Sink<'_>) {
         if let Some(reason) = delta.text("stop_reason") {
-            self.finish = Some(say::finish(&reason));
+            self.finish = Some(encode::finish(&reason));
             self.stop = delta.text("stop_sequence").filter(|_| reason.is("stop_sequence"));
             self.ensure(sink);
             self.close_items(sink);
         }
         if let Some(usage) = json.get("usage") {
-            self.tally.update(&usage);
+            self.usage_counter.update(&usage);
         }
-        if let Some(usage) = self.tally.usage() {
+        if let Some(usage) = self.usage_counter.usage() {
             sink.say(What::Usage(usage));
         }
     }
@@ -307,21 +307,21 @@ impl Answer {
         while let Some(index) = self.blocks.first().map(|(index, _)| *index) {
             self.finish_block(index, sink);
         }
-        self.close_speech(sink);
+        self.close_message(sink);
         for Searched { at, id, query } in self.searches.drain(..) {
             sink.aside(What::ItemDone { at, item: block::search(id, &query, &[]) });
         }
     }
 
-    fn close_speech(&mut self, sink: &mut Sink<'_>) {
-        let Some(speech) = self.speech.take() else { return };
-        let item = speech.slot.item().expect("invariant: the slot was opened as a message");
-        sink.aside(What::ItemDone { at: speech.at, item });
+    fn close_message(&mut self, sink: &mut Sink<'_>) {
+        let Some(message) = self.message.take() else { return };
+        let item = message.slot.item().expect("invariant: the slot was opened as a message");
+        sink.aside(What::ItemDone { at: message.at, item });
     }
 
     /// Makes sure that a message is open.
-    fn speech(&mut self, sink: &mut Sink<'_>) {
-        if self.speech.is_some() {
+    fn message(&mut self, sink: &mut Sink<'_>) {
+        if self.message.is_some() {
             return;
         }
         let at = self.take_index();
@@ -329,7 +329,7 @@ impl Answer {
         let mut slot = Slot::brief();
         slot.open(&head);
         sink.aside(What::ItemOpen { at, head });
-        self.speech = Some(Speech { at, parts: 0, slot });
+        self.message = Some(OpenMessage { at, parts: 0, slot });
     }
 
     fn take_index(&mut self) -> u32 {
@@ -338,7 +338,7 @@ impl Answer {
     }
 }
 
-impl Speech {
+impl OpenMessage {
     fn part(&mut self) -> u32 {
         self.parts += 1;
         self.parts - 1

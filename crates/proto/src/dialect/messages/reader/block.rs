@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use crate::canon::{CallKind, Item, ItemKind, Usage};
-use crate::dialect::messages::{say, seal};
+use crate::dialect::messages::{encode, reasoning_state};
 use crate::fold::Slot;
 use crate::json;
 use crate::text::{Json, Text};
@@ -74,14 +74,14 @@ impl Input {
 
 /// A finished thought.
 pub(super) fn thought(text: Text, signature: BytesMut) -> Item {
-    let (id, encrypted) = seal::signature(&Text::from_escaped(signature.freeze()));
+    let (id, encrypted) = reasoning_state::from_signature(&Text::from_escaped(signature.freeze()));
     let summary = if text.is_empty() { Vec::new() } else { vec![text] };
     item(ItemKind::Reasoning { id, summary, text: Vec::new(), encrypted })
 }
 
 /// A finished thought that nobody can read.
 pub(super) fn redacted(data: &Text) -> Item {
-    let (id, encrypted) = seal::redacted(data);
+    let (id, encrypted) = reasoning_state::from_redacted(data);
     item(ItemKind::Reasoning { id, summary: Vec::new(), text: Vec::new(), encrypted })
 }
 
@@ -92,7 +92,7 @@ pub(super) fn call(call_id: Text, name: Text, input: Text) -> Item {
 
 /// A finished search.
 pub(super) fn search(id: Text, query: &Text, sources: &[Text]) -> Item {
-    item(ItemKind::Search { id: Some(id), action: Some(say::action(query, sources)) })
+    item(ItemKind::Search { id: Some(id), action: Some(encode::action(query, sources)) })
 }
 
 pub(super) fn item(kind: ItemKind) -> Item {
@@ -101,7 +101,7 @@ pub(super) fn item(kind: ItemKind) -> Item {
 
 /// Token counts so far: the first figures come at the start, the last ones at the end.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct UsageCounter {
     seen: bool,
     input: u64,
     cached: u64,
@@ -110,7 +110,7 @@ pub(super) struct Tally {
     reasoning: u64,
 }
 
-impl Tally {
+impl UsageCounter {
     /// Takes over what a `usage` object says. Some servers send zeros for what they said before.
     pub(super) fn update(&mut self, usage: &Json) {
         for (key, value) in usage.fields() {

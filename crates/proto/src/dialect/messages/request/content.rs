@@ -1,9 +1,9 @@
 //! Content blocks of messages and tool results.
 
 use super::Scope;
-use super::history::{Turn, label};
+use super::history::{OpenMessage, label};
 use crate::canon::{CallKind, ItemKind, Part, Role};
-use crate::dialect::messages::{say, seal};
+use crate::dialect::messages::{encode, reasoning_state};
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
 use crate::text::{Json, Text};
@@ -22,7 +22,7 @@ const KNOWN: [&str; 8] = [
 
 impl Scope {
     /// One content block of a message.
-    pub(super) fn block(&mut self, node: Node<'_>, turn: &mut Turn<'_>) -> Read<()> {
+    pub(super) fn block(&mut self, node: Node<'_>, turn: &mut OpenMessage<'_>) -> Read<()> {
         let mut fields = node.object()?;
         let kind = fields.need("type", node::string)?;
         match (kind.as_str(), &turn.role) {
@@ -39,7 +39,7 @@ impl Scope {
             ("redacted_thinking", Role::Assistant) => redacted(&mut fields, turn)?,
             ("server_tool_use", Role::Assistant) => turn.item(server_call(&mut fields)?),
             // What was found is in the answer that follows; the search itself says that there was one.
-            (say::RESULTS, Role::Assistant) => return Ok(()),
+            (encode::RESULTS, Role::Assistant) => return Ok(()),
             (known, _) if KNOWN.contains(&known) => return Err(fields.unknown("type", &kind)),
             // Blocks of other server tools, compaction and whatever comes later: only their own upstream reads them.
             (_, Role::Assistant) => {
@@ -75,7 +75,7 @@ impl Scope {
             "tool_reference" => {
                 let name = fields.need("tool_name", node::text)?;
                 self.notes.add("sent tool references as text");
-                parts.push(plain(&label("Available tool", &name)));
+                parts.push(text_part(&label("Available tool", &name)));
             }
             _ => parts.push(Part::Other(node.json())),
         }
@@ -83,7 +83,7 @@ impl Scope {
     }
 
     /// `{tool_use_id, content, is_error}`; the content may be text, images and documents.
-    fn result(&mut self, fields: &mut Fields<'_>, turn: &mut Turn<'_>) -> Read<()> {
+    fn result(&mut self, fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> Read<()> {
         let call_id = fields.need("tool_use_id", node::filled)?;
         let failed = fields.read("is_error", node::boolean)?.unwrap_or(false);
         let mut parts = fields.read("content", |node| self.result_content(node))?.unwrap_or_default();
@@ -136,9 +136,9 @@ fn call(fields: &mut Fields<'_>) -> Read<ItemKind> {
     Ok(ItemKind::Call { kind: CallKind::Function, id: None, call_id, name, namespace: None, input })
 }
 
-fn thinking(fields: &mut Fields<'_>, turn: &mut Turn<'_>) -> Read<()> {
+fn thinking(fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> Read<()> {
     let text = fields.read("thinking", node::text)?.unwrap_or_default();
-    let (id, encrypted) = seal::signature(&fields.read("signature", node::text)?.unwrap_or_default());
+    let (id, encrypted) = reasoning_state::from_signature(&fields.read("signature", node::text)?.unwrap_or_default());
     if !text.is_empty() || encrypted.is_some() {
         let summary = if text.is_empty() { Vec::new() } else { vec![text] };
         turn.item(ItemKind::Reasoning { id, summary, text: Vec::new(), encrypted });
@@ -146,8 +146,8 @@ fn thinking(fields: &mut Fields<'_>, turn: &mut Turn<'_>) -> Read<()> {
     Ok(())
 }
 
-fn redacted(fields: &mut Fields<'_>, turn: &mut Turn<'_>) -> Read<()> {
-    let (id, encrypted) = seal::redacted(&fields.need("data", node::text)?);
+fn redacted(fields: &mut Fields<'_>, turn: &mut OpenMessage<'_>) -> Read<()> {
+    let (id, encrypted) = reasoning_state::from_redacted(&fields.need("data", node::text)?);
     if encrypted.is_some() {
         turn.item(ItemKind::Reasoning { id, summary: Vec::new(), text: Vec::new(), encrypted });
     }
@@ -157,15 +157,15 @@ fn redacted(fields: &mut Fields<'_>, turn: &mut Turn<'_>) -> Read<()> {
 fn server_call(fields: &mut Fields<'_>) -> Read<ItemKind> {
     let name = fields.need("name", node::string)?;
     let (input, _) = (fields.take("input"), fields.take("caller"));
-    if name != say::SEARCH {
+    if name != encode::SEARCH {
         fields.take("id");
         return Ok(ItemKind::Other { kind: name });
     }
     let query = input.and_then(|input| input.text("query")).unwrap_or_default();
-    Ok(ItemKind::Search { id: fields.read("id", node::text)?, action: Some(say::action(&query, &[])) })
+    Ok(ItemKind::Search { id: fields.read("id", node::text)?, action: Some(encode::action(&query, &[])) })
 }
 
 /// A text part of ours.
-pub(super) fn plain(text: &str) -> Part {
+pub(super) fn text_part(text: &str) -> Part {
     Part::Text { text: Text::from_plain(text), annotations: None }
 }

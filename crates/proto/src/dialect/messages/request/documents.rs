@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::{BufMut, BytesMut};
 
 use super::Scope;
-use super::content::plain;
+use super::content::text_part;
 use super::history::label;
 use crate::canon::{Part, Source};
 use crate::json::Shape;
@@ -40,7 +40,7 @@ impl Scope {
         let context = fields.read("context", node::text)?.filter(|context| !context.is_empty());
         let origin = fields.need("source", |node| self.source(node, ""))?;
         if matches!(origin, Origin::Plain(_) | Origin::Parts(_)) {
-            parts.extend(title.iter().map(|title| plain(&label("Document", title))));
+            parts.extend(title.iter().map(|title| text_part(&label("Document", title))));
         }
         parts.extend(context.map(|text| Part::Text { text, annotations: None }));
         match origin {
@@ -56,7 +56,7 @@ impl Scope {
     pub(super) fn search_result(&mut self, fields: &mut Fields<'_>, parts: &mut Vec<Part>) -> Read<()> {
         let title = fields.read("title", node::text)?.unwrap_or_default();
         let source = fields.read("source", node::text)?.unwrap_or_default();
-        parts.push(plain(&format!("{}\n{}", label("Search result", &title), label("Source", &source))));
+        parts.push(text_part(&format!("{}\n{}", label("Search result", &title), label("Source", &source))));
         parts.extend(fields.need("content", |node| self.inner(node))?);
         Ok(())
     }

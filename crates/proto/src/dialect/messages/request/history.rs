@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::Scope;
 use crate::canon::{Item, ItemKind, Part, Role};
-use crate::dialect::shape::spoken;
+use crate::dialect::output_format::require_content;
 use crate::json::Shape;
 use crate::json::node::{self, Node, Read};
 use crate::text::Text;
@@ -13,14 +13,14 @@ use crate::text::Text;
 const BILLING: &str = "x-anthropic-billing-header:";
 
 /// A message on its way to items.
-pub(super) struct Turn<'i> {
+pub(super) struct OpenMessage<'i> {
     pub(super) role: Role,
     /// Parts that are not in an item yet.
     pub(super) parts: Vec<Part>,
     items: &'i mut Vec<Item>,
 }
 
-impl Turn<'_> {
+impl OpenMessage<'_> {
     /// Adds an item of its own after the parts so far.
     pub(super) fn item(&mut self, kind: ItemKind) {
         self.flush();
@@ -83,7 +83,7 @@ impl Scope {
     pub(super) fn messages(&mut self, node: Node<'_>) -> Read<Vec<Item>> {
         let mut items = Vec::new();
         node.each(usize::MAX, |node| self.message(node, &mut items))?;
-        spoken(items, node)
+        require_content(items, node)
     }
 
     fn message(&mut self, node: Node<'_>, items: &mut Vec<Item>) -> Read<()> {
@@ -97,7 +97,7 @@ impl Scope {
             other => return Err(fields.unknown("role", other)),
         };
         let before = items.len();
-        let mut turn = Turn { role, parts: Vec::new(), items };
+        let mut turn = OpenMessage { role, parts: Vec::new(), items };
         fields.need("content", |node| self.content(node, &mut turn))?;
         turn.flush();
         if items.len() == before {
@@ -107,7 +107,7 @@ impl Scope {
         Ok(())
     }
 
-    fn content(&mut self, node: Node<'_>, turn: &mut Turn<'_>) -> Read<()> {
+    fn content(&mut self, node: Node<'_>, turn: &mut OpenMessage<'_>) -> Read<()> {
         if node.is(Shape::String) {
             let text = node.text()?;
             self.say(text, turn);
@@ -120,7 +120,7 @@ impl Scope {
     }
 
     /// Text of whoever speaks.
-    pub(super) fn say(&mut self, text: Text, turn: &mut Turn<'_>) {
+    pub(super) fn say(&mut self, text: Text, turn: &mut OpenMessage<'_>) {
         let operator = matches!(turn.role, Role::System | Role::Developer);
         turn.text(if operator { self.unbilled(text) } else { text });
     }

@@ -1,11 +1,11 @@
 //! Tools and tool choice of a messages request.
 
-use super::super::{say, word};
+use super::super::{encode, sanitized};
 use super::Scope;
 use crate::canon::{Request, Tool, ToolChoice, ToolKind};
 use crate::dialect::tools;
 use crate::json::node::{self, Fields, Node, Read};
-use crate::json::{Shape, pen, schema};
+use crate::json::{Shape, emit, schema};
 use crate::text::{Json, Text};
 
 /// Tools that Anthropic's models know by heart and clients run: what others must be told about them.
@@ -47,12 +47,12 @@ impl Scope {
         if kind == "custom" {
             return self.custom(fields).map(Some);
         }
-        if kind.starts_with(say::SEARCH) {
+        if kind.starts_with(encode::SEARCH) {
             return self.search(fields).map(Some);
         }
         let known = KNOWN.iter().find(|(prefix, ..)| kind.starts_with(prefix));
         let Some((_, description, schema)) = known else {
-            self.notes.add(format!("dropped the tool {}", word(&kind)));
+            self.notes.add(format!("dropped the tool {}", sanitized(&kind)));
             return Ok(None);
         };
         let name = fields.need("name", tools::name)?;
@@ -87,16 +87,16 @@ impl Scope {
         })?;
         let location = fields.read("user_location", |node| node.shaped(Shape::Object, "an object"))?;
         self.leftover("tools", fields);
-        let raw = pen::json(|pen| {
-            pen.plain("type", say::SEARCH);
+        let raw = emit::json(|writer| {
+            writer.string("type", encode::SEARCH);
             if let Some(domains) = domains.filter(|domains| domains.elements().next().is_some()) {
-                pen.object("filters", |pen| pen.json("allowed_domains", &domains));
+                writer.object("filters", |writer| writer.json("allowed_domains", &domains));
             }
             if let Some(location) = location {
-                pen.json("user_location", &location);
+                writer.json("user_location", &location);
             }
         });
-        Ok(Tool { kind: ToolKind::Hosted { kind: say::SEARCH.to_owned() }, raw: Some(raw) })
+        Ok(Tool { kind: ToolKind::Hosted { kind: encode::SEARCH.to_owned() }, raw: Some(raw) })
     }
 }
 
@@ -120,7 +120,7 @@ fn named(name: Text, tools: &[Tool]) -> ToolChoice {
     let is = |tool: &Tool| matches!(&tool.kind, ToolKind::Function { name: own, .. } if *own == name);
     let hosted = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if name.is(kind));
     if !tools.iter().any(is) && tools.iter().any(hosted) {
-        return ToolChoice::Other(pen::json(|pen| pen.text("type", &name)));
+        return ToolChoice::Other(emit::json(|writer| writer.text("type", &name)));
     }
     ToolChoice::Function(name)
 }

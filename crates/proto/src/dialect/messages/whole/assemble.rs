@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::super::wire::{Kind, Piece};
 use crate::json::closer::Closer;
 use crate::json::patch::{Edit, patch};
-use crate::json::{self, Shape, pen};
+use crate::json::{self, Shape, emit};
 use crate::text::{Json, Text};
 
 /// A message in the making.
@@ -66,28 +66,28 @@ impl Assembly {
         let Self { message, blocks, fields, usage } = self;
         let message = message.unwrap_or_else(|| Json::from_valid(Bytes::from_static(b"{}")));
         let mut content = BytesMut::new();
-        pen::array(&mut content, blocks, |out, block| out.put_slice(block.whole().bytes()));
+        emit::array(&mut content, blocks, |out, block| out.put_slice(block.whole().bytes()));
         let mut fields = fields;
         fields.push((Text::from("content"), Json::from_valid(content.freeze())));
         if let Some(first) = message.get("usage").filter(|first| first.shape() == Shape::Object) {
-            fields.push((Text::from("usage"), laid(&first, usage)));
+            fields.push((Text::from("usage"), overlay(&first, usage)));
         } else if !usage.is_empty() {
-            fields.push((Text::from("usage"), laid(&Json::from_valid(Bytes::from_static(b"{}")), usage)));
+            fields.push((Text::from("usage"), overlay(&Json::from_valid(Bytes::from_static(b"{}")), usage)));
         }
-        laid(&message, fields).bytes().clone()
+        overlay(&message, fields).bytes().clone()
     }
 }
 
 /// `object` with `fields` laid over it; of several with one name the last counts.
-fn laid(object: &Json, mut fields: Vec<(Text, Json)>) -> Json {
+fn overlay(object: &Json, mut fields: Vec<(Text, Json)>) -> Json {
     let mut out = BytesMut::with_capacity(object.bytes().len() + 256);
-    pen::object(&mut out, |pen| {
+    emit::object(&mut out, |writer| {
         for (key, value) in object.fields() {
-            pen.member(&key, &take(&mut fields, &key).unwrap_or(value));
+            writer.member(&key, &take(&mut fields, &key).unwrap_or(value));
         }
         while let Some(key) = fields.first().map(|(key, _)| key.clone()) {
             if let Some(value) = take(&mut fields, &key) {
-                pen.member(&key, &value);
+                writer.member(&key, &value);
             }
         }
     });
@@ -134,7 +134,7 @@ impl Block {
         let cited = |list: Option<&Json>| {
             let all = list.into_iter().flat_map(Json::elements).chain(citations.iter().cloned());
             let mut out = BytesMut::new();
-            pen::array(&mut out, all, |out, citation| out.put_slice(citation.bytes()));
+            emit::array(&mut out, all, |out, citation| out.put_slice(citation.bytes()));
             Json::from_valid(out.freeze())
         };
         let has_list = first.get("citations").is_some();
@@ -155,7 +155,7 @@ impl Block {
         let rest = grown.into_iter().filter(|(name, _)| name != Piece::Input.field());
         let rest = rest.map(|(name, text)| (Text::from(name.as_str()), Text::from_escaped(text.freeze()).quoted()));
         let more: Vec<(Text, Json)> = fresh.into_iter().chain(rest).collect();
-        if more.is_empty() { edited } else { laid(&edited, more) }
+        if more.is_empty() { edited } else { overlay(&edited, more) }
     }
 }
 

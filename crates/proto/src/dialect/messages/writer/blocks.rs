@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::super::wire::Piece;
 use super::frame;
 use crate::canon::Channel;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
 /// What follows a piece.
@@ -44,14 +44,14 @@ impl Blocks {
         place: (u32, u32),
         piece: Option<Piece>,
         out: &mut BytesMut,
-        members: impl FnOnce(&mut Pen<'_>),
+        members: impl FnOnce(&mut ObjectWriter<'_>),
     ) {
         self.close(out);
         let index = self.next;
         self.next += 1;
-        frame("content_block_start", out, |pen| {
-            pen.number("index", index);
-            pen.object("content_block", members);
+        frame("content_block_start", out, |writer| {
+            writer.number("index", index);
+            writer.object("content_block", members);
         });
         self.open = Some(Open { index, piece, place: Some(place) });
         self.render();
@@ -86,18 +86,18 @@ impl Blocks {
     }
 
     /// A delta of the open block that is not of its usual kind.
-    pub(super) fn delta(&self, out: &mut BytesMut, members: impl FnOnce(&mut Pen<'_>)) {
+    pub(super) fn delta(&self, out: &mut BytesMut, members: impl FnOnce(&mut ObjectWriter<'_>)) {
         let Some(open) = &self.open else { return };
-        frame("content_block_delta", out, |pen| {
-            pen.number("index", open.index);
-            pen.object("delta", members);
+        frame("content_block_delta", out, |writer| {
+            writer.number("index", open.index);
+            writer.object("delta", members);
         });
     }
 
     /// Ends the open block.
     pub(super) fn close(&mut self, out: &mut BytesMut) {
         if let Some(open) = self.open.take() {
-            frame("content_block_stop", out, |pen| pen.number("index", open.index));
+            frame("content_block_stop", out, |writer| writer.number("index", open.index));
         }
     }
 
@@ -106,7 +106,7 @@ impl Blocks {
         let Some(Open { index, piece: Some(piece), .. }) = self.open else { return };
         let head = &mut self.head;
         head.put_slice(b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
-        pen::digits(head, index);
+        emit::digits(head, index);
         head.put_slice(b",\"delta\":{\"type\":\"");
         head.put_slice(piece.name().as_bytes());
         head.put_slice(b"\",\"");

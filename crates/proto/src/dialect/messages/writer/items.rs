@@ -4,42 +4,42 @@ use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::super::say;
-use super::super::seal::{self, Sealed};
+use super::super::encode;
+use super::super::reasoning_state::{self, Sealed};
 use super::super::wire::Piece;
 use super::Writer;
 use super::blocks;
 use super::searches::Source;
-use super::track::Turn;
+use super::track::Readiness;
 use crate::canon::{CallKind, Channel, Head, Item, ItemKind, Part, Thinking, What};
-use crate::json::pen;
+use crate::json::emit;
 use crate::text::{Json, Text};
 
 /// An output index, a part index and a channel.
-type Place = (u32, u32, Channel);
+type PartKey = (u32, u32, Channel);
 
 impl Writer {
     /// The usual event: a piece of the part that is being said.
-    pub(super) fn delta(&mut self, place: Place, data: &Text, out: &mut BytesMut) {
+    pub(super) fn delta(&mut self, place: PartKey, data: &Text, out: &mut BytesMut) {
         let (at, part, channel) = place;
         if data.is_empty() || channel == Channel::Image {
             return;
         }
         self.open(None, out);
-        match self.tracks.turn(at) {
-            Turn::Now => self.piece(place, data, out),
-            Turn::Later => self.tracks.wait(at, &What::Delta { at, part, channel, data: data.clone() }),
-            Turn::Never => {}
+        match self.tracks.readiness(at) {
+            Readiness::Now => self.piece(place, data, out),
+            Readiness::Later => self.tracks.wait(at, &What::Delta { at, part, channel, data: data.clone() }),
+            Readiness::Never => {}
         }
     }
 
     /// Any other event of the item at `at`.
     pub(super) fn item(&mut self, at: u32, what: &What, out: &mut BytesMut) {
         self.open(None, out);
-        match self.tracks.turn(at) {
-            Turn::Now => self.now(what, out),
-            Turn::Later => self.tracks.wait(at, what),
-            Turn::Never => {}
+        match self.tracks.readiness(at) {
+            Readiness::Now => self.now(what, out),
+            Readiness::Later => self.tracks.wait(at, what),
+            Readiness::Never => {}
         }
         self.proceed(out);
     }
@@ -85,7 +85,7 @@ impl Writer {
         }
     }
 
-    fn piece(&mut self, (at, part, channel): Place, data: &Text, out: &mut BytesMut) {
+    fn piece(&mut self, (at, part, channel): PartKey, data: &Text, out: &mut BytesMut) {
         let Some(piece) = blocks::piece(channel) else { return };
         let thought = piece == Piece::Thinking;
         if thought && self.setting.reply.thinking != Thinking::Shown {
@@ -113,14 +113,14 @@ impl Writer {
     /// Begins a block for the part; `false` for the arguments of a call that began as another kind of tool.
     fn begin(&mut self, place: (u32, u32), piece: Piece, out: &mut BytesMut) -> bool {
         match piece {
-            Piece::Text => self.blocks.begin(place, Some(piece), out, |pen| {
-                pen.plain("type", "text");
-                pen.plain("text", "");
+            Piece::Text => self.blocks.begin(place, Some(piece), out, |writer| {
+                writer.string("type", "text");
+                writer.string("text", "");
             }),
-            Piece::Thinking => self.blocks.begin(place, Some(piece), out, |pen| {
-                pen.plain("type", "thinking");
-                pen.plain("thinking", "");
-                pen.plain("signature", "");
+            Piece::Thinking => self.blocks.begin(place, Some(piece), out, |writer| {
+                writer.string("type", "thinking");
+                writer.string("thinking", "");
+                writer.string("signature", "");
             }),
             Piece::Input | Piece::Signature => return false,
         }
@@ -130,11 +130,11 @@ impl Writer {
     fn call_open(&mut self, at: u32, kind: CallKind, (call_id, name): (&Text, &Text), out: &mut BytesMut) {
         self.gist.calls = true;
         self.tracks.said(u32::MAX, Channel::Arguments);
-        self.blocks.begin((at, 0), Some(Piece::Input), out, |pen| {
-            pen.plain("type", "tool_use");
-            pen.text("id", call_id);
-            pen.text("name", name);
-            pen.word("input", "{}");
+        self.blocks.begin((at, 0), Some(Piece::Input), out, |writer| {
+            writer.string("type", "tool_use");
+            writer.text("id", call_id);
+            writer.text("name", name);
+            writer.literal("input", "{}");
         });
         // A custom tool takes text where this dialect has an object.
         self.custom = kind == CallKind::Custom;
@@ -152,11 +152,11 @@ impl Writer {
     fn annotation(&mut self, place: (u32, u32), data: &Json, out: &mut BytesMut) {
         self.tracks.cited(place.1);
         self.searches.cite(data);
-        let Some(citation) = say::citation(data) else { return };
+        let Some(citation) = encode::citation(data) else { return };
         if self.blocks.takes(place, Piece::Text) || self.begin(place, Piece::Text, out) {
-            self.blocks.delta(out, |pen| {
-                pen.plain("type", "citations_delta");
-                pen.json("citation", &citation);
+            self.blocks.delta(out, |writer| {
+                writer.string("type", "citations_delta");
+                writer.json("citation", &citation);
             });
         }
     }
@@ -169,7 +169,7 @@ impl Writer {
                 self.unsaid(at, Channel::Summary, summary, out);
                 self.unsaid(at, Channel::Reasoning, text, out);
                 if let Some(encrypted) = encrypted.as_ref().filter(|state| !state.is_empty()) {
-                    self.state(at, &seal::seal(id.as_ref(), encrypted), out);
+                    self.state(at, &reasoning_state::seal(id.as_ref(), encrypted), out);
                 }
             }
             ItemKind::Call { kind, call_id, name, input, .. } => {
@@ -217,34 +217,34 @@ impl Writer {
     fn state(&mut self, at: u32, sealed: &Sealed, out: &mut BytesMut) {
         match sealed {
             _ if self.setting.reply.thinking == Thinking::Hidden => {}
-            Sealed::Redacted(data) => self.blocks.begin((at, 0), None, out, |pen| {
-                pen.plain("type", "redacted_thinking");
-                pen.text("data", data);
+            Sealed::Redacted(data) => self.blocks.begin((at, 0), None, out, |writer| {
+                writer.string("type", "redacted_thinking");
+                writer.text("data", data);
             }),
             Sealed::Signature(signature) => {
                 if !self.blocks.takes((at, 0), Piece::Thinking) {
                     self.begin((at, 0), Piece::Thinking, out);
                 }
-                self.blocks.delta(out, |pen| {
-                    pen.plain("type", Piece::Signature.name());
-                    pen.text(Piece::Signature.field(), signature);
+                self.blocks.delta(out, |writer| {
+                    writer.string("type", Piece::Signature.name());
+                    writer.text(Piece::Signature.field(), signature);
                 });
             }
         }
     }
 
     fn search(&mut self, at: u32, action: &Json, out: &mut BytesMut) {
-        let Some(query) = say::query(action) else { return };
+        let Some(query) = encode::query(action) else { return };
         let id = self.searches.begin();
-        self.blocks.begin((at, 0), Some(Piece::Input), out, |pen| {
-            pen.plain("type", "server_tool_use");
-            pen.text("id", &id);
-            pen.plain("name", say::SEARCH);
-            pen.word("input", "{}");
+        self.blocks.begin((at, 0), Some(Piece::Input), out, |writer| {
+            writer.string("type", "server_tool_use");
+            writer.text("id", &id);
+            writer.string("name", encode::SEARCH);
+            writer.literal("input", "{}");
         });
-        let object = pen::json(|pen| pen.text("query", &query));
+        let object = emit::json(|writer| writer.text("query", &query));
         self.blocks.piece(&Text::from_plain(object.as_str()), out);
-        let sources = say::sources(action);
+        let sources = encode::sources(action);
         if sources.is_empty() {
             self.searches.wait(id);
         } else {
@@ -261,10 +261,10 @@ impl Writer {
     }
 
     fn result(&mut self, id: &Text, sources: &[Source], out: &mut BytesMut) {
-        self.blocks.begin((u32::MAX, 0), None, out, |pen| {
-            pen.plain("type", say::RESULTS);
-            pen.text("tool_use_id", id);
-            say::results(pen, "content", sources);
+        self.blocks.begin((u32::MAX, 0), None, out, |writer| {
+            writer.string("type", encode::RESULTS);
+            writer.text("tool_use_id", id);
+            encode::results(writer, "content", sources);
         });
     }
 

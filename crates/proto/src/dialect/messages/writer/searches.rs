@@ -5,7 +5,7 @@
 
 use crate::text::{Json, Text};
 
-use super::super::say;
+use super::super::encode;
 
 /// A page: URL and title.
 pub(super) type Source = (Text, Option<Text>);
@@ -47,7 +47,7 @@ impl Searches {
 
     /// Notes a citation.
     pub(super) fn cite(&mut self, data: &Json) {
-        let Some(source) = say::cited(data) else { return };
+        let Some(source) = encode::cited(data) else { return };
         if !self.cited.iter().any(|(url, _)| *url == source.0) {
             self.cited.push(source);
         }

@@ -10,16 +10,16 @@ use crate::text::Text;
 /// The items of one reply.
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
-    live: Option<Live>,
+    open: Option<OpenItem>,
     /// Items whose turn has not come, in the order in which they began.
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<DeferredItem>,
     /// Items that are whole.
     done: Vec<u32>,
 }
 
 /// The item that is being said.
 #[derive(Debug)]
-struct Live {
+struct OpenItem {
     at: u32,
     /// Parts with text, in the order in which they began.
     said: Vec<(u32, Channel)>,
@@ -29,30 +29,32 @@ struct Live {
 
 /// An item and what was said of it meanwhile.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct DeferredItem {
     at: u32,
-    events: Vec<Held>,
+    events: Vec<DeferredEvent>,
 }
 
 /// An event that waits. Pieces of one part are joined, so that a long text is one event and keeps no chunk of the upstream.
 #[derive(Debug)]
-enum Held {
+enum DeferredEvent {
     Piece { part: u32, channel: Channel, text: BytesMut },
     Other(What),
 }
 
-impl Waiting {
+impl DeferredItem {
     fn hold(&mut self, what: &What) {
-        let What::Delta { part, channel, data, .. } = what else { return self.events.push(Held::Other(what.clone())) };
+        let What::Delta { part, channel, data, .. } = what else {
+            return self.events.push(DeferredEvent::Other(what.clone()));
+        };
         let open = self.events.iter_mut().find_map(|held| match held {
-            Held::Piece { part: other, channel: of, text } if (*other, *of) == (*part, *channel) => Some(text),
+            DeferredEvent::Piece { part: other, channel: of, text } if (*other, *of) == (*part, *channel) => Some(text),
             _ => None,
         });
         if let Some(text) = open {
             text.extend_from_slice(data.escaped());
         } else {
             let text = BytesMut::from(&data.escaped()[..]);
-            self.events.push(Held::Piece { part: *part, channel: *channel, text });
+            self.events.push(DeferredEvent::Piece { part: *part, channel: *channel, text });
         }
     }
 
@@ -60,17 +62,17 @@ impl Waiting {
     pub(super) fn events(self) -> impl Iterator<Item = What> {
         let at = self.at;
         self.events.into_iter().map(move |held| match held {
-            Held::Piece { part, channel, text } => {
+            DeferredEvent::Piece { part, channel, text } => {
                 What::Delta { at, part, channel, data: Text::from_escaped(text.freeze()) }
             }
-            Held::Other(what) => what,
+            DeferredEvent::Other(what) => what,
         })
     }
 }
 
 /// Whether an event may be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Readiness {
     /// Its item is the one that is being said.
     Now,
     /// Another item is.
@@ -81,22 +83,22 @@ pub(super) enum Turn {
 
 impl Tracks {
     /// Whether it is the turn of the item at `at`; it begins if no other is being said.
-    pub(super) fn turn(&mut self, at: u32) -> Turn {
-        match &self.live {
-            Some(live) if live.at == at => Turn::Now,
-            _ if self.done.contains(&at) => Turn::Never,
-            Some(_) => Turn::Later,
+    pub(super) fn readiness(&mut self, at: u32) -> Readiness {
+        match &self.open {
+            Some(live) if live.at == at => Readiness::Now,
+            _ if self.done.contains(&at) => Readiness::Never,
+            Some(_) => Readiness::Later,
             None => {
                 self.begin(at);
-                Turn::Now
+                Readiness::Now
             }
         }
     }
 
     /// The item at `at` is being said from now on.
     pub(super) fn begin(&mut self, at: u32) {
-        if self.live.as_ref().is_none_or(|live| live.at != at) {
-            self.live = Some(Live { at, said: Vec::new(), cited: Vec::new() });
+        if self.open.as_ref().is_none_or(|live| live.at != at) {
+            self.open = Some(OpenItem { at, said: Vec::new(), cited: Vec::new() });
         }
     }
 
@@ -105,21 +107,21 @@ impl Tracks {
         if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.at == at) {
             return waiting.hold(what);
         }
-        let mut waiting = Waiting { at, events: Vec::new() };
+        let mut waiting = DeferredItem { at, events: Vec::new() };
         waiting.hold(what);
         self.waiting.push_back(waiting);
     }
 
     /// The next item that waits, if none is being said.
-    pub(super) fn next(&mut self) -> Option<Waiting> {
-        let waiting = if self.live.is_none() { self.waiting.pop_front() } else { None }?;
+    pub(super) fn next(&mut self) -> Option<DeferredItem> {
+        let waiting = if self.open.is_none() { self.waiting.pop_front() } else { None }?;
         self.begin(waiting.at);
         Some(waiting)
     }
 
     /// Notes a piece of a part; says whether the client had something of that part.
     pub(super) fn said(&mut self, part: u32, channel: Channel) -> bool {
-        let Some(live) = &mut self.live else { return false };
+        let Some(live) = &mut self.open else { return false };
         if live.said.last() == Some(&(part, channel)) || live.said.contains(&(part, channel)) {
             return true;
         }
@@ -129,35 +131,35 @@ impl Tracks {
 
     /// Whether the client has something of the part.
     pub(super) fn has(&self, part: u32, channel: Channel) -> bool {
-        self.live.as_ref().is_some_and(|live| live.said.contains(&(part, channel)))
+        self.open.as_ref().is_some_and(|live| live.said.contains(&(part, channel)))
     }
 
     /// Whether the client has anything of the item.
     pub(super) fn any(&self) -> bool {
-        self.live.as_ref().is_some_and(|live| !live.said.is_empty())
+        self.open.as_ref().is_some_and(|live| !live.said.is_empty())
     }
 
     /// Notes a citation in a part.
     pub(super) fn cited(&mut self, part: u32) {
-        if let Some(live) = &mut self.live {
+        if let Some(live) = &mut self.open {
             live.cited.push(part);
         }
     }
 
     /// Whether the client has citations of the part.
     pub(super) fn has_citation(&self, part: u32) -> bool {
-        self.live.as_ref().is_some_and(|live| live.cited.contains(&part))
+        self.open.as_ref().is_some_and(|live| live.cited.contains(&part))
     }
 
     /// The item at `at` is whole.
     pub(super) fn done(&mut self, at: u32) {
-        self.live.take_if(|live| live.at == at);
+        self.open.take_if(|live| live.at == at);
         self.done.push(at);
     }
 
     /// Nothing more comes of the item that is being said; `false` when there is none.
     pub(super) fn drop_live(&mut self) -> bool {
-        let at = self.live.as_ref().map(|live| live.at);
+        let at = self.open.as_ref().map(|live| live.at);
         at.map(|at| self.done(at)).is_some()
     }
 }

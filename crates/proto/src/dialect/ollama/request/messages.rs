@@ -2,7 +2,7 @@
 
 use super::{Scope, item, message, said};
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
-use crate::dialect::shape::spoken;
+use crate::dialect::output_format::require_content;
 use crate::json::Shape;
 use crate::json::node::{self, Fields, Node, Read};
 use crate::text::Text;
@@ -46,7 +46,7 @@ impl Scope {
     pub(super) fn messages(&mut self, node: Node<'_>, calls: &mut Calls) -> Read<Vec<Item>> {
         let mut items = Vec::new();
         node.each(usize::MAX, |node| self.message(node, calls, &mut items))?;
-        spoken(items, node)
+        require_content(items, node)
     }
 
     fn message(&mut self, node: Node<'_>, calls: &mut Calls, items: &mut Vec<Item>) -> Read<()> {

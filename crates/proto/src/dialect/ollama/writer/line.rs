@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 
-use super::super::say;
+use super::super::encode;
 use super::super::stamp::{LENGTH, stamp};
 use crate::dialect::Setting;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::Text;
 
 /// Renders lines.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct LineWriter {
     setting: Setting,
     /// `{"model":..,"created_at":"..",`
     head: BytesMut,
@@ -38,7 +38,7 @@ const CHAT: Frame = Frame {
 const GENERATE: Frame =
     Frame { before: br#""response":""#, thinking: br#""response":"","thinking":""#, after: b"\",\"done\":false}\n" };
 
-impl Line {
+impl LineWriter {
     pub(super) fn new(setting: Setting) -> Self {
         let mut line = Self { setting, head: BytesMut::new(), slot: 0, began: None };
         line.open(None);
@@ -56,8 +56,8 @@ impl Line {
         self.head.clear();
         self.head.put_slice(b"{\"model\":");
         match model {
-            Some(model) => pen::quote(&mut self.head, model),
-            None => pen::escape(&mut self.head, &self.setting.model),
+            Some(model) => emit::quote(&mut self.head, model),
+            None => emit::escape(&mut self.head, &self.setting.model),
         }
         self.head.put_slice(b",\"created_at\":\"");
         self.slot = self.head.len();
@@ -85,38 +85,38 @@ impl Line {
     /// A line with a picture.
     pub(super) fn image(&self, image: &Text, out: &mut BytesMut) {
         if self.setting.reply.generate {
-            return self.generated(out, |pen| pen.text("image", image));
+            return self.generated(out, |writer| writer.text("image", image));
         }
-        self.message(out, |pen| say::images(pen, [image], self.setting.reply.image_objects));
+        self.message(out, |writer| encode::images(writer, [image], self.setting.reply.image_objects));
     }
 
     /// A line whose message holds also what `write` writes.
-    pub(super) fn message(&self, out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>)) {
+    pub(super) fn message(&self, out: &mut BytesMut, write: impl FnOnce(&mut ObjectWriter<'_>)) {
         out.put_slice(&self.head);
-        pen::members(out, |pen| {
-            pen.object("message", |pen| {
-                pen.plain("role", "assistant");
-                pen.plain("content", "");
-                write(pen);
+        emit::members(out, |writer| {
+            writer.object("message", |writer| {
+                writer.string("role", "assistant");
+                writer.string("content", "");
+                write(writer);
             });
-            pen.word("done", "false");
+            writer.literal("done", "false");
         });
         out.put_slice(b"}\n");
     }
 
     /// The last line: no text, then what `write` writes.
-    pub(super) fn last(&self, out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>)) {
+    pub(super) fn last(&self, out: &mut BytesMut, write: impl FnOnce(&mut ObjectWriter<'_>)) {
         out.put_slice(&self.head);
-        pen::members(out, |pen| {
+        emit::members(out, |writer| {
             if self.setting.reply.generate {
-                pen.plain("response", "");
+                writer.string("response", "");
             } else {
-                pen.object("message", |pen| {
-                    pen.plain("role", "assistant");
-                    pen.plain("content", "");
+                writer.object("message", |writer| {
+                    writer.string("role", "assistant");
+                    writer.string("content", "");
                 });
             }
-            write(pen);
+            write(writer);
         });
         out.put_slice(b"}\n");
     }
@@ -134,12 +134,12 @@ impl Line {
         out.put_slice(after);
     }
 
-    fn generated(&self, out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>)) {
+    fn generated(&self, out: &mut BytesMut, write: impl FnOnce(&mut ObjectWriter<'_>)) {
         out.put_slice(&self.head);
-        pen::members(out, |pen| {
-            pen.plain("response", "");
-            write(pen);
-            pen.word("done", "false");
+        emit::members(out, |writer| {
+            writer.string("response", "");
+            write(writer);
+            writer.literal("done", "false");
         });
         out.put_slice(b"}\n");
     }

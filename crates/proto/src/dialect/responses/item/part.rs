@@ -4,9 +4,9 @@ use bytes::BytesMut;
 
 use crate::canon::{Part, Source};
 use crate::json::Shape;
+use crate::json::emit::{self, ObjectWriter};
 use crate::json::node::{self, Fields, Node, Read};
 use crate::json::patch::{Edit, patch, set};
-use crate::json::pen::{self, Pen};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
@@ -34,7 +34,7 @@ pub(super) fn list(node: Node<'_>, side: Side) -> Read<Parts> {
     if node.is(Shape::String) {
         let text = node.text()?;
         let mut out = BytesMut::new();
-        pen::array(&mut out, [&text], |out, text| pen::object(out, |pen| self::text(pen, side.text(), text)));
+        emit::array(&mut out, [&text], |out, text| emit::object(out, |writer| self::text(writer, side.text(), text)));
         let normal = Some(Json::from_valid(out.freeze()));
         return Ok(Parts { parts: vec![Part::Text { text, annotations: None }], normal });
     }
@@ -49,7 +49,7 @@ pub(super) fn list(node: Node<'_>, side: Side) -> Read<Parts> {
     })?;
     let normal = changed.then(|| {
         let mut out = BytesMut::new();
-        pen::array(&mut out, &read, |out, (_, json)| out.extend_from_slice(json.bytes()));
+        emit::array(&mut out, &read, |out, (_, json)| out.extend_from_slice(json.bytes()));
         Json::from_valid(out.freeze())
     });
     Ok(Parts { parts: read.into_iter().map(|(part, _)| part).collect(), normal })
@@ -59,7 +59,7 @@ pub(super) fn list(node: Node<'_>, side: Side) -> Read<Parts> {
 fn part(node: Node<'_>, side: Side) -> Read<(Part, Json)> {
     if node.is(Shape::String) {
         let text = node.text()?;
-        let json = pen::json(|pen| self::text(pen, side.text(), &text));
+        let json = emit::json(|writer| self::text(writer, side.text(), &text));
         return Ok((Part::Text { text, annotations: None }, json));
     }
     let mut fields = node.object()?;
@@ -114,7 +114,7 @@ fn image(fields: &mut Fields<'_>, node: Node<'_>) -> Read<(Part, Json)> {
     };
     let part = Part::Image { source, detail };
     let chat_style = nested || !node.json().text("type").is_some_and(|kind| kind.is("input_image"));
-    let json = if chat_style { pen::json(|pen| write(pen, &part, Side::Input)) } else { node.json() };
+    let json = if chat_style { emit::json(|writer| write(writer, &part, Side::Input)) } else { node.json() };
     Ok((part, json))
 }
 
@@ -132,37 +132,37 @@ fn file(fields: &mut Fields<'_>) -> Read<Part> {
 }
 
 /// Writes the members of a text part.
-pub(crate) fn text(pen: &mut Pen<'_>, kind: &str, text: &Text) {
-    pen.plain("type", kind);
-    pen.text("text", text);
+pub(crate) fn text(writer: &mut ObjectWriter<'_>, kind: &str, text: &Text) {
+    writer.string("type", kind);
+    writer.text("text", text);
 }
 
 /// Writes the members of one part of an input item. `Other` parts must be of this dialect.
-pub(crate) fn write(pen: &mut Pen<'_>, part: &Part, side: Side) {
+pub(crate) fn write(writer: &mut ObjectWriter<'_>, part: &Part, side: Side) {
     match part {
-        Part::Text { text, .. } => self::text(pen, side.text(), text),
+        Part::Text { text, .. } => self::text(writer, side.text(), text),
         Part::Refusal(refusal) => {
-            pen.plain("type", "refusal");
-            pen.text("refusal", refusal);
+            writer.string("type", "refusal");
+            writer.text("refusal", refusal);
         }
         Part::Image { source, detail } => {
-            pen.plain("type", "input_image");
+            writer.string("type", "input_image");
             match source {
-                Source::Url(url) => pen.text("image_url", url),
-                Source::Id(id) => pen.text("file_id", id),
+                Source::Url(url) => writer.text("image_url", url),
+                Source::Id(id) => writer.text("file_id", id),
             }
-            pen.maybe("detail", detail.as_ref());
+            writer.optional_text("detail", detail.as_ref());
         }
         Part::File { source, name } => {
-            pen.plain("type", "input_file");
-            pen.maybe("filename", name.as_ref());
+            writer.string("type", "input_file");
+            writer.optional_text("filename", name.as_ref());
             match source {
-                Source::Id(id) => pen.text("file_id", id),
-                Source::Url(url) if url.as_str().starts_with("http") => pen.text("file_url", url),
-                Source::Url(url) => pen.text("file_data", url),
+                Source::Id(id) => writer.text("file_id", id),
+                Source::Url(url) if url.as_str().starts_with("http") => writer.text("file_url", url),
+                Source::Url(url) => writer.text("file_data", url),
             }
         }
-        Part::Other(json) => json.fields().for_each(|(key, value)| pen.member(&key, &value)),
+        Part::Other(json) => json.fields().for_each(|(key, value)| writer.member(&key, &value)),
     }
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn without_detail(raw: &Json, notes: &mut Notes) -> Json {
         notes.add("dropped image detail");
         let strip = |key: &Text, _: &Json| if key.is("detail") { Edit::Drop } else { Edit::Keep };
         let mut out = BytesMut::new();
-        pen::array(&mut out, value.elements(), |out, part| {
+        emit::array(&mut out, value.elements(), |out, part| {
             let part = if has(&part) { patch(&part, strip, []) } else { part };
             out.extend_from_slice(part.bytes());
         });

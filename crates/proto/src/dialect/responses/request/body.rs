@@ -2,10 +2,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::own::Own;
+use super::client_body::ClientBody;
 use super::tool;
 use crate::canon::{Request, Tool};
-use crate::json::{pen, walk};
+use crate::json::{emit, walk};
 use crate::notes::Notes;
 use crate::text::Json;
 
@@ -22,31 +22,31 @@ impl Body {
     }
 
     /// The body. With `own`, fields stand where they stand there, and those that we do not set stay if `keep` says so.
-    pub(super) fn render(mut self, own: Option<&Own>, keep: impl Fn(&str) -> bool) -> Bytes {
+    pub(super) fn render(mut self, own: Option<&ClientBody>, keep: impl Fn(&str) -> bool) -> Bytes {
         // Names, quotes and commas beside the values.
         let set: usize = self.fields.iter().map(|(name, value)| name.len() + value.bytes().len() + 4).sum();
         let mut out = BytesMut::with_capacity(own.map_or(set + 2, |own| own.len() + 1024));
-        pen::object(&mut out, |pen| {
-            for (key, value) in own.into_iter().flat_map(Own::fields) {
+        emit::object(&mut out, |writer| {
+            for (key, value) in own.into_iter().flat_map(ClientBody::fields) {
                 match self.fields.iter().position(|(name, _)| key.is(name)) {
-                    Some(at) => pen.member(key, &self.fields.remove(at).1),
-                    None if keep(&key.plain()) => pen.member(key, value),
+                    Some(at) => writer.member(key, &self.fields.remove(at).1),
+                    None if keep(&key.plain()) => writer.member(key, value),
                     None => {}
                 }
             }
-            self.fields.iter().for_each(|(name, value)| pen.json(name, value));
+            self.fields.iter().for_each(|(name, value)| writer.json(name, value));
         });
         out.freeze()
     }
 }
 
 /// The list `elements`, as the client's own bytes where nothing changed.
-pub(super) fn list(own: Option<&Own>, name: &str, elements: &[Json]) -> Json {
+pub(super) fn list(own: Option<&ClientBody>, name: &str, elements: &[Json]) -> Json {
     let same = own.and_then(|own| own.get(name)).filter(|list| walk::is_list_of(list, elements));
     same.cloned().unwrap_or_else(|| {
         let size = elements.iter().map(|element| element.bytes().len() + 1).sum::<usize>();
         let mut out = BytesMut::with_capacity(size + 2);
-        pen::array(&mut out, elements, |out, element| out.put_slice(element.bytes()));
+        emit::array(&mut out, elements, |out, element| out.put_slice(element.bytes()));
         Json::from_valid(out.freeze())
     })
 }
@@ -57,23 +57,23 @@ pub(super) fn tools(tools: &[Tool]) -> Vec<Json> {
 }
 
 /// The `text` object: the client's own, or built from format and verbosity.
-pub(super) fn text(request: &Request, own: Option<&Own>, notes: &mut Notes) -> Option<Json> {
+pub(super) fn text(request: &Request, own: Option<&ClientBody>, notes: &mut Notes) -> Option<Json> {
     if let Some(own) = own {
         return own.get("text").map(|text| tool::own_text(text.clone(), request, notes));
     }
     if request.format.is_none() && request.verbosity.is_none() {
         return None;
     }
-    Some(pen::json(|pen| {
+    Some(emit::json(|writer| {
         if let Some(verbosity) = &request.verbosity {
-            pen.plain("verbosity", verbosity);
+            writer.string("verbosity", verbosity);
         }
-        tool::write_format(pen, request, notes);
+        tool::write_format(writer, request, notes);
     }))
 }
 
 /// The `reasoning` object with this effort: the client's own, or built.
-pub(super) fn reasoning(request: &Request, own: Option<&Own>, effort: Option<&str>) -> Option<Json> {
+pub(super) fn reasoning(request: &Request, own: Option<&ClientBody>, effort: Option<&str>) -> Option<Json> {
     let mut object = own.and_then(|own| own.get("reasoning")).cloned();
     let built = if object.is_none() { request.reasoning.summary.as_deref() } else { None };
     for (name, value) in [("effort", effort), ("summary", built)] {

@@ -9,13 +9,13 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::body::{self, Body};
-use super::own::Own;
+use super::client_body::ClientBody;
 use super::{item, items, tool};
 use crate::canon::{Limits, Request, Tool, ToolKind};
 use crate::dialect::Codex;
 use crate::failure::{Failure, Kind};
 use crate::json::patch::{Edit, patch};
-use crate::json::{Shape, pen};
+use crate::json::{Shape, emit};
 use crate::notes::Notes;
 use crate::text::{Json, Text};
 
@@ -43,7 +43,7 @@ const ENCRYPTED: &str = "reasoning.encrypted_content";
 /// Writes the body.
 pub(super) fn write(request: &Request, target: &Codex) -> Result<(Bytes, Notes), Failure> {
     refuse(request)?;
-    let own = Own::of(request);
+    let own = ClientBody::of(request);
     let own = own.as_ref();
     let mut notes = Notes::default();
     let shape = Shaped::of(request, target, own, &mut notes);
@@ -92,7 +92,7 @@ struct Shaped {
 }
 
 impl Shaped {
-    fn of(request: &Request, target: &Codex, own: Option<&Own>, notes: &mut Notes) -> Self {
+    fn of(request: &Request, target: &Codex, own: Option<&ClientBody>, notes: &mut Notes) -> Self {
         let mut list = items::codex(&request.items, target, notes);
         let offered = offered(request, target, notes);
         let tools = body::tools(&offered);
@@ -150,18 +150,18 @@ fn classic_instructions(request: &Request, list: &[Json]) -> Option<Json> {
 fn tool_list(tools: &[Tool], list: &[Json]) -> Json {
     let is_namespace = |tool: &Tool| matches!(&tool.kind, ToolKind::Hosted { kind } if kind == "namespace");
     let (spaces, plain): (Vec<_>, Vec<_>) = tools.iter().zip(list).partition(|(tool, _)| is_namespace(tool));
-    let functions = pen::json(|pen| {
-        pen.plain("type", "namespace");
-        pen.plain("name", "functions");
-        pen.plain("description", "");
-        pen.array("tools", &plain, |out, (_, json)| out.extend_from_slice(json.bytes()));
+    let functions = emit::json(|writer| {
+        writer.string("type", "namespace");
+        writer.string("name", "functions");
+        writer.string("description", "");
+        writer.array("tools", &plain, |out, (_, json)| out.extend_from_slice(json.bytes()));
     });
     let first = (!plain.is_empty()).then_some(&functions);
-    pen::json(|pen| {
-        pen.plain("type", "additional_tools");
-        pen.plain("role", "developer");
+    emit::json(|writer| {
+        writer.string("type", "additional_tools");
+        writer.string("role", "developer");
         let all = first.into_iter().chain(spaces.iter().map(|(_, json)| *json));
-        pen.array("tools", all, |out, json| out.extend_from_slice(json.bytes()));
+        writer.array("tools", all, |out, json| out.extend_from_slice(json.bytes()));
     })
 }
 
@@ -170,7 +170,7 @@ fn tier(request: &Request, target: &Codex, notes: &mut Notes) -> Option<Json> {
     match wish {
         "fast" | "priority" if target.priority_tier => return Some(Json::of("priority")),
         "auto" | "default" => {}
-        _ => notes.add(format!("dropped service_tier {}", plain(wish))),
+        _ => notes.add(format!("dropped service_tier {}", sanitized(wish))),
     }
     None
 }
@@ -180,7 +180,7 @@ pub(in crate::dialect::responses) fn effort(request: &Request, target: &Codex) -
     effort::choose(request, target, &mut Notes::default())
 }
 
-fn reasoning(request: &Request, target: &Codex, own: Option<&Own>, notes: &mut Notes) -> Option<Json> {
+fn reasoning(request: &Request, target: &Codex, own: Option<&ClientBody>, notes: &mut Notes) -> Option<Json> {
     let effort = effort::choose(request, target, notes);
     let object = body::reasoning(request, own, effort.as_deref());
     if !target.lite || object.as_ref().is_some_and(|object| object.get("context").is_some()) {
@@ -190,7 +190,7 @@ fn reasoning(request: &Request, target: &Codex, own: Option<&Own>, notes: &mut N
 }
 
 /// The client's list, with the encrypted reasoning that a conversation without stored responses needs.
-fn include(own: Option<&Own>) -> Json {
+fn include(own: Option<&ClientBody>) -> Json {
     let list = own.and_then(|own| own.get("include"));
     let mut elements: Vec<Json> = list.into_iter().flat_map(Json::elements).collect();
     if !elements.iter().any(|element| element.as_text().is_some_and(|text| text.is(ENCRYPTED))) {
@@ -206,17 +206,17 @@ fn cache_key(request: &Request, target: &Codex) -> Option<Json> {
     }
 }
 
-fn metadata(target: &Codex, own: Option<&Own>) -> Option<Json> {
+fn metadata(target: &Codex, own: Option<&ClientBody>) -> Option<Json> {
     let given = own.and_then(|own| own.get("client_metadata"));
-    given.map(timeless).or_else(|| {
-        let ours = || pen::json(|pen| target.metadata.iter().for_each(|(key, value)| pen.plain(key, value)));
+    given.map(strip_connection_fields).or_else(|| {
+        let ours = || emit::json(|writer| target.metadata.iter().for_each(|(key, value)| writer.string(key, value)));
         (!target.metadata.is_empty()).then(ours)
     })
 }
 
 /// A client's object without what is of its connection or its own account alone: the headers of a message, the turn state, which is
 /// another account's as soon as another one serves, and what its device says of itself.
-fn timeless(given: &Json) -> Json {
+fn strip_connection_fields(given: &Json) -> Json {
     let passing = |key: &Text| {
         key.as_str().starts_with("ws_request_header_")
             || key.is("x-codex-ws-stream-request-start-ms")
@@ -242,11 +242,11 @@ fn dropped(request: &Request, notes: &mut Notes) {
     let sampling = request.sampling.iter().map(|(name, _)| *name);
     let rest = request.rest.iter().map(|(name, _)| name.as_str());
     for name in sampling.chain(rest).filter(|name| !ALLOWED.contains(name) && !limits.contains(name)) {
-        notes.add(format!("dropped {}", plain(name)));
+        notes.add(format!("dropped {}", sanitized(name)));
     }
 }
 
 /// A client's word in a form that a note may hold.
-fn plain(word: &str) -> String {
+fn sanitized(word: &str) -> String {
     word.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')).take(60).collect()
 }

@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::item::{self, Side};
 use crate::canon::{CallKind, Item, ItemKind, Part, Role};
 use crate::dialect::{Codex, Relay, Wire};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::notes::Notes;
 use crate::state::State;
 use crate::text::{Json, Text};
@@ -64,7 +64,7 @@ pub(super) fn one(item: &Item, notes: &mut Notes) -> Option<Json> {
         notes.add(why);
         return None;
     }
-    Some(pen::json(|pen| fresh(pen, &item.kind, notes)))
+    Some(emit::json(|writer| fresh(writer, &item.kind, notes)))
 }
 
 /// Whether the item is state that an upstream of another protocol made.
@@ -82,53 +82,54 @@ fn unsayable(kind: &ItemKind) -> Option<&'static str> {
     }
 }
 
-fn fresh(pen: &mut Pen<'_>, kind: &ItemKind, notes: &mut Notes) {
+fn fresh(writer: &mut ObjectWriter<'_>, kind: &ItemKind, notes: &mut Notes) {
     match kind {
         ItemKind::Message { id, role, parts, phase } => {
-            pen.plain("type", "message");
-            pen.maybe("id", id.as_ref());
-            pen.plain("role", word(role));
+            writer.string("type", "message");
+            writer.optional_text("id", id.as_ref());
+            writer.string("role", role_name(role));
             let side = if *role == Role::Assistant { Side::Output } else { Side::Input };
-            write_parts(pen.key("content"), parts, side, notes);
-            pen.maybe("phase", phase.as_ref());
+            write_parts(writer.key("content"), parts, side, notes);
+            writer.optional_text("phase", phase.as_ref());
         }
         ItemKind::Reasoning { id, summary, encrypted, .. } => {
-            pen.plain("type", "reasoning");
-            pen.maybe("id", id.as_ref());
-            let write = |out: &mut BytesMut, text: &Text| pen::object(out, |pen| item::text(pen, "summary_text", text));
-            pen.array("summary", summary, write);
-            pen.maybe("encrypted_content", encrypted.as_ref());
+            writer.string("type", "reasoning");
+            writer.optional_text("id", id.as_ref());
+            let write =
+                |out: &mut BytesMut, text: &Text| emit::object(out, |writer| item::text(writer, "summary_text", text));
+            writer.array("summary", summary, write);
+            writer.optional_text("encrypted_content", encrypted.as_ref());
         }
         ItemKind::Call { kind, id, call_id, name, namespace, input } => {
-            pen.plain("type", if *kind == CallKind::Function { "function_call" } else { "custom_tool_call" });
-            pen.maybe("id", id.as_ref());
-            pen.text("call_id", call_id);
-            pen.text("name", name);
-            pen.maybe("namespace", namespace.as_ref());
-            pen.text(if *kind == CallKind::Function { "arguments" } else { "input" }, input);
+            writer.string("type", if *kind == CallKind::Function { "function_call" } else { "custom_tool_call" });
+            writer.optional_text("id", id.as_ref());
+            writer.text("call_id", call_id);
+            writer.text("name", name);
+            writer.optional_text("namespace", namespace.as_ref());
+            writer.text(if *kind == CallKind::Function { "arguments" } else { "input" }, input);
         }
         ItemKind::Output { kind, call_id, parts, failed } => {
-            pen.plain(
+            writer.string(
                 "type",
                 if *kind == CallKind::Function { "function_call_output" } else { "custom_tool_call_output" },
             );
-            pen.text("call_id", call_id);
+            writer.text("call_id", call_id);
             if *failed {
                 notes.add("said that a tool failed in words");
             }
-            output(pen, parts, *failed, notes);
+            output(writer, parts, *failed, notes);
         }
         ItemKind::Image { id, result, .. } => {
-            pen.plain("type", "image_generation_call");
-            pen.maybe("id", id.as_ref());
-            pen.plain("status", "completed");
-            pen.text("result", result);
+            writer.string("type", "image_generation_call");
+            writer.optional_text("id", id.as_ref());
+            writer.string("status", "completed");
+            writer.text("result", result);
         }
         ItemKind::Search { .. } | ItemKind::Other { .. } => {}
     }
 }
 
-fn word(role: &Role) -> &'static str {
+fn role_name(role: &Role) -> &'static str {
     match role {
         Role::System => "system",
         Role::Developer => "developer",
@@ -139,10 +140,10 @@ fn word(role: &Role) -> &'static str {
 
 /// A tool output: a string when it is nothing but text, a line break between its parts. There is no mark for a failed tool, so
 /// words say it.
-fn output(pen: &mut Pen<'_>, parts: &[Part], failed: bool, notes: &mut Notes) {
+fn output(writer: &mut ObjectWriter<'_>, parts: &[Part], failed: bool, notes: &mut Notes) {
     let texts: Option<Vec<&Text>> =
         parts.iter().map(|part| if let Part::Text { text, .. } = part { Some(text) } else { None }).collect();
-    let out = pen.key("output");
+    let out = writer.key("output");
     let Some(texts) = texts else {
         let mark = failed.then(|| Part::Text { text: Text::from(FAILED.trim_end()), annotations: None });
         return write_parts(out, mark.iter().chain(parts), Side::Input, notes);
@@ -166,5 +167,5 @@ fn write_parts<'p>(out: &mut BytesMut, parts: impl IntoIterator<Item = &'p Part>
         }
         !other
     });
-    pen::array(out, known, |out, part| pen::object(out, |pen| item::write_part(pen, part, side)));
+    emit::array(out, known, |out, part| emit::object(out, |writer| item::write_part(writer, part, side)));
 }

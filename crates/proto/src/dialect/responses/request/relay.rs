@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::body::{self, Body};
-use super::own::Own;
+use super::client_body::ClientBody;
 use super::{items, tool};
 use crate::canon::Request;
 use crate::dialect::responses::LEAST_OUTPUT;
@@ -17,7 +17,7 @@ const OURS: [&str; 6] = ["max_completion_tokens", "max_tokens", "stop", "type", 
 
 /// Writes the body. Everything that the client said in this dialect stays; what we normalise or decide is laid over it.
 pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
-    let own = Own::of(request);
+    let own = ClientBody::of(request);
     let own = own.as_ref();
     let mut notes = Notes::default();
     let mut body = Body::default();
@@ -48,12 +48,12 @@ pub(super) fn write(request: &Request, target: &Relay) -> (Bytes, Notes) {
     (body.render(own, |key| !OURS.contains(&key)), notes)
 }
 
-fn input(request: &Request, target: &Relay, own: Option<&Own>, notes: &mut Notes) -> Option<Json> {
+fn input(request: &Request, target: &Relay, own: Option<&ClientBody>, notes: &mut Notes) -> Option<Json> {
     let list = || body::list(own, "input", &items::relay(&request.items, target, notes));
     (!request.items.is_empty()).then(list)
 }
 
-fn tools(request: &Request, own: Option<&Own>) -> Option<Json> {
+fn tools(request: &Request, own: Option<&ClientBody>) -> Option<Json> {
     let tools = body::tools(&request.tools);
     (!tools.is_empty()).then(|| body::list(own, "tools", &tools))
 }

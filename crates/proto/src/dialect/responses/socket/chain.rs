@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::print::{Print, Said as Item};
-use super::{Said, response_id};
+use super::fingerprint::{Fingerprint, ItemFingerprint as Item};
+use super::{EventClass, response_id};
 use crate::json;
 
 /// Items of one conversation beyond which no chain is kept: they would have to be compared with every turn.
@@ -13,9 +13,9 @@ const MOST_ITEMS: usize = 20_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
     response: String,
-    pub(super) head: Print,
+    pub(super) head: Fingerprint,
     /// The items that were sent, all of the conversation.
-    pub(super) items: Vec<Print>,
+    pub(super) items: Vec<Fingerprint>,
     /// The items of the reply.
     pub(super) replied: Vec<Item>,
 }
@@ -30,8 +30,8 @@ impl Chain {
 /// Watches a reply and becomes the [`Chain`] that the next turn goes on from.
 #[derive(Clone, Debug)]
 pub struct Record {
-    pub(super) head: Print,
-    pub(super) items: Vec<Print>,
+    pub(super) head: Fingerprint,
+    pub(super) items: Vec<Fingerprint>,
     pub(super) replied: Vec<Item>,
     pub(super) response: Option<String>,
     /// Whether the reply had an item that was not understood: nothing may rely on it then.
@@ -54,15 +54,15 @@ impl Record {
     ///
     /// # Errors
     /// [`Foreign`] when the reply's end speaks about another response than its beginning.
-    pub fn see(&mut self, message: &Bytes, said: Said) -> Result<(), Foreign> {
+    pub fn see(&mut self, message: &Bytes, said: EventClass) -> Result<(), Foreign> {
         match said {
-            Said::Part if self.response.is_none() => self.response = response_id(message),
-            Said::Item => {
+            EventClass::Part if self.response.is_none() => self.response = response_id(message),
+            EventClass::ItemDone => {
                 let item = json::readable(message.clone()).and_then(|event| event.get("item"));
                 self.blind |= item.is_none();
                 self.replied.extend(item.map(|item| Item::of(&item)));
             }
-            Said::End | Said::Short => {
+            EventClass::Completed | EventClass::Incomplete => {
                 let ended = response_id(message);
                 if let (Some(begun), Some(ended)) = (&self.response, &ended)
                     && begun != ended
@@ -72,7 +72,7 @@ impl Record {
                 self.blind |= outputs(message) > self.replied.len();
                 self.response = ended;
             }
-            Said::Part | Said::Aside | Said::Error => {}
+            EventClass::Part | EventClass::OutOfBand | EventClass::Error => {}
         }
         Ok(())
     }

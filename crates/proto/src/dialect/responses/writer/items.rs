@@ -12,7 +12,7 @@ use crate::text::{Json, Text};
 /// The items so far.
 #[derive(Debug, Default)]
 pub(super) struct Items {
-    live: Vec<Live>,
+    open: Vec<OpenItem>,
     /// Finished items by output index.
     done: Vec<(u32, Json)>,
     /// Whether text and finished items are kept no longer.
@@ -21,7 +21,7 @@ pub(super) struct Items {
 
 /// An item that is not finished.
 #[derive(Debug)]
-struct Live {
+struct OpenItem {
     at: u32,
     head: Head,
     id: Text,
@@ -51,7 +51,7 @@ impl Items {
         match what {
             What::ItemOpen { at, head } => self.begin(*at, head, raw),
             What::ItemDone { at, item } => {
-                self.live.retain(|live| live.at != *at);
+                self.open.retain(|live| live.at != *at);
                 if let Some(json) = &item.raw {
                     self.finish(*at, kept_json(json));
                 }
@@ -74,15 +74,15 @@ impl Items {
     fn begin(&mut self, at: u32, head: &Head, raw: &[u8]) {
         let origin = if raw.is_empty() { Origin::Silent } else { Origin::Upstream };
         let id = if raw.is_empty() { Text::default() } else { id_of(raw) };
-        self.add(Live::new(at, head, id, origin));
+        self.add(OpenItem::new(at, head, id, origin));
     }
 
     /// Mostly there is one at a time, and room for the usual four would be a good part of what a stream holds.
-    fn add(&mut self, live: Live) {
-        if self.live.is_empty() {
-            self.live.reserve_exact(1);
+    fn add(&mut self, live: OpenItem) {
+        if self.open.is_empty() {
+            self.open.reserve_exact(1);
         }
-        self.live.push(live);
+        self.open.push(live);
     }
 
     fn finish(&mut self, at: u32, json: Json) {
@@ -99,7 +99,7 @@ impl Items {
     /// Drops the text so far and the finished items, and keeps no more of them; `false` when it did so before.
     pub(super) fn forget(&mut self) -> bool {
         self.done = Vec::new();
-        self.live.iter_mut().for_each(|live| live.slot = Slot::default());
+        self.open.iter_mut().for_each(|live| live.slot = Slot::default());
         !std::mem::replace(&mut self.forgets, true)
     }
 
@@ -108,12 +108,12 @@ impl Items {
         self.done.iter().map(|(_, json)| json.clone()).collect()
     }
 
-    fn find(&mut self, at: u32) -> Option<&mut Live> {
-        self.live.iter_mut().rev().find(|live| live.at == at)
+    fn find(&mut self, at: u32) -> Option<&mut OpenItem> {
+        self.open.iter_mut().rev().find(|live| live.at == at)
     }
 }
 
-impl Live {
+impl OpenItem {
     fn new(at: u32, head: &Head, id: Text, origin: Origin) -> Self {
         Self { at, head: kept_head(head), id, origin, parts: Vec::new(), slot: Slot::default(), annotations: 0 }
     }
@@ -130,11 +130,11 @@ impl Live {
 
 impl Writer {
     /// Says an event in our own words.
-    pub(super) fn say(&mut self, what: &What, out: &mut BytesMut) {
+    pub(super) fn write_event(&mut self, what: &What, out: &mut BytesMut) {
         match what {
             What::ItemOpen { at, head } => {
                 let id = self.facts.item_id(&blank(head), *at);
-                self.items.add(Live::new(*at, head, id, Origin::Us));
+                self.items.add(OpenItem::new(*at, head, id, Origin::Us));
                 self.added(*at, out);
             }
             What::Delta { at, part, channel, data } => self.delta((*at, *part, *channel), data, out),
@@ -147,7 +147,7 @@ impl Writer {
     /// Ends the items that we began and nobody ended.
     pub(super) fn close_items(&mut self, out: &mut BytesMut) {
         let open: Vec<u32> =
-            self.items.live.iter().filter(|live| live.origin == Origin::Us).map(|live| live.at).collect();
+            self.items.open.iter().filter(|live| live.origin == Origin::Us).map(|live| live.at).collect();
         for at in open {
             let item = self.items.find(at).and_then(|live| std::mem::take(&mut live.slot).item());
             if let Some(item) = item {
@@ -158,15 +158,15 @@ impl Writer {
 
     /// The item at `at`, which the client has seen begin after this.
     fn live(&mut self, at: u32, channel: Channel, out: &mut BytesMut) -> usize {
-        let found = self.items.live.iter().rposition(|live| live.at == at);
+        let found = self.items.open.iter().rposition(|live| live.at == at);
         let index = found.unwrap_or_else(|| {
             let head = guess(channel);
             let id = self.facts.item_id(&blank(&head), at);
-            self.items.add(Live::new(at, &head, id, Origin::Silent));
-            self.items.live.len() - 1
+            self.items.add(OpenItem::new(at, &head, id, Origin::Silent));
+            self.items.open.len() - 1
         });
-        if self.items.live[index].origin == Origin::Silent {
-            let live = &mut self.items.live[index];
+        if self.items.open[index].origin == Origin::Silent {
+            let live = &mut self.items.open[index];
             live.origin = Origin::Us;
             live.slot.open(&live.head);
             if live.id.is_empty() {
@@ -184,37 +184,37 @@ impl Writer {
             return;
         }
         let item = render(&blank(&live.head), &live.id, "in_progress");
-        self.frame("response.output_item.added", out, |pen| {
-            pen.number("output_index", at.into());
-            pen.json("item", &item);
+        self.frame("response.output_item.added", out, |writer| {
+            writer.number("output_index", at.into());
+            writer.json("item", &item);
         });
     }
 
     fn delta(&mut self, (at, part, channel): (u32, u32, Channel), data: &Text, out: &mut BytesMut) {
         let index = self.live(at, channel, out);
         self.begin_part(index, part, channel, out);
-        let live = &mut self.items.live[index];
+        let live = &mut self.items.open[index];
         if live.origin == Origin::Us && !self.items.forgets {
             live.slot.delta(part, channel, data);
         }
         let (id, function) = (live.id.clone(), is_function(&live.head));
         let (name, index_name) = delta_names(channel, function);
-        self.frame(name, out, |pen| {
-            pen.text("item_id", &id);
-            pen.number("output_index", at.into());
+        self.frame(name, out, |writer| {
+            writer.text("item_id", &id);
+            writer.number("output_index", at.into());
             if let Some(index_name) = index_name {
-                pen.number(index_name, part.into());
+                writer.number(index_name, part.into());
             }
-            pen.text(super::super::wire::piece_field(channel), data);
+            writer.text(super::super::wire::piece_field(channel), data);
             if channel == Channel::Text {
-                pen.word("logprobs", "[]");
+                writer.literal("logprobs", "[]");
             }
         });
     }
 
     /// Says that a part begins, if the client does not know. Parts of items that the upstream tells of are begun by its frames.
     fn begin_part(&mut self, index: usize, part: u32, channel: Channel, out: &mut BytesMut) {
-        let live = &mut self.items.live[index];
+        let live = &mut self.items.open[index];
         if !live.saw(part, channel) || live.origin == Origin::Upstream {
             return;
         }
@@ -224,18 +224,18 @@ impl Writer {
     fn annotation(&mut self, at: u32, part: u32, data: &Json, out: &mut BytesMut) {
         let index = self.live(at, Channel::Text, out);
         self.begin_part(index, part, Channel::Text, out);
-        let live = &mut self.items.live[index];
+        let live = &mut self.items.open[index];
         if live.origin == Origin::Us && !self.items.forgets {
             live.slot.annotation(part, data);
         }
         let (id, number) = (live.id.clone(), live.annotations);
         live.annotations += 1;
-        self.frame("response.output_text.annotation.added", out, |pen| {
-            pen.text("item_id", &id);
-            pen.number("output_index", at.into());
-            pen.number("content_index", part.into());
-            pen.number("annotation_index", number);
-            pen.json("annotation", data);
+        self.frame("response.output_text.annotation.added", out, |writer| {
+            writer.text("item_id", &id);
+            writer.number("output_index", at.into());
+            writer.number("content_index", part.into());
+            writer.number("annotation_index", number);
+            writer.json("annotation", data);
         });
     }
 
@@ -245,7 +245,7 @@ impl Writer {
             return;
         }
         if self.items.forgets {
-            return self.items.live.retain(|live| live.at != at);
+            return self.items.open.retain(|live| live.at != at);
         }
         let mut whole = item.clone();
         if let Some(live) = self.items.find(at) {
@@ -255,44 +255,44 @@ impl Writer {
         let texts = item::texts(item);
         if self.items.find(at).is_none() {
             let id = self.facts.item_id(&item.kind, at);
-            self.items.add(Live::new(at, &head_of(&item.kind), id, Origin::Silent));
+            self.items.add(OpenItem::new(at, &head_of(&item.kind), id, Origin::Silent));
         }
         let first = texts.first().map_or(Channel::Text, |(channel, ..)| *channel);
         let index = self.live(at, first, out);
         for (channel, part, text) in texts {
             let part = u32::try_from(part).unwrap_or(u32::MAX);
-            let live = &self.items.live[index];
+            let live = &self.items.open[index];
             if !live.parts.contains(&(part, channel)) && !text.is_empty() {
                 self.delta((at, part, channel), text, out);
             }
-            if self.items.live[index].parts.contains(&(part, channel)) {
+            if self.items.open[index].parts.contains(&(part, channel)) {
                 self.end_part(index, (part, channel), text, out);
             }
         }
-        let live = self.items.live.remove(index);
+        let live = self.items.open.remove(index);
         let json = item.raw.as_ref().map_or_else(|| render(&item.kind, &live.id, "completed"), kept_json);
-        self.frame("response.output_item.done", out, |pen| {
-            pen.number("output_index", at.into());
-            pen.json("item", &json);
+        self.frame("response.output_item.done", out, |writer| {
+            writer.number("output_index", at.into());
+            writer.json("item", &json);
         });
         self.items.finish(at, json);
     }
 
     fn end_part(&mut self, index: usize, (part, channel): (u32, Channel), text: &Text, out: &mut BytesMut) {
-        let live = &self.items.live[index];
+        let live = &self.items.open[index];
         let (at, id) = (live.at, live.id.clone());
         let (name, field) = done_names(channel, is_function(&live.head));
-        self.frame(name, out, |pen| {
-            pen.text("item_id", &id);
-            pen.number("output_index", at.into());
+        self.frame(name, out, |writer| {
+            writer.text("item_id", &id);
+            writer.number("output_index", at.into());
             match channel {
                 Channel::Arguments => {}
-                Channel::Summary => pen.number("summary_index", part.into()),
-                _ => pen.number("content_index", part.into()),
+                Channel::Summary => writer.number("summary_index", part.into()),
+                _ => writer.number("content_index", part.into()),
             }
-            pen.text(field, text);
+            writer.text(field, text);
             if channel == Channel::Text {
-                pen.word("logprobs", "[]");
+                writer.literal("logprobs", "[]");
             }
         });
         self.part_event(index, (part, channel), "done", text, out);
@@ -307,22 +307,22 @@ impl Writer {
         text: &Text,
         out: &mut BytesMut,
     ) {
-        let live = &self.items.live[index];
+        let live = &self.items.open[index];
         let (at, id) = (live.at, live.id.clone());
         let (family, index_name) = match channel {
             Channel::Arguments | Channel::Image => return,
             Channel::Summary => ("reasoning_summary_part", "summary_index"),
             _ => ("content_part", "content_index"),
         };
-        self.frame(&format!("response.{family}.{verb}"), out, |pen| {
-            pen.text("item_id", &id);
-            pen.number("output_index", at.into());
-            pen.number(index_name, part.into());
-            pen.object("part", |pen| match channel {
-                Channel::Refusal => write_part(pen, &Part::Refusal(text.clone())),
-                Channel::Text => write_part(pen, &Part::Text { text: text.clone(), annotations: None }),
-                Channel::Summary => item::text(pen, "summary_text", text),
-                _ => item::text(pen, "reasoning_text", text),
+        self.frame(&format!("response.{family}.{verb}"), out, |writer| {
+            writer.text("item_id", &id);
+            writer.number("output_index", at.into());
+            writer.number(index_name, part.into());
+            writer.object("part", |writer| match channel {
+                Channel::Refusal => write_part(writer, &Part::Refusal(text.clone())),
+                Channel::Text => write_part(writer, &Part::Text { text: text.clone(), annotations: None }),
+                Channel::Summary => item::text(writer, "summary_text", text),
+                _ => item::text(writer, "reasoning_text", text),
             });
         });
     }
@@ -370,11 +370,11 @@ fn kept_head(head: &Head) -> Head {
     match head {
         Head::Call { kind, call_id, name, namespace } => Head::Call {
             kind: *kind,
-            call_id: call_id.kept(),
-            name: name.kept(),
-            namespace: namespace.as_ref().map(Text::kept),
+            call_id: call_id.detached(),
+            name: name.detached(),
+            namespace: namespace.as_ref().map(Text::detached),
         },
-        Head::Message { phase } => Head::Message { phase: phase.as_ref().map(Text::kept) },
+        Head::Message { phase } => Head::Message { phase: phase.as_ref().map(Text::detached) },
         other => other.clone(),
     }
 }
@@ -415,5 +415,5 @@ fn id_of(raw: &[u8]) -> Text {
     let data = crate::framing::sse::parse(bytes::Bytes::copy_from_slice(raw)).map(|frame| frame.data);
     let json = data.filter(|data| crate::json::valid(data)).map(Json::from_valid);
     let id = json.and_then(|json| json.get("item")).and_then(|item| item.text("id"));
-    id.as_ref().map(Text::kept).unwrap_or_default()
+    id.as_ref().map(Text::detached).unwrap_or_default()
 }

@@ -9,8 +9,8 @@ use crate::dialect::{Setting, openai_error};
 use crate::failure::{Failure, Kind};
 use crate::fold::Whole;
 use crate::json::Shape;
+use crate::json::emit::{self, ObjectWriter};
 use crate::json::patch::set;
-use crate::json::pen::{self, Pen};
 use crate::text::{Json, Text};
 
 /// What every response object of one reply says.
@@ -37,10 +37,10 @@ impl Facts {
     /// sees the upstream's own.
     pub(super) fn open(&mut self, open: &Open, passes: bool) {
         if open.id.as_str().starts_with("resp_") || passes && !open.id.is_empty() {
-            self.id = open.id.kept();
+            self.id = open.id.detached();
         }
         if let Some(model) = open.model.as_ref().filter(|model| !model.is_empty()) {
-            self.model = model.kept();
+            self.model = model.detached();
         }
         if open.created > 0 {
             self.created = open.created;
@@ -63,10 +63,10 @@ impl Facts {
     }
 
     /// A field of the request; `usual` is what the API says where the request has none.
-    fn repeat(&self, pen: &mut Pen<'_>, name: &str, usual: &str) {
+    fn repeat(&self, writer: &mut ObjectWriter<'_>, name: &str, usual: &str) {
         match self.setting.echo.get(name) {
-            Some(value) => pen.json(name, value),
-            None => pen.word(name, usual),
+            Some(value) => writer.json(name, value),
+            None => writer.literal(name, usual),
         }
     }
 
@@ -74,41 +74,41 @@ impl Facts {
     pub(super) fn response(&self, status: &str, more: impl FnOnce(&mut Facets)) -> Json {
         let mut facets = Facets::default();
         more(&mut facets);
-        pen::json(|pen| {
-            pen.text("id", &self.id);
-            pen.plain("object", "response");
-            pen.number("created_at", self.created);
-            pen.plain("status", status);
-            pen.word("background", "false");
-            error(pen, facets.failure.as_ref());
+        emit::json(|writer| {
+            writer.text("id", &self.id);
+            writer.string("object", "response");
+            writer.number("created_at", self.created);
+            writer.string("status", status);
+            writer.literal("background", "false");
+            error(writer, facets.failure.as_ref());
             match facets.incomplete {
-                Some(reason) => pen.object("incomplete_details", |pen| pen.plain("reason", reason)),
-                None => pen.word("incomplete_details", "null"),
+                Some(reason) => writer.object("incomplete_details", |writer| writer.string("reason", reason)),
+                None => writer.literal("incomplete_details", "null"),
             }
-            self.repeat(pen, "instructions", "null");
-            self.repeat(pen, "max_output_tokens", "null");
-            self.repeat(pen, "metadata", "{}");
-            pen.text("model", &self.model);
-            pen.array("output", &facets.output, |out, item| out.extend_from_slice(item.bytes()));
-            self.repeat(pen, "parallel_tool_calls", "true");
+            self.repeat(writer, "instructions", "null");
+            self.repeat(writer, "max_output_tokens", "null");
+            self.repeat(writer, "metadata", "{}");
+            writer.text("model", &self.model);
+            writer.array("output", &facets.output, |out, item| out.extend_from_slice(item.bytes()));
+            self.repeat(writer, "parallel_tool_calls", "true");
             let stored = self.stored();
             match &stored.previous {
-                Some(previous) => pen.text("previous_response_id", previous),
-                None => pen.word("previous_response_id", "null"),
+                Some(previous) => writer.text("previous_response_id", previous),
+                None => writer.literal("previous_response_id", "null"),
             }
-            self.repeat(pen, "reasoning", r#"{"effort":null,"summary":null}"#);
-            pen.word("store", if stored.store == Some(true) { "true" } else { "false" });
-            self.repeat(pen, "temperature", "1.0");
-            self.repeat(pen, "text", r#"{"format":{"type":"text"}}"#);
-            self.repeat(pen, "tool_choice", r#""auto""#);
-            self.repeat(pen, "tools", "[]");
-            self.repeat(pen, "top_p", "1.0");
-            self.repeat(pen, "truncation", r#""disabled""#);
+            self.repeat(writer, "reasoning", r#"{"effort":null,"summary":null}"#);
+            writer.literal("store", if stored.store == Some(true) { "true" } else { "false" });
+            self.repeat(writer, "temperature", "1.0");
+            self.repeat(writer, "text", r#"{"format":{"type":"text"}}"#);
+            self.repeat(writer, "tool_choice", r#""auto""#);
+            self.repeat(writer, "tools", "[]");
+            self.repeat(writer, "top_p", "1.0");
+            self.repeat(writer, "truncation", r#""disabled""#);
             match &facets.usage {
-                Some(usage) => pen.object("usage", |pen| tokens(pen, usage)),
-                None => pen.word("usage", "null"),
+                Some(usage) => writer.object("usage", |writer| tokens(writer, usage)),
+                None => writer.literal("usage", "null"),
             }
-            self.repeat(pen, "user", "null");
+            self.repeat(writer, "user", "null");
         })
     }
 }
@@ -161,7 +161,7 @@ pub(super) fn with_output(response: &Json, output: &[Json], always: bool) -> Jso
         return response.clone();
     }
     let mut list = BytesMut::new();
-    pen::array(&mut list, output, |out, item| out.extend_from_slice(item.bytes()));
+    emit::array(&mut list, output, |out, item| out.extend_from_slice(item.bytes()));
     set(response, "output", &Json::from_valid(list.freeze()))
 }
 
@@ -184,104 +184,104 @@ pub(super) fn item_json(item: &Item, facts: &Facts, at: u32) -> Option<Json> {
 
 /// An output item of ours.
 pub(super) fn render(kind: &ItemKind, id: &Text, status: &str) -> Json {
-    pen::json(|pen| {
-        pen.text("id", id);
+    emit::json(|writer| {
+        writer.text("id", id);
         match kind {
             ItemKind::Message { parts, phase, .. } => {
-                pen.plain("type", "message");
-                pen.plain("status", status);
-                pen.plain("role", "assistant");
-                pen.array("content", parts, |out, part| pen::object(out, |pen| write_part(pen, part)));
-                pen.maybe("phase", phase.as_ref());
+                writer.string("type", "message");
+                writer.string("status", status);
+                writer.string("role", "assistant");
+                writer.array("content", parts, |out, part| emit::object(out, |writer| write_part(writer, part)));
+                writer.optional_text("phase", phase.as_ref());
             }
             ItemKind::Reasoning { summary, text, encrypted, .. } => {
-                pen.plain("type", "reasoning");
+                writer.string("type", "reasoning");
                 let write = |kind: &'static str| {
-                    move |out: &mut BytesMut, text: &Text| pen::object(out, |pen| item::text(pen, kind, text))
+                    move |out: &mut BytesMut, text: &Text| emit::object(out, |writer| item::text(writer, kind, text))
                 };
-                pen.array("summary", summary, write("summary_text"));
+                writer.array("summary", summary, write("summary_text"));
                 if !text.is_empty() {
-                    pen.array("content", text, write("reasoning_text"));
+                    writer.array("content", text, write("reasoning_text"));
                 }
-                pen.maybe("encrypted_content", encrypted.as_ref());
+                writer.optional_text("encrypted_content", encrypted.as_ref());
             }
             ItemKind::Call { kind, call_id, name, namespace, input, .. } => {
                 let function = *kind == CallKind::Function;
-                pen.plain("type", if function { "function_call" } else { "custom_tool_call" });
-                pen.plain("status", status);
-                pen.text(if function { "arguments" } else { "input" }, input);
-                pen.text("call_id", call_id);
-                pen.text("name", name);
-                pen.maybe("namespace", namespace.as_ref());
+                writer.string("type", if function { "function_call" } else { "custom_tool_call" });
+                writer.string("status", status);
+                writer.text(if function { "arguments" } else { "input" }, input);
+                writer.text("call_id", call_id);
+                writer.text("name", name);
+                writer.optional_text("namespace", namespace.as_ref());
             }
             ItemKind::Search { action, .. } => {
-                pen.plain("type", "web_search_call");
-                pen.plain("status", status);
+                writer.string("type", "web_search_call");
+                writer.string("status", status);
                 match action {
-                    Some(action) => pen.json("action", action),
-                    None => pen.word("action", r#"{"type":"search","query":""}"#),
+                    Some(action) => writer.json("action", action),
+                    None => writer.literal("action", r#"{"type":"search","query":""}"#),
                 }
             }
             ItemKind::Image { result, .. } => {
-                pen.plain("type", "image_generation_call");
-                pen.plain("status", if status == "in_progress" { "in_progress" } else { "completed" });
-                if result.is_empty() { pen.word("result", "null") } else { pen.text("result", result) }
+                writer.string("type", "image_generation_call");
+                writer.string("status", if status == "in_progress" { "in_progress" } else { "completed" });
+                if result.is_empty() { writer.literal("result", "null") } else { writer.text("result", result) }
             }
-            ItemKind::Output { .. } | ItemKind::Other { .. } => pen.plain("type", "other"),
+            ItemKind::Output { .. } | ItemKind::Other { .. } => writer.string("type", "other"),
         }
     })
 }
 
 /// Writes the members of an output part.
-pub(super) fn write_part(pen: &mut Pen<'_>, part: &Part) {
+pub(super) fn write_part(writer: &mut ObjectWriter<'_>, part: &Part) {
     match part {
         Part::Text { text, annotations } => {
-            pen.plain("type", "output_text");
+            writer.string("type", "output_text");
             match annotations {
-                Some(annotations) => pen.json("annotations", annotations),
-                None => pen.word("annotations", "[]"),
+                Some(annotations) => writer.json("annotations", annotations),
+                None => writer.literal("annotations", "[]"),
             }
-            pen.word("logprobs", "[]");
-            pen.text("text", text);
+            writer.literal("logprobs", "[]");
+            writer.text("text", text);
         }
         Part::Refusal(refusal) => {
-            pen.plain("type", "refusal");
-            pen.text("refusal", refusal);
+            writer.string("type", "refusal");
+            writer.text("refusal", refusal);
         }
         Part::Image { .. } | Part::File { .. } | Part::Other(_) => {
-            pen.plain("type", "output_text");
-            pen.word("annotations", "[]");
-            pen.word("logprobs", "[]");
-            pen.plain("text", "");
+            writer.string("type", "output_text");
+            writer.literal("annotations", "[]");
+            writer.literal("logprobs", "[]");
+            writer.string("text", "");
         }
     }
 }
 
-fn tokens(pen: &mut Pen<'_>, usage: &Usage) {
-    pen.number("input_tokens", usage.input);
-    pen.object("input_tokens_details", |pen| {
-        pen.number("cached_tokens", usage.cached);
-        pen.number("cache_write_tokens", usage.cache_write);
+fn tokens(writer: &mut ObjectWriter<'_>, usage: &Usage) {
+    writer.number("input_tokens", usage.input);
+    writer.object("input_tokens_details", |writer| {
+        writer.number("cached_tokens", usage.cached);
+        writer.number("cache_write_tokens", usage.cache_write);
     });
-    pen.number("output_tokens", usage.output);
-    pen.object("output_tokens_details", |pen| pen.number("reasoning_tokens", usage.reasoning));
-    pen.number("total_tokens", usage.input.saturating_add(usage.output));
+    writer.number("output_tokens", usage.output);
+    writer.object("output_tokens_details", |writer| writer.number("reasoning_tokens", usage.reasoning));
+    writer.number("total_tokens", usage.input.saturating_add(usage.output));
 }
 
 /// The `error` member. The Codex client decides by its code whether it asks again, and after how long by the words of the
 /// message (client 0.169.0, measured).
-fn error(pen: &mut Pen<'_>, failure: Option<&Failure>) {
-    let Some(failure) = failure else { return pen.word("error", "null") };
+fn error(writer: &mut ObjectWriter<'_>, failure: Option<&Failure>) {
+    let Some(failure) = failure else { return writer.literal("error", "null") };
     let code = match failure.kind {
         Kind::Upstream | Kind::Internal | Kind::Timeout => "server_error",
         _ => openai_error::code(failure).unwrap_or("invalid_prompt"),
     };
     let told = failure.message.contains("try again in");
-    pen.object("error", |pen| {
-        pen.plain("code", code);
+    writer.object("error", |writer| {
+        writer.string("code", code);
         match failure.retry_after.filter(|_| failure.kind == Kind::RateLimited && !told) {
-            Some(seconds) => pen.plain("message", &format!("{} Please try again in {seconds}s.", failure.message)),
-            None => pen.plain("message", &failure.message),
+            Some(seconds) => writer.string("message", &format!("{} Please try again in {seconds}s.", failure.message)),
+            None => writer.string("message", &failure.message),
         }
     });
 }

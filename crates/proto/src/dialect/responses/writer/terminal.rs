@@ -77,7 +77,7 @@ impl Writer {
     /// Writes a terminal frame of ours.
     fn close(&mut self, name: &str, response: &Json, out: &mut BytesMut) {
         let response = self.facts.stored().mark(response, true);
-        self.frame(name, out, |pen| pen.json("response", &response));
+        self.frame(name, out, |writer| writer.json("response", &response));
         self.response = self.facts.stored().keep(&response);
     }
 

@@ -1,8 +1,8 @@
 use bytes::Bytes;
 
 use super::circular;
+use crate::json::schema::keywords;
 use crate::json::schema::tree::Tree;
-use crate::json::schema::words;
 use crate::text::Json;
 
 fn tree(text: &str) -> Tree {
@@ -45,7 +45,7 @@ fn nested_targets_are_walked_once() {
 fn long_tuples_are_flattened() {
     let elements = (0..20_000).map(|at| format!(r#"{{"const":{at}}},{{"const":0}}"#)).collect::<Vec<_>>().join(",");
     let mut schema = tree(&format!(r#"{{"prefixItems":[{elements}]}}"#));
-    words::flatten(&mut schema);
+    keywords::flatten(&mut schema);
     let kinds = schema.get("items").and_then(|items| items.get("anyOf")).map(|kinds| kinds.elements().len());
     assert_eq!(kinds, Some(20_000));
 }

@@ -6,9 +6,9 @@ use crate::text::{Json, Text};
 
 /// The fields of the client's body, in its order.
 #[derive(Debug)]
-pub(super) struct Own(Vec<(Text, Json)>);
+pub(super) struct ClientBody(Vec<(Text, Json)>);
 
-impl Own {
+impl ClientBody {
     /// The fields of `request`'s body; `None` when it came in another dialect.
     pub(super) fn of(request: &Request) -> Option<Self> {
         let raw = request.raw.clone().filter(|_| request.origin == Some(Dialect::Responses))?;

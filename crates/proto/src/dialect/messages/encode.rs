@@ -1,7 +1,7 @@
 //! The words of this dialect that readers and writers share.
 
 use crate::canon::{Finish, Usage};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
 /// The name of the hosted search tool, in tools and in calls.
@@ -12,7 +12,7 @@ pub(super) const RESULTS: &str = "web_search_tool_result";
 
 /// What a reply was, for its `stop_reason`.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Gist {
+pub(super) struct StopSignals {
     /// Whether the client has a call to answer.
     pub(super) calls: bool,
     /// Whether the model refused in words of its own.
@@ -22,7 +22,7 @@ pub(super) struct Gist {
 }
 
 /// The `stop_reason`. A reply that ends well with calls in it waits for their results, whatever the upstream calls that.
-pub(super) fn reason(finish: Finish, gist: Gist) -> &'static str {
+pub(super) fn reason(finish: Finish, gist: StopSignals) -> &'static str {
     match finish {
         Finish::Length => "max_tokens",
         Finish::Filter => "refusal",
@@ -45,16 +45,16 @@ pub(super) fn finish(reason: &Text) -> Finish {
 }
 
 /// The members of a `usage` object. Anthropic counts cached tokens beside the input, not in it.
-pub(super) fn usage(pen: &mut Pen<'_>, usage: &Usage, searches: u64) {
+pub(super) fn usage(writer: &mut ObjectWriter<'_>, usage: &Usage, searches: u64) {
     let input = usage.input.saturating_sub(usage.cached).saturating_sub(usage.cache_write);
-    pen.number("input_tokens", input);
-    pen.number("cache_creation_input_tokens", usage.cache_write);
-    pen.number("cache_read_input_tokens", usage.cached);
-    pen.number("output_tokens", usage.output);
+    writer.number("input_tokens", input);
+    writer.number("cache_creation_input_tokens", usage.cache_write);
+    writer.number("cache_read_input_tokens", usage.cached);
+    writer.number("output_tokens", usage.output);
     if searches > 0 {
-        pen.object("server_tool_use", |pen| {
-            pen.number("web_search_requests", searches);
-            pen.word("web_fetch_requests", "0");
+        writer.object("server_tool_use", |writer| {
+            writer.number("web_search_requests", searches);
+            writer.literal("web_fetch_requests", "0");
         });
     }
 }
@@ -62,13 +62,13 @@ pub(super) fn usage(pen: &mut Pen<'_>, usage: &Usage, searches: u64) {
 /// A URL citation as `web_search_result_location`; `None` for kinds that this dialect does not know.
 pub(super) fn citation(data: &Json) -> Option<Json> {
     let (url, title) = cited(data)?;
-    Some(pen::json(|pen| {
-        pen.plain("type", "web_search_result_location");
+    Some(emit::json(|writer| {
+        writer.string("type", "web_search_result_location");
         // What the source says is not known, only what the answer says about it.
-        pen.plain("cited_text", "");
-        pen.text("url", &url);
-        pen.text("title", title.as_ref().unwrap_or(&url));
-        pen.plain("encrypted_index", "");
+        writer.string("cited_text", "");
+        writer.text("url", &url);
+        writer.text("title", title.as_ref().unwrap_or(&url));
+        writer.string("encrypted_index", "");
     }))
 }
 
@@ -84,12 +84,12 @@ pub(super) fn cited(data: &Json) -> Option<(Text, Option<Text>)> {
 /// A `web_search_result_location` as `url_citation` on the first `length` characters; `None` for citations of documents.
 pub(super) fn flat_citation(data: &Json, length: usize) -> Option<Json> {
     let url = data.text("url")?;
-    Some(pen::json(|pen| {
-        pen.plain("type", "url_citation");
-        pen.word("start_index", "0");
-        pen.number("end_index", length as u64);
-        pen.text("url", &url);
-        pen.text("title", &data.text("title").unwrap_or_default());
+    Some(emit::json(|writer| {
+        writer.string("type", "url_citation");
+        writer.literal("start_index", "0");
+        writer.number("end_index", length as u64);
+        writer.text("url", &url);
+        writer.text("title", &data.text("title").unwrap_or_default());
     }))
 }
 
@@ -100,14 +100,14 @@ pub(super) fn sources(action: &Json) -> Vec<(Text, Option<Text>)> {
 }
 
 /// The content of a `web_search_tool_result`. What Anthropic encrypts in it nobody but Anthropic could read.
-pub(super) fn results(pen: &mut Pen<'_>, key: &str, sources: &[(Text, Option<Text>)]) {
-    pen.array(key, sources, |out, (url, title)| {
-        pen::object(out, |pen| {
-            pen.plain("type", "web_search_result");
-            pen.text("title", title.as_ref().unwrap_or(url));
-            pen.text("url", url);
-            pen.plain("encrypted_content", "");
-            pen.word("page_age", "null");
+pub(super) fn results(writer: &mut ObjectWriter<'_>, key: &str, sources: &[(Text, Option<Text>)]) {
+    writer.array(key, sources, |out, (url, title)| {
+        emit::object(out, |writer| {
+            writer.string("type", "web_search_result");
+            writer.text("title", title.as_ref().unwrap_or(url));
+            writer.text("url", url);
+            writer.string("encrypted_content", "");
+            writer.literal("page_age", "null");
         });
     });
 }
@@ -123,14 +123,14 @@ pub(super) fn query(action: &Json) -> Option<Text> {
 
 /// A `search` action of the responses dialect.
 pub(super) fn action(query: &Text, sources: &[Text]) -> Json {
-    pen::json(|pen| {
-        pen.plain("type", "search");
-        pen.text("query", query);
+    emit::json(|writer| {
+        writer.string("type", "search");
+        writer.text("query", query);
         if !sources.is_empty() {
-            pen.array("sources", sources, |out, url| {
-                pen::object(out, |pen| {
-                    pen.plain("type", "url");
-                    pen.text("url", url);
+            writer.array("sources", sources, |out, url| {
+                emit::object(out, |writer| {
+                    writer.string("type", "url");
+                    writer.text("url", url);
                 });
             });
         }

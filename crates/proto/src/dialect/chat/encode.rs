@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::{BufMut, BytesMut};
 
 use crate::canon::{CallKind, Finish, Usage};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
 /// Other servers' words for `stop`.
@@ -33,42 +33,42 @@ pub(super) fn reason(finish: Finish, calls: bool, legacy: bool) -> &'static str 
 }
 
 /// The members of a usage object.
-pub(super) fn usage(pen: &mut Pen<'_>, usage: &Usage) {
-    pen.number("prompt_tokens", usage.input);
-    pen.number("completion_tokens", usage.output);
-    pen.number("total_tokens", usage.input.saturating_add(usage.output));
-    pen.object("prompt_tokens_details", |pen| {
-        pen.number("cached_tokens", usage.cached);
+pub(super) fn usage(writer: &mut ObjectWriter<'_>, usage: &Usage) {
+    writer.number("prompt_tokens", usage.input);
+    writer.number("completion_tokens", usage.output);
+    writer.number("total_tokens", usage.input.saturating_add(usage.output));
+    writer.object("prompt_tokens_details", |writer| {
+        writer.number("cached_tokens", usage.cached);
         if usage.cache_write > 0 {
-            pen.number("cache_write_tokens", usage.cache_write);
+            writer.number("cache_write_tokens", usage.cache_write);
         }
     });
-    pen.object("completion_tokens_details", |pen| pen.number("reasoning_tokens", usage.reasoning));
+    writer.object("completion_tokens_details", |writer| writer.number("reasoning_tokens", usage.reasoning));
 }
 
 /// The members of a call.
-pub(super) fn call(pen: &mut Pen<'_>, kind: CallKind, (call_id, name, input): (&Text, &Text, &Text)) {
-    pen.text("id", call_id);
-    pen.plain("type", kind_name(kind));
-    pen.object(kind_name(kind), |pen| {
-        pen.text("name", name);
-        pen.text(input_name(kind), input);
+pub(super) fn call(writer: &mut ObjectWriter<'_>, kind: CallKind, (call_id, name, input): (&Text, &Text, &Text)) {
+    writer.text("id", call_id);
+    writer.string("type", kind_name(kind));
+    writer.object(kind_name(kind), |writer| {
+        writer.text("name", name);
+        writer.text(input_name(kind), input);
     });
 }
 
 /// The first piece of a streamed call.
 pub(super) fn call_start(out: &mut BytesMut, index: usize, kind: CallKind, call_id: &Text, name: &Text) {
-    pen::object(out, |pen| {
-        pen.number("index", index as u64);
-        call(pen, kind, (call_id, name, &Text::default()));
+    emit::object(out, |writer| {
+        writer.number("index", index as u64);
+        call(writer, kind, (call_id, name, &Text::default()));
     });
 }
 
 /// A further piece of a streamed call.
 pub(super) fn call_more(out: &mut BytesMut, index: usize, kind: CallKind, input: &Text) {
-    pen::object(out, |pen| {
-        pen.number("index", index as u64);
-        pen.object(kind_name(kind), |pen| pen.text(input_name(kind), input));
+    emit::object(out, |writer| {
+        writer.number("index", index as u64);
+        writer.object(kind_name(kind), |writer| writer.text(input_name(kind), input));
     });
 }
 
@@ -91,10 +91,10 @@ pub(super) fn image(out: &mut BytesMut, result: &Text, format: Option<&Text>) {
     let format = format.map_or(Cow::Borrowed("png"), Text::plain);
     let plain = !format.is_empty() && format.bytes().all(|b| b.is_ascii_alphanumeric());
     let format = if plain { format.as_ref() } else { "png" };
-    pen::object(out, |pen| {
-        pen.plain("type", "image_url");
-        pen.object("image_url", |pen| {
-            let url = pen.key("url");
+    emit::object(out, |writer| {
+        writer.string("type", "image_url");
+        writer.object("image_url", |writer| {
+            let url = writer.key("url");
             url.put_slice(b"\"data:image/");
             url.put_slice(format.as_bytes());
             url.put_slice(b";base64,");
@@ -112,11 +112,11 @@ pub(super) fn citation(data: &Json) -> Option<Json> {
     if data.get("url_citation").is_some() {
         return Some(data.clone());
     }
-    Some(pen::json(|pen| {
-        pen.plain("type", "url_citation");
-        pen.object("url_citation", |pen| {
+    Some(emit::json(|writer| {
+        writer.string("type", "url_citation");
+        writer.object("url_citation", |writer| {
             for (name, value) in data.fields().filter(|(name, _)| !name.is("type")) {
-                pen.json(&name.plain(), &value);
+                writer.json(&name.plain(), &value);
             }
         });
     }))
@@ -125,10 +125,10 @@ pub(super) fn citation(data: &Json) -> Option<Json> {
 /// A citation in the flat form of responses.
 pub(super) fn flat_citation(data: &Json) -> Json {
     let Some(nested) = data.get("url_citation") else { return data.clone() };
-    pen::json(|pen| {
-        pen.plain("type", "url_citation");
+    emit::json(|writer| {
+        writer.string("type", "url_citation");
         for (name, value) in nested.fields() {
-            pen.json(&name.plain(), &value);
+            writer.json(&name.plain(), &value);
         }
     })
 }

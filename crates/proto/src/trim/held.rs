@@ -6,18 +6,18 @@ use crate::canon::Event;
 
 /// The waiting line of one segment.
 #[derive(Debug, Default)]
-pub(super) struct Line(VecDeque<Waiting>);
+pub(super) struct HeldQueue(VecDeque<Held>);
 
 /// One thing that waits.
 #[derive(Debug)]
-pub(super) enum Waiting {
+pub(super) enum Held {
     /// Plain text of the segment, not empty.
     Text(String),
     /// An event that must not overtake the text before it.
     Event(Box<Event>),
 }
 
-impl Line {
+impl HeldQueue {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -27,34 +27,34 @@ impl Line {
     }
 
     pub(super) fn event(&mut self, event: Event) {
-        self.0.push_back(Waiting::Event(Box::new(event)));
+        self.0.push_back(Held::Event(Box::new(event)));
     }
 
     pub(super) fn text(&mut self, plain: &str) {
         match self.0.back_mut() {
             _ if plain.is_empty() => {}
-            Some(Waiting::Text(text)) => text.push_str(plain),
-            _ => self.0.push_back(Waiting::Text(plain.to_owned())),
+            Some(Held::Text(text)) => text.push_str(plain),
+            _ => self.0.push_back(Held::Text(plain.to_owned())),
         }
     }
 
     /// Takes out the first `bytes` bytes of text, and the events before and between them; events right behind the last
     /// granted byte go with it.
-    pub(super) fn release(&mut self, mut bytes: usize) -> Vec<Waiting> {
+    pub(super) fn release(&mut self, mut bytes: usize) -> Vec<Held> {
         let mut released = Vec::new();
         while let Some(front) = self.0.pop_front() {
             match front {
-                Waiting::Text(mut text) if bytes < text.len() => {
+                Held::Text(mut text) if bytes < text.len() => {
                     let rest = text.split_off(bytes);
-                    self.0.push_front(Waiting::Text(rest));
-                    released.extend((!text.is_empty()).then_some(Waiting::Text(text)));
+                    self.0.push_front(Held::Text(rest));
+                    released.extend((!text.is_empty()).then_some(Held::Text(text)));
                     break;
                 }
-                Waiting::Text(text) => {
+                Held::Text(text) => {
                     bytes -= text.len();
-                    released.push(Waiting::Text(text));
+                    released.push(Held::Text(text));
                 }
-                event @ Waiting::Event(_) => released.push(event),
+                event @ Held::Event(_) => released.push(event),
             }
         }
         released

@@ -7,12 +7,12 @@ use bytes::{BufMut, BytesMut};
 use crate::text::{Json, Text};
 
 /// Writes the members of one object.
-pub(crate) struct Pen<'o> {
+pub(crate) struct ObjectWriter<'o> {
     out: &'o mut BytesMut,
     first: bool,
 }
 
-impl Pen<'_> {
+impl ObjectWriter<'_> {
     /// Writes a member name that needs no escapes and gives the buffer for its value.
     pub(crate) fn key(&mut self, key: &str) -> &mut BytesMut {
         self.comma();
@@ -43,14 +43,14 @@ impl Pen<'_> {
     }
 
     /// A string that is already escaped, left out when there is none.
-    pub(crate) fn maybe(&mut self, key: &str, text: Option<&Text>) {
+    pub(crate) fn optional_text(&mut self, key: &str, text: Option<&Text>) {
         if let Some(text) = text {
             self.text(key, text);
         }
     }
 
     /// A string of ours.
-    pub(crate) fn plain(&mut self, key: &str, plain: &str) {
+    pub(crate) fn string(&mut self, key: &str, plain: &str) {
         escape(self.key(key), plain);
     }
 
@@ -60,7 +60,7 @@ impl Pen<'_> {
     }
 
     /// A word of JSON: `true`, `null`, `[]`.
-    pub(crate) fn word(&mut self, key: &str, word: &str) {
+    pub(crate) fn literal(&mut self, key: &str, word: &str) {
         self.key(key).put_slice(word.as_bytes());
     }
 
@@ -70,7 +70,7 @@ impl Pen<'_> {
     }
 
     /// An object.
-    pub(crate) fn object<T>(&mut self, key: &str, write: impl FnOnce(&mut Pen<'_>) -> T) -> T {
+    pub(crate) fn object<T>(&mut self, key: &str, write: impl FnOnce(&mut ObjectWriter<'_>) -> T) -> T {
         object(self.key(key), write)
     }
 
@@ -86,20 +86,20 @@ impl Pen<'_> {
 }
 
 /// Writes an object.
-pub(crate) fn object<T>(out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>) -> T) -> T {
+pub(crate) fn object<T>(out: &mut BytesMut, write: impl FnOnce(&mut ObjectWriter<'_>) -> T) -> T {
     out.put_u8(b'{');
-    let value = write(&mut Pen { out, first: true });
+    let value = write(&mut ObjectWriter { out, first: true });
     out.put_u8(b'}');
     value
 }
 
 /// Writes the members of an object whose braces are written elsewhere.
-pub(crate) fn members(out: &mut BytesMut, write: impl FnOnce(&mut Pen<'_>)) {
-    write(&mut Pen { out, first: true });
+pub(crate) fn members(out: &mut BytesMut, write: impl FnOnce(&mut ObjectWriter<'_>)) {
+    write(&mut ObjectWriter { out, first: true });
 }
 
 /// An object as a value.
-pub(crate) fn json(write: impl FnOnce(&mut Pen<'_>)) -> Json {
+pub(crate) fn json(write: impl FnOnce(&mut ObjectWriter<'_>)) -> Json {
     let mut out = BytesMut::new();
     object(&mut out, write);
     Json::from_valid(out.freeze())

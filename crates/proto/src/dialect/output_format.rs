@@ -1,6 +1,6 @@
 //! Schemas on their way to OpenAI's upstreams: which of a client's schemas are held to strictly, and in which form.
 
-use crate::canon::{Folded, Format, Item, ItemKind, Part, Request, Role};
+use crate::canon::{Format, Item, ItemKind, Part, Request, Role, SchemaEnvelope};
 use crate::dialect::{Dialect, Wire};
 use crate::json::node::{Node, Read};
 use crate::json::schema::{self, Form};
@@ -12,7 +12,7 @@ const IN_JSON: &str = "Answer in JSON.";
 
 /// A schema as an upstream gets it.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(super) struct WrittenSchema {
     /// The schema.
     pub(super) schema: Json,
     /// Strict mode; `None` when nobody said.
@@ -20,7 +20,7 @@ pub(super) struct Shape {
 }
 
 /// A conversation in which somebody says something.
-pub(super) fn spoken(items: Vec<Item>, node: Node<'_>) -> Read<Vec<Item>> {
+pub(super) fn require_content(items: Vec<Item>, node: Node<'_>) -> Read<Vec<Item>> {
     if says_nothing(&items) { Err(node.bad("at least one message with something in it is needed.")) } else { Ok(items) }
 }
 
@@ -58,29 +58,33 @@ fn speaks_of_json(items: &[Item]) -> bool {
     messages.flatten().any(|part| matches!(part, Part::Text { text, .. } if says(text)))
 }
 
-/// Notes in `request.reply` whether its answer may come folded.
-pub(super) fn fold(request: &mut Request) {
+/// Notes in `request.reply` whether its answer may come in an envelope.
+pub(super) fn note_envelope(request: &mut Request) {
     let Some(Format::JsonSchema { schema, strict, .. }) = &request.format else { return };
     // A responses client gets the upstream's own frames, which nobody turns back.
     let able = matches!(request.origin, Some(origin) if origin != Dialect::Responses);
-    if able && wants(request, *strict) && schema::folds(schema) && request.reply.folded == Folded::No {
-        request.reply.folded = Folded::Json;
+    if able
+        && wants(request, *strict)
+        && schema::needs_envelope(schema)
+        && request.reply.envelope == SchemaEnvelope::None
+    {
+        request.reply.envelope = SchemaEnvelope::Json;
     }
 }
 
 /// The schema of the output format.
-pub(super) fn format(request: &Request, schema: &Json, strict: Option<bool>, notes: &mut Notes) -> Shape {
-    let form = if request.reply.folded == Folded::No { Form::Plain } else { Form::Folded };
+pub(super) fn format(request: &Request, schema: &Json, strict: Option<bool>, notes: &mut Notes) -> WrittenSchema {
+    let form = if request.reply.envelope == SchemaEnvelope::None { Form::Plain } else { Form::Envelope };
     if !wants(request, strict) {
-        return Shape { schema: schema::loose(schema, form), strict };
+        return WrittenSchema { schema: schema::permissive(schema, form), strict };
     }
     match schema::strict(schema, form) {
-        Ok(schema) => Shape { schema, strict: Some(true) },
+        Ok(schema) => WrittenSchema { schema, strict: Some(true) },
         // Who asks for strict mode by its name learns from the upstream what is wrong with the schema.
-        Err(_) if names_strict(request) => Shape { schema: schema.clone(), strict },
+        Err(_) if names_strict(request) => WrittenSchema { schema: schema.clone(), strict },
         Err(why) => {
             notes.add(format!("output schema not strict: {why}"));
-            Shape { schema: schema::loose(schema, form), strict: Some(false) }
+            WrittenSchema { schema: schema::permissive(schema, form), strict: Some(false) }
         }
     }
 }

@@ -3,21 +3,21 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::chain::{Chain, Record};
+use super::fingerprint::{Fingerprint, ItemFingerprint, exact};
 use super::is_object;
-use super::print::{Print, Said, exact};
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::{Json, Text};
 
 /// A request body, as it would be sent over HTTP.
 #[derive(Clone, Debug)]
-pub struct Turn {
+pub struct TurnRequest {
     fields: Vec<(Text, Json)>,
     input: Vec<Json>,
-    head: Print,
-    items: Vec<Print>,
+    head: Fingerprint,
+    items: Vec<Fingerprint>,
 }
 
-impl Turn {
+impl TurnRequest {
     /// Cuts a body of [`super::super::write_request`] into its parts; `None` for one that is no object with a list of items.
     pub fn read(body: Bytes) -> Option<Self> {
         if !is_object(&body) {
@@ -43,9 +43,9 @@ impl Turn {
         }
         let mut at = chain.items.len();
         for replied in &chain.replied {
-            let sent = self.input.get(at).map(Said::of);
+            let sent = self.input.get(at).map(ItemFingerprint::of);
             match sent {
-                Some(sent) if sent.is(replied) => at += 1,
+                Some(sent) if sent.matches(replied) => at += 1,
                 _ if replied.optional => {}
                 _ => return None,
             }
@@ -61,33 +61,37 @@ impl Turn {
         let rest = self.fields.iter().filter(|(key, _)| !key.is("input"));
         let size: usize = rest.map(|(key, value)| key.escaped().len() + value.bytes().len() + 4).sum();
         let mut out = BytesMut::with_capacity(size + tail + 512);
-        pen::object(&mut out, |pen| {
-            pen.plain("type", "response.create");
+        emit::object(&mut out, |writer| {
+            writer.string("type", "response.create");
             let mut warm = !generate;
             // The delta without it would be another conversation.
             if let (None, Some((chain, _))) = (self.fields.iter().find(|(key, _)| key.is("stream")), after) {
-                pen.plain("previous_response_id", chain.response());
+                writer.string("previous_response_id", chain.response());
             }
             for (key, value) in &self.fields {
                 match key.as_str() {
-                    "input" => pen.array("input", &self.input[skip..], |out, item| out.put_slice(item.bytes())),
+                    "input" => writer.array("input", &self.input[skip..], |out, item| out.put_slice(item.bytes())),
                     "client_metadata" => {
                         if std::mem::take(&mut warm) {
-                            pen.word("generate", "false");
+                            writer.literal("generate", "false");
                         }
-                        pen.object("client_metadata", |pen| joined(pen, value, metadata));
+                        writer.object("client_metadata", |writer| joined(writer, value, metadata));
                     }
-                    _ => pen.member(key, value),
+                    _ => writer.member(key, value),
                 }
                 if let (true, Some((chain, _))) = (key.is("stream"), after) {
-                    pen.plain("previous_response_id", chain.response());
+                    writer.string("previous_response_id", chain.response());
                 }
             }
             if warm {
-                pen.word("generate", "false");
+                writer.literal("generate", "false");
             }
             if !metadata.is_empty() && !self.fields.iter().any(|(key, _)| key.is("client_metadata")) {
-                pen.object("client_metadata", |pen| metadata.iter().for_each(|(key, value)| pen.plain(key, value)));
+                writer.object("client_metadata", |writer| {
+                    for (key, value) in metadata {
+                        writer.string(key, value);
+                    }
+                });
             }
         });
         out.freeze()
@@ -100,11 +104,11 @@ impl Turn {
 }
 
 /// The client's own metadata, ours in place of its values of the same name.
-fn joined(pen: &mut Pen<'_>, own: &Json, ours: &[(&str, String)]) {
+fn joined(writer: &mut ObjectWriter<'_>, own: &Json, ours: &[(&str, String)]) {
     for (key, value) in own.fields().filter(|(key, _)| ours.iter().all(|(name, _)| !key.is(name))) {
-        pen.member(&key, &value);
+        writer.member(&key, &value);
     }
     for (key, value) in ours {
-        pen.plain(key, value);
+        writer.string(key, value);
     }
 }

@@ -3,16 +3,16 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::canon::Folded;
+use crate::canon::SchemaEnvelope;
 use crate::json::schema::{ELEMENT, ROOT};
 use crate::text::Text;
 
 /// One text in progress.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct TextUnwrapper {
     /// What is open, innermost last.
     stack: Vec<Open>,
-    place: Place,
+    state: State,
     /// An object's beginning whose first name is not known yet, as it came.
     held: BytesMut,
     /// The first name so far, where it is plain.
@@ -32,33 +32,33 @@ enum Open {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum State {
     /// Between values.
-    Plain,
+    Value,
     /// In a string; whether a backslash came before.
     String(bool),
     /// In the string that is the whole answer, which goes out without its quotes.
-    Word(bool),
+    BareString(bool),
     /// In the digits of an escape in that string; how many are to come.
-    Code(u8),
+    UnicodeEscape(u8),
     /// After the `{` of an object.
-    Begin,
+    ObjectStart,
     /// In the first name of an object.
-    First(bool),
+    FirstName(bool),
     /// Before a name of ours that goes, and in it.
-    Drop { inside: bool },
+    SkipName { inside: bool },
     /// After the answer's own end.
-    Over,
+    End,
 }
 
-impl Turn {
-    pub(super) fn new(folded: Folded) -> Self {
+impl TextUnwrapper {
+    pub(super) fn new(envelope: SchemaEnvelope) -> Self {
         Self {
             stack: Vec::new(),
-            place: Place::Plain,
+            state: State::Value,
             held: BytesMut::new(),
             name: String::new(),
-            bare: folded == Folded::Bare,
+            bare: envelope == SchemaEnvelope::BareString,
         }
     }
 
@@ -76,56 +76,56 @@ impl Turn {
     }
 
     fn step(&mut self, unit: &[u8], char: u8, out: &mut BytesMut) {
-        match self.place {
-            Place::Plain => self.plain(unit, char, out),
-            Place::String(escape) => {
+        match self.state {
+            State::Value => self.value(unit, char, out),
+            State::String(escape) => {
                 out.put_slice(unit);
-                self.place = match (escape, char) {
-                    (false, b'"') => Place::Plain,
-                    (false, b'\\') => Place::String(true),
-                    _ => Place::String(false),
+                self.state = match (escape, char) {
+                    (false, b'"') => State::Value,
+                    (false, b'\\') => State::String(true),
+                    _ => State::String(false),
                 };
             }
-            Place::Word(escape) => self.word(escape, unit, char, out),
-            Place::Code(left) => self.code(left, unit, out),
-            Place::Begin => self.begin(unit, char, out),
-            Place::First(escape) => self.first(escape, unit, char, out),
-            Place::Drop { inside } => {
-                self.place = match char {
-                    b'"' => Place::Drop { inside: !inside },
-                    b':' if !inside => Place::Plain,
-                    _ => self.place,
+            State::BareString(escape) => self.bare_string(escape, unit, char, out),
+            State::UnicodeEscape(left) => self.unicode_escape(left, unit, out),
+            State::ObjectStart => self.object_start(unit, char, out),
+            State::FirstName(escape) => self.first_name(escape, unit, char, out),
+            State::SkipName { inside } => {
+                self.state = match char {
+                    b'"' => State::SkipName { inside: !inside },
+                    b':' if !inside => State::Value,
+                    _ => self.state,
                 };
             }
-            Place::Over => {}
+            State::End => {}
         }
     }
 
-    fn plain(&mut self, unit: &[u8], char: u8, out: &mut BytesMut) {
+    fn value(&mut self, unit: &[u8], char: u8, out: &mut BytesMut) {
         let inner = self.stack.last().copied();
         match char {
             b'{' => {
                 self.held.clear();
                 self.name.clear();
                 self.held.put_slice(unit);
-                self.place = Place::Begin;
+                self.state = State::ObjectStart;
                 return;
             }
             b'[' => self.stack.push(Open::Array),
             b' ' | b'\t' | b'\n' | b'\r' => {}
             b'"' if std::mem::take(&mut self.bare) => {
-                self.place = Place::Word(false);
+                self.state = State::BareString(false);
                 return;
             }
-            b'"' => self.place = Place::String(false),
-            b',' if inner == Some(Open::Tuple) => self.place = Place::Drop { inside: false },
+            b'"' => self.state = State::String(false),
+            b',' if inner == Some(Open::Tuple) => self.state = State::SkipName { inside: false },
             b'}' if inner == Some(Open::Tuple) => {
                 self.stack.pop();
                 return out.put_u8(b']');
             }
             // Nothing but the end can follow the answer.
             b',' | b'}' if inner == Some(Open::Root) => {
-                self.place = Place::Over;
+                self.state = State::End;
                 return;
             }
             b']' | b'}' => drop(self.stack.pop()),
@@ -135,41 +135,41 @@ impl Turn {
     }
 
     /// In the digits of a `\uXXXX`, which must not be cut.
-    fn code(&mut self, left: u8, unit: &[u8], out: &mut BytesMut) {
+    fn unicode_escape(&mut self, left: u8, unit: &[u8], out: &mut BytesMut) {
         self.held.put_slice(unit);
-        self.place = Place::Code(left - 1);
+        self.state = State::UnicodeEscape(left - 1);
         if left == 1 {
             out.put_slice(&self.held);
-            self.place = Place::Word(false);
+            self.state = State::BareString(false);
         }
     }
 
     /// After a `{`.
-    fn begin(&mut self, unit: &[u8], char: u8, out: &mut BytesMut) {
+    fn object_start(&mut self, unit: &[u8], char: u8, out: &mut BytesMut) {
         self.held.put_slice(unit);
         match char {
             b' ' | b'\t' | b'\n' | b'\r' => {}
-            b'"' => self.place = Place::First(false),
+            b'"' => self.state = State::FirstName(false),
             b'}' => {
                 out.put_slice(&self.held);
-                self.place = Place::Plain;
+                self.state = State::Value;
             }
-            _ => self.as_object(Place::Plain, out),
+            _ => self.as_object(State::Value, out),
         }
     }
 
     /// In the first name of an object.
-    fn first(&mut self, escape: bool, unit: &[u8], char: u8, out: &mut BytesMut) {
+    fn first_name(&mut self, escape: bool, unit: &[u8], char: u8, out: &mut BytesMut) {
         self.held.put_slice(unit);
         match (escape, char) {
             (false, b'"') => {}
-            (false, b'\\') => return self.as_object(Place::String(true), out),
+            (false, b'\\') => return self.as_object(State::String(true), out),
             _ => {
                 self.name.push(char::from(char));
                 let ours =
                     ROOT.starts_with(&self.name) || self.name.starts_with(ELEMENT) || ELEMENT.starts_with(&self.name);
                 if !ours || self.name.len() > ROOT.len() {
-                    self.as_object(Place::String(false), out);
+                    self.as_object(State::String(false), out);
                 }
                 return;
             }
@@ -181,33 +181,33 @@ impl Turn {
         } else if self.stack.is_empty() && self.name == ROOT {
             self.stack.push(Open::Root);
         } else {
-            return self.as_object(Place::Plain, out);
+            return self.as_object(State::Value, out);
         }
-        self.place = Place::Drop { inside: false };
+        self.state = State::SkipName { inside: false };
     }
 
     /// The object is the client's own.
-    fn as_object(&mut self, place: Place, out: &mut BytesMut) {
+    fn as_object(&mut self, place: State, out: &mut BytesMut) {
         out.put_slice(&self.held);
         self.stack.push(Open::Object);
-        self.place = place;
+        self.state = place;
     }
 
     /// In the string that is the answer: its escapes are the outer string's now.
-    fn word(&mut self, escape: bool, unit: &[u8], char: u8, out: &mut BytesMut) {
+    fn bare_string(&mut self, escape: bool, unit: &[u8], char: u8, out: &mut BytesMut) {
         match (escape, char) {
             (false, b'"') => {
-                self.place = Place::Over;
+                self.state = State::End;
                 return;
             }
             (false, b'\\') => {
-                self.place = Place::Word(true);
+                self.state = State::BareString(true);
                 return;
             }
             (true, b'u') => {
                 self.held.clear();
                 self.held.put_slice(b"\\u");
-                self.place = Place::Code(4);
+                self.state = State::UnicodeEscape(4);
                 return;
             }
             (true, b'n' | b't' | b'r' | b'b' | b'f') => {
@@ -216,7 +216,7 @@ impl Turn {
             }
             _ => out.put_slice(unit),
         }
-        self.place = Place::Word(false);
+        self.state = State::BareString(false);
     }
 }
 

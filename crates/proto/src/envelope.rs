@@ -8,63 +8,63 @@
 
 #[cfg(test)]
 mod tests;
-mod turn;
+mod text;
 
-use self::turn::Turn;
-use crate::canon::{Channel, Event, Folded, Item, ItemKind, Part, What};
+use self::text::TextUnwrapper;
+use crate::canon::{Channel, Event, Item, ItemKind, Part, SchemaEnvelope, What};
 use crate::fold::Whole;
 use crate::protocol::Dialect;
 use crate::text::Text;
 
 /// Turns the events of one reply back.
 #[derive(Debug)]
-pub(crate) struct Unfold {
-    folded: Folded,
+pub(crate) struct Unwrapper {
+    envelope: SchemaEnvelope,
     /// Text parts in progress: output index, part index.
-    parts: Vec<((u32, u32), Turn)>,
+    parts: Vec<((u32, u32), TextUnwrapper)>,
 }
 
 /// What became of an event.
 #[derive(Debug)]
-pub(crate) enum Turned {
+pub(crate) enum Rewrite {
     /// It passes as it is.
-    Same,
+    Keep,
     /// Nothing of it is left.
-    Gone,
+    Drop,
     /// This one stands for it.
-    New(Box<Event>),
+    Replace(Box<Event>),
 }
 
-impl Unfold {
-    /// For a reply that is folded like this; `None` when there is nothing to do.
-    pub(crate) fn new(folded: Folded) -> Option<Self> {
-        (folded != Folded::No).then(|| Self { folded, parts: Vec::new() })
+impl Unwrapper {
+    /// For a reply that is envelope like this; `None` when there is nothing to do.
+    pub(crate) fn new(envelope: SchemaEnvelope) -> Option<Self> {
+        (envelope != SchemaEnvelope::None).then(|| Self { envelope, parts: Vec::new() })
     }
 
     /// The event as the client should see it. Frames go: what they say is changed.
-    pub(crate) fn event(&mut self, event: &Event) -> Turned {
+    pub(crate) fn event(&mut self, event: &Event) -> Rewrite {
         // Only OpenAI's protocols need another shape.
         if event.raw.as_ref().is_some_and(|frame| !matches!(frame.dialect, Dialect::Responses | Dialect::Chat)) {
-            return Turned::Same;
+            return Rewrite::Keep;
         }
         let what = match &event.what {
             What::Delta { at, part, channel: Channel::Text, data } => {
-                let data = self.turn((*at, *part)).feed(data);
+                let data = self.part((*at, *part)).feed(data);
                 if data.is_empty() {
-                    return Turned::Gone;
+                    return Rewrite::Drop;
                 }
                 What::Delta { at: *at, part: *part, channel: Channel::Text, data }
             }
-            What::ItemDone { at, item } => What::ItemDone { at: *at, item: item_of(item, self.folded) },
+            What::ItemDone { at, item } => What::ItemDone { at: *at, item: item_of(item, self.envelope) },
             other => other.clone(),
         };
-        Turned::New(Box::new(Event::new(what)))
+        Rewrite::Replace(Box::new(Event::new(what)))
     }
 
-    fn turn(&mut self, place: (u32, u32)) -> &mut Turn {
+    fn part(&mut self, place: (u32, u32)) -> &mut TextUnwrapper {
         let found = self.parts.iter().position(|(other, _)| *other == place);
         let index = found.unwrap_or_else(|| {
-            self.parts.push((place, Turn::new(self.folded)));
+            self.parts.push((place, TextUnwrapper::new(self.envelope)));
             self.parts.len() - 1
         });
         &mut self.parts[index].1
@@ -72,20 +72,20 @@ impl Unfold {
 }
 
 /// The collected reply as the client should see it.
-pub(crate) fn whole(whole: &Whole, folded: Folded) -> Whole {
-    let items = whole.items.iter().map(|item| item_of(item, folded)).collect();
+pub(crate) fn whole(whole: &Whole, envelope: SchemaEnvelope) -> Whole {
+    let items = whole.items.iter().map(|item| item_of(item, envelope)).collect();
     Whole { items, ..whole.clone() }
 }
 
-fn item_of(item: &Item, folded: Folded) -> Item {
+fn item_of(item: &Item, envelope: SchemaEnvelope) -> Item {
     let ItemKind::Message { id, role, parts, phase } = &item.kind else { return item.clone() };
-    let parts = parts.iter().map(|part| part_of(part, folded)).collect();
+    let parts = parts.iter().map(|part| part_of(part, envelope)).collect();
     let kind = ItemKind::Message { id: id.clone(), role: role.clone(), parts, phase: phase.clone() };
     Item { kind, raw: None }
 }
 
-fn part_of(part: &Part, folded: Folded) -> Part {
+fn part_of(part: &Part, envelope: SchemaEnvelope) -> Part {
     let Part::Text { text, annotations } = part else { return part.clone() };
-    let text: Text = Turn::new(folded).feed(text);
+    let text: Text = TextUnwrapper::new(envelope).feed(text);
     Part::Text { text, annotations: annotations.clone() }
 }

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::canon::{CallKind, Finish, Usage};
 use crate::json;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::text::Text;
 
 /// What stands where Gemini wants a signature and there is none: its servers take it for one that need not be checked.
@@ -21,21 +21,21 @@ pub(super) fn reason(finish: Finish) -> &'static str {
 }
 
 /// The members of `usageMetadata`.
-pub(super) fn usage(pen: &mut Pen<'_>, usage: &Usage) {
-    pen.number("promptTokenCount", usage.input);
+pub(super) fn usage(writer: &mut ObjectWriter<'_>, usage: &Usage) {
+    writer.number("promptTokenCount", usage.input);
     if usage.cached > 0 {
-        pen.number("cachedContentTokenCount", usage.cached);
+        writer.number("cachedContentTokenCount", usage.cached);
     }
-    pen.number("candidatesTokenCount", usage.output.saturating_sub(usage.reasoning));
+    writer.number("candidatesTokenCount", usage.output.saturating_sub(usage.reasoning));
     if usage.reasoning > 0 {
-        pen.number("thoughtsTokenCount", usage.reasoning.min(usage.output));
+        writer.number("thoughtsTokenCount", usage.reasoning.min(usage.output));
     }
-    pen.number("totalTokenCount", usage.input.saturating_add(usage.output));
+    writer.number("totalTokenCount", usage.input.saturating_add(usage.output));
     // What the tokens stand for; all of ours are text.
-    pen.array("promptTokensDetails", [()], |out, ()| {
-        pen::object(out, |pen| {
-            pen.plain("modality", "TEXT");
-            pen.number("tokenCount", usage.input);
+    writer.array("promptTokensDetails", [()], |out, ()| {
+        emit::object(out, |writer| {
+            writer.string("modality", "TEXT");
+            writer.number("tokenCount", usage.input);
         });
     });
 }
@@ -54,24 +54,24 @@ pub(super) fn args(out: &mut BytesMut, kind: CallKind, input: &Text) {
         }
         return;
     }
-    pen::object(out, |pen| pen.text("input", input));
+    emit::object(out, |writer| writer.text("input", input));
 }
 
 /// A function call as the member of a part.
-pub(super) fn call(pen: &mut Pen<'_>, kind: CallKind, (id, name, input): (&Text, &Text, &Text)) {
-    pen.object("functionCall", |pen| {
-        pen.text("id", id);
-        pen.text("name", name);
-        args(pen.key("args"), kind, input);
+pub(super) fn call(writer: &mut ObjectWriter<'_>, kind: CallKind, (id, name, input): (&Text, &Text, &Text)) {
+    writer.object("functionCall", |writer| {
+        writer.text("id", id);
+        writer.text("name", name);
+        args(writer.key("args"), kind, input);
     });
 }
 
 /// An inline image as the member of a part.
-pub(super) fn image(pen: &mut Pen<'_>, result: &Text, format: Option<&Text>) {
+pub(super) fn image(writer: &mut ObjectWriter<'_>, result: &Text, format: Option<&Text>) {
     let format = format.map(Text::plain).unwrap_or_default();
     let plain = !format.is_empty() && format.bytes().all(|b| b.is_ascii_alphanumeric());
-    pen.object("inlineData", |pen| {
-        pen.plain("mimeType", &format!("image/{}", if plain { &format } else { "png" }));
-        pen.text("data", result);
+    writer.object("inlineData", |writer| {
+        writer.string("mimeType", &format!("image/{}", if plain { &format } else { "png" }));
+        writer.text("data", result);
     });
 }

@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
+use super::keywords::{self, Under};
 use super::tree::{Tree, closes};
-use super::words::{self, Under};
 use crate::json::scan::Scan;
 use crate::text::{Json, Text};
 
@@ -64,7 +64,7 @@ fn member(scan: &mut Scan<'_>, key: &[u8], seen: &mut Seen) -> Option<()> {
         }
         _ => {}
     }
-    match (words::under(key), next) {
+    match (keywords::under(key), next) {
         (Under::Schema, b'{') => check(scan, false),
         (Under::List | Under::Schema, b'[') => list(scan),
         (Under::Map, b'{') => map(scan),
@@ -95,26 +95,26 @@ pub(super) fn fill(schema: &mut Tree) {
     if !matches!(schema, Tree::Object(_)) {
         return;
     }
-    if words::is_tuple(schema) {
-        words::flatten(schema);
+    if keywords::is_tuple(schema) {
+        keywords::flatten(schema);
     }
-    if words::is_type(schema, "object") && !matches!(schema.get("properties"), Some(Tree::Object(_))) {
+    if keywords::is_type(schema, "object") && !matches!(schema.get("properties"), Some(Tree::Object(_))) {
         schema.set("properties", Tree::object([]));
     }
-    if words::is_type(schema, "array") && !schema.has("items") {
+    if keywords::is_type(schema, "array") && !schema.has("items") {
         schema.set("items", Tree::object([]));
     }
-    words::each(schema, fill);
+    keywords::each(schema, fill);
 }
 
 /// Closes every object that names its properties and leaves open whether there may be others.
 pub(super) fn close(schema: &mut Tree) {
-    let object = words::is_type(schema, "object") || !schema.has("type");
+    let object = keywords::is_type(schema, "object") || !schema.has("type");
     let named = matches!(schema.get("properties"), Some(Tree::Object(_)));
     if object && named && !schema.has("additionalProperties") {
-        schema.set("additionalProperties", Tree::word("false"));
+        schema.set("additionalProperties", Tree::literal("false"));
     }
-    words::each(schema, close);
+    keywords::each(schema, close);
 }
 
 /// Makes the root the schema of an object. Alternatives become one object with the properties of all of them; those that all

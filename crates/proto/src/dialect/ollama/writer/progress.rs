@@ -3,47 +3,47 @@
 use crate::canon::Channel;
 
 /// A part of an item: output index, part index, channel.
-pub(super) type Place = (u32, u32, Channel);
+pub(super) type PartKey = (u32, u32, Channel);
 
 /// What was said so far.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(super) struct Progress {
     /// Parts with text, in the order in which they began; a reply has few.
-    places: Vec<Place>,
+    parts: Vec<PartKey>,
     /// The part that the last delta belonged to.
-    last: Option<Place>,
+    last: Option<PartKey>,
     /// Whether any reasoning was said.
     reasoned: bool,
 }
 
 /// What a delta begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum Boundary {
     /// It goes on with its part, or begins the first one.
-    Same,
+    None,
     /// It begins another paragraph of reasoning.
     NewParagraph,
 }
 
-impl Said {
+impl Progress {
     /// Notes a delta at `place`.
-    pub(super) fn seen(&mut self, place: Place) -> Seen {
+    pub(super) fn record(&mut self, place: PartKey) -> Boundary {
         if self.last == Some(place) {
-            return Seen::Same;
+            return Boundary::None;
         }
         self.last = Some(place);
         if self.has(place) {
-            return Seen::Same;
+            return Boundary::None;
         }
-        self.places.push(place);
+        self.parts.push(place);
         let reasoning = matches!(place.2, Channel::Reasoning | Channel::Summary);
         let again = reasoning && self.reasoned;
         self.reasoned |= reasoning;
-        if again { Seen::NewParagraph } else { Seen::Same }
+        if again { Boundary::NewParagraph } else { Boundary::None }
     }
 
     /// Whether the part at `place` was said.
-    pub(super) fn has(&self, place: Place) -> bool {
-        self.places.contains(&place)
+    pub(super) fn has(&self, place: PartKey) -> bool {
+        self.parts.contains(&place)
     }
 }

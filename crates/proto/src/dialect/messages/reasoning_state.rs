@@ -20,7 +20,7 @@ pub(super) enum Sealed {
 /// Canonical state for a client: what Anthropic made goes bare, everything else in an envelope.
 pub(super) fn seal(id: Option<&Text>, encrypted: &Text) -> Sealed {
     match State::open(encrypted.as_str()) {
-        Some(State { wire: Wire::Messages, id, data }) => own(id, encrypted, data),
+        Some(State { wire: Wire::Messages, id, data }) => wrap(id, encrypted, data),
         Some(_) => Sealed::Signature(encrypted.clone()),
         None => Sealed::Signature(envelope(Wire::Responses, id.map_or("", Text::as_str), encrypted)),
     }
@@ -29,18 +29,18 @@ pub(super) fn seal(id: Option<&Text>, encrypted: &Text) -> Sealed {
 /// Canonical state for an upstream of this dialect; `None` for state that Anthropic did not make and would refuse.
 pub(super) fn bare(encrypted: &Text) -> Option<Sealed> {
     match State::open(encrypted.as_str())? {
-        State { wire: Wire::Messages, id, data } => Some(own(id, encrypted, data)),
+        State { wire: Wire::Messages, id, data } => Some(wrap(id, encrypted, data)),
         _ => None,
     }
 }
 
 /// Id and canonical state out of a signature; no state out of an empty one.
-pub(super) fn signature(text: &Text) -> (Option<Text>, Option<Text>) {
+pub(super) fn from_signature(text: &Text) -> (Option<Text>, Option<Text>) {
     open(text, "")
 }
 
 /// The same out of the data of a redacted block.
-pub(super) fn redacted(text: &Text) -> (Option<Text>, Option<Text>) {
+pub(super) fn from_redacted(text: &Text) -> (Option<Text>, Option<Text>) {
     open(text, REDACTED)
 }
 
@@ -60,7 +60,7 @@ fn open(text: &Text, own: &str) -> (Option<Text>, Option<Text>) {
     }
 }
 
-fn own(id: &str, encrypted: &Text, data: &str) -> Sealed {
+fn wrap(id: &str, encrypted: &Text, data: &str) -> Sealed {
     let data = part(encrypted, data);
     if id == REDACTED { Sealed::Redacted(data) } else { Sealed::Signature(data) }
 }

@@ -5,83 +5,83 @@ use std::hash::{DefaultHasher, Hasher};
 use crate::text::{Json, Text};
 
 /// A fingerprint: 128 bits, so that two different items never look alike by chance.
-pub(super) type Print = [u64; 2];
+pub(super) type Fingerprint = [u64; 2];
 
 /// Of bytes as they are.
-pub(super) fn exact(bytes: &[u8]) -> Print {
-    let mut pen = Pen::default();
-    pen.bytes(bytes);
-    pen.print()
+pub(super) fn exact(bytes: &[u8]) -> Fingerprint {
+    let mut writer = FingerprintHasher::default();
+    writer.bytes(bytes);
+    writer.finish()
 }
 
 /// An item of a reply, as a client may send it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Said {
-    print: Print,
+pub(super) struct ItemFingerprint {
+    fingerprint: Fingerprint,
     /// Whether a client may leave it out: the other end keeps it.
     pub(super) optional: bool,
 }
 
-impl Said {
+impl ItemFingerprint {
     /// What an item says. Its id, status, annotations and the like are not compared: clients of other protocols lose them.
     pub(super) fn of(item: &Json) -> Self {
         let kind = item.text("type").map_or_else(|| "message".to_owned(), |kind| kind.plain().into_owned());
-        let mut pen = Pen::default();
-        pen.bytes(kind.as_bytes());
+        let mut writer = FingerprintHasher::default();
+        writer.bytes(kind.as_bytes());
         let optional = match kind.as_str() {
             "message" => {
-                pen.text(item.text("role").as_ref());
-                parts(item, &mut pen);
+                writer.text(item.text("role").as_ref());
+                parts(item, &mut writer);
                 false
             }
             "function_call" | "custom_tool_call" => {
-                pen.text(item.text("call_id").as_ref());
-                pen.text(item.text("name").as_ref());
+                writer.text(item.text("call_id").as_ref());
+                writer.text(item.text("name").as_ref());
                 match item.text("arguments") {
-                    Some(arguments) => pen.compact(&arguments),
-                    None => pen.text(item.text("input").as_ref()),
+                    Some(arguments) => writer.compact(&arguments),
+                    None => writer.text(item.text("input").as_ref()),
                 }
                 false
             }
             "reasoning" => {
-                pen.text(item.text("encrypted_content").as_ref());
+                writer.text(item.text("encrypted_content").as_ref());
                 true
             }
             "web_search_call" => {
-                pen.text(item.text("id").as_ref());
+                writer.text(item.text("id").as_ref());
                 true
             }
             _ => {
-                pen.bytes(item.bytes());
+                writer.bytes(item.bytes());
                 false
             }
         };
-        Self { print: pen.print(), optional }
+        Self { fingerprint: writer.finish(), optional }
     }
 
     /// Whether both say the same.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        self.print == other.print
+    pub(super) fn matches(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
     }
 }
 
-fn parts(item: &Json, pen: &mut Pen) {
+fn parts(item: &Json, writer: &mut FingerprintHasher) {
     let Some(content) = item.get("content") else { return };
     if let Some(text) = content.as_text() {
-        return pen.text(Some(&text));
+        return writer.text(Some(&text));
     }
     for part in content.elements() {
         match part.text("text").or_else(|| part.text("refusal")) {
-            Some(text) => pen.text(Some(&text)),
-            None => pen.bytes(part.bytes()),
+            Some(text) => writer.text(Some(&text)),
+            None => writer.bytes(part.bytes()),
         }
     }
 }
 
 /// Writes a fingerprint; each piece carries its length, so that no two lists of pieces look alike.
-struct Pen([DefaultHasher; 2]);
+struct FingerprintHasher([DefaultHasher; 2]);
 
-impl Default for Pen {
+impl Default for FingerprintHasher {
     fn default() -> Self {
         let mut second = DefaultHasher::new();
         second.write_u8(1);
@@ -89,7 +89,7 @@ impl Default for Pen {
     }
 }
 
-impl Pen {
+impl FingerprintHasher {
     fn bytes(&mut self, bytes: &[u8]) {
         for hasher in &mut self.0 {
             hasher.write_usize(bytes.len());
@@ -119,7 +119,7 @@ impl Pen {
         self.bytes(compact.as_bytes());
     }
 
-    fn print(&self) -> Print {
+    fn finish(&self) -> Fingerprint {
         [self.0[0].finish(), self.0[1].finish()]
     }
 }

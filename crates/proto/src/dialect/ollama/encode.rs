@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::canon::{CallKind, Finish, Usage};
 use crate::fold::Timing;
-use crate::json::pen::{self, Pen};
+use crate::json::emit::{self, ObjectWriter};
 use crate::json::{Shape, valid};
 use crate::text::{Json, Text};
 
@@ -14,18 +14,18 @@ use crate::text::{Json, Text};
 pub(super) type Call<'c> = (CallKind, &'c Text, &'c Text, &'c Text);
 
 /// `done` and everything behind it.
-pub(super) fn done(pen: &mut Pen<'_>, finish: Finish, usage: Option<Usage>, timing: &Timing) {
-    pen.word("done", "true");
-    pen.plain("done_reason", reason(finish));
+pub(super) fn done(writer: &mut ObjectWriter<'_>, finish: Finish, usage: Option<Usage>, timing: &Timing) {
+    writer.literal("done", "true");
+    writer.string("done_reason", reason(finish));
     let usage = usage.unwrap_or_default();
-    pen.number("total_duration", nanos(timing.last));
+    writer.number("total_duration", nanos(timing.last));
     // Nothing is loaded here; what an upstream does until its first word is reading the prompt.
-    pen.number("load_duration", 0);
-    pen.number("prompt_eval_count", usage.input);
-    pen.number("prompt_eval_duration", nanos(timing.first));
-    pen.number("eval_count", usage.output);
+    writer.number("load_duration", 0);
+    writer.number("prompt_eval_count", usage.input);
+    writer.number("prompt_eval_duration", nanos(timing.first));
+    writer.number("eval_count", usage.output);
     // Clients divide by it.
-    pen.number("eval_duration", nanos(timing.last.saturating_sub(timing.first)).max(1));
+    writer.number("eval_duration", nanos(timing.last.saturating_sub(timing.first)).max(1));
 }
 
 /// Why a reply ended. Ollama has no word of its own for a reply that waits for tools.
@@ -43,20 +43,20 @@ fn nanos(span: Duration) -> u64 {
 
 /// One element of `tool_calls`.
 pub(super) fn call(out: &mut BytesMut, index: usize, (kind, call_id, name, input): Call<'_>) {
-    pen::object(out, |pen| {
-        pen.text("id", call_id);
-        pen.object("function", |pen| {
-            pen.number("index", index as u64);
-            pen.text("name", name);
-            pen.json("arguments", &arguments(kind, input).unwrap_or_else(|| wrapped(input)));
+    emit::object(out, |writer| {
+        writer.text("id", call_id);
+        writer.object("function", |writer| {
+            writer.number("index", index as u64);
+            writer.text("name", name);
+            writer.json("arguments", &arguments(kind, input).unwrap_or_else(|| wrapped(input)));
         });
     });
 }
 
 /// The `images` of a message.
-pub(super) fn images<'i>(pen: &mut Pen<'_>, images: impl IntoIterator<Item = &'i Text>, objects: bool) {
-    pen.array("images", images, |out, image| {
-        if objects { pen::object(out, |pen| pen.text("value", image)) } else { pen::quote(out, image) }
+pub(super) fn images<'i>(writer: &mut ObjectWriter<'_>, images: impl IntoIterator<Item = &'i Text>, objects: bool) {
+    writer.array("images", images, |out, image| {
+        if objects { emit::object(out, |writer| writer.text("value", image)) } else { emit::quote(out, image) }
     });
 }
 
@@ -66,7 +66,7 @@ pub(super) fn is_whole(finish: Finish) -> bool {
 }
 
 /// Whether a call's input is an object, as all of Ollama's arguments are.
-pub(super) fn is_sound(kind: CallKind, input: &Text) -> bool {
+pub(super) fn is_object(kind: CallKind, input: &Text) -> bool {
     arguments(kind, input).is_some()
 }
 
@@ -86,5 +86,5 @@ fn arguments(kind: CallKind, input: &Text) -> Option<Json> {
 
 /// Text that is no object, as one.
 fn wrapped(input: &Text) -> Json {
-    pen::json(|pen| pen.text("input", input))
+    emit::json(|writer| writer.text("input", input))
 }

@@ -1,15 +1,15 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::turn::Turn;
-use super::{Turned, Unfold};
-use crate::canon::{Channel, Event, Folded, Frame, What};
+use super::text::TextUnwrapper;
+use super::{Rewrite, Unwrapper};
+use crate::canon::{Channel, Event, Frame, SchemaEnvelope, What};
 use crate::dialect::Dialect;
 use crate::text::Text;
 
 /// The text turned back, in pieces of this many characters.
-fn turn(folded: Folded, text: &str, size: usize) -> String {
-    let mut turn = Turn::new(folded);
+fn turn(envelope: SchemaEnvelope, text: &str, size: usize) -> String {
+    let mut turn = TextUnwrapper::new(envelope);
     let chars: Vec<char> = text.chars().collect();
     let piece = |piece: &[char]| turn.feed(&Text::from_plain(&piece.iter().collect::<String>())).plain().into_owned();
     chars.chunks(size.max(1)).map(piece).collect()
@@ -17,7 +17,7 @@ fn turn(folded: Folded, text: &str, size: usize) -> String {
 
 #[test]
 fn folded_answers_are_turned_back() {
-    for (folded, plain) in [
+    for (envelope, plain) in [
         (r#"{"__value":["a",1]}"#, r#"["a",1]"#),
         (r#" { "__value" : "x" } "#, r#"    "x" "#),
         (r#"{"p":{"__0":1,"__1":"a"},"q":2}"#, r#"{"p":[1,"a"],"q":2}"#),
@@ -32,15 +32,15 @@ fn folded_answers_are_turned_back() {
         ("", ""),
     ] {
         for size in [1, 2, 3, 7, 1000] {
-            let got = turn(Folded::Json, folded, size);
-            assert_eq!(got.trim(), plain.trim(), "{folded} in pieces of {size}");
+            let got = turn(SchemaEnvelope::Json, envelope, size);
+            assert_eq!(got.trim(), plain.trim(), "{envelope} in pieces of {size}");
         }
     }
 }
 
 #[test]
 fn a_bare_word_loses_its_quotes_and_escapes() {
-    for (folded, plain) in [
+    for (envelope, plain) in [
         (r#"{"__value":"red"}"#, "red"),
         (r#"{"__value":"a\"b\\c\nd\u00e9"}"#, "a\"b\\c\ndé"),
         (r#""red""#, "red"),
@@ -48,7 +48,7 @@ fn a_bare_word_loses_its_quotes_and_escapes() {
         (r#"say "red""#, r#"say "red""#),
     ] {
         for size in [1, 2, 1000] {
-            assert_eq!(turn(Folded::Bare, folded, size), plain, "{folded}");
+            assert_eq!(turn(SchemaEnvelope::BareString, envelope, size), plain, "{envelope}");
         }
     }
 }
@@ -57,19 +57,19 @@ fn a_bare_word_loses_its_quotes_and_escapes() {
 fn only_frames_of_openais_protocols_are_changed() {
     let delta = || What::Delta { at: 0, part: 0, channel: Channel::Text, data: Text::from_plain(r#"{"__value":1}"#) };
     let event = |dialect| Event { what: delta(), raw: Some(Frame { dialect, bytes: Bytes::from_static(b"x") }) };
-    let mut unfold = Unfold::new(Folded::Json).unwrap();
-    assert!(matches!(unfold.event(&event(Dialect::Gemini)), Turned::Same));
-    let Turned::New(turned) = unfold.event(&event(Dialect::Chat)) else { panic!("unchanged") };
-    assert_eq!(turned.raw, None);
-    assert!(matches!(turned.what, What::Delta { data, .. } if data.is("1")));
-    assert!(Unfold::new(Folded::No).is_none());
+    let mut unwrapper = Unwrapper::new(SchemaEnvelope::Json).unwrap();
+    assert!(matches!(unwrapper.event(&event(Dialect::Gemini)), Rewrite::Keep));
+    let Rewrite::Replace(unwrapped) = unwrapper.event(&event(Dialect::Chat)) else { panic!("unchanged") };
+    assert_eq!(unwrapped.raw, None);
+    assert!(matches!(unwrapped.what, What::Delta { data, .. } if data.is("1")));
+    assert!(Unwrapper::new(SchemaEnvelope::None).is_none());
 }
 
 proptest! {
     #[test]
     fn pieces_do_not_matter(text in r#"[{}\[\]",:_0v\\alue n\x{e9}]{0,60}"#, size in 1usize..9) {
-        for folded in [Folded::Json, Folded::Bare] {
-            prop_assert_eq!(turn(folded, &text, size), turn(folded, &text, 1000));
+        for envelope in [SchemaEnvelope::Json, SchemaEnvelope::BareString] {
+            prop_assert_eq!(turn(envelope, &text, size), turn(envelope, &text, 1000));
         }
     }
 }

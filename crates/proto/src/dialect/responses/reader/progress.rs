@@ -4,7 +4,7 @@ use crate::canon::Channel;
 
 /// The items of one reply.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct ItemProgress {
     /// In the order of their opening.
     items: Vec<Item>,
     call: bool,
@@ -18,7 +18,7 @@ struct Item {
     done: bool,
 }
 
-impl Seen {
+impl ItemProgress {
     /// Notes that the item at `at` opens; `false` when it was open already.
     pub(super) fn open(&mut self, at: u32) -> bool {
         let new = self.find(at).is_none();

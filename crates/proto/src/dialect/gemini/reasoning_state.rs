@@ -47,7 +47,7 @@ pub(super) fn read(signature: &Text) -> (Option<Text>, Text) {
 }
 
 /// What a Gemini upstream gets for this state: its own signature, or none.
-pub(super) fn home(encrypted: &Text) -> Option<Text> {
+pub(super) fn unwrap_own(encrypted: &Text) -> Option<Text> {
     let plain = encrypted.plain();
     let state = State::open(&plain).filter(|state| state.wire == Wire::Gemini)?;
     opened(state.data).is_none().then(|| Text::from_plain(state.data))
