@@ -74,13 +74,13 @@ pub enum BindError {
 
 /// Opens every listener of `settings`, all at one port.
 pub(crate) fn listen(settings: &Settings) -> Result<Vec<TcpListener>, BindError> {
-    refuse(settings)?;
-    all(&settings.hosts, settings.port)
+    check_settings(settings)?;
+    open_all(&settings.hosts, settings.port)
 }
 
 /// Whether the Ollama listener may be opened.
-pub(crate) fn judge_ollama(ollama: &Ollama, keys: Keys) -> Result<(), BindError> {
-    let Some(host) = public(&ollama.hosts) else { return Ok(()) };
+pub(crate) fn check_ollama(ollama: &Ollama, keys: Keys) -> Result<(), BindError> {
+    let Some(host) = first_public(&ollama.hosts) else { return Ok(()) };
     if !ollama.allow_remote {
         return Err(BindError::OllamaRemote(host));
     }
@@ -89,21 +89,21 @@ pub(crate) fn judge_ollama(ollama: &Ollama, keys: Keys) -> Result<(), BindError>
 }
 
 /// Opens the Ollama listener.
-pub(crate) fn ollama(ollama: &Ollama) -> Result<Vec<TcpListener>, BindError> {
-    all(&ollama.hosts, ollama.port)
+pub(crate) fn listen_ollama(ollama: &Ollama) -> Result<Vec<TcpListener>, BindError> {
+    open_all(&ollama.hosts, ollama.port)
 }
 
-fn public(hosts: &[IpAddr]) -> Option<IpAddr> {
+fn first_public(hosts: &[IpAddr]) -> Option<IpAddr> {
     hosts.iter().copied().find(|host| !host.to_canonical().is_loopback())
 }
 
-fn all(hosts: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, BindError> {
+fn open_all(hosts: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, BindError> {
     if port != 0 {
-        return open(hosts, port);
+        return open_hosts(hosts, port);
     }
     let mut last = BindError::NoHost;
     for _ in 0..TRIES {
-        match open(hosts, 0) {
+        match open_hosts(hosts, 0) {
             Err(BindError::InUse(address)) => last = BindError::InUse(address),
             other => return other,
         }
@@ -111,8 +111,8 @@ fn all(hosts: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, BindError> {
     Err(last)
 }
 
-fn refuse(settings: &Settings) -> Result<(), BindError> {
-    let Some(host) = public(&settings.hosts) else { return Ok(()) };
+fn check_settings(settings: &Settings) -> Result<(), BindError> {
+    let Some(host) = first_public(&settings.hosts) else { return Ok(()) };
     if !settings.require_key {
         return Err(BindError::Keyless(host));
     }
@@ -126,7 +126,7 @@ fn refuse(settings: &Settings) -> Result<(), BindError> {
 }
 
 /// Opens all hosts at `port`; with port 0, the first one's choice holds for the others.
-fn open(hosts: &[IpAddr], mut port: u16) -> Result<Vec<TcpListener>, BindError> {
+fn open_hosts(hosts: &[IpAddr], mut port: u16) -> Result<Vec<TcpListener>, BindError> {
     let mut listeners = Vec::new();
     for host in hosts {
         let address = SocketAddr::new(*host, port);

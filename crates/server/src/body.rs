@@ -25,7 +25,7 @@ use wire_body::{Coding, DecodeError, INLINE, Trailing, Unsupported};
 use crate::settings::Limits;
 
 /// Most bytes that are reserved for a declared length.
-const TRUST: usize = 1 << 20;
+const PREALLOCATED: usize = 1 << 20;
 
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -173,7 +173,7 @@ async fn plain(
 ) -> Result<Bytes, BodyError> {
     let mut whole = Vec::new();
     // The client may send less than the declared length, so at most 1 MiB is reserved for it.
-    charge.grow(&mut whole, expected.min(TRUST))?;
+    charge.grow(&mut whole, expected.min(PREALLOCATED))?;
     while let Some(chunk) = wire.next().await {
         let chunk = chunk?;
         charge.grow(&mut whole, chunk.len())?;

@@ -184,7 +184,7 @@ async fn serve_connection(
         };
         let served = conn.await;
         // Taken in any case: the task holds the state that holds the task.
-        let later = connection.later();
+        let later = connection.take_upgrade();
         served?;
         if let Some(mut socket) = later {
             let dead = |cx: &Context<'_>| connection.phase(cx.waker()) == Phase::Dead;

@@ -34,8 +34,8 @@ impl OllamaListener {
         if !settings.ollama.enabled {
             return Ok((Self::Off, Vec::new()));
         }
-        bind::judge_ollama(&settings.ollama, settings.keys)?;
-        let listeners = match bind::ollama(&settings.ollama) {
+        bind::check_ollama(&settings.ollama, settings.keys)?;
+        let listeners = match bind::listen_ollama(&settings.ollama) {
             Ok(listeners) => listeners,
             Err(error) => {
                 let why = message(&error);

@@ -10,7 +10,7 @@ use utoipa::openapi::{
 };
 
 use crate::auth::Class;
-use crate::operation::{Shapes, Tag};
+use crate::operation::{Schemas, Tag};
 use crate::router;
 
 /// The name of the one security scheme.
@@ -30,7 +30,7 @@ pub fn openapi() -> String {
 }
 
 fn document() -> OpenApi {
-    let mut shapes = Shapes::new();
+    let mut shapes = Schemas::new();
     let paths = paths(&mut shapes);
     let tags = Tag::ALL.map(|(_, name, about)| TagBuilder::new().name(name).description(Some(about)).build());
     let info = InfoBuilder::new().title("Polygate admin API").description(Some(ABOUT));
@@ -42,7 +42,7 @@ fn document() -> OpenApi {
         .build()
 }
 
-fn paths(shapes: &mut Shapes) -> Paths {
+fn paths(shapes: &mut Schemas) -> Paths {
     failure::shape(shapes);
     let mut paths = PathsBuilder::new();
     for route in router::routes() {
@@ -56,7 +56,7 @@ fn paths(shapes: &mut Shapes) -> Paths {
     paths.build()
 }
 
-fn components(shapes: Shapes) -> Components {
+fn components(shapes: Schemas) -> Components {
     let about = "`Authorization: Bearer <token>`; `x-api-key` does as well. `polygate admin token` makes one.";
     let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about)).build();
     ComponentsBuilder::new()

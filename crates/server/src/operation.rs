@@ -4,10 +4,10 @@ use utoipa::ToSchema;
 use utoipa::openapi::{Ref, RefOr, Schema};
 
 /// Schemas by name, in the order in which they were met.
-pub(super) type Shapes = Vec<(String, RefOr<Schema>)>;
+pub(super) type Schemas = Vec<(String, RefOr<Schema>)>;
 
 /// See [`shape`].
-pub(super) type Shape = fn(&mut Shapes) -> Ref;
+pub(super) type SchemaOf = fn(&mut Schemas) -> Ref;
 
 /// The description of a route. Its method, path and scope are in the route table.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +17,8 @@ pub(crate) struct Operation {
     pub(super) more: Option<&'static str>,
     pub(super) param: &'static str,
     pub(super) options: &'static [Param],
-    pub(super) takes: Takes,
-    pub(super) gives: [Option<Gives>; 2],
+    pub(super) takes: BodyShape,
+    pub(super) gives: [Option<Success>; 2],
     pub(super) fails: &'static [u16],
 }
 
@@ -52,15 +52,15 @@ pub(crate) enum ParamIn {
 
 /// The body that a route reads.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Takes {
+pub(super) enum BodyShape {
     Nothing,
-    Json { shape: Shape, required: bool },
+    Json { shape: SchemaOf, required: bool },
     Text { types: &'static [&'static str], about: &'static str },
 }
 
 /// An answer that is no failure.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Gives {
+pub(super) struct Success {
     pub(super) status: u16,
     pub(super) body: Content,
 }
@@ -69,10 +69,10 @@ pub(super) struct Gives {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Content {
     Nothing,
-    Json(Shape),
+    Json(SchemaOf),
     /// Server-sent events. OpenAPI 3.1 cannot describe their framing, so their schema is only listed among the others.
     Events {
-        shape: Shape,
+        shape: SchemaOf,
         about: &'static str,
     },
     /// Not JSON, or JSON in a foreign form.
@@ -86,7 +86,7 @@ impl Operation {
     /// A route with only a summary.
     pub(crate) const fn new(topic: Tag, about: &'static str) -> Self {
         let param = "The id.";
-        Self { topic, about, more: None, param, options: &[], takes: Takes::Nothing, gives: [None; 2], fails: &[] }
+        Self { topic, about, more: None, param, options: &[], takes: BodyShape::Nothing, gives: [None; 2], fails: &[] }
     }
 
     /// Adds a longer description.
@@ -106,32 +106,32 @@ impl Operation {
 
     /// A JSON body that must be there.
     pub(crate) const fn takes<T: ToSchema>(self) -> Self {
-        Self { takes: Takes::Json { shape: shape::<T>, required: true }, ..self }
+        Self { takes: BodyShape::Json { shape: schema_of::<T>, required: true }, ..self }
     }
 
     /// A JSON body that may be left out.
     pub(crate) const fn may_take<T: ToSchema>(self) -> Self {
-        Self { takes: Takes::Json { shape: shape::<T>, required: false }, ..self }
+        Self { takes: BodyShape::Json { shape: schema_of::<T>, required: false }, ..self }
     }
 
     /// A file.
     pub(crate) const fn reads(self, types: &'static [&'static str], about: &'static str) -> Self {
-        Self { takes: Takes::Text { types, about }, ..self }
+        Self { takes: BodyShape::Text { types, about }, ..self }
     }
 
     /// An answer with a JSON body.
     pub(crate) const fn gives<T: ToSchema>(self, status: u16) -> Self {
-        self.answers(Gives { status, body: Content::Json(shape::<T>) })
+        self.answers(Success { status, body: Content::Json(schema_of::<T>) })
     }
 
     /// An answer without a body.
     pub(crate) const fn bare(self, status: u16) -> Self {
-        self.answers(Gives { status, body: Content::Nothing })
+        self.answers(Success { status, body: Content::Nothing })
     }
 
     /// A file.
     pub(crate) const fn sends(self, media: &'static str, about: &'static str) -> Self {
-        self.answers(Gives { status: 200, body: Content::Raw { media, about } })
+        self.answers(Success { status: 200, body: Content::Raw { media, about } })
     }
 
     /// Failures that not every route has.
@@ -141,10 +141,10 @@ impl Operation {
 
     /// A stream of events, each with data of this type.
     pub(crate) const fn streams<T: ToSchema>(self, about: &'static str) -> Self {
-        self.answers(Gives { status: 200, body: Content::Events { shape: shape::<T>, about } })
+        self.answers(Success { status: 200, body: Content::Events { shape: schema_of::<T>, about } })
     }
 
-    const fn answers(self, one: Gives) -> Self {
+    const fn answers(self, one: Success) -> Self {
         Self { gives: [Some(one), self.gives[0]], ..self }
     }
 }
@@ -166,7 +166,7 @@ impl Tag {
 }
 
 /// Adds the schemas of `T` and refers to its own.
-pub(super) fn shape<T: ToSchema>(shapes: &mut Shapes) -> Ref {
+pub(super) fn schema_of<T: ToSchema>(shapes: &mut Schemas) -> Ref {
     T::schemas(shapes);
     let name = T::name();
     shapes.push((name.to_string(), T::schema()));

@@ -26,7 +26,7 @@ pub(crate) fn take_keys(parts: &mut Parts) -> Vec<String> {
 }
 
 /// The value of a parameter; `None` when it is absent, empty when it has several values or does not decode.
-pub(crate) fn one(parts: &Parts, wanted: &str) -> Option<String> {
+pub(crate) fn single(parts: &Parts, wanted: &str) -> Option<String> {
     let mut values = all(parts, wanted);
     let first = values.next()?;
     if values.all(|value| value == first) { Some(first) } else { Some(String::new()) }

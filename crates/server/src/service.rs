@@ -118,7 +118,7 @@ async fn handle(
     {
         return Ok(preflight);
     }
-    let (route, param) = find(app, connection, &parts, seen)?;
+    let (route, param) = find_route(app, connection, &parts, seen)?;
     if let Site::Listed(_) = site {
         if connection.listener == ListenerKind::Gateway && route.class != Class::Data {
             return Err(guard::foreign_origin(&app.counters));
@@ -187,7 +187,7 @@ fn check_content_type(route: &Route, headers: &HeaderMap, counters: &Counters) -
     Err(Failure::new(Kind::Unsupported, format!("Content-Type must be {wanted}")).into())
 }
 
-fn find(
+fn find_route(
     app: &App,
     connection: &ConnectionState,
     parts: &Parts,

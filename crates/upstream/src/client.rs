@@ -18,7 +18,7 @@ use crate::profile::Profile;
 use crate::relay::RelayClient;
 use crate::response::Answer;
 use crate::transport::exchange;
-use crate::transport::roots::Roots;
+use crate::transport::roots::CertificateVerifier;
 use crate::websocket::pool::SocketPool;
 
 /// The client of the backend. Clones share connections and cookies.
@@ -62,7 +62,7 @@ impl Upstream {
     pub fn new(config: Config) -> Result<Self, BuildError> {
         let places = Endpoints::new(&config)?;
         config.profile.check().map_err(BuildError::Profile)?;
-        let roots = Roots::new(config.ca_bundle.as_deref(), config.force_http11)?;
+        let roots = CertificateVerifier::new(config.ca_bundle.as_deref(), config.force_http11)?;
         let clients = EgressClients::new(&config, Arc::clone(&roots))?;
         let jars = Jars::new(&config.base_url);
         let relays = RelayClient::new(&config, roots);

@@ -18,7 +18,7 @@ use crate::config::{BuildError, Config, Timeouts};
 use crate::fault::{Fault, FaultKind, Sent};
 use crate::transport::pool::{ClientPool, ConnectOptions, ProxyBypass};
 use crate::transport::resolver::{Lookup, ProxyResolver, Resolver};
-use crate::transport::roots::Roots;
+use crate::transport::roots::CertificateVerifier;
 
 /// Most proxies whose connections are kept; the least recently used are closed first.
 const MOST_PROXIES: usize = 64;
@@ -116,7 +116,7 @@ fn host_and_port(url: &Url) -> String {
 /// The client pools of every egress.
 pub(crate) struct EgressClients {
     timeouts: Timeouts,
-    roots: Arc<Roots>,
+    roots: Arc<CertificateVerifier>,
     lookup: Lookup,
     global: Arc<ClientPool>,
     /// `None` where the global egress is direct, or until first use.
@@ -140,7 +140,7 @@ impl ProxyClients {
 }
 
 impl EgressClients {
-    pub(crate) fn new(config: &Config, roots: Arc<Roots>) -> Result<Self, BuildError> {
+    pub(crate) fn new(config: &Config, roots: Arc<CertificateVerifier>) -> Result<Self, BuildError> {
         let exit = ConnectOptions { proxy: config.proxy.clone(), bypass: ProxyBypass::Loopback, resolver: None };
         let global = Arc::new(ClientPool::new(config.timeouts, &roots, exit)?);
         Ok(Self {

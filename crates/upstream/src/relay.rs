@@ -39,7 +39,7 @@ use crate::response::Answer;
 use crate::transport::exchange;
 use crate::transport::pool::{ClientPool, ConnectOptions, ProxyBypass};
 use crate::transport::resolver::{self, GuardedResolver, Listeners, Lookup, Resolver, TargetRule};
-use crate::transport::roots::Roots;
+use crate::transport::roots::CertificateVerifier;
 
 /// Headers of a client that are passed on to a relay of the client's own protocol; any other is not sent.
 pub const PASSED_HEADERS: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
@@ -54,7 +54,7 @@ const ANTHROPIC: &str = "2023-06-01";
 pub struct RelayClient {
     config: Config,
     agent: HeaderValue,
-    roots: Arc<Roots>,
+    roots: Arc<CertificateVerifier>,
     listeners: Listeners,
     lookup: Lookup,
     clients: Mutex<HashMap<TargetRule, Arc<ClientPool>>>,
@@ -83,7 +83,7 @@ struct Target<'a> {
 }
 
 impl RelayClient {
-    pub(crate) fn new(config: &Config, roots: Arc<Roots>) -> Self {
+    pub(crate) fn new(config: &Config, roots: Arc<CertificateVerifier>) -> Self {
         let agent = HeaderValue::from_str(&Profile::polygate().user_agent);
         Self {
             config: config.clone(),

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use self::readiness::{InvalidEntry, Readiness};
-use self::seq::Bounded;
+use self::seq::BoundedList;
 pub use self::write::{ExportedAccount, Format, write};
 
 /// Longest file, bytes.
@@ -179,7 +179,7 @@ fn items(root: &RawValue) -> Result<Vec<&RawValue>, FileError> {
 }
 
 fn list(raw: &RawValue) -> Result<Vec<&RawValue>, FileError> {
-    let Bounded { items, more } = serde_json::from_str(raw.get()).map_err(|error| malformed(&error))?;
+    let BoundedList { items, more } = serde_json::from_str(raw.get()).map_err(|error| malformed(&error))?;
     if more { Err(FileError::TooMany) } else { Ok(items) }
 }
 

@@ -19,7 +19,8 @@ use utoipa::ToSchema;
 pub(crate) use self::transfer::{EXPORT, IMPORT, export, import};
 pub(crate) use self::wire::Entry;
 use self::wire::{
-    All, Changed, Checks, Checkup, Cookies, Jar, Label, Persistence, Refreshed, Stored, Tags, Tally, TokenRequest,
+    All, Changed, CheckCounts, CheckReply, CheckRequest, Cookies, CookiesReply, Label, Persistence, Refreshed, Stored,
+    Tags, TokenRequest,
 };
 use super::input::{AdminRequest, admin_id, bounded, read};
 use super::logins::{Added, bearer, import_reply, parse_egress, store_rejection};
@@ -58,7 +59,7 @@ pub(crate) const ALL: Operation = Operation::new(Tag::Accounts, "List the accoun
 /// `GET /auth/accounts?quota=true|fresh`: with the last known figures, or with such that are asked for now.
 pub(crate) async fn all(ctx: RequestContext) -> HandlerResult {
     let engine = &ctx.app.engine;
-    let mut errors = match query::one(&ctx.parts, "quota").as_deref() {
+    let mut errors = match query::single(&ctx.parts, "quota").as_deref() {
         None | Some("true" | "false") => HashMap::new(),
         Some("fresh") => engine.quotas().measure_all().await,
         Some(_) => return Err(Failure::new(Kind::Invalid, "quota is true or fresh").at("quota").into()),
@@ -107,12 +108,12 @@ pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
 /// Of [`check`].
 pub(crate) const CHECK: Operation = Operation::new(Tag::Accounts, "Check the logins at the backend")
     .more("No refresh token is spent.")
-    .may_take::<Checks>()
-    .gives::<Checkup>(200);
+    .may_take::<CheckRequest>()
+    .gives::<CheckReply>(200);
 
 /// `POST /auth/accounts/health-check` with `{"ids": [...], "stagger_ms": 500, "concurrency": 2}`, all optional
 pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body, .. } = read::<Checks>(ctx).await?;
+    let AdminRequest { engine, body, .. } = read::<CheckRequest>(ctx).await?;
     let (stagger, parallel) = (body.stagger_ms.unwrap_or(500), body.concurrency.unwrap_or(2));
     if !(0..=30_000).contains(&stagger) || !(1..=10).contains(&parallel) {
         let words = "stagger_ms is 0 to 30000 and concurrency 1 to 10";
@@ -123,7 +124,7 @@ pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
     let pace = Pace { stagger: Duration::from_millis(stagger), parallel };
     let results = engine.accounts().check(ids, pace).await;
     let count = |health| results.iter().filter(|checked| checked.result == health).count();
-    let summary = Tally {
+    let summary = CheckCounts {
         total: results.len(),
         alive: count(Health::Alive),
         dead: count(Health::Dead),
@@ -133,7 +134,7 @@ pub(crate) async fn check(ctx: RequestContext) -> HandlerResult {
     let missing = ids.unwrap_or_default().iter().filter(|id| !known.contains(id.as_str()));
     let not_found = missing.cloned().collect();
     let results = results.into_iter().map(Into::into).collect();
-    Ok(answer(StatusCode::OK, &Checkup { summary, results, not_found }))
+    Ok(answer(StatusCode::OK, &CheckReply { summary, results, not_found }))
 }
 
 /// Of [`refresh`].
@@ -171,13 +172,13 @@ pub(crate) async fn tag(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`cookies`].
 pub(crate) const COOKIES: Operation =
-    Operation::new(Tag::Accounts, "Show an account's cookies, which are secrets").gives::<Jar>(200);
+    Operation::new(Tag::Accounts, "Show an account's cookies, which are secrets").gives::<CookiesReply>(200);
 
 /// `GET /auth/accounts/{id}/cookies`: they are secrets, so it wants the scope of an export.
 pub(crate) async fn cookies(ctx: RequestContext) -> HandlerResult {
     let cookies = ctx.app.engine.accounts().cookies(&ctx.param).map_err(|error| rejection(&error))?;
     tracing::warn!(target: "audit", admin = admin_id(&ctx.caller), account = %ctx.param, "cookies shown");
-    Ok(answer(StatusCode::OK, &Jar { cookies: cookies.as_ref().map(Secret::expose) }))
+    Ok(answer(StatusCode::OK, &CookiesReply { cookies: cookies.as_ref().map(Secret::expose) }))
 }
 
 /// Of [`put_cookies`].

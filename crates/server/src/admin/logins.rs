@@ -78,7 +78,7 @@ pub(crate) async fn start(ctx: RequestContext) -> HandlerResult {
     Ok(answer(StatusCode::OK, &started))
 }
 
-/// Of [`go`].
+/// Of [`redirect`].
 pub(crate) const GO: Operation = Operation::new(Tag::Logins, "Begin a login and go to the provider's page")
     .options(&[Param {
         location: ParamIn::Query,
@@ -90,7 +90,7 @@ pub(crate) const GO: Operation = Operation::new(Tag::Logins, "Begin a login and 
 
 /// `GET /auth/login` and `GET /auth/accounts/login`, where wanted with `?egress=`: to the provider's page.
 pub(crate) async fn redirect(ctx: RequestContext) -> HandlerResult {
-    let egress = parse_egress(&ctx.app.engine, query::one(&ctx.parts, "egress").as_deref())?;
+    let egress = parse_egress(&ctx.app.engine, query::single(&ctx.parts, "egress").as_deref())?;
     let begun = ctx.app.engine.logins().start(admin_id(&ctx.caller), egress).await;
     let mut response = no_content(StatusCode::FOUND);
     response.headers_mut().extend(HeaderValue::from_str(&begun.url).ok().map(|url| (LOCATION, url)));

@@ -10,8 +10,8 @@ use pool::egress::Address;
 use proto::{Failure, Kind};
 
 use self::wire::{
-    Apply, Assignment, Assignments, Change, Entry, Global, Imported, Interval, List, Outcome, ProxyRequest, SpreadRule,
-    Tickets,
+    Apply, Assignment, AssignmentFile, Assignments, Change, Entry, Global, Imported, Interval, List, Outcome,
+    ProxyRequest, SpreadRule,
 };
 use super::input::{AdminRequest, SecretText, admin_id, bounded, bytes, read};
 use super::output::{DONE, Done};
@@ -204,20 +204,22 @@ pub(crate) async fn assign_rule(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`export_assignments`].
 pub(crate) const EXPORT_ASSIGNMENTS: Operation =
-    Operation::new(Tag::Proxies, "Export the assignments").gives::<Tickets>(200);
+    Operation::new(Tag::Proxies, "Export the assignments").gives::<AssignmentFile>(200);
 
 /// `GET /api/proxies/assignments/export`
 pub(crate) async fn export_assignments(ctx: RequestContext) -> HandlerResult {
-    Ok(json(StatusCode::OK, &Tickets { assignments: ctx.app.engine.proxies().export_egresses() }))
+    Ok(json(StatusCode::OK, &AssignmentFile { assignments: ctx.app.engine.proxies().export_egresses() }))
 }
 
 /// Of [`import_assignments`].
 pub(crate) const IMPORT_ASSIGNMENTS: Operation =
-    Operation::new(Tag::Proxies, "Preview assignments; nothing is changed").takes::<Tickets>().gives::<Moves>(200);
+    Operation::new(Tag::Proxies, "Preview assignments; nothing is changed")
+        .takes::<AssignmentFile>()
+        .gives::<Moves>(200);
 
 /// `POST /api/proxies/assignments/import`: previews the result, and changes nothing.
 pub(crate) async fn import_assignments(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body: all, .. } = read::<Tickets>(ctx).await?;
+    let AdminRequest { engine, body: all, .. } = read::<AssignmentFile>(ctx).await?;
     bounded(all.assignments.len(), MOST, "assignments")?;
     let moves = engine.proxies().preview_egresses(&all.assignments).map_err(|error| rejection(&error))?;
     Ok(json(StatusCode::OK, &moves))

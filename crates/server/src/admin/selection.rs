@@ -75,7 +75,7 @@ pub(crate) const EXPLAIN: Operation = Operation::new(Tag::Accounts, "Explain whi
 /// `GET /admin/dry-run?model=&key_id=&conversation=`; `key` is taken out of every address, as it may hold a key itself. Requests
 /// that need no key have `open` or `ollama` for its id.
 pub(crate) async fn explain(ctx: RequestContext) -> HandlerResult {
-    let given = |name| query::one(&ctx.parts, name).filter(|value| !value.is_empty());
+    let given = |name| query::single(&ctx.parts, name).filter(|value| !value.is_empty());
     let (model, key, conversation) = (given("model"), given("key_id"), given("conversation"));
     let keyless = keyless(&ctx.app.settings, key.as_deref());
     let key = key.as_deref().filter(|_| keyless.is_none());

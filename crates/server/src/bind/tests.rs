@@ -18,12 +18,12 @@ fn a_public_address_needs_a_real_key_and_a_yes_to_plain_http() {
         (strong, true, false, "Keyless"),
     ];
     for (keys, allow_plain_http, require_key, variant) in table {
-        let refused = refuse(&Settings { allow_plain_http, require_key, keys, ..public() }).unwrap_err();
+        let refused = check_settings(&Settings { allow_plain_http, require_key, keys, ..public() }).unwrap_err();
         assert!(format!("{refused:?}").starts_with(variant), "{refused:?}");
         assert!(refused.to_string().contains("server."), "{refused} names no setting");
     }
-    assert!(refuse(&Settings { keys: strong, allow_plain_http: true, ..public() }).is_ok());
-    assert!(refuse(&Settings { require_key: false, ..Settings::default() }).is_ok());
+    assert!(check_settings(&Settings { keys: strong, allow_plain_http: true, ..public() }).is_ok());
+    assert!(check_settings(&Settings { require_key: false, ..Settings::default() }).is_ok());
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use super::state::{ConnectionState, Phase as Life};
 use crate::settings::Limits;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\n\r\n";
+const PLACEHOLDER_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\n\r\n";
 /// How long a closed connection is still read from, so that a reset does not take the answer away from a client that sends.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -53,7 +53,7 @@ enum Reading {
     /// Buffers a head; the first `seen` bytes hold no end of it.
     Head { seen: usize },
     /// Passes on the first `left` buffered bytes.
-    Release { left: usize, then: Then },
+    Release { left: usize, then: AfterHead },
     /// Passes on a body of known length.
     Body { left: u64 },
     /// Passes all bytes on.
@@ -63,7 +63,7 @@ enum Reading {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Then {
+enum AfterHead {
     Body(u64),
     Open,
     Shut,
@@ -195,10 +195,10 @@ impl HeadFilter {
         }
         let Some(left) = end else { return Ok(None) };
         let then = match head::check(&self.buffered[..left], self.limits.headers)? {
-            Framing::Length(length) => Then::Body(length),
+            Framing::Length(length) => AfterHead::Body(length),
             Framing::Chunked => {
                 self.connection.close_after_response();
-                Then::Open
+                AfterHead::Open
             }
         };
         Ok(Some(Reading::Release { left, then }))
@@ -206,8 +206,8 @@ impl HeadFilter {
 
     fn refuse(&mut self, why: HeadError) {
         self.connection.refuse(why);
-        self.buffered = BytesMut::from(STAND_IN);
-        self.reading = Reading::Release { left: STAND_IN.len(), then: Then::Shut };
+        self.buffered = BytesMut::from(PLACEHOLDER_REQUEST);
+        self.reading = Reading::Release { left: PLACEHOLDER_REQUEST.len(), then: AfterHead::Shut };
     }
 
     /// Moves up to `most` buffered bytes into `buf`.
@@ -307,9 +307,9 @@ impl AsyncRead for HeadFilter {
                     self.served = true;
                     let count = self.hand_over(left, buf);
                     self.reading = match (left - count, then) {
-                        (0, Then::Body(left)) => Reading::Body { left },
-                        (0, Then::Open) => Reading::Open,
-                        (0, Then::Shut) => Reading::Shut,
+                        (0, AfterHead::Body(left)) => Reading::Body { left },
+                        (0, AfterHead::Open) => Reading::Open,
+                        (0, AfterHead::Shut) => Reading::Shut,
                         (left, then) => Reading::Release { left, then },
                     };
                     return Poll::Ready(Ok(()));

@@ -155,7 +155,7 @@ impl ConnectionState {
     }
 
     /// Takes the work after an upgrade.
-    pub(crate) fn later(&self) -> Option<UpgradeTask> {
+    pub(crate) fn take_upgrade(&self) -> Option<UpgradeTask> {
         self.upgrade_task.lock().0.take()
     }
 

@@ -17,7 +17,7 @@ use crate::route::RequestContext;
 
 /// `GET .../models?client_version=`: every model in Codex's own shape, for its version; 304 when the client has the list.
 pub(crate) async fn models(ctx: RequestContext) -> HandlerResult {
-    let version = query::one(&ctx.parts, "client_version");
+    let version = query::single(&ctx.parts, "client_version");
     let list = ctx.app.engine.models().codex(version.as_deref(), bounds::EDITION_WAIT).await;
     let known = ctx.parts.headers.get_all(IF_NONE_MATCH).iter().any(|etag| etag.as_bytes() == list.etag.as_bytes());
     let mut response = if known { no_content(StatusCode::NOT_MODIFIED) } else { json_bytes(StatusCode::OK, list.body) };

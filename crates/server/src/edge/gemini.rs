@@ -98,7 +98,7 @@ fn reads_framed_errors(headers: &HeaderMap) -> bool {
 
 /// The value of `alt`, or of `$alt`, the spelling of older clients.
 fn form(ctx: &RequestContext) -> Result<Form, Failure> {
-    let said = query::one(&ctx.parts, "alt").or_else(|| query::one(&ctx.parts, "$alt"));
+    let said = query::single(&ctx.parts, "alt").or_else(|| query::single(&ctx.parts, "$alt"));
     match said.as_deref() {
         None | Some("json") => Ok(Form::Array),
         Some("sse") => Ok(Form::Events),

@@ -83,7 +83,7 @@ pub(crate) async fn ready(ctx: RequestContext) -> HandlerResult {
         return Ok(json(StatusCode::SERVICE_UNAVAILABLE, &Readiness { status: "unavailable", reasons }));
     }
     let state = ctx.app.engine.ready();
-    let (status, word) = match (state.ok, query::one(&ctx.parts, "pool").is_some()) {
+    let (status, word) = match (state.ok, query::single(&ctx.parts, "pool").is_some()) {
         (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         _ => (StatusCode::OK, "ready"),
     };

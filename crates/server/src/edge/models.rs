@@ -24,11 +24,11 @@ pub(super) const CREATED_AT: &str = "2023-11-14T22:13:20Z";
 
 /// `GET /v1/models` and its like: the listed ones, best first. `?refresh=true` waits until accounts and relays were asked for theirs.
 pub(crate) async fn list(ctx: RequestContext) -> HandlerResult {
-    if query::one(&ctx.parts, "refresh").is_some_and(|wish| matches!(wish.as_str(), "true" | "1")) {
+    if query::single(&ctx.parts, "refresh").is_some_and(|wish| matches!(wish.as_str(), "true" | "1")) {
         ctx.app.engine.models().refresh(limits::MODELS_ASKED.1).await;
     }
     // Only Codex names its version; its list has everything, hidden models too.
-    if ctx.dialect == Dialect::Chat && query::one(&ctx.parts, "client_version").is_some() {
+    if ctx.dialect == Dialect::Chat && query::single(&ctx.parts, "client_version").is_some() {
         return codex::models(ctx).await;
     }
     let models = listed(&ctx.app.engine);
@@ -86,7 +86,7 @@ impl Page {
 
 /// How many entries a page may have, from the member `name` of the query.
 fn page_size(ctx: &RequestContext, name: &'static str, (usual, most): (usize, usize)) -> Result<usize, Failure> {
-    let Some(text) = query::one(&ctx.parts, name) else { return Ok(usual) };
+    let Some(text) = query::single(&ctx.parts, name) else { return Ok(usual) };
     let size = text.parse::<usize>().ok().filter(|size| (1..=most).contains(size));
     size.ok_or_else(|| Failure::new(Kind::Invalid, format!("'{name}' is a number from 1 to {most}")).at(name))
 }

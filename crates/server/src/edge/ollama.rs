@@ -96,7 +96,7 @@ fn bare(name: &str, known: impl Fn(&str) -> bool) -> Option<&str> {
 }
 
 /// Model management of a real Ollama: pull, push, create, copy, delete, blobs.
-pub(crate) async fn manage(_ask: RequestContext) -> HandlerResult {
+pub(crate) async fn not_implemented(_ask: RequestContext) -> HandlerResult {
     Err(refused(
         "Models are not kept here and cannot be pulled, made, copied or deleted; GET /api/tags lists those that answer",
     ))

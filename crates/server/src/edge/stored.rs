@@ -32,18 +32,19 @@ const INCLUDED: [&str; 8] = [
 
 /// `GET /v1/responses/{id}`
 pub(crate) async fn one(ctx: RequestContext) -> HandlerResult {
-    if query::one(&ctx.parts, "stream").is_some_and(|stream| stream != "false") {
+    if query::single(&ctx.parts, "stream").is_some_and(|stream| stream != "false") {
         let why = "A stored response cannot be streamed again; leave 'stream' out";
         return Err(Failure::new(Kind::Invalid, why).at("stream").code("unsupported_parameter").into());
     }
-    let response = ctx.app.engine.responses().get(&key(&ctx), &ctx.param).ok_or_else(|| unknown(&ctx.param))?;
+    let response =
+        ctx.app.engine.responses().get(&key(&ctx), &ctx.param).ok_or_else(|| unknown_response(&ctx.param))?;
     Ok(json_bytes(StatusCode::OK, response.bytes().clone()))
 }
 
 /// `DELETE /v1/responses/{id}`
 pub(crate) async fn delete(ctx: RequestContext) -> HandlerResult {
     if !ctx.app.engine.responses().forget(&key(&ctx), &ctx.param) {
-        return Err(unknown(&ctx.param).into());
+        return Err(unknown_response(&ctx.param).into());
     }
     Ok(json(StatusCode::OK, &DeleteReply { id: &ctx.param, object: "response", deleted: true }))
 }
@@ -52,7 +53,7 @@ pub(crate) async fn delete(ctx: RequestContext) -> HandlerResult {
 pub(crate) async fn cancel(ctx: RequestContext) -> HandlerResult {
     match ctx.app.engine.responses().cancel(&key(&ctx), &ctx.param) {
         Ok(response) => Ok(json_bytes(StatusCode::OK, response.bytes().clone())),
-        Err(NotCancelled::Unknown) => Err(unknown(&ctx.param).into()),
+        Err(NotCancelled::Unknown) => Err(unknown_response(&ctx.param).into()),
         Err(over @ NotCancelled::Over(_)) => Err(Failure::new(Kind::Invalid, over.to_string()).into()),
     }
 }
@@ -60,7 +61,8 @@ pub(crate) async fn cancel(ctx: RequestContext) -> HandlerResult {
 /// `GET /v1/responses/{id}/input_items`. Items come whole, so that `include` has nothing to add.
 pub(crate) async fn items(ctx: RequestContext) -> HandlerResult {
     let wish = PageQuery::of(&ctx.parts)?;
-    let items = ctx.app.engine.responses().input_items(&key(&ctx), &ctx.param).ok_or_else(|| unknown(&ctx.param))?;
+    let items =
+        ctx.app.engine.responses().input_items(&key(&ctx), &ctx.param).ok_or_else(|| unknown_response(&ctx.param))?;
     let page = wish.page(items)?;
     Ok(json(StatusCode::OK, &page.list()))
 }
@@ -69,7 +71,7 @@ fn key(ctx: &RequestContext) -> KeyId {
     ctx.caller.clone().usage_key()
 }
 
-fn unknown(id: &str) -> Failure {
+fn unknown_response(id: &str) -> Failure {
     let id = &id[..id.floor_char_boundary(128)];
     Failure::new(Kind::NotFound, format!("Response with id '{id}' not found.")).at("id")
 }
@@ -119,7 +121,7 @@ struct PageQuery {
 
 impl PageQuery {
     fn of(parts: &Parts) -> Result<Self, Failure> {
-        let said = |name| query::one(parts, name);
+        let said = |name| query::single(parts, name);
         let limit = match said("limit").map(|limit| limit.parse()) {
             None => PAGE.0,
             Some(Ok(limit)) if (1..=PAGE.1).contains(&limit) => limit,

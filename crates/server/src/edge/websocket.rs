@@ -56,7 +56,7 @@ pub(crate) fn accept(ctx: RequestContext) -> HandlerResult {
     let accepted = handshake::accept(&parts)?;
     let full = |_| Failure::new(Kind::Overloaded, "Too many WebSockets are open").code("overloaded").retry_after(5);
     let permit = Arc::clone(&app.sockets).try_acquire_owned().map_err(full)?;
-    let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else { return Err(handshake::needed(&parts)) };
+    let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else { return Err(handshake::upgrade_required(&parts)) };
     let seat = SocketContext {
         app,
         connection: Arc::clone(&connection),

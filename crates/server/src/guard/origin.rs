@@ -17,7 +17,9 @@ pub(crate) enum Site {
 
 /// The site of a request; `None` when it comes from a page of another origin.
 pub(crate) fn check(headers: &HeaderMap, host: &Host, listed: &[String]) -> Option<Site> {
-    let (Ok(origin), Ok(relation)) = (one(headers, ORIGIN.as_str()), one(headers, "sec-fetch-site")) else {
+    let (Ok(origin), Ok(relation)) =
+        (single_header(headers, ORIGIN.as_str()), single_header(headers, "sec-fetch-site"))
+    else {
         return None;
     };
     if let Some(origin) = origin
@@ -31,7 +33,7 @@ pub(crate) fn check(headers: &HeaderMap, host: &Host, listed: &[String]) -> Opti
 
 /// The page of a request when it is on this machine, on any port: Ollama's API serves such browser programs.
 pub(crate) fn local_page(headers: &HeaderMap) -> Option<Site> {
-    let Ok(Some(origin)) = one(headers, ORIGIN.as_str()) else { return None };
+    let Ok(Some(origin)) = single_header(headers, ORIGIN.as_str()) else { return None };
     let (scheme, authority) = origin.split_once("://")?;
     let here = match Host::parse(authority)?.name {
         Name::Ip(address) => address.is_loopback(),
@@ -50,7 +52,7 @@ pub(crate) fn is_from_browser(headers: &HeaderMap) -> bool {
 struct Unreadable;
 
 /// A header with at most one value.
-fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unreadable> {
+fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unreadable> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),

@@ -5,7 +5,7 @@ use utoipa::openapi::schema::Object;
 use utoipa::openapi::{Content, Header, Ref, RefOr, Response, ResponseBuilder, Type};
 
 use super::JSON;
-use crate::operation::{self, Operation, Shapes, Takes};
+use crate::operation::{self, BodyShape, Operation, Schemas};
 
 /// Why a request failed.
 #[derive(ToSchema)]
@@ -57,8 +57,8 @@ const READING: [u16; 3] = [408, 413, UNSUPPORTED];
 const UNSUPPORTED: u16 = 415;
 
 /// Adds the one shape.
-pub(super) fn shape(shapes: &mut Shapes) {
-    operation::shape::<Whole>(shapes);
+pub(super) fn shape(shapes: &mut Schemas) {
+    operation::schema_of::<Whole>(shapes);
 }
 
 /// Every failure, by name.
@@ -68,7 +68,7 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, Response)> {
 
 /// The failures of a route, `typed` when its body's type is checked although nothing is read.
 pub(super) fn of(operation: &Operation, typed: bool) -> impl Iterator<Item = (String, RefOr<Response>)> {
-    let reads = !matches!(operation.takes, Takes::Nothing);
+    let reads = !matches!(operation.takes, BodyShape::Nothing);
     let own = operation.fails;
     let body = move |status: &u16| reads && READING.contains(status) || typed && *status == UNSUPPORTED;
     let has = move |status: &u16| COMMON.contains(status) || own.contains(status) || body(status);

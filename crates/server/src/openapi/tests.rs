@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_name_means_one_shape() {
-    let mut shapes = Shapes::new();
+    let mut shapes = Schemas::new();
     paths(&mut shapes);
     let mut known = BTreeMap::new();
     for (name, shape) in shapes {

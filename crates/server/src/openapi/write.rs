@@ -10,11 +10,11 @@ use utoipa::openapi::{
 };
 
 use super::{JSON, TOKEN, failure};
-use crate::operation::{Content, Gives, Operation, Param, ParamIn, Shapes, Takes};
+use crate::operation::{BodyShape, Content, Operation, Param, ParamIn, Schemas, Success};
 use crate::route::{self, Route};
 
 /// The operation of a route that wants `scope`.
-pub(super) fn operation(route: &Route, scope: Scope, told: &Operation, shapes: &mut Shapes) -> OperationBuilder {
+pub(super) fn operation(route: &Route, scope: Scope, told: &Operation, shapes: &mut Schemas) -> OperationBuilder {
     let typed = route::may_have_body(&route.method);
     // The type of a DELETE's body is checked too, but HTTP gives such a body no meaning: no client shall be led to send one.
     let described = typed && route.method != Method::DELETE;
@@ -60,26 +60,26 @@ fn parameter(name: &str, place: ParameterIn, about: &str) -> ParameterBuilder {
 }
 
 /// The body; an operation that reads none has one of any form where `described`.
-fn takes(told: &Operation, described: bool, shapes: &mut Shapes) -> Option<RequestBody> {
+fn takes(told: &Operation, described: bool, shapes: &mut Schemas) -> Option<RequestBody> {
     let body = RequestBodyBuilder::new();
     Some(match told.takes {
-        Takes::Nothing if !described => return None,
-        Takes::Nothing => {
+        BodyShape::Nothing if !described => return None,
+        BodyShape::Nothing => {
             let body = body.description(Some("Not read.")).required(Some(Required::False));
             body.content(JSON, Media::default()).build()
         }
-        Takes::Json { shape, required } => {
+        BodyShape::Json { shape, required } => {
             let required = if required { Required::True } else { Required::False };
             body.required(Some(required)).content(JSON, Media::new(Some(shape(shapes)))).build()
         }
-        Takes::Text { types, about } => {
+        BodyShape::Text { types, about } => {
             let body = body.description(Some(about)).required(Some(Required::True));
             types.iter().fold(body, |body, media| body.content(*media, raw(media))).build()
         }
     })
 }
 
-fn response(gives: &Gives, shapes: &mut Shapes) -> Response {
+fn response(gives: &Success, shapes: &mut Schemas) -> Response {
     let done = match gives.status {
         201 => "Made.",
         204 => "Done; there is nothing to say.",

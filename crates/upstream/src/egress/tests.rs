@@ -28,7 +28,7 @@ fn clients(global: Option<&str>, answers: &[&[&str]]) -> EgressClients {
 
 fn asking(global: Option<&str>, lookup: Lookup) -> EgressClients {
     let config = Config { proxy: global.map(|url| url.parse().unwrap()), ..Config::default() };
-    EgressClients { lookup, ..EgressClients::new(&config, Roots::new(None, false).unwrap()).unwrap() }
+    EgressClients { lookup, ..EgressClients::new(&config, CertificateVerifier::new(None, false).unwrap()).unwrap() }
 }
 
 fn upstream(clients: EgressClients) -> Upstream {

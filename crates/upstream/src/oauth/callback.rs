@@ -31,7 +31,7 @@ const PORTS: [u16; 2] = [1455, 1457];
 const PATH: &str = "/auth/callback";
 const LIFETIME: Duration = Duration::from_mins(10);
 /// A browser that takes longer to send a request or take the page is let go.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 16;
 const CODE: usize = 2048;
 
@@ -165,7 +165,7 @@ async fn serve(v4: &TcpListener, v6: Option<&TcpListener>, desk: &Arc<CallbackSt
             continue;
         };
         if connections.len() < CONNECTIONS {
-            connections.spawn(converse(stream, Arc::clone(desk)));
+            connections.spawn(serve_page(stream, Arc::clone(desk)));
         }
     }
 }
@@ -177,7 +177,7 @@ async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, S
     }
 }
 
-async fn converse(stream: TcpStream, desk: Arc<CallbackState>) {
+async fn serve_page(stream: TcpStream, desk: Arc<CallbackState>) {
     let service = service_fn(|request| {
         let page = desk.answer(&request);
         async move { Ok::<_, Infallible>(page) }
@@ -186,10 +186,10 @@ async fn converse(stream: TcpStream, desk: Arc<CallbackState>) {
         .keep_alive(false)
         .max_buf_size(16 * 1024)
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(CLIENT_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     // A browser that goes away is no concern of the login.
-    let _ = timeout(PATIENCE * 2, connection).await;
+    let _ = timeout(CLIENT_TIMEOUT * 2, connection).await;
 }
 
 impl CallbackState {

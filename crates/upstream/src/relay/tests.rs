@@ -22,7 +22,7 @@ fn relays(answers: &[&[&str]]) -> RelayClient {
 fn configured(config: &Config, answers: &[&[&str]]) -> RelayClient {
     let parsed = |list: &&[&str]| list.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect();
     let answers = answers.iter().map(parsed).collect();
-    let mut relays = RelayClient::new(config, Roots::new(None, false).unwrap());
+    let mut relays = RelayClient::new(config, CertificateVerifier::new(None, false).unwrap());
     relays.lookup = Lookup::Script(Arc::new(Mutex::new(answers)));
     relays
 }

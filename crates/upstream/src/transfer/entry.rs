@@ -26,11 +26,11 @@ const NAME: &[&str] = &["label", "name", "account_name", "account_note", "note"]
 const KEY: &[&str] = &["OPENAI_API_KEY", "openai_api_key"];
 const REFRESHED: &[&str] = &["last_refresh", "lastRefreshAt", "lastRefresh", "refreshedAt"];
 /// Objects inside an entry that hold its tokens.
-const INSIDE: &[&str] = &["tokens", "credentials"];
+const TOKEN_OBJECTS: &[&str] = &["tokens", "credentials"];
 /// Beginnings of refresh tokens.
 const REFRESHING: &[&str] = &["rt_", "oaistb_rt_"];
 /// Values of `type` and `provider` that mean an OpenAI login.
-const OURS: &[&str] = &["codex", "openai", "chatgpt", "oauth"];
+const OPENAI_KINDS: &[&str] = &["codex", "openai", "chatgpt", "oauth"];
 
 type Object = Map<String, Value>;
 
@@ -53,7 +53,7 @@ impl File {
     }
 
     fn object(&mut self, object: &Object, line: usize) {
-        if foreign(object) {
+        if is_other_provider(object) {
             self.skipped += 1;
             return;
         }
@@ -81,7 +81,7 @@ const KEYRING: &str = "this auth.json holds no tokens: Codex keeps them in the s
 /// A bare token; `None` when it is none.
 pub(super) fn token(text: &str, line: usize) -> Option<Entry> {
     let text = bare(text);
-    if refreshing(text) && plausible(text) {
+    if is_refresh_token(text) && plausible(text) {
         return Some(Entry { line, refresh: Some(text.into()), ..Entry::default() });
     }
     lines::is_access(text).then(|| Entry { line, access: Some(text.into()), ..Entry::default() })
@@ -92,7 +92,7 @@ pub(super) fn plausible(text: &str) -> bool {
     (8..=TOKEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn refreshing(text: &str) -> bool {
+fn is_refresh_token(text: &str) -> bool {
     REFRESHING.iter().any(|start| text.starts_with(start))
 }
 
@@ -108,7 +108,7 @@ fn bare(text: &str) -> &str {
 fn read(object: &Object, line: usize) -> Entry {
     let secret = |names| text(object, names).map(|text| Secret::new(bare(&text)));
     let (mut access, mut refresh) = (secret(ACCESS), secret(REFRESH));
-    if refresh.is_none() && access.as_ref().is_some_and(|token| refreshing(token.expose())) {
+    if refresh.is_none() && access.as_ref().is_some_and(|token| is_refresh_token(token.expose())) {
         refresh = access.take();
     }
     let fit = |id: &String| id.len() <= ID && !id.chars().any(char::is_control);
@@ -127,7 +127,7 @@ fn read(object: &Object, line: usize) -> Entry {
 
 /// The first of these fields that holds text, in the entry itself or where it keeps its tokens.
 fn text(object: &Object, names: &[&str]) -> Option<String> {
-    let inside = INSIDE.iter().filter_map(|name| object.get(*name)?.as_object());
+    let inside = TOKEN_OBJECTS.iter().filter_map(|name| object.get(*name)?.as_object());
     let mut found =
         std::iter::once(object).chain(inside).flat_map(|place| names.iter().filter_map(|name| place.get(*name)));
     found.find_map(|value| value.as_str().map(str::trim).filter(|text| !text.is_empty())).map(str::to_owned)
@@ -135,7 +135,7 @@ fn text(object: &Object, names: &[&str]) -> Option<String> {
 
 /// Some files hold the identity token taken apart, with the JWT inside.
 fn parsed_id(object: &Object) -> Option<Secret> {
-    let inside = INSIDE.iter().filter_map(|name| object.get(*name)?.as_object());
+    let inside = TOKEN_OBJECTS.iter().filter_map(|name| object.get(*name)?.as_object());
     let mut places = std::iter::once(object).chain(inside);
     places.find_map(|place| place.get("id_token")?.get("raw_jwt")?.as_str()).map(Secret::from)
 }
@@ -162,9 +162,9 @@ fn instant(value: &Value) -> Option<Millis> {
 }
 
 /// Whether an entry belongs to another provider. Its refresh token must not be sent to ours.
-fn foreign(object: &Object) -> bool {
+fn is_other_provider(object: &Object) -> bool {
     let word = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_ascii_lowercase);
-    let other = |name| word(name).is_some_and(|word| !OURS.contains(&word.as_str()));
+    let other = |name| word(name).is_some_and(|word| !OPENAI_KINDS.contains(&word.as_str()));
     match word("platform") {
         Some(platform) => platform != "openai" || word("type").is_some_and(|kind| kind != "oauth"),
         None => other("type") || other("provider"),

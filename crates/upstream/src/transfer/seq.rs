@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 use super::MOST;
 
 /// The first [`MOST`] items of a list.
-pub(super) struct Bounded<'a> {
+pub(super) struct BoundedList<'a> {
     pub(super) items: Vec<&'a RawValue>,
     /// Whether there were more.
     pub(super) more: bool,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Bounded<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for BoundedList<'a> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_seq(Items)
     }
@@ -23,7 +23,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Bounded<'a> {
 struct Items;
 
 impl<'de> Visitor<'de> for Items {
-    type Value = Bounded<'de>;
+    type Value = BoundedList<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list")
@@ -32,13 +32,13 @@ impl<'de> Visitor<'de> for Items {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut items = Vec::new();
         while items.len() < MOST {
-            let Some(item) = seq.next_element()? else { return Ok(Bounded { items, more: false }) };
+            let Some(item) = seq.next_element()? else { return Ok(BoundedList { items, more: false }) };
             items.push(item);
         }
         let mut more = false;
         while seq.next_element::<IgnoredAny>()?.is_some() {
             more = true;
         }
-        Ok(Bounded { items, more })
+        Ok(BoundedList { items, more })
     }
 }

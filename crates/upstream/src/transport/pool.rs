@@ -14,7 +14,7 @@ use url::Url;
 use super::conn::{Conn, Connector};
 use super::dial::DialLayer;
 use super::resolver::Resolver;
-use super::roots::Roots;
+use super::roots::CertificateVerifier;
 use crate::config::{BuildError, Timeouts};
 use crate::fault::{Fault, root_cause};
 
@@ -36,7 +36,7 @@ pub(crate) struct ClientPool {
 
 /// The settings of every pooled client.
 struct ClientFactory {
-    roots: Arc<Roots>,
+    roots: Arc<CertificateVerifier>,
     tls: rustls::ClientConfig,
     /// The same without ALPN, for bare connections.
     tls_without_alpn: Arc<rustls::ClientConfig>,
@@ -75,7 +75,11 @@ pub(crate) type StreamPermit = OwnedSemaphorePermit;
 
 impl ClientPool {
     /// A pool with one client.
-    pub(crate) fn new(timeouts: Timeouts, roots: &Arc<Roots>, exit: ConnectOptions) -> Result<Self, BuildError> {
+    pub(crate) fn new(
+        timeouts: Timeouts,
+        roots: &Arc<CertificateVerifier>,
+        exit: ConnectOptions,
+    ) -> Result<Self, BuildError> {
         let mut bare = roots.config()?;
         bare.alpn_protocols.clear();
         let recipe = ClientFactory {
@@ -90,7 +94,7 @@ impl ClientPool {
     }
 
     /// The certificate verifier of every client.
-    pub(crate) fn roots(&self) -> &Arc<Roots> {
+    pub(crate) fn roots(&self) -> &Arc<CertificateVerifier> {
         &self.factory.roots
     }
 

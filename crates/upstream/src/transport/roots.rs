@@ -18,7 +18,7 @@ use crate::config::BuildError;
 
 /// The verifier and its settings.
 #[derive(Debug)]
-pub(crate) struct Roots {
+pub(crate) struct CertificateVerifier {
     provider: Arc<CryptoProvider>,
     extra: Vec<CertificateDer<'static>>,
     /// Protocols that a hello offers, the preferred one first.
@@ -27,7 +27,7 @@ pub(crate) struct Roots {
     warmed: OnceCell<()>,
 }
 
-impl Roots {
+impl CertificateVerifier {
     /// Reads the bundle, not the system's store. With `force_http11` no hello offers HTTP/2.
     pub(crate) fn new(bundle: Option<&Path>, force_http11: bool) -> Result<Arc<Self>, BuildError> {
         let extra = bundle.map(read).transpose()?.unwrap_or_default();
@@ -77,7 +77,7 @@ impl Roots {
     }
 }
 
-impl ServerCertVerifier for Roots {
+impl ServerCertVerifier for CertificateVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn building_a_client_loads_no_certificates() {
-        let roots = Roots::new(None, false).unwrap();
+        let roots = CertificateVerifier::new(None, false).unwrap();
         roots.config().unwrap();
         assert!(roots.cold());
     }

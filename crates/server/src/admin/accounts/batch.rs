@@ -6,7 +6,7 @@ use proto::{Failure, Kind};
 use serde::Serialize;
 
 use super::rejection;
-use super::wire::{Edited, Ids, Labels, Marks, Renewed, States};
+use super::wire::{ChangeReply, Ids, Labels, RefreshReply, States, TagChanges};
 use crate::admin::input::{AdminRequest, bounded, read};
 use crate::admin::output::Removed;
 use crate::operation::{Operation, Tag};
@@ -30,35 +30,36 @@ pub(crate) async fn remove(ctx: RequestContext) -> HandlerResult {
 
 /// Of [`switch`].
 pub(crate) const SWITCH: Operation =
-    Operation::new(Tag::Accounts, "Switch accounts on or off").takes::<States>().gives::<Edited>(200);
+    Operation::new(Tag::Accounts, "Switch accounts on or off").takes::<States>().gives::<ChangeReply>(200);
 
 /// `POST /auth/accounts/batch-status` with `{"ids": [...], "status": "active" | "disabled"}`
 pub(crate) async fn switch(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, body, .. } = read::<States>(ctx).await?;
     bounded(body.ids.len(), MOST, "ids")?;
     let batch = engine.accounts().switch(&body.ids, body.status.on()).await.map_err(|error| rejection(&error))?;
-    Ok(batch_reply::<Edited>(batch))
+    Ok(batch_reply::<ChangeReply>(batch))
 }
 
 /// Of [`rename`].
 pub(crate) const RENAME: Operation =
-    Operation::new(Tag::Accounts, "Name several accounts").takes::<Labels>().gives::<Edited>(200);
+    Operation::new(Tag::Accounts, "Name several accounts").takes::<Labels>().gives::<ChangeReply>(200);
 
 /// `POST /auth/accounts/batch-label` with `{"ids": [...], "label": "..." | null}`
 pub(crate) async fn rename(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, body, .. } = read::<Labels>(ctx).await?;
     bounded(body.ids.len(), MOST, "ids")?;
     let batch = engine.accounts().label(&body.ids, body.label.as_deref()).await.map_err(|error| rejection(&error))?;
-    Ok(batch_reply::<Edited>(batch))
+    Ok(batch_reply::<ChangeReply>(batch))
 }
 
 /// Of [`tag`].
-pub(crate) const TAG: Operation =
-    Operation::new(Tag::Accounts, "Change the tags of several accounts").takes::<Marks>().gives::<Edited>(200);
+pub(crate) const TAG: Operation = Operation::new(Tag::Accounts, "Change the tags of several accounts")
+    .takes::<TagChanges>()
+    .gives::<ChangeReply>(200);
 
 /// `POST /auth/accounts/batch-tags` with `{"ids": [...], "tags": [...]}`, or with `"add": [...]` and `"remove": [...]`
 pub(crate) async fn tag(ctx: RequestContext) -> HandlerResult {
-    let AdminRequest { engine, body, .. } = read::<Marks>(ctx).await?;
+    let AdminRequest { engine, body, .. } = read::<TagChanges>(ctx).await?;
     bounded(body.ids.len(), MOST, "ids")?;
     let change = match (body.tags, body.add, body.remove) {
         (Some(tags), None, None) => TagChange::Set(tags),
@@ -69,18 +70,19 @@ pub(crate) async fn tag(ctx: RequestContext) -> HandlerResult {
         (None, add, remove) => TagChange::Edit { add: add.unwrap_or_default(), remove: remove.unwrap_or_default() },
     };
     let batch = engine.accounts().tag(&body.ids, change).await.map_err(|error| rejection(&error))?;
-    Ok(batch_reply::<Edited>(batch))
+    Ok(batch_reply::<ChangeReply>(batch))
 }
 
 /// Of [`refresh`].
-pub(crate) const REFRESH: Operation =
-    Operation::new(Tag::Accounts, "Refresh the tokens of several accounts now").takes::<Ids>().gives::<Renewed>(200);
+pub(crate) const REFRESH: Operation = Operation::new(Tag::Accounts, "Refresh the tokens of several accounts now")
+    .takes::<Ids>()
+    .gives::<RefreshReply>(200);
 
 /// `POST /auth/accounts/batch-refresh` with `{"ids": [...]}`
 pub(crate) async fn refresh(ctx: RequestContext) -> HandlerResult {
     let AdminRequest { engine, body, .. } = read::<Ids>(ctx).await?;
     bounded(body.ids.len(), MOST, "ids")?;
-    Ok(batch_reply::<Renewed>(engine.accounts().refresh_each(&body.ids).await))
+    Ok(batch_reply::<RefreshReply>(engine.accounts().refresh_each(&body.ids).await))
 }
 
 /// The outcome of each.

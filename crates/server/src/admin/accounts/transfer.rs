@@ -87,8 +87,8 @@ pub(crate) async fn export(ctx: RequestContext) -> HandlerResult {
 
 /// Reads the requested export; clear text is never the default.
 fn read_request(parts: &Parts) -> Result<ExportRequest, Rejection> {
-    let name = query::one(parts, "format").unwrap_or_else(|| ENCRYPTED.to_owned());
-    let ids = query::one(parts, "ids").unwrap_or_default();
+    let name = query::single(parts, "format").unwrap_or_else(|| ENCRYPTED.to_owned());
+    let ids = query::single(parts, "ids").unwrap_or_default();
     let ids = ids.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect();
     if name == ENCRYPTED {
         let words = "Give a passphrase in x-polygate-passphrase, or a format with plaintext=true";
@@ -99,7 +99,7 @@ fn read_request(parts: &Parts) -> Result<ExportRequest, Rejection> {
         let words = "format is encrypted, full, minimal, cockpit_tools, sub2api or cpa";
         Failure::new(Kind::Invalid, words).at("format").code("unsupported_format")
     })?;
-    if query::one(parts, "plaintext").is_none_or(|word| word != "true") {
+    if query::single(parts, "plaintext").is_none_or(|word| word != "true") {
         let words = "This form holds tokens in clear: add plaintext=true, or take format=encrypted";
         return Err(plaintext_rejection(words));
     }

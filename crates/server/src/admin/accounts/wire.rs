@@ -118,7 +118,7 @@ impl State {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AccountChecks)]
-pub(super) struct Checks {
+pub(super) struct CheckRequest {
     /// All accounts, when left out.
     #[serde(default)]
     pub(super) ids: Option<Vec<String>>,
@@ -163,7 +163,7 @@ pub(super) struct Labels {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AccountsTags)]
-pub(super) struct Marks {
+pub(super) struct TagChanges {
     pub(super) ids: Vec<String>,
     /// Replaces all tags; excludes the other fields.
     #[serde(default)]
@@ -218,7 +218,7 @@ pub(super) struct Refreshed {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AccountsUpdated)]
-pub(super) struct Edited {
+pub(super) struct ChangeReply {
     /// Whether all that are there are as they were to be.
     success: bool,
     /// How many are.
@@ -233,7 +233,7 @@ pub(super) struct Edited {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AccountsRefreshed)]
-pub(super) struct Renewed {
+pub(super) struct RefreshReply {
     /// Whether all that are there have new tokens.
     success: bool,
     /// How many have.
@@ -248,9 +248,9 @@ pub(super) struct Renewed {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AccountsChecked)]
-pub(super) struct Checkup {
-    pub(super) summary: Tally,
-    pub(super) results: Vec<Finding>,
+pub(super) struct CheckReply {
+    pub(super) summary: CheckCounts,
+    pub(super) results: Vec<CheckResult>,
     /// Unknown ids.
     pub(super) not_found: Vec<String>,
 }
@@ -259,7 +259,7 @@ pub(super) struct Checkup {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AccountChecked)]
-pub(super) struct Finding {
+pub(super) struct CheckResult {
     /// Its id.
     id: String,
     /// Its e-mail.
@@ -278,7 +278,7 @@ pub(super) struct Finding {
     duration_ms: Option<u64>,
 }
 
-impl From<Checked> for Finding {
+impl From<Checked> for CheckResult {
     fn from(checked: Checked) -> Self {
         let Checked { id, email, label, previous_status, result, error, duration_ms } = checked;
         Self { id, email, label, previous_status, result, error, duration_ms }
@@ -287,7 +287,7 @@ impl From<Checked> for Finding {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = AccountTally)]
-pub(super) struct Tally {
+pub(super) struct CheckCounts {
     pub(super) total: usize,
     pub(super) alive: usize,
     pub(super) dead: usize,
@@ -297,7 +297,7 @@ pub(super) struct Tally {
 /// An account's cookies in clear.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CookieJar)]
-pub(super) struct Jar<'a> {
+pub(super) struct CookiesReply<'a> {
     /// `a=b; c=d`; null for none.
     pub(super) cookies: Option<&'a str>,
 }
@@ -313,14 +313,14 @@ pub(super) struct Stored {
     pub(super) hint: Option<&'static str>,
 }
 
-impl From<Batch> for Edited {
+impl From<Batch> for ChangeReply {
     fn from(batch: Batch) -> Self {
         let (success, updated, not_found) = (batch.good(), batch.done(), batch.missing());
         Self { success, updated, not_found, results: batch.outcomes }
     }
 }
 
-impl From<Batch> for Renewed {
+impl From<Batch> for RefreshReply {
     fn from(batch: Batch) -> Self {
         let (success, refreshed, not_found) = (batch.good(), batch.done(), batch.missing());
         Self { success, refreshed, not_found, results: batch.outcomes }

@@ -126,7 +126,7 @@ pub(super) struct Assignments {
 /// Assignments as a file for another install.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[schema(as = AssignmentFile)]
-pub(super) struct Tickets {
+pub(super) struct AssignmentFile {
     pub(super) assignments: Vec<Ticket>,
 }
 

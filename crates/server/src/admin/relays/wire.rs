@@ -151,11 +151,11 @@ pub(super) struct Entry {
     added_at: Date,
 }
 
-/// A relay as an export has it; [`Wish`] reads it back.
+/// A relay as exported; [`RelayRequest`] reads it back.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RelayInClear)]
-struct Clear {
+struct ExportedRelay {
     name: String,
     provider: &'static str,
     api_key: String,
@@ -187,7 +187,7 @@ pub(super) struct Outcome {
 #[derive(Serialize, ToSchema)]
 #[schema(as = RelayExport)]
 pub(super) struct Exported {
-    keys: Vec<Clear>,
+    keys: Vec<ExportedRelay>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -318,7 +318,7 @@ impl From<RelayView> for Entry {
 
 impl Exported {
     pub(super) fn of(relays: Vec<(Relay, Secret)>) -> Self {
-        let clear = |(relay, key): (Relay, Secret)| Clear {
+        let clear = |(relay, key): (Relay, Secret)| ExportedRelay {
             provider: provider::of(&relay.base_url),
             name: relay.name,
             api_key: key.expose().to_owned(),

@@ -29,7 +29,7 @@ struct Params {
 }
 
 #[derive(Serialize)]
-struct Said<'a, T> {
+struct RpcReply<'a, T> {
     jsonrpc: &'static str,
     id: &'a RawValue,
     result: T,
@@ -37,7 +37,7 @@ struct Said<'a, T> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Hello<'a> {
+struct InitializeResult<'a> {
     protocol_version: &'a str,
     capabilities: Empty,
     server_info: Server,
@@ -75,21 +75,21 @@ pub(crate) async fn mcp(ctx: RequestContext) -> HandlerResult {
     let Some(id) = call.id.filter(|id| id.get().len() <= VERSION) else { return Ok(no_content(StatusCode::ACCEPTED)) };
     let asked = call.params.protocol_version.filter(|version| version.len() <= VERSION);
     Ok(match call.method.as_str() {
-        "initialize" => said(
+        "initialize" => rpc_reply(
             id,
-            Hello {
+            InitializeResult {
                 protocol_version: asked.as_deref().unwrap_or(PROTOCOL),
                 capabilities: Empty {},
                 server_info: Server { name: "polygate", version: "1" },
             },
         ),
-        "tools/list" => said(id, Tools { tools: [] }),
-        _ => said(id, Empty {}),
+        "tools/list" => rpc_reply(id, Tools { tools: [] }),
+        _ => rpc_reply(id, Empty {}),
     })
 }
 
-fn said<T: Serialize>(id: &RawValue, result: T) -> http::Response<crate::response::Body> {
-    json(StatusCode::OK, &Said { jsonrpc: "2.0", id, result })
+fn rpc_reply<T: Serialize>(id: &RawValue, result: T) -> http::Response<crate::response::Body> {
+    json(StatusCode::OK, &RpcReply { jsonrpc: "2.0", id, result })
 }
 
 /// `GET /backend-api/ps/plugins/...`: none.

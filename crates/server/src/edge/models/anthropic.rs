@@ -67,7 +67,7 @@ impl Entry {
 /// One page: after `after_id`, or the one that ends before `before_id`.
 pub(super) fn list(ctx: &RequestContext, models: Vec<Model>) -> HandlerResult {
     let size = page_size(ctx, "limit", PAGE)?;
-    let place = |name: &'static str| match query::one(&ctx.parts, name) {
+    let place = |name: &'static str| match query::single(&ctx.parts, name) {
         None => Ok(None),
         Some(id) => match models.iter().position(|model| model.slug == id) {
             Some(at) => Ok(Some(at)),

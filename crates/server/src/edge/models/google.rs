@@ -59,7 +59,7 @@ impl Entry {
 /// One page; its token is the position of the next one.
 pub(super) fn list(ctx: &RequestContext, models: Vec<Model>) -> HandlerResult {
     let size = page_size(ctx, "pageSize", PAGE)?;
-    let start = match query::one(&ctx.parts, "pageToken").filter(|token| !token.is_empty()) {
+    let start = match query::single(&ctx.parts, "pageToken").filter(|token| !token.is_empty()) {
         None => 0,
         Some(token) => token
             .parse::<usize>()

@@ -33,7 +33,7 @@ async fn call(ctx: RequestContext, single: bool) -> HandlerResult {
     let began = Instant::now();
     let (call, body) = receive(ctx).await?;
     let embed = offload(body.len(), move || read(&body, single)).await?;
-    let name = named(&call, &embed);
+    let name = model_name(&call, &embed);
     let Some(body) = embed.body.clone() else {
         call.app.engine.serves(Service::Embeddings, name)?;
         return Ok(json_bytes(StatusCode::OK, embed.answer(None, began.elapsed())?));
@@ -57,7 +57,7 @@ async fn call(ctx: RequestContext, single: bool) -> HandlerResult {
 }
 
 /// A model's name without the tag that Ollama's clients add to names that have none, unless a relay lists it just so.
-fn named<'e>(call: &ModelCall, embed: &'e Embed) -> &'e str {
+fn model_name<'e>(call: &ModelCall, embed: &'e Embed) -> &'e str {
     let bare = embed.model.strip_suffix(":latest").filter(|bare| !bare.is_empty());
     let listed = || call.app.engine.models().lists(Service::Embeddings, &embed.model);
     bare.filter(|_| !listed()).unwrap_or(&embed.model)

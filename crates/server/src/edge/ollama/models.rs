@@ -60,7 +60,7 @@ struct Details {
 }
 
 #[derive(Deserialize)]
-struct Wish {
+struct ShowRequest {
     #[serde(default)]
     model: Option<String>,
     /// Older clients say this.
@@ -120,7 +120,7 @@ pub(crate) async fn ps(ctx: RequestContext) -> HandlerResult {
 /// `POST /api/show`
 pub(crate) async fn show(ctx: RequestContext) -> HandlerResult {
     let (turn, body) = receive(ctx).await?;
-    let wish: Wish = serde_json::from_slice(&body)
+    let wish: ShowRequest = serde_json::from_slice(&body)
         .map_err(|error| Failure::new(Kind::Invalid, format!("The body is not {{\"model\": \"...\"}}: {error}")))?;
     let name = wish.model.or(wish.name).ok_or_else(|| Failure::new(Kind::Invalid, "'model' is missing").at("model"))?;
     let engine = &turn.app.engine;

@@ -22,15 +22,15 @@ pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Rejection> {
     let asked =
         parts.method == Method::GET && parts.version == Version::HTTP_11 && lists(headers, &UPGRADE, "websocket");
     if !asked {
-        return Err(needed(parts));
+        return Err(upgrade_required(parts));
     }
-    let version = one(headers, &SEC_WEBSOCKET_VERSION);
+    let version = single_header(headers, &SEC_WEBSOCKET_VERSION);
     if version.is_some_and(|version| version != "13") {
-        let mut rejection = needed(parts);
+        let mut rejection = upgrade_required(parts);
         rejection.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return Err(rejection);
     }
-    let key = one(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_nonce(key));
+    let key = single_header(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_nonce(key));
     let (Some(key), Some(_), true) = (key, version, lists(headers, &CONNECTION, "upgrade")) else {
         let why = "This is no WebSocket handshake: Connection, Sec-WebSocket-Key or Sec-WebSocket-Version is wrong";
         return Err(Failure::new(Kind::Invalid, why).code("bad_handshake").into());
@@ -49,7 +49,7 @@ pub(super) fn accept(parts: &Parts) -> Result<Response<Body>, Rejection> {
 
 /// The answer to a request without a WebSocket upgrade. The Codex client switches to HTTP at once after a 426; any other answer
 /// costs seven tries (client 0.169.0, measured).
-pub(super) fn needed(parts: &Parts) -> Rejection {
+pub(super) fn upgrade_required(parts: &Parts) -> Rejection {
     let hint = "This path speaks WebSocket to GET; use POST for HTTP";
     let mut rejection =
         Rejection::with(StatusCode::UPGRADE_REQUIRED, Failure::new(Kind::Invalid, hint).code("upgrade_required"));
@@ -73,7 +73,7 @@ fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
 }
 
 /// A header with one value.
-fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+fn single_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value.trim())
